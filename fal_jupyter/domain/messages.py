@@ -1,0 +1,241 @@
+"""Facts, in the past tense, and orders, in the imperative: all that passes between the world and the fleet.
+
+The engine stamps each fact with the monotonic clock (integer nanoseconds) and hands it to
+:meth:`fal_jupyter.domain.fleet.Fleet.handle`; what comes back are orders, to be carried out in order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fal_jupyter.domain.spec import AppSpec, Scaling
+
+
+@dataclass(frozen=True, slots=True)
+class AppPublished:
+    """A class was published. *revision* is 1 for the first source, one higher for each changed one.
+
+    The engine has already compared the fingerprints (:mod:`fal_jupyter.domain.revisions`): this fact is only
+    sent for a new app or a new revision. *lease* is the owner whose end ends the app.
+    """
+
+    alias: str
+    spec: AppSpec
+    revision: int
+    lease: str
+
+
+@dataclass(frozen=True, slots=True)
+class AppScaled:
+    """The scaling of an app changed without a new revision (same source, other options)."""
+
+    alias: str
+    scaling: Scaling
+
+
+@dataclass(frozen=True, slots=True)
+class AppAdopted:
+    """Another lease took the app over (``--take-over``, or its own kernel came back); runners are untouched."""
+
+    alias: str
+    lease: str
+
+
+@dataclass(frozen=True, slots=True)
+class AppStopped:
+    """The user stopped the app: it is forgotten, its runners end (with *kill*: at once, without teardown)."""
+
+    alias: str
+    kill: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseEnded:
+    """An owner is gone; its apps go with it."""
+
+    lease: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestArrived:
+    """A request with a valid key is here, and small bodies are complete. *request_id* is unique for ever."""
+
+    alias: str
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestAborted:
+    """The caller hung up before the answer was complete."""
+
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFinished:
+    """The last byte of the answer came from the runner. *replace* asks for a new runner (fal: a 503 ends it)."""
+
+    request_id: str
+    replace: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerSpawned:
+    """The runner's process exists and its guard is up (PENDING → SETUP)."""
+
+    runner_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerReady:
+    """``setup()`` returned and the endpoints are built (SETUP → IDLE)."""
+
+    runner_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerFailed:
+    """``setup()`` (or loading the class) raised; the process will exit. *error* is one sentence: ``"ValueError: x"``."""
+
+    runner_id: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerExited:
+    """The process is gone. *reason* is one sentence: ``"killed by SIGKILL"``, ``"exited with status 3"``."""
+
+    runner_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartRefused:
+    """The machine could not start the runner (fork failed): no failure of the app's (fal: 20 s, no escalation)."""
+
+    runner_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerStopAsked:
+    """The user asked for one runner's end (``%fal kill RUNNER``)."""
+
+    runner_id: str
+    kill: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Woke:
+    """The engine's timer reached the fleet's ``wake_at``."""
+
+
+Fact = (
+    AppPublished
+    | AppScaled
+    | AppAdopted
+    | AppStopped
+    | LeaseEnded
+    | RequestArrived
+    | RequestAborted
+    | RequestFinished
+    | RunnerSpawned
+    | RunnerReady
+    | RunnerFailed
+    | RunnerExited
+    | StartRefused
+    | RunnerStopAsked
+    | Woke
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StartRunner:
+    """Fork a runner for this revision."""
+
+    runner_id: str
+    alias: str
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchRequest:
+    """Send the request's bytes to the runner."""
+
+    request_id: str
+    runner_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class FailRequest:
+    """Answer the caller with a failure made by us. *retry_after* is in seconds, 0 for none."""
+
+    request_id: str
+    status: int
+    error_type: str
+    detail: str
+    retry_after: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRequest:
+    """Tell the runner that nobody waits for this request any more."""
+
+    request_id: str
+    runner_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopRunner:
+    """End the runner as fal does: handle_exit, in-flight work, teardown, exit. The fleet kills it when grace is over."""
+
+    runner_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class KillRunner:
+    """End the runner's whole process tree now. With *stacks*: SIGABRT first, so that the owner's log shows where it hung."""
+
+    runner_id: str
+    reason: str
+    stacks: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AnnounceRevision:
+    """From now on *revision* answers the app's requests."""
+
+    alias: str
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class AnnounceFailure:
+    """A start of this revision failed: tell whoever waits for the app. *retry_in* in seconds."""
+
+    alias: str
+    revision: int
+    runner_id: str
+    error: str
+    retry_in: float
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetApp:
+    """The app is over: its last runner is gone and nothing waits for it."""
+
+    alias: str
+
+
+Order = (
+    StartRunner
+    | DispatchRequest
+    | FailRequest
+    | CancelRequest
+    | StopRunner
+    | KillRunner
+    | AnnounceRevision
+    | AnnounceFailure
+    | ForgetApp
+)

@@ -1,0 +1,157 @@
+"""What an app is, as data: names, scaling, endpoints. Derived from the class in the user's process, read by the gateway.
+
+All durations are seconds as fal writes them; the fleet turns them into integer nanoseconds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal
+
+from fal_jupyter.domain.errors import AppRuleBroken
+
+Auth = Literal["private", "public", "shared"]
+
+DEFAULT_KEEP_ALIVE = 10  # the seed page; the SDK's own class says 60 (scaling-policy R1)
+DEFAULT_MAX_CONCURRENCY = 10
+DEFAULT_REQUEST_TIMEOUT = 3600
+DEFAULT_STARTUP_TIMEOUT = 600
+DEFAULT_GRACE = 5
+UNUSED_AFTER = 10  # seconds after which a never-used runner leaves (fal: "Scale your application")
+
+
+def derive_app_name(class_name: str) -> str:
+    """Give the app name that fal derives from a class name: ``MyGoodApp`` → ``my-good-app``, ``SDXL`` → ``s-d-x-l``.
+
+    Runs of one capital and following small ASCII letters are joined with ``-``; all else is dropped
+    (the real package's rule, measured on fal 1.83).
+
+    Raises:
+        AppRuleBroken: *class_name* is empty.
+    """
+    if not class_name:
+        raise AppRuleBroken("Cannot derive app name from ''. Please use --app-name to specify a name explicitly.")
+    words = re.findall(r"[A-Z][a-z]*", class_name)
+    if words:
+        return "-".join(words).lower()
+    if "_" in class_name:
+        return "-".join(part for part in class_name.split("_") if part).lower()
+    return class_name.lower()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scaling:
+    """How many runners an app has, and how long things may take. Names and defaults are fal's.
+
+    ``warm`` is ours: runners held ready as long as the owner lives, for an app whose class says nothing of
+    scaling (0 is fal's own behaviour).
+    """
+
+    min_concurrency: int = 0
+    max_concurrency: int = DEFAULT_MAX_CONCURRENCY
+    concurrency_buffer: int = 0
+    concurrency_buffer_perc: int = 0
+    scaling_delay: float = 0
+    max_multiplexing: int = 1
+    keep_alive: float = DEFAULT_KEEP_ALIVE
+    startup_timeout: float = DEFAULT_STARTUP_TIMEOUT
+    request_timeout: float = DEFAULT_REQUEST_TIMEOUT
+    termination_grace_period_seconds: float = DEFAULT_GRACE
+    warm: int = 0
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in LIMITS.items():
+            value = getattr(self, name)
+            if value < low or (high is not None and value > high):
+                span = f"{low} or more" if high is None else f"{low} to {high}"
+                raise AppRuleBroken(f"{name} is {value}, but it must be {span}", where=name)
+        if self.min_concurrency > self.max_concurrency:
+            raise AppRuleBroken(
+                f"min_concurrency is {self.min_concurrency} but max_concurrency is {self.max_concurrency}: "
+                "the minimum cannot exceed the maximum",
+                hint=f"raise max_concurrency to {self.min_concurrency} or lower min_concurrency",
+                where="min_concurrency",
+            )
+
+    @property
+    def floor(self) -> int:
+        """Runners that are never stopped by demand: the larger of ``min_concurrency`` and ``warm``, within the maximum."""
+        return min(max(self.min_concurrency, self.warm), self.max_concurrency)
+
+
+LIMITS: Mapping[str, tuple[int, int | None]] = {
+    "min_concurrency": (0, None),
+    "max_concurrency": (1, None),
+    "concurrency_buffer": (0, None),
+    "concurrency_buffer_perc": (0, None),
+    "scaling_delay": (0, None),
+    "max_multiplexing": (1, None),
+    "keep_alive": (0, None),
+    "startup_timeout": (1, None),
+    "request_timeout": (1, None),
+    "termination_grace_period_seconds": (0, 30),
+    "warm": (0, None),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointSpec:
+    """One endpoint: the method's name, its path, and its signature and docstring as text for cards and help."""
+
+    name: str
+    path: str
+    signature: str = "()"
+    doc: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppSpec:
+    """All that the gateway knows of an app's class.
+
+    Attributes:
+        class_name: as written by the user.
+        alias: second half of ``owner/alias``.
+        auth: who may call: ``private`` and ``shared`` want a valid key, ``public`` wants none.
+        endpoints: in path order; websockets are not among them yet.
+        machine_type: machine types in order of preference; shown, acted on by a later issue.
+    """
+
+    class_name: str
+    alias: str
+    auth: Auth = "private"
+    endpoints: tuple[EndpointSpec, ...] = ()
+    scaling: Scaling = field(default_factory=Scaling)
+    machine_type: tuple[str, ...] = ()
+    num_gpus: int | None = None
+    requirements: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Give plain JSON values."""
+        return asdict(self)
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> AppSpec:
+        """Rebuild from :meth:`to_json`; unknown fields are ignored, so that an older reader lives with a newer writer.
+
+        Raises:
+            AppRuleBroken: a field is missing or out of range.
+        """
+        known = {f.name for f in fields(AppSpec)} - {"endpoints", "scaling", "machine_type", "requirements"}
+        plain = {name: value for name, value in data.items() if name in known}
+        endpoint_fields = {f.name for f in fields(EndpointSpec)}
+        scaling_fields = {f.name for f in fields(Scaling)}
+        try:
+            return AppSpec(
+                **plain,
+                endpoints=tuple(
+                    EndpointSpec(**{k: v for k, v in e.items() if k in endpoint_fields})
+                    for e in data.get("endpoints", ())
+                ),
+                scaling=Scaling(**{k: v for k, v in data.get("scaling", {}).items() if k in scaling_fields}),
+                machine_type=tuple(data.get("machine_type", ())),
+                requirements=tuple(data.get("requirements", ())),
+            )
+        except TypeError as error:
+            raise AppRuleBroken(f"the app's description is incomplete: {error}") from error

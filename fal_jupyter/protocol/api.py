@@ -1,0 +1,273 @@
+"""Every path, header and field that two of our processes (or a caller) share: the one list.
+
+Two planes. **Data**: ``/run/{owner}/{alias}/{path}``, by key on the loopback port, by peer uid on the Unix
+socket. **Control**: ``/admin/…``, on the Unix socket only, by peer uid only; a key never opens it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, TypedDict
+
+PROTOCOL: Final = 1
+
+# --- data plane -------------------------------------------------------------------------------------------------
+RUN: Final = "/run/"
+
+H_REQUEST_ID: Final = "x-fal-request-id"  # on every answer to a parsed request; a caller's own value is replaced
+H_ENDPOINT: Final = "x-fal-endpoint"  # gateway → runner: the path below the app (fal's RequestContext.endpoint)
+H_ERROR_TYPE: Final = "x-fal-error-type"
+H_REVISION: Final = "x-fal-jupyter-revision"
+H_RUNNER: Final = "x-fal-jupyter-runner"
+H_OWNER: Final = "x-fal-jupyter-owner"  # owner's kernel, Unix socket only: "frames" asks for the framed answer
+FRAMES_TYPE: Final = "application/vnd.fal-jupyter.frames"
+
+# The framed answer (status 200, body = frames.py frames, all with stream 0):
+#   OUTPUT*  RESPONSE  BODY*  END_BODY      in that order, OUTPUT also between them; ERROR before RESPONSE where user
+#   code raised or a start failed. END_BODY carries EndRecord. The real status is in RESPONSE's head.
+
+ERROR_STATUS: Final = {
+    "bad_request": 400,
+    "client_disconnected": 499,
+    "internal_error": 500,
+    "runner_server_error": 500,
+    "runner_incomplete_response": 502,
+    "runner_scheduling_failure": 503,
+    "runner_disconnected": 503,
+    "runner_connection_error": 503,
+    "request_timeout": 504,
+    "startup_timeout": 504,
+}
+"""fal's failure names and their statuses; the body is ``{"detail", "error_type", "request_id"}``."""
+
+
+class Timing(TypedDict):
+    """Where a request's time went, in milliseconds, as the gateway saw it.
+
+    ``queue_ms`` waiting for a free runner that was alive, ``start_ms`` waiting for a runner to start,
+    ``run_ms`` from dispatch to the runner's last byte, ``total_ms`` from the request's last small-body byte
+    to the answer's last byte; the first three sum to it.
+    """
+
+    queue_ms: float
+    start_ms: float
+    run_ms: float
+    total_ms: float
+
+
+class EndRecord(TypedDict):
+    """Payload of END_BODY in a framed answer."""
+
+    request_id: str
+    status: int
+    revision: int
+    runner: str
+    timing: Timing
+
+
+class ErrorFrame(TypedDict):
+    """One frame of a user's traceback; *lines* are the source lines around it, the failing one among them."""
+
+    filename: str
+    lineno: int
+    function: str
+    line: str
+
+
+class ErrorDescription(TypedDict):
+    """An exception of user code, as strings only: nothing of it is ever unpickled.
+
+    ``type`` is the qualified name (``ValueError``, ``json.decoder.JSONDecodeError``), ``text`` the whole
+    traceback as Python would print it, without our frames, with the cell's lines; causes and contexts included.
+    ``phase`` is ``load``, ``setup`` or ``request``.
+    """
+
+    type: str
+    message: str
+    text: str
+    frames: list[ErrorFrame]
+    phase: str
+
+
+# --- control plane ----------------------------------------------------------------------------------------------
+ADMIN: Final = "/admin/"
+A_HELLO: Final = "/admin/hello"  # GET → Hello
+A_LEASES: Final = "/admin/leases"  # POST LeaseAsked → JSON lines: first LeaseGranted, then notices; open = alive
+A_APPS: Final = "/admin/apps"  # GET → [AppRecord]
+A_APP: Final = "/admin/apps/{alias}"  # PUT Publish body → Published · DELETE[?kill=1] → {"stopped": alias} · GET → AppRecord
+A_EVENTS: Final = "/admin/apps/{alias}/events"  # GET ?revision=N → JSON lines, Event; ends after ready or failed
+A_LOGS: Final = "/admin/apps/{alias}/logs"  # GET ?lines=100&request=ID&runner=ID → [LogRecord]
+A_RUNNERS: Final = "/admin/runners"  # GET → [RunnerRecord]
+A_RUNNER: Final = "/admin/runners/{id}"  # DELETE[?kill=1] → {"stopped": id}
+A_DOCTOR: Final = "/admin/doctor"  # GET → {"gateway": Hello, "processes": [ProcessRecord]}
+A_SHUTDOWN: Final = "/admin/shutdown"  # POST → {"stopping": true}: drain everything, then exit
+
+
+class Hello(TypedDict):
+    """Who answers on the socket. ``port`` is 0 while no lease wants one."""
+
+    protocol: int
+    version: str
+    pid: int
+    start_time: int
+    socket: str
+    port: int
+    state: str
+    owner: str
+
+
+class LeaseAsked(TypedDict):
+    """Body of POST /admin/leases. The client makes the key; the gateway sees its id and SHA-256 only.
+
+    ``kind`` is ``kernel``, ``serve`` or ``script``; ``name`` is how the owner is called in sentences
+    (``search.ipynb``, ``app.py``); ``port`` is the loopback port wanted, 0 for any. ``pid`` is informative:
+    the authority is the socket's peer.
+    """
+
+    protocol: int
+    kind: str
+    name: str
+    pid: int
+    port: int
+    key_id: str
+    key_hash: str
+
+
+class LeaseGranted(TypedDict):
+    """First line of the lease's answer. ``base`` is ``http://127.0.0.1:PORT``."""
+
+    lease: str
+    base: str
+    port: int
+    owner: str
+    gateway_pid: int
+
+
+# Publish body: u32 head length | JSON PublishHead | opaque payload (frames.encode_load's layout without frame head).
+class Environment(TypedDict):
+    """Where a runner of this app lives: as the kernel was when the cell ran.
+
+    ``python`` is the interpreter, ``env`` the whole environment to have, ``preload`` the modules out of the
+    template's fixed list that the app wants (``torch``, ``numpy``).
+    """
+
+    python: str
+    env: dict[str, str]
+    cwd: str
+    sys_path: list[str]
+    preload: list[str]
+
+
+class PublishHead(TypedDict):
+    """``fingerprint`` maps a part's name (``class``, ``option keep_alive``, ``variable model``, ``%env X``) to its hash;
+    ``kind`` is how the runner reads the payload: ``pickle`` or ``file``."""
+
+    lease: str
+    spec: dict[str, Any]
+    environment: Environment
+    fingerprint: dict[str, str]
+    kind: str
+    take_over: bool
+    source: dict[str, str]
+
+
+class Published(TypedDict):
+    """Answer to PUT. ``verdict`` is ``new``, ``nothing``, ``scaled`` or ``rebuild``; ``reason`` names the parts that changed.
+
+    409 with ``{"detail", "error_type": "app_taken", "holder": {"name", "pid", "kind"}}`` where another live owner holds it.
+    """
+
+    app: str
+    alias: str
+    revision: int
+    verdict: str
+    reason: str
+    url: str
+    serving: int
+
+
+class LoadHead(TypedDict):
+    """JSON head of a LOAD frame: what the runner needs besides the opaque payload."""
+
+    app: str
+    alias: str
+    runner_id: str
+    revision: int
+    kind: str
+    class_name: str
+    source: dict[str, str]
+    environment: Environment
+    multiplex: int
+    request_timeout: float
+    devices: list[str]
+
+
+class Event(TypedDict, total=False):
+    """One line of A_EVENTS. ``event``: ``state`` (runner, state) · ``output`` (runner, stream, text) ·
+    ``ready`` (runner, setup_ms, load_ms, spawn_ms) · ``failed`` (runner, error: ErrorDescription or None, detail, retry_in) ·
+    ``gone`` (detail: the app was stopped or replaced meanwhile)."""
+
+    event: str
+    runner: str
+    state: str
+    stream: int
+    text: str
+    setup_ms: float
+    load_ms: float
+    spawn_ms: float
+    error: ErrorDescription | None
+    detail: str
+    retry_in: float
+
+
+class RunnerRecord(TypedDict):
+    """``state``: PENDING SETUP IDLE RUNNING DRAINING TERMINATING CRASH_BACKOFF; ``pid`` 0 while there is none."""
+
+    app: str
+    runner_id: str
+    pid: int
+    state: str
+    devices: list[str]
+    served: int
+    in_flight: int
+    revision: int
+
+
+class AppRecord(TypedDict):
+    """``reason`` is the last decision's sentence."""
+
+    app: str
+    alias: str
+    class_name: str
+    owner_kind: str
+    owner_name: str
+    owner_pid: int
+    auth: str
+    revision: int
+    serving: int
+    endpoints: list[dict[str, str]]
+    runners: dict[str, int]
+    waiting: int
+    in_flight: int
+    served: int
+    url: str
+    scaling: dict[str, float]
+    reason: str
+    setup_ms: float
+
+
+class LogRecord(TypedDict):
+    """One line of output. ``stream``: 1 stdout, 2 stderr, 0 the gateway's own remark."""
+
+    time: float
+    runner: str
+    request: str
+    stream: int
+    text: str
+
+
+class ProcessRecord(TypedDict):
+    """``role``: gateway, template, runner, serve, kernel."""
+
+    pid: int
+    role: str
+    app: str
