@@ -93,7 +93,9 @@ ADMIN: Final = "/admin/"
 A_HELLO: Final = "/admin/hello"  # GET → Hello
 A_LEASES: Final = "/admin/leases"  # POST LeaseAsked → JSON lines: first LeaseGranted, then notices; open = alive
 A_APPS: Final = "/admin/apps"  # GET → [AppRecord]
-A_APP: Final = "/admin/apps/{alias}"  # PUT Publish body → Published · DELETE[?kill=1] → {"stopped": alias} · GET → AppRecord
+A_APP: Final = (
+    "/admin/apps/{alias}"  # PUT Publish body → Published · DELETE[?kill=1] → {"stopped": alias} · GET → AppRecord
+)
 A_EVENTS: Final = "/admin/apps/{alias}/events"  # GET ?revision=N → JSON lines, Event; ends after ready or failed
 A_LOGS: Final = "/admin/apps/{alias}/logs"  # GET ?lines=100&request=ID&runner=ID → [LogRecord]
 A_RUNNERS: Final = "/admin/runners"  # GET → [RunnerRecord]

@@ -75,7 +75,7 @@ def encode(kind: Kind | int, stream: int, payload: bytes | bytearray | memoryvie
     size = len(payload)
     if size > (MAX_LOAD if kind == Kind.LOAD else MAX_PAYLOAD):
         raise FrameError(f"a frame of kind {kind} cannot carry {size} bytes")
-    return b"%b%b" % (_HEAD.pack(size, kind, stream), payload)
+    return _HEAD.pack(size, kind, stream) + payload
 
 
 def encode_message(kind: Kind | int, stream: int, head: bytes, body: bytes = b"", *, end: bool) -> bytes:
@@ -117,7 +117,7 @@ def decode_load(payload: bytes) -> tuple[bytes, bytes]:
         FrameError: the payload is shorter than its own head says.
     """
     size = int.from_bytes(payload[:4], "big")
-    if len(payload) < 4 + size:
+    if len(payload) < 4 or len(payload) < 4 + size:
         raise FrameError("a load frame shorter than its head")
     return payload[4 : 4 + size], payload[4 + size :]
 

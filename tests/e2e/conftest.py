@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.kernel import Kernel, kernel
+from tests.support.state import state_directory
+
+
+@pytest.fixture
+def state() -> Iterator[Path]:
+    with state_directory() as path:
+        yield path
+
+
+@pytest.fixture
+def notebook(state: Path, tmp_path: Path) -> Iterator[Kernel]:
+    with kernel(state, tmp_path) as running:
+        running.run("%load_ext fal_jupyter").ok()
+        yield running

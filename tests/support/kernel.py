@@ -1,0 +1,131 @@
+"""A real kernel, driven as a front end drives it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jupyter_client.manager import KernelManager
+
+
+@dataclass
+class Cell:
+    """What one executed cell left behind, in order."""
+
+    status: str = "none"
+    ename: str = ""
+    evalue: str = ""
+    traceback: str = ""
+    outputs: list[dict[str, Any]] = field(default_factory=list)
+    stray: list[dict[str, Any]] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def text(self) -> str:
+        """All that was printed, standard output and error in order."""
+        return "".join(o["text"] for o in self.outputs if o["output_type"] == "stream")
+
+    @property
+    def result(self) -> str:
+        """The text of the cell's value, or ''."""
+        return "".join(o["data"].get("text/plain", "") for o in self.outputs if o["output_type"] == "execute_result")
+
+    @property
+    def html(self) -> str:
+        return "\n".join(
+            o["data"]["text/html"]
+            for o in self.outputs
+            if o["output_type"] == "display_data" and "text/html" in o["data"]
+        )
+
+    @property
+    def shown(self) -> str:
+        """The plain-text twin of everything displayed."""
+        return "\n".join(o["data"].get("text/plain", "") for o in self.outputs if o["output_type"] == "display_data")
+
+    @property
+    def calls(self) -> list[dict[str, Any]]:
+        return [call for o in self.outputs for call in o.get("metadata", {}).get("fal_jupyter", {}).get("calls", [])]
+
+    def ok(self) -> Cell:
+        assert self.status == "ok", f"{self.ename}: {self.evalue}\n{self.traceback}"
+        return self
+
+
+class Kernel:
+    """One kernel process; ``run`` executes a cell and gives what it left behind."""
+
+    def __init__(self, state: Path, directory: Path, env: dict[str, str] | None = None, kernel_name: str = "python3"):
+        self.manager = KernelManager(kernel_name=kernel_name)
+        environment = dict(os.environ, FAL_JUPYTER_STATE=str(state), PYTHONDONTWRITEBYTECODE="1", **(env or {}))
+        self.manager.start_kernel(
+            cwd=str(directory), env=environment, extra_arguments=["--InteractiveShell.colors=NoColor"]
+        )
+        self.client = self.manager.client()
+        self.client.start_channels()
+        self.client.wait_for_ready(timeout=60)
+
+    @property
+    def pid(self) -> int:
+        return int(self.manager.provisioner.pid)  # type: ignore[union-attr, attr-defined]
+
+    def start(self, code: str) -> str:
+        """Send a cell, do not wait."""
+        return str(self.client.execute(code))
+
+    def finish(self, msg_id: str, timeout: float = 60, until: Callable[[Cell], bool] | None = None) -> Cell:
+        """Collect what the cell leaves until it is idle (or *until* says enough)."""
+        cell, began = Cell(), time.monotonic()
+        while True:
+            left = timeout - (time.monotonic() - began)
+            assert left > 0, f"the cell did not end in {timeout} s; so far: {cell}"
+            message = self.client.get_iopub_msg(timeout=left)
+            kind, content = message["msg_type"], message["content"]
+            mine = message["parent_header"].get("msg_id") == msg_id
+            if kind == "status":
+                if mine and content["execution_state"] == "idle":
+                    break
+                continue
+            if kind in {"stream", "display_data", "execute_result", "error"}:
+                output = {"output_type": kind, **content}
+                (cell.outputs if mine else cell.stray).append(output)
+                if kind == "error" and mine:
+                    cell.ename, cell.evalue = content["ename"], content["evalue"]
+                    cell.traceback = "\n".join(content["traceback"])
+            if until is not None and until(cell):
+                return cell
+        reply = self.client.get_shell_msg(timeout=timeout)
+        while reply["parent_header"].get("msg_id") != msg_id:
+            reply = self.client.get_shell_msg(timeout=timeout)
+        cell.status = reply["content"]["status"]
+        cell.seconds = time.monotonic() - began
+        return cell
+
+    def run(self, code: str, timeout: float = 60) -> Cell:
+        return self.finish(self.start(code), timeout)
+
+    def interrupt(self) -> None:
+        self.manager.interrupt_kernel()
+
+    def kill(self) -> None:
+        os.kill(self.pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        self.client.stop_channels()
+        self.manager.shutdown_kernel(now=False)
+        self.manager.cleanup_resources()
+
+
+@contextmanager
+def kernel(state: Path, directory: Path, **options: Any) -> Iterator[Kernel]:
+    running = Kernel(state, directory, **options)
+    try:
+        yield running
+    finally:
+        running.close()

@@ -1,0 +1,99 @@
+"""``fal-jupyter serve`` as a user runs it, and a small HTTP caller."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+COMMAND = [sys.executable, "-m", "fal_jupyter.cli.main"]
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Served:
+    """A running ``fal-jupyter serve``; ``post`` calls its endpoints with its key."""
+
+    def __init__(self, state: Path, target: str, *options: str, env: dict[str, str] | None = None) -> None:
+        self.state = state
+        self.process = subprocess.Popen(
+            [*COMMAND, "serve", target, "--json", *options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=dict(os.environ, FAL_JUPYTER_STATE=str(state), PYTHONUNBUFFERED="1", **(env or {})),
+        )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            _, errors = self.process.communicate(timeout=30)
+            raise AssertionError(f"serve ended with {self.process.returncode}: {errors}")
+        self.ready: dict[str, Any] = json.loads(line)
+
+    def request(
+        self,
+        path: str = "/",
+        body: Any = None,
+        *,
+        method: str = "POST",
+        key: str | None = "own",
+        headers: dict[str, str] | None = None,
+        timeout: float = 60,
+    ) -> Answer:
+        data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        sent = {"content-type": "application/json", **(headers or {})}
+        if key is not None:
+            sent["authorization"] = f"Key {self.ready['key'] if key == 'own' else key}"
+        url = self.ready["url"].rstrip("/") + path
+        request = urllib.request.Request(url, data=data, method=method, headers=sent)
+        try:
+            with urllib.request.urlopen(request, timeout=timeout) as answer:
+                return Answer(answer.status, {k.lower(): v for k, v in answer.headers.items()}, answer.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                return Answer(error.code, {k.lower(): v for k, v in error.headers.items()}, error.read())
+
+    def stop(self, number: int = signal.SIGINT, timeout: float = 20) -> tuple[int, str, str]:
+        """Send a signal and give (exit status, rest of standard output, standard error)."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        out, err = self.process.communicate(timeout=timeout)
+        return self.process.returncode, out, err
+
+
+@contextmanager
+def served(state: Path, target: str, *options: str, env: dict[str, str] | None = None) -> Iterator[Served]:
+    running = Served(state, target, *options, env=env)
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+def command(state: Path, *arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    """Run ``fal-jupyter …`` to its end."""
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env=dict(os.environ, FAL_JUPYTER_STATE=str(state)),
+    )

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fal_jupyter import settings
+from fal_jupyter.domain.errors import BadSetting
+
+
+def test_the_environment_decides_state_owner_and_body_limit(tmp_path: Path) -> None:
+    read = settings.read({"FAL_JUPYTER_STATE": str(tmp_path), "FAL_JUPYTER_OWNER": "ada", "FAL_JUPYTER_MAX_BODY": "10"})
+
+    assert (read.state, read.owner, read.max_body) == (tmp_path, "ada", 10)
+    assert read.environment() == {
+        "FAL_JUPYTER_STATE": str(tmp_path),
+        "FAL_JUPYTER_OWNER": "ada",
+        "FAL_JUPYTER_MAX_BODY": "10",
+    }
+
+
+def test_an_empty_environment_gives_a_state_directory_an_owner_and_256_mib() -> None:
+    read = settings.read({})
+
+    assert read.state.is_absolute()
+    assert read.owner
+    assert set(read.owner) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
+    assert read.max_body == 256 * 1024 * 1024
+
+
+def test_all_files_lie_in_the_state_directory(tmp_path: Path) -> None:
+    read = settings.read({"FAL_JUPYTER_STATE": str(tmp_path)})
+
+    files = {read.socket, read.life_lock, read.start_lock, read.store, read.logs}
+    assert {f.parent for f in files} == {tmp_path}
+    assert len(files) == 5
+
+
+def test_a_login_name_becomes_an_owner(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("getpass.getuser", lambda: "Ada.Lovelace@lab")
+    assert settings.read({}).owner == "ada-lovelace-lab"
+
+
+def test_a_user_without_a_login_name_is_local(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_name() -> str:
+        raise KeyError("getpwuid(): uid not found")
+
+    monkeypatch.setattr("getpass.getuser", no_name)
+    assert settings.read({}).owner == "local"
+
+
+@pytest.mark.parametrize("owner", ["Ada", "a/b", "ü"])
+def test_an_owner_with_other_characters_is_refused_with_what_to_type(owner: str) -> None:
+    with pytest.raises(BadSetting, match="FAL_JUPYTER_OWNER") as caught:
+        settings.read({"FAL_JUPYTER_OWNER": owner})
+    assert "set FAL_JUPYTER_OWNER=" in caught.value.hint
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "many", "1e6", "1.5", "١"])
+def test_a_body_limit_that_is_no_positive_number_is_refused(limit: str) -> None:
+    with pytest.raises(BadSetting, match="FAL_JUPYTER_MAX_BODY"):
+        settings.read({"FAL_JUPYTER_MAX_BODY": limit})
