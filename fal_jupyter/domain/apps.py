@@ -1,0 +1,154 @@
+"""One app as the fleet knows it: its revisions, runners and requests, and who gets the next request."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from fal_jupyter.domain.requests import Request
+from fal_jupyter.domain.runners import READY, STARTING, SUPPLY, Runner, State
+from fal_jupyter.domain.scaling import Observation, RunnerView, nanoseconds, retry_at, target
+from fal_jupyter.domain.spec import AppSpec, Scaling
+
+REMEMBERED_DECISIONS = 50
+DEATHS_OPEN_THE_CIRCUIT = 5  # deaths while serving within DEATH_WINDOW (reliability row 8)
+DEATH_WINDOW = nanoseconds(60)
+
+
+@dataclass(slots=True)
+class App:
+    """A published app.
+
+    Attributes:
+        revision: the one wanted; *serving* the one that answers (0 before the first is ready).
+        specs: the spec of each revision that may still serve.
+        hold: 1 while a publication waits for its first runner, so that demand alone does not cancel it.
+        over: stopped, or its owner is gone; only its runners' ends are awaited.
+    """
+
+    alias: str
+    lease: str
+    revision: int
+    specs: dict[int, AppSpec]
+    serving: int = 0
+    hold: int = 1
+    over: bool = False
+    failures: int = 0
+    last_failure: int = 0
+    blocked_until: int = 0
+    served: int = 0
+    reason: str = ""
+    wake_at: int | None = None
+    runners: dict[str, Runner] = field(default_factory=dict)
+    waiting: dict[str, Request] = field(default_factory=dict)
+    in_flight: dict[str, Request] = field(default_factory=dict)
+    deaths: deque[int] = field(default_factory=deque)
+    decisions: deque[tuple[int, str]] = field(default_factory=lambda: deque(maxlen=REMEMBERED_DECISIONS))
+
+    @property
+    def spec(self) -> AppSpec:
+        """The spec of the wanted revision."""
+        return self.specs[self.revision]
+
+    @property
+    def scaling(self) -> Scaling:
+        """The scaling in force."""
+        return self.specs[self.revision].scaling
+
+    def observe(self, now: int) -> Observation:
+        """Give what :func:`fal_jupyter.domain.scaling.decide` wants to see."""
+        return Observation(
+            now=now,
+            revision=self.revision,
+            runners=tuple(
+                RunnerView(r.id, r.state, r.since, r.in_flight, r.served, r.revision, r.killed)
+                for r in self.runners.values()
+            ),
+            waiting=tuple(request.arrived for request in self.waiting.values()),
+            failures=self.failures,
+            last_failure=self.last_failure,
+            hold=self.hold,
+            blocked_until=self.blocked_until,
+            shutdown=self.over,
+        )
+
+    def supply(self) -> int:
+        """Runners of the wanted revision that count for demand."""
+        return sum(r.revision == self.revision and r.state in SUPPLY for r in self.runners.values())
+
+    def settled(self) -> bool:
+        """True when a free slot more, or a request less, cannot call for any action but a later look at idle runners."""
+        if self.waiting or self.serving != self.revision or self.failures or self.hold:
+            return False
+        supply = self.supply()
+        return (
+            supply == len(self.runners)
+            and supply <= self.scaling.max_concurrency
+            and supply >= target(self.scaling, len(self.in_flight))
+        )
+
+    def pick(self) -> Runner | None:
+        """Give the runner that takes the next request, or None when no slot is free.
+
+        Among as many of the most recently used as demand calls for, the one with fewest in flight: surplus
+        runners stay untouched and age out.
+        """
+        slots = self.scaling.max_multiplexing
+        ready = [r for r in self.runners.values() if r.revision == self.serving and r.state in READY]
+        free = [r for r in ready if len(r.requests) < slots]
+        if len(free) < 2:
+            return free[0] if free else None
+        ready.sort(key=lambda r: r.used, reverse=True)
+        kept = ready[: max(1, target(self.scaling, len(self.in_flight) + len(self.waiting) + 1))]
+        return min(
+            (r for r in kept if len(r.requests) < slots), key=lambda r: (len(r.requests), -r.used), default=free[0]
+        )
+
+    def failing(self, now: int) -> bool:
+        """True while starts fail, the next try is not due, and nothing is ready or starting."""
+        return (
+            bool(self.failures)
+            and now < retry_at(self.failures, self.last_failure)
+            and not any(r.state in READY or r.state in STARTING for r in self.runners.values())
+        )
+
+    def max_wait(self) -> int:
+        """The longest a request waits for a runner: one start and one whole request before it."""
+        return nanoseconds(self.scaling.startup_timeout) + nanoseconds(self.scaling.request_timeout)
+
+    def deadline(self) -> int | None:
+        """The earliest moment at which a request's own limit passes (requests are kept in order of arrival and dispatch)."""
+        limits = []
+        for request in self.in_flight.values():
+            limits.append(request.dispatched + nanoseconds(self.scaling.request_timeout))
+            break
+        for request in self.waiting.values():
+            limits.append(request.arrived + self.max_wait())
+            break
+        return min(limits, default=None)
+
+    def remember(self, now: int, reason: str) -> None:
+        """Keep a decision's sentence."""
+        self.reason = reason
+        self.decisions.append((now, reason))
+
+    def died(self, now: int) -> None:
+        """Count a death while serving; too many in a minute and starts are tried one at a time, as after failed ones."""
+        self.deaths.append(now)
+        while now > self.deaths[0] + DEATH_WINDOW:
+            self.deaths.popleft()
+        if len(self.deaths) >= DEATHS_OPEN_THE_CIRCUIT:
+            self.failures, self.last_failure = max(1, self.failures), now
+
+    def check(self) -> None:
+        """Assert what must hold between two facts."""
+        in_flight: set[str] = set()
+        for runner in self.runners.values():
+            assert len(runner.requests) <= max(s.scaling.max_multiplexing for s in self.specs.values())
+            assert not in_flight & runner.requests
+            in_flight |= runner.requests
+            assert runner.state is not State.IDLE or not runner.requests
+            assert runner.state is not State.RUNNING or runner.requests
+        assert in_flight == set(self.in_flight)
+        assert not self.waiting.keys() & self.in_flight.keys()
+        assert not self.over or not self.waiting

@@ -1,0 +1,490 @@
+"""The brain: facts in, orders out. It composes scaling, revisions of apps and states of requests, and has no clock.
+
+``handle(fact, now)`` may be called with any fact at any time; what is about a thing that is no more is ignored, so
+that a late message of a dead runner never does harm. Two paths are hot, a request that finds a free slot and one
+that is answered: neither runs the whole decision unless something could come of it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any, cast
+
+from fal_jupyter.domain import scaling
+from fal_jupyter.domain.apps import App
+from fal_jupyter.domain.messages import (
+    AnnounceFailure,
+    AnnounceRevision,
+    AppAdopted,
+    AppPublished,
+    AppScaled,
+    AppStopped,
+    CancelRequest,
+    DispatchRequest,
+    Fact,
+    FailRequest,
+    ForgetApp,
+    KillRunner,
+    LeaseEnded,
+    Order,
+    RequestAborted,
+    RequestArrived,
+    RequestFinished,
+    RunnerExited,
+    RunnerFailed,
+    RunnerReady,
+    RunnerSpawned,
+    RunnerStopAsked,
+    StartRefused,
+    StartRunner,
+    StopRunner,
+    Woke,
+)
+from fal_jupyter.domain.requests import MAX_WAITING, Request
+from fal_jupyter.domain.runners import READY, STARTING, Runner, State
+from fal_jupyter.domain.scaling import SECOND, nanoseconds, retry_at
+from fal_jupyter.domain.spec import AppSpec, Scaling
+
+REFUSED_RETRY = 20 * SECOND  # "no hardware" waits a fixed 20 s and does not escalate (fal, "Runners")
+OWNER_GONE_GRACE = SECOND  # runners of a dead owner are gone within two seconds
+
+
+class Fleet:
+    """All apps of one gateway."""
+
+    def __init__(self) -> None:
+        self.apps: dict[str, App] = {}
+        self._leaving: list[App] = []
+        self._runners: dict[str, App] = {}
+        self._requests: dict[str, App] = {}
+        self._count = 0
+        self._orders: list[Order] = []
+        self._hasty: set[int] = set()
+        self._handlers: dict[type, Callable[[Any, int], None]] = {
+            AppPublished: self._published,
+            AppScaled: self._scaled,
+            AppAdopted: self._adopted,
+            AppStopped: self._stopped,
+            LeaseEnded: self._lease_ended,
+            RequestArrived: self._arrived,
+            RequestAborted: self._aborted,
+            RequestFinished: self._finished,
+            RunnerSpawned: self._spawned,
+            RunnerReady: self._ready,
+            RunnerFailed: self._failed,
+            RunnerExited: self._exited,
+            StartRefused: self._refused,
+            RunnerStopAsked: self._stop_asked,
+            Woke: self._woke,
+        }
+
+    def handle(self, fact: Fact, now: int) -> list[Order]:
+        """Take one fact in; give the orders that follow, to be carried out in this order.
+
+        Args:
+            fact: what happened.
+            now: the monotonic clock in nanoseconds, never less than in an earlier call.
+        """
+        self._orders = []
+        self._handlers[type(fact)](fact, now)
+        return self._orders
+
+    @property
+    def wake_at(self) -> int | None:
+        """When to hand in :class:`Woke` if nothing happens before; may be early, is never late."""
+        wakes = [app.wake_at for app in self.apps.values() if app.wake_at is not None]
+        wakes += [app.wake_at for app in self._leaving if app.wake_at is not None]
+        return min(wakes, default=None)
+
+    def all_apps(self) -> Iterator[App]:
+        """Every app, those that are ending too."""
+        yield from self.apps.values()
+        yield from self._leaving
+
+    def runner(self, runner_id: str) -> Runner | None:
+        """The runner's record, or None when it is no more."""
+        app = self._runners.get(runner_id)
+        return app.runners[runner_id] if app else None
+
+    def check(self) -> None:
+        """Assert the invariants; tests call it after every fact."""
+        for app in self.all_apps():
+            app.check()
+        assert {r for app in self.all_apps() for r in app.runners} == set(self._runners)
+        requests = {r for app in self.all_apps() for r in (*app.waiting, *app.in_flight)}
+        assert requests == set(self._requests)
+
+    # --- apps ---------------------------------------------------------------------------------------------------
+    def _published(self, fact: AppPublished, now: int) -> None:
+        app = self.apps.get(fact.alias)
+        if app is None:
+            app = App(fact.alias, fact.lease, fact.revision, {fact.revision: fact.spec})
+            self.apps[fact.alias] = app
+        else:
+            serving = app.serving
+            app.specs = {r: s for r, s in app.specs.items() if r == serving} | {fact.revision: fact.spec}
+            app.lease, app.revision, app.hold = fact.lease, fact.revision, 1
+            app.failures = app.blocked_until = 0  # nobody waits 30 s after mending a typo
+            for runner in list(app.runners.values()):
+                if runner.revision not in (serving, fact.revision) and not runner.killed:
+                    self._end_unready(app, runner, f"revision {fact.revision} was published", now)
+        self._decide(app, now)
+
+    def _end_unready(self, app: App, runner: Runner, why: str, now: int) -> None:
+        if runner.state is State.CRASH_BACKOFF:
+            self._drop(app, runner)
+        elif runner.state in STARTING:
+            self._kill(runner, why, now)
+
+    def _scaled(self, fact: AppScaled, now: int) -> None:
+        app = self.apps.get(fact.alias)
+        if app is not None:
+            app.specs = {r: _with_scaling(spec, fact.scaling) for r, spec in app.specs.items()}
+            self._dispatch_waiting(app, now)
+            self._decide(app, now)
+
+    def _adopted(self, fact: AppAdopted, now: int) -> None:
+        app = self.apps.get(fact.alias)
+        if app is not None:
+            app.lease = fact.lease
+
+    def _stopped(self, fact: AppStopped, now: int) -> None:
+        app = self.apps.get(fact.alias)
+        if app is not None:
+            self._end_app(app, "the app was stopped", now, kill=fact.kill)
+
+    def _lease_ended(self, fact: LeaseEnded, now: int) -> None:
+        for app in [app for app in self.apps.values() if app.lease == fact.lease]:
+            self._end_app(app, "the notebook or program that owned the app has ended", now, kill=False, hasty=True)
+
+    def _end_app(self, app: App, why: str, now: int, *, kill: bool, hasty: bool = False) -> None:
+        del self.apps[app.alias]
+        self._leaving.append(app)
+        app.over, app.hold = True, 0
+        if hasty:
+            self._hasty.add(id(app))
+        for request in list(app.waiting.values()):
+            self._fail_request(app, request, 503, "runner_scheduling_failure", why)
+        for runner in list(app.runners.values()):
+            if runner.state is State.CRASH_BACKOFF:
+                self._drop(app, runner)
+            elif kill or runner.state is State.PENDING:
+                self._kill(runner, why, now)
+            elif runner.state is not State.TERMINATING:
+                self._stop(runner, why, now)
+        self._decide(app, now)
+
+    # --- requests -----------------------------------------------------------------------------------------------
+    def _arrived(self, fact: RequestArrived, now: int) -> None:
+        app = self.apps.get(fact.alias)
+        if app is None:
+            self._orders.append(FailRequest(fact.request_id, 503, "runner_scheduling_failure", "the app was stopped"))
+            return
+        runner = app.pick()
+        if runner is not None:
+            request = Request(fact.request_id, app.alias, now)
+            self._requests[request.id] = app
+            self._dispatch(app, request, runner, now)
+            if not app.settled():
+                self._decide(app, now)
+            return
+        if app.failing(now):
+            again = retry_at(app.failures, app.last_failure) - now
+            detail = f"{app.alias} cannot start: {app.reason}; the next attempt is in {_seconds(again)} s"
+            self._orders.append(FailRequest(fact.request_id, 503, "runner_scheduling_failure", detail, _seconds(again)))
+            return
+        if len(app.waiting) >= MAX_WAITING:
+            detail = f"{len(app.waiting)} requests wait for {app.alias} already"
+            self._orders.append(FailRequest(fact.request_id, 503, "runner_scheduling_failure", detail, 1))
+            return
+        request = Request(fact.request_id, app.alias, now)
+        self._requests[request.id] = app
+        app.waiting[request.id] = request
+        self._decide(app, now)
+
+    def _dispatch(self, app: App, request: Request, runner: Runner, now: int) -> None:
+        request.runner_id, request.dispatched = runner.id, now
+        app.in_flight[request.id] = request
+        if not runner.requests:
+            runner.state, runner.since = State.RUNNING, now
+        runner.requests.add(request.id)
+        runner.served += 1
+        runner.used = now
+        if len(app.in_flight) == 1:
+            self._wake_by(app, now + nanoseconds(app.scaling.request_timeout))
+        self._orders.append(DispatchRequest(request.id, runner.id))
+
+    def _dispatch_waiting(self, app: App, now: int) -> None:
+        while app.waiting and (runner := app.pick()) is not None:
+            request = app.waiting.pop(next(iter(app.waiting)))
+            self._dispatch(app, request, runner, now)
+
+    def _aborted(self, fact: RequestAborted, now: int) -> None:
+        app = self._requests.get(fact.request_id)
+        if app is None:
+            return
+        request = app.in_flight.get(fact.request_id)
+        if request is None:
+            del app.waiting[fact.request_id], self._requests[fact.request_id]
+            self._decide(app, now)
+        elif not request.aborted:
+            request.aborted = True
+            self._orders.append(CancelRequest(request.id, request.runner_id))
+
+    def _finished(self, fact: RequestFinished, now: int) -> None:
+        app = self._requests.pop(fact.request_id, None)
+        request = app.in_flight.pop(fact.request_id, None) if app else None
+        if app is None or request is None:
+            return
+        app.served += 1
+        runner = app.runners[request.runner_id]
+        runner.requests.discard(request.id)
+        if fact.replace and runner.state is State.RUNNING:
+            runner.move(State.DRAINING, now)
+        elif runner.state is State.RUNNING and not runner.requests:
+            runner.state, runner.since = State.IDLE, now
+        if app.waiting:
+            self._dispatch_waiting(app, now)
+        if runner.state in READY and app.settled():
+            if runner.state is State.IDLE:
+                self._wake_by(app, now + nanoseconds(app.scaling.keep_alive))
+        else:
+            self._decide(app, now)
+
+    def _fail_request(
+        self, app: App, request: Request, status: int, error_type: str, detail: str, retry_after: int = 0
+    ) -> None:
+        app.waiting.pop(request.id, None)
+        app.in_flight.pop(request.id, None)
+        self._requests.pop(request.id, None)
+        if request.runner_id:
+            app.runners[request.runner_id].requests.discard(request.id)
+        if not request.aborted:
+            self._orders.append(FailRequest(request.id, status, error_type, detail, retry_after))
+
+    # --- runners ------------------------------------------------------------------------------------------------
+    def _spawned(self, fact: RunnerSpawned, now: int) -> None:
+        app = self._runners.get(fact.runner_id)
+        if app is None:
+            return
+        runner = app.runners[fact.runner_id]
+        if runner.state is State.PENDING:
+            runner.move(State.SETUP, now)
+            self._decide(app, now)
+
+    def _ready(self, fact: RunnerReady, now: int) -> None:
+        app = self._runners.get(fact.runner_id)
+        if app is None:
+            return
+        runner = app.runners[fact.runner_id]
+        if runner.state is not State.SETUP:
+            return
+        runner.move(State.IDLE, now)
+        runner.used = now
+        if runner.revision == app.revision:
+            app.failures = app.hold = 0
+            if app.serving != app.revision:
+                app.serving = app.revision
+                app.specs = {app.revision: app.spec}
+                self._orders.append(AnnounceRevision(app.alias, app.revision))
+        self._dispatch_waiting(app, now)
+        self._decide(app, now)
+
+    def _failed(self, fact: RunnerFailed, now: int) -> None:
+        app = self._runners.get(fact.runner_id)
+        if app is None:
+            return
+        runner = app.runners[fact.runner_id]
+        if runner.state in STARTING:
+            runner.failed = True
+            runner.move(State.TERMINATING, now)
+            self._start_failed(app, runner, fact.error, now)
+            self._decide(app, now)
+
+    def _start_failed(
+        self,
+        app: App,
+        runner: Runner,
+        error: str,
+        now: int,
+        *,
+        status: int = 503,
+        kind: str = "runner_scheduling_failure",
+    ) -> None:
+        """Count a failed start: fall back to the revision that serves, or back off and tell whoever waits."""
+        if app.over or runner.revision != app.revision:
+            return
+        app.hold = 0
+        if app.serving not in (0, app.revision):
+            failed, app.revision = app.revision, app.serving
+            app.specs.pop(failed, None)
+            app.failures = 0
+            app.remember(now, f"revision {failed} did not start, revision {app.serving} serves on")
+            self._orders.append(AnnounceFailure(app.alias, failed, runner.id, error, -1))
+            for other in list(app.runners.values()):
+                if other.revision == failed:
+                    self._end_unready(app, other, f"revision {failed} failed", now)
+            return
+        app.failures, app.last_failure = app.failures + 1, now
+        wait = retry_at(app.failures, now) - now
+        name = error.partition(":")[0]
+        app.remember(now, f"its last start failed ({name})")
+        self._orders.append(AnnounceFailure(app.alias, runner.revision, runner.id, error, wait / SECOND))
+        if any(r.state in READY for r in app.runners.values()):
+            return
+        detail = f"{app.alias} could not start ({name}); the next attempt is in {_seconds(wait)} s"
+        for request in list(app.waiting.values()):
+            self._fail_request(app, request, status, kind, detail, _seconds(wait))
+
+    def _exited(self, fact: RunnerExited, now: int) -> None:
+        app = self._runners.get(fact.runner_id)
+        if app is None:
+            return
+        runner = app.runners[fact.runner_id]
+        state = runner.state
+        for request_id in sorted(runner.requests):
+            detail = f"the runner ended while it had this request ({fact.reason})"
+            self._fail_request(app, app.in_flight[request_id], 503, "runner_disconnected", detail)
+        self._drop(app, runner)
+        if state in STARTING:
+            self._start_failed(app, runner, f"the runner ended before it was ready: {fact.reason}", now)
+        elif state in READY and not app.over:
+            app.remember(now, f"{runner.id} {fact.reason}")
+            app.died(now)
+        self._decide(app, now)
+
+    def _refused(self, fact: StartRefused, now: int) -> None:
+        app = self._runners.get(fact.runner_id)
+        if app is None:
+            return
+        self._drop(app, app.runners[fact.runner_id])
+        app.blocked_until = now + REFUSED_RETRY
+        app.remember(now, f"the machine could not start a runner ({fact.reason})")
+        if app.hold:
+            self._orders.append(
+                AnnounceFailure(app.alias, app.revision, fact.runner_id, fact.reason, REFUSED_RETRY / SECOND)
+            )
+        for request in list(app.waiting.values()):
+            if now >= request.arrived + REFUSED_RETRY:
+                self._fail_request(app, request, 503, "runner_scheduling_failure", app.reason, 20)
+        self._decide(app, now)
+
+    def _stop_asked(self, fact: RunnerStopAsked, now: int) -> None:
+        app = self._runners.get(fact.runner_id)
+        if app is None:
+            return
+        runner = app.runners[fact.runner_id]
+        if runner.state is State.CRASH_BACKOFF:
+            self._drop(app, runner)
+        elif fact.kill or runner.state is State.PENDING:
+            self._kill(runner, "the user killed it", now)
+        elif runner.state is not State.TERMINATING:
+            self._stop(runner, "the user stopped it", now)
+        self._decide(app, now)
+
+    def _stop(self, runner: Runner, why: str, now: int) -> None:
+        runner.move(State.TERMINATING, now)
+        self._orders.append(StopRunner(runner.id, why))
+
+    def _kill(self, runner: Runner, why: str, now: int, *, stacks: bool = False) -> None:
+        if runner.killed:
+            return
+        if runner.state is not State.TERMINATING:
+            runner.move(State.TERMINATING, now)
+        runner.killed = True
+        self._orders.append(KillRunner(runner.id, why, stacks))
+
+    def _drop(self, app: App, runner: Runner) -> None:
+        del app.runners[runner.id], self._runners[runner.id]
+
+    # --- time and scaling ---------------------------------------------------------------------------------------
+    def _woke(self, fact: Woke, now: int) -> None:
+        for app in [*self.apps.values(), *self._leaving]:
+            if app.wake_at is not None and now >= app.wake_at:
+                self._expire_requests(app, now)
+                self._decide(app, now)
+
+    def _expire_requests(self, app: App, now: int) -> None:
+        limit = app.scaling.request_timeout
+        for request in list(app.in_flight.values()):
+            if now < request.dispatched + nanoseconds(limit):
+                break
+            runner = app.runners[request.runner_id]
+            detail = f"the request ran longer than request_timeout ({limit:g} s)"
+            self._fail_request(app, request, 504, "request_timeout", detail)
+            self._kill(runner, f"a request outlived request_timeout ({limit:g} s)", now, stacks=True)
+        for request in list(app.waiting.values()):
+            if now < request.arrived + app.max_wait():
+                break
+            detail = f"no runner of {app.alias} was free within {app.max_wait() // SECOND} s"
+            self._fail_request(app, request, 503, "runner_scheduling_failure", detail)
+
+    def _wake_by(self, app: App, at: int) -> None:
+        if app.wake_at is None or at < app.wake_at:
+            app.wake_at = at
+
+    def _decide(self, app: App, now: int) -> None:
+        rules = app.scaling
+        if id(app) in self._hasty:
+            rules = _hasty(rules)
+        decision = scaling.decide(rules, app.observe(now))
+        if decision.actions:
+            app.remember(now, decision.reason)
+        for action in decision.actions:
+            self._act(app, action, now)
+        wakes = [wake for wake in (decision.wake_at, app.deadline()) if wake is not None]
+        app.wake_at = min(wakes, default=None)
+        if any(isinstance(action, scaling.Kill | scaling.Cancel) for action in decision.actions):
+            again = scaling.decide(rules, app.observe(now))  # a failed start changes back-off and what may wait
+            app.wake_at = min([w for w in (again.wake_at, app.deadline()) if w is not None], default=None)
+        if app.over and not app.runners:
+            self._leaving.remove(app)
+            self._hasty.discard(id(app))
+            self._orders.append(ForgetApp(app.alias))
+
+    def _act(self, app: App, action: scaling.Action, now: int) -> None:
+        if isinstance(action, scaling.Start):
+            self._count += 1
+            state = State.CRASH_BACKOFF if action.backoff else State.PENDING
+            runner = Runner(f"{app.alias}-{self._count}", app.alias, app.revision, state, now)
+            app.runners[runner.id] = runner
+            self._runners[runner.id] = app
+            if not action.backoff:
+                self._orders.append(StartRunner(runner.id, app.alias, runner.revision))
+            return
+        runner = app.runners[action.runner_id]
+        if isinstance(action, scaling.Wake):
+            runner.move(State.PENDING, now)
+            self._orders.append(StartRunner(runner.id, app.alias, runner.revision))
+        elif isinstance(action, scaling.Cancel):
+            self._end_unready(app, runner, "not needed any more", now)
+        elif isinstance(action, scaling.Terminate):
+            self._stop(runner, action.reason, now)
+        elif isinstance(action, scaling.Drain):
+            runner.move(State.DRAINING, now)
+        else:
+            self._outlived(app, runner, cast(scaling.Kill, action).limit, now)
+
+    def _outlived(self, app: App, runner: Runner, limit: str, now: int) -> None:
+        if limit == "grace":
+            self._kill(runner, "it did not end within its grace", now)
+            return
+        seconds = f"{app.scaling.startup_timeout:g} s"
+        self._kill(runner, f"setup() outlived startup_timeout ({seconds})", now, stacks=True)
+        error = f"startup_timeout: setup() did not return within {seconds}"
+        self._start_failed(app, runner, error, now, status=504, kind="startup_timeout")
+
+
+def _seconds(nanos: int) -> int:
+    return max(1, math.ceil(nanos / SECOND))
+
+
+def _with_scaling(spec: AppSpec, rules: Scaling) -> AppSpec:
+    return replace(spec, scaling=rules)
+
+
+def _hasty(rules: Scaling) -> Scaling:
+    grace = min(rules.termination_grace_period_seconds, OWNER_GONE_GRACE / SECOND)
+    return replace(rules, termination_grace_period_seconds=grace)

@@ -1,0 +1,19 @@
+"""One request as the fleet knows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MAX_WAITING = 1000  # requests that may wait for one app; beyond: 503 with Retry-After (reliability row 44)
+
+
+@dataclass(slots=True)
+class Request:
+    """A request that is waiting (*runner_id* empty) or in flight. Times are monotonic nanoseconds."""
+
+    id: str
+    alias: str
+    arrived: int
+    runner_id: str = ""
+    dispatched: int = 0
+    aborted: bool = False

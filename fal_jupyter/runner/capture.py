@@ -1,0 +1,188 @@
+"""What user code prints: to the request that printed it, in order, and never at the price of the request.
+
+``sys.stdout`` and ``sys.stderr`` become :class:`Output`: text goes out as OUTPUT frames of the current request's
+stream (a context variable, which sync endpoints' threads inherit); a thread without one belongs to the only request
+in flight, or to none. File descriptors 1 and 2 stay a pipe that the gateway reads, for C code and child processes.
+"""
+
+from __future__ import annotations
+
+import builtins
+import io
+import os
+import sys
+import threading
+from contextvars import ContextVar
+from typing import Any, NoReturn
+
+from fal_jupyter.protocol import frames
+from fal_jupyter.protocol.frames import Kind
+from fal_jupyter.runner.channel import OUTPUT_BOUND, Channel
+
+STDOUT, STDERR = 1, 2
+COALESCE = 8 * 1024
+MAX_TEXT = 64 * 1024
+
+current_stream: ContextVar[int] = ContextVar("fal_jupyter_stream", default=0)
+
+
+class Capture:
+    """Collects text and sends it; one for the process."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._lock = threading.RLock()
+        self._stream = self._which = self._size = 0
+        self._texts: list[str] = []
+        self._dropped_lines = self._dropped_bytes = 0
+        self.in_flight: set[int] = set()
+        os.register_at_fork(
+            before=self._lock.acquire, after_in_parent=self._lock.release, after_in_child=self._lock.release
+        )
+
+    def write(self, which: int, text: str) -> None:
+        """Take text of stdout (1) or stderr (2)."""
+        stream = current_stream.get()
+        if not stream and len(self.in_flight) == 1:
+            (stream,) = self.in_flight
+        with self._lock:
+            if self._texts and (stream, which) != (self._stream, self._which):
+                self._send()
+            self._stream, self._which = stream, which
+            self._texts.append(text)
+            self._size += len(text)
+            if self._size >= COALESCE or ("\n" in text and not self._channel.backlog):
+                self._send()
+
+    def flush(self) -> None:
+        """Send what has been collected."""
+        with self._lock:
+            if self._texts:
+                self._send()
+
+    def _send(self) -> None:
+        text = "".join(self._texts)
+        self._texts.clear()
+        self._size = 0
+        if self._channel.backlog > OUTPUT_BOUND:
+            self._dropped_lines += text.count("\n")
+            self._dropped_bytes += len(text)
+            return
+        if self._dropped_bytes:
+            self._mark()
+        for at in range(0, len(text), MAX_TEXT):
+            self._frame(self._which, text[at : at + MAX_TEXT])
+
+    def _mark(self) -> None:
+        lines, size = self._dropped_lines, self._dropped_bytes
+        self._dropped_lines = self._dropped_bytes = 0
+        self._frame(
+            STDERR, f"\n[fal_jupyter: {lines:,} lines ({size:,} characters) were printed too fast and dropped]\n"
+        )
+
+    def _frame(self, which: int, text: str) -> None:
+        data = bytes((which,)) + text.encode("utf-8", "backslashreplace")
+        self._channel.send(frames.encode(Kind.OUTPUT, self._stream, data))
+
+    def end_request(self, stream: int) -> None:
+        """Send the last words of a request before its answer does."""
+        with self._lock:
+            if self._texts:
+                self._send()
+            if self._dropped_bytes and self._stream == stream:
+                self._mark()
+
+
+class _Bytes(io.RawIOBase):
+    """``sys.stdout.buffer``."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._output.write(bytes(data).decode("utf-8", "replace"))
+        return len(data)
+
+
+class Output(io.TextIOBase):
+    """The runner's ``sys.stdout`` or ``sys.stderr``."""
+
+    encoding = "utf-8"
+    errors = "backslashreplace"
+
+    def __init__(self, capture: Capture, which: int) -> None:
+        self._capture, self._which = capture, which
+        self._pid = os.getpid()
+        self.buffer = _Bytes(self)
+        self.name = "<stdout>" if which == STDOUT else "<stderr>"
+
+    def writable(self) -> bool:
+        return True
+
+    def isatty(self) -> bool:
+        return False
+
+    def fileno(self) -> int:
+        return self._which
+
+    def write(self, text: str) -> int:
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        if os.getpid() != self._pid:  # a child that user code forked writes to the pipe, as any other program
+            os.write(self._which, text.encode("utf-8", "backslashreplace"))
+        elif text:
+            self._capture.write(self._which, text)
+        return len(text)
+
+    def flush(self) -> None:
+        if os.getpid() == self._pid:
+            self._capture.flush()
+
+
+class _NoInput(io.TextIOBase):
+    """``sys.stdin`` of a runner: nobody sits there."""
+
+    def readable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return 0
+
+    def read(self, size: int | None = -1) -> str:
+        _refuse("reading sys.stdin")
+
+    def readline(self, size: int | None = -1) -> str:  # type: ignore[override]
+        _refuse("reading sys.stdin")
+
+
+def _refuse(what: str) -> NoReturn:
+    raise RuntimeError(
+        f"{what} cannot work in an endpoint: it runs in a runner process where nobody can type. "
+        "Pass the value as an argument of the call instead."
+    )
+
+
+def _no_input(prompt: object = "") -> NoReturn:
+    _refuse("input()")
+
+
+def _no_breakpoint(*args: object, **kwargs: object) -> NoReturn:
+    raise RuntimeError(
+        "breakpoint() cannot work in an endpoint: it runs in a runner process without a terminal. "
+        "Print what you want to see, or call the method on an instance in the notebook."
+    )
+
+
+def install(channel: Channel) -> Capture:
+    """Put the capture in place of the standard streams; give it."""
+    capture = Capture(channel)
+    sys.stdout = Output(capture, STDOUT)
+    sys.stderr = Output(capture, STDERR)
+    sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr  # type: ignore[misc]
+    sys.stdin = _NoInput()
+    builtins.input = _no_input
+    sys.breakpointhook = _no_breakpoint
+    return capture

@@ -1,0 +1,138 @@
+"""The runner's end of its socketpair: frames out from any thread, frames in on the loop.
+
+Sending never blocks the event loop nor user code: what the socket does not take at once is written by a thread of
+its own. Bodies are bounded by the credit of their streams; output has a bound here: beyond it lines are dropped and
+counted, so that a flood costs neither time nor memory.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import threading
+from collections import deque
+from collections.abc import Callable
+
+from fal_jupyter.protocol import frames
+from fal_jupyter.protocol.frames import Decoder, Frame, Kind
+
+OUTPUT_BOUND = 1 << 20
+READ_SIZE = 256 * 1024
+
+
+class Channel:
+    """Frames between this runner and the gateway."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        self.sock = sock
+        self._lock = threading.Lock()
+        self._wanted = threading.Condition(self._lock)
+        self._pending: deque[memoryview] = deque()
+        self._pending_bytes = 0
+        self._writer: threading.Thread | None = None
+        self._decoder = Decoder()
+        self._closed = False
+        os.register_at_fork(before=self._lock.acquire, after_in_parent=self._lock.release, after_in_child=self._forked)
+
+    def _forked(self) -> None:
+        self._lock.release()
+        self._closed = True  # a child of user code must not speak for its parent, nor hold its connection open
+        self.sock.close()
+
+    @property
+    def backlog(self) -> int:
+        """Bytes that the gateway has not taken yet."""
+        return self._pending_bytes
+
+    def send(self, data: bytes) -> None:
+        """Send one or more whole frames; they keep their order."""
+        with self._lock:
+            if self._closed:
+                return
+            if not self._pending:
+                try:
+                    sent = self.sock.send(data)
+                except BlockingIOError:
+                    sent = 0
+                except OSError:
+                    self._closed = True
+                    return
+                if sent == len(data):
+                    return
+                data = data[sent:]
+            self._pending.append(memoryview(data))
+            self._pending_bytes += len(data)
+            if self._writer is None:
+                self._writer = threading.Thread(target=self._write, name="fal-jupyter-channel", daemon=True)
+                self._writer.start()
+            self._wanted.notify()
+
+    def _write(self) -> None:
+        poller = select.poll()
+        poller.register(self.sock, select.POLLOUT)
+        while True:
+            with self._lock:
+                while not self._pending:
+                    self._wanted.wait()
+                if self._closed:
+                    return
+                data = self._pending[0]
+                try:
+                    sent = self.sock.send(data)
+                except BlockingIOError:
+                    sent = 0
+                except OSError:
+                    self._closed = True
+                    return
+                self._pending_bytes -= sent
+                if sent == len(data):
+                    self._pending.popleft()
+                else:
+                    self._pending[0] = data[sent:]
+            if sent == 0:
+                poller.poll()
+
+    def receive(self) -> list[Frame]:
+        """Give the frames that have arrived; called when the socket is readable. Ends the process on end of file."""
+        try:
+            data = self.sock.recv(READ_SIZE)
+        except BlockingIOError:
+            return []
+        except OSError:
+            data = b""
+        if not data:
+            die()
+        return list(self._decoder.feed(data))
+
+    def flush(self, seconds: float) -> None:
+        """Wait until all is written, *seconds* at most; for the last words of a process."""
+        poller = select.poll()
+        poller.register(self.sock, select.POLLOUT)
+        deadline = seconds * 1000
+        while self._pending_bytes and not self._closed and deadline > 0:
+            poller.poll(20)
+            deadline -= 20
+
+    def wait_for_frame(self, wanted: Callable[[Frame], bool]) -> Frame:
+        """Block until a frame that *wanted* accepts is here (used before there is a loop)."""
+        poller = select.poll()
+        poller.register(self.sock, select.POLLIN)
+        while True:
+            poller.poll()
+            for frame in self.receive():
+                if wanted(frame):
+                    return frame
+
+
+def die() -> None:
+    """The gateway is gone: end this process and its group; the template takes the rest."""
+    try:
+        os.killpg(0, signal.SIGKILL)
+    finally:
+        os._exit(1)
+
+
+__all__ = ["OUTPUT_BOUND", "Channel", "Kind", "die", "frames"]

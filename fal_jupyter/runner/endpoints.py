@@ -1,0 +1,161 @@
+"""The live instance as the ASGI application that fal would build: one FastAPI route an endpoint, built-in ``/health``.
+
+Rules and texts are those of the real package where it was measured (fal 1.83 on FastAPI 0.136); no CORS headers,
+since by default no web page may call a local app.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+
+from fal_jupyter.protocol.api import ErrorDescription
+from fal_jupyter.runner import failures
+from fal_jupyter.runner.parameters import BodyRoute, show_body_in_openapi
+
+
+@dataclass(slots=True)
+class Call:
+    """What the host learns of one request on its way: the user's exception, the user's result, a wish to exit."""
+
+    error: ErrorDescription | None = None
+    result: Any = None
+    returned: bool = False
+    exit: str | None = None
+
+
+current_call: ContextVar[Call | None] = ContextVar("fal_jupyter_call", default=None)
+
+
+class UserAbort(Exception):
+    """A BaseException of user code as an ordinary one: the real one would end the event loop, not the request."""
+
+
+def _note(error: BaseException) -> None:
+    call = current_call.get()
+    if call is None:
+        return
+    call.error = failures.describe(error, "request")
+    if isinstance(error, SystemExit):
+        call.exit = f"an endpoint called sys.exit({error.code!r})"
+
+
+def _returned(result: Any) -> Any:
+    call = current_call.get()
+    if call is not None:
+        call.result, call.returned = result, True
+    return result
+
+
+def _watched(endpoint: Callable[..., Any]) -> Callable[..., Any]:
+    """The endpoint, with its exception or result noted for the host; generators are watched while they are sent."""
+    if inspect.isasyncgenfunction(endpoint) or inspect.isgeneratorfunction(endpoint):
+        return endpoint
+    if inspect.iscoroutinefunction(endpoint):
+
+        @functools.wraps(endpoint)
+        async def watched_async(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return _returned(await endpoint(*args, **kwargs))
+            except HTTPException:
+                raise
+            except Exception as error:
+                _note(error)
+                raise
+            except BaseException as error:
+                if type(error).__name__ == "CancelledError":
+                    raise
+                _note(error)
+                raise UserAbort from None
+
+        return watched_async
+
+    @functools.wraps(endpoint)
+    def watched(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return _returned(endpoint(*args, **kwargs))
+        except HTTPException:
+            raise
+        except Exception as error:
+            _note(error)
+            raise
+        except BaseException as error:
+            _note(error)
+            raise UserAbort from None
+
+    return watched
+
+
+async def _unhandled(request: Request, error: Exception) -> JSONResponse:
+    call = current_call.get()
+    if call is not None and call.error is None:
+        where = failures.find_unjsonable(call.result) if call.returned else ""
+        call.error = failures.sentence("ValueError", where, "request") if where else failures.describe(error, "request")
+    return JSONResponse({"detail": "Internal Server Error"}, 500)
+
+
+async def _not_found(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    if error.detail == "Not Found" and request.scope.get("route") is None:
+        return JSONResponse(
+            {"detail": f"Path {request.url.path} not found"}, 404, headers={"x-fal-billable-units": "0"}
+        )
+    return JSONResponse({"detail": error.detail}, error.status_code, headers=error.headers)
+
+
+def build(instance: Any) -> FastAPI:
+    """Build the application of *instance*.
+
+    Raises:
+        Exception: whatever FastAPI says of an endpoint's signature (an annotation that is no type, for one).
+    """
+    app = FastAPI()
+    app.add_exception_handler(Exception, _unhandled)
+    app.add_exception_handler(404, _not_found)
+    for signature, method in instance.collect_routes().items():
+        app.router.add_api_route(
+            signature.path, _watched(method), methods=["POST"], name=method.__name__, route_class_override=BodyRoute
+        )
+    app.add_api_route("/health", _health(instance), methods=["GET"], name="health")
+    app.openapi = functools.partial(_openapi, app)  # type: ignore[method-assign]
+    return app
+
+
+def _health(instance: Any) -> Callable[..., Any]:
+    method = instance.health
+    if inspect.iscoroutinefunction(method):
+
+        async def health_async() -> Any:
+            return await method()
+
+        return health_async
+
+    def health() -> Any:
+        return method()
+
+    return health
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        document = get_openapi(title=app.title, version=app.version, routes=app.routes)
+        for route in app.routes:
+            if isinstance(route, BodyRoute) and (operation := document["paths"].get(route.path, {}).get("post")):
+                show_body_in_openapi(route, operation)
+        paths = [r.path for r in app.routes if isinstance(r, APIRoute) and r.path != "/health"]
+        document["x-fal-order-paths"] = [*dict.fromkeys(sorted(paths)), "/health"]
+        for schema in document.get("components", {}).get("schemas", {}).values():
+            if "properties" in schema:
+                schema["x-fal-order-properties"] = list(schema["properties"])
+        app.openapi_schema = document
+    return app.openapi_schema

@@ -1,0 +1,75 @@
+"""What a runner does before anything else: it cannot outlive its template, and its own children cannot escape it."""
+
+from __future__ import annotations
+
+import ctypes
+import faulthandler
+import os
+import signal
+from pathlib import Path
+
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def become_subreaper() -> None:
+    """Let orphaned descendants come to this process instead of to init."""
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def die_with_parent(parent: int) -> None:
+    """Ask the kernel for SIGKILL when *parent*'s main thread ends; end at once if it already has.
+
+    The signal follows the thread that forked, so the template forks from its only thread.
+    """
+    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _prctl(option: int, value: int) -> None:
+    if _libc.prctl(option, value, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), f"prctl({option})")
+
+
+def arm(parent: int) -> None:
+    """Make this process a runner: own session, dies with its template, keeps its orphans, default signals.
+
+    SIGINT is ignored: a Jupyter interrupt is for the kernel; calls are cancelled through the gateway.
+    """
+    die_with_parent(parent)
+    become_subreaper()
+    if os.getsid(0) != os.getpid():
+        os.setsid()
+    for number in (signal.SIGTERM, signal.SIGCHLD, signal.SIGHUP, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_DFL if number != signal.SIGPIPE else signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.set_wakeup_fd(-1)
+
+
+def show_stacks_on_abort() -> None:
+    """On SIGABRT write the stacks of all threads to file descriptor 2 (the output pipe), then die of it."""
+    faulthandler.enable(file=2, all_threads=True)
+
+
+def close_other_descriptors(keep: set[int]) -> None:
+    """Close every descriptor but 0, 1, 2 and *keep*: a fork carries the sockets of its siblings otherwise."""
+    for name in os.listdir("/proc/self/fd"):
+        fd = int(name)
+        if fd > 2 and fd not in keep:
+            try:
+                os.close(fd)
+            except OSError:
+                pass  # the directory listing's own descriptor
+
+
+def children_of(pid: int) -> list[int]:
+    """Give the direct children of *pid* (all threads')."""
+    found: list[int] = []
+    try:
+        for task in os.listdir(f"/proc/{pid}/task"):
+            found += map(int, Path(f"/proc/{pid}/task/{task}/children").read_text().split())
+    except OSError:
+        pass  # gone meanwhile: then its children are somebody else's
+    return found

@@ -1,0 +1,218 @@
+"""The life of one runner: load, setup, serve, teardown.
+
+Order (fal's lifespan): environment → import of the class → instance → application → ``setup()`` on the main thread
+(async: on the loop) → requests → ``handle_exit()`` → what is in flight → ``teardown()`` → exit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import inspect
+import json
+import linecache
+import os
+import signal
+import socket
+import sys
+import time
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from fal_jupyter.protocol import frames
+from fal_jupyter.protocol.api import PROTOCOL, ErrorDescription, LoadHead
+from fal_jupyter.protocol.frames import Frame, Kind
+from fal_jupyter.runner import capture, endpoints, failures
+from fal_jupyter.runner.channel import Channel
+from fal_jupyter.runner.requests import Server
+
+_encode = msgspec.json.encode
+RUNNER_VARIABLE = "FAL_JUPYTER_RUNNER"
+
+
+def main(sock: socket.socket) -> int:
+    """Be a runner on *sock* until the gateway says otherwise; gives the exit status."""
+    channel = Channel(sock)
+    channel.send(frames.encode(Kind.HELLO, 0, _encode({"protocol": PROTOCOL, "pid": os.getpid()})))
+    frame = channel.wait_for_frame(lambda f: f.kind in (Kind.LOAD, Kind.SHUTDOWN))
+    if frame.kind == Kind.SHUTDOWN:
+        return 0
+    output = capture.install(channel)
+    head_json, payload = frames.decode_load(frame.payload)
+    head: LoadHead = msgspec.json.decode(head_json)
+    return Host(channel, output, head).run(payload)
+
+
+class Host:
+    """One live instance of the user's class, and its way through life."""
+
+    def __init__(self, channel: Channel, output: capture.Capture, head: LoadHead) -> None:
+        self.channel, self.output, self.head = channel, output, head
+        self.instance: Any = None
+        self.stopping: asyncio.Event | None = None
+        self.server: Server | None = None
+
+    def run(self, payload: bytes) -> int:
+        began = time.monotonic()
+        phase = "load"
+        runner = _runner_of_loop()
+        try:
+            enter_environment(self.head)
+            cls = load_class(self.head, payload)
+            _raise_threads()
+            self.instance = cls(_allow_init=True)
+            app = endpoints.build(self.instance)
+            loaded = time.monotonic()
+            phase = "setup"
+            os.environ["FAL_RUNNER_STATE"] = "SETUP"
+            _enter_context()
+            loop = runner.get_loop()
+            result = self.instance.setup()
+            if inspect.isawaitable(result):
+                loop.run_until_complete(_await(result))
+            _raise_threads()
+        except BaseException as error:
+            return self._failed(failures.describe(error, phase))
+        os.environ["FAL_RUNNER_STATE"] = "RUNNING"
+        self.output.flush()
+        times = {"setup_ms": _ms(time.monotonic() - loaded), "load_ms": _ms(loaded - began)}
+        self.server = Server(self.channel, self.output, app, self.instance, self.head)
+        self.channel.send(frames.encode(Kind.READY, 0, _encode(times)))
+        try:
+            return runner.run(self._serve(self.server))
+        finally:
+            runner.close()
+
+    def _failed(self, error: ErrorDescription) -> int:
+        self.output.flush()
+        self.channel.send(frames.encode(Kind.FAILED, 0, _encode(error)))
+        self.channel.flush(2)
+        return 3  # what uvicorn's process ends with when the lifespan fails
+
+    async def _serve(self, server: Server) -> int:
+        loop = asyncio.get_running_loop()
+        self.stopping = asyncio.Event()
+        loop.add_signal_handler(signal.SIGTERM, self.stopping.set)
+        handlers: dict[int, Callable[[Frame], None]] = {
+            Kind.SHUTDOWN: lambda _: self._stop(),
+            Kind.PING: lambda f: self.channel.send(frames.encode(Kind.PONG, 0, f.payload)),
+        }
+
+        def readable() -> None:
+            for frame in self.channel.receive():
+                handler = handlers.get(frame.kind)
+                if handler is None:
+                    server.handle(frame)
+                else:
+                    handler(frame)
+
+        loop.add_reader(self.channel.sock, readable)
+        readable()
+        leaving = asyncio.ensure_future(server.exit_asked.wait())
+        await asyncio.wait({asyncio.ensure_future(self.stopping.wait()), leaving}, return_when="FIRST_COMPLETED")
+        if leaving.done():
+            self.output.flush()
+            self.channel.send(frames.encode(Kind.EXITING, 0, _encode({"reason": leaving.result()})))
+            self.channel.flush(2)
+            return 1
+        return await self._leave(server)
+
+    def _stop(self) -> None:
+        assert self.stopping is not None
+        self.stopping.set()
+
+    async def _leave(self, server: Server) -> int:
+        try:
+            self.instance.handle_exit()
+        except BaseException as error:
+            print(f"Error in handle_exit: {error}", file=sys.stderr)
+        await server.drained()
+        os.environ["FAL_RUNNER_STATE"] = "TERMINATING"
+        status = 0
+        try:
+            result = self.instance.teardown()
+            if inspect.isawaitable(result):
+                await result
+        except BaseException as error:
+            print(failures.describe(error, "teardown")["text"], file=sys.stderr)
+            status = 1
+        self.output.flush()
+        self.channel.flush(1)
+        return status
+
+
+def _runner_of_loop() -> asyncio.Runner:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.Runner()
+    return asyncio.Runner(loop_factory=uvloop.new_event_loop)
+
+
+async def _await(awaitable: Any) -> Any:
+    return await awaitable
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 2)
+
+
+def _enter_context() -> None:
+    from fal_jupyter.fal import context
+
+    context.enter_default()
+
+
+def enter_environment(head: LoadHead) -> None:
+    """Become what the kernel was when the cell ran: variables, working directory, path; and put ``fal`` in place."""
+    environment = head["environment"]
+    own = {name: value for name, value in os.environ.items() if name.startswith("FAL_JUPYTER_")}
+    os.environ.clear()
+    os.environ.update(environment["env"])
+    os.environ.update(own)
+    os.environ["IS_ISOLATE_AGENT"] = "1"  # user code tests it, as in the cloud
+    os.environ[RUNNER_VARIABLE] = head["runner_id"]
+    if head["devices"]:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(head["devices"])
+    time.tzset()
+    os.chdir(environment["cwd"])
+    sys.path[:] = list(dict.fromkeys([*environment["sys_path"], *sys.path]))
+    sys.argv[:] = [head["app"]]
+    importlib.invalidate_caches()
+    from fal_jupyter import fal
+
+    fal.install()
+
+
+def load_class(head: LoadHead, payload: bytes) -> Any:
+    """Give the user's class, out of a pickle of ours or out of its file."""
+    if head["kind"] == "pickle":
+        from fal_jupyter import shipping
+
+        return shipping.unpack(payload, head["source"])
+    where = json.loads(payload)
+    path, name = where["path"], where["class_name"]
+    text = head["source"][path]
+    linecache.cache[path] = (len(text), None, text.splitlines(keepends=True), path)
+    module = types.ModuleType(Path(path).stem)
+    module.__file__ = path
+    sys.modules[module.__name__] = module
+    sys.path.insert(0, os.path.dirname(path))
+    exec(compile(text, path, "exec"), module.__dict__)
+    return getattr(module, name)
+
+
+def _raise_threads() -> None:
+    """Give back the threads that the template did without."""
+    cores = len(os.sched_getaffinity(0))
+    torch = sys.modules.get("torch")
+    if torch is not None and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(cores)
+    if "numpy" in sys.modules and "OPENBLAS_NUM_THREADS" not in os.environ:
+        import threadpoolctl
+
+        threadpoolctl.threadpool_limits(cores, user_api="blas")

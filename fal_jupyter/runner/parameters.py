@@ -1,0 +1,135 @@
+"""Plain parameters from a JSON body: what the page's own examples need and the bare FastAPI application does not give.
+
+``generate(self, prompt: str, steps: int = 30)`` reads its parameters from the query in FastAPI (and so in fal's
+package, measured: 422 for a JSON body), while fal's clients send JSON bodies. So an endpoint without body parameters
+takes what the query lacks from a JSON object body, by name, with the same validation; the query wins. A single
+parameter without annotation gets the whole JSON body when the body has no key of its name.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.datastructures import QueryParams
+
+_MISSING = object()
+
+
+class BodyRoute(APIRoute):
+    """A route whose query parameters may come from a JSON body; otherwise an ordinary FastAPI route."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handler = super().get_route_handler()
+        names = {field.alias for field in self.dependant.query_params}
+        if self.body_field is not None or not names:
+            return handler
+        whole = _whole_body_parameter(self.endpoint, names)
+
+        async def from_query_and_body(request: Request) -> Response:
+            given = request.query_params
+            lacking = {name for name in names if name not in given}
+            if not lacking:
+                return await handler(request)
+            body, broken = await _json_body(request)
+            values = _by_name(body, lacking, whole)
+            if values:
+                request._query_params = _Merged(given, values)
+            try:
+                return await handler(request)
+            except RequestValidationError as error:
+                if broken is not None and not values:
+                    raise broken from None
+                raise _relocated(error, values) from None
+
+        return from_query_and_body
+
+
+class _Merged(QueryParams):
+    """Query parameters, and the body's JSON values for what they lack."""
+
+    def __init__(self, query: QueryParams, values: dict[str, Any]) -> None:
+        super().__init__(query)
+        self._values = values
+
+    def __contains__(self, key: object) -> bool:
+        return super().__contains__(key) or key in self._values
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return super().get(key, self._values.get(key, default))
+
+    def getlist(self, key: str) -> Any:
+        return super().getlist(key) or self._values.get(key, [])
+
+
+def _whole_body_parameter(endpoint: Callable[..., Any], names: set[str]) -> str | None:
+    parameters = [p for p in inspect.signature(endpoint).parameters.values() if p.name in names]
+    if len(parameters) == 1 and parameters[0].annotation is inspect.Parameter.empty:
+        return parameters[0].name
+    return None
+
+
+async def _json_body(request: Request) -> tuple[Any, RequestValidationError | None]:
+    """Give the JSON value of the body (or _MISSING), and the error to raise if it turns out to be needed."""
+    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if not (kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))):
+        return _MISSING, None
+    raw = await request.body()
+    if not raw:
+        return _MISSING, None
+    try:
+        return json.loads(raw), None
+    except json.JSONDecodeError as error:
+        detail = {
+            "type": "json_invalid",
+            "loc": ("body", error.pos),
+            "msg": "JSON decode error",
+            "input": {},
+            "ctx": {"error": error.msg},
+        }
+        return _MISSING, RequestValidationError([detail], body=error.doc)
+    except (ValueError, RecursionError) as error:  # bad UTF-8, a huge integer, too deep
+        detail = {"type": "json_invalid", "loc": ("body",), "msg": "JSON decode error", "input": {}}
+        return _MISSING, RequestValidationError([detail | {"ctx": {"error": str(error)}}])
+
+
+def _by_name(body: Any, lacking: set[str], whole: str | None) -> dict[str, Any]:
+    values = {name: body[name] for name in lacking if name in body} if isinstance(body, dict) else {}
+    if whole in lacking and whole not in values and body is not _MISSING:
+        return {whole: body}
+    return values
+
+
+def _relocated(error: RequestValidationError, values: dict[str, Any]) -> RequestValidationError:
+    details = [
+        {**detail, "loc": ("body", *detail["loc"][1:])}
+        if len(detail["loc"]) > 1 and detail["loc"][0] == "query" and detail["loc"][1] in values
+        else detail
+        for detail in error.errors()
+    ]
+    return RequestValidationError(details, body=error.body)
+
+
+def show_body_in_openapi(route: APIRoute, operation: dict[str, Any]) -> None:
+    """Add the optional JSON body to an operation whose plain parameters may come from it."""
+    parameters = [p for p in operation.get("parameters", ()) if p.get("in") == "query"]
+    if route.body_field is not None or not parameters:
+        return
+    schema: dict[str, Any] = {
+        "type": "object",
+        "title": f"Body_{operation.get('operationId', route.name)}",
+        "properties": {p["name"]: p.get("schema", {}) for p in parameters},
+    }
+    if required := [p["name"] for p in parameters if p.get("required")]:
+        schema["required"] = required
+    for parameter in parameters:
+        parameter["required"] = False  # it may come from the body instead
+    operation["requestBody"] = {
+        "description": "The same parameters as a JSON object; the query wins.",
+        "content": {"application/json": {"schema": schema}},
+    }

@@ -1,0 +1,305 @@
+"""Frames to ASGI calls and back: one task a request, one frame a small answer, credit for long bodies."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Any
+from urllib.parse import unquote
+
+import anyio.to_thread
+import msgspec
+from fastapi import FastAPI
+
+from fal_jupyter.fal import context
+from fal_jupyter.protocol import frames
+from fal_jupyter.protocol.api import H_ENDPOINT, H_REQUEST_ID, LoadHead
+from fal_jupyter.protocol.frames import CHUNK, INLINE, WINDOW, Frame, Kind
+from fal_jupyter.runner import failures
+from fal_jupyter.runner.capture import Capture, current_stream
+from fal_jupyter.runner.channel import Channel
+from fal_jupyter.runner.endpoints import Call, current_call
+
+_encode = msgspec.json.encode
+
+
+class RequestHead(msgspec.Struct):
+    """Head of a REQUEST frame."""
+
+    id: str
+    method: str
+    path: str
+    query: str
+    headers: list[tuple[str, str]]
+
+
+_head_decoder = msgspec.json.Decoder(RequestHead)
+
+
+class Stream:
+    """One request on its way through the application."""
+
+    __slots__ = (
+        "call", "capture", "channel", "credit", "ended", "gone", "head", "id", "inbox", "read", "start", "started", "wake",
+        "wake_credit",
+    )  # fmt: skip
+
+    def __init__(
+        self, stream: int, channel: Channel, capture: Capture, head: RequestHead, body: bytes, end: bool
+    ) -> None:
+        self.id, self.channel, self.capture, self.head = stream, channel, capture, head
+        self.inbox: deque[bytes] = deque((body,))
+        self.ended, self.gone, self.read = end, False, False
+        self.wake: asyncio.Future[None] | None = None
+        self.credit = WINDOW
+        self.wake_credit: asyncio.Future[None] | None = None
+        self.start: dict[str, Any] | None = None
+        self.started = False
+        self.call = Call()
+
+    # --- request body -------------------------------------------------------------------------------------------
+    def push(self, data: bytes, end: bool) -> None:
+        self.ended = self.ended or end
+        if data:
+            self.inbox.append(data)
+        if self.wake is not None and not self.wake.done():
+            self.wake.set_result(None)
+
+    def cancel(self) -> None:
+        self.gone = True
+        for wake in (self.wake, self.wake_credit):
+            if wake is not None and not wake.done():
+                wake.set_result(None)
+
+    async def receive(self) -> dict[str, Any]:
+        while True:
+            if self.gone:
+                return {"type": "http.disconnect"}
+            if self.inbox:
+                data = self.inbox.popleft()
+                more = bool(self.inbox) or not self.ended
+                if more and data:
+                    self.channel.send(frames.encode_window(self.id, len(data)))
+                self.read = not more
+                return {"type": "http.request", "body": data, "more_body": more}
+            if self.ended and not self.read:
+                self.read = True
+                return {"type": "http.request", "body": b"", "more_body": False}
+            self.wake = asyncio.get_running_loop().create_future()
+            await self.wake
+
+    # --- answer -------------------------------------------------------------------------------------------------
+    async def send(self, message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            self.start = message
+            return
+        if message["type"] != "http.response.body":
+            return
+        body: bytes = message.get("body", b"")
+        more: bool = message.get("more_body", False)
+        if not self.started:
+            self.started = True
+            assert self.start is not None
+            if not more and not self._serialisable(body):
+                body = b'{"detail":"Internal Server Error"}'
+            self._before_answer()
+            first = body[:INLINE]
+            head = _encode(
+                {
+                    "status": self.start["status"],
+                    "headers": [[k.decode("latin-1"), v.decode("latin-1")] for k, v in self.start["headers"]],
+                }
+            )
+            whole = not more and len(first) == len(body)
+            self.credit -= len(first)
+            self.channel.send(frames.encode_message(Kind.RESPONSE, self.id, head, first, end=whole))
+            if whole:
+                return
+            body = body[INLINE:]
+        await self._send_body(body)
+        if not more:
+            self.channel.send(frames.encode(Kind.END_BODY, self.id))
+
+    async def _send_body(self, body: bytes) -> None:
+        view = memoryview(body)
+        while view:
+            while self.credit <= 0:
+                if self.gone:
+                    return
+                self.wake_credit = asyncio.get_running_loop().create_future()
+                await self.wake_credit
+            piece = view[: min(CHUNK, self.credit)]
+            view = view[len(piece) :]
+            self.credit -= len(piece)
+            if not self.gone:
+                self.channel.send(frames.encode(Kind.BODY, self.id, bytes(piece)))
+
+    def add_credit(self, credit: int) -> None:
+        self.credit += credit
+        if self.wake_credit is not None and not self.wake_credit.done():
+            self.wake_credit.set_result(None)
+
+    def _serialisable(self, body: bytes) -> bool:
+        """False when the user's result holds NaN or an infinity, which became ``null`` or invalid JSON on the way."""
+        if not self.call.returned or not (b"null" in body or b"NaN" in body or b"Infinity" in body):
+            return True
+        where = failures.find_unjsonable(self.call.result)
+        if (
+            not where
+            or not isinstance(self.call.result, float | dict | list | tuple)
+            and not hasattr(self.call.result, "model_fields_set")
+        ):
+            return True
+        assert self.start is not None
+        self.call.error = failures.sentence("ValueError", where, "request")
+        length = str(len(b'{"detail":"Internal Server Error"}')).encode()
+        self.start = {"status": 500, "headers": [(b"content-length", length), (b"content-type", b"application/json")]}
+        return False
+
+    def _before_answer(self) -> None:
+        self.capture.end_request(self.id)
+        if self.call.error is not None:
+            self.channel.send(frames.encode(Kind.ERROR, self.id, _encode(self.call.error)[: frames.MAX_PAYLOAD]))
+
+    def broke(self, error: BaseException) -> None:
+        """The application raised: after its answer began, the caller can only be told that it broke off."""
+        if self.call.error is None:
+            self.call.error = failures.describe(error, "request")
+            self._before_answer()
+        if not self.started:
+            self.started = True
+            head = _encode({"status": 500, "headers": [["content-type", "application/json"]]})
+            body = b'{"detail":"Internal Server Error"}'
+            self.channel.send(frames.encode_message(Kind.RESPONSE, self.id, head, body, end=True))
+        else:
+            self.channel.send(frames.encode(Kind.END_BODY, self.id, b'{"aborted":true}'))
+
+
+class Server:
+    """All requests of one runner."""
+
+    def __init__(self, channel: Channel, capture: Capture, app: FastAPI, instance: Any, head: LoadHead) -> None:
+        self.channel, self.capture, self.app, self.instance = channel, capture, app, instance
+        self.streams: dict[int, Stream] = {}
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.exit_asked = _Later()
+        self._multiplex = head["multiplex"]
+        self._hints = type(instance).provide_hints is not _base_hints()
+        self._limited = False
+
+    def handle(self, frame: Frame) -> None:
+        """Take a frame of a request."""
+        if frame.kind == Kind.REQUEST:
+            self._begin(frame)
+            return
+        stream = self.streams.get(frame.stream)
+        if stream is None:
+            return  # it has ended meanwhile
+        if frame.kind == Kind.BODY:
+            stream.push(frame.payload, False)
+        elif frame.kind == Kind.END_BODY:
+            stream.push(b"", True)
+        elif frame.kind == Kind.CANCEL:
+            stream.cancel()
+        elif frame.kind == Kind.WINDOW:
+            stream.add_credit(int.from_bytes(frame.payload, "big"))
+
+    def _begin(self, frame: Frame) -> None:
+        head_json, body, end = frames.decode_message(frame.payload)
+        head = _head_decoder.decode(head_json)
+        stream = Stream(frame.stream, self.channel, self.capture, head, body, end)
+        self.streams[frame.stream] = stream
+        self.capture.in_flight.add(frame.stream)
+        task = asyncio.get_running_loop().create_task(self._run(stream))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def _run(self, stream: Stream) -> None:
+        head = stream.head
+        if not self._limited:
+            limiter = anyio.to_thread.current_default_thread_limiter()
+            limiter.total_tokens = max(limiter.total_tokens, self._multiplex)
+            self._limited = True
+        current_stream.set(stream.id)
+        current_call.set(stream.call)
+        headers = [(k.encode("latin-1"), v.encode("latin-1")) for k, v in head.headers]
+        context.enter_request(head.headers, H_REQUEST_ID, H_ENDPOINT)
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": "1.1",
+            "method": head.method,
+            "scheme": "http",
+            "path": unquote(head.path),
+            "raw_path": head.path.encode("latin-1", "replace"),
+            "query_string": head.query.encode("latin-1", "replace"),
+            "root_path": "",
+            "headers": headers,
+            "client": None,
+            "server": None,
+        }
+        send = self._with_hints(stream) if self._hints else stream.send
+        try:
+            await self.app(scope, stream.receive, send)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            if not stream.started or not self._answered(stream):
+                stream.broke(error)
+        else:
+            if not stream.started:
+                stream.broke(RuntimeError("the application gave no answer"))
+        finally:
+            self.capture.end_request(stream.id)
+            self.capture.in_flight.discard(stream.id)
+            del self.streams[stream.id]
+        if stream.call.exit is not None:
+            self.exit_asked.set(stream.call.exit)
+
+    @staticmethod
+    def _answered(stream: Stream) -> bool:
+        return stream.start is not None and stream.start["status"] == 500 and stream.call.error is not None
+
+    def _with_hints(self, stream: Stream) -> Any:
+        async def send(message: dict[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                try:
+                    hints = self.instance.provide_hints()
+                    value = ",".join(hints).encode("latin-1")
+                    message = {**message, "headers": [*message["headers"], (b"x-fal-runner-hints", value)]}
+                except NotImplementedError:
+                    pass
+                except Exception as error:
+                    print(f"Error in provide_hints: {error}")
+            await stream.send(message)
+
+        return send
+
+    async def drained(self) -> None:
+        """Wait until every request is answered."""
+        while self.tasks:
+            await asyncio.wait(set(self.tasks))
+
+
+def _base_hints() -> Any:
+    from fal_jupyter.fal.app import App
+
+    return App.provide_hints
+
+
+class _Later:
+    """A future that may be made before its loop runs."""
+
+    def __init__(self) -> None:
+        self._value: str | None = None
+        self._event = asyncio.Event()
+
+    def set(self, value: str) -> None:
+        if self._value is None:
+            self._value = value
+            self._event.set()
+
+    async def wait(self) -> str:
+        await self._event.wait()
+        assert self._value is not None
+        return self._value

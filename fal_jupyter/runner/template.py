@@ -1,0 +1,208 @@
+"""The warm fork source and warden: one process an interpreter, ``python -P -m fal_jupyter.runner.template FD``.
+
+It imports what every runner needs, stays single-threaded, and forks runners on order. It is a child subreaper, so
+that whatever user code leaves behind falls to it when a runner ends; and it ends its whole tree when the gateway is
+gone (end of the control socket).
+
+Control socket: AF_UNIX SOCK_SEQPACKET, one JSON object a packet.
+
+gateway → template
+    ``{"op": "fork", "runner_id", "preload": [module…], "fresh": bool}`` with two descriptors: the runner's end of its
+    channel and the write end of its output pipe · ``{"op": "kill", "runner_id"}`` · ``{"op": "signal", "runner_id", "signal"}``
+template → gateway
+    ``{"event": "up", "pid", "imports_ms"}`` · ``{"event": "forked", "runner_id", "pid"}`` ·
+    ``{"event": "refused", "runner_id", "reason"}`` · ``{"event": "exited", "runner_id", "status"}`` (its orphans are gone by then)
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from typing import Any
+
+from fal_jupyter.runner import guard
+
+BASE_IMPORTS = (
+    "fastapi",
+    "fastapi.encoders",
+    "fastapi.routing",
+    "pydantic",
+    "anyio._backends._asyncio",
+    "cloudpickle",
+    "msgspec",
+    "asyncio",
+    "uvloop",
+    "threadpoolctl",
+    "fal_jupyter.fal",
+    "fal_jupyter.shipping",
+    "fal_jupyter.runner.host",
+)
+PRELOADABLE = ("numpy", "torch", "PIL")
+
+
+class Template:
+    """The loop of the template process."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self.control = control
+        self.runners: dict[int, str] = {}
+        self.dying: dict[str, int] = {}
+        read, write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self.wakeup, self._write = read, write
+        signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # only the end of the control socket ends the warden
+
+    def run(self) -> None:
+        began = time.monotonic()
+        for name in BASE_IMPORTS:
+            self._import(name)
+        self._say(event="up", pid=os.getpid(), imports_ms=round((time.monotonic() - began) * 1000, 1))
+        poller = select.poll()
+        poller.register(self.control, select.POLLIN)
+        poller.register(self.wakeup, select.POLLIN)
+        while True:
+            ready = {fd for fd, _ in poller.poll()}
+            if self.wakeup in ready:
+                os.read(self.wakeup, 4096)
+            self._reap()
+            if self.control.fileno() in ready and not self._order():
+                break
+        self._end_everything()
+
+    def _import(self, name: str) -> None:
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            pass  # an optional one (uvloop): the runner does without, too
+
+    def _say(self, **event: Any) -> None:
+        try:
+            self.control.send(json.dumps(event).encode())
+        except OSError:
+            pass  # the gateway is gone; the end of the socket is about to be read
+
+    def _order(self) -> bool:
+        packet, fds, _, _ = socket.recv_fds(self.control, 65536, 2)
+        if not packet:
+            return False
+        order = json.loads(packet)
+        runner_id = order["runner_id"]
+        if order["op"] == "fork":
+            try:
+                self._fork(runner_id, order, fds)
+            except OSError as error:
+                self._say(event="refused", runner_id=runner_id, reason=f"{error.strerror or error}")
+            finally:
+                for fd in fds:
+                    os.close(fd)
+        else:
+            number = signal.SIGKILL if order["op"] == "kill" else order["signal"]
+            for pid, name in self.runners.items():
+                if name == runner_id:
+                    os.kill(pid, number)  # our child, not reaped yet: the pid cannot be another's
+        return True
+
+    def _fork(self, runner_id: str, order: dict[str, Any], fds: list[int]) -> None:
+        channel, output = fds
+        for name in order["preload"]:
+            if name in PRELOADABLE:
+                self._import(name)
+        if order["fresh"] or len(os.listdir("/proc/self/task")) > 1:
+            pid = self._spawn(channel, output, order.get("start_env") or {})
+        else:
+            pid = os.fork()
+            if pid == 0:
+                _become_runner(os.getppid(), channel, output)
+        self.runners[pid] = runner_id
+        self._say(event="forked", runner_id=runner_id, pid=pid)
+
+    def _spawn(self, channel: int, output: int, start_env: dict[str, str]) -> int:
+        command = [sys.executable, "-P", "-m", "fal_jupyter.runner.fresh", str(os.getpid()), str(channel)]
+        child = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            pass_fds=(channel,),
+            env={**os.environ, **start_env},
+            start_new_session=True,
+        )
+        child.returncode = 0  # reaped by the template's own loop
+        return child.pid
+
+    def _reap(self) -> None:
+        ended: list[tuple[str, int]] = []
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                break
+            if pid == 0:
+                break
+            if (runner_id := self.runners.pop(pid, None)) is not None:
+                ended.append((runner_id, status))
+        if ended:
+            self._kill_orphans()
+        for runner_id, status in ended:
+            self._say(event="exited", runner_id=runner_id, status=status)
+
+    def _kill_orphans(self) -> None:
+        """End every child that is no runner of ours: what a dead runner left behind, and what that leaves behind."""
+        while orphans := [pid for pid in guard.children_of(os.getpid()) if pid not in self.runners]:
+            for pid in orphans:
+                os.kill(pid, signal.SIGKILL)
+            for pid in orphans:
+                os.waitpid(pid, 0)
+
+    def _end_everything(self) -> None:
+        self.runners.clear()
+        self._kill_orphans()
+
+
+def _become_runner(parent: int, channel: int, output: int) -> None:
+    """In the forked child: never returns."""
+    status = 70
+    try:
+        guard.arm(parent)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        channel = os.dup2(channel, 3) if channel != 3 else 3
+        guard.close_other_descriptors({3})
+        guard.show_stacks_on_abort()
+        from fal_jupyter.runner import host
+
+        status = host.main(socket.socket(fileno=channel))
+    except SystemExit as stop:
+        status = stop.code if isinstance(stop.code, int) else 1
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:
+            os._exit(status)
+
+
+def main() -> None:
+    """Run the template on the control socket whose descriptor is the first argument."""
+    guard.become_subreaper()
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # numpy starts a thread otherwise, and a fork would lose it
+    control = socket.socket(fileno=int(sys.argv[1]))
+    os.set_inheritable(control.fileno(), False)
+    Template(control).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,10 @@
+"""Classes to bytes and back: what a class captures is found, weighed and named before anything travels.
+
+``pack`` runs where the user is, ``unpack`` in the runner. In between the bytes are opaque: nothing else reads them.
+"""
+
+from fal_jupyter.shipping.fingerprint import fingerprint_of_environment, fingerprint_of_spec
+from fal_jupyter.shipping.packing import Capture, Shipment, pack
+from fal_jupyter.shipping.unpacking import unpack
+
+__all__ = ["Capture", "Shipment", "fingerprint_of_environment", "fingerprint_of_spec", "pack", "unpack"]

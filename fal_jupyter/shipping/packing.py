@@ -1,0 +1,216 @@
+"""Packing: what a class drags along is named and weighed; what cannot travel is refused with what to do instead."""
+
+from __future__ import annotations
+
+import dis
+import io
+import linecache
+import re
+import sys
+import types
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from fal_jupyter.domain.errors import NotPicklable
+from fal_jupyter.shipping import pickling
+from fal_jupyter.shipping.fingerprint import digest, source_hash
+from fal_jupyter.shipping.pickling import is_local
+from fal_jupyter.shipping.reach import Reached, _functions_in, global_names, reached_by
+
+HEAVY = 1 << 20
+PRELOADABLE = ("numpy", "torch", "PIL")
+_SHELL_NAMES = ("get_ipython", "display", "In", "Out", "_ih", "_oh", "exit", "quit")
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """One thing of the notebook that the class takes along. *size* is in bytes as pickled, 0 for what goes by name.
+
+    ``kind`` is ``variable``, ``function``, ``class`` or ``module``; ``cell`` is ``"cell [3]"`` or ``""``.
+    """
+
+    name: str
+    kind: str
+    size: int
+    cell: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shipment:
+    """A packed class and what is known of it."""
+
+    payload: bytes
+    source: dict[str, str]
+    fingerprint: dict[str, str]
+    captures: tuple[Capture, ...]
+    preload: list[str]
+    warnings: list[str]
+
+
+def pack(cls: type, *, cell_of: Callable[[str], str] = lambda name: "") -> Shipment:
+    """Pack *cls* by value, with all it reaches in the notebook.
+
+    Args:
+        cls: a class defined in the notebook, in a script, or in an importable module.
+        cell_of: gives the cell that bound a name, as ``"cell [3]"``, or ``""``.
+
+    Raises:
+        NotPicklable: something cannot travel; the message names it, its cell and what to do instead.
+    """
+    reached = reached_by(cls)
+    captures = [capture for one in reached if (capture := _capture(one, cls, cell_of)) is not None]
+    try:
+        payload = pickling.dumps(cls)
+    except Exception as error:
+        raise NotPicklable(
+            f"{cls.__name__} cannot be sent to a runner: {_why(error)}",
+            hint="a class attribute or default value holds it: make it inside setup() instead",
+            where=cls.__name__,
+        ) from None
+    fingerprint = {f"class {cls.__name__}": source_hash(cls)}
+    fingerprint |= {f"{c.kind} {c.name}": c.digest for c in captures if c.digest}
+    return Shipment(
+        payload=payload,
+        source=_sources([cls, *(r.value for r in reached)]),
+        fingerprint=fingerprint,
+        captures=tuple(captures),
+        preload=_preload(cls, reached),
+        warnings=[_heavy(c, cls) for c in captures if c.size > HEAVY],
+    )
+
+
+def _capture(one: Reached, cls: type, cell_of: Callable[[str], str]) -> Capture | None:
+    value, cell = one.value, cell_of(one.name)
+    if one.name in _SHELL_NAMES and (one.missing or _of_the_shell(value)):
+        raise NotPicklable(
+            f"{one.via}() uses {one.name}, which exists in the notebook only",
+            hint=f"take {one.name} out of {one.via}(); return what you want to see and show it in the notebook",
+            where=cls.__name__,
+        )
+    if one.missing:
+        return None
+    if isinstance(value, types.ModuleType):
+        return Capture(one.name, "module", 0, cell, "")
+    if isinstance(value, types.FunctionType | type):
+        if not is_local(value):
+            return None
+        kind = "class" if isinstance(value, type) else "function"
+        return Capture(one.name, kind, _size(value), cell, source_hash(value))
+    if _by_reference(value):
+        return None
+    return _weigh(one, cls, cell)
+
+
+def _weigh(one: Reached, cls: type, cell: str) -> Capture:
+    place = f", {cell}" if cell else ""
+    if (advice := _refused(one.value)) is not None:
+        what, instead = advice
+        raise NotPicklable(
+            f"{one.via}() uses the notebook variable {one.name!r}{place}, {what}, which cannot be sent to a runner",
+            hint=instead.format(name=one.name),
+            where=cls.__name__,
+        )
+    try:
+        data = pickling.dumps(one.value)
+    except Exception as error:
+        raise NotPicklable(
+            f"{one.via}() uses the notebook variable {one.name!r}{place}, a {type(one.value).__name__}, which cannot be "
+            f"sent to a runner: {_why(error)}",
+            hint=f"make it inside setup() and keep it as self.{one.name}",
+            where=cls.__name__,
+        ) from None
+    return Capture(one.name, "variable", len(data), cell, digest(data))
+
+
+def _refused(value: Any) -> tuple[str, str] | None:
+    if isinstance(value, io.IOBase) and not isinstance(value, io.BytesIO | io.StringIO):
+        name = getattr(value, "name", "?")
+        return f"an open file ({name})", f"open({name!r}) inside setup() and keep it as self.{{name}}"
+    if isinstance(value, types.GeneratorType | types.AsyncGeneratorType | types.CoroutineType):
+        kind = type(value).__name__.replace("_", " ")
+        return f"a {kind}", "make it inside setup() (or list() it first) and keep it as self.{name}"
+    return None
+
+
+def _of_the_shell(value: Any) -> bool:
+    return type(value).__module__.startswith(("IPython", "ipykernel")) or (
+        getattr(value, "__module__", None) or ""
+    ).startswith(("IPython.core", "ipykernel"))
+
+
+def _by_reference(value: Any) -> bool:
+    """True for what is found by its module and name on arrival: builtins, functions and objects of libraries."""
+    name, module = getattr(value, "__qualname__", None), getattr(value, "__module__", None)
+    if not isinstance(name, str) or not isinstance(module, str) or module == "__main__":
+        return False
+    found: Any = sys.modules.get(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return found is value
+
+
+def _size(value: Any) -> int:
+    try:
+        return len(pickling.dumps(value))
+    except Exception:
+        return 0  # what it holds is refused by its own name
+
+
+def _why(error: BaseException) -> str:
+    text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return re.sub(r"^cannot pickle ", "cannot pickle ", text)
+
+
+def _heavy(capture: Capture, cls: type) -> str:
+    place = f" ({capture.cell})" if capture.cell else ""
+    return (
+        f"{cls.__name__} takes the notebook's {capture.kind} {capture.name!r}{place} along: {capture.size / 1e6:.1f} MB "
+        f"({capture.size:,} bytes) in every runner. Load it inside setup() instead."
+    )
+
+
+def _code_objects(values: list[Any]) -> Iterator[types.CodeType]:
+    for value in values:
+        members = [value] if isinstance(value, types.FunctionType) else []
+        if isinstance(value, type) and is_local(value):
+            members = [f for member in vars(value).values() for f in _functions_in(member)]
+        for function in members:
+            yield function.__code__
+
+
+def _sources(values: list[Any]) -> dict[str, str]:
+    found = {}
+    for code in _code_objects(values):
+        name = code.co_filename
+        if name not in found and (lines := linecache.getlines(name)):
+            found[name] = "".join(lines)
+    return found
+
+
+def _preload(cls: type, reached: list[Reached]) -> list[str]:
+    named = {r.value.__name__.split(".")[0] for r in reached if isinstance(r.value, types.ModuleType)}
+    for r in reached:
+        named.add(type(r.value).__module__.split(".")[0])
+    for code in _code_objects([cls, *(r.value for r in reached)]):
+        named |= set(_imports(code))
+        named |= {n for n in global_names(code) if n in PRELOADABLE}
+    if "torch" in named:
+        named.add("numpy")
+    return [name for name in PRELOADABLE if name in named and (name in sys.modules or _there(name))]
+
+
+def _imports(code: types.CodeType) -> Iterator[str]:
+    for instruction in dis.get_instructions(code):
+        if instruction.opname == "IMPORT_NAME":
+            yield str(instruction.argval).split(".")[0]
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _imports(constant)
+
+
+def _there(name: str) -> bool:
+    import importlib.util
+
+    return importlib.util.find_spec(name) is not None

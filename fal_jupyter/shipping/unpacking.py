@@ -1,0 +1,73 @@
+"""The runner's half: bytes to a class, with its cell's source known to tracebacks."""
+
+from __future__ import annotations
+
+import importlib
+import linecache
+import operator
+import pickle
+from collections.abc import Mapping
+from typing import Any
+
+from cloudpickle import cloudpickle
+
+_arrived: list[type] = []  # pydantic classes whose state has arrived and that are not compiled yet
+
+
+def unpack(payload: bytes, source: Mapping[str, str]) -> Any:
+    """Give back what :func:`fal_jupyter.shipping.pack` packed.
+
+    The payload comes from the user's own process over the control socket, never from a caller.
+
+    Raises:
+        Exception: what importing a module that the class refers to raises.
+    """
+    remember_source(source)
+    _arrived.clear()
+    thing = pickle.loads(payload)
+    _compile(_arrived)
+    _arrived.clear()
+    return thing
+
+
+def remember_source(source: Mapping[str, str]) -> None:
+    """Let tracebacks find the cells' lines; without a time stamp ``linecache`` keeps an entry for ever."""
+    for filename, text in source.items():
+        linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
+
+
+def set_pydantic_state(cls: type, state: Any) -> None:
+    """Give a class its members; it is compiled when all have arrived."""
+    cloudpickle._class_setstate(cls, state)
+    for name in ("__pydantic_core_schema__", "__pydantic_validator__", "__pydantic_serializer__", "__signature__"):
+        if name in cls.__dict__:  # of the empty skeleton
+            delattr(cls, name)
+    if "__pydantic_fields__" in cls.__dict__ and not hasattr(cls, "__dataclass_fields__"):
+        setattr(cls, "__pydantic_setattr_handlers__", {})
+        setattr(cls, "__pydantic_parent_namespace__", None)
+    setattr(cls, "__pydantic_complete__", False)
+    _arrived.append(cls)
+
+
+def parametrize(origin: Any, args: tuple[Any, ...]) -> Any:
+    """``Box[int]`` anew, once ``Box`` itself can be."""
+    _compile([cls for cls in _arrived if cls is origin])
+    return operator.getitem(origin, args if len(args) > 1 else args[0])
+
+
+def make_typed_dict(module: str, name: str, annotations: dict[str, Any], total: bool) -> Any:
+    """A TypedDict anew, by the library that made the first; ``Required`` and ``NotRequired`` are in the annotations."""
+    made = importlib.import_module(module).TypedDict(name, annotations, total=total)
+    made.__module__ = "__main__"
+    return made
+
+
+def _compile(classes: list[type]) -> None:
+    from pydantic import BaseModel
+    from pydantic.dataclasses import rebuild_dataclass
+
+    for cls in classes:
+        if issubclass(cls, BaseModel):
+            cls.model_rebuild(force=True)
+        else:
+            rebuild_dataclass(cls, force=True)
