@@ -1,1 +1,93 @@
-"""fal_jupyter."""
+"""Run ``fal.App`` classes from a notebook cell, on your own machine.
+
+Everything here is resolved when it is first used (PEP 562), so that ``import fal_jupyter`` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from fal_jupyter import fal
+    from fal_jupyter.domain.errors import (
+        AppError,
+        AppRuleBroken,
+        AppTaken,
+        BadArguments,
+        BadSetting,
+        FalJupyterError,
+        GatewayError,
+        GatewayUnreachable,
+        NotPicklable,
+        NotServed,
+        PortTaken,
+        RequestError,
+        SetupFailed,
+        StateRefused,
+        UserError,
+        VersionSkew,
+    )
+    from fal_jupyter.notebook import load_ipython_extension, unload_ipython_extension
+    from fal_jupyter.notebook.serving import app, serve
+
+    __version__: str
+
+__all__ = [
+    "AppError",
+    "AppRuleBroken",
+    "AppTaken",
+    "BadArguments",
+    "BadSetting",
+    "FalJupyterError",
+    "GatewayError",
+    "GatewayUnreachable",
+    "NotPicklable",
+    "NotServed",
+    "PortTaken",
+    "RequestError",
+    "SetupFailed",
+    "StateRefused",
+    "UserError",
+    "VersionSkew",
+    "__version__",
+    "app",
+    "fal",
+    "load_ipython_extension",
+    "serve",
+    "unload_ipython_extension",
+]
+
+_HOMES: Final = {
+    "app": "fal_jupyter.notebook.serving",
+    "serve": "fal_jupyter.notebook.serving",
+    "load_ipython_extension": "fal_jupyter.notebook",
+    "unload_ipython_extension": "fal_jupyter.notebook",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'fal_jupyter' has no attribute {name!r}")
+    if name == "fal":
+        return importlib.import_module("fal_jupyter.fal")
+    value = _version() if name == "__version__" else getattr(_home(name), name)
+    globals()[name] = value
+    return value
+
+
+def _home(name: str) -> Any:
+    return importlib.import_module(_HOMES.get(name, "fal_jupyter.domain.errors"))
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("fal_jupyter")
+    except PackageNotFoundError:  # run from a source tree that is not installed
+        return "0+unknown"
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -49,6 +49,10 @@ class FalJupyterError(Exception):
             parts.append(self.hint)
         return "\n".join(parts)
 
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows: the sentence and its hint, none of our frames."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class UserError(FalJupyterError):
     """The user's class, options or input: the user can mend it."""

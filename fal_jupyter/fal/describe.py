@@ -1,132 +1,148 @@
-"""A class as data: the :class:`AppSpec` that the gateway gets, and what the environment lacks for it."""
+"""From a class to its :class:`AppSpec`: what the gateway is told of it."""
 
 from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping
-from importlib import metadata
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fal_jupyter.domain.errors import AppRuleBroken
 from fal_jupyter.domain.spec import AppSpec, EndpointSpec, Scaling
-from fal_jupyter.fal import options
-from fal_jupyter.fal.app import App, endpoints_of
+from fal_jupyter.fal.definition import EXPLICIT, UNRECOGNISED
+from fal_jupyter.fal.endpoints import endpoints_of, routes_of, signature_of
+from fal_jupyter.fal.options import AUTH_MODES, OPTIONS, Option, check_order, check_value, is_whole
 
-SCALING_OPTIONS = (
-    "min_concurrency", "max_concurrency", "concurrency_buffer", "concurrency_buffer_perc", "scaling_delay",
-    "max_multiplexing", "keep_alive", "startup_timeout", "request_timeout", "termination_grace_period_seconds",
-)  # fmt: skip
-SPEAKS_OF_SCALING = ("keep_alive", "min_concurrency")
+_ALIAS = re.compile(r"[a-z0-9][a-z0-9_-]*")
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+_SCALING = (
+    "min_concurrency",
+    "max_concurrency",
+    "concurrency_buffer",
+    "concurrency_buffer_perc",
+    "scaling_delay",
+    "max_multiplexing",
+    "keep_alive",
+    "startup_timeout",
+    "request_timeout",
+    "termination_grace_period_seconds",
+)
+_WARM = Option("warm", "a whole number", is_whole, 0)
 
 
-def describe(cls: type[App], overrides: Mapping[str, Any] | None = None) -> AppSpec:
-    """Give the spec of *cls*, with *overrides* by option name (and ``name``, ``auth``, ``warm``).
+def describe_app(cls: type[Any], overrides: Mapping[str, object] | None = None) -> AppSpec:
+    """Describe *cls*. *overrides* are options of this run by fal's names, and ``name``, ``auth``, ``warm``.
 
-    A class that sets neither ``keep_alive`` nor ``min_concurrency`` holds one warm runner while its owner lives;
-    one that speaks of scaling gets exactly what it says.
+    A class that sets neither ``keep_alive`` nor ``min_concurrency`` anywhere gets one warm runner.
 
     Raises:
-        AppRuleBroken: no endpoints, an unusable name, or options that do not fit together.
+        AppRuleBroken: the class cannot be served as it is, or an override does not fit.
     """
     given = {name: value for name, value in (overrides or {}).items() if value is not None}
-    found = endpoints_of(cls)
-    if not found:
-        raise AppRuleBroken(
-            f"{cls.__name__} has no endpoints, so nothing could call it",
-            hint='put @fal.endpoint("/") above a method',
-        )
-    if any(e.route_signature.is_websocket for _, e in found):
-        raise AppRuleBroken(f"{cls.__name__} has a websocket endpoint; fal_jupyter serves those in a later release")
-    knobs = _said(cls) | {k: v for k, v in given.items() if k in SCALING_OPTIONS}
+    if (unrecognised := getattr(cls, UNRECOGNISED, "")) != "":
+        raise AppRuleBroken(unrecognised, where=cls.__name__)
     for name, value in given.items():
-        options.check({"auth": "app_auth", "name": "app_name"}.get(name, name), value, cls.__name__)
-    warm = given.get("warm", 0 if any(name in knobs for name in SPEAKS_OF_SCALING) else 1)
+        option = _WARM if name == "warm" else OPTIONS.get({"auth": "app_auth", "name": "app_name"}.get(name, name))
+        if option is None or (option.name not in _SCALING and name not in ("warm", "name", "auth")):
+            raise AppRuleBroken(f"{name} cannot be set for one run", hint="write it in the class")
+        check_value(option, value, "")
     machine = cls.machine_type
     return AppSpec(
         class_name=cls.__name__,
         alias=_alias(cls, given.get("name")),
-        auth=given.get("auth") or cls.app_auth or "private",
-        endpoints=tuple(
-            EndpointSpec(
-                name=n,
-                path=e.route_signature.path,
-                signature=_signature(e.function),
-                doc=inspect.getdoc(e.function) or "",
-            )
-            for n, e in sorted(found, key=lambda item: (item[1].route_signature.path, item[0]))
-        ),
-        scaling=Scaling(**knobs, warm=warm),
+        auth=_auth(given.get("auth", cls.app_auth)),
+        endpoints=_endpoints(cls),
+        scaling=_scaling(cls, given),
         machine_type=(machine,) if isinstance(machine, str) else tuple(machine),
-        num_gpus=cls.num_gpus,
-        requirements=tuple(_flat(cls.requirements)),
+        num_gpus=None if cls.num_gpus is None else int(cls.num_gpus),
+        requirements=tuple(flat_requirements(cls.requirements)),
     )
 
 
-def _said(cls: type[App]) -> dict[str, Any]:
-    """The scaling options that the class (a base, a keyword, host_kwargs) sets itself."""
-    below = [base for base in cls.__mro__ if base is not App and issubclass(base, App)]
-    default = App.host_kwargs
-    said = {
-        name: value
-        for name, value in cls.host_kwargs.items()
-        if name in SCALING_OPTIONS and value is not None and not (name in default and value == default[name])
-    }
-    for name in SCALING_OPTIONS:
-        if any(name in vars(base) and vars(base)[name] is not None for base in below) and not callable(
-            getattr(cls, name)
-        ):
-            said[name] = cls.host_kwargs.get(name, getattr(cls, name))
-    return said
+def flat_requirements(requirements: list[str] | list[list[str]]) -> list[str]:
+    """Give the requirements in one list, layer after layer."""
+    flat: list[str] = []
+    for item in requirements:
+        flat.extend([item] if isinstance(item, str) else item)
+    return flat
 
 
-def _alias(cls: type[App], name: Any) -> str:
-    alias = name or cls.app_name or ""
-    if not re.fullmatch(r"[a-z0-9][a-z0-9_.-]*", str(alias)):
-        said = "--name" if name else "app_name"
-        raise AppRuleBroken(
-            f"{alias!r} cannot be the name of an app in an address",
-            hint=f"give it {said} of small letters, digits and '-', such as {_suggest(str(alias))!r}",
-            where=cls.__name__,
+def _alias(cls: type[Any], name: object) -> str:
+    if isinstance(name, str):
+        if not _NAME.fullmatch(name):
+            raise AppRuleBroken(
+                f"{name!r} cannot be the name of an app: it may have the letters a to z, digits and -, "
+                "and begins with a letter or a digit",
+                hint=_advice(name, "--name {}"),
+                where="--name",
+            )
+        return name
+    alias: str = cls.app_name
+    if not _ALIAS.fullmatch(alias):
+        reason = (
+            f"no name for the app can be derived from the class name {cls.__name__!r}"
+            if not alias
+            else f"the app's name {alias!r} cannot stand in an address: it may have the letters a to z, digits, - and _"
         )
-    return str(alias)
+        raise AppRuleBroken(reason, hint=_advice(alias, 'app_name = "{}" in the class'), where=cls.__name__)
+    return alias
 
 
-def _suggest(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "my-app"
+def _advice(name: str, form: str) -> str:
+    plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "my-app"
+    return f"for example {form.format(plain)}"
 
 
-def _signature(function: Any) -> str:
-    signature = inspect.signature(function)
-    parameters = list(signature.parameters.values())[1:]
-    text = str(signature.replace(parameters=parameters))
-    return re.sub(r"__main__\.|fal_jupyter\.fal\.\w+\.", "", text)
+def _auth(mode: object) -> Any:
+    return mode if mode in AUTH_MODES else "private"
 
 
-def _flat(requirements: Any) -> list[str]:
-    return [r for item in requirements for r in ([item] if isinstance(item, str) else item)]
+def _endpoints(cls: type[Any]) -> tuple[EndpointSpec, ...]:
+    found = endpoints_of(cls)
+    routes = routes_of(cls)
+    if not routes and found:
+        raise AppRuleBroken(
+            f"{cls.__name__} has websocket endpoints only, and those come in a later version",
+            hint='add a method with @fal.endpoint("/")',
+        )
+    if not routes:
+        raise AppRuleBroken(
+            f"{cls.__name__} has no endpoint, so there is nothing to serve",
+            hint='put @fal.endpoint("/") above a method of it',
+        )
+    specs = [
+        EndpointSpec(
+            name=name,
+            path=marked.route_signature.path,
+            signature=_signature(marked.__wrapped__),
+            doc=inspect.cleandoc(marked.__doc__ or ""),
+        )
+        for name, marked in found.items()
+        if not marked.route_signature.is_websocket
+    ]
+    return tuple(sorted(specs, key=lambda spec: (spec.path, spec.name)))
 
 
-def missing_requirements(requirements: tuple[str, ...]) -> list[str]:
-    """Say what the running environment lacks: one sentence a requirement, empty when all is there."""
-    from packaging.requirements import InvalidRequirement, Requirement
+def _signature(method: Callable[..., Any]) -> str:
+    try:
+        return str(signature_of(method))
+    except (TypeError, ValueError):  # a default whose repr raises, a callable without a signature
+        return "(...)"
 
-    told = []
-    for text in requirements:
-        if text.startswith("-"):
-            continue  # an option of pip's, not a package
-        try:
-            wanted = Requirement(text)
-        except InvalidRequirement:
-            told.append(f"{text!r} is no requirement that pip understands")
-            continue
-        if wanted.marker is not None and not wanted.marker.evaluate():
-            continue
-        try:
-            there = metadata.version(wanted.name)
-        except metadata.PackageNotFoundError:
-            told.append(f"{wanted.name} is not installed (wanted: {text})")
-            continue
-        if wanted.specifier and not wanted.specifier.contains(there, prereleases=True):
-            told.append(f"{wanted.name} {there} is installed, but {text} is wanted")
-    return told
+
+def _scaling(cls: type[Any], given: Mapping[str, object]) -> Scaling:
+    explicit: frozenset[str] = getattr(cls, EXPLICIT, frozenset())
+    values: dict[str, Any] = {}
+    for name in _SCALING:
+        value = given.get(name, cls.host_kwargs.get(name) if name in explicit else None)
+        if value is not None:
+            values[name] = _plain(value)
+    check_order(values, cls.__name__)
+    speaks = "keep_alive" in values or "min_concurrency" in values
+    warm = given.get("warm")
+    values["warm"] = (0 if speaks else 1) if warm is None else _plain(warm)
+    return Scaling(**values)
+
+
+def _plain(value: Any) -> int | float:
+    return int(value) if is_whole(value) else float(value)

@@ -1,153 +1,263 @@
-"""Every option of ``fal.App``: its type and range, and how a wrong or misspelt one is told."""
+"""Every option of ``fal.App``: its type, its range, and the sentence that says so. One table, read by all checks.
+
+Options are written as class variables, as class keywords or in ``host_kwargs``; which way reaches what is the real
+package's rule, kept in :mod:`fal_jupyter.fal.definition`.
+"""
 
 from __future__ import annotations
 
 import difflib
+import math
+import numbers
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import SupportsFloat
 
 from fal_jupyter.domain.errors import AppRuleBroken
+from fal_jupyter.domain.spec import LIMITS
+from fal_jupyter.fal.container import ContainerImage
+from fal_jupyter.fal.sdk import RETRY_CONDITIONS, RetryConfig
 
-Check = Callable[[Any], bool]
-
-
-def _whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _texts(value: Any) -> bool:
-    return isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
-
-
-def _requirements(value: Any) -> bool:
-    return _texts(value) or (isinstance(value, list) and all(_texts(item) for item in value))
+AUTH_MODES = ("private", "public", "shared")
+KINDS = ("virtualenv", "container", "conda")
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option: what it must be, in words and as a check; *example* is what to type."""
+    """One option.
 
-    words: str
-    check: Check
-    example: str
-    low: float | None = None
-    high: float | None = None
-    choices: tuple[str, ...] = ()
+    Attributes:
+        what: what it must be, as the end of a sentence.
+        fits: whether a value is of that type.
+        low: smallest number, or ``None`` where it is no number.
+        high: largest number, or ``None``.
+        variable: a class variable of this name is the option.
+        keyword: a class keyword of this name is the option.
+        hosted: the class variable is copied to ``host_kwargs``.
+    """
 
-
-def _count(low: int, example: str, high: int | None = None) -> Option:
-    return Option("a whole number", _whole, example, low, high)
-
-
-def _seconds(low: float, example: str, high: float | None = None) -> Option:
-    return Option("a number of seconds", _number, example, low, high)
-
-
-def _text(example: str, *choices: str) -> Option:
-    return Option("text", lambda v: isinstance(v, str), example, choices=choices)
-
-
-def _list(example: str) -> Option:
-    return Option("a list of text", _texts, example)
+    name: str
+    what: str
+    fits: Callable[[object], bool]
+    low: int | None = None
+    high: int | None = None
+    variable: bool = True
+    keyword: bool = True
+    hosted: bool = True
 
 
-MACHINES = ("XS", "S", "M", "L", "GPU", "GPU-A100", "GPU-H100", "GPU-H200", "GPU-B200")
+def is_whole(value: object) -> bool:
+    """Tell whether *value* is a whole number; a truth value is none."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def is_seconds(value: object) -> bool:
+    """Tell whether *value* is a finite number."""
+    if isinstance(value, bool):
+        return False
+    return isinstance(value, numbers.Real) and math.isfinite(value)
+
+
+def is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def is_texts(value: object) -> bool:
+    """Tell whether *value* is a list of strings."""
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _is_requirements(value: object) -> bool:
+    return is_texts(value) or (isinstance(value, list) and all(is_texts(item) for item in value))
+
+
+def _is_machines(value: object) -> bool:
+    return (isinstance(value, str) and bool(value)) or (is_texts(value) and bool(value))
+
+
+def _is_patterns(value: object) -> bool:
+    if not isinstance(value, list) or not is_texts(value):
+        return False
+    try:
+        for pattern in value:
+            re.compile(pattern)
+    except re.error:
+        return False
+    return True
+
+
+def _is_conditions(value: object) -> bool:
+    return isinstance(value, list) and all(item in RETRY_CONDITIONS for item in value)
+
+
+def _is_retry(value: object) -> bool:
+    if isinstance(value, RetryConfig):
+        return True
+    return (
+        isinstance(value, dict)
+        and bool(value)
+        and all(
+            condition in RETRY_CONDITIONS
+            and isinstance(rule, dict)
+            and set(rule) == {"retries"}
+            and is_whole(rule["retries"])
+            and rule["retries"] >= 0
+            for condition, rule in value.items()
+        )
+    )
+
+
+def _is_options(value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(key, str) for key in value)
+
+
+def _anything(_: object) -> bool:
+    return True
+
+
+WHOLE = "a whole number"
+SECONDS = "a number of seconds"
+TEXT = "a string"
+TEXTS = "a list of strings"
+_CONDITIONS = ", ".join(f'"{condition}"' for condition in RETRY_CONDITIONS)
+
+
+def _count(name: str, low: int = 0, high: int | None = None, *, what: str = WHOLE) -> Option:
+    return Option(name, what, is_whole if what is WHOLE else is_seconds, *LIMITS.get(name, (low, high)))
+
 
 OPTIONS: Mapping[str, Option] = {
-    "requirements": Option("a list of text", _requirements, '["numpy", "torch>=2"]'),
-    "requirements_context_dir": _text('"."'),
-    "local_python_modules": _list('["my_module"]'),
-    "machine_type": Option("text or a list of text", lambda v: isinstance(v, str) or _texts(v), '"GPU-H100"'),
-    "num_gpus": _count(0, "1"),
-    "regions": _list('["us-east"]'),
-    "app_name": _text('"my-app"'),
-    "app_auth": _text('"private"', "private", "public", "shared"),
-    "app_files": _list('["config.yaml"]'),
-    "app_files_ignore": _list(r'["\\.pyc$"]'),
-    "app_files_context_dir": _text('"."'),
-    "request_timeout": _seconds(1, "300"),
-    "request_start_timeout": _seconds(1, "30"),
-    "startup_timeout": _seconds(1, "600"),
-    "metrics_port": _count(1, "9090", 65535),
-    "min_concurrency": _count(0, "1"),
-    "max_concurrency": _count(1, "10"),
-    "concurrency_buffer": _count(0, "1"),
-    "concurrency_buffer_perc": _count(0, "20"),
-    "scaling_delay": _seconds(0, "5"),
-    "max_multiplexing": _count(1, "4"),
-    "keep_alive": _seconds(0, "300"),
-    "kind": _text('"virtualenv"', "virtualenv", "container", "conda"),
-    "image": Option("a fal.ContainerImage", lambda v: True, "None"),
-    "local_file_path": _text('"app.py"'),
-    "skip_retry_conditions": _list('["timeout"]'),
-    "retry_config": Option("a dict or fal.sdk.RetryConfig", lambda v: not isinstance(v, str | int), "{}"),
-    "termination_grace_period_seconds": _seconds(0, "5", 30),
-    "secrets": _list('["HF_TOKEN"]'),
-    "data_mounts": _list('["/data"]'),
-    "version": _text('"1"'),
-    "resolver": _text('"uv"'),
-    "host_kwargs": Option("a dict", lambda v: isinstance(v, dict), '{"keep_alive": 60}'),
+    option.name: option
+    for option in (
+        Option(
+            "requirements",
+            "a list of strings or a list of lists of strings",
+            _is_requirements,
+            keyword=False,
+            hosted=False,
+        ),
+        Option("requirements_context_dir", TEXT, is_text),
+        Option("local_python_modules", "a list of module names as strings", is_texts, keyword=False, hosted=False),
+        Option("machine_type", "a string or a list of strings", _is_machines, keyword=False, hosted=False),
+        Option("num_gpus", WHOLE, is_whole, 0, keyword=False, hosted=False),
+        Option("regions", TEXTS, is_texts, keyword=False, hosted=False),
+        Option("host_kwargs", "a dict of option names and values", _is_options, keyword=False, hosted=False),
+        Option("app_name", TEXT, is_text, keyword=False, hosted=False),
+        Option(
+            "app_auth",
+            '"private", "public", "shared" or None',
+            lambda value: value in AUTH_MODES,
+            keyword=False,
+            hosted=False,
+        ),
+        Option("app_files", TEXTS, is_texts),
+        Option("app_files_ignore", "a list of regular expressions", _is_patterns),
+        Option("app_files_context_dir", TEXT, is_text),
+        _count("request_timeout", what=SECONDS),
+        _count("request_start_timeout", 1, what=SECONDS),
+        _count("startup_timeout", what=SECONDS),
+        _count("keep_alive", what=SECONDS),
+        _count("metrics_port", 0, 65535),
+        _count("min_concurrency"),
+        _count("max_concurrency"),
+        _count("concurrency_buffer"),
+        _count("concurrency_buffer_perc"),
+        _count("scaling_delay", what=SECONDS),
+        _count("max_multiplexing"),
+        _count("termination_grace_period_seconds", what=SECONDS),
+        Option("kind", '"virtualenv", "container" or "conda"', lambda value: value in KINDS),
+        Option("image", "a fal.ContainerImage", lambda value: isinstance(value, ContainerImage)),
+        Option("local_file_path", TEXT, is_text, keyword=False, hosted=False),
+        Option("skip_retry_conditions", f"a list out of {_CONDITIONS}", _is_conditions),
+        Option(
+            "retry_config",
+            'a fal.sdk.RetryConfig or a dict such as {"timeout": {"retries": 1}} with conditions '
+            f"out of {_CONDITIONS}",
+            _is_retry,
+        ),
+        Option("secrets", TEXTS, is_texts),
+        Option("data_mounts", TEXTS, is_texts),
+        Option("version", TEXT, is_text, keyword=False, hosted=False),
+        Option("resolver", TEXT, is_text),
+        Option("_scheduler", TEXT, is_text),
+        Option("_scheduler_options", "a dict of option names and values", _is_options),
+        # class keywords and host_kwargs only; class variables of these names are the user's own, as in the real package
+        Option("_base_image", TEXT, is_text, variable=False),
+        Option("health_check_config", "set by @fal.endpoint(health_check=...)", _anything, variable=False),
+        Option("private_logs", "True or False", lambda value: isinstance(value, bool), variable=False),
+        Option("setup_function", "a function", callable, variable=False),
+        Option("python_version", 'a string such as "3.11"', is_text, variable=False),
+        Option("compile_bytecode", "True or False", lambda value: isinstance(value, bool), variable=False),
+        Option("force", "True or False", lambda value: isinstance(value, bool), variable=False),
+        Option("force_env_build", "True or False", lambda value: isinstance(value, bool), variable=False),
+    )
 }
 
-KEYWORDS_ONLY = frozenset(
-    {
-        "_base_image", "_scheduler", "_scheduler_options", "health_check_config", "machine_types", "metadata",
-        "private_logs", "setup_function", "exposed_port", "serve", "compile_bytecode", "force", "python_version",
-        "force_env_build", "channels", "env_dict", "env_yml_str", "packages", "pip", "isolate_channel",
-    }
-)  # fmt: skip
-KNOWN = OPTIONS.keys() | KEYWORDS_ONLY
+# class keywords that the real package accepts when the class is defined and that then never work
+NEVER_AS_KEYWORD = frozenset({"machine_type", "num_gpus", "regions", "requirements", "local_python_modules"})
 
 
-def check(name: str, value: Any, owner: str) -> None:
-    """Check one option's value; None means "not set".
+def check_value(option: Option, value: object, where: str) -> None:
+    """Refuse a value of another type or out of range; ``None`` leaves an option unset.
 
     Raises:
-        AppRuleBroken: a wrong type, range or choice; the message says what it must be and what to type.
+        AppRuleBroken: with what the option must be and what was given.
     """
-    option = OPTIONS.get(name)
-    if option is None or value is None:
+    if value is None and option.name not in ("requirements", "local_python_modules", "machine_type", "host_kwargs"):
         return
-    where = f"{owner}.{name}"
-    if not option.check(value):
+    if not option.fits(value):
+        raise AppRuleBroken(f"{option.name} must be {option.what}, but it is {_shown(value)}", where=where)
+    if option.low is None or not isinstance(value, SupportsFloat):
+        return
+    number = float(value)
+    if number < option.low or (option.high is not None and number > option.high):
+        span = f"{option.low} or more" if option.high is None else f"{option.low} to {option.high}"
+        raise AppRuleBroken(f"{option.name} is {value}, but it must be {span}", where=where)
+
+
+def check_order(values: Mapping[str, object], where: str) -> None:
+    """Refuse a minimum of runners over their maximum.
+
+    Raises:
+        AppRuleBroken: with both numbers.
+    """
+    low, high = values.get("min_concurrency"), values.get("max_concurrency")
+    if isinstance(low, int) and isinstance(high, int) and low > high:
         raise AppRuleBroken(
-            f"{name} must be {option.words}, not {value!r} ({type(value).__name__})",
-            hint=f"write {name} = {option.example}",
+            f"min_concurrency is {low} but max_concurrency is {high}: the minimum cannot exceed the maximum",
+            hint=f"raise max_concurrency to {low} or lower min_concurrency",
             where=where,
         )
-    if option.choices and value not in option.choices:
-        raise AppRuleBroken(
-            f"{name} is {value!r}, but it must be one of {', '.join(map(repr, option.choices))}",
-            hint=_closest(str(value), option.choices, f"write {name} = {option.example}"),
-            where=where,
-        )
-    if (option.low is not None and value < option.low) or (option.high is not None and value > option.high):
-        span = f"{option.low:g} or more" if option.high is None else f"{option.low:g} to {option.high:g}"
-        raise AppRuleBroken(
-            f"{name} is {value!r}, but it must be {span}", hint=f"write {name} = {option.example}", where=where
-        )
 
 
-def misspelt(name: str) -> str | None:
-    """Give the option that *name* seems to mean, or None when it is plainly the user's own name."""
-    if name.startswith("_") or name in KNOWN or len(name) < 5:
-        return None
-    found = difflib.get_close_matches(name, list(OPTIONS), n=1, cutoff=0.84)
-    return found[0] if found else None
+def _shown(value: object) -> str:
+    try:
+        text = repr(value)
+    except Exception:  # the user's own __repr__
+        text = "a value without a readable form"
+    return f"{text if len(text) <= 60 else text[:57] + '...'} ({type(value).__name__})"
 
 
-def _closest(given: str, choices: tuple[str, ...], otherwise: str) -> str:
-    found = difflib.get_close_matches(given, choices, n=1, cutoff=0.6)
-    return f"did you mean {found[0]!r}?" if found else otherwise
+def nearest_option(name: str, *, keyword: bool = False) -> str:
+    """Give the option that *name* is most probably meant to be, or ``""``."""
+    known = [option.name for option in OPTIONS.values() if (option.keyword if keyword else option.variable)]
+    plain = {option.replace("_", ""): option for option in reversed(known)}
+    folded = name.replace("_", "").lower()
+    if folded in plain:
+        return plain[folded] if plain[folded] != name else ""
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
+    return near[0] if near and abs(len(near[0]) - len(name)) <= 2 else ""
 
 
-def unrecognised(name: str) -> AppRuleBroken:
-    """The error for a class keyword that fal does not know."""
-    found = difflib.get_close_matches(name, list(KNOWN), n=1, cutoff=0.6)
-    hint = f"Did you mean {found[0]!r}?" if found else ""
-    return AppRuleBroken(f"Unrecognised option {name!r}.", hint=hint)
+def is_misspelt(name: str, value: object) -> str:
+    """Give the option that the class variable *name* misspells, or ``""`` where it is plainly the user's own.
+
+    Short one-word options (``image``, ``kind``) have many honest neighbours (``images``): there, the value must fit.
+    """
+    if name in OPTIONS:
+        return ""
+    near = nearest_option(name)
+    if near and "_" not in near.strip("_") and not OPTIONS[near].fits(value):
+        return ""
+    return near

@@ -1,59 +1,231 @@
-"""Which class is served by what: the one place where a class in the notebook meets its running app."""
+"""What a class is from outside: calls to its running app, and the facts of it (``Hello.url``, ``Hello.key`` …).
+
+Who serves a class is bound to that very class object, not to its name or its subclasses: running a cell again makes
+a new class, and a subclass is an app of its own.
+"""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+import inspect
+import os
+from collections.abc import Coroutine, Iterable
+from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakKeyDictionary
 
 from fal_jupyter.domain.errors import NotServed
+from fal_jupyter.fal.later import ComesLater
+
+if TYPE_CHECKING:
+    from fal_jupyter.fal.endpoints import Endpoint
 
 
 class Handle(Protocol):
-    """What a class's endpoints ask; :class:`fal_jupyter.client.handle.AppHandle` is one."""
+    """What serves a class, as far as the class needs to know it.
 
-    url: Any
-    key: Any
-    app: Any
-    aio: Any
+    It must not keep the class alive for ever: hold it weakly, or not at all.
+    """
 
-    def call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Call the endpoint method *name* and give its answer."""
+    def call(self, endpoint_name: str, args: tuple[Any, ...], kwargs: dict[str, Any], /) -> Any:
+        """Call an endpoint by its method's name and give its answer."""
 
-    async def acall(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """The same, to be awaited."""
+    def acall(self, endpoint_name: str, args: tuple[Any, ...], kwargs: dict[str, Any], /) -> Coroutine[Any, Any, Any]:
+        """The same, as a coroutine."""
 
-    def map(self, name: str, items: Any, *, concurrency: int) -> list[Any]:
-        """Call it once for each item."""
+    def map(self, endpoint_name: str, items: Iterable[Any], /, *, concurrency: int = 8) -> Any:
+        """Call an endpoint once for each item, several at once, and give the answers in order."""
 
 
-_handles: WeakKeyDictionary[type, Handle] = WeakKeyDictionary()
+_handles: WeakKeyDictionary[type, Any] = WeakKeyDictionary()
 
 
-def bind(cls: type, handle: Handle) -> None:
-    """From now on *cls*'s endpoints are calls of *handle*."""
+class NotServedHere(NotServed, AttributeError):
+    """Nobody serves the class. An ``AttributeError`` too, so that ``hasattr(Hello, "url")`` is an honest no."""
+
+
+NotServedHere.__name__ = NotServedHere.__qualname__ = "NotServed"
+
+
+def bind(cls: type, handle: Any) -> None:
+    """From now on *handle* answers for exactly *cls*."""
     _handles[cls] = handle
 
 
 def unbind(cls: type) -> None:
-    """Undo :func:`bind`."""
+    """Nobody answers for *cls* any more."""
     _handles.pop(cls, None)
 
 
-def handle_of(cls: type) -> Handle | None:
-    """Give the handle of exactly this class (a subclass is another app), or None."""
+def handle_of(cls: type) -> Any | None:
+    """Give what answers for exactly *cls*, or ``None``."""
     return _handles.get(cls)
 
 
-def handle_for_call(cls: type) -> Handle:
-    """Give the handle of *cls*.
+def require_handle(cls: type, asked: str) -> Any:
+    """Give what answers for *cls*; *asked* is what the user wrote (``Hello.hi``).
 
     Raises:
-        NotServed: it has none; the message says what to type.
+        NotServed: nobody does; the hint says what to type.
     """
     handle = _handles.get(cls)
-    if handle is None:
-        raise NotServed(
-            f"{cls.__name__} is not running",
-            hint=f"put %%fal_app above the cell that defines it, or call fal_jupyter.serve({cls.__name__}) first",
-        )
-    return handle
+    if handle is not None:
+        return handle
+    name = cls.__name__
+    served = next((base.__name__ for base in cls.__mro__[1:] if base in _handles), "")
+    message = f"{name} is not served, so {asked} has nothing to reach"
+    if served:
+        message += f" ({served}, its base, is served, but {name} is an app of its own)"
+    if os.environ.get("IS_ISOLATE_AGENT"):
+        hint = "inside the app, call the method on the instance: self." + asked.rpartition(".")[2] + "(...)"
+    else:
+        hint = f"define it under %%fal_app, or call fal_jupyter.serve({name})"
+    raise NotServedHere(message, hint=hint)
+
+
+class RemoteEndpoint:
+    """An endpoint read from its class: calling it calls the running app.
+
+    Attributes:
+        __wrapped__: the method as written.
+        __signature__: its signature without ``self``.
+    """
+
+    def __init__(self, owner: type, endpoint: Endpoint) -> None:
+        self._owner = owner
+        self._endpoint = endpoint
+        self.__wrapped__ = endpoint.__wrapped__
+        self.__name__ = endpoint.__name__
+        self.__qualname__ = f"{owner.__qualname__}.{endpoint.__name__}"
+        self.__module__ = owner.__module__
+        self.__doc__ = endpoint.__doc__
+
+    @property
+    def __annotations__(self) -> dict[str, Any]:  # type: ignore[override]
+        annotations: dict[str, Any] = self.__wrapped__.__annotations__
+        return annotations
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the running app and give the endpoint's answer."""
+        if args and isinstance(args[0], self._owner):  # Base.hi(self, …): the ordinary call of a method by its class
+            return self.__wrapped__(*args, **kwargs)
+        return require_handle(self._owner, self._shown).call(self.__name__, args, kwargs)
+
+    def map(self, items: Iterable[Any], concurrency: int = 8) -> Any:
+        """Call the endpoint once for each item, *concurrency* at a time, and give the answers in the items' order."""
+        handle = require_handle(self._owner, f"{self._shown}.map")
+        return handle.map(self.__name__, items, concurrency=concurrency)
+
+    @property
+    def _shown(self) -> str:
+        return f"{self._owner.__name__}.{self.__name__}"
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "__signature__":
+            from fal_jupyter.fal.endpoints import signature_of
+
+            return signature_of(self.__wrapped__)
+        if "_endpoint" not in self.__dict__:
+            raise AttributeError(name)
+        return getattr(self._endpoint, name)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, RemoteEndpoint):
+            return NotImplemented
+        return self._owner is other._owner and self._endpoint is other._endpoint
+
+    def __hash__(self) -> int:
+        return hash((self._owner, id(self._endpoint)))
+
+    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
+        return getattr, (self._owner, self.__name__)
+
+    def __repr__(self) -> str:
+        try:
+            signature = str(inspect.signature(self))
+        except (TypeError, ValueError):
+            signature = "(...)"
+        handle = _handles.get(self._owner)
+        where = f" at {handle.url}" if handle is not None and isinstance(getattr(handle, "url", None), str) else ""
+        return f"<endpoint {self._shown}{signature}, path {self._endpoint.route_signature.path!r}{where}>"
+
+
+class AsyncEndpoint:
+    """``Hello.aio.hi``: calling it gives a coroutine."""
+
+    def __init__(self, owner: type, endpoint: Endpoint) -> None:
+        self._owner = owner
+        self.__wrapped__ = endpoint.__wrapped__
+        self.__name__ = endpoint.__name__
+        self.__doc__ = endpoint.__doc__
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
+        """Give the coroutine of one call."""
+        handle = require_handle(self._owner, f"{self._owner.__name__}.aio.{self.__name__}")
+        coroutine: Coroutine[Any, Any, Any] = handle.acall(self.__name__, args, kwargs)
+        return coroutine
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "__signature__":
+            from fal_jupyter.fal.endpoints import signature_of
+
+            return signature_of(self.__wrapped__)
+        raise AttributeError(name)
+
+    def __repr__(self) -> str:
+        return f"<awaitable endpoint {self._owner.__name__}.{self.__name__}>"
+
+
+class AsyncEndpoints:
+    """``Hello.aio``: the endpoints of a class as coroutine functions."""
+
+    def __init__(self, owner: type) -> None:
+        self._owner = owner
+
+    def __getattr__(self, name: str) -> AsyncEndpoint:
+        from fal_jupyter.fal.endpoints import endpoints_of
+
+        if name == "_owner":
+            raise AttributeError(name)
+        found = endpoints_of(self._owner)
+        if name not in found:
+            known = ", ".join(found) or "none"
+            raise AttributeError(f"{self._owner.__name__} has no endpoint {name!r}; its endpoints: {known}")
+        return AsyncEndpoint(self._owner, found[name])
+
+    def __dir__(self) -> list[str]:
+        from fal_jupyter.fal.endpoints import endpoints_of
+
+        return list(endpoints_of(self._owner))
+
+    def __repr__(self) -> str:
+        return f"<awaitable endpoints of {self._owner.__name__}>"
+
+
+class ClassFact:
+    """A fact of the running app, read from its class.
+
+    No data descriptor: whatever the user calls by the same name wins, on the class or on an instance. On an instance
+    that has nothing of that name there is no such attribute.
+    """
+
+    def __init__(self, doc: str) -> None:
+        self.__doc__ = doc
+        self._name = ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: object | None, owner: type | None = None) -> Any:
+        if instance is not None or owner is None:
+            raise AttributeError(f"{type(instance).__name__!r} object has no attribute {self._name!r}")
+        if self._name == "aio":
+            return AsyncEndpoints(owner)
+        handle = require_handle(owner, f"{owner.__name__}.{self._name}")
+        if self._name in _LATER and not hasattr(handle, self._name):
+            raise ComesLater(f"{owner.__name__}.{self._name} comes in a later version: {_LATER[self._name]}")
+        return getattr(handle, self._name)
+
+
+_LATER = {
+    "stream": "until then, call the endpoint, which gives its whole answer at once",
+    "submit": "until then, call the endpoint, or await it with aio",
+}

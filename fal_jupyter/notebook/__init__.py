@@ -1,1 +1,46 @@
-""""""
+"""The notebook front: magics, cells, cards and timing. ``%load_ext fal_jupyter`` enters here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fal_jupyter.notebook import session
+
+_undo: list[Any] = []
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """Register the magics, their completion, and the display of timing. Doing it twice changes nothing."""
+    if _undo:
+        return
+    from fal_jupyter import fal
+    from fal_jupyter.notebook.completion import Completion
+    from fal_jupyter.notebook.desk import names_of_apps, names_of_runners
+    from fal_jupyter.notebook.magics import FalMagics
+
+    fal.install()
+    now = session.current()
+    shell.register_magics(FalMagics)
+    matcher = Completion(names_of_apps, names_of_runners).matcher()
+    shell.Completer.custom_matchers.append(matcher)
+    shell.events.register("pre_run_cell", now.cell_begins)
+    shell.events.register("post_run_cell", now.cell_ends)
+
+    def undo() -> None:
+        shell.events.unregister("pre_run_cell", now.cell_begins)
+        shell.events.unregister("post_run_cell", now.cell_ends)
+        if matcher in shell.Completer.custom_matchers:
+            shell.Completer.custom_matchers.remove(matcher)
+        for kind, name in (("line", "fal"), ("line", "fal_app"), ("cell", "fal_app")):
+            shell.magics_manager.magics[kind].pop(name, None)
+        shell.magics_manager.registry.pop(FalMagics.__name__, None)
+        fal.uninstall()
+        session.end()
+
+    _undo.append(undo)
+
+
+def unload_ipython_extension(_: Any) -> None:
+    """Take back all that loading did; the apps of this kernel stop."""
+    while _undo:
+        _undo.pop()()

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
 import faulthandler
 import os
+import resource
 import signal
-from pathlib import Path
 
-PR_SET_PDEATHSIG = 1
-PR_SET_CHILD_SUBREAPER = 36
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-def become_subreaper() -> None:
-    """Let orphaned descendants come to this process instead of to init."""
-    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+from fal_jupyter.processes import PR_SET_PDEATHSIG, become_subreaper, prctl
 
 
 def die_with_parent(parent: int) -> None:
@@ -23,14 +15,9 @@ def die_with_parent(parent: int) -> None:
 
     The signal follows the thread that forked, so the template forks from its only thread.
     """
-    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
-
-
-def _prctl(option: int, value: int) -> None:
-    if _libc.prctl(option, value, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), f"prctl({option})")
 
 
 def arm(parent: int) -> None:
@@ -46,6 +33,7 @@ def arm(parent: int) -> None:
         signal.signal(number, signal.SIG_DFL if number != signal.SIGPIPE else signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.set_wakeup_fd(-1)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # an abort is for its stacks, not for a core file
 
 
 def show_stacks_on_abort() -> None:
@@ -62,14 +50,3 @@ def close_other_descriptors(keep: set[int]) -> None:
                 os.close(fd)
             except OSError:
                 pass  # the directory listing's own descriptor
-
-
-def children_of(pid: int) -> list[int]:
-    """Give the direct children of *pid* (all threads')."""
-    found: list[int] = []
-    try:
-        for task in os.listdir(f"/proc/{pid}/task"):
-            found += map(int, Path(f"/proc/{pid}/task/{task}/children").read_text().split())
-    except OSError:
-        pass  # gone meanwhile: then its children are somebody else's
-    return found

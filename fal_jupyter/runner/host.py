@@ -164,7 +164,7 @@ def _ms(seconds: float) -> float:
 def _enter_context() -> None:
     from fal_jupyter.fal import context
 
-    context.enter_default()
+    context.start_serving()
 
 
 def enter_environment(head: LoadHead) -> None:

@@ -223,7 +223,7 @@ class Server:
         current_stream.set(stream.id)
         current_call.set(stream.call)
         headers = [(k.encode("latin-1"), v.encode("latin-1")) for k, v in head.headers]
-        context.enter_request(head.headers, H_REQUEST_ID, H_ENDPOINT)
+        context.enter_request(_request_context(head.headers))
         scope = {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -279,6 +279,20 @@ class Server:
         """Wait until every request is answered."""
         while self.tasks:
             await asyncio.wait(set(self.tasks))
+
+
+def _request_context(pairs: list[tuple[str, str]]) -> context.RequestContext:
+    headers: dict[str, str] = {}
+    for name, value in pairs:
+        headers.setdefault(name, value)  # the first of repeated ones, as in the real package
+    preference = headers.get("x-fal-object-lifecycle-preference")
+    parsed = None
+    if preference is not None:
+        try:
+            parsed = msgspec.json.decode(preference)
+        except msgspec.DecodeError as error:
+            print(f"Failed to parse object lifecycle preference: {error}")
+    return context.RequestContext(headers.get(H_REQUEST_ID), headers.get(H_ENDPOINT), parsed, headers)
 
 
 def _base_hints() -> Any:

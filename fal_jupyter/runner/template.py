@@ -27,6 +27,7 @@ import sys
 import time
 from typing import Any
 
+from fal_jupyter.processes import become_subreaper, children_of
 from fal_jupyter.runner import guard
 
 BASE_IMPORTS = (
@@ -157,7 +158,7 @@ class Template:
 
     def _kill_orphans(self) -> None:
         """End every child that is no runner of ours: what a dead runner left behind, and what that leaves behind."""
-        while orphans := [pid for pid in guard.children_of(os.getpid()) if pid not in self.runners]:
+        while orphans := [pid for pid in children_of(os.getpid()) if pid not in self.runners]:
             for pid in orphans:
                 os.kill(pid, signal.SIGKILL)
             for pid in orphans:
@@ -197,7 +198,7 @@ def _become_runner(parent: int, channel: int, output: int) -> None:
 
 def main() -> None:
     """Run the template on the control socket whose descriptor is the first argument."""
-    guard.become_subreaper()
+    become_subreaper()
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # numpy starts a thread otherwise, and a fork would lose it
     control = socket.socket(fileno=int(sys.argv[1]))
     os.set_inheritable(control.fileno(), False)

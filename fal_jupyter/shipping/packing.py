@@ -8,7 +8,7 @@ import linecache
 import re
 import sys
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,11 +49,14 @@ class Shipment:
     warnings: list[str]
 
 
-def pack(cls: type, *, cell_of: Callable[[str], str] = lambda name: "") -> Shipment:
+def pack(
+    cls: type, *, namespace: Mapping[str, object] | None = None, cell_of: Callable[[str], str] = lambda name: ""
+) -> Shipment:
     """Pack *cls* by value, with all it reaches in the notebook.
 
     Args:
         cls: a class defined in the notebook, in a script, or in an importable module.
+        namespace: the user's variables; the functions of *cls* know them, so this is for callers without one only.
         cell_of: gives the cell that bound a name, as ``"cell [3]"``, or ``""``.
 
     Raises:

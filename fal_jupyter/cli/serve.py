@@ -1,0 +1,131 @@
+"""``fal-jupyter serve FILE.py::Class``: an app in the foreground, until SIGINT or SIGTERM, then nothing of it is left.
+
+With ``--json`` standard output carries exactly one line, when the first runner is ready. All else goes to standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import select
+import signal
+import sys
+import traceback
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from fal_jupyter.cli import grammar
+from fal_jupyter.client import serving
+from fal_jupyter.client.client import Client
+from fal_jupyter.client.handle import AppHandle
+from fal_jupyter.domain.errors import FalJupyterError, SetupFailed
+from fal_jupyter.protocol.api import Event
+
+
+class _Stopped(Exception):
+    """SIGINT or SIGTERM came."""
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until a signal, the gateway's end, or a failure; gives the exit status."""
+    path, _, class_name = args.file.partition("::")
+    signal.signal(signal.SIGTERM, _raise_stopped)
+    signal.signal(signal.SIGINT, _raise_stopped)
+    client = Client(kind="serve", name=Path(path).name, port=args.port or 0, idle_exit=0.0)
+    out = os.dup(1)
+    os.dup2(2, 1)  # what the user's file prints while it is read must not come before the one line
+    try:
+        return _serve(args, client, Path(path), class_name, out)
+    except _Stopped:
+        return 0
+    except SetupFailed as error:
+        _say(f"{error.traceback}\nfal-jupyter: {error}" if error.traceback else f"fal-jupyter: {error}")
+    except FalJupyterError as error:
+        _say(f"fal-jupyter: {error}")
+    except Exception as error:
+        _say(_users_traceback(error))
+    finally:
+        _leave(client)
+        os.close(out)
+    return 1
+
+
+def _serve(args: argparse.Namespace, client: Client, path: Path, class_name: str, out: int) -> int:
+    overrides = grammar.overrides(args)
+    handle = serving.serve_file(path, class_name, client=client, overrides=overrides, take_over=args.take_over)
+    if args.dry_run:
+        handle.stop()
+        _say(f"{handle.app}: {len(handle.endpoints)} endpoints")
+        return 0
+    handle.wait(_show_output)
+    if args.json:
+        os.write(out, (json.dumps(_ready(handle)) + "\n").encode())
+    elif not args.quiet:
+        text = f"{handle.app} is ready at {handle.url}\nkey: {handle.key}\nCtrl-C stops it.\n"
+        os.write(out, text.encode())
+    assert client.lease is not None
+    poller = select.poll()
+    poller.register(client.lease.socket, select.POLLIN | select.POLLRDHUP)
+    poller.poll()
+    _say("fal-jupyter: the gateway has ended, and the app with it")
+    return 1
+
+
+def _ready(handle: AppHandle) -> dict[str, Any]:
+    return {
+        "app": handle.app,
+        "base": handle.base,
+        "url": handle.url,
+        "key": handle.key,
+        "endpoints": handle.endpoints,
+    }
+
+
+def _leave(client: Client) -> None:
+    """End the lease, and wait for a gateway that was ours alone, so that nothing is left when we are gone."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    lease = client.lease
+    alone = lease is not None and lease.alive and not _others(client)
+    try:
+        pidfd = os.pidfd_open(lease.granted["gateway_pid"]) if lease is not None and alone else -1
+    except OSError:
+        pidfd = -1
+    client.close()
+    if pidfd >= 0:
+        select.select([pidfd], [], [], 12)
+        os.close(pidfd)
+
+
+def _others(client: Client) -> bool:
+    """True when somebody else lives on this gateway, or it was there before us and stays."""
+    try:
+        found = client.doctor() or {"processes": []}
+    except (OSError, FalJupyterError):
+        return True
+    owners = [p for p in found["processes"] if p["role"] in ("kernel", "serve") and p["pid"] != os.getpid()]
+    return bool(owners) or not client.started_gateway
+
+
+def _show_output(event: Event) -> None:
+    if event["event"] == "output":
+        sys.stderr.write(event["text"])
+        sys.stderr.flush()
+
+
+def _raise_stopped(number: int, frame: FrameType | None) -> None:
+    raise _Stopped
+
+
+def _users_traceback(error: Exception) -> str:
+    told = traceback.TracebackException.from_exception(error)
+    ours = str(Path(__file__).parent.parent)
+    first = next((i for i, frame in enumerate(told.stack) if not frame.filename.startswith(ours)), len(told.stack))
+    told.stack = traceback.StackSummary.from_list(told.stack[first:])
+    return "".join(told.format())
+
+
+def _say(text: str) -> None:
+    print(text.rstrip("\n"), file=sys.stderr, flush=True)

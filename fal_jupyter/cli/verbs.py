@@ -1,0 +1,207 @@
+"""What each verb does, for the magics and the command line alike: data for ``--json``, text for people."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from fal_jupyter.cli import grammar
+from fal_jupyter.cli.tables import table
+from fal_jupyter.domain.errors import BadSetting, NotServed
+from fal_jupyter.protocol.api import AppRecord, LogRecord, RunnerRecord
+
+NO_APPS = "No app is running. Run a %%fal_app cell, or: fal-jupyter serve FILE.py::Class"
+
+
+class Desk(Protocol):
+    """What verbs need of the gateway and of the front. Reading never starts a gateway: without one, lists are empty."""
+
+    @property
+    def front(self) -> grammar.Front:
+        """Which grammar is spoken here."""
+
+    def apps(self) -> list[AppRecord]:
+        """Every app of this user."""
+
+    def runners(self) -> list[RunnerRecord]:
+        """Every runner of this user."""
+
+    def logs(self, alias: str, *, lines: int, runner: str, request: str) -> list[LogRecord]:
+        """The last lines that runners of an app printed."""
+
+    def stop_app(self, alias: str, *, kill: bool) -> None:
+        """End an app and its runners."""
+
+    def stop_runner(self, runner_id: str, *, kill: bool) -> None:
+        """End one runner."""
+
+    def doctor(self) -> dict[str, Any]:
+        """What runs and what is wrong; see :mod:`fal_jupyter.cli.doctor`."""
+
+    def settings(self) -> dict[str, str]:
+        """The settings that ``config`` shows, by name."""
+
+    def configure(self, setting: str, value: str) -> None:
+        """Change a setting of this front."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a verb found or did: *data* is plain JSON, *text* says the same to a person."""
+
+    data: Any
+    text: str
+
+
+def carry_out(args: argparse.Namespace, desk: Desk) -> Outcome:
+    """Do what the parsed words ask for.
+
+    Raises:
+        FalJupyterError: it cannot be done; the message says why and what to type.
+    """
+    return _DOERS[args.verb](args, desk)
+
+
+def _apps(_: argparse.Namespace, desk: Desk) -> Outcome:
+    records = desk.apps()
+    rows = [
+        [
+            record["app"],
+            record["class_name"],
+            f"r{record['serving'] or record['revision']}",
+            _states(record["runners"]),
+            record["served"],
+            record["waiting"] + record["in_flight"],
+            record["owner_name"],
+            record["url"],
+        ]
+        for record in records
+    ]
+    heads = ["app", "class", "rev", "runners", "served", "open", "owner", "address"]
+    return Outcome(records, table(heads, rows, right=["served", "open"]) if rows else NO_APPS)
+
+
+def _states(runners: dict[str, int]) -> str:
+    return " ".join(f"{number} {state}" for state, number in runners.items() if number) or "none"
+
+
+def _runners(args: argparse.Namespace, desk: Desk) -> Outcome:
+    records = desk.runners()
+    if args.app:
+        app = find_app(args.app, desk.apps())["app"]
+        records = [record for record in records if record["app"] == app]
+    rows = [
+        [
+            record["runner_id"],
+            record["app"],
+            record["state"],
+            record["pid"] or "–",
+            ",".join(record["devices"]) or "–",
+            record["served"],
+            record["in_flight"],
+            f"r{record['revision']}",
+        ]
+        for record in records
+    ]
+    heads = ["runner", "app", "state", "pid", "devices", "served", "in flight", "rev"]
+    empty = "No runner is running. One starts when an app is called."
+    return Outcome(records, table(heads, rows, right=["pid", "served", "in flight"]) if rows else empty)
+
+
+def _logs(args: argparse.Namespace, desk: Desk) -> Outcome:
+    apps = desk.apps()
+    if args.app:
+        alias = find_app(args.app, apps)["alias"]
+    elif len(apps) == 1:
+        alias = apps[0]["alias"]
+    elif not apps:
+        return Outcome([], NO_APPS)
+    else:
+        raise BadSetting("which app?", hint=f"one of {' '.join(sorted(a['alias'] for a in apps))}", where="logs")
+    lines = 100 if args.lines is None else args.lines
+    records = desk.logs(alias, lines=lines, runner=args.runner or "", request=args.request or "")
+    text = "\n".join(_log_line(record) for record in records)
+    return Outcome(records, text or f"{alias} has printed nothing yet.")
+
+
+def _log_line(record: LogRecord) -> str:
+    moment = time.strftime("%H:%M:%S", time.localtime(record["time"]))
+    mark = {1: " ", 2: "!", 0: "·"}.get(record["stream"], " ")
+    return f"{moment} {record['runner'] or '-'} {mark} {record['text'].rstrip()}"
+
+
+def _stop(args: argparse.Namespace, desk: Desk) -> Outcome:
+    kill = args.verb == "kill"
+    word = "killed" if kill else "stopped"
+    for runner in desk.runners():
+        if runner["runner_id"] == args.target:
+            desk.stop_runner(args.target, kill=kill)
+            return Outcome({word: args.target}, f"Runner {args.target} is {'killed' if kill else 'being stopped'}.")
+    app = find_app(args.target, desk.apps())
+    desk.stop_app(app["alias"], kill=kill)
+    return Outcome({word: app["alias"]}, f"{app['class_name']} ({app['app']}) is {word}.")
+
+
+def find_app(name: str, apps: Sequence[AppRecord]) -> AppRecord:
+    """Give the app of that alias, ``owner/alias`` or class name.
+
+    Raises:
+        NotServed: there is none, or several classes have the name.
+    """
+    named = [app for app in apps if name in {app["alias"], app["app"]}]
+    named = named or [app for app in apps if app["class_name"] == name]
+    if len(named) == 1:
+        return named[0]
+    if named:
+        aliases = " ".join(sorted(app["alias"] for app in named))
+        raise NotServed(f"{len(named)} apps have the class {name}", hint=f"name one by its alias: {aliases}")
+    known = sorted({word for app in apps for word in (app["alias"], app["class_name"])})
+    near = difflib.get_close_matches(name, known, n=1)
+    raise NotServed(
+        f"there is no app {name!r}",
+        hint=f"did you mean {near[0]}?" if near else f"running: {' '.join(known)}" if known else NO_APPS,
+    )
+
+
+def _config(args: argparse.Namespace, desk: Desk) -> Outcome:
+    if args.setting is not None:
+        allowed = grammar.SETTINGS.get(args.setting)
+        if allowed is None:
+            raise BadSetting(f"there is no setting {args.setting!r}", hint=f"there are: {' '.join(grammar.SETTINGS)}")
+        if args.value is not None:
+            if args.value not in allowed:
+                raise BadSetting(
+                    f"{args.setting} is {' or '.join(allowed)}, not {args.value!r}",
+                    hint=f"config {args.setting} {allowed[0]}",
+                )
+            desk.configure(args.setting, args.value)
+    found = desk.settings()
+    return Outcome(found, table(["setting", "value"], list(found.items())))
+
+
+def _doctor(_: argparse.Namespace, desk: Desk) -> Outcome:
+    from fal_jupyter.cli import doctor
+
+    found = desk.doctor()
+    return Outcome(found, doctor.as_text(found))
+
+
+def _help(args: argparse.Namespace, desk: Desk) -> Outcome:
+    text = grammar.help_text(desk.front, args.given_verb or "")
+    return Outcome(text, text.rstrip())
+
+
+_DOERS: dict[str, Callable[[argparse.Namespace, Desk], Outcome]] = {
+    "apps": _apps,
+    "runners": _runners,
+    "logs": _logs,
+    "stop": _stop,
+    "kill": _stop,
+    "config": _config,
+    "doctor": _doctor,
+    "help": _help,
+}

@@ -1,0 +1,344 @@
+"""The client: one a process. It holds the lease, publishes, asks, calls, and mends itself when the gateway died."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from fal_jupyter import settings as settings_module
+from fal_jupyter.client import connect, http
+from fal_jupyter.client import lease as leases
+from fal_jupyter.client.answer import Answer, AnswerReader, OnOutput
+from fal_jupyter.domain.errors import AppTaken, GatewayError, GatewayUnreachable, NotServed, UserError
+from fal_jupyter.protocol.api import (
+    A_APPS,
+    A_DOCTOR,
+    A_HELLO,
+    A_RUNNERS,
+    A_SHUTDOWN,
+    H_OWNER,
+    RUN,
+    AppRecord,
+    Event,
+    Hello,
+    LogRecord,
+    PublishHead,
+    Published,
+    RunnerRecord,
+)
+from fal_jupyter.settings import Settings
+
+READ = 256 * 1024
+DIED = "the gateway had ended; a new one was started and the apps of this process were published again"
+
+
+class Client:
+    """The gateway, as one process sees it.
+
+    Args:
+        settings: of which state directory; read from the environment where absent.
+        kind: ``kernel``, ``serve`` or ``script``.
+        name: what the owner is called in sentences.
+        port: the loopback port wanted, 0 for any.
+        idle_exit: seconds that a gateway started here waits for a new owner when the last is gone.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        kind: str = "script",
+        name: str | None = None,
+        port: int = 0,
+        idle_exit: float = 600.0,
+    ) -> None:
+        self.settings = settings or settings_module.read()
+        self.kind, self.name, self.port, self._idle_exit = kind, name or kind, port, idle_exit
+        self.key = leases.make_key()
+        self.lease: leases.Lease | None = None
+        self.notices: list[str] = []
+        self.started_gateway = False
+        self._published: dict[str, tuple[PublishHead, bytes]] = {}
+        self._lock = threading.RLock()
+        self._idle: list[socket.socket] = []
+        self._pid = os.getpid()
+        os.register_at_fork(after_in_child=self._forked)
+
+    def _forked(self) -> None:
+        self._lock = threading.RLock()
+        for sock in self._idle:
+            sock.close()
+        self._idle = []
+
+    # --- the gateway and the lease ------------------------------------------------------------------------------
+    def ensure(self) -> leases.Lease:
+        """Hold a lease of a living gateway; after a gateway's death, start another and publish again.
+
+        Raises:
+            GatewayError: it cannot be had.
+        """
+        with self._lock:
+            if self.lease is not None and self.lease.alive:
+                return self.lease
+            died, self.lease = self.lease is not None, None
+            self._drop_idle()
+            for attempt in (1, 2, 3):
+                self.started_gateway |= connect.ensure_gateway(self.settings, idle_exit=self._idle_exit)
+                try:
+                    sock = connect.dial(self.settings)
+                    self.lease = leases.take(sock, kind=self.kind, name=self.name, port=self.port, key=self.key)
+                    break
+                except (OSError, GatewayUnreachable):
+                    if attempt == 3:  # it ended between our two steps, three times over
+                        raise GatewayUnreachable("the gateway ends as soon as it is started") from None
+            assert self.lease is not None
+            if died and self._published:
+                self.notices.append(DIED)
+                for alias, (head, payload) in self._published.items():
+                    self._put(alias, head, payload)
+            return self.lease
+
+    @property
+    def base(self) -> str:
+        """``http://127.0.0.1:PORT``."""
+        return self.ensure().granted["base"]
+
+    def close(self) -> None:
+        """End the lease: the apps of this process stop. Does nothing in a forked child."""
+        if self._pid != os.getpid():
+            return
+        with self._lock:
+            self._drop_idle()
+            self._published.clear()
+            if self.lease is not None:
+                self.lease.close()
+                self.lease = None
+
+    # --- control ------------------------------------------------------------------------------------------------
+    def publish(self, alias: str, head: PublishHead, payload: bytes) -> Published:
+        """Publish an app.
+
+        Raises:
+            AppTaken: another living owner has it.
+        """
+        with self._lock:
+            self.ensure()
+            published = self._put(alias, head, payload)
+            self._published[alias] = (head, payload)
+            return published
+
+    def _put(self, alias: str, head: PublishHead, payload: bytes) -> Published:
+        assert self.lease is not None
+        head["lease"] = self.lease.granted["lease"]
+        data = json.dumps(head).encode()
+        body = len(data).to_bytes(4, "big") + data + payload
+        status, answer = self._ask("PUT", f"{A_APPS}/{quote(alias)}", body)
+        if status == 409 and answer.get("error_type") == "app_taken":
+            holder = answer["holder"]
+            raise AppTaken(
+                f"the app {alias!r} belongs to {holder['name']} (process {holder['pid']}), which is still running",
+                hint="give yours another name with --name NAME, or take it with --take-over",
+            )
+        if status >= 400:
+            raise UserError(str(answer.get("detail", answer)))
+        found: Published = answer
+        return found
+
+    def events(self, alias: str, revision: int) -> Iterator[Event]:
+        """Follow the start of a revision, from its beginning, until it is ready, has failed or is gone."""
+        sock = connect.dial(self.settings)
+        try:
+            sock.sendall(http.request("GET", f"{A_APPS}/{quote(alias)}/events?revision={revision}"))
+            reader, rest = http.Reader(), b""
+            while not reader.done:
+                data = sock.recv(READ)
+                if not data:
+                    raise GatewayError("the gateway ended while the app was starting", hint="run the cell again")
+                *lines, rest = (rest + reader.feed(data)).split(b"\n")
+                if reader.status != 200:
+                    raise NotServed(f"revision {revision} of {alias} is not there any more")
+                for line in lines:
+                    yield json.loads(line)
+        finally:
+            sock.close()
+
+    def _read_only(self, target: str, otherwise: Any) -> Any:
+        """Ask without ever starting a gateway; *otherwise* where there is none."""
+        try:
+            status, answer = self._ask("GET", target)
+        except OSError:
+            return otherwise
+        if status == 404:
+            raise NotServed(str(answer["detail"]))
+        return answer
+
+    def hello(self) -> Hello | None:
+        """Who answers, or None."""
+        found: Hello | None = self._read_only(A_HELLO, None)
+        return found
+
+    def apps(self) -> list[AppRecord]:
+        """All apps of this user's gateway."""
+        found: list[AppRecord] = self._read_only(A_APPS, [])
+        return found
+
+    def runners(self) -> list[RunnerRecord]:
+        """All runners."""
+        found: list[RunnerRecord] = self._read_only(A_RUNNERS, [])
+        return found
+
+    def logs(self, alias: str, *, lines: int = 100, request: str = "", runner: str = "") -> list[LogRecord]:
+        """An app's last lines."""
+        query = urlencode({"lines": lines, "request": request, "runner": runner})
+        found: list[LogRecord] = self._read_only(f"{A_APPS}/{quote(alias)}/logs?{query}", [])
+        return found
+
+    def doctor(self) -> dict[str, Any] | None:
+        """The gateway and its processes, or None."""
+        found: dict[str, Any] | None = self._read_only(A_DOCTOR, None)
+        return found
+
+    def stop(self, alias: str, *, kill: bool = False) -> None:
+        """Stop an app."""
+        self._published.pop(alias, None)
+        self._delete(f"{A_APPS}/{quote(alias)}", kill)
+
+    def stop_runner(self, runner_id: str, *, kill: bool = False) -> None:
+        """Stop one runner."""
+        self._delete(f"{A_RUNNERS}/{quote(runner_id)}", kill)
+
+    def _delete(self, target: str, kill: bool) -> None:
+        try:
+            status, answer = self._ask("DELETE", f"{target}?kill={int(kill)}")
+        except OSError:
+            raise NotServed("no gateway is running, so there is nothing to stop") from None
+        if status == 404:
+            raise NotServed(str(answer["detail"]))
+
+    def shutdown(self) -> None:
+        """Ask the gateway to drain everything and exit."""
+        self._ask("POST", A_SHUTDOWN)
+
+    def _ask(self, method: str, target: str, body: bytes = b"") -> tuple[int, Any]:
+        sock = connect.dial(self.settings)
+        try:
+            sock.sendall(http.request(method, target, body))
+            reader, found = http.Reader(), bytearray()
+            while not reader.done:
+                data = sock.recv(READ)
+                if not data:
+                    raise ConnectionResetError("the gateway ended")
+                found += reader.feed(data)
+        finally:
+            sock.close()
+        return reader.status, json.loads(bytes(found)) if found else None
+
+    # --- calls --------------------------------------------------------------------------------------------------
+    def _request(self, alias: str, path: str, body: bytes, query: str) -> bytes:
+        owner = self.settings.owner
+        target = f"{RUN}{owner}/{alias}{quote(path, safe='/')}" + (f"?{query}" if query else "")
+        headers = [(H_OWNER, "frames"), ("content-type", "application/json")]
+        return http.request("POST", target, body, headers)
+
+    def call(
+        self, alias: str, path: str, body: bytes, *, query: str = "", on_output: OnOutput | None = None
+    ) -> Answer:
+        """Call an endpoint and wait; the calling thread reads its own connection and hands output on as it comes.
+
+        Raises:
+            GatewayError: the gateway ended in the middle, or cannot be had.
+            KeyboardInterrupt: passed on at once; the request is dropped or cancelled.
+        """
+        data = self._request(alias, path, body, query)
+        for attempt in (1, 2):
+            self.ensure()
+            sock = self._take_idle()
+            fresh = sock is None
+            reader = http.Reader()
+            frames_reader = AnswerReader(on_output, f"%fal logs {alias} has the last of them")
+            try:
+                if sock is None:
+                    sock = connect.dial(self.settings)
+                sock.sendall(data)
+                while not reader.done:
+                    received = sock.recv(READ)
+                    if not received:
+                        reader.end()
+                        break
+                    self._feed(reader, frames_reader, received)
+            except (OSError, GatewayError) as error:
+                if sock is not None:
+                    sock.close()
+                if attempt == 1 and not fresh and not reader.begun and self._alive():
+                    continue  # an idle connection that the gateway had closed: the request never reached it
+                if attempt == 1 and isinstance(error, OSError) and fresh and not reader.begun and not self._alive():
+                    continue  # nobody answered at all: another gateway is started
+                raise GatewayError(
+                    "the gateway ended while it had the request; it was not repeated", hint="call again"
+                ) from None
+            except BaseException:
+                assert sock is not None
+                sock.close()
+                raise
+            return self._finish(reader, frames_reader, sock)
+        raise GatewayError("the gateway could not be reached")
+
+    def _alive(self) -> bool:
+        return self.lease is not None and self.lease.alive
+
+    @staticmethod
+    def _feed(reader: http.Reader, frames_reader: AnswerReader, data: bytes) -> None:
+        body = reader.feed(data)
+        if body:
+            if reader.headers.get("content-type") == "application/json":
+                frames_reader.answer.status = reader.status
+                frames_reader.answer.headers = list(reader.headers.items())
+                frames_reader._parts.append(body)  # refused before it became an app's request
+            else:
+                frames_reader.feed(body)
+
+    def _finish(self, reader: http.Reader, frames_reader: AnswerReader, sock: socket.socket) -> Answer:
+        with self._lock:
+            if reader.reusable and len(self._idle) < 16:
+                self._idle.append(sock)
+            else:
+                sock.close()
+        return frames_reader.finish()
+
+    def _take_idle(self) -> socket.socket | None:
+        with self._lock:
+            return self._idle.pop() if self._idle else None
+
+    def _drop_idle(self) -> None:
+        while self._idle:
+            self._idle.pop().close()
+
+    async def acall(
+        self, alias: str, path: str, body: bytes, *, query: str = "", on_output: OnOutput | None = None
+    ) -> Answer:
+        """The same on asyncio; being cancelled closes the connection."""
+        await asyncio.to_thread(self.ensure)
+        sock = connect.dial(self.settings)
+        stream_reader, writer = await asyncio.open_unix_connection(sock=sock)
+        reader = http.Reader()
+        frames_reader = AnswerReader(on_output, f"%fal logs {alias} has the last of them")
+        try:
+            writer.write(self._request(alias, path, body, query))
+            await writer.drain()
+            while not reader.done:
+                data = await stream_reader.read(READ)
+                if not data:
+                    reader.end()
+                    break
+                self._feed(reader, frames_reader, data)
+        except OSError:
+            raise GatewayError("the gateway ended while it had the request", hint="call again") from None
+        finally:
+            writer.close()
+        return frames_reader.finish()

@@ -1,0 +1,151 @@
+"""Find the gateway of a state directory, or start one: race-free, and never polling."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import stat
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+from fal_jupyter.domain import errors
+from fal_jupyter.domain.errors import GatewayUnreachable, StateRefused
+from fal_jupyter.settings import Settings
+
+AF_UNIX_LIMIT = 107
+_CARRIED = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "TMPDIR", "TZ", "VIRTUAL_ENV", "SHELL")
+_CARRIED_PREFIXES = ("LC_", "XDG_")
+
+
+def check_state(state: Path) -> None:
+    """Refuse a state directory that is not ours alone; one that is not there yet is made.
+
+    Raises:
+        StateRefused: the message says why, the hint what to type.
+    """
+    try:
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = state.lstat()
+    except OSError as error:
+        raise StateRefused(
+            f"the state directory {state} cannot be made: {error.strerror}", hint="set FAL_JUPYTER_STATE to another"
+        ) from None
+    if not stat.S_ISDIR(found.st_mode):
+        raise StateRefused(f"{state} is not a directory", hint="set FAL_JUPYTER_STATE to a directory of your own")
+    if found.st_uid != os.getuid():
+        raise StateRefused(
+            f"the state directory {state} belongs to another user (uid {found.st_uid})",
+            hint="set FAL_JUPYTER_STATE to a directory of your own",
+        )
+    if found.st_mode & 0o022:
+        raise StateRefused(f"others can write to the state directory {state}", hint=f"type: chmod 700 {state}")
+
+
+def dial(settings: Settings) -> socket.socket:
+    """Connect to the gateway's socket.
+
+    Raises:
+        OSError: nobody answers there.
+        GatewayUnreachable: somebody else's process does.
+    """
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        path = settings.socket
+        if len(os.fsencode(path)) > AF_UNIX_LIMIT:
+            directory = os.open(settings.state, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                sock.connect(f"/proc/self/fd/{directory}/{path.name}")
+            finally:
+                os.close(directory)
+        else:
+            sock.connect(str(path))
+        _, uid, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
+        if uid != os.getuid():
+            raise GatewayUnreachable(
+                f"a process of another user (uid {uid}) answers on {path}",
+                hint="set FAL_JUPYTER_STATE to a directory of your own",
+            )
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def ensure_gateway(settings: Settings, *, idle_exit: float = 600.0) -> bool:
+    """Make sure that a gateway answers; gives True when it was started here.
+
+    Raises:
+        StateRefused: the state directory is not ours alone.
+        GatewayUnreachable: none could be started; the message says why.
+    """
+    check_state(settings.state)
+    if _answers(settings):
+        return False
+    lock = os.open(settings.start_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if _answers(settings):
+            return False
+        _start(settings, idle_exit)
+        return True
+    finally:
+        os.close(lock)
+
+
+def _answers(settings: Settings) -> bool:
+    try:
+        dial(settings).close()
+    except OSError:
+        return False
+    return True
+
+
+def _start(settings: Settings, idle_exit: float) -> None:
+    settings.logs.mkdir(mode=0o700, exist_ok=True)
+    read, write = os.pipe2(os.O_CLOEXEC)
+    command = [sys.executable, "-P", "-m", "fal_jupyter.gateway", "--ready-fd", str(write), "--idle-exit", str(idle_exit)]
+    try:
+        with open(settings.logs / "gateway.err", "ab") as log:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=(write,),
+                env=_environment(settings),
+                cwd="/",
+                start_new_session=True,
+            )
+    except OSError as error:
+        os.close(read)
+        raise GatewayUnreachable(f"the gateway cannot be started: {error.strerror or error}") from None
+    finally:
+        os.close(write)
+    with os.fdopen(read, "rb") as pipe:
+        answer = pipe.read()
+    if not answer:
+        process.wait()
+        raise GatewayUnreachable(
+            f"the gateway ended while it started (status {process.returncode})",
+            hint=f"its last words are in {settings.logs / 'gateway.err'}",
+        )
+    said = json.loads(answer)
+    if not said["ok"]:
+        process.wait()
+        kind = getattr(errors, said["kind"], GatewayUnreachable)
+        raise kind(said["error"], hint=said.get("hint", ""))
+    process.returncode = 0  # it is on its own from here; nobody waits for it
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    """What a gateway carries: nothing of the user's, since apps bring their own."""
+    kept = {
+        name: value for name, value in os.environ.items() if name in _CARRIED or name.startswith(_CARRIED_PREFIXES)
+    }
+    if "PYTHONPATH" in os.environ:
+        kept["PYTHONPATH"] = os.environ["PYTHONPATH"]  # where fal_jupyter itself may be found
+    return kept | settings.environment()

@@ -1,0 +1,236 @@
+"""The handle of a running app: what ``Hello.hi(...)`` and ``fal_jupyter.app(Hello)`` are made of."""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Any
+
+from fal_jupyter.client.answer import Answer, OnOutput
+from fal_jupyter.client.arguments import Arguments
+from fal_jupyter.client.client import Client
+from fal_jupyter.client.results import Results, failure
+from fal_jupyter.domain.errors import BadArguments, NotServed, SetupFailed
+from fal_jupyter.domain.spec import AppSpec
+from fal_jupyter.protocol.api import Event, LogRecord, Published, RunnerRecord
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """One finished call, for the timing display. Times are milliseconds."""
+
+    request_id: str
+    endpoint: str
+    status: int
+    queue_ms: float
+    start_ms: float
+    run_ms: float
+    total_ms: float
+    revision: int
+    runner: str
+
+
+class _Aio:
+    """``handle.aio.hi(...)``: endpoints as coroutines."""
+
+    def __init__(self, handle: AppHandle) -> None:
+        self._handle = handle
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        if name not in self._handle.methods:
+            raise AttributeError(f"{self._handle.spec.class_name} has no endpoint {name!r}")
+
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            return await self._handle.acall(name, args, kwargs)
+
+        call.__name__ = name
+        return call
+
+
+class AppHandle:
+    """A published app, to its owner.
+
+    Attributes:
+        app: ``owner/alias``. alias: its second half. url: prefix of the endpoints' addresses. key: for other callers.
+        spec, shipment, published: what was published, and what the gateway made of it.
+        on_output: gets ``(stream, text)`` of what a call's code prints, in the calling thread.
+        on_done: gets a :class:`CallRecord` of every finished call.
+        on_progress: gets ``(done, total)`` while :meth:`map` runs.
+    """
+
+    def __init__(
+        self, client: Client, spec: AppSpec, published: Published, methods: Mapping[str, Callable[..., Any]], shipment: Any
+    ) -> None:
+        self.client, self.spec, self.published, self.shipment = client, spec, published, shipment
+        self.methods = dict(methods)
+        self.alias = published["alias"]
+        self.app = published["app"]
+        self.revision = published["revision"]
+        self.aio = _Aio(self)
+        self.on_output: OnOutput | None = None
+        self.on_done: Callable[[CallRecord], None] | None = None
+        self.on_progress: Callable[[int, int], None] | None = None
+        self.ready: Event | None = None
+        paths = {e.name: e.path for e in spec.endpoints}
+        self._arguments = {n: Arguments(n, paths[n], f) for n, f in self.methods.items()}
+        self._results: dict[str, Results] = {}
+
+    @property
+    def key(self) -> str:
+        """The key of this process's lease."""
+        return self.client.key
+
+    @property
+    def base(self) -> str:
+        """``http://127.0.0.1:PORT``."""
+        return self.client.base
+
+    @property
+    def url(self) -> str:
+        """The prefix of the endpoints' addresses."""
+        return f"{self.base}/run/{self.app}"
+
+    @property
+    def endpoints(self) -> list[str]:
+        """The paths."""
+        return [e.path for e in self.spec.endpoints]
+
+    def __repr__(self) -> str:
+        return f"<app {self.app}, revision {self.revision}>"
+
+    # --- calls --------------------------------------------------------------------------------------------------
+    def call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call the endpoint method *name* and give its answer's value.
+
+        Raises:
+            BadArguments: the arguments do not fit.
+            RequestError: the call failed; the user's own traceback is in it.
+        """
+        sent = self._send(name, args, kwargs)
+        answer = self.client.call(
+            self.alias, sent.path, sent.body, query=sent.query, on_output=self._output_with_notices()
+        )
+        return self._value(name, answer)
+
+    async def acall(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The same, to be awaited."""
+        sent = self._send(name, args, kwargs)
+        answer = await self.client.acall(
+            self.alias, sent.path, sent.body, query=sent.query, on_output=self._output_with_notices()
+        )
+        return self._value(name, answer)
+
+    def map(self, name: str, items: Iterable[Any], /, *, concurrency: int = 8) -> list[Any]:
+        """Call once for each item, *concurrency* at a time; answers in the items' order.
+
+        Raises:
+            Exception: of the first call that failed, with a note naming the item; calls not begun are dropped.
+        """
+        if concurrency < 1:
+            raise BadArguments(f"concurrency is {concurrency}, but it must be 1 or more")
+        todo = list(items)
+        done = 0
+        lock = threading.Lock()
+
+        def one(item: Any) -> Any:
+            nonlocal done
+            result = self.call(name, (item,), {}) if not isinstance(item, tuple) else self.call(name, item, {})
+            with lock:
+                done += 1
+                if self.on_progress is not None:
+                    self.on_progress(done, len(todo))
+            return result
+
+        with ThreadPoolExecutor(max_workers=min(concurrency, max(1, len(todo)))) as pool:
+            futures = [pool.submit(contextvars.copy_context().run, one, item) for item in todo]
+            try:
+                finished, _ = wait(futures, return_when=FIRST_EXCEPTION)
+                failed = [i for i, f in enumerate(futures) if f in finished and not f.cancelled() and f.exception()]
+                if failed:
+                    error = futures[failed[0]].exception()
+                    assert error is not None
+                    error.add_note(f"item {failed[0]} of {len(todo)}: {todo[failed[0]]!r:.200}")
+                    raise error
+            finally:
+                for future in futures:
+                    future.cancel()
+        return [future.result() for future in futures]
+
+    def _send(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        arguments = self._arguments.get(name)
+        if arguments is None:
+            raise NotServed(f"{self.spec.class_name} has no endpoint {name!r}")
+        return arguments.send(args, kwargs)
+
+    def _output_with_notices(self) -> OnOutput | None:
+        self.client.ensure()
+        while self.client.notices:
+            notice = self.client.notices.pop(0)
+            if self.on_output is not None:
+                self.on_output(2, f"[fal_jupyter: {notice}]\n")
+        return self.on_output
+
+    def _value(self, name: str, answer: Answer) -> Any:
+        if answer.end is not None and self.on_done is not None:
+            timing = answer.end["timing"]
+            self.on_done(
+                CallRecord(
+                    answer.end["request_id"],
+                    name,
+                    answer.status,
+                    timing["queue_ms"],
+                    timing["start_ms"],
+                    timing["run_ms"],
+                    timing["total_ms"],
+                    answer.end["revision"],
+                    answer.end["runner"],
+                )
+            )
+        if answer.status >= 400 or answer.aborted:
+            raise failure(answer, f"{self.spec.class_name}.{name}")
+        results = self._results.get(name)
+        if results is None:
+            results = self._results[name] = Results(self.methods[name])
+        return results.value(answer)
+
+    # --- life ---------------------------------------------------------------------------------------------------
+    def wait(self, on_event: Callable[[Event], None] | None = None) -> None:
+        """Wait until the first runner of this revision is ready.
+
+        Raises:
+            SetupFailed: it could not start; the user's traceback is in it.
+        """
+        for event in self.client.events(self.alias, self.revision):
+            if on_event is not None:
+                on_event(event)
+            if event["event"] == "ready":
+                self.ready = event
+            elif event["event"] == "failed":
+                raise _setup_failed(self.spec.class_name, event)
+            elif event["event"] == "gone":
+                raise NotServed(f"{self.spec.class_name} was stopped while it started")
+
+    def runners(self) -> list[RunnerRecord]:
+        """This app's runners."""
+        return [r for r in self.client.runners() if r["app"] == self.app]
+
+    def logs(self, lines: int = 100) -> list[LogRecord]:
+        """The last lines that the app printed."""
+        return self.client.logs(self.alias, lines=lines)
+
+    def stop(self, *, kill: bool = False) -> None:
+        """Stop the app."""
+        self.client.stop(self.alias, kill=kill)
+
+
+def _setup_failed(class_name: str, event: Event) -> SetupFailed:
+    error = event.get("error")
+    if error is not None:
+        phase = "setup()" if error["phase"] == "setup" else "its import in the runner"
+        return SetupFailed(
+            f"{class_name} could not start: {phase} raised {error['type']}: {error['message']}", traceback=error["text"]
+        )
+    return SetupFailed(f"{class_name} could not start: {event['detail']}")

@@ -1,0 +1,111 @@
+"""HTTP/1.1 as our own gateway speaks it, without IO: requests to bytes, bytes to answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from fal_jupyter.domain.errors import GatewayError
+
+
+def request(method: str, target: str, body: bytes = b"", headers: Iterable[tuple[str, str]] = ()) -> bytes:
+    """Give the bytes of a whole request."""
+    lines = [f"{method} {target} HTTP/1.1", "Host: localhost", f"Content-Length: {len(body)}"]
+    lines += [f"{name}: {value}" for name, value in headers]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body
+
+
+class Reader:
+    """Reads one answer, however its bytes are cut. ``feed`` gives body bytes; ``done`` says that it is complete."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self.done = False
+        self._buffer = bytearray()
+        self._left: int | None = None
+        self._chunked = False
+        self._to_end = False
+
+    @property
+    def begun(self) -> bool:
+        """True once the head is here."""
+        return self.status != 0
+
+    @property
+    def reusable(self) -> bool:
+        """True when another request may follow on the connection."""
+        return self.done and not self._to_end and self.headers.get("connection", "").lower() != "close"
+
+    def feed(self, data: bytes) -> bytes:
+        """Take bytes; give those of the body among them."""
+        self._buffer += data
+        if not self.status and not self._head():
+            return b""
+        if self._chunked:
+            return self._take_chunks()
+        if self._left is None:
+            found = bytes(self._buffer)
+            self._buffer.clear()
+            return found
+        found = bytes(self._buffer[: self._left])
+        del self._buffer[: self._left]
+        self._left -= len(found)
+        self.done = self._left == 0
+        return found
+
+    def end(self) -> None:
+        """The connection ended.
+
+        Raises:
+            GatewayError: in the middle of an answer.
+        """
+        if self._to_end and self.status:
+            self.done = True
+        if not self.done:
+            raise GatewayError("the gateway's connection ended in the middle of an answer")
+
+    def _head(self) -> bool:
+        end = self._buffer.find(b"\r\n\r\n")
+        if end < 0:
+            return False
+        first, *lines = bytes(self._buffer[:end]).decode("latin-1").split("\r\n")
+        del self._buffer[: end + 4]
+        self.status = int(first.split(" ", 2)[1])
+        for line in lines:
+            name, _, value = line.partition(":")
+            self.headers[name.strip().lower()] = value.strip()
+        if self.headers.get("transfer-encoding", "").lower() == "chunked":
+            self._chunked = True
+        elif "content-length" in self.headers:
+            self._left = int(self.headers["content-length"])
+        else:
+            self._to_end = True
+        return True
+
+    def _take_chunks(self) -> bytes:
+        found = bytearray()
+        while not self.done:
+            if self._left is None:
+                line = self._buffer.find(b"\r\n")
+                if line < 0:
+                    break
+                size = int(bytes(self._buffer[:line]).split(b";")[0], 16)
+                if size == 0:
+                    if len(self._buffer) < line + 4:
+                        break
+                    del self._buffer[: line + 4]
+                    self.done = True
+                    break
+                del self._buffer[: line + 2]
+                self._left = size
+            piece = self._buffer[: self._left]
+            found += piece
+            del self._buffer[: len(piece)]
+            self._left -= len(piece)
+            if self._left:
+                break
+            if len(self._buffer) < 2:
+                break
+            del self._buffer[:2]
+            self._left = None
+        return bytes(found)

@@ -1,0 +1,95 @@
+"""The lease: an open connection that says "I live", and the key that lives as long."""
+
+from __future__ import annotations
+
+import binascii
+import hashlib
+import json
+import os
+import secrets
+import select
+import socket
+
+from fal_jupyter.client import http
+from fal_jupyter.domain.errors import GatewayUnreachable, PortTaken, VersionSkew
+from fal_jupyter.protocol.api import A_LEASES, PROTOCOL, LeaseAsked, LeaseGranted
+
+_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+
+def make_key() -> str:
+    """Make a key: ``fjk_`` and 8 characters, a colon, 43 random ones (256 bits) and 6 of CRC-32 (for secret scanners)."""
+    name = "".join(secrets.choice(_ALPHABET) for _ in range(8))
+    secret = _base62(secrets.randbits(256), 43)
+    check = _base62(binascii.crc32(secret.encode()), 6)
+    return f"fjk_{name}:{secret}{check}"
+
+
+def _base62(number: int, width: int) -> str:
+    digits = []
+    for _ in range(width):
+        number, digit = divmod(number, 62)
+        digits.append(_ALPHABET[digit])
+    return "".join(reversed(digits))
+
+
+class Lease:
+    """One open lease."""
+
+    def __init__(self, sock: socket.socket, granted: LeaseGranted) -> None:
+        self.socket, self.granted = sock, granted
+        os.register_at_fork(after_in_child=self._forked)
+
+    def _forked(self) -> None:
+        self.socket.close()  # a forked child must not keep its parent's apps alive
+
+    @property
+    def alive(self) -> bool:
+        """False once the gateway's end is closed; asks the socket, does not wait."""
+        if self.socket.fileno() < 0:
+            return False
+        poller = select.poll()
+        poller.register(self.socket, select.POLLIN | select.POLLRDHUP)
+        return not poller.poll(0)
+
+    def close(self) -> None:
+        """End the lease."""
+        self.socket.close()
+
+
+def take(sock: socket.socket, *, kind: str, name: str, port: int, key: str) -> Lease:
+    """Ask for a lease on a fresh connection.
+
+    Raises:
+        VersionSkew: the gateway is of another version.
+        PortTaken: the port is in use.
+        GatewayUnreachable: anything else went wrong.
+    """
+    key_id, _, secret = key.partition(":")
+    asked = LeaseAsked(
+        protocol=PROTOCOL,
+        kind=kind,
+        name=name,
+        pid=os.getpid(),
+        port=port,
+        key_id=key_id,
+        key_hash=hashlib.sha256(secret.encode()).hexdigest(),
+    )
+    sock.sendall(http.request("POST", A_LEASES, json.dumps(asked).encode()))
+    reader, body = http.Reader(), b""
+    while b"\n" not in body and not reader.done:
+        data = sock.recv(65536)
+        if not data:
+            raise GatewayUnreachable("the gateway ended while it was asked for a lease")
+        body += reader.feed(data)
+    answer = json.loads(body)
+    if reader.status == 200:
+        return Lease(sock, answer)
+    sock.close()
+    detail = answer.get("detail", "")
+    if answer.get("error_type") == "port_taken":
+        first, _, hint = detail.partition("\n")
+        raise PortTaken(first, hint=hint)
+    if answer.get("error_type") == "version_skew":
+        raise VersionSkew(detail, hint="end it with `fal-jupyter doctor`'s pid, or set another FAL_JUPYTER_STATE")
+    raise GatewayUnreachable(f"the gateway refused the lease: {detail}")

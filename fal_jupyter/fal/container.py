@@ -1,0 +1,69 @@
+"""``ContainerImage``: accepted and kept, so that a class written for the cloud is defined here too; never built."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fal_jupyter.domain.errors import AppRuleBroken
+
+BUILDERS = ("depot", "service", "worker")
+
+
+@dataclass(kw_only=True)
+class ContainerImage:
+    """A Dockerfile with its build settings."""
+
+    dockerfile_str: str
+    build_args: dict[str, str] = field(default_factory=dict)
+    registries: dict[str, dict[str, str]] = field(default_factory=dict)
+    builder: str | None = None
+    compression: str = "gzip"
+    force_compression: bool = False
+    secrets: dict[str, str] = field(default_factory=dict)
+    entrypoint: str | list[str] | None = None
+    cmd: str | list[str] | None = None
+    use_isolate: bool | None = None
+    context_dir: Path = field(default_factory=Path.cwd)
+    dockerignore: list[str] | None = None
+    dockerignore_path: str | Path | None = None
+
+    def __post_init__(self) -> None:
+        if not self.dockerfile_str or not self.dockerfile_str.strip():
+            raise AppRuleBroken(
+                "Invalid dockerfile: Dockerfile is required.\n"
+                "Either use ContainerImage.from_dockerfile_str() or ContainerImage.from_dockerfile() to create a "
+                "container image."
+            )
+        if self.builder is not None and self.builder not in BUILDERS:
+            raise AppRuleBroken(f"Invalid builder: {self.builder}, must be one of {', '.join(BUILDERS)}")
+        for registry in self.registries.values():
+            if not isinstance(registry, Mapping) or not {"username", "password"} <= set(registry):
+                raise AppRuleBroken("Username and password are required for each registry")
+        for name in ("entrypoint", "cmd"):
+            value = getattr(self, name)
+            words = [value] if isinstance(value, str) or value is None else value
+            if not isinstance(words, list) or not all(isinstance(word, str | None) for word in words):
+                raise AppRuleBroken(f"{name} must be a string or list of strings.")
+        if self.use_isolate is not None and not isinstance(self.use_isolate, bool):
+            raise AppRuleBroken("use_isolate must be a bool.")
+
+    @classmethod
+    def from_dockerfile_str(cls, text: str, **settings: Any) -> ContainerImage:
+        """Take the text of a Dockerfile."""
+        return cls(dockerfile_str=text, **settings)
+
+    @classmethod
+    def from_dockerfile(cls, path: str | Path, **settings: Any) -> ContainerImage:
+        """Read a Dockerfile.
+
+        Raises:
+            FileNotFoundError: there is none at *path*.
+        """
+        return cls(dockerfile_str=Path(path).read_text(), **settings)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Registries and build secrets never travel."""
+        return {**self.__dict__, "registries": {}, "secrets": {}}

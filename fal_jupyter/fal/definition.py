@@ -1,0 +1,166 @@
+"""What happens when a subclass of ``fal.App`` is defined: options are checked and gathered, endpoints looked over.
+
+The order of precedence is the real package's: ``host_kwargs`` written in the class replace the inherited ones; class
+keywords are put over them, and class variables (inherited ones too) over both.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from fal_jupyter.domain.errors import AppRuleBroken
+from fal_jupyter.domain.spec import derive_app_name
+from fal_jupyter.fal.endpoints import Endpoint, adopt_marked_functions, endpoints_of, static_attribute
+from fal_jupyter.fal.options import NEVER_AS_KEYWORD, OPTIONS, check_order, check_value, is_misspelt, nearest_option
+from fal_jupyter.fal.sdk import ApplicationHealthCheckConfig
+from fal_jupyter.fal.warned import MisspeltOption, warn_user
+
+DEFAULT_HOST_KWARGS: Mapping[str, Any] = {
+    "_scheduler": "nomad",
+    "_scheduler_options": {"storage_region": "us-east"},
+    "resolver": "uv",
+    "keep_alive": 60,
+}
+
+EXPLICIT = "_explicit_host_kwargs"
+"""Class attribute: names of the hosted options that the user set somewhere, on this class or a base of it."""
+
+UNRECOGNISED = "_unrecognised_option"
+"""Class attribute: the sentence about a misspelt class keyword, told again when the class is to be served."""
+
+
+def define(cls: type[Any], root: type[Any], name: str | None, keywords: dict[str, Any]) -> None:
+    """Check and complete *cls*, a new subclass of *root* (``fal.App``).
+
+    Raises:
+        AppRuleBroken: a rule of ``fal.App`` is broken.
+    """
+    if cls.__init__ is not root.__init__:
+        raise AppRuleBroken("App classes should not override __init__ directly. Use setup() instead.")
+    adopt_marked_functions(cls)
+    _note_misspelt_variables(cls)
+    _check_keywords(cls, keywords)
+    own = _own_names(cls, root)
+    for option in OPTIONS.values():
+        if option.variable and (hasattr(root, option.name) or option.name in own):
+            check_value(option, _variable(cls, option.name), cls.__name__)
+    _gather_host_kwargs(cls, root, keywords)
+    _check_files(cls)
+    _check_endpoints(cls)
+    if not cls.app_name:
+        check_value(OPTIONS["app_name"], name, cls.__name__)
+        cls.app_name = name or derive_app_name(cls.__name__)
+
+
+def _own_names(cls: type, root: type) -> set[str]:
+    """Names that *cls* and its bases below (or beside) *root* define."""
+    return {name for base in cls.__mro__ if base not in root.__mro__ for name in base.__dict__}
+
+
+def _variable(cls: type, name: str) -> Any:
+    try:
+        return static_attribute(cls, name)
+    except AttributeError:
+        return None
+
+
+def _note_misspelt_variables(cls: type) -> None:
+    for name, value in list(cls.__dict__.items()):
+        if name.startswith("_") or callable(value) or inspect.isroutine(value) or hasattr(value, "__get__"):
+            continue
+        meant = is_misspelt(name, value)
+        if meant and meant not in cls.__dict__:
+            warn_user(
+                f"{cls.__name__}.{name} is no option of fal.App and has no effect: did you mean {meant}?",
+                MisspeltOption,
+            )
+
+
+def _check_keywords(cls: type[Any], keywords: Mapping[str, Any]) -> None:
+    for name, value in keywords.items():
+        option = OPTIONS.get(name)
+        if option is None or not option.keyword:
+            _refuse_keyword(cls, name, value)
+        else:
+            check_value(option, value, cls.__name__)
+
+
+def _refuse_keyword(cls: type[Any], name: str, value: object) -> None:
+    if name in NEVER_AS_KEYWORD or name in ("app_auth", "app_name"):
+        better = f'name="{value}"' if name == "app_name" else f"{name} = {value!r} in the body of the class"
+        raise AppRuleBroken(f"{name} cannot be a class keyword", hint=f"write {better}", where=cls.__name__)
+    meant = nearest_option(name, keyword=True)
+    sentence = f"Unrecognised option {name!r}."
+    if not meant:
+        raise AppRuleBroken(sentence, where=cls.__name__)
+    warn_user(
+        f"class {cls.__name__}: the keyword {name} is no option of fal.App: did you mean {meant}?", MisspeltOption
+    )
+    setattr(cls, UNRECOGNISED, f"{sentence} Did you mean {meant!r}?")
+
+
+def _gather_host_kwargs(cls: type[Any], root: type[Any], keywords: Mapping[str, Any]) -> None:
+    replaced = "host_kwargs" in cls.__dict__
+    given: dict[str, Any] = copy.deepcopy(cls.host_kwargs)
+    for name, value in given.items():
+        if (option := OPTIONS.get(name)) is not None and name != "health_check_config":
+            check_value(option, value, f"{cls.__name__}, host_kwargs")
+        elif replaced and (meant := nearest_option(name, keyword=True)):
+            warn_user(
+                f"{cls.__name__}.host_kwargs: {name} is no option of fal.App: did you mean {meant}?", MisspeltOption
+            )
+    explicit = set(given) if replaced else set(getattr(cls, EXPLICIT, ()))
+    given.update(keywords)
+    explicit.update(name for name, value in keywords.items() if value is not None)
+    own = _own_names(cls, root)
+    for name in {option.name for option in OPTIONS.values() if option.hosted and option.variable} | set(given):
+        value = _variable(cls, name)
+        if value is None or (name == "app_files" and not value) or name not in OPTIONS or not OPTIONS[name].variable:
+            continue
+        given[name] = copy.copy(value)
+        if name in own:
+            explicit.add(name)
+    if cls.image is not None:
+        given["kind"] = "container"
+    check_order(given, cls.__name__)
+    given["health_check_config"] = None
+    cls.host_kwargs = given
+    setattr(cls, EXPLICIT, frozenset(explicit))
+
+
+def _check_files(cls: type[Any]) -> None:
+    if cls.app_files_context_dir is not None and not cls.app_files:
+        raise AppRuleBroken("app_files_context_dir is only supported when app_files is provided")
+    if cls.image is not None and cls.app_files:
+        raise AppRuleBroken("app_files is not supported for container apps.")
+
+
+def _check_endpoints(cls: type[Any]) -> None:
+    found = endpoints_of(cls)
+    checks = [marked.route_signature for marked in found.values() if marked.route_signature.health_check is not None]
+    if any(route.is_websocket for route in checks):
+        raise AppRuleBroken("Health check endpoints cannot be websocket endpoints.")
+    if len(checks) > 1:
+        raise AppRuleBroken("Multiple health check endpoints found. An app can only have one health check endpoint.")
+    for route in checks:
+        assert route.health_check is not None
+        cls.host_kwargs["health_check_config"] = ApplicationHealthCheckConfig.of(route.path, route.health_check)
+    _note_shared_paths(cls, found)
+
+
+def _note_shared_paths(cls: type[Any], found: Mapping[str, Endpoint]) -> None:
+    by_path: dict[str, list[str]] = {}
+    for name, marked in found.items():
+        if not marked.route_signature.is_websocket:
+            by_path.setdefault(marked.route_signature.path, []).append(name)
+    for path, names in by_path.items():
+        if len(names) < 2 or not any(name in cls.__dict__ for name in names):
+            continue
+        # equal signatures are one route, which the last name gets; else the first name is matched first
+        last_of = {found[name].route_signature: name for name in names}
+        serves = min(last_of.values())
+        listed = ", ".join(names[:-1]) + f" and {names[-1]}"
+        warn_user(f"{cls.__name__}: {listed} have the same path {path!r}; {serves} answers, as on fal")

@@ -1,0 +1,198 @@
+"""``@fal.endpoint``: marks a method of an app as answering on a path.
+
+The mark is a descriptor, so that the class stays a class: read from an instance it is the local bound method
+(``self.hi()``, ``super().hi()``), read from the class it is the remote call (``Hello.hi()``).
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from types import FunctionType
+from typing import Any
+
+from fal_jupyter.domain.errors import AppRuleBroken
+from fal_jupyter.fal.remote import RemoteEndpoint
+from fal_jupyter.fal.sdk import HealthCheck
+from fal_jupyter.fal.warned import warn_user
+
+
+@dataclass(frozen=True)
+class RouteSignature:
+    """Where and how an endpoint is reached. Two methods with equal signatures are one route."""
+
+    path: str
+    is_websocket: bool = False
+    health_check: HealthCheck | None = None
+    billing: Any = field(default=None, compare=False)
+
+
+class Endpoint:
+    """A method marked as an endpoint.
+
+    Attributes:
+        route_signature: its path and kind.
+        __wrapped__: the method as written.
+    """
+
+    __wrapped__: Callable[..., Any]
+    route_signature: RouteSignature
+
+    def __init__(self, function: Callable[..., Any], route: RouteSignature) -> None:
+        functools.update_wrapper(self, function, assigned=("__module__", "__name__", "__qualname__", "__doc__"))
+        self.route_signature = route
+
+    @property
+    def __annotations__(self) -> dict[str, Any]:  # the method's, never a copy
+        annotations: dict[str, Any] = self.__wrapped__.__annotations__
+        return annotations
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.__name__ = name
+
+    def __get__(self, instance: object | None, owner: type | None = None) -> Any:
+        if instance is None:
+            return RemoteEndpoint(owner if owner is not None else type(None), self)
+        return self.__wrapped__.__get__(instance, owner)  # type: ignore[attr-defined]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the method as written: its first argument is the instance."""
+        return self.__wrapped__(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        """Whatever else is asked of it is asked of the method (``__code__``, ``__defaults__``, a decorator's mark)."""
+        function = self.__dict__.get("__wrapped__")
+        if function is None:  # being unpickled or copied
+            raise AttributeError(name)
+        return getattr(function, name)
+
+    def __repr__(self) -> str:
+        return f"<endpoint {self.__qualname__} at {self.route_signature.path!r}>"
+
+
+def endpoint(
+    path: str,
+    *,
+    is_websocket: bool = False,
+    health_check: HealthCheck | None = None,
+    billing: Any = None,
+) -> Callable[[Callable[..., Any]], Any]:
+    """Mark a method of a ``fal.App`` as an endpoint that answers on *path* (``"/"``, ``"/generate"``).
+
+    Args:
+        path: below the app's address, beginning with ``/``; ``{name}`` parts are parameters.
+        is_websocket: the method handles a raw websocket.
+        health_check: this endpoint tells whether its runner is healthy.
+        billing: checked, and otherwise of no use here.
+
+    Raises:
+        AppRuleBroken: *path* is no text, the method is marked twice, a health check is a websocket.
+    """
+    if not isinstance(path, str):
+        raise AppRuleBroken(_no_path(path))
+    if not path.startswith("/"):
+        warn_user(f"the path {path!r} has no leading slash, so no request ever matches it: write {'/' + path!r}")
+    if health_check is not None and not isinstance(health_check, HealthCheck):
+        raise AppRuleBroken(f"health_check must be a fal.HealthCheck(...), but it is {health_check!r}")
+    if billing is not None:
+        if isinstance(billing, type) or not callable(getattr(billing, "declaration", None)):
+            raise TypeError("billing must be an object with a declaration() method")
+        if is_websocket:
+            raise AppRuleBroken("Websocket endpoints cannot declare billing components")
+    route = RouteSignature(path, bool(is_websocket), health_check, billing)
+
+    def mark(method: Callable[..., Any]) -> Any:
+        if hasattr(method, "route_signature"):
+            raise AppRuleBroken(
+                f"Can't set multiple routes for the same function: {getattr(method, '__name__', method)}"
+            )
+        if isinstance(method, (staticmethod, classmethod)):
+            kind = type(method).__name__
+            raise AppRuleBroken(
+                f"{method.__func__.__name__} is a {kind}, but an endpoint answers with one runner's instance",
+                hint=f"remove @{kind} and take self as the first parameter",
+            )
+        if not callable(method) or isinstance(method, type):
+            raise AppRuleBroken(f"@fal.endpoint({path!r}) marks methods, but this is {method!r}")
+        return Endpoint(method, route)
+
+    return mark
+
+
+def _no_path(given: object) -> str:
+    if callable(given):
+        name = getattr(given, "__name__", "the method")
+        return f'@fal.endpoint needs a path: write @fal.endpoint("/") above def {name}'
+    return f'the path of an endpoint must be text such as "/generate", but it is {given!r} ({type(given).__name__})'
+
+
+def static_attribute(cls: type, name: str) -> Any:
+    """Give what the class or its bases hold under *name*, without asking descriptors."""
+    for base in cls.__mro__:
+        if name in base.__dict__:
+            return base.__dict__[name]
+    raise AttributeError(name)
+
+
+def adopt_marked_functions(cls: type) -> None:
+    """Turn functions that carry a route into endpoints: a decorator above ``@fal.endpoint`` that uses
+    ``functools.wraps`` copies the mark onto a plain function, and so does the real package read it."""
+    for base in cls.__mro__:
+        for name, value in list(base.__dict__.items()):
+            if isinstance(value, FunctionType) and static_attribute(cls, name) is value:
+                route = value.__dict__.get("route_signature")
+                if isinstance(route, RouteSignature):
+                    adopted = Endpoint(value, route)
+                    adopted.__name__ = name
+                    setattr(cls, name, adopted)
+
+
+def endpoints_of(cls: type) -> dict[str, Endpoint]:
+    """Give the endpoints of *cls* and its bases by method name, in alphabetical order.
+
+    A method that a subclass overrides without the decorator is no endpoint of the subclass.
+    """
+    return dict(_endpoints(cls))
+
+
+def _endpoints(cls: type) -> Iterator[tuple[str, Endpoint]]:
+    for name in sorted({name for base in cls.__mro__ for name in base.__dict__}):
+        value = static_attribute(cls, name)
+        if isinstance(value, Endpoint):
+            yield name, value
+
+
+def routes_of(cls: type) -> dict[str, tuple[str, Endpoint]]:
+    """Give, for each path, the HTTP endpoint that answers on it: ``{path: (method name, endpoint)}``, in path order.
+
+    Equal signatures are one route, and the last name of the alphabet has it; different signatures on one path are
+    matched in the order of the names (both as in the real package).
+    """
+    by_signature: dict[RouteSignature, tuple[str, Endpoint]] = {}
+    for name, marked in _endpoints(cls):
+        if not marked.route_signature.is_websocket:
+            by_signature[marked.route_signature] = (name, marked)
+    by_path: dict[str, tuple[str, Endpoint]] = {}
+    for route, entry in sorted(by_signature.items(), key=lambda item: (item[0].path, item[1][0])):
+        by_path.setdefault(route.path, entry)
+    return by_path
+
+
+def signature_of(function: Callable[..., Any]) -> inspect.Signature:
+    """Give the signature of a method as its callers see it, without ``self``.
+
+    Raises:
+        AppRuleBroken: the method takes no argument at all.
+    """
+    signature = inspect.signature(function)
+    parameters = list(signature.parameters.values())
+    if not parameters:
+        name = getattr(function, "__qualname__", repr(function))
+        raise AppRuleBroken(
+            f"{name} takes no argument, but a method takes self first", hint=f"def {function.__name__}(self)"
+        )
+    if parameters[0].kind is not inspect.Parameter.VAR_POSITIONAL:
+        del parameters[0]
+    return signature.replace(parameters=parameters)

@@ -1,0 +1,49 @@
+"""What the real package has and this one does not have yet: one sentence each, wherever the user meets it."""
+
+from __future__ import annotations
+
+from fal_jupyter.domain.errors import UserError
+
+LATER = {
+    "realtime": "realtime endpoints",
+    "toolkit": "the toolkit (Image, File, download_file …)",
+    "function": "fal.function",
+    "cached": "fal.cached",
+    "isolated": "fal.isolated",
+    "wrap_app": "fal.wrap_app",
+    "sync_dir": "fal.sync_dir",
+    "apps": "the client helpers of fal.apps",
+    "workflows": "fal.workflows",
+    "distributed": "fal.distributed",
+    "wma": "fal.wma",
+    "ref": "fal.ref",
+    "exceptions": "fal.exceptions",
+    "api": "fal.api",
+    "auth": "fal.auth",
+    "config": "fal.config",
+    "files": "fal.files",
+    "local": "fal.local",
+    "serverless": "fal.serverless",
+    "cloud": "fal.cloud",
+    "LocalHost": "fal.LocalHost",
+    "FalServerlessHost": "fal.FalServerlessHost",
+    "FalServerlessKeyCredentials": "fal.FalServerlessKeyCredentials",
+    "BillingComponents": "billing declarations",
+    "BillingDeclaration": "billing declarations",
+}
+"""Public names of the real package that are not here yet, and what they are called in a sentence."""
+
+ADVICE = (
+    "everything else of `fal` that is not here needs the real package: pip install fal, then `%fal config fal real`"
+)
+
+
+class ComesLater(UserError, AttributeError):
+    """A part of ``fal`` that a later version of ``fal_jupyter`` brings."""
+
+    status = 501
+
+
+def sentence_for(name: str) -> str:
+    """Say that the public name *name* of the real package comes later."""
+    return f"fal_jupyter does not have {LATER.get(name, f'fal.{name}')} yet"

@@ -1,0 +1,86 @@
+"""Puts this package where user code looks for ``fal``: ``import fal`` gives it, and ``fal.x`` its parts."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.machinery
+import importlib.util
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+from fal_jupyter.fal.later import LATER, sentence_for
+
+OURS = __name__.rpartition(".")[0]
+_NAME = "fal"
+
+
+class _Loader:
+    """Gives the module that is already there (or imports it) under its other name."""
+
+    def __init__(self, target: str) -> None:
+        self._target = target
+        self._spec: object = None
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
+        module = importlib.import_module(self._target)
+        self._spec = module.__spec__
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__spec__ = self._spec  # type: ignore[assignment]  # the machinery has just put the other name's there
+
+
+class _Finder:
+    """Finds ``fal`` and ``fal.x`` in this package. *base* is the package's own name."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if fullname != _NAME and not fullname.startswith(_NAME + "."):
+            return None
+        ours = OURS + fullname[len(_NAME) :]
+        if importlib.util.find_spec(ours) is None:
+            part = fullname.split(".")[1]
+            if part in LATER:
+                raise ImportError(sentence_for(part), name=f"{fullname} (later)")
+            return None
+        return importlib.util.spec_from_loader(fullname, _Loader(ours))  # type: ignore[arg-type]
+
+
+_finder = _Finder()
+
+
+def is_installed() -> bool:
+    """Tell whether ``import fal`` gives this package."""
+    return sys.modules.get(_NAME) is sys.modules[OURS]
+
+
+def install(*, prefer_real: bool = False) -> ModuleType:
+    """Let ``import fal`` give this package; give what it gives now.
+
+    The real package stays where it is if it was imported already, or if *prefer_real* is asked and it is installed.
+    """
+    present = sys.modules.get(_NAME)
+    if present is not None and present is not sys.modules[OURS]:
+        return present
+    if prefer_real:
+        uninstall()
+        try:
+            return importlib.import_module(_NAME)
+        except ModuleNotFoundError as error:
+            if error.name != _NAME:
+                raise
+    if _finder not in sys.meta_path:
+        sys.meta_path.insert(0, _finder)
+    sys.modules[_NAME] = sys.modules[OURS]
+    return sys.modules[OURS]
+
+
+def uninstall() -> None:
+    """Take this package off the shelf; a real ``fal`` is left alone."""
+    if _finder in sys.meta_path:
+        sys.meta_path.remove(_finder)
+    for name, module in list(sys.modules.items()):
+        if name.split(".")[0] == _NAME and getattr(module, "__name__", "").startswith(OURS):
+            del sys.modules[name]

@@ -1,0 +1,280 @@
+"""The control plane: ``/admin/…`` on the Unix socket, for processes of our own user only."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from tornado.iostream import StreamClosedError
+from tornado.web import Application, RequestHandler
+
+from fal_jupyter.domain import messages as m
+from fal_jupyter.domain.errors import FalJupyterError, PortTaken
+from fal_jupyter.domain.spec import AppSpec
+from fal_jupyter.gateway.leases import Lease, peer_of
+from fal_jupyter.protocol import frames
+from fal_jupyter.protocol.api import (
+    A_APPS,
+    A_DOCTOR,
+    A_HELLO,
+    A_LEASES,
+    A_RUNNERS,
+    A_SHUTDOWN,
+    PROTOCOL,
+    LeaseAsked,
+    LeaseGranted,
+    ProcessRecord,
+    PublishHead,
+    Published,
+)
+
+if TYPE_CHECKING:
+    from fal_jupyter.gateway.house import House
+
+MAX_PUBLISH = 4 << 30
+
+
+class _Handler(RequestHandler):
+    house: House
+
+    def initialize(self, house: House) -> None:
+        self.house = house
+
+    def set_default_headers(self) -> None:
+        self.set_header("content-type", "application/json")
+        self.clear_header("server")
+
+    def fail(self, status: int, error_type: str, detail: str, **more: Any) -> None:
+        """Answer with an error of ours."""
+        self.set_status(status)
+        self.finish(json.dumps({"detail": detail, "error_type": error_type, **more}))
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        self.finish(json.dumps({"detail": self._reason, "error_type": "internal_error"}))
+
+    def reply(self, value: Any) -> None:
+        """Answer with JSON."""
+        self.finish(msgspec.json.encode(value))
+
+
+class HelloHandler(_Handler):
+    """Who answers."""
+
+    def get(self) -> None:
+        self.reply(self.house.hello())
+
+
+class LeasesHandler(_Handler):
+    """A lease is this request: it lasts until the peer's process or connection ends."""
+
+    lease: Lease | None = None
+
+    async def post(self) -> None:
+        asked: LeaseAsked = json.loads(self.request.body)
+        if asked["protocol"] != PROTOCOL:
+            self.fail(409, "version_skew", f"this gateway speaks protocol {PROTOCOL}, you speak {asked['protocol']}")
+            return
+        connection: Any = self.request.connection
+        pid, _ = peer_of(connection.stream.socket)
+        try:
+            port = self.house.open_port(asked["port"])
+        except PortTaken as error:
+            self.fail(409, "port_taken", str(error))
+            return
+        lease = self.lease = self.house.leases.begin(asked["kind"], asked["name"], pid or asked["pid"])
+        await self.house.keys.add(asked["key_id"], bytes.fromhex(asked["key_hash"]), lease.id, lease.name)
+        granted = LeaseGranted(
+            lease=lease.id,
+            base=self.house.base,
+            port=port,
+            owner=self.house.settings.owner,
+            gateway_pid=self.house.hello()["pid"],
+        )
+        self.set_header("content-type", "application/x-ndjson")
+        self.write(json.dumps(granted) + "\n")
+        try:
+            await self.flush()
+            await lease.ended.wait()
+        except StreamClosedError:
+            self.house.leases.end(lease)
+
+    def on_connection_close(self) -> None:
+        if self.lease is not None:
+            self.house.leases.end(self.lease)
+
+
+class AppsHandler(_Handler):
+    """All apps."""
+
+    def get(self) -> None:
+        self.reply(self.house.app_records())
+
+
+class AppHandler(_Handler):
+    """One app: publish, look, stop."""
+
+    def get(self, alias: str) -> None:
+        found = [record for record in self.house.app_records() if record["alias"] == alias]
+        if found:
+            self.reply(found[0])
+        else:
+            self.fail(404, "not_served", f"no app {alias} is running")
+
+    def put(self, alias: str) -> None:
+        head_json, payload = frames.decode_load(self.request.body)
+        head: PublishHead = json.loads(head_json)
+        if head["lease"] not in self.house.leases.living:
+            self.fail(409, "lease_ended", "the lease that publishes has ended")
+            return
+        try:
+            spec = AppSpec.from_json(head["spec"])
+        except FalJupyterError as error:
+            self.fail(400, "bad_request", str(error))
+            return
+        present = self.house.engine.published.get(alias)
+        if present is not None and present.lease != head["lease"] and not head["take_over"]:
+            holder = self.house.leases.living.get(present.lease)
+            if holder is not None:
+                told = {"name": holder.name, "pid": holder.pid, "kind": holder.kind}
+                self.fail(409, "app_taken", f"{alias} belongs to {holder.name} (process {holder.pid})", holder=told)
+                return
+        verdict, reason, app = self.house.engine.publish(alias, head, spec, payload)
+        self.house.remember(alias, app.last, spec.class_name, verdict, reason)
+        record = self.house.engine.fleet.apps[alias]
+        self.reply(
+            Published(
+                app=f"{self.house.settings.owner}/{alias}",
+                alias=alias,
+                revision=app.last,
+                verdict=verdict,
+                reason=reason,
+                url=self.house.engine.url(alias, self.house.base),
+                serving=record.serving,
+            )
+        )
+
+    def delete(self, alias: str) -> None:
+        if self.house.engine.stop(alias, kill=self.get_query_argument("kill", "0") == "1"):
+            self.reply({"stopped": alias})
+        else:
+            self.fail(404, "not_served", f"no app {alias} is running")
+
+
+class EventsHandler(_Handler):
+    """The start of a revision, as it happens: JSON lines until it is ready, has failed, or is gone."""
+
+    closed = False
+
+    async def get(self, alias: str) -> None:
+        app = self.house.engine.published.get(alias)
+        number = int(self.get_query_argument("revision", "0"))
+        revision = app.revisions.get(number) if app else None
+        if app is None or revision is None:
+            self.fail(404, "not_served", f"no app {alias} of revision {number} is running")
+            return
+        self.set_header("content-type", "application/x-ndjson")
+        told = 0
+        try:
+            while not self.closed:
+                events = list(revision.events)
+                for event in events[told:]:
+                    self.write(json.dumps(event) + "\n")
+                told = len(events) if len(events) < (revision.events.maxlen or 0) else told
+                await self.flush()
+                if revision.over:
+                    return
+                await self._changed_or_closed(app)
+        except StreamClosedError:
+            return
+
+    async def _changed_or_closed(self, app: Any) -> None:
+        self._wake = asyncio.ensure_future(app.changed())
+        try:
+            await self._wake
+        except asyncio.CancelledError:
+            self.closed = True
+
+    def on_connection_close(self) -> None:
+        self.closed = True
+        wake = getattr(self, "_wake", None)
+        if wake is not None:
+            wake.cancel()
+
+
+class LogsHandler(_Handler):
+    """An app's last lines."""
+
+    def get(self, alias: str) -> None:
+        app = self.house.engine.published.get(alias)
+        if app is None:
+            self.fail(404, "not_served", f"no app {alias} is running")
+            return
+        lines = int(self.get_query_argument("lines", "100"))
+        request, runner = self.get_query_argument("request", ""), self.get_query_argument("runner", "")
+        self.reply(app.log.read(lines, request=request, runner=runner))
+
+
+class RunnersHandler(_Handler):
+    """All runners."""
+
+    def get(self) -> None:
+        self.reply(self.house.engine.runner_records())
+
+
+class RunnerHandler(_Handler):
+    """One runner's end."""
+
+    def delete(self, runner_id: str) -> None:
+        if self.house.engine.fleet.runner(runner_id) is None:
+            self.fail(404, "not_served", f"no runner {runner_id} is there")
+            return
+        self.house.engine.tell(m.RunnerStopAsked(runner_id, self.get_query_argument("kill", "0") == "1"))
+        self.reply({"stopped": runner_id})
+
+
+class DoctorHandler(_Handler):
+    """The gateway and every process of ours."""
+
+    def get(self) -> None:
+        hello, engine = self.house.hello(), self.house.engine
+        processes = [ProcessRecord(pid=hello["pid"], role="gateway", app="")]
+        for template in engine.launcher.templates.values():
+            processes.append(ProcessRecord(pid=template.process.pid, role="template", app=""))
+        for runner in engine.runner_records():
+            if runner["pid"]:
+                processes.append(ProcessRecord(pid=runner["pid"], role="runner", app=runner["app"]))
+        for lease in self.house.leases.living.values():
+            role = "serve" if lease.kind == "serve" else "kernel"
+            processes.append(ProcessRecord(pid=lease.pid, role=role, app=""))
+        self.reply({"gateway": hello, "processes": processes})
+
+
+class ShutdownHandler(_Handler):
+    """Drain everything, then exit."""
+
+    def post(self) -> None:
+        self.reply({"stopping": True})
+        self.house.stop()
+
+
+def application(house: House) -> Application:
+    """The routes of the control plane."""
+    given = {"house": house}
+    alias = r"([a-z0-9][a-z0-9_.-]*)"
+    return Application(
+        [
+            (A_HELLO, HelloHandler, given),
+            (A_LEASES, LeasesHandler, given),
+            (A_APPS, AppsHandler, given),
+            (f"{A_APPS}/{alias}", AppHandler, given),
+            (f"{A_APPS}/{alias}/events", EventsHandler, given),
+            (f"{A_APPS}/{alias}/logs", LogsHandler, given),
+            (A_RUNNERS, RunnersHandler, given),
+            (A_RUNNERS + r"/([a-z0-9][a-z0-9_.-]*)", RunnerHandler, given),
+            (A_DOCTOR, DoctorHandler, given),
+            (A_SHUTDOWN, ShutdownHandler, given),
+        ],
+        log_function=lambda handler: None,
+    )

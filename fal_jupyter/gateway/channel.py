@@ -1,0 +1,137 @@
+"""The gateway's end of a runner's socketpair: frames of many requests over one connection, on the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from fal_jupyter.protocol import frames
+from fal_jupyter.protocol.frames import Decoder, Frame, FrameError, Kind
+
+READ_SIZE = 256 * 1024
+
+
+class Listener(Protocol):
+    """Who gets the frames of one stream (:class:`fal_jupyter.gateway.exchange.Exchange`)."""
+
+    def on_frame(self, frame: Frame) -> None:
+        """A frame of this stream came."""
+
+
+class Channel:
+    """Frames to and from one runner.
+
+    Args:
+        sock: our end, non-blocking.
+        on_frame: gets frames of stream 0 and OUTPUT of streams that have ended.
+        on_end: called once when the connection is over.
+    """
+
+    def __init__(self, sock: socket.socket, on_frame: Callable[[Frame], None], on_end: Callable[[], None]) -> None:
+        sock.setblocking(False)
+        self._sock = sock
+        self._loop = asyncio.get_running_loop()
+        self._on_frame, self._on_end = on_frame, on_end
+        self._decoder = Decoder()
+        self._pending: deque[memoryview] = deque()
+        self._batch: list[bytes] = []
+        self._next_stream = 1
+        self.streams: dict[int, Listener] = {}
+        self.closed = False
+        self._loop.add_reader(sock, self._readable)
+
+    def open(self, listener: Listener) -> int:
+        """Give *listener* a stream of its own."""
+        stream = self._next_stream
+        self._next_stream = stream % 0xFFFFFFFF + 1
+        self.streams[stream] = listener
+        return stream
+
+    def close_stream(self, stream: int) -> None:
+        """The stream's last frame has come."""
+        self.streams.pop(stream, None)
+
+    def send(self, data: bytes) -> None:
+        """Send whole frames, in order; what the socket does not take at once follows when it can."""
+        if self.closed:
+            return
+        if not self._pending:
+            try:
+                sent = self._sock.send(data)
+            except BlockingIOError:
+                sent = 0
+            except OSError:
+                return  # the runner is dying; the end of its channel is about to be read
+            if sent == len(data):
+                return
+            data = data[sent:]
+            self._loop.add_writer(self._sock, self._writable)
+        self._pending.append(memoryview(data))
+
+    def _writable(self) -> None:
+        while self._pending:
+            data = self._pending[0]
+            try:
+                sent = self._sock.send(data)
+            except BlockingIOError:
+                return
+            except OSError:
+                self._pending.clear()
+                break
+            if sent < len(data):
+                self._pending[0] = data[sent:]
+                return
+            self._pending.popleft()
+        self._loop.remove_writer(self._sock)
+
+    def _readable(self) -> None:
+        try:
+            data = self._sock.recv(READ_SIZE)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self.close()
+            self._on_end()
+            return
+        self._take(data)
+
+    def _take(self, data: bytes) -> None:
+        try:
+            decoded = list(self._decoder.feed(data))
+        except FrameError:
+            self.close()
+            self._on_end()
+            return
+        for frame in decoded:
+            listener = self.streams.get(frame.stream) if frame.stream else None
+            if listener is not None:
+                listener.on_frame(frame)
+            elif frame.stream == 0 or frame.kind == Kind.OUTPUT:
+                self._on_frame(frame)
+
+    def drain(self) -> None:
+        """Take what a runner that is gone has still said."""
+        while not self.closed:
+            try:
+                data = self._sock.recv(READ_SIZE)
+            except OSError:
+                return
+            if not data:
+                return
+            self._take(data)
+
+    def close(self) -> None:
+        """Close our end."""
+        if not self.closed:
+            self.closed = True
+            self._loop.remove_reader(self._sock)
+            self._loop.remove_writer(self._sock)
+            self._sock.close()
+
+
+__all__ = ["Channel", "Listener", "frames"]

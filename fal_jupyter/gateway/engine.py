@@ -1,0 +1,375 @@
+"""The engine: stamps facts with the monotonic clock, asks the fleet, carries out its orders. It decides nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import msgspec
+
+from fal_jupyter.domain import messages as m
+from fal_jupyter.domain.fleet import Fleet
+from fal_jupyter.domain.revisions import compare
+from fal_jupyter.domain.runners import READY, State
+from fal_jupyter.domain.spec import AppSpec
+from fal_jupyter.gateway.exchange import Exchange
+from fal_jupyter.gateway.launcher import Launcher
+from fal_jupyter.gateway.logs import Log
+from fal_jupyter.gateway.published import Published, Revision
+from fal_jupyter.protocol import frames
+from fal_jupyter.protocol.api import RUN, AppRecord, Event, LoadHead, PublishHead, RunnerRecord
+from fal_jupyter.protocol.frames import Frame, Kind
+from fal_jupyter.settings import Settings
+
+log = logging.getLogger("fal_jupyter.engine")
+_encode = msgspec.json.encode
+
+
+class Engine:
+    """Facts in, orders out: the hub between exchanges, runners and the fleet."""
+
+    def __init__(self, settings: Settings, environment: Mapping[str, str], on_quiet: Callable[[], None]) -> None:
+        self.settings = settings
+        self.fleet = Fleet()
+        self.launcher = Launcher(self, environment)
+        self.published: dict[str, Published] = {}
+        self.exchanges: dict[str, Exchange] = {}
+        self._leaving: dict[str, Published] = {}
+        self._starting: dict[str, tuple[Published, int]] = {}
+        self._began: dict[str, float] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0
+        self._loop = asyncio.get_running_loop()
+        self._on_quiet = on_quiet
+        self.all_gone = asyncio.Event()
+        self._carry_out: dict[type, Callable[[Any], None]] = {
+            m.StartRunner: self._start_runner,
+            m.DispatchRequest: self._dispatch,
+            m.FailRequest: self._fail_request,
+            m.CancelRequest: self._cancel_request,
+            m.StopRunner: self._stop_runner,
+            m.KillRunner: self._kill_runner,
+            m.AnnounceRevision: self._announce_revision,
+            m.AnnounceFailure: self._announce_failure,
+            m.ForgetApp: self._forget_app,
+        }
+
+    # --- facts --------------------------------------------------------------------------------------------------
+    def tell(self, fact: m.Fact) -> None:
+        """Hand a fact to the fleet and carry out what it orders."""
+        for order in self.fleet.handle(fact, time.monotonic_ns()):
+            self._carry_out[type(order)](order)
+        wake_at = self.fleet.wake_at
+        if wake_at is not None and (self._timer is None or wake_at < self._timer_at):
+            self._arm(wake_at)
+
+    def _arm(self, wake_at: int) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = wake_at
+        delay = max(0, wake_at - time.monotonic_ns()) / 1e9
+        self._timer = self._loop.call_later(delay + 0.0005, self._woke)
+
+    def _woke(self) -> None:
+        self._timer = None
+        self.tell(m.Woke())
+
+    # --- publishing ---------------------------------------------------------------------------------------------
+    def publish(self, alias: str, head: PublishHead, spec: AppSpec, payload: bytes) -> tuple[str, str, Published]:
+        """Take a publication whose owner may publish it; gives ``(verdict, reason, app)``."""
+        app = self.published.get(alias)
+        if app is None:
+            app = self.published[alias] = Published(alias, head["lease"], Log(self.settings.logs / f"{alias}.log"))
+            self._new_revision(app, head, spec, payload)
+            return "new", "first publication", app
+        if app.lease != head["lease"]:
+            app.lease = head["lease"]
+            self.tell(m.AppAdopted(alias, head["lease"]))
+        newest = app.newest
+        verdict = compare(newest.fingerprint, head["fingerprint"])
+        if verdict.kind == "nothing" and not newest.failed:
+            return "nothing", verdict.reason, app
+        if verdict.kind == "scaled" and not newest.failed:
+            newest.spec, newest.fingerprint = spec, dict(head["fingerprint"])
+            self.tell(m.AppScaled(alias, spec.scaling))
+            return "scaled", verdict.reason, app
+        self._new_revision(app, head, spec, payload)
+        reason = "the last start failed" if verdict.kind == "nothing" else verdict.reason
+        return "rebuild", reason, app
+
+    def _new_revision(self, app: Published, head: PublishHead, spec: AppSpec, payload: bytes) -> None:
+        app.last += 1
+        app.revisions[app.last] = Revision(
+            app.last, spec, head["kind"], head["source"], head["environment"], dict(head["fingerprint"]), payload
+        )
+        log.info("published %s revision %s (%d bytes)", app.alias, app.last, len(payload))
+        self.tell(m.AppPublished(app.alias, spec, app.last, head["lease"]))
+
+    def stop(self, alias: str, *, kill: bool) -> bool:
+        """Stop an app; False when there is none of that name."""
+        if alias not in self.published:
+            return False
+        self._retire(alias)
+        self.tell(m.AppStopped(alias, kill))
+        return True
+
+    def lease_ended(self, lease: str) -> None:
+        """An owner is gone."""
+        for alias in [a for a, app in self.published.items() if app.lease == lease]:
+            self._retire(alias)
+        self.tell(m.LeaseEnded(lease))
+        self._on_quiet()
+
+    def _retire(self, alias: str) -> None:
+        app = self.published.pop(alias)
+        self._leaving[alias] = app
+        for number in list(app.revisions):
+            app.tell(number, Event(event="gone", detail="the app was stopped"))
+
+    # --- what the exchanges tell --------------------------------------------------------------------------------
+    def auth_of(self, alias: str) -> str | None:
+        app = self.published.get(alias)
+        return app.newest.spec.auth if app else None
+
+    def request_arrived(self, exchange: Exchange) -> None:
+        self.exchanges[exchange.id] = exchange
+        record = self.fleet.apps.get(exchange.alias)
+        exchange.cold = record is not None and not any(r.state in READY for r in record.runners.values())
+        self.tell(m.RequestArrived(exchange.alias, exchange.id))
+
+    def request_aborted(self, exchange: Exchange) -> None:
+        if not exchange.dispatched:
+            self.exchanges.pop(exchange.id, None)
+        self.tell(m.RequestAborted(exchange.id))
+
+    def request_finished(self, exchange: Exchange, *, replace: bool) -> None:
+        if self.exchanges.pop(exchange.id, None) is not None:
+            self._end_output(exchange)
+            self.tell(m.RequestFinished(exchange.id, replace))
+            if not self.exchanges:
+                self._on_quiet()
+
+    def request_printed(self, exchange: Exchange, which: int, text: str) -> None:
+        if (app := self.published.get(exchange.alias)) is not None:
+            app.log.write(exchange.runner_id, exchange.id, which, text)
+
+    def _end_output(self, exchange: Exchange) -> None:
+        app = self.published.get(exchange.alias)
+        if app is None:
+            return
+        app.log.end(exchange.runner_id, exchange.id)
+        if exchange.error is not None:
+            app.log.write(exchange.runner_id, exchange.id, 2, exchange.error["text"])
+            app.log.end(exchange.runner_id, exchange.id)
+
+    # --- what the launcher tells --------------------------------------------------------------------------------
+    def runner_frame(self, runner_id: str, frame: Frame) -> None:
+        app, revision = self._starting.get(runner_id) or (None, 0)
+        if app is None:
+            return
+        if frame.kind == Kind.HELLO:
+            self._began[runner_id] = time.monotonic()
+            app.tell(revision, Event(event="state", runner=runner_id, state="SETUP"))
+            self.tell(m.RunnerSpawned(runner_id))
+        elif frame.kind == Kind.OUTPUT:
+            text = frame.payload[1:].decode("utf-8", "replace")
+            self._outside_output(app, revision, runner_id, frame.payload[0], text)
+        elif frame.kind == Kind.READY:
+            times = msgspec.json.decode(frame.payload)
+            found = app.revisions.get(revision)
+            if found is not None:
+                found.failed, found.setup_ms = False, times["setup_ms"]
+            app.tell(
+                revision,
+                Event(event="ready", runner=runner_id, setup_ms=times["setup_ms"], load_ms=times["load_ms"]),
+            )
+            self.tell(m.RunnerReady(runner_id))
+        elif frame.kind == Kind.FAILED:
+            error = msgspec.json.decode(frame.payload)
+            app.log.write(runner_id, "", 2, error["text"])
+            app.last_error = error
+            found = app.revisions.get(revision)
+            if found is not None:
+                found.errors[runner_id] = error
+            self.tell(m.RunnerFailed(runner_id, f"{error['type']}: {error['message']}"))
+        elif frame.kind == Kind.EXITING:
+            app.log.remark(runner_id, msgspec.json.decode(frame.payload)["reason"])
+
+    def _outside_output(self, app: Published, revision: int, runner_id: str, which: int, text: str) -> None:
+        app.log.write(runner_id, "", which, text)
+        found = app.revisions.get(revision)
+        if found is not None and not found.over:
+            app.tell(revision, Event(event="output", runner=runner_id, stream=which, text=text))
+
+    def runner_printed(self, runner_id: str, text: str) -> None:
+        app, revision = self._starting.get(runner_id) or (None, 0)
+        if app is None:
+            return
+        listeners = [e for e in self.exchanges.values() if e.runner_id == runner_id and not e.finished]
+        if len(listeners) == 1:
+            listeners[0].on_frame(Frame(Kind.OUTPUT, 0, b"\x02" + text.encode("utf-8", "replace")))
+        else:
+            self._outside_output(app, revision, runner_id, 2, text)
+
+    def runner_refused(self, runner_id: str, reason: str) -> None:
+        self._starting.pop(runner_id, None)
+        self.tell(m.StartRefused(runner_id, reason))
+
+    def runner_exited(self, runner_id: str, reason: str) -> None:
+        known = self._starting.pop(runner_id, None)
+        self._began.pop(runner_id, None)
+        if known is not None:
+            known[0].log.end(runner_id, "")
+            known[0].log.remark(runner_id, f"runner {reason}")
+        self.tell(m.RunnerExited(runner_id, reason))
+
+    # --- orders -------------------------------------------------------------------------------------------------
+    def _start_runner(self, order: m.StartRunner) -> None:
+        app = self.published.get(order.alias) or self._leaving[order.alias]
+        revision = app.revisions[order.revision]
+        self._starting[order.runner_id] = (app, order.revision)
+        head = LoadHead(
+            app=f"{self.settings.owner}/{order.alias}",
+            alias=order.alias,
+            runner_id=order.runner_id,
+            revision=order.revision,
+            kind=revision.kind,
+            class_name=revision.spec.class_name,
+            source=revision.source,
+            environment=revision.environment,
+            multiplex=revision.spec.scaling.max_multiplexing,
+            request_timeout=revision.spec.scaling.request_timeout,
+            devices=[],
+        )
+        app.tell(order.revision, Event(event="state", runner=order.runner_id, state="PENDING"))
+        load = frames.encode_load(_encode(head), revision.payload)
+        self.launcher.start(order.runner_id, revision.environment, load)
+
+    def _dispatch(self, order: m.DispatchRequest) -> None:
+        exchange = self.exchanges[order.request_id]
+        channel = self.launcher.channel(order.runner_id)
+        runner = self.fleet.runner(order.runner_id)
+        if channel is None or runner is None:
+            return  # its end is about to be told, and fails this request
+        exchange.begin(channel, order.runner_id, runner.revision)
+
+    def _fail_request(self, order: m.FailRequest) -> None:
+        exchange = self.exchanges.pop(order.request_id, None)
+        if exchange is None:
+            return
+        app = self.published.get(exchange.alias) or self._leaving.get(exchange.alias)
+        error = None
+        if app is not None and not exchange.dispatched and order.error_type == "runner_scheduling_failure":
+            error = app.last_error
+        self._end_output(exchange)
+        exchange.reply(order.status, order.error_type, order.detail, retry_after=order.retry_after, error=error)
+
+    def _cancel_request(self, order: m.CancelRequest) -> None:
+        exchange = self.exchanges.get(order.request_id)
+        if exchange is not None:
+            exchange.cancel()
+
+    def _stop_runner(self, order: m.StopRunner) -> None:
+        self._remark(order.runner_id, f"stopping: {order.reason}")
+        channel = self.launcher.channel(order.runner_id)
+        if channel is not None:
+            channel.send(frames.encode(Kind.SHUTDOWN, 0, _encode({"reason": order.reason})))
+
+    def _kill_runner(self, order: m.KillRunner) -> None:
+        self._remark(order.runner_id, f"killed: {order.reason}")
+        self.launcher.kill(order.runner_id, stacks=order.stacks)
+
+    def _remark(self, runner_id: str, text: str) -> None:
+        log.info("%s %s", runner_id, text)
+        known = self._starting.get(runner_id)
+        if known is not None:
+            known[0].log.remark(runner_id, text)
+
+    def _announce_revision(self, order: m.AnnounceRevision) -> None:
+        app = self.published.get(order.alias)
+        if app is not None:
+            app.last_error = None
+            app.forget_before(order.revision)
+
+    def _announce_failure(self, order: m.AnnounceFailure) -> None:
+        app = self.published.get(order.alias)
+        revision = app.revisions.get(order.revision) if app else None
+        if app is None or revision is None:
+            return
+        revision.failed = True
+        error = revision.errors.pop(order.runner_id, None)
+        app.last_error = error
+        app.tell(
+            order.revision,
+            Event(event="failed", runner=order.runner_id, error=error, detail=order.error, retry_in=order.retry_in),
+        )
+
+    def _forget_app(self, order: m.ForgetApp) -> None:
+        app = self._leaving.get(order.alias)
+        if app is not None and not any(a.alias == order.alias for a in self.fleet.all_apps() if a.over and a.runners):
+            del self._leaving[order.alias]
+            if order.alias not in self.published:
+                app.log.close()
+        if not list(self.fleet.all_apps()):
+            self.all_gone.set()
+
+    async def close(self) -> None:
+        """Stop every app, wait for the runners' ends, end the templates."""
+        self.all_gone.clear()
+        for alias in list(self.published):
+            self.stop(alias, kill=False)
+        if list(self.fleet.all_apps()):
+            await self.all_gone.wait()
+        await self.launcher.close()
+
+    # --- listings -----------------------------------------------------------------------------------------------
+    def url(self, alias: str, base: str) -> str:
+        """The prefix of the app's endpoints."""
+        return f"{base}{RUN}{self.settings.owner}/{alias}"
+
+    def runner_records(self) -> list[RunnerRecord]:
+        """Every runner, those that are leaving too."""
+        return [
+            RunnerRecord(
+                app=f"{self.settings.owner}/{runner.alias}",
+                runner_id=runner.id,
+                pid=p.pid if (p := self.launcher.processes.get(runner.id)) else 0,
+                state=str(runner.state),
+                devices=[],
+                served=runner.served,
+                in_flight=runner.in_flight,
+                revision=runner.revision,
+            )
+            for app in self.fleet.all_apps()
+            for runner in app.runners.values()
+        ]
+
+    def app_record(self, app: Published, base: str, holder: Mapping[str, Any]) -> AppRecord:
+        """One app, for listings."""
+        record = self.fleet.apps[app.alias]
+        states = [str(r.state) for r in record.runners.values()]
+        spec = app.newest.spec
+        return AppRecord(
+            app=f"{self.settings.owner}/{app.alias}",
+            alias=app.alias,
+            class_name=spec.class_name,
+            owner_kind=holder.get("kind", ""),
+            owner_name=holder.get("name", ""),
+            owner_pid=holder.get("pid", 0),
+            auth=spec.auth,
+            revision=app.last,
+            serving=record.serving,
+            endpoints=[asdict(e) for e in spec.endpoints],
+            runners={state: states.count(state) for state in State if state in states},
+            waiting=len(record.waiting),
+            in_flight=len(record.in_flight),
+            served=record.served,
+            url=self.url(app.alias, base),
+            scaling=asdict(record.scaling),
+            reason=record.reason,
+            setup_ms=app.newest.setup_ms,
+        )

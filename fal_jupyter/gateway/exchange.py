@@ -1,0 +1,407 @@
+"""One request between its caller's connection and a runner's stream: bytes in both directions, with back-pressure.
+
+The engine hands it to a runner or fails it; everything else here is bytes. For the owner's kernel the answer is
+framed (``protocol/api``): output, the user's exception and the timing travel with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import deque
+from http.client import responses
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+from tornado.httputil import HTTPConnection, HTTPHeaders, ResponseStartLine
+
+from fal_jupyter.gateway.channel import Channel
+from fal_jupyter.protocol import frames
+from fal_jupyter.protocol.api import (
+    FRAMES_TYPE,
+    H_ERROR_TYPE,
+    H_REQUEST_ID,
+    H_REVISION,
+    H_RUNNER,
+    EndRecord,
+    ErrorDescription,
+    Timing,
+)
+from fal_jupyter.protocol.frames import CHUNK, INLINE, WINDOW, Frame, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+_encode = msgspec.json.encode
+SLOW_READER = 60.0
+_HOP_BY_HOP = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+_OURS = frozenset({H_REQUEST_ID, H_REVISION, H_RUNNER})
+
+
+class ResponseHead(msgspec.Struct):
+    """Head of a RESPONSE frame."""
+
+    status: int
+    headers: list[tuple[str, str]]
+
+
+_decode_head = msgspec.json.Decoder(ResponseHead).decode
+
+
+class Hub(Protocol):
+    """What an exchange tells (:class:`fal_jupyter.gateway.engine.Engine`)."""
+
+    def request_arrived(self, exchange: Exchange) -> None:
+        """Its head and the first part of its body are here."""
+
+    def request_aborted(self, exchange: Exchange) -> None:
+        """The caller hung up."""
+
+    def request_finished(self, exchange: Exchange, *, replace: bool) -> None:
+        """The runner's last byte came."""
+
+    def request_printed(self, exchange: Exchange, which: int, text: str) -> None:
+        """User code printed while it answered."""
+
+
+class Exchange:
+    """One request and its answer."""
+
+    __slots__ = (
+        "_answered", "_body_done", "_buffer", "_buffered", "_channel", "_credit", "_paused", "_status", "_stream", "_unsent",
+        "alias", "arrived", "cold", "conn", "dispatched", "error", "finished", "framed", "gone", "head", "hub", "id",
+        "revision", "runner_id", "version",
+    )  # fmt: skip
+
+    def __init__(
+        self, hub: Hub, conn: HTTPConnection, request_id: str, alias: str, head: bytes, *, framed: bool
+    ) -> None:
+        self.hub, self.conn, self.id, self.alias, self.head, self.framed = hub, conn, request_id, alias, head, framed
+        self.arrived = self.dispatched = 0.0
+        self.cold = self.gone = self.finished = False
+        self.runner_id, self.revision = "", 0
+        self.error: ErrorDescription | None = None
+        self._channel: Channel | None = None
+        self._stream = 0
+        self._buffer: deque[bytes] = deque()
+        self._buffered = 0
+        self._body_done = False
+        self._credit = WINDOW
+        self._paused: asyncio.Future[None] | None = None
+        self._answered = False
+        self._status = 0
+        self._unsent = 0
+
+    # --- from the caller ----------------------------------------------------------------------------------------
+    def take(self, data: bytes) -> Awaitable[None] | None:
+        """Body bytes came; a future that is not done yet asks the connection to wait."""
+        if self.finished or self.gone:
+            return None
+        self._buffer.append(data)
+        self._buffered += len(data)
+        if self._channel is not None:
+            self._pump()
+        if self._buffered < WINDOW:
+            return None
+        if not self.arrived:
+            self._arrive()
+        self._paused = asyncio.get_running_loop().create_future()
+        return self._paused
+
+    def complete(self) -> None:
+        """The whole body is here."""
+        self._body_done = True
+        if self._channel is not None:
+            self._pump()
+        elif not self.arrived and not self.finished:
+            self._arrive()
+
+    def _arrive(self) -> None:
+        self.arrived = time.monotonic()
+        self.conn.set_close_callback(self.hung_up)
+        self.hub.request_arrived(self)
+
+    def hung_up(self) -> None:
+        """The caller's connection ended."""
+        if self.gone:
+            return
+        self.gone = True
+        self._resume()
+        if not self.finished and self.arrived:
+            self.hub.request_aborted(self)
+
+    # --- to the runner ------------------------------------------------------------------------------------------
+    def begin(self, channel: Channel, runner_id: str, revision: int) -> None:
+        """Send the request to a runner."""
+        self.dispatched = time.monotonic()
+        self.runner_id, self.revision = runner_id, revision
+        self._channel = channel
+        self._stream = channel.open(self)
+        body = b"".join(self._buffer) if len(self._buffer) != 1 else self._buffer[0]
+        self._buffer.clear()
+        first, rest = body[:INLINE], body[INLINE:]
+        self._buffered = len(rest)
+        if rest:
+            self._buffer.append(rest)
+        end = self._body_done and not rest
+        self._credit -= len(first)
+        channel.send(frames.encode_message(Kind.REQUEST, self._stream, self.head, first, end=end))
+        if end:
+            self._body_done = False  # the end has been sent
+        else:
+            self._pump()
+
+    def _pump(self) -> None:
+        channel = self._channel
+        assert channel is not None
+        while self._buffer and self._credit > 0:
+            data = self._buffer.popleft()
+            size = min(len(data), self._credit, CHUNK)
+            if size < len(data):
+                self._buffer.appendleft(data[size:])
+                data = data[:size]
+            self._credit -= size
+            self._buffered -= size
+            channel.send(frames.encode(Kind.BODY, self._stream, data))
+        if not self._buffer and self._body_done:
+            self._body_done = False
+            channel.send(frames.encode(Kind.END_BODY, self._stream))
+        if self._buffered < WINDOW // 2:
+            self._resume()
+
+    def _resume(self) -> None:
+        if self._paused is not None and not self._paused.done():
+            self._paused.set_result(None)
+
+    def cancel(self) -> None:
+        """Tell the runner that nobody waits."""
+        if self._channel is not None:
+            self._channel.send(frames.encode(Kind.CANCEL, self._stream))
+
+    # --- from the runner ----------------------------------------------------------------------------------------
+    def on_frame(self, frame: Frame) -> None:
+        """Take a frame of this request's stream."""
+        kind = frame.kind
+        if kind == Kind.RESPONSE:
+            self._respond(frame.payload)
+        elif kind == Kind.BODY:
+            self._body(frame.payload)
+        elif kind == Kind.END_BODY:
+            self._end(broken=bool(frame.payload))
+        elif kind == Kind.WINDOW:
+            self._credit += int.from_bytes(frame.payload, "big")
+            self._pump()
+        elif kind == Kind.OUTPUT:
+            self.hub.request_printed(self, frame.payload[0], frame.payload[1:].decode("utf-8", "replace"))
+            if self.framed:
+                self._frame(Kind.OUTPUT, frame.payload)
+        elif kind == Kind.ERROR:
+            self.error = msgspec.json.decode(frame.payload)
+            if self.framed:
+                self._frame(Kind.ERROR, frame.payload)
+
+    def _respond(self, payload: bytes) -> None:
+        head_json, body, end = frames.decode_message(payload)
+        head = _decode_head(head_json)
+        self._status = head.status
+        if self.finished:
+            pass  # it was answered for the runner (a timeout); the bytes are let go
+        elif self.framed:
+            data = frames.encode_message(Kind.RESPONSE, 0, head_json, body, end=end)
+            if end:
+                data += self._end_frame()
+                self._send_framed(data, last=True)
+            else:
+                self._send_framed(data)
+        else:
+            headers = self._headers(head)
+            if end and "Content-Length" not in headers and head.status >= 200 and head.status not in (204, 304):
+                headers["Content-Length"] = str(len(body))
+            self._start(head.status, headers, body)
+        if end:
+            self._finish_stream()
+        elif body:
+            self._return_credit(len(body), None)
+
+    def _headers(self, head: ResponseHead) -> HTTPHeaders:
+        headers = HTTPHeaders()
+        for name, value in head.headers:
+            lower = name.lower()
+            if lower not in _HOP_BY_HOP and lower not in _OURS:
+                headers.add(name, value)
+        headers[H_REQUEST_ID] = self.id
+        headers[H_REVISION] = str(self.revision)
+        headers[H_RUNNER] = self.runner_id
+        return headers
+
+    def _start(self, status: int, headers: HTTPHeaders, body: bytes) -> None:
+        self._answered = True
+        if self.gone:
+            return
+        try:
+            self.conn.write_headers(
+                ResponseStartLine("", status, responses.get(status, "Unknown")), headers, body or None
+            )
+        except ValueError:  # a line break in a header's name or value
+            self._answered = False
+            self.reply(500, "runner_server_error", "the app's answer had a header that HTTP cannot carry")
+
+    def _body(self, data: bytes) -> None:
+        if self.gone or self.finished:
+            self._return_credit(len(data), None)
+        elif self.framed:
+            self._send_framed(frames.encode(Kind.BODY, 0, data), credit=len(data))
+        else:
+            self._write(data, len(data))
+
+    def _write(self, data: bytes, credit: int) -> None:
+        try:
+            written = self.conn.write(data)
+        except Exception:  # the app sent more than its own Content-Length, or the caller is gone
+            self._drop_connection()
+            written = None
+        self._return_credit(credit, written)
+
+    def _return_credit(self, size: int, written: asyncio.Future[None] | None) -> None:
+        """Give the runner credit back once the caller's socket has taken the bytes."""
+        if written is None or written.done():
+            self._credit_back(size)
+            return
+        timer = asyncio.get_running_loop().call_later(SLOW_READER, self._drop_connection)
+
+        def done(future: asyncio.Future[None]) -> None:
+            timer.cancel()
+            future.exception()  # a caller that hung up is told by the close callback
+            self._credit_back(size)
+
+        written.add_done_callback(done)
+
+    def _credit_back(self, size: int) -> None:
+        if self._channel is not None and self._stream in self._channel.streams:
+            self._channel.send(frames.encode_window(self._stream, size))
+
+    def _drop_connection(self) -> None:
+        stream: Any = getattr(self.conn, "stream", None)
+        if stream is not None:
+            stream.close()
+
+    def _end(self, *, broken: bool) -> None:
+        if not self.finished and not self.gone:
+            if self.framed:
+                self._send_framed(self._end_frame(broken=broken), last=True)
+            elif broken:
+                self._drop_connection()  # a body that broke off must not look complete
+        self._finish_stream()
+
+    def _finish_stream(self) -> None:
+        if self._channel is not None:
+            self._channel.close_stream(self._stream)
+        self._resume()
+        already = self.finished
+        self.finished = True
+        if not already and not self.gone and not self.framed:
+            self._finish_connection()
+        self.hub.request_finished(self, replace=self._status == 503)
+
+    def _finish_connection(self) -> None:
+        try:
+            self.conn.finish()
+        except Exception:  # fewer bytes than the app's own Content-Length said
+            self._drop_connection()
+
+    # --- the framed answer --------------------------------------------------------------------------------------
+    def _frame(self, kind: Kind, payload: bytes) -> None:
+        if not self.finished:
+            self._send_framed(frames.encode(kind, 0, payload))
+
+    def _send_framed(self, data: bytes, *, last: bool = False, credit: int = 0) -> None:
+        if self.gone:
+            return
+        if not self._answered:
+            self._answered = True
+            headers = HTTPHeaders({"Content-Type": FRAMES_TYPE, H_REQUEST_ID: self.id})
+            if last:
+                headers["Content-Length"] = str(len(data))
+            self.conn.write_headers(ResponseStartLine("", 200, "OK"), headers, data)
+        else:
+            self._write(data, credit)
+        if last:
+            self._finish_connection()
+
+    def _end_frame(self, *, broken: bool = False) -> bytes:
+        record: dict[str, Any] = dict(
+            EndRecord(
+                request_id=self.id,
+                status=self._status,
+                revision=self.revision,
+                runner=self.runner_id,
+                timing=self.timing(),
+            )
+        )
+        if broken:
+            record["aborted"] = True
+        return frames.encode(Kind.END_BODY, 0, _encode(record))
+
+    def timing(self) -> Timing:
+        """Where the time went, in milliseconds; the first three parts sum to the total."""
+        now = time.monotonic()
+        began = self.arrived or now
+        sent = self.dispatched or now
+        waited, ran = round((sent - began) * 1000, 3), round((now - sent) * 1000, 3)
+        return Timing(
+            queue_ms=0.0 if self.cold else waited,
+            start_ms=waited if self.cold else 0.0,
+            run_ms=ran,
+            total_ms=round(waited + ran, 3),
+        )
+
+    # --- answers of ours ----------------------------------------------------------------------------------------
+    def reply(
+        self, status: int, error_type: str, detail: str, *, retry_after: int = 0, error: ErrorDescription | None = None
+    ) -> None:
+        """Answer with a failure made by us, unless the answer has begun: then it can only break off."""
+        if self.finished:
+            return
+        self.finished = True
+        self._status = status
+        self._resume()
+        if self.gone:
+            return
+        if self._answered and not self.framed:
+            self._drop_connection()
+            return
+        body: dict[str, Any] = {"detail": detail, "request_id": self.id}
+        headers = [("content-type", "application/json")]
+        if error_type:
+            body["error_type"] = error_type
+            headers.append((H_ERROR_TYPE, error_type))
+        if retry_after:
+            headers.append(("retry-after", str(retry_after)))
+        data = json.dumps(body).encode()
+        if self.framed:
+            if error is not None and self.error is None:
+                self._send_framed(frames.encode(Kind.ERROR, 0, _encode(error)))
+            head = _encode({"status": status, "headers": headers})
+            self._send_framed(
+                frames.encode_message(Kind.RESPONSE, 0, head, data, end=True) + self._end_frame(), last=True
+            )
+            return
+        sent = HTTPHeaders()
+        for name, value in headers:
+            sent.add(name, value)
+        sent[H_REQUEST_ID] = self.id
+        sent["Content-Length"] = str(len(data))
+        self.conn.write_headers(ResponseStartLine("", status, responses.get(status, "Unknown")), sent, data)
+        self._finish_connection()

@@ -1,0 +1,55 @@
+"""Keys: made by clients, known here by id and SHA-256 only, alive as long as their lease."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import sqlite3
+import time
+
+from fal_jupyter.gateway.store import Store
+
+_DUMMY = bytes(32)
+
+
+class Keys:
+    """The keys that open the data plane now."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._live: dict[str, tuple[bytes, str]] = {}
+
+    async def forget_former(self) -> None:
+        """Revoke what a gateway before this one left: its leases ended with it."""
+        now = time.time()
+        await self._store.transact(lambda db: db.execute("UPDATE keys SET revoked = ? WHERE revoked IS NULL", (now,)))
+
+    async def add(self, key_id: str, sha256: bytes, lease: str, holder: str) -> None:
+        """Let the key in; it is on disk when this returns."""
+
+        def work(db: sqlite3.Connection) -> None:
+            db.execute(
+                "INSERT INTO keys VALUES (?, ?, ?, ?, ?, NULL) ON CONFLICT (id) DO UPDATE SET"
+                " sha256 = excluded.sha256, lease = excluded.lease, created = excluded.created, revoked = NULL",
+                (key_id, sha256, lease, holder, time.time()),
+            )
+
+        await self._store.transact(work)
+        self._live[key_id] = (sha256, lease)
+
+    def revoke(self, lease: str) -> None:
+        """Shut out the lease's key, at once."""
+        for key_id in [k for k, (_, owner) in self._live.items() if owner == lease]:
+            del self._live[key_id]
+        now = time.time()
+        self._store.transact(lambda db: db.execute("UPDATE keys SET revoked = ? WHERE lease = ?", (now, lease)))
+
+    def admits(self, authorization: str) -> bool:
+        """True when the header is ``Key id:secret`` (or ``Bearer``) of a living key; constant time in the secret."""
+        scheme, _, credentials = authorization.partition(" ")
+        if scheme.lower() not in ("key", "bearer"):
+            return False
+        key_id, _, secret = credentials.strip().partition(":")
+        expected, _ = self._live.get(key_id, (_DUMMY, ""))
+        given = hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest()
+        return hmac.compare_digest(given, expected) and key_id in self._live

@@ -1,0 +1,270 @@
+"""Local processes: a template an interpreter, runners forked from it, their output pipes, and their ends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from fal_jupyter.processes import children_of
+from fal_jupyter.protocol.api import Environment
+from fal_jupyter.protocol.frames import Frame
+from fal_jupyter.gateway.channel import Channel
+
+log = logging.getLogger("fal_jupyter.launcher")
+START_TIME_VARIABLES = ("LD_", "PYTHON", "MALLOC_", "OMP_", "MKL_", "OPENBLAS_", "KMP_", "GOMP_")
+_HARMLESS = frozenset(
+    {"PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PYTHONSTARTUP", "PYTHONPATH", "PYTHONPYCACHEPREFIX"}
+)
+ABORT_GRACE = 0.5
+PIPE_READ = 64 * 1024
+
+
+class Watcher(Protocol):
+    """Who hears of runners (:class:`fal_jupyter.gateway.engine.Engine`)."""
+
+    def runner_frame(self, runner_id: str, frame: Frame) -> None:
+        """A frame of stream 0."""
+
+    def runner_printed(self, runner_id: str, text: str) -> None:
+        """Text on the runner's file descriptors 1 or 2."""
+
+    def runner_refused(self, runner_id: str, reason: str) -> None:
+        """The machine could not start it."""
+
+    def runner_exited(self, runner_id: str, reason: str) -> None:
+        """It is gone, and what it left behind too; nothing more comes of it."""
+
+
+@dataclass
+class Process:
+    """A runner's process."""
+
+    id: str
+    template: Template
+    channel: Channel
+    pipe: int
+    pid: int = 0
+    partial: bytes = b""
+
+
+class Template:
+    """One template process and its control socket."""
+
+    def __init__(
+        self, python: str, environment: Mapping[str, str], on_event: Callable[[Template, dict[str, Any]], None]
+    ) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        command = [python, "-P", "-m", "fal_jupyter.runner.template", str(theirs.fileno())]
+        with theirs:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, pass_fds=(theirs.fileno(),), env=dict(environment), cwd="/",
+                start_new_session=True,
+            )  # fmt: skip
+        ours.setblocking(False)
+        self.python, self._control, self._on_event = python, ours, on_event
+        self.gone = False
+        self._waiting: list[tuple[bytes, list[int]]] = []
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(ours, self._readable)
+
+    def order(self, descriptors: tuple[int, ...] = (), **order: Any) -> None:
+        """Send an order; the descriptors are duplicated, so that the caller may close its own at once."""
+        if self.gone:
+            return
+        self._waiting.append((json.dumps(order).encode(), [os.dup(fd) for fd in descriptors]))
+        self._flush()
+
+    def _flush(self) -> None:
+        while self._waiting:
+            data, fds = self._waiting[0]
+            try:
+                socket.send_fds(self._control, [data], fds)
+            except BlockingIOError:
+                self._loop.add_writer(self._control, self._flush)
+                return
+            except OSError:
+                pass  # it is gone; the end of the socket is about to be read
+            for fd in fds:
+                os.close(fd)
+            self._waiting.pop(0)
+        self._loop.remove_writer(self._control)
+
+    def _readable(self) -> None:
+        try:
+            packet = self._control.recv(65536)
+        except BlockingIOError:
+            return
+        except OSError:
+            packet = b""
+        self._on_event(self, json.loads(packet) if packet else {"event": "gone"})
+
+    def close(self) -> None:
+        """Close the control socket: the template ends its whole tree, and itself."""
+        if not self.gone:
+            self.gone = True
+            self._loop.remove_reader(self._control)
+            self._loop.remove_writer(self._control)
+            self._control.close()
+            for _, fds in self._waiting:
+                for fd in fds:
+                    os.close(fd)
+
+
+@dataclass
+class Launcher:
+    """Starts, kills and watches runners."""
+
+    watcher: Watcher
+    environment: Mapping[str, str]
+    templates: dict[str, Template] = field(default_factory=dict)
+    processes: dict[str, Process] = field(default_factory=dict)
+
+    def start(self, runner_id: str, environment: Environment, load: bytes) -> None:
+        """Start a runner and send it its LOAD frame; what becomes of it comes to the watcher."""
+        loop = asyncio.get_running_loop()
+        try:
+            template = self._template(environment["python"])
+            ours, theirs = socket.socketpair()
+            read, write = os.pipe2(os.O_CLOEXEC)
+        except OSError as error:
+            loop.call_soon(self.watcher.runner_refused, runner_id, f"{error.strerror or error}")
+            return
+        os.set_blocking(read, False)
+        channel = Channel(ours, lambda frame: self.watcher.runner_frame(runner_id, frame), lambda: None)
+        self.processes[runner_id] = Process(runner_id, template, channel, read)
+        loop.add_reader(read, self._printed, runner_id)
+        start_env = self._start_env(environment["env"])
+        template.order(
+            (theirs.fileno(), write),
+            op="fork",
+            runner_id=runner_id,
+            preload=environment["preload"],
+            fresh=bool(start_env),
+            start_env=start_env,
+        )
+        theirs.close()
+        os.close(write)
+        channel.send(load)
+
+    def _start_env(self, wanted: Mapping[str, str]) -> dict[str, str]:
+        return {
+            name: value
+            for name, value in wanted.items()
+            if name.startswith(START_TIME_VARIABLES) and name not in _HARMLESS and self.environment.get(name) != value
+        }
+
+    def _template(self, python: str) -> Template:
+        template = self.templates.get(python)
+        if template is None or template.gone:
+            template = self.templates[python] = Template(python, self.environment, self._event)
+            log.info("template %s for %s", template.process.pid, python)
+        return template
+
+    def channel(self, runner_id: str) -> Channel | None:
+        """The runner's channel, or None when it is gone."""
+        process = self.processes.get(runner_id)
+        return process.channel if process else None
+
+    def kill(self, runner_id: str, *, stacks: bool) -> None:
+        """End the runner's whole tree; with *stacks*, its threads' stacks are printed first."""
+        process = self.processes.get(runner_id)
+        if process is None:
+            return
+        if stacks:
+            process.template.order(op="signal", runner_id=runner_id, signal=int(signal.SIGABRT))
+            loop = asyncio.get_running_loop()
+            loop.call_later(ABORT_GRACE, lambda: process.template.order(op="kill", runner_id=runner_id))
+        else:
+            process.template.order(op="kill", runner_id=runner_id)
+
+    def _event(self, template: Template, event: dict[str, Any]) -> None:
+        if event["event"] == "gone":
+            self._template_gone(template)
+            return
+        if event["event"] == "up":
+            return
+        runner_id = event["runner_id"]
+        process = self.processes.get(runner_id)
+        if process is None:
+            return
+        if event["event"] == "forked":
+            process.pid = event["pid"]
+        elif event["event"] == "refused":
+            self._forget(process)
+            self.watcher.runner_refused(runner_id, event["reason"])
+        elif event["event"] == "exited":
+            self._ended(process, exit_sentence(event["status"]))
+
+    def _ended(self, process: Process, reason: str) -> None:
+        process.channel.drain()
+        self._printed(process.id)
+        self._forget(process)
+        self.watcher.runner_exited(process.id, reason)
+
+    def _forget(self, process: Process) -> None:
+        self.processes.pop(process.id, None)
+        asyncio.get_running_loop().remove_reader(process.pipe)
+        os.close(process.pipe)
+        process.channel.close()
+
+    def _template_gone(self, template: Template) -> None:
+        template.close()
+        if self.templates.get(template.python) is template:
+            del self.templates[template.python]
+        template.process.wait()
+        self._kill_orphans()
+        for process in [p for p in self.processes.values() if p.template is template]:
+            self._ended(process, f"its template ended ({exit_sentence(template.process.returncode, code=True)})")
+
+    def _kill_orphans(self) -> None:
+        """What a killed template leaves comes to us, a subreaper: end every child that is no template."""
+        templates = {t.process.pid for t in self.templates.values()}
+        while orphans := [pid for pid in children_of(os.getpid()) if pid not in templates]:
+            for pid in orphans:
+                os.kill(pid, signal.SIGKILL)
+            for pid in orphans:
+                os.waitpid(pid, 0)
+
+    def _printed(self, runner_id: str) -> None:
+        process = self.processes.get(runner_id)
+        if process is None:
+            return
+        while True:
+            try:
+                data = os.read(process.pipe, PIPE_READ)
+            except BlockingIOError:
+                return
+            if not data:
+                asyncio.get_running_loop().remove_reader(process.pipe)
+                return
+            self.watcher.runner_printed(runner_id, data.decode("utf-8", "replace"))
+            if len(data) < PIPE_READ:
+                return
+
+    async def close(self) -> None:
+        """End every template and with it every runner; done when they are gone."""
+        loop = asyncio.get_running_loop()
+        for template in list(self.templates.values()):
+            template.close()
+            await loop.run_in_executor(None, template.process.wait)
+        self.templates.clear()
+        self._kill_orphans()
+
+
+def exit_sentence(status: int, *, code: bool = False) -> str:
+    """Say how a process ended, from its wait status (or, with *code*, from Popen's return code)."""
+    ended = status if code else os.waitstatus_to_exitcode(status)
+    if ended < 0:
+        try:
+            return f"killed by {signal.Signals(-ended).name}"
+        except ValueError:
+            return f"killed by signal {-ended}"
+    return f"exited with status {ended}"

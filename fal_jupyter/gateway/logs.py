@@ -1,0 +1,80 @@
+"""What apps print: the last lines in memory, more in a file of bounded size, one record a line that text cannot forge."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections import deque
+from pathlib import Path
+
+from fal_jupyter.protocol.api import LogRecord
+
+KEPT_LINES = 2000
+FILE_BOUND = 5 * 1024 * 1024
+LINE_BOUND = 64 * 1024
+
+
+class Log:
+    """The log of one app."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lines: deque[LogRecord] = deque(maxlen=KEPT_LINES)
+        self._open: dict[tuple[str, str, int], str] = {}
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._size = os.fstat(self._file).st_size
+
+    def write(self, runner: str, request: str, stream: int, text: str) -> None:
+        """Take printed text; lines may come in pieces."""
+        place = (runner, request, stream)
+        pieces = (self._open.pop(place, "") + text).split("\n")
+        if rest := pieces.pop():
+            if len(rest) < LINE_BOUND:
+                self._open[place] = rest
+            else:
+                pieces.append(rest)
+        now = time.time()
+        records = [
+            LogRecord(time=now, runner=runner, request=request, stream=stream, text=piece[:LINE_BOUND].rstrip("\r"))
+            for piece in pieces
+        ]
+        self._lines.extend(records)
+        self._append(records)
+
+    def end(self, runner: str, request: str) -> None:
+        """Close the lines that a request or a runner left open."""
+        for place in [p for p in self._open if p[0] == runner and (not request or p[1] == request)]:
+            self.write(*place, "\n")
+
+    def remark(self, runner: str, text: str) -> None:
+        """Add a line of the gateway's own."""
+        self.write(runner, "", 0, text + "\n")
+
+    def read(self, lines: int, *, request: str = "", runner: str = "") -> list[LogRecord]:
+        """Give the last records."""
+        found = [
+            record
+            for record in self._lines
+            if (not request or record["request"] == request) and (not runner or record["runner"] == runner)
+        ]
+        return found[-lines:] if lines else []
+
+    def _append(self, records: list[LogRecord]) -> None:
+        if not records:
+            return
+        data = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records).encode(errors="replace")
+        try:
+            if self._size + len(data) > FILE_BOUND:
+                os.replace(self._path, self._path.with_suffix(".old.log"))
+                os.close(self._file)
+                self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+                self._size = 0
+            os.write(self._file, data)
+            self._size += len(data)
+        except OSError:
+            pass  # a full disk must not end a request; memory has the last lines
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._file)

@@ -1,0 +1,69 @@
+"""What the engine keeps of a published app besides the fleet's record: payloads, fingerprints, history, log."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+
+from fal_jupyter.domain.spec import AppSpec
+from fal_jupyter.gateway.logs import Log
+from fal_jupyter.protocol.api import Environment, ErrorDescription, Event
+
+KEPT_EVENTS = 2000
+
+
+@dataclass
+class Revision:
+    """One published source. *failed* once a start of it failed and none has succeeded since."""
+
+    number: int
+    spec: AppSpec
+    kind: str
+    source: dict[str, str]
+    environment: Environment
+    fingerprint: dict[str, str]
+    payload: bytes
+    failed: bool = False
+    setup_ms: float = 0.0
+    events: deque[Event] = field(default_factory=lambda: deque(maxlen=KEPT_EVENTS))
+    over: bool = False
+    errors: dict[str, ErrorDescription] = field(default_factory=dict)
+
+
+@dataclass
+class Published:
+    """An app's revisions that may still matter: the wanted one and the one that serves."""
+
+    alias: str
+    lease: str
+    log: Log
+    revisions: dict[int, Revision] = field(default_factory=dict)
+    last: int = 0
+    last_error: ErrorDescription | None = None
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def newest(self) -> Revision:
+        """The revision published last."""
+        return self.revisions[self.last]
+
+    def tell(self, revision: int, event: Event) -> None:
+        """Add to a revision's history and wake who follows it."""
+        found = self.revisions.get(revision)
+        if found is None:
+            return
+        found.events.append(event)
+        if event["event"] in ("ready", "failed", "gone"):
+            found.over = True
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def changed(self) -> None:
+        """Wait for the next event."""
+        await self._changed.wait()
+
+    def forget_before(self, revision: int) -> None:
+        """Drop the payloads of revisions older than the serving one."""
+        for number in [n for n in self.revisions if n < revision]:
+            del self.revisions[number]

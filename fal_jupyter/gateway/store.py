@@ -1,0 +1,75 @@
+"""SQLite in WAL: what must outlive the gateway. One writer thread takes whole transactions."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+Result = TypeVar("Result")
+_SCHEMA = (Path(__file__).parent / "store.sql").read_text()
+
+
+class Store:
+    """The writer thread and its queue."""
+
+    def __init__(self, path: Path) -> None:
+        self._jobs: queue.SimpleQueue[Callable[[sqlite3.Connection], None] | None] = queue.SimpleQueue()
+        self._opened: queue.SimpleQueue[sqlite3.Error | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, args=(path,), name="store", daemon=True)
+        self._thread.start()
+        error = self._opened.get()
+        if error is not None:
+            raise error
+
+    def _work(self, path: Path) -> None:
+        try:
+            connection = sqlite3.connect(path, isolation_level=None)
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.executescript(_SCHEMA)
+            path.chmod(0o600)
+        except sqlite3.Error as error:
+            self._opened.put(error)
+            return
+        self._opened.put(None)
+        while (job := self._jobs.get()) is not None:
+            job(connection)
+        connection.close()
+
+    def transact(self, work: Callable[[sqlite3.Connection], Result]) -> asyncio.Future[Result]:
+        """Run *work* in one transaction; the future is done when it is on disk, or has its error."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Result] = loop.create_future()
+
+        def settle(result: Result | None, error: BaseException | None) -> None:
+            if future.cancelled():
+                return
+            if error is not None:
+                future.set_exception(error)
+            else:
+                future.set_result(result)  # type: ignore[arg-type]
+
+        def job(connection: sqlite3.Connection) -> None:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                result = work(connection)
+                connection.execute("COMMIT")
+            except BaseException as error:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                loop.call_soon_threadsafe(settle, None, error)
+            else:
+                loop.call_soon_threadsafe(settle, result, None)
+
+        self._jobs.put(job)
+        return future
+
+    def close(self) -> None:
+        """Finish what is queued, then end the thread."""
+        self._jobs.put(None)
+        self._thread.join(5)

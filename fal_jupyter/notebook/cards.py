@@ -1,0 +1,105 @@
+"""Gathers the facts of a card: from the handle of a running app, or from a dry run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from fal_jupyter.cli.numbers import size
+from fal_jupyter.domain.spec import AppSpec, Scaling
+from fal_jupyter.notebook.display import CaptureLine, Card, EndpointLine
+
+if TYPE_CHECKING:
+    from fal_jupyter.client.handle import AppHandle
+
+_WORDS = {"IDLE": "ready", "RUNNING": "ready", "PENDING": "starting", "SETUP": "starting"}
+
+
+def of_app(handle: AppHandle, *, ready: bool, cell: str) -> Card:
+    """The card of an app that was published just now; *ready* tells whether its first runner was waited for."""
+    published = handle.published
+    shipment = handle.shipment
+    told = {
+        "new": f"r{handle.revision}",
+        "nothing": f"r{handle.revision}, nothing changed",
+        "scaled": f"r{handle.revision}, scaling changed: {published['reason']}",
+        "rebuild": f"r{handle.revision}, rebuilt: {published['reason']}",
+    }
+    return Card(
+        state="Ready" if ready else "Starting",
+        class_name=handle.spec.class_name,
+        app=handle.app,
+        endpoints=endpoints_of(handle.spec),
+        place=place_of(handle.spec),
+        runners=runners_of(r["state"] for r in handle.runners() if r["revision"] == handle.revision),
+        revision=told[published["verdict"]],
+        setup_ms=handle.ready["setup_ms"] if handle.ready is not None else None,
+        url=handle.url,
+        cell=cell,
+        captures=captures_of(shipment.captures) if shipment is not None else (),
+        warnings=tuple(shipment.warnings) if shipment is not None else (),
+    )
+
+
+def of_dry_run(
+    cls: type,
+    overrides: Mapping[str, object],
+    namespace: Mapping[str, Any],
+    cell_of: Callable[[str], str],
+    cell: str,
+) -> Card:
+    """What would be shipped, and how it would be run. Nothing is started, nobody is asked.
+
+    Raises:
+        UserError: the class could not be served.
+    """
+    from fal_jupyter import shipping
+    from fal_jupyter.fal import describe
+
+    spec = describe(cls, overrides)
+    shipment = shipping.pack(cls, namespace=namespace, cell_of=cell_of)
+    return Card(
+        state="Dry run",
+        class_name=spec.class_name,
+        app=spec.alias,
+        endpoints=endpoints_of(spec),
+        place=place_of(spec),
+        runners="none started",
+        revision="not published",
+        cell=cell,
+        captures=captures_of(shipment.captures),
+        options=(f"would ship {size(len(shipment.payload))}", scaling_of(spec.scaling), f"auth {spec.auth}"),
+        warnings=tuple(shipment.warnings),
+    )
+
+
+def endpoints_of(spec: AppSpec) -> tuple[EndpointLine, ...]:
+    return tuple(EndpointLine(name=e.name, path=e.path, signature=e.signature) for e in spec.endpoints)
+
+
+def captures_of(captures: Iterable[Any]) -> tuple[CaptureLine, ...]:
+    """The captures, largest first."""
+    lines = [CaptureLine(name=c.name, kind=c.kind, size=c.size, cell=c.cell) for c in captures]
+    return tuple(sorted(lines, key=lambda line: -line.size))
+
+
+def place_of(spec: AppSpec) -> str:
+    """Where the app runs; a machine that was asked for acts in the next version."""
+    asked = [machine for machine in spec.machine_type if machine != "S"]
+    wanted = " or ".join(asked) + (f" × {spec.num_gpus} GPUs" if spec.num_gpus else "")
+    return f"this machine ({wanted.strip()}: next version)" if wanted.strip() else "this machine"
+
+
+def scaling_of(scaling: Scaling) -> str:
+    """The options that decide how many runners there are, in fal's words."""
+    return (
+        f"min_concurrency {scaling.min_concurrency}, max_concurrency {scaling.max_concurrency}, "
+        f"max_multiplexing {scaling.max_multiplexing}, keep_alive {scaling.keep_alive:g} s, warm {scaling.warm}"
+    )
+
+
+def runners_of(states: Iterable[str]) -> str:
+    """Count runners in the card's words: ``1 ready, 1 starting``."""
+    counted = Counter(_WORDS.get(state, state.lower().replace("_", " ")) for state in states)
+    return ", ".join(f"{number} {word}" for word, number in counted.items()) or "none"

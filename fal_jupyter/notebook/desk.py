@@ -1,0 +1,57 @@
+"""The desk of ``%fal``: the gateway as the command line sees it, and the settings of this notebook."""
+
+from __future__ import annotations
+
+from fal_jupyter.cli.desk import GatewayDesk
+from fal_jupyter.domain.errors import BadSetting, FalJupyterError
+from fal_jupyter.notebook.session import Session
+
+
+class NotebookDesk(GatewayDesk):
+    """What the verbs need, for one session."""
+
+    front = "notebook"
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session.client)
+        self._session = session
+
+    def settings(self) -> dict[str, str]:
+        """The gateway's settings and this notebook's own."""
+        timing = "on" if self._session.timing.enabled else "off"
+        return {"timing": timing, "fal": self._session.fal, **super().settings()}
+
+    def configure(self, setting: str, value: str) -> None:
+        """Change a setting of this notebook; it ends with the kernel."""
+        if setting == "timing":
+            self._session.timing.enabled = value == "on"
+        elif setting == "fal":
+            self._choose_fal(value)
+
+    def _choose_fal(self, value: str) -> None:
+        from fal_jupyter import fal
+
+        fal.uninstall()
+        module = fal.install(prefer_real=value == "real")
+        if (module.__name__ == fal.__name__) != (value == "ours"):
+            reason = "the real package is not installed" if value == "real" else "the real package was imported already"
+            raise BadSetting(reason, hint="pip install fal" if value == "real" else "restart the kernel", where="fal")
+        self._session.fal = value
+        self._session.namespace["fal"] = module
+
+
+def names_of_apps() -> list[str]:
+    """The words that name an app now, for completion: class names first. Trouble is no answer, not an error."""
+    try:
+        apps = GatewayDesk().apps()
+    except FalJupyterError:
+        return []
+    return list(dict.fromkeys([*(app["class_name"] for app in apps), *(app["alias"] for app in apps)]))
+
+
+def names_of_runners() -> list[str]:
+    """The ids of runners now, for completion."""
+    try:
+        return [runner["runner_id"] for runner in GatewayDesk().runners()]
+    except FalJupyterError:
+        return []

@@ -1,0 +1,74 @@
+"""``%%fal_app`` and ``%fal``: grammar only. What they do is in ``serving`` and in ``cli.verbs``."""
+
+from __future__ import annotations
+
+import json
+
+from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
+
+from fal_jupyter.cli import grammar, verbs
+from fal_jupyter.domain.errors import BadSetting
+from fal_jupyter.notebook import serving, session
+from fal_jupyter.notebook.desk import NotebookDesk
+
+APP_HELP = f"""Run the cell, and every fal.App class that it defines as an app of its own.
+
+The cell runs in your namespace; ``fal`` is there without an import. It ends when the first runner of each app is
+ready, or in error if one could not start. Call an endpoint from any later cell.
+
+Example::
+
+    %%fal_app --keep-alive 60
+    class Hello(fal.App):
+        @fal.endpoint("/")
+        def hi(self, name: str = "world") -> dict:
+            return {{"text": f"Hello, {{name}}"}}
+
+    Hello.hi(name="Ada")        # in a later cell
+
+{grammar.app_parser().format_help()}"""
+
+FAL_HELP = f"""See and manage apps, runners and settings.
+
+{grammar.help_text("notebook")}
+Example::
+
+    %fal apps
+    %fal logs Hello --lines 20
+    %fal config timing off
+"""
+
+
+@magics_class
+class FalMagics(Magics):  # type: ignore[misc]  # IPython is not typed
+    """The magics of fal_jupyter."""
+
+    def fal_app(self, line: str, cell: str) -> None:
+        __tracebackhide__ = True
+        try:
+            args = grammar.parse_app_line(line)
+        except grammar.HelpAsked as asked:
+            print(asked)
+            return
+        serving.serve_cell(session.current(), cell, args)
+
+    def fal_app_line(self, line: str) -> None:
+        __tracebackhide__ = True
+        raise BadSetting("%fal_app runs a whole cell", hint="begin the cell with %%fal_app, with two %")
+
+    def fal(self, line: str) -> None:
+        __tracebackhide__ = True
+        try:
+            args = grammar.parse_verb(grammar.split(line), "notebook")
+        except grammar.HelpAsked as asked:
+            print(asked)
+            return
+        outcome = verbs.carry_out(args, NotebookDesk(session.current()))
+        print(json.dumps(outcome.data) if args.json else outcome.text)
+
+    # IPython shows the docstring of the function that it registers: `%%fal_app?`, `%fal?`
+    fal_app.__doc__ = fal_app_line.__doc__ = APP_HELP
+    fal.__doc__ = FAL_HELP
+    fal_app = cell_magic(fal_app)
+    fal_app_line = line_magic("fal_app")(fal_app_line)
+    fal = line_magic(fal)

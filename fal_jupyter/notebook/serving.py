@@ -1,0 +1,204 @@
+"""From a class in the notebook to a running app: publish, wait for the first runner, show the card.
+
+``%%fal_app`` and ``fal_jupyter.serve`` both end here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from fal_jupyter.cli import grammar
+from fal_jupyter.domain.errors import AppTaken, BadSetting, NotServed, UserError
+from fal_jupyter.notebook import cards, cells, session
+from fal_jupyter.notebook.display import Card, as_html, as_text
+from fal_jupyter.notebook.session import Session
+
+if TYPE_CHECKING:
+    from fal_jupyter.client.handle import AppHandle
+    from fal_jupyter.protocol.api import Event
+
+SHORT: Final = {"min": "min_concurrency", "max": "max_concurrency", "multiplex": "max_multiplexing"}
+FLAGS: Final = ("wait", "take_over", "quiet", "dry_run")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """How apps shall be run. *overrides* go by fal's names; *cell* is the label of the defining cell."""
+
+    overrides: Mapping[str, object]
+    wait: bool = True
+    take_over: bool = False
+    quiet: bool = False
+    dry_run: bool = False
+    cell: str = ""
+
+
+def serve(cls: type, **options: Any) -> AppHandle | None:
+    """Run the class *cls* as an app, as ``%%fal_app`` does, and give its handle (``None`` for a dry run).
+
+    Works in a notebook, in IPython and in a script. *options* are those of the magic: ``name``, ``auth``, ``warm``,
+    ``min``, ``max``, ``keep_alive``, ``multiplex`` (fal's own names do too), ``wait``, ``take_over``, ``quiet``,
+    ``dry_run``.
+
+    Raises:
+        UserError: the class or an option breaks a rule, or another kernel owns the app.
+        SetupFailed: the first runner could not start.
+    """
+    __tracebackhide__ = True
+    if not isinstance(cls, type):
+        raise UserError(f"serve() takes a class, not {repr(cls)[:80]}", hint="fal_jupyter.serve(Hello)")
+    flags = {name: bool(options.pop(name)) for name in FLAGS if name in options}
+    overrides = {SHORT.get(name, name): value for name, value in options.items() if value is not None}
+    now = session.current()
+    return _serve_all(now, [cls], Wishes(overrides=overrides, **flags))[0]
+
+
+def app(which: type | str) -> AppHandle:
+    """Give the handle of a running app of this process, by its class or its alias.
+
+    Raises:
+        NotServed: there is none.
+    """
+    __tracebackhide__ = True
+    from fal_jupyter.fal import handle_of
+
+    handles = session.current().handles
+    handle: AppHandle | None
+    if isinstance(which, type):
+        handle = handle_of(which)
+        name = which.__name__
+    else:
+        handle = handles.get(which.rpartition("/")[2])
+        name = repr(which)
+    if handle is None:
+        raise NotServed(
+            f"nothing of this notebook serves {name}",
+            hint=f"running here: {', '.join(handles)}" if handles else "define it under %%fal_app",
+        )
+    return handle
+
+
+def serve_cell(now: Session, body: str, args: argparse.Namespace) -> None:
+    """Run a ``%%fal_app`` cell, then every app that it defined.
+
+    Raises:
+        UserError: the cell defines no app, or an app breaks a rule.
+        SetupFailed: a first runner could not start.
+        BaseException: whatever the cell itself raises.
+    """
+    __tracebackhide__ = True
+    place = cells.find_place(now.shell, body, now.raw_cell)
+    provide_fal(now)
+    apps = apps_among(cells.run_body(now.shell, body, place))
+    if not apps:
+        raise UserError(
+            "this cell defines no fal.App class, so there is nothing to serve",
+            hint='define a class that inherits from fal.App and has a method under @fal.endpoint("/")',
+        )
+    overrides = grammar.overrides(args)
+    if "name" in overrides and len(apps) > 1:
+        names = ", ".join(cls.__name__ for cls in apps)
+        raise BadSetting(f"one name does not fit {len(apps)} apps ({names})", hint="give each a cell", where="--name")
+    wishes = Wishes(
+        overrides=overrides,
+        wait=not args.no_wait,
+        take_over=args.take_over,
+        quiet=args.quiet,
+        dry_run=args.dry_run,
+        cell=place.label,
+    )
+    _serve_all(now, apps, wishes)
+
+
+def provide_fal(now: Session) -> None:
+    """Make ``fal`` importable, and a name of the user's namespace unless he has one."""
+    from fal_jupyter import fal
+
+    now.namespace.setdefault("fal", fal.install(prefer_real=now.fal == "real"))
+
+
+def apps_among(classes: Sequence[type]) -> list[type]:
+    """Give the apps among *classes*: not those that only serve as a base of another one and have no endpoint."""
+    from fal_jupyter.fal import App
+    from fal_jupyter.fal.endpoints import endpoints_of
+
+    real = getattr(sys.modules.get("fal"), "App", App)
+    apps = [cls for cls in classes if issubclass(cls, (App, real))]
+    return [
+        cls
+        for cls in apps
+        if endpoints_of(cls) or not any(other is not cls and issubclass(other, cls) for other in apps)
+    ]
+
+
+def _serve_all(now: Session, classes: Sequence[type], wishes: Wishes) -> list[AppHandle | None]:
+    """Publish every class, so that they start side by side, then wait for each in turn."""
+    __tracebackhide__ = True
+    if wishes.dry_run:
+        for cls in classes:
+            _show(now, cards.of_dry_run(cls, wishes.overrides, now.namespace, now.cell_of, wishes.cell))
+        return [None] * len(classes)
+    handles = [_publish(now, cls, wishes) for cls in classes]
+    for handle in handles:
+        if wishes.wait:
+            _wait(now, handle, handles)
+        if not wishes.quiet:
+            _show(now, cards.of_app(handle, ready=wishes.wait, cell=wishes.cell))
+    return list(handles)
+
+
+def _publish(now: Session, cls: type, wishes: Wishes) -> AppHandle:
+    __tracebackhide__ = True
+    from fal_jupyter.client import serving
+
+    try:
+        handle = serving.serve(
+            cls,
+            client=now.client,
+            overrides=wishes.overrides,
+            wait=False,
+            take_over=wishes.take_over,
+            cell_of=now.cell_of,
+            namespace=now.namespace,
+        )
+    except AppTaken as taken:
+        if "--take-over" in str(taken) or now.shell is None:
+            raise
+        hint = "add --name NAME to run a second one beside it, or --take-over to take it"
+        raise AppTaken(taken.message, hint=hint, where=taken.where) from None
+    handle.on_output = write_output
+    handle.on_done = now.timing.record
+    now.handles[handle.alias] = handle
+    return handle
+
+
+def _wait(now: Session, handle: AppHandle, all_of_them: Sequence[AppHandle]) -> None:
+    __tracebackhide__ = True
+    try:
+        handle.wait(_on_event)
+    except KeyboardInterrupt:
+        names = ", ".join(other.alias for other in all_of_them)
+        print(f"Not waiting any longer: {names} goes on starting in the background; calls wait for it.", flush=True)
+        raise
+
+
+def _on_event(event: Event) -> None:
+    """While the first runner starts, what ``setup()`` prints appears under the cell."""
+    if event.get("event") == "output":
+        write_output(event.get("stream", 1), event.get("text", ""))
+
+
+def write_output(stream: int, text: str) -> None:
+    """Print what user code printed, from the thread that waits for it: so it lands under the right cell."""
+    target = sys.stderr if stream == 2 else sys.stdout
+    target.write(text)
+    target.flush()
+
+
+def _show(now: Session, card: Card) -> None:
+    if now.shell is not None:
+        now.show(as_text(card), as_html(card))

@@ -1,0 +1,140 @@
+"""What one kernel (or script) keeps between cells: its client, the handles of its apps, its settings, its timing."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fal_jupyter.notebook.history import History
+from fal_jupyter.notebook.timing import Timing
+
+if TYPE_CHECKING:
+    from fal_jupyter.client.client import Client
+    from fal_jupyter.client.handle import AppHandle
+
+
+class Session:
+    """State of this process. *shell* is IPython's, or ``None`` in a script."""
+
+    def __init__(self, shell: Any = None) -> None:
+        self.shell = shell
+        self.timing = Timing()
+        self.history = History(shell) if shell is not None else None
+        self.handles: dict[str, AppHandle] = {}
+        self.fal = "ours"
+        self._client: Client | None = None
+        self._cells: list[str] = []
+
+    # --- the gateway --------------------------------------------------------------------------------------------------
+    @property
+    def client(self) -> Client:
+        """The one client of this process, made when first needed."""
+        if self._client is None:
+            from fal_jupyter.client.client import Client
+
+            self._client = Client(kind="kernel" if self.shell is not None else "script", name=self.name)
+        return self._client
+
+    @property
+    def name(self) -> str:
+        """What this owner is called in sentences: the notebook's file name, the script's, or what it is."""
+        notebook = os.environ.get("JPY_SESSION_NAME")
+        if self.shell is None:
+            return Path(sys.argv[0]).name if sys.argv and sys.argv[0] not in {"", "-c"} else "a script"
+        if notebook:
+            return Path(notebook).name
+        return "a notebook" if self.is_kernel else "IPython"
+
+    def close(self) -> None:
+        """End the lease; the apps of this process go with it."""
+        client, self._client = self._client, None
+        self.handles.clear()
+        if client is not None:
+            client.close()
+
+    # --- the running cell ---------------------------------------------------------------------------------------------
+    @property
+    def is_kernel(self) -> bool:
+        """True where rich output can be displayed."""
+        return self.shell is not None and getattr(self.shell, "kernel", None) is not None
+
+    @property
+    def raw_cell(self) -> str:
+        """The whole text of the running cell, magic lines included."""
+        if self._cells:
+            return self._cells[-1]
+        raw: list[str] = self.shell.history_manager.input_hist_raw
+        return raw[-1] if raw else ""
+
+    def cell_begins(self, info: Any) -> None:
+        """IPython's ``pre_run_cell``. Cells can nest (``%%capture``): the outermost one is timed."""
+        self._cells.append(info.raw_cell or "")
+        if len(self._cells) == 1:
+            self.timing.begin()
+
+    def cell_ends(self, _: Any) -> None:
+        """IPython's ``post_run_cell``: the cell's timing is shown, once."""
+        if self._cells:
+            self._cells.pop()
+        if not self._cells and (tally := self.timing.end()) is not None:
+            from fal_jupyter.notebook import timing
+
+            self.show(timing.as_text(tally), timing.as_html(tally), tally.metadata())
+
+    def show(self, text: str, html: str, metadata: dict[str, Any] | None = None) -> None:
+        """Display a block; where there is no front end for HTML, print its text."""
+        if not self.is_kernel:
+            print(text)
+            return
+        from IPython.display import publish_display_data
+
+        publish_display_data({"text/plain": text, "text/html": html}, metadata or {})
+
+    def cell_of(self, name: str) -> str:
+        """Give ``cell [7]`` for the cell that gave the variable its value, or ``""``."""
+        return self.history.cell_of(name) if self.history is not None else ""
+
+    @property
+    def namespace(self) -> dict[str, Any]:
+        """The user's variables."""
+        if self.shell is not None:
+            namespace: dict[str, Any] = self.shell.user_ns
+            return namespace
+        return vars(sys.modules["__main__"])
+
+
+_lock = threading.Lock()
+_current: Session | None = None
+
+
+def current() -> Session:
+    """Give this process's session; it is closed when the interpreter ends."""
+    global _current
+    with _lock:
+        if _current is None:
+            _current = Session(_shell())
+            atexit.register(_close)
+        return _current
+
+
+def end() -> None:
+    """Close the session; the next :func:`current` begins another."""
+    global _current
+    with _lock:
+        session, _current = _current, None
+    if session is not None:
+        session.close()
+
+
+def _close() -> None:
+    if _current is not None:
+        _current.close()
+
+
+def _shell() -> Any:
+    module = sys.modules.get("IPython")  # never imported for this: a script without IPython has no shell
+    return module.get_ipython() if module is not None else None

@@ -1,0 +1,42 @@
+"""Colours and inline styles of everything we display: the only place with hex values.
+
+Saved notebooks are read by front ends that drop ``<style>`` and scripts, so each element carries its own style.
+JupyterLab's variables give light, dark and high contrast; the fallbacks are colours of 3:1 or better on both white
+and near-black, and greys made of transparency.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Final
+
+OK: Final = "var(--jp-success-color1, #2a9170)"
+FAILED: Final = "var(--jp-error-color1, #d4551a)"
+WARN: Final = "var(--jp-warn-color1, #b8791a)"
+RUN: Final = "#2b83c4"
+START: Final = "#b8791a"
+QUEUE: Final = "#858c96"
+LINE: Final = "var(--jp-border-color2, rgba(128, 128, 128, 0.4))"
+MUTED: Final = "opacity: 0.75"
+CODE: Final = "font-family: var(--jp-code-font-family, monospace); font-size: var(--jp-code-font-size, 12px)"
+TEXT: Final = (
+    "font-family: var(--jp-ui-font-family, system-ui, sans-serif); font-size: var(--jp-ui-font-size1, 13px); "
+    "line-height: 18px; font-variant-numeric: tabular-nums"
+)
+FRAME: Final = f"{TEXT}; border: 1px solid {LINE}; border-radius: 4px; margin: 4px 0; max-width: 960px"
+BAND: Final = f"border-top: 1px solid {LINE}; padding: 6px 10px"
+CELL: Final = "text-align: left; padding: 2px 14px 2px 0; border: none; background: none; vertical-align: top"
+NUMBER: Final = CELL.replace("text-align: left", "text-align: right")
+
+
+def element(tag: str, *children: str, style: str = "", title: str = "", flags: str = "") -> str:
+    """Build one element of already escaped *children*."""
+    attributes = f' style="{escape(style)}"' if style else ""
+    attributes += f' title="{escape(title)}"' if title else ""
+    attributes += f" {flags}" if flags else ""
+    return f"<{tag}{attributes}>{''.join(children)}</{tag}>"
+
+
+def text(value: object) -> str:
+    """Escape anything that a user (or a program of his) may have written."""
+    return escape(str(value), quote=True)

@@ -1,0 +1,45 @@
+"""What the kernel knows of processes: children, start times, and two requests to it. Linux only."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from pathlib import Path
+
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def prctl(option: int, value: int) -> None:
+    """Call prctl(2).
+
+    Raises:
+        OSError: the kernel refused.
+    """
+    if _libc.prctl(option, value, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), f"prctl({option})")
+
+
+def become_subreaper() -> None:
+    """Let orphaned descendants come to this process instead of to init."""
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def children_of(pid: int) -> list[int]:
+    """Give the direct children of *pid* (all threads'); empty when it is gone."""
+    found: list[int] = []
+    try:
+        for task in os.listdir(f"/proc/{pid}/task"):
+            found += map(int, Path(f"/proc/{pid}/task/{task}/children").read_text().split())
+    except OSError:
+        pass  # gone meanwhile: then its children are somebody else's
+    return found
+
+
+def start_time(pid: int) -> int:
+    """Give when *pid* started, in clock ticks since boot (with the pid it names one process for ever); 0 when gone."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19])
+    except OSError:
+        return 0

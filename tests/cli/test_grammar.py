@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import pytest
+
+from fal_jupyter.cli import grammar
+from fal_jupyter.domain.errors import BadSetting
+
+
+def test_the_options_of_the_magic_have_fals_names() -> None:
+    line = "--name hi --auth public --warm 2 --min 1 --max 4 --keep-alive 2.5 --multiplex 8 --no-wait"
+    args = grammar.parse_app_line(line)
+
+    assert grammar.overrides(args) == {
+        "name": "hi",
+        "auth": "public",
+        "warm": 2,
+        "min_concurrency": 1,
+        "max_concurrency": 4,
+        "keep_alive": 2.5,
+        "max_multiplexing": 8,
+    }
+    assert args.no_wait
+    assert not args.take_over
+
+
+def test_an_option_that_was_not_given_overrides_nothing() -> None:
+    assert grammar.overrides(grammar.parse_app_line("")) == {}
+
+
+def test_whole_seconds_stay_whole() -> None:
+    assert repr(grammar.overrides(grammar.parse_app_line("--keep-alive 5"))["keep_alive"]) == "5"
+
+
+@pytest.mark.parametrize(
+    ("line", "sentences"),
+    [
+        ("--keep-aliv 5", ["--keep-aliv", "did you mean --keep-alive?"]),
+        ("--warm many", ["--warm", "whole number", "'many'"]),
+        ("--keep-alive -1", ["--keep-alive"]),
+        ("--keep-alive inf", ["--keep-alive", "'inf'"]),
+        ("--auth secret", ["--auth", "'secret'", "private"]),
+        ("stray", ["'stray'", "too many"]),
+        ("--name", ["--name"]),
+        ("--name 'x", ["quotation"]),
+    ],
+)
+def test_a_mistake_in_the_magic_line_is_one_sentence_and_never_ends_the_process(
+    line: str, sentences: list[str]
+) -> None:
+    with pytest.raises(BadSetting) as caught:
+        grammar.parse_app_line(line)
+
+    for sentence in sentences:
+        assert sentence in str(caught.value)
+    assert len(str(caught.value).splitlines()) <= 2
+
+
+def test_abbreviated_options_are_refused_so_that_new_ones_break_nobody() -> None:
+    with pytest.raises(BadSetting, match="--keep"):
+        grammar.parse_app_line("--keep 5")
+
+
+def test_a_misspelt_verb_is_told_with_the_nearest_one() -> None:
+    with pytest.raises(BadSetting, match="did you mean runners") as caught:
+        grammar.parse_verb(["runers"], "notebook")
+    assert "serve" not in str(caught.value)
+
+
+def test_serve_is_a_verb_of_the_command_line_only() -> None:
+    with pytest.raises(BadSetting):
+        grammar.parse_verb(["serve", "x.py"], "notebook")
+    args = grammar.parse_verb(["serve", "x.py::A", "--port", "0", "--json", "--warm", "2"], "shell")
+    assert (args.file, args.port, args.json, grammar.overrides(args)) == ("x.py::A", 0, True, {"warm": 2})
+
+
+@pytest.mark.parametrize("verb", [v.name for v in grammar.VERBS if v.name != "help"])
+def test_every_verb_but_help_speaks_json(verb: str) -> None:
+    assert "--json" in grammar.help_text("shell", verb)
+
+
+def test_no_word_at_all_is_a_wish_for_help() -> None:
+    assert grammar.parse_verb([], "notebook").verb == "help"
+
+
+@pytest.mark.parametrize("words", [["--help"], ["-h"], ["apps", "--help"], ["serve", "-h"]])
+def test_help_is_text_not_an_exit(words: list[str]) -> None:
+    with pytest.raises(grammar.HelpAsked) as caught:
+        grammar.parse_verb(words, "shell")
+    assert "usage: fal-jupyter" in str(caught.value)
+
+
+def test_places_are_read_by_name() -> None:
+    assert grammar.parse_verb(["logs", "Hello", "--lines", "3"], "notebook").app == "Hello"
+    args = grammar.parse_verb(["config", "timing", "off"], "notebook")
+    assert (args.setting, args.value) == ("timing", "off")
+    assert grammar.parse_verb(["help", "runners"], "shell").given_verb == "runners"
+    with pytest.raises(BadSetting, match="TARGET"):
+        grammar.parse_verb(["stop"], "notebook")

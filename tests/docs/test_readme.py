@@ -1,0 +1,100 @@
+"""What the README shows, works: its cells are run in a real kernel, its commands in a shell, its links followed."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.kernel import kernel
+from tests.support.serve import served
+from tests.support.state import state_directory
+
+TOP = Path(__file__).parent.parent.parent
+README = (TOP / "README.md").read_text(encoding="utf-8")
+BLOCKS = [(kind, text) for kind, text in re.findall(r"^```(\w+)\n(.*?)^```$", README, re.M | re.S)]
+CELLS = [text for kind, text in BLOCKS if kind == "python" and not text.startswith("# hello.py")]
+
+
+def block(kind: str, beginning: str) -> str:
+    (found,) = (text for known, text in BLOCKS if known == kind and text.startswith(beginning))
+    return found
+
+
+def test_the_cells_give_what_the_readme_says(tmp_path: Path) -> None:
+    compared = 0
+    with state_directory() as state, kernel(state, tmp_path) as notebook:
+        for cell in CELLS:
+            ran = notebook.run(cell).ok()
+            if promise := re.search(r"# → (.*)$", cell):
+                assert ast.literal_eval(ran.result) == ast.literal_eval(promise[1])
+                compared += 1
+    assert compared >= 3
+
+
+def test_the_verbs_that_the_readme_names_work(tmp_path: Path) -> None:
+    with state_directory() as state, kernel(state, tmp_path) as notebook:
+        for cell in CELLS[:3]:
+            notebook.run(cell).ok()
+        for verb in re.findall(r"`(%fal \w+(?: Hello)?)`", README):
+            if "stop" not in verb:
+                notebook.run(verb).ok()
+        assert "--warm" in notebook.run("%%fal_app --help\npass").text
+
+
+def test_running_the_cell_changed_replaces_the_app_and_unchanged_does_nothing(tmp_path: Path) -> None:
+    with state_directory() as state, kernel(state, tmp_path) as notebook:
+        load, define, call = CELLS[:3]
+        notebook.run(load).ok()
+        notebook.run(define).ok()
+        first = notebook.run(call).ok().calls[0]
+        notebook.run(define).ok()
+        again = notebook.run(call).ok().calls[0]
+        notebook.run(define.replace('"Hello"', '"Servus"')).ok()
+        changed = notebook.run(call).ok()
+
+    assert (again["runner"], again["revision"]) == (first["runner"], first["revision"])
+    assert ast.literal_eval(changed.result) == {"text": "Servus, Ada"}
+
+
+def test_the_file_is_served_and_curl_gets_the_answer_shown(tmp_path: Path) -> None:
+    (tmp_path / "hello.py").write_text(block("python", "# hello.py"))
+    command = block("sh", "fal-jupyter serve").split()
+    assert command == ["fal-jupyter", "serve", "hello.py::Hello", "--json"]
+    with state_directory() as state, served(state, str(tmp_path / "hello.py::Hello")) as app:
+        answer = subprocess.run(
+            ["bash", "-euc", block("sh", "curl")],
+            env=dict(os.environ, URL=app.ready["url"], KEY=app.ready["key"]),
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        unlocked = app.request("/", {"name": "Ada"}, key=None)
+
+    assert json.loads(answer.stdout) == json.loads(block("json", "{"))
+    assert unlocked.status == 401
+
+
+def test_every_make_target_that_is_named_exists() -> None:
+    listed = subprocess.run(["make", "-s", "help"], cwd=TOP, capture_output=True, text=True, check=True).stdout
+    targets = set(re.findall(r"^  ([a-z-]+) ", listed, re.M))
+
+    assert {"help", "setup", "demo", "test", "test-long", "lint", "bench", "clean"} == targets
+    assert set(re.findall(r"\bmake ([a-z-]+)", README)) <= targets
+
+
+@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)#]+)\)", README))))
+def test_every_link_leads_somewhere(link: str) -> None:
+    assert link.startswith("https://") or (TOP / link).exists()
+
+
+def test_no_machine_path_and_no_registry_host_is_in_the_build_files() -> None:
+    for name in ("Makefile", ".ci/run", "README.md", "pyproject.toml"):
+        text = (TOP / name).read_text(encoding="utf-8")
+        assert not re.search(r"/(work|root|home|opt)/", text), name
+        assert not re.search(r"index-url|find-links|pypi\.|pythonhosted|download\.", text), name

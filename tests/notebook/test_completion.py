@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import pytest
+
+from fal_jupyter.notebook.completion import Completion
+
+ASK = Completion(lambda: ["Hello", "hello", "Search"], lambda: ["hello-1"])
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("%%fal_app --ke", ["--keep-alive"]),
+        ("%%fal_app --name x --m", ["--min", "--max", "--multiplex"]),
+        ("%%fal_app --auth ", ["private", "public"]),
+        ("%%fal_app --auth pu", ["public"]),
+        ("%%fal_app --name ", []),
+        ("%fal ", ["apps", "runners", "logs", "stop", "kill", "config", "doctor", "help"]),
+        ("fal ru", ["runners"]),
+        ("%fal stop ", ["Hello", "hello", "Search", "hello-1", "--json"]),
+        ("%fal stop he", ["hello", "hello-1"]),
+        ("%fal stop Hello ", ["--json"]),
+        ("%fal logs --runner ", []),
+        ("%fal logs S", ["Search"]),
+        ("%fal logs --lines 3 Hello --r", ["--runner", "--request"]),
+        ("%fal config t", ["timing"]),
+        ("%fal config timing o", ["on", "off"]),
+        ("%fal config nothing ", ["--json"]),
+        ("%fal help do", ["doctor"]),
+        ("%fal nonsense ", []),
+    ],
+)
+def test_the_words_that_fit_are_offered(line: str, words: list[str]) -> None:
+    assert ASK.suggest(line) == words
+
+
+def test_an_option_that_stands_already_is_not_offered_again() -> None:
+    found = ASK.suggest("%%fal_app --quiet --")
+    assert found is not None
+    assert "--quiet" not in found
+    assert "--dry-run" in found
+
+
+@pytest.mark.parametrize("line", ["", "   ", "%time x", "falx ", "%%time", "x = fal.", "%%fal ", "%fal_app "])
+def test_other_lines_are_none_of_our_business(line: str) -> None:
+    assert ASK.suggest(line) is None
