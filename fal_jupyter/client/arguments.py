@@ -95,12 +95,13 @@ def _hints(function: Callable[..., Any]) -> dict[str, Any]:
 
 def _is_body(hint: Any) -> bool:
     """True for what FastAPI takes from the body: models, dataclasses, dicts, lists of them, in unions and Annotated."""
-    origin = typing.get_origin(hint)
+    origin: Any = typing.get_origin(hint)
     if origin is typing.Annotated:
-        marks = [type(mark).__name__ for mark in hint.__metadata__]
+        parts: Any = typing.get_args(hint)
+        marks = [type(mark).__name__ for mark in parts[1:]]
         if any(mark in ("Query", "Header", "Path", "Cookie") for mark in marks):
             return False
-        return "Body" in marks or _is_body(typing.get_args(hint)[0])
+        return "Body" in marks or _is_body(parts[0])
     if origin in (typing.Union, types.UnionType):
         return any(_is_body(part) for part in typing.get_args(hint))
     if origin in (dict, list, set, tuple, frozenset):

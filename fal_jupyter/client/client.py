@@ -15,7 +15,14 @@ from fal_jupyter import settings as settings_module
 from fal_jupyter.client import connect, http
 from fal_jupyter.client import lease as leases
 from fal_jupyter.client.answer import Answer, AnswerReader, OnOutput
-from fal_jupyter.domain.errors import AppTaken, GatewayError, GatewayUnreachable, NotServed, UserError
+from fal_jupyter.domain.errors import (
+    AppTaken,
+    GatewayError,
+    GatewayUnreachable,
+    NotServed,
+    RequestError,
+    UserError,
+)
 from fal_jupyter.protocol.api import (
     A_APPS,
     A_DOCTOR,
@@ -28,8 +35,8 @@ from fal_jupyter.protocol.api import (
     Event,
     Hello,
     LogRecord,
-    PublishHead,
     Published,
+    PublishHead,
     RunnerRecord,
 )
 from fal_jupyter.settings import Settings
@@ -246,9 +253,7 @@ class Client:
         headers = [(H_OWNER, "frames"), ("content-type", "application/json")]
         return http.request("POST", target, body, headers)
 
-    def call(
-        self, alias: str, path: str, body: bytes, *, query: str = "", on_output: OnOutput | None = None
-    ) -> Answer:
+    def call(self, alias: str, path: str, body: bytes, *, query: str = "", on_output: OnOutput | None = None) -> Answer:
         """Call an endpoint and wait; the calling thread reads its own connection and hands output on as it comes.
 
         Raises:
@@ -279,9 +284,7 @@ class Client:
                     continue  # an idle connection that the gateway had closed: the request never reached it
                 if attempt == 1 and isinstance(error, OSError) and fresh and not reader.begun and not self._alive():
                     continue  # nobody answered at all: another gateway is started
-                raise GatewayError(
-                    "the gateway ended while it had the request; it was not repeated", hint="call again"
-                ) from None
+                raise _lost() from None
             except BaseException:
                 assert sock is not None
                 sock.close()
@@ -338,7 +341,16 @@ class Client:
                     break
                 self._feed(reader, frames_reader, data)
         except OSError:
-            raise GatewayError("the gateway ended while it had the request", hint="call again") from None
+            raise _lost() from None
         finally:
             writer.close()
         return frames_reader.finish()
+
+
+def _lost() -> RequestError:
+    return RequestError(
+        "the gateway ended while it had the request; the request was not repeated",
+        status=503,
+        error_type="internal_error",
+        hint="call again: a new gateway is started for it",
+    )

@@ -107,7 +107,16 @@ def _answers(settings: Settings) -> bool:
 def _start(settings: Settings, idle_exit: float) -> None:
     settings.logs.mkdir(mode=0o700, exist_ok=True)
     read, write = os.pipe2(os.O_CLOEXEC)
-    command = [sys.executable, "-P", "-m", "fal_jupyter.gateway", "--ready-fd", str(write), "--idle-exit", str(idle_exit)]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "fal_jupyter.gateway",
+        "--ready-fd",
+        str(write),
+        "--idle-exit",
+        str(idle_exit),
+    ]
     try:
         with open(settings.logs / "gateway.err", "ab") as log:
             process = subprocess.Popen(
@@ -143,9 +152,7 @@ def _start(settings: Settings, idle_exit: float) -> None:
 
 def _environment(settings: Settings) -> dict[str, str]:
     """What a gateway carries: nothing of the user's, since apps bring their own."""
-    kept = {
-        name: value for name, value in os.environ.items() if name in _CARRIED or name.startswith(_CARRIED_PREFIXES)
-    }
+    kept = {name: value for name, value in os.environ.items() if name in _CARRIED or name.startswith(_CARRIED_PREFIXES)}
     if "PYTHONPATH" in os.environ:
         kept["PYTHONPATH"] = os.environ["PYTHONPATH"]  # where fal_jupyter itself may be found
     return kept | settings.environment()

@@ -58,11 +58,17 @@ class AppHandle:
         spec, shipment, published: what was published, and what the gateway made of it.
         on_output: gets ``(stream, text)`` of what a call's code prints, in the calling thread.
         on_done: gets a :class:`CallRecord` of every finished call.
+        name_places: rewrites a traceback's text, so that places read as the user knows them (``Cell In[3]``).
         on_progress: gets ``(done, total)`` while :meth:`map` runs.
     """
 
     def __init__(
-        self, client: Client, spec: AppSpec, published: Published, methods: Mapping[str, Callable[..., Any]], shipment: Any
+        self,
+        client: Client,
+        spec: AppSpec,
+        published: Published,
+        methods: Mapping[str, Callable[..., Any]],
+        shipment: Any,
     ) -> None:
         self.client, self.spec, self.published, self.shipment = client, spec, published, shipment
         self.methods = dict(methods)
@@ -73,6 +79,7 @@ class AppHandle:
         self.on_output: OnOutput | None = None
         self.on_done: Callable[[CallRecord], None] | None = None
         self.on_progress: Callable[[int, int], None] | None = None
+        self.name_places: Callable[[str], str] = str
         self.ready: Event | None = None
         paths = {e.name: e.path for e in spec.endpoints}
         self._arguments = {n: Arguments(n, paths[n], f) for n, f in self.methods.items()}
@@ -190,7 +197,9 @@ class AppHandle:
                 )
             )
         if answer.status >= 400 or answer.aborted:
-            raise failure(answer, f"{self.spec.class_name}.{name}")
+            error = failure(answer, f"{self.spec.class_name}.{name}")
+            error.traceback = self.name_places(error.traceback)
+            raise error
         results = self._results.get(name)
         if results is None:
             results = self._results[name] = Results(self.methods[name])
@@ -209,7 +218,9 @@ class AppHandle:
             if event["event"] == "ready":
                 self.ready = event
             elif event["event"] == "failed":
-                raise _setup_failed(self.spec.class_name, event)
+                error = _setup_failed(self.spec.class_name, event)
+                error.traceback = self.name_places(error.traceback)
+                raise error
             elif event["event"] == "gone":
                 raise NotServed(f"{self.spec.class_name} was stopped while it started")
 

@@ -25,7 +25,8 @@ class Results:
         if _holds_model(hint):
             from pydantic import TypeAdapter
 
-            self._adapter = TypeAdapter(hint)
+            annotation: Any = hint
+            self._adapter = TypeAdapter(annotation)
 
     def value(self, answer: Answer) -> Any:
         """Give the answer's value."""
@@ -58,8 +59,10 @@ def failure(answer: Answer, endpoint: str) -> RequestError:
     if answer.error is not None:
         described = answer.error
         where = "setup() " if described["phase"] == "setup" else ""
-        message = f"{where}{described['type']}: {described['message']}" if where else (
-            f"{described['type']}: {described['message']}" if described["message"] else described["type"]
+        message = (
+            f"{where}{described['type']}: {described['message']}"
+            if where
+            else (f"{described['type']}: {described['message']}" if described["message"] else described["type"])
         )
         return RequestError(
             message,

@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from fal_jupyter.domain.requests import Request
-from fal_jupyter.domain.runners import READY, STARTING, SUPPLY, Runner, State
+from fal_jupyter.domain.runners import READY, STARTING, Runner, State
 from fal_jupyter.domain.scaling import Observation, RunnerView, nanoseconds, retry_at, target
 from fal_jupyter.domain.spec import AppSpec, Scaling
 
@@ -72,17 +72,13 @@ class App:
             shutdown=self.over,
         )
 
-    def supply(self) -> int:
-        """Runners of the wanted revision that count for demand."""
-        return sum(r.revision == self.revision and r.state in SUPPLY for r in self.runners.values())
-
     def settled(self) -> bool:
         """True when a free slot more, or a request less, cannot call for any action but a later look at idle runners."""
         if self.waiting or self.serving != self.revision or self.failures or self.hold:
             return False
-        supply = self.supply()
+        supply = len(self.runners)
         return (
-            supply == len(self.runners)
+            all(r.state in READY and r.revision == self.revision for r in self.runners.values())
             and supply <= self.scaling.max_concurrency
             and supply >= target(self.scaling, len(self.in_flight))
         )

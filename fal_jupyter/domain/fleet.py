@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 from fal_jupyter.domain import scaling
 from fal_jupyter.domain.apps import App
@@ -465,7 +465,7 @@ class Fleet:
         elif isinstance(action, scaling.Drain):
             runner.move(State.DRAINING, now)
         else:
-            self._outlived(app, runner, cast(scaling.Kill, action).limit, now)
+            self._outlived(app, runner, action.limit, now)
 
     def _outlived(self, app: App, runner: Runner, limit: str, now: int) -> None:
         if limit == "grace":

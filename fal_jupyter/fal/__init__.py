@@ -7,14 +7,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from fal_jupyter.fal.app import App, describe
+from fal_jupyter.fal.app import App
+from fal_jupyter.fal.app import describe as describe
 from fal_jupyter.fal.container import ContainerImage
 from fal_jupyter.fal.context import RequestContext
 from fal_jupyter.fal.endpoints import endpoint
 from fal_jupyter.fal.later import LATER, ComesLater, sentence_for
-from fal_jupyter.fal.remote import bind, handle_of, unbind
+from fal_jupyter.fal.remote import bind as bind
+from fal_jupyter.fal.remote import handle_of as handle_of
+from fal_jupyter.fal.remote import unbind as unbind
 from fal_jupyter.fal.sdk import HealthCheck
-from fal_jupyter.fal.shelf import install, is_installed, uninstall
+from fal_jupyter.fal.shelf import install as install
+from fal_jupyter.fal.shelf import is_installed as is_installed
+from fal_jupyter.fal.shelf import uninstall as uninstall
 from fal_jupyter.fal.warned import AppWarning, MisspeltOption
 
 __all__ = [
@@ -28,8 +33,6 @@ __all__ = [
     "endpoint",
     "version_tuple",
 ]
-
-_INSIDE = (bind, describe, handle_of, install, is_installed, unbind, uninstall)  # for our own rooms, not for users
 
 __version__ = "1.83.0+fal.jupyter"
 """The version of the real package whose behaviour this follows."""

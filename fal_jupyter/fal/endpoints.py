@@ -45,7 +45,7 @@ class Endpoint:
         self.route_signature = route
 
     @property
-    def __annotations__(self) -> dict[str, Any]:  # the method's, never a copy
+    def __annotations__(self) -> dict[str, Any]:  # type: ignore[override]  # the method's, never a copy
         annotations: dict[str, Any] = self.__wrapped__.__annotations__
         return annotations
 

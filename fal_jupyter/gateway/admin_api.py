@@ -26,8 +26,8 @@ from fal_jupyter.protocol.api import (
     LeaseAsked,
     LeaseGranted,
     ProcessRecord,
-    PublishHead,
     Published,
+    PublishHead,
 )
 
 if TYPE_CHECKING:

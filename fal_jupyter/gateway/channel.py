@@ -54,22 +54,26 @@ class Channel:
         """The stream's last frame has come."""
         self.streams.pop(stream, None)
 
-    def send(self, data: bytes) -> None:
-        """Send whole frames, in order; what the socket does not take at once follows when it can."""
+    def send(self, data: bytes) -> bool:
+        """Send whole frames, in order; what the socket does not take at once follows when it can.
+
+        Gives False when the runner is gone and certainly got nothing of them.
+        """
         if self.closed:
-            return
+            return False
         if not self._pending:
             try:
                 sent = self._sock.send(data)
             except BlockingIOError:
                 sent = 0
             except OSError:
-                return  # the runner is dying; the end of its channel is about to be read
+                return False  # the runner is dying; the end of its channel is about to be read
             if sent == len(data):
-                return
+                return True
             data = data[sent:]
             self._loop.add_writer(self._sock, self._writable)
         self._pending.append(memoryview(data))
+        return True
 
     def _writable(self) -> None:
         while self._pending:

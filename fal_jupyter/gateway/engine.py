@@ -145,6 +145,8 @@ class Engine:
         if not exchange.dispatched:
             self.exchanges.pop(exchange.id, None)
         self.tell(m.RequestAborted(exchange.id))
+        if not self.exchanges:
+            self._on_quiet()
 
     def request_finished(self, exchange: Exchange, *, replace: bool) -> None:
         if self.exchanges.pop(exchange.id, None) is not None:
@@ -254,19 +256,27 @@ class Engine:
         channel = self.launcher.channel(order.runner_id)
         runner = self.fleet.runner(order.runner_id)
         if channel is None or runner is None:
-            return  # its end is about to be told, and fails this request
+            exchange.undelivered = True  # its end is about to be told
+            return
         exchange.begin(channel, order.runner_id, runner.revision)
 
     def _fail_request(self, order: m.FailRequest) -> None:
-        exchange = self.exchanges.pop(order.request_id, None)
+        exchange = self.exchanges.get(order.request_id)
         if exchange is None:
             return
+        if exchange.undelivered and order.error_type == "runner_disconnected" and order.request_id:
+            exchange.undelivered = False  # the runner was dead before it got the request: another one may have it
+            self._loop.call_soon(self.tell, m.RequestArrived(exchange.alias, exchange.id))
+            return
+        del self.exchanges[order.request_id]
         app = self.published.get(exchange.alias) or self._leaving.get(exchange.alias)
         error = None
         if app is not None and not exchange.dispatched and order.error_type == "runner_scheduling_failure":
             error = app.last_error
         self._end_output(exchange)
         exchange.reply(order.status, order.error_type, order.detail, retry_after=order.retry_after, error=error)
+        if not self.exchanges:
+            self._on_quiet()
 
     def _cancel_request(self, order: m.CancelRequest) -> None:
         exchange = self.exchanges.get(order.request_id)

@@ -82,7 +82,7 @@ class Exchange:
     __slots__ = (
         "_answered", "_body_done", "_buffer", "_buffered", "_channel", "_credit", "_paused", "_status", "_stream", "_unsent",
         "alias", "arrived", "cold", "conn", "dispatched", "error", "finished", "framed", "gone", "head", "hub", "id",
-        "revision", "runner_id", "version",
+        "revision", "runner_id", "undelivered",
     )  # fmt: skip
 
     def __init__(
@@ -90,7 +90,7 @@ class Exchange:
     ) -> None:
         self.hub, self.conn, self.id, self.alias, self.head, self.framed = hub, conn, request_id, alias, head, framed
         self.arrived = self.dispatched = 0.0
-        self.cold = self.gone = self.finished = False
+        self.cold = self.gone = self.finished = self.undelivered = False
         self.runner_id, self.revision = "", 0
         self.error: ErrorDescription | None = None
         self._channel: Channel | None = None
@@ -130,7 +130,8 @@ class Exchange:
 
     def _arrive(self) -> None:
         self.arrived = time.monotonic()
-        self.conn.set_close_callback(self.hung_up)
+        connection: Any = self.conn  # HTTP1Connection; the base class does not name the method
+        connection.set_close_callback(self.hung_up)
         self.hub.request_arrived(self)
 
     def hung_up(self) -> None:
@@ -157,11 +158,22 @@ class Exchange:
             self._buffer.append(rest)
         end = self._body_done and not rest
         self._credit -= len(first)
-        channel.send(frames.encode_message(Kind.REQUEST, self._stream, self.head, first, end=end))
+        if not channel.send(frames.encode_message(Kind.REQUEST, self._stream, self.head, first, end=end)):
+            self._take_back(channel, body)
+            return
         if end:
             self._body_done = False  # the end has been sent
         else:
             self._pump()
+
+    def _take_back(self, channel: Channel, body: bytes) -> None:
+        """The runner was dead already: as if the request had never been sent."""
+        channel.close_stream(self._stream)
+        self._channel, self.undelivered = None, True
+        self.dispatched, self.runner_id, self._credit = 0.0, "", WINDOW
+        self._buffer.clear()
+        self._buffer.append(body)
+        self._buffered = len(body)
 
     def _pump(self) -> None:
         channel = self._channel

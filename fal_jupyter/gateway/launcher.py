@@ -13,10 +13,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from fal_jupyter.gateway.channel import Channel
 from fal_jupyter.processes import children_of
 from fal_jupyter.protocol.api import Environment
 from fal_jupyter.protocol.frames import Frame
-from fal_jupyter.gateway.channel import Channel
 
 log = logging.getLogger("fal_jupyter.launcher")
 START_TIME_VARIABLES = ("LD_", "PYTHON", "MALLOC_", "OMP_", "MKL_", "OPENBLAS_", "KMP_", "GOMP_")

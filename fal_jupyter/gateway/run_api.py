@@ -5,6 +5,7 @@ Order of refusals: Host (421) → path (400, 404) → key (401) → app (404) �
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import uuid
@@ -82,26 +83,32 @@ class _Message(HTTPMessageDelegate):
         line: RequestStartLine = start_line
         if front.application is None:
             if not _own_host(headers.get("Host", ""), front.port):
-                return self._refuse(421, "bad_request", "this address is for 127.0.0.1 and localhost only")
+                self._refuse(421, "bad_request", "this address is for 127.0.0.1 and localhost only")
+                return None
         elif not line.path.startswith(RUN):
             self.inner = front.application.start_request(self.server_conn, self.conn)
             return self.inner.headers_received(start_line, headers)
         path, _, query = line.path.partition("?")
         if not path.startswith(RUN):
-            return self._refuse(404, "", "Not found")
+            self._refuse(404, "", "Not found")
+            return None
         if _hostile(path):
-            return self._refuse(400, "bad_request", "the path has '..' or a control character in it")
+            self._refuse(400, "bad_request", "the path has '..' or a control character in it")
+            return None
         trusted = front.application is not None  # the Unix socket: the peer's uid was checked when it connected
         owner, _, rest = path[len(RUN) :].partition("/")
         alias, slash, below = rest.partition("/")
         auth = front.apps.auth_of(alias) if owner == front.settings.owner else None
         if not trusted and auth != "public" and not front.keys.admits(headers.get("Authorization", "")):
-            return self._refuse(401, "", "missing or wrong key: send Authorization: Key id:secret")
+            self._refuse(401, "", "missing or wrong key: send Authorization: Key id:secret")
+            return None
         if auth is None:
-            return self._refuse(404, "", f"no app {owner}/{alias} is running here"[:300])
+            self._refuse(404, "", f"no app {owner}/{alias} is running here"[:300])
+            return None
         length = headers.get("Content-Length")
         if length is not None and length.isdigit() and int(length) > front.settings.max_body:
-            return self._too_large()
+            self._too_large()
+            return None
         request_id = front.new_id()
         below = slash + below or "/"
         kept = [(name, value) for name, value in _pairs(headers) if name not in _DROPPED]
@@ -147,8 +154,6 @@ class _Message(HTTPMessageDelegate):
 
     def _close_soon(self) -> None:
         """The caller may be in the middle of a long body that nobody reads: give it time to read the answer."""
-        import asyncio
-
         stream: Any = getattr(self.conn, "stream", None)
         if stream is not None:
             asyncio.get_running_loop().call_later(1, stream.close)

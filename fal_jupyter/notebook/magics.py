@@ -69,6 +69,6 @@ class FalMagics(Magics):  # type: ignore[misc]  # IPython is not typed
     # IPython shows the docstring of the function that it registers: `%%fal_app?`, `%fal?`
     fal_app.__doc__ = fal_app_line.__doc__ = APP_HELP
     fal.__doc__ = FAL_HELP
-    fal_app = cell_magic(fal_app)
-    fal_app_line = line_magic("fal_app")(fal_app_line)
-    fal = line_magic(fal)
+    fal_app = cell_magic(fal_app)  # type: ignore[assignment]
+    fal_app_line = line_magic("fal_app")(fal_app_line)  # type: ignore[arg-type]
+    fal = line_magic(fal)  # type: ignore[assignment]

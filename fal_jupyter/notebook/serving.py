@@ -51,7 +51,7 @@ def serve(cls: type, **options: Any) -> AppHandle | None:
     __tracebackhide__ = True
     if not isinstance(cls, type):
         raise UserError(f"serve() takes a class, not {repr(cls)[:80]}", hint="fal_jupyter.serve(Hello)")
-    flags = {name: bool(options.pop(name)) for name in FLAGS if name in options}
+    flags: dict[str, Any] = {name: bool(options.pop(name)) for name in FLAGS if name in options}
     overrides = {SHORT.get(name, name): value for name, value in options.items() if value is not None}
     now = session.current()
     return _serve_all(now, [cls], Wishes(overrides=overrides, **flags))[0]
@@ -172,6 +172,7 @@ def _publish(now: Session, cls: type, wishes: Wishes) -> AppHandle:
         raise AppTaken(taken.message, hint=hint, where=taken.where) from None
     handle.on_output = write_output
     handle.on_done = now.timing.record
+    handle.name_places = now.name_places
     now.handles[handle.alias] = handle
     return handle
 

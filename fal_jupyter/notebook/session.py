@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
 import sys
 import threading
 from pathlib import Path
@@ -97,6 +98,17 @@ class Session:
     def cell_of(self, name: str) -> str:
         """Give ``cell [7]`` for the cell that gave the variable its value, or ``""``."""
         return self.history.cell_of(name) if self.history is not None else ""
+
+    def name_places(self, traceback: str) -> str:
+        """Write a runner's traceback as IPython would: ``Cell In[3], line 5`` for the cell's file name."""
+        if self.shell is None:
+            return traceback
+
+        def named(match: re.Match[str]) -> str:
+            found = self.shell.compile.format_code_name(match[1])
+            return f"{found[0]} {found[1]}, line {match[2]}" if found else match[0]
+
+        return re.sub(r'File "([^"]+)", line (\d+)', named, traceback)
 
     @property
     def namespace(self) -> dict[str, Any]:

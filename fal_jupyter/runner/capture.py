@@ -181,7 +181,7 @@ def install(channel: Channel) -> Capture:
     capture = Capture(channel)
     sys.stdout = Output(capture, STDOUT)
     sys.stderr = Output(capture, STDERR)
-    sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr  # type: ignore[misc]
+    sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr  # type: ignore[misc, assignment]
     sys.stdin = _NoInput()
     builtins.input = _no_input
     sys.breakpointhook = _no_breakpoint

@@ -18,10 +18,11 @@ import starlette
 import fal_jupyter
 from fal_jupyter.protocol.api import ErrorDescription, ErrorFrame
 
-_PLUMBING = tuple(
-    os.path.dirname(str(module.__file__)) + os.sep
-    for module in (fal_jupyter, fastapi, starlette, anyio, asyncio, concurrent.futures)
-) + (os.path.join(sysconfig.get_paths()["stdlib"], "contextlib.py"),)
+_LIBRARIES = (fal_jupyter, fastapi, starlette, anyio, asyncio, concurrent.futures)
+_PLUMBING = (
+    *(os.path.dirname(str(module.__file__)) + os.sep for module in _LIBRARIES),
+    os.path.join(sysconfig.get_paths()["stdlib"], "contextlib.py"),
+)
 MAX_FRAMES = 60
 
 
@@ -65,8 +66,8 @@ def _trim(told: traceback.TracebackException | None, seen: set[int]) -> None:
         return
     seen.add(id(told))
     first = next((i for i, frame in enumerate(told.stack) if not frame.filename.startswith(_PLUMBING)), 0)
-    if first:
-        told.stack = traceback.StackSummary.from_list(told.stack[first:])
+    kept = [frame for frame in told.stack[first:] if not frame.filename.startswith(_PLUMBING[0])]
+    told.stack = traceback.StackSummary.from_list(kept)
     _trim(told.__cause__, seen)
     _trim(told.__context__, seen)
     for inner in getattr(told, "exceptions", None) or ():

@@ -97,6 +97,9 @@ class Stream:
             return
         body: bytes = message.get("body", b"")
         more: bool = message.get("more_body", False)
+        if self.call.exit is not None:
+            self._tell_exit()
+            return
         if not self.started:
             self.started = True
             assert self.start is not None
@@ -144,9 +147,8 @@ class Stream:
         if not self.call.returned or not (b"null" in body or b"NaN" in body or b"Infinity" in body):
             return True
         where = failures.find_unjsonable(self.call.result)
-        if (
-            not where
-            or not isinstance(self.call.result, float | dict | list | tuple)
+        if not where or (
+            not isinstance(self.call.result, float | dict | list | tuple)
             and not hasattr(self.call.result, "model_fields_set")
         ):
             return True
@@ -156,6 +158,12 @@ class Stream:
         self.start = {"status": 500, "headers": [(b"content-length", length), (b"content-type", b"application/json")]}
         return False
 
+    def _tell_exit(self) -> None:
+        """User code asked the process to end: its callers get 503 from the fleet, the owner what happened."""
+        if not self.started:
+            self.started = True
+            self._before_answer()
+
     def _before_answer(self) -> None:
         self.capture.end_request(self.id)
         if self.call.error is not None:
@@ -163,6 +171,9 @@ class Stream:
 
     def broke(self, error: BaseException) -> None:
         """The application raised: after its answer began, the caller can only be told that it broke off."""
+        if self.call.exit is not None:
+            self._tell_exit()
+            return
         if self.call.error is None:
             self.call.error = failures.describe(error, "request")
             self._before_answer()
@@ -238,7 +249,7 @@ class Server:
             "client": None,
             "server": None,
         }
-        send = self._with_hints(stream) if self._hints else stream.send
+        send: Any = self._with_hints(stream) if self._hints else stream.send
         try:
             await self.app(scope, stream.receive, send)
         except asyncio.CancelledError:

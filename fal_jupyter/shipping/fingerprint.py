@@ -8,7 +8,6 @@ import json
 import linecache
 import textwrap
 import types
-from collections.abc import Mapping
 from typing import Any
 
 from fal_jupyter.domain.spec import AppSpec

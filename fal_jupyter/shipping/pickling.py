@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import inspect
 import io
 import pickle
 import sys
@@ -35,7 +36,7 @@ def is_local(thing: Any) -> bool:
     return getattr(thing, "__module__", None) in ("__main__", None)
 
 
-class Pickler(cloudpickle.Pickler):  # type: ignore[misc, name-defined]
+class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     """The pickler of shipments."""
 
     def reducer_override(self, obj: Any) -> Any:
@@ -94,7 +95,7 @@ def resolved(thing: Any) -> dict[str, Any]:
 def own_annotations(cls: type) -> dict[str, Any]:
     """The class's own annotations, in its own order, resolved."""
     hints = resolved(cls)
-    return {name: hints.get(name, hint) for name, hint in cls.__dict__.get("__annotations__", {}).items()}
+    return {name: hints.get(name, hint) for name, hint in inspect.get_annotations(cls).items()}
 
 
 def _own_name(thing: Any) -> dict[str, Any]:

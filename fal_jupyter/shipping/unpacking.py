@@ -43,9 +43,9 @@ def set_pydantic_state(cls: type, state: Any) -> None:
         if name in cls.__dict__:  # of the empty skeleton
             delattr(cls, name)
     if "__pydantic_fields__" in cls.__dict__ and not hasattr(cls, "__dataclass_fields__"):
-        setattr(cls, "__pydantic_setattr_handlers__", {})
-        setattr(cls, "__pydantic_parent_namespace__", None)
-    setattr(cls, "__pydantic_complete__", False)
+        type.__setattr__(cls, "__pydantic_setattr_handlers__", {})
+        type.__setattr__(cls, "__pydantic_parent_namespace__", None)
+    type.__setattr__(cls, "__pydantic_complete__", False)
     _arrived.append(cls)
 
 
@@ -70,4 +70,4 @@ def _compile(classes: list[type]) -> None:
         if issubclass(cls, BaseModel):
             cls.model_rebuild(force=True)
         else:
-            rebuild_dataclass(cls, force=True)
+            rebuild_dataclass(cls, force=True)  # type: ignore[arg-type]  # it is one: only those are collected

@@ -146,7 +146,7 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> object:
 @pytest.mark.parametrize(
     ("how", "status", "sentences"),
     [
-        ("value", 500, ["ValueError: bad x", 'raise ValueError("bad x")', "line 19"]),
+        ("value", 500, ["ValueError: bad x", 'raise ValueError("bad x")', "line 21"]),
         ("odd", 500, ["Odd", "raise Odd(1, 2)"]),
         ("base", 500, ["Stop: a BaseException"]),
         ("interrupt", 500, ["KeyboardInterrupt"]),

@@ -118,8 +118,9 @@ class Kernel:
 
     def close(self) -> None:
         self.client.stop_channels()
-        self.manager.shutdown_kernel(now=False)
-        self.manager.cleanup_resources()
+        if self.manager.has_kernel:
+            self.manager.shutdown_kernel(now=False)
+            self.manager.cleanup_resources()
 
 
 @contextmanager

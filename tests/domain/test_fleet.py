@@ -1,0 +1,584 @@
+"""The fleet: facts in, whole lists of orders compared; and a world of random facts that checks every invariant."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from fal_jupyter.domain.fleet import Fleet
+from fal_jupyter.domain.messages import (
+    AnnounceFailure,
+    AnnounceRevision,
+    AppAdopted,
+    AppPublished,
+    AppScaled,
+    AppStopped,
+    CancelRequest,
+    DispatchRequest,
+    Fact,
+    FailRequest,
+    ForgetApp,
+    KillRunner,
+    LeaseEnded,
+    Order,
+    RequestAborted,
+    RequestArrived,
+    RequestFinished,
+    RunnerExited,
+    RunnerFailed,
+    RunnerReady,
+    RunnerSpawned,
+    RunnerStopAsked,
+    StartRefused,
+    StartRunner,
+    StopRunner,
+    Woke,
+)
+from fal_jupyter.domain.requests import MAX_WAITING
+from fal_jupyter.domain.runners import IllegalMove, Runner, State
+from fal_jupyter.domain.scaling import SECOND
+from fal_jupyter.domain.spec import AppSpec, Scaling
+
+
+class World:
+    """A fleet and a clock that only moves when told."""
+
+    def __init__(self) -> None:
+        self.fleet = Fleet()
+        self.now = 1000 * SECOND
+
+    def tell(self, fact: Fact, after: float = 0) -> list[Order]:
+        self.now += round(after * SECOND)
+        orders = self.fleet.handle(fact, self.now)
+        self.fleet.check()
+        return orders
+
+    def sleep(self) -> list[Order]:
+        """Let time pass until the fleet's own timer."""
+        assert self.fleet.wake_at is not None
+        self.now = max(self.now, self.fleet.wake_at)
+        return self.tell(Woke())
+
+    def publish(self, revision: int = 1, lease: str = "L", alias: str = "hello", **scaling: Any) -> list[Order]:
+        spec = AppSpec(class_name="Hello", alias=alias, scaling=Scaling(**scaling))
+        return self.tell(AppPublished(alias, spec, revision, lease))
+
+    def serve(self, **scaling: Any) -> World:
+        """An app whose first runner is ready."""
+        self.publish(**scaling)
+        self.tell(RunnerSpawned("hello-1"))
+        self.tell(RunnerReady("hello-1"))
+        return self
+
+    def state(self, runner_id: str) -> State | None:
+        runner = self.fleet.runner(runner_id)
+        return runner.state if runner else None
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_a_published_app_starts_one_runner_even_without_demand(world: World) -> None:
+    assert world.publish() == [StartRunner("hello-1", "hello", 1)]
+    assert world.tell(RunnerSpawned("hello-1")) == []
+    assert world.state("hello-1") is State.SETUP
+    assert world.tell(RunnerReady("hello-1")) == [AnnounceRevision("hello", 1)]
+    assert world.state("hello-1") is State.IDLE
+
+
+def test_a_runner_that_nobody_wants_leaves_after_ten_seconds(world: World) -> None:
+    world.serve(keep_alive=300)
+
+    assert world.tell(Woke(), after=9.9) == []
+    assert world.sleep() == [StopRunner("hello-1", "not used within 10 s")]
+    assert world.tell(RunnerExited("hello-1", "exited with status 0")) == []
+    assert world.fleet.wake_at is None
+
+
+def test_a_warm_runner_stays(world: World) -> None:
+    world.serve(warm=1)
+
+    assert world.tell(Woke(), after=100_000) == []
+    assert world.state("hello-1") is State.IDLE
+
+
+def test_a_request_goes_to_a_free_runner_at_once_and_the_next_waits_for_another(world: World) -> None:
+    world.serve(warm=1, max_concurrency=2)
+
+    assert world.tell(RequestArrived("hello", "a")) == [DispatchRequest("a", "hello-1")]
+    assert world.tell(RequestArrived("hello", "b")) == [StartRunner("hello-2", "hello", 1)]
+    assert world.tell(RequestFinished("a")) == [
+        DispatchRequest("b", "hello-1"),
+        KillRunner("hello-2", "not needed any more"),
+    ]
+    assert world.tell(RequestFinished("b")) == []
+
+
+def test_a_used_runner_leaves_after_keep_alive(world: World) -> None:
+    world.serve(keep_alive=60)
+    world.tell(RequestArrived("hello", "a"))
+    world.tell(RequestFinished("a"), after=5)
+
+    assert world.tell(Woke(), after=59.9) == []
+    assert world.sleep() == [StopRunner("hello-1", "idle for keep_alive=60 s")]
+
+
+def test_multiplexing_fills_a_runner_to_its_limit_and_never_over(world: World) -> None:
+    world.serve(warm=1, max_concurrency=1, max_multiplexing=2)
+
+    assert world.tell(RequestArrived("hello", "a")) == [DispatchRequest("a", "hello-1")]
+    assert world.tell(RequestArrived("hello", "b")) == [DispatchRequest("b", "hello-1")]
+    assert world.tell(RequestArrived("hello", "c")) == []
+    assert world.tell(RequestFinished("a")) == [DispatchRequest("c", "hello-1")]
+
+
+def test_of_two_ready_runners_the_one_used_last_is_chosen_so_that_the_other_ages_out(world: World) -> None:
+    world.serve(min_concurrency=2, max_multiplexing=2)
+    world.tell(RunnerSpawned("hello-2"))
+    world.tell(RunnerReady("hello-2"), after=1)
+
+    assert world.tell(RequestArrived("hello", "a"), after=1) == [DispatchRequest("a", "hello-2")]
+    assert world.tell(RequestArrived("hello", "b"), after=1) == [DispatchRequest("b", "hello-1")]
+
+
+def test_a_changed_source_is_served_by_new_runners_while_the_old_serve_on(world: World) -> None:
+    world.serve(warm=1)
+    world.tell(RequestArrived("hello", "old"))
+
+    assert world.publish(2, warm=1) == [StartRunner("hello-2", "hello", 2)]
+    assert world.tell(RequestArrived("hello", "waits")) == []
+    assert world.tell(RequestFinished("old")) == [DispatchRequest("waits", "hello-1")]
+    world.tell(RunnerSpawned("hello-2"))
+    assert world.tell(RunnerReady("hello-2")) == [AnnounceRevision("hello", 2)]
+    assert world.state("hello-1") is State.DRAINING
+    assert world.tell(RequestArrived("hello", "new")) == [DispatchRequest("new", "hello-2")]
+    assert world.tell(RequestFinished("waits")) == [StopRunner("hello-1", "its last request is answered")]
+    assert world.tell(RunnerExited("hello-1", "exited with status 0")) == []
+
+
+def test_with_max_concurrency_one_the_old_runner_makes_room_first(world: World) -> None:
+    world.serve(warm=1, max_concurrency=1)
+
+    assert world.publish(2, warm=1, max_concurrency=1) == [StopRunner("hello-1", "makes room for revision 2")]
+    assert world.tell(RequestArrived("hello", "a")) == []
+    assert world.tell(RunnerExited("hello-1", "gone")) == [StartRunner("hello-2", "hello", 2)]
+    world.tell(RunnerSpawned("hello-2"))
+    assert world.tell(RunnerReady("hello-2")) == [AnnounceRevision("hello", 2), DispatchRequest("a", "hello-2")]
+
+
+def test_a_revision_that_does_not_start_leaves_the_old_one_serving(world: World) -> None:
+    world.serve(warm=1)
+    world.publish(2, warm=1)
+    world.tell(RunnerSpawned("hello-2"))
+
+    assert world.tell(RunnerFailed("hello-2", "ValueError: bad")) == [
+        AnnounceFailure("hello", 2, "hello-2", "ValueError: bad", -1)
+    ]
+    assert world.tell(RunnerExited("hello-2", "exited with status 3")) == []
+    assert world.tell(RequestArrived("hello", "a")) == [DispatchRequest("a", "hello-1")]
+    assert "revision 1 serves on" in world.fleet.apps["hello"].reason
+
+
+def test_other_starts_of_a_failed_revision_are_ended(world: World) -> None:
+    world.serve(min_concurrency=2)
+    world.tell(RunnerSpawned("hello-2"))
+    world.tell(RunnerReady("hello-2"))
+    assert world.publish(2, min_concurrency=2) == [
+        StartRunner("hello-3", "hello", 2),
+        StartRunner("hello-4", "hello", 2),
+    ]
+    world.tell(RunnerSpawned("hello-3"))
+
+    assert world.tell(RunnerFailed("hello-3", "E: x")) == [
+        AnnounceFailure("hello", 2, "hello-3", "E: x", -1),
+        KillRunner("hello-4", "revision 2 failed"),
+    ]
+
+
+@pytest.mark.parametrize("fact", [RunnerReady("hello-2"), RunnerFailed("hello-2", "E: x")])
+def test_a_runner_of_the_old_revision_that_was_still_starting_decides_nothing_about_the_new(
+    world: World, fact: Fact
+) -> None:
+    world.serve(min_concurrency=2)
+    world.tell(RunnerSpawned("hello-2"))
+    world.publish(2, min_concurrency=1)
+
+    assert world.tell(fact) == []
+    assert world.fleet.apps["hello"].serving == 1
+
+
+def test_a_republication_ends_the_starts_of_the_one_before(world: World) -> None:
+    world.publish(1)
+
+    assert world.publish(2) == [
+        KillRunner("hello-1", "revision 2 was published"), StartRunner("hello-2", "hello", 2),
+    ]  # fmt: skip
+
+
+def test_a_failed_setup_fails_those_who_wait_and_backs_off(world: World) -> None:
+    world.publish(warm=1)
+    world.tell(RunnerSpawned("hello-1"))
+    world.tell(RequestArrived("hello", "a"))
+    orders = world.tell(RunnerFailed("hello-1", "ValueError: bad"))
+    detail = "hello could not start (ValueError); the next attempt is in 30 s"
+
+    assert orders == [
+        AnnounceFailure("hello", 1, "hello-1", "ValueError: bad", 30.0),
+        FailRequest("a", 503, "runner_scheduling_failure", detail, 30),
+    ]
+    assert world.tell(RunnerExited("hello-1", "exited with status 3")) == []
+    (late,) = world.tell(RequestArrived("hello", "b"), after=10)
+    assert isinstance(late, FailRequest)
+    assert (late.status, late.retry_after) == (503, 20)
+    assert world.sleep() == [StartRunner("hello-2", "hello", 1)]
+    world.tell(RunnerSpawned("hello-2"))
+    again = world.tell(RunnerExited("hello-2", "killed by SIGSEGV"))
+    assert again[0] == AnnounceFailure(
+        "hello", 1, "hello-2", "the runner ended before it was ready: killed by SIGSEGV", 60.0
+    )
+
+
+def test_a_new_revision_after_a_failure_starts_at_once(world: World) -> None:
+    world.publish(warm=1)
+    world.tell(RunnerSpawned("hello-1"))
+    world.tell(RunnerFailed("hello-1", "E: x"))
+    orders = world.publish(2, warm=1)
+
+    assert StartRunner("hello-3", "hello", 2) in orders
+
+
+def test_a_setup_that_hangs_is_killed_with_its_stacks_and_its_callers_get_504(world: World) -> None:
+    world.publish(startup_timeout=5, warm=1)
+    world.tell(RunnerSpawned("hello-1"))
+    world.tell(RequestArrived("hello", "a"))
+    orders = world.sleep()
+
+    assert orders[0] == KillRunner("hello-1", "setup() outlived startup_timeout (5 s)", stacks=True)
+    assert isinstance(orders[1], AnnounceFailure)
+    assert isinstance(orders[2], FailRequest)
+    assert (orders[2].status, orders[2].error_type) == (504, "startup_timeout")
+    assert world.tell(RunnerExited("hello-1", "killed by SIGABRT")) == []
+
+
+def test_a_failed_start_beside_ready_runners_fails_nobody(world: World) -> None:
+    world.serve(min_concurrency=1, max_concurrency=2)
+    world.tell(RequestArrived("hello", "a"))
+    world.tell(RequestArrived("hello", "b"))
+    world.tell(RunnerSpawned("hello-2"))
+
+    assert world.tell(RunnerFailed("hello-2", "E: x")) == [AnnounceFailure("hello", 1, "hello-2", "E: x", 30.0)]
+    assert world.tell(RequestFinished("a")) == [DispatchRequest("b", "hello-1")]
+
+
+def test_a_request_that_runs_too_long_gets_504_and_its_runner_is_replaced(world: World) -> None:
+    world.serve(warm=1, request_timeout=10, max_multiplexing=2, max_concurrency=2)
+    world.tell(RequestArrived("hello", "a"))
+    world.tell(RequestArrived("hello", "b"), after=5)
+    orders = world.sleep()
+
+    assert orders[:2] == [
+        FailRequest("a", 504, "request_timeout", "the request ran longer than request_timeout (10 s)"),
+        KillRunner("hello-1", "a request outlived request_timeout (10 s)", stacks=True),
+    ]
+    assert StartRunner("hello-2", "hello", 1) in orders
+    assert world.tell(RequestFinished("a")) == []
+    (lost,) = world.tell(RunnerExited("hello-1", "killed by SIGABRT"))
+    assert isinstance(lost, FailRequest)
+    assert (lost.request_id, lost.status, lost.error_type) == ("b", 503, "runner_disconnected")
+
+
+def test_two_requests_that_time_out_together_kill_their_runner_once(world: World) -> None:
+    world.serve(warm=1, request_timeout=10, max_multiplexing=2, max_concurrency=1)
+    world.tell(RequestArrived("hello", "a"))
+    world.tell(RequestArrived("hello", "b"))
+
+    assert [type(order) for order in world.sleep()] == [FailRequest, KillRunner, FailRequest]
+
+
+def test_a_request_never_waits_without_a_bound(world: World) -> None:
+    world.serve(warm=1, max_concurrency=1, request_timeout=100, startup_timeout=10)
+    world.tell(RequestArrived("hello", "a"))
+    world.tell(RequestArrived("hello", "b"))
+    world.tell(RequestAborted("a"))
+    world.fleet.apps["hello"].in_flight["a"].dispatched += 1000 * SECOND  # a runner that never answers
+
+    assert world.tell(Woke(), after=110) == [
+        FailRequest("b", 503, "runner_scheduling_failure", "no runner of hello was free within 110 s"),
+    ]  # fmt: skip
+
+
+def test_a_runner_that_dies_in_service_is_replaced_at_once_and_its_callers_get_503(world: World) -> None:
+    world.serve(warm=1)
+    world.tell(RequestArrived("hello", "a"))
+    detail = "the runner ended while it had this request (killed by SIGKILL)"
+
+    assert world.tell(RunnerExited("hello-1", "killed by SIGKILL")) == [
+        FailRequest("a", 503, "runner_disconnected", detail),
+        StartRunner("hello-2", "hello", 1),
+    ]
+
+
+def test_a_runner_that_keeps_dying_is_tried_one_at_a_time(world: World) -> None:
+    world.serve(warm=1)
+    for number in range(1, 5):
+        assert world.tell(RunnerExited(f"hello-{number}", "died"), after=1)[-1] == StartRunner(
+            f"hello-{number + 1}", "hello", 1
+        )
+        world.tell(RunnerSpawned(f"hello-{number + 1}"))
+        world.tell(RunnerReady(f"hello-{number + 1}"))
+    assert world.tell(RunnerExited("hello-5", "died"), after=1) == []
+    assert world.sleep() == [StartRunner("hello-6", "hello", 1)]
+    world.tell(RunnerSpawned("hello-6"))
+    world.tell(RunnerReady("hello-6"))
+    assert world.tell(RunnerExited("hello-6", "died"), after=70) == [StartRunner("hello-7", "hello", 1)]
+
+
+def test_a_runner_that_asks_to_be_replaced_is_drained(world: World) -> None:
+    world.serve(warm=1)
+    world.tell(RequestArrived("hello", "a"))
+
+    assert world.tell(RequestFinished("a", replace=True)) == [
+        StopRunner("hello-1", "its last request is answered"), StartRunner("hello-2", "hello", 1),
+    ]  # fmt: skip
+
+
+def test_a_caller_who_hangs_up_before_dispatch_is_dropped_and_after_it_is_told_to_the_runner(world: World) -> None:
+    world.serve(warm=1, max_concurrency=1)
+    world.tell(RequestArrived("hello", "a"))
+    world.tell(RequestArrived("hello", "b"))
+
+    assert world.tell(RequestAborted("b")) == []
+    assert world.tell(RequestAborted("a")) == [CancelRequest("a", "hello-1")]
+    assert world.tell(RequestAborted("a")) == []
+    assert world.tell(RunnerExited("hello-1", "gone")) == [StartRunner("hello-2", "hello", 1)]  # nobody to tell
+
+
+def test_a_flood_is_refused_beyond_what_may_wait(world: World) -> None:
+    world.publish(max_concurrency=1)
+    for number in range(MAX_WAITING):
+        world.fleet.handle(RequestArrived("hello", str(number)), world.now)
+    (refused,) = world.tell(RequestArrived("hello", "one more"))
+
+    assert isinstance(refused, FailRequest)
+    assert (refused.status, refused.retry_after) == (503, 1)
+
+
+def test_a_start_that_the_machine_refuses_is_tried_again_after_twenty_seconds(world: World) -> None:
+    world.publish(warm=1)
+    world.tell(RequestArrived("hello", "a"))
+
+    assert world.tell(StartRefused("hello-1", "no processes")) == [
+        AnnounceFailure("hello", 1, "hello-1", "no processes", 20.0)
+    ]
+    assert world.sleep() == [StartRunner("hello-2", "hello", 1)]
+    orders = world.tell(StartRefused("hello-2", "no processes"))
+    assert [type(order) for order in orders] == [AnnounceFailure, FailRequest]
+    world.fleet.apps["hello"].hold = 0
+    world.sleep()
+    assert world.tell(StartRefused("hello-3", "no processes")) == []
+
+
+def test_other_scaling_acts_on_the_runners_that_live(world: World) -> None:
+    world.serve(warm=1)
+
+    assert world.tell(AppScaled("hello", Scaling(min_concurrency=2))) == [StartRunner("hello-2", "hello", 1)]
+
+
+def test_an_ended_owner_takes_its_apps_along_and_hastily(world: World) -> None:
+    world.serve(warm=1, max_concurrency=1)
+    world.publish(alias="other", lease="M")
+    world.tell(RequestArrived("hello", "a"))
+    world.tell(RequestArrived("hello", "b"))
+    orders = world.tell(LeaseEnded("L"))
+
+    assert isinstance(orders[0], FailRequest)
+    assert orders[1] == StopRunner("hello-1", "the notebook or program that owned the app has ended")
+    assert list(world.fleet.apps) == ["other"]
+    assert world.tell(Woke(), after=1) == [KillRunner("hello-1", "it did not end within its grace")]
+    assert [type(o) for o in world.tell(RunnerExited("hello-1", "killed"))] == [FailRequest, ForgetApp]
+
+
+def test_an_adopted_app_outlives_its_former_owner(world: World) -> None:
+    world.serve(warm=1)
+    world.tell(AppAdopted("hello", "M"))
+
+    assert world.tell(LeaseEnded("L")) == []
+    assert world.tell(LeaseEnded("M"))
+
+
+def test_a_stopped_app_ends_its_runners_and_its_name_is_free_at_once(world: World) -> None:
+    world.serve(warm=1)
+    assert world.tell(AppStopped("hello")) == [StopRunner("hello-1", "the app was stopped")]
+    assert world.tell(RequestArrived("hello", "a")) == [
+        FailRequest("a", 503, "runner_scheduling_failure", "the app was stopped")
+    ]
+    assert world.publish() == [StartRunner("hello-2", "hello", 1)]
+    assert world.tell(RunnerExited("hello-1", "exited with status 0")) == [ForgetApp("hello")]
+    assert world.tell(AppStopped("hello", kill=True)) == [KillRunner("hello-2", "the app was stopped")]
+    assert world.tell(RunnerExited("hello-2", "killed")) == [ForgetApp("hello")]
+
+
+def test_stopping_an_app_in_back_off_forgets_it_at_once(world: World) -> None:
+    world.publish(warm=1)
+    world.tell(RunnerSpawned("hello-1"))
+    world.tell(RunnerFailed("hello-1", "E: x"))
+    world.tell(RunnerExited("hello-1", "exited"))
+
+    assert world.state("hello-2") is State.CRASH_BACKOFF
+    assert world.tell(AppStopped("hello")) == [ForgetApp("hello")]
+
+
+@pytest.mark.parametrize("kill", [True, False])
+def test_a_runner_that_the_user_stops_is_replaced_if_it_is_wanted(world: World, kill: bool) -> None:
+    world.serve(warm=1)
+    order: Order = KillRunner("hello-1", "the user killed it") if kill else StopRunner("hello-1", "the user stopped it")
+
+    assert world.tell(RunnerStopAsked("hello-1", kill)) == [order, StartRunner("hello-2", "hello", 1)]
+    assert world.tell(RunnerStopAsked("hello-1", False)) == []
+    assert world.tell(RunnerStopAsked("hello-2", False)) == [
+        KillRunner("hello-2", "the user killed it"), StartRunner("hello-3", "hello", 1),
+    ]  # fmt: skip
+
+
+def test_a_slot_in_back_off_can_be_dropped_by_the_user(world: World) -> None:
+    world.publish(warm=1)
+    world.tell(RunnerSpawned("hello-1"))
+    world.tell(RunnerFailed("hello-1", "E: x"))
+    world.tell(RunnerStopAsked("hello-2", False))
+
+    assert world.state("hello-2") is None
+
+
+def test_facts_of_what_is_no_more_change_nothing(world: World) -> None:
+    world.serve(warm=1)
+    stale = [
+        RunnerSpawned("x"), RunnerReady("x"), RunnerFailed("x", "e"), RunnerExited("x", "e"), StartRefused("x", "e"),
+        RunnerStopAsked("x"), RequestAborted("x"), RequestFinished("x"), AppScaled("x", Scaling()), AppAdopted("x", "L"),
+        AppStopped("x"), LeaseEnded("x"), RunnerSpawned("hello-1"), RunnerReady("hello-1"), RunnerFailed("hello-1", "late"),
+        Woke(),
+    ]  # fmt: skip
+
+    assert [world.tell(fact) for fact in stale] == [[]] * len(stale)
+
+
+def test_an_illegal_move_raises_and_changes_nothing() -> None:
+    runner = Runner("a", "hello", 1, State.IDLE, 5)
+
+    with pytest.raises(IllegalMove):
+        runner.move(State.SETUP, 9)
+    assert (runner.state, runner.since) == (State.IDLE, 5)
+
+
+class Chaos(RuleBasedStateMachine):
+    """Any facts in any order: invariants hold, every request gets exactly one end, nothing is left at the end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World()
+        self.runners: list[str] = []
+        self.open: set[str] = set()
+        self.ended: set[str] = set()
+        self.dispatched: dict[str, str] = {}
+        self.revision = 0
+        self.count = 0
+
+    def tell(self, fact: Fact, after: float = 0) -> None:
+        for order in self.world.tell(fact, after):
+            if isinstance(order, StartRunner):
+                self.runners.append(order.runner_id)
+            elif isinstance(order, DispatchRequest):
+                assert order.request_id in self.open
+                self.dispatched[order.request_id] = order.runner_id
+            elif isinstance(order, FailRequest):
+                assert order.request_id in self.open, "answered twice"
+                self.open.discard(order.request_id)
+                self.dispatched.pop(order.request_id, None)
+
+    @rule(
+        x=st.integers(1, 3), low=st.integers(0, 2), extra=st.integers(0, 2), k=st.sampled_from([0, 1, 20]),
+        alias=st.sampled_from(["a", "b"]), lease=st.sampled_from(["L", "M"]),
+    )  # fmt: skip
+    def publish(self, x: int, low: int, extra: int, k: int, alias: str, lease: str) -> None:
+        self.revision += 1
+        rules = Scaling(
+            min_concurrency=low, max_concurrency=max(1, low + extra), max_multiplexing=x, keep_alive=k,
+            startup_timeout=5, request_timeout=30, termination_grace_period_seconds=2,
+        )  # fmt: skip
+        self.tell(AppPublished(alias, AppSpec(class_name="A", alias=alias, scaling=rules), self.revision, lease))
+
+    @rule(alias=st.sampled_from(["a", "b"]))
+    def arrive(self, alias: str) -> None:
+        self.count += 1
+        self.open.add(f"q{self.count}")
+        self.tell(RequestArrived(alias, f"q{self.count}"))
+
+    @rule(data=st.data())
+    def progress(self, data: st.DataObject) -> None:
+        if self.runners:
+            runner = data.draw(st.sampled_from(self.runners))
+            kind: Any = data.draw(st.sampled_from([RunnerSpawned, RunnerReady, RunnerReady, "exit", "fail", "refuse"]))
+            if kind == "exit":
+                self.runners.remove(runner)
+                self.tell(RunnerExited(runner, "exited"))
+            elif kind == "fail":
+                self.tell(RunnerFailed(runner, "E: x"))
+            elif kind == "refuse":
+                found = self.world.fleet.runner(runner)
+                if found is not None and found.state is State.PENDING:
+                    self.runners.remove(runner)
+                    self.tell(StartRefused(runner, "no"))
+            else:
+                self.tell(kind(runner))
+
+    @rule(data=st.data(), replace=st.booleans())
+    def finish(self, data: st.DataObject, replace: bool) -> None:
+        if self.dispatched:
+            request = data.draw(st.sampled_from(sorted(self.dispatched)))
+            del self.dispatched[request]
+            self.open.discard(request)
+            self.tell(RequestFinished(request, replace))
+
+    @rule(data=st.data())
+    def abort(self, data: st.DataObject) -> None:
+        if self.open:
+            request = data.draw(st.sampled_from(sorted(self.open)))
+            if request not in self.dispatched:
+                self.open.discard(request)
+            self.tell(RequestAborted(request))
+
+    @rule(seconds=st.sampled_from([0.5, 1, 3, 10, 31]))
+    def time_passes(self, seconds: float) -> None:
+        self.tell(Woke(), after=seconds)
+
+    @rule(alias=st.sampled_from(["a", "b"]), kill=st.booleans())
+    def stop(self, alias: str, kill: bool) -> None:
+        self.tell(AppStopped(alias, kill))
+
+    @rule(lease=st.sampled_from(["L", "M"]))
+    def owner_ends(self, lease: str) -> None:
+        self.tell(LeaseEnded(lease))
+
+    @invariant()
+    def no_runner_is_over_its_multiplexing(self) -> None:
+        self.world.fleet.check()
+
+    def teardown(self) -> None:
+        for lease in ("L", "M"):
+            self.tell(LeaseEnded(lease))
+        for runner in list(self.runners):
+            self.tell(RunnerExited(runner, "exited"))
+        fleet = self.world.fleet
+        assert not list(fleet.all_apps())
+        assert fleet.wake_at is None
+        waiting = self.open - set(self.dispatched)
+        assert not waiting, f"never answered: {waiting}"
+
+
+Chaos.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestChaos = Chaos.TestCase

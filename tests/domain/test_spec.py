@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import pytest
+
+from fal_jupyter.domain import errors
+from fal_jupyter.domain.errors import AppRuleBroken, FalJupyterError, RequestError, SetupFailed
+from fal_jupyter.domain.revisions import compare
+from fal_jupyter.domain.spec import AppSpec, EndpointSpec, Scaling, derive_app_name
+
+NAMES = {
+    "MyApp": "my-app", "MyGoodApp": "my-good-app", "App": "app", "A": "a", "SDXL": "s-d-x-l", "ONNXModel": "o-n-n-x-model",
+    "HTTPServer": "h-t-t-p-server", "Flux2Pro": "flux-pro", "MyApp2": "my-app", "T2V": "t-v", "X1Y2": "x-y",
+    "helloWorld": "world", "Hello_World": "hello-world", "my_App": "app", "MyÉcole": "my", "mock_model": "mock-model",
+    "_private": "private", "mymodel": "mymodel", "a1": "a1", "Текст": "текст", "_": "", "__": "",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_app_name_is_derived_as_the_real_package_does(name: str) -> None:
+    assert derive_app_name(name) == NAMES[name]
+
+
+def test_an_empty_class_name_has_no_app_name() -> None:
+    with pytest.raises(AppRuleBroken, match="Cannot derive app name"):
+        derive_app_name("")
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"min_concurrency": -1}, "0 or more"),
+        ({"max_concurrency": 0}, "1 or more"),
+        ({"termination_grace_period_seconds": 31}, "0 to 30"),
+        ({"min_concurrency": 3, "max_concurrency": 2}, "cannot exceed"),
+    ],
+)
+def test_scaling_out_of_range_is_refused_with_the_range(options: dict[str, int], told: str) -> None:
+    with pytest.raises(AppRuleBroken, match=told):
+        Scaling(**options)
+
+
+def test_warm_runners_count_as_a_minimum_within_the_maximum() -> None:
+    assert Scaling(warm=1).floor == 1
+    assert Scaling(warm=5, max_concurrency=2).floor == 2
+    assert Scaling(min_concurrency=3, warm=1).floor == 3
+
+
+def test_a_spec_survives_its_way_over_json_and_ignores_what_it_does_not_know() -> None:
+    spec = AppSpec(
+        class_name="Hello",
+        alias="hello",
+        endpoints=(EndpointSpec(name="hi", path="/"),),
+        scaling=Scaling(keep_alive=3),
+        machine_type=("S",),
+        requirements=("numpy",),
+    )
+    data = spec.to_json()
+    data["from_the_future"] = 1
+    data["scaling"]["from_the_future"] = 1
+    data["endpoints"][0]["from_the_future"] = 1
+
+    assert AppSpec.from_json(data) == spec
+
+
+def test_an_incomplete_spec_is_refused() -> None:
+    with pytest.raises(AppRuleBroken, match="incomplete"):
+        AppSpec.from_json({"alias": "x"})
+
+
+def test_an_error_says_where_what_and_what_to_type() -> None:
+    error = FalJupyterError("it is wrong", hint="type this", where="cell [3]")
+
+    assert str(error) == "cell [3]: it is wrong\ntype this"
+    assert str(FalJupyterError("it is wrong")) == "it is wrong"
+    assert error._render_traceback_() == ["FalJupyterError: cell [3]: it is wrong\ntype this"]
+
+
+def test_a_failed_call_shows_the_users_traceback_and_nothing_else() -> None:
+    shown = RequestError(
+        "ValueError: bad x", traceback="Traceback:\n  File 1\nValueError: bad x\n"
+    )._render_traceback_()
+    bare = RequestError("hi answered 404: gone", status=404)._render_traceback_()
+
+    assert shown == ["Traceback:", "  File 1", "ValueError: bad x"]
+    assert bare == ["RequestError: hi answered 404: gone"]
+
+
+def test_a_failed_setup_shows_the_users_traceback_first() -> None:
+    assert SetupFailed("x could not start", traceback="Traceback:\n  line")._render_traceback_() == [
+        "Traceback:",
+        "  line",
+        "SetupFailed: x could not start",
+    ]
+    assert SetupFailed("x could not start")._render_traceback_() == ["SetupFailed: x could not start"]
+
+
+def test_every_error_is_drawn_in_the_tree() -> None:
+    drawn = errors.__doc__ or ""
+    kinds = [name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, Exception)]
+    assert [name for name in kinds if name not in drawn] == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "kind", "reason"),
+    [
+        ({"a": "1"}, {"a": "1"}, "nothing", "nothing changed"),
+        ({"class A": "1"}, {"class A": "2"}, "rebuild", "class A changed"),
+        ({"option keep_alive": "1"}, {"option keep_alive": "2"}, "scaled", "option keep_alive changed"),
+        (
+            {"class A": "1", "option x": "1"}, {"class A": "2", "option x": "2", "variable m": "1"}, "rebuild",
+            "class A changed, variable m is new",
+        ),
+        ({"%env A": "1"}, {}, "rebuild", "%env A is gone"),
+        (dict.fromkeys("abcde", "1"), dict.fromkeys("abcde", "2"), "rebuild", "a changed, b changed, c changed and 2 more"),
+    ],
+)  # fmt: skip
+def test_fingerprints_are_compared(old: dict[str, str], new: dict[str, str], kind: str, reason: str) -> None:
+    verdict = compare(old, new)
+
+    assert (verdict.kind, verdict.reason) == (kind, reason)
