@@ -30,6 +30,7 @@ MAY: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "domain": ((), ()),
     "protocol": ((), ()),
     "settings": (("domain",), ("platformdirs",)),
+    "processes": ((), ()),
     "fal": (("domain", "protocol"), ("packaging",)),
     "shipping": (("domain", "protocol", "fal"), ("cloudpickle", "pydantic", "pydantic_core")),
     "runner": (
@@ -46,7 +47,7 @@ MAY: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "cloudpickle",
         ),
     ),
-    "gateway": (("domain", "protocol", "settings"), ("tornado", "msgspec", "psutil", "uvloop")),
+    "gateway": (("domain", "protocol", "settings", "processes"), ("tornado", "msgspec", "psutil", "uvloop")),
     "client": (
         ("domain", "protocol", "fal", "shipping", "settings"),
         ("msgspec", "pydantic", "pydantic_core", "psutil"),

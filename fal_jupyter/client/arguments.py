@@ -65,10 +65,11 @@ class Arguments:
         return Sent(path, urlencode(query, doseq=True), b"" if body is None and not bodies else _dump(body))
 
     def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        if len(args) == 1 and not kwargs and isinstance(args[0], Mapping) and self._is_whole(args[0]):
-            args, kwargs = (), dict(args[0])
-        elif len(args) == 1 and not kwargs and not self.models and hasattr(args[0], "model_dump"):
-            args, kwargs = (), args[0].model_dump(mode="json")
+        lone: Any = args[0] if len(args) == 1 and not kwargs else None
+        if isinstance(lone, Mapping) and self._is_whole(lone):
+            args, kwargs = (), dict(lone)
+        elif lone is not None and not self.models and hasattr(lone, "model_dump"):
+            args, kwargs = (), lone.model_dump(mode="json")
         elif kwargs and not args and len(self.models) == 1 and self.models[0] not in kwargs:
             fields = {n: v for n, v in kwargs.items() if n not in self.signature.parameters}
             kwargs = {n: v for n, v in kwargs.items() if n in self.signature.parameters}
@@ -96,8 +97,8 @@ def _hints(function: Callable[..., Any]) -> dict[str, Any]:
 def _is_body(hint: Any) -> bool:
     """True for what FastAPI takes from the body: models, dataclasses, dicts, lists of them, in unions and Annotated."""
     origin: Any = typing.get_origin(hint)
+    parts: Any = typing.get_args(hint)
     if origin is typing.Annotated:
-        parts: Any = typing.get_args(hint)
         marks = [type(mark).__name__ for mark in parts[1:]]
         if any(mark in ("Query", "Header", "Path", "Cookie") for mark in marks):
             return False

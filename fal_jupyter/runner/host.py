@@ -23,6 +23,7 @@ from typing import Any
 
 import msgspec
 
+from fal_jupyter import settings
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.api import PROTOCOL, ErrorDescription, LoadHead
 from fal_jupyter.protocol.frames import Frame, Kind
@@ -170,7 +171,7 @@ def _enter_context() -> None:
 def enter_environment(head: LoadHead) -> None:
     """Become what the kernel was when the cell ran: variables, working directory, path; and put ``fal`` in place."""
     environment = head["environment"]
-    own = {name: value for name, value in os.environ.items() if name.startswith("FAL_JUPYTER_")}
+    own = settings.read().environment()
     os.environ.clear()
     os.environ.update(environment["env"])
     os.environ.update(own)
