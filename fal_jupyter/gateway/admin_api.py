@@ -178,6 +178,7 @@ class EventsHandler(_Handler):
         told = 0
         try:
             while not self.closed:
+                change = app.next_change()
                 events = list(revision.events)
                 for event in events[told:]:
                     self.write(json.dumps(event) + "\n")
@@ -185,12 +186,12 @@ class EventsHandler(_Handler):
                 await self.flush()
                 if revision.over:
                     return
-                await self._changed_or_closed(app)
+                await self._changed_or_closed(change)
         except StreamClosedError:
             return
 
-    async def _changed_or_closed(self, app: Any) -> None:
-        self._wake = asyncio.ensure_future(app.changed())
+    async def _changed_or_closed(self, change: asyncio.Event) -> None:
+        self._wake = asyncio.ensure_future(change.wait())
         try:
             await self._wake
         except asyncio.CancelledError:

@@ -59,9 +59,9 @@ class Published:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    async def changed(self) -> None:
-        """Wait for the next event."""
-        await self._changed.wait()
+    def next_change(self) -> asyncio.Event:
+        """Set at the next event from now on; take it before looking at the history, so that none is missed."""
+        return self._changed
 
     def forget_before(self, revision: int) -> None:
         """Drop the payloads of revisions older than the serving one."""

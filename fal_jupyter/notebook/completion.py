@@ -40,7 +40,8 @@ class Completion:
         after = self._for_options(words[1:], options)
         if wanted is None or words[-1] in {o.flag for o in options if o.read is not None}:
             return after
-        return [*self._for_place(wanted, given), *after]
+        found = list(self._for_place(wanted, given))
+        return found if wanted.what == "value" and found else [*found, *after]
 
     def _for_place(self, place: Place, given: list[str]) -> Iterable[str]:
         match place.what:

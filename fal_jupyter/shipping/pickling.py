@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import builtins
 import copy
 import dataclasses
 import inspect
@@ -46,6 +47,10 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             for name in _SENTINELS:
                 if obj is getattr(dataclasses, name, None):
                     return getattr, (dataclasses, name)
+        if isinstance(obj, type) and obj.__module__ == "builtins" and not hasattr(builtins, obj.__name__):
+            home = _home_of(obj)
+            if home is not None:
+                return unpacking.look_up, (home, obj.__name__)
         if isinstance(obj, type) and obj.__module__ == "__main__":
             return self._reduce_class(obj)
         return super().reducer_override(obj)
@@ -78,6 +83,16 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         if any(isinstance(hint, str) for hint in func.__annotations__.values()):
             slots = {**slots, "__annotations__": resolved(func)}
         return make, arguments, (members, slots), *rest
+
+
+def _home_of(thing: Any) -> str | None:
+    """Where a compiled class that says "builtins" really is (extension modules that do not name themselves)."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("__") or getattr(module, "__name__", "") != name:
+            continue  # the notebook itself, and other names for it
+        if getattr(module, "__dict__", {}).get(thing.__name__) is thing:
+            return name
+    return None
 
 
 def resolved(thing: Any) -> dict[str, Any]:

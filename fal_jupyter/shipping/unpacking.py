@@ -49,6 +49,11 @@ def set_pydantic_state(cls: type, state: Any) -> None:
     _arrived.append(cls)
 
 
+def look_up(module: str, name: str) -> Any:
+    """A thing of a library, by where it is."""
+    return getattr(importlib.import_module(module), name)
+
+
 def parametrize(origin: Any, args: tuple[Any, ...]) -> Any:
     """``Box[int]`` anew, once ``Box`` itself can be."""
     _compile([cls for cls in _arrived if cls is origin])
