@@ -157,6 +157,7 @@ def clean_surroundings() -> Iterator[Path]:
     """Give a folder for this run, with a state directory (unless one is set); ends the gateway that the run started."""
     place = Path(tempfile.mkdtemp(prefix="fal-demo-"))
     os.environ.setdefault("FAL_JUPYTER_STATE", str(place / "state"))
+    os.environ.setdefault("FAL_JUPYTER_OWNER", "demo")  # no login name in recorded outputs
     os.environ["IPYTHONDIR"] = str(place / "ipython")  # no start-up files of the user's
     os.environ["JUPYTER_RUNTIME_DIR"] = str(place / "runtime")  # the kernel's sockets, in a short path
     os.environ.setdefault("MPLCONFIGDIR", str(place / "matplotlib"))
