@@ -37,15 +37,13 @@ class Endpoint:
         __wrapped__: the method as written.
     """
 
-    __wrapped__: Callable[..., Any]
-    route_signature: RouteSignature
-
     def __init__(self, function: Callable[..., Any], route: RouteSignature) -> None:
         functools.update_wrapper(self, function, assigned=("__module__", "__name__", "__qualname__", "__doc__"))
+        self.__wrapped__: Callable[..., Any] = function
         self.route_signature = route
 
-    @property
-    def __annotations__(self) -> dict[str, Any]:  # type: ignore[override]  # the method's, never a copy
+    @property  # the method's own, never a copy that travels beside it
+    def __annotations__(self) -> dict[str, Any]:  # type: ignore[override]
         annotations: dict[str, Any] = self.__wrapped__.__annotations__
         return annotations
 
@@ -55,7 +53,7 @@ class Endpoint:
     def __get__(self, instance: object | None, owner: type | None = None) -> Any:
         if instance is None:
             return RemoteEndpoint(owner if owner is not None else type(None), self)
-        return self.__wrapped__.__get__(instance, owner)  # type: ignore[attr-defined]
+        return self.__wrapped__.__get__(instance, owner)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the method as written: its first argument is the instance."""

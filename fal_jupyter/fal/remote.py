@@ -98,7 +98,7 @@ class RemoteEndpoint:
         self.__module__ = owner.__module__
         self.__doc__ = endpoint.__doc__
 
-    @property
+    @property  # the method's own, never a copy that travels beside it
     def __annotations__(self) -> dict[str, Any]:  # type: ignore[override]
         annotations: dict[str, Any] = self.__wrapped__.__annotations__
         return annotations

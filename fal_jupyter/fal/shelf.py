@@ -32,20 +32,25 @@ class _Loader:
 
 
 class _Finder:
-    """Finds ``fal`` and ``fal.x`` in this package. *base* is the package's own name."""
+    """Finds ``fal`` and ``fal.x`` in this package."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
+        if fullname.startswith(OURS + "."):  # ``from fal import toolkit`` asks for it under our own name
+            _refuse_what_comes_later(fullname[len(OURS) + 1 :])
+            return None
         if fullname != _NAME and not fullname.startswith(_NAME + "."):
             return None
         ours = OURS + fullname[len(_NAME) :]
         if importlib.util.find_spec(ours) is None:
-            part = fullname.split(".")[1]
-            if part in LATER:
-                raise ImportError(sentence_for(part), name=f"{fullname} (later)")
             return None
         return importlib.util.spec_from_loader(fullname, _Loader(ours))  # type: ignore[arg-type]
+
+
+def _refuse_what_comes_later(part: str) -> None:
+    if part in LATER:
+        raise ImportError(sentence_for(part))
 
 
 _finder = _Finder()

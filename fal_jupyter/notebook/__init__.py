@@ -13,12 +13,12 @@ def load_ipython_extension(shell: Any) -> None:
     """Register the magics, their completion, and the display of timing. Doing it twice changes nothing."""
     if _undo:
         return
-    from fal_jupyter import fal
+    from fal_jupyter.fal import shelf
     from fal_jupyter.notebook.completion import Completion
     from fal_jupyter.notebook.desk import names_of_apps, names_of_runners
     from fal_jupyter.notebook.magics import FalMagics
 
-    fal.install()
+    shelf.install()
     now = session.current()
     shell.register_magics(FalMagics)
     matcher = Completion(names_of_apps, names_of_runners).matcher()
@@ -34,7 +34,7 @@ def load_ipython_extension(shell: Any) -> None:
         for kind, name in (("line", "fal"), ("line", "fal_app"), ("cell", "fal_app")):
             shell.magics_manager.magics[kind].pop(name, None)
         shell.magics_manager.registry.pop(FalMagics.__name__, None)
-        fal.uninstall()
+        shelf.uninstall()
         session.end()
 
     _undo.append(undo)

@@ -55,7 +55,7 @@ def of_dry_run(
         UserError: the class could not be served.
     """
     from fal_jupyter import shipping
-    from fal_jupyter.fal import describe
+    from fal_jupyter.fal.app import describe
 
     spec = describe(cls, overrides)
     shipment = shipping.pack(cls, namespace=namespace, cell_of=cell_of)

@@ -29,11 +29,11 @@ class NotebookDesk(GatewayDesk):
             self._choose_fal(value)
 
     def _choose_fal(self, value: str) -> None:
-        from fal_jupyter import fal
+        from fal_jupyter.fal import shelf
 
-        fal.uninstall()
-        module = fal.install(prefer_real=value == "real")
-        if (module.__name__ == fal.__name__) != (value == "ours"):
+        shelf.uninstall()
+        module = shelf.install(prefer_real=value == "real")
+        if (module.__name__ == shelf.OURS) != (value == "ours"):
             reason = "the real package is not installed" if value == "real" else "the real package was imported already"
             raise BadSetting(reason, hint="pip install fal" if value == "real" else "restart the kernel", where="fal")
         self._session.fal = value

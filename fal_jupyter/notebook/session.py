@@ -93,7 +93,7 @@ class Session:
             return
         from IPython.display import publish_display_data
 
-        publish_display_data({"text/plain": text, "text/html": html}, metadata or {})
+        publish_display_data({"text/plain": text, "text/html": html}, metadata or {})  # type: ignore[no-untyped-call]
 
     def cell_of(self, name: str) -> str:
         """Give ``cell [7]`` for the cell that gave the variable its value, or ``""``."""
