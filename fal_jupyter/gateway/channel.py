@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections import deque
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Protocol
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.frames import Decoder, Frame, FrameError, Kind
 
+log = logging.getLogger("fal_jupyter.gateway")
 READ_SIZE = 256 * 1024
 
 
@@ -19,6 +21,9 @@ class Listener(Protocol):
 
     def on_frame(self, frame: Frame) -> None:
         """A frame of this stream came."""
+
+    def on_broken(self) -> None:
+        """A frame could not be taken: a defect of ours, and no reason to lose the other streams' frames."""
 
 
 class Channel:
@@ -114,7 +119,11 @@ class Channel:
         for frame in decoded:
             listener = self.streams.get(frame.stream) if frame.stream else None
             if listener is not None:
-                listener.on_frame(frame)
+                try:
+                    listener.on_frame(frame)
+                except Exception:
+                    log.exception("a frame of stream %d could not be taken", frame.stream)
+                    listener.on_broken()
             elif frame.stream == 0 or frame.kind == Kind.OUTPUT:
                 self._on_frame(frame)
 

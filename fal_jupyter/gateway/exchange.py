@@ -14,7 +14,7 @@ from http.client import responses
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
-from tornado.httputil import HTTPConnection, HTTPHeaders, ResponseStartLine
+from tornado.httputil import HTTPConnection, HTTPHeaders, HTTPInputError, ResponseStartLine
 
 from fal_jupyter.gateway.channel import Channel
 from fal_jupyter.protocol import frames
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 _encode = msgspec.json.encode
 SLOW_READER = 60.0
+LINGER = 10.0  # seconds that an answered caller may go on sending its body
 _HOP_BY_HOP = frozenset(
     {
         "connection",
@@ -80,8 +81,8 @@ class Exchange:
     """One request and its answer."""
 
     __slots__ = (
-        "_answered", "_body_done", "_buffer", "_buffered", "_channel", "_credit", "_paused", "_status", "_stream", "_unsent",
-        "alias", "arrived", "cold", "conn", "dispatched", "error", "finished", "framed", "gone", "head", "hub", "id",
+        "_answered", "_body_done", "_buffer", "_buffered", "_channel", "_credit", "_linger", "_paused", "_read_all", "_status",
+        "_stream", "alias", "arrived", "cold", "conn", "dispatched", "error", "finished", "framed", "gone", "head", "hub", "id",
         "revision", "runner_id", "undelivered",
     )  # fmt: skip
 
@@ -102,7 +103,8 @@ class Exchange:
         self._paused: asyncio.Future[None] | None = None
         self._answered = False
         self._status = 0
-        self._unsent = 0
+        self._read_all = False
+        self._linger: asyncio.TimerHandle | None = None
 
     # --- from the caller ----------------------------------------------------------------------------------------
     def take(self, data: bytes) -> Awaitable[None] | None:
@@ -122,11 +124,26 @@ class Exchange:
 
     def complete(self) -> None:
         """The whole body is here."""
+        self._read_all = True
+        if self.finished:
+            if self._linger is not None:
+                self._linger.cancel()
+                self._finish_connection()
+            return
         self._body_done = True
         if self._channel is not None:
             self._pump()
-        elif not self.arrived and not self.finished:
+        elif not self.arrived:
             self._arrive()
+
+    def withdraw(self) -> bool:
+        """The caller broke a rule while its body came: forget the request. False when its answer has begun already."""
+        self.finished = True
+        if self._answered:
+            self._drop_connection()
+        if self.arrived:
+            self.hub.request_aborted(self)
+        return not self._answered
 
     def _arrive(self) -> None:
         self.arrived = time.monotonic()
@@ -139,6 +156,8 @@ class Exchange:
         if self.gone:
             return
         self.gone = True
+        if self._linger is not None:
+            self._linger.cancel()
         self._resume()
         if not self.finished and self.arrived:
             self.hub.request_aborted(self)
@@ -224,6 +243,12 @@ class Exchange:
             if self.framed:
                 self._frame(Kind.ERROR, frame.payload)
 
+    def on_broken(self) -> None:
+        """A frame of this stream could not be taken: the answer cannot be made whole any more."""
+        self.finished = True
+        self._drop_connection()
+        self.cancel()
+
     def _respond(self, payload: bytes) -> None:
         head_json, body, end = frames.decode_message(payload)
         head = _decode_head(head_json)
@@ -238,14 +263,26 @@ class Exchange:
             else:
                 self._send_framed(data)
         else:
-            headers = self._headers(head)
-            if end and "Content-Length" not in headers and head.status >= 200 and head.status not in (204, 304):
-                headers["Content-Length"] = str(len(body))
-            self._start(head.status, headers, body)
+            try:
+                headers = self._headers(head)
+            except HTTPInputError:  # a line break in a header's name or value
+                headers = None
+            if headers is None:
+                self.reply(500, "runner_server_error", "the app's answer had a header that HTTP cannot carry")
+            else:
+                self._send_head(head.status, headers, body, end=end)
         if end:
             self._finish_stream()
         elif body:
             self._return_credit(len(body), None)
+
+    def _send_head(self, status: int, headers: HTTPHeaders, body: bytes, *, end: bool) -> None:
+        self._answered = True
+        if self.gone:
+            return
+        if end and "Content-Length" not in headers and status >= 200 and status not in (204, 304):
+            headers["Content-Length"] = str(len(body))
+        self.conn.write_headers(ResponseStartLine("", status, responses.get(status, "Unknown")), headers, body or None)
 
     def _headers(self, head: ResponseHead) -> HTTPHeaders:
         headers = HTTPHeaders()
@@ -257,18 +294,6 @@ class Exchange:
         headers[H_REVISION] = str(self.revision)
         headers[H_RUNNER] = self.runner_id
         return headers
-
-    def _start(self, status: int, headers: HTTPHeaders, body: bytes) -> None:
-        self._answered = True
-        if self.gone:
-            return
-        try:
-            self.conn.write_headers(
-                ResponseStartLine("", status, responses.get(status, "Unknown")), headers, body or None
-            )
-        except ValueError:  # a line break in a header's name or value
-            self._answered = False
-            self.reply(500, "runner_server_error", "the app's answer had a header that HTTP cannot carry")
 
     def _body(self, data: bytes) -> None:
         if self.gone or self.finished:
@@ -328,6 +353,9 @@ class Exchange:
         self.hub.request_finished(self, replace=self._status == 503)
 
     def _finish_connection(self) -> None:
+        if not self._read_all:  # hanging up on a caller that still sends would destroy the answer on its way
+            self._linger = asyncio.get_running_loop().call_later(LINGER, self._drop_connection)
+            return
         try:
             self.conn.finish()
         except Exception:  # fewer bytes than the app's own Content-Length said

@@ -25,9 +25,10 @@ from tornado.httputil import (
 )
 from tornado.web import Application
 
-from fal_jupyter.gateway.exchange import Exchange, Hub
+from fal_jupyter.gateway.exchange import LINGER, Exchange, Hub
 from fal_jupyter.gateway.keys import Keys
 from fal_jupyter.protocol.api import ERROR_STATUS, H_ENDPOINT, H_ERROR_TYPE, H_OWNER, H_REQUEST_ID, RUN
+from fal_jupyter.protocol.frames import CHUNK
 from fal_jupyter.settings import Settings
 
 _encode = msgspec.json.encode
@@ -70,16 +71,19 @@ class Front(HTTPServerConnectionDelegate):
 class _Message(HTTPMessageDelegate):
     """One request while it arrives."""
 
-    __slots__ = ("conn", "exchange", "front", "inner", "received", "server_conn")
+    __slots__ = ("conn", "exchange", "front", "headers", "inner", "linger", "received", "refusal", "server_conn")
 
     def __init__(self, front: Front, server_conn: object, conn: HTTPConnection) -> None:
         self.front, self.server_conn, self.conn = front, server_conn, conn
         self.inner: HTTPMessageDelegate | None = None
         self.exchange: Exchange | None = None
         self.received = 0
+        self.headers: HTTPHeaders | None = None
+        self.refusal: tuple[int, str, str] | None = None
+        self.linger: asyncio.TimerHandle | None = None
 
     def headers_received(self, start_line: Any, headers: HTTPHeaders) -> Awaitable[None] | None:
-        front = self.front
+        front, self.headers = self.front, headers
         line: RequestStartLine = start_line
         if front.application is None:
             if not _own_host(headers.get("Host", ""), front.port):
@@ -107,7 +111,7 @@ class _Message(HTTPMessageDelegate):
             return None
         length = headers.get("Content-Length")
         if length is not None and length.isdigit() and int(length) > front.settings.max_body:
-            self._too_large()
+            self._refuse(413, "bad_request", self._limit_sentence())
             return None
         request_id = front.new_id()
         below = slash + below or "/"
@@ -125,11 +129,9 @@ class _Message(HTTPMessageDelegate):
             return None  # refused; the rest of its body is let go
         self.received += len(chunk)
         if self.received > self.front.settings.max_body:
-            self.exchange.reply(413, "bad_request", self._limit_sentence())
-            if self.exchange.arrived:
-                self.exchange.hub.request_aborted(self.exchange)
-            self.exchange = None
-            self._close_soon()
+            exchange, self.exchange = self.exchange, None
+            if exchange.withdraw():
+                self._refuse(413, "bad_request", self._limit_sentence())
             return None
         return self.exchange.take(chunk)
 
@@ -138,27 +140,39 @@ class _Message(HTTPMessageDelegate):
             self.inner.finish()
         elif self.exchange is not None:
             self.exchange.complete()
+        elif self.linger is not None:
+            self.linger.cancel()
+            self.conn.finish()
+        elif self.refusal is not None:
+            self._answer(*self.refusal)
+            self.conn.finish()
 
     def on_connection_close(self) -> None:
         if self.inner is not None:
             self.inner.on_connection_close()
         elif self.exchange is not None:
             self.exchange.hung_up()
-
-    def _too_large(self) -> None:
-        self._refuse(413, "bad_request", self._limit_sentence())
-        self._close_soon()
+        elif self.linger is not None:
+            self.linger.cancel()
 
     def _limit_sentence(self) -> str:
         return f"the body is larger than {self.front.settings.max_body} bytes (FAL_JUPYTER_MAX_BODY)"
 
-    def _close_soon(self) -> None:
-        """The caller may be in the middle of a long body that nobody reads: give it time to read the answer."""
-        stream: Any = getattr(self.conn, "stream", None)
-        if stream is not None:
-            asyncio.get_running_loop().call_later(1, stream.close)
-
     def _refuse(self, status: int, error_type: str, detail: str) -> None:
+        """Answer with a failure as soon as the caller can hear it: hanging up on one that still sends would destroy it."""
+        headers = self.headers
+        assert headers is not None
+        if "Expect" in headers:  # it waits for our word before it sends its body
+            self._answer(status, error_type, detail)
+            self.conn.finish()
+        elif self.received or _is_long(headers):
+            self._answer(status, error_type, detail)
+            stream: Any = getattr(self.conn, "stream", None)
+            self.linger = asyncio.get_running_loop().call_later(LINGER, stream.close)
+        else:
+            self.refusal = (status, error_type, detail)  # told when the short body has been read: the connection stays
+
+    def _answer(self, status: int, error_type: str, detail: str) -> None:
         request_id = self.front.new_id()
         body: dict[str, Any] = {"detail": detail, "request_id": request_id}
         headers = HTTPHeaders({"Content-Type": "application/json", H_REQUEST_ID: request_id})
@@ -170,7 +184,11 @@ class _Message(HTTPMessageDelegate):
         data = json.dumps(body).encode()
         headers["Content-Length"] = str(len(data))
         self.conn.write_headers(ResponseStartLine("", status, responses.get(status, "Unknown")), headers, data)
-        self.conn.finish()
+
+
+def _is_long(headers: HTTPHeaders) -> bool:
+    length = headers.get("Content-Length", "0")
+    return "Transfer-Encoding" in headers or not length.isdigit() or int(length) > CHUNK
 
 
 def _pairs(headers: HTTPHeaders) -> list[tuple[str, str]]:

@@ -18,6 +18,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from fal_jupyter.protocol.api import ErrorDescription
 from fal_jupyter.runner import failures
@@ -43,7 +44,7 @@ class UserAbort(Exception):
 
 def _note(error: BaseException) -> None:
     call = current_call.get()
-    if call is None:
+    if call is None or isinstance(error, ClientDisconnect):  # a caller that hung up is no failure of the endpoint
         return
     call.error = failures.describe(error, "request")
     if isinstance(error, SystemExit):
@@ -98,7 +99,7 @@ def _watched(endpoint: Callable[..., Any]) -> Callable[..., Any]:
 
 async def _unhandled(request: Request, error: Exception) -> JSONResponse:
     call = current_call.get()
-    if call is not None and call.error is None:
+    if call is not None and call.error is None and not isinstance(error, ClientDisconnect):
         where = failures.find_unjsonable(call.result) if call.returned else ""
         call.error = failures.sentence("ValueError", where, "request") if where else failures.describe(error, "request")
     return JSONResponse({"detail": "Internal Server Error"}, 500)

@@ -203,7 +203,7 @@ def load_class(head: LoadHead, payload: bytes) -> Any:
     module.__file__ = path
     sys.modules[module.__name__] = module
     sys.path.insert(0, os.path.dirname(path))
-    exec(compile(text, path, "exec"), module.__dict__)
+    exec(compile(text, path, "exec", dont_inherit=True), module.__dict__)
     return getattr(module, name)
 
 

@@ -40,8 +40,8 @@ class Stream:
     """One request on its way through the application."""
 
     __slots__ = (
-        "call", "capture", "channel", "credit", "ended", "gone", "head", "id", "inbox", "read", "start", "started", "wake",
-        "wake_credit",
+        "call", "capture", "channel", "complete", "credit", "ended", "gone", "head", "id", "inbox", "read", "start", "started",
+        "wake", "wake_credit",
     )  # fmt: skip
 
     def __init__(
@@ -54,7 +54,7 @@ class Stream:
         self.credit = WINDOW
         self.wake_credit: asyncio.Future[None] | None = None
         self.start: dict[str, Any] | None = None
-        self.started = False
+        self.started = self.complete = False
         self.call = Call()
 
     # --- request body -------------------------------------------------------------------------------------------
@@ -117,10 +117,12 @@ class Stream:
             self.credit -= len(first)
             self.channel.send(frames.encode_message(Kind.RESPONSE, self.id, head, first, end=whole))
             if whole:
+                self.complete = True
                 return
             body = body[INLINE:]
         await self._send_body(body)
         if not more:
+            self.complete = True
             self.channel.send(frames.encode(Kind.END_BODY, self.id))
 
     async def _send_body(self, body: bytes) -> None:
@@ -177,6 +179,7 @@ class Stream:
         if self.call.error is None:
             self.call.error = failures.describe(error, "request")
             self._before_answer()
+        self.complete = True
         if not self.started:
             self.started = True
             head = _encode({"status": 500, "headers": [["content-type", "application/json"]]})
@@ -260,6 +263,8 @@ class Server:
         else:
             if not stream.started:
                 stream.broke(RuntimeError("the application gave no answer"))
+            elif not stream.complete and stream.call.exit is None:  # it stopped sending: its caller hung up
+                self.channel.send(frames.encode(Kind.END_BODY, stream.id, b'{"aborted":true}'))
         finally:
             self.capture.end_request(stream.id)
             self.capture.in_flight.discard(stream.id)
