@@ -42,6 +42,7 @@ from fal_jupyter.protocol.api import (
 from fal_jupyter.settings import Settings
 
 READ = 256 * 1024
+PATIENCE = 60.0  # for an answer of the control plane, which never waits for user code
 DIED = "the gateway had ended; a new one was started and the apps of this process were published again"
 
 
@@ -101,9 +102,11 @@ class Client:
                     sock = connect.dial(self.settings)
                     self.lease = leases.take(sock, kind=self.kind, name=self.name, port=self.port, key=self.key)
                     break
-                except (OSError, GatewayUnreachable):
-                    if attempt == 3:  # it ended between our two steps, three times over
-                        raise GatewayUnreachable("the gateway ends as soon as it is started") from None
+                except leases.NotAGateway:
+                    raise
+                except (OSError, GatewayUnreachable) as error:  # it ended between our two steps
+                    if attempt == 3:
+                        raise GatewayUnreachable(f"no gateway stays alive here: {error}") from None
             assert self.lease is not None
             if died and self._published:
                 self.notices.append(DIED)
@@ -233,18 +236,21 @@ class Client:
         self._ask("POST", A_SHUTDOWN)
 
     def _ask(self, method: str, target: str, body: bytes = b"") -> tuple[int, Any]:
-        sock = connect.dial(self.settings)
-        try:
-            sock.sendall(http.request(method, target, body))
-            reader, found = http.Reader(), bytearray()
-            while not reader.done:
-                data = sock.recv(READ)
-                if not data:
-                    raise ConnectionResetError("the gateway ended")
-                found += reader.feed(data)
-        finally:
-            sock.close()
-        return reader.status, json.loads(bytes(found)) if found else None
+        with connect.dial(self.settings) as sock:
+            sock.settimeout(PATIENCE)
+            try:
+                sock.sendall(http.request(method, target, body))
+                reader, found = http.Reader(), bytearray()
+                while not reader.done:
+                    data = sock.recv(READ)
+                    if not data:
+                        raise ConnectionResetError("the gateway ended")
+                    found += reader.feed(data)
+                return reader.status, json.loads(bytes(found)) if found else None
+            except TimeoutError:
+                raise leases.NotAGateway(f"the gateway did not answer within {PATIENCE:g} s") from None
+            except ValueError:
+                raise leases.NotAGateway("who listens on the gateway's socket is no gateway of fal_jupyter") from None
 
     # --- calls --------------------------------------------------------------------------------------------------
     def _request(self, alias: str, path: str, body: bytes, query: str) -> bytes:

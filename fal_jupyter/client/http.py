@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 from fal_jupyter.domain.errors import GatewayError
 
+MAX_HEAD = 64 * 1024
+
 
 def request(method: str, target: str, body: bytes = b"", headers: Iterable[tuple[str, str]] = ()) -> bytes:
     """Give the bytes of a whole request."""
@@ -15,7 +17,10 @@ def request(method: str, target: str, body: bytes = b"", headers: Iterable[tuple
 
 
 class Reader:
-    """Reads one answer, however its bytes are cut. ``feed`` gives body bytes; ``done`` says that it is complete."""
+    """Reads one answer, however its bytes are cut. ``feed`` gives body bytes; ``done`` says that it is complete.
+
+    What is no HTTP answer at all is a ValueError of ``feed``.
+    """
 
     def __init__(self) -> None:
         self.status = 0
@@ -67,9 +72,13 @@ class Reader:
     def _head(self) -> bool:
         end = self._buffer.find(b"\r\n\r\n")
         if end < 0:
+            if len(self._buffer) > MAX_HEAD or not b"HTTP/1.1 ".startswith(bytes(self._buffer[:9])):
+                raise ValueError("this is no HTTP answer")
             return False
         first, *lines = bytes(self._buffer[:end]).decode("latin-1").split("\r\n")
         del self._buffer[: end + 4]
+        if not first.startswith("HTTP/1.1 "):
+            raise ValueError("this is no HTTP answer")
         self.status = int(first.split(" ", 2)[1])
         for line in lines:
             name, _, value = line.partition(":")

@@ -14,6 +14,7 @@ from fal_jupyter.client import http
 from fal_jupyter.domain.errors import GatewayUnreachable, PortTaken, VersionSkew
 from fal_jupyter.protocol.api import A_LEASES, PROTOCOL, LeaseAsked, LeaseGranted
 
+PATIENCE = 15.0
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
@@ -31,6 +32,13 @@ def _base62(number: int, width: int) -> str:
         number, digit = divmod(number, 62)
         digits.append(_ALPHABET[digit])
     return "".join(reversed(digits))
+
+
+class NotAGateway(GatewayUnreachable):
+    """Something else listens on the socket: asking again will not help."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, hint="end that process, or set FAL_JUPYTER_STATE to a directory of your own")
 
 
 class Lease:
@@ -75,14 +83,21 @@ def take(sock: socket.socket, *, kind: str, name: str, port: int, key: str) -> L
         key_id=key_id,
         key_hash=hashlib.sha256(secret.encode()).hexdigest(),
     )
-    sock.sendall(http.request("POST", A_LEASES, json.dumps(asked).encode()))
     reader, body = http.Reader(), b""
-    while b"\n" not in body and not reader.done:
-        data = sock.recv(65536)
-        if not data:
-            raise GatewayUnreachable("the gateway ended while it was asked for a lease")
-        body += reader.feed(data)
-    answer = json.loads(body)
+    sock.settimeout(PATIENCE)
+    try:
+        sock.sendall(http.request("POST", A_LEASES, json.dumps(asked).encode()))
+        while b"\n" not in body and not reader.done:
+            data = sock.recv(65536)
+            if not data:
+                raise GatewayUnreachable("the gateway ended while it was asked for a lease")
+            body += reader.feed(data)
+        answer = json.loads(body)
+    except TimeoutError:
+        raise NotAGateway(f"who listens on the gateway's socket did not answer within {PATIENCE:g} s") from None
+    except ValueError:
+        raise NotAGateway("who listens on the gateway's socket is no gateway of fal_jupyter") from None
+    sock.settimeout(None)
     if reader.status == 200:
         return Lease(sock, answer)
     sock.close()

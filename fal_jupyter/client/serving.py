@@ -108,7 +108,10 @@ def _load(path: Path, text: str) -> ModuleType:
     sys.modules[path.stem] = module
     sys.path.insert(0, str(path.parent))
     linecache.cache[str(path)] = (len(text), None, text.splitlines(keepends=True), str(path))
-    exec(compile(text, str(path), "exec", dont_inherit=True), module.__dict__)
+    try:
+        exec(compile(text, str(path), "exec", dont_inherit=True), module.__dict__)
+    except SystemExit as stop:
+        raise BadSetting(f"{path.name} ended itself while it was read: SystemExit({stop.code!r})") from None
     return module
 
 
@@ -124,7 +127,11 @@ def _class_of(module: ModuleType, name: str, path: Path) -> Any:
             raise BadSetting(f"{path.name} has no app {name!r}", hint=known)
         return apps[name]
     if len(apps) != 1:
-        told = f"it has {', '.join(apps)}: write FILE.py::Class" if apps else "write a class that inherits from fal.App"
+        told = (
+            f"it has {', '.join(apps)}: write {path.name}::{next(iter(apps))} for the first"
+            if apps
+            else "write a class that inherits from fal.App"
+        )
         raise BadSetting(f"{path.name} has {len(apps)} apps", hint=told)
     return next(iter(apps.values()))
 

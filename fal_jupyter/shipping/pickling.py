@@ -4,7 +4,8 @@
   they are compiled again on arrival, all of them after all have arrived (one compiled earlier would bake in a half-built
   neighbour: measured on 2.12, a model used twice inside another lost all its data).
 * Annotations are resolved first: on arrival there is no notebook to look a string up in.
-* dataclasses' sentinels are compared by identity, so they travel by name. TypedDicts are made anew.
+* dataclasses' and FastAPI's sentinels are compared by identity, so they travel by name.
+* TypedDicts, NewTypes and functions under ``lru_cache`` are made anew; pickle would look their names up on arrival.
 * An open file is refused; cloudpickle would ship its text as a StringIO without a word.
 """
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 import builtins
 import copy
 import dataclasses
+import functools
 import inspect
 import io
 import pickle
@@ -29,6 +31,8 @@ _COMPILED = (
     "__pydantic_core_schema__", "__pydantic_validator__", "__pydantic_serializer__", "__signature__",
     "__pydantic_setattr_handlers__", "__pydantic_parent_namespace__",
 )  # fmt: skip
+_TYPED_DICT_STATE = ("__total__", "__doc__", "__closed__", "__extra_items__", "__pydantic_config__")
+_CachedFunction = type(functools.lru_cache(len))
 _SENTINELS = ("_FIELD", "_FIELD_CLASSVAR", "_FIELD_INITVAR", "MISSING", "KW_ONLY", "_HAS_DEFAULT_FACTORY")
 
 
@@ -47,6 +51,15 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             for name in _SENTINELS:
                 if obj is getattr(dataclasses, name, None):
                     return getattr, (dataclasses, name)
+        if type(obj).__module__ == "fastapi.datastructures":
+            if obj is getattr(sys.modules["fastapi.datastructures"], "_Unset", None):
+                return unpacking.look_up, ("fastapi.datastructures", "_Unset")
+        if isinstance(obj, _CachedFunction) and is_local(obj):
+            return unpacking.make_cached, (obj.__wrapped__, obj.cache_parameters())
+        if isinstance(obj, typing.NewType) and is_local(obj):
+            return unpacking.make_new_type, (obj.__name__, obj.__supertype__)
+        if type(obj).__name__ == "TypeAliasType" and is_local(obj):
+            return type(obj), (obj.__name__, obj.__value__)
         if isinstance(obj, type) and obj.__module__ == "builtins" and not hasattr(builtins, obj.__name__):
             home = _home_of(obj)
             if home is not None:
@@ -57,8 +70,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
 
     def _reduce_class(self, cls: type) -> Any:
         if type(cls).__name__ == "_TypedDictMeta":
-            total: bool = cls.__total__  # type: ignore[attr-defined]
-            return unpacking.make_typed_dict, (type(cls).__module__, cls.__name__, resolved(cls), total)
+            return _reduce_typed_dict(cls)
         generic = cls.__dict__.get("__pydantic_generic_metadata__")
         if generic and generic["origin"] is not None:
             args = generic["args"]
@@ -85,6 +97,13 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         return make, arguments, (members, slots), *rest
 
 
+def _reduce_typed_dict(cls: type) -> Any:
+    """First an empty one, so that it may hold itself, then its keys; those of its bases are among them."""
+    state = {name: value for name, value in vars(cls).items() if name.endswith("_keys__") or name in _TYPED_DICT_STATE}
+    arguments = (type(cls).__module__, cls.__name__, getattr(cls, "__parameters__", ()))
+    return unpacking.make_typed_dict, arguments, state | {"__annotations__": resolved(cls)}, None, None, unpacking.set_members
+
+
 def _home_of(thing: Any) -> str | None:
     """Where a compiled class that says "builtins" really is (extension modules that do not name themselves)."""
     for name, module in list(sys.modules.items()):
@@ -96,15 +115,23 @@ def _home_of(thing: Any) -> str | None:
 
 
 def resolved(thing: Any) -> dict[str, Any]:
-    """Give the annotations of a function or class with every string looked up; as they are where that fails."""
-    names = vars(sys.modules.get("__main__", types.ModuleType("none")))
+    """Give the annotations of a function or class with every string looked up; one by one where one of them fails."""
+    names = {**vars(sys.modules.get("__main__", types.ModuleType("none"))), **_own_name(thing)}
     try:
-        hints = typing.get_type_hints(thing, globalns=None, localns={**names, **_own_name(thing)}, include_extras=True)
+        hints = typing.get_type_hints(thing, globalns=None, localns=names, include_extras=True)
     except Exception:
-        return dict(getattr(thing, "__annotations__", {}))
+        return {name: _looked_up(hint, names) for name, hint in getattr(thing, "__annotations__", {}).items()}
     if isinstance(thing, types.FunctionType):
         return {name: hints.get(name, hint) for name, hint in thing.__annotations__.items()}
     return hints
+
+
+def _looked_up(hint: Any, names: dict[str, Any]) -> Any:
+    alone = types.SimpleNamespace(__annotations__={"hint": hint}, __globals__=names)
+    try:
+        return typing.get_type_hints(alone, include_extras=True)["hint"]
+    except Exception:
+        return hint
 
 
 def own_annotations(cls: type) -> dict[str, Any]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import linecache
 import operator
 import pickle
+import types
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Generic, NewType
 
 from cloudpickle import cloudpickle
 
+_COMPILED = ("__pydantic_core_schema__", "__pydantic_validator__", "__pydantic_serializer__", "__signature__")
 _arrived: list[type] = []  # pydantic classes whose state has arrived and that are not compiled yet
 
 
@@ -39,7 +42,7 @@ def remember_source(source: Mapping[str, str]) -> None:
 def set_pydantic_state(cls: type, state: Any) -> None:
     """Give a class its members; it is compiled when all have arrived."""
     cloudpickle._class_setstate(cls, state)
-    for name in ("__pydantic_core_schema__", "__pydantic_validator__", "__pydantic_serializer__", "__signature__"):
+    for name in _COMPILED:
         if name in cls.__dict__:  # of the empty skeleton
             delattr(cls, name)
     if "__pydantic_fields__" in cls.__dict__ and not hasattr(cls, "__dataclass_fields__"):
@@ -57,12 +60,34 @@ def look_up(module: str, name: str) -> Any:
 def parametrize(origin: Any, args: tuple[Any, ...]) -> Any:
     """``Box[int]`` anew, once ``Box`` itself can be."""
     _compile([cls for cls in _arrived if cls is origin])
-    return operator.getitem(origin, args if len(args) > 1 else args[0])
+    made: type = operator.getitem(origin, args if len(args) > 1 else args[0])
+    _arrived.append(made)  # its arguments may not be whole yet
+    return made
 
 
-def make_typed_dict(module: str, name: str, annotations: dict[str, Any], total: bool) -> Any:
-    """A TypedDict anew, by the library that made the first; ``Required`` and ``NotRequired`` are in the annotations."""
-    made = importlib.import_module(module).TypedDict(name, annotations, total=total)
+def make_typed_dict(module: str, name: str, parameters: tuple[Any, ...]) -> Any:
+    """A TypedDict without keys yet, by the library that made the first."""
+    typed_dict = importlib.import_module(module).TypedDict
+    bases = (typed_dict, Generic[parameters]) if parameters else (typed_dict,)  # type: ignore[index]
+    made = types.new_class(name, bases)
+    made.__module__ = "__main__"
+    return made
+
+
+def set_members(thing: Any, members: Mapping[str, Any]) -> None:
+    """Give a skeleton what it is made of."""
+    for name, value in members.items():
+        setattr(thing, name, value)
+
+
+def make_cached(function: Any, parameters: dict[str, Any]) -> Any:
+    """A function under ``functools.lru_cache``, its cache empty."""
+    return functools.lru_cache(**parameters)(function)
+
+
+def make_new_type(name: str, supertype: Any) -> Any:
+    """A ``typing.NewType`` of the notebook."""
+    made = NewType(name, supertype)  # type: ignore[valid-newtype, misc]
     made.__module__ = "__main__"
     return made
 
@@ -71,6 +96,10 @@ def _compile(classes: list[type]) -> None:
     from pydantic import BaseModel
     from pydantic.dataclasses import rebuild_dataclass
 
+    for cls in classes:
+        for name in _COMPILED:  # what was compiled before all had arrived
+            if name in cls.__dict__:
+                delattr(cls, name)
     for cls in classes:
         if issubclass(cls, BaseModel):
             cls.model_rebuild(force=True)

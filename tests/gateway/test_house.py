@@ -1,0 +1,428 @@
+"""One gateway a state directory: how it is found and started, what it refuses, when it ends, what it lists."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.serve import Served, command, served
+from tests.support.state import is_running, processes_of, state_directory, wait_for_end
+
+HELLO = """
+import os
+from pathlib import Path
+import fal
+
+print("read by", os.getpid())
+
+
+class Hello(fal.App):
+    def setup(self):
+        print("setting up")
+
+    @fal.endpoint("/")
+    def hi(self, name: str = "world") -> dict:
+        '''Greets.'''
+        return {"text": f"Hello, {name}"}
+
+    @fal.endpoint("/process")
+    def process(self) -> dict:
+        started = Path("/proc/self/environ").read_bytes().decode().split("\\0")
+        return {"started": started, "now": dict(os.environ), "command": Path("/proc/self/cmdline").read_text()}
+
+
+class Second(Hello):
+    app_name = "second"  # a subclass inherits its parent's, as in the real package
+
+
+class Broken(fal.App):
+    def setup(self):
+        print("about to break")
+        raise RuntimeError("no weights")
+
+    @fal.endpoint("/")
+    def hi(self) -> dict:
+        return {}
+"""
+
+
+@pytest.fixture
+def state() -> Iterator[Path]:
+    with state_directory() as path:
+        yield path
+
+
+@pytest.fixture
+def hello(tmp_path: Path) -> str:
+    path = tmp_path / "hello.py"
+    path.write_text(HELLO)
+    return str(path)
+
+
+def serve_to_its_end(
+    state: Path, *arguments: str, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """A serve that is expected to end by itself."""
+    return subprocess.run(
+        [sys.executable, "-m", "fal_jupyter.cli.main", "serve", *arguments],
+        capture_output=True, text=True, timeout=60, env=dict(os.environ, FAL_JUPYTER_STATE=str(state), **(env or {})),
+    )  # fmt: skip
+
+
+def refused(done: subprocess.CompletedProcess[str]) -> str:
+    """The one sentence of a serve that was refused."""
+    assert done.returncode == 1, done
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+# --- found or started -------------------------------------------------------------------------------------------------
+STARTER = """
+import sys
+from fal_jupyter.client.client import Client
+client = Client(idle_exit=0.0)
+print(client.ensure().granted["gateway_pid"], client.base, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_twenty_starters_at_once_end_with_one_gateway(state: Path) -> None:
+    environment = dict(os.environ, FAL_JUPYTER_STATE=str(state))
+    starters = [
+        subprocess.Popen(
+            [sys.executable, "-c", STARTER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+        )
+        for _ in range(20)
+    ]
+    try:
+        told = {starter.stdout.readline() for starter in starters if starter.stdout}
+        assert len(told) == 1, told
+        gateways = [pid for pid, line in processes_of(state).items() if "fal_jupyter.gateway" in line]
+        assert len(gateways) == 1
+    finally:
+        for starter in starters:
+            starter.communicate()
+    assert not wait_for_end(gateways, 10)
+
+
+def test_a_path_too_long_for_a_socket_address_works(tmp_path: Path, hello: str) -> None:
+    with state_directory() as short:
+        state = short / ("long" * 30) / "state"
+        with served(state, f"{hello}::Hello") as app:
+            assert app.request("/", {"name": "Ada"}).json == {"text": "Hello, Ada"}
+            assert len(json.loads(command(state, "runners", "--json").stdout)) == 1
+            everything = set(processes_of(state))
+            assert len(everything) >= 3
+        assert not wait_for_end(everything, 10)
+
+
+def test_what_a_killed_gateway_left_is_replaced(state: Path, hello: str) -> None:
+    state.mkdir(mode=0o700)
+    with socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(str(state / "gateway.sock"))
+    (state / "gateway.lock").touch()
+    with served(state, f"{hello}::Hello") as app:
+        assert app.request("/", {}).json == {"text": "Hello, world"}
+        assert stat.S_IMODE((state / "gateway.sock").stat().st_mode) == 0o600
+
+
+def test_a_file_in_place_of_the_socket_is_refused_and_kept(state: Path, hello: str) -> None:
+    state.mkdir(mode=0o700)
+    (state / "gateway.sock").write_text("precious")
+    told = refused(serve_to_its_end(state, f"{hello}::Hello"))
+    assert str(state / "gateway.sock") in told
+    assert "remove it" in told
+    assert (state / "gateway.sock").read_text() == "precious"
+
+
+def test_a_program_that_is_no_gateway_on_the_socket_is_named_as_such(state: Path, hello: str) -> None:
+    state.mkdir(mode=0o700)
+    with socket.socket(socket.AF_UNIX) as foreign:
+        foreign.bind(str(state / "gateway.sock"))
+        foreign.listen()
+        serve = subprocess.Popen(
+            [sys.executable, "-m", "fal_jupyter.cli.main", "serve", f"{hello}::Hello"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ, FAL_JUPYTER_STATE=str(state)),
+        )  # fmt: skip
+        foreign.settimeout(30)
+        connections = [foreign.accept()[0] for _ in range(2)]  # is anybody there; the lease
+        connections[1].sendall(b"220 mail.example ESMTP\r\n")
+        out, err = serve.communicate(timeout=30)
+        for connection in connections:
+            connection.close()
+    assert (serve.returncode, out) == (1, "")
+    assert "no gateway" in err
+    assert "FAL_JUPYTER_STATE" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o702])
+def test_a_state_directory_that_others_can_write_is_refused(state: Path, hello: str, mode: int) -> None:
+    state.mkdir()
+    state.chmod(mode)
+    told = refused(serve_to_its_end(state, f"{hello}::Hello"))
+    assert f"chmod 700 {state}" in told
+    assert not list(state.iterdir())
+
+
+def test_a_state_directory_of_another_user_is_refused(state: Path, hello: str) -> None:
+    place = state
+    if os.getuid() == 0:
+        state.mkdir(mode=0o700)
+        os.chown(state, 12345, 12345)
+    else:
+        place = Path("/usr")
+    told = refused(serve_to_its_end(place, f"{hello}::Hello"))
+    assert "another user" in told
+    assert "FAL_JUPYTER_STATE" in told
+
+
+def test_a_state_directory_that_is_a_file_is_refused(state: Path, hello: str) -> None:
+    state.write_text("")
+    assert str(state) in refused(serve_to_its_end(state, f"{hello}::Hello"))
+
+
+def test_a_client_of_another_protocol_is_told_so(state: Path, hello: str) -> None:
+    newer = (
+        "from fal_jupyter.client import lease\nlease.PROTOCOL = 999\n"
+        "from fal_jupyter.client.client import Client\n"
+        "try:\n    Client().ensure()\nexcept Exception as e:\n    print(type(e).__name__, e)"
+    )
+    with served(state, f"{hello}::Hello") as app:
+        told = subprocess.run(
+            [sys.executable, "-c", newer], capture_output=True, text=True, timeout=30,
+            env=dict(os.environ, FAL_JUPYTER_STATE=str(state)),
+        )  # fmt: skip
+        assert told.stdout.startswith("VersionSkew"), told
+        assert "999" in told.stdout
+        assert "doctor" in told.stdout
+        assert app.request("/", {}).status == 200
+
+
+# --- the port ---------------------------------------------------------------------------------------------------------
+def test_a_port_that_is_taken_is_one_sentence(state: Path, hello: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        told = refused(serve_to_its_end(state, f"{hello}::Hello", "--port", str(port)))
+    assert str(port) in told
+    assert "--port" in told
+
+
+def test_two_serves_share_gateway_and_port_and_the_port_lives_as_long_as_the_last(state: Path, hello: str) -> None:
+    with served(state, f"{hello}::Second") as second:
+        with served(state, f"{hello}::Hello", "--port", "0") as first:
+            assert first.ready["base"] == second.ready["base"]
+            assert first.ready["key"] != second.ready["key"]
+            other = refused(serve_to_its_end(state, f"{hello}::Hello", "--name", "x", "--port", "1"))
+            assert "already" in other
+        status, out, _ = first.stop()
+        assert (status, out) == (0, "")
+        assert second.request("/", {"name": "Bob"}).json == {"text": "Hello, Bob"}
+        everything = set(processes_of(state))
+    second.stop()
+    assert not wait_for_end(everything, 5)
+    with pytest.raises(OSError, match="refused"):
+        second.request("/", {})
+
+
+def test_the_gateway_listens_on_loopback_only(state: Path, hello: str) -> None:
+    with served(state, f"{hello}::Hello") as app:
+        port = int(app.ready["base"].rsplit(":", 1)[1])
+        listening = [
+            line.split()[1].split(":") for name in ("tcp", "tcp6")
+            for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:] if line.split()[3] == "0A"
+        ]  # fmt: skip
+        assert [address for address, number in listening if int(number, 16) == port] == ["0100007F"]
+
+
+# --- serve ------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda s: s.name)
+def test_serve_prints_one_json_line_and_ends_with_status_0(state: Path, hello: str, number: signal.Signals) -> None:
+    app = Served(state, f"{hello}::Hello")
+    assert set(app.ready) == {"app", "base", "url", "key", "endpoints"}
+    owner, alias = app.ready["app"].split("/")
+    assert alias == "hello"
+    assert app.ready["base"].startswith("http://127.0.0.1:")
+    assert app.ready["url"] == f"{app.ready['base']}/run/{owner}/hello"
+    assert sorted(app.ready["endpoints"]) == ["/", "/process"]
+    assert len(app.ready["key"].split(":")) == 2
+    everything = set(processes_of(state))
+    status, out, err = app.stop(number)
+    assert (status, out) == (0, "")
+    assert "read by" in err  # what the file prints
+    assert "setting up" in err  # what its setup() prints
+    assert not wait_for_end(everything, 5)
+
+
+def test_a_failing_setup_is_a_traceback_on_standard_error_and_status_1(state: Path, hello: str) -> None:
+    done = serve_to_its_end(state, f"{hello}::Broken", "--json")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "RuntimeError: no weights" in done.stderr
+    assert 'raise RuntimeError("no weights")' in done.stderr
+    assert "about to break" in done.stderr
+    assert "fal_jupyter/" not in done.stderr.split("Traceback")[1].split("fal-jupyter:")[0]
+    assert not wait_for_end(set(processes_of(state)), 10)
+
+
+@pytest.mark.parametrize(
+    ("text", "target", "told"),
+    [
+        ("x = 1", "app.py::Nope", "no fal.App class"),
+        ("import fal\nclass A(fal.App):\n    pass", "app.py::A", "endpoint"),
+        ("import fal\nclass A(fal.App)\n    pass", "app.py::A", "SyntaxError"),
+        ("1 / 0", "app.py::A", "ZeroDivisionError"),
+        ("raise SystemExit(7)", "app.py::A", "SystemExit"),
+        (HELLO, "app.py", "app.py::Hello"),
+        (HELLO, "app.py::Hell", "Hello"),
+        (HELLO, "gone.py::Hello", "gone.py"),
+    ],
+    ids=["no app", "no endpoint", "syntax error", "raises", "exits", "several", "misspelt", "no file"],
+)
+def test_a_file_that_cannot_be_served_is_told_in_a_sentence(
+    state: Path, tmp_path: Path, text: str, target: str, told: str
+) -> None:
+    (tmp_path / "app.py").write_text(text)
+    done = serve_to_its_end(state, str(tmp_path / target), "--json")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert told in done.stderr, done.stderr
+    assert "fal_jupyter/" not in done.stderr
+
+
+# --- listings ---------------------------------------------------------------------------------------------------------
+def test_the_listings_have_the_fields_that_programs_read(state: Path, hello: str) -> None:
+    with served(state, f"{hello}::Hello") as app:
+        assert app.request("/", {}).status == 200
+
+        runners = json.loads(command(state, "runners", "--json").stdout)
+        assert [set(r) for r in runners] == [
+            {"app", "runner_id", "pid", "state", "devices", "served", "in_flight", "revision"}
+        ]
+        assert (runners[0]["app"], runners[0]["state"], runners[0]["served"]) == (app.ready["app"], "IDLE", 1)
+        assert is_running(runners[0]["pid"])
+
+        doctor = json.loads(command(state, "doctor", "--json").stdout)
+        assert set(doctor["gateway"]) >= {"pid", "socket", "port", "version"}
+        assert doctor["gateway"]["socket"] == str(state / "gateway.sock")
+        assert f":{doctor['gateway']['port']}" in app.ready["base"]
+        assert all(set(p) >= {"pid", "role", "app"} for p in doctor["processes"])
+        assert sorted(p["role"] for p in doctor["processes"]) == ["gateway", "runner", "serve", "template"]
+        assert {p["pid"] for p in doctor["processes"]} == set(processes_of(state))
+        assert doctor["problems"] == []
+
+        logs = json.loads(command(state, "logs", "hello", "--json").stdout)
+        assert "setting up" in [record["text"] for record in logs]
+        apps = json.loads(command(state, "apps", "--json").stdout)
+        assert [a["app"] for a in apps] == [app.ready["app"]]
+        for verb in (["apps"], ["runners"], ["doctor"], ["logs", "Hello"]):
+            done = command(state, *verb)
+            assert (done.returncode, done.stderr) == (0, "")
+            assert "hello" in done.stdout
+
+
+def test_stop_and_kill_by_class_name_or_alias(state: Path, hello: str) -> None:
+    with served(state, f"{hello}::Hello") as app:
+        runner = json.loads(command(state, "runners", "--json").stdout)[0]
+        assert command(state, "kill", runner["runner_id"]).returncode == 0
+        assert not wait_for_end([runner["pid"]], 5)
+        assert app.request("/", {}).status == 200  # a new one serves
+        assert command(state, "stop", "Hello").returncode == 0
+        assert app.request("/", {}).status == 404
+        wrong = command(state, "stop", "hello")
+        assert (wrong.returncode, wrong.stdout) == (1, "")
+        assert "hello" in wrong.stderr
+
+
+def test_verbs_without_a_gateway_start_none(state: Path) -> None:
+    for verb in ("apps", "runners"):
+        assert json.loads(command(state, verb, "--json").stdout) == []
+    assert json.loads(command(state, "doctor", "--json").stdout)["gateway"] is None
+    assert command(state, "stop", "nobody").returncode == 1
+    assert not processes_of(state)
+
+
+# --- leases -----------------------------------------------------------------------------------------------------------
+OWNER = """
+import ctypes, os, sys
+import fal, fal_jupyter
+
+class Hello(fal.App):
+    @fal.endpoint("/")
+    def hi(self) -> dict:
+        return {}
+
+if __name__ == "__main__":
+    fal_jupyter.serve(Hello)
+    libc = ctypes.CDLL(None)
+    child = libc.fork()  # a C library's fork: Python's fork hooks do not run, every descriptor stays open in the child
+    if child == 0:
+        libc.pause()
+    print(child, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_forked_child_that_holds_the_connection_open_does_not_keep_the_apps(state: Path, tmp_path: Path) -> None:
+    assert ctypes.CDLL(None).fork
+    script = tmp_path / "owner.py"
+    script.write_text("from fal_jupyter import fal\nfal.install()\n" + OWNER)
+    owner = subprocess.Popen(
+        [sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env=dict(os.environ, FAL_JUPYTER_STATE=str(state)),
+    )  # fmt: skip
+    assert owner.stdout is not None
+    child = int(owner.stdout.readline())
+    try:
+        runners = [r["pid"] for r in json.loads(command(state, "runners", "--json").stdout)]
+        assert len(runners) == 1
+        owner.kill()
+        owner.wait()
+        assert is_running(child)
+        assert not wait_for_end(runners, 2)
+    finally:
+        os.kill(child, signal.SIGKILL)
+        owner.communicate()
+
+
+# --- how runners start ------------------------------------------------------------------------------------------------
+def test_runners_are_forked_from_the_template(state: Path, hello: str) -> None:
+    with served(state, f"{hello}::Hello") as app:
+        assert "fal_jupyter.runner.template" in app.request("/process", {}).json["command"]
+
+
+def test_a_variable_that_acts_at_the_start_of_a_process_gets_a_fresh_one(state: Path, hello: str) -> None:
+    with served(state, f"{hello}::Hello", env={"OMP_NUM_THREADS": "3"}) as app:
+        process = app.request("/process", {}).json
+        assert "fal_jupyter.runner.fresh" in process["command"]
+        assert "OMP_NUM_THREADS=3" in process["started"]
+        assert process["now"]["OMP_NUM_THREADS"] == "3"
+
+
+def test_a_template_with_a_second_thread_does_not_fork(state: Path, tmp_path: Path, hello: str) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+    )
+    with served(state, f"{hello}::Hello", env={"PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"}) as app:
+        assert "fal_jupyter.runner.fresh" in app.request("/process", {}).json["command"]
+
+
+def test_the_environment_reaches_runners_but_never_a_command_line_or_a_log(state: Path, hello: str) -> None:
+    with served(state, f"{hello}::Hello", env={"HF_TOKEN": "hf_verysecret", "MY_FLAG": "on"}) as app:
+        now = app.request("/process", {}).json["now"]
+        assert (now["HF_TOKEN"], now["MY_FLAG"]) == ("hf_verysecret", "on")
+        assert now["FAL_JUPYTER_STATE"] == str(state)
+        assert not [line for line in processes_of(state).values() if "hf_verysecret" in line]
+        logs = [p for p in state.rglob("*") if p.is_file()]
+        assert not [p for p in logs if b"hf_verysecret" in p.read_bytes()]
