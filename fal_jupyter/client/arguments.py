@@ -165,7 +165,8 @@ def _other(value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: plain(getattr(value, f.name), f"{where}.{f.name}") for f in dataclasses.fields(value)}
     if _is_array(value):
-        return plain(value.tolist(), where)
+        listed = value.tolist()
+        return listed if _is_finite(value) else plain(listed, where)
     if isinstance(value, datetime.datetime | datetime.date | datetime.time):
         return value.isoformat()
     if isinstance(value, datetime.timedelta):
@@ -183,3 +184,11 @@ def _is_array(value: Any) -> bool:
     return (numpy is not None and isinstance(value, numpy.ndarray | numpy.generic)) or (
         torch is not None and isinstance(value, torch.Tensor)
     )
+
+
+def _is_finite(array: Any) -> bool:
+    """True when an array holds finite real numbers only, so that its items need not be looked at one by one."""
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(array, torch.Tensor):
+        return not array.is_complex() and bool(array.isfinite().all())
+    return array.dtype.kind in "iufb" and bool(sys.modules["numpy"].isfinite(array).all())

@@ -46,6 +46,41 @@ PATIENCE = 60.0  # for an answer of the control plane, which never waits for use
 DIED = "the gateway had ended; a new one was started and the apps of this process were published again"
 
 
+class Calls:
+    """Calls under way that end together: :meth:`cancel` hangs up, so that their requests are dropped or cancelled."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._sockets: set[socket.socket] = set()
+        self.cancelled = False
+
+    def begin(self, sock: socket.socket) -> None:
+        """A call goes out on *sock*.
+
+        Raises:
+            RequestError: the calls have been cancelled.
+        """
+        with self._lock:
+            if self.cancelled:
+                raise _cancelled()
+            self._sockets.add(sock)
+
+    def end(self, sock: socket.socket) -> None:
+        """The call on *sock* is over."""
+        with self._lock:
+            self._sockets.discard(sock)
+
+    def cancel(self) -> None:
+        """Hang up on all of them, and refuse new ones. From any thread."""
+        with self._lock:
+            self.cancelled = True
+            for sock in self._sockets:
+                try:
+                    sock.shutdown(socket.SHUT_RDWR)  # wakes the thread that reads; closing is that thread's
+                except OSError:
+                    pass  # it has ended by itself
+
+
 class Client:
     """The gateway, as one process sees it.
 
@@ -259,8 +294,20 @@ class Client:
         headers = [(H_OWNER, "frames"), ("content-type", "application/json")]
         return http.request("POST", target, body, headers)
 
-    def call(self, alias: str, path: str, body: bytes, *, query: str = "", on_output: OnOutput | None = None) -> Answer:
+    def call(
+        self,
+        alias: str,
+        path: str,
+        body: bytes,
+        *,
+        query: str = "",
+        on_output: OnOutput | None = None,
+        calls: Calls | None = None,
+    ) -> Answer:
         """Call an endpoint and wait; the calling thread reads its own connection and hands output on as it comes.
+
+        Args:
+            calls: those that another thread may cancel together with this one.
 
         Raises:
             GatewayError: the gateway ended in the middle, or cannot be had.
@@ -276,6 +323,8 @@ class Client:
             try:
                 if sock is None:
                     sock = connect.dial(self.settings)
+                if calls is not None:
+                    calls.begin(sock)
                 sock.sendall(data)
                 while not reader.done:
                     received = sock.recv(READ)
@@ -284,17 +333,25 @@ class Client:
                         break
                     self._feed(reader, frames_reader, received)
             except (OSError, GatewayError) as error:
+                if calls is not None and sock is not None:
+                    calls.end(sock)
                 if sock is not None:
                     sock.close()
+                if calls is not None and calls.cancelled:
+                    raise _cancelled() from None
                 if attempt == 1 and not fresh and not reader.begun and self._alive():
                     continue  # an idle connection that the gateway had closed: the request never reached it
                 if attempt == 1 and isinstance(error, OSError) and fresh and not reader.begun and not self._alive():
                     continue  # nobody answered at all: another gateway is started
                 raise _lost() from None
             except BaseException:
-                assert sock is not None
-                sock.close()
+                if calls is not None and sock is not None:
+                    calls.end(sock)
+                if sock is not None:
+                    sock.close()
                 raise
+            if calls is not None:
+                calls.end(sock)
             return self._finish(reader, frames_reader, sock)
         raise GatewayError("the gateway could not be reached")
 
@@ -360,3 +417,7 @@ def _lost() -> RequestError:
         error_type="internal_error",
         hint="call again: a new gateway is started for it",
     )
+
+
+def _cancelled() -> RequestError:
+    return RequestError("the call was cancelled", status=499, error_type="client_disconnected")

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextvars
-import threading
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from fal_jupyter.client.answer import Answer, OnOutput
 from fal_jupyter.client.arguments import Arguments
-from fal_jupyter.client.client import Client
+from fal_jupyter.client.client import Calls, Client
 from fal_jupyter.client.results import Results, failure
 from fal_jupyter.domain.errors import BadArguments, NotServed, SetupFailed
 from fal_jupyter.domain.spec import AppSpec
@@ -31,6 +30,16 @@ class CallRecord:
     total_ms: float
     revision: int
     runner: str
+
+
+class Progress(Protocol):
+    """Shows how far a :meth:`AppHandle.map` is."""
+
+    def update(self, done: int) -> None:
+        """So many calls are answered."""
+
+    def close(self, done: int) -> None:
+        """The map is over, all done or not."""
 
 
 class _Aio:
@@ -59,7 +68,7 @@ class AppHandle:
         on_output: gets ``(stream, text)`` of what a call's code prints, in the calling thread.
         on_done: gets a :class:`CallRecord` of every finished call.
         name_places: rewrites a traceback's text, so that places read as the user knows them (``Cell In[3]``).
-        on_progress: gets ``(done, total)`` while :meth:`map` runs.
+        on_map: makes what shows the progress of :meth:`map`, from the endpoint's name and the number of items.
     """
 
     def __init__(
@@ -78,7 +87,7 @@ class AppHandle:
         self.aio = _Aio(self)
         self.on_output: OnOutput | None = None
         self.on_done: Callable[[CallRecord], None] | None = None
-        self.on_progress: Callable[[int, int], None] | None = None
+        self.on_map: Callable[[str, int], Progress] | None = None
         self.name_places: Callable[[str], str] = str
         self.ready: Event | None = None
         paths = {e.name: e.path for e in spec.endpoints}
@@ -109,17 +118,21 @@ class AppHandle:
         return f"<app {self.app}, revision {self.revision}>"
 
     # --- calls --------------------------------------------------------------------------------------------------
-    def call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Call the endpoint method *name* and give its answer's value.
+    def call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], *, calls: Calls | None = None) -> Any:
+        """Call the endpoint method *name* and give its answer's value. *calls* may be cancelled by another thread.
 
         Raises:
             BadArguments: the arguments do not fit.
             RequestError: the call failed; the user's own traceback is in it.
         """
+        __tracebackhide__ = True
         sent = self._send(name, args, kwargs)
-        answer = self.client.call(
-            self.alias, sent.path, sent.body, query=sent.query, on_output=self._output_with_notices()
-        )
+        try:
+            answer = self.client.call(
+                self.alias, sent.path, sent.body, query=sent.query, on_output=self._output_with_notices(), calls=calls
+            )
+        except KeyboardInterrupt as stop:
+            raise _cancelled(stop, f"{self.spec.class_name}.{name}()") from None
         return self._value(name, answer)
 
     async def acall(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -133,38 +146,45 @@ class AppHandle:
     def map(self, name: str, items: Iterable[Any], /, *, concurrency: int = 8) -> list[Any]:
         """Call once for each item, *concurrency* at a time; answers in the items' order.
 
+        An item that is a tuple gives the positional arguments. The first failure, or an interrupt, ends it at once:
+        calls under way are cancelled, the others never made.
+
         Raises:
-            Exception: of the first call that failed, with a note naming the item; calls not begun are dropped.
+            BadArguments: *concurrency* is less than 1, or an item does not fit the endpoint.
+            RequestError: of the first call that failed; a note names the item.
         """
+        __tracebackhide__ = True
         if concurrency < 1:
             raise BadArguments(f"concurrency is {concurrency}, but it must be 1 or more")
         todo = list(items)
-        done = 0
-        lock = threading.Lock()
+        calls = Calls()
+        progress = self.on_map(name, len(todo)) if self.on_map is not None else None
 
         def one(item: Any) -> Any:
-            nonlocal done
-            result = self.call(name, (item,), {}) if not isinstance(item, tuple) else self.call(name, item, {})
-            with lock:
-                done += 1
-                if self.on_progress is not None:
-                    self.on_progress(done, len(todo))
-            return result
+            return self.call(name, item if isinstance(item, tuple) else (item,), {}, calls=calls)
 
-        with ThreadPoolExecutor(max_workers=min(concurrency, max(1, len(todo)))) as pool:
-            futures = [pool.submit(contextvars.copy_context().run, one, item) for item in todo]
-            try:
-                finished, _ = wait(futures, return_when=FIRST_EXCEPTION)
-                failed = [i for i, f in enumerate(futures) if f in finished and not f.cancelled() and f.exception()]
-                if failed:
-                    error = futures[failed[0]].exception()
-                    assert error is not None
-                    error.add_note(f"item {failed[0]} of {len(todo)}: {todo[failed[0]]!r:.200}")
+        pool = ThreadPoolExecutor(max_workers=max(1, min(concurrency, len(todo))), thread_name_prefix="fal-jupyter-map")
+        done = 0
+        try:
+            # each in a copy of this context: what its call prints lands under the cell that maps
+            numbers = {pool.submit(contextvars.copy_context().run, one, item): i for i, item in enumerate(todo)}
+            for future in as_completed(numbers):
+                error = future.exception()
+                if error is not None:
+                    item = numbers[future]
+                    error.add_note(f"item {item} of {len(todo)}: {todo[item]!r:.200}")
                     raise error
-            finally:
-                for future in futures:
-                    future.cancel()
-        return [future.result() for future in futures]
+                done += 1
+                if progress is not None:
+                    progress.update(done)
+            return [future.result() for future in numbers]
+        except KeyboardInterrupt as stop:
+            raise _cancelled(stop, f"{self.spec.class_name}.{name}.map()") from None
+        finally:
+            calls.cancel()
+            pool.shutdown(wait=False, cancel_futures=True)
+            if progress is not None:
+                progress.close(done)
 
     def _send(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         arguments = self._arguments.get(name)
@@ -235,6 +255,12 @@ class AppHandle:
     def stop(self, *, kill: bool = False) -> None:
         """Stop the app."""
         self.client.stop(self.alias, kill=kill)
+
+
+def _cancelled(stop: KeyboardInterrupt, what: str) -> KeyboardInterrupt:
+    """The interrupt of the user, shown by IPython as one line: where we waited is nothing to him."""
+    stop._render_traceback_ = lambda: [f"KeyboardInterrupt: {what} was cancelled"]  # type: ignore[attr-defined]
+    return stop
 
 
 def _setup_failed(class_name: str, event: Event) -> SetupFailed:

@@ -51,7 +51,11 @@ class FalJupyterError(Exception):
 
     def _render_traceback_(self) -> list[str]:
         """What IPython shows: the sentence and its hint, none of our frames."""
-        return [f"{type(self).__name__}: {self}"]
+        return [f"{type(self).__name__}: {self}", *self._notes()]
+
+    def _notes(self) -> list[str]:
+        notes: list[str] = getattr(self, "__notes__", [])
+        return notes
 
 
 class UserError(FalJupyterError):
@@ -130,7 +134,7 @@ class RequestError(FalJupyterError):
         text = str(self)
         if not lines or text not in lines[-1]:
             lines.append(f"{type(self).__name__}: {text}")
-        return lines
+        return [*lines, *self._notes()]
 
 
 class AppError(FalJupyterError):
@@ -150,7 +154,7 @@ class SetupFailed(AppError):
 
     def _render_traceback_(self) -> list[str]:
         lines = self.traceback.rstrip("\n").split("\n") if self.traceback else []
-        return [*lines, f"{type(self).__name__}: {self}"]
+        return [*lines, f"{type(self).__name__}: {self}", *self._notes()]
 
 
 class GatewayError(FalJupyterError):

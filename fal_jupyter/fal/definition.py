@@ -106,12 +106,18 @@ def _gather_host_kwargs(cls: type[Any], root: type[Any], keywords: Mapping[str, 
     replaced = "host_kwargs" in cls.__dict__
     given: dict[str, Any] = copy.deepcopy(cls.host_kwargs)
     for name, value in given.items():
-        if (option := OPTIONS.get(name)) is not None and name != "health_check_config":
-            check_value(option, value, f"{cls.__name__}, host_kwargs")
-        elif replaced and (meant := nearest_option(name, keyword=True)):
-            warn_user(
-                f"{cls.__name__}.host_kwargs: {name} is no option of fal.App: did you mean {meant}?", MisspeltOption
+        option = OPTIONS.get(name)
+        if option is None:
+            if replaced:
+                _note_unknown_hosted(cls, name)
+        elif not option.keyword:
+            raise AppRuleBroken(
+                f"{name} cannot be in host_kwargs",
+                hint=f"write {name} = {value!r} in the body of the class",
+                where=cls.__name__,
             )
+        elif name != "health_check_config":
+            check_value(option, value, f"{cls.__name__}, host_kwargs")
     explicit = set(given) if replaced else set(getattr(cls, EXPLICIT, ()))
     given.update(keywords)
     explicit.update(name for name, value in keywords.items() if value is not None)
@@ -129,6 +135,14 @@ def _gather_host_kwargs(cls: type[Any], root: type[Any], keywords: Mapping[str, 
     given["health_check_config"] = None
     cls.host_kwargs = given
     setattr(cls, EXPLICIT, frozenset(explicit))
+
+
+def _note_unknown_hosted(cls: type, name: str) -> None:
+    told = f"{cls.__name__}.host_kwargs: {name} is no option of fal.App"
+    if meant := nearest_option(name, keyword=True):
+        warn_user(f"{told}: did you mean {meant}?", MisspeltOption)
+    else:
+        warn_user(f"{told} and has no effect")
 
 
 def _check_files(cls: type[Any]) -> None:

@@ -223,7 +223,7 @@ def check_order(values: Mapping[str, object], where: str) -> None:
         AppRuleBroken: with both numbers.
     """
     low, high = values.get("min_concurrency"), values.get("max_concurrency")
-    if isinstance(low, int) and isinstance(high, int) and low > high:
+    if is_whole(low) and is_whole(high) and low > high:  # type: ignore[operator]
         raise AppRuleBroken(
             f"min_concurrency is {low} but max_concurrency is {high}: the minimum cannot exceed the maximum",
             hint=f"raise max_concurrency to {low} or lower min_concurrency",

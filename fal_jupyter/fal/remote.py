@@ -105,12 +105,14 @@ class RemoteEndpoint:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the running app and give the endpoint's answer."""
+        __tracebackhide__ = True
         if args and isinstance(args[0], self._owner):  # Base.hi(self, …): the ordinary call of a method by its class
             return self.__wrapped__(*args, **kwargs)
         return require_handle(self._owner, self._shown).call(self.__name__, args, kwargs)
 
     def map(self, items: Iterable[Any], concurrency: int = 8) -> Any:
         """Call the endpoint once for each item, *concurrency* at a time, and give the answers in the items' order."""
+        __tracebackhide__ = True
         handle = require_handle(self._owner, f"{self._shown}.map")
         return handle.map(self.__name__, items, concurrency=concurrency)
 

@@ -217,9 +217,9 @@ class Exchange:
             self._paused.set_result(None)
 
     def cancel(self) -> None:
-        """Tell the runner that nobody waits."""
+        """Tell the runner that nobody waits; what the owner calls (and interrupts) is ended, not only told."""
         if self._channel is not None:
-            self._channel.send(frames.encode(Kind.CANCEL, self._stream))
+            self._channel.send(frames.encode(Kind.CANCEL, self._stream, b"\x01" if self.framed else b""))
 
     # --- from the runner ----------------------------------------------------------------------------------------
     def on_frame(self, frame: Frame) -> None:

@@ -9,12 +9,14 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from fal_jupyter.cli import grammar
 from fal_jupyter.domain.errors import AppTaken, BadSetting, NotServed, UserError
 from fal_jupyter.notebook import cards, cells, session
 from fal_jupyter.notebook.display import Card, as_html, as_text
+from fal_jupyter.notebook.progress import DisplayLine, MapProgress, TerminalLine
 from fal_jupyter.notebook.session import Session
 
 if TYPE_CHECKING:
@@ -173,6 +175,8 @@ def _publish(now: Session, cls: type, wishes: Wishes) -> AppHandle:
     handle.on_output = write_output
     handle.on_done = now.timing.record
     handle.name_places = now.name_places
+    if now.is_kernel or sys.stderr.isatty():
+        handle.on_map = partial(_show_map, now, cls.__name__)
     now.handles[handle.alias] = handle
     return handle
 
@@ -198,6 +202,11 @@ def write_output(stream: int, text: str) -> None:
     target = sys.stderr if stream == 2 else sys.stdout
     target.write(text)
     target.flush()
+
+
+def _show_map(now: Session, class_name: str, endpoint: str, total: int) -> MapProgress:
+    line = DisplayLine() if now.is_kernel else TerminalLine()
+    return MapProgress(f"{class_name}.{endpoint}", total, line)
 
 
 def _show(now: Session, card: Card) -> None:

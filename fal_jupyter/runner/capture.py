@@ -172,7 +172,7 @@ def _no_input(prompt: object = "") -> NoReturn:
 def _no_breakpoint(*args: object, **kwargs: object) -> NoReturn:
     raise RuntimeError(
         "breakpoint() cannot work in an endpoint: it runs in a runner process without a terminal. "
-        "Print what you want to see, or call the method on an instance in the notebook."
+        "Print what you want to see, or try the code in a cell of its own."
     )
 
 

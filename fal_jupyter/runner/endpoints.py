@@ -6,11 +6,13 @@ since by default no web page may call a local app.
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import inspect
+import threading
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -25,6 +27,10 @@ from fal_jupyter.runner import failures
 from fal_jupyter.runner.parameters import BodyRoute, show_body_in_openapi
 
 
+class RequestCancelled(BaseException):
+    """Raised in a sync endpoint's thread when its owner cancelled the call. Not an Exception: user code lets it pass."""
+
+
 @dataclass(slots=True)
 class Call:
     """What the host learns of one request on its way: the user's exception, the user's result, a wish to exit."""
@@ -33,6 +39,36 @@ class Call:
     result: Any = None
     returned: bool = False
     exit: str | None = None
+    _thread: int = 0
+    _cancelled: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def enter_thread(self) -> None:
+        """The user's sync code begins in this thread."""
+        with self._lock:
+            if self._cancelled:
+                raise RequestCancelled
+            self._thread = threading.get_ident()
+
+    def leave_thread(self) -> None:
+        """The user's sync code is over: an exception that is on its way to this thread must not reach its next request."""
+        with self._lock:
+            if self._cancelled:
+                _raise_in(self._thread, None)
+            self._thread = 0
+
+    def cancel(self) -> bool:
+        """Raise :class:`RequestCancelled` in the thread of a sync endpoint; False when there is none now."""
+        with self._lock:
+            self._cancelled = True
+            if self._thread:
+                _raise_in(self._thread, RequestCancelled)
+            return self._thread != 0
+
+
+def _raise_in(thread: int, kind: type[BaseException] | None) -> None:
+    """Let CPython raise *kind* in another thread at its next bytecode, or take such a wish back."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(kind) if kind else None)
 
 
 current_call: ContextVar[Call | None] = ContextVar("fal_jupyter_call", default=None)
@@ -83,9 +119,16 @@ def _watched(endpoint: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(endpoint)
     def watched(*args: Any, **kwargs: Any) -> Any:
+        call = current_call.get()
         try:
-            return _returned(endpoint(*args, **kwargs))
-        except HTTPException:
+            if call is None:
+                return endpoint(*args, **kwargs)
+            call.enter_thread()
+            try:
+                return _returned(endpoint(*args, **kwargs))
+            finally:
+                call.leave_thread()
+        except (HTTPException, RequestCancelled):
             raise
         except Exception as error:
             _note(error)

@@ -18,7 +18,7 @@ from fal_jupyter.protocol.frames import CHUNK, INLINE, WINDOW, Frame, Kind
 from fal_jupyter.runner import failures
 from fal_jupyter.runner.capture import Capture, current_stream
 from fal_jupyter.runner.channel import Channel
-from fal_jupyter.runner.endpoints import Call, current_call
+from fal_jupyter.runner.endpoints import Call, RequestCancelled, current_call
 
 _encode = msgspec.json.encode
 
@@ -41,7 +41,7 @@ class Stream:
 
     __slots__ = (
         "call", "capture", "channel", "complete", "credit", "ended", "gone", "head", "id", "inbox", "read", "start", "started",
-        "wake", "wake_credit",
+        "task", "wake", "wake_credit",
     )  # fmt: skip
 
     def __init__(
@@ -56,6 +56,7 @@ class Stream:
         self.start: dict[str, Any] | None = None
         self.started = self.complete = False
         self.call = Call()
+        self.task: asyncio.Task[None] | None = None
 
     # --- request body -------------------------------------------------------------------------------------------
     def push(self, data: bytes, end: bool) -> None:
@@ -70,6 +71,11 @@ class Stream:
         for wake in (self.wake, self.wake_credit):
             if wake is not None and not wake.done():
                 wake.set_result(None)
+
+    def end_by_force(self) -> None:
+        """The owner cancelled it: its coroutine is cancelled, or its thread gets an exception."""
+        if not self.call.cancel() and self.task is not None:
+            self.task.cancel()
 
     async def receive(self) -> dict[str, Any]:
         while True:
@@ -188,6 +194,15 @@ class Stream:
         else:
             self.channel.send(frames.encode(Kind.END_BODY, self.id, b'{"aborted":true}'))
 
+    def give_up(self) -> None:
+        """End the stream of a cancelled request: nobody reads it, the gateway frees its place."""
+        self.capture.end_request(self.id)
+        if not self.started:
+            head = _encode({"status": 499, "headers": []})
+            self.channel.send(frames.encode_message(Kind.RESPONSE, self.id, head, b"", end=True))
+        elif not self.complete:
+            self.channel.send(frames.encode(Kind.END_BODY, self.id, b'{"aborted":true}'))
+
 
 class Server:
     """All requests of one runner."""
@@ -215,6 +230,8 @@ class Server:
             stream.push(b"", True)
         elif frame.kind == Kind.CANCEL:
             stream.cancel()
+            if frame.payload:
+                stream.end_by_force()
         elif frame.kind == Kind.WINDOW:
             stream.add_credit(int.from_bytes(frame.payload, "big"))
 
@@ -225,6 +242,7 @@ class Server:
         self.streams[frame.stream] = stream
         self.capture.in_flight.add(frame.stream)
         task = asyncio.get_running_loop().create_task(self._run(stream))
+        stream.task = task
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
@@ -255,8 +273,10 @@ class Server:
         send: Any = self._with_hints(stream) if self._hints else stream.send
         try:
             await self.app(scope, stream.receive, send)
-        except asyncio.CancelledError:
-            raise
+        except (asyncio.CancelledError, RequestCancelled):
+            if not stream.gone:
+                raise
+            stream.give_up()
         except BaseException as error:
             if not stream.started or not self._answered(stream):
                 stream.broke(error)

@@ -23,6 +23,7 @@ class Cell:
     evalue: str = ""
     traceback: str = ""
     outputs: list[dict[str, Any]] = field(default_factory=list)
+    updates: list[dict[str, Any]] = field(default_factory=list)
     stray: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -92,6 +93,8 @@ class Kernel:
                 if mine and content["execution_state"] == "idle":
                     break
                 continue
+            if kind == "update_display_data" and mine:
+                cell.updates.append(content)
             if kind in {"stream", "display_data", "execute_result", "error"}:
                 output = {"output_type": kind, **content}
                 (cell.outputs if mine else cell.stray).append(output)

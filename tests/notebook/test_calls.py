@@ -1,0 +1,409 @@
+"""Calls from later cells, in a real kernel: arguments, answers, output, timing, interrupts."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.support.kernel import Cell, Kernel
+from tests.support.serve import command
+
+APP = '''%%fal_app
+import logging, sys, threading, time
+from dataclasses import dataclass
+from pathlib import Path
+from pydantic import BaseModel
+
+class Point(BaseModel):
+    x: float
+    y: float = 0.0
+
+class Pair(BaseModel):
+    left: Point
+    right: Point
+
+@dataclass
+class Box:
+    width: int
+    height: int = 1
+
+class Desk(fal.App):
+    """A desk."""
+    max_multiplexing = 8
+
+    @fal.endpoint("/")
+    def hi(self, name: str = "world", times: int = 1) -> dict:
+        """Greets *name*."""
+        return {"text": f"Hello, {name}" * times}
+
+    @fal.endpoint("/mirror")
+    def mirror(self, pair: Pair) -> Pair:
+        return Pair(left=pair.right, right=pair.left)
+
+    @fal.endpoint("/points")
+    def points(self, count: int) -> list[Point]:
+        return [Point(x=i) for i in range(count)]
+
+    @fal.endpoint("/area")
+    def area(self, box: Box) -> int:
+        return box.width * box.height
+
+    @fal.endpoint("/total")
+    def total(self, values: list[float]) -> float:
+        return sum(values)
+
+    @fal.endpoint("/shape")
+    def shape(self, values: list[list[float]]) -> list[int]:
+        return [len(values), len(values[0])]
+
+    @fal.endpoint("/talk")
+    def talk(self, lines: int, word: str = "line", seconds: float = 0) -> int:
+        for i in range(lines):
+            print(word, i)
+            time.sleep(seconds)
+        return lines
+
+    @fal.endpoint("/voices")
+    def voices(self) -> str:
+        print("one")
+        print("two", file=sys.stderr)
+        logging.warning("three")
+        import subprocess
+        subprocess.run(["echo", "four"])
+        thread = threading.Thread(target=print, args=("five",))
+        thread.start()
+        thread.join()
+        return "done"
+
+    @fal.endpoint("/bar")
+    def bar(self) -> str:
+        for i in range(3):
+            sys.stderr.write(f"\\r{i + 1}/3")
+            sys.stderr.flush()
+        sys.stderr.write("\\n")
+        return "done"
+
+    @fal.endpoint("/flood")
+    def flood(self, lines: int) -> float:
+        began = time.monotonic()
+        for i in range(lines):
+            print("a line of the flood, number", i)
+        return time.monotonic() - began
+
+    @fal.endpoint("/slow")
+    async def slow(self, mark: str, seconds: float = 60) -> str:
+        import asyncio
+        Path(mark).write_text("begun")
+        try:
+            await asyncio.sleep(seconds)
+            Path(mark).write_text("done")
+        except asyncio.CancelledError:
+            Path(mark).write_text("cancelled")
+            raise
+        return "done"
+
+    @fal.endpoint("/loop")
+    def loop(self, mark: str) -> str:
+        Path(mark).write_text("begun")
+        try:
+            for _ in range(6000):
+                time.sleep(0.01)
+        except Exception:
+            Path(mark).write_text("swallowed")
+        except BaseException:
+            Path(mark).write_text("cancelled")
+            raise
+        return "done"
+
+    @fal.endpoint("/odd")
+    def odd(self, number: int) -> int:
+        if number % 2 == 0:
+            raise ValueError(f"{number} is even")
+        return number
+'''
+
+
+@pytest.fixture(scope="module")
+def desk(notebook: Kernel) -> Kernel:
+    notebook.run(APP).ok()
+    return notebook
+
+
+# --- the class --------------------------------------------------------------------------------------------------------
+def test_the_class_stays_a_class(desk: Kernel) -> None:
+    desk.run(
+        "import cloudpickle, inspect, pickle\n"
+        "assert isinstance(Desk, type) and issubclass(Desk, fal.App)\n"
+        "maybe: Desk | None = None\n"
+        "local = Desk(_allow_init=True)\n"
+        "assert isinstance(local, Desk)\n"
+        "assert local.hi('Eve') == {'text': 'Hello, Eve'}\n"  # on an instance: here, in this process
+        "class Louder(Desk):\n"
+        "    def hi(self, name: str = 'you') -> dict:\n"
+        "        return {'text': super().hi(name)['text'].upper() + super(Louder, self).hi(name)['text']}\n"
+        "assert Louder(_allow_init=True).hi('Eve')['text'] == 'HELLO, EVEHello, Eve'\n"
+        "assert cloudpickle.loads(cloudpickle.dumps(local)).hi('x') == {'text': 'Hello, x'}\n"
+        "assert pickle.loads(pickle.dumps(Desk.hi)) == Desk.hi\n"
+        "assert str(inspect.signature(Desk.hi)) == \"(name: str = 'world', times: int = 1) -> dict\"\n"
+        "assert Desk.hi.__doc__ == 'Greets *name*.'\n"
+    ).ok()
+
+
+def test_facts_of_the_running_app_are_read_from_the_class(desk: Kernel) -> None:
+    told = desk.run(
+        "import fal_jupyter, json\n"
+        "print(json.dumps([Desk.app, Desk.url, Desk.key, fal_jupyter.app(Desk).url, fal_jupyter.app('desk').key]))"
+    ).ok()
+    app, url, key, same_url, same_key = json.loads(told.text)
+    assert re.fullmatch(r"[a-z0-9-]+/desk", app)
+    assert url.endswith(f"/run/{app}")
+    assert (url, key) == (same_url, same_key)
+
+
+def test_shift_tab_shows_signature_and_docstring(desk: Kernel) -> None:
+    code = "Desk.hi("
+    message = desk.client.inspect(code, cursor_pos=len(code), detail_level=0, reply=True, timeout=30)
+    text = message["content"]["data"]["text/plain"]
+    assert "name: str = 'world'" in text
+    assert "Greets *name*." in text
+
+
+def test_completion_offers_endpoints_and_facts(desk: Kernel) -> None:
+    for code, wanted in (("Desk.", {"hi", "mirror", "url", "key", "app", "aio"}), ("Desk.aio.", {"hi", "mirror"})):
+        matches = desk.client.complete(code, reply=True, timeout=30)["content"]["matches"]
+        assert wanted <= {match.rpartition(".")[2] for match in matches}
+
+
+def test_endpoints_named_like_our_facts_win(notebook: Kernel) -> None:
+    names = ("url", "key", "app", "aio", "stream", "submit")
+    body = "".join(f"    @fal.endpoint('/{n}')\n    def {n}(self) -> str:\n        return 'my {n}'\n" for n in names)
+    notebook.run("%%fal_app\nclass Names(fal.App):\n" + body).ok()
+    for name in names:
+        assert notebook.run(f"Names.{name}()").ok().result == f"'my {name}'"
+    assert notebook.run("import fal_jupyter\nfal_jupyter.app(Names).url").ok().result.endswith("/names'")
+
+
+# --- arguments and answers --------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("call", "value"),
+    [
+        ("Desk.hi()", "{'text': 'Hello, world'}"),
+        ("Desk.hi('Ada')", "{'text': 'Hello, Ada'}"),
+        ("Desk.hi('Ada', 2)", "{'text': 'Hello, AdaHello, Ada'}"),
+        ("Desk.hi(times=2, name='Ada')", "{'text': 'Hello, AdaHello, Ada'}"),
+        ("Desk.hi({'name': 'Ada'})", "{'text': 'Hello, Ada'}"),
+        ("Desk.mirror(Pair(left=Point(x=1), right=Point(x=2, y=3)))", "Pair(left=Point(x=2.0, y=3.0), right=Point(x=1.0, y=0.0))"),
+        ("Desk.mirror({'left': {'x': 1}, 'right': {'x': 2}})", "Pair(left=Point(x=2.0, y=0.0), right=Point(x=1.0, y=0.0))"),
+        ("Desk.mirror(pair=Pair(left=Point(x=1), right=Point(x=2))).left.x", "2.0"),
+        ("Desk.mirror(left=Point(x=1), right={'x': 2}).right.x", "1.0"),
+        ("isinstance(Desk.mirror(left=Point(x=1), right={'x': 2}), Pair)", "True"),
+        ("Desk.points(2)", "[Point(x=0.0, y=0.0), Point(x=1.0, y=0.0)]"),
+        ("Desk.area(Box(3, 4))", "12"),
+        ("Desk.area({'width': 5})", "5"),
+        ("Desk.total([1, 2.5])", "3.5"),
+        ("Desk.total(np.arange(4))", "6.0"),
+        ("Desk.total(tuple(np.float32(x) for x in (1, 2)))", "3.0"),
+        ("Desk.shape(np.zeros((2, 3)))", "[2, 3]"),
+        ("Desk.shape(torch.zeros(3, 2, requires_grad=True))", "[3, 2]"),
+        ("Desk.hi(name='Ada', times=np.int64(2))", "{'text': 'Hello, AdaHello, Ada'}"),
+        ("Desk.hi('ü ☃ 🦊')", "{'text': 'Hello, ü ☃ 🦊'}"),
+    ],
+)  # fmt: skip
+def test_a_call_takes_what_a_notebook_has_and_gives_what_is_annotated(desk: Kernel, call: str, value: str) -> None:
+    assert desk.run(f"import numpy as np, torch\n{call}").ok().result == value
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        ("Desk.hi('a', 1, 2)", ["positional"]),
+        ("Desk.hi('a', name='b')", ["name"]),
+        ("Desk.hi(nam='b')", ["nam", "name"]),
+        ("Desk.total([float('nan')])", ["'values'[0]", "nan"]),
+        ("Desk.total(np.array([1.0, np.inf]))", ["values", "inf"]),
+        ("Desk.hi(open('/etc/hostname'))", ["name", "TextIOWrapper"]),
+        ("Desk.hi(b'bytes')", ["name", "bytes"]),
+        ("Desk.mirror(left=Point(x=1), right={'x': object()})", ["['right']['x']", "object"]),
+        ("Desk.nosuch()", ["nosuch"]),
+    ],
+)
+def test_what_does_not_fit_is_named_before_anything_is_sent(desk: Kernel, call: str, words: list[str]) -> None:
+    wrong = desk.run(f"import numpy as np\n{call}")
+    assert wrong.status == "error"
+    assert wrong.calls == []
+    for word in words:
+        assert word.lower() in wrong.traceback.lower(), wrong.traceback
+    assert not re.search(r"fal_jupyter/\w+/\w+\.py", wrong.traceback), wrong.traceback
+
+
+def test_what_the_app_refuses_is_told_with_its_place(desk: Kernel) -> None:
+    wrong = desk.run("Desk.hi('a', 'many')")
+    assert (wrong.status, wrong.ename) == ("error", "RequestError")
+    assert "times" in wrong.traceback
+    assert "valid integer" in wrong.traceback
+    told = desk.run(
+        "try:\n    Desk.hi('a', 'many')\nexcept fal_jupyter.RequestError as e:\n    print(e.status, e.detail[0]['loc'])"
+    )
+    assert told.ok().text.startswith("422 ['body', 'times']")
+
+
+# --- many at once -----------------------------------------------------------------------------------------------------
+def test_await_gather_threads_and_map_give_answers_in_order(desk: Kernel) -> None:
+    assert desk.run("(await Desk.aio.hi(name='Ada'))['text']").ok().result == "'Hello, Ada'"
+    desk.run(
+        "import asyncio\nfrom concurrent.futures import ThreadPoolExecutor\n"
+        "wanted = [{'text': f'Hello, {i}'} for i in range(50)]\n"
+        "assert list(await asyncio.gather(*(Desk.aio.hi(str(i)) for i in range(50)))) == wanted\n"
+        "with ThreadPoolExecutor(8) as pool:\n"
+        "    assert list(pool.map(Desk.hi, map(str, range(50)))) == wanted\n"
+        "assert Desk.hi.map([str(i) for i in range(50)], concurrency=8) == wanted\n"
+        "assert Desk.hi.map([]) == []\n"
+        "assert Desk.hi.map([('a', 2), {'name': 'b'}]) == [{'text': 'Hello, aHello, a'}, {'text': 'Hello, b'}]\n"
+    ).ok()
+
+
+def test_map_shows_how_far_it_is_and_stays_one_line(desk: Kernel) -> None:
+    cell = desk.run("Desk.talk.map([(1, 'x', 0.2)] * 24, concurrency=4)").ok()
+    lines = [o for o in cell.outputs if "Desk.talk.map" in o.get("data", {}).get("text/plain", "")]
+    assert lines
+    assert lines[0]["output_type"] == "display_data"
+    assert "<progress" in lines[0]["data"]["text/html"]
+    assert cell.updates
+    assert re.search(r"✓ Desk\.talk\.map 24 of 24 · in", cell.updates[-1]["data"]["text/plain"])
+    assert cell.text.count("x 0") == 24
+
+
+def test_the_first_failure_of_a_map_is_told_with_its_item(desk: Kernel) -> None:
+    failed = desk.run("Desk.odd.map([1, 3, 4, 5, 7], concurrency=1)")
+    assert (failed.status, failed.ename) == ("error", "RequestError")
+    assert "4 is even" in failed.traceback
+    assert "item 2 of 5: 4" in failed.traceback
+    assert len(failed.calls) == 3
+    assert desk.run("Desk.odd.map([1, 3])").ok().result == "[1, 3]"
+
+
+# --- output -----------------------------------------------------------------------------------------------------------
+def test_output_appears_under_the_cell_of_the_call_in_order(desk: Kernel) -> None:
+    cell = desk.run("print('before')\nDesk.talk(3)\nprint('between')\nDesk.talk(1, 'more')\nprint('after')").ok()
+    assert cell.text.split("\n") == ["before", "line 0", "line 1", "line 2", "between", "more 0", "after", ""]
+    assert not [o for o in desk.run("pass").ok().stray if o["output_type"] == "stream"]
+
+
+def test_all_voices_of_a_request_are_heard_in_its_cell(desk: Kernel) -> None:
+    cell = desk.run("Desk.voices()").ok()
+    assert sorted(re.findall(r"\b(one|two|three|four|five)\b", cell.text)) == ["five", "four", "one", "three", "two"]
+    by_name = {o["name"]: "" for o in cell.outputs if o["output_type"] == "stream"}
+    for output in cell.outputs:
+        if output["output_type"] == "stream":
+            by_name[output["name"]] += output["text"]
+    assert "one" in by_name["stdout"]
+    assert "two" in by_name["stderr"]
+
+
+def test_a_bar_is_drawn_while_it_grows(desk: Kernel) -> None:
+    assert "\r1/3\r2/3\r3/3\n" in desk.run("Desk.bar()").ok().text
+
+
+def test_output_of_setup_appears_under_the_defining_cell(notebook: Kernel) -> None:
+    cell = notebook.run(
+        "%%fal_app\nimport sys\nclass Loud(fal.App):\n    def setup(self):\n        for i in range(3): print('loading', i)\n"
+        "        print('warm', file=sys.stderr)\n    @fal.endpoint('/')\n    def hi(self) -> int: return 1\n"
+    ).ok()
+    assert "loading 0\nloading 1\nloading 2\n" in cell.text
+    assert "warm" in cell.text
+    assert "loading" not in notebook.run("Loud.hi()").ok().text
+
+
+def test_a_flood_of_a_million_lines_is_bounded_on_all_sides(desk: Kernel) -> None:
+    cell = desk.run("seconds = Desk.flood(1_000_000)", timeout=100).ok()
+    assert len(cell.text) < 600_000
+    assert cell.text.startswith("a line of the flood, number 0\n")
+    assert re.search(r"[\d,]+ (more )?lines", cell.text[-1000:])
+    assert float(desk.run("seconds").ok().result) < 60
+    assert desk.run("Desk.hi()['text']").ok().result == "'Hello, world'"
+
+
+# --- timing -----------------------------------------------------------------------------------------------------------
+FIELDS = {"request_id", "endpoint", "status", "queue_ms", "start_ms", "run_ms", "total_ms", "revision", "runner"}
+
+
+def blocks(cell: Cell) -> list[dict[str, object]]:
+    return [o for o in cell.outputs if "fal_jupyter" in o.get("metadata", {})]
+
+
+def test_timing_is_shown_once_at_the_end_of_the_cell(desk: Kernel) -> None:
+    cell = desk.run("Desk.hi()\nDesk.hi('x')\nprint('last')").ok()
+    assert len(blocks(cell)) == 1
+    assert cell.outputs[-1]["metadata"]["fal_jupyter"]
+    assert [set(call) for call in cell.calls] == [FIELDS, FIELDS]
+    for call in cell.calls:
+        assert call["status"] == 200
+        assert call["endpoint"] == "hi"
+        assert abs(call["queue_ms"] + call["start_ms"] + call["run_ms"] - call["total_ms"]) < 0.1
+    assert cell.shown.count("ok ") == 2
+
+
+def test_a_failed_call_is_in_the_timing(desk: Kernel) -> None:
+    cell = desk.run("Desk.odd(2)")
+    assert [call["status"] for call in cell.calls] == [500]
+    assert "failed 500" in cell.shown
+
+
+def test_a_thousand_calls_are_one_line(desk: Kernel) -> None:
+    cell = desk.run("Desk.hi.map(['x'] * 1200, concurrency=8)\nNone").ok()
+    assert len(blocks(cell)) == 1
+    block = blocks(cell)[0]
+    assert "1,200 calls" in block["data"]["text/plain"]  # type: ignore[index]
+    assert block["data"]["text/plain"].count("\n") == 0  # type: ignore[index]
+    assert len(cell.calls) == 1000
+    assert block["metadata"]["fal_jupyter"]["calls_total"] == 1200  # type: ignore[index]
+
+
+def test_timing_can_be_switched_off(desk: Kernel) -> None:
+    desk.run("%fal config timing off").ok()
+    assert not blocks(desk.run("Desk.hi()").ok())
+    desk.run("%fal config timing on").ok()
+    assert blocks(desk.run("Desk.hi()").ok())
+
+
+# --- interrupts -------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "call",
+    ["Desk.slow(MARK)", "Desk.slow.map([MARK])", "Desk.loop(MARK)", "Desk.loop.map([MARK, MARK])"],
+    ids=["async", "async map", "sync", "sync map"],
+)
+def test_an_interrupt_gives_the_prompt_back_at_once_and_cancels_the_request(
+    desk: Kernel, tmp_path: Path, call: str, state: Path
+) -> None:
+    mark = tmp_path / "mark"
+    message = desk.start(call.replace("MARK", repr(str(mark))))
+    while not mark.exists():
+        pass
+    desk.interrupt()
+    cell = desk.finish(message, timeout=10)
+    assert (cell.status, cell.ename) == ("error", "KeyboardInterrupt")
+    assert re.fullmatch(r"KeyboardInterrupt: Desk\.\w+(\.map)?\(\) was cancelled", cell.traceback)
+    while mark.read_text() != "cancelled":
+        pass
+    while json.loads(command(state, "runners", "--json").stdout)[0]["in_flight"]:
+        pass
+    assert desk.run("Desk.hi()['text']").ok().result == "'Hello, world'"
+
+
+def test_an_interrupt_while_setup_runs_leaves_it_running(notebook: Kernel, tmp_path: Path) -> None:
+    go = tmp_path / "go"
+    message = notebook.start(
+        f"%%fal_app\nimport time\nfrom pathlib import Path\nclass Late(fal.App):\n    def setup(self):\n"
+        f"        print('setting up', flush=True)\n        while not Path({str(go)!r}).exists(): time.sleep(0.01)\n"
+        "    @fal.endpoint('/')\n    def hi(self) -> str: return 'here'\n"
+    )
+    notebook.finish(message, until=lambda cell: "setting up" in cell.text)
+    notebook.interrupt()
+    cell = notebook.finish(message, timeout=10)
+    assert cell.ename == "KeyboardInterrupt"
+    assert "goes on starting in the background" in cell.text
+    go.touch()
+    assert notebook.run("Late.hi()").ok().result == "'here'"
