@@ -11,6 +11,8 @@ MAX_HEAD = 64 * 1024
 
 def request(method: str, target: str, body: bytes = b"", headers: Iterable[tuple[str, str]] = ()) -> bytes:
     """Give the bytes of a whole request."""
+    if any(letter <= " " for letter in target):
+        raise ValueError(f"{target!r} is no target of a request")
     lines = [f"{method} {target} HTTP/1.1", "Host: localhost", f"Content-Length: {len(body)}"]
     lines += [f"{name}: {value}" for name, value in headers]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body
@@ -28,7 +30,7 @@ class Reader:
         self.done = False
         self._buffer = bytearray()
         self._left: int | None = None
-        self._chunked = False
+        self._chunked = self._ending = False
         self._to_end = False
 
     @property
@@ -39,7 +41,8 @@ class Reader:
     @property
     def reusable(self) -> bool:
         """True when another request may follow on the connection."""
-        return self.done and not self._to_end and self.headers.get("connection", "").lower() != "close"
+        whole = self.done and not self._to_end and not self._buffer
+        return whole and self.headers.get("connection", "").lower() != "close"
 
     def feed(self, data: bytes) -> bytes:
         """Take bytes; give those of the body among them."""
@@ -79,14 +82,16 @@ class Reader:
         del self._buffer[: end + 4]
         if not first.startswith("HTTP/1.1 "):
             raise ValueError("this is no HTTP answer")
-        self.status = int(first.split(" ", 2)[1])
+        self.status = _number(first.split(" ", 2)[1], "0123456789", 10)
+        if self.status < 100:
+            raise ValueError("this is no HTTP answer")
         for line in lines:
             name, _, value = line.partition(":")
             self.headers[name.strip().lower()] = value.strip()
         if self.headers.get("transfer-encoding", "").lower() == "chunked":
             self._chunked = True
         elif "content-length" in self.headers:
-            self._left = int(self.headers["content-length"])
+            self._left = _number(self.headers["content-length"], "0123456789", 10)
         else:
             self._to_end = True
         return True
@@ -94,27 +99,48 @@ class Reader:
     def _take_chunks(self) -> bytes:
         found = bytearray()
         while not self.done:
-            if self._left is None:
-                line = self._buffer.find(b"\r\n")
-                if line < 0:
+            if self._ending:  # the trailers, up to an empty line
+                line = self._line()
+                self.done = line == b""
+                if line is None:
                     break
-                size = int(bytes(self._buffer[:line]).split(b";")[0], 16)
-                if size == 0:
-                    if len(self._buffer) < line + 4:
-                        break
-                    del self._buffer[: line + 4]
-                    self.done = True
+            elif self._left is None:
+                line = self._line()
+                if line is None:
                     break
-                del self._buffer[: line + 2]
-                self._left = size
-            piece = self._buffer[: self._left]
-            found += piece
-            del self._buffer[: len(piece)]
-            self._left -= len(piece)
-            if self._left:
-                break
-            if len(self._buffer) < 2:
-                break
-            del self._buffer[:2]
-            self._left = None
+                self._left = _number(line.split(b";")[0].decode("latin-1").strip(), "0123456789abcdefABCDEF", 16)
+                if self._left == 0:
+                    self._ending = True
+            elif self._left:
+                piece = self._buffer[: self._left]
+                if not piece:
+                    break
+                found += piece
+                del self._buffer[: len(piece)]
+                self._left -= len(piece)
+            else:
+                line = self._line()
+                if line is None:
+                    break
+                if line:
+                    raise ValueError("a chunk of the answer is longer than it says")
+                self._left = None
         return bytes(found)
+
+    def _line(self) -> bytes | None:
+        """Take a line, or None where it is not all here yet."""
+        end = self._buffer.find(b"\r\n")
+        if end < 0 and len(self._buffer) <= MAX_HEAD:
+            return None
+        if end < 0:
+            raise ValueError("a line of the answer does not end")
+        line = bytes(self._buffer[:end])
+        del self._buffer[: end + 2]
+        return line
+
+
+def _number(text: str, digits: str, base: int) -> int:
+    """A number as HTTP writes it, not as Python reads it (``-1``, ``1_000``)."""
+    if not text or any(letter not in digits for letter in text):
+        raise ValueError(f"{text[:20]!r} is no number")
+    return int(text, base)

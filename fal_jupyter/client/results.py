@@ -79,6 +79,7 @@ def failure(answer: Answer, endpoint: str) -> RequestError:
         error_type=error_type,
         detail=detail,
         request_id=request_id,
+        hint="run the cell that defines it again" if answer.end is None and answer.status == 404 else "",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import re
 from collections.abc import Callable, Mapping
@@ -44,7 +45,9 @@ def describe_app(cls: type[Any], overrides: Mapping[str, object] | None = None) 
     for name, value in given.items():
         option = _WARM if name == "warm" else OPTIONS.get({"auth": "app_auth", "name": "app_name"}.get(name, name))
         if option is None or (option.name not in _SCALING and name not in ("warm", "name", "auth")):
-            raise AppRuleBroken(f"{name} cannot be set for one run", hint="write it in the class")
+            near = difflib.get_close_matches(name, (*_SCALING, "warm", "name", "auth"), n=1)
+            hint = f"did you mean {near[0]}?" if near and option is None else "write it in the class"
+            raise AppRuleBroken(f"{name} cannot be set for one run", hint=hint)
         check_value(option, value, "")
     machine = cls.machine_type
     return AppSpec(
