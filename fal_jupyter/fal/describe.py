@@ -117,7 +117,7 @@ def _endpoints(cls: type[Any]) -> tuple[EndpointSpec, ...]:
         EndpointSpec(
             name=name,
             path=marked.route_signature.path,
-            signature=_signature(marked.__wrapped__),
+            signature=_signature(marked.__wrapped__, cls.__module__),
             doc=inspect.cleandoc(marked.__doc__ or ""),
         )
         for name, marked in found.items()
@@ -126,9 +126,10 @@ def _endpoints(cls: type[Any]) -> tuple[EndpointSpec, ...]:
     return tuple(sorted(specs, key=lambda spec: (spec.path, spec.name)))
 
 
-def _signature(method: Callable[..., Any]) -> str:
+def _signature(method: Callable[..., Any], home: str) -> str:
+    """As the user wrote it: names of his own module without that module."""
     try:
-        return str(signature_of(method))
+        return re.sub(rf"(?<![\w.]){re.escape(home)}\.", "", str(signature_of(method)))
     except (TypeError, ValueError):  # a default whose repr raises, a callable without a signature
         return "(...)"
 

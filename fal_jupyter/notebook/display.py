@@ -123,7 +123,7 @@ def _facts(card: Card) -> str:
         ("Setup", text(milliseconds(card.setup_ms))),
         ("Revision", text(card.revision)),
         ("Runs on", text(card.place)),
-        ("Address", element("span", text(card.url), style=CODE) if card.url else "–"),
+        ("Address", element("span", text(card.url), style=f"{CODE}; overflow-wrap: anywhere") if card.url else "–"),
     ]
     cells = [
         element(

@@ -45,7 +45,9 @@ class Kind(IntEnum):
     BODY = 7  # both, bytes
     END_BODY = 8  # both, empty; g→o: JSON {"timing": …, "revision": int, "runner": str, "request_id": str}
     ERROR = 9  # r→g→o JSON error description of an exception in user code; precedes the RESPONSE
-    CANCEL = 10  # g→r  nobody waits for this stream any more: empty, its caller hung up; b"\x01", its owner cancelled it
+    CANCEL = (
+        10  # g→r  nobody waits for this stream any more: empty, its caller hung up; b"\x01", its owner cancelled it
+    )
     WINDOW = 11  # both, u32 credit
     OUTPUT = 12  # r→g→o u8 (1 stdout, 2 stderr) | UTF-8 text; stream 0 outside a request
     SHUTDOWN = 13  # g→r  JSON {"grace_s": float, "reason": str}

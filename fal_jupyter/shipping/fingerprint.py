@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import ast
+import enum
+import functools
 import hashlib
+import io
 import json
 import linecache
+import sys
 import textwrap
 import types
+from collections.abc import Iterator
 from typing import Any
 
 from fal_jupyter.domain.spec import AppSpec
 from fal_jupyter.protocol.api import Environment
+from fal_jupyter.shipping import pickling
+from fal_jupyter.shipping.reach import OF_PYTHON, TABLES, defaults_of, functions_in, is_dunder
 
 _VOLATILE = ("JPY_", "FAL_JUPYTER_", "COLUMNS", "LINES", "PWD", "OLDPWD", "SHLVL", "_", "PYTEST_CURRENT_TEST")
 _SCALING = "option "
@@ -45,41 +52,152 @@ def fingerprint_of_environment(environment: Environment) -> dict[str, str]:
     return parts
 
 
-def source_hash(thing: Any) -> str:
-    """Hash the source of a function or class, without comments and white space; its code objects where there is none."""
+def code_digest(thing: type | types.FunctionType) -> str:
+    """Digest a function or class of the notebook: its source without comments and white space, and the values in it.
+
+    The code objects stand for the source where there is none. What it reaches by name has digests of its own.
+    """
+    return contents_digest([_source(thing), _Contents.parts(thing)])
+
+
+def contents_digest(value: Any) -> str:
+    """Digest what *value* holds: the same in every process and for classes defined anew by the same source."""
+    buffer = io.BytesIO()
+    try:
+        _Contents(buffer).dump(value)
+        return digest(buffer.getvalue())
+    except Exception:
+        pass  # an object that can be packed only; its bytes may differ where it does not, and then runners are rebuilt
+    try:
+        return digest(pickling.dumps(value))
+    except Exception:  # named where it matters: when it is packed
+        return digest(repr(type(value)).encode())
+
+
+class _Contents(pickling.Pickler):
+    """Code stands for itself by name and digest, sets are put in order; nothing is ever loaded from its bytes."""
+
+    def __init__(self, file: Any, open_functions: tuple[Any, ...] = ()) -> None:
+        super().__init__(file, protocol=5)
+        self._open = open_functions
+
+    def persistent_id(self, obj: Any) -> Any:
+        kind = type(obj)
+        if kind is str:  # as a new object: whether equal texts are one object is chance
+            return b"text " + obj.encode("utf-8", "surrogatepass")
+        if kind is bytes:
+            return b"bytes " + obj
+        if kind in (int, float, bool, dict, list, tuple):
+            return None
+        if kind in (set, frozenset):
+            return kind.__name__, sorted(contents_digest(item) for item in obj)
+        if isinstance(obj, type) and pickling.is_local(obj):
+            return "class", obj.__qualname__
+        if kind is types.FunctionType and pickling.is_local(obj):
+            if any(obj is function for function in self._open):
+                return "function", obj.__qualname__
+            buffer = io.BytesIO()
+            _Contents(buffer, (*self._open, obj)).dump([_code(obj.__code__), self.parts(obj)])
+            return "function", obj.__qualname__, digest(buffer.getvalue())
+        torch = sys.modules.get("torch")
+        if torch is not None and isinstance(obj, torch.Tensor):
+            flat = obj.detach().cpu().contiguous().reshape(-1)
+            return (
+                "tensor",
+                str(obj.dtype),
+                tuple(obj.shape),
+                obj.requires_grad,
+                flat.view(torch.uint8).numpy().tobytes(),
+            )
+        if kind.__name__ in ("TypeVar", "ParamSpec", "TypeVarTuple"):
+            return kind.__name__, obj.__name__, getattr(obj, "__bound__", None), getattr(obj, "__constraints__", ())
+        return None
+
+    @staticmethod
+    def parts(thing: type | types.FunctionType) -> dict[str, Any]:
+        """Give the values that a function or class holds, those of its methods among them."""
+        if isinstance(thing, types.FunctionType):
+            return {"defaults": defaults_of(thing), "closure": _closure(thing)}
+        own = {name: member for name, member in vars(thing).items() if _counts(name, member)}
+        return {
+            "members": {name: _digest_of_member(member) for name, member in sorted(own.items())},
+            "annotations": contents_digest(pickling.own_annotations(thing)),
+            "bases": [base.__qualname__ for base in thing.__bases__],
+            "doc": thing.__doc__,
+        }
+
+
+def _counts(name: str, member: Any) -> bool:
+    if isinstance(member, types.MemberDescriptorType | types.GetSetDescriptorType):
+        return False
+    return name in TABLES or not (is_dunder(name) or name in OF_PYTHON)
+
+
+def _digest_of_member(member: Any) -> str:
+    if isinstance(member, enum.Enum):
+        return contents_digest(member.value)
+    functions = list(functions_in(member))
+    if functions and not isinstance(member, types.FunctionType):
+        return contents_digest([type(member).__name__, functions])
+    return contents_digest(member)
+
+
+def _closure(function: types.FunctionType) -> list[Any]:
+    found = []
+    for cell in function.__closure__ or ():
+        try:
+            found.append(cell.cell_contents)
+        except ValueError:  # not bound yet
+            found.append(None)
+    return found
+
+
+def _source(thing: type | types.FunctionType) -> Any:
     functions = list(_functions(thing))
     for function in functions:
         text = "".join(linecache.getlines(function.__code__.co_filename))
-        if text and (node := _find(text, thing)) is not None:
-            return digest(ast.dump(node).encode())
-    return digest(repr([_code(f.__code__) for f in functions]).encode() + repr(sorted(vars(thing))).encode())
+        if text and (node := _find(text, thing, function.__code__.co_firstlineno)) is not None:
+            return ast.dump(node)
+    return [_code(f.__code__) for f in functions]
 
 
-def _functions(thing: Any) -> Any:
-    from fal_jupyter.shipping.reach import _functions_in
-
+def _functions(thing: Any) -> Iterator[types.FunctionType]:
     if isinstance(thing, types.FunctionType):
         yield thing
-    elif isinstance(thing, type):
+    else:
         for member in vars(thing).values():
-            yield from _functions_in(member)
+            yield from functions_in(member)
 
 
-def _find(text: str, thing: Any) -> ast.AST | None:
+def _find(text: str, thing: Any, line: int) -> ast.AST | None:
+    """Give the definition of that name that *line* is in, the innermost of them."""
+    found = None
+    for node, first in _definitions(text):
+        here = first <= line <= (node.end_lineno or first) and (isinstance(thing, type) or first == line)
+        if here and node.name == thing.__name__:
+            found = node
+    return found
+
+
+@functools.lru_cache(maxsize=32)
+def _definitions(text: str) -> list[tuple[ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef, int]]:
+    """Give the definitions in a cell, outer ones first, and the first line of each, decorators included."""
     try:
         tree = ast.parse(textwrap.dedent(text))
     except SyntaxError:
-        return None
-    found = None
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and node.name == thing.__name__:
-            found = node  # the last one of that name is the one that stayed
-    return found
+        return []
+    return [
+        (node, min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)]))
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
 
 
 def _code(code: types.CodeType) -> Any:
     return (
         code.co_code,
         code.co_names,
-        [_code(c) if isinstance(c, types.CodeType) else repr(c) for c in code.co_consts],
+        code.co_varnames,
+        (code.co_flags, code.co_argcount, code.co_kwonlyargcount, code.co_posonlyargcount),
+        [_code(c) if isinstance(c, types.CodeType) else c for c in code.co_consts],
     )

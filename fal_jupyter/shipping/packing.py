@@ -14,11 +14,12 @@ from typing import Any
 
 from fal_jupyter.domain.errors import NotPicklable
 from fal_jupyter.shipping import pickling
-from fal_jupyter.shipping.fingerprint import digest, source_hash
+from fal_jupyter.shipping.fingerprint import code_digest, contents_digest, digest
 from fal_jupyter.shipping.pickling import is_local
-from fal_jupyter.shipping.reach import Reached, _functions_in, global_names, reached_by
+from fal_jupyter.shipping.reach import Reached, functions_in, global_names, reached_by
 
 HEAVY = 1 << 20
+SMALL = 4096
 PRELOADABLE = ("numpy", "torch", "PIL")
 _SHELL_NAMES = ("get_ipython", "display", "In", "Out", "_ih", "_oh", "exit", "quit")
 
@@ -63,7 +64,7 @@ def pack(
         NotPicklable: something cannot travel; the message names it, its cell and what to do instead.
     """
     reached = reached_by(cls)
-    captures = [capture for one in reached if (capture := _capture(one, cls, cell_of)) is not None]
+    captures = _captures(reached, cls, cell_of)
     try:
         payload = pickling.dumps(cls)
     except Exception as error:
@@ -72,16 +73,34 @@ def pack(
             hint="a class attribute or default value holds it: make it inside setup() instead",
             where=cls.__name__,
         ) from None
-    fingerprint = {f"class {cls.__name__}": source_hash(cls)}
-    fingerprint |= {f"{c.kind} {c.name}": c.digest for c in captures if c.digest}
+    fingerprint = {f"class {cls.__name__}": code_digest(cls)}
+    for capture in captures:
+        part = f"{capture.kind} {capture.name}"
+        if capture.digest:  # two things of one name are one part
+            fingerprint[part] = digest((fingerprint.get(part, "") + capture.digest).encode())
     return Shipment(
         payload=payload,
         source=_sources([cls, *(r.value for r in reached)]),
         fingerprint=fingerprint,
         captures=tuple(captures),
         preload=_preload(cls, reached),
-        warnings=[_heavy(c, cls) for c in captures if c.size > HEAVY],
+        warnings=[_heavy(c, cls) for c in _heaviest(captures)],
     )
+
+
+def _captures(reached: list[Reached], cls: type, cell_of: Callable[[str], str]) -> list[Capture]:
+    found, refused = [], None
+    for one in reached:
+        try:
+            capture = _capture(one, cls, cell_of)
+        except NotPicklable as error:
+            refused = error  # the last one: what was reached before may only hold it
+            continue
+        if capture is not None:
+            found.append(capture)
+    if refused is not None:
+        raise refused
+    return found
 
 
 def _capture(one: Reached, cls: type, cell_of: Callable[[str], str]) -> Capture | None:
@@ -94,46 +113,57 @@ def _capture(one: Reached, cls: type, cell_of: Callable[[str], str]) -> Capture 
         )
     if one.missing:
         return None
-    if isinstance(value, types.ModuleType):
+    if isinstance(value, types.ModuleType) and value.__name__ in sys.modules:
         return Capture(one.name, "module", 0, cell, "")
     if isinstance(value, types.FunctionType | type):
         if not is_local(value):
             return None
         kind = "class" if isinstance(value, type) else "function"
-        return Capture(one.name, kind, _size(value), cell, source_hash(value))
+        return Capture(one.name, kind, _size(value), cell, code_digest(value))
+    if next(functions_in(value), None) is not None:  # a function under a cache
+        return Capture(one.name, "function", _size(value), cell, contents_digest(value))
     if _by_reference(value):
         return None
     return _weigh(one, cls, cell)
 
 
-def _weigh(one: Reached, cls: type, cell: str) -> Capture:
+def _weigh(one: Reached, cls: type, cell: str) -> Capture | None:
     place = f", {cell}" if cell else ""
+    uses = f"{one.via}() uses the notebook variable {one.name!r}{place}"
+    instead = f"make it inside setup() and keep it as self.{one.name.rpartition('.')[2]}"
+    if one.held and "." in one.name:
+        uses = f"the class attribute {one.name} is"
+    elif one.held:
+        uses = f"{one.via}() has {one.name!r} as a default value"
+    uses = uses if uses.endswith(" is") else f"{uses},"
     if (advice := _refused(one.value)) is not None:
-        what, instead = advice
+        what, how = advice
         raise NotPicklable(
-            f"{one.via}() uses the notebook variable {one.name!r}{place}, {what}, which cannot be sent to a runner",
-            hint=instead.format(name=one.name),
+            f"{uses} {what}, which cannot be sent to a runner",
+            hint=f"{how} as self.{one.name.rpartition('.')[2]}",
             where=cls.__name__,
         )
     try:
-        data = pickling.dumps(one.value)
+        size = len(pickling.dumps(one.value))
     except Exception as error:
         raise NotPicklable(
-            f"{one.via}() uses the notebook variable {one.name!r}{place}, a {type(one.value).__name__}, which cannot be "
-            f"sent to a runner: {_why(error)}",
-            hint=f"make it inside setup() and keep it as self.{one.name}",
+            f"{uses} a {type(one.value).__name__}, which cannot be sent to a runner: {_why(error)}",
+            hint=instead,
             where=cls.__name__,
         ) from None
-    return Capture(one.name, "variable", len(data), cell, digest(data))
+    if one.held and size < SMALL:
+        return None  # part of its class or function, and of their fingerprints
+    kind = "module" if isinstance(one.value, types.ModuleType) else "variable"
+    return Capture(one.name, kind, size, cell, contents_digest(one.value))
 
 
 def _refused(value: Any) -> tuple[str, str] | None:
     if isinstance(value, io.IOBase) and not isinstance(value, io.BytesIO | io.StringIO):
         name = getattr(value, "name", "?")
-        return f"an open file ({name})", f"open({name!r}) inside setup() and keep it as self.{{name}}"
+        return f"an open file ({name})", f"open({name!r}) inside setup() and keep it"
     if isinstance(value, types.GeneratorType | types.AsyncGeneratorType | types.CoroutineType):
         kind = type(value).__name__.replace("_", " ")
-        return f"a {kind}", "make it inside setup() (or list() it first) and keep it as self.{name}"
+        return f"a {kind}", "make it inside setup() (or list() it first) and keep it"
     return None
 
 
@@ -166,6 +196,12 @@ def _why(error: BaseException) -> str:
     return re.sub(r"^cannot pickle ", "cannot pickle ", text)
 
 
+def _heaviest(captures: list[Capture]) -> list[Capture]:
+    """What to warn of: the things that are heavy, and code only where none of them says why it is."""
+    heavy = [capture for capture in captures if capture.size > HEAVY]
+    return [capture for capture in heavy if capture.kind in ("variable", "module")] or heavy
+
+
 def _heavy(capture: Capture, cls: type) -> str:
     place = f" ({capture.cell})" if capture.cell else ""
     return (
@@ -176,9 +212,9 @@ def _heavy(capture: Capture, cls: type) -> str:
 
 def _code_objects(values: list[Any]) -> Iterator[types.CodeType]:
     for value in values:
-        members = [value] if isinstance(value, types.FunctionType) else []
+        members = list(functions_in(value))
         if isinstance(value, type) and is_local(value):
-            members = [f for member in vars(value).values() for f in _functions_in(member)]
+            members = [f for member in vars(value).values() for f in functions_in(member)]
         for function in members:
             yield function.__code__
 

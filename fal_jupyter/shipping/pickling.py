@@ -5,7 +5,7 @@
   neighbour: measured on 2.12, a model used twice inside another lost all its data).
 * Annotations are resolved first: on arrival there is no notebook to look a string up in.
 * dataclasses' and FastAPI's sentinels are compared by identity, so they travel by name.
-* TypedDicts, NewTypes and functions under ``lru_cache`` are made anew; pickle would look their names up on arrival.
+* TypedDicts, NewTypes and what ``functools`` caches are made anew; pickle would look up names that are not there.
 * An open file is refused; cloudpickle would ship its text as a StringIO without a word.
 """
 
@@ -47,15 +47,20 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     def reducer_override(self, obj: Any) -> Any:
         if isinstance(obj, io.IOBase) and not isinstance(obj, io.BytesIO | io.StringIO):
             raise pickle.PicklingError("an open file")
+        if type(obj) is types.CodeType:  # cloudpickle from 3.1.3 on drops the file name, and tracebacks their lines with it
+            make, arguments = self.dispatch_table[types.CodeType](obj)
+            return unpacking.make_code, (obj.co_filename, make, arguments)
         if type(obj).__module__ == "dataclasses":
             for name in _SENTINELS:
                 if obj is getattr(dataclasses, name, None):
                     return getattr, (dataclasses, name)
-        if type(obj).__module__ == "fastapi.datastructures":
-            if obj is getattr(sys.modules["fastapi.datastructures"], "_Unset", None):
-                return unpacking.look_up, ("fastapi.datastructures", "_Unset")
+        place = type(obj).__module__
+        if place == "fastapi.datastructures" and obj is getattr(sys.modules[place], "_Unset", None):
+            return unpacking.look_up, (place, "_Unset")
         if isinstance(obj, _CachedFunction) and is_local(obj):
             return unpacking.make_cached, (obj.__wrapped__, obj.cache_parameters())
+        if type(obj) is functools.cached_property:  # it holds a lock
+            return unpacking.make_cached_property, (obj.func, obj.attrname)
         if isinstance(obj, typing.NewType) and is_local(obj):
             return unpacking.make_new_type, (obj.__name__, obj.__supertype__)
         if type(obj).__name__ == "TypeAliasType" and is_local(obj):
@@ -75,6 +80,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         if generic and generic["origin"] is not None:
             args = generic["args"]
             return unpacking.parametrize, (generic["origin"], args)
+        _complete(cls)
         reduced = super().reducer_override(cls)
         if not isinstance(reduced, tuple) or len(reduced) < 6:
             return reduced
@@ -97,11 +103,31 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         return make, arguments, (members, slots), *rest
 
 
+def _complete(cls: type) -> None:
+    """Let a model whose neighbour was defined after it look that up, as pydantic would at its first use."""
+    if cls.__dict__.get("__pydantic_complete__") is not False:
+        return
+    names = vars(sys.modules.get("__main__", types.ModuleType("none")))
+    if hasattr(cls, "model_rebuild"):
+        cls.model_rebuild(raise_errors=False, _types_namespace=names)
+    else:
+        from pydantic.dataclasses import rebuild_dataclass
+
+        rebuild_dataclass(cls, raise_errors=False, _types_namespace=names)
+
+
 def _reduce_typed_dict(cls: type) -> Any:
     """First an empty one, so that it may hold itself, then its keys; those of its bases are among them."""
     state = {name: value for name, value in vars(cls).items() if name.endswith("_keys__") or name in _TYPED_DICT_STATE}
     arguments = (type(cls).__module__, cls.__name__, getattr(cls, "__parameters__", ()))
-    return unpacking.make_typed_dict, arguments, state | {"__annotations__": resolved(cls)}, None, None, unpacking.set_members
+    return (
+        unpacking.make_typed_dict,
+        arguments,
+        state | {"__annotations__": resolved(cls)},
+        None,
+        None,
+        unpacking.set_members,
+    )
 
 
 def _home_of(thing: Any) -> str | None:

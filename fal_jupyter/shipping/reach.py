@@ -6,6 +6,8 @@ import builtins
 import dis
 import functools
 import inspect
+import itertools
+import sys
 import types
 import typing
 from collections.abc import Iterator
@@ -17,16 +19,20 @@ from fal_jupyter.shipping.pickling import is_local, resolved
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """One name that user code looks up outside itself; *via* is the first function or class that does."""
+    """One thing that user code reaches; *via* is the first function or class that does.
+
+    *held*: the class itself holds it (an attribute, a default), so it has a name of the notebook by chance only.
+    """
 
     name: str
     value: Any
     via: str
     missing: bool = False
+    held: bool = False
 
 
 def reached_by(cls: type) -> list[Reached]:
-    """Give everything that *cls* reaches in its notebook or script, itself left out, nearest first, each name once."""
+    """Give everything that *cls* reaches in its notebook or script, itself left out, nearest first, each thing once."""
     walk = _Walk()
     walk.visit_class(cls)
     while walk.todo:
@@ -36,8 +42,8 @@ def reached_by(cls: type) -> list[Reached]:
 
 class _Walk:
     def __init__(self) -> None:
-        self.found: dict[str, Reached] = {}
-        self.seen: set[int] = set()
+        self.found: dict[tuple[str, int], Reached] = {}
+        self.seen: dict[int, Any] = {}  # by identity; kept, so that no identity is used twice
         self.todo: list[tuple[Any, str]] = []
 
     def visit(self, value: Any, via: str) -> None:
@@ -45,28 +51,35 @@ class _Walk:
             return
         if isinstance(value, type) and is_local(value):
             self.visit_class(value)
-        elif isinstance(value, types.FunctionType) and is_local(value):
+        elif isinstance(value, types.FunctionType):
             self.visit_function(value)
-        elif isinstance(value, functools.partial):
-            self.visit(value.func, via)
-        else:
-            self.visit_annotation(value, via)
+        elif type(value) not in _ATOMS and not isinstance(value, type | types.ModuleType):
+            self.seen[id(value)] = value
+            for function in functions_in(value):
+                self.visit_function(function)
+            for part in parts_of(value):
+                self._meet(part, via)
 
     def visit_class(self, cls: type) -> None:
-        self.seen.add(id(cls))
+        self.seen[id(cls)] = cls
+        via = cls.__qualname__
         for base in cls.__bases__:
-            if is_local(base):
-                self._note(base.__name__, base, cls.__qualname__)
+            self._meet(base, via)
         for hint in resolved(cls).values():
-            self.visit_annotation(hint, cls.__qualname__)
-        for member in list(vars(cls).values()):
-            for function in _functions_in(member):
-                self.visit_function(function)
+            self._meet(hint, via)
+        for name, member in list(vars(cls).items()):
+            if name in TABLES:
+                self._meet(member, via)
+            elif next(functions_in(member), None) is not None:
+                for function in functions_in(member):
+                    self.visit_function(function)
+            elif not (is_dunder(name) or name in OF_PYTHON or isinstance(member, (cls, *_SLOTS))):
+                self._hold(f"{cls.__name__}.{name}", member, via)
 
     def visit_function(self, function: types.FunctionType) -> None:
         if id(function) in self.seen or function.__globals__.get("__name__") != "__main__":
             return  # generated or library code in the user's class: it is found by its module on arrival
-        self.seen.add(id(function))
+        self.seen[id(function)] = function
         via = function.__qualname__
         for name in global_names(function.__code__):
             if name in function.__globals__:
@@ -78,45 +91,109 @@ class _Walk:
         except ValueError:
             captured = {}
         for name, value in captured.items():
-            self.todo.append((value, via))
-            if not _is_code(value):
+            if _is_code(value):
+                self._meet(value, via)
+            else:
                 self._note(name, value, via)
+        for name, value in defaults_of(function).items():
+            self._hold(name, value, via)
         for hint in resolved(function).values():
-            self.visit_annotation(hint, via)
-        wrapped = getattr(function, "__wrapped__", None)
-        if isinstance(wrapped, types.FunctionType):
+            self._meet(hint, via)
+        for wrapped in functions_in(getattr(function, "__wrapped__", None)):
             self.visit_function(wrapped)
 
-    def visit_annotation(self, hint: Any, via: str) -> None:
-        if isinstance(hint, type) and is_local(hint) and typing.get_origin(hint) is None:
-            self._note(hint.__name__, hint, via)
-        for part in typing.get_args(hint):
-            self.visit_annotation(part, via)
-
-    def _note(self, name: str, value: Any, via: str, *, missing: bool = False) -> None:
-        if name not in self.found:
-            self.found[name] = Reached(name, value, via, missing)
+    def _meet(self, value: Any, via: str) -> None:
+        """Something without a name of its own, or with one that says what it is."""
+        if _is_code(value) and is_local(value) and typing.get_origin(value) is None:
+            self._note(value.__name__, value, via)
+        else:
             self.todo.append((value, via))
+
+    def _hold(self, name: str, value: Any, via: str) -> None:
+        if _is_code(value) or type(value) in _SMALL:
+            self.todo.append((value, via))
+        elif known := _name_in_notebook(value):
+            self._note(known, value, via)
+        else:
+            self._note(name, value, via, held=True)
+
+    def _note(self, name: str, value: Any, via: str, *, missing: bool = False, held: bool = False) -> None:
+        if (name, id(value)) not in self.found:
+            self.found[name, id(value)] = Reached(name, value, via, missing, held)
+            self.todo.append((value, via))
+
+
+_ATOMS = (type(None), bool, int, float, complex, str, bytes, bytearray)
+_SMALL = (type(None), bool, int, float, complex)
+TABLES = ("__pydantic_fields__", "__dataclass_fields__", "__private_attributes__")
+OF_PYTHON = ("_abc_impl", "_member_map_", "_value2member_map_", "_member_names_", "model_config")
+_SLOTS = (types.MemberDescriptorType, types.GetSetDescriptorType)
+_HOLDERS = ("pydantic", "fastapi", "dataclasses", "annotated_types")
+_HELD = ("default", "default_factory", "func", "dependency", "metadata")
+_MANY = 10_000
+_LONG = 4096
 
 
 def _is_code(value: Any) -> bool:
     return isinstance(value, types.FunctionType | type)
 
 
-def _functions_in(member: Any) -> Iterator[types.FunctionType]:
+def _name_in_notebook(value: Any) -> str:
+    """Give the notebook's own name of a thing, or ``""``; small texts are shared by chance."""
+    if isinstance(value, str | bytes) and len(value) < _LONG:
+        return ""
+    variables = vars(sys.modules.get("__main__", types.ModuleType("none")))
+    return next((name for name, known in list(variables.items()) if known is value and not name.startswith("_")), "")
+
+
+def is_dunder(name: str) -> bool:
+    return name.startswith("__") and name.endswith("__")
+
+
+def defaults_of(function: types.FunctionType) -> dict[str, Any]:
+    """Give the default values of a function by their parameters' names."""
+    code, values = function.__code__, function.__defaults__ or ()
+    names = code.co_varnames[code.co_argcount - len(values) : code.co_argcount]
+    return dict(zip(names, values, strict=True)) | (function.__kwdefaults__ or {})
+
+
+def parts_of(value: Any) -> Iterator[Any]:
+    """Give what a value holds, as far as user code may be in it."""
+    yield from typing.get_args(value)
+    if isinstance(value, dict):
+        yield from itertools.islice(value.values(), _MANY)
+    elif isinstance(value, list | tuple | set | frozenset):
+        yield from itertools.islice(value, _MANY)
+    elif isinstance(value, functools.partial):
+        yield from (value.func, *value.args, *value.keywords.values())
+    elif isinstance(value, types.MethodType):
+        yield from (value.__func__, value.__self__)
+    elif type(value).__module__.startswith(_HOLDERS):
+        yield from (getattr(value, name, None) for name in _HELD)
+    elif is_local(type(value)):
+        yield type(value)
+        yield from getattr(value, "__dict__", {}).values()
+
+
+def functions_in(member: Any) -> Iterator[types.FunctionType]:
     if isinstance(member, types.FunctionType):
         yield member
     elif isinstance(member, staticmethod | classmethod):
-        yield from _functions_in(member.__func__)
+        yield from functions_in(member.__func__)
     elif isinstance(member, property):
         for function in (member.fget, member.fset, member.fdel):
-            yield from _functions_in(function)
+            yield from functions_in(function)
     elif isinstance(member, functools.cached_property):
-        yield from _functions_in(member.func)
+        yield from functions_in(member.func)
     elif member is not None and not isinstance(member, type):
-        inner = getattr(member, "function", None) or getattr(member, "__wrapped__", None)
-        if isinstance(inner, types.FunctionType):
-            yield from _functions_in(inner)
+        for inner in (_static(member, "function"), _static(member, "__wrapped__")):
+            if isinstance(inner, types.FunctionType):
+                yield from functions_in(inner)
+
+
+def _static(thing: Any, name: str) -> Any:
+    """An attribute, without running code of the user's that answers for it."""
+    return inspect.getattr_static(thing, name, None)
 
 
 def global_names(code: types.CodeType) -> list[str]:

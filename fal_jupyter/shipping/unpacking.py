@@ -8,7 +8,7 @@ import linecache
 import operator
 import pickle
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Generic, NewType
 
 from cloudpickle import cloudpickle
@@ -52,6 +52,11 @@ def set_pydantic_state(cls: type, state: Any) -> None:
     _arrived.append(cls)
 
 
+def make_code(filename: str, make: Callable[..., types.CodeType], arguments: tuple[Any, ...]) -> types.CodeType:
+    """A code object that knows the cell it was written in."""
+    return make(*arguments).replace(co_filename=filename)
+
+
 def look_up(module: str, name: str) -> Any:
     """A thing of a library, by where it is."""
     return getattr(importlib.import_module(module), name)
@@ -83,6 +88,13 @@ def set_members(thing: Any, members: Mapping[str, Any]) -> None:
 def make_cached(function: Any, parameters: dict[str, Any]) -> Any:
     """A function under ``functools.lru_cache``, its cache empty."""
     return functools.lru_cache(**parameters)(function)
+
+
+def make_cached_property(function: Any, name: str | None) -> Any:
+    """A ``functools.cached_property``, under the name that its class had given it."""
+    made = functools.cached_property(function)
+    made.attrname = name
+    return made
 
 
 def make_new_type(name: str, supertype: Any) -> Any:

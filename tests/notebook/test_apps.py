@@ -51,12 +51,21 @@ def test_several_apps_of_a_cell_each_run(notebook: Kernel, state: Path) -> None:
 def test_the_card_tells_what_runs_where_and_what_was_dragged_along(notebook: Kernel) -> None:
     notebook.run("words = ['a'] * 1000\ndef helper(): return len(words)").ok()
     cell = notebook.run(
-        "%%fal_app\nclass Carded(fal.App):\n    def setup(self): self.n = helper()\n"
-        "    @fal.endpoint('/count')\n    def count(self, more: int = 0) -> int: return self.n + more\n"
+        "%%fal_app\nfrom pydantic import BaseModel\nclass Size(BaseModel):\n    n: int\nclass Carded(fal.App):\n    def setup(self): self.n = helper()\n"
+        "    @fal.endpoint('/count')\n    def count(self, more: int = 0) -> Size: return Size(n=self.n + more)\n"
     ).ok()
-    for word in ("Carded", "/count", "more: int", "this machine", "1 ready", "http://127.0.0.1:", "helper", "words"):
+    for word in (
+        "Carded",
+        "/count",
+        "(more: int = 0) -> Size",
+        "this machine",
+        "1 ready",
+        "http://127.0.0.1:",
+        "helper",
+        "words",
+    ):
         assert word in cell.shown, (word, cell.shown)
-        assert word in cell.html, word
+        assert word.replace(">", "&gt;") in cell.html, word
     assert re.search(r"helper.*cell \[\d+\]", cell.shown)
     assert re.search(r"setup.*\d+(\.\d+)? ms|setup.*<0\.1 ms", cell.shown, re.S)
     assert "__main__." not in cell.shown
