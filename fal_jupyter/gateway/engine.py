@@ -20,6 +20,7 @@ from fal_jupyter.gateway.exchange import Exchange
 from fal_jupyter.gateway.launcher import Launcher
 from fal_jupyter.gateway.logs import Log
 from fal_jupyter.gateway.published import Published, Revision
+from fal_jupyter.gateway.redaction import redactor
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.api import RUN, AppRecord, Event, LoadHead, PublishHead, RunnerRecord
 from fal_jupyter.protocol.frames import Frame, Kind
@@ -103,6 +104,7 @@ class Engine:
 
     def _new_revision(self, app: Published, head: PublishHead, spec: AppSpec, payload: bytes) -> None:
         app.last += 1
+        app.log.redact = redactor(head["environment"]["env"])
         app.revisions[app.last] = Revision(
             app.last, spec, head["kind"], head["source"], head["environment"], dict(head["fingerprint"]), payload
         )

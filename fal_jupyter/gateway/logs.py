@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 
 from fal_jupyter.protocol.api import LogRecord
@@ -16,10 +17,10 @@ LINE_BOUND = 64 * 1024
 
 
 class Log:
-    """The log of one app."""
+    """The log of one app. *redact* takes secrets out of a line before it is kept anywhere."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, redact: Callable[[str], str] = str) -> None:
+        self._path, self.redact = path, redact
         self._lines: deque[LogRecord] = deque(maxlen=KEPT_LINES)
         self._open: dict[tuple[str, str, int], str] = {}
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -36,11 +37,14 @@ class Log:
                 pieces.append(rest)
         now = time.time()
         records = [
-            LogRecord(time=now, runner=runner, request=request, stream=stream, text=piece[:LINE_BOUND].rstrip("\r"))
+            LogRecord(time=now, runner=runner, request=request, stream=stream, text=self._line(piece))
             for piece in pieces
         ]
         self._lines.extend(records)
         self._append(records)
+
+    def _line(self, text: str) -> str:
+        return self.redact(text[:LINE_BOUND].rstrip("\r"))
 
     def end(self, runner: str, request: str) -> None:
         """Close the lines that a request or a runner left open."""

@@ -47,7 +47,9 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     def reducer_override(self, obj: Any) -> Any:
         if isinstance(obj, io.IOBase) and not isinstance(obj, io.BytesIO | io.StringIO):
             raise pickle.PicklingError("an open file")
-        if type(obj) is types.CodeType:  # cloudpickle from 3.1.3 on drops the file name, and tracebacks their lines with it
+        if (
+            type(obj) is types.CodeType
+        ):  # cloudpickle from 3.1.3 on drops the file name, and tracebacks their lines with it
             make, arguments = self.dispatch_table[types.CodeType](obj)
             return unpacking.make_code, (obj.co_filename, make, arguments)
         if type(obj).__module__ == "dataclasses":

@@ -41,6 +41,12 @@ class Hello(fal.App):
         return {"started": started, "now": dict(os.environ), "command": Path("/proc/self/cmdline").read_text()}
 
 
+    @fal.endpoint("/leak")
+    def leak(self) -> dict:
+        print("token is", os.environ["HF_TOKEN"], "flag is", os.environ["MY_FLAG"])
+        raise ValueError(f"cannot use {os.environ['HF_TOKEN']}")
+
+
 class Second(Hello):
     app_name = "second"  # a subclass inherits its parent's, as in the real package
 
@@ -257,7 +263,7 @@ def test_serve_prints_one_json_line_and_ends_with_status_0(state: Path, hello: s
     assert alias == "hello"
     assert app.ready["base"].startswith("http://127.0.0.1:")
     assert app.ready["url"] == f"{app.ready['base']}/run/{owner}/hello"
-    assert sorted(app.ready["endpoints"]) == ["/", "/process"]
+    assert sorted(app.ready["endpoints"]) == ["/", "/leak", "/process"]
     assert len(app.ready["key"].split(":")) == 2
     everything = set(processes_of(state))
     status, out, err = app.stop(number)
@@ -424,5 +430,9 @@ def test_the_environment_reaches_runners_but_never_a_command_line_or_a_log(state
         assert (now["HF_TOKEN"], now["MY_FLAG"]) == ("hf_verysecret", "on")
         assert now["FAL_JUPYTER_STATE"] == str(state)
         assert not [line for line in processes_of(state).values() if "hf_verysecret" in line]
+        assert app.request("/leak", {}).status == 500
+        told = command(state, "logs", "hello").stdout
+        assert "token is [redacted HF_TOKEN] flag is on" in told
+        assert "cannot use [redacted HF_TOKEN]" in told
         logs = [p for p in state.rglob("*") if p.is_file()]
         assert not [p for p in logs if b"hf_verysecret" in p.read_bytes()]
