@@ -43,6 +43,8 @@ def serve(
     spec = fal.describe(cls, overrides)
     _check_requirements(spec)
     shipment = shipping.pack(cls, namespace=namespace, cell_of=cell_of)
+    modules = _local_modules(cls)
+    shipment.warnings.extend(_warn_of_missing(modules))
     environment = environment_here(shipment.preload)
     head = PublishHead(
         lease="",
@@ -50,6 +52,7 @@ def serve(
         environment=environment,
         fingerprint=shipment.fingerprint
         | shipping.fingerprint_of_spec(spec)
+        | shipping.fingerprint_of_modules(modules)
         | shipping.fingerprint_of_environment(environment),
         kind="pickle",
         take_over=take_over,
@@ -91,6 +94,7 @@ def serve_file(
         environment=environment,
         fingerprint={f"class {cls.__name__}": text}
         | shipping.fingerprint_of_spec(spec)
+        | shipping.fingerprint_of_modules(_local_modules(cls))
         | shipping.fingerprint_of_environment(environment),
         kind="file",
         take_over=take_over,
@@ -138,6 +142,17 @@ def _class_of(module: ModuleType, name: str, path: Path) -> Any:
 
 def _methods(cls: Any) -> dict[str, Callable[..., Any]]:
     return {name: marked.__wrapped__ for name, marked in endpoints_of(cls).items()}
+
+
+def _local_modules(cls: Any) -> list[str]:
+    return list(cls.local_python_modules or ())
+
+
+def _warn_of_missing(modules: list[str]) -> list[str]:
+    return [
+        f"local_python_modules names {name!r}, which cannot be imported here"
+        for name in shipping.missing_modules(modules)
+    ]
 
 
 def _check_requirements(spec: AppSpec) -> None:

@@ -4,7 +4,17 @@
 """
 
 from fal_jupyter.shipping.fingerprint import fingerprint_of_environment, fingerprint_of_spec
+from fal_jupyter.shipping.modules import fingerprint_of_modules, missing_modules
 from fal_jupyter.shipping.packing import Capture, Shipment, pack
 from fal_jupyter.shipping.unpacking import unpack
 
-__all__ = ["Capture", "Shipment", "fingerprint_of_environment", "fingerprint_of_spec", "pack", "unpack"]
+__all__ = [
+    "Capture",
+    "Shipment",
+    "fingerprint_of_environment",
+    "fingerprint_of_modules",
+    "fingerprint_of_spec",
+    "missing_modules",
+    "pack",
+    "unpack",
+]
