@@ -140,6 +140,8 @@ def apps_among(classes: Sequence[type]) -> list[type]:
 def _serve_all(now: Session, classes: Sequence[type], wishes: Wishes) -> list[AppHandle | None]:
     """Publish every class, so that they start side by side, then wait for each in turn."""
     __tracebackhide__ = True
+    for cls in classes:
+        _refuse_the_real_package(cls)
     if wishes.dry_run:
         for cls in classes:
             _show(now, cards.of_dry_run(cls, wishes.overrides, now.namespace, now.cell_of, wishes.cell))
@@ -151,6 +153,17 @@ def _serve_all(now: Session, classes: Sequence[type], wishes: Wishes) -> list[Ap
         if not wishes.quiet:
             _show(now, cards.of_app(handle, ready=wishes.wait, cell=wishes.cell))
     return list(handles)
+
+
+def _refuse_the_real_package(cls: type) -> None:
+    from fal_jupyter.fal import App
+
+    real = getattr(sys.modules.get("fal"), "App", App)
+    if issubclass(cls, real) and not issubclass(cls, App):
+        raise UserError(
+            f"{cls.__name__} is an App of the real fal package, which deploys to fal's cloud and serves nothing here",
+            hint="type %fal config fal ours, restart the kernel if it says so, and run this cell again",
+        )
 
 
 def _publish(now: Session, cls: type, wishes: Wishes) -> AppHandle:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.support.kernel import Kernel
+from tests.support.kernel import Kernel, kernel
 from tests.support.state import processes_of
 
 
@@ -108,3 +108,24 @@ def test_unloading_takes_everything_back(notebook: Kernel) -> None:
     assert left.text.strip() == str([False] * 5)
     notebook.run("%load_ext fal_jupyter").ok()
     assert "doctor" in notebook.run("%fal help").ok().text
+
+
+def test_the_real_package_is_used_when_the_user_chooses_it(state: Path, tmp_path: Path) -> None:
+    (tmp_path / "fal").mkdir()
+    (tmp_path / "fal" / "__init__.py").write_text(
+        "class App:\n    pass\ndef endpoint(path):\n    return lambda method: method\n"
+    )
+    with kernel(state, tmp_path) as running:
+        running.run("%load_ext fal_jupyter").ok()
+        assert running.run("import fal\nfal.__name__").ok().result == "'fal_jupyter.fal'"
+        running.run("%fal config fal real").ok()
+        assert running.run("import fal\nfal.__file__").ok().result == repr(str(tmp_path / "fal" / "__init__.py"))
+        cell = running.run(
+            "%%fal_app\nclass Mine(fal.App):\n    @fal.endpoint('/')\n    def hi(self) -> int: return 1\n"
+        )
+        assert cell.status == "error"
+        assert "real fal package" in cell.traceback
+        assert "%fal config fal ours" in cell.traceback
+        back = running.run("%fal config fal ours")
+        assert back.status == "error"  # it is imported: two packages of one name cannot be told apart
+        assert "restart the kernel" in back.traceback
