@@ -107,6 +107,11 @@ def as_html(card: Card) -> str:
         style="padding: 6px 10px",
     )
     parts = [head, _facts(card), _endpoints(card)]
+    if card.url:
+        label = element("span", "Address ", style=f"font-size: 11px; {MUTED}")
+        parts.append(
+            element("div", label, element("span", text(card.url), style=CODE), style=f"{BAND}; overflow-wrap: anywhere")
+        )
     parts += [element("div", text(option), style=BAND) for option in card.options]
     if card.captures:
         parts.append(_captures(card))
@@ -123,7 +128,6 @@ def _facts(card: Card) -> str:
         ("Setup", text(milliseconds(card.setup_ms))),
         ("Revision", text(card.revision)),
         ("Runs on", text(card.place)),
-        ("Address", element("span", text(card.url), style=f"{CODE}; overflow-wrap: anywhere") if card.url else "–"),
     ]
     cells = [
         element(
