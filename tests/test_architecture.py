@@ -31,6 +31,7 @@ MAY: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "protocol": ((), ()),
     "settings": (("domain",), ("platformdirs",)),
     "processes": ((), ()),
+    "state": (("domain",), ()),
     "fal": (("domain", "protocol"), ("packaging",)),
     "shipping": (("domain", "protocol", "fal"), ("cloudpickle", "pydantic", "pydantic_core")),
     "runner": (
@@ -47,9 +48,9 @@ MAY: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "cloudpickle",
         ),
     ),
-    "gateway": (("domain", "protocol", "settings", "processes"), ("tornado", "msgspec", "psutil", "uvloop")),
+    "gateway": (("domain", "protocol", "settings", "state", "processes"), ("tornado", "msgspec", "psutil", "uvloop")),
     "client": (
-        ("domain", "protocol", "fal", "shipping", "settings"),
+        ("domain", "protocol", "fal", "shipping", "settings", "state"),
         ("msgspec", "pydantic", "pydantic_core", "psutil"),
     ),
     "cli": (("domain", "protocol", "fal", "shipping", "settings", "client"), ()),

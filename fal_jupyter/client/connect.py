@@ -6,43 +6,17 @@ import fcntl
 import json
 import os
 import socket
-import stat
 import struct
 import subprocess
 import sys
-from pathlib import Path
 
 from fal_jupyter.domain import errors
-from fal_jupyter.domain.errors import GatewayUnreachable, StateRefused
+from fal_jupyter.domain.errors import GatewayUnreachable
 from fal_jupyter.settings import Settings
+from fal_jupyter.state import address_of, check_state
 
-AF_UNIX_LIMIT = 107
 _CARRIED = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "TMPDIR", "TZ", "VIRTUAL_ENV", "SHELL")
 _CARRIED_PREFIXES = ("LC_", "XDG_")
-
-
-def check_state(state: Path) -> None:
-    """Refuse a state directory that is not ours alone; one that is not there yet is made.
-
-    Raises:
-        StateRefused: the message says why, the hint what to type.
-    """
-    try:
-        state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = state.lstat()
-    except OSError as error:
-        raise StateRefused(
-            f"the state directory {state} cannot be made: {error.strerror}", hint="set FAL_JUPYTER_STATE to another"
-        ) from None
-    if not stat.S_ISDIR(found.st_mode):
-        raise StateRefused(f"{state} is not a directory", hint="set FAL_JUPYTER_STATE to a directory of your own")
-    if found.st_uid != os.getuid():
-        raise StateRefused(
-            f"the state directory {state} belongs to another user (uid {found.st_uid})",
-            hint="set FAL_JUPYTER_STATE to a directory of your own",
-        )
-    if found.st_mode & 0o022:
-        raise StateRefused(f"others can write to the state directory {state}", hint=f"type: chmod 700 {state}")
 
 
 def dial(settings: Settings) -> socket.socket:
@@ -54,19 +28,12 @@ def dial(settings: Settings) -> socket.socket:
     """
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        path = settings.socket
-        if len(os.fsencode(path)) > AF_UNIX_LIMIT:
-            directory = os.open(settings.state, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                sock.connect(f"/proc/self/fd/{directory}/{path.name}")
-            finally:
-                os.close(directory)
-        else:
-            sock.connect(str(path))
+        with address_of(settings.socket) as address:
+            sock.connect(address)
         _, uid, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
         if uid != os.getuid():
             raise GatewayUnreachable(
-                f"a process of another user (uid {uid}) answers on {path}",
+                f"a process of another user (uid {uid}) answers on {settings.socket}",
                 hint="set FAL_JUPYTER_STATE to a directory of your own",
             )
     except BaseException:

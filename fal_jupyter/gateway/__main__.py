@@ -15,35 +15,15 @@ import os
 import signal
 import socket
 import stat
-from pathlib import Path
 
 from fal_jupyter import settings as settings_module
 from fal_jupyter.domain.errors import FalJupyterError, GatewayError, StateRefused
 from fal_jupyter.gateway.house import House
 from fal_jupyter.processes import become_subreaper
 from fal_jupyter.settings import Settings
+from fal_jupyter.state import address_of, check_state
 
-AF_UNIX_LIMIT = 107
 log = logging.getLogger("fal_jupyter.gateway")
-
-
-def check_state(state: Path) -> None:
-    """Make the state directory, or refuse one that is not ours alone.
-
-    Raises:
-        StateRefused: it belongs to another user, others can write to it, or it is no directory.
-    """
-    state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = state.lstat()
-    if not stat.S_ISDIR(found.st_mode):
-        raise StateRefused(f"{state} is not a directory", hint="set FAL_JUPYTER_STATE to a directory of your own")
-    if found.st_uid != os.getuid():
-        raise StateRefused(
-            f"the state directory {state} belongs to another user (uid {found.st_uid})",
-            hint="set FAL_JUPYTER_STATE to a directory of your own",
-        )
-    if found.st_mode & 0o022:
-        raise StateRefused(f"others can write to the state directory {state}", hint=f"chmod 700 {state}")
 
 
 def take_life_lock(settings: Settings) -> int:
@@ -72,12 +52,8 @@ def bind(settings: Settings) -> socket.socket:
             raise StateRefused(f"{path} is not our socket", hint="remove it, or set another FAL_JUPYTER_STATE")
         path.unlink()
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    directory = os.open(settings.state, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        long = len(os.fsencode(path)) > AF_UNIX_LIMIT
-        sock.bind(f"/proc/self/fd/{directory}/{path.name}" if long else str(path))
-    finally:
-        os.close(directory)
+    with address_of(path) as address:
+        sock.bind(address)
     path.chmod(0o600)
     sock.listen(512)
     sock.setblocking(False)

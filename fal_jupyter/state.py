@@ -1,0 +1,48 @@
+"""The state directory: ours alone or refused, and its socket's address however long its path is."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from fal_jupyter.domain.errors import StateRefused
+
+AF_UNIX_LIMIT = 107  # bytes of a path in a sockaddr_un, its final zero not counted
+_ANOTHER = "set FAL_JUPYTER_STATE to a directory of your own"
+
+
+def check_state(state: Path) -> None:
+    """Refuse a state directory that is not ours alone; one that is not there yet is made.
+
+    Raises:
+        StateRefused: the message says why, the hint what to type.
+    """
+    try:
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = state.lstat()
+    except FileExistsError:
+        raise StateRefused(f"{state} is not a directory", hint=_ANOTHER) from None
+    except OSError as error:
+        raise StateRefused(f"the state directory {state} cannot be made: {error.strerror}", hint=_ANOTHER) from None
+    if not stat.S_ISDIR(found.st_mode):
+        raise StateRefused(f"{state} is not a directory", hint=_ANOTHER)
+    if found.st_uid != os.getuid():
+        raise StateRefused(f"the state directory {state} belongs to another user (uid {found.st_uid})", hint=_ANOTHER)
+    if found.st_mode & 0o022:
+        raise StateRefused(f"others can write to the state directory {state}", hint=f"type: chmod 700 {state}")
+
+
+@contextmanager
+def address_of(path: Path) -> Iterator[str]:
+    """Give an address to bind or connect a Unix socket at *path* by, good inside the ``with`` block."""
+    if len(os.fsencode(path)) <= AF_UNIX_LIMIT:
+        yield str(path)
+        return
+    directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{directory}/{path.name}"
+    finally:
+        os.close(directory)
