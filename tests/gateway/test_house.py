@@ -424,6 +424,15 @@ def test_a_template_with_a_second_thread_does_not_fork(state: Path, tmp_path: Pa
         assert "fal_jupyter.runner.fresh" in app.request("/process", {}).json["command"]
 
 
+def test_each_app_has_the_environment_of_its_own_owner_not_of_who_started_the_gateway(state: Path, hello: str) -> None:
+    with served(state, f"{hello}::Hello", env={"MY_FLAG": "first", "ONLY_FIRST": "1"}) as first:
+        with served(state, f"{hello}::Second", env={"MY_FLAG": "second"}) as second:
+            now = second.request("/process", {}).json["now"]
+            assert now["MY_FLAG"] == "second"
+            assert "ONLY_FIRST" not in now
+        assert first.request("/process", {}).json["now"]["MY_FLAG"] == "first"
+
+
 def test_the_environment_reaches_runners_but_never_a_command_line_or_a_log(state: Path, hello: str) -> None:
     with served(state, f"{hello}::Hello", env={"HF_TOKEN": "hf_verysecret", "MY_FLAG": "on"}) as app:
         now = app.request("/process", {}).json["now"]
