@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from fal_jupyter.domain.errors import AppRuleBroken
-from fal_jupyter.domain.spec import AppSpec, EndpointSpec, Scaling
+from fal_jupyter.domain.spec import DEFAULT_MAX_CONCURRENCY, AppSpec, EndpointSpec, Scaling
 from fal_jupyter.fal.definition import EXPLICIT, UNRECOGNISED
 from fal_jupyter.fal.endpoints import endpoints_of, routes_of, signature_of
 from fal_jupyter.fal.options import AUTH_MODES, OPTIONS, Option, check_order, check_value, is_whole
@@ -39,6 +39,9 @@ def describe_app(cls: type[Any], overrides: Mapping[str, object] | None = None) 
     Raises:
         AppRuleBroken: the class cannot be served as it is, or an override does not fit.
     """
+    if not isinstance(cls, type) or not hasattr(cls, "host_kwargs"):
+        name = cls.__name__ if isinstance(cls, type) else repr(cls)[:60]
+        raise AppRuleBroken(f"{name} is no fal.App", hint=f"class {getattr(cls, '__name__', 'Hello')}(fal.App): …")
     given = {name: value for name, value in (overrides or {}).items() if value is not None}
     if (unrecognised := getattr(cls, UNRECOGNISED, "")) != "":
         raise AppRuleBroken(unrecognised, where=cls.__name__)
@@ -50,11 +53,12 @@ def describe_app(cls: type[Any], overrides: Mapping[str, object] | None = None) 
             raise AppRuleBroken(f"{name} cannot be set for one run", hint=hint)
         check_value(option, value, "")
     machine = cls.machine_type
+    endpoints = _endpoints(cls)
     return AppSpec(
         class_name=cls.__name__,
         alias=_alias(cls, given.get("name")),
         auth=_auth(given.get("auth", cls.app_auth)),
-        endpoints=_endpoints(cls),
+        endpoints=endpoints,
         scaling=_scaling(cls, given),
         machine_type=(machine,) if isinstance(machine, str) else tuple(machine),
         num_gpus=None if cls.num_gpus is None else int(cls.num_gpus),
@@ -141,7 +145,7 @@ def _scaling(cls: type[Any], given: Mapping[str, object]) -> Scaling:
         value = given.get(name, cls.host_kwargs.get(name) if name in explicit else None)
         if value is not None:
             values[name] = _plain(value)
-    check_order(values, cls.__name__)
+    check_order({"max_concurrency": DEFAULT_MAX_CONCURRENCY, **values}, cls.__name__)
     speaks = "keep_alive" in values or "min_concurrency" in values
     warm = given.get("warm")
     values["warm"] = (0 if speaks else 1) if warm is None else _plain(warm)
