@@ -14,11 +14,29 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fastapi import Request, Response
+from fastapi._compat import ModelField
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.datastructures import QueryParams
 
 _MISSING = object()
+
+
+class _Null:
+    """A ``null`` of the body on its way through FastAPI, which takes a plain None for a parameter that was not given."""
+
+    def __len__(self) -> int:
+        return 1
+
+
+_NULL = _Null()
+
+
+class _NullAware(ModelField):
+    """A query parameter's field that validates a ``null`` as such."""
+
+    def validate(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        return super().validate(None if value is _NULL else value, *args, **kwargs)
 
 
 class BodyRoute(APIRoute):
@@ -29,6 +47,8 @@ class BodyRoute(APIRoute):
         names = {field.alias for field in self.dependant.query_params}
         if self.body_field is not None or not names:
             return handler
+        for field in self.dependant.query_params:
+            field.__class__ = _NullAware
         whole = _whole_body_parameter(self.endpoint, names)
 
         async def from_query_and_body(request: Request) -> Response:
@@ -101,8 +121,8 @@ async def _json_body(request: Request) -> tuple[Any, RequestValidationError | No
 def _by_name(body: Any, lacking: set[str], whole: str | None) -> dict[str, Any]:
     values = {name: body[name] for name in lacking if name in body} if isinstance(body, dict) else {}
     if whole in lacking and whole not in values and body is not _MISSING:
-        return {whole: body}
-    return values
+        values = {whole: body}
+    return {name: _NULL if value is None else value for name, value in values.items()}
 
 
 def _relocated(error: RequestValidationError, values: dict[str, Any]) -> RequestValidationError:
