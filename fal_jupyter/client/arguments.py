@@ -36,13 +36,20 @@ class Arguments:
     def __init__(self, name: str, path: str, function: Callable[..., Any]) -> None:
         self.name, self.path = name, path
         signature = inspect.signature(function)
-        self.signature = signature.replace(parameters=list(signature.parameters.values())[1:])
-        self.in_path = set(re.findall(r"{(\w+)(?::\w+)?}", path))
         hints = _hints(function)
+        marks = {n: _mark(hints.get(n), p.default) for n, p in signature.parameters.items()}
+        parameters = [
+            parameter
+            for n, parameter in list(signature.parameters.items())[1:]
+            if not _is_injected(hints.get(n)) and type(marks[n]).__name__ not in _NOT_SENT
+        ]
+        self.signature = signature.replace(parameters=parameters)
+        self.in_path = dict(re.findall(r"{(\w+)(?::(\w+))?}", path))
         names = [n for n in self.signature.parameters if n not in self.in_path]
-        self.models = [n for n in names if _is_body(hints.get(n))]
-        self.injected = {n for n in names if _is_injected(hints.get(n))}
-        self.plain = [n for n in names if n not in self.models and n not in self.injected]
+        self.models = [n for n in names if _is_body(hints.get(n), marks[n])]
+        self.plain = [n for n in names if n not in self.models]
+        self.aliases = {n: alias for n in names if isinstance(alias := getattr(marks[n], "alias", None), str)}
+        self.embedded = len(self.models) > 1 or any(getattr(marks[n], "embed", None) for n in self.models)
 
     def send(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Sent:
         """Fit a call's arguments to the endpoint.
@@ -51,29 +58,49 @@ class Arguments:
             BadArguments: they do not fit the signature, or JSON cannot hold one; the message names it.
         """
         given = self._bind(args, kwargs)
+        values = {}
+        for name, value in given.items():
+            values[name] = _plain_argument(value, f"argument {name!r}")
         path = self.path
-        for name in self.in_path:
-            path = re.sub(rf"{{{name}(?::\w+)?}}", str(given.pop(name, "")), path)
-        values = {name: plain(value, f"argument {name!r}") for name, value in given.items()}
+        for name, kind in self.in_path.items():
+            text = _path_part(values.pop(name, None), f"argument {name!r}", whole=kind == "path")
+            path = re.sub(rf"{{{name}(?::\w+)?}}", lambda _, text=text: text, path)
+        named = {self.aliases.get(n, n): v for n, v in values.items()}
         if not self.models:
-            return Sent(path, "", _dump(values) if values else b"")
-        query = {n: v for n, v in values.items() if n in self.plain and v is not None}
-        bodies = {n: v for n, v in values.items() if n in self.models}
-        body: Any = bodies
-        if len(self.models) == 1:
-            body = bodies.get(self.models[0])
-        return Sent(path, urlencode(query, doseq=True), b"" if body is None and not bodies else _dump(body))
+            return Sent(path, "", _dump(named) if named else b"")
+        query = {self.aliases.get(n, n): self._query_value(n, values[n]) for n in self.plain if n in values}
+        bodies = {self.aliases.get(n, n): values[n] for n in self.models if n in values}
+        body: Any = bodies if self.embedded or not bodies else next(iter(bodies.values()))
+        return Sent(
+            path,
+            urlencode({n: v for n, v in query.items() if v is not None}, doseq=True),
+            _dump(body) if bodies or self.embedded else b"",
+        )
+
+    def _query_value(self, name: str, value: Any) -> Any:
+        """Give what stands in the query for a parameter beside a body, where there is no null and no structure."""
+        told = f"{self.name}(): argument {name!r} goes into the address, beside the body, which holds no"
+        if value is None:
+            if self.signature.parameters[name].default is not None:
+                raise BadArguments(f"{told} None", hint="leave it out, or make it part of the body's model")
+            return None
+        if isinstance(value, dict) or (isinstance(value, list) and any(isinstance(v, list | dict) for v in value)):
+            raise BadArguments(f"{told} structures", hint="make it part of the body's model")
+        return [_query_text(item) for item in value] if isinstance(value, list) else _query_text(value)
 
     def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         lone: Any = args[0] if len(args) == 1 and not kwargs else None
         if isinstance(lone, Mapping) and self._is_whole(lone):
             args, kwargs = (), dict(lone)
-        elif lone is not None and not self.models and hasattr(lone, "model_dump"):
-            args, kwargs = (), lone.model_dump(mode="json")
+        elif not self.models and _is_model(lone):
+            fields = _dump_model(lone, f"the argument of {self.name}()", by_alias=False)
+            if isinstance(fields, dict) and (self._is_whole(fields) or len(self.signature.parameters) > 1):
+                args, kwargs = (), fields
         elif kwargs and not args and len(self.models) == 1 and self.models[0] not in kwargs:
             fields = {n: v for n, v in kwargs.items() if n not in self.signature.parameters}
             kwargs = {n: v for n, v in kwargs.items() if n in self.signature.parameters}
-            kwargs[self.models[0]] = fields
+            if fields or self.signature.parameters[self.models[0]].default is inspect.Parameter.empty:
+                kwargs[self.models[0]] = fields
         try:
             return dict(self.signature.bind(*args, **kwargs).arguments)
         except TypeError as error:
@@ -82,7 +109,7 @@ class Arguments:
     def _is_whole(self, given: Mapping[Any, Any]) -> bool:
         """True when a lone dict is the parameters by name, not the value of one."""
         names = set(self.signature.parameters)
-        if len(self.models) == 1 and len(names - self.injected) == 1:
+        if len(self.models) == 1 and len(names) == 1:
             return False
         return bool(given) and all(key in names for key in given)
 
@@ -94,15 +121,24 @@ def _hints(function: Callable[..., Any]) -> dict[str, Any]:
         return dict(getattr(function, "__annotations__", {}))
 
 
-def _is_body(hint: Any) -> bool:
+_NOT_SENT = ("Depends", "Security", "Header", "Cookie")
+_MARKS = ("Query", "Path", "Body", "Form", "File", *_NOT_SENT)
+
+
+def _mark(hint: Any, default: Any) -> Any:
+    """Give FastAPI's mark of a parameter (``Query(...)``), in its annotation or as its default, or None."""
+    marks = [*getattr(hint, "__metadata__", ()), default]
+    found = [m for m in marks if type(m).__module__ == "fastapi.params" and type(m).__name__ in _MARKS]
+    return found[-1] if found else None
+
+
+def _is_body(hint: Any, mark: Any = None) -> bool:
     """True for what FastAPI takes from the body: models, dataclasses, dicts, lists of them, in unions and Annotated."""
+    if mark is not None:
+        return type(mark).__name__ == "Body"
     origin: Any = typing.get_origin(hint)
-    parts: Any = typing.get_args(hint)
     if origin is typing.Annotated:
-        marks = [type(mark).__name__ for mark in parts[1:]]
-        if any(mark in ("Query", "Header", "Path", "Cookie") for mark in marks):
-            return False
-        return "Body" in marks or _is_body(parts[0])
+        return _is_body(typing.get_args(hint)[0])
     if origin in (typing.Union, types.UnionType):
         return any(_is_body(part) for part in typing.get_args(hint))
     if origin in (dict, list, set, tuple, frozenset):
@@ -119,6 +155,36 @@ def _is_body(hint: Any) -> bool:
 
 def _is_injected(hint: Any) -> bool:
     return isinstance(hint, type) and hint.__module__.startswith(("fastapi", "starlette"))
+
+
+def _path_part(value: Any, where: str, *, whole: bool) -> str:
+    """Give what stands in the path for a parameter; FastAPI cuts paths at every slash, even a quoted one."""
+    text = _query_text(value)
+    if isinstance(value, dict | list) or value is None or text == "" or ("/" in text and not whole):
+        raise BadArguments(f"{where} is part of the path, so it cannot be {value!r:.60}", hint="text without a slash")
+    return str(text)
+
+
+def _query_text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _plain_argument(value: Any, where: str) -> Any:
+    """The same as :func:`plain`, for one whole argument: what only shows when it is written is named too."""
+    try:
+        found = plain(value, where)
+        _dump(found)
+    except RecursionError:
+        raise BadArguments(f"{where} contains itself, or is nested too deeply for JSON") from None
+    except UnicodeEncodeError:
+        raise BadArguments(
+            f"{where} has text with half a character (a lone surrogate), which JSON cannot hold"
+        ) from None
+    except ValueError as error:
+        if isinstance(error, BadArguments):
+            raise
+        raise BadArguments(f"{where} cannot be written as JSON: {error}") from None
+    return found
 
 
 def _dump(value: Any) -> bytes:
@@ -145,28 +211,54 @@ def plain(value: Any, where: str) -> Any:
     if isinstance(value, str | bool | int):
         return value
     if isinstance(value, Mapping):
-        return {_key(key, where): plain(item, f"{where}[{key!r}]") for key, item in value.items()}
+        return _object(value, where)
     if isinstance(value, list | tuple | set | frozenset):
         return [plain(item, f"{where}[{index}]") for index, item in enumerate(value)]
     return _other(value, where)
 
 
+def _object(value: Mapping[Any, Any], where: str) -> dict[str, Any]:
+    found = {_key(key, where): plain(item, f"{where}[{key!r}]") for key, item in value.items()}
+    if len(found) != len(value):
+        raise BadArguments(f"{where} has keys that are the same text in JSON, such as 1 and '1'")
+    return found
+
+
 def _key(key: Any, where: str) -> str:
+    if isinstance(key, enum.Enum):
+        return _key(key.value, where)
     if isinstance(key, str):
         return key
     if isinstance(key, int | float | uuid.UUID):
-        return str(key)
+        return _query_text(key)
     raise BadArguments(f"{where} has the key {key!r}, but JSON's keys are text")
 
 
+def _is_model(value: Any) -> bool:
+    return hasattr(value, "model_dump") and not isinstance(value, type)
+
+
+def _dump_model(model: Any, where: str, *, by_alias: bool = True) -> Any:
+    """A model's fields, by the names under which it takes them and without what it computes."""
+    try:
+        found = model.model_dump(mode="json", by_alias=by_alias, round_trip=True)
+    except Exception as error:
+        raise BadArguments(f"{where} cannot be written as JSON: {error}") from None
+    if by_alias and isinstance(found, dict):
+        for name, field in getattr(type(model), "model_fields", {}).items():
+            written, taken = field.serialization_alias or name, field.validation_alias or name
+            if isinstance(taken, str) and taken != written and written in found:
+                found[taken] = found.pop(written)
+    return found
+
+
 def _other(value: Any, where: str) -> Any:
-    if hasattr(value, "model_dump"):
-        return plain(value.model_dump(mode="json"), where)
+    if _is_model(value):
+        return plain(_dump_model(value, where), where)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: plain(getattr(value, f.name), f"{where}.{f.name}") for f in dataclasses.fields(value)}
     if _is_array(value):
-        listed = value.tolist()
-        return listed if _is_finite(value) else plain(listed, where)
+        return _listed(value, where)
     if isinstance(value, datetime.datetime | datetime.date | datetime.time):
         return value.isoformat()
     if isinstance(value, datetime.timedelta):
@@ -184,6 +276,23 @@ def _is_array(value: Any) -> bool:
     return (numpy is not None and isinstance(value, numpy.ndarray | numpy.generic)) or (
         torch is not None and isinstance(value, torch.Tensor)
     )
+
+
+def _listed(array: Any, where: str) -> Any:
+    kind = getattr(getattr(array, "dtype", None), "kind", "")
+    try:
+        if kind == "M":  # whose tolist() gives bare numbers of nanoseconds
+            return sys.modules["numpy"].datetime_as_string(array).tolist()
+        if kind == "m":
+            array = array.astype("timedelta64[us]")
+        elif kind == "f" and array.dtype.itemsize > 8:  # whose tolist() gives numpy's numbers
+            array = array.astype("float64")
+        listed = array.tolist()
+        finite = _is_finite(array)
+    except Exception as error:
+        name = f"{type(array).__module__}.{type(array).__qualname__}"
+        raise BadArguments(f"{where} is a {name} that cannot become a list: {error}") from None
+    return listed if finite else plain(listed, where)
 
 
 def _is_finite(array: Any) -> bool:

@@ -75,15 +75,18 @@ class Job:
 def serve(cls: Any, posts: list[tuple[str, str, Any]]) -> list[Any]:
     """Build the application of *cls* as a runner does, and give ``[status, answer]`` of each post and its OpenAPI."""
     app = endpoints.build(cls(_allow_init=True))
-    answers = [asyncio.run(_post(app, *post)) for post in posts]
+    answers = [
+        asyncio.run(post(app, path, query, b"" if body is None else json.dumps(body).encode()))
+        for path, query, body in posts
+    ]
     return [*answers, app.openapi()]
 
 
-async def _post(app: Any, path: str, query: str, body: Any) -> list[Any]:
+async def post(app: Any, path: str, query: str, data: bytes) -> list[Any]:
+    """Post to an ASGI application and give its status and its answer (or the traceback of the user's code)."""
     call = endpoints.Call()
     token = endpoints.current_call.set(call)
     sent: list[dict[str, Any]] = []
-    data = b"" if body is None else json.dumps(body).encode()
     scope = {
         "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "scheme": "http",
         "path": path, "raw_path": path.encode(), "query_string": query.encode(), "root_path": "",
