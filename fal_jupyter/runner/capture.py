@@ -26,15 +26,25 @@ MAX_TEXT = 64 * 1024
 current_stream: ContextVar[int] = ContextVar("fal_jupyter_stream", default=0)
 
 
+class _Unsent:
+    """What one request (or nobody) has printed and not been sent yet: of one standard stream, since order matters."""
+
+    __slots__ = ("size", "texts", "which")
+
+    def __init__(self, which: int) -> None:
+        self.which = which
+        self.texts: list[str] = []
+        self.size = 0
+
+
 class Capture:
-    """Collects text and sends it; one for the process."""
+    """Collects text and sends it in whole lines, so that those of requests at work at once stay lines; one for the process."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._lock = threading.RLock()
-        self._stream = self._which = self._size = 0
-        self._texts: list[str] = []
-        self._dropped_lines = self._dropped_bytes = 0
+        self._unsent: dict[int, _Unsent] = {}
+        self._dropped: dict[int, list[int]] = {}
         self.in_flight: set[int] = set()
         os.register_at_fork(
             before=self._lock.acquire, after_in_parent=self._lock.release, after_in_child=self._lock.release
@@ -42,55 +52,74 @@ class Capture:
 
     def write(self, which: int, text: str) -> None:
         """Take text of stdout (1) or stderr (2)."""
+        stream = self._stream_here()
+        with self._lock:
+            unsent = self._unsent.get(stream)
+            if unsent is None or unsent.which != which:
+                if unsent is not None:
+                    self._send(stream, unsent)
+                unsent = self._unsent[stream] = _Unsent(which)
+            unsent.texts.append(text)
+            unsent.size += len(text)
+            if unsent.size >= COALESCE or ("\n" in text and not self._channel.backlog):
+                self._send_lines(stream, unsent)
+
+    def flush(self) -> None:
+        """Send what has been collected here: of the request at work in this thread, or of nobody's."""
+        stream = self._stream_here()
+        with self._lock:
+            if (unsent := self._unsent.get(stream)) is not None:
+                self._send(stream, unsent)
+
+    def _stream_here(self) -> int:
         stream = current_stream.get()
         if not stream and len(self.in_flight) == 1:
             (stream,) = self.in_flight
-        with self._lock:
-            if self._texts and (stream, which) != (self._stream, self._which):
-                self._send()
-            self._stream, self._which = stream, which
-            self._texts.append(text)
-            self._size += len(text)
-            if self._size >= COALESCE or ("\n" in text and not self._channel.backlog):
-                self._send()
+        return stream
 
-    def flush(self) -> None:
-        """Send what has been collected."""
-        with self._lock:
-            if self._texts:
-                self._send()
+    def _send_lines(self, stream: int, unsent: _Unsent) -> None:
+        text = "".join(unsent.texts)
+        end = text.rfind("\n") + 1 or (len(text) if len(text) >= COALESCE else 0)  # who prints no line ends has no lines
+        if end:
+            rest = text[end:]
+            unsent.texts[:], unsent.size = [rest] if rest else [], len(rest)
+            self._put(stream, unsent.which, text[:end])
 
-    def _send(self) -> None:
-        text = "".join(self._texts)
-        self._texts.clear()
-        self._size = 0
+    def _send(self, stream: int, unsent: _Unsent) -> None:
+        text = "".join(unsent.texts)
+        del self._unsent[stream]
+        if text:
+            self._put(stream, unsent.which, text)
+
+    def _put(self, stream: int, which: int, text: str) -> None:
         if self._channel.backlog > OUTPUT_BOUND:
-            self._dropped_lines += text.count("\n")
-            self._dropped_bytes += len(text)
+            dropped = self._dropped.setdefault(stream, [0, 0])
+            dropped[0] += text.count("\n")
+            dropped[1] += len(text)
             return
-        if self._dropped_bytes:
-            self._mark()
+        if stream in self._dropped:
+            self._mark(stream)
         for at in range(0, len(text), MAX_TEXT):
-            self._frame(self._which, text[at : at + MAX_TEXT])
+            self._frame(stream, which, text[at : at + MAX_TEXT])
 
-    def _mark(self) -> None:
-        lines, size = self._dropped_lines, self._dropped_bytes
-        self._dropped_lines = self._dropped_bytes = 0
-        self._frame(
-            STDERR, f"\n[fal_jupyter: {lines:,} lines ({size:,} characters) were printed too fast and dropped]\n"
-        )
+    def _mark(self, stream: int) -> None:
+        lines, size = self._dropped.pop(stream)
+        told = f"\n[fal_jupyter: {lines:,} lines ({size:,} characters) were printed too fast and dropped]\n"
+        self._frame(stream, STDERR, told)
 
-    def _frame(self, which: int, text: str) -> None:
+    def _frame(self, stream: int, which: int, text: str) -> None:
         data = bytes((which,)) + text.encode("utf-8", "backslashreplace")
-        self._channel.send(frames.encode(Kind.OUTPUT, self._stream, data))
+        self._channel.send(frames.encode(Kind.OUTPUT, stream, data))
 
     def end_request(self, stream: int) -> None:
         """Send the last words of a request before its answer does."""
+        if not self._unsent and not self._dropped:
+            return
         with self._lock:
-            if self._texts:
-                self._send()
-            if self._dropped_bytes and self._stream == stream:
-                self._mark()
+            if (unsent := self._unsent.get(stream)) is not None:
+                self._send(stream, unsent)
+            if stream in self._dropped:
+                self._mark(stream)
 
 
 class _Bytes(io.RawIOBase):

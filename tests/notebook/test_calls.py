@@ -292,6 +292,15 @@ def test_output_appears_under_the_cell_of_the_call_in_order(desk: Kernel) -> Non
     assert not [o for o in desk.run("pass").ok().stray if o["output_type"] == "stream"]
 
 
+def test_lines_of_calls_at_the_same_time_stay_whole(desk: Kernel) -> None:
+    cell = desk.run("_ = Desk.talk.map([(100, f'word{i}') for i in range(8)], concurrency=8)").ok()
+    lines = cell.text.splitlines()
+    assert sorted(lines) == sorted(f"word{i} {n}" for i in range(8) for n in range(100))
+    for i in range(8):
+        mine = [line for line in lines if line.startswith(f"word{i} ")]
+        assert mine == [f"word{i} {n}" for n in range(100)]
+
+
 def test_all_voices_of_a_request_are_heard_in_its_cell(desk: Kernel) -> None:
     cell = desk.run("Desk.voices()").ok()
     assert sorted(re.findall(r"\b(one|two|three|four|five)\b", cell.text)) == ["five", "four", "one", "three", "two"]
