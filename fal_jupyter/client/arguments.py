@@ -36,7 +36,7 @@ class Arguments:
     def __init__(self, name: str, path: str, function: Callable[..., Any]) -> None:
         self.name, self.path = name, path
         signature = inspect.signature(function)
-        hints = _hints(function)
+        hints = hints_of(function)
         marks = {n: _mark(hints.get(n), p.default) for n, p in signature.parameters.items()}
         parameters = [
             parameter
@@ -58,15 +58,20 @@ class Arguments:
             BadArguments: they do not fit the signature, or JSON cannot hold one; the message names it.
         """
         given = self._bind(args, kwargs)
-        values = {}
-        for name, value in given.items():
-            values[name] = _plain_argument(value, f"argument {name!r}")
+        try:
+            return self._sent({name: plain(value, f"argument {name!r}") for name, value in given.items()})
+        except (ValueError, RecursionError):
+            for name, value in given.items():
+                _check_alone(value, f"argument {name!r}")
+            raise
+
+    def _sent(self, values: dict[str, Any]) -> Sent:
         path = self.path
         for name, kind in self.in_path.items():
             text = _path_part(values.pop(name, None), f"argument {name!r}", whole=kind == "path")
-            path = re.sub(rf"{{{name}(?::\w+)?}}", lambda _, text=text: text, path)
-        named = {self.aliases.get(n, n): v for n, v in values.items()}
+            path = re.sub(rf"{{{name}(?::\w+)?}}", text.replace("\\", r"\\"), path)
         if not self.models:
+            named = {self.aliases.get(n, n): v for n, v in values.items()}
             return Sent(path, "", _dump(named) if named else b"")
         query = {self.aliases.get(n, n): self._query_value(n, values[n]) for n in self.plain if n in values}
         bodies = {self.aliases.get(n, n): values[n] for n in self.models if n in values}
@@ -114,11 +119,21 @@ class Arguments:
         return bool(given) and all(key in names for key in given)
 
 
-def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
+    """Give the annotations of a function, each looked up; as it is written where it cannot be found."""
     try:
         return typing.get_type_hints(function, include_extras=True)
     except Exception:
-        return dict(getattr(function, "__annotations__", {}))
+        names = getattr(function, "__globals__", {})
+        return {name: _looked_up(hint, names) for name, hint in getattr(function, "__annotations__", {}).items()}
+
+
+def _looked_up(hint: Any, names: dict[str, Any]) -> Any:
+    alone = types.SimpleNamespace(__annotations__={"hint": hint}, __globals__=names)
+    try:
+        return typing.get_type_hints(alone, include_extras=True)["hint"]
+    except Exception:
+        return hint
 
 
 _NOT_SENT = ("Depends", "Security", "Header", "Cookie")
@@ -169,11 +184,14 @@ def _query_text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _plain_argument(value: Any, where: str) -> Any:
-    """The same as :func:`plain`, for one whole argument: what only shows when it is written is named too."""
+def _check_alone(value: Any, where: str) -> None:
+    """Say of one argument what only shows when it is written.
+
+    Raises:
+        BadArguments: it is this one.
+    """
     try:
-        found = plain(value, where)
-        _dump(found)
+        _dump(plain(value, where))
     except RecursionError:
         raise BadArguments(f"{where} contains itself, or is nested too deeply for JSON") from None
     except UnicodeEncodeError:
@@ -181,10 +199,7 @@ def _plain_argument(value: Any, where: str) -> Any:
             f"{where} has text with half a character (a lone surrogate), which JSON cannot hold"
         ) from None
     except ValueError as error:
-        if isinstance(error, BadArguments):
-            raise
         raise BadArguments(f"{where} cannot be written as JSON: {error}") from None
-    return found
 
 
 def _dump(value: Any) -> bytes:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fal_jupyter.client.answer import Answer
+from fal_jupyter.client.arguments import hints_of
 from fal_jupyter.domain.errors import RequestError
 from fal_jupyter.protocol.api import ERROR_STATUS
 
@@ -17,29 +18,86 @@ class Results:
     """How one endpoint's answers are read."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        try:
-            hint = typing.get_type_hints(function, include_extras=True).get("return")
-        except Exception:
-            hint = None
-        self._adapter: Any = None
-        if _holds_model(hint):
-            from pydantic import TypeAdapter
-
-            annotation: Any = hint
-            self._adapter = TypeAdapter(annotation)
+        self._name = getattr(function, "__name__", "the endpoint")
+        self._hint: Any = hints_of(function).get("return")
+        self._adapter = _adapter_of(self._hint) if _holds_model(self._hint) else None
 
     def value(self, answer: Answer) -> Any:
-        """Give the answer's value."""
-        kind = answer.header("content-type").split(";")[0].strip()
-        if kind == "application/json":
-            if self._adapter is not None:
-                return self._adapter.validate_json(answer.body)
-            return json.loads(answer.body) if answer.body else None
+        """Give the answer's value.
+
+        Raises:
+            RequestError: it is not what its head or its annotation says.
+        """
+        kind = answer.header("content-type").split(";")[0].strip().lower()
+        if kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json")):
+            if not answer.body and self._adapter is None:
+                return None
+            if self._adapter is None or kind != "application/json":
+                return self._json(answer, answer.body)
+            return self._model(answer)
         if kind == "application/jsonl":
-            return [json.loads(line) for line in answer.body.splitlines()]
+            return [self._json(answer, line) for line in answer.body.splitlines()]
         if kind.startswith("text/"):
             return answer.body.decode("utf-8", "replace")
         return answer.body
+
+    def _json(self, answer: Answer, text: bytes) -> Any:
+        try:
+            return json.loads(text)
+        except ValueError as error:
+            shown = text[:60].decode("utf-8", "replace")
+            raise self._unreadable(answer, f"what is no JSON: {shown!r} ({error})") from None
+
+    def _model(self, answer: Answer) -> Any:
+        from pydantic import ValidationError
+
+        try:
+            return self._validate(answer.body)
+        except ValidationError as error:
+            wrong = error.errors(include_url=False, include_context=False)
+        found = self._json(answer, answer.body)
+        computed = [one["loc"] for one in wrong if one["type"] == "extra_forbidden"]
+        if len(computed) == len(wrong) and all(_dropped(found, place) for place in computed):
+            try:
+                return self._validate(json.dumps(found))
+            except ValidationError:
+                pass  # the first errors tell more
+        named = getattr(self._hint, "__name__", "") if isinstance(self._hint, type) else str(self._hint)
+        told = _readable([{**one, "loc": ("answer", *one["loc"])} for one in wrong])
+        raise self._unreadable(
+            answer, f"what its annotation {named} does not take: {told}", hint="annotate it -> dict to get plain values"
+        )
+
+    def _validate(self, text: bytes | str) -> Any:
+        assert self._adapter is not None
+        return self._adapter.validate_json(text)
+
+    def _unreadable(self, answer: Answer, told: str, hint: str = "") -> RequestError:
+        request_id = answer.end["request_id"] if answer.end else answer.header("x-fal-request-id")
+        return RequestError(
+            f"{self._name} answered {told}", status=answer.status, request_id=request_id, detail=told, hint=hint
+        )
+
+
+def _adapter_of(hint: Any) -> Any:
+    """Give what reads JSON as *hint*, or None where pydantic cannot (a Response, an iterator)."""
+    from pydantic import TypeAdapter
+
+    try:
+        return TypeAdapter(hint)
+    except Exception:
+        return None
+
+
+def _dropped(found: Any, place: tuple[Any, ...]) -> bool:
+    """Take a key out that the model computes and so does not take."""
+    try:
+        for step in place[:-1]:
+            found = found[step]
+        del found[place[-1]]
+    except (LookupError, TypeError):
+        return False
+    return True
 
 
 def _holds_model(hint: Any) -> bool:
@@ -86,9 +144,14 @@ def failure(answer: Answer, endpoint: str) -> RequestError:
 def _readable(detail: Any) -> str:
     if not isinstance(detail, list):
         return str(detail)
-    parts = []
-    for one in detail[:5]:
-        place = ".".join(str(p) for p in one.get("loc", ())[1:]) or ".".join(map(str, one.get("loc", ())))
-        given = "" if one.get("type") == "missing" else f" (got {one.get('input')!r:.60})"
-        parts.append(f"{place}: {one.get('msg', '')}{given}")
+    parts = [_readable_part(one) for one in detail[:5]]
     return "; ".join(parts) + (f" and {len(detail) - 5} more" if len(detail) > 5 else "")
+
+
+def _readable_part(one: Any) -> str:
+    """FastAPI's description of one wrong value; anything else that users put into a ``detail`` as it is."""
+    if not isinstance(one, dict) or not isinstance(one.get("loc"), list | tuple):
+        return str(one)
+    place = ".".join(str(p) for p in one["loc"][1:]) or ".".join(map(str, one["loc"]))
+    given = "" if one.get("type") == "missing" else f" (got {one.get('input')!r:.60})"
+    return f"{place}: {one.get('msg', '')}{given}"

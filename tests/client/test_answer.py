@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import itertools
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fal_jupyter.client.answer import OUTPUT_BOUND, Answer, AnswerReader
+from fal_jupyter.protocol import frames
+from fal_jupyter.protocol.frames import Kind
+
+
+def response(body: bytes, status: int = 200) -> bytes:
+    head = json.dumps({"status": status, "headers": [["X-A", "b"], ["x-a", "second"]]}).encode()
+    return frames.encode_message(Kind.RESPONSE, 1, head, body, end=False)
+
+
+def output(text: str | bytes, stream: int = 1) -> bytes:
+    data = text.encode() if isinstance(text, str) else text
+    return frames.encode(Kind.OUTPUT, 1, bytes([stream]) + data)
+
+
+def end(**more: object) -> bytes:
+    return frames.encode(Kind.END_BODY, 1, json.dumps({"request_id": "r", **more}).encode())
+
+
+def read(pieces: list[bytes]) -> tuple[Answer, list[tuple[int, str]]]:
+    said: list[tuple[int, str]] = []
+    reader = AnswerReader(lambda stream, text: said.append((stream, text)), "the rest is there")
+    for piece in pieces:
+        reader.feed(piece)
+    return reader.finish(), said
+
+
+@given(st.lists(st.integers(0, 10_000), max_size=10))
+def test_a_framed_answer_is_read_however_it_is_cut(places: list[int]) -> None:
+    error = frames.encode(Kind.ERROR, 1, json.dumps({"type": "E", "message": "m"}).encode())
+    body = frames.encode(Kind.BODY, 1, b" and more")
+    data = output("one\n") + response(b"first", 201) + output("two\n", 2) + body + error + end(aborted=True)
+    ends = sorted({place % len(data) for place in places} | {0, len(data)})
+
+    answer, said = read([data[a:b] for a, b in itertools.pairwise(ends)])
+
+    assert (answer.status, answer.body, answer.header("x-a")) == (201, b"first and more", "b")
+    assert said == [(1, "one\n"), (2, "two\n")]
+    assert answer.error == {"type": "E", "message": "m"}
+    assert (answer.end, answer.aborted) == ({"request_id": "r"}, True)
+
+
+def test_a_header_that_is_not_there_is_empty() -> None:
+    answer, _ = read([response(b""), end()])
+
+    assert (answer.header("x-b"), answer.aborted, answer.error) == ("", False, None)
+
+
+def test_a_flood_of_output_is_cut_and_counted() -> None:
+    line = "x" * 99 + "\n"
+    _, said = read([output(line * 1000)] * 10 + [response(b""), end()])
+
+    shown, told = "".join(text for _, text in said[:-1]), said[-1]
+    assert shown == (line * 10_000)[:OUTPUT_BOUND]
+    assert told[0] == 2
+    assert f"{10_000 - OUTPUT_BOUND // 100:,} more lines ({1_000_000 - OUTPUT_BOUND:,} characters)" in told[1]
+    assert "the rest is there" in told[1]
+
+
+@pytest.mark.parametrize("text", ["", "a", "x" * OUTPUT_BOUND])
+def test_what_fits_is_shown_whole_and_nothing_is_told(text: str) -> None:
+    _, said = read([output(text), response(b""), end()])
+
+    assert "".join(shown for _, shown in said) == text
+    assert [told for _, told in said if "more lines" in told] == []
+
+
+def test_output_that_is_no_text_is_shown_with_marks() -> None:
+    _, said = read([output(b"a\xff"), end()])
+
+    assert said == [(1, "a\ufffd")]
+
+
+def test_without_a_listener_output_goes_nowhere() -> None:
+    reader = AnswerReader(None, "")
+    reader.feed(output("x" * (OUTPUT_BOUND + 1)) + response(b"ok") + end())
+
+    assert reader.finish().body == b"ok"
