@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
+from fal_jupyter.domain.machines import Allotment
 from fal_jupyter.domain.requests import Request
 from fal_jupyter.domain.runners import READY, STARTING, Runner, State
 from fal_jupyter.domain.scaling import Observation, RunnerView, nanoseconds, retry_at, target
@@ -24,12 +25,17 @@ class App:
         specs: the spec of each revision that may still serve.
         hold: 1 while a publication waits for its first runner, so that demand alone does not cancel it.
         over: stopped, or its owner is gone; only its runners' ends are awaited.
+        allotments: what each runner of a revision gets. owner: what people call whom it belongs to.
+        starved: it would start a runner and no device is free.
     """
 
     alias: str
     lease: str
     revision: int
     specs: dict[int, AppSpec]
+    allotments: dict[int, Allotment] = field(default_factory=dict)
+    owner: str = ""
+    starved: bool = False
     serving: int = 0
     hold: int = 1
     over: bool = False
@@ -55,7 +61,12 @@ class App:
         """The scaling in force."""
         return self.specs[self.revision].scaling
 
-    def observe(self, now: int) -> Observation:
+    @property
+    def allotment(self) -> Allotment:
+        """What each new runner gets."""
+        return self.allotments.get(self.revision) or Allotment()
+
+    def observe(self, now: int, room: int | None = None) -> Observation:
         """Give what :func:`fal_jupyter.domain.scaling.decide` wants to see."""
         return Observation(
             now=now,
@@ -69,6 +80,7 @@ class App:
             last_failure=self.last_failure,
             hold=self.hold,
             blocked_until=self.blocked_until,
+            room=room,
             shutdown=self.over,
         )
 

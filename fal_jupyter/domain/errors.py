@@ -8,6 +8,7 @@
     │   ├─ BadSetting            an environment variable or option has an unusable value
     │   ├─ NotPicklable          something the class captures cannot travel to a runner
     │   ├─ NotServed             the class or alias has no running app
+    │   ├─ NoSuchMachine         the machine type that was asked for is not here
     │   ├─ AppTaken              another live kernel owns the alias
     │   └─ BadArguments          a call whose arguments do not fit the endpoint, or JSON cannot hold them
     ├─ RequestError    any       a call that was sent and failed: status, error_type, detail, request_id, traceback
@@ -80,6 +81,10 @@ class NotServed(UserError, LookupError):
     """The class or alias has no running app."""
 
     status = 404
+
+
+class NoSuchMachine(UserError):
+    """The app asks for a machine type that this machine does not have."""
 
 
 class AppTaken(UserError):

@@ -17,6 +17,7 @@ from fal_jupyter.domain.apps import App
 from fal_jupyter.domain.messages import (
     AnnounceFailure,
     AnnounceRevision,
+    AnnounceWaiting,
     AppAdopted,
     AppPublished,
     AppScaled,
@@ -42,6 +43,7 @@ from fal_jupyter.domain.messages import (
     StopRunner,
     Woke,
 )
+from fal_jupyter.domain.placement import Placement
 from fal_jupyter.domain.requests import MAX_WAITING, Request
 from fal_jupyter.domain.runners import READY, STARTING, Runner, State
 from fal_jupyter.domain.scaling import SECOND, nanoseconds, retry_at
@@ -60,6 +62,8 @@ class Fleet:
         self._runners: dict[str, App] = {}
         self._requests: dict[str, App] = {}
         self._count = 0
+        self._placement = Placement()
+        self._freed = False
         self._orders: list[Order] = []
         self._hasty: set[int] = set()
         self._handlers: dict[type, Callable[[Any, int], None]] = {
@@ -89,6 +93,10 @@ class Fleet:
         """
         self._orders = []
         self._handlers[type(fact)](fact, now)
+        while self._freed:
+            self._freed = False
+            for app in [app for app in self.apps.values() if app.starved]:
+                self._decide(app, now)
         return self._orders
 
     @property
@@ -113,6 +121,7 @@ class Fleet:
         for app in self.all_apps():
             app.check()
         assert {r for app in self.all_apps() for r in app.runners} == set(self._runners)
+        self._placement.check(set(self._runners))
         requests = {r for app in self.all_apps() for r in (*app.waiting, *app.in_flight)}
         assert requests == set(self._requests)
 
@@ -120,16 +129,18 @@ class Fleet:
     def _published(self, fact: AppPublished, now: int) -> None:
         app = self.apps.get(fact.alias)
         if app is None:
-            app = App(fact.alias, fact.lease, fact.revision, {fact.revision: fact.spec})
+            app = App(fact.alias, fact.lease, fact.revision, {fact.revision: fact.spec}, owner=fact.owner)
             self.apps[fact.alias] = app
         else:
             serving = app.serving
             app.specs = {r: s for r, s in app.specs.items() if r == serving} | {fact.revision: fact.spec}
-            app.lease, app.revision, app.hold = fact.lease, fact.revision, 1
+            app.allotments = {r: a for r, a in app.allotments.items() if r == serving}
+            app.lease, app.owner, app.revision, app.hold = fact.lease, fact.owner, fact.revision, 1
             app.failures = app.blocked_until = 0  # nobody waits 30 s after mending a typo
             for runner in list(app.runners.values()):
                 if runner.revision not in (serving, fact.revision) and not runner.killed:
                     self._end_unready(app, runner, f"revision {fact.revision} was published", now)
+        app.allotments[fact.revision] = fact.allotment
         self._decide(app, now)
 
     def _end_unready(self, app: App, runner: Runner, why: str, now: int) -> None:
@@ -148,7 +159,7 @@ class Fleet:
     def _adopted(self, fact: AppAdopted, now: int) -> None:
         app = self.apps.get(fact.alias)
         if app is not None:
-            app.lease = fact.lease
+            app.lease, app.owner = fact.lease, fact.owner
 
     def _stopped(self, fact: AppStopped, now: int) -> None:
         app = self.apps.get(fact.alias)
@@ -360,6 +371,11 @@ class Fleet:
         if app is None:
             return
         self._drop(app, app.runners[fact.runner_id])
+        if fact.taken:  # somebody else's: others may be free, and nothing of the app has failed
+            for device in fact.taken:
+                self._placement.out_of_reach(device, now + REFUSED_RETRY, fact.reason)
+            self._decide(app, now)
+            return
         app.blocked_until = now + REFUSED_RETRY
         app.remember(now, f"the machine could not start a runner ({fact.reason})")
         if app.hold:
@@ -398,6 +414,7 @@ class Fleet:
 
     def _drop(self, app: App, runner: Runner) -> None:
         del app.runners[runner.id], self._runners[runner.id]
+        self._freed = self._placement.release(runner.id) or self._freed
 
     # --- time and scaling ---------------------------------------------------------------------------------------
     def _woke(self, fact: Woke, now: int) -> None:
@@ -429,20 +446,41 @@ class Fleet:
         rules = app.scaling
         if id(app) in self._hasty:
             rules = _hasty(rules)
-        decision = scaling.decide(rules, app.observe(now))
+        decision = scaling.decide(rules, app.observe(now, self._placement.room(app.allotment, now)))
         if decision.actions:
             app.remember(now, decision.reason)
         for action in decision.actions:
             self._act(app, action, now)
-        wakes = [wake for wake in (decision.wake_at, app.deadline()) if wake is not None]
+        look_again = self._starve(app, now) if decision.short else None
+        app.starved = decision.short > 0
+        wakes = [wake for wake in (decision.wake_at, app.deadline(), look_again) if wake is not None]
         app.wake_at = min(wakes, default=None)
         if any(isinstance(action, scaling.Kill | scaling.Cancel) for action in decision.actions):
-            again = scaling.decide(rules, app.observe(now))  # a failed start changes back-off and what may wait
+            again = scaling.decide(
+                rules, app.observe(now, self._placement.room(app.allotment, now))
+            )  # a failed start changes back-off and what may wait
             app.wake_at = min([w for w in (again.wake_at, app.deadline()) if w is not None], default=None)
         if app.over and not app.runners:
             self._leaving.remove(app)
             self._hasty.discard(id(app))
             self._orders.append(ForgetApp(app.alias))
+
+    def _starve(self, app: App, now: int) -> int | None:
+        """Say who holds the devices that the app waits for; gives when to look again."""
+        reason = f"waits for a device: {'; '.join(self._held_by(app, now))}"
+        if reason != app.reason:
+            app.remember(now, reason)
+            if app.hold:
+                self._orders.append(AnnounceWaiting(app.alias, app.revision, reason))
+        return self._placement.look_again_at(app.allotment, now)
+
+    def _held_by(self, app: App, now: int) -> Iterator[str]:
+        for device, name in zip(app.allotment.eligible, app.allotment.names, strict=True):
+            holder = self._runners.get(self._placement.holder(device))
+            if holder is not None:
+                yield f"{name} is held by {holder.spec.class_name}{f' of {holder.owner}' if holder.owner else ''}"
+            else:
+                yield self._placement.why_out_of_reach(device, now) or f"{name} alone is too few"
 
     def _act(self, app: App, action: scaling.Action, now: int) -> None:
         if isinstance(action, scaling.Start):
@@ -452,12 +490,12 @@ class Fleet:
             app.runners[runner.id] = runner
             self._runners[runner.id] = app
             if not action.backoff:
-                self._orders.append(StartRunner(runner.id, app.alias, runner.revision))
+                self._start(app, runner, now)
             return
         runner = app.runners[action.runner_id]
         if isinstance(action, scaling.Wake):
             runner.move(State.PENDING, now)
-            self._orders.append(StartRunner(runner.id, app.alias, runner.revision))
+            self._start(app, runner, now)
         elif isinstance(action, scaling.Cancel):
             self._end_unready(app, runner, "not needed any more", now)
         elif isinstance(action, scaling.Terminate):
@@ -466,6 +504,11 @@ class Fleet:
             runner.move(State.DRAINING, now)
         else:
             self._outlived(app, runner, action.limit, now)
+
+    def _start(self, app: App, runner: Runner, now: int) -> None:
+        if app.allotment.count:
+            runner.devices = self._placement.take(runner.id, app.allotment, now)
+        self._orders.append(StartRunner(runner.id, app.alias, runner.revision, runner.devices))
 
     def _outlived(self, app: App, runner: Runner, limit: str, now: int) -> None:
         if limit == "grace":

@@ -6,8 +6,9 @@ The engine stamps each fact with the monotonic clock (integer nanoseconds) and h
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from fal_jupyter.domain.machines import Allotment
 from fal_jupyter.domain.spec import AppSpec, Scaling
 
 
@@ -16,13 +17,15 @@ class AppPublished:
     """A class was published. *revision* is 1 for the first source, one higher for each changed one.
 
     The engine has already compared the fingerprints (:mod:`fal_jupyter.domain.revisions`): this fact is only
-    sent for a new app or a new revision. *lease* is the owner whose end ends the app.
+    sent for a new app or a new revision. *lease* is the owner whose end ends the app, *owner* what people call it.
     """
 
     alias: str
     spec: AppSpec
     revision: int
     lease: str
+    allotment: Allotment = field(default_factory=Allotment)
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,7 @@ class AppAdopted:
 
     alias: str
     lease: str
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +115,14 @@ class RunnerExited:
 
 @dataclass(frozen=True, slots=True)
 class StartRefused:
-    """The machine could not start the runner (fork failed): no failure of the app's (fal: 20 s, no escalation)."""
+    """The machine could not start the runner (fork failed): no failure of the app's (fal: 20 s, no escalation).
+
+    *taken* are devices that another gateway holds: the start is tried again elsewhere, or later.
+    """
 
     runner_id: str
     reason: str
+    taken: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,11 +159,12 @@ Fact = (
 
 @dataclass(frozen=True, slots=True)
 class StartRunner:
-    """Fork a runner for this revision."""
+    """Fork a runner for this revision, pinned to its *devices*."""
 
     runner_id: str
     alias: str
     revision: int
+    devices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +231,15 @@ class AnnounceFailure:
 
 
 @dataclass(frozen=True, slots=True)
+class AnnounceWaiting:
+    """The first runner of this revision waits for a device: tell whoever waits for the app who holds it."""
+
+    alias: str
+    revision: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class ForgetApp:
     """The app is over: its last runner is gone and nothing waits for it."""
 
@@ -237,5 +255,6 @@ Order = (
     | KillRunner
     | AnnounceRevision
     | AnnounceFailure
+    | AnnounceWaiting
     | ForgetApp
 )

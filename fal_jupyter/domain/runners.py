@@ -51,6 +51,7 @@ class Runner:
     requests: set[str] = field(default_factory=set)
     killed: bool = False
     failed: bool = False
+    devices: tuple[str, ...] = ()
 
     @property
     def in_flight(self) -> int:

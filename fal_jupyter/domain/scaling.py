@@ -46,6 +46,7 @@ class Observation:
         failures: consecutive failures to start; *last_failure* is when the last one was.
         hold: runners wanted whatever the demand: 1 while a publication waits for its first runner.
         blocked_until: no start before this (the machine refused one).
+        room: how many more runners the devices of this machine can hold; None where none is needed.
         shutdown: the app is over; only the grace of leaving runners is watched.
     """
 
@@ -57,6 +58,7 @@ class Observation:
     last_failure: int = 0
     hold: int = 0
     blocked_until: int = 0
+    room: int | None = None
     shutdown: bool = False
 
 
@@ -110,13 +112,17 @@ Action = Start | Wake | Cancel | Terminate | Drain | Kill
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The verdict: start up to *desired*, stop down to *keep*, and ask again at *wake_at* (or at the next event)."""
+    """The verdict: start up to *desired*, stop down to *keep*, and ask again at *wake_at* (or at the next event).
+
+    *short* is how many runners wait for room on the machine.
+    """
 
     desired: int
     keep: int
     actions: tuple[Action, ...]
     wake_at: int | None
     reason: str
+    short: int = 0
 
 
 def retry_at(failures: int, last_failure: int) -> int:
@@ -143,6 +149,7 @@ class _Deciding:
         self.reasons: list[str] = []
         ordered = sorted(obs.runners, key=lambda r: r.id)
         self.live = len(ordered)
+        self.short = 0
         self.runners = [r for r in ordered if not r.killed]
         self.supply = [r for r in self.runners if r.revision == obs.revision and r.state in SUPPLY]
 
@@ -168,7 +175,7 @@ class _Deciding:
     def _decision(self, desired: int, keep: int) -> Decision:
         later = [wake for wake in self.wakes if wake > self.now]
         reason = "; ".join(self.reasons) or f"{len(self.supply)} there, {desired} wanted"
-        return Decision(desired, keep, tuple(self.actions), min(later, default=None), reason)
+        return Decision(desired, keep, tuple(self.actions), min(later, default=None), reason, self.short)
 
     def _timeouts(self) -> None:
         startup = nanoseconds(self.scaling.startup_timeout)
@@ -241,8 +248,9 @@ class _Deciding:
                     self.actions.append(Drain(runner.id, why) if runner.in_flight else Terminate(runner.id, why))
                 else:
                     self.actions.append(Terminate(runner.id, why) if runner.state is State.SETUP else Cancel(runner.id))
-        elif self.live >= self.scaling.max_concurrency and not any(r.state in STARTING for r in self.supply):
-            # With no room for one more, the oldest idle one makes place: max_concurrency=1 never means two copies.
+        elif (self.live >= self.scaling.max_concurrency or self.obs.room == 0) and not any(
+            r.state in STARTING for r in self.supply
+        ):  # With no room for one more, the oldest idle one makes place: max_concurrency=1 never means two copies.
             leaving = any(r.state in (State.TERMINATING, State.DRAINING) for r in self.runners) or self.live > len(
                 self.runners
             )
@@ -258,6 +266,10 @@ class _Deciding:
         if self.now < self.obs.blocked_until:
             self.wakes.append(self.obs.blocked_until)
             return
+        if self.obs.room is not None:
+            self.short = max(0, len(slots) + missing - self.obs.room)
+            slots = slots[: self.obs.room]
+            missing = min(missing, self.obs.room - len(slots))
         if not self.failures:
             self.actions += [Wake(r.id) for r in slots]
             self.actions += [Start() for _ in range(missing)]

@@ -79,7 +79,9 @@ class Capture:
 
     def _send_lines(self, stream: int, unsent: _Unsent) -> None:
         text = "".join(unsent.texts)
-        end = text.rfind("\n") + 1 or (len(text) if len(text) >= COALESCE else 0)  # who prints no line ends has no lines
+        end = text.rfind("\n") + 1
+        if not end and len(text) >= COALESCE:
+            end = len(text)  # who prints no line ends has no lines
         if end:
             rest = text[end:]
             unsent.texts[:], unsent.size = [rest] if rest else [], len(rest)
