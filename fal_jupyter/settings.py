@@ -9,6 +9,7 @@ from __future__ import annotations
 import getpass
 import os
 import re
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from fal_jupyter.domain.errors import BadSetting
 STATE_VARIABLE = "FAL_JUPYTER_STATE"
 OWNER_VARIABLE = "FAL_JUPYTER_OWNER"
 MAX_BODY_VARIABLE = "FAL_JUPYTER_MAX_BODY"
+FAKE_GPUS_VARIABLE = "FAL_JUPYTER_FAKE_GPUS"
 DEFAULT_MAX_BODY = 256 * 1024 * 1024
 
 
@@ -29,11 +31,15 @@ class Settings:
         state: absolute path of the state directory (socket, store, locks, logs); mode 0700.
         owner: first half of ``owner/alias``; matches ``[a-z0-9-]+``.
         max_body: largest request body that is accepted, in bytes.
+        claims: directory of the claims on devices; one for all state directories of the user.
+        fake_gpus: what stands in for this machine's GPUs in tests (``2x24GiB:H100``), or ``""``.
     """
 
     state: Path
     owner: str
     max_body: int
+    claims: Path = Path("/nonexistent")
+    fake_gpus: str = ""
 
     @property
     def socket(self) -> Path:
@@ -62,11 +68,12 @@ class Settings:
 
     def environment(self) -> dict[str, str]:
         """The variables that every process we start carries, so that all agree on these settings."""
-        return {
+        carried = {
             STATE_VARIABLE: str(self.state),
             OWNER_VARIABLE: self.owner,
             MAX_BODY_VARIABLE: str(self.max_body),
         }
+        return carried | ({FAKE_GPUS_VARIABLE: self.fake_gpus} if self.fake_gpus else {})
 
 
 def read(environment: Mapping[str, str] | None = None) -> Settings:
@@ -81,6 +88,8 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         state=Path(state).expanduser().absolute(),
         owner=_owner(env.get(OWNER_VARIABLE)),
         max_body=_max_body(env.get(MAX_BODY_VARIABLE)),
+        claims=Path(env.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()) / f"fal_jupyter-{os.getuid()}-devices",
+        fake_gpus=env.get(FAKE_GPUS_VARIABLE, ""),
     )
 
 

@@ -118,6 +118,13 @@ APP_OPTIONS = (
         field="max_multiplexing",
         help="max_multiplexing: requests that one runner works on at once",
     ),
+    Option(
+        flag="--machine",
+        metavar="TYPE",
+        read=str,
+        field="machine",
+        help="machine type for this run: XS, S, M, L, GPU, GPU-H100, cuda:0 (default: what the class says)",
+    ),
     Option(flag="--no-wait", fronts=NOTEBOOK, help="give the prompt back at once; the first call waits for the runner"),
     Option(flag="--take-over", help="take the app of that name from the kernel that owns it"),
     Option(flag="--quiet", help="show no card"),

@@ -113,6 +113,8 @@ def _show_output(event: Event) -> None:
     if event["event"] == "output":
         sys.stderr.write(event["text"])
         sys.stderr.flush()
+    elif event["event"] == "waiting":
+        _say(f"fal-jupyter: it {event['detail']}")
 
 
 def _raise_stopped(number: int, frame: FrameType | None) -> None:

@@ -17,8 +17,10 @@ from fal_jupyter.client import lease as leases
 from fal_jupyter.client.answer import Answer, AnswerReader, OnOutput
 from fal_jupyter.domain.errors import (
     AppTaken,
+    BadSetting,
     GatewayError,
     GatewayUnreachable,
+    NoSuchMachine,
     NotServed,
     RequestError,
     UserError,
@@ -191,7 +193,10 @@ class Client:
                 hint="give yours another name with --name NAME, or take it with --take-over",
             )
         if status >= 400:
-            raise UserError(str(answer.get("detail", answer)))
+            kind = {"NoSuchMachine": NoSuchMachine, "BadSetting": BadSetting}.get(
+                answer.get("error_type", ""), UserError
+            )
+            raise kind(str(answer.get("detail", answer)), hint=answer.get("hint", ""))
         found: Published = answer
         return found
 

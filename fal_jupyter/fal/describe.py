@@ -9,11 +9,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from fal_jupyter.domain.errors import AppRuleBroken
+from fal_jupyter.domain.machines import CPU_MACHINES, GPU_MODELS, is_machine
 from fal_jupyter.domain.spec import DEFAULT_MAX_CONCURRENCY, AppSpec, EndpointSpec, Scaling
 from fal_jupyter.fal.definition import EXPLICIT, UNRECOGNISED
 from fal_jupyter.fal.endpoints import endpoints_of, routes_of, signature_of
 from fal_jupyter.fal.options import AUTH_MODES, OPTIONS, Option, check_order, check_value, is_whole
 
+_ROOT = "fal_jupyter.fal.app"  # where fal.App itself is
 _ALIAS = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 _SCALING = (
@@ -46,13 +48,16 @@ def describe_app(cls: type[Any], overrides: Mapping[str, object] | None = None) 
     if (unrecognised := getattr(cls, UNRECOGNISED, "")) != "":
         raise AppRuleBroken(unrecognised, where=cls.__name__)
     for name, value in given.items():
+        if name == "machine":
+            _check_machine(value)
+            continue
         option = _WARM if name == "warm" else OPTIONS.get({"auth": "app_auth", "name": "app_name"}.get(name, name))
         if option is None or (option.name not in _SCALING and name not in ("warm", "name", "auth")):
-            near = difflib.get_close_matches(name, (*_SCALING, "warm", "name", "auth"), n=1)
+            near = difflib.get_close_matches(name, (*_SCALING, "warm", "name", "auth", "machine"), n=1)
             hint = f"did you mean {near[0]}?" if near and option is None else "write it in the class"
             raise AppRuleBroken(f"{name} cannot be set for one run", hint=hint)
         check_value(option, value, "")
-    machine = cls.machine_type
+    machine = given.get("machine", _machines(cls))
     endpoints = _endpoints(cls)
     return AppSpec(
         class_name=cls.__name__,
@@ -60,10 +65,27 @@ def describe_app(cls: type[Any], overrides: Mapping[str, object] | None = None) 
         auth=_auth(given.get("auth", cls.app_auth)),
         endpoints=endpoints,
         scaling=_scaling(cls, given),
-        machine_type=(machine,) if isinstance(machine, str) else tuple(machine),
+        machine_type=(machine,) if isinstance(machine, str) else tuple(machine),  # type: ignore[arg-type]
         num_gpus=None if cls.num_gpus is None else int(cls.num_gpus),
         requirements=tuple(flat_requirements(cls.requirements)),
     )
+
+
+def _machines(cls: type[Any]) -> str | list[str]:
+    """What the class declares, or nothing: the root's own default is fal's, not the user's."""
+    for base in cls.__mro__:
+        if base.__module__ == _ROOT:
+            return ()  # type: ignore[return-value]
+        if "machine_type" in vars(base):
+            declared: str | list[str] | None = vars(base)["machine_type"]
+            return declared or []
+    return []
+
+
+def _check_machine(name: object) -> None:
+    if not (isinstance(name, str) and is_machine(name)):
+        known = ", ".join((*CPU_MACHINES, "GPU", *(f"GPU-{model}" for model in GPU_MODELS)))
+        raise AppRuleBroken(f"there is no machine type {name!r}", hint=f"one of {known}, cuda:0", where="--machine")
 
 
 def flat_requirements(requirements: list[str] | list[list[str]]) -> list[str]:

@@ -140,7 +140,12 @@ class AppHandler(_Handler):
                 told = {"name": holder.name, "pid": holder.pid, "kind": holder.kind}
                 self.fail(409, "app_taken", f"{alias} belongs to {holder.name} (process {holder.pid})", holder=told)
                 return
-        verdict, reason, app = self.house.engine.publish(alias, head, spec, payload)
+        owner = self.house.leases.living[head["lease"]].name
+        try:
+            verdict, reason, app = self.house.engine.publish(alias, head, spec, payload, owner)
+        except FalJupyterError as error:
+            self.fail(400, type(error).__name__, error.message, hint=error.hint)
+            return
         self.house.remember(alias, app.last, spec.class_name, verdict, reason)
         record = self.house.engine.fleet.apps[alias]
         self.reply(
@@ -152,6 +157,7 @@ class AppHandler(_Handler):
                 reason=reason,
                 url=self.house.engine.url(alias, self.house.base),
                 serving=record.serving,
+                machine=app.newest.allotment.told,
             )
         )
 

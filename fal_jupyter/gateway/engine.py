@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import msgspec
 
+from fal_jupyter.domain import machines
 from fal_jupyter.domain import messages as m
+from fal_jupyter.domain.errors import FalJupyterError
 from fal_jupyter.domain.fleet import Fleet
+from fal_jupyter.domain.machines import Allotment, Hardware
 from fal_jupyter.domain.revisions import compare
 from fal_jupyter.domain.runners import READY, State
 from fal_jupyter.domain.spec import AppSpec
+from fal_jupyter.gateway import hardware
+from fal_jupyter.gateway.claims import Claims
 from fal_jupyter.gateway.exchange import Exchange
 from fal_jupyter.gateway.launcher import Launcher
 from fal_jupyter.gateway.logs import Log
 from fal_jupyter.gateway.published import Published, Revision
 from fal_jupyter.gateway.redaction import redactor
 from fal_jupyter.protocol import frames
-from fal_jupyter.protocol.api import RUN, AppRecord, Event, LoadHead, PublishHead, RunnerRecord
+from fal_jupyter.protocol.api import RUN, AppRecord, Event, LoadHead, Machine, PublishHead, RunnerRecord
 from fal_jupyter.protocol.frames import Frame, Kind
 from fal_jupyter.settings import Settings
 
@@ -37,6 +43,7 @@ class Engine:
         self.settings = settings
         self.fleet = Fleet()
         self.launcher = Launcher(self, environment)
+        self.claims = Claims(settings.claims, settings.state)
         self.published: dict[str, Published] = {}
         self.exchanges: dict[str, Exchange] = {}
         self._leaving: dict[str, Published] = {}
@@ -56,6 +63,7 @@ class Engine:
             m.KillRunner: self._kill_runner,
             m.AnnounceRevision: self._announce_revision,
             m.AnnounceFailure: self._announce_failure,
+            m.AnnounceWaiting: self._announce_waiting,
             m.ForgetApp: self._forget_app,
         }
 
@@ -80,16 +88,32 @@ class Engine:
         self.tell(m.Woke())
 
     # --- publishing ---------------------------------------------------------------------------------------------
-    def publish(self, alias: str, head: PublishHead, spec: AppSpec, payload: bytes) -> tuple[str, str, Published]:
-        """Take a publication whose owner may publish it; gives ``(verdict, reason, app)``."""
+    @functools.cached_property
+    def hardware(self) -> Hardware:
+        """What this machine has; looked at when the first app wants to know."""
+        return hardware.read(self.settings)
+
+    def publish(
+        self, alias: str, head: PublishHead, spec: AppSpec, payload: bytes, owner: str
+    ) -> tuple[str, str, Published]:
+        """Take a publication whose owner may publish it; gives ``(verdict, reason, app)``.
+
+        Raises:
+            NoSuchMachine: it asks for a machine that this one is not.
+            BadSetting: the fake GPUs are not written as they should be.
+        """
+        seen = machines.visible(self.hardware.devices, head["environment"]["env"].get("CUDA_VISIBLE_DEVICES"))
+        allotment = machines.allot(
+            spec.class_name, spec.machine_type, spec.num_gpus, replace(self.hardware, devices=seen)
+        )
         app = self.published.get(alias)
         if app is None:
             app = self.published[alias] = Published(alias, head["lease"], Log(self.settings.logs / f"{alias}.log"))
-            self._new_revision(app, head, spec, payload)
+            self._new_revision(app, head, spec, payload, allotment, owner)
             return "new", "first publication", app
         if app.lease != head["lease"]:
             app.lease = head["lease"]
-            self.tell(m.AppAdopted(alias, head["lease"]))
+            self.tell(m.AppAdopted(alias, head["lease"], owner))
         newest = app.newest
         verdict = compare(newest.fingerprint, head["fingerprint"])
         if verdict.kind == "nothing" and not newest.failed:
@@ -98,18 +122,27 @@ class Engine:
             newest.spec, newest.fingerprint = spec, dict(head["fingerprint"])
             self.tell(m.AppScaled(alias, spec.scaling))
             return "scaled", verdict.reason, app
-        self._new_revision(app, head, spec, payload)
+        self._new_revision(app, head, spec, payload, allotment, owner)
         reason = "the last start failed" if verdict.kind == "nothing" else verdict.reason
         return "rebuild", reason, app
 
-    def _new_revision(self, app: Published, head: PublishHead, spec: AppSpec, payload: bytes) -> None:
+    def _new_revision(
+        self, app: Published, head: PublishHead, spec: AppSpec, payload: bytes, allotment: Allotment, owner: str
+    ) -> None:
         app.last += 1
         app.log.redact = redactor(head["environment"]["env"])
         app.revisions[app.last] = Revision(
-            app.last, spec, head["kind"], head["source"], head["environment"], dict(head["fingerprint"]), payload
+            app.last,
+            spec,
+            head["kind"],
+            head["source"],
+            head["environment"],
+            dict(head["fingerprint"]),
+            payload,
+            allotment,
         )
         log.info("published %s revision %s (%d bytes)", app.alias, app.last, len(payload))
-        self.tell(m.AppPublished(app.alias, spec, app.last, head["lease"]))
+        self.tell(m.AppPublished(app.alias, spec, app.last, head["lease"], allotment, owner))
 
     def stop(self, alias: str, *, kill: bool) -> bool:
         """Stop an app; False when there is none of that name."""
@@ -221,11 +254,15 @@ class Engine:
 
     def runner_refused(self, runner_id: str, reason: str) -> None:
         self._starting.pop(runner_id, None)
+        runner = self.fleet.runner(runner_id)
+        self.claims.release(runner.devices if runner is not None else ())
         self.tell(m.StartRefused(runner_id, reason))
 
     def runner_exited(self, runner_id: str, reason: str) -> None:
         known = self._starting.pop(runner_id, None)
         self._began.pop(runner_id, None)
+        runner = self.fleet.runner(runner_id)
+        self.claims.release(runner.devices if runner is not None else ())
         if known is not None:
             known[0].log.end(runner_id, "")
             known[0].log.remark(runner_id, f"runner {reason}")
@@ -235,6 +272,8 @@ class Engine:
     def _start_runner(self, order: m.StartRunner) -> None:
         app = self.published.get(order.alias) or self._leaving[order.alias]
         revision = app.revisions[order.revision]
+        if not self._claim(order):
+            return
         self._starting[order.runner_id] = (app, order.revision)
         head = LoadHead(
             app=f"{self.settings.owner}/{order.alias}",
@@ -247,11 +286,30 @@ class Engine:
             environment=revision.environment,
             multiplex=revision.spec.scaling.max_multiplexing,
             request_timeout=revision.spec.scaling.request_timeout,
-            devices=[],
+            machine=Machine(
+                type=revision.allotment.type,
+                devices=list(order.devices),
+                cores=revision.allotment.cores,
+                memory=revision.allotment.memory,
+                turn=int(order.runner_id.rpartition("-")[2]),
+            ),
         )
         app.tell(order.revision, Event(event="state", runner=order.runner_id, state="PENDING"))
         load = frames.encode_load(_encode(head), revision.payload)
         self.launcher.start(order.runner_id, revision.environment, load)
+
+    def _claim(self, order: m.StartRunner) -> bool:
+        """Claim the runner's devices among all gateways of this machine; where one is taken, the fleet hears of it."""
+        try:
+            taken, holder = self.claims.claim(order.devices) if order.devices else ([], "")
+        except (OSError, FalJupyterError) as error:
+            self._loop.call_soon(self.tell, m.StartRefused(order.runner_id, f"its devices cannot be claimed: {error}"))
+            return False
+        if taken:
+            names = {device.id: f"GPU {device.index}" for device in self.hardware.devices}
+            why = ", ".join(f"{names.get(device, device)} is held by {holder}" for device in taken)
+            self._loop.call_soon(self.tell, m.StartRefused(order.runner_id, why, tuple(taken)))
+        return not taken
 
     def _dispatch(self, order: m.DispatchRequest) -> None:
         exchange = self.exchanges[order.request_id]
@@ -320,6 +378,11 @@ class Engine:
             Event(event="failed", runner=order.runner_id, error=error, detail=order.error, retry_in=order.retry_in),
         )
 
+    def _announce_waiting(self, order: m.AnnounceWaiting) -> None:
+        app = self.published.get(order.alias)
+        if app is not None:
+            app.tell(order.revision, Event(event="waiting", detail=order.reason))
+
     def _forget_app(self, order: m.ForgetApp) -> None:
         app = self._leaving.get(order.alias)
         if app is not None and not any(a.alias == order.alias for a in self.fleet.all_apps() if a.over and a.runners):
@@ -351,7 +414,7 @@ class Engine:
                 runner_id=runner.id,
                 pid=p.pid if (p := self.launcher.processes.get(runner.id)) else 0,
                 state=str(runner.state),
-                devices=[],
+                devices=list(runner.devices),
                 served=runner.served,
                 in_flight=runner.in_flight,
                 revision=runner.revision,
@@ -384,4 +447,5 @@ class Engine:
             scaling=asdict(record.scaling),
             reason=record.reason,
             setup_ms=app.newest.setup_ms,
+            machine=app.newest.allotment.told,
         )

@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass, field
 
+from fal_jupyter.domain.machines import Allotment
 from fal_jupyter.domain.spec import AppSpec
 from fal_jupyter.gateway.logs import Log
 from fal_jupyter.protocol.api import Environment, ErrorDescription, Event
@@ -24,6 +25,7 @@ class Revision:
     environment: Environment
     fingerprint: dict[str, str]
     payload: bytes
+    allotment: Allotment
     failed: bool = False
     setup_ms: float = 0.0
     events: deque[Event] = field(default_factory=lambda: deque(maxlen=KEPT_EVENTS))

@@ -31,7 +31,7 @@ def of_app(handle: AppHandle, *, ready: bool, cell: str) -> Card:
         class_name=handle.spec.class_name,
         app=handle.app,
         endpoints=endpoints_of(handle.spec),
-        place=place_of(handle.spec),
+        place=published["machine"],
         runners=runners_of(r["state"] for r in handle.runners() if r["revision"] == handle.revision),
         revision=told[published["verdict"]],
         setup_ms=handle.ready["setup_ms"] if handle.ready is not None else None,
@@ -85,10 +85,9 @@ def captures_of(captures: Iterable[Any]) -> tuple[CaptureLine, ...]:
 
 
 def place_of(spec: AppSpec) -> str:
-    """Where the app runs; a machine that was asked for acts in the next version."""
-    asked = [machine for machine in spec.machine_type if machine != "S"]
-    wanted = " or ".join(asked) + (f" × {spec.num_gpus} GPUs" if spec.num_gpus else "")
-    return f"this machine ({wanted.strip()}: next version)" if wanted.strip() else "this machine"
+    """Which machine the app asks for; what it gets is chosen when it is published."""
+    wanted = " or ".join(spec.machine_type or (("GPU",) if spec.num_gpus else ()))
+    return f"{f'{spec.num_gpus} × ' if spec.num_gpus else ''}{wanted}" if wanted else "the whole machine"
 
 
 def scaling_of(scaling: Scaling) -> str:

@@ -208,6 +208,8 @@ def _on_event(event: Event) -> None:
     """While the first runner starts, what ``setup()`` prints appears under the cell."""
     if event.get("event") == "output":
         write_output(event.get("stream", 1), event.get("text", ""))
+    elif event.get("event") == "waiting":
+        write_output(2, f"[fal_jupyter: it {event.get('detail', '')}]\n")
 
 
 def write_output(stream: int, text: str) -> None:

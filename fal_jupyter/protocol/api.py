@@ -185,6 +185,18 @@ class Published(TypedDict):
     reason: str
     url: str
     serving: int
+    machine: str
+
+
+class Machine(TypedDict):
+    """What a runner has of this machine. ``type`` is ``""`` where nothing was declared; ``cores`` and ``memory`` (bytes) are 0
+    where they are not limited; ``turn`` spreads runners over the cores."""
+
+    type: str
+    devices: list[str]
+    cores: int
+    memory: int
+    turn: int
 
 
 class LoadHead(TypedDict):
@@ -200,13 +212,13 @@ class LoadHead(TypedDict):
     environment: Environment
     multiplex: int
     request_timeout: float
-    devices: list[str]
+    machine: Machine
 
 
 class Event(TypedDict, total=False):
     """One line of A_EVENTS. ``event``: ``state`` (runner, state) · ``output`` (runner, stream, text) ·
     ``ready`` (runner, setup_ms, load_ms, spawn_ms) · ``failed`` (runner, error: ErrorDescription or None, detail, retry_in) ·
-    ``gone`` (detail: the app was stopped or replaced meanwhile)."""
+    ``waiting`` (detail: who holds the device that the first runner needs) · ``gone`` (detail: the app was stopped or replaced meanwhile)."""
 
     event: str
     runner: str
@@ -255,6 +267,7 @@ class AppRecord(TypedDict):
     scaling: dict[str, float]
     reason: str
     setup_ms: float
+    machine: str
 
 
 class LogRecord(TypedDict):

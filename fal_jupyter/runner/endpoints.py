@@ -23,7 +23,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from fal_jupyter.protocol.api import ErrorDescription
-from fal_jupyter.runner import failures
+from fal_jupyter.runner import failures, limits
 from fal_jupyter.runner.parameters import BodyRoute, show_body_in_openapi
 
 
@@ -83,7 +83,10 @@ def _note(error: BaseException) -> None:
     if call is None or isinstance(error, ClientDisconnect):  # a caller that hung up is no failure of the endpoint
         return
     call.error = failures.describe(error, "request")
-    if isinstance(error, SystemExit):
+    if told := limits.over_memory(error):
+        failures.note_memory(call.error, told)
+        call.exit = told
+    elif isinstance(error, SystemExit):
         call.exit = f"an endpoint called sys.exit({error.code!r})"
 
 

@@ -42,6 +42,12 @@ def describe(error: BaseException, phase: str) -> ErrorDescription:
     )
 
 
+def note_memory(error: ErrorDescription, told: str) -> None:
+    """Add what is known of a machine type's memory to the description of an error that it caused."""
+    error["message"] = f"{error['message']} ({told})" if error["message"] else told
+    error["text"] = f"{error['text'].rstrip()}\n{told[0].upper()}{told[1:]}."
+
+
 def sentence(kind: str, message: str, phase: str) -> ErrorDescription:
     """A description without a traceback, for what went wrong after the user's code returned."""
     return ErrorDescription(type=kind, message=message, text=f"{kind}: {message}\n", frames=[], phase=phase)

@@ -25,9 +25,9 @@ import msgspec
 
 from fal_jupyter import settings
 from fal_jupyter.protocol import frames
-from fal_jupyter.protocol.api import PROTOCOL, ErrorDescription, LoadHead
+from fal_jupyter.protocol.api import PROTOCOL, LoadHead
 from fal_jupyter.protocol.frames import Frame, Kind
-from fal_jupyter.runner import capture, endpoints, failures
+from fal_jupyter.runner import capture, endpoints, failures, limits
 from fal_jupyter.runner.channel import Channel
 from fal_jupyter.runner.requests import Server
 
@@ -77,7 +77,7 @@ class Host:
                 loop.run_until_complete(_await(result))
             _raise_threads()
         except BaseException as error:
-            return self._failed(failures.describe(error, phase))
+            return self._failed(error, phase)
         os.environ["FAL_RUNNER_STATE"] = "RUNNING"
         self.output.flush()
         times = {"setup_ms": _ms(time.monotonic() - loaded), "load_ms": _ms(loaded - began)}
@@ -88,9 +88,12 @@ class Host:
         finally:
             runner.close()
 
-    def _failed(self, error: ErrorDescription) -> int:
+    def _failed(self, error: BaseException, phase: str) -> int:
         self.output.flush()
-        self.channel.send(frames.encode(Kind.FAILED, 0, _encode(error)))
+        described = failures.describe(error, phase)
+        if told := limits.over_memory(error):
+            failures.note_memory(described, told)
+        self.channel.send(frames.encode(Kind.FAILED, 0, _encode(described)))
         self.channel.flush(2)
         return 3  # what uvicorn's process ends with when the lifespan fails
 
@@ -177,8 +180,8 @@ def enter_environment(head: LoadHead) -> None:
     os.environ.update(own)
     os.environ["IS_ISOLATE_AGENT"] = "1"  # user code tests it, as in the cloud
     os.environ[RUNNER_VARIABLE] = head["runner_id"]
-    if head["devices"]:
-        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(head["devices"])
+    limits.pin(head["machine"], os.environ)
+    limits.confine(head["machine"], os.environ)
     time.tzset()
     os.chdir(environment["cwd"])
     sys.path[:] = list(dict.fromkeys([*environment["sys_path"], *sys.path]))
@@ -211,9 +214,14 @@ def _raise_threads() -> None:
     """Give back the threads that the template did without."""
     cores = len(os.sched_getaffinity(0))
     torch = sys.modules.get("torch")
-    if torch is not None and "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(cores)
-    if "numpy" in sys.modules and "OPENBLAS_NUM_THREADS" not in os.environ:
+    if torch is not None:
+        torch.set_num_threads(_wish("OMP_NUM_THREADS", cores))
+    if "numpy" in sys.modules:
         import threadpoolctl
 
-        threadpoolctl.threadpool_limits(cores, user_api="blas")
+        threadpoolctl.threadpool_limits(_wish("OPENBLAS_NUM_THREADS", cores), user_api="blas")
+
+
+def _wish(variable: str, cores: int) -> int:
+    given = os.environ.get(variable, "")
+    return int(given) if given.isdigit() and int(given) > 0 else cores

@@ -1,0 +1,63 @@
+"""What a machine type leaves a runner: its GPUs, its cores and their threads, its memory. Set before any user import."""
+
+from __future__ import annotations
+
+import math
+import os
+import resource
+from collections.abc import MutableMapping
+from pathlib import Path
+
+from fal_jupyter.protocol.api import Machine
+
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+_MB = 1_000_000
+_limit = 0
+_type = ""
+
+
+def pin(machine: Machine, environment: MutableMapping[str, str]) -> None:
+    """Show CUDA the runner's own devices only; a CPU machine has none. Nothing declared: nothing is hidden."""
+    if machine["devices"] or machine["type"]:
+        environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
+        environment["CUDA_VISIBLE_DEVICES"] = ",".join(machine["devices"])
+
+
+def confine(machine: Machine, environment: MutableMapping[str, str]) -> None:
+    """Keep to the machine type's cores and memory.
+
+    Memory is limited by RLIMIT_DATA: RLIMIT_AS counts address space, of which torch reserves far more than it uses.
+    """
+    global _limit, _type
+    if machine["cores"]:
+        ours = sorted(os.sched_getaffinity(0))
+        first = machine["turn"] * machine["cores"]
+        os.sched_setaffinity(0, {ours[(first + n) % len(ours)] for n in range(machine["cores"])})
+        for name in THREADS:
+            environment.setdefault(name, str(machine["cores"]))
+    if machine["memory"]:
+        _limit, _type = machine["memory"], machine["type"]
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        resource.setrlimit(resource.RLIMIT_DATA, (_limit, hard))
+
+
+def over_memory(error: BaseException) -> str:
+    """Give a sentence with limit and peak where *error* is memory that the limit refused, or ``""``."""
+    if not _limit:
+        return ""
+    told = f"{type(error).__name__}: {error}".lower() if not isinstance(error, MemoryError) else "memory"
+    refused = isinstance(error, MemoryError) or (
+        isinstance(error, OSError | RuntimeError) and ("allocate memory" in told or "can't allocate" in told)
+    )
+    if not refused:
+        return ""
+    return (
+        f"the runner ran over the memory of machine type {_type}: the limit is {_limit / _MB:,.0f} MB, "
+        f"its peak was {math.ceil(_peak() / _MB):,} MB"
+    )
+
+
+def _peak() -> int:
+    """The most memory that this process had resident, in bytes."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
