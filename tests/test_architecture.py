@@ -48,7 +48,10 @@ MAY: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "cloudpickle",
         ),
     ),
-    "gateway": (("domain", "protocol", "settings", "state", "processes"), ("tornado", "msgspec", "psutil", "pynvml", "uvloop")),
+    "gateway": (
+        ("domain", "protocol", "settings", "state", "processes"),
+        ("tornado", "msgspec", "psutil", "pynvml", "uvloop"),
+    ),
     "client": (
         ("domain", "protocol", "fal", "shipping", "settings", "state"),
         ("msgspec", "pydantic", "pydantic_core", "psutil"),

@@ -23,6 +23,7 @@ from fal_jupyter.domain.messages import (
     AppScaled,
     AppStopped,
     CancelRequest,
+    DeviceFreed,
     DispatchRequest,
     Fact,
     FailRequest,
@@ -80,6 +81,7 @@ class Fleet:
             RunnerFailed: self._failed,
             RunnerExited: self._exited,
             StartRefused: self._refused,
+            DeviceFreed: self._device_freed,
             RunnerStopAsked: self._stop_asked,
             Woke: self._woke,
         }
@@ -386,6 +388,10 @@ class Fleet:
             if now >= request.arrived + REFUSED_RETRY:
                 self._fail_request(app, request, 503, "runner_scheduling_failure", app.reason, 20)
         self._decide(app, now)
+
+    def _device_freed(self, fact: DeviceFreed, now: int) -> None:
+        self._placement.in_reach(fact.device)
+        self._freed = True
 
     def _stop_asked(self, fact: RunnerStopAsked, now: int) -> None:
         app = self._runners.get(fact.runner_id)

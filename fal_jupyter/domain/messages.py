@@ -126,6 +126,13 @@ class StartRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceFreed:
+    """Another gateway gave a device back."""
+
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunnerStopAsked:
     """The user asked for one runner's end (``%fal kill RUNNER``)."""
 
@@ -152,6 +159,7 @@ Fact = (
     | RunnerFailed
     | RunnerExited
     | StartRefused
+    | DeviceFreed
     | RunnerStopAsked
     | Woke
 )

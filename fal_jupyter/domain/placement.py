@@ -40,6 +40,10 @@ class Placement:
         """Somebody else's gateway holds the device: do not try it again before *until*."""
         self._elsewhere[device] = (until, why)
 
+    def in_reach(self, device: str) -> None:
+        """Nobody else holds the device any more."""
+        self._elsewhere.pop(device, None)
+
     def holder(self, device: str) -> str:
         """The runner of ours that holds the device, or ``""``."""
         return self._held.get(device, "")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import json
 import os
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from fal_jupyter.state import check_state
@@ -17,6 +19,7 @@ class Claims:
     def __init__(self, place: Path, state: Path) -> None:
         self._place, self._state = place, state
         self._locks: dict[str, int] = {}
+        self._awaited: set[str] = set()
 
     def claim(self, devices: Iterable[str]) -> tuple[list[str], str]:
         """Claim all of *devices*; gives those that somebody else holds, and who: then nothing is claimed.
@@ -41,6 +44,30 @@ class Claims:
             self._locks[device] = fd
             mine.append(device)
         return [], ""
+
+    def tell_when_free(self, device: str, tell: Callable[[str], None]) -> None:
+        """Call *tell* on this loop when the holder of *device* has let go; one wait a device."""
+        if device in self._awaited:
+            return
+        self._awaited.add(device)
+        loop = asyncio.get_running_loop()
+
+        def freed() -> None:
+            self._awaited.discard(device)
+            tell(device)
+
+        def wait() -> None:  # a thread, since a lock cannot be polled by a loop; it ends with the process at the latest
+            fd = os.open(self._place / f"{device}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX)
+            finally:
+                os.close(fd)
+            try:
+                loop.call_soon_threadsafe(freed)
+            except RuntimeError:
+                pass  # the gateway has ended meanwhile
+
+        threading.Thread(target=wait, name=f"waits for {device}", daemon=True).start()
 
     def release(self, devices: Iterable[str]) -> None:
         """Give devices back; those that were not claimed are ignored."""

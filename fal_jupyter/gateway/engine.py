@@ -309,6 +309,8 @@ class Engine:
             names = {device.id: f"GPU {device.index}" for device in self.hardware.devices}
             why = ", ".join(f"{names.get(device, device)} is held by {holder}" for device in taken)
             self._loop.call_soon(self.tell, m.StartRefused(order.runner_id, why, tuple(taken)))
+            for device in taken:
+                self.claims.tell_when_free(device, lambda device: self.tell(m.DeviceFreed(device)))
         return not taken
 
     def _dispatch(self, order: m.DispatchRequest) -> None:

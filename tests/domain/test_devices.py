@@ -16,6 +16,7 @@ from fal_jupyter.domain.messages import (
     AppAdopted,
     AppPublished,
     AppStopped,
+    DeviceFreed,
     DispatchRequest,
     RequestArrived,
     RequestFinished,
@@ -127,6 +128,9 @@ def test_a_device_of_another_gateway_is_tried_again_later_and_others_at_once(mac
     machine.now += 19_000_000_000
     assert machine.tell(Woke()) == []
     assert machine.sleep() == [StartRunner("b-3", "b", 1, ("g0",))]
+    assert machine.tell(StartRefused("b-3", held, ("g0",))) == [AnnounceWaiting("b", 1, f"waits for a device: {held}")]
+    assert machine.tell(DeviceFreed("g0")) == [StartRunner("b-4", "b", 1, ("g0",))]  # or as soon as it is free
+    assert machine.tell(DeviceFreed("g1")) == []
 
 
 def test_the_taker_of_an_app_is_named_as_holder(machine: Machine) -> None:

@@ -29,7 +29,7 @@ def test_a_plain_class_has_the_defaults_of_the_page_and_one_warm_runner() -> Non
         auth="private",
         endpoints=(EndpointSpec(name="hi", path="/", signature="() -> 'str'", doc=""),),
         scaling=Scaling(warm=1),
-        machine_type=("S",),
+        machine_type=(),  # nothing declared: the whole machine
         num_gpus=None,
         requirements=(),
     )

@@ -58,7 +58,7 @@ def test_the_card_tells_what_runs_where_and_what_was_dragged_along(notebook: Ker
         "Carded",
         "/count",
         "(more: int = 0) -> Size",
-        "this machine",
+        "the whole machine",
         "1 ready",
         "http://127.0.0.1:",
         "helper",

@@ -11,7 +11,7 @@ ASK = Completion(lambda: ["Hello", "hello", "Search"], lambda: ["hello-1"])
     ("line", "words"),
     [
         ("%%fal_app --ke", ["--keep-alive"]),
-        ("%%fal_app --name x --m", ["--min", "--max", "--multiplex"]),
+        ("%%fal_app --name x --m", ["--min", "--max", "--multiplex", "--machine"]),
         ("%%fal_app --auth ", ["private", "public"]),
         ("%%fal_app --auth pu", ["public"]),
         ("%%fal_app --name ", []),

@@ -1,0 +1,221 @@
+"""Machine types through the interface of a user, with fake GPUs where the machine has none."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import pytest
+
+from tests.support.kernel import Kernel, kernel
+from tests.support.serve import command, served
+from tests.support.state import state_directory
+
+FAKE = {"FAL_JUPYTER_FAKE_GPUS": "2x24GiB:H100"}
+
+
+@pytest.fixture(autouse=True)
+def claims(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The claims of this test's gateways, apart from those of the machine's other users of this package."""
+    place = tmp_path / "run"
+    place.mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(place))
+    return place
+
+
+@pytest.fixture
+def gpus(state: Path, tmp_path: Path) -> Iterator[Kernel]:
+    with kernel(state, tmp_path, env=FAKE) as running:
+        running.run("%load_ext fal_jupyter").ok()
+        yield running
+
+
+def cell(name: str, body: str = "", options: str = "") -> str:
+    indented = "".join(f"    {line}\n" for line in body.splitlines())
+    return (
+        f"%%fal_app {options}\nimport os\nAT_IMPORT = os.environ.get('CUDA_VISIBLE_DEVICES')\nclass {name}(fal.App):\n{indented}"
+        "    @fal.endpoint('/')\n    def look(self) -> list:\n"
+        "        return [os.environ.get('CUDA_VISIBLE_DEVICES'), sorted(os.sched_getaffinity(0)), os.environ.get('OMP_NUM_THREADS')]\n"
+    )
+
+
+def seen(notebook: Kernel, name: str) -> list[Any]:
+    found: list[Any] = json.loads(notebook.run(f"import json\nprint(json.dumps({name}.look()))").ok().text)
+    return found
+
+
+def devices(state: Path) -> dict[str, list[str]]:
+    return {r["runner_id"]: r["devices"] for r in json.loads(command(state, "runners", "--json").stdout)}
+
+
+def test_runners_are_pinned_to_devices_that_nobody_else_has(gpus: Kernel, state: Path) -> None:
+    first = gpus.run(cell("First", "machine_type = 'GPU-H100'")).ok()
+    assert "GPU-H100: H100" in first.shown
+    gpus.run(cell("Second", "machine_type = ['GPU-B200', 'GPU']")).ok()  # the next type that is there
+    assert (seen(gpus, "First")[0], seen(gpus, "Second")[0]) == ("FAKE-GPU-0", "FAKE-GPU-1")
+    assert sorted(d for held in devices(state).values() for d in held) == ["FAKE-GPU-0", "FAKE-GPU-1"]
+    assert "FAKE-GPU-1" in gpus.run("%fal runners").ok().text
+
+
+def test_several_devices_for_one_runner_and_an_app_without_machine_sees_what_the_kernel_sees(
+    gpus: Kernel, state: Path
+) -> None:
+    gpus.run(cell("Plain")).ok()
+    assert seen(gpus, "Plain")[0] is None
+    gpus.run(cell("Pair", "machine_type = 'GPU'\nnum_gpus = 2")).ok()
+    assert seen(gpus, "Pair")[0] == "FAKE-GPU-0,FAKE-GPU-1"
+
+
+def test_a_machine_that_is_not_there_is_one_sentence_and_machine_overrides_the_class(gpus: Kernel) -> None:
+    wrong = gpus.run(cell("Wants", "machine_type = 'GPU-B200'"))
+    assert (wrong.status, wrong.ename) == ("error", "NoSuchMachine")
+    for word in ("Wants asks for GPU-B200", "GPU 0 (H100, 24 GiB)", "--machine GPU", "--machine S"):
+        assert word in wrong.traceback
+    gpus.run(cell("Wants", "machine_type = 'GPU-B200'", "--machine cuda:1")).ok()
+    assert seen(gpus, "Wants")[0] == "FAKE-GPU-1"
+    gpus.run(cell("Wants", "machine_type = 'GPU-B200'", "--machine S")).ok()
+    assert seen(gpus, "Wants")[0] == ""
+    assert "'Q'" in gpus.run(cell("Wants", "", "--machine Q")).traceback
+
+
+def test_who_waits_for_a_device_is_told_who_holds_it_and_starts_when_it_is_free(gpus: Kernel) -> None:
+    gpus.run(cell("Holder", "machine_type = 'GPU'\nnum_gpus = 2\nmax_concurrency = 1")).ok()
+    message = gpus.start(cell("Waiter", "machine_type = 'GPU'"))
+    waiting = gpus.finish(message, until=lambda c: "GPU 0" in c.text)
+    assert "GPU 0 is held by Holder of a notebook" in waiting.text
+    gpus.interrupt()
+    assert gpus.finish(message).ename == "KeyboardInterrupt"
+    gpus.run("%fal stop Holder").ok()
+    assert seen(gpus, "Waiter")[0] == "FAKE-GPU-0"
+
+
+def test_a_new_revision_gets_the_device_of_the_old_one(gpus: Kernel) -> None:
+    body = "machine_type = 'cuda:0'\nflavour = {}"
+    gpus.run(cell("Edited", body.format(1))).ok()
+    gpus.run(cell("Edited", body.format(2))).ok()
+    assert seen(gpus, "Edited")[0] == "FAKE-GPU-0"
+
+
+def test_devices_come_back_from_a_killed_runner(gpus: Kernel, state: Path) -> None:
+    gpus.run(cell("Killed", "machine_type = 'GPU'\nnum_gpus = 2")).ok()
+    for _ in range(3):
+        (runner,) = json.loads(command(state, "runners", "--json").stdout)
+        os.kill(runner["pid"], signal.SIGKILL)
+        while runner["runner_id"] in devices(state):
+            Event().wait(0.02)
+        assert seen(gpus, "Killed")[0] == "FAKE-GPU-0,FAKE-GPU-1"
+
+
+APPS = """
+import os
+import fal
+
+AT_IMPORT = os.environ.get("CUDA_VISIBLE_DEVICES")
+
+
+class Holder(fal.App):
+    machine_type = "GPU"
+    num_gpus = 2
+    keep_alive = 300
+    min_concurrency = 1
+    max_concurrency = 1
+
+    @fal.endpoint("/")
+    def look(self) -> list:
+        return [AT_IMPORT, os.environ.get("CUDA_VISIBLE_DEVICES")]
+"""
+
+
+def test_two_gateways_never_share_a_device(state: Path, tmp_path: Path) -> None:
+    path = tmp_path / "holder.py"
+    path.write_text(APPS)
+    with state_directory() as other, kernel(state, tmp_path, env=FAKE) as notebook:
+        notebook.run("%load_ext fal_jupyter").ok()
+        with served(other, f"{path}::Holder", env=FAKE) as holder:
+            assert holder.request("/", {}).json == ["FAKE-GPU-0,FAKE-GPU-1"] * 2  # before the user's imports, too
+            message = notebook.start(cell("Late", "machine_type = 'GPU'"))
+            told = notebook.finish(message, until=lambda c: "held by" in c.text).text
+            assert f"held by the gateway of {other}" in told
+            gateway = json.loads(command(other, "doctor", "--json").stdout)["gateway"]["pid"]
+            os.kill(gateway, signal.SIGKILL)  # its claims end with it
+            assert notebook.finish(message, timeout=60).status == "ok"
+        assert seen(notebook, "Late")[0] in ("FAKE-GPU-0", "FAKE-GPU-1")
+
+
+def test_cores_and_threads_are_those_of_the_machine_type(notebook: Kernel) -> None:
+    here = sorted(os.sched_getaffinity(0))
+    for type_, cores in (("XS", 1), ("S", 1), ("M", 2), ("L", 4)):
+        shown = notebook.run(cell("Sized", f"machine_type = {type_!r}")).ok().shown
+        assert f"{type_}: " in shown
+        have = min(cores, len(here))
+        visible, affinity, threads = seen(notebook, "Sized")
+        assert (visible, len(affinity), threads) == ("", have, str(have))
+        assert set(affinity) <= set(here)
+        if cores > len(here):
+            assert f"this machine has {len(here)} core" in shown
+
+
+MEMORY = """%%fal_app
+class NAME(fal.App):
+    machine_type = "XS"
+    @fal.endpoint("/bytes")
+    def bytes(self, mb: int) -> int:
+        return len(bytearray(mb * 1_000_000))
+    @fal.endpoint("/array")
+    def array(self, mb: int) -> int:
+        import numpy
+        return int(numpy.ones(mb * 1_000_000, dtype="u1").sum())
+    @fal.endpoint("/tensor")
+    def tensor(self, mb: int) -> int:
+        import torch
+        return int(torch.ones(mb * 1_000_000, dtype=torch.uint8).numel())
+"""
+
+
+def test_a_runner_over_its_memory_ends_with_a_sentence_that_names_limit_and_peak(notebook: Kernel) -> None:
+    for endpoint in ("bytes", "array", "tensor"):
+        notebook.run(MEMORY.replace("NAME", f"Greedy{endpoint}")).ok()
+        assert notebook.run(f"Greedy{endpoint}.{endpoint}(50)").ok().result == "50000000"
+        failed = notebook.run(f"Greedy{endpoint}.{endpoint}(900)")
+        assert (failed.status, failed.ename) == ("error", "RequestError")
+        for word in ("machine type XS", "limit is 512 MB", "peak was"):
+            assert word in failed.traceback, failed.traceback
+        told = notebook.run(
+            f"try:\n    Greedy{endpoint}.{endpoint}(900)\nexcept Exception as e:\n    print(e.status)"
+        ).ok()
+        assert told.text.startswith("503")
+        assert notebook.run(f"Greedy{endpoint}.{endpoint}(50)").ok().result == "50000000"
+
+
+def test_a_setup_over_its_memory_says_so(notebook: Kernel) -> None:
+    wrong = notebook.run(
+        "%%fal_app\nclass Fat(fal.App):\n    machine_type = 'XS'\n    def setup(self):\n        self.x = bytearray(900_000_000)\n"
+        "    @fal.endpoint('/')\n    def hi(self): return 1\n"
+    )
+    assert wrong.status == "error"
+    assert "limit is 512 MB" in wrong.traceback
+    assert "line 5" in wrong.traceback
+
+
+@pytest.mark.gpu
+def test_torch_sees_the_runners_gpu_and_no_other(notebook: Kernel, state: Path) -> None:
+    pynvml = pytest.importorskip("pynvml")
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        pytest.skip("not run: this machine has no GPU")
+    notebook.run(
+        "%%fal_app\nimport torch\nclass OnGpu(fal.App):\n    machine_type = 'GPU'\n"
+        "    def setup(self):\n        self.x = torch.ones(1000, device='cuda')\n"
+        "    @fal.endpoint('/')\n    def look(self) -> list:\n"
+        "        return [torch.cuda.device_count(), float(self.x.sum()), str(torch.cuda.get_device_properties(0).uuid)]\n"
+    ).ok()
+    count, total, uuid = json.loads(notebook.run("import json\nprint(json.dumps(OnGpu.look()))").ok().text)
+    (held,) = devices(state).values()
+    assert (count, total) == (1, 1000.0)
+    assert held == [f"GPU-{uuid}"]
