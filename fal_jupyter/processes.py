@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
@@ -24,6 +25,21 @@ def prctl(option: int, value: int) -> None:
 def become_subreaper() -> None:
     """Let orphaned descendants come to this process instead of to init."""
     prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def raise_file_limit(most: int = 65536) -> int:
+    """Let this process open as many files as it may; gives the limit that it had, for children that run user code."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = most if hard == resource.RLIM_INFINITY else min(hard, most)
+    if soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    return soft
+
+
+def set_file_limit(soft: int) -> None:
+    """Set the soft limit of open files of this process and its children to come."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def children_of(pid: int) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from fal_jupyter import settings
@@ -9,7 +10,7 @@ from fal_jupyter.cli import doctor
 from fal_jupyter.cli.grammar import Front
 from fal_jupyter.client.client import Client
 from fal_jupyter.domain.errors import BadSetting, FalJupyterError
-from fal_jupyter.protocol.api import AppRecord, LogRecord, RunnerRecord
+from fal_jupyter.protocol.api import AppRecord, LogRecord, RunnerRecord, ScalingRecord
 
 
 class GatewayDesk:
@@ -32,6 +33,14 @@ class GatewayDesk:
     def logs(self, alias: str, *, lines: int, runner: str, request: str) -> list[LogRecord]:
         """The last lines that runners of an app printed."""
         return self._client.logs(alias, lines=lines, runner=runner, request=request)
+
+    def scaling(self, alias: str) -> ScalingRecord:
+        """How an app scales, and why."""
+        return self._client.scaling(alias)
+
+    def scale(self, alias: str, changes: Mapping[str, object] | None) -> ScalingRecord:
+        """Change how an app scales; None takes every change back."""
+        return self._client.scale(alias, changes)
 
     def stop_app(self, alias: str, *, kill: bool) -> None:
         """End an app and its runners."""

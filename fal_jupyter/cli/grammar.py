@@ -131,6 +131,41 @@ APP_OPTIONS = (
     Option(flag="--dry-run", help="say what would be shipped and start nothing"),
 )
 
+SCALE_OPTIONS = (
+    Option(flag="--min", metavar="N", read=whole, field="min_concurrency", help="runners that are always there"),
+    Option(flag="--max", metavar="N", read=whole, field="max_concurrency", help="most runners at once"),
+    Option(
+        flag="--keep-alive", metavar="S", read=seconds, field="keep_alive", help="seconds that an idle runner stays"
+    ),
+    Option(
+        flag="--multiplex", metavar="N", read=whole, field="max_multiplexing", help="requests a runner works on at once"
+    ),
+    Option(flag="--buffer", metavar="N", read=whole, field="concurrency_buffer", help="spare runners above demand"),
+    Option(
+        flag="--buffer-perc",
+        metavar="P",
+        read=whole,
+        field="concurrency_buffer_perc",
+        help="the same in percent of demand",
+    ),
+    Option(
+        flag="--delay",
+        metavar="S",
+        read=seconds,
+        field="scaling_delay",
+        help="seconds a request waits before it calls for a runner",
+    ),
+    Option(flag="--warm", metavar="N", read=whole, field="warm", help="runners kept ready while the owner lives"),
+    Option(
+        flag="--request-timeout", metavar="S", read=seconds, field="request_timeout", help="longest time of a request"
+    ),
+    Option(
+        flag="--startup-timeout", metavar="S", read=seconds, field="startup_timeout", help="longest time of a start"
+    ),
+    Option(flag="--reset", help="take every change back: what the class says"),
+    Option(flag="--explain", help="show the last decisions: what was seen and which rule decided"),
+)
+
 JSON = Option(flag="--json", help="machine-readable output")
 APP = Place(name="APP", what="app", optional=True, help="class name or alias")
 TARGET = Place(name="TARGET", what="target", help="class name or alias of an app, or the id of a runner")
@@ -148,6 +183,12 @@ VERBS = (
             Option(flag="--request", metavar="ID", read=str, help="of this request only"),
             JSON,
         ),
+    ),
+    Verb(
+        name="scale",
+        help="show how an app scales, or change it while it runs",
+        places=(Place(name="APP", what="app", help="class name or alias"),),
+        options=(*SCALE_OPTIONS, JSON),
     ),
     Verb(
         name="stop", help="stop an app or a runner: work under way is finished first", places=(TARGET,), options=(JSON,)

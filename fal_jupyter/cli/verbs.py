@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 import difflib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from fal_jupyter.cli import grammar
 from fal_jupyter.cli.tables import table
 from fal_jupyter.domain.errors import BadSetting, NotServed
-from fal_jupyter.protocol.api import AppRecord, LogRecord, RunnerRecord
+from fal_jupyter.protocol.api import AppRecord, LogRecord, RunnerRecord, ScalingRecord
 
 NO_APPS = "No app is running. Run a %%fal_app cell, or: fal-jupyter serve FILE.py::Class"
 
@@ -32,6 +32,12 @@ class Desk(Protocol):
 
     def logs(self, alias: str, *, lines: int, runner: str, request: str) -> list[LogRecord]:
         """The last lines that runners of an app printed."""
+
+    def scaling(self, alias: str) -> ScalingRecord:
+        """How an app scales, and why."""
+
+    def scale(self, alias: str, changes: Mapping[str, object] | None) -> ScalingRecord:
+        """Change how an app scales; None takes every change back."""
 
     def stop_app(self, alias: str, *, kill: bool) -> None:
         """End an app and its runners."""
@@ -134,6 +140,34 @@ def _log_line(record: LogRecord) -> str:
     return f"{moment} {record['runner'] or '-'} {mark} {record['text'].rstrip()}"
 
 
+def _scale(args: argparse.Namespace, desk: Desk) -> Outcome:
+    alias = find_app(args.app, desk.apps())["alias"]
+    changes = {
+        o.field: getattr(args, o.dest) for o in grammar.SCALE_OPTIONS if o.field and getattr(args, o.dest) is not None
+    }
+    if args.reset and changes:
+        raise BadSetting(
+            "--reset takes every change back, so it goes alone", hint=f"scale {args.app} --reset", where="scale"
+        )
+    record = desk.scale(alias, None if args.reset else changes) if args.reset or changes else desk.scaling(alias)
+    return Outcome(record, _decisions(record) if args.explain else _scaling(record))
+
+
+def _scaling(record: ScalingRecord) -> str:
+    changed = record["overrides"]
+    rows = [
+        [name, f"{value:g}", f"by hand (the class: {record['by_class'][name]:g})" if name in changed else ""]
+        for name, value in record["scaling"].items()
+    ]
+    return table(["option", "value", "changed"], rows, right=["value"]) + f"\nnow: {record['seen']}"
+
+
+def _decisions(record: ScalingRecord) -> str:
+    rows = [[f"{d['seconds_ago']:.1f} s ago", d["seen"], d["decided"]] for d in record["decisions"][-20:]]
+    told = table(["when", "seen", "decided"], rows, right=["when"]) if rows else "No decision has been needed yet."
+    return f"{told}\nnow: {record['seen']}"
+
+
 def _stop(args: argparse.Namespace, desk: Desk) -> Outcome:
     kill = args.verb == "kill"
     word = "killed" if kill else "stopped"
@@ -199,6 +233,7 @@ _DOERS: dict[str, Callable[[argparse.Namespace, Desk], Outcome]] = {
     "apps": _apps,
     "runners": _runners,
     "logs": _logs,
+    "scale": _scale,
     "stop": _stop,
     "kill": _stop,
     "config": _config,

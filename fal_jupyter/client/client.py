@@ -7,7 +7,7 @@ import json
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -16,6 +16,7 @@ from fal_jupyter.client import connect, http
 from fal_jupyter.client import lease as leases
 from fal_jupyter.client.answer import Answer, AnswerReader, OnOutput
 from fal_jupyter.domain.errors import (
+    AppRuleBroken,
     AppTaken,
     BadSetting,
     GatewayError,
@@ -40,6 +41,7 @@ from fal_jupyter.protocol.api import (
     Published,
     PublishHead,
     RunnerRecord,
+    ScalingRecord,
 )
 from fal_jupyter.settings import Settings
 
@@ -193,9 +195,8 @@ class Client:
                 hint="give yours another name with --name NAME, or take it with --take-over",
             )
         if status >= 400:
-            kind = {"NoSuchMachine": NoSuchMachine, "BadSetting": BadSetting}.get(
-                answer.get("error_type", ""), UserError
-            )
+            kinds = {kind.__name__: kind for kind in (NoSuchMachine, BadSetting, AppRuleBroken)}
+            kind = kinds.get(answer.get("error_type", ""), UserError)
             raise kind(str(answer.get("detail", answer)), hint=answer.get("hint", ""))
         found: Published = answer
         return found
@@ -252,6 +253,36 @@ class Client:
     def doctor(self) -> dict[str, Any] | None:
         """The gateway and its processes, or None."""
         found: dict[str, Any] | None = self._read_only(A_DOCTOR, None)
+        return found
+
+    def scaling(self, alias: str) -> ScalingRecord:
+        """How an app scales, and why it did what it did.
+
+        Raises:
+            NotServed: there is no such app.
+        """
+        return self._scaling("GET", alias, b"")
+
+    def scale(self, alias: str, changes: Mapping[str, object] | None) -> ScalingRecord:
+        """Change the scaling of a running app; None takes every change back.
+
+        Raises:
+            AppRuleBroken: an option does not exist, or the values do not go together.
+            NotServed: there is no such app.
+        """
+        asked = {"reset": True} if changes is None else {"set": dict(changes)}
+        return self._scaling("POST", alias, json.dumps(asked).encode())
+
+    def _scaling(self, method: str, alias: str, body: bytes) -> ScalingRecord:
+        try:
+            status, answer = self._ask(method, f"{A_APPS}/{quote(alias)}/scaling", body)
+        except OSError:
+            raise NotServed("no gateway is running, so there is nothing to scale") from None
+        if status == 404:
+            raise NotServed(str(answer["detail"]))
+        if status >= 400:
+            raise AppRuleBroken(str(answer["detail"]), hint=answer.get("hint", ""))
+        found: ScalingRecord = answer
         return found
 
     def stop(self, alias: str, *, kill: bool = False) -> None:

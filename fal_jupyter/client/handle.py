@@ -14,7 +14,7 @@ from fal_jupyter.client.client import Calls, Client
 from fal_jupyter.client.results import Results, failure
 from fal_jupyter.domain.errors import BadArguments, NotServed, SetupFailed
 from fal_jupyter.domain.spec import AppSpec
-from fal_jupyter.protocol.api import Event, LogRecord, Published, RunnerRecord
+from fal_jupyter.protocol.api import Event, LogRecord, Published, RunnerRecord, ScalingRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +251,18 @@ class AppHandle:
     def logs(self, lines: int = 100) -> list[LogRecord]:
         """The last lines that the app printed."""
         return self.client.logs(self.alias, lines=lines)
+
+    def scale(self, **options: float) -> ScalingRecord:
+        """Change scaling while the app runs, by fal's names (``max_concurrency=4``); without any, take all changes back.
+
+        Raises:
+            AppRuleBroken: an option does not exist, or the values do not go together.
+        """
+        return self.client.scale(self.alias, options or None)
+
+    def scaling(self) -> ScalingRecord:
+        """How the app scales now, and its last decisions."""
+        return self.client.scaling(self.alias)
 
     def stop(self, *, kill: bool = False) -> None:
         """Stop the app."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 
 from fal_jupyter.domain.machines import Allotment
@@ -14,6 +14,15 @@ from fal_jupyter.domain.spec import AppSpec, Scaling
 REMEMBERED_DECISIONS = 50
 DEATHS_OPEN_THE_CIRCUIT = 5  # deaths while serving within DEATH_WINDOW (reliability row 8)
 DEATH_WINDOW = nanoseconds(60)
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """One decision: when (monotonic nanoseconds), what was there, and what was done by which rule."""
+
+    at: int
+    seen: str
+    reason: str
 
 
 @dataclass(slots=True)
@@ -49,7 +58,7 @@ class App:
     waiting: dict[str, Request] = field(default_factory=dict)
     in_flight: dict[str, Request] = field(default_factory=dict)
     deaths: deque[int] = field(default_factory=deque)
-    decisions: deque[tuple[int, str]] = field(default_factory=lambda: deque(maxlen=REMEMBERED_DECISIONS))
+    decisions: deque[Decided] = field(default_factory=lambda: deque(maxlen=REMEMBERED_DECISIONS))
 
     @property
     def spec(self) -> AppSpec:
@@ -136,9 +145,15 @@ class App:
         return min(limits, default=None)
 
     def remember(self, now: int, reason: str) -> None:
-        """Keep a decision's sentence."""
+        """Keep a decision's sentence, and what it was made on."""
         self.reason = reason
-        self.decisions.append((now, reason))
+        self.decisions.append(Decided(now, self.seen(), reason))
+
+    def seen(self) -> str:
+        """What there is now, in a few words: requests, then runners by state."""
+        states = Counter(str(runner.state) for runner in self.runners.values())
+        parts = [f"{len(self.waiting)} waiting", f"{len(self.in_flight)} in flight"]
+        return ", ".join(parts + [f"{number} {state}" for state, number in states.items()])
 
     def died(self, now: int) -> None:
         """Count a death while serving; too many in a minute and starts are tried one at a time, as after failed ones."""

@@ -5,9 +5,10 @@ All durations are seconds as fal writes them; the fleet turns them into integer 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
 from fal_jupyter.domain.errors import AppRuleBroken
@@ -75,12 +76,33 @@ class Scaling:
                 where="min_concurrency",
             )
 
+    def changed(self, changes: Mapping[str, object]) -> Scaling:
+        """Give this scaling with some options changed while the app runs.
+
+        Who speaks of ``min_concurrency`` or ``keep_alive`` gets exactly that, and no warm runner of ours beside it.
+
+        Raises:
+            AppRuleBroken: there is no such option, or the values do not go together.
+        """
+        for name, value in changes.items():
+            if name not in LIMITS:
+                raise AppRuleBroken(f"there is no scaling option {name!r}", hint=f"there are: {', '.join(LIMITS)}")
+            whole = isinstance(value, int) and not isinstance(value, bool)
+            if not whole and not (isinstance(value, float) and name in SECONDS and math.isfinite(value)):
+                what = "a number of seconds" if name in SECONDS else "a whole number"
+                raise AppRuleBroken(f"{name} is {value!r}, but it must be {what}", where=name)
+        speaks = {"min_concurrency", "keep_alive"} & changes.keys() and "warm" not in changes
+        return replace(self, **{**changes, **({"warm": 0} if speaks else {})})  # type: ignore[arg-type]
+
     @property
     def floor(self) -> int:
         """Runners that are never stopped by demand: the larger of ``min_concurrency`` and ``warm``, within the maximum."""
         return min(max(self.min_concurrency, self.warm), self.max_concurrency)
 
 
+SECONDS = frozenset(
+    {"scaling_delay", "keep_alive", "startup_timeout", "request_timeout", "termination_grace_period_seconds"}
+)
 LIMITS: Mapping[str, tuple[int, int | None]] = {
     "min_concurrency": (0, None),
     "max_concurrency": (1, None),

@@ -19,7 +19,7 @@ import stat
 from fal_jupyter import settings as settings_module
 from fal_jupyter.domain.errors import FalJupyterError, GatewayError, StateRefused
 from fal_jupyter.gateway.house import House
-from fal_jupyter.processes import become_subreaper
+from fal_jupyter.processes import become_subreaper, raise_file_limit
 from fal_jupyter.settings import Settings
 from fal_jupyter.state import address_of, check_state
 
@@ -70,7 +70,7 @@ def _start_log(settings: Settings) -> None:
 
 
 async def _serve(settings: Settings, unix: socket.socket, idle_exit: float, ready: int) -> None:
-    house = House(settings, dict(os.environ), idle_exit)
+    house = House(settings, dict(os.environ), idle_exit, raise_file_limit())
     await house.open(unix)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -28,6 +28,7 @@ from fal_jupyter.protocol.api import (
     ProcessRecord,
     Published,
     PublishHead,
+    ScalingRecord,
 )
 
 if TYPE_CHECKING:
@@ -158,6 +159,7 @@ class AppHandler(_Handler):
                 url=self.house.engine.url(alias, self.house.base),
                 serving=record.serving,
                 machine=app.newest.allotment.told,
+                overrides=app.overrides,
             )
         )
 
@@ -166,6 +168,26 @@ class AppHandler(_Handler):
             self.reply({"stopped": alias})
         else:
             self.fail(404, "not_served", f"no app {alias} is running")
+
+
+class ScalingHandler(_Handler):
+    """How an app scales, and changes of it while it runs."""
+
+    def get(self, alias: str) -> None:
+        self._reply(alias, self.house.engine.scaling(alias))
+
+    def post(self, alias: str) -> None:
+        asked = json.loads(self.request.body)
+        try:
+            self._reply(alias, self.house.engine.scale(alias, None if asked.get("reset") else asked["set"]))
+        except FalJupyterError as error:
+            self.fail(400, type(error).__name__, error.message, hint=error.hint)
+
+    def _reply(self, alias: str, record: ScalingRecord | None) -> None:
+        if record is None:
+            self.fail(404, "not_served", f"no app {alias} is running")
+        else:
+            self.reply(record)
 
 
 class EventsHandler(_Handler):
@@ -278,6 +300,7 @@ def application(house: House) -> Application:
             (f"{A_APPS}/{alias}", AppHandler, given),
             (f"{A_APPS}/{alias}/events", EventsHandler, given),
             (f"{A_APPS}/{alias}/logs", LogsHandler, given),
+            (f"{A_APPS}/{alias}/scaling", ScalingHandler, given),
             (A_RUNNERS, RunnersHandler, given),
             (A_RUNNERS + r"/([a-z0-9][a-z0-9_.-]*)", RunnerHandler, given),
             (A_DOCTOR, DoctorHandler, given),

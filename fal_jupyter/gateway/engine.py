@@ -28,7 +28,17 @@ from fal_jupyter.gateway.logs import Log
 from fal_jupyter.gateway.published import Published, Revision
 from fal_jupyter.gateway.redaction import redactor
 from fal_jupyter.protocol import frames
-from fal_jupyter.protocol.api import RUN, AppRecord, Event, LoadHead, Machine, PublishHead, RunnerRecord
+from fal_jupyter.protocol.api import (
+    RUN,
+    AppRecord,
+    DecisionRecord,
+    Event,
+    LoadHead,
+    Machine,
+    PublishHead,
+    RunnerRecord,
+    ScalingRecord,
+)
 from fal_jupyter.protocol.frames import Frame, Kind
 from fal_jupyter.settings import Settings
 
@@ -39,10 +49,12 @@ _encode = msgspec.json.encode
 class Engine:
     """Facts in, orders out: the hub between exchanges, runners and the fleet."""
 
-    def __init__(self, settings: Settings, environment: Mapping[str, str], on_quiet: Callable[[], None]) -> None:
+    def __init__(
+        self, settings: Settings, environment: Mapping[str, str], files: int, on_quiet: Callable[[], None]
+    ) -> None:
         self.settings = settings
         self.fleet = Fleet()
-        self.launcher = Launcher(self, environment)
+        self.launcher = Launcher(self, environment, files)
         self.claims = Claims(settings.claims, settings.state)
         self.published: dict[str, Published] = {}
         self.exchanges: dict[str, Exchange] = {}
@@ -107,6 +119,8 @@ class Engine:
             spec.class_name, spec.machine_type, spec.num_gpus, replace(self.hardware, devices=seen)
         )
         app = self.published.get(alias)
+        if app is not None:
+            spec.scaling.changed(app.overrides)  # refused before anything is changed
         if app is None:
             app = self.published[alias] = Published(alias, head["lease"], Log(self.settings.logs / f"{alias}.log"))
             self._new_revision(app, head, spec, payload, allotment, owner)
@@ -120,7 +134,7 @@ class Engine:
             return "nothing", verdict.reason, app
         if verdict.kind == "scaled" and not newest.failed:
             newest.spec, newest.fingerprint = spec, dict(head["fingerprint"])
-            self.tell(m.AppScaled(alias, spec.scaling))
+            self.tell(m.AppScaled(alias, spec.scaling.changed(app.overrides)))
             return "scaled", verdict.reason, app
         self._new_revision(app, head, spec, payload, allotment, owner)
         reason = "the last start failed" if verdict.kind == "nothing" else verdict.reason
@@ -142,7 +156,41 @@ class Engine:
             allotment,
         )
         log.info("published %s revision %s (%d bytes)", app.alias, app.last, len(payload))
-        self.tell(m.AppPublished(app.alias, spec, app.last, head["lease"], allotment, owner))
+        acting = replace(spec, scaling=spec.scaling.changed(app.overrides))
+        self.tell(m.AppPublished(app.alias, acting, app.last, head["lease"], allotment, owner))
+
+    def scale(self, alias: str, changes: Mapping[str, float] | None) -> ScalingRecord | None:
+        """Change the scaling of a running app, or (None) take all changes back; None where there is no such app.
+
+        Raises:
+            AppRuleBroken: an option does not exist, or the values do not go together; nothing is changed then.
+        """
+        app = self.published.get(alias)
+        if app is None:
+            return None
+        overrides = {} if changes is None else {**app.overrides, **changes}
+        scaling = app.newest.spec.scaling.changed(overrides)
+        app.overrides = overrides
+        self.tell(m.AppScaled(alias, scaling))
+        return self.scaling(alias)
+
+    def scaling(self, alias: str) -> ScalingRecord | None:
+        """How an app scales now, and why it did what it did; None where there is no such app."""
+        app, record = self.published.get(alias), self.fleet.apps.get(alias)
+        if app is None or record is None:
+            return None
+        now = time.monotonic_ns()
+        return ScalingRecord(
+            app=f"{self.settings.owner}/{alias}",
+            scaling=asdict(record.scaling),
+            by_class=asdict(app.newest.spec.scaling),
+            overrides=dict(app.overrides),
+            seen=record.seen(),
+            decisions=[
+                DecisionRecord(seconds_ago=round((now - d.at) / 1e9, 3), seen=d.seen, decided=d.reason)
+                for d in record.decisions
+            ],
+        )
 
     def stop(self, alias: str, *, kill: bool) -> bool:
         """Stop an app; False when there is none of that name."""

@@ -47,12 +47,12 @@ class _OwnUserServer(HTTPServer):
 class House:
     """One gateway."""
 
-    def __init__(self, settings: Settings, environment: Mapping[str, str], idle_exit: float) -> None:
+    def __init__(self, settings: Settings, environment: Mapping[str, str], idle_exit: float, files: int) -> None:
         self.settings, self._idle_exit = settings, idle_exit
         self.stopping = asyncio.Event()
         self.store = Store(settings.store)
         self.keys = Keys(self.store)
-        self.engine = Engine(settings, environment, self._maybe_idle)
+        self.engine = Engine(settings, environment, files, self._maybe_idle)
         self.leases = Leases(self._lease_ended)
         self._idle_timer: asyncio.TimerHandle | None = None
         self._tcp: HTTPServer | None = None

@@ -59,10 +59,14 @@ class Template:
     """One template process and its control socket."""
 
     def __init__(
-        self, python: str, environment: Mapping[str, str], on_event: Callable[[Template, dict[str, Any]], None]
+        self,
+        python: str,
+        environment: Mapping[str, str],
+        files: int,
+        on_event: Callable[[Template, dict[str, Any]], None],
     ) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        command = [python, "-P", "-m", "fal_jupyter.runner.template", str(theirs.fileno())]
+        command = [python, "-P", "-m", "fal_jupyter.runner.template", str(theirs.fileno()), str(files)]
         with theirs:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, pass_fds=(theirs.fileno(),), env=dict(environment), cwd="/",
@@ -120,10 +124,11 @@ class Template:
 
 @dataclass
 class Launcher:
-    """Starts, kills and watches runners."""
+    """Starts, kills and watches runners. *files* is their soft limit of open files; ours is higher."""
 
     watcher: Watcher
     environment: Mapping[str, str]
+    files: int
     templates: dict[str, Template] = field(default_factory=dict)
     processes: dict[str, Process] = field(default_factory=dict)
 
@@ -164,7 +169,7 @@ class Launcher:
     def _template(self, python: str) -> Template:
         template = self.templates.get(python)
         if template is None or template.gone:
-            template = self.templates[python] = Template(python, self.environment, self._event)
+            template = self.templates[python] = Template(python, self.environment, self.files, self._event)
             log.info("template %s for %s", template.process.pid, python)
         return template
 

@@ -35,13 +35,17 @@ class Revision:
 
 @dataclass
 class Published:
-    """An app's revisions that may still matter: the wanted one and the one that serves."""
+    """An app's revisions that may still matter: the wanted one and the one that serves.
+
+    *overrides* are what ``%fal scale`` changed; they outlive a new revision, as in fal.
+    """
 
     alias: str
     lease: str
     log: Log
     revisions: dict[int, Revision] = field(default_factory=dict)
     last: int = 0
+    overrides: dict[str, float] = field(default_factory=dict)
     last_error: ErrorDescription | None = None
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 

@@ -38,8 +38,17 @@ def of_app(handle: AppHandle, *, ready: bool, cell: str) -> Card:
         url=handle.url,
         cell=cell,
         captures=captures_of(shipment.captures) if shipment is not None else (),
+        options=_changes(handle.spec.class_name, published["overrides"]),
         warnings=tuple(shipment.warnings) if shipment is not None else (),
     )
+
+
+def _changes(class_name: str, overrides: Mapping[str, float]) -> tuple[str, ...]:
+    """Scaling that was changed by hand still holds after the cell ran again, as in fal: so it is said."""
+    if not overrides:
+        return ()
+    told = ", ".join(f"{name} {value:g}" for name, value in overrides.items())
+    return (f"scaled by hand: {told} (back to the class: %fal scale {class_name} --reset)",)
 
 
 def of_dry_run(

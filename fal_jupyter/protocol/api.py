@@ -97,6 +97,9 @@ A_APP: Final = (
     "/admin/apps/{alias}"  # PUT Publish body → Published · DELETE[?kill=1] → {"stopped": alias} · GET → AppRecord
 )
 A_EVENTS: Final = "/admin/apps/{alias}/events"  # GET ?revision=N → JSON lines, Event; ends after ready or failed
+A_SCALING: Final = (
+    "/admin/apps/{alias}/scaling"  # GET → ScalingRecord · POST {"set": {…}} or {"reset": true} → ScalingRecord
+)
 A_LOGS: Final = "/admin/apps/{alias}/logs"  # GET ?lines=100&request=ID&runner=ID → [LogRecord]
 A_RUNNERS: Final = "/admin/runners"  # GET → [RunnerRecord]
 A_RUNNER: Final = "/admin/runners/{id}"  # DELETE[?kill=1] → {"stopped": id}
@@ -186,6 +189,7 @@ class Published(TypedDict):
     url: str
     serving: int
     machine: str
+    overrides: dict[str, float]
 
 
 class Machine(TypedDict):
@@ -268,6 +272,25 @@ class AppRecord(TypedDict):
     reason: str
     setup_ms: float
     machine: str
+
+
+class DecisionRecord(TypedDict):
+    """One decision of an app's scaling: what was there, and what was done by which rule."""
+
+    seconds_ago: float
+    seen: str
+    decided: str
+
+
+class ScalingRecord(TypedDict):
+    """``scaling`` is in force; ``by_class`` is what the class (and its cell's options) says, ``overrides`` what was changed since."""
+
+    app: str
+    scaling: dict[str, float]
+    by_class: dict[str, float]
+    overrides: dict[str, float]
+    seen: str
+    decisions: list[DecisionRecord]
 
 
 class LogRecord(TypedDict):

@@ -27,7 +27,7 @@ import sys
 import time
 from typing import Any
 
-from fal_jupyter.processes import become_subreaper, children_of
+from fal_jupyter.processes import become_subreaper, children_of, set_file_limit
 from fal_jupyter.runner import guard
 
 BASE_IMPORTS = (
@@ -197,8 +197,9 @@ def _become_runner(parent: int, channel: int, output: int) -> None:
 
 
 def main() -> None:
-    """Run the template on the control socket whose descriptor is the first argument."""
+    """Run the template on the control socket whose descriptor is the first argument; the second limits open files."""
     become_subreaper()
+    set_file_limit(int(sys.argv[2]))
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # numpy starts a thread otherwise, and a fork would lose it
     control = socket.socket(fileno=int(sys.argv[1]))
     os.set_inheritable(control.fileno(), False)

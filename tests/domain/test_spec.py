@@ -118,3 +118,30 @@ def test_fingerprints_are_compared(old: dict[str, str], new: dict[str, str], kin
     verdict = compare(old, new)
 
     assert (verdict.kind, verdict.reason) == (kind, reason)
+
+
+def test_scaling_is_changed_by_hand_within_the_rules() -> None:
+    base = Scaling(max_concurrency=2, warm=1)
+    assert base.changed({}) == base
+    assert base.changed({"max_concurrency": 4}) == Scaling(max_concurrency=4, warm=1)
+    assert base.changed({"keep_alive": 2.5}) == Scaling(
+        max_concurrency=2, keep_alive=2.5
+    )  # exactly what it says: none warm
+    assert base.changed({"min_concurrency": 1, "warm": 2}).warm == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"max_concurency": 3}, "there is no scaling option 'max_concurency'"),
+        ({"max_concurrency": 2.5}, "must be a whole number"),
+        ({"max_concurrency": True}, "must be a whole number"),
+        ({"keep_alive": "x"}, "must be a number of seconds"),
+        ({"keep_alive": float("nan")}, "must be a number of seconds"),
+        ({"max_concurrency": 0}, "1 or more"),
+        ({"min_concurrency": 5}, "min_concurrency is 5 but max_concurrency is 2"),
+    ],
+)
+def test_a_change_that_cannot_be_says_why(changes: dict[str, object], words: str) -> None:
+    with pytest.raises(AppRuleBroken, match=words):
+        Scaling(max_concurrency=2).changed(changes)

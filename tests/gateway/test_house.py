@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import resource
 import signal
 import socket
 import stat
@@ -445,3 +446,19 @@ def test_the_environment_reaches_runners_but_never_a_command_line_or_a_log(state
         assert "cannot use [redacted HF_TOKEN]" in told
         logs = [p for p in state.rglob("*") if p.is_file()]
         assert not [p for p in logs if b"hf_verysecret" in p.read_bytes()]
+
+
+def test_the_gateway_may_open_more_files_than_user_code(state: Path, hello: str) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = min(512, soft)
+    before = resource.prlimit(0, resource.RLIMIT_NOFILE, (allowed, hard))
+    try:
+        app = Served(state, f"{hello}::Hello")
+    finally:
+        resource.prlimit(0, resource.RLIMIT_NOFILE, before)
+    try:
+        roles = {p["role"]: p["pid"] for p in json.loads(command(state, "doctor", "--json").stdout)["processes"]}
+        assert resource.prlimit(roles["gateway"], resource.RLIMIT_NOFILE)[0] == min(hard, 65536)
+        assert resource.prlimit(roles["runner"], resource.RLIMIT_NOFILE)[0] == allowed
+    finally:
+        app.stop()
