@@ -30,6 +30,7 @@ class Channel:
         self.sock = sock
         self._lock = threading.Lock()
         self._wanted = threading.Condition(self._lock)
+        self._drained = threading.Condition(self._lock)
         self._pending: deque[memoryview] = deque()
         self._pending_bytes = 0
         self._writer: threading.Thread | None = None
@@ -86,10 +87,13 @@ class Channel:
                     sent = 0
                 except OSError:
                     self._closed = True
+                    self._drained.notify_all()
                     return
                 self._pending_bytes -= sent
                 if sent == len(data):
                     self._pending.popleft()
+                    if not self._pending:
+                        self._drained.notify_all()
                 else:
                     self._pending[0] = data[sent:]
             if sent == 0:
@@ -109,12 +113,8 @@ class Channel:
 
     def flush(self, seconds: float) -> None:
         """Wait until all is written, *seconds* at most; for the last words of a process."""
-        poller = select.poll()
-        poller.register(self.sock, select.POLLOUT)
-        deadline = seconds * 1000
-        while self._pending_bytes and not self._closed and deadline > 0:
-            poller.poll(20)
-            deadline -= 20
+        with self._lock:
+            self._drained.wait_for(lambda: self._closed or not self._pending, seconds)
 
     def wait_for_frame(self, wanted: Callable[[Frame], bool]) -> Frame:
         """Block until a frame that *wanted* accepts is here (used before there is a loop)."""

@@ -70,6 +70,11 @@ class BodyRoute(APIRoute):
         return from_query_and_body
 
 
+def takes_whole_body(route: APIRoute) -> bool:
+    """True where the endpoint's only parameter may get the whole body."""
+    return _whole_body_parameter(route.endpoint, {field.alias for field in route.dependant.query_params}) is not None
+
+
 class _Merged(QueryParams):
     """Query parameters, and the body's JSON values for what they lack."""
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections import deque
 from typing import Any
 from urllib.parse import unquote
 
 import anyio.to_thread
 import msgspec
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
 
 from fal_jupyter.fal import context
 from fal_jupyter.protocol import frames
@@ -19,6 +20,7 @@ from fal_jupyter.runner import failures
 from fal_jupyter.runner.capture import Capture, current_stream
 from fal_jupyter.runner.channel import Channel
 from fal_jupyter.runner.endpoints import Call, RequestCancelled, current_call
+from fal_jupyter.runner.fastpath import fast_endpoints, handler_of
 
 _encode = msgspec.json.encode
 
@@ -215,6 +217,7 @@ class Server:
         self._multiplex = head["multiplex"]
         self._hints = type(instance).provide_hints is not _base_hints()
         self._limited = False
+        self._fast = {} if self._hints else fast_endpoints(app)
 
     def handle(self, frame: Frame) -> None:
         """Take a frame of a request."""
@@ -254,25 +257,11 @@ class Server:
             self._limited = True
         current_stream.set(stream.id)
         current_call.set(stream.call)
-        headers = [(k.encode("latin-1"), v.encode("latin-1")) for k, v in head.headers]
         context.enter_request(_request_context(head.headers))
-        scope = {
-            "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.3"},
-            "http_version": "1.1",
-            "method": head.method,
-            "scheme": "http",
-            "path": unquote(head.path),
-            "raw_path": head.path.encode("latin-1", "replace"),
-            "query_string": head.query.encode("latin-1", "replace"),
-            "root_path": "",
-            "headers": headers,
-            "client": None,
-            "server": None,
-        }
-        send: Any = self._with_hints(stream) if self._hints else stream.send
         try:
-            await self.app(scope, stream.receive, send)
+            if not await self._short_way(stream):
+                send: Any = self._with_hints(stream) if self._hints else stream.send
+                await self.app(self._scope(head), stream.receive, send)
         except (asyncio.CancelledError, RequestCancelled):
             if not stream.gone:
                 raise
@@ -291,6 +280,58 @@ class Server:
             del self.streams[stream.id]
         if stream.call.exit is not None:
             self.exit_asked.set(stream.call.exit)
+
+    async def _short_way(self, stream: Stream) -> bool:
+        """Answer a plain JSON request without ASGI; False where it has to go the long way (nothing has been done then)."""
+        head = stream.head
+        fast = self._fast.get(head.path) if head.method == "POST" else None
+        if fast is None or not stream.ended or len(stream.inbox) != 1:
+            return False
+        kind = next((value for name, value in head.headers if name == "content-type"), "")
+        arguments = fast.arguments(stream.inbox[0], head.query, kind)
+        if arguments is None:
+            return False
+        try:
+            content = await fast.answer(arguments)
+        except Exception as error:
+            scope = {**self._scope(head), "app": self.app, "route": fast.route, "path_params": {}}
+            content = await self._handled(Request(scope, stream.receive), error)
+        if isinstance(content, Response):
+            await content(self._scope(head), stream.receive, stream.send)  # type: ignore[arg-type]
+            return True
+        length = str(len(content)).encode()
+        headers = [(b"content-length", length), (b"content-type", b"application/json")]
+        await stream.send({"type": "http.response.start", "status": 200, "headers": headers})
+        await stream.send({"type": "http.response.body", "body": content})
+        return True
+
+    async def _handled(self, request: Request, error: Exception) -> Response:
+        """Give the response that the application's own handlers make of *error*."""
+        try:
+            response: Any = handler_of(self.app, error)(request, error)
+            made: Response = await response if inspect.isawaitable(response) else response
+            return made
+        except Exception as second:  # the handler failed: the one of all the rest tells its caller nothing
+            last: Any = self.app.exception_handlers[Exception](request, second)
+            told: Response = await last
+            return told
+
+    @staticmethod
+    def _scope(head: RequestHead) -> dict[str, Any]:
+        return {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": "1.1",
+            "method": head.method,
+            "scheme": "http",
+            "path": unquote(head.path),
+            "raw_path": head.path.encode("latin-1", "replace"),
+            "query_string": head.query.encode("latin-1", "replace"),
+            "root_path": "",
+            "headers": [(k.encode("latin-1"), v.encode("latin-1")) for k, v in head.headers],
+            "client": None,
+            "server": None,
+        }
 
     @staticmethod
     def _answered(stream: Stream) -> bool:

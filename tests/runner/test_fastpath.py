@@ -1,0 +1,244 @@
+"""The short way against the long way: the same bytes in, the same frames out, whatever comes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import Callable
+from contextlib import closing
+from typing import Annotated, Any
+
+import pytest
+from fastapi import Depends, HTTPException, Query, Request, Response
+from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel, Field, field_validator
+
+from fal_jupyter import fal
+from fal_jupyter.protocol import frames
+from fal_jupyter.protocol.frames import Decoder, Kind
+from fal_jupyter.runner import capture
+from fal_jupyter.runner.channel import Channel
+from fal_jupyter.runner.endpoints import build
+from fal_jupyter.runner.requests import Server
+from tests.runner import test_endpoints as methods
+
+JSON = "application/json"
+
+
+class Deep(BaseModel):
+    name: str
+    size: int = 3
+    share: float = Field(0.5, ge=0)
+    tags: list[str] = []
+    inner: Deep | None = None
+    anything: Any = None
+
+    @field_validator("name")
+    @classmethod
+    def short(cls, value: str) -> str:
+        if len(value) > 5:
+            raise ValueError("too long")
+        return value.upper()
+
+
+class Shut(BaseModel, extra="forbid"):
+    x: int
+
+
+def deep(self: Any, deep: Deep) -> Deep:
+    return deep
+
+
+async def deep_async(self: Any, deep: Deep) -> dict[str, Any]:
+    return {"got": deep, "more": [deep.size]}
+
+
+def untyped(self: Any, deep: Deep):  # type: ignore[no-untyped-def]
+    return {"x": {1, 2}, "deep": deep}
+
+
+def shut(self: Any, shut: Shut) -> Shut:
+    return shut
+
+
+def filtered(self: Any, deep: Deep) -> Shut:
+    return deep  # type: ignore[return-value]  # not what it says: a 500
+
+
+def raises(self: Any, deep: Deep) -> None:
+    raise ValueError(deep.name)
+
+
+async def http_error(self: Any, deep: Deep) -> None:
+    raise HTTPException(418, {"name": deep.name}, {"x-why": "tea"})
+
+
+def http_404(self: Any, deep: Deep) -> None:
+    raise HTTPException(404)
+
+
+def nan(self: Any, deep: Deep) -> dict[str, float]:
+    return {"x": float("nan") if deep.size else deep.share}
+
+
+def own(self: Any, deep: Deep) -> Response:
+    return PlainTextResponse(deep.name, 202, {"x-a": "1"})
+
+
+def streamed(self: Any, deep: Deep) -> StreamingResponse:
+    return StreamingResponse(iter([deep.name.encode(), b"!"]))
+
+
+def large(self: Any, deep: Deep) -> str:
+    return "x" * 300_000
+
+
+def nothing(self: Any) -> None:
+    return None
+
+
+def words(self: Any, name: str, size: int = 3, maybe: int | None = None) -> dict[str, Any]:
+    return {"name": name, "size": size, "maybe": maybe}
+
+
+def lists(self: Any, name: Annotated[list[str], Query()]) -> list[str]:
+    return name
+
+
+def with_request(self: Any, deep: Deep, request: Request) -> int:
+    return len(request.headers)
+
+
+def with_depends(self: Any, deep: Deep, given: Annotated[int, Depends(lambda: 3)]) -> int:
+    return given
+
+
+FAST: list[Callable[..., Any]] = [
+    deep, deep_async, untyped, shut, filtered, raises, http_error, http_404, nan, own, streamed, large, nothing, words,
+    methods.plain, methods.typed, methods.nullable, methods.model, methods.maybe_model, methods.union, methods.dataclass,
+    methods.listing, methods.mapping, methods.own_json, methods.a_set,
+]  # fmt: skip
+SLOW: list[Callable[..., Any]] = [
+    lists, with_request, with_depends, methods.model_async, methods.two_models, methods.embedded, methods.heads, methods.whole,
+    methods.bounded, methods.aliased,
+]  # fmt: skip
+
+
+def instance_of(endpoints: list[Callable[..., Any]]) -> Any:
+    body = {method.__name__: fal.endpoint(f"/{method.__name__}")(method) for method in endpoints}
+    return type("Made", (fal.App,), {**body, "__module__": __name__})(_allow_init=True)  # type: ignore[call-arg]
+
+
+INSTANCE = instance_of(FAST + SLOW)
+APP = build(INSTANCE)
+
+
+async def _answers(requests: list[tuple[str, str, bytes, str]], fast: bool) -> list[list[tuple[int, bytes]]]:
+    ours, theirs = socket.socketpair()
+    with closing(ours), closing(theirs):
+        channel = Channel(theirs)
+        server = Server(channel, capture.Capture(channel), APP, INSTANCE, {"multiplex": 1})  # type: ignore[arg-type]
+        if not fast:
+            server._fast = {}
+        answers = []
+        for number, (path, query, body, kind) in enumerate(requests, 1):
+            head = {
+                "id": "i",
+                "method": "POST",
+                "path": path,
+                "query": query,
+                "headers": [["content-type", kind]] if kind else [],
+            }
+            message = frames.encode_message(Kind.REQUEST, number, json.dumps(head).encode(), body, end=True)
+            for frame in Decoder().feed(message):
+                server.handle(frame)
+            reading = asyncio.ensure_future(_read(ours))
+            while server.tasks:
+                await asyncio.wait(set(server.tasks))
+            channel.send(frames.encode(Kind.PING, number, b""))  # after everything else
+            answers.append(await reading)
+        return answers
+
+
+async def _read(sock: socket.socket) -> list[tuple[int, bytes]]:
+    def read() -> list[tuple[int, bytes]]:
+        decoder, found = Decoder(), []
+        while True:
+            for frame in decoder.feed(sock.recv(1 << 20)):
+                if frame.kind == Kind.PING:
+                    return found
+                found.append((int(frame.kind), bytes(frame.payload)))
+
+    return await asyncio.to_thread(read)
+
+
+def _comparable(answer: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
+    """A user's error is told with its frames; those are the same but for where FastAPI stood: only type and message count."""
+    told = []
+    for kind, payload in answer:
+        if kind == Kind.ERROR:
+            error = json.loads(payload)
+            payload = json.dumps([error["type"], error["message"].split("\n")[0][:40]]).encode()
+        told.append((kind, payload))
+    return told
+
+
+def check(requests: list[tuple[str, str, bytes, str]]) -> None:
+    short, long = asyncio.run(_answers(requests, True)), asyncio.run(_answers(requests, False))
+    for request, mine, theirs in zip(requests, short, long, strict=True):
+        assert _comparable(mine) == _comparable(theirs), request
+
+
+def test_the_endpoints_that_should_be_fast_are_and_no_other() -> None:
+    server = Server(None, None, APP, INSTANCE, {"multiplex": 1})  # type: ignore[arg-type]
+    assert sorted(server._fast) == sorted(f"/{method.__name__}" for method in FAST)
+
+
+@pytest.mark.parametrize("method", FAST + SLOW, ids=lambda m: m.__name__)
+def test_both_ways_answer_alike_on_good_and_bad_input(method: Callable[..., Any]) -> None:
+    bodies = [*methods.BODIES, *[(json.dumps(value).encode(), {"content-type": JSON}) for value in (
+        {"name": "ann"}, {"name": "ann", "size": "7", "share": 0}, {"name": "ann", "share": -1}, {"name": "abcdef"},
+        {"name": "a", "inner": {"name": "b", "inner": None}, "anything": [1, {"x": None}]}, {"name": "a", "size": 0},
+        {"x": 1}, {"x": 1, "y": 2}, {"name": "a", "size": 10**30}, {"name": "a", "size": 1e300}, {"name": None}, {"maybe": None},
+    )]]  # fmt: skip
+    requests = [
+        (f"/{method.__name__}", query, body, headers.get("content-type", ""))
+        for body, headers in bodies
+        for query in ("", "size=4", "name=q")
+    ]
+    check(requests)
+
+
+leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
+values = st.recursive(
+    leaves,
+    lambda c: st.lists(c, max_size=3) | st.dictionaries(st.sampled_from(["name", "size", "x", "inner", "tags"]), c),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(FAST), values, st.sampled_from(["utf-8", "utf-16", "utf-32"])), min_size=1, max_size=8
+    )
+)
+def test_both_ways_answer_alike_on_whatever_json(cases: list[tuple[Any, Any, str]]) -> None:
+    check(
+        [
+            (f"/{m.__name__}", "", json.dumps(v, ensure_ascii=False).encode(e, "surrogatepass"), JSON)
+            for m, v, e in cases
+        ]
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(FAST), st.binary(max_size=40)), min_size=1, max_size=8))
+def test_both_ways_answer_alike_on_noise(cases: list[tuple[Any, bytes]]) -> None:
+    check([(f"/{method.__name__}", "", body, JSON) for method, body in cases])
+
+
+assert JSONResponse
