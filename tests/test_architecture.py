@@ -50,7 +50,7 @@ MAY: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "gateway": (
         ("domain", "protocol", "settings", "state", "processes"),
-        ("tornado", "msgspec", "psutil", "pynvml", "uvloop"),
+        ("tornado", "httptools", "msgspec", "psutil", "pynvml", "uvloop"),
     ),
     "client": (
         ("domain", "protocol", "fal", "shipping", "settings", "state"),

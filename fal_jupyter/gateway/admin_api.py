@@ -80,7 +80,7 @@ class LeasesHandler(_Handler):
         connection: Any = self.request.connection
         pid, _ = peer_of(connection.stream.socket)
         try:
-            port = self.house.open_port(asked["port"])
+            port = await self.house.open_port(asked["port"])
         except PortTaken as error:
             self.fail(409, "port_taken", str(error))
             return

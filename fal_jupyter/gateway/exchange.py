@@ -10,12 +10,11 @@ import asyncio
 import json
 import time
 from collections import deque
-from http.client import responses
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
-from tornado.httputil import HTTPConnection, HTTPHeaders, HTTPInputError, ResponseStartLine
 
+from fal_jupyter.gateway.caller import Caller, can_be_sent
 from fal_jupyter.gateway.channel import Channel
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.api import (
@@ -48,7 +47,7 @@ _HOP_BY_HOP = frozenset(
         "upgrade",
     }
 )
-_OURS = frozenset({H_REQUEST_ID, H_REVISION, H_RUNNER})
+_NOT_THEIRS = _HOP_BY_HOP | {H_REQUEST_ID, H_REVISION, H_RUNNER}
 
 
 class ResponseHead(msgspec.Struct):
@@ -82,14 +81,19 @@ class Exchange:
 
     __slots__ = (
         "_answered", "_body_done", "_buffer", "_buffered", "_channel", "_credit", "_linger", "_paused", "_read_all", "_status",
-        "_stream", "alias", "arrived", "cold", "conn", "dispatched", "error", "finished", "framed", "gone", "head", "hub", "id",
+        "_stream", "alias", "arrived", "caller", "cold", "dispatched", "error", "finished", "framed", "gone", "head", "hub", "id",
         "revision", "runner_id", "undelivered",
     )  # fmt: skip
 
-    def __init__(
-        self, hub: Hub, conn: HTTPConnection, request_id: str, alias: str, head: bytes, *, framed: bool
-    ) -> None:
-        self.hub, self.conn, self.id, self.alias, self.head, self.framed = hub, conn, request_id, alias, head, framed
+    def __init__(self, hub: Hub, caller: Caller, request_id: str, alias: str, head: bytes, *, framed: bool) -> None:
+        self.hub, self.caller, self.id, self.alias, self.head, self.framed = (
+            hub,
+            caller,
+            request_id,
+            alias,
+            head,
+            framed,
+        )
         self.arrived = self.dispatched = 0.0
         self.cold = self.gone = self.finished = self.undelivered = False
         self.runner_id, self.revision = "", 0
@@ -119,7 +123,8 @@ class Exchange:
             return None
         if not self.arrived:
             self._arrive()
-        self._paused = asyncio.get_running_loop().create_future()
+        if self._paused is None or self._paused.done():
+            self._paused = asyncio.get_running_loop().create_future()
         return self._paused
 
     def complete(self) -> None:
@@ -147,8 +152,7 @@ class Exchange:
 
     def _arrive(self) -> None:
         self.arrived = time.monotonic()
-        connection: Any = self.conn  # HTTP1Connection; the base class does not name the method
-        connection.set_close_callback(self.hung_up)
+        self.caller.on_close(self.hung_up)
         self.hub.request_arrived(self)
 
     def hung_up(self) -> None:
@@ -263,36 +267,27 @@ class Exchange:
             else:
                 self._send_framed(data)
         else:
-            try:
-                headers = self._headers(head)
-            except HTTPInputError:  # a line break in a header's name or value
-                headers = None
-            if headers is None:
-                self.reply(500, "runner_server_error", "the app's answer had a header that HTTP cannot carry")
-            else:
+            headers = self._headers(head)
+            if can_be_sent(headers):
                 self._send_head(head.status, headers, body, end=end)
+            else:  # a line break in a header's name or value
+                self.reply(500, "runner_server_error", "the app's answer had a header that HTTP cannot carry")
         if end:
             self._finish_stream()
         elif body:
             self._return_credit(len(body), None)
 
-    def _send_head(self, status: int, headers: HTTPHeaders, body: bytes, *, end: bool) -> None:
+    def _send_head(self, status: int, headers: list[tuple[str, str]], body: bytes, *, end: bool) -> None:
         self._answered = True
         if self.gone:
             return
-        if end and "Content-Length" not in headers and status >= 200 and status not in (204, 304):
-            headers["Content-Length"] = str(len(body))
-        self.conn.write_headers(ResponseStartLine("", status, responses.get(status, "Unknown")), headers, body or None)
+        if end and status >= 200 and status not in (204, 304) and not any(n == "content-length" for n, _ in headers):
+            headers.append(("content-length", str(len(body))))
+        self.caller.respond(status, headers, body)
 
-    def _headers(self, head: ResponseHead) -> HTTPHeaders:
-        headers = HTTPHeaders()
-        for name, value in head.headers:
-            lower = name.lower()
-            if lower not in _HOP_BY_HOP and lower not in _OURS:
-                headers.add(name, value)
-        headers[H_REQUEST_ID] = self.id
-        headers[H_REVISION] = str(self.revision)
-        headers[H_RUNNER] = self.runner_id
+    def _headers(self, head: ResponseHead) -> list[tuple[str, str]]:
+        headers = [(lower, value) for name, value in head.headers if (lower := name.lower()) not in _NOT_THEIRS]
+        headers += ((H_REQUEST_ID, self.id), (H_REVISION, str(self.revision)), (H_RUNNER, self.runner_id))
         return headers
 
     def _body(self, data: bytes) -> None:
@@ -305,7 +300,7 @@ class Exchange:
 
     def _write(self, data: bytes, credit: int) -> None:
         try:
-            written = self.conn.write(data)
+            written = self.caller.write(data)
         except Exception:  # the app sent more than its own Content-Length, or the caller is gone
             self._drop_connection()
             written = None
@@ -330,9 +325,7 @@ class Exchange:
             self._channel.send(frames.encode_window(self._stream, size))
 
     def _drop_connection(self) -> None:
-        stream: Any = getattr(self.conn, "stream", None)
-        if stream is not None:
-            stream.close()
+        self.caller.drop()
 
     def _end(self, *, broken: bool) -> None:
         if not self.finished and not self.gone:
@@ -357,7 +350,7 @@ class Exchange:
             self._linger = asyncio.get_running_loop().call_later(LINGER, self._drop_connection)
             return
         try:
-            self.conn.finish()
+            self.caller.finish()
         except Exception:  # fewer bytes than the app's own Content-Length said
             self._drop_connection()
 
@@ -371,10 +364,10 @@ class Exchange:
             return
         if not self._answered:
             self._answered = True
-            headers = HTTPHeaders({"Content-Type": FRAMES_TYPE, H_REQUEST_ID: self.id})
+            headers = [("content-type", FRAMES_TYPE), (H_REQUEST_ID, self.id)]
             if last:
-                headers["Content-Length"] = str(len(data))
-            self.conn.write_headers(ResponseStartLine("", 200, "OK"), headers, data)
+                headers.append(("content-length", str(len(data))))
+            self.caller.respond(200, headers, data)
         else:
             self._write(data, credit)
         if last:
@@ -438,10 +431,6 @@ class Exchange:
                 frames.encode_message(Kind.RESPONSE, 0, head, data, end=True) + self._end_frame(), last=True
             )
             return
-        sent = HTTPHeaders()
-        for name, value in headers:
-            sent.add(name, value)
-        sent[H_REQUEST_ID] = self.id
-        sent["Content-Length"] = str(len(data))
-        self.conn.write_headers(ResponseStartLine("", status, responses.get(status, "Unknown")), sent, data)
+        headers += ((H_REQUEST_ID, self.id), ("content-length", str(len(data))))
+        self.caller.respond(status, headers, data)
         self._finish_connection()

@@ -19,9 +19,10 @@ from tornado.netutil import bind_sockets
 from fal_jupyter.domain.errors import PortTaken
 from fal_jupyter.gateway import admin_api
 from fal_jupyter.gateway.engine import Engine
+from fal_jupyter.gateway.http_server import HEAD_BOUND, IDLE_TIME, Connection
 from fal_jupyter.gateway.keys import Keys
 from fal_jupyter.gateway.leases import Lease, Leases, peer_of
-from fal_jupyter.gateway.run_api import Front
+from fal_jupyter.gateway.run_api import Front, Request
 from fal_jupyter.gateway.store import Store
 from fal_jupyter.processes import start_time
 from fal_jupyter.protocol.api import PROTOCOL, AppRecord, Hello
@@ -29,8 +30,6 @@ from fal_jupyter.settings import Settings
 
 log = logging.getLogger("fal_jupyter.gateway")
 _NO_LIMIT = 1 << 62  # Tornado's own limit answers with a bare 400; ours is checked in run_api
-_IDLE_CONNECTION = 300.0
-_HEAD_BOUND = 64 * 1024
 
 
 class _OwnUserServer(HTTPServer):
@@ -55,7 +54,9 @@ class House:
         self.engine = Engine(settings, environment, files, self._maybe_idle)
         self.leases = Leases(self._lease_ended)
         self._idle_timer: asyncio.TimerHandle | None = None
-        self._tcp: HTTPServer | None = None
+        self._tcp: asyncio.Server | None = None
+        self._opening = asyncio.Lock()
+        self._connections: set[Connection] = set()
         self._tcp_front = Front(self.engine, self.keys, settings, None)
         self._unix = self._server(_OwnUserServer, Front(self.engine, self.keys, settings, admin_api.application(self)))
         self._started = start_time(os.getpid())
@@ -66,8 +67,8 @@ class House:
             front,
             max_body_size=_NO_LIMIT,
             max_buffer_size=admin_api.MAX_PUBLISH,
-            max_header_size=_HEAD_BOUND,
-            idle_connection_timeout=_IDLE_CONNECTION,
+            max_header_size=HEAD_BOUND,
+            idle_connection_timeout=IDLE_TIME,
         )
 
     async def open(self, unix: socket.socket) -> None:
@@ -82,12 +83,16 @@ class House:
         """``http://127.0.0.1:PORT``, or ``""`` while the port is closed."""
         return f"http://127.0.0.1:{self._tcp_front.port}" if self._tcp_front.port else ""
 
-    def open_port(self, wanted: int) -> int:
+    async def open_port(self, wanted: int) -> int:
         """Open the loopback port if it is closed; gives it.
 
         Raises:
             PortTaken: *wanted* is in use, or another is open already.
         """
+        async with self._opening:
+            return await self._open_port(wanted)
+
+    async def _open_port(self, wanted: int) -> int:
         if self._tcp is not None:
             if wanted not in (0, self._tcp_front.port):
                 raise PortTaken(
@@ -103,13 +108,19 @@ class House:
                 hint="choose another --port, or 0 for any free one",
             ) from None
         self._tcp_front.port = sockets[0].getsockname()[1]
-        self._tcp = self._server(HTTPServer, self._tcp_front)
-        self._tcp.add_sockets(sockets)
+        loop = asyncio.get_running_loop()
+        self._tcp = await loop.create_server(
+            lambda: Connection(lambda caller: Request(self._tcp_front, caller), self._connections),
+            sock=sockets[0],
+            backlog=1024,
+        )
         return self._tcp_front.port
 
     def _close_port(self) -> None:
         if self._tcp is not None:
-            self._tcp.stop()
+            self._tcp.close()
+            for connection in list(self._connections):
+                connection.close_if_idle()
             self._tcp, self._tcp_front.port = None, 0
 
     # --- leases and idleness ------------------------------------------------------------------------------------

@@ -421,3 +421,42 @@ def test_a_caller_that_leaves_in_the_middle_of_its_body_is_no_failure_of_the_app
     while not idle(wide, state):
         threading.Event().wait(0.05)
     assert "ClientDisconnect" not in command(state, "logs", "wide").stdout
+
+
+# --- the wire ---------------------------------------------------------------------------------------------------------
+def test_a_request_cut_anywhere_is_one_request(wide: Served) -> None:
+    data = post(wide, "/", body=b'{"name": "cut"}')
+    with closing(Wire(port(wide))) as wire:
+        for at in range(0, len(data), 7):
+            wire.send(data[:at])
+            threading.Event().wait(0.002)  # so that it is a packet of its own
+            wire.send(data[at:])
+            assert json.loads(wire.reply().body)["text"] == "Hello, cut"
+
+
+def test_a_connection_ends_when_its_caller_asks_and_with_http_1_0(wide: Served) -> None:
+    for data in (post(wide, "/", "Connection: close"), post(wide, "/").replace(b"HTTP/1.1", b"HTTP/1.0")):
+        with closing(Wire(port(wide))) as wire:
+            wire.send(data)
+            assert wire.reply().status == 200
+            assert wire.rest() == b""
+
+
+def test_pipelined_requests_with_bodies_of_any_size_keep_their_order(wide: Served) -> None:
+    sizes = [0, 1, 70_000, 3, 1_500_000, 10]
+    with closing(Wire(port(wide))) as wire:
+        sender = threading.Thread(
+            target=wire.send, args=(b"".join(post(wide, "/digest", body=bytes(n)) for n in sizes),)
+        )
+        sender.start()
+        assert [json.loads(wire.reply().body)["length"] for _ in sizes] == sizes
+        sender.join()
+
+
+def test_a_slow_reader_of_a_long_answer_gets_it_whole(wide: Served) -> None:
+    with closing(Wire(port(wide))) as wire:
+        wire.send(post(wide, "/large", body=b'{"size": 16}'))
+        threading.Event().wait(0.5)  # everything between us is full by now
+        reply = wire.reply()
+    assert len(reply.body) == 16 << 20
+    assert hashlib.sha256(reply.body).hexdigest() == hashlib.sha256(bytes(range(256)) * (16 << 12)).hexdigest()

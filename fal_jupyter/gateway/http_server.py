@@ -1,0 +1,318 @@
+"""HTTP/1.1 for the loopback port: llhttp's parser (httptools) on the event loop's own transports.
+
+Tornado's server spends three quarters of a small request's time in its own Python (measured, ARCHITECTURE); here a request is
+one parser call and an answer is one write. One request at a time is answered on a connection; pipelined ones wait, and
+with them the reading.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import deque
+from collections.abc import Awaitable, Callable
+from http.client import responses
+from typing import Any, Protocol, cast
+
+import httptools
+
+from fal_jupyter.gateway.caller import Headers
+
+HEAD_BOUND = 64 * 1024
+HEAD_TIME = 30.0  # seconds that a head, or a body that nothing comes of, may take
+IDLE_TIME = 300.0
+WRITE_HIGH = 1 << 20
+_NO_BODY = frozenset({204, 304})
+_STATUS = {status: f"HTTP/1.1 {status} {text}\r\n" for status, text in responses.items()}
+
+
+class RequestHeaders:
+    """The headers of a request: pairs in order, names in lower case; repeated ones are read joined by commas."""
+
+    __slots__ = ("_by_name", "pairs")
+
+    def __init__(self, pairs: list[tuple[str, str]]) -> None:
+        self.pairs = pairs
+        self._by_name: dict[str, str] = {}
+        for name, value in pairs:
+            self._by_name[name] = f"{self._by_name[name]},{value}" if name in self._by_name else value
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The value of that name, in any case."""
+        return self._by_name.get(name.lower(), default)
+
+    def __contains__(self, name: str) -> bool:
+        return name.lower() in self._by_name
+
+
+class Message(Protocol):
+    """Who takes one request as it arrives (:class:`fal_jupyter.gateway.run_api.Request`)."""
+
+    def begin(self, method: str, target: str, headers: RequestHeaders) -> None:
+        """The head is here."""
+
+    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
+        """A piece of the body; a future that is not done yet asks to wait."""
+
+    def finish(self) -> None:
+        """The body is complete."""
+
+    def on_connection_close(self) -> None:
+        """The caller hung up before it was answered."""
+
+
+class _Incoming:
+    """A request that has not been begun, since the one before it is not answered."""
+
+    __slots__ = ("chunks", "complete", "headers", "keep_alive", "method", "target")
+
+    def __init__(self, method: str, target: str, headers: RequestHeaders, keep_alive: bool) -> None:
+        self.method, self.target, self.headers, self.keep_alive = method, target, headers, keep_alive
+        self.chunks: list[bytes] = []
+        self.complete = False
+
+
+class Connection(asyncio.Protocol):
+    """One caller's connection, and the :class:`~fal_jupyter.gateway.caller.Caller` of its requests."""
+
+    def __init__(self, make: Callable[[Connection], Message], connections: set[Connection]) -> None:
+        self._make, self._connections = make, connections
+        self._loop = asyncio.get_running_loop()
+        self._parser = httptools.HttpRequestParser(self)
+        self._transport: asyncio.Transport | None = None
+        self._message: Message | None = None
+        self._incoming: _Incoming | None = None
+        self._queue: deque[_Incoming] = deque()
+        self._url: list[bytes] = []
+        self._pairs: list[tuple[str, str]] = []
+        self._head_size = self._unparsed = 0
+        self._in_head = False
+        self._ready = False  # the request at work has been read to its end
+        self._answering = self._chunked = False
+        self._length: int | None = None
+        self._keep_alive = True
+        self._closed_callback: Callable[[], None] | None = None
+        self._paused = 0
+        self._writable: asyncio.Future[None] | None = None
+        self._seen = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    # --- the transport ------------------------------------------------------------------------------------------
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one, but does not inherit from it
+        self._transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._transport.set_write_buffer_limits(high=WRITE_HIGH)
+        self._connections.add(self)
+        self._seen = self._loop.time()
+        self._timer = self._loop.call_later(HEAD_TIME, self._look)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._connections.discard(self)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._transport = None
+        self._queue.clear()
+        if self._writable is not None and not self._writable.done():
+            self._writable.set_result(None)
+        message, self._message = self._message, None
+        if message is not None:
+            callback, self._closed_callback = self._closed_callback, None
+            (callback or message.on_connection_close)()
+
+    def _look(self) -> None:
+        """Hang up on a head or a body that does not come, and on a connection that nobody uses."""
+        if self._transport is None:
+            return
+        at_work = self._message is not None and self._ready
+        reading = self._in_head or (self._message is not None and not self._ready and not self._paused)
+        allowed = HEAD_TIME if reading else IDLE_TIME
+        left = self._seen + allowed - self._loop.time()
+        if left <= 0 and not at_work and not self._paused:
+            self._transport.close()
+            return
+        self._timer = self._loop.call_later(max(left, HEAD_TIME), self._look)
+
+    def data_received(self, data: bytes) -> None:
+        self._seen = self._loop.time()
+        if self._in_head:  # one that has not ended in its first packet
+            self._unparsed += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserUpgrade, httptools.HttpParserError):
+            self._refuse()
+            return
+        if max(self._unparsed, self._head_size) > HEAD_BOUND:
+            self._refuse()
+
+    def pause_writing(self) -> None:
+        if self._writable is None or self._writable.done():
+            self._writable = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        if self._writable is not None and not self._writable.done():
+            self._writable.set_result(None)
+
+    def _refuse(self) -> None:
+        """What came is no HTTP request that we take: say so and hang up."""
+        if self._transport is not None and not self._transport.is_closing():
+            if not self._answering:
+                self._transport.write(b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+            self._transport.close()
+
+    # --- the parser ---------------------------------------------------------------------------------------------
+    def on_message_begin(self) -> None:
+        self._url, self._pairs, self._head_size, self._unparsed, self._in_head = [], [], 0, 0, True
+
+    def on_url(self, url: bytes) -> None:
+        self._url.append(url)
+        self._head_size += len(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._head_size += len(name) + len(value)
+        self._pairs.append((name.decode("latin-1").lower(), value.decode("latin-1").strip(" \t")))
+
+    def on_headers_complete(self) -> None:
+        self._in_head, self._unparsed = False, 0
+        if self._head_size > HEAD_BOUND:
+            self._incoming = None
+            return
+        target = b"".join(self._url).decode("latin-1")
+        method = self._parser.get_method().decode("ascii")
+        request = _Incoming(method, target, RequestHeaders(self._pairs), self._parser.should_keep_alive())
+        self._incoming = request
+        if self._message is None and not self._queue:
+            self._begin(request)
+        else:
+            self._queue.append(request)
+            self._pause()
+
+    def on_body(self, body: bytes) -> None:
+        if self._incoming is None:
+            return  # its head was refused
+        if self._queue:
+            self._incoming.chunks.append(body)
+        elif self._message is not None:
+            self._hand_over(self._message, body)
+
+    def on_message_complete(self) -> None:
+        if self._incoming is None:
+            return
+        if self._queue:
+            self._incoming.complete = True
+        elif self._message is not None:
+            self._ready = True
+            self._message.finish()
+
+    # --- requests -----------------------------------------------------------------------------------------------
+    def _begin(self, request: _Incoming) -> Message:
+        self._message = message = self._make(self)
+        self._keep_alive, self._ready = request.keep_alive, False
+        self._answering = self._chunked = False
+        self._length = None
+        message.begin(request.method, request.target, request.headers)
+        if (
+            request.headers.get("expect", "").lower() == "100-continue"
+            and not self._answering
+            and self._transport is not None
+        ):
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        return message
+
+    def _hand_over(self, message: Message, body: bytes) -> None:
+        wait = message.data_received(body)
+        if isinstance(wait, asyncio.Future) and not wait.done():
+            self._pause()
+            wait.add_done_callback(lambda _: self._go_on())
+
+    def _pause(self) -> None:
+        self._paused += 1
+        if self._paused == 1 and self._transport is not None:
+            self._transport.pause_reading()
+
+    def _go_on(self) -> None:
+        self._paused -= 1
+        self._seen = self._loop.time()
+        if self._paused == 0 and self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def _next(self) -> None:
+        """Begin the next request that came meanwhile."""
+        if not self._queue or self._message is not None or self._transport is None:
+            return
+        request = self._queue.popleft()
+        message = self._begin(request)
+        for chunk in request.chunks:
+            self._hand_over(message, chunk)
+        if request.complete:
+            self._ready = True
+            message.finish()
+        self._go_on()
+
+    # --- the answer (Caller) ------------------------------------------------------------------------------------
+    def respond(self, status: int, headers: Headers, body: bytes) -> None:
+        """Send the head and the first body."""
+        self._answering = True
+        lines = [_STATUS.get(status) or f"HTTP/1.1 {status} Unknown\r\n"]
+        for name, value in headers:
+            lines.append(f"{name}: {value}\r\n")
+            if name == "content-length" or name.lower() == "content-length":
+                self._length = int(value) if value.isdigit() else None
+        if self._length is None and status >= 200 and status not in _NO_BODY:
+            self._chunked = True
+            lines.append("transfer-encoding: chunked\r\n")
+        if not self._keep_alive:
+            lines.append("connection: close\r\n")
+        lines.append("\r\n")
+        head = "".join(lines).encode("latin-1", "replace")
+        if self._transport is None:
+            return
+        if not body or status in _NO_BODY:
+            self._transport.write(head)
+        else:
+            self._transport.write(head + self._framed(body))
+
+    def _framed(self, data: bytes) -> bytes:
+        if self._chunked:
+            return b"%x\r\n%b\r\n" % (len(data), data)
+        if self._length is not None:
+            self._length -= len(data)
+            if self._length < 0:
+                raise ValueError("more body than the length that was announced")
+        return data
+
+    def write(self, data: bytes) -> asyncio.Future[None] | None:
+        """Send more body."""
+        framed = self._framed(data)
+        if self._transport is None or not data:
+            return None
+        self._transport.write(framed)
+        return self._writable if self._writable is not None and not self._writable.done() else None
+
+    def finish(self) -> None:
+        """The answer is complete: the connection serves the next request, or ends."""
+        if not self._chunked and self._length:
+            raise ValueError("less body than the length that was announced")
+        self._message = self._closed_callback = None
+        if self._transport is None:
+            return
+        if self._chunked:
+            self._transport.write(b"0\r\n\r\n")
+        if self._keep_alive and self._ready:
+            if self._queue:
+                self._loop.call_soon(self._next)  # never deeper: a thousand pipelined requests are no stack
+        else:
+            self._transport.close()
+
+    def drop(self) -> None:
+        """Hang up, now."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def on_close(self, callback: Callable[[], None]) -> None:
+        """Call *callback* if the caller hangs up."""
+        self._closed_callback = callback
+
+    def close_if_idle(self) -> None:
+        """The port closes: whoever waits for nothing is hung up on."""
+        if self._message is None and self._transport is not None:
+            self._transport.close()
