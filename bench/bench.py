@@ -223,7 +223,7 @@ def report(rows: Rows, rounds: int, seconds: float, client: str, load_before: fl
 Written by `make bench`: the same endpoint (a pydantic body `{{"name": …}}`, an answer `{{"text": …}}`) as a `fal.App`
 behind `fal-jupyter serve` (one runner, `max_multiplexing = 32`, by key) and as FastAPI behind one uvicorn process
 (uvloop, httptools, no access log). Our requests pass two processes, gateway and runner, theirs one. The aim is a
-ratio of {AIM} or more at 16 connections. At one connection we lose: each request crosses one process more.
+ratio of {AIM} or more at 16 connections. At one connection the async endpoint loses: each request crosses one process more.
 
 {table(rows)}
 

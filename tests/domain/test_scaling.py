@@ -240,7 +240,8 @@ def test_nothing_starts_in_the_same_breath_as_an_idle_one_of_its_kind_stops(conf
     assert not (started and stopped)
 
 
-@settings(suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])  # most states call for an action at once
+# most states call for an action at once
+@settings(suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
 @given(configs, observations(), st.integers(0, 200))
 def test_nothing_happens_before_the_timer_if_nothing_changes(config: Scaling, obs: Observation, later: int) -> None:
     decision = decide(config, obs)
