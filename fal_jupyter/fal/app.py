@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
+from fal_jupyter.domain.errors import AppRuleBroken
 from fal_jupyter.domain.spec import AppSpec
 from fal_jupyter.fal.container import ContainerImage
 from fal_jupyter.fal.context import RequestContext, current_request
@@ -21,6 +22,9 @@ __all__ = ["App", "describe", "endpoint"]
 
 def describe(cls: type[Any], overrides: Mapping[str, object] | None = None) -> AppSpec:
     """Give what the gateway is told of *cls*; see :func:`fal_jupyter.fal.describe.describe_app`."""
+    if not isinstance(cls, type) or not issubclass(cls, App):
+        name = cls.__name__ if isinstance(cls, type) else repr(cls)[:60]
+        raise AppRuleBroken(f"{name} is no fal.App", hint="write a class that inherits from it: class Hello(fal.App)")
     return describe_app(cls, overrides)
 
 

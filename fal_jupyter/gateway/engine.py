@@ -238,6 +238,9 @@ class Engine:
             if not self.exchanges:
                 self._on_quiet()
 
+    def drain_output(self, exchange: Exchange) -> None:
+        self.launcher.drain_output(exchange.runner_id)
+
     def request_printed(self, exchange: Exchange, which: int, text: str) -> None:
         if (app := self.published.get(exchange.alias)) is not None:
             app.log.write(exchange.runner_id, exchange.id, which, text)

@@ -72,6 +72,9 @@ class Hub(Protocol):
     def request_finished(self, exchange: Exchange, *, replace: bool) -> None:
         """The runner's last byte came."""
 
+    def drain_output(self, exchange: Exchange) -> None:
+        """Take what child processes of user code have printed, before the answer that comes after it."""
+
     def request_printed(self, exchange: Exchange, which: int, text: str) -> None:
         """User code printed while it answered."""
 
@@ -260,6 +263,8 @@ class Exchange:
         if self.finished:
             pass  # it was answered for the runner (a timeout); the bytes are let go
         elif self.framed:
+            if end:
+                self.hub.drain_output(self)
             data = frames.encode_message(Kind.RESPONSE, 0, head_json, body, end=end)
             if end:
                 data += self._end_frame()

@@ -238,6 +238,10 @@ class Launcher:
             for pid in orphans:
                 os.waitpid(pid, 0)
 
+    def drain_output(self, runner_id: str) -> None:
+        """Take what is in the runner's output pipe now."""
+        self._printed(runner_id)
+
     def _printed(self, runner_id: str) -> None:
         process = self.processes.get(runner_id)
         if process is None:

@@ -42,7 +42,7 @@ class Stream:
     """One request on its way through the application."""
 
     __slots__ = (
-        "call", "capture", "channel", "complete", "credit", "ended", "gone", "head", "id", "inbox", "read", "start", "started",
+        "begun", "call", "capture", "channel", "complete", "credit", "ended", "forced", "gone", "head", "id", "inbox", "read", "start", "started",
         "task", "wake", "wake_credit",
     )  # fmt: skip
 
@@ -59,6 +59,7 @@ class Stream:
         self.started = self.complete = False
         self.call = Call()
         self.task: asyncio.Task[None] | None = None
+        self.begun = self.forced = False
 
     # --- request body -------------------------------------------------------------------------------------------
     def push(self, data: bytes, end: bool) -> None:
@@ -76,8 +77,9 @@ class Stream:
 
     def end_by_force(self) -> None:
         """The owner cancelled it: its coroutine is cancelled, or its thread gets an exception."""
-        if not self.call.cancel() and self.task is not None:
-            self.task.cancel()
+        self.forced = True
+        if not self.call.cancel() and self.task is not None and self.begun:
+            self.task.cancel()  # one that has not begun would never reach its own end
 
     async def receive(self) -> dict[str, Any]:
         while True:
@@ -258,7 +260,10 @@ class Server:
         current_stream.set(stream.id)
         current_call.set(stream.call)
         context.enter_request(_request_context(head.headers))
+        stream.begun = True
         try:
+            if stream.forced:  # cancelled before it began
+                raise asyncio.CancelledError
             if not await self._short_way(stream):
                 send: Any = self._with_hints(stream) if self._hints else stream.send
                 await self.app(self._scope(head), stream.receive, send)

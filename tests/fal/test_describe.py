@@ -171,7 +171,7 @@ def test_fal_app_itself_and_what_is_no_app_are_refused_in_words() -> None:
         fal.describe(fal.App)
     with pytest.raises(AppRuleBroken, match=r"^int is no fal\.App") as caught:
         fal.describe(int)
-    assert "class int(fal.App)" in caught.value.hint
+    assert "class Hello(fal.App)" in caught.value.hint
     with pytest.raises(AppRuleBroken, match=r"^'Hello' is no fal\.App"):
         fal.describe("Hello")  # type: ignore[arg-type]
 

@@ -242,3 +242,26 @@ def test_both_ways_answer_alike_on_noise(cases: list[tuple[Any, bytes]]) -> None
 
 
 assert JSONResponse
+
+
+def test_a_request_cancelled_before_it_began_frees_its_place() -> None:
+    async def run() -> tuple[list[tuple[int, bytes]], set[int]]:
+        ours, theirs = socket.socketpair()
+        with closing(ours), closing(theirs):
+            channel = Channel(theirs)
+            output = capture.Capture(channel)
+            server = Server(channel, output, APP, INSTANCE, {"multiplex": 1})  # type: ignore[arg-type]
+            head = {"id": "i", "method": "POST", "path": "/nothing", "query": "", "headers": []}
+            both = frames.encode_message(Kind.REQUEST, 1, json.dumps(head).encode(), b"", end=True)
+            both += frames.encode(Kind.CANCEL, 1, b"\x01")
+            for frame in Decoder().feed(both):  # one packet, as it comes from an interrupted map
+                server.handle(frame)
+            while server.tasks:
+                await asyncio.wait(set(server.tasks))
+            channel.send(frames.encode(Kind.PING, 1, b""))
+            return await _read(ours), output.in_flight | set(server.streams)
+
+    answer, left = asyncio.run(run())
+    assert left == set()
+    assert [kind for kind, _ in answer] == [Kind.RESPONSE]
+    assert b'"status":499' in answer[0][1]
