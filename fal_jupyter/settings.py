@@ -7,6 +7,7 @@ machine) never has to patch a global.
 from __future__ import annotations
 
 import getpass
+import math
 import os
 import re
 import tempfile
@@ -19,8 +20,12 @@ from fal_jupyter.domain.errors import BadSetting
 STATE_VARIABLE = "FAL_JUPYTER_STATE"
 OWNER_VARIABLE = "FAL_JUPYTER_OWNER"
 MAX_BODY_VARIABLE = "FAL_JUPYTER_MAX_BODY"
+READ_TIMEOUT_VARIABLE = "FAL_JUPYTER_READ_TIMEOUT"
+SEND_TIMEOUT_VARIABLE = "FAL_JUPYTER_SEND_TIMEOUT"
 FAKE_GPUS_VARIABLE = "FAL_JUPYTER_FAKE_GPUS"
 DEFAULT_MAX_BODY = 256 * 1024 * 1024
+DEFAULT_READ_TIMEOUT = 30.0
+DEFAULT_SEND_TIMEOUT = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +36,8 @@ class Settings:
         state: absolute path of the state directory (socket, store, locks, logs); mode 0700.
         owner: first half of ``owner/alias``; matches ``[a-z0-9-]+``.
         max_body: largest request body that is accepted, in bytes.
+        read_timeout: seconds in which a request's head has to be complete, and its body has to go on.
+        send_timeout: seconds in which a caller has to take something of its answer.
         claims: directory of the claims on devices; one for all state directories of the user.
         fake_gpus: what stands in for this machine's GPUs in tests (``2x24GiB:H100``), or ``""``.
     """
@@ -38,6 +45,8 @@ class Settings:
     state: Path
     owner: str
     max_body: int
+    read_timeout: float = DEFAULT_READ_TIMEOUT
+    send_timeout: float = DEFAULT_SEND_TIMEOUT
     claims: Path = Path("/nonexistent")
     fake_gpus: str = ""
 
@@ -72,6 +81,8 @@ class Settings:
             STATE_VARIABLE: str(self.state),
             OWNER_VARIABLE: self.owner,
             MAX_BODY_VARIABLE: str(self.max_body),
+            READ_TIMEOUT_VARIABLE: f"{self.read_timeout:g}",
+            SEND_TIMEOUT_VARIABLE: f"{self.send_timeout:g}",
         }
         return carried | ({FAKE_GPUS_VARIABLE: self.fake_gpus} if self.fake_gpus else {})
 
@@ -88,6 +99,8 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         state=Path(state).expanduser().absolute(),
         owner=_owner(env.get(OWNER_VARIABLE)),
         max_body=_max_body(env.get(MAX_BODY_VARIABLE)),
+        read_timeout=_seconds(env, READ_TIMEOUT_VARIABLE, DEFAULT_READ_TIMEOUT),
+        send_timeout=_seconds(env, SEND_TIMEOUT_VARIABLE, DEFAULT_SEND_TIMEOUT),
         claims=Path(env.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()) / f"fal_jupyter-{os.getuid()}-devices",
         fake_gpus=env.get(FAKE_GPUS_VARIABLE, ""),
     )
@@ -127,3 +140,19 @@ def _max_body(given: str | None) -> int:
             hint=f"set {MAX_BODY_VARIABLE}={DEFAULT_MAX_BODY} or leave it unset",
         )
     return int(given)
+
+
+def _seconds(env: Mapping[str, str], variable: str, otherwise: float) -> float:
+    given = env.get(variable)
+    if not given:
+        return otherwise
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise BadSetting(
+            f"{variable} is {given!r}, but it is a number of seconds above 0",
+            hint=f"set {variable}={otherwise:g} or leave it unset",
+        )
+    return seconds

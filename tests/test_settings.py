@@ -16,6 +16,8 @@ def test_the_environment_decides_state_owner_and_body_limit(tmp_path: Path) -> N
         "FAL_JUPYTER_STATE": str(tmp_path),
         "FAL_JUPYTER_OWNER": "ada",
         "FAL_JUPYTER_MAX_BODY": "10",
+        "FAL_JUPYTER_READ_TIMEOUT": "30",
+        "FAL_JUPYTER_SEND_TIMEOUT": "60",
     }
 
 
@@ -60,3 +62,15 @@ def test_an_owner_with_other_characters_is_refused_with_what_to_type(owner: str)
 def test_a_body_limit_that_is_no_positive_number_is_refused(limit: str) -> None:
     with pytest.raises(BadSetting, match="FAL_JUPYTER_MAX_BODY"):
         settings.read({"FAL_JUPYTER_MAX_BODY": limit})
+
+
+@pytest.mark.parametrize("variable", ["FAL_JUPYTER_READ_TIMEOUT", "FAL_JUPYTER_SEND_TIMEOUT"])
+@pytest.mark.parametrize("seconds", ["0", "-1", "soon", "inf", "nan"])
+def test_a_time_that_is_no_number_of_seconds_is_refused(variable: str, seconds: str) -> None:
+    with pytest.raises(BadSetting, match=variable) as caught:
+        settings.read({variable: seconds})
+    assert f"set {variable}=" in caught.value.hint
+
+
+def test_times_may_be_fractions_of_a_second() -> None:
+    assert settings.read({"FAL_JUPYTER_READ_TIMEOUT": "0.5"}).read_timeout == 0.5

@@ -78,7 +78,7 @@ class LeasesHandler(_Handler):
             self.fail(409, "version_skew", f"this gateway speaks protocol {PROTOCOL}, you speak {asked['protocol']}")
             return
         connection: Any = self.request.connection
-        pid, _ = peer_of(connection.stream.socket)
+        pid, _ = peer_of(connection.connection.socket)
         try:
             port = await self.house.open_port(asked["port"])
         except PortTaken as error:

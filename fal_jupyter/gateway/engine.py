@@ -53,6 +53,7 @@ class Engine:
         self, settings: Settings, environment: Mapping[str, str], files: int, on_quiet: Callable[[], None]
     ) -> None:
         self.settings = settings
+        self.send_timeout = settings.send_timeout
         self.fleet = Fleet()
         self.launcher = Launcher(self, environment, files)
         self.claims = Claims(settings.claims, settings.state)

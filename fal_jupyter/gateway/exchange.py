@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
 
 _encode = msgspec.json.encode
-SLOW_READER = 60.0
 LINGER = 10.0  # seconds that an answered caller may go on sending its body
 _HOP_BY_HOP = frozenset(
     {
@@ -63,6 +62,9 @@ _decode_head = msgspec.json.Decoder(ResponseHead).decode
 class Hub(Protocol):
     """What an exchange tells (:class:`fal_jupyter.gateway.engine.Engine`)."""
 
+    send_timeout: float
+    """Seconds in which a caller has to take something of its answer."""
+
     def request_arrived(self, exchange: Exchange) -> None:
         """Its head and the first part of its body are here."""
 
@@ -84,7 +86,7 @@ class Exchange:
 
     __slots__ = (
         "_answered", "_body_done", "_buffer", "_buffered", "_channel", "_credit", "_linger", "_paused", "_read_all", "_status",
-        "_stream", "alias", "arrived", "caller", "cold", "dispatched", "error", "finished", "framed", "gone", "head", "hub", "id",
+        "_stream", "_unprinted", "alias", "arrived", "caller", "cold", "dispatched", "error", "finished", "framed", "gone", "head", "hub", "id",
         "revision", "runner_id", "undelivered",
     )  # fmt: skip
 
@@ -109,7 +111,7 @@ class Exchange:
         self._credit = WINDOW
         self._paused: asyncio.Future[None] | None = None
         self._answered = False
-        self._status = 0
+        self._status = self._unprinted = 0
         self._read_all = False
         self._linger: asyncio.TimerHandle | None = None
 
@@ -244,7 +246,7 @@ class Exchange:
         elif kind == Kind.OUTPUT:
             self.hub.request_printed(self, frame.payload[0], frame.payload[1:].decode("utf-8", "replace"))
             if self.framed:
-                self._frame(Kind.OUTPUT, frame.payload)
+                self._print(frame.payload)
         elif kind == Kind.ERROR:
             self.error = msgspec.json.decode(frame.payload)
             if self.framed:
@@ -316,7 +318,7 @@ class Exchange:
         if written is None or written.done():
             self._credit_back(size)
             return
-        timer = asyncio.get_running_loop().call_later(SLOW_READER, self._drop_connection)
+        timer = asyncio.get_running_loop().call_later(self.hub.send_timeout, self._drop_connection)
 
         def done(future: asyncio.Future[None]) -> None:
             timer.cancel()
@@ -360,6 +362,17 @@ class Exchange:
             self._drop_connection()
 
     # --- the framed answer --------------------------------------------------------------------------------------
+    def _print(self, payload: bytes) -> None:
+        """Send output on; what an owner that does not read would pile up here is dropped and counted."""
+        if self.caller.backed_up():
+            self._unprinted += len(payload) - 1
+            return
+        if self._unprinted:
+            told = f"\n[fal_jupyter: {self._unprinted:,} bytes of output were dropped, since they were not read]\n"
+            self._unprinted = 0
+            self._frame(Kind.OUTPUT, b"\x02" + told.encode())
+        self._frame(Kind.OUTPUT, payload)
+
     def _frame(self, kind: Kind, payload: bytes) -> None:
         if not self.finished:
             self._send_framed(frames.encode(kind, 0, payload))

@@ -5,42 +5,31 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import resource
 import socket
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from importlib import metadata
-from typing import Any
 
-from tornado.httpserver import HTTPServer
-from tornado.iostream import IOStream
 from tornado.netutil import bind_sockets
+from tornado.web import Application
 
 from fal_jupyter.domain.errors import PortTaken
 from fal_jupyter.gateway import admin_api
 from fal_jupyter.gateway.engine import Engine
-from fal_jupyter.gateway.http_server import HEAD_BOUND, IDLE_TIME, Connection
+from fal_jupyter.gateway.http_server import Connection, Listener, Message, RequestHeaders
 from fal_jupyter.gateway.keys import Keys
 from fal_jupyter.gateway.leases import Lease, Leases, peer_of
 from fal_jupyter.gateway.run_api import Front, Request
 from fal_jupyter.gateway.store import Store
+from fal_jupyter.gateway.tornado_front import TornadoRequest
 from fal_jupyter.processes import start_time
-from fal_jupyter.protocol.api import PROTOCOL, AppRecord, Hello
+from fal_jupyter.protocol.api import PROTOCOL, RUN, AppRecord, Hello
 from fal_jupyter.settings import Settings
 
 log = logging.getLogger("fal_jupyter.gateway")
-_NO_LIMIT = 1 << 62  # Tornado's own limit answers with a bare 400; ours is checked in run_api
-
-
-class _OwnUserServer(HTTPServer):
-    """Serves connections of our own user only."""
-
-    def handle_stream(self, stream: IOStream, address: Any) -> None:
-        _, uid = peer_of(stream.socket)
-        if uid != os.getuid():
-            stream.close()
-            return
-        super().handle_stream(stream, address)
+FILES_FOR_OURSELVES = 128  # descriptors that callers' connections leave for runners, logs and the store
 
 
 class House:
@@ -55,26 +44,25 @@ class House:
         self.leases = Leases(self._lease_ended)
         self._idle_timer: asyncio.TimerHandle | None = None
         self._tcp: asyncio.Server | None = None
+        self._unix: asyncio.Server | None = None
         self._opening = asyncio.Lock()
-        self._connections: set[Connection] = set()
-        self._tcp_front = Front(self.engine, self.keys, settings, None)
-        self._unix = self._server(_OwnUserServer, Front(self.engine, self.keys, settings, admin_api.application(self)))
+        self._application = admin_api.application(self)
+        self._tcp_front = Front(self.engine, self.keys, settings, trusted=False)
+        self._unix_front = Front(self.engine, self.keys, settings, trusted=True)
+        most = max(64, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - FILES_FOR_OURSELVES)
+        self._tcp_listener = Listener(lambda c: Request(self._tcp_front, c), settings.read_timeout, most)
+        self._unix_listener = Listener(self._request, settings.read_timeout, most, admits=_is_own_user)
         self._started = start_time(os.getpid())
 
-    @staticmethod
-    def _server(kind: type[HTTPServer], front: Front) -> HTTPServer:
-        return kind(
-            front,
-            max_body_size=_NO_LIMIT,
-            max_buffer_size=admin_api.MAX_PUBLISH,
-            max_header_size=HEAD_BOUND,
-            idle_connection_timeout=IDLE_TIME,
-        )
+    def _request(self, connection: Connection) -> Message:
+        return _ByPath(self._unix_front, self._application, connection)
 
     async def open(self, unix: socket.socket) -> None:
         """Begin to serve on the bound Unix socket."""
         await self.keys.forget_former()
-        self._unix.add_socket(unix)
+        self._unix = await asyncio.get_running_loop().create_unix_server(
+            self._unix_listener.connection, sock=unix, backlog=512
+        )
         self._maybe_idle()
 
     # --- the loopback port --------------------------------------------------------------------------------------
@@ -109,18 +97,13 @@ class House:
             ) from None
         self._tcp_front.port = sockets[0].getsockname()[1]
         loop = asyncio.get_running_loop()
-        self._tcp = await loop.create_server(
-            lambda: Connection(lambda caller: Request(self._tcp_front, caller), self._connections),
-            sock=sockets[0],
-            backlog=1024,
-        )
+        self._tcp = await loop.create_server(self._tcp_listener.connection, sock=sockets[0], backlog=1024)
         return self._tcp_front.port
 
     def _close_port(self) -> None:
         if self._tcp is not None:
             self._tcp.close()
-            for connection in list(self._connections):
-                connection.close_if_idle()
+            self._tcp_listener.close_idle()
             self._tcp, self._tcp_front.port = None, 0
 
     # --- leases and idleness ------------------------------------------------------------------------------------
@@ -157,7 +140,8 @@ class House:
     async def close(self) -> None:
         """End what is left, in order."""
         self._close_port()
-        self._unix.stop()
+        if self._unix is not None:
+            self._unix.close()
         await self.engine.close()
         for lease in list(self.leases.living.values()):
             self.leases.end(lease)
@@ -196,6 +180,36 @@ class House:
             )
 
         self.store.transact(work).add_done_callback(_log_failure)
+
+
+class _ByPath:
+    """A request on the Unix socket: the data plane's, or the control plane's."""
+
+    __slots__ = ("_application", "_connection", "_front", "_inner")
+
+    def __init__(self, front: Front, application: Application, connection: Connection) -> None:
+        self._front, self._application, self._connection = front, application, connection
+        self._inner: Message
+
+    def begin(self, method: str, target: str, headers: RequestHeaders) -> None:
+        if target.startswith(RUN):
+            self._inner = Request(self._front, self._connection)
+        else:
+            self._inner = TornadoRequest(self._application, self._connection, admin_api.MAX_PUBLISH)
+        self._inner.begin(method, target, headers)
+
+    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
+        return self._inner.data_received(chunk)
+
+    def finish(self) -> None:
+        self._inner.finish()
+
+    def on_connection_close(self) -> None:
+        self._inner.on_connection_close()
+
+
+def _is_own_user(sock: socket.socket) -> bool:
+    return peer_of(sock)[1] == os.getuid()
 
 
 def _log_failure(future: asyncio.Future[None]) -> None:

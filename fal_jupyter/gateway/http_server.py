@@ -1,8 +1,9 @@
-"""HTTP/1.1 for the loopback port: llhttp's parser (httptools) on the event loop's own transports.
+"""HTTP/1.1 for the loopback port and the Unix socket: llhttp's parser (httptools) on the event loop's own transports.
 
 Tornado's server spends three quarters of a small request's time in its own Python (measured, ARCHITECTURE); here a request is
 one parser call and an answer is one write. One request at a time is answered on a connection; pipelined ones wait, and
-with them the reading.
+with them the reading. Who runs out of descriptors is no reason to spin: the loop's acceptor pauses, and connections are
+refused with 503 while there are some left.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 import socket
 from collections import deque
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from http.client import responses
 from typing import Any, Protocol, cast
 
@@ -19,9 +21,10 @@ import httptools
 from fal_jupyter.gateway.caller import Headers
 
 HEAD_BOUND = 64 * 1024
-HEAD_TIME = 30.0  # seconds that a head, or a body that nothing comes of, may take
-IDLE_TIME = 300.0
+IDLE_TIME = 300.0  # seconds that a connection may be open without a request
+SHORTEST_LOOK = 0.05
 WRITE_HIGH = 1 << 20
+_BUSY = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 _NO_BODY = frozenset({204, 304})
 _STATUS = {status: f"HTTP/1.1 {status} {text}\r\n" for status, text in responses.items()}
 
@@ -72,11 +75,39 @@ class _Incoming:
         self.complete = False
 
 
+@dataclass(eq=False)
+class Listener:
+    """What the connections of one port or socket share.
+
+    Attributes:
+        make: gives who takes the next request of a connection.
+        read_timeout: seconds in which a head has to be complete, and a body has to go on.
+        most: so many connections may be open; one more is told to come back.
+        admits: says of a new connection's socket whether it may speak to us at all.
+    """
+
+    make: Callable[[Connection], Message]
+    read_timeout: float
+    most: int
+    admits: Callable[[socket.socket], bool] = lambda _: True
+    connections: set[Connection] = field(default_factory=set)
+
+    def connection(self) -> Connection:
+        """The protocol of a new connection."""
+        return Connection(self)
+
+    def close_idle(self) -> None:
+        """Nobody is listened to any more: hang up on whoever waits for nothing."""
+        for connection in list(self.connections):
+            connection.close_if_idle()
+
+
 class Connection(asyncio.Protocol):
     """One caller's connection, and the :class:`~fal_jupyter.gateway.caller.Caller` of its requests."""
 
-    def __init__(self, make: Callable[[Connection], Message], connections: set[Connection]) -> None:
-        self._make, self._connections = make, connections
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._make, self._connections = listener.make, listener.connections
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
@@ -94,17 +125,33 @@ class Connection(asyncio.Protocol):
         self._closed_callback: Callable[[], None] | None = None
         self._paused = 0
         self._writable: asyncio.Future[None] | None = None
-        self._seen = 0.0
+        self._seen = self._began = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
     # --- the transport ------------------------------------------------------------------------------------------
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one, but does not inherit from it
-        self._transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._transport.set_write_buffer_limits(high=WRITE_HIGH)
+        sock = self.socket
         self._connections.add(self)
-        self._seen = self._loop.time()
-        self._timer = self._loop.call_later(HEAD_TIME, self._look)
+        if not self._listener.admits(sock):
+            self._transport.abort()
+            return
+        if len(self._connections) > self._listener.most:
+            self._transport.write(_BUSY)
+            self._transport.close()
+            return
+        if sock.family == socket.AF_INET:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._transport.set_write_buffer_limits(high=WRITE_HIGH)
+        self._seen = self._began = self._loop.time()
+        self._timer = self._loop.call_later(self._listener.read_timeout, self._look)
+
+    @property
+    def socket(self) -> socket.socket:
+        """The connection's socket, for questions about its other end."""
+        assert self._transport is not None
+        found: socket.socket = self._transport.get_extra_info("socket")
+        return found
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.discard(self)
@@ -123,14 +170,19 @@ class Connection(asyncio.Protocol):
         """Hang up on a head or a body that does not come, and on a connection that nobody uses."""
         if self._transport is None:
             return
-        at_work = self._message is not None and self._ready
-        reading = self._in_head or (self._message is not None and not self._ready and not self._paused)
-        allowed = HEAD_TIME if reading else IDLE_TIME
-        left = self._seen + allowed - self._loop.time()
-        if left <= 0 and not at_work and not self._paused:
-            self._transport.close()
+        now, patience = self._loop.time(), self._listener.read_timeout
+        if self._paused or (self._message is not None and self._ready):
+            left = patience  # it waits for us
+        elif self._in_head:
+            left = self._began + patience - now  # however often a byte of it comes
+        elif self._message is not None:
+            left = self._seen + patience - now
+        else:
+            left = self._seen + IDLE_TIME - now
+        if left <= 0:
+            self._refuse("408 Request Timeout" if self._in_head or self._message is not None else "")
             return
-        self._timer = self._loop.call_later(max(left, HEAD_TIME), self._look)
+        self._timer = self._loop.call_later(max(min(left, patience), SHORTEST_LOOK), self._look)
 
     def data_received(self, data: bytes) -> None:
         self._seen = self._loop.time()
@@ -139,10 +191,10 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserUpgrade, httptools.HttpParserError):
-            self._refuse()
+            self._refuse("400 Bad Request")
             return
         if max(self._unparsed, self._head_size) > HEAD_BOUND:
-            self._refuse()
+            self._refuse("400 Bad Request")
 
     def pause_writing(self) -> None:
         if self._writable is None or self._writable.done():
@@ -152,16 +204,17 @@ class Connection(asyncio.Protocol):
         if self._writable is not None and not self._writable.done():
             self._writable.set_result(None)
 
-    def _refuse(self) -> None:
-        """What came is no HTTP request that we take: say so and hang up."""
+    def _refuse(self, status: str) -> None:
+        """What came is no HTTP request that we take: say so, unless an answer has begun, and hang up."""
         if self._transport is not None and not self._transport.is_closing():
-            if not self._answering:
-                self._transport.write(b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+            if status and not self._answering:
+                self._transport.write(f"HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n".encode())
             self._transport.close()
 
     # --- the parser ---------------------------------------------------------------------------------------------
     def on_message_begin(self) -> None:
         self._url, self._pairs, self._head_size, self._unparsed, self._in_head = [], [], 0, 0, True
+        self._began = self._seen
 
     def on_url(self, url: bytes) -> None:
         self._url.append(url)
@@ -286,7 +339,11 @@ class Connection(asyncio.Protocol):
         if self._transport is None or not data:
             return None
         self._transport.write(framed)
-        return self._writable if self._writable is not None and not self._writable.done() else None
+        return self._writable if self.backed_up() else None
+
+    def backed_up(self) -> bool:
+        """True while the caller does not take what it was sent."""
+        return self._writable is not None and not self._writable.done()
 
     def finish(self) -> None:
         """The answer is complete: the connection serves the next request, or ends."""
@@ -302,6 +359,11 @@ class Connection(asyncio.Protocol):
                 self._loop.call_soon(self._next)  # never deeper: a thousand pipelined requests are no stack
         else:
             self._transport.close()
+
+    @property
+    def gone(self) -> bool:
+        """True when the caller has hung up."""
+        return self._transport is None
 
     def drop(self) -> None:
         """Hang up, now."""

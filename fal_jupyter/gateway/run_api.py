@@ -1,4 +1,4 @@
-"""The data plane: ``/run/{owner}/{alias}/{path}`` on Tornado's low-level interface, where every microsecond counts.
+"""The data plane: ``/run/{owner}/{alias}/{path}``, where every microsecond counts.
 
 Order of refusals: Host (421) → path (400, 404) → key (401) → app (404) → size (413).
 """
@@ -13,16 +13,8 @@ from typing import Any, Protocol
 from urllib.parse import unquote
 
 import msgspec
-from tornado.httputil import (
-    HTTPConnection,
-    HTTPHeaders,
-    HTTPMessageDelegate,
-    HTTPServerConnectionDelegate,
-    RequestStartLine,
-)
-from tornado.web import Application
 
-from fal_jupyter.gateway.caller import Caller, TornadoCaller
+from fal_jupyter.gateway.caller import Caller
 from fal_jupyter.gateway.exchange import LINGER, Exchange, Hub
 from fal_jupyter.gateway.http_server import RequestHeaders
 from fal_jupyter.gateway.keys import Keys
@@ -47,60 +39,20 @@ class Apps(Hub, Protocol):
         """The app's auth mode, or None when there is no such app."""
 
 
-class Front(HTTPServerConnectionDelegate):
-    """Takes the requests of one listener: the data plane here, all else to *application* (Unix socket) or nowhere (TCP)."""
+class Front:
+    """What the requests of one listener share: the data plane's rules.
 
-    def __init__(self, apps: Apps, keys: Keys, settings: Settings, application: Application | None) -> None:
-        self.apps, self.keys, self.settings, self.application = apps, keys, settings, application
+    *trusted* is the Unix socket: whoever connects there is our own user, and needs no key.
+    """
+
+    def __init__(self, apps: Apps, keys: Keys, settings: Settings, *, trusted: bool) -> None:
+        self.apps, self.keys, self.settings, self.trusted = apps, keys, settings, trusted
         self.port = 0
-
-    def start_request(self, server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:
-        return _FromTornado(self, server_conn, request_conn)
-
-    def on_close(self, server_conn: object) -> None:
-        """Exchanges hear of it by their own close callback."""
 
     def new_id(self) -> str:
         """A request id nobody can guess another from."""
         digits = os.urandom(16).hex()
         return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{'89ab'[int(digits[16], 16) & 3]}{digits[17:20]}-{digits[20:]}"
-
-
-class _FromTornado(HTTPMessageDelegate):
-    """A request on the Unix socket: the data plane's, or the application's."""
-
-    __slots__ = ("conn", "front", "inner", "request", "server_conn")
-
-    def __init__(self, front: Front, server_conn: object, conn: HTTPConnection) -> None:
-        self.front, self.server_conn, self.conn = front, server_conn, conn
-        self.inner: HTTPMessageDelegate | None = None
-        self.request: Request | None = None
-
-    def headers_received(self, start_line: Any, headers: HTTPHeaders) -> Awaitable[None] | None:
-        line: RequestStartLine = start_line
-        if not line.path.startswith(RUN):
-            assert self.front.application is not None
-            self.inner = self.front.application.start_request(self.server_conn, self.conn)
-            return self.inner.headers_received(start_line, headers)
-        self.request = Request(self.front, TornadoCaller(self.conn))
-        pairs = [(name.lower(), value) for name, value in headers.get_all()]
-        self.request.begin(line.method, line.path, RequestHeaders(pairs))
-        return None
-
-    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
-        taker = self.inner or self.request
-        assert taker is not None
-        return taker.data_received(chunk)
-
-    def finish(self) -> None:
-        taker = self.inner or self.request
-        assert taker is not None
-        taker.finish()
-
-    def on_connection_close(self) -> None:
-        taker = self.inner or self.request
-        if taker is not None:
-            taker.on_connection_close()
 
 
 class Request:
@@ -119,7 +71,7 @@ class Request:
     def begin(self, method: str, target: str, headers: RequestHeaders) -> None:
         """The head is here."""
         front, self.headers = self.front, headers
-        trusted = front.application is not None  # the Unix socket: the peer's uid was checked when it connected
+        trusted = front.trusted
         if not trusted and not _own_host(headers.get("host", ""), front.port):
             self._refuse(421, "bad_request", "this address is for 127.0.0.1 and localhost only")
             return
