@@ -59,3 +59,11 @@ def start_time(pid: int) -> int:
         return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19])
     except OSError:
         return 0
+
+
+def oom_kills() -> int:
+    """Give how many processes the kernel has ended for want of memory since boot; 0 where it does not say."""
+    try:
+        return int(Path("/proc/vmstat").read_text().partition("\noom_kill ")[2].split()[0])
+    except (OSError, IndexError):
+        return 0

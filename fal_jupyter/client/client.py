@@ -19,6 +19,7 @@ from fal_jupyter.domain.errors import (
     AppRuleBroken,
     AppTaken,
     BadSetting,
+    FalJupyterError,
     GatewayError,
     GatewayUnreachable,
     NoSuchMachine,
@@ -285,18 +286,26 @@ class Client:
         found: ScalingRecord = answer
         return found
 
-    def stop(self, alias: str, *, kill: bool = False) -> None:
-        """Stop an app."""
+    def stop(self, alias: str, *, kill: bool = False, wait: bool = False) -> None:
+        """Stop an app; with *wait*, until its last runner is gone."""
         self._published.pop(alias, None)
-        self._delete(f"{A_APPS}/{quote(alias)}", kill)
+        self._delete(f"{A_APPS}/{quote(alias)}", kill, wait)
 
     def stop_runner(self, runner_id: str, *, kill: bool = False) -> None:
         """Stop one runner."""
         self._delete(f"{A_RUNNERS}/{quote(runner_id)}", kill)
 
-    def _delete(self, target: str, kill: bool) -> None:
+    def stop_all(self) -> None:
+        """Stop the apps of this process in order, each within its grace; one that is gone already is no failure."""
+        for alias in list(self._published):
+            try:
+                self.stop(alias, wait=True)
+            except (OSError, FalJupyterError):
+                pass  # the gateway has ended, or the app was stopped by somebody else
+
+    def _delete(self, target: str, kill: bool, wait: bool = False) -> None:
         try:
-            status, answer = self._ask("DELETE", f"{target}?kill={int(kill)}")
+            status, answer = self._ask("DELETE", f"{target}?kill={int(kill)}&wait={int(wait)}")
         except OSError:
             raise NotServed("no gateway is running, so there is nothing to stop") from None
         if status == 404:

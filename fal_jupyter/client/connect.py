@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 from fal_jupyter.domain import errors
-from fal_jupyter.domain.errors import GatewayUnreachable
+from fal_jupyter.domain.errors import GatewayUnreachable, StateRefused
 from fal_jupyter.settings import Settings
 from fal_jupyter.state import address_of, check_state
 
@@ -52,7 +52,14 @@ def ensure_gateway(settings: Settings, *, idle_exit: float = 600.0) -> bool:
     check_state(settings.state)
     if _answers(settings):
         return False
-    lock = os.open(settings.start_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        lock = os.open(settings.start_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        settings.logs.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise StateRefused(
+            f"the state directory {settings.state} cannot be written: {error.strerror}",
+            hint="free some space, or set FAL_JUPYTER_STATE to a directory on another disk",
+        ) from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if _answers(settings):
@@ -72,7 +79,6 @@ def _answers(settings: Settings) -> bool:
 
 
 def _start(settings: Settings, idle_exit: float) -> None:
-    settings.logs.mkdir(mode=0o700, exist_ok=True)
     read, write = os.pipe2(os.O_CLOEXEC)
     command = [
         sys.executable,

@@ -134,7 +134,8 @@ class App:
         return nanoseconds(self.scaling.startup_timeout) + nanoseconds(self.scaling.request_timeout)
 
     def deadline(self) -> int | None:
-        """The earliest moment at which a request's own limit passes (requests are kept in order of arrival and dispatch)."""
+        """The earliest moment at which a request's own limit passes (requests are kept in order of arrival and dispatch),
+        or a runner is asked for a sign of life."""
         limits = []
         for request in self.in_flight.values():
             limits.append(request.dispatched + nanoseconds(self.scaling.request_timeout))
@@ -142,6 +143,7 @@ class App:
         for request in self.waiting.values():
             limits.append(request.arrived + self.max_wait())
             break
+        limits += [runner.ping_at for runner in self.runners.values() if runner.ping_at]
         return min(limits, default=None)
 
     def remember(self, now: int, reason: str) -> None:

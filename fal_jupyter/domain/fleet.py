@@ -31,9 +31,11 @@ from fal_jupyter.domain.messages import (
     KillRunner,
     LeaseEnded,
     Order,
+    PingRunner,
     RequestAborted,
     RequestArrived,
     RequestFinished,
+    RunnerAnswered,
     RunnerExited,
     RunnerFailed,
     RunnerReady,
@@ -52,6 +54,8 @@ from fal_jupyter.domain.spec import AppSpec, Scaling
 
 REFUSED_RETRY = 20 * SECOND  # "no hardware" waits a fixed 20 s and does not escalate (fal, "Runners")
 OWNER_GONE_GRACE = SECOND  # runners of a dead owner are gone within two seconds
+PING_EVERY = 5 * SECOND  # fal's health check: 5 s, three times (reliability row 5) …
+PINGS = 3  # … here counted by pings, so that a gateway that was stopped itself finds no runner guilty
 
 
 class Fleet:
@@ -83,6 +87,7 @@ class Fleet:
             StartRefused: self._refused,
             DeviceFreed: self._device_freed,
             RunnerStopAsked: self._stop_asked,
+            RunnerAnswered: self._answered,
             Woke: self._woke,
         }
 
@@ -225,6 +230,9 @@ class Fleet:
         runner.requests.add(request.id)
         runner.served += 1
         runner.used = now
+        if len(runner.requests) == 2 and not runner.ping_at:
+            runner.ping_at = now + PING_EVERY
+            self._wake_by(app, runner.ping_at)
         if len(app.in_flight) == 1:
             self._wake_by(app, now + nanoseconds(app.scaling.request_timeout))
         self._orders.append(DispatchRequest(request.id, runner.id))
@@ -406,6 +414,36 @@ class Fleet:
             self._stop(runner, "the user stopped it", now)
         self._decide(app, now)
 
+    def _answered(self, fact: RunnerAnswered, now: int) -> None:
+        app = self._runners.get(fact.runner_id)
+        if app is not None:
+            app.runners[fact.runner_id].unanswered = 0
+
+    def _ping(self, app: App, now: int) -> None:
+        """Ask runners with several requests whether their event loop still turns: one request can stop it for all.
+
+        A request that is alone stops nobody else: its own request_timeout is its limit.
+        """
+        for runner in list(app.runners.values()):
+            if not runner.ping_at or now < runner.ping_at:
+                continue
+            if len(runner.requests) < 2 or runner.killed:
+                runner.ping_at = runner.unanswered = 0
+            elif runner.unanswered >= PINGS:
+                runner.ping_at = 0
+                why = f"its event loop did not turn for {PINGS * PING_EVERY // SECOND} s with {len(runner.requests)} requests in it"
+                for request_id in sorted(runner.requests):
+                    self._fail_request(
+                        app, app.in_flight[request_id], 503, "runner_disconnected", f"the runner was ended: {why}"
+                    )
+                app.remember(now, f"{runner.id} was ended: {why}")
+                self._kill(runner, why, now, stacks=True)
+                app.died(now)
+            else:
+                runner.unanswered += 1
+                runner.ping_at = now + PING_EVERY
+                self._orders.append(PingRunner(runner.id))
+
     def _stop(self, runner: Runner, why: str, now: int) -> None:
         runner.move(State.TERMINATING, now)
         self._orders.append(StopRunner(runner.id, why))
@@ -427,6 +465,7 @@ class Fleet:
         for app in [*self.apps.values(), *self._leaving]:
             if app.wake_at is not None and now >= app.wake_at:
                 self._expire_requests(app, now)
+                self._ping(app, now)
                 self._decide(app, now)
 
     def _expire_requests(self, app: App, now: int) -> None:

@@ -141,6 +141,13 @@ class RunnerStopAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class RunnerAnswered:
+    """The runner's event loop has answered a ping."""
+
+    runner_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Woke:
     """The engine's timer reached the fleet's ``wake_at``."""
 
@@ -161,6 +168,7 @@ Fact = (
     | StartRefused
     | DeviceFreed
     | RunnerStopAsked
+    | RunnerAnswered
     | Woke
 )
 
@@ -199,6 +207,13 @@ class CancelRequest:
     """Tell the runner that nobody waits for this request any more."""
 
     request_id: str
+    runner_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PingRunner:
+    """Ask the runner's event loop for a sign of life (:class:`RunnerAnswered`)."""
+
     runner_id: str
 
 
@@ -259,6 +274,7 @@ Order = (
     | DispatchRequest
     | FailRequest
     | CancelRequest
+    | PingRunner
     | StopRunner
     | KillRunner
     | AnnounceRevision

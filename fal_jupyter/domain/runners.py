@@ -39,7 +39,10 @@ class IllegalMove(Exception):
 
 @dataclass(slots=True)
 class Runner:
-    """A runner's record. Times are monotonic nanoseconds; *since* is when it entered its state."""
+    """A runner's record. Times are monotonic nanoseconds; *since* is when it entered its state.
+
+    *ping_at* is when its event loop is asked for a sign of life next (0: not watched), *unanswered* how often it gave none.
+    """
 
     id: str
     alias: str
@@ -52,6 +55,8 @@ class Runner:
     killed: bool = False
     failed: bool = False
     devices: tuple[str, ...] = ()
+    ping_at: int = 0
+    unanswered: int = 0
 
     @property
     def in_flight(self) -> int:

@@ -7,57 +7,24 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import fcntl
 import json
 import logging
 import logging.handlers
 import os
+import shutil
 import signal
 import socket
-import stat
+import sqlite3
 
 from fal_jupyter import settings as settings_module
-from fal_jupyter.domain.errors import FalJupyterError, GatewayError, StateRefused
+from fal_jupyter.domain.errors import FalJupyterError, StateRefused
 from fal_jupyter.gateway.house import House
+from fal_jupyter.gateway.place import bind, take_life_lock
 from fal_jupyter.processes import become_subreaper, raise_file_limit
 from fal_jupyter.settings import Settings
-from fal_jupyter.state import address_of, check_state
+from fal_jupyter.state import check_state
 
 log = logging.getLogger("fal_jupyter.gateway")
-
-
-def take_life_lock(settings: Settings) -> int:
-    """Take the lock that says "I am the gateway".
-
-    Raises:
-        GatewayError: another gateway holds it.
-    """
-    fd = os.open(settings.life_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise GatewayError(f"another gateway holds {settings.life_lock}") from None
-    return fd
-
-
-def bind(settings: Settings) -> socket.socket:
-    """Bind the Unix socket; a stale one of ours is replaced, anything else is refused."""
-    path = settings.socket
-    try:
-        found = path.lstat()
-    except FileNotFoundError:
-        pass
-    else:
-        if not stat.S_ISSOCK(found.st_mode) or found.st_uid != os.getuid():
-            raise StateRefused(f"{path} is not our socket", hint="remove it, or set another FAL_JUPYTER_STATE")
-        path.unlink()
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    with address_of(path) as address:
-        sock.bind(address)
-    path.chmod(0o600)
-    sock.listen(512)
-    sock.setblocking(False)
-    return sock
 
 
 def _start_log(settings: Settings) -> None:
@@ -69,8 +36,14 @@ def _start_log(settings: Settings) -> None:
     logging.getLogger("tornado.general").setLevel(logging.ERROR)  # a hostile head is no event of ours
 
 
-async def _serve(settings: Settings, unix: socket.socket, idle_exit: float, ready: int) -> None:
-    house = House(settings, dict(os.environ), idle_exit, raise_file_limit())
+async def _serve(settings: Settings, lock: int, unix: socket.socket, idle_exit: float, ready: int) -> None:
+    try:
+        house = House(settings, dict(os.environ), idle_exit, raise_file_limit(), lock)
+    except sqlite3.DatabaseError as error:
+        refused = _store_refused(settings, error)
+        log.error("%s", refused)
+        _refuse(ready, refused)
+        return
     await house.open(unix)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -101,22 +74,44 @@ def main() -> None:
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     try:
         settings = settings_module.read()
-        check_state(settings.state)
-        lock = take_life_lock(settings)
-        _start_log(settings)
-        become_subreaper()
-        unix = bind(settings)
-    except FalJupyterError as error:
-        answer = {"ok": False, "kind": type(error).__name__, "error": error.message, "hint": error.hint}
-        _say(options.ready_fd, answer)
+        try:
+            check_state(settings.state)
+            lock = take_life_lock(settings)
+            _start_log(settings)
+            become_subreaper()
+            unix = bind(settings)
+        except OSError as error:
+            raise _cannot_write(settings, error) from None
+    except FalJupyterError as refused:
+        _refuse(options.ready_fd, refused)
         raise SystemExit(1) from None
     try:
-        _run(_serve(settings, unix, options.idle_exit, options.ready_fd))
+        _run(_serve(settings, lock, unix, options.idle_exit, options.ready_fd))
     except Exception:
         log.exception("the gateway failed")
         raise
-    finally:
-        os.close(lock)
+
+
+def _refuse(ready: int, error: FalJupyterError) -> None:
+    _say(ready, {"ok": False, "kind": type(error).__name__, "error": error.message, "hint": error.hint})
+
+
+def _cannot_write(settings: Settings, error: OSError | sqlite3.Error) -> StateRefused:
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    free = shutil.disk_usage(settings.state).free
+    return StateRefused(
+        f"the state directory {settings.state} cannot be written: {reason} ({free:,} bytes are free there)",
+        hint="free some space, or set FAL_JUPYTER_STATE to a directory on another disk",
+    )
+
+
+def _store_refused(settings: Settings, error: sqlite3.DatabaseError) -> StateRefused:
+    if isinstance(error, sqlite3.OperationalError):  # a full disk, a directory without rights …
+        return _cannot_write(settings, error)
+    return StateRefused(
+        f"{settings.store} is damaged ({error}), and is left as it is",
+        hint=f"type: mv {settings.store} {settings.store}.damaged",
+    )
 
 
 def _run(serving: object) -> None:

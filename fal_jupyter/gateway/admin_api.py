@@ -163,8 +163,11 @@ class AppHandler(_Handler):
             )
         )
 
-    def delete(self, alias: str) -> None:
-        if self.house.engine.stop(alias, kill=self.get_query_argument("kill", "0") == "1"):
+    async def delete(self, alias: str) -> None:
+        app = self.house.engine.published.get(alias)
+        if app is not None and self.house.engine.stop(alias, kill=self.get_query_argument("kill", "0") == "1"):
+            if self.get_query_argument("wait", "0") == "1":
+                await app.ended.wait()
             self.reply({"stopped": alias})
         else:
             self.fail(404, "not_served", f"no app {alias} is running")

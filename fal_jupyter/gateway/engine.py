@@ -43,6 +43,8 @@ from fal_jupyter.protocol.frames import Frame, Kind
 from fal_jupyter.settings import Settings
 
 log = logging.getLogger("fal_jupyter.engine")
+LATE = 500_000_000  # nanoseconds; no load of ours keeps the loop for so long
+CATCH_UP = 200_000_000
 _encode = msgspec.json.encode
 
 
@@ -64,6 +66,7 @@ class Engine:
         self._began: dict[str, float] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0
+        self._catching_up = False
         self._loop = asyncio.get_running_loop()
         self._on_quiet = on_quiet
         self.all_gone = asyncio.Event()
@@ -72,6 +75,7 @@ class Engine:
             m.DispatchRequest: self._dispatch,
             m.FailRequest: self._fail_request,
             m.CancelRequest: self._cancel_request,
+            m.PingRunner: self._ping_runner,
             m.StopRunner: self._stop_runner,
             m.KillRunner: self._kill_runner,
             m.AnnounceRevision: self._announce_revision,
@@ -86,7 +90,7 @@ class Engine:
         for order in self.fleet.handle(fact, time.monotonic_ns()):
             self._carry_out[type(order)](order)
         wake_at = self.fleet.wake_at
-        if wake_at is not None and (self._timer is None or wake_at < self._timer_at):
+        if wake_at is not None and not self._catching_up and (self._timer is None or wake_at < self._timer_at):
             self._arm(wake_at)
 
     def _arm(self, wake_at: int) -> None:
@@ -98,7 +102,14 @@ class Engine:
 
     def _woke(self) -> None:
         self._timer = None
-        self.tell(m.Woke())
+        now = time.monotonic_ns()
+        self._catching_up = not self._catching_up and now > self._timer_at + LATE
+        if (
+            self._catching_up
+        ):  # we were stopped, or the machine slept: read what came before anybody is judged by the clock
+            self._arm(now + CATCH_UP)
+        else:
+            self.tell(m.Woke())
 
     # --- publishing ---------------------------------------------------------------------------------------------
     @functools.cached_property
@@ -285,6 +296,8 @@ class Engine:
             if found is not None:
                 found.errors[runner_id] = error
             self.tell(m.RunnerFailed(runner_id, f"{error['type']}: {error['message']}"))
+        elif frame.kind == Kind.PONG:
+            self.tell(m.RunnerAnswered(runner_id))
         elif frame.kind == Kind.EXITING:
             app.log.remark(runner_id, msgspec.json.decode(frame.payload)["reason"])
 
@@ -397,6 +410,11 @@ class Engine:
         if exchange is not None:
             exchange.cancel()
 
+    def _ping_runner(self, order: m.PingRunner) -> None:
+        channel = self.launcher.channel(order.runner_id)
+        if channel is not None:
+            channel.send(frames.encode(Kind.PING, 0))
+
     def _stop_runner(self, order: m.StopRunner) -> None:
         self._remark(order.runner_id, f"stopping: {order.reason}")
         channel = self.launcher.channel(order.runner_id)
@@ -441,6 +459,7 @@ class Engine:
         app = self._leaving.get(order.alias)
         if app is not None and not any(a.alias == order.alias for a in self.fleet.all_apps() if a.over and a.runners):
             del self._leaving[order.alias]
+            app.ended.set()
             if order.alias not in self.published:
                 app.log.close()
         if not list(self.fleet.all_apps()):

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
 
 _encode = msgspec.json.encode
+MAX_ANSWER_HEAD = 16 * 1024  # what proxies and clients take (reliability row 33)
 LINGER = 10.0  # seconds that an answered caller may go on sending its body
 _HOP_BY_HOP = frozenset(
     {
@@ -275,7 +276,10 @@ class Exchange:
                 self._send_framed(data)
         else:
             headers = self._headers(head)
-            if can_be_sent(headers):
+            if len(head_json) > MAX_ANSWER_HEAD:
+                told = f"the app's answer had {len(head_json):,} bytes of headers, more than {MAX_ANSWER_HEAD:,}"
+                self.reply(502, "runner_incomplete_response", told)
+            elif can_be_sent(headers):
                 self._send_head(head.status, headers, body, end=end)
             else:  # a line break in a header's name or value
                 self.reply(500, "runner_server_error", "the app's answer had a header that HTTP cannot carry")

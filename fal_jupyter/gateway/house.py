@@ -15,28 +15,34 @@ from importlib import metadata
 from tornado.netutil import bind_sockets
 from tornado.web import Application
 
-from fal_jupyter.domain.errors import PortTaken
+from fal_jupyter.domain.errors import FalJupyterError, GatewayError, PortTaken
 from fal_jupyter.gateway import admin_api
 from fal_jupyter.gateway.engine import Engine
 from fal_jupyter.gateway.http_server import Connection, Listener, Message, RequestHeaders
 from fal_jupyter.gateway.keys import Keys
 from fal_jupyter.gateway.leases import Lease, Leases, peer_of
+from fal_jupyter.gateway.place import PlaceWatch, bind, is_ours, take_life_lock
 from fal_jupyter.gateway.run_api import Front, Request
 from fal_jupyter.gateway.store import Store
 from fal_jupyter.gateway.tornado_front import TornadoRequest
 from fal_jupyter.processes import start_time
 from fal_jupyter.protocol.api import PROTOCOL, RUN, AppRecord, Hello
 from fal_jupyter.settings import Settings
+from fal_jupyter.state import check_state
 
 log = logging.getLogger("fal_jupyter.gateway")
+SETTLE = 0.2  # seconds for whoever removes the state directory to finish
 FILES_FOR_OURSELVES = 128  # descriptors that callers' connections leave for runners, logs and the store
 
 
 class House:
     """One gateway."""
 
-    def __init__(self, settings: Settings, environment: Mapping[str, str], idle_exit: float, files: int) -> None:
-        self.settings, self._idle_exit = settings, idle_exit
+    def __init__(
+        self, settings: Settings, environment: Mapping[str, str], idle_exit: float, files: int, lock: int
+    ) -> None:
+        self.settings, self._idle_exit, self._lock = settings, idle_exit, lock
+        self._watch: PlaceWatch | None = None
         self.stopping = asyncio.Event()
         self.store = Store(settings.store)
         self.keys = Keys(self.store)
@@ -60,10 +66,53 @@ class House:
     async def open(self, unix: socket.socket) -> None:
         """Begin to serve on the bound Unix socket."""
         await self.keys.forget_former()
+        await self._listen(unix)
+        self._maybe_idle()
+
+    async def _listen(self, unix: socket.socket) -> None:
         self._unix = await asyncio.get_running_loop().create_unix_server(
             self._unix_listener.connection, sock=unix, backlog=512
         )
-        self._maybe_idle()
+        try:
+            self._watch = PlaceWatch(self.settings, self._place_lost)
+        except OSError as error:  # a user may have only so many watches; then a lost directory is found by nobody
+            log.warning("%s: %s", error, error.strerror)
+
+    # --- the state directory is gone ----------------------------------------------------------------------------
+    def _place_lost(self) -> None:
+        if not self.stopping.is_set():
+            log.warning("%s was removed or moved; it is made again", self.settings.state)
+            asyncio.get_running_loop().call_later(SETTLE, lambda: asyncio.ensure_future(self._settle_again()))
+
+    async def _settle_again(self) -> None:
+        """Make the state directory again, with lock, socket, store and logs: who serves goes on serving.
+
+        Another gateway that was started in its place meanwhile has it: then this one ends, and its owners go there.
+        """
+        if self.stopping.is_set():
+            return
+        try:
+            check_state(self.settings.state)
+            if not is_ours(self.settings, self._lock):
+                self._lock, former = take_life_lock(self.settings), self._lock
+                os.close(former)
+            self.settings.logs.mkdir(mode=0o700, exist_ok=True)
+            for handler in logging.getLogger().handlers:
+                handler.close()  # it opens its file again with its next line
+            for app in self.engine.published.values():
+                app.log.reopen()
+            await self.store.reopen()
+            unix, former_server = bind(self.settings), self._unix
+            await self._listen(unix)
+            if former_server is not None:
+                former_server.close()
+        except GatewayError as error:
+            log.error("%s; this one ends", error)
+            self.stop()
+        except (OSError, FalJupyterError, sqlite3.Error):
+            log.exception("the state directory could not be made again; callers by port are served on")
+        else:
+            log.info("%s is there again", self.settings.state)
 
     # --- the loopback port --------------------------------------------------------------------------------------
     @property
@@ -140,6 +189,8 @@ class House:
     async def close(self) -> None:
         """End what is left, in order."""
         self._close_port()
+        if self._watch is not None:
+            self._watch.close()
         if self._unix is not None:
             self._unix.close()
         await self.engine.close()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
+import logging
 import sqlite3
 import time
+from collections.abc import Callable
 
 from fal_jupyter.gateway.store import Store
 
+log = logging.getLogger("fal_jupyter.gateway")
 _DUMMY = bytes(32)
 
 
@@ -17,15 +21,23 @@ class Keys:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._recordings: set[asyncio.Future[None]] = set()
         self._live: dict[str, tuple[bytes, str]] = {}
 
     async def forget_former(self) -> None:
         """Revoke what a gateway before this one left: its leases ended with it."""
         now = time.time()
-        await self._store.transact(lambda db: db.execute("UPDATE keys SET revoked = ? WHERE revoked IS NULL", (now,)))
+        await self._record(lambda db: db.execute("UPDATE keys SET revoked = ? WHERE revoked IS NULL", (now,)))
+
+    async def _record(self, work: Callable[[sqlite3.Connection], object]) -> None:
+        """Write to the store; what decides is in memory, so that a full disk shuts nobody out (and lets nobody in)."""
+        try:
+            await self._store.transact(work)
+        except sqlite3.Error as error:
+            log.warning("the keys could not be recorded: %s", error)
 
     async def add(self, key_id: str, sha256: bytes, lease: str, holder: str) -> None:
-        """Let the key in; it is on disk when this returns."""
+        """Let the key in; it is on disk when this returns, unless the disk is full."""
 
         def work(db: sqlite3.Connection) -> None:
             db.execute(
@@ -34,7 +46,7 @@ class Keys:
                 (key_id, sha256, lease, holder, time.time()),
             )
 
-        await self._store.transact(work)
+        await self._record(work)
         self._live[key_id] = (sha256, lease)
 
     def revoke(self, lease: str) -> None:
@@ -42,7 +54,9 @@ class Keys:
         for key_id in [k for k, (_, owner) in self._live.items() if owner == lease]:
             del self._live[key_id]
         now = time.time()
-        self._store.transact(lambda db: db.execute("UPDATE keys SET revoked = ? WHERE lease = ?", (now, lease)))
+        recording = self._record(lambda db: db.execute("UPDATE keys SET revoked = ? WHERE lease = ?", (now, lease)))
+        self._recordings.add(task := asyncio.ensure_future(recording))
+        task.add_done_callback(self._recordings.discard)
 
     def admits(self, authorization: str) -> bool:
         """True when the header is ``Key id:secret`` (or ``Bearer``) of a living key; constant time in the secret."""

@@ -9,12 +9,14 @@ import os
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from fal_jupyter.domain.allowance import Allowance
 from fal_jupyter.gateway.channel import Channel
-from fal_jupyter.processes import children_of
+from fal_jupyter.processes import children_of, oom_kills
 from fal_jupyter.protocol.api import Environment
 from fal_jupyter.protocol.frames import Frame
 
@@ -24,7 +26,9 @@ _HARMLESS = frozenset(
     {"PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PYTHONSTARTUP", "PYTHONPATH", "PYTHONPYCACHEPREFIX"}
 )
 ABORT_GRACE = 0.5
+CUT_OFF_GRACE = 1.0
 PIPE_READ = 64 * 1024
+PIPE_READS = 4
 
 
 class Watcher(Protocol):
@@ -52,7 +56,10 @@ class Process:
     channel: Channel
     pipe: int
     pid: int = 0
-    partial: bytes = b""
+    killed: bool = False
+    cut_off: bool = False
+    dropped: int = 0
+    allowance: Allowance = field(default_factory=Allowance)
 
 
 class Template:
@@ -80,10 +87,22 @@ class Template:
         self._loop.add_reader(ours, self._readable)
 
     def order(self, descriptors: tuple[int, ...] = (), **order: Any) -> None:
-        """Send an order; the descriptors are duplicated, so that the caller may close its own at once."""
+        """Send an order; the descriptors are duplicated, so that the caller may close its own at once.
+
+        Raises:
+            OSError: they cannot be, there are too many open.
+        """
         if self.gone:
             return
-        self._waiting.append((json.dumps(order).encode(), [os.dup(fd) for fd in descriptors]))
+        copies: list[int] = []
+        try:
+            for fd in descriptors:
+                copies.append(os.dup(fd))
+        except OSError:
+            for fd in copies:
+                os.close(fd)
+            raise
+        self._waiting.append((json.dumps(order).encode(), copies))
         self._flush()
 
     def _flush(self) -> None:
@@ -131,6 +150,7 @@ class Launcher:
     files: int
     templates: dict[str, Template] = field(default_factory=dict)
     processes: dict[str, Process] = field(default_factory=dict)
+    _ooms: int = field(default_factory=lambda: oom_kills())
 
     def start(self, runner_id: str, environment: Environment, load: bytes) -> None:
         """Start a runner and send it its LOAD frame; what becomes of it comes to the watcher."""
@@ -138,26 +158,51 @@ class Launcher:
         try:
             template = self._template(environment["python"])
             ours, theirs = socket.socketpair()
-            read, write = os.pipe2(os.O_CLOEXEC)
+            try:
+                read, write = os.pipe2(os.O_CLOEXEC)
+            except OSError:
+                ours.close()
+                theirs.close()
+                raise
         except OSError as error:
             loop.call_soon(self.watcher.runner_refused, runner_id, f"{error.strerror or error}")
             return
         os.set_blocking(read, False)
-        channel = Channel(ours, lambda frame: self.watcher.runner_frame(runner_id, frame), lambda: None)
-        self.processes[runner_id] = Process(runner_id, template, channel, read)
+        channel = Channel(
+            ours,
+            lambda frame: self.watcher.runner_frame(runner_id, frame),
+            lambda: self._channel_ended(runner_id),
+        )
+        process = self.processes[runner_id] = Process(runner_id, template, channel, read)
         loop.add_reader(read, self._printed, runner_id)
         start_env = self._start_env(environment["env"])
-        template.order(
-            (theirs.fileno(), write),
-            op="fork",
-            runner_id=runner_id,
-            preload=environment["preload"],
-            fresh=bool(start_env),
-            start_env=start_env,
-        )
-        theirs.close()
-        os.close(write)
+        try:
+            template.order(
+                (theirs.fileno(), write),
+                op="fork",
+                runner_id=runner_id,
+                preload=environment["preload"],
+                fresh=bool(start_env),
+                start_env=start_env,
+            )
+        except OSError as error:
+            self._forget(process)
+            loop.call_soon(self.watcher.runner_refused, runner_id, f"{error.strerror or error}")
+            return
+        finally:
+            theirs.close()
+            os.close(write)
         channel.send(load)
+
+    def _channel_ended(self, runner_id: str) -> None:
+        asyncio.get_running_loop().call_later(CUT_OFF_GRACE, self._cut_off, runner_id)
+
+    def _cut_off(self, runner_id: str) -> None:
+        """Its channel ended a moment ago: if it has not ended itself, it cannot be reached any more."""
+        process = self.processes.get(runner_id)
+        if process is not None:
+            process.cut_off = True
+            process.template.order(op="kill", runner_id=runner_id)
 
     def _start_env(self, wanted: Mapping[str, str]) -> dict[str, str]:
         return {
@@ -183,6 +228,7 @@ class Launcher:
         process = self.processes.get(runner_id)
         if process is None:
             return
+        process.killed = True
         if stacks:
             process.template.order(op="signal", runner_id=runner_id, signal=int(signal.SIGABRT))
             loop = asyncio.get_running_loop()
@@ -206,11 +252,29 @@ class Launcher:
             self._forget(process)
             self.watcher.runner_refused(runner_id, event["reason"])
         elif event["event"] == "exited":
-            self._ended(process, exit_sentence(event["status"]))
+            self._ended(process, self._how(process, event["status"], event["peak"]))
+
+    def _how(self, process: Process, status: int, peak: int) -> str:
+        """Say how a runner ended, and why, where that can be known. *peak* is the most memory it had, in bytes."""
+        if process.cut_off:
+            return "had closed its connection to the gateway (its code closed file descriptors), and was ended"
+        ooms, self._ooms = self._ooms, oom_kills()
+        if (
+            self._ooms > ooms
+            and not process.killed
+            and os.WIFSIGNALED(status)
+            and os.WTERMSIG(status) == signal.SIGKILL
+        ):
+            return (
+                f"killed by SIGKILL: the machine (or its cgroup) ran out of memory; its peak was {peak / 1e6:,.0f} MB"
+            )
+        return exit_sentence(status)
 
     def _ended(self, process: Process, reason: str) -> None:
         process.channel.drain()
         self._printed(process.id)
+        if process.dropped:
+            self._pass_on(process, b"")
         self._forget(process)
         self.watcher.runner_exited(process.id, reason)
 
@@ -246,17 +310,27 @@ class Launcher:
         process = self.processes.get(runner_id)
         if process is None:
             return
-        while True:
+        for _ in range(PIPE_READS):  # then the others' turn: a flood must not hold the loop
             try:
                 data = os.read(process.pipe, PIPE_READ)
             except BlockingIOError:
-                return
+                break
             if not data:
                 asyncio.get_running_loop().remove_reader(process.pipe)
-                return
-            self.watcher.runner_printed(runner_id, data.decode("utf-8", "replace"))
+                break
+            self._pass_on(process, data)
             if len(data) < PIPE_READ:
-                return
+                break
+
+    def _pass_on(self, process: Process, data: bytes) -> None:
+        if not process.allowance.take(len(data), time.monotonic()):
+            process.dropped += len(data)
+            return
+        if process.dropped:
+            told = f"\n[fal_jupyter: {process.dropped:,} bytes were printed too fast and dropped]\n"
+            process.dropped = 0
+            self.watcher.runner_printed(process.id, told)
+        self.watcher.runner_printed(process.id, data.decode("utf-8", "replace"))
 
     async def close(self) -> None:
         """End every template and with it every runner; done when they are gone."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from fal_jupyter.protocol.api import LogRecord
 
 KEPT_LINES = 2000
+KEPT_TEXT = 4 << 20  # characters of them
 FILE_BOUND = 5 * 1024 * 1024
 LINE_BOUND = 64 * 1024
 
@@ -21,10 +22,20 @@ class Log:
 
     def __init__(self, path: Path, redact: Callable[[str], str] = str) -> None:
         self._path, self.redact = path, redact
-        self._lines: deque[LogRecord] = deque(maxlen=KEPT_LINES)
+        self._lines: deque[LogRecord] = deque()
+        self._kept = 0
         self._open: dict[tuple[str, str, int], str] = {}
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        self._size = os.fstat(self._file).st_size
+        self._file, self._size = -1, 0
+        self.reopen()
+
+    def reopen(self) -> None:
+        """Open the file (again: its directory was removed); without one, memory has the last lines."""
+        self.close()
+        try:
+            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            self._size = os.fstat(self._file).st_size
+        except OSError:
+            pass  # a full disk
 
     def write(self, runner: str, request: str, stream: int, text: str) -> None:
         """Take printed text; lines may come in pieces."""
@@ -40,8 +51,14 @@ class Log:
             LogRecord(time=now, runner=runner, request=request, stream=stream, text=self._line(piece))
             for piece in pieces
         ]
-        self._lines.extend(records)
+        self._keep(records)
         self._append(records)
+
+    def _keep(self, records: list[LogRecord]) -> None:
+        self._lines.extend(records)
+        self._kept += sum(len(record["text"]) for record in records)
+        while len(self._lines) > KEPT_LINES or self._kept > KEPT_TEXT:
+            self._kept -= len(self._lines.popleft()["text"])
 
     def _line(self, text: str) -> str:
         return self.redact(text[:LINE_BOUND].rstrip("\r"))
@@ -71,9 +88,7 @@ class Log:
         try:
             if self._size + len(data) > FILE_BOUND:
                 os.replace(self._path, self._path.with_suffix(".old.log"))
-                os.close(self._file)
-                self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-                self._size = 0
+                self.reopen()
             os.write(self._file, data)
             self._size += len(data)
         except OSError:
@@ -81,4 +96,6 @@ class Log:
 
     def close(self) -> None:
         """Close the file."""
-        os.close(self._file)
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1

@@ -37,7 +37,8 @@ class Revision:
 class Published:
     """An app's revisions that may still matter: the wanted one and the one that serves.
 
-    *overrides* are what ``%fal scale`` changed; they outlive a new revision, as in fal.
+    *overrides* are what ``%fal scale`` changed; they outlive a new revision, as in fal. *ended* is set when its last runner
+    is gone.
     """
 
     alias: str
@@ -47,6 +48,7 @@ class Published:
     last: int = 0
     overrides: dict[str, float] = field(default_factory=dict)
     last_error: ErrorDescription | None = None
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property

@@ -18,28 +18,53 @@ class Store:
     """The writer thread and its queue."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._jobs: queue.SimpleQueue[Callable[[sqlite3.Connection], None] | None] = queue.SimpleQueue()
         self._opened: queue.SimpleQueue[sqlite3.Error | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._work, args=(path,), name="store", daemon=True)
+        self._thread = threading.Thread(target=self._work, name="store", daemon=True)
         self._thread.start()
         error = self._opened.get()
         if error is not None:
             raise error
 
-    def _work(self, path: Path) -> None:
+    def _work(self) -> None:
         try:
-            connection = sqlite3.connect(path, isolation_level=None)
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=FULL")
-            connection.executescript(_SCHEMA)
-            path.chmod(0o600)
+            self._connection = self._open()
         except sqlite3.Error as error:
             self._opened.put(error)
             return
         self._opened.put(None)
         while (job := self._jobs.get()) is not None:
-            job(connection)
-        connection.close()
+            job(self._connection)
+        self._connection.close()
+
+    def _open(self, former: sqlite3.Connection | None = None) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, isolation_level=None)
+        if former is not None:
+            former.backup(connection)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.executescript(_SCHEMA)
+        self._path.chmod(0o600)
+        return connection
+
+    def reopen(self) -> asyncio.Future[None]:
+        """The file was removed: write what we still have of it to a new one, and go on there."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+
+        def job(connection: sqlite3.Connection) -> None:
+            try:
+                if not self._path.exists():
+                    self._connection = self._open(former=connection)
+                    connection.close()
+            except (OSError, sqlite3.Error) as error:
+                loop.call_soon_threadsafe(future.set_exception, error)
+            else:
+                loop.call_soon_threadsafe(future.set_result, None)
+
+        self._jobs.put(job)
+        return future
 
     def transact(self, work: Callable[[sqlite3.Connection], Result]) -> asyncio.Future[Result]:
         """Run *work* in one transaction; the future is done when it is on disk, or has its error."""

@@ -12,9 +12,11 @@ import io
 import os
 import sys
 import threading
+import time
 from contextvars import ContextVar
 from typing import Any, NoReturn
 
+from fal_jupyter.domain.allowance import Allowance
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.frames import Kind
 from fal_jupyter.runner.channel import OUTPUT_BOUND, Channel
@@ -22,6 +24,7 @@ from fal_jupyter.runner.channel import OUTPUT_BOUND, Channel
 STDOUT, STDERR = 1, 2
 COALESCE = 8 * 1024
 MAX_TEXT = 64 * 1024
+LAST_WORDS = 2 * 1024
 
 current_stream: ContextVar[int] = ContextVar("fal_jupyter_stream", default=0)
 
@@ -37,6 +40,22 @@ class _Unsent:
         self.size = 0
 
 
+class _Dropped:
+    """What was printed too fast: counted, but for its last words, which say most."""
+
+    __slots__ = ("last", "lines", "size", "which")
+
+    def __init__(self) -> None:
+        self.lines = self.size = 0
+        self.last, self.which = "", STDOUT
+
+    def add(self, which: int, text: str) -> None:
+        self.lines += text.count("\n")
+        self.size += len(text)
+        self.which = which
+        self.last = (self.last + text if len(text) < LAST_WORDS else text)[-LAST_WORDS:]
+
+
 class Capture:
     """Collects text and sends it in whole lines, so that those of requests at work at once stay lines; one for the process."""
 
@@ -44,7 +63,8 @@ class Capture:
         self._channel = channel
         self._lock = threading.RLock()
         self._unsent: dict[int, _Unsent] = {}
-        self._dropped: dict[int, list[int]] = {}
+        self._dropped: dict[int, _Dropped] = {}
+        self._allowance = Allowance()
         self.in_flight: set[int] = set()
         os.register_at_fork(
             before=self._lock.acquire, after_in_parent=self._lock.release, after_in_child=self._lock.release
@@ -63,6 +83,11 @@ class Capture:
             unsent.size += len(text)
             if unsent.size >= COALESCE or ("\n" in text and not self._channel.backlog):
                 self._send_lines(stream, unsent)
+
+    def say(self, stream: int, text: str) -> None:
+        """Send words of ours to a request's owner (0: to nobody's, the log has them), from any thread."""
+        with self._lock:
+            self._frame(stream, STDERR, text)
 
     def flush(self) -> None:
         """Send what has been collected here: of the request at work in this thread, or of nobody's."""
@@ -94,10 +119,8 @@ class Capture:
             self._put(stream, unsent.which, text)
 
     def _put(self, stream: int, which: int, text: str) -> None:
-        if self._channel.backlog > OUTPUT_BOUND:
-            dropped = self._dropped.setdefault(stream, [0, 0])
-            dropped[0] += text.count("\n")
-            dropped[1] += len(text)
+        if self._channel.backlog > OUTPUT_BOUND or not self._allowance.take(len(text), time.monotonic()):
+            self._dropped.setdefault(stream, _Dropped()).add(which, text)
             return
         if stream in self._dropped:
             self._mark(stream)
@@ -105,9 +128,11 @@ class Capture:
             self._frame(stream, which, text[at : at + MAX_TEXT])
 
     def _mark(self, stream: int) -> None:
-        lines, size = self._dropped.pop(stream)
-        told = f"\n[fal_jupyter: {lines:,} lines ({size:,} characters) were printed too fast and dropped]\n"
+        dropped = self._dropped.pop(stream)
+        size = dropped.size - len(dropped.last)
+        told = f"\n[fal_jupyter: {dropped.lines:,} lines ({size:,} characters) were printed too fast and dropped]\n"
         self._frame(stream, STDERR, told)
+        self._frame(stream, dropped.which, dropped.last)
 
     def _frame(self, stream: int, which: int, text: str) -> None:
         data = bytes((which,)) + text.encode("utf-8", "backslashreplace")

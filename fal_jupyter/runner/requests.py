@@ -21,6 +21,7 @@ from fal_jupyter.runner.capture import Capture, current_stream
 from fal_jupyter.runner.channel import Channel
 from fal_jupyter.runner.endpoints import Call, RequestCancelled, current_call
 from fal_jupyter.runner.fastpath import fast_endpoints, handler_of
+from fal_jupyter.runner.watch import LoopWatch
 
 _encode = msgspec.json.encode
 
@@ -220,6 +221,7 @@ class Server:
         self._hints = type(instance).provide_hints is not _base_hints()
         self._limited = False
         self._fast = {} if self._hints else fast_endpoints(app)
+        self._watch: LoopWatch | None = None
 
     def handle(self, frame: Frame) -> None:
         """Take a frame of a request."""
@@ -246,6 +248,9 @@ class Server:
         stream = Stream(frame.stream, self.channel, self.capture, head, body, end)
         self.streams[frame.stream] = stream
         self.capture.in_flight.add(frame.stream)
+        if len(self.streams) == 2:
+            self._watch = self._watch or LoopWatch(self._blocked)
+            self._watch.several(True)
         task = asyncio.get_running_loop().create_task(self._run(stream))
         stream.task = task
         self.tasks.add(task)
@@ -283,8 +288,21 @@ class Server:
             self.capture.end_request(stream.id)
             self.capture.in_flight.discard(stream.id)
             del self.streams[stream.id]
+            if len(self.streams) == 1 and self._watch is not None:
+                self._watch.several(False)
         if stream.call.exit is not None:
             self.exit_asked.set(stream.call.exit)
+
+    def _blocked(self, task: asyncio.Task[Any] | None, place: str, seconds: float) -> None:
+        """Tell the owner which request stops the loop (called from the watching thread)."""
+        blocker = next((s for s in list(self.streams.values()) if s.task is task), None)
+        who = f"request {blocker.head.id} ({blocker.head.method} {blocker.head.path})" if blocker else "a request"
+        where = f" at {place}" if place else ""
+        self.capture.say(
+            blocker.id if blocker else 0,
+            f"[fal_jupyter: the event loop has been blocked for {seconds:g} s by {who}{where}; {len(self.streams) - 1} other"
+            " requests wait for it. Await what takes long, or make the endpoint a plain def]\n",
+        )
 
     async def _short_way(self, stream: Stream) -> bool:
         """Answer a plain JSON request without ASGI; False where it has to go the long way (nothing has been done then)."""

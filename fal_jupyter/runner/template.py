@@ -11,7 +11,8 @@ gateway → template
     channel and the write end of its output pipe · ``{"op": "kill", "runner_id"}`` · ``{"op": "signal", "runner_id", "signal"}``
 template → gateway
     ``{"event": "up", "pid", "imports_ms"}`` · ``{"event": "forked", "runner_id", "pid"}`` ·
-    ``{"event": "refused", "runner_id", "reason"}`` · ``{"event": "exited", "runner_id", "status"}`` (its orphans are gone by then)
+    ``{"event": "refused", "runner_id", "reason"}`` · ``{"event": "exited", "runner_id", "status", "peak"}`` (bytes of memory;
+    its orphans are gone by then)
 """
 
 from __future__ import annotations
@@ -141,20 +142,20 @@ class Template:
         return child.pid
 
     def _reap(self) -> None:
-        ended: list[tuple[str, int]] = []
+        ended: list[tuple[str, int, int]] = []
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                pid, status, used = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
                 break
             if pid == 0:
                 break
             if (runner_id := self.runners.pop(pid, None)) is not None:
-                ended.append((runner_id, status))
+                ended.append((runner_id, status, used.ru_maxrss * 1024))
         if ended:
             self._kill_orphans()
-        for runner_id, status in ended:
-            self._say(event="exited", runner_id=runner_id, status=status)
+        for runner_id, status, peak in ended:
+            self._say(event="exited", runner_id=runner_id, status=status, peak=peak)
 
     def _kill_orphans(self) -> None:
         """End every child that is no runner of ours: what a dead runner left behind, and what that leaves behind."""
