@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import resource
 from pathlib import Path
@@ -67,3 +68,14 @@ def oom_kills() -> int:
         return int(Path("/proc/vmstat").read_text().partition("\noom_kill ")[2].split()[0])
     except (OSError, IndexError):
         return 0
+
+
+def why_refused(error: OSError) -> str:
+    """Say why the machine refused a process or a descriptor, with the limit that was reached."""
+    reason = error.strerror or str(error)
+    limits = {errno.EAGAIN: ("RLIMIT_NPROC", "processes"), errno.EMFILE: ("RLIMIT_NOFILE", "open files")}
+    if error.errno not in limits:
+        return reason
+    name, what = limits[error.errno]
+    soft, _ = resource.getrlimit(getattr(resource, name))
+    return f"{reason}: the limit is {'none of ours' if soft == resource.RLIM_INFINITY else soft} {what}"

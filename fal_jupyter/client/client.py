@@ -150,8 +150,12 @@ class Client:
             assert self.lease is not None
             if died and self._published:
                 self.notices.append(DIED)
-                for alias, (head, payload) in self._published.items():
-                    self._put(alias, head, payload)
+                for alias, (head, payload) in list(self._published.items()):
+                    try:
+                        self._put(alias, head, payload)
+                    except UserError as error:  # its name was taken meanwhile: the others' turn comes all the same
+                        del self._published[alias]
+                        self.notices.append(f"{alias} could not be published again: {error}")
             return self.lease
 
     @property

@@ -176,6 +176,9 @@ class Fleet:
     def _lease_ended(self, fact: LeaseEnded, now: int) -> None:
         for app in [app for app in self.apps.values() if app.lease == fact.lease]:
             self._end_app(app, "the notebook or program that owned the app has ended", now, kill=False, hasty=True)
+        for app in [app for app in self._leaving if app.lease == fact.lease]:
+            self._hasty.add(id(app))  # it was being stopped in order, for which nobody waits any more
+            self._decide(app, now)
 
     def _end_app(self, app: App, why: str, now: int, *, kill: bool, hasty: bool = False) -> None:
         del self.apps[app.alias]

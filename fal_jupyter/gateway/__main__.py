@@ -51,7 +51,7 @@ async def _serve(settings: Settings, lock: int, unix: socket.socket, idle_exit: 
     _say(ready, {"ok": True, "pid": os.getpid()})
     log.info("gateway %s serves %s", os.getpid(), settings.state)
     await house.stopping.wait()
-    settings.socket.unlink(missing_ok=True)
+    house.leave_place()
     await house.close()
     log.info("gateway %s ends", os.getpid())
 

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
 _encode = msgspec.json.encode
 MAX_ANSWER_HEAD = 16 * 1024  # what proxies and clients take (reliability row 33)
-LINGER = 10.0  # seconds that an answered caller may go on sending its body
+LINGER = 10.0  # seconds that an answered caller may go on sending its body …
+LINGER_BYTES = 64 << 20  # … and how much of it
 _HOP_BY_HOP = frozenset(
     {
         "connection",

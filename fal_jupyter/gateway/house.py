@@ -182,6 +182,11 @@ class House:
             log.info("nobody is here any more")
             self.stop()
 
+    def leave_place(self) -> None:
+        """Take our socket away, so that who comes now starts another gateway; never that of a gateway in our place."""
+        if is_ours(self.settings, self._lock):
+            self.settings.socket.unlink(missing_ok=True)
+
     def stop(self) -> None:
         """Begin the end: drain everything, then exit."""
         self.stopping.set()

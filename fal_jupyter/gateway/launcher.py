@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from fal_jupyter.domain.allowance import Allowance
 from fal_jupyter.gateway.channel import Channel
-from fal_jupyter.processes import children_of, oom_kills
+from fal_jupyter.processes import children_of, oom_kills, why_refused
 from fal_jupyter.protocol.api import Environment
 from fal_jupyter.protocol.frames import Frame
 
@@ -165,7 +165,7 @@ class Launcher:
                 theirs.close()
                 raise
         except OSError as error:
-            loop.call_soon(self.watcher.runner_refused, runner_id, f"{error.strerror or error}")
+            loop.call_soon(self.watcher.runner_refused, runner_id, why_refused(error))
             return
         os.set_blocking(read, False)
         channel = Channel(
@@ -187,7 +187,7 @@ class Launcher:
             )
         except OSError as error:
             self._forget(process)
-            loop.call_soon(self.watcher.runner_refused, runner_id, f"{error.strerror or error}")
+            loop.call_soon(self.watcher.runner_refused, runner_id, why_refused(error))
             return
         finally:
             theirs.close()

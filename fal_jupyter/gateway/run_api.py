@@ -15,7 +15,7 @@ from urllib.parse import unquote
 import msgspec
 
 from fal_jupyter.gateway.caller import Caller
-from fal_jupyter.gateway.exchange import LINGER, Exchange, Hub
+from fal_jupyter.gateway.exchange import LINGER, LINGER_BYTES, Exchange, Hub
 from fal_jupyter.gateway.http_server import RequestHeaders
 from fal_jupyter.gateway.keys import Keys
 from fal_jupyter.protocol.api import ERROR_STATUS, H_ENDPOINT, H_ERROR_TYPE, H_OWNER, H_REQUEST_ID, RUN
@@ -105,9 +105,11 @@ class Request:
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         """A piece of the body."""
-        if self.exchange is None:
-            return None  # refused; the rest of its body is let go
         self.received += len(chunk)
+        if self.exchange is None:  # refused; the rest of its body is let go, but not for ever
+            if self.received > self.front.settings.max_body + LINGER_BYTES:
+                self.caller.drop()
+            return None
         if self.received > self.front.settings.max_body:
             exchange, self.exchange = self.exchange, None
             if exchange.withdraw():

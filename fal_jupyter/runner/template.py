@@ -28,7 +28,7 @@ import sys
 import time
 from typing import Any
 
-from fal_jupyter.processes import become_subreaper, children_of, set_file_limit
+from fal_jupyter.processes import become_subreaper, children_of, set_file_limit, why_refused
 from fal_jupyter.runner import guard
 
 BASE_IMPORTS = (
@@ -102,7 +102,7 @@ class Template:
             try:
                 self._fork(runner_id, order, fds)
             except OSError as error:
-                self._say(event="refused", runner_id=runner_id, reason=f"{error.strerror or error}")
+                self._say(event="refused", runner_id=runner_id, reason=why_refused(error))
             finally:
                 for fd in fds:
                     os.close(fd)

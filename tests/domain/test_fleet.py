@@ -25,9 +25,11 @@ from fal_jupyter.domain.messages import (
     KillRunner,
     LeaseEnded,
     Order,
+    PingRunner,
     RequestAborted,
     RequestArrived,
     RequestFinished,
+    RunnerAnswered,
     RunnerExited,
     RunnerFailed,
     RunnerReady,
@@ -99,6 +101,59 @@ def test_a_runner_that_nobody_wants_leaves_after_ten_seconds(world: World) -> No
     assert world.sleep() == [StopRunner("hello-1", "not used within 10 s")]
     assert world.tell(RunnerExited("hello-1", "exited with status 0")) == []
     assert world.fleet.wake_at is None
+
+
+def test_an_event_loop_that_does_not_turn_while_others_wait_costs_its_runner(world: World) -> None:
+    world.serve(max_multiplexing=4)
+    world.tell(RequestArrived("hello", "a"))
+    assert world.tell(RequestArrived("hello", "b"), after=1) == [DispatchRequest("b", "hello-1")]
+
+    assert world.tell(Woke(), after=4.9) == []
+    assert [world.sleep() for _ in range(3)] == [[PingRunner("hello-1")]] * 3
+    orders = world.sleep()
+
+    why = "its event loop did not turn for 15 s with 2 requests in it"
+    told = f"the runner was ended: {why}"
+    assert orders[:3] == [
+        FailRequest("a", 503, "runner_disconnected", told),
+        FailRequest("b", 503, "runner_disconnected", told),
+        KillRunner("hello-1", why, stacks=True),
+    ]
+    assert world.now == 1021 * SECOND
+    assert world.tell(RunnerExited("hello-1", "killed by SIGABRT"))[-1:] != [KillRunner("hello-1", why, stacks=True)]
+
+
+def test_an_event_loop_that_turns_now_and_then_is_left_alone(world: World) -> None:
+    world.serve(max_multiplexing=4, request_timeout=1000)
+    for name in "ab":
+        world.tell(RequestArrived("hello", name))
+    for _ in range(20):
+        assert world.sleep() == [PingRunner("hello-1")]
+        assert world.sleep() == [PingRunner("hello-1")]
+        assert world.tell(RunnerAnswered("hello-1"), after=1) == []
+    world.tell(RequestFinished("a", False))
+    assert world.sleep() == []  # one alone stops nobody else
+    assert world.fleet.runner("hello-1").ping_at == 0  # type: ignore[union-attr]
+    world.tell(RequestArrived("hello", "c"))
+    assert world.sleep() == [PingRunner("hello-1")]
+
+
+def test_a_request_alone_is_never_asked_for_a_sign_of_life(world: World) -> None:
+    world.serve(max_multiplexing=4, request_timeout=1000)
+    world.tell(RequestArrived("hello", "a"))
+    assert world.tell(Woke(), after=900) == []
+    assert world.tell(RunnerAnswered("hello-1")) == []
+    assert world.tell(RunnerAnswered("nobody")) == []
+
+
+def test_a_gateway_that_slept_finds_no_runner_guilty(world: World) -> None:
+    world.serve(max_multiplexing=4, request_timeout=1000)
+    for name in "ab":
+        world.tell(RequestArrived("hello", name))
+    world.sleep()
+    assert world.tell(Woke(), after=60) == [PingRunner("hello-1")]  # a minute of silence, but one question only
+    assert world.tell(RunnerAnswered("hello-1")) == []
+    assert world.sleep() == [PingRunner("hello-1")]
 
 
 def test_a_warm_runner_stays(world: World) -> None:
@@ -298,6 +353,7 @@ def test_two_requests_that_time_out_together_kill_their_runner_once(world: World
     world.tell(RequestArrived("hello", "a"))
     world.tell(RequestArrived("hello", "b"))
 
+    assert world.sleep() == [PingRunner("hello-1")]
     assert [type(order) for order in world.sleep()] == [FailRequest, KillRunner, FailRequest]
 
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,10 +32,12 @@ class Answer:
 class Served:
     """A running ``fal-jupyter serve``; ``post`` calls its endpoints with its key."""
 
-    def __init__(self, state: Path, target: str, *options: str, env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, state: Path, target: str, *options: str, env: dict[str, str] | None = None, prefix: Sequence[str] = ()
+    ) -> None:
         self.state = state
         self.process = subprocess.Popen(
-            [*COMMAND, "serve", target, "--json", *options],
+            [*prefix, *COMMAND, "serve", target, "--json", *options],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -80,8 +82,11 @@ class Served:
 
 
 @contextmanager
-def served(state: Path, target: str, *options: str, env: dict[str, str] | None = None) -> Iterator[Served]:
-    running = Served(state, target, *options, env=env)
+def served(
+    state: Path, target: str, *options: str, env: dict[str, str] | None = None, prefix: Sequence[str] = ()
+) -> Iterator[Served]:
+    """Serve *target*; *prefix* is a command that runs the command after it (``unshare …``, ``prlimit …``)."""
+    running = Served(state, target, *options, env=env, prefix=prefix)
     try:
         yield running
     finally:
