@@ -14,6 +14,7 @@ import sys
 import types
 import typing
 import uuid
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -59,7 +60,7 @@ class Arguments:
         """
         given = self._bind(args, kwargs)
         try:
-            return self._sent({name: plain(value, f"argument {name!r}") for name, value in given.items()})
+            return self._sent({name: _first(value, f"argument {name!r}") for name, value in given.items()})
         except (ValueError, RecursionError):
             for name, value in given.items():
                 _check_alone(value, f"argument {name!r}")
@@ -206,6 +207,11 @@ def _dump(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 
+def _first(value: Any, where: str) -> Any:
+    """As :func:`plain`, but a model's own dump is not walked again: numbers that JSON lacks show when it is written."""
+    return _dump_model(value, where) if _is_model(value) else plain(value, where)
+
+
 def plain(value: Any, where: str) -> Any:
     """Give *value* as plain JSON values.
 
@@ -260,11 +266,25 @@ def _dump_model(model: Any, where: str, *, by_alias: bool = True) -> Any:
     except Exception as error:
         raise BadArguments(f"{where} cannot be written as JSON: {error}") from None
     if by_alias and isinstance(found, dict):
-        for name, field in getattr(type(model), "model_fields", {}).items():
-            written, taken = field.serialization_alias or name, field.validation_alias or name
-            if isinstance(taken, str) and taken != written and written in found:
+        for written, taken in _renamed(type(model)):
+            if written in found:
                 found[taken] = found.pop(written)
     return found
+
+
+_renamed_fields: weakref.WeakKeyDictionary[type[Any], list[tuple[str, str]]] = weakref.WeakKeyDictionary()
+
+
+def _renamed(kind: type[Any]) -> list[tuple[str, str]]:
+    """The fields that a model writes by another name than it takes them."""
+    if (known := _renamed_fields.get(kind)) is not None:
+        return known
+    names = _renamed_fields[kind] = []
+    for name, field in getattr(kind, "model_fields", {}).items():
+        written, taken = field.serialization_alias or name, field.validation_alias or name
+        if isinstance(taken, str) and taken != written:
+            names.append((written, taken))
+    return names
 
 
 def _other(value: Any, where: str) -> Any:

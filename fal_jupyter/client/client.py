@@ -48,6 +48,7 @@ from fal_jupyter.settings import Settings
 
 READ = 256 * 1024
 PATIENCE = 60.0  # for an answer of the control plane, which never waits for user code
+_CALL_HEADERS = ((H_OWNER, "frames"), ("content-type", "application/json"))
 DIED = "the gateway had ended; a new one was started and the apps of this process were published again"
 
 
@@ -338,10 +339,8 @@ class Client:
 
     # --- calls --------------------------------------------------------------------------------------------------
     def _request(self, alias: str, path: str, body: bytes, query: str) -> bytes:
-        owner = self.settings.owner
-        target = f"{RUN}{owner}/{alias}{quote(path, safe='/')}" + (f"?{query}" if query else "")
-        headers = [(H_OWNER, "frames"), ("content-type", "application/json")]
-        return http.request("POST", target, body, headers)
+        target = f"{RUN}{self.settings.owner}/{alias}{quote(path, safe='/')}" + (f"?{query}" if query else "")
+        return http.request("POST", target, body, _CALL_HEADERS)
 
     def call(
         self,
@@ -364,7 +363,8 @@ class Client:
         """
         data = self._request(alias, path, body, query)
         for attempt in (1, 2):
-            self.ensure()
+            if attempt == 2 or self.lease is None:  # an ended gateway shows in the first attempt, without being asked
+                self.ensure()
             sock = self._take_idle()
             fresh = sock is None
             reader = http.Reader()

@@ -11,7 +11,7 @@ MAX_HEAD = 64 * 1024
 
 def request(method: str, target: str, body: bytes = b"", headers: Iterable[tuple[str, str]] = ()) -> bytes:
     """Give the bytes of a whole request."""
-    if any(letter <= " " for letter in target):
+    if not target.isprintable() or " " in target:
         raise ValueError(f"{target!r} is no target of a request")
     lines = [f"{method} {target} HTTP/1.1", "Host: localhost", f"Content-Length: {len(body)}"]
     lines += [f"{name}: {value}" for name, value in headers]
@@ -141,6 +141,6 @@ class Reader:
 
 def _number(text: str, digits: str, base: int) -> int:
     """A number as HTTP writes it, not as Python reads it (``-1``, ``1_000``)."""
-    if not text or any(letter not in digits for letter in text):
+    if not text or text.strip(digits):
         raise ValueError(f"{text[:20]!r} is no number")
     return int(text, base)

@@ -97,12 +97,11 @@ class App:
         """True when a free slot more, or a request less, cannot call for any action but a later look at idle runners."""
         if self.waiting or self.serving != self.revision or self.failures or self.hold:
             return False
-        supply = len(self.runners)
-        return (
-            all(r.state in READY and r.revision == self.revision for r in self.runners.values())
-            and supply <= self.scaling.max_concurrency
-            and supply >= target(self.scaling, len(self.in_flight))
-        )
+        for runner in self.runners.values():
+            if runner.state not in READY or runner.revision != self.revision:
+                return False
+        rules, supply = self.scaling, len(self.runners)
+        return supply <= rules.max_concurrency and supply >= target(rules, len(self.in_flight))
 
     def pick(self) -> Runner | None:
         """Give the runner that takes the next request, or None when no slot is free.

@@ -7,6 +7,7 @@ that is answered: neither runs the whole decision unless something could come of
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -69,6 +70,8 @@ class Fleet:
         self._count = 0
         self._placement = Placement()
         self._freed = False
+        self._wakes: list[tuple[int, int, App]] = []
+        self._turns = 0
         self._orders: list[Order] = []
         self._hasty: set[int] = set()
         self._handlers: dict[type, Callable[[Any, int], None]] = {
@@ -109,9 +112,10 @@ class Fleet:
     @property
     def wake_at(self) -> int | None:
         """When to hand in :class:`Woke` if nothing happens before; may be early, is never late."""
-        wakes = [app.wake_at for app in self.apps.values() if app.wake_at is not None]
-        wakes += [app.wake_at for app in self._leaving if app.wake_at is not None]
-        return min(wakes, default=None)
+        wakes = self._wakes
+        while wakes and wakes[0][2].wake_at != wakes[0][0]:
+            heapq.heappop(wakes)
+        return wakes[0][0] if wakes else None
 
     def all_apps(self) -> Iterator[App]:
         """Every app, those that are ending too."""
@@ -129,6 +133,8 @@ class Fleet:
             app.check()
         assert {r for app in self.all_apps() for r in app.runners} == set(self._runners)
         self._placement.check(set(self._runners))
+        wakes = [app.wake_at for app in self.all_apps() if app.wake_at is not None]
+        assert self.wake_at == min(wakes, default=None)
         requests = {r for app in self.all_apps() for r in (*app.waiting, *app.in_flight)}
         assert requests == set(self._requests)
 
@@ -488,7 +494,23 @@ class Fleet:
 
     def _wake_by(self, app: App, at: int) -> None:
         if app.wake_at is None or at < app.wake_at:
-            app.wake_at = at
+            self._wake(app, at)
+
+    def _wake(self, app: App, at: int | None) -> None:
+        """Set an app's timer: on a heap, where entries that no app stands by any more are passed over."""
+        if at == app.wake_at:
+            return
+        app.wake_at = at
+        if len(self._wakes) > 2 * (len(self.apps) + len(self._leaving)) + 64:
+            apps = [each for each in self.all_apps() if each is not app]
+            self._wakes = [(each.wake_at, self._turn(), each) for each in apps if each.wake_at is not None]
+            heapq.heapify(self._wakes)
+        if at is not None:
+            heapq.heappush(self._wakes, (at, self._turn(), app))
+
+    def _turn(self) -> int:
+        self._turns += 1
+        return self._turns
 
     def _decide(self, app: App, now: int) -> None:
         rules = app.scaling
@@ -502,14 +524,15 @@ class Fleet:
         look_again = self._starve(app, now) if decision.short else None
         app.starved = decision.short > 0
         wakes = [wake for wake in (decision.wake_at, app.deadline(), look_again) if wake is not None]
-        app.wake_at = min(wakes, default=None)
+        self._wake(app, min(wakes, default=None))
         if any(isinstance(action, scaling.Kill | scaling.Cancel) for action in decision.actions):
             again = scaling.decide(
                 rules, app.observe(now, self._placement.room(app.allotment, now))
             )  # a failed start changes back-off and what may wait
-            app.wake_at = min([w for w in (again.wake_at, app.deadline()) if w is not None], default=None)
+            self._wake(app, min([w for w in (again.wake_at, app.deadline()) if w is not None], default=None))
         if app.over and not app.runners:
             self._leaving.remove(app)
+            self._wake(app, None)
             self._hasty.discard(id(app))
             self._orders.append(ForgetApp(app.alias))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,7 +22,23 @@ class RequestContext:
     upload_policy: Any = None
 
 
-_current: ContextVar[RequestContext | None] = ContextVar("fal_current_request", default=None)
+class Pending:
+    """A context that is made when it is asked for: most endpoints never ask."""
+
+    __slots__ = ("_made", "_make")
+
+    def __init__(self, make: Callable[[], RequestContext]) -> None:
+        self._make = make
+        self._made: RequestContext | None = None
+
+    def get(self) -> RequestContext:
+        """The context, the same at every call."""
+        if self._made is None:
+            self._made = self._make()
+        return self._made
+
+
+_current: ContextVar[RequestContext | Pending | None] = ContextVar("fal_current_request", default=None)
 _serving = False
 
 
@@ -31,12 +48,12 @@ def start_serving() -> None:
     _serving = True
 
 
-def enter_request(context: RequestContext) -> Token[RequestContext | None]:
+def enter_request(context: RequestContext | Pending) -> Token[RequestContext | Pending | None]:
     """Make *context* the current one of this task or thread; give the token for :func:`leave_request`."""
     return _current.set(context)
 
 
-def leave_request(token: Token[RequestContext | None]) -> None:
+def leave_request(token: Token[RequestContext | Pending | None]) -> None:
     """Take back an :func:`enter_request`."""
     _current.reset(token)
 
@@ -44,6 +61,8 @@ def leave_request(token: Token[RequestContext | None]) -> None:
 def current_request() -> RequestContext | None:
     """Give the current context: ``None`` where nothing is served in this process."""
     context = _current.get()
+    if isinstance(context, Pending):
+        return context.get()
     if context is None and _serving:
         return RequestContext()
     return context

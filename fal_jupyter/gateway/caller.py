@@ -9,6 +9,9 @@ from typing import Protocol
 
 Headers = Sequence[tuple[str, str]]
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_COMMON = frozenset(
+    {"content-length", "content-type", "x-fal-request-id", "x-fal-revision", "x-fal-runner", "cache-control", "date"}
+)
 _NOT_IN_VALUE = re.compile(r"[\x00\r\n]")
 
 
@@ -44,4 +47,7 @@ class Caller(Protocol):
 
 def can_be_sent(headers: Headers) -> bool:
     """False where HTTP cannot carry a name or a value: a line break in it would be another header."""
-    return all(_NAME.fullmatch(name) and not _NOT_IN_VALUE.search(value) for name, value in headers)
+    for name, value in headers:
+        if (name not in _COMMON and not _NAME.fullmatch(name)) or _NOT_IN_VALUE.search(value):
+            return False
+    return True

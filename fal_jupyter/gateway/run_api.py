@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 from collections.abc import Awaitable
 from typing import Any, Protocol
 from urllib.parse import unquote
@@ -29,6 +30,7 @@ _DROPPED = frozenset(
         "upgrade", "authorization", "cookie", "expect", H_REQUEST_ID, H_ENDPOINT, H_OWNER,
     }
 )  # fmt: skip
+_SUSPECT = re.compile(r"[\x00-\x1f%]|\.\.")
 _LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 
@@ -177,8 +179,8 @@ def _own_host(host: str, port: int) -> bool:
 
 
 def _hostile(path: str) -> bool:
-    if "%" not in path and ".." not in path:
-        return any(ord(c) < 32 for c in path)
+    if not _SUSPECT.search(path):
+        return False
     plain = unquote(path)
     return any(part == ".." for part in plain.replace("\\", "/").split("/")) or any(ord(c) < 32 for c in plain)
 

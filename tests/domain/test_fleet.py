@@ -156,6 +156,23 @@ def test_a_gateway_that_slept_finds_no_runner_guilty(world: World) -> None:
     assert world.sleep() == [PingRunner("hello-1")]
 
 
+def test_the_timer_is_exact_with_many_apps_and_many_changes(world: World) -> None:
+    for number in range(40):
+        world.publish(alias=f"app{number}", request_timeout=10 + number)
+        world.tell(RunnerSpawned(f"app{number}-{number + 1}"))
+        world.tell(RunnerReady(f"app{number}-{number + 1}"))
+    for turn in range(400):  # each fact compares the heap with every app's own timer (Fleet.check)
+        world.tell(RequestArrived(f"app{turn % 40}", f"r{turn}"), after=0.001)
+        world.tell(RequestFinished(f"r{turn}", False), after=0.001)
+    for keep_alive in range(900, 600, -1):  # ever earlier: what is on the heap below is of no use any more
+        world.tell(AppScaled("app7", Scaling(keep_alive=keep_alive)))
+    assert len(world.fleet._wakes) < 2 * 40 + 70
+    while world.fleet.wake_at is not None:
+        for order in world.sleep():
+            if isinstance(order, StopRunner):
+                world.tell(RunnerExited(order.runner_id, "exited with status 0"))
+
+
 def test_a_warm_runner_stays(world: World) -> None:
     world.serve(warm=1)
 
