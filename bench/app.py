@@ -1,5 +1,7 @@
 """Our side of the comparison: the endpoints of peer.py as a fal.App (``fal-jupyter serve bench/app.py::Bench``)."""
 
+import time
+
 import fal
 from pydantic import BaseModel
 
@@ -9,6 +11,10 @@ class Name(BaseModel):
 
 
 class Greeting(BaseModel):
+    text: str
+
+
+class Text(BaseModel):
     text: str
 
 
@@ -22,3 +28,18 @@ class Bench(fal.App):
     @fal.endpoint("/sync")
     def greet_in_a_thread(self, body: Name) -> Greeting:
         return Greeting(text=f"Hello, {body.name}")
+
+    @fal.endpoint("/echo")
+    async def echo(self, body: Text) -> Text:
+        return body
+
+
+class Pair(fal.App):
+    """Two runners, one request each at a time."""
+
+    min_concurrency = 2
+    max_concurrency = 2
+
+    @fal.endpoint("/")
+    def work(self) -> None:
+        time.sleep(0.05)

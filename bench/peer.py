@@ -22,3 +22,12 @@ async def greet(body: Name) -> Greeting:
 @app.post("/sync")
 def greet_in_a_thread(body: Name) -> Greeting:
     return Greeting(text=f"Hello, {body.name}")
+
+
+class Text(BaseModel):
+    text: str
+
+
+@app.post("/echo")
+async def echo(body: Text) -> Text:
+    return body
