@@ -7,7 +7,6 @@ that is answered: neither runs the whole decision unless something could come of
 
 from __future__ import annotations
 
-import heapq
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -52,6 +51,7 @@ from fal_jupyter.domain.requests import MAX_WAITING, Request
 from fal_jupyter.domain.runners import READY, STARTING, Runner, State
 from fal_jupyter.domain.scaling import SECOND, nanoseconds, retry_at
 from fal_jupyter.domain.spec import AppSpec, Scaling
+from fal_jupyter.domain.timers import Timers
 
 REFUSED_RETRY = 20 * SECOND  # "no hardware" waits a fixed 20 s and does not escalate (fal, "Runners")
 OWNER_GONE_GRACE = SECOND  # runners of a dead owner are gone within two seconds
@@ -70,8 +70,7 @@ class Fleet:
         self._count = 0
         self._placement = Placement()
         self._freed = False
-        self._wakes: list[tuple[int, int, App]] = []
-        self._turns = 0
+        self._timers = Timers()
         self._orders: list[Order] = []
         self._hasty: set[int] = set()
         self._handlers: dict[type, Callable[[Any, int], None]] = {
@@ -112,10 +111,7 @@ class Fleet:
     @property
     def wake_at(self) -> int | None:
         """When to hand in :class:`Woke` if nothing happens before; may be early, is never late."""
-        wakes = self._wakes
-        while wakes and wakes[0][2].wake_at != wakes[0][0]:
-            heapq.heappop(wakes)
-        return wakes[0][0] if wakes else None
+        return self._timers.earliest
 
     def all_apps(self) -> Iterator[App]:
         """Every app, those that are ending too."""
@@ -494,23 +490,7 @@ class Fleet:
 
     def _wake_by(self, app: App, at: int) -> None:
         if app.wake_at is None or at < app.wake_at:
-            self._wake(app, at)
-
-    def _wake(self, app: App, at: int | None) -> None:
-        """Set an app's timer: on a heap, where entries that no app stands by any more are passed over."""
-        if at == app.wake_at:
-            return
-        app.wake_at = at
-        if len(self._wakes) > 2 * (len(self.apps) + len(self._leaving)) + 64:
-            apps = [each for each in self.all_apps() if each is not app]
-            self._wakes = [(each.wake_at, self._turn(), each) for each in apps if each.wake_at is not None]
-            heapq.heapify(self._wakes)
-        if at is not None:
-            heapq.heappush(self._wakes, (at, self._turn(), app))
-
-    def _turn(self) -> int:
-        self._turns += 1
-        return self._turns
+            self._timers.set(app, at)
 
     def _decide(self, app: App, now: int) -> None:
         rules = app.scaling
@@ -524,15 +504,15 @@ class Fleet:
         look_again = self._starve(app, now) if decision.short else None
         app.starved = decision.short > 0
         wakes = [wake for wake in (decision.wake_at, app.deadline(), look_again) if wake is not None]
-        self._wake(app, min(wakes, default=None))
+        self._timers.set(app, min(wakes, default=None))
         if any(isinstance(action, scaling.Kill | scaling.Cancel) for action in decision.actions):
             again = scaling.decide(
                 rules, app.observe(now, self._placement.room(app.allotment, now))
             )  # a failed start changes back-off and what may wait
-            self._wake(app, min([w for w in (again.wake_at, app.deadline()) if w is not None], default=None))
+            self._timers.set(app, min([w for w in (again.wake_at, app.deadline()) if w is not None], default=None))
         if app.over and not app.runners:
             self._leaving.remove(app)
-            self._wake(app, None)
+            self._timers.set(app, None)
             self._hasty.discard(id(app))
             self._orders.append(ForgetApp(app.alias))
 

@@ -13,7 +13,9 @@ from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.frames import Decoder, Frame, FrameError, Kind
 
 log = logging.getLogger("fal_jupyter.gateway")
-READ_SIZE = 256 * 1024
+READ_SIZE = 1 << 20
+_arena = bytearray(READ_SIZE)  # one for all channels: what is read is cut into frames before anybody else's turn comes
+_view = memoryview(_arena)
 
 
 class Listener(Protocol):
@@ -98,18 +100,18 @@ class Channel:
 
     def _readable(self) -> None:
         try:
-            data = self._sock.recv(READ_SIZE)
+            size = self._sock.recv_into(_arena)
         except BlockingIOError:
             return
         except OSError:
-            data = b""
-        if not data:
+            size = 0
+        if not size:
             self.close()
             self._on_end()
             return
-        self._take(data)
+        self._take(_view[:size])
 
-    def _take(self, data: bytes) -> None:
+    def _take(self, data: bytes | memoryview) -> None:
         try:
             decoded = list(self._decoder.feed(data))
         except FrameError:

@@ -18,7 +18,7 @@ from fal_jupyter.domain.allowance import Allowance
 from fal_jupyter.gateway.channel import Channel
 from fal_jupyter.processes import children_of, oom_kills, why_refused
 from fal_jupyter.protocol.api import Environment
-from fal_jupyter.protocol.frames import Frame
+from fal_jupyter.protocol.frames import WINDOW, Frame
 
 log = logging.getLogger("fal_jupyter.launcher")
 START_TIME_VARIABLES = ("LD_", "PYTHON", "MALLOC_", "OMP_", "MKL_", "OPENBLAS_", "KMP_", "GOMP_")
@@ -158,6 +158,8 @@ class Launcher:
         try:
             template = self._template(environment["python"])
             ours, theirs = socket.socketpair()
+            for end in (ours, theirs):  # a window of a body fits, so that its sender seldom waits
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, WINDOW)
             try:
                 read, write = os.pipe2(os.O_CLOEXEC)
             except OSError:

@@ -80,6 +80,11 @@ def encode(kind: Kind | int, stream: int, payload: bytes | bytearray | memoryvie
     return _HEAD.pack(size, kind, stream) + payload
 
 
+def head_of(kind: Kind | int, stream: int, payload: bytes | memoryview) -> bytes:
+    """Give the bytes that go before *payload*, for who sends the two without copying them together."""
+    return _HEAD.pack(len(payload), kind, stream)
+
+
 def encode_message(kind: Kind | int, stream: int, head: bytes, body: bytes = b"", *, end: bool) -> bytes:
     """Give the bytes of a REQUEST or RESPONSE frame: JSON *head* and the first (with *end*: the only) body bytes."""
     size = 5 + len(head) + len(body)
@@ -150,26 +155,47 @@ class Decoder:
         Raises:
             FrameError: an unknown kind, or a length that no frame of that kind may have.
         """
-        buffer = self._buffer
-        buffer += data
-        at, end = 0, len(buffer)
         frames: list[Frame] = []
+        at = self._complete(data, frames) if self._buffer else 0
+        end = len(data)
         while end - at >= HEAD_SIZE:
-            size, kind, stream = _HEAD.unpack_from(buffer, at)
-            if not 1 <= kind <= 16:
-                raise FrameError(f"unknown frame kind {kind}")
-            if size > MAX_PAYLOAD and kind != Kind.LOAD:
-                raise FrameError(f"a frame of kind {kind} says it has {size} bytes")
+            size, kind, stream = _HEAD.unpack_from(data, at)
+            _check(kind, size)
             if end - at - HEAD_SIZE < size:
                 break
             begin = at + HEAD_SIZE
             at = begin + size
-            frames.append(Frame(kind, stream, bytes(buffer[begin:at])))
-        if at:
-            del buffer[:at]
+            frames.append(Frame(kind, stream, bytes(data[begin:at])))
+        if at < end:
+            self._buffer += data[at:]
         return iter(frames)
+
+    def _complete(self, data: bytes | bytearray | memoryview, frames: list[Frame]) -> int:
+        """Give the frame that had begun what it lacks; says how much of *data* that was."""
+        kept, at = self._buffer, 0
+        if len(kept) < HEAD_SIZE:
+            at = HEAD_SIZE - len(kept)
+            kept += data[:at]
+            if len(kept) < HEAD_SIZE:
+                return len(data)
+        size, kind, stream = _HEAD.unpack_from(kept)
+        _check(kind, size)
+        missing: int = HEAD_SIZE + size - len(kept)
+        kept += data[at : at + missing]
+        if len(kept) == HEAD_SIZE + size:
+            with memoryview(kept) as view:
+                frames.append(Frame(kind, stream, bytes(view[HEAD_SIZE:])))
+            kept.clear()
+        return min(len(data), at + missing)
 
     @property
     def pending(self) -> int:
         """Bytes of an incomplete frame."""
         return len(self._buffer)
+
+
+def _check(kind: int, size: int) -> None:
+    if not 1 <= kind <= 16:
+        raise FrameError(f"unknown frame kind {kind}")
+    if size > MAX_PAYLOAD and kind != Kind.LOAD:
+        raise FrameError(f"a frame of kind {kind} says it has {size} bytes")

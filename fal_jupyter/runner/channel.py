@@ -19,7 +19,7 @@ from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.frames import Decoder, Frame, Kind
 
 OUTPUT_BOUND = 1 << 20
-READ_SIZE = 256 * 1024
+READ_SIZE = 1 << 20
 
 
 class Channel:
@@ -35,6 +35,7 @@ class Channel:
         self._pending_bytes = 0
         self._writer: threading.Thread | None = None
         self._decoder = Decoder()
+        self._arena = memoryview(bytearray(READ_SIZE))
         self._closed = False
         os.register_at_fork(before=self._lock.acquire, after_in_parent=self._lock.release, after_in_child=self._forked)
 
@@ -48,24 +49,26 @@ class Channel:
         """Bytes that the gateway has not taken yet."""
         return self._pending_bytes
 
-    def send(self, data: bytes) -> None:
-        """Send one or more whole frames; they keep their order."""
+    def send(self, data: bytes, payload: memoryview | None = None) -> None:
+        """Send one or more whole frames, or one frame's head and payload; they keep their order."""
         with self._lock:
             if self._closed:
                 return
+            size = len(data) + (len(payload) if payload is not None else 0)
+            sent = 0
             if not self._pending:
                 try:
-                    sent = self.sock.send(data)
+                    sent = self.sock.send(data) if payload is None else self.sock.sendmsg((data, payload))
                 except BlockingIOError:
-                    sent = 0
+                    pass
                 except OSError:
                     self._closed = True
                     return
-                if sent == len(data):
+                if sent == size:
                     return
-                data = data[sent:]
-            self._pending.append(memoryview(data))
-            self._pending_bytes += len(data)
+            rest = data if payload is None else data + payload
+            self._pending.append(memoryview(rest)[sent:])
+            self._pending_bytes += size - sent
             if self._writer is None:
                 self._writer = threading.Thread(target=self._write, name="fal-jupyter-channel", daemon=True)
                 self._writer.start()
@@ -102,14 +105,14 @@ class Channel:
     def receive(self) -> list[Frame]:
         """Give the frames that have arrived; called when the socket is readable. Ends the process on end of file."""
         try:
-            data = self.sock.recv(READ_SIZE)
+            size = self.sock.recv_into(self._arena)
         except BlockingIOError:
             return []
         except OSError:
-            data = b""
-        if not data:
+            size = 0
+        if not size:
             die()
-        return list(self._decoder.feed(data))
+        return list(self._decoder.feed(self._arena[:size]))
 
     def flush(self, seconds: float) -> None:
         """Wait until all is written, *seconds* at most; for the last words of a process."""

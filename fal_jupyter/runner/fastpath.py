@@ -44,7 +44,12 @@ class FastEndpoint:
         self._is_coroutine = inspect.iscoroutinefunction(self._call)
         self._body = dependant.body_params[0] if dependant.body_params else None
         self._plain = list(dependant.query_params)
+        self.reads_body = bool(dependant.body_params or dependant.query_params)
+        self._validate_json: Callable[[bytes], Any] | None = None
+        if self._body is not None and reads_json_alike(self._body):
+            self._validate_json = self._body._type_adapter.validate_json
         self._field: Any = route.response_field
+        self.may_be_nan = self._field is None or may_hold_floats(self._field)
         self._options = {
             "include": route.response_model_include,
             "exclude": route.response_model_exclude,
@@ -54,12 +59,23 @@ class FastEndpoint:
             "exclude_none": route.response_model_exclude_none,
         }
 
-    def arguments(self, body: bytes, query: str, content_type: str) -> dict[str, Any] | None:
+    def may_take(self, content_type: str, query: str) -> bool:
+        """False where the long way has to decide, whatever the body."""
+        if not self.reads_body:
+            return True
+        return content_type.lower() in _JSON and not (self._plain and query)
+
+    def arguments(self, body: bytes) -> dict[str, Any] | None:
         """Give the method's arguments, or None where the long way has to decide."""
-        if self._body is None and not self._plain:
+        if not self.reads_body:
             return {}
-        if not body or content_type.lower() not in _JSON or (self._plain and query):
+        if not body:
             return None
+        if self._validate_json is not None and self._body is not None:
+            try:
+                return {self._body.name: self._validate_json(body)}
+            except ValueError:  # pydantic's ValidationError is one
+                return None
         try:  # what begins so is UTF-8: json.loads would find out by itself, more slowly
             plain = body[0] == 0x7B and body[1:2] not in (b"", b"\0")
             value = json.loads(body.decode("utf-8", "surrogatepass") if plain else body)
@@ -147,6 +163,80 @@ def _is_simple(field: Any) -> bool:
     info = field.field_info
     alias = getattr(info, "validation_alias", None)
     return field.alias == field.name and alias in (None, field.name) and not _holds_sequence(info.annotation)
+
+
+_READ_ALIKE = frozenset(
+    {"model", "model-fields", "model-field", "str", "int", "bool", "none", "nullable", "list", "default", "definitions", "definition-ref"}
+)  # fmt: skip
+_ALIKE_CONFIG = frozenset(
+    {"title", "extra_fields_behavior", "str_strip_whitespace", "str_to_lower", "str_to_upper", "str_min_length", "str_max_length",
+     "populate_by_name", "validate_by_name", "validate_by_alias", "frozen", "validate_default", "from_attributes"}
+)  # fmt: skip
+_NOT_ALIKE = ("strict", "coerce_numbers_to_str", "custom_init", "root_model", "extras_schema", "extras_keys_schema")
+
+
+def reads_json_alike(field: Any) -> bool:
+    """True where pydantic makes the same of JSON's bytes as of what ``json.loads`` makes of them.
+
+    That is so for text, whole numbers, truth values and lists and plain models of them. Floats, unions, sets and what has
+    validators of its own may tell the two apart, so they are parsed as FastAPI does it.
+    """
+    try:
+        return not field.field_info.discriminator and _is_alike(field._type_adapter.core_schema)
+    except (AttributeError, RecursionError):
+        return False
+
+
+def _is_alike(schema: Any) -> bool:
+    if isinstance(schema, list | tuple):
+        return all(_is_alike(part) for part in schema)
+    if not isinstance(schema, dict):
+        return True
+    config = schema.get("config") or {}
+    if not _ALIKE_CONFIG.issuperset(config) or config.get("extra_fields_behavior") == "allow":
+        return False
+    if schema.get("extra_behavior") == "allow" or any(schema.get(name) for name in _NOT_ALIKE):
+        return False
+    kind = schema.get("type")
+    if isinstance(kind, str) and kind not in _READ_ALIKE:
+        return False
+    skipped = ("metadata", "config", "cls", "serialization", "default", "computed_fields")
+    return all(_is_alike(part) for name, part in schema.items() if name not in skipped)
+
+
+_NO_FLOATS = frozenset(
+    {
+        "model", "model-field", "model-fields", "typed-dict", "typed-dict-field", "dataclass", "dataclass-args", "dataclass-field",
+        "str", "int", "bool", "none", "literal", "enum", "date", "datetime", "time", "uuid", "url", "multi-host-url",
+        "list", "tuple", "set", "frozenset", "dict", "nullable", "default", "union", "tagged-union", "definitions", "definition-ref",
+    }
+)  # fmt: skip
+
+
+def may_hold_floats(field: Any) -> bool:
+    """False when a response of this type certainly holds no number that could be NaN or infinite."""
+    try:
+        return _has_floats(field._type_adapter.core_schema)
+    except (AttributeError, RecursionError):
+        return True
+
+
+def _has_floats(schema: Any) -> bool:
+    if isinstance(schema, list | tuple):
+        return any(_has_floats(part) for part in schema)
+    if not isinstance(schema, dict):
+        return False
+    if "serialization" in schema or schema.get("extra_behavior") == "allow":
+        return True
+    config = schema.get("config") or {}
+    if config.get("extra_fields_behavior") == "allow":
+        return True
+    kind = schema.get("type")
+    if isinstance(kind, str) and kind not in _NO_FLOATS:
+        return True
+    return any(
+        _has_floats(part) for name, part in schema.items() if name not in ("metadata", "config", "cls", "expected")
+    )
 
 
 def _holds_sequence(annotation: Any) -> bool:

@@ -44,7 +44,7 @@ class Stream:
     """One request on its way through the application."""
 
     __slots__ = (
-        "begun", "call", "capture", "channel", "complete", "credit", "ended", "forced", "gone", "head", "id", "inbox", "read", "start", "started",
+        "begun", "call", "capture", "channel", "complete", "credit", "ended", "forced", "gone", "head", "id", "inbox", "may_be_nan", "read", "start", "started",
         "task", "wake", "wake_credit",
     )  # fmt: skip
 
@@ -62,6 +62,7 @@ class Stream:
         self.call = Call()
         self.task: asyncio.Task[None] | None = None
         self.begun = self.forced = False
+        self.may_be_nan = True
 
     # --- request body -------------------------------------------------------------------------------------------
     def push(self, data: bytes, end: bool) -> None:
@@ -99,6 +100,20 @@ class Stream:
                 return {"type": "http.request", "body": b"", "more_body": False}
             self.wake = asyncio.get_running_loop().create_future()
             await self.wake
+
+    async def collect(self) -> bool:
+        """Read the whole body, and leave it as if it had come at once; False when the caller hung up."""
+        parts: list[bytes] = []
+        more = True
+        while more:
+            message = await self.receive()
+            if message["type"] != "http.request":
+                return False
+            parts.append(message["body"])
+            more = message["more_body"]
+        self.inbox.append(b"".join(parts))
+        self.read = False
+        return True
 
     # --- answer -------------------------------------------------------------------------------------------------
     async def send(self, message: dict[str, Any]) -> None:
@@ -156,7 +171,7 @@ class Stream:
             view = view[len(piece) :]
             self.credit -= len(piece)
             if not self.gone:
-                self.channel.send(frames.encode(Kind.BODY, self.id, bytes(piece)))
+                self.channel.send(frames.head_of(Kind.BODY, self.id, piece), piece)
 
     def add_credit(self, credit: int) -> None:
         self.credit += credit
@@ -165,7 +180,7 @@ class Stream:
 
     def _serialisable(self, body: bytes) -> bool:
         """False when the user's result holds NaN or an infinity, which became ``null`` or invalid JSON on the way."""
-        if not self.call.returned or not _may_hide_nan(body):
+        if not self.call.returned or not self.may_be_nan or not _may_hide_nan(body):
             return True
         where = failures.find_unjsonable(self.call.result)
         if not where or (
@@ -316,10 +331,15 @@ class Server:
         """Answer a plain JSON request without ASGI; False where it has to go the long way (nothing has been done then)."""
         head = stream.head
         fast = self._fast.get(head.path) if head.method == "POST" else None
-        if fast is None or not stream.ended or len(stream.inbox) != 1:
+        if fast is None:
             return False
+        stream.may_be_nan = fast.may_be_nan
         kind = next((value for name, value in head.headers if name == "content-type"), "")
-        arguments = fast.arguments(stream.inbox[0], head.query, kind)
+        if not fast.may_take(kind, head.query):
+            return False
+        if (not stream.ended or len(stream.inbox) != 1) and not (fast.reads_body and await stream.collect()):
+            return False
+        arguments = fast.arguments(stream.inbox[0])
         if arguments is None:
             return False
         try:
@@ -330,7 +350,7 @@ class Server:
         if isinstance(content, Response):
             await content(self._scope(head), stream.receive, stream.send)  # type: ignore[arg-type]
             return True
-        if len(content) <= INLINE and stream.call.exit is None and not _may_hide_nan(content):
+        if len(content) <= INLINE and stream.call.exit is None and not (fast.may_be_nan and _may_hide_nan(content)):
             stream.answer_json(content)
             return True
         length = str(len(content)).encode()

@@ -166,7 +166,7 @@ def test_the_timer_is_exact_with_many_apps_and_many_changes(world: World) -> Non
         world.tell(RequestFinished(f"r{turn}", False), after=0.001)
     for keep_alive in range(900, 600, -1):  # ever earlier: what is on the heap below is of no use any more
         world.tell(AppScaled("app7", Scaling(keep_alive=keep_alive)))
-    assert len(world.fleet._wakes) < 2 * 40 + 70
+    assert len(world.fleet._timers) < 2 * 40 + 70
     while world.fleet.wake_at is not None:
         for order in world.sleep():
             if isinstance(order, StopRunner):

@@ -14,7 +14,7 @@ from fastapi import Depends, HTTPException, Query, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field, TypeAdapter, field_validator
 
 from fal_jupyter import fal
 from fal_jupyter.protocol import frames
@@ -22,6 +22,7 @@ from fal_jupyter.protocol.frames import Decoder, Kind
 from fal_jupyter.runner import capture
 from fal_jupyter.runner.channel import Channel
 from fal_jupyter.runner.endpoints import build
+from fal_jupyter.runner.fastpath import fast_endpoints
 from fal_jupyter.runner.requests import Server
 from tests.runner import test_endpoints as methods
 
@@ -48,12 +49,27 @@ class Shut(BaseModel, extra="forbid"):
     x: int
 
 
+class Simple(BaseModel, str_strip_whitespace=True):
+    """What is read from bytes at once."""
+
+    name: str = Field("n", max_length=8)
+    size: int = Field(3, ge=-5)
+    on: bool = False
+    rows: list[list[int]] = []
+    maybe: str | None = None
+    inner: Simple | None = None
+
+
 def deep(self: Any, deep: Deep) -> Deep:
     return deep
 
 
 async def deep_async(self: Any, deep: Deep) -> dict[str, Any]:
     return {"got": deep, "more": [deep.size]}
+
+
+async def simple(self: Any, simple: Simple) -> Simple:
+    return simple
 
 
 def untyped(self: Any, deep: Deep):  # type: ignore[no-untyped-def]
@@ -117,7 +133,7 @@ def with_depends(self: Any, deep: Deep, given: Annotated[int, Depends(lambda: 3)
 
 
 FAST: list[Callable[..., Any]] = [
-    deep, deep_async, untyped, shut, filtered, raises, http_error, http_404, nan, own, streamed, large, nothing, words,
+    deep, deep_async, simple, untyped, shut, filtered, raises, http_error, http_404, nan, own, streamed, large, nothing, words,
     methods.plain, methods.typed, methods.nullable, methods.model, methods.maybe_model, methods.union, methods.dataclass,
     methods.listing, methods.mapping, methods.own_json, methods.a_set,
 ]  # fmt: skip
@@ -265,3 +281,58 @@ def test_a_request_cancelled_before_it_began_frees_its_place() -> None:
     assert left == set()
     assert [kind for kind, _ in answer] == [Kind.RESPONSE]
     assert b'"status":499' in answer[0][1]
+
+
+# --- bytes read at once ---------------------------------------------------------------------------------------------------
+def test_what_may_be_read_from_bytes_at_once() -> None:
+    fast = fast_endpoints(APP)
+    assert fast["/simple"]._validate_json is not None
+    assert fast["/shut"]._validate_json is not None
+    assert not fast["/simple"].may_be_nan
+    for path in ("/deep", "/union", "/dataclass", "/words"):
+        assert fast[path]._validate_json is None
+    assert fast["/deep"].may_be_nan
+    assert fast["/nan"].may_be_nan
+    assert fast["/words"].may_be_nan
+
+
+_tokens = st.sampled_from(
+    [
+        b"null", b"true", b"false", b"0", b"-0", b"1", b"-7", b"1.0", b"2.5", b"1e2", b"1E400", b"-1e-400", b"9007199254740993",
+        b"9007199254740993.0", b"9" * 40, b"9" * 4300, b"9" * 4301, b"01", b"+1", b".5", b"1.", b"NaN", b"Infinity", b"-Infinity",
+        b'""', b'"a"', b'" a "', b'"yes"', b'"off"', b'"5"', b'" 5 "', b'"5_0"', b'"1.0"', b'"\\ud800"', b'"\\ud83d\\ude00"',
+        b'"\\u0000"', b'"\x01"', b'"\x7f"', b'"\xff"', '"\u00e9"'.encode(), '"\u0665"'.encode(), b"'a'", b"{}", b"[]", b"[1]",
+        b"[[1]]", b"[[true,\"2\",3.0]]", b"[[2.5]]", b"nul", b"", b" 1 ", b"\t1\n", b"\x0b1",
+    ]
+)  # fmt: skip
+_names = st.sampled_from([b"name", b"size", b"on", b"rows", b"maybe", b"other", b"n\\u0061me"])
+
+
+@st.composite
+def _objects(draw: st.DrawFn, depth: int = 0) -> bytes:
+    pairs = []
+    for _ in range(draw(st.integers(0, 4))):
+        value = draw(_objects(depth + 1)) if depth < 3 and draw(st.integers(0, 4)) == 0 else draw(_tokens)
+        name = b"inner" if value.startswith(b"{") and draw(st.booleans()) else draw(_names)
+        pairs.append(b'"' + name + b'":' + value)
+    comma = draw(st.sampled_from([b",", b", ", b",\n"]))
+    around = draw(st.sampled_from([b"", b" ", b"\n", b"\xef\xbb\xbf", b"x", b","])) if depth == 0 else b""
+    return b"{" + comma.join(pairs) + b"}" + around
+
+
+@given(_objects())
+@settings(max_examples=1500)
+def test_bytes_that_are_read_at_once_give_what_json_loads_would_have_given(body: bytes) -> None:
+    adapter = TypeAdapter(Simple)
+    try:
+        at_once = adapter.validate_json(body)
+    except ValueError:
+        return  # the long way decides
+    assert at_once == adapter.validate_python(json.loads(body))
+    assert at_once.model_fields_set == adapter.validate_python(json.loads(body)).model_fields_set
+
+
+@given(st.lists(_objects(), min_size=1, max_size=20))
+@settings(max_examples=30)
+def test_both_ways_answer_alike_where_bytes_are_read_at_once(bodies: list[bytes]) -> None:
+    check([("/simple", "", body, JSON) for body in bodies])

@@ -1,0 +1,48 @@
+"""The earliest of many timers, exact, at the price of one heap operation a change."""
+
+from __future__ import annotations
+
+import heapq
+from typing import Protocol
+
+
+class Timed(Protocol):
+    """Who has a timer: *wake_at* is its time (monotonic nanoseconds), None while it is off."""
+
+    wake_at: int | None
+
+
+class Timers:
+    """A heap on which entries that nobody stands by any more are passed over, and thrown out when they are many."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[int, int, Timed]] = []
+        self._turn = 0
+        self._on = 0
+
+    def set(self, owner: Timed, at: int | None) -> None:
+        """Set the owner's timer, or (None) turn it off."""
+        if at == owner.wake_at:
+            return
+        self._on += (at is not None) - (owner.wake_at is not None)
+        owner.wake_at = at
+        if at is None:
+            return
+        self._turn += 1
+        heapq.heappush(self._heap, (at, self._turn, owner))
+        if len(self._heap) > 2 * self._on + 64:
+            newest = {id(entry[2]): entry for entry in sorted(self._heap) if entry[2].wake_at == entry[0]}
+            self._heap = list(newest.values())
+            heapq.heapify(self._heap)
+
+    @property
+    def earliest(self) -> int | None:
+        """The earliest time that is set."""
+        heap = self._heap
+        while heap and heap[0][2].wake_at != heap[0][0]:
+            heapq.heappop(heap)
+        return heap[0][0] if heap else None
+
+    def __len__(self) -> int:
+        """Entries on the heap, passed-over ones too."""
+        return len(self._heap)
