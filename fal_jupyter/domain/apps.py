@@ -36,6 +36,7 @@ class App:
         over: stopped, or its owner is gone; only its runners' ends are awaited.
         allotments: what each runner of a revision gets. owner: what people call whom it belongs to.
         starved: it would start a runner and no device is free.
+        tight: when no runner was more than wanted, last (monotonic nanoseconds).
     """
 
     alias: str
@@ -51,6 +52,7 @@ class App:
     failures: int = 0
     last_failure: int = 0
     blocked_until: int = 0
+    tight: int = 0
     served: int = 0
     reason: str = ""
     wake_at: int | None = None
@@ -90,10 +92,11 @@ class App:
             hold=self.hold,
             blocked_until=self.blocked_until,
             room=room,
+            tight=self.tight,
             shutdown=self.over,
         )
 
-    def settled(self) -> bool:
+    def settled(self, now: int) -> bool:
         """True when a free slot more, or a request less, cannot call for any action but a later look at idle runners."""
         if self.waiting or self.serving != self.revision or self.failures or self.hold:
             return False
@@ -101,7 +104,10 @@ class App:
             if runner.state not in READY or runner.revision != self.revision:
                 return False
         rules, supply = self.scaling, len(self.runners)
-        return supply <= rules.max_concurrency and supply >= target(rules, len(self.in_flight))
+        wanted = target(rules, len(self.in_flight))
+        if supply <= wanted:
+            self.tight = now
+        return wanted <= supply <= rules.max_concurrency
 
     def pick(self) -> Runner | None:
         """Give the runner that takes the next request, or None when no slot is free.

@@ -210,7 +210,7 @@ class Fleet:
             request = Request(fact.request_id, app.alias, now)
             self._requests[request.id] = app
             self._dispatch(app, request, runner, now)
-            if not app.settled():
+            if not app.settled(now):
                 self._decide(app, now)
             return
         if app.failing(now):
@@ -273,7 +273,7 @@ class Fleet:
             runner.state, runner.since = State.IDLE, now
         if app.waiting:
             self._dispatch_waiting(app, now)
-        if runner.state in READY and app.settled():
+        if runner.state in READY and app.settled(now):
             if runner.state is State.IDLE:
                 self._wake_by(app, now + nanoseconds(app.scaling.keep_alive))
         else:
@@ -497,6 +497,8 @@ class Fleet:
         if id(app) in self._hasty:
             rules = _hasty(rules)
         decision = scaling.decide(rules, app.observe(now, self._placement.room(app.allotment, now)))
+        if not decision.surplus:
+            app.tight = now
         if decision.actions:
             app.remember(now, decision.reason)
         for action in decision.actions:

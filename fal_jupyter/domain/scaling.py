@@ -47,6 +47,9 @@ class Observation:
         hold: runners wanted whatever the demand: 1 while a publication waits for its first runner.
         blocked_until: no start before this (the machine refused one).
         room: how many more runners the devices of this machine can hold; None where none is needed.
+        tight: the last moment at which no runner was more than wanted. Idle time counts from there at the earliest: a buffer
+            runner that no request ever reaches would else be stopped in the pause between two calls, and started again
+            for the second (a caller that calls in a loop, a buffer of one: one start and stop each keep_alive).
         shutdown: the app is over; only the grace of leaving runners is watched.
     """
 
@@ -59,6 +62,7 @@ class Observation:
     hold: int = 0
     blocked_until: int = 0
     room: int | None = None
+    tight: int = 0
     shutdown: bool = False
 
 
@@ -114,7 +118,7 @@ Action = Start | Wake | Cancel | Terminate | Drain | Kill
 class Decision:
     """The verdict: start up to *desired*, stop down to *keep*, and ask again at *wake_at* (or at the next event).
 
-    *short* is how many runners wait for room on the machine.
+    *short* is how many runners wait for room on the machine; *surplus* is True when there are more than wanted.
     """
 
     desired: int
@@ -123,6 +127,7 @@ class Decision:
     wake_at: int | None
     reason: str
     short: int = 0
+    surplus: bool = False
 
 
 def retry_at(failures: int, last_failure: int) -> int:
@@ -150,6 +155,7 @@ class _Deciding:
         ordered = sorted(obs.runners, key=lambda r: r.id)
         self.live = len(ordered)
         self.short = 0
+        self.surplus = False
         self.runners = [r for r in ordered if not r.killed]
         self.supply = [r for r in self.runners if r.revision == obs.revision and r.state in SUPPLY]
 
@@ -175,7 +181,7 @@ class _Deciding:
     def _decision(self, desired: int, keep: int) -> Decision:
         later = [wake for wake in self.wakes if wake > self.now]
         reason = "; ".join(self.reasons) or f"{len(self.supply)} there, {desired} wanted"
-        return Decision(desired, keep, tuple(self.actions), min(later, default=None), reason, self.short)
+        return Decision(desired, keep, tuple(self.actions), min(later, default=None), reason, self.short, self.surplus)
 
     def _timeouts(self) -> None:
         startup = nanoseconds(self.scaling.startup_timeout)
@@ -208,6 +214,7 @@ class _Deciding:
                 self.reasons.append(f"{runner.id} is not needed any more")
 
     def _stop_idle(self, keep: int) -> None:
+        self.surplus = len(self.supply) > keep
         keep_alive = nanoseconds(self.scaling.keep_alive)
         unused = keep_alive
         if not (self.scaling.floor or self.scaling.concurrency_buffer or self.scaling.concurrency_buffer_perc):
@@ -217,8 +224,9 @@ class _Deciding:
                 return
             over = len(self.supply) > self.scaling.max_concurrency
             ttl = 0 if over else keep_alive if runner.served else unused
-            if self.now < runner.since + ttl:
-                self.wakes.append(runner.since + ttl)
+            since = runner.since if over else max(runner.since, self.obs.tight)
+            if self.now < since + ttl:
+                self.wakes.append(since + ttl)
                 continue
             self.supply.remove(runner)
             why = (
