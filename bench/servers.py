@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -16,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 HERE = Path(__file__).resolve().parent
 PEERS = HERE.parent / ".venv-peers"
@@ -37,12 +39,23 @@ class Server:
 
     def request(self, path: str, body: bytes) -> bytes:
         """One POST; gives the answer's body."""
-        headers = dict(header.split(": ", 1) for header in self.headers)
-        request = urllib.request.Request(f"{self.url}{path}", body, {**headers, "Content-Type": "application/json"})
+        request = urllib.request.Request(f"{self.url}{path}", body, self.all_headers())
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(request, timeout=30) as answer:
             found: bytes = answer.read()
             return found
+
+    def connect(self) -> http.client.HTTPConnection:
+        """A connection that is kept."""
+        return http.client.HTTPConnection(urlsplit(self.url).netloc)
+
+    def target(self, path: str) -> str:
+        """What a request line names."""
+        return urlsplit(self.url).path + path
+
+    def all_headers(self) -> dict[str, str]:
+        """What goes with each request."""
+        return {**dict(header.split(": ", 1) for header in self.headers), "Content-Type": "application/json"}
 
     def check(self, path: str) -> None:
         """Refuse to measure a server that answers something else."""

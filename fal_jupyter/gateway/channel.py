@@ -61,25 +61,28 @@ class Channel:
         """The stream's last frame has come."""
         self.streams.pop(stream, None)
 
-    def send(self, data: bytes) -> bool:
-        """Send whole frames, in order; what the socket does not take at once follows when it can.
+    def send(self, data: bytes, payload: bytes = b"") -> bool:
+        """Send whole frames (or one frame's head and payload), in order; what the socket does not take at once follows.
 
         Gives False when the runner is gone and certainly got nothing of them.
         """
         if self.closed:
             return False
+        sent = 0
         if not self._pending:
             try:
-                sent = self._sock.send(data)
+                sent = self._sock.sendmsg((data, payload)) if payload else self._sock.send(data)
             except BlockingIOError:
-                sent = 0
+                pass
             except OSError:
                 return False  # the runner is dying; the end of its channel is about to be read
-            if sent == len(data):
+            if sent == len(data) + len(payload):
                 return True
-            data = data[sent:]
             self._loop.add_writer(self._sock, self._writable)
-        self._pending.append(memoryview(data))
+        for part in (data, payload):
+            if sent < len(part):
+                self._pending.append(memoryview(part)[sent:])
+            sent = max(0, sent - len(part))
         return True
 
     def _writable(self) -> None:

@@ -87,7 +87,7 @@ class Exchange:
     """One request and its answer."""
 
     __slots__ = (
-        "_answered", "_body_done", "_buffer", "_buffered", "_channel", "_credit", "_linger", "_paused", "_read_all", "_status",
+        "_answered", "_body_done", "_buffer", "_buffered", "_channel", "_credit", "_linger", "_owed", "_paused", "_read_all", "_status",
         "_stream", "_unprinted", "alias", "arrived", "caller", "cold", "dispatched", "error", "finished", "framed", "gone", "head", "hub", "id",
         "revision", "runner_id", "undelivered",
     )  # fmt: skip
@@ -111,6 +111,7 @@ class Exchange:
         self._buffered = 0
         self._body_done = False
         self._credit = WINDOW
+        self._owed = 0
         self._paused: asyncio.Future[None] | None = None
         self._answered = False
         self._status = self._unprinted = 0
@@ -216,7 +217,7 @@ class Exchange:
                 data = data[:size]
             self._credit -= size
             self._buffered -= size
-            channel.send(frames.encode(Kind.BODY, self._stream, data))
+            channel.send(frames.head_of(Kind.BODY, self._stream, data), data)
         if not self._buffer and self._body_done:
             self._body_done = False
             channel.send(frames.encode(Kind.END_BODY, self._stream))
@@ -333,8 +334,10 @@ class Exchange:
         written.add_done_callback(done)
 
     def _credit_back(self, size: int) -> None:
-        if self._channel is not None and self._stream in self._channel.streams:
-            self._channel.send(frames.encode_window(self._stream, size))
+        self._owed += size
+        if self._owed >= WINDOW // 2 and self._channel is not None and self._stream in self._channel.streams:
+            self._channel.send(frames.encode_window(self._stream, self._owed))
+            self._owed = 0
 
     def _drop_connection(self) -> None:
         self.caller.drop()

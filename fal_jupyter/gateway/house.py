@@ -91,6 +91,9 @@ class House:
         """
         if self.stopping.is_set():
             return
+        if not self.leases.living:  # nobody is here whom it would serve
+            self.stop()
+            return
         try:
             check_state(self.settings.state)
             if not is_ours(self.settings, self._lock):

@@ -45,7 +45,7 @@ class FastEndpoint:
         self._body = dependant.body_params[0] if dependant.body_params else None
         self._plain = list(dependant.query_params)
         self.reads_body = bool(dependant.body_params or dependant.query_params)
-        self._validate_json: Callable[[bytes], Any] | None = None
+        self._validate_json: Callable[[bytes | bytearray], Any] | None = None
         if self._body is not None and reads_json_alike(self._body):
             self._validate_json = self._body._type_adapter.validate_json
         self._field: Any = route.response_field
@@ -65,7 +65,7 @@ class FastEndpoint:
             return True
         return content_type.lower() in _JSON and not (self._plain and query)
 
-    def arguments(self, body: bytes) -> dict[str, Any] | None:
+    def arguments(self, body: bytes | bytearray) -> dict[str, Any] | None:
         """Give the method's arguments, or None where the long way has to decide."""
         if not self.reads_body:
             return {}

@@ -44,7 +44,7 @@ class Stream:
     """One request on its way through the application."""
 
     __slots__ = (
-        "begun", "call", "capture", "channel", "complete", "credit", "ended", "forced", "gone", "head", "id", "inbox", "may_be_nan", "read", "start", "started",
+        "begun", "call", "capture", "channel", "complete", "credit", "ended", "forced", "gone", "head", "id", "inbox", "may_be_nan", "owed", "read", "start", "started",
         "task", "wake", "wake_credit",
     )  # fmt: skip
 
@@ -56,6 +56,7 @@ class Stream:
         self.ended, self.gone, self.read = end, False, False
         self.wake: asyncio.Future[None] | None = None
         self.credit = WINDOW
+        self.owed = 0
         self.wake_credit: asyncio.Future[None] | None = None
         self.start: dict[str, Any] | None = None
         self.started = self.complete = False
@@ -91,8 +92,10 @@ class Stream:
             if self.inbox:
                 data = self.inbox.popleft()
                 more = bool(self.inbox) or not self.ended
-                if more and data:
-                    self.channel.send(frames.encode_window(self.id, len(data)))
+                self.owed += len(data)
+                if more and self.owed >= WINDOW // 2:  # seldom, and always before the gateway's credit is used up
+                    self.channel.send(frames.encode_window(self.id, self.owed))
+                    self.owed = 0
                 self.read = not more
                 return {"type": "http.request", "body": data, "more_body": more}
             if self.ended and not self.read:
@@ -101,19 +104,28 @@ class Stream:
             self.wake = asyncio.get_running_loop().create_future()
             await self.wake
 
-    async def collect(self) -> bool:
-        """Read the whole body, and leave it as if it had come at once; False when the caller hung up."""
-        parts: list[bytes] = []
-        more = True
+    async def collect(self, length: int) -> bytearray | None:
+        """Read the whole body, of which *length* bytes are announced (0: unknown); None when the caller hung up."""
+        body, at, more = (
+            bytearray(length),
+            0,
+            True,
+        )  # one piece of memory: a long body joined of its parts is there twice
         while more:
             message = await self.receive()
             if message["type"] != "http.request":
-                return False
-            parts.append(message["body"])
+                return None
+            data: bytes = message["body"]
+            body[at : at + len(data)] = data
+            at += len(data)
             more = message["more_body"]
-        self.inbox.append(b"".join(parts))
+        del body[at:]
+        return body
+
+    def put_back(self, body: bytes) -> None:
+        """Leave a body that was collected as if it had come at once."""
+        self.inbox.append(body)
         self.read = False
-        return True
 
     # --- answer -------------------------------------------------------------------------------------------------
     async def send(self, message: dict[str, Any]) -> None:
@@ -337,9 +349,14 @@ class Server:
         kind = next((value for name, value in head.headers if name == "content-type"), "")
         if not fast.may_take(kind, head.query):
             return False
-        if (not stream.ended or len(stream.inbox) != 1) and not (fast.reads_body and await stream.collect()):
+        if stream.ended and len(stream.inbox) == 1:
+            arguments = fast.arguments(stream.inbox[0])
+        elif fast.reads_body and (whole := await stream.collect(_length(head.headers))) is not None:
+            arguments = fast.arguments(whole)
+            if arguments is None:
+                stream.put_back(bytes(whole))
+        else:
             return False
-        arguments = fast.arguments(stream.inbox[0])
         if arguments is None:
             return False
         try:
@@ -410,6 +427,11 @@ class Server:
         """Wait until every request is answered."""
         while self.tasks:
             await asyncio.wait(set(self.tasks))
+
+
+def _length(headers: list[tuple[str, str]]) -> int:
+    given = next((value for name, value in headers if name == "content-length"), "")
+    return int(given) if given.isdigit() else 0
 
 
 def _may_hide_nan(body: bytes) -> bool:

@@ -152,7 +152,19 @@ INSTANCE = instance_of(FAST + SLOW)
 APP = build(INSTANCE)
 
 
-async def _answers(requests: list[tuple[str, str, bytes, str]], fast: bool) -> list[list[tuple[int, bytes]]]:
+def _message(number: int, head: dict[str, Any], body: bytes, pieces: int) -> bytes:
+    """A request's frames: at once, or (with *pieces*) with its body in several, of which the last may be empty."""
+    size = -(-len(body) // pieces) or 1
+    parts = [body[at : at + size] for at in range(0, len(body), size)] or [b""]
+    message = frames.encode_message(Kind.REQUEST, number, json.dumps(head).encode(), parts[0], end=pieces == 1)
+    for part in parts[1:]:
+        message += frames.encode(Kind.BODY, number, part)
+    return message if pieces == 1 else message + frames.encode(Kind.END_BODY, number)
+
+
+async def _answers(
+    requests: list[tuple[str, str, bytes, str]], fast: bool, pieces: int = 1
+) -> list[list[tuple[int, bytes]]]:
     ours, theirs = socket.socketpair()
     with closing(ours), closing(theirs):
         channel = Channel(theirs)
@@ -168,8 +180,9 @@ async def _answers(requests: list[tuple[str, str, bytes, str]], fast: bool) -> l
                 "query": query,
                 "headers": [["content-type", kind]] if kind else [],
             }
-            message = frames.encode_message(Kind.REQUEST, number, json.dumps(head).encode(), body, end=True)
-            for frame in Decoder().feed(message):
+            if pieces > 1 and number % 2:
+                head["headers"] += [["content-length", str(len(body))]]  # type: ignore[operator]
+            for frame in Decoder().feed(_message(number, head, body, pieces)):
                 server.handle(frame)
             reading = asyncio.ensure_future(_read(ours))
             while server.tasks:
@@ -202,8 +215,8 @@ def _comparable(answer: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
     return told
 
 
-def check(requests: list[tuple[str, str, bytes, str]]) -> None:
-    short, long = asyncio.run(_answers(requests, True)), asyncio.run(_answers(requests, False))
+def check(requests: list[tuple[str, str, bytes, str]], pieces: int = 1) -> None:
+    short, long = asyncio.run(_answers(requests, True, pieces)), asyncio.run(_answers(requests, False, pieces))
     for request, mine, theirs in zip(requests, short, long, strict=True):
         assert _comparable(mine) == _comparable(theirs), request
 
@@ -336,3 +349,17 @@ def test_bytes_that_are_read_at_once_give_what_json_loads_would_have_given(body:
 @settings(max_examples=30)
 def test_both_ways_answer_alike_where_bytes_are_read_at_once(bodies: list[bytes]) -> None:
     check([("/simple", "", body, JSON) for body in bodies])
+
+
+@pytest.mark.parametrize("pieces", [2, 3, 7])
+@pytest.mark.parametrize("method", [simple, deep, words, shut, nothing, own], ids=lambda m: m.__name__)
+def test_both_ways_answer_alike_where_a_body_comes_in_pieces(method: Callable[..., Any], pieces: int) -> None:
+    long = "x" * 100_000  # short enough for refusals that repeat it: nobody gives credit here
+    bodies = [
+        json.dumps(value).encode() for value in (
+            {"name": "ann"}, {"name": long}, {"maybe": long}, {"maybe": long, "rows": [[1]] * 20_000}, {"anything": long}, {"x": 1, "y": long},
+            {"size": long}, {"name": "a", "tags": [long, long]}, [], None,
+        )
+    ]  # fmt: skip
+    bodies += [b"", b"{", b'{"maybe": "' + long.encode() + b'\xff"}', b'{"maybe": "' + long.encode()]
+    check([(f"/{method.__name__}", "", body, kind) for body in bodies for kind in (JSON, "text/plain")], pieces)
