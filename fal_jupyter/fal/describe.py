@@ -16,6 +16,7 @@ from fal_jupyter.fal.endpoints import endpoints_of, routes_of, signature_of
 from fal_jupyter.fal.options import AUTH_MODES, OPTIONS, Option, check_order, check_value, is_whole
 
 _ROOT = "fal_jupyter.fal.app"  # where fal.App itself is
+LONGEST_NAME = 128
 _ALIAS = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 _SCALING = (
@@ -105,7 +106,7 @@ def _alias(cls: type[Any], name: object) -> str:
                 hint=_advice(name, "--name {}"),
                 where="--name",
             )
-        return name
+        return _not_too_long(name, "--name {}", "--name")
     alias: str = cls.app_name
     if not _ALIAS.fullmatch(alias):
         reason = (
@@ -114,6 +115,14 @@ def _alias(cls: type[Any], name: object) -> str:
             else f"the app's name {alias!r} cannot stand in an address: it may have the letters a to z, digits, - and _"
         )
         raise AppRuleBroken(reason, hint=_advice(alias, 'app_name = "{}" in the class'), where=cls.__name__)
+    return _not_too_long(alias, 'app_name = "{}" in the class', cls.__name__)
+
+
+def _not_too_long(alias: str, form: str, where: str) -> str:
+    """Its log is a file of that name, which a file system bounds."""
+    if len(alias) > LONGEST_NAME:
+        told = f"the name of an app has {LONGEST_NAME} characters at most, and {alias[:20]}… has {len(alias)}"
+        raise AppRuleBroken(told, hint=_advice(alias[:20], form), where=where)
     return alias
 
 

@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.kernel import Kernel
+from tests.support.kernel import Kernel, kernel
 from tests.support.serve import COMMAND, Served, command, served
 from tests.support.state import is_running, processes_of, wait_for_end
 from tests.support.wire import Wire, head, port_of
@@ -369,6 +369,26 @@ def test_a_gateway_whose_place_was_taken_meanwhile_ends_and_its_owner_goes_to_th
         assert "gateway" in cell.text
         assert other.request("/").status == 200
         assert {r["class_name"] for r in json.loads(command(state, "apps", "--json").stdout)} == {"Steady", "Other"}
+
+
+def test_a_gateway_that_nobody_needs_ends_with_its_directory(state: Path, tmp_path: Path) -> None:
+    with kernel(state, tmp_path) as notebook:
+        notebook.run("%load_ext fal_jupyter").ok()
+        notebook.run("%%fal_app\n" + APP.partition("class Other")[0]).ok()
+        gateway = pid_of(state, "gateway")
+    assert is_running(gateway)  # it waits for the next notebook
+    shutil.rmtree(state)
+    assert wait_for_end({gateway}, 10) == set()
+    assert not state.exists()
+
+
+@pytest.mark.parametrize("name", ["../up", "a/b", "", ".", "a b", "A", "-x", "a\nb", "x" * 300, "ä", "a%2fb"])
+def test_a_hostile_name_is_refused_in_a_sentence_and_leaves_no_file(state: Path, file: str, name: str) -> None:
+    done = command(state, "serve", f"{file}::Other", f"--name={name}", "--dry-run")
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+    assert "name" in done.stderr
+    assert [p for p in state.rglob("*") if p.suffix == ".log" and p.name != "gateway.log"] == []
 
 
 # --- time ---------------------------------------------------------------------------------------------------------------

@@ -379,3 +379,11 @@ def test_a_minimum_over_the_default_maximum_is_refused_by_the_name_of_the_class_
         fal.describe(made)
     assert caught.value.hint == "raise max_concurrency to 20 or lower min_concurrency"
     assert fal.describe(made, {"max_concurrency": 20}).scaling.min_concurrency == 20
+
+
+@pytest.mark.parametrize("long", ["class", "option"])
+def test_a_name_that_no_file_can_have_is_refused_with_one_that_can(long: str) -> None:
+    cls = make("C" + "x" * 200 if long == "class" else "Short")
+    with pytest.raises(AppRuleBroken, match="128 characters at most") as caught:
+        fal.describe(cls, {"name": "x" * 300} if long == "option" else None)
+    assert "for example" in caught.value.hint
