@@ -25,6 +25,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 READY6 := $(VENV6)/.ready
 BENCH_READY := $(VENV)/.ready-bench
+PEERS_READY := $(PEERS)/litserve/.ready $(PEERS)/bentoml/.ready
 
 # pip without its chatter, but never silent: one line for each package while it is found and fetched.
 SHORTLY = sed -un -e '/^Collecting /p' -e '/^  *Downloading /p' -e '/^Installing /p' -e '/^Successfully /p'
@@ -75,6 +76,7 @@ lint: $(READY)  ## ruff (rules and format) and mypy strict
 	@echo "lint: clean"
 
 bench: $(READY) $(BENCH_READY)  ## figures beside FastAPI, LitServe and BentoML, written to bench/RESULTS.md (10 minutes)
+	@$(MAKE) --no-print-directory --keep-going $(PEERS_READY) || echo "bench: going on without the peers that could not be installed" >&2
 	@$(BIN)/python bench/bench.py
 
 clean:  ## remove what these targets made, .venv too
@@ -104,12 +106,19 @@ $(READY6): pyproject.toml Makefile | $(VENV6)/bin/python
 	@$(VENV6)/bin/python -m pip install 'ipykernel>=6.29,<7' 2> /dev/null | $(SHORTLY)  # against our own pin, on purpose
 	@touch $@
 
-# Each peer has an environment of its own, since their pins would disturb ours; without one its row is left out, and said.
 $(BENCH_READY): $(READY)
-	@echo "bench: installing the peers: uvicorn, and LitServe and BentoML in $(PEERS)"
+	@echo "bench: installing uvicorn, for FastAPI"
 	@$(BIN)/python -m pip install uvicorn httptools | $(SHORTLY)
-	@for peer in litserve bentoml; do \
-	  $(PYTHON) -m venv $(PEERS)/$$peer && $(PEERS)/$$peer/bin/python -m pip install $$peer | $(SHORTLY) \
-	    && touch $(PEERS)/$$peer/.ready || echo "bench: $$peer could not be installed; its row is left out" >&2; \
-	done
+	@touch $@
+
+# Each peer has an environment of its own, since their pins would disturb ours; without one its row is left out, and said.
+# Neither needs torch. BentoML takes uvloop and httptools where it finds them, as FastAPI and LitServe do.
+PEER_litserve := litserve
+PEER_bentoml := bentoml uvloop httptools
+
+$(PEERS)/%/.ready: Makefile
+	@command -v $(PYTHON) > /dev/null || { echo "bench: there is no '$(PYTHON)' here" >&2; exit 1; }
+	@echo "bench: installing $* in $(@D)"
+	@$(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python -m pip install $(PEER_$*) | $(SHORTLY)
 	@touch $@

@@ -37,6 +37,7 @@ class Bench(fal.App):
 class Pair(fal.App):
     """Two runners, one request each at a time."""
 
+    max_multiplexing = 1
     min_concurrency = 2
     max_concurrency = 2
 

@@ -4,12 +4,19 @@ import bentoml
 from pydantic import BaseModel
 
 
+class Name(BaseModel):
+    name: str
+
+
 class Greeting(BaseModel):
     text: str
 
 
-@bentoml.service(workers=1, traffic={"timeout": 120, "concurrency": 32})
+# no access log and no metrics, since the others write none
+@bentoml.service(
+    workers=1, traffic={"timeout": 120}, logging={"access": {"enabled": False}}, metrics={"enabled": False}
+)
 class Bench:
     @bentoml.api
-    async def predict(self, name: str) -> Greeting:
-        return Greeting(text=f"Hello, {name}")
+    async def predict(self, body: Name, /) -> Greeting:
+        return Greeting(text=f"Hello, {body.name}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import string
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_client.manager import KernelManager
+from servers import Server, end_gateway, fal_jupyter, processes, wait_until
 
 APP = """
 import fal
@@ -30,6 +33,8 @@ class CLASS(fal.App):
     async def greet(self, body: Name) -> Greeting:
         return Greeting(text=f"Hello, {body.name}")
 """
+
+CALLS_EACH = 2000
 
 TORCH = """
 import fal, torch
@@ -63,31 +68,34 @@ head = (f"POST {where.path.rstrip('/')}/async HTTP/1.1\\r\\nHost: {where.netloc}
 
 def raw():
     sock.sendall(head + data)
-    assert sock.recv(65536).startswith(b"HTTP/1.1 200")
+    answer = sock.recv(65536)
+    while b"Hello, Ada" not in answer:
+        answer += sock.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 200")
 
-ada = Name(name="Ada")
-call = lambda: Bench.greet(ada)
-p50(raw, 300), p50(call, 300)
-print("FIGURES" + json.dumps([[p50(call, 1000), p50(raw, 1000)] for _ in range(ROUNDS)]))
+def call():
+    Bench.greet(name="Ada")
+
+p50(raw, 200), p50(call, 200)
+print("FIGURES" + json.dumps([p50(call, TIMES), p50(raw, TIMES)]))
 """
 
 STARTS = """
 import json, time
 shell, taken = get_ipython(), []
-for number in range(ROUNDS):
-    source = SOURCE.replace("CLASS", f"NAME{number}").replace("OPTIONS", "")
+for name in NAMES:
+    source = SOURCE.replace("CLASS", name).replace("OPTIONS", "")
     began = time.perf_counter()
     shell.run_cell_magic("fal_app", "", source)
-    eval(f"NAME{number}.CALL")
+    eval(f"{name}.CALL")
     taken.append((time.perf_counter() - began) * 1000)
 print("FIGURES" + json.dumps(taken))
 """
 
 MANY = """
-APP = SOURCE
 shell = get_ipython()
-for number in range(100):
-    source = APP.replace("CLASS", f"Many{number}").replace("OPTIONS", "min_concurrency = 0; keep_alive = 0")
+for name in NAMES:
+    source = SOURCE.replace("CLASS", name).replace("OPTIONS", "min_concurrency = 0; keep_alive = 0")
     shell.run_cell_magic("fal_app", "", source)
 """
 
@@ -98,11 +106,24 @@ class Notebook:
     def __init__(self, state: Path) -> None:
         self.state = state
         self.manager = KernelManager()
-        self.manager.start_kernel(env=dict(os.environ, FAL_JUPYTER_STATE=str(state)))
+        # what goes wrong in a cell comes as a message; the kernel's own chatter is not needed
+        environment = dict(os.environ, FAL_JUPYTER_STATE=str(state))
+        self.manager.start_kernel(env=environment, stderr=subprocess.DEVNULL)
         self.client = self.manager.client()
+
+    def open(self) -> None:
+        """Wait for the kernel and load the extension."""
         self.client.start_channels()
         self.client.wait_for_ready(60)
         self.run("%load_ext fal_jupyter")
+
+    def close(self) -> None:
+        """End the kernel and its gateway."""
+        gateway = processes(self.state).get("gateway")
+        self.client.stop_channels()
+        self.manager.shutdown_kernel()
+        if gateway:
+            end_gateway(gateway)
 
     def run(self, code: str) -> Any:
         """Run a cell; gives the figures that it prints."""
@@ -117,60 +138,72 @@ class Notebook:
         reply = self.client.execute_interactive(code, output_hook=hook, timeout=300)
         text = "".join(printed)
         if reply["content"]["status"] != "ok":
-            raise SystemExit(f"a cell failed:\n{text}")
+            raise RuntimeError(f"a cell failed:\n{text}")
         _, found, figures = text.rpartition("FIGURES")
         return json.loads(figures.splitlines()[0]) if found else None
 
-    def address(self, name: str) -> tuple[str, str]:
-        """URL and key of an app."""
+    def apps(self) -> list[dict[str, Any]]:
+        """What the gateway serves."""
+        found: list[dict[str, Any]] = fal_jupyter(self.state, "apps")
+        return found
+
+    def server(self, name: str) -> Server:
+        """An app with the endpoint ``/async``, for a load."""
         url, key = self.run(f"import json; print('FIGURES' + json.dumps([{name}.url, {name}.key]))")
-        return url, key
+        return Server(name, url.rstrip("/"), {"async": "/async"}, [f"Authorization: Key {key}"])
 
 
 @contextmanager
 def notebook() -> Iterator[Notebook]:
-    """A kernel for the time of a ``with`` block."""
-    with tempfile.TemporaryDirectory(prefix="fal-bench-") as place:
+    """A kernel that serves the app ``Bench``, for the time of a ``with`` block."""
+    with tempfile.TemporaryDirectory(prefix="fal-bench-", ignore_cleanup_errors=True) as place:
         running = Notebook(Path(place) / "state")
         try:
+            running.open()
+            running.run("%%fal_app\n" + APP.replace("CLASS", "Bench").replace("OPTIONS", ""))
             yield running
         finally:
-            running.client.stop_channels()
-            running.manager.shutdown_kernel()
+            running.close()
 
 
-def calls(rounds: int) -> list[tuple[float, float]]:
-    """p50 in ms of a call from a cell and of a raw HTTP request of the same process, each round."""
-    with notebook() as running:
-        running.run("%%fal_app\n" + APP.replace("CLASS", "Bench").replace("OPTIONS", ""))
-        return [(call, raw) for call, raw in running.run(CALLS.replace("ROUNDS", str(rounds)))]
+def calls(running: Notebook) -> tuple[float, float]:
+    """p50 in ms of calls of ``Bench`` from a cell, and of raw requests of the same process."""
+    call, raw = running.run(CALLS.replace("TIMES", str(CALLS_EACH)))
+    return call, raw
 
 
-def starts(rounds: int) -> dict[str, list[float]]:
+def starts(running: Notebook, times: int) -> dict[str, list[float]]:
     """ms from running a cell with a new app to its first answer, in a warm gateway; the first torch app apart."""
-    with notebook() as running:
-        running.run("%%fal_app\n" + APP.replace("CLASS", "Bench").replace("OPTIONS", ""))
 
-        def several(source: str, name: str, call: str, times: int) -> list[float]:
-            code = f"SOURCE = {source!r}\n" + STARTS.replace("ROUNDS", str(times)).replace("NAME", name)
-            found: list[float] = running.run(code.replace("CALL", call))
-            return found
+    def several(source: str, names: list[str], call: str) -> list[float]:
+        code = f"SOURCE, NAMES = {source!r}, {names}\n" + STARTS.replace("CALL", call)
+        found: list[float] = running.run(code)
+        return found
 
-        plain = several(APP, "Second", "greet(name='Ada')", rounds)
-        running.run("import torch")
-        first = several(TORCH, "FirstTorch", "total()", 1)
-        torch = several(TORCH, "Torch", "total()", rounds)
+    plain = several(APP, _names("Plain", times), "greet(name='Ada')")
+    running.run("import torch")  # the kernel's own import is none of ours
+    first = several(TORCH, ["First"], "total()")
+    torch = several(TORCH, _names("Torch", times), "total()")
+    _expect_apps(running, 2 * times + 2)
     return {"plain": plain, "first torch": first, "torch": torch}
 
 
 def add_many(running: Notebook) -> None:
-    """A hundred apps more, which nobody calls: their runners end at once."""
-    running.run(MANY.replace("SOURCE", repr(APP)))
+    """A hundred apps more, which nobody calls; waits until their runners have ended."""
+    running.run(f"SOURCE, NAMES = {APP!r}, {_names('Many', 100)}\n" + MANY)
+    _expect_apps(running, 101)
+    wait_until(
+        lambda: not any(app["runners"] for app in running.apps() if app["class_name"] != "Bench"),
+        "the end of the runners of 100 apps",
+    )
 
 
-@contextmanager
-def with_app() -> Iterator[Notebook]:
-    """A notebook that serves ``Bench``."""
-    with notebook() as running:
-        running.run("%%fal_app\n" + APP.replace("CLASS", "Bench").replace("OPTIONS", ""))
-        yield running
+def _names(stem: str, times: int) -> list[str]:
+    """Class names that are apps of their own: digits do not count in an app's name, so these end with two letters."""
+    letters = string.ascii_uppercase
+    return [f"{stem}{letters[n // 26]}{letters[n % 26]}" for n in range(times)]
+
+
+def _expect_apps(running: Notebook, number: int) -> None:
+    if (found := len(running.apps())) != number:
+        raise RuntimeError(f"{found} apps are served, not {number}")

@@ -1,4 +1,4 @@
-"""LitServe with the same endpoint: one worker, no batching, its own access log off. Run by bench.py in an environment of its own."""
+"""LitServe with the same endpoint: one worker, no batching, its ZeroMQ queue. Run by bench.py in an environment of its own."""
 
 import sys
 
@@ -29,7 +29,8 @@ class Greet(ls.LitAPI):
 
 
 if __name__ == "__main__":
-    server = ls.LitServer(Greet(), accelerator="cpu", workers_per_device=1, timeout=120)
+    # fast_queue: what its documentation advises above 100 requests/s
+    server = ls.LitServer(Greet(), accelerator="cpu", workers_per_device=1, timeout=120, fast_queue=True)
     server.run(
         host="127.0.0.1", port=int(sys.argv[1]), generate_client_file=False, log_level="warning", access_log=False
     )
