@@ -66,18 +66,6 @@ class Server:
     state: Path | None = None
     command: str = ""
 
-    def connect(self) -> http.client.HTTPConnection:
-        """A connection that is kept."""
-        return http.client.HTTPConnection(urlsplit(self.url).netloc)
-
-    def target(self, path: str) -> str:
-        """What a request line names."""
-        return urlsplit(self.url).path + path
-
-    def all_headers(self) -> dict[str, str]:
-        """What goes with each request."""
-        return {**dict(header.split(": ", 1) for header in self.headers), "Content-Type": "application/json"}
-
     def check(self, path: str) -> None:
         """Refuse to measure a server that answers something else."""
         connection = Connection(self)
