@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from typing import Any
 
@@ -188,20 +188,31 @@ def reads_json_alike(field: Any) -> bool:
 
 
 def _is_alike(schema: Any) -> bool:
+    for node in _nodes(schema, skip=(*_NO_SCHEMAS, "serialization", "computed_fields")):
+        config = node.get("config") or {}
+        if not _ALIKE_CONFIG.issuperset(config) or config.get("extra_fields_behavior") == "allow":
+            return False
+        if node.get("extra_behavior") == "allow" or any(node.get(name) for name in _NOT_ALIKE):
+            return False
+        if node.get("type", "default") not in _READ_ALIKE:
+            return False
+    return True
+
+
+_NO_SCHEMAS = ("metadata", "config", "cls", "expected", "members", "default")
+
+
+def _nodes(schema: Any, skip: tuple[str, ...] = _NO_SCHEMAS) -> Iterator[dict[str, Any]]:
+    """Every node of a pydantic core schema. Fields and choices stand under the user's names, which mean nothing here."""
     if isinstance(schema, list | tuple):
-        return all(_is_alike(part) for part in schema)
-    if not isinstance(schema, dict):
-        return True
-    config = schema.get("config") or {}
-    if not _ALIKE_CONFIG.issuperset(config) or config.get("extra_fields_behavior") == "allow":
-        return False
-    if schema.get("extra_behavior") == "allow" or any(schema.get(name) for name in _NOT_ALIKE):
-        return False
-    kind = schema.get("type")
-    if isinstance(kind, str) and kind not in _READ_ALIKE:
-        return False
-    skipped = ("metadata", "config", "cls", "serialization", "default", "computed_fields")
-    return all(_is_alike(part) for name, part in schema.items() if name not in skipped)
+        for part in schema:
+            yield from _nodes(part, skip)
+    elif isinstance(schema, dict):
+        yield schema
+        for name, part in schema.items():
+            if name not in skip:
+                named = name in ("fields", "choices") and isinstance(part, dict)
+                yield from _nodes(list(part.values()) if named else part, skip)
 
 
 _NO_FLOATS = frozenset(
@@ -222,21 +233,14 @@ def may_hold_floats(field: Any) -> bool:
 
 
 def _has_floats(schema: Any) -> bool:
-    if isinstance(schema, list | tuple):
-        return any(_has_floats(part) for part in schema)
-    if not isinstance(schema, dict):
-        return False
-    if "serialization" in schema or schema.get("extra_behavior") == "allow":
-        return True
-    config = schema.get("config") or {}
-    if config.get("extra_fields_behavior") == "allow":
-        return True
-    kind = schema.get("type")
-    if isinstance(kind, str) and kind not in _NO_FLOATS:
-        return True
-    return any(
-        _has_floats(part) for name, part in schema.items() if name not in ("metadata", "config", "cls", "expected")
-    )
+    for node in _nodes(schema):
+        if "serialization" in node or node.get("extra_behavior") == "allow":
+            return True
+        if (node.get("config") or {}).get("extra_fields_behavior") == "allow":
+            return True
+        if node.get("type", "default") not in _NO_FLOATS:
+            return True
+    return False
 
 
 def _holds_sequence(annotation: Any) -> bool:

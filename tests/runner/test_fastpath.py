@@ -14,7 +14,7 @@ from fastapi import Depends, HTTPException, Query, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel, Field, TypeAdapter, field_validator
+from pydantic import BaseModel, Field, TypeAdapter, create_model, field_validator
 
 from fal_jupyter import fal
 from fal_jupyter.protocol import frames
@@ -22,7 +22,7 @@ from fal_jupyter.protocol.frames import Decoder, Kind
 from fal_jupyter.runner import capture
 from fal_jupyter.runner.channel import Channel
 from fal_jupyter.runner.endpoints import build
-from fal_jupyter.runner.fastpath import fast_endpoints
+from fal_jupyter.runner.fastpath import _has_floats, _is_alike, fast_endpoints
 from fal_jupyter.runner.requests import Server
 from tests.runner import test_endpoints as methods
 
@@ -66,6 +66,21 @@ def deep(self: Any, deep: Deep) -> Deep:
 
 async def deep_async(self: Any, deep: Deep) -> dict[str, Any]:
     return {"got": deep, "more": [deep.size]}
+
+
+class Named(BaseModel):
+    """Fields by the names of pydantic's own schema keys."""
+
+    metadata: float = 0.5
+    default: float = 0.5
+    config: float = 0.5
+    expected: float = 0.5
+    type: str = "t"
+    fields_: list[int] = []
+
+
+def named(self: Any, named: Named) -> Named:
+    return named
 
 
 async def simple(self: Any, simple: Simple) -> Simple:
@@ -133,7 +148,7 @@ def with_depends(self: Any, deep: Deep, given: Annotated[int, Depends(lambda: 3)
 
 
 FAST: list[Callable[..., Any]] = [
-    deep, deep_async, simple, untyped, shut, filtered, raises, http_error, http_404, nan, own, streamed, large, nothing, words,
+    deep, deep_async, simple, named, untyped, shut, filtered, raises, http_error, http_404, nan, own, streamed, large, nothing, words,
     methods.plain, methods.typed, methods.nullable, methods.model, methods.maybe_model, methods.union, methods.dataclass,
     methods.listing, methods.mapping, methods.own_json, methods.a_set,
 ]  # fmt: skip
@@ -302,7 +317,8 @@ def test_what_may_be_read_from_bytes_at_once() -> None:
     assert fast["/simple"]._validate_json is not None
     assert fast["/shut"]._validate_json is not None
     assert not fast["/simple"].may_be_nan
-    for path in ("/deep", "/union", "/dataclass", "/words"):
+    assert fast["/named"].may_be_nan
+    for path in ("/deep", "/union", "/dataclass", "/words", "/named"):
         assert fast[path]._validate_json is None
     assert fast["/deep"].may_be_nan
     assert fast["/nan"].may_be_nan
@@ -363,3 +379,14 @@ def test_both_ways_answer_alike_where_a_body_comes_in_pieces(method: Callable[..
     ]  # fmt: skip
     bodies += [b"", b"{", b'{"maybe": "' + long.encode() + b'\xff"}', b'{"maybe": "' + long.encode()]
     check([(f"/{method.__name__}", "", body, kind) for body in bodies for kind in (JSON, "text/plain")], pieces)
+
+
+@pytest.mark.parametrize("field", ["metadata", "default", "config", "expected", "type"])
+def test_a_field_may_have_the_name_of_a_key_of_pydantics_schemas(field: str) -> None:
+    bodies = [
+        f'{{"{field}": {value}}}'.encode() for value in ("1", "1.50", "NaN", "Infinity", "1e999", '"x"', '"1"', "null")
+    ]
+    check([("/named", "", body, JSON) for body in bodies])
+    kind = create_model("Alone", **{field: (float, 0.5)})  # type: ignore[call-overload]
+    assert not _is_alike(TypeAdapter(kind).core_schema)
+    assert _has_floats(TypeAdapter(kind).core_schema)
