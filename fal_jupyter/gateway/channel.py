@@ -44,7 +44,6 @@ class Channel:
         self._on_frame, self._on_end = on_frame, on_end
         self._decoder = Decoder()
         self._pending: deque[memoryview] = deque()
-        self._batch: list[bytes] = []
         self._next_stream = 1
         self.streams: dict[int, Listener] = {}
         self.closed = False

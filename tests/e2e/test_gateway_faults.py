@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from tests.support.kernel import Kernel, kernel
-from tests.support.serve import COMMAND, Served, command, served
+from tests.support.serve import COMMAND, Served, command, doctor, served
 from tests.support.state import is_running, processes_of, wait_for_end
 from tests.support.wire import Wire, head, port_of
 
@@ -87,11 +87,6 @@ def file(tmp_path: Path) -> str:
 def steady(state: Path, file: str) -> Iterator[Served]:
     with served(state, f"{file}::Steady") as running:
         yield running
-
-
-def doctor(state: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(command(state, "doctor", "--json").stdout)
-    return found
 
 
 def pid_of(state: Path, role: str) -> int:

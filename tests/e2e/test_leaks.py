@@ -6,10 +6,9 @@ import json
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 from tests.support.kernel import Kernel
-from tests.support.serve import command
+from tests.support.serve import doctor
 from tests.support.state import processes_of
 from tests.support.wire import Wire, head
 
@@ -36,11 +35,6 @@ def private(pid: int) -> int:
 
 def descriptors(pid: int) -> int:
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))
-
-
-def doctor(state: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(command(state, "doctor", "--json").stdout)
-    return found
 
 
 class Count:

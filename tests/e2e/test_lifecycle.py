@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from threading import Event, Thread
@@ -11,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.kernel import Kernel
-from tests.support.serve import Served, command, served
+from tests.support.serve import Served, runners, served
 
 APPS = '''
 import asyncio
@@ -142,11 +141,6 @@ def serve_class(state: Path, tmp_path: Path) -> Callable[..., Any]:
     path = tmp_path / "apps.py"
     path.write_text(APPS)
     return lambda name, *options: served(state, f"{path}::{name}", *options, env={"MARKS": str(tmp_path / "marks")})
-
-
-def runners(state: Path) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(command(state, "runners", "--json").stdout)
-    return found
 
 
 def at_once(app: Served, path: str, times: int) -> None:

@@ -10,11 +10,11 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.support.serve import Answer, Served, command, served
+from tests.support.kernel import Kernel
+from tests.support.serve import Answer, Served, command, runners, served
 from tests.support.state import is_running, state_directory, wait_for_end
 
 APP = """
@@ -168,11 +168,6 @@ def frail(serving: Served, state: Path) -> Served:
         if runner["app"].endswith("frail"):
             command(state, "kill", runner["runner_id"])
     return serving
-
-
-def runners(state: Path) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(command(state, "runners", "--json").stdout)
-    return found
 
 
 def logs(state: Path, app: str, lines: int = 300) -> str:
@@ -341,20 +336,16 @@ def block(state: Path, file: str, tmp_path: Path, path: str) -> None:
             assert told[1] == blocking.result().json["request_id"]
 
 
-def test_a_crash_in_a_cell_shows_the_signal(tmp_path: Path) -> None:
-    from tests.support.kernel import kernel
-
-    with state_directory() as own, kernel(own, tmp_path) as notebook:
-        notebook.run("%load_ext fal_jupyter").ok()
-        notebook.run(
-            "%%fal_app\nimport ctypes, fal\nclass Crash(fal.App):\n    @fal.endpoint('/')\n"
-            "    def crash(self):\n        print('before')\n        ctypes.string_at(0)\n"
-        ).ok()
-        cell = notebook.run("Crash.crash()")
-        assert cell.ename == "RequestError"
-        assert "SIGSEGV" in cell.evalue
-        assert "before" in cell.text
-        assert "Segmentation fault" in cell.text  # the stacks of its threads
+def test_a_crash_in_a_cell_shows_the_signal(notebook: Kernel) -> None:
+    notebook.run(
+        "%%fal_app\nimport ctypes, fal\nclass Crash(fal.App):\n    @fal.endpoint('/')\n"
+        "    def crash(self):\n        print('before')\n        ctypes.string_at(0)\n"
+    ).ok()
+    cell = notebook.run("Crash.crash()")
+    assert cell.ename == "RequestError"
+    assert "SIGSEGV" in cell.evalue
+    assert "before" in cell.text
+    assert "Segmentation fault" in cell.text  # the stacks of its threads
 
 
 GROUP = Path("/sys/fs/cgroup/memory")
@@ -384,17 +375,13 @@ def test_a_runner_that_the_kernel_ends_for_want_of_memory_is_told_as_such(state:
         group.rmdir()
 
 
-def test_the_kernel_of_a_flood_stays_usable(tmp_path: Path) -> None:
+def test_the_kernel_of_a_flood_stays_usable(notebook: Kernel) -> None:
     """An owner whose call prints more than anybody reads gets the first part, the count, and the answer."""
-    from tests.support.kernel import kernel
-
-    with state_directory() as own, kernel(own, tmp_path) as notebook:
-        notebook.run("%load_ext fal_jupyter").ok()
-        notebook.run(
-            "%%fal_app\nimport sys, fal\nclass Loud(fal.App):\n    @fal.endpoint('/')\n    def shout(self) -> int:\n"
-            "        for i in range(300):\n            sys.stdout.write('w' * 999_999 + '\\n')\n        return 3\n"
-        ).ok()
-        cell = notebook.run("Loud.shout()", timeout=100).ok()
-        assert cell.result == "3"
-        assert len(cell.text) < 1 << 20
-        assert "more lines" in cell.text
+    notebook.run(
+        "%%fal_app\nimport sys, fal\nclass Loud(fal.App):\n    @fal.endpoint('/')\n    def shout(self) -> int:\n"
+        "        for i in range(300):\n            sys.stdout.write('w' * 999_999 + '\\n')\n        return 3\n"
+    ).ok()
+    cell = notebook.run("Loud.shout()", timeout=100).ok()
+    assert cell.result == "3"
+    assert len(cell.text) < 1 << 20
+    assert "more lines" in cell.text

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.support.kernel import Kernel
-from tests.support.serve import Served, command, served
+from tests.support.serve import Served, command, runners, served
 from tests.support.wire import head, port_of
 
 APP = """
@@ -58,11 +58,6 @@ def file(tmp_path: Path) -> str:
     path = tmp_path / "apps.py"
     path.write_text(APP)
     return str(path)
-
-
-def runners(state: Path) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(command(state, "runners", "--json").stdout)
-    return found
 
 
 def scaling(state: Path, app: str, *words: str) -> dict[str, Any]:

@@ -93,6 +93,18 @@ def served(
         running.stop()
 
 
+def runners(state: Path) -> list[dict[str, Any]]:
+    """Every runner, as ``fal-jupyter runners`` lists them."""
+    found: list[dict[str, Any]] = json.loads(command(state, "runners", "--json").stdout)
+    return found
+
+
+def doctor(state: Path) -> dict[str, Any]:
+    """The gateway and every process of ours, as ``fal-jupyter doctor`` lists them."""
+    found: dict[str, Any] = json.loads(command(state, "doctor", "--json").stdout)
+    return found
+
+
 def command(state: Path, *arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
     """Run ``fal-jupyter …`` to its end."""
     return subprocess.run(
