@@ -1,0 +1,316 @@
+"""What panels see: one record of everything, sent as lines of JSON, and the record of one request.
+
+A listener of ``/admin/feed`` first gets a *snapshot*, then a *frame* whenever something changed, at most four a second.
+Frames carry the whole state of what is small (apps, runners, devices) and only the news of what grows (requests, points
+of the timeline, decisions). A listener that cannot keep up gets a new snapshot instead of what it missed. The server
+extension adds *off* lines while no gateway runs. ``fal_jupyter/widgets/static/types.d.ts`` has the same list for the
+front end, and a test compares both.
+
+Times are wall clock in milliseconds since 1970; durations end in ``_ms``; sizes are bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Final, TypedDict
+
+from fal_jupyter.protocol.api import ErrorDescription, LogRecord
+
+FRAMES_PER_SECOND: Final = 4
+BEAT_EVERY: Final = 15.0  # seconds after which a feed without news says that it is alive
+KEPT_REQUESTS: Final = 200  # of each app, with their bodies as long as those are small
+FRAME_REQUESTS: Final = 60  # news of requests in one frame; under load the others are counted only
+KEPT_POINTS: Final = 2400  # of each app's timeline
+KEPT_MOVES: Final = 60  # states of one runner
+KEPT_LANES: Final = 40  # runners of each app, living or not
+BODY_BOUND: Final = 64 * 1024  # of a request's input or output that is kept for the inspector
+HELD_BOUND: Final = 64 << 20  # of an answer that is held for a panel
+MIME: Final = "application/vnd.fal-jupyter.card+json"
+
+SERIES: Final = (
+    "time", "waiting", "running", "PENDING", "SETUP", "IDLE", "RUNNING", "DRAINING", "TERMINATING", "CRASH_BACKOFF",
+)  # fmt: skip
+"""Columns of a point of the timeline: when, requests waiting and running, then runners by state."""
+
+
+class GatewayState(TypedDict):
+    """Who serves. ``base`` is ``http://127.0.0.1:PORT`` or ``""``; ``started`` tells two gateways of one pid apart."""
+
+    pid: int
+    started: int
+    version: str
+    owner: str
+    base: str
+
+
+class OptionRule(TypedDict):
+    """One scaling option: ``low`` and ``high`` bound it (``None``: no bound), ``unit`` is ``"s"`` or ``""``."""
+
+    name: str
+    low: float
+    high: float | None
+    default: float
+    unit: str
+
+
+class RunnerState(TypedDict):
+    """``state`` as in :class:`fal_jupyter.protocol.api.RunnerRecord`, entered at ``since``; ``memory`` is what its processes
+    have resident, 0 while unknown; ``setup_ms`` what its ``setup()`` took."""
+
+    id: str
+    pid: int
+    state: str
+    since: float
+    devices: list[str]
+    served: int
+    in_flight: int
+    revision: int
+    memory: int
+    setup_ms: float
+
+
+class Waiting(TypedDict):
+    """A request that waits for a runner."""
+
+    id: str
+    path: str
+    since: float
+
+
+class Stats(TypedDict):
+    """``rate`` is calls a second over the last ten; percentiles and ``max_ms`` are of the last 512 calls, of which there are
+    ``sample``; ``spark`` has the calls of the last 60 spans of five seconds, the latest of which began at ``spark_time``."""
+
+    calls: int
+    failed: int
+    cold: int
+    rate: float
+    sample: int
+    p50_ms: float
+    p95_ms: float
+    max_ms: float
+    spark: list[int]
+    spark_time: float
+
+
+class EndpointState(TypedDict):
+    """One endpoint of a class."""
+
+    name: str
+    path: str
+    signature: str
+    doc: str
+
+
+class Failure(TypedDict):
+    """The last start that failed; ``retry_at`` is 0 where nothing is tried again by itself."""
+
+    time: float
+    revision: int
+    text: str
+    error: ErrorDescription | None
+    retry_at: float
+
+
+class AppState(TypedDict):
+    """One app. ``state`` is one word: Ready, Starting, Failing, Zero, Stopping. ``revision`` was published last, ``serving`` answers
+    (0: none yet), ``verdict`` and ``told`` say what publishing it did; ``scaling`` is in force, ``by_class`` what the class says,
+    ``overrides`` what was changed since; ``log`` counts the lines of the log, so that a change calls for a look."""
+
+    app: str
+    alias: str
+    class_name: str
+    state: str
+    owner_kind: str
+    owner_name: str
+    owner_pid: int
+    auth: str
+    machine: str
+    url: str
+    revision: int
+    serving: int
+    verdict: str
+    told: str
+    endpoints: list[EndpointState]
+    scaling: dict[str, float]
+    by_class: dict[str, float]
+    overrides: dict[str, float]
+    reason: str
+    setup_ms: float
+    asleep: bool
+    runners: list[RunnerState]
+    queue: list[Waiting]
+    waiting: int
+    in_flight: int
+    stats: Stats
+    log: int
+    failure: Failure | None
+
+
+class DeviceState(TypedDict):
+    """A GPU: ``used`` is memory in use by anybody, ``busy`` percent of time; both -1 where they cannot be read.
+    ``holder`` is what has it (``""``: nobody), ``alias`` and ``runner`` where that is ours."""
+
+    id: str
+    index: int
+    name: str
+    memory: int
+    used: int
+    busy: float
+    holder: str
+    alias: str
+    runner: str
+
+
+class HostState(TypedDict):
+    """The machine: memory, cores, and the share of time (percent) in which cores were busy."""
+
+    memory: int
+    used: int
+    cores: int
+    busy: float
+
+
+class RequestState(TypedDict):
+    """One request. ``state``: ``waiting``, ``running``, ``streaming`` or ``done``; ``origin``: ``cell``, ``http`` or ``panel``.
+
+    The five parts sum to ``total_ms``, which is what the caller waited, but for its own connection: ``queue_ms`` for a free
+    runner, ``start_ms`` for one to start, ``transfer_ms`` for bytes between caller and runner, ``run_ms`` in the endpoint until its
+    first byte, ``stream_ms`` from the first to the last one. ``error`` is one line, ``""`` where all is well.
+    """
+
+    id: str
+    alias: str
+    method: str
+    path: str
+    state: str
+    origin: str
+    began: float
+    status: int
+    queue_ms: float
+    start_ms: float
+    transfer_ms: float
+    run_ms: float
+    stream_ms: float
+    total_ms: float
+    revision: int
+    runner: str
+    cold: bool
+    bytes_in: int
+    bytes_out: int
+    content_type: str
+    error: str
+
+
+class Decision(TypedDict):
+    """One scaling decision: ``kind`` is ``up``, ``down``, ``retry`` or ``note``; runners ``before`` and ``after``; ``seen`` is what there was,
+    ``reason`` the sentence."""
+
+    time: float
+    kind: str
+    before: int
+    after: int
+    seen: str
+    reason: str
+
+
+class Lane(TypedDict):
+    """One runner's life: ``moves`` are ``[time, state]``, the last one ``GONE`` when it has ended."""
+
+    id: str
+    devices: list[str]
+    revision: int
+    moves: list[tuple[float, str]]
+
+
+class Timeline(TypedDict):
+    """An app's history: ``points`` as in :data:`SERIES`. In a frame: what is new (a lane: all of its moves)."""
+
+    points: list[list[float]]
+    decisions: list[Decision]
+    lanes: list[Lane]
+
+
+class FeedLine(TypedDict, total=False):
+    """One line of the feed.
+
+    ``kind``: ``snapshot`` (all fields; forget what was known) · ``frame`` (the same, with news only in ``requests`` and
+    ``timelines``; ``options`` left out) · ``beat`` (``time`` only) · ``off`` (``time``, ``reason``: no gateway runs).
+    ``skipped`` counts requests that ended since the last frame and are not in ``requests``.
+    """
+
+    kind: str
+    time: float
+    seq: int
+    reason: str
+    gateway: GatewayState
+    options: list[OptionRule]
+    apps: list[AppState]
+    devices: list[DeviceState]
+    host: HostState
+    requests: list[RequestState]
+    skipped: int
+    timelines: dict[str, Timeline]
+
+
+class Body(TypedDict):
+    """A body as far as it is kept: ``text`` where it is text, else ``base64``; ``size`` is that of the whole."""
+
+    content_type: str
+    size: int
+    text: str
+    base64: str
+    truncated: bool
+
+
+class RequestDetail(TypedDict):
+    """Answer to GET /admin/requests/{id}. ``held`` tells whether the whole answer can be had at ``…/answer``."""
+
+    request: RequestState
+    input: Body | None
+    output: Body | None
+    error: ErrorDescription | None
+    logs: list[LogRecord]
+    held: bool
+
+
+class KeyRecord(TypedDict):
+    """A key that opens the data plane now; ``created`` in milliseconds."""
+
+    id: str
+    holder: str
+    created: float
+
+
+class Picture(TypedDict):
+    """The last state of one app, thin enough for a saved notebook: what a card shows where nothing is live."""
+
+    time: float
+    app: AppState
+    requests: list[RequestState]
+    timeline: Timeline
+
+
+class CardData(TypedDict):
+    """The card in a notebook's output, under :data:`MIME`. ``cell`` is its label, ``source`` the hash of the cell's text (see
+    :func:`source_hash`): the chip at the cell says whether it was edited since. ``panel`` and ``tab`` choose what is shown."""
+
+    version: int
+    panel: str
+    tab: str
+    alias: str
+    app: str
+    class_name: str
+    revision: int
+    cell: str
+    source: str
+    gateway: GatewayState
+    options: list[OptionRule]
+    picture: Picture | None
+
+
+def source_hash(text: str) -> str:
+    """Give the hash by which the front end tells whether a cell was edited: FNV-1a of UTF-8 without outer white space, 32 bits."""
+    value = 0x811C9DC5
+    for byte in text.strip().encode("utf-8", "surrogatepass"):
+        value = ((value ^ byte) * 0x01000193) & 0xFFFFFFFF
+    return f"{value:08x}"

@@ -1,0 +1,127 @@
+/**
+ * What the modules of this folder share: the records of fal_jupyter/protocol/feed.py (same names, same fields: a test
+ * compares both), the store that keeps them, and the host that a panel lives in.
+ *
+ * Rules of this folder: plain ESM, no dependency, no build. Text of users reaches the page through text nodes only. Names at the
+ * top level of a module are unique in the folder, imports name siblings only (`import { a, b } from "./dom.mjs"`), and nothing
+ * but `export const|let|function|class|async function` and `export default` is exported, so that widgets/bundle.py can join
+ * the modules to the one file that anywidget wants.
+ */
+
+// --- records (protocol/feed.py, protocol/api.py) ---------------------------------------------------------------------
+export interface GatewayState { pid: number; started: number; version: string; owner: string; base: string }
+export interface OptionRule { name: string; low: number; high: number | null; default: number; unit: string }
+export interface RunnerState {
+  id: string; pid: number; state: string; since: number; devices: string[]; served: number; in_flight: number;
+  revision: number; memory: number; setup_ms: number;
+}
+export interface Waiting { id: string; path: string; since: number }
+export interface Stats {
+  calls: number; failed: number; cold: number; rate: number; sample: number; p50_ms: number; p95_ms: number; max_ms: number;
+  spark: number[]; spark_time: number;
+}
+export interface EndpointState { name: string; path: string; signature: string; doc: string }
+export interface ErrorFrame { filename: string; lineno: number; function: string; line: string }
+export interface ErrorDescription { type: string; message: string; text: string; frames: ErrorFrame[]; phase: string }
+export interface Failure { time: number; revision: number; text: string; error: ErrorDescription | null; retry_at: number }
+export interface AppState {
+  app: string; alias: string; class_name: string; state: string; owner_kind: string; owner_name: string; owner_pid: number;
+  auth: string; machine: string; url: string; revision: number; serving: number; verdict: string; told: string;
+  endpoints: EndpointState[]; scaling: Record<string, number>; by_class: Record<string, number>;
+  overrides: Record<string, number>; reason: string; setup_ms: number; asleep: boolean; runners: RunnerState[];
+  queue: Waiting[]; waiting: number; in_flight: number; stats: Stats; log: number; failure: Failure | null;
+}
+export interface DeviceState {
+  id: string; index: number; name: string; memory: number; used: number; busy: number; holder: string; alias: string;
+  runner: string;
+}
+export interface HostState { memory: number; used: number; cores: number; busy: number }
+export interface RequestState {
+  id: string; alias: string; method: string; path: string; state: string; origin: string; began: number; status: number;
+  queue_ms: number; start_ms: number; transfer_ms: number; run_ms: number; stream_ms: number; total_ms: number;
+  revision: number; runner: string; cold: boolean; bytes_in: number; bytes_out: number; content_type: string; error: string;
+}
+export interface Decision { time: number; kind: string; before: number; after: number; seen: string; reason: string }
+export interface Lane { id: string; devices: string[]; revision: number; moves: [number, string][] }
+export interface Timeline { points: number[][]; decisions: Decision[]; lanes: Lane[] }
+export interface FeedLine {
+  kind: string; time: number; seq: number; reason: string; gateway: GatewayState; options: OptionRule[]; apps: AppState[];
+  devices: DeviceState[]; host: HostState; requests: RequestState[]; skipped: number; timelines: Record<string, Timeline>;
+}
+export interface LogRecord { time: number; runner: string; request: string; stream: number; text: string }
+export interface Body { content_type: string; size: number; text: string; base64: string; truncated: boolean }
+export interface RequestDetail {
+  request: RequestState; input: Body | null; output: Body | null; error: ErrorDescription | null; logs: LogRecord[];
+  held: boolean;
+}
+export interface KeyRecord { id: string; holder: string; created: number }
+export interface Picture { time: number; app: AppState; requests: RequestState[]; timeline: Timeline }
+export interface CardData {
+  version: number; panel: string; tab: string; alias: string; app: string; class_name: string; revision: number; cell: string;
+  source: string; gateway: GatewayState; options: OptionRule[]; picture: Picture | null;
+}
+
+// --- the store (store.mjs) -------------------------------------------------------------------------------------------
+/** What a panel draws. `link`: "live"; "connecting" (nothing came yet); "off" (no gateway runs); "lost" (the server or the
+ *  kernel does not answer: what is shown ends at `time`); "saved" (a picture from a saved notebook, nothing is asked). */
+export interface View {
+  link: "live" | "connecting" | "off" | "lost" | "saved";
+  reason: string;
+  time: number;
+  gateway: GatewayState | null;
+  options: OptionRule[];
+  apps: AppState[];
+  devices: DeviceState[];
+  host: HostState | null;
+  /** newest first, at most 300 an app */
+  requests: RequestState[];
+  timelines: Map<string, Timeline>;
+}
+export interface Store {
+  readonly view: View;
+  /** Take one line of the feed in. */
+  apply(line: Partial<FeedLine>): void;
+  /** The link to the feed changed by itself. */
+  lose(link: "lost" | "connecting" | "off", reason: string): void;
+  /** Call `listener` after each change, until the given function is called. */
+  watch(listener: (view: View) => void): () => void;
+}
+
+// --- the host (host.mjs; labextension/src/host.ts) -------------------------------------------------------------------
+export interface Asked {
+  query?: Record<string, string>;
+  headers?: Record<string, string>;
+  body?: string | Uint8Array | Blob;
+  signal?: AbortSignal;
+}
+export interface Answered {
+  status: number;
+  headers: { get(name: string): string | null };
+  bytes(): Promise<Uint8Array>;
+  text(): Promise<string>;
+  json(): Promise<any>;
+  /** the body as it comes */
+  chunks(): AsyncIterable<Uint8Array>;
+}
+/** Where a panel lives: in JupyterLab or Notebook 7 the server's `fal/api/…`, elsewhere the kernel's comm. The paths are
+ *  those of protocol/api.py without `/admin/`: `apps/hello/scaling`, `requests/ID/answer`. */
+export interface Host {
+  readonly kind: "server" | "kernel" | "saved";
+  readonly store: Store;
+  /** Ask the gateway. Never throws for a status; throws an Error with one sentence where nobody answers. */
+  ask(method: "GET" | "POST" | "DELETE", path: string, asked?: Asked): Promise<Answered>;
+  /** The address of an app's endpoints as a browser reaches it, or "" where there is none. */
+  address(app: AppState): string;
+  copy(text: string): Promise<void>;
+  /** What only some hosts can do; a panel shows no button where it is missing. */
+  goToCell?(alias: string): void;
+  openDashboard?(requestId?: string): void;
+  openLogs?(alias: string, runner?: string): void;
+  insertCell?(source: string): void;
+  confirm?(title: string, text: string, button: string): Promise<boolean>;
+}
+
+// --- panels ----------------------------------------------------------------------------------------------------------
+/** A panel draws itself into `root`, redraws on changes of the store while it is seen, and leaves nothing behind when
+ *  `signal` aborts. */
+export type Panel<Options> = (root: HTMLElement, host: Host, options: Options, signal: AbortSignal) => void;
