@@ -3,26 +3,47 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 from fal_jupyter.domain.machines import Allotment
 from fal_jupyter.domain.requests import Request
-from fal_jupyter.domain.runners import READY, STARTING, Runner, State
-from fal_jupyter.domain.scaling import Observation, RunnerView, nanoseconds, retry_at, target
+from fal_jupyter.domain.runners import READY, STARTING, SUPPLY, Runner, State
+from fal_jupyter.domain.scaling import (
+    SECOND,
+    Action,
+    Cancel,
+    Drain,
+    Observation,
+    RunnerView,
+    Start,
+    Terminate,
+    Wake,
+    nanoseconds,
+    retry_at,
+    target,
+)
 from fal_jupyter.domain.spec import AppSpec, Scaling
 
 REMEMBERED_DECISIONS = 50
 DEATHS_OPEN_THE_CIRCUIT = 5  # deaths while serving within DEATH_WINDOW (reliability row 8)
 DEATH_WINDOW = nanoseconds(60)
+OWNER_GONE_GRACE = SECOND  # runners of a dead owner are gone within two seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """One decision: when (monotonic nanoseconds), what was there, and what was done by which rule."""
+    """One decision: when (monotonic nanoseconds), what was there, and what was done by which rule.
+
+    *kind* is ``up``, ``down``, ``retry`` or ``note``; *before* and *after* count the runners that are there or on their way.
+    """
 
     at: int
     seen: str
     reason: str
+    kind: str = "note"
+    before: int = 0
+    after: int = 0
 
 
 @dataclass(slots=True)
@@ -37,6 +58,9 @@ class App:
         allotments: what each runner of a revision gets. owner: what people call whom it belongs to.
         starved: it would start a runner and no device is free.
         tight: when no runner was more than wanted, last (monotonic nanoseconds).
+        asleep: the user unloaded it: no runner until the next request.
+        hasty: its owner is gone; nobody waits for its runners' grace.
+        decided: how many decisions there were, those that are forgotten too.
     """
 
     alias: str
@@ -53,7 +77,10 @@ class App:
     last_failure: int = 0
     blocked_until: int = 0
     tight: int = 0
+    asleep: bool = False
+    hasty: bool = False
     served: int = 0
+    decided: int = 0
     reason: str = ""
     wake_at: int | None = None
     runners: dict[str, Runner] = field(default_factory=dict)
@@ -71,6 +98,17 @@ class App:
     def scaling(self) -> Scaling:
         """The scaling in force."""
         return self.specs[self.revision].scaling
+
+    @property
+    def rules(self) -> Scaling:
+        """The scaling that decides now: what is in force, but for an app that sleeps or whose owner is gone."""
+        rules = self.scaling
+        if self.asleep:
+            rules = replace(rules, min_concurrency=0, warm=0, concurrency_buffer=0, concurrency_buffer_perc=0)
+        if self.hasty:
+            grace = min(rules.termination_grace_period_seconds, OWNER_GONE_GRACE / SECOND)
+            rules = replace(rules, termination_grace_period_seconds=grace)
+        return rules
 
     @property
     def allotment(self) -> Allotment:
@@ -151,10 +189,20 @@ class App:
         limits += [runner.ping_at for runner in self.runners.values() if runner.ping_at]
         return min(limits, default=None)
 
-    def remember(self, now: int, reason: str) -> None:
-        """Keep a decision's sentence, and what it was made on."""
+    def remember(self, now: int, reason: str, kind: str = "note", moved: int = 0) -> None:
+        """Keep a decision's sentence, and what it was made on; *moved* is how many runners come (or, negative, go) by it."""
         self.reason = reason
-        self.decisions.append(Decided(now, self.seen(), reason))
+        self.decided += 1
+        there = sum(r.state in SUPPLY and not r.killed for r in self.runners.values())
+        self.decisions.append(Decided(now, self.seen(), reason, kind, there, max(0, there + moved)))
+
+    def remember_actions(self, now: int, reason: str, actions: Sequence[Action]) -> None:
+        """Keep a decision that changes the number of runners."""
+        started = sum(isinstance(action, Start) for action in actions)
+        ended = sum(isinstance(action, Cancel | Terminate | Drain) for action in actions)
+        again = any(isinstance(action, Wake) for action in actions)
+        kind = "up" if started > ended else "down" if ended > started else "retry" if again else "note"
+        self.remember(now, reason, kind, started - ended)
 
     def seen(self) -> str:
         """What there is now, in a few words: requests, then runners by state."""

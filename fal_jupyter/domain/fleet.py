@@ -22,6 +22,7 @@ from fal_jupyter.domain.messages import (
     AppPublished,
     AppScaled,
     AppStopped,
+    AppUnloaded,
     CancelRequest,
     DeviceFreed,
     DispatchRequest,
@@ -50,11 +51,9 @@ from fal_jupyter.domain.placement import Placement
 from fal_jupyter.domain.requests import MAX_WAITING, Request
 from fal_jupyter.domain.runners import READY, STARTING, Runner, State
 from fal_jupyter.domain.scaling import SECOND, nanoseconds, retry_at
-from fal_jupyter.domain.spec import AppSpec, Scaling
 from fal_jupyter.domain.timers import Timers
 
 REFUSED_RETRY = 20 * SECOND  # "no hardware" waits a fixed 20 s and does not escalate (fal, "Runners")
-OWNER_GONE_GRACE = SECOND  # runners of a dead owner are gone within two seconds
 PING_EVERY = 5 * SECOND  # fal's health check: 5 s, three times (reliability row 5) …
 PINGS = 3  # … here counted by pings, so that a gateway that was stopped itself finds no runner guilty
 
@@ -72,12 +71,12 @@ class Fleet:
         self._freed = False
         self._timers = Timers()
         self._orders: list[Order] = []
-        self._hasty: set[int] = set()
         self._handlers: dict[type, Callable[[Any, int], None]] = {
             AppPublished: self._published,
             AppScaled: self._scaled,
             AppAdopted: self._adopted,
             AppStopped: self._stopped,
+            AppUnloaded: self._unloaded,
             LeaseEnded: self._lease_ended,
             RequestArrived: self._arrived,
             RequestAborted: self._aborted,
@@ -144,7 +143,7 @@ class Fleet:
             serving = app.serving
             app.specs = {r: s for r, s in app.specs.items() if r == serving} | {fact.revision: fact.spec}
             app.allotments = {r: a for r, a in app.allotments.items() if r == serving}
-            app.lease, app.owner, app.revision, app.hold = fact.lease, fact.owner, fact.revision, 1
+            app.lease, app.owner, app.revision, app.hold, app.asleep = fact.lease, fact.owner, fact.revision, 1, False
             app.failures = app.blocked_until = 0  # nobody waits 30 s after mending a typo
             for runner in list(app.runners.values()):
                 if runner.revision not in (serving, fact.revision) and not runner.killed:
@@ -161,7 +160,8 @@ class Fleet:
     def _scaled(self, fact: AppScaled, now: int) -> None:
         app = self.apps.get(fact.alias)
         if app is not None:
-            app.specs = {r: _with_scaling(spec, fact.scaling) for r, spec in app.specs.items()}
+            app.specs = {r: replace(spec, scaling=fact.scaling) for r, spec in app.specs.items()}
+            app.asleep = False
             self._dispatch_waiting(app, now)
             self._decide(app, now)
 
@@ -175,19 +175,32 @@ class Fleet:
         if app is not None:
             self._end_app(app, "the app was stopped", now, kill=fact.kill)
 
+    def _unloaded(self, fact: AppUnloaded, now: int) -> None:
+        app = self.apps.get(fact.alias)
+        if app is None:
+            return
+        app.asleep, app.hold, why = True, 0, "the user unloaded the app; the next request starts a runner"
+        app.remember(now, why, "down", -sum(r.state in (State.IDLE, State.RUNNING) for r in app.runners.values()))
+        for runner in list(app.runners.values()):
+            if runner.state is State.IDLE:
+                self._stop(runner, why, now)
+            elif runner.state is State.RUNNING:
+                runner.move(State.DRAINING, now)
+            elif not app.waiting:
+                self._end_unready(app, runner, why, now)
+        self._decide(app, now)
+
     def _lease_ended(self, fact: LeaseEnded, now: int) -> None:
         for app in [app for app in self.apps.values() if app.lease == fact.lease]:
             self._end_app(app, "the notebook or program that owned the app has ended", now, kill=False, hasty=True)
         for app in [app for app in self._leaving if app.lease == fact.lease]:
-            self._hasty.add(id(app))  # it was being stopped in order, for which nobody waits any more
+            app.hasty = True  # it was being stopped in order, for which nobody waits any more
             self._decide(app, now)
 
     def _end_app(self, app: App, why: str, now: int, *, kill: bool, hasty: bool = False) -> None:
         del self.apps[app.alias]
         self._leaving.append(app)
-        app.over, app.hold = True, 0
-        if hasty:
-            self._hasty.add(id(app))
+        app.over, app.hold, app.hasty = True, 0, hasty
         for request in list(app.waiting.values()):
             self._fail_request(app, request, 503, "runner_scheduling_failure", why)
         for runner in list(app.runners.values()):
@@ -205,6 +218,7 @@ class Fleet:
         if app is None:
             self._orders.append(FailRequest(fact.request_id, 503, "runner_scheduling_failure", "the app was stopped"))
             return
+        app.asleep = False
         runner = app.pick()
         if runner is not None:
             request = Request(fact.request_id, app.alias, now)
@@ -356,7 +370,7 @@ class Fleet:
         app.failures, app.last_failure = app.failures + 1, now
         wait = retry_at(app.failures, now) - now
         name = error.partition(":")[0]
-        app.remember(now, f"its last start failed ({name})")
+        app.remember(now, f"its last start failed ({name})", "retry")
         self._orders.append(AnnounceFailure(app.alias, runner.revision, runner.id, error, wait / SECOND))
         if any(r.state in READY for r in app.runners.values()):
             return
@@ -493,14 +507,12 @@ class Fleet:
             self._timers.set(app, at)
 
     def _decide(self, app: App, now: int) -> None:
-        rules = app.scaling
-        if id(app) in self._hasty:
-            rules = _hasty(rules)
+        rules = app.rules
         decision = scaling.decide(rules, app.observe(now, self._placement.room(app.allotment, now)))
         if not decision.surplus:
             app.tight = now
         if decision.actions:
-            app.remember(now, decision.reason)
+            app.remember_actions(now, decision.reason, decision.actions)
         for action in decision.actions:
             self._act(app, action, now)
         look_again = self._starve(app, now) if decision.short else None
@@ -515,7 +527,6 @@ class Fleet:
         if app.over and not app.runners:
             self._leaving.remove(app)
             self._timers.set(app, None)
-            self._hasty.discard(id(app))
             self._orders.append(ForgetApp(app.alias))
 
     def _starve(self, app: App, now: int) -> int | None:
@@ -575,12 +586,3 @@ class Fleet:
 
 def _seconds(nanos: int) -> int:
     return max(1, math.ceil(nanos / SECOND))
-
-
-def _with_scaling(spec: AppSpec, rules: Scaling) -> AppSpec:
-    return replace(spec, scaling=rules)
-
-
-def _hasty(rules: Scaling) -> Scaling:
-    grace = min(rules.termination_grace_period_seconds, OWNER_GONE_GRACE / SECOND)
-    return replace(rules, termination_grace_period_seconds=grace)

@@ -54,6 +54,13 @@ class AppStopped:
 
 
 @dataclass(frozen=True, slots=True)
+class AppUnloaded:
+    """The user wants the app's memory back: its runners end, and none starts until the next request."""
+
+    alias: str
+
+
+@dataclass(frozen=True, slots=True)
 class LeaseEnded:
     """An owner is gone; its apps go with it."""
 
@@ -157,6 +164,7 @@ Fact = (
     | AppScaled
     | AppAdopted
     | AppStopped
+    | AppUnloaded
     | LeaseEnded
     | RequestArrived
     | RequestAborted

@@ -17,6 +17,7 @@ from fal_jupyter.domain.messages import (
     AppPublished,
     AppScaled,
     AppStopped,
+    AppUnloaded,
     CancelRequest,
     DispatchRequest,
     Fact,
@@ -178,6 +179,76 @@ def test_a_warm_runner_stays(world: World) -> None:
 
     assert world.tell(Woke(), after=100_000) == []
     assert world.state("hello-1") is State.IDLE
+
+
+def test_an_unloaded_app_has_no_runner_until_the_next_request(world: World) -> None:
+    world.serve(warm=1)
+    world.tell(RequestArrived("hello", "q1"))
+    world.tell(RequestFinished("q1"))
+    why = "the user unloaded the app; the next request starts a runner"
+
+    assert world.tell(AppUnloaded("hello")) == [StopRunner("hello-1", why)]
+    assert world.tell(RunnerExited("hello-1", "exited with status 0"), after=1) == []
+    assert world.fleet.apps["hello"].runners == {}
+    world.now += 3600 * SECOND
+    assert world.tell(Woke()) == []
+    assert world.tell(RequestArrived("hello", "q2")) == [StartRunner("hello-2", "hello", 1)]
+    world.tell(RunnerSpawned("hello-2"))
+    assert world.tell(RunnerReady("hello-2")) == [DispatchRequest("q2", "hello-2")]
+    world.tell(RequestFinished("q2"))
+    assert world.tell(Woke(), after=3600) == []
+    assert world.state("hello-2") is State.IDLE
+
+
+def test_a_runner_that_is_unloaded_at_work_answers_first(world: World) -> None:
+    world.serve(warm=1)
+    world.tell(RequestArrived("hello", "q1"))
+
+    assert world.tell(AppUnloaded("hello")) == []
+    assert world.state("hello-1") is State.DRAINING
+    assert world.tell(RequestFinished("q1")) == [StopRunner("hello-1", "its last request is answered")]
+
+
+def test_unloading_cancels_a_start_that_nobody_waits_for(world: World) -> None:
+    world.publish(warm=1)
+
+    assert world.tell(AppUnloaded("hello")) == [
+        KillRunner("hello-1", "the user unloaded the app; the next request starts a runner")
+    ]
+    assert world.tell(AppUnloaded("nobody")) == []
+
+
+def test_unloading_leaves_a_start_that_somebody_waits_for(world: World) -> None:
+    world.publish(warm=1)
+    world.tell(RequestArrived("hello", "q1"))
+
+    assert world.tell(AppUnloaded("hello")) == []
+    world.tell(RunnerSpawned("hello-1"))
+    assert world.tell(RunnerReady("hello-1")) == [AnnounceRevision("hello", 1), DispatchRequest("q1", "hello-1")]
+
+
+def test_a_change_of_scaling_or_a_publication_wakes_an_unloaded_app(world: World) -> None:
+    world.serve(warm=1)
+    world.tell(AppUnloaded("hello"))
+    world.tell(RunnerExited("hello-1", "exited with status 0"))
+
+    assert world.tell(AppScaled("hello", Scaling(min_concurrency=1))) == [StartRunner("hello-2", "hello", 1)]
+
+
+def test_a_decision_tells_its_direction_and_the_runners_before_and_after(world: World) -> None:
+    world.serve(max_concurrency=3, keep_alive=60)
+    for number in range(3):
+        world.tell(RequestArrived("hello", f"q{number}"))
+    for runner in ("hello-2", "hello-3"):
+        world.tell(RunnerSpawned(runner))
+        world.tell(RunnerReady(runner))
+    for number in range(3):
+        world.tell(RequestFinished(f"q{number}"))
+    world.tell(Woke(), after=61)
+
+    told = [(d.kind, d.before, d.after) for d in world.fleet.apps["hello"].decisions]
+    assert told == [("up", 0, 1), ("up", 1, 2), ("up", 2, 3), ("down", 3, 0)]
+    assert world.fleet.apps["hello"].decided == 4
 
 
 def test_a_request_goes_to_a_free_runner_at_once_and_the_next_waits_for_another(world: World) -> None:
@@ -632,6 +703,10 @@ class Chaos(RuleBasedStateMachine):
     @rule(alias=st.sampled_from(["a", "b"]), kill=st.booleans())
     def stop(self, alias: str, kill: bool) -> None:
         self.tell(AppStopped(alias, kill))
+
+    @rule(alias=st.sampled_from(["a", "b"]))
+    def unload(self, alias: str) -> None:
+        self.tell(AppUnloaded(alias))
 
     @rule(lease=st.sampled_from(["L", "M"]))
     def owner_ends(self, lease: str) -> None:
