@@ -31,6 +31,7 @@ MAY: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "protocol": ((), ()),
     "settings": (("domain",), ("platformdirs",)),
     "processes": ((), ()),
+    "credentials": ((), ()),
     "state": (("domain",), ()),
     "fal": (("domain", "protocol"), ("packaging",)),
     "shipping": (("domain", "protocol", "fal"), ("cloudpickle", "pydantic", "pydantic_core")),
@@ -49,11 +50,11 @@ MAY: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ),
     ),
     "gateway": (
-        ("domain", "protocol", "settings", "state", "processes"),
+        ("domain", "protocol", "settings", "state", "processes", "credentials"),
         ("tornado", "httptools", "msgspec", "psutil", "pynvml", "uvloop"),
     ),
     "client": (
-        ("domain", "protocol", "fal", "shipping", "settings", "state"),
+        ("domain", "protocol", "fal", "shipping", "settings", "state", "credentials"),
         ("msgspec", "pydantic", "pydantic_core", "psutil"),
     ),
     "cli": (("domain", "protocol", "fal", "shipping", "settings", "client"), ()),

@@ -15,6 +15,8 @@ from fal_jupyter import settings as settings_module
 from fal_jupyter.client import connect, http
 from fal_jupyter.client import lease as leases
 from fal_jupyter.client.answer import Answer, AnswerReader, OnOutput
+from fal_jupyter.client.watching import Watching
+from fal_jupyter.credentials import make_key
 from fal_jupyter.domain.errors import (
     AppRuleBroken,
     AppTaken,
@@ -87,7 +89,7 @@ class Calls:
                     pass  # it has ended by itself
 
 
-class Client:
+class Client(Watching):
     """The gateway, as one process sees it.
 
     Args:
@@ -109,7 +111,7 @@ class Client:
     ) -> None:
         self.settings = settings or settings_module.read()
         self.kind, self.name, self.port, self._idle_exit = kind, name or kind, port, idle_exit
-        self.key = leases.make_key()
+        self.key = make_key()
         self.lease: leases.Lease | None = None
         self.notices: list[str] = []
         self.started_gateway = False

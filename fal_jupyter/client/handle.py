@@ -26,7 +26,9 @@ class CallRecord:
     status: int
     queue_ms: float
     start_ms: float
+    transfer_ms: float
     run_ms: float
+    stream_ms: float
     total_ms: float
     revision: int
     runner: str
@@ -210,7 +212,9 @@ class AppHandle:
                     answer.status,
                     timing["queue_ms"],
                     timing["start_ms"],
+                    timing["transfer_ms"],
                     timing["run_ms"],
+                    timing["stream_ms"],
                     timing["total_ms"],
                     answer.end["revision"],
                     answer.end["runner"],

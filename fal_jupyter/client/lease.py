@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import binascii
 import hashlib
 import json
 import os
-import secrets
 import select
 import socket
 
@@ -15,23 +13,6 @@ from fal_jupyter.domain.errors import GatewayUnreachable, PortTaken, VersionSkew
 from fal_jupyter.protocol.api import A_LEASES, PROTOCOL, LeaseAsked, LeaseGranted
 
 PATIENCE = 15.0
-_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-
-
-def make_key() -> str:
-    """Make a key: ``fjk_`` and 8 characters, a colon, 43 random ones (256 bits) and 6 of CRC-32 (for secret scanners)."""
-    name = "".join(secrets.choice(_ALPHABET) for _ in range(8))
-    secret = _base62(secrets.randbits(256), 43)
-    check = _base62(binascii.crc32(secret.encode()), 6)
-    return f"fjk_{name}:{secret}{check}"
-
-
-def _base62(number: int, width: int) -> str:
-    digits = []
-    for _ in range(width):
-        number, digit = divmod(number, 62)
-        digits.append(_ALPHABET[digit])
-    return "".join(reversed(digits))
 
 
 class NotAGateway(GatewayUnreachable):

@@ -122,6 +122,10 @@ class Fleet:
         app = self._runners.get(runner_id)
         return app.runners[runner_id] if app else None
 
+    def held_elsewhere(self, device: str, now: int) -> str:
+        """Which other gateway holds the device, as far as is known, or ``""``."""
+        return self._placement.why_out_of_reach(device, now)
+
     def check(self) -> None:
         """Assert the invariants; tests call it after every fact."""
         for app in self.all_apps():

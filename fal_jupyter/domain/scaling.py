@@ -251,6 +251,7 @@ class _Deciding:
         old = [r for r in self.runners if r.revision != self.obs.revision and r.state in SUPPLY]
         if any(r.state in READY for r in self.supply):
             why = f"revision {self.obs.revision} took over"
+            self.reasons += [why] if old else []
             for runner in old:
                 if runner.state in READY:
                     self.actions.append(Drain(runner.id, why) if runner.in_flight else Terminate(runner.id, why))
@@ -264,7 +265,9 @@ class _Deciding:
             )
             idle = sorted((r for r in old if r.state is State.IDLE), key=lambda r: (r.since, r.id))
             if idle and not leaving:
-                self.actions.append(Terminate(idle[0].id, f"makes room for revision {self.obs.revision}"))
+                why = f"makes room for revision {self.obs.revision}"
+                self.actions.append(Terminate(idle[0].id, why))
+                self.reasons.append(f"{idle[0].id} {why}")
 
     def _start(self, desired: int) -> None:
         slots = sorted((r for r in self.supply if r.state is State.CRASH_BACKOFF), key=lambda r: r.id)

@@ -35,9 +35,12 @@ if TYPE_CHECKING:
     from fal_jupyter.gateway.house import House
 
 MAX_PUBLISH = 4 << 30
+NAME = r"([a-z0-9][a-z0-9_.-]*)"
 
 
-class _Handler(RequestHandler):
+class Handler(RequestHandler):
+    """What the handlers of the control plane share."""
+
     house: House
 
     def initialize(self, house: House) -> None:
@@ -60,14 +63,14 @@ class _Handler(RequestHandler):
         self.finish(msgspec.json.encode(value))
 
 
-class HelloHandler(_Handler):
+class HelloHandler(Handler):
     """Who answers."""
 
     def get(self) -> None:
         self.reply(self.house.hello())
 
 
-class LeasesHandler(_Handler):
+class LeasesHandler(Handler):
     """A lease is this request: it lasts until the peer's process or connection ends."""
 
     lease: Lease | None = None
@@ -106,14 +109,14 @@ class LeasesHandler(_Handler):
             self.house.leases.end(self.lease)
 
 
-class AppsHandler(_Handler):
+class AppsHandler(Handler):
     """All apps."""
 
     def get(self) -> None:
         self.reply(self.house.app_records())
 
 
-class AppHandler(_Handler):
+class AppHandler(Handler):
     """One app: publish, look, stop."""
 
     def get(self, alias: str) -> None:
@@ -147,6 +150,7 @@ class AppHandler(_Handler):
         except FalJupyterError as error:
             self.fail(400, type(error).__name__, error.message, hint=error.hint)
             return
+        app.verdict, app.told = verdict, reason
         self.house.remember(alias, app.last, spec.class_name, verdict, reason)
         record = self.house.engine.fleet.apps[alias]
         self.reply(
@@ -173,7 +177,7 @@ class AppHandler(_Handler):
             self.fail(404, "not_served", f"no app {alias} is running")
 
 
-class ScalingHandler(_Handler):
+class ScalingHandler(Handler):
     """How an app scales, and changes of it while it runs."""
 
     def get(self, alias: str) -> None:
@@ -193,7 +197,7 @@ class ScalingHandler(_Handler):
             self.reply(record)
 
 
-class EventsHandler(_Handler):
+class EventsHandler(Handler):
     """The start of a revision, as it happens: JSON lines until it is ready, has failed, or is gone."""
 
     closed = False
@@ -235,7 +239,7 @@ class EventsHandler(_Handler):
             wake.cancel()
 
 
-class LogsHandler(_Handler):
+class LogsHandler(Handler):
     """An app's last lines."""
 
     def get(self, alias: str) -> None:
@@ -248,14 +252,14 @@ class LogsHandler(_Handler):
         self.reply(app.log.read(lines, request=request, runner=runner))
 
 
-class RunnersHandler(_Handler):
+class RunnersHandler(Handler):
     """All runners."""
 
     def get(self) -> None:
         self.reply(self.house.engine.runner_records())
 
 
-class RunnerHandler(_Handler):
+class RunnerHandler(Handler):
     """One runner's end."""
 
     def delete(self, runner_id: str) -> None:
@@ -266,7 +270,7 @@ class RunnerHandler(_Handler):
         self.reply({"stopped": runner_id})
 
 
-class DoctorHandler(_Handler):
+class DoctorHandler(Handler):
     """The gateway and every process of ours."""
 
     def get(self) -> None:
@@ -283,7 +287,7 @@ class DoctorHandler(_Handler):
         self.reply({"gateway": hello, "processes": processes})
 
 
-class ShutdownHandler(_Handler):
+class ShutdownHandler(Handler):
     """Drain everything, then exit."""
 
     def post(self) -> None:
@@ -293,10 +297,13 @@ class ShutdownHandler(_Handler):
 
 def application(house: House) -> Application:
     """The routes of the control plane."""
+    from fal_jupyter.gateway import panel_api  # its handlers inherit from ours
+
     given = {"house": house}
-    alias = r"([a-z0-9][a-z0-9_.-]*)"
+    alias = NAME
     return Application(
         [
+            *((pattern, handler, given) for pattern, handler in panel_api.ROUTES),
             (A_HELLO, HelloHandler, given),
             (A_LEASES, LeasesHandler, given),
             (A_APPS, AppsHandler, given),
@@ -305,7 +312,7 @@ def application(house: House) -> Application:
             (f"{A_APPS}/{alias}/logs", LogsHandler, given),
             (f"{A_APPS}/{alias}/scaling", ScalingHandler, given),
             (A_RUNNERS, RunnersHandler, given),
-            (A_RUNNERS + r"/([a-z0-9][a-z0-9_.-]*)", RunnerHandler, given),
+            (f"{A_RUNNERS}/{NAME}", RunnerHandler, given),
             (A_DOCTOR, DoctorHandler, given),
             (A_SHUTDOWN, ShutdownHandler, given),
         ],

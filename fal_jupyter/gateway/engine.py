@@ -6,6 +6,7 @@ import asyncio
 import functools
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
@@ -23,9 +24,10 @@ from fal_jupyter.domain.spec import AppSpec
 from fal_jupyter.gateway import hardware
 from fal_jupyter.gateway.claims import Claims
 from fal_jupyter.gateway.exchange import Exchange
+from fal_jupyter.gateway.history import History, wall_ms
 from fal_jupyter.gateway.launcher import Launcher
 from fal_jupyter.gateway.logs import Log
-from fal_jupyter.gateway.published import Published, Revision
+from fal_jupyter.gateway.published import KEPT_EVENTS, Published, Revision
 from fal_jupyter.gateway.redaction import redactor
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.api import (
@@ -39,6 +41,7 @@ from fal_jupyter.protocol.api import (
     RunnerRecord,
     ScalingRecord,
 )
+from fal_jupyter.protocol.feed import FRAME_REQUESTS, Failure
 from fal_jupyter.protocol.frames import Frame, Kind
 from fal_jupyter.settings import Settings
 
@@ -46,6 +49,10 @@ log = logging.getLogger("fal_jupyter.engine")
 LATE = 500_000_000  # nanoseconds; no load of ours keeps the loop for so long
 CATCH_UP = 200_000_000
 _encode = msgspec.json.encode
+
+
+def _nobody(*_: str) -> None:
+    """Nobody looks."""
 
 
 class Engine:
@@ -63,7 +70,11 @@ class Engine:
         self.exchanges: dict[str, Exchange] = {}
         self._leaving: dict[str, Published] = {}
         self._starting: dict[str, tuple[Published, int]] = {}
-        self._began: dict[str, float] = {}
+        self.history = History(FRAME_REQUESTS)
+        self.setup_ms: dict[str, float] = {}
+        self.on_news: Callable[[], None] = _nobody
+        self.on_moved: Callable[[str, str, str], None] = _nobody
+        self._starts: dict[str, tuple[float, float]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0
         self._catching_up = False
@@ -89,6 +100,7 @@ class Engine:
         """Hand a fact to the fleet and carry out what it orders."""
         for order in self.fleet.handle(fact, time.monotonic_ns()):
             self._carry_out[type(order)](order)
+        self.on_news()
         wake_at = self.fleet.wake_at
         if wake_at is not None and not self._catching_up and (self._timer is None or wake_at < self._timer_at):
             self._arm(wake_at)
@@ -204,6 +216,32 @@ class Engine:
             ],
         )
 
+    def restart(self, alias: str) -> int | None:
+        """Start new runners of what is published now and let the old ones leave when the first is ready; gives the revision."""
+        app = self.published.get(alias)
+        if app is None:
+            return None
+        newest = app.newest
+        app.last += 1
+        app.revisions[app.last] = replace(
+            newest, number=app.last, failed=False, events=deque(maxlen=KEPT_EVENTS), over=False, errors={}
+        )
+        acting = replace(newest.spec, scaling=newest.spec.scaling.changed(app.overrides))
+        app.verdict, app.told = "restart", "restarted by hand"
+        owner = self.fleet.apps[alias].owner
+        self.tell(m.AppPublished(alias, acting, app.last, app.lease, newest.allotment, owner))
+        return app.last
+
+    def cancel(self, request_id: str) -> bool:
+        """The owner wants a request's end; False when there is none of that id."""
+        exchange = self.exchanges.get(request_id)
+        if exchange is None or exchange.finished:
+            return False
+        exchange.owned = True
+        exchange.reply(499, "client_disconnected", "the owner cancelled the request")
+        self.request_aborted(exchange)
+        return True
+
     def stop(self, alias: str, *, kill: bool) -> bool:
         """Stop an app; False when there is none of that name."""
         if alias not in self.published:
@@ -237,8 +275,8 @@ class Engine:
         self.tell(m.RequestArrived(exchange.alias, exchange.id))
 
     def request_aborted(self, exchange: Exchange) -> None:
-        if not exchange.dispatched:
-            self.exchanges.pop(exchange.id, None)
+        if not exchange.dispatched and self.exchanges.pop(exchange.id, None) is not None:
+            self.history.ended(exchange)
         self.tell(m.RequestAborted(exchange.id))
         if not self.exchanges:
             self._on_quiet()
@@ -246,6 +284,7 @@ class Engine:
     def request_finished(self, exchange: Exchange, *, replace: bool) -> None:
         if self.exchanges.pop(exchange.id, None) is not None:
             self._end_output(exchange)
+            self.history.ended(exchange)
             self.tell(m.RequestFinished(exchange.id, replace))
             if not self.exchanges:
                 self._on_quiet()
@@ -256,6 +295,7 @@ class Engine:
     def request_printed(self, exchange: Exchange, which: int, text: str) -> None:
         if (app := self.published.get(exchange.alias)) is not None:
             app.log.write(exchange.runner_id, exchange.id, which, text)
+            self.on_news()
 
     def _end_output(self, exchange: Exchange) -> None:
         app = self.published.get(exchange.alias)
@@ -272,7 +312,7 @@ class Engine:
         if app is None:
             return
         if frame.kind == Kind.HELLO:
-            self._began[runner_id] = time.monotonic()
+            self.on_moved(app.alias, runner_id, "SETUP")
             app.tell(revision, Event(event="state", runner=runner_id, state="SETUP"))
             self.tell(m.RunnerSpawned(runner_id))
         elif frame.kind == Kind.OUTPUT:
@@ -281,6 +321,9 @@ class Engine:
         elif frame.kind == Kind.READY:
             times = msgspec.json.decode(frame.payload)
             found = app.revisions.get(revision)
+            self.setup_ms[runner_id] = times["setup_ms"]
+            self._starts[runner_id] = (self._starts.get(runner_id, (0.0,))[0], time.monotonic())
+            self.on_moved(app.alias, runner_id, "IDLE")
             if found is not None:
                 found.failed, found.setup_ms = False, times["setup_ms"]
             app.tell(
@@ -303,6 +346,7 @@ class Engine:
 
     def _outside_output(self, app: Published, revision: int, runner_id: str, which: int, text: str) -> None:
         app.log.write(runner_id, "", which, text)
+        self.on_news()
         found = app.revisions.get(revision)
         if found is not None and not found.over:
             app.tell(revision, Event(event="output", runner=runner_id, stream=which, text=text))
@@ -325,12 +369,14 @@ class Engine:
 
     def runner_exited(self, runner_id: str, reason: str) -> None:
         known = self._starting.pop(runner_id, None)
-        self._began.pop(runner_id, None)
+        self._starts.pop(runner_id, None)
+        self.setup_ms.pop(runner_id, None)
         runner = self.fleet.runner(runner_id)
         self.claims.release(runner.devices if runner is not None else ())
         if known is not None:
             known[0].log.end(runner_id, "")
             known[0].log.remark(runner_id, f"runner {reason}")
+            self.on_moved(known[0].alias, runner_id, "GONE")
         self.tell(m.RunnerExited(runner_id, reason))
 
     # --- orders -------------------------------------------------------------------------------------------------
@@ -340,6 +386,8 @@ class Engine:
         if not self._claim(order):
             return
         self._starting[order.runner_id] = (app, order.revision)
+        self._starts[order.runner_id] = (time.monotonic(), 0.0)
+        self.on_moved(order.alias, order.runner_id, "PENDING")
         head = LoadHead(
             app=f"{self.settings.owner}/{order.alias}",
             alias=order.alias,
@@ -385,7 +433,8 @@ class Engine:
         if channel is None or runner is None:
             exchange.undelivered = True  # its end is about to be told
             return
-        exchange.begin(channel, order.runner_id, runner.revision)
+        start = self._starts.get(order.runner_id, (0.0, 0.0))
+        exchange.begin(channel, order.runner_id, runner.revision, start)
 
     def _fail_request(self, order: m.FailRequest) -> None:
         exchange = self.exchanges.get(order.request_id)
@@ -402,6 +451,7 @@ class Engine:
             error = app.last_error
         self._end_output(exchange)
         exchange.reply(order.status, order.error_type, order.detail, retry_after=order.retry_after, error=error)
+        self.history.ended(exchange)
         if not self.exchanges:
             self._on_quiet()
 
@@ -434,7 +484,7 @@ class Engine:
     def _announce_revision(self, order: m.AnnounceRevision) -> None:
         app = self.published.get(order.alias)
         if app is not None:
-            app.last_error = None
+            app.last_error = app.failed = None
             app.forget_before(order.revision)
 
     def _announce_failure(self, order: m.AnnounceFailure) -> None:
@@ -445,6 +495,9 @@ class Engine:
         revision.failed = True
         error = revision.errors.pop(order.runner_id, None)
         app.last_error = error
+        app.failed = Failure(
+            time=wall_ms(time.monotonic()), revision=order.revision, text=order.error, error=error, retry_at=0.0
+        )
         app.tell(
             order.revision,
             Event(event="failed", runner=order.runner_id, error=error, detail=order.error, retry_in=order.retry_in),

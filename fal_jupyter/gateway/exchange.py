@@ -27,6 +27,7 @@ from fal_jupyter.protocol.api import (
     ErrorDescription,
     Timing,
 )
+from fal_jupyter.protocol.feed import BODY_BOUND
 from fal_jupyter.protocol.frames import CHUNK, INLINE, WINDOW, Frame, Kind
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class ResponseHead(msgspec.Struct):
 
     status: int
     headers: list[tuple[str, str]]
+    began: float = 0.0
 
 
 _decode_head = msgspec.json.Decoder(ResponseHead).decode
@@ -87,21 +89,33 @@ class Exchange:
     """One request and its answer."""
 
     __slots__ = (
-        "_answered", "_body_done", "_buffer", "_buffered", "_channel", "_credit", "_linger", "_owed", "_paused", "_read_all", "_status",
-        "_stream", "_unprinted", "alias", "arrived", "caller", "cold", "dispatched", "error", "finished", "framed", "gone", "head", "hub", "id",
-        "revision", "runner_id", "undelivered",
+        "_answered", "_body_done", "_buffer", "_buffered", "_channel", "_credit", "_first", "_got_room", "_linger", "_owed", "_paused",
+        "_ran_from", "_read_all", "_stream", "_unprinted", "alias", "arrived", "began", "bytes_in", "bytes_out", "caller", "cold",
+        "content_type", "dispatched", "error", "finished", "framed", "gone", "got", "head", "hub", "id", "method", "origin", "owned", "path",
+        "revision", "runner_id", "sent", "sent_type", "starting", "status", "told", "undelivered",
     )  # fmt: skip
 
-    def __init__(self, hub: Hub, caller: Caller, request_id: str, alias: str, head: bytes, *, framed: bool) -> None:
-        self.hub, self.caller, self.id, self.alias, self.head, self.framed = (
-            hub,
-            caller,
-            request_id,
-            alias,
-            head,
-            framed,
-        )
-        self.arrived = self.dispatched = 0.0
+    def __init__(
+        self,
+        hub: Hub,
+        caller: Caller,
+        request_id: str,
+        alias: str,
+        head: bytes,
+        *,
+        framed: bool,
+        method: str = "POST",
+        path: str = "/",
+        origin: str = "http",
+        sent_type: str = "",
+    ) -> None:
+        self.hub, self.caller, self.id, self.alias = hub, caller, request_id, alias
+        self.head, self.framed = head, framed
+        self.method, self.path, self.origin, self.sent_type = method, path, origin, sent_type
+        self.began = time.monotonic()
+        self.arrived = self.dispatched = self.starting = self._first = self._ran_from = 0.0
+        self.content_type = self.told = ""
+        self.owned = framed  # its owner asked: who cancels it means it
         self.cold = self.gone = self.finished = self.undelivered = False
         self.runner_id, self.revision = "", 0
         self.error: ErrorDescription | None = None
@@ -114,7 +128,10 @@ class Exchange:
         self._owed = 0
         self._paused: asyncio.Future[None] | None = None
         self._answered = False
-        self._status = self._unprinted = 0
+        self.status = self._unprinted = self.bytes_in = self.bytes_out = 0
+        self.sent = b""
+        self.got: bytes | list[bytes] = b""
+        self._got_room = BODY_BOUND
         self._read_all = False
         self._linger: asyncio.TimerHandle | None = None
 
@@ -125,6 +142,7 @@ class Exchange:
             return None
         self._buffer.append(data)
         self._buffered += len(data)
+        self.bytes_in += len(data)
         if self._channel is not None:
             self._pump()
         if self._buffered < WINDOW:
@@ -151,7 +169,7 @@ class Exchange:
 
     def withdraw(self) -> bool:
         """The caller broke a rule while its body came: forget the request. False when its answer has begun already."""
-        self.finished = True
+        self.finished, self.status, self.told = True, 413, "the body was longer than the limit"
         if self._answered:
             self._drop_connection()
         if self.arrived:
@@ -175,14 +193,17 @@ class Exchange:
             self.hub.request_aborted(self)
 
     # --- to the runner ------------------------------------------------------------------------------------------
-    def begin(self, channel: Channel, runner_id: str, revision: int) -> None:
-        """Send the request to a runner."""
+    def begin(self, channel: Channel, runner_id: str, revision: int, start: tuple[float, float] = (0.0, 0.0)) -> None:
+        """Send the request to a runner, which was starting from *start*'s first to its second moment."""
         self.dispatched = time.monotonic()
         self.runner_id, self.revision = runner_id, revision
+        if start[1] > self.arrived:  # it waited, for a while at least, for this runner's start
+            self.starting = min(start[1], self.dispatched) - max(start[0], self.arrived)
         self._channel = channel
         self._stream = channel.open(self)
         body = b"".join(self._buffer) if len(self._buffer) != 1 else self._buffer[0]
         self._buffer.clear()
+        self.sent = body[:BODY_BOUND]  # of a short body: the body itself, no copy
         first, rest = body[:INLINE], body[INLINE:]
         self._buffered = len(rest)
         if rest:
@@ -201,7 +222,7 @@ class Exchange:
         """The runner was dead already: as if the request had never been sent."""
         channel.close_stream(self._stream)
         self._channel, self.undelivered = None, True
-        self.dispatched, self.runner_id, self._credit = 0.0, "", WINDOW
+        self.dispatched, self.starting, self.runner_id, self._credit = 0.0, 0.0, "", WINDOW
         self._buffer.clear()
         self._buffer.append(body)
         self._buffered = len(body)
@@ -231,7 +252,7 @@ class Exchange:
     def cancel(self) -> None:
         """Tell the runner that nobody waits; what the owner calls (and interrupts) is ended, not only told."""
         if self._channel is not None:
-            self._channel.send(frames.encode(Kind.CANCEL, self._stream, b"\x01" if self.framed else b""))
+            self._channel.send(frames.encode(Kind.CANCEL, self._stream, b"\x01" if self.owned else b""))
 
     # --- from the runner ----------------------------------------------------------------------------------------
     def on_frame(self, frame: Frame) -> None:
@@ -264,7 +285,18 @@ class Exchange:
     def _respond(self, payload: bytes) -> None:
         head_json, body, end = frames.decode_message(payload)
         head = _decode_head(head_json)
-        self._status = head.status
+        self._ran_from, self._first = head.began, time.monotonic()
+        if not self.finished:
+            self.status = head.status
+        self.bytes_out = len(body)
+        if len(body) <= BODY_BOUND:
+            self.got, self._got_room = body, BODY_BOUND - len(body)
+        else:
+            self.got, self._got_room = body[:BODY_BOUND], 0
+        for name, value in head.headers:
+            if name == "content-type" or name.lower() == "content-type":
+                self.content_type = value
+                break
         if self.finished:
             pass  # it was answered for the runner (a timeout); the bytes are let go
         elif self.framed:
@@ -304,6 +336,12 @@ class Exchange:
         return headers
 
     def _body(self, data: bytes) -> None:
+        self.bytes_out += len(data)
+        if self._got_room > 0:
+            if not isinstance(self.got, list):
+                self.got = [self.got]
+            self.got.append(data[: self._got_room])
+            self._got_room -= len(data)
         if self.gone or self.finished:
             self._return_credit(len(data), None)
         elif self.framed:
@@ -358,7 +396,7 @@ class Exchange:
         self.finished = True
         if not already and not self.gone and not self.framed:
             self._finish_connection()
-        self.hub.request_finished(self, replace=self._status == 503)
+        self.hub.request_finished(self, replace=self.status == 503)
 
     def _finish_connection(self) -> None:
         if not self._read_all:  # hanging up on a caller that still sends would destroy the answer on its way
@@ -403,7 +441,7 @@ class Exchange:
         record: dict[str, Any] = dict(
             EndRecord(
                 request_id=self.id,
-                status=self._status,
+                status=self.status,
                 revision=self.revision,
                 runner=self.runner_id,
                 timing=self.timing(),
@@ -414,16 +452,24 @@ class Exchange:
         return frames.encode(Kind.END_BODY, 0, _encode(record))
 
     def timing(self) -> Timing:
-        """Where the time went, in milliseconds; the first three parts sum to the total."""
+        """Where the time went so far, in milliseconds; the first five parts sum to the total."""
         now = time.monotonic()
-        began = self.arrived or now
+        arrived = self.arrived or now
         sent = self.dispatched or now
-        waited, ran = round((sent - began) * 1000, 3), round((now - sent) * 1000, 3)
+        first = self._first or now
+        ran_from = min(max(self._ran_from, sent), first)
+        waited = sent - arrived
+        start = min(self.starting, waited) if self.dispatched else waited if self.cold else 0.0
+        queue_ms, start_ms = round((waited - start) * 1000, 3), round(start * 1000, 3)
+        transfer_ms = round((arrived - self.began + ran_from - sent) * 1000, 3)
+        run_ms, stream_ms = round((first - ran_from) * 1000, 3), round((now - first) * 1000, 3)
         return Timing(
-            queue_ms=0.0 if self.cold else waited,
-            start_ms=waited if self.cold else 0.0,
-            run_ms=ran,
-            total_ms=round(waited + ran, 3),
+            queue_ms=queue_ms,
+            start_ms=start_ms,
+            transfer_ms=transfer_ms,
+            run_ms=run_ms,
+            stream_ms=stream_ms,
+            total_ms=round(queue_ms + start_ms + transfer_ms + run_ms + stream_ms, 3),
         )
 
     # --- answers of ours ----------------------------------------------------------------------------------------
@@ -433,11 +479,14 @@ class Exchange:
         """Answer with a failure made by us, unless the answer has begun: then it can only break off."""
         if self.finished:
             return
-        self.finished = True
-        self._status = status
+        self.finished, self.status, self.told = True, status, detail
         self._resume()
         if self.gone:
             return
+        if error is not None and self.error is None:
+            self.error = error
+            if self.framed:
+                self._send_framed(frames.encode(Kind.ERROR, 0, _encode(error)))
         if self._answered and not self.framed:
             self._drop_connection()
             return
@@ -450,8 +499,6 @@ class Exchange:
             headers.append(("retry-after", str(retry_after)))
         data = json.dumps(body).encode()
         if self.framed:
-            if error is not None and self.error is None:
-                self._send_framed(frames.encode(Kind.ERROR, 0, _encode(error)))
             head = _encode({"status": status, "headers": headers})
             self._send_framed(
                 frames.encode_message(Kind.RESPONSE, 0, head, data, end=True) + self._end_frame(), last=True

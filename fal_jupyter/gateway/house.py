@@ -11,6 +11,7 @@ import sqlite3
 import time
 from collections.abc import Awaitable, Mapping
 from importlib import metadata
+from typing import Any
 
 from tornado.netutil import bind_sockets
 from tornado.web import Application
@@ -18,6 +19,8 @@ from tornado.web import Application
 from fal_jupyter.domain.errors import FalJupyterError, GatewayError, PortTaken
 from fal_jupyter.gateway import admin_api
 from fal_jupyter.gateway.engine import Engine
+from fal_jupyter.gateway.feed import Feed
+from fal_jupyter.gateway.held import HeldCalls
 from fal_jupyter.gateway.http_server import Connection, Listener, Message, RequestHeaders
 from fal_jupyter.gateway.keys import Keys
 from fal_jupyter.gateway.leases import Lease, Leases, peer_of
@@ -48,6 +51,10 @@ class House:
         self.keys = Keys(self.store)
         self.engine = Engine(settings, environment, files, self._maybe_idle)
         self.leases = Leases(self._lease_ended)
+        self.calls = HeldCalls(self.engine)
+        self._started = start_time(os.getpid())
+        who = {"pid": os.getpid(), "started": self._started, "version": _version(), "owner": settings.owner}
+        self.feed = Feed(self.engine, who, lambda: self.base, self._holder_of)
         self._idle_timer: asyncio.TimerHandle | None = None
         self._tcp: asyncio.Server | None = None
         self._unix: asyncio.Server | None = None
@@ -58,7 +65,6 @@ class House:
         most = max(64, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - FILES_FOR_OURSELVES)
         self._tcp_listener = Listener(lambda c: Request(self._tcp_front, c), settings.read_timeout, most)
         self._unix_listener = Listener(self._request, settings.read_timeout, most, admits=_is_own_user)
-        self._started = start_time(os.getpid())
 
     def _request(self, connection: Connection) -> Message:
         return _ByPath(self._unix_front, self._application, connection)
@@ -201,6 +207,7 @@ class House:
             self._watch.close()
         if self._unix is not None:
             self._unix.close()
+        self.feed.close()
         await self.engine.close()
         for lease in list(self.leases.living.values()):
             self.leases.end(lease)
@@ -222,12 +229,13 @@ class House:
 
     def app_records(self) -> list[AppRecord]:
         """All apps, with who holds them."""
-        found = []
-        for app in self.engine.published.values():
-            lease = self.leases.living.get(app.lease)
-            holder = {"kind": lease.kind, "name": lease.name, "pid": lease.pid} if lease else {}
-            found.append(self.engine.app_record(app, self.base, holder))
-        return found
+        return [
+            self.engine.app_record(app, self.base, self._holder_of(app.lease)) for app in self.engine.published.values()
+        ]
+
+    def _holder_of(self, lease_id: str) -> dict[str, Any]:
+        lease = self.leases.living.get(lease_id)
+        return {"kind": lease.kind, "name": lease.name, "pid": lease.pid} if lease else {}
 
     def remember(self, alias: str, revision: int, class_name: str, verdict: str, reason: str) -> None:
         """Append a publication to the history."""

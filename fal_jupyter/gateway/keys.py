@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 
 from fal_jupyter.gateway.store import Store
+from fal_jupyter.protocol.feed import KeyRecord
 
 log = logging.getLogger("fal_jupyter.gateway")
 _DUMMY = bytes(32)
@@ -22,7 +23,7 @@ class Keys:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._recordings: set[asyncio.Future[None]] = set()
-        self._live: dict[str, tuple[bytes, str]] = {}
+        self._live: dict[str, tuple[bytes, str, str, float]] = {}
 
     async def forget_former(self) -> None:
         """Revoke what a gateway before this one left: its leases ended with it."""
@@ -47,15 +48,32 @@ class Keys:
             )
 
         await self._record(work)
-        self._live[key_id] = (sha256, lease)
+        self._live[key_id] = (sha256, lease, holder, time.time())
+
+    def listed(self) -> list[KeyRecord]:
+        """Every living key, by id: what it opens with is known to its holder only."""
+        return [
+            KeyRecord(id=key_id, holder=holder, created=round(created * 1000, 1))
+            for key_id, (_, _, holder, created) in self._live.items()
+        ]
+
+    def revoke_one(self, key_id: str) -> bool:
+        """Shut out one key, at once; False where there is none of that id."""
+        if self._live.pop(key_id, None) is None:
+            return False
+        now = time.time()
+        self._later(lambda db: db.execute("UPDATE keys SET revoked = ? WHERE id = ?", (now, key_id)))
+        return True
 
     def revoke(self, lease: str) -> None:
         """Shut out the lease's key, at once."""
-        for key_id in [k for k, (_, owner) in self._live.items() if owner == lease]:
+        for key_id in [k for k, (_, owner, _, _) in self._live.items() if owner == lease]:
             del self._live[key_id]
         now = time.time()
-        recording = self._record(lambda db: db.execute("UPDATE keys SET revoked = ? WHERE lease = ?", (now, lease)))
-        self._recordings.add(task := asyncio.ensure_future(recording))
+        self._later(lambda db: db.execute("UPDATE keys SET revoked = ? WHERE lease = ?", (now, lease)))
+
+    def _later(self, work: Callable[[sqlite3.Connection], object]) -> None:
+        self._recordings.add(task := asyncio.ensure_future(self._record(work)))
         task.add_done_callback(self._recordings.discard)
 
     def admits(self, authorization: str) -> bool:
@@ -64,6 +82,6 @@ class Keys:
         if scheme.lower() not in ("key", "bearer"):
             return False
         key_id, _, secret = credentials.strip().partition(":")
-        expected, _ = self._live.get(key_id, (_DUMMY, ""))
+        expected = self._live.get(key_id, (_DUMMY,))[0]
         given = hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest()
         return hmac.compare_digest(given, expected) and key_id in self._live

@@ -18,12 +18,12 @@ LINE_BOUND = 64 * 1024
 
 
 class Log:
-    """The log of one app. *redact* takes secrets out of a line before it is kept anywhere."""
+    """The log of one app. *redact* takes secrets out of a line before it is kept anywhere; *total* counts all lines ever."""
 
     def __init__(self, path: Path, redact: Callable[[str], str] = str) -> None:
         self._path, self.redact = path, redact
         self._lines: deque[LogRecord] = deque()
-        self._kept = 0
+        self._kept = self.total = 0
         self._open: dict[tuple[str, str, int], str] = {}
         self._file, self._size = -1, 0
         self.reopen()
@@ -56,6 +56,7 @@ class Log:
 
     def _keep(self, records: list[LogRecord]) -> None:
         self._lines.extend(records)
+        self.total += len(records)
         self._kept += sum(len(record["text"]) for record in records)
         while len(self._lines) > KEPT_LINES or self._kept > KEPT_TEXT:
             self._kept -= len(self._lines.popleft()["text"])

@@ -10,13 +10,15 @@ from fal_jupyter.domain.machines import Allotment
 from fal_jupyter.domain.spec import AppSpec
 from fal_jupyter.gateway.logs import Log
 from fal_jupyter.protocol.api import Environment, ErrorDescription, Event
+from fal_jupyter.protocol.feed import Failure
 
 KEPT_EVENTS = 2000
 
 
 @dataclass
 class Revision:
-    """One published source. *failed* once a start of it failed and none has succeeded since."""
+    """One published source. *failed* once a start of it failed and none has succeeded since; *schema* is its OpenAPI document
+    once somebody asked for it."""
 
     number: int
     spec: AppSpec
@@ -28,6 +30,7 @@ class Revision:
     allotment: Allotment
     failed: bool = False
     setup_ms: float = 0.0
+    schema: bytes = b""
     events: deque[Event] = field(default_factory=lambda: deque(maxlen=KEPT_EVENTS))
     over: bool = False
     errors: dict[str, ErrorDescription] = field(default_factory=dict)
@@ -38,7 +41,8 @@ class Published:
     """An app's revisions that may still matter: the wanted one and the one that serves.
 
     *overrides* are what ``%fal scale`` changed; they outlive a new revision, as in fal. *ended* is set when its last runner
-    is gone.
+    is gone. *failed* is the last start that failed while none has succeeded since; *verdict* and *told* are what the last
+    publication did, and why.
     """
 
     alias: str
@@ -48,6 +52,9 @@ class Published:
     last: int = 0
     overrides: dict[str, float] = field(default_factory=dict)
     last_error: ErrorDescription | None = None
+    failed: Failure | None = None
+    verdict: str = ""
+    told: str = ""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 

@@ -9,7 +9,7 @@ import asyncio
 import json
 import os
 import re
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from typing import Any, Protocol
 from urllib.parse import unquote
 
@@ -51,10 +51,20 @@ class Front:
         self.apps, self.keys, self.settings, self.trusted = apps, keys, settings, trusted
         self.port = 0
 
-    def new_id(self) -> str:
-        """A request id nobody can guess another from."""
-        digits = os.urandom(16).hex()
-        return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{'89ab'[int(digits[16], 16) & 3]}{digits[17:20]}-{digits[20:]}"
+
+def new_id() -> str:
+    """A request id nobody can guess another from."""
+    digits = os.urandom(16).hex()
+    return (
+        f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{'89ab'[int(digits[16], 16) & 3]}{digits[17:20]}-{digits[20:]}"
+    )
+
+
+def request_head(request_id: str, method: str, path: str, query: str, headers: Iterable[tuple[str, str]]) -> bytes:
+    """The head of a REQUEST frame: what of a caller's head goes to the runner."""
+    kept = [pair for pair in headers if pair[0] not in _DROPPED]
+    kept += [(H_REQUEST_ID, request_id), (H_ENDPOINT, path)]
+    return _encode({"id": request_id, "method": method, "path": path, "query": query, "headers": kept})
 
 
 class Request:
@@ -81,7 +91,7 @@ class Request:
         if not path.startswith(RUN):
             self._refuse(404, "", "Not found")
             return
-        if _hostile(path):
+        if is_hostile(path):
             self._refuse(400, "bad_request", "the path has '..' or a control character in it")
             return
         owner, _, rest = path[len(RUN) :].partition("/")
@@ -97,13 +107,22 @@ class Request:
         if length is not None and length.isdigit() and int(length) > front.settings.max_body:
             self._refuse(413, "bad_request", self._limit_sentence())
             return
-        request_id = front.new_id()
+        request_id = new_id()
         below = slash + below or "/"
-        kept = [pair for pair in headers.pairs if pair[0] not in _DROPPED]
-        kept += [(H_REQUEST_ID, request_id), (H_ENDPOINT, below)]
-        head = _encode({"id": request_id, "method": method, "path": below, "query": query, "headers": kept})
+        head = request_head(request_id, method, below, query, headers.pairs)
         framed = trusted and headers.get(H_OWNER) == "frames"
-        self.exchange = Exchange(front.apps, self.caller, request_id, alias, head, framed=framed)
+        self.exchange = Exchange(
+            front.apps,
+            self.caller,
+            request_id,
+            alias,
+            head,
+            framed=framed,
+            method=method,
+            path=below,
+            origin="cell" if framed else "http",
+            sent_type=headers.get("content-type", ""),
+        )
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         """A piece of the body."""
@@ -154,7 +173,7 @@ class Request:
             self.refusal = (status, error_type, detail)  # told when the short body has been read: the connection stays
 
     def _answer(self, status: int, error_type: str, detail: str) -> None:
-        request_id = self.front.new_id()
+        request_id = new_id()
         body: dict[str, Any] = {"detail": detail, "request_id": request_id}
         headers = [("content-type", "application/json"), (H_REQUEST_ID, request_id)]
         if error_type:
@@ -178,7 +197,8 @@ def _own_host(host: str, port: int) -> bool:
     return name.lower() in _LOCAL_NAMES and (not given or int(given) == port)
 
 
-def _hostile(path: str) -> bool:
+def is_hostile(path: str) -> bool:
+    """True where a path climbs or has control characters in it."""
     if not _SUSPECT.search(path):
         return False
     plain = unquote(path)

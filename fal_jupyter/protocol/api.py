@@ -16,11 +16,15 @@ RUN: Final = "/run/"
 H_REQUEST_ID: Final = "x-fal-request-id"  # on every answer to a parsed request; a caller's own value is replaced
 H_ENDPOINT: Final = "x-fal-endpoint"  # gateway → runner: the path below the app (fal's RequestContext.endpoint)
 H_ERROR_TYPE: Final = "x-fal-error-type"
+H_STATUS: Final = "x-fal-status"  # the app's own status, where its answer is handed on with 200 (A_ANSWER)
 H_REVISION: Final = "x-fal-jupyter-revision"
 H_RUNNER: Final = "x-fal-jupyter-runner"
 H_OWNER: Final = "x-fal-jupyter-owner"  # owner's kernel, Unix socket only: "frames" asks for the framed answer
 FRAMES_TYPE: Final = "application/vnd.fal-jupyter.frames"
 
+# A RESPONSE frame's head is {"status", "headers", "began"}: *began* is when the runner had the whole request (monotonic seconds,
+# one clock for all processes of a machine; 0 where it answered before).
+#
 # The framed answer (status 200, body = frames.py frames, all with stream 0):
 #   OUTPUT*  RESPONSE  BODY*  END_BODY      in that order, OUTPUT also between them; ERROR before RESPONSE where user
 #   code raised or a start failed. END_BODY carries EndRecord. The real status is in RESPONSE's head.
@@ -43,14 +47,16 @@ ERROR_STATUS: Final = {
 class Timing(TypedDict):
     """Where a request's time went, in milliseconds, as the gateway saw it.
 
-    ``queue_ms`` waiting for a free runner that was alive, ``start_ms`` waiting for a runner to start,
-    ``run_ms`` from dispatch to the runner's last byte, ``total_ms`` from the request's last small-body byte
-    to the answer's last byte; the first three sum to it.
+    ``queue_ms`` waiting for a free runner, ``start_ms`` waiting for one to start, ``transfer_ms`` for the body to come and to reach
+    the runner, ``run_ms`` in the runner until its first byte, ``stream_ms`` from that to its last one, ``total_ms`` from the
+    request's head to the answer's last byte; the first five sum to it.
     """
 
     queue_ms: float
     start_ms: float
+    transfer_ms: float
     run_ms: float
+    stream_ms: float
     total_ms: float
 
 
@@ -112,7 +118,9 @@ A_UNLOAD: Final = "/admin/apps/{alias}/unload"  # POST → {"unloaded": alias}: 
 A_CALLS: Final = "/admin/apps/{alias}/calls"  # POST ?path=/… [&method=POST], the body is the endpoint's → 202 {"request_id"}
 A_APP_KEYS: Final = "/admin/apps/{alias}/keys"  # POST → {"key"}, shown once; it ends with the app's owner
 A_REQUEST: Final = "/admin/requests/{id}"  # GET → feed.RequestDetail · DELETE → {"cancelled": id}
-A_ANSWER: Final = "/admin/requests/{id}/answer"  # GET → the held answer with its own content-type, followed to its end
+A_ANSWER: Final = (
+    "/admin/requests/{id}/answer"  # GET → the held answer with its own content-type and x-fal-status, followed to its end
+)
 A_KEYS: Final = "/admin/keys"  # GET → [feed.KeyRecord] · DELETE /admin/keys/{id} → {"revoked": id}
 A_SHUTDOWN: Final = "/admin/shutdown"  # POST → {"stopping": true}: drain everything, then exit
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import time
 from collections import deque
 from functools import partial
 from typing import Any
@@ -44,7 +45,7 @@ class Stream:
     """One request on its way through the application."""
 
     __slots__ = (
-        "begun", "call", "capture", "channel", "complete", "credit", "ended", "forced", "gone", "head", "id", "inbox", "may_be_nan", "owed", "read", "start", "started",
+        "began", "begun", "call", "capture", "channel", "complete", "credit", "ended", "forced", "gone", "head", "id", "inbox", "may_be_nan", "owed", "read", "start", "started",
         "task", "wake", "wake_credit",
     )  # fmt: skip
 
@@ -64,10 +65,12 @@ class Stream:
         self.task: asyncio.Task[None] | None = None
         self.begun = self.forced = False
         self.may_be_nan = True
+        self.began = time.monotonic() if end else 0.0  # when all of it was here: one clock for all processes of a machine
 
     # --- request body -------------------------------------------------------------------------------------------
     def push(self, data: bytes, end: bool) -> None:
-        self.ended = self.ended or end
+        if end and not self.ended:
+            self.ended, self.began = True, time.monotonic()
         if data:
             self.inbox.append(data)
         if self.wake is not None and not self.wake.done():
@@ -150,6 +153,7 @@ class Stream:
                 {
                     "status": self.start["status"],
                     "headers": [[k.decode("latin-1"), v.decode("latin-1")] for k, v in self.start["headers"]],
+                    "began": self.began,
                 }
             )
             whole = not more and len(first) == len(body)
@@ -168,7 +172,10 @@ class Stream:
         """Send a whole, short and good answer at once: what :meth:`send` makes of it, byte for byte."""
         self.started = self.complete = True
         self._before_answer()
-        head = b'{"status":200,"headers":[["content-length","%d"],["content-type","application/json"]]}' % len(content)
+        head = b'{"status":200,"headers":[["content-length","%d"],["content-type","application/json"]],"began":%.6f}' % (
+            len(content),
+            self.began,
+        )
         self.channel.send(frames.encode_message(Kind.RESPONSE, self.id, head, content, end=True))
 
     async def _send_body(self, body: bytes) -> None:
@@ -228,7 +235,7 @@ class Stream:
         self.complete = True
         if not self.started:
             self.started = True
-            head = _encode({"status": 500, "headers": [["content-type", "application/json"]]})
+            head = _encode({"status": 500, "headers": [["content-type", "application/json"]], "began": self.began})
             body = b'{"detail":"Internal Server Error"}'
             self.channel.send(frames.encode_message(Kind.RESPONSE, self.id, head, body, end=True))
         else:
@@ -238,7 +245,7 @@ class Stream:
         """End the stream of a cancelled request: nobody reads it, the gateway frees its place."""
         self.capture.end_request(self.id)
         if not self.started:
-            head = _encode({"status": 499, "headers": []})
+            head = _encode({"status": 499, "headers": [], "began": self.began})
             self.channel.send(frames.encode_message(Kind.RESPONSE, self.id, head, b"", end=True))
         elif not self.complete:
             self.channel.send(frames.encode(Kind.END_BODY, self.id, b'{"aborted":true}'))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from fal_jupyter.client.lease import make_key
+from fal_jupyter.credentials import make_key
 from fal_jupyter.gateway.redaction import redactor
 
 

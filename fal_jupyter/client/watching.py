@@ -1,0 +1,133 @@
+"""What panels and tests look at: the feed, one request's record, and raw questions to the control plane."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+from urllib.parse import quote
+
+from fal_jupyter.client import connect, http
+from fal_jupyter.domain.errors import GatewayError, NotServed
+from fal_jupyter.protocol.api import A_FEED, A_SNAPSHOT
+from fal_jupyter.protocol.feed import FeedLine, RequestDetail
+from fal_jupyter.settings import Settings
+
+READ = 256 * 1024
+
+
+class RawAnswer:
+    """An answer of the control plane as it comes. Closing it hangs up, from any thread.
+
+    Attributes:
+        status, headers: of its head, names in lower case.
+    """
+
+    def __init__(
+        self, settings: Settings, method: str, target: str, headers: Iterable[tuple[str, str]], body: bytes
+    ) -> None:
+        self._socket = connect.dial(settings)
+        self._reader = http.Reader()
+        self._first = b""
+        try:
+            self._socket.sendall(http.request(method, target, body, headers))
+            while not self._reader.begun:
+                self._first += self._receive()
+        except BaseException:
+            self._socket.close()
+            raise
+        self.status, self.headers = self._reader.status, self._reader.headers
+
+    def _receive(self) -> bytes:
+        data = self._socket.recv(READ)
+        if not data:
+            self._reader.end()
+            return b""
+        return self._reader.feed(data)
+
+    def __iter__(self) -> Iterator[bytes]:
+        """The body's pieces as they come.
+
+        Raises:
+            GatewayError: it broke off.
+        """
+        try:
+            if self._first:
+                yield self._first
+            while not self._reader.done:
+                try:
+                    piece = self._receive()
+                except OSError as error:
+                    raise GatewayError(f"the gateway's answer broke off: {error}") from None
+                if piece:
+                    yield piece
+        finally:
+            self._socket.close()
+
+    def close(self) -> None:
+        """Hang up; who reads meanwhile gets a GatewayError."""
+        try:
+            self._socket.shutdown(2)
+        except OSError:
+            pass  # it has ended by itself
+
+
+class Watching:
+    """The part of the client that looks. None of it starts a gateway."""
+
+    settings: Settings
+
+    def ask_raw(
+        self, method: str, target: str, headers: Iterable[tuple[str, str]] = (), body: bytes = b""
+    ) -> RawAnswer:
+        """Ask the control plane; gives the answer as soon as its head is here.
+
+        Raises:
+            OSError: no gateway runs.
+        """
+        return RawAnswer(self.settings, method, target, headers, body)
+
+    def snapshot(self) -> FeedLine | None:
+        """Everything that runs, or None where no gateway does."""
+        try:
+            answer = self.ask_raw("GET", A_SNAPSHOT)
+        except OSError:
+            return None
+        found: FeedLine = json.loads(b"".join(answer))
+        return found
+
+    def feed(self) -> Iterator[FeedLine]:
+        """The feed's lines as they come, until the gateway ends.
+
+        Raises:
+            OSError: no gateway runs.
+        """
+        rest = b""
+        for piece in self.ask_raw("GET", A_FEED):
+            *lines, rest = (rest + piece).split(b"\n")
+            for line in lines:
+                yield json.loads(line)
+
+    def request(self, request_id: str) -> RequestDetail:
+        """What is known of one request.
+
+        Raises:
+            NotServed: it is not kept any more, or no gateway runs.
+        """
+        status, found = self.ask("GET", f"/admin/requests/{quote(request_id, safe='')}")
+        if status != 200:
+            raise NotServed(str(found["detail"]))
+        detail: RequestDetail = found
+        return detail
+
+    def ask(self, method: str, target: str, body: bytes = b"") -> tuple[int, Any]:
+        """Ask the control plane for JSON; gives status and value.
+
+        Raises:
+            NotServed: no gateway runs.
+        """
+        try:
+            answer = self.ask_raw(method, target, (), body)
+        except OSError:
+            raise NotServed("no gateway is running") from None
+        return answer.status, json.loads(b"".join(answer))

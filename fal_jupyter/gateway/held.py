@@ -1,0 +1,151 @@
+"""Calls that the gateway makes for a panel and whose answers it holds: a page that is opened again still gets its result."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+
+from fal_jupyter.gateway.caller import Headers
+from fal_jupyter.gateway.exchange import Exchange, Hub
+from fal_jupyter.gateway.run_api import new_id, request_head
+from fal_jupyter.protocol.feed import HELD_BOUND
+
+MOST = 30  # answers that are held …
+MOST_BYTES = 128 << 20  # … and how much of them
+
+
+class Held:
+    """One answer (:class:`fal_jupyter.gateway.caller.Caller`), complete or on its way."""
+
+    def __init__(self) -> None:
+        self.status, self.content_type = 0, ""
+        self.size = 0
+        self.over = self.broken = False
+        self._pieces: list[bytes] = []
+        self._changed = asyncio.Event()
+        self._closed: Callable[[], None] | None = None
+
+    # --- the exchange's side ------------------------------------------------------------------------------------
+    def respond(self, status: int, headers: Headers, body: bytes) -> None:
+        """The head is here, and the first (or whole) body."""
+        self.status = status
+        self.content_type = next((value for name, value in headers if name.lower() == "content-type"), "")
+        self._keep(body)
+
+    def write(self, data: bytes) -> asyncio.Future[None] | None:
+        """More body; what is beyond the bound is let go, and the answer counts as broken off there."""
+        self._keep(data)
+        return None
+
+    def _keep(self, data: bytes) -> None:
+        room = HELD_BOUND - self.size
+        if len(data) > room:
+            self.broken = True
+            data = data[: max(0, room)]
+        if data:
+            self._pieces.append(data)
+            self.size += len(data)
+        self._tell()
+
+    def backed_up(self) -> bool:
+        """Memory always takes more, up to its bound."""
+        return False
+
+    def finish(self) -> None:
+        """The answer is complete."""
+        self.over = True
+        self._tell()
+
+    def drop(self) -> None:
+        """The answer broke off."""
+        self.over = self.broken = True
+        self._tell()
+
+    def on_close(self, callback: Callable[[], None]) -> None:
+        """Nobody hangs up here: who wants the call's end says so."""
+
+    def _tell(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    # --- the readers' side --------------------------------------------------------------------------------------
+    async def begun(self) -> None:
+        """Wait for the answer's head."""
+        while not self.status and not self.over:
+            await self._changed.wait()
+
+    async def ended(self) -> None:
+        """Wait for the whole answer."""
+        while not self.over:
+            await self._changed.wait()
+
+    async def follow(self) -> AsyncIterator[bytes]:
+        """Give the body from its beginning, and go on as it comes."""
+        told = 0
+        while True:
+            while told < len(self._pieces):
+                told += 1
+                yield self._pieces[told - 1]
+            if self.over:
+                return
+            await self._changed.wait()
+
+    def body(self) -> bytes:
+        """What there is of the body."""
+        return b"".join(self._pieces)
+
+
+class HeldCalls:
+    """The calls made for panels; the latest answers are held."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._held: dict[str, Held] = {}
+
+    def call(
+        self,
+        alias: str,
+        method: str,
+        path: str,
+        query: str,
+        headers: Iterable[tuple[str, str]],
+        body: bytes,
+        *,
+        origin: str = "panel",
+    ) -> tuple[str, Held]:
+        """Call an endpoint; gives the request's id and its answer at once, before there is one."""
+        self._make_room()
+        request_id, held = new_id(), Held()
+        pairs = list(headers)
+        head = request_head(request_id, method, path, query, [*pairs, ("content-length", str(len(body)))])
+        kind = next((value for name, value in pairs if name == "content-type"), "")
+        exchange = Exchange(
+            self._hub,
+            held,
+            request_id,
+            alias,
+            head,
+            framed=False,
+            method=method,
+            path=path,
+            origin=origin,
+            sent_type=kind,
+        )
+        exchange.owned = True
+        if origin == "panel":
+            self._held[request_id] = held
+        if body:
+            exchange.take(body)
+        exchange.complete()
+        return request_id, held
+
+    def find(self, request_id: str) -> Held | None:
+        """The answer to that request, if it is held."""
+        return self._held.get(request_id)
+
+    def _make_room(self) -> None:
+        while len(self._held) >= MOST or sum(held.size for held in self._held.values()) > MOST_BYTES:
+            over = next((name for name, held in self._held.items() if held.over), None)
+            if over is None:
+                return  # all of them are on their way
+            del self._held[over]

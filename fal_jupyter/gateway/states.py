@@ -1,0 +1,158 @@
+"""The whole state as panels see it: apps, runners, devices, the machine; built anew for each frame, so nobody holds a second truth."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from fal_jupyter.domain.apps import App
+from fal_jupyter.domain.runners import READY, STARTING, State
+from fal_jupyter.domain.scaling import retry_at
+from fal_jupyter.domain.spec import LIMITS, SECONDS, Scaling
+from fal_jupyter.gateway.engine import Engine
+from fal_jupyter.gateway.history import AppHistory, wall_ms
+from fal_jupyter.gateway.meter import Usage
+from fal_jupyter.gateway.published import Published
+from fal_jupyter.protocol.feed import (
+    AppState,
+    DeviceState,
+    EndpointState,
+    Failure,
+    HostState,
+    OptionRule,
+    RunnerState,
+    Waiting,
+)
+
+SHOWN_WAITING = 20
+_NOTHING = AppHistory()
+
+
+def options() -> list[OptionRule]:
+    """Every scaling option with its bounds and fal's default."""
+    usual = Scaling()
+    return [
+        OptionRule(name=name, low=low, high=high, default=getattr(usual, name), unit="s" if name in SECONDS else "")
+        for name, (low, high) in LIMITS.items()
+    ]
+
+
+def app_state(engine: Engine, published: Published, base: str, holder: Mapping[str, Any], usage: Usage) -> AppState:
+    """One app now."""
+    record = engine.fleet.apps[published.alias]
+    newest, now = published.newest, time.monotonic()
+    history = engine.history.apps.get(published.alias, _NOTHING)
+    return AppState(
+        app=f"{engine.settings.owner}/{published.alias}",
+        alias=published.alias,
+        class_name=newest.spec.class_name,
+        state=_word(record),
+        owner_kind=holder.get("kind", ""),
+        owner_name=holder.get("name", ""),
+        owner_pid=holder.get("pid", 0),
+        auth=newest.spec.auth,
+        machine=newest.allotment.told,
+        url=engine.url(published.alias, base),
+        revision=published.last,
+        serving=record.serving,
+        verdict=published.verdict,
+        told=published.told,
+        endpoints=[
+            EndpointState(name=e.name, path=e.path, signature=e.signature, doc=e.doc) for e in newest.spec.endpoints
+        ],
+        scaling=asdict(record.scaling),
+        by_class=asdict(newest.spec.scaling),
+        overrides=dict(published.overrides),
+        reason=record.reason,
+        setup_ms=newest.setup_ms,
+        asleep=record.asleep,
+        runners=[_runner(engine, published, record, runner_id, usage) for runner_id in record.runners],
+        queue=_queue(engine, record),
+        waiting=len(record.waiting),
+        in_flight=len(record.in_flight),
+        stats=history.stats(int(wall_ms(now) / 1000)),
+        log=published.log.total,
+        failure=_failure(published, record),
+    )
+
+
+def _word(app: App) -> str:
+    states = {runner.state for runner in app.runners.values()}
+    if states & READY:
+        return "Ready"
+    if app.failures:
+        return "Failing"
+    if states & STARTING:
+        return "Starting"
+    if app.hold or app.starved:
+        return "Starting"
+    return "Stopping" if app.over else "Zero"
+
+
+def _runner(engine: Engine, published: Published, app: App, runner_id: str, usage: Usage) -> RunnerState:
+    runner = app.runners[runner_id]
+    process = engine.launcher.processes.get(runner_id)
+    return RunnerState(
+        id=runner.id,
+        pid=process.pid if process else 0,
+        state=str(runner.state),
+        since=wall_ms(runner.since / 1e9),
+        devices=list(runner.devices),
+        served=runner.served,
+        in_flight=runner.in_flight,
+        revision=runner.revision,
+        memory=usage.runners.get(runner_id, 0),
+        setup_ms=engine.setup_ms.get(runner_id, 0.0),
+    )
+
+
+def _queue(engine: Engine, app: App) -> list[Waiting]:
+    found = []
+    for request in list(app.waiting.values())[:SHOWN_WAITING]:
+        exchange = engine.exchanges.get(request.id)
+        path = exchange.path if exchange is not None else ""
+        found.append(Waiting(id=request.id, path=path, since=wall_ms(request.arrived / 1e9)))
+    return found
+
+
+def _failure(published: Published, app: App) -> Failure | None:
+    if published.failed is None:
+        return None
+    again = wall_ms(retry_at(app.failures, app.last_failure) / 1e9) if app.failures else 0.0
+    return Failure(**{**published.failed, "retry_at": again})  # type: ignore[typeddict-item]
+
+
+def device_states(engine: Engine, usage: Usage) -> list[DeviceState]:
+    """The machine's GPUs and who has them."""
+    now, found = time.monotonic_ns(), []
+    holders: dict[str, tuple[str, str, str]] = {}
+    for app in engine.fleet.all_apps():
+        for runner in app.runners.values():
+            if runner.state is not State.CRASH_BACKOFF:
+                for held in runner.devices:
+                    holders[held] = (f"{app.spec.class_name} of {app.owner or 'a program'}", app.alias, runner.id)
+    for device in engine.hardware.devices:
+        holder, alias, runner_id = holders.get(device.id) or (engine.fleet.held_elsewhere(device.id, now), "", "")
+        used, busy = usage.devices.get(device.id, (-1, -1.0))
+        found.append(
+            DeviceState(
+                id=device.id,
+                index=device.index,
+                name=device.name,
+                memory=device.memory,
+                used=used,
+                busy=busy,
+                holder=holder,
+                alias=alias,
+                runner=runner_id,
+            )
+        )
+    return found
+
+
+def host_state(engine: Engine, usage: Usage) -> HostState:
+    """The machine itself."""
+    hardware = engine.hardware
+    return HostState(memory=hardware.memory, used=usage.used, cores=hardware.cores, busy=usage.busy)
