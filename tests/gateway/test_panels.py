@@ -1,0 +1,357 @@
+"""What panels ask the gateway: the feed, requests with their bodies, calls that are held, keys, restart, unload."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fal_jupyter.client.client import Client
+from fal_jupyter.client.watching import RawAnswer
+from fal_jupyter.domain.errors import GatewayError, NotServed
+from fal_jupyter.protocol.feed import BODY_BOUND, KEPT_REQUESTS, FeedLine
+from fal_jupyter.settings import read
+from tests.support.serve import Served
+
+PARTS = ("queue_ms", "start_ms", "transfer_ms", "run_ms", "stream_ms")
+
+
+@pytest.fixture
+def client(wide: Served) -> Client:
+    return Client(read({"FAL_JUPYTER_STATE": str(wide.state)}))
+
+
+class Follower:
+    """The feed, read by a thread; ``until`` waits for a line that fits and gives it."""
+
+    def __init__(self, client: Client) -> None:
+        self.lines: list[FeedLine] = []
+        self._came = threading.Condition()
+        self._answer = client.ask_raw("GET", "/admin/feed")
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        rest = b""
+        try:
+            for piece in self._answer:
+                *lines, rest = (rest + piece).split(b"\n")
+                with self._came:
+                    self.lines += [json.loads(line) for line in lines]
+                    self._came.notify_all()
+        except GatewayError:
+            pass
+
+    def until(self, fits: Callable[[FeedLine], bool], timeout: float = 20) -> FeedLine:
+        deadline, seen = time.monotonic() + timeout, 0
+        with self._came:
+            while True:
+                for line in self.lines[seen:]:
+                    if fits(line):
+                        return line
+                seen = len(self.lines)
+                assert self._came.wait(max(0.0, deadline - time.monotonic())), f"{seen} lines, none of them fits"
+
+    def close(self) -> None:
+        self._answer.close()
+        self._thread.join(5)
+
+
+@pytest.fixture
+def feed(client: Client) -> Iterator[Follower]:
+    follower = Follower(client)
+    yield follower
+    follower.close()
+
+
+def call(client: Client, path: str, body: Any = None, alias: str = "wide") -> str:
+    """Call for a panel; gives the request's id."""
+    status, answer = client.ask("POST", f"/admin/apps/{alias}/calls?path={path}", json.dumps(body or {}).encode())
+    assert status == 202
+    found: str = answer["request_id"]
+    return found
+
+
+def answer_of(client: Client, request_id: str) -> RawAnswer:
+    return client.ask_raw("GET", f"/admin/requests/{request_id}/answer")
+
+
+def app_in(line: FeedLine) -> dict[str, Any]:
+    found: dict[str, Any] = dict(next(app for app in line["apps"] if app["alias"] == "wide"))
+    return found
+
+
+# --- the feed ---------------------------------------------------------------------------------------------------------
+def test_the_feed_begins_with_everything_and_goes_on_with_news(wide: Served, feed: Follower) -> None:
+    first = feed.until(lambda line: True)
+    assert first["kind"] == "snapshot"
+    assert app_in(first)["state"] == "Ready"
+    assert {rule["name"] for rule in first["options"]} >= {"min_concurrency", "keep_alive"}
+    assert first["gateway"]["base"] == wide.ready["base"]
+
+    answer = wide.request("/", {"name": "Ada"})
+
+    wanted = answer.headers["x-fal-request-id"]
+    line = feed.until(lambda line: any(r["id"] == wanted and r["state"] == "done" for r in line.get("requests", ())))
+    assert line["kind"] == "frame"
+    request = next(r for r in line["requests"] if r["id"] == wanted)
+    assert (request["path"], request["status"], request["origin"], request["error"]) == ("/", 200, "http", "")
+    assert request["total_ms"] == pytest.approx(sum(request[part] for part in PARTS), abs=0.01)  # type: ignore[literal-required]
+    assert line["seq"] > first["seq"]
+    assert app_in(line)["stats"]["calls"] >= 1
+
+
+def test_a_request_that_runs_is_told_and_so_is_its_end(wide: Served, feed: Follower, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    with ThreadPoolExecutor() as pool:
+        answer = pool.submit(wide.request, "/wait", {"gate": str(gate)})
+        line = feed.until(
+            lambda line: any(r["path"] == "/wait" and r["state"] == "running" for r in line.get("requests", ()))
+        )
+        request_id = next(r["id"] for r in line["requests"] if r["path"] == "/wait")
+        gate.touch()
+        assert answer.result(20).status == 200
+    feed.until(lambda line: any(r["id"] == request_id and r["state"] == "done" for r in line.get("requests", ())))
+    points = [point for line in feed.lines for point in line.get("timelines", {}).get("wide", {}).get("points", ())]
+    assert max(point[2] for point in points) >= 1  # it was seen running
+
+
+def test_a_burst_comes_in_few_frames_and_nothing_is_told_twice_as_running(wide: Served, feed: Follower) -> None:
+    feed.until(lambda line: True)
+    began, before = time.monotonic(), len(feed.lines)
+    with ThreadPoolExecutor(8) as pool:
+        ids = {
+            a.headers["x-fal-request-id"] for a in pool.map(lambda n: wide.request("/", {"name": str(n)}), range(400))
+        }
+    took = time.monotonic() - began
+    feed.until(lambda line: line["kind"] == "frame" and not app_in(line)["in_flight"] and line["seq"] > before)
+    frames = feed.lines[before:]
+    assert len(frames) <= took * 4 + 3
+    told = {r["id"]: r["state"] for line in feed.lines for r in line.get("requests", ())}
+    assert all(state == "done" for request_id, state in told.items() if request_id in ids)
+    assert all(len(json.dumps(line)) < 100_000 for line in frames if line["kind"] == "frame")
+
+
+def test_a_listener_that_does_not_read_costs_the_others_nothing_and_gets_a_snapshot_later(
+    wide: Served, client: Client, feed: Follower
+) -> None:
+    idle = client.ask_raw("GET", "/admin/feed")
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: wide.request("/", {"name": str(n)}), range(300)))
+    feed.until(lambda line: line["kind"] == "frame" and app_in(line)["stats"]["calls"] >= 300)
+    pieces = iter(idle)
+    first = json.loads(b"".join([next(pieces)]).split(b"\n")[0])
+    assert first["kind"] == "snapshot"
+    idle.close()
+
+
+def test_the_snapshot_stays_small_after_many_requests(wide: Served, client: Client) -> None:
+    def some(_: int) -> None:
+        for number in range(150):
+            wide.request("/", {"name": str(number)})
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(some, range(4)))
+    line = client.snapshot()
+    assert line is not None
+    assert sum(r["alias"] == "wide" for r in line["requests"]) == KEPT_REQUESTS
+    assert len(json.dumps(line)) < 256 * 1024
+
+
+# --- requests ---------------------------------------------------------------------------------------------------------
+def test_a_request_can_be_looked_at_with_input_output_and_logs(wide: Served, client: Client) -> None:
+    answer = wide.request("/", {"name": "Gräce"})
+    detail = client.request(answer.headers["x-fal-request-id"])
+    assert detail["input"] is not None
+    assert detail["output"] is not None
+    assert json.loads(detail["input"]["text"]) == {"name": "Gräce"}
+    assert detail["input"]["content_type"] == "application/json"
+    assert json.loads(detail["output"]["text"])["text"] == "Hello, Gräce"
+    assert (detail["error"], detail["held"]) == (None, False)
+
+
+def test_an_error_is_told_to_the_panel_with_the_users_lines_though_its_caller_learns_nothing(
+    wide: Served, client: Client
+) -> None:
+    answer = wide.request("/raise", {})
+    assert answer.status == 500
+    assert b"hunter2" not in answer.body
+    detail = client.request(answer.headers["x-fal-request-id"])
+    assert detail["error"] is not None
+    assert detail["error"]["message"] == "the password is hunter2"
+    assert "raise RuntimeError" in detail["error"]["text"]
+    assert detail["request"]["error"] == "RuntimeError: the password is hunter2"
+    assert any("RuntimeError" in record["text"] for record in detail["logs"])
+
+
+def test_long_bodies_are_kept_in_part_and_say_so(wide: Served, client: Client) -> None:
+    answer = wide.request("/large?size=1", {})
+    detail = client.request(answer.headers["x-fal-request-id"])
+    output = detail["output"]
+    assert output is not None
+    assert (output["size"], output["truncated"], output["text"]) == (1 << 20, True, "")
+    assert len(output["base64"]) <= BODY_BOUND * 4 / 3 + 4
+    assert detail["request"]["bytes_out"] == 1 << 20
+
+
+def test_the_upload_of_a_body_counts_as_transfer(wide: Served, client: Client) -> None:
+    answer = wide.request("/digest", b"x" * (8 << 20))
+    request = client.request(answer.headers["x-fal-request-id"])["request"]
+    assert request["bytes_in"] == 8 << 20
+    assert request["total_ms"] == pytest.approx(sum(request[part] for part in PARTS), abs=0.01)  # type: ignore[literal-required]
+
+
+def test_the_parts_sum_to_what_the_caller_saw(wide: Served, client: Client, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    threading.Timer(0.3, gate.touch).start()
+    began = time.monotonic()
+    answer = wide.request("/stream", {"gate": str(gate)})
+    saw = (time.monotonic() - began) * 1000
+    request = client.request(answer.headers["x-fal-request-id"])["request"]
+    assert sum(request[part] for part in PARTS) == pytest.approx(saw, rel=0.05, abs=12)  # type: ignore[literal-required]
+    assert request["stream_ms"] > 200
+
+
+def test_a_request_that_is_not_known_is_404(client: Client) -> None:
+    with pytest.raises(NotServed, match="not kept"):
+        client.request("00000000-0000-4000-8000-000000000000")
+    assert client.ask("DELETE", "/admin/requests/00000000-0000-4000-8000-000000000000")[0] == 404
+    with pytest.raises(json.JSONDecodeError):  # no id at all: Tornado's own 404
+        client.ask("GET", "/admin/requests/..%2f..")
+
+
+# --- held calls -------------------------------------------------------------------------------------------------------
+def test_a_held_answer_can_be_read_again_and_again(client: Client) -> None:
+    request_id = call(client, "/", {"name": "Ada"})
+    for _ in range(2):
+        answer = answer_of(client, request_id)
+        assert json.loads(b"".join(answer))["text"] == "Hello, Ada"
+        assert (answer.status, answer.headers["x-fal-status"]) == (200, "200")
+        assert answer.headers["content-type"] == "application/json"
+        assert answer.headers["content-security-policy"] == "sandbox"
+    detail = client.request(request_id)
+    assert (detail["held"], detail["request"]["origin"]) == (True, "panel")
+
+
+def test_a_held_answer_is_followed_as_it_comes_by_who_comes_later_too(client: Client, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    request_id = call(client, "/stream", {"gate": str(gate)})
+    early = iter(answer_of(client, request_id))
+    assert next(early) == b"first\n"
+    late = iter(answer_of(client, request_id))  # the page that was opened again
+    assert next(late) == b"first\n"
+    gate.touch()
+    assert (b"".join(early), b"".join(late)) == (b"second\n", b"second\n")
+
+
+def test_who_made_a_held_call_may_leave(client: Client, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    request_id = call(client, "/wait", {"gate": str(gate)})
+    gate.touch()
+    assert json.loads(b"".join(answer_of(client, request_id))) == {"ok": True}
+
+
+def test_a_held_call_can_be_cancelled_and_its_place_is_free(client: Client, feed: Follower, tmp_path: Path) -> None:
+    request_id = call(client, "/wait", {"gate": str(tmp_path / "never")})
+    feed.until(lambda line: any(r["id"] == request_id and r["state"] == "running" for r in line.get("requests", ())))
+    assert client.ask("DELETE", f"/admin/requests/{request_id}") == (200, {"cancelled": request_id})
+    line = feed.until(
+        lambda line: any(r["id"] == request_id and r["state"] == "done" for r in line.get("requests", ()))
+    )
+    assert next(r["status"] for r in line["requests"] if r["id"] == request_id) == 499
+    feed.until(lambda line: line["kind"] == "frame" and not app_in(line)["in_flight"])
+    assert client.ask("DELETE", f"/admin/requests/{request_id}")[0] == 404
+    assert json.loads(b"".join(answer_of(client, request_id)))["detail"] == "the owner cancelled the request"
+
+
+def test_an_errors_status_comes_with_the_held_answer(client: Client) -> None:
+    answer = answer_of(client, call(client, "/raise"))
+    assert json.loads(b"".join(answer)) == {"detail": "Internal Server Error"}
+    assert answer.headers["x-fal-status"] == "500"
+
+
+@pytest.mark.parametrize("path", ["/../x", "/%2e%2e/x", "nothing", "/a%0Ab"])
+def test_a_held_call_of_a_hostile_path_is_refused(client: Client, path: str) -> None:
+    from urllib.parse import quote
+
+    status, answer = client.ask("POST", f"/admin/apps/wide/calls?path={quote(path, safe='')}", b"{}")
+    assert (status, answer["error_type"]) == (400, "bad_request")
+
+
+def test_a_held_call_has_a_query_and_a_method(client: Client) -> None:
+    status, answer = client.ask("POST", "/admin/apps/wide/calls?path=/openapi.json%3Fa%3Db&method=GET")
+    assert status == 202
+    assert "paths" in json.loads(b"".join(answer_of(client, answer["request_id"])))
+
+
+def test_calls_of_an_app_that_is_not_there_are_404(client: Client) -> None:
+    for method, path in (
+        ("POST", "calls"),
+        ("POST", "restart"),
+        ("POST", "unload"),
+        ("POST", "keys"),
+        ("GET", "schema"),
+    ):
+        assert client.ask(method, f"/admin/apps/nobody/{path}")[0] == 404
+
+
+# --- schema, keys, restart, unload ------------------------------------------------------------------------------------
+def test_the_schema_comes_from_a_runner_once_a_revision_and_counts_as_no_call(client: Client) -> None:
+    before = client.snapshot()
+    status, schema = client.ask("GET", "/admin/apps/wide/schema")
+    assert status == 200
+    assert "/digest" in schema["paths"]
+    assert client.ask("GET", "/admin/apps/wide/schema")[1] == schema
+    after = client.snapshot()
+    assert before is not None
+    assert after is not None
+    assert app_in(before)["stats"]["calls"] == app_in(after)["stats"]["calls"]
+    assert not any(r["path"] == "/openapi.json" and r["origin"] == "internal" for r in after["requests"])
+
+
+def test_a_key_of_a_panel_opens_the_data_plane_until_it_is_revoked(wide: Served, client: Client) -> None:
+    status, made = client.ask("POST", "/admin/apps/wide/keys")
+    assert status == 200
+    assert wide.request("/", {"name": "Ada"}, key=made["key"]).status == 200
+    key_id, _, secret = made["key"].partition(":")
+    listed = client.ask("GET", "/admin/keys")[1]
+    assert key_id in {record["id"] for record in listed}
+    assert secret not in json.dumps(listed)
+    assert client.ask("DELETE", f"/admin/keys/{key_id}") == (200, {"revoked": key_id})
+    assert wide.request("/", {"name": "Ada"}, key=made["key"]).status == 401
+    assert client.ask("DELETE", f"/admin/keys/{key_id}")[0] == 404
+
+
+def test_a_restart_serves_on_while_new_runners_come_up(wide: Served, client: Client, feed: Follower) -> None:
+    pid = wide.request("/", {"name": "Ada"}).json["pid"]
+    status, answer = client.ask("POST", "/admin/apps/wide/restart")
+    assert status == 200
+    assert wide.request("/", {"name": "Ada"}).status == 200
+    line = feed.until(lambda line: "apps" in line and app_in(line)["serving"] == answer["revision"])
+    assert app_in(line)["told"] == "restarted by hand"
+    assert wide.request("/", {"name": "Ada"}).json["pid"] != pid
+
+
+def test_an_unloaded_app_starts_again_with_its_next_request_which_was_cold(
+    wide: Served, client: Client, feed: Follower
+) -> None:
+    assert client.ask("POST", "/admin/apps/wide/unload") == (200, {"unloaded": "wide"})
+    feed.until(lambda line: "apps" in line and app_in(line)["state"] == "Zero" and app_in(line)["asleep"])
+    assert client.ask("GET", "/admin/apps/wide/schema")[0] in (200, 409)  # 200 where it was asked for before
+    answer = wide.request("/", {"name": "Ada"})
+    assert answer.status == 200
+    request = client.request(answer.headers["x-fal-request-id"])["request"]
+    assert request["cold"] is True
+    assert request["start_ms"] > 0
+    line = client.snapshot()
+    assert line is not None
+    lanes = line["timelines"]["wide"]["lanes"]
+    assert [state for _, state in lanes[-1]["moves"]][:3] == ["PENDING", "SETUP", "IDLE"]
+    assert lanes[0]["moves"][-1][1] == "GONE"
+    assert any(decision["kind"] == "down" for decision in line["timelines"]["wide"]["decisions"])
