@@ -19,9 +19,11 @@ ROOMS = (
     "shipping",
     "settings",
     "runner",
+    "server_record",
     "gateway",
     "client",
     "notebook",
+    "server",
     "cli",
 )
 
@@ -33,6 +35,7 @@ MAY: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "processes": ((), ()),
     "credentials": ((), ()),
     "state": (("domain",), ()),
+    "server_record": (("processes",), ()),
     "fal": (("domain", "protocol"), ("packaging",)),
     "shipping": (("domain", "protocol", "fal"), ("cloudpickle", "pydantic", "pydantic_core")),
     "runner": (
@@ -58,8 +61,12 @@ MAY: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("msgspec", "pydantic", "pydantic_core", "psutil"),
     ),
     "cli": (("domain", "protocol", "fal", "shipping", "settings", "client"), ()),
+    "server": (
+        ("domain", "protocol", "settings", "state", "processes", "server_record", "client"),
+        ("tornado", "jupyter_server", "jupyter_core", "traitlets", "httptools"),
+    ),
     "notebook": (
-        ("domain", "protocol", "fal", "shipping", "settings", "client", "cli"),
+        ("domain", "protocol", "fal", "shipping", "settings", "server_record", "client", "cli"),
         ("IPython", "traitlets", "ipykernel"),
     ),
 }

@@ -1,0 +1,87 @@
+"""How a kernel finds its Jupyter server: a small file that our server extension keeps in Jupyter's runtime directory.
+
+Needs neither Tornado nor jupyter_server, so that a kernel can read it. The file is its owner's alone (0600), replaced by rename,
+and believed only while the process that it names lives: by pid and start time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from fal_jupyter.processes import start_time
+
+
+@dataclass(frozen=True, slots=True)
+class ServerRecord:
+    """A Jupyter server with our extension.
+
+    Attributes:
+        pid: the server's process.
+        start_time: when it started, in clock ticks since boot.
+        base_url: the path that all of its addresses begin with, as in a URL (``/user/a%20b/``).
+        origin: ``scheme://host[:port]`` under which the user's browser reaches it; ``""`` until one came.
+        labextension: True where our front-end extension is installed beside the server.
+    """
+
+    pid: int
+    start_time: int
+    base_url: str
+    origin: str
+    labextension: bool
+
+    def url(self, path: str) -> str:
+        """Give the address of *path* (``fal/run/…``) in the user's browser; without an origin it begins with the base URL."""
+        return self.origin + self.base_url + path.lstrip("/")
+
+
+def record_path(runtime_dir: Path, pid: int) -> Path:
+    """Where the server *pid* keeps its record."""
+    return runtime_dir / f"fal-jupyter-server-{pid}.json"
+
+
+def find(runtime_dir: Path, pid: int) -> ServerRecord | None:
+    """Give the record of the living server *pid* (a kernel's ``JPY_PARENT_PID``), or None where there is none that holds."""
+    try:
+        found = json.loads(record_path(runtime_dir, pid).read_bytes())
+    except (OSError, ValueError):
+        return None
+    record = _checked(found)
+    if record is None or record.pid != pid or record.start_time == 0 or start_time(pid) != record.start_time:
+        return None
+    return record
+
+
+def _checked(found: Any) -> ServerRecord | None:
+    if not isinstance(found, dict):
+        return None
+    values = {name: found.get(name) for name in ServerRecord.__slots__}
+    kinds = {"pid": int, "start_time": int, "base_url": str, "origin": str, "labextension": bool}
+    if any(type(values[name]) is not kind for name, kind in kinds.items()):
+        return None
+    return ServerRecord(**values)  # type: ignore[arg-type]
+
+
+def write(runtime_dir: Path, record: ServerRecord) -> None:
+    """Write a server's record, whole or not at all.
+
+    Raises:
+        OSError: the directory cannot be written.
+    """
+    path = record_path(runtime_dir, record.pid)
+    beside = path.with_suffix(".new")
+    beside.unlink(missing_ok=True)
+    with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600), "w") as file:
+        json.dump(asdict(record), file)
+    beside.replace(path)
+
+
+def remove(runtime_dir: Path, pid: int) -> None:
+    """Remove a server's record."""
+    try:
+        record_path(runtime_dir, pid).unlink(missing_ok=True)
+    except OSError:
+        pass  # the directory went first
