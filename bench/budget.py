@@ -177,7 +177,7 @@ async def gateway() -> list[tuple[str, float]]:
 
         one()
         total, parse, decisions = micros(one), micros(lambda: parser.data_received(request)), micros(decide)
-        key = micros(lambda: keys.admits("Key fjk_abcdefgh:secret")) + micros(front.new_id)
+        key = micros(lambda: keys.admits("Key fjk_abcdefgh:secret")) + micros(run_api.new_id)
         frame = micros(lambda: frames.encode_message(Kind.REQUEST, 1, head, BODY, end=True))
         frame += micros(lambda: list(Decoder().feed(answer)))
         left.close()

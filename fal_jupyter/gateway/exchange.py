@@ -10,7 +10,7 @@ import asyncio
 import json
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -61,6 +61,39 @@ class ResponseHead(msgspec.Struct):
 
 
 _decode_head = msgspec.json.Decoder(ResponseHead).decode
+
+
+class Moments(NamedTuple):
+    """When a request did what, in monotonic seconds (0: not yet); *starting* are seconds that it waited for a start."""
+
+    began: float
+    arrived: float
+    dispatched: float
+    starting: float
+    cold: bool
+    ran_from: float
+    first: float
+    now: float
+
+    def timing(self) -> Timing:
+        """Where the time went, in milliseconds; the first five parts sum to the total."""
+        arrived = self.arrived or self.now
+        sent = self.dispatched or self.now
+        first = self.first or self.now
+        ran_from = min(max(self.ran_from, sent), first)
+        waited = sent - arrived
+        start = min(self.starting, waited) if self.dispatched else waited if self.cold else 0.0
+        queue_ms, start_ms = round((waited - start) * 1000, 3), round(start * 1000, 3)
+        transfer_ms = round((arrived - self.began + ran_from - sent) * 1000, 3)
+        run_ms, stream_ms = round((first - ran_from) * 1000, 3), round((self.now - first) * 1000, 3)
+        return Timing(
+            queue_ms=queue_ms,
+            start_ms=start_ms,
+            transfer_ms=transfer_ms,
+            run_ms=run_ms,
+            stream_ms=stream_ms,
+            total_ms=round(queue_ms + start_ms + transfer_ms + run_ms + stream_ms, 3),
+        )
 
 
 class Hub(Protocol):
@@ -451,26 +484,15 @@ class Exchange:
             record["aborted"] = True
         return frames.encode(Kind.END_BODY, 0, _encode(record))
 
-    def timing(self) -> Timing:
-        """Where the time went so far, in milliseconds; the first five parts sum to the total."""
-        now = time.monotonic()
-        arrived = self.arrived or now
-        sent = self.dispatched or now
-        first = self._first or now
-        ran_from = min(max(self._ran_from, sent), first)
-        waited = sent - arrived
-        start = min(self.starting, waited) if self.dispatched else waited if self.cold else 0.0
-        queue_ms, start_ms = round((waited - start) * 1000, 3), round(start * 1000, 3)
-        transfer_ms = round((arrived - self.began + ran_from - sent) * 1000, 3)
-        run_ms, stream_ms = round((first - ran_from) * 1000, 3), round((now - first) * 1000, 3)
-        return Timing(
-            queue_ms=queue_ms,
-            start_ms=start_ms,
-            transfer_ms=transfer_ms,
-            run_ms=run_ms,
-            stream_ms=stream_ms,
-            total_ms=round(queue_ms + start_ms + transfer_ms + run_ms + stream_ms, 3),
+    def moments(self, now: float) -> Moments:
+        """The moments of this request so far."""
+        return Moments(
+            self.began, self.arrived, self.dispatched, self.starting, self.cold, self._ran_from, self._first, now
         )
+
+    def timing(self) -> Timing:
+        """Where the time went so far."""
+        return self.moments(time.monotonic()).timing()
 
     # --- answers of ours ----------------------------------------------------------------------------------------
     def reply(

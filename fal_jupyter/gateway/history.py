@@ -12,7 +12,7 @@ from fal_jupyter.protocol.feed import KEPT_REQUESTS, Body, RequestState, Stats
 
 if TYPE_CHECKING:
     from fal_jupyter.gateway.exchange import Exchange
-    from fal_jupyter.protocol.api import ErrorDescription, Timing
+    from fal_jupyter.protocol.api import ErrorDescription
 
 BODIES_BOUND = 32 << 20  # bytes of all bodies that are kept
 SAMPLE = 512  # calls that percentiles are taken of
@@ -61,13 +61,14 @@ class Kept:
     """One request that has ended."""
 
     __slots__ = (
-        "alias", "began", "bytes_in", "bytes_out", "content_type", "error", "got", "id", "method", "origin", "path", "revision", "runner", "sent",
-        "sent_type", "size", "status", "timing", "told",
+        "alias", "bytes_in", "bytes_out", "cold", "content_type", "error", "got", "id", "method", "moments", "origin", "path", "revision", "runner",
+        "sent", "sent_type", "size", "status", "told",
     )  # fmt: skip
 
-    def __init__(self, exchange: Exchange, timing: Timing) -> None:
+    def __init__(self, exchange: Exchange, now: float) -> None:
         self.id, self.alias, self.method, self.path = exchange.id, exchange.alias, exchange.method, exchange.path
-        self.origin, self.began, self.timing = exchange.origin, exchange.began, timing
+        self.origin, self.moments = exchange.origin, exchange.moments(now)
+        self.cold = exchange.starting > 0 or (exchange.cold and not exchange.dispatched)
         self.status = exchange.status or 499
         self.revision, self.runner = exchange.revision, exchange.runner_id
         self.bytes_in, self.bytes_out, self.content_type = exchange.bytes_in, exchange.bytes_out, exchange.content_type
@@ -80,6 +81,7 @@ class Kept:
 
     def state(self) -> RequestState:
         """As the panels see it."""
+        timing = self.moments.timing()
         error = f"{self.error['type']}: {self.error['message']}" if self.error is not None else self.told
         return RequestState(
             id=self.id,
@@ -88,12 +90,12 @@ class Kept:
             path=self.path,
             state="done",
             origin=self.origin,
-            began=wall_ms(self.began),
+            began=wall_ms(self.moments.began),
             status=self.status,
-            **self.timing,
+            **timing,
             revision=self.revision,
             runner=self.runner,
-            cold=self.timing["start_ms"] > 0,
+            cold=self.cold,
             bytes_in=self.bytes_in,
             bytes_out=self.bytes_out,
             content_type=self.content_type,
@@ -143,8 +145,8 @@ class AppHistory:
         """Take a request into the figures; it ended in *second* of the wall clock."""
         self._calls += 1
         self._failed += kept.status >= 400
-        self._cold += kept.timing["start_ms"] > 0
-        self._totals.append(kept.timing["total_ms"])
+        self._cold += kept.cold
+        self._totals.append(1000 * (kept.moments.now - kept.moments.began))
         if self._seconds and self._seconds[-1][0] == second:
             self._seconds[-1][1] += 1
         else:
@@ -174,14 +176,14 @@ class AppHistory:
             sample=len(totals),
             p50_ms=_quantile(totals, 0.5),
             p95_ms=_quantile(totals, 0.95),
-            max_ms=totals[-1] if totals else 0.0,
+            max_ms=_quantile(totals, 1),
             spark=spark,
             spark_time=latest * SPAN * 1000.0,
         )
 
 
 def _quantile(ordered: list[float], share: float) -> float:
-    return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else 0.0
+    return round(ordered[max(0, math.ceil(share * len(ordered)) - 1)], 3) if ordered else 0.0
 
 
 class History:
@@ -204,11 +206,12 @@ class History:
         """Keep a request that has ended just now."""
         if exchange.origin == "internal":
             return
-        kept = Kept(exchange, exchange.timing())
+        now = time.monotonic()
+        kept = Kept(exchange, now)
         app = self.apps.get(kept.alias)
         if app is None:
             app = self.apps[kept.alias] = AppHistory()
-        app.count(kept, int(time.monotonic() + _WALL))
+        app.count(kept, int(now + _WALL))
         app.requests.append(kept)
         if len(app.requests) > KEPT_REQUESTS:
             self._drop_bodies(app.requests.popleft())
