@@ -91,5 +91,12 @@ def _version() -> str:
         return "0+unknown"
 
 
+def _jupyter_server_extension_points() -> list[dict[str, Any]]:
+    """Tell Jupyter Server where the extension is; only then is it imported."""
+    from fal_jupyter.server.extension import extension_points
+
+    return extension_points()
+
+
 def __dir__() -> list[str]:
     return sorted(__all__)

@@ -19,14 +19,18 @@ _CARRIED = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "TMPDIR", "TZ", "VIRTUAL_
 _CARRIED_PREFIXES = ("LC_", "XDG_")
 
 
-def dial(settings: Settings) -> socket.socket:
+def dial(settings: Settings, *, wait: bool = True) -> socket.socket:
     """Connect to the gateway's socket.
+
+    Args:
+        wait: False gives a socket that does not block, and BlockingIOError where too many wait to be taken.
 
     Raises:
         OSError: nobody answers there.
         GatewayUnreachable: somebody else's process does.
     """
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.setblocking(wait)
     try:
         with address_of(settings.socket) as address:
             sock.connect(address)

@@ -1,0 +1,111 @@
+"""Jupyter's authentication, authorisation, XSRF and origin rules, on every route and verb of ours; errors as one sentence of JSON."""
+
+from __future__ import annotations
+
+import json
+from http.client import responses
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from jupyter_server.base.handlers import JupyterHandler
+from jupyter_server.utils import ensure_async, origin_matches_pat
+from tornado.web import HTTPError
+
+from fal_jupyter.server.headers import SANDBOX
+
+RESOURCE: Final = "fal"
+SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_SENTENCES: Final = {
+    400: "this request is not one that can be passed on",
+    403: "Jupyter does not let you in: send its token, or its cookie with X-XSRFToken from one of its own pages",
+    404: "there is nothing at this address",
+    405: "this address does not know that method",
+    500: "the extension failed; the server's log says why",
+}
+_TYPES: Final = {400: "bad_request", 403: "forbidden", 404: "not_found", 405: "bad_request"}
+
+
+class Refused(HTTPError):
+    """An answer of ours that is an error: status, ``error_type`` and one sentence."""
+
+    def __init__(self, status: int, error_type: str, detail: str) -> None:
+        super().__init__(status)
+        self.error_type, self.detail = error_type, detail
+
+
+class GuardedHandler(JupyterHandler):
+    """Nobody comes past ``prepare`` who is not let in."""
+
+    auth_resource = RESOURCE
+
+    def action(self) -> str:
+        """What is done, for Jupyter's authorizer: read, write or execute."""
+        return "read" if self.request.method in SAFE else "write"
+
+    async def prepare(self) -> None:  # type: ignore[override]
+        """Let in or refuse."""
+        await super().prepare(_redirect_to_login=False)
+        if not self.current_user:
+            raise HTTPError(403)
+        if not self.token_authenticated:
+            self._check_site()
+        allowed = await ensure_async(
+            self.authorizer.is_authorized(self, self.current_user, self.action(), self.auth_resource)
+        )
+        if not allowed:
+            raise Refused(403, "forbidden", "Jupyter's authorizer does not allow you this here")
+
+    def _check_site(self) -> None:
+        """Refuse what a page of another site makes the browser ask with the user's cookie, GET too."""
+        headers = self.request.headers
+        origin = self.get_origin()
+        if origin is not None:
+            if not self._is_own(origin):
+                raise Refused(403, "forbidden", "this was asked by a page of another origin")
+        elif headers.get("Sec-Fetch-Site", "none").lower() not in ("none", "same-origin"):
+            raise Refused(403, "forbidden", "this was asked by a page of another site; open it from Jupyter")
+        elif "Referer" in headers and not self.check_referer():
+            raise Refused(403, "forbidden", "this was asked by a page of another origin")
+
+    def _is_own(self, origin: str) -> bool:
+        if urlsplit(origin.lower()).netloc == self.request.host.lower() or self.allow_origin == "*":
+            return True
+        if self.allow_origin:
+            return bool(self.allow_origin == origin)
+        return bool(self.allow_origin_pat and origin_matches_pat(self.allow_origin_pat, origin))
+
+    # --- errors -----------------------------------------------------------------------------------------------
+    def get_login_url(self) -> str:
+        """Programs are refused, not sent to a page."""
+        raise HTTPError(403)
+
+    def set_default_headers(self) -> None:
+        """What everything of ours says that a handler does not say otherwise."""
+        self.set_header("Content-Type", "application/json")
+        self.set_header("X-Content-Type-Options", "nosniff")
+        self.set_header("Content-Security-Policy", SANDBOX)
+        self.set_header("Cache-Control", "no-store")
+        self.clear_header("Server")
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """One sentence of ours; nothing of the request or of a traceback."""
+        error = kwargs.get("exc_info", (None, None, None))[1]
+        if not isinstance(error, HTTPError):
+            error = HTTPError(status_code)
+        self.finish(error_body(*explain(error)))
+
+    def set_secure_cookie(self, *args: Any, **kwargs: Any) -> None:
+        """No address of ours sets a login cookie: logging in is what Jupyter's pages are for."""
+
+
+def explain(error: HTTPError) -> tuple[str, str]:
+    """Give an error's type and sentence; what others wrote into it stays in the log."""
+    if isinstance(error, Refused):
+        return error.error_type, error.detail
+    status = error.status_code
+    return _TYPES.get(status, "internal_error"), _SENTENCES.get(status) or responses.get(status, "the request failed")
+
+
+def error_body(error_type: str, detail: str) -> bytes:
+    """Give the body of an error."""
+    return json.dumps({"detail": detail, "error_type": error_type}).encode()

@@ -1,0 +1,293 @@
+"""Requests through to the gateway, bytes as they come in both directions, and never collected.
+
+``prepare`` lets the caller in; the rest is callbacks: a piece of the body comes from Tornado and goes to the gateway's socket, a
+piece of the answer comes from there and goes to Tornado's. Whichever side is slower holds the other back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from http.client import responses
+from typing import Any, Final, cast
+
+from tornado.http1connection import HTTP1Connection
+from tornado.httputil import HTTPHeaders, ResponseStartLine
+from tornado.iostream import StreamClosedError
+from tornado.web import HTTPError, authenticated, stream_request_body
+
+from fal_jupyter.domain.errors import GatewayUnreachable
+from fal_jupyter.server.guard import GuardedHandler, Refused, error_body, explain
+from fal_jupyter.server.headers import handshake, inward, outward
+from fal_jupyter.server.targets import DATA, admin_target, is_hostile, is_query, without_secrets
+from fal_jupyter.server.tunnel import Tunnel
+from fal_jupyter.server.upstream import Connection, Upstream
+
+NO_BOUND: Final = 1 << 62
+LINGER: Final = 10.0  # seconds in which who was answered early may send the rest of its body
+SMALL: Final = 64 * 1024  # a body of that size is here with its head, or soon
+SOON: Final = 0.005  # seconds that a head waits for it
+
+
+class Passing(GuardedHandler):
+    """One request and its answer (a :class:`fal_jupyter.server.upstream.Taker`)."""
+
+    def initialize(self, upstream: Upstream, max_body: int) -> None:
+        """Take what all requests share."""
+        self._auto_finish = False  # the answer's last byte ends it
+        self._upstream, self._max_body = upstream, max_body
+        self._connection: Connection | None = None
+        self._kept_head = b""
+        self._kept_timer: asyncio.TimerHandle | None = None
+        self._answer: tuple[ResponseStartLine, HTTPHeaders] | None = None
+        self._chunked = self._received = self._answered = self._begun = self._gone = False
+        self._linger: asyncio.TimerHandle | None = None
+        self._target = ""
+
+    @property
+    def is_websocket(self) -> bool:
+        """True where the caller wants to speak websocket."""
+        return self.request.method == "GET" and self.request.headers.get("Upgrade", "").lower() == "websocket"
+
+    def target(self) -> str:
+        """Give the gateway's path for this request.
+
+        Raises:
+            Refused: there is none.
+        """
+        raise NotImplementedError
+
+    # --- inwards ------------------------------------------------------------------------------------------------
+    async def prepare(self) -> None:  # type: ignore[override]
+        """Let the caller in and open the way to the gateway."""
+        try:
+            await super().prepare()
+            self._wire.set_max_body_size(self._max_body or NO_BOUND)
+            self._target = self.target()
+            await self._open()
+        except HTTPError as error:
+            headers = self.request.headers
+            if "Expect" in headers or not ("Transfer-Encoding" in headers or headers.get("Content-Length", "0") != "0"):
+                raise
+            self._respond(error.status_code, error_body(*explain(error)))  # while its body is still coming
+
+    async def _open(self) -> None:
+        try:
+            connection = self._connection = self._upstream.idle() or await self._upstream.connect()
+        except GatewayUnreachable as error:
+            raise Refused(503, "no_gateway", error.message) from None
+        connection.begin(self, self.request.method or "")
+        length = self._length()
+        head = self._head(length)
+        expected = "Expect" in self.request.headers
+        if length is None or (length.isdigit() and int(length) <= SMALL and not expected):
+            self._kept_head = head  # one packet with the body
+            if length not in (None, "0"):
+                self._kept_timer = asyncio.get_running_loop().call_later(SOON, self._send_head)
+        else:
+            connection.write(head)
+
+    def _length(self) -> str | None:
+        headers = self.request.headers
+        if "Transfer-Encoding" in headers:
+            self._chunked = True
+            return "chunked"
+        given = headers.get("Content-Length")
+        if given is not None:
+            return given.partition(",")[0].strip()  # Tornado refuses those that differ
+        return "0" if self.request.method in ("POST", "PUT", "PATCH") else None
+
+    def _head(self, length: str | None) -> bytes:
+        query = without_secrets(self.request.query)
+        if not is_query(query):
+            raise Refused(400, "bad_request", "the query has a character in it that no address has")
+        target = f"{self._target}?{query}" if query else self._target
+        lines = [f"{self.request.method} {target} HTTP/1.1", *inward(self.request.headers, length)]
+        if self.is_websocket:
+            lines += ["connection: Upgrade", "upgrade: websocket"]
+        return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+    def _send_head(self) -> None:
+        """The body does not come at once, or there is none: the head goes."""
+        self._forget_timer()
+        head, self._kept_head = self._kept_head, b""
+        if head and self._connection is not None:
+            self._connection.write(head)
+
+    def _forget_timer(self) -> None:
+        if self._kept_timer is not None:
+            self._kept_timer.cancel()
+            self._kept_timer = None
+
+    def data_received(self, chunk: bytes) -> asyncio.Future[None] | None:
+        """A piece of the body; gives a future to wait for where the gateway is slower than the caller."""
+        if self._connection is None:
+            return None  # it was answered early, and sends the rest
+        data = b"%x\r\n%b\r\n" % (len(chunk), chunk) if self._chunked else chunk
+        if self._kept_head:
+            data, self._kept_head = self._kept_head + data, b""
+            self._forget_timer()
+        return self._connection.write(data)
+
+    def _body_complete(self) -> None:
+        """The request has been read to its end."""
+        self._received = True
+        if self._connection is not None:
+            self._send_head()
+            if self._chunked:
+                self._connection.write(b"0\r\n\r\n")
+            self._connection.complete()
+        elif self._answered:
+            self._finish()
+
+    # --- outwards -----------------------------------------------------------------------------------------------
+    @property
+    def _wire(self) -> HTTP1Connection:
+        return cast(HTTP1Connection, self.request.connection)
+
+    def began(self, status: int, headers: list[tuple[str, str]]) -> None:
+        """The answer's head."""
+        if status == 101:
+            self._switch(headers)
+            return
+        reason = responses.get(status, "Unknown")
+        self.set_status(status, reason)
+        cleaned = outward(headers, f"{self.base_url}fal", self._target)
+        for name in ("Access-Control-Allow-Origin", "Access-Control-Allow-Credentials"):
+            if self._headers.get(name):  # Jupyter's own configuration allows another origin
+                cleaned[name] = self._headers[name]
+        self._answer = ResponseStartLine("HTTP/1.1", status, reason), cleaned
+
+    def piece(self, data: bytes) -> None:
+        """A piece of the answer's body."""
+        if self._answer is not None:
+            (start, headers), self._answer = self._answer, None
+            self._begun = True
+            sent = self._wire.write_headers(start, headers, data)
+        else:
+            sent = self._wire.write(data)
+        if not sent.done() and self._connection is not None:
+            self._connection.pause()
+            sent.add_done_callback(self._taken)
+
+    def _taken(self, _: asyncio.Future[None]) -> None:
+        if self._connection is not None:
+            self._connection.resume()
+
+    def settled(self) -> None:
+        """Nothing more is here now: a head without a body goes out."""
+        if self._answer is not None:
+            (start, headers), self._answer = self._answer, None
+            self._begun = True
+            self._wire.write_headers(start, headers)
+
+    def ended(self) -> None:
+        """The answer is complete."""
+        self.settled()
+        self._connection, self._answered = None, True
+        if self._received:
+            self._finish()
+        elif not self._gone:  # hanging up on one that still sends would destroy its answer
+            self._linger = asyncio.get_running_loop().call_later(LINGER, self._cut)
+
+    def lost(self) -> None:
+        """The gateway hung up in the middle."""
+        self._connection, self._answer = None, None
+        if self._begun or self._gone:
+            self._cut()
+        else:
+            self._respond(502, error_body("gateway_ended", "the gateway ended before it answered"))
+
+    def _respond(self, status: int, data: bytes) -> None:
+        """Answer by ourselves, now."""
+        self.set_status(status)
+        headers = HTTPHeaders({"Content-Type": "application/json", "Content-Length": str(len(data))})
+        headers["X-Content-Type-Options"] = "nosniff"
+        headers["Cache-Control"] = "no-store"
+        self._begun = True
+        self._wire.write_headers(ResponseStartLine("HTTP/1.1", status, responses.get(status, "Unknown")), headers, data)
+        self.ended()
+
+    def _finish(self) -> None:
+        if self._linger is not None:
+            self._linger.cancel()
+        if self._finished or self._gone:
+            return
+        self._headers_written = True
+        try:
+            self.finish()
+        except (ValueError, StreamClosedError):  # fewer bytes than the head said
+            self._cut()
+
+    def _cut(self) -> None:
+        """Hang up on the caller, who then knows that the answer is not whole."""
+        self._gone = True
+        stream = self._wire.stream
+        if stream is not None:
+            stream.close()
+
+    def _switch(self, headers: list[tuple[str, str]]) -> None:
+        """The gateway speaks websocket: hand the caller's stream over."""
+        assert self._connection is not None
+        connection, self._connection = self._connection, None
+        self.set_status(101)
+        self._finished = True
+        self._log()
+        self.on_finish()
+        stream = self._wire.detach()
+        tunnel = Tunnel(stream, connection)
+        connection.tunnel(tunnel)
+        tunnel.raw(handshake(headers))
+
+    def on_connection_close(self) -> None:
+        """The caller is gone: so is its request."""
+        super().on_connection_close()
+        self._gone = True
+        self._forget_timer()
+        if self._linger is not None:
+            self._linger.cancel()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.drop()
+
+    # --- verbs: called when the request's body has come to its end ------------------------------------------------
+    @authenticated
+    def get(self, *_: Any) -> None:
+        """Pass on."""
+        self._body_complete()
+
+    head = post = put = patch = delete = options = get
+
+
+@stream_request_body
+class DataHandler(Passing):
+    """``fal/run/…``, ``fal/queue/…`` and ``fal/cdn/…``: whatever the method, it runs a user's code."""
+
+    def action(self) -> str:
+        """What is done, for Jupyter's authorizer."""
+        return "execute"
+
+    def target(self) -> str:
+        """Give the path on the gateway's socket: ours without the base URL and ``fal``."""
+        path = self.request.path[len(self.base_url) + len("fal") :]
+        if is_hostile(path):
+            raise Refused(400, "bad_request", "the path has '..', a hidden slash or a control character in it")
+        if path.split("/")[1] not in DATA:
+            raise HTTPError(404)
+        return path
+
+
+@stream_request_body
+class AdminHandler(Passing):
+    """``fal/api/…``: what panels may ask of the control plane, and nothing else."""
+
+    def action(self) -> str:
+        """What is done, for Jupyter's authorizer: calling an app is running a user's code."""
+        return "execute" if self.request.path.endswith("/calls") else super().action()
+
+    def target(self) -> str:
+        """Give the control plane's path."""
+        path = self.request.path[len(self.base_url) + len("fal/api/") :]
+        found = None if is_hostile(path) else admin_target(self.request.method or "", path)
+        if found is None:
+            raise Refused(404, "not_found", "panels cannot ask that of the gateway")
+        return found

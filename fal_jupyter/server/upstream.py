@@ -1,0 +1,311 @@
+"""HTTP/1.1 to the gateway's Unix socket: connections that are used again, answers handed over as their bytes come."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol, cast
+
+import httptools
+
+from fal_jupyter.client.connect import dial
+from fal_jupyter.domain.errors import GatewayUnreachable
+from fal_jupyter.settings import Settings
+
+IDLE_TIME = 30.0  # seconds that a connection waits for its next request; the gateway hangs up after 300
+MOST_IDLE = 64
+WRITE_HIGH = 1 << 20
+_NO_ONE = "no gateway runs"
+
+
+class Taker(Protocol):
+    """Who takes an answer. Called from the event loop's own callbacks, so nothing here waits."""
+
+    def began(self, status: int, headers: list[tuple[str, str]]) -> None:
+        """The answer's head, names in lower case. More may follow at once, else :meth:`settled` does."""
+
+    def piece(self, data: bytes) -> None:
+        """A piece of the answer's body."""
+
+    def settled(self) -> None:
+        """That is all for now: send on what is kept."""
+
+    def ended(self) -> None:
+        """The answer is complete."""
+
+    def lost(self) -> None:
+        """The connection ended before the answer did."""
+
+
+class Tunnelled(Protocol):
+    """Who takes what comes after an answer 101."""
+
+    def raw(self, data: bytes) -> None:
+        """Bytes of the other protocol."""
+
+    def hung_up(self) -> None:
+        """The gateway hung up."""
+
+
+class Connection(asyncio.Protocol):
+    """One connection to the gateway; one request at a time."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        self._upstream = upstream
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpResponseParser(self)
+        self._taker: Taker | None = None
+        self._tunnelled: Tunnelled | None = None
+        self._headers: list[tuple[str, str]] = []
+        self._bodiless = self._to_end = False
+        self._sent = False  # the request is complete
+        self._writable: asyncio.Future[None] | None = None
+        self.idle_since = 0.0
+
+    # --- the request ------------------------------------------------------------------------------------------
+    def begin(self, taker: Taker, method: str) -> None:
+        """Start a request; *taker* gets its answer. What is written next are the request's bytes."""
+        self._taker, self._bodiless = taker, method == "HEAD"
+        self._headers, self._sent, self._to_end = [], False, False
+
+    def write(self, data: bytes) -> asyncio.Future[None] | None:
+        """Send bytes; gives a future to wait for where the gateway does not take them as fast as they come."""
+        if self._transport is None:
+            return None
+        self._transport.write(data)
+        return self._writable if self._writable is not None and not self._writable.done() else None
+
+    def complete(self) -> None:
+        """The request has been written to its end."""
+        self._sent = True
+
+    def pause(self) -> None:
+        """Take no more of the answer for now."""
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Take the rest of the answer."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def drop(self) -> None:
+        """Hang up now: whoever asked is gone, so the gateway is to cancel the request."""
+        self._taker = self._tunnelled = None
+        if self._transport is not None:
+            self._transport.abort()
+
+    def close(self) -> None:
+        """Hang up when everything that was written has been sent."""
+        self._taker = self._tunnelled = None
+        if self._transport is not None:
+            self._transport.close()
+
+    def tunnel(self, taker: Tunnelled) -> None:
+        """From here on, bytes are bytes (called by the taker of a head with status 101)."""
+        self._tunnelled = taker
+
+    # --- the transport ----------------------------------------------------------------------------------------
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=WRITE_HIGH)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self._upstream.forget(self)
+        self.resume_writing()
+        taker, self._taker = self._taker, None
+        tunnelled, self._tunnelled = self._tunnelled, None
+        if tunnelled is not None:
+            tunnelled.hung_up()
+        elif taker is not None and self._to_end and exc is None:
+            taker.ended()
+        elif taker is not None:
+            taker.lost()
+
+    def pause_writing(self) -> None:
+        if self._writable is None or self._writable.done():
+            self._writable = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        if self._writable is not None and not self._writable.done():
+            self._writable.set_result(None)
+
+    def data_received(self, data: bytes) -> None:
+        if self._tunnelled is not None:
+            self._tunnelled.raw(data)
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._upgraded(data[upgrade.args[0] :])
+            return
+        except (httptools.HttpParserError, httptools.HttpParserCallbackError):
+            self._broken()
+            return
+        if self._taker is not None:
+            self._taker.settled()
+
+    def _upgraded(self, rest: bytes) -> None:
+        """The answer was 101, and *rest* came right behind it."""
+        if self._tunnelled is None:
+            self._broken()
+        elif rest:
+            self._tunnelled.raw(rest)
+
+    def _broken(self) -> None:
+        """What came is no answer."""
+        taker, self._taker = self._taker, None
+        self.drop()
+        if taker is not None:
+            taker.lost()
+
+    # --- the parser -------------------------------------------------------------------------------------------
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers.append((name.decode("latin-1").lower(), value.decode("latin-1").strip(" \t")))
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if 100 <= status < 200 and status != 101:
+            return
+        headers, self._headers = self._headers, []
+        if self._taker is None:
+            self.drop()  # an answer that nobody asked for
+            return
+        names = {name for name, _ in headers}
+        self._to_end = status not in (204, 304) and not names & {"content-length", "transfer-encoding"}
+        self._taker.began(status, headers)
+        if self._bodiless:
+            self._answered(reusable=False)  # the parser would wait for a body
+
+    def on_body(self, body: bytes) -> None:
+        if self._taker is not None:
+            self._taker.piece(body)
+
+    def on_message_complete(self) -> None:
+        if 100 <= self._parser.get_status_code() < 200:
+            self._headers = []
+        elif self._taker is not None:
+            self._answered(reusable=self._parser.should_keep_alive())
+
+    def _answered(self, *, reusable: bool) -> None:
+        taker, self._taker = self._taker, None
+        if reusable and self._sent:
+            self._upstream.keep(self)
+        else:
+            self.drop()
+        if taker is not None:
+            taker.ended()
+
+
+class Upstream:
+    """The gateway of one state directory, as a client sees it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._idle: list[Connection] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    def idle(self) -> Connection | None:
+        """Give a connection that waits for a request, if there is one."""
+        return self._idle.pop() if self._idle else None
+
+    async def connect(self) -> Connection:
+        """Give a new connection.
+
+        Raises:
+            GatewayUnreachable: nobody answers; the message says why.
+        """
+        try:
+            sock = dial(self.settings, wait=False)
+        except BlockingIOError:
+            raise GatewayUnreachable("the gateway does not take any more connections now") from None
+        except OSError:
+            raise GatewayUnreachable(_NO_ONE) from None
+        try:
+            loop = asyncio.get_running_loop()
+            _, connection = await loop.create_unix_connection(lambda: Connection(self), sock=sock)
+        except BaseException:
+            sock.close()
+            raise
+        return connection
+
+    def keep(self, connection: Connection) -> None:
+        """Keep a connection for the next request."""
+        if self._closed or len(self._idle) >= MOST_IDLE:
+            connection.close()
+            return
+        loop = asyncio.get_running_loop()
+        connection.idle_since = loop.time()
+        self._idle.append(connection)
+        if self._timer is None:
+            self._timer = loop.call_later(IDLE_TIME, self._sweep)
+
+    def forget(self, connection: Connection) -> None:
+        """A connection ended."""
+        if connection in self._idle:
+            self._idle.remove(connection)
+
+    def _sweep(self) -> None:
+        loop = asyncio.get_running_loop()
+        old = loop.time() - IDLE_TIME
+        for connection in [c for c in self._idle if c.idle_since <= old]:
+            self._idle.remove(connection)
+            connection.close()
+        first = min((c.idle_since for c in self._idle), default=None)
+        self._timer = None if first is None else loop.call_at(first + IDLE_TIME + 0.001, self._sweep)
+
+    def close(self) -> None:
+        """Hang up on all that waits."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        for connection in list(self._idle):
+            connection.close()
+        self._idle.clear()
+
+
+class _Whole:
+    """A taker that collects a small answer."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.data: list[bytes] = []
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def began(self, status: int, headers: list[tuple[str, str]]) -> None:
+        self.status = status
+
+    def piece(self, data: bytes) -> None:
+        self.data.append(data)
+
+    def settled(self) -> None:
+        pass
+
+    def ended(self) -> None:
+        if not self.over.done():
+            self.over.set_result(None)
+
+    def lost(self) -> None:
+        if not self.over.done():
+            self.over.set_exception(GatewayUnreachable("the gateway ended before it answered"))
+
+
+async def get(upstream: Upstream, target: str) -> tuple[int, bytes]:
+    """Ask the gateway for something small; gives status and body.
+
+    Raises:
+        GatewayUnreachable: nobody answers.
+    """
+    connection = upstream.idle() or await upstream.connect()
+    taker = _Whole()
+    connection.begin(taker, "GET")
+    connection.write(f"GET {target} HTTP/1.1\r\nhost: localhost\r\n\r\n".encode())
+    connection.complete()
+    try:
+        await taker.over
+    except asyncio.CancelledError:
+        connection.drop()
+        raise
+    return taker.status, b"".join(taker.data)

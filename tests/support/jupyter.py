@@ -1,0 +1,156 @@
+"""A Jupyter server as a user runs it, in a process and directories of its own, and a caller that keeps cookies."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from tests.support.serve import Answer
+
+BASE_URL = "/user/a%20b/"
+TOKEN = "a-token-for-tests"
+START_LIMIT = 60.0
+
+
+class Jupyter:
+    """A running server; ``request`` asks below its base URL with its token, unless told otherwise."""
+
+    def __init__(self, port: int, directory: Path, process: subprocess.Popen[bytes], base_url: str = BASE_URL) -> None:
+        self.port, self.directory, self.process, self.base_url = port, directory, process, base_url
+        self.runtime = directory / "runtime"
+
+    @property
+    def host(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> str:
+        return (self.directory / "log").read_text(errors="replace")
+
+    def request(
+        self,
+        path: str,
+        body: Any = None,
+        *,
+        method: str = "GET",
+        token: str | None = TOKEN,
+        headers: dict[str, str] | None = None,
+        timeout: float = 60,
+    ) -> Answer:
+        data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        sent = {} if token is None else {"authorization": f"token {token}"}
+        if data is not None:
+            sent["content-type"] = "application/json"
+        try:
+            connection.request(method, self.base_url + path, data, sent | (headers or {}))
+            answer = connection.getresponse()
+            return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
+        finally:
+            connection.close()
+
+    def log_in(self) -> dict[str, str]:
+        """Log in as a browser does; gives the headers that it sends from then on: its cookies, and the XSRF token for ours."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        jar: dict[str, str] = {}
+
+        def take(answer: http.client.HTTPResponse) -> None:
+            for name, value in answer.getheaders():
+                if name.lower() == "set-cookie":
+                    key, _, rest = value.partition("=")
+                    jar[key] = rest.partition(";")[0]
+            answer.read()
+
+        def cookies() -> str:
+            return "; ".join(f"{key}={value}" for key, value in jar.items())
+
+        connection.request("GET", f"{self.base_url}login")
+        take(connection.getresponse())
+        form = urlencode({"password": TOKEN, "_xsrf": jar["_xsrf"]})
+        given = {"cookie": cookies(), "content-type": "application/x-www-form-urlencoded"}
+        connection.request("POST", f"{self.base_url}login", form, given)
+        take(connection.getresponse())
+        connection.close()
+        return {"cookie": cookies(), "x-xsrftoken": jar["_xsrf"]}
+
+
+@contextmanager
+def jupyter_server(
+    state: Path, *options: str, base_url: str = BASE_URL, env: dict[str, str] | None = None, words: Sequence[str] = ()
+) -> Iterator[Jupyter]:
+    """Run a server with our extension; *words* is what runs it, a plain Jupyter server by default."""
+    with tempfile.TemporaryDirectory(prefix="fj-jupyter-", ignore_cleanup_errors=True) as place:
+        directory = Path(place)
+        kinds = {"CONFIG": "config", "DATA": "data", "RUNTIME": "runtime"}
+        directories = {f"JUPYTER_{kind}_DIR": str(directory / name) for kind, name in kinds.items()}
+        (directory / "root").mkdir()
+        port = _free_port()
+        command = [
+            sys.executable,
+            *(words or ("-m", "jupyter_server")),
+            "--no-browser",
+            "--allow-root",
+            "--ServerApp.ip=127.0.0.1",
+            f"--ServerApp.port={port}",
+            "--ServerApp.port_retries=0",
+            f"--ServerApp.base_url={base_url}",
+            f"--IdentityProvider.token={TOKEN}",
+            f"--ServerApp.root_dir={directory / 'root'}",
+            "--ServerApp.jpserver_extensions={'fal_jupyter': True}",
+            "--ServerApp.allow_unauthenticated_access=False",
+            *options,
+        ]
+        given = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "FAL_", "JPY"))}
+        given |= {
+            **directories,
+            "FAL_JUPYTER_STATE": str(state),
+            "IPYTHONDIR": str(directory / "ipython"),
+            **(env or {}),
+        }
+        with open(directory / "log", "wb") as log:
+            process = subprocess.Popen(command, stdout=log, stderr=log, env=given, start_new_session=True)
+        server = Jupyter(port, directory, process, base_url)
+        try:
+            _wait_until_up(server)
+            yield server
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _wait_until_up(server: Jupyter) -> None:
+    """Wait for the file that the server writes when it listens; Jupyter tells no other way."""
+    import time
+
+    deadline = time.monotonic() + START_LIMIT
+    while time.monotonic() < deadline and server.process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"http://{server.host}{server.base_url}api?token={TOKEN}", timeout=5):
+                return
+        except OSError:
+            time.sleep(0.05)
+    raise AssertionError(f"the server did not start:\n{server.log}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
