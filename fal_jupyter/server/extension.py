@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+from jupyter_core.paths import jupyter_path
 from jupyter_server.extension.application import ExtensionApp
+from jupyter_server.serverapp import ServerApp
 from traitlets import Float, Integer
 
 from fal_jupyter import settings
+from fal_jupyter.server.activity import Activity
+from fal_jupyter.server.feed import Relay
+from fal_jupyter.server.origin import Origin
+from fal_jupyter.server.panels import FeedHandler, HelloHandler, NothingHandler, StartHandler
 from fal_jupyter.server.proxy import AdminHandler, DataHandler
 from fal_jupyter.server.upstream import Upstream
+
+LABEXTENSION = "fal-jupyter"
 
 
 class FalJupyterExtension(ExtensionApp):
@@ -28,17 +38,60 @@ class FalJupyterExtension(ExtensionApp):
 
     def initialize_handlers(self) -> None:
         """Add the routes; Jupyter puts its base URL before them."""
+        server = self._server
         self.upstream = Upstream(settings.read(os.environ))
-        given = {"upstream": self.upstream, "max_body": self.max_body}
+        self.activity = Activity(self._stamp)
+        self.origin = Origin(
+            Path(server.runtime_dir),
+            server.base_url,
+            os.environ.get("JUPYTERHUB_PUBLIC_URL") or server.custom_display_url,
+            labextension=self._has_labextension(),
+            log=self.log,
+        )
+        self.relay = Relay(self.upstream, self.activity.saw, self.activity.off)
+        passing = {"upstream": self.upstream, "max_body": self.max_body}
+        panel = {"upstream": self.upstream, "relay": self.relay, "origin": self.origin, "idle_exit": self.idle_exit}
         self.handlers.extend(
             [
-                (r"/fal/(?:run|queue|cdn)/.*", DataHandler, given),
-                (r"/fal/api/.*", AdminHandler, given),
+                (r"/fal/(?:run|queue|cdn)/.*", DataHandler, passing),
+                (r"/fal/api/hello", HelloHandler, panel),
+                (r"/fal/api/start", StartHandler, panel),
+                (r"/fal/api/feed", FeedHandler, panel),
+                (r"/fal/api/.*", AdminHandler, passing),
+                (r"/fal(?:/.*)?", NothingHandler),
             ]
         )
 
+    @property
+    def _server(self) -> ServerApp:
+        assert self.serverapp is not None
+        return self.serverapp
+
+    def current_activity(self) -> dict[str, bool] | None:
+        """Tell a server that ends by itself when nothing happens that requests run."""
+        return {"requests": True} if self.activity.busy else None
+
+    def _stamp(self) -> None:
+        """Something runs: JupyterHub asks for the last activity of a server before it stops one."""
+        self._server.web_app.settings["fal_last_activity"] = datetime.now(UTC)
+
+    def _has_labextension(self) -> bool:
+        lab = self._server.extension_manager.extension_apps.get("jupyterlab", ())
+        options = ("extra_labextensions_path", "labextensions_path")
+        places = [path for app in lab for option in options for path in getattr(app, option, ())]
+        places += jupyter_path("labextensions")
+        return any(Path(place, LABEXTENSION, "package.json").is_file() for place in places)
+
+    async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
+        """The server listens."""
+        self.origin.write()
+        self.relay.start()
+
     async def stop_extension(self) -> None:
         """The server ends."""
+        self.origin.remove()
+        self.activity.close()
+        await self.relay.close()
         self.upstream.close()
 
 

@@ -14,7 +14,7 @@ from fal_jupyter.settings import Settings
 IDLE_TIME = 30.0  # seconds that a connection waits for its next request; the gateway hangs up after 300
 MOST_IDLE = 64
 WRITE_HIGH = 1 << 20
-_NO_ONE = "no gateway runs"
+NO_GATEWAY = "no gateway runs; it starts with the first app, or when you start it"
 
 
 class Taker(Protocol):
@@ -222,7 +222,7 @@ class Upstream:
         except BlockingIOError:
             raise GatewayUnreachable("the gateway does not take any more connections now") from None
         except OSError:
-            raise GatewayUnreachable(_NO_ONE) from None
+            raise GatewayUnreachable(NO_GATEWAY) from None
         try:
             loop = asyncio.get_running_loop()
             _, connection = await loop.create_unix_connection(lambda: Connection(self), sock=sock)

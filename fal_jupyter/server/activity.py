@@ -1,0 +1,57 @@
+"""Tells Jupyter that something runs, so that JupyterHub's culler leaves a server alone that serves requests."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Final
+
+EVERY: Final = 30.0  # seconds between two looks while something runs
+
+
+class Activity:
+    """Looks at the newest frame of the feed, at most once in :data:`EVERY` seconds, and calls *stamp* while requests run.
+
+    Nothing happens while nothing does: no frame, no timer.
+    """
+
+    def __init__(self, stamp: Callable[[], None], every: float = EVERY) -> None:
+        self._stamp, self._every = stamp, every
+        self._newest = b""
+        self._timer: asyncio.TimerHandle | None = None
+        self.busy = False
+
+    def saw(self, kind: str, line: bytes) -> None:
+        """A line of the feed came."""
+        if kind in ("frame", "snapshot"):
+            self._newest = line
+            if self._timer is None:
+                self._look()
+
+    def off(self) -> None:
+        """The gateway is gone."""
+        self._newest, self.busy = b"", False
+        self.close()
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._newest:
+            self.busy, self._newest = is_busy(self._newest), b""
+        if self.busy:
+            self._stamp()
+            self._timer = asyncio.get_running_loop().call_later(self._every, self._look)
+
+    def close(self) -> None:
+        """Look no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def is_busy(line: bytes) -> bool:
+    """True where a frame or snapshot shows a request that waits or runs, or a frame one that has just ended."""
+    read = json.loads(line)
+    if any(app["waiting"] or app["in_flight"] for app in read.get("apps", ())):
+        return True
+    return read["kind"] == "frame" and bool(read.get("requests") or read.get("skipped"))

@@ -1,0 +1,258 @@
+"""One feed of the gateway for all who listen here, byte for byte; ``off`` lines while there is no gateway.
+
+The server listens even when no panel does: that is how it knows that requests run, and JupyterHub's culler that it is not idle.
+Frames are numbered, so a listener that comes later, or was too slow, takes a snapshot of its own and goes on behind it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from fal_jupyter.domain.errors import FalJupyterError, GatewayUnreachable
+from fal_jupyter.protocol.api import A_FEED, A_SNAPSHOT
+from fal_jupyter.protocol.feed import BEAT_EVERY, FeedLine
+from fal_jupyter.server.upstream import NO_GATEWAY, Upstream, get
+from fal_jupyter.server.watch import SocketWatch
+
+KEPT: Final = 16  # lines that wait for one listener; one that is further behind gets a snapshot
+PATIENCE: Final = (0.01, 0.05, 0.2, 1.0)  # seconds between a socket that is there and a gateway that takes connections
+_HEAD = re.compile(rb'\{"kind":"(\w+)","time":[-+.\deE]+(?:,"seq":(\d+))?')
+_ENDED = "the gateway ended"
+
+
+class Listener:
+    """One panel's end of the feed."""
+
+    def __init__(self, relay: Relay) -> None:
+        self._relay = relay
+        self._lines: deque[tuple[str, int, bytes]] = deque(maxlen=KEPT)
+        self._news = asyncio.Event()
+        self._at: int | None = None  # the last frame that it knows of
+        self._closed = False
+
+    def put(self, kind: str, seq: int, line: bytes) -> None:
+        """Add a line; a snapshot and an end make those before it worthless."""
+        if kind in ("snapshot", "off"):
+            self._lines.clear()
+        self._lines.append((kind, seq, line))
+        self._news.set()
+
+    def close(self) -> None:
+        """The panel is gone."""
+        self._closed = True
+        self._news.set()
+
+    async def next(self) -> bytes | None:
+        """Give the next line for the panel, waiting for it; None when the panel is gone."""
+        while not self._closed:
+            self._news.clear()
+            line = self._take()
+            if line is None and self._wants_snapshot():
+                line = await self._snapshot()
+            if line is not None:
+                return line
+            try:
+                await asyncio.wait_for(self._news.wait(), None if self._relay.live else BEAT_EVERY)
+            except TimeoutError:
+                return encode(FeedLine(kind="beat", time=now()))
+        return None
+
+    def _take(self) -> bytes | None:
+        """Take a line that follows what the panel knows."""
+        while self._lines:
+            kind, seq, line = self._lines[0]
+            if kind == "frame" and (self._at is None or seq > self._at + 1):
+                return None  # some are missing
+            self._lines.popleft()
+            if kind == "frame" and self._at is not None and seq <= self._at:
+                continue  # the snapshot has it
+            if kind == "off":
+                self._at = None
+            elif kind != "beat":
+                self._at = seq
+            return line
+        return None
+
+    def _wants_snapshot(self) -> bool:
+        return self._relay.live and (self._at is None or bool(self._lines))
+
+    async def _snapshot(self) -> bytes | None:
+        found = await self._relay.snapshot()
+        if found is None:
+            return None  # the gateway is going: the relay will say so
+        _, seq, line = found
+        if self._lines and self._lines[-1][0] in ("snapshot", "off"):
+            return self._take()  # what came meanwhile is newer
+        self._at = seq
+        return line
+
+
+class Relay:
+    """The gateway's feed and its listeners. *on_line* sees every line that comes from the gateway, *on_off* each end."""
+
+    def __init__(self, upstream: Upstream, on_line: Callable[[str, bytes], None], on_off: Callable[[], None]) -> None:
+        self._upstream, self._on_line, self._on_off = upstream, on_line, on_off
+        self._listeners: set[Listener] = set()
+        self._watch = SocketWatch(upstream.settings)
+        self._off_line, self._reason = b"", ""  # while there is no gateway
+        self._fetching: asyncio.Future[tuple[str, int, bytes] | None] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self.live = False
+
+    # --- listeners ----------------------------------------------------------------------------------------------
+    def listen(self) -> Listener:
+        """Take a panel in: it gets a snapshot, or hears that there is no gateway."""
+        listener = Listener(self)
+        if not self.live and self._off_line:
+            listener.put("off", 0, self._off_line)
+            self._watch.seen.set()  # somebody cares: look again
+        self._listeners.add(listener)
+        return listener
+
+    def leave(self, listener: Listener) -> None:
+        """The panel is gone."""
+        self._listeners.discard(listener)
+        listener.close()
+
+    async def snapshot(self) -> tuple[str, int, bytes] | None:
+        """Give everything as one line, from one question for all who ask at once; None where nobody answers."""
+        if self._fetching is None:
+            self._fetching = asyncio.ensure_future(self._fetch())
+            self._fetching.add_done_callback(self._fetched)
+        return await asyncio.shield(self._fetching)
+
+    async def _fetch(self) -> tuple[str, int, bytes] | None:
+        try:
+            status, line = await get(self._upstream, A_SNAPSHOT)
+        except FalJupyterError:
+            return None
+        return (*head_of(line), line) if status == 200 else None
+
+    def _fetched(self, _: asyncio.Future[tuple[str, int, bytes] | None]) -> None:
+        self._fetching = None
+
+    # --- the gateway --------------------------------------------------------------------------------------------
+    def start(self) -> None:
+        """Follow the gateway, whenever there is one, until :meth:`close`."""
+        self._task = asyncio.ensure_future(self._run())
+
+    def wake(self) -> None:
+        """A gateway was started: look for it."""
+        self._watch.seen.set()
+
+    async def close(self) -> None:
+        """The server ends."""
+        self._watch.close()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        for listener in list(self._listeners):
+            listener.close()
+
+    async def _run(self) -> None:
+        while True:
+            refused = ""
+            try:
+                self._watch.arm()
+            except FalJupyterError as error:
+                refused = error.message
+            except OSError as error:
+                refused = f"{NO_GATEWAY} ({error.strerror or error})"
+            self._watch.seen.clear()
+            followed = await self._follow()
+            self._off(refused or followed)
+            await self._watch.seen.wait()
+
+    async def _follow(self) -> str:
+        """Follow the gateway to its end, if there is one; gives why there is none."""
+        for wait in (*PATIENCE, None):
+            try:
+                connection = await self._upstream.connect()
+            except GatewayUnreachable as error:
+                if wait is None or not self._upstream.settings.socket.exists():
+                    return error.message
+                await asyncio.sleep(wait)  # between bind and listen nothing happens that could be awaited
+                continue
+            follower = _Follower(self._line)
+            connection.begin(follower, "GET")
+            connection.write(f"GET {A_FEED} HTTP/1.1\r\nhost: localhost\r\n\r\n".encode())
+            connection.complete()
+            try:
+                await follower.over
+            finally:
+                connection.drop()
+                self.live = False
+            return _ENDED if follower.status == 200 else f"the gateway has no feed (status {follower.status})"
+        raise AssertionError
+
+    def _line(self, line: bytes) -> None:
+        kind, seq = head_of(line)
+        self.live, self._off_line = True, b""
+        for listener in self._listeners:
+            listener.put(kind, seq, line)
+        self._on_line(kind, line)
+
+    def _off(self, reason: str) -> None:
+        if reason == self._reason and self._off_line:
+            return  # all know
+        self._reason = reason
+        self._off_line = encode(FeedLine(kind="off", time=now(), reason=reason))
+        for listener in self._listeners:
+            listener.put("off", 0, self._off_line)
+        self._on_off()
+
+
+class _Follower:
+    """The taker of the gateway's feed: cuts it into lines."""
+
+    def __init__(self, on_line: Callable[[bytes], None]) -> None:
+        self.status = 0
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._on_line = on_line
+        self._parts: list[bytes] = []
+
+    def began(self, status: int, headers: list[tuple[str, str]]) -> None:
+        self.status = status
+
+    def piece(self, data: bytes) -> None:
+        if self.status != 200:
+            return
+        first, *others = data.split(b"\n")
+        self._parts.append(first)
+        for other in others:
+            self._on_line(b"".join(self._parts) + b"\n")
+            self._parts = [other]
+
+    def settled(self) -> None:
+        pass
+
+    def ended(self) -> None:
+        if not self.over.done():
+            self.over.set_result(None)
+
+    lost = ended
+
+
+def head_of(line: bytes) -> tuple[str, int]:
+    """Give a line's kind and number (0: none) without reading it all."""
+    found = _HEAD.match(line)
+    if found is not None:
+        return found[1].decode(), int(found[2] or 0)
+    read = json.loads(line)
+    return str(read.get("kind", "")), int(read.get("seq", 0))
+
+
+def encode(line: FeedLine) -> bytes:
+    """Give a line of our own."""
+    return json.dumps(line, separators=(",", ":")).encode() + b"\n"
+
+
+def now() -> float:
+    """Milliseconds since 1970."""
+    return time.time() * 1000

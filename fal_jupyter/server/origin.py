@@ -1,0 +1,68 @@
+"""The server's record for kernels: where the user's browser reaches this server."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tornado.httputil import HTTPServerRequest
+
+from fal_jupyter import server_record
+from fal_jupyter.processes import start_time
+from fal_jupyter.server_record import ServerRecord
+
+
+class Origin:
+    """Keeps the record as long as the server lives.
+
+    Args:
+        runtime_dir: Jupyter's runtime directory, which kernels share.
+        base_url: the server's base URL.
+        public: an address of this server that its administrator knows to be right, or ``""``.
+        labextension: whether our front-end extension is installed beside the server.
+    """
+
+    def __init__(
+        self, runtime_dir: Path, base_url: str, public: str, *, labextension: bool, log: logging.Logger
+    ) -> None:
+        self._runtime_dir, self._log = runtime_dir, log
+        self._given = origin_of(public)
+        pid = os.getpid()
+        self._record = ServerRecord(pid, start_time(pid), base_url, self._given, labextension)
+
+    def saw(self, request: HTTPServerRequest) -> None:
+        """A request was let in: the browser's own word for our origin counts, else the request's."""
+        if self._given:
+            return
+        origin = f"{request.protocol}://{request.host}"
+        told = request.headers.get("Origin") or origin_of(request.headers.get("Referer", ""))
+        if told and urlsplit(told).netloc == request.host:
+            origin = told  # behind a proxy that ends TLS only the browser knows the scheme
+        elif self._record.origin:
+            return  # a program, which may come another way than the browser
+        if origin != self._record.origin:
+            self._record = replace(self._record, origin=origin)
+            self.write()
+
+    def write(self) -> None:
+        """Write the record."""
+        try:
+            server_record.write(self._runtime_dir, self._record)
+        except OSError as error:
+            self._log.warning("kernels will not find this server: %s", error)
+
+    def remove(self) -> None:
+        """The server ends."""
+        server_record.remove(self._runtime_dir, self._record.pid)
+
+
+def origin_of(address: str) -> str:
+    """Give ``scheme://host[:port]`` of an address, ``""`` where it has none."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return ""
+    return f"{parts.scheme}://{parts.netloc}" if parts.scheme in ("http", "https") and parts.netloc else ""

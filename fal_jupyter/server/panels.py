@@ -1,0 +1,130 @@
+"""What panels ask of the server itself: is there a gateway, start one, and the feed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from typing import Any
+
+from tornado.iostream import StreamClosedError
+from tornado.web import authenticated
+
+from fal_jupyter.client.connect import ensure_gateway
+from fal_jupyter.domain.errors import FalJupyterError, GatewayUnreachable
+from fal_jupyter.protocol.api import A_HELLO
+from fal_jupyter.server.feed import Listener, Relay
+from fal_jupyter.server.guard import GuardedHandler, Refused
+from fal_jupyter.server.origin import Origin
+from fal_jupyter.server.upstream import Upstream, get
+
+
+class PanelHandler(GuardedHandler):
+    """What the handlers of panels share."""
+
+    def initialize(self, upstream: Upstream, relay: Relay, origin: Origin, idle_exit: float) -> None:
+        """Take what all requests share."""
+        self._upstream, self._relay, self._origin, self._idle_exit = upstream, relay, origin, idle_exit
+
+    async def prepare(self) -> None:  # type: ignore[override]
+        """Let in or refuse, and remember where the browser reaches us."""
+        await super().prepare()
+        self._origin.saw(self.request)
+
+    async def _hello(self) -> dict[str, Any]:
+        status, data = await get(self._upstream, A_HELLO)
+        if status != 200:
+            raise Refused(502, "gateway_failed", f"the gateway answered with status {status}")
+        return {"running": True, **json.loads(data)}
+
+
+class HelloHandler(PanelHandler):
+    """Whether a gateway runs, and which; asking starts none."""
+
+    @authenticated
+    async def get(self) -> None:
+        """Answer ``Hello`` with ``running``, or ``{"running": false, "state": …}``."""
+        try:
+            found = await self._hello()
+        except GatewayUnreachable as error:
+            found = {"running": False, "state": str(self._upstream.settings.state), "reason": error.message}
+        self.finish(json.dumps(found))
+
+
+class StartHandler(PanelHandler):
+    """Starts a gateway, because somebody asked for one."""
+
+    def action(self) -> str:
+        """What is done, for Jupyter's authorizer: a gateway runs users' code."""
+        return "execute"
+
+    @authenticated
+    async def post(self) -> None:
+        """Start a gateway where none runs, and answer its ``Hello``."""
+        try:
+            loop, settings = asyncio.get_running_loop(), self._upstream.settings
+            await loop.run_in_executor(None, lambda: ensure_gateway(settings, idle_exit=self._idle_exit))
+            found = await self._hello()
+        except FalJupyterError as error:
+            detail = f"{error.message}: {error.hint}" if error.hint else error.message
+            raise Refused(503, "no_gateway", detail) from None
+        self._relay.wake()
+        reap(found["pid"])
+        self.finish(json.dumps(found))
+
+
+class FeedHandler(PanelHandler):
+    """The feed: JSON lines for as long as the panel and this server live."""
+
+    _listener: Listener | None = None
+
+    @authenticated
+    async def get(self) -> None:
+        """Send lines as the panel takes them."""
+        self.set_header("Content-Type", "application/x-ndjson")
+        self.set_header("X-Accel-Buffering", "no")  # for a proxy that would wait for more
+        listener = self._listener = self._relay.listen()
+        try:
+            await self.flush()
+            while (line := await listener.next()) is not None:
+                self.write(line)
+                await self.flush()
+        except StreamClosedError:
+            pass  # the panel is gone
+        finally:
+            self._relay.leave(listener)
+
+    def on_connection_close(self) -> None:
+        """The panel is gone."""
+        if self._listener is not None:
+            self._relay.leave(self._listener)
+
+
+class NothingHandler(GuardedHandler):
+    """Addresses below ``fal`` that mean nothing."""
+
+    @authenticated
+    def get(self, *_: Any) -> None:
+        """Refuse."""
+        raise Refused(404, "not_found", "there is nothing at this address")
+
+    head = post = put = patch = delete = options = get
+
+
+def reap(pid: int) -> None:
+    """Let a gateway that is a child of ours leave no zombie when it ends."""
+    try:
+        fd = os.pidfd_open(pid)
+    except OSError:
+        return  # it has ended already
+    loop = asyncio.get_running_loop()
+
+    def over() -> None:
+        loop.remove_reader(fd)
+        os.close(fd)
+        try:
+            os.waitpid(pid, os.WNOHANG)
+        except ChildProcessError:
+            pass  # somebody else started it
+
+    loop.add_reader(fd, over)

@@ -1,0 +1,73 @@
+"""Tells when a gateway's socket appears in the state directory (inotify, Linux), so that nobody has to look again and again."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import struct
+
+from fal_jupyter.settings import Settings
+from fal_jupyter.state import check_state
+
+_IN_ATTRIB, _IN_MOVED_TO, _IN_CREATE, _IN_DELETE_SELF, _IN_MOVE_SELF, _IN_IGNORED = (
+    0x4,
+    0x80,
+    0x100,
+    0x400,
+    0x800,
+    0x8000,
+)
+_MASK = _IN_ATTRIB | _IN_MOVED_TO | _IN_CREATE | _IN_DELETE_SELF | _IN_MOVE_SELF
+_FLAGS = os.O_NONBLOCK | os.O_CLOEXEC
+_EVENT = struct.Struct("iIII")
+
+
+class SocketWatch:
+    """Sets ``seen`` whenever the socket may have come. ``arm`` begins, and begins again after the directory went."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.seen = asyncio.Event()
+        self._settings = settings
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        self._fd = -1
+
+    def arm(self) -> None:
+        """Watch the directory; it is made if it is not there.
+
+        Raises:
+            StateRefused: the directory is not ours alone.
+            OSError: the machine has no watch left.
+        """
+        if self._fd >= 0:
+            return
+        check_state(self._settings.state)
+        fd = self._libc.inotify_init1(_FLAGS)
+        if fd < 0 or self._libc.inotify_add_watch(fd, os.fsencode(self._settings.state), _MASK) < 0:
+            error = OSError(ctypes.get_errno(), f"{self._settings.state} cannot be watched")
+            if fd >= 0:
+                os.close(fd)
+            raise error
+        self._fd = fd
+        asyncio.get_running_loop().add_reader(fd, self._readable)
+
+    def _readable(self) -> None:
+        data, at, gone = os.read(self._fd, 65536), 0, False
+        name = os.fsencode(self._settings.socket.name)
+        while at < len(data):
+            _, mask, _, length = _EVENT.unpack_from(data, at)
+            at += _EVENT.size
+            if data[at : at + length].rstrip(b"\0") == name:
+                self.seen.set()
+            at += length
+            gone = gone or bool(mask & (_IN_DELETE_SELF | _IN_MOVE_SELF | _IN_IGNORED))
+        if gone:
+            self.close()
+            self.seen.set()
+
+    def close(self) -> None:
+        """Watch no more."""
+        if self._fd >= 0:
+            asyncio.get_running_loop().remove_reader(self._fd)
+            os.close(self._fd)
+            self._fd = -1
