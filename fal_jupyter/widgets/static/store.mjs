@@ -1,0 +1,129 @@
+// @ts-check
+/** The feed's lines, merged into one view in bounded memory. */
+
+const KEPT_REQUESTS = 300;
+const KEPT_POINTS = 2400;
+const KEPT_DECISIONS = 500;
+const KEPT_LANES = 40;
+
+/** @typedef {import("./types.d.ts").View} View */
+/** @typedef {import("./types.d.ts").Timeline} Timeline */
+/** @typedef {import("./types.d.ts").RequestState} RequestState */
+
+/** @returns {View} */
+function emptyView() {
+  return {
+    link: "connecting", reason: "", time: 0, gateway: null, options: [], apps: [], devices: [], host: null, requests: [],
+    timelines: new Map(),
+  };
+}
+
+/**
+ * Newest first, one record an id, at most `KEPT_REQUESTS` an app.
+ * @param {RequestState[]} known newest first
+ * @param {RequestState[]} news in any order
+ * @param {Set<string>} aliases apps that are there
+ */
+export function mergeRequests(known, news, aliases) {
+  const fresh = new Map();
+  for (const request of news) fresh.set(request.id, request);
+  const merged = known.map((request) => {
+    const newer = fresh.get(request.id);
+    if (newer === undefined) return request;
+    fresh.delete(request.id);
+    return request.state === "done" && newer.state !== "done" ? request : newer;
+  });
+  merged.push(...fresh.values());
+  merged.sort((a, b) => b.began - a.began);
+  /** @type {Map<string, number>} */
+  const counts = new Map();
+  return merged.filter((request) => {
+    const number = (counts.get(request.alias) ?? 0) + 1;
+    counts.set(request.alias, number);
+    return aliases.has(request.alias) && number <= KEPT_REQUESTS;
+  });
+}
+
+/**
+ * Add the news of a timeline; what is known already is not added twice.
+ * @param {Timeline | undefined} known
+ * @param {Timeline} news
+ * @returns {Timeline}
+ */
+export function mergeTimeline(known, news) {
+  const lastPoint = known?.points.at(-1)?.[0] ?? -Infinity;
+  const lastDecision = known?.decisions.at(-1)?.time ?? -Infinity;
+  const lanes = new Map((known?.lanes ?? []).map((lane) => [lane.id, lane]));
+  for (const lane of news.lanes) lanes.set(lane.id, lane);
+  return {
+    points: [...(known?.points ?? []), ...news.points.filter((point) => point[0] > lastPoint)].slice(-KEPT_POINTS),
+    decisions: [...(known?.decisions ?? []), ...news.decisions.filter((one) => one.time > lastDecision)].slice(-KEPT_DECISIONS),
+    lanes: [...lanes.values()].slice(-KEPT_LANES),
+  };
+}
+
+/** @returns {import("./types.d.ts").Store} */
+export function createStore() {
+  const view = emptyView();
+  /** @type {Set<(view: View) => void>} */
+  const listeners = new Set();
+  const tell = () => {
+    for (const listener of [...listeners]) listener(view);
+  };
+  return {
+    view,
+    apply(line) {
+      if (line.kind === "off") {
+        const { link, reason, time } = { link: /** @type {const} */ ("off"), reason: line.reason ?? "", time: line.time ?? 0 };
+        Object.assign(view, emptyView(), { link, reason, time, options: view.options });
+      } else if (line.kind === "beat") {
+        view.time = line.time ?? view.time;
+        if (view.link === "live") return;
+        view.link = "live";
+      } else if (line.kind === "snapshot" || line.kind === "frame") {
+        const whole = line.kind === "snapshot";
+        const apps = line.apps ?? [];
+        const aliases = new Set(apps.map((app) => app.alias));
+        const timelines = whole ? new Map() : view.timelines;
+        for (const [alias, news] of Object.entries(line.timelines ?? {})) timelines.set(alias, mergeTimeline(timelines.get(alias), news));
+        for (const alias of [...timelines.keys()]) if (!aliases.has(alias)) timelines.delete(alias);
+        Object.assign(view, {
+          link: "live", reason: "", time: line.time ?? 0, gateway: line.gateway ?? view.gateway, options: line.options ?? view.options,
+          apps, devices: line.devices ?? [], host: line.host ?? view.host,
+          requests: mergeRequests(whole ? [] : view.requests, line.requests ?? [], aliases), timelines,
+        });
+      } else {
+        return;
+      }
+      tell();
+    },
+    lose(link, reason) {
+      if (view.link === link && view.reason === reason) return;
+      view.link = link;
+      view.reason = reason;
+      tell();
+    },
+    watch(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+  };
+}
+
+/**
+ * A store that shows the picture of a saved card, and nothing else ever.
+ * @param {import("./types.d.ts").CardData} card
+ */
+export function storeOfPicture(card) {
+  const store = createStore();
+  const picture = card.picture;
+  if (picture) {
+    store.apply({
+      kind: "snapshot", time: picture.time, gateway: card.gateway, options: card.options, apps: [picture.app],
+      requests: picture.requests, timelines: { [card.alias]: picture.timeline },
+    });
+  }
+  store.view.link = "saved";
+  store.view.options = card.options;
+  return store;
+}
