@@ -1,0 +1,35 @@
+// @ts-check
+/** An error of the user's code: what it was, where in his own lines, then the whole traceback. */
+import { h } from "./dom.mjs";
+import { plainText } from "./result.mjs";
+
+/** The last part of a path, or `cell [3]` for what a kernel compiled. @param {string} filename */
+function placeOf(filename) {
+  const cell = /ipykernel_\d+\/\d+\.py$|<ipython-input-(\d+)/.exec(filename);
+  if (cell) return cell[1] ? `cell [${cell[1]}]` : "the cell";
+  return filename.split("/").pop() ?? filename;
+}
+
+/** Whether a frame is the user's own and not a library's. @param {string} filename */
+function isOwn(filename) {
+  return !/site-packages|dist-packages|\/lib\/python\d|<frozen/.test(filename);
+}
+
+/**
+ * @param {import("./types.d.ts").ErrorDescription} error
+ * @returns {HTMLElement}
+ */
+export function errorView(error) {
+  const own = error.frames.filter((frame) => isOwn(frame.filename));
+  const frame = own.at(-1) ?? error.frames.at(-1);
+  const where = frame && h("div", null,
+    h("div", { class: "fj-muted" }, `${plainText(placeOf(frame.filename))}, line ${frame.lineno}, in ${plainText(frame.function)}`),
+    h("pre", { class: "fj-code" }, h("span", { class: "fj-here" }, `${String(frame.lineno).padStart(4)}  ${plainText(frame.line || "")}`)));
+  const library = error.frames.length - own.length;
+  const whole = h("details", null, h("summary", null, `whole traceback${library ? `, with ${library} frames of libraries` : ""}`),
+    h("pre", { class: "fj-code", tabIndex: 0 }, plainText(error.text)));
+  const phase = { setup: "setup() raised ", load: "its import raised " }[error.phase] ?? "";
+  return h("div", { class: "fj-error-view" },
+    h("div", { class: "fj-banner fj-bad", role: "alert" }, h("div", null, h("strong", null, phase, plainText(error.type)), h("div", null, plainText(error.message)))),
+    where, whole);
+}

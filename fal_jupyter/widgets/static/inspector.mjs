@@ -1,0 +1,100 @@
+// @ts-check
+/** One request, whole: where its time went, what came in and went out, what it printed and raised. */
+import { button, h, replace, scheduler } from "./dom.mjs";
+import { errorView } from "./errors.mjs";
+import { bytes, clock, duration } from "./format.mjs";
+import { glyph, iconButton, requestLook } from "./glyphs.mjs";
+import { askJson } from "./host.mjs";
+import { phaseTable, totalOf } from "./phases.mjs";
+import { keptBodyView, plainText, textView } from "./result.mjs";
+
+/** @typedef {import("./types.d.ts").RequestDetail} RequestDetail */
+
+/**
+ * @param {HTMLElement} root
+ * @param {import("./types.d.ts").Host} host
+ * @param {{id: string, close?: () => void}} options
+ * @param {AbortSignal} signal
+ */
+export function inspectorPanel(root, host, { id, close }, signal) {
+  /** @type {RequestDetail | null} */
+  let detail = null;
+  let busy = false;
+  let drawn = "";
+  const body = h("div", { class: "fj-inspector", role: "region", "aria-label": `request ${id}` });
+  root.append(body);
+  const known = () => host.store.view.requests.find((one) => one.id === id);
+
+  const fetchDetail = async () => {
+    const state = known()?.state ?? "";
+    if (busy || host.kind === "saved" || (detail && (detail.request.state === "done" || detail.request.state === state))) return draw();
+    busy = true;
+    try {
+      detail = await askJson(host, "GET", `requests/${encodeURIComponent(id)}`, { signal });
+      draw();
+    } catch (error) {
+      if (!signal.aborted && !known()) replace(body, top(null), h("p", { class: "fj-empty" }, error instanceof Error ? error.message : String(error)));
+      else draw();
+    }
+    busy = false;
+  };
+
+  const top = (/** @type {import("./types.d.ts").RequestState | null} */ request) => {
+    const look = request ? requestLook(request) : null;
+    return h("div", { class: "fj-head" }, look ? h("span", { class: `fj-state ${look.tone}` }, glyph(look.shape, look.tone), look.word) : null,
+      h("span", { class: "fj-mono fj-cut" }, id.slice(0, 8)), h("span", { class: "fj-space" }), iconButton("copy", "Copy the request's id", () => host.copy(id)),
+      close ? iconButton("close", "Close", close) : null);
+  };
+
+  const draw = () => {
+    const request = detail?.request ?? known();
+    if (!request) return;
+    const live = request.state !== "done";
+    const now = JSON.stringify([request, Boolean(detail)]);
+    if (!live && drawn === now) return;
+    drawn = now;
+    const runner = host.store.view.apps.find((one) => one.alias === request.alias)?.runners.find((one) => one.id === request.runner);
+    const warm = host.store.view.apps.find((one) => one.alias === request.alias)?.stats.p50_ms;
+    const facts = [
+      ["App", `${request.alias} ${request.path}`], ["Asked from", { cell: "a cell", http: "a program, over HTTP", panel: "a panel" }[request.origin] ?? request.origin],
+      ["Began", clock(request.began)], ["Runner", request.runner || "none"], ["Device", runner?.devices.join(", ") || (request.runner ? "no GPU of its own" : "–")],
+      ["Revision", request.revision ? `r${request.revision}` : "–"], ["Status", request.status ? String(request.status) : "–"],
+    ];
+    const cold = request.cold ? h("p", null, `${Math.round((100 * request.start_ms) / Math.max(1, request.total_ms))} % was the start of a runner. `,
+      h("span", { class: "fj-mono" }, "min_concurrency 1"), " keeps one ready.") : null;
+    replace(body, top(request),
+      h("div", { class: "fj-pane" }, h("div", { class: "fj-bar-row", style: { padding: "0" } }, h("strong", { style: { fontSize: "20px" } }, duration(totalOf(request, Date.now()))),
+        request.cold ? h("span", { class: "fj-chip fj-setup" }, "cold") : null, h("span", { class: "fj-space" }), warm ? h("span", { class: "fj-muted" }, `p50 ${duration(warm)}`) : null), cold),
+      phaseTable(request, Date.now()),
+      h("div", { class: "fj-pane" }, h("h2", null, "Where"), h("table", { class: "fj-table" }, h("tbody", null, facts.map(([name, value]) => h("tr", null, h("th", { scope: "row" }, name), h("td", { class: "fj-cut", title: value }, value)))))),
+      detail?.error ? h("div", { class: "fj-pane" }, errorView(detail.error)) : request.error ? h("div", { class: "fj-banner fj-bad" }, plainText(request.error)) : null,
+      bodyPart("Input", detail?.input ?? null, request.bytes_in), live ? null : bodyPart("Output", detail?.output ?? null, request.bytes_out),
+      detail?.logs.length ? h("div", { class: "fj-pane" }, h("h2", null, "Printed"), textView(detail.logs.map((one) => one.text).join("\n"))) : null,
+      h("div", { class: "fj-foot" }, live ? button([glyph("stop"), "Cancel"], () => host.ask("DELETE", `requests/${id}`).catch(() => undefined)) : again(request)));
+  };
+
+  const bodyPart = (/** @type {string} */ name, /** @type {import("./types.d.ts").Body | null} */ one, /** @type {number} */ size) => h("div", { class: "fj-pane" },
+    h("h2", null, name, " ", h("span", { class: "fj-muted", style: { fontWeight: "400" } }, `${one?.content_type.split(";")[0] ?? ""} ${bytes(size)}`)),
+    one ? (one.size ? keptBodyView(one, signal) : h("span", { class: "fj-muted" }, "empty")) : h("span", { class: "fj-muted" }, detail ? "not kept any more" : "…"));
+
+  const again = (/** @type {import("./types.d.ts").RequestState} */ request) => {
+    const input = detail?.input;
+    if (!input || input.truncated || host.kind === "saved") return null;
+    const told = h("span", { class: "fj-muted", "aria-live": "polite" });
+    const press = async () => {
+      try {
+        const data = input.base64 ? Uint8Array.from(atob(input.base64), (c) => c.charCodeAt(0)) : input.text;
+        const headers = { "Content-Type": input.content_type || "application/json" };
+        const made = await askJson(host, "POST", `apps/${encodeURIComponent(request.alias)}/calls`, { query: { path: request.path, method: request.method }, headers, body: data });
+        told.textContent = `called again as ${made.request_id.slice(0, 8)}`;
+      } catch (error) {
+        told.textContent = error instanceof Error ? error.message : String(error);
+      }
+    };
+    return [button([glyph("restart"), "Call again"], press), told];
+  };
+
+  const look = scheduler(root, signal, fetchDetail);
+  signal.addEventListener("abort", host.store.watch(look));
+  fetchDetail();
+}

@@ -1,0 +1,88 @@
+// @ts-check
+/** The five parts of a request's time, as a bar and as a table: they sum to its total. */
+import { h } from "./dom.mjs";
+import { duration } from "./format.mjs";
+
+/** @typedef {import("./types.d.ts").RequestState} RequestState */
+
+/** @type {{key: "queue_ms" | "start_ms" | "transfer_ms" | "run_ms" | "stream_ms", name: string, word: string}[]} */
+export const PHASES = [
+  { key: "queue_ms", name: "queue", word: "queue" },
+  { key: "start_ms", name: "start", word: "cold start" },
+  { key: "transfer_ms", name: "transfer", word: "transfer" },
+  { key: "run_ms", name: "run", word: "run" },
+  { key: "stream_ms", name: "stream", word: "stream" },
+];
+
+/** Whether a request went wrong. @param {RequestState} request */
+export function hasFailed(request) {
+  return request.state === "done" && (request.status >= 400 || Boolean(request.error));
+}
+
+/**
+ * The parts with their times, those of a request on its way up to `now`.
+ * @param {RequestState} request
+ * @param {number} [now] wall clock in milliseconds
+ */
+export function phasesOf(request, now) {
+  const parts = PHASES.map(({ key, name, word }) => ({ name, word, ms: Math.max(0, request[key]) }));
+  if (request.state !== "done" && now !== undefined) {
+    const grown = now - request.began - parts.reduce((sum, part) => sum + part.ms, 0);
+    const at = { waiting: request.cold ? 1 : 0, running: 3, streaming: 4 }[request.state] ?? 3;
+    parts[at].ms += Math.max(0, grown);
+  }
+  return parts;
+}
+
+/** Milliseconds in all, those of a request on its way up to `now`. @param {RequestState} request @param {number} [now] */
+export function totalOf(request, now) {
+  return phasesOf(request, now).reduce((sum, part) => sum + part.ms, 0);
+}
+
+/**
+ * The bar: each part at least two pixels wide, `whole` milliseconds fill it.
+ * @param {RequestState} request
+ * @param {number} now
+ * @param {number} [whole]
+ * @param {number} [offset] milliseconds before the request began
+ */
+export function phaseBar(request, now, whole, offset = 0) {
+  const parts = phasesOf(request, now);
+  const total = whole ?? parts.reduce((sum, part) => sum + part.ms, 0);
+  const share = (/** @type {number} */ ms) => `${total > 0 ? (100 * ms) / total : 0}%`;
+  const failed = hasFailed(request);
+  const shown = parts.filter((part) => part.ms > 0).map((part) => h("span", {
+    class: `fj-phase-${failed && (part.name === "run" || part.name === "stream") ? "failed" : part.name}`, style: { width: share(part.ms) },
+    title: `${part.word} ${duration(part.ms)}`,
+  }));
+  const space = offset > 0 ? h("span", { style: { width: share(offset), border: "0", minWidth: "0" } }) : null;
+  return h("span", { class: "fj-phases", "aria-hidden": "true" }, space, shown);
+}
+
+/** The parts in words, those that are nothing left out. @param {RequestState} request @param {number} [now] */
+export function phaseWords(request, now) {
+  return phasesOf(request, now).filter((part) => part.ms >= 0.05 || part.name === "run").map((part) => `${part.word} ${duration(part.ms)}`).join(" · ");
+}
+
+/** A table of the parts. @param {RequestState} request @param {number} now */
+export function phaseTable(request, now) {
+  const parts = phasesOf(request, now);
+  const whole = parts.reduce((sum, part) => sum + part.ms, 0);
+  let before = 0;
+  const rows = parts.map((part) => {
+    const offset = before;
+    before += part.ms;
+    const bar = h("span", { class: "fj-phases", "aria-hidden": "true" },
+      h("span", { style: { width: `${whole ? (100 * offset) / whole : 0}%`, border: "0", minWidth: "0" } }),
+      part.ms > 0 ? h("span", { class: `fj-phase-${part.name}`, style: { width: `${(100 * part.ms) / whole}%` } }) : null);
+    return h("tr", null, h("th", { scope: "row" }, part.word), h("td", { class: "fj-wide" }, bar), h("td", { class: "fj-number" }, duration(part.ms)));
+  });
+  return h("table", { class: "fj-table" },
+    h("thead", null, h("tr", null, h("th", { scope: "col" }, "Phase"), h("th", { scope: "col" }, ""), h("th", { scope: "col", class: "fj-number" }, "Time"))),
+    h("tbody", null, rows, h("tr", null, h("th", { scope: "row" }, h("strong", null, "total")), h("td"), h("td", { class: "fj-number" }, h("strong", null, duration(whole))))));
+}
+
+/** What the colours and patterns mean. */
+export function phaseLegend() {
+  return h("span", { class: "fj-legend" }, [...PHASES, { name: "failed", word: "failed" }].map(({ name, word }) => h("span", null, h("span", { class: `fj-swatch fj-phase-${name}` }), word)));
+}

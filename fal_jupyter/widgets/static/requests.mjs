@@ -1,0 +1,127 @@
+// @ts-check
+/** Requests as a table with a waterfall: state, when, where the time went; a click opens the inspector. */
+import { h, newId, replace, scheduler, setText } from "./dom.mjs";
+import { clock, count, duration, plural, runnerName } from "./format.mjs";
+import { glyph, iconButton, requestLook } from "./glyphs.mjs";
+import { inspectorPanel } from "./inspector.mjs";
+import { hasFailed, phaseBar, phaseLegend, phaseWords, totalOf } from "./phases.mjs";
+import { plainText } from "./result.mjs";
+
+/** @typedef {import("./types.d.ts").RequestState} RequestState */
+
+const ROWS = 100;
+
+/**
+ * The requests that a filter lets through, newest first.
+ * @param {RequestState[]} requests
+ * @param {{alias?: string, kind: string, text: string, from?: number, to?: number}} filter
+ */
+export function chosenRequests(requests, { alias, kind, text, from, to }) {
+  const wanted = text.toLowerCase();
+  return requests.filter((one) => (!alias || one.alias === alias) && (kind !== "failed" || hasFailed(one)) && (kind !== "cold" || one.cold)
+    && (!wanted || `${one.alias} ${one.path} ${one.id} ${one.error}`.toLowerCase().includes(wanted))
+    && (from === undefined || one.began + one.total_ms >= from) && (to === undefined || one.began <= to));
+}
+
+/**
+ * @param {HTMLElement} root
+ * @param {import("./types.d.ts").Host} host
+ * @param {{alias?: string, open?: (id: string) => void, span?: () => {from: number, to: number} | null}} options `open`: where a click leads; here, where absent
+ * @param {AbortSignal} signal
+ * @returns {{redraw: () => void}}
+ */
+export function requestsPanel(root, host, { alias, open, span }, signal) {
+  let kind = "all";
+  let common = false;
+  let paused = false;
+  let held = false;
+  /** @type {RequestState[]} */
+  let rows = [];
+  /** @type {string | null} */
+  let chosen = null;
+  /** @type {AbortController | null} */
+  let inspecting = null;
+  const filter = h("input", { class: "fj-input", type: "search", placeholder: "Filter", "aria-label": "Filter the requests", id: newId(), style: { maxWidth: "180px" }, oninput: () => draw(true) });
+  const kinds = h("span", { role: "group", "aria-label": "which requests", style: { display: "inline-flex", gap: "4px" } });
+  const axis = h("button", { type: "button", class: "fj-choice fj-second", "aria-pressed": "false", onclick: () => ((common = !common), axis.setAttribute("aria-pressed", String(common)), draw(true)) }, "common time axis");
+  const pause = iconButton("pause", "Pause", () => ((paused = !paused), pause.setAttribute("aria-pressed", String(paused)), replace(pause, glyph(paused ? "play" : "pause")), draw(true)));
+  const fresh = h("button", { type: "button", class: "fj-choice", hidden: true, onclick: () => draw(true) });
+  const bodyRows = h("tbody", null);
+  const heads = [["", ""], ["Started", ""], ...(alias ? [] : [["App", "fj-third"]]), ["Endpoint", ""], ["Where the time went", "fj-wide"], ["Total", "fj-number"], ["Runner", "fj-second"], ["Rev", "fj-second"]];
+  const table = h("table", { class: "fj-table fj-requests" }, h("caption", { class: "fj-visually-hidden" }, "Requests, newest first"),
+    h("thead", null, h("tr", null, heads.map(([name, kindOf]) => h("th", { scope: "col", class: kindOf }, name || h("span", { class: "fj-visually-hidden" }, "State"))))), bodyRows);
+  const summary = h("div", { class: "fj-bar-row" });
+  const scroll = h("div", { class: "fj-scroll", onpointerenter: () => (held = true), onpointerleave: () => ((held = false), draw(false)) }, table);
+  const detail = h("div", { class: "fj-detail" });
+  root.append(h("div", { class: "fj-bar-row" }, kinds, filter, h("span", { class: "fj-space" }), fresh, axis, pause), scroll, summary, detail);
+
+  const inspect = (/** @type {string} */ id) => {
+    if (open) return open(id);
+    inspecting?.abort();
+    chosen = chosen === id ? null : id;
+    replace(detail);
+    if (chosen) {
+      const stop = (inspecting = new AbortController());
+      signal.addEventListener("abort", () => stop.abort(), { once: true });
+      inspectorPanel(detail, host, { id, close: () => inspect(id) }, stop.signal);
+    }
+    draw(true);
+  };
+
+  const row = (/** @type {RequestState} */ one, /** @type {number} */ now, /** @type {{from: number, whole: number} | null} */ scale) => {
+    const look = requestLook(one);
+    const failed = hasFailed(one);
+    const total = totalOf(one, now);
+    const cells = [
+      h("td", null, h("span", { class: look.tone, title: look.word }, glyph(look.shape, look.tone), h("span", { class: "fj-visually-hidden" }, look.word))),
+      h("td", null, clock(one.began)), alias ? null : h("td", { class: "fj-third fj-cut" }, one.alias), h("td", { class: "fj-mono" }, plainText(one.path)),
+      h("td", { class: "fj-wide", title: phaseWords(one, now) }, scale ? phaseBar(one, now, scale.whole, one.began - scale.from) : phaseBar(one, now),
+        failed && one.error ? h("div", { class: "fj-failed fj-cut", style: { maxWidth: "420px" } }, plainText(one.error)) : null),
+      h("td", { class: "fj-number" }, one.cold ? h("span", { class: "fj-chip fj-setup" }, "cold") : null, " ", h("strong", { class: one.state === "done" ? "" : "fj-run" }, duration(total))),
+      h("td", { class: "fj-second" }, one.runner ? runnerName(one.runner) : "–"), h("td", { class: "fj-second" }, one.revision ? `r${one.revision}` : "–"),
+    ];
+    const press = () => inspect(one.id);
+    return h("tr", {
+      tabIndex: 0, dataset: { request: one.id }, "aria-selected": String(one.id === chosen), onclick: press,
+      onkeydown: (/** @type {KeyboardEvent} */ event) => {
+        if (event.key === "Enter" || event.key === " ") (event.preventDefault(), press());
+        const next = { ArrowDown: "nextElementSibling", ArrowUp: "previousElementSibling" }[event.key];
+        if (next) (event.preventDefault(), /** @type {any} */ (event.currentTarget)[next]?.focus());
+      },
+    }, cells);
+  };
+
+  const draw = (/** @type {boolean} */ asked) => {
+    const marked = span?.() ?? null;
+    const found = chosenRequests(host.store.view.requests, { alias, kind, text: filter.value, ...(marked ?? {}) });
+    const busyHere = held || scroll.contains(document.activeElement);
+    if ((paused || busyHere) && !asked && rows.length) {
+      const known = new Map(found.map((one) => [one.id, one]));
+      const news = found.filter((one) => !rows.some((old) => old.id === one.id)).length;
+      fresh.hidden = !news;
+      setText(fresh, `${news} new`);
+      if (paused) return;
+      rows = rows.map((old) => known.get(old.id) ?? old); // no row moves under the pointer
+    } else {
+      rows = found.slice(0, ROWS);
+      fresh.hidden = true;
+    }
+    const now = host.kind === "saved" ? host.store.view.time : Date.now();
+    const from = Math.min(...rows.map((one) => one.began));
+    const until = Math.max(...rows.map((one) => one.began + totalOf(one, now)));
+    const scale = (common || marked) && rows.length ? { from, whole: Math.max(1, until - from) } : null;
+    const focused = /** @type {HTMLElement | null} */ (document.activeElement)?.dataset?.request;
+    replace(bodyRows, rows.map((one) => row(one, now, scale)));
+    if (focused) /** @type {HTMLElement | null} */ (bodyRows.querySelector(`[data-request="${CSS.escape(focused)}"]`))?.focus({ preventScroll: true });
+    replace(kinds, ["all", "failed", "cold"].map((name) => h("button", { type: "button", class: "fj-choice", "aria-pressed": String(name === kind), onclick: () => ((kind = name), draw(true)) }, name)));
+    const stats = host.store.view.apps.find((one) => one.alias === alias)?.stats;
+    const figures = stats && stats.calls ? `p50 ${duration(stats.p50_ms)} · ${stats.sample >= 20 ? `p95 ${duration(stats.p95_ms)}` : `max ${duration(stats.max_ms)}`} · ${plural(stats.calls, "call")} · ${count(stats.failed)} failed` : "";
+    replace(summary, rows.length ? h("span", null, figures || `${rows.length} shown`) : h("span", { class: "fj-muted" }, marked ? "No request in the marked span." : "No request yet. Each call shows up here, with where its time went."), h("span", { class: "fj-space" }), rows.length ? phaseLegend() : null);
+  };
+  const look = scheduler(root, signal, () => draw(false));
+  signal.addEventListener("abort", host.store.watch(look));
+  const running = setInterval(() => rows.some((one) => one.state !== "done") && look(), 250); // bars of requests on their way grow
+  signal.addEventListener("abort", () => clearInterval(running));
+  draw(true);
+  return { redraw: () => draw(true) };
+}
