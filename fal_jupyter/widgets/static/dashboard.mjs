@@ -1,0 +1,156 @@
+// @ts-check
+/** Everything that runs, over all notebooks: figures, apps, memory, requests, queue, and one request in a drawer. */
+import { h, replace, scheduler, svg } from "./dom.mjs";
+import { count, duration, percent, plural, rate } from "./format.mjs";
+import { iconButton, stateGlyph, stateMark } from "./glyphs.mjs";
+import { actOnApp, runnerWords } from "./card.mjs";
+import { inspectorPanel } from "./inspector.mjs";
+import { ledgerPanel, startButton } from "./ledger.mjs";
+import { requestsPanel } from "./requests.mjs";
+import { plainText } from "./result.mjs";
+import { ensureStyle } from "./style.mjs";
+
+/** @typedef {import("./types.d.ts").AppState} AppState */
+/** @typedef {import("./types.d.ts").View} View */
+
+/** @type {[string, string, (app: AppState) => any, string][]} name, class, what it is sorted by, kind */
+const COLUMNS = [
+  ["State", "", (app) => app.state, ""], ["App", "", (app) => app.alias, ""], ["Notebook", "fj-second", (app) => app.owner_name, ""], ["Machine", "fj-optional", (app) => app.machine, ""],
+  ["Runners", "", (app) => app.runners.length, ""], ["Waiting", "fj-number", (app) => app.waiting, ""], ["Calls, 5 min", "fj-second", (app) => app.stats.spark.reduce((a, b) => a + b, 0), ""],
+  ["Rate", "fj-number", (app) => app.stats.rate, ""], ["p50", "fj-number fj-second", (app) => app.stats.p50_ms, ""], ["p95", "fj-number fj-second", (app) => app.stats.p95_ms, ""],
+  ["Failed", "fj-number", (app) => app.stats.failed / Math.max(1, app.stats.calls), ""], ["Rev", "fj-optional", (app) => app.revision, ""],
+];
+
+/** Apps in the order of a column; of equals, by name. @param {AppState[]} apps @param {number} column @param {boolean} down */
+export function sortedApps(apps, column, down) {
+  const value = COLUMNS[column][2];
+  const sign = down ? -1 : 1;
+  return [...apps].sort((a, b) => {
+    const [one, two] = [value(a), value(b)];
+    return (one < two ? -sign : one > two ? sign : 0) || a.alias.localeCompare(b.alias);
+  });
+}
+
+/** A spark line of steps. @param {number[]} values */
+export function sparkLine(values) {
+  const top = Math.max(1, ...values);
+  const step = 100 / values.length;
+  const path = values.map((value, at) => `V${(20 - (18 * value) / top).toFixed(1)}H${((at + 1) * step).toFixed(1)}`).join("");
+  const told = `${plural(values.reduce((a, b) => a + b, 0), "call")} in five minutes`;
+  return svg("svg", { viewBox: "0 0 100 21", width: 100, height: 21, preserveAspectRatio: "none", role: "img", "aria-label": told }, svg("path", { class: "fj-spark", d: `M0,20${path}V20Z` }));
+}
+
+/**
+ * The figures at the top.
+ * @param {View} view
+ * @returns {[string, string, string][]} name, figure, more
+ */
+export function figuresOf(view) {
+  const runners = view.apps.flatMap((app) => app.runners);
+  const ready = view.apps.filter((app) => app.state === "Ready").length;
+  const failing = view.apps.filter((app) => app.state === "Failing").length;
+  const starting = runners.filter((one) => one.state === "SETUP" || one.state === "PENDING").length;
+  const waits = view.apps.flatMap((app) => app.queue.map((one) => view.time - one.since));
+  const calls = view.apps.reduce((sum, app) => sum + app.stats.calls, 0);
+  const failed = view.apps.reduce((sum, app) => sum + app.stats.failed, 0);
+  const slowest = [...view.apps].sort((a, b) => b.stats.p95_ms - a.stats.p95_ms)[0];
+  return [
+    ["Apps", String(view.apps.length), [`${ready} ready`, failing ? `${failing} failing` : ""].filter(Boolean).join(" · ")],
+    ["Runners", String(runners.length), starting ? `${starting} starting` : ""],
+    ["Waiting", String(view.apps.reduce((sum, app) => sum + app.waiting, 0)), waits.length ? `longest ${duration(Math.max(...waits))}` : ""],
+    ["Calls", rate(view.apps.reduce((sum, app) => sum + app.stats.rate, 0)), `${count(calls, true)} in all`],
+    ["p95", slowest && slowest.stats.sample >= 20 ? duration(slowest.stats.p95_ms) : "–", slowest && slowest.stats.sample >= 20 ? slowest.alias : "of 20 calls or more"],
+    ["Failed", percent(failed, calls), `${count(failed)} of ${count(calls, true)}`],
+    ["Cold starts", count(view.apps.reduce((sum, app) => sum + app.stats.cold, 0)), ""],
+  ];
+}
+
+/**
+ * @param {HTMLElement} root
+ * @param {import("./types.d.ts").Host} host
+ * @param {{request?: string}} options
+ * @param {AbortSignal} signal
+ * @returns {{inspect: (id: string) => void}}
+ */
+export function dashboardPanel(root, host, options, signal) {
+  ensureStyle(root);
+  let column = 1;
+  let down = false;
+  const notice = h("div", null);
+  const figures = h("div", { class: "fj-figures" });
+  const filter = h("input", { class: "fj-input", type: "search", placeholder: "Filter apps", "aria-label": "Filter apps", style: { maxWidth: "180px" }, oninput: () => draw() });
+  const appsTold = h("span", { class: "fj-muted" });
+  const apps = h("div", { class: "fj-scroll" });
+  const memory = h("div", null);
+  const requests = h("div", null);
+  const queue = h("div", { class: "fj-scroll" });
+  const drawer = h("aside", { class: "fj-drawer", hidden: true, "aria-label": "request inspector" });
+  const panel = (/** @type {string} */ title, /** @type {any[]} */ more, /** @type {any} */ body) => h("section", { class: "fj-panel", "aria-label": title }, h("header", null, h("h2", null, title), more), body);
+  const main = h("div", { class: "fj-board-main" }, notice, figures, panel("Apps", [appsTold, h("span", { class: "fj-space" }), filter], apps),
+    panel("Memory", [h("span", { class: "fj-muted" }, "each block is one runner or program")], memory),
+    h("div", { class: "fj-two" }, panel("Recent requests", [], requests), panel("Queue", [], queue)));
+  const frame = h("div", { class: "fj fj-dashboard", dataset: { lmSuppressShortcuts: "true" }, style: { height: "100%", position: "relative" } }, h("div", { class: "fj-board" }, main, drawer));
+  root.replaceChildren(frame);
+  signal.addEventListener("abort", () => root.replaceChildren());
+
+  /** @type {AbortController | null} */
+  let inspecting = null;
+  const close = () => {
+    inspecting?.abort();
+    replace(drawer);
+    drawer.hidden = true;
+  };
+  const inspect = (/** @type {string} */ id) => {
+    close();
+    const stop = (inspecting = new AbortController());
+    signal.addEventListener("abort", () => stop.abort(), { once: true });
+    drawer.hidden = false;
+    inspectorPanel(drawer, host, { id, close }, stop.signal);
+  };
+  const told = h("div", { role: "alert" });
+  const act = (/** @type {string} */ alias, /** @type {"stop" | "restart"} */ action) => async () => {
+    try {
+      await actOnApp(host, alias, action);
+      replace(told);
+    } catch (error) {
+      replace(told, h("div", { class: "fj-banner fj-bad" }, error instanceof Error ? error.message : String(error)));
+    }
+  };
+
+  const appRow = (/** @type {AppState} */ app) => h("tr", { dataset: { app: app.alias } },
+    h("td", null, stateMark(app.state)), h("td", null, h("strong", null, app.alias)), h("td", { class: "fj-second fj-cut" }, plainText(app.owner_name || app.owner_kind)), h("td", { class: "fj-optional fj-cut", title: app.machine }, app.machine.split(" (")[0]),
+    h("td", { title: runnerWords(app) }, app.runners.length ? app.runners.slice(0, 10).map((one) => stateGlyph(one.state)) : "0", h("span", { class: "fj-visually-hidden" }, runnerWords(app))), h("td", { class: "fj-number" }, count(app.waiting)),
+    h("td", { class: "fj-second" }, sparkLine(app.stats.spark)), h("td", { class: "fj-number" }, rate(app.stats.rate)), h("td", { class: "fj-number fj-second" }, app.stats.sample ? duration(app.stats.p50_ms) : "–"),
+    h("td", { class: "fj-number fj-second" }, app.stats.sample >= 20 ? duration(app.stats.p95_ms) : "–"), h("td", { class: "fj-number" }, percent(app.stats.failed, app.stats.calls)), h("td", { class: "fj-optional" }, `r${app.serving || app.revision}`),
+    h("td", null, iconButton("restart", `Restart ${app.alias}`, act(app.alias, "restart")), iconButton("stop", `Stop ${app.alias}`, act(app.alias, "stop")), host.openLogs ? iconButton("logs", `Logs of ${app.alias}`, () => host.openLogs?.(app.alias)) : null));
+
+  const draw = () => {
+    const view = host.store.view;
+    replace(notice, noticeOf(view), told);
+    replace(figures, figuresOf(view).map(([name, figure, more]) => h("div", { class: "fj-figure" }, h("div", { class: "fj-label" }, name), h("strong", null, figure), " ", h("span", { class: "fj-muted" }, plainText(more)))));
+    const wanted = filter.value.toLowerCase();
+    const shown = sortedApps(view.apps, column, down).filter((app) => `${app.alias} ${app.class_name} ${app.owner_name}`.toLowerCase().includes(wanted));
+    replace(appsTold, `${view.apps.length} in ${plural(new Set(view.apps.map((app) => app.owner_pid)).size, "notebook or program", "notebooks and programs")}`);
+    const focused = apps.contains(document.activeElement) ? document.activeElement?.getAttribute("aria-label") || document.activeElement?.textContent : null;
+    const heads = COLUMNS.map(([name, kind], at) => h("th", { scope: "col", class: kind, "aria-sort": at === column ? (down ? "descending" : "ascending") : null },
+      h("button", { type: "button", class: "fj-sort", onclick: () => ((down = at === column ? !down : false), (column = at), draw()) }, name, at === column ? (down ? " ▼" : " ▲") : "")));
+    replace(apps, view.apps.length ? h("table", { class: "fj-table fj-apps" }, h("thead", null, h("tr", null, heads, h("th", { scope: "col" }, h("span", { class: "fj-visually-hidden" }, "Actions")))), h("tbody", null, shown.map(appRow))) : h("p", { class: "fj-empty" }, "No app is running. Put %%fal_app above a fal.App class in a notebook and run the cell: it shows up here."));
+    if (focused) /** @type {any} */ ([...apps.querySelectorAll("button")].find((one) => (one.getAttribute("aria-label") || one.textContent) === focused))?.focus();
+    const waits = view.apps.flatMap((app) => app.queue.map((one) => ({ ...one, alias: app.alias, reason: app.reason })));
+    replace(queue, waits.length ? h("table", { class: "fj-table" }, h("thead", null, h("tr", null, ["App", "Endpoint", "Wait", ""].map((name) => h("th", { scope: "col" }, name)))), h("tbody", null, waits.map((one) => h("tr", null, h("td", null, one.alias), h("td", { class: "fj-mono" }, plainText(one.path)),
+      h("td", { class: "fj-number" }, duration(view.time - one.since)), h("td", null, iconButton("close", `Cancel ${one.path}`, () => host.ask("DELETE", `requests/${one.id}`).catch(() => undefined))))))) : h("p", { class: "fj-empty" }, "Nothing waits."));
+  };
+  const noticeOf = (/** @type {View} */ view) => {
+    if (view.link === "lost") return h("div", { class: "fj-banner fj-bad" }, h("div", null, h("strong", null, `No update: ${plainText(view.reason)}.`), " What is shown is the last that came. Trying again."));
+    if (view.link === "off") return h("div", { class: "fj-banner" }, h("div", null, "No gateway is running. The first %%fal_app cell starts one by itself. ", startButton(host)));
+    if (view.link === "connecting") return h("div", { class: "fj-banner" }, "Connecting …");
+    return null;
+  };
+  ledgerPanel(memory, host, {}, signal);
+  requestsPanel(requests, host, { open: inspect }, signal);
+  const look = scheduler(root, signal, draw);
+  signal.addEventListener("abort", host.store.watch(look));
+  draw();
+  if (options.request) inspect(options.request);
+  return { inspect };
+}

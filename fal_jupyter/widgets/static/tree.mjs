@@ -1,0 +1,222 @@
+// @ts-check
+/** The sidebar's tree: apps, their runners and queue, devices, and the latest requests, each with what can be done to it. */
+import { button, h, newId, replace, scheduler } from "./dom.mjs";
+import { actOnApp } from "./card.mjs";
+import { bytes, duration, plural, rate, runnerName } from "./format.mjs";
+import { glyph, iconButton, requestLook, stateGlyph, stateLook } from "./glyphs.mjs";
+import { startButton } from "./ledger.mjs";
+import { plainText } from "./result.mjs";
+import { ensureStyle } from "./style.mjs";
+
+/** @typedef {import("./types.d.ts").View} View */
+/** @typedef {import("./types.d.ts").AppState} AppState */
+
+const RECENT = 8;
+
+/** The cell that a notebook without apps is offered. */
+export const APP_CELL = `%%fal_app
+class Hello(fal.App):
+    def setup(self):
+        self.greeting = "Hello"
+
+    @fal.endpoint("/")
+    def hi(self, name: str = "world") -> dict:
+        return {"text": f"{self.greeting}, {name}"}
+`;
+
+/** A cell that calls an app from any notebook of this machine. @param {AppState} app */
+export function connectCell(app) {
+  const endpoint = app.endpoints[0];
+  return [
+    `# ${app.app}, served by ${app.owner_name || "another program"}: its key is the one of ${app.class_name}.key there`,
+    "import json, os, urllib.request", "", "request = urllib.request.Request(", `    ${JSON.stringify(app.url + (endpoint?.path ?? "/"))},`,
+    "    data=json.dumps({}).encode(),", '    headers={"Authorization": f"Key {os.environ[\'FAL_KEY\']}", "Content-Type": "application/json"},', ")",
+    "json.load(urllib.request.urlopen(request))",
+  ].join("\n");
+}
+
+/**
+ * How everything stands in a few words, failing apps first: what a status bar says.
+ * @param {View} view
+ * @returns {{shape: string, tone: string, text: string, failing: number}}
+ */
+export function summaryOf(view) {
+  if (view.link === "off") return { shape: "stopped", tone: "fj-pending", text: "fal off", failing: 0 };
+  if (view.link === "lost") return { shape: "warning", tone: "fj-failed", text: "fal: no update", failing: 0 };
+  if (view.link === "connecting") return { shape: "pending", tone: "fj-pending", text: "fal …", failing: 0 };
+  if (!view.apps.length) return { shape: "stopped", tone: "fj-pending", text: "fal no apps", failing: 0 };
+  const runners = view.apps.flatMap((app) => app.runners);
+  const ready = runners.filter((one) => one.state === "IDLE" || one.state === "RUNNING").length;
+  const starting = runners.filter((one) => one.state === "PENDING" || one.state === "SETUP").length;
+  const waiting = view.apps.reduce((sum, app) => sum + app.waiting, 0);
+  const failing = view.apps.filter((app) => app.state === "Failing").length;
+  const more = [starting ? `${starting} starting` : "", waiting ? `${waiting} waiting` : ""].filter(Boolean);
+  if (failing) return { shape: "failed", tone: "fj-failed", text: [`fal ${failing} failing`, `${ready} ready`, ...more].join(" · "), failing };
+  if (!runners.length) return { shape: "zero", tone: "fj-pending", text: "fal 0 runners", failing };
+  return { shape: starting ? "setup" : "ok", tone: starting ? "fj-setup" : "fj-ok", text: [`fal ${ready} ready`, ...more].join(" · "), failing };
+}
+
+/**
+ * @param {HTMLElement} root
+ * @param {import("./types.d.ts").Host} host
+ * @param {object} _
+ * @param {AbortSignal} signal
+ */
+export function treePanel(root, host, _, signal) {
+  ensureStyle(root);
+  /** @type {Set<string>} */
+  const folded = new Set();
+  let current = "";
+  /** @type {{key: string, press: (name: string) => void} | null} */
+  let open = null;
+  const told = h("div", { role: "alert" });
+  const tree = h("div", { class: "fj-tree", role: "tree", "aria-label": "apps of this machine" });
+  const frame = h("div", { class: "fj fj-with-menu", dataset: { lmSuppressShortcuts: "true" }, style: { minHeight: "100%" } }, told, tree);
+  root.replaceChildren(frame);
+
+  const attempt = (/** @type {() => Promise<any>} */ work) => async () => {
+    replace(told);
+    try {
+      await work();
+    } catch (error) {
+      replace(told, h("div", { class: "fj-banner fj-bad" }, error instanceof Error ? error.message : String(error)));
+    }
+  };
+  const del = (/** @type {string} */ path) => attempt(async () => {
+    const answer = await host.ask("DELETE", path);
+    if (answer.status >= 400) throw new Error((await answer.json()).detail);
+  });
+
+  /** @param {AppState} app @returns {[string, string, () => void][]} shape, word, action */
+  const appActions = (app) => /** @type {any} */ ([
+    ["restart", "Restart runners one by one", attempt(() => actOnApp(host, app.alias, "restart"))],
+    ["moon", "Unload until the next call", attempt(() => actOnApp(host, app.alias, "unload"))],
+    ["stop", "Stop app", attempt(() => actOnApp(host, app.alias, "stop"))],
+    host.goToCell && ["link", "Go to its cell", () => host.goToCell?.(app.alias)],
+    ["copy", "Copy address", () => host.copy(host.address(app))],
+    host.openLogs && ["logs", "Logs", () => host.openLogs?.(app.alias)],
+    host.openDashboard && ["dashboard", "Show in dashboard", () => host.openDashboard?.()],
+    host.insertCell && ["add", "Insert a connect cell", () => host.insertCell?.(connectCell(app))],
+  ].filter(Boolean));
+
+  /** @param {AppState} app @param {string} runner @returns {[string, string, () => void][]} */
+  const runnerActions = (app, runner) => /** @type {any} */ ([
+    ["stop", "Stop runner", del(`runners/${encodeURIComponent(runner)}`)],
+    ["failed", "Kill runner", del(`runners/${encodeURIComponent(runner)}?kill=1`)],
+    host.openLogs && ["logs", "Logs of this runner", () => host.openLogs?.(app.alias, runner)],
+  ].filter(Boolean));
+
+  const menu = (/** @type {[string, string, () => void][]} */ actions, /** @type {HTMLElement} */ at) => {
+    frame.querySelector(".fj-menu")?.remove();
+    const top = at.getBoundingClientRect().bottom - frame.getBoundingClientRect().top;
+    const list = h("div", { class: "fj-menu", role: "menu", style: { right: "8px", top: `${top}px` } }, actions.map(([shape, word, press]) => h("button", { type: "button", role: "menuitem", onclick: () => (list.remove(), press()) }, glyph(shape), word)));
+    list.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
+      const next = { ArrowDown: "nextElementSibling", ArrowUp: "previousElementSibling" }[event.key];
+      if (next) (event.preventDefault(), /** @type {any} */ (document.activeElement)?.[next]?.focus());
+      if (event.key === "Escape") (list.remove(), at.focus());
+    });
+    list.addEventListener("focusout", (/** @type {FocusEvent} */ event) => !list.contains(/** @type {any} */ (event.relatedTarget)) && list.remove());
+    frame.append(list);
+    list.firstChild?.focus();
+  };
+
+  /**
+   * @param {string} key
+   * @param {number} level
+   * @param {any[]} content
+   * @param {{aside?: any, actions?: [string, string, () => void][], expanded?: boolean, press?: () => void, label: string}} how
+   */
+  const row = (key, level, content, how) => {
+    const { actions = [], expanded } = how;
+    const toggle = () => (folded.has(key) ? folded.delete(key) : folded.add(key), draw());
+    const quick = actions.slice(0, 3).map(([shape, word, press]) => iconButton(shape, word, (event) => (event.stopPropagation(), press()), { tabIndex: -1 }));
+    const element = h("div", {
+      class: "fj-row", role: "treeitem", "aria-level": level, "aria-label": how.label, "aria-expanded": expanded === undefined ? null : String(expanded), dataset: { key }, tabIndex: key === current ? 0 : -1,
+      style: { paddingLeft: `${8 + (level - 1) * 18}px` },
+      onclick: () => (focus(key), how.press ? how.press() : expanded !== undefined && toggle()),
+      oncontextmenu: (/** @type {MouseEvent} */ event) => actions.length && (event.preventDefault(), event.stopPropagation(), menu(actions, element)),
+      onkeydown: (/** @type {KeyboardEvent} */ event) => keyed(event, key, element, actions, expanded, toggle, how.press),
+    }, expanded === undefined ? null : glyph(expanded ? "open" : "folded"), content, h("span", { class: "fj-space" }), how.aside === undefined ? null : h("span", { class: "fj-aside fj-muted fj-cut" }, how.aside),
+    actions.length ? h("span", { class: "fj-actions" }, quick, iconButton("more", "More actions", (event) => (event.stopPropagation(), menu(actions, element)), { tabIndex: -1 })) : null);
+    return element;
+  };
+
+  const focus = (/** @type {string} */ key) => {
+    current = key;
+    for (const one of tree.querySelectorAll(".fj-row")) one.tabIndex = one.dataset.key === key ? 0 : -1;
+    tree.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus();
+  };
+  /** @param {KeyboardEvent} event @param {string} key @param {HTMLElement} element @param {any[]} actions @param {boolean | undefined} expanded @param {() => void} toggle @param {(() => void) | undefined} press */
+  const keyed = (event, key, element, actions, expanded, toggle, press) => {
+    if (event.target !== element) return;
+    const rows = [...tree.querySelectorAll(".fj-row")];
+    const at = rows.indexOf(element);
+    const to = { ArrowDown: rows[at + 1], ArrowUp: rows[at - 1], Home: rows[0], End: rows.at(-1) }[event.key];
+    if (to) focus(to.dataset.key);
+    else if ((event.key === "ArrowRight" && expanded === false) || (event.key === "ArrowLeft" && expanded)) (toggle(), focus(key));
+    else if (event.key === "Enter") (press ?? toggle)();
+    else if (event.key === "Delete" && actions.length) actions.find(([, word]) => /^Stop/.test(word))?.[2]();
+    else if ((event.key === "F10" && event.shiftKey) || event.key === "ContextMenu") actions.length && menu(/** @type {any} */ (actions), element);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  };
+
+  /** @param {AppState} app @param {View} view */
+  const appRows = (app, view) => {
+    const key = `app:${app.alias}`;
+    const expanded = !folded.has(key);
+    const look = stateLook(app.state);
+    const aside = app.state === "Ready" ? rate(app.stats.rate) : look.word.toLowerCase();
+    const rows = [row(key, 1, [stateGlyph(app.state), h("strong", { class: "fj-cut" }, app.alias), h("span", { class: "fj-muted" }, `r${app.serving || app.revision}`)], { aside, actions: appActions(app), expanded, label: `${app.alias}, ${look.word}, revision ${app.revision}, ${plural(app.runners.length, "runner")}` })];
+    if (!expanded) return rows;
+    for (const one of app.runners) {
+      const device = one.devices.map((id) => view.devices.find((device) => device.id === id)).map((device) => (device ? `gpu ${device.index}` : "gpu")).join(" ");
+      const doing = one.state === "RUNNING" ? `${one.in_flight} in flight` : one.memory ? bytes(one.memory) : stateLook(one.state).word;
+      rows.push(row(`runner:${one.id}`, 2, [stateGlyph(one.state), `runner ${runnerName(one.id)}`, h("span", { class: "fj-muted" }, device)], { aside: doing, actions: runnerActions(app, one.id), label: `runner ${one.id}, ${stateLook(one.state).word}` }));
+    }
+    if (app.waiting) {
+      const queueKey = `queue:${app.alias}`;
+      const shown = !folded.has(queueKey);
+      rows.push(row(queueKey, 2, [stateGlyph("waiting"), "queue"], { aside: String(app.waiting), expanded: shown, label: `queue of ${app.alias}, ${app.waiting} waiting` }));
+      if (shown) {
+        for (const one of app.queue) rows.push(row(`request:${one.id}`, 3, [h("span", { class: "fj-mono fj-cut" }, plainText(one.path))], { aside: duration(view.time - one.since), actions: [["close", "Cancel request", del(`requests/${one.id}`)]], press: () => host.openDashboard?.(one.id), label: `request ${one.path}, waiting` }));
+      }
+    }
+    return rows;
+  };
+
+  const draw = () => {
+    const view = host.store.view;
+    const section = (/** @type {string} */ name, /** @type {string} */ more) => h("div", { class: "fj-section", role: "presentation" }, name, h("span", { class: "fj-muted", style: { fontWeight: "400" } }, more));
+    const had = tree.contains(document.activeElement) ? current : "";
+    if (view.link !== "live" && !view.apps.length) return replace(tree, emptyState(view));
+    const lost = view.link === "lost" ? h("div", { class: "fj-banner fj-bad" }, h("div", null, `No update: ${plainText(view.reason)}. Trying again.`)) : null;
+    const recent = view.requests.slice(0, RECENT);
+    const failed = recent.filter((one) => one.status >= 400 && one.state === "done").length;
+    replace(tree, lost, section("Apps", String(view.apps.length)), view.apps.length ? view.apps.map((app) => appRows(app, view)) : emptyState(view),
+      view.devices.length ? [section("Devices", String(view.devices.length)), view.devices.map((one) => row(`device:${one.id}`, 1, [`gpu ${one.index}`, h("span", { class: "fj-muted fj-cut" }, plainText(one.holder || "free"))], { aside: one.used >= 0 ? `${bytes(one.used)} of ${bytes(one.memory)}` : bytes(one.memory), label: `gpu ${one.index}, ${one.holder || "free"}` }))] : null,
+      recent.length ? [section("Recent", failed ? `${failed} failed` : ""), recent.map((one) => {
+        const look = requestLook(one);
+        return row(`recent:${one.id}`, 1, [h("span", { class: look.tone }, glyph(look.shape)), h("span", { class: "fj-mono fj-cut" }, plainText(one.path)), h("span", { class: "fj-muted fj-cut" }, one.alias)], { aside: duration(one.total_ms), press: () => host.openDashboard?.(one.id), label: `${one.path} of ${one.alias}, ${look.word}` });
+      })] : null);
+    if (!tree.querySelector('.fj-row[tabindex="0"]')) {
+      const first = tree.querySelector(".fj-row");
+      if (first) (first.tabIndex = 0), (current = first.dataset.key);
+    }
+    if (had) focus(had);
+  };
+
+  const emptyState = (/** @type {View} */ view) => {
+    if (view.link === "connecting") return h("p", { class: "fj-empty" }, "Connecting …");
+    if (view.link === "lost") return h("div", { class: "fj-empty" }, h("strong", null, "No update"), h("p", null, `${plainText(view.reason)}. Trying again.`));
+    return h("div", { class: "fj-empty" }, h("strong", null, "No apps yet"), h("p", null, "Put ", h("span", { class: "fj-mono" }, "%%fal_app"), " above a ", h("span", { class: "fj-mono" }, "fal.App"), " class and run the cell."),
+      h("p", { style: { marginTop: "8px" } }, host.insertCell ? button([glyph("add"), "Insert an app cell"], () => host.insertCell?.(APP_CELL), { class: "fj-button fj-primary" }) : null, view.link === "off" && !host.insertCell ? startButton(host) : null));
+  };
+
+  open = null;
+  frame.id = newId();
+  const look = scheduler(root, signal, () => !frame.querySelector(".fj-menu") && draw());
+  signal.addEventListener("abort", host.store.watch(look));
+  draw();
+}

@@ -1,0 +1,47 @@
+// @ts-check
+/** What anywidget calls: finds where the panel lives, and draws the panel that the card asks for. */
+import { cardPanel } from "./card.mjs";
+import { dashboardPanel } from "./dashboard.mjs";
+import { h } from "./dom.mjs";
+import { detectServer, kernelHost, savedHost, serverHost } from "./host.mjs";
+import { ensureStyle } from "./style.mjs";
+
+/** @typedef {import("./types.d.ts").CardData} CardData */
+
+/**
+ * Draw what a card asks for.
+ * @param {HTMLElement} root
+ * @param {import("./types.d.ts").Host} host
+ * @param {CardData} card
+ * @param {AbortSignal} signal
+ */
+export function drawPanel(root, host, card, signal) {
+  ensureStyle(root);
+  if (card.panel === "dashboard") dashboardPanel(root, host, {}, signal);
+  else cardPanel(root, host, card, signal);
+}
+
+/**
+ * @param {{model: any, el: HTMLElement}} given by anywidget
+ * @returns {() => void} takes it all away again
+ */
+export function render({ model, el }) {
+  const stop = new AbortController();
+  const root = h("div", { class: "fj-root" });
+  el.append(root);
+  const card = model.get("card");
+  const begin = async () => {
+    const server = model.get("bare") ? null : await detectServer(card.gateway);
+    if (stop.signal.aborted) return;
+    const host = server ? serverHost({ ...server, signal: stop.signal }) : kernelHost(model, stop.signal);
+    drawPanel(root, host, card, stop.signal);
+  };
+  if (card.saved) drawPanel(root, savedHost(card), card, stop.signal);
+  else begin();
+  return () => {
+    stop.abort();
+    root.remove();
+  };
+}
+
+export default { render };
