@@ -47,7 +47,7 @@ function build(element, props, children) {
  */
 export function setProperty(element, name, value) {
   if (name.startsWith("on") && typeof value === "function") {
-    element.addEventListener(name.slice(2).toLowerCase(), value);
+    setHandler(element, name.slice(2).toLowerCase(), value);
   } else if (name === "class") {
     element.setAttribute("class", value);
   } else if (name === "style") {
@@ -65,6 +65,95 @@ export function setProperty(element, name, value) {
   } else {
     element.setAttribute(name, value === true ? "" : String(value));
   }
+}
+
+/** What `h` was given as listeners: kept beside the element, so that `update` can exchange them. @type {WeakMap<Node, Record<string, (event: any) => void>>} */
+const HANDLERS = new WeakMap();
+
+/** @param {any} element @param {string} type @param {(event: any) => void} handler */
+function setHandler(element, type, handler) {
+  const kept = HANDLERS.get(element) ?? {};
+  HANDLERS.set(element, kept);
+  if (!(type in kept)) element.addEventListener(type, (/** @type {Event} */ event) => HANDLERS.get(element)?.[type]?.call(element, event));
+  kept[type] = handler;
+}
+
+/**
+ * Make `node` look as `replace` would, but keep the nodes that are there: focus, hover and a press in progress survive, and nothing is built anew
+ * that only changed its text. Children with `data-key` (or `data-request`, `data-app`) are told apart by it, others by their place. Listeners have to
+ * come from `h` and to use `event.currentTarget`, since the element they were written for may never reach the page.
+ * @param {Element} node
+ * @param {...Child} children
+ */
+export function update(node, ...children) {
+  updateChildren(node, flatten(children));
+}
+
+/** @param {Child[]} children @returns {Node[]} */
+function flatten(children) {
+  return children.flatMap((child) => {
+    if (Array.isArray(child)) return flatten(child);
+    if (child instanceof Node) return [child];
+    return child === null || child === undefined || typeof child === "boolean" ? [] : [document.createTextNode(String(child))];
+  });
+}
+
+/** @param {any} node */
+function keyOf(node) {
+  return node.nodeType === 1 ? (node.getAttribute("data-key") ?? node.getAttribute("data-request") ?? node.getAttribute("data-app")) : null;
+}
+
+/** @param {any} one @param {any} two */
+function isLike(one, two) {
+  return one.nodeType === two.nodeType && one.nodeName === two.nodeName && keyOf(one) === keyOf(two);
+}
+
+/** @param {Element} node @param {Node[]} wanted */
+function updateChildren(node, wanted) {
+  const keyed = new Map([...node.childNodes].map((child) => [keyOf(child), child]));
+  const keys = new Set(wanted.map(keyOf));
+  const stay = new Set(wanted);
+  let at = node.firstChild;
+  for (const next of wanted) {
+    // what is wanted no more makes room, so that its neighbours keep their places
+    while (at && at !== next && !stay.has(at) && keyOf(at) !== null && !keys.has(keyOf(at))) {
+      const gone = at;
+      at = at.nextSibling;
+      gone.remove();
+    }
+    if (next === at) {
+      at = at.nextSibling;
+      continue;
+    }
+    const key = keyOf(next);
+    const known = key === null ? at : keyed.get(key);
+    if (known && !stay.has(known) && known.parentNode === node && isLike(known, next)) {
+      if (known === at) at = at.nextSibling;
+      else node.insertBefore(known, at);
+      updateNode(known, next);
+    } else node.insertBefore(next, at);
+    if (key !== null) keyed.delete(key); // a key that comes twice is a node of its own
+  }
+  while (at) {
+    const gone = at;
+    at = at.nextSibling;
+    gone.remove();
+  }
+}
+
+/** @param {any} old @param {any} next */
+function updateNode(old, next) {
+  if (old.nodeType !== 1) {
+    if (old.data !== next.data) old.data = next.data;
+    return;
+  }
+  for (const { name } of [...old.attributes]) if (!next.hasAttribute(name)) old.removeAttribute(name);
+  for (const { name, value } of next.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  const handlers = HANDLERS.get(next) ?? {};
+  const before = HANDLERS.get(old) ?? {};
+  for (const type of Object.keys(before)) if (!(type in handlers)) before[type] = () => undefined;
+  for (const [type, handler] of Object.entries(handlers)) setHandler(old, type, handler);
+  updateChildren(old, [...next.childNodes]);
 }
 
 /**
@@ -123,16 +212,17 @@ export function link(address, text) {
 export function scheduler(root, signal, draw) {
   let seen = typeof IntersectionObserver === "undefined";
   let wanted = false;
+  let pressed = false;
   let last = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
   const later = () => {
-    if (!wanted || !seen || document.hidden || timer !== undefined || signal.aborted) return;
+    if (!wanted || !seen || pressed || document.hidden || timer !== undefined || signal.aborted) return;
     timer = setTimeout(run, Math.max(0, last + 250 - Date.now()));
   };
   const run = () => {
     timer = undefined;
-    if (signal.aborted || !seen || document.hidden) return;
+    if (signal.aborted || !seen || pressed || document.hidden) return;
     wanted = false;
     last = Date.now();
     draw();
@@ -145,6 +235,10 @@ export function scheduler(root, signal, draw) {
     observer.observe(root);
     signal.addEventListener("abort", () => observer.disconnect());
   }
+  // a button that is exchanged between press and release is never clicked: nothing is drawn meanwhile
+  root.addEventListener("pointerdown", () => (pressed = true), { signal, capture: true });
+  const release = () => pressed && setTimeout(() => ((pressed = false), later()));
+  for (const type of ["pointerup", "pointercancel", "dragend"]) document.addEventListener(type, release, { signal, capture: true });
   document.addEventListener("visibilitychange", later, { signal });
   signal.addEventListener("abort", () => clearTimeout(timer));
   return () => {
