@@ -147,7 +147,11 @@ class Passing(GuardedHandler):
     def began(self, status: int, headers: list[tuple[str, str]]) -> None:
         """The answer's head."""
         if status == 101:
-            self._switch(headers)
+            if self.is_websocket and self._received:
+                self._switch(headers)
+            elif self._connection is not None:  # nobody asked for another protocol
+                self._connection.drop()
+                self.lost()
             return
         reason = responses.get(status, "Unknown")
         self.set_status(status, reason)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import Protocol, cast
 
 import httptools
@@ -49,8 +50,8 @@ class Tunnelled(Protocol):
 class Connection(asyncio.Protocol):
     """One connection to the gateway; one request at a time."""
 
-    def __init__(self, upstream: Upstream) -> None:
-        self._upstream = upstream
+    def __init__(self, upstream: Upstream, sock: socket.socket) -> None:
+        self._upstream, self._socket = upstream, sock
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
@@ -78,6 +79,16 @@ class Connection(asyncio.Protocol):
     def complete(self) -> None:
         """The request has been written to its end."""
         self._sent = True
+
+    def is_good(self) -> bool:
+        """True where the gateway has neither hung up nor said anything unasked, whatever the event loop knows already."""
+        try:
+            self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return self._transport is not None and not self._transport.is_closing()
+        except OSError:
+            pass
+        return False
 
     def pause(self) -> None:
         """Take no more of the answer for now."""
@@ -209,7 +220,12 @@ class Upstream:
 
     def idle(self) -> Connection | None:
         """Give a connection that waits for a request, if there is one."""
-        return self._idle.pop() if self._idle else None
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_good():
+                return connection
+            connection.drop()
+        return None
 
     async def connect(self) -> Connection:
         """Give a new connection.
@@ -225,7 +241,7 @@ class Upstream:
             raise GatewayUnreachable(NO_GATEWAY) from None
         try:
             loop = asyncio.get_running_loop()
-            _, connection = await loop.create_unix_connection(lambda: Connection(self), sock=sock)
+            _, connection = await loop.create_unix_connection(lambda: Connection(self, sock), sock=sock)
         except BaseException:
             sock.close()
             raise

@@ -1,0 +1,170 @@
+"""The way to the gateway's socket, held against a server there that does exactly what a test says."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from tests.server.test_proxy import head
+from tests.support.jupyter import Jupyter, jupyter_server
+from tests.support.state import state_directory
+from tests.support.upstreams import read_head, upstream
+from tests.support.wire import Wire
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Jupyter]:
+    """A Jupyter server before a socket at which each test puts what it likes."""
+    with state_directory() as state, jupyter_server(state) as running:
+        running.state = state  # type: ignore[attr-defined]
+        yield running
+
+
+def once(answer: bytes, seen: list[list[str]] | None = None):
+    """Answer each request with these bytes and hang up."""
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        lines = await read_head(reader)
+        if seen is not None and lines and "/run/" in lines[0]:
+            seen.append(lines)
+        writer.write(answer)
+        await writer.drain()
+
+    return script
+
+
+async def duplex(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Send every piece of a body back in capitals as it comes."""
+    if "/run/" not in (await read_head(reader))[0]:
+        return
+    writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ntransfer-encoding: chunked\r\n\r\n")
+    while size := int(await reader.readline(), 16):
+        piece = (await reader.readexactly(size + 2))[:-2].upper()
+        writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+        await writer.drain()
+    await reader.readline()
+    writer.write(b"0\r\n\r\n")
+    await writer.drain()
+
+
+def test_answer_and_body_flow_at_once(server: Jupyter) -> None:
+    with upstream(server.state, duplex), closing(Wire(server.port)) as wire:  # type: ignore[attr-defined]
+        wire.send(head(server, "POST", "fal/run/me/app/", "Transfer-Encoding: chunked"))
+        read = b""
+        for word in (b"one", b"two", b"three"):
+            wire.send(b"%x\r\n%b\r\n" % (len(word), word))
+            while word.upper() not in read:  # the body has not ended, and its answer is here
+                read += wire.sock.recv(65536)
+        wire.send(b"0\r\n\r\n")
+        while not read.endswith(b"0\r\n\r\n"):
+            read += wire.sock.recv(65536)
+
+
+def test_a_head_goes_before_a_body_that_does_not_come(server: Jupyter) -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if "/run/" in (await read_head(reader))[0]:
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 5\r\n\r\nearly")
+            await writer.drain()
+            await reader.read()
+
+    with upstream(server.state, script), closing(Wire(server.port)) as wire:  # type: ignore[attr-defined]
+        wire.send(head(server, "POST", "fal/run/me/app/", "Content-Length: 3"))
+        assert wire.reply().body == b"early"
+        wire.send(b"abc")
+
+
+def test_an_answer_that_breaks_off_is_not_made_whole(server: Jupyter) -> None:
+    answers = (
+        b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 100\r\n\r\nonly this",
+        b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ntransfer-encoding: chunked\r\n\r\n9\r\nonly this\r\n",
+    )
+    for answer in answers:
+        with upstream(server.state, once(answer)), closing(Wire(server.port)) as wire:  # type: ignore[attr-defined]
+            wire.send(head(server, "POST", "fal/run/me/app/", "Content-Length: 0"))
+            read = wire.rest()
+            assert b"only this" in read
+            assert not read.endswith(b"0\r\n\r\n")
+
+
+def test_an_answer_up_to_the_end_of_its_connection_is_whole(server: Jupyter) -> None:
+    answer = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n\r\nall of it"
+    with upstream(server.state, once(answer)):  # type: ignore[attr-defined]
+        found = server.request("fal/run/me/app/", {}, method="POST")
+    assert (found.status, found.body) == (200, b"all of it")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"nonsense\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n",
+        b"HTTP/1.1 2000000 OK\r\n\r\n",
+        b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+    ],
+)
+def test_what_is_no_answer_is_said_so(server: Jupyter, answer: bytes) -> None:
+    with upstream(server.state, once(answer)):  # type: ignore[attr-defined]
+        found = server.request("fal/run/me/app/", {}, method="POST")
+    assert (found.status, found.json["error_type"]) == (502, "gateway_ended")
+
+
+def test_heads_and_empty_answers(server: Jupyter) -> None:
+    cases = {
+        "HEAD": b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 5\r\n\r\n",
+        "GET": b"HTTP/1.1 304 Not Modified\r\netag: x\r\n\r\n",
+        "DELETE": b"HTTP/1.1 204 No Content\r\n\r\n",
+        "POST": b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 201 C\r\ncontent-length: 0\r\n\r\n",
+    }
+    for method, answer in cases.items():
+        with upstream(server.state, once(answer)):  # type: ignore[attr-defined]
+            found = server.request("fal/run/me/app/", method=method)
+            assert found.status == {"HEAD": 200, "GET": 304, "DELETE": 204, "POST": 201}[method]
+            assert found.body == b""
+            if method == "HEAD":
+                assert found.headers["content-length"] == "5"
+
+
+def test_two_answers_to_one_request_reach_nobody_else(server: Jupyter) -> None:
+    double = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 3\r\n\r\none" * 2
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while lines := await read_head(reader):
+            if "/run/" not in lines[0]:
+                return
+            writer.write(double)
+            await writer.drain()
+
+    with upstream(server.state, script):  # type: ignore[attr-defined]
+        for _ in range(3):
+            found = server.request("fal/run/me/app/")
+            assert (found.status, found.body) == (200, b"one")
+
+
+def test_the_request_is_built_anew(server: Jupyter) -> None:
+    seen: list[list[str]] = []
+    answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
+    with upstream(server.state, once(answer, seen)), closing(Wire(server.port)) as wire:  # type: ignore[attr-defined]
+        wire.send(
+            head(server, "POST", "fal/run/me/app/a%20b?x=%20", "Content-Length: 0", "Keep-Alive: 5", "X-A: 1", "X-A: 2")
+        )
+        assert wire.reply().status == 200
+    assert seen == [
+        ["POST /run/me/app/a%20b?x=%20 HTTP/1.1", "host: localhost", "x-a: 1", "x-a: 2", "content-length: 0"],
+    ]
+
+
+def test_nobody_there_is_said_so_and_nobody_is_started(server: Jupyter) -> None:
+    for method, path in (("POST", "fal/run/me/app/"), ("GET", "fal/api/apps"), ("DELETE", "fal/api/apps/app")):
+        found = server.request(path, method=method)
+        assert (found.status, found.json["error_type"]) == (503, "no_gateway")
+    hello = server.request("fal/api/hello")
+    assert hello.status == 200
+    assert hello.json["running"] is False
+    assert not (server.state / "gateway.sock").exists()  # type: ignore[attr-defined]
+    assert json.dumps(str(server.state)) in hello.body.decode()  # type: ignore[attr-defined]

@@ -1,0 +1,62 @@
+"""A server in the place of the gateway's socket that does exactly what a test says, for what no gateway would do."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+async def read_head(reader: asyncio.StreamReader) -> list[str]:
+    """Read a request's head; gives its lines, ``[]`` at the connection's end."""
+    try:
+        return (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")[:-2]
+    except asyncio.IncompleteReadError:
+        return []
+
+
+@contextmanager
+def upstream(state: Path, script: Script) -> Iterator[None]:
+    """Answer on the state directory's socket by *script*, which gets each connection; the panels' feed is refused."""
+    ready, loop = threading.Event(), asyncio.new_event_loop()
+    over = asyncio.Event()
+
+    async def serve() -> None:
+        tasks: set[asyncio.Task[None]] = set()
+
+        async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            tasks.add(task)
+            try:
+                await script(reader, writer)
+            except (ConnectionError, asyncio.CancelledError):
+                pass
+            finally:
+                tasks.discard(task)
+                writer.close()
+
+        state.mkdir(mode=0o700, exist_ok=True)
+        server = await asyncio.start_unix_server(connected, state / "gateway.sock")
+        ready.set()
+        await over.wait()
+        server.close()
+        for task in list(tasks):
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        (state / "gateway.sock").unlink()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), daemon=True)
+    thread.start()
+    try:
+        assert ready.wait(20)
+        yield
+    finally:
+        loop.call_soon_threadsafe(over.set)
+        thread.join(20)
+        loop.close()
