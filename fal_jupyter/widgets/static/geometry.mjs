@@ -10,17 +10,17 @@ export const RUNNING = 2;
 export const STACK = [["RUNNING", 6], ["IDLE", 5], ["SETUP", 4], ["PENDING", 3], ["CRASH_BACKOFF", 9], ["DRAINING", 7], ["TERMINATING", 8]];
 
 /**
- * Round ticks from 0 to at least `most`, whole numbers only.
+ * Ticks of a count from 0 to the first round number that holds `most`: 0, 2, 4 or 0, 6, 12.
  * @param {number} most
- * @param {number} [about] how many
+ * @param {number} [parts] at most so many steps
+ * @returns {number[]}
  */
-export function countTicks(most, about = 3) {
-  const top = Math.max(1, Math.ceil(most));
-  const rough = top / about;
-  const power = 10 ** Math.floor(Math.log10(Math.max(1, rough)));
-  const step = Math.max(1, [1, 2, 5, 10].map((one) => one * power).find((one) => one >= rough) ?? power * 10);
-  const ticks = [];
-  for (let at = 0; at < top + step; at += step) ticks.push(at);
+export function countTicks(most, parts = 2) {
+  const least = Math.max(1, Math.ceil(most / parts));
+  const power = 10 ** Math.floor(Math.log10(least));
+  const step = [1, 1.5, 2, 3, 4, 5, 6, 8, 10].map((one) => one * power).find((one) => one >= least && Number.isInteger(one)) ?? least;
+  const ticks = [0];
+  while (ticks[ticks.length - 1] < most || ticks.length < 2) ticks.push(ticks.length * step);
   return ticks;
 }
 
@@ -39,31 +39,51 @@ export function timeTicks(from, to, about = 6) {
 }
 
 /**
- * The points from `from` to `to`, with the state at `from` carried in and the last one carried to `to`.
+ * The points from `from` to `to`, with the state at `from` carried in and the last one carried to `to`. Of several points within `pixel`
+ * milliseconds the last one stays, with the highest count of waiting and running requests among them: no peak is lost.
  * @param {number[][]} points
  * @param {number} from
  * @param {number} to
+ * @param {number} [pixel]
  */
-export function clipPoints(points, from, to) {
-  let before = null;
-  const inside = [];
-  for (const point of points) {
-    if (point[0] < from) before = point;
-    else if (point[0] <= to) inside.push(point);
+export function clipPoints(points, from, to, pixel = 0) {
+  /** @type {number[][]} */
+  const found = [];
+  const first = firstAfter(points, from);
+  if (first > 0) found.push([from, ...points[first - 1].slice(1)]);
+  for (let at = first; at < points.length && points[at][0] <= to; at += 1) {
+    const before = found[found.length - 1];
+    if (at > first && points[at][0] - before[0] < pixel) {
+      const merged = [...points[at]];
+      merged[0] = before[0];
+      for (const column of [WAITING, RUNNING]) merged[column] = Math.max(merged[column], before[column]);
+      found[found.length - 1] = merged;
+    } else found.push(points[at]);
   }
-  const found = before ? [[from, ...before.slice(1)], ...inside] : inside;
-  const last = found.at(-1);
+  const last = found[found.length - 1];
   return last ? [...found, [to, ...last.slice(1)]] : [];
 }
 
-/** The point in force at a moment, or null. @param {number[][]} points @param {number} at */
-export function pointAt(points, at) {
-  let found = null;
-  for (const point of points) {
-    if (point[0] > at) break;
-    found = point;
+/** The number of the first point after a moment, by halving. @param {number[][]} points @param {number} moment */
+function firstAfter(points, moment) {
+  let low = 0;
+  let high = points.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (points[middle][0] <= moment) low = middle + 1;
+    else high = middle;
   }
-  return found;
+  return low;
+}
+
+/** The point in force at a moment, or null before the first one. @param {number[][]} points @param {number} moment */
+export function pointAt(points, moment) {
+  return points[firstAfter(points, moment) - 1] ?? null;
+}
+
+/** Runners in all at a point. @param {number[]} point */
+export function runnersAt(point) {
+  return STACK.reduce((sum, [, column]) => sum + point[column], 0);
 }
 
 /**
@@ -130,14 +150,39 @@ export function laneSpans(moves, from, to) {
 }
 
 /**
- * The lanes to draw: those with something in the span, living ones first, the newest first; and how many are left out.
+ * The lanes to draw, in the order in which they began: those with something in the span; of more than `most` those that live or lived last.
  * @param {import("./types.d.ts").Lane[]} lanes
  * @param {number} from
  * @param {number} to
  * @param {number} most
  */
 export function chosenLanes(lanes, from, to, most) {
-  const shown = lanes.filter((lane) => laneSpans(lane.moves, from, to).length > 0);
-  const kept = shown.slice(-most);
-  return { lanes: kept, more: shown.length - kept.length };
+  const seen = lanes.filter((lane) => laneSpans(lane.moves, from, to).length > 0);
+  const ended = (/** @type {import("./types.d.ts").Lane} */ lane) => {
+    const [time, state] = lane.moves[lane.moves.length - 1];
+    return state === "GONE" ? time : Infinity;
+  };
+  const began = (/** @type {import("./types.d.ts").Lane} */ lane) => lane.moves[0][0];
+  const latest = [...seen].sort((a, b) => (ended(a) === ended(b) ? began(a) - began(b) : ended(b) - ended(a))).slice(0, most);
+  return { lanes: latest.sort((a, b) => began(a) - began(b)), more: seen.length - latest.length };
+}
+
+/**
+ * The decisions that get a mark: of several within `apart` pixels the weightiest, the latest of equals; a note weighs least.
+ * @param {import("./types.d.ts").Decision[]} decisions
+ * @param {(time: number) => number} x
+ * @param {number} [apart]
+ * @returns {{decision: import("./types.d.ts").Decision, x: number, room: number}[]} `room`: pixels to the next mark
+ */
+export function placeMarks(decisions, x, apart = 13) {
+  /** @type {{decision: import("./types.d.ts").Decision, x: number, room: number}[]} */
+  const marks = [];
+  for (const decision of decisions) {
+    const place = x(decision.time);
+    const before = marks[marks.length - 1];
+    if (!before || place - before.x >= apart) marks.push({ decision, x: place, room: Infinity });
+    else if (decision.kind !== "note" || before.decision.kind === "note") marks[marks.length - 1] = { ...before, decision };
+  }
+  for (let at = 0; at + 1 < marks.length; at += 1) marks[at].room = marks[at + 1].x - marks[at].x;
+  return marks;
 }

@@ -8,6 +8,8 @@
  * .fj-split .fj-tree .fj-row .fj-figures .fj-figure .fj-log .fj-code .fj-readout .fj-empty .fj-drawer
  */
 
+import { PANEL_STYLE } from "./style_panels.mjs";
+
 const LIGHT = `
   --fj-text: var(--jp-ui-font-color1, #1f2328); --fj-muted: #636363; --fj-surface: var(--jp-layout-color1, #fff);
   --fj-sunken: var(--jp-layout-color2, #f6f7f8); --fj-border: var(--jp-border-color2, #dcdfe3); --fj-edge: #8a8a8a;
@@ -170,6 +172,10 @@ html[theme="light"] .fj, .fj.fj-light { ${LIGHT} }
 .fj svg .fj-brush { fill: var(--fj-brand); opacity: 0.12; } .fj svg .fj-spark { fill: var(--fj-idle-fill); stroke: var(--fj-run); stroke-width: 1; }
 .fj .fj-hatch-line { stroke: rgb(255 255 255 / 65%); stroke-width: 1.5; }
 .fj .fj-visually-hidden { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
+.fj-cell-chip.fj { position: absolute; right: 12px; top: 6px; z-index: 5; container-type: normal; background: none; font-size: 11px; }
+.jp-Cell.jp-mod-active > .fj-cell-chip { top: -22px; } .fj-cell-chip .fj-chip { background: var(--fj-surface); cursor: pointer; display: inline-flex; align-items: center; gap: 4px; font: inherit; padding: 1px 6px; }
+.fj-status-frame.fj { container-type: normal; background: none; color: inherit; line-height: inherit; } .fj .fj-status { border: 0; background: none; color: inherit; font: inherit; cursor: pointer; padding: 0 4px; height: 100%; }
+.fj-sidebar { overflow: auto; background: var(--jp-layout-color1); } .fj-root > .fj-scrolls { height: 100%; overflow: auto; } .fj-output { padding: 2px 0; }
 .fj .fj-live { animation: fj-live 2s ease-in-out infinite; } @keyframes fj-live { 50% { opacity: 0.45; } }
 @media (prefers-reduced-motion: reduce) { .fj .fj-live { animation: none; } }
 @media (forced-colors: active) { .fj .fj-phases > span, .fj .fj-swatch, .fj .fj-meter > span { border: 1px solid CanvasText !important; } }
@@ -191,6 +197,6 @@ export function ensureStyle(root) {
   if (place.querySelector("style[data-fj]")) return;
   const style = document.createElement("style");
   style.dataset.fj = "";
-  style.textContent = STYLE;
+  style.textContent = STYLE + PANEL_STYLE;
   place.append(style);
 }
