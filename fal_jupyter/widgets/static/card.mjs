@@ -117,10 +117,9 @@ export function cardPanel(root, host, card, signal) {
   };
   const chosen = TABS.some((one) => one.name === card.tab) ? card.tab : host.kind === "saved" ? "requests" : "try";
   const tabs = tabList(TABS, chosen, (name) => {
-    let place = built.get(name);
     for (const one of built.values()) one.hidden = true;
-    if (!place) {
-      place = build(name);
+    const place = built.get(name) ?? build(name);
+    if (!built.has(name)) {
       built.set(name, place);
       tabs.panel.append(place);
     }

@@ -1,7 +1,7 @@
 // @ts-check
 /** Elements from plain data. Text becomes text nodes and nothing else: no string ever reaches the parser of HTML. */
 
-/** @typedef {Node | string | number | boolean | null | undefined | Child[]} Child */
+/** @typedef {Node | string | number | boolean | null | undefined | any[]} Child */
 
 const SVG_SPACE = "http://www.w3.org/2000/svg";
 

@@ -67,8 +67,6 @@ export function treePanel(root, host, _, signal) {
   /** @type {Set<string>} */
   const folded = new Set();
   let current = "";
-  /** @type {{key: string, press: (name: string) => void} | null} */
-  let open = null;
   const told = h("div", { role: "alert" });
   const tree = h("div", { class: "fj-tree", role: "tree", "aria-label": "apps of this machine" });
   const frame = h("div", { class: "fj fj-with-menu", dataset: { lmSuppressShortcuts: "true" }, style: { minHeight: "100%" } }, told, tree);
@@ -214,7 +212,6 @@ export function treePanel(root, host, _, signal) {
       h("p", { style: { marginTop: "8px" } }, host.insertCell ? button([glyph("add"), "Insert an app cell"], () => host.insertCell?.(APP_CELL), { class: "fj-button fj-primary" }) : null, view.link === "off" && !host.insertCell ? startButton(host) : null));
   };
 
-  open = null;
   frame.id = newId();
   const look = scheduler(root, signal, () => !frame.querySelector(".fj-menu") && draw());
   signal.addEventListener("abort", host.store.watch(look));

@@ -136,7 +136,7 @@ export function tryPanel(root, host, { alias }, signal) {
       const type = found.headers.get("content-type") ?? "";
       const status = Number(found.headers.get("x-fal-status") ?? 200);
       await showBody(found, type, status, stop.signal);
-      await showEnd(id, type, stop.signal);
+      await showEnd(id, stop.signal);
     } catch (error) {
       if (!stop.signal.aborted) replace(answer, h("div", { class: "fj-banner fj-bad", role: "alert" }, message(error)));
     }
@@ -166,8 +166,8 @@ export function tryPanel(root, host, { alias }, signal) {
       h("span", { class: "fj-muted" }, clock(Date.now(), false)), h("span", { class: "fj-space" }), size, copyButton(host, copied));
   };
 
-  /** @param {string} id @param {string} type @param {AbortSignal} stop */
-  const showEnd = async (id, type, stop) => {
+  /** @param {string} id @param {AbortSignal} stop */
+  const showEnd = async (id, stop) => {
     const detail = await askJson(host, "GET", `requests/${id}`, { signal: stop });
     showLine(detail.request);
     if (detail.error) answer.append(errorView(detail.error));

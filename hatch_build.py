@@ -1,0 +1,77 @@
+"""Build hook of the wheel: builds the JupyterLab extension where it is not built yet, or its sources have changed since.
+
+FAL_JUPYTER_LABEXTENSION: ``auto`` (default: build where Node is there, else go on without, and say so), ``require`` (fail instead),
+``skip``. What was built carries the hash of its sources, since times of files say nothing after a clone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+MODE = "FAL_JUPYTER_LABEXTENSION"
+SHARE = "share/jupyter/labextensions/fal-jupyter"
+MARK = Path("static", "source.sha256")
+
+
+def sources(root: Path) -> list[Path]:
+    """Every file that the built extension is made of."""
+    front = root / "labextension"
+    found = [front / name for name in ("package.json", "yarn.lock", "tsconfig.json")]
+    for folder, patterns in ((front / "src", ("*.ts",)), (front / "schema", ("*.json",)), (front / "scripts", ("*.mjs",))):
+        found += [path for pattern in patterns for path in folder.rglob(pattern) if "shared" not in path.parts]
+    found += (root / "fal_jupyter" / "widgets" / "static").glob("*.mjs")
+    return sorted(path for path in found if path.is_file())
+
+
+def source_hash(root: Path) -> str:
+    """One hash of the names and contents of all sources."""
+    digest = hashlib.sha256()
+    for path in sources(root):
+        digest.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def build(root: Path) -> None:
+    """Build the extension into ``fal_jupyter/labextension``.
+
+    Raises:
+        FileNotFoundError: there is no Node.js.
+        CalledProcessError: a step failed.
+    """
+    if shutil.which("node") is None:
+        raise FileNotFoundError("Node.js was not found; install Node.js 20 or newer")
+    front = root / "labextension"
+    for command in (["jlpm", "install", "--immutable"], ["jlpm", "build:prod"]):
+        subprocess.run(command, cwd=front, check=True)
+    (root / "fal_jupyter" / "labextension" / MARK).write_text(source_hash(root))
+
+
+class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg]
+    """Hatchling calls it for the wheel and for an editable install."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Build if need be, and add to the wheel what there is."""
+        root = Path(self.root)
+        built = root / "fal_jupyter" / "labextension"
+        mark = built / MARK
+        mode = os.environ.get(MODE, "auto")
+        fresh = mark.exists() and mark.read_text().strip() == source_hash(root)
+        if (root / "labextension" / "src").is_dir() and not fresh and mode != "skip":
+            try:
+                shutil.rmtree(built, ignore_errors=True)
+                build(root)
+            except (OSError, subprocess.CalledProcessError) as error:
+                if mode == "require":
+                    raise
+                self.app.display_warning(f"without the JupyterLab extension: it could not be built ({error})")
+        if mark.exists():
+            shared = build_data.setdefault("shared_data", {})
+            shared[str(built)] = SHARE
+            shared[str(root / "labextension" / "install.json")] = f"{SHARE}/install.json"

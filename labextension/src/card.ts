@@ -1,0 +1,82 @@
+/** The renderer of an app's card: live below this server, a picture of what was where nothing of it runs. */
+import type { IRenderMime } from '@jupyterlab/rendermime-interfaces';
+import { Widget } from '@lumino/widgets';
+
+import { savedHost } from './shared/host.mjs';
+import { drawPanel } from './shared/widget.mjs';
+import type { CardData, View } from './shared/types';
+import type { LabHost } from './host';
+
+export const CARD_MIME = 'application/vnd.fal-jupyter.card+json';
+const WAIT_FOR_FEED = 4000;
+
+/** True where the running gateway has the card's app: the same gateway, or the app again at another one. */
+export function isLive(card: CardData, view: View): boolean {
+  if (card.panel === 'dashboard') {
+    return view.link === 'live';
+  }
+  return view.link === 'live' && view.apps.some(app => app.alias === card.alias);
+}
+
+export class CardRenderer extends Widget implements IRenderMime.IRenderer {
+  constructor(private readonly host: LabHost) {
+    super();
+    this.addClass('fj-output');
+  }
+
+  /** Draw the card, or go on with the one that is drawn: a refreshed picture must not take away what the user types. */
+  async renderModel(model: IRenderMime.IMimeModel): Promise<void> {
+    const card = model.data[CARD_MIME] as unknown as CardData;
+    const same = this.card !== null && this.card.alias === card.alias && this.card.panel === card.panel && this.card.tab === card.tab;
+    this.card = card;
+    if (!same || this.saved) {
+      this.choose();
+    }
+  }
+
+  dispose(): void {
+    this.stop?.abort();
+    this.unwatch?.();
+    window.clearTimeout(this.timer);
+    super.dispose();
+  }
+
+  /** Live where the app runs; else its picture, until the app is there. */
+  private choose(): void {
+    this.unwatch?.();
+    window.clearTimeout(this.timer);
+    const view = this.host.store.view;
+    if (this.card && isLive(this.card, view)) {
+      this.drawCard(false);
+      return;
+    }
+    this.unwatch = this.host.store.watch(now => {
+      if (this.card && isLive(this.card, now)) {
+        this.unwatch?.();
+        window.clearTimeout(this.timer);
+        this.drawCard(false);
+      }
+    });
+    const wait = view.link === 'connecting' ? WAIT_FOR_FEED : 0;
+    this.timer = window.setTimeout(() => this.drawCard(true), wait);
+    if (wait === 0) {
+      window.clearTimeout(this.timer);
+      this.drawCard(true);
+    }
+  }
+
+  private drawCard(saved: boolean): void {
+    this.stop?.abort();
+    this.stop = new AbortController();
+    this.saved = saved;
+    if (this.card) {
+      drawPanel(this.node, saved ? savedHost(this.card) : this.host, this.card, this.stop.signal);
+    }
+  }
+
+  private card: CardData | null = null;
+  private saved = false;
+  private stop: AbortController | null = null;
+  private unwatch: (() => void) | null = null;
+  private timer = 0;
+}

@@ -1,0 +1,109 @@
+/** Every verb as a command, for the palette, the menus and the shortcuts. */
+import type { JupyterFrontEnd } from '@jupyterlab/application';
+import { type ICommandPalette, InputDialog, Notification } from '@jupyterlab/apputils';
+import type { ILauncher } from '@jupyterlab/launcher';
+import { addIcon, consoleIcon, copyIcon, inspectorIcon, listIcon, refreshIcon, stopIcon, type LabIcon } from '@jupyterlab/ui-components';
+import type { ReadonlyJSONObject } from '@lumino/coreutils';
+
+import { actOnApp } from './shared/card.mjs';
+import { APP_CELL, connectCell } from './shared/tree.mjs';
+import type { AppState } from './shared/types';
+import { appsIcon } from './icons';
+import type { LabHost } from './host';
+import type { Notebooks } from './notebooks';
+import type { Surfaces } from './surfaces';
+
+const CATEGORY = 'fal';
+const ALIAS = { alias: { type: 'string', description: 'The app, by the second half of its name' } };
+
+interface Verb {
+  id: string;
+  label: string;
+  caption: string;
+  icon: LabIcon;
+  args?: Record<string, { type: string; description: string }>;
+  hidden?: boolean;
+  execute: (args: Record<string, string>) => unknown;
+}
+
+/** The notebook of the launcher's card: the three cells of the quickstart. */
+export function starterNotebook(): Record<string, unknown> {
+  const cell = (source: string) => ({ cell_type: 'code', execution_count: null, metadata: {}, outputs: [], source });
+  return {
+    cells: [cell('%load_ext fal_jupyter'), cell(APP_CELL.trimEnd()), cell('Hello.hi(name="Ada")')],
+    metadata: { kernelspec: { name: 'python3', display_name: 'Python 3', language: 'python' } },
+    nbformat: 4,
+    nbformat_minor: 4
+  };
+}
+
+export function addCommands(
+  app: JupyterFrontEnd,
+  host: LabHost,
+  surfaces: Surfaces,
+  notebooks: Notebooks,
+  palette: ICommandPalette | null,
+  launcher: ILauncher | null
+): void {
+  /** The app that is meant: named, the only one, or chosen from a list. */
+  const chosen = async (args: Record<string, string>): Promise<AppState | undefined> => {
+    const apps = host.store.view.apps;
+    if (args.alias) {
+      return apps.find(one => one.alias === args.alias);
+    }
+    if (apps.length < 2) {
+      return apps[0];
+    }
+    const answer = await InputDialog.getItem({ title: 'Which app?', items: apps.map(one => one.alias) });
+    return apps.find(one => one.alias === answer.value);
+  };
+  const onApp = (work: (found: AppState) => unknown) => async (args: Record<string, string>) => {
+    const found = await chosen(args);
+    if (!found) {
+      Notification.info('No fal app is running: run a cell that begins with %%fal_app.', { autoClose: 5000 });
+      return;
+    }
+    try {
+      await work(found);
+    } catch (error) {
+      Notification.error(error instanceof Error ? error.message : String(error));
+    }
+  };
+  const verbs: Verb[] = [
+    { id: 'open-dashboard', label: 'Open the Dashboard', caption: 'All apps, runners and requests of this machine', icon: appsIcon, args: { request: { type: 'string', description: 'A request to inspect' } }, execute: args => surfaces.open('dashboard', args) },
+    { id: 'open-ledger', label: 'Open the Memory Ledger', caption: 'Who holds GPUs and memory, over all notebooks', icon: listIcon, execute: () => surfaces.open('ledger') },
+    { id: 'open-logs', label: 'Open the Logs of an App', caption: 'What an app prints', icon: consoleIcon, args: { ...ALIAS, runner: { type: 'string', description: 'One runner only' } }, execute: args => (args.alias ? surfaces.open('logs', args) : onApp(found => surfaces.open('logs', { alias: found.alias }))(args)) },
+    { id: 'open-inspector', label: 'Inspect the Latest Request', caption: 'One request: its time, input, output, logs', icon: inspectorIcon, args: { request: { type: 'string', description: 'The request; the latest where absent' } }, execute: args => {
+      const request = args.request ?? host.store.view.requests[0]?.id;
+      if (request) {
+        surfaces.open('inspector', { request });
+      }
+    } },
+    { id: 'insert-app-cell', label: 'Insert an App Cell', caption: 'A %%fal_app cell to begin with', icon: addIcon, execute: () => notebooks.insertCell(APP_CELL.trimEnd()) },
+    { id: 'insert-connect-cell', label: 'Insert a Connect Cell', caption: 'A cell that calls an app from any notebook', icon: addIcon, args: ALIAS, execute: onApp(found => notebooks.insertCell(connectCell(found))) },
+    { id: 'stop-app', label: 'Stop an App', caption: 'End its runners; its cell brings it back', icon: stopIcon, args: ALIAS, execute: onApp(found => actOnApp(host, found.alias, 'stop')) },
+    { id: 'restart-app', label: 'Restart an App', caption: 'New runners come up before the old ones leave', icon: refreshIcon, args: ALIAS, execute: onApp(found => actOnApp(host, found.alias, 'restart')) },
+    { id: 'unload-app', label: 'Unload an App', caption: 'No runner until its next call', icon: stopIcon, args: ALIAS, execute: onApp(found => actOnApp(host, found.alias, 'unload')) },
+    { id: 'copy-url', label: 'Copy the Address of an App', caption: 'The prefix of its endpoints', icon: copyIcon, args: ALIAS, execute: onApp(found => host.copy(host.address(found))) },
+    { id: 'start-gateway', label: 'Start a Gateway', caption: 'The process that serves the apps; cells start it by themselves', icon: appsIcon, execute: () => host.ask('POST', 'start') },
+    { id: 'new-notebook', label: 'New fal App', caption: 'A notebook with an app in it, ready to run', icon: appsIcon, args: { cwd: { type: 'string', description: 'Where to put it' } }, execute: async args => {
+      const contents = app.serviceManager.contents;
+      const made = await contents.newUntitled({ type: 'notebook', path: args.cwd ?? '' });
+      await contents.save(made.path, { type: 'notebook', format: 'json', content: starterNotebook() });
+      return app.commands.execute('docmanager:open', { path: made.path, factory: 'Notebook' });
+    } }
+  ];
+  for (const verb of verbs) {
+    const command = `fal-jupyter:${verb.id}`;
+    app.commands.addCommand(command, {
+      label: verb.label,
+      caption: verb.caption,
+      icon: verb.icon,
+      describedBy: { args: { type: 'object', properties: verb.args ?? {} } as ReadonlyJSONObject },
+      execute: args => verb.execute(args as Record<string, string>)
+    });
+    palette?.addItem({ command, category: CATEGORY });
+  }
+  launcher?.add({ command: 'fal-jupyter:new-notebook', category: 'fal apps', rank: 1 });
+  launcher?.add({ command: 'fal-jupyter:open-dashboard', category: 'fal apps', rank: 2 });
+}
