@@ -51,16 +51,7 @@ class FalJupyterExtension(ExtensionApp):
         self.relay = Relay(self.upstream, self.activity.saw, self.activity.off)
         passing = {"upstream": self.upstream, "max_body": self.max_body}
         panel = {"upstream": self.upstream, "relay": self.relay, "origin": self.origin, "idle_exit": self.idle_exit}
-        self.handlers.extend(
-            [
-                (r"/fal/(?:run|queue|cdn)/.*", DataHandler, passing),
-                (r"/fal/api/hello", HelloHandler, panel),
-                (r"/fal/api/start", StartHandler, panel),
-                (r"/fal/api/feed", FeedHandler, panel),
-                (r"/fal/api/.*", AdminHandler, passing),
-                (r"/fal(?:/.*)?", NothingHandler),
-            ]
-        )
+        self.handlers.extend(routes(passing, panel))
 
     @property
     def _server(self) -> ServerApp:
@@ -93,6 +84,18 @@ class FalJupyterExtension(ExtensionApp):
         self.activity.close()
         await self.relay.close()
         self.upstream.close()
+
+
+def routes(passing: dict[str, Any], panel: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """Give all addresses of ours, first match first."""
+    return [
+        (r"/fal/(?:run|queue|cdn)/.*", DataHandler, passing),
+        (r"/fal/api/hello", HelloHandler, panel),
+        (r"/fal/api/start", StartHandler, panel),
+        (r"/fal/api/feed", FeedHandler, panel),
+        (r"/fal/api/.*", AdminHandler, passing),
+        (r"/fal(?:/.*)?", NothingHandler),
+    ]
 
 
 def extension_points() -> list[dict[str, Any]]:

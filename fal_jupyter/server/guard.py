@@ -44,7 +44,10 @@ class GuardedHandler(JupyterHandler):
 
     async def prepare(self) -> None:  # type: ignore[override]
         """Let in or refuse."""
-        await super().prepare(_redirect_to_login=False)
+        try:
+            await super().prepare(_redirect_to_login=False)
+        except HTTPError as error:
+            raise HTTPError(403) if error.status_code == 404 else error from None  # Jupyter's word for a foreign origin
         if not self.current_user:
             raise HTTPError(403)
         if not self.token_authenticated:
@@ -58,20 +61,22 @@ class GuardedHandler(JupyterHandler):
     def _check_site(self) -> None:
         """Refuse what a page of another site makes the browser ask with the user's cookie, GET too."""
         headers = self.request.headers
-        origin = self.get_origin()
-        if origin is not None:
-            if not self._is_own(origin):
-                raise Refused(403, "forbidden", "this was asked by a page of another origin")
-        elif headers.get("Sec-Fetch-Site", "none").lower() not in ("none", "same-origin"):
-            raise Refused(403, "forbidden", "this was asked by a page of another site; open it from Jupyter")
-        elif "Referer" in headers and not self.check_referer():
+        told = headers.get("Origin") or headers.get("Referer")
+        if told is not None and not self._is_own(told):
             raise Refused(403, "forbidden", "this was asked by a page of another origin")
+        if headers.get("Origin") is None and headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+            raise Refused(403, "forbidden", "this was asked by a page of another site; open it from Jupyter")
 
-    def _is_own(self, origin: str) -> bool:
-        if urlsplit(origin.lower()).netloc == self.request.host.lower() or self.allow_origin == "*":
+    def _is_own(self, address: str) -> bool:
+        try:
+            parts = urlsplit(address.lower())
+        except ValueError:
+            return False
+        origin = f"{parts.scheme}://{parts.netloc}"
+        if parts.netloc == self.request.host.lower() or self.allow_origin == "*":
             return True
         if self.allow_origin:
-            return bool(self.allow_origin == origin)
+            return bool(self.allow_origin.lower() == origin)
         return bool(self.allow_origin_pat and origin_matches_pat(self.allow_origin_pat, origin))
 
     # --- errors -----------------------------------------------------------------------------------------------

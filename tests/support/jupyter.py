@@ -88,9 +88,15 @@ class Jupyter:
 
 @contextmanager
 def jupyter_server(
-    state: Path, *options: str, base_url: str = BASE_URL, env: dict[str, str] | None = None, words: Sequence[str] = ()
+    state: Path,
+    *options: str,
+    base_url: str = BASE_URL,
+    env: dict[str, str] | None = None,
+    words: Sequence[str] = (),
+    lenient: bool = False,
 ) -> Iterator[Jupyter]:
-    """Run a server with our extension; *words* is what runs it, a plain Jupyter server by default."""
+    """Run a server with our extension; *words* is what runs it, a plain Jupyter server by default; *lenient* leaves who comes in to each
+    handler, as Jupyter does by default."""
     with tempfile.TemporaryDirectory(prefix="fj-jupyter-", ignore_cleanup_errors=True) as place:
         directory = Path(place)
         kinds = {"CONFIG": "config", "DATA": "data", "RUNTIME": "runtime"}
@@ -109,7 +115,7 @@ def jupyter_server(
             f"--IdentityProvider.token={TOKEN}",
             f"--ServerApp.root_dir={directory / 'root'}",
             "--ServerApp.jpserver_extensions={'fal_jupyter': True}",
-            "--ServerApp.allow_unauthenticated_access=False",
+            f"--ServerApp.allow_unauthenticated_access={lenient}",
             *options,
         ]
         given = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "FAL_", "JPY"))}
