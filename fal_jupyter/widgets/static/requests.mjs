@@ -1,6 +1,6 @@
 // @ts-check
 /** Requests as a table with a waterfall: state, when, where the time went; a click opens the inspector. */
-import { h, newId, replace, scheduler, setText } from "./dom.mjs";
+import { h, newId, replace, scheduler, setText, update } from "./dom.mjs";
 import { clock, count, duration, plural, runnerName } from "./format.mjs";
 import { glyph, iconButton, requestLook } from "./glyphs.mjs";
 import { inspectorPanel } from "./inspector.mjs";
@@ -39,9 +39,11 @@ export function requestsPanel(root, host, { alias, open, span }, signal) {
   let rows = [];
   /** @type {string | null} */
   let chosen = null;
+  /** @type {string | null} the row that is reached by Tab; the others by arrow keys */
+  let active = null;
   /** @type {AbortController | null} */
   let inspecting = null;
-  const filter = h("input", { class: "fj-input", type: "search", placeholder: "Filter", "aria-label": "Filter the requests", id: newId(), style: { maxWidth: "180px" }, oninput: () => draw(true) });
+  const filter = h("input", { class: "fj-input", type: "search", placeholder: "Filter", "aria-label": "Filter the requests", id: newId(), dataset: { lmSuppressShortcuts: "true" }, style: { maxWidth: "180px" }, oninput: () => draw(true) });
   const kinds = h("span", { role: "group", "aria-label": "which requests", style: { display: "inline-flex", gap: "4px" } });
   const axis = h("button", { type: "button", class: "fj-choice fj-second", "aria-pressed": "false", onclick: () => ((common = !common), axis.setAttribute("aria-pressed", String(common)), draw(true)) }, "common time axis");
   const pause = iconButton("pause", "Pause", () => ((paused = !paused), pause.setAttribute("aria-pressed", String(paused)), replace(pause, glyph(paused ? "play" : "pause")), draw(true)));
@@ -68,26 +70,32 @@ export function requestsPanel(root, host, { alias, open, span }, signal) {
     draw(true);
   };
 
+  const moveInRows = (/** @type {() => void} */ press) => (/** @type {KeyboardEvent} */ event) => {
+    const here = /** @type {any} */ (event.currentTarget);
+    const next = { ArrowDown: here.nextElementSibling, ArrowUp: here.previousElementSibling, Home: bodyRows.firstElementChild, End: bodyRows.lastElementChild }[event.key];
+    if (event.key === "Enter" || event.key === " ") press();
+    else if (next) next.focus();
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  };
+
   const row = (/** @type {RequestState} */ one, /** @type {number} */ now, /** @type {{from: number, whole: number} | null} */ scale) => {
     const look = requestLook(one);
     const failed = hasFailed(one);
     const total = totalOf(one, now);
     const cells = [
       h("td", null, h("span", { class: look.tone, title: look.word }, glyph(look.shape, look.tone), h("span", { class: "fj-visually-hidden" }, look.word))),
-      h("td", null, clock(one.began)), alias ? null : h("td", { class: "fj-third fj-cut" }, one.alias), h("td", { class: "fj-mono" }, plainText(one.path)),
+      h("td", null, clock(one.began)), alias ? null : h("td", { class: "fj-third fj-cut", title: one.alias }, plainText(one.alias)), h("td", { class: "fj-mono fj-cut", title: plainText(one.path) }, plainText(one.path)),
       h("td", { class: "fj-wide", title: phaseWords(one, now) }, scale ? phaseBar(one, now, scale.whole, one.began - scale.from) : phaseBar(one, now),
         failed && one.error ? h("div", { class: "fj-failed fj-cut", style: { maxWidth: "420px" } }, plainText(one.error)) : null),
       h("td", { class: "fj-number" }, one.cold ? h("span", { class: "fj-chip fj-setup" }, "cold") : null, " ", h("strong", { class: one.state === "done" ? "" : "fj-run" }, duration(total))),
-      h("td", { class: "fj-second" }, one.runner ? runnerName(one.runner) : "–"), h("td", { class: "fj-second" }, one.revision ? `r${one.revision}` : "–"),
+      h("td", { class: "fj-second" }, one.runner ? plainText(runnerName(one.runner)).slice(0, 12) : "–"), h("td", { class: "fj-second" }, one.revision ? `r${one.revision}` : "–"),
     ];
     const press = () => inspect(one.id);
     return h("tr", {
-      tabIndex: 0, dataset: { request: one.id }, "aria-selected": String(one.id === chosen), onclick: press,
-      onkeydown: (/** @type {KeyboardEvent} */ event) => {
-        if (event.key === "Enter" || event.key === " ") (event.preventDefault(), press());
-        const next = { ArrowDown: "nextElementSibling", ArrowUp: "previousElementSibling" }[event.key];
-        if (next) (event.preventDefault(), /** @type {any} */ (event.currentTarget)[next]?.focus());
-      },
+      tabindex: one.id === (rows.some((other) => other.id === active) ? active : rows[0].id) ? 0 : -1, dataset: { request: one.id }, class: one.id === chosen ? "fj-chosen" : null,
+      "aria-current": one.id === chosen ? "true" : null, onclick: press, onfocus: () => (active = one.id), onkeydown: moveInRows(press),
     }, cells);
   };
 
@@ -110,18 +118,17 @@ export function requestsPanel(root, host, { alias, open, span }, signal) {
     const from = Math.min(...rows.map((one) => one.began));
     const until = Math.max(...rows.map((one) => one.began + totalOf(one, now)));
     const scale = (common || marked) && rows.length ? { from, whole: Math.max(1, until - from) } : null;
-    const focused = /** @type {HTMLElement | null} */ (document.activeElement)?.dataset?.request;
-    replace(bodyRows, rows.map((one) => row(one, now, scale)));
-    if (focused) /** @type {HTMLElement | null} */ (bodyRows.querySelector(`[data-request="${CSS.escape(focused)}"]`))?.focus({ preventScroll: true });
-    replace(kinds, ["all", "failed", "cold"].map((name) => h("button", { type: "button", class: "fj-choice", "aria-pressed": String(name === kind), onclick: () => ((kind = name), draw(true)) }, name)));
+    update(bodyRows, rows.map((one) => row(one, now, scale)));
+    update(kinds, ["all", "failed", "cold"].map((name) => h("button", { type: "button", class: "fj-choice", "aria-pressed": String(name === kind), onclick: () => ((kind = name), draw(true)) }, name)));
     const stats = host.store.view.apps.find((one) => one.alias === alias)?.stats;
     const figures = stats && stats.calls ? `p50 ${duration(stats.p50_ms)} · ${stats.sample >= 20 ? `p95 ${duration(stats.p95_ms)}` : `max ${duration(stats.max_ms)}`} · ${plural(stats.calls, "call")} · ${count(stats.failed)} failed` : "";
-    replace(summary, rows.length ? h("span", null, figures || `${rows.length} shown`) : h("span", { class: "fj-muted" }, marked ? "No request in the marked span." : "No request yet. Each call shows up here, with where its time went."), h("span", { class: "fj-space" }), rows.length ? phaseLegend() : null);
+    update(summary, rows.length ? h("span", null, figures || `${rows.length} shown`) : h("span", { class: "fj-muted" }, marked ? "No request in the marked span." : "No request yet. Each call shows up here, with where its time went."), h("span", { class: "fj-space" }), rows.length ? phaseLegend() : null);
   };
   const look = scheduler(root, signal, () => draw(false));
   signal.addEventListener("abort", host.store.watch(look));
   const running = setInterval(() => rows.some((one) => one.state !== "done") && look(), 250); // bars of requests on their way grow
   signal.addEventListener("abort", () => clearInterval(running));
+  signal.addEventListener("abort", () => replace(root));
   draw(true);
   return { redraw: () => draw(true) };
 }

@@ -24,6 +24,9 @@ html[theme="light"] .fj, .fj.fj-light { ${LEDGER_LIGHT} }
 .fj .fj-readout { flex-wrap: nowrap; } .fj .fj-readout > * { flex: none; white-space: nowrap; } .fj .fj-readout > .fj-readout-text { flex: 1 1 auto; white-space: normal; overflow-wrap: anywhere; min-width: 0; max-height: 54px; overflow: auto; }
 .fj .fj-readout .fj-glyph { align-self: flex-start; margin-top: 1px; }
 .fj .fj-nowrap { display: inline-flex; align-items: center; gap: 8px; white-space: nowrap; }
+.fj .fj-row > * { flex: none; } .fj .fj-row > .fj-cut, .fj .fj-row > .fj-space { flex: 0 1 auto; } .fj .fj-row > .fj-space { flex: 1 0 4px; } .fj .fj-row > .fj-aside { white-space: nowrap; max-width: 50%; overflow: hidden; text-overflow: ellipsis; }
+.fj .fj-row .fj-icon-button { width: 22px; height: 22px; }
+.fj .fj-tree-meter { height: 6px; flex: 1 1 40px !important; border: 1px solid var(--fj-edge); border-radius: 3px; overflow: hidden; min-width: 30px; } .fj .fj-tree-meter > span { display: block; height: 100%; background: var(--fj-run-fill); }
 .fj .fj-sunken-row { background: var(--fj-sunken); border-top: 1px solid var(--fj-border); }
 .fj [hidden] { display: none !important; }
 @container fj (max-width: 480px) { .fj .fj-readout { flex-wrap: wrap; } .fj .fj-readout > .fj-readout-text { flex-basis: 100%; } }

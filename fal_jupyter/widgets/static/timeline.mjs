@@ -250,6 +250,7 @@ export function timelinePanel(root, host, { alias }, signal) {
     watched();
     clearInterval(ticking);
     observer?.disconnect();
+    replace(root);
   });
   draw();
 }

@@ -1,10 +1,11 @@
 // @ts-check
 /** The sidebar's tree: apps, their runners and queue, devices, and the latest requests, each with what can be done to it. */
-import { button, h, newId, replace, scheduler } from "./dom.mjs";
+import { button, h, newId, replace, scheduler, update } from "./dom.mjs";
 import { actOnApp } from "./card.mjs";
 import { bytes, duration, plural, rate, runnerName } from "./format.mjs";
 import { glyph, iconButton, requestLook, stateGlyph, stateLook } from "./glyphs.mjs";
 import { startButton } from "./ledger.mjs";
+import { totalOf } from "./phases.mjs";
 import { plainText } from "./result.mjs";
 import { ensureStyle } from "./style.mjs";
 
@@ -99,7 +100,10 @@ export function treePanel(root, host, _, signal) {
 
   /** @param {AppState} app @param {string} runner @returns {[string, string, () => void][]} */
   const runnerActions = (app, runner) => /** @type {any} */ ([
-    ["stop", "Stop runner", del(`runners/${encodeURIComponent(runner)}`)],
+    ["stop", "Stop runner", async () => {
+      const sure = host.confirm ? await host.confirm(`Stop ${runner}?`, "It finishes its requests first; the app starts another one if it needs it.", "Stop") : true;
+      if (sure) await del(`runners/${encodeURIComponent(runner)}`)();
+    }],
     ["failed", "Kill runner", del(`runners/${encodeURIComponent(runner)}?kill=1`)],
     host.openLogs && ["logs", "Logs of this runner", () => host.openLogs?.(app.alias, runner)],
   ].filter(Boolean));
@@ -128,15 +132,14 @@ export function treePanel(root, host, _, signal) {
     const { actions = [], expanded } = how;
     const toggle = () => (folded.has(key) ? folded.delete(key) : folded.add(key), draw());
     const quick = actions.slice(0, 3).map(([shape, word, press]) => iconButton(shape, word, (event) => (event.stopPropagation(), press()), { tabIndex: -1 }));
-    const element = h("div", {
-      class: "fj-row", role: "treeitem", "aria-level": level, "aria-label": how.label, "aria-expanded": expanded === undefined ? null : String(expanded), dataset: { key }, tabIndex: key === current ? 0 : -1,
+    return h("div", {
+      class: "fj-row", role: "treeitem", "aria-level": level, "aria-label": how.label, "aria-expanded": expanded === undefined ? null : String(expanded), dataset: { key }, tabindex: key === current ? 0 : -1,
       style: { paddingLeft: `${8 + (level - 1) * 18}px` },
       onclick: () => (focus(key), how.press ? how.press() : expanded !== undefined && toggle()),
-      oncontextmenu: (/** @type {MouseEvent} */ event) => actions.length && (event.preventDefault(), event.stopPropagation(), menu(actions, element)),
-      onkeydown: (/** @type {KeyboardEvent} */ event) => keyed(event, key, element, actions, expanded, toggle, how.press),
-    }, expanded === undefined ? null : glyph(expanded ? "open" : "folded"), content, h("span", { class: "fj-space" }), how.aside === undefined ? null : h("span", { class: "fj-aside fj-muted fj-cut" }, how.aside),
-    actions.length ? h("span", { class: "fj-actions" }, quick, iconButton("more", "More actions", (event) => (event.stopPropagation(), menu(actions, element)), { tabIndex: -1 })) : null);
-    return element;
+      oncontextmenu: (/** @type {any} */ event) => actions.length && (event.preventDefault(), event.stopPropagation(), menu(actions, event.currentTarget)),
+      onkeydown: (/** @type {any} */ event) => keyed(event, key, event.currentTarget, actions, expanded, toggle, how.press),
+    }, expanded === undefined ? null : glyph(expanded ? "open" : "folded"), content, h("span", { class: "fj-space" }), how.aside === undefined ? null : h("span", { class: "fj-aside fj-muted" }, how.aside),
+    actions.length ? h("span", { class: "fj-actions" }, quick, iconButton("more", "More actions", (/** @type {any} */ event) => (event.stopPropagation(), menu(actions, event.currentTarget.closest(".fj-row"))), { tabIndex: -1 })) : null);
   };
 
   const focus = (/** @type {string} */ key) => {
@@ -147,10 +150,13 @@ export function treePanel(root, host, _, signal) {
   /** @param {KeyboardEvent} event @param {string} key @param {HTMLElement} element @param {any[]} actions @param {boolean | undefined} expanded @param {() => void} toggle @param {(() => void) | undefined} press */
   const keyed = (event, key, element, actions, expanded, toggle, press) => {
     if (event.target !== element) return;
-    const rows = [...tree.querySelectorAll(".fj-row")];
+    const rows = /** @type {HTMLElement[]} */ ([...tree.querySelectorAll(".fj-row")]);
     const at = rows.indexOf(element);
-    const to = { ArrowDown: rows[at + 1], ArrowUp: rows[at - 1], Home: rows[0], End: rows.at(-1) }[event.key];
-    if (to) focus(to.dataset.key);
+    const level = (/** @type {HTMLElement | undefined} */ one) => Number(one?.getAttribute("aria-level") ?? 0);
+    const parent = rows.slice(0, Math.max(0, at)).reverse().find((one) => level(one) < level(element));
+    const inner = level(rows[at + 1]) > level(element) ? rows[at + 1] : undefined;
+    const to = { ArrowDown: rows[at + 1], ArrowUp: rows[at - 1], Home: rows[0], End: rows[rows.length - 1], ArrowRight: expanded ? inner : undefined, ArrowLeft: expanded ? undefined : parent }[event.key];
+    if (to) focus(to.dataset.key ?? "");
     else if ((event.key === "ArrowRight" && expanded === false) || (event.key === "ArrowLeft" && expanded)) (toggle(), focus(key));
     else if (event.key === "Enter") (press ?? toggle)();
     else if (event.key === "Delete" && actions.length) actions.find(([, word]) => /^Stop/.test(word))?.[2]();
@@ -166,12 +172,12 @@ export function treePanel(root, host, _, signal) {
     const expanded = !folded.has(key);
     const look = stateLook(app.state);
     const aside = app.state === "Ready" ? rate(app.stats.rate) : look.word.toLowerCase();
-    const rows = [row(key, 1, [stateGlyph(app.state), h("strong", { class: "fj-cut" }, app.alias), h("span", { class: "fj-muted" }, `r${app.serving || app.revision}`)], { aside, actions: appActions(app), expanded, label: `${app.alias}, ${look.word}, revision ${app.revision}, ${plural(app.runners.length, "runner")}` })];
+    const rows = [row(key, 1, [stateGlyph(app.state), h("strong", { class: "fj-cut", title: app.alias }, plainText(app.alias)), h("span", { class: "fj-muted" }, `r${app.serving || app.revision}`)], { aside, actions: appActions(app), expanded, label: `${app.alias}, ${look.word}, revision ${app.revision}, ${plural(app.runners.length, "runner")}` })];
     if (!expanded) return rows;
     for (const one of app.runners) {
       const device = one.devices.map((id) => view.devices.find((device) => device.id === id)).map((device) => (device ? `gpu ${device.index}` : "gpu")).join(" ");
       const doing = one.state === "RUNNING" ? `${one.in_flight} in flight` : one.memory ? bytes(one.memory) : stateLook(one.state).word;
-      rows.push(row(`runner:${one.id}`, 2, [stateGlyph(one.state), `runner ${runnerName(one.id)}`, h("span", { class: "fj-muted" }, device)], { aside: doing, actions: runnerActions(app, one.id), label: `runner ${one.id}, ${stateLook(one.state).word}` }));
+      rows.push(row(`runner:${one.id}`, 2, [stateGlyph(one.state), h("span", { class: "fj-cut" }, `runner ${plainText(runnerName(one.id))}`), h("span", { class: "fj-muted" }, device)], { aside: doing, actions: runnerActions(app, one.id), label: `runner ${one.id}, ${stateLook(one.state).word}` }));
     }
     if (app.waiting) {
       const queueKey = `queue:${app.alias}`;
@@ -188,21 +194,21 @@ export function treePanel(root, host, _, signal) {
     const view = host.store.view;
     const section = (/** @type {string} */ name, /** @type {string} */ more) => h("div", { class: "fj-section", role: "presentation" }, name, h("span", { class: "fj-muted", style: { fontWeight: "400" } }, more));
     const had = tree.contains(document.activeElement) ? current : "";
-    if (view.link !== "live" && !view.apps.length) return replace(tree, emptyState(view));
+    if (view.link !== "live" && !view.apps.length) return update(tree, emptyState(view));
     const lost = view.link === "lost" ? h("div", { class: "fj-banner fj-bad" }, h("div", null, `No update: ${plainText(view.reason)}. Trying again.`)) : null;
     const recent = view.requests.slice(0, RECENT);
     const failed = recent.filter((one) => one.status >= 400 && one.state === "done").length;
-    replace(tree, lost, section("Apps", String(view.apps.length)), view.apps.length ? view.apps.map((app) => appRows(app, view)) : emptyState(view),
-      view.devices.length ? [section("Devices", String(view.devices.length)), view.devices.map((one) => row(`device:${one.id}`, 1, [`gpu ${one.index}`, h("span", { class: "fj-muted fj-cut" }, plainText(one.holder || "free"))], { aside: one.used >= 0 ? `${bytes(one.used)} of ${bytes(one.memory)}` : bytes(one.memory), label: `gpu ${one.index}, ${one.holder || "free"}` }))] : null,
+    update(tree, lost, section("Apps", String(view.apps.length)), view.apps.length ? view.apps.map((app) => appRows(app, view)) : emptyState(view),
+      view.devices.length ? [section("Devices", String(view.devices.length)), view.devices.map((one) => row(`device:${one.id}`, 1, [h("span", { class: "fj-nowrap" }, `gpu ${one.index}`), h("span", { class: "fj-tree-meter", "aria-hidden": "true" }, h("span", { style: { width: `${one.used >= 0 ? (100 * one.used) / Math.max(1, one.memory) : one.holder ? 100 : 0}%` } }))], { aside: one.used >= 0 ? `${bytes(one.used)} of ${bytes(one.memory)}` : bytes(one.memory), label: `gpu ${one.index}, ${one.holder || "free"}` }))] : null,
       recent.length ? [section("Recent", failed ? `${failed} failed` : ""), recent.map((one) => {
         const look = requestLook(one);
-        return row(`recent:${one.id}`, 1, [h("span", { class: look.tone }, glyph(look.shape)), h("span", { class: "fj-mono fj-cut" }, plainText(one.path)), h("span", { class: "fj-muted fj-cut" }, one.alias)], { aside: duration(one.total_ms), press: () => host.openDashboard?.(one.id), label: `${one.path} of ${one.alias}, ${look.word}` });
+        return row(`recent:${one.id}`, 1, [h("span", { class: look.tone }, glyph(look.shape)), h("span", { class: "fj-mono fj-cut" }, plainText(one.path)), h("span", { class: "fj-muted fj-cut" }, plainText(one.alias))], { aside: duration(totalOf(one, view.time)), press: () => host.openDashboard?.(one.id), label: `${one.path} of ${one.alias}, ${look.word}` });
       })] : null);
     if (!tree.querySelector('.fj-row[tabindex="0"]')) {
       const first = tree.querySelector(".fj-row");
       if (first) (first.tabIndex = 0), (current = first.dataset.key);
     }
-    if (had) focus(had);
+    if (had && !tree.contains(document.activeElement)) focus(tree.querySelector(`[data-key="${CSS.escape(had)}"]`) ? had : current);
   };
 
   const emptyState = (/** @type {View} */ view) => {
