@@ -1,6 +1,6 @@
 // @ts-check
 /** Everything that runs, over all notebooks: figures, apps, memory, requests, queue, and one request in a drawer. */
-import { h, replace, scheduler, svg } from "./dom.mjs";
+import { h, replace, scheduler, svg, update } from "./dom.mjs";
 import { count, duration, percent, plural, rate } from "./format.mjs";
 import { iconButton, stateGlyph, stateMark } from "./glyphs.mjs";
 import { actOnApp, runnerWords } from "./card.mjs";
@@ -77,6 +77,7 @@ export function dashboardPanel(root, host, options, signal) {
   let column = 1;
   let down = false;
   const notice = h("div", null);
+  const starter = startButton(host);
   const figures = h("div", { class: "fj-figures" });
   const filter = h("input", { class: "fj-input", type: "search", placeholder: "Filter apps", "aria-label": "Filter apps", style: { maxWidth: "180px" }, oninput: () => draw() });
   const appsTold = h("span", { class: "fj-muted" });
@@ -118,7 +119,7 @@ export function dashboardPanel(root, host, options, signal) {
   };
 
   const appRow = (/** @type {AppState} */ app) => h("tr", { dataset: { app: app.alias } },
-    h("td", null, stateMark(app.state)), h("td", null, h("strong", null, app.alias)), h("td", { class: "fj-second fj-cut" }, plainText(app.owner_name || app.owner_kind)), h("td", { class: "fj-optional fj-cut", title: app.machine }, app.machine.split(" (")[0]),
+    h("td", null, stateMark(app.state)), h("td", { class: "fj-cut", title: app.alias }, h("strong", null, plainText(app.alias))), h("td", { class: "fj-second fj-cut", title: app.owner_name }, plainText(app.owner_name || app.owner_kind)), h("td", { class: "fj-optional fj-cut", title: app.machine }, plainText(app.machine.split(" (")[0])),
     h("td", { title: runnerWords(app) }, app.runners.length ? app.runners.slice(0, 10).map((one) => stateGlyph(one.state)) : "0", h("span", { class: "fj-visually-hidden" }, runnerWords(app))), h("td", { class: "fj-number" }, count(app.waiting)),
     h("td", { class: "fj-second" }, sparkLine(app.stats.spark)), h("td", { class: "fj-number" }, rate(app.stats.rate)), h("td", { class: "fj-number fj-second" }, app.stats.sample ? duration(app.stats.p50_ms) : "–"),
     h("td", { class: "fj-number fj-second" }, app.stats.sample >= 20 ? duration(app.stats.p95_ms) : "–"), h("td", { class: "fj-number" }, percent(app.stats.failed, app.stats.calls)), h("td", { class: "fj-optional" }, `r${app.serving || app.revision}`),
@@ -126,23 +127,21 @@ export function dashboardPanel(root, host, options, signal) {
 
   const draw = () => {
     const view = host.store.view;
-    replace(notice, noticeOf(view), told);
-    replace(figures, figuresOf(view).map(([name, figure, more]) => h("div", { class: "fj-figure" }, h("div", { class: "fj-label" }, name), h("strong", null, figure), " ", h("span", { class: "fj-muted" }, plainText(more)))));
+    update(notice, noticeOf(view), told);
+    update(figures, figuresOf(view).map(([name, figure, more]) => h("div", { class: "fj-figure" }, h("div", { class: "fj-label" }, name), h("strong", null, figure), " ", h("span", { class: "fj-muted" }, plainText(more)))));
     const wanted = filter.value.toLowerCase();
     const shown = sortedApps(view.apps, column, down).filter((app) => `${app.alias} ${app.class_name} ${app.owner_name}`.toLowerCase().includes(wanted));
-    replace(appsTold, `${view.apps.length} in ${plural(new Set(view.apps.map((app) => app.owner_pid)).size, "notebook or program", "notebooks and programs")}`);
-    const focused = apps.contains(document.activeElement) ? document.activeElement?.getAttribute("aria-label") || document.activeElement?.textContent : null;
+    update(appsTold, `${view.apps.length} in ${plural(new Set(view.apps.map((app) => app.owner_pid)).size, "notebook or program", "notebooks and programs")}`);
     const heads = COLUMNS.map(([name, kind], at) => h("th", { scope: "col", class: kind, "aria-sort": at === column ? (down ? "descending" : "ascending") : null },
       h("button", { type: "button", class: "fj-sort", onclick: () => ((down = at === column ? !down : false), (column = at), draw()) }, name, at === column ? (down ? " ▼" : " ▲") : "")));
-    replace(apps, view.apps.length ? h("table", { class: "fj-table fj-apps" }, h("thead", null, h("tr", null, heads, h("th", { scope: "col" }, h("span", { class: "fj-visually-hidden" }, "Actions")))), h("tbody", null, shown.map(appRow))) : h("p", { class: "fj-empty" }, "No app is running. Put %%fal_app above a fal.App class in a notebook and run the cell: it shows up here."));
-    if (focused) /** @type {any} */ ([...apps.querySelectorAll("button")].find((one) => (one.getAttribute("aria-label") || one.textContent) === focused))?.focus();
+    update(apps, view.apps.length ? h("table", { class: "fj-table fj-apps" }, h("thead", null, h("tr", null, heads, h("th", { scope: "col" }, h("span", { class: "fj-visually-hidden" }, "Actions")))), h("tbody", null, shown.map(appRow))) : h("p", { class: "fj-empty" }, "No app is running. Put %%fal_app above a fal.App class in a notebook and run the cell: it shows up here."));
     const waits = view.apps.flatMap((app) => app.queue.map((one) => ({ ...one, alias: app.alias, reason: app.reason })));
-    replace(queue, waits.length ? h("table", { class: "fj-table" }, h("thead", null, h("tr", null, ["App", "Endpoint", "Wait", ""].map((name) => h("th", { scope: "col" }, name)))), h("tbody", null, waits.map((one) => h("tr", null, h("td", null, one.alias), h("td", { class: "fj-mono" }, plainText(one.path)),
+    update(queue, waits.length ? h("table", { class: "fj-table" }, h("thead", null, h("tr", null, ["App", "Endpoint", "Wait", ""].map((name) => h("th", { scope: "col" }, name)))), h("tbody", null, waits.map((one) => h("tr", { dataset: { key: one.id } }, h("td", { class: "fj-cut", title: one.alias }, plainText(one.alias)), h("td", { class: "fj-mono fj-cut", title: one.path }, plainText(one.path)),
       h("td", { class: "fj-number" }, duration(view.time - one.since)), h("td", null, iconButton("close", `Cancel ${one.path}`, () => host.ask("DELETE", `requests/${one.id}`).catch(() => undefined))))))) : h("p", { class: "fj-empty" }, "Nothing waits."));
   };
   const noticeOf = (/** @type {View} */ view) => {
     if (view.link === "lost") return h("div", { class: "fj-banner fj-bad" }, h("div", null, h("strong", null, `No update: ${plainText(view.reason)}.`), " What is shown is the last that came. Trying again."));
-    if (view.link === "off") return h("div", { class: "fj-banner" }, h("div", null, "No gateway is running. The first %%fal_app cell starts one by itself. ", startButton(host)));
+    if (view.link === "off") return h("div", { class: "fj-banner" }, h("div", null, "No gateway is running. The first %%fal_app cell starts one by itself. ", starter));
     if (view.link === "connecting") return h("div", { class: "fj-banner" }, "Connecting …");
     return null;
   };

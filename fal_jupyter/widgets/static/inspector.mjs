@@ -57,7 +57,7 @@ export function inspectorPanel(root, host, { id, close }, signal) {
     const warm = host.store.view.apps.find((one) => one.alias === request.alias)?.stats.p50_ms;
     const facts = [
       ["App", `${request.alias} ${request.path}`], ["Asked from", { cell: "a cell", http: "a program, over HTTP", panel: "a panel" }[request.origin] ?? request.origin],
-      ["Began", clock(request.began)], ["Runner", request.runner || "none"], ["Device", runner?.devices.join(", ") || (request.runner ? "no GPU of its own" : "–")],
+      ["Began", clock(request.began)], ["Runner", request.runner || "none"], ["Device", runner?.devices.map((one) => { const device = host.store.view.devices.find((other) => other.id === one); return device ? `gpu ${device.index}, ${device.name}` : "gpu"; }).join(", ") || (request.runner ? "no GPU of its own" : "–")],
       ["Revision", request.revision ? `r${request.revision}` : "–"], ["Status", request.status ? String(request.status) : "–"],
     ];
     const cold = request.cold ? h("p", null, `${Math.round((100 * request.start_ms) / Math.max(1, request.total_ms))} % was the start of a runner. `,

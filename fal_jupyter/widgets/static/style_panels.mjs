@@ -29,5 +29,17 @@ html[theme="light"] .fj, .fj.fj-light { ${LEDGER_LIGHT} }
 .fj .fj-tree-meter { height: 6px; flex: 1 1 40px !important; border: 1px solid var(--fj-edge); border-radius: 3px; overflow: hidden; min-width: 30px; } .fj .fj-tree-meter > span { display: block; height: 100%; background: var(--fj-run-fill); }
 .fj .fj-sunken-row { background: var(--fj-sunken); border-top: 1px solid var(--fj-border); }
 .fj [hidden] { display: none !important; }
+.fj .fj-table tbody tr.fj-chosen { background: var(--fj-tint-run); } .fj .fj-requests th:first-child { width: 34px; }
+.fj .fj-ledger-row { flex-wrap: nowrap; align-items: flex-start; } .fj .fj-ledger-name { width: 130px; flex: none; min-width: 0; } .fj .fj-ledger-bar { flex: 1 1 160px; min-width: 0; } .fj .fj-ledger-free { width: 110px; flex: none; }
+.fj .fj-ledger .fj-meter { height: 20px; } .fj .fj-ledger-words { display: flex; flex-wrap: wrap; gap: 0 16px; } .fj .fj-ledger-words > span { max-width: 100%; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; } .fj .fj-ledger-words strong { color: var(--fj-text); font-weight: 600; }
+.fj .fj-mem { height: 100%; border: 0; border-right: 1px solid var(--fj-surface); padding: 0; min-width: 2px; flex: 0 1 auto; cursor: pointer; overflow: hidden; font-size: 11px; line-height: 16px; text-align: left; position: relative; }
+.fj .fj-mem > span { background: var(--fj-surface); color: var(--fj-text); padding: 0 3px; margin-left: 3px; white-space: nowrap; } .fj .fj-mem[aria-pressed="true"] { outline: 2px solid var(--fj-brand); outline-offset: 0; z-index: 1; }
+.fj .fj-mem-0 { background: var(--fj-mem-0); } .fj .fj-mem-1 { background: repeating-linear-gradient(135deg, var(--fj-mem-1) 0 6px, color-mix(in srgb, var(--fj-mem-1) 60%, var(--fj-surface)) 6px 9px); }
+.fj .fj-mem-2 { background: repeating-linear-gradient(90deg, var(--fj-mem-2) 0 5px, color-mix(in srgb, var(--fj-mem-2) 55%, var(--fj-surface)) 5px 7px); } .fj .fj-mem-3 { background: repeating-linear-gradient(0deg, var(--fj-mem-3) 0 3px, color-mix(in srgb, var(--fj-mem-3) 50%, var(--fj-surface)) 3px 5px); }
+.fj .fj-mem-other { background: radial-gradient(var(--fj-mem-other) 1px, transparent 1.4px) 0 0 / 5px 5px; border: 1px solid var(--fj-mem-other); } .fj .fj-mem-starting { border: 1px dashed var(--fj-setup); opacity: 0.75; }
+.fj .fj-board-main > .fj-panel { overflow: hidden; } .fj .fj-panel { container-type: inline-size; container-name: fj; } .fj .fj-apps td, .fj .fj-apps th { height: 32px; }
+.fj .fj-spark { vector-effect: non-scaling-stroke; }
+@container fj (max-width: 820px) { .fj .fj-table td.fj-cut, .fj .fj-table td .fj-cut { max-width: 130px; } }
+@container fj (max-width: 620px) { .fj .fj-ledger-name { width: 84px; } .fj .fj-ledger-free { width: 84px; } }
 @container fj (max-width: 480px) { .fj .fj-readout { flex-wrap: wrap; } .fj .fj-readout > .fj-readout-text { flex-basis: 100%; } }
 `;

@@ -68,6 +68,7 @@ export function treePanel(root, host, _, signal) {
   /** @type {Set<string>} */
   const folded = new Set();
   let current = "";
+  const starter = startButton(host);
   const told = h("div", { role: "alert" });
   const tree = h("div", { class: "fj-tree", role: "tree", "aria-label": "apps of this machine" });
   const frame = h("div", { class: "fj fj-with-menu", dataset: { lmSuppressShortcuts: "true" }, style: { minHeight: "100%" } }, told, tree);
@@ -215,7 +216,7 @@ export function treePanel(root, host, _, signal) {
     if (view.link === "connecting") return h("p", { class: "fj-empty" }, "Connecting …");
     if (view.link === "lost") return h("div", { class: "fj-empty" }, h("strong", null, "No update"), h("p", null, `${plainText(view.reason)}. Trying again.`));
     return h("div", { class: "fj-empty" }, h("strong", null, "No apps yet"), h("p", null, "Put ", h("span", { class: "fj-mono" }, "%%fal_app"), " above a ", h("span", { class: "fj-mono" }, "fal.App"), " class and run the cell."),
-      h("p", { style: { marginTop: "8px" } }, host.insertCell ? button([glyph("add"), "Insert an app cell"], () => host.insertCell?.(APP_CELL), { class: "fj-button fj-primary" }) : null, view.link === "off" && !host.insertCell ? startButton(host) : null));
+      h("p", { style: { marginTop: "8px" } }, host.insertCell ? button([glyph("add"), "Insert an app cell"], () => host.insertCell?.(APP_CELL), { class: "fj-button fj-primary" }) : null, view.link === "off" && !host.insertCell ? starter : null));
   };
 
   frame.id = newId();
