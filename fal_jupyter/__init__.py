@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         VersionSkew,
     )
     from fal_jupyter.notebook import load_ipython_extension, unload_ipython_extension
+    from fal_jupyter.notebook.panels import dashboard, panel, widget
     from fal_jupyter.notebook.serving import app, serve
 
     __version__: str
@@ -54,15 +55,21 @@ __all__ = [
     "VersionSkew",
     "__version__",
     "app",
+    "dashboard",
     "fal",
     "load_ipython_extension",
+    "panel",
     "serve",
     "unload_ipython_extension",
+    "widget",
 ]
 
 _HOMES: Final = {
     "app": "fal_jupyter.notebook.serving",
+    "dashboard": "fal_jupyter.notebook.panels",
+    "panel": "fal_jupyter.notebook.panels",
     "serve": "fal_jupyter.notebook.serving",
+    "widget": "fal_jupyter.notebook.panels",
     "load_ipython_extension": "fal_jupyter.notebook",
     "unload_ipython_extension": "fal_jupyter.notebook",
 }

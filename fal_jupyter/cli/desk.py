@@ -68,6 +68,14 @@ class GatewayDesk:
             "max_body": str(self._settings.max_body),
         }
 
+    def show_panel(self, alias: str, tab: str) -> bool:
+        """A terminal has no panels."""
+        return False
+
+    def show_dashboard(self) -> bool:
+        """A terminal has no panels."""
+        return False
+
     def configure(self, setting: str, value: str) -> None:
         """The command line keeps no settings."""
         raise BadSetting(f"{setting} is a setting of a notebook", hint=f"in a notebook: %fal config {setting} {value}")

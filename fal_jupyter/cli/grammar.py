@@ -170,6 +170,12 @@ JSON = Option(flag="--json", help="machine-readable output")
 APP = Place(name="APP", what="app", optional=True, help="class name or alias")
 TARGET = Place(name="TARGET", what="target", help="class name or alias of an app, or the id of a runner")
 
+SETTINGS = {
+    "timing": ("on", "off"),
+    "fal": ("ours", "real"),
+    "panels": ("auto", "live", "widget", "static", "text"),
+}
+
 VERBS = (
     Verb(name="apps", help="list the apps of this user, whoever owns them", options=(JSON,)),
     Verb(name="runners", help="list runners: state, pid, what they served", places=(APP,), options=(JSON,)),
@@ -183,6 +189,23 @@ VERBS = (
             Option(flag="--request", metavar="ID", read=str, help="of this request only"),
             JSON,
         ),
+    ),
+    Verb(name="dashboard", help="show every app of this user at a glance", options=(JSON,)),
+    Verb(
+        name="panel",
+        help="show an app's card, opened at one of its tabs",
+        places=(Place(name="APP", what="app", help="class name or alias"),),
+        options=(
+            Option(
+                flag="--tab",
+                metavar="TAB",
+                read=str,
+                choices=("try", "requests", "timeline", "config", "logs", "snippets"),
+                help="try, requests, timeline, config, logs or snippets",
+            ),
+            JSON,
+        ),
+        fronts=NOTEBOOK,
     ),
     Verb(
         name="scale",
@@ -198,8 +221,13 @@ VERBS = (
         name="config",
         help="show settings, or change one of this notebook: `config timing off`",
         places=(
-            Place(name="SETTING", what="setting", optional=True, help="timing or fal"),
-            Place(name="VALUE", what="value", optional=True, help="timing: on, off; fal: ours, real"),
+            Place(name="SETTING", what="setting", optional=True, help="timing, fal or panels"),
+            Place(
+                name="VALUE",
+                what="value",
+                optional=True,
+                help="; ".join(f"{k}: {', '.join(v)}" for k, v in SETTINGS.items()),
+            ),
         ),
         options=(JSON,),
     ),
@@ -227,8 +255,6 @@ VERBS = (
         fronts=SHELL,
     ),
 )
-
-SETTINGS = {"timing": ("on", "off"), "fal": ("ours", "real")}
 
 
 def verbs_of(front: Front) -> list[Verb]:

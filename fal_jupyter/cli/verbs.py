@@ -54,6 +54,12 @@ class Desk(Protocol):
     def configure(self, setting: str, value: str) -> None:
         """Change a setting of this front."""
 
+    def show_panel(self, alias: str, tab: str) -> bool:
+        """Display an app's panel; False where this front has nothing to display it on."""
+
+    def show_dashboard(self) -> bool:
+        """Display the dashboard; False where this front has nothing to display it on."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -89,6 +95,22 @@ def _apps(_: argparse.Namespace, desk: Desk) -> Outcome:
     ]
     heads = ["app", "class", "rev", "runners", "served", "open", "owner", "address"]
     return Outcome(records, table(heads, rows, right=["served", "open"]) if rows else NO_APPS)
+
+
+def _dashboard(args: argparse.Namespace, desk: Desk) -> Outcome:
+    if not args.json and desk.show_dashboard():
+        return Outcome(None, "")
+    return _apps(args, desk)
+
+
+def _panel(args: argparse.Namespace, desk: Desk) -> Outcome:
+    record = find_app(args.app, desk.apps())
+    if not args.json and desk.show_panel(record["alias"], args.tab or "card"):
+        return Outcome(None, "")
+    scaling = desk.scaling(record["alias"])
+    return Outcome(
+        {"app": record, "scaling": scaling}, f"{record['app']}: {_states(record['runners'])}, {scaling['seen']}"
+    )
 
 
 def _states(runners: dict[str, int]) -> str:
@@ -231,6 +253,8 @@ def _help(args: argparse.Namespace, desk: Desk) -> Outcome:
 
 _DOERS: dict[str, Callable[[argparse.Namespace, Desk], Outcome]] = {
     "apps": _apps,
+    "dashboard": _dashboard,
+    "panel": _panel,
     "runners": _runners,
     "logs": _logs,
     "scale": _scale,

@@ -70,6 +70,7 @@ class AppHandle:
         on_output: gets ``(stream, text)`` of what a call's code prints, in the calling thread.
         on_done: gets a :class:`CallRecord` of every finished call.
         name_places: rewrites a traceback's text, so that places read as the user knows them (``Cell In[3]``).
+        outside: gives the prefix of the endpoints' addresses below a Jupyter server, ``""`` where there is none.
         on_map: makes what shows the progress of :meth:`map`, from the endpoint's name and the number of items.
     """
 
@@ -91,6 +92,7 @@ class AppHandle:
         self.on_done: Callable[[CallRecord], None] | None = None
         self.on_map: Callable[[str, int], Progress] | None = None
         self.name_places: Callable[[str], str] = str
+        self.outside: Callable[[], str] = str
         self.ready: Event | None = None
         paths = {e.name: e.path for e in spec.endpoints}
         self._arguments = {n: Arguments(n, paths[n], f) for n, f in self.methods.items()}
@@ -108,7 +110,12 @@ class AppHandle:
 
     @property
     def url(self) -> str:
-        """The prefix of the endpoints' addresses."""
+        """The prefix of the endpoints' addresses in the user's browser: below the Jupyter server where there is one of ours."""
+        return self.outside() or self.local_url
+
+    @property
+    def local_url(self) -> str:
+        """The prefix of the endpoints' addresses for programs on this machine, which need the key."""
         return f"{self.base}/run/{self.app}"
 
     @property

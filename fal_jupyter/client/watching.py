@@ -10,7 +10,7 @@ from urllib.parse import quote
 from fal_jupyter.client import connect, http
 from fal_jupyter.domain.errors import GatewayError, NotServed
 from fal_jupyter.protocol.api import A_FEED, A_SNAPSHOT
-from fal_jupyter.protocol.feed import FeedLine, RequestDetail
+from fal_jupyter.protocol.feed import FeedLine, Picture, RequestDetail
 from fal_jupyter.settings import Settings
 
 READ = 256 * 1024
@@ -119,6 +119,14 @@ class Watching:
             raise NotServed(str(found["detail"]))
         detail: RequestDetail = found
         return detail
+
+    def picture(self, alias: str) -> Picture | None:
+        """An app as a saved notebook shows it, or None where it does not run."""
+        try:
+            status, found = self.ask("GET", f"/admin/apps/{quote(alias, safe='')}/picture")
+        except NotServed:
+            return None
+        return found if status == 200 else None
 
     def ask(self, method: str, target: str, body: bytes = b"") -> tuple[int, Any]:
         """Ask the control plane for JSON; gives status and value.

@@ -118,6 +118,21 @@ LIMITS: Mapping[str, tuple[int, int | None]] = {
 }
 
 
+def option_rules() -> list[dict[str, Any]]:
+    """Every scaling option: ``name``, ``low``, ``high`` (None: no bound), fal's ``default``, ``unit`` (``"s"`` or ``""``)."""
+    usual = Scaling()
+    return [
+        {
+            "name": name,
+            "low": low,
+            "high": high,
+            "default": getattr(usual, name),
+            "unit": "s" if name in SECONDS else "",
+        }
+        for name, (low, high) in LIMITS.items()
+    ]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointSpec:
     """One endpoint: the method's name, its path, and its signature and docstring as text for cards and help."""

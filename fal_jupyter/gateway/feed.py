@@ -24,6 +24,7 @@ from fal_jupyter.protocol.feed import (
     AppState,
     FeedLine,
     GatewayState,
+    Picture,
     RequestState,
     Timeline,
 )
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from fal_jupyter.gateway.engine import Engine
 
 EVERY = 1 / FRAMES_PER_SECOND
+PICTURED_REQUESTS = 20
 SOON = 0.02  # seconds in which things that happen together are told together
 SETTLE = 5.0  # seconds after which figures that change by time alone are told again
 _encode = msgspec.json.encode
@@ -209,6 +211,16 @@ class Feed:
         line = self._line("snapshot", requests, whole)
         line["options"] = options()
         return _encode(line) + b"\n"
+
+    def picture(self, alias: str) -> Picture:
+        """One published app, thin enough for a saved notebook."""
+        usage = self._meter.usage if self._meter is not None else Usage()
+        history = self._engine.history.apps.get(alias)
+        ended = [kept.state() for kept in list(history.requests)[-PICTURED_REQUESTS:]] if history is not None else []
+        requests = sorted(ended, key=lambda request: -request["began"])
+        timeline = self.timelines.of(alias)
+        timeline.observe(self._engine.fleet.apps[alias], self._time())
+        return Picture(time=self._time(), app=self._app(alias, usage), requests=requests, timeline=timeline.thin())
 
     def _line(self, kind: str, requests: list[RequestState], timelines: dict[str, Timeline]) -> FeedLine:
         usage = self._meter.usage if self._meter is not None else Usage()

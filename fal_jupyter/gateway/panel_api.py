@@ -108,6 +108,16 @@ class AppActionHandler(Handler):
         self.reply({"request_id": request_id})
 
 
+class PictureHandler(Handler):
+    """One app, thin enough for a saved notebook."""
+
+    def get(self, alias: str) -> None:
+        if alias in self.house.engine.published:
+            self.reply(self.house.feed.picture(alias))
+        else:
+            self.fail(404, "not_served", f"no app {alias} is running")
+
+
 class SchemaHandler(Handler):
     """An app's OpenAPI document, asked of a runner once a revision."""
 
@@ -218,6 +228,7 @@ ROUTES = (
     (A_FEED, FeedHandler),
     (A_SNAPSHOT, SnapshotHandler),
     (f"{A_APPS}/{NAME}/(restart|unload|calls|keys)", AppActionHandler),
+    (f"{A_APPS}/{NAME}/picture", PictureHandler),
     (f"{A_APPS}/{NAME}/schema", SchemaHandler),
     (f"/admin/requests/{_ID}", RequestHandler),
     (f"/admin/requests/{_ID}/answer", AnswerHandler),

@@ -10,7 +10,7 @@ from typing import Any
 from fal_jupyter.domain.apps import App
 from fal_jupyter.domain.runners import READY, STARTING, State
 from fal_jupyter.domain.scaling import retry_at
-from fal_jupyter.domain.spec import LIMITS, SECONDS, Scaling
+from fal_jupyter.domain.spec import option_rules
 from fal_jupyter.gateway.engine import Engine
 from fal_jupyter.gateway.history import AppHistory, wall_ms
 from fal_jupyter.gateway.meter import Usage
@@ -32,11 +32,7 @@ _NOTHING = AppHistory()
 
 def options() -> list[OptionRule]:
     """Every scaling option with its bounds and fal's default."""
-    usual = Scaling()
-    return [
-        OptionRule(name=name, low=low, high=high, default=getattr(usual, name), unit="s" if name in SECONDS else "")
-        for name, (low, high) in LIMITS.items()
-    ]
+    return [OptionRule(**rule) for rule in option_rules()]  # type: ignore[typeddict-item]
 
 
 def app_state(engine: Engine, published: Published, base: str, holder: Mapping[str, Any], usage: Usage) -> AppState:

@@ -10,6 +10,7 @@ from fal_jupyter.gateway.history import wall_ms
 from fal_jupyter.protocol.feed import KEPT_LANES, KEPT_MOVES, KEPT_POINTS, SERIES, Decision, Lane, Timeline
 
 KEPT_DECISIONS = 200
+THIN_POINTS, THIN_DECISIONS, THIN_LANES, THIN_MOVES = 120, 30, 8, 40
 GONE = "GONE"
 FLAP = 1000.0  # milliseconds in which a runner's turns between two calls of a loop are not told apart
 _STATES = SERIES[3:]
@@ -65,6 +66,16 @@ class AppTimeline:
     def whole(self) -> Timeline:
         """All of it."""
         return Timeline(points=list(self.points), decisions=list(self.decisions), lanes=list(self.lanes.values()))
+
+    def thin(self) -> Timeline:
+        """Its latest part, small enough for a saved notebook."""
+        step = max(1, len(self.points) // THIN_POINTS)
+        points = list(self.points)[::-step][::-1]
+        lanes = [
+            Lane(id=lane["id"], devices=lane["devices"], revision=lane["revision"], moves=lane["moves"][-THIN_MOVES:])
+            for lane in list(self.lanes.values())[-THIN_LANES:]
+        ]
+        return Timeline(points=points, decisions=list(self.decisions)[-THIN_DECISIONS:], lanes=lanes)
 
     def news(self) -> Timeline | None:
         """What came since the last call, or None."""

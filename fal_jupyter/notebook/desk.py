@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from fal_jupyter.cli.desk import GatewayDesk
-from fal_jupyter.domain.errors import BadSetting, FalJupyterError
+from fal_jupyter.domain.errors import BadSetting, FalJupyterError, NotServed
+from fal_jupyter.notebook import panels
 from fal_jupyter.notebook.session import Session
 
 
@@ -19,7 +20,19 @@ class NotebookDesk(GatewayDesk):
     def settings(self) -> dict[str, str]:
         """The gateway's settings and this notebook's own."""
         timing = "on" if self._session.timing.enabled else "off"
-        return {"timing": timing, "fal": self._session.fal, **super().settings()}
+        return {"timing": timing, "fal": self._session.fal, "panels": self._session.panels.wish, **super().settings()}
+
+    def show_panel(self, alias: str, tab: str) -> bool:
+        """Display an app's panel; an app of another notebook is seen in the dashboard only."""
+        if alias not in self._session.handles:
+            raise NotServed(f"{alias} belongs to another notebook or program", hint="%fal dashboard shows it, too")
+        panels.panel(alias, tab)
+        return True
+
+    def show_dashboard(self) -> bool:
+        """Display the dashboard."""
+        panels.dashboard()
+        return True
 
     def configure(self, setting: str, value: str) -> None:
         """Change a setting of this notebook; it ends with the kernel."""
@@ -27,6 +40,8 @@ class NotebookDesk(GatewayDesk):
             self._session.timing.enabled = value == "on"
         elif setting == "fal":
             self._choose_fal(value)
+        elif setting == "panels":
+            self._session.panels.wishes(value)  # type: ignore[arg-type]  # the grammar has checked it
 
     def _choose_fal(self, value: str) -> None:
         from fal_jupyter.fal import shelf

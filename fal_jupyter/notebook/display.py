@@ -10,6 +10,7 @@ from fal_jupyter.notebook.style import (
     BAND,
     CELL,
     CODE,
+    FAILED,
     FRAME,
     LINE,
     MUTED,
@@ -22,8 +23,14 @@ from fal_jupyter.notebook.style import (
     text,
 )
 
-State = Literal["Ready", "Starting", "Dry run"]
-_GLYPH: dict[State, tuple[str, str]] = {"Ready": ("✓", OK), "Starting": ("◐", START), "Dry run": ("○", QUEUE)}
+State = Literal["Ready", "Starting", "Failing", "Zero", "Dry run"]
+_GLYPH: dict[State, tuple[str, str]] = {
+    "Ready": ("✓", OK),
+    "Starting": ("◐", START),
+    "Failing": ("✕", FAILED),
+    "Zero": ("○", QUEUE),
+    "Dry run": ("○", QUEUE),
+}
 SHOWN_CAPTURES = 12
 
 
@@ -93,8 +100,8 @@ def _capture(capture: CaptureLine) -> str:
     return f"{capture.name} ({', '.join(fact for fact in facts if fact)})"
 
 
-def as_html(card: Card) -> str:
-    """The card for notebooks; everything in it is escaped."""
+def as_html(card: Card, more: str = "") -> str:
+    """The card for notebooks; everything in it is escaped. *more* is HTML of ours that goes below the address."""
     glyph, colour = _GLYPH[card.state]
     head = element(
         "div",
@@ -112,6 +119,7 @@ def as_html(card: Card) -> str:
         parts.append(
             element("div", label, element("span", text(card.url), style=CODE), style=f"{BAND}; overflow-wrap: anywhere")
         )
+    parts.append(more)
     parts += [element("div", text(option), style=BAND) for option in card.options]
     if card.captures:
         parts.append(_captures(card))

@@ -64,7 +64,8 @@ class FalMagics(Magics):  # type: ignore[misc]  # IPython is not typed
             print(asked)
             return
         outcome = verbs.carry_out(args, NotebookDesk(session.current()))
-        print(json.dumps(outcome.data) if args.json else outcome.text)
+        if args.json or outcome.text:
+            print(json.dumps(outcome.data) if args.json else outcome.text)
 
     # IPython shows the docstring of the function that it registers: `%%fal_app?`, `%fal?`
     fal_app.__doc__ = fal_app_line.__doc__ = APP_HELP

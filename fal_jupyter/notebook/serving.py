@@ -151,7 +151,7 @@ def _serve_all(now: Session, classes: Sequence[type], wishes: Wishes) -> list[Ap
         if wishes.wait:
             _wait(now, handle, handles)
         if not wishes.quiet:
-            _show(now, cards.of_app(handle, ready=wishes.wait, cell=wishes.cell))
+            _show_app(now, handle, cards.of_app(handle, ready=wishes.wait, cell=wishes.cell))
     return list(handles)
 
 
@@ -188,10 +188,19 @@ def _publish(now: Session, cls: type, wishes: Wishes) -> AppHandle:
     handle.on_output = write_output
     handle.on_done = now.timing.record
     handle.name_places = now.name_places
+    handle.outside = partial(_outside, handle.app)
     if now.is_kernel or sys.stderr.isatty():
         handle.on_map = partial(_show_map, now, cls.__name__)
     now.handles[handle.alias] = handle
     return handle
+
+
+def _outside(app: str) -> str:
+    """The app's address below this kernel's Jupyter server, once a browser has told by which name it reaches that."""
+    from fal_jupyter.notebook.surfaces import server_of
+
+    record = server_of()
+    return record.url(f"fal/run/{app}") if record is not None and record.origin else ""
 
 
 def _wait(now: Session, handle: AppHandle, all_of_them: Sequence[AppHandle]) -> None:
@@ -222,6 +231,11 @@ def write_output(stream: int, text: str) -> None:
 def _show_map(now: Session, class_name: str, endpoint: str, total: int) -> MapProgress:
     line = DisplayLine() if now.is_kernel else TerminalLine()
     return MapProgress(f"{class_name}.{endpoint}", total, line)
+
+
+def _show_app(now: Session, handle: AppHandle, card: Card) -> None:
+    if now.shell is not None:
+        now.panels.show_card(now, handle, card)
 
 
 def _show(now: Session, card: Card) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fal_jupyter.notebook.history import History
+from fal_jupyter.notebook.panels import Panels
 from fal_jupyter.notebook.timing import Timing
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Session:
         self.history = History(shell) if shell is not None else None
         self.handles: dict[str, AppHandle] = {}
         self.fal = "ours"
+        self.panels = Panels()
         self._client: Client | None = None
         self._cells: list[str] = []
 
@@ -53,6 +55,7 @@ class Session:
     def close(self) -> None:
         """End the lease; the apps of this process go with it."""
         client, self._client = self._client, None
+        self.panels.close()
         self.handles.clear()
         if client is not None:
             client.close()
@@ -85,6 +88,8 @@ class Session:
             from fal_jupyter.notebook import timing
 
             self.show(timing.as_text(tally), timing.as_html(tally), tally.metadata())
+        if not self._cells:
+            self.panels.refresh(self)
 
     def show(self, text: str, html: str, metadata: dict[str, Any] | None = None) -> None:
         """Display a block; where there is no front end for HTML, print its text."""

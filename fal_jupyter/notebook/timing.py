@@ -26,15 +26,17 @@ from fal_jupyter.notebook.style import (
     RUN,
     START,
     TEXT,
+    TRANSFER,
     element,
     text,
 )
 
 LINES = 20  # more calls than this become one summary line
 ROWS = 20  # rows of the table under the summary line
+SHOWN_FROM = 1.0  # milliseconds from which transfer and stream are named in the line; the table has them always
 KEPT = 1000  # records in the output's metadata
 FIELDS = (
-    "request_id", "endpoint", "status", "queue_ms", "start_ms", "run_ms", "total_ms", "revision", "runner",
+    "request_id", "endpoint", "status", "queue_ms", "start_ms", "transfer_ms", "run_ms", "stream_ms", "total_ms", "revision", "runner",
 )  # fmt: skip
 
 
@@ -52,7 +54,11 @@ class Call(Protocol):
     @property
     def start_ms(self) -> float: ...
     @property
+    def transfer_ms(self) -> float: ...
+    @property
     def run_ms(self) -> float: ...
+    @property
+    def stream_ms(self) -> float: ...
     @property
     def total_ms(self) -> float: ...
     @property
@@ -154,7 +160,11 @@ def _phases(call: Call) -> str:
     parts = [f"queue {milliseconds(call.queue_ms)}"]
     if call.start_ms > 0:
         parts.append(f"cold start {milliseconds(call.start_ms)}")
+    if call.transfer_ms >= SHOWN_FROM:
+        parts.append(f"transfer {milliseconds(call.transfer_ms)}")
     parts.append(f"run {milliseconds(call.run_ms)}")
+    if call.stream_ms >= SHOWN_FROM:
+        parts.append(f"stream {milliseconds(call.stream_ms)}")
     return " · ".join(parts)
 
 
@@ -215,7 +225,9 @@ def _shares(call: Call) -> list[tuple[str, float, str]]:
     return [
         ("queue", call.queue_ms, QUEUE),
         ("cold start", call.start_ms, START),
+        ("transfer", call.transfer_ms, TRANSFER),
         ("run", call.run_ms, RUN if good else FAILED),
+        ("stream", call.stream_ms, RUN if good else FAILED),
     ]
 
 

@@ -112,15 +112,18 @@ A_RUNNER: Final = "/admin/runners/{id}"  # DELETE[?kill=1] → {"stopped": id}
 A_DOCTOR: Final = "/admin/doctor"  # GET → {"gateway": Hello, "processes": [ProcessRecord]}
 A_FEED: Final = "/admin/feed"  # GET → JSON lines, feed.FeedLine, until the listener leaves
 A_SNAPSHOT: Final = "/admin/snapshot"  # GET → feed.FeedLine of kind "snapshot"
-A_SCHEMA: Final = "/admin/apps/{alias}/schema"  # GET → OpenAPI of the newest revision · 409 while none of its runners is ready
+A_PICTURE: Final = "/admin/apps/{alias}/picture"  # GET → feed.Picture, for a notebook that is saved
+A_SCHEMA: Final = (
+    "/admin/apps/{alias}/schema"  # GET → OpenAPI of the newest revision · 409 while none of its runners is ready
+)
 A_RESTART: Final = "/admin/apps/{alias}/restart"  # POST → {"revision": N}: new runners come up, then the old ones leave
 A_UNLOAD: Final = "/admin/apps/{alias}/unload"  # POST → {"unloaded": alias}: no runner until the next request
-A_CALLS: Final = "/admin/apps/{alias}/calls"  # POST ?path=/… [&method=POST], the body is the endpoint's → 202 {"request_id"}
+A_CALLS: Final = (
+    "/admin/apps/{alias}/calls"  # POST ?path=/… [&method=POST], the body is the endpoint's → 202 {"request_id"}
+)
 A_APP_KEYS: Final = "/admin/apps/{alias}/keys"  # POST → {"key"}, shown once; it ends with the app's owner
 A_REQUEST: Final = "/admin/requests/{id}"  # GET → feed.RequestDetail · DELETE → {"cancelled": id}
-A_ANSWER: Final = (
-    "/admin/requests/{id}/answer"  # GET → the held answer with its own content-type and x-fal-status, followed to its end
-)
+A_ANSWER: Final = "/admin/requests/{id}/answer"  # GET → the held answer with its own content-type and x-fal-status, followed to its end
 A_KEYS: Final = "/admin/keys"  # GET → [feed.KeyRecord] · DELETE /admin/keys/{id} → {"revoked": id}
 A_SHUTDOWN: Final = "/admin/shutdown"  # POST → {"stopping": true}: drain everything, then exit
 

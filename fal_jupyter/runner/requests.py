@@ -65,7 +65,9 @@ class Stream:
         self.task: asyncio.Task[None] | None = None
         self.begun = self.forced = False
         self.may_be_nan = True
-        self.began = time.monotonic() if end else 0.0  # when all of it was here: one clock for all processes of a machine
+        self.began = (
+            time.monotonic() if end else 0.0
+        )  # when all of it was here: one clock for all processes of a machine
 
     # --- request body -------------------------------------------------------------------------------------------
     def push(self, data: bytes, end: bool) -> None:
@@ -172,9 +174,12 @@ class Stream:
         """Send a whole, short and good answer at once: what :meth:`send` makes of it, byte for byte."""
         self.started = self.complete = True
         self._before_answer()
-        head = b'{"status":200,"headers":[["content-length","%d"],["content-type","application/json"]],"began":%.6f}' % (
-            len(content),
-            self.began,
+        head = (
+            b'{"status":200,"headers":[["content-length","%d"],["content-type","application/json"]],"began":%.6f}'
+            % (
+                len(content),
+                self.began,
+            )
         )
         self.channel.send(frames.encode_message(Kind.RESPONSE, self.id, head, content, end=True))
 

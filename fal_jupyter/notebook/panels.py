@@ -1,0 +1,271 @@
+"""Displays panels in the form that the front end takes, and keeps the pictures of shown cards fresh for whoever saves the notebook."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from fal_jupyter.domain.errors import BadSetting, FalJupyterError, NotServed, UserError
+from fal_jupyter.notebook import picture as pictures
+from fal_jupyter.notebook import surfaces
+from fal_jupyter.notebook.display import Card, State, as_html, as_text
+from fal_jupyter.protocol.feed import MIME, CardData, FeedLine, GatewayState, OptionRule, Picture, source_hash
+
+if TYPE_CHECKING:
+    from fal_jupyter.client.handle import AppHandle
+    from fal_jupyter.notebook.session import Session
+
+PANELS: Final = ("card", "try", "requests", "timeline", "config", "logs", "snippets")
+WIDGET_VIEW: Final = "application/vnd.jupyter.widget-view+json"
+VERSION: Final = 1
+
+
+@dataclass(slots=True)
+class Shown:
+    """A card in the notebook, and what its picture was made of."""
+
+    display_id: str
+    card: Card
+    data: CardData
+    stamp: Any = None
+
+
+@dataclass(slots=True)
+class Panels:
+    """The panels of one session. *wish* is what the user wants them displayed as."""
+
+    wish: surfaces.Wish = "auto"
+    shown: dict[str, Shown] = field(default_factory=dict)
+    relay: Any = None
+    _surface: surfaces.Surface | None = None
+
+    def surface(self, now: Session) -> surfaces.Surface:
+        """The forms that this front end takes; looked at once, since a kernel does not move."""
+        if self._surface is None or self.wish != "auto":
+            self._surface = surfaces.choose(surfaces.look(kernel=now.is_kernel), self.wish)
+        return self._surface
+
+    def wishes(self, wish: surfaces.Wish) -> None:
+        """The user chose another form."""
+        self.wish, self._surface = wish, None
+
+    # --- cards --------------------------------------------------------------------------------------------------
+    def show_card(self, now: Session, handle: AppHandle, card: Card, *, panel: str = "card") -> None:
+        """Display an app's card."""
+        surface = self.surface(now)
+        if surface == surfaces.TEXT:
+            print(as_text(card))
+            return
+        found = handle.client.picture(handle.alias)
+        source = source_hash(now.raw_cell) if panel == "card" and card.cell else ""
+        data = _card_data(now, handle, card, panel, source, found)
+        shown = Shown(uuid.uuid4().hex, card, data, _stamp(found))
+        if panel == "card" and card.cell:
+            self.shown[handle.alias] = shown
+        self._display(now, shown, found, surface)
+
+    def _display(self, now: Session, shown: Shown, found: Picture | None, surface: surfaces.Surface) -> None:
+        bundle = self._bundle(shown, found, surface)
+        if surface.widget:
+            widget = self.widget(now, shown.data, bundle)
+            extra, _ = widget._repr_mimebundle_()
+            bundle = {**extra, **bundle}
+        _publish(bundle, shown.display_id, update=False)
+
+    @staticmethod
+    def _bundle(shown: Shown, found: Picture | None, surface: surfaces.Surface) -> dict[str, Any]:
+        card = shown.card if found is None else _as_now(shown.card, found)
+        told = pictures.activity_text(found) if found is not None else ""
+        html = as_html(card, more=pictures.activity_html(found) if found is not None else "")
+        bundle: dict[str, Any] = {"text/plain": "\n".join(filter(None, (as_text(card), told))), "text/html": html}
+        if surface.card:
+            bundle[MIME] = {**shown.data, "picture": found}
+        return bundle
+
+    def refresh(self, now: Session) -> None:
+        """A cell has ended: bring the pictures of shown cards up to date, if anything of them changed."""
+        if not self.shown or not now.is_kernel:
+            return
+        surface = self.surface(now)
+        for alias, shown in list(self.shown.items()):
+            handle = now.handles.get(alias)
+            if handle is None or surface.widget:
+                continue
+            try:
+                found = handle.client.picture(alias)
+            except (OSError, FalJupyterError):
+                continue  # the gateway is on its way out; the picture stays
+            stamp = _stamp(found)
+            if found is not None and stamp != shown.stamp:
+                shown.stamp = stamp
+                _publish(self._bundle(shown, found, surface), shown.display_id, update=True)
+
+    # --- widgets ------------------------------------------------------------------------------------------------
+    def widget(self, now: Session, data: CardData, bundle: dict[str, Any], *, bare: bool = False) -> Any:
+        """Give a panel as a widget.
+
+        Raises:
+            UserError: anywidget is not there.
+        """
+        try:
+            from fal_jupyter.widgets.panels import AppPanel
+            from fal_jupyter.widgets.relay import Relay
+        except ImportError as error:
+            told = f"widgets need anywidget, which cannot be imported here ({error})"
+            raise UserError(
+                told, hint="pip install 'anywidget>=0.9.18', also where the notebook server runs, and restart both"
+            ) from None
+        if self.relay is None:
+            self.relay = Relay(now.client)
+        plain = {name: value for name, value in bundle.items() if name.startswith("text/")}
+        return AppPanel(dict(data), self.relay, plain, bare=bare)
+
+    def close(self) -> None:
+        """The session ends."""
+        if self.relay is not None:
+            self.relay.close()
+        self.relay = None
+        self.shown.clear()
+
+
+def _as_now(card: Card, found: Picture) -> Card:
+    """The card with the state that the picture has."""
+    from fal_jupyter.notebook.cards import runners_of
+
+    app = found["app"]
+    states: dict[str, State] = {"Ready": "Ready", "Starting": "Starting", "Failing": "Failing", "Zero": "Zero"}
+    return replace(
+        card,
+        state=states.get(app["state"], card.state),
+        runners=runners_of(runner["state"] for runner in app["runners"]),
+    )
+
+
+def _stamp(found: Picture | None) -> Any:
+    """What a picture is worth drawing again for."""
+    if found is None:
+        return None
+    app = found["app"]
+    return app["state"], app["revision"], app["serving"], app["stats"]["calls"], len(app["runners"]), app["scaling"]
+
+
+def _card_data(now: Session, handle: AppHandle, card: Card, panel: str, source: str, found: Picture | None) -> CardData:
+    whole = panel in ("card", *PANELS)
+    return CardData(
+        version=VERSION,
+        panel="card" if whole else panel,
+        tab=panel if panel in PANELS and panel != "card" else "",
+        alias=handle.alias,
+        app=handle.app,
+        class_name=handle.spec.class_name,
+        revision=handle.revision,
+        cell=card.cell,
+        source=source,
+        gateway=gateway_of(now),
+        options=_options(now),
+        picture=found,
+    )
+
+
+def gateway_of(now: Session) -> GatewayState:
+    """The running gateway, as panels know it."""
+    hello = now.client.hello()
+    if hello is None:
+        return GatewayState(pid=0, started=0, version="", owner="", base="")
+    base = f"http://127.0.0.1:{hello['port']}" if hello["port"] else ""
+    return GatewayState(
+        pid=hello["pid"], started=hello["start_time"], version=hello["version"], owner=hello["owner"], base=base
+    )
+
+
+def _options(now: Session) -> list[OptionRule]:
+    from fal_jupyter.domain.spec import option_rules
+
+    return [OptionRule(**rule) for rule in option_rules()]  # type: ignore[typeddict-item]
+
+
+def _publish(bundle: dict[str, Any], display_id: str, *, update: bool) -> None:
+    from IPython.display import publish_display_data
+
+    publish_display_data(bundle, {}, transient={"display_id": display_id}, update=update)  # type: ignore[no-untyped-call]
+
+
+# --- what the user calls ----------------------------------------------------------------------------------------------
+def panel(which: Any, name: str = "card") -> None:
+    """Display a panel of a running app of this notebook: its card, opened at ``try``, ``requests``, ``timeline``, ``config``, ``logs`` or
+    ``snippets``.
+
+    Args:
+        which: the app's class or alias.
+        name: the panel.
+
+    Raises:
+        BadSetting: there is no such panel.
+        NotServed: nothing of this notebook serves that app.
+    """
+    __tracebackhide__ = True
+    from fal_jupyter.notebook import cards, session
+    from fal_jupyter.notebook.serving import app
+
+    _check_name(name)
+    now = session.current()
+    handle = app(which)
+    now.panels.show_card(now, handle, cards.of_app(handle, ready=True, cell=""), panel=name)
+
+
+def widget(which: Any, name: str = "card", *, bare: bool = False) -> Any:
+    """Give a panel as a widget of anywidget, to put into a box of ipywidgets or another front end.
+
+    Args:
+        which: the app's class or alias.
+        name: the panel, as in :func:`panel`.
+        bare: all goes through the kernel, though a Jupyter server of ours may be there.
+    """
+    __tracebackhide__ = True
+    from fal_jupyter.notebook import cards, session
+    from fal_jupyter.notebook.serving import app
+
+    _check_name(name)
+    now = session.current()
+    handle = app(which)
+    card = cards.of_app(handle, ready=True, cell="")
+    found = handle.client.picture(handle.alias)
+    data = _card_data(now, handle, card, name, "", found)
+    bundle = Panels._bundle(Shown("", card, data), found, surfaces.STATIC)
+    return now.panels.widget(now, data, bundle, bare=bare)
+
+
+def dashboard() -> None:
+    """Display the dashboard: every app of this user, whichever notebook it belongs to."""
+    __tracebackhide__ = True
+    from fal_jupyter.notebook import session
+
+    now = session.current()
+    line: FeedLine = now.client.snapshot() or FeedLine(apps=[])
+    surface = now.panels.surface(now)
+    if surface == surfaces.TEXT:
+        print(pictures.dashboard_text(line["apps"]))
+        return
+    bundle: dict[str, Any] = {
+        "text/plain": pictures.dashboard_text(line["apps"]),
+        "text/html": pictures.dashboard_html(line["apps"]),
+    }
+    data = CardData(
+        version=VERSION, panel="dashboard", tab="", alias="", app="", class_name="", revision=0, cell="", source="",
+        gateway=gateway_of(now), options=_options(now), picture=None,
+    )  # fmt: skip
+    if surface.widget:
+        extra, _ = now.panels.widget(now, data, bundle)._repr_mimebundle_()
+        bundle = {**extra, **bundle}
+    if surface.card:
+        bundle[MIME] = dict(data)
+    _publish(bundle, uuid.uuid4().hex, update=False)
+
+
+def _check_name(name: str) -> None:
+    if name not in PANELS:
+        raise BadSetting(f"there is no panel {name!r}", hint=f"there are: {', '.join(PANELS)}", where="panel")
+
+
+__all__ = ["PANELS", "NotServed", "Panels", "dashboard", "panel", "widget"]

@@ -1,0 +1,65 @@
+"""Joins the modules of ``static/`` to the one ES module that anywidget wants; the same files are the JupyterLab extension's.
+
+That needs no build, since the modules keep three rules (``static/types.d.ts``): they import siblings only, by name; what a module
+names at its top level no other one does; and they export declarations. ``tests/widgets`` holds them to it.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from fal_jupyter.domain.errors import FalJupyterError
+
+STATIC = Path(__file__).parent / "static"
+ENTRY = "widget.mjs"
+_IMPORT = re.compile(r'^import \{([^}]*)\} from "\./([\w.-]+)";\n', re.MULTILINE)
+_EXPORT = re.compile(r"^export (?=(?:async )?function|const|let|class)", re.MULTILINE)
+_NAME = re.compile(r"^(?:export )?(?:async )?(?:function\*?|const|let|class) (\w+)", re.MULTILINE)
+_TUPLE = re.compile(r"^(?:export )?(?:const|let) [\[{]", re.MULTILINE)
+
+
+def bundle(folder: Path = STATIC, entry: str = ENTRY) -> str:
+    """Give the text of one ES module with *entry*'s ``export default``.
+
+    Raises:
+        FalJupyterError: a module breaks a rule; the sentence says which.
+    """
+    return _bundle(folder, entry)
+
+
+@functools.cache
+def _bundle(folder: Path, entry: str) -> str:
+    parts: list[str] = []
+    homes: dict[str, str] = {}
+    for name in _in_order(folder, entry, [], []):
+        source = (folder / name).read_text()
+        for declared in _NAME.findall(source):
+            if homes.setdefault(declared, name) != name:
+                raise FalJupyterError(f"{name} and {homes[declared]} both name {declared} at their top level")
+        if _TUPLE.search(source):
+            raise FalJupyterError(f"{name} takes a value apart at its top level, which the bundle does not follow")
+        parts.append(f"// --- {name}\n" + _EXPORT.sub("", _IMPORT.sub("", source)))
+    text = "\n".join(parts)
+    if re.search(r"^import ", text, re.MULTILINE):
+        raise FalJupyterError(
+            "a module imports in a way that the bundle does not know: import { name } from './sibling.mjs'"
+        )
+    return text
+
+
+def _in_order(folder: Path, name: str, above: list[str], done: list[str]) -> Iterator[str]:
+    """The modules below *name*, then itself: what is used comes before its user."""
+    if name in above:
+        raise FalJupyterError(f"modules import one another in a circle: {' → '.join([*above, name])}")
+    if name in done:
+        return
+    source = (folder / name).read_text()
+    for names, sibling in _IMPORT.findall(source):
+        if " as " in names:
+            raise FalJupyterError(f"{name} renames what it imports from {sibling}")
+        yield from _in_order(folder, sibling, [*above, name], done)
+    done.append(name)
+    yield name

@@ -1,0 +1,40 @@
+"""The panels as widgets: one class, whose card says what is shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anywidget
+import traitlets
+
+from fal_jupyter.widgets.bundle import bundle
+from fal_jupyter.widgets.relay import Relay
+
+
+class AppPanel(anywidget.AnyWidget):
+    """A panel of :mod:`fal_jupyter` wherever anywidget draws: JupyterLab, Notebook 7, VS Code, Colab, marimo.
+
+    Attributes:
+        card: what is shown (:class:`fal_jupyter.protocol.feed.CardData`).
+        bare: True where the page must not be searched for a Jupyter server of ours; then all goes through the kernel.
+    """
+
+    _esm = bundle()
+    card = traitlets.Dict().tag(sync=True)
+    bare = traitlets.Bool(False).tag(sync=True)
+
+    def __init__(self, card: dict[str, Any], relay: Relay, picture: dict[str, str], **options: Any) -> None:
+        super().__init__(card=card, **options)
+        self._relay, self._picture = relay, picture
+        self.on_msg(lambda _, message, buffers: relay.take(self, message, buffers))
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        """The widget, and for whoever cannot draw it the picture of its last state."""
+        found = super()._repr_mimebundle_(**options)
+        data, metadata = found if isinstance(found, tuple) else (found or {}, {})
+        return {**data, **self._picture}, metadata
+
+    def close(self) -> None:
+        """The widget is gone from every page."""
+        self._relay.leave(self)
+        super().close()
