@@ -125,8 +125,21 @@ def run(app: Served) -> str:
     return "fal" + urlsplit(app.ready["url"]).path.rstrip("/")
 
 
-def listen(server: Jupyter, timeout: float = 30) -> http.client.HTTPResponse:
+class Feed:
     """The feed, as a panel hears it."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=timeout)
-    connection.request("GET", f"{server.base_url}fal/api/feed", headers={"authorization": f"token {TOKEN}"})
-    return connection.getresponse()
+
+    def __init__(self, server: Jupyter, timeout: float = 30) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=timeout)
+        self._connection.request("GET", f"{server.base_url}fal/api/feed", headers={"authorization": f"token {TOKEN}"})
+        self._answer = self._connection.getresponse()
+        self.headers = self._answer.headers
+
+    def line(self) -> bytes:
+        """The next line as it comes; fails at the feed's end."""
+        found = self._answer.readline()
+        assert found, "the feed ended"
+        return found
+
+    def close(self) -> None:
+        self._answer.close()
+        self._connection.close()
