@@ -1,9 +1,10 @@
 // @ts-check
 /** Scaling and time limits of a running app: what is in force, what the class says, what fal's default is, and changes that act at once. */
-import { button, h, newId, replace, scheduler, setText } from "./dom.mjs";
+import { button, h, newId, replace, scheduler, setText, update } from "./dom.mjs";
 import { duration, plainNumber } from "./format.mjs";
 import { glyph, iconButton } from "./glyphs.mjs";
 import { askJson } from "./host.mjs";
+import { plainText } from "./result.mjs";
 
 /** @typedef {import("./types.d.ts").OptionRule} OptionRule */
 
@@ -14,13 +15,14 @@ const WORDS = {
   concurrency_buffer: ["Scaling", "spare runners above demand"],
   concurrency_buffer_perc: ["Scaling", "spare runners, percent of demand"],
   scaling_delay: ["Scaling", "wait before adding a runner"],
-  keep_alive: ["Scaling", "idle time before a runner ends"],
-  warm: ["Scaling", "kept ready while the notebook lives"],
-  max_multiplexing: ["Requests", "calls at once in one runner"],
+    max_multiplexing: ["Requests", "calls at once in one runner"],
   request_timeout: ["Requests", "a call is ended after"],
-  startup_timeout: ["Requests", "setup() is given up after"],
-  termination_grace_period_seconds: ["Requests", "time to end in order"],
+  keep_alive: ["Lifecycle", "idle time before a runner ends"],
+  warm: ["Lifecycle", "kept ready while the notebook lives"],
+  startup_timeout: ["Lifecycle", "setup() is given up after"],
+  termination_grace_period_seconds: ["Lifecycle", "time to end in order"],
 };
+const PATIENCE = 5000;
 const HIGHEST = { "": 100, s: 7200 };
 
 /**
@@ -61,6 +63,18 @@ export function sliderValue(rule, place) {
   return Math.round(exact);
 }
 
+/**
+ * The value that a key leads to: one more or less, on a long scale about a twentieth; undefined for other keys.
+ * @param {OptionRule} rule @param {number} value @param {string} key
+ * @returns {number | undefined}
+ */
+export function keyedValue(rule, value, key) {
+  const top = rule.high ?? HIGHEST[/** @type {"" | "s"} */ (rule.unit)];
+  const step = rule.high !== null ? 1 : Math.max(1, Math.round(value / 20));
+  const to = { ArrowRight: value + step, ArrowUp: value + step, ArrowLeft: value - step, ArrowDown: value - step, PageUp: value + 10 * step, PageDown: value - 10 * step, Home: rule.low, End: top }[key];
+  return to === undefined ? undefined : Math.min(Math.max(top, value), Math.max(rule.low, Math.round(to)));
+}
+
 /** The options as a class says them. @param {Record<string, number>} values */
 export function classAttributes(values) {
   return Object.entries(values).filter(([name]) => name !== "warm").map(([name, value]) => `    ${name} = ${plainNumber(value)}`).join("\n");
@@ -74,12 +88,17 @@ export function classAttributes(values) {
  */
 export function configPanel(root, host, { alias, onEdited }, signal) {
   const app = () => host.store.view.apps.find((one) => one.alias === alias);
-  /** @type {Record<string, string>} what was typed and is not applied */
+  /** @type {Record<string, string>} what was typed and is not in force yet */
   const edits = {};
+  /** @type {Record<string, number>} what was in force when the edit began */
+  const bases = {};
   /** @type {Map<string, {rule: OptionRule, box: any, slider: any, note: HTMLElement, error: HTMLElement, cells: HTMLElement[]}>} */
   const rows = new Map();
-  /** @type {{values: Record<string, number>, asked: number} | null} applied, and not yet seen in a frame */
+  /** @type {{values: Record<string, number> | null, asked: number} | null} applied (null: back to the class), and not yet seen in a frame */
   let awaited = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let patience;
+  signal.addEventListener("abort", () => clearTimeout(patience));
   const grid = h("div", { class: "fj-config" });
   const banner = h("div", { class: "fj-config-told", role: "status", "aria-live": "polite" });
   const apply = button([glyph("play"), "Apply live"], () => send(edited()), { class: "fj-button fj-primary" });
@@ -93,8 +112,12 @@ export function configPanel(root, host, { alias, onEdited }, signal) {
   const slot = h("section", { dataset: { slot: "what-if" }, hidden: true });
   root.append(grid, banner, h("div", { class: "fj-foot" }, apply, reset, byClass, copy, h("span", { class: "fj-space" }), foot), slot);
 
+  const forget = (/** @type {string} */ name) => {
+    delete edits[name];
+    delete bases[name];
+  };
   const clear = () => {
-    for (const name of Object.keys(edits)) delete edits[name];
+    for (const name of Object.keys(edits)) forget(name);
   };
   const edited = () => Object.fromEntries(Object.entries(edits).map(([name, text]) => [name, Number(text)]));
   const typed = () => Object.fromEntries(Object.entries(app()?.scaling ?? {}).map(([name, value]) => [name, edits[name] ?? plainNumber(value)]));
@@ -102,9 +125,12 @@ export function configPanel(root, host, { alias, onEdited }, signal) {
   const change = (/** @type {string} */ name, /** @type {string} */ text) => {
     const state = app();
     if (!state) return;
-    if (text.trim() !== "" && Number(text) === state.scaling[name]) delete edits[name];
-    else edits[name] = text;
-    replace(banner);
+    if (text.trim() !== "" && Number(text) === state.scaling[name]) forget(name);
+    else {
+      if (!(name in edits)) bases[name] = state.scaling[name];
+      edits[name] = text;
+    }
+    update(banner);
     draw();
   };
 
@@ -112,33 +138,48 @@ export function configPanel(root, host, { alias, onEdited }, signal) {
     const order = Object.keys(WORDS);
     const rules = [...host.store.view.options].sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name));
     let group = "";
+    grid.append(...["Setting", "Value", "Default or change"].map((name) => h("div", { class: "fj-label fj-config-head" }, name)));
     for (const rule of rules) {
       const [groupName, words] = WORDS[rule.name] ?? ["Other", ""];
       if (groupName !== group) grid.append(h("div", { class: "fj-group" }, (group = groupName)));
       const id = newId();
       const errorId = newId();
-      const box = h("input", { class: "fj-input fj-box", id, type: "text", inputMode: "decimal", autocomplete: "off", "aria-describedby": errorId, dataset: { option: rule.name }, oninput: () => change(rule.name, box.value) });
-      const slider = h("input", { type: "range", min: 0, max: 1000, "aria-label": `${rule.name}, slider`, dataset: { slider: rule.name }, oninput: () => change(rule.name, String(sliderValue(rule, Number(slider.value)))) });
+      const box = h("input", { class: "fj-input fj-box", id, type: "text", inputMode: "decimal", autocomplete: "off", "aria-describedby": errorId, dataset: { option: rule.name, lmSuppressShortcuts: "true" }, oninput: () => change(rule.name, box.value) });
+      const slider = h("input", { type: "range", min: 0, max: 1000, "aria-label": `${rule.name}, slider`, dataset: { slider: rule.name, lmSuppressShortcuts: "true" }, onkeydown: (/** @type {KeyboardEvent} */ event) => {
+        const to = keyedValue(rule, Number(box.value) || rule.low, event.key);
+        if (to === undefined) return;
+        event.preventDefault();
+        event.stopPropagation();
+        change(rule.name, String(to));
+      }, oninput: () => change(rule.name, String(sliderValue(rule, Number(slider.value)))) });
       const error = h("div", { class: "fj-error", id: errorId, role: "alert" });
-      const note = h("div", { class: "fj-muted" });
+      const note = h("div", { class: "fj-muted fj-config-note" });
       const cells = [
         h("div", null, h("label", { class: "fj-mono", htmlFor: id }, rule.name), h("div", { class: "fj-label" }, words)),
-        h("div", { class: "fj-field" }, slider, box, h("span", { class: "fj-muted", style: { width: "10px" } }, rule.unit), error), note,
+        h("div", { class: "fj-field" }, h("span", { class: "fj-slider", style: { "--fj-at": String(sliderPlace(rule, rule.default) / 1000) }, title: `default ${plainNumber(rule.default)}` }, slider), box, h("span", { class: "fj-muted", style: { width: "10px" } }, rule.unit), error), note,
       ];
       grid.append(...cells);
       rows.set(rule.name, { rule, box, slider, note, error, cells });
     }
   };
 
+  /** Say that what was applied is in force, once a frame shows it. @param {import("./types.d.ts").AppState} state */
+  const confirmed = (state) => {
+    const { values = null, asked = 0 } = awaited ?? {};
+    const seen = values ? Object.entries(values).every(([name, value]) => state.scaling[name] === value) : !Object.keys(state.overrides).length;
+    if (!awaited || !seen) return;
+    awaited = null;
+    clearTimeout(patience);
+    for (const [name, value] of Object.entries(values ?? {})) if (Number(edits[name]) === value) forget(name);
+    const what = values ? " The class in its cell still says what it said: Copy as class attributes takes it there." : " What the class says is in force again.";
+    update(banner, h("div", { class: "fj-banner fj-good" }, glyph("done", "fj-ok"), h("div", null, h("strong", null, `Applied in ${duration(Date.now() - asked)}.`), what)));
+  };
+
   const draw = () => {
     const state = app();
     if (!state) return;
     if (!rows.size) build();
-    if (awaited && Object.entries(awaited.values).every(([name, value]) => state.scaling[name] === value)) {
-      const took = duration(Date.now() - awaited.asked);
-      awaited = null;
-      replace(banner, h("div", { class: "fj-banner fj-good" }, glyph("done", "fj-ok"), h("div", null, h("strong", null, `Applied in ${took}.`), " The class in its cell still says what it said: Copy as class attributes takes it there.")));
-    }
+    confirmed(state);
     const problems = problemsOf(host.store.view.options, typed());
     const count = Object.keys(edits).length;
     for (const [name, { rule, box, slider, note, error, cells }] of rows) {
@@ -146,21 +187,29 @@ export function configPanel(root, host, { alias, onEdited }, signal) {
       const text = edits[name] ?? plainNumber(now);
       if (box.value !== text) box.value = text;
       const value = Number(text);
-      if (Number.isFinite(value)) slider.value = String(sliderPlace(rule, value));
+      if (Number.isFinite(value)) {
+        if (sliderValue(rule, Number(slider.value)) !== value) slider.value = String(sliderPlace(rule, value)); // a thumb that is dragged is not pushed
+        slider.setAttribute("aria-valuetext", `${plainNumber(value)}${rule.unit ? " seconds" : ""}`);
+      }
       const wrong = name in edits || problems[name]?.includes("min_concurrency") ? (problems[name] ?? "") : "";
       box.setAttribute("aria-invalid", String(Boolean(wrong)));
       setText(error, wrong);
       for (const cell of cells) cell.classList.toggle("fj-edited", name in edits);
       const unit = rule.unit ? " s" : "";
       if (name in edits) {
-        replace(note, h("span", { class: "fj-chip fj-run" }, "edited"), ` was ${plainNumber(now)}${unit}`, iconButton("undo", `Undo ${name}`, () => (delete edits[name], draw())));
+        const elsewhere = bases[name] !== now && !awaited;
+        update(note, h("span", { class: elsewhere ? "fj-chip fj-setup" : "fj-chip fj-run" }, "edited"), elsewhere ? ` now ${plainNumber(now)}${unit}, changed elsewhere` : ` was ${plainNumber(now)}${unit}`, iconButton("undo", `Undo ${name}`, () => {
+          forget(name);
+          draw();
+        }));
       } else {
-        const from = name in state.overrides ? `set here, class: ${plainNumber(state.by_class[name])}${unit}` : state.by_class[name] === rule.default ? `default ${plainNumber(rule.default)}${unit}` : `class: ${plainNumber(state.by_class[name])}${unit}, default ${plainNumber(rule.default)}${unit}`;
-        replace(note, from);
+        const ofClass = state.by_class[name];
+        const told = ofClass === rule.default ? `default ${plainNumber(rule.default)}${unit}` : `class: ${plainNumber(ofClass)}${unit}, default ${plainNumber(rule.default)}${unit}`;
+        update(note, name in state.overrides ? [h("span", { class: "fj-chip" }, "set here"), ` class: ${plainNumber(ofClass)}${unit}`] : told);
       }
     }
     const wrong = Object.keys(problems).length;
-    apply.disabled = !count || wrong > 0 || host.kind === "saved";
+    apply.disabled = !count || wrong > 0 || Boolean(awaited) || host.kind === "saved";
     reset.disabled = !count;
     byClass.disabled = !Object.keys(state.overrides).length || host.kind === "saved";
     setText(apply.lastChild ?? apply, count ? `Apply ${count} live` : "Apply live");
@@ -168,22 +217,31 @@ export function configPanel(root, host, { alias, onEdited }, signal) {
     onEdited?.(count);
   };
 
+  const refused = (/** @type {string} */ reason) => {
+    clear(); // the controls go back to what is in force
+    awaited = null;
+    update(banner, h("div", { class: "fj-banner fj-bad", role: "alert" }, glyph("failed", "fj-failed"), h("div", null, h("strong", null, "Not applied. "), plainText(reason))));
+    draw();
+  };
+
   const send = async (/** @type {Record<string, number> | null} */ values) => {
-    if (values && !Object.keys(values).length) return;
-    const asked = Date.now();
-    apply.disabled = true;
+    if (awaited || (values && !Object.keys(values).length)) return;
+    awaited = { values, asked: Date.now() };
+    update(banner);
+    draw();
     try {
       await askJson(host, "POST", `apps/${encodeURIComponent(alias)}/scaling`, { headers: { "Content-Type": "application/json" }, body: JSON.stringify(values ? { set: values } : { reset: true }) });
-      clear();
-      awaited = { values: values ?? app()?.by_class ?? {}, asked };
+      if (!values) clear();
+      clearTimeout(patience);
+      patience = setTimeout(() => awaited && refused("The gateway took the values, but they did not come into force: somebody else may have changed them."), PATIENCE);
+      draw();
     } catch (error) {
-      clear(); // the controls go back to what is in force
-      replace(banner, h("div", { class: "fj-banner fj-bad", role: "alert" }, glyph("failed", "fj-failed"), h("div", null, h("strong", null, "Not applied. "), error instanceof Error ? error.message : String(error))));
+      if (!signal.aborted) refused(error instanceof Error ? error.message : String(error));
     }
-    draw();
   };
 
   const look = scheduler(root, signal, draw);
   signal.addEventListener("abort", host.store.watch(look));
+  signal.addEventListener("abort", () => replace(root));
   draw();
 }

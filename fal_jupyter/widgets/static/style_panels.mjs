@@ -39,6 +39,10 @@ html[theme="light"] .fj, .fj.fj-light { ${LEDGER_LIGHT} }
 .fj .fj-mem-other { background: radial-gradient(var(--fj-mem-other) 1px, transparent 1.4px) 0 0 / 5px 5px; border: 1px solid var(--fj-mem-other); } .fj .fj-mem-starting { border: 1px dashed var(--fj-setup); opacity: 0.75; }
 .fj .fj-board-main > .fj-panel { overflow: hidden; } .fj .fj-panel { container-type: inline-size; container-name: fj; } .fj .fj-apps td, .fj .fj-apps th { height: 32px; }
 .fj .fj-spark { vector-effect: non-scaling-stroke; }
+.fj .fj-config { grid-template-columns: minmax(170px, 256px) minmax(200px, 420px) minmax(130px, 1fr); } .fj .fj-config > div { display: flex; flex-direction: column; justify-content: center; } .fj .fj-config > .fj-field { flex-direction: row; align-content: center; }
+.fj .fj-config > .fj-config-head { min-height: 26px; } .fj .fj-config > div:first-child label, .fj .fj-config label { overflow-wrap: anywhere; } .fj .fj-config .fj-config-note { display: block; align-self: stretch; padding-top: 9px; }
+.fj .fj-config .fj-edited:has(label) { box-shadow: inset 3px 0 0 var(--fj-brand); } .fj .fj-config .fj-config-note .fj-icon-button { vertical-align: middle; margin-left: 4px; height: 20px; }
+.fj .fj-slider { position: relative; flex: 1 1 90px; min-width: 60px; display: inline-flex; } .fj .fj-slider::after { content: ""; position: absolute; left: calc(8px + (100% - 16px) * var(--fj-at)); bottom: -3px; width: 1px; height: 5px; background: var(--fj-edge); }
 @container fj (max-width: 820px) { .fj .fj-table td.fj-cut, .fj .fj-table td .fj-cut { max-width: 130px; } }
 @container fj (max-width: 620px) { .fj .fj-ledger-name { width: 84px; } .fj .fj-ledger-free { width: 84px; } }
 @container fj (max-width: 480px) { .fj .fj-readout { flex-wrap: wrap; } .fj .fj-readout > .fj-readout-text { flex-basis: 100%; } }
