@@ -113,9 +113,7 @@ class Feed:
             for app in self.timelines.apps.values():
                 app.news()
             return
-        running = [
-            state_of(e) for e in list(self._engine.exchanges.values())[:FRAME_REQUESTS] if e.origin != "internal"
-        ]
+        running = [state_of(e) for e in list(self._engine.exchanges.values())[:FRAME_REQUESTS]]
         ended, skipped = self._engine.history.take_fresh({r["id"] for r in running if r["state"] != "done"})
         news = {alias: found for alias, app in self.timelines.apps.items() if (found := app.news()) is not None}
         self._seq += 1
@@ -204,9 +202,7 @@ class Feed:
         if self._armed:
             self._frame()  # else the next frame would tell the same news again
         requests = [kept.state() for app in self._engine.history.apps.values() for kept in app.requests]
-        requests += [
-            state_of(e) for e in list(self._engine.exchanges.values())[:FRAME_REQUESTS] if e.origin != "internal"
-        ]
+        requests += [state_of(e) for e in list(self._engine.exchanges.values())[:FRAME_REQUESTS]]
         whole = {alias: app.whole() for alias, app in self.timelines.apps.items() if alias in self._engine.fleet.apps}
         line = self._line("snapshot", requests, whole)
         line["options"] = options()

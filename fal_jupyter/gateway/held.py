@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 
 from fal_jupyter.gateway.caller import Headers
+from fal_jupyter.gateway.channel import Channel
 from fal_jupyter.gateway.exchange import Exchange, Hub
 from fal_jupyter.gateway.run_api import new_id, request_head
 from fal_jupyter.protocol.feed import HELD_BOUND
@@ -95,6 +96,48 @@ class Held:
         return b"".join(self._pieces)
 
 
+class Aside:
+    """The hub of a request that goes to a runner beside the fleet: it takes nobody's place and calls for no runner."""
+
+    send_timeout = 60.0
+
+    def __init__(self, channel: Channel, runner_id: str, revision: int) -> None:
+        self._channel, self._runner_id, self._revision = channel, runner_id, revision
+
+    def request_arrived(self, exchange: Exchange) -> None:
+        """It is complete: off it goes."""
+        exchange.begin(self._channel, self._runner_id, self._revision)
+
+    def request_aborted(self, exchange: Exchange) -> None:
+        """Nobody waits any more."""
+        exchange.cancel()
+
+    def request_finished(self, exchange: Exchange, *, replace: bool) -> None:
+        """The answer is held."""
+
+    def drain_output(self, exchange: Exchange) -> None:
+        """Whatever is printed is the runner's."""
+
+    def request_printed(self, exchange: Exchange, which: int, text: str) -> None:
+        """Nobody asked for it."""
+
+
+async def ask_aside(channel: Channel, runner_id: str, revision: int, alias: str, path: str, patience: float) -> Held:
+    """GET *path* of a living runner beside its requests; what does not come within *patience* seconds is broken off."""
+    held, request_id = Held(), new_id()
+    head = request_head(request_id, "GET", path, "", [("accept", "*/*"), ("host", "localhost")])
+    hub = Aside(channel, runner_id, revision)
+    exchange = Exchange(hub, held, request_id, alias, head, framed=False, method="GET", path=path, origin="internal")
+    exchange.owned = True
+    exchange.complete()
+    try:
+        await asyncio.wait_for(held.ended(), patience)
+    except TimeoutError:
+        exchange.hung_up()
+        held.drop()
+    return held
+
+
 class HeldCalls:
     """The calls made for panels; the latest answers are held."""
 
@@ -110,8 +153,6 @@ class HeldCalls:
         query: str,
         headers: Iterable[tuple[str, str]],
         body: bytes,
-        *,
-        origin: str = "panel",
     ) -> tuple[str, Held]:
         """Call an endpoint; gives the request's id and its answer at once, before there is one."""
         self._make_room()
@@ -128,12 +169,11 @@ class HeldCalls:
             framed=False,
             method=method,
             path=path,
-            origin=origin,
+            origin="panel",
             sent_type=kind,
         )
         exchange.owned = True
-        if origin == "panel":
-            self._held[request_id] = held
+        self._held[request_id] = held
         if body:
             exchange.take(body)
         exchange.complete()

@@ -204,8 +204,6 @@ class History:
 
     def ended(self, exchange: Exchange) -> None:
         """Keep a request that has ended just now."""
-        if exchange.origin == "internal":
-            return
         now = time.monotonic()
         kept = Kept(exchange, now)
         app = self.apps.get(kept.alias)

@@ -14,12 +14,14 @@ from fal_jupyter.domain import messages as m
 from fal_jupyter.domain.runners import READY
 from fal_jupyter.gateway.admin_api import NAME, Handler
 from fal_jupyter.gateway.feed import Listener
+from fal_jupyter.gateway.held import ask_aside
 from fal_jupyter.gateway.history import body_of, state_of
 from fal_jupyter.gateway.run_api import is_hostile
 from fal_jupyter.protocol.api import A_APPS, A_FEED, A_KEYS, A_SNAPSHOT, H_STATUS
 from fal_jupyter.protocol.feed import RequestDetail
 
 LOGS_SHOWN = 500
+SCHEMA_PATIENCE = 20.0  # seconds; the runner's event loop may be busy with its requests
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 _TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(;[ \t]*[\w-]+=[\w.\"' -]+)*")
 
@@ -130,13 +132,13 @@ class SchemaHandler(Handler):
             return
         revision = published.revisions.get(record.serving) or published.newest
         if not revision.schema:
-            if not any(r.state in READY and r.revision == revision.number for r in record.runners.values()):
+            ready = [r for r in record.runners.values() if r.state in READY and r.revision == revision.number]
+            runner = min(ready, key=lambda r: r.in_flight, default=None)
+            channel = engine.launcher.channel(runner.id) if runner is not None else None
+            if runner is None or channel is None:
                 self.fail(409, "no_runner", f"no runner of {alias} is ready, so nobody can say what its endpoints take")
                 return
-            _, held = self.house.calls.call(
-                alias, "GET", "/openapi.json", "", [("accept", "*/*")], b"", origin="internal"
-            )
-            await held.ended()
+            held = await ask_aside(channel, runner.id, runner.revision, alias, "/openapi.json", SCHEMA_PATIENCE)
             if held.status != 200 or held.broken:
                 self.fail(502, "no_schema", f"{alias} gave no description of its endpoints (status {held.status})")
                 return
