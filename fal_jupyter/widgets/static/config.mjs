@@ -188,7 +188,7 @@ export function configPanel(root, host, { alias, onEdited }, signal) {
       if (box.value !== text) box.value = text;
       const value = Number(text);
       if (Number.isFinite(value)) {
-        if (sliderValue(rule, Number(slider.value)) !== value) slider.value = String(sliderPlace(rule, value)); // a thumb that is dragged is not pushed
+        if (document.activeElement !== slider || sliderValue(rule, Number(slider.value)) !== value) slider.value = String(sliderPlace(rule, value)); // a thumb that is dragged is not pushed
         slider.setAttribute("aria-valuetext", `${plainNumber(value)}${rule.unit ? " seconds" : ""}`);
       }
       const wrong = name in edits || problems[name]?.includes("min_concurrency") ? (problems[name] ?? "") : "";

@@ -105,7 +105,9 @@ export function requestsPanel(root, host, { alias, open, span }, signal) {
     const busyHere = held || scroll.contains(document.activeElement);
     if ((paused || busyHere) && !asked && rows.length) {
       const known = new Map(found.map((one) => [one.id, one]));
-      const news = found.filter((one) => !rows.some((old) => old.id === one.id)).length;
+      const here = new Set(rows.map((one) => one.id));
+      const oldest = rows[rows.length - 1].began;
+      const news = found.filter((one) => !here.has(one.id) && one.began >= oldest).length;
       fresh.hidden = !news;
       setText(fresh, `${news} new`);
       if (paused) return;

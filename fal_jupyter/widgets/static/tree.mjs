@@ -143,10 +143,12 @@ export function treePanel(root, host, _, signal) {
     actions.length ? h("span", { class: "fj-actions" }, quick, iconButton("more", "More actions", (/** @type {any} */ event) => (event.stopPropagation(), menu(actions, event.currentTarget.closest(".fj-row"))), { tabIndex: -1 })) : null);
   };
 
+  /** @param {string} key @returns {HTMLElement | undefined} */
+  const rowOf = (key) => /** @type {HTMLElement[]} */ ([...tree.querySelectorAll(".fj-row")]).find((one) => one.dataset.key === key);
   const focus = (/** @type {string} */ key) => {
     current = key;
     for (const one of tree.querySelectorAll(".fj-row")) one.tabIndex = one.dataset.key === key ? 0 : -1;
-    tree.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus();
+    rowOf(key)?.focus();
   };
   /** @param {KeyboardEvent} event @param {string} key @param {HTMLElement} element @param {any[]} actions @param {boolean | undefined} expanded @param {() => void} toggle @param {(() => void) | undefined} press */
   const keyed = (event, key, element, actions, expanded, toggle, press) => {
@@ -209,7 +211,7 @@ export function treePanel(root, host, _, signal) {
       const first = tree.querySelector(".fj-row");
       if (first) (first.tabIndex = 0), (current = first.dataset.key);
     }
-    if (had && !tree.contains(document.activeElement)) focus(tree.querySelector(`[data-key="${CSS.escape(had)}"]`) ? had : current);
+    if (had && !tree.contains(document.activeElement)) focus(rowOf(had) ? had : current);
   };
 
   const emptyState = (/** @type {View} */ view) => {

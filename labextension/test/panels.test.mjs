@@ -1,0 +1,277 @@
+import { afterEach, describe, expect, it } from "vitest";
+import { classAttributes, configPanel, keyedValue, problemsOf, sliderPlace, sliderValue } from "../../fal_jupyter/widgets/static/config.mjs";
+import { dashboardPanel, figuresOf, sortedApps } from "../../fal_jupyter/widgets/static/dashboard.mjs";
+import { appLetters, ledgerBars, ledgerPanel, shareWords } from "../../fal_jupyter/widgets/static/ledger.mjs";
+import { phasesOf, totalOf } from "../../fal_jupyter/widgets/static/phases.mjs";
+import { chosenRequests, requestsPanel } from "../../fal_jupyter/widgets/static/requests.mjs";
+import { sentenceView, timelinePanel } from "../../fal_jupyter/widgets/static/timeline.mjs";
+import { summaryOf, treePanel } from "../../fal_jupyter/widgets/static/tree.mjs";
+import { HOSTILE, RULES, madeApp, madeHost, madeLine, madeRequest, madeRunner, until } from "./made.mjs";
+
+let stop = new AbortController();
+function shown(panel, host, options = {}) {
+  const root = document.createElement("div");
+  document.body.append(root);
+  stop = new AbortController();
+  panel(root, host, options, stop.signal);
+  return root;
+}
+afterEach(() => {
+  stop.abort();
+  document.body.replaceChildren();
+});
+const press = (element, key, more = {}) => element.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true, ...more }));
+const named = (root, label) => [...root.querySelectorAll("button")].find((one) => (one.getAttribute("aria-label") ?? one.textContent).includes(label));
+
+describe("phases", () => {
+  it("sum to the total, also while the request runs", () => {
+    expect(totalOf(madeRequest("a"))).toBe(45);
+    const live = madeRequest("b", { state: "running", began: 1000, queue_ms: 10, transfer_ms: 0, run_ms: 0, stream_ms: 0, total_ms: 10 });
+    expect(totalOf(live, 1500)).toBe(500);
+    expect(phasesOf(live, 1500).find((one) => one.name === "run").ms).toBe(490);
+    expect(phasesOf({ ...live, state: "waiting" }, 1500).find((one) => one.name === "queue").ms).toBe(500);
+  });
+});
+
+describe("requests", () => {
+  it("are filtered by kind, text, app and span", () => {
+    const all = [madeRequest("a", { cold: true }), madeRequest("b", { status: 500, error: "ValueError: x" }), madeRequest("c", { alias: "other", began: 9000 })];
+    const ids = (filter) => chosenRequests(all, { kind: "all", text: "", ...filter }).map((one) => one.id);
+    expect(ids({ kind: "cold" })).toEqual(["a"]);
+    expect(ids({ kind: "failed" })).toEqual(["b"]);
+    expect(ids({ text: "valueerror" })).toEqual(["b"]);
+    expect(ids({ alias: "other" })).toEqual(["c"]);
+    expect(ids({ from: 8000, to: 9500 })).toEqual(["c"]);
+  });
+  it("new ones wait while the list has the focus, at most a hundred are in the page, and arrows move", async () => {
+    const host = madeHost(madeLine({ requests: Array.from({ length: 150 }, (_, at) => madeRequest(`r${at}`, { began: 1000 + at })) }));
+    const root = shown(requestsPanel, host, { alias: "hello" });
+    const rows = () => [...root.querySelectorAll("tbody tr[data-request]")];
+    expect(rows().length).toBe(100);
+    expect(root.querySelectorAll('tbody tr[tabindex="0"]').length).toBe(1);
+    rows()[0].focus();
+    press(rows()[0], "ArrowDown");
+    expect(document.activeElement).toBe(rows()[1]);
+    const kept = rows()[1];
+    host.store.apply({ ...madeLine(), kind: "frame", requests: [madeRequest("fresh", { began: 5000 })] });
+    await until(() => [...root.querySelectorAll("button")].find((one) => one.textContent === "1 new" && !one.hidden));
+    expect(rows()[1]).toBe(kept);
+    named(root, "1 new").click();
+    expect(rows()[0].dataset.request).toBe("fresh");
+    expect(document.activeElement).toBe(kept);
+  });
+  it("open the inspector in place, with what the gateway kept", async () => {
+    const detail = { request: madeRequest("a"), input: { content_type: "application/json", size: 9, text: `{"name": ${JSON.stringify(HOSTILE)}}`, base64: "", truncated: false }, output: null, error: null, logs: [], held: false };
+    const host = madeHost(madeLine({ requests: [madeRequest("a")] }), () => detail);
+    const root = shown(requestsPanel, host, { alias: "hello" });
+    press(root.querySelector("tr[data-request]"), "Enter");
+    await until(() => root.querySelector(".fj-inspector")?.textContent.includes("<img src=x"));
+    expect(root.querySelector("img")).toBe(null);
+    expect(host.asked[0].slice(0, 2)).toEqual(["GET", "requests/a"]);
+  });
+});
+
+describe("config", () => {
+  it("says what is wrong while one types", () => {
+    const typed = { min_concurrency: "3", max_concurrency: "2", keep_alive: "5m", termination_grace_period_seconds: "31" };
+    expect(problemsOf(RULES, typed)).toEqual({
+      max_concurrency: "max_concurrency is 2 but min_concurrency is 3. Use 3 or more.", keep_alive: "Give seconds as a number: 300.", termination_grace_period_seconds: "It must be 0 to 30.",
+    });
+    expect(problemsOf(RULES, { min_concurrency: "1.5", max_concurrency: "0", keep_alive: "0.5", termination_grace_period_seconds: "" })).toMatchObject({ min_concurrency: "Give a whole number.", max_concurrency: "It must be 1 or more." });
+  });
+  it("has sliders that reach every value by keys, and come back to the value they show", () => {
+    for (const rule of RULES) {
+      expect(sliderValue(rule, 0)).toBe(rule.low);
+      for (const value of [rule.low, rule.low + 1, rule.default]) expect(Math.abs(sliderValue(rule, sliderPlace(rule, value)) - value)).toBeLessThanOrEqual(1);
+    }
+    expect(keyedValue(RULES[0], 0, "ArrowRight")).toBe(1);
+    expect(keyedValue(RULES[0], 0, "ArrowLeft")).toBe(0);
+    expect(keyedValue(RULES[3], 30, "ArrowUp")).toBe(30);
+    expect(keyedValue(RULES[0], 0, "x")).toBe(undefined);
+  });
+  it("writes attributes of a class", () => expect(classAttributes({ keep_alive: 30.5, warm: 1 })).toBe("    keep_alive = 30.5"));
+  const type = (root, name, text) => {
+    const box = root.querySelector(`[data-option="${name}"]`);
+    box.value = text;
+    box.dispatchEvent(new Event("input"));
+    return box;
+  };
+  it("applies, and says so when a frame shows the values", async () => {
+    const host = madeHost(madeLine());
+    const root = shown(configPanel, host, { alias: "hello" });
+    const box = type(root, "keep_alive", "30");
+    named(root, "Apply").click();
+    await until(() => host.asked.length);
+    expect(host.asked[0]).toEqual(["POST", "apps/hello/scaling", '{"set":{"keep_alive":30}}']);
+    expect(root.textContent).not.toContain("Applied in");
+    const { by_class } = madeApp("hello");
+    host.store.apply({ ...madeLine({ apps: [madeApp("hello", { scaling: { ...by_class, keep_alive: 30 }, overrides: { keep_alive: 30 } })] }), kind: "frame" });
+    await until(() => root.textContent.includes("Applied in"));
+    expect(box.value).toBe("30");
+    expect(named(root, "Apply").disabled).toBe(true);
+  });
+  it("goes back to what is in force where it is refused, with the reason as text", async () => {
+    const host = madeHost(madeLine(), () => ({ status: 400, detail: `no ${HOSTILE}`, hint: "use 4" }));
+    const root = shown(configPanel, host, { alias: "hello" });
+    const box = type(root, "keep_alive", "30");
+    named(root, "Apply").click();
+    await until(() => root.textContent.includes("Not applied."));
+    expect(box.value).toBe("10");
+    expect(root.textContent).toContain("use 4");
+    expect(root.querySelector("img")).toBe(null);
+  });
+  it("marks an edit whose value changed elsewhere, and follows where nothing was edited", async () => {
+    const host = madeHost(madeLine());
+    const root = shown(configPanel, host, { alias: "hello" });
+    type(root, "max_concurrency", "7");
+    const { by_class } = madeApp("hello");
+    host.store.apply({ ...madeLine({ apps: [madeApp("hello", { scaling: { ...by_class, max_concurrency: 5, keep_alive: 3 } })] }), kind: "frame" });
+    await until(() => root.textContent.includes("changed elsewhere"));
+    expect(root.querySelector('[data-option="keep_alive"]').value).toBe("3");
+    expect(root.querySelector('[data-option="max_concurrency"]').value).toBe("7");
+    expect(root.querySelector('[data-slot="what-if"]').hidden).toBe(true);
+  });
+});
+
+describe("timeline", () => {
+  const timeline = {
+    points: [[1000, 0, 0, 0, 0, 1, 0, 0, 0, 0], [30000, 4, 1, 0, 1, 0, 1, 0, 0, 0], [50000, 0, 0, 0, 0, 2, 0, 0, 0, 0]],
+    decisions: [{ time: 30000, kind: "up", before: 1, after: 2, seen: "4 waiting", reason: `keep_alive ${HOSTILE}` }, { time: 50000, kind: "down", before: 2, after: 1, seen: "", reason: "idle" }],
+    lanes: [{ id: "hello-1", devices: [], revision: 1, moves: [[1000, "IDLE"], [30000, "RUNNING"]] }, { id: "hello-2", devices: [], revision: 1, moves: [[30000, "SETUP"], [50000, "IDLE"]] }],
+  };
+  const made = () => {
+    const host = madeHost(madeLine({ timelines: { hello: timeline } }));
+    host.store.lose("lost", "the server does not answer"); // its clock stands still
+    return host;
+  };
+  it("names options as code, and text of users stays text", () => expect(sentenceView("keep_alive is 3").map((one) => one.nodeName ?? one)).toEqual(["", "SPAN", " is 3"]));
+  it("shows marks with their sentence, by keys too, and the same as a table", async () => {
+    const root = shown(timelinePanel, made(), { alias: "hello" });
+    const marks = [...root.querySelectorAll(".fj-mark")];
+    expect(marks.map((one) => one.getAttribute("class").split(" ").at(-1))).toEqual(["fj-mark-up", "fj-mark-down"]);
+    expect(root.querySelector(".fj-readout").textContent).toContain("2 → 1");
+    press(marks[1], "ArrowLeft");
+    expect(root.querySelector(".fj-readout").textContent).toContain("<img src=x");
+    expect(root.querySelector("img")).toBe(null);
+    expect(document.activeElement).toBe(marks[0]);
+    expect(root.textContent).toContain("ends at");
+    expect(root.querySelectorAll(".fj-fill-SETUP").length).toBeGreaterThan(1);
+    named(root, "as a table").click();
+    expect(root.querySelectorAll("tbody tr").length).toBe(2);
+    expect(root.querySelector("tbody tr:last-child").textContent).toContain("▲ 1 → 2");
+  });
+  it("marks a span with Shift and the arrow keys, and shows its requests", async () => {
+    const host = made();
+    host.store.view.requests.push(madeRequest("in", { began: 59500 }), madeRequest("out", { began: 2000 }));
+    const root = shown(timelinePanel, host, { alias: "hello" });
+    const chart = root.querySelector("svg.fj-chart");
+    for (let at = 0; at < 3; at += 1) press(chart, "ArrowLeft", { shiftKey: true });
+    await until(() => root.querySelector("tr[data-request]"));
+    expect([...root.querySelectorAll("tr[data-request]")].map((one) => one.dataset.request)).toEqual(["in"]);
+    press(chart, "Escape");
+    await until(() => !root.querySelector("tr[data-request]"));
+  });
+  it("keeps its nodes from frame to frame, and leaves nothing behind", async () => {
+    const host = madeHost(madeLine({ timelines: { hello: timeline } }));
+    const root = shown(timelinePanel, host, { alias: "hello" });
+    const lane = root.querySelector('[data-key="hello-1"]');
+    host.store.apply({ ...madeLine({ time: 61000, timelines: { hello: { points: [[61000, 9, 0, 0, 0, 2, 0, 0, 0, 0]], decisions: [], lanes: [] } } }), kind: "frame" });
+    await until(() => root.textContent.includes("waiting 9"));
+    expect(root.querySelector('[data-key="hello-1"]')).toBe(lane);
+    stop.abort();
+    expect(root.childNodes.length).toBe(0);
+  });
+  it("says what will fill it while it is empty", () => expect(shown(timelinePanel, madeHost(madeLine()), { alias: "hello" }).textContent).toContain("The timeline begins with the first call."));
+});
+
+describe("ledger", () => {
+  it("sums to what is used, gives the rest to others, and each app a letter of its own", () => {
+    const host = madeHost(madeLine({ apps: [madeApp("hello", { runners: [madeRunner("hello-1"), madeRunner("hello-2", "SETUP", { memory: 5e8 })] })] }));
+    const [bar] = ledgerBars(host.store.view);
+    expect(bar.blocks.map((one) => one.size)).toEqual([1e9, 5e8, 2.5e9]);
+    expect(bar.blocks.reduce((sum, one) => sum + one.size, 0)).toBe(bar.used);
+    expect(shareWords(bar.blocks)[0].name).toBe("other programs");
+    expect([...appLetters(["embed", "echo", "say"]).values()]).toEqual(["E", "E′", "S"]);
+  });
+  it("tells of a block, stops its runner, and has a table", async () => {
+    const host = madeHost(madeLine({ apps: [madeApp("hello", { runners: [madeRunner("hello-1")] })] }));
+    const root = shown(ledgerPanel, host);
+    expect(root.textContent).toContain("no GPU on this machine");
+    root.querySelector(".fj-mem").click();
+    expect(root.querySelector(".fj-readout").textContent).toContain("H1 on host");
+    named(root.querySelector(".fj-readout"), "Stop").click();
+    await until(() => host.asked.length);
+    expect(host.asked[0].slice(0, 2)).toEqual(["DELETE", "runners/hello-1"]);
+    named(root, "as a table").click();
+    expect(root.querySelectorAll("tbody tr").length).toBe(2);
+  });
+});
+
+describe("dashboard", () => {
+  it("sorts apps and counts", () => {
+    const apps = [madeApp("b", { waiting: 2 }), madeApp("a"), madeApp("c", { waiting: 5 })];
+    expect(sortedApps(apps, 1, false).map((one) => one.alias)).toEqual(["a", "b", "c"]);
+    expect(sortedApps(apps, 5, true).map((one) => one.alias)).toEqual(["c", "b", "a"]);
+    const host = madeHost(madeLine({ apps }));
+    expect(figuresOf(host.store.view).find(([name]) => name === "Waiting")[1]).toBe("7");
+  });
+  it("sorts by its heads, opens a request in the drawer, and shows hostile names as text", async () => {
+    const host = madeHost(madeLine({ apps: [madeApp(HOSTILE, { owner_name: HOSTILE, runners: [madeRunner(HOSTILE)] }), madeApp("hello")], requests: [madeRequest("a", { path: `/${HOSTILE}`, error: HOSTILE, status: 500 })] }), () => ({ request: madeRequest("a"), input: null, output: null, error: null, logs: [], held: false }));
+    const root = shown(dashboardPanel, host);
+    named(root, "App ").click();
+    expect(root.querySelector('th[aria-sort="descending"]').textContent).toContain("App");
+    root.querySelector("tr[data-request]").click();
+    await until(() => root.querySelector(".fj-drawer .fj-inspector"));
+    expect(root.querySelector("img, script")).toBe(null);
+    expect(window.hit).toBe(undefined);
+  });
+  it("offers to start a gateway where none runs, and shows why it could not", async () => {
+    const host = madeHost(null, () => ({ status: 503, detail: "no room" }));
+    host.store.apply({ kind: "off", time: 1, reason: "" });
+    const root = shown(dashboardPanel, host);
+    named(root, "Start a gateway").click();
+    await until(() => root.textContent.includes("no room"));
+    expect(host.asked[0].slice(0, 2)).toEqual(["POST", "start"]);
+  });
+});
+
+describe("tree", () => {
+  it("is summed up in a few words, failing apps first", () => {
+    const view = (more) => madeHost(madeLine(more)).store.view;
+    const app = madeApp("a", { runners: [madeRunner("a-1"), madeRunner("a-2", "SETUP")], waiting: 3 });
+    expect(summaryOf(view({ apps: [app] })).text).toBe("fal 1 ready · 1 starting · 3 waiting");
+    expect(summaryOf(view({ apps: [app, madeApp("b", { state: "Failing" })] }))).toMatchObject({ text: "fal 1 failing · 1 ready · 1 starting · 3 waiting", failing: 1 });
+    expect(summaryOf(view({ apps: [] })).text).toBe("fal no apps");
+    const off = madeHost(null);
+    off.store.apply({ kind: "off", time: 1, reason: "" });
+    expect(summaryOf(off.store.view).text).toBe("fal off");
+  });
+  it("moves by keys, folds, and acts on the row that has the focus", async () => {
+    const host = madeHost(madeLine({ apps: [madeApp("hello", { runners: [madeRunner("hello-1")], waiting: 1, queue: [{ id: "w", path: "/", since: 0 }] })] }));
+    const root = shown(treePanel, host);
+    const here = () => document.activeElement.dataset.key;
+    root.querySelector('[role="treeitem"]').focus();
+    press(document.activeElement, "ArrowRight");
+    expect(here()).toBe("runner:hello-1");
+    press(document.activeElement, "ArrowLeft");
+    expect(here()).toBe("app:hello");
+    press(document.activeElement, "ArrowLeft");
+    expect(root.querySelector('[data-key="runner:hello-1"]')).toBe(null);
+    expect(document.activeElement.getAttribute("aria-expanded")).toBe("false");
+    press(document.activeElement, "ArrowRight");
+    press(document.activeElement, "ArrowDown");
+    press(document.activeElement, "Delete");
+    await until(() => host.asked.length);
+    expect(host.asked[0].slice(0, 2)).toEqual(["DELETE", "runners/hello-1"]);
+  });
+  it("keeps a row and its focus from frame to frame", async () => {
+    const host = madeHost(madeLine({ apps: [madeApp("hello", { runners: [madeRunner("hello-1")] })] }));
+    const root = shown(treePanel, host);
+    const row = root.querySelector('[data-key="runner:hello-1"]');
+    row.focus();
+    host.store.apply({ ...madeLine({ apps: [madeApp("above", { runners: [madeRunner("above-1")] }), madeApp("hello", { runners: [madeRunner("hello-1", "RUNNING", { in_flight: 3 })] })] }), kind: "frame" });
+    await until(() => root.textContent.includes("3 in flight"));
+    expect(root.querySelector('[data-key="runner:hello-1"]')).toBe(row);
+    expect(document.activeElement).toBe(row);
+  });
+});
