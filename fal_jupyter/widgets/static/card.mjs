@@ -90,7 +90,12 @@ export function cardPanel(root, host, card, signal) {
       host.openDashboard ? item("dashboard", "Show in dashboard", () => host.openDashboard?.()) : null, host.openLogs ? item("logs", "Open logs", () => host.openLogs?.(alias)) : null,
     ];
     const list = h("div", { class: "fj-menu", role: "menu", style: { right: "0", top: "28px" } }, items);
-    const close = () => list.remove();
+    let closed = false; // its focus leaves while it is taken away: that must not take it away again
+    const close = () => {
+      if (closed) return;
+      closed = true;
+      list.remove();
+    };
     list.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => event.key === "Escape" && (close(), more.focus()));
     list.addEventListener("focusout", (/** @type {FocusEvent} */ event) => !list.contains(/** @type {any} */ (event.relatedTarget)) && close());
     actions.append(list);

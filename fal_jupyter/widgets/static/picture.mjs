@@ -131,7 +131,7 @@ export function timelinePicture(drawn) {
     return svg("g", {
       class: `fj-mark fj-mark-${decision.kind in SHAPES_OF_MARKS ? decision.kind : "note"}`, transform: `translate(${one.x},13)`, tabindex: decision === shown ? "0" : "-1", role: "button", "aria-label": label,
       "data-key": `mark ${decision.time}`, onclick: () => drawn.choose(decision, false), onfocus: () => drawn.hover(decision), onkeydown: go, onpointerenter: () => drawn.hover(decision), onpointerleave: () => drawn.hover(null),
-    }, svg("line", { class: decision === drawn.chosen ? "fj-mark-line fj-mark-here" : "fj-mark-line", x1: 0, x2: 0, y1: 10, y2: bottom - 13 }), svg("rect", { x: -7, y: -11, width: 14, height: 22, fill: "transparent" }),
+    }, svg("rect", { x: -7, y: -11, width: 14, height: 22, fill: "transparent" }),
     decision === drawn.chosen ? svg("circle", { class: "fj-mark-ring", r: 10 }) : null, svg("path", { d: SHAPES_OF_MARKS[decision.kind] ?? SHAPES_OF_MARKS.note }),
     one.room > 60 && one.x < right - 50 && decision.kind !== "note" ? svg("text", { x: 11, y: 4 }, words) : null);
   };
@@ -142,6 +142,9 @@ export function timelinePicture(drawn) {
       patternsOf(drawn.prefix), axes, span ? svg("rect", { class: "fj-brush", x: span[0], y: MARKS, width: Math.max(1, span[1] - span[0]), height: bottom - MARKS }) : null,
       svg("g", { "data-key": "gutter" }, gutter), svg("g", { "data-key": "stack" }, stack), svg("g", { "data-key": "lines" }, lines), svg("g", { "data-key": "lanes" }, lanes.map(lane)),
       more ? text(8, bottom - 3, `and ${plural(more, "runner")} more, of before`) : null, span ? span.map((at) => svg("line", { class: "fj-brush-edge", x1: at, x2: at, y1: MARKS, y2: bottom })) : null,
+      svg("g", { "data-key": "mark lines", class: "fj-mark-lines" }, marks.filter((one) => one.decision.kind !== "note" || one.decision === drawn.chosen).map((one) => svg("line", {
+        "data-key": `line ${one.decision.time}`, class: `fj-mark-line fj-mark-line-${one.decision.kind} ${one.decision === drawn.chosen ? "fj-mark-here" : ""}`, x1: one.x, x2: one.x, y1: 23, y2: bottom,
+      }))),
       svg("g", { "data-key": "marks" }, marks.map(mark)),
       cross === null ? null : svg("line", { class: "fj-cross", "data-key": "cross", x1: x(cross), x2: x(cross), y1: MARKS, y2: bottom }),
     ],

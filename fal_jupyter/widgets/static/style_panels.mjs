@@ -18,8 +18,8 @@ html[theme="light"] .fj, .fj.fj-light { ${LEDGER_LIGHT} }
 .fj svg .fj-fill-RUNNING, .fj svg .fj-fill-IDLE, .fj svg .fj-fill-SETUP { stroke-width: 1; }
 .fj svg.fj-chart .fj-mark text { fill: var(--fj-text); } .fj svg .fj-mark { outline: none; }
 .fj svg .fj-mark-ring { fill: none; stroke: var(--fj-brand); stroke-width: 1.5; } .fj svg .fj-mark:focus-visible .fj-mark-ring { stroke-width: 2.5; }
-.fj svg .fj-mark-up .fj-mark-line { stroke: var(--fj-run); } .fj svg .fj-mark-down .fj-mark-line { stroke: var(--fj-draining); } .fj svg .fj-mark-retry .fj-mark-line { stroke: var(--fj-failed); }
-.fj svg .fj-mark-note .fj-mark-line { display: none; } .fj svg .fj-mark-here { stroke-dasharray: none; }
+.fj svg .fj-mark-line-up { stroke: var(--fj-run); } .fj svg .fj-mark-line-down { stroke: var(--fj-draining); } .fj svg .fj-mark-line-retry { stroke: var(--fj-failed); } .fj svg .fj-mark-here { stroke-dasharray: none; }
+.fj svg .fj-mark-lines, .fj svg .fj-cross, .fj svg .fj-brush, .fj svg .fj-brush-edge { pointer-events: none; }
 .fj svg .fj-brush-edge { stroke: var(--fj-brand); stroke-width: 1; }
 .fj .fj-readout { flex-wrap: nowrap; } .fj .fj-readout > * { flex: none; white-space: nowrap; } .fj .fj-readout > .fj-readout-text { flex: 1 1 auto; white-space: normal; overflow-wrap: anywhere; min-width: 0; max-height: 54px; overflow: auto; }
 .fj .fj-readout .fj-glyph { align-self: flex-start; margin-top: 1px; }

@@ -109,16 +109,25 @@ export function treePanel(root, host, _, signal) {
     host.openLogs && ["logs", "Logs of this runner", () => host.openLogs?.(app.alias, runner)],
   ].filter(Boolean));
 
+  let closeMenu = () => {};
   const menu = (/** @type {[string, string, () => void][]} */ actions, /** @type {HTMLElement} */ at) => {
-    frame.querySelector(".fj-menu")?.remove();
+    closeMenu();
+    let closed = false; // its focus leaves while it is taken away: that must not take it away again
+    const close = () => {
+      if (closed) return;
+      closed = true;
+      list.remove();
+    };
+    closeMenu = close;
     const top = at.getBoundingClientRect().bottom - frame.getBoundingClientRect().top;
-    const list = h("div", { class: "fj-menu", role: "menu", style: { right: "8px", top: `${top}px` } }, actions.map(([shape, word, press]) => h("button", { type: "button", role: "menuitem", onclick: () => (list.remove(), press()) }, glyph(shape), word)));
+    const list = h("div", { class: "fj-menu", role: "menu", style: { right: "8px", top: `${top}px` } }, actions.map(([shape, word, press]) => h("button", { type: "button", role: "menuitem", onclick: () => (close(), press()) }, glyph(shape), word)));
     list.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
       const next = { ArrowDown: "nextElementSibling", ArrowUp: "previousElementSibling" }[event.key];
       if (next) (event.preventDefault(), /** @type {any} */ (document.activeElement)?.[next]?.focus());
-      if (event.key === "Escape") (list.remove(), at.focus());
+      if (event.key === "Escape") (close(), at.focus());
+      if (next || event.key === "Escape") event.stopPropagation();
     });
-    list.addEventListener("focusout", (/** @type {FocusEvent} */ event) => !list.contains(/** @type {any} */ (event.relatedTarget)) && list.remove());
+    list.addEventListener("focusout", (/** @type {FocusEvent} */ event) => !list.contains(/** @type {any} */ (event.relatedTarget)) && close());
     frame.append(list);
     list.firstChild?.focus();
   };
