@@ -25,7 +25,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 READY6 := $(VENV6)/.ready
 BENCH_READY := $(VENV)/.ready-bench
-PEERS_READY := $(PEERS)/litserve/.ready $(PEERS)/bentoml/.ready
+PEERS_READY := $(PEERS)/litserve/.ready $(PEERS)/bentoml/.ready $(PEERS)/jupyter-server-proxy/.ready
 
 # pip without its chatter, but never silent: one line for each package while it is found and fetched.
 SHORTLY = sed -un -e '/^Collecting /p' -e '/^  *Downloading /p' -e '/^Installing /p' -e '/^Successfully /p'
@@ -115,6 +115,7 @@ $(BENCH_READY): $(READY)
 # Neither needs torch. BentoML takes uvloop and httptools where it finds them, as FastAPI and LitServe do.
 PEER_litserve := litserve
 PEER_bentoml := bentoml uvloop httptools
+PEER_jupyter-server-proxy := jupyter-server-proxy
 
 $(PEERS)/%/.ready: Makefile
 	@command -v $(PYTHON) > /dev/null || { echo "bench: there is no '$(PYTHON)' here" >&2; exit 1; }

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import in_kernel
+import proxy
 import servers
 from clients import Figures, Options, load, warm_up
 from report import Report, ratios, spread
@@ -300,4 +301,5 @@ def _both(pair: dict[str, Server], options: Options) -> dict[str, list[float]]:
 
 PARTS: dict[str, Callable[[Report, Options], None]] = {
     "peers": peers, "cell": cell, "body": body, "start": start, "share": share, "idle": idle, "many": many,
+    "proxy": proxy.proxy,
 }  # fmt: skip

@@ -41,6 +41,8 @@ AIMS = {
     "body": Aim("16 MiB both ways, MB/s, × FastAPI", "≥", 1.0),
     "start": Aim("one more app, start to first answer", "≤", 100, " ms"),
     "start torch": Aim("one more torch app, start to first answer", "≤", 300, " ms"),
+    "rps proxy": Aim("requests/s through a Jupyter server, 16 connections, × jupyter-server-proxy", "≥", 2.0),
+    "p50 proxy": Aim("p50 through a Jupyter server, 16 connections, × jupyter-server-proxy", "≤", 0.5),
     "share": Aim("8 callers on 2 runners of 50 ms work, share of the ideal", "≥", 97, " %"),
     "idle cpu": Aim("idle, CPU of the gateway", "≤", 0.5, " %"),
     "idle memory": Aim("idle, proportional memory of the gateway", "≤", 60, " MB"),

@@ -86,8 +86,8 @@ class Listener:
         found = await self._relay.snapshot()
         if found is None:
             return None  # the gateway is going: the relay will say so
-        _, seq, line = found
-        if self._lines and self._lines[-1][0] in ("snapshot", "off"):
+        seq, line = found
+        if self._lines and self._lines[0][0] in ("snapshot", "off"):
             return self._take()  # what came meanwhile is newer
         self._at = seq
         return line
@@ -101,7 +101,6 @@ class Relay:
         self._listeners: set[Listener] = set()
         self._watch = SocketWatch(upstream.settings)
         self._off_line, self._reason = b"", ""  # while there is no gateway
-        self._fetching: asyncio.Future[tuple[str, int, bytes] | None] | None = None
         self._task: asyncio.Task[None] | None = None
         self.live = False
 
@@ -120,22 +119,13 @@ class Relay:
         self._listeners.discard(listener)
         listener.close()
 
-    async def snapshot(self) -> tuple[str, int, bytes] | None:
-        """Give everything as one line, from one question for all who ask at once; None where nobody answers."""
-        if self._fetching is None:
-            self._fetching = asyncio.ensure_future(self._fetch())
-            self._fetching.add_done_callback(self._fetched)
-        return await asyncio.shield(self._fetching)
-
-    async def _fetch(self) -> tuple[str, int, bytes] | None:
+    async def snapshot(self) -> tuple[int, bytes] | None:
+        """Give everything as one line with its number; None where nobody answers."""
         try:
             status, line = await get(self._upstream, A_SNAPSHOT)
         except FalJupyterError:
             return None
-        return (*head_of(line), line) if status == 200 else None
-
-    def _fetched(self, _: asyncio.Future[tuple[str, int, bytes] | None]) -> None:
-        self._fetching = None
+        return (head_of(line)[1], line) if status == 200 else None
 
     # --- the gateway --------------------------------------------------------------------------------------------
     def start(self) -> None:

@@ -7,8 +7,8 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -89,10 +89,17 @@ def app_file(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
-def test_every_listener_hears_the_same_bytes(jupyter: Jupyter, run: str, app: Served) -> None:
-    feeds = [Feed(jupyter) for _ in range(5)]
-    for feed in feeds:
-        lines_until(feed, lambda line: line["kind"] == "snapshot")
+@pytest.fixture
+def feeds(jupyter: Jupyter, app: Served) -> Iterator[list[Feed]]:
+    """Eight panels, each of which has its snapshot."""
+    with ExitStack() as stack:
+        found = [stack.enter_context(closing(Feed(jupyter))) for _ in range(8)]
+        for feed in found:
+            lines_until(feed, lambda line: line["kind"] == "snapshot")
+        yield found
+
+
+def test_every_listener_hears_the_same_bytes(jupyter: Jupyter, run: str, feeds: list[Feed]) -> None:
     answer = jupyter.request(f"{run}/", {"name": "Ada"}, method="POST")
     wanted = answer.headers["x-fal-request-id"]
 
@@ -105,22 +112,7 @@ def test_every_listener_hears_the_same_bytes(jupyter: Jupyter, run: str, app: Se
         while not line or not done(json.loads(line)):
             line = feed.line()
         found.append(line)
-        feed.close()
     assert len(set(found)) == 1
-
-
-def test_one_upstream_for_all(jupyter: Jupyter, app: Served) -> None:
-    feeds = [Feed(jupyter) for _ in range(8)]
-    for feed in feeds:
-        lines_until(feed, lambda line: line["kind"] == "snapshot")
-    gateway = jupyter.request("fal/api/hello").json["pid"]
-    links = [
-        os.readlink(f"/proc/{jupyter.process.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{jupyter.process.pid}/fd")
-    ]
-    assert gateway
-    assert len([link for link in links if link.startswith("socket:")]) < 8 + 20
-    for feed in feeds:
-        feed.close()
 
 
 class Gateway:
@@ -159,7 +151,7 @@ def test_a_listener_that_is_slow_skips_to_a_snapshot_and_swells_nothing() -> Non
     gateway = Gateway(frames=600, size=500_000)
     with state_directory() as state, jupyter_server(state) as server:
         before = memory(server.process.pid, "VmRSS")
-        with closing(Feed(server, timeout=60)) as feed:
+        with closing(Feed(server, timeout=60)) as feed, closing(Feed(server)):
             assert lines_until(feed, lambda line: True)[0]["kind"] == "off"
             with upstream(state, gateway):
                 deadline = time.monotonic() + 60
