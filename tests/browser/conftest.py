@@ -1,0 +1,186 @@
+"""A real Chromium before a real JupyterLab or Notebook 7, below a base URL that is not the root.
+
+Where Chromium is missing these tests fail: they are the proof of everything that a user sees. ``make test`` installs it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+
+from tests.support.jupyter import TOKEN, Jupyter, jupyter_server
+from tests.support.state import state_directory
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync", "--disable-dev-shm-usage", "--js-flags=--expose-gc",
+)  # fmt: skip
+ARTEFACTS = Path(__file__).parent / "artefacts"
+PATIENCE = 30_000
+KNOWN_NOISE = (
+    "favicon",  # JupyterLab asks for an icon that a test server does not have
+    "Failed to load resource: the server responded with a status of 404 (Not Found)",  # settings and workspaces of a fresh profile
+    "WebSocket",  # servers and kernels that a test itself ends
+    "net::ERR_CONNECTION_REFUSED",
+    "net::ERR_INCOMPLETE_CHUNKED_ENCODING",
+    "net::ERR_EMPTY_RESPONSE",
+)
+
+
+def chromium() -> str:
+    """Where Chromium is; its absence is a failure, not a reason to skip."""
+    given = os.environ.get("CHROMIUM")
+    found = given if given and os.access(given, os.X_OK) else next(filter(None, map(shutil.which, NAMES)), None)
+    assert found, "there is no Chromium here: `make browser` installs it (on Debian), or set CHROMIUM to its path"
+    return found
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=chromium(), headless=True, args=list(FLAGS))
+        yield running
+        running.close()
+
+
+class Front:
+    """One page of JupyterLab (*app* ``lab``) or Notebook 7 (``notebook``), and what went wrong in it."""
+
+    def __init__(self, server: Jupyter, page: Page, app: str) -> None:
+        self.server, self.page, self.app = server, page, app
+        self.complaints: list[str] = []
+        self.expected: list[str] = []
+        page.set_default_timeout(PATIENCE)
+        page.on("console", self._console)
+        page.on("pageerror", lambda error: self.complaints.append(f"page error: {error}"))
+        page.on("dialog", lambda dialog: (self.complaints.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        page.on("request", self._request)
+
+    def _console(self, message: ConsoleMessage) -> None:
+        text = message.text
+        if message.type == "error" and not any(known in text for known in (*KNOWN_NOISE, *self.expected)):
+            self.complaints.append(f"console: {text}")
+
+    def _request(self, request: Request) -> None:
+        parts = urlsplit(request.url)
+        if parts.scheme in ("http", "https", "ws", "wss") and parts.netloc != self.server.host:
+            self.complaints.append(f"request to a foreign host: {request.url}")
+
+    def write(self, name: str, cells: list[str]) -> Path:
+        """Put a notebook of these code cells where the server serves from."""
+        notebook = {
+            "cells": [
+                {
+                    "cell_type": "code",
+                    "id": f"c{at}",
+                    "metadata": {},
+                    "execution_count": None,
+                    "outputs": [],
+                    "source": source,
+                }
+                for at, source in enumerate(cells)
+            ],
+            "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+            "nbformat": 4,
+            "nbformat_minor": 5,
+        }
+        path = self.server.directory / "root" / name
+        path.write_text(json.dumps(notebook))
+        return path
+
+    def open(self, name: str, *, kernel: bool = True) -> None:
+        """Open a notebook, and wait until its kernel is idle."""
+        base = f"http://{self.server.host}{self.server.base_url}"
+        if self.app == "lab":
+            self.page.goto(f"{base}lab/workspaces/{name.partition('.')[0]}/tree/{name}?token={TOKEN}&reset")
+            self.page.wait_for_selector("#jupyterlab-splash", state="detached")
+        else:
+            self.page.goto(f"{base}notebooks/{name}?token={TOKEN}")
+        self.page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
+        if kernel:
+            self.page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']", state="attached")
+
+    def command(self, name: str, arguments: dict[str, Any] | None = None) -> None:
+        """Carry out a command of JupyterLab, without waiting for its end."""
+        self.page.evaluate("([n, a]) => { void window.jupyterapp.commands.execute(n, a); }", [name, arguments or {}])
+
+    def run_all(self, cells: int) -> None:
+        """Run every cell and wait for the last one."""
+        if self.app == "lab":
+            self.page.wait_for_function(
+                "() => { const s = window.jupyterapp?.shell.currentWidget?.context?.sessionContext, k = s?.session?.kernel;"
+                " return s?.isReady && k?.connectionStatus === 'connected' && k?.status === 'idle'; }"
+            )
+            self.command("notebook:run-all-cells")
+        else:
+            self.page.wait_for_function("() => document.querySelector('.jp-NotebookPanel .jp-Cell .cm-content')")
+            self.page.get_by_role("menuitem", name="Run", exact=True).click()
+            self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        self.ran(cells)
+
+    def ran(self, count: int) -> None:
+        """Wait until the kernel has executed *count* cells and shows no one as running."""
+        self.page.wait_for_function(
+            "n => { const all = [...document.querySelectorAll('.jp-InputPrompt')].map(e => e.textContent.trim());"
+            " return all.some(t => t === `[${n}]:`) && !all.includes('[*]:'); }",
+            arg=count,
+            timeout=60_000,
+        )
+
+    def picture(self, name: str) -> None:
+        """Keep what the page looks like."""
+        ARTEFACTS.mkdir(exist_ok=True)
+        self.page.screenshot(path=ARTEFACTS / f"{name}.png")
+
+
+@contextmanager
+def front_end(browser: Browser, app: str, name: str) -> Iterator[Front]:
+    """A server, and a page before it; at the end the page must have had nothing to complain of."""
+    with state_directory() as state:
+        settings = state.parent / "lab-settings" / "@jupyterlab" / "apputils-extension"
+        settings.mkdir(parents=True)
+        quiet = {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True}
+        (settings / "notification.jupyterlab-settings").write_text(json.dumps(quiet))
+        env = {
+            "JUPYTERLAB_SETTINGS_DIR": str(settings.parent.parent),
+            "JUPYTERLAB_WORKSPACES_DIR": str(state.parent / "lab-workspaces"),
+        }
+        options = ["--LabApp.expose_app_in_browser=True"] if app == "lab" else []
+        words = ("-m", "jupyterlab") if app == "lab" else ("-m", "notebook")
+        with jupyter_server(state, *options, env=env, words=words) as server:
+            context = browser.new_context(viewport={"width": 1500, "height": 1000})
+            context.grant_permissions(["clipboard-read", "clipboard-write"], origin=f"http://{server.host}")
+            front = Front(server, context.new_page(), app)
+            try:
+                yield front
+            except BaseException:
+                front.picture(f"failed-{name}")
+                raise
+            finally:
+                context.close()
+            assert front.complaints == []
+
+
+@pytest.fixture
+def lab(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Front]:
+    with front_end(browser, "lab", request.node.name) as front:
+        yield front
+
+
+@pytest.fixture
+def notebook7(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Front]:
+    with front_end(browser, "notebook", request.node.name) as front:
+        yield front
+
+
+Chooser = Callable[[str], Front]

@@ -1,0 +1,299 @@
+"""JupyterLab as a user has it: the card, its tabs, sidebar, dashboard, status bar, chip, launcher, palette, running sessions."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from pathlib import Path
+
+from playwright.sync_api import Locator, expect
+
+from tests.browser.apps import LOAD, STUDIO
+from tests.browser.conftest import Front
+from tests.support.serve import runners
+
+CELLS = [
+    LOAD,
+    STUDIO,
+    'Studio.hi(name="Ada")',
+    "for n in range(25): Studio.hi(name=str(n))",
+    "import fal_jupyter\nprint(Studio.url)",
+]
+
+
+def opened(lab: Front, cells: list[str] = CELLS) -> Locator:
+    """Open a notebook of these cells, run them all, and give its card."""
+    lab.write("w.ipynb", cells)
+    lab.open("w.ipynb")
+    lab.run_all(len(cells))
+    card = lab.page.locator(".fj-card").first
+    expect(card.get_by_text("Ready", exact=True)).to_be_visible()
+    return card
+
+
+def tab(card: Locator, name: str) -> Locator:
+    """Choose a tab, and give its panel."""
+    card.locator(f'[data-tab="{name}"]').click()
+    return card.locator(f'[data-panel="{name}"]')
+
+
+def open_sidebar(lab: Front) -> Locator:
+    lab.page.locator("li.lm-TabBar-tab[data-id='fal-jupyter-sidebar']").click()
+    return lab.page.locator("#fal-jupyter-sidebar")
+
+
+def call_slow(card: Locator, gate: Path, path: str = "/slow") -> None:
+    card.locator(".fj-try-form select").first.select_option(path)
+    card.get_by_label("gate").fill(str(gate))
+    card.locator(".fj-run-button").click()
+
+
+def test_the_card_of_a_running_app(lab: Front, tmp_path: Path) -> None:
+    page = lab.page
+    card = opened(lab)
+
+    # facts, address below the server's own base URL
+    expect(card.locator(".fj-facts")).to_contain_text("1 ready")
+    output = page.locator(".jp-OutputArea-output pre").last
+    expect(output).to_contain_text(f"http://{lab.server.host}{lab.server.base_url}fal/run/")
+    lab.picture("card-light")
+
+    # Try: a value, its timing, what it printed
+    card.get_by_label("name").fill("Grace")
+    card.get_by_label("times").fill("many")
+    card.locator(".fj-run-button").click()
+    expect(card.locator(".fj-try-form .fj-error").filter(has_text="whole number")).to_be_visible()
+    card.get_by_label("times").fill("3")
+    card.get_by_label("times").press("Control+Enter")
+    expect(card.locator(".fj-answer")).to_contain_text('"Hello, Grace"')
+    expect(card.locator(".fj-call-line")).to_contain_text(re.compile(r"run [\d.<]+ ms"))
+
+    # an error: the user's own line first, the whole traceback on demand
+    card.locator(".fj-try-form select").first.select_option("/fail")
+    card.locator(".fj-run-button").click()
+    error = card.locator(".fj-error-view")
+    expect(error).to_contain_text("ZeroDivisionError")
+    expect(error.locator(".fj-here")).to_contain_text('return {"never": secret / 0}')
+
+    # a stream, shown while it comes
+    gate = tmp_path / "gate"
+    call_slow(card, gate, "/stream")
+    expect(card.locator(".fj-stream")).to_contain_text("step: 1")
+    expect(card.locator(".fj-stream")).not_to_contain_text("step: 2")
+    gate.touch()
+    expect(card.locator(".fj-stream")).to_contain_text("step: 2")
+
+    # requests and the inspector
+    requests = tab(card, "requests")
+    expect(requests.locator("tr[data-request]").first).to_contain_text("/stream")
+    requests.get_by_role("button", name="failed").click()
+    expect(requests.locator("tr[data-request]")).to_have_count(1)
+    requests.locator("tr[data-request]").first.click()
+    inspector = requests.locator(".fj-inspector")
+    expect(inspector).to_contain_text("ZeroDivisionError")
+    expect(inspector).to_contain_text("a panel")
+    lab.picture("requests-light")
+
+    # logs and snippets
+    logs = tab(card, "logs")
+    expect(logs.locator(".fj-log")).to_contain_text("greeting Grace")
+    logs.get_by_label("Filter the lines").fill("greeting Ada")
+    expect(logs.locator(".fj-log")).not_to_contain_text("Grace")
+    snippets = tab(card, "snippets")
+    expect(snippets.locator(".fj-code")).to_contain_text("Studio.")
+    snippets.get_by_role("button", name="curl").click()
+    snippets.get_by_role("button", name="Make a key").click()
+    expect(snippets.locator(".fj-code")).to_contain_text(re.compile(r"Authorization: Key fjk_\w+:\w+"))
+    expect(snippets.locator(".fj-code")).to_contain_text("http://127.0.0.1:")
+
+
+def test_config_is_applied_live_and_runners_follow(lab: Front) -> None:
+    card = opened(lab)
+    config = tab(card, "config")
+
+    config.locator('[data-option="min_concurrency"]').fill("2")
+    config.get_by_role("button", name="Apply 1 live").click()
+    expect(config.get_by_text(re.compile(r"Applied in"))).to_be_visible()
+    expect(card.locator(".fj-facts")).to_contain_text("2 ready")
+
+    # what does not go together is said while it is typed, and cannot be sent
+    config.locator('[data-option="max_concurrency"]').fill("1")
+    expect(config.get_by_text("max_concurrency is 1 but min_concurrency is 2")).to_be_visible()
+    expect(config.get_by_role("button", name=re.compile("Apply"))).to_be_disabled()
+    config.get_by_role("button", name="Undo max_concurrency").click()
+
+    # a slider is dragged (here by its keys), and runners follow
+    slider = config.locator('[data-slider="min_concurrency"]')
+    slider.focus()
+    slider.press("End")
+    config.locator('[data-option="min_concurrency"]').fill("3")
+    config.get_by_role("button", name=re.compile("Apply 1")).click()
+    expect(card.locator(".fj-facts")).to_contain_text("3 ready")
+    timeline = tab(card, "timeline")
+    expect(timeline.locator("svg.fj-chart")).to_contain_text("runner 3")
+    expect(timeline.locator(".fj-readout")).to_contain_text("3")
+    lab.picture("timeline-light")
+
+    # somebody else's refusal: the gateway's own sentence, and the control goes back
+    lab.page.route(
+        "**/fal/api/apps/studio/scaling", lambda route: route.continue_(post_data='{"set": {"max_concurrency": 0}}')
+    )
+    lab.expected.append("400 (Bad Request)")
+    config = tab(card, "config")
+    config.locator('[data-option="keep_alive"]').fill("77")
+    config.get_by_role("button", name=re.compile("Apply 1")).click()
+    expect(config.get_by_text(re.compile("Not applied"))).to_be_visible()
+    expect(config.get_by_text(re.compile("max_concurrency is 0"))).to_be_visible()
+    expect(config.locator('[data-option="keep_alive"]')).to_have_value("10")
+
+
+def test_a_page_that_is_opened_again_gets_the_result_of_its_call(lab: Front, tmp_path: Path) -> None:
+    card = opened(lab)
+    gate = tmp_path / "gate"
+    call_slow(card, gate)
+    expect(card.locator(".fj-answer")).to_contain_text("running")
+    lab.command("docmanager:save")
+    lab.page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
+
+    lab.open("w.ipynb")
+    card = lab.page.locator(".fj-card").first
+    expect(card.locator(".fj-answer")).to_contain_text("running")
+    gate.touch()
+    expect(card.locator(".fj-answer")).to_contain_text("waited")
+
+
+def test_a_killed_runner_is_replaced_where_the_user_looks(lab: Front) -> None:
+    card = opened(lab)
+    sidebar = open_sidebar(lab)
+    expect(sidebar.get_by_role("treeitem", name=re.compile(r"runner studio-1"))).to_be_visible()
+    state = Path(lab.server.directory)  # the state directory is in the environment of the server
+    del state
+    pid = next(r["pid"] for r in runners(lab_state(lab)) if r["runner_id"] == "studio-1")
+    os.kill(pid, signal.SIGKILL)
+    expect(sidebar.get_by_role("treeitem", name=re.compile(r"runner studio-2, idle"))).to_be_visible()
+    expect(card.locator(".fj-facts")).to_contain_text("1 ready")
+    timeline = tab(card, "timeline")
+    expect(timeline.locator("svg.fj-chart")).to_contain_text("runner 2")
+
+
+def lab_state(lab: Front) -> Path:
+    environment = Path(f"/proc/{lab.server.process.pid}/environ").read_bytes().split(b"\0")
+    return Path(next(v for v in environment if v.startswith(b"FAL_JUPYTER_STATE=")).decode().partition("=")[2])
+
+
+def test_sidebar_dashboard_status_bar_and_commands(lab: Front) -> None:
+    page = lab.page
+    card = opened(lab)
+    expect(page.locator(".fj-status")).to_contain_text("fal 1 ready")
+
+    # the chip at the cell: agrees, edited, agrees again
+    chip = page.locator(".fj-cell-chip")
+    expect(chip).to_contain_text("r1 · 1 ready")
+    cell = page.locator(".jp-Cell").nth(1)
+    cell.locator(".cm-line", has_text='self.greeting = "Hello"').click()
+    page.keyboard.press("End")
+    page.keyboard.type("  # edited")
+    expect(chip).to_contain_text("edited")
+    page.keyboard.press("Control+Enter")
+    expect(chip).to_contain_text(re.compile(r"r\d · 1 ready"))
+
+    # sidebar: copy address, unload, logs
+    sidebar = open_sidebar(lab)
+    app = sidebar.get_by_role("treeitem", name=re.compile(r"^studio, Ready"))
+    app.hover()
+    app.get_by_label("Unload until the next call").click()
+    expect(page.locator(".fj-status")).to_contain_text("fal 0 runners")
+    expect(card.get_by_text("Scaled to zero")).to_be_visible()
+    sidebar.get_by_role("treeitem", name=re.compile(r"^studio")).click(button="right")
+    sidebar.get_by_role("menuitem", name="Copy address").click()
+    assert page.evaluate("() => navigator.clipboard.readText()").endswith(
+        "fal/run/" + page.evaluate("() => ''") + card_app(card)
+    )
+    sidebar.get_by_role("treeitem", name=re.compile(r"^studio")).click(button="right")
+    sidebar.get_by_role("menuitem", name="Logs").click()
+    expect(page.locator(".lm-TabBar-tabLabel", has_text="Logs of studio")).to_be_visible()
+    expect(page.locator(".fj-log").last).to_contain_text("greeting Ada")
+
+    # dashboard by the palette; a request in its drawer; restart and stop from its table
+    lab.command("apputils:activate-command-palette")
+    page.locator(".lm-CommandPalette-input").fill("Open the Dashboard")
+    page.locator(".lm-CommandPalette-item[data-command='fal-jupyter:open-dashboard']").first.click()
+    board = page.locator(".fj-dashboard")
+    expect(board.locator(".fj-apps")).to_contain_text("studio")
+    board.locator("tr[data-request]").first.click()
+    expect(board.locator(".fj-drawer")).to_contain_text("Where")
+    board.get_by_label("Restart studio").click()
+    expect(board.locator(".fj-apps")).to_contain_text("Ready")
+    lab.picture("dashboard-light")
+    lab.command("apputils:change-theme", {"theme": "JupyterLab Dark"})
+    page.wait_for_selector("body[data-jp-theme-light='false']", state="attached")
+    lab.picture("dashboard-dark")
+
+    # Running Sessions lists it, and the dashboard stops it after a question
+    page.locator("li.lm-TabBar-tab[data-id='jp-running-sessions']").click()
+    expect(page.locator("#jp-running-sessions")).to_contain_text("fal apps")
+    expect(page.locator("#jp-running-sessions")).to_contain_text("studio")
+    board.get_by_label("Stop studio").click()
+    page.locator(".jp-Dialog button.jp-mod-warn").click()
+    expect(board).to_contain_text("No app is running")
+    expect(page.locator(".fj-status")).to_contain_text("fal no apps")
+
+    # launcher card: a notebook with an app in it
+    lab.command("launcher:create")
+    page.locator(".jp-LauncherCard", has_text="New fal App").click()
+    expect(page.locator(".jp-NotebookPanel:visible .cm-content", has_text="%%fal_app")).to_be_visible()
+
+
+def card_app(card: Locator) -> str:
+    label = card.locator(".fj-name").get_attribute("title")
+    assert label
+    return label
+
+
+def test_the_keyboard_reaches_everything_of_the_card(lab: Front) -> None:
+    page = lab.page
+    card = opened(lab)
+    card.locator('[data-tab="try"]').focus()
+    for name in ("requests", "timeline", "config", "logs", "snippets"):
+        page.keyboard.press("ArrowRight")
+        expect(card.locator(f'[data-tab="{name}"]')).to_have_attribute("aria-selected", "true")
+    page.keyboard.press("Home")
+    expect(card.locator('[data-tab="try"]')).to_be_focused()
+    card.get_by_label("name").focus()
+    page.keyboard.press("Control+A")
+    page.keyboard.type("dd")  # keys that would delete the cell in command mode
+    expect(card.get_by_label("name")).to_have_value("dd")
+    page.keyboard.press("Control+Enter")
+    expect(card.locator(".fj-answer")).to_contain_text('"Hello, dd"')
+    assert page.locator(".jp-Cell").count() == len(CELLS)
+
+
+def test_a_gateway_that_ends_is_told_and_its_successor_found(lab: Front) -> None:
+    from tests.support.serve import doctor
+
+    card = opened(lab)
+    pid = doctor(lab_state(lab))["gateway"]["pid"]
+    os.kill(pid, signal.SIGKILL)
+    expect(card).to_contain_text("No gateway is running")
+    expect(lab.page.locator(".fj-status")).to_contain_text("fal off")
+    lab.page.locator(".jp-Cell").nth(2).locator(".cm-content").click()
+    lab.page.keyboard.press("Control+Enter")  # the next call starts another gateway, and the app
+    expect(card.get_by_text("Ready", exact=True)).to_be_visible()
+    expect(lab.page.locator(".fj-status")).to_contain_text("fal 1 ready")
+
+
+def test_a_saved_notebook_shows_its_picture_when_nothing_runs(lab: Front) -> None:
+    opened(lab)
+    lab.command("docmanager:save")
+    lab.page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
+    lab.command("kernelmenu:shutdown")
+    lab.page.wait_for_selector(".fj-status:has-text('fal no apps')")
+    text = (lab.server.directory / "root" / "w.ipynb").read_text()
+    assert len(text) < 256 * 1024
+    lab.open("w.ipynb", kernel=False)
+    card = lab.page.locator(".fj-card").first
+    expect(card).to_contain_text("saved")
+    expect(card).to_contain_text("A picture of")
+    expect(card.locator("tr[data-request]").first).to_be_visible()
+    lab.picture("saved-light")
