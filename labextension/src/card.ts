@@ -4,19 +4,12 @@ import { Widget } from '@lumino/widgets';
 
 import { savedHost } from './shared/host.mjs';
 import { drawPanel } from './shared/widget.mjs';
-import type { CardData, View } from './shared/types';
+import type { CardData } from './shared/types';
+import { CARD_MIME, isLive } from './card_data';
 import type { LabHost } from './host';
 
-export const CARD_MIME = 'application/vnd.fal-jupyter.card+json';
+/** Milliseconds for the first line of the feed to come, before a card shows its saved picture. */
 const WAIT_FOR_FEED = 4000;
-
-/** True where the running gateway has the card's app: the same gateway, or the app again at another one. */
-export function isLive(card: CardData, view: View): boolean {
-  if (card.panel === 'dashboard') {
-    return view.link === 'live';
-  }
-  return view.link === 'live' && view.apps.some(app => app.alias === card.alias);
-}
 
 export class CardRenderer extends Widget implements IRenderMime.IRenderer {
   constructor(private readonly host: LabHost) {

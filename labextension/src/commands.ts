@@ -6,6 +6,7 @@ import { addIcon, consoleIcon, copyIcon, inspectorIcon, listIcon, refreshIcon, s
 import type { ReadonlyJSONObject } from '@lumino/coreutils';
 
 import { actOnApp } from './shared/card.mjs';
+import { askJson } from './shared/host.mjs';
 import { APP_CELL, connectCell } from './shared/tree.mjs';
 import type { AppState } from './shared/types';
 import { appsIcon } from './icons';
@@ -22,8 +23,12 @@ interface Verb {
   caption: string;
   icon: LabIcon;
   args?: Record<string, { type: string; description: string }>;
-  hidden?: boolean;
   execute: (args: Record<string, string>) => unknown;
+}
+
+/** Say in a notification why something could not be done. */
+export function complain(error: unknown): void {
+  Notification.error(error instanceof Error ? error.message : String(error));
 }
 
 /** The notebook of the launcher's card: the three cells of the quickstart. */
@@ -35,6 +40,11 @@ export function starterNotebook(): Record<string, unknown> {
     nbformat: 4,
     nbformat_minor: 4
   };
+}
+
+/** A call from the notebook whose kernel has the app's class: no address and no key are needed there. */
+export function callCell(app: AppState): string {
+  return `${app.class_name}.${app.endpoints[0]?.name ?? 'call'}()`;
 }
 
 export function addCommands(
@@ -63,11 +73,7 @@ export function addCommands(
       Notification.info('No fal app is running: run a cell that begins with %%fal_app.', { autoClose: 5000 });
       return;
     }
-    try {
-      await work(found);
-    } catch (error) {
-      Notification.error(error instanceof Error ? error.message : String(error));
-    }
+    await work(found);
   };
   const verbs: Verb[] = [
     { id: 'open-dashboard', label: 'Open the Dashboard', caption: 'All apps, runners and requests of this machine', icon: appsIcon, args: { request: { type: 'string', description: 'A request to inspect' } }, execute: args => surfaces.open('dashboard', args) },
@@ -75,17 +81,18 @@ export function addCommands(
     { id: 'open-logs', label: 'Open the Logs of an App', caption: 'What an app prints', icon: consoleIcon, args: { ...ALIAS, runner: { type: 'string', description: 'One runner only' } }, execute: args => (args.alias ? surfaces.open('logs', args) : onApp(found => surfaces.open('logs', { alias: found.alias }))(args)) },
     { id: 'open-inspector', label: 'Inspect the Latest Request', caption: 'One request: its time, input, output, logs', icon: inspectorIcon, args: { request: { type: 'string', description: 'The request; the latest where absent' } }, execute: args => {
       const request = args.request ?? host.store.view.requests[0]?.id;
-      if (request) {
-        surfaces.open('inspector', { request });
+      if (!request) {
+        throw new Error('No request is known: call an app first.');
       }
+      surfaces.open('inspector', { request });
     } },
     { id: 'insert-app-cell', label: 'Insert an App Cell', caption: 'A %%fal_app cell to begin with', icon: addIcon, execute: () => notebooks.insertCell(APP_CELL.trimEnd()) },
-    { id: 'insert-connect-cell', label: 'Insert a Connect Cell', caption: 'A cell that calls an app from any notebook', icon: addIcon, args: ALIAS, execute: onApp(found => notebooks.insertCell(connectCell(found))) },
+    { id: 'insert-connect-cell', label: 'Insert a Connect Cell', caption: 'A cell that calls an app from any notebook', icon: addIcon, args: ALIAS, execute: onApp(found => notebooks.insertCell(notebooks.holds(found.alias) ? callCell(found) : connectCell(found))) },
     { id: 'stop-app', label: 'Stop an App', caption: 'End its runners; its cell brings it back', icon: stopIcon, args: ALIAS, execute: onApp(found => actOnApp(host, found.alias, 'stop')) },
     { id: 'restart-app', label: 'Restart an App', caption: 'New runners come up before the old ones leave', icon: refreshIcon, args: ALIAS, execute: onApp(found => actOnApp(host, found.alias, 'restart')) },
     { id: 'unload-app', label: 'Unload an App', caption: 'No runner until its next call', icon: stopIcon, args: ALIAS, execute: onApp(found => actOnApp(host, found.alias, 'unload')) },
     { id: 'copy-url', label: 'Copy the Address of an App', caption: 'The prefix of its endpoints', icon: copyIcon, args: ALIAS, execute: onApp(found => host.copy(host.address(found))) },
-    { id: 'start-gateway', label: 'Start a Gateway', caption: 'The process that serves the apps; cells start it by themselves', icon: appsIcon, execute: () => host.ask('POST', 'start') },
+    { id: 'start-gateway', label: 'Start a Gateway', caption: 'The process that serves the apps; cells start it by themselves', icon: appsIcon, execute: () => askJson(host, 'POST', 'start') },
     { id: 'new-notebook', label: 'New fal App', caption: 'A notebook with an app in it, ready to run', icon: appsIcon, args: { cwd: { type: 'string', description: 'Where to put it' } }, execute: async args => {
       const contents = app.serviceManager.contents;
       const made = await contents.newUntitled({ type: 'notebook', path: args.cwd ?? '' });
@@ -100,7 +107,14 @@ export function addCommands(
       caption: verb.caption,
       icon: verb.icon,
       describedBy: { args: { type: 'object', properties: verb.args ?? {} } as ReadonlyJSONObject },
-      execute: args => verb.execute(args as Record<string, string>)
+      execute: async args => {
+        try {
+          return await verb.execute(args as Record<string, string>);
+        } catch (error) {
+          complain(error);
+          return undefined;
+        }
+      }
     });
     palette?.addItem({ command, category: CATEGORY });
   }

@@ -7,19 +7,23 @@ import { answeredByFetch, readFeed, withQuery } from './shared/host.mjs';
 import { createStore } from './shared/store.mjs';
 import type { Answered, AppState, Asked, Host } from './shared/types';
 
+/** What the user set, as far as the host heeds it. */
 export interface Wishes {
   confirmStop: boolean;
+  pauseHidden: boolean;
 }
+
+/** Milliseconds that a page may be hidden before its feed ends. */
+const HIDDEN_TOO_LONG = 60_000;
 
 /** What the panels may ask of the page; the plugins fill it in as far as the page can do it. */
 export type LabHost = Host & Pick<Partial<Host>, 'goToCell' | 'openDashboard' | 'openLogs' | 'insertCell'>;
 
 /**
- * Make the page's host; its feed is read from the first look on, and ends with the page.
+ * Make the page's host; its feed begins now, pauses while the page is hidden for long, and ends with the page.
  */
 export function createHost(settings: ServerConnection.ISettings, wishes: Wishes): LabHost {
   const store = createStore();
-  const stop = new AbortController();
 
   const ask = async (method: string, path: string, asked: Asked = {}): Promise<Answered> => {
     const address = URLExt.join(settings.baseUrl, 'fal/api', withQuery(path, asked.query));
@@ -34,8 +38,7 @@ export function createHost(settings: ServerConnection.ISettings, wishes: Wishes)
     }
   };
 
-  void readFeed((signal: AbortSignal) => ask('GET', 'feed', { signal }), store, stop.signal);
-  window.addEventListener('pagehide', () => stop.abort());
+  readWhileSeen((signal: AbortSignal) => void readFeed((stop: AbortSignal) => ask('GET', 'feed', { signal: stop }), store, signal), wishes);
 
   return {
     kind: 'server',
@@ -53,6 +56,33 @@ export function createHost(settings: ServerConnection.ISettings, wishes: Wishes)
       return (await showDialog({ title, body: text, buttons })).button.accept;
     }
   };
+}
+
+/** Have one feed from now on, but none while nobody looks: `read` reads until its signal aborts. */
+function readWhileSeen(read: (signal: AbortSignal) => void, wishes: Wishes): void {
+  let feed: AbortController | null = null;
+  let timer = 0;
+  const begin = () => {
+    window.clearTimeout(timer);
+    if (!feed) {
+      feed = new AbortController();
+      read(feed.signal);
+    }
+  };
+  const end = () => {
+    feed?.abort();
+    feed = null;
+  };
+  document.addEventListener('visibilitychange', () => {
+    if (!document.hidden) {
+      begin();
+    } else if (wishes.pauseHidden) {
+      timer = window.setTimeout(end, HIDDEN_TOO_LONG);
+    }
+  });
+  window.addEventListener('pagehide', end);
+  window.addEventListener('pageshow', begin);
+  begin();
 }
 
 /** Copy where the page has no clipboard of its own: one without TLS. */

@@ -9,12 +9,13 @@ import { IStatusBar } from '@jupyterlab/statusbar';
 import { Widget } from '@lumino/widgets';
 
 import { h, replace } from './shared/dom.mjs';
-import { glyph } from './shared/glyphs.mjs';
+import { glyph, iconButton } from './shared/glyphs.mjs';
 import { ensureStyle } from './shared/style.mjs';
 import { summaryOf, treePanel } from './shared/tree.mjs';
 import type { View } from './shared/types';
-import { CARD_MIME, CardRenderer } from './card';
-import { addCommands } from './commands';
+import { CardRenderer } from './card';
+import { CARD_MIME } from './card_data';
+import { addCommands, complain } from './commands';
 import { createHost, type Wishes } from './host';
 import { appsIcon } from './icons';
 import { Notebooks } from './notebooks';
@@ -42,13 +43,13 @@ const plugin: JupyterFrontEndPlugin<void> = {
     settings: ISettingRegistry | null,
     statusBar: IStatusBar | null
   ) => {
-    const wishes: Wishes & { statusBar: boolean; notify: boolean } = { confirmStop: true, statusBar: true, notify: true };
+    const wishes: Wishes & { statusBar: boolean; notify: boolean } = { confirmStop: true, pauseHidden: true, statusBar: true, notify: true };
     const host = createHost(app.serviceManager.serverSettings, wishes);
     const notebooks = new Notebooks(app, host);
     const surfaces = new Surfaces(app, host, restorer);
     host.openDashboard = request => surfaces.open('dashboard', { request });
     host.openLogs = (alias, runner) => surfaces.open('logs', { alias, runner });
-    host.insertCell = source => void notebooks.insertCell(source);
+    host.insertCell = source => void notebooks.insertCell(source).catch(complain);
     host.goToCell = alias => void notebooks.goToCell(alias);
 
     rendermime.addFactory({ safe: true, mimeTypes: [CARD_MIME], defaultRank: RANK, createRenderer: () => new CardRenderer(host) }, RANK);
@@ -62,6 +63,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     void settings?.load(ID).then(loaded => {
       const read = () => {
         wishes.confirmStop = loaded.get('confirmStop').composite as boolean;
+        wishes.pauseHidden = loaded.get('pauseHidden').composite as boolean;
         wishes.statusBar = loaded.get('statusBar').composite as boolean;
         wishes.notify = loaded.get('notify').composite as boolean;
         notebooks.chips = loaded.get('cellChip').composite as boolean;
@@ -74,7 +76,15 @@ const plugin: JupyterFrontEndPlugin<void> = {
 };
 
 function addSidebar(app: JupyterFrontEnd, host: ReturnType<typeof createHost>, restorer: ILayoutRestorer | null): void {
-  const sidebar = new PanelWidget((root, signal) => treePanel(root, host, {}, signal));
+  const open = (id: string) => () => void app.commands.execute(`fal-jupyter:${id}`);
+  const sidebar = new PanelWidget((root, signal) => {
+    const tree = h('div', { class: 'fj-sidebar-tree' });
+    const head = h('div', { class: 'fj fj-sidebar-head' }, h('div', { class: 'fj-bar-row' }, h('strong', null, 'fal apps'), h('span', { class: 'fj-space' }),
+      iconButton('dashboard', 'Open the dashboard', open('open-dashboard')), iconButton('table', 'Open the memory ledger', open('open-ledger'))));
+    ensureStyle(head);
+    root.append(head, tree);
+    treePanel(tree, host, {}, signal);
+  });
   sidebar.id = SIDEBAR;
   sidebar.addClass('fj-sidebar');
   sidebar.title.icon = appsIcon;

@@ -9,12 +9,10 @@ import { DisposableDelegate, type IDisposable } from '@lumino/disposable';
 import type { ISignal } from '@lumino/signaling';
 import type { Widget } from '@lumino/widgets';
 
-import { h, replace } from './shared/dom.mjs';
-import { glyph } from './shared/glyphs.mjs';
 import { ensureStyle } from './shared/style.mjs';
 import type { AppState, CardData } from './shared/types';
-import { CARD_MIME } from './card';
-import { sourceHash } from './source';
+import { CARD_MIME } from './card_data';
+import { chipLook, isAppCell, makeChip, tellChip, type ChipAction } from './chip';
 import type { LabHost } from './host';
 
 interface Outputs {
@@ -44,8 +42,6 @@ export interface NotebookPanel extends Widget {
   context: { path: string; ready: Promise<void> };
 }
 
-const APP_CELL = /^\s*%%fal_app\b/m;
-
 /** The card among a cell's outputs, if it has one. */
 export function cardOf(model: CellModel): CardData | null {
   for (let at = 0; at < (model.outputs?.length ?? 0); at += 1) {
@@ -55,36 +51,6 @@ export function cardOf(model: CellModel): CardData | null {
     }
   }
   return null;
-}
-
-export interface ChipLook {
-  shape: string;
-  tone: string;
-  text: string;
-  title: string;
-}
-
-/** What the chip of an app cell says. */
-export function chipLook(source: string, card: CardData | null, app: AppState | undefined): ChipLook {
-  if (!card) {
-    return { shape: 'stopped', tone: 'fj-pending', text: 'not running', title: 'Run the cell to have its app' };
-  }
-  const edited = sourceHash(source) !== card.source;
-  if (!app) {
-    return { shape: 'stopped', tone: 'fj-pending', text: 'not running', title: 'Its app was stopped, or its notebook is new: run the cell' };
-  }
-  const revision = `r${app.serving || app.revision}`;
-  if (app.state === 'Failing') {
-    return { shape: 'failed', tone: 'fj-failed', text: `r${app.revision} fails`, title: app.reason };
-  }
-  if (edited) {
-    return { shape: 'edited', tone: 'fj-setup', text: `${revision} serves, edited`, title: 'The cell was edited since: run it to serve what it says' };
-  }
-  if (app.state === 'Starting' || (app.serving && app.serving !== app.revision)) {
-    return { shape: 'setup', tone: 'fj-setup', text: `r${app.revision} starting`, title: app.reason };
-  }
-  const ready = app.runners.filter(one => one.state === 'IDLE' || one.state === 'RUNNING').length;
-  return { shape: ready ? 'ok' : 'zero', tone: ready ? 'fj-ok' : 'fj-pending', text: `${revision} · ${ready} ready`, title: 'The cell and its runners agree' };
 }
 
 export class Notebooks {
@@ -111,15 +77,20 @@ export class Notebooks {
     return found ?? [...this.panels].find(panel => panel.isVisible) ?? null;
   }
 
+  /** True where the notebook that the user looks at made the app. */
+  holds(alias: string): boolean {
+    return this.current?.content.widgets.some(cell => cardOf(cell.model)?.alias === alias) ?? false;
+  }
+
   /** Insert a code cell below the active one. */
   async insertCell(source: string): Promise<void> {
     const panel = this.current;
     if (!panel) {
-      return;
+      throw new Error('There is no notebook to insert the cell into: open one first.');
     }
     this.app.shell.activateById(panel.id);
     const cell = panel.content.activeCell;
-    if (!cell || cell.model.type !== 'code' || cell.model.sharedModel.getSource().trim() !== '') {
+    if (cell?.model.type !== 'code' || cell.model.sharedModel.getSource().trim() !== '') {
       await this.app.commands.execute('notebook:insert-cell-below');
     }
     panel.content.activeCell?.model.sharedModel.setSource(source);
@@ -164,7 +135,9 @@ export class Notebooks {
     this.timer ||= window.setTimeout(() => {
       this.timer = 0;
       for (const panel of this.panels) {
-        panel.content.widgets.forEach(cell => this.drawChip(panel, cell));
+        for (const cell of panel.content.widgets) {
+          this.drawChip(panel, cell);
+        }
       }
     }, 150);
   }
@@ -172,30 +145,34 @@ export class Notebooks {
   private drawChip(panel: NotebookPanel, cell: Cell): void {
     const place = cell.node.querySelector<HTMLElement>(':scope > .fj-cell-chip');
     const source = cell.model.type === 'code' ? cell.model.sharedModel.getSource() : '';
-    if (!this.shown || !APP_CELL.test(source)) {
+    if (!this.shown || !isAppCell(source)) {
       place?.remove();
       return;
     }
-    const card = cardOf(cell.model);
-    const app = card ? this.host.store.view.apps.find(one => one.alias === card.alias) : undefined;
-    const look = chipLook(source, card, app);
-    const told = `${look.shape}|${look.text}|${look.title}`;
-    if (place?.dataset.told === told) {
-      return;
-    }
-    const chip = place ?? h('div', { class: 'fj fj-cell-chip', dataset: { lmSuppressShortcuts: 'true' } });
-    chip.dataset.told = told;
-    const press = () => {
-      panel.content.activeCellIndex = panel.content.widgets.indexOf(cell);
-      void this.app.commands.execute('notebook:run-cell');
-    };
-    const button = h('button', { type: 'button', class: `fj-chip ${look.tone}`, title: `${look.title}. Click to run the cell.`, onclick: press });
-    replace(button, glyph(look.shape, look.tone), ' ', look.text);
-    replace(chip, button);
+    const chip = place ?? makeChip(() => this.actionsOf(panel, cell));
+    tellChip(chip, chipLook(source, cardOf(cell.model), this.appOf(cell)));
     if (!place) {
       ensureStyle(chip);
       cell.node.append(chip);
     }
+  }
+
+  private appOf(cell: Cell): AppState | undefined {
+    const card = cardOf(cell.model);
+    return card ? this.host.store.view.apps.find(one => one.alias === card.alias) : undefined;
+  }
+
+  /** What the chip's menu offers: running the cell always, the rest where the app is there. */
+  private actionsOf(panel: NotebookPanel, cell: Cell): ChipAction[] {
+    const run = () => {
+      panel.content.activeCellIndex = panel.content.widgets.indexOf(cell);
+      void this.app.commands.execute('notebook:run-cell');
+    };
+    const found = this.appOf(cell);
+    const verb = (shape: string, word: string, id: string, args = {}) => ({ shape, word, press: () => void this.app.commands.execute(`fal-jupyter:${id}`, args) });
+    const ofApp = found && { alias: found.alias };
+    const more = ofApp ? [verb('restart', 'Restart runners one by one', 'restart-app', ofApp), verb('stop', 'Stop app', 'stop-app', ofApp), verb('copy', 'Copy address', 'copy-url', ofApp)] : [];
+    return [{ shape: 'play', word: 'Run the cell', press: run }, ...more, verb('dashboard', 'Show in dashboard', 'open-dashboard')];
   }
 
   private readonly panels = new Set<NotebookPanel>();

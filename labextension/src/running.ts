@@ -34,7 +34,11 @@ export function addRunning(managers: IRunningSessionManagers, host: LabHost, not
   managers.add({
     name: 'fal apps',
     running: () => host.store.view.apps.map(item),
-    shutdownAll: () => host.store.view.apps.forEach(app => item(app).shutdown?.()),
+    shutdownAll: () => {
+      for (const app of host.store.view.apps) {
+        item(app).shutdown?.();
+      }
+    },
     refreshRunning: () => changed.emit(),
     runningChanged: changed,
     shutdownLabel: 'Stop',

@@ -52,6 +52,7 @@ export class Surfaces {
       return;
     }
     const widget = new MainAreaWidget({ content: new PanelWidget(this.drawing(kind, opened)) });
+    widget.toolbar.hide(); // each panel has its own controls
     widget.id = id;
     widget.title.label = LOOKS[kind].title(opened);
     widget.title.icon = LOOKS[kind].icon;

@@ -1,0 +1,109 @@
+/** The chip at an app cell: what it says, and what it offers. */
+import { h, replace } from './shared/dom.mjs';
+import { glyph } from './shared/glyphs.mjs';
+import type { AppState, CardData } from './shared/types';
+import { sourceHash } from './source';
+
+export interface ChipLook {
+  shape: string;
+  tone: string;
+  text: string;
+  title: string;
+}
+
+/** One line of the chip's menu. */
+export interface ChipAction {
+  shape: string;
+  word: string;
+  press: () => void;
+}
+
+const APP_CELL = /^\s*%%fal_app\b/m;
+let menus = 0;
+
+/** True for a cell that makes an app; other magics may stand above. */
+export function isAppCell(source: string): boolean {
+  return APP_CELL.test(source);
+}
+
+/** What the chip of an app cell says. */
+export function chipLook(source: string, card: CardData | null, app: AppState | undefined): ChipLook {
+  if (!card) {
+    return { shape: 'stopped', tone: 'fj-pending', text: 'not running', title: 'Run the cell to have its app' };
+  }
+  if (!app) {
+    return { shape: 'stopped', tone: 'fj-pending', text: 'not running', title: 'Its app was stopped, or its kernel is new: run the cell' };
+  }
+  const edited = sourceHash(source) !== card.source;
+  const serving = `r${app.serving || app.revision}`;
+  if (app.state === 'Failing') {
+    return { shape: 'failed', tone: 'fj-failed', text: `r${app.revision} fails`, title: app.reason };
+  }
+  if (edited) {
+    return { shape: 'edited', tone: 'fj-setup', text: `${serving} serves, edited`, title: 'The cell was edited since: run it to serve what it says' };
+  }
+  if (app.state === 'Starting' || (app.serving && app.serving !== app.revision)) {
+    return { shape: 'setup', tone: 'fj-setup', text: `r${app.revision} starting`, title: app.reason };
+  }
+  const ready = app.runners.filter(one => one.state === 'IDLE' || one.state === 'RUNNING').length;
+  return { shape: ready ? 'ok' : 'zero', tone: ready ? 'fj-ok' : 'fj-pending', text: `${serving} · ${ready} ready`, title: 'The cell and its runners agree' };
+}
+
+/** Make a chip; `actions` is asked each time its menu opens. */
+export function makeChip(actions: () => ChipAction[]): HTMLElement {
+  const button = h('button', { type: 'button', class: 'fj-chip', 'aria-haspopup': 'menu', 'aria-expanded': 'false' });
+  const chip = h('div', { class: 'fj fj-cell-chip', dataset: { lmSuppressShortcuts: 'true' } }, button);
+  let close = () => {};
+  button.addEventListener('click', () => {
+    if (button.getAttribute('aria-expanded') === 'true') {
+      close();
+      return;
+    }
+    const id = `fj-chip-menu-${(menus += 1)}`;
+    const items = actions().map(({ shape, word, press }) => h('button', { type: 'button', role: 'menuitem', onclick: () => { close(); press(); } }, glyph(shape), word));
+    const list = h('div', { class: 'fj-menu', role: 'menu', id, 'aria-label': 'app of this cell', style: { right: '0', top: '100%' } }, items);
+    let closed = false; // the focus leaves while the menu is taken away: that must not take it away again
+    close = () => {
+      if (!closed) {
+        closed = true;
+        button.setAttribute('aria-expanded', 'false');
+        list.remove();
+      }
+    };
+    list.addEventListener('keydown', (event: KeyboardEvent) => {
+      const at = items.indexOf(document.activeElement as HTMLElement);
+      const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+      if (step) {
+        event.preventDefault();
+        items[(at + step + items.length) % items.length].focus();
+      }
+      if (event.key === 'Escape') {
+        close();
+        button.focus();
+      }
+      event.stopPropagation();
+    });
+    list.addEventListener('focusout', (event: FocusEvent) => {
+      if (!chip.contains(event.relatedTarget as Node | null)) {
+        close();
+      }
+    });
+    button.setAttribute('aria-expanded', 'true');
+    chip.append(list);
+    items[0]?.focus();
+  });
+  return chip;
+}
+
+/** Let a chip say something else, if it does. */
+export function tellChip(chip: HTMLElement, look: ChipLook): void {
+  const told = `${look.shape}|${look.text}|${look.title}`;
+  const button = chip.querySelector<HTMLElement>('.fj-chip');
+  if (!button || chip.dataset.told === told) {
+    return;
+  }
+  chip.dataset.told = told;
+  button.className = `fj-chip ${look.tone}`;
+  button.title = look.title;
+  replace(button, glyph(look.shape, look.tone), ' ', look.text);
+}

@@ -1,0 +1,90 @@
+import { afterEach, describe, expect, it } from "vitest";
+import { isLive } from "../src/card_data.ts";
+import { chipLook, isAppCell, makeChip, tellChip } from "../src/chip.ts";
+import { sourceHash } from "../src/source.ts";
+import { HOSTILE, madeApp, madeRunner } from "./made.mjs";
+
+const CELL = "%%fal_app\nclass Hello(fal.App):\n    pass\n";
+const card = (more = {}) => ({ panel: "card", alias: "hello", source: sourceHash(CELL), ...more });
+const words = (...given) => chipLook(...given).text;
+afterEach(() => document.body.replaceChildren());
+
+describe("the hash of a cell", () => {
+  it("is the one that Python makes", () => {
+    // fal_jupyter.protocol.feed.source_hash of the same texts; tests/labextension/test_sources.py holds the two against each other
+    expect(sourceHash("")).toBe("811c9dc5");
+    expect(sourceHash("  foobar\n")).toBe("bf9cf968");
+    expect(sourceHash("é€😀")).toBe(sourceHash("\né€😀 "));
+  });
+});
+
+describe("app cells", () => {
+  it("are known by the magic, below others too, not by the word", () => {
+    expect(isAppCell(CELL)).toBe(true);
+    expect(isAppCell("%%time\n%%fal_app\nclass A: ...")).toBe(true);
+    expect(isAppCell("# see %%fal_app")).toBe(false);
+    expect(isAppCell("%%fal_apple")).toBe(false);
+  });
+});
+
+describe("the chip", () => {
+  it("says how cell and app stand", () => {
+    const app = madeApp("hello", { runners: [madeRunner("hello-1"), madeRunner("hello-2", "SETUP")] });
+    expect(words(CELL, null, undefined)).toBe("not running");
+    expect(words(CELL, card(), undefined)).toBe("not running");
+    expect(words(CELL, card(), app)).toBe("r1 · 1 ready");
+    expect(words(`${CELL}    x = 1\n`, card(), app)).toBe("r1 serves, edited");
+    expect(words(`${CELL}\n\n`, card(), app)).toBe("r1 · 1 ready");
+    expect(words(CELL, card(), madeApp("hello", { revision: 2, serving: 1 }))).toBe("r2 starting");
+    expect(words(CELL, card(), madeApp("hello", { state: "Starting", serving: 0 }))).toBe("r1 starting");
+    expect(words(CELL, card(), madeApp("hello", { state: "Failing", revision: 3, reason: "boom" }))).toBe("r3 fails");
+  });
+
+  it("has a menu for mouse and keys, closes it on Escape, and shows hostile text as text", () => {
+    const ran = [];
+    const chip = makeChip(() => [{ shape: "play", word: HOSTILE, press: () => ran.push("run") }, { shape: "stop", word: "Stop app", press: () => ran.push("stop") }]);
+    document.body.append(chip);
+    tellChip(chip, { shape: "ok", tone: "fj-ok", text: HOSTILE, title: HOSTILE });
+    const button = chip.querySelector("button");
+    button.click();
+    const items = [...chip.querySelectorAll('[role="menuitem"]')];
+    expect(items).toHaveLength(2);
+    expect(document.activeElement).toBe(items[0]);
+    const key = (name) => document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key: name, bubbles: true, cancelable: true }));
+    key("ArrowUp");
+    expect(document.activeElement).toBe(items[1]);
+    key("Escape");
+    expect(chip.querySelector('[role="menu"]')).toBeNull();
+    expect(document.activeElement).toBe(button);
+    button.click();
+    chip.querySelectorAll('[role="menuitem"]')[1].click();
+    expect(ran).toEqual(["stop"]);
+    expect(button.getAttribute("aria-expanded")).toBe("false");
+    button.click();
+    button.click();
+    expect(chip.querySelector('[role="menu"]')).toBeNull();
+    expect(document.querySelector("img")).toBeNull();
+    expect(button.textContent).toContain("<img");
+  });
+
+  it("is not touched while it says the same, so that its menu stays open", () => {
+    const chip = makeChip(() => [{ shape: "play", word: "Run the cell", press: () => {} }]);
+    const look = { shape: "ok", tone: "fj-ok", text: "r1", title: "fine" };
+    tellChip(chip, look);
+    const before = chip.querySelector("button").firstChild;
+    tellChip(chip, { ...look });
+    expect(chip.querySelector("button").firstChild).toBe(before);
+    tellChip(chip, { ...look, text: "r2" });
+    expect(chip.querySelector("button").textContent).toContain("r2");
+  });
+});
+
+describe("a card", () => {
+  it("is live where a running gateway serves its app", () => {
+    const view = (link, ...apps) => ({ link, apps });
+    expect(isLive(card(), view("live", madeApp("hello")))).toBe(true);
+    expect(isLive(card(), view("live", madeApp("other")))).toBe(false);
+    expect(isLive(card(), view("lost", madeApp("hello")))).toBe(false);
+    expect(isLive(card({ panel: "dashboard" }), view("live"))).toBe(true);
+  });
+});
