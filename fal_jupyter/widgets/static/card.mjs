@@ -1,6 +1,6 @@
 // @ts-check
 /** The card under an app's cell: how it stands, and everything that can be done with it, in tabs. */
-import { button, h, replace, scheduler, setText, tabList } from "./dom.mjs";
+import { button, h, replace, scheduler, tabList, update } from "./dom.mjs";
 import { errorView } from "./errors.mjs";
 import { ago, clock, count, duration, plural } from "./format.mjs";
 import { glyph, iconButton, stateGlyph, stateMark } from "./glyphs.mjs";
@@ -35,20 +35,43 @@ export function runnerWords(app) {
   return parts.filter(([found]) => found).map(([found, word]) => `${found} ${word}`).join(" · ") || "0";
 }
 
+/** A question before something ends, as `Host.confirm`. @typedef {(title: string, text: string, button: string) => Promise<boolean>} Confirm */
+
 /**
- * What can be done to an app; gives a sentence where it could not be done.
+ * What can be done to an app; throws a sentence where it could not be done.
  * @param {import("./types.d.ts").Host} host
  * @param {string} alias
  * @param {"stop" | "restart" | "unload"} action
+ * @param {Confirm} [confirm] asks before a stop; the host's own question where it is left out
  */
-export async function actOnApp(host, alias, action) {
+export async function actOnApp(host, alias, action, confirm = host.confirm) {
   const path = `apps/${encodeURIComponent(alias)}`;
   if (action === "stop") {
-    const sure = host.confirm ? await host.confirm(`Stop ${alias}?`, "Its runners end, and calls of it are refused until its cell runs again.", "Stop") : true;
+    const sure = confirm ? await confirm(`Stop ${alias}?`, "Its runners end, and calls of it are refused until its cell runs again.", "Stop") : true;
     if (sure) await askJson(host, "DELETE", path);
   } else {
     await askJson(host, "POST", `${path}/${action}`);
   }
+}
+
+/**
+ * Ask within a panel, for pages that have no dialog of their own. Escape keeps things as they are.
+ * @param {HTMLElement} place
+ * @returns {Confirm}
+ */
+export function askWithin(place) {
+  return (title, text, word) => new Promise((resolve) => {
+    const before = /** @type {any} */ (document.activeElement);
+    const answer = (/** @type {boolean} */ sure) => {
+      replace(place);
+      before?.focus?.();
+      resolve(sure);
+    };
+    const keep = button("Cancel", () => answer(false));
+    replace(place, h("div", { class: "fj-banner fj-warn", role: "alertdialog", "aria-label": title, onkeydown: (/** @type {KeyboardEvent} */ event) => event.key === "Escape" && answer(false) },
+      h("div", null, h("strong", null, title), ` ${text}`), h("span", { class: "fj-space" }), button(word, () => answer(true), { class: "fj-button fj-danger" }), keep));
+    keep.focus();
+  });
 }
 
 /**
@@ -68,7 +91,7 @@ export function cardPanel(root, host, card, signal) {
   const act = (/** @type {"stop" | "restart" | "unload"} */ action) => async () => {
     replace(told);
     try {
-      await actOnApp(host, alias, action);
+      await actOnApp(host, alias, action, host.confirm ?? askWithin(told));
     } catch (error) {
       replace(told, h("div", { class: "fj-banner fj-bad" }, error instanceof Error ? error.message : String(error)));
     }
@@ -104,6 +127,7 @@ export function cardPanel(root, host, card, signal) {
   const more = iconButton("more", "More actions", menu, { "aria-haspopup": "menu" });
   const restart = iconButton("restart", "Restart the runners, one after another", act("restart"));
   const stop = iconButton("stop", "Stop the app", act("stop"));
+  actions.append(restart, stop, more);
 
   // --- the tabs: each is built when it is first shown, and keeps what was typed into it
   /** @type {Map<string, HTMLElement>} */
@@ -142,12 +166,12 @@ export function cardPanel(root, host, card, signal) {
     const state = now ?? last;
     const gone = !now && view.link === "live";
     const word = view.link === "saved" ? undefined : gone ? "Stopped" : view.link === "off" ? "Stopped" : undefined;
-    replace(headState, stateMark(word ?? state?.state ?? "Starting", view.link === "saved" && state ? `${stateMark(state.state).textContent}, saved` : undefined));
+    update(headState, stateMark(word ?? state?.state ?? "Starting", view.link === "saved" && state ? `${stateMark(state.state).textContent}, saved` : undefined));
     const alive = Boolean(now) && view.link === "live";
-    replace(actions, alive ? [restart, stop, more] : null);
-    if (!state) return replace(notice, h("p", { class: "fj-empty" }, "Looking for the app …"));
+    actions.hidden = !alive;
+    if (!state) return update(notice, h("p", { class: "fj-empty" }, "Looking for the app …"));
     drawFacts(state, alive);
-    replace(notice, noticeOf(view, now, state));
+    update(notice, noticeOf(view, now, state));
     tabs.count("requests", state.stats.calls ? count(state.stats.calls, true) : "");
     if (!started) (started = true), tabs.start();
   };
@@ -158,7 +182,7 @@ export function cardPanel(root, host, card, signal) {
     const endpoints = state.endpoints.map((one) => one.path);
     const shown = endpoints.slice(0, 4).join(" · ") + (endpoints.length > 4 ? ` · ${endpoints.length - 4} more` : "");
     const machine = state.machine.split(" (")[0];
-    replace(facts, fact("Endpoints", h("span", { class: "fj-mono fj-cut", title: endpoints.join(" ") }, shown)), fact("Machine", h("span", { class: "fj-cut", title: state.machine }, machine)),
+    update(facts, fact("Endpoints", h("span", { class: "fj-mono fj-cut", title: endpoints.join(" ") }, shown)), fact("Machine", h("span", { class: "fj-cut", title: state.machine }, machine)),
       fact("Runners", alive ? state.runners.slice(0, 8).map((one) => h("span", { title: one.id }, stateGlyph(one.state))) : null, h("span", null, alive ? runnerWords(state) : "0")),
       fact("Setup", h("span", null, state.setup_ms ? duration(state.setup_ms) : "–")), fact("Revision", h("span", { class: "fj-cut", title: revisionWords(state) }, revisionWords(state))),
       fact("Address", h("span", { class: "fj-mono fj-cut", title: address, style: { maxWidth: "260px" } }, address.replace(/^https?:\/\//, "")), iconButton("copy", "Copy the address", () => host.copy(address))));
@@ -168,7 +192,7 @@ export function cardPanel(root, host, card, signal) {
   const noticeOf = (view, now, state) => {
     if (view.link === "saved") return h("div", { class: "fj-banner" }, glyph("stopped", "fj-pending"), h("div", null, `A picture of ${new Date(view.time).toLocaleString()}. Run the cell again to have the app here.`));
     if (view.link === "lost") return h("div", { class: "fj-banner fj-bad" }, glyph("warning", "fj-failed"), h("div", null, h("strong", null, `No update: ${plainText(view.reason)}.`), ` What is shown ends at ${clock(view.time, false)}. Trying again.`));
-    if (view.link === "connecting") return h("div", { class: "fj-banner" }, "Connecting …");
+    if (view.link === "connecting") return h("div", { class: "fj-banner" }, view.reason ? plainText(view.reason) : "Connecting …");
     if (view.link === "off") return h("div", { class: "fj-banner" }, glyph("stopped", "fj-pending"), h("div", null, "No gateway is running. Running the cell again starts one, and the app."));
     if (!now) return h("div", { class: "fj-banner" }, glyph("stopped", "fj-pending"), h("div", null, `Stopped after ${plural(state.stats.calls, "call")}. Running ${card.cell || "its cell"} again brings it back.`));
     if (now.state === "Failing") return failing(now);
@@ -177,20 +201,40 @@ export function cardPanel(root, host, card, signal) {
     return null;
   };
 
+  const tail = h("pre", { class: "fj-code", hidden: true, "aria-label": "the last lines printed" });
+  let tailOf = -1;
+  /** The last three lines that setup() printed. @param {AppState} now */
+  const readTail = async (now) => {
+    if (tailOf === now.log) return;
+    tailOf = now.log;
+    try {
+      /** @type {import("./types.d.ts").LogRecord[]} */
+      const lines = await askJson(host, "GET", `apps/${encodeURIComponent(alias)}/logs`, { query: { lines: "3" }, signal });
+      tail.hidden = !lines.length;
+      tail.textContent = lines.map((one) => plainText(one.text)).join("\n");
+    } catch {
+      tail.hidden = true; // the Logs tab says why
+    }
+  };
+
   const starting = (/** @type {AppState} */ now) => {
     const first = now.runners.find((one) => one.state === "SETUP" || one.state === "PENDING");
     const passed = first ? Math.max(0, Date.now() - first.since) : 0;
     const bar = now.setup_ms ? h("div", { class: "fj-progress" }, h("div", { style: { width: `${Math.min(100, (100 * passed) / now.setup_ms)}%` } })) : null;
     const expected = now.setup_ms ? ` of about ${duration(now.setup_ms)}` : "";
     const waits = now.waiting ? `${plural(now.waiting, "call")} waiting` : "";
-    return h("div", { class: "fj-banner fj-warn" }, h("div", null, h("div", { class: "fj-bar-row", style: { padding: "0" } }, h("strong", { class: "fj-mono" }, first ? "setup()" : ""), first ? `${duration(passed)}${expected}` : plainText(now.reason), h("span", { class: "fj-space" }), waits), bar));
+    readTail(now);
+    return [h("div", { class: "fj-banner fj-warn" }, h("div", { style: { width: "100%" } }, h("div", { class: "fj-bar-row", style: { padding: "0" } }, h("strong", { class: "fj-mono" }, first ? "setup()" : ""), first ? `${duration(passed)}${expected}` : plainText(now.reason), h("span", { class: "fj-space" }), waits), bar)), tail];
   };
 
+  /** @type {{of: number, node: HTMLElement} | null} the failure that is shown: what is unfolded in it stays so */
+  let failed = null;
   const failing = (/** @type {AppState} */ now) => {
     const failure = now.failure;
     const again = failure?.retry_at ? `next attempt in ${duration(Math.max(0, failure.retry_at - Date.now()))}` : "";
-    return h("div", { class: "fj-pane" }, failure?.error ? errorView(failure.error) : h("div", { class: "fj-banner fj-bad" }, plainText(failure?.text ?? now.reason)),
-      h("div", { class: "fj-bar-row", style: { padding: "8px 0 0" } }, button([glyph("restart"), "Retry now"], act("restart")), h("span", { class: "fj-muted" }, failure ? `failed ${ago(Date.now() - failure.time)}, ${again}` : ""), h("span", { class: "fj-space" }), now.waiting ? `${plural(now.waiting, "call")} waiting` : ""));
+    const of = failure?.time ?? 0;
+    if (failed?.of !== of) failed = { of, node: h("div", { class: "fj-pane" }, failure?.error ? errorView(failure.error) : h("div", { class: "fj-banner fj-bad" }, plainText(failure?.text ?? now.reason))) };
+    return [failed.node, h("div", { class: "fj-bar-row" }, button([glyph("restart"), "Retry now"], act("restart")), h("span", { class: "fj-muted" }, failure ? `failed ${ago(Date.now() - failure.time)}, ${again}` : ""), h("span", { class: "fj-space" }), now.waiting ? `${plural(now.waiting, "call")} waiting` : "")];
   };
 
   const look = scheduler(root, signal, draw);
@@ -202,5 +246,4 @@ export function cardPanel(root, host, card, signal) {
   signal.addEventListener("abort", () => clearInterval(ticking));
   signal.addEventListener("abort", () => root.replaceChildren());
   draw();
-  setText(told, "");
 }

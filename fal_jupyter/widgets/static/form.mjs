@@ -12,6 +12,7 @@ import { glyph, iconButton } from "./glyphs.mjs";
 
 const DEEPEST = 6;
 const LONG_TEXT = 80;
+const FILES = /^(File|Image|Video|Audio|CompressedFile)(-Input)?$/;
 
 /**
  * Follow references and the ways of writing "or null"; gives a schema with `nullable` set where null is allowed.
@@ -25,7 +26,7 @@ export function resolveSchema(schema, root, depth = 0) {
   if (typeof schema.$ref === "string") {
     const found = schema.$ref.replace(/^#\//, "").split("/").reduce((/** @type {any} */ at, key) => at?.[key.replace(/~1/g, "/").replace(/~0/g, "~")], root);
     const { $ref: _, ...rest } = schema;
-    return resolveSchema({ ...found, ...rest }, root, depth + 1);
+    return resolveSchema({ model: schema.$ref.split("/").pop(), ...found, ...rest }, root, depth + 1);
   }
   const choices = schema.anyOf ?? schema.oneOf;
   if (Array.isArray(choices)) {
@@ -53,7 +54,7 @@ export function resolveSchema(schema, root, depth = 0) {
  */
 export function isFile(schema) {
   if (schema.type === "string") return schema.format === "binary" || schema.format === "data-url" || Boolean(schema.contentMediaType);
-  return schema.type === "object" && Boolean(schema.properties?.url) && /^(File|Image|Video|Audio|CompressedFile)$/.test(schema.title ?? "");
+  return schema.type === "object" && Boolean(schema.properties?.url) && FILES.test(schema.model ?? schema.title ?? "");
 }
 
 /**
@@ -105,7 +106,7 @@ export function control(given, root, how) {
   if (Array.isArray(schema.enum) || schema.const !== undefined) return choice(schema, how);
   if (isFile(schema)) return file(schema, how);
   if (schema.mixed || depth > DEEPEST) return json(schema, how);
-  if (schema.type === "boolean") return truth(schema, how);
+  if (schema.type === "boolean") return schema.nullable ? choice({ ...schema, enum: [true, false] }, how) : truth(schema, how);
   if (schema.type === "integer" || schema.type === "number") return number(schema, how);
   if (schema.type === "string") return text(schema, how);
   if (schema.type === "array" && schema.items) return list(schema, root, { ...how, depth: depth + 1 });
@@ -119,16 +120,22 @@ export function control(given, root, how) {
  * @param {Node[]} more
  */
 function field(input, schema, ...more) {
-  const error = h("div", { class: "fj-error", role: "alert", hidden: true });
+  const error = h("div", { id: newId(), class: "fj-error", role: "alert", hidden: true });
   const hint = schema.description ? h("div", { class: "fj-hint" }, String(schema.description)) : null;
   const element = h("div", { class: "fj-field" }, input, more, error, hint);
   const show = (/** @type {string} */ problem, /** @type {HTMLElement} */ at = input) => {
     error.hidden = !problem;
     setText(error, problem);
     at.setAttribute("aria-invalid", String(Boolean(problem)));
+    if (problem) at.setAttribute("aria-describedby", error.id);
     return problem;
   };
   return { element, show };
+}
+
+/** What an empty box means: null where null is allowed and not the default anyway, else that the field is left out. @param {Schema} schema */
+function emptyValue(schema) {
+  return schema.nullable && schema.default !== undefined && schema.default !== null ? null : undefined;
 }
 
 /** @param {any} value */
@@ -145,10 +152,10 @@ function text(schema, how) {
     autocomplete: "off", oninput: () => (show(problem()), how.changed()), ...(long ? { rows: 2 } : { type: kind }),
   });
   const { element, show } = field(input, schema);
-  const read = () => (input.value === "" && (schema.nullable || (schema.default === undefined && !how.required)) ? undefined : input.value);
+  const read = () => (input.value === "" && (schema.nullable || (schema.default === undefined && !how.required)) ? emptyValue(schema) : input.value);
   const problem = () => {
     const value = read();
-    if (value === undefined) return how.required && !schema.nullable ? "It is required." : "";
+    if (value === undefined || value === null) return how.required && !schema.nullable ? "It is required." : "";
     return problemOf(schema, value);
   };
   return { element, read, problem: () => show(problem()), write: (value) => (input.value = asText(value)) };
@@ -161,14 +168,14 @@ function number(schema, how) {
   const whole = schema.type === "integer";
   const input = h("input", {
     class: "fj-input fj-box", id: how.id ?? newId(), type: "text", inputMode: whole ? "numeric" : "decimal", value: asText(schema.default),
-    placeholder: schema.nullable ? "null" : "", autocomplete: "off", oninput: () => (sync(), show(problem()), how.changed()),
+    placeholder: schema.nullable ? "null" : "", autocomplete: "off", oninput: () => (sync(), show(problem(), input), how.changed()),
   });
   const step = schema.multipleOf ?? (whole ? 1 : "any");
   const slider = low !== undefined && high !== undefined && h("input", {
     type: "range", min: low, max: high, step, value: schema.default ?? low, tabIndex: -1, "aria-hidden": "true",
     oninput: () => {
       input.value = whole ? slider.value : String(Number(Number(slider.value).toPrecision(4)));
-      show(problem());
+      show(problem(), input);
       how.changed();
     },
   });
@@ -176,12 +183,12 @@ function number(schema, how) {
   const parts = slider ? [slider, input] : [input];
   const { element, show } = field(parts[0], schema, ...parts.slice(1));
   const sync = () => {
-    if (slider && Number.isFinite(read())) slider.value = String(read());
+    if (slider && typeof read() === "number" && Number.isFinite(read())) slider.value = String(read());
   };
-  const read = () => (input.value.trim() === "" ? undefined : Number(input.value));
+  const read = () => (input.value.trim() === "" ? emptyValue(schema) : Number(input.value));
   const problem = () => {
     const value = read();
-    if (value === undefined) return how.required && schema.default === undefined && !schema.nullable ? "It is required." : "";
+    if (value === undefined || value === null) return how.required && schema.default === undefined && !schema.nullable ? "It is required." : "";
     return Number.isNaN(value) ? `Give ${whole ? "a whole number" : "a number"}.` : problemOf(schema, value);
   };
   return { element, read, problem: () => show(problem(), input), write: (value) => ((input.value = asText(value)), sync()) };
@@ -205,7 +212,7 @@ function choice(schema, how) {
   const options = values.map((/** @type {any} */ value, /** @type {number} */ at) => h("option", { value: String(at) }, asText(value)));
   const input = h("select", { class: "fj-input", id: how.id ?? newId(), onchange: how.changed }, none ? h("option", { value: "" }, "–") : null, options);
   const write = (/** @type {any} */ value) => {
-    const at = values.findIndex((/** @type {any} */ one) => one === value);
+    const at = values.indexOf(value);
     input.value = at >= 0 ? String(at) : none ? "" : "0";
   };
   write(schema.default);
@@ -276,10 +283,13 @@ function file(schema, how) {
 function list(schema, root, how) {
   /** @type {{row: HTMLElement, item: Control}[]} */
   let items = [];
-  const place = h("div", { class: "fj-list", id: how.id ?? newId() });
+  const place = h("div", { class: "fj-list", id: how.id ?? newId(), role: "group", "aria-label": String(schema.title ?? "items") });
   const add = (/** @type {any} */ value) => {
     const item = control(schema.items, root, { depth: how.depth, required: true, changed: how.changed });
     if (value !== undefined) item.write(value);
+    for (const input of item.element.querySelectorAll("input, select, textarea")) {
+      if (!input.hasAttribute("aria-label") && !(/** @type {any} */ (input).labels?.length)) input.setAttribute("aria-label", `item ${items.length + 1}`);
+    }
     const row = h("div", { class: "fj-list-item" }, item.element, iconButton("close", "remove this item", () => {
       items = items.filter((one) => one.row !== row);
       row.remove();

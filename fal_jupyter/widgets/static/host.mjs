@@ -10,6 +10,7 @@ import { createStore, storeOfPicture } from "./store.mjs";
 const QUIET_TOO_LONG = 40000;
 const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 10000;
+const BUSY = 10000;
 
 /**
  * A `Response` of fetch as panels read it.
@@ -64,6 +65,7 @@ export async function readFeed(open, store, signal) {
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     let quiet;
     try {
+      quiet = setTimeout(stop, QUIET_TOO_LONG);
       const answer = await open(attempt.signal);
       if (answer.status !== 200) throw new Error(sentenceOfStatus(answer.status));
       const decoder = new TextDecoder();
@@ -173,11 +175,24 @@ export async function detectServer(gateway) {
  */
 export function kernelHost(model, signal) {
   const store = createStore();
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let quiet;
+  /** Say so when the kernel is silent for `ms`. @param {number} ms */
+  const expect = (ms) => {
+    clearTimeout(quiet);
+    quiet = setTimeout(() => {
+      if (store.view.link === "connecting") store.lose("connecting", "The kernel is busy or gone: waiting for its answer …");
+      else if (store.view.link === "live") store.lose("lost", "the kernel does not answer");
+    }, ms);
+  };
   /** @type {Map<string, {head: (message: any) => void, piece: (data: Uint8Array) => void, end: (error?: Error) => void}>} */
   const waiting = new Map();
   let asked = 0;
   const listen = (/** @type {any} */ message, /** @type {DataView[]} */ buffers = []) => {
-    if (message.feed) for (const line of message.feed) store.apply(line);
+    if (message.feed) {
+      expect(QUIET_TOO_LONG);
+      for (const line of message.feed) store.apply(line);
+    }
     const one = waiting.get(message.id);
     if (!one) return;
     if (message.error) one.end(new Error(message.error));
@@ -187,9 +202,11 @@ export function kernelHost(model, signal) {
   };
   model.on("msg:custom", listen);
   signal.addEventListener("abort", () => {
+    clearTimeout(quiet);
     model.off("msg:custom", listen);
     for (const one of waiting.values()) one.end(new Error("the panel was closed"));
   });
+  expect(BUSY);
   model.send({ listen: true });
   const ask = (/** @type {string} */ method, /** @type {string} */ path, /** @type {Asked} */ options = {}) => new Promise((resolve, reject) => {
     asked += 1;

@@ -1,5 +1,5 @@
 // @ts-check
-/** Calls of an endpoint as programs: a cell, Python, JavaScript, curl; each runs as it is once it has a key. */
+/** Calls of an endpoint as programs: a cell, Python, JavaScript, curl; each runs as it is, with a key made here or the environment's FAL_KEY. */
 import { button, h, replace } from "./dom.mjs";
 import { glyph, iconButton } from "./glyphs.mjs";
 import { askJson } from "./host.mjs";
@@ -36,31 +36,39 @@ function isKeyword(name) {
 
 /**
  * The programs.
- * @param {{className: string, endpoint: string, path: string, app: string, url: string, value: any, model: boolean, key: string}} call
- *   `url` is the prefix `http://127.0.0.1:PORT/run/owner/alias`; `model` where the endpoint takes one body, not plain parameters
+ * @param {{className: string, endpoint: string, path: string, app: string, url: string, value: any, key: string, method?: string, query?: Record<string, any>}} call
+ *   `url` is the prefix `http://127.0.0.1:PORT/run/owner/alias`; `query` what the endpoint takes there only
  * @returns {Record<string, string>}
  */
 export function snippetsOf(call) {
-  const { className, endpoint, path, app, url, value, key } = call;
-  const below = path === "/" ? "" : path;
-  const entries = value && typeof value === "object" && !Array.isArray(value) ? Object.entries(value) : null;
+  const { className, endpoint, path, app, url, value, key, method = "POST" } = call;
+  const asked = new URLSearchParams(Object.entries(call.query ?? {}).map(([name, one]) => [name, typeof one === "object" ? JSON.stringify(one) : String(one)])).toString();
+  const query = asked ? `?${asked}` : "";
+  const below = (path === "/" ? "" : path) + query;
+  const given = value && typeof value === "object" && !Array.isArray(value) ? { ...call.query, ...value } : value;
+  const entries = given && typeof given === "object" && !Array.isArray(given) ? Object.entries(given) : null;
+  const made = key !== PLACEHOLDER; // else each program takes the key from its environment
+  const lines = (/** @type {(string | false)[]} */ ...all) => all.filter((one) => one !== false).join("\n");
   const keywords = entries && entries.every(([name]) => isKeyword(name));
   const args = keywords ? entries.map(([name, one]) => `${name}=${pythonLiteral(one)}`).join(", ") : entries && !entries.length ? "" : pythonLiteral(value);
   const base = url.slice(0, url.length - `/run/${app}`.length);
   const json = JSON.stringify(value ?? {});
   return {
     cell: `${className}.${endpoint}(${args})`,
-    python: [
-      "import os", "", `os.environ["FAL_KEY"] = ${pythonString(key)}`, "import fal_client", "",
+    python: lines(
+      made && "import os", made && "", made && `os.environ["FAL_KEY"] = ${pythonString(key)}`, "import fal_client", "",
       `fal_client.client.RUN_URL_FORMAT = ${pythonString(`${base}/run/`)}`,
-      `print(fal_client.run(${pythonString(app)}, arguments=${pythonLiteral(value ?? {})}${below ? `, path=${pythonString(below.slice(1))}` : ""}))`,
-    ].join("\n"),
-    javascript: [
-      'import { createFalClient } from "@fal-ai/client";', "", "const fal = createFalClient({", `  credentials: ${JSON.stringify(key)},`,
+      `print(fal_client.run(${pythonString(app)}, arguments=${pythonLiteral(value ?? {})}${below ? `, path=${pythonString(below.replace(/^\//, ""))}` : ""}${method === "POST" ? "" : `, method=${pythonString(method)}`}))`,
+    ),
+    javascript: lines(
+      'import { createFalClient } from "@fal-ai/client";', "", "const fal = createFalClient({", `  credentials: ${made ? JSON.stringify(key) : "process.env.FAL_KEY"},`,
       `  fetch: (url, init) => fetch(String(url).replace("https://fal.run/", ${JSON.stringify(`${base}/run/`)}), init),`, "});",
-      `const { data } = await fal.run(${JSON.stringify(app + below)}, { input: ${json} });`, "console.log(data);",
-    ].join("\n"),
-    curl: [`curl -sS ${shellWord(url + path)}`, `-H ${shellWord(`Authorization: Key ${key}`)}`, "-H 'Content-Type: application/json'", `-d ${shellWord(json)}`].join(" \\\n  "),
+      `const { data } = await fal.run(${JSON.stringify(app + below)}, { input: ${json}${method === "POST" ? "" : `, method: ${JSON.stringify(method.toLowerCase())}`} });`, "console.log(data);",
+    ),
+    curl: [
+      `curl -sS ${method === "POST" ? "" : `-X ${method} `}${shellWord(url + path + query)}`, `-H ${made ? shellWord(`Authorization: Key ${key}`) : `"Authorization: Key ${PLACEHOLDER}"`}`, "-H 'Content-Type: application/json'",
+      `-d ${shellWord(json)}`,
+    ].join(" \\\n  "),
   };
 }
 
@@ -71,7 +79,7 @@ const madeKeys = new Map();
 /**
  * @param {HTMLElement} root
  * @param {import("./types.d.ts").Host} host
- * @param {{alias: string, call: () => {endpoint: string, path: string, value: any, model: boolean} | null}} options what the form holds
+ * @param {{alias: string, call: () => {endpoint: string, path: string, value: any, method?: string, query?: Record<string, any>} | null}} options what the form holds
  * @param {AbortSignal} signal
  */
 export function snippetsPanel(root, host, { alias, call }, signal) {
@@ -84,7 +92,7 @@ export function snippetsPanel(root, host, { alias, call }, signal) {
     const state = app();
     const endpoint = state?.endpoints[0];
     if (!state || !endpoint) return "";
-    const made = call() ?? { endpoint: endpoint.name, path: endpoint.path, value: {}, model: false };
+    const made = call() ?? { endpoint: endpoint.name, path: endpoint.path, value: {} };
     return snippetsOf({ ...made, className: state.class_name, app: state.app, url: state.url, key: madeKeys.get(alias) ?? PLACEHOLDER })[kind];
   };
   const make = button([glyph("add"), "Make a key"], async () => {
@@ -105,6 +113,7 @@ export function snippetsPanel(root, host, { alias, call }, signal) {
   };
   root.append(choices, code, h("div", { class: "fj-bar-row" }, told));
   draw();
-  const stop = host.store.watch(() => !code.textContent && draw());
+  // a form that changed in the Try tab, or an app that came, is seen here at once; a text that is the same stays selected
+  const stop = host.store.watch(() => code.textContent !== text() && draw());
   signal.addEventListener("abort", stop);
 }

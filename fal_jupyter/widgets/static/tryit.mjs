@@ -16,7 +16,7 @@ const RECENT = 10 * 60 * 1000;
  * @param {import("./types.d.ts").Host} host
  * @param {{alias: string}} options
  * @param {AbortSignal} signal
- * @returns {{call: () => {endpoint: string, path: string, value: any, model: boolean} | null}} what the form holds
+ * @returns {{call: () => {endpoint: string, path: string, value: any, method: string, query: Record<string, any>} | null}} what the form holds
  */
 export function tryPanel(root, host, { alias }, signal) {
   const app = () => host.store.view.apps.find((one) => one.alias === alias);
@@ -24,12 +24,13 @@ export function tryPanel(root, host, { alias }, signal) {
   let schema = null;
   let schemaOf = 0;
   let asking = false;
+  /** how the app stood when its schema could not be had: it is asked again when that changes */
+  let refused = "";
   /** @type {import("./form.mjs").Control | null} */
   let form = null;
   /** @type {import("./form.mjs").Control | null} */
   let query = null;
   let method = "POST";
-  let model = false;
   let path = "";
   /** @type {string | null} */
   let running = null;
@@ -63,7 +64,6 @@ export function tryPanel(root, host, { alias }, signal) {
     const found = endpointSchema(schema, path);
     const how = { changed: () => setText(told, ""), required: true };
     method = found.method;
-    model = !/^Body_/.test(found.schema.title ?? "Body_");
     query = Object.keys(found.query.properties).length ? objectForm(found.query, schema, how) : null;
     form = found.schema.type === "object" && found.schema.properties ? objectForm(found.schema, schema, how) : control(found.schema, schema, how);
     replace(fields, query?.element, form.element);
@@ -73,22 +73,27 @@ export function tryPanel(root, host, { alias }, signal) {
 
   const loadSchema = async () => {
     const state = app();
-    if (asking || host.kind === "saved" || !state || schemaOf === state.serving) return;
+    if (asking || host.kind === "saved" || !state || host.store.view.link !== "live" || (schema && schemaOf === state.serving)) return;
+    const stands = [state.serving, state.state, state.runners.map((one) => `${one.id} ${["PENDING", "SETUP"].includes(one.state)}`)].join(" ");
+    if (refused === stands) return;
     asking = true;
     try {
       schema = await askJson(host, "GET", `apps/${encodeURIComponent(alias)}/schema`, { signal });
       schemaOf = state.serving;
+      refused = "";
       const paths = state.endpoints.map((one) => one.path);
       const before = form?.read();
       const same = path;
-      replace(choose, state.endpoints.map((one) => h("option", { value: one.path }, `POST ${one.path}`)));
+      replace(choose, state.endpoints.map((one) => h("option", { value: one.path }, `${endpointSchema(schema, one.path).method} ${one.path}`)));
       path = paths.includes(path) ? path : (paths[0] ?? "/");
       choose.value = path;
       drawForm();
       if (same === path && before) form?.write(before);
     } catch (error) {
-      const wait = /** @type {any} */ (error).status === 409;
-      replace(fields, h("p", { class: "fj-empty" }, wait ? "The form is made when the first runner is ready." : `The form could not be made: ${message(error)}`));
+      const { status } = /** @type {any} */ (error);
+      const wait = status === 409;
+      if (status) refused = stands;
+      if (!schema) replace(fields, h("p", { class: "fj-empty" }, wait ? "The form is made when the first runner is ready." : `The form could not be made: ${message(error)}`));
     }
     asking = false;
   };
@@ -129,16 +134,19 @@ export function tryPanel(root, host, { alias }, signal) {
     const stop = (reading = new AbortController());
     signal.addEventListener("abort", () => stop.abort(), { once: true });
     setBusy(id);
+    let isGone = false;
     replace(answer, h("p", { class: "fj-muted fj-live" }, "running …"));
     try {
       const found = await host.ask("GET", `requests/${id}/answer`, { signal: stop.signal });
-      if (found.status !== 200) throw new Error(found.status === 404 ? "the answer to that request is not held any more" : `the gateway answered ${found.status}`);
+      isGone = found.status !== 200;
+      if (isGone) throw new Error(found.status === 404 ? "the answer to that request is not held any more" : `the gateway answered ${found.status}`);
       const type = found.headers.get("content-type") ?? "";
       const status = Number(found.headers.get("x-fal-status") ?? 200);
       await showBody(found, type, status, stop.signal);
       await showEnd(id, stop.signal);
     } catch (error) {
       if (!stop.signal.aborted) replace(answer, h("div", { class: "fj-banner fj-bad", role: "alert" }, message(error)));
+      if (!isGone) shown = ""; // nobody answered: the request goes on, and is taken up again when the feed is back
     }
     if (reading === stop) setBusy(null);
   };
@@ -186,7 +194,7 @@ export function tryPanel(root, host, { alias }, signal) {
 
   /** A call of this card that was made before the page was opened: its answer is held. */
   const adopt = () => {
-    if (shown || running || host.kind === "saved") return;
+    if (shown || running || host.kind === "saved" || host.store.view.link !== "live") return;
     const mine = host.store.view.requests.filter((one) => one.alias === alias && one.origin === "panel");
     const found = mine.find((one) => one.state !== "done") ?? mine.find((one) => host.store.view.time - one.began - one.total_ms < RECENT);
     if (!found) return;
@@ -205,7 +213,7 @@ export function tryPanel(root, host, { alias }, signal) {
   return {
     call: () => {
       const endpoint = app()?.endpoints.find((one) => one.path === path);
-      return endpoint ? { endpoint: endpoint.name, path, value: form?.read() ?? {}, model } : null;
+      return endpoint ? { endpoint: endpoint.name, path, value: form?.read() ?? {}, method, query: query?.read() ?? {} } : null;
     },
   };
 }

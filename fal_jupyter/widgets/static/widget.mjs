@@ -1,10 +1,13 @@
 // @ts-check
 /** What anywidget calls: finds where the panel lives, and draws the panel that the card asks for. */
 import { cardPanel } from "./card.mjs";
+import { configPanel } from "./config.mjs";
 import { dashboardPanel } from "./dashboard.mjs";
 import { h } from "./dom.mjs";
 import { detectServer, kernelHost, savedHost, serverHost } from "./host.mjs";
+import { requestsPanel } from "./requests.mjs";
 import { ensureStyle } from "./style.mjs";
+import { timelinePanel } from "./timeline.mjs";
 
 /** @typedef {import("./types.d.ts").CardData} CardData */
 
@@ -17,8 +20,14 @@ import { ensureStyle } from "./style.mjs";
  */
 export function drawPanel(root, host, card, signal) {
   ensureStyle(root);
-  if (card.panel === "dashboard") dashboardPanel(root, host, {}, signal);
-  else cardPanel(root, host, card, signal);
+  const { alias, panel } = card;
+  const alone = { config: configPanel, timeline: timelinePanel, requests: requestsPanel }[panel];
+  if (panel === "dashboard") dashboardPanel(root, host, {}, signal);
+  else if (alone) {
+    const frame = h("section", { class: "fj fj-card", "aria-label": `${panel} of ${alias}`, dataset: { app: alias, lmSuppressShortcuts: "true" } });
+    root.replaceChildren(frame);
+    alone(frame, host, { alias }, signal);
+  } else cardPanel(root, host, card, signal);
 }
 
 /**

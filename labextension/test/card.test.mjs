@@ -1,0 +1,227 @@
+/** The card and its Try tab on a store and a host that a test steers; the feed's reader on streams it makes. */
+import { Blob } from "node:buffer";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { cardPanel } from "../../fal_jupyter/widgets/static/card.mjs";
+import { kernelHost, readFeed, savedHost } from "../../fal_jupyter/widgets/static/host.mjs";
+import { createStore, storeOfPicture } from "../../fal_jupyter/widgets/static/store.mjs";
+import { HOSTILE, madeApp, madeHost, madeLine, madeRequest, madeRunner, until } from "./made.mjs";
+
+vi.stubGlobal("Blob", Blob); // that of jsdom does not give its bytes
+
+const SCHEMA = { paths: { "/": { post: { requestBody: { content: { "application/json": { schema: { type: "object", required: ["name"], properties: { name: { type: "string", minLength: 1 } } } } } } } } } };
+const ENDPOINTS = [{ name: "hi", path: "/", signature: "", doc: "Says hello." }];
+const CARD = { version: 1, panel: "card", tab: "try", alias: "hello", app: "me/hello", class_name: "Hello", revision: 1, cell: "cell [2]", source: "", gateway: null, options: [], picture: null };
+const app = (more = {}) => madeApp("hello", { endpoints: ENDPOINTS, runners: [madeRunner("hello-1")], ...more });
+
+let root;
+let stop;
+beforeEach(() => {
+  root = document.createElement("div");
+  document.body.replaceChildren(root);
+  stop = new AbortController();
+});
+afterEach(() => {
+  stop.abort();
+  expect(root.childNodes).toHaveLength(0);
+});
+
+/** A host whose calls answer with `text`, of `type`. */
+function answering(line, { text = '{"said": "hi"}', type = "application/json", schema = () => SCHEMA, request = {} } = {}) {
+  const host = madeHost(line, (_method, path) => {
+    if (path.endsWith("/schema")) return schema();
+    if (path.endsWith("/calls")) return { request_id: "r1" };
+    if (path.endsWith("/logs")) return [{ time: 1, runner: "hello-1", request: "", stream: 1, text: `loading ${HOSTILE}` }];
+    return { request: madeRequest("r1", request), input: null, output: null, error: null, logs: [], held: true };
+  });
+  const plain = host.ask.bind(host);
+  host.ask = async (method, path, asked) => {
+    const given = await plain(method, path, asked);
+    const many = path.endsWith("/logs") ? { ...given, json: async () => Object.values(await given.json()) } : given;
+    if (!path.endsWith("/answer")) return many;
+    const data = new TextEncoder().encode(text);
+    return { status: 200, headers: new Headers({ "content-type": type, "x-fal-status": "200" }), chunks: async function* () { yield data; } };
+  };
+  return host;
+}
+
+const press = (name) => [...root.querySelectorAll("button")].find((one) => one.textContent === name || one.getAttribute("aria-label") === name).click();
+
+describe("card", () => {
+  test("Run asks for a call and shows its answer with its phases", async () => {
+    const host = answering(madeLine({ apps: [app()] }));
+    cardPanel(root, host, CARD, stop.signal);
+    const box = await until(() => root.querySelector(".fj-fields input, .fj-fields textarea"));
+    press("Run");
+    expect(root.querySelector(".fj-error").textContent).toBe("It is required.");
+    expect(host.asked.some(([, path]) => path.endsWith("/calls"))).toBe(false);
+    box.value = HOSTILE;
+    box.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", ctrlKey: true, bubbles: true }));
+    await until(() => root.querySelector(".fj-call-line")?.textContent.includes("run 30 ms"));
+    expect(root.querySelector(".fj-answer").textContent).toContain('said: "hi"');
+    expect(JSON.parse(host.asked.find(([, path]) => path.endsWith("/calls"))[2])).toEqual({ name: HOSTILE });
+    expect(root.querySelector(".fj-run-button").disabled).toBe(false);
+  });
+
+  test("a page that is opened in the middle of a request takes it up", async () => {
+    const host = answering(madeLine({ apps: [app()], requests: [madeRequest("r1", { state: "running", origin: "panel" })] }));
+    cardPanel(root, host, CARD, stop.signal);
+    await until(() => root.querySelector(".fj-answer").textContent.includes('said: "hi"'));
+    expect(host.asked.some(([method]) => method === "POST")).toBe(false);
+  });
+
+  test("a schema that cannot be had yet is asked again when a runner is ready, and not before", async () => {
+    let ready = false;
+    const host = answering(madeLine({ apps: [app({ state: "Starting", runners: [madeRunner("hello-1", "SETUP")] })] }), { schema: () => (ready ? SCHEMA : { status: 409, detail: "none" }) });
+    cardPanel(root, host, CARD, stop.signal);
+    await until(() => root.textContent.includes("The form is made when the first runner is ready."));
+    for (let n = 0; n < 5; n += 1) host.store.apply(madeLine({ kind: "frame", time: 60001 + n, apps: [app({ state: "Starting", waiting: n, runners: [madeRunner("hello-1", "SETUP")] })] }));
+    const asked = () => host.asked.filter(([, path]) => path.endsWith("/schema")).length;
+    await Promise.resolve();
+    expect(asked()).toBe(1);
+    ready = true;
+    host.store.apply(madeLine({ kind: "frame", time: 60009, apps: [app()] }));
+    await until(() => root.querySelector(".fj-fields input, .fj-fields textarea"));
+    expect(asked()).toBe(2);
+  });
+
+  test("while setup runs its last lines are shown, as text", async () => {
+    cardPanel(root, answering(madeLine({ apps: [app({ state: "Starting", log: 4, setup_ms: 900, runners: [madeRunner("hello-1", "SETUP")] })] })), CARD, stop.signal);
+    await until(() => root.querySelector(".fj-card-notice pre")?.textContent.includes("loading <img"));
+    expect(root.querySelector(".fj-card-notice").textContent).toContain("of about 900 ms");
+    expect(root.querySelector("img")).toBeNull();
+  });
+
+  test("stop asks first; no is no", async () => {
+    const host = answering(madeLine({ apps: [app()] }));
+    cardPanel(root, host, CARD, stop.signal);
+    press("Stop the app");
+    expect(root.querySelector('[role="alertdialog"]').textContent).toContain("Stop hello?");
+    press("Cancel");
+    press("Stop the app");
+    press("Stop");
+    await until(() => host.asked.some(([method, path]) => method === "DELETE" && path === "apps/hello"));
+    expect(host.asked.filter(([method]) => method === "DELETE")).toHaveLength(1);
+  });
+
+  test("an open menu, a focused button and an unfolded traceback outlive the frames", async () => {
+    const error = { type: "ValueError", message: "bad", text: "all", phase: "setup", frames: [] };
+    const failing = (waiting) => app({ state: "Failing", waiting, failure: { time: 5, revision: 1, text: "bad", error, retry_at: 0 } });
+    const host = answering(madeLine({ apps: [failing(0)] }));
+    cardPanel(root, host, CARD, stop.signal);
+    root.querySelector(".fj-error-view details").open = true;
+    press("More actions");
+    const first = document.activeElement;
+    expect(first.getAttribute("role")).toBe("menuitem");
+    host.store.apply(madeLine({ kind: "frame", time: 60001, apps: [failing(3)] }));
+    await until(() => root.textContent.includes("3 calls waiting"));
+    expect(document.activeElement).toBe(first);
+    expect(root.querySelector(".fj-error-view details").open).toBe(true);
+    const copy = root.querySelector('[aria-label="Copy the address"]');
+    copy.focus();
+    host.store.apply(madeLine({ kind: "frame", time: 60002, apps: [app({ revision: 2 })] }));
+    await until(() => root.querySelector(".fj-facts").textContent.includes("r1 serves, r2 is starting") || root.querySelector(".fj-facts").textContent.includes("r2"));
+    expect(document.activeElement).toBe(copy);
+  });
+
+  test("lost, off, gone and saved are said, and there is nothing to press then", async () => {
+    const host = answering(madeLine({ apps: [app()] }));
+    cardPanel(root, host, CARD, stop.signal);
+    expect(root.querySelector(".fj-head-actions").hidden).toBe(false);
+    host.store.lose("lost", "the server does not answer");
+    await until(() => root.textContent.includes("No update: the server does not answer."));
+    expect(root.querySelector(".fj-head-actions").hidden).toBe(true);
+    host.store.apply({ kind: "off", reason: "no gateway", time: 1 });
+    await until(() => root.textContent.includes("No gateway is running."));
+    host.store.apply(madeLine({ apps: [] }));
+    await until(() => root.textContent.includes("Running cell [2] again brings it back."));
+  });
+
+  test("a saved card shows its picture and asks nobody", async () => {
+    const card = { ...CARD, picture: { time: 60000, app: app(), requests: [madeRequest("r1")], timeline: { points: [], decisions: [], lanes: [] } } };
+    const host = savedHost(card);
+    cardPanel(root, host, card, stop.signal);
+    expect(root.textContent).toContain("Ready, saved");
+    await expect(host.ask()).rejects.toThrow("saved picture");
+  });
+});
+
+describe("feed", () => {
+  const opened = (pieces) => ({ status: 200, chunks: async function* () { for (const piece of pieces) yield new TextEncoder().encode(piece); } });
+
+  test("lines are put together again; the end of the link is said and tried again", async () => {
+    const store = createStore();
+    const links = [];
+    store.watch((view) => links.push([view.link, view.reason]));
+    const line = JSON.stringify(madeLine());
+    let opens = 0;
+    const open = async () => {
+      opens += 1;
+      if (opens === 1) return opened([line.slice(0, 20), `${line.slice(20)}\n{"kind":"be`, 'at","time":9}\n']);
+      if (opens === 2) return { status: 403 };
+      stop.abort();
+      return opened([]);
+    };
+    vi.useFakeTimers();
+    const done = readFeed(open, store, stop.signal);
+    await vi.advanceTimersByTimeAsync(60000);
+    vi.useRealTimers();
+    await done;
+    expect(links.map(([link]) => link)).toEqual(["live", "lost", "lost"]);
+    expect(links[1][1]).toBe("the connection to the server ended");
+    expect(links[2][1]).toBe("the server wants you to log in again");
+    expect(store.view.time).toBe(9);
+    root.replaceChildren();
+  });
+
+  test("a link without beats is lost after forty seconds, a server that never answers too", async () => {
+    const store = createStore();
+    const hang = (signal) => new Promise((_, reject) => signal.addEventListener("abort", () => reject(new Error("aborted"))));
+    vi.useFakeTimers();
+    readFeed(hang, store, stop.signal);
+    await vi.advanceTimersByTimeAsync(39000);
+    expect(store.view.link).toBe("connecting");
+    await vi.advanceTimersByTimeAsync(2000);
+    expect([store.view.link, store.view.reason]).toEqual(["lost", "the server does not answer"]);
+    vi.useRealTimers();
+  });
+
+  test("requests are kept by id, bounded, and go with their app; unknown fields hurt nobody", () => {
+    const store = createStore();
+    store.apply(madeLine({ requests: [madeRequest("a", { state: "running" })], unheard: { of: 1 } }));
+    const many = Array.from({ length: 400 }, (_, at) => madeRequest(`n${at}`, { began: 2000 + at }));
+    store.apply(madeLine({ kind: "frame", requests: [madeRequest("a", { began: 9000 }), ...many], timelines: { hello: { points: Array.from({ length: 3000 }, (_, at) => [at]), decisions: [], lanes: [] } } }));
+    expect(store.view.requests).toHaveLength(300);
+    expect(store.view.requests[0]).toMatchObject({ id: "a", state: "done" });
+    expect(store.view.timelines.get("hello").points).toHaveLength(2400);
+    store.apply({ kind: "of the future" });
+    store.apply(madeLine({ kind: "frame", apps: [] }));
+    expect([store.view.requests.length, store.view.timelines.size]).toEqual([0, 0]);
+    expect(storeOfPicture(CARD).view.link).toBe("saved");
+  });
+
+  test("a kernel that is busy is told, and its answers come in pieces", async () => {
+    let listen;
+    const sent = [];
+    const model = { on: (_, one) => (listen = one), off: vi.fn(), send: (...all) => sent.push(all) };
+    vi.useFakeTimers();
+    const host = kernelHost(model, stop.signal);
+    await vi.advanceTimersByTimeAsync(10001);
+    expect(host.store.view).toMatchObject({ link: "connecting", reason: expect.stringContaining("busy") });
+    vi.useRealTimers();
+    listen({ feed: [madeLine()] });
+    expect(host.store.view.link).toBe("live");
+    const asked = host.ask("POST", "apps/hello/calls", { query: { path: "/a b" }, body: "{}" });
+    const [message, , buffers] = await until(() => sent[1]);
+    expect(message.path).toBe("apps/hello/calls?path=%2Fa+b");
+    expect(new TextDecoder().decode(buffers[0])).toBe("{}");
+    listen({ id: message.id, status: 200, headers: { "content-type": "text/plain" } });
+    const answer = await asked;
+    for (const text of ["one ", "two"]) listen({ id: message.id, chunk: true }, [new DataView(new TextEncoder().encode(text).buffer)]);
+    listen({ id: message.id, end: true });
+    expect([answer.headers.get("Content-Type"), await answer.text()]).toEqual(["text/plain", "one two"]);
+    const refused = host.ask("GET", "apps");
+    const id = (await until(() => sent[2]))[0].id;
+    listen({ id, error: "no gateway is running" });
+    await expect(refused).rejects.toThrow("no gateway is running");
+  });
+});
