@@ -169,7 +169,7 @@ export function cardPanel(root, host, card, signal) {
     update(headState, stateMark(word ?? state?.state ?? "Starting", view.link === "saved" && state ? `${stateMark(state.state).textContent}, saved` : undefined));
     const alive = Boolean(now) && view.link === "live";
     actions.hidden = !alive;
-    if (!state) return update(notice, h("p", { class: "fj-empty" }, "Looking for the app …"));
+    if (!state) return update(notice, view.link === "live" || (view.link === "connecting" && !view.reason) ? h("p", { class: "fj-empty" }, "Looking for the app …") : noticeOf(view, now, state));
     drawFacts(state, alive);
     update(notice, noticeOf(view, now, state));
     tabs.count("requests", state.stats.calls ? count(state.stats.calls, true) : "");
@@ -188,13 +188,14 @@ export function cardPanel(root, host, card, signal) {
       fact("Address", h("span", { class: "fj-mono fj-cut", title: address, style: { maxWidth: "260px" } }, address.replace(/^https?:\/\//, "")), iconButton("copy", "Copy the address", () => host.copy(address))));
   };
 
-  /** @param {import("./types.d.ts").View} view @param {AppState | undefined} now @param {AppState} state */
+  /** @param {import("./types.d.ts").View} view @param {AppState | undefined} now @param {AppState | undefined} state */
   const noticeOf = (view, now, state) => {
     if (view.link === "saved") return h("div", { class: "fj-banner" }, glyph("stopped", "fj-pending"), h("div", null, `A picture of ${new Date(view.time).toLocaleString()}. Run the cell again to have the app here.`));
-    if (view.link === "lost") return h("div", { class: "fj-banner fj-bad" }, glyph("warning", "fj-failed"), h("div", null, h("strong", null, `No update: ${plainText(view.reason)}.`), ` What is shown ends at ${clock(view.time, false)}. Trying again.`));
+    const ends = view.time ? ` What is shown ends at ${clock(view.time, false)}.` : "";
+    if (view.link === "lost") return h("div", { class: "fj-banner fj-bad" }, glyph("warning", "fj-failed"), h("div", null, h("strong", null, `No update: ${plainText(view.reason)}.`), `${ends} Trying again.`));
     if (view.link === "connecting") return h("div", { class: "fj-banner" }, view.reason ? plainText(view.reason) : "Connecting …");
     if (view.link === "off") return h("div", { class: "fj-banner" }, glyph("stopped", "fj-pending"), h("div", null, "No gateway is running. Running the cell again starts one, and the app."));
-    if (!now) return h("div", { class: "fj-banner" }, glyph("stopped", "fj-pending"), h("div", null, `Stopped after ${plural(state.stats.calls, "call")}. Running ${card.cell || "its cell"} again brings it back.`));
+    if (!now) return h("div", { class: "fj-banner" }, glyph("stopped", "fj-pending"), h("div", null, `Stopped after ${plural(state?.stats.calls ?? 0, "call")}. Running ${card.cell || "its cell"} again brings it back.`));
     if (now.state === "Failing") return failing(now);
     if (now.state === "Starting") return starting(now);
     if (now.state === "Zero") return h("div", { class: "fj-banner" }, glyph("zero", "fj-pending"), h("div", null, "No runner is up. The next call starts one", now.setup_ms ? h("span", null, " and takes about ", h("strong", null, duration(now.setup_ms)), " longer") : null, `. ${plainText(now.reason)}`));
