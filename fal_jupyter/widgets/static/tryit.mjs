@@ -3,7 +3,7 @@
 import { button, h, newId, replace, setText } from "./dom.mjs";
 import { errorView } from "./errors.mjs";
 import { endpointSchema, objectForm, control } from "./form.mjs";
-import { ago, bytes, clock, duration } from "./format.mjs";
+import { ago, bytes, clock, duration, plural } from "./format.mjs";
 import { glyph, stateMark } from "./glyphs.mjs";
 import { askJson } from "./host.mjs";
 import { hasFailed, phaseBar, phaseTable, phaseWords } from "./phases.mjs";
@@ -180,14 +180,14 @@ export function tryPanel(root, host, { alias }, signal) {
     showLine(detail.request);
     if (detail.error) answer.append(errorView(detail.error));
     const logs = detail.logs.filter((/** @type {any} */ one) => one.stream === 1);
-    if (logs.length) answer.append(h("details", null, h("summary", null, `${logs.length} lines printed`), textView(logs.map((/** @type {any} */ one) => one.text).join("\n"))));
+    if (logs.length) answer.append(h("details", null, h("summary", null, `${plural(logs.length, "line")} printed`), textView(logs.map((/** @type {any} */ one) => one.text).join("\n"))));
   };
 
   /** @param {import("./types.d.ts").RequestState} request */
   const showLine = (request) => {
     const failed = hasFailed(request);
     const summary = h("summary", null, stateMark(failed ? "failed" : "done", duration(request.total_ms)), " ", h("span", { class: "fj-mono" }, request.path), " ",
-      h("span", { style: { display: "inline-block", width: "90px" } }, phaseBar(request, Date.now())), " ", h("span", null, phaseWords(request)),
+      h("span", { style: { display: "inline-block", width: "90px", marginRight: "6px" } }, phaseBar(request, Date.now())), " ", h("span", null, phaseWords(request)),
       h("span", { class: "fj-muted fj-second" }, ` · ${request.runner} · r${request.revision}`));
     replace(line, h("details", null, summary, phaseTable(request, Date.now())));
   };
