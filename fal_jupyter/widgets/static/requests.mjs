@@ -39,6 +39,8 @@ export function requestsPanel(root, host, { alias, open, span }, signal) {
   let rows = [];
   /** @type {string | null} */
   let chosen = null;
+  /** @type {Map<string, {request: RequestState, stands: string, element: Element}>} what is in the page */
+  let built = new Map();
   /** @type {string | null} the row that is reached by Tab; the others by arrow keys */
   let active = null;
   /** @type {AbortController | null} */
@@ -80,7 +82,7 @@ export function requestsPanel(root, host, { alias, open, span }, signal) {
     event.stopPropagation();
   };
 
-  const row = (/** @type {RequestState} */ one, /** @type {number} */ now, /** @type {{from: number, whole: number} | null} */ scale) => {
+  const row = (/** @type {RequestState} */ one, /** @type {number} */ now, /** @type {{from: number, whole: number} | null} */ scale, /** @type {string | null} */ tab) => {
     const look = requestLook(one);
     const failed = hasFailed(one);
     const total = totalOf(one, now);
@@ -94,7 +96,7 @@ export function requestsPanel(root, host, { alias, open, span }, signal) {
     ];
     const press = () => inspect(one.id);
     return h("tr", {
-      tabindex: one.id === (rows.some((other) => other.id === active) ? active : rows[0].id) ? 0 : -1, dataset: { request: one.id }, class: one.id === chosen ? "fj-chosen" : null,
+      tabindex: one.id === tab ? 0 : -1, dataset: { request: one.id }, class: one.id === chosen ? "fj-chosen" : null,
       "aria-current": one.id === chosen ? "true" : null, onclick: press, onfocus: () => (active = one.id), onkeydown: moveInRows(press),
     }, cells);
   };
@@ -120,7 +122,15 @@ export function requestsPanel(root, host, { alias, open, span }, signal) {
     const from = Math.min(...rows.map((one) => one.began));
     const until = Math.max(...rows.map((one) => one.began + totalOf(one, now)));
     const scale = (common || marked) && rows.length ? { from, whole: Math.max(1, until - from) } : null;
-    update(bodyRows, rows.map((one) => row(one, now, scale)));
+    // a row that ended and is shown as before stays as it is: only what changed is built
+    const tab = rows.some((one) => one.id === active) ? active : rows[0]?.id;
+    const stands = rows.map((one) => `${one.id === chosen} ${one.id === tab} ${scale ? `${scale.from} ${scale.whole}` : ""}`);
+    const wanted = rows.map((one, at) => {
+      const before = built.get(one.id);
+      return before && one.state === "done" && before.request === one && before.stands === stands[at] ? before.element : row(one, now, scale, tab ?? null);
+    });
+    update(bodyRows, wanted);
+    built = new Map(rows.map((request, at) => [request.id, { request, stands: stands[at], element: bodyRows.children[at] }]));
     update(kinds, ["all", "failed", "cold"].map((name) => h("button", { type: "button", class: "fj-choice", "aria-pressed": String(name === kind), onclick: () => ((kind = name), draw(true)) }, name)));
     const stats = host.store.view.apps.find((one) => one.alias === alias)?.stats;
     const figures = stats && stats.calls ? `p50 ${duration(stats.p50_ms)} · ${stats.sample >= 20 ? `p95 ${duration(stats.p95_ms)}` : `max ${duration(stats.max_ms)}`} · ${plural(stats.calls, "call")} · ${count(stats.failed)} failed` : "";
