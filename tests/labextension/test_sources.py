@@ -1,0 +1,102 @@
+"""What the extension's sources, the package and the Python side have to agree on."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import hatch_build
+from fal_jupyter.protocol.feed import source_hash
+
+TOP = Path(__file__).parent.parent.parent
+FRONT = TOP / "labextension"
+SHARED = TOP / "fal_jupyter" / "widgets" / "static"
+PACKAGE = json.loads((FRONT / "package.json").read_text())
+SOURCES = {path.name: path.read_text() for path in (FRONT / "src").glob("*.ts")}
+
+
+def test_package_and_extension_have_one_version() -> None:
+    assert PACKAGE["version"] == tomllib.loads((TOP / "pyproject.toml").read_text())["project"]["version"]
+
+
+def test_what_is_installed_is_pinned_and_names_no_host() -> None:
+    lock = (FRONT / "yarn.lock").read_text()
+    assert not re.findall(r"\w+://\S+", lock)
+    for name, version in PACKAGE["resolutions"].items():
+        assert f'"{name}@npm:{version}"' in lock, name
+
+
+def test_every_shared_name_is_exported_where_it_is_taken_from() -> None:
+    taken = [
+        (file, module, name.split(" as ")[0].strip())
+        for file, text in SOURCES.items()
+        for names, module in re.findall(r"import \{([^}]*)\} from '\./shared/(\w+\.mjs)'", text)
+        for name in names.split(",")
+    ]
+    assert len(taken) > 15
+    for file, module, name in taken:
+        exported = re.search(
+            rf"^export (?:async )?(?:function|const|let|class) {name}\b", (SHARED / module).read_text(), re.M
+        )
+        assert exported, f"{file} takes {name} from {module}, which has no such export"
+
+
+def test_every_command_of_the_schema_exists() -> None:
+    schema = json.loads((FRONT / "schema" / "plugin.json").read_text())
+    assert schema["additionalProperties"] is False
+    named = set(
+        re.findall(
+            r'"fal-jupyter:([\w-]+)"', json.dumps([schema["jupyter.lab.menus"], schema["jupyter.lab.shortcuts"]])
+        )
+    )
+    known = set(re.findall(r"\{ id: '([\w-]+)'", SOURCES["commands.ts"]))
+    assert named
+    assert named <= known
+
+
+def test_every_setting_is_described_and_read() -> None:
+    properties = json.loads((FRONT / "schema" / "plugin.json").read_text())["properties"]
+    for name, setting in properties.items():
+        assert setting["title"], name
+        assert setting["description"], name
+        assert "default" in setting, name
+        assert f"loaded.get('{name}')" in SOURCES["index.ts"], f"nobody reads {name}"
+
+
+@pytest.mark.parametrize("text", ["", "  foobar\n", "%%fal_app\nclass A(fal.App): ...\n", "é€😀\n\n", "\t x"])
+def test_the_chip_hashes_a_cell_as_the_kernel_does(text: str) -> None:
+    node = shutil.which("node")
+    assert node, "there is no Node.js here; install Node.js 20 or newer"
+    plain = re.sub(r"\(text: string\): string", "(text)", SOURCES["source.ts"])
+    program = f"{plain}\nprocess.stdout.write(sourceHash({json.dumps(text)}));"
+    ran = subprocess.run(
+        [node, "--input-type=module", "-e", program], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert ran.stdout == source_hash(text)
+
+
+def test_the_hash_of_the_sources_covers_the_shared_modules_too(tmp_path: Path) -> None:
+    for path in hatch_build.sources(TOP):
+        copy = tmp_path / path.relative_to(TOP)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
+    before = hatch_build.source_hash(tmp_path)
+    assert before == hatch_build.source_hash(TOP)
+    for name in (
+        "labextension/src/index.ts",
+        "labextension/yarn.lock",
+        "fal_jupyter/widgets/static/card.mjs",
+        "labextension/schema/plugin.json",
+    ):
+        changed = tmp_path / name
+        kept = changed.read_bytes()
+        changed.write_bytes(kept + b"\n")
+        assert hatch_build.source_hash(tmp_path) != before, name
+        changed.write_bytes(kept)
+    assert hatch_build.source_hash(tmp_path) == before
