@@ -63,6 +63,13 @@ class Handler(RequestHandler):
         self.finish(msgspec.json.encode(value))
 
 
+class NothingHandler(Handler):
+    """Whatever is asked for beside the routes."""
+
+    def prepare(self) -> None:
+        self.fail(404, "not_found", "there is nothing at this address")
+
+
 class HelloHandler(Handler):
     """Who answers."""
 
@@ -184,7 +191,13 @@ class ScalingHandler(Handler):
         self._reply(alias, self.house.engine.scaling(alias))
 
     def post(self, alias: str) -> None:
-        asked = json.loads(self.request.body)
+        try:
+            asked = json.loads(self.request.body)
+            assert isinstance(asked, dict)
+            assert asked.get("reset") or isinstance(asked.get("set"), dict)
+        except (ValueError, AssertionError):
+            self.fail(400, "bad_request", 'the body is JSON: {"set": {"max_concurrency": 4}} or {"reset": true}')
+            return
         try:
             self._reply(alias, self.house.engine.scale(alias, None if asked.get("reset") else asked["set"]))
         except FalJupyterError as error:
@@ -317,4 +330,6 @@ def application(house: House) -> Application:
             (A_SHUTDOWN, ShutdownHandler, given),
         ],
         log_function=lambda handler: None,
+        default_handler_class=NothingHandler,
+        default_handler_args=given,
     )

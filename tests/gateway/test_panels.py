@@ -222,8 +222,14 @@ def test_a_request_that_is_not_known_is_404(client: Client) -> None:
     with pytest.raises(NotServed, match="not kept"):
         client.request("00000000-0000-4000-8000-000000000000")
     assert client.ask("DELETE", "/admin/requests/00000000-0000-4000-8000-000000000000")[0] == 404
-    with pytest.raises(json.JSONDecodeError):  # no id at all: Tornado's own 404
-        client.ask("GET", "/admin/requests/..%2f..")
+    assert client.ask("GET", "/admin/requests/..%2f..")[1]["error_type"] == "not_found"
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{", b"{}", b'{"set": 3}'])
+def test_a_change_of_scaling_that_is_none_is_refused_in_a_sentence(client: Client, body: bytes) -> None:
+    status, answer = client.ask("POST", "/admin/apps/wide/scaling", body)
+    assert (status, answer["error_type"]) == (400, "bad_request")
+    assert "max_concurrency" in answer["detail"]
 
 
 # --- held calls -------------------------------------------------------------------------------------------------------

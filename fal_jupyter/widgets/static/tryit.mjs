@@ -76,6 +76,10 @@ export function tryPanel(root, host, { alias }, signal) {
     if (asking || host.kind === "saved" || !state || host.store.view.link !== "live" || (schema && schemaOf === state.serving)) return;
     const stands = [state.serving, state.state, state.runners.map((one) => `${one.id} ${["PENDING", "SETUP"].includes(one.state)}`)].join(" ");
     if (refused === stands) return;
+    if (!state.runners.some((one) => one.state === "IDLE" || one.state === "RUNNING")) { // nobody could say what the endpoints take
+      if (!schema) replace(fields, h("p", { class: "fj-empty" }, "The form is made when the first runner is ready."));
+      return;
+    }
     asking = true;
     try {
       schema = await askJson(host, "GET", `apps/${encodeURIComponent(alias)}/schema`, { signal });
