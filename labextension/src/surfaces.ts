@@ -59,6 +59,9 @@ export class Surfaces {
     widget.title.closable = true;
     this.opened.set(widget, opened as Record<string, string>);
     this.app.shell.add(widget, 'main');
+    if (!widget.isAttached) {
+      this.app.shell.add(widget, 'right'); // Notebook 7 has room for one widget in its main area, and that is the notebook
+    }
     this.app.shell.activateById(id);
     void tracker?.add(widget);
   }
