@@ -52,9 +52,9 @@ export function chipLook(source: string, card: CardData | null, app: AppState | 
 /** Make a chip; `actions` is asked each time its menu opens. */
 export function makeChip(actions: () => ChipAction[]): HTMLElement {
   const button = h('button', { type: 'button', class: 'fj-chip', 'aria-haspopup': 'menu', 'aria-expanded': 'false' });
-  const chip = h('div', { class: 'fj fj-cell-chip', dataset: { lmSuppressShortcuts: 'true' } }, button);
+  const chip = h('div', { class: 'fj fj-cell-chip', style: { zIndex: '20' }, dataset: { lmSuppressShortcuts: 'true' } }, button);
   let close = () => {};
-  button.addEventListener('click', () => {
+  const toggle = () => {
     if (button.getAttribute('aria-expanded') === 'true') {
       close();
       return;
@@ -91,6 +91,18 @@ export function makeChip(actions: () => ChipAction[]): HTMLElement {
     button.setAttribute('aria-expanded', 'true');
     chip.append(list);
     items[0]?.focus();
+  };
+  // On the press already: it makes the cell the active one, whose toolbar the chip steps aside for, so that no click would follow.
+  button.addEventListener('mousedown', (event: MouseEvent) => {
+    if (event.button === 0) {
+      event.preventDefault();
+      toggle();
+    }
+  });
+  button.addEventListener('click', (event: MouseEvent) => {
+    if (event.detail === 0) {
+      toggle(); // by keys, or by what presses buttons for people
+    }
   });
   return chip;
 }

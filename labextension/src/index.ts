@@ -60,11 +60,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
       addRunning(running, host, notebooks, surfaces);
     }
     notify(host.store.watch, wishes);
-    // Not before the page is up: Notebook 7's shortcuts trip over settings that are loaded before their own.
-    void app.restored.then(() => settings?.load(ID)).then(loaded => {
-      if (!loaded) {
-        return;
-      }
+    void settings?.load(ID).then(loaded => {
       const read = () => {
         wishes.confirmStop = loaded.get('confirmStop').composite as boolean;
         wishes.pauseHidden = loaded.get('pauseHidden').composite as boolean;
