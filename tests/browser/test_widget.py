@@ -1,0 +1,101 @@
+"""The same panels by anywidget: over a kernel's comm in JupyterLab, and in a page that is no notebook at all."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from playwright.sync_api import Browser, expect
+
+from fal_jupyter.client.client import Client
+from fal_jupyter.settings import read
+from fal_jupyter.widgets.bundle import bundle
+from tests.browser.apps import LOAD, STUDIO
+from tests.browser.conftest import Front
+from tests.browser.test_lab import tab
+
+PAGE = """<!doctype html><meta charset="utf-8"><title>bare</title><body class="vscode-dark"><div id="here"></div>
+<script type="module">
+import widget from "./widget.mjs";
+const given = await (await fetch("./given.json")).json();
+const listeners = {};
+const model = {
+  get: name => given[name], set() {}, save_changes() {},
+  on: (name, f) => (listeners[name] = f), off: name => delete listeners[name],
+  send: message => { window.sent = [...(window.sent ?? []), message]; if (message.listen) listeners["msg:custom"]({feed: [given.line]}, []); },
+};
+window.end = widget.render({model, el: document.getElementById("here")});
+window.listeners = listeners;
+</script>"""
+
+
+def test_the_widget_works_over_the_comm_of_a_kernel(lab: Front) -> None:
+    cells = [LOAD, STUDIO, 'import fal_jupyter\nStudio.hi(name="Ada")\nfal_jupyter.widget(Studio, bare=True)']
+    lab.write("c.ipynb", cells)
+    lab.open("c.ipynb")
+    lab.run_all(3)
+    asked: list[str] = []
+    lab.page.on("request", lambda request: asked.append(request.url) if "/fal/api/apps" in request.url else None)
+    card = lab.page.locator(".jp-Cell").nth(2).locator(".fj-card")
+    expect(card.get_by_text("Ready", exact=True)).to_be_visible()
+    card.get_by_label("name").fill("Grace")
+    card.locator(".fj-run-button").click()
+    expect(card.locator(".fj-answer")).to_contain_text('"Hello, Grace"')
+    expect(tab(card, "requests").locator("tr[data-request]")).to_have_count(2)
+    config = tab(card, "config")
+    config.locator('[data-option="min_concurrency"]').fill("2")
+    config.get_by_role("button", name="Apply 1 live").click()
+    expect(card.locator(".fj-facts")).to_contain_text("2 ready")
+    assert not [url for url in asked if "calls" in url]  # all of it went through the kernel
+
+
+@contextmanager
+def served_folder(folder: Path) -> Iterator[str]:
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None: ...
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_the_joined_module_draws_in_a_page_that_is_no_notebook(lab: Front, browser: Browser, tmp_path: Path) -> None:
+    lab.write("b.ipynb", [LOAD, STUDIO, 'Studio.hi(name="Ada")'])
+    lab.open("b.ipynb")
+    lab.run_all(3)
+    line = Client(read({"FAL_JUPYTER_STATE": str(lab.state)})).snapshot()
+    assert line is not None
+    app = line["apps"][0]
+    card = {
+        "version": 1, "panel": "card", "tab": "requests", "alias": app["alias"], "app": app["app"], "class_name": app["class_name"], "revision": 1,
+        "cell": "cell [2]", "source": "", "gateway": line["gateway"], "options": line["options"], "picture": None,
+    }  # fmt: skip
+    (tmp_path / "widget.mjs").write_text(bundle())
+    (tmp_path / "given.json").write_text(json.dumps({"card": card, "bare": False, "line": line}))
+    (tmp_path / "index.html").write_text(PAGE)
+    with served_folder(tmp_path) as address:
+        page = browser.new_page()
+        errors: list[str] = []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(address)
+        expect(page.locator(".fj-card").get_by_text("Ready", exact=True)).to_be_visible()
+        expect(page.locator("tr[data-request]")).to_have_count(1)
+        assert (
+            page.evaluate("() => getComputedStyle(document.querySelector('.fj')).getPropertyValue('--fj-run').trim()")
+            == "#7cc0f8"
+        )
+        page.evaluate("() => window.end()")
+        assert page.locator("#here").inner_html() == ""
+        assert page.evaluate("() => Object.keys(window.listeners)") == []
+        page.close()
+        assert errors == []
