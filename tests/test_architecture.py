@@ -22,6 +22,7 @@ ROOMS = (
     "server_record",
     "gateway",
     "client",
+    "widgets",
     "notebook",
     "server",
     "cli",
@@ -65,9 +66,10 @@ MAY: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("domain", "protocol", "settings", "state", "processes", "server_record", "client"),
         ("tornado", "jupyter_server", "jupyter_core", "traitlets", "httptools"),
     ),
+    "widgets": (("domain", "protocol", "client"), ("anywidget", "traitlets")),
     "notebook": (
-        ("domain", "protocol", "fal", "shipping", "settings", "server_record", "client", "cli"),
-        ("IPython", "traitlets", "ipykernel"),
+        ("domain", "protocol", "fal", "shipping", "settings", "server_record", "client", "cli", "widgets"),
+        ("IPython", "traitlets", "ipykernel", "jupyter_core"),
     ),
 }
 GROUND = ("domain", "protocol")
@@ -153,7 +155,7 @@ def test_only_settings_reads_the_environment_of_this_project() -> None:
 def test_importing_the_package_loads_nothing_heavy() -> None:
     code = (
         "import sys, json, fal_jupyter;"
-        "print(json.dumps([m for m in ('torch','tornado','fastapi','ipywidgets','IPython','pydantic','numpy')"
+        "print(json.dumps([m for m in ('torch','tornado','fastapi','ipywidgets','anywidget','jupyter_server','IPython','pydantic','numpy')"
         " if m in sys.modules]))"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)

@@ -205,7 +205,6 @@ VERBS = (
             ),
             JSON,
         ),
-        fronts=NOTEBOOK,
     ),
     Verb(
         name="scale",

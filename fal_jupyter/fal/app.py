@@ -67,7 +67,10 @@ class App:
     version: ClassVar[str] = "unknown"
     isolate_channel: Any = None
 
-    url: Any = ClassFact("Prefix of the addresses of the running app's endpoints.")
+    url: Any = ClassFact(
+        "Prefix of the endpoints' addresses in the browser: below the Jupyter server where there is one."
+    )
+    local_url: Any = ClassFact("Prefix of the endpoints' addresses for programs on this machine, which need the key.")
     key: Any = ClassFact("Key of this owner, ``id:secret``, for HTTP callers.")
     app: Any = ClassFact("``owner/alias`` of the running app.")
     aio: Any = ClassFact("The endpoints as coroutine functions: ``await Hello.aio.hi(...)``.")

@@ -34,7 +34,7 @@ from fal_jupyter.notebook.style import (
 LINES = 20  # more calls than this become one summary line
 ROWS = 20  # rows of the table under the summary line
 SHOWN_FROM = 1.0  # milliseconds from which transfer and stream are named in the line; the table has them always
-KEPT = 1000  # records in the output's metadata
+KEPT = 200  # records in the output's metadata: a saved notebook stays small whatever the load
 FIELDS = (
     "request_id", "endpoint", "status", "queue_ms", "start_ms", "transfer_ms", "run_ms", "stream_ms", "total_ms", "revision", "runner",
 )  # fmt: skip
@@ -68,7 +68,7 @@ class Call(Protocol):
 
 
 class Tally:
-    """The calls of one cell, in bounded memory: the first thousand, the slowest twenty, and sums of all."""
+    """The calls of one cell, in bounded memory: the first two hundred, the slowest twenty, and sums of all."""
 
     def __init__(self, began: float) -> None:
         self.began = began

@@ -15,7 +15,10 @@ ASK = Completion(lambda: ["Hello", "hello", "Search"], lambda: ["hello-1"])
         ("%%fal_app --auth ", ["private", "public"]),
         ("%%fal_app --auth pu", ["public"]),
         ("%%fal_app --name ", []),
-        ("%fal ", ["apps", "runners", "logs", "scale", "stop", "kill", "config", "doctor", "help"]),
+        (
+            "%fal ",
+            ["apps", "runners", "logs", "dashboard", "panel", "scale", "stop", "kill", "config", "doctor", "help"],
+        ),
         ("fal ru", ["runners"]),
         ("%fal stop ", ["Hello", "hello", "Search", "hello-1", "--json"]),
         ("%fal stop he", ["hello", "hello-1"]),

@@ -14,7 +14,9 @@ class Call:
     status: int = 200
     queue_ms: float = 0.1
     start_ms: float = 0.0
+    transfer_ms: float = 0.0
     run_ms: float = 1.9
+    stream_ms: float = 0.0
     total_ms: float = 2.0
     revision: int = 1
     runner: str = "hello-1"
@@ -56,6 +58,16 @@ def test_a_few_calls_are_one_line_each() -> None:
     assert Shape(as_html(shown)).seen.count("details") == 3
 
 
+def test_transfer_and_stream_are_named_where_they_matter_and_always_in_the_table() -> None:
+    shown = tally(Call(transfer_ms=31, stream_ms=0.2), Call(stream_ms=406, total_ms=408))
+
+    assert as_text(shown).splitlines() == [
+        "ok 2.0 ms /embed: queue 0.1 ms · transfer 31 ms · run 1.9 ms, hello-1, r1",
+        "ok 408 ms /embed: queue 0.1 ms · run 1.9 ms · stream 406 ms, hello-1, r1",
+    ]
+    assert as_html(shown).count(">transfer<") == 2
+
+
 def test_a_thousand_calls_are_one_line_with_a_bounded_table() -> None:
     shown = tally(*(Call(total_ms=float(n + 1), request_id=str(n)) for n in range(1500)))
 
@@ -80,7 +92,9 @@ def test_the_metadata_has_the_fields_of_each_call_and_a_bound() -> None:
                     "status": 200,
                     "queue_ms": 0.1,
                     "start_ms": 0.0,
+                    "transfer_ms": 0.0,
                     "run_ms": 1.9,
+                    "stream_ms": 0.0,
                     "total_ms": 2.0,
                     "revision": 1,
                     "runner": "hello-1",

@@ -1,0 +1,144 @@
+"""Panels in real kernels: what is displayed, what a saved notebook holds, and what a converted one shows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from nbconvert import HTMLExporter
+
+from fal_jupyter.protocol.feed import MIME, source_hash
+from tests.support.kernel import Cell, Kernel, kernel
+from tests.support.state import state_directory
+
+APP = '''%%fal_app
+class Desk(fal.App):
+    @fal.endpoint("/")
+    def hi(self, name: str = "world") -> dict:
+        """<script>window.evil = 1</script> says hello."""
+        return {"text": f"Hello, {name}"}
+
+    @fal.endpoint("/fail")
+    def fail(self) -> dict:
+        raise ValueError("<img src=x onerror=alert(1)>")
+'''
+VIEW = "application/vnd.jupyter.widget-view+json"
+
+
+def card_of(cell: Cell) -> dict[str, object]:
+    found = [o["data"] for o in cell.outputs if o["output_type"] == "display_data" and "text/html" in o["data"]]
+    assert found
+    data: dict[str, object] = found[0]
+    return data
+
+
+@pytest.fixture(scope="module")
+def state() -> Iterator[Path]:
+    with state_directory() as path:
+        yield path
+
+
+@pytest.fixture
+def notebook(state: Path, tmp_path: Path) -> Iterator[Kernel]:
+    with kernel(state, tmp_path) as running:
+        running.run("%load_ext fal_jupyter\nimport fal_jupyter").ok()
+        yield running
+
+
+def test_a_card_is_data_picture_and_text_but_no_widget_view(notebook: Kernel) -> None:
+    data = card_of(notebook.run(APP).ok())
+    assert set(data) == {MIME, "text/html", "text/plain"}
+    card = data[MIME]
+    assert isinstance(card, dict)
+    assert (card["panel"], card["alias"], card["source"]) == ("card", "desk", source_hash(APP))
+    assert card["picture"]["app"]["state"] == "Ready"
+    assert card["gateway"]["pid"] > 0
+    html = str(data["text/html"])
+    assert "<script" not in html
+    assert "Desk" in html
+
+
+def test_the_picture_follows_later_cells_that_change_something(notebook: Kernel) -> None:
+    notebook.run(APP).ok()
+    quiet = notebook.run("1 + 1").ok()
+    assert not [u for u in quiet.updates if MIME in u["data"]]
+    cell = notebook.run("Desk.hi(); Desk.hi(name='Ada')").ok()
+    updates = [u["data"] for u in cell.updates if MIME in u["data"]]
+    assert len(updates) == 1
+    assert updates[0][MIME]["picture"]["app"]["stats"]["calls"] == 2
+    assert "2 calls" in updates[0]["text/html"]
+    failed = notebook.run("Desk.fail()")
+    told = [u["data"]["text/html"] for u in failed.updates if MIME in u["data"]][-1]
+    assert "1 failed" in told
+    assert "&lt;img src=x" in told
+    assert "<img" not in told
+
+
+def test_ten_thousand_calls_do_not_swell_what_is_saved(notebook: Kernel) -> None:
+    notebook.run(APP.replace("class Desk(fal.App):", "class Desk(fal.App):\n    max_multiplexing = 16")).ok()
+    cell = notebook.run("_ = [Desk.hi.map(['x'] * 2500, concurrency=8) for _ in range(4)]", timeout=100).ok()
+    whole = json.dumps([cell.outputs, [u["data"] for u in cell.updates if MIME in u["data"]][-1]])
+    assert len(whole) < 256 * 1024
+
+
+@pytest.mark.parametrize("variable", ["VSCODE_PID"])
+def test_a_front_end_without_our_extension_gets_the_widget_too(
+    state: Path, variable: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(variable, "1")
+    with kernel(state, tmp_path) as running:
+        running.run("%load_ext fal_jupyter").ok()
+        data = card_of(running.run(APP).ok())
+        assert {VIEW, "text/html", "text/plain"} <= set(data)
+
+
+def test_panels_can_be_asked_for(notebook: Kernel) -> None:
+    notebook.run(APP).ok()
+    card = card_of(notebook.run("fal_jupyter.panel(Desk, 'config')").ok())[MIME]
+    assert isinstance(card, dict)
+    assert (card["panel"], card["tab"]) == ("card", "config")
+    card = card_of(notebook.run("%fal panel Desk --tab logs").ok())[MIME]
+    assert isinstance(card, dict)
+    assert card["tab"] == "logs"
+    data = card_of(notebook.run("%fal dashboard").ok())
+    assert isinstance(data[MIME], dict)
+    assert data[MIME]["panel"] == "dashboard"
+    assert "desk" in str(data["text/html"])
+    wrong = notebook.run("fal_jupyter.panel(Desk, 'nothing')")
+    assert wrong.ename == "BadSetting"
+    assert "there is no panel 'nothing'" in wrong.evalue
+    assert notebook.run("fal_jupyter.panel('nobody')").ename == "NotServed"
+    assert "AppPanel" in notebook.run("type(fal_jupyter.widget(Desk)).__name__").ok().result
+
+
+def test_the_form_can_be_chosen(notebook: Kernel) -> None:
+    notebook.run("%fal config panels text").ok()
+    cell = notebook.run(APP).ok()
+    assert "fal app" in cell.text
+    assert not cell.html
+    notebook.run("%fal config panels static").ok()
+    assert set(card_of(notebook.run("fal_jupyter.panel(Desk)").ok())) == {"text/html", "text/plain"}
+
+
+def test_without_a_jupyter_server_the_address_is_this_machines(notebook: Kernel) -> None:
+    notebook.run(APP).ok()
+    assert notebook.run("Desk.url == Desk.local_url == fal_jupyter.app(Desk).local_url").ok().result == "True"
+    assert "http://127.0.0.1:" in notebook.run("Desk.local_url").ok().result
+
+
+def test_a_converted_notebook_shows_the_picture_and_no_script_of_anybody(
+    state: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("FAL_JUPYTER_STATE", str(state))
+    cells = ["%load_ext fal_jupyter", APP, "Desk.hi(name='Ada')"]
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])  # type: ignore[no-untyped-call]
+    NotebookClient(book, timeout=60, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}).execute()
+    html, _ = HTMLExporter(template_name="classic").from_notebook_node(book)
+    assert "Loading widget" not in html
+    assert "1 call" in html
+    assert "widget-view" not in html
+    assert "window.evil = 1</script>" not in html

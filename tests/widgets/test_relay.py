@@ -1,0 +1,152 @@
+"""The kernel's end of a widget, against a real gateway."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fal_jupyter.client.client import Client
+from fal_jupyter.settings import read
+from fal_jupyter.widgets.relay import NO_GATEWAY, Relay
+from tests.support.serve import Served, doctor, served
+from tests.support.state import state_directory
+
+APP = """
+import asyncio
+from pathlib import Path
+import fal
+from fastapi.responses import StreamingResponse
+
+
+class Talk(fal.App):
+    max_multiplexing = 4
+
+    @fal.endpoint("/")
+    def hi(self, name: str = "world") -> dict:
+        return {"text": f"Hello, {name}"}
+
+    @fal.endpoint("/stream")
+    async def stream(self, gate: str) -> StreamingResponse:
+        async def parts():
+            yield b"first"
+            while not Path(gate).exists():
+                await asyncio.sleep(0.01)
+            yield b"second"
+        return StreamingResponse(parts(), media_type="text/plain")
+"""
+
+
+class Widget:
+    """A widget's place in the relay: keeps what is sent, and waits for what fits."""
+
+    def __init__(self) -> None:
+        self.messages: list[tuple[dict[str, Any], list[bytes]]] = []
+        self._came = threading.Condition()
+
+    def send(self, content: dict[str, Any], buffers: list[bytes] | None = None) -> None:
+        with self._came:
+            self.messages.append((content, buffers or []))
+            self._came.notify_all()
+
+    def until(self, fits: Callable[[dict[str, Any]], bool], timeout: float = 20) -> dict[str, Any]:
+        with self._came:
+            found = self._came.wait_for(lambda: next((m for m, _ in self.messages if fits(m)), None), timeout)
+        assert found, self.messages[-3:]
+        return found
+
+    def body(self, question: str) -> bytes:
+        return b"".join(b"".join(buffers) for message, buffers in self.messages if message.get("id") == question)
+
+
+@pytest.fixture(scope="module")
+def talk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    path = tmp_path_factory.mktemp("app") / "app.py"
+    path.write_text(APP)
+    with state_directory() as state, served(state, f"{path}::Talk") as running:
+        yield running
+
+
+@pytest.fixture
+def relay(talk: Served) -> Iterator[Relay]:
+    made = Relay(Client(read({"FAL_JUPYTER_STATE": str(talk.state)})))
+    yield made
+    made.close()
+    assert not [thread for thread in threading.enumerate() if thread.name == "fal_jupyter feed"]
+
+
+def test_every_widget_gets_the_feed_from_one_thread(talk: Served, relay: Relay) -> None:
+    one, two = Widget(), Widget()
+    for widget in (one, two):
+        relay.take(widget, {"listen": True}, [])
+    for widget in (one, two):
+        widget.until(lambda m: any(line["kind"] == "snapshot" for line in m.get("feed", ())))
+    assert sum(thread.name == "fal_jupyter feed" for thread in threading.enumerate()) == 1
+    talk.request("/", {"name": "Ada"})
+    for widget in (one, two):
+        widget.until(lambda m: any(r["path"] == "/" for line in m.get("feed", ()) for r in line.get("requests", ())))
+    relay.leave(one)
+    relay.leave(two)
+
+
+def test_a_question_is_answered_with_status_type_and_body(relay: Relay) -> None:
+    widget = Widget()
+    relay.take(
+        widget, {"id": "1", "method": "POST", "path": "apps/talk/calls?path=/", "headers": {}}, [b'{"name": "Ada"}']
+    )
+    widget.until(lambda m: m.get("id") == "1" and m.get("end"))
+    request = json.loads(widget.body("1"))["request_id"]
+    relay.take(widget, {"id": "2", "method": "GET", "path": f"requests/{request}/answer"}, [])
+    head = widget.until(lambda m: m.get("id") == "2" and "status" in m)
+    assert head["headers"]["content-type"] == "application/json"
+    widget.until(lambda m: m.get("id") == "2" and m.get("end"))
+    assert json.loads(widget.body("2")) == {"text": "Hello, Ada"}
+
+
+def test_a_stream_comes_in_pieces_and_can_be_stopped(relay: Relay, tmp_path: Path) -> None:
+    widget = Widget()
+    body = json.dumps({"gate": str(tmp_path / "gate")}).encode()
+    relay.take(widget, {"id": "1", "method": "POST", "path": "apps/talk/calls?path=/stream"}, [body])
+    widget.until(lambda m: m.get("id") == "1" and m.get("end"))
+    request = json.loads(widget.body("1"))["request_id"]
+    for name in ("a", "b"):
+        relay.take(widget, {"id": name, "method": "GET", "path": f"requests/{request}/answer"}, [])
+        widget.until(lambda m, name=name: m.get("id") == name and m.get("chunk"))  # type: ignore[misc]
+    relay.take(widget, {"id": "b", "stop": True}, [])
+    widget.until(lambda m: m.get("id") == "b" and ("error" in m or "end" in m))
+    (tmp_path / "gate").touch()
+    widget.until(lambda m: m.get("id") == "a" and m.get("end"))
+    assert (widget.body("a"), widget.body("b")) == (b"firstsecond", b"first")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("PUT", "apps/talk"), ("POST", "leases"), ("POST", "shutdown"), ("GET", "../run/x"), ("GET", "apps/../shutdown"), ("DELETE", "apps"),
+        ("GET", "requests/x"), ("", ""), ("GET", "apps/talk/events"),
+    ],
+)  # fmt: skip
+def test_a_widget_may_not_ask_for_more_than_a_page_may(relay: Relay, method: str, path: str) -> None:
+    widget = Widget()
+    relay.take(widget, {"id": "1", "method": method, "path": path}, [])
+    assert "may not ask" in widget.until(lambda m: "error" in m)["error"]
+
+
+def test_a_gateway_that_ends_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "app.py"
+    path.write_text(APP)
+    with state_directory() as state, served(state, f"{path}::Talk"):
+        relay, widget = Relay(Client(read({"FAL_JUPYTER_STATE": str(state)}))), Widget()
+        relay.take(widget, {"listen": True}, [])
+        widget.until(lambda m: any(line["kind"] == "snapshot" for line in m.get("feed", ())))
+        os.kill(doctor(state)["gateway"]["pid"], signal.SIGKILL)
+        widget.until(
+            lambda m: any(line["kind"] == "off" and line["reason"] == NO_GATEWAY for line in m.get("feed", ()))
+        )
+        relay.close()
