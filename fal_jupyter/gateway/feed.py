@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from fal_jupyter.gateway.engine import Engine
 
 EVERY = 1 / FRAMES_PER_SECOND
-PICTURED_REQUESTS = 20
+PICTURED_REQUESTS = 12
 SOON = 0.02  # seconds in which things that happen together are told together
 SETTLE = 5.0  # seconds after which figures that change by time alone are told again
 _encode = msgspec.json.encode

@@ -10,7 +10,7 @@ from fal_jupyter.gateway.history import wall_ms
 from fal_jupyter.protocol.feed import KEPT_LANES, KEPT_MOVES, KEPT_POINTS, SERIES, Decision, Lane, Timeline
 
 KEPT_DECISIONS = 200
-THIN_POINTS, THIN_DECISIONS, THIN_LANES, THIN_MOVES = 120, 30, 8, 40
+THIN_POINTS, THIN_DECISIONS, THIN_LANES, THIN_MOVES = 60, 20, 6, 16
 GONE = "GONE"
 FLAP = 1000.0  # milliseconds in which a runner's turns between two calls of a loop are not told apart
 _STATES = SERIES[3:]
