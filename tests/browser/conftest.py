@@ -114,8 +114,13 @@ class Front:
         else:
             self.page.goto(f"{base}notebooks/{quote(name)}?token={TOKEN}")
         self.page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
-        if kernel:
-            self.page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']", state="attached")
+        if kernel:  # the indicator says "idle" before there is a kernel, and what is run then is lost: the server knows
+            self.page.wait_for_function(
+                "async ([address, path]) => (await (await fetch(address)).json()).some(one => one.path === path"
+                " && one.kernel?.connections > 0 && one.kernel.execution_state === 'idle')",
+                arg=[f"{base}api/sessions?token={TOKEN}", name],
+                polling=200,
+            )
 
     def command(self, name: str, arguments: dict[str, Any] | None = None) -> None:
         """Carry out a command of JupyterLab, without waiting for its end."""

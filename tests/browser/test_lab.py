@@ -64,7 +64,6 @@ def test_the_card_of_a_running_app(lab: Front, tmp_path: Path) -> None:
     expect(card.locator(".fj-facts")).to_contain_text("1 ready")
     output = page.locator(".jp-OutputArea-output pre").last
     expect(output).to_contain_text(f"http://{lab.server.host}{lab.server.base_url}fal/run/")
-    lab.picture("card-light")
 
     # Try: a value, its timing, what it printed
     card.get_by_label("name").fill("Grace")
@@ -75,6 +74,8 @@ def test_the_card_of_a_running_app(lab: Front, tmp_path: Path) -> None:
     card.get_by_label("times").press("Control+Enter")
     expect(card.locator(".fj-answer")).to_contain_text('"Hello, Grace"')
     expect(card.locator(".fj-call-line")).to_contain_text(re.compile(r"run [\d.<]+ ms"))
+    page.locator(".jp-Cell").nth(1).evaluate("cell => cell.scrollIntoView({block: 'end'})")
+    lab.picture("card-light")
 
     # an error: the user's own line first, the whole traceback on demand
     card.locator(".fj-try-form select").first.select_option("/fail")
@@ -223,6 +224,7 @@ def test_sidebar_dashboard_status_bar_and_commands(lab: Front) -> None:
     expect(board.locator(".fj-apps")).to_contain_text("studio")
     board.locator("tr[data-request]").first.click()
     expect(board.locator(".fj-drawer")).to_contain_text("Where")
+    board.locator(".fj-drawer").get_by_label("Close").click()
     board.get_by_label("Restart studio").click()
     expect(board.locator(".fj-apps")).to_contain_text("Ready")
     lab.picture("dashboard-light")

@@ -23,7 +23,9 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     target = tmp_path_factory.mktemp("tour") / "tour.ipynb"
     with state_directory() as state:
         environment = dict(os.environ, FAL_JUPYTER_STATE=str(state))
-        subprocess.run([sys.executable, NOTEBOOKS / "make_tour.py", "--to", target], check=True, timeout=120, env=environment)
+        subprocess.run(
+            [sys.executable, NOTEBOOKS / "make_tour.py", "--to", target], check=True, timeout=120, env=environment
+        )
     assert target.stat().st_size < 400 * 1024  # seven panels, each with data and picture
     return {cell.id: cell for cell in nbformat.read(target, as_version=4).cells}  # type: ignore[no-untyped-call]
 
@@ -40,7 +42,13 @@ def test_the_stored_tour_is_the_one_that_runs(ran: dict[str, Any]) -> None:
 
 
 def test_each_panel_is_there_as_data_and_as_a_picture(ran: dict[str, Any]) -> None:
-    for name, tab in (("app", ""), ("timeline", "timeline"), ("requests", "requests"), ("config", "config"), ("snippets", "snippets")):
+    for name, tab in (
+        ("app", ""),
+        ("timeline", "timeline"),
+        ("requests", "requests"),
+        ("config", "config"),
+        ("snippets", "snippets"),
+    ):
         assert data(ran[name], MIME)["tab"] == tab
         assert "ada/counter" in data(ran[name], "text/html")
     assert data(ran["dashboard"], MIME)["panel"] == "dashboard"
