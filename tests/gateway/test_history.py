@@ -1,0 +1,140 @@
+"""What is kept of ended requests, and of time: in bounded memory, nothing told twice, nothing that was shown left hanging."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from fal_jupyter.domain.apps import App
+from fal_jupyter.domain.runners import Runner, State
+from fal_jupyter.domain.spec import AppSpec
+from fal_jupyter.gateway.exchange import Moments
+from fal_jupyter.gateway.history import BODIES_BOUND, AppHistory, History, body_of
+from fal_jupyter.gateway.timelines import FLAP, GONE, AppTimeline
+from fal_jupyter.protocol.feed import KEPT_LANES, KEPT_MOVES, KEPT_POINTS, KEPT_REQUESTS
+
+
+def ended(number: int, size: int = 0, **more: Any) -> Any:
+    """An exchange that has ended, as far as the history looks at one."""
+    given = {
+        "id": f"q{number}", "alias": "a", "method": "POST", "path": "/", "origin": "http", "status": 200, "revision": 1, "runner_id": "a-1",
+        "bytes_in": size, "bytes_out": 0, "content_type": "", "error": None, "told": "", "sent": b"x" * size, "sent_type": "", "got": b"",
+        "starting": 0.0, "cold": False, "dispatched": 1.0, "moments": lambda now: Moments(now - 0.01, now, now, 0.0, False, now, now, now),
+    }  # fmt: skip
+    return SimpleNamespace(**(given | more))
+
+
+def test_only_the_latest_requests_of_an_app_are_kept_and_all_are_counted() -> None:
+    history = History(60)
+    for number in range(KEPT_REQUESTS + 50):
+        history.ended(ended(number))
+    kept = history.apps["a"].requests
+    assert [kept[0].id, kept[-1].id, len(kept)] == ["q50", f"q{KEPT_REQUESTS + 49}", KEPT_REQUESTS]
+    assert history.apps["a"].stats(10**9)["calls"] == KEPT_REQUESTS + 50
+    assert history.find("q0") is None
+    assert history.find("q60") is not None
+
+
+def test_bodies_are_bounded_over_all_apps_the_oldest_go_first() -> None:
+    history, size = History(60), 64 * 1024
+    for number in range(150):
+        for alias in "abcdefgh":
+            history.ended(ended(number, size, alias=alias, id=f"{alias}{number}"))
+    first, last = history.find("a0"), history.find("h149")
+    assert first is not None
+    assert last is not None
+    assert (first.input(), len(last.sent)) == (None, size)
+    kept = sum(len(one.sent) for app in history.apps.values() for one in app.requests)
+    assert kept <= BODIES_BOUND
+    history.forget("h")
+    assert history.find("h149") is None
+
+
+def test_news_are_the_latest_and_the_end_of_what_was_shown_is_never_skipped() -> None:
+    history = History(3)
+    history.take_fresh({"q0"})  # it was told as running
+    for number in range(10):
+        history.ended(ended(number))
+    fresh, skipped = history.take_fresh(set())
+    assert ([one.id for one in fresh], skipped) == (["q0", "q7", "q8", "q9"], 6)
+    assert history.take_fresh(set()) == ([], 0)
+
+
+def test_figures_of_time_are_of_the_last_spans_only() -> None:
+    app = AppHistory()
+    for second in (1000, 1000, 1004, 1299):
+        app.count(ended_kept(), second)
+    stats = app.stats(1299)
+    assert (sum(stats["spark"]), stats["spark"][-1], stats["rate"]) == (4, 1, 0.1)
+    assert sum(app.stats(1304)["spark"]) == 1
+    assert not app.quiet(1500)
+    assert app.quiet(1700)
+
+
+def ended_kept() -> Any:
+    return SimpleNamespace(status=200, cold=False, moments=Moments(0, 0, 0, 0, False, 0, 0, 0.02))
+
+
+@pytest.mark.parametrize(
+    ("data", "size", "text", "cut"),
+    [(b"abc", 3, "abc", False), ("aä".encode()[:2], 3, "a", True), (b"", 0, "", False)],
+)
+def test_a_body_is_text_where_it_is_text(data: bytes, size: int, text: str, cut: bool) -> None:
+    body = body_of(data, "text/plain", size)
+    assert body is not None
+    assert (body["text"], body["base64"], body["truncated"]) == (text, "", cut)
+
+
+def test_a_body_that_is_no_text_or_not_kept() -> None:
+    body = body_of(b"\xff\x00", "image/png", 2)
+    assert body is not None
+    assert body["base64"] == "/wA="
+    assert body_of(b"", "text/plain", 5) is None
+
+
+# --- timelines --------------------------------------------------------------------------------------------------------
+def test_lanes_points_and_moves_are_bounded_and_the_ended_go_first() -> None:
+    timeline = AppTimeline()
+    for number in range(KEPT_LANES + 5):
+        timeline.moved(f"a-{number}", "PENDING", number)
+        if number != 3:
+            timeline.moved(f"a-{number}", GONE, number + 0.5)
+    assert len(timeline.lanes) == KEPT_LANES
+    assert "a-3" in timeline.lanes  # the one that lives
+    for at in range(KEPT_MOVES * 3):
+        timeline.moved("a-3", "IDLE" if at % 2 else "RUNNING", 1000 + at * 2 * FLAP)
+    assert len(timeline.lanes["a-3"]["moves"]) == KEPT_MOVES
+    assert timeline.lanes["a-3"]["moves"][0] == (3, "PENDING")
+
+
+def test_turns_between_two_calls_of_a_loop_are_one_and_the_last_state_is_told() -> None:
+    timeline = AppTimeline()
+    timeline.moved("a-1", "IDLE", 0)
+    for at in range(20):
+        timeline.moved("a-1", "RUNNING" if at % 2 else "IDLE", 2000 + at * 10)
+    timeline.moved("a-1", "IDLE", 2190 + FLAP)
+    assert [state for _, state in timeline.lanes["a-1"]["moves"]] == ["IDLE", "RUNNING", "IDLE"]
+
+
+def test_news_of_a_timeline_are_told_once() -> None:
+    app = App("a", "L", 1, {1: AppSpec(class_name="A", alias="a")})
+    timeline = AppTimeline()
+    timeline.observe(app, 1.0)
+    app.runners["a-1"] = Runner("a-1", "a", 1, State.PENDING, 5)
+    app.remember(7, "1 wanted, 0 there", "up", 1)
+    timeline.observe(app, 2.0)
+    timeline.observe(app, 3.0)  # nothing changed
+    news = timeline.news()
+    assert news is not None
+    assert [point[0] for point in news["points"]] == [1.0, 2.0]
+    assert [(d["kind"], d["before"], d["after"]) for d in news["decisions"]] == [("up", 1, 2)]
+    assert [lane["id"] for lane in news["lanes"]] == ["a-1"]
+    assert timeline.news() is None
+    assert timeline.whole()["points"] == news["points"]
+    for at in range(KEPT_POINTS * 2):
+        app.runners["a-1"].state = State.IDLE if at % 2 else State.RUNNING
+        timeline.observe(app, 10.0 + at)
+    assert len(timeline.whole()["points"]) == KEPT_POINTS
+    assert len(timeline.thin()["points"]) <= 121
