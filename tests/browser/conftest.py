@@ -186,8 +186,9 @@ def front_page(browser: Browser, server: Jupyter, state: Path, app: str, name: s
         raise
     finally:
         context.close()
-        for kernel in server.request("api/kernels").json:
-            server.request(f"api/kernels/{kernel['id']}", method="DELETE")
+        if server.process.poll() is None:
+            for kernel in server.request("api/kernels").json:
+                server.request(f"api/kernels/{kernel['id']}", method="DELETE")
     assert front.complaints == []
 
 

@@ -1,0 +1,45 @@
+"""A Jupyter server that ends and comes back: the panels say so, keep what they know, and go on by themselves."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from playwright.sync_api import Browser, expect
+
+from tests.browser.conftest import front_page, front_server
+from tests.browser.test_lab import open_sidebar, opened
+
+
+def test_a_server_that_is_gone_is_told_and_its_return_is_found(browser: Browser) -> None:
+    with front_server("lab") as (server, state), front_page(browser, server, state, "lab", "restart") as lab:
+        card = opened(lab)
+        sidebar = open_sidebar(lab)
+        lab.expected += [
+            "Failed to load resource",
+            "Failed to fetch",
+            "Server is not running",
+            "Cannot connect",
+            "network error",
+        ]
+        former = server.process
+        environment = dict(
+            pair.split("=", 1) for pair in Path(f"/proc/{former.pid}/environ").read_text().split("\0") if "=" in pair
+        )
+        former.kill()
+        former.wait()
+        expect(lab.page.locator(".fj-status")).to_contain_text("no update")
+        expect(card).to_contain_text("What is shown ends at")
+        expect(sidebar).to_contain_text("No update")
+        expect(card.locator(".fj-facts")).to_contain_text("/fail")  # what was known stays
+
+        with open(server.directory / "log", "ab") as log:
+            server.process = subprocess.Popen(
+                former.args, env=environment, stdout=log, stderr=log, start_new_session=True
+            )
+        try:
+            expect(lab.page.locator(".fj-status")).not_to_contain_text("no update", timeout=30_000)
+            expect(card).not_to_contain_text("What is shown ends at")
+        finally:
+            server.process.terminate()
+            server.process.wait(20)
