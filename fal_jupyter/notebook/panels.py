@@ -75,6 +75,7 @@ class Panels:
 
     @staticmethod
     def _bundle(shown: Shown, found: Picture | None, surface: surfaces.Surface) -> dict[str, Any]:
+        found = None if found is None else pictures.cut(found)
         card = shown.card if found is None else _as_now(shown.card, found)
         told = pictures.activity_text(found) if found is not None else ""
         html = as_html(card, more=pictures.activity_html(found) if found is not None else "")
@@ -164,7 +165,7 @@ def _card_data(now: Session, handle: AppHandle, card: Card, panel: str, source: 
         source=source,
         gateway=gateway_of(now),
         options=_options(now),
-        picture=found,
+        picture=None if found is None else pictures.cut(found),
     )
 
 

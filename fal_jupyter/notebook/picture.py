@@ -5,6 +5,8 @@ All of it is made of one :class:`~fal_jupyter.protocol.feed.Picture`; everything
 
 from __future__ import annotations
 
+from typing import Any
+
 from fal_jupyter.cli.numbers import count, milliseconds, plural
 from fal_jupyter.notebook.style import (
     BAND,
@@ -26,11 +28,21 @@ from fal_jupyter.notebook.style import (
 from fal_jupyter.protocol.feed import AppState, Picture, RequestState
 
 SHOWN = 10
+LONGEST = 300  # characters of any text in a picture: a path alone may have 60 000, and a notebook keeps all of them
 _PARTS = (("queue_ms", QUEUE), ("start_ms", START), ("transfer_ms", TRANSFER), ("run_ms", RUN), ("stream_ms", RUN))
 _STATES = (
     ("RUNNING", "running", RUN), ("IDLE", "idle", OK), ("SETUP", "in setup", START), ("PENDING", "pending", QUEUE),
     ("CRASH_BACKOFF", "in crash back-off", FAILED), ("DRAINING", "draining", QUEUE), ("TERMINATING", "ending", QUEUE),
 )  # fmt: skip
+
+
+def cut(value: Any) -> Any:
+    """The same value with every text in it short enough to be saved with a notebook."""
+    if isinstance(value, str):
+        return value if len(value) <= LONGEST else value[: LONGEST - 1] + "…"
+    if isinstance(value, dict):
+        return {name: cut(item) for name, item in value.items()}
+    return [cut(item) for item in value] if isinstance(value, list) else value
 
 
 def activity_text(picture: Picture) -> str:

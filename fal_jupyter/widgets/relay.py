@@ -10,7 +10,7 @@ import contextlib
 import re
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 from urllib.parse import quote
 
@@ -29,6 +29,8 @@ ALLOWED = {
 }
 """What a widget may ask, as the server extension allows it to pages: never to publish, to lease or to shut down."""
 PASSED = ("content-type", "x-fal-status", "retry-after")
+_SENT_TYPE = re.compile(r"[\x20-\x7e]{1,200}")
+"""A content type that is one header's value: with a line's end in it, it could carry a second request past ``ALLOWED``."""
 NO_GATEWAY = "no gateway is running: run the app's cell again"
 PAUSE = 2.0  # seconds between two looks for a gateway that is gone; only while a widget listens
 
@@ -47,7 +49,7 @@ class Relay:
         self._client = client
         self._lock = threading.Lock()
         self._widgets: list[Sending] = []
-        self._answers: dict[str, RawAnswer] = {}
+        self._asked: dict[tuple[int, str], RawAnswer | None] = {}  # by widget and question; None until its head is here
         self._feed: RawAnswer | None = None
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
@@ -62,12 +64,16 @@ class Relay:
                 self._wake.clear()
                 self._thread = threading.Thread(target=self._follow, name="fal_jupyter feed", daemon=True)
                 self._thread.start()
-        snapshot = self._client.snapshot()
+        snapshot = None
+        with contextlib.suppress(FalJupyterError, ValueError):  # it ends just now; the feed tells
+            snapshot = self._client.snapshot()
         if snapshot is not None:
             widget.send({"feed": [snapshot]})
 
     def leave(self, widget: Sending) -> None:
-        """The widget is closed."""
+        """The widget is closed: what it asked is hung up."""
+        for key in [key for key in list(self._asked) if key[0] == id(widget)]:
+            self._stop(key)
         with self._lock:
             if widget in self._widgets:
                 self._widgets.remove(widget)
@@ -77,6 +83,8 @@ class Relay:
 
     def close(self) -> None:
         """Nobody looks any more."""
+        for key in list(self._asked):
+            self._stop(key)
         with self._lock:
             self._widgets.clear()
             thread, self._thread = self._thread, None
@@ -91,12 +99,16 @@ class Relay:
         mine = threading.current_thread()
         while self._thread is mine:
             try:
-                self._feed = self._client.ask_raw("GET", f"{ADMIN}feed")
+                feed = self._client.ask_raw("GET", f"{ADMIN}feed")
+                with self._lock:
+                    self._feed = feed
+                    if self._thread is not mine:  # closed while it was dialled, so nobody else hangs up
+                        feed.close()
                 rest = b""
-                for piece in self._feed:
+                for piece in feed:
                     *lines, rest = (rest + piece).split(b"\n")
                     self._send_lines(lines)
-            except (OSError, FalJupyterError):
+            except (OSError, ValueError, FalJupyterError):
                 pass  # told below
             if self._thread is not mine:
                 return
@@ -122,33 +134,74 @@ class Relay:
             threading.Thread(target=self.listen, args=(widget,), daemon=True).start()
             return
         question = str(message.get("id", ""))
+        key = (id(widget), question)
         if message.get("stop"):
-            answer = self._answers.get(question)
-            if answer is not None:
-                answer.close()
+            if self._stop(key):
+                widget.send({"id": question, "error": "stopped"})
             return
         body = bytes(buffers[0]) if buffers else b""
+        with self._lock:
+            self._asked[key] = None
         threading.Thread(target=self._ask, args=(widget, question, dict(message), body), daemon=True).start()
 
+    def _stop(self, key: tuple[int, str]) -> bool:
+        """Hang up, also where the head is not here yet. False: it has ended already."""
+        with self._lock:
+            if key not in self._asked:
+                return False
+            answer = self._asked.pop(key)
+        if answer is not None:
+            answer.close()
+        return True
+
     def _ask(self, widget: Sending, question: str, message: dict[str, Any], body: bytes) -> None:
+        key = (id(widget), question)
+        try:
+            for content, buffers in self._answered(key, message, body):
+                if key not in self._asked:
+                    return
+                widget.send({"id": question, **content}, buffers)
+        except OSError:
+            told = NO_GATEWAY
+        except GatewayError as error:
+            told = error.message
+        except ValueError as error:
+            told = f"the gateway's answer makes no sense: {error}"
+        else:
+            told = ""
+        finally:
+            with self._lock:
+                wanted = key in self._asked
+                self._asked.pop(key, None)
+        if told and wanted:
+            widget.send({"id": question, "error": told})
+
+    def _answered(
+        self, key: tuple[int, str], message: Mapping[str, Any], body: bytes
+    ) -> Iterator[tuple[dict[str, Any], list[bytes]]]:
+        """The messages that answer one question, in order."""
         method, path = str(message.get("method", "")), str(message.get("path", ""))
         plain, _, query = path.partition("?")
         allowed = ALLOWED.get(method)
         if allowed is None or not allowed.fullmatch(plain):
-            widget.send({"id": question, "error": f"a panel may not ask {method} {plain[:80]}"})
+            yield {"error": f"a panel may not ask {method} {plain[:80]}"}, []
             return
-        headers = [("content-type", str(message.get("headers", {}).get("Content-Type", "application/json")))]
+        given = message.get("headers")
+        sent_type = (
+            str(given.get("Content-Type", "application/json")) if isinstance(given, Mapping) else "application/json"
+        )
+        if not _SENT_TYPE.fullmatch(sent_type):
+            yield {"error": f"{sent_type[:80]!r} is no content type"}, []
+            return
         target = ADMIN + plain + (f"?{quote(query, safe='=&%+,:;@/?-._~')}" if query else "")
-        try:
-            answer = self._answers[question] = self._client.ask_raw(method, target, headers, body)
-            kept = {name: value for name, value in answer.headers.items() if name in PASSED}
-            widget.send({"id": question, "status": answer.status, "headers": kept})
-            for piece in answer:
-                widget.send({"id": question, "chunk": True}, [piece])
-            widget.send({"id": question, "end": True})
-        except OSError:
-            widget.send({"id": question, "error": NO_GATEWAY})
-        except GatewayError as error:
-            widget.send({"id": question, "error": error.message})
-        finally:
-            self._answers.pop(question, None)
+        answer = self._client.ask_raw(method, target, [("content-type", sent_type)], body)
+        with self._lock:
+            wanted = key in self._asked
+            if wanted:
+                self._asked[key] = answer
+        if not wanted:  # stopped before its head was here
+            answer.close()
+        yield {"status": answer.status, "headers": {n: v for n, v in answer.headers.items() if n in PASSED}}, []
+        for piece in answer:
+            yield {"chunk": True}, [piece]
+        yield {"end": True}, []

@@ -53,7 +53,8 @@ class Recorder:
     """A handle that notes what the class asks of it."""
 
     app = "ada/hello"
-    url = "http://127.0.0.1:9/run/ada/hello"
+    url = "http://127.0.0.1:8888/user/ada/fal/run/ada/hello"
+    local_url = "http://127.0.0.1:9/run/ada/hello"
     key = "id:secret"
 
     def __init__(self) -> None:
@@ -151,9 +152,10 @@ def test_on_the_class_an_endpoint_calls_the_running_app(served: Recorder) -> Non
 
 def test_the_facts_of_the_class_are_those_of_what_serves_it(served: Recorder) -> None:
     assert Hello.app == "ada/hello"
-    assert Hello.url == "http://127.0.0.1:9/run/ada/hello"
+    assert Hello.url == "http://127.0.0.1:8888/user/ada/fal/run/ada/hello"
+    assert Hello.local_url == "http://127.0.0.1:9/run/ada/hello"
     assert Hello.key == "id:secret"
-    assert "http://127.0.0.1:9/run/ada/hello" in repr(Hello.hi)
+    assert Hello.url in repr(Hello.hi)
     assert fal.handle_of(Hello) is served
 
 
@@ -164,6 +166,7 @@ def test_the_facts_of_the_class_are_those_of_what_serves_it(served: Recorder) ->
         lambda: Hello.hi.map([1]),
         lambda: Hello.aio.hi("Ada"),
         lambda: Hello.url,
+        lambda: Hello.local_url,
         lambda: Hello.key,
         lambda: Hello.app,
     ],
@@ -238,7 +241,7 @@ def test_a_class_defined_again_is_another_class_and_a_bound_class_can_be_forgott
     assert gone() is None
 
 
-@pytest.mark.parametrize("name", ["url", "key", "app", "aio", "stream", "submit"])
+@pytest.mark.parametrize("name", ["url", "local_url", "key", "app", "aio", "stream", "submit"])
 def test_an_endpoint_or_variable_of_the_users_wins_over_our_fact(name: str) -> None:
     def mine(self: Any) -> str:
         return "mine"

@@ -85,6 +85,20 @@ def test_ten_thousand_calls_do_not_swell_what_is_saved(notebook: Kernel) -> None
     assert len(whole) < 256 * 1024
 
 
+def test_long_paths_of_callers_do_not_swell_what_is_saved(notebook: Kernel) -> None:
+    notebook.run(APP).ok()
+    cell = notebook.run(
+        "import urllib.error, urllib.request\n"
+        "for _ in range(12):\n"
+        "    asked = urllib.request.Request(Desk.local_url + '/' + '%3C' * 20_000, headers={'Authorization': f'Key {Desk.key}'})\n"
+        "    try: urllib.request.urlopen(asked)\n"
+        "    except urllib.error.HTTPError as error: error.close(); assert error.code in (404, 405)\n"
+    ).ok()
+    update = [u["data"] for u in cell.updates if MIME in u["data"]][-1]
+    assert "%3C%3C" in update["text/html"]
+    assert len(json.dumps(update)) < 256 * 1024
+
+
 @pytest.mark.parametrize("variable", ["VSCODE_PID"])
 def test_a_front_end_without_our_extension_gets_the_widget_too(
     state: Path, variable: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from fal_jupyter.client.client import Client
-from fal_jupyter.settings import read
+from fal_jupyter.client.watching import RawAnswer
+from fal_jupyter.settings import Settings, read
 from fal_jupyter.widgets.relay import NO_GATEWAY, Relay
 from tests.support.serve import Served, doctor, served
 from tests.support.state import state_directory
@@ -138,7 +139,107 @@ def test_a_widget_may_not_ask_for_more_than_a_page_may(relay: Relay, method: str
     assert "may not ask" in widget.until(lambda m: "error" in m)["error"]
 
 
-def test_a_gateway_that_ends_is_told(tmp_path: Path) -> None:
+def streaming(relay: Relay, widget: Widget, question: str, gate: Path) -> None:
+    """Ask for an answer whose first piece has come and whose second one waits for *gate*."""
+    body = json.dumps({"gate": str(gate)}).encode()
+    relay.take(
+        widget,
+        {"id": f"{question} call", "method": "POST", "path": "apps/talk/calls?path=/stream", "headers": {}},
+        [body],
+    )
+    widget.until(lambda m: m.get("id") == f"{question} call" and m.get("end"))
+    request = json.loads(widget.body(f"{question} call"))["request_id"]
+    relay.take(widget, {"id": question, "method": "GET", "path": f"requests/{request}/answer"}, [])
+    widget.until(lambda m: m.get("id") == question and m.get("chunk"))
+
+
+def test_two_widgets_may_name_their_questions_alike(relay: Relay, tmp_path: Path) -> None:
+    one, two = Widget(), Widget()
+    for number, widget in enumerate((one, two)):
+        streaming(relay, widget, "same", tmp_path / str(number))
+    relay.take(one, {"id": "same", "stop": True}, [])
+    one.until(lambda m: m.get("id") == "same" and "error" in m)
+    (tmp_path / "0").touch()
+    (tmp_path / "1").touch()
+    two.until(lambda m: m.get("id") == "same" and m.get("end"))
+    assert (one.body("same"), two.body("same")) == (b"first", b"firstsecond")
+
+
+def test_a_closed_widget_is_sent_nothing_more(relay: Relay, tmp_path: Path) -> None:
+    gone, here = Widget(), Widget()
+    for name, widget in (("gone", gone), ("here", here)):
+        streaming(relay, widget, "1", tmp_path / name)
+        relay.take(widget, {"listen": True}, [])
+        widget.until(lambda m: "feed" in m)
+    relay.leave(gone)
+    sent = len(gone.messages)
+    (tmp_path / "gone").touch()
+    (tmp_path / "here").touch()
+    here.until(lambda m: m.get("id") == "1" and m.get("end"))
+    assert len(gone.messages) == sent
+
+
+class Held(Client):
+    """A client that asks for the feed only when it is let."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.about_to_ask, self.let = threading.Event(), threading.Event()
+
+    def ask_raw(self, method: str, target: str, *rest: Any) -> RawAnswer:
+        if target.endswith("feed"):
+            self.about_to_ask.set()
+            assert self.let.wait(20)
+        return super().ask_raw(method, target, *rest)
+
+
+def test_closing_while_the_feed_is_dialled_leaves_no_thread(talk: Served) -> None:
+    client = Held(read({"FAL_JUPYTER_STATE": str(talk.state)}))
+    relay = Relay(client)
+    relay.take(Widget(), {"listen": True}, [])
+    assert client.about_to_ask.wait(20)
+    closing = threading.Thread(target=relay.close)
+    closing.start()
+    assert relay._wake.wait(20)  # closed as far as it can be without the thread
+    client.let.set()
+    closing.join(20)
+    assert not [thread for thread in threading.enumerate() if thread.name == "fal_jupyter feed"]
+
+
+SMUGGLED = "a\r\n\r\nPOST /admin/apps/talk/calls?path=/ HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nX: "
+
+
+@pytest.mark.parametrize("sent_type", [SMUGGLED, "a\nb: c", "a\x00", "\u2028", "", "x" * 201])
+def test_no_second_request_hides_in_a_content_type(talk: Served, relay: Relay, sent_type: str) -> None:
+    widget = Widget()
+    before = Client(read({"FAL_JUPYTER_STATE": str(talk.state)})).picture("talk")
+    relay.take(widget, {"id": "1", "method": "GET", "path": "hello", "headers": {"Content-Type": sent_type}}, [])
+    assert "is no content type" in widget.until(lambda m: m.get("id") == "1")["error"]
+    talk.request("/", {"name": "Ada"})
+    after = Client(read({"FAL_JUPYTER_STATE": str(talk.state)})).picture("talk")
+    assert before is not None
+    assert after is not None
+    assert after["app"]["stats"]["calls"] == before["app"]["stats"]["calls"] + 1
+
+
+@pytest.mark.parametrize("headers", [None, [], "x", 3])
+def test_a_question_with_odd_headers_is_answered_too(relay: Relay, headers: Any) -> None:
+    widget = Widget()
+    relay.take(widget, {"id": "1", "method": "GET", "path": "hello", "headers": headers}, [])
+    widget.until(lambda m: m.get("id") == "1" and m.get("end"))
+    assert json.loads(widget.body("1"))["pid"] > 0
+
+
+def test_without_a_gateway_a_question_is_answered_with_that(tmp_path: Path) -> None:
+    with state_directory() as state:
+        widget = Widget()
+        Relay(Client(read({"FAL_JUPYTER_STATE": str(state)}))).take(
+            widget, {"id": "1", "method": "GET", "path": "hello"}, []
+        )
+        assert widget.until(lambda m: m.get("id") == "1")["error"] == NO_GATEWAY
+
+
+def test_a_gateway_that_ends_is_told_and_so_is_the_next_one(tmp_path: Path) -> None:
     path = tmp_path / "app.py"
     path.write_text(APP)
     with state_directory() as state, served(state, f"{path}::Talk"):
@@ -149,4 +250,14 @@ def test_a_gateway_that_ends_is_told(tmp_path: Path) -> None:
         widget.until(
             lambda m: any(line["kind"] == "off" and line["reason"] == NO_GATEWAY for line in m.get("feed", ()))
         )
-        relay.close()
+        seen = len(widget.messages)
+        with served(state, f"{path}::Talk"):
+            widget.until(
+                lambda m: any(
+                    m is later and line["kind"] == "snapshot"
+                    for later, _ in widget.messages[seen:]
+                    for line in m.get("feed", ())
+                )
+            )
+            relay.close()
+        assert not [thread for thread in threading.enumerate() if thread.name == "fal_jupyter feed"]
