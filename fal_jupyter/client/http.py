@@ -13,6 +13,9 @@ def request(method: str, target: str, body: bytes = b"", headers: Iterable[tuple
     """Give the bytes of a whole request."""
     if not target.isprintable() or " " in target:
         raise ValueError(f"{target!r} is no target of a request")
+    headers = list(headers)
+    if any(sign in text for pair in headers for text in pair for sign in "\r\n\0"):
+        raise ValueError("a header has a line break in it, which would be another header")
     lines = [f"{method} {target} HTTP/1.1", "Host: localhost", f"Content-Length: {len(body)}"]
     lines += [f"{name}: {value}" for name, value in headers]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body

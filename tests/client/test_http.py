@@ -174,3 +174,9 @@ def test_a_request_is_written_whole() -> None:
 def test_a_request_line_cannot_be_broken_out_of(target: str) -> None:
     with pytest.raises(ValueError, match="target"):
         http.request("GET", target)
+
+
+@pytest.mark.parametrize("pair", [("a", "b\r\nc: d"), ("a\n", "b"), ("a", "\0")])
+def test_a_header_cannot_bring_another_one_or_a_request(pair: tuple[str, str]) -> None:
+    with pytest.raises(ValueError, match="line break"):
+        http.request("GET", "/", headers=[pair])

@@ -123,6 +123,10 @@ def test_a_device_of_another_gateway_is_tried_again_later_and_others_at_once(mac
     machine.want("a", TWO, warm=1)
     held = "GPU 0 is held by process 7"
     assert machine.tell(StartRefused("a-1", held, ("g0",))) == [StartRunner("a-2", "a", 1, ("g1",))]
+    assert (machine.fleet.held_elsewhere("g0", machine.now), machine.fleet.held_elsewhere("g1", machine.now)) == (
+        held,
+        "",
+    )
     waiting = machine.want("b", ONE)
     assert waiting == [AnnounceWaiting("b", 1, f"waits for a device: {held}")]
     machine.now += 19_000_000_000

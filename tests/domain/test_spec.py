@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import fields
+
 import pytest
 
 from fal_jupyter.domain import errors
 from fal_jupyter.domain.errors import AppRuleBroken, FalJupyterError, RequestError, SetupFailed
 from fal_jupyter.domain.revisions import compare
-from fal_jupyter.domain.spec import AppSpec, EndpointSpec, Scaling, derive_app_name
+from fal_jupyter.domain.spec import AppSpec, EndpointSpec, Scaling, derive_app_name, option_rules
 
 NAMES = {
     "MyApp": "my-app", "MyGoodApp": "my-good-app", "App": "app", "A": "a", "SDXL": "s-d-x-l", "ONNXModel": "o-n-n-x-model",
@@ -145,3 +147,10 @@ def test_scaling_is_changed_by_hand_within_the_rules() -> None:
 def test_a_change_that_cannot_be_says_why(changes: dict[str, object], words: str) -> None:
     with pytest.raises(AppRuleBroken, match=words):
         Scaling(max_concurrency=2).changed(changes)
+
+
+def test_every_scaling_option_has_its_rule_for_panels() -> None:
+    rules = {rule["name"]: rule for rule in option_rules()}
+    assert list(rules) == [field.name for field in fields(Scaling)]
+    assert rules["keep_alive"] == {"name": "keep_alive", "low": 0, "high": None, "default": 10, "unit": "s"}
+    assert (rules["termination_grace_period_seconds"]["high"], rules["max_concurrency"]["unit"]) == (30, "")
