@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -32,6 +33,9 @@ class CallRecord:
     total_ms: float
     revision: int
     runner: str
+
+
+_NOT_MADE = object()
 
 
 class Progress(Protocol):
@@ -169,8 +173,16 @@ class AppHandle:
         calls = Calls()
         progress = self.on_map(name, len(todo)) if self.on_map is not None else None
 
+        failed = threading.Event()
+
         def one(item: Any) -> Any:
-            return self.call(name, item if isinstance(item, tuple) else (item,), {}, calls=calls)
+            if failed.is_set():  # before whoever waits has heard of the failure
+                return _NOT_MADE
+            try:
+                return self.call(name, item if isinstance(item, tuple) else (item,), {}, calls=calls)
+            except BaseException:
+                failed.set()
+                raise
 
         pool = ThreadPoolExecutor(max_workers=max(1, min(concurrency, len(todo))), thread_name_prefix="fal-jupyter-map")
         done = 0
@@ -183,7 +195,7 @@ class AppHandle:
                     item = numbers[future]
                     error.add_note(f"item {item} of {len(todo)}: {todo[item]!r:.200}")
                     raise error
-                done += 1
+                done += future.result() is not _NOT_MADE
                 if progress is not None:
                     progress.update(done)
             return [future.result() for future in numbers]

@@ -16,6 +16,7 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from tests.support.jupyter import TOKEN, Jupyter, jupyter_server
 from tests.support.state import state_directory
@@ -136,8 +137,19 @@ class Front:
             self.command("notebook:run-all-cells")
         else:
             self.page.wait_for_function("() => document.querySelector('.jp-NotebookPanel .jp-Cell .cm-content')")
-            self.page.get_by_role("menuitem", name="Run", exact=True).click()
-            self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+            for _ in range(
+                4
+            ):  # what is run before the page has its kernel is lost, and Notebook 7 does not tell when it has
+                self.page.get_by_role("menuitem", name="Run", exact=True).click()
+                self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+                begun = (
+                    "() => [...document.querySelectorAll('.jp-InputPrompt')].some(e => /[*\\d]/.test(e.textContent))"
+                )
+                try:
+                    self.page.wait_for_function(begun, timeout=10_000)
+                    break
+                except PlaywrightTimeout:
+                    continue
         self.ran(cells)
 
     def ran(self, count: int) -> None:

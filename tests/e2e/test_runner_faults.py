@@ -190,7 +190,12 @@ def resident(pid: int) -> int:
         ("/stop", 504, "request_timeout", ["request_timeout"]),
         ("/hang", 504, "request_timeout", ["request_timeout", "in hang"]),
         ("/hold", 504, "request_timeout", ["request_timeout", "in hold"]),
-        ("/close", 503, "runner_disconnected", ["closed its connection to the gateway"]),
+        (
+            "/close",
+            503,
+            "runner_disconnected",
+            ["closed its connection to the gateway|killed by SIGABRT"],
+        ),  # or uvloop is faster: its own descriptors are gone
     ],
     ids=lambda v: v if isinstance(v, str) and v.startswith("/") else "",
 )
@@ -210,7 +215,7 @@ def test_a_runner_that_dies_or_hangs_is_replaced_and_the_log_says_why(
         assert second.json != first
         log = logs(state, app.ready["app"].split("/")[1])
         for words in told:
-            assert words in log, log
+            assert any(either in log for either in words.split("|")), log
 
 
 def test_five_deaths_in_a_minute_open_the_circuit_and_callers_are_told_when_to_come_back(
