@@ -15,8 +15,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
-from playwright.sync_api import TimeoutError as PlaywrightTimeout
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.support.jupyter import TOKEN, Jupyter, jupyter_server
 from tests.support.state import state_directory
@@ -29,14 +28,17 @@ FLAGS = (
 ARTEFACTS = Path(__file__).parent / "artefacts"
 PATIENCE = 30_000
 expect.set_options(timeout=20_000)
-KNOWN_NOISE = (
-    "favicon",  # JupyterLab asks for an icon that a test server does not have
-    "Failed to load resource: the server responded with a status of 404 (Not Found)",  # settings and workspaces of a fresh profile
-    "WebSocket",  # servers and kernels that a test itself ends
-    "net::ERR_CONNECTION_REFUSED",
-    "net::ERR_INCOMPLETE_CHUNKED_ENCODING",
-    "net::ERR_EMPTY_RESPONSE",
-)
+# Where a page of Jupyter asks, by the kind of what it asks for: all that lies elsewhere was brought in by somebody's text.
+PLACES = {
+    "document": ("lab/workspaces/", "notebooks/"),
+    "fetch": ("api/", "lab/api/", "fal/api/", "lsp/status", "server-proxy/servers-info"),
+    "font": ("static/", "lab/api/themes/", "lab/extensions/"),
+    "image": ("static/", "kernelspecs/python3/"),
+    "other": ("static/favicons/",),
+    "script": ("static/", "lab/extensions/"),
+    "stylesheet": ("static/", "lab/api/themes/", "lab/extensions/", "custom/custom.css"),
+    "websocket": ("api/",),
+}
 
 
 def chromium() -> str:
@@ -62,11 +64,13 @@ class Front:
         self.server, self.state, self.page, self.app = server, state, page, app
         self.complaints: list[str] = []
         self.expected: list[str] = []
+        self.told: list[str] = []
         page.set_default_timeout(PATIENCE)
         page.on("console", self._console)
         page.on("pageerror", lambda error: self._page_error(str(error.stack or error)))
         page.on("dialog", lambda dialog: (self.complaints.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-        page.on("request", self._request)
+        page.on("request", lambda request: self._asked(request.resource_type, request.url))
+        page.on("websocket", lambda socket: self._asked("websocket", socket.url))
 
     def _page_error(self, text: str) -> None:
         if not (
@@ -76,13 +80,17 @@ class Front:
 
     def _console(self, message: ConsoleMessage) -> None:
         text = message.text
-        if message.type == "error" and not any(known in text for known in (*KNOWN_NOISE, *self.expected)):
+        self.told.append(f"{message.type}: {text} ({message.location.get('url', '')})")
+        if message.type == "error" and not any(known in text for known in self.expected):
             self.complaints.append(f"console: {text}")
 
-    def _request(self, request: Request) -> None:
-        parts = urlsplit(request.url)
-        if parts.scheme in ("http", "https", "ws", "wss") and parts.netloc != self.server.host:
-            self.complaints.append(f"request to a foreign host: {request.url}")
+    def _asked(self, kind: str, address: str) -> None:
+        parts = urlsplit(address)
+        if parts.scheme not in ("http", "https", "ws", "wss"):
+            return  # data: and blob: reach nobody
+        path = parts.path.removeprefix(self.server.base_url)
+        if parts.netloc != self.server.host or not path.startswith(PLACES.get(kind, ())):
+            self.complaints.append(f"{kind} from an unexpected place: {address}")
 
     def write(self, name: str, cells: list[str]) -> Path:
         """Put a notebook of these code cells where the server serves from."""
@@ -129,28 +137,19 @@ class Front:
 
     def run_all(self, cells: int) -> None:
         """Run every cell and wait for the last one."""
-        if self.app == "lab":
-            self.page.wait_for_function(
-                "() => { const s = window.jupyterapp?.shell.currentWidget?.context?.sessionContext, k = s?.session?.kernel;"
-                " return s?.isReady && k?.connectionStatus === 'connected' && k?.status === 'idle'; }"
-            )
-            self.command("notebook:run-all-cells")
-        else:
-            self.page.wait_for_function("() => document.querySelector('.jp-NotebookPanel .jp-Cell .cm-content')")
-            for _ in range(
-                4
-            ):  # what is run before the page has its kernel is lost, and Notebook 7 does not tell when it has
-                self.page.get_by_role("menuitem", name="Run", exact=True).click()
-                self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-                begun = (
-                    "() => [...document.querySelectorAll('.jp-InputPrompt')].some(e => /[*\\d]/.test(e.textContent))"
-                )
-                try:
-                    self.page.wait_for_function(begun, timeout=10_000)
-                    break
-                except PlaywrightTimeout:
-                    continue
+        self.begin()
         self.ran(cells)
+
+    def begin(self) -> None:
+        """Begin to run every cell, once the page has its kernel: what is run before is lost."""
+        self.page.wait_for_function(
+            "() => { const s = window.jupyterapp?.shell.currentWidget?.context?.sessionContext, k = s?.session?.kernel;"
+            " return s?.isReady && k?.connectionStatus === 'connected' && k?.status === 'idle'; }"
+        )
+        self.command("notebook:run-all-cells")
+        self.page.wait_for_function(  # a stored notebook has the numbers of its last run
+            "() => [...document.querySelectorAll('.jp-InputPrompt')].some(e => e.textContent.trim() === '[*]:')"
+        )
 
     def ran(self, count: int) -> None:
         """Wait until the kernel has executed *count* cells and shows no one as running."""
@@ -179,7 +178,7 @@ def front_server(app: str) -> Iterator[tuple[Jupyter, Path]]:
             "JUPYTERLAB_SETTINGS_DIR": str(settings.parent.parent),
             "JUPYTERLAB_WORKSPACES_DIR": str(state.parent / "lab-workspaces"),
         }
-        options = ["--LabApp.expose_app_in_browser=True"] if app == "lab" else []
+        options = [f"--{'LabApp' if app == 'lab' else 'JupyterNotebookApp'}.expose_app_in_browser=True"]
         words = ("-m", "jupyterlab") if app == "lab" else ("-m", "notebook")
         with jupyter_server(state, *options, env=env, words=words) as server:
             yield server, state
@@ -198,6 +197,8 @@ def front_page(browser: Browser, server: Jupyter, state: Path, app: str, name: s
         raise
     finally:
         context.close()
+        ARTEFACTS.mkdir(exist_ok=True)
+        (ARTEFACTS / f"{name}.console.txt").write_text("".join(f"{line}\n" for line in front.told))
         if server.process.poll() is None:
             for kernel in server.request("api/kernels").json:
                 server.request(f"api/kernels/{kernel['id']}", method="DELETE")

@@ -21,6 +21,7 @@ def test_a_server_that_is_gone_is_told_and_its_return_is_found(browser: Browser)
             "Server is not running",
             "Cannot connect",
             "network error",
+            "WebSocket connection",
         ]
         former = server.process
         environment = dict(
