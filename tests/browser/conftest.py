@@ -16,6 +16,7 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import TimeoutError as PageTimeoutError
 
 from tests.support.jupyter import TOKEN, Jupyter, jupyter_server
 from tests.support.state import state_directory
@@ -153,12 +154,17 @@ class Front:
 
     def ran(self, count: int) -> None:
         """Wait until the kernel has executed *count* cells and shows no one as running."""
-        self.page.wait_for_function(
-            "n => { const all = [...document.querySelectorAll('.jp-InputPrompt')].map(e => e.textContent.trim());"
-            " return all.some(t => t === `[${n}]:`) && !all.includes('[*]:'); }",
-            arg=count,
-            timeout=60_000,
-        )
+        try:
+            self.page.wait_for_function(
+                "n => { const all = [...document.querySelectorAll('.jp-InputPrompt')].map(e => e.textContent.trim());"
+                " return all.some(t => t === `[${n}]:`) && !all.includes('[*]:'); }",
+                arg=count,
+                timeout=100_000,  # below pytest's own limit, so that what is on the page is told
+            )
+        except PageTimeoutError as late:
+            prompts = self.page.locator(".jp-InputPrompt").all_text_contents()
+            text = "\n".join(self.page.locator(".jp-OutputArea-output").all_inner_texts())
+            raise AssertionError(f"{count} cells were not done: {prompts}\n{text[-3000:]}") from late
 
     def picture(self, name: str) -> None:
         """Keep what the page looks like."""

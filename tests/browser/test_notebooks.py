@@ -27,6 +27,7 @@ def count_of_cells(name: str) -> int:
     return sum(cell.cell_type == "code" for cell in notebook.cells)
 
 
+@pytest.mark.timeout(300)  # it loads torch and a model, beside whatever else the machine does
 def test_the_quickstart_in_jupyterlab(lab: Front) -> None:
     page = lab.page
     opened(lab, "quickstart.ipynb")
@@ -45,6 +46,7 @@ def test_the_quickstart_in_jupyterlab(lab: Front) -> None:
     lab.picture("quickstart-light")
 
 
+@pytest.mark.timeout(300)
 def test_the_tour_in_notebook_7(notebook7: Front) -> None:
     page = notebook7.page
     opened(notebook7, "tour.ipynb")
