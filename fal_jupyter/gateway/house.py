@@ -17,7 +17,7 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application
 
 from fal_jupyter.domain.errors import FalJupyterError, GatewayError, PortTaken
-from fal_jupyter.gateway import admin_api
+from fal_jupyter.gateway import admin_api, public_api
 from fal_jupyter.gateway.engine import Engine
 from fal_jupyter.gateway.feed import Feed
 from fal_jupyter.gateway.held import HeldCalls
@@ -25,11 +25,11 @@ from fal_jupyter.gateway.http_server import Connection, Listener, Message, Reque
 from fal_jupyter.gateway.keys import Keys
 from fal_jupyter.gateway.leases import Lease, Leases, peer_of
 from fal_jupyter.gateway.place import PlaceWatch, bind, is_ours, take_life_lock
-from fal_jupyter.gateway.run_api import Front, Request
+from fal_jupyter.gateway.run_api import Front, Refused, Request, limit_sentence
 from fal_jupyter.gateway.store import Store
 from fal_jupyter.gateway.tornado_front import TornadoRequest
 from fal_jupyter.processes import start_time
-from fal_jupyter.protocol.api import PROTOCOL, RUN, AppRecord, Hello
+from fal_jupyter.protocol.api import ADMIN, CDN, PROTOCOL, RUN, AppRecord, Hello
 from fal_jupyter.settings import Settings
 from fal_jupyter.state import check_state
 
@@ -57,17 +57,21 @@ class House:
         self.feed = Feed(self.engine, who, lambda: self.base, self._holder_of)
         self._idle_timer: asyncio.TimerHandle | None = None
         self._tcp: asyncio.Server | None = None
+        self._port = 0
         self._unix: asyncio.Server | None = None
         self._opening = asyncio.Lock()
         self._application = admin_api.application(self)
         self._tcp_front = Front(self.engine, self.keys, settings, trusted=False)
         self._unix_front = Front(self.engine, self.keys, settings, trusted=True)
         most = max(64, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - FILES_FOR_OURSELVES)
-        self._tcp_listener = Listener(lambda c: Request(self._tcp_front, c), settings.read_timeout, most)
-        self._unix_listener = Listener(self._request, settings.read_timeout, most, admits=_is_own_user)
-
-    def _request(self, connection: Connection) -> Message:
-        return _ByPath(self._unix_front, self._application, connection)
+        public, trusted = public_api.application(self, trusted=False), public_api.application(self, trusted=True)
+        self._tcp_listener = Listener(lambda c: _ByPath(self._tcp_front, c, public, None), settings.read_timeout, most)
+        self._unix_listener = Listener(
+            lambda c: _ByPath(self._unix_front, c, trusted, self._application),
+            settings.read_timeout,
+            most,
+            admits=_is_own_user,
+        )
 
     async def open(self, unix: socket.socket) -> None:
         """Begin to serve on the bound Unix socket."""
@@ -127,7 +131,12 @@ class House:
     @property
     def base(self) -> str:
         """``http://127.0.0.1:PORT``, or ``""`` while the port is closed."""
-        return f"http://127.0.0.1:{self._tcp_front.port}" if self._tcp_front.port else ""
+        return f"http://127.0.0.1:{self._port}" if self._port else ""
+
+    @property
+    def ports(self) -> frozenset[int]:
+        """The loopback ports that callers may name."""
+        return frozenset((self._port,)) if self._port else frozenset()
 
     async def open_port(self, wanted: int) -> int:
         """Open the loopback port if it is closed; gives it.
@@ -140,12 +149,12 @@ class House:
 
     async def _open_port(self, wanted: int) -> int:
         if self._tcp is not None:
-            if wanted not in (0, self._tcp_front.port):
+            if wanted not in (0, self._port):
                 raise PortTaken(
-                    f"this gateway serves on port {self._tcp_front.port} already, so it cannot also serve on {wanted}",
-                    hint=f"use --port 0 or --port {self._tcp_front.port}, or another FAL_JUPYTER_STATE",
+                    f"this gateway serves on port {self._port} already, so it cannot also serve on {wanted}",
+                    hint=f"use --port 0 or --port {self._port}, or another FAL_JUPYTER_STATE",
                 )
-            return self._tcp_front.port
+            return self._port
         try:
             sockets = bind_sockets(wanted, "127.0.0.1", family=socket.AF_INET)
         except OSError as error:
@@ -153,16 +162,18 @@ class House:
                 f"port {wanted} of 127.0.0.1 cannot be used: {error.strerror or error}",
                 hint="choose another --port, or 0 for any free one",
             ) from None
-        self._tcp_front.port = sockets[0].getsockname()[1]
+        self._port = sockets[0].getsockname()[1]
+        self._tcp_front.ports = self.ports
         loop = asyncio.get_running_loop()
         self._tcp = await loop.create_server(self._tcp_listener.connection, sock=sockets[0], backlog=1024)
-        return self._tcp_front.port
+        return self._port
 
     def _close_port(self) -> None:
         if self._tcp is not None:
             self._tcp.close()
             self._tcp_listener.close_idle()
-            self._tcp, self._tcp_front.port = None, 0
+            self._tcp, self._port = None, 0
+            self._tcp_front.ports = self.ports
 
     # --- leases and idleness ------------------------------------------------------------------------------------
     def _lease_ended(self, lease: Lease) -> None:
@@ -222,7 +233,7 @@ class House:
             pid=os.getpid(),
             start_time=self._started,
             socket=str(self.settings.socket),
-            port=self._tcp_front.port,
+            port=self._port,
             state=str(self.settings.state),
             owner=self.settings.owner,
         )
@@ -250,20 +261,29 @@ class House:
 
 
 class _ByPath:
-    """A request on the Unix socket: the data plane's, or the control plane's."""
+    """A request of a listener: the data plane's, the control plane's (on the Unix socket) or the public handlers'."""
 
-    __slots__ = ("_application", "_connection", "_front", "_inner")
+    __slots__ = ("_admin", "_connection", "_front", "_inner", "_public")
 
-    def __init__(self, front: Front, application: Application, connection: Connection) -> None:
-        self._front, self._application, self._connection = front, application, connection
+    def __init__(self, front: Front, connection: Connection, public: Application, admin: Application | None) -> None:
+        self._front, self._connection, self._public, self._admin = front, connection, public, admin
         self._inner: Message
 
     def begin(self, method: str, target: str, headers: RequestHeaders) -> None:
         if target.startswith(RUN):
             self._inner = Request(self._front, self._connection)
+        elif self._admin is not None and target.startswith(ADMIN):
+            self._inner = TornadoRequest(self._admin, self._connection, admin_api.MAX_PUBLISH)
         else:
-            self._inner = TornadoRequest(self._application, self._connection, admin_api.MAX_PUBLISH)
+            self._inner = self._handled(target, headers)
         self._inner.begin(method, target, headers)
+
+    def _handled(self, target: str, headers: RequestHeaders) -> Message:
+        settings, length = self._front.settings, headers.get("content-length", "")
+        most = admin_api.MAX_PUBLISH if target.startswith(CDN) else settings.max_body  # files are never in memory
+        if length.isdigit() and int(length) > most:
+            return Refused(self._front, self._connection, 413, "bad_request", limit_sentence(settings))
+        return TornadoRequest(self._public, self._connection, most)
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         return self._inner.data_received(chunk)

@@ -9,7 +9,7 @@ import asyncio
 import json
 import os
 import re
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Collection, Iterable
 from typing import Any, Protocol
 from urllib.parse import unquote
 
@@ -49,7 +49,7 @@ class Front:
 
     def __init__(self, apps: Apps, keys: Keys, settings: Settings, *, trusted: bool) -> None:
         self.apps, self.keys, self.settings, self.trusted = apps, keys, settings, trusted
-        self.port = 0
+        self.ports: Collection[int] = ()
 
 
 def new_id() -> str:
@@ -84,7 +84,7 @@ class Request:
         """The head is here."""
         front, self.headers = self.front, headers
         trusted = front.trusted
-        if not trusted and not _own_host(headers.get("host", ""), front.port):
+        if not trusted and not is_own_host(headers.get("host", ""), front.ports):
             self._refuse(421, "bad_request", "this address is for 127.0.0.1 and localhost only")
             return
         path, _, query = target.partition("?")
@@ -157,7 +157,7 @@ class Request:
             self.linger.cancel()
 
     def _limit_sentence(self) -> str:
-        return f"the body is larger than {self.front.settings.max_body} bytes (FAL_JUPYTER_MAX_BODY)"
+        return limit_sentence(self.front.settings)
 
     def _refuse(self, status: int, error_type: str, detail: str) -> None:
         """Answer with a failure as soon as the caller can hear it: hanging up on one that still sends would destroy it."""
@@ -185,16 +185,37 @@ class Request:
         self.caller.respond(status, [*headers, ("content-length", str(len(data)))], data)
 
 
+def limit_sentence(settings: Settings) -> str:
+    """What is said of a body that is too long."""
+    return f"the body is larger than {settings.max_body} bytes (FAL_JUPYTER_MAX_BODY)"
+
+
+class Refused(Request):
+    """A request that is refused by its head alone."""
+
+    __slots__ = ("why",)
+
+    def __init__(self, front: Front, caller: Caller, status: int, error_type: str, detail: str) -> None:
+        super().__init__(front, caller)
+        self.why = (status, error_type, detail)
+
+    def begin(self, method: str, target: str, headers: RequestHeaders) -> None:
+        """The head is here."""
+        self.headers = headers
+        self._refuse(*self.why)
+
+
 def _is_long(headers: RequestHeaders) -> bool:
     length = headers.get("content-length", "0")
     return "transfer-encoding" in headers or not length.isdigit() or int(length) > CHUNK
 
 
-def _own_host(host: str, port: int) -> bool:
+def is_own_host(host: str, ports: Collection[int]) -> bool:
+    """True where a Host header names this machine's loopback, and one of *ports* or none."""
     name, colon, given = host.rpartition(":")
     if not colon or not given.isdigit():
         name, given = host, ""
-    return name.lower() in _LOCAL_NAMES and (not given or int(given) == port)
+    return name.lower() in _LOCAL_NAMES and (not given or int(given) in ports)
 
 
 def is_hostile(path: str) -> bool:

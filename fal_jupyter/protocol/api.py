@@ -12,6 +12,9 @@ PROTOCOL: Final = 1
 
 # --- data plane -------------------------------------------------------------------------------------------------
 RUN: Final = "/run/"
+QUEUE: Final = "/queue/"
+REST: Final = "/rest/"
+CDN: Final = "/cdn/"
 
 H_REQUEST_ID: Final = "x-fal-request-id"  # on every answer to a parsed request; a caller's own value is replaced
 H_ENDPOINT: Final = "x-fal-endpoint"  # gateway → runner: the path below the app (fal's RequestContext.endpoint)

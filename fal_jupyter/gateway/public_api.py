@@ -1,0 +1,104 @@
+"""What the gateway serves beside the data plane: queue, REST, files, the proxy route. Ordinary handlers.
+
+Who comes by the port needs a key, unless the route says otherwise; who comes by the Unix socket is our own user.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from tornado.web import Application, RequestHandler
+
+from fal_jupyter.gateway.run_api import is_hostile, is_own_host, new_id
+from fal_jupyter.protocol.api import H_ERROR_TYPE, H_REQUEST_ID
+
+if TYPE_CHECKING:
+    from fal_jupyter.gateway.house import House
+
+NO_KEY = "missing or wrong key: send Authorization: Key id:secret"
+
+
+class PublicHandler(RequestHandler):
+    """What the public handlers share: host, path and key are checked before anything of a handler runs.
+
+    Attributes:
+        needs_key: False where a route lets in everybody, or decides by itself.
+    """
+
+    house: House
+    needs_key = True
+
+    def initialize(self, house: House, trusted: bool) -> None:
+        self.house, self.trusted = house, trusted
+
+    def set_default_headers(self) -> None:
+        self.set_header("content-type", "application/json")
+        self.set_header(H_REQUEST_ID, new_id())
+        self.clear_header("server")
+        self.clear_header("date")
+
+    def prepare(self) -> None:
+        if not self.trusted and not is_own_host(self.request.host, self.house.ports):
+            self.fail(421, "bad_request", "this address is for 127.0.0.1 and localhost only")
+        elif is_hostile(self.request.path):
+            self.fail(400, "bad_request", "the path has '..' or a control character in it")
+        elif self.needs_key and not self.has_key():
+            self.refuse_key()
+
+    def has_key(self) -> bool:
+        """True when the caller is our own user, or sends a living key."""
+        return self.trusted or self.house.keys.admits(self.request.headers.get("authorization", ""))
+
+    def refuse_key(self) -> None:
+        """Answer whoever has no key."""
+        self.set_header("www-authenticate", "Key")
+        self.fail(401, "", NO_KEY)
+
+    def public_base(self) -> str:
+        """Scheme and authority by which the caller reaches this gateway: what absolute addresses in answers begin with."""
+        if self.trusted or not self.request.host:
+            return self.house.base
+        return f"{self.request.protocol}://{self.request.host}"
+
+    def fail(self, status: int, error_type: str, detail: Any, **more: Any) -> None:
+        """Answer with an error in fal's shape; *error_type* is ``""`` where fal has no name for it."""
+        self.set_status(status)
+        body: dict[str, Any] = {"detail": detail, "request_id": self._headers[H_REQUEST_ID], **more}
+        if error_type:
+            body["error_type"] = error_type
+            self.set_header(H_ERROR_TYPE, error_type)
+        self.finish(json.dumps(body))
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        error_type = "internal_error" if status_code >= 500 else "bad_request"
+        self.fail(status_code, error_type, self._reason)
+
+    def reply(self, value: Any, status: int = 200) -> None:
+        """Answer with JSON."""
+        self.set_status(status)
+        self.finish(msgspec.json.encode(value))
+
+
+class NothingHandler(PublicHandler):
+    """Whatever is asked for beside the routes."""
+
+    needs_key = False
+
+    def prepare(self) -> None:
+        super().prepare()
+        if not self._finished:
+            self.fail(404, "", "there is nothing at this address")
+
+
+def application(house: House, *, trusted: bool) -> Application:
+    """The public routes: each module's ROUTES are pairs of a pattern and a handler."""
+    given = {"house": house, "trusted": trusted}
+    routes: list[tuple[str, type[PublicHandler]]] = []
+    return Application(
+        [(pattern, handler, given) for pattern, handler in routes],
+        log_function=lambda handler: None,
+        default_handler_class=NothingHandler,
+        default_handler_args=given,
+    )
