@@ -181,8 +181,9 @@ class App:
         or a runner is asked for a sign of life."""
         limits = []
         for request in self.in_flight.values():
-            limits.append(request.dispatched + nanoseconds(self.scaling.request_timeout))
-            break
+            if not request.lasting:
+                limits.append(request.dispatched + nanoseconds(self.scaling.request_timeout))
+                break
         for request in self.waiting.values():
             limits.append(request.arrived + self.max_wait())
             break

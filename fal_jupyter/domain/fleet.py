@@ -225,7 +225,7 @@ class Fleet:
         app.asleep = False
         runner = app.pick()
         if runner is not None:
-            request = Request(fact.request_id, app.alias, now)
+            request = Request(fact.request_id, app.alias, now, lasting=fact.lasting)
             self._requests[request.id] = app
             self._dispatch(app, request, runner, now)
             if not app.settled(now):
@@ -240,7 +240,7 @@ class Fleet:
             detail = f"{len(app.waiting)} requests wait for {app.alias} already"
             self._orders.append(FailRequest(fact.request_id, 503, "runner_scheduling_failure", detail, 1))
             return
-        request = Request(fact.request_id, app.alias, now)
+        request = Request(fact.request_id, app.alias, now, lasting=fact.lasting)
         self._requests[request.id] = app
         app.waiting[request.id] = request
         self._decide(app, now)
@@ -494,6 +494,8 @@ class Fleet:
     def _expire_requests(self, app: App, now: int) -> None:
         limit = app.scaling.request_timeout
         for request in list(app.in_flight.values()):
+            if request.lasting:
+                continue
             if now < request.dispatched + nanoseconds(limit):
                 break
             runner = app.runners[request.runner_id]

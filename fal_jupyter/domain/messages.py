@@ -69,10 +69,14 @@ class LeaseEnded:
 
 @dataclass(frozen=True, slots=True)
 class RequestArrived:
-    """A request with a valid key is here, and small bodies are complete. *request_id* is unique for ever."""
+    """A request with a valid key is here, and small bodies are complete. *request_id* is unique for ever.
+
+    *lasting*: it is a websocket, which ends when its two ends want it to, and not by request_timeout.
+    """
 
     alias: str
     request_id: str
+    lasting: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,3 +17,4 @@ class Request:
     runner_id: str = ""
     dispatched: int = 0
     aborted: bool = False
+    lasting: bool = False

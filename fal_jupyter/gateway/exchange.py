@@ -125,7 +125,7 @@ class Exchange:
         "_answered", "_body_done", "_buffer", "_buffered", "_channel", "_credit", "_first", "_got_room", "_linger", "_owed", "_paused",
         "_ran_from", "_read_all", "_stream", "_unprinted", "alias", "arrived", "began", "bytes_in", "bytes_out", "caller", "cold",
         "content_type", "dispatched", "error", "finished", "framed", "gone", "got", "head", "hub", "id", "method", "origin", "owned", "path",
-        "revision", "runner_id", "sent", "sent_type", "starting", "status", "told", "undelivered",
+        "revision", "runner_id", "sent", "sent_type", "starting", "status", "told", "undelivered", "websocket",
     )  # fmt: skip
 
     def __init__(
@@ -141,7 +141,9 @@ class Exchange:
         path: str = "/",
         origin: str = "http",
         sent_type: str = "",
+        websocket: bool = False,
     ) -> None:
+        self.websocket = websocket  # its body and its answer's are the two directions of a websocket, without an end
         self.hub, self.caller, self.id, self.alias = hub, caller, request_id, alias
         self.head, self.framed = head, framed
         self.method, self.path, self.origin, self.sent_type = method, path, origin, sent_type
@@ -164,8 +166,8 @@ class Exchange:
         self.status = self._unprinted = self.bytes_in = self.bytes_out = 0
         self.sent = b""
         self.got: bytes | list[bytes] = b""
-        self._got_room = BODY_BOUND
-        self._read_all = False
+        self._got_room = 0 if websocket else BODY_BOUND
+        self._read_all = websocket
         self._linger: asyncio.TimerHandle | None = None
 
     # --- from the caller ----------------------------------------------------------------------------------------
@@ -181,7 +183,7 @@ class Exchange:
         if self._buffered < WINDOW:
             return None
         if not self.arrived:
-            self._arrive()
+            self.arrive()
         if self._paused is None or self._paused.done():
             self._paused = asyncio.get_running_loop().create_future()
         return self._paused
@@ -198,7 +200,7 @@ class Exchange:
         if self._channel is not None:
             self._pump()
         elif not self.arrived:
-            self._arrive()
+            self.arrive()
 
     def withdraw(self) -> bool:
         """The caller broke a rule while its body came: forget the request. False when its answer has begun already."""
@@ -209,7 +211,8 @@ class Exchange:
             self.hub.request_aborted(self)
         return not self._answered
 
-    def _arrive(self) -> None:
+    def arrive(self) -> None:
+        """Enough of the request is here for a runner to begin with."""
         self.arrived = time.monotonic()
         self.caller.on_close(self.hung_up)
         self.hub.request_arrived(self)
@@ -322,7 +325,9 @@ class Exchange:
         if not self.finished:
             self.status = head.status
         self.bytes_out = len(body)
-        if len(body) <= BODY_BOUND:
+        if self.websocket and head.status == 101:
+            pass  # its frames are for nobody's eyes
+        elif len(body) <= BODY_BOUND:
             self.got, self._got_room = body, BODY_BOUND - len(body)
         else:
             self.got, self._got_room = body[:BODY_BOUND], 0
@@ -366,6 +371,8 @@ class Exchange:
     def _headers(self, head: ResponseHead) -> list[tuple[str, str]]:
         headers = [(lower, value) for name, value in head.headers if (lower := name.lower()) not in _NOT_THEIRS]
         headers += ((H_REQUEST_ID, self.id), (H_REVISION, str(self.revision)), (H_RUNNER, self.runner_id))
+        if head.status == 101:
+            headers += (("connection", "Upgrade"), ("upgrade", "websocket"))
         return headers
 
     def _body(self, data: bytes) -> None:

@@ -285,6 +285,10 @@ class _ByPath:
             return Refused(self._front, self._connection, 413, "bad_request", limit_sentence(settings))
         return TornadoRequest(self._public, self._connection, most)
 
+    @property
+    def upgrades(self) -> bool:
+        return self._inner.upgrades
+
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         return self._inner.data_received(chunk)
 

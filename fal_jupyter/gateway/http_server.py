@@ -51,6 +51,10 @@ class RequestHeaders:
 class Message(Protocol):
     """Who takes one request as it arrives (:class:`fal_jupyter.gateway.run_api.Request`)."""
 
+    @property
+    def upgrades(self) -> bool:
+        """True where all that follows the head is one stream of bytes (a websocket): it is handed over as body."""
+
     def begin(self, method: str, target: str, headers: RequestHeaders) -> None:
         """The head is here."""
 
@@ -119,6 +123,7 @@ class Connection(asyncio.Protocol):
         self._head_size = self._unparsed = 0
         self._in_head = False
         self._ready = False  # the request at work has been read to its end
+        self._raw = False  # a websocket: no more HTTP on this connection
         self._answering = self._chunked = False
         self._length: int | None = None
         self._keep_alive = True
@@ -168,7 +173,7 @@ class Connection(asyncio.Protocol):
 
     def _look(self) -> None:
         """Hang up on a head or a body that does not come, and on a connection that nobody uses."""
-        if self._transport is None:
+        if self._transport is None or self._raw:
             return
         now, patience = self._loop.time(), self._listener.read_timeout
         if self._paused or (self._message is not None and self._ready):
@@ -185,16 +190,32 @@ class Connection(asyncio.Protocol):
         self._timer = self._loop.call_later(max(min(left, patience), SHORTEST_LOOK), self._look)
 
     def data_received(self, data: bytes) -> None:
+        if self._raw:
+            if self._message is not None:
+                self._hand_over(self._message, data)
+            return
         self._seen = self._loop.time()
         if self._in_head:  # one that has not ended in its first packet
             self._unparsed += len(data)
         try:
             self._parser.feed_data(data)
-        except (httptools.HttpParserUpgrade, httptools.HttpParserError):
+        except httptools.HttpParserUpgrade as upgrade:
+            self._upgrade(data[upgrade.args[0] :])
+            return
+        except httptools.HttpParserError:
             self._refuse("400 Bad Request")
             return
         if max(self._unparsed, self._head_size) > HEAD_BOUND:
             self._refuse("400 Bad Request")
+
+    def _upgrade(self, rest: bytes) -> None:
+        """The caller goes on in another protocol: only a websocket's request may, and it is the connection's last."""
+        if self._message is None or not self._message.upgrades or self._queue:
+            self._refuse("400 Bad Request")
+            return
+        self._raw, self._keep_alive = True, False
+        if rest:
+            self._hand_over(self._message, rest)
 
     def pause_writing(self) -> None:
         if self._writable is None or self._writable.done():
@@ -252,7 +273,7 @@ class Connection(asyncio.Protocol):
             return
         if self._queue:
             self._incoming.complete = True
-        elif self._message is not None:
+        elif self._message is not None and not self._message.upgrades:
             self._ready = True
             self._message.finish()
 
@@ -313,7 +334,7 @@ class Connection(asyncio.Protocol):
         if self._length is None and status >= 200 and status not in _NO_BODY:
             self._chunked = True
             lines.append("transfer-encoding: chunked\r\n")
-        if not self._keep_alive:
+        if not self._keep_alive and status != 101:
             lines.append("connection: close\r\n")
         lines.append("\r\n")
         head = "".join(lines).encode("latin-1", "replace")

@@ -19,7 +19,7 @@ from fal_jupyter.gateway.caller import Caller
 from fal_jupyter.gateway.exchange import LINGER, LINGER_BYTES, Exchange, Hub
 from fal_jupyter.gateway.http_server import RequestHeaders
 from fal_jupyter.gateway.keys import Keys
-from fal_jupyter.protocol.api import ERROR_STATUS, H_ENDPOINT, H_ERROR_TYPE, H_OWNER, H_REQUEST_ID, RUN
+from fal_jupyter.protocol.api import ERROR_STATUS, H_ENDPOINT, H_ERROR_TYPE, H_OWNER, H_REQUEST_ID, RUN, WEBSOCKET
 from fal_jupyter.protocol.frames import CHUNK
 from fal_jupyter.settings import Settings
 
@@ -30,6 +30,7 @@ _DROPPED = frozenset(
         "upgrade", "authorization", "cookie", "expect", H_REQUEST_ID, H_ENDPOINT, H_OWNER,
     }
 )  # fmt: skip
+_KEY = re.compile(r"[A-Za-z0-9+/]{22}==")
 _SUSPECT = re.compile(r"[\x00-\x1f%]|\.\.")
 _LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
@@ -80,6 +81,11 @@ class Request:
         self.refusal: tuple[int, str, str] | None = None
         self.linger: asyncio.TimerHandle | None = None
 
+    @property
+    def upgrades(self) -> bool:
+        """True where a websocket was asked for and nothing speaks against it."""
+        return self.exchange is not None and self.exchange.websocket
+
     def begin(self, method: str, target: str, headers: RequestHeaders) -> None:
         """The head is here."""
         front, self.headers = self.front, headers
@@ -107,9 +113,13 @@ class Request:
         if length is not None and length.isdigit() and int(length) > front.settings.max_body:
             self._refuse(413, "bad_request", self._limit_sentence())
             return
+        websocket = method == "GET" and headers.get("upgrade", "").lower() == "websocket"
+        if websocket and not _is_handshake(headers):
+            self._refuse(400, "bad_request", "this is no handshake of a websocket of version 13")
+            return
         request_id = new_id()
         below = slash + below or "/"
-        head = request_head(request_id, method, below, query, headers.pairs)
+        head = request_head(request_id, WEBSOCKET if websocket else method, below, query, headers.pairs)
         framed = trusted and headers.get(H_OWNER) == "frames"
         self.exchange = Exchange(
             front.apps,
@@ -122,10 +132,15 @@ class Request:
             path=below,
             origin="cell" if framed else "http",
             sent_type=headers.get("content-type", ""),
+            websocket=websocket,
         )
+        if websocket:
+            self.exchange.arrive()
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         """A piece of the body."""
+        if self.exchange is not None and self.exchange.websocket:
+            return self.exchange.take(chunk)
         self.received += len(chunk)
         if self.exchange is None:  # refused; the rest of its body is let go, but not for ever
             if self.received > self.front.settings.max_body + LINGER_BYTES:
@@ -183,6 +198,11 @@ class Request:
             headers.append(("www-authenticate", "Key"))
         data = json.dumps(body).encode()
         self.caller.respond(status, [*headers, ("content-length", str(len(data)))], data)
+
+
+def _is_handshake(headers: RequestHeaders) -> bool:
+    """RFC 6455, 4.2.1: the key is 16 bytes in base64; what is no handshake never costs a runner."""
+    return headers.get("sec-websocket-version") == "13" and bool(_KEY.fullmatch(headers.get("sec-websocket-key", "")))
 
 
 def limit_sentence(settings: Settings) -> str:

@@ -56,6 +56,8 @@ class Answering(HTTPConnection):
 class TornadoRequest:
     """One request for a Tornado application (:class:`fal_jupyter.gateway.http_server.Message`)."""
 
+    upgrades = False
+
     def __init__(self, application: Application, connection: Connection, max_body: int) -> None:
         self._application, self._max_body = application, max_body
         self._answering = Answering(connection)

@@ -15,6 +15,7 @@ RUN: Final = "/run/"
 QUEUE: Final = "/queue/"
 REST: Final = "/rest/"
 CDN: Final = "/cdn/"
+WEBSOCKET: Final = "WEBSOCKET"  # "method" of a REQUEST frame whose bodies, both ways, are a websocket's bytes
 
 H_REQUEST_ID: Final = "x-fal-request-id"  # on every answer to a parsed request; a caller's own value is replaced
 H_ENDPOINT: Final = "x-fal-endpoint"  # gateway → runner: the path below the app (fal's RequestContext.endpoint)

@@ -31,6 +31,7 @@ INLINE: Final = 64 * 1024
 MAX_PAYLOAD: Final = 2 * WINDOW
 MAX_LOAD: Final = (1 << 32) - 1
 END: Final = 1
+GO_AWAY: Final = b"\x02"
 
 
 class Kind(IntEnum):
@@ -46,7 +47,8 @@ class Kind(IntEnum):
     END_BODY = 8  # both, empty; g→o: JSON {"timing": …, "revision": int, "runner": str, "request_id": str}
     ERROR = 9  # r→g→o JSON error description of an exception in user code; precedes the RESPONSE
     CANCEL = (
-        10  # g→r  nobody waits for this stream any more: empty, its caller hung up; b"\x01", its owner cancelled it
+        10  # g→r  nobody waits for this stream any more: empty, its caller hung up; b"\x01", its owner cancelled it;
+        # GO_AWAY: the runner is about to leave, a websocket shall close and its caller come back
     )
     WINDOW = 11  # both, u32 credit
     OUTPUT = 12  # r→g→o u8 (1 stdout, 2 stderr) | UTF-8 text; stream 0 outside a request

@@ -16,8 +16,8 @@ from fastapi import FastAPI, Request, Response
 
 from fal_jupyter.fal import context
 from fal_jupyter.protocol import frames
-from fal_jupyter.protocol.api import H_ENDPOINT, H_REQUEST_ID, LoadHead
-from fal_jupyter.protocol.frames import CHUNK, INLINE, WINDOW, Frame, Kind
+from fal_jupyter.protocol.api import H_ENDPOINT, H_REQUEST_ID, WEBSOCKET, LoadHead
+from fal_jupyter.protocol.frames import CHUNK, GO_AWAY, INLINE, WINDOW, Frame, Kind
 from fal_jupyter.runner import failures
 from fal_jupyter.runner.capture import Capture, current_stream
 from fal_jupyter.runner.channel import Channel
@@ -69,6 +69,24 @@ class Stream:
             time.monotonic() if end else 0.0
         )  # when all of it was here: one clock for all processes of a machine
 
+    def scope(self) -> dict[str, Any]:
+        """The ASGI scope of this request."""
+        head = self.head
+        return {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": "1.1",
+            "method": head.method,
+            "scheme": "http",
+            "path": unquote(head.path),
+            "raw_path": head.path.encode("latin-1", "replace"),
+            "query_string": head.query.encode("latin-1", "replace"),
+            "root_path": "",
+            "headers": [(k.encode("latin-1"), v.encode("latin-1")) for k, v in head.headers],
+            "client": None,
+            "server": None,
+        }
+
     # --- request body -------------------------------------------------------------------------------------------
     def push(self, data: bytes, end: bool) -> None:
         if end and not self.ended:
@@ -83,6 +101,9 @@ class Stream:
         for wake in (self.wake, self.wake_credit):
             if wake is not None and not wake.done():
                 wake.set_result(None)
+
+    def go_away(self) -> None:
+        """The runner is about to leave; an ordinary request is waited for."""
 
     def end_by_force(self) -> None:
         """The owner cancelled it: its coroutine is cancelled, or its thread gets an exception."""
@@ -282,6 +303,8 @@ class Server:
             stream.push(frame.payload, False)
         elif frame.kind == Kind.END_BODY:
             stream.push(b"", True)
+        elif frame.kind == Kind.CANCEL and frame.payload == GO_AWAY:
+            stream.go_away()
         elif frame.kind == Kind.CANCEL:
             stream.cancel()
             if frame.payload:
@@ -292,7 +315,10 @@ class Server:
     def _begin(self, frame: Frame) -> None:
         head_json, body, end = frames.decode_message(frame.payload)
         head = _head_decoder.decode(head_json)
-        stream = Stream(frame.stream, self.channel, self.capture, head, body, end)
+        kind: type[Stream] = Stream
+        if head.method == WEBSOCKET:
+            from fal_jupyter.runner.websockets import WebSocketStream as kind  # most apps have none
+        stream = kind(frame.stream, self.channel, self.capture, head, body, end)
         self.streams[frame.stream] = stream
         self.capture.in_flight.add(frame.stream)
         if len(self.streams) == 2:
@@ -311,14 +337,15 @@ class Server:
             self._limited = True
         current_stream.set(stream.id)
         current_call.set(stream.call)
-        context.enter_request(context.Pending(partial(_request_context, head.headers)))
+        if head.method != WEBSOCKET:  # there the context is the empty one, as in the real package
+            context.enter_request(context.Pending(partial(_request_context, head.headers)))
         stream.begun = True
         try:
             if stream.forced:  # cancelled before it began
                 raise asyncio.CancelledError
             if not await self._short_way(stream):
                 send: Any = self._with_hints(stream) if self._hints else stream.send
-                await self.app(self._scope(head), stream.receive, send)
+                await self.app(stream.scope(), stream.receive, send)
         except (asyncio.CancelledError, RequestCancelled):
             if not stream.gone:
                 raise
@@ -374,10 +401,10 @@ class Server:
         try:
             content = await fast.answer(arguments)
         except Exception as error:
-            scope = {**self._scope(head), "app": self.app, "route": fast.route, "path_params": {}}
+            scope = {**stream.scope(), "app": self.app, "route": fast.route, "path_params": {}}
             content = await self._handled(Request(scope, stream.receive), error)
         if isinstance(content, Response):
-            await content(self._scope(head), stream.receive, stream.send)  # type: ignore[arg-type]
+            await content(stream.scope(), stream.receive, stream.send)  # type: ignore[arg-type]
             return True
         if len(content) <= INLINE and stream.call.exit is None and not (fast.may_be_nan and _may_hide_nan(content)):
             stream.answer_json(content)
@@ -398,23 +425,6 @@ class Server:
             last: Any = self.app.exception_handlers[Exception](request, second)
             told: Response = await last
             return told
-
-    @staticmethod
-    def _scope(head: RequestHead) -> dict[str, Any]:
-        return {
-            "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.3"},
-            "http_version": "1.1",
-            "method": head.method,
-            "scheme": "http",
-            "path": unquote(head.path),
-            "raw_path": head.path.encode("latin-1", "replace"),
-            "query_string": head.query.encode("latin-1", "replace"),
-            "root_path": "",
-            "headers": [(k.encode("latin-1"), v.encode("latin-1")) for k, v in head.headers],
-            "client": None,
-            "server": None,
-        }
 
     @staticmethod
     def _answered(stream: Stream) -> bool:
