@@ -85,7 +85,7 @@ test: $(READY) $(FRONT_BUILT) browser  ## the whole test suite, and 100 % branch
 	@$(BIN)/python -m coverage run -m pytest -m "not long" tests/domain
 	@$(BIN)/python -m coverage report
 	@echo "test 3/3: everything else"
-	@$(BIN)/python -m pytest -m "not long" --ignore=tests/domain -n $(JOBS) --dist loadfile
+	@$(BIN)/python -m pytest -m "not long" --ignore=tests/domain -n $(JOBS) --dist loadfile --no-loadscope-reorder  # the long files, of few tests, come first
 	@echo "test: all passed"
 
 test-long: $(READY) $(READY6)  ## what takes longer: tests marked long, and the notebook tests under ipykernel 6
