@@ -135,12 +135,14 @@ def option_rules() -> list[dict[str, Any]]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointSpec:
-    """One endpoint: the method's name, its path, and its signature and docstring as text for cards and help."""
+    """One endpoint: the method's name, its path, its signature and docstring as text for cards and help, and how it is spoken
+    to: ``http``, ``websocket`` (raw) or ``realtime``."""
 
     name: str
     path: str
     signature: str = "()"
     doc: str = ""
+    protocol: str = "http"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from fal_jupyter.fal.container import ContainerImage
 from fal_jupyter.fal.context import RequestContext
 from fal_jupyter.fal.endpoints import endpoint
 from fal_jupyter.fal.later import LATER, ComesLater, sentence_for
+from fal_jupyter.fal.realtime import realtime
 from fal_jupyter.fal.remote import bind as bind
 from fal_jupyter.fal.remote import handle_of as handle_of
 from fal_jupyter.fal.remote import unbind as unbind
@@ -31,6 +32,7 @@ __all__ = [
     "RequestContext",
     "__version__",
     "endpoint",
+    "realtime",
     "version_tuple",
 ]
 

@@ -12,7 +12,7 @@ from fal_jupyter.domain.errors import AppRuleBroken
 from fal_jupyter.domain.machines import CPU_MACHINES, GPU_MODELS, is_machine
 from fal_jupyter.domain.spec import DEFAULT_MAX_CONCURRENCY, AppSpec, EndpointSpec, Scaling
 from fal_jupyter.fal.definition import EXPLICIT, UNRECOGNISED
-from fal_jupyter.fal.endpoints import endpoints_of, routes_of, signature_of
+from fal_jupyter.fal.endpoints import RouteSignature, endpoints_of, signature_of
 from fal_jupyter.fal.options import AUTH_MODES, OPTIONS, Option, check_order, check_value, is_whole
 
 _ROOT = "fal_jupyter.fal.app"  # where fal.App itself is
@@ -137,13 +137,7 @@ def _auth(mode: object) -> Any:
 
 def _endpoints(cls: type[Any]) -> tuple[EndpointSpec, ...]:
     found = endpoints_of(cls)
-    routes = routes_of(cls)
-    if not routes and found:
-        raise AppRuleBroken(
-            f"{cls.__name__} has websocket endpoints only, and those come in a later version",
-            hint='add a method with @fal.endpoint("/")',
-        )
-    if not routes:
+    if not found:
         raise AppRuleBroken(
             f"{cls.__name__} has no endpoint, so there is nothing to serve",
             hint='put @fal.endpoint("/") above a method of it',
@@ -154,11 +148,15 @@ def _endpoints(cls: type[Any]) -> tuple[EndpointSpec, ...]:
             path=marked.route_signature.path,
             signature=_signature(marked.__wrapped__, cls.__module__),
             doc=inspect.cleandoc(marked.__doc__ or ""),
+            protocol=_protocol(marked.route_signature),
         )
         for name, marked in found.items()
-        if not marked.route_signature.is_websocket
     ]
     return tuple(sorted(specs, key=lambda spec: (spec.path, spec.name)))
+
+
+def _protocol(route: RouteSignature) -> str:
+    return "realtime" if route.realtime is not None else "websocket" if route.is_websocket else "http"
 
 
 def _signature(method: Callable[..., Any], home: str) -> str:

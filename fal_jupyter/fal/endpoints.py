@@ -14,6 +14,7 @@ from types import FunctionType
 from typing import Any
 
 from fal_jupyter.domain.errors import AppRuleBroken
+from fal_jupyter.fal.realtime import RealtimeOptions
 from fal_jupyter.fal.remote import RemoteEndpoint
 from fal_jupyter.fal.sdk import HealthCheck
 from fal_jupyter.fal.warned import warn_user
@@ -27,6 +28,7 @@ class RouteSignature:
     is_websocket: bool = False
     health_check: HealthCheck | None = None
     billing: Any = field(default=None, compare=False)
+    realtime: RealtimeOptions | None = None
 
 
 class Endpoint:
@@ -88,6 +90,18 @@ def endpoint(
     Raises:
         AppRuleBroken: *path* is no text, the method is marked twice, a health check is a websocket.
     """
+    return marker(path, is_websocket=is_websocket, health_check=health_check, billing=billing)
+
+
+def marker(
+    path: str,
+    *,
+    is_websocket: bool = False,
+    health_check: HealthCheck | None = None,
+    billing: Any = None,
+    realtime: RealtimeOptions | None = None,
+) -> Callable[[Callable[..., Any]], Any]:
+    """Give the decorator that :func:`endpoint` and ``fal.realtime`` are."""
     if not isinstance(path, str):
         raise AppRuleBroken(_no_path(path))
     if not path.startswith("/"):
@@ -99,13 +113,15 @@ def endpoint(
             raise TypeError("billing must be an object with a declaration() method")
         if is_websocket:
             raise AppRuleBroken("Websocket endpoints cannot declare billing components")
-    route = RouteSignature(path, bool(is_websocket), health_check, billing)
+    route = RouteSignature(path, bool(is_websocket), health_check, billing, realtime)
 
     def mark(method: Callable[..., Any]) -> Any:
         if hasattr(method, "route_signature"):
-            raise AppRuleBroken(
-                f"Can't set multiple routes for the same function: {getattr(method, '__name__', method)}"
-            )
+            former = method.route_signature
+            name = getattr(method, "__name__", method)
+            if realtime is None and isinstance(former, RouteSignature) and former.realtime is not None:
+                name = "websocket_template"  # what the real package calls it by then
+            raise AppRuleBroken(f"Can't set multiple routes for the same function: {name}")
         if isinstance(method, (staticmethod, classmethod)):
             kind = type(method).__name__
             raise AppRuleBroken(

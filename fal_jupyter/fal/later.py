@@ -5,7 +5,6 @@ from __future__ import annotations
 from fal_jupyter.domain.errors import UserError
 
 LATER = {
-    "realtime": "realtime endpoints",
     "toolkit": "the toolkit (Image, File, download_file …)",
     "function": "fal.function",
     "cached": "fal.cached",

@@ -56,7 +56,9 @@ def app_state(engine: Engine, published: Published, base: str, holder: Mapping[s
         verdict=published.verdict,
         told=published.told,
         endpoints=[
-            EndpointState(name=e.name, path=e.path, signature=e.signature, doc=e.doc) for e in newest.spec.endpoints
+            EndpointState(name=e.name, path=e.path, signature=e.signature, doc=e.doc)
+            for e in newest.spec.endpoints
+            if e.protocol == "http"
         ],
         scaling=asdict(record.scaling),
         by_class=asdict(newest.spec.scaling),

@@ -25,6 +25,7 @@ from starlette.requests import ClientDisconnect
 from fal_jupyter.protocol.api import ErrorDescription
 from fal_jupyter.runner import failures, limits
 from fal_jupyter.runner.parameters import BodyRoute, show_body_in_openapi
+from fal_jupyter.runner.websocket_routes import add_websocket_routes, describe_websockets
 
 
 class RequestCancelled(BaseException):
@@ -169,10 +170,13 @@ def build(instance: Any) -> FastAPI:
     app = FastAPI()
     app.add_exception_handler(Exception, _unhandled)
     app.add_exception_handler(404, _not_found)
-    for signature, method in instance.collect_routes().items():
-        app.router.add_api_route(
-            signature.path, _watched(method), methods=["POST"], name=method.__name__, route_class_override=BodyRoute
-        )
+    routes = instance.collect_routes()
+    for signature, method in routes.items():
+        if not signature.is_websocket:
+            app.router.add_api_route(
+                signature.path, _watched(method), methods=["POST"], name=method.__name__, route_class_override=BodyRoute
+            )
+    add_websocket_routes(app, routes.items(), _note)
     app.add_api_route("/health", _health(instance), methods=["GET"], name="health")
     app.openapi = functools.partial(_openapi, app)  # type: ignore[method-assign]
     return app
@@ -204,5 +208,6 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         for schema in document.get("components", {}).get("schemas", {}).values():
             if "properties" in schema:
                 schema["x-fal-order-properties"] = list(schema["properties"])
+        describe_websockets(app, document)
         app.openapi_schema = document
     return app.openapi_schema

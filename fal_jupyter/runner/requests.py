@@ -315,10 +315,12 @@ class Server:
     def _begin(self, frame: Frame) -> None:
         head_json, body, end = frames.decode_message(frame.payload)
         head = _head_decoder.decode(head_json)
-        kind: type[Stream] = Stream
+        make: type[Stream] = Stream
         if head.method == WEBSOCKET:
-            from fal_jupyter.runner.websockets import WebSocketStream as kind  # most apps have none
-        stream = kind(frame.stream, self.channel, self.capture, head, body, end)
+            from fal_jupyter.runner.websockets import WebSocketStream  # most apps have none
+
+            make = WebSocketStream
+        stream = make(frame.stream, self.channel, self.capture, head, body, end)
         self.streams[frame.stream] = stream
         self.capture.in_flight.add(frame.stream)
         if len(self.streams) == 2:

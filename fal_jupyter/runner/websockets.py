@@ -29,7 +29,7 @@ GOING_AWAY = 1012  # "service restart": come back, and meet the new revision
 class WebSocketStream(Stream):
     """One websocket on its way through the application."""
 
-    __slots__ = ("_accepted", "_held", "_late", "_messages", "_opcode", "_parts", "_peer_closed", "_protocol", "_said", "_turn", "_unacknowledged")  # fmt: skip
+    __slots__ = ("_accepted", "_held", "_late", "_messages", "_opcode", "_parts", "_peer_closed", "_protocol", "_turn", "_unacknowledged")  # fmt: skip
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
@@ -40,7 +40,7 @@ class WebSocketStream(Stream):
         self._opcode: Opcode | None = None
         self._turn = asyncio.Lock()
         self._late: list[bytes] = []
-        self._accepted = self._peer_closed = self._said = False
+        self._accepted = self._peer_closed = False
         self._unacknowledged = 0
         self._held: dict[str, Any] | None = None
 
@@ -96,8 +96,8 @@ class WebSocketStream(Stream):
         self._messages.append(message)
 
     def _closed_with(self) -> dict[str, Any]:
-        code = self._protocol.close_code
-        return {"code": 1006 if code is None else code, "reason": self._protocol.close_reason or ""}
+        close = self._protocol.close_rcvd or self._protocol.close_sent
+        return {"code": close.code, "reason": close.reason} if close else {"code": 1006, "reason": ""}
 
     def _acknowledge(self) -> None:
         """Let the gateway send more: nothing that came waits for user code."""
