@@ -12,41 +12,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from fal_jupyter.domain import messages as m
 from fal_jupyter.domain import scaling
 from fal_jupyter.domain.apps import App
-from fal_jupyter.domain.messages import (
-    AnnounceFailure,
-    AnnounceRevision,
-    AnnounceWaiting,
-    AppAdopted,
-    AppPublished,
-    AppScaled,
-    AppStopped,
-    AppUnloaded,
-    CancelRequest,
-    DeviceFreed,
-    DispatchRequest,
-    Fact,
-    FailRequest,
-    ForgetApp,
-    KillRunner,
-    LeaseEnded,
-    Order,
-    PingRunner,
-    RequestAborted,
-    RequestArrived,
-    RequestFinished,
-    RunnerAnswered,
-    RunnerExited,
-    RunnerFailed,
-    RunnerReady,
-    RunnerSpawned,
-    RunnerStopAsked,
-    StartRefused,
-    StartRunner,
-    StopRunner,
-    Woke,
-)
 from fal_jupyter.domain.placement import Placement
 from fal_jupyter.domain.requests import MAX_WAITING, Request
 from fal_jupyter.domain.runners import READY, STARTING, Runner, State
@@ -70,29 +38,29 @@ class Fleet:
         self._placement = Placement()
         self._freed = False
         self._timers = Timers()
-        self._orders: list[Order] = []
+        self._orders: list[m.Order] = []
         self._handlers: dict[type, Callable[[Any, int], None]] = {
-            AppPublished: self._published,
-            AppScaled: self._scaled,
-            AppAdopted: self._adopted,
-            AppStopped: self._stopped,
-            AppUnloaded: self._unloaded,
-            LeaseEnded: self._lease_ended,
-            RequestArrived: self._arrived,
-            RequestAborted: self._aborted,
-            RequestFinished: self._finished,
-            RunnerSpawned: self._spawned,
-            RunnerReady: self._ready,
-            RunnerFailed: self._failed,
-            RunnerExited: self._exited,
-            StartRefused: self._refused,
-            DeviceFreed: self._device_freed,
-            RunnerStopAsked: self._stop_asked,
-            RunnerAnswered: self._answered,
-            Woke: self._woke,
+            m.AppPublished: self._published,
+            m.AppScaled: self._scaled,
+            m.AppAdopted: self._adopted,
+            m.AppStopped: self._stopped,
+            m.AppUnloaded: self._unloaded,
+            m.LeaseEnded: self._lease_ended,
+            m.RequestArrived: self._arrived,
+            m.RequestAborted: self._aborted,
+            m.RequestFinished: self._finished,
+            m.RunnerSpawned: self._spawned,
+            m.RunnerReady: self._ready,
+            m.RunnerFailed: self._failed,
+            m.RunnerExited: self._exited,
+            m.StartRefused: self._refused,
+            m.DeviceFreed: self._device_freed,
+            m.RunnerStopAsked: self._stop_asked,
+            m.RunnerAnswered: self._answered,
+            m.Woke: self._woke,
         }
 
-    def handle(self, fact: Fact, now: int) -> list[Order]:
+    def handle(self, fact: m.Fact, now: int) -> list[m.Order]:
         """Take one fact in; give the orders that follow, to be carried out in this order.
 
         Args:
@@ -138,7 +106,7 @@ class Fleet:
         assert requests == set(self._requests)
 
     # --- apps ---------------------------------------------------------------------------------------------------
-    def _published(self, fact: AppPublished, now: int) -> None:
+    def _published(self, fact: m.AppPublished, now: int) -> None:
         app = self.apps.get(fact.alias)
         if app is None:
             app = App(fact.alias, fact.lease, fact.revision, {fact.revision: fact.spec}, owner=fact.owner)
@@ -161,7 +129,7 @@ class Fleet:
         elif runner.state in STARTING:
             self._kill(runner, why, now)
 
-    def _scaled(self, fact: AppScaled, now: int) -> None:
+    def _scaled(self, fact: m.AppScaled, now: int) -> None:
         app = self.apps.get(fact.alias)
         if app is not None:
             app.specs = {r: replace(spec, scaling=fact.scaling) for r, spec in app.specs.items()}
@@ -169,17 +137,17 @@ class Fleet:
             self._dispatch_waiting(app, now)
             self._decide(app, now)
 
-    def _adopted(self, fact: AppAdopted, now: int) -> None:
+    def _adopted(self, fact: m.AppAdopted, now: int) -> None:
         app = self.apps.get(fact.alias)
         if app is not None:
             app.lease, app.owner = fact.lease, fact.owner
 
-    def _stopped(self, fact: AppStopped, now: int) -> None:
+    def _stopped(self, fact: m.AppStopped, now: int) -> None:
         app = self.apps.get(fact.alias)
         if app is not None:
             self._end_app(app, "the app was stopped", now, kill=fact.kill)
 
-    def _unloaded(self, fact: AppUnloaded, now: int) -> None:
+    def _unloaded(self, fact: m.AppUnloaded, now: int) -> None:
         app = self.apps.get(fact.alias)
         if app is None:
             return
@@ -189,12 +157,12 @@ class Fleet:
             if runner.state is State.IDLE:
                 self._stop(runner, why, now)
             elif runner.state is State.RUNNING:
-                runner.move(State.DRAINING, now)
+                self._drain(app, runner, now)
             elif not app.waiting:
                 self._end_unready(app, runner, why, now)
         self._decide(app, now)
 
-    def _lease_ended(self, fact: LeaseEnded, now: int) -> None:
+    def _lease_ended(self, fact: m.LeaseEnded, now: int) -> None:
         for app in [app for app in self.apps.values() if app.lease == fact.lease]:
             self._end_app(app, "the notebook or program that owned the app has ended", now, kill=False, hasty=True)
         for app in [app for app in self._leaving if app.lease == fact.lease]:
@@ -217,10 +185,10 @@ class Fleet:
         self._decide(app, now)
 
     # --- requests -----------------------------------------------------------------------------------------------
-    def _arrived(self, fact: RequestArrived, now: int) -> None:
+    def _arrived(self, fact: m.RequestArrived, now: int) -> None:
         app = self.apps.get(fact.alias)
         if app is None:
-            self._orders.append(FailRequest(fact.request_id, 503, "runner_scheduling_failure", "the app was stopped"))
+            self._orders.append(m.FailRequest(fact.request_id, 503, "runner_scheduling_failure", "the app was stopped"))
             return
         app.asleep = False
         runner = app.pick()
@@ -234,11 +202,13 @@ class Fleet:
         if app.failing(now):
             again = retry_at(app.failures, app.last_failure) - now
             detail = f"{app.alias} cannot start: {app.reason}; the next attempt is in {_seconds(again)} s"
-            self._orders.append(FailRequest(fact.request_id, 503, "runner_scheduling_failure", detail, _seconds(again)))
+            self._orders.append(
+                m.FailRequest(fact.request_id, 503, "runner_scheduling_failure", detail, _seconds(again))
+            )
             return
         if len(app.waiting) >= MAX_WAITING:
             detail = f"{len(app.waiting)} requests wait for {app.alias} already"
-            self._orders.append(FailRequest(fact.request_id, 503, "runner_scheduling_failure", detail, 1))
+            self._orders.append(m.FailRequest(fact.request_id, 503, "runner_scheduling_failure", detail, 1))
             return
         request = Request(fact.request_id, app.alias, now, lasting=fact.lasting)
         self._requests[request.id] = app
@@ -258,14 +228,14 @@ class Fleet:
             self._wake_by(app, runner.ping_at)
         if len(app.in_flight) == 1:
             self._wake_by(app, now + nanoseconds(app.scaling.request_timeout))
-        self._orders.append(DispatchRequest(request.id, runner.id))
+        self._orders.append(m.DispatchRequest(request.id, runner.id))
 
     def _dispatch_waiting(self, app: App, now: int) -> None:
         while app.waiting and (runner := app.pick()) is not None:
             request = app.waiting.pop(next(iter(app.waiting)))
             self._dispatch(app, request, runner, now)
 
-    def _aborted(self, fact: RequestAborted, now: int) -> None:
+    def _aborted(self, fact: m.RequestAborted, now: int) -> None:
         app = self._requests.get(fact.request_id)
         if app is None:
             return
@@ -275,9 +245,9 @@ class Fleet:
             self._decide(app, now)
         elif not request.aborted:
             request.aborted = True
-            self._orders.append(CancelRequest(request.id, request.runner_id))
+            self._orders.append(m.CancelRequest(request.id, request.runner_id))
 
-    def _finished(self, fact: RequestFinished, now: int) -> None:
+    def _finished(self, fact: m.RequestFinished, now: int) -> None:
         app = self._requests.pop(fact.request_id, None)
         request = app.in_flight.pop(fact.request_id, None) if app else None
         if app is None or request is None:
@@ -286,7 +256,7 @@ class Fleet:
         runner = app.runners[request.runner_id]
         runner.requests.discard(request.id)
         if fact.replace and runner.state is State.RUNNING:
-            runner.move(State.DRAINING, now)
+            self._drain(app, runner, now)
         elif runner.state is State.RUNNING and not runner.requests:
             runner.state, runner.since = State.IDLE, now
         if app.waiting:
@@ -306,10 +276,10 @@ class Fleet:
         if request.runner_id:
             app.runners[request.runner_id].requests.discard(request.id)
         if not request.aborted:
-            self._orders.append(FailRequest(request.id, status, error_type, detail, retry_after))
+            self._orders.append(m.FailRequest(request.id, status, error_type, detail, retry_after))
 
     # --- runners ------------------------------------------------------------------------------------------------
-    def _spawned(self, fact: RunnerSpawned, now: int) -> None:
+    def _spawned(self, fact: m.RunnerSpawned, now: int) -> None:
         app = self._runners.get(fact.runner_id)
         if app is None:
             return
@@ -318,7 +288,7 @@ class Fleet:
             runner.move(State.SETUP, now)
             self._decide(app, now)
 
-    def _ready(self, fact: RunnerReady, now: int) -> None:
+    def _ready(self, fact: m.RunnerReady, now: int) -> None:
         app = self._runners.get(fact.runner_id)
         if app is None:
             return
@@ -332,11 +302,11 @@ class Fleet:
             if app.serving != app.revision:
                 app.serving = app.revision
                 app.specs = {app.revision: app.spec}
-                self._orders.append(AnnounceRevision(app.alias, app.revision))
+                self._orders.append(m.AnnounceRevision(app.alias, app.revision))
         self._dispatch_waiting(app, now)
         self._decide(app, now)
 
-    def _failed(self, fact: RunnerFailed, now: int) -> None:
+    def _failed(self, fact: m.RunnerFailed, now: int) -> None:
         app = self._runners.get(fact.runner_id)
         if app is None:
             return
@@ -366,7 +336,7 @@ class Fleet:
             app.specs.pop(failed, None)
             app.failures = 0
             app.remember(now, f"revision {failed} did not start, revision {app.serving} serves on")
-            self._orders.append(AnnounceFailure(app.alias, failed, runner.id, error, -1))
+            self._orders.append(m.AnnounceFailure(app.alias, failed, runner.id, error, -1))
             for other in list(app.runners.values()):
                 if other.revision == failed:
                     self._end_unready(app, other, f"revision {failed} failed", now)
@@ -375,14 +345,14 @@ class Fleet:
         wait = retry_at(app.failures, now) - now
         name = error.partition(":")[0]
         app.remember(now, f"its last start failed ({name})", "retry")
-        self._orders.append(AnnounceFailure(app.alias, runner.revision, runner.id, error, wait / SECOND))
+        self._orders.append(m.AnnounceFailure(app.alias, runner.revision, runner.id, error, wait / SECOND))
         if any(r.state in READY for r in app.runners.values()):
             return
         detail = f"{app.alias} could not start ({name}); the next attempt is in {_seconds(wait)} s"
         for request in list(app.waiting.values()):
             self._fail_request(app, request, status, kind, detail, _seconds(wait))
 
-    def _exited(self, fact: RunnerExited, now: int) -> None:
+    def _exited(self, fact: m.RunnerExited, now: int) -> None:
         app = self._runners.get(fact.runner_id)
         if app is None:
             return
@@ -399,7 +369,7 @@ class Fleet:
             app.died(now)
         self._decide(app, now)
 
-    def _refused(self, fact: StartRefused, now: int) -> None:
+    def _refused(self, fact: m.StartRefused, now: int) -> None:
         app = self._runners.get(fact.runner_id)
         if app is None:
             return
@@ -413,18 +383,18 @@ class Fleet:
         app.remember(now, f"the machine could not start a runner ({fact.reason})")
         if app.hold:
             self._orders.append(
-                AnnounceFailure(app.alias, app.revision, fact.runner_id, fact.reason, REFUSED_RETRY / SECOND)
+                m.AnnounceFailure(app.alias, app.revision, fact.runner_id, fact.reason, REFUSED_RETRY / SECOND)
             )
         for request in list(app.waiting.values()):
             if now >= request.arrived + REFUSED_RETRY:
                 self._fail_request(app, request, 503, "runner_scheduling_failure", app.reason, 20)
         self._decide(app, now)
 
-    def _device_freed(self, fact: DeviceFreed, now: int) -> None:
+    def _device_freed(self, fact: m.DeviceFreed, now: int) -> None:
         self._placement.in_reach(fact.device)
         self._freed = True
 
-    def _stop_asked(self, fact: RunnerStopAsked, now: int) -> None:
+    def _stop_asked(self, fact: m.RunnerStopAsked, now: int) -> None:
         app = self._runners.get(fact.runner_id)
         if app is None:
             return
@@ -437,7 +407,7 @@ class Fleet:
             self._stop(runner, "the user stopped it", now)
         self._decide(app, now)
 
-    def _answered(self, fact: RunnerAnswered, now: int) -> None:
+    def _answered(self, fact: m.RunnerAnswered, now: int) -> None:
         app = self._runners.get(fact.runner_id)
         if app is not None:
             app.runners[fact.runner_id].unanswered = 0
@@ -465,11 +435,11 @@ class Fleet:
             else:
                 runner.unanswered += 1
                 runner.ping_at = now + PING_EVERY
-                self._orders.append(PingRunner(runner.id))
+                self._orders.append(m.PingRunner(runner.id))
 
     def _stop(self, runner: Runner, why: str, now: int) -> None:
         runner.move(State.TERMINATING, now)
-        self._orders.append(StopRunner(runner.id, why))
+        self._orders.append(m.StopRunner(runner.id, why))
 
     def _kill(self, runner: Runner, why: str, now: int, *, stacks: bool = False) -> None:
         if runner.killed:
@@ -477,14 +447,14 @@ class Fleet:
         if runner.state is not State.TERMINATING:
             runner.move(State.TERMINATING, now)
         runner.killed = True
-        self._orders.append(KillRunner(runner.id, why, stacks))
+        self._orders.append(m.KillRunner(runner.id, why, stacks))
 
     def _drop(self, app: App, runner: Runner) -> None:
         del app.runners[runner.id], self._runners[runner.id]
         self._freed = self._placement.release(runner.id) or self._freed
 
     # --- time and scaling ---------------------------------------------------------------------------------------
-    def _woke(self, fact: Woke, now: int) -> None:
+    def _woke(self, fact: m.Woke, now: int) -> None:
         for app in [*self.apps.values(), *self._leaving]:
             if app.wake_at is not None and now >= app.wake_at:
                 self._expire_requests(app, now)
@@ -533,7 +503,7 @@ class Fleet:
         if app.over and not app.runners:
             self._leaving.remove(app)
             self._timers.set(app, None)
-            self._orders.append(ForgetApp(app.alias))
+            self._orders.append(m.ForgetApp(app.alias))
 
     def _starve(self, app: App, now: int) -> int | None:
         """Say who holds the devices that the app waits for; gives when to look again."""
@@ -541,7 +511,7 @@ class Fleet:
         if reason != app.reason:
             app.remember(now, reason)
             if app.hold:
-                self._orders.append(AnnounceWaiting(app.alias, app.revision, reason))
+                self._orders.append(m.AnnounceWaiting(app.alias, app.revision, reason))
         return self._placement.look_again_at(app.allotment, now)
 
     def _held_by(self, app: App, now: int) -> Iterator[str]:
@@ -571,14 +541,21 @@ class Fleet:
         elif isinstance(action, scaling.Terminate):
             self._stop(runner, action.reason, now)
         elif isinstance(action, scaling.Drain):
-            runner.move(State.DRAINING, now)
+            self._drain(app, runner, now)
         else:
             self._outlived(app, runner, action.limit, now)
+
+    def _drain(self, app: App, runner: Runner, now: int) -> None:
+        """Let a runner finish what it has; what has no end of its own is asked for one."""
+        runner.move(State.DRAINING, now)
+        for request_id in sorted(runner.requests):
+            if app.in_flight[request_id].lasting:
+                self._orders.append(m.CancelRequest(request_id, runner.id, politely=True))
 
     def _start(self, app: App, runner: Runner, now: int) -> None:
         if app.allotment.count:
             runner.devices = self._placement.take(runner.id, app.allotment, now)
-        self._orders.append(StartRunner(runner.id, app.alias, runner.revision, runner.devices))
+        self._orders.append(m.StartRunner(runner.id, app.alias, runner.revision, runner.devices))
 
     def _outlived(self, app: App, runner: Runner, limit: str, now: int) -> None:
         if limit == "grace":

@@ -216,10 +216,12 @@ class FailRequest:
 
 @dataclass(frozen=True, slots=True)
 class CancelRequest:
-    """Tell the runner that nobody waits for this request any more."""
+    """Tell the runner that nobody waits for this request any more; *politely*: that a websocket shall close, since its
+    runner is about to leave."""
 
     request_id: str
     runner_id: str
+    politely: bool = False
 
 
 @dataclass(frozen=True, slots=True)

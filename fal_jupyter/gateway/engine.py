@@ -458,7 +458,7 @@ class Engine:
     def _cancel_request(self, order: m.CancelRequest) -> None:
         exchange = self.exchanges.get(order.request_id)
         if exchange is not None:
-            exchange.cancel()
+            exchange.cancel(politely=order.politely)
 
     def _ping_runner(self, order: m.PingRunner) -> None:
         channel = self.launcher.channel(order.runner_id)

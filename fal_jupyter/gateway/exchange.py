@@ -28,7 +28,7 @@ from fal_jupyter.protocol.api import (
     Timing,
 )
 from fal_jupyter.protocol.feed import BODY_BOUND
-from fal_jupyter.protocol.frames import CHUNK, INLINE, WINDOW, Frame, Kind
+from fal_jupyter.protocol.frames import CHUNK, GO_AWAY, INLINE, WINDOW, Frame, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -285,10 +285,14 @@ class Exchange:
         if self._paused is not None and not self._paused.done():
             self._paused.set_result(None)
 
-    def cancel(self) -> None:
-        """Tell the runner that nobody waits; what the owner calls (and interrupts) is ended, not only told."""
+    def cancel(self, *, politely: bool = False) -> None:
+        """Tell the runner that nobody waits; what the owner calls (and interrupts) is ended, not only told.
+
+        *politely*: a websocket is asked to close, since its runner is about to leave.
+        """
         if self._channel is not None:
-            self._channel.send(frames.encode(Kind.CANCEL, self._stream, b"\x01" if self.owned else b""))
+            how = GO_AWAY if politely else b"\x01" if self.owned else b""
+            self._channel.send(frames.encode(Kind.CANCEL, self._stream, how))
 
     # --- from the runner ----------------------------------------------------------------------------------------
     def on_frame(self, frame: Frame) -> None:

@@ -448,7 +448,9 @@ class Server:
         return send
 
     async def drained(self) -> None:
-        """Wait until every request is answered."""
+        """Wait until every request is answered, and every websocket closed."""
+        for stream in list(self.streams.values()):
+            stream.go_away()
         while self.tasks:
             await asyncio.wait(set(self.tasks))
 
