@@ -23,6 +23,7 @@ MAX_BODY_VARIABLE = "FAL_JUPYTER_MAX_BODY"
 READ_TIMEOUT_VARIABLE = "FAL_JUPYTER_READ_TIMEOUT"
 SEND_TIMEOUT_VARIABLE = "FAL_JUPYTER_SEND_TIMEOUT"
 FAKE_GPUS_VARIABLE = "FAL_JUPYTER_FAKE_GPUS"
+ALLOW_PRIVATE_VARIABLE = "FAL_JUPYTER_ALLOW_PRIVATE_URLS"
 DEFAULT_MAX_BODY = 256 * 1024 * 1024
 DEFAULT_READ_TIMEOUT = 30.0
 DEFAULT_SEND_TIMEOUT = 60.0
@@ -40,6 +41,7 @@ class Settings:
         send_timeout: seconds in which a caller has to take something of its answer.
         claims: directory of the claims on devices; one for all state directories of the user.
         fake_gpus: what stands in for this machine's GPUs in tests (``2x24GiB:H100``), or ``""``.
+        allow_private: callers' addresses (inputs, webhooks) may be of private networks and of this machine.
     """
 
     state: Path
@@ -49,6 +51,7 @@ class Settings:
     send_timeout: float = DEFAULT_SEND_TIMEOUT
     claims: Path = Path("/nonexistent")
     fake_gpus: str = ""
+    allow_private: bool = False
 
     @property
     def socket(self) -> Path:
@@ -71,6 +74,11 @@ class Settings:
         return self.state / "store.sqlite"
 
     @property
+    def webhook_key(self) -> Path:
+        """What deliveries to webhooks are signed with; mode 0600."""
+        return self.state / "webhook.key"
+
+    @property
     def logs(self) -> Path:
         """Directory of gateway.log and one log a app."""
         return self.state / "logs"
@@ -84,6 +92,8 @@ class Settings:
             READ_TIMEOUT_VARIABLE: f"{self.read_timeout:g}",
             SEND_TIMEOUT_VARIABLE: f"{self.send_timeout:g}",
         }
+        if self.allow_private:
+            carried[ALLOW_PRIVATE_VARIABLE] = "1"
         return carried | ({FAKE_GPUS_VARIABLE: self.fake_gpus} if self.fake_gpus else {})
 
 
@@ -103,6 +113,7 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         send_timeout=_seconds(env, SEND_TIMEOUT_VARIABLE, DEFAULT_SEND_TIMEOUT),
         claims=Path(env.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()) / f"fal_jupyter-{os.getuid()}-devices",
         fake_gpus=env.get(FAKE_GPUS_VARIABLE, ""),
+        allow_private=env.get(ALLOW_PRIVATE_VARIABLE, "").lower() not in ("", "0", "false"),
     )
 
 

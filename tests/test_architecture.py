@@ -37,6 +37,7 @@ MAY: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "credentials": ((), ()),
     "state": (("domain",), ()),
     "server_record": (("processes",), ()),
+    "net_guard": ((), ()),
     "fal": (("domain", "protocol"), ("packaging",)),
     "shipping": (("domain", "protocol", "fal"), ("cloudpickle", "pydantic", "pydantic_core")),
     "runner": (
@@ -51,11 +52,13 @@ MAY: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "threadpoolctl",
             "torch",
             "cloudpickle",
+            "websockets",
+            "msgpack",
         ),
     ),
     "gateway": (
-        ("domain", "protocol", "settings", "state", "processes", "credentials"),
-        ("tornado", "httptools", "msgspec", "psutil", "pynvml", "uvloop"),
+        ("domain", "protocol", "settings", "state", "processes", "credentials", "net_guard"),
+        ("tornado", "httptools", "msgspec", "psutil", "pynvml", "uvloop", "cryptography"),
     ),
     "client": (
         ("domain", "protocol", "fal", "shipping", "settings", "state", "credentials"),

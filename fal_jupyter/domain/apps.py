@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -176,6 +177,19 @@ class App:
         """The longest a request waits for a runner: one start and one whole request before it."""
         return nanoseconds(self.scaling.startup_timeout) + nanoseconds(self.scaling.request_timeout)
 
+    def next_waiting(self) -> str:
+        """The id of the request that is dispatched next: the first of normal priority, else the first."""
+        return next((r.id for r in self.waiting.values() if not r.low), next(iter(self.waiting)))
+
+    def ahead_of(self, request_id: str) -> int:
+        """How many requests are dispatched before that one, 0 where it does not wait."""
+        request = self.waiting.get(request_id)
+        if request is None:
+            return 0
+        before = itertools.takewhile(lambda r: r is not request, self.waiting.values())
+        same = sum(r.low == request.low for r in before)
+        return same + (sum(not r.low for r in self.waiting.values()) if request.low else 0)
+
     def deadline(self) -> int | None:
         """The earliest moment at which a request's own limit passes (requests are kept in order of arrival and dispatch),
         or a runner is asked for a sign of life."""
@@ -185,8 +199,9 @@ class App:
                 limits.append(request.dispatched + nanoseconds(self.scaling.request_timeout))
                 break
         for request in self.waiting.values():
-            limits.append(request.arrived + self.max_wait())
-            break
+            if not request.queued:
+                limits.append(request.arrived + self.max_wait())
+                break
         limits += [runner.ping_at for runner in self.runners.values() if runner.ping_at]
         return min(limits, default=None)
 

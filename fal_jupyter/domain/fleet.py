@@ -193,7 +193,7 @@ class Fleet:
         app.asleep = False
         runner = app.pick()
         if runner is not None:
-            request = Request(fact.request_id, app.alias, now, lasting=fact.lasting)
+            request = Request.of(fact, now)
             self._requests[request.id] = app
             self._dispatch(app, request, runner, now)
             if not app.settled(now):
@@ -206,11 +206,11 @@ class Fleet:
                 m.FailRequest(fact.request_id, 503, "runner_scheduling_failure", detail, _seconds(again))
             )
             return
-        if len(app.waiting) >= MAX_WAITING:
+        if len(app.waiting) >= MAX_WAITING and not fact.queued:
             detail = f"{len(app.waiting)} requests wait for {app.alias} already"
             self._orders.append(m.FailRequest(fact.request_id, 503, "runner_scheduling_failure", detail, 1))
             return
-        request = Request(fact.request_id, app.alias, now, lasting=fact.lasting)
+        request = Request.of(fact, now)
         self._requests[request.id] = app
         app.waiting[request.id] = request
         self._decide(app, now)
@@ -232,7 +232,7 @@ class Fleet:
 
     def _dispatch_waiting(self, app: App, now: int) -> None:
         while app.waiting and (runner := app.pick()) is not None:
-            request = app.waiting.pop(next(iter(app.waiting)))
+            request = app.waiting.pop(app.next_waiting())
             self._dispatch(app, request, runner, now)
 
     def _aborted(self, fact: m.RequestAborted, now: int) -> None:
@@ -473,6 +473,8 @@ class Fleet:
             self._fail_request(app, request, 504, "request_timeout", detail)
             self._kill(runner, f"a request outlived request_timeout ({limit:g} s)", now, stacks=True)
         for request in list(app.waiting.values()):
+            if request.queued:
+                continue
             if now < request.arrived + app.max_wait():
                 break
             detail = f"no runner of {app.alias} was free within {app.max_wait() // SECOND} s"

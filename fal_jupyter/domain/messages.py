@@ -71,12 +71,15 @@ class LeaseEnded:
 class RequestArrived:
     """A request with a valid key is here, and small bodies are complete. *request_id* is unique for ever.
 
-    *lasting*: it is a websocket, which ends when its two ends want it to, and not by request_timeout.
+    *lasting*: it is a websocket, which ends when its two ends want it to, and not by request_timeout. *queued*: nobody waits on a
+    connection, so it may wait as long as it must, beside as many as there are. *low*: it comes after all that are not.
     """
 
     alias: str
     request_id: str
     lasting: bool = False
+    queued: bool = False
+    low: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,7 +153,7 @@ class AppSpec:
         class_name: as written by the user.
         alias: second half of ``owner/alias``.
         auth: who may call: ``private`` and ``shared`` want a valid key, ``public`` wants none.
-        endpoints: in path order; websockets are not among them yet.
+        endpoints: in path order.
         machine_type: machine types in order of preference; shown, acted on by a later issue.
     """
 
@@ -165,6 +165,13 @@ class AppSpec:
     machine_type: tuple[str, ...] = ()
     num_gpus: int | None = None
     requirements: tuple[str, ...] = ()
+
+    def path_of(self, asked: str) -> str:
+        """Give the endpoint's path that *asked* means: as it stands, or where there is only the one with (or without) a
+        slash at its end, that one. A gateway does not redirect (wire-protocol W4, W39)."""
+        paths = {endpoint.path for endpoint in self.endpoints}
+        other = asked[:-1] if asked.endswith("/") else f"{asked}/"
+        return other if other in paths and asked not in paths else asked
 
     def to_json(self) -> dict[str, Any]:
         """Give plain JSON values."""

@@ -268,11 +268,14 @@ class Engine:
         app = self.published.get(alias)
         return app.newest.spec.auth if app else None
 
+    def path_of(self, alias: str, below: str) -> str:
+        return self.published[alias].newest.spec.path_of(below)
+
     def request_arrived(self, exchange: Exchange) -> None:
         self.exchanges[exchange.id] = exchange
         record = self.fleet.apps.get(exchange.alias)
         exchange.cold = record is not None and not any(r.state in READY for r in record.runners.values())
-        self.tell(m.RequestArrived(exchange.alias, exchange.id, exchange.websocket))
+        self.tell(exchange.arrival())
 
     def request_aborted(self, exchange: Exchange) -> None:
         if not exchange.dispatched and self.exchanges.pop(exchange.id, None) is not None:
@@ -442,7 +445,7 @@ class Engine:
             return
         if exchange.undelivered and order.error_type == "runner_disconnected" and order.request_id:
             exchange.undelivered = False  # the runner was dead before it got the request: another one may have it
-            self._loop.call_soon(self.tell, m.RequestArrived(exchange.alias, exchange.id, exchange.websocket))
+            self._loop.call_soon(self.tell, exchange.arrival())
             return
         del self.exchanges[order.request_id]
         app = self.published.get(exchange.alias) or self._leaving.get(exchange.alias)

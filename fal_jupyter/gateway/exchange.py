@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import msgspec
 
+from fal_jupyter.domain.messages import RequestArrived
 from fal_jupyter.gateway.caller import Caller, can_be_sent
 from fal_jupyter.gateway.channel import Channel
 from fal_jupyter.protocol import frames
@@ -118,14 +119,27 @@ class Hub(Protocol):
         """User code printed while it answered."""
 
 
+class Watcher(Protocol):
+    """Who wants to know how a request fares, beside its caller (a job of the queue)."""
+
+    def dispatched(self) -> None:
+        """A runner has it."""
+
+    def taken_back(self) -> None:
+        """That runner was dead: it waits again."""
+
+    def printed(self, which: int, text: str) -> None:
+        """User code printed while it answered."""
+
+
 class Exchange:
     """One request and its answer."""
 
     __slots__ = (
         "_answered", "_body_done", "_buffer", "_buffered", "_channel", "_credit", "_first", "_got_room", "_linger", "_owed", "_paused",
         "_ran_from", "_read_all", "_stream", "_unprinted", "alias", "arrived", "began", "bytes_in", "bytes_out", "caller", "cold",
-        "content_type", "dispatched", "error", "finished", "framed", "gone", "got", "head", "hub", "id", "method", "origin", "owned", "path",
-        "revision", "runner_id", "sent", "sent_type", "starting", "status", "told", "undelivered", "websocket",
+        "content_type", "dispatched", "error", "finished", "framed", "gone", "got", "head", "hub", "id", "low", "method", "origin", "owned", "path",
+        "revision", "runner_id", "sent", "sent_type", "starting", "status", "told", "undelivered", "watcher", "websocket",
     )  # fmt: skip
 
     def __init__(
@@ -144,6 +158,8 @@ class Exchange:
         websocket: bool = False,
     ) -> None:
         self.websocket = websocket  # its body and its answer's are the two directions of a websocket, without an end
+        self.watcher: Watcher | None = None
+        self.low = False
         self.hub, self.caller, self.id, self.alias = hub, caller, request_id, alias
         self.head, self.framed = head, framed
         self.method, self.path, self.origin, self.sent_type = method, path, origin, sent_type
@@ -217,6 +233,14 @@ class Exchange:
         self.caller.on_close(self.hung_up)
         self.hub.request_arrived(self)
 
+    def arrival(self) -> RequestArrived:
+        """What the fleet is told of it."""
+        return RequestArrived(self.alias, self.id, self.websocket, queued=self.origin == "queue", low=self.low)
+
+    def end(self) -> None:
+        """Its caller wants its end, wherever it is."""
+        self.hung_up()
+
     def hung_up(self) -> None:
         """The caller's connection ended."""
         if self.gone:
@@ -249,6 +273,8 @@ class Exchange:
         if not channel.send(frames.encode_message(Kind.REQUEST, self._stream, self.head, first, end=end)):
             self._take_back(channel, body)
             return
+        if self.watcher is not None:
+            self.watcher.dispatched()
         if end:
             self._body_done = False  # the end has been sent
         else:
@@ -262,6 +288,8 @@ class Exchange:
         self._buffer.clear()
         self._buffer.append(body)
         self._buffered = len(body)
+        if self.watcher is not None:
+            self.watcher.taken_back()
 
     def _pump(self) -> None:
         channel = self._channel
@@ -308,7 +336,10 @@ class Exchange:
             self._credit += int.from_bytes(frame.payload, "big")
             self._pump()
         elif kind == Kind.OUTPUT:
-            self.hub.request_printed(self, frame.payload[0], frame.payload[1:].decode("utf-8", "replace"))
+            text = frame.payload[1:].decode("utf-8", "replace")
+            self.hub.request_printed(self, frame.payload[0], text)
+            if self.watcher is not None:
+                self.watcher.printed(frame.payload[0], text)
             if self.framed:
                 self._print(frame.payload)
         elif kind == Kind.ERROR:
@@ -339,11 +370,11 @@ class Exchange:
             if name == "content-type" or name.lower() == "content-type":
                 self.content_type = value
                 break
+        if end and (self.framed or self.watcher is not None):
+            self.hub.drain_output(self)
         if self.finished:
             pass  # it was answered for the runner (a timeout); the bytes are let go
         elif self.framed:
-            if end:
-                self.hub.drain_output(self)
             data = frames.encode_message(Kind.RESPONSE, 0, head_json, body, end=end)
             if end:
                 data += self._end_frame()
@@ -425,6 +456,8 @@ class Exchange:
         self.caller.drop()
 
     def _end(self, *, broken: bool) -> None:
+        if self.watcher is not None:
+            self.hub.drain_output(self)
         if not self.finished and not self.gone:
             if self.framed:
                 self._send_framed(self._end_frame(broken=broken), last=True)

@@ -25,9 +25,11 @@ from fal_jupyter.gateway.http_server import Connection, Listener, Message, Reque
 from fal_jupyter.gateway.keys import Keys
 from fal_jupyter.gateway.leases import Lease, Leases, peer_of
 from fal_jupyter.gateway.place import PlaceWatch, bind, is_ours, take_life_lock
+from fal_jupyter.gateway.queue import Queue
 from fal_jupyter.gateway.run_api import Front, Refused, Request, limit_sentence
 from fal_jupyter.gateway.store import Store
 from fal_jupyter.gateway.tornado_front import TornadoRequest
+from fal_jupyter.gateway.webhooks import Webhooks
 from fal_jupyter.processes import start_time
 from fal_jupyter.protocol.api import ADMIN, CDN, PROTOCOL, RUN, AppRecord, Hello
 from fal_jupyter.settings import Settings
@@ -52,6 +54,8 @@ class House:
         self.engine = Engine(settings, environment, files, self._maybe_idle)
         self.leases = Leases(self._lease_ended)
         self.calls = HeldCalls(self.engine)
+        self.queue = Queue(self.engine)
+        self.webhooks = Webhooks(settings.webhook_key, settings.owner, allow_private=settings.allow_private)
         self._started = start_time(os.getpid())
         who = {"pid": os.getpid(), "started": self._started, "version": _version(), "owner": settings.owner}
         self.feed = Feed(self.engine, who, lambda: self.base, self._holder_of)
@@ -220,6 +224,7 @@ class House:
             self._unix.close()
         self.feed.close()
         await self.engine.close()
+        self.webhooks.close()
         for lease in list(self.leases.living.values()):
             self.leases.end(lease)
         self.store.close()

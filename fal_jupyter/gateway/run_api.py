@@ -19,6 +19,7 @@ from fal_jupyter.gateway.caller import Caller
 from fal_jupyter.gateway.exchange import LINGER, LINGER_BYTES, Exchange, Hub
 from fal_jupyter.gateway.http_server import RequestHeaders
 from fal_jupyter.gateway.keys import Keys
+from fal_jupyter.protocol.addresses import app_address
 from fal_jupyter.protocol.api import ERROR_STATUS, H_ENDPOINT, H_ERROR_TYPE, H_OWNER, H_REQUEST_ID, RUN, WEBSOCKET
 from fal_jupyter.protocol.frames import CHUNK
 from fal_jupyter.settings import Settings
@@ -40,6 +41,9 @@ class Apps(Hub, Protocol):
 
     def auth_of(self, alias: str) -> str | None:
         """The app's auth mode, or None when there is no such app."""
+
+    def path_of(self, alias: str, below: str) -> str:
+        """The app's path for what a caller wrote."""
 
 
 class Front:
@@ -100,8 +104,7 @@ class Request:
         if is_hostile(path):
             self._refuse(400, "bad_request", "the path has '..' or a control character in it")
             return
-        owner, _, rest = path[len(RUN) :].partition("/")
-        alias, slash, below = rest.partition("/")
+        owner, alias, below = app_address(path[len(RUN) :], front.settings.owner)
         auth = front.apps.auth_of(alias) if owner == front.settings.owner else None
         if not trusted and auth != "public" and not front.keys.admits(headers.get("authorization", "")):
             self._refuse(401, "", "missing or wrong key: send Authorization: Key id:secret")
@@ -118,7 +121,7 @@ class Request:
             self._refuse(400, "bad_request", "this is no handshake of a websocket of version 13")
             return
         request_id = new_id()
-        below = slash + below or "/"
+        below = front.apps.path_of(alias, below)
         head = request_head(request_id, WEBSOCKET if websocket else method, below, query, headers.pairs)
         framed = trusted and headers.get(H_OWNER) == "frames"
         self.exchange = Exchange(

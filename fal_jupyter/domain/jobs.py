@@ -1,0 +1,124 @@
+"""A queued request from its submission to its answer: what its callers are told of it at each moment (W46 to W66)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal
+
+MOST_LINES = 5000  # log lines that are kept of one job; the oldest go first
+CANCELLED = (499, "client_cancelled", "the request was cancelled")
+Cancelled = Literal["dropped", "asked", "over"]
+
+
+class JobState(StrEnum):
+    """fal's names; a job that failed or was cancelled is COMPLETED too."""
+
+    IN_QUEUE = "IN_QUEUE"
+    IN_PROGRESS = "IN_PROGRESS"
+    COMPLETED = "COMPLETED"
+
+
+class IllegalMove(Exception):
+    """A job was told something that cannot happen in its state: a defect of ours."""
+
+
+@dataclass(slots=True)
+class Job:
+    """One job. Times are wall-clock seconds.
+
+    Attributes:
+        id: also the id of its request.
+        status: of its answer, 0 before there is one.
+        error: what is told of a failure, ``""`` where there is none.
+        error_type: fal's name of the failure, ``""`` where the app itself answered with an error status.
+        logs: what it printed, as fal's log entries.
+        dropped_lines: how many of them are not kept any more.
+    """
+
+    id: str
+    alias: str
+    submitted: float
+    state: JobState = JobState.IN_QUEUE
+    started: float = 0.0
+    ended: float = 0.0
+    status: int = 0
+    error: str = ""
+    error_type: str = ""
+    cancelled: bool = False
+    logs: list[dict[str, Any]] = field(default_factory=list)
+    dropped_lines: int = 0
+    _open: dict[int, str] = field(default_factory=dict)
+
+    def start(self, now: float) -> None:
+        """A runner has it. A second start (its first runner was dead already) changes nothing."""
+        if self.state is JobState.COMPLETED:
+            if not self.cancelled:
+                raise IllegalMove(f"{self.id} is over and cannot start")
+            return
+        self.state, self.started = JobState.IN_PROGRESS, self.started or now
+
+    def put_back(self) -> None:
+        """Its runner was dead: it waits again."""
+        if self.state is JobState.IN_PROGRESS:
+            self.state = JobState.IN_QUEUE
+
+    def print(self, stream: int, text: str, timestamp: str) -> None:
+        """It printed *text* (stream 1: stdout, 2: stderr), of which only whole lines are told before its end."""
+        *lines, rest = (self._open.pop(stream, "") + text).split("\n")
+        if rest:
+            self._open[stream] = rest
+        self._keep(stream, lines, timestamp)
+
+    def _keep(self, stream: int, lines: list[str], timestamp: str) -> None:
+        level = "STDERR" if stream == 2 else "STDOUT"
+        self.logs += [{"message": line, "level": level, "source": "USER", "timestamp": timestamp} for line in lines]
+        if (over := len(self.logs) - MOST_LINES) > 0:
+            del self.logs[:over]
+            self.dropped_lines += over
+
+    def end(self, status: int, error: str, error_type: str, now: float, timestamp: str) -> bool:
+        """Its answer is complete; False where it was over already (cancelled)."""
+        if self.state is JobState.COMPLETED:
+            return False
+        for stream in sorted(self._open):
+            self._keep(stream, [self._open.pop(stream)], timestamp)
+        self.state, self.ended, self.status, self.error, self.error_type = (
+            JobState.COMPLETED, now, status, error, error_type,
+        )  # fmt: skip
+        return True
+
+    def cancel(self, now: float, timestamp: str) -> Cancelled:
+        """Its caller does not want it any more: it is over for him at once, whatever its runner still does."""
+        if self.state is JobState.COMPLETED:
+            return "over"
+        asked: Cancelled = "dropped" if self.state is JobState.IN_QUEUE else "asked"
+        status, error_type, error = CANCELLED
+        self.end(status, error, error_type, now, timestamp)
+        self.cancelled = True
+        return asked
+
+    def lines_from(self, told: int) -> tuple[list[dict[str, Any]], int]:
+        """Give the log entries after the first *told* that there ever were, and how many there ever were."""
+        total = self.dropped_lines + len(self.logs)
+        return self.logs[max(0, told - self.dropped_lines) :], total
+
+    def metrics(self) -> dict[str, float | None]:
+        """Seconds that it ran, once it is over."""
+        ran = self.ended - self.started if self.started and self.ended else None
+        return {"inference_time": round(ran, 4) if ran is not None else None}
+
+    def view(self, position: int, urls: dict[str, str], logs: list[dict[str, Any]] | None) -> dict[str, Any]:
+        """Give the body of a status answer; *logs* is None where they were not asked for."""
+        told: dict[str, Any] = {"status": str(self.state), "request_id": self.id, **urls}
+        if self.state is JobState.IN_QUEUE:
+            told["queue_position"] = position
+            return told
+        told["logs"] = logs
+        if self.state is JobState.COMPLETED:
+            told["metrics"] = self.metrics()
+            if self.error or self.error_type:
+                told["error"] = self.error
+                if self.error_type:
+                    told["error_type"] = self.error_type
+        return told

@@ -1,0 +1,44 @@
+"""Deliveries of results to webhooks: when to try again, and what is signed (wire-protocol W113 to W118)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+ATTEMPTS = 11  # the first one and ten more
+FIRST_WAIT = 5.0  # seconds
+WITHIN = 2 * 3600.0
+
+
+def wait_after(attempt: int) -> float | None:
+    """Give the seconds between the *attempt*-th try (from 1) and the next, or None when there is no other.
+
+    Doubling from five seconds, the last ones alike, so that all of them fit into two hours.
+    """
+    if attempt >= ATTEMPTS:
+        return None
+    return min(FIRST_WAIT * 2.0 ** (attempt - 1), 1280.0)
+
+
+def signed_message(request_id: str, user_id: str, timestamp: str, body: bytes) -> bytes:
+    """Give what the signature is of: four lines, the last one the body's SHA-256 in hex."""
+    return "\n".join((request_id, user_id, timestamp, hashlib.sha256(body).hexdigest())).encode()
+
+
+def delivery(request_id: str, status: int, content_type: str, body: bytes) -> bytes:
+    """Give the body of a delivery: the app's output, or what went wrong."""
+    payload: Any = None
+    told: dict[str, Any] = {
+        "request_id": request_id,
+        "gateway_request_id": request_id,
+        "status": "OK" if status < 400 else "ERROR",
+        "error": None if status < 400 else f"Invalid status code: {status}",
+        "payload": None,
+    }
+    try:
+        payload = json.loads(body) if body else None
+    except ValueError:
+        told["payload_error"] = f"the answer is {content_type or 'of no stated type'} and no JSON"
+    told["payload"] = payload
+    return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")

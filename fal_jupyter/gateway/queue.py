@@ -1,0 +1,217 @@
+"""The queue: requests whose callers do not wait on a connection. In memory; what is over is kept for a while."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import dataclass, field
+from http.client import responses
+from typing import TYPE_CHECKING, Any
+
+from fal_jupyter.domain.jobs import Job, JobState
+from fal_jupyter.gateway.caller import Headers
+from fal_jupyter.gateway.exchange import Exchange
+from fal_jupyter.gateway.run_api import new_id, request_head
+from fal_jupyter.protocol.api import H_ERROR_TYPE
+
+if TYPE_CHECKING:
+    from fal_jupyter.gateway.engine import Engine
+
+MOST_OVER = 1000  # answers that are kept …
+MOST_BYTES = 512 << 20  # … and how much of them
+_NOT_KEPT = frozenset({"x-fal-request-id", "content-length", "transfer-encoding", "connection"})
+
+
+class QueuedCall:
+    """One job's way back (:class:`fal_jupyter.gateway.caller.Caller`, and the exchange's watcher)."""
+
+    exchange: Exchange
+
+    def __init__(self, job: Job, on_end: Callable[[QueuedCall], None]) -> None:
+        self.job = job
+        self.status, self.headers, self.size = 0, [("content-type", "application/json")], 0
+        self._pieces: list[bytes] = []
+        self._on_end = on_end
+        self._changed = asyncio.Event()
+
+    # --- the exchange's side ------------------------------------------------------------------------------------
+    def respond(self, status: int, headers: Headers, body: bytes) -> None:
+        """The head is here, and the first (or whole) body."""
+        self.status = status
+        self.headers = [(name, value) for name, value in headers if name.lower() not in _NOT_KEPT]
+        self.write(body)
+
+    def write(self, data: bytes) -> asyncio.Future[None] | None:
+        """More body."""
+        if data:
+            self._pieces.append(data)
+            self.size += len(data)
+        return None
+
+    def backed_up(self) -> bool:
+        """Memory always takes more."""
+        return False
+
+    def finish(self) -> None:
+        """The answer is complete."""
+        self._end(self.status)
+
+    def drop(self) -> None:
+        """The answer broke off."""
+        self.status, self.headers = (
+            502,
+            [("content-type", "application/json"), (H_ERROR_TYPE, "runner_incomplete_response")],
+        )
+        self._pieces = [b'{"detail":"the answer of the app broke off","error_type":"runner_incomplete_response"}']
+        self._end(502)
+
+    def on_close(self, callback: Callable[[], None]) -> None:
+        """Nobody hangs up here: who wants the job's end says so."""
+
+    def dispatched(self) -> None:
+        """A runner has it."""
+        self.job.start(time.time())
+        self._tell()
+
+    def taken_back(self) -> None:
+        """Its runner was dead already."""
+        self.job.put_back()
+        self._tell()
+
+    def printed(self, which: int, text: str) -> None:
+        """It printed."""
+        self.job.print(which, text, stamp())
+        self._tell()
+
+    def _end(self, status: int) -> None:
+        header = {name.lower(): value for name, value in self.headers}
+        error_type = header.get(H_ERROR_TYPE, "")
+        error = "" if status < 400 else f"{status} {responses.get(status, '')}".strip()
+        if self.job.end(status, error, error_type, time.time(), stamp()):
+            self._on_end(self)
+        self._tell()
+
+    def cancel(self) -> str:
+        """Make an end of it; gives what that meant (:meth:`fal_jupyter.domain.jobs.Job.cancel`)."""
+        asked = self.job.cancel(time.time(), stamp())
+        if asked != "over":
+            self._on_end(self)
+            self._tell()
+        return asked
+
+    def _tell(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    # --- the callers' side --------------------------------------------------------------------------------------
+    def body(self) -> bytes:
+        """The whole answer."""
+        return b"".join(self._pieces)
+
+    async def changes(self, ping: float) -> AsyncIterator[bool]:
+        """Yield True at once and after each change until the job is over, False after *ping* seconds without one."""
+        while True:
+            change = self._changed
+            yield True
+            if self.job.state is JobState.COMPLETED:
+                return
+            while True:
+                try:
+                    async with asyncio.timeout(ping):
+                        await change.wait()
+                    break
+                except TimeoutError:
+                    yield False
+
+
+@dataclass(slots=True, kw_only=True)
+class Submission:
+    """What a caller submits: *below* is the path below the app, *body* complete."""
+
+    alias: str
+    below: str
+    query: str
+    method: str
+    headers: Iterable[tuple[str, str]]
+    body: bytes
+    low: bool = False
+    start_within: float | None = None
+    hint: str = ""
+    content_type: str = field(default="application/json")
+
+
+class Queue:
+    """All jobs of this gateway, by id."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._hub = engine
+        self._jobs: dict[str, QueuedCall] = {}
+        self.on_end: Callable[[QueuedCall], None] = lambda call: None
+
+    def position(self, call: QueuedCall) -> int:
+        """How many requests of its app are before it."""
+        record = self._hub.fleet.apps.get(call.job.alias)
+        return record.ahead_of(call.job.id) if record is not None else 0
+
+    def submit(self, asked: Submission) -> QueuedCall:
+        """Take a job in; it is on its way when this returns."""
+        request_id = new_id()
+        call = QueuedCall(Job(request_id, asked.alias, time.time()), self._ended)
+        pairs = [(n, v) for n, v in asked.headers if n not in ("content-length", "transfer-encoding")]
+        head = request_head(
+            request_id, asked.method, asked.below, asked.query, [*pairs, ("content-length", str(len(asked.body)))]
+        )
+        exchange = Exchange(
+            self._hub, call, request_id, asked.alias, head, framed=False, method=asked.method, path=asked.below,
+            origin="queue", sent_type=asked.content_type,
+        )  # fmt: skip
+        exchange.watcher, exchange.low = call, asked.low
+        call.exchange = exchange
+        self._jobs[request_id] = call
+        if asked.body:
+            exchange.take(asked.body)
+        exchange.complete()
+        return call
+
+    def find(self, alias: str, request_id: str) -> QueuedCall | None:
+        """The job of that id, under its own app only."""
+        call = self._jobs.get(request_id)
+        return call if call is not None and call.job.alias == alias else None
+
+    def waiting(self) -> dict[str, int]:
+        """How many jobs wait, by alias."""
+        found: dict[str, int] = {}
+        for call in self._jobs.values():
+            if call.job.state is JobState.IN_QUEUE:
+                found[call.job.alias] = found.get(call.job.alias, 0) + 1
+        return found
+
+    def flush(self, alias: str) -> list[QueuedCall]:
+        """Give the jobs of an app that wait."""
+        return [c for c in self._jobs.values() if c.job.alias == alias and c.job.state is JobState.IN_QUEUE]
+
+    def _ended(self, call: QueuedCall) -> None:
+        self._make_room()
+        self.on_end(call)
+
+    def _make_room(self) -> None:
+        over = [i for i, c in self._jobs.items() if c.job.state is JobState.COMPLETED]
+        size = sum(self._jobs[i].size for i in over)
+        while len(over) > MOST_OVER or (size > MOST_BYTES and len(over) > 1):
+            size -= self._jobs.pop(over.pop(0)).size
+
+
+def stamp() -> str:
+    """Now, as fal's log entries have it."""
+    return datetime.datetime.now(datetime.UTC).isoformat()
+
+
+def answer_of(call: QueuedCall) -> tuple[int, list[tuple[str, str]], Any]:
+    """Give status, headers and body of a finished job's answer."""
+    job = call.job
+    if job.cancelled:
+        told = {"detail": job.error, "error_type": job.error_type, "request_id": job.id}
+        return job.status, [("content-type", "application/json"), (H_ERROR_TYPE, job.error_type)], told
+    return call.status, call.headers, call.body()

@@ -1,0 +1,189 @@
+"""The queue's routes, as fal's clients use them: submit, status, status stream, result, cancel (wire-protocol R6 to R10)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+from urllib.parse import unquote_plus
+
+from tornado.iostream import StreamClosedError
+
+from fal_jupyter.domain.jobs import JobState
+from fal_jupyter.gateway.public_api import PublicHandler
+from fal_jupyter.gateway.queue import QueuedCall, Submission, answer_of
+from fal_jupyter.protocol.addresses import AppAddress, app_address, job_address
+from fal_jupyter.protocol.api import H_PRIORITY, H_REQUEST_ID, Q_WEBHOOK, QUEUE
+
+PING = 10.0  # seconds without news after which a status stream says that it lives
+_SUBMITS = frozenset({"POST", "PUT", "PATCH", "DELETE", "GET"})
+
+
+class QueueHandler(PublicHandler):
+    """Everything below ``/queue/``."""
+
+    needs_key = False  # an app decides
+
+    def prepare(self) -> None:
+        super().prepare()
+        self._follower: asyncio.Task[Any] | None = None
+
+    def may_ask(self, owner: str, alias: str) -> bool:
+        """True when the caller may speak to that app (or to what is left of it); answers him otherwise."""
+        house = self.house
+        auth = house.engine.auth_of(alias) if owner == house.settings.owner else None
+        if auth == "public" or self.has_key():
+            return True
+        self.refuse_key()
+        return False
+
+    async def _any(self, path: str) -> None:
+        own, method = self.house.settings.owner, self.request.method or ""
+        job = job_address(path, own)
+        if job is not None and (method == "PUT") == (job.what == "cancel") and method in ("GET", "PUT"):
+            if self.may_ask(job.owner, job.alias):
+                await self._job(job.owner, job.alias, job.request_id, job.what)
+        elif job is not None and method in ("GET", "PUT"):
+            self.set_header("allow", "PUT" if job.what == "cancel" else "GET")
+            self.fail(405, "bad_request", "Method Not Allowed")
+        else:
+            address = app_address(path, own)
+            if self.may_ask(address.owner, address.alias):
+                await self._submit(address)
+
+    get = post = put = delete = patch = _any
+
+    # --- submit ---------------------------------------------------------------------------------------------------
+    async def _submit(self, address: AppAddress) -> None:
+        house = self.house
+        if address.owner != house.settings.owner or address.alias not in house.engine.published:
+            self.fail(404, "", f"no app {address.owner}/{address.alias} is running here"[:300])
+            return
+        priority = self.request.headers.get(H_PRIORITY, "normal").lower()
+        if priority not in ("normal", "low"):
+            self.fail(400, "bad_request", f"{H_PRIORITY} is normal or low, not {priority!r}"[:200])
+            return
+        webhook, query = _without_webhook(self.request.query)
+        owner = self.trusted or house.keys.is_owners(self.request.headers.get("authorization", ""))
+        if webhook is not None and (why := await house.webhooks.refusal(webhook, owner=owner)):
+            self.fail(400, "bad_request", why)
+            return
+        body, kind = self.request.body, self.request.headers.get("content-type", "")
+        if not body and kind.partition(";")[0].strip().lower() == "application/json" and self.request.method == "POST":
+            body = b"{}"  # what the clients send for "no input"
+        call = house.queue.submit(
+            Submission(
+                alias=address.alias,
+                below=house.engine.path_of(address.alias, address.below),
+                query=query,
+                method=self.request.method or "POST",
+                headers=[(name.lower(), value) for name, value in self.request.headers.get_all()],
+                body=body,
+                low=priority == "low",
+                content_type=kind,
+            )
+        )
+        if webhook is not None:
+            house.webhooks.watch(call, webhook, owner=owner)
+        self.set_header(H_REQUEST_ID, call.job.id)
+        urls = self._urls(address.owner, address.alias, call.job.id)
+        self.reply(
+            {
+                "status": JobState.IN_QUEUE,
+                "request_id": call.job.id,
+                "gateway_request_id": call.job.id,
+                **urls,
+                "queue_position": house.queue.position(call),
+            }
+        )
+
+    def _urls(self, owner: str, alias: str, request_id: str) -> dict[str, str]:
+        base = f"{self.public_base()}{QUEUE}{owner}/{alias}/requests/{request_id}"
+        return {"response_url": base, "status_url": f"{base}/status", "cancel_url": f"{base}/cancel"}
+
+    # --- a job ----------------------------------------------------------------------------------------------------
+    async def _job(self, owner: str, alias: str, request_id: str, what: str) -> None:
+        call = self.house.queue.find(alias, request_id) if owner == self.house.settings.owner else None
+        if call is None:
+            body = {"status": "NOT_FOUND"} if what == "cancel" else {}
+            self.fail(404, "", f"no request {request_id} of {owner}/{alias} is known here"[:300], **body)
+            return
+        self.set_header(H_REQUEST_ID, call.job.id)
+        urls = self._urls(owner, alias, request_id)
+        if what == "status":
+            self._status(call, urls)
+        elif what == "status/stream":
+            await self._stream(call, urls)
+        elif what == "cancel":
+            self._cancel(call)
+        else:
+            self._result(call)
+
+    def _wants_logs(self) -> bool:
+        return self.get_query_argument("logs", "0").lower() in ("1", "true")
+
+    def _status(self, call: QueuedCall, urls: dict[str, str]) -> None:
+        job = call.job
+        view = job.view(self.house.queue.position(call), urls, list(job.logs) if self._wants_logs() else None)
+        self.reply(view, 200 if job.state is JobState.COMPLETED else 202)
+
+    async def _stream(self, call: QueuedCall, urls: dict[str, str]) -> None:
+        """Events of the same shape as a status answer; each carries the log lines that are new."""
+        logs, told, last = self._wants_logs(), 0, b""
+        self.set_header("content-type", "text/event-stream")
+        self.set_header("cache-control", "no-cache")
+        self._follower = asyncio.current_task()
+        try:
+            async for changed in call.changes(PING):
+                if not changed:
+                    self.write(": ping\n\n")
+                else:
+                    lines, told = call.job.lines_from(told)
+                    event = json.dumps(
+                        call.job.view(self.house.queue.position(call), urls, lines if logs else None)
+                    ).encode()
+                    if event == last and not lines:
+                        continue
+                    last = event
+                    self.write(b"data: " + event + b"\n\n")
+                await self.flush()
+        except (StreamClosedError, asyncio.CancelledError):
+            return
+
+    def on_connection_close(self) -> None:
+        if self._follower is not None:
+            self._follower.cancel()
+
+    def _result(self, call: QueuedCall) -> None:
+        if call.job.state is not JobState.COMPLETED:
+            self.fail(400, "", "Request is still in progress")
+            return
+        status, headers, body = answer_of(call)
+        self.set_status(status)
+        self.clear_header("content-type")
+        for name, value in headers:
+            self.add_header(name, value)
+        self.finish(body)
+
+    def _cancel(self, call: QueuedCall) -> None:
+        asked = call.cancel()
+        if asked == "over":
+            self.reply({"status": "ALREADY_COMPLETED"}, 400)
+            return
+        call.exchange.end()
+        self.reply({"status": "CANCELLATION_REQUESTED"}, 202)
+
+
+def _without_webhook(query: str) -> tuple[str | None, str]:
+    """Give the webhook's address, and the query without it; everything else is the app's."""
+    kept, webhook = [], None
+    for part in query.split("&"):
+        name, equals, value = part.partition("=")
+        if name == Q_WEBHOOK and equals:
+            webhook = unquote_plus(value)
+        elif part:
+            kept.append(part)
+    return webhook, "&".join(kept)
+
+
+ROUTES = ((rf"{QUEUE}(.+)", QueueHandler),)

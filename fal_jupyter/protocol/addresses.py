@@ -1,0 +1,59 @@
+"""Addresses of apps as fal's clients write them, and of queued requests below them (wire-protocol W22 to W26)."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+NAMESPACES = frozenset({"workflows", "comfy"})
+_LEGACY = re.compile(r"([0-9]+)-(.+)")
+_JOB = re.compile(
+    r"(?P<app>.*)/requests/(?P<id>[A-Za-z0-9-]{1,64})(?:/(?P<what>status/stream|status|cancel|response))?/?"
+)
+
+
+class AppAddress(NamedTuple):
+    """``owner/alias`` and what comes below it, beginning with ``/``."""
+
+    owner: str
+    alias: str
+    below: str
+
+
+class JobAddress(NamedTuple):
+    """A queued request of an app: *what* is ``""`` (its result), ``status``, ``status/stream``, ``cancel`` or ``response``."""
+
+    owner: str
+    alias: str
+    request_id: str
+    what: str
+
+
+def app_address(path: str, own: str = "") -> AppAddress:
+    """Take an endpoint id apart: ``owner/alias/below``, with or without a namespace before it, or ``<digits>-alias/below``.
+
+    Args:
+        path: without a leading slash, as it stands in the address (percent signs and all).
+        own: an owner whose ``owner-alias`` is understood as well.
+    """
+    first, _, rest = path.partition("/")
+    if first in NAMESPACES and "/" in rest:
+        first, _, rest = rest.partition("/")
+    if (legacy := _LEGACY.fullmatch(first)) is not None:
+        return AppAddress(legacy[1], legacy[2], f"/{rest}")
+    if own and first.startswith(f"{own}-") and first != own:
+        return AppAddress(own, first[len(own) + 1 :], f"/{rest}")
+    alias, slash, below = rest.partition("/")
+    return AppAddress(first, alias, slash + below or "/")
+
+
+def job_address(path: str, own: str = "") -> JobAddress | None:
+    """Take the address of a queued request apart, or give None where it is none. What stands between app and request does
+    not matter: clients drop an endpoint's own path there."""
+    found = _JOB.fullmatch(path)
+    if found is None:
+        return None
+    app = app_address(found["app"], own)
+    if not app.alias:
+        return None
+    return JobAddress(app.owner, app.alias, found["id"], found["what"] or "")

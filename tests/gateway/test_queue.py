@@ -1,0 +1,367 @@
+"""The queue over the gateway's port, by the rules that fal's clients live by (wire-protocol, section 3)."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from fal_jupyter.domain.webhooks import signed_message
+from tests.support.serve import Served, served
+from tests.support.state import state_directory
+
+APP = """
+import sys
+import time
+from pathlib import Path
+
+import fal
+from fastapi import HTTPException, Request, Response
+from pydantic import BaseModel
+
+
+class In(BaseModel):
+    text: str = "none"
+    release: str = ""
+
+
+class Jobs(fal.App):
+    max_concurrency = 1
+    min_concurrency = 1
+
+    @fal.endpoint("/")
+    def run(self, input: In) -> dict:
+        print("begins", input.text)
+        if input.release:
+            while not Path(input.release).exists():
+                time.sleep(0.01)
+        print("ends", input.text, file=sys.stderr)
+        return {"text": input.text}
+
+    @fal.endpoint("/sub/x")
+    def sub(self, request: Request, input: In) -> dict:
+        return {"sub": input.text, "query": str(request.query_params)}
+
+    @fal.endpoint("/fails")
+    def fails(self) -> dict:
+        raise ValueError("nobody shall read this")
+
+    @fal.endpoint("/bytes")
+    def octets(self) -> Response:
+        return Response(b"\\x00\\x01", media_type="application/octet-stream", headers={"x-own": "1"})
+"""
+
+
+@pytest.fixture(scope="module")
+def jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with state_directory() as state:
+        path = tmp_path_factory.mktemp("jobs") / "jobs.py"
+        path.write_text(APP)
+        with served(state, f"{path}::Jobs") as one:
+            one.request("/", {"text": "warm"})
+            yield one
+
+
+class Caller:
+    """A caller of the queue by plain HTTP."""
+
+    def __init__(self, app: Served) -> None:
+        parts = urlsplit(app.ready["url"])
+        self.host, self.key = parts.netloc, app.ready["key"]
+        self.app = parts.path.removeprefix("/run/")
+
+    def ask(
+        self, method: str, path: str, body: Any = None, key: str | None = "own", **headers: str
+    ) -> tuple[int, Any, dict[str, str]]:
+        connection = http.client.HTTPConnection(self.host, timeout=30)
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        if key is not None:
+            sent["authorization"] = f"Key {self.key if key == 'own' else key}"
+        data = None if body is None else json.dumps(body).encode()
+        if data is not None:
+            sent["content-type"] = "application/json"
+        connection.request(method, path if path.startswith("/") else f"/queue/{path}", data, sent)
+        answer = connection.getresponse()
+        found, raw = {k.lower(): v for k, v in answer.getheaders()}, answer.read()
+        connection.close()
+        try:
+            return answer.status, json.loads(raw), found
+        except ValueError:
+            return answer.status, raw, found
+
+    def submit(self, body: Any = None, below: str = "", **headers: str) -> dict[str, Any]:
+        status, told, found = self.ask("POST", self.app + below, {} if body is None else body, **headers)
+        assert status == 200, told
+        assert found["x-fal-request-id"] == told["request_id"]
+        return dict(told)
+
+    def wait(self, job: dict[str, Any], state: str = "COMPLETED", logs: int = 1) -> dict[str, Any]:
+        path = urlsplit(job["status_url"]).path
+        for _ in range(1500):
+            status, told, _ = self.ask("GET", f"{path}?logs={logs}")
+            assert status == (200 if told["status"] == "COMPLETED" else 202)
+            if told["status"] == state:
+                return dict(told)
+            time.sleep(0.01)
+        raise AssertionError(told)
+
+
+@pytest.fixture
+def caller(jobs: Served) -> Caller:
+    return Caller(jobs)
+
+
+@pytest.fixture
+def held(caller: Caller, tmp_path: Any) -> Iterator[dict[str, Any]]:
+    """A job that has the only runner until its file is there."""
+    release = tmp_path / "release"
+    job = caller.submit({"text": "held", "release": str(release)})
+    caller.wait(job, "IN_PROGRESS")
+    yield job | {"release": release}
+    release.touch()
+    caller.wait(job)
+
+
+def test_a_job_from_its_submission_to_its_result(caller: Caller) -> None:
+    job = caller.submit({"text": "é" * 1000})
+    assert job["status"] == "IN_QUEUE"
+    assert job["queue_position"] == 0
+    base = f"http://{caller.host}/queue/{caller.app}/requests/{job['request_id']}"
+    assert (job["response_url"], job["status_url"], job["cancel_url"]) == (base, f"{base}/status", f"{base}/cancel")
+    done = caller.wait(job)
+    assert [(entry["message"], entry["level"]) for entry in done["logs"]] == [
+        (f"begins {'é' * 1000}", "STDOUT"),
+        (f"ends {'é' * 1000}", "STDERR"),
+    ]
+    assert done["metrics"]["inference_time"] >= 0
+    assert "error" not in done
+    for path in ("", "/", "/response"):
+        status, result, headers = caller.ask("GET", urlsplit(base).path + path)
+        assert (status, result, headers["x-fal-request-id"]) == (200, {"text": "é" * 1000}, job["request_id"])
+
+
+def test_logs_are_told_to_who_asks_for_them(caller: Caller) -> None:
+    job = caller.submit()
+    for logs, wanted in (("1", True), ("true", True), ("TRUE", True), ("0", False), ("false", False)):
+        told = caller.wait(job, logs=logs)  # type: ignore[arg-type]
+        assert bool(told["logs"]) is wanted
+    assert caller.ask("GET", f"{caller.app}/requests/{job['request_id']}/status")[1]["logs"] is None
+
+
+def test_positions_priorities_and_states(caller: Caller, held: dict[str, Any]) -> None:
+    low = caller.submit({"text": "low"}, x_fal_queue_priority="low")
+    first, second = caller.submit({"text": "1"}), caller.submit({"text": "2"})
+    found = [caller.wait(job, "IN_QUEUE")["queue_position"] for job in (low, first, second)]
+    assert found == [2, 0, 1]
+    status, told, _ = caller.ask("GET", f"{caller.app}/requests/{first['request_id']}")
+    assert (status, told["detail"]) == (400, "Request is still in progress")
+    held["release"].touch()
+    ends = [caller.wait(job)["logs"][0]["timestamp"] for job in (first, second, low)]
+    assert ends == sorted(ends)
+
+
+def test_a_waiting_job_is_cancelled_at_once(caller: Caller, held: dict[str, Any]) -> None:
+    job = caller.submit({"text": "never"})
+    path = urlsplit(job["cancel_url"]).path
+    status, told, _ = caller.ask("PUT", path)
+    assert (status, told) == (202, {"status": "CANCELLATION_REQUESTED"})
+    done = caller.wait(job)
+    assert (done["error_type"], done["logs"]) == ("client_cancelled", [])
+    status, told, headers = caller.ask("GET", urlsplit(job["response_url"]).path)
+    assert (status, told["error_type"], headers["x-fal-error-type"]) == (499, "client_cancelled", "client_cancelled")
+    assert caller.ask("PUT", path)[:2] == (400, {"status": "ALREADY_COMPLETED"})
+
+
+def test_a_running_job_is_over_for_its_caller_when_he_cancels_it(caller: Caller, held: dict[str, Any]) -> None:
+    assert caller.ask("PUT", urlsplit(held["cancel_url"]).path)[0] == 202
+    assert caller.wait(held)["error_type"] == "client_cancelled"
+
+
+def test_a_failed_job_is_completed_and_its_result_is_the_failure(caller: Caller) -> None:
+    job = caller.submit(below="/fails")
+    done = caller.wait(job)
+    assert done["error"]
+    status, told, _ = caller.ask("GET", urlsplit(job["response_url"]).path)
+    assert status == 500
+    assert "nobody" not in json.dumps(told)
+    wrong = caller.submit({"text": 5})
+    assert caller.wait(wrong)["error"]
+    status, told, _ = caller.ask("GET", urlsplit(wrong["response_url"]).path)
+    assert (status, told["detail"][0]["loc"]) == (422, ["body", "text"])
+
+
+def test_addresses_of_all_forms_reach_the_app(caller: Caller, jobs: Served) -> None:
+    owner, alias = caller.app.split("/")
+    job = caller.submit({"text": "s"}, "/sub/x?a=1&b=%C3%A9")
+    assert f"/{alias}/requests/" in job["status_url"]
+    assert "?" not in job["status_url"]
+    caller.wait(job)
+    for form in (f"{caller.app}/requests/", f"{caller.app}/sub/x/requests/", f"workflows/{caller.app}/requests/"):
+        assert caller.ask("GET", form + job["request_id"])[1] == {"sub": "s", "query": "a=1&b=%C3%A9"}
+    for path in (f"workflows/{caller.app}/", f"comfy/{caller.app}", f"{owner}-{alias}"):
+        assert caller.ask("POST", path, {"text": "x"})[0] == 200
+    for path in (f"/run/workflows/{caller.app}/", f"/run/{owner}-{alias}", f"/run/{caller.app}/sub/x/"):
+        assert caller.ask("POST", path, {"text": "x"})[0] == 200
+    assert caller.ask("GET", caller.app.replace(alias, "other") + f"/requests/{job['request_id']}")[0] == 404
+
+
+def test_answers_of_every_kind_come_as_they_were(caller: Caller) -> None:
+    job = caller.submit(below="/bytes")
+    caller.wait(job)
+    status, body, headers = caller.ask("GET", urlsplit(job["response_url"]).path)
+    assert (status, body, headers["content-type"], headers["x-own"]) == (
+        200,
+        b"\x00\x01",
+        "application/octet-stream",
+        "1",
+    )
+
+
+def test_no_input_is_an_empty_object(caller: Caller) -> None:
+    status, job, _ = caller.ask("POST", caller.app, content_type="application/json", content_length="0")
+    assert status == 200
+    caller.wait(job)
+    assert caller.ask("GET", urlsplit(job["response_url"]).path)[1] == {"text": "none"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "key", "status"),
+    [
+        ("POST", "{app}", None, 401),
+        ("POST", "{app}", "fjk_nobody:x", 401),
+        ("POST", "{app}-other", "own", 404),
+        ("GET", "{app}/requests/00000000-0000-0000-0000-000000000000", "own", 404),
+        ("GET", "{app}/requests/00000000-0000-0000-0000-000000000000/status", "own", 404),
+        ("GET", "{app}/requests/00000000-0000-0000-0000-000000000000/status/stream", "own", 404),
+        ("PUT", "{app}/requests/00000000-0000-0000-0000-000000000000/cancel", "own", 404),
+        ("GET", "{app}/requests/00000000-0000-0000-0000-000000000000/status", None, 401),
+        ("PUT", "{app}/requests/00000000-0000-0000-0000-000000000000/status", "own", 405),
+        ("GET", "{app}/requests/00000000-0000-0000-0000-000000000000/cancel", "own", 405),
+        ("GET", "{app}/../x/requests/1", "own", 400),
+    ],
+)
+def test_what_is_refused(caller: Caller, method: str, path: str, key: str | None, status: int) -> None:
+    found, told, headers = caller.ask(method, path.format(app=caller.app), key=key)
+    assert found == status
+    assert told["detail"]
+    assert headers["x-fal-request-id"]
+    assert headers["content-type"].startswith("application/json")
+
+
+def test_a_wrong_priority_is_told(caller: Caller) -> None:
+    status, told, _ = caller.ask("POST", caller.app, {}, x_fal_queue_priority="high")
+    assert (status, told["error_type"]) == (400, "bad_request")
+
+
+def test_a_status_stream_tells_each_state_and_each_line_once(caller: Caller, held: dict[str, Any]) -> None:
+    job = caller.submit({"text": "streamed"})
+    events: list[dict[str, Any]] = []
+    opened = threading.Event()
+
+    def follow() -> None:
+        connection = http.client.HTTPConnection(caller.host, timeout=30)
+        path = urlsplit(job["status_url"]).path + "/stream?logs=1"
+        connection.request("GET", path, headers={"authorization": f"Key {caller.key}"})
+        answer = connection.getresponse()
+        assert answer.getheader("content-type") == "text/event-stream"
+        for line in answer:
+            if line.startswith(b"data: "):
+                events.append(json.loads(line[6:]))
+                opened.set()
+        connection.close()
+
+    reader = threading.Thread(target=follow)
+    reader.start()
+    assert opened.wait(20)
+    held["release"].touch()
+    reader.join(20)
+    states = [event["status"] for event in events]
+    assert [state for n, state in enumerate(states) if states[:n][-1:] != [state]] == [
+        "IN_QUEUE",
+        "IN_PROGRESS",
+        "COMPLETED",
+    ]
+    told = [entry["message"] for event in events for entry in event.get("logs") or ()]
+    assert told == ["begins streamed", "ends streamed"]
+
+
+# --- webhooks ----------------------------------------------------------------------------------------------------------
+class Receiver:
+    """A webhook's receiver on loopback: answers 500 as often as it is told to, then 200."""
+
+    def __init__(self, failures: int = 0) -> None:
+        self.got: list[tuple[dict[str, str], bytes]] = []
+        self.paths: list[str] = []
+        self.done = threading.Event()
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                receiver.got.append(({k.lower(): v for k, v in self.headers.items()}, body))
+                receiver.paths.append(self.path)
+                self.send_response(500 if len(receiver.got) <= failures else 200)
+                self.send_header("content-length", "0")
+                self.end_headers()
+                if len(receiver.got) > failures:
+                    receiver.done.set()
+
+            def log_message(self, *_: Any) -> None:
+                """Say nothing."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server.server_address[1]}"
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("below", "status", "error"), [("", "OK", None), ("/fails", "ERROR", "Invalid status code: 500")]
+)
+def test_a_result_is_told_to_its_webhook_signed(caller: Caller, below: str, status: str, error: str | None) -> None:
+    receiver = Receiver()
+    hook = f"{receiver.url}/hook?a=1&b=é x"
+    _, job, _ = caller.ask("POST", f"{caller.app}{below}?fal_webhook={quote(hook, safe='')}", {"text": "w"})
+    assert receiver.done.wait(20)
+    headers, body = receiver.got[0]
+    told = json.loads(body)
+    assert (told["request_id"], told["status"], told["error"]) == (job["request_id"], status, error)
+    assert told["payload"] == ({"text": "w"} if not below else told["payload"])
+    assert receiver.paths[0].startswith("/hook?a=1&b=")
+    parts = [headers[f"x-fal-webhook-{name}"] for name in ("request-id", "user-id", "timestamp")]
+    key = caller.ask("GET", "/rest/.well-known/jwks.json", key=None)[1]["keys"][0]
+    public = Ed25519PublicKey.from_public_bytes(base64.urlsafe_b64decode(key["x"] + "=="))
+    public.verify(bytes.fromhex(headers["x-fal-webhook-signature"]), signed_message(*parts, body))  # type: ignore[arg-type, call-arg]
+    receiver.close()
+
+
+@pytest.mark.parametrize(
+    "hook",
+    [
+        "ftp://127.0.0.1/x",
+        "nonsense",
+        "http://user:pw@127.0.0.1/",
+        "http://10.0.0.1/x",
+        "http://[fe80::1]/",
+        "http://169.254.169.254/latest",
+    ],
+)
+def test_an_address_that_no_result_may_go_to_is_refused(caller: Caller, hook: str) -> None:
+    status, told, _ = caller.ask("POST", f"{caller.app}?fal_webhook={quote(hook, safe='')}", {})
+    assert (status, told["error_type"]) == (400, "bad_request")
+    assert "fal_webhook" in told["detail"]
