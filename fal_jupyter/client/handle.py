@@ -13,8 +13,11 @@ from fal_jupyter.client.answer import Answer, OnOutput
 from fal_jupyter.client.arguments import Arguments
 from fal_jupyter.client.client import Calls, Client
 from fal_jupyter.client.results import Results, failure
-from fal_jupyter.domain.errors import BadArguments, NotServed, SetupFailed
+from fal_jupyter.client.streaming import Streamed
+from fal_jupyter.client.talking import Talk
+from fal_jupyter.domain.errors import BadArguments, NotServed, RequestError, SetupFailed
 from fal_jupyter.domain.spec import AppSpec
+from fal_jupyter.fal.realtime import RealtimeOptions
 from fal_jupyter.protocol.api import Event, LogRecord, Published, RunnerRecord, ScalingRecord
 
 
@@ -65,11 +68,37 @@ class _Aio:
         return call
 
 
+class _Names:
+    """``handle.stream.chat(...)``, ``handle.realtime.talk(...)``: one more way to reach the endpoints of *names*."""
+
+    def __init__(self, class_name: str, what: str, names: Iterable[str], make: Callable[..., Any]) -> None:
+        self._told, self._names, self._make = f"{class_name}.{what}", tuple(names), make
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        if name.startswith("_") or name not in self._names:
+            known = ", ".join(self._names) or "none"
+            raise AttributeError(f"{self._told} has no endpoint {name!r}; there are: {known}")
+
+        def reach(*args: Any, **kwargs: Any) -> Any:
+            __tracebackhide__ = True
+            return self._make(name, args, kwargs)
+
+        reach.__name__ = name
+        return reach
+
+    def __dir__(self) -> list[str]:
+        return list(self._names)
+
+    def __repr__(self) -> str:
+        return f"<{self._told}: {', '.join(self._names) or 'no endpoints'}>"
+
+
 class AppHandle:
     """A published app, to its owner.
 
     Attributes:
         app: ``owner/alias``. alias: its second half. url: prefix of the endpoints' addresses. key: for other callers.
+        stream, realtime: ``stream.chat(...)`` gives the pieces of an answer as they come, ``realtime.talk()`` a websocket session.
         spec, shipment, published: what was published, and what the gateway made of it.
         on_output: gets ``(stream, text)`` of what a call's code prints, in the calling thread.
         on_done: gets a :class:`CallRecord` of every finished call.
@@ -85,6 +114,7 @@ class AppHandle:
         published: Published,
         methods: Mapping[str, Callable[..., Any]],
         shipment: Any,
+        talks: Mapping[str, RealtimeOptions | None] | None = None,
     ) -> None:
         self.client, self.spec, self.published, self.shipment = client, spec, published, shipment
         self.methods = dict(methods)
@@ -98,8 +128,12 @@ class AppHandle:
         self.name_places: Callable[[str], str] = str
         self.outside: Callable[[], str] = str
         self.ready: Event | None = None
-        paths = {e.name: e.path for e in spec.endpoints}
-        self._arguments = {n: Arguments(n, paths[n], f) for n, f in self.methods.items()}
+        self._paths = {e.name: e.path for e in spec.endpoints}
+        self._talks = dict(talks or {})
+        plain = [name for name in self.methods if name not in self._talks]
+        self._arguments = {n: Arguments(n, self._paths[n], self.methods[n]) for n in plain}
+        self.stream = _Names(spec.class_name, "stream", plain, self._stream)
+        self.realtime = _Names(spec.class_name, "realtime", self._talks, self._talk)
         self._results: dict[str, Results] = {}
 
     @property
@@ -207,8 +241,37 @@ class AppHandle:
             if progress is not None:
                 progress.close(done)
 
+    def _stream(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Streamed:
+        sent = self._send(name, args, kwargs)
+        request = self.client._request(self.alias, sent.path, sent.body, sent.query)
+
+        def finished(answer: Answer) -> None:
+            self._record(name, answer)
+            self._raise_failure(name, answer)
+
+        where = f"{self.spec.class_name}.{name}"
+        return Streamed(self.client, self.alias, request, self._output_with_notices(), finished, where)
+
+    def _talk(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Talk:
+        if args:
+            raise BadArguments(f"{name} takes query parameters by name only; inputs are sent: ws.send(...)")
+        return Talk(
+            self.client, self.alias, self._paths[name], self.methods[name], self._talks[name], kwargs, self._explained
+        )
+
+    def _explained(self, error: RequestError) -> RequestError:
+        """Add the user's own traceback, which the gateway keeps for the owner."""
+        error.message = f"{self.spec.class_name}.{error.message}"
+        told = self.client.failure_of(error.request_id) if error.request_id else None
+        if told is not None:
+            error.error, error.traceback = dict(told), self.name_places(told["text"])
+        return error
+
     def _send(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         arguments = self._arguments.get(name)
+        if name in self._talks:
+            how = f"with {self.spec.class_name}.realtime.{name}() as ws: …"
+            raise BadArguments(f"{name} is a websocket endpoint, which is not called but talked to", hint=how)
         if arguments is None:
             raise NotServed(f"{self.spec.class_name} has no endpoint {name!r}")
         return arguments.send(args, kwargs)
@@ -222,6 +285,20 @@ class AppHandle:
         return self.on_output
 
     def _value(self, name: str, answer: Answer) -> Any:
+        self._record(name, answer)
+        self._raise_failure(name, answer)
+        results = self._results.get(name)
+        if results is None:
+            results = self._results[name] = Results(self.methods[name])
+        return results.value(answer)
+
+    def _raise_failure(self, name: str, answer: Answer) -> None:
+        if answer.status >= 400 or answer.aborted:
+            error = failure(answer, f"{self.spec.class_name}.{name}")
+            error.traceback = self.name_places(error.traceback)
+            raise error
+
+    def _record(self, name: str, answer: Answer) -> None:
         if answer.end is not None and self.on_done is not None:
             timing = answer.end["timing"]
             self.on_done(
@@ -239,14 +316,6 @@ class AppHandle:
                     answer.end["runner"],
                 )
             )
-        if answer.status >= 400 or answer.aborted:
-            error = failure(answer, f"{self.spec.class_name}.{name}")
-            error.traceback = self.name_places(error.traceback)
-            raise error
-        results = self._results.get(name)
-        if results is None:
-            results = self._results[name] = Results(self.methods[name])
-        return results.value(answer)
 
     # --- life ---------------------------------------------------------------------------------------------------
     def wait(self, on_event: Callable[[Event], None] | None = None) -> None:

@@ -18,6 +18,7 @@ from fal_jupyter.client.handle import AppHandle
 from fal_jupyter.domain.errors import AppRuleBroken, BadSetting
 from fal_jupyter.domain.spec import AppSpec
 from fal_jupyter.fal.endpoints import endpoints_of
+from fal_jupyter.fal.realtime import RealtimeOptions
 from fal_jupyter.protocol.api import Environment, Event, PublishHead
 from fal_jupyter.settings import Settings
 
@@ -59,7 +60,9 @@ def serve(
         source=shipment.source,
     )
     client = client or Client(settings)
-    handle = AppHandle(client, spec, client.publish(spec.alias, head, shipment.payload), _methods(cls), shipment)
+    handle = AppHandle(
+        client, spec, client.publish(spec.alias, head, shipment.payload), _methods(cls), shipment, _talks(cls)
+    )
     fal.bind(cls, handle)
     if wait:
         handle.wait(on_event)
@@ -101,7 +104,7 @@ def serve_file(
         source={str(path): text},
     )
     payload = json.dumps({"path": str(path), "class_name": cls.__name__}).encode()
-    return AppHandle(client, spec, client.publish(spec.alias, head, payload), _methods(cls), None)
+    return AppHandle(client, spec, client.publish(spec.alias, head, payload), _methods(cls), None, _talks(cls))
 
 
 def _load(path: Path, text: str) -> ModuleType:
@@ -142,6 +145,12 @@ def _class_of(module: ModuleType, name: str, path: Path) -> Any:
 
 def _methods(cls: Any) -> dict[str, Callable[..., Any]]:
     return {name: marked.__wrapped__ for name, marked in endpoints_of(cls).items()}
+
+
+def _talks(cls: Any) -> dict[str, RealtimeOptions | None]:
+    """Websocket endpoints by name, the raw ones without options."""
+    routes = {name: marked.route_signature for name, marked in endpoints_of(cls).items()}
+    return {name: route.realtime for name, route in routes.items() if route.is_websocket}
 
 
 def _local_modules(cls: Any) -> list[str]:

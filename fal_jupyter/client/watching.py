@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from fal_jupyter.client import connect, http
 from fal_jupyter.domain.errors import GatewayError, NotServed
-from fal_jupyter.protocol.api import A_FEED, A_SNAPSHOT
+from fal_jupyter.protocol.api import A_FEED, A_SNAPSHOT, ErrorDescription
 from fal_jupyter.protocol.feed import FeedLine, Picture, RequestDetail
 from fal_jupyter.settings import Settings
 
@@ -119,6 +119,13 @@ class Watching:
             raise NotServed(str(found["detail"]))
         detail: RequestDetail = found
         return detail
+
+    def failure_of(self, request_id: str) -> ErrorDescription | None:
+        """What user code raised while it worked for a request of ours, or None where nothing is known of it."""
+        try:
+            return self.request(request_id)["error"]
+        except NotServed:
+            return None
 
     def picture(self, alias: str) -> Picture | None:
         """An app as a saved notebook shows it, or None where it does not run."""

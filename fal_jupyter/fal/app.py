@@ -74,7 +74,8 @@ class App:
     key: Any = ClassFact("Key of this owner, ``id:secret``, for HTTP callers.")
     app: Any = ClassFact("``owner/alias`` of the running app.")
     aio: Any = ClassFact("The endpoints as coroutine functions: ``await Hello.aio.hi(...)``.")
-    stream: Any = ClassFact("Calls that give their answer piece by piece.")
+    stream: Any = ClassFact("Calls that give their answer piece by piece: ``for event in Hello.stream.chat(...)``.")
+    realtime: Any = ClassFact("Websocket sessions: ``with Hello.realtime.talk() as ws``.")
     submit: Any = ClassFact("Calls that go to the queue.")
 
     def __init_subclass__(cls, name: str | None = None, **kwargs: Any) -> None:

@@ -26,6 +26,9 @@ class Infer:
     def __repr__(self) -> str:
         return "<infer>"
 
+    def __reduce__(self) -> str:
+        return "INFER"  # the one of the module, wherever it arrives
+
 
 INFER = Infer()
 

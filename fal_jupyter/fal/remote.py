@@ -228,6 +228,5 @@ class ClassFact:
 
 
 _LATER = {
-    "stream": "until then, call the endpoint, which gives its whole answer at once",
     "submit": "until then, call the endpoint, or await it with aio",
 }

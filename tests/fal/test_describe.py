@@ -120,6 +120,7 @@ def test_endpoints_are_told_in_path_order_with_signature_and_docstring() -> None
 
     assert fal.describe(Mine).endpoints == (
         EndpointSpec(name="z", path="/a", signature="(input_data) -> 'None'"),
+        EndpointSpec(name="socket", path="/ws", signature="(websocket: 'Any') -> 'None'", protocol="websocket"),
         EndpointSpec(
             name="a",
             path="/z",

@@ -1,0 +1,117 @@
+"""Answers that come piece by piece, as values: server-sent events, JSON lines, or bytes as they come."""
+
+from __future__ import annotations
+
+import codecs
+import json
+from collections.abc import Iterator
+from typing import Any
+
+
+def decoder_for(content_type: str) -> EventDecoder:
+    """Give what reads an answer of that type."""
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind == "text/event-stream":
+        return ServerSentEvents()
+    if kind in ("application/jsonl", "application/x-ndjson"):
+        return JsonLines()
+    if kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json")):
+        return WholeJson()
+    return Text() if kind.startswith("text/") else EventDecoder()
+
+
+def value_of(text: str) -> Any:
+    """Give the JSON value of *text*, or the text itself where it is none."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+class EventDecoder:
+    """Bytes as they come."""
+
+    def feed(self, data: bytes) -> Iterator[Any]:
+        """Take bytes; give the values that are complete now."""
+        if data:
+            yield data
+
+    def end(self) -> Iterator[Any]:
+        """The answer is complete: give what is left."""
+        return iter(())
+
+
+class Text(EventDecoder):
+    """Text as it comes, never cut through a character."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def feed(self, data: bytes) -> Iterator[Any]:
+        if text := self._decoder.decode(data):
+            yield text
+
+    def end(self) -> Iterator[Any]:
+        if text := self._decoder.decode(b"", True):
+            yield text
+
+
+class WholeJson(EventDecoder):
+    """One value, at the end."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+
+    def feed(self, data: bytes) -> Iterator[Any]:
+        self._parts.append(data)
+        return iter(())
+
+    def end(self) -> Iterator[Any]:
+        if text := b"".join(self._parts):
+            yield value_of(text.decode("utf-8", "replace"))
+
+
+class JsonLines(EventDecoder):
+    """A value a line."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> Iterator[Any]:
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            if line.strip():
+                yield value_of(line.decode("utf-8", "replace"))
+
+    def end(self) -> Iterator[Any]:
+        if self._rest.strip():
+            yield value_of(self._rest.decode("utf-8", "replace"))
+
+
+class ServerSentEvents(EventDecoder):
+    """The data of each event (HTML standard, 9.2): lines joined, comments left out, an unfinished last event dropped."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._rest = ""
+        self._data: list[str] = []
+        self._first = True
+
+    def feed(self, data: bytes) -> Iterator[Any]:
+        text = self._rest + self._decoder.decode(data)
+        if self._first and text:
+            self._first, text = False, text.removeprefix("\ufeff")
+        held = "\r" if text.endswith("\r") else ""  # its line feed may come with the next bytes
+        lines = text[: len(text) - len(held)].replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        self._rest = lines.pop() + held
+        for line in lines:
+            if line:
+                self._take(line)
+            elif self._data:
+                whole, self._data = "\n".join(self._data), []
+                yield value_of(whole)
+
+    def _take(self, line: str) -> None:
+        name, _, value = line.partition(":")
+        if name == "data":
+            self._data.append(value.removeprefix(" "))

@@ -1,0 +1,122 @@
+"""``Hello.stream.chat(...)``: an endpoint's answer while it is being made, to a plain loop or an asynchronous one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from fal_jupyter.client import connect, http
+from fal_jupyter.client.answer import Answer, AnswerReader, OnOutput
+from fal_jupyter.client.events import EventDecoder, decoder_for
+from fal_jupyter.domain.errors import GatewayError, RequestError
+
+if TYPE_CHECKING:
+    from fal_jupyter.client.client import Client
+
+READ = 64 * 1024
+Finished = Callable[[Answer], None]
+
+
+class _Pieces(AnswerReader):
+    """An answer whose body is handed on as it comes."""
+
+    def __init__(self, on_output: OnOutput | None, where_the_rest_is: str) -> None:
+        super().__init__(on_output, where_the_rest_is)
+        self._decoder_of_events: EventDecoder | None = None
+
+    def values(self) -> Iterator[Any]:
+        """Give the values that have come since the last call; a failed answer has none."""
+        answer = self.answer
+        if not answer.status or answer.status >= 400:
+            return
+        if self._decoder_of_events is None:
+            self._decoder_of_events = decoder_for(answer.header("content-type"))
+        parts, self._parts = self._parts, []
+        for part in parts:
+            yield from self._decoder_of_events.feed(part)
+
+    def last_values(self) -> Iterator[Any]:
+        """The answer is complete: give what was left."""
+        yield from self.values()
+        if self._decoder_of_events is not None and not self.answer.aborted:
+            yield from self._decoder_of_events.end()
+
+
+class Streamed:
+    """The pieces of one answer: iterate over it once, with ``for`` or ``async for``. Leaving the loop ends the request.
+
+    The request is made when the loop begins.
+
+    Raises:
+        RequestError: while it is iterated over: the endpoint failed, before its first piece or after it.
+    """
+
+    def __init__(
+        self, client: Client, alias: str, request: bytes, on_output: OnOutput | None, finished: Finished, name: str
+    ) -> None:
+        self._client, self._request, self._finished, self._name = client, request, finished, name
+        self._reader = _Pieces(on_output, f"%fal logs {alias} has the last of them")
+        self._begun = False
+
+    def __repr__(self) -> str:
+        return f"<stream of {self._name}: iterate over it>"
+
+    def _begin(self) -> None:
+        if self._begun:
+            raise RequestError(f"the stream of {self._name} was begun already", hint="call it again for another one")
+        self._begun = True
+        self._client.ensure()
+
+    def __iter__(self) -> Iterator[Any]:
+        self._begin()
+        head = http.Reader()
+        with connect.dial(self._client.settings) as sock:
+            sock.sendall(self._request)
+            while not head.done:
+                data = sock.recv(READ)
+                if not data:
+                    self._ended(head)
+                    break
+                yield from self._take(head, data)
+        yield from self._end()
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        await asyncio.to_thread(self._begin)
+        head = http.Reader()
+        reader, writer = await asyncio.open_unix_connection(sock=connect.dial(self._client.settings))
+        try:
+            writer.write(self._request)
+            await writer.drain()
+            while not head.done:
+                data = await reader.read(READ)
+                if not data:
+                    self._ended(head)
+                    break
+                for value in self._take(head, data):
+                    yield value
+        finally:
+            writer.close()
+        for value in self._end():
+            yield value
+
+    def _ended(self, head: http.Reader) -> None:
+        try:
+            head.end()
+        except GatewayError:
+            raise RequestError(
+                "the gateway ended while it had the request; the request was not repeated",
+                status=503,
+                error_type="internal_error",
+                hint="call again: a new gateway is started for it",
+            ) from None
+
+    def _take(self, head: http.Reader, data: bytes) -> Iterator[Any]:
+        self._client._feed(head, self._reader, data)
+        yield from self._reader.values()
+
+    def _end(self) -> Iterator[Any]:
+        last = list(self._reader.last_values())
+        answer = self._reader.finish()
+        yield from last
+        self._finished(answer)

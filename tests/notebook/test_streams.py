@@ -1,0 +1,187 @@
+"""Streams and websocket sessions of an app, from later cells of a real kernel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.kernel import Kernel
+
+APP = """%%fal_app
+import asyncio, time
+from pathlib import Path
+from typing import AsyncIterator, Iterator
+from fastapi import WebSocket
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel
+
+class Word(BaseModel):
+    text: str
+
+class Chat(fal.App):
+    max_multiplexing = 8
+
+    @fal.endpoint("/stream")
+    def chat(self, text: str, pause: float = 0.0):
+        def events():
+            for number, word in enumerate(text.split()):
+                print("says", word)
+                yield f": a comment\\nevent: word\\ndata: {{\\"number\\": {number}, \\"word\\": \\"{word}\\"}}\\n\\n"
+                time.sleep(pause)
+        return StreamingResponse(events(), media_type="text/event-stream")
+
+    @fal.endpoint("/lines")
+    def lines(self, n: int):
+        for number in range(n):
+            yield {"n": number}
+
+    @fal.endpoint("/plain")
+    def plain(self) -> dict:
+        return {"a": 1}
+
+    @fal.endpoint("/breaks")
+    def breaks(self):
+        def events():
+            yield "data: 1\\n\\n"
+            raise ValueError("in the middle")
+        return StreamingResponse(events(), media_type="text/event-stream")
+
+    @fal.endpoint("/fails")
+    def fails(self) -> dict:
+        raise ValueError("at once")
+
+    @fal.endpoint("/endless")
+    async def endless(self, mark: str):
+        async def events():
+            try:
+                while True:
+                    yield "data: 1\\n\\n"
+                    await asyncio.sleep(0.01)
+            finally:
+                Path(mark).write_text("ended")
+        return StreamingResponse(events(), media_type="text/event-stream")
+
+    @fal.realtime("/talk", session_timeout=5)
+    def talk(self, word: Word) -> Word:
+        print("heard", word.text)
+        if word.text == "fail":
+            raise RuntimeError("no such word")
+        return Word(text=word.text[::-1])
+
+    @fal.realtime("/count", session_timeout=5)
+    def count(self, word: Word) -> Iterator[dict]:
+        for letter in word.text:
+            yield {"letter": letter}
+
+    @fal.endpoint("/echo", is_websocket=True)
+    async def echo(self, ws: WebSocket):
+        await ws.accept()
+        while (text := await ws.receive_text()) != "stop":
+            await ws.send_text(text + ws.query_params.get("tail", ""))
+        await ws.close(4000, "as you say")
+"""
+
+
+@pytest.fixture(scope="module")
+def chat(notebook: Kernel) -> Kernel:
+    notebook.run(APP).ok()
+    return notebook
+
+
+def test_events_come_one_by_one_with_what_is_printed_between(chat: Kernel) -> None:
+    told = chat.run(
+        "import time\nbegan, seen = time.monotonic(), []\n"
+        "for event in Chat.stream.chat('one two three', pause=0.3):\n"
+        "    seen.append(time.monotonic() - began)\n    print(event)\n"
+        "assert seen[0] < seen[2] - 0.4, seen\n"
+    ).ok()
+    assert "{'number': 0, 'word': 'one'}" in told.text
+    assert told.text.index("says one") < told.text.index("'one'") < told.text.index("says three")
+    assert "chat" in told.html  # its timing, under the cell
+
+
+def test_every_kind_of_answer_streams(chat: Kernel) -> None:
+    chat.run(
+        "assert [e['word'] async for e in Chat.stream.chat('a b')] == ['a', 'b']\n"
+        "assert list(Chat.stream.lines(3)) == [{'n': 0}, {'n': 1}, {'n': 2}]\n"
+        "assert list(Chat.stream.plain()) == [{'a': 1}]\n"
+    ).ok()
+
+
+def test_a_loop_that_is_left_ends_the_request(chat: Kernel, tmp_path: Path) -> None:
+    chat.run(
+        f"from pathlib import Path\nmark = Path({str(tmp_path)!r}) / 'mark'\n"
+        "for event in Chat.stream.endless(str(mark)):\n    break\n"
+        "import time\nfor _ in range(500):\n    if mark.exists(): break\n    time.sleep(0.02)\n"
+        "assert mark.read_text() == 'ended'\n"
+    ).ok()
+
+
+@pytest.mark.parametrize(("endpoint", "line"), [("breaks", "in the middle"), ("fails", "at once")])
+def test_a_failure_has_the_users_own_traceback(chat: Kernel, endpoint: str, line: str) -> None:
+    told = chat.run(f"got = []\nfor event in Chat.stream.{endpoint}():\n    got.append(event)")
+    assert told.ename == "RequestError"
+    assert f'raise ValueError("{line}")' in told.traceback
+    assert "fal_jupyter/" not in told.traceback
+    chat.run(f"assert got == {[1] if endpoint == 'breaks' else []}").ok()
+
+
+def test_a_session_is_a_with_block(chat: Kernel) -> None:
+    told = chat.run(
+        "with Chat.realtime.talk() as ws:\n"
+        "    ws.send({'text': 'abc'})\n    first = ws.recv()\n"
+        "    ws.send(Word(text='é'))\n    second = ws.recv()\n"
+        "assert isinstance(first, Word) and (first.text, second.text) == ('cba', 'é')\n"
+        "with Chat.realtime.count() as ws:\n    ws.send({'text': 'xyz'})\n    print([e['letter'] for e in ws])\n"
+        "async with Chat.realtime.talk() as ws:\n"
+        "    await ws.send({'text': 'abc'})\n    print((await ws.arecv()).text)\n"
+    ).ok()
+    assert told.text == "['x', 'y', 'z']\ncba\n"
+
+
+def test_a_failed_session_has_the_users_own_traceback(chat: Kernel) -> None:
+    for code in (
+        "with Chat.realtime.talk() as ws:\n    ws.send({'text': 'fail'})\n    ws.recv()",
+        "async with Chat.realtime.talk() as ws:\n    await ws.send({'text': 'fail'})\n    await ws.arecv()",
+    ):
+        told = chat.run(code)
+        assert (told.ename, "no such word" in told.evalue) == ("RequestError", True)
+        assert 'raise RuntimeError("no such word")' in told.traceback
+
+
+def test_a_raw_websocket_has_text_and_parameters(chat: Kernel) -> None:
+    told = chat.run(
+        "with Chat.realtime.echo(tail='!') as ws:\n    ws.send('hi')\n    print(ws.recv())\n    ws.send('stop')\n    ws.recv()"
+    )
+    assert told.text == "hi!\n"
+    assert "closed with 4000 as you say" in told.evalue
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        ("Chat.talk({'text': 'x'})", "with Chat.realtime.talk() as ws"),
+        ("Chat.stream.talk", "has no endpoint 'talk'"),
+        ("Chat.realtime.chat", "has no endpoint 'chat'"),
+        ("Chat.realtime.talk(5)", "by name only"),
+        ("with Chat.realtime.talk() as ws:\n    ws.send(5)", "is a dict or a pydantic model"),
+        ("s = Chat.stream.plain(); list(s); list(s)", "begun already"),
+    ],
+)
+def test_a_wrong_use_is_told_in_a_sentence(chat: Kernel, code: str, sentence: str) -> None:
+    told = chat.run(code)
+    assert told.status == "error"
+    assert sentence in told.evalue
+
+
+def test_an_interrupt_ends_a_stream(chat: Kernel, tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    cell = chat.start(f"for event in Chat.stream.endless({str(mark)!r}):\n    print('.')")
+    chat.finish(cell, until=lambda found: "." in found.text)
+    chat.interrupt()
+    assert chat.finish(cell).ename == "KeyboardInterrupt"
+    chat.run(
+        f"mark = Path({str(mark)!r})\nfor _ in range(500):\n    if mark.exists(): break\n    time.sleep(0.02)\nassert mark.exists()"
+    ).ok()
+    chat.run("assert Chat.plain() == {'a': 1}").ok()
