@@ -158,13 +158,15 @@ def test_a_class_without_endpoints_is_one_clear_sentence() -> None:
     assert caught.value.hint == 'put @fal.endpoint("/") above a method of it'
 
 
-def test_a_class_with_websockets_only_is_told_that_they_come_later() -> None:
+def test_a_class_may_have_websockets_only() -> None:
     class Mine(fal.App):
         @fal.endpoint("/ws", is_websocket=True)
         async def socket(self, websocket: Any) -> None: ...
 
-    with pytest.raises(AppRuleBroken, match="Mine has websocket endpoints only, and those come in a later version"):
-        fal.describe(Mine)
+        @fal.realtime("/rt")
+        def talk(self, given: dict) -> dict: ...  # type: ignore[type-arg]
+
+    assert [(e.path, e.protocol) for e in fal.describe(Mine).endpoints] == [("/rt", "realtime"), ("/ws", "websocket")]
 
 
 def test_fal_app_itself_and_what_is_no_app_are_refused_in_words() -> None:

@@ -197,7 +197,7 @@ def test_no_fact_is_an_honest_no_to_hasattr_and_instances_have_none(served: Reco
     assert not hasattr(local(Hello), "aio")
 
 
-@pytest.mark.parametrize("name", ["stream", "submit"])
+@pytest.mark.parametrize("name", ["submit"])
 def test_what_comes_later_is_one_sentence_and_no_attribute(name: str, served: Recorder) -> None:
     with pytest.raises(ComesLater, match=rf"^Hello\.{name} comes in a later version: .*call the endpoint"):
         getattr(Hello, name)
