@@ -31,6 +31,11 @@ class Pending:
         self._make = make
         self._made: RequestContext | None = None
 
+    @property
+    def made(self) -> RequestContext | None:
+        """The context, if somebody has asked for it."""
+        return self._made
+
     def get(self) -> RequestContext:
         """The context, the same at every call."""
         if self._made is None:

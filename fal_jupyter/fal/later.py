@@ -16,7 +16,6 @@ LATER = {
     "distributed": "fal.distributed",
     "wma": "fal.wma",
     "ref": "fal.ref",
-    "exceptions": "fal.exceptions",
     "api": "fal.api",
     "auth": "fal.auth",
     "config": "fal.config",

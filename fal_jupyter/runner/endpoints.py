@@ -19,11 +19,11 @@ from fastapi import FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
-from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from fal_jupyter.protocol.api import ErrorDescription
 from fal_jupyter.runner import failures, limits
+from fal_jupyter.runner.error_handlers import add_handlers, is_answer, unhandled
 from fal_jupyter.runner.parameters import BodyRoute, show_body_in_openapi
 from fal_jupyter.runner.websocket_routes import add_websocket_routes, describe_websockets
 
@@ -34,11 +34,15 @@ class RequestCancelled(BaseException):
 
 @dataclass(slots=True)
 class Call:
-    """What the host learns of one request on its way: the user's exception, the user's result, a wish to exit."""
+    """What the host learns of one request on its way: the user's exception, the user's result, a wish to exit.
+
+    *unhandled*: nobody meant the exception, so its answer goes out as it is, without hints (C52).
+    """
 
     error: ErrorDescription | None = None
     result: Any = None
     returned: bool = False
+    unhandled: bool = False
     exit: str | None = None
     _thread: int = 0
     _cancelled: bool = False
@@ -108,10 +112,9 @@ def _watched(endpoint: Callable[..., Any]) -> Callable[..., Any]:
         async def watched_async(*args: Any, **kwargs: Any) -> Any:
             try:
                 return _returned(await endpoint(*args, **kwargs))
-            except HTTPException:
-                raise
             except Exception as error:
-                _note(error)
+                if not is_answer(error):
+                    _note(error)
                 raise
             except BaseException as error:
                 if type(error).__name__ == "CancelledError":
@@ -132,10 +135,11 @@ def _watched(endpoint: Callable[..., Any]) -> Callable[..., Any]:
                 return _returned(endpoint(*args, **kwargs))
             finally:
                 call.leave_thread()
-        except (HTTPException, RequestCancelled):
+        except RequestCancelled:
             raise
         except Exception as error:
-            _note(error)
+            if not is_answer(error):
+                _note(error)
             raise
         except BaseException as error:
             _note(error)
@@ -149,16 +153,9 @@ async def _unhandled(request: Request, error: Exception) -> JSONResponse:
     if call is not None and call.error is None and not isinstance(error, ClientDisconnect):
         where = failures.find_unjsonable(call.result) if call.returned else ""
         call.error = failures.sentence("ValueError", where, "request") if where else failures.describe(error, "request")
-    return JSONResponse({"detail": "Internal Server Error"}, 500)
-
-
-async def _not_found(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)
-    if error.detail == "Not Found" and request.scope.get("route") is None:
-        return JSONResponse(
-            {"detail": f"Path {request.url.path} not found"}, 404, headers={"x-fal-billable-units": "0"}
-        )
-    return JSONResponse({"detail": error.detail}, error.status_code, headers=error.headers)
+    if call is not None:
+        call.unhandled = True
+    return unhandled(error)
 
 
 def build(instance: Any) -> FastAPI:
@@ -169,7 +166,7 @@ def build(instance: Any) -> FastAPI:
     """
     app = FastAPI()
     app.add_exception_handler(Exception, _unhandled)
-    app.add_exception_handler(404, _not_found)
+    add_handlers(app)
     routes = instance.collect_routes()
     for signature, method in routes.items():
         if not signature.is_websocket:

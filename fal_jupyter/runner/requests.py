@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import sys
 import time
 from collections import deque
 from functools import partial
@@ -13,10 +14,13 @@ from urllib.parse import unquote
 import anyio.to_thread
 import msgspec
 from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
 
 from fal_jupyter.fal import context
+from fal_jupyter.fal.upload_policy import HEADER as POLICY
+from fal_jupyter.fal.upload_policy import BadPolicy, read_policy
 from fal_jupyter.protocol import frames
-from fal_jupyter.protocol.api import H_ENDPOINT, H_REQUEST_ID, WEBSOCKET, LoadHead
+from fal_jupyter.protocol.api import H_ENDPOINT, H_HINTS, H_REQUEST_ID, WEBSOCKET, LoadHead
 from fal_jupyter.protocol.frames import CHUNK, GO_AWAY, INLINE, WINDOW, Frame, Kind
 from fal_jupyter.runner import failures
 from fal_jupyter.runner.capture import Capture, current_stream
@@ -26,6 +30,7 @@ from fal_jupyter.runner.fastpath import fast_endpoints, handler_of
 from fal_jupyter.runner.watch import LoopWatch
 
 _encode = msgspec.json.encode
+CDN_TOKEN = "x-fal-cdn-token"
 
 
 class RequestHead(msgspec.Struct):
@@ -45,7 +50,7 @@ class Stream:
     """One request on its way through the application."""
 
     __slots__ = (
-        "began", "begun", "call", "capture", "channel", "complete", "credit", "ended", "forced", "gone", "head", "id", "inbox", "may_be_nan", "owed", "read", "start", "started",
+        "began", "begun", "call", "capture", "channel", "complete", "context", "credit", "ended", "forced", "gone", "head", "id", "inbox", "may_be_nan", "owed", "read", "start", "started",
         "task", "wake", "wake_credit",
     )  # fmt: skip
 
@@ -62,6 +67,7 @@ class Stream:
         self.start: dict[str, Any] | None = None
         self.started = self.complete = False
         self.call = Call()
+        self.context: context.Pending | None = None
         self.task: asyncio.Task[None] | None = None
         self.begun = self.forced = False
         self.may_be_nan = True
@@ -153,6 +159,21 @@ class Stream:
         self.inbox.append(body)
         self.read = False
 
+    def header(self, wanted: str) -> str:
+        """The first value of that (lower-case) name, or ``""``."""
+        return next((value for name, value in self.head.headers if name == wanted), "")
+
+    def has_policy(self) -> bool:
+        """True where the caller says where uploads shall go."""
+        return any(name == POLICY for name, _ in self.head.headers)
+
+    def new_token(self) -> str:
+        """The CDN token that user code put in place of the caller's, or ``""`` (C32)."""
+        if self.context is None or (made := self.context.made) is None or self.call.unhandled:
+            return ""
+        token = made.headers.get(CDN_TOKEN)
+        return token if isinstance(token, str) and token != self.header(CDN_TOKEN) else ""
+
     # --- answer -------------------------------------------------------------------------------------------------
     async def send(self, message: dict[str, Any]) -> None:
         if message["type"] == "http.response.start":
@@ -168,6 +189,11 @@ class Stream:
         if not self.started:
             self.started = True
             assert self.start is not None
+            if token := self.new_token():
+                self.start["headers"] = [
+                    *self.start["headers"],
+                    (CDN_TOKEN.encode(), token.encode("latin-1", "replace")),
+                ]
             if not more and not self._serialisable(body):
                 body = b'{"detail":"Internal Server Error"}'
             self._before_answer()
@@ -340,12 +366,15 @@ class Server:
         current_stream.set(stream.id)
         current_call.set(stream.call)
         if head.method != WEBSOCKET:  # there the context is the empty one, as in the real package
-            context.enter_request(context.Pending(partial(_request_context, head.headers)))
+            stream.context = context.Pending(partial(_request_context, head.headers))
+            context.enter_request(stream.context)
         stream.begun = True
         try:
             if stream.forced:  # cancelled before it began
                 raise asyncio.CancelledError
-            if not await self._short_way(stream):
+            if stream.has_policy() and await self._refuse_policy(stream):
+                pass
+            elif not await self._short_way(stream):
                 send: Any = self._with_hints(stream) if self._hints else stream.send
                 await self.app(stream.scope(), stream.receive, send)
         except (asyncio.CancelledError, RequestCancelled):
@@ -380,6 +409,19 @@ class Server:
             " requests wait for it. Await what takes long, or make the endpoint a plain def]\n",
         )
 
+    async def _refuse_policy(self, stream: Stream) -> bool:
+        """Answer a request whose upload policy cannot be used; a websocket may have none at all (C58)."""
+        if stream.head.method == WEBSOCKET:
+            await stream.send({"type": "websocket.close", "code": 1008})
+            return True
+        try:
+            read_policy(stream.header(POLICY))
+        except BadPolicy as error:
+            response = JSONResponse({"detail": str(error)}, 422, {"x-fal-billable-units": "0"})
+            await response(stream.scope(), stream.receive, stream.send)  # type: ignore[arg-type]
+            return True
+        return False
+
     async def _short_way(self, stream: Stream) -> bool:
         """Answer a plain JSON request without ASGI; False where it has to go the long way (nothing has been done then)."""
         head = stream.head
@@ -408,7 +450,11 @@ class Server:
         if isinstance(content, Response):
             await content(stream.scope(), stream.receive, stream.send)  # type: ignore[arg-type]
             return True
-        if len(content) <= INLINE and stream.call.exit is None and not (fast.may_be_nan and _may_hide_nan(content)):
+        if (
+            len(content) <= INLINE
+            and stream.call.exit is None
+            and not ((fast.may_be_nan and _may_hide_nan(content)) or stream.new_token())
+        ):
             stream.answer_json(content)
             return True
         length = str(len(content)).encode()
@@ -434,15 +480,15 @@ class Server:
 
     def _with_hints(self, stream: Stream) -> Any:
         async def send(message: dict[str, Any]) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"] == "http.response.start" and not stream.call.unhandled:
                 try:
-                    hints = self.instance.provide_hints()
-                    value = ",".join(hints).encode("latin-1")
-                    message = {**message, "headers": [*message["headers"], (b"x-fal-runner-hints", value)]}
+                    value = ",".join(filter(_fits_a_header, self.instance.provide_hints()))
+                    headers = [*message["headers"], (H_HINTS.encode(), value.encode("latin-1"))]
+                    message = {**message, "headers": headers}
                 except NotImplementedError:
                     pass
                 except Exception as error:
-                    print(f"Error in provide_hints: {error}")
+                    print(f"Failed to provide hints: {type(error).__name__}: {error}", file=sys.stderr)
             await stream.send(message)
 
         return send
@@ -453,6 +499,15 @@ class Server:
             stream.go_away()
         while self.tasks:
             await asyncio.wait(set(self.tasks))
+
+
+def _fits_a_header(hint: str) -> bool:
+    try:
+        hint.encode("latin-1")
+    except UnicodeEncodeError:
+        print(f"The hint {hint!r} is left out: a header cannot carry it", file=sys.stderr)
+        return False
+    return True
 
 
 def _length(headers: list[tuple[str, str]]) -> int:
@@ -475,7 +530,10 @@ def _request_context(pairs: list[tuple[str, str]]) -> context.RequestContext:
             parsed = msgspec.json.decode(preference)
         except msgspec.DecodeError as error:
             print(f"Failed to parse object lifecycle preference: {error}")
-    return context.RequestContext(headers.get(H_REQUEST_ID), headers.get(H_ENDPOINT), parsed, headers)
+    policy = headers.get(POLICY)
+    return context.RequestContext(
+        headers.get(H_REQUEST_ID), headers.get(H_ENDPOINT), parsed, headers, read_policy(policy) if policy else None
+    )
 
 
 def _base_hints() -> Any:

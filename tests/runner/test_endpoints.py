@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 
 from fal_jupyter import fal
 from fal_jupyter.runner.endpoints import build
+from fal_jupyter.runner.error_handlers import add_handlers
 from tests.runner.asgi import Reply, call
 
 JSON = {"content-type": "application/json"}
@@ -48,8 +49,9 @@ def ours(method: Callable[..., Any], path: str = "/") -> FastAPI:
 
 
 def theirs(method: Callable[..., Any], path: str = "/") -> FastAPI:
-    """What FastAPI makes of it: the method bound to an instance, as a POST route."""
+    """What FastAPI makes of it: the method bound to an instance, as a POST route; with fal's words for what goes wrong."""
     app = FastAPI()
+    add_handlers(app)
     app.add_api_route(path, method.__get__(object()), methods=["POST"])  # type: ignore[attr-defined]
     return app
 

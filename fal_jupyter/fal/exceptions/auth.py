@@ -1,0 +1,14 @@
+"""What the real package says where no key is set."""
+
+from __future__ import annotations
+
+from fal_jupyter.fal.exceptions.base import FalServerlessException
+
+
+class UnauthenticatedException(FalServerlessException):
+    """Nobody is logged in."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "You must be authenticated. Use [bold]fal auth login[/] or [bold]fal profile key[/] to set your fal key."
+        )
