@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         VersionSkew,
     )
     from fal_jupyter.notebook import load_ipython_extension, unload_ipython_extension
+    from fal_jupyter.notebook.clients import fal_client, fal_client_async, redirect_fal_client
     from fal_jupyter.notebook.panels import dashboard, panel, widget
     from fal_jupyter.notebook.serving import app, serve
 
@@ -57,8 +58,11 @@ __all__ = [
     "app",
     "dashboard",
     "fal",
+    "fal_client",
+    "fal_client_async",
     "load_ipython_extension",
     "panel",
+    "redirect_fal_client",
     "serve",
     "unload_ipython_extension",
     "widget",
@@ -67,7 +71,10 @@ __all__ = [
 _HOMES: Final = {
     "app": "fal_jupyter.notebook.serving",
     "dashboard": "fal_jupyter.notebook.panels",
+    "fal_client": "fal_jupyter.notebook.clients",
+    "fal_client_async": "fal_jupyter.notebook.clients",
     "panel": "fal_jupyter.notebook.panels",
+    "redirect_fal_client": "fal_jupyter.notebook.clients",
     "serve": "fal_jupyter.notebook.serving",
     "widget": "fal_jupyter.notebook.panels",
     "load_ipython_extension": "fal_jupyter.notebook",

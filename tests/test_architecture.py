@@ -62,7 +62,7 @@ MAY: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "client": (
         ("domain", "protocol", "fal", "shipping", "settings", "state", "credentials"),
-        ("msgspec", "pydantic", "pydantic_core", "psutil", "websockets", "msgpack"),
+        ("msgspec", "pydantic", "pydantic_core", "psutil", "websockets", "msgpack", "fal_client", "httpx", "asyncstdlib"),
     ),
     "cli": (("domain", "protocol", "fal", "shipping", "settings", "client"), ()),
     "server": (
