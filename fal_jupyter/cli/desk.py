@@ -10,7 +10,7 @@ from fal_jupyter.cli import doctor
 from fal_jupyter.cli.grammar import Front
 from fal_jupyter.client.client import Client
 from fal_jupyter.domain.errors import BadSetting, FalJupyterError
-from fal_jupyter.protocol.api import AppRecord, LogRecord, RunnerRecord, ScalingRecord
+from fal_jupyter.protocol.api import AppRecord, ClientEnv, LogRecord, RunnerRecord, ScalingRecord
 
 
 class GatewayDesk:
@@ -59,6 +59,10 @@ class GatewayDesk:
         if found is None:
             return doctor.examine(self._settings, None, [])
         return doctor.examine(self._settings, found["gateway"], found["processes"])
+
+    def client_env(self) -> ClientEnv:
+        """What fal's client needs to come here by its environment."""
+        return self._client.client_env()
 
     def settings(self) -> dict[str, str]:
         """The settings that hold for every front of this user."""

@@ -232,6 +232,21 @@ VERBS = (
     ),
     Verb(name="doctor", help="say what runs where, and what is wrong", options=(JSON,)),
     Verb(
+        name="env",
+        help="print what fal's Python client needs to call here: eval $(fal-jupyter env)",
+        options=(
+            Option(
+                flag="--shell",
+                metavar="SHELL",
+                read=str,
+                choices=("sh", "fish", "json"),
+                help="whose words: sh (the default), fish or json",
+            ),
+            JSON,
+        ),
+        fronts=SHELL,
+    ),
+    Verb(
         name="help",
         help="show this help, or that of one verb",
         places=(Place(name="VERB", what="verb", optional=True, help="a verb"),),

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from fal_jupyter.cli import grammar
 from fal_jupyter.cli.tables import table
 from fal_jupyter.domain.errors import BadSetting, NotServed
-from fal_jupyter.protocol.api import AppRecord, LogRecord, RunnerRecord, ScalingRecord
+from fal_jupyter.protocol.api import AppRecord, ClientEnv, LogRecord, RunnerRecord, ScalingRecord
 
 NO_APPS = "No app is running. Run a %%fal_app cell, or: fal-jupyter serve FILE.py::Class"
 
@@ -47,6 +47,9 @@ class Desk(Protocol):
 
     def doctor(self) -> dict[str, Any]:
         """What runs and what is wrong; see :mod:`fal_jupyter.cli.doctor`."""
+
+    def client_env(self) -> ClientEnv:
+        """What fal's client needs to come here by its environment."""
 
     def settings(self) -> dict[str, str]:
         """The settings that ``config`` shows, by name."""
@@ -246,6 +249,13 @@ def _doctor(_: argparse.Namespace, desk: Desk) -> Outcome:
     return Outcome(found, doctor.as_text(found))
 
 
+def _env(args: argparse.Namespace, desk: Desk) -> Outcome:
+    from fal_jupyter.cli import env_verb
+
+    found = env_verb.variables(desk.client_env())
+    return Outcome(found, env_verb.as_text(found, env_verb.shell_of(args)))
+
+
 def _help(args: argparse.Namespace, desk: Desk) -> Outcome:
     text = grammar.help_text(desk.front, args.given_verb or "")
     return Outcome(text, text.rstrip())
@@ -262,5 +272,6 @@ _DOERS: dict[str, Callable[[argparse.Namespace, Desk], Outcome]] = {
     "kill": _stop,
     "config": _config,
     "doctor": _doctor,
+    "env": _env,
     "help": _help,
 }

@@ -31,6 +31,7 @@ from fal_jupyter.domain.errors import (
 )
 from fal_jupyter.protocol.api import (
     A_APPS,
+    A_CLIENT_ENV,
     A_DOCTOR,
     A_HELLO,
     A_RUNNERS,
@@ -38,6 +39,7 @@ from fal_jupyter.protocol.api import (
     H_OWNER,
     RUN,
     AppRecord,
+    ClientEnv,
     Event,
     Hello,
     LogRecord,
@@ -261,6 +263,24 @@ class Client(Watching):
     def doctor(self) -> dict[str, Any] | None:
         """The gateway and its processes, or None."""
         found: dict[str, Any] | None = self._read_only(A_DOCTOR, None)
+        return found
+
+    def client_env(self) -> ClientEnv:
+        """Have the TLS port opened and a key made, for fal's client in another process.
+
+        Raises:
+            NotServed: nobody serves anything.
+            GatewayError: the port could not be opened.
+        """
+        try:
+            status, answer = self._ask("POST", A_CLIENT_ENV)
+        except OSError:
+            status, answer = 409, {"detail": "no gateway is running, so there is nothing that a client could call"}
+        if status == 409:
+            raise NotServed(str(answer["detail"]), hint="run a %%fal_app cell, or: fal-jupyter serve FILE.py::Class")
+        if status >= 400:
+            raise GatewayError(str(answer["detail"]))
+        found: ClientEnv = answer
         return found
 
     def scaling(self, alias: str) -> ScalingRecord:

@@ -17,12 +17,14 @@ from fal_jupyter.gateway.leases import Lease, peer_of
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.api import (
     A_APPS,
+    A_CLIENT_ENV,
     A_DOCTOR,
     A_HELLO,
     A_LEASES,
     A_RUNNERS,
     A_SHUTDOWN,
     PROTOCOL,
+    ClientEnv,
     LeaseAsked,
     LeaseGranted,
     ProcessRecord,
@@ -300,6 +302,21 @@ class DoctorHandler(Handler):
         self.reply({"gateway": hello, "processes": processes})
 
 
+class ClientEnvHandler(Handler):
+    """What a client of fal needs to come here by its environment alone."""
+
+    async def post(self) -> None:
+        if not self.house.leases.living:
+            self.fail(409, "no_owner", "no app is served here, so there is nothing that a client could call")
+            return
+        try:
+            tls = await self.house.open_tls()
+        except OSError as error:
+            self.fail(500, "tls_failed", f"the TLS port cannot be opened: {error.strerror or error}")
+            return
+        self.reply(ClientEnv(tls=tls, key=await self.house.make_client_key()))
+
+
 class ShutdownHandler(Handler):
     """Drain everything, then exit."""
 
@@ -327,6 +344,7 @@ def application(house: House) -> Application:
             (A_RUNNERS, RunnersHandler, given),
             (f"{A_RUNNERS}/{NAME}", RunnerHandler, given),
             (A_DOCTOR, DoctorHandler, given),
+            (A_CLIENT_ENV, ClientEnvHandler, given),
             (A_SHUTDOWN, ShutdownHandler, given),
         ],
         log_function=lambda handler: None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import os
 import resource
@@ -16,6 +17,7 @@ from typing import Any
 from tornado.netutil import bind_sockets
 from tornado.web import Application
 
+from fal_jupyter.credentials import make_key
 from fal_jupyter.domain.errors import FalJupyterError, GatewayError, PortTaken
 from fal_jupyter.gateway import admin_api, public_api
 from fal_jupyter.gateway.engine import Engine
@@ -25,18 +27,22 @@ from fal_jupyter.gateway.http_server import Connection, Listener, Message, Reque
 from fal_jupyter.gateway.keys import Keys
 from fal_jupyter.gateway.leases import Lease, Leases, peer_of
 from fal_jupyter.gateway.place import PlaceWatch, bind, is_ours, take_life_lock
+from fal_jupyter.gateway.proxy_api import H_TARGET, is_proxied, own_target
+from fal_jupyter.gateway.proxy_api import refusal as proxy_refusal
 from fal_jupyter.gateway.queue import Queue
 from fal_jupyter.gateway.run_api import Front, Refused, Request, limit_sentence
 from fal_jupyter.gateway.store import Store
+from fal_jupyter.gateway.tls_port import TlsPort
 from fal_jupyter.gateway.tornado_front import TornadoRequest
 from fal_jupyter.gateway.webhooks import Webhooks
 from fal_jupyter.processes import start_time
-from fal_jupyter.protocol.api import ADMIN, CDN, PROTOCOL, RUN, AppRecord, Hello
+from fal_jupyter.protocol.api import ADMIN, CDN, PROTOCOL, RUN, AppRecord, Hello, TlsOpened
 from fal_jupyter.settings import Settings
 from fal_jupyter.state import check_state
 
 log = logging.getLogger("fal_jupyter.gateway")
 SETTLE = 0.2  # seconds for whoever removes the state directory to finish
+NO_LEASE = "any"  # of keys that end with the last owner, whoever that is
 FILES_FOR_OURSELVES = 128  # descriptors that callers' connections leave for runners, logs and the store
 
 
@@ -62,6 +68,7 @@ class House:
         self._idle_timer: asyncio.TimerHandle | None = None
         self._tcp: asyncio.Server | None = None
         self._port = 0
+        self._tls = TlsPort(settings.state / "tls")
         self._unix: asyncio.Server | None = None
         self._opening = asyncio.Lock()
         self._application = admin_api.application(self)
@@ -140,7 +147,25 @@ class House:
     @property
     def ports(self) -> frozenset[int]:
         """The loopback ports that callers may name."""
-        return frozenset((self._port,)) if self._port else frozenset()
+        return frozenset(port for port in (self._port, self._tls.port) if port)
+
+    async def open_tls(self) -> TlsOpened:
+        """Open the TLS port beside the plain one, which is open; gives where it is and what to trust.
+
+        Raises:
+            OSError: its certificates cannot be written, or the port cannot be had.
+        """
+        async with self._opening:
+            await self._tls.open(self._tcp_listener)
+            self._tcp_front.ports = self.ports
+        return TlsOpened(port=self._tls.port, authority=str(self._tls.authority), bundle=str(self._tls.bundle))
+
+    async def make_client_key(self) -> str:
+        """Make a key that lives until the last owner has left; only its hash stays here."""
+        key = make_key()
+        key_id, _, secret = key.partition(":")
+        await self.keys.add(key_id, hashlib.sha256(secret.encode()).digest(), NO_LEASE, "fal-jupyter env")
+        return key
 
     async def open_port(self, wanted: int) -> int:
         """Open the loopback port if it is closed; gives it.
@@ -175,6 +200,7 @@ class House:
     def _close_port(self) -> None:
         if self._tcp is not None:
             self._tcp.close()
+            self._tls.close()
             self._tcp_listener.close_idle()
             self._tcp, self._port = None, 0
             self._tcp_front.ports = self.ports
@@ -185,6 +211,7 @@ class House:
         self.keys.revoke(lease.id)
         self.engine.lease_ended(lease.id)
         if not self.leases.living:
+            self.keys.revoke(NO_LEASE)
             self._close_port()
         self._maybe_idle()
 
@@ -275,6 +302,13 @@ class _ByPath:
         self._inner: Message
 
     def begin(self, method: str, target: str, headers: RequestHeaders) -> None:
+        if is_proxied(target):
+            given = headers.get(H_TARGET)
+            if (own := own_target(given or "")) is None:
+                self._inner = Refused(self._front, self._connection, 400, "bad_request", proxy_refusal(given))
+                self._inner.begin(method, target, headers)
+                return
+            target = own
         if target.startswith(RUN):
             self._inner = Request(self._front, self._connection)
         elif self._admin is not None and target.startswith(ADMIN):

@@ -158,6 +158,11 @@ class Connection(asyncio.Protocol):
         found: socket.socket = self._transport.get_extra_info("socket")
         return found
 
+    @property
+    def encrypted(self) -> bool:
+        """True on a TLS port."""
+        return self._transport is not None and self._transport.get_extra_info("sslcontext") is not None
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.discard(self)
         if self._timer is not None:

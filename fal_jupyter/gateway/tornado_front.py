@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from tornado.httputil import HTTPConnection, HTTPHeaders, HTTPMessageDelegate, RequestStartLine
 from tornado.iostream import StreamClosedError
@@ -13,11 +13,19 @@ from tornado.web import Application
 from fal_jupyter.gateway.http_server import Connection, RequestHeaders
 
 
+class _Context(NamedTuple):
+    """What Tornado's request objects read of a connection."""
+
+    protocol: str
+    remote_ip: str = "127.0.0.1"
+
+
 class Answering(HTTPConnection):
     """A connection as Tornado's handlers see one."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
+        self.context = _Context("https" if connection.encrypted else "http")
         self._closed: Callable[[], None] | None = None
 
     def write_headers(self, start_line: Any, headers: HTTPHeaders, chunk: bytes | None = None) -> asyncio.Future[None]:

@@ -133,7 +133,23 @@ A_APP_KEYS: Final = "/admin/apps/{alias}/keys"  # POST → {"key"}, shown once; 
 A_REQUEST: Final = "/admin/requests/{id}"  # GET → feed.RequestDetail · DELETE → {"cancelled": id}
 A_ANSWER: Final = "/admin/requests/{id}/answer"  # GET → the held answer with its own content-type and x-fal-status, followed to its end
 A_KEYS: Final = "/admin/keys"  # GET → [feed.KeyRecord] · DELETE /admin/keys/{id} → {"revoked": id}
+A_CLIENT_ENV: Final = "/admin/client-env"  # POST → ClientEnv: opens the TLS port, makes a key that ends with the last owner
 A_SHUTDOWN: Final = "/admin/shutdown"  # POST → {"stopping": true}: drain everything, then exit
+
+
+class TlsOpened(TypedDict):
+    """The TLS port of 127.0.0.1, and the files with the authority to trust: alone, and with this machine's public ones."""
+
+    port: int
+    authority: str
+    bundle: str
+
+
+class ClientEnv(TypedDict):
+    """What fal's Python client needs to come here by its environment alone (wire-protocol W5)."""
+
+    tls: TlsOpened
+    key: str
 
 
 class Hello(TypedDict):

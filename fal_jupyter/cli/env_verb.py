@@ -1,0 +1,39 @@
+"""``fal-jupyter env``: the variables by which fal's unchanged Python client comes here, for ``eval $(fal-jupyter env)``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+
+from fal_jupyter.protocol.api import ClientEnv
+
+
+def variables(found: ClientEnv) -> dict[str, str]:
+    """The variables by name. The TLS port's address goes without a scheme: the client adds it (wire-protocol W1, W2)."""
+    place = f"127.0.0.1:{found['tls']['port']}"
+    return {
+        "FAL_RUN_HOST": f"{place}/run",
+        "FAL_QUEUE_RUN_HOST": f"{place}/queue",
+        "FAL_KEY": found["key"],
+        "SSL_CERT_FILE": found["tls"]["bundle"],
+    }
+
+
+def as_text(values: dict[str, str], shell: str) -> str:
+    """Write variables as a shell (or who reads JSON) takes them."""
+    if shell == "json":
+        return json.dumps(values)
+    if shell == "fish":
+        return "\n".join(f"set -gx {name} {_fish(value)};" for name, value in values.items())
+    # one line after the other, each ended: `eval $(…)` without quotation marks joins them by spaces
+    return "\n".join(f"export {name}={shlex.quote(value)};" for name, value in values.items())
+
+
+def _fish(value: str) -> str:
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def shell_of(args: argparse.Namespace) -> str:
+    """The shell that was asked for."""
+    return "json" if args.json else args.shell or "sh"
