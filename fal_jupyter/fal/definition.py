@@ -32,6 +32,12 @@ UNRECOGNISED = "_unrecognised_option"
 """Class attribute: the sentence about a misspelt class keyword, told again when the class is to be served."""
 
 
+def unrecognised_of(cls: type) -> str:
+    """Give the sentence about a misspelt class keyword, or ``""``."""
+    sentence: str = getattr(cls, UNRECOGNISED, "")
+    return sentence
+
+
 def define(cls: type[Any], root: type[Any], name: str | None, keywords: dict[str, Any]) -> None:
     """Check and complete *cls*, a new subclass of *root* (``fal.App``).
 

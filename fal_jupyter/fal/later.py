@@ -6,16 +6,11 @@ from fal_jupyter.domain.errors import UserError
 
 LATER = {
     "toolkit": "the toolkit (Image, File, download_file …)",
-    "function": "fal.function",
-    "cached": "fal.cached",
-    "isolated": "fal.isolated",
-    "wrap_app": "fal.wrap_app",
     "sync_dir": "fal.sync_dir",
     "apps": "the client helpers of fal.apps",
     "workflows": "fal.workflows",
     "distributed": "fal.distributed",
     "wma": "fal.wma",
-    "ref": "fal.ref",
     "api": "fal.api",
     "auth": "fal.auth",
     "config": "fal.config",
@@ -26,8 +21,6 @@ LATER = {
     "LocalHost": "fal.LocalHost",
     "FalServerlessHost": "fal.FalServerlessHost",
     "FalServerlessKeyCredentials": "fal.FalServerlessKeyCredentials",
-    "BillingComponents": "billing declarations",
-    "BillingDeclaration": "billing declarations",
 }
 """Public names of the real package that are not here yet, and what they are called in a sentence."""
 

@@ -174,7 +174,7 @@ def build(instance: Any) -> FastAPI:
                 signature.path, _watched(method), methods=["POST"], name=method.__name__, route_class_override=BodyRoute
             )
     add_websocket_routes(app, routes.items(), _note)
-    app.add_api_route("/health", _health(instance), methods=["GET"], name="health")
+    app.add_api_route("/health", _health(instance), methods=["GET"], name="health", response_model=None)
     app.openapi = functools.partial(_openapi, app)  # type: ignore[method-assign]
     return app
 

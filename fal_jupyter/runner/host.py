@@ -24,6 +24,7 @@ from typing import Any
 import msgspec
 
 from fal_jupyter import settings
+from fal_jupyter.fal.ref import set_current_app
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.api import PROTOCOL, LoadHead
 from fal_jupyter.protocol.frames import Frame, Kind
@@ -66,6 +67,7 @@ class Host:
             cls = load_class(self.head, payload)
             _raise_threads()
             self.instance = cls(_allow_init=True)
+            set_current_app(self.instance)
             app = endpoints.build(self.instance)
             loaded = time.monotonic()
             phase = "setup"

@@ -145,5 +145,5 @@ def _schema_name(schemas: dict[str, Any], model: Any) -> str:
     schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
     for name, inner in schema.pop("$defs", {}).items():
         schemas.setdefault(name, inner)
-    schemas.setdefault(model.__name__, schema)
+    schemas[model.__name__] = schema
     return str(model.__name__)

@@ -1,0 +1,59 @@
+"""Billing declarations: checked and told in the metadata, otherwise of no use here (app-contract C18)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+from fal_jupyter.fal.endpoints import RouteSignature
+
+
+@runtime_checkable
+class BillingDeclaration(Protocol):
+    """Whatever has a ``declaration()`` that gives a dict of ``version``, ``schema_id`` and ``app``."""
+
+    def declaration(self) -> dict[str, Any]:
+        """Give the declaration."""
+
+
+@dataclass
+class BillingComponents:
+    """A declaration of plain values."""
+
+    schema_id: str
+    app: dict[str, Any] = field(default_factory=dict)
+
+    def declaration(self) -> dict[str, Any]:
+        """Give the declaration."""
+        return {"version": 1, "schema_id": self.schema_id, "app": self.app}
+
+
+def declaration_of(route: RouteSignature) -> dict[str, Any]:
+    """Give an endpoint's declaration.
+
+    Raises:
+        ValueError: it is not as it should be; the message says what it must be.
+    """
+
+    def refuse(what: str) -> ValueError:
+        return ValueError(f"billing declaration for {route.path!r} {what}")
+
+    found = route.billing.declaration()
+    if not isinstance(found, dict):
+        raise refuse("must be a dict")
+    if set(found) != {"version", "schema_id", "app"}:
+        raise refuse("must have exactly version, schema_id and app")
+    if found["version"] != 1:
+        raise refuse("must have version 1")
+    if not isinstance(found["schema_id"], str) or not found["schema_id"]:
+        raise refuse("must have a non-empty string schema_id")
+    if not isinstance(found["app"], dict):
+        raise refuse("must have an object JSON Schema as app")
+    try:
+        again = json.loads(json.dumps(found, allow_nan=False))
+    except (TypeError, ValueError):
+        raise refuse("must be JSON-serializable, without NaN or infinity") from None
+    if again != found:
+        raise refuse("must survive a JSON round trip unchanged")
+    return found

@@ -1,0 +1,242 @@
+"""``fal.function`` and ``fal.wrap_app``: what the real package makes of functions and apps for its platform (C3 to C5, C14 to C19).
+
+Here they are defined, checked and run in this process (``run_local``); calling one remotely is the platform's alone.
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fal_jupyter.fal.exceptions import FalServerlessException
+from fal_jupyter.fal.later import ComesLater
+
+HOST_KEYS = frozenset({
+    "_base_image", "_scheduler", "_scheduler_options", "app_files", "app_files_context_dir", "app_files_ignore",
+    "concurrency_buffer", "concurrency_buffer_perc", "data_mounts", "health_check_config", "keep_alive",
+    "machine_type", "machine_types", "max_concurrency", "max_multiplexing", "metadata", "metrics_port",
+    "min_concurrency", "num_gpus", "private_logs", "regions", "request_start_timeout", "request_timeout",
+    "requirements_context_dir", "retry_config", "scaling_delay", "secrets", "setup_function",
+    "skip_retry_conditions", "startup_timeout", "termination_grace_period_seconds",
+})  # fmt: skip
+GATEWAY_KEYS = frozenset({"exposed_port", "serve"})
+ENVIRONMENT_KEYS: Mapping[str, tuple[str, ...]] = {
+    "virtualenv": ("compile_bytecode", "force", "python_version", "requirements", "resolver"),
+    "container": ("force", "image", "python_version", "requirements", "resolver"),
+    "conda": ("channels", "env_dict", "env_yml_str", "packages", "pip", "python_version"),
+}
+SERVE_REQUIREMENTS = ("uvicorn", "starlette_exporter", "packaging", "structlog", "tomli", "tomli-w", "httpx>=0.20")
+REALTIME_REQUIREMENTS = ("websockets", "msgpack")
+
+
+@dataclass
+class Options:
+    """Options of one function, by who reads them: the platform, the environment's builder, the gateway."""
+
+    host: dict[str, Any] = field(default_factory=dict)
+    environment: dict[str, Any] = field(default_factory=dict)
+    gateway: dict[str, Any] = field(default_factory=dict)
+
+    def add_requirements(self, more: list[str]) -> None:
+        """Add requirements to those of the environment, as one more layer where those are layers.
+
+        Raises:
+            ValueError: what is there is neither a list of strings nor a list of such lists.
+        """
+        present = self.environment.setdefault("requirements", [])
+        if present is None:
+            raise AttributeError("'NoneType' object has no attribute 'extend'")
+        flat = isinstance(present, list) and all(isinstance(item, str) for item in present)
+        layers = isinstance(present, list) and all(
+            isinstance(item, list) and all(isinstance(line, str) for line in item) for item in present
+        )
+        if not flat and not layers:
+            raise ValueError("requirements must be a list of strings or a list of lists of strings.")
+        known = present if flat else [line for layer in present for line in layer]
+        if missing := [line for line in more if line not in known]:
+            self.environment["requirements"] = [*present, *missing] if flat else [*present, missing]
+
+
+def sorted_options(kind: str, given: Mapping[str, Any]) -> Options:
+    """Sort *given* into :class:`Options`.
+
+    Raises:
+        ValueError: the kind or an option does not exist; with the one that was probably meant.
+    """
+    if kind not in ENVIRONMENT_KEYS:
+        raise ValueError(f"Unrecognised environment kind {kind!r}. Only {', '.join(ENVIRONMENT_KEYS)} are supported.")
+    options = Options(environment={"kind": kind})
+    of_kinds = {key for keys in ENVIRONMENT_KEYS.values() for key in keys}
+    for name, value in given.items():
+        if name == "force_env_build":
+            if value and kind != "conda":
+                options.environment["force"] = True
+        elif name in GATEWAY_KEYS:
+            options.gateway[name] = value
+        elif name in ENVIRONMENT_KEYS[kind]:
+            options.environment[name] = value
+        elif name in HOST_KEYS:
+            options.host[name] = value
+        elif name in of_kinds:
+            known = ", ".join(map(repr, ENVIRONMENT_KEYS[kind]))
+            raise ValueError(
+                f"Unsupported option {name!r} for environment kind {kind!r}. Supported keys for this kind are: {known}."
+            )
+        else:
+            near = difflib.get_close_matches(name, [*HOST_KEYS, *GATEWAY_KEYS, *of_kinds], n=1)
+            raise ValueError(f"Unrecognised option {name!r}." + (f" Did you mean {near[0]!r}?" if near else ""))
+    return options
+
+
+class IsolatedFunction:
+    """A function with its options. ``func`` and ``raw_func`` are the function itself."""
+
+    def __init__(self, function: Callable[..., Any], options: Options) -> None:
+        functools.update_wrapper(self, function)
+        self.raw_func = self.func = function
+        self.options = options
+        self.app_name: str | None = None
+        self.app_auth: str | None = None
+
+    def run_local(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function in this process."""
+        return self.raw_func(*args, **kwargs)
+
+    def on(self, host: Any = None, **config: Any) -> IsolatedFunction:
+        """Give a copy with other options."""
+        kind = config.pop("kind", self.options.environment.get("kind", "virtualenv"))
+        made = sorted_options(kind, config)
+        mine = self.options
+        merged = Options(mine.host | made.host, mine.environment | made.environment, mine.gateway | made.gateway)
+        return IsolatedFunction(self.raw_func, merged)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """A remote call: the platform's alone."""
+        raise self._remote(f"{self._name}(...)")
+
+    def submit(self, *args: Any, **kwargs: Any) -> Any:
+        """A remote call: the platform's alone."""
+        raise self._remote(f"{self._name}.submit(...)")
+
+    def spawn(self, *args: Any, **kwargs: Any) -> Any:
+        """A remote call: the platform's alone."""
+        raise self._remote(f"{self._name}.spawn(...)")
+
+    @property
+    def _name(self) -> str:
+        return getattr(self.raw_func, "__name__", "the function")
+
+    def _remote(self, written: str) -> ComesLater:
+        return ComesLater(
+            f"{written} runs on fal's platform, which fal_jupyter is not",
+            hint=f"{self._name}.run_local(...) runs it here; for a warm process of its own, make it an endpoint of a fal.App",
+        )
+
+    def __repr__(self) -> str:
+        return f"<fal.function {self._name}>"
+
+
+def function(
+    kind: str | Callable[..., Any] = "virtualenv",
+    *,
+    host: Any = None,
+    local_python_modules: list[str] | None = None,
+    **config: Any,
+) -> Any:
+    """Mark a function for fal's platform; see :class:`IsolatedFunction`.
+
+    Raises:
+        ValueError: an option does not exist.
+    """
+    if callable(kind):
+        return function()(kind)
+    _check_modules(local_python_modules)
+    given = {"machine_type": "XS", "keep_alive": 10, "max_multiplexing": 1, "min_concurrency": 0, "concurrency_buffer": 0, "concurrency_buffer_perc": 0}  # fmt: skip
+    options = sorted_options(kind, {name: value for name, value in given.items() if name not in config} | config)
+    return lambda wrapped: IsolatedFunction(wrapped, copy.deepcopy(options))
+
+
+def _check_modules(names: object) -> None:
+    if names is None:
+        return
+    if not isinstance(names, list):
+        raise ValueError(f"local_python_modules must be a list of module names as strings, got {names!r}")
+    for at, name in enumerate(names):
+        if not isinstance(name, str):
+            raise ValueError(
+                f"local_python_modules must be a list of module names as strings, got {name!r} at index {at}"
+            )
+
+
+def cached(wrapped: Callable[..., Any]) -> Callable[..., Any]:
+    """Keep a function's results as long as this process lives."""
+    return functools.cache(wrapped)
+
+
+def wrap_app(cls: type[Any], **config: Any) -> IsolatedFunction:
+    """Give what ``fal deploy`` would send of an app: its options sorted, its OpenAPI document as metadata.
+
+    Raises:
+        FalServerlessException: the app cannot be built; its cause says why.
+        ValueError: an option does not exist, or has no meaning for the app's kind of environment.
+    """
+    from fal_jupyter.fal.definition import unrecognised_of
+
+    if sentence := unrecognised_of(cls):
+        raise ValueError(sentence)
+    _check_modules(cls.local_python_modules)
+    config.pop("limit_max_requests", None)
+    metadata = cls.build_metadata()
+    hosted = dict(cls.host_kwargs)
+    kind = hosted.pop("kind", None) or "virtualenv"
+    given = {
+        "requirements": copy.copy(cls.requirements),
+        "machine_type": cls.machine_type,
+        "num_gpus": cls.num_gpus,
+        "regions": cls.regions,
+        **hosted,
+        **config,
+        "metadata": metadata,
+        "exposed_port": 8080,
+        "serve": False,
+    }
+
+    def initialize_and_serve(**_: Any) -> None:
+        raise ComesLater(f"{cls.__name__} is served by fal_jupyter.serve({cls.__name__})")
+
+    wrapped = IsolatedFunction(initialize_and_serve, sorted_options(kind, given))
+    wrapped.options.add_requirements([*_pins(), *SERVE_REQUIREMENTS])
+    if any(route.is_websocket for route in cls(_allow_init=True).collect_routes()):
+        wrapped.options.add_requirements(list(REALTIME_REQUIREMENTS))
+    wrapped.app_name, wrapped.app_auth = cls.app_name, cls.app_auth
+    return wrapped
+
+
+def _pins() -> list[str]:
+    """The versions that a class is pickled with."""
+    from importlib import metadata
+
+    found = []
+    for name in ("fastapi", "pydantic"):
+        try:
+            found.append(f"{name}=={metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            found.append(name)
+    return found
+
+
+def metadata_of(app: Any) -> dict[str, Any]:
+    """Give the OpenAPI document of an app's instance.
+
+    Raises:
+        FalServerlessException: it cannot be built; its cause says why.
+    """
+    try:
+        document: dict[str, Any] = app._build_app().openapi()
+        return document
+    except Exception as error:
+        raise FalServerlessException("Failed to generate OpenAPI metadata for function") from error

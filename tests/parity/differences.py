@@ -1,0 +1,31 @@
+"""Where we differ from fal 1.83.0 on purpose: the check's name, and why. A check that is listed and does not differ fails."""
+
+from __future__ import annotations
+
+_EARLY = "what can never be served is refused where it is written, with what to type instead; fal says it when the class is wrapped"
+_TYPES = (
+    "a value that fal's platform refuses when the class is deployed is refused when it is defined, with what it must be"
+)
+_SLASH = "a gateway never redirects (wire-protocol W39): both forms of a path answer"
+
+DIFFERENT: dict[str, str] = {
+    "class A(fal.App, foo=1): pass ⏎ A.host_kwargs['foo']": _EARLY,
+    'class A(fal.App, foo=1): ⏎     @fal.endpoint("/") ⏎     def r(self): return {} ⏎ fal.wrap_app(A)': _EARLY,
+    "class A(fal.App, machine_type='XL'): ⏎     @fal.endpoint(\"/\") ⏎     def r(self): return {} ⏎ fal.wrap_app(A)": _EARLY,
+    "class A(fal.App, requirements=['x']): ⏎     @fal.endpoint(\"/\") ⏎     def r(self): return {} ⏎ fal.wrap_app(A)": _EARLY,
+    "class A(fal.App, app_auth='public'): ⏎     @fal.endpoint(\"/\") ⏎     def r(self): return {} ⏎ fal.wrap_app(A)": _EARLY,
+    "class A(fal.App): ⏎     min_concurrency = 'a' ⏎     max_concurrency = -1 ⏎     @fal.endpoint(\"/\") ⏎     def r(self): return {} ⏎ fal.wrap_ap": _TYPES,
+    "class A(fal.App): ⏎     requirements = 'numpy' ⏎     @fal.endpoint(\"/\") ⏎     def r(self): return {} ⏎ fal.wrap_app(A)": _TYPES,
+    "class A(fal.App): ⏎     requirements = ['numpy', ['x']] ⏎     @fal.endpoint(\"/\") ⏎     def r(self): return {} ⏎ fal.wrap_app(A)": _TYPES,
+    "class A(fal.App): ⏎     local_python_modules = 'm' ⏎     @fal.endpoint(\"/\") ⏎     def r(self): return {} ⏎ fal.wrap_app(A)": _TYPES,
+    'class A(fal.App): ⏎     local_python_modules = [1] ⏎     @fal.endpoint("/") ⏎     def r(self): return {} ⏎ fal.wrap_app(A)': _TYPES,
+    "class A(fal.App): ⏎     kind = 'nope' ⏎     @fal.endpoint(\"/\") ⏎     def r(self): return {} ⏎ fal.wrap_app(A)": _TYPES,
+    "class A(fal.App): ⏎     keep_alive = 'x' ⏎ A.host_kwargs['keep_alive']": _TYPES,
+    "class A(fal.App): ⏎     secrets = 'A' ⏎ A.host_kwargs['secrets']": _TYPES,
+    "fal.HealthCheck(timeout_seconds=2)": "a health check has a readable repr",
+    "hasattr(fal.App(_allow_init=True), 'logger')": "self.logger is an addition: a logger of the app's name",
+    "plain.Plain POST / b'null' {'content-type': 'application/json'}": "follows the installed FastAPI, which is newer than the one that fal holds",
+    "plain.Plain POST /query {'a': 1}": "plain parameters may come from a JSON body, which is what fal's clients send",
+    "shapes.Paths POST /deep/sub": _SLASH,
+    "shapes.Paths POST /fixed/": _SLASH,
+}

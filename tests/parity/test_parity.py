@@ -1,0 +1,92 @@
+"""Our ``fal`` against fal 1.83.0: the same questions to both, the real package's answers are the expectation.
+
+The real package has an environment of its own (``make`` creates ``.venv-fal``), since it holds FastAPI back.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.parity.checks import ASKED, TALKED
+from tests.parity.definitions import DEFINED
+from tests.parity.differences import DIFFERENT
+from tests.parity.ours import Ours
+from tests.support.state import state_directory
+
+ROOT = Path(__file__).parents[2]
+PYTHON = Path(os.environ.get("FAL_JUPYTER_REAL_FAL", ROOT / ".venv-fal/bin/python"))
+
+
+def _results(python: Path | str, *options: str) -> dict[str, list[Any]]:
+    done = subprocess.run(
+        [str(python), "-m", "tests.parity.reference", *options], cwd=ROOT, capture_output=True, text=True, timeout=100
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    found: dict[str, list[Any]] = json.loads(done.stdout)
+    return found
+
+
+@pytest.fixture(scope="module")
+def real() -> dict[str, list[Any]]:
+    assert PYTHON.exists(), f"{PYTHON} is missing: `make test` creates the environment of the real fal"
+    return _results(PYTHON)
+
+
+@pytest.fixture(scope="module")
+def ours() -> Iterator[Ours]:
+    with state_directory() as state:
+        asked = Ours(state)
+        yield asked
+        asked.close()
+
+
+def _plain(value: Any) -> Any:
+    """Without what tells versions of pydantic and addresses of objects apart."""
+    text = json.dumps(value)
+    return re.sub(r"errors\.pydantic\.dev/[0-9.]+", "errors.pydantic.dev", re.sub(r"0x[0-9a-f]{6,}", "0x0", text))
+
+
+def compared(kind: str, checks: Iterable[Any], theirs: list[Any], give: Callable[[Any], Any]) -> None:
+    """Compare answer by answer; print the count, and fail with every difference that nobody meant."""
+    passed, meant, failed = 0, 0, []
+    for check, expected in zip(checks, theirs, strict=True):
+        mine = give(check)
+        same = _plain(mine) == _plain(expected)
+        if check.name in DIFFERENT:
+            meant += 1
+            if same:
+                failed.append(f"{check.name}\n   is listed as different on purpose, but is the same")
+        elif same:
+            passed += 1
+        else:
+            failed.append(f"{check.rules} {check.name}\n   fal:  {expected}\n   ours: {mine}")
+    print(f"{kind}: {passed} passed, {len(failed)} failed, {meant} different on purpose")
+    assert not failed, "\n".join(failed)
+
+
+def test_definitions(real: dict[str, list[Any]]) -> None:
+    mine = iter(_results(sys.executable, "--ours")["defined"])
+    compared("definitions", DEFINED, real["defined"], lambda _: next(mine))
+
+
+@pytest.mark.timeout(240)
+def test_answers(real: dict[str, list[Any]], ours: Ours) -> None:
+    compared("answers", ASKED, real["asked"], ours.ask)
+
+
+@pytest.mark.timeout(240)
+def test_sessions(real: dict[str, list[Any]], ours: Ours) -> None:
+    compared("sessions", TALKED, real["talked"], ours.talk)
+
+
+def test_every_difference_is_of_a_check() -> None:
+    assert set(DIFFERENT) <= {check.name for check in (*DEFINED, *ASKED, *TALKED)}
