@@ -32,6 +32,7 @@ from fal_jupyter.gateway.engine import Engine
 from fal_jupyter.gateway.keys import Keys
 from fal_jupyter.gateway.logs import Log
 from fal_jupyter.gateway.published import Published, Revision
+from fal_jupyter.gateway.tokens import Tokens
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.frames import Decoder, Frame, Kind
 from fal_jupyter.runner import capture, endpoints, requests
@@ -135,8 +136,8 @@ async def gateway() -> list[tuple[str, float]]:
         engine.tell(m.RunnerReady("bench-1"))
         keys = Keys.__new__(Keys)
         keys._live = {"fjk_abcdefgh": (hashlib.sha256(b"secret").digest(), "lease")}
-        front = run_api.Front(engine, keys, config, trusted=False)
-        front.port = 1234
+        front = run_api.Front(engine, keys, Tokens(), config, trusted=False)
+        front.ports = (1234,)
         left, right = socket.socketpair()
 
         def connection(make: Callable[[http_server.Connection], Any]) -> http_server.Connection:

@@ -7,6 +7,7 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from fal_jupyter.domain.endings import Ending
 from fal_jupyter.domain.machines import Allotment
 from fal_jupyter.domain.requests import Request
 from fal_jupyter.domain.runners import READY, STARTING, SUPPLY, Runner, State
@@ -61,6 +62,7 @@ class App:
         tight: when no runner was more than wanted, last (monotonic nanoseconds).
         asleep: the user unloaded it: no runner until the next request.
         hasty: its owner is gone; nobody waits for its runners' grace.
+        endings: requests in flight whose end is wanted.
         decided: how many decisions there were, those that are forgotten too.
     """
 
@@ -87,6 +89,7 @@ class App:
     runners: dict[str, Runner] = field(default_factory=dict)
     waiting: dict[str, Request] = field(default_factory=dict)
     in_flight: dict[str, Request] = field(default_factory=dict)
+    endings: dict[str, Ending] = field(default_factory=dict)
     deaths: deque[int] = field(default_factory=deque)
     decisions: deque[Decided] = field(default_factory=lambda: deque(maxlen=REMEMBERED_DECISIONS))
 
@@ -195,7 +198,7 @@ class App:
         or a runner is asked for a sign of life."""
         limits = []
         for request in self.in_flight.values():
-            if not request.lasting:
+            if not request.lasting and request.id not in self.endings:
                 limits.append(request.dispatched + nanoseconds(self.scaling.request_timeout))
                 break
         for request in self.waiting.values():
@@ -203,6 +206,7 @@ class App:
                 limits.append(request.arrived + self.max_wait())
                 break
         limits += [runner.ping_at for runner in self.runners.values() if runner.ping_at]
+        limits += [ending.at for ending in self.endings.values() if ending.at is not None]
         return min(limits, default=None)
 
     def remember(self, now: int, reason: str, kind: str = "note", moved: int = 0) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from fal_jupyter.domain import messages as m
 from fal_jupyter.domain import scaling
 from fal_jupyter.domain.apps import App
+from fal_jupyter.domain.endings import Ending, How
 from fal_jupyter.domain.placement import Placement
 from fal_jupyter.domain.requests import MAX_WAITING, Request
 from fal_jupyter.domain.runners import READY, STARTING, Runner, State
@@ -243,9 +244,38 @@ class Fleet:
         if request is None:
             del app.waiting[fact.request_id], self._requests[fact.request_id]
             self._decide(app, now)
+        elif fact.insist and request.id not in app.endings:
+            self._end_request(app, request, "force" if fact.force else "tell", now)
         elif not request.aborted:
             request.aborted = True
             self._orders.append(m.CancelRequest(request.id, request.runner_id))
+
+    def _end_request(self, app: App, request: Request, how: How, now: int) -> None:
+        """Begin to end a request that is with its runner."""
+        request.aborted = True
+        app.endings[request.id] = Ending.begin(how, now)
+        self._orders.append(m.CancelRequest(request.id, request.runner_id, how))
+        self._timers.set(app, min(at for at in (app.wake_at, app.deadline()) if at is not None))
+
+    def _press(self, app: App, now: int) -> None:
+        """Take the next step with requests that do not end."""
+        for request_id, ending in list(app.endings.items()):
+            if ending.is_due(now):
+                request = app.in_flight[request_id]
+                if ending.step(now):
+                    self._orders.append(m.CancelRequest(request_id, request.runner_id, "force"))
+                else:
+                    self._replace_stuck(app, app.runners[request.runner_id], now)
+
+    def _replace_stuck(self, app: App, runner: Runner, now: int) -> None:
+        """End a runner with a request that will not end, as soon as no other request needs it."""
+        overdue = [r for r in runner.requests if (ending := app.endings.get(r)) is not None and ending.at is None]
+        if not overdue or runner.killed:
+            return
+        if runner.requests <= app.endings.keys():
+            self._kill(runner, "a request whose end was wanted did not end", now, stacks=True)
+        elif runner.state is State.RUNNING:
+            self._drain(app, runner, now)
 
     def _finished(self, fact: m.RequestFinished, now: int) -> None:
         app = self._requests.pop(fact.request_id, None)
@@ -253,8 +283,10 @@ class Fleet:
         if app is None or request is None:
             return
         app.served += 1
+        app.endings.pop(request.id, None)
         runner = app.runners[request.runner_id]
         runner.requests.discard(request.id)
+        self._replace_stuck(app, runner, now)
         if fact.replace and runner.state is State.RUNNING:
             self._drain(app, runner, now)
         elif runner.state is State.RUNNING and not runner.requests:
@@ -272,11 +304,11 @@ class Fleet:
     ) -> None:
         app.waiting.pop(request.id, None)
         app.in_flight.pop(request.id, None)
+        app.endings.pop(request.id, None)
         self._requests.pop(request.id, None)
         if request.runner_id:
             app.runners[request.runner_id].requests.discard(request.id)
-        if not request.aborted:
-            self._orders.append(m.FailRequest(request.id, status, error_type, detail, retry_after))
+        self._orders.append(m.FailRequest(request.id, status, error_type, detail, retry_after))
 
     # --- runners ------------------------------------------------------------------------------------------------
     def _spawned(self, fact: m.RunnerSpawned, now: int) -> None:
@@ -458,20 +490,20 @@ class Fleet:
         for app in [*self.apps.values(), *self._leaving]:
             if app.wake_at is not None and now >= app.wake_at:
                 self._expire_requests(app, now)
+                self._press(app, now)
                 self._ping(app, now)
                 self._decide(app, now)
 
     def _expire_requests(self, app: App, now: int) -> None:
         limit = app.scaling.request_timeout
         for request in list(app.in_flight.values()):
-            if request.lasting:
+            if request.lasting or request.id in app.endings:
                 continue
             if now < request.dispatched + nanoseconds(limit):
                 break
-            runner = app.runners[request.runner_id]
             detail = f"the request ran longer than request_timeout ({limit:g} s)"
-            self._fail_request(app, request, 504, "request_timeout", detail)
-            self._kill(runner, f"a request outlived request_timeout ({limit:g} s)", now, stacks=True)
+            self._orders.append(m.AnswerRequest(request.id, 504, "request_timeout", detail))
+            self._end_request(app, request, "tell", now)
         for request in list(app.waiting.values()):
             if request.queued:
                 continue
@@ -498,9 +530,8 @@ class Fleet:
         wakes = [wake for wake in (decision.wake_at, app.deadline(), look_again) if wake is not None]
         self._timers.set(app, min(wakes, default=None))
         if any(isinstance(action, scaling.Kill | scaling.Cancel) for action in decision.actions):
-            again = scaling.decide(
-                rules, app.observe(now, self._placement.room(app.allotment, now))
-            )  # a failed start changes back-off and what may wait
+            # a failed start changes back-off and what may wait
+            again = scaling.decide(rules, app.observe(now, self._placement.room(app.allotment, now)))
             self._timers.set(app, min([w for w in (again.wake_at, app.deadline()) if w is not None], default=None))
         if app.over and not app.runners:
             self._leaving.remove(app)
@@ -509,20 +540,16 @@ class Fleet:
 
     def _starve(self, app: App, now: int) -> int | None:
         """Say who holds the devices that the app waits for; gives when to look again."""
-        reason = f"waits for a device: {'; '.join(self._held_by(app, now))}"
+        reason = f"waits for a device: {'; '.join(self._placement.held_by(app.allotment, self._holder_of, now))}"
         if reason != app.reason:
             app.remember(now, reason)
             if app.hold:
                 self._orders.append(m.AnnounceWaiting(app.alias, app.revision, reason))
         return self._placement.look_again_at(app.allotment, now)
 
-    def _held_by(self, app: App, now: int) -> Iterator[str]:
-        for device, name in zip(app.allotment.eligible, app.allotment.names, strict=True):
-            holder = self._runners.get(self._placement.holder(device))
-            if holder is not None:
-                yield f"{name} is held by {holder.spec.class_name}{f' of {holder.owner}' if holder.owner else ''}"
-            else:
-                yield self._placement.why_out_of_reach(device, now) or f"{name} alone is too few"
+    def _holder_of(self, runner_id: str) -> str:
+        app = self._runners.get(runner_id)
+        return f"{app.spec.class_name}{f' of {app.owner}' if app.owner else ''}" if app is not None else ""
 
     def _act(self, app: App, action: scaling.Action, now: int) -> None:
         if isinstance(action, scaling.Start):
@@ -552,7 +579,7 @@ class Fleet:
         runner.move(State.DRAINING, now)
         for request_id in sorted(runner.requests):
             if app.in_flight[request_id].lasting:
-                self._orders.append(m.CancelRequest(request_id, runner.id, politely=True))
+                self._orders.append(m.CancelRequest(request_id, runner.id, "politely"))
 
     def _start(self, app: App, runner: Runner, now: int) -> None:
         if app.allotment.count:

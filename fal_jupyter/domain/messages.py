@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from fal_jupyter.domain.endings import How
 from fal_jupyter.domain.machines import Allotment
 from fal_jupyter.domain.spec import AppSpec, Scaling
 
@@ -84,9 +85,14 @@ class RequestArrived:
 
 @dataclass(frozen=True, slots=True)
 class RequestAborted:
-    """The caller hung up before the answer was complete."""
+    """The caller hung up before the answer was complete.
+
+    *insist*: he wants the request's end, not only to be rid of it; *force*: at once (the owner interrupted his cell).
+    """
 
     request_id: str
+    insist: bool = False
+    force: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,12 +225,21 @@ class FailRequest:
 
 @dataclass(frozen=True, slots=True)
 class CancelRequest:
-    """Tell the runner that nobody waits for this request any more; *politely*: that a websocket shall close, since its
-    runner is about to leave."""
+    """Tell the runner of a request's end, see :data:`fal_jupyter.domain.endings.How`."""
 
     request_id: str
     runner_id: str
-    politely: bool = False
+    how: How = "tell"
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerRequest:
+    """Answer the caller with a failure while the request is still with its runner, which is to end it."""
+
+    request_id: str
+    status: int
+    error_type: str
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,6 +305,7 @@ Order = (
     StartRunner
     | DispatchRequest
     | FailRequest
+    | AnswerRequest
     | CancelRequest
     | PingRunner
     | StopRunner

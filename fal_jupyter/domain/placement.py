@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 from fal_jupyter.domain.machines import Allotment
 
 
@@ -52,6 +54,14 @@ class Placement:
         """Who else holds the device, or ``""``."""
         until, why = self._elsewhere.get(device, (0, ""))
         return why if now < until else ""
+
+    def held_by(self, allotment: Allotment, app_of: Callable[[str], str], now: int) -> Iterator[str]:
+        """Say of each device of an allotment who holds it; *app_of* gives the app of one of our runners."""
+        for device, name in zip(allotment.eligible, allotment.names, strict=True):
+            if app := app_of(self.holder(device)):
+                yield f"{name} is held by {app}"
+            else:
+                yield self.why_out_of_reach(device, now) or f"{name} alone is too few"
 
     def look_again_at(self, allotment: Allotment, now: int) -> int | None:
         """When a device that is out of reach may be tried again."""

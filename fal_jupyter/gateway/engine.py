@@ -86,6 +86,7 @@ class Engine:
             m.DispatchRequest: self._dispatch,
             m.FailRequest: self._fail_request,
             m.CancelRequest: self._cancel_request,
+            m.AnswerRequest: self._answer_request,
             m.PingRunner: self._ping_runner,
             m.StopRunner: self._stop_runner,
             m.KillRunner: self._kill_runner,
@@ -280,7 +281,7 @@ class Engine:
     def request_aborted(self, exchange: Exchange) -> None:
         if not exchange.dispatched and self.exchanges.pop(exchange.id, None) is not None:
             self.history.ended(exchange)
-        self.tell(m.RequestAborted(exchange.id))
+        self.tell(m.RequestAborted(exchange.id, insist=exchange.insists, force=exchange.owned))
         if not self.exchanges:
             self._on_quiet()
 
@@ -461,7 +462,12 @@ class Engine:
     def _cancel_request(self, order: m.CancelRequest) -> None:
         exchange = self.exchanges.get(order.request_id)
         if exchange is not None:
-            exchange.cancel(politely=order.politely)
+            exchange.cancel(order.how)
+
+    def _answer_request(self, order: m.AnswerRequest) -> None:
+        exchange = self.exchanges.get(order.request_id)
+        if exchange is not None:
+            exchange.reply(order.status, order.error_type, order.detail)
 
     def _ping_runner(self, order: m.PingRunner) -> None:
         channel = self.launcher.channel(order.runner_id)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import msgspec
 
+from fal_jupyter.domain.endings import How
 from fal_jupyter.domain.messages import RequestArrived
 from fal_jupyter.gateway.caller import Caller, can_be_sent
 from fal_jupyter.gateway.channel import Channel
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
 
 _encode = msgspec.json.encode
+_CANCELS: dict[How, bytes] = {"tell": b"", "force": b"\x01", "politely": GO_AWAY}
 MAX_ANSWER_HEAD = 16 * 1024  # what proxies and clients take (reliability row 33)
 LINGER = 10.0  # seconds that an answered caller may go on sending its body …
 LINGER_BYTES = 64 << 20  # … and how much of it
@@ -136,7 +138,7 @@ class Exchange:
     """One request and its answer."""
 
     __slots__ = (
-        "_answered", "_body_done", "_buffer", "_buffered", "_channel", "_credit", "_first", "_got_room", "_linger", "_owed", "_paused",
+        "_answered", "_body_done", "_buffer", "_buffered", "_channel", "_credit", "_ending", "_first", "_got_room", "_linger", "_owed", "_paused",
         "_ran_from", "_read_all", "_stream", "_unprinted", "alias", "arrived", "began", "bytes_in", "bytes_out", "caller", "cold",
         "content_type", "dispatched", "error", "finished", "framed", "gone", "got", "head", "hub", "id", "low", "method", "origin", "owned", "path",
         "revision", "runner_id", "sent", "sent_type", "starting", "status", "told", "undelivered", "watcher", "websocket",
@@ -159,7 +161,7 @@ class Exchange:
     ) -> None:
         self.websocket = websocket  # its body and its answer's are the two directions of a websocket, without an end
         self.watcher: Watcher | None = None
-        self.low = False
+        self.low = self._ending = False
         self.hub, self.caller, self.id, self.alias = hub, caller, request_id, alias
         self.head, self.framed = head, framed
         self.method, self.path, self.origin, self.sent_type = method, path, origin, sent_type
@@ -239,6 +241,7 @@ class Exchange:
 
     def end(self) -> None:
         """Its caller wants its end, wherever it is."""
+        self._ending = True
         self.hung_up()
 
     def hung_up(self) -> None:
@@ -313,14 +316,15 @@ class Exchange:
         if self._paused is not None and not self._paused.done():
             self._paused.set_result(None)
 
-    def cancel(self, *, politely: bool = False) -> None:
-        """Tell the runner that nobody waits; what the owner calls (and interrupts) is ended, not only told.
-
-        *politely*: a websocket is asked to close, since its runner is about to leave.
-        """
+    def cancel(self, how: How = "tell") -> None:
+        """Tell the runner how the request shall end."""
         if self._channel is not None:
-            how = GO_AWAY if politely else b"\x01" if self.owned else b""
-            self._channel.send(frames.encode(Kind.CANCEL, self._stream, how))
+            self._channel.send(frames.encode(Kind.CANCEL, self._stream, _CANCELS[how]))
+
+    @property
+    def insists(self) -> bool:
+        """True where who wants the request's end means it: its owner, or who cancelled it."""
+        return self.owned or self._ending
 
     # --- from the runner ----------------------------------------------------------------------------------------
     def on_frame(self, frame: Frame) -> None:

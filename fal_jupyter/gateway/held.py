@@ -110,7 +110,7 @@ class Aside:
 
     def request_aborted(self, exchange: Exchange) -> None:
         """Nobody waits any more."""
-        exchange.cancel()
+        exchange.cancel("force")
 
     def request_finished(self, exchange: Exchange, *, replace: bool) -> None:
         """The answer is held."""

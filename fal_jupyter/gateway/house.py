@@ -33,6 +33,7 @@ from fal_jupyter.gateway.queue import Queue
 from fal_jupyter.gateway.run_api import Front, Refused, Request, limit_sentence
 from fal_jupyter.gateway.store import Store
 from fal_jupyter.gateway.tls_port import TlsPort
+from fal_jupyter.gateway.tokens import Tokens
 from fal_jupyter.gateway.tornado_front import TornadoRequest
 from fal_jupyter.gateway.webhooks import Webhooks
 from fal_jupyter.processes import start_time
@@ -57,6 +58,7 @@ class House:
         self.stopping = asyncio.Event()
         self.store = Store(settings.store)
         self.keys = Keys(self.store)
+        self.tokens = Tokens()
         self.engine = Engine(settings, environment, files, self._maybe_idle)
         self.leases = Leases(self._lease_ended)
         self.calls = HeldCalls(self.engine)
@@ -72,8 +74,8 @@ class House:
         self._unix: asyncio.Server | None = None
         self._opening = asyncio.Lock()
         self._application = admin_api.application(self)
-        self._tcp_front = Front(self.engine, self.keys, settings, trusted=False)
-        self._unix_front = Front(self.engine, self.keys, settings, trusted=True)
+        self._tcp_front = Front(self.engine, self.keys, self.tokens, settings, trusted=False)
+        self._unix_front = Front(self.engine, self.keys, self.tokens, settings, trusted=True)
         most = max(64, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - FILES_FOR_OURSELVES)
         public, trusted = public_api.application(self, trusted=False), public_api.application(self, trusted=True)
         self._tcp_listener = Listener(lambda c: _ByPath(self._tcp_front, c, public, None), settings.read_timeout, most)

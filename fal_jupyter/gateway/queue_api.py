@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -12,6 +13,7 @@ from tornado.iostream import StreamClosedError
 from fal_jupyter.domain.jobs import JobState
 from fal_jupyter.gateway.public_api import PublicHandler
 from fal_jupyter.gateway.queue import QueuedCall, Submission, answer_of
+from fal_jupyter.gateway.run_api import token_of
 from fal_jupyter.protocol.addresses import AppAddress, app_address, job_address
 from fal_jupyter.protocol.api import H_PRIORITY, H_REQUEST_ID, Q_WEBHOOK, QUEUE
 
@@ -33,6 +35,8 @@ class QueueHandler(PublicHandler):
         house = self.house
         auth = house.engine.auth_of(alias) if owner == house.settings.owner else None
         if auth == "public" or self.has_key():
+            return True
+        if (token := token_of(self.request.query)) and house.tokens.admits(token, alias, time.time()):
             return True
         self.refuse_key()
         return False

@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 import re
+import time
 from collections.abc import Awaitable, Collection, Iterable
 from typing import Any, Protocol
 from urllib.parse import unquote
@@ -19,8 +20,18 @@ from fal_jupyter.gateway.caller import Caller
 from fal_jupyter.gateway.exchange import LINGER, LINGER_BYTES, Exchange, Hub
 from fal_jupyter.gateway.http_server import RequestHeaders
 from fal_jupyter.gateway.keys import Keys
+from fal_jupyter.gateway.tokens import Tokens
 from fal_jupyter.protocol.addresses import app_address
-from fal_jupyter.protocol.api import ERROR_STATUS, H_ENDPOINT, H_ERROR_TYPE, H_OWNER, H_REQUEST_ID, RUN, WEBSOCKET
+from fal_jupyter.protocol.api import (
+    ERROR_STATUS,
+    H_ENDPOINT,
+    H_ERROR_TYPE,
+    H_OWNER,
+    H_REQUEST_ID,
+    Q_TOKEN,
+    RUN,
+    WEBSOCKET,
+)
 from fal_jupyter.protocol.frames import CHUNK
 from fal_jupyter.settings import Settings
 
@@ -52,9 +63,32 @@ class Front:
     *trusted* is the Unix socket: whoever connects there is our own user, and needs no key.
     """
 
-    def __init__(self, apps: Apps, keys: Keys, settings: Settings, *, trusted: bool) -> None:
-        self.apps, self.keys, self.settings, self.trusted = apps, keys, settings, trusted
+    def __init__(self, apps: Apps, keys: Keys, tokens: Tokens, settings: Settings, *, trusted: bool) -> None:
+        self.apps, self.keys, self.tokens, self.settings, self.trusted = apps, keys, tokens, settings, trusted
         self.ports: Collection[int] = ()
+
+    def admits(self, authorization: str, alias: str, query: str) -> bool:
+        """True for a living key, or a token of that app in the query."""
+        if self.keys.admits(authorization):
+            return True
+        token = token_of(query)
+        return bool(token) and self.tokens.admits(token, alias, time.time())
+
+
+def token_of(query: str) -> str:
+    """Give the token in a query, or ``""``."""
+    for part in query.split("&"):
+        name, _, value = part.partition("=")
+        if name == Q_TOKEN:
+            return unquote(value)
+    return ""
+
+
+def without_token(query: str) -> str:
+    """Give the query as the app shall see it: a token is nobody's business but ours."""
+    if Q_TOKEN not in query:
+        return query
+    return "&".join(part for part in query.split("&") if part.partition("=")[0] != Q_TOKEN)
 
 
 def new_id() -> str:
@@ -106,7 +140,7 @@ class Request:
             return
         owner, alias, below = app_address(path[len(RUN) :], front.settings.owner)
         auth = front.apps.auth_of(alias) if owner == front.settings.owner else None
-        if not trusted and auth != "public" and not front.keys.admits(headers.get("authorization", "")):
+        if not trusted and auth != "public" and not front.admits(headers.get("authorization", ""), alias, query):
             self._refuse(401, "", "missing or wrong key: send Authorization: Key id:secret")
             return
         if auth is None:
@@ -122,7 +156,7 @@ class Request:
             return
         request_id = new_id()
         below = front.apps.path_of(alias, below)
-        head = request_head(request_id, WEBSOCKET if websocket else method, below, query, headers.pairs)
+        head = request_head(request_id, WEBSOCKET if websocket else method, below, without_token(query), headers.pairs)
         framed = trusted and headers.get(H_OWNER) == "frames"
         self.exchange = Exchange(
             front.apps,

@@ -23,6 +23,7 @@ H_ERROR_TYPE: Final = "x-fal-error-type"
 H_PRIORITY: Final = "x-fal-queue-priority"  # of a submission: normal, or low
 H_HINT: Final = "x-fal-runner-hint"  # of a request: prefer a runner that gave this hint
 H_HINTS: Final = "x-fal-runner-hints"  # of an answer: the runner's hints, comma by comma
+Q_TOKEN: Final = "fal_jwt_token"  # of a query: what POST /rest/tokens/ gave
 Q_WEBHOOK: Final = "fal_webhook"  # of a submission's query: where the result is told
 H_STATUS: Final = "x-fal-status"  # the app's own status, where its answer is handed on with 200 (A_ANSWER)
 H_REVISION: Final = "x-fal-jupyter-revision"

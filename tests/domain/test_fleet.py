@@ -13,6 +13,7 @@ from fal_jupyter.domain.fleet import Fleet
 from fal_jupyter.domain.messages import (
     AnnounceFailure,
     AnnounceRevision,
+    AnswerRequest,
     AppAdopted,
     AppPublished,
     AppScaled,
@@ -419,30 +420,92 @@ def test_a_failed_start_beside_ready_runners_fails_nobody(world: World) -> None:
     assert world.tell(RequestFinished("a")) == [DispatchRequest("b", "hello-1")]
 
 
-def test_a_request_that_runs_too_long_gets_504_and_its_runner_is_replaced(world: World) -> None:
-    world.serve(warm=1, request_timeout=10, max_multiplexing=2, max_concurrency=2)
+LATE = "the request ran longer than request_timeout (10 s)"
+STUCK = KillRunner("hello-1", "a request whose end was wanted did not end", stacks=True)
+
+
+def test_a_request_that_runs_too_long_gets_504_and_is_told_then_forced_then_its_runner_replaced(world: World) -> None:
+    world.serve(warm=1, request_timeout=10, max_concurrency=1)
     world.tell(RequestArrived("hello", "a"))
-    world.tell(RequestArrived("hello", "b"), after=5)
-    orders = world.sleep()
+    began = world.now
 
-    assert orders[:2] == [
-        FailRequest("a", 504, "request_timeout", "the request ran longer than request_timeout (10 s)"),
-        KillRunner("hello-1", "a request outlived request_timeout (10 s)", stacks=True),
+    assert world.sleep() == [AnswerRequest("a", 504, "request_timeout", LATE), CancelRequest("a", "hello-1", "tell")]
+    assert (world.now - began) / SECOND == 10
+    assert world.sleep() == [CancelRequest("a", "hello-1", "force")]
+    assert (world.now - began) / SECOND == 11
+    assert world.sleep() == [STUCK]
+    assert (world.now - began) / SECOND == 16
+    (told, start) = world.tell(RunnerExited("hello-1", "killed by SIGABRT"))
+    assert isinstance(told, FailRequest)  # nobody hears it: the caller was answered
+    assert start == StartRunner("hello-2", "hello", 1)
+
+
+def test_a_request_that_ends_when_it_is_told_leaves_its_runner_as_it_was(world: World) -> None:
+    world.serve(warm=1, request_timeout=10, max_concurrency=1)
+    world.tell(RequestArrived("hello", "a"))
+    world.sleep()
+    world.tell(RequestFinished("a"), after=0.5)
+    assert world.tell(RequestArrived("hello", "b")) == [DispatchRequest("b", "hello-1")]
+    assert world.fleet.apps["hello"].endings == {}
+
+
+def test_others_in_a_stuck_requests_runner_finish_before_it_is_replaced(world: World) -> None:
+    world.serve(warm=1, request_timeout=10, max_multiplexing=3, max_concurrency=2)
+    world.tell(RequestArrived("hello", "a"))
+    began = world.now
+    world.tell(RequestArrived("hello", "b"), after=9.5)
+    world.tell(RequestArrived("hello", "socket", lasting=True))
+    seen: list[Order] = []
+    while world.now < began + 16 * SECOND:
+        seen += [order for order in world.sleep() if not isinstance(order, PingRunner)]
+    assert seen == [
+        AnswerRequest("a", 504, "request_timeout", LATE),
+        CancelRequest("a", "hello-1", "tell"),
+        CancelRequest("a", "hello-1", "force"),
+        CancelRequest("socket", "hello-1", "politely"),  # it drains: what has no end of its own is asked for one
+        StartRunner("hello-2", "hello", 1),
     ]
-    assert StartRunner("hello-2", "hello", 1) in orders
-    assert world.tell(RequestFinished("a")) == []
-    (lost,) = world.tell(RunnerExited("hello-1", "killed by SIGABRT"))
-    assert isinstance(lost, FailRequest)
-    assert (lost.request_id, lost.status, lost.error_type) == ("b", 503, "runner_disconnected")
+    assert STUCK not in world.tell(RequestFinished("socket"))
+    assert STUCK in world.tell(RequestFinished("b"))
 
 
-def test_two_requests_that_time_out_together_kill_their_runner_once(world: World) -> None:
-    world.serve(warm=1, request_timeout=10, max_multiplexing=2, max_concurrency=1)
+def test_who_insists_on_the_end_of_a_request_gets_it(world: World) -> None:
+    world.serve(warm=1, max_multiplexing=2, max_concurrency=1)
     world.tell(RequestArrived("hello", "a"))
     world.tell(RequestArrived("hello", "b"))
+    assert world.tell(RequestAborted("a", insist=True)) == [CancelRequest("a", "hello-1", "tell")]
+    assert world.tell(RequestAborted("b")) == [CancelRequest("b", "hello-1")]
+    assert world.tell(RequestAborted("b", insist=True, force=True)) == [CancelRequest("b", "hello-1", "force")]
+    assert world.tell(RequestAborted("b", insist=True)) == []
+    steps: list[Order] = []
+    while STUCK not in steps:
+        steps += [order for order in world.sleep() if not isinstance(order, PingRunner)]
+    assert steps == [CancelRequest("a", "hello-1", "force"), STUCK]  # both are stuck; it is killed once
 
-    assert world.sleep() == [PingRunner("hello-1")]
-    assert [type(order) for order in world.sleep()] == [FailRequest, KillRunner, FailRequest]
+
+def test_who_waits_on_a_connection_has_a_bound_beside_those_that_wait_for_ever(world: World) -> None:
+    world.serve(warm=1, max_concurrency=1, request_timeout=100, startup_timeout=10)
+    world.tell(RequestArrived("hello", "socket", lasting=True))
+    world.tell(RequestArrived("hello", "job", queued=True))
+    world.tell(RequestArrived("hello", "plain"))
+    (expired,) = world.sleep()
+    assert isinstance(expired, FailRequest)
+    assert (expired.request_id, expired.status) == ("plain", 503)
+
+
+def test_a_websocket_has_no_time_limit_and_a_queued_request_waits_for_ever(world: World) -> None:
+    world.serve(warm=1, request_timeout=10, max_concurrency=1)
+    world.tell(RequestArrived("hello", "socket", lasting=True))
+    world.tell(RequestArrived("hello", "job", queued=True))
+    world.tell(RequestArrived("hello", "low", queued=True, low=True))
+    world.tell(RequestArrived("hello", "other", queued=True))
+    app = world.fleet.apps["hello"]
+    assert app.deadline() is None
+    assert [app.ahead_of(name) for name in ("job", "other", "low", "socket")] == [0, 1, 2, 0]
+    assert world.tell(Woke(), after=100_000) == []
+    assert world.tell(RequestFinished("socket")) == [DispatchRequest("job", "hello-1")]
+    assert world.tell(RequestFinished("job")) == [DispatchRequest("other", "hello-1")]
+    assert world.tell(RequestFinished("other")) == [DispatchRequest("low", "hello-1")]
 
 
 def test_a_request_never_waits_without_a_bound(world: World) -> None:
@@ -500,7 +563,9 @@ def test_a_caller_who_hangs_up_before_dispatch_is_dropped_and_after_it_is_told_t
     assert world.tell(RequestAborted("b")) == []
     assert world.tell(RequestAborted("a")) == [CancelRequest("a", "hello-1")]
     assert world.tell(RequestAborted("a")) == []
-    assert world.tell(RunnerExited("hello-1", "gone")) == [StartRunner("hello-2", "hello", 1)]  # nobody to tell
+    (told, start) = world.tell(RunnerExited("hello-1", "gone"))
+    assert isinstance(told, FailRequest)  # for the books: nobody is there who hears it
+    assert start == StartRunner("hello-2", "hello", 1)
 
 
 def test_a_flood_is_refused_beyond_what_may_wait(world: World) -> None:
@@ -656,11 +721,11 @@ class Chaos(RuleBasedStateMachine):
         )  # fmt: skip
         self.tell(AppPublished(alias, AppSpec(class_name="A", alias=alias, scaling=rules), self.revision, lease))
 
-    @rule(alias=st.sampled_from(["a", "b"]))
-    def arrive(self, alias: str) -> None:
+    @rule(alias=st.sampled_from(["a", "b"]), lasting=st.booleans(), queued=st.booleans(), low=st.booleans())
+    def arrive(self, alias: str, lasting: bool, queued: bool, low: bool) -> None:
         self.count += 1
         self.open.add(f"q{self.count}")
-        self.tell(RequestArrived(alias, f"q{self.count}"))
+        self.tell(RequestArrived(alias, f"q{self.count}", lasting, queued, low))
 
     @rule(data=st.data())
     def progress(self, data: st.DataObject) -> None:
@@ -694,7 +759,7 @@ class Chaos(RuleBasedStateMachine):
             request = data.draw(st.sampled_from(sorted(self.open)))
             if request not in self.dispatched:
                 self.open.discard(request)
-            self.tell(RequestAborted(request))
+            self.tell(RequestAborted(request, insist=data.draw(st.booleans()), force=data.draw(st.booleans())))
 
     @rule(seconds=st.sampled_from([0.5, 1, 3, 10, 31]))
     def time_passes(self, seconds: float) -> None:

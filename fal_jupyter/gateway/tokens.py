@@ -1,0 +1,55 @@
+"""Tokens for browsers and websockets: they open some apps for a while, and are given for a key (wire-protocol W81, W84 to W87).
+
+In the form of a JWT (HS256), since clients may look into them; only we read what they say. The key is made anew with each
+gateway: a token lives for minutes, and after a gateway's end its apps are gone as well.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+import math
+import os
+from collections.abc import Iterable
+
+LONGEST = 24 * 3600.0  # seconds; whoever asks for more gets this
+_HEAD = {"alg": "HS256", "typ": "JWT"}
+
+
+def _text(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+
+
+def _data(text: str) -> bytes:
+    return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+
+
+class Tokens:
+    """Signs and verifies; *secret* is random bytes that nobody else has."""
+
+    def __init__(self, secret: bytes | None = None) -> None:
+        self._secret = secret or os.urandom(32)
+
+    def sign(self, aliases: Iterable[str], seconds: float, now: float) -> str:
+        """Give a token for the apps of those aliases, valid for *seconds* from *now* (wall clock)."""
+        until = math.floor(now + min(max(seconds, 0.0), LONGEST))
+        claims = {"apps": sorted(set(aliases)), "iat": math.floor(now), "exp": until}
+        parts = [_text(json.dumps(part, separators=(",", ":")).encode()) for part in (_HEAD, claims)]
+        return f"{parts[0]}.{parts[1]}.{_text(self._signature('.'.join(parts)))}"
+
+    def _signature(self, signed: str) -> bytes:
+        return hmac.digest(self._secret, signed.encode(), hashlib.sha256)
+
+    def admits(self, token: str, alias: str, now: float) -> bool:
+        """True when the token is one of ours, has not expired, and names that app."""
+        signed, _, signature = token.rpartition(".")
+        try:
+            if not token.isascii() or not hmac.compare_digest(_data(signature), self._signature(signed)):
+                return False
+            claims = json.loads(_data(signed.partition(".")[2]))
+        except (binascii.Error, ValueError):
+            return False
+        return now < claims["exp"] and alias in claims["apps"]
