@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -38,8 +38,10 @@ class Held:
 
 
 @pytest.fixture
-def held(client: Client, queued: str, tmp_path: Path, name: str) -> Held:
-    return Held(client, queued, tmp_path / "gate", name)
+def held(client: Client, queued: str, tmp_path: Path, name: str) -> Iterator[Held]:
+    found = Held(client, queued, tmp_path / "gate", name)
+    yield found
+    found.release()
 
 
 def test_subscribe_tells_the_id_then_the_states_then_the_result(client: Client, app: str) -> None:
