@@ -16,15 +16,16 @@ How = Literal["tell", "force", "politely"]
 
 @dataclass(slots=True)
 class Ending:
-    """One request's end: the last step, and when the next is due; None: overdue, it goes with its runner."""
+    """One request's end: the last step, when the next is due (None: overdue, it goes with its runner), and why it is wanted."""
 
     how: How
     at: int | None
+    why: str
 
     @staticmethod
-    def begin(how: How, now: int) -> Ending:
+    def begin(how: How, why: str, now: int) -> Ending:
         """The first step is taken now."""
-        return Ending(how, now + (FORCE_AFTER if how == "tell" else KILL_AFTER))
+        return Ending(how, now + (FORCE_AFTER if how == "tell" else KILL_AFTER), why)
 
     def is_due(self, now: int) -> bool:
         """True when the next step has to be taken."""

@@ -245,15 +245,15 @@ class Fleet:
             del app.waiting[fact.request_id], self._requests[fact.request_id]
             self._decide(app, now)
         elif fact.insist and request.id not in app.endings:
-            self._end_request(app, request, "force" if fact.force else "tell", now)
+            self._end_request(app, request, "force" if fact.force else "tell", "was cancelled", now)
         elif not request.aborted:
             request.aborted = True
             self._orders.append(m.CancelRequest(request.id, request.runner_id))
 
-    def _end_request(self, app: App, request: Request, how: How, now: int) -> None:
+    def _end_request(self, app: App, request: Request, how: How, why: str, now: int) -> None:
         """Begin to end a request that is with its runner."""
         request.aborted = True
-        app.endings[request.id] = Ending.begin(how, now)
+        app.endings[request.id] = Ending.begin(how, why, now)
         self._orders.append(m.CancelRequest(request.id, request.runner_id, how))
         self._timers.set(app, min(at for at in (app.wake_at, app.deadline()) if at is not None))
 
@@ -269,11 +269,12 @@ class Fleet:
 
     def _replace_stuck(self, app: App, runner: Runner, now: int) -> None:
         """End a runner with a request that will not end, as soon as no other request needs it."""
-        overdue = [r for r in runner.requests if (ending := app.endings.get(r)) is not None and ending.at is None]
+        endings = (app.endings.get(request_id) for request_id in sorted(runner.requests))
+        overdue = [ending.why for ending in endings if ending is not None and ending.at is None]
         if not overdue or runner.killed:
             return
         if runner.requests <= app.endings.keys():
-            self._kill(runner, "a request whose end was wanted did not end", now, stacks=True)
+            self._kill(runner, f"a request that {overdue[0]} did not end", now, stacks=True)
         elif runner.state is State.RUNNING:
             self._drain(app, runner, now)
 
@@ -503,7 +504,7 @@ class Fleet:
                 break
             detail = f"the request ran longer than request_timeout ({limit:g} s)"
             self._orders.append(m.AnswerRequest(request.id, 504, "request_timeout", detail))
-            self._end_request(app, request, "tell", now)
+            self._end_request(app, request, "tell", f"outlived request_timeout ({limit:g} s)", now)
         for request in list(app.waiting.values()):
             if request.queued:
                 continue

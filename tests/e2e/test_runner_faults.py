@@ -209,7 +209,7 @@ def test_a_runner_that_dies_or_hangs_is_replaced_and_the_log_says_why(
         assert (failed.status, failed.json["error_type"]) == (status, kind), failed.body
         assert failed.json["request_id"] == failed.headers["x-fal-request-id"]
         assert "Traceback" not in failed.body.decode()
-        assert wait_for_end({first}, 5) == set()
+        assert wait_for_end({first}, 15) == set()
         second = app.request("/")
         assert second.status == 200
         assert second.json != first
