@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import importlib
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -39,19 +38,14 @@ def async_client(base: str, key: str | None) -> fal_client.AsyncClient:
     return made
 
 
-@contextmanager
-def turned(base: str, key: str | None) -> Iterator[None]:
+def turned(base: str, key: str | None) -> AbstractContextManager[None]:
     """Send what ``fal_client.run(…)`` and the module's other functions say to the gateway at *base*, in the whole process.
 
     Raises:
         BadSetting, UserError: as :func:`sync_client`.
     """
-    redirection = _redirected().Turned(checked(base), key)
-    redirection.begin()
-    try:
-        yield
-    finally:
-        redirection.end()
+    made: AbstractContextManager[None] = _redirected().Turned(checked(base), key)
+    return made
 
 
 def checked(base: str) -> str:

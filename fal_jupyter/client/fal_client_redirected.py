@@ -187,7 +187,7 @@ class Turned:
     def __init__(self, base: str, key: str | None) -> None:
         self._base, self._key = base, key
 
-    def begin(self) -> None:
+    def __enter__(self) -> None:
         """From here on calls go to the gateway."""
         with self._lock:
             if Turned._kept is None:
@@ -196,7 +196,7 @@ class Turned:
             self._open.append(self)
             self._apply()
 
-    def end(self) -> None:
+    def __exit__(self, *_: object) -> None:
         """This redirection is over."""
         with self._lock:
             self._open.remove(self)

@@ -25,8 +25,11 @@ globalThis.WebSocket = class extends NativeSocket {
   }
 };
 
-let requests = []; // what the client sent, newest last: "METHOD /path"
-const seen = (init, address) => requests.push(`${init?.method ?? "GET"} ${new URL(address).pathname}`);
+let requests = []; // what the client sent, newest last: "METHOD /path", and " with key" where it sent one
+const seen = (init, address) => {
+  const key = new Headers(init?.headers).has("authorization") ? " with key" : "";
+  requests.push(`${init?.method ?? "GET"} ${new URL(address).pathname}${key}`);
+};
 const fetchLocally = (address, init) => {
   seen(init, String(address));
   return fetch(local(String(address), BASE), init);
@@ -334,12 +337,12 @@ check("stream gives every event in order and ends", async () => await streamed(f
 check("stream takes an id that ends in /stream as it is", async () => {
   const stream = await fal.stream(`${APP}/stream`, { input: { prompt: "x", steps: 1 } });
   assert.equal((await stream.done()).number, 0);
-  assert.deepEqual(requests, [`POST /${APP}/stream`]);
+  assert.deepEqual(requests, [`POST /${APP}/stream with key`]);
 });
 
 check("stream in client mode sends a token instead of a key", async () => {
   await streamed(fal, { connectionMode: "client" });
-  assert.deepEqual(requests, ["POST /tokens/", `POST /${APP}/stream`]);
+  assert.deepEqual(requests, ["POST /tokens/ with key", `POST /${APP}/stream`]);
 });
 
 check("stream of input that is not valid is a ValidationError, once", async () => {
@@ -431,6 +434,8 @@ check("upload of a Blob and of a File serves the bytes with their type, and send
     assert.match(served.headers.get("content-type"), /^text\/plain/);
     assert.ok(address.startsWith(`${BASE}/cdn/`));
   }
+  assert.deepEqual([sent("POST "), sent("PUT ")], [2, 2]);
+  assert.ok(requests.every((line) => line.startsWith("PUT ") !== line.endsWith(" with key")));
 });
 
 check("upload with a lifetime is accepted", async () => {

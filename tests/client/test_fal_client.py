@@ -1,0 +1,95 @@
+"""Which address of fal's becomes which of the gateway's, and what is said where fal's client is not what it should be."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import fal_jupyter
+from fal_jupyter.client.fal_client_redirected import local
+from fal_jupyter.domain.errors import BadSetting
+
+BASE = "http://127.0.0.1:8000/below"
+
+
+@pytest.mark.parametrize(
+    ("address", "here"),
+    [
+        ("https://fal.run/o/a", f"{BASE}/run/o/a"),
+        ("https://fal.run/o/a/stream?x=1", f"{BASE}/run/o/a/stream?x=1"),
+        ("https://queue.fal.run/o/a/requests/1/status?logs=true", f"{BASE}/queue/o/a/requests/1/status?logs=true"),
+        ("wss://fal.run/o/a/realtime?fal_jwt_token=t", "ws://127.0.0.1:8000/below/run/o/a/realtime?fal_jwt_token=t"),
+        ("https://rest.fal.ai/tokens/", f"{BASE}/rest/tokens/"),
+        ("https://v3.fal.media/files/upload", f"{BASE}/cdn/files/upload"),
+        ("http://127.0.0.1:8000/queue/o/a/requests/1", "http://127.0.0.1:8000/queue/o/a/requests/1"),
+        ("https://rest.fal.ai.example/tokens/", "https://rest.fal.ai.example/tokens/"),
+        ("https://example.com/https://fal.run/", "https://example.com/https://fal.run/"),
+    ],
+)
+def test_an_address_of_fals_is_the_gateways_and_no_other_is(address: str, here: str) -> None:
+    assert local(address, BASE) == here
+
+
+@given(st.text(alphabet="abc/?=&%-._", max_size=40))
+def test_what_stands_behind_the_host_is_kept_as_it_is(rest: str) -> None:
+    assert local(f"https://queue.fal.run/{rest}", BASE) == f"{BASE}/queue/{rest}"
+
+
+@pytest.mark.parametrize("base", ["", "127.0.0.1:80", "ftp://x", "http://", "http://x:y", "http://x?y", "https://[::1"])
+def test_what_is_no_address_is_refused_with_what_to_type(base: str) -> None:
+    for make in (fal_jupyter.fal_client, fal_jupyter.fal_client_async, fal_jupyter.redirect_fal_client):
+        with pytest.raises(BadSetting, match="http://127"):
+            make(base, "k")
+
+
+def test_the_key_is_not_in_what_is_shown() -> None:
+    assert "secret" not in repr(fal_jupyter.fal_client("http://127.0.0.1:1/", "id:secret"))
+
+
+def told_by(code: str, *paths: Path) -> str:
+    """Run *code* with *paths* before all others; give its last line of errors."""
+    program = f"import sys; sys.path[:0] = {[str(path) for path in paths]!r}\n{code}"
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    return ran.stderr
+
+
+CALL = "import fal_jupyter; fal_jupyter.fal_client('http://127.0.0.1:1', 'k')"
+
+
+def test_where_it_is_not_installed_the_sentence_says_how(tmp_path: Path) -> None:
+    hidden = "import sys; sys.meta_path.insert(0, type('No', (), {'find_spec': staticmethod(_refuse)}))"
+    refuse = (
+        "def _refuse(name, path=None, target=None):\n"
+        "    if name == 'fal_client':\n"
+        "        raise ModuleNotFoundError('No module', name='fal_client')\n"
+    )
+
+    assert "pip install fal-client==1.0.3" in told_by(f"{refuse}{hidden}\n{CALL}")
+
+
+def test_another_build_of_it_is_named_with_the_one_that_was_measured(tmp_path: Path) -> None:
+    package = tmp_path / "fal_client"
+    package.mkdir()
+    (package / "__init__.py").write_text("__version__ = '9.9'\n")
+    told = told_by(CALL, tmp_path)
+
+    assert "fal-client 9.9 is not built as 1.0.3 is" in told
+    assert "pip install fal-client==1.0.3" in told
+
+
+def test_another_version_that_is_built_alike_is_used_with_a_warning() -> None:
+    told = told_by(f"import fal_client; fal_client.__version__ = '1.0.4'\n{CALL}")
+
+    assert "UserWarning: fal-client 1.0.4 is not the version that was measured (1.0.3)" in told
+    assert "Traceback" not in told
+
+
+def test_importing_fal_jupyter_does_not_import_it() -> None:
+    told = told_by("import fal_jupyter; fal_jupyter.__version__\nassert 'fal_client' not in sys.modules")
+
+    assert told == ""
