@@ -36,6 +36,8 @@ READY_FAL := $(VENV_FAL)/.ready
 FRONT := labextension
 FRONT_READY := $(FRONT)/node_modules/.ready
 FRONT_BUILT := fal_jupyter/labextension/static/source.sha256
+CLIENTS := tests/clients
+CLIENTS_READY := $(CLIENTS)/node_modules/.ready
 LINK := $(VENV)/share/jupyter/labextensions/fal-jupyter
 FRONT_SOURCES := $(FRONT)/package.json $(FRONT)/yarn.lock $(FRONT)/tsconfig.json $(wildcard $(FRONT)/src/*.ts $(FRONT)/schema/*.json $(FRONT)/scripts/*.mjs fal_jupyter/widgets/static/*.mjs)
 BENCH_READY := $(VENV)/.ready-bench
@@ -63,7 +65,7 @@ help:  ## list these targets
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)$$/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
 	@echo "The first of them that needs it creates .venv; a second run is fast. PYTHON=… and TORCH=… choose others."
 
-setup: $(READY) $(FRONT_BUILT)  ## create .venv and install everything (done by the others as needed)
+setup: $(READY) $(FRONT_BUILT) $(CLIENTS_READY)  ## create .venv and install everything (done by the others as needed)
 	@echo "setup: ready in $(VENV)"
 
 browser:  ## find the Chromium that the browser tests drive, or install it (Debian)
@@ -79,7 +81,7 @@ lab: $(READY) $(FRONT_BUILT)  ## open JupyterLab with everything installed, and 
 demo: $(READY)  ## run notebooks/quickstart.ipynb in a real kernel and tell what it does
 	@$(BIN)/python notebooks/run_demo.py
 
-test: $(READY) $(READY_FAL) $(FRONT_BUILT) browser  ## the whole test suite, and 100 % branch coverage of domain/
+test: $(READY) $(READY_FAL) $(FRONT_BUILT) $(CLIENTS_READY) browser  ## the whole test suite, and 100 % branch coverage of domain/
 	@$(BIN)/python -m coverage erase
 	@echo "test 1/3: the front end's modules"
 	@cd $(FRONT) && $(JLPM) test
@@ -111,7 +113,7 @@ bench: $(READY) $(BENCH_READY)  ## figures beside FastAPI, LitServe and BentoML,
 
 clean:  ## remove what these targets made, .venv too
 	rm -rf $(VENV) $(VENV6) $(VENV_FAL) $(PEERS) .make build dist .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	rm -rf $(FRONT)/node_modules $(FRONT)/lib $(FRONT)/src/shared $(FRONT)/.yarn fal_jupyter/labextension
+	rm -rf $(CLIENTS)/node_modules $(FRONT)/node_modules $(FRONT)/lib $(FRONT)/src/shared $(FRONT)/.yarn fal_jupyter/labextension
 	find fal_jupyter tests notebooks bench -name __pycache__ -prune -exec rm -rf {} +
 
 # --- environments: one stamp each, older than pyproject.toml or this file means: install again -----------------------
@@ -135,6 +137,13 @@ $(FRONT_READY): $(FRONT)/package.json $(FRONT)/yarn.lock $(READY)
 	@echo "setup: installing what builds and tests the front end in $(FRONT)/node_modules (half a minute)"
 	@cd $(FRONT) && $(JLPM) install --immutable > node_modules.log 2>&1 || { cat node_modules.log >&2; exit 1; }
 	@rm -f $(FRONT)/node_modules.log && touch $@
+
+# fal's JavaScript client as it is, for tests/clients alone; no script of a package is run.
+$(CLIENTS_READY): $(CLIENTS)/package.json $(CLIENTS)/package-lock.json
+	@command -v npm > /dev/null || { echo "setup: there is no npm here, which installs fal's JavaScript client for the tests; install Node.js 20 or newer (on Debian: nodejs npm)" >&2; exit 1; }
+	@echo "setup: installing fal's JavaScript client in $(CLIENTS)/node_modules, for its tests"
+	@cd $(CLIENTS) && npm ci --ignore-scripts --no-audit --no-fund > npm.log 2>&1 || { cat npm.log >&2; exit 1; }
+	@rm -f $(CLIENTS)/npm.log && touch $@
 
 $(FRONT_BUILT): $(FRONT_READY) $(FRONT_SOURCES)
 	@echo "setup: building the JupyterLab extension"
