@@ -49,7 +49,13 @@ def client_of() -> Iterator[Callable[[str, str | None], fal_client.SyncClient]]:
     for client in made:
         if "_client" in vars(client):
             client._client.close()
-    with warnings.catch_warnings():  # the connections of uploads have no owner at all
+
+
+@pytest.fixture(autouse=True)
+def _forgotten() -> Iterator[None]:
+    """fal_client never closes a connection: what a test left is collected with it, not while another one runs."""
+    yield
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
 

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,31 @@ def test_the_file_is_served_and_curl_gets_the_answer_shown(tmp_path: Path) -> No
 
     assert json.loads(answer.stdout) == json.loads(block("json", "{"))
     assert unlocked.status == 401
+
+
+def test_the_real_clients_in_programs_of_their_own_get_the_answer_shown(tmp_path: Path) -> None:
+    (tmp_path / "hello.py").write_text(block("python", "# hello.py"))
+    scripts = [text for kind, text in BLOCKS if kind == "js"]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    with state_directory() as state, served(state, str(tmp_path / "hello.py::Hello")) as app:
+        place = dict(os.environ, APP=app.ready["app"], FAL_JUPYTER_STATE=str(state), PATH=path)
+        python = ["bash", "-euc", block("sh", "eval $(fal-jupyter env)")]
+        ran = subprocess.run(python, env=place, capture_output=True, text=True, timeout=60)
+        place |= {"BASE": app.ready["base"], "KEY": app.ready["key"]}
+        node = ["node", "--input-type=module", "-"]
+        told = [
+            subprocess.run(
+                node, input=js, env=place, cwd=TOP / "tests/clients", capture_output=True, text=True, timeout=60
+            )
+            for js in scripts
+        ]
+
+    assert ast.literal_eval(ran.stdout) == json.loads(block("json", "{")), ran.stderr
+    assert len(scripts) == 2
+    for js, one in zip(scripts, told, strict=True):
+        promise = re.search(r"// → (.*)$", js)
+        assert promise is not None
+        assert one.stdout.strip() == promise[1], one.stderr
 
 
 def test_every_make_target_that_is_named_exists() -> None:
