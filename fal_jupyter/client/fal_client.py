@@ -11,13 +11,14 @@ from urllib.parse import urlsplit
 from fal_jupyter.domain.errors import BadSetting, UserError
 
 if TYPE_CHECKING:
-    import fal_client
+    from fal_client import AsyncClient as AsyncClient
+    from fal_client import SyncClient as SyncClient
 
 MEASURED = "1.0.3"  # the version of fal-client that the checks of tests/clients run with
 _INSTALL = f"pip install fal-client=={MEASURED}"
 
 
-def sync_client(base: str, key: str | None) -> fal_client.SyncClient:
+def sync_client(base: str, key: str | None) -> SyncClient:
     """Make a ``fal_client.SyncClient`` that talks to the gateway at *base*.
 
     Args:
@@ -28,13 +29,13 @@ def sync_client(base: str, key: str | None) -> fal_client.SyncClient:
         BadSetting: *base* is no address.
         UserError: fal-client is not installed, or is not what it was.
     """
-    made: fal_client.SyncClient = _redirected().GatewayClient(key=key, base=checked(base))
+    made: SyncClient = _redirected().GatewayClient(key=key, base=checked(base))
     return made
 
 
-def async_client(base: str, key: str | None) -> fal_client.AsyncClient:
+def async_client(base: str, key: str | None) -> AsyncClient:
     """Make a ``fal_client.AsyncClient`` that talks to the gateway at *base*; see :func:`sync_client`."""
-    made: fal_client.AsyncClient = _redirected().AsyncGatewayClient(key=key, base=checked(base))
+    made: AsyncClient = _redirected().AsyncGatewayClient(key=key, base=checked(base))
     return made
 
 

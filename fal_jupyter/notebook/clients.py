@@ -9,11 +9,13 @@ from fal_jupyter.client import fal_client as adapters
 from fal_jupyter.notebook import session
 
 if TYPE_CHECKING:
-    import fal_client as real
+    from fal_jupyter.client.fal_client import AsyncClient, SyncClient
 
 
-def fal_client(base: str | None = None, key: str | None = None) -> real.SyncClient:
+def fal_client(base: str | None = None, key: str | None = None) -> SyncClient:
     """Give a ``fal_client.SyncClient`` that talks to the local gateway, on all of its routes; the module stays as it is.
+
+    It goes by the proxies of the environment, as it always does: where ``HTTP_PROXY`` is set, ``NO_PROXY`` has to name 127.0.0.1.
 
     Args:
         base: a gateway's address, ``http://127.0.0.1:PORT``; without one this process's own gateway, started if need be.
@@ -27,7 +29,7 @@ def fal_client(base: str | None = None, key: str | None = None) -> real.SyncClie
     return adapters.sync_client(*_place(base, key))
 
 
-def fal_client_async(base: str | None = None, key: str | None = None) -> real.AsyncClient:
+def fal_client_async(base: str | None = None, key: str | None = None) -> AsyncClient:
     """Give a ``fal_client.AsyncClient`` that talks to the local gateway; see :func:`fal_client`."""
     return adapters.async_client(*_place(base, key))
 

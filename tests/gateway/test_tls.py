@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import datetime
+import http.client
 import ipaddress
 import socket
 import ssl
 import threading
+import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,7 +18,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from fal_jupyter.client.client import Client
 from fal_jupyter.gateway.tls import LEAF_LIFE, RENEW_LEFT, Certificates
+from fal_jupyter.protocol.api import ClientEnv
+from fal_jupyter.settings import read
+from tests.support.state import state_directory
 
 NOW = datetime.datetime.now(datetime.UTC)
 DAY = datetime.timedelta(days=1)
@@ -168,3 +175,37 @@ def test_an_open_port_shows_the_new_certificate(certificates: Certificates) -> N
     certificates.reload(context)
 
     assert shake_hands(context, certificates.authority, "127.0.0.1") == "ok"
+
+
+def test_a_clients_key_and_the_port_end_with_the_last_owner() -> None:
+    with state_directory() as state:
+        settings = read({"FAL_JUPYTER_STATE": str(state), "FAL_JUPYTER_OWNER": "me"})
+        first, second = Client(settings), Client(settings)
+        first.ensure()
+        before = first.client_env()
+        gateway = first.hello()
+        assert ask(before, before["key"]) == 404  # there is no such app; the key was good
+        first.close()
+        while (now := second.hello()) is not None and now["port"]:
+            time.sleep(0.01)
+        with pytest.raises(OSError, match="refused"):
+            ask(before, before["key"])
+        second.ensure()
+        after = second.client_env()
+
+        assert now is not None
+        assert gateway is not None
+        assert now["pid"] == gateway["pid"]
+        assert (ask(after, before["key"]), ask(after, after["key"])) == (401, 404)
+        assert after["tls"]["bundle"] == before["tls"]["bundle"]
+        second.shutdown()
+        second.close()
+
+
+def ask(env: ClientEnv, key: str) -> int:
+    """Ask for an app that is not there, by TLS; gives the status."""
+    trusting = ssl.create_default_context(cafile=env["tls"]["authority"])
+    connection = http.client.HTTPSConnection("127.0.0.1", env["tls"]["port"], timeout=20, context=trusting)
+    with closing(connection):
+        connection.request("POST", "/run/me/nobody", b"{}", {"Authorization": f"Key {key}"})
+        return connection.getresponse().status
