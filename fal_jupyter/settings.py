@@ -24,6 +24,7 @@ READ_TIMEOUT_VARIABLE = "FAL_JUPYTER_READ_TIMEOUT"
 SEND_TIMEOUT_VARIABLE = "FAL_JUPYTER_SEND_TIMEOUT"
 FAKE_GPUS_VARIABLE = "FAL_JUPYTER_FAKE_GPUS"
 ALLOW_PRIVATE_VARIABLE = "FAL_JUPYTER_ALLOW_PRIVATE_URLS"
+CDN_VARIABLE = "FAL_JUPYTER_CDN"
 DEFAULT_MAX_BODY = 256 * 1024 * 1024
 DEFAULT_READ_TIMEOUT = 30.0
 DEFAULT_SEND_TIMEOUT = 60.0
@@ -41,6 +42,7 @@ class Settings:
         send_timeout: seconds in which a caller has to take something of its answer.
         claims: directory of the claims on devices; one for all state directories of the user.
         fake_gpus: what stands in for this machine's GPUs in tests (``2x24GiB:H100``), or ``""``.
+        cdn: base of the local CDN's addresses, as a runner is told it; ``""`` elsewhere.
         allow_private: callers' addresses (inputs, webhooks) may be of private networks and of this machine.
     """
 
@@ -52,6 +54,7 @@ class Settings:
     claims: Path = Path("/nonexistent")
     fake_gpus: str = ""
     allow_private: bool = False
+    cdn: str = ""
 
     @property
     def socket(self) -> Path:
@@ -74,6 +77,16 @@ class Settings:
         return self.state / "store.sqlite"
 
     @property
+    def files(self) -> Path:
+        """The files of the local CDN."""
+        return self.state / "files"
+
+    @property
+    def data(self) -> Path:
+        """What ``/data`` is in the cloud: a folder that outlives apps and gateways."""
+        return self.state / "data"
+
+    @property
     def webhook_key(self) -> Path:
         """What deliveries to webhooks are signed with; mode 0600."""
         return self.state / "webhook.key"
@@ -94,6 +107,8 @@ class Settings:
         }
         if self.allow_private:
             carried[ALLOW_PRIVATE_VARIABLE] = "1"
+        if self.cdn:
+            carried[CDN_VARIABLE] = self.cdn
         return carried | ({FAKE_GPUS_VARIABLE: self.fake_gpus} if self.fake_gpus else {})
 
 
@@ -113,6 +128,7 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         send_timeout=_seconds(env, SEND_TIMEOUT_VARIABLE, DEFAULT_SEND_TIMEOUT),
         claims=Path(env.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()) / f"fal_jupyter-{os.getuid()}-devices",
         fake_gpus=env.get(FAKE_GPUS_VARIABLE, ""),
+        cdn=env.get(CDN_VARIABLE, ""),
         allow_private=env.get(ALLOW_PRIVATE_VARIABLE, "").lower() not in ("", "0", "false"),
     )
 

@@ -38,7 +38,8 @@ MAY: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "state": (("domain",), ()),
     "server_record": (("processes",), ()),
     "net_guard": ((), ()),
-    "fal": (("domain", "protocol"), ("packaging",)),
+    "filestore": ((), ()),
+    "fal": (("domain", "protocol", "settings", "filestore", "net_guard"), ("packaging", "pydantic", "PIL", "numpy")),
     "shipping": (("domain", "protocol", "fal"), ("cloudpickle", "pydantic", "pydantic_core")),
     "runner": (
         ("domain", "protocol", "fal", "shipping", "settings"),
@@ -57,7 +58,7 @@ MAY: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ),
     ),
     "gateway": (
-        ("domain", "protocol", "settings", "state", "processes", "credentials", "net_guard"),
+        ("domain", "protocol", "settings", "state", "processes", "credentials", "net_guard", "filestore"),
         ("tornado", "httptools", "msgspec", "psutil", "pynvml", "uvloop", "cryptography"),
     ),
     "client": (
@@ -72,7 +73,7 @@ MAY: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "widgets": (("domain", "protocol", "client"), ("anywidget", "traitlets")),
     "notebook": (
         ("domain", "protocol", "fal", "shipping", "settings", "server_record", "client", "cli", "widgets"),
-        ("IPython", "traitlets", "ipykernel", "jupyter_core"),
+        ("IPython", "traitlets", "ipykernel", "jupyter_core", "fal_client"),
     ),
 }
 GROUND = ("domain", "protocol")

@@ -269,8 +269,8 @@ class Fleet:
 
     def _replace_stuck(self, app: App, runner: Runner, now: int) -> None:
         """End a runner with a request that will not end, as soon as no other request needs it."""
-        endings = (app.endings.get(request_id) for request_id in sorted(runner.requests))
-        overdue = [ending.why for ending in endings if ending is not None and ending.at is None]
+        wanted = [app.endings[request_id] for request_id in sorted(runner.requests & app.endings.keys())]
+        overdue = [ending.why for ending in wanted if ending.at is None]
         if not overdue or runner.killed:
             return
         if runner.requests <= app.endings.keys():
@@ -578,9 +578,8 @@ class Fleet:
     def _drain(self, app: App, runner: Runner, now: int) -> None:
         """Let a runner finish what it has; what has no end of its own is asked for one."""
         runner.move(State.DRAINING, now)
-        for request_id in sorted(runner.requests):
-            if app.in_flight[request_id].lasting:
-                self._orders.append(m.CancelRequest(request_id, runner.id, "politely"))
+        lasting = (request_id for request_id in sorted(runner.requests) if app.in_flight[request_id].lasting)
+        self._orders += [m.CancelRequest(request_id, runner.id, "politely") for request_id in lasting]
 
     def _start(self, app: App, runner: Runner, now: int) -> None:
         if app.allotment.count:

@@ -72,6 +72,7 @@ class Engine:
         self._starting: dict[str, tuple[Published, int]] = {}
         self.history = History(FRAME_REQUESTS)
         self.setup_ms: dict[str, float] = {}
+        self.cdn: Callable[[], str] = str
         self.on_news: Callable[[], None] = _nobody
         self.on_moved: Callable[[str, str, str], None] = _nobody
         self._starts: dict[str, tuple[float, float]] = {}
@@ -403,6 +404,7 @@ class Engine:
             environment=revision.environment,
             multiplex=revision.spec.scaling.max_multiplexing,
             request_timeout=revision.spec.scaling.request_timeout,
+            cdn=self.cdn(),
             machine=Machine(
                 type=revision.allotment.type,
                 devices=list(order.devices),

@@ -22,6 +22,7 @@ from fal_jupyter.domain.errors import FalJupyterError, GatewayError, PortTaken
 from fal_jupyter.gateway import admin_api, public_api
 from fal_jupyter.gateway.engine import Engine
 from fal_jupyter.gateway.feed import Feed
+from fal_jupyter.gateway.files import Files
 from fal_jupyter.gateway.held import HeldCalls
 from fal_jupyter.gateway.http_server import Connection, Listener, Message, RequestHeaders
 from fal_jupyter.gateway.keys import Keys
@@ -60,6 +61,8 @@ class House:
         self.keys = Keys(self.store)
         self.tokens = Tokens()
         self.engine = Engine(settings, environment, files, self._maybe_idle)
+        self.engine.cdn = lambda: f"{self.base}{CDN.rstrip('/')}" if self.base else ""
+        self.files = Files(settings)
         self.leases = Leases(self._lease_ended)
         self.calls = HeldCalls(self.engine)
         self.queue = Queue(self.engine)
@@ -90,6 +93,7 @@ class House:
         """Begin to serve on the bound Unix socket."""
         await self.keys.forget_former()
         await self._listen(unix)
+        self.files.start()
         self._maybe_idle()
 
     async def _listen(self, unix: socket.socket) -> None:
@@ -254,6 +258,7 @@ class House:
         self.feed.close()
         await self.engine.close()
         self.webhooks.close()
+        self.files.close()
         for lease in list(self.leases.living.values()):
             self.leases.end(lease)
         self.store.close()

@@ -94,10 +94,11 @@ class NothingHandler(PublicHandler):
 
 def application(house: House, *, trusted: bool) -> Application:
     """The public routes: each module's ROUTES are pairs of a pattern and a handler."""
-    from fal_jupyter.gateway import queue_api, token_api  # their handlers inherit from ours
+    from fal_jupyter.gateway import cdn_api, queue_api, storage_api, token_api  # their handlers inherit from ours
 
     given = {"house": house, "trusted": trusted}
-    routes: list[tuple[str, type[PublicHandler]]] = [*queue_api.ROUTES, *token_api.ROUTES]
+    modules = (queue_api, token_api, storage_api, cdn_api)
+    routes: list[tuple[str, type[PublicHandler]]] = [route for module in modules for route in module.ROUTES]
     return Application(
         [(pattern, handler, given) for pattern, handler in routes],
         log_function=lambda handler: None,

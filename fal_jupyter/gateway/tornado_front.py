@@ -71,6 +71,8 @@ class TornadoRequest:
         self._answering = Answering(connection)
         self._delegate: HTTPMessageDelegate | None = None
         self._received = 0
+        self._held: list[bytes] | None = None  # body that came before its handler was ready for it
+        self._complete = False
 
     def begin(self, method: str, target: str, headers: RequestHeaders) -> None:
         """The head is here."""
@@ -80,10 +82,23 @@ class TornadoRequest:
             given.add(name, value)
         self._answering.connection.on_close(self._answering.hung_up)
         self._delegate = self._application.start_request(None, self._answering)
-        self._delegate.headers_received(line, given)
+        ready = self._delegate.headers_received(line, given)
+        if ready is not None:  # a handler that takes its body as it comes: not before its prepare() is over
+            self._held = []
+            asyncio.ensure_future(ready).add_done_callback(self._go_on)
+
+    def _go_on(self, _: object) -> None:
+        held, self._held = self._held or [], None
+        for chunk in held:
+            self.data_received(chunk)
+        if self._complete:
+            self.finish()
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         """A piece of the body."""
+        if self._held is not None:
+            self._held.append(chunk)
+            return None
         self._received += len(chunk)
         if self._delegate is None or self._received > self._max_body:
             self._answering.connection.drop()
@@ -93,6 +108,9 @@ class TornadoRequest:
     def finish(self) -> None:
         """The body is complete."""
         assert self._delegate is not None
+        if self._held is not None:
+            self._complete = True
+            return
         self._delegate.finish()
 
     def on_connection_close(self) -> None:

@@ -15,6 +15,7 @@ RUN: Final = "/run/"
 QUEUE: Final = "/queue/"
 REST: Final = "/rest/"
 CDN: Final = "/cdn/"
+CDN_UPLOAD: Final = "cdn/upload"  # what a token for uploads names in place of an app; no alias has a slash
 WEBSOCKET: Final = "WEBSOCKET"  # "method" of a REQUEST frame whose bodies, both ways, are a websocket's bytes
 
 H_REQUEST_ID: Final = "x-fal-request-id"  # on every answer to a parsed request; a caller's own value is replaced
@@ -134,7 +135,9 @@ A_APP_KEYS: Final = "/admin/apps/{alias}/keys"  # POST → {"key"}, shown once; 
 A_REQUEST: Final = "/admin/requests/{id}"  # GET → feed.RequestDetail · DELETE → {"cancelled": id}
 A_ANSWER: Final = "/admin/requests/{id}/answer"  # GET → the held answer with its own content-type and x-fal-status, followed to its end
 A_KEYS: Final = "/admin/keys"  # GET → [feed.KeyRecord] · DELETE /admin/keys/{id} → {"revoked": id}
-A_CLIENT_ENV: Final = "/admin/client-env"  # POST → ClientEnv: opens the TLS port, makes a key that ends with the last owner
+A_CLIENT_ENV: Final = (
+    "/admin/client-env"  # POST → ClientEnv: opens the TLS port, makes a key that ends with the last owner
+)
 A_SHUTDOWN: Final = "/admin/shutdown"  # POST → {"stopping": true}: drain everything, then exit
 
 
@@ -250,7 +253,7 @@ class Machine(TypedDict):
 
 
 class LoadHead(TypedDict):
-    """JSON head of a LOAD frame: what the runner needs besides the opaque payload."""
+    """JSON head of a LOAD frame: what the runner needs besides the opaque payload. *cdn*: base of the CDN's addresses."""
 
     app: str
     alias: str
@@ -262,6 +265,7 @@ class LoadHead(TypedDict):
     environment: Environment
     multiplex: int
     request_timeout: float
+    cdn: str
     machine: Machine
 
 

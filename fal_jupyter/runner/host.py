@@ -176,7 +176,7 @@ def _enter_context() -> None:
 def enter_environment(head: LoadHead) -> None:
     """Become what the kernel was when the cell ran: variables, working directory, path; and put ``fal`` in place."""
     environment = head["environment"]
-    own = settings.read().environment()
+    own = settings.read().environment() | ({settings.CDN_VARIABLE: head["cdn"]} if head["cdn"] else {})
     os.environ.clear()
     os.environ.update(environment["env"])
     os.environ.update(own)

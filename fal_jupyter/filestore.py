@@ -1,0 +1,252 @@
+"""Files of the local CDN: bytes by their SHA-256, and a small record for each file that has an address.
+
+Several processes write at once (the gateway, and runners whose code saves an image); what is there is always whole, since
+everything is written beside its place and then moved into it. A file's id is 128 random bits: who knows it may read the file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import quote
+
+CHUNK = 1 << 20
+ABANDONED = 3600.0  # seconds after which what a writer left unfinished is nobody's any more
+LONGEST_NAME = 200
+_ID = re.compile(r"[0-9a-f]{32}")
+_NOT_IN_NAME = re.compile(r"[\x00-\x1f\x7f/\\]+")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """One file. Times are wall-clock seconds; *expires* is None where it stays."""
+
+    id: str
+    file_name: str
+    content_type: str
+    size: int
+    sha256: str
+    created: float
+    expires: float | None
+    path: Path
+
+    def url(self, base: str) -> str:
+        """Its address below the CDN's *base* (``http://127.0.0.1:PORT/cdn``)."""
+        return address_of(base, self.id, self.file_name)
+
+
+def address_of(base: str, file_id: str, file_name: str) -> str:
+    """The address of a file below the CDN's *base*."""
+    return f"{base.rstrip('/')}/files/{file_id}/{quote(file_name, safe='')}"
+
+
+def safe_name(name: str, otherwise: str = "file") -> str:
+    """Give a file name that is one name and nothing else: no folders, no control characters, not too long."""
+    plain = _NOT_IN_NAME.sub("_", name.encode("utf-8", "replace").decode()).strip(" .")
+    stem, dot, ending = plain.rpartition(".")
+    if len(plain) > LONGEST_NAME:
+        plain = (
+            f"{stem[: LONGEST_NAME - len(ending) - 1]}.{ending}" if dot and len(ending) < 20 else plain[:LONGEST_NAME]
+        )
+    return plain or otherwise
+
+
+def new_file_id() -> str:
+    """Give an id that nobody can guess."""
+    return secrets.token_hex(16)
+
+
+class Writer:
+    """A file while it is written; nobody sees it before :meth:`finish`."""
+
+    def __init__(self, store: FileStore) -> None:
+        self._store = store
+        self._path = store.directory / "unfinished" / secrets.token_hex(16)
+        self._file: BinaryIO = open(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")  # noqa: SIM115
+        self._digest = hashlib.sha256()
+        self.size = 0
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Add bytes."""
+        self._file.write(data)
+        self._digest.update(data)
+        self.size += len(data)
+
+    @property
+    def sha256(self) -> str:
+        """Of what has been written so far, in hex."""
+        return self._digest.hexdigest()
+
+    def copy_from(self, other: Writer) -> None:
+        """Add what another writer has written."""
+        other._file.flush()
+        with other._path.open("rb") as source:
+            while piece := source.read(CHUNK):
+                self.write(piece)
+
+    def finish(
+        self, *, content_type: str, file_name: str, lifetime: float | None, now: float, file_id: str = ""
+    ) -> StoredFile:
+        """The file is complete: give it an address, or the one that was promised (*file_id*)."""
+        self._file.close()
+        return self._store._keep(
+            self._path, self._digest.hexdigest(), self.size, content_type, file_name, lifetime, now, file_id
+        )
+
+    def abort(self) -> None:
+        """Forget it."""
+        self._file.close()
+        self._path.unlink(missing_ok=True)
+
+
+class FileStore:
+    """The files below *directory*; it is made when it is first needed, for its owner only."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def _make(self) -> None:
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name in ("blobs", "records", "unfinished"):
+            (self.directory / name).mkdir(mode=0o700, exist_ok=True)
+
+    # --- writing --------------------------------------------------------------------------------------------------
+    def writer(self) -> Writer:
+        """Begin to write a file piece by piece."""
+        self._make()
+        return Writer(self)
+
+    def put(
+        self, data: bytes | bytearray | memoryview, *, content_type: str, file_name: str, now: float,
+        lifetime: float | None = None,
+    ) -> StoredFile:  # fmt: skip
+        """Keep *data*; *lifetime* in seconds, None: for ever."""
+        writer = self.writer()
+        try:
+            writer.write(data)
+            return writer.finish(content_type=content_type, file_name=file_name, lifetime=lifetime, now=now)
+        except BaseException:
+            writer.abort()
+            raise
+
+    def put_path(
+        self, path: Path, *, content_type: str, file_name: str, now: float, lifetime: float | None = None
+    ) -> StoredFile:
+        """Keep a copy of the file at *path*, whatever its size.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        writer = self.writer()
+        try:
+            with path.open("rb") as source:
+                while piece := source.read(CHUNK):
+                    writer.write(piece)
+            return writer.finish(content_type=content_type, file_name=file_name, lifetime=lifetime, now=now)
+        except BaseException:
+            writer.abort()
+            raise
+
+    def _keep(
+        self, written: Path, sha256: str, size: int, content_type: str, file_name: str, lifetime: float | None, now: float,
+        file_id: str,
+    ) -> StoredFile:  # fmt: skip
+        blob = self._blob(sha256)
+        blob.parent.mkdir(mode=0o700, exist_ok=True)
+        os.replace(written, blob)  # the same bytes twice: the second takes the first one's place, and nobody notices
+        expires = now + lifetime if lifetime is not None else None
+        stored = StoredFile(
+            file_id or new_file_id(), safe_name(file_name), content_type, size, sha256, now, expires, blob
+        )
+        record = {name: value for name, value in asdict(stored).items() if name not in ("id", "path")}
+        beside = self.directory / "unfinished" / f"{stored.id}.json"
+        beside.write_text(json.dumps(record))
+        os.replace(beside, self._record(stored.id))
+        return stored
+
+    def _blob(self, sha256: str) -> Path:
+        return self.directory / "blobs" / sha256[:2] / sha256
+
+    def _record(self, file_id: str) -> Path:
+        return self.directory / "records" / f"{file_id}.json"
+
+    # --- reading --------------------------------------------------------------------------------------------------
+    def find(self, file_id: str, now: float) -> StoredFile | None:
+        """Give the file of that id; None where there is none, or none any more."""
+        if not _ID.fullmatch(file_id):
+            return None
+        stored = self._read(file_id)
+        return stored if stored is not None and (stored.expires is None or now < stored.expires) else None
+
+    def find_url(self, url: str, base: str, now: float) -> StoredFile | None:
+        """Give the file that an address below the CDN's *base* names."""
+        prefix = f"{base.rstrip('/')}/files/"
+        return self.find(url[len(prefix) :].partition("/")[0], now) if base and url.startswith(prefix) else None
+
+    def _read(self, file_id: str) -> StoredFile | None:
+        try:
+            found = json.loads(self._record(file_id).read_text())
+            return StoredFile(id=file_id, path=self._blob(found["sha256"]), **found)
+        except (OSError, ValueError, TypeError, KeyError):  # a damaged record is no file
+            return None
+
+    def files(self, now: float) -> Iterator[StoredFile]:
+        """Give every file that has not expired."""
+        for file_id in self._ids():
+            if (stored := self.find(file_id, now)) is not None:
+                yield stored
+
+    def _ids(self) -> list[str]:
+        with contextlib.suppress(OSError):
+            return [name[:-5] for name in sorted(os.listdir(self.directory / "records")) if name.endswith(".json")]
+        return []
+
+    # --- forgetting -------------------------------------------------------------------------------------------------
+    def delete(self, file_id: str) -> bool:
+        """Take a file's address away; its bytes go with the next sweep."""
+        if not _ID.fullmatch(file_id) or not self._record(file_id).exists():
+            return False
+        self._record(file_id).unlink(missing_ok=True)
+        return True
+
+    def sweep(self, now: float) -> int:
+        """Remove what has expired, bytes that no file names, and what dead writers left; gives how many files went."""
+        gone, named = 0, set()
+        for file_id in self._ids():
+            stored = self._read(file_id)
+            if stored is None or (stored.expires is not None and now >= stored.expires):
+                self._record(file_id).unlink(missing_ok=True)
+                gone += 1
+            else:
+                named.add(stored.sha256)
+        for blob in self.directory.glob("blobs/??/*"):
+            if blob.name not in named and _older(blob, now):  # one that is new may be about to get its record
+                blob.unlink(missing_ok=True)
+        for left in self.directory.glob("unfinished/*"):
+            if _older(left, now):
+                left.unlink(missing_ok=True)
+        return gone
+
+    def next_expiry(self, now: float) -> float | None:
+        """When the next file expires, or None."""
+        return min((stored.expires for stored in self.files(now) if stored.expires is not None), default=None)
+
+    def clear(self) -> None:
+        """Remove everything."""
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def _older(path: Path, now: float) -> bool:
+    try:
+        return now - path.stat().st_mtime > ABANDONED
+    except OSError:
+        return False
