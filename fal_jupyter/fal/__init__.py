@@ -5,6 +5,7 @@ Put under the name ``fal`` by :func:`install`; ``import fal`` then gives this ve
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 from fal_jupyter.fal.app import App
@@ -15,6 +16,7 @@ from fal_jupyter.fal.context import RequestContext
 from fal_jupyter.fal.endpoints import endpoint
 from fal_jupyter.fal.function import cached, function, wrap_app
 from fal_jupyter.fal.function import function as isolated
+from fal_jupyter.fal.hosts import FalServerlessHost, FalServerlessKeyCredentials, LocalHost
 from fal_jupyter.fal.later import LATER, ComesLater, sentence_for
 from fal_jupyter.fal.realtime import realtime
 from fal_jupyter.fal.remote import bind as bind
@@ -32,15 +34,21 @@ __all__ = [
     "BillingComponents",
     "BillingDeclaration",
     "ContainerImage",
+    "FalServerlessHost",
+    "FalServerlessKeyCredentials",
     "HealthCheck",
+    "LocalHost",
     "MisspeltOption",
     "RequestContext",
     "__version__",
     "cached",
+    "cloud",
     "endpoint",
     "function",
     "isolated",
+    "local",
     "realtime",
+    "serverless",
     "version_tuple",
     "wrap_app",
 ]
@@ -50,6 +58,9 @@ __version__ = "1.83.0+fal.jupyter"
 
 version_tuple = (1, 83, 0)
 
+local = LocalHost()
+serverless = cloud = FalServerlessHost()
+
 
 def __getattr__(name: str) -> Any:
     if name in LATER:
@@ -58,4 +69,6 @@ def __getattr__(name: str) -> Any:
         from fal_jupyter.fal.requirements import check_requirements
 
         return check_requirements
+    if name == "api":
+        return importlib.import_module("fal_jupyter.fal.api")
     raise AttributeError(f"module 'fal' has no attribute {name!r}")

@@ -20,6 +20,7 @@ from fal_jupyter.fal.endpoints import RouteSignature, endpoint, endpoints_of
 from fal_jupyter.fal.exceptions import FalServerlessException
 from fal_jupyter.fal.function import metadata_of
 from fal_jupyter.fal.later import ComesLater
+from fal_jupyter.fal.notes import note_once
 from fal_jupyter.fal.remote import ClassFact
 from fal_jupyter.fal.sdk import ApplicationHealthCheckConfig, RetryConfig
 
@@ -31,7 +32,9 @@ def describe(cls: type[Any], overrides: Mapping[str, object] | None = None) -> A
     if not isinstance(cls, type) or not issubclass(cls, App):
         name = cls.__name__ if isinstance(cls, type) else repr(cls)[:60]
         raise AppRuleBroken(f"{name} is no fal.App", hint="write a class that inherits from it: class Hello(fal.App)")
-    return describe_app(cls, overrides)
+    described = describe_app(cls, overrides)
+    note_once(cls)
+    return described
 
 
 @dataclass
@@ -182,7 +185,8 @@ class App:
         return dict(sorted(found.items()))
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "logger"}
+        """What ``setup()`` made travels, the request that it works for never does (app-contract C35)."""
+        return dict(self.__dict__)
 
     @property
     def logger(self) -> logging.Logger:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, TypedDict, runtime_checkable
 
 from fal_jupyter.fal.endpoints import RouteSignature
 
@@ -17,16 +16,12 @@ class BillingDeclaration(Protocol):
         """Give the declaration."""
 
 
-@dataclass
-class BillingComponents:
-    """A declaration of plain values."""
+class BillingComponents(TypedDict):
+    """A declaration: its version (1), the id of its schema, and a JSON Schema of what the app bills."""
 
+    version: Literal[1]
     schema_id: str
-    app: dict[str, Any] = field(default_factory=dict)
-
-    def declaration(self) -> dict[str, Any]:
-        """Give the declaration."""
-        return {"version": 1, "schema_id": self.schema_id, "app": self.app}
+    app: dict[str, Any]
 
 
 def declaration_of(route: RouteSignature) -> dict[str, Any]:

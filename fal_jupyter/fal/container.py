@@ -47,6 +47,8 @@ class ContainerImage:
             words = [value] if isinstance(value, str) or value is None else value
             if not isinstance(words, list) or not all(isinstance(word, str | None) for word in words):
                 raise AppRuleBroken(f"{name} must be a string or list of strings.")
+        if self.dockerignore_path is not None and not Path(self.dockerignore_path).exists():
+            raise FileNotFoundError(f"Specified .dockerignore file not found: {self.dockerignore_path}")
         if self.use_isolate is not None and not isinstance(self.use_isolate, bool):
             raise AppRuleBroken("use_isolate must be a bool.")
 
@@ -63,6 +65,39 @@ class ContainerImage:
             FileNotFoundError: there is none at *path*.
         """
         return cls(dockerfile_str=Path(path).read_text(), **settings)
+
+    def add_dockerignore(self, patterns: list[str] | None = None, path: str | Path | None = None) -> None:
+        """Say which files of the context stay out, by patterns or by the path of an ignore file.
+
+        Raises:
+            FileNotFoundError: there is no file at *path*.
+        """
+        if path is not None and not Path(path).exists():
+            raise FileNotFoundError(f"Specified .dockerignore file not found: {path}")
+        self.dockerignore, self.dockerignore_path = patterns, path
+
+    def get_copy_add_sources(self) -> list[str]:
+        """Give the files of the context that the Dockerfile copies."""
+        found: dict[str, None] = {}
+        for line in self.dockerfile_str.replace("\\\n", " ").splitlines():
+            word, rest = (line.split() or [""])[0], line.split()[1:]
+            if word.upper() not in ("COPY", "ADD") or any(part.startswith("--from=") for part in rest):
+                continue
+            names = [part for part in rest if not part.startswith("--")][:-1]
+            found |= {name: None for name in names if "://" not in name}
+        return list(found)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give what the platform's builder is told, with the ignore patterns as they are written."""
+        names = ("dockerfile_str", "build_args", "registries", "builder", "compression", "force_compression", "secrets")
+        ignored = self.dockerignore or []
+        if self.dockerignore_path is not None:
+            ignored = Path(self.dockerignore_path).read_text().splitlines()
+        return {name: getattr(self, name) for name in names} | {
+            "docker_context_dir": str(self.context_dir),
+            "docker_files_list": self.get_copy_add_sources(),
+            "docker_ignore": [*ignored],
+        }
 
     def __getstate__(self) -> dict[str, Any]:
         """Registries and build secrets never travel."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fal_jupyter.fal.exceptions import FalServerlessException
+from fal_jupyter.fal.hosts import LocalHost
 from fal_jupyter.fal.later import ComesLater
 
 HOST_KEYS = frozenset({
@@ -95,8 +96,9 @@ def sorted_options(kind: str, given: Mapping[str, Any]) -> Options:
 class IsolatedFunction:
     """A function with its options. ``func`` and ``raw_func`` are the function itself."""
 
-    def __init__(self, function: Callable[..., Any], options: Options) -> None:
+    def __init__(self, function: Callable[..., Any], options: Options, host: Any = None) -> None:
         functools.update_wrapper(self, function)
+        self.host = host
         self.raw_func = self.func = function
         self.options = options
         self.app_name: str | None = None
@@ -112,10 +114,12 @@ class IsolatedFunction:
         made = sorted_options(kind, config)
         mine = self.options
         merged = Options(mine.host | made.host, mine.environment | made.environment, mine.gateway | made.gateway)
-        return IsolatedFunction(self.raw_func, merged)
+        return IsolatedFunction(self.raw_func, merged, self.host if host is None else host)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """A remote call: the platform's alone."""
+        """Call it where it belongs: in this process on ``fal.local``; a remote call is the platform's alone."""
+        if isinstance(self.host, LocalHost):
+            return self.raw_func(*args, **kwargs)
         raise self._remote(f"{self._name}(...)")
 
     def submit(self, *args: Any, **kwargs: Any) -> Any:
@@ -157,7 +161,7 @@ def function(
     _check_modules(local_python_modules)
     given = {"machine_type": "XS", "keep_alive": 10, "max_multiplexing": 1, "min_concurrency": 0, "concurrency_buffer": 0, "concurrency_buffer_perc": 0}  # fmt: skip
     options = sorted_options(kind, {name: value for name, value in given.items() if name not in config} | config)
-    return lambda wrapped: IsolatedFunction(wrapped, copy.deepcopy(options))
+    return lambda wrapped: IsolatedFunction(wrapped, copy.deepcopy(options), host)
 
 
 def _check_modules(names: object) -> None:

@@ -11,16 +11,9 @@ LATER = {
     "workflows": "fal.workflows",
     "distributed": "fal.distributed",
     "wma": "fal.wma",
-    "api": "fal.api",
     "auth": "fal.auth",
     "config": "fal.config",
     "files": "fal.files",
-    "local": "fal.local",
-    "serverless": "fal.serverless",
-    "cloud": "fal.cloud",
-    "LocalHost": "fal.LocalHost",
-    "FalServerlessHost": "fal.FalServerlessHost",
-    "FalServerlessKeyCredentials": "fal.FalServerlessKeyCredentials",
 }
 """Public names of the real package that are not here yet, and what they are called in a sentence."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fal_jupyter.domain.errors import AppRuleBroken
+from fal_jupyter.fal.hosts import FalServerlessKeyCredentials as FalServerlessKeyCredentials
 
 RETRY_CONDITIONS = ("connection_error", "server_error", "timeout")
 

@@ -180,6 +180,7 @@ def test_fal_app_itself_and_what_is_no_app_are_refused_in_words() -> None:
 
 
 # --- names ------------------------------------------------------------------------------------------------------------
+@pytest.mark.filterwarnings("ignore::fal_jupyter.fal.notes.UglyName")
 @pytest.mark.parametrize(
     ("class_name", "keyword", "variable", "alias"),
     [

@@ -1,0 +1,89 @@
+"""What the owner of a class is told once, when it is served: options with no local effect, and a name that reads badly.
+
+Nothing of it stops the class: it is kept as it is, for fal.ai.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+import weakref
+from typing import Any
+
+from fal_jupyter.domain.spec import derive_app_name
+from fal_jupyter.fal.definition import EXPLICIT
+from fal_jupyter.fal.endpoints import endpoints_of
+from fal_jupyter.fal.warned import AppWarning
+
+NO_LOCAL_EFFECT = (
+    "regions",
+    "data_mounts",
+    "image",
+    "metrics_port",
+    "skip_retry_conditions",
+    "retry_config",
+    "requirements_context_dir",
+    "private_logs",
+    "setup_function",
+    "compile_bytecode",
+    "force",
+    "force_env_build",
+    "_base_image",
+    "_scheduler",
+    "_scheduler_options",
+)
+"""Options that only fal's platform acts on."""
+
+_told: weakref.WeakSet[type] = weakref.WeakSet()
+
+
+class NoLocalEffect(AppWarning):
+    """An option is kept for fal.ai and does nothing on this machine."""
+
+
+class UglyName(AppWarning):
+    """A derived app name that nobody would choose."""
+
+
+def options_without_effect(cls: type[Any]) -> list[str]:
+    """Give the options that *cls* sets, itself or by a base, and that do nothing here."""
+    explicit: frozenset[str] = getattr(cls, EXPLICIT, frozenset())
+    found = [name for name in NO_LOCAL_EFFECT if name in explicit or (name == "regions" and cls.regions)]
+    return [*found, "kind"] if "kind" in explicit and cls.kind not in (None, "virtualenv") else found
+
+
+def better_name(cls: type[Any]) -> str:
+    """Give the name that *cls* is better given, or ``""`` where its own reads well or was chosen.
+
+    fal's rule makes a word of each capital: ``SDXL`` becomes ``s-d-x-l``.
+    """
+    name: str = cls.app_name
+    if name != derive_app_name(cls.__name__) or not re.search(r"(^|-)[a-z]-[a-z](-|$)", name):
+        return ""
+    words = re.findall(r"[A-Z0-9]+(?![a-z])|[A-Z][a-z0-9]*|[a-z0-9]+", cls.__name__)
+    better = "-".join(words).lower()
+    return "" if better == name else better
+
+
+def note_once(cls: type[Any]) -> None:
+    """Warn at the class's own source, once for each class."""
+    if cls in _told:
+        return
+    _told.add(cls)
+    if names := options_without_effect(cls):
+        _warn(cls, f"{cls.__name__}: no local effect, kept for fal.ai: {', '.join(names)}", NoLocalEffect)
+    if better := better_name(cls):
+        _warn(
+            cls,
+            f'{cls.__name__} is called {cls.app_name!r}, as on fal; app_name = "{better}" in the class reads better',
+            UglyName,
+        )
+
+
+def _warn(cls: type[Any], message: str, category: type[Warning]) -> None:
+    for marked in endpoints_of(cls).values():
+        code = getattr(marked.__wrapped__, "__code__", None)
+        if code is not None:
+            warnings.warn_explicit(message, category, code.co_filename, code.co_firstlineno, cls.__module__)
+            return
+    warnings.warn(message, category, stacklevel=3)

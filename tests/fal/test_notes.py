@@ -1,0 +1,66 @@
+"""What is told once when a class is served: options with no local effect, and ugly derived names."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import pytest
+
+from fal_jupyter import fal
+from fal_jupyter.fal.app import describe
+from fal_jupyter.fal.notes import NO_LOCAL_EFFECT, NoLocalEffect, UglyName
+from fal_jupyter.fal.options import OPTIONS
+
+
+def made(name: str = "Hello", **attributes: Any) -> Any:
+    return type(fal.App)(name, (fal.App,), {"hi": fal.endpoint("/")(lambda self: "hi"), **attributes})
+
+
+def told(cls: Any) -> list[warnings.WarningMessage]:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        describe(cls)
+    return caught
+
+
+def test_options_of_the_platform_are_named_once_in_one_sentence() -> None:
+    cls = made(regions=["eu-west"], data_mounts=["/data"], retry_config={"timeout": {"retries": 1}}, keep_alive=5)
+    (note,) = told(cls)
+    assert note.category is NoLocalEffect
+    assert str(note.message) == "Hello: no local effect, kept for fal.ai: regions, data_mounts, retry_config"
+    assert note.filename == __file__
+    assert told(cls) == []
+    assert cls.host_kwargs["data_mounts"] == ["/data"]
+
+
+def test_an_image_is_named_with_its_kind() -> None:
+    (note,) = told(made(image=fal.ContainerImage.from_dockerfile_str("FROM x")))
+    assert "image" in str(note.message)
+
+
+def test_a_class_without_them_is_silent() -> None:
+    assert told(made(min_concurrency=1, secrets=["TOKEN"], request_timeout=5)) == []
+
+
+def test_every_name_of_the_list_is_an_option() -> None:
+    assert set(NO_LOCAL_EFFECT) <= set(OPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("name", "better"),
+    [("SDXL", "sdxl"), ("ONNXModel", "onnx-model"), ("T2V", "t2v"), ("HTTPServer", "http-server")],
+)
+def test_an_ugly_name_gets_a_hint(name: str, better: str) -> None:
+    (note,) = told(made(name))
+    assert note.category is UglyName
+    assert f'app_name = "{better}"' in str(note.message)
+
+
+@pytest.mark.parametrize("name", ["Hello", "MyApp", "Flux2Pro", "A"])
+def test_a_good_name_gets_none(name: str) -> None:
+    assert told(made(name)) == []
+
+
+def test_a_chosen_name_gets_none() -> None:
+    assert told(made("SDXL", app_name="xl")) == []
