@@ -1,4 +1,4 @@
-"""The apps of ``app.py`` behind one gateway, served as a user serves them, and fal's own clients for it."""
+"""The apps of ``app.py`` behind one gateway for all of these files, served as a user serves them, and fal's own clients for it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.state import state_directory
 HERE = Path(__file__).parent
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     path = tmp_path_factory.mktemp("apps") / "apps.py"
     shutil.copy(HERE / "app.py", path)
@@ -28,7 +28,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield app
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def single(many: Served, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     path = tmp_path_factory.mktemp("apps") / "apps.py"
     shutil.copy(HERE / "app.py", path)
