@@ -39,11 +39,11 @@ def declaration_of(route: RouteSignature) -> dict[str, Any]:
         raise refuse("must be a dict")
     if set(found) != {"version", "schema_id", "app"}:
         raise refuse("must have exactly version, schema_id and app")
-    if found["version"] != 1:
+    if found["version"] != 1 or isinstance(found["version"], bool):
         raise refuse("must have version 1")
     if not isinstance(found["schema_id"], str) or not found["schema_id"]:
         raise refuse("must have a non-empty string schema_id")
-    if not isinstance(found["app"], dict):
+    if not isinstance(found["app"], dict) or found["app"].get("type") != "object":
         raise refuse("must have an object JSON Schema as app")
     try:
         again = json.loads(json.dumps(found, allow_nan=False))

@@ -81,7 +81,9 @@ class ContainerImage:
         found: dict[str, None] = {}
         for line in self.dockerfile_str.replace("\\\n", " ").splitlines():
             word, rest = (line.split() or [""])[0], line.split()[1:]
-            if word.upper() not in ("COPY", "ADD") or any(part.startswith("--from=") for part in rest):
+            if word.upper() not in ("COPY", "ADD"):
+                continue
+            if word.upper() == "COPY" and any(part.startswith("--from=") for part in rest):
                 continue
             names = [part for part in rest if not part.startswith("--")][:-1]
             found |= {name: None for name in names if "://" not in name}

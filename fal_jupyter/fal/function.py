@@ -58,8 +58,8 @@ class Options:
         if not flat and not layers:
             raise ValueError("requirements must be a list of strings or a list of lists of strings.")
         known = present if flat else [line for layer in present for line in layer]
-        if missing := [line for line in more if line not in known]:
-            self.environment["requirements"] = [*present, *missing] if flat else [*present, missing]
+        if not set(more) <= set(known):
+            self.environment["requirements"] = [*present, *more] if flat else [*present, more]
 
 
 def sorted_options(kind: str, given: Mapping[str, Any]) -> Options:
@@ -158,10 +158,13 @@ def function(
     """
     if callable(kind):
         return function()(kind)
-    _check_modules(local_python_modules)
-    given = {"machine_type": "XS", "keep_alive": 10, "max_multiplexing": 1, "min_concurrency": 0, "concurrency_buffer": 0, "concurrency_buffer_perc": 0}  # fmt: skip
-    options = sorted_options(kind, {name: value for name, value in given.items() if name not in config} | config)
-    return lambda wrapped: IsolatedFunction(wrapped, copy.deepcopy(options), host)
+    options = sorted_options(kind, config)
+
+    def mark(wrapped: Callable[..., Any]) -> IsolatedFunction:
+        _check_modules(local_python_modules)
+        return IsolatedFunction(wrapped, copy.deepcopy(options), host)
+
+    return mark
 
 
 def _check_modules(names: object) -> None:
@@ -197,6 +200,8 @@ def wrap_app(cls: type[Any], **config: Any) -> IsolatedFunction:
     metadata = cls.build_metadata()
     hosted = dict(cls.host_kwargs)
     kind = hosted.pop("kind", None) or "virtualenv"
+    if kind == "container" and cls.app_files:
+        raise ValueError("app_files is not supported for container apps.")
     given = {
         "requirements": copy.copy(cls.requirements),
         "machine_type": cls.machine_type,
@@ -225,7 +230,7 @@ def _pins() -> list[str]:
     from importlib import metadata
 
     found = []
-    for name in ("fastapi", "pydantic"):
+    for name in ("fastapi", "pydantic", "tblib"):
         try:
             found.append(f"{name}=={metadata.version(name)}")
         except metadata.PackageNotFoundError:

@@ -28,7 +28,7 @@ class Asked:
             if self.json is None and self.content is None
             else f" {self.json if self.json is not None else self.content!r}"
         )
-        return f"{self.app} {self.method} {self.path}{body}{' ' + str(self.headers) if self.headers else ''}"[:140]
+        return f"{self.app} {self.method} {self.path}{body}{' ' + str(self.headers) if self.headers else ''}"[:500]
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Talked:
     @property
     def name(self) -> str:
         """How a report calls it."""
-        return f"{self.app} websocket {self.path} {list(self.sent)}"[:140]
+        return f"{self.app} websocket {self.path} {list(self.sent)}"[:500]
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Defined:
     @property
     def name(self) -> str:
         """How a report calls it."""
-        return self.source.strip().replace("\n", " ⏎ ")[:140]
+        return self.source.strip().replace("\n", " ⏎ ")[:500]
 
 
 def _plain() -> list[Asked]:

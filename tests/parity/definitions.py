@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from tests.parity.checks import Defined
+from tests.parity.toolkit import TOOLKIT
+from tests.parity.wrapping import WRAPPED
 
 HEAD = """import fal, json, asyncio, time
 from typing import *
@@ -227,4 +229,4 @@ d = A(_allow_init=True).openapi()
     return [Defined("C53 C54 C55", source + part) for part in parts]
 
 
-DEFINED = [*_names(), *_options(), *_rules(), *_exceptions(), *_documents()]
+DEFINED = [*_names(), *_options(), *_rules(), *_exceptions(), *_documents(), *WRAPPED, *TOOLKIT]
