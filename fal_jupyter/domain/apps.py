@@ -180,6 +180,18 @@ class App:
         """The longest a request waits for a runner: one start and one whole request before it."""
         return nanoseconds(self.scaling.startup_timeout) + nanoseconds(self.scaling.request_timeout)
 
+    def waited_too_long(self, now: int) -> list[tuple[Request, int, str, str]]:
+        """Give the requests that must not wait any longer, each with the status, the type and the sentence of its answer."""
+        late = [request for request in self.waiting.values() if request.start_by and now >= request.start_by]
+        found = [(r, 504, "request_timeout", _not_started(r)) for r in late]
+        for request in self.waiting.values():
+            if not request.queued and now < request.arrived + self.max_wait():
+                break
+            if not request.queued and request not in late:
+                told = f"no runner of {self.alias} was free within {self.max_wait() // SECOND} s"
+                found.append((request, 503, "runner_scheduling_failure", told))
+        return found
+
     def next_waiting(self) -> str:
         """The id of the request that is dispatched next: the first of normal priority, else the first."""
         return next((r.id for r in self.waiting.values() if not r.low), next(iter(self.waiting)))
@@ -205,6 +217,7 @@ class App:
             if not request.queued:
                 limits.append(request.arrived + self.max_wait())
                 break
+        limits += [request.start_by for request in self.waiting.values() if request.start_by]
         limits += [runner.ping_at for runner in self.runners.values() if runner.ping_at]
         limits += [ending.at for ending in self.endings.values() if ending.at is not None]
         return min(limits, default=None)
@@ -250,3 +263,9 @@ class App:
         assert in_flight == set(self.in_flight)
         assert not self.waiting.keys() & self.in_flight.keys()
         assert not self.over or not self.waiting
+
+
+def _not_started(request: Request) -> str:
+    seconds = (request.start_by - request.arrived) / SECOND
+    limit = "the caller's limit" if request.hurried else "request_start_timeout"
+    return f"Request timed out: no runner had it within {seconds:g} s ({limit})"

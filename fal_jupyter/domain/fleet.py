@@ -194,7 +194,7 @@ class Fleet:
         app.asleep = False
         runner = app.pick()
         if runner is not None:
-            request = Request.of(fact, now)
+            request = Request.of(fact, app.spec.request_start_timeout, now)
             self._requests[request.id] = app
             self._dispatch(app, request, runner, now)
             if not app.settled(now):
@@ -211,7 +211,7 @@ class Fleet:
             detail = f"{len(app.waiting)} requests wait for {app.alias} already"
             self._orders.append(m.FailRequest(fact.request_id, 503, "runner_scheduling_failure", detail, 1))
             return
-        request = Request.of(fact, now)
+        request = Request.of(fact, app.spec.request_start_timeout, now)
         self._requests[request.id] = app
         app.waiting[request.id] = request
         self._decide(app, now)
@@ -309,7 +309,8 @@ class Fleet:
         self._requests.pop(request.id, None)
         if request.runner_id:
             app.runners[request.runner_id].requests.discard(request.id)
-        self._orders.append(m.FailRequest(request.id, status, error_type, detail, retry_after))
+        by_caller = request.hurried and error_type == "request_timeout"
+        self._orders.append(m.FailRequest(request.id, status, error_type, detail, retry_after, by_caller))
 
     # --- runners ------------------------------------------------------------------------------------------------
     def _spawned(self, fact: m.RunnerSpawned, now: int) -> None:
@@ -505,13 +506,8 @@ class Fleet:
             detail = f"the request ran longer than request_timeout ({limit:g} s)"
             self._orders.append(m.AnswerRequest(request.id, 504, "request_timeout", detail))
             self._end_request(app, request, "tell", f"outlived request_timeout ({limit:g} s)", now)
-        for request in list(app.waiting.values()):
-            if request.queued:
-                continue
-            if now < request.arrived + app.max_wait():
-                break
-            detail = f"no runner of {app.alias} was free within {app.max_wait() // SECOND} s"
-            self._fail_request(app, request, 503, "runner_scheduling_failure", detail)
+        for request, status, kind, detail in app.waited_too_long(now):
+            self._fail_request(app, request, status, kind, detail)
 
     def _wake_by(self, app: App, at: int) -> None:
         if app.wake_at is None or at < app.wake_at:

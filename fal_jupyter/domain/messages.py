@@ -74,6 +74,7 @@ class RequestArrived:
 
     *lasting*: it is a websocket, which ends when its two ends want it to, and not by request_timeout. *queued*: nobody waits on a
     connection, so it may wait as long as it must, beside as many as there are. *low*: it comes after all that are not.
+    *start_within*: the seconds that its caller gives it to be with a runner, 0: as the app says.
     """
 
     alias: str
@@ -81,6 +82,7 @@ class RequestArrived:
     lasting: bool = False
     queued: bool = False
     low: bool = False
+    start_within: float = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,13 +216,15 @@ class DispatchRequest:
 
 @dataclass(frozen=True, slots=True)
 class FailRequest:
-    """Answer the caller with a failure made by us. *retry_after* is in seconds, 0 for none."""
+    """Answer the caller with a failure made by us. *retry_after* is in seconds, 0 for none; *by_caller*: it is the caller's own
+    time limit that passed."""
 
     request_id: str
     status: int
     error_type: str
     detail: str
     retry_after: int = 0
+    by_caller: bool = False
 
 
 @dataclass(frozen=True, slots=True)

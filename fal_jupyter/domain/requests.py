@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fal_jupyter.domain.messages import RequestArrived
+from fal_jupyter.domain.scaling import nanoseconds
 
 MAX_WAITING = 1000  # requests that may wait for one app; beyond: 503 with Retry-After (reliability row 44)
 
 
 @dataclass(slots=True)
 class Request:
-    """A request that is waiting (*runner_id* empty) or in flight. Times are monotonic nanoseconds."""
+    """A request that is waiting (*runner_id* empty) or in flight. Times are monotonic nanoseconds; *start_by* is 0 where it
+    may wait, *hurried*: its caller set that."""
 
     id: str
     alias: str
@@ -22,8 +24,20 @@ class Request:
     lasting: bool = False
     queued: bool = False
     low: bool = False
+    start_by: int = 0
+    hurried: bool = False
 
     @staticmethod
-    def of(fact: RequestArrived, now: int) -> Request:
-        """A request that has just arrived."""
-        return Request(fact.request_id, fact.alias, now, lasting=fact.lasting, queued=fact.queued, low=fact.low)
+    def of(fact: RequestArrived, start_within: float, now: int) -> Request:
+        """A request that has just arrived; *start_within* is what its app says (seconds, 0: nothing)."""
+        within = fact.start_within or start_within
+        return Request(
+            fact.request_id,
+            fact.alias,
+            now,
+            lasting=fact.lasting,
+            queued=fact.queued,
+            low=fact.low,
+            start_by=now + nanoseconds(within) if within else 0,
+            hurried=fact.start_within > 0,
+        )

@@ -154,6 +154,7 @@ class AppSpec:
         alias: second half of ``owner/alias``.
         auth: who may call: ``private`` and ``shared`` want a valid key, ``public`` wants none.
         endpoints: in path order.
+        request_start_timeout: seconds in which a request has to be with a runner, 0: as long as it takes.
         machine_type: machine types in order of preference; shown, acted on by a later issue.
     """
 
@@ -165,6 +166,7 @@ class AppSpec:
     machine_type: tuple[str, ...] = ()
     num_gpus: int | None = None
     requirements: tuple[str, ...] = ()
+    request_start_timeout: float = 0
 
     def path_of(self, asked: str) -> str:
         """Give the endpoint's path that *asked* means: as it stands, or where there is only the one with (or without) a

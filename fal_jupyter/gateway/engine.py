@@ -31,6 +31,7 @@ from fal_jupyter.gateway.published import KEPT_EVENTS, Published, Revision
 from fal_jupyter.gateway.redaction import redactor
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.api import (
+    H_TIMEOUT_TYPE,
     RUN,
     AppRecord,
     DecisionRecord,
@@ -456,7 +457,10 @@ class Engine:
         if app is not None and not exchange.dispatched and order.error_type == "runner_scheduling_failure":
             error = app.last_error
         self._end_output(exchange)
-        exchange.reply(order.status, order.error_type, order.detail, retry_after=order.retry_after, error=error)
+        more = [(H_TIMEOUT_TYPE, "user")] if order.by_caller else []
+        exchange.reply(
+            order.status, order.error_type, order.detail, retry_after=order.retry_after, error=error, headers=more
+        )
         self.history.ended(exchange)
         if not self.exchanges:
             self._on_quiet()

@@ -33,7 +33,7 @@ from fal_jupyter.protocol.feed import BODY_BOUND
 from fal_jupyter.protocol.frames import CHUNK, GO_AWAY, INLINE, WINDOW, Frame, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Sequence
 
 _encode = msgspec.json.encode
 _CANCELS: dict[How, bytes] = {"tell": b"", "force": b"\x01", "politely": GO_AWAY}
@@ -141,7 +141,7 @@ class Exchange:
         "_answered", "_body_done", "_buffer", "_buffered", "_channel", "_credit", "_ending", "_first", "_got_room", "_linger", "_owed", "_paused",
         "_ran_from", "_read_all", "_stream", "_unprinted", "alias", "arrived", "began", "bytes_in", "bytes_out", "caller", "cold",
         "content_type", "dispatched", "error", "finished", "framed", "gone", "got", "head", "hub", "id", "low", "method", "origin", "owned", "path",
-        "revision", "runner_id", "sent", "sent_type", "starting", "status", "told", "undelivered", "watcher", "websocket",
+        "revision", "runner_id", "sent", "sent_type", "start_within", "starting", "status", "told", "undelivered", "watcher", "websocket",
     )  # fmt: skip
 
     def __init__(
@@ -162,6 +162,7 @@ class Exchange:
         self.websocket = websocket  # its body and its answer's are the two directions of a websocket, without an end
         self.watcher: Watcher | None = None
         self.low = self._ending = False
+        self.start_within = 0.0
         self.hub, self.caller, self.id, self.alias = hub, caller, request_id, alias
         self.head, self.framed = head, framed
         self.method, self.path, self.origin, self.sent_type = method, path, origin, sent_type
@@ -237,7 +238,14 @@ class Exchange:
 
     def arrival(self) -> RequestArrived:
         """What the fleet is told of it."""
-        return RequestArrived(self.alias, self.id, self.websocket, queued=self.origin == "queue", low=self.low)
+        return RequestArrived(
+            self.alias,
+            self.id,
+            self.websocket,
+            queued=self.origin == "queue",
+            low=self.low,
+            start_within=self.start_within,
+        )
 
     def end(self) -> None:
         """Its caller wants its end, wherever it is."""
@@ -544,7 +552,14 @@ class Exchange:
 
     # --- answers of ours ----------------------------------------------------------------------------------------
     def reply(
-        self, status: int, error_type: str, detail: str, *, retry_after: int = 0, error: ErrorDescription | None = None
+        self,
+        status: int,
+        error_type: str,
+        detail: str,
+        *,
+        retry_after: int = 0,
+        error: ErrorDescription | None = None,
+        headers: Sequence[tuple[str, str]] = (),
     ) -> None:
         """Answer with a failure made by us, unless the answer has begun: then it can only break off."""
         if self.finished:
@@ -561,19 +576,19 @@ class Exchange:
             self._drop_connection()
             return
         body: dict[str, Any] = {"detail": detail, "request_id": self.id}
-        headers = [("content-type", "application/json")]
+        told = [("content-type", "application/json"), *headers]
         if error_type:
             body["error_type"] = error_type
-            headers.append((H_ERROR_TYPE, error_type))
+            told.append((H_ERROR_TYPE, error_type))
         if retry_after:
-            headers.append(("retry-after", str(retry_after)))
+            told.append(("retry-after", str(retry_after)))
         data = json.dumps(body).encode()
         if self.framed:
-            head = _encode({"status": status, "headers": headers})
+            head = _encode({"status": status, "headers": told})
             self._send_framed(
                 frames.encode_message(Kind.RESPONSE, 0, head, data, end=True) + self._end_frame(), last=True
             )
             return
-        headers += ((H_REQUEST_ID, self.id), ("content-length", str(len(data))))
-        self.caller.respond(status, headers, data)
+        told += ((H_REQUEST_ID, self.id), ("content-length", str(len(data))))
+        self.caller.respond(status, told, data)
         self._finish_connection()

@@ -137,8 +137,7 @@ class Submission:
     headers: Iterable[tuple[str, str]]
     body: bytes
     low: bool = False
-    start_within: float | None = None
-    hint: str = ""
+    start_within: float = 0.0
     content_type: str = field(default="application/json")
 
 
@@ -167,7 +166,7 @@ class Queue:
             self._hub, call, request_id, asked.alias, head, framed=False, method=asked.method, path=asked.below,
             origin="queue", sent_type=asked.content_type,
         )  # fmt: skip
-        exchange.watcher, exchange.low = call, asked.low
+        exchange.watcher, exchange.low, exchange.start_within = call, asked.low, asked.start_within
         call.exchange = exchange
         self._jobs[request_id] = call
         if asked.body:

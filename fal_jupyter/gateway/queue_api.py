@@ -13,9 +13,9 @@ from tornado.iostream import StreamClosedError
 from fal_jupyter.domain.jobs import JobState
 from fal_jupyter.gateway.public_api import PublicHandler
 from fal_jupyter.gateway.queue import QueuedCall, Submission, answer_of
-from fal_jupyter.gateway.run_api import token_of
+from fal_jupyter.gateway.run_api import start_limit, token_of
 from fal_jupyter.protocol.addresses import AppAddress, app_address, job_address
-from fal_jupyter.protocol.api import H_PRIORITY, H_REQUEST_ID, Q_WEBHOOK, QUEUE
+from fal_jupyter.protocol.api import H_PRIORITY, H_REQUEST_ID, H_START_WITHIN, Q_WEBHOOK, QUEUE
 
 PING = 10.0  # seconds without news after which a status stream says that it lives
 _SUBMITS = frozenset({"POST", "PUT", "PATCH", "DELETE", "GET"})
@@ -67,6 +67,11 @@ class QueueHandler(PublicHandler):
         if priority not in ("normal", "low"):
             self.fail(400, "bad_request", f"{H_PRIORITY} is normal or low, not {priority!r}"[:200])
             return
+        try:
+            start_within = start_limit(self.request.headers.get(H_START_WITHIN, ""))
+        except ValueError as error:
+            self.fail(400, "bad_request", str(error))
+            return
         webhook, query = _without_webhook(self.request.query)
         owner = self.trusted or house.keys.is_owners(self.request.headers.get("authorization", ""))
         if webhook is not None and (why := await house.webhooks.refusal(webhook, owner=owner)):
@@ -84,6 +89,7 @@ class QueueHandler(PublicHandler):
                 headers=[(name.lower(), value) for name, value in self.request.headers.get_all()],
                 body=body,
                 low=priority == "low",
+                start_within=start_within,
                 content_type=kind,
             )
         )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import re
 import time
@@ -28,6 +29,7 @@ from fal_jupyter.protocol.api import (
     H_ERROR_TYPE,
     H_OWNER,
     H_REQUEST_ID,
+    H_START_WITHIN,
     Q_TOKEN,
     RUN,
     WEBSOCKET,
@@ -42,6 +44,7 @@ _DROPPED = frozenset(
         "upgrade", "authorization", "cookie", "expect", H_REQUEST_ID, H_ENDPOINT, H_OWNER,
     }
 )  # fmt: skip
+LEAST_START = 0.1
 _KEY = re.compile(r"[A-Za-z0-9+/]{22}==")
 _SUSPECT = re.compile(r"[\x00-\x1f%]|\.\.")
 _LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
@@ -73,6 +76,23 @@ class Front:
             return True
         token = token_of(query)
         return bool(token) and self.tokens.admits(token, alias, time.time())
+
+
+def start_limit(header: str) -> float:
+    """Read the seconds that a caller gives his request to be with a runner; 0 where he says nothing (W72).
+
+    Raises:
+        ValueError: it is no number of seconds above 0.1.
+    """
+    if not header:
+        return 0.0
+    try:
+        seconds = float(header)
+    except ValueError:
+        seconds = math.nan
+    if not LEAST_START < seconds < math.inf:
+        raise ValueError(f"{H_START_WITHIN} is a number of seconds above {LEAST_START}, not {header!r}"[:200])
+    return seconds
 
 
 def token_of(query: str) -> str:
@@ -150,6 +170,11 @@ class Request:
         if length is not None and length.isdigit() and int(length) > front.settings.max_body:
             self._refuse(413, "bad_request", self._limit_sentence())
             return
+        try:
+            start_within = start_limit(headers.get(H_START_WITHIN, ""))
+        except ValueError as error:
+            self._refuse(400, "bad_request", str(error))
+            return
         websocket = method == "GET" and headers.get("upgrade", "").lower() == "websocket"
         if websocket and not _is_handshake(headers):
             self._refuse(400, "bad_request", "this is no handshake of a websocket of version 13")
@@ -171,6 +196,7 @@ class Request:
             sent_type=headers.get("content-type", ""),
             websocket=websocket,
         )
+        self.exchange.start_within = start_within
         if websocket:
             self.exchange.arrive()
 

@@ -484,6 +484,33 @@ def test_who_insists_on_the_end_of_a_request_gets_it(world: World) -> None:
     assert steps == [CancelRequest("a", "hello-1", "force"), killed]  # both are stuck; it is killed once
 
 
+def test_a_request_that_has_to_start_in_time_and_does_not_gets_504(world: World) -> None:
+    world.serve(warm=1, max_concurrency=1)
+    world.tell(RequestArrived("hello", "busy"))
+    world.tell(RequestArrived("hello", "patient"))
+    world.tell(RequestArrived("hello", "caller", start_within=5))
+    world.tell(RequestArrived("hello", "job", queued=True, start_within=2.5))
+    told = "Request timed out: no runner had it within 2.5 s (the caller's limit)"
+    assert world.sleep() == [FailRequest("job", 504, "request_timeout", told, by_caller=True)]
+    (late,) = world.sleep()
+    assert isinstance(late, FailRequest)
+    assert (late.request_id, late.by_caller) == ("caller", True)
+    assert world.tell(RequestFinished("busy")) == [DispatchRequest("patient", "hello-1")]
+    assert world.tell(RequestArrived("hello", "started", start_within=1), after=1) == []
+    assert world.tell(RequestFinished("patient"), after=0.5) == [DispatchRequest("started", "hello-1")]
+    assert world.tell(Woke(), after=60) == []  # it is the start that had a limit
+
+
+def test_an_app_may_say_how_soon_its_requests_have_to_start(world: World) -> None:
+    spec = AppSpec(
+        class_name="Hello", alias="hello", scaling=Scaling(warm=1, max_concurrency=1), request_start_timeout=3
+    )
+    world.tell(AppPublished("hello", spec, 1, "L"))
+    world.tell(RequestArrived("hello", "a"))
+    told = "Request timed out: no runner had it within 3 s (request_start_timeout)"
+    assert world.sleep() == [FailRequest("a", 504, "request_timeout", told)]
+
+
 def test_who_waits_on_a_connection_has_a_bound_beside_those_that_wait_for_ever(world: World) -> None:
     world.serve(warm=1, max_concurrency=1, request_timeout=100, startup_timeout=10)
     world.tell(RequestArrived("hello", "socket", lasting=True))
