@@ -62,7 +62,7 @@ class Defined:
 def _plain() -> list[Asked]:
     p = "plain.Plain"
     paths = ("none", "text", "tuple", "set", "bytes", "bad-bytes", "nan", "object", "out-bad", "out-more", "html", "plain-text", "json-response", "raw", "sse", "yields", "ayields", "made", "token")  # fmt: skip
-    found = [Asked(p, "C48 C49 C50" if name not in ("sse",) else "C83", path=f"/{name}") for name in paths]
+    found = [Asked(p, "C48 C49 C79" if name not in ("sse",) else "C83", path=f"/{name}") for name in paths]
     root = [
         {"prompt": "a", "n": 2}, {}, {"prompt": 3}, {"prompt": "a", "n": "2"}, {"prompt": "a", "n": "x"}, {"prompt": "a", "n": 1.5},
         {"prompt": "a", "extra": 1}, {"prompt": None}, [1], "text", 5, {"prompt": "a\ud800"}, {"prompt": "é" * 50},
@@ -168,7 +168,7 @@ def _errors() -> list[Asked]:
     found = [Asked("errors.Errors", "C59 C60 C61 C62 C63 C64 C65 C66 C67 C68 C69 C71 C76", path=f"/{way}/{kind}") for way in ("raise", "araise") for kind in kinds]  # fmt: skip
     found += [
         Asked("errors.Errors", "C62 C65 C63 C76 C80", path=f"/{path}")
-        for path in ("plain-404", "field", "app", "validation")
+        for path in ("plain-404", "field", "app", "validation", "stream-breaks")
     ]
     gpu = ("gpu", "gpu-oom", "cuda-oom", "torch-oom", "cudnn", "nvml", "value-oom", "triton", "caught", "passed")
     return found + [Asked("errors.Gpu", "C70 C72 C73 C74 C75 C82", path=f"/?kind={kind}") for kind in gpu]
@@ -181,22 +181,31 @@ def _shapes() -> list[Asked]:
         Asked("shapes.Paths", "C43", path=path)
         for path in ("/fixed", "/other", "/twice", "/deep/sub/", "/deep/sub", "/fixed/")
     ]
-    found += [Asked("shapes.Hints", "C31", path=path) for path in ("/", "/fails", "/refuses", "/nope")] + [Asked("shapes.Hints", "C31", method="GET", path="/health")]  # fmt: skip
+    found += [Asked("shapes.Hints", "C31 C52", path=path) for path in ("/", "/fails", "/refuses", "/nope")] + [Asked("shapes.Hints", "C31", method="GET", path="/health")]  # fmt: skip
     for kind in ("none", "empty", "text", "odd", "list"):
         found += [Asked("shapes.Hints", "C31", path=f"/set?kind={kind}"), Asked("shapes.Hints", "C31")]
     found += [Asked("shapes.Life", "C20 C21 C133")]
+    found += [
+        Asked("shapes.Health", "C40", method="GET", path=path)
+        for path in ("/docs", "/redoc", "/docs/oauth2-redirect", "/openapi.json")
+    ]
+    origin = {"Origin": "http://x.com"}
+    preflight = origin | {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x-foo"}
+    found += [Asked("shapes.Health", "C50", method="GET", path="/health", headers=origin)]
+    found += [Asked("shapes.Health", "C51", method="OPTIONS", path="/health", headers=preflight)]
     return found + [Asked("shapes.Derived", "C12", path=path) for path in ("/", "/gone", "/more")]
 
 
 def _talks() -> list[Talked]:
     t = "talks.Talks"
-    rules = "C84 C85 C86 C87 C88 C89 C90 C91 C93 C94 C95 C96 C100"
+    rules = "C84 C85 C86 C87 C88 C89 C90 C91 C93 C94 C95 C96 C97 C100"
     table: list[tuple[str, tuple[Any, ...]]] = [
         ("/double", ({"x": 1}, {"x": 2})), ("/double", ()), ("/double", ([1],)), ("/double", (b"\xc1",)), ("/double", ("text",)), ("/double", ({"x": "q"},)),
         ("/fails", ({"x": 1},)), ("/no-dict", ({"x": 1},)), ("/nothing", ({"x": 1},)), ("/dict", ({"a": 1},)), ("/dict", ([1],)),
         ("/untyped", ({"x": "q"},)), ("/newest", tuple({"x": n} for n in range(4))), ("/batch", ({"x": 0},) * 5), ("/single", ({"x": 0},) * 3),
         ("/count", ({"x": 2},)), ("/count", ({"x": 0},)), ("/broken-count", ({"x": 1},)), ("/no-iterator", ({"x": 1},)), ("/sum", ({"x": 3}, {"x": 4})), ("/sum", ()),
         ("/pipe", ({"x": 3}, {"x": 4})), ("/pipe", ()), ("/sync-sum", ({"x": 3},)), ("/sync-pipe", ({"x": 3},)), ("/own", (b"abc",)), ("/no-input", ({"x": 1},)),
+        ("/bad-encoder", ({"x": 1}, {"x": 2})),
         ("/echo", ("hi",)),
     ]  # fmt: skip
     return [Talked(t, rules if path != "/echo" else "C57", path, sent) for path, sent in table]

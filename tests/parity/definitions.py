@@ -52,6 +52,7 @@ def _options() -> list[Defined]:
         Defined("C7", "class A(fal.App, keep_alive=5): pass\nfal.App.host_kwargs"),
         Defined("C6", "class A(fal.App):\n    python_version = '3.9'\n'python_version' in A.host_kwargs"),
         Defined("C6", "class A(fal.App, python_version='3.9'): pass\nA.host_kwargs['python_version']"),
+        Defined("C135", f"class A(fal.App, resolver='conda'):\n{ROUTE}fal.wrap_app(A).options.environment['resolver']"),
         Defined("C1", "class A(fal.App):\n    resolver = 'pip'\nA.host_kwargs['resolver']"),
         Defined("C3", "class A(fal.App, foo=1): pass\nA.host_kwargs['foo']"),
         Defined("C3", f"class A(fal.App, foo=1):\n{ROUTE}fal.wrap_app(A)"),

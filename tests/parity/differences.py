@@ -6,6 +6,7 @@ _EARLY = "what can never be served is refused where it is written, with what to 
 _TYPES = (
     "a value that fal's platform refuses when the class is deployed is refused when it is defined, with what it must be"
 )
+_ORIGIN = "a local gateway opens itself to no other origin"
 _SLASH = "a gateway never redirects (wire-protocol W39): both forms of a path answer"
 
 DIFFERENT: dict[str, str] = {
@@ -36,6 +37,9 @@ DIFFERENT: dict[str, str] = {
     "hasattr(fal.App(_allow_init=True), 'logger')": "self.logger is an addition: a logger of the app's name",
     "plain.Plain POST / b'null' {'content-type': 'application/json'}": "follows the installed FastAPI, which is newer than the one that fal holds",
     "plain.Plain POST /query {'a': 1}": "plain parameters may come from a JSON body, which is what fal's clients send",
+    "errors.Errors POST /stream-breaks": "a stream that breaks is cut off, so that its caller sees that it is not whole",
+    "shapes.Health GET /health {'Origin': 'http://x.com'}": _ORIGIN,
+    "shapes.Health OPTIONS /health {'Origin': 'http://x.com', 'Access-Control-Request-Method': 'POST', 'Access-Control-Request-Headers': 'x-foo'}": _ORIGIN,
     "shapes.Paths POST /deep/sub": _SLASH,
     "shapes.Paths POST /fixed/": _SLASH,
 }

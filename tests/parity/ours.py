@@ -51,7 +51,10 @@ class Ours:
         connection = http.client.HTTPConnection(handle.base.removeprefix("http://"), timeout=30)
         connection.request(check.method, f"/run/{handle.app}{quote(check.path, safe='/?&=%+')}", body, headers)
         answer = connection.getresponse()
-        raw = answer.read()
+        try:
+            raw = answer.read()
+        except http.client.IncompleteRead as cut:
+            raw = cut.partial + b" (cut off)"
         connection.close()
         return reply(answer.status, dict(answer.getheaders()), raw)
 

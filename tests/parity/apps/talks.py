@@ -103,6 +103,10 @@ class Talks(fal.App):
     def own(self, i: X) -> Y:
         return Y(y=i.x)
 
+    @fal.realtime("/bad-encoder", session_timeout=0.5, encode_message=lambda o: o)
+    def bad_encoder(self, i: X) -> Y:
+        return Y(y=i.x)
+
     @fal.realtime("/no-input")
     def no_input(self) -> Y:
         return Y(y=1)
