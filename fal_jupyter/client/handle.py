@@ -102,6 +102,7 @@ class AppHandle:
         spec, shipment, published: what was published, and what the gateway made of it.
         on_output: gets ``(stream, text)`` of what a call's code prints, in the calling thread.
         on_done: gets a :class:`CallRecord` of every finished call.
+        on_value: gets the value of every call that went well, in the calling thread.
         name_places: rewrites a traceback's text, so that places read as the user knows them (``Cell In[3]``).
         outside: gives the prefix of the endpoints' addresses below a Jupyter server, ``""`` where there is none.
         on_map: makes what shows the progress of :meth:`map`, from the endpoint's name and the number of items.
@@ -124,6 +125,7 @@ class AppHandle:
         self.aio = _Aio(self)
         self.on_output: OnOutput | None = None
         self.on_done: Callable[[CallRecord], None] | None = None
+        self.on_value: Callable[[Any], None] | None = None
         self.on_map: Callable[[str, int], Progress] | None = None
         self.name_places: Callable[[str], str] = str
         self.outside: Callable[[], str] = str
@@ -290,7 +292,10 @@ class AppHandle:
         results = self._results.get(name)
         if results is None:
             results = self._results[name] = Results(self.methods[name])
-        return results.value(answer)
+        value = results.value(answer)
+        if self.on_value is not None:
+            self.on_value(value)
+        return value
 
     def _raise_failure(self, name: str, answer: Answer) -> None:
         if answer.status >= 400 or answer.aborted:

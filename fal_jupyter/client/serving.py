@@ -17,6 +17,7 @@ from fal_jupyter.client.client import Client
 from fal_jupyter.client.handle import AppHandle
 from fal_jupyter.domain.errors import AppRuleBroken, BadSetting
 from fal_jupyter.domain.spec import AppSpec
+from fal_jupyter.fal.adopt import adopted
 from fal_jupyter.fal.endpoints import endpoints_of
 from fal_jupyter.fal.realtime import RealtimeOptions
 from fal_jupyter.protocol.api import Environment, Event, PublishHead
@@ -41,6 +42,7 @@ def serve(
         AppRuleBroken: the class or an option breaks a rule. NotPicklable: it captures what cannot travel.
         AppTaken: another living owner has the name. SetupFailed: the first runner could not start (with *wait*).
     """
+    cls = adopted(cls)
     spec = fal.describe(cls, overrides)
     _check_requirements(spec)
     shipment = shipping.pack(cls, namespace=namespace, cell_of=cell_of)

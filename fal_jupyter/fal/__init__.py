@@ -69,6 +69,6 @@ def __getattr__(name: str) -> Any:
         from fal_jupyter.fal.requirements import check_requirements
 
         return check_requirements
-    if name == "api":
-        return importlib.import_module("fal_jupyter.fal.api")
+    if name in ("api", "toolkit"):  # what takes a while, when it is asked for
+        return importlib.import_module(f"fal_jupyter.fal.{name}")
     raise AttributeError(f"module 'fal' has no attribute {name!r}")

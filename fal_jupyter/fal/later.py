@@ -5,7 +5,6 @@ from __future__ import annotations
 from fal_jupyter.domain.errors import UserError
 
 LATER = {
-    "toolkit": "the toolkit (Image, File, download_file …)",
     "sync_dir": "fal.sync_dir",
     "apps": "the client helpers of fal.apps",
     "workflows": "fal.workflows",

@@ -140,8 +140,7 @@ def apps_among(classes: Sequence[type]) -> list[type]:
 def _serve_all(now: Session, classes: Sequence[type], wishes: Wishes) -> list[AppHandle | None]:
     """Publish every class, so that they start side by side, then wait for each in turn."""
     __tracebackhide__ = True
-    for cls in classes:
-        _refuse_the_real_package(cls)
+    classes = [_adopt(now, cls) for cls in classes]
     if wishes.dry_run:
         for cls in classes:
             _show(now, cards.of_dry_run(cls, wishes.overrides, now.namespace, now.cell_of, wishes.cell))
@@ -155,15 +154,14 @@ def _serve_all(now: Session, classes: Sequence[type], wishes: Wishes) -> list[Ap
     return list(handles)
 
 
-def _refuse_the_real_package(cls: type) -> None:
-    from fal_jupyter.fal import App
+def _adopt(now: Session, cls: type) -> type:
+    """A class on the real package's App runs as the same class on ours, which its name then means."""
+    from fal_jupyter.fal.adopt import adopted
 
-    real = getattr(sys.modules.get("fal"), "App", App)
-    if issubclass(cls, real) and not issubclass(cls, App):
-        raise UserError(
-            f"{cls.__name__} is an App of the real fal package, which deploys to fal's cloud and serves nothing here",
-            hint="type %fal config fal ours, restart the kernel if it says so, and run this cell again",
-        )
+    ours = adopted(cls)
+    if ours is not cls and now.namespace.get(cls.__name__) is cls:
+        now.namespace[cls.__name__] = ours
+    return ours
 
 
 def _publish(now: Session, cls: type, wishes: Wishes) -> AppHandle:
@@ -187,6 +185,7 @@ def _publish(now: Session, cls: type, wishes: Wishes) -> AppHandle:
         raise AppTaken(taken.message, hint=hint, where=taken.where) from None
     handle.on_output = write_output
     handle.on_done = now.timing.record
+    handle.on_value = now.pictures.look
     handle.name_places = now.name_places
     handle.outside = partial(_outside, handle.app)
     if now.is_kernel or sys.stderr.isatty():

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from fal_jupyter.notebook.history import History
 from fal_jupyter.notebook.panels import Panels
+from fal_jupyter.notebook.pictures import Pictures
 from fal_jupyter.notebook.timing import Timing
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class Session:
     def __init__(self, shell: Any = None) -> None:
         self.shell = shell
         self.timing = Timing()
+        self.pictures = Pictures()
         self.history = History(shell) if shell is not None else None
         self.handles: dict[str, AppHandle] = {}
         self.fal = "ours"
@@ -79,17 +81,26 @@ class Session:
         self._cells.append(info.raw_cell or "")
         if len(self._cells) == 1:
             self.timing.begin()
+            self.pictures.begin()
 
     def cell_ends(self, _: Any) -> None:
         """IPython's ``post_run_cell``: the cell's timing is shown, once."""
         if self._cells:
             self._cells.pop()
+        if not self._cells and self.is_kernel:
+            self._show_pictures()
         if not self._cells and (tally := self.timing.end()) is not None:
             from fal_jupyter.notebook import timing
 
             self.show(timing.as_text(tally), timing.as_html(tally), tally.metadata())
         if not self._cells:
             self.panels.refresh(self)
+
+    def _show_pictures(self) -> None:
+        from IPython.display import publish_display_data
+
+        for bundle in self.pictures.bundles():
+            publish_display_data(bundle)  # type: ignore[no-untyped-call]
 
     def show(self, text: str, html: str, metadata: dict[str, Any] | None = None) -> None:
         """Display a block; where there is no front end for HTML, print its text."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import inspect
+import sys
 import threading
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -22,7 +23,7 @@ from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
 
 from fal_jupyter.protocol.api import ErrorDescription
-from fal_jupyter.runner import failures, limits
+from fal_jupyter.runner import failures, limits, pictures
 from fal_jupyter.runner.error_handlers import add_handlers, is_answer, unhandled
 from fal_jupyter.runner.parameters import BodyRoute, show_body_in_openapi
 from fal_jupyter.runner.websocket_routes import add_websocket_routes, describe_websockets
@@ -96,6 +97,8 @@ def _note(error: BaseException) -> None:
 
 
 def _returned(result: Any) -> Any:
+    if "PIL.Image" in sys.modules:
+        result = pictures.as_files(result)
     call = current_call.get()
     if call is not None:
         call.result, call.returned = result, True

@@ -42,4 +42,5 @@ DIFFERENT: dict[str, str] = {
     "shapes.Health OPTIONS /health {'Origin': 'http://x.com', 'Access-Control-Request-Method': 'POST', 'Access-Control-Request-Headers': 'x-foo'}": _ORIGIN,
     "shapes.Paths POST /deep/sub": _SLASH,
     "shapes.Paths POST /fixed/": _SLASH,
+    "from fal.toolkit import * ⏎ (str(FAL_PERSISTENT_DIR), str(FAL_REPOSITORY_DIR), str(FAL_MODEL_WEIGHTS_DIR))": "/data of the cloud is a folder of the state directory",
 }

@@ -1,0 +1,147 @@
+"""The built-in repositories: all of fal's names lead to the local CDN (app-contract C111, C117 to C120)."""
+
+from __future__ import annotations
+
+import base64
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+from fal_jupyter import settings
+from fal_jupyter.fal.toolkit.exceptions import FileUploadException
+from fal_jupyter.fal.toolkit.file.types import FileData, FileRepository, RepositoryId, Reservation
+from fal_jupyter.filestore import FileStore, StoredFile, address_of, new_file_id, safe_name
+
+DEFAULT_REPOSITORY: FileRepository | RepositoryId = "fal_v3"
+FALLBACK_REPOSITORY: list[FileRepository | RepositoryId] = ["fal"]
+_ELSEWHERE = {"gcp_storage": "Google's storage", "r2": "Cloudflare's storage"}
+
+
+def _lifetime(preference: Any) -> float | None:
+    seconds = preference.get("expiration_duration_seconds") if isinstance(preference, dict) else None
+    fits = isinstance(seconds, int | float) and not isinstance(seconds, bool) and seconds >= 0
+    return float(seconds) if seconds is not None and fits else None
+
+
+class InMemoryRepository(FileRepository):
+    """No place at all: the address is the bytes."""
+
+    def save(self, data: FileData, object_lifecycle_preference: dict[str, Any] | None = None, **options: Any) -> str:
+        """Give a ``data:`` URI."""
+        return f"data:{data.content_type};base64,{base64.b64encode(data.data).decode()}"
+
+
+class LocalRepository(FileRepository):
+    """The local CDN: bytes go straight into its folder, the gateway serves them."""
+
+    def save(self, data: FileData, object_lifecycle_preference: dict[str, Any] | None = None, **options: Any) -> str:
+        """Keep bytes; outside of a runner, where no gateway is known, the address is the bytes."""
+        here = settings.read()
+        if not here.cdn:
+            return InMemoryRepository().save(data)
+        return self._kept(
+            FileStore(here.files),
+            lambda store: store.put(
+                data.data,
+                content_type=data.content_type,
+                file_name=data.file_name,
+                now=time.time(),
+                lifetime=_lifetime(object_lifecycle_preference),
+            ),
+        ).url(here.cdn)
+
+    def save_file(
+        self,
+        file_path: str | Path,
+        content_type: str,
+        object_lifecycle_preference: dict[str, Any] | None = None,
+        **options: Any,
+    ) -> tuple[str, FileData | None]:
+        """Keep a file, however large, without reading it into memory."""
+        here, path = settings.read(), Path(file_path)
+        if not here.cdn:
+            return super().save_file(file_path, content_type)
+        stored = self._kept(
+            FileStore(here.files),
+            lambda store: store.put_path(
+                path,
+                content_type=content_type,
+                file_name=path.name,
+                now=time.time(),
+                lifetime=_lifetime(object_lifecycle_preference),
+            ),
+        )
+        return stored.url(here.cdn), None
+
+    @staticmethod
+    def _kept(store: FileStore, keep: Any) -> StoredFile:
+        try:
+            stored: StoredFile = keep(store)
+        except OSError as error:
+            raise FileUploadException(f"Error uploading file. Status 507: {error.strerror or error}") from error
+        return stored
+
+    def reserve(
+        self,
+        file_name: str,
+        content_type: str,
+        object_lifecycle_preference: dict[str, Any] | None = None,
+        request: Any = None,
+        extra_headers: dict[str, str] | None = None,
+    ) -> Reservation:
+        """Give an address now; it answers when the bytes are there."""
+        here = settings.read()
+        if not here.cdn:
+            raise FileUploadException("an address can be reserved in a runner only, where the gateway is known")
+        file_id, name = new_file_id(), safe_name(file_name)
+
+        def complete(data: bytes | Path) -> None:
+            writer = FileStore(here.files).writer()
+            try:
+                writer.write(data if isinstance(data, bytes) else data.read_bytes())
+                writer.finish(
+                    content_type=content_type,
+                    file_name=name,
+                    lifetime=_lifetime(object_lifecycle_preference),
+                    now=time.time(),
+                    file_id=file_id,
+                )
+            except BaseException:
+                writer.abort()
+                raise
+
+        return Reservation(address_of(here.cdn, file_id, name), complete)
+
+
+class _Elsewhere(FileRepository):
+    def __init__(self, where: str) -> None:
+        self._where = where
+
+    def save(self, data: FileData, object_lifecycle_preference: dict[str, Any] | None = None, **options: Any) -> str:
+        """Not here."""
+        raise FileUploadException(
+            f"{self._where} is not used here: leave the repository out, or say repository='in_memory'"
+        )
+
+
+def get_builtin_repository(wanted: RepositoryId | FileRepository) -> FileRepository:
+    """Give the repository of that name.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if isinstance(wanted, FileRepository):
+        return wanted
+    if wanted in ("fal_v2", "cdn"):
+        warnings.warn(
+            f"`{wanted}` file repository is deprecated, falling back to `fal_v3`.", DeprecationWarning, stacklevel=2
+        )
+        wanted = "fal_v3"
+    if wanted in ("fal", "fal_v3"):
+        return LocalRepository()
+    if wanted == "in_memory":
+        return InMemoryRepository()
+    if wanted in _ELSEWHERE:
+        return _Elsewhere(_ELSEWHERE[wanted])
+    raise ValueError(f'"{wanted}" is not a valid built-in file repository')

@@ -1,0 +1,234 @@
+"""Fetching an address that a caller gave: public ones only, checked and then connected to by the very address that was checked.
+
+Without that, a caller could make an app read what only this machine can reach (reliability paper, C1; app-contract C127). The
+files of our own CDN are read from its folder, without a connection. An owner may allow private addresses
+(``FAL_JUPYTER_ALLOW_PRIVATE_URLS=1``).
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import re
+import socket
+import ssl
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import unquote_to_bytes, urljoin, urlsplit
+from urllib.request import getproxies
+
+from fal_jupyter import net_guard, settings
+from fal_jupyter.filestore import FileStore
+
+CHUNK = 1 << 20
+MOST_REDIRECTS = 5
+CONNECT_TIMEOUT = 10.0
+READ_TIMEOUT = 30.0
+LONGEST = 6 * 3600.0  # seconds for one download, however slowly it comes
+_OWN_FILE = re.compile(r"/cdn/files/([0-9a-f]{32})/[^/]*")
+_SECRETS = frozenset({"authorization", "cookie"})
+
+
+class FetchError(Exception):
+    """The address is not fetched; the text says why."""
+
+
+class FetchStatus(FetchError):
+    """The server answered with a failure."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"the server answered {status}")
+        self.status = status
+
+
+class TooLarge(FetchError):
+    """There is more than was allowed."""
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What came: headers with lower-case names, and the size of the body."""
+
+    headers: dict[str, str]
+    size: int
+
+
+def fetch(
+    url: str,
+    into: BinaryIO,
+    *,
+    headers: Mapping[str, str] | None = None,
+    limit: int | None = None,
+    on_headers: Callable[[dict[str, str]], None] | None = None,
+) -> Fetched:
+    """Write what is at *url* (http, https or data) to *into*.
+
+    Args:
+        limit: bytes that it may have.
+        on_headers: sees the headers before the body comes; may raise.
+
+    Raises:
+        FetchError: it is not fetched.
+        OSError: the connection failed.
+    """
+    parts = urlsplit(url)
+    if parts.scheme == "data":
+        return _from_data(url, into, limit)
+    if parts.scheme not in ("http", "https"):
+        raise FetchError(f"URL scheme '{parts.scheme}' is not allowed")
+    own = _own_file(url)
+    if own is not None:
+        return _copied(own[0], own[1], into, limit)
+    return _over_http(url, into, dict(headers or {}), limit, on_headers)
+
+
+def _from_data(url: str, into: BinaryIO, limit: int | None) -> Fetched:
+    head, comma, data = url[5:].partition(",")
+    if not comma:
+        raise FetchError("the data URI has no comma")
+    content = unquote_to_bytes(data)
+    if head.endswith(";base64"):
+        import base64
+
+        try:
+            content = base64.b64decode(content + b"=" * (-len(content) % 4))
+        except ValueError as error:
+            raise FetchError(f"the data URI is no base64: {error}") from None
+    if limit is not None and len(content) > limit:
+        raise TooLarge("File body exceeded the limit")
+    into.write(content)
+    kind = head.removesuffix(";base64") or "text/plain;charset=US-ASCII"
+    return Fetched({"content-type": kind, "content-length": str(len(content))}, len(content))
+
+
+def _own_file(url: str) -> tuple[Path, dict[str, str]] | None:
+    """A file of our own CDN, where the address is one: its id is the permission to read it."""
+    parts = urlsplit(url)
+    found = _OWN_FILE.fullmatch(parts.path)
+    if found is None or (parts.hostname or "") not in ("127.0.0.1", "localhost", "::1"):
+        return None
+    stored = FileStore(settings.read().files).find(found[1], time.time())
+    if stored is None:
+        return None
+    return stored.path, {"content-type": stored.content_type, "content-length": str(stored.size)}
+
+
+def local_bytes(url: str, limit: int) -> bytes | None:
+    """Give what is at a data URI or at an address of our own CDN, without any connection; None for everything else, and for
+    what has more than *limit* bytes."""
+    into = io.BytesIO()
+    try:
+        if url.startswith("data:"):
+            _from_data(url, into, limit)
+        elif (own := _own_file(url)) is not None:
+            _copied(own[0], own[1], into, limit)
+        else:
+            return None
+    except (FetchError, OSError):
+        return None
+    return into.getvalue()
+
+
+def _copied(path: Path, headers: dict[str, str], into: BinaryIO, limit: int | None) -> Fetched:
+    size = 0
+    with path.open("rb") as source:
+        while piece := source.read(CHUNK):
+            size += len(piece)
+            if limit is not None and size > limit:
+                raise TooLarge("File body exceeded the limit")
+            into.write(piece)
+    return Fetched(headers, size)
+
+
+def _over_http(
+    url: str,
+    into: BinaryIO,
+    headers: dict[str, str],
+    limit: int | None,
+    on_headers: Callable[[dict[str, str]], None] | None,
+) -> Fetched:
+    if any(getproxies().get(name) for name in ("http", "https")):
+        warnings.warn("HTTP_PROXY and HTTPS_PROXY are not used for addresses of callers", RuntimeWarning, stacklevel=3)
+    until = time.monotonic() + LONGEST
+    for _ in range(MOST_REDIRECTS + 1):
+        connection = _connect(url)
+        try:
+            answer = _ask(connection, url, headers)
+            if answer.status in (301, 302, 303, 307, 308) and (where := answer.getheader("location")):
+                url, headers = _redirected(url, where, headers)
+                continue
+            if answer.status >= 400:
+                raise FetchStatus(answer.status)
+            told = {name.lower(): value for name, value in answer.getheaders()}
+            if on_headers is not None:
+                on_headers(told)
+            return Fetched(told, _read(answer, into, limit, until))
+        finally:
+            connection.close()
+    raise FetchError("Too many redirects")
+
+
+def _redirected(url: str, where: str, headers: dict[str, str]) -> tuple[str, dict[str, str]]:
+    target = urljoin(url, where)
+    before, after = urlsplit(url), urlsplit(target)
+    if after.scheme not in ("http", "https"):
+        raise FetchError(f"URL scheme '{after.scheme}' is not allowed")
+    if (before.scheme, before.netloc) != (after.scheme, after.netloc):
+        headers = {name: value for name, value in headers.items() if name.lower() not in _SECRETS}
+    return target, headers
+
+
+def _connect(url: str) -> http.client.HTTPConnection:
+    parts = urlsplit(url)
+    try:
+        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        raise FetchError("the address has no such port") from None
+    try:
+        found = net_guard.addresses_of(host, port)
+    except (OSError, UnicodeError):
+        raise FetchError("DNS resolution failed") from None
+    private = settings.read().allow_private
+    if not found or not all(net_guard.may_connect(address, loopback=False, private=private) for address in found):
+        raise FetchError("Hostname resolves to a non-routable address")
+    error: OSError | None = None
+    for address in found:
+        try:
+            sock = socket.create_connection((address, port), timeout=CONNECT_TIMEOUT)
+            break
+        except OSError as failed:
+            error = failed
+    else:
+        assert error is not None
+        raise error
+    sock.settimeout(READ_TIMEOUT)
+    if parts.scheme == "https":
+        sock = ssl.create_default_context().wrap_socket(sock, server_hostname=host)
+    connection = http.client.HTTPConnection(host, port)
+    connection.sock = sock  # the address that was checked, whatever its name means by now
+    return connection
+
+
+def _ask(connection: http.client.HTTPConnection, url: str, headers: dict[str, str]) -> http.client.HTTPResponse:
+    parts = urlsplit(url)
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    connection.request(
+        "GET", target, headers={"Accept-Encoding": "identity", "Host": parts.netloc.rpartition("@")[2], **headers}
+    )
+    return connection.getresponse()
+
+
+def _read(answer: http.client.HTTPResponse, into: BinaryIO, limit: int | None, until: float) -> int:
+    size = 0
+    while piece := answer.read(CHUNK):
+        size += len(piece)
+        if limit is not None and size > limit:
+            raise TooLarge("File body exceeded the limit")
+        if time.monotonic() > until:
+            raise FetchError("the download took too long")
+        into.write(piece)
+    return size

@@ -1,0 +1,63 @@
+"""Pictures in what calls answered, shown under the cell: those whose bytes are on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+MOST = 8
+DEPTH = 4
+KINDS = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
+
+
+def found_in(value: Any, depth: int = DEPTH) -> Iterator[tuple[str, str]]:
+    """Give type and address of every picture file in an answer (fal's form: a dict with ``url`` and ``content_type``)."""
+    if isinstance(value, dict):
+        url, kind = value.get("url"), value.get("content_type")
+        if isinstance(url, str) and kind in KINDS:
+            yield str(kind), url
+        elif depth:
+            for part in value.values():
+                yield from found_in(part, depth - 1)
+    elif isinstance(value, list) and depth:
+        for part in value[:100]:
+            yield from found_in(part, depth - 1)
+
+
+class Pictures:
+    """The pictures of the running cell's answers."""
+
+    def __init__(self) -> None:
+        self._found: list[tuple[str, str]] = []
+        self.more = 0
+
+    def begin(self) -> None:
+        """A cell begins."""
+        self._found, self.more = [], 0
+
+    def look(self, value: Any) -> None:
+        """A call has answered *value*; called by the thread that made it."""
+        for entry in found_in(value):
+            if len(self._found) < MOST:
+                self._found.append(entry)
+            else:
+                self.more += 1
+
+    def bundles(self) -> list[dict[str, str]]:
+        """Give what to display: each picture in its own type, as base64."""
+        import base64
+
+        from fal_jupyter.fal.toolkit.image.image import SHOWN
+        from fal_jupyter.fal.toolkit.utils.fetching import local_bytes
+
+        shown = []
+        for kind, url in self._found:
+            data = local_bytes(url, SHOWN)
+            if data:
+                shown.append(
+                    {
+                        kind: base64.b64encode(data).decode(),
+                        "text/plain": url if len(url) < 200 else f"a picture ({kind})",
+                    }
+                )
+        return shown

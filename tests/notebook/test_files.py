@@ -1,0 +1,136 @@
+"""Files and pictures of the toolkit, from a cell to a runner and back, and as URLs for everybody else."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import urllib.request
+from pathlib import Path
+
+import pytest
+from PIL import Image as Pillow
+
+from tests.support.kernel import Kernel
+
+APP = """%%fal_app
+from fal.toolkit import Image, File, KVStore, FAL_PERSISTENT_DIR, download_file
+from pathlib import Path
+from PIL import Image as Pillow
+
+class Pictures(fal.App):
+    @fal.endpoint("/image")
+    def paint(self, width: int = 8) -> Image:
+        return Image.from_pil(Pillow.new("RGB", (width, 4), (255, 0, 0)))
+
+    @fal.endpoint("/images")
+    def images(self) -> dict:
+        return {"images": [Image.from_pil(Pillow.new("RGB", (3, 2)), format="jpeg")], "seed": 1}
+
+    @fal.endpoint("/pil")
+    def pil(self):
+        return {"made": [Pillow.new("RGB", (5, 6))]}
+
+    @fal.endpoint("/size")
+    def size(self, image: Image) -> list:
+        return list(image.to_pil().size)
+
+    @fal.endpoint("/file")
+    def file(self, text: str) -> File:
+        return File.from_bytes(text.encode(), file_name="a b.txt")
+
+    @fal.endpoint("/path")
+    def path(self, text: str) -> File:
+        place = Path(FAL_PERSISTENT_DIR) / "made"
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "x.bin").write_text(text)
+        return File.from_path(place / "x.bin")
+
+    @fal.endpoint("/read")
+    def read(self, url: str) -> str:
+        return download_file(url, "downloads", force=True).read_text()
+
+    @fal.endpoint("/count")
+    def count(self) -> int:
+        store = KVStore("counter")
+        number = int(store.get("n") or 0) + 1
+        store.set("n", str(number), ttl=60)
+        return number
+"""
+
+
+@pytest.fixture(scope="module")
+def pictures(notebook: Kernel) -> Kernel:
+    notebook.run(APP).ok()
+    return notebook
+
+
+def fetched(url: str) -> bytes:
+    with urllib.request.urlopen(url, timeout=20) as answer:
+        found: bytes = answer.read()
+    return found
+
+
+def test_a_picture_shows_under_the_cell_and_is_a_url_for_everybody_else(pictures: Kernel) -> None:
+    cell = pictures.run(
+        "made = Pictures.paint()\nprint(made.url, made.width, made.height, made.content_type)\nmade"
+    ).ok()
+    url, width, height, kind = cell.text.split()
+    assert (width, height, kind) == ("8", "4", "image/png")
+    assert Pillow.open(io.BytesIO(fetched(url))).size == (8, 4)
+    (result,) = [output for output in cell.outputs if output["output_type"] == "execute_result"]
+    assert Pillow.open(io.BytesIO(base64.b64decode(result["data"]["image/png"]))).size == (8, 4)
+
+
+def test_pictures_in_a_plain_answer_show_as_well(pictures: Kernel) -> None:
+    cell = pictures.run("answer = Pictures.images()").ok()
+    (shown,) = [output["data"] for output in cell.outputs if "image/jpeg" in output.get("data", {})]
+    assert Pillow.open(io.BytesIO(base64.b64decode(shown["image/jpeg"]))).size == (3, 2)
+
+
+def test_a_pil_picture_that_is_returned_becomes_a_file(pictures: Kernel) -> None:
+    cell = pictures.run("import json; print(json.dumps(Pictures.pil()))").ok()
+    told = json.loads(cell.text)["made"][0]
+    assert (told["content_type"], told["width"], told["height"]) == ("image/png", 5, 6)
+    assert Pillow.open(io.BytesIO(fetched(told["url"]))).size == (5, 6)
+
+
+def test_inputs_may_be_data_uris_and_our_own_urls(pictures: Kernel) -> None:
+    image = io.BytesIO()
+    Pillow.new("RGB", (7, 9)).save(image, "png")
+    uri = f"data:image/png;base64,{base64.b64encode(image.getvalue()).decode()}"
+    assert pictures.run(f"Pictures.size({uri!r})").ok().result == "[7, 9]"
+    assert pictures.run("Pictures.size(Pictures.paint(width=11))").ok().result == "[11, 4]"
+    assert pictures.run("Pictures.size({'url': Pictures.paint(width=12).url})").ok().result == "[12, 4]"
+
+
+def test_files_have_names_types_and_sizes(pictures: Kernel) -> None:
+    cell = pictures.run(
+        "f = Pictures.file('héllo')\nprint(f.url, f.file_size, f.content_type)\nassert f.file_name == 'a b.txt'"
+    ).ok()
+    url, size, kind = cell.text.split()
+    assert (fetched(url), size, kind) == ("héllo".encode(), "6", "text/plain")
+    assert pictures.run(f"Pictures.read({url!r})").ok().result == "'héllo'"
+    url = pictures.run("print(Pictures.path('kept').url)").ok().text.strip()
+    assert fetched(url) == b"kept"
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("http://127.0.0.1:9/x", "Hostname resolves to a non-routable address"),
+        ("http://169.254.169.254/latest", "Hostname resolves to a non-routable address"),
+        ("file:///etc/hostname", "URL scheme 'file' is not allowed"),
+        ("http://127.0.0.1:9/cdn/files/" + "0" * 32 + "/x", "Hostname resolves to a non-routable address"),
+    ],
+)
+def test_an_address_that_only_this_machine_can_reach_is_refused(pictures: Kernel, url: str, told: str) -> None:
+    assert told in pictures.run(f"Pictures.read({url!r})").evalue
+
+
+def test_the_key_value_store_outlives_runners(pictures: Kernel, state: Path) -> None:
+    assert [pictures.run("Pictures.count()").ok().result for _ in range(2)] == ["1", "2"]
+    pictures.run("%fal stop pictures").ok()
+    pictures.run(APP.replace("class Pictures", "class Others")).ok()
+    assert pictures.run("Others.count()").ok().result == "3"
+    assert (state / "kv.sqlite").stat().st_mode & 0o777 == 0o600
