@@ -39,7 +39,7 @@ MAY: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "server_record": (("processes",), ()),
     "net_guard": ((), ()),
     "filestore": ((), ()),
-    "fal": (("domain", "protocol", "settings", "filestore", "net_guard"), ("packaging", "pydantic", "PIL", "numpy")),
+    "fal": (("domain", "protocol", "settings", "filestore", "net_guard"), ("packaging", "pydantic", "PIL", "fastapi", "anyio", "onnxruntime")),
     "shipping": (("domain", "protocol", "fal"), ("cloudpickle", "pydantic", "pydantic_core")),
     "runner": (
         ("domain", "protocol", "fal", "shipping", "settings"),
