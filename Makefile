@@ -159,12 +159,15 @@ $(READY6): pyproject.toml Makefile | $(VENV6)/bin/python
 	@$(VENV6)/bin/python -m pip install 'ipykernel>=6.29,<7' 2> /dev/null | $(SHORTLY)  # against our own pin, on purpose
 	@touch $@
 
-# The real package, which our own is compared with: an environment of its own, since it holds FastAPI back.
+# The real package, which our own is compared with: an environment of its own, since it holds FastAPI back. What our gateway
+# and runners import is there too, for classes on the real App; nothing of Jupyter.
+BESIDE_FAL := httptools msgspec nvidia-ml-py platformdirs psutil threadpoolctl tornado uvloop
 $(READY_FAL): Makefile
 	@command -v $(PYTHON) > /dev/null || { echo "setup: there is no '$(PYTHON)' here" >&2; exit 1; }
 	@echo "setup: installing the real fal in $(@D), to compare ours with (half a minute)"
 	@$(PYTHON) -m venv $(@D) && echo '*' > $(@D)/.gitignore
-	@$(@D)/bin/python -m pip install 'fal==1.83.0' pillow | $(SHORTLY)
+	@$(@D)/bin/python -m pip install 'fal==1.83.0' pillow $(BESIDE_FAL) | $(SHORTLY)
+	@FAL_JUPYTER_LABEXTENSION=skip $(@D)/bin/python -m pip install --no-deps -e . | $(SHORTLY)
 	@touch $@
 
 $(BENCH_READY): $(READY)

@@ -5,6 +5,7 @@ Everything that the user wrote is kept: methods, options, bases of his own; of t
 
 from __future__ import annotations
 
+import importlib
 import sys
 import types
 from collections.abc import Mapping
@@ -44,6 +45,43 @@ def adopted(cls: type[Any]) -> type[Any]:
     if not is_foreign(cls):
         return cls
     return _Adoption(real_app()).of(cls)
+
+
+def foreign_home(thing: Any) -> tuple[str, str] | None:
+    """Give module and name of what belongs to the real package (a module of it has no name), or None.
+
+    The real package travels by value, but what the runner needs is ours: :func:`ours_of` gives it there.
+    """
+    if isinstance(thing, types.ModuleType):
+        home, name = thing.__name__, ""
+    elif isinstance(thing, type | types.FunctionType):
+        home, name = thing.__module__ or "", thing.__qualname__
+    else:
+        return None
+    if home.split(".")[0] != "fal" or "<locals>" in name or real_app() is None:
+        return None
+    return home, name
+
+
+def ours_of(home: str, name: str) -> Any:
+    """Give our own part of *name* in the real package's module *home*, or our module where *name* is ``""``.
+
+    Raises:
+        ImportError: there is none.
+    """
+    parts = home.split(".")
+    while parts:
+        try:
+            found: Any = importlib.import_module(".".join(("fal_jupyter", *parts)))
+        except ModuleNotFoundError:
+            found = None
+        if found is not None:
+            for step in name.split(".") if name else ():
+                found = getattr(found, step, None)
+            if found is not None:
+                return found
+        parts.pop()
+    raise ImportError(f"fal_jupyter does not have {home}{'.' if name else ''}{name}")
 
 
 class _Adoption:

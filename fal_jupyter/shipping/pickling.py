@@ -25,6 +25,7 @@ from typing import Any
 
 import cloudpickle
 
+from fal_jupyter.fal.adopt import foreign_home, ours_of
 from fal_jupyter.shipping import unpacking
 
 _COMPILED = (
@@ -45,6 +46,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     """The pickler of shipments."""
 
     def reducer_override(self, obj: Any) -> Any:
+        if (home := foreign_home(obj)) is not None:
+            return ours_of, home
         if isinstance(obj, io.IOBase) and not isinstance(obj, io.BytesIO | io.StringIO):
             raise pickle.PicklingError("an open file")
         if (

@@ -213,3 +213,20 @@ def _talks() -> list[Talked]:
 
 ASKED = [*_plain(), *_errors(), *_shapes()]
 TALKED = _talks()
+
+
+def _marked() -> list[Asked]:
+    m = "marked.Marked"
+    found = [Asked(m, "C12 C45", json=body) for body in ({"text": "a", "n": 2}, {}, {"text": 3})]
+    found += [Asked(m, "C12 C63", path=path) for path in ("/log", "/refuses", "/package", "/teapot", "/nope")]
+    return [
+        *found,
+        Asked(m, "C30", path="/context", headers={"x-custom": "v"}),
+        Asked(m, "C28", method="GET", path="/health"),
+    ]
+
+
+MARKED = _marked()
+MARKED_TALKS = [Talked("marked.Marked", "C88", "/double", ({"text": "ab"}, {"text": "c"}))]
+ASKED += MARKED
+TALKED += MARKED_TALKS

@@ -28,18 +28,18 @@ class Ours:
     """One gateway with every app that was asked."""
 
     def __init__(self, state: Path) -> None:
-        self._client = Client(settings.read({"FAL_JUPYTER_STATE": str(state), "FAL_JUPYTER_OWNER": "me"}), kind="serve")
-        self._handles: dict[str, AppHandle] = {}
+        self.client = Client(settings.read({"FAL_JUPYTER_STATE": str(state), "FAL_JUPYTER_OWNER": "me"}), kind="serve")
+        self.handles: dict[str, AppHandle] = {}
 
     def handle(self, app: str) -> AppHandle:
         """Publish *app* when it is first asked."""
-        if app not in self._handles:
+        if app not in self.handles:
             module, _, name = app.partition(".")
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # two methods on one path: on purpose
-                self._handles[app] = serve_file(APPS / f"{module}.py", name, client=self._client)
-            self._handles[app].wait()
-        return self._handles[app]
+                self.handles[app] = serve_file(APPS / f"{module}.py", name, client=self.client)
+            self.handles[app].wait()
+        return self.handles[app]
 
     def ask(self, check: Asked) -> dict[str, Any]:
         handle = self.handle(check.app)
@@ -66,7 +66,7 @@ class Ours:
 
     def close(self) -> None:
         """Stop everything."""
-        self._client.close()
+        self.client.close()
 
 
 async def _talk(address: str, key: str, check: Talked) -> list[Any]:

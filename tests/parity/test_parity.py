@@ -31,7 +31,8 @@ PENDING = [
 PYTHON = Path(os.environ.get("FAL_JUPYTER_REAL_FAL", ROOT / ".venv-fal/bin/python"))
 
 
-def _results(python: Path | str, *options: str) -> dict[str, list[Any]]:
+def results(python: Path | str, *options: str) -> dict[str, list[Any]]:
+    """Ask the package of an environment everything."""
     done = subprocess.run(
         [str(python), "-m", "tests.parity.reference", *options], cwd=ROOT, capture_output=True, text=True, timeout=100
     )
@@ -43,7 +44,7 @@ def _results(python: Path | str, *options: str) -> dict[str, list[Any]]:
 @pytest.fixture(scope="module")
 def real() -> dict[str, list[Any]]:
     assert PYTHON.exists(), f"{PYTHON} is missing: `make test` creates the environment of the real fal"
-    return _results(PYTHON)
+    return results(PYTHON)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +55,7 @@ def ours() -> Iterator[Ours]:
         asked.close()
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Without what tells versions of pydantic and addresses of objects apart."""
     text = json.dumps(value)
     return re.sub(r"errors\.pydantic\.dev/[0-9.]+", "errors.pydantic.dev", re.sub(r"0x[0-9a-f]{6,}", "0x0", text))
@@ -66,7 +67,7 @@ def compared(kind: str, checks: Sequence[Any], theirs: list[Any], give: Callable
     waiting = dict.fromkeys(PENDING, 0)
     for check, expected in zip(checks, theirs, strict=True):
         mine = give(check)
-        same = _plain(mine) == _plain(expected)
+        same = plain(mine) == plain(expected)
         if check.name in DIFFERENT:
             meant += 1
             if same:
@@ -89,7 +90,7 @@ def compared(kind: str, checks: Sequence[Any], theirs: list[Any], give: Callable
 
 
 def test_definitions(real: dict[str, list[Any]]) -> None:
-    mine = iter(_results(sys.executable, "--ours")["defined"])
+    mine = iter(results(sys.executable, "--ours")["defined"])
     compared("definitions", DEFINED, real["defined"], lambda _: next(mine))
 
 
