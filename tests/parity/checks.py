@@ -226,6 +226,17 @@ def _marked() -> list[Asked]:
     ]
 
 
+def _files() -> list[Asked]:
+    f = "files.Files"
+    found = [Asked(f, "C113 C117", path=path) for path in ("/text", "/typed", "/image")]
+    inputs = ("https://a.b/c.png", "data:text/plain;base64,aGk=", "/tmp/x", {"url": "ftp://q"}, {"url": "https://a/b", "width": 3}, {}, 5)  # fmt: skip
+    found += [Asked(f, "C112", path="/takes", json=body) for body in inputs]
+    bodies = ({"image": "https://a.b/c.png"}, {"image": {"url": "x"}, "more": ["https://a/b", {"url": "y", "file_size": 3}]}, {"image": "x", "more": ["y"]})  # fmt: skip
+    found += [Asked(f, "C112 C113", path="/both", json=body) for body in bodies]
+    return [*found, Asked(f, "C115", path="/missing"), Asked(f, "C123", method="GET", path="/openapi.json")]
+
+
+ASKED += _files()
 MARKED = _marked()
 MARKED_TALKS = [Talked("marked.Marked", "C88", "/double", ({"text": "ab"}, {"text": "c"}))]
 ASKED += MARKED

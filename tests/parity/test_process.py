@@ -24,6 +24,8 @@ import asyncio, os, threading, time
 import fal
 from fastapi.responses import StreamingResponse
 from fal.exceptions import CUDAOutOfMemoryException
+from fal.toolkit.utils.endpoint import cancel_on_disconnect
+from fastapi import Request
 
 def note(*words):
     with open({notes!r}, "a") as file:
@@ -72,6 +74,14 @@ class Life(fal.App):
             finally:
                 note("finally")
         return StreamingResponse(made(), media_type="text/event-stream")
+
+    @fal.endpoint("/stops")
+    async def stops(self, request: Request):
+        async with cancel_on_disconnect(request):
+            note("stops", "begins")
+            await asyncio.sleep(30)
+            note("stops", "never")
+        note("stops", "goes on")
 
     @fal.endpoint("/peak")
     def see_peak(self):
@@ -158,6 +168,15 @@ def test_an_endpoint_whose_caller_left_runs_to_its_end(life: Life, name: str) ->
     life.until(f"{name} begins RUNNING")
     connection.close()
     life.until(f"{name} ends RUNNING")
+
+
+def test_cancel_on_disconnect_ends_its_block_and_what_follows_runs(life: Life) -> None:
+    life.forget()
+    connection = life.opened("/stops")
+    life.until("stops begins RUNNING")
+    connection.close()
+    life.until("stops goes on RUNNING")
+    assert "stops never RUNNING" not in life.notes()
 
 
 def test_the_generator_of_a_stream_is_cancelled_when_its_caller_leaves(life: Life) -> None:

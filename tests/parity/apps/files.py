@@ -1,0 +1,41 @@
+"""Files that come in and go out."""
+
+from typing import List, Optional
+
+import fal
+from fal.toolkit import File, Image
+from pydantic import BaseModel
+
+
+class Both(BaseModel):
+    image: Image
+    more: List[File] = []
+    maybe: Optional[File] = None
+
+
+class Files(fal.App):
+    min_concurrency = 1
+
+    @fal.endpoint("/text")
+    def text(self):
+        return File.from_bytes(b"hi", file_name="a.txt", repository="in_memory")
+
+    @fal.endpoint("/typed")
+    def typed(self) -> File:
+        return File.from_bytes(b"hi", file_name="a.bin", repository="in_memory")
+
+    @fal.endpoint("/image")
+    def picture(self):
+        return {"nested": [Image.from_bytes(b"x", "png", file_name="a.png", repository="in_memory")]}
+
+    @fal.endpoint("/takes")
+    def takes(self, image: Image):
+        return {"u": image.url, "w": image.width}
+
+    @fal.endpoint("/both")
+    def both(self, both: Both) -> Both:
+        return both
+
+    @fal.endpoint("/missing")
+    def missing(self):
+        return File.from_path("/nope")
