@@ -46,8 +46,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     """The pickler of shipments."""
 
     def reducer_override(self, obj: Any) -> Any:
-        if (home := foreign_home(obj)) is not None:
-            return ours_of, home
+        if (foreign := foreign_home(obj)) is not None:
+            return ours_of, foreign
         if isinstance(obj, io.IOBase) and not isinstance(obj, io.BytesIO | io.StringIO):
             raise pickle.PicklingError("an open file")
         if (
