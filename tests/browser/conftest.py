@@ -50,8 +50,10 @@ def chromium() -> str:
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """A Chromium. Its driver keeps an event loop running in this thread, so it must not outlive the module: what comes
+    after it in the same worker could not call ``asyncio.run``."""
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=chromium(), headless=True, args=list(FLAGS))
         yield running
