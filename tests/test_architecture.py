@@ -39,7 +39,11 @@ MAY: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "server_record": (("processes",), ()),
     "net_guard": ((), ()),
     "filestore": ((), ()),
-    "fal": (("domain", "protocol", "settings", "filestore", "net_guard"), ("packaging", "pydantic", "PIL", "fastapi", "anyio", "onnxruntime")),
+    "vault": (("domain",), ()),
+    "fal": (
+        ("domain", "protocol", "settings", "filestore", "net_guard"),
+        ("packaging", "pydantic", "PIL", "fastapi", "anyio", "onnxruntime"),
+    ),
     "shipping": (("domain", "protocol", "fal"), ("cloudpickle", "pydantic", "pydantic_core")),
     "runner": (
         ("domain", "protocol", "fal", "shipping", "settings"),
@@ -58,14 +62,27 @@ MAY: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ),
     ),
     "gateway": (
-        ("domain", "protocol", "settings", "state", "processes", "credentials", "net_guard", "filestore"),
+        ("domain", "protocol", "settings", "state", "processes", "credentials", "net_guard", "filestore", "vault"),
         ("tornado", "httptools", "msgspec", "psutil", "pynvml", "uvloop", "cryptography"),
     ),
     "client": (
-        ("domain", "protocol", "fal", "shipping", "settings", "state", "credentials"),
-        ("msgspec", "pydantic", "pydantic_core", "psutil", "websockets", "msgpack", "fal_client", "httpx", "asyncstdlib"),
+        ("domain", "protocol", "fal", "shipping", "settings", "state", "credentials", "vault"),
+        (
+            "msgspec",
+            "pydantic",
+            "pydantic_core",
+            "psutil",
+            "websockets",
+            "msgpack",
+            "fal_client",
+            "httpx",
+            "asyncstdlib",
+        ),
     ),
-    "cli": (("domain", "protocol", "fal", "shipping", "settings", "client"), ()),
+    "cli": (
+        ("domain", "protocol", "fal", "shipping", "settings", "state", "credentials", "filestore", "vault", "client"),
+        (),
+    ),
     "server": (
         ("domain", "protocol", "settings", "state", "processes", "server_record", "client"),
         ("tornado", "jupyter_server", "jupyter_core", "traitlets", "httptools"),

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from fal_jupyter import settings
 from fal_jupyter.cli import doctor
 from fal_jupyter.cli.grammar import Front
 from fal_jupyter.client.client import Client
-from fal_jupyter.domain.errors import BadSetting, FalJupyterError
-from fal_jupyter.protocol.api import AppRecord, ClientEnv, LogRecord, RunnerRecord, ScalingRecord
+from fal_jupyter.domain.errors import BadSetting, FalJupyterError, NotServed
+from fal_jupyter.protocol.api import A_KEYS, AppRecord, ClientEnv, LogRecord, RunnerRecord, ScalingRecord
+from fal_jupyter.state import check_state
+from fal_jupyter.vault import Vault
 
 
 class GatewayDesk:
@@ -63,6 +66,24 @@ class GatewayDesk:
     def client_env(self) -> ClientEnv:
         """What fal's client needs to come here by its environment."""
         return self._client.client_env()
+
+    def vault(self) -> Vault:
+        """Secrets and lasting keys, in a state directory that is there and ours alone."""
+        check_state(self._settings.state)
+        return Vault(self._settings.state)
+
+    def keys_changed(self) -> None:
+        """Have a running gateway read the lasting keys; one that starts later reads them by itself."""
+        try:
+            self._client.ask("POST", A_KEYS)
+        except NotServed:
+            pass
+
+    def data(self) -> Path:
+        """The folder that ``/data`` is here."""
+        check_state(self._settings.state)
+        self._settings.data.mkdir(mode=0o700, exist_ok=True)
+        return self._settings.data
 
     def settings(self) -> dict[str, str]:
         """The settings that hold for every front of this user."""

@@ -16,7 +16,7 @@ from typing import Literal, NoReturn
 from fal_jupyter.domain.errors import BadSetting
 
 Front = Literal["notebook", "shell"]
-AUTH_MODES = ("private", "public")
+AUTH_MODES = ("private", "shared", "public")
 BOTH: tuple[Front, ...] = ("notebook", "shell")
 NOTEBOOK: tuple[Front, ...] = ("notebook",)
 SHELL: tuple[Front, ...] = ("shell",)
@@ -64,12 +64,14 @@ class Option:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """One positional word; *what* says what may stand there, for completion."""
+    """One positional word, or with *many* all that are left; *what* says what may stand there, one of *words* for an action."""
 
     name: str
     help: str
-    what: Literal["app", "target", "verb", "setting", "value", "file"]
+    what: Literal["app", "target", "verb", "setting", "value", "file", "action", "text"]
     optional: bool = False
+    many: bool = False
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +99,7 @@ APP_OPTIONS = (
         read=str,
         choices=AUTH_MODES,
         field="auth",
-        help="who may call: private (a key, the default) or public",
+        help="who may call: private or shared (a key; in the cloud, a shared app's callers pay), or public",
     ),
     Option(
         flag="--warm",
@@ -232,6 +234,50 @@ VERBS = (
     ),
     Verb(name="doctor", help="say what runs where, and what is wrong", options=(JSON,)),
     Verb(
+        name="keys",
+        help="keys for callers that last until they are revoked: create, list, revoke ID",
+        places=(
+            Place(name="ACTION", what="action", words=("create", "list", "revoke"), help="create, list or revoke"),
+            Place(name="ID", what="text", optional=True, help="of the key to revoke"),
+        ),
+        options=(
+            Option(
+                flag="--scope",
+                metavar="SCOPE",
+                read=str,
+                choices=("API", "ADMIN"),
+                help="API calls apps (the default); ADMIN counts as yourself, so that its webhooks may come to this machine",
+            ),
+            Option(flag="--name", metavar="NAME", read=str, help="what it is for"),
+            JSON,
+        ),
+    ),
+    Verb(
+        name="secrets",
+        help="variables that runners have in their environment: set NAME[=VALUE], list, unset NAME",
+        places=(
+            Place(name="ACTION", what="action", words=("set", "list", "unset"), help="set, list or unset"),
+            Place(
+                name="NAME", what="text", many=True, help="NAME=VALUE; a value that is left out is asked for, or read"
+            ),
+        ),
+        options=(JSON,),
+    ),
+    Verb(
+        name="files",
+        help="the files that apps keep below /data: ls, upload, download, rm, mv",
+        places=(
+            Place(
+                name="ACTION",
+                what="action",
+                words=("ls", "upload", "download", "rm", "mv"),
+                help="ls [DIR], upload LOCAL REMOTE, download REMOTE LOCAL, rm REMOTE, mv REMOTE REMOTE",
+            ),
+            Place(name="PATH", what="text", many=True, help="a path below /data, or one of yours"),
+        ),
+        options=(JSON,),
+    ),
+    Verb(
         name="env",
         help="print what fal's Python client needs to call here: eval $(fal-jupyter env)",
         options=(
@@ -299,7 +345,8 @@ class _Help(argparse.Action):
 def _fill(parser: argparse.ArgumentParser, places: Iterable[Place], options: Iterable[Option]) -> None:
     for place in places:
         dest = place.name.split(".")[0].lower()
-        parser.add_argument(dest, metavar=place.name, nargs="?" if place.optional else None, help=place.help)
+        nargs = "*" if place.many else "?" if place.optional else None
+        parser.add_argument(dest, metavar=place.name, nargs=nargs, choices=place.words or None, help=place.help)
     for option in options:
         if option.read is None:
             parser.add_argument(option.flag, action="store_true", help=option.help)

@@ -7,12 +7,14 @@ import difflib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from fal_jupyter.cli import grammar
 from fal_jupyter.cli.tables import table
 from fal_jupyter.domain.errors import BadSetting, NotServed
 from fal_jupyter.protocol.api import AppRecord, ClientEnv, LogRecord, RunnerRecord, ScalingRecord
+from fal_jupyter.vault import Vault
 
 NO_APPS = "No app is running. Run a %%fal_app cell, or: fal-jupyter serve FILE.py::Class"
 
@@ -50,6 +52,15 @@ class Desk(Protocol):
 
     def client_env(self) -> ClientEnv:
         """What fal's client needs to come here by its environment."""
+
+    def vault(self) -> Vault:
+        """Secrets and lasting keys of this user."""
+
+    def keys_changed(self) -> None:
+        """Have a running gateway read the lasting keys."""
+
+    def data(self) -> Path:
+        """The folder that ``/data`` is here; it is there."""
 
     def settings(self) -> dict[str, str]:
         """The settings that ``config`` shows, by name."""
@@ -256,6 +267,24 @@ def _env(args: argparse.Namespace, desk: Desk) -> Outcome:
     return Outcome(found, env_verb.as_text(found, env_verb.shell_of(args)))
 
 
+def _keys(args: argparse.Namespace, desk: Desk) -> Outcome:
+    from fal_jupyter.cli import key_verbs
+
+    return Outcome(*key_verbs.carry_out(args, desk.vault(), desk.keys_changed))
+
+
+def _secrets(args: argparse.Namespace, desk: Desk) -> Outcome:
+    from fal_jupyter.cli import secret_verbs
+
+    return Outcome(*secret_verbs.carry_out(args, desk.vault(), front=desk.front))
+
+
+def _files(args: argparse.Namespace, desk: Desk) -> Outcome:
+    from fal_jupyter.cli import file_verbs
+
+    return Outcome(*file_verbs.carry_out(args, desk.data()))
+
+
 def _help(args: argparse.Namespace, desk: Desk) -> Outcome:
     text = grammar.help_text(desk.front, args.given_verb or "")
     return Outcome(text, text.rstrip())
@@ -273,5 +302,8 @@ _DOERS: dict[str, Callable[[argparse.Namespace, Desk], Outcome]] = {
     "config": _config,
     "doctor": _doctor,
     "env": _env,
+    "keys": _keys,
+    "secrets": _secrets,
+    "files": _files,
     "help": _help,
 }

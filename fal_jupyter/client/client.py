@@ -49,6 +49,7 @@ from fal_jupyter.protocol.api import (
     ScalingRecord,
 )
 from fal_jupyter.settings import Settings
+from fal_jupyter.vault import Vault
 
 READ = 256 * 1024
 PATIENCE = 60.0  # for an answer of the control plane, which never waits for user code
@@ -114,6 +115,7 @@ class Client(Watching):
         self.settings = settings or settings_module.read()
         self.kind, self.name, self.port, self._idle_exit = kind, name or kind, port, idle_exit
         self.key = make_key()
+        self.vault = Vault(self.settings.state)
         self.lease: leases.Lease | None = None
         self.notices: list[str] = []
         self.started_gateway = False

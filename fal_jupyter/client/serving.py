@@ -62,6 +62,7 @@ def serve(
         source=shipment.source,
     )
     client = client or Client(settings)
+    shipment.warnings.extend(_missing_secrets(spec, client))
     handle = AppHandle(
         client, spec, client.publish(spec.alias, head, shipment.payload), _methods(cls), shipment, _talks(cls)
     )
@@ -69,6 +70,12 @@ def serve(
     if wait:
         handle.wait(on_event)
     return handle
+
+
+def _missing_secrets(spec: AppSpec, client: Client) -> list[str]:
+    """Say which secrets the class names that are not set here."""
+    missing = [name for name in spec.secrets or () if name not in client.vault.secrets()]
+    return [f"the secret {name} is not set; type: fal-jupyter secrets set {name}" for name in missing]
 
 
 def serve_file(
@@ -93,6 +100,8 @@ def serve_file(
     spec = fal.describe(cls, overrides)
     _check_requirements(spec)
     environment = environment_here(_preload_of(text))
+    for told in _missing_secrets(spec, client):
+        print(f"fal-jupyter: {told}", file=sys.stderr)
     head = PublishHead(
         lease="",
         spec=spec.to_json(),

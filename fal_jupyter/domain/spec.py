@@ -156,6 +156,7 @@ class AppSpec:
         endpoints: in path order.
         request_start_timeout: seconds in which a request has to be with a runner, 0: as long as it takes.
         machine_type: machine types in order of preference; shown, acted on by a later issue.
+        secrets: names of the secrets that its runners get; None: all there are.
     """
 
     class_name: str
@@ -167,6 +168,7 @@ class AppSpec:
     num_gpus: int | None = None
     requirements: tuple[str, ...] = ()
     request_start_timeout: float = 0
+    secrets: tuple[str, ...] | None = None
 
     def path_of(self, asked: str) -> str:
         """Give the endpoint's path that *asked* means: as it stands, or where there is only the one with (or without) a
@@ -186,7 +188,7 @@ class AppSpec:
         Raises:
             AppRuleBroken: a field is missing or out of range.
         """
-        known = {f.name for f in fields(AppSpec)} - {"endpoints", "scaling", "machine_type", "requirements"}
+        known = {f.name for f in fields(AppSpec)} - {"endpoints", "scaling", "machine_type", "requirements", "secrets"}
         plain = {name: value for name, value in data.items() if name in known}
         endpoint_fields = {f.name for f in fields(EndpointSpec)}
         scaling_fields = {f.name for f in fields(Scaling)}
@@ -200,6 +202,7 @@ class AppSpec:
                 scaling=Scaling(**{k: v for k, v in data.get("scaling", {}).items() if k in scaling_fields}),
                 machine_type=tuple(data.get("machine_type", ())),
                 requirements=tuple(data.get("requirements", ())),
+                secrets=None if data.get("secrets") is None else tuple(data["secrets"]),
             )
         except TypeError as error:
             raise AppRuleBroken(f"the app's description is incomplete: {error}") from error

@@ -28,7 +28,6 @@ from fal_jupyter.gateway.history import History, wall_ms
 from fal_jupyter.gateway.launcher import Launcher
 from fal_jupyter.gateway.logs import Log
 from fal_jupyter.gateway.published import KEPT_EVENTS, Published, Revision
-from fal_jupyter.gateway.redaction import redactor
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.api import (
     H_TIMEOUT_TYPE,
@@ -45,6 +44,7 @@ from fal_jupyter.protocol.api import (
 from fal_jupyter.protocol.feed import FRAME_REQUESTS, Failure
 from fal_jupyter.protocol.frames import Frame, Kind
 from fal_jupyter.settings import Settings
+from fal_jupyter.vault import Vault
 
 log = logging.getLogger("fal_jupyter.engine")
 LATE = 500_000_000  # nanoseconds; no load of ours keeps the loop for so long
@@ -64,6 +64,7 @@ class Engine:
     ) -> None:
         self.settings = settings
         self.send_timeout = settings.send_timeout
+        self.vault = Vault(settings.state)
         self.fleet = Fleet()
         self.launcher = Launcher(self, environment, files)
         self.claims = Claims(settings.claims, settings.state)
@@ -171,7 +172,6 @@ class Engine:
         self, app: Published, head: PublishHead, spec: AppSpec, payload: bytes, allotment: Allotment, owner: str
     ) -> None:
         app.last += 1
-        app.log.redact = redactor(head["environment"]["env"])
         app.revisions[app.last] = Revision(
             app.last,
             spec,
@@ -298,10 +298,12 @@ class Engine:
     def drain_output(self, exchange: Exchange) -> None:
         self.launcher.drain_output(exchange.runner_id)
 
-    def request_printed(self, exchange: Exchange, which: int, text: str) -> None:
+    def request_printed(self, exchange: Exchange, which: int, text: str) -> str:
         if (app := self.published.get(exchange.alias)) is not None:
             app.log.write(exchange.runner_id, exchange.id, which, text)
             self.on_news()
+            return app.log.redact(text)
+        return text
 
     def _end_output(self, exchange: Exchange) -> None:
         app = self.published.get(exchange.alias)
@@ -355,7 +357,7 @@ class Engine:
         self.on_news()
         found = app.revisions.get(revision)
         if found is not None and not found.over:
-            app.tell(revision, Event(event="output", runner=runner_id, stream=which, text=text))
+            app.tell(revision, Event(event="output", runner=runner_id, stream=which, text=app.log.redact(text)))
 
     def runner_printed(self, runner_id: str, text: str) -> None:
         app, revision = self._starting.get(runner_id) or (None, 0)
@@ -394,6 +396,7 @@ class Engine:
         self._starting[order.runner_id] = (app, order.revision)
         self._starts[order.runner_id] = (time.monotonic(), 0.0)
         self.on_moved(order.alias, order.runner_id, "PENDING")
+        environment = app.with_secrets(revision, self.vault)
         head = LoadHead(
             app=f"{self.settings.owner}/{order.alias}",
             alias=order.alias,
@@ -402,7 +405,7 @@ class Engine:
             kind=revision.kind,
             class_name=revision.spec.class_name,
             source=revision.source,
-            environment=revision.environment,
+            environment=environment,
             multiplex=revision.spec.scaling.max_multiplexing,
             request_timeout=revision.spec.scaling.request_timeout,
             cdn=self.cdn(),
@@ -416,7 +419,7 @@ class Engine:
         )
         app.tell(order.revision, Event(event="state", runner=order.runner_id, state="PENDING"))
         load = frames.encode_load(_encode(head), revision.payload)
-        self.launcher.start(order.runner_id, revision.environment, load)
+        self.launcher.start(order.runner_id, environment, load)
 
     def _claim(self, order: m.StartRunner) -> bool:
         """Claim the runner's devices among all gateways of this machine; where one is taken, the fleet hears of it."""

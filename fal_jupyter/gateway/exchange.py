@@ -117,8 +117,8 @@ class Hub(Protocol):
     def drain_output(self, exchange: Exchange) -> None:
         """Take what child processes of user code have printed, before the answer that comes after it."""
 
-    def request_printed(self, exchange: Exchange, which: int, text: str) -> None:
-        """User code printed while it answered."""
+    def request_printed(self, exchange: Exchange, which: int, text: str) -> str:
+        """User code printed while it answered; gives the text without secrets."""
 
 
 class Watcher(Protocol):
@@ -349,11 +349,11 @@ class Exchange:
             self._pump()
         elif kind == Kind.OUTPUT:
             text = frame.payload[1:].decode("utf-8", "replace")
-            self.hub.request_printed(self, frame.payload[0], text)
+            shown = self.hub.request_printed(self, frame.payload[0], text)
             if self.watcher is not None:
-                self.watcher.printed(frame.payload[0], text)
+                self.watcher.printed(frame.payload[0], shown)
             if self.framed:
-                self._print(frame.payload)
+                self._print(frame.payload if shown == text else frame.payload[:1] + shown.encode("utf-8", "replace"))
         elif kind == Kind.ERROR:
             self.error = msgspec.json.decode(frame.payload)
             if self.framed:

@@ -118,8 +118,9 @@ class Aside:
     def drain_output(self, exchange: Exchange) -> None:
         """Whatever is printed is the runner's."""
 
-    def request_printed(self, exchange: Exchange, which: int, text: str) -> None:
+    def request_printed(self, exchange: Exchange, which: int, text: str) -> str:
         """Nobody asked for it."""
+        return text
 
 
 async def ask_aside(channel: Channel, runner_id: str, revision: int, alias: str, path: str, patience: float) -> Held:

@@ -41,6 +41,7 @@ from fal_jupyter.processes import start_time
 from fal_jupyter.protocol.api import ADMIN, CDN, PROTOCOL, RUN, AppRecord, Hello, TlsOpened
 from fal_jupyter.settings import Settings
 from fal_jupyter.state import check_state
+from fal_jupyter.vault import Vault
 
 log = logging.getLogger("fal_jupyter.gateway")
 SETTLE = 0.2  # seconds for whoever removes the state directory to finish
@@ -58,7 +59,7 @@ class House:
         self._watch: PlaceWatch | None = None
         self.stopping = asyncio.Event()
         self.store = Store(settings.store)
-        self.keys = Keys(self.store)
+        self.keys = Keys(self.store, Vault(settings.state))
         self.tokens = Tokens()
         self.engine = Engine(settings, environment, files, self._maybe_idle)
         self.engine.cdn = lambda: f"{self.base}{CDN.rstrip('/')}" if self.base else ""
@@ -92,6 +93,7 @@ class House:
     async def open(self, unix: socket.socket) -> None:
         """Begin to serve on the bound Unix socket."""
         await self.keys.forget_former()
+        self.keys.read_lasting()
         await self._listen(unix)
         self.files.start()
         self._maybe_idle()

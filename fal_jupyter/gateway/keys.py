@@ -1,4 +1,4 @@
-"""Keys: made by clients, known here by id and SHA-256 only, alive as long as their lease."""
+"""Keys, known here by id and SHA-256 only: those of a lease end with it, lasting ones when they are revoked."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from fal_jupyter.gateway.store import Store
 from fal_jupyter.protocol.feed import KeyRecord
+from fal_jupyter.vault import LastingKey, Vault, VaultDamaged
 
 log = logging.getLogger("fal_jupyter.gateway")
 _DUMMY = bytes(32)
@@ -20,8 +21,9 @@ _DUMMY = bytes(32)
 class Keys:
     """The keys that open the data plane now."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, vault: Vault) -> None:
+        self._store, self._vault = store, vault
+        self._lasting: dict[str, LastingKey] = {}
         self._recordings: set[asyncio.Future[None]] = set()
         self._live: dict[str, tuple[bytes, str, str, float]] = {}
 
@@ -29,6 +31,14 @@ class Keys:
         """Revoke what a gateway before this one left: its leases ended with it."""
         now = time.time()
         await self._record(lambda db: db.execute("UPDATE keys SET revoked = ? WHERE revoked IS NULL", (now,)))
+
+    def read_lasting(self) -> None:
+        """Take the lasting keys as they are on disk now; where they cannot be read, none is let in."""
+        try:
+            self._lasting = {key.id: key for key in self._vault.lasting_keys()}
+        except (OSError, VaultDamaged) as error:
+            log.warning("lasting keys open nothing: %s", error)
+            self._lasting = {}
 
     async def _record(self, work: Callable[[sqlite3.Connection], object]) -> None:
         """Write to the store; what decides is in memory, so that a full disk shuts nobody out (and lets nobody in)."""
@@ -55,10 +65,15 @@ class Keys:
         return [
             KeyRecord(id=key_id, holder=holder, created=round(created * 1000, 1))
             for key_id, (_, _, holder, created) in self._live.items()
+        ] + [
+            KeyRecord(id=key.id, holder=f"{key.name} (lasting, {key.scope})", created=round(key.created * 1000, 1))
+            for key in self._lasting.values()
         ]
 
     def revoke_one(self, key_id: str) -> bool:
         """Shut out one key, at once; False where there is none of that id."""
+        if self._lasting.pop(key_id, None) is not None:
+            return self._vault.remove_key(key_id)
         if self._live.pop(key_id, None) is None:
             return False
         now = time.time()
@@ -77,15 +92,21 @@ class Keys:
         task.add_done_callback(self._recordings.discard)
 
     def is_owners(self, authorization: str) -> bool:
-        """True when the key is the user's own: of a kernel, of ``serve`` or of a panel, not one made for somebody else."""
-        return self.admits(authorization)
+        """True when the key is the user's own: of a kernel, of ``serve``, of a panel, or a lasting one of scope ADMIN."""
+        key_id = self._opened_by(authorization)
+        return key_id in self._live or (key_id in self._lasting and self._lasting[key_id].scope == "ADMIN")
 
     def admits(self, authorization: str) -> bool:
         """True when the header is ``Key id:secret`` (or ``Bearer``) of a living key; constant time in the secret."""
+        return self._opened_by(authorization) != ""
+
+    def _opened_by(self, authorization: str) -> str:
+        """Give the id of the living key that the header is of, or nothing."""
         scheme, _, credentials = authorization.partition(" ")
         if scheme.lower() not in ("key", "bearer"):
-            return False
+            return ""
         key_id, _, secret = credentials.strip().partition(":")
-        expected = self._live.get(key_id, (_DUMMY,))[0]
+        lasting = self._lasting.get(key_id)
+        known = bytes.fromhex(lasting.sha256) if lasting is not None else self._live.get(key_id, (None,))[0]
         given = hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest()
-        return hmac.compare_digest(given, expected) and key_id in self._live
+        return key_id if hmac.compare_digest(given, known or _DUMMY) and known is not None else ""

@@ -214,6 +214,10 @@ class KeysHandler(Handler):
     def get(self) -> None:
         self.reply(self.house.keys.listed())
 
+    def post(self) -> None:
+        self.house.keys.read_lasting()
+        self.reply(self.house.keys.listed())
+
 
 class KeyHandler(Handler):
     """One key's end."""

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from fal_jupyter.domain.machines import Allotment
 from fal_jupyter.domain.spec import AppSpec
 from fal_jupyter.gateway.logs import Log
+from fal_jupyter.gateway.redaction import redactor
 from fal_jupyter.protocol.api import Environment, ErrorDescription, Event
 from fal_jupyter.protocol.feed import Failure
+from fal_jupyter.vault import Vault, VaultDamaged
 
 KEPT_EVENTS = 2000
 
@@ -57,11 +59,27 @@ class Published:
     told: str = ""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _secrets: set[tuple[str, str]] = field(default_factory=set)
 
     @property
     def newest(self) -> Revision:
         """The revision published last."""
         return self.revisions[self.last]
+
+    def with_secrets(self, revision: Revision, vault: Vault) -> Environment:
+        """Give the environment of a new runner, with the secrets that there are now; the log is kept free of them from here on.
+
+        Secrets of runners before it stay redacted: they may still be printing.
+        """
+        names = revision.spec.secrets
+        try:
+            secrets = {k: v for k, v in vault.secrets().items() if names is None or k in names}
+        except (OSError, VaultDamaged) as error:
+            self.log.remark("", f"no secrets: {error}")
+            secrets = {}
+        self._secrets |= set(secrets.items())
+        self.log.redact = redactor(revision.environment["env"], self._secrets)
+        return {**revision.environment, "env": {**revision.environment["env"], **secrets}}
 
     def tell(self, revision: int, event: Event) -> None:
         """Add to a revision's history and wake who follows it."""

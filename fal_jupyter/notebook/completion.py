@@ -55,7 +55,9 @@ class Completion:
                 return list(grammar.SETTINGS)
             case "value":
                 return grammar.SETTINGS.get(given[0], ()) if given else ()
-            case "file":
+            case "action":
+                return place.words
+            case "file" | "text":
                 return ()
 
     @staticmethod

@@ -136,7 +136,8 @@ A_CALLS: Final = (
 A_APP_KEYS: Final = "/admin/apps/{alias}/keys"  # POST → {"key"}, shown once; it ends with the app's owner
 A_REQUEST: Final = "/admin/requests/{id}"  # GET → feed.RequestDetail · DELETE → {"cancelled": id}
 A_ANSWER: Final = "/admin/requests/{id}/answer"  # GET → the held answer with its own content-type and x-fal-status, followed to its end
-A_KEYS: Final = "/admin/keys"  # GET → [feed.KeyRecord] · DELETE /admin/keys/{id} → {"revoked": id}
+# GET → [feed.KeyRecord] · POST: lasting keys changed on disk, read them · DELETE /admin/keys/{id} → {"revoked": id}
+A_KEYS: Final = "/admin/keys"
 A_CLIENT_ENV: Final = (
     "/admin/client-env"  # POST → ClientEnv: opens the TLS port, makes a key that ends with the last owner
 )

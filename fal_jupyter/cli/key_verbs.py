@@ -1,0 +1,57 @@
+"""``keys create|list|revoke``: keys for callers, which last until they are revoked; kept as hashes, shown once."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from typing import Any
+
+from fal_jupyter.cli.tables import table
+from fal_jupyter.credentials import make_key
+from fal_jupyter.domain.errors import BadSetting, NotServed
+from fal_jupyter.vault import Vault
+
+LONGEST_NAME = 80
+
+
+def carry_out(args: argparse.Namespace, vault: Vault, keys_changed: Callable[[], None]) -> tuple[Any, str]:
+    """Give what was done, as data and as text.
+
+    Raises:
+        BadSetting: an id is missing or one too many. NotServed: there is no such key.
+    """
+    if args.action == "revoke":
+        return _revoke(args.id, vault, keys_changed)
+    if args.id is not None:
+        raise BadSetting(f"{args.id!r} is one word too many", hint=f"keys {args.action}", where="keys")
+    if args.action == "create":
+        return _create(args, vault, keys_changed)
+    found = vault.lasting_keys()
+    data = [{"id": k.id, "scope": k.scope, "name": k.name, "created": k.created} for k in found]
+    rows = [[k.id, k.scope, k.name, time.strftime("%Y-%m-%d %H:%M", time.localtime(k.created))] for k in found]
+    return data, table(["id", "scope", "name", "made"], rows) if rows else "No key lasts here. Make one: keys create"
+
+
+def _create(args: argparse.Namespace, vault: Vault, keys_changed: Callable[[], None]) -> tuple[Any, str]:
+    name = args.name or "no name"
+    if len(name) > LONGEST_NAME or not name.isprintable():
+        raise BadSetting(f"a name is one line of {LONGEST_NAME} letters at most", where="--name")
+    key = make_key()
+    made = vault.add_key(key, args.scope or "API", name)
+    keys_changed()
+    data = {"id": made.id, "scope": made.scope, "name": made.name, "key": key}
+    return (
+        data,
+        f"{key}\nIt is shown this once. As a variable: FAL_KEY={key.partition(':')[0]}:…  To end it: keys revoke {made.id}",
+    )
+
+
+def _revoke(key_id: str | None, vault: Vault, keys_changed: Callable[[], None]) -> tuple[Any, str]:
+    if key_id is None:
+        raise BadSetting("which key?", hint="keys list shows the ids; then: keys revoke ID", where="keys")
+    key_id = key_id.partition(":")[0]  # whoever pastes the whole key means it
+    if not vault.remove_key(key_id):
+        raise NotServed(f"there is no lasting key {key_id!r}", hint="keys list")
+    keys_changed()
+    return {"revoked": key_id}, f"{key_id} opens nothing any more."

@@ -1,0 +1,181 @@
+"""``keys``, ``secrets`` and ``files`` as a user types them, and what they do to apps that run."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.support.serve import COMMAND, Served, served
+from tests.support.state import state_directory
+
+APP = """
+import os
+import sys
+
+import fal
+
+class Holder(fal.App):
+    app_name = "holder"
+
+    def setup(self) -> None:
+        print("at start", os.environ.get("MY_WORD"), flush=True)
+
+    @fal.endpoint("/")
+    def look(self, name: str) -> dict:
+        print("it is", os.environ.get(name), flush=True)
+        os.write(2, f"raw {os.environ.get(name)}\\n".encode())
+        return {"value": os.environ.get(name)}
+
+class Chosen(fal.App):
+    app_name = "chosen"
+    secrets = ["MY_WORD", "NOT_THERE"]
+
+    @fal.endpoint("/")
+    def look(self, name: str) -> dict:
+        return {"value": os.environ.get(name)}
+"""
+
+
+@pytest.fixture
+def state() -> Iterator[Path]:
+    with state_directory() as path:
+        yield path
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> str:
+    path = tmp_path / "holding.py"
+    path.write_text(APP)
+    return str(path)
+
+
+def run(state: Path, *words: str, stdin: str = "", status: int = 0) -> str:
+    done = subprocess.run(
+        [*COMMAND, *words],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=dict(os.environ, FAL_JUPYTER_STATE=str(state)),
+    )
+    assert done.returncode == status, done.stderr
+    return done.stdout if status == 0 else done.stderr
+
+
+def test_secrets_reach_runners_and_are_nowhere_to_be_read(state: Path, file: str) -> None:
+    told = run(state, "secrets", "set", "MY_WORD", stdin="tiger lily\n") + run(
+        state, "secrets", "set", "OTHER=pepper-mill"
+    )
+    assert "tiger" not in told
+    assert "pepper" not in told
+    assert json.loads(run(state, "secrets", "list", "--json")) == ["MY_WORD", "OTHER"]
+    assert stat.S_IMODE((state / "secrets.json").stat().st_mode) == 0o600
+    with served(state, f"{file}::Holder") as app:
+        assert app.request("/", {"name": "MY_WORD"}).json == {"value": "tiger lily"}
+        assert app.request("/", {"name": "OTHER"}).json == {"value": "pepper-mill"}
+        logged = run(state, "logs", "holder", "--json")
+        assert "[redacted MY_WORD]" in logged
+        assert "raw [redacted OTHER]" in logged
+        assert "tiger" not in logged + "".join(path.read_text() for path in (state / "logs").glob("*.log"))
+        runner = json.loads(run(state, "runners", "--json"))[0]["pid"]
+        assert b"tiger" not in Path(f"/proc/{runner}/cmdline").read_bytes()
+    run(state, "secrets", "unset", "OTHER")
+    assert run(state, "secrets", "list") == "MY_WORD\n"
+
+
+def test_a_class_gets_the_secrets_that_it_names_and_is_told_of_those_that_are_missing(state: Path, file: str) -> None:
+    run(state, "secrets", "set", "MY_WORD", "OTHER", stdin="tiger lily\npepper-mill\n")
+    app = Served(state, f"{file}::Chosen")
+    try:
+        assert app.request("/", {"name": "MY_WORD"}).json == {"value": "tiger lily"}
+        assert app.request("/", {"name": "OTHER"}).json == {"value": None}
+    finally:
+        app.process.terminate()
+        _, errors = app.process.communicate(timeout=30)
+    assert "the secret NOT_THERE is not set; type: fal-jupyter secrets set NOT_THERE" in errors
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("secrets", "set", "9LIVES=x"), "'9LIVES' cannot be a secret's name"),
+        (("secrets", "set", "FAL_JUPYTER_STATE=/x"), "cannot be a secret's name"),
+        (("secrets", "set", "EMPTY="), "the secret EMPTY is empty"),
+        (("secrets", "set"), "which secret?"),
+        (("secrets", "set", "A", "B"), "standard input has 0 lines for 2 secrets"),
+        (("secrets", "unset", "NONE"), "there is no secret 'NONE'"),
+        (("keys", "revoke"), "which key?"),
+        (("keys", "revoke", "fjk_00000000"), "there is no lasting key 'fjk_00000000'"),
+        (("keys", "list", "more"), "one word too many"),
+        (("files", "upload", "one"), "files upload LOCAL REMOTE"),
+        (("files", "ls", "../.."), "leads out of /data"),
+        (("files", "rm", "/data"), "all of /data"),
+        (("files", "rm", "none"), "No such file or directory"),
+    ],
+)
+def test_what_does_not_fit_is_one_sentence(state: Path, words: tuple[str, ...], told: str) -> None:
+    errors = run(state, *words, status=1)
+    assert told in errors
+    assert errors.count("\n") <= 2  # the sentence, and below it what to type
+    assert "Traceback" not in errors
+
+
+def test_a_damaged_file_is_named(state: Path) -> None:
+    run(state, "secrets", "set", "A=value")
+    (state / "secrets.json").write_text("[")
+    assert "secrets.json is damaged" in run(state, "secrets", "list", status=1)
+
+
+def test_several_may_set_secrets_at_once(state: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda n: run(state, "secrets", "set", f"S{n}=value {n}"), range(8)))
+    assert len(json.loads(run(state, "secrets", "list", "--json"))) == 8
+
+
+def test_keys_open_until_they_are_revoked_across_gateways(state: Path, file: str) -> None:
+    before = json.loads(run(state, "keys", "create", "--name", "a friend", "--json"))
+    with served(state, f"{file}::Holder", "--auth", "shared") as app:
+        during = json.loads(run(state, "keys", "create", "--scope", "ADMIN", "--json"))
+        for made in (before, during):
+            assert app.request("/", {"name": "NO"}, key=made["key"]).status == 200
+            assert app.request("/", {"name": "NO"}, key=made["key"][:-1]).status == 401
+        assert app.request("/", {"name": "NO"}, key=None).status == 401
+        webhook = {"fal_webhook": "http://127.0.0.1:9/"}
+        asked = "/".join(app.ready["url"].split("/")[3:]).replace("run/", "queue/", 1)
+        base, app.ready["url"] = app.ready["url"], "/".join(app.ready["url"].split("/")[:3])
+        for made, status in ((before, 400), (during, 200)):
+            path = f"/{asked}?fal_webhook={webhook['fal_webhook']}"
+            assert app.request(path, {"name": "NO"}, key=made["key"]).status == status
+        app.ready["url"] = base
+        run(state, "keys", "revoke", before["id"])
+        assert app.request("/", {"name": "NO"}, key=before["key"]).status == 401
+    with served(state, f"{file}::Holder") as app:
+        assert app.request("/", {"name": "NO"}, key=during["key"]).status == 200
+        assert app.request("/", {"name": "NO"}, key=before["key"]).status == 401
+    listed = json.loads(run(state, "keys", "list", "--json"))
+    assert [(key["id"], key["scope"]) for key in listed] == [(during["id"], "ADMIN")]
+    secret = during["key"].partition(":")[2]
+    assert all(secret.encode() not in path.read_bytes() for path in state.rglob("*") if path.is_file())
+    assert stat.S_IMODE((state / "keys.json").stat().st_mode) == 0o600
+
+
+def test_files_go_up_down_away_and_elsewhere(state: Path, tmp_path: Path) -> None:
+    local = tmp_path / "weights.bin"
+    local.write_bytes(bytes(1000))
+    run(state, "files", "upload", str(local), "models/")
+    assert run(state, "files", "ls", "/data/models").split() == ["name", "bytes", "weights.bin", "1,000"]
+    run(state, "files", "mv", "models/weights.bin", "/data/best.bin")
+    run(state, "files", "download", "best.bin", str(tmp_path / "back.bin"))
+    assert (tmp_path / "back.bin").read_bytes() == bytes(1000)
+    run(state, "files", "rm", "models")
+    assert json.loads(run(state, "files", "ls", "--json")) == [{"name": "best.bin", "size": 1000}]
+    (state / "data" / "out").symlink_to(tmp_path)
+    assert "leads out of /data" in run(state, "files", "rm", "out/weights.bin", status=1)
+    assert local.exists()
