@@ -86,9 +86,23 @@ class Writer:
         """Of what has been written so far, in hex."""
         return self._digest.hexdigest()
 
+    def rest(self) -> None:
+        """Nothing more is written to it for now: it needs no open file.
+
+        Raises:
+            OSError: what was written does not fit.
+        """
+        self._file.close()
+
+    def touch(self) -> None:
+        """It is somebody's still: no sweep shall take it for abandoned."""
+        with contextlib.suppress(OSError):
+            os.utime(self._path)
+
     def copy_from(self, other: Writer) -> None:
         """Add what another writer has written."""
-        other._file.flush()
+        if not other._file.closed:
+            other._file.flush()
         with other._path.open("rb") as source:
             while piece := source.read(CHUNK):
                 self.write(piece)
@@ -104,7 +118,8 @@ class Writer:
 
     def abort(self) -> None:
         """Forget it."""
-        self._file.close()
+        with contextlib.suppress(OSError):  # what does not fit is forgotten as well
+            self._file.close()
         self._path.unlink(missing_ok=True)
 
 

@@ -20,12 +20,14 @@ from fal_jupyter.domain.errors import BadSetting
 STATE_VARIABLE = "FAL_JUPYTER_STATE"
 OWNER_VARIABLE = "FAL_JUPYTER_OWNER"
 MAX_BODY_VARIABLE = "FAL_JUPYTER_MAX_BODY"
+MAX_FILE_VARIABLE = "FAL_JUPYTER_MAX_FILE"
 READ_TIMEOUT_VARIABLE = "FAL_JUPYTER_READ_TIMEOUT"
 SEND_TIMEOUT_VARIABLE = "FAL_JUPYTER_SEND_TIMEOUT"
 FAKE_GPUS_VARIABLE = "FAL_JUPYTER_FAKE_GPUS"
 ALLOW_PRIVATE_VARIABLE = "FAL_JUPYTER_ALLOW_PRIVATE_URLS"
 CDN_VARIABLE = "FAL_JUPYTER_CDN"
 DEFAULT_MAX_BODY = 256 * 1024 * 1024
+DEFAULT_MAX_FILE = 16 * 1024 * 1024 * 1024
 DEFAULT_READ_TIMEOUT = 30.0
 DEFAULT_SEND_TIMEOUT = 60.0
 
@@ -38,6 +40,7 @@ class Settings:
         state: absolute path of the state directory (socket, store, locks, logs); mode 0700.
         owner: first half of ``owner/alias``; matches ``[a-z0-9-]+``.
         max_body: largest request body that is accepted, in bytes.
+        max_file: largest file that may be uploaded to the local CDN, in bytes.
         read_timeout: seconds in which a request's head has to be complete, and its body has to go on.
         send_timeout: seconds in which a caller has to take something of its answer.
         claims: directory of the claims on devices; one for all state directories of the user.
@@ -49,6 +52,7 @@ class Settings:
     state: Path
     owner: str
     max_body: int
+    max_file: int = DEFAULT_MAX_FILE
     read_timeout: float = DEFAULT_READ_TIMEOUT
     send_timeout: float = DEFAULT_SEND_TIMEOUT
     claims: Path = Path("/nonexistent")
@@ -102,6 +106,7 @@ class Settings:
             STATE_VARIABLE: str(self.state),
             OWNER_VARIABLE: self.owner,
             MAX_BODY_VARIABLE: str(self.max_body),
+            MAX_FILE_VARIABLE: str(self.max_file),
             READ_TIMEOUT_VARIABLE: f"{self.read_timeout:g}",
             SEND_TIMEOUT_VARIABLE: f"{self.send_timeout:g}",
         }
@@ -123,7 +128,8 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
     return Settings(
         state=Path(state).expanduser().absolute(),
         owner=_owner(env.get(OWNER_VARIABLE)),
-        max_body=_max_body(env.get(MAX_BODY_VARIABLE)),
+        max_body=_bytes(env, MAX_BODY_VARIABLE, DEFAULT_MAX_BODY),
+        max_file=_bytes(env, MAX_FILE_VARIABLE, DEFAULT_MAX_FILE),
         read_timeout=_seconds(env, READ_TIMEOUT_VARIABLE, DEFAULT_READ_TIMEOUT),
         send_timeout=_seconds(env, SEND_TIMEOUT_VARIABLE, DEFAULT_SEND_TIMEOUT),
         claims=Path(env.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()) / f"fal_jupyter-{os.getuid()}-devices",
@@ -158,13 +164,14 @@ def _slug(name: str) -> str:
     return re.sub(r"[^a-z0-9-]+", "-", name.lower()).strip("-")
 
 
-def _max_body(given: str | None) -> int:
+def _bytes(env: Mapping[str, str], variable: str, otherwise: int) -> int:
+    given = env.get(variable)
     if not given:
-        return DEFAULT_MAX_BODY
+        return otherwise
     if not given.isascii() or not given.isdigit() or int(given) < 1:
         raise BadSetting(
-            f"{MAX_BODY_VARIABLE} is {given!r}, but it is a number of bytes, 1 or more",
-            hint=f"set {MAX_BODY_VARIABLE}={DEFAULT_MAX_BODY} or leave it unset",
+            f"{variable} is {given!r}, but it is a number of bytes, 1 or more",
+            hint=f"set {variable}={otherwise} or leave it unset",
         )
     return int(given)
 

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-import json
+import asyncio
 import time
-from typing import Any
+from typing import Any, BinaryIO
 
 from tornado.iostream import StreamClosedError
 from tornado.web import stream_request_body
 
 from fal_jupyter.filestore import StoredFile, Writer
-from fal_jupyter.gateway.file_rules import byte_range, content_type_of, disposition, lifetime_of
-from fal_jupyter.gateway.files import MOST_PARTS, MissingParts, Upload
+from fal_jupyter.gateway.file_rules import (
+    byte_range,
+    content_type_of,
+    disposition,
+    lifetime_in,
+    names_tag,
+    parts_in,
+    text_of,
+)
+from fal_jupyter.gateway.files import MOST_PARTS, Upload, WrongParts
 from fal_jupyter.gateway.public_api import PublicHandler
 from fal_jupyter.protocol.api import CDN, CDN_UPLOAD
 
 CHUNK = 256 * 1024
-TOKEN_LIVES = 3600.0
-_ID = r"([0-9a-f]{32})"
+MOST_WORDS = 4 << 20  # bytes of the word that all parts are there
 H_FILE_NAME = "x-fal-file-name"
-H_LIFECYCLES = ("x-fal-object-lifecycle", "x-fal-object-lifecycle-preference")
+_ID = r"([0-9a-f]{32})"
+_NO_SCRIPTS = "sandbox; default-src 'none'; style-src 'unsafe-inline'; media-src 'self'"
 
 
 class FileHandler(PublicHandler):
@@ -30,94 +38,134 @@ class FileHandler(PublicHandler):
     async def get(self, file_id: str, name: str) -> None:
         """Send the file, or a range of it."""
         stored = self.house.files.store.find(file_id, time.time())
-        if stored is None:
+        try:
+            file = stored.path.open("rb") if stored is not None else None
+        except OSError:  # swept in this moment, or removed by hand
+            file = None
+        if stored is None or file is None:
             self.fail(404, "", "there is no such file, or none any more")
             return
+        with file:
+            await self._answer(stored, file)
+
+    head = get
+
+    async def _answer(self, stored: StoredFile, file: BinaryIO) -> None:
         asked: tuple[int, int] | str | None = None
-        if self._may_be_part(stored):
-            asked = byte_range(self.request.headers.get("range", ""), stored.size)
-        self._describe(stored)
-        if isinstance(asked, str):
-            self.set_status(416)
-            self.set_header("content-range", f"bytes */{stored.size}")
+        headers, tag = self.request.headers, f'"{stored.sha256}"'
+        if names_tag(headers.get("if-none-match", ""), tag):
+            self._describe(stored, tag)
+            self.set_status(304)
             self.finish()
             return
+        if headers.get("if-range", tag) == tag:
+            asked = byte_range(headers.get("range", ""), stored.size)
+        if isinstance(asked, str):
+            self.set_header("content-range", f"bytes */{stored.size}")
+            self.fail(416, "bad_request", f"the file has {stored.size} bytes, and the range lies behind them")
+            return
+        self._describe(stored, tag)
         first, last = asked or (0, stored.size - 1)
         if asked is not None:
             self.set_status(206)
             self.set_header("content-range", f"bytes {first}-{last}/{stored.size}")
-        elif self.request.headers.get("if-none-match") == self._headers["etag"]:
-            self.set_status(304)
-            self.finish()
-            return
         self.set_header("content-length", str(last - first + 1))
-        await self._send(stored, first, last - first + 1)
-
-    head = get
-
-    def _may_be_part(self, stored: StoredFile) -> bool:
-        wanted = self.request.headers.get("if-range", "")
-        return not wanted or wanted == f'"{stored.sha256}"'
-
-    def _describe(self, stored: StoredFile) -> None:
-        self.set_header("content-type", content_type_of(stored.content_type))
-        self.set_header("etag", f'"{stored.sha256}"')
-        self.set_header("accept-ranges", "bytes")
-        self.set_header("content-disposition", disposition(stored.file_name))
-        self.set_header("x-content-type-options", "nosniff")
-        self.set_header(
-            "content-security-policy", "sandbox; default-src 'none'; style-src 'unsafe-inline'; media-src 'self'"
-        )
-        age = 31_536_000 if stored.expires is None else max(0, int(stored.expires - time.time()))
-        self.set_header("cache-control", f"private, max-age={age}")
-
-    async def _send(self, stored: StoredFile, first: int, length: int) -> None:
         if self.request.method == "HEAD":
             self.finish()
             return
+        file.seek(first)
+        await self._send(file, last - first + 1)
+
+    def _describe(self, stored: StoredFile, tag: str) -> None:
+        self.set_header("content-type", content_type_of(stored.content_type))
+        self.set_header("etag", tag)
+        self.set_header("accept-ranges", "bytes")
+        self.set_header("content-disposition", disposition(stored.file_name))
+        self.set_header("x-content-type-options", "nosniff")
+        self.set_header("content-security-policy", _NO_SCRIPTS)
+        age = 31_536_000 if stored.expires is None else max(0, int(stored.expires - time.time()))
+        self.set_header("cache-control", f"private, max-age={age}")
+
+    async def _send(self, file: BinaryIO, length: int) -> None:
+        """Send piece by piece, as fast as the caller takes them, and hang up on one who takes nothing."""
         try:
-            with stored.path.open("rb") as file:
-                file.seek(first)
-                while length > 0 and (piece := file.read(min(CHUNK, length))):
-                    length -= len(piece)
-                    self.write(piece)
-                    await self.flush()
+            while length > 0 and (piece := file.read(min(CHUNK, length))):
+                length -= len(piece)
+                self.write(piece)
+                taken = asyncio.ensure_future(self.flush())
+                await asyncio.wait([taken], timeout=self.house.settings.send_timeout)
+                if not taken.done():
+                    break
+                taken.result()
         except StreamClosedError:
-            return
+            length = 1
+        if length > 0:
+            self.hang_up()
 
     def compute_etag(self) -> None:
         """It has one already."""
 
 
+class UploadingHandler(PublicHandler):
+    """What all routes of uploads share.
+
+    Attributes:
+        takes_token: the token that ``/rest/storage/auth/token`` gave opens, as a key does.
+    """
+
+    takes_token = True
+
+    def has_key(self) -> bool:
+        if super().has_key():
+            return True
+        token = self.request.headers.get("authorization", "").partition(" ")[2].strip()
+        return self.takes_token and self.house.tokens.admits(token, CDN_UPLOAD, time.time())
+
+    def read_lifetime(self) -> float | None:
+        """Give the lifetime that is asked for; None and an answer where nobody can read it."""
+        try:
+            return lifetime_in(self.request.headers)
+        except ValueError as error:
+            self.fail(400, "bad_request", str(error))
+            return None
+
+    def file_url(self, file: StoredFile | Upload) -> str:
+        """The address of a file."""
+        return file.url(f"{self.public_base()}{CDN.rstrip('/')}")
+
+    def no_room(self, error: OSError) -> None:
+        """The disk does not take it."""
+        self.fail(507, "internal_error", f"the file cannot be kept: {error.strerror}")
+
+
 @stream_request_body
-class UploadHandler(PublicHandler):
+class BodyHandler(UploadingHandler):
     """A body that is a file: written as it comes, and gone if it does not come to its end."""
 
+    takes = "POST"
     writer: Writer | None = None
 
     def prepare(self) -> None:
         super().prepare()
-        if not self._finished and self.request.method in ("POST", "PUT"):
+        if not self._finished:
+            self.check()
+        if not self._finished and self.request.method == self.takes:
             try:
-                self.lifetime = lifetime_of(next((v for n in H_LIFECYCLES if (v := self.request.headers.get(n))), ""))
-            except ValueError as error:
-                self.fail(400, "bad_request", str(error))
-                return
-            self.writer = self.house.files.store.writer()
+                self.writer = self.house.files.store.writer()
+            except OSError as error:
+                self.no_room(error)
 
-    def has_key(self) -> bool:
-        """A key, or the token that ``/rest/storage/auth/token`` gave."""
-        token = self.request.headers.get("authorization", "").partition(" ")[2].strip()
-        return super().has_key() or self.house.tokens.admits(token, CDN_UPLOAD, time.time())
+    def check(self) -> None:
+        """Answer here to refuse the body before any of it is written."""
 
     def data_received(self, chunk: bytes) -> None:
         """A piece of the file."""
-        if self.writer is not None and not self._finished:
+        if self.writer is not None:
             try:
                 self.writer.write(chunk)
             except OSError as error:
-                self._give_up()
-                self.fail(507, "internal_error", f"the file cannot be written: {error.strerror}")
+                self.no_room(error)
+                self.on_connection_close()  # nobody waits for the rest
 
     def _give_up(self) -> None:
         if self.writer is not None:
@@ -127,6 +175,7 @@ class UploadHandler(PublicHandler):
     def on_connection_close(self) -> None:
         """Its sender hung up in the middle."""
         self._give_up()
+        super().on_connection_close()
 
     def on_finish(self) -> None:
         """Whatever was not kept goes."""
@@ -138,53 +187,59 @@ class UploadHandler(PublicHandler):
         assert writer is not None
         return writer
 
-    def file_url(self, stored: StoredFile | Upload) -> str:
-        """The address of a file."""
-        return stored.url(f"{self.public_base()}{CDN.rstrip('/')}")
 
-
-class WholeHandler(UploadHandler):
+class WholeHandler(BodyHandler):
     """``POST /cdn/files/upload``: a file in one piece; its address is the answer."""
+
+    lifetime: float | None = None
+
+    def check(self) -> None:
+        self.lifetime = self.read_lifetime()
 
     def post(self) -> None:
         """Keep the file."""
         headers = self.request.headers
-        kind = content_type_of(headers.get("content-type", ""))
-        stored = self.house.files.add(self.take(), kind, headers.get(H_FILE_NAME, "") or "file", self.lifetime)
+        kind, name = content_type_of(headers.get("content-type", "")), text_of(headers.get(H_FILE_NAME, ""))
+        try:
+            stored = self.house.files.add(self.take(), kind, name, self.lifetime)
+        except OSError as error:
+            self.no_room(error)
+            return
         self.reply({"access_url": self.file_url(stored)})
 
 
-class BeginPartsHandler(UploadHandler):
+class BeginPartsHandler(UploadingHandler):
     """``POST /cdn/files/upload/multipart``: a file that will come in parts."""
 
     def post(self) -> None:
         """Promise an address."""
         headers = self.request.headers
-        kind = content_type_of(headers.get("content-type", ""))
-        upload = self.house.files.begin(kind, headers.get(H_FILE_NAME, ""), self.lifetime)
+        lifetime = self.read_lifetime()
+        if self._finished:
+            return
+        kind, name = content_type_of(headers.get("content-type", "")), text_of(headers.get(H_FILE_NAME, ""))
+        upload = self.house.files.begin(kind, name, lifetime)
         self.reply({"access_url": self.file_url(upload), "uploadId": upload.secret})
 
 
-class PromisedHandler(UploadHandler):
-    """Bytes of an upload that was promised an address: the whole of it, one of its parts, or the word that all are there.
+class PromisedHandler(BodyHandler):
+    """Bytes of an upload that was promised an address: the whole of it, or one of its parts.
 
     Its address has the secret; who knows that needs no key.
     """
 
     needs_key = False
+    takes = "PUT"
 
     def initialize(self, house: Any, trusted: bool) -> None:
         super().initialize(house, trusted)
         self.upload: Upload | None = None
 
-    def prepare(self) -> None:
-        super().prepare()
-        if self._finished:
-            return
+    def check(self) -> None:
         found = self.path_kwargs
         secret = found.get("secret") or self.get_query_argument("upload", "")
         self.upload = self.house.files.upload(found["file_id"], secret)
-        if self.upload is None:
+        if self.upload is None or self.upload.complete:
             self.fail(404, "", "there is no such upload, or none any more")
         elif (number := found.get("number")) is not None and not 1 <= int(number) <= MOST_PARTS:
             self.fail(400, "bad_request", f"parts are numbered from 1 to {MOST_PARTS}")
@@ -192,21 +247,31 @@ class PromisedHandler(UploadHandler):
     def put(self, file_id: str, secret: str = "", number: str | None = None) -> None:
         """Keep the bytes."""
         assert self.upload is not None
+        self.upload = self.house.files.upload(file_id, self.upload.secret)
+        if self.upload is None or self.upload.complete:  # meanwhile
+            self.fail(404, "", "there is no such upload, or none any more")
+            return
+        part = self.take()
+        try:
+            if number is None:
+                self.house.files.keep(part, self.upload)
+            else:
+                part.rest()
+        except OSError as error:
+            part.abort()
+            self.no_room(error)
+            return
         if number is None:
-            self.house.files.keep(self.take(), self.upload)
             self.clear_header("content-type")
             self.finish()
             return
-        former = self.upload.parts.pop(int(number), None)
-        if former is not None:  # sent again
-            former.abort()
-        part = self.upload.parts[int(number)] = self.take()
+        self.upload.add(int(number), part)
         etag = f'"{part.sha256}"'
         self.set_header("etag", etag)
         self.reply({"partNumber": int(number), "etag": etag})
 
 
-class CompleteHandler(PublicHandler):
+class CompleteHandler(UploadingHandler):
     """All parts of an upload are there."""
 
     needs_key = False
@@ -217,20 +282,17 @@ class CompleteHandler(PublicHandler):
         if upload is None:
             self.fail(404, "", "there is no such upload, or none any more")
             return
-        try:
-            numbers = [part["partNumber"] for part in json.loads(self.request.body)["parts"]]
-            assert all(isinstance(number, int) for number in numbers)
-        except (ValueError, KeyError, TypeError, AssertionError):
-            self.fail(400, "bad_request", 'the body is JSON: {"parts": [{"partNumber": 1, "etag": "…"}]}')
+        if len(self.request.body) > MOST_WORDS:
+            self.fail(413, "bad_request", f"the list of parts is larger than {MOST_WORDS} bytes")
             return
         try:
-            await self.house.files.join(upload, numbers)
-        except MissingParts:
-            missing = sorted(set(numbers) - set(upload.parts))
-            told = f"parts {missing[:10]} were not sent" if missing else "no part is named"
-            self.fail(400, "bad_request", told)
-            return
-        self.reply({"status": "ok"})
+            await self.house.files.join(upload, parts_in(self.request.body))
+        except (ValueError, WrongParts) as error:
+            self.fail(400, "bad_request", str(error))
+        except OSError as error:
+            self.no_room(error)
+        else:
+            self.reply({"status": "ok"})
 
 
 ROUTES = (

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-_RANGE = re.compile(r"\s*bytes\s*=\s*(\d*)\s*-\s*(\d*)\s*", re.I)
+_RANGE = re.compile(r"\s*bytes\s*=\s*(\d*)\s*-\s*(\d*)\s*", re.I | re.ASCII)
+_TAG = re.compile(r'(?:W/)?("[^"]*")')
 _TYPE = re.compile(r"[\w!#$&^.+-]{1,80}/[\w!#$&^.+-]{1,80}(?:\s*;\s*[\w!#$&^.+-]{1,40}=(?:[\w!#$&^.+-]{1,80}|\"[\w !#$&^.+-]{0,80}\"))*", re.ASCII)  # fmt: skip
 OCTETS = "application/octet-stream"
 MOST_SECONDS = 100 * 365 * 86400.0
+MOST_DIGITS = 18  # of a position in a file; more of them are beyond any file's end
+H_LIFECYCLES = ("x-fal-object-lifecycle", "x-fal-object-lifecycle-preference")
 
 
 def byte_range(header: str, size: int) -> tuple[int, int] | str | None:
@@ -23,13 +27,40 @@ def byte_range(header: str, size: int) -> tuple[int, int] | str | None:
     if found is None or (not found[1] and not found[2]):
         return None
     if not found[1]:
-        length = min(int(found[2]), size)
+        length = min(_position(found[2]), size)
         return (size - length, size - 1) if length else "unsatisfiable"
-    first = int(found[1])
-    last = min(int(found[2]), size - 1) if found[2] else size - 1
-    if found[2] and int(found[2]) < first:
+    first = _position(found[1])
+    if found[2] and _position(found[2]) < first:
         return None
+    last = min(_position(found[2]), size - 1) if found[2] else size - 1
     return (first, last) if first < size else "unsatisfiable"
+
+
+def _position(digits: str) -> int:
+    plain = digits.lstrip("0") or "0"
+    return int(plain) if len(plain) <= MOST_DIGITS else 10**MOST_DIGITS
+
+
+def names_tag(header: str, tag: str) -> bool:
+    """True where an If-None-Match header names that ETag, which stands in quotes (RFC 9110, 13.1.2)."""
+    return header.strip() == "*" or tag in _TAG.findall(header)
+
+
+def read_json(data: str | bytes) -> Any:
+    """Read JSON that somebody sent.
+
+    Raises:
+        ValueError: it is none, or nested so deep that nobody means it.
+    """
+    try:
+        return json.loads(data)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+
+
+def lifetime_in(headers: Mapping[str, str]) -> float | None:
+    """Give the lifetime that the headers of an upload ask for (:func:`lifetime_of`); both clients' headers are known."""
+    return lifetime_of(next((value for name in H_LIFECYCLES if (value := headers.get(name))), ""))
 
 
 def lifetime_of(header: str) -> float | None:
@@ -42,7 +73,7 @@ def lifetime_of(header: str) -> float | None:
         return None
     wrong = 'X-Fal-Object-Lifecycle is JSON such as {"expiration_duration_seconds": 3600}'
     try:
-        found: Any = json.loads(header)
+        found = read_json(header)
     except ValueError:
         raise ValueError(wrong) from None
     if not isinstance(found, dict):
@@ -53,6 +84,32 @@ def lifetime_of(header: str) -> float | None:
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= MOST_SECONDS:
         raise ValueError(f"expiration_duration_seconds is a number of seconds, 0 or more, not {seconds!r}"[:200])
     return float(seconds)
+
+
+def parts_in(body: bytes) -> dict[int, str]:
+    """Read the word that all parts are there: the digests that their etags tell, by number; ``""`` where one tells none (W97, W101).
+
+    Raises:
+        ValueError: the body is no such word.
+    """
+    wrong = 'the body is JSON: {"parts": [{"partNumber": 1, "etag": "…"}]}'
+    try:
+        found = [(part["partNumber"], part.get("etag", "")) for part in read_json(body)["parts"]]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ValueError(wrong) from None
+    if not all(type(number) is int and isinstance(etag, str) for number, etag in found):
+        raise ValueError(wrong)
+    if len({number for number, _ in found}) < len(found):
+        raise ValueError("a part is named twice")
+    return {number: etag.strip().removeprefix("W/").strip('"') for number, etag in found}
+
+
+def text_of(header: str) -> str:
+    """Give the text of a header's bytes, which came as latin-1: clients write names in UTF-8 as well."""
+    try:
+        return header.encode("latin-1").decode("utf-8")
+    except (UnicodeEncodeError, UnicodeDecodeError):
+        return header
 
 
 def content_type_of(given: str) -> str:

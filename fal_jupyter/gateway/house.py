@@ -31,11 +31,11 @@ from fal_jupyter.gateway.place import PlaceWatch, bind, is_ours, take_life_lock
 from fal_jupyter.gateway.proxy_api import H_TARGET, is_proxied, own_target
 from fal_jupyter.gateway.proxy_api import refusal as proxy_refusal
 from fal_jupyter.gateway.queue import Queue
-from fal_jupyter.gateway.run_api import Front, Refused, Request, limit_sentence
+from fal_jupyter.gateway.run_api import Front, Refused, Request, file_limit_sentence, limit_sentence
 from fal_jupyter.gateway.store import Store
 from fal_jupyter.gateway.tls_port import TlsPort
 from fal_jupyter.gateway.tokens import Tokens
-from fal_jupyter.gateway.tornado_front import TornadoRequest
+from fal_jupyter.gateway.tornado_front import Limit, TornadoRequest
 from fal_jupyter.gateway.webhooks import Webhooks
 from fal_jupyter.processes import start_time
 from fal_jupyter.protocol.api import ADMIN, CDN, PROTOCOL, RUN, AppRecord, Hello, TlsOpened
@@ -46,6 +46,7 @@ from fal_jupyter.vault import Vault
 log = logging.getLogger("fal_jupyter.gateway")
 SETTLE = 0.2  # seconds for whoever removes the state directory to finish
 NO_LEASE = "any"  # of keys that end with the last owner, whoever that is
+_PUBLICATION = Limit(admin_api.MAX_PUBLISH, f"a publication has {admin_api.MAX_PUBLISH} bytes at most")
 FILES_FOR_OURSELVES = 128  # descriptors that callers' connections leave for runners, logs and the store
 
 
@@ -321,17 +322,19 @@ class _ByPath:
         if target.startswith(RUN):
             self._inner = Request(self._front, self._connection)
         elif self._admin is not None and target.startswith(ADMIN):
-            self._inner = TornadoRequest(self._admin, self._connection, admin_api.MAX_PUBLISH)
+            self._inner = TornadoRequest(self._admin, self._connection, _PUBLICATION)
         else:
             self._inner = self._handled(target, headers)
         self._inner.begin(method, target, headers)
 
     def _handled(self, target: str, headers: RequestHeaders) -> Message:
         settings, length = self._front.settings, headers.get("content-length", "")
-        most = admin_api.MAX_PUBLISH if target.startswith(CDN) else settings.max_body  # files are never in memory
-        if length.isdigit() and int(length) > most:
-            return Refused(self._front, self._connection, 413, "bad_request", limit_sentence(settings))
-        return TornadoRequest(self._public, self._connection, most)
+        whole = streamed = Limit(settings.max_body, limit_sentence(settings))
+        if target.startswith(CDN):  # files are never in memory
+            streamed = Limit(settings.max_file, file_limit_sentence(settings))
+        if length.isdigit() and int(length) > streamed.most:
+            return Refused(self._front, self._connection, 413, "bad_request", streamed.told)
+        return TornadoRequest(self._public, self._connection, whole, streamed)
 
     @property
     def upgrades(self) -> bool:

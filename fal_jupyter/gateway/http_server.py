@@ -125,6 +125,7 @@ class Connection(asyncio.Protocol):
         self._ready = False  # the request at work has been read to its end
         self._raw = False  # a websocket: no more HTTP on this connection
         self._answering = self._chunked = False
+        self._bodiless = False  # a HEAD is asked: its answer is a head alone, whatever length that tells
         self._length: int | None = None
         self._keep_alive = True
         self._closed_callback: Callable[[], None] | None = None
@@ -287,6 +288,7 @@ class Connection(asyncio.Protocol):
         self._message = message = self._make(self)
         self._keep_alive, self._ready = request.keep_alive, False
         self._answering = self._chunked = False
+        self._bodiless = request.method == "HEAD"
         self._length = None
         message.begin(request.method, request.target, request.headers)
         if (
@@ -336,7 +338,8 @@ class Connection(asyncio.Protocol):
             lines.append(f"{name}: {value}\r\n")
             if name == "content-length" or name.lower() == "content-length":
                 self._length = int(value) if value.isdigit() else None
-        if self._length is None and status >= 200 and status not in _NO_BODY:
+        self._bodiless = self._bodiless or status in _NO_BODY
+        if self._length is None and status >= 200 and not self._bodiless:
             self._chunked = True
             lines.append("transfer-encoding: chunked\r\n")
         if not self._keep_alive and status != 101:
@@ -345,12 +348,14 @@ class Connection(asyncio.Protocol):
         head = "".join(lines).encode("latin-1", "replace")
         if self._transport is None:
             return
-        if not body or status in _NO_BODY:
+        if not body or self._bodiless:
             self._transport.write(head)
         else:
             self._transport.write(head + self._framed(body))
 
     def _framed(self, data: bytes) -> bytes:
+        if self._bodiless:
+            return b""
         if self._chunked:
             return b"%x\r\n%b\r\n" % (len(data), data)
         if self._length is not None:
@@ -362,7 +367,7 @@ class Connection(asyncio.Protocol):
     def write(self, data: bytes) -> asyncio.Future[None] | None:
         """Send more body."""
         framed = self._framed(data)
-        if self._transport is None or not data:
+        if self._transport is None or not framed:
             return None
         self._transport.write(framed)
         return self._writable if self.backed_up() else None
@@ -373,7 +378,7 @@ class Connection(asyncio.Protocol):
 
     def finish(self) -> None:
         """The answer is complete: the connection serves the next request, or ends."""
-        if not self._chunked and self._length:
+        if not self._chunked and not self._bodiless and self._length:
             raise ValueError("less body than the length that was announced")
         self._message = self._closed_callback = None
         if self._transport is None:

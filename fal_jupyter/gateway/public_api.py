@@ -12,6 +12,7 @@ import msgspec
 from tornado.web import Application, RequestHandler
 
 from fal_jupyter.gateway.run_api import is_hostile, is_own_host, new_id
+from fal_jupyter.gateway.tornado_front import Answering
 from fal_jupyter.protocol.api import H_ERROR_TYPE, H_REQUEST_ID
 
 if TYPE_CHECKING:
@@ -74,6 +75,12 @@ class PublicHandler(RequestHandler):
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         error_type = "internal_error" if status_code >= 500 else "bad_request"
         self.fail(status_code, error_type, self._reason)
+
+    def hang_up(self) -> None:
+        """Cut the connection: an answer that breaks off must not look complete."""
+        self._auto_finish = False
+        if isinstance(self.request.connection, Answering):
+            self.request.connection.connection.drop()
 
     def reply(self, value: Any, status: int = 200) -> None:
         """Answer with JSON."""

@@ -35,7 +35,7 @@ from fal_jupyter.protocol.api import (
     WEBSOCKET,
 )
 from fal_jupyter.protocol.frames import CHUNK
-from fal_jupyter.settings import Settings
+from fal_jupyter.settings import MAX_BODY_VARIABLE, MAX_FILE_VARIABLE, Settings
 
 _encode = msgspec.json.encode
 _DROPPED = frozenset(
@@ -251,16 +251,22 @@ class Request:
             self.refusal = (status, error_type, detail)  # told when the short body has been read: the connection stays
 
     def _answer(self, status: int, error_type: str, detail: str) -> None:
-        request_id = new_id()
-        body: dict[str, Any] = {"detail": detail, "request_id": request_id}
-        headers = [("content-type", "application/json"), (H_REQUEST_ID, request_id)]
-        if error_type:
-            body["error_type"] = error_type
-            headers.append((H_ERROR_TYPE, error_type))
-        if status == 401:
-            headers.append(("www-authenticate", "Key"))
-        data = json.dumps(body).encode()
-        self.caller.respond(status, [*headers, ("content-length", str(len(data)))], data)
+        headers, body = failure(status, error_type, detail)
+        self.caller.respond(status, headers, body)
+
+
+def failure(status: int, error_type: str, detail: str) -> tuple[list[tuple[str, str]], bytes]:
+    """Give the headers and the body of a failure in fal's shape."""
+    request_id = new_id()
+    body: dict[str, Any] = {"detail": detail, "request_id": request_id}
+    headers = [("content-type", "application/json"), (H_REQUEST_ID, request_id)]
+    if error_type:
+        body["error_type"] = error_type
+        headers.append((H_ERROR_TYPE, error_type))
+    if status == 401:
+        headers.append(("www-authenticate", "Key"))
+    data = json.dumps(body).encode()
+    return [*headers, ("content-length", str(len(data)))], data
 
 
 def _is_handshake(headers: RequestHeaders) -> bool:
@@ -270,7 +276,12 @@ def _is_handshake(headers: RequestHeaders) -> bool:
 
 def limit_sentence(settings: Settings) -> str:
     """What is said of a body that is too long."""
-    return f"the body is larger than {settings.max_body} bytes (FAL_JUPYTER_MAX_BODY)"
+    return f"the body is larger than {settings.max_body} bytes ({MAX_BODY_VARIABLE})"
+
+
+def file_limit_sentence(settings: Settings) -> str:
+    """What is said of an uploaded file that is too long."""
+    return f"the file is larger than {settings.max_file} bytes ({MAX_FILE_VARIABLE})"
 
 
 class Refused(Request):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import datetime
-import json
 import time
-from typing import Any
 
-from fal_jupyter.gateway.cdn_api import H_LIFECYCLES, TOKEN_LIVES
-from fal_jupyter.gateway.file_rules import content_type_of, lifetime_of
+from fal_jupyter.gateway.cdn_api import UploadingHandler
+from fal_jupyter.gateway.file_rules import content_type_of, read_json
 from fal_jupyter.gateway.public_api import PublicHandler
 from fal_jupyter.protocol.api import CDN, CDN_UPLOAD, REST
+
+TOKEN_LIVES = 3600.0
 
 
 class UploadTokenHandler(PublicHandler):
@@ -30,32 +30,27 @@ class UploadTokenHandler(PublicHandler):
         )
 
 
-class InitiateHandler(PublicHandler):
+class InitiateHandler(UploadingHandler):
     """An address to send a file to, in one piece or in parts, and the address that the file will have."""
+
+    takes_token = False
 
     def post(self, multipart: str) -> None:
         """Answer with both."""
         try:
-            found: Any = json.loads(self.request.body or b"{}")
+            found = read_json(self.request.body or b"{}")
             kind, name = found.get("content_type", ""), found.get("file_name", "")
-            assert isinstance(kind, str)
-            assert isinstance(name, str)
-        except (ValueError, AttributeError, AssertionError):
+        except (ValueError, AttributeError):
+            kind = name = None
+        if not isinstance(kind, str) or not isinstance(name, str):
             self.fail(422, "bad_request", 'the body is JSON: {"file_name": "a.png", "content_type": "image/png"}')
             return
-        try:
-            lifetime = lifetime_of(next((v for n in H_LIFECYCLES if (v := self.request.headers.get(n))), ""))
-        except ValueError as error:
-            self.fail(400, "bad_request", str(error))
+        lifetime = self.read_lifetime()
+        if self._finished:
             return
         upload = self.house.files.begin(content_type_of(kind), name, lifetime)
-        base = f"{self.public_base()}{CDN.rstrip('/')}"
-        self.reply(
-            {
-                "upload_url": f"{base}/upload/{upload.id}?upload={upload.secret}",
-                "file_url": upload.url(base),
-            }
-        )
+        address = f"{self.public_base()}{CDN}upload/{upload.id}?upload={upload.secret}"
+        self.reply({"upload_url": address, "file_url": self.file_url(upload)})
 
 
 ROUTES = (

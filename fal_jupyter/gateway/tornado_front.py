@@ -10,7 +10,9 @@ from tornado.httputil import HTTPConnection, HTTPHeaders, HTTPMessageDelegate, R
 from tornado.iostream import StreamClosedError
 from tornado.web import Application
 
+from fal_jupyter.gateway.exchange import LINGER, LINGER_BYTES
 from fal_jupyter.gateway.http_server import Connection, RequestHeaders
+from fal_jupyter.gateway.run_api import failure
 
 
 class _Context(NamedTuple):
@@ -26,9 +28,13 @@ class Answering(HTTPConnection):
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.context = _Context("https" if connection.encrypted else "http")
+        self.begun = self.over = False  # the answer
+        self._read_all = False
         self._closed: Callable[[], None] | None = None
+        self._linger: asyncio.TimerHandle | None = None
 
     def write_headers(self, start_line: Any, headers: HTTPHeaders, chunk: bytes | None = None) -> asyncio.Future[None]:
+        self.begun = True
         pairs = [(name, value) for name, value in headers.get_all()]
         self.connection.respond(start_line.code, pairs, chunk or b"")
         return self._written(None)
@@ -48,7 +54,29 @@ class Answering(HTTPConnection):
         return done
 
     def finish(self) -> None:
-        self.connection.finish()
+        self.over = True
+        if self._read_all:
+            self.connection.finish()
+        else:  # hanging up on a caller that still sends would destroy the answer on its way
+            self._linger = asyncio.get_running_loop().call_later(LINGER, self.connection.drop)
+
+    def refuse(self, status: int, error_type: str, detail: str) -> None:
+        """Answer with a failure in place of a handler; one that has begun to answer is cut off."""
+        if self.begun:
+            self.connection.drop()
+            return
+        headers, body = failure(status, error_type, detail)
+        self.begun = True
+        self.connection.respond(status, headers, body)
+        self.finish()
+
+    def body_over(self) -> None:
+        """The body has been read to its end."""
+        self._read_all = True
+        if self._linger is not None:
+            self._linger.cancel()
+            self._linger = None
+            self.connection.finish()
 
     def set_close_callback(self, callback: Callable[[], None] | None) -> None:
         """What to call when the caller hangs up."""
@@ -56,18 +84,32 @@ class Answering(HTTPConnection):
 
     def hung_up(self) -> None:
         """The caller's connection ended."""
+        if self._linger is not None:
+            self._linger.cancel()
         callback, self._closed = self._closed, None
         if callback is not None:
             callback()
 
 
+class Limit(NamedTuple):
+    """How long a body may be, and what is said (413) of one that is longer."""
+
+    most: int
+    told: str
+
+
 class TornadoRequest:
-    """One request for a Tornado application (:class:`fal_jupyter.gateway.http_server.Message`)."""
+    """One request for a Tornado application (:class:`fal_jupyter.gateway.http_server.Message`).
+
+    *whole* is the limit of bodies that are collected, *streamed* that of handlers who take theirs as it comes.
+    """
 
     upgrades = False
 
-    def __init__(self, application: Application, connection: Connection, max_body: int) -> None:
-        self._application, self._max_body = application, max_body
+    def __init__(
+        self, application: Application, connection: Connection, whole: Limit, streamed: Limit | None = None
+    ) -> None:
+        self._application, self._limit, self._streamed = application, whole, streamed or whole
         self._answering = Answering(connection)
         self._delegate: HTTPMessageDelegate | None = None
         self._received = 0
@@ -84,7 +126,7 @@ class TornadoRequest:
         self._delegate = self._application.start_request(None, self._answering)
         ready = self._delegate.headers_received(line, given)
         if ready is not None:  # a handler that takes its body as it comes: not before its prepare() is over
-            self._held = []
+            self._limit, self._held = self._streamed, []
             asyncio.ensure_future(ready).add_done_callback(self._go_on)
 
     def _go_on(self, _: object) -> None:
@@ -99,9 +141,15 @@ class TornadoRequest:
         if self._held is not None:
             self._held.append(chunk)
             return None
+        assert self._delegate is not None
         self._received += len(chunk)
-        if self._delegate is None or self._received > self._max_body:
-            self._answering.connection.drop()
+        if self._answering.over:  # the rest is let go, but not for ever
+            if self._received > self._limit.most + LINGER_BYTES:
+                self._answering.connection.drop()
+            return None
+        if self._received > self._limit.most:
+            self._delegate.on_connection_close()  # what its handler began to keep goes
+            self._answering.refuse(413, "bad_request", self._limit.told)
             return None
         return self._delegate.data_received(chunk)
 
@@ -111,7 +159,10 @@ class TornadoRequest:
         if self._held is not None:
             self._complete = True
             return
-        self._delegate.finish()
+        answered = self._answering.over
+        self._answering.body_over()
+        if not answered:
+            self._delegate.finish()
 
     def on_connection_close(self) -> None:
         """The caller hung up while it was not answered."""
