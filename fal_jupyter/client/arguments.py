@@ -309,7 +309,7 @@ def _is_array(value: Any) -> bool:
     """A numpy array or scalar, or a torch tensor, told without importing either."""
     numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
     return (numpy is not None and isinstance(value, numpy.ndarray | numpy.generic)) or (
-        torch is not None and isinstance(value, torch.Tensor)
+        torch is not None and isinstance(value, getattr(torch, "Tensor", ()))
     )
 
 
@@ -332,7 +332,7 @@ def _listed(array: Any, where: str) -> Any:
 
 def _is_finite(array: Any) -> bool:
     """True when an array holds finite real numbers only, so that its items need not be looked at one by one."""
-    torch = sys.modules.get("torch")
-    if torch is not None and isinstance(array, torch.Tensor):
+    torch: Any = sys.modules.get("torch")
+    if hasattr(torch, "Tensor") and isinstance(array, torch.Tensor):
         return not array.is_complex() and bool(array.isfinite().all())
     return array.dtype.kind in "iufb" and bool(sys.modules["numpy"].isfinite(array).all())

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import linecache
 import os
+import site
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -193,8 +194,18 @@ def environment_here(preload: list[str]) -> Environment:
         env=dict(os.environ),
         cwd=os.getcwd(),
         sys_path=list(dict.fromkeys(path)),
-        preload=preload,
+        preload=[name for name in preload if _is_of_this_interpreter(name)],
     )
+
+
+def _is_of_this_interpreter(module: str) -> bool:
+    """True where a runner's template, which knows none of our path, would import the same module as we do."""
+    try:
+        found = importlib.util.find_spec(module)
+    except ValueError:  # loaded without a spec
+        return False
+    places = [*site.getsitepackages(), site.getusersitepackages()]
+    return found is not None and any(str(found.origin).startswith(place + os.sep) for place in places)
 
 
 def _preload_of(text: str) -> list[str]:

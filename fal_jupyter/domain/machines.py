@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fal_jupyter.domain.errors import BadSetting, NoSuchMachine
 
@@ -50,7 +50,7 @@ class Allotment:
     Attributes:
         type: the machine type that was chosen; ``""`` where the class declares none.
         count: GPUs for each runner, its own alone.
-        eligible: ids of the devices that fit, in order of index; *names* what people call them (``GPU 0``).
+        eligible: ids of the devices that fit, in order of the types and of index; *names* what people call them (``GPU 0``).
         cores: cores of the machine, 0 for all of them. memory: bytes, 0 for no limit.
         told: the whole in a few words, for the card.
     """
@@ -99,7 +99,7 @@ def is_machine(name: str) -> bool:
 
 
 def allot(class_name: str, types: Sequence[str], num_gpus: int | None, hardware: Hardware) -> Allotment:
-    """Choose the first of *types* that this machine has.
+    """Choose the first of *types* that this machine has; where a runner takes one GPU, those of the later types come after.
 
     Raises:
         NoSuchMachine: it has none of them; the sentence names what was asked for and what is there.
@@ -115,10 +115,10 @@ def allot(class_name: str, types: Sequence[str], num_gpus: int | None, hardware:
                 f"{class_name}: there is no machine type {name!r}",
                 hint=f"write one of {', '.join(CPU_MACHINES)}, GPU, {', '.join(f'GPU-{m}' for m in GPU_MODELS)}, cuda:0",
             )
-    for name in types:
+    for place, name in enumerate(types):
         found = _cpu(name, hardware) if name in CPU_MACHINES else _gpu(name, max(1, num_gpus or 1), hardware)
         if found is not None:
-            return found
+            return _with_later(found, types[place + 1 :], hardware) if found.count == 1 else found
     raise _nothing_fits(class_name, types, max(1, num_gpus or 1), hardware)
 
 
@@ -144,6 +144,17 @@ def _gpu(name: str, count: int, hardware: Hardware) -> Allotment | None:
     told = f"{name}: {f'{count} × ' if count > 1 else ''}{models}"
     ids, names = tuple(device.id for device in fitting), tuple(f"GPU {device.index}" for device in fitting)
     return Allotment(name, count, ids, names, told=told)
+
+
+def _with_later(first: Allotment, types: Sequence[str], hardware: Hardware) -> Allotment:
+    """Add the GPUs of later types: ``["GPU-H100", "GPU-H200"]`` is whichever is free, the first one rather."""
+    names, told = dict(zip(first.eligible, first.names, strict=True)), first.told
+    for name in types:
+        later = None if name in CPU_MACHINES else _gpu(name, 1, hardware)
+        if later is not None and not set(later.eligible) <= set(names):
+            names |= dict(zip(later.eligible, later.names, strict=True))
+            told += f", or {later.told}"
+    return replace(first, eligible=tuple(names), names=tuple(names.values()), told=told)
 
 
 def _fits(name: str, device: Device) -> bool:

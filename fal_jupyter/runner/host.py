@@ -215,8 +215,8 @@ def load_class(head: LoadHead, payload: bytes) -> Any:
 def _raise_threads() -> None:
     """Give back the threads that the template did without."""
     cores = len(os.sched_getaffinity(0))
-    torch = sys.modules.get("torch")
-    if torch is not None:
+    torch: Any = sys.modules.get("torch")
+    if hasattr(torch, "set_num_threads"):  # a module of that name need not be PyTorch
         torch.set_num_threads(_wish("OMP_NUM_THREADS", cores))
     if "numpy" in sys.modules:
         import threadpoolctl

@@ -99,8 +99,8 @@ class _Contents(pickling.Pickler):
             buffer = io.BytesIO()
             _Contents(buffer, (*self._open, obj)).dump([_code(obj.__code__), self.parts(obj)])
             return "function", obj.__qualname__, digest(buffer.getvalue())
-        torch = sys.modules.get("torch")
-        if torch is not None and isinstance(obj, torch.Tensor):
+        torch: Any = sys.modules.get("torch")
+        if hasattr(torch, "Tensor") and isinstance(obj, torch.Tensor):
             flat = obj.detach().cpu().contiguous().reshape(-1)
             return (
                 "tensor",

@@ -137,6 +137,15 @@ def test_what_is_not(name: str) -> None:
     assert not is_machine(name)
 
 
+def test_gpus_of_later_types_come_after_those_of_the_first() -> None:
+    got = allot("Hello", ["GPU-H200", "M", "GPU-B200", "GPU-H100", "GPU-H200"], 1, MIXED)
+    assert (got.type, got.names) == ("GPU-H200", ("GPU 2", "GPU 0"))
+    assert got.told == "GPU-H200: NVIDIA H200, or GPU-H100: NVIDIA H100 80GB HBM3"
+    assert allot("Hello", ["GPU", "GPU-H100"], 2, MIXED) == allot(
+        "Hello", ["GPU"], 2, MIXED
+    )  # never two kinds in a runner
+
+
 # --- placement --------------------------------------------------------------------------------------------------------
 PAIRS = Allotment("GPU", 2, ("a", "b", "c"), ("GPU 0", "GPU 1", "GPU 2"))
 SINGLE = Allotment("GPU", 1, ("a", "b", "c"), ("GPU 0", "GPU 1", "GPU 2"))
