@@ -192,8 +192,11 @@ async def heard(ws: ClientConnection) -> list[tuple[str, Any]]:
 def session(app: Served, path: str, inputs: list[Any]) -> list[tuple[str, Any]]:
     async def main() -> list[tuple[str, Any]]:
         async with client(app, path) as ws:
-            for value in inputs:
-                await ws.send(value if isinstance(value, bytes | str) else msgpack.packb(value))
+            try:
+                for value in inputs:
+                    await ws.send(value if isinstance(value, bytes | str) else msgpack.packb(value))
+            except ConnectionClosed:
+                pass  # an endpoint that takes no input may have said so, and closed, before ours was sent
             return await heard(ws)
 
     return asyncio.run(asyncio.wait_for(main(), 20))

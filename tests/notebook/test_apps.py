@@ -265,7 +265,7 @@ def test_a_public_app_answers_without_a_key(notebook: Kernel) -> None:
     request = urllib.request.Request(url + "/", data=b"{}", method="POST", headers={"content-type": "application/json"})
     with urllib.request.urlopen(request, timeout=20) as answer:
         assert json.load(answer)[0] == "open"
-    assert "--auth" in notebook.run(versioned("Shared", "x", options="--auth shared")).traceback
+    assert "--auth" in notebook.run(versioned("Shared", "x", options="--auth open")).traceback
 
 
 # --- %fal -------------------------------------------------------------------------------------------------------------
