@@ -161,7 +161,7 @@ class Front:
                 "n => { const all = [...document.querySelectorAll('.jp-InputPrompt')].map(e => e.textContent.trim());"
                 " return all.some(t => t === `[${n}]:`) && !all.includes('[*]:'); }",
                 arg=count,
-                timeout=100_000,  # below pytest's own limit, so that what is on the page is told
+                timeout=200_000,  # below pytest's own limit, so that what is on the page is told
             )
         except PageTimeoutError as late:
             prompts = self.page.locator(".jp-InputPrompt").all_text_contents()
