@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import hashlib
 import secrets
 
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -14,6 +15,12 @@ def make_key() -> str:
     secret = _base62(secrets.randbits(256), 43)
     check = _base62(binascii.crc32(secret.encode()), 6)
     return f"fjk_{name}:{secret}{check}"
+
+
+def id_and_hash(key: str) -> tuple[str, bytes]:
+    """Give what may be known of a key by who only has to recognise it: its id, and the SHA-256 of its secret."""
+    key_id, _, secret = key.partition(":")
+    return key_id, hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest()
 
 
 def _base62(number: int, width: int) -> str:

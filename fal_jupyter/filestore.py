@@ -12,8 +12,7 @@ import json
 import os
 import re
 import secrets
-import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -103,9 +102,8 @@ class Writer:
         """Add what another writer has written."""
         if not other._file.closed:
             other._file.flush()
-        with other._path.open("rb") as source:
-            while piece := source.read(CHUNK):
-                self.write(piece)
+        for piece in _pieces(other._path):
+            self.write(piece)
 
     def finish(
         self, *, content_type: str, file_name: str, lifetime: float | None, now: float, file_id: str = ""
@@ -142,31 +140,32 @@ class FileStore:
 
     def put(
         self, data: bytes | bytearray | memoryview, *, content_type: str, file_name: str, now: float,
-        lifetime: float | None = None,
+        lifetime: float | None = None, file_id: str = "",
     ) -> StoredFile:  # fmt: skip
-        """Keep *data*; *lifetime* in seconds, None: for ever."""
-        writer = self.writer()
-        try:
-            writer.write(data)
-            return writer.finish(content_type=content_type, file_name=file_name, lifetime=lifetime, now=now)
-        except BaseException:
-            writer.abort()
-            raise
+        """Keep *data*; *lifetime* in seconds, None: for ever. *file_id* is one that was promised."""
+        return self._put((data,), content_type, file_name, lifetime, now, file_id)
 
     def put_path(
-        self, path: Path, *, content_type: str, file_name: str, now: float, lifetime: float | None = None
-    ) -> StoredFile:
+        self, path: Path, *, content_type: str, file_name: str, now: float, lifetime: float | None = None, file_id: str = ""
+    ) -> StoredFile:  # fmt: skip
         """Keep a copy of the file at *path*, whatever its size.
 
         Raises:
             OSError: it cannot be read.
         """
+        return self._put(_pieces(path), content_type, file_name, lifetime, now, file_id)
+
+    def _put(
+        self, pieces: Iterable[bytes | bytearray | memoryview], content_type: str, file_name: str, lifetime: float | None,
+        now: float, file_id: str,
+    ) -> StoredFile:  # fmt: skip
         writer = self.writer()
         try:
-            with path.open("rb") as source:
-                while piece := source.read(CHUNK):
-                    writer.write(piece)
-            return writer.finish(content_type=content_type, file_name=file_name, lifetime=lifetime, now=now)
+            for piece in pieces:
+                writer.write(piece)
+            return writer.finish(
+                content_type=content_type, file_name=file_name, lifetime=lifetime, now=now, file_id=file_id
+            )
         except BaseException:
             writer.abort()
             raise
@@ -255,9 +254,11 @@ class FileStore:
         """When the next file expires, or None."""
         return min((stored.expires for stored in self.files(now) if stored.expires is not None), default=None)
 
-    def clear(self) -> None:
-        """Remove everything."""
-        shutil.rmtree(self.directory, ignore_errors=True)
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as source:
+        while piece := source.read(CHUNK):
+            yield piece
 
 
 def _older(path: Path, now: float) -> bool:

@@ -7,12 +7,12 @@ and believed only while the process that it names lives: by pid and start time.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from fal_jupyter.processes import start_time
+from fal_jupyter.whole_file import write_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +71,7 @@ def write(runtime_dir: Path, record: ServerRecord) -> None:
     Raises:
         OSError: the directory cannot be written.
     """
-    path = record_path(runtime_dir, record.pid)
-    beside = path.with_suffix(".new")
-    beside.unlink(missing_ok=True)
-    with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600), "w") as file:
-        json.dump(asdict(record), file)
-    beside.replace(path)
+    write_whole(record_path(runtime_dir, record.pid), json.dumps(asdict(record)).encode())
 
 
 def remove(runtime_dir: Path, pid: int) -> None:

@@ -8,18 +8,19 @@ thief would not read as well.
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from fal_jupyter.credentials import id_and_hash
 from fal_jupyter.domain.errors import FalJupyterError
+from fal_jupyter.whole_file import write_whole
 
 Scope = Literal["API", "ADMIN"]
 SCOPES: tuple[Scope, ...] = ("API", "ADMIN")
@@ -32,10 +33,10 @@ class VaultDamaged(FalJupyterError):
 
 @dataclass(frozen=True, slots=True)
 class LastingKey:
-    """A key that lives until it is revoked. *sha256* is of its secret, in hexadecimal digits; *created* in Unix seconds."""
+    """A key that lives until it is revoked. *sha256* is of its secret; *created* in Unix seconds."""
 
     id: str
-    sha256: str
+    sha256: bytes
     scope: Scope
     name: str
     created: float
@@ -55,16 +56,16 @@ class Vault:
             VaultDamaged: the file cannot be understood.
         """
         try:
-            return [LastingKey(**found) for found in _read(self._keys).values()]
-        except TypeError:
+            held = _read(self._keys).values()
+            return [LastingKey(**{**found, "sha256": bytes.fromhex(found["sha256"])}) for found in held]
+        except (TypeError, ValueError, KeyError):
             raise VaultDamaged(f"{self._keys} is damaged", hint="move it away, and make new keys") from None
 
     def add_key(self, key: str, scope: Scope, name: str) -> LastingKey:
         """Keep a key, as its hash."""
-        key_id, _, secret = key.partition(":")
-        made = LastingKey(key_id, hashlib.sha256(secret.encode()).hexdigest(), scope, name, time.time())
+        made = LastingKey(*id_and_hash(key), scope, name, time.time())
         with _changing(self._keys) as held:
-            held[key_id] = asdict(made)
+            held[made.id] = {**asdict(made), "sha256": made.sha256.hex()}
         return made
 
     def remove_key(self, key_id: str) -> bool:
@@ -88,12 +89,11 @@ class Vault:
         with _changing(self._secrets) as held:
             held.update(values)
 
-    def unset_secret(self, name: str) -> bool:
-        """Forget a secret; False where there is none of that name."""
-        if not self._secrets.exists():
-            return False
+    def unset_secrets(self, names: Iterable[str]) -> None:
+        """Forget secrets; one that is not there is no failure."""
         with _changing(self._secrets) as held:
-            return held.pop(name, None) is not None
+            for name in names:
+                held.pop(name, None)
 
 
 def is_secret_name(name: str) -> bool:
@@ -121,12 +121,6 @@ def _changing(path: Path) -> Iterator[dict[str, Any]]:
         fcntl.flock(lock, fcntl.LOCK_EX)
         held = _read(path)
         yield held
-        new = path.with_suffix(".new")
-        handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(handle, "w") as file:
-            json.dump(held, file)
-            file.flush()
-            os.fsync(handle)
-        os.replace(new, path)
+        write_whole(path, json.dumps(held).encode(), sync=True)
     finally:
         os.close(lock)

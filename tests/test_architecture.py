@@ -36,10 +36,11 @@ MAY: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "processes": ((), ()),
     "credentials": ((), ()),
     "state": (("domain",), ()),
-    "server_record": (("processes",), ()),
+    "server_record": (("processes", "whole_file"), ()),
+    "whole_file": ((), ()),
     "net_guard": ((), ()),
     "filestore": ((), ()),
-    "vault": (("domain",), ()),
+    "vault": (("domain", "credentials", "whole_file"), ()),
     "fal": (
         ("domain", "protocol", "settings", "filestore", "net_guard"),
         ("packaging", "pydantic", "PIL", "fastapi", "anyio", "onnxruntime"),
@@ -62,7 +63,18 @@ MAY: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ),
     ),
     "gateway": (
-        ("domain", "protocol", "settings", "state", "processes", "credentials", "net_guard", "filestore", "vault"),
+        (
+            "domain",
+            "protocol",
+            "settings",
+            "state",
+            "processes",
+            "credentials",
+            "net_guard",
+            "filestore",
+            "vault",
+            "whole_file",
+        ),
         ("tornado", "httptools", "msgspec", "psutil", "pynvml", "uvloop", "cryptography"),
     ),
     "client": (

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Literal, NoReturn
 
 from fal_jupyter.domain.errors import BadSetting
+from fal_jupyter.vault import SCOPES
 
 Front = Literal["notebook", "shell"]
 AUTH_MODES = ("private", "shared", "public")
@@ -245,7 +246,7 @@ VERBS = (
                 flag="--scope",
                 metavar="SCOPE",
                 read=str,
-                choices=("API", "ADMIN"),
+                choices=SCOPES,
                 help="API calls apps (the default); ADMIN counts as yourself, so that its webhooks may come to this machine",
             ),
             Option(flag="--name", metavar="NAME", read=str, help="what it is for"),

@@ -74,6 +74,5 @@ def _unset(names: list[str], vault: Vault) -> tuple[Any, str]:
     known = vault.secrets()
     if missing := [name for name in names if name not in known]:
         raise NotServed(f"there is no secret {missing[0]!r}", hint="secrets list")
-    for name in names:
-        vault.unset_secret(name)
+    vault.unset_secrets(names)
     return {"unset": names}, f"{', '.join(names)}: gone, for runners that start from now on."

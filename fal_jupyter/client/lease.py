@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import select
 import socket
 
 from fal_jupyter.client import http
+from fal_jupyter.credentials import id_and_hash
 from fal_jupyter.domain.errors import GatewayUnreachable, PortTaken, VersionSkew
 from fal_jupyter.protocol.api import A_LEASES, PROTOCOL, LeaseAsked, LeaseGranted
 
@@ -54,7 +54,7 @@ def take(sock: socket.socket, *, kind: str, name: str, port: int, key: str) -> L
         PortTaken: the port is in use.
         GatewayUnreachable: anything else went wrong.
     """
-    key_id, _, secret = key.partition(":")
+    key_id, key_hash = id_and_hash(key)
     asked = LeaseAsked(
         protocol=PROTOCOL,
         kind=kind,
@@ -62,7 +62,7 @@ def take(sock: socket.socket, *, kind: str, name: str, port: int, key: str) -> L
         pid=os.getpid(),
         port=port,
         key_id=key_id,
-        key_hash=hashlib.sha256(secret.encode()).hexdigest(),
+        key_hash=key_hash.hex(),
     )
     reader, body = http.Reader(), b""
     sock.settimeout(PATIENCE)

@@ -63,7 +63,7 @@ def serve(
         source=shipment.source,
     )
     client = client or Client(settings)
-    shipment.warnings.extend(_missing_secrets(spec, client))
+    shipment.warnings.extend(missing_secrets(spec, client))
     handle = AppHandle(
         client, spec, client.publish(spec.alias, head, shipment.payload), _methods(cls), shipment, _talks(cls)
     )
@@ -73,9 +73,12 @@ def serve(
     return handle
 
 
-def _missing_secrets(spec: AppSpec, client: Client) -> list[str]:
+def missing_secrets(spec: AppSpec, client: Client) -> list[str]:
     """Say which secrets the class names that are not set here."""
-    missing = [name for name in spec.secrets or () if name not in client.vault.secrets()]
+    if not spec.secrets:
+        return []
+    known = client.vault.secrets()
+    missing = [name for name in spec.secrets if name not in known]
     return [f"the secret {name} is not set; type: fal-jupyter secrets set {name}" for name in missing]
 
 
@@ -101,8 +104,6 @@ def serve_file(
     spec = fal.describe(cls, overrides)
     _check_requirements(spec)
     environment = environment_here(_preload_of(text))
-    for told in _missing_secrets(spec, client):
-        print(f"fal-jupyter: {told}", file=sys.stderr)
     head = PublishHead(
         lease="",
         spec=spec.to_json(),

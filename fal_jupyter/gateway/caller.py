@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 Headers = Sequence[tuple[str, str]]
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -51,3 +52,9 @@ def can_be_sent(headers: Headers) -> bool:
         if (name not in _COMMON and not _NAME.fullmatch(name)) or _NOT_IN_VALUE.search(value):
             return False
     return True
+
+
+def failure_body(request_id: str, error_type: str, detail: Any, /, **more: Any) -> bytes:
+    """Give the body of a failure in fal's shape; *error_type* is ``""`` where fal has no name for it."""
+    told = {"detail": detail, "request_id": request_id, **more}
+    return json.dumps(told | {"error_type": error_type} if error_type else told).encode()

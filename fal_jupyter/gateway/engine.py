@@ -298,12 +298,14 @@ class Engine:
     def drain_output(self, exchange: Exchange) -> None:
         self.launcher.drain_output(exchange.runner_id)
 
-    def request_printed(self, exchange: Exchange, which: int, text: str) -> str:
+    def request_printed(self, exchange: Exchange, which: int, text: str) -> None:
         if (app := self.published.get(exchange.alias)) is not None:
             app.log.write(exchange.runner_id, exchange.id, which, text)
             self.on_news()
-            return app.log.redact(text)
-        return text
+
+    def without_secrets(self, exchange: Exchange, text: str) -> str:
+        app = self.published.get(exchange.alias)
+        return app.log.redact(text) if app is not None else text
 
     def _end_output(self, exchange: Exchange) -> None:
         app = self.published.get(exchange.alias)

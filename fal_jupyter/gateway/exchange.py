@@ -7,7 +7,6 @@ framed (``protocol/api``): output, the user's exception and the timing travel wi
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -16,7 +15,7 @@ import msgspec
 
 from fal_jupyter.domain.endings import How
 from fal_jupyter.domain.messages import RequestArrived
-from fal_jupyter.gateway.caller import Caller, can_be_sent
+from fal_jupyter.gateway.caller import Caller, can_be_sent, failure_body
 from fal_jupyter.gateway.channel import Channel
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.api import (
@@ -117,8 +116,11 @@ class Hub(Protocol):
     def drain_output(self, exchange: Exchange) -> None:
         """Take what child processes of user code have printed, before the answer that comes after it."""
 
-    def request_printed(self, exchange: Exchange, which: int, text: str) -> str:
-        """User code printed while it answered; gives the text without secrets."""
+    def request_printed(self, exchange: Exchange, which: int, text: str) -> None:
+        """User code printed while it answered."""
+
+    def without_secrets(self, exchange: Exchange, text: str) -> str:
+        """Give what may be shown of a text that the app printed."""
 
 
 class Watcher(Protocol):
@@ -349,11 +351,9 @@ class Exchange:
             self._pump()
         elif kind == Kind.OUTPUT:
             text = frame.payload[1:].decode("utf-8", "replace")
-            shown = self.hub.request_printed(self, frame.payload[0], text)
-            if self.watcher is not None:
-                self.watcher.printed(frame.payload[0], shown)
-            if self.framed:
-                self._print(frame.payload if shown == text else frame.payload[:1] + shown.encode("utf-8", "replace"))
+            self.hub.request_printed(self, frame.payload[0], text)
+            if self.framed or self.watcher is not None:
+                self._show(frame.payload, text)
         elif kind == Kind.ERROR:
             self.error = msgspec.json.decode(frame.payload)
             if self.framed:
@@ -496,6 +496,14 @@ class Exchange:
         except Exception:  # fewer bytes than the app's own Content-Length said
             self._drop_connection()
 
+    def _show(self, payload: bytes, text: str) -> None:
+        """Hand on what was printed, to those who see it beside the log."""
+        shown = self.hub.without_secrets(self, text)
+        if self.watcher is not None:
+            self.watcher.printed(payload[0], shown)
+        if self.framed:
+            self._print(payload if shown == text else payload[:1] + shown.encode("utf-8", "replace"))
+
     # --- the framed answer --------------------------------------------------------------------------------------
     def _print(self, payload: bytes) -> None:
         """Send output on; what an owner that does not read would pile up here is dropped and counted."""
@@ -575,14 +583,12 @@ class Exchange:
         if self._answered and not self.framed:
             self._drop_connection()
             return
-        body: dict[str, Any] = {"detail": detail, "request_id": self.id}
         told = [("content-type", "application/json"), *headers]
         if error_type:
-            body["error_type"] = error_type
             told.append((H_ERROR_TYPE, error_type))
         if retry_after:
             told.append(("retry-after", str(retry_after)))
-        data = json.dumps(body).encode()
+        data = failure_body(self.id, error_type, detail)
         if self.framed:
             head = _encode({"status": status, "headers": told})
             self._send_framed(

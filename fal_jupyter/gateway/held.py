@@ -118,8 +118,11 @@ class Aside:
     def drain_output(self, exchange: Exchange) -> None:
         """Whatever is printed is the runner's."""
 
-    def request_printed(self, exchange: Exchange, which: int, text: str) -> str:
+    def request_printed(self, exchange: Exchange, which: int, text: str) -> None:
         """Nobody asked for it."""
+
+    def without_secrets(self, exchange: Exchange, text: str) -> str:
+        """It is shown to nobody."""
         return text
 
 

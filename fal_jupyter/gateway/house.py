@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import os
 import resource
@@ -17,7 +16,7 @@ from typing import Any
 from tornado.netutil import bind_sockets
 from tornado.web import Application
 
-from fal_jupyter.credentials import make_key
+from fal_jupyter.credentials import id_and_hash, make_key
 from fal_jupyter.domain.errors import FalJupyterError, GatewayError, PortTaken
 from fal_jupyter.gateway import admin_api, public_api
 from fal_jupyter.gateway.engine import Engine
@@ -172,8 +171,7 @@ class House:
     async def make_client_key(self) -> str:
         """Make a key that lives until the last owner has left; only its hash stays here."""
         key = make_key()
-        key_id, _, secret = key.partition(":")
-        await self.keys.add(key_id, hashlib.sha256(secret.encode()).digest(), NO_LEASE, "fal-jupyter env")
+        await self.keys.add(*id_and_hash(key), NO_LEASE, "fal-jupyter env")
         return key
 
     async def open_port(self, wanted: int) -> int:
@@ -312,7 +310,7 @@ class _ByPath:
         self._inner: Message
 
     def begin(self, method: str, target: str, headers: RequestHeaders) -> None:
-        if is_proxied(target):
+        if not target.startswith(RUN) and is_proxied(target):
             given = headers.get(H_TARGET)
             if (own := own_target(given or "")) is None:
                 self._inner = Refused(self._front, self._connection, 400, "bad_request", proxy_refusal(given))

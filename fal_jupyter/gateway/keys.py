@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import hmac
 import logging
 import sqlite3
 import time
 from collections.abc import Callable
 
+from fal_jupyter.credentials import id_and_hash
 from fal_jupyter.gateway.store import Store
 from fal_jupyter.protocol.feed import KeyRecord
 from fal_jupyter.vault import LastingKey, Vault, VaultDamaged
@@ -105,8 +105,7 @@ class Keys:
         scheme, _, credentials = authorization.partition(" ")
         if scheme.lower() not in ("key", "bearer"):
             return ""
-        key_id, _, secret = credentials.strip().partition(":")
+        key_id, given = id_and_hash(credentials.strip())
         lasting = self._lasting.get(key_id)
-        known = bytes.fromhex(lasting.sha256) if lasting is not None else self._live.get(key_id, (None,))[0]
-        given = hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest()
+        known = lasting.sha256 if lasting is not None else self._live.get(key_id, (None,))[0]
         return key_id if hmac.compare_digest(given, known or _DUMMY) and known is not None else ""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import re
 from urllib.parse import quote
 
 from tornado.iostream import StreamClosedError
 
-from fal_jupyter.credentials import make_key
+from fal_jupyter.credentials import id_and_hash, make_key
 from fal_jupyter.domain import messages as m
 from fal_jupyter.domain.runners import READY
 from fal_jupyter.gateway.admin_api import NAME, Handler
@@ -87,9 +86,8 @@ class AppActionHandler(Handler):
             self.fail(409, "lease_ended", f"the owner of {alias} has ended")
             return
         key = make_key()
-        key_id, _, secret = key.partition(":")
         holder = f"a panel of {lease.name}"
-        await self.house.keys.add(key_id, hashlib.sha256(secret.encode()).digest(), lease.id, holder)
+        await self.house.keys.add(*id_and_hash(key), lease.id, holder)
         self.reply({"key": key})
 
     def _call(self, alias: str) -> None:

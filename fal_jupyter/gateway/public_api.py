@@ -5,12 +5,12 @@ Who comes by the port needs a key, unless the route says otherwise; who comes by
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from tornado.web import Application, RequestHandler
 
+from fal_jupyter.gateway.caller import failure_body
 from fal_jupyter.gateway.run_api import is_hostile, is_own_host, new_id
 from fal_jupyter.gateway.tornado_front import Answering
 from fal_jupyter.protocol.api import H_ERROR_TYPE, H_REQUEST_ID
@@ -66,11 +66,9 @@ class PublicHandler(RequestHandler):
     def fail(self, status: int, error_type: str, detail: Any, /, **more: Any) -> None:
         """Answer with an error in fal's shape; *error_type* is ``""`` where fal has no name for it."""
         self.set_status(status)
-        body: dict[str, Any] = {"detail": detail, "request_id": self._headers[H_REQUEST_ID], **more}
         if error_type:
-            body["error_type"] = error_type
             self.set_header(H_ERROR_TYPE, error_type)
-        self.finish(json.dumps(body))
+        self.finish(failure_body(self._headers[H_REQUEST_ID], error_type, detail, **more))
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         error_type = "internal_error" if status_code >= 500 else "bad_request"

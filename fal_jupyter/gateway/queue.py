@@ -179,18 +179,6 @@ class Queue:
         call = self._jobs.get(request_id)
         return call if call is not None and call.job.alias == alias else None
 
-    def waiting(self) -> dict[str, int]:
-        """How many jobs wait, by alias."""
-        found: dict[str, int] = {}
-        for call in self._jobs.values():
-            if call.job.state is JobState.IN_QUEUE:
-                found[call.job.alias] = found.get(call.job.alias, 0) + 1
-        return found
-
-    def flush(self, alias: str) -> list[QueuedCall]:
-        """Give the jobs of an app that wait."""
-        return [c for c in self._jobs.values() if c.job.alias == alias and c.job.state is JobState.IN_QUEUE]
-
     def _ended(self, call: QueuedCall) -> None:
         self._make_room()
         self.on_end(call)

@@ -6,18 +6,17 @@ Order of refusals: Host (421) → path (400, 404) → key (401) → app (404) �
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 import os
 import re
 import time
 from collections.abc import Awaitable, Collection, Iterable
-from typing import Any, Protocol
+from typing import Protocol
 from urllib.parse import unquote
 
 import msgspec
 
-from fal_jupyter.gateway.caller import Caller
+from fal_jupyter.gateway.caller import Caller, failure_body
 from fal_jupyter.gateway.exchange import LINGER, LINGER_BYTES, Exchange, Hub
 from fal_jupyter.gateway.http_server import RequestHeaders
 from fal_jupyter.gateway.keys import Keys
@@ -258,14 +257,12 @@ class Request:
 def failure(status: int, error_type: str, detail: str) -> tuple[list[tuple[str, str]], bytes]:
     """Give the headers and the body of a failure in fal's shape."""
     request_id = new_id()
-    body: dict[str, Any] = {"detail": detail, "request_id": request_id}
     headers = [("content-type", "application/json"), (H_REQUEST_ID, request_id)]
     if error_type:
-        body["error_type"] = error_type
         headers.append((H_ERROR_TYPE, error_type))
     if status == 401:
         headers.append(("www-authenticate", "Key"))
-    data = json.dumps(body).encode()
+    data = failure_body(request_id, error_type, detail)
     return [*headers, ("content-length", str(len(data)))], data
 
 

@@ -20,6 +20,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from fal_jupyter.whole_file import write_whole
+
 AUTHORITY_LIFE = datetime.timedelta(days=3650)
 LEAF_LIFE = datetime.timedelta(days=90)
 RENEW_LEFT = datetime.timedelta(days=30)  # a certificate with less than this left is replaced
@@ -71,14 +73,14 @@ class Certificates:
         made = authority is None
         if authority is None:
             authority = _new_authority(now)
-            _write(self._authority_key, _pem(authority[1]), 0o600)
-            _write(self.authority, authority[0].public_bytes(serialization.Encoding.PEM), 0o644)
+            write_whole(self._authority_key, _pem(authority[1]), 0o600)
+            write_whole(self.authority, authority[0].public_bytes(serialization.Encoding.PEM), 0o644)
         leaf = _read(self._leaf, self._leaf, now)
         if leaf is None or not _is_signed_by(leaf[0], authority[0]):
             certificate, key = _new_leaf(authority, now)
-            _write(self._leaf, _pem(key) + certificate.public_bytes(serialization.Encoding.PEM), 0o600)
+            write_whole(self._leaf, _pem(key) + certificate.public_bytes(serialization.Encoding.PEM), 0o600)
             made = True
-        _write(self.bundle, _public_authorities() + self.authority.read_bytes(), 0o644)
+        write_whole(self.bundle, _public_authorities() + self.authority.read_bytes(), 0o644)
         return made
 
     def seconds_left(self, now: datetime.datetime | None = None) -> float:
@@ -189,13 +191,3 @@ def _public_authorities() -> bytes:
     with contextlib.suppress(OSError):
         return Path(found).read_bytes().rstrip(b"\n") + b"\n"
     return b""
-
-
-def _write(path: Path, data: bytes, mode: int) -> None:
-    """Write a whole file or nothing, never readable by others for a moment."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.unlink(missing_ok=True)
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
-    with os.fdopen(fd, "wb") as file:
-        file.write(data)
-    temporary.replace(path)

@@ -6,6 +6,7 @@ import json
 import time
 from typing import Any
 
+from fal_jupyter.gateway.file_rules import read_json
 from fal_jupyter.gateway.public_api import PublicHandler
 from fal_jupyter.protocol.addresses import app_address
 from fal_jupyter.protocol.api import REST
@@ -32,7 +33,7 @@ class TokenHandler(PublicHandler):
 def _asked(body: bytes) -> tuple[list[str], float] | str:
     """Give the apps and the seconds that are asked for, or what is wrong."""
     try:
-        found: Any = json.loads(body)
+        found: Any = read_json(body)
     except ValueError:
         return 'the body is JSON: {"allowed_apps": ["my-app"], "token_expiration": 120}'
     apps = found.get("allowed_apps") if isinstance(found, dict) else None

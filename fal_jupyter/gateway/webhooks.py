@@ -6,7 +6,6 @@ import asyncio
 import base64
 import json
 import logging
-import os
 import socket
 import time
 from pathlib import Path
@@ -21,6 +20,7 @@ from fal_jupyter import net_guard
 from fal_jupyter.domain.jobs import JobState
 from fal_jupyter.domain.webhooks import delivery, signed_message, wait_after
 from fal_jupyter.gateway.queue import QueuedCall, answer_of
+from fal_jupyter.whole_file import write_whole
 
 log = logging.getLogger("fal_jupyter.gateway")
 TIMEOUT = 15.0
@@ -62,12 +62,9 @@ class Signer:
 
     def _keep(self, secret: bytes) -> None:
         try:
-            fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+            write_whole(self._path, secret)
         except OSError as error:  # a full disk: this gateway signs all the same, the next one with another key
             log.warning("the key of the webhooks could not be kept: %s", error)
-            return
-        with os.fdopen(fd, "wb") as file:
-            file.write(secret)
 
     def sign(self, message: bytes) -> str:
         """Give the signature in hex."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,19 +30,14 @@ class Pictures:
 
     def __init__(self) -> None:
         self._found: list[tuple[str, str]] = []
-        self.more = 0
 
     def begin(self) -> None:
         """A cell begins."""
-        self._found, self.more = [], 0
+        self._found = []
 
     def look(self, value: Any) -> None:
         """A call has answered *value*; called by the thread that made it."""
-        for entry in found_in(value):
-            if len(self._found) < MOST:
-                self._found.append(entry)
-            else:
-                self.more += 1
+        self._found += itertools.islice(found_in(value), MOST - len(self._found))
 
     def bundles(self) -> list[dict[str, str]]:
         """Give what to display: each picture in its own type, as base64."""

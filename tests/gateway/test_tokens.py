@@ -116,3 +116,9 @@ def test_what_is_no_wish_for_a_token(talk: Served, body: object, key: str | None
     found, told = rest(talk, body, key)
     assert found == status
     assert told["detail"]  # type: ignore[index]
+
+
+def test_what_is_nested_too_deep_is_no_body_for_a_token(talk: Served) -> None:
+    status, body = rest(talk, b"[" * 200_000)
+    assert status == 422
+    assert "allowed_apps" in str(body)

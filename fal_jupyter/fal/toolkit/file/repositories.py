@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,16 +42,8 @@ class LocalRepository(FileRepository):
         here = settings.read()
         if not here.cdn:
             return InMemoryRepository().save(data)
-        return self._kept(
-            FileStore(here.files),
-            lambda store: store.put(
-                data.data,
-                content_type=data.content_type,
-                file_name=data.file_name,
-                now=time.time(),
-                lifetime=_lifetime(object_lifecycle_preference),
-            ),
-        ).url(here.cdn)
+        with _told():
+            return _store(here, data.data, data.content_type, data.file_name, object_lifecycle_preference).url(here.cdn)
 
     def save_file(
         self,
@@ -62,25 +56,8 @@ class LocalRepository(FileRepository):
         here, path = settings.read(), Path(file_path)
         if not here.cdn:
             return super().save_file(file_path, content_type)
-        stored = self._kept(
-            FileStore(here.files),
-            lambda store: store.put_path(
-                path,
-                content_type=content_type,
-                file_name=path.name,
-                now=time.time(),
-                lifetime=_lifetime(object_lifecycle_preference),
-            ),
-        )
-        return stored.url(here.cdn), None
-
-    @staticmethod
-    def _kept(store: FileStore, keep: Any) -> StoredFile:
-        try:
-            stored: StoredFile = keep(store)
-        except OSError as error:
-            raise FileUploadException(f"Error uploading file. Status 507: {error.strerror or error}") from error
-        return stored
+        with _told():
+            return _store(here, path, content_type, path.name, object_lifecycle_preference).url(here.cdn), None
 
     def reserve(
         self,
@@ -97,21 +74,32 @@ class LocalRepository(FileRepository):
         file_id, name = new_file_id(), safe_name(file_name)
 
         def complete(data: bytes | Path) -> None:
-            writer = FileStore(here.files).writer()
-            try:
-                writer.write(data if isinstance(data, bytes) else data.read_bytes())
-                writer.finish(
-                    content_type=content_type,
-                    file_name=name,
-                    lifetime=_lifetime(object_lifecycle_preference),
-                    now=time.time(),
-                    file_id=file_id,
-                )
-            except BaseException:
-                writer.abort()
-                raise
+            _store(here, data, content_type, name, object_lifecycle_preference, file_id)
 
         return Reservation(address_of(here.cdn, file_id, name), complete)
+
+
+def _store(
+    here: settings.Settings, data: bytes | Path, content_type: str, file_name: str, preference: Any, file_id: str = ""
+) -> StoredFile:
+    """Keep bytes, or a file of this machine without reading it into memory."""
+    store, lifetime = FileStore(here.files), _lifetime(preference)
+    if isinstance(data, Path):
+        return store.put_path(
+            data, content_type=content_type, file_name=file_name, now=time.time(), lifetime=lifetime, file_id=file_id
+        )
+    return store.put(
+        data, content_type=content_type, file_name=file_name, now=time.time(), lifetime=lifetime, file_id=file_id
+    )
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """A file that cannot be kept is told as the real package tells it."""
+    try:
+        yield
+    except OSError as error:
+        raise FileUploadException(f"Error uploading file. Status 507: {error.strerror or error}") from error
 
 
 class _Elsewhere(FileRepository):
