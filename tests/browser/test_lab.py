@@ -6,6 +6,7 @@ import itertools
 import os
 import re
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 from playwright.sync_api import Locator, expect
@@ -116,6 +117,25 @@ def test_the_card_of_a_running_app(lab: Front, tmp_path: Path) -> None:
     expect(snippets.locator(".fj-code")).to_contain_text("http://127.0.0.1:")
 
 
+def drag(slider: Locator, until: Callable[[], bool]) -> None:
+    """Take a slider's thumb with the mouse and move it to the right, pixel by pixel, until that is so."""
+    slider.scroll_into_view_if_needed()
+    place, mouse = slider.bounding_box(), slider.page.mouse
+    assert place is not None
+    thumb = 8  # half of it; the track begins and ends there
+    share = int(slider.input_value()) / 1000
+    x, y = place["x"] + thumb + share * (place["width"] - 2 * thumb), place["y"] + place["height"] / 2
+    mouse.move(x, y)
+    mouse.down()
+    for _ in range(int(place["width"])):
+        if until():
+            break
+        x += 1
+        mouse.move(x, y)
+    mouse.up()
+    assert until()
+
+
 def test_config_is_applied_live_and_runners_follow(lab: Front) -> None:
     card = opened(lab)
     config = tab(card, "config")
@@ -131,11 +151,9 @@ def test_config_is_applied_live_and_runners_follow(lab: Front) -> None:
     expect(config.get_by_role("button", name=re.compile("Apply"))).to_be_disabled()
     config.get_by_role("button", name="Undo max_concurrency").click()
 
-    # a slider is dragged (here by its keys), and runners follow
-    slider = config.locator('[data-slider="min_concurrency"]')
-    slider.focus()
-    slider.press("End")
-    config.locator('[data-option="min_concurrency"]').fill("3")
+    # a slider is dragged, and runners follow
+    option = config.locator('[data-option="min_concurrency"]')
+    drag(config.locator('[data-slider="min_concurrency"]'), until=lambda: option.input_value() == "3")
     config.get_by_role("button", name=re.compile("Apply 1")).click()
     expect(card.locator(".fj-facts")).to_contain_text("3 ready")
     timeline = tab(card, "timeline")
