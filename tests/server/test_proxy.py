@@ -8,6 +8,7 @@ import json
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -335,6 +336,24 @@ def test_queue_and_files_are_asked_of_the_gateway(jupyter: Jupyter, run: str) ->
     for path in ("fal/queue/me/app/requests/1/status", "fal/cdn/upload"):
         answer = jupyter.request(path)
         assert answer.status == 404
+
+
+def test_a_queued_request_comes_to_its_result(jupyter: Jupyter, run: str) -> None:
+    app = run.replace("fal/run/", "fal/queue/", 1)
+    request_id = jupyter.request(app, {"name": "Ada"}, method="POST").json["request_id"]
+    stream = jupyter.request(f"{app}/requests/{request_id}/status/stream").body.decode()  # ends when the job does
+    assert json.loads(stream.split("data: ")[-1])["status"] == "COMPLETED"
+    assert jupyter.request(f"{app}/requests/{request_id}/status").status == 200
+    assert jupyter.request(f"{app}/requests/{request_id}").json == {"text": "Hello, Ada"}
+
+
+def test_a_file_goes_up_and_comes_back_whole_and_in_parts(jupyter: Jupyter, run: str) -> None:
+    headers = {"content-type": "image/png", "x-fal-file-name": "a.png"}
+    stored = jupyter.request("fal/cdn/files/upload", bytes(range(256)), method="POST", headers=headers)
+    path = "fal" + urlsplit(stored.json["access_url"]).path
+    answer = jupyter.request(path)
+    assert (answer.status, answer.body, answer.headers["content-type"]) == (200, bytes(range(256)), "image/png")
+    assert jupyter.request(path, headers={"range": "bytes=10-19"}).body == bytes(range(10, 20))
 
 
 def test_nothing_at_all_is_at_the_root(jupyter: Jupyter) -> None:
