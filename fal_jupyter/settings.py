@@ -91,6 +91,11 @@ class Settings:
         return self.state / "data"
 
     @property
+    def environments(self) -> Path:
+        """The isolated environments of apps."""
+        return self.state / "envs"
+
+    @property
     def webhook_key(self) -> Path:
         """What deliveries to webhooks are signed with; mode 0600."""
         return self.state / "webhook.key"

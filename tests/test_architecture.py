@@ -41,6 +41,7 @@ MAY: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "net_guard": ((), ()),
     "filestore": ((), ()),
     "vault": (("domain", "credentials", "whole_file"), ()),
+    "environments": (("domain", "processes", "whole_file"), ()),
     "fal": (
         ("domain", "protocol", "settings", "filestore", "net_guard"),
         ("packaging", "pydantic", "PIL", "fastapi", "anyio", "onnxruntime"),
@@ -78,7 +79,7 @@ MAY: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("tornado", "httptools", "msgspec", "psutil", "pynvml", "uvloop", "cryptography"),
     ),
     "client": (
-        ("domain", "protocol", "fal", "shipping", "settings", "state", "credentials", "vault"),
+        ("domain", "protocol", "fal", "shipping", "settings", "state", "credentials", "vault", "environments"),
         (
             "msgspec",
             "pydantic",
@@ -92,7 +93,19 @@ MAY: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ),
     ),
     "cli": (
-        ("domain", "protocol", "fal", "shipping", "settings", "state", "credentials", "filestore", "vault", "client"),
+        (
+            "domain",
+            "protocol",
+            "fal",
+            "shipping",
+            "settings",
+            "state",
+            "credentials",
+            "filestore",
+            "vault",
+            "environments",
+            "client",
+        ),
         (),
     ),
     "server": (

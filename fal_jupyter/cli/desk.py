@@ -85,6 +85,10 @@ class GatewayDesk:
         self._settings.data.mkdir(mode=0o700, exist_ok=True)
         return self._settings.data
 
+    def environments(self) -> Path:
+        """The folder of isolated environments."""
+        return self._settings.environments
+
     def settings(self) -> dict[str, str]:
         """The settings that hold for every front of this user."""
         return {

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NoReturn
 
+from fal_jupyter.domain.environments import MODES
 from fal_jupyter.domain.errors import BadSetting
 from fal_jupyter.vault import SCOPES
 
@@ -127,6 +128,13 @@ APP_OPTIONS = (
         read=str,
         field="machine",
         help="machine type for this run: XS, S, M, L, GPU, GPU-H100, cuda:0 (default: what the class says)",
+    ),
+    Option(
+        flag="--env",
+        metavar="WHERE",
+        read=str,
+        choices=MODES,
+        help="auto (the default): here if this environment meets its requirements, else in one of its own; kernel; isolated",
     ),
     Option(flag="--no-wait", fronts=NOTEBOOK, help="give the prompt back at once; the first call waits for the runner"),
     Option(flag="--take-over", help="take the app of that name from the kernel that owns it"),
@@ -277,6 +285,15 @@ VERBS = (
             Place(name="PATH", what="text", many=True, help="a path below /data, or one of yours"),
         ),
         options=(JSON,),
+    ),
+    Verb(
+        name="envs",
+        help="the isolated environments that apps with requirements have: list, remove NAME, remove --unused",
+        places=(
+            Place(name="ACTION", what="action", words=("list", "remove"), help="list or remove"),
+            Place(name="NAME", what="text", many=True, help="of the environments to remove"),
+        ),
+        options=(Option(flag="--unused", help="remove all that no running app has"), JSON),
     ),
     Verb(
         name="env",

@@ -54,7 +54,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _serve(args: argparse.Namespace, client: Client, path: Path, class_name: str, out: int) -> int:
     overrides = grammar.overrides(args)
-    handle = serving.serve_file(path, class_name, client=client, overrides=overrides, take_over=args.take_over)
+    handle = serving.serve_file(
+        path, class_name, client=client, overrides=overrides, take_over=args.take_over, env=args.env or "auto", say=_say
+    )
     for told in serving.missing_secrets(handle.spec, client):
         _say(f"fal-jupyter: {told}")
     if args.dry_run:

@@ -62,6 +62,9 @@ class Desk(Protocol):
     def data(self) -> Path:
         """The folder that ``/data`` is here; it is there."""
 
+    def environments(self) -> Path:
+        """The folder of isolated environments; it need not be there."""
+
     def settings(self) -> dict[str, str]:
         """The settings that ``config`` shows, by name."""
 
@@ -285,6 +288,12 @@ def _files(args: argparse.Namespace, desk: Desk) -> Outcome:
     return Outcome(*file_verbs.carry_out(args, desk.data()))
 
 
+def _envs(args: argparse.Namespace, desk: Desk) -> Outcome:
+    from fal_jupyter.cli import envs_verbs
+
+    return Outcome(*envs_verbs.carry_out(args, desk.environments(), desk.apps()))
+
+
 def _help(args: argparse.Namespace, desk: Desk) -> Outcome:
     text = grammar.help_text(desk.front, args.given_verb or "")
     return Outcome(text, text.rstrip())
@@ -305,5 +314,6 @@ _DOERS: dict[str, Callable[[argparse.Namespace, Desk], Outcome]] = {
     "keys": _keys,
     "secrets": _secrets,
     "files": _files,
+    "envs": _envs,
     "help": _help,
 }

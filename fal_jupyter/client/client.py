@@ -15,6 +15,7 @@ from fal_jupyter import settings as settings_module
 from fal_jupyter.client import connect, http
 from fal_jupyter.client import lease as leases
 from fal_jupyter.client.answer import Answer, AnswerReader, OnOutput
+from fal_jupyter.client.app_files import Folders
 from fal_jupyter.client.watching import Watching
 from fal_jupyter.credentials import make_key
 from fal_jupyter.domain.errors import (
@@ -116,6 +117,7 @@ class Client(Watching):
         self.kind, self.name, self.port, self._idle_exit = kind, name or kind, port, idle_exit
         self.key = make_key()
         self.vault = Vault(self.settings.state)
+        self.app_files = Folders(self.settings.state / "app_files")
         self.lease: leases.Lease | None = None
         self.notices: list[str] = []
         self.started_gateway = False
@@ -180,6 +182,7 @@ class Client(Watching):
             if self.lease is not None:
                 self.lease.close()
                 self.lease = None
+        self.app_files.close()
 
     # --- control ------------------------------------------------------------------------------------------------
     def publish(self, alias: str, head: PublishHead, payload: bytes) -> Published:

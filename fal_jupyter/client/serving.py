@@ -5,8 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import linecache
-import os
-import site
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,13 +14,18 @@ from typing import Any
 from fal_jupyter import fal, shipping
 from fal_jupyter.client.client import Client
 from fal_jupyter.client.handle import AppHandle
-from fal_jupyter.domain.errors import AppRuleBroken, BadSetting
+from fal_jupyter.client.homes import find_home
+from fal_jupyter.domain.errors import BadSetting
 from fal_jupyter.domain.spec import AppSpec
 from fal_jupyter.fal.adopt import adopted
 from fal_jupyter.fal.endpoints import endpoints_of
 from fal_jupyter.fal.realtime import RealtimeOptions
-from fal_jupyter.protocol.api import Environment, Event, PublishHead
+from fal_jupyter.protocol.api import Event, PublishHead
 from fal_jupyter.settings import Settings
+
+
+def say_nothing(line: str) -> None:
+    """Hear how an environment is made, and keep it to oneself."""
 
 
 def serve(
@@ -36,33 +39,37 @@ def serve(
     on_event: Callable[[Event], None] | None = None,
     cell_of: Callable[[str], str] = lambda name: "",
     namespace: Mapping[str, object] | None = None,
+    env: str = "auto",
+    say: Callable[[str], None] = say_nothing,
 ) -> AppHandle:
     """Run *cls* as an app of this process, and bind its endpoints to it.
 
+    Args:
+        env: where its runners live: ``kernel``, ``isolated``, or ``auto``, here if this environment meets its requirements.
+        say: hears, line by line, how an environment is made.
+
     Raises:
-        AppRuleBroken: the class or an option breaks a rule. NotPicklable: it captures what cannot travel.
+        AppRuleBroken: the class or an option breaks a rule, or no environment has what it requires. NotPicklable: it captures what cannot travel.
         AppTaken: another living owner has the name. SetupFailed: the first runner could not start (with *wait*).
     """
     cls = adopted(cls)
     spec = fal.describe(cls, overrides)
-    _check_requirements(spec)
     shipment = shipping.pack(cls, namespace=namespace, cell_of=cell_of)
-    modules = _local_modules(cls)
-    shipment.warnings.extend(_warn_of_missing(modules))
-    environment = environment_here(shipment.preload)
+    client = client or Client(settings)
+    home = find_home(
+        cls, spec, client, mode=env, base=_folder_of(cls), by_value=True, preload=shipment.preload, say=say
+    )
+    shipment.warnings.extend(home.told)
     head = PublishHead(
         lease="",
         spec=spec.to_json(),
-        environment=environment,
-        fingerprint=shipment.fingerprint
-        | shipping.fingerprint_of_spec(spec)
-        | shipping.fingerprint_of_modules(modules)
-        | shipping.fingerprint_of_environment(environment),
+        environment=home.environment,
+        fingerprint=shipment.fingerprint | shipping.fingerprint_of_spec(spec) | home.fingerprint,
         kind="pickle",
         take_over=take_over,
         source=shipment.source,
+        modules=home.modules,
     )
-    client = client or Client(settings)
     shipment.warnings.extend(missing_secrets(spec, client))
     handle = AppHandle(
         client, spec, client.publish(spec.alias, head, shipment.payload), _methods(cls), shipment, _talks(cls)
@@ -89,11 +96,13 @@ def serve_file(
     client: Client,
     overrides: Mapping[str, object] | None = None,
     take_over: bool = False,
+    env: str = "auto",
+    say: Callable[[str], None] = say_nothing,
 ) -> AppHandle:
     """Publish a class of a Python file; runners read the text as it is now. Does not wait.
 
     Args:
-        class_name: ``""`` where the file has exactly one app.
+        class_name: ``""`` where the file has exactly one app. env, say: as of :func:`serve`.
     """
     path = path.absolute()
     try:
@@ -102,19 +111,18 @@ def serve_file(
         raise BadSetting(f"{path} cannot be read: {error}", hint="fal-jupyter serve FILE.py::Class") from None
     cls = _class_of(_load(path, text), class_name, path)
     spec = fal.describe(cls, overrides)
-    _check_requirements(spec)
-    environment = environment_here(_preload_of(text))
+    home = find_home(cls, spec, client, mode=env, base=path.parent, by_value=False, preload=_preload_of(text), say=say)
+    for told in home.told:
+        say(f"fal_jupyter: {told}")
     head = PublishHead(
         lease="",
         spec=spec.to_json(),
-        environment=environment,
-        fingerprint={f"class {cls.__name__}": text}
-        | shipping.fingerprint_of_spec(spec)
-        | shipping.fingerprint_of_modules(_local_modules(cls))
-        | shipping.fingerprint_of_environment(environment),
+        environment=home.environment,
+        fingerprint={f"class {cls.__name__}": text} | shipping.fingerprint_of_spec(spec) | home.fingerprint,
         kind="file",
         take_over=take_over,
         source={str(path): text},
+        modules=home.modules,
     )
     payload = json.dumps({"path": str(path), "class_name": cls.__name__}).encode()
     return AppHandle(client, spec, client.publish(spec.alias, head, payload), _methods(cls), None, _talks(cls))
@@ -166,47 +174,10 @@ def _talks(cls: Any) -> dict[str, RealtimeOptions | None]:
     return {name: route.realtime for name, route in routes.items() if route.is_websocket}
 
 
-def _local_modules(cls: Any) -> list[str]:
-    return list(cls.local_python_modules or ())
-
-
-def _warn_of_missing(modules: list[str]) -> list[str]:
-    return [
-        f"local_python_modules names {name!r}, which cannot be imported here"
-        for name in shipping.missing_modules(modules)
-    ]
-
-
-def _check_requirements(spec: AppSpec) -> None:
-    told = fal.check_requirements(list(spec.requirements))
-    if told:
-        raise AppRuleBroken(
-            f"{spec.class_name} asks for what this environment does not have: {'; '.join(told)}",
-            hint=f"pip install {' '.join(repr(r) if any(c in r for c in '<>= ') else r for r in spec.requirements)}",
-            where="requirements",
-        )
-
-
-def environment_here(preload: list[str]) -> Environment:
-    """Where this process stands: what its runners shall have."""
-    path = [os.path.abspath(entry) if entry else os.getcwd() for entry in sys.path]
-    return Environment(
-        python=sys.executable,
-        env=dict(os.environ),
-        cwd=os.getcwd(),
-        sys_path=list(dict.fromkeys(path)),
-        preload=[name for name in preload if _is_of_this_interpreter(name)],
-    )
-
-
-def _is_of_this_interpreter(module: str) -> bool:
-    """True where a runner's template, which knows none of our path, would import the same module as we do."""
-    try:
-        found = importlib.util.find_spec(module)
-    except ValueError:  # loaded without a spec
-        return False
-    places = [*site.getsitepackages(), site.getusersitepackages()]
-    return found is not None and any(str(found.origin).startswith(place + os.sep) for place in places)
+def _folder_of(cls: type) -> Path:
+    """The folder that the class's local places are relative to: of its module's file, or where the notebook is."""
+    file = getattr(sys.modules.get(cls.__module__), "__file__", None)
+    return Path(file).resolve().parent if file else Path.cwd()
 
 
 def _preload_of(text: str) -> list[str]:

@@ -65,10 +65,10 @@ serverless = cloud = FalServerlessHost()
 def __getattr__(name: str) -> Any:
     if name in LATER:
         raise ComesLater(sentence_for(name))
-    if name == "check_requirements":
-        from fal_jupyter.fal.requirements import check_requirements
+    if name in ("check_requirements", "unknown_requirements"):
+        from fal_jupyter.fal import requirements
 
-        return check_requirements
+        return getattr(requirements, name)
     if name in ("api", "toolkit"):  # what takes a while, when it is asked for
         return importlib.import_module(f"fal_jupyter.fal.{name}")
     raise AttributeError(f"module 'fal' has no attribute {name!r}")

@@ -177,6 +177,7 @@ class Engine:
             spec,
             head["kind"],
             head["source"],
+            head["modules"],
             head["environment"],
             dict(head["fingerprint"]),
             payload,
@@ -389,6 +390,12 @@ class Engine:
             self.on_moved(known[0].alias, runner_id, "GONE")
         self.tell(m.RunnerExited(runner_id, reason))
 
+        self._release_environments()
+
+    def _release_environments(self) -> None:
+        apps = [*self.published.values(), *self._leaving.values()]
+        self.launcher.release({name for app in apps for name in app.environments()})
+
     # --- orders -------------------------------------------------------------------------------------------------
     def _start_runner(self, order: m.StartRunner) -> None:
         app = self.published.get(order.alias) or self._leaving[order.alias]
@@ -407,6 +414,7 @@ class Engine:
             kind=revision.kind,
             class_name=revision.spec.class_name,
             source=revision.source,
+            modules=revision.modules,
             environment=environment,
             multiplex=revision.spec.scaling.max_multiplexing,
             request_timeout=revision.spec.scaling.request_timeout,
@@ -535,6 +543,7 @@ class Engine:
             app.ended.set()
             if order.alias not in self.published:
                 app.log.close()
+        self._release_environments()
         if not list(self.fleet.all_apps()):
             self.all_gone.set()
 
@@ -594,4 +603,5 @@ class Engine:
             reason=record.reason,
             setup_ms=app.newest.setup_ms,
             machine=app.newest.allotment.told,
+            environments=sorted(app.environments() | self.launcher.isolated_of(record.runners)),
         )

@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -55,6 +55,7 @@ class Process:
     template: Template
     channel: Channel
     pipe: int
+    isolated: str = ""
     pid: int = 0
     killed: bool = False
     cut_off: bool = False
@@ -71,6 +72,7 @@ class Template:
         environment: Mapping[str, str],
         files: int,
         on_event: Callable[[Template, dict[str, Any]], None],
+        isolated: str = "",
     ) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         command = [python, "-P", "-m", "fal_jupyter.runner.template", str(theirs.fileno()), str(files)]
@@ -80,7 +82,7 @@ class Template:
                 start_new_session=True,
             )  # fmt: skip
         ours.setblocking(False)
-        self.python, self._control, self._on_event = python, ours, on_event
+        self.python, self.isolated, self._control, self._on_event = python, isolated, ours, on_event
         self.gone = False
         self._waiting: list[tuple[bytes, list[int]]] = []
         self._loop = asyncio.get_running_loop()
@@ -129,6 +131,10 @@ class Template:
             packet = b""
         self._on_event(self, json.loads(packet) if packet else {"event": "gone"})
 
+    def leave(self) -> None:
+        """Have the template end by itself; it is gone when its end of the control socket is closed."""
+        self._control.shutdown(socket.SHUT_WR)
+
     def close(self) -> None:
         """Close the control socket: the template ends its whole tree, and itself."""
         if not self.gone:
@@ -156,7 +162,7 @@ class Launcher:
         """Start a runner and send it its LOAD frame; what becomes of it comes to the watcher."""
         loop = asyncio.get_running_loop()
         try:
-            template = self._template(environment["python"])
+            template = self._template(environment["python"], environment["isolated"])
             ours, theirs = socket.socketpair()
             for end in (ours, theirs):  # a window of a body fits, so that its sender seldom waits
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, WINDOW)
@@ -175,7 +181,7 @@ class Launcher:
             lambda frame: self.watcher.runner_frame(runner_id, frame),
             lambda: self._channel_ended(runner_id),
         )
-        process = self.processes[runner_id] = Process(runner_id, template, channel, read)
+        process = self.processes[runner_id] = Process(runner_id, template, channel, read, environment["isolated"])
         loop.add_reader(read, self._printed, runner_id)
         start_env = self._start_env(environment["env"])
         try:
@@ -213,12 +219,28 @@ class Launcher:
             if name.startswith(START_TIME_VARIABLES) and name not in _HARMLESS and self.environment.get(name) != value
         }
 
-    def _template(self, python: str) -> Template:
+    def _template(self, python: str, isolated: str) -> Template:
         template = self.templates.get(python)
         if template is None or template.gone:
-            template = self.templates[python] = Template(python, self.environment, self.files, self._event)
+            template = Template(python, self.environment, self.files, self._event, isolated)
+            self.templates[python] = template
             log.info("template %s for %s", template.process.pid, python)
         return template
+
+    def isolated_of(self, runners: Collection[str]) -> set[str]:
+        """The isolated environments that these runners have."""
+        return {p.isolated for p in self.processes.values() if p.isolated and p.id in runners}
+
+    def release(self, wanted: Collection[str]) -> None:
+        """End the templates of isolated environments that no runner has and that are not among *wanted*, by name.
+
+        Those of kernels stay: the next app starts at once.
+        """
+        wanted = {*wanted, *(process.isolated for process in self.processes.values())}
+        for template in list(self.templates.values()):
+            if template.isolated and template.isolated not in wanted and not template.gone:
+                del self.templates[template.python]
+                template.leave()
 
     def channel(self, runner_id: str) -> Channel | None:
         """The runner's channel, or None when it is gone."""

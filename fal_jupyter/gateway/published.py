@@ -10,7 +10,7 @@ from fal_jupyter.domain.machines import Allotment
 from fal_jupyter.domain.spec import AppSpec
 from fal_jupyter.gateway.logs import Log
 from fal_jupyter.gateway.redaction import redactor
-from fal_jupyter.protocol.api import Environment, ErrorDescription, Event
+from fal_jupyter.protocol.api import Environment, ErrorDescription, Event, ModuleSource
 from fal_jupyter.protocol.feed import Failure
 from fal_jupyter.vault import Vault, VaultDamaged
 
@@ -26,6 +26,7 @@ class Revision:
     spec: AppSpec
     kind: str
     source: dict[str, str]
+    modules: dict[str, ModuleSource]
     environment: Environment
     fingerprint: dict[str, str]
     payload: bytes
@@ -95,6 +96,10 @@ class Published:
     def next_change(self) -> asyncio.Event:
         """Set at the next event from now on; take it before looking at the history, so that none is missed."""
         return self._changed
+
+    def environments(self) -> set[str]:
+        """The isolated environments that its new runners may get."""
+        return {r.environment["isolated"] for r in self.revisions.values() if r.environment["isolated"]}
 
     def forget_before(self, revision: int) -> None:
         """Drop the payloads of revisions older than the serving one."""

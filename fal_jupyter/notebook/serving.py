@@ -37,14 +37,15 @@ class Wishes:
     quiet: bool = False
     dry_run: bool = False
     cell: str = ""
+    env: str = "auto"
 
 
 def serve(cls: type, **options: Any) -> AppHandle | None:
     """Run the class *cls* as an app, as ``%%fal_app`` does, and give its handle (``None`` for a dry run).
 
     Works in a notebook, in IPython and in a script. *options* are those of the magic: ``name``, ``auth``, ``warm``,
-    ``min``, ``max``, ``keep_alive``, ``multiplex`` (fal's own names do too), ``wait``, ``take_over``, ``quiet``,
-    ``dry_run``.
+    ``min``, ``max``, ``keep_alive``, ``multiplex`` (fal's own names do too), ``env``, ``wait``, ``take_over``,
+    ``quiet``, ``dry_run``.
 
     Raises:
         UserError: the class or an option breaks a rule, or another kernel owns the app.
@@ -54,9 +55,10 @@ def serve(cls: type, **options: Any) -> AppHandle | None:
     if not isinstance(cls, type):
         raise UserError(f"serve() takes a class, not {repr(cls)[:80]}", hint="fal_jupyter.serve(Hello)")
     flags: dict[str, Any] = {name: bool(options.pop(name)) for name in FLAGS if name in options}
+    env = options.pop("env", None) or "auto"
     overrides = {SHORT.get(name, name): value for name, value in options.items() if value is not None}
     now = session.current()
-    return _serve_all(now, [cls], Wishes(overrides=overrides, **flags))[0]
+    return _serve_all(now, [cls], Wishes(overrides=overrides, env=env, **flags))[0]
 
 
 def app(which: type | str) -> AppHandle:
@@ -112,6 +114,7 @@ def serve_cell(now: Session, body: str, args: argparse.Namespace) -> None:
         quiet=args.quiet,
         dry_run=args.dry_run,
         cell=place.label,
+        env=args.env or "auto",
     )
     _serve_all(now, apps, wishes)
 
@@ -177,6 +180,8 @@ def _publish(now: Session, cls: type, wishes: Wishes) -> AppHandle:
             take_over=wishes.take_over,
             cell_of=now.cell_of,
             namespace=now.namespace,
+            env=wishes.env,
+            say=_say_line,
         )
     except AppTaken as taken:
         if "--take-over" in str(taken) or now.shell is None:
@@ -225,6 +230,10 @@ def write_output(stream: int, text: str) -> None:
     target = sys.stderr if stream == 2 else sys.stdout
     target.write(text)
     target.flush()
+
+
+def _say_line(line: str) -> None:
+    write_output(1, f"{line}\n")
 
 
 def _show_map(now: Session, class_name: str, endpoint: str, total: int) -> MapProgress:

@@ -204,7 +204,8 @@ class Environment(TypedDict):
     """Where a runner of this app lives: as the kernel was when the cell ran.
 
     ``python`` is the interpreter, ``env`` the whole environment to have, ``preload`` the modules out of the
-    template's fixed list that the app wants (``torch``, ``numpy``).
+    template's fixed list that the app wants (``torch``, ``numpy``). ``isolated`` is the name of the app's isolated
+    environment, ``""`` in the kernel's own.
     """
 
     python: str
@@ -212,6 +213,18 @@ class Environment(TypedDict):
     cwd: str
     sys_path: list[str]
     preload: list[str]
+    isolated: str
+
+
+class ModuleSource(TypedDict):
+    """A module of ``local_python_modules``: its file and text, and of a package the folders that its modules are in.
+
+    A package without a module of its own (a namespace) has ``""`` for both.
+    """
+
+    path: str
+    text: str
+    folders: list[str] | None
 
 
 class PublishHead(TypedDict):
@@ -225,6 +238,7 @@ class PublishHead(TypedDict):
     kind: str
     take_over: bool
     source: dict[str, str]
+    modules: dict[str, ModuleSource]
 
 
 class Published(TypedDict):
@@ -265,6 +279,7 @@ class LoadHead(TypedDict):
     kind: str
     class_name: str
     source: dict[str, str]
+    modules: dict[str, ModuleSource]
     environment: Environment
     multiplex: int
     request_timeout: float
@@ -304,7 +319,8 @@ class RunnerRecord(TypedDict):
 
 
 class AppRecord(TypedDict):
-    """``reason`` is the last decision's sentence."""
+    """``reason`` is the last decision's sentence; ``environments`` are the isolated
+    ones that its runners have or may get."""
 
     app: str
     alias: str
@@ -325,6 +341,7 @@ class AppRecord(TypedDict):
     reason: str
     setup_ms: float
     machine: str
+    environments: list[str]
 
 
 class DecisionRecord(TypedDict):

@@ -181,6 +181,9 @@ def enter_environment(head: LoadHead) -> None:
     os.environ.update(environment["env"])
     os.environ.update(own)
     os.environ["IS_ISOLATE_AGENT"] = "1"  # user code tests it, as in the cloud
+    if environment["isolated"]:  # commands that user code starts come from there too
+        os.environ["VIRTUAL_ENV"] = sys.prefix
+        os.environ["PATH"] = f"{sys.prefix}/bin{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     os.environ[RUNNER_VARIABLE] = head["runner_id"]
     limits.pin(head["machine"], os.environ)
     limits.confine(head["machine"], os.environ)
@@ -189,13 +192,26 @@ def enter_environment(head: LoadHead) -> None:
     sys.path[:] = list(dict.fromkeys([*environment["sys_path"], *sys.path]))
     sys.argv[:] = [head["app"]]
     importlib.invalidate_caches()
-    from fal_jupyter import fal
+    from fal_jupyter import fal, shipping
 
     fal.install()
+    shipping.provide_modules(head["modules"])
 
 
 def load_class(head: LoadHead, payload: bytes) -> Any:
     """Give the user's class, out of a pickle of ours or out of its file."""
+    try:
+        return _load_class(head, payload)
+    except ModuleNotFoundError as error:
+        if head["environment"]["isolated"]:
+            error.add_note(
+                f"{head['class_name']} runs in an environment of its own, which has what its requirements name and no more: "
+                f"add the package of {error.name!r} to them, or serve it with --env kernel."
+            )
+        raise
+
+
+def _load_class(head: LoadHead, payload: bytes) -> Any:
     if head["kind"] == "pickle":
         from fal_jupyter import shipping
 

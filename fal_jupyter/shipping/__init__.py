@@ -4,8 +4,9 @@
 """
 
 from fal_jupyter.shipping.fingerprint import fingerprint_of_environment, fingerprint_of_spec
-from fal_jupyter.shipping.modules import fingerprint_of_modules, missing_modules
+from fal_jupyter.shipping.modules import fingerprint_of_modules, missing_modules, pack_modules
 from fal_jupyter.shipping.packing import Capture, Shipment, pack
+from fal_jupyter.shipping.shipped_modules import provide_modules
 from fal_jupyter.shipping.unpacking import unpack
 
 __all__ = [
@@ -16,5 +17,7 @@ __all__ = [
     "fingerprint_of_spec",
     "missing_modules",
     "pack",
+    "pack_modules",
+    "provide_modules",
     "unpack",
 ]

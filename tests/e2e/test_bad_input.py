@@ -39,7 +39,7 @@ def app(body: str, options: str = "", base: str = "fal.App") -> str:
             ["min_concurrency", "max_concurrency"],
         ),
         (app("def __init__(self): pass\n@fal.endpoint('/')\ndef hi(self): return 1"), ["__init__", "setup"]),
-        (app("requirements = ['no-such-thing-xyz>=1']\n@fal.endpoint('/')\ndef hi(self): return 1"), ["no-such-thing-xyz"]),
+        (app("requirements = ['no-such-thing-xyz>=1']\n@fal.endpoint('/')\ndef hi(self): return 1", options="--env kernel"), ["no-such-thing-xyz", "--env kernel"]),
         (app("@fal.endpoint('/')\ndef hi(self): return 1", options="--keep-aliv 5"), ["--keep-aliv"]),
         (app("@fal.endpoint('/')\ndef hi(self): return 1", options="--min 3 --max 2"), ["3", "2"]),
         (app("@fal.endpoint('/')\ndef hi(self): return 1", options="--name 'Bad Name'"), ["Bad Name"]),

@@ -243,7 +243,7 @@ def test_another_machine_or_requirement_needs_new_runners(book: Notebook) -> Non
 
 def environment(**changes: str) -> Environment:
     env = {"HOME": "/home/me", "TOKEN": "secret", "COLUMNS": "80", "JPY_PARENT_PID": "1", "_": "/bin/python"}
-    return Environment(python="/py", env=env | changes, cwd="/here", sys_path=["/a", "/b"], preload=[])
+    return Environment(python="/py", env=env | changes, cwd="/here", sys_path=["/a", "/b"], preload=[], isolated="")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,121 @@
+"""Where an app's runners live: interpreter, variables, working directory, search path, and the modules and files they take along."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import site
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fal_jupyter import fal, shipping
+from fal_jupyter.client import app_files
+from fal_jupyter.client.client import Client
+from fal_jupyter.domain.environments import check_mode, choose
+from fal_jupyter.domain.spec import AppSpec
+from fal_jupyter.environments import search_path, store
+from fal_jupyter.environments.interpreters import version_here
+from fal_jupyter.protocol.api import Environment, ModuleSource
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """What an app's runners are started with. *told* are things that its owner should know."""
+
+    environment: Environment
+    modules: dict[str, ModuleSource]
+    fingerprint: dict[str, str]
+    told: list[str]
+
+
+def find_home(
+    cls: Any,
+    spec: AppSpec,
+    client: Client,
+    *,
+    mode: str,
+    base: Path,
+    by_value: bool,
+    preload: list[str],
+    say: Callable[[str], None],
+) -> Home:
+    """Find where runners of *cls* live, and make it where it has to be made: that is what *say* is told of.
+
+    Args:
+        mode: ``auto``, ``kernel`` or ``isolated``. base: folder of the app's file, or where the notebook is.
+        by_value: the class travels as compiled code.
+
+    Raises:
+        BadSetting: *mode* is none. AppRuleBroken: what the class asks for cannot be had here.
+    """
+    unmet, unknown = fal.check_requirements(spec.requirements), fal.unknown_requirements(spec.requirements)
+    python = cls.host_kwargs.get("python_version") or ""
+    chosen = choose(
+        check_mode(mode), class_name=spec.class_name, unmet=unmet, unknown=unknown, python=python, here=version_here(),
+        by_value=by_value,
+    )  # fmt: skip
+    environment = environment_here(preload)
+    if chosen == "isolated":
+        context = base / (cls.requirements_context_dir or "")
+        wanted = store.Wanted(spec.requirements, python or version_here(), context, spec.class_name)
+        _move(environment, store.provide(client.settings.environments, wanted, say), preload)
+    names = list(cls.local_python_modules or ())
+    modules = shipping.pack_modules(names)
+    told = [
+        f"local_python_modules names {name!r}, which cannot be imported here"
+        for name in shipping.missing_modules(names, modules)
+    ]
+    fingerprint = shipping.fingerprint_of_environment(environment) | shipping.fingerprint_of_modules(names, modules)
+    if cls.app_files:
+        fingerprint |= _take_files(cls, spec, client, base, environment, told)
+    return Home(environment, modules, fingerprint, told)
+
+
+def environment_here(preload: list[str]) -> Environment:
+    """Where this process stands: what its runners shall have."""
+    path = [os.path.abspath(entry) if entry else os.getcwd() for entry in sys.path]
+    return Environment(
+        python=sys.executable,
+        env=dict(os.environ),
+        cwd=os.getcwd(),
+        sys_path=list(dict.fromkeys(path)),
+        preload=[name for name in preload if _is_of_this_interpreter(name)],
+        isolated="",
+    )
+
+
+def _move(environment: Environment, isolated: store.Isolated, preload: list[str]) -> None:
+    """Let *environment* be the isolated one."""
+    environment["python"], environment["isolated"] = isolated.interpreter, isolated.name
+    environment["sys_path"] = search_path.users_own(environment["sys_path"])
+    own = search_path.shadowed(preload, environment["sys_path"])
+    environment["preload"] = [name for name in preload if name not in own]
+
+
+def _take_files(
+    cls: Any, spec: AppSpec, client: Client, base: Path, environment: Environment, told: list[str]
+) -> dict[str, str]:
+    """Copy the app's files, and let runners work in the copy: in the cloud they have these and no others."""
+    found = app_files.collect(
+        list(cls.app_files), base=base, context=cls.app_files_context_dir, ignore=list(cls.app_files_ignore or ())
+    )
+    told += [f"app_files names {name!r}, which is not there" for name in found.missing]
+    fingerprint = found.fingerprint()
+    folder = client.app_files.folder_of(spec.alias, found, fingerprint)
+    place = (folder / found.place).resolve()
+    environment["cwd"] = str(place)
+    environment["sys_path"] += [str(place)] if place == folder else [str(place), str(folder)]
+    return fingerprint
+
+
+def _is_of_this_interpreter(module: str) -> bool:
+    """True where a runner's template, which knows none of our path, would import the same module as we do."""
+    try:
+        found = importlib.util.find_spec(module)
+    except ValueError:  # loaded without a spec
+        return False
+    places = [*site.getsitepackages(), site.getusersitepackages()]
+    return found is not None and any(str(found.origin).startswith(place + os.sep) for place in places)

@@ -1,0 +1,124 @@
+"""``uv`` or ``pip``: what is run, with which settings, and why it could not do it."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import re
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+# pip's settings by uv's variables; where several may stand, uv splits at what is said here
+_OF_PIP = {
+    "index-url": ("UV_DEFAULT_INDEX", " "),
+    "extra-index-url": ("UV_EXTRA_INDEX_URL", " "),
+    "find-links": ("UV_FIND_LINKS", ","),
+    "constraint": ("UV_CONSTRAINT", " "),
+    "trusted-host": ("UV_INSECURE_HOST", " "),
+    "cert": ("SSL_CERT_FILE", ""),
+    "no-index": ("UV_NO_INDEX", ""),
+    "default-timeout": ("UV_HTTP_TIMEOUT", ""),
+    "timeout": ("UV_HTTP_TIMEOUT", ""),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Installer:
+    """What makes environments here: *command* runs it."""
+
+    name: Literal["uv", "pip"]
+    command: tuple[str, ...]
+
+    def making(self, folder: Path, python: str) -> list[str]:
+        """The command that makes an empty environment; *python* is an interpreter, or for uv also a version."""
+        if self.name == "uv":
+            return [
+                *self.command,
+                "venv",
+                "--no-project",
+                "--no-config",
+                "--allow-existing",
+                "--python",
+                python,
+                str(folder),
+            ]
+        return [python, "-m", "venv", str(folder)]
+
+    def filling(self, folder: Path, requirements: Path) -> list[str]:
+        """The command that installs a requirements file into it."""
+        python = str(folder / "bin/python")
+        if self.name == "uv":
+            return [*self.command, "pip", "install", "--no-config", "--python", python, "-r", str(requirements)]
+        return [python, "-m", "pip", "install", "--no-input", "--disable-pip-version-check", "-r", str(requirements)]
+
+
+def find_installer() -> Installer:
+    """Give uv of this environment, or of the machine, or pip."""
+    if importlib.util.find_spec("uv") is not None:
+        return Installer("uv", (sys.executable, "-P", "-m", "uv"))
+    if (found := shutil.which("uv")) is not None:
+        return Installer("uv", (found,))
+    return Installer("pip", ())
+
+
+def uv_variables(pip_config: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """Hand pip's settings to uv, which does not read them; what *environment* says to uv itself goes first.
+
+    Args:
+        pip_config: what ``pip config list`` prints.
+    """
+    found: dict[str, list[str]] = {}
+    separators = {}
+    for line in pip_config.splitlines():
+        place, _, literal = line.partition("=")
+        scope, _, name = place.rpartition(".")
+        if name not in _OF_PIP or scope not in ("global", "install", ":env:"):
+            continue
+        try:
+            value = str(ast.literal_eval(literal))
+        except (ValueError, SyntaxError):
+            continue
+        variable, separators[variable] = _OF_PIP[name]
+        known = found.setdefault(variable, [])
+        if not separators[variable]:
+            known.clear()  # one value: the last scope, which is the nearest, wins
+            known.append(value)
+        else:
+            known += [word for word in re.split(r"[\s]+", value) if word and word not in known]
+    variables = {name: (separators[name] or " ").join(values) for name, values in found.items()}
+    if "UV_EXTRA_INDEX_URL" in variables or "UV_FIND_LINKS" in variables:
+        variables["UV_INDEX_STRATEGY"] = "unsafe-best-match"  # as pip does: the best of all indexes
+    return {name: value for name, value in variables.items() if name not in environment}
+
+
+_CHATTER = re.compile(
+    r"^(?:Using (?:CPython|Python)|Creating virtual|Activate with|warning:|WARNING:|hint:|\[notice\])"
+)
+
+
+def is_chatter(line: str) -> bool:
+    """True for lines that tell a user nothing: what is in the first line of ours, and advice for people at a shell."""
+    return _CHATTER.match(line.strip()) is not None
+
+
+def reason(output: str, installer: str) -> str:
+    """Give in one sentence why the installer failed, in its own words."""
+    lines = [line.rstrip() for line in output.splitlines() if line.strip() and not is_chatter(line)]
+    if installer == "uv":
+        begin = next((i for i, line in enumerate(lines) if re.match(r"\s*(?:error:|×)", line)), 0)
+        text = " ".join(line.strip() for line in lines[begin:])
+        text = re.sub(r"\bin `[^`]*` at position \d+", "", text)
+        text = re.sub(r"(?:^|\s)(?:error:|cause:|×|╰─▶|├─▶|│)\s*", " ", text)
+        found = re.search(r"Because .*", text)
+        text = found[0] if found else text
+    else:
+        errors = [line.partition("ERROR:")[2].strip() for line in lines if line.startswith("ERROR:")]
+        caused = [line.strip() for line in lines if re.match(r"\s+(?:The user requested|\S+ \S+ depends on)", line)]
+        # pip's last line only repeats that it has failed
+        text = "; ".join(dict.fromkeys([*errors[:1], *caused])) or (lines[-1] if lines else "")
+    text = re.sub(r"\s+", " ", text).strip()
+    return text if len(text) <= 1200 else f"{text[:1200]} …"

@@ -1,0 +1,47 @@
+"""Where the Python of a version is on this machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+_ASK = "import platform; print(platform.python_version())"
+PATIENCE = 10.0
+
+
+def version_here() -> str:
+    """Give the minor version of this interpreter, as ``"3.11"``."""
+    return f"{sys.version_info[0]}.{sys.version_info[1]}"
+
+
+def find_python(minor: str) -> tuple[str, str]:
+    """Give the path and the full version of an interpreter of version *minor*, or two empty strings.
+
+    This interpreter comes first, then ``PATH``, then what pyenv has. Each is asked: a shim of pyenv may lead nowhere.
+    """
+    if minor == version_here():
+        return sys.executable, platform.python_version()
+    for candidate in _candidates(minor):
+        if (version := _version(candidate)).startswith(f"{minor}."):
+            return candidate, version
+    return "", ""
+
+
+def _candidates(minor: str) -> Iterator[str]:
+    for folder in os.get_exec_path():
+        if os.access(path := os.path.join(folder, f"python{minor}"), os.X_OK):
+            yield path
+    root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    yield from (str(path) for path in sorted(root.glob(f"versions/{minor}.*/bin/python"), reverse=True))
+
+
+def _version(python: str) -> str:
+    try:
+        asked = subprocess.run([python, "-I", "-c", _ASK], capture_output=True, text=True, timeout=PATIENCE)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return asked.stdout.strip()

@@ -1,0 +1,60 @@
+"""Lines of ``requirements`` as installers read them: comments gone, places of this machine absolute, and what they hold digested."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+_WITH_PLACE = re.compile(r"(-e|--editable|-r|--requirement|-c|--constraint|-f|--find-links)(?:\s+|=)(\S.*)")
+_LOCAL = re.compile(
+    r"(\.{1,2}(?:/[^\[\]]*)?|[/~][^\[\]]*|[^\s@:;=<>!\[\]]+\.(?:whl|tar\.gz|zip))(\[[^\]]*\])?", re.ASCII
+)
+_PASSED_OVER = frozenset({"__pycache__", ".git", ".venv", "build", "dist", ".ipynb_checkpoints", "node_modules"})
+
+
+def installer_lines(requirements: Iterable[str], base: Path) -> list[str]:
+    """Give the lines of a requirements file; local places in them are relative to *base*."""
+    found = []
+    for line in requirements:
+        text = line.split(" #")[0].strip()
+        if not text or text.startswith("#"):
+            continue
+        if option := _WITH_PLACE.fullmatch(text):
+            place = option[2].strip()
+            text = f"{option[1]} {place if '://' in place else base / os.path.expanduser(place)}"
+        elif local := _LOCAL.fullmatch(text):
+            text = f"{(base / os.path.expanduser(local[1])).resolve()}{local[2] or ''}"
+        found.append(text)
+    return found
+
+
+def local_places(lines: Iterable[str]) -> Iterator[Path]:
+    """Give the files and folders of this machine that *lines* name, of those of :func:`installer_lines`."""
+    for line in lines:
+        option = _WITH_PLACE.fullmatch(line)
+        place = option[2] if option else line
+        if place.startswith("/") and not (option and option[1] in ("-f", "--find-links")):
+            yield Path(place.partition("[")[0])
+
+
+def digest_of(place: Path) -> str:
+    """Digest a file, or all that a folder holds but for what tools make in it; of nothing where there is nothing."""
+    found = hashlib.sha256()
+    for path in sorted(_files(place)):
+        try:
+            found.update(f"{path.relative_to(place)}\0".encode() + path.read_bytes() + b"\0")
+        except OSError:
+            continue  # gone between the two looks
+    return found.hexdigest()
+
+
+def _files(place: Path) -> Iterator[Path]:
+    if place.is_file():
+        yield place
+    for folder, folders, names in os.walk(place):
+        folders[:] = [name for name in folders if name not in _PASSED_OVER and not name.endswith(".egg-info")]
+        paths = (Path(folder, name) for name in names if not name.endswith(".pyc"))
+        yield from (path for path in paths if path.is_file())  # reading a pipe would wait for ever

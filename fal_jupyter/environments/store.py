@@ -1,0 +1,275 @@
+"""The isolated environments of a state directory: made once, found again by what is in them, listed, removed.
+
+``STATE/envs/NAME`` is one; *NAME* is a digest of all that decides what would be installed. It counts when its record
+(``environment.json``, written last) is there; a half-made one is made anew by whoever asks next. Its lock is beside it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import importlib.metadata
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import fal_jupyter
+from fal_jupyter.domain.errors import AppRuleBroken
+from fal_jupyter.environments import installers
+from fal_jupyter.environments.interpreters import find_python
+from fal_jupyter.environments.lines import digest_of, installer_lines, local_places
+from fal_jupyter.whole_file import write_whole
+
+RECORD = "environment.json"
+_FORMAT = 1
+_EXACT = ("cloudpickle", "fastapi", "pydantic")  # what reads our pickles; fal holds the last two the same way (C15)
+_RANGES = ("msgpack", "msgspec", "platformdirs", "threadpoolctl", "uvloop", "websockets")
+
+
+@dataclass(frozen=True, slots=True)
+class Isolated:
+    """One environment. *used* is when an app was last served with it (seconds since the epoch)."""
+
+    name: str
+    folder: str
+    python: str
+    requirements: tuple[str, ...]
+    installer: str
+    made: float
+    used: float = 0.0
+
+    @property
+    def interpreter(self) -> str:
+        """Its Python."""
+        return f"{self.folder}/bin/python"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What an app asks for: *python* is a minor version, *base* the folder that local places are relative to."""
+
+    requirements: Sequence[str]
+    python: str
+    base: Path
+    class_name: str
+
+
+def provide(root: Path, wanted: Wanted, say: Callable[[str], None]) -> Isolated:
+    """Give the environment of *wanted*, made now if it is not there yet. What the installer prints goes to *say*, line by line.
+
+    Interrupted, it ends the installer, and nothing half made is ever used.
+
+    Raises:
+        AppRuleBroken: it cannot be made; one sentence with the installer's own reason.
+    """
+    lines = installer_lines(wanted.requirements, wanted.base)
+    for place in local_places(lines):
+        if not place.exists():
+            raise AppRuleBroken(f"there is no {place}, which {wanted.class_name} requires", where="requirements")
+    python, version = find_python(wanted.python)
+    name = _name(lines, version or wanted.python)
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = root / name
+    with _locked(root, name, lambda: say(f"fal_jupyter: another process is making environment {name}; waiting for it")):
+        found = _read(folder)
+        if found is None:
+            found = _make(folder, wanted, lines, python, version, say)
+        os.utime(folder / RECORD)
+    return found
+
+
+def all_of(root: Path) -> list[Isolated]:
+    """Give every environment, the last used first."""
+    try:
+        found = [_read(folder) for folder in root.iterdir() if folder.is_dir()]
+    except FileNotFoundError:
+        return []
+    return sorted((one for one in found if one is not None), key=lambda one: -one.used)
+
+
+def unfinished(root: Path) -> list[str]:
+    """Give the names of folders that no environment came of: whoever made them was killed, or still makes them."""
+    try:
+        return sorted(folder.name for folder in root.iterdir() if folder.is_dir() and _read(folder) is None)
+    except FileNotFoundError:
+        return []
+
+
+def size_of(folder: Path) -> int:
+    """Give how many bytes its files take; those that uv shares with its cache count too."""
+    return sum(
+        os.lstat(os.path.join(place, name)).st_size for place, _, names in os.walk(folder) for name in names
+    )  # fmt: skip
+
+
+def remove(root: Path, name: str) -> bool:
+    """Remove an environment, finished or not; False where somebody is at work on it."""
+    try:
+        with _locked(root, name, None):
+            try:
+                (root / name / RECORD).unlink(missing_ok=True)  # first: nobody takes it from here on
+            except NotADirectoryError:
+                pass
+            shutil.rmtree(root / name, ignore_errors=True)
+            (root / f"{name}.lock").unlink(missing_ok=True)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _name(lines: Sequence[str], version: str) -> str:
+    parts = {
+        "format": _FORMAT,
+        "python": version,
+        "machine": os.uname().machine,
+        "lines": list(lines),
+        "ours": _of_runners(),
+        "package": _package(),
+        "places": [digest_of(place) for place in local_places(lines)],
+    }
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
+
+
+def _package() -> str:
+    return os.path.dirname(os.path.abspath(fal_jupyter.__file__))
+
+
+def _of_runners() -> list[str]:
+    """What a runner imports: exactly ours where pickles depend on it, within our own ranges otherwise."""
+    exact = [f"{name}=={importlib.metadata.version(name)}" for name in _EXACT]
+    try:
+        declared = importlib.metadata.requires("fal_jupyter") or []
+    except importlib.metadata.PackageNotFoundError:
+        declared = []
+    ranges = [line for line in declared if line.startswith(_RANGES)]
+    return [*exact, *(ranges or _RANGES), "pillow"]  # as in the cloud, where fal brings it
+
+
+@contextmanager
+def _locked(root: Path, name: str, waiting: Callable[[], None] | None) -> Iterator[None]:
+    """Hold the lock of an environment; with *waiting* (called once, where one has to), otherwise raise ``BlockingIOError``."""
+    path = root / f"{name}.lock"
+    while True:
+        lock = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if waiting is None:
+                    raise
+                waiting()
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            if path.exists() and os.path.samestat(os.fstat(lock), path.stat()):
+                yield
+                return
+        finally:
+            os.close(lock)  # it was removed with its environment while we waited: once more
+
+
+def _read(folder: Path) -> Isolated | None:
+    try:
+        record = json.loads((folder / RECORD).read_bytes())
+        used = (folder / RECORD).stat().st_mtime
+        record["requirements"] = tuple(record["requirements"])
+        return Isolated(**{**record, "used": used, "folder": str(folder)})
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _make(
+    folder: Path, wanted: Wanted, lines: list[str], python: str, version: str, say: Callable[[str], None]
+) -> Isolated:
+    installer = installers.find_installer()
+    if not python and installer.name == "pip":
+        raise AppRuleBroken(
+            f"{wanted.class_name} asks for Python {wanted.python}, and there is none on this machine",
+            hint=f"install it (or uv, which fetches it), or write another python_version than {wanted.python}",
+            where="python_version",
+        )
+    shutil.rmtree(folder, ignore_errors=True)
+    began = time.monotonic()
+    what = ", ".join(lines) or "nothing but what runners need"
+    say(f"fal_jupyter: making an environment for {wanted.class_name} with {installer.name}: {what}")
+    try:
+        folder.mkdir(mode=0o700)
+        file = folder / "requirements.txt"
+        file.write_text("\n".join([*lines, *_of_runners()]) + "\n")
+        variables = _variables(installer)
+        for command in (installer.making(folder, python or wanted.python), installer.filling(folder, file)):
+            status, output = _run(command, variables, folder.parent, say)
+            if status != 0:
+                why = installers.reason(output, installer.name)
+                raise _refusal(wanted, why, python or wanted.python, making=command[-1] == str(folder))
+        _link_us_into(folder)
+        made = Isolated(
+            folder.name, str(folder), version or wanted.python, tuple(lines), installer.name, time.time(), time.time()
+        )
+        write_whole(folder / RECORD, json.dumps(asdict(made)).encode())
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    say(f"fal_jupyter: environment {folder.name} is ready after {time.monotonic() - began:.1f} s")
+    return made
+
+
+def _refusal(wanted: Wanted, why: str, python: str, *, making: bool) -> AppRuleBroken:
+    if making and (not why or "ensurepip" in why):
+        told = f"{python} cannot make a virtual environment"
+        hint = "pip install uv (or on Debian: apt-get install python3-venv)"
+        return AppRuleBroken(told, hint=hint, where="requirements")
+    why = why or "the installer failed and said nothing"
+    ours = [pin for pin in _of_runners() if pin in why and pin not in wanted.requirements]
+    if ours:
+        why = f"{why.rstrip('.')}; {' and '.join(ours)} is what runners need, since it is installed beside fal_jupyter"
+    return AppRuleBroken(
+        f"no environment can be made for {wanted.class_name}: {why}",
+        hint="change requirements, or serve it with --env kernel and what is installed here",
+        where="requirements",
+    )
+
+
+def _variables(installer: installers.Installer) -> dict[str, str]:
+    """The environment of the installer: ours, with pip's settings for uv."""
+    ours = dict(os.environ)
+    if installer.name == "pip":
+        return ours | {"PIP_USER": "0", "PYTHONUNBUFFERED": "1"}
+    asked = subprocess.run(
+        [sys.executable, "-m", "pip", "--disable-pip-version-check", "config", "list"],
+        capture_output=True, text=True, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    return ours | installers.uv_variables(asked.stdout if asked.returncode == 0 else "", os.environ)
+
+
+def _run(command: Sequence[str], variables: dict[str, str], cwd: Path, say: Callable[[str], None]) -> tuple[int, str]:
+    """Run an installer under a warden; gives its status and all that it printed."""
+    output: list[str] = []
+    guarded = [sys.executable, "-P", "-m", "fal_jupyter.environments.warden", str(os.getpid()), *command]
+    process = subprocess.Popen(
+        guarded, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+        env=variables, cwd=cwd, start_new_session=True,
+    )  # fmt: skip
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        for line in process.stdout:
+            output.append(line)
+            if (text := line.rstrip()) and not installers.is_chatter(text):
+                say(text)
+        return process.wait(), "".join(output)
+    finally:
+        process.stdin.close()  # the warden ends all of it
+        process.stdout.close()
+        process.wait()
+
+
+def _link_us_into(folder: Path) -> None:
+    """Let the environment import this very package, and nothing else of where it is installed."""
+    (packages,) = folder.glob("lib/python*/site-packages")
+    (packages / "fal_jupyter").symlink_to(_package(), target_is_directory=True)

@@ -1,0 +1,207 @@
+"""Real environments: made once, by whom ever; ended with who asked; refused in one sentence."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fal_jupyter.domain.errors import AppRuleBroken
+from fal_jupyter.environments import installers, store
+from fal_jupyter.environments.interpreters import find_python, version_here
+from fal_jupyter.processes import children_of
+from tests.environments.wheels import make_wheel
+
+ASK = """
+import json, sys
+from pathlib import Path
+from fal_jupyter.environments import store
+root, base, *lines = sys.argv[1:]
+wanted = store.Wanted(lines, "{here}", Path(base), "Hello")
+made = store.provide(Path(root), wanted, lambda line: print(line, flush=True))
+print(json.dumps([made.name, made.interpreter]), flush=True)
+""".replace("{here}", version_here())
+
+
+def wanted(base: Path, *lines: str, python: str = "") -> store.Wanted:
+    return store.Wanted(lines, python or version_here(), base, "Hello")
+
+
+def ask(root: Path, base: Path, *lines: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", ASK, str(root), str(base), *lines]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.fixture
+def wheels(tmp_path: Path) -> Path:
+    make_wheel(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "envs"
+
+
+TINY = "./tiny-1.0-py3-none-any.whl"
+
+
+def has(interpreter: str, code: str) -> str:
+    return subprocess.run([interpreter, "-P", "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_an_environment_has_what_was_asked_for_and_what_runners_need_and_no_more(root: Path, wheels: Path) -> None:
+    said: list[str] = []
+
+    made = store.provide(root, wanted(wheels, TINY), said.append)
+
+    assert has(made.interpreter, "import tiny, fal_jupyter.runner.host, cloudpickle; print(tiny.VERSION)") == "1.0"
+    missing = "import importlib.util as u; print(u.find_spec('IPython'), u.find_spec('tornado'))"
+    assert has(made.interpreter, missing) == "None None"
+    assert "making an environment for Hello" in said[0]
+    assert any("tiny" in line for line in said[1:-1])
+    assert made.name in said[-1]
+    assert [one.name for one in store.all_of(root)] == [made.name]
+
+
+def test_the_same_list_is_made_once_and_another_content_is_another(root: Path, wheels: Path) -> None:
+    first = store.provide(root, wanted(wheels, TINY), lambda line: None)
+    said: list[str] = []
+
+    again = store.provide(root, wanted(wheels, TINY, "# a comment"), said.append)
+
+    assert (again.name, said) == (first.name, [])
+    make_wheel(wheels, requires="packaging")  # the same name, another content
+    assert store.provide(root, wanted(wheels, TINY), said.append).name != first.name
+
+
+def test_two_processes_that_ask_at_once_share_one(root: Path, wheels: Path) -> None:
+    both = [ask(root, wheels, TINY) for _ in range(2)]
+    outputs = [process.communicate(timeout=60) for process in both]
+
+    assert [process.returncode for process in both] == [0, 0], outputs
+    lines = [output.splitlines() for output, _ in outputs]
+    assert sum("making an environment" in line for told in lines for line in told) == 1
+    assert json.loads(lines[0][-1]) == json.loads(lines[1][-1])
+
+
+def started(process: subprocess.Popen[str], wheels: Path) -> list[int]:
+    """Wait until it builds the slow project; gives the processes that do: the warden, the installer, the build."""
+    build = int((wheels / "building").read_text())
+    (warden,) = children_of(process.pid)
+    return [warden, *children_of(warden), build]
+
+
+SLOW = """
+import os, time
+with open({building!r}, "w") as pipe:
+    pipe.write(str(os.getpid()))
+time.sleep(600)
+"""
+
+
+@pytest.fixture
+def slow(wheels: Path) -> Iterator[str]:
+    """A project whose build takes for ever."""
+    project = wheels / "slow"
+    project.mkdir()
+    build = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n[project]\nname="slow"\nversion="1"\n'
+    (project / "pyproject.toml").write_text(build)
+    os.mkfifo(wheels / "building")
+    (project / "backend.py").write_text(SLOW.format(building=str(wheels / "building")))
+    return "./slow"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_who_is_interrupted_or_killed_leaves_no_process_and_nothing_that_is_used(
+    root: Path, wheels: Path, slow: str, number: signal.Signals
+) -> None:
+    process = ask(root, wheels, TINY, slow)
+    ends = [os.pidfd_open(pid) for pid in started(process, wheels)]
+
+    process.send_signal(number)
+    process.communicate(timeout=30)
+
+    for end in ends:
+        assert select.select([end], [], [], 30)[0], "an installer lives on"
+        os.close(end)
+    assert store.all_of(root) == []
+    if number == signal.SIGINT:
+        assert [path.name for path in root.iterdir() if path.is_dir()] == []
+    else:
+        (half,) = store.unfinished(root)
+        assert store.remove(root, half)
+        assert list(root.iterdir()) == []
+
+
+def test_a_half_made_one_is_made_anew(root: Path, wheels: Path) -> None:
+    name = store.provide(root, wanted(wheels, TINY), lambda line: None).name
+    (root / name / store.RECORD).unlink()
+    (root / name / "rubbish").write_text("x")
+
+    assert store.provide(root, wanted(wheels, TINY), lambda line: None).name == name
+    assert not (root / name / "rubbish").exists()
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (["tiny==2.0", "--find-links ."], ["Hello", "tiny", "2.0"]),
+        (["tiny==1.0", "pinner==1.0", "--find-links ."], ["tiny", "pinner"]),
+        (["pydantic==2.7.0"], ["pydantic==2.7.0", "is what runners need"]),
+        (["tiny=="], ["tiny=="]),
+        (["./nowhere"], ["there is no", "nowhere"]),
+    ],
+)
+def test_what_cannot_be_installed_is_one_sentence_with_the_resolvers_reason(
+    root: Path, wheels: Path, lines: list[str], words: list[str]
+) -> None:
+    make_wheel(wheels, "pinner", requires="tiny==3.0")
+
+    with pytest.raises(AppRuleBroken) as refused:
+        store.provide(root, wanted(wheels, *lines), lambda line: None)
+
+    assert "\n" not in refused.value.message
+    for word in words:
+        assert word in refused.value.message
+    assert store.unfinished(root) == []
+
+
+def test_pip_makes_them_where_there_is_no_uv(root: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installers, "find_installer", lambda: installers.Installer("pip", ()))
+
+    made = store.provide(root, wanted(wheels, TINY), lambda line: None)
+
+    assert made.installer == "pip"
+    assert has(made.interpreter, "import tiny, fal_jupyter.runner.host; print(tiny.VERSION)") == "1.0"
+    with pytest.raises(AppRuleBroken, match="tiny==2"):
+        store.provide(root, wanted(wheels, "tiny==2", "--find-links ."), lambda line: None)
+
+
+def test_one_that_is_being_made_is_not_removed(root: Path, wheels: Path, slow: str) -> None:
+    process = ask(root, wheels, slow)
+    started(process, wheels)
+    (name,) = store.unfinished(root)
+
+    assert not store.remove(root, name)
+
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+
+
+def test_another_python_is_found_or_the_version_is_said_to_be_missing(
+    root: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert find_python(version_here()) == (sys.executable, ".".join(map(str, sys.version_info[:3])))
+    assert find_python("3.99") == ("", "")
+    monkeypatch.setattr(installers, "find_installer", lambda: installers.Installer("pip", ()))
+
+    with pytest.raises(AppRuleBroken, match=r"asks for Python 3\.99, and there is none on this machine"):
+        store.provide(root, wanted(wheels, python="3.99"), lambda line: None)
