@@ -44,30 +44,30 @@ def collect(paths: Sequence[str], *, base: Path, context: str | None, ignore: Se
         ignore: regular expressions, searched in each file's place below the context folder.
 
     Raises:
-        AppRuleBroken: a path leads out of the context folder, or a pattern is none.
+        AppRuleBroken: a path leads out of the context folder.
     """
-    patterns = [_compiled(pattern) for pattern in ignore]
+    patterns = [re.compile(pattern) for pattern in ignore]
     base = base.resolve()
     root = (base / context).resolve() if context else base
     files: dict[str, Path] = {}
     missing = []
     for given in paths:
         path = root / given
+        if not path.is_dir() and _ignored(os.path.relpath(path, root), patterns):
+            continue
+        _name(path, root, given)  # a way out is refused even where nothing is there
         if not path.exists():
             missing.append(given)
         for found in [path] if path.is_file() else _below(path):
-            name = _name(found, root, given)
-            if not any(p.search(name) or p.search(os.path.relpath(found, root)) for p in patterns):
-                files.setdefault(name, found.resolve())
+            if not _ignored(os.path.relpath(found, root), patterns):
+                name = _name(found, root, given)
+                if not _ignored(name, patterns):
+                    files.setdefault(name, found.resolve())
     return AppFiles(files, os.path.relpath(base, root), tuple(missing))
 
 
-def _compiled(pattern: str) -> re.Pattern[str]:
-    try:
-        return re.compile(pattern)
-    except re.error as error:
-        told = f"{pattern!r} is no regular expression: {error}"
-        raise AppRuleBroken(told, hint=r'for example r"\.tmp$"', where="app_files_ignore") from None
+def _ignored(name: str, patterns: Sequence[re.Pattern[str]]) -> bool:
+    return any(pattern.search(name) for pattern in patterns)
 
 
 def _below(folder: Path) -> Iterator[Path]:

@@ -74,6 +74,24 @@ def find_home(
     return Home(environment, modules, fingerprint, told)
 
 
+def needs_its_own(cls: Any, spec: AppSpec, *, mode: str, by_value: bool) -> bool:
+    """True where runners of *cls* get an isolated environment; arguments and errors are those of :func:`find_home`."""
+    chosen = choose(
+        check_mode(mode),
+        class_name=spec.class_name,
+        unmet=fal.check_requirements(spec.requirements),
+        unknown=fal.unknown_requirements(spec.requirements),
+        python=_python_of(cls),
+        here=version_here(),
+        by_value=by_value,
+    )
+    return chosen == "isolated"
+
+
+def _python_of(cls: Any) -> str:
+    return cls.host_kwargs.get("python_version") or ""
+
+
 def environment_here(preload: list[str]) -> Environment:
     """Where this process stands: what its runners shall have."""
     path = [os.path.abspath(entry) if entry else os.getcwd() for entry in sys.path]

@@ -22,7 +22,6 @@ NO_LOCAL_EFFECT = (
     "metrics_port",
     "skip_retry_conditions",
     "retry_config",
-    "requirements_context_dir",
     "private_logs",
     "setup_function",
     "compile_bytecode",

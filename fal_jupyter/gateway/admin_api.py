@@ -171,7 +171,7 @@ class AppHandler(Handler):
                 reason=reason,
                 url=self.house.engine.url(alias, self.house.base),
                 serving=record.serving,
-                machine=app.newest.allotment.told,
+                machine=app.newest.place,
                 overrides=app.overrides,
             )
         )

@@ -602,6 +602,6 @@ class Engine:
             scaling=asdict(record.scaling),
             reason=record.reason,
             setup_ms=app.newest.setup_ms,
-            machine=app.newest.allotment.told,
+            machine=app.newest.place,
             environments=sorted(app.environments() | self.launcher.isolated_of(record.runners)),
         )

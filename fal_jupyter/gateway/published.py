@@ -38,6 +38,12 @@ class Revision:
     over: bool = False
     errors: dict[str, ErrorDescription] = field(default_factory=dict)
 
+    @property
+    def place(self) -> str:
+        """Where its runners are, in words: the machine, and the isolated environment where they have one."""
+        isolated = self.environment["isolated"]
+        return f"{self.allotment.told} (environment {isolated})" if isolated else self.allotment.told
+
 
 @dataclass
 class Published:

@@ -49,7 +49,7 @@ def app_state(engine: Engine, published: Published, base: str, holder: Mapping[s
         owner_name=holder.get("name", ""),
         owner_pid=holder.get("pid", 0),
         auth=newest.spec.auth,
-        machine=newest.allotment.told,
+        machine=newest.place,
         url=engine.url(published.alias, base),
         revision=published.last,
         serving=record.serving,

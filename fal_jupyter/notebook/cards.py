@@ -57,6 +57,7 @@ def of_dry_run(
     namespace: Mapping[str, Any],
     cell_of: Callable[[str], str],
     cell: str,
+    env: str = "auto",
 ) -> Card:
     """What would be shipped, and how it would be run. Nothing is started, nobody is asked.
 
@@ -64,9 +65,12 @@ def of_dry_run(
         UserError: the class could not be served.
     """
     from fal_jupyter import shipping
+    from fal_jupyter.client.homes import needs_its_own
     from fal_jupyter.fal.app import describe
 
     spec = describe(cls, overrides)
+    isolated = needs_its_own(cls, spec, mode=env, by_value=True)
+    where = f"an environment of its own: {', '.join(spec.requirements) or 'nothing required'}" if isolated else ""
     shipment = shipping.pack(cls, namespace=namespace, cell_of=cell_of)
     return Card(
         state="Dry run",
@@ -78,7 +82,12 @@ def of_dry_run(
         revision="not published",
         cell=cell,
         captures=captures_of(shipment.captures),
-        options=(f"would ship {size(len(shipment.payload))}", scaling_of(spec.scaling), f"auth {spec.auth}"),
+        options=(
+            f"would ship {size(len(shipment.payload))}",
+            scaling_of(spec.scaling),
+            f"auth {spec.auth}",
+            *([where] if where else []),
+        ),
         warnings=tuple(shipment.warnings),
     )
 

@@ -146,7 +146,7 @@ def _serve_all(now: Session, classes: Sequence[type], wishes: Wishes) -> list[Ap
     classes = [_adopt(now, cls) for cls in classes]
     if wishes.dry_run:
         for cls in classes:
-            _show(now, cards.of_dry_run(cls, wishes.overrides, now.namespace, now.cell_of, wishes.cell))
+            _show(now, cards.of_dry_run(cls, wishes.overrides, now.namespace, now.cell_of, wishes.cell, wishes.env))
         return [None] * len(classes)
     handles = [_publish(now, cls, wishes) for cls in classes]
     for handle in handles:
