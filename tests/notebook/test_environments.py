@@ -217,6 +217,7 @@ def test_modules_go_into_an_isolated_environment_and_their_lines_are_in_tracebac
     assert "RuntimeError: in broken" in failed.traceback
     assert "raise RuntimeError('in broken')" in failed.traceback
     assert str(folder / "broken.py") in failed.traceback
+    assert "fal_jupyter/runner" not in failed.traceback
 
 
 def test_app_files_are_what_an_app_has_around_it(notebook: Kernel, folder: Path, state: Path) -> None:
