@@ -151,10 +151,10 @@ class App:
             self.tight = now
         return wanted <= supply <= rules.max_concurrency
 
-    def pick(self) -> Runner | None:
+    def pick(self, hint: str = "") -> Runner | None:
         """Give the runner that takes the next request, or None when no slot is free.
 
-        Among as many of the most recently used as demand calls for, the one with fewest in flight: surplus
+        One that has said of itself what the request's *hint* says comes first (fal: "Optimize Routing Behavior"). Among as many of the most recently used as demand calls for, the one with fewest in flight: surplus
         runners stay untouched and age out.
         """
         slots = self.scaling.max_multiplexing
@@ -162,6 +162,8 @@ class App:
         free = [r for r in ready if len(r.requests) < slots]
         if len(free) < 2:
             return free[0] if free else None
+        if hint and (matching := [r for r in free if hint in r.hints]):
+            return min(matching, key=lambda r: (len(r.requests), -r.used))
         ready.sort(key=lambda r: r.used, reverse=True)
         kept = ready[: max(1, target(self.scaling, len(self.in_flight) + len(self.waiting) + 1))]
         return min(
@@ -207,7 +209,7 @@ class App:
 
     def deadline(self) -> int | None:
         """The earliest moment at which a request's own limit passes (requests are kept in order of arrival and dispatch),
-        or a runner is asked for a sign of life."""
+        or a runner is asked for a sign of life or for its health."""
         limits = []
         for request in self.in_flight.values():
             if not request.lasting and request.id not in self.endings:
@@ -218,7 +220,11 @@ class App:
                 limits.append(request.arrived + self.max_wait())
                 break
         limits += [request.start_by for request in self.waiting.values() if request.start_by]
-        limits += [runner.ping_at for runner in self.runners.values() if runner.ping_at]
+        for runner in self.runners.values():
+            if runner.ping_at:
+                limits.append(runner.ping_at)
+            if runner.health is not None and runner.health.due:
+                limits.append(runner.health.due)
         limits += [ending.at for ending in self.endings.values() if ending.at is not None]
         return min(limits, default=None)
 

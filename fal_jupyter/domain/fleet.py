@@ -20,14 +20,13 @@ from fal_jupyter.domain.placement import Placement
 from fal_jupyter.domain.requests import MAX_WAITING, Request
 from fal_jupyter.domain.runners import READY, STARTING, Runner, State
 from fal_jupyter.domain.scaling import SECOND, nanoseconds, retry_at
+from fal_jupyter.domain.signs import PING_EVERY, Signs
 from fal_jupyter.domain.timers import Timers
 
 REFUSED_RETRY = 20 * SECOND  # "no hardware" waits a fixed 20 s and does not escalate (fal, "Runners")
-PING_EVERY = 5 * SECOND  # fal's health check: 5 s, three times (reliability row 5) …
-PINGS = 3  # … here counted by pings, so that a gateway that was stopped itself finds no runner guilty
 
 
-class Fleet:
+class Fleet(Signs):
     """All apps of one gateway."""
 
     def __init__(self) -> None:
@@ -58,6 +57,9 @@ class Fleet:
             m.DeviceFreed: self._device_freed,
             m.RunnerStopAsked: self._stop_asked,
             m.RunnerAnswered: self._answered,
+            m.RunnerHinted: self._hinted,
+            m.RunnerCheckAsked: self._check_asked,
+            m.RunnerChecked: self._checked,
             m.Woke: self._woke,
         }
 
@@ -192,7 +194,7 @@ class Fleet:
             self._orders.append(m.FailRequest(fact.request_id, 503, "runner_scheduling_failure", "the app was stopped"))
             return
         app.asleep = False
-        runner = app.pick()
+        runner = app.pick(fact.hint)
         if runner is not None:
             request = Request.of(fact, app.spec.request_start_timeout, now)
             self._requests[request.id] = app
@@ -232,8 +234,11 @@ class Fleet:
         self._orders.append(m.DispatchRequest(request.id, runner.id))
 
     def _dispatch_waiting(self, app: App, now: int) -> None:
-        while app.waiting and (runner := app.pick()) is not None:
-            request = app.waiting.pop(app.next_waiting())
+        while app.waiting:
+            request = app.waiting[app.next_waiting()]
+            if (runner := app.pick(request.hint)) is None:
+                return
+            del app.waiting[request.id]
             self._dispatch(app, request, runner, now)
 
     def _aborted(self, fact: m.RequestAborted, now: int) -> None:
@@ -331,6 +336,7 @@ class Fleet:
             return
         runner.move(State.IDLE, now)
         runner.used = now
+        self._begin_checks(app, runner, now)
         if runner.revision == app.revision:
             app.failures = app.hold = 0
             if app.serving != app.revision:
@@ -441,36 +447,6 @@ class Fleet:
             self._stop(runner, "the user stopped it", now)
         self._decide(app, now)
 
-    def _answered(self, fact: m.RunnerAnswered, now: int) -> None:
-        app = self._runners.get(fact.runner_id)
-        if app is not None:
-            app.runners[fact.runner_id].unanswered = 0
-
-    def _ping(self, app: App, now: int) -> None:
-        """Ask runners with several requests whether their event loop still turns: one request can stop it for all.
-
-        A request that is alone stops nobody else: its own request_timeout is its limit.
-        """
-        for runner in list(app.runners.values()):
-            if not runner.ping_at or now < runner.ping_at:
-                continue
-            if len(runner.requests) < 2 or runner.killed:
-                runner.ping_at = runner.unanswered = 0
-            elif runner.unanswered >= PINGS:
-                runner.ping_at = 0
-                why = f"its event loop did not turn for {PINGS * PING_EVERY // SECOND} s with {len(runner.requests)} requests in it"
-                for request_id in sorted(runner.requests):
-                    self._fail_request(
-                        app, app.in_flight[request_id], 503, "runner_disconnected", f"the runner was ended: {why}"
-                    )
-                app.remember(now, f"{runner.id} was ended: {why}")
-                self._kill(runner, why, now, stacks=True)
-                app.died(now)
-            else:
-                runner.unanswered += 1
-                runner.ping_at = now + PING_EVERY
-                self._orders.append(m.PingRunner(runner.id))
-
     def _stop(self, runner: Runner, why: str, now: int) -> None:
         runner.move(State.TERMINATING, now)
         self._orders.append(m.StopRunner(runner.id, why))
@@ -494,6 +470,7 @@ class Fleet:
                 self._expire_requests(app, now)
                 self._press(app, now)
                 self._ping(app, now)
+                self._check_health(app, now)
                 self._decide(app, now)
 
     def _expire_requests(self, app: App, now: int) -> None:
@@ -580,6 +557,7 @@ class Fleet:
     def _start(self, app: App, runner: Runner, now: int) -> None:
         if app.allotment.count:
             runner.devices = self._placement.take(runner.id, app.allotment, now)
+        runner.started = now
         self._orders.append(m.StartRunner(runner.id, app.alias, runner.revision, runner.devices))
 
     def _outlived(self, app: App, runner: Runner, limit: str, now: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from fal_jupyter.domain.endings import How
+from fal_jupyter.domain.health import HealthRules
 from fal_jupyter.domain.machines import Allotment
 from fal_jupyter.domain.spec import AppSpec, Scaling
 
@@ -74,7 +75,8 @@ class RequestArrived:
 
     *lasting*: it is a websocket, which ends when its two ends want it to, and not by request_timeout. *queued*: nobody waits on a
     connection, so it may wait as long as it must, beside as many as there are. *low*: it comes after all that are not.
-    *start_within*: the seconds that its caller gives it to be with a runner, 0: as the app says.
+    *start_within*: the seconds that its caller gives it to be with a runner, 0: as the app says. *hint*: a runner that has said this
+    of itself is the better one.
     """
 
     alias: str
@@ -83,6 +85,7 @@ class RequestArrived:
     queued: bool = False
     low: bool = False
     start_within: float = 0
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +173,30 @@ class RunnerAnswered:
 
 
 @dataclass(frozen=True, slots=True)
+class RunnerHinted:
+    """The runner has said what it is good for (``provide_hints()``), and it is another thing than before."""
+
+    runner_id: str
+    hints: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerCheckAsked:
+    """The app wants this runner's health checked now (``x-fal-runner-health-check`` in an answer)."""
+
+    runner_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerChecked:
+    """A health check has been answered, or not in time. *told* is one sentence of how."""
+
+    runner_id: str
+    healthy: bool
+    told: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Woke:
     """The engine's timer reached the fleet's ``wake_at``."""
 
@@ -192,6 +219,9 @@ Fact = (
     | DeviceFreed
     | RunnerStopAsked
     | RunnerAnswered
+    | RunnerHinted
+    | RunnerCheckAsked
+    | RunnerChecked
     | Woke
 )
 
@@ -254,6 +284,22 @@ class PingRunner:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckRunner:
+    """Ask the runner's health check (:class:`RunnerChecked`)."""
+
+    runner_id: str
+    rules: HealthRules
+
+
+@dataclass(frozen=True, slots=True)
+class RemarkRunner:
+    """Write into the app's log what was decided of a runner."""
+
+    runner_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class StopRunner:
     """End the runner as fal does: handle_exit, in-flight work, teardown, exit. The fleet kills it when grace is over."""
 
@@ -312,6 +358,8 @@ Order = (
     | AnswerRequest
     | CancelRequest
     | PingRunner
+    | CheckRunner
+    | RemarkRunner
     | StopRunner
     | KillRunner
     | AnnounceRevision

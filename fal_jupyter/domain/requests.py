@@ -26,6 +26,7 @@ class Request:
     low: bool = False
     start_by: int = 0
     hurried: bool = False
+    hint: str = ""
 
     @staticmethod
     def of(fact: RequestArrived, start_within: float, now: int) -> Request:
@@ -40,4 +41,5 @@ class Request:
             low=fact.low,
             start_by=now + nanoseconds(within) if within else 0,
             hurried=fact.start_within > 0,
+            hint=fact.hint,
         )

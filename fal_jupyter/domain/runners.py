@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from fal_jupyter.domain.health import Health
+
 
 class State(StrEnum):
     """fal's runner states (documentation, "Runners"); DOCKER_PULL has no local meaning."""
@@ -39,9 +41,10 @@ class IllegalMove(Exception):
 
 @dataclass(slots=True)
 class Runner:
-    """A runner's record. Times are monotonic nanoseconds; *since* is when it entered its state.
+    """A runner's record. Times are monotonic nanoseconds; *since* is when it entered its state, *started*
+    when its process was wanted.
 
-    *ping_at* is when its event loop is asked for a sign of life next (0: not watched), *unanswered* how often it gave none.
+    *health* is None where nothing checks it, *hints* are what it said last that it is good for. *ping_at* is when its event loop is asked for a sign of life next (0: not watched), *unanswered* how often it gave none.
     """
 
     id: str
@@ -49,6 +52,7 @@ class Runner:
     revision: int
     state: State
     since: int
+    started: int = 0
     used: int = 0
     served: int = 0
     requests: set[str] = field(default_factory=set)
@@ -57,6 +61,8 @@ class Runner:
     devices: tuple[str, ...] = ()
     ping_at: int = 0
     unanswered: int = 0
+    health: Health | None = None
+    hints: frozenset[str] = frozenset()
 
     @property
     def in_flight(self) -> int:

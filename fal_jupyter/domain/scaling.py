@@ -10,17 +10,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fal_jupyter.domain.durations import SECOND as SECOND
+from fal_jupyter.domain.durations import nanoseconds as nanoseconds
 from fal_jupyter.domain.runners import READY, STARTING, SUPPLY, State
 from fal_jupyter.domain.spec import UNUSED_AFTER, Scaling
 
-SECOND = 1_000_000_000
 BACKOFF_STEP = 30 * SECOND
 BACKOFF_CAP = 600 * SECOND
-
-
-def nanoseconds(seconds: float) -> int:
-    """Give seconds as integer nanoseconds."""
-    return round(seconds * SECOND)
 
 
 @dataclass(frozen=True, slots=True)

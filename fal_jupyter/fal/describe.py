@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from fal_jupyter.domain.errors import AppRuleBroken
+from fal_jupyter.domain.health import HealthRules
 from fal_jupyter.domain.machines import CPU_MACHINES, GPU_MODELS, is_machine
 from fal_jupyter.domain.spec import DEFAULT_MAX_CONCURRENCY, AppSpec, EndpointSpec, Scaling
 from fal_jupyter.fal.definition import EXPLICIT, UNRECOGNISED
@@ -59,18 +60,36 @@ def describe_app(cls: type[Any], overrides: Mapping[str, object] | None = None) 
             raise AppRuleBroken(f"{name} cannot be set for one run", hint=hint)
         check_value(option, value, "")
     machine = given.get("machine", _machines(cls))
-    endpoints = _endpoints(cls)
+    endpoints, scaling = _endpoints(cls), _scaling(cls, given)
     return AppSpec(
         class_name=cls.__name__,
         alias=_alias(cls, given.get("name")),
         auth=_auth(given.get("auth", cls.app_auth)),
         endpoints=endpoints,
-        scaling=_scaling(cls, given),
+        scaling=scaling,
         machine_type=(machine,) if isinstance(machine, str) else tuple(machine),  # type: ignore[arg-type]
         num_gpus=None if cls.num_gpus is None else int(cls.num_gpus),
         requirements=tuple(flat_requirements(cls.requirements)),
         secrets=None if cls.secrets is None else tuple(cls.secrets),
         request_start_timeout=_plain(cls.host_kwargs.get("request_start_timeout") or 0),
+        health=_health(cls, scaling),
+    )
+
+
+def _health(cls: type[Any], scaling: Scaling) -> HealthRules | None:
+    """The check with its defaults: a start period that is shorter than startup_timeout is replaced by it (fal's documentation)."""
+    config = cls.host_kwargs.get("health_check_config")
+    if config is None:
+        return None
+    usual = HealthRules(path=config.path)
+    start = usual.start_period if config.start_period_seconds is None else config.start_period_seconds
+    return HealthRules(
+        path=config.path,
+        method=(config.method or usual.method).upper(),
+        start_period=max(start, scaling.startup_timeout),
+        timeout=config.timeout_seconds or usual.timeout,
+        threshold=usual.threshold if config.failure_threshold is None else config.failure_threshold,
+        regularly=config.call_regularly is not False,
     )
 
 

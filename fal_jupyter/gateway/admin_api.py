@@ -14,6 +14,7 @@ from fal_jupyter.domain import messages as m
 from fal_jupyter.domain.errors import FalJupyterError, PortTaken
 from fal_jupyter.domain.spec import AppSpec
 from fal_jupyter.gateway.leases import Lease, peer_of
+from fal_jupyter.gateway.listings import runner_records
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.api import (
     A_APPS,
@@ -271,7 +272,7 @@ class RunnersHandler(Handler):
     """All runners."""
 
     def get(self) -> None:
-        self.reply(self.house.engine.runner_records())
+        self.reply(runner_records(self.house.engine))
 
 
 class RunnerHandler(Handler):
@@ -293,7 +294,7 @@ class DoctorHandler(Handler):
         processes = [ProcessRecord(pid=hello["pid"], role="gateway", app="")]
         for template in engine.launcher.templates.values():
             processes.append(ProcessRecord(pid=template.process.pid, role="template", app=""))
-        for runner in engine.runner_records():
+        for runner in runner_records(engine):
             if runner["pid"]:
                 processes.append(ProcessRecord(pid=runner["pid"], role="runner", app=runner["app"]))
         for lease in self.house.leases.living.values():

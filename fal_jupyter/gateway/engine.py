@@ -19,9 +19,10 @@ from fal_jupyter.domain.errors import FalJupyterError
 from fal_jupyter.domain.fleet import Fleet
 from fal_jupyter.domain.machines import Allotment, Hardware
 from fal_jupyter.domain.revisions import compare
-from fal_jupyter.domain.runners import READY, State
+from fal_jupyter.domain.runners import READY
 from fal_jupyter.domain.spec import AppSpec
 from fal_jupyter.gateway import hardware
+from fal_jupyter.gateway.checks import Checks
 from fal_jupyter.gateway.claims import Claims
 from fal_jupyter.gateway.exchange import Exchange
 from fal_jupyter.gateway.history import History, wall_ms
@@ -30,15 +31,15 @@ from fal_jupyter.gateway.logs import Log
 from fal_jupyter.gateway.published import KEPT_EVENTS, Published, Revision
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.api import (
+    H_CHECK,
+    H_HINTS,
     H_TIMEOUT_TYPE,
     RUN,
-    AppRecord,
     DecisionRecord,
     Event,
     LoadHead,
     Machine,
     PublishHead,
-    RunnerRecord,
     ScalingRecord,
 )
 from fal_jupyter.protocol.feed import FRAME_REQUESTS, Failure
@@ -49,6 +50,7 @@ from fal_jupyter.vault import Vault
 log = logging.getLogger("fal_jupyter.engine")
 LATE = 500_000_000  # nanoseconds; no load of ours keeps the loop for so long
 CATCH_UP = 200_000_000
+MOST_HINTS = 100
 _encode = msgspec.json.encode
 
 
@@ -78,6 +80,8 @@ class Engine:
         self.on_news: Callable[[], None] = _nobody
         self.on_moved: Callable[[str, str, str], None] = _nobody
         self._starts: dict[str, tuple[float, float]] = {}
+        self._hints: dict[str, str] = {}
+        self._checks = Checks(self.launcher, self.fleet, self.tell, self._show_error)
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0
         self._catching_up = False
@@ -91,6 +95,8 @@ class Engine:
             m.CancelRequest: self._cancel_request,
             m.AnswerRequest: self._answer_request,
             m.PingRunner: self._ping_runner,
+            m.CheckRunner: self._check_runner,
+            m.RemarkRunner: lambda order: self._remark(order.runner_id, order.text),
             m.StopRunner: self._stop_runner,
             m.KillRunner: self._kill_runner,
             m.AnnounceRevision: self._announce_revision,
@@ -308,6 +314,14 @@ class Engine:
         app = self.published.get(exchange.alias)
         return app.log.redact(text) if app is not None else text
 
+    def runner_said(self, exchange: Exchange, name: str, value: str) -> None:
+        if name == H_CHECK:
+            self.tell(m.RunnerCheckAsked(exchange.runner_id))
+        elif name == H_HINTS and self._hints.get(exchange.runner_id) != value:
+            self._hints[exchange.runner_id] = value
+            hints = frozenset(hint for hint in value.split(",")[:MOST_HINTS] if hint)
+            self.tell(m.RunnerHinted(exchange.runner_id, hints))
+
     def _end_output(self, exchange: Exchange) -> None:
         app = self.published.get(exchange.alias)
         if app is None:
@@ -381,6 +395,7 @@ class Engine:
     def runner_exited(self, runner_id: str, reason: str) -> None:
         known = self._starting.pop(runner_id, None)
         self._starts.pop(runner_id, None)
+        self._hints.pop(runner_id, None)
         self.setup_ms.pop(runner_id, None)
         runner = self.fleet.runner(runner_id)
         self.claims.release(runner.devices if runner is not None else ())
@@ -389,7 +404,6 @@ class Engine:
             known[0].log.remark(runner_id, f"runner {reason}")
             self.on_moved(known[0].alias, runner_id, "GONE")
         self.tell(m.RunnerExited(runner_id, reason))
-
         self._release_environments()
 
     def _release_environments(self) -> None:
@@ -493,6 +507,15 @@ class Engine:
         if channel is not None:
             channel.send(frames.encode(Kind.PING, 0))
 
+    def _show_error(self, runner_id: str, text: str) -> None:
+        known = self._starting.get(runner_id)
+        if known is not None:
+            known[0].log.write(runner_id, "", 2, text)
+            known[0].log.end(runner_id, "")
+
+    def _check_runner(self, order: m.CheckRunner) -> None:
+        self._checks.ask(order.runner_id, order.rules)
+
     def _stop_runner(self, order: m.StopRunner) -> None:
         self._remark(order.runner_id, f"stopping: {order.reason}")
         channel = self.launcher.channel(order.runner_id)
@@ -560,48 +583,3 @@ class Engine:
     def url(self, alias: str, base: str) -> str:
         """The prefix of the app's endpoints."""
         return f"{base}{RUN}{self.settings.owner}/{alias}"
-
-    def runner_records(self) -> list[RunnerRecord]:
-        """Every runner, those that are leaving too."""
-        return [
-            RunnerRecord(
-                app=f"{self.settings.owner}/{runner.alias}",
-                runner_id=runner.id,
-                pid=p.pid if (p := self.launcher.processes.get(runner.id)) else 0,
-                state=str(runner.state),
-                devices=list(runner.devices),
-                served=runner.served,
-                in_flight=runner.in_flight,
-                revision=runner.revision,
-            )
-            for app in self.fleet.all_apps()
-            for runner in app.runners.values()
-        ]
-
-    def app_record(self, app: Published, base: str, holder: Mapping[str, Any]) -> AppRecord:
-        """One app, for listings."""
-        record = self.fleet.apps[app.alias]
-        states = [str(r.state) for r in record.runners.values()]
-        spec = app.newest.spec
-        return AppRecord(
-            app=f"{self.settings.owner}/{app.alias}",
-            alias=app.alias,
-            class_name=spec.class_name,
-            owner_kind=holder.get("kind", ""),
-            owner_name=holder.get("name", ""),
-            owner_pid=holder.get("pid", 0),
-            auth=spec.auth,
-            revision=app.last,
-            serving=record.serving,
-            endpoints=[asdict(e) for e in spec.endpoints],
-            runners={state: states.count(state) for state in State if state in states},
-            waiting=len(record.waiting),
-            in_flight=len(record.in_flight),
-            served=record.served,
-            url=self.url(app.alias, base),
-            scaling=asdict(record.scaling),
-            reason=record.reason,
-            setup_ms=app.newest.setup_ms,
-            machine=app.newest.place,
-            environments=sorted(app.environments() | self.launcher.isolated_of(record.runners)),
-        )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -17,6 +17,7 @@ from fal_jupyter.domain.endings import How
 from fal_jupyter.domain.messages import RequestArrived
 from fal_jupyter.gateway.caller import Caller, can_be_sent, failure_body
 from fal_jupyter.gateway.channel import Channel
+from fal_jupyter.gateway.moments import Moments
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.api import (
     FRAMES_TYPE,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 _encode = msgspec.json.encode
 _CANCELS: dict[How, bytes] = {"tell": b"", "force": b"\x01", "politely": GO_AWAY}
 MAX_ANSWER_HEAD = 16 * 1024  # what proxies and clients take (reliability row 33)
+SAID = "x-fal-runner-h"  # what runners say of themselves: hints, and that their health be checked
 LINGER = 10.0  # seconds that an answered caller may go on sending its body …
 LINGER_BYTES = 64 << 20  # … and how much of it
 _HOP_BY_HOP = frozenset(
@@ -65,39 +67,6 @@ class ResponseHead(msgspec.Struct):
 _decode_head = msgspec.json.Decoder(ResponseHead).decode
 
 
-class Moments(NamedTuple):
-    """When a request did what, in monotonic seconds (0: not yet); *starting* are seconds that it waited for a start."""
-
-    began: float
-    arrived: float
-    dispatched: float
-    starting: float
-    cold: bool
-    ran_from: float
-    first: float
-    now: float
-
-    def timing(self) -> Timing:
-        """Where the time went, in milliseconds; the first five parts sum to the total."""
-        arrived = self.arrived or self.now
-        sent = self.dispatched or self.now
-        first = self.first or self.now
-        ran_from = min(max(self.ran_from, sent), first)
-        waited = sent - arrived
-        start = min(self.starting, waited) if self.dispatched else waited if self.cold else 0.0
-        queue_ms, start_ms = round((waited - start) * 1000, 3), round(start * 1000, 3)
-        transfer_ms = round((arrived - self.began + ran_from - sent) * 1000, 3)
-        run_ms, stream_ms = round((first - ran_from) * 1000, 3), round((self.now - first) * 1000, 3)
-        return Timing(
-            queue_ms=queue_ms,
-            start_ms=start_ms,
-            transfer_ms=transfer_ms,
-            run_ms=run_ms,
-            stream_ms=stream_ms,
-            total_ms=round(queue_ms + start_ms + transfer_ms + run_ms + stream_ms, 3),
-        )
-
-
 class Hub(Protocol):
     """What an exchange tells (:class:`fal_jupyter.gateway.engine.Engine`)."""
 
@@ -118,6 +87,9 @@ class Hub(Protocol):
 
     def request_printed(self, exchange: Exchange, which: int, text: str) -> None:
         """User code printed while it answered."""
+
+    def runner_said(self, exchange: Exchange, name: str, value: str) -> None:
+        """Its runner has said something of itself, in a header of the answer that begins with ``SAID``."""
 
     def without_secrets(self, exchange: Exchange, text: str) -> str:
         """Give what may be shown of a text that the app printed."""
@@ -142,7 +114,7 @@ class Exchange:
     __slots__ = (
         "_answered", "_body_done", "_buffer", "_buffered", "_channel", "_credit", "_ending", "_first", "_got_room", "_linger", "_owed", "_paused",
         "_ran_from", "_read_all", "_stream", "_unprinted", "alias", "arrived", "began", "bytes_in", "bytes_out", "caller", "cold",
-        "content_type", "dispatched", "error", "finished", "framed", "gone", "got", "head", "hub", "id", "low", "method", "origin", "owned", "path",
+        "content_type", "dispatched", "error", "finished", "framed", "gone", "got", "head", "hint", "hub", "id", "low", "method", "origin", "owned", "path",
         "revision", "runner_id", "sent", "sent_type", "start_within", "starting", "status", "told", "undelivered", "watcher", "websocket",
     )  # fmt: skip
 
@@ -164,7 +136,7 @@ class Exchange:
         self.websocket = websocket  # its body and its answer's are the two directions of a websocket, without an end
         self.watcher: Watcher | None = None
         self.low = self._ending = False
-        self.start_within = 0.0
+        self.start_within, self.hint = 0.0, ""
         self.hub, self.caller, self.id, self.alias = hub, caller, request_id, alias
         self.head, self.framed = head, framed
         self.method, self.path, self.origin, self.sent_type = method, path, origin, sent_type
@@ -247,6 +219,7 @@ class Exchange:
             queued=self.origin == "queue",
             low=self.low,
             start_within=self.start_within,
+            hint=self.hint,
         )
 
     def end(self) -> None:
@@ -379,9 +352,11 @@ class Exchange:
         else:
             self.got, self._got_room = body[:BODY_BOUND], 0
         for name, value in head.headers:
-            if name == "content-type" or name.lower() == "content-type":
-                self.content_type = value
-                break
+            lower = name.lower()
+            if lower == "content-type":
+                self.content_type = self.content_type or value
+            elif lower.startswith(SAID):
+                self.hub.runner_said(self, lower, value)
         if end and (self.framed or self.watcher is not None):
             self.hub.drain_output(self)
         if self.finished:

@@ -22,6 +22,7 @@ class Held:
         self.status, self.content_type = 0, ""
         self.size = 0
         self.over = self.broken = False
+        self.error = ""  # what user code raised, as its owner sees it
         self._pieces: list[bytes] = []
         self._changed = asyncio.Event()
         self._closed: Callable[[], None] | None = None
@@ -121,17 +122,24 @@ class Aside:
     def request_printed(self, exchange: Exchange, which: int, text: str) -> None:
         """Nobody asked for it."""
 
+    def runner_said(self, exchange: Exchange, name: str, value: str) -> None:
+        """Of itself: it is asked for something else here."""
+
     def without_secrets(self, exchange: Exchange, text: str) -> str:
         """It is shown to nobody."""
         return text
 
 
-async def ask_aside(channel: Channel, runner_id: str, revision: int, alias: str, path: str, patience: float) -> Held:
-    """GET *path* of a living runner beside its requests; what does not come within *patience* seconds is broken off."""
+async def ask_aside(
+    channel: Channel, runner_id: str, revision: int, alias: str, path: str, patience: float, *, method: str = "GET"
+) -> Held:
+    """Ask *path* of a living runner beside its requests; what does not come within *patience* seconds is broken off."""
     held, request_id = Held(), new_id()
-    head = request_head(request_id, "GET", path, "", [("accept", "*/*"), ("host", "localhost")])
+    head = request_head(
+        request_id, method, path, "", [("accept", "*/*"), ("host", "localhost"), ("content-length", "0")]
+    )
     hub = Aside(channel, runner_id, revision)
-    exchange = Exchange(hub, held, request_id, alias, head, framed=False, method="GET", path=path, origin="internal")
+    exchange = Exchange(hub, held, request_id, alias, head, framed=False, method=method, path=path, origin="internal")
     exchange.owned = True
     exchange.complete()
     try:
@@ -139,6 +147,7 @@ async def ask_aside(channel: Channel, runner_id: str, revision: int, alias: str,
     except TimeoutError:
         exchange.hung_up()
         held.drop()
+    held.error = exchange.error["text"] if exchange.error is not None else ""
     return held
 
 

@@ -26,6 +26,7 @@ from fal_jupyter.gateway.held import HeldCalls
 from fal_jupyter.gateway.http_server import Connection, Listener, Message, RequestHeaders
 from fal_jupyter.gateway.keys import Keys
 from fal_jupyter.gateway.leases import Lease, Leases, peer_of
+from fal_jupyter.gateway.listings import app_record
 from fal_jupyter.gateway.place import PlaceWatch, bind, is_ours, take_life_lock
 from fal_jupyter.gateway.proxy_api import H_TARGET, is_proxied, own_target
 from fal_jupyter.gateway.proxy_api import refusal as proxy_refusal
@@ -281,7 +282,8 @@ class House:
     def app_records(self) -> list[AppRecord]:
         """All apps, with who holds them."""
         return [
-            self.engine.app_record(app, self.base, self._holder_of(app.lease)) for app in self.engine.published.values()
+            app_record(self.engine, app, self.base, self._holder_of(app.lease))
+            for app in self.engine.published.values()
         ]
 
     def _holder_of(self, lease_id: str) -> dict[str, Any]:

@@ -138,6 +138,7 @@ class Submission:
     body: bytes
     low: bool = False
     start_within: float = 0.0
+    hint: str = ""
     content_type: str = field(default="application/json")
 
 
@@ -147,6 +148,8 @@ class Queue:
     def __init__(self, engine: Engine) -> None:
         self._hub = engine
         self._jobs: dict[str, QueuedCall] = {}
+        self._over: dict[str, int] = {}  # the sizes of those that have ended, in that order
+        self._over_bytes = 0
         self.on_end: Callable[[QueuedCall], None] = lambda call: None
 
     def position(self, call: QueuedCall) -> int:
@@ -167,6 +170,7 @@ class Queue:
             origin="queue", sent_type=asked.content_type,
         )  # fmt: skip
         exchange.watcher, exchange.low, exchange.start_within = call, asked.low, asked.start_within
+        exchange.hint = asked.hint
         call.exchange = exchange
         self._jobs[request_id] = call
         if asked.body:
@@ -180,14 +184,16 @@ class Queue:
         return call if call is not None and call.job.alias == alias else None
 
     def _ended(self, call: QueuedCall) -> None:
+        self._over[call.job.id] = call.size
+        self._over_bytes += call.size
         self._make_room()
         self.on_end(call)
 
     def _make_room(self) -> None:
-        over = [i for i, c in self._jobs.items() if c.job.state is JobState.COMPLETED]
-        size = sum(self._jobs[i].size for i in over)
-        while len(over) > MOST_OVER or (size > MOST_BYTES and len(over) > 1):
-            size -= self._jobs.pop(over.pop(0)).size
+        while len(self._over) > MOST_OVER or (self._over_bytes > MOST_BYTES and len(self._over) > 1):
+            oldest = next(iter(self._over))
+            self._over_bytes -= self._over.pop(oldest)
+            del self._jobs[oldest]
 
 
 def stamp() -> str:

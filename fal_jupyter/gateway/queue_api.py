@@ -13,9 +13,9 @@ from tornado.iostream import StreamClosedError
 from fal_jupyter.domain.jobs import JobState
 from fal_jupyter.gateway.public_api import PublicHandler
 from fal_jupyter.gateway.queue import QueuedCall, Submission, answer_of
-from fal_jupyter.gateway.run_api import start_limit, token_of
+from fal_jupyter.gateway.run_api import hint_of, start_limit, token_of
 from fal_jupyter.protocol.addresses import AppAddress, app_address, job_address
-from fal_jupyter.protocol.api import H_PRIORITY, H_REQUEST_ID, H_START_WITHIN, Q_WEBHOOK, QUEUE
+from fal_jupyter.protocol.api import H_HINT, H_PRIORITY, H_REQUEST_ID, H_START_WITHIN, Q_WEBHOOK, QUEUE
 
 PING = 10.0  # seconds without news after which a status stream says that it lives
 _SUBMITS = frozenset({"POST", "PUT", "PATCH", "DELETE", "GET"})
@@ -90,6 +90,7 @@ class QueueHandler(PublicHandler):
                 body=body,
                 low=priority == "low",
                 start_within=start_within,
+                hint=hint_of(self.request.headers.get(H_HINT, "")),
                 content_type=kind,
             )
         )

@@ -26,6 +26,7 @@ from fal_jupyter.protocol.api import (
     ERROR_STATUS,
     H_ENDPOINT,
     H_ERROR_TYPE,
+    H_HINT,
     H_OWNER,
     H_REQUEST_ID,
     H_START_WITHIN,
@@ -44,6 +45,7 @@ _DROPPED = frozenset(
     }
 )  # fmt: skip
 LEAST_START = 0.1
+LONGEST_HINT = 200
 _KEY = re.compile(r"[A-Za-z0-9+/]{22}==")
 _SUSPECT = re.compile(r"[\x00-\x1f%]|\.\.")
 _LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
@@ -195,7 +197,7 @@ class Request:
             sent_type=headers.get("content-type", ""),
             websocket=websocket,
         )
-        self.exchange.start_within = start_within
+        self.exchange.start_within, self.exchange.hint = start_within, hint_of(headers.get(H_HINT, ""))
         if websocket:
             self.exchange.arrive()
 
@@ -252,6 +254,11 @@ class Request:
     def _answer(self, status: int, error_type: str, detail: str) -> None:
         headers, body = failure(status, error_type, detail)
         self.caller.respond(status, headers, body)
+
+
+def hint_of(header: str) -> str:
+    """Give the hint of which runner is wanted; one that is too long to be meant is none."""
+    return header if len(header) <= LONGEST_HINT else ""
 
 
 def failure(status: int, error_type: str, detail: str) -> tuple[list[tuple[str, str]], bytes]:

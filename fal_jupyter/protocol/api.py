@@ -25,6 +25,7 @@ H_START_WITHIN: Final = "x-fal-request-timeout"  # of a request: seconds in whic
 H_TIMEOUT_TYPE: Final = "x-fal-request-timeout-type"  # of a 504: "user" where the caller's own limit passed
 H_PRIORITY: Final = "x-fal-queue-priority"  # of a submission: normal, or low
 H_HINT: Final = "x-fal-runner-hint"  # of a request: prefer a runner that gave this hint
+H_CHECK: Final = "x-fal-runner-health-check"  # of an answer: check the health of its runner now
 H_HINTS: Final = "x-fal-runner-hints"  # of an answer: the runner's hints, comma by comma
 Q_TOKEN: Final = "fal_jwt_token"  # of a query: what POST /rest/tokens/ gave
 Q_WEBHOOK: Final = "fal_webhook"  # of a submission's query: where the result is told

@@ -361,7 +361,7 @@ class Server:
         head = stream.head
         if not self._limited:
             limiter = anyio.to_thread.current_default_thread_limiter()
-            limiter.total_tokens = max(limiter.total_tokens, self._multiplex)
+            limiter.total_tokens = max(limiter.total_tokens, self._multiplex + 1)  # and the app's health check
             self._limited = True
         current_stream.set(stream.id)
         current_call.set(stream.call)

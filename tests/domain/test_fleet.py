@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from fal_jupyter.domain.fleet import Fleet
+from fal_jupyter.domain.health import HealthRules
 from fal_jupyter.domain.messages import (
     AnnounceFailure,
     AnnounceRevision,
@@ -67,8 +68,15 @@ class World:
         self.now = max(self.now, self.fleet.wake_at)
         return self.tell(Woke())
 
-    def publish(self, revision: int = 1, lease: str = "L", alias: str = "hello", **scaling: Any) -> list[Order]:
-        spec = AppSpec(class_name="Hello", alias=alias, scaling=Scaling(**scaling))
+    def publish(
+        self,
+        revision: int = 1,
+        lease: str = "L",
+        alias: str = "hello",
+        health: HealthRules | None = None,
+        **scaling: Any,
+    ) -> list[Order]:
+        spec = AppSpec(class_name="Hello", alias=alias, scaling=Scaling(**scaling), health=health)
         return self.tell(AppPublished(alias, spec, revision, lease))
 
     def serve(self, **scaling: Any) -> World:

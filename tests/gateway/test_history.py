@@ -10,8 +10,8 @@ import pytest
 from fal_jupyter.domain.apps import App
 from fal_jupyter.domain.runners import Runner, State
 from fal_jupyter.domain.spec import AppSpec
-from fal_jupyter.gateway.exchange import Moments
 from fal_jupyter.gateway.history import BODIES_BOUND, AppHistory, History, body_of
+from fal_jupyter.gateway.moments import Moments
 from fal_jupyter.gateway.timelines import FLAP, GONE, AppTimeline
 from fal_jupyter.protocol.feed import KEPT_LANES, KEPT_MOVES, KEPT_POINTS, KEPT_REQUESTS
 

@@ -1,0 +1,8 @@
+"""Durations: users write seconds, everything that is decided is in integer nanoseconds of one monotonic clock."""
+
+SECOND = 1_000_000_000
+
+
+def nanoseconds(seconds: float) -> int:
+    """Give seconds as integer nanoseconds."""
+    return round(seconds * SECOND)

@@ -1,0 +1,87 @@
+"""Health checks of runners (fal: "Add Health Check Endpoint"; C107 to C109): when one is due, and when a runner is unhealthy.
+
+A check comes every 15 s. Failures in the start period do not count; as many in a row as the threshold says and the runner is
+replaced. An answer with the header ``x-fal-runner-health-check`` asks for a check at once, and one failure of that is enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from fal_jupyter.domain.durations import SECOND, nanoseconds
+
+EVERY = 15 * SECOND
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthRules:
+    """What an app says of its check, defaults filled in. Times are seconds.
+
+    *path* is the endpoint's, *method* its HTTP method. *start_period* counts from the start of the runner's process.
+    """
+
+    path: str
+    method: str = "POST"
+    start_period: float = 30
+    timeout: float = 5
+    threshold: int = 3
+    regularly: bool = True
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> HealthRules:
+        """Rebuild from plain JSON values; unknown fields are ignored.
+
+        Raises:
+            TypeError: the path is missing.
+        """
+        known = {f.name for f in fields(HealthRules)}
+        return HealthRules(**{name: value for name, value in data.items() if name in known})
+
+
+@dataclass(slots=True)
+class Health:
+    """What is known of one runner's health. Times are monotonic nanoseconds.
+
+    *due* is when it is asked next (0: not), *asking*: an answer is awaited, *urgent*: the answer decides alone, *again*: a check was
+    asked for while another was on its way.
+    """
+
+    started: int
+    due: int = 0
+    failures: int = 0
+    asking: bool = False
+    urgent: bool = False
+    again: bool = False
+
+    def begin(self, rules: HealthRules, now: int) -> None:
+        """The runner is ready."""
+        self.due = now + EVERY if rules.regularly else 0
+
+    def demand(self, now: int) -> None:
+        """The app itself wants a check."""
+        if self.asking:
+            self.again = True
+        else:
+            self.due, self.urgent = now, True
+
+    def ask(self) -> None:
+        """The check that was due is on its way."""
+        self.due, self.asking = 0, True
+
+    def answered(self, rules: HealthRules, healthy: bool, now: int) -> bool:
+        """Take the answer in; True where the runner is to be replaced."""
+        urgent, self.asking, self.urgent = self.urgent, False, False
+        self.due = now + EVERY if rules.regularly else 0
+        if self.again:
+            self.again = False
+            self.demand(now)
+        if healthy:
+            self.failures = 0
+            return False
+        if urgent:
+            return True
+        if now >= self.started + nanoseconds(rules.start_period):
+            self.failures += 1
+        return self.failures >= max(1, rules.threshold)
