@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NoReturn
 
+from fal_jupyter.domain.cors import origin_of
 from fal_jupyter.domain.errors import BadSetting
 from fal_jupyter.vault import SCOPES
 
@@ -45,9 +46,18 @@ def seconds(text: str) -> float:
     return int(value) if value.is_integer() else value
 
 
+def origin(text: str) -> str:
+    """Read an origin of web pages."""
+    try:
+        return origin_of(text)
+    except BadSetting as error:
+        raise argparse.ArgumentTypeError(f"{error.message}; {error.hint}") from None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
-    """One ``--option``. *read* turns its value into ours; ``None`` makes it a switch. *field* is fal's name of it."""
+    """One ``--option``. *read* turns its value into ours; ``None`` makes it a switch. *field* is fal's name of it. With *many* it may
+    be given again, and its values are a list."""
 
     flag: str
     help: str
@@ -55,6 +65,7 @@ class Option:
     read: Callable[[str], object] | None = None
     choices: tuple[str, ...] = ()
     field: str = ""
+    many: bool = False
     fronts: tuple[Front, ...] = BOTH
 
     @property
@@ -101,6 +112,14 @@ APP_OPTIONS = (
         choices=AUTH_MODES,
         field="auth",
         help="who may call: private or shared (a key; in the cloud, a shared app's callers pay), or public",
+    ),
+    Option(
+        flag="--cors",
+        metavar="ORIGIN",
+        read=origin,
+        field="cors",
+        many=True,
+        help="web pages that may read its answers, such as http://localhost:3000; again for another (default: none)",
     ),
     Option(
         flag="--warm",
@@ -354,6 +373,7 @@ def _fill(parser: argparse.ArgumentParser, places: Iterable[Place], options: Ite
         else:
             parser.add_argument(
                 option.flag,
+                action="append" if option.many else "store",
                 metavar=option.metavar,
                 type=option.read,
                 choices=option.choices or None,

@@ -157,6 +157,7 @@ class AppSpec:
         request_start_timeout: seconds in which a request has to be with a runner, 0: as long as it takes.
         machine_type: machine types in order of preference; shown, acted on by a later issue.
         secrets: names of the secrets that its runners get; None: all there are.
+        cors: origins of web pages that may read its answers.
     """
 
     class_name: str
@@ -169,6 +170,7 @@ class AppSpec:
     requirements: tuple[str, ...] = ()
     request_start_timeout: float = 0
     secrets: tuple[str, ...] | None = None
+    cors: tuple[str, ...] = ()
 
     def path_of(self, asked: str) -> str:
         """Give the endpoint's path that *asked* means: as it stands, or where there is only the one with (or without) a
@@ -188,7 +190,8 @@ class AppSpec:
         Raises:
             AppRuleBroken: a field is missing or out of range.
         """
-        known = {f.name for f in fields(AppSpec)} - {"endpoints", "scaling", "machine_type", "requirements", "secrets"}
+        told_apart = {"endpoints", "scaling", "machine_type", "requirements", "secrets", "cors"}
+        known = {f.name for f in fields(AppSpec)} - told_apart
         plain = {name: value for name, value in data.items() if name in known}
         endpoint_fields = {f.name for f in fields(EndpointSpec)}
         scaling_fields = {f.name for f in fields(Scaling)}
@@ -203,6 +206,7 @@ class AppSpec:
                 machine_type=tuple(data.get("machine_type", ())),
                 requirements=tuple(data.get("requirements", ())),
                 secrets=None if data.get("secrets") is None else tuple(data["secrets"]),
+                cors=tuple(data.get("cors", ())),
             )
         except TypeError as error:
             raise AppRuleBroken(f"the app's description is incomplete: {error}") from error
