@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import quote
 
+from fal_jupyter.domain.lifecycle import Access
+
 CHUNK = 1 << 20
 ABANDONED = 3600.0  # seconds after which what a writer left unfinished is nobody's any more
 LONGEST_NAME = 200
@@ -27,7 +29,7 @@ _NOT_IN_NAME = re.compile(r"[\x00-\x1f\x7f/\\]+")
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """One file. Times are wall-clock seconds; *expires* is None where it stays."""
+    """One file. Times are wall-clock seconds; *expires* is None where it stays. *access*: who may read it without a key."""
 
     id: str
     file_name: str
@@ -37,6 +39,7 @@ class StoredFile:
     created: float
     expires: float | None
     path: Path
+    access: Access = "allow"
 
     def url(self, base: str) -> str:
         """Its address below the CDN's *base* (``http://127.0.0.1:PORT/cdn``)."""
@@ -106,12 +109,12 @@ class Writer:
             self.write(piece)
 
     def finish(
-        self, *, content_type: str, file_name: str, lifetime: float | None, now: float, file_id: str = ""
-    ) -> StoredFile:
+        self, *, content_type: str, file_name: str, lifetime: float | None, now: float, file_id: str = "", access: Access = "allow"
+    ) -> StoredFile:  # fmt: skip
         """The file is complete: give it an address, or the one that was promised (*file_id*)."""
         self._file.close()
         return self._store._keep(
-            self._path, self._digest.hexdigest(), self.size, content_type, file_name, lifetime, now, file_id
+            self._path, self._digest.hexdigest(), self.size, content_type, file_name, lifetime, now, file_id, access
         )
 
     def abort(self) -> None:
@@ -140,31 +143,37 @@ class FileStore:
 
     def put(
         self, data: bytes | bytearray | memoryview, *, content_type: str, file_name: str, now: float,
-        lifetime: float | None = None, file_id: str = "",
+        lifetime: float | None = None, file_id: str = "", access: Access = "allow",
     ) -> StoredFile:  # fmt: skip
         """Keep *data*; *lifetime* in seconds, None: for ever. *file_id* is one that was promised."""
-        return self._put((data,), content_type, file_name, lifetime, now, file_id)
+        return self._put((data,), content_type, file_name, lifetime, now, file_id, access)
 
     def put_path(
-        self, path: Path, *, content_type: str, file_name: str, now: float, lifetime: float | None = None, file_id: str = ""
+        self, path: Path, *, content_type: str, file_name: str, now: float, lifetime: float | None = None, file_id: str = "",
+        access: Access = "allow",
     ) -> StoredFile:  # fmt: skip
         """Keep a copy of the file at *path*, whatever its size.
 
         Raises:
             OSError: it cannot be read.
         """
-        return self._put(_pieces(path), content_type, file_name, lifetime, now, file_id)
+        return self._put(_pieces(path), content_type, file_name, lifetime, now, file_id, access)
 
     def _put(
         self, pieces: Iterable[bytes | bytearray | memoryview], content_type: str, file_name: str, lifetime: float | None,
-        now: float, file_id: str,
+        now: float, file_id: str, access: Access,
     ) -> StoredFile:  # fmt: skip
         writer = self.writer()
         try:
             for piece in pieces:
                 writer.write(piece)
             return writer.finish(
-                content_type=content_type, file_name=file_name, lifetime=lifetime, now=now, file_id=file_id
+                content_type=content_type,
+                file_name=file_name,
+                lifetime=lifetime,
+                now=now,
+                file_id=file_id,
+                access=access,
             )
         except BaseException:
             writer.abort()
@@ -172,14 +181,14 @@ class FileStore:
 
     def _keep(
         self, written: Path, sha256: str, size: int, content_type: str, file_name: str, lifetime: float | None, now: float,
-        file_id: str,
+        file_id: str, access: Access,
     ) -> StoredFile:  # fmt: skip
         blob = self._blob(sha256)
         blob.parent.mkdir(mode=0o700, exist_ok=True)
         os.replace(written, blob)  # the same bytes twice: the second takes the first one's place, and nobody notices
         expires = now + lifetime if lifetime is not None else None
         stored = StoredFile(
-            file_id or new_file_id(), safe_name(file_name), content_type, size, sha256, now, expires, blob
+            file_id or new_file_id(), safe_name(file_name), content_type, size, sha256, now, expires, blob, access
         )
         record = {name: value for name, value in asdict(stored).items() if name not in ("id", "path")}
         beside = self.directory / "unfinished" / f"{stored.id}.json"

@@ -285,15 +285,17 @@ VERBS = (
     ),
     Verb(
         name="files",
-        help="the files that apps keep below /data: ls, upload, download, rm, mv",
+        help="the files that apps keep below /data: ls, upload, upload-url, download, rm, mv",
         places=(
             Place(
                 name="ACTION",
                 what="action",
-                words=("ls", "upload", "download", "rm", "mv"),
-                help="ls [DIR], upload LOCAL REMOTE, download REMOTE LOCAL, rm REMOTE, mv REMOTE REMOTE",
+                words=("ls", "list", "upload", "upload-url", "download", "rm", "mv"),
+                help="ls [DIR], upload LOCAL REMOTE, upload-url URL [REMOTE], download REMOTE LOCAL, rm REMOTE, mv REMOTE REMOTE",
             ),
-            Place(name="PATH", what="text", many=True, help="a path below /data, or one of yours"),
+            Place(
+                name="PATH", what="text", many=True, help="a path below /data, one of yours, or an address of the web"
+            ),
         ),
         options=(JSON,),
     ),
