@@ -15,7 +15,7 @@ import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 from urllib.parse import quote
 
 from fal_jupyter.domain.lifecycle import Access
@@ -65,6 +65,13 @@ def safe_name(name: str, otherwise: str = "file") -> str:
 def new_file_id() -> str:
     """Give an id that nobody can guess."""
     return secrets.token_hex(16)
+
+
+class Swept(NamedTuple):
+    """What a sweep did: how many files went, and when (wall clock) the next of those that it saw expires, or None."""
+
+    gone: int
+    next_expiry: float | None
 
 
 class Writer:
@@ -210,11 +217,6 @@ class FileStore:
         stored = self._read(file_id)
         return stored if stored is not None and (stored.expires is None or now < stored.expires) else None
 
-    def find_url(self, url: str, base: str, now: float) -> StoredFile | None:
-        """Give the file that an address below the CDN's *base* names."""
-        prefix = f"{base.rstrip('/')}/files/"
-        return self.find(url[len(prefix) :].partition("/")[0], now) if base and url.startswith(prefix) else None
-
     def _read(self, file_id: str) -> StoredFile | None:
         try:
             found = json.loads(self._record(file_id).read_text())
@@ -222,46 +224,31 @@ class FileStore:
         except (OSError, ValueError, TypeError, KeyError):  # a damaged record is no file
             return None
 
-    def files(self, now: float) -> Iterator[StoredFile]:
-        """Give every file that has not expired."""
-        for file_id in self._ids():
-            if (stored := self.find(file_id, now)) is not None:
-                yield stored
-
     def _ids(self) -> list[str]:
         with contextlib.suppress(OSError):
             return [name[:-5] for name in sorted(os.listdir(self.directory / "records")) if name.endswith(".json")]
         return []
 
     # --- forgetting -------------------------------------------------------------------------------------------------
-    def delete(self, file_id: str) -> bool:
-        """Take a file's address away; its bytes go with the next sweep."""
-        if not _ID.fullmatch(file_id) or not self._record(file_id).exists():
-            return False
-        self._record(file_id).unlink(missing_ok=True)
-        return True
-
-    def sweep(self, now: float) -> int:
-        """Remove what has expired, bytes that no file names, and what dead writers left; gives how many files went."""
-        gone, named = 0, set()
+    def sweep(self, now: float) -> Swept:
+        """Remove what has expired, bytes that no file names, and what dead writers left."""
+        gone, named, expiries = 0, set(), []
         for file_id in self._ids():
             stored = self._read(file_id)
             if stored is None or (stored.expires is not None and now >= stored.expires):
                 self._record(file_id).unlink(missing_ok=True)
                 gone += 1
-            else:
-                named.add(stored.sha256)
+                continue
+            named.add(stored.sha256)
+            if stored.expires is not None:
+                expiries.append(stored.expires)
         for blob in self.directory.glob("blobs/??/*"):
             if blob.name not in named and _older(blob, now):  # one that is new may be about to get its record
                 blob.unlink(missing_ok=True)
         for left in self.directory.glob("unfinished/*"):
             if _older(left, now):
                 left.unlink(missing_ok=True)
-        return gone
-
-    def next_expiry(self, now: float) -> float | None:
-        """When the next file expires, or None."""
-        return min((stored.expires for stored in self.files(now) if stored.expires is not None), default=None)
+        return Swept(gone, min(expiries, default=None))
 
 
 def _pieces(path: Path) -> Iterator[bytes]:

@@ -225,12 +225,8 @@ class Files:
             for part in upload.parts.values():
                 part.touch()
 
-        def work() -> float | None:
-            self.store.sweep(time.time())
-            return self.store.next_expiry(time.time())
-
         try:
-            moment = await asyncio.to_thread(work)
+            moment = (await asyncio.to_thread(self.store.sweep, time.time())).next_expiry
         except OSError:
             moment = None
         self._sweeping = None

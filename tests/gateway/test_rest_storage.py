@@ -280,7 +280,7 @@ def test_a_file_may_be_as_long_as_the_owner_says(tmp_path: Path) -> None:
             "the body is larger than 500 bytes (FAL_JUPYTER_MAX_BODY)",
         )
         eventually(lambda: not caller.left())
-        assert len(list(caller.store.files(0.0))) == 1
+        assert len(list((caller.state / "files" / "records").iterdir())) == 1
 
 
 def test_a_file_that_the_disk_does_not_take_is_told_and_leaves_nothing(tmp_path: Path) -> None:
