@@ -25,6 +25,7 @@ from fal_jupyter.gateway.tokens import Tokens
 from fal_jupyter.protocol.addresses import app_address
 from fal_jupyter.protocol.api import (
     ERROR_STATUS,
+    H_BASE,
     H_ENDPOINT,
     H_ERROR_TYPE,
     H_OWNER,
@@ -41,7 +42,7 @@ _encode = msgspec.json.encode
 _DROPPED = frozenset(
     {
         "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding",
-        "upgrade", "authorization", "cookie", "expect", H_REQUEST_ID, H_ENDPOINT, H_OWNER,
+        "upgrade", "authorization", "cookie", "expect", H_REQUEST_ID, H_ENDPOINT, H_OWNER, H_BASE,
     }
 )  # fmt: skip
 LEAST_START = 0.1
