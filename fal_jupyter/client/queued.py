@@ -317,18 +317,25 @@ class Submit:
 
     def __call__(
         self,
-        *,
+        *args: Any,
         priority: str | None = None,
         start_timeout: float | None = None,
         webhook_url: str | None = None,
         hint: str | None = None,
         headers: dict[str, str] | None = None,
+        **others: Any,
     ) -> Submit:
         """Give the same with options for the calls that follow.
 
         Raises:
-            BadArguments: *priority* is neither ``"normal"`` nor ``"low"``.
+            BadArguments: *priority* is neither ``"normal"`` nor ``"low"``, or an endpoint's arguments are given.
         """
+        if args or others:
+            told = f"{self._told}(...) takes how to queue: priority, start_timeout, webhook_url, hint, headers"
+            hint_of_place = (
+                f"arguments go behind an endpoint's name: {self._told}.{next(iter(self._names), 'name')}(...)"
+            )
+            raise BadArguments(told, hint=hint_of_place)
         if priority not in (None, "normal", "low"):
             raise BadArguments(f"priority is 'normal' or 'low', not {priority!r}")
         given = [(H_PRIORITY, priority), (H_START_WITHIN, start_timeout), (H_HINT, hint)]

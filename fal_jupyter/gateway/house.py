@@ -315,8 +315,11 @@ class _ByPath:
         self._inner: Message
 
     def begin(self, method: str, target: str, headers: RequestHeaders) -> None:
-        proxied, given = not target.startswith(RUN) and is_proxied(target), headers.get(H_TARGET)
-        own = own_target(given or "") if proxied else target
+        own: str | None = target
+        given: str | None = None
+        if not target.startswith(RUN) and is_proxied(target):
+            given = headers.get(H_TARGET)
+            own = own_target(given or "")
         if self._front.origins is not None and is_own_host(headers.get("host", ""), self._front.ports):
             welcome = self._front.origins.welcome(method, own or target, headers)
             if welcome is not None and welcome.preflight is not None:

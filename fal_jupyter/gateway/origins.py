@@ -93,4 +93,4 @@ class Preflight:
 
 def is_own(origin: str, host: str) -> bool:
     """True where a page of *origin* came from this gateway itself, which its request's *host* names."""
-    return origin in (f"http://{host}", f"https://{host}")
+    return origin in (f"http://{host.lower()}", f"https://{host.lower()}")
