@@ -15,8 +15,10 @@ import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 from urllib.parse import quote
+
+from fal_jupyter.domain.lifecycle import Access
 
 CHUNK = 1 << 20
 ABANDONED = 3600.0  # seconds after which what a writer left unfinished is nobody's any more
@@ -27,7 +29,7 @@ _NOT_IN_NAME = re.compile(r"[\x00-\x1f\x7f/\\]+")
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """One file. Times are wall-clock seconds; *expires* is None where it stays."""
+    """One file. Times are wall-clock seconds; *expires* is None where it stays. *access*: who may read it without a key."""
 
     id: str
     file_name: str
@@ -37,6 +39,7 @@ class StoredFile:
     created: float
     expires: float | None
     path: Path
+    access: Access = "allow"
 
     def url(self, base: str) -> str:
         """Its address below the CDN's *base* (``http://127.0.0.1:PORT/cdn``)."""
@@ -62,6 +65,13 @@ def safe_name(name: str, otherwise: str = "file") -> str:
 def new_file_id() -> str:
     """Give an id that nobody can guess."""
     return secrets.token_hex(16)
+
+
+class Swept(NamedTuple):
+    """What a sweep did: how many files went, and when (wall clock) the next of those that it saw expires, or None."""
+
+    gone: int
+    next_expiry: float | None
 
 
 class Writer:
@@ -106,12 +116,12 @@ class Writer:
             self.write(piece)
 
     def finish(
-        self, *, content_type: str, file_name: str, lifetime: float | None, now: float, file_id: str = ""
-    ) -> StoredFile:
+        self, *, content_type: str, file_name: str, lifetime: float | None, now: float, file_id: str = "", access: Access = "allow"
+    ) -> StoredFile:  # fmt: skip
         """The file is complete: give it an address, or the one that was promised (*file_id*)."""
         self._file.close()
         return self._store._keep(
-            self._path, self._digest.hexdigest(), self.size, content_type, file_name, lifetime, now, file_id
+            self._path, self._digest.hexdigest(), self.size, content_type, file_name, lifetime, now, file_id, access
         )
 
     def abort(self) -> None:
@@ -140,31 +150,37 @@ class FileStore:
 
     def put(
         self, data: bytes | bytearray | memoryview, *, content_type: str, file_name: str, now: float,
-        lifetime: float | None = None, file_id: str = "",
+        lifetime: float | None = None, file_id: str = "", access: Access = "allow",
     ) -> StoredFile:  # fmt: skip
         """Keep *data*; *lifetime* in seconds, None: for ever. *file_id* is one that was promised."""
-        return self._put((data,), content_type, file_name, lifetime, now, file_id)
+        return self._put((data,), content_type, file_name, lifetime, now, file_id, access)
 
     def put_path(
-        self, path: Path, *, content_type: str, file_name: str, now: float, lifetime: float | None = None, file_id: str = ""
+        self, path: Path, *, content_type: str, file_name: str, now: float, lifetime: float | None = None, file_id: str = "",
+        access: Access = "allow",
     ) -> StoredFile:  # fmt: skip
         """Keep a copy of the file at *path*, whatever its size.
 
         Raises:
             OSError: it cannot be read.
         """
-        return self._put(_pieces(path), content_type, file_name, lifetime, now, file_id)
+        return self._put(_pieces(path), content_type, file_name, lifetime, now, file_id, access)
 
     def _put(
         self, pieces: Iterable[bytes | bytearray | memoryview], content_type: str, file_name: str, lifetime: float | None,
-        now: float, file_id: str,
+        now: float, file_id: str, access: Access,
     ) -> StoredFile:  # fmt: skip
         writer = self.writer()
         try:
             for piece in pieces:
                 writer.write(piece)
             return writer.finish(
-                content_type=content_type, file_name=file_name, lifetime=lifetime, now=now, file_id=file_id
+                content_type=content_type,
+                file_name=file_name,
+                lifetime=lifetime,
+                now=now,
+                file_id=file_id,
+                access=access,
             )
         except BaseException:
             writer.abort()
@@ -172,14 +188,14 @@ class FileStore:
 
     def _keep(
         self, written: Path, sha256: str, size: int, content_type: str, file_name: str, lifetime: float | None, now: float,
-        file_id: str,
+        file_id: str, access: Access,
     ) -> StoredFile:  # fmt: skip
         blob = self._blob(sha256)
         blob.parent.mkdir(mode=0o700, exist_ok=True)
         os.replace(written, blob)  # the same bytes twice: the second takes the first one's place, and nobody notices
         expires = now + lifetime if lifetime is not None else None
         stored = StoredFile(
-            file_id or new_file_id(), safe_name(file_name), content_type, size, sha256, now, expires, blob
+            file_id or new_file_id(), safe_name(file_name), content_type, size, sha256, now, expires, blob, access
         )
         record = {name: value for name, value in asdict(stored).items() if name not in ("id", "path")}
         beside = self.directory / "unfinished" / f"{stored.id}.json"
@@ -201,11 +217,6 @@ class FileStore:
         stored = self._read(file_id)
         return stored if stored is not None and (stored.expires is None or now < stored.expires) else None
 
-    def find_url(self, url: str, base: str, now: float) -> StoredFile | None:
-        """Give the file that an address below the CDN's *base* names."""
-        prefix = f"{base.rstrip('/')}/files/"
-        return self.find(url[len(prefix) :].partition("/")[0], now) if base and url.startswith(prefix) else None
-
     def _read(self, file_id: str) -> StoredFile | None:
         try:
             found = json.loads(self._record(file_id).read_text())
@@ -213,46 +224,31 @@ class FileStore:
         except (OSError, ValueError, TypeError, KeyError):  # a damaged record is no file
             return None
 
-    def files(self, now: float) -> Iterator[StoredFile]:
-        """Give every file that has not expired."""
-        for file_id in self._ids():
-            if (stored := self.find(file_id, now)) is not None:
-                yield stored
-
     def _ids(self) -> list[str]:
         with contextlib.suppress(OSError):
             return [name[:-5] for name in sorted(os.listdir(self.directory / "records")) if name.endswith(".json")]
         return []
 
     # --- forgetting -------------------------------------------------------------------------------------------------
-    def delete(self, file_id: str) -> bool:
-        """Take a file's address away; its bytes go with the next sweep."""
-        if not _ID.fullmatch(file_id) or not self._record(file_id).exists():
-            return False
-        self._record(file_id).unlink(missing_ok=True)
-        return True
-
-    def sweep(self, now: float) -> int:
-        """Remove what has expired, bytes that no file names, and what dead writers left; gives how many files went."""
-        gone, named = 0, set()
+    def sweep(self, now: float) -> Swept:
+        """Remove what has expired, bytes that no file names, and what dead writers left."""
+        gone, named, expiries = 0, set(), []
         for file_id in self._ids():
             stored = self._read(file_id)
             if stored is None or (stored.expires is not None and now >= stored.expires):
                 self._record(file_id).unlink(missing_ok=True)
                 gone += 1
-            else:
-                named.add(stored.sha256)
+                continue
+            named.add(stored.sha256)
+            if stored.expires is not None:
+                expiries.append(stored.expires)
         for blob in self.directory.glob("blobs/??/*"):
             if blob.name not in named and _older(blob, now):  # one that is new may be about to get its record
                 blob.unlink(missing_ok=True)
         for left in self.directory.glob("unfinished/*"):
             if _older(left, now):
                 left.unlink(missing_ok=True)
-        return gone
-
-    def next_expiry(self, now: float) -> float | None:
-        """When the next file expires, or None."""
-        return min((stored.expires for stored in self.files(now) if stored.expires is not None), default=None)
+        return Swept(gone, min(expiries, default=None))
 
 
 def _pieces(path: Path) -> Iterator[bytes]:

@@ -39,7 +39,7 @@ MAY: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "server_record": (("processes", "whole_file"), ()),
     "whole_file": ((), ()),
     "net_guard": ((), ()),
-    "filestore": ((), ()),
+    "filestore": (("domain",), ()),
     "vault": (("domain", "credentials", "whole_file"), ()),
     "environments": (("domain", "processes", "whole_file"), ()),
     "fal": (

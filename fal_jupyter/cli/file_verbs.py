@@ -1,4 +1,4 @@
-"""``files ls|upload|download|rm|mv``: the folder that apps know as ``/data`` in the cloud, below the state directory here."""
+"""``files ls|upload|upload-url|download|rm|mv``: the folder that apps know as ``/data`` in the cloud, below the state directory here."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from typing import Any
 
 from fal_jupyter.cli.tables import table
 from fal_jupyter.domain.errors import BadSetting, FalJupyterError
+from fal_jupyter.settings import ALLOW_PRIVATE_VARIABLE
 
 _WORDS = {
     "ls": (0, 1, "files ls [DIR]"),
+    "list": (0, 1, "files list [DIR]"),
     "upload": (2, 2, "files upload LOCAL REMOTE"),
+    "upload-url": (1, 2, "files upload-url URL [REMOTE]"),
     "download": (2, 2, "files download REMOTE LOCAL"),
     "rm": (1, 1, "files rm REMOTE"),
     "mv": (2, 2, "files mv REMOTE REMOTE"),
@@ -38,13 +41,16 @@ def carry_out(args: argparse.Namespace, data: Path) -> tuple[Any, str]:
 
 
 def _do(action: str, words: list[str], data: Path) -> tuple[Any, str]:
-    if action == "ls":
+    if action in ("ls", "list"):
         return _list(below(data, words[0] if words else ""))
     if action == "upload":
         target = below(data, words[1])
         if words[1].endswith("/") or target.is_dir():
             target = target / Path(words[0]).name
         _copy(Path(words[0]), target)
+        return {"uploaded": _name(target, data)}, f"{words[0]} is at /data/{_name(target, data)}."
+    if action == "upload-url":
+        target = _fetched(words[0], words[1] if len(words) > 1 else "", data)
         return {"uploaded": _name(target, data)}, f"{words[0]} is at /data/{_name(target, data)}."
     source = below(data, words[0])
     if action == "download":
@@ -103,6 +109,44 @@ def _copy(source: Path, target: Path) -> None:
         unfinished.replace(target)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _fetched(url: str, remote: str, data: Path) -> Path:
+    """Put what is at *url* where *remote* says: a file, or (``""``, an existing folder, a slash at its end) a folder, in which it has
+    the name that its server gives it.
+
+    Raises:
+        FalJupyterError: it is not fetched: an address of a private network, a failure of its server.
+    """
+    from http.client import HTTPException
+
+    from fal_jupyter.fal.toolkit.utils.download_utils import BROWSER, name_of
+    from fal_jupyter.fal.toolkit.utils.fetching import FetchError, fetch
+
+    target = below(data, remote)
+    folder = target if not remote or remote.endswith("/") or target.is_dir() else target.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    unfinished = folder / f".fetched.{os.getpid()}.part"
+    try:
+        try:
+            with unfinished.open("wb") as into:
+                fetched = fetch(url, into, headers=BROWSER)
+        except FetchError as error:
+            private = f"{ALLOW_PRIVATE_VARIABLE}=1 allows addresses of this machine and its network"
+            raise FalJupyterError(
+                f"{url} is not fetched: {error}", hint=private if "non-routable" in str(error) else "", where="files"
+            ) from None
+        except (OSError, HTTPException) as error:
+            told = getattr(error, "strerror", None) or str(error)
+            raise FalJupyterError(f"{url} cannot be fetched: {told}", where="files") from None
+        except ValueError as error:
+            raise BadSetting(f"{url!r} is no address: {error}", hint=_WORDS["upload-url"][2], where="files") from None
+        if folder == target:
+            target = target / name_of(url, fetched)
+        unfinished.replace(target)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return target
 
 
 def _name(path: Path, data: Path) -> str:

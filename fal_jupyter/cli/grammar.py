@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NoReturn
 
+from fal_jupyter.domain.cors import origin_of
 from fal_jupyter.domain.environments import MODES
 from fal_jupyter.domain.errors import BadSetting
 from fal_jupyter.vault import SCOPES
@@ -46,9 +47,18 @@ def seconds(text: str) -> float:
     return int(value) if value.is_integer() else value
 
 
+def origin(text: str) -> str:
+    """Read an origin of web pages."""
+    try:
+        return origin_of(text)
+    except BadSetting as error:
+        raise argparse.ArgumentTypeError(f"{error.message}; {error.hint}") from None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
-    """One ``--option``. *read* turns its value into ours; ``None`` makes it a switch. *field* is fal's name of it."""
+    """One ``--option``. *read* turns its value into ours; ``None`` makes it a switch. *field* is fal's name of it. With *many* it may
+    be given again, and its values are a list."""
 
     flag: str
     help: str
@@ -56,6 +66,7 @@ class Option:
     read: Callable[[str], object] | None = None
     choices: tuple[str, ...] = ()
     field: str = ""
+    many: bool = False
     fronts: tuple[Front, ...] = BOTH
 
     @property
@@ -102,6 +113,14 @@ APP_OPTIONS = (
         choices=AUTH_MODES,
         field="auth",
         help="who may call: private or shared (a key; in the cloud, a shared app's callers pay), or public",
+    ),
+    Option(
+        flag="--cors",
+        metavar="ORIGIN",
+        read=origin,
+        field="cors",
+        many=True,
+        help="web pages that may read its answers, such as http://localhost:3000; again for another (default: none)",
     ),
     Option(
         flag="--warm",
@@ -274,15 +293,17 @@ VERBS = (
     ),
     Verb(
         name="files",
-        help="the files that apps keep below /data: ls, upload, download, rm, mv",
+        help="the files that apps keep below /data: ls, upload, upload-url, download, rm, mv",
         places=(
             Place(
                 name="ACTION",
                 what="action",
-                words=("ls", "upload", "download", "rm", "mv"),
-                help="ls [DIR], upload LOCAL REMOTE, download REMOTE LOCAL, rm REMOTE, mv REMOTE REMOTE",
+                words=("ls", "list", "upload", "upload-url", "download", "rm", "mv"),
+                help="ls [DIR], upload LOCAL REMOTE, upload-url URL [REMOTE], download REMOTE LOCAL, rm REMOTE, mv REMOTE REMOTE",
             ),
-            Place(name="PATH", what="text", many=True, help="a path below /data, or one of yours"),
+            Place(
+                name="PATH", what="text", many=True, help="a path below /data, one of yours, or an address of the web"
+            ),
         ),
         options=(JSON,),
     ),
@@ -371,6 +392,7 @@ def _fill(parser: argparse.ArgumentParser, places: Iterable[Place], options: Ite
         else:
             parser.add_argument(
                 option.flag,
+                action="append" if option.many else "store",
                 metavar=option.metavar,
                 type=option.read,
                 choices=option.choices or None,

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from fal_jupyter.client.answer import Answer, OnOutput
 from fal_jupyter.client.arguments import Arguments
 from fal_jupyter.client.client import Calls, Client
+from fal_jupyter.client.queued import Options, QueuedRequest, Submit, submit
 from fal_jupyter.client.results import Results, failure
 from fal_jupyter.client.streaming import Streamed
 from fal_jupyter.client.talking import Talk
@@ -99,6 +100,7 @@ class AppHandle:
     Attributes:
         app: ``owner/alias``. alias: its second half. url: prefix of the endpoints' addresses. key: for other callers.
         stream, realtime: ``stream.chat(...)`` gives the pieces of an answer as they come, ``realtime.talk()`` a websocket session.
+        submit: ``submit.generate(...)`` puts a request into the queue.
         spec, shipment, published: what was published, and what the gateway made of it.
         on_output: gets ``(stream, text)`` of what a call's code prints, in the calling thread.
         on_done: gets a :class:`CallRecord` of every finished call.
@@ -136,6 +138,7 @@ class AppHandle:
         self._arguments = {n: Arguments(n, self._paths[n], self.methods[n]) for n in plain}
         self.stream = _Names(spec.class_name, "stream", plain, self._stream)
         self.realtime = _Names(spec.class_name, "realtime", self._talks, self._talk)
+        self.submit = Submit(self, plain)
         self._results: dict[str, Results] = {}
 
     @property
@@ -261,6 +264,14 @@ class AppHandle:
             self.client, self.alias, self._paths[name], self.methods[name], self._talks[name], kwargs, self._explained
         )
 
+    def _submit(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], options: Options) -> QueuedRequest:
+        __tracebackhide__ = True
+        return submit(self, name, self._send(name, args, kwargs), options)
+
+    def endpoint_at(self, path: str) -> str:
+        """The method's name of the endpoint at *path*, ``""`` where there is none."""
+        return next((name for name, known in self._paths.items() if known == path), "")
+
     def _explained(self, error: RequestError) -> RequestError:
         """Add the user's own traceback, which the gateway keeps for the owner."""
         error.message = f"{self.spec.class_name}.{error.message}"
@@ -288,10 +299,10 @@ class AppHandle:
 
     def _value(self, name: str, answer: Answer) -> Any:
         self._record(name, answer)
-        self._raise_failure(name, answer)
+        self._raise_failure(name or "submit", answer)
         results = self._results.get(name)
         if results is None:
-            results = self._results[name] = Results(self.methods[name])
+            results = self._results[name] = Results(self.methods.get(name, _unknown))
         value = results.value(answer)
         if self.on_value is not None:
             self.on_value(value)
@@ -364,6 +375,10 @@ class AppHandle:
     def stop(self, *, kill: bool = False) -> None:
         """Stop the app."""
         self.client.stop(self.alias, kill=kill)
+
+
+def _unknown() -> Any:
+    """Stands in for an endpoint of which only a request's id is known: its answers are plain values."""
 
 
 def _cancelled(stop: KeyboardInterrupt, what: str) -> KeyboardInterrupt:

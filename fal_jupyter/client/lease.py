@@ -35,11 +35,15 @@ class Lease:
     @property
     def alive(self) -> bool:
         """False once the gateway's end is closed; asks the socket, does not wait."""
+        return not self.ends_within(0)
+
+    def ends_within(self, seconds: float) -> bool:
+        """True once the gateway's end is closed; waits that long for it."""
         if self.socket.fileno() < 0:
-            return False
+            return True
         poller = select.poll()
         poller.register(self.socket, select.POLLIN | select.POLLRDHUP)
-        return not poller.poll(0)
+        return bool(poller.poll(1000 * seconds))
 
     def close(self) -> None:
         """End the lease."""

@@ -159,6 +159,7 @@ class AppSpec:
         machine_type: machine types in order of preference; shown, acted on by a later issue.
         secrets: names of the secrets that its runners get; None: all there are.
         health: how its runners' health is checked; None: not at all.
+        cors: origins of web pages that may read its answers.
     """
 
     class_name: str
@@ -172,6 +173,7 @@ class AppSpec:
     request_start_timeout: float = 0
     secrets: tuple[str, ...] | None = None
     health: HealthRules | None = None
+    cors: tuple[str, ...] = ()
 
     def path_of(self, asked: str) -> str:
         """Give the endpoint's path that *asked* means: as it stands, or where there is only the one with (or without) a
@@ -191,14 +193,8 @@ class AppSpec:
         Raises:
             AppRuleBroken: a field is missing or out of range.
         """
-        known = {f.name for f in fields(AppSpec)} - {
-            "endpoints",
-            "scaling",
-            "machine_type",
-            "requirements",
-            "secrets",
-            "health",
-        }
+        told_apart = {"endpoints", "scaling", "machine_type", "requirements", "secrets", "health", "cors"}
+        known = {f.name for f in fields(AppSpec)} - told_apart
         plain = {name: value for name, value in data.items() if name in known}
         endpoint_fields = {f.name for f in fields(EndpointSpec)}
         scaling_fields = {f.name for f in fields(Scaling)}
@@ -214,6 +210,7 @@ class AppSpec:
                 requirements=tuple(data.get("requirements", ())),
                 secrets=None if data.get("secrets") is None else tuple(data["secrets"]),
                 health=HealthRules.from_json(data["health"]) if data.get("health") else None,
+                cors=tuple(data.get("cors", ())),
             )
         except TypeError as error:
             raise AppRuleBroken(f"the app's description is incomplete: {error}") from error

@@ -94,7 +94,7 @@ class App:
     aio: Any = ClassFact("The endpoints as coroutine functions: ``await Hello.aio.hi(...)``.")
     stream: Any = ClassFact("Calls that give their answer piece by piece: ``for event in Hello.stream.chat(...)``.")
     realtime: Any = ClassFact("Websocket sessions: ``with Hello.realtime.talk() as ws``.")
-    submit: Any = ClassFact("Calls that go to the queue.")
+    submit: Any = ClassFact("Calls that go to the queue: ``job = Hello.submit.hi(...)``, later ``job.get()``.")
 
     def __init_subclass__(cls, name: str | None = None, **kwargs: Any) -> None:
         define(cls, App, name, kwargs)

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from fal_jupyter.domain.cors import origins_of
 from fal_jupyter.domain.errors import AppRuleBroken
 from fal_jupyter.domain.health import HealthRules
 from fal_jupyter.domain.machines import CPU_MACHINES, GPU_MODELS, is_machine
@@ -36,12 +37,13 @@ _WARM = Option("warm", "a whole number", is_whole, 0)
 
 
 def describe_app(cls: type[Any], overrides: Mapping[str, object] | None = None) -> AppSpec:
-    """Describe *cls*. *overrides* are options of this run by fal's names, and ``name``, ``auth``, ``warm``.
+    """Describe *cls*. *overrides* are options of this run by fal's names, and ``name``, ``auth``, ``cors``, ``warm``.
 
     A class that sets neither ``keep_alive`` nor ``min_concurrency`` anywhere gets one warm runner.
 
     Raises:
         AppRuleBroken: the class cannot be served as it is, or an override does not fit.
+        BadSetting: ``cors`` has what is no origin.
     """
     if not isinstance(cls, type) or not hasattr(cls, "host_kwargs"):
         name = cls.__name__ if isinstance(cls, type) else repr(cls)[:60]
@@ -53,9 +55,11 @@ def describe_app(cls: type[Any], overrides: Mapping[str, object] | None = None) 
         if name == "machine":
             _check_machine(value)
             continue
+        if name == "cors":
+            continue
         option = _WARM if name == "warm" else OPTIONS.get({"auth": "app_auth", "name": "app_name"}.get(name, name))
         if option is None or (option.name not in _SCALING and name not in ("warm", "name", "auth")):
-            near = difflib.get_close_matches(name, (*_SCALING, "warm", "name", "auth", "machine"), n=1)
+            near = difflib.get_close_matches(name, (*_SCALING, "warm", "name", "auth", "cors", "machine"), n=1)
             hint = f"did you mean {near[0]}?" if near and option is None else "write it in the class"
             raise AppRuleBroken(f"{name} cannot be set for one run", hint=hint)
         check_value(option, value, "")
@@ -71,6 +75,7 @@ def describe_app(cls: type[Any], overrides: Mapping[str, object] | None = None) 
         num_gpus=None if cls.num_gpus is None else int(cls.num_gpus),
         requirements=tuple(flat_requirements(cls.requirements)),
         secrets=None if cls.secrets is None else tuple(cls.secrets),
+        cors=origins_of(given.get("cors", ())),
         request_start_timeout=_plain(cls.host_kwargs.get("request_start_timeout") or 0),
         health=_health(cls, scaling),
     )

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakKeyDictionary
 
 from fal_jupyter.domain.errors import NotServed
-from fal_jupyter.fal.later import ComesLater
 
 if TYPE_CHECKING:
     from fal_jupyter.fal.endpoints import Endpoint
@@ -222,11 +221,4 @@ class ClassFact:
         if self._name == "aio":
             return AsyncEndpoints(owner)
         handle = require_handle(owner, f"{owner.__name__}.{self._name}")
-        if self._name in _LATER and not hasattr(handle, self._name):
-            raise ComesLater(f"{owner.__name__}.{self._name} comes in a later version: {_LATER[self._name]}")
         return getattr(handle, self._name)
-
-
-_LATER = {
-    "submit": "until then, call the endpoint, or await it with aio",
-}

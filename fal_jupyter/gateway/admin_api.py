@@ -161,6 +161,8 @@ class AppHandler(Handler):
             self.fail(400, type(error).__name__, error.message, hint=error.hint)
             return
         app.verdict, app.told = verdict, reason
+        if spec.cors:
+            self.house.open_to_pages()
         self.house.remember(alias, app.last, spec.class_name, verdict, reason)
         record = self.house.engine.fleet.apps[alias]
         self.reply(

@@ -9,12 +9,13 @@ from typing import Any, BinaryIO
 from tornado.iostream import StreamClosedError
 from tornado.web import stream_request_body
 
+from fal_jupyter.domain.lifecycle import Lifecycle
 from fal_jupyter.filestore import StoredFile, Writer
 from fal_jupyter.gateway.file_rules import (
     byte_range,
     content_type_of,
     disposition,
-    lifetime_in,
+    lifecycle_in,
     names_tag,
     parts_in,
     text_of,
@@ -33,11 +34,16 @@ _NO_SCRIPTS = "sandbox; default-src 'none'; style-src 'unsafe-inline'; media-src
 class FileHandler(PublicHandler):
     """One file. Whatever it is, no browser shall run it: pages and pictures with scripts are shown without them."""
 
-    needs_key = False  # its address is the key
+    needs_key = False  # its address is the key, unless who uploaded it said otherwise
 
     async def get(self, file_id: str, name: str) -> None:
         """Send the file, or a range of it."""
         stored = self.house.files.store.find(file_id, time.time())
+        if stored is not None and stored.access != "allow" and not self.has_key():
+            if stored.access == "forbid":
+                self.fail(403, "", "this file is for its owner only: send Authorization: Key id:secret")
+                return
+            stored = None
         try:
             file = stored.path.open("rb") if stored is not None else None
         except OSError:  # swept in this moment, or removed by hand
@@ -84,7 +90,7 @@ class FileHandler(PublicHandler):
         self.set_header("x-content-type-options", "nosniff")
         self.set_header("content-security-policy", _NO_SCRIPTS)
         age = 31_536_000 if stored.expires is None else max(0, int(stored.expires - time.time()))
-        self.set_header("cache-control", f"private, max-age={age}")
+        self.set_header("cache-control", "no-store" if stored.access != "allow" else f"private, max-age={age}")
 
     async def _send(self, file: BinaryIO, length: int) -> None:
         """Send piece by piece, as fast as the caller takes them, and hang up on one who takes nothing."""
@@ -121,13 +127,13 @@ class UploadingHandler(PublicHandler):
         token = self.request.headers.get("authorization", "").partition(" ")[2].strip()
         return self.takes_token and self.house.tokens.admits(token, CDN_UPLOAD, time.time())
 
-    def read_lifetime(self) -> float | None:
-        """Give the lifetime that is asked for; None and an answer where nobody can read it."""
+    def read_lifecycle(self) -> Lifecycle:
+        """Give the lifecycle that is asked for; an answer, too, where nobody can read it."""
         try:
-            return lifetime_in(self.request.headers)
+            return lifecycle_in(self.request.headers)
         except ValueError as error:
             self.fail(400, "bad_request", str(error))
-            return None
+            return Lifecycle()
 
     def file_url(self, file: StoredFile | Upload) -> str:
         """The address of a file."""
@@ -191,17 +197,17 @@ class BodyHandler(UploadingHandler):
 class WholeHandler(BodyHandler):
     """``POST /cdn/files/upload``: a file in one piece; its address is the answer."""
 
-    lifetime: float | None = None
+    lifecycle = Lifecycle()
 
     def check(self) -> None:
-        self.lifetime = self.read_lifetime()
+        self.lifecycle = self.read_lifecycle()
 
     def post(self) -> None:
         """Keep the file."""
         headers = self.request.headers
         kind, name = content_type_of(headers.get("content-type", "")), text_of(headers.get(H_FILE_NAME, ""))
         try:
-            stored = self.house.files.add(self.take(), kind, name, self.lifetime)
+            stored = self.house.files.add(self.take(), kind, name, *self.lifecycle)
         except OSError as error:
             self.no_room(error)
             return
@@ -214,11 +220,11 @@ class BeginPartsHandler(UploadingHandler):
     def post(self) -> None:
         """Promise an address."""
         headers = self.request.headers
-        lifetime = self.read_lifetime()
+        lifecycle = self.read_lifecycle()
         if self._finished:
             return
         kind, name = content_type_of(headers.get("content-type", "")), text_of(headers.get(H_FILE_NAME, ""))
-        upload = self.house.files.begin(kind, name, lifetime)
+        upload = self.house.files.begin(kind, name, *lifecycle)
         self.reply({"access_url": self.file_url(upload), "uploadId": upload.secret})
 
 

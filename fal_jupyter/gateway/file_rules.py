@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from fal_jupyter.domain.lifecycle import Lifecycle, lifecycle_of
+
 _RANGE = re.compile(r"\s*bytes\s*=\s*(\d*)\s*-\s*(\d*)\s*", re.I | re.ASCII)
 _TAG = re.compile(r'(?:W/)?("[^"]*")')
 _TYPE = re.compile(r"[\w!#$&^.+-]{1,80}/[\w!#$&^.+-]{1,80}(?:\s*;\s*[\w!#$&^.+-]{1,40}=(?:[\w!#$&^.+-]{1,80}|\"[\w !#$&^.+-]{0,80}\"))*", re.ASCII)  # fmt: skip
 OCTETS = "application/octet-stream"
-MOST_SECONDS = 100 * 365 * 86400.0
 MOST_DIGITS = 18  # of a position in a file; more of them are beyond any file's end
 H_LIFECYCLES = ("x-fal-object-lifecycle", "x-fal-object-lifecycle-preference")
 
@@ -58,32 +59,20 @@ def read_json(data: str | bytes) -> Any:
         raise ValueError("nested too deep") from None
 
 
-def lifetime_in(headers: Mapping[str, str]) -> float | None:
-    """Give the lifetime that the headers of an upload ask for (:func:`lifetime_of`); both clients' headers are known."""
-    return lifetime_of(next((value for name in H_LIFECYCLES if (value := headers.get(name))), ""))
-
-
-def lifetime_of(header: str) -> float | None:
-    """Read a lifecycle header: the seconds that an upload lives, None: for ever (W94).
+def lifecycle_in(headers: Mapping[str, str]) -> Lifecycle:
+    """Give the lifecycle that the headers of an upload ask for; both clients' headers are known.
 
     Raises:
-        ValueError: it is no such JSON; its text says what it must be.
+        ValueError: they are not understood; the text says what they must be.
     """
+    header = next((value for name in H_LIFECYCLES if (value := headers.get(name))), "")
     if not header:
-        return None
-    wrong = 'X-Fal-Object-Lifecycle is JSON such as {"expiration_duration_seconds": 3600}'
+        return Lifecycle()
     try:
         found = read_json(header)
     except ValueError:
-        raise ValueError(wrong) from None
-    if not isinstance(found, dict):
-        raise ValueError(wrong)
-    seconds = found.get("expiration_duration_seconds")
-    if seconds is None:
-        return None
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= MOST_SECONDS:
-        raise ValueError(f"expiration_duration_seconds is a number of seconds, 0 or more, not {seconds!r}"[:200])
-    return float(seconds)
+        found = None
+    return lifecycle_of(found)
 
 
 def parts_in(body: bytes) -> dict[int, str]:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from fal_jupyter.domain.lifecycle import Access
 from fal_jupyter.filestore import FileStore, StoredFile, Writer, address_of, new_file_id, safe_name
 from fal_jupyter.gateway.file_rules import OCTETS
 from fal_jupyter.settings import Settings
@@ -34,6 +35,7 @@ class Upload:
     file_name: str
     lifetime: float | None
     until: float
+    access: Access = "allow"
     id: str = field(default_factory=new_file_id)
     secret: str = field(default_factory=lambda: secrets.token_hex(16))
     parts: dict[int, Writer] = field(default_factory=dict)
@@ -91,12 +93,12 @@ class Files:
         self._due = math.inf  # wall clock: when to sweep next
         self._sweeping: asyncio.Task[None] | None = None
 
-    def begin(self, content_type: str, file_name: str, lifetime: float | None) -> Upload:
+    def begin(self, content_type: str, file_name: str, lifetime: float | None, access: Access = "allow") -> Upload:
         """Promise an address for an upload."""
         while len(self._open) >= MOST_OPEN:
             self.end(next((done for done in self._open.values() if done.complete), next(iter(self._open.values()))))
         until = time.time() + self._open_for
-        upload = Upload(content_type or OCTETS, safe_name(file_name, "upload.bin"), lifetime, until)
+        upload = Upload(content_type or OCTETS, safe_name(file_name, "upload.bin"), lifetime, until, access)
         self._open[upload.id] = upload
         self._sweep_at(until)
         return upload
@@ -120,7 +122,7 @@ class Files:
         Raises:
             OSError: they cannot be kept.
         """
-        stored = self._finish(writer, upload.content_type, upload.file_name, upload.lifetime, upload.id)
+        stored = self._finish_upload(writer, upload)
         self.end(upload)
         return stored
 
@@ -154,7 +156,7 @@ class Files:
 
         try:
             await asyncio.to_thread(copy)
-            stored = self._finish(writer, upload.content_type, upload.file_name, upload.lifetime, upload.id)
+            stored = self._finish_upload(writer, upload)
         except BaseException:
             writer.abort()
             if upload.id not in self._open:  # its time was over meanwhile
@@ -164,21 +166,27 @@ class Files:
         upload.until = min(upload.until, time.time() + REMEMBERED)
         return stored
 
-    def add(self, writer: Writer, content_type: str, file_name: str, lifetime: float | None) -> StoredFile:
+    def add(
+        self, writer: Writer, content_type: str, file_name: str, lifetime: float | None, access: Access = "allow"
+    ) -> StoredFile:
         """Keep a file that came at once.
 
         Raises:
             OSError: it cannot be kept.
         """
-        return self._finish(writer, content_type, file_name, lifetime, "")
+        return self._finish(writer, content_type, file_name, lifetime, access, "")
+
+    def _finish_upload(self, writer: Writer, upload: Upload) -> StoredFile:
+        return self._finish(writer, upload.content_type, upload.file_name, upload.lifetime, upload.access, upload.id)
 
     def _finish(
-        self, writer: Writer, content_type: str, file_name: str, lifetime: float | None, file_id: str
+        self, writer: Writer, content_type: str, file_name: str, lifetime: float | None, access: Access, file_id: str
     ) -> StoredFile:
         try:
             stored = writer.finish(
-                content_type=content_type, file_name=file_name, lifetime=lifetime, now=time.time(), file_id=file_id
-            )
+                content_type=content_type, file_name=file_name, lifetime=lifetime, now=time.time(), file_id=file_id,
+                access=access,
+            )  # fmt: skip
         except BaseException:
             writer.abort()
             raise
@@ -217,12 +225,8 @@ class Files:
             for part in upload.parts.values():
                 part.touch()
 
-        def work() -> float | None:
-            self.store.sweep(time.time())
-            return self.store.next_expiry(time.time())
-
         try:
-            moment = await asyncio.to_thread(work)
+            moment = (await asyncio.to_thread(self.store.sweep, time.time())).next_expiry
         except OSError:
             moment = None
         self._sweeping = None

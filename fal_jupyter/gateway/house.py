@@ -27,11 +27,12 @@ from fal_jupyter.gateway.http_server import Connection, Listener, Message, Reque
 from fal_jupyter.gateway.keys import Keys
 from fal_jupyter.gateway.leases import Lease, Leases, peer_of
 from fal_jupyter.gateway.listings import app_record
+from fal_jupyter.gateway.origins import Origins, Preflight
 from fal_jupyter.gateway.place import PlaceWatch, bind, is_ours, take_life_lock
 from fal_jupyter.gateway.proxy_api import H_TARGET, is_proxied, own_target
 from fal_jupyter.gateway.proxy_api import refusal as proxy_refusal
 from fal_jupyter.gateway.queue import Queue
-from fal_jupyter.gateway.run_api import Front, Refused, Request, file_limit_sentence, limit_sentence
+from fal_jupyter.gateway.run_api import Front, Refused, Request, file_limit_sentence, is_own_host, limit_sentence
 from fal_jupyter.gateway.store import Store
 from fal_jupyter.gateway.tls_port import TlsPort
 from fal_jupyter.gateway.tokens import Tokens
@@ -213,6 +214,10 @@ class House:
             self._tcp, self._port = None, 0
             self._tcp_front.ports = self.ports
 
+    def open_to_pages(self) -> None:
+        """An app is open to pages of other origins: from here on, the port looks where requests come from."""
+        self._tcp_front.origins = Origins(self.engine.published, self.settings.owner)
+
     # --- leases and idleness ------------------------------------------------------------------------------------
     def _lease_ended(self, lease: Lease) -> None:
         log.info("%s %s (process %s) ended", lease.kind, lease.name, lease.pid)
@@ -312,13 +317,22 @@ class _ByPath:
         self._inner: Message
 
     def begin(self, method: str, target: str, headers: RequestHeaders) -> None:
+        own: str | None = target
+        given: str | None = None
         if not target.startswith(RUN) and is_proxied(target):
             given = headers.get(H_TARGET)
-            if (own := own_target(given or "")) is None:
-                self._inner = Refused(self._front, self._connection, 400, "bad_request", proxy_refusal(given))
-                self._inner.begin(method, target, headers)
+            own = own_target(given or "")
+        if self._front.origins is not None and is_own_host(headers.get("host", ""), self._front.ports):
+            welcome = self._front.origins.welcome(method, own or target, headers)
+            if welcome is not None and welcome.preflight is not None:
+                self._inner = Preflight(self._connection, welcome.preflight)
                 return
-            target = own
+            self._connection.rewrite = welcome.headers if welcome is not None else None
+        if own is None:
+            self._inner = Refused(self._front, self._connection, 400, "bad_request", proxy_refusal(given))
+            self._inner.begin(method, target, headers)
+            return
+        target = own
         if target.startswith(RUN):
             self._inner = Request(self._front, self._connection)
         elif self._admin is not None and target.startswith(ADMIN):

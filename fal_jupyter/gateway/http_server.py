@@ -127,6 +127,7 @@ class Connection(asyncio.Protocol):
         self._answering = self._chunked = False
         self._bodiless = False  # a HEAD is asked: its answer is a head alone, whatever length that tells
         self._length: int | None = None
+        self.rewrite: Callable[[Headers], Headers] | None = None  # what the answer at work says of origins
         self._keep_alive = True
         self._closed_callback: Callable[[], None] | None = None
         self._paused = 0
@@ -289,7 +290,7 @@ class Connection(asyncio.Protocol):
         self._keep_alive, self._ready = request.keep_alive, False
         self._answering = self._chunked = False
         self._bodiless = request.method == "HEAD"
-        self._length = None
+        self._length = self.rewrite = None
         message.begin(request.method, request.target, request.headers)
         if (
             request.headers.get("expect", "").lower() == "100-continue"
@@ -333,6 +334,8 @@ class Connection(asyncio.Protocol):
     def respond(self, status: int, headers: Headers, body: bytes) -> None:
         """Send the head and the first body."""
         self._answering = True
+        if self.rewrite is not None:
+            headers = self.rewrite(headers)
         lines = [_STATUS.get(status) or f"HTTP/1.1 {status} Unknown\r\n"]
         for name, value in headers:
             lines.append(f"{name}: {value}\r\n")

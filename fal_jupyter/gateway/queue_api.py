@@ -15,7 +15,7 @@ from fal_jupyter.gateway.public_api import PublicHandler
 from fal_jupyter.gateway.queue import QueuedCall, Submission, answer_of
 from fal_jupyter.gateway.run_api import hint_of, start_limit, token_of
 from fal_jupyter.protocol.addresses import AppAddress, app_address, job_address
-from fal_jupyter.protocol.api import H_HINT, H_PRIORITY, H_REQUEST_ID, H_START_WITHIN, Q_WEBHOOK, QUEUE
+from fal_jupyter.protocol.api import H_BASE, H_HINT, H_PRIORITY, H_REQUEST_ID, H_START_WITHIN, Q_WEBHOOK, QUEUE
 
 PING = 10.0  # seconds without news after which a status stream says that it lives
 _SUBMITS = frozenset({"POST", "PUT", "PATCH", "DELETE", "GET"})
@@ -109,7 +109,10 @@ class QueueHandler(PublicHandler):
         )
 
     def _urls(self, owner: str, alias: str, request_id: str) -> dict[str, str]:
-        base = f"{self.public_base()}{QUEUE}{owner}/{alias}/requests/{request_id}"
+        outside = (
+            self.request.headers.get(H_BASE, "") if self.trusted else ""
+        )  # who came through a Jupyter server goes on through it
+        base = f"{outside or self.public_base()}{QUEUE}{owner}/{alias}/requests/{request_id}"
         return {"response_url": base, "status_url": f"{base}/status", "cancel_url": f"{base}/cancel"}
 
     # --- a job ----------------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """The data plane: ``/run/{owner}/{alias}/{path}``, where every microsecond counts.
 
-Order of refusals: Host (421) → path (400, 404) → key (401) → app (404) → size (413).
+Order of refusals: Host (421) → path (400, 404) → key (401) → app (404) → size (413) → origin of a websocket (403).
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ from fal_jupyter.gateway.caller import Caller, failure_body
 from fal_jupyter.gateway.exchange import LINGER, LINGER_BYTES, Exchange, Hub
 from fal_jupyter.gateway.http_server import RequestHeaders
 from fal_jupyter.gateway.keys import Keys
+from fal_jupyter.gateway.origins import Origins, is_own
 from fal_jupyter.gateway.tokens import Tokens
 from fal_jupyter.protocol.addresses import app_address
 from fal_jupyter.protocol.api import (
     ERROR_STATUS,
+    H_BASE,
     H_ENDPOINT,
     H_ERROR_TYPE,
     H_HINT,
@@ -41,7 +43,7 @@ _encode = msgspec.json.encode
 _DROPPED = frozenset(
     {
         "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding",
-        "upgrade", "authorization", "cookie", "expect", H_REQUEST_ID, H_ENDPOINT, H_OWNER,
+        "upgrade", "authorization", "cookie", "expect", H_REQUEST_ID, H_ENDPOINT, H_OWNER, H_BASE,
     }
 )  # fmt: skip
 LEAST_START = 0.1
@@ -70,6 +72,13 @@ class Front:
     def __init__(self, apps: Apps, keys: Keys, tokens: Tokens, settings: Settings, *, trusted: bool) -> None:
         self.apps, self.keys, self.tokens, self.settings, self.trusted = apps, keys, tokens, settings, trusted
         self.ports: Collection[int] = ()
+        self.origins: Origins | None = None  # until an app is open to web pages
+
+    def lets_in(self, origin: str, host: str, alias: str) -> bool:
+        """True for a websocket of a program, of our own page, or of one that the app is open to: browsers hold no page back from it."""
+        if self.trusted or not origin or is_own(origin, host):
+            return True
+        return self.origins is not None and origin in self.origins.of_app(alias)
 
     def admits(self, authorization: str, alias: str, query: str) -> bool:
         """True for a living key, or a token of that app in the query."""
@@ -179,6 +188,10 @@ class Request:
         websocket = method == "GET" and headers.get("upgrade", "").lower() == "websocket"
         if websocket and not _is_handshake(headers):
             self._refuse(400, "bad_request", "this is no handshake of a websocket of version 13")
+            return
+        if websocket and not front.lets_in(headers.get("origin", ""), headers.get("host", ""), alias):
+            told = f"pages of {headers.get('origin')} may not talk to {owner}/{alias}: serve it with --cors ORIGIN to let them in"
+            self._refuse(403, "bad_request", told[:300])
             return
         request_id = new_id()
         below = front.apps.path_of(alias, below)

@@ -45,10 +45,10 @@ class InitiateHandler(UploadingHandler):
         if not isinstance(kind, str) or not isinstance(name, str):
             self.fail(422, "bad_request", 'the body is JSON: {"file_name": "a.png", "content_type": "image/png"}')
             return
-        lifetime = self.read_lifetime()
+        lifecycle = self.read_lifecycle()
         if self._finished:
             return
-        upload = self.house.files.begin(content_type_of(kind), name, lifetime)
+        upload = self.house.files.begin(content_type_of(kind), name, *lifecycle)
         address = f"{self.public_base()}{CDN}upload/{upload.id}?upload={upload.secret}"
         self.reply({"upload_url": address, "file_url": self.file_url(upload)})
 

@@ -64,7 +64,7 @@ class Completion:
     def _for_options(words: list[str], options: list[Option]) -> Iterable[str]:
         if words and (open_one := next((o for o in options if o.flag == words[-1] and o.read is not None), None)):
             return open_one.choices
-        return [option.flag for option in options if option.flag not in words]
+        return [option.flag for option in options if option.many or option.flag not in words]
 
     def matcher(self) -> Any:
         """The matcher to put into ``shell.Completer.custom_matchers``."""

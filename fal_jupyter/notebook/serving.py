@@ -43,7 +43,7 @@ class Wishes:
 def serve(cls: type, **options: Any) -> AppHandle | None:
     """Run the class *cls* as an app, as ``%%fal_app`` does, and give its handle (``None`` for a dry run).
 
-    Works in a notebook, in IPython and in a script. *options* are those of the magic: ``name``, ``auth``, ``warm``,
+    Works in a notebook, in IPython and in a script. *options* are those of the magic: ``name``, ``auth``, ``cors``, ``warm``,
     ``min``, ``max``, ``keep_alive``, ``multiplex`` (fal's own names do too), ``env``, ``wait``, ``take_over``,
     ``quiet``, ``dry_run``.
 

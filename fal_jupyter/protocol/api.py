@@ -33,6 +33,8 @@ H_STATUS: Final = "x-fal-status"  # the app's own status, where its answer is ha
 H_REVISION: Final = "x-fal-jupyter-revision"
 H_RUNNER: Final = "x-fal-jupyter-runner"
 H_OWNER: Final = "x-fal-jupyter-owner"  # owner's kernel, Unix socket only: "frames" asks for the framed answer
+# Jupyter server extension → gateway, Unix socket only: what addresses in an answer begin with, for who asked through that server
+H_BASE: Final = "x-fal-jupyter-base"
 FRAMES_TYPE: Final = "application/vnd.fal-jupyter.frames"
 
 # A RESPONSE frame's head is {"status", "headers", "began"}: *began* is when the runner had the whole request (monotonic seconds,

@@ -1,15 +1,12 @@
-"""Frames to ASGI calls and back: one task a request, one frame a small answer, credit for long bodies."""
+"""All requests of one runner: frames to ASGI calls, one task a request, by the short way where there is one."""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
 import sys
-import time
-from collections import deque
 from functools import partial
 from typing import Any
-from urllib.parse import unquote
 
 import anyio.to_thread
 import msgspec
@@ -21,286 +18,13 @@ from fal_jupyter.fal.upload_policy import HEADER as POLICY
 from fal_jupyter.fal.upload_policy import BadPolicy, read_policy
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.api import H_ENDPOINT, H_HINTS, H_REQUEST_ID, WEBSOCKET, LoadHead
-from fal_jupyter.protocol.frames import CHUNK, GO_AWAY, INLINE, WINDOW, Frame, Kind
-from fal_jupyter.runner import failures
+from fal_jupyter.protocol.frames import GO_AWAY, INLINE, Frame, Kind
 from fal_jupyter.runner.capture import Capture, current_stream
 from fal_jupyter.runner.channel import Channel
-from fal_jupyter.runner.endpoints import Call, RequestCancelled, current_call
+from fal_jupyter.runner.endpoints import RequestCancelled, current_call
 from fal_jupyter.runner.fastpath import fast_endpoints, handler_of
+from fal_jupyter.runner.stream import Stream, decode_head, may_hide_nan
 from fal_jupyter.runner.watch import LoopWatch
-
-_encode = msgspec.json.encode
-CDN_TOKEN = "x-fal-cdn-token"
-
-
-class RequestHead(msgspec.Struct):
-    """Head of a REQUEST frame."""
-
-    id: str
-    method: str
-    path: str
-    query: str
-    headers: list[tuple[str, str]]
-
-
-_head_decoder = msgspec.json.Decoder(RequestHead)
-
-
-class Stream:
-    """One request on its way through the application."""
-
-    __slots__ = (
-        "began", "begun", "call", "capture", "channel", "complete", "context", "credit", "ended", "forced", "gone", "head", "id", "inbox", "may_be_nan", "owed", "read", "start", "started",
-        "task", "wake", "wake_credit",
-    )  # fmt: skip
-
-    def __init__(
-        self, stream: int, channel: Channel, capture: Capture, head: RequestHead, body: bytes, end: bool
-    ) -> None:
-        self.id, self.channel, self.capture, self.head = stream, channel, capture, head
-        self.inbox: deque[bytes] = deque((body,))
-        self.ended, self.gone, self.read = end, False, False
-        self.wake: asyncio.Future[None] | None = None
-        self.credit = WINDOW
-        self.owed = 0
-        self.wake_credit: asyncio.Future[None] | None = None
-        self.start: dict[str, Any] | None = None
-        self.started = self.complete = False
-        self.call = Call()
-        self.context: context.Pending | None = None
-        self.task: asyncio.Task[None] | None = None
-        self.begun = self.forced = False
-        self.may_be_nan = True
-        self.began = (
-            time.monotonic() if end else 0.0
-        )  # when all of it was here: one clock for all processes of a machine
-
-    def scope(self) -> dict[str, Any]:
-        """The ASGI scope of this request."""
-        head = self.head
-        return {
-            "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.3"},
-            "http_version": "1.1",
-            "method": head.method,
-            "scheme": "http",
-            "path": unquote(head.path),
-            "raw_path": head.path.encode("latin-1", "replace"),
-            "query_string": head.query.encode("latin-1", "replace"),
-            "root_path": "",
-            "headers": [(k.encode("latin-1"), v.encode("latin-1")) for k, v in head.headers],
-            "client": None,
-            "server": None,
-        }
-
-    # --- request body -------------------------------------------------------------------------------------------
-    def push(self, data: bytes, end: bool) -> None:
-        if end and not self.ended:
-            self.ended, self.began = True, time.monotonic()
-        if data:
-            self.inbox.append(data)
-        if self.wake is not None and not self.wake.done():
-            self.wake.set_result(None)
-
-    def cancel(self) -> None:
-        self.gone = True
-        for wake in (self.wake, self.wake_credit):
-            if wake is not None and not wake.done():
-                wake.set_result(None)
-
-    def go_away(self) -> None:
-        """The runner is about to leave; an ordinary request is waited for."""
-
-    def end_by_force(self) -> None:
-        """The owner cancelled it: its coroutine is cancelled, or its thread gets an exception."""
-        self.forced = True
-        if not self.call.cancel() and self.task is not None and self.begun:
-            self.task.cancel()  # one that has not begun would never reach its own end
-
-    async def receive(self) -> dict[str, Any]:
-        while True:
-            if self.gone:
-                return {"type": "http.disconnect"}
-            if self.inbox:
-                data = self.inbox.popleft()
-                more = bool(self.inbox) or not self.ended
-                self.owed += len(data)
-                if more and self.owed >= WINDOW // 2:  # seldom, and always before the gateway's credit is used up
-                    self.channel.send(frames.encode_window(self.id, self.owed))
-                    self.owed = 0
-                self.read = not more
-                return {"type": "http.request", "body": data, "more_body": more}
-            if self.ended and not self.read:
-                self.read = True
-                return {"type": "http.request", "body": b"", "more_body": False}
-            self.wake = asyncio.get_running_loop().create_future()
-            await self.wake
-
-    async def collect(self, length: int) -> bytearray | None:
-        """Read the whole body, of which *length* bytes are announced (0: unknown); None when the caller hung up."""
-        body, at, more = (
-            bytearray(length),
-            0,
-            True,
-        )  # one piece of memory: a long body joined of its parts is there twice
-        while more:
-            message = await self.receive()
-            if message["type"] != "http.request":
-                return None
-            data: bytes = message["body"]
-            body[at : at + len(data)] = data
-            at += len(data)
-            more = message["more_body"]
-        del body[at:]
-        return body
-
-    def put_back(self, body: bytes) -> None:
-        """Leave a body that was collected as if it had come at once."""
-        self.inbox.append(body)
-        self.read = False
-
-    def header(self, wanted: str) -> str:
-        """The first value of that (lower-case) name, or ``""``."""
-        return next((value for name, value in self.head.headers if name == wanted), "")
-
-    def has_policy(self) -> bool:
-        """True where the caller says where uploads shall go."""
-        return any(name == POLICY for name, _ in self.head.headers)
-
-    def new_token(self) -> str:
-        """The CDN token that user code put in place of the caller's, or ``""`` (C32)."""
-        if self.context is None or (made := self.context.made) is None or self.call.unhandled:
-            return ""
-        token = made.headers.get(CDN_TOKEN)
-        return token if isinstance(token, str) and token != self.header(CDN_TOKEN) else ""
-
-    # --- answer -------------------------------------------------------------------------------------------------
-    async def send(self, message: dict[str, Any]) -> None:
-        if message["type"] == "http.response.start":
-            self.start = message
-            return
-        if message["type"] != "http.response.body":
-            return
-        body: bytes = message.get("body", b"")
-        more: bool = message.get("more_body", False)
-        if self.call.exit is not None:
-            self._tell_exit()
-            return
-        if not self.started:
-            self.started = True
-            assert self.start is not None
-            if token := self.new_token():
-                self.start["headers"] = [
-                    *self.start["headers"],
-                    (CDN_TOKEN.encode(), token.encode("latin-1", "replace")),
-                ]
-            if not more and not self._serialisable(body):
-                body = b'{"detail":"Internal Server Error"}'
-            self._before_answer()
-            first = body[:INLINE]
-            head = _encode(
-                {
-                    "status": self.start["status"],
-                    "headers": [[k.decode("latin-1"), v.decode("latin-1")] for k, v in self.start["headers"]],
-                    "began": self.began,
-                }
-            )
-            whole = not more and len(first) == len(body)
-            self.credit -= len(first)
-            self.channel.send(frames.encode_message(Kind.RESPONSE, self.id, head, first, end=whole))
-            if whole:
-                self.complete = True
-                return
-            body = body[INLINE:]
-        await self._send_body(body)
-        if not more:
-            self.complete = True
-            self.channel.send(frames.encode(Kind.END_BODY, self.id))
-
-    def answer_json(self, content: bytes) -> None:
-        """Send a whole, short and good answer at once: what :meth:`send` makes of it, byte for byte."""
-        self.started = self.complete = True
-        self._before_answer()
-        head = (
-            b'{"status":200,"headers":[["content-length","%d"],["content-type","application/json"]],"began":%.6f}'
-            % (
-                len(content),
-                self.began,
-            )
-        )
-        self.channel.send(frames.encode_message(Kind.RESPONSE, self.id, head, content, end=True))
-
-    async def _send_body(self, body: bytes) -> None:
-        view = memoryview(body)
-        while view:
-            while self.credit <= 0:
-                if self.gone:
-                    return
-                self.wake_credit = asyncio.get_running_loop().create_future()
-                await self.wake_credit
-            piece = view[: min(CHUNK, self.credit)]
-            view = view[len(piece) :]
-            self.credit -= len(piece)
-            if not self.gone:
-                self.channel.send(frames.head_of(Kind.BODY, self.id, piece), piece)
-
-    def add_credit(self, credit: int) -> None:
-        self.credit += credit
-        if self.wake_credit is not None and not self.wake_credit.done():
-            self.wake_credit.set_result(None)
-
-    def _serialisable(self, body: bytes) -> bool:
-        """False when the user's result holds NaN or an infinity, which became ``null`` or invalid JSON on the way."""
-        if not self.call.returned or not self.may_be_nan or not _may_hide_nan(body):
-            return True
-        where = failures.find_unjsonable(self.call.result)
-        if not where or (
-            not isinstance(self.call.result, float | dict | list | tuple)
-            and not hasattr(self.call.result, "model_fields_set")
-        ):
-            return True
-        assert self.start is not None
-        self.call.error = failures.sentence("ValueError", where, "request")
-        length = str(len(b'{"detail":"Internal Server Error"}')).encode()
-        self.start = {"status": 500, "headers": [(b"content-length", length), (b"content-type", b"application/json")]}
-        return False
-
-    def _tell_exit(self) -> None:
-        """User code asked the process to end: its callers get 503 from the fleet, the owner what happened."""
-        if not self.started:
-            self.started = True
-            self._before_answer()
-
-    def _before_answer(self) -> None:
-        self.capture.end_request(self.id)
-        if self.call.error is not None:
-            self.channel.send(frames.encode(Kind.ERROR, self.id, _encode(self.call.error)[: frames.MAX_PAYLOAD]))
-
-    def broke(self, error: BaseException) -> None:
-        """The application raised: after its answer began, the caller can only be told that it broke off."""
-        if self.call.exit is not None:
-            self._tell_exit()
-            return
-        if self.call.error is None:
-            self.call.error = failures.describe(error, "request")
-            self._before_answer()
-        self.complete = True
-        if not self.started:
-            self.started = True
-            head = _encode({"status": 500, "headers": [["content-type", "application/json"]], "began": self.began})
-            body = b'{"detail":"Internal Server Error"}'
-            self.channel.send(frames.encode_message(Kind.RESPONSE, self.id, head, body, end=True))
-        else:
-            self.channel.send(frames.encode(Kind.END_BODY, self.id, b'{"aborted":true}'))
-
-    def give_up(self) -> None:
-        """End the stream of a cancelled request: nobody reads it, the gateway frees its place."""
-        self.capture.end_request(self.id)
-        if not self.started:
-            head = _encode({"status": 499, "headers": [], "began": self.began})
-            self.channel.send(frames.encode_message(Kind.RESPONSE, self.id, head, b"", end=True))
-        elif not self.complete:
-            self.channel.send(frames.encode(Kind.END_BODY, self.id, b'{"aborted":true}'))
 
 
 class Server:
@@ -340,7 +64,7 @@ class Server:
 
     def _begin(self, frame: Frame) -> None:
         head_json, body, end = frames.decode_message(frame.payload)
-        head = _head_decoder.decode(head_json)
+        head = decode_head(head_json)
         make: type[Stream] = Stream
         if head.method == WEBSOCKET:
             from fal_jupyter.runner.websockets import WebSocketStream  # most apps have none
@@ -453,7 +177,7 @@ class Server:
         if (
             len(content) <= INLINE
             and stream.call.exit is None
-            and not ((fast.may_be_nan and _may_hide_nan(content)) or stream.new_token())
+            and not ((fast.may_be_nan and may_hide_nan(content)) or stream.new_token())
         ):
             stream.answer_json(content)
             return True
@@ -513,10 +237,6 @@ def _fits_a_header(hint: str) -> bool:
 def _length(headers: list[tuple[str, str]]) -> int:
     given = next((value for name, value in headers if name == "content-length"), "")
     return int(given) if given.isdigit() else 0
-
-
-def _may_hide_nan(body: bytes) -> bool:
-    return b"null" in body or b"NaN" in body or b"Infinity" in body
 
 
 def _request_context(pairs: list[tuple[str, str]]) -> context.RequestContext:

@@ -18,7 +18,7 @@ from websockets.utils import accept_key
 
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.frames import WINDOW, Kind
-from fal_jupyter.runner.requests import Stream
+from fal_jupyter.runner.stream import Stream
 
 _encode = msgspec.json.encode
 MAX_MESSAGE = 256 << 20  # bytes of one message; beyond: close 1009

@@ -49,7 +49,7 @@ class FalJupyterExtension(ExtensionApp):
             log=self.log,
         )
         self.relay = Relay(self.upstream, self.activity.saw, self.activity.off)
-        passing = {"upstream": self.upstream, "max_body": self.max_body}
+        passing = {"upstream": self.upstream, "max_body": self.max_body, "origin": self.origin}
         panel = {"upstream": self.upstream, "relay": self.relay, "origin": self.origin, "idle_exit": self.idle_exit}
         self.handlers.extend(routes(passing, panel))
 

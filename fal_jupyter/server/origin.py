@@ -37,15 +37,18 @@ class Origin:
         """A request was let in: the browser's own word for our origin counts, else the request's."""
         if self._given:
             return
-        origin = f"{request.protocol}://{request.host}"
-        told = request.headers.get("Origin") or origin_of(request.headers.get("Referer", ""))
-        if told and urlsplit(told).netloc == request.host:
-            origin = told  # behind a proxy that ends TLS only the browser knows the scheme
-        elif self._record.origin:
+        origin = _told_by_browser(request)
+        if not origin and self._record.origin:
             return  # a program, which may come another way than the browser
+        origin = origin or f"{request.protocol}://{request.host}"
         if origin != self._record.origin:
             self._record = replace(self._record, origin=origin)
             self.write()
+
+    def of(self, request: HTTPServerRequest) -> str:
+        """Give the origin by which this request's caller reaches the server, ``""`` where that is no word for a header."""
+        found = self._given or _told_by_browser(request) or origin_of(f"{request.protocol}://{request.host}")
+        return found if found.isascii() and found.isprintable() and " " not in found else ""
 
     def write(self) -> None:
         """Write the record."""
@@ -57,6 +60,12 @@ class Origin:
     def remove(self) -> None:
         """The server ends."""
         server_record.remove(self._runtime_dir, self._record.pid)
+
+
+def _told_by_browser(request: HTTPServerRequest) -> str:
+    """The browser's own word for our origin, ``""`` where it says none: behind a proxy that ends TLS only it knows the scheme."""
+    told = origin_of(request.headers.get("Origin") or request.headers.get("Referer", ""))
+    return told if told.partition("://")[2] == request.host else ""
 
 
 def origin_of(address: str) -> str:

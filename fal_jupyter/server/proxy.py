@@ -16,8 +16,10 @@ from tornado.iostream import StreamClosedError
 from tornado.web import HTTPError, authenticated, stream_request_body
 
 from fal_jupyter.domain.errors import GatewayUnreachable
+from fal_jupyter.protocol.api import QUEUE
 from fal_jupyter.server.guard import GuardedHandler, Refused, error_body, explain
 from fal_jupyter.server.headers import handshake, inward, outward
+from fal_jupyter.server.origin import Origin
 from fal_jupyter.server.targets import DATA, admin_target, is_hostile, is_query, without_secrets
 from fal_jupyter.server.tunnel import Tunnel
 from fal_jupyter.server.upstream import Connection, Upstream
@@ -31,10 +33,10 @@ SOON: Final = 0.005  # seconds that a head waits for it
 class Passing(GuardedHandler):
     """One request and its answer (a :class:`fal_jupyter.server.upstream.Taker`)."""
 
-    def initialize(self, upstream: Upstream, max_body: int) -> None:
+    def initialize(self, upstream: Upstream, max_body: int, origin: Origin) -> None:
         """Take what all requests share."""
         self._auto_finish = False  # the answer's last byte ends it
-        self._upstream, self._max_body = upstream, max_body
+        self._upstream, self._max_body, self._origin = upstream, max_body, origin
         self._connection: Connection | None = None
         self._kept_head = b""
         self._kept_timer: asyncio.TimerHandle | None = None
@@ -101,7 +103,10 @@ class Passing(GuardedHandler):
         if not is_query(query):
             raise Refused(400, "bad_request", "the query has a character in it that no address has")
         target = f"{self._target}?{query}" if query else self._target
-        lines = [f"{self.request.method} {target} HTTP/1.1", *inward(self.request.headers, length)]
+        base = ""
+        if self._target.startswith(QUEUE) and (origin := self._origin.of(self.request)):
+            base = f"{origin}{self.base_url}fal"
+        lines = [f"{self.request.method} {target} HTTP/1.1", *inward(self.request.headers, length, base)]
         if self.is_websocket:
             lines += ["connection: Upgrade", "upgrade: websocket"]
         return "\r\n".join([*lines, "", ""]).encode("latin-1")

@@ -33,7 +33,7 @@ def fingerprint_of_spec(spec: AppSpec) -> dict[str, str]:
     """One part an option; those of scaling act on live runners, the others need new ones."""
     data = spec.to_json()
     parts = {f"{_SCALING}{name}": str(value) for name, value in data["scaling"].items()}
-    parts |= {f"{_SCALING}app_auth": spec.auth}
+    parts |= {f"{_SCALING}app_auth": spec.auth, f"{_SCALING}cors": " ".join(spec.cors)}
     for name in ("machine_type", "num_gpus", "requirements", "secrets"):
         parts[f"{name}"] = json.dumps(data[name])
     return parts

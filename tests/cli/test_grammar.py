@@ -23,6 +23,11 @@ def test_the_options_of_the_magic_have_fals_names() -> None:
     assert not args.take_over
 
 
+def test_an_option_that_may_be_given_again_is_a_list() -> None:
+    args = grammar.parse_app_line("--cors http://localhost:3000 --cors HTTPS://b.example:443")
+    assert grammar.overrides(args) == {"cors": ["http://localhost:3000", "https://b.example"]}
+
+
 def test_an_option_that_was_not_given_overrides_nothing() -> None:
     assert grammar.overrides(grammar.parse_app_line("")) == {}
 
@@ -39,6 +44,8 @@ def test_whole_seconds_stay_whole() -> None:
         ("--keep-alive -1", ["--keep-alive"]),
         ("--keep-alive inf", ["--keep-alive", "'inf'"]),
         ("--auth secret", ["--auth", "'secret'", "private"]),
+        ("--cors *", ["--cors", "'*'", "is no origin of web pages", "write http://localhost:3000"]),
+        ("--cors http://a.example/x", ["--cors", "write http://a.example"]),
         ("stray", ["'stray'", "too many"]),
         ("--name", ["--name"]),
         ("--name 'x", ["quotation"]),

@@ -6,9 +6,12 @@ import json
 import os
 import stat
 import subprocess
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -117,6 +120,13 @@ def test_a_class_gets_the_secrets_that_it_names_and_is_told_of_those_that_are_mi
         (("files", "upload", "one"), "files upload LOCAL REMOTE"),
         (("files", "ls", "../.."), "leads out of /data"),
         (("files", "rm", "/data"), "all of /data"),
+        (("files", "upload-url"), "files upload-url URL [REMOTE]"),
+        (("files", "upload-url", "http://127.0.0.1:9/x"), "FAL_JUPYTER_ALLOW_PRIVATE_URLS=1 allows"),
+        (("files", "upload-url", "http://[::ffff:10.0.0.1]/x"), "Hostname resolves to a non-routable address"),
+        (("files", "upload-url", "file:///etc/passwd"), "URL scheme 'file' is not allowed"),
+        (("files", "upload-url", "http://[x/"), "is no address"),
+        (("files", "upload-url", "http://1.1.1.1:99999/"), "no such port"),
+        (("files", "upload-url", "data:,x", "../../out"), "leads out of /data"),
         (("files", "rm", "none"), "No such file or directory"),
     ],
 )
@@ -164,6 +174,61 @@ def test_keys_open_until_they_are_revoked_across_gateways(state: Path, file: str
     secret = during["key"].partition(":")[2]
     assert all(secret.encode() not in path.read_bytes() for path in state.rglob("*") if path.is_file())
     assert stat.S_IMODE((state / "keys.json").stat().st_mode) == 0o600
+
+
+class _Giving(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        if self.path == "/missing":
+            self.send_error(404)
+        elif self.path == "/moved":
+            self.send_response(302)
+            self.send_header("location", "/model.bin")
+            self.end_headers()
+        elif self.path == "/nonsense":
+            self.wfile.write(b"nonsense\r\n\r\n")
+            self.close_connection = True
+        else:
+            self.send_response(200)
+            if self.path == "/named":
+                self.send_header("content-disposition", 'attachment; filename="../../its name.bin"')
+            self.send_header("content-length", "5")
+            self.end_headers()
+            self.wfile.write(b"hello")
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A server of this machine, whose addresses are allowed."""
+    monkeypatch.setenv("FAL_JUPYTER_ALLOW_PRIVATE_URLS", "1")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Giving)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_files_come_from_the_web(state: Path, web: str) -> None:
+    data = state / "data"
+    for words, name in (
+        ((f"{web}/model.bin?x=1",), "model.bin"),
+        ((f"{web}/named",), "its name.bin"),
+        ((f"{web}/moved", "models/"), "models/moved"),
+        ((f"{web}/model.bin", "models"), "models/model.bin"),
+        ((f"{web}/model.bin", "/data/deep/er/other.bin"), "deep/er/other.bin"),
+        (("data:text/plain,hello", "said.txt"), "said.txt"),
+    ):
+        assert run(state, "files", "upload-url", *words) == f"{words[0]} is at /data/{name}.\n"
+        assert (data / name).read_bytes() == b"hello"
+    assert json.loads(run(state, "files", "upload-url", f"{web}/a", "--json")) == {"uploaded": "a"}
+    assert "the server answered 404" in run(state, "files", "upload-url", f"{web}/missing", "model.bin", status=1)
+    assert "cannot be fetched" in run(state, "files", "upload-url", f"{web}/nonsense", status=1)
+    assert (data / "model.bin").read_bytes() == b"hello"
+    assert not list(data.rglob(".*"))
 
 
 def test_files_go_up_down_away_and_elsewhere(state: Path, tmp_path: Path) -> None:

@@ -82,6 +82,16 @@ def test_a_lifetime_is_accepted_and_nobody_can_guess_the_address(client: Client)
     assert httpx.get(first).content == b"the same"
 
 
+def test_a_private_upload_needs_a_key_and_no_model_reads_it_for_others(client: Client, app: str, many: Served) -> None:
+    private = fal_client.StorageSettings(initial_acl=fal_client.StorageACL(default="forbid"))
+    url = client.upload(b"private", "text/plain", lifecycle=private)
+
+    assert httpx.get(url).status_code == 403
+    assert httpx.get(url, headers={"Authorization": f"Key {many.ready['key']}"}).content == b"private"
+    with pytest.raises(fal_client.FalClientHTTPError):
+        client.run(app, {"url": url}, path="/fetch")
+
+
 def test_more_than_a_hundred_mebibytes_go_in_parts(client: Client, tmp_path: Path) -> None:
     path = tmp_path / "large.bin"
     block = os.urandom(1 << 20)

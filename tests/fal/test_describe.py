@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from fal_jupyter import fal
-from fal_jupyter.domain.errors import AppRuleBroken
+from fal_jupyter.domain.errors import AppRuleBroken, BadSetting
 from fal_jupyter.domain.spec import AppSpec, EndpointSpec, Scaling
 
 
@@ -275,6 +275,25 @@ def test_who_may_call_is_written_in_the_class_or_for_this_run(written: Any, run:
 
 def test_who_may_call_is_inherited() -> None:
     assert fal.describe(type(fal.App)("Sub", (make(app_auth="public"),), {})).auth == "public"
+
+
+@pytest.mark.parametrize(
+    ("given", "cors"),
+    [
+        (None, ()),
+        ([], ()),
+        ("http://localhost:3000", ("http://localhost:3000",)),
+        (["https://A.example", "http://b.example"], ("https://a.example", "http://b.example")),
+    ],
+)
+def test_which_pages_may_read_answers_is_said_for_this_run(given: Any, cors: tuple[str, ...]) -> None:
+    spec = fal.describe(make(), {"cors": given})
+    assert spec.cors == AppSpec.from_json(spec.to_json()).cors == cors
+
+
+def test_what_is_no_origin_is_refused_when_the_app_is_described() -> None:
+    with pytest.raises(BadSetting, match=r"cors: '\*' is no origin"):
+        fal.describe(make(), {"cors": "*"})
 
 
 # --- warmth -----------------------------------------------------------------------------------------------------------

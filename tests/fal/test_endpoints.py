@@ -23,7 +23,6 @@ from pydantic import BaseModel
 from fal_jupyter import fal
 from fal_jupyter.domain.errors import AppRuleBroken, NotServed
 from fal_jupyter.fal.endpoints import endpoints_of, routes_of, signature_of
-from fal_jupyter.fal.later import ComesLater
 from fal_jupyter.fal.remote import RemoteEndpoint
 from fal_jupyter.fal.warned import AppWarning
 
@@ -195,13 +194,6 @@ def test_no_fact_is_an_honest_no_to_hasattr_and_instances_have_none(served: Reco
     assert not hasattr(Other, "url")
     assert not hasattr(local(Hello), "url")
     assert not hasattr(local(Hello), "aio")
-
-
-@pytest.mark.parametrize("name", ["submit"])
-def test_what_comes_later_is_one_sentence_and_no_attribute(name: str, served: Recorder) -> None:
-    with pytest.raises(ComesLater, match=rf"^Hello\.{name} comes in a later version: .*call the endpoint"):
-        getattr(Hello, name)
-    assert not hasattr(Hello, name)
 
 
 def test_a_subclass_is_an_app_of_its_own(served: Recorder) -> None:

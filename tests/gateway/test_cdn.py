@@ -14,7 +14,7 @@ from urllib.parse import quote, urlsplit
 import pytest
 
 from fal_jupyter.gateway.file_rules import OCTETS
-from tests.support.cdn import Caller, cdn_caller, eventually
+from tests.support.cdn import INITIATE, Caller, cdn_caller, eventually
 from tests.support.wire import Wire
 
 
@@ -147,6 +147,36 @@ def test_a_lifetime_ends_and_its_file_is_swept_by_itself(caller: Caller, header:
     eventually(lambda: caller.ask("GET", url, auth=None)[0] == 404)
     assert json.loads(caller.ask("GET", url, auth=None)[1])["detail"] == "there is no such file, or none any more"
     eventually(lambda: not record.exists())
+
+
+@pytest.mark.parametrize(("access", "status"), [("forbid", 403), ("hide", 404), ("allow", 200)])
+@pytest.mark.parametrize("way", ["whole", "parts", "promised"])
+def test_a_file_that_is_not_public_is_its_owners(caller: Caller, access: str, status: int, way: str) -> None:
+    lifecycle = {"x_fal_object_lifecycle": json.dumps({"initial_acl": {"default": access}})}
+    if way == "whole":
+        url = caller.upload(b"mine", **lifecycle)
+    elif way == "parts":
+        told = json.loads(caller.ask("POST", "/cdn/files/upload/multipart", content_type="text/plain", **lifecycle)[1])
+        url, base = told["access_url"], f"{told['access_url']}/multipart/{told['uploadId']}"
+        etag = json.loads(caller.ask("PUT", f"{base}/1", b"mine")[1])["etag"]
+        assert caller.complete(base, [{"partNumber": 1, "etag": etag}])[0] == 200
+    else:
+        told = caller.json("POST", INITIATE, {"content_type": "text/plain", "file_name": "a"}, **lifecycle)
+        url = told["file_url"]
+        assert caller.ask("PUT", told["upload_url"], b"mine", auth=None)[0] == 200
+
+    for method in ("GET", "HEAD"):
+        assert caller.ask(method, url, auth=None)[0] == status
+        assert caller.ask(method, url, auth="Key a:b")[0] == status
+        assert caller.ask(method, url)[0] == 200
+    body, headers = caller.ask("GET", url, auth=None, range="bytes=0-1")[1:]
+    assert (b"mi" in body) == (access == "allow")
+    assert "etag" not in headers or access == "allow"
+    if status != 200:
+        body = caller.ask("GET", url, auth=None)[1]
+        assert caller.ask("GET", url)[2]["cache-control"] == "no-store"
+        told_so = json.loads(body)["detail"]
+        assert ("owner only" in told_so) == (access == "forbid")
 
 
 def test_a_file_whose_bytes_were_removed_is_no_file(caller: Caller) -> None:

@@ -15,14 +15,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fal_jupyter import settings
+from fal_jupyter.domain.lifecycle import Lifecycle
 from fal_jupyter.filestore import ABANDONED
 from fal_jupyter.gateway.file_rules import (
     OCTETS,
     byte_range,
     content_type_of,
     disposition,
-    lifetime_in,
-    lifetime_of,
+    lifecycle_in,
     names_tag,
     parts_in,
     text_of,
@@ -70,38 +70,18 @@ def test_who_has_a_file_names_its_tag(header: str, named: bool) -> None:
     assert names_tag(header, '"a"') is named
 
 
-# --- lifetimes ------------------------------------------------------------------------------------------------------------
-@given(JSON | st.fixed_dictionaries({"expiration_duration_seconds": JSON}))
-def test_a_lifetime_is_seconds_or_a_sentence(value: object) -> None:
-    try:
-        seconds = lifetime_of(json.dumps(value))
-    except ValueError as error:
-        assert "expiration_duration_seconds" in str(error)  # noqa: PT017
-    else:
-        assert seconds is None or 0 <= seconds < float("inf")
+# --- lifecycles -----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", ["x-fal-object-lifecycle", "x-fal-object-lifecycle-preference"])
+def test_both_clients_headers_are_lifecycles(name: str) -> None:
+    text = '{"expiration_duration_seconds": 60, "initial_acl": {"default": "forbid"}}'
+    assert lifecycle_in({name: text}) == Lifecycle(60.0, "forbid")
+    assert lifecycle_in({name: ""}) == lifecycle_in({}) == Lifecycle()
 
 
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("", None),
-        ("{}", None),
-        ('{"expiration_duration_seconds": null}', None),
-        ('{"expiration_duration_seconds": 60}', 60.0),
-        ('{"expiration_duration_seconds": 0}', 0.0),
-        ('{"initial_acl": {"default": "hide", "rules": [{"user": "a", "decision": "allow"}]}}', None),
-    ],
-)
-def test_lifetimes(text: str, seconds: float | None) -> None:
-    assert lifetime_in({"x-fal-object-lifecycle": text}) == seconds
-    assert lifetime_in({"x-fal-object-lifecycle-preference": text}) == seconds
-
-
-@given(st.text(max_size=60))
-def test_any_text_is_a_lifetime_or_a_sentence(text: str) -> None:
+@given(st.text(max_size=60) | JSON.map(json.dumps))
+def test_any_text_is_a_lifecycle_or_a_sentence(text: str) -> None:
     with contextlib.suppress(ValueError):
-        seconds = lifetime_of(text)
-        assert seconds is None or seconds >= 0
+        assert lifecycle_in({"x-fal-object-lifecycle": text}).access in ("allow", "hide", "forbid")
 
 
 # --- names and types --------------------------------------------------------------------------------------------------------

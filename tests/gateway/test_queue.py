@@ -365,3 +365,9 @@ def test_an_address_that_no_result_may_go_to_is_refused(caller: Caller, hook: st
     status, told, _ = caller.ask("POST", f"{caller.app}?fal_webhook={quote(hook, safe='')}", {})
     assert (status, told["error_type"]) == (400, "bad_request")
     assert "fal_webhook" in told["detail"]
+
+
+def test_a_caller_of_the_port_says_nothing_about_addresses(jobs: Served) -> None:
+    caller = Caller(jobs)
+    told = caller.submit({"text": "x"}, x_fal_jupyter_base="https://evil.example")
+    assert told["status_url"].startswith(f"http://{caller.host}/queue/")

@@ -143,8 +143,11 @@ def test_an_upload_of_the_python_clients_second_way(caller: Caller) -> None:
         x_fal_object_lifecycle_preference=lifetime,
     )
     assert caller.ask("PUT", told["upload_url"], b"bytes", content_type="a/b")[0] == 200  # it sends its key as well
-    headers = caller.ask("GET", told["file_url"], auth=None)[2]
-    assert 0 <= int(headers["cache-control"].rpartition("=")[2]) <= 60
+    assert caller.ask("GET", told["file_url"], auth=None)[0] == 404
+    status, _, headers = caller.ask("GET", told["file_url"])
+    assert (status, headers["cache-control"]) == (200, "no-store")
+    record = json.loads((caller.state / "files" / "records" / f"{told['file_url'].split('/')[-2]}.json").read_text())
+    assert record["expires"] - record["created"] == 60
 
 
 def test_parts_of_the_javascript_client(caller: Caller) -> None:
@@ -208,6 +211,8 @@ def test_an_upload_that_stops_half_way_leaves_nothing(caller: Caller, way: str) 
         ("POST", "/cdn/files/upload", "key", {"x_fal_object_lifecycle": '{"expiration_duration_seconds": 1e999}'}, 400),
         ("POST", "/cdn/files/upload/multipart", "key", {"x_fal_object_lifecycle_preference": '{"expiration_duration_seconds": "1h"}'}, 400),
         ("POST", INITIATE, "key", {"x_fal_object_lifecycle": "{bad"}, 400),
+        ("POST", INITIATE, "key", {"x_fal_object_lifecycle": '{"initial_acl": {"default": "secret"}}'}, 400),
+        ("POST", "/cdn/files/upload", "key", {"x_fal_object_lifecycle": '{"initial_acl": "forbid"}'}, 400),
         ("PUT", "/cdn/upload/" + "0" * 32 + "?upload=x", None, {}, 404),
         ("PUT", "/cdn/upload/" + "0" * 32 + "/0?upload=x", None, {}, 404),
         ("POST", "/cdn/upload/" + "0" * 32 + "/complete?upload=x", None, {}, 404),
@@ -275,7 +280,7 @@ def test_a_file_may_be_as_long_as_the_owner_says(tmp_path: Path) -> None:
             "the body is larger than 500 bytes (FAL_JUPYTER_MAX_BODY)",
         )
         eventually(lambda: not caller.left())
-        assert len(list(caller.store.files(0.0))) == 1
+        assert len(list((caller.state / "files" / "records").iterdir())) == 1
 
 
 def test_a_file_that_the_disk_does_not_take_is_told_and_leaves_nothing(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.support.kernel import Kernel, kernel
@@ -266,6 +267,41 @@ def test_a_public_app_answers_without_a_key(notebook: Kernel) -> None:
     with urllib.request.urlopen(request, timeout=20) as answer:
         assert json.load(answer)[0] == "open"
     assert "--auth" in notebook.run(versioned("Shared", "x", options="--auth open")).traceback
+
+
+@pytest.mark.parametrize(
+    ("written", "options", "auth", "status"),
+    [
+        ("None", "", "private", 401),
+        ("None", "--auth public", "public", 200),
+        ("None", "--auth shared", "shared", 401),
+        ("'public'", "", "public", 200),
+        ("'public'", "--auth private", "private", 401),
+    ],
+)
+def test_an_app_that_says_nothing_takes_the_cells_auth_and_one_that_does_gives_way_to_it(
+    notebook: Kernel, state: Path, written: str, options: str, auth: str, status: int
+) -> None:
+    cell = versioned("Asked", "x", options=options).replace(
+        "    def setup", f"    app_auth = {written}\n    def setup", 1
+    )
+    notebook.run(cell).ok()
+    url, key = notebook.run("print(Asked.local_url, Asked.key)").ok().text.split()
+
+    assert httpx.post(f"{url}/", json={}).status_code == status
+    assert httpx.post(f"{url}/", json={}, headers={"authorization": f"Key {key}"}).status_code == 200
+    (record,) = (app for app in json.loads(command(state, "apps", "--json").stdout) if app["alias"] == "asked")
+    assert record["auth"] == auth
+
+
+def test_another_auth_takes_effect_in_the_runners_that_are_there(notebook: Kernel) -> None:
+    notebook.run(versioned("Opened", "x")).ok()
+    pid = notebook.run("Opened.hi()[1]").ok().result
+    url = notebook.run("print(Opened.local_url)").ok().text.strip()
+    for options, status in (("--auth public", 200), ("--auth private", 401), ("--auth public", 200), ("", 401)):
+        notebook.run(versioned("Opened", "x", options=options)).ok()
+        assert httpx.post(f"{url}/", json={}).status_code == status
+    assert notebook.run("Opened.hi()[1]").ok().result == pid
 
 
 # --- %fal -------------------------------------------------------------------------------------------------------------

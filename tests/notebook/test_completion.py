@@ -14,6 +14,7 @@ ASK = Completion(lambda: ["Hello", "hello", "Search"], lambda: ["hello-1"])
         ("%%fal_app --name x --m", ["--min", "--max", "--multiplex", "--machine"]),
         ("%%fal_app --auth ", ["private", "shared", "public"]),
         ("%%fal_app --auth pu", ["public"]),
+        ("%%fal_app --cors http://a.example --cor", ["--cors"]),
         ("%%fal_app --name ", []),
         ("%fal keys re", ["revoke"]),
         (

@@ -49,7 +49,17 @@ def test_options_complete_on_the_first_line_of_a_cell_and_nothing_else_mixes_in(
 
 def test_question_marks_show_help_with_every_option(notebook: Kernel) -> None:
     magic = inspect(notebook, "%%fal_app?")
-    for option in ("--name", "--auth", "--warm", "--min", "--max", "--keep-alive", "--multiplex", "--no-wait"):
+    for option in (
+        "--name",
+        "--auth",
+        "--cors",
+        "--warm",
+        "--min",
+        "--max",
+        "--keep-alive",
+        "--multiplex",
+        "--no-wait",
+    ):
         assert option in magic
     for option in ("--take-over", "--quiet", "--dry-run", "Example"):
         assert option in magic

@@ -233,6 +233,10 @@ def _files() -> list[Asked]:
     found += [Asked(f, "C112", path="/takes", json=body) for body in inputs]
     bodies = ({"image": "https://a.b/c.png"}, {"image": {"url": "x"}, "more": ["https://a/b", {"url": "y", "file_size": 3}]}, {"image": "x", "more": ["y"]})  # fmt: skip
     found += [Asked(f, "C112 C113", path="/both", json=body) for body in bodies]
+    wishes = ('{"expiration_duration_seconds": 60, "initial_acl": {"default": "hide"}}', "[]", "null", "{bad", "")
+    for path in ("/lifecycle", "/lifecycle-of-request"):
+        found += [Asked(f, "C120", path=path, headers={"x-fal-object-lifecycle-preference": wish}) for wish in wishes]
+        found += [Asked(f, "C120", path=path)]
     return [*found, Asked(f, "C115", path="/missing"), Asked(f, "C123", method="GET", path="/openapi.json")]
 
 

@@ -6,7 +6,7 @@ _EARLY = "what can never be served is refused where it is written, with what to 
 _TYPES = (
     "a value that fal's platform refuses when the class is deployed is refused when it is defined, with what it must be"
 )
-_ORIGIN = "a local gateway opens itself to no other origin"
+_ORIGIN = "a local gateway opens itself to no other origin, unless its owner names one (--cors)"
 _SLASH = "a gateway never redirects (wire-protocol W39): both forms of a path answer"
 
 DIFFERENT: dict[str, str] = {

@@ -76,6 +76,7 @@ class Real:
 
     def __init__(self) -> None:
         self._clients: dict[str, Any] = {}
+        self._instances: dict[str, Any] = {}
 
     def client(self, app: str) -> Any:
         if app not in self._clients:
@@ -85,11 +86,11 @@ class Real:
             sys.path.insert(0, os.path.join(os.path.dirname(__file__), "apps"))
             cls = getattr(__import__(module), name)
             os.environ["IS_ISOLATE_AGENT"] = "1"  # what a runner has
-            client = TestClient(
-                cls(_allow_init=True)._build_app(), raise_server_exceptions=False, follow_redirects=False
-            )
+            self._instances[app] = instance = cls(_allow_init=True)
+            client = TestClient(instance._build_app(), raise_server_exceptions=False, follow_redirects=False)
             client.__enter__()
             self._clients[app] = client
+        sys.modules["fal.ref"].current_app = self._instances[app]  # type: ignore[attr-defined]  # a runner has one app
         return self._clients[app]
 
     def ask(self, check: Asked) -> dict[str, Any]:

@@ -4,6 +4,8 @@ from typing import List, Optional
 
 import fal
 from fal.toolkit import File, Image
+from fal.toolkit.file.types import FileRepository
+from fastapi import Request
 from pydantic import BaseModel
 
 
@@ -11,6 +13,17 @@ class Both(BaseModel):
     image: Image
     more: List[File] = []
     maybe: Optional[File] = None
+
+
+class Keeping(FileRepository):
+    """Keeps nothing but what it is told of lifecycles."""
+
+    def __init__(self):
+        self.told = []
+
+    def save(self, data, object_lifecycle_preference=None, **options):
+        self.told.append(object_lifecycle_preference)
+        return "https://example.com/a"
 
 
 class Files(fal.App):
@@ -35,6 +48,19 @@ class Files(fal.App):
     @fal.endpoint("/both")
     def both(self, both: Both) -> Both:
         return both
+
+    @fal.endpoint("/lifecycle")
+    def lifecycle(self):
+        keeping = Keeping()
+        File.from_bytes(b"hi", file_name="a.txt", repository=keeping)
+        Image.from_bytes(b"x", "png", repository=keeping)
+        return {"told": keeping.told}
+
+    @fal.endpoint("/lifecycle-of-request")
+    def lifecycle_of_request(self, request: Request):
+        keeping = Keeping()
+        File.from_bytes(b"hi", file_name="a.txt", repository=keeping, request=request)
+        return {"told": keeping.told}
 
     @fal.endpoint("/missing")
     def missing(self):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fal_jupyter import settings
+from fal_jupyter.domain.lifecycle import Lifecycle, lifecycle_of
 from fal_jupyter.fal.toolkit.exceptions import FileUploadException
 from fal_jupyter.fal.toolkit.file.types import FileData, FileRepository, RepositoryId, Reservation
 from fal_jupyter.filestore import FileStore, StoredFile, address_of, new_file_id, safe_name
@@ -20,10 +21,21 @@ FALLBACK_REPOSITORY: list[FileRepository | RepositoryId] = ["fal"]
 _ELSEWHERE = {"gcp_storage": "Google's storage", "r2": "Cloudflare's storage"}
 
 
-def _lifetime(preference: Any) -> float | None:
-    seconds = preference.get("expiration_duration_seconds") if isinstance(preference, dict) else None
-    fits = isinstance(seconds, int | float) and not isinstance(seconds, bool) and seconds >= 0
-    return float(seconds) if seconds is not None and fits else None
+def _lifecycle(preference: Any) -> Lifecycle:
+    """Read a preference. What cannot be understood of its lifetime means none; what cannot be of its access, that nobody may read."""
+    if not isinstance(preference, dict):
+        return Lifecycle()
+    lifetime, access = (
+        _understood({name: preference.get(name)}) for name in ("expiration_duration_seconds", "initial_acl")
+    )
+    return Lifecycle(lifetime.lifetime if lifetime else None, access.access if access else "forbid")
+
+
+def _understood(preference: dict[str, Any]) -> Lifecycle | None:
+    try:
+        return lifecycle_of(preference)
+    except ValueError:
+        return None
 
 
 class InMemoryRepository(FileRepository):
@@ -83,14 +95,13 @@ def _store(
     here: settings.Settings, data: bytes | Path, content_type: str, file_name: str, preference: Any, file_id: str = ""
 ) -> StoredFile:
     """Keep bytes, or a file of this machine without reading it into memory."""
-    store, lifetime = FileStore(here.files), _lifetime(preference)
-    if isinstance(data, Path):
-        return store.put_path(
-            data, content_type=content_type, file_name=file_name, now=time.time(), lifetime=lifetime, file_id=file_id
-        )
-    return store.put(
-        data, content_type=content_type, file_name=file_name, now=time.time(), lifetime=lifetime, file_id=file_id
-    )
+    store, (lifetime, access) = FileStore(here.files), _lifecycle(preference)
+    put: Any = store.put_path if isinstance(data, Path) else store.put
+    stored: StoredFile = put(
+        data, content_type=content_type, file_name=file_name, now=time.time(), lifetime=lifetime, file_id=file_id,
+        access=access,
+    )  # fmt: skip
+    return stored
 
 
 @contextmanager

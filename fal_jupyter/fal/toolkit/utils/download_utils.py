@@ -35,7 +35,7 @@ def _hash_of(url: str) -> str:
     return hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _name_of(url: str, fetched: Fetched) -> str:
+def name_of(url: str, fetched: Fetched) -> str:
     """The name that the server gives, else the end of the path, else a hash."""
     if told := fetched.headers.get("content-disposition"):
         message = Message()
@@ -84,7 +84,7 @@ def download_file(
     try:
         with os.fdopen(descriptor, "wb") as file:
             fetched = fetch(url, file, headers={**BROWSER, **(request_headers or {})}, limit=limit, on_headers=check)
-        target = directory / _name_of(url, fetched)
+        target = directory / name_of(url, fetched)
         if target.exists() and target.stat().st_size == fetched.size and not force:
             return target
         forced = "File already exists. Forcing download of" if force else "Downloading"

@@ -16,13 +16,12 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote_to_bytes, urljoin, urlsplit
 from urllib.request import getproxies
 
 from fal_jupyter import net_guard, settings
-from fal_jupyter.filestore import FileStore
+from fal_jupyter.filestore import FileStore, StoredFile
 
 CHUNK = 1 << 20
 MOST_REDIRECTS = 5
@@ -82,7 +81,9 @@ def fetch(
         raise FetchError(f"URL scheme '{parts.scheme}' is not allowed")
     own = _own_file(url)
     if own is not None:
-        return _copied(own[0], own[1], into, limit)
+        if own.access != "allow":  # whoever gives us the address may not have it read to him
+            raise FetchStatus(403 if own.access == "forbid" else 404)
+        return _copied(own, into, limit)
     return _over_http(url, into, dict(headers or {}), limit, on_headers)
 
 
@@ -105,16 +106,13 @@ def _from_data(url: str, into: BinaryIO, limit: int | None) -> Fetched:
     return Fetched({"content-type": kind, "content-length": str(len(content))}, len(content))
 
 
-def _own_file(url: str) -> tuple[Path, dict[str, str]] | None:
-    """A file of our own CDN, where the address is one: its id is the permission to read it."""
+def _own_file(url: str) -> StoredFile | None:
+    """A file of our own CDN, where the address is one: its id is the permission to read it, unless its access says otherwise."""
     parts = urlsplit(url)
     found = _OWN_FILE.fullmatch(parts.path)
     if found is None or (parts.hostname or "") not in ("127.0.0.1", "localhost", "::1"):
         return None
-    stored = FileStore(settings.read().files).find(found[1], time.time())
-    if stored is None:
-        return None
-    return stored.path, {"content-type": stored.content_type, "content-length": str(stored.size)}
+    return FileStore(settings.read().files).find(found[1], time.time())
 
 
 def local_bytes(url: str, limit: int) -> bytes | None:
@@ -125,7 +123,7 @@ def local_bytes(url: str, limit: int) -> bytes | None:
         if url.startswith("data:"):
             _from_data(url, into, limit)
         elif (own := _own_file(url)) is not None:
-            _copied(own[0], own[1], into, limit)
+            _copied(own, into, limit)
         else:
             return None
     except (FetchError, OSError):
@@ -133,15 +131,15 @@ def local_bytes(url: str, limit: int) -> bytes | None:
     return into.getvalue()
 
 
-def _copied(path: Path, headers: dict[str, str], into: BinaryIO, limit: int | None) -> Fetched:
+def _copied(stored: StoredFile, into: BinaryIO, limit: int | None) -> Fetched:
     size = 0
-    with path.open("rb") as source:
+    with stored.path.open("rb") as source:
         while piece := source.read(CHUNK):
             size += len(piece)
             if limit is not None and size > limit:
                 raise TooLarge("File body exceeded the limit")
             into.write(piece)
-    return Fetched(headers, size)
+    return Fetched({"content-type": stored.content_type, "content-length": str(stored.size)}, size)
 
 
 def _over_http(

@@ -1,0 +1,101 @@
+"""Cross-origin reading: which web pages may read an app's answers, and the headers that tell a browser so (Fetch standard, 3.2).
+
+Nobody is let in unless the app's owner names an origin, and an origin is compared as a whole: never by a prefix, never ``*``,
+never ``null``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from fal_jupyter.domain.errors import BadSetting
+
+MAX_AGE = 600  # seconds that a browser may remember a preflight
+METHODS = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
+# what fal's clients send (wire-protocol W34, W35), for a preflight that does not list its headers
+USUAL = (
+    "accept, authorization, content-type, range, x-fal-file-name, x-fal-object-lifecycle, x-fal-object-lifecycle-preference,"
+    " x-fal-queue-priority, x-fal-request-timeout, x-fal-runner-hint, x-fal-target-url"
+)
+EXPOSED = ("content-disposition", "content-range", "etag", "retry-after")  # and every x-fal-… of the answer
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
+_ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([0-9]{1,5}))?")
+_NAMES = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+(?:[ \t]*,[ \t]*[!#$%&'*+.^_`|~0-9A-Za-z-]+)*")
+
+Pairs = Sequence[tuple[str, str]]
+
+
+def origin_of(text: str, where: str = "--cors") -> str:
+    """Give an origin as browsers write it: in lower case, without the port that its scheme has anyway.
+
+    Raises:
+        BadSetting: it is not ``scheme://host`` or ``scheme://host:port``.
+    """
+    lower = text.strip().lower()
+    found = _ORIGIN.fullmatch(lower)
+    port = found[3] if found is not None else None
+    if found is None or (port is not None and not 0 < int(port) < 65536):
+        whole = _ORIGIN.match(lower)
+        behind = lower[whole.end() : whole.end() + 1] if whole is not None else ""
+        hint = f"write {whole[0]}" if whole is not None and behind in ("/", "?", "#") else "write http://localhost:3000"
+        told = f"{text!r} is no origin of web pages, which is one scheme://host or scheme://host:port and nothing behind it"
+        raise BadSetting(told, hint=hint, where=where)
+    scheme, host = found[1], found[2]
+    if port is None or _DEFAULT_PORTS.get(scheme) == str(int(port)):
+        return f"{scheme}://{host}"
+    return f"{scheme}://{host}:{int(port)}"
+
+
+def origins_of(given: object, where: str = "cors") -> tuple[str, ...]:
+    """Give the origins in what ``--cors`` or ``cors=`` says: one as text, or several; each once, in order.
+
+    Raises:
+        BadSetting: one of them is no origin.
+    """
+    found: dict[str, None] = {}
+    for text in [given] if isinstance(given, str) or not isinstance(given, Iterable) else given:
+        if not isinstance(text, str):
+            raise BadSetting(f"{text!r} is no origin of web pages", hint="cors='http://localhost:3000'", where=where)
+        found[origin_of(text, where)] = None
+    return tuple(found)
+
+
+def preflight(origin: str, wanted: str, *, private: bool) -> list[tuple[str, str]]:
+    """Give the headers of the answer to a preflight of a page of *origin*, which may come.
+
+    Args:
+        wanted: the header names that the page's request will have, as the browser listed them.
+        private: the browser asks whether the page may come into this machine's own network.
+    """
+    headers = [
+        ("access-control-allow-origin", origin),
+        ("access-control-allow-methods", METHODS),
+        ("access-control-allow-headers", wanted if _NAMES.fullmatch(wanted) else USUAL),
+        ("access-control-max-age", str(MAX_AGE)),
+        ("vary", "Origin, Access-Control-Request-Headers"),
+    ]
+    return [*headers, ("access-control-allow-private-network", "true")] if private else headers
+
+
+def opened(headers: Pairs, origin: str) -> list[tuple[str, str]]:
+    """Give an answer's headers with those for a page of *origin*, or (``""``) for whoever may not read it: that alone is told to caches.
+
+    What the app itself says of origins is left out: its owner has said it better.
+    """
+    kept, vary = [], []
+    for name, value in headers:
+        lower = name.lower()
+        if lower == "vary":
+            vary.append(value)
+        elif not lower.startswith("access-control-"):
+            kept.append((name, value))
+    if not any(part.strip().lower() in ("origin", "*") for value in vary for part in value.split(",")):
+        vary.append("Origin")
+    kept.append(("vary", ", ".join(vary)))
+    if not origin:
+        return kept
+    names = dict.fromkeys(name.lower() for name, _ in headers)
+    exposed = [*(name for name in names if name.startswith("x-fal-")), *(name for name in EXPOSED if name in names)]
+    kept.append(("access-control-allow-origin", origin))
+    return [*kept, ("access-control-expose-headers", ", ".join(exposed))] if exposed else kept

@@ -1,0 +1,53 @@
+"""A file's lifecycle as uploads and requests ask for it (wire-protocol W94): how long it lives, and who may read it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple, cast
+
+Access = Literal["allow", "hide", "forbid"]
+DECISIONS = ("allow", "hide", "forbid")
+MOST_SECONDS = 100 * 365 * 86400.0
+
+
+class Lifecycle(NamedTuple):
+    """*lifetime* in seconds, None: for ever. *access* is what somebody without a key is told: the file, that there is none (``hide``, 404),
+    or that it is not for him (``forbid``, 403)."""
+
+    lifetime: float | None = None
+    access: Access = "allow"
+
+
+def lifecycle_of(found: Any) -> Lifecycle:
+    """Read a lifecycle's JSON value.
+
+    Its rules for single users are checked and change nothing here: keys of a local gateway are all its owner's, and who has none
+    is no user.
+
+    Raises:
+        ValueError: it is none; the text says what it must be.
+    """
+    if not isinstance(found, dict):
+        raise ValueError('X-Fal-Object-Lifecycle is JSON such as {"expiration_duration_seconds": 3600}')
+    return Lifecycle(_lifetime(found.get("expiration_duration_seconds")), _access(found.get("initial_acl")))
+
+
+def _lifetime(seconds: Any) -> float | None:
+    if seconds is None:
+        return None
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= MOST_SECONDS:
+        raise ValueError(f"expiration_duration_seconds is a number of seconds, 0 or more, not {seconds!r}"[:200])
+    return float(seconds)
+
+
+def _access(acl: Any) -> Access:
+    if acl is None:
+        return "allow"
+    rules = (acl.get("rules") or []) if isinstance(acl, dict) else None
+    decisions = [acl.get("default") or "allow"] if isinstance(acl, dict) else []
+    for rule in rules if isinstance(rules, list) else (None,):
+        decisions.append(rule.get("decision") if isinstance(rule, dict) and isinstance(rule.get("user"), str) else None)
+    if not decisions or any(decision not in DECISIONS for decision in decisions):
+        raise ValueError(
+            'initial_acl is {"default": "allow", "hide" or "forbid", "rules": [{"user": …, "decision": …}]}'
+        )
+    return cast(Access, decisions[0])

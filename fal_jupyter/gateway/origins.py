@@ -1,0 +1,96 @@
+"""Web pages of other origins: their preflights are answered, and the answers that they may read say so.
+
+Only at the loopback port: below a Jupyter server, that server decides. An app's own routes are open to the origins that its owner
+named (``--cors``), what all apps share (rest, cdn, the proxy route) to those that any running app names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
+from typing import NamedTuple
+
+from fal_jupyter.domain.cors import Pairs, opened, preflight
+from fal_jupyter.gateway.caller import Caller
+from fal_jupyter.gateway.exchange import LINGER_BYTES
+from fal_jupyter.gateway.http_server import RequestHeaders
+from fal_jupyter.gateway.proxy_api import is_proxied
+from fal_jupyter.gateway.published import Published
+from fal_jupyter.protocol.addresses import app_address
+from fal_jupyter.protocol.api import CDN, QUEUE, REST, RUN
+
+
+class Welcome(NamedTuple):
+    """What a request's origin means: *headers* makes its answer's headers of those that the answer has anyway; with *preflight* that
+    is the whole answer."""
+
+    headers: Callable[[Pairs], list[tuple[str, str]]]
+    preflight: list[tuple[str, str]] | None = None
+
+
+class Origins:
+    """The origins that apps are open to, as they are in this moment."""
+
+    def __init__(self, published: Mapping[str, Published], owner: str) -> None:
+        self._published, self._owner = published, owner
+
+    def of_app(self, alias: str) -> Collection[str]:
+        """Those of one app."""
+        app = self._published.get(alias)
+        return app.newest.spec.cors if app is not None else ()
+
+    def of_target(self, target: str) -> Collection[str]:
+        """Those that may read what is at *target*."""
+        path = target.partition("?")[0]
+        for prefix in (RUN, QUEUE):
+            if path.startswith(prefix):
+                address = app_address(path[len(prefix) :], self._owner)
+                return self.of_app(address.alias) if address.owner == self._owner else ()
+        if path.startswith((REST, CDN)) or is_proxied(path):
+            return {origin for app in self._published.values() for origin in app.newest.spec.cors}
+        return ()
+
+    def welcome(self, method: str, target: str, headers: RequestHeaders) -> Welcome | None:
+        """Say what a request at *target* gets beside its answer; None where nobody of another origin may read there."""
+        known = self.of_target(target)
+        if not known or headers.get("upgrade", "").lower() == "websocket":
+            return None
+        origin = headers.get("origin", "")
+        if origin not in known:
+            return Welcome(partial(opened, origin=""))
+        asked = None
+        if method == "OPTIONS" and "access-control-request-method" in headers:
+            wanted = headers.get("access-control-request-headers", "")
+            asked = preflight(origin, wanted, private="access-control-request-private-network" in headers)
+        return Welcome(partial(opened, origin=origin), asked)
+
+
+class Preflight:
+    """A preflight of a page that may come: answered without a key, which browsers never send with one."""
+
+    upgrades = False
+
+    def __init__(self, caller: Caller, answer: list[tuple[str, str]]) -> None:
+        self._caller, self._answer, self._received = caller, answer, 0
+
+    def begin(self, method: str, target: str, headers: RequestHeaders) -> None:
+        """The head is here; what it asks is known."""
+
+    def data_received(self, chunk: bytes) -> None:
+        """It has no body; one that is sent all the same is let go, but not for ever."""
+        self._received += len(chunk)
+        if self._received > LINGER_BYTES:
+            self._caller.drop()
+
+    def finish(self) -> None:
+        """The request is complete."""
+        self._caller.respond(204, self._answer, b"")
+        self._caller.finish()
+
+    def on_connection_close(self) -> None:
+        """The browser hung up."""
+
+
+def is_own(origin: str, host: str) -> bool:
+    """True where a page of *origin* came from this gateway itself, which its request's *host* names."""
+    return origin in (f"http://{host.lower()}", f"https://{host.lower()}")
