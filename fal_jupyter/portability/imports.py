@@ -1,0 +1,200 @@
+"""What the class imports: packages that no requirement brings, and modules of this machine that do not go along."""
+
+from __future__ import annotations
+
+import ast
+import sys
+import types
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fal_jupyter.portability.code import Piece, tree_of
+from fal_jupyter.portability.findings import Finding
+from fal_jupyter.portability.packages import Brought, brought_by, file_of_local, requirement_for
+from fal_jupyter.portability.surroundings import Surroundings
+from fal_jupyter.shipping.reach import Reached
+
+OURS = ("fal", "fal_jupyter")
+NOTEBOOK = ("IPython", "ipywidgets", "ipykernel", "anywidget", "google.colab")
+_MOST_FILES = 300
+
+
+@dataclass(frozen=True, slots=True)
+class _Import:
+    package: str  # the whole dotted name
+    who: str
+    piece: Piece
+    node: ast.AST
+    inside: bool = False  # carried out by the running code, not when the file was read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carried:
+    """What goes along: *requirements* with those that fal adds, *modules* by value, *files* copied (absolute paths).
+
+    *own_image*: packages come with an image, of which nothing is known here.
+    """
+
+    requirements: Sequence[str]
+    modules: Sequence[str]
+    files: Sequence[str]
+    own_image: bool
+
+
+def import_findings(
+    pieces: Sequence[Piece], reached: Sequence[Reached], here: Surroundings, carried: Carried
+) -> list[Finding]:
+    """Say which imports the cloud cannot follow."""
+    found: list[Finding] = []
+    brought = brought_by(carried.requirements)
+    imports = [one for piece in pieces for one in (*_inside(piece), *_by_name(piece, reached))]
+    local: dict[str, Path] = {}
+    for one in imports:
+        top = one.package.split(".")[0]
+        if top in sys.stdlib_module_names or top in ("fal", "__main__", "builtins"):
+            continue
+        if top == "fal_jupyter":
+            if one.inside or not one.package.startswith("fal_jupyter.fal"):
+                found.append(_of_ours(one, here))
+        elif one.package.startswith(NOTEBOOK):
+            told = f"{one.who} uses {top}, which belongs to the notebook"
+            found.append(
+                here.finding(
+                    "notebook-only",
+                    "fails",
+                    one.piece.place(one.node),
+                    told,
+                    "return what you want to see, and show it in a cell",
+                )
+            )
+        elif (path := file_of_local(top)) is not None:
+            local[top] = path
+            found += _of_local(one, path, here, carried)
+        elif not carried.own_image and not brought.has(top):
+            found.append(_missing(one.who, top, brought, here, one.piece.place(one.node)))
+    if not carried.own_image:
+        for name in carried.modules:
+            top = name.split(".")[0]
+            found += _of_module(top, local.get(top) or file_of_local(top), brought, here)
+    return found
+
+
+def relative_findings(pieces: Sequence[Piece], here: Surroundings) -> list[Finding]:
+    """Say which imports are relative: the file stands alone there."""
+    found = []
+    for piece in pieces:
+        for node in piece.walk():
+            if isinstance(node, ast.ImportFrom) and node.level:
+                one = _Import("", piece.owner(node), piece, node)
+                told = f"{one.who} imports relatively ({ast.unparse(node)}), and there is no package around the file in the cloud"
+                found.append(
+                    here.finding(
+                        "relative-import",
+                        "fails",
+                        one.piece.place(one.node),
+                        told,
+                        "import it by its whole name, and name it in local_python_modules",
+                    )
+                )
+    return found
+
+
+def _inside(piece: Piece) -> Iterator[_Import]:
+    for node in piece.walk():
+        if piece.is_guarded(node, "ImportError", "ModuleNotFoundError"):
+            continue
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield _Import(alias.name, piece.owner(node), piece, node, inside=True)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield _Import(node.module, piece.owner(node), piece, node, inside=True)
+
+
+def _by_name(piece: Piece, reached: Sequence[Reached]) -> Iterator[_Import]:
+    """What the code's names stand for, that was imported around it."""
+    captured = {one.name: one.value for one in reached if not one.missing}
+    for node in piece.walk():
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            value = captured.get(node.id) if node.id in piece.bound else piece.value_of(node)
+            if home := _home_of(value):
+                yield _Import(home, piece.owner(node), piece, node)
+
+
+def _home_of(value: object) -> str:
+    if isinstance(value, types.ModuleType):
+        return value.__name__
+    if isinstance(value, type | types.FunctionType | types.BuiltinFunctionType):
+        home = value.__module__
+    else:
+        home = type(value).__module__
+    if home == "builtins":
+        return ""
+    return home if isinstance(home, str) and home in sys.modules else ""
+
+
+def _of_ours(one: _Import, here: Surroundings) -> Finding:
+    told = f"{one.who} uses fal_jupyter, which is not in the cloud"
+    return here.finding(
+        "own-package",
+        "fails",
+        one.piece.place(one.node),
+        told,
+        "import fal, and leave calls of fal_jupyter to the notebook",
+    )
+
+
+def _of_local(one: _Import, path: Path, here: Surroundings, carried: Carried) -> Iterator[Finding]:
+    top = one.package.split(".")[0]
+    if any(path.is_relative_to(Path(brought)) for brought in carried.files) or top == _package_of(here.file):
+        return
+    named = any(one.package == name or one.package.startswith(f"{name}.") for name in carried.modules)
+    if not named and top not in carried.modules:
+        told = f"{one.who} uses the module {top} ({path.name} on this machine), which does not go to the cloud"
+        yield here.finding(
+            "local-module",
+            "fails",
+            one.piece.place(one.node),
+            told,
+            f'local_python_modules = ["{top}"], imported at the top of the file',
+        )
+    elif one.inside:
+        told = f"{one.who} imports {top} while it runs: local_python_modules go along by value, and there is no file to import"
+        yield here.finding(
+            "local-import", "fails", one.piece.place(one.node), told, f"move the import of {top} to the top of the file"
+        )
+
+
+def _package_of(file: Path | None) -> str:
+    """The package around a file, which goes along whole, or ``""``."""
+    name = ""
+    folder = file.parent if file is not None else None
+    while folder is not None and (folder / "__init__.py").exists():
+        name, folder = folder.name, folder.parent
+    return name
+
+
+def _of_module(top: str, path: Path | None, brought: Brought, here: Surroundings) -> Iterator[Finding]:
+    """What a module that goes along needs in turn."""
+    files: Iterable[Path] = (
+        () if path is None else sorted(path.rglob("*.py"))[:_MOST_FILES] if path.is_dir() else [path]
+    )
+    for file in files:
+        tree = tree_of(str(file))
+        if tree is None:
+            continue
+        piece = Piece(file.name, tree, str(file), {})
+        for one in _inside(piece):
+            name = one.package.split(".")[0]
+            if name in sys.stdlib_module_names or name in (*OURS, top) or file_of_local(name) is not None:
+                continue
+            if not brought.has(name):
+                yield _missing(f"the module {top}", name, brought, here, piece.place(one.node))
+
+
+def _missing(who: str, top: str, brought: Brought, here: Surroundings, place: tuple[str, int]) -> Finding:
+    told = f"{who} needs {top}, which no requirement of the class brings"
+    instead = f'requirements = […, "{requirement_for(top)}"]'
+    if brought.whole:
+        return here.finding("import-missing", "fails", place, told, instead)
+    return here.finding("import-missing", "note", place, f"{told}, unless one that is not installed here does", instead)
