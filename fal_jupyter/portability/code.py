@@ -6,7 +6,7 @@ import ast
 import linecache
 import sys
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -131,14 +131,16 @@ def _public(home: str, name: str) -> str:
     return home.split(".")[0] if "._" in home and hasattr(outer, name) else home
 
 
-def pieces_of(cls: type, reached: list[Reached], namespace: Mapping[str, object]) -> list[Piece]:
+def pieces_of(
+    cls: type, reached: list[Reached], namespace: Mapping[str, object], *, also: Sequence[str] = ()
+) -> list[Piece]:
     """Give the source of *cls*, then of every local class and function that it reaches, as far as there is any.
 
-    A class without a method has no code that says where it is: it is looked for in the files of the others.
+    A class without a method has no code that says where it is: it is looked for in the files of the others, and *also* there.
     """
     values = [cls, *(one.value for one in reached)]
     codes = {id(value): _codes_of(value) for value in values}
-    filenames = dict.fromkeys(code.co_filename for known in codes.values() for code in known)
+    filenames = dict.fromkeys([*(code.co_filename for known in codes.values() for code in known), *also])
     found: dict[int, Piece] = {}
     for value in values:
         places = [(code.co_filename, code.co_firstlineno) for code in codes[id(value)]]

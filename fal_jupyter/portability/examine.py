@@ -13,7 +13,7 @@ from fal_jupyter.portability.code import pieces_of
 from fal_jupyter.portability.findings import Finding, ordered
 from fal_jupyter.portability.imports import Carried, import_findings, relative_findings
 from fal_jupyter.portability.notebook_only import code_findings
-from fal_jupyter.portability.options import class_findings
+from fal_jupyter.portability.options import class_findings, line_of
 from fal_jupyter.portability.paths import address_findings, path_findings
 from fal_jupyter.portability.surroundings import Surroundings
 from fal_jupyter.portability.variables import variable_findings
@@ -30,7 +30,7 @@ def examine(cls: type[Any], here: Surroundings) -> list[Finding]:
     """
     cls = adopted(cls)
     reached = reached_by(cls)
-    pieces = pieces_of(cls, reached, here.namespace)
+    pieces = pieces_of(cls, reached, here.namespace, also=[str(here.file)] if here.file else [])
     carried = _carried(cls, here)
     secrets = cls.host_kwargs.get("secrets")
     return ordered(
@@ -42,7 +42,7 @@ def examine(cls: type[Any], here: Surroundings) -> list[Finding]:
             *code_findings(cls, pieces, here),
             *path_findings(pieces, here, carried.files, own_files=carried.own_image),
             *address_findings(pieces, here),
-            *variable_findings(pieces, here, secrets),
+            *variable_findings(pieces, here, secrets, named_at=line_of(cls, pieces, "secrets")),
         ]
     )
 
@@ -53,7 +53,8 @@ def _carried(cls: type[Any], here: Surroundings) -> Carried:
     added = (*_PINNED_BY_FAL, *SERVE_REQUIREMENTS, *(REALTIME_REQUIREMENTS if talks else ()))
     base = here.folder / (cls.app_files_context_dir or "")
     return Carried(
-        requirements=[*flat, *added],
+        requirements=flat,
+        added=added,
         modules=list(cls.local_python_modules or ()),
         files=[str(Path(base / name).resolve()) for name in cls.app_files or ()],
         own_image=cls.image is not None or cls.host_kwargs.get("kind") == "container",

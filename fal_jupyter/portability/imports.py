@@ -31,12 +31,13 @@ class _Import:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Carried:
-    """What goes along: *requirements* with those that fal adds, *modules* by value, *files* copied (absolute paths).
+    """What goes along: *requirements* of the class, *added* by fal, *modules* by value, *files* copied (absolute paths).
 
     *own_image*: packages come with an image, of which nothing is known here.
     """
 
     requirements: Sequence[str]
+    added: Sequence[str]
     modules: Sequence[str]
     files: Sequence[str]
     own_image: bool
@@ -47,7 +48,7 @@ def import_findings(
 ) -> list[Finding]:
     """Say which imports the cloud cannot follow."""
     found: list[Finding] = []
-    brought = brought_by(carried.requirements)
+    brought = brought_by(carried.requirements, carried.added)
     imports = [one for piece in pieces for one in (*_inside(piece), *_by_name(piece, reached))]
     local: dict[str, Path] = {}
     for one in imports:

@@ -11,7 +11,8 @@ from typing import Any
 
 from fal_jupyter.domain.errors import AppRuleBroken
 from fal_jupyter.domain.spec import AppSpec
-from fal_jupyter.fal import check_requirements, describe
+from fal_jupyter.fal import check_requirements
+from fal_jupyter.fal.describe import describe_app
 from fal_jupyter.fal.endpoints import routes_of
 from fal_jupyter.fal.notes import better_name, options_without_effect
 from fal_jupyter.portability.code import Piece
@@ -28,7 +29,7 @@ def class_findings(cls: type[Any], pieces: Sequence[Piece], here: Surroundings) 
     """Say what options, endpoints and name of *cls* do otherwise."""
     rules = _Rules(cls, pieces, here)
     try:
-        spec = describe(cls)
+        spec = describe_app(cls)
     except AppRuleBroken as error:
         return [*rules.of_class(), rules.finding("cannot-serve", "fails", error.message, error.hint)]
     return [*rules.of_class(), *rules.of_spec(spec), *rules.of_endpoints()]
@@ -40,16 +41,7 @@ class _Rules:
 
     def finding(self, code: str, severity: Severity, told: str, instead: str, at: str = "") -> Finding:
         """A finding at the line of option or method *at*, else at the class."""
-        return self._here.finding(code, severity, self._line_of(at), told, instead)
-
-    def _line_of(self, name: str) -> tuple[str, int]:
-        own = [p for p in self._pieces if isinstance(p.node, ast.ClassDef)]
-        own.sort(key=lambda piece: piece.name != self._cls.__name__)
-        for piece in own:
-            for node in piece.node.body:  # type: ignore[attr-defined]
-                if name and name in _names_of(node):
-                    return piece.filename, node.lineno
-        return (own[0].filename, own[0].node.lineno) if own else ("", 0)  # type: ignore[attr-defined]
+        return self._here.finding(code, severity, line_of(self._cls, self._pieces, at), told, instead)
 
     # --- what can be said of any class --------------------------------------------------------------------------------
     def of_class(self) -> Iterator[Finding]:
@@ -140,6 +132,17 @@ class _Rules:
             model = f"{name.title().replace('_', '')}Input"
             instead = f"class {model}(BaseModel) with {', '.join(plain)}, and def {name}(self, input: {model})"
             yield self.finding("plain-parameters", "differs", told, instead, name)
+
+
+def line_of(cls: type[Any], pieces: Sequence[Piece], name: str) -> tuple[str, int]:
+    """Give file and line of the option or method *name* in the class or a base of it, else of the class."""
+    own = [(p, p.node) for p in pieces if isinstance(p.node, ast.ClassDef)]
+    own.sort(key=lambda known: known[0].name != cls.__name__)
+    for piece, tree in own:
+        for node in tree.body:
+            if name in _names_of(node):
+                return piece.filename, node.lineno
+    return (own[0][0].filename, own[0][1].lineno) if own else ("", 0)
 
 
 def routes_of_all(cls: type[Any]) -> list[tuple[str, Any]]:

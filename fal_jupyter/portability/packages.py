@@ -52,8 +52,13 @@ class Brought:
         return not self.names.isdisjoint(canonicalize_name(name) for name in distributions_of(package))
 
 
-def brought_by(requirements: Iterable[str]) -> Brought:
-    """Give what *requirements* bring, with all that those need in turn, by what is installed here."""
+def brought_by(requirements: Iterable[str], added: Iterable[str] = ()) -> Brought:
+    """Give what *requirements* and those that fal has *added* bring, with all that these need in turn, by what is installed here."""
+    own = _brought_by(requirements)
+    return Brought(own.names | _brought_by(added).names, own.whole)
+
+
+def _brought_by(requirements: Iterable[str]) -> Brought:
     names: set[str] = set()
     whole = True
     todo: list[Requirement] = []

@@ -26,8 +26,10 @@ class _Read:
     needed: bool  # it raises where the variable is missing
 
 
-def variable_findings(pieces: Sequence[Piece], here: Surroundings, secrets: Sequence[str] | None) -> list[Finding]:
-    """Say which variables the cloud does not have, or this machine. *secrets* are those that the class names."""
+def variable_findings(
+    pieces: Sequence[Piece], here: Surroundings, secrets: Sequence[str] | None, *, named_at: tuple[str, int]
+) -> list[Finding]:
+    """Say which variables the cloud does not have, or this machine. *secrets* are those that the class names, at *named_at*."""
     found = []
     given = {name for piece in pieces for name in _given(piece)}
     reads = [read for piece in pieces for read in _reads(piece) if read.name not in given]
@@ -35,7 +37,7 @@ def variable_findings(pieces: Sequence[Piece], here: Surroundings, secrets: Sequ
         if name not in here.secrets:
             read = next((read for read in reads if read.name == name), None)
             told = f"the class names the secret {name}, which is not set here, so its runners do not have it"
-            place = read.piece.place(read.node) if read else ("", 0)
+            place = read.piece.place(read.node) if read else named_at
             found.append(here.finding("secret-missing", "differs", place, told, f"fal-jupyter secrets set {name}"))
     known = set(here.secrets if secrets is None else secrets)
     told_of = set()
