@@ -12,7 +12,7 @@ import cloudpickle
 
 from fal_jupyter.domain.errors import NotPicklable
 from fal_jupyter.portability.code import Piece, tree_of
-from fal_jupyter.portability.findings import Finding, Severity
+from fal_jupyter.portability.findings import Finding
 from fal_jupyter.portability.surroundings import Surroundings
 from fal_jupyter.shipping.packing import HEAVY, Capture, capture_of
 from fal_jupyter.shipping.reach import Reached
@@ -40,6 +40,7 @@ def capture_findings(
 ) -> list[Finding]:
     """Say what has to come along into the file, what is heavy, and what cannot travel."""
     found: list[Finding] = []
+    elsewhere: dict[str, list[tuple[str, tuple[str, int]]]] = {}
     home = here.cell_of(cls.__name__)
     for one in reached:
         place = _use_of(one, pieces)
@@ -55,24 +56,41 @@ def capture_findings(
             told = f"{one.via} takes {capture.name} along, {capture.size / 1e6:.1f} MB that are pickled at each deploy and unpickled by each runner"
             found.append(here.finding("captured-heavy", "differs", place, told, "load it inside setup(), from /data"))
         elif here.file is None and capture.cell != home and not one.held:
-            found.append(_of_another_cell(capture, home, place, here))
+            if capture.kind == "variable":
+                found.append(_value_of_another_cell(capture, home, place, here))
+            else:
+                elsewhere.setdefault(capture.cell, []).append((capture.name, place))
+    found += [_code_of_another_cell(cell, named, home, here) for cell, named in elsewhere.items()]
     if here.file is not None:
         found += _computed({one.name for one in reached}, here)
     return found
 
 
-def _of_another_cell(capture: Capture, home: str, place: tuple[str, int], here: Surroundings) -> Finding:
-    cell = capture.cell or "the notebook"
-    what = {"variable": "the value", "module": "the import"}.get(capture.kind, f"the {capture.kind}")
-    size = f" ({capture.size:,} bytes)" if capture.kind == "variable" else ""
-    told = f"{what} {capture.name}{size} comes from {cell}: a file with {home or 'the cell of the class'} alone does not have it"
-    instead = (
-        f"put {cell} above the class in the file that you deploy"
-        if capture.cell
-        else f"write {capture.name} into the file that you deploy"
+def _value_of_another_cell(capture: Capture, home: str, place: tuple[str, int], here: Surroundings) -> Finding:
+    told = (
+        f"the value {capture.name} ({capture.size:,} bytes) comes from {capture.cell or 'the notebook'}, {_alone(home)}"
     )
-    severity: Severity = "differs" if capture.kind == "variable" else "note"
-    return here.finding("captured-name", severity, place, told, instead)
+    return here.finding("captured-name", "differs", place, told, _above(capture.cell, capture.name))
+
+
+def _code_of_another_cell(
+    cell: str, named: list[tuple[str, tuple[str, int]]], home: str, here: Surroundings
+) -> Finding:
+    names = ", ".join(dict.fromkeys(name for name, _ in named))
+    told = f"{names}: {'come' if ', ' in names else 'comes'} from {cell or 'the notebook'}, {_alone(home)}"
+    return here.finding("captured-name", "note", min(place for _, place in named), told, _above(cell, names))
+
+
+def _alone(home: str) -> str:
+    return f"which a file with {home or 'the cell of the class'} alone does not have"
+
+
+def _above(cell: str, names: str) -> str:
+    return (
+        f"put {cell} above the class in the file that you deploy"
+        if cell
+        else f"write {names} into the file that you deploy"
+    )
 
 
 def _fal_takes(value: object) -> bool:

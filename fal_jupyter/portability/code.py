@@ -64,9 +64,11 @@ class Piece:
         return self.filename, getattr(node, "lineno", 0)
 
     def owner(self, node: ast.AST) -> str:
-        """Whose code *node* is, for a sentence: ``setup()`` or ``Hello``."""
+        """Whose code *node* is, for a sentence: ``Hello.setup()``, ``helper()`` or ``Hello``."""
         names = [outer.name for outer in (node, *self.around(node)) if isinstance(outer, _SCOPES)]
-        return f"{names[-1]}()" if names else self.name
+        if not names:
+            return self.name
+        return f"{self.name}.{names[-1]}()" if isinstance(self.node, ast.ClassDef) else f"{names[-1]}()"
 
     def is_prose(self, node: ast.AST) -> bool:
         """True for what no code reads: docstrings, and what stands in a decorator (an endpoint's path)."""

@@ -25,6 +25,7 @@ CODES: dict[str, str] = {
     "requirement-unpinned": "a requirement without a version",
     "python-version": "another Python than the one that runs here",
     "absolute-path": "a path of this machine",
+    "data-path": "a path below /data as text: this machine's own /data here",
     "home-path": "the home directory of whoever runs it",
     "missing-file": "a file of this folder that is not in app_files",
     "own-file": "__file__, which is where the file was when it was deployed",

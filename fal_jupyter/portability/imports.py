@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import sys
 import types
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from fal_jupyter.portability.code import Piece, tree_of
 from fal_jupyter.portability.findings import Finding
 from fal_jupyter.portability.packages import Brought, brought_by, file_of_local, requirement_for
 from fal_jupyter.portability.surroundings import Surroundings
+from fal_jupyter.shipping.pickling import home_of
 from fal_jupyter.shipping.reach import Reached
 
 OURS = ("fal", "fal_jupyter")
@@ -49,36 +52,38 @@ def import_findings(
     """Say which imports the cloud cannot follow."""
     found: list[Finding] = []
     brought = brought_by(carried.requirements, carried.added)
-    imports = [one for piece in pieces for one in (*_inside(piece), *_by_name(piece, reached))]
     local: dict[str, Path] = {}
-    for one in imports:
+    told: set[str] = set()  # each package once, at its first place
+    for one in (one for piece in pieces for one in (*_inside(piece), *_by_name(piece, reached))):
         top = one.package.split(".")[0]
-        if top in sys.stdlib_module_names or top in ("fal", "__main__", "builtins"):
+        if top in sys.stdlib_module_names or top in ("fal", "__main__", "builtins") or top in told:
             continue
-        if top == "fal_jupyter":
-            if one.inside or not one.package.startswith("fal_jupyter.fal"):
-                found.append(_of_ours(one, here))
-        elif one.package.startswith(NOTEBOOK):
-            told = f"{one.who} uses {top}, which belongs to the notebook"
-            found.append(
-                here.finding(
-                    "notebook-only",
-                    "fails",
-                    one.piece.place(one.node),
-                    told,
-                    "return what you want to see, and show it in a cell",
-                )
-            )
-        elif (path := file_of_local(top)) is not None:
+        if top != "fal_jupyter" and not one.package.startswith(NOTEBOOK) and (path := file_of_local(top)) is not None:
             local[top] = path
-            found += _of_local(one, path, here, carried)
-        elif not carried.own_image and not brought.has(top):
-            found.append(_missing(one.who, top, brought, here, one.piece.place(one.node)))
-    if not carried.own_image:
-        for name in carried.modules:
-            top = name.split(".")[0]
-            found += _of_module(top, local.get(top) or file_of_local(top), brought, here)
+        new = list(_of_one(one, top, local.get(top), here, carried, brought))
+        found += new
+        told |= {top} if new else set()
+    for name in () if carried.own_image else carried.modules:
+        top = name.split(".")[0]
+        found += _of_module(top, local.get(top) or file_of_local(top), brought, here, told)
     return found
+
+
+def _of_one(
+    one: _Import, top: str, path: Path | None, here: Surroundings, carried: Carried, brought: Brought
+) -> Iterator[Finding]:
+    place = one.piece.place(one.node)
+    if top == "fal_jupyter":
+        if one.inside or not one.package.startswith("fal_jupyter.fal"):
+            told = f"{one.who} uses fal_jupyter, which is not in the cloud"
+            yield here.finding("own-package", "fails", place, told, "leave calls of fal_jupyter to the notebook")
+    elif one.package.startswith(NOTEBOOK):
+        told = f"{one.who} uses {top}, which belongs to the notebook"
+        yield here.finding("notebook-only", "fails", place, told, "return what you want to see, and show it in a cell")
+    elif path is not None:
+        yield from _of_local(one, path, here, carried)
+    elif not carried.own_image and not brought.has(top):
+        yield _missing(one.who, top, brought, here, place)
 
 
 def relative_findings(pieces: Sequence[Piece], here: Surroundings) -> list[Finding]:
@@ -123,26 +128,14 @@ def _by_name(piece: Piece, reached: Sequence[Reached]) -> Iterator[_Import]:
 
 
 def _home_of(value: object) -> str:
+    """The module that a value of a library needs, or ``""``."""
     if isinstance(value, types.ModuleType):
         return value.__name__
-    if isinstance(value, type | types.FunctionType | types.BuiltinFunctionType):
-        home = value.__module__
-    else:
-        home = type(value).__module__
-    if home == "builtins":
-        return ""
-    return home if isinstance(home, str) and home in sys.modules else ""
-
-
-def _of_ours(one: _Import, here: Surroundings) -> Finding:
-    told = f"{one.who} uses fal_jupyter, which is not in the cloud"
-    return here.finding(
-        "own-package",
-        "fails",
-        one.piece.place(one.node),
-        told,
-        "import fal, and leave calls of fal_jupyter to the notebook",
-    )
+    named: Any = value if isinstance(value, type | types.FunctionType | types.BuiltinFunctionType) else type(value)
+    home = named.__module__
+    if home == "builtins" and getattr(builtins, named.__name__, None) is not named:
+        home = home_of(named) or ""  # a compiled class that does not name its module
+    return home if isinstance(home, str) and home in sys.modules and home != "builtins" else ""
 
 
 def _of_local(one: _Import, path: Path, here: Surroundings, carried: Carried) -> Iterator[Finding]:
@@ -175,7 +168,7 @@ def _package_of(file: Path | None) -> str:
     return name
 
 
-def _of_module(top: str, path: Path | None, brought: Brought, here: Surroundings) -> Iterator[Finding]:
+def _of_module(top: str, path: Path | None, brought: Brought, here: Surroundings, told: set[str]) -> Iterator[Finding]:
     """What a module that goes along needs in turn."""
     files: Iterable[Path] = (
         () if path is None else sorted(path.rglob("*.py"))[:_MOST_FILES] if path.is_dir() else [path]
@@ -189,7 +182,8 @@ def _of_module(top: str, path: Path | None, brought: Brought, here: Surroundings
             name = one.package.split(".")[0]
             if name in sys.stdlib_module_names or name in (*OURS, top) or file_of_local(name) is not None:
                 continue
-            if not brought.has(name):
+            if name not in told and not brought.has(name):
+                told.add(name)
                 yield _missing(f"the module {top}", name, brought, here, piece.place(one.node))
 
 

@@ -28,6 +28,7 @@ _READERS = frozenset({
     "load", "from_pretrained", "read_csv", "read_json", "read_parquet", "read_excel", "imread", "load_file",
     "load_model", "load_state_dict", "from_file", "from_single_file", "truetype",
 })  # fmt: skip
+_READING = ("read_text", "read_bytes", "open", "iterdir", "glob", "rglob")
 _HOMES = ("pathlib.Path.home", "os.path.expanduser")
 _URL = re.compile(r"\w[\w+.-]*://(?:[^/@\s]*@)?(\[[0-9a-fA-F:]+\]|[\w.-]+)(?::\d+)?(?:[/?#]|$)")
 _HOST_AND_PORT = re.compile(r"(localhost|\d+\.\d+\.\d+\.\d+):\d{2,5}")
@@ -102,6 +103,10 @@ def _absolute(piece: Piece, text: _Text, here: Surroundings) -> Iterator[Finding
     if "\n" in written or "\0" in written or len(written) > 1024:
         return
     parts = PurePosixPath(written).parts
+    if parts[:2] == ("/", "data") and _opened(piece, text.node):
+        told = f"{piece.owner(text.node)} uses {written}, which here is this machine's own /data; the folder that stands for it is FAL_PERSISTENT_DIR"
+        instead = "from fal.toolkit import FAL_PERSISTENT_DIR, which is /data there"
+        yield here.finding("data-path", "differs", piece.place(text.node), told, instead)
     if len(parts) < 3 or parts[0] != "/" or parts[1] in PERSISTENT:
         return
     if parts[1] == "app" and _opened(piece, text.node):
@@ -171,6 +176,8 @@ def _brought(path: Path, app_files: Sequence[str]) -> bool:
 def _opened(piece: Piece, node: ast.AST, *, reading: bool = False) -> bool:
     """True where *node* is an argument of a call that takes paths; with *reading* not where it is written to."""
     call = piece.parent(node)
+    if isinstance(call, ast.Attribute) and isinstance(piece.value_of(node), PurePath):  # a global Path and its method
+        return not reading or call.attr in _READING
     if isinstance(call, ast.keyword):
         call = piece.parent(call)
     if not isinstance(call, ast.Call) or call.func is node:
@@ -185,6 +192,9 @@ def _opened(piece: Piece, node: ast.AST, *, reading: bool = False) -> bool:
         mode = call.args[1] if len(call.args) > 1 else next((k.value for k in call.keywords if k.arg == "mode"), None)
         writes = isinstance(mode, ast.Constant) and any(sign in str(mode.value) for sign in "wax")
         return call.args[:1] == [node] and not (reading and writes)
+    then = piece.parent(call)
+    if reading and name.startswith("pathlib.") and isinstance(then, ast.Attribute) and then.attr not in _READING:
+        return False
     return not (reading and name in ("os.makedirs", "os.mkdir", "sqlite3.connect"))
 
 

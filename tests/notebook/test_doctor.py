@@ -11,9 +11,11 @@ from tests.support.kernel import Kernel
 
 
 def findings(notebook: Kernel, name: str) -> dict[str, dict[str, Any]]:
-    """By code, and for captured names by their name."""
+    """By code, and for captured names by the beginning of their message."""
     (report,) = json.loads(notebook.run(f"%fal doctor {name} --json").ok().text)["apps"]
-    return {f["code"] if f["code"] != "captured-name" else f["message"].split()[2]: f for f in report["findings"]}
+    return {
+        f["code"] if f["code"] != "captured-name" else f["message"].split(" from ")[0]: f for f in report["findings"]
+    }
 
 
 def number(notebook: Kernel) -> int:
@@ -46,14 +48,14 @@ def test_what_other_cells_bound_is_named_with_its_cell(notebook: Kernel, defined
 
     assert {name: (f["severity"], f["where"]) for name, f in found.items()} == {
         "environment-missing": ("fails", f"cell [{defined + 3}], line 9"),
-        "WORDS": ("differs", f"cell [{defined + 3}], line 9"),
-        "json": ("note", f"cell [{defined + 3}], line 9"),
-        "os": ("note", f"cell [{defined + 3}], line 9"),
-        "shout": ("note", f"cell [{defined + 3}], line 9"),
+        "the value WORDS (24 bytes) comes": ("differs", f"cell [{defined + 3}], line 9"),
+        "json: comes": ("note", f"cell [{defined + 3}], line 9"),
+        "shout: comes": ("note", f"cell [{defined + 3}], line 9"),
+        "os: comes": ("note", f"cell [{defined + 3}], line 9"),
         "environment-set": ("note", f"cell [{defined + 2}]"),
     }
-    assert f"comes from cell [{defined}]" in found["WORDS"]["message"]
-    assert f"comes from cell [{defined + 1}]" in found["shout"]["message"]
+    assert f"comes from cell [{defined}], which" in found["the value WORDS (24 bytes) comes"]["message"]
+    assert f"comes from cell [{defined + 1}]," in found["shout: comes"]["message"]
     assert f"(cell [{defined + 2}])" in found["environment-missing"]["message"]
     assert "FROM_CODE" in found["environment-set"]["message"]
 
