@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,13 +40,29 @@ def examine_file(which: str, vault: Vault) -> list[Report]:
         raise BadSetting(f"{which!r} is no file", hint="fal-jupyter doctor FILE.py::Class", where="doctor")
     secrets = frozenset(vault.secrets())
     try:
-        with opened(path, class_name) as (apps, namespace):
-            here = Surroundings(folder=path.parent, namespace=namespace, file=path, secrets=secrets)
+        with _prints_go_to_stderr(), opened(path, class_name) as (apps, namespace):
+            here = Surroundings(
+                folder=path.parent, namespace=namespace, file=path, secrets=secrets, environ=dict(os.environ)
+            )
             return [Report(cls.__name__, examine(cls, here)) for cls in apps]
     except FalJupyterError:
         raise
     except Exception as error:
         raise FalJupyterError(_told(error, path), where="doctor") from error
+
+
+@contextmanager
+def _prints_go_to_stderr() -> Iterator[None]:
+    """What the file prints while it is read, from any language, must not come between our lines, or into the JSON."""
+    sys.stdout.flush()
+    out = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(out, 1)
+        os.close(out)
 
 
 def _told(error: Exception, path: Path) -> str:

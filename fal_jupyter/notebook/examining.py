@@ -54,7 +54,7 @@ def _apps(now: Session) -> list[Any]:
     """The apps that the notebook's names stand for now, each once."""
     from fal_jupyter.notebook.serving import apps_among
 
-    own = [v for v in list(now.namespace.values()) if isinstance(v, type) and v.__module__ == "__main__"]
+    own = [v for v in list(now.namespace.values()) if issubclass(type(v), type) and v.__module__ == "__main__"]
     return apps_among(list(dict.fromkeys(own)))
 
 

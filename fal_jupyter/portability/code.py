@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import linecache
+import os
 import sys
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from fal_jupyter.shipping.pickling import is_local
@@ -93,6 +95,18 @@ class Piece:
             below = outer
         return False
 
+    def is_forgotten(self, node: ast.AST) -> bool:
+        """True inside an annotation that stays a text, since the file says ``from __future__ import annotations``."""
+        tree = tree_of(self.filename)
+        if tree is None or not any(isinstance(n, ast.ImportFrom) and n.module == "__future__" for n in tree.body):
+            return False
+        below: ast.AST = node
+        for outer in self.around(node):
+            if below in (getattr(outer, "annotation", None), getattr(outer, "returns", None)):
+                return True
+            below = outer
+        return False
+
     def full_name(self, node: ast.AST) -> str:
         """Give what a dotted name stands for (``np.load`` → ``numpy.load``), or ``""``; unknown roots stay as written."""
         if isinstance(node, ast.Attribute):
@@ -114,17 +128,18 @@ class Piece:
 
 
 def name_of(value: object, otherwise: str = "") -> str:
-    """Give the full name of a module, or of a function or class of a library."""
-    import os
-
+    """Give the full name of a module, or of a function or class of a library. Objects of the user's are asked nothing."""
     if value is os.environ:
         return "os.environ"
-    if isinstance(value, types.ModuleType):
-        return value.__name__
+    kind = type(value)  # isinstance would ask a proxy what it stands for
+    if issubclass(kind, types.ModuleType):
+        return str(getattr(value, "__name__", ""))
+    if not issubclass(kind, (type, types.FunctionType, types.BuiltinFunctionType)) or is_local(value):
+        return otherwise
     home, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
-    if isinstance(home, str) and isinstance(name, str) and not is_local(value) and callable(value):
-        return name if home == "builtins" else f"{_public(home, name)}.{name}"
-    return otherwise
+    if not isinstance(home, str) or not isinstance(name, str):
+        return otherwise
+    return name if home == "builtins" else f"{_public(home, name)}.{name}"
 
 
 def _public(home: str, name: str) -> str:
@@ -157,6 +172,14 @@ def pieces_of(
     pieces = list(found.values())
     inside = {id(part) for piece in pieces for part in ast.walk(piece.node) if part is not piece.node}
     return [piece for piece in pieces if id(piece.node) not in inside]
+
+
+def pieces_of_module(name: str, file: Path) -> list[Piece]:
+    """Give the functions and classes of a module's file."""
+    tree, module = tree_of(str(file)), sys.modules.get(name)
+    kinds = (*_SCOPES, ast.ClassDef)
+    nodes = [node for node in tree.body if isinstance(node, kinds)] if tree is not None else []
+    return [Piece(node.name, node, str(file), vars(module) if module is not None else {}) for node in nodes]
 
 
 def _codes_of(value: Any) -> list[types.CodeType]:

@@ -12,6 +12,7 @@ from fal_jupyter.portability.captures import capture_findings
 from fal_jupyter.portability.code import pieces_of
 from fal_jupyter.portability.findings import Finding, ordered
 from fal_jupyter.portability.imports import Carried, import_findings, relative_findings
+from fal_jupyter.portability.modules import module_findings
 from fal_jupyter.portability.notebook_only import code_findings
 from fal_jupyter.portability.options import class_findings, line_of
 from fal_jupyter.portability.paths import address_findings, path_findings
@@ -42,6 +43,7 @@ def examine(cls: type[Any], here: Surroundings) -> list[Finding]:
             *code_findings(cls, pieces, here),
             *path_findings(pieces, here, carried.files, own_files=carried.own_image),
             *address_findings(pieces, here),
+            *module_findings(here, carried, secrets),
             *variable_findings(pieces, here, secrets, named_at=line_of(cls, pieces, "secrets")),
         ]
     )

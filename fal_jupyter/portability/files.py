@@ -64,7 +64,7 @@ def _apps_of(module: ModuleType, name: str, path: Path) -> list[type[Any]]:
     apps: dict[str, type[Any]] = {
         key: value
         for key, value in vars(module).items()
-        if isinstance(value, type) and issubclass(value, (fal.App, real)) and value.__module__ == RUN_PATH
+        if issubclass(type(value), type) and issubclass(value, (fal.App, real)) and value.__module__ == RUN_PATH
     }
     known = f"it has {', '.join(apps)}" if apps else "write a class that inherits from fal.App"
     if name and name not in apps:
@@ -85,7 +85,7 @@ def _make_main(module: ModuleType) -> None:
 def _rename(value: Any) -> None:
     for function in functions_in(value):
         _rename_one(function)
-    if isinstance(value, type) and value.__module__ == RUN_PATH:
+    if issubclass(type(value), type) and value.__module__ == RUN_PATH:
         value.__module__ = "__main__"
         for member in list(vars(value).values()):
             _rename(member)

@@ -6,12 +6,12 @@ import ast
 import builtins
 import sys
 import types
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fal_jupyter.portability.code import Piece, tree_of
+from fal_jupyter.portability.code import Piece
 from fal_jupyter.portability.findings import Finding
 from fal_jupyter.portability.packages import Brought, brought_by, file_of_local, requirement_for
 from fal_jupyter.portability.surroundings import Surroundings
@@ -20,7 +20,6 @@ from fal_jupyter.shipping.reach import Reached
 
 OURS = ("fal", "fal_jupyter")
 NOTEBOOK = ("IPython", "ipywidgets", "ipykernel", "anywidget", "google.colab")
-_MOST_FILES = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +62,6 @@ def import_findings(
         new = list(_of_one(one, top, local.get(top), here, carried, brought))
         found += new
         told |= {top} if new else set()
-    for name in () if carried.own_image else carried.modules:
-        top = name.split(".")[0]
-        found += _of_module(top, local.get(top) or file_of_local(top), brought, here, told)
     return found
 
 
@@ -122,6 +118,8 @@ def _by_name(piece: Piece, reached: Sequence[Reached]) -> Iterator[_Import]:
     captured = {one.name: one.value for one in reached if not one.missing}
     for node in piece.walk():
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            if not isinstance(piece.node, ast.ClassDef) and piece.is_forgotten(node):
+                continue
             value = captured.get(node.id) if node.id in piece.bound else piece.value_of(node)
             if home := _home_of(value):
                 yield _Import(home, piece.owner(node), piece, node)
@@ -129,9 +127,10 @@ def _by_name(piece: Piece, reached: Sequence[Reached]) -> Iterator[_Import]:
 
 def _home_of(value: object) -> str:
     """The module that a value of a library needs, or ``""``."""
-    if isinstance(value, types.ModuleType):
-        return value.__name__
-    named: Any = value if isinstance(value, type | types.FunctionType | types.BuiltinFunctionType) else type(value)
+    if issubclass(type(value), types.ModuleType):
+        return str(getattr(value, "__name__", ""))
+    of_itself = issubclass(type(value), (type, types.FunctionType, types.BuiltinFunctionType))
+    named: Any = value if of_itself else type(value)
     home = named.__module__
     if home == "builtins" and getattr(builtins, named.__name__, None) is not named:
         home = home_of(named) or ""  # a compiled class that does not name its module
@@ -166,25 +165,6 @@ def _package_of(file: Path | None) -> str:
     while folder is not None and (folder / "__init__.py").exists():
         name, folder = folder.name, folder.parent
     return name
-
-
-def _of_module(top: str, path: Path | None, brought: Brought, here: Surroundings, told: set[str]) -> Iterator[Finding]:
-    """What a module that goes along needs in turn."""
-    files: Iterable[Path] = (
-        () if path is None else sorted(path.rglob("*.py"))[:_MOST_FILES] if path.is_dir() else [path]
-    )
-    for file in files:
-        tree = tree_of(str(file))
-        if tree is None:
-            continue
-        piece = Piece(file.name, tree, str(file), {})
-        for one in _inside(piece):
-            name = one.package.split(".")[0]
-            if name in sys.stdlib_module_names or name in (*OURS, top) or file_of_local(name) is not None:
-                continue
-            if name not in told and not brought.has(name):
-                told.add(name)
-                yield _missing(f"the module {top}", name, brought, here, piece.place(one.node))
 
 
 def _missing(who: str, top: str, brought: Brought, here: Surroundings, place: tuple[str, int]) -> Finding:

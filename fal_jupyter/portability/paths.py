@@ -88,7 +88,7 @@ def _texts(piece: Piece) -> Iterator[_Text]:
                 yield _Text(node.value, node)
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
             value = piece.value_of(node)
-            if isinstance(value, str | PurePath) and len(str(value)) < 4096:
+            if issubclass(type(value), (str, PurePath)) and len(str(value)) < 4096:
                 yield _Text(str(value), node)
 
 
@@ -176,7 +176,9 @@ def _brought(path: Path, app_files: Sequence[str]) -> bool:
 def _opened(piece: Piece, node: ast.AST, *, reading: bool = False) -> bool:
     """True where *node* is an argument of a call that takes paths; with *reading* not where it is written to."""
     call = piece.parent(node)
-    if isinstance(call, ast.Attribute) and isinstance(piece.value_of(node), PurePath):  # a global Path and its method
+    if isinstance(call, ast.Attribute) and issubclass(
+        type(piece.value_of(node)), PurePath
+    ):  # a global Path and its method
         return not reading or call.attr in _READING
     if isinstance(call, ast.keyword):
         call = piece.parent(call)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,7 +30,7 @@ class Surroundings:
     label: Callable[[str], str] = lambda filename: ""
     cell_of: Callable[[str], str] = lambda name: ""
     secrets: frozenset[str] = frozenset()
-    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    environ: Mapping[str, str] = field(default_factory=dict)
     set_by: Mapping[str, str] = field(default_factory=dict)
 
     def where(self, filename: str, line: int) -> str:

@@ -180,7 +180,10 @@ def _of_the_shell(value: Any) -> bool:
 
 def _by_reference(value: Any) -> bool:
     """True for what is found by its module and name on arrival: builtins, functions and objects of libraries."""
-    name, module = getattr(value, "__qualname__", None), getattr(value, "__module__", None)
+    try:
+        name, module = getattr(value, "__qualname__", None), getattr(value, "__module__", None)
+    except Exception:  # a proxy of the user's that has nothing to stand for
+        return False
     if not isinstance(name, str) or not isinstance(module, str) or module == "__main__":
         return False
     found: Any = sys.modules.get(module)

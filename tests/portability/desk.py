@@ -28,7 +28,8 @@ class Desk:
     def examine(
         self, text: str, *, secrets: frozenset[str] = frozenset(), environ: Mapping[str, str] | None = None
     ) -> list[Finding]:
-        self.write("app.py", f"import fal\n{textwrap.dedent(text)}")
+        head, _, rest = textwrap.dedent(text).rpartition("import annotations\n")
+        self.write("app.py", f"{head}import annotations\nimport fal\n{rest}" if head else f"import fal\n{rest}")
         path = self.folder / "app.py"
         with opened(path, "") as (apps, namespace):
             here = Surroundings(

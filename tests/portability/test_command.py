@@ -93,6 +93,13 @@ def test_the_file_runs_as_fal_runs_it_and_not_as_a_program(state: Path, tmp_path
     assert command(state, "doctor", str(tmp_path / "named.py")).returncode == 0
 
 
+def test_what_the_file_prints_is_not_in_the_answer(state: Path, tmp_path: Path) -> None:
+    (tmp_path / "loud.py").write_text("import fal, os\nprint('hello')\nos.system('echo from a shell')\n" + app())
+    done = command(state, "doctor", str(tmp_path / "loud.py"), "--json")
+    assert found(done.stdout) == []
+    assert sorted(done.stderr.split("\n")) == ["", "from a shell", "hello"]
+
+
 def test_secrets_of_this_machine_are_known(state: Path, tmp_path: Path) -> None:
     (tmp_path / "kept.py").write_text("import fal\n" + app(options='secrets = ["KEPT_HERE"]'))
     target = str(tmp_path / "kept.py")

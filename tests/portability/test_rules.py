@@ -38,9 +38,20 @@ HITS = [
     ("import-missing", "fails", app("return float(np.ones(3).sum())", head="import numpy as np")),
     ("import-missing", "fails", app("return float(ones(3).sum())", head="from numpy import ones")),
     ("import-missing", "fails", app("return float(X.sum())", head="import numpy\nX = numpy.ones(3)")),
+    ("import-missing", "fails", app("return f(1)", head="import numpy as np\ndef f(x: np.ndarray): return x")),
     ("import-missing", "fails", app("return half(4)", head="def half(n):\n    import numpy\n    return n / 2")),
     ("import-missing", "fails", app("return Image.MAX_IMAGE_PIXELS", head="from PIL import Image", options=NUMPY)),
     ("import-missing", "note", app("import not_installed_x\nreturn 1", options='requirements = ["not-here-y==1"]')),
+    (
+        "import-missing",
+        "note",
+        app("return numeric.f()", head="import numeric", options='local_python_modules = ["numeric"]'),
+    ),
+    (
+        "environment-missing",
+        "note",
+        app("return asking.f()", head="import asking", options='local_python_modules = ["asking"]'),
+    ),
     ("requirement-unmet", "differs", app(options='requirements = ["numpy==0.1"]')),
     ("requirement-unpinned", "note", app(options='requirements = ["numpy"]')),
     ("python-version", "fails", app().replace("(fal.App)", f'(fal.App, python_version="{OTHER}")')),
@@ -133,6 +144,8 @@ MISSES = [
     ("import-missing", app("import thing\nreturn 1", options='requirements = ["thing @ https://host/thing.whl"]')),
     ("import-missing", app("import numpy\nreturn 1", head="from fal import ContainerImage", options='image = ContainerImage.from_dockerfile_str("FROM x")')),
     ("import-missing", app("return File.__name__", head="from fal.toolkit import File")),
+    ("import-missing", app("return numeric.g()", head="import numeric", options=f'local_python_modules = ["numeric"]\n{NUMPY}')),
+    ("import-missing", app("return f(1)", head="from __future__ import annotations\nimport numpy as np\ndef f(x: np.ndarray): return x")),
     ("import-missing", app("return 1", head="import numpy")),  # not the class's
     ("import-missing", app("np = 3\nreturn np", head="import numpy as np")),  # a variable of that name
     ("requirement-unmet", app(options=NUMPY)),
@@ -208,6 +221,8 @@ SET_HERE = {"secrets": frozenset({"KEPT"}), "environ": {"TOKEN": "x", "PATH": "/
 @pytest.fixture
 def furnished(desk: Desk) -> Desk:
     desk.write("helpers.py", "def f(): return 5\n")
+    desk.write("numeric.py", "import numpy\ndef f(): return numpy.ones(1)\ndef g(): return 1\n")
+    desk.write("asking.py", "import os\ndef f(): return os.environ['TOKEN']\n")
     desk.write("table.csv", "a,b\n")
     desk.write("data/words.txt", "word\n")
     return desk
@@ -219,7 +234,7 @@ def test_it_is_found(furnished: Desk, code: str, severity: str, text: str) -> No
 
     assert [finding.severity for finding in found] == [severity], found
     (finding,) = found
-    assert finding.where.startswith("app.py:"), finding
+    assert finding.where.startswith(("app.py:", "numeric.py:", "asking.py:")), finding
     assert int(finding.where.partition(":")[2]) > 1
     assert "\n" not in finding.message + finding.instead
     assert finding.instead or code in ("no-local-effect", "open-cors", "cannot-serve")
