@@ -6,6 +6,8 @@ import ast
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +40,8 @@ def examine(now: Session, which: str, vault: Vault) -> list[Report]:
     if not apps:
         return []
     shell = now.shell
-    here = portability.Surroundings(
+    here = partial(
+        portability.Surroundings,
         folder=Path.cwd(),
         namespace=now.namespace,
         label=lambda filename: label_of(shell, filename) if shell is not None else "",
@@ -47,7 +50,26 @@ def examine(now: Session, which: str, vault: Vault) -> list[Report]:
         environ=dict(os.environ),
         set_by=dict(_set_variables(shell)) if shell is not None else {},
     )
-    return [Report(cls.__name__, portability.examine(cls, here)) for cls in apps]
+    return [Report(cls.__name__, portability.examine(cls, here(run_options=dict(_given(cls))))) for cls in apps]
+
+
+def _given(cls: type[Any]) -> Iterator[tuple[str, object]]:
+    """What the running app was told by its magic's line or by ``serve()``, and the class does not say."""
+    from fal_jupyter.fal import handle_of
+    from fal_jupyter.fal.describe import describe_app
+
+    handle = handle_of(cls)
+    if handle is None:
+        return
+    runs, says = handle.spec, describe_app(cls)
+    for name, run, said in (
+        ("app_name", runs.alias, says.alias),
+        ("app_auth", runs.auth, says.auth),
+        ("machine_type", list(runs.machine_type), list(says.machine_type)),
+        *((f.name, getattr(runs.scaling, f.name), getattr(says.scaling, f.name)) for f in fields(runs.scaling)),
+    ):
+        if run != said and name != "warm":
+            yield name, run[0] if isinstance(run, list) and len(run) == 1 else run
 
 
 def _apps(now: Session) -> list[Any]:

@@ -11,7 +11,7 @@ from fal_jupyter.fal.function import REALTIME_REQUIREMENTS, SERVE_REQUIREMENTS
 from fal_jupyter.portability.captures import capture_findings
 from fal_jupyter.portability.code import pieces_of
 from fal_jupyter.portability.findings import Finding, ordered
-from fal_jupyter.portability.imports import Carried, import_findings, relative_findings
+from fal_jupyter.portability.imports import Carried, file_findings, import_findings, relative_findings
 from fal_jupyter.portability.modules import module_findings
 from fal_jupyter.portability.notebook_only import code_findings
 from fal_jupyter.portability.options import class_findings, line_of
@@ -40,6 +40,7 @@ def examine(cls: type[Any], here: Surroundings) -> list[Finding]:
             *capture_findings(cls, pieces, reached, here),
             *import_findings(pieces, reached, here, carried),
             *relative_findings(pieces, here),
+            *file_findings(here),
             *code_findings(cls, pieces, here),
             *path_findings(pieces, here, carried.files, own_files=carried.own_image),
             *address_findings(pieces, here),

@@ -41,6 +41,8 @@ CODES: dict[str, str] = {
     "self-logger": "self.logger, which fal.App does not have",
     "machine-default": "no machine type: all of this machine here, S in the cloud",
     "machine-local": "a machine type that only we have",
+    "run-option": "an option of this run only, which the class does not say",
+    "stream-order": "answers that may overtake each other in the cloud",
     "warm-runner": "a runner that is kept warm here only",
     "many-threads": "more requests at once than fal gives threads to sync endpoints",
     "auth-default": "no app_auth: private here, the deploy command's in the cloud",

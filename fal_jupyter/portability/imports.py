@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fal_jupyter.portability.code import Piece
+from fal_jupyter.portability.code import Piece, tree_of
 from fal_jupyter.portability.findings import Finding
 from fal_jupyter.portability.packages import Brought, brought_by, file_of_local, requirement_for
 from fal_jupyter.portability.surroundings import Surroundings
 from fal_jupyter.shipping.pickling import home_of
 from fal_jupyter.shipping.reach import Reached
 
-OURS = ("fal", "fal_jupyter")
 NOTEBOOK = ("IPython", "ipywidgets", "ipykernel", "anywidget", "google.colab")
 
 
@@ -80,6 +79,22 @@ def _of_one(
         yield from _of_local(one, path, here, carried)
     elif not carried.own_image and not brought.has(top):
         yield _missing(one.who, top, brought, here, place)
+
+
+def file_findings(here: Surroundings) -> list[Finding]:
+    """Say where a file takes ``fal`` from us: the classes of such a file are none of the real ``fal.App``."""
+    tree = tree_of(str(here.file)) if here.file is not None else None
+    found = []
+    for node in tree.body if tree is not None else ():
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        if any(f"{name}.".startswith("fal_jupyter.fal.") for name in names):
+            told = "the file takes fal from fal_jupyter, so that fal deploy finds no fal.App in it"
+            found.append(here.finding("own-package", "fails", (str(here.file), node.lineno), told, "import fal"))
+    return found
 
 
 def relative_findings(pieces: Sequence[Piece], here: Surroundings) -> list[Finding]:

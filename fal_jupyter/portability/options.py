@@ -13,8 +13,9 @@ from fal_jupyter.domain.errors import AppRuleBroken
 from fal_jupyter.domain.spec import AppSpec
 from fal_jupyter.fal import check_requirements
 from fal_jupyter.fal.describe import describe_app
-from fal_jupyter.fal.endpoints import routes_of
+from fal_jupyter.fal.endpoints import endpoints_of, routes_of
 from fal_jupyter.fal.notes import better_name, options_without_effect
+from fal_jupyter.fal.realtime import mode_of
 from fal_jupyter.portability.code import Piece
 from fal_jupyter.portability.findings import Finding, Severity
 from fal_jupyter.portability.packages import version_of
@@ -32,7 +33,7 @@ def class_findings(cls: type[Any], pieces: Sequence[Piece], here: Surroundings) 
         spec = describe_app(cls)
     except AppRuleBroken as error:
         return [*rules.of_class(), rules.finding("cannot-serve", "fails", error.message, error.hint)]
-    return [*rules.of_class(), *rules.of_spec(spec), *rules.of_endpoints()]
+    return [*rules.of_class(), *rules.of_spec(spec), *rules.of_sessions(), *rules.of_endpoints()]
 
 
 class _Rules:
@@ -46,6 +47,9 @@ class _Rules:
     # --- what can be said of any class --------------------------------------------------------------------------------
     def of_class(self) -> Iterator[Finding]:
         cls = self._cls
+        for name, value in self._here.run_options.items():
+            told = f"{name} is {value!r} for this run, and the class does not say so"
+            yield self.finding("run-option", "differs", told, f"{name} = {value!r} in the class")
         if names := options_without_effect(cls):
             told = f"no local effect, kept for fal.ai: {', '.join(names)}"
             yield self.finding("no-local-effect", "note", told, "", names[0])
@@ -92,7 +96,7 @@ class _Rules:
             yield self.finding("machine-local", "fails", told, 'machine_type = "GPU-H100"', "machine_type")
         if not spec.machine_type:
             gpus = f", so that num_gpus = {spec.num_gpus} has no GPU to count" if spec.num_gpus else ""
-            told = f"no machine_type: a runner has all of this machine here, and S (1 core, 1 GB, no GPU) in the cloud{gpus}"
+            told = f"no machine_type: all of this machine here, S (1 core, 1 GB, no GPU) in the cloud{gpus}"
             yield self.finding("machine-default", "differs", told, 'machine_type = "M", or "GPU-H100"', "num_gpus")
         if spec.scaling.warm:
             told = "neither keep_alive nor min_concurrency: one runner is kept warm here, in the cloud the last one goes after 60 s"
@@ -110,6 +114,14 @@ class _Rules:
             yield self.finding(
                 "many-threads", "differs", told, f"async def {sync[0]}, or at most {THREADS}", "max_multiplexing"
             )
+
+    def of_sessions(self) -> Iterator[Finding]:
+        for name, marked in endpoints_of(self._cls).items():
+            if marked.route_signature.realtime is not None and mode_of(marked.__wrapped__) == "server_streaming":
+                told = f"{name}() gives many answers to one message: in the cloud those of a fast one may overtake each other (fal 1.83)"
+                yield self.finding(
+                    "stream-order", "note", told, "number them, or let them wait: await asyncio.sleep(0)", name
+                )
 
     # --- endpoints ------------------------------------------------------------------------------------------------------
     def of_endpoints(self) -> Iterator[Finding]:

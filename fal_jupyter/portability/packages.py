@@ -86,7 +86,11 @@ def _brought_by(requirements: Iterable[str]) -> Brought:
         except importlib.metadata.PackageNotFoundError:
             whole = False
             continue
-        for need in map(Requirement, needs):
+        for text in needs:
+            try:
+                need = Requirement(text)
+            except InvalidRequirement:  # written before there was a rule
+                continue
             if need.marker is None or any(need.marker.evaluate({"extra": extra}) for extra in ("", *wanted.extras)):
                 todo.append(need)
     return Brought(frozenset(names), whole)

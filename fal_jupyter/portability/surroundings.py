@@ -21,6 +21,7 @@ class Surroundings:
         cell_of: gives ``cell [3]`` for the name that it bound, or ``""``.
         secrets: names of the secrets that are set here.
         environ: the environment that runners get.
+        run_options: options that the running app was given beside its class, by fal's names.
         set_by: variables that the notebook itself set, with the cell that did.
     """
 
@@ -31,6 +32,7 @@ class Surroundings:
     cell_of: Callable[[str], str] = lambda name: ""
     secrets: frozenset[str] = frozenset()
     environ: Mapping[str, str] = field(default_factory=dict)
+    run_options: Mapping[str, object] = field(default_factory=dict)
     set_by: Mapping[str, str] = field(default_factory=dict)
 
     def where(self, filename: str, line: int) -> str:

@@ -100,6 +100,21 @@ def test_a_served_app_is_examined_in_its_magic_cell_by_alias_too(notebook: Kerne
     assert {"machine-default", "warm-runner", "auth-default"} <= set(found)
 
 
+def test_options_of_the_run_are_not_the_class(notebook: Kernel) -> None:
+    notebook.run(
+        "%%fal_app --keep-alive 45 --machine S --quiet\n"
+        "class Given(fal.App):\n"
+        "    machine_type = 'M'\n"
+        "    @fal.endpoint('/')\n"
+        "    def hi(self): return 1\n"
+    ).ok()
+    (report,) = json.loads(notebook.run("%fal doctor Given --json").ok().text)["apps"]
+    notebook.run("%fal stop Given").ok()
+
+    told = [f["instead"] for f in report["findings"] if f["code"] == "run-option"]
+    assert sorted(told) == ["keep_alive = 45 in the class", "machine_type = 'S' in the class"]
+
+
 def test_an_app_that_no_cell_defined_is_one_sentence(notebook: Kernel) -> None:
     missing = notebook.run("%fal doctor Nobody")
     assert missing.status == "error"

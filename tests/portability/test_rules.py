@@ -15,6 +15,14 @@ OTHER = "3.12" if sys.version_info[:2] != (3, 12) else "3.13"
 NUMPY = f'requirements = ["numpy=={importlib.metadata.version("numpy")}"]'
 INPUT = "from pydantic import BaseModel\nclass Input(BaseModel):\n    prompt: str\n"
 
+TALKING = """
+import typing
+class Hello(fal.App):
+    machine_type, keep_alive, app_auth = "S", 60, "private"
+    @fal.realtime("/rt")
+    async def talk(self, given: dict) -> MODE: ...
+"""
+
 # (code, severity, the app)
 HITS = [
     ("cannot-serve", "fails", "class Hello(fal.App):\n    x = 1\n"),
@@ -97,6 +105,8 @@ HITS = [
     ("notebook-only", "fails", app("from IPython.display import HTML\nreturn HTML('')")),
     ("own-package", "fails", app("import fal_jupyter\nreturn fal_jupyter.__version__")),
     ("own-package", "fails", app("return fj.__version__", head="import fal_jupyter as fj")),
+    ("own-package", "fails", app(head="from fal_jupyter import fal")),
+    ("own-package", "fails", app(head="import fal_jupyter.fal as fal")),
     ("relative-import", "fails", app("from .helpers import f\nreturn f()")),
     ("plain-parameters", "differs", app("return prompt", params=", prompt: str")),
     ("plain-parameters", "differs", app("return steps", params=", steps: int = 30")),
@@ -107,6 +117,7 @@ HITS = [
     ("self-logger", "fails", app("self.logger.info('x')\nreturn 1")),
     ("machine-default", "differs", app(options="num_gpus = 1").replace('    machine_type = "S"\n', "")),
     ("machine-local", "fails", app(options='machine_type = "GPU"')),
+    ("stream-order", "note", TALKING.replace("MODE", "typing.AsyncIterator[dict]")),
     ("warm-runner", "differs", app().replace("    keep_alive = 60\n", "")),
     ("many-threads", "differs", app(options="max_multiplexing = 64")),
     ("auth-default", "note", app().replace('    app_auth = "private"\n', "")),
@@ -205,6 +216,7 @@ MISSES = [
     ("self-logger", app("return self.other.logger")),
     ("machine-default", app()),
     ("machine-local", app(options='machine_type = ["GPU-H100", "GPU-A100"]')),
+    ("stream-order", TALKING.replace("MODE", "dict")),
     ("warm-runner", app().replace("keep_alive = 60", "min_concurrency = 0")),
     ("many-threads", app(options="max_multiplexing = 40")),
     ("many-threads", app(options="max_multiplexing = 64").replace("def hi", "async def hi")),
@@ -214,7 +226,7 @@ MISSES = [
     ("ugly-name", app().replace("Hello", "OnnxModel")),
     ("ugly-name", app(options='app_name = "onnx"').replace("Hello", "ONNXModel")),
 ]  # fmt: skip
-OF_NOTEBOOKS = {"captured-name", "environment-set"}  # tests/notebook/test_doctor.py
+OF_NOTEBOOKS = {"run-option", "captured-name", "environment-set"}  # tests/notebook/test_doctor.py
 SET_HERE = {"secrets": frozenset({"KEPT"}), "environ": {"TOKEN": "x", "PATH": "/bin", "KEPT": "y"}}
 
 
