@@ -17,6 +17,7 @@ ROOMS = (
     "protocol",
     "fal",
     "shipping",
+    "portability",
     "settings",
     "runner",
     "server_record",
@@ -47,6 +48,7 @@ MAY: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("packaging", "pydantic", "PIL", "fastapi", "anyio", "onnxruntime"),
     ),
     "shipping": (("domain", "protocol", "fal"), ("cloudpickle", "pydantic", "pydantic_core")),
+    "portability": (("domain", "fal", "shipping"), ("cloudpickle", "fastapi", "packaging")),
     "runner": (
         ("domain", "protocol", "fal", "shipping", "settings"),
         (
@@ -98,6 +100,7 @@ MAY: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "protocol",
             "fal",
             "shipping",
+            "portability",
             "settings",
             "state",
             "credentials",
@@ -114,7 +117,19 @@ MAY: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "widgets": (("domain", "protocol", "client"), ("anywidget", "traitlets")),
     "notebook": (
-        ("domain", "protocol", "fal", "shipping", "settings", "server_record", "client", "cli", "widgets"),
+        (
+            "domain",
+            "protocol",
+            "fal",
+            "shipping",
+            "portability",
+            "settings",
+            "server_record",
+            "vault",
+            "client",
+            "cli",
+            "widgets",
+        ),
         ("IPython", "traitlets", "ipykernel", "jupyter_core", "fal_client"),
     ),
 }

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fal_jupyter import settings
-from fal_jupyter.cli import doctor
+from fal_jupyter.cli import app_doctor, doctor
 from fal_jupyter.cli.grammar import Front
 from fal_jupyter.client.client import Client
 from fal_jupyter.domain.errors import BadSetting, FalJupyterError, NotServed
@@ -62,6 +62,10 @@ class GatewayDesk:
         if found is None:
             return doctor.examine(self._settings, None, [])
         return doctor.examine(self._settings, found["gateway"], found["processes"])
+
+    def examined(self, which: str) -> list[app_doctor.Report]:
+        """What would be different in the cloud for the apps of a file, ``FILE.py`` or ``FILE.py::Class``."""
+        return app_doctor.examine_file(which, Vault(self._settings.state)) if which else []
 
     def client_env(self) -> ClientEnv:
         """What fal's client needs to come here by its environment."""

@@ -260,7 +260,19 @@ VERBS = (
         ),
         options=(JSON,),
     ),
-    Verb(name="doctor", help="say what runs where, and what is wrong", options=(JSON,)),
+    Verb(
+        name="doctor",
+        help="say what runs where, and what is wrong; of an app, what would be different in the cloud (status 1: it would fail)",
+        places=(
+            Place(
+                name="APP",
+                what="app",
+                optional=True,
+                help="FILE.py::Class, or FILE.py for all in it; in a notebook a class of it, or none for all",
+            ),
+        ),
+        options=(JSON,),
+    ),
     Verb(
         name="keys",
         help="keys for callers that last until they are revoked: create, list, revoke ID",

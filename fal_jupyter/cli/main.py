@@ -1,6 +1,7 @@
 """``fal-jupyter``: the command line.
 
 Exit status: 0 done, 1 it could not be done (one sentence on standard error), 2 the words do not fit the grammar.
+``doctor FILE.py`` gives 1, too, when it found what would fail in the cloud.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         outcome = verbs.carry_out(args, ShellDesk())
         print(json.dumps(outcome.data) if args.json else outcome.text, flush=True)
+        return outcome.status
     except FalJupyterError as error:
         return _say(error, 1)
     except KeyboardInterrupt:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from fal_jupyter.cli import grammar
+from fal_jupyter.cli.app_doctor import Report
 from fal_jupyter.cli.tables import table
 from fal_jupyter.domain.errors import BadSetting, NotServed
 from fal_jupyter.protocol.api import AppRecord, ClientEnv, LogRecord, RunnerRecord, ScalingRecord
@@ -50,6 +51,9 @@ class Desk(Protocol):
     def doctor(self) -> dict[str, Any]:
         """What runs and what is wrong; see :mod:`fal_jupyter.cli.doctor`."""
 
+    def examined(self, which: str) -> list[Report]:
+        """What would be different in the cloud: for the apps of *which*, or for all that this front has at hand."""
+
     def client_env(self) -> ClientEnv:
         """What fal's client needs to come here by its environment."""
 
@@ -84,6 +88,7 @@ class Outcome:
 
     data: Any
     text: str
+    status: int = 0  # of the command line; what could not be done is an error instead
 
 
 def carry_out(args: argparse.Namespace, desk: Desk) -> Outcome:
@@ -256,11 +261,19 @@ def _config(args: argparse.Namespace, desk: Desk) -> Outcome:
     return Outcome(found, table(["setting", "value"], list(found.items())))
 
 
-def _doctor(_: argparse.Namespace, desk: Desk) -> Outcome:
+def _doctor(args: argparse.Namespace, desk: Desk) -> Outcome:
     from fal_jupyter.cli import doctor
+    from fal_jupyter.portability.findings import as_data, as_text
 
-    found = desk.doctor()
-    return Outcome(found, doctor.as_text(found))
+    reports = desk.examined(args.app or "")
+    told = [as_text(report.app, report.findings) for report in reports]
+    data: dict[str, Any] = {} if args.app else desk.doctor()
+    if not args.app:
+        told.insert(0, doctor.as_text(data))
+    fails = sum(finding.severity == "fails" for report in reports for finding in report.findings)
+    if args.app or reports:
+        data = data | {"apps": [as_data(report.app, report.findings) for report in reports]}
+    return Outcome(data, "\n\n".join(told), status=1 if fails else 0)
 
 
 def _env(args: argparse.Namespace, desk: Desk) -> Outcome:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from fal_jupyter.cli import app_doctor
 from fal_jupyter.cli.desk import GatewayDesk
 from fal_jupyter.domain.errors import BadSetting, FalJupyterError, NotServed
 from fal_jupyter.notebook import panels
 from fal_jupyter.notebook.session import Session
+from fal_jupyter.vault import Vault
 
 
 class NotebookDesk(GatewayDesk):
@@ -21,6 +23,12 @@ class NotebookDesk(GatewayDesk):
         """The gateway's settings and this notebook's own."""
         timing = "on" if self._session.timing.enabled else "off"
         return {"timing": timing, "fal": self._session.fal, "panels": self._session.panels.wish, **super().settings()}
+
+    def examined(self, which: str) -> list[app_doctor.Report]:
+        """What would be different in the cloud for a class of this notebook, by its name or alias, or for all of them."""
+        from fal_jupyter.notebook import examining
+
+        return examining.examine(self._session, which, Vault(self._settings.state))
 
     def show_panel(self, alias: str, tab: str) -> bool:
         """Display an app's panel; an app of another notebook is seen in the dashboard only."""

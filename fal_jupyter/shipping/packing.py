@@ -92,7 +92,7 @@ def _captures(reached: list[Reached], cls: type, cell_of: Callable[[str], str]) 
     found, refused = [], None
     for one in reached:
         try:
-            capture = _capture(one, cls, cell_of)
+            capture = capture_of(one, cls, cell_of)
         except NotPicklable as error:
             refused = error  # the last one: what was reached before may only hold it
             continue
@@ -103,7 +103,12 @@ def _captures(reached: list[Reached], cls: type, cell_of: Callable[[str], str]) 
     return found
 
 
-def _capture(one: Reached, cls: type, cell_of: Callable[[str], str]) -> Capture | None:
+def capture_of(one: Reached, cls: type, cell_of: Callable[[str], str]) -> Capture | None:
+    """Weigh one thing that *cls* reaches; ``None`` for what is no thing of the notebook, or part of another.
+
+    Raises:
+        NotPicklable: it cannot travel.
+    """
     value, cell = one.value, cell_of(one.name)
     if one.name in _SHELL_NAMES and (one.missing or _of_the_shell(value)):
         raise NotPicklable(
@@ -175,7 +180,10 @@ def _of_the_shell(value: Any) -> bool:
 
 def _by_reference(value: Any) -> bool:
     """True for what is found by its module and name on arrival: builtins, functions and objects of libraries."""
-    name, module = getattr(value, "__qualname__", None), getattr(value, "__module__", None)
+    try:
+        name, module = getattr(value, "__qualname__", None), getattr(value, "__module__", None)
+    except Exception:  # a proxy of the user's that has nothing to stand for
+        return False
     if not isinstance(name, str) or not isinstance(module, str) or module == "__main__":
         return False
     found: Any = sys.modules.get(module)

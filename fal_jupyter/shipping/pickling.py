@@ -71,7 +71,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         if type(obj).__name__ == "TypeAliasType" and is_local(obj):
             return type(obj), (obj.__name__, obj.__value__)
         if isinstance(obj, type) and obj.__module__ == "builtins" and not hasattr(builtins, obj.__name__):
-            home = _home_of(obj)
+            home = home_of(obj)
             if home is not None:
                 return unpacking.look_up, (home, obj.__name__)
         if isinstance(obj, type) and obj.__module__ == "__main__":
@@ -135,7 +135,7 @@ def _reduce_typed_dict(cls: type) -> Any:
     )
 
 
-def _home_of(thing: Any) -> str | None:
+def home_of(thing: Any) -> str | None:
     """Where a compiled class that says "builtins" really is (extension modules that do not name themselves)."""
     for name, module in list(sys.modules.items()):
         if name.startswith("__") or getattr(module, "__name__", "") != name:

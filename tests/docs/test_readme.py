@@ -81,6 +81,17 @@ def test_the_file_is_served_and_curl_gets_the_answer_shown(tmp_path: Path) -> No
     assert unlocked.status == 401
 
 
+def test_the_doctor_says_what_is_shown(tmp_path: Path) -> None:
+    (tmp_path / "hello.py").write_text(block("python", "# hello.py"))
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    with state_directory() as state:
+        place = dict(os.environ, FAL_JUPYTER_STATE=str(state), PATH=path)
+        command = ["bash", "-euc", block("sh", "fal-jupyter doctor")]
+        told = subprocess.run(command, env=place, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+
+    assert told.stdout == block("text", "Hello in the cloud"), told.stderr
+
+
 def test_the_real_clients_in_programs_of_their_own_get_the_answer_shown(tmp_path: Path) -> None:
     (tmp_path / "hello.py").write_text(block("python", "# hello.py"))
     scripts = [text for kind, text in BLOCKS if kind == "js"]

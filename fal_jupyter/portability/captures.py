@@ -1,0 +1,144 @@
+"""What the class takes of its notebook or file, which fal pickles when it deploys (measured on 1.83: by value, from ``<run_path>``)."""
+
+from __future__ import annotations
+
+import ast
+import io
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import cloudpickle
+
+from fal_jupyter.domain.errors import NotPicklable
+from fal_jupyter.portability.code import Piece, tree_of
+from fal_jupyter.portability.findings import Finding
+from fal_jupyter.portability.surroundings import Surroundings
+from fal_jupyter.shipping.packing import HEAVY, Capture, capture_of
+from fal_jupyter.shipping.reach import Reached
+
+_OF_THE_SHELL = ("get_ipython", "display")
+_LOCKS = {type(threading.Lock()): threading.Lock, type(threading.RLock()): threading.RLock}
+_OF_THE_MOMENT = (
+    "os.environ", "os.getenv", "os.getcwd", "os.cpu_count", "os.path.abspath", "os.path.expanduser", "os.listdir",
+    "os.getpid", "pathlib.Path.cwd", "pathlib.Path.home", "platform", "socket.gethostname", "time.time",
+    "datetime.datetime.now", "datetime.date.today", "random", "uuid.uuid4", "uuid.uuid1", "secrets.token_hex",
+    "secrets.token_urlsafe", "sys.executable", "sys.path", "sys.version_info", "torch.cuda", "open", "subprocess",
+    "tempfile", "__file__",
+)  # fmt: skip
+
+
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+    """cloudpickle as fal patches it: a lock travels as a new one."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        return (_LOCKS[type(obj)], ()) if type(obj) in _LOCKS else super().reducer_override(obj)
+
+
+def capture_findings(
+    cls: type, pieces: Sequence[Piece], reached: Sequence[Reached], here: Surroundings
+) -> list[Finding]:
+    """Say what has to come along into the file, what is heavy, and what cannot travel."""
+    found: list[Finding] = []
+    elsewhere: dict[str, list[tuple[str, tuple[str, int]]]] = {}
+    home = here.cell_of(cls.__name__)
+    for one in reached:
+        place = _use_of(one, pieces)
+        try:
+            capture = capture_of(one, cls, here.cell_of)
+        except NotPicklable as error:
+            if one.name not in _OF_THE_SHELL and (here.file is None or not _fal_takes(one.value)):
+                found.append(here.finding("not-picklable", "fails", place, error.message, error.hint))
+            continue
+        if capture is None:
+            continue
+        if capture.kind in ("variable", "module") and capture.size > HEAVY:
+            told = f"{one.via} takes {capture.name} along, {capture.size / 1e6:.1f} MB that are pickled at each deploy and unpickled by each runner"
+            found.append(here.finding("captured-heavy", "differs", place, told, "load it inside setup(), from /data"))
+        elif here.file is None and capture.cell != home and not one.held:
+            if capture.kind == "variable":
+                found.append(_value_of_another_cell(capture, home, place, here))
+            else:
+                elsewhere.setdefault(capture.cell, []).append((capture.name, place))
+    found += [_code_of_another_cell(cell, named, home, here) for cell, named in elsewhere.items()]
+    if here.file is not None:
+        found += _computed({one.name for one in reached}, here)
+    return found
+
+
+def _value_of_another_cell(capture: Capture, home: str, place: tuple[str, int], here: Surroundings) -> Finding:
+    told = (
+        f"the value {capture.name} ({capture.size:,} bytes) comes from {capture.cell or 'the notebook'}, {_alone(home)}"
+    )
+    return here.finding("captured-name", "differs", place, told, _above(capture.cell, capture.name))
+
+
+def _code_of_another_cell(
+    cell: str, named: list[tuple[str, tuple[str, int]]], home: str, here: Surroundings
+) -> Finding:
+    names = ", ".join(dict.fromkeys(name for name, _ in named))
+    told = f"{names}: {'come' if ', ' in names else 'comes'} from {cell or 'the notebook'}, {_alone(home)}"
+    return here.finding("captured-name", "note", min(place for _, place in named), told, _above(cell, names))
+
+
+def _alone(home: str) -> str:
+    return f"which a file with {home or 'the cell of the class'} alone does not have"
+
+
+def _above(cell: str, names: str) -> str:
+    return (
+        f"put {cell} above the class in the file that you deploy"
+        if cell
+        else f"write {names} into the file that you deploy"
+    )
+
+
+def _fal_takes(value: object) -> bool:
+    """True where fal's own pickler, which knows more than ours, takes it; a file that is open for reading goes as its text."""
+    try:
+        _Pickler(io.BytesIO(), protocol=5).dump(value)
+    except Exception:
+        return False
+    return True
+
+
+def _computed(names: set[str], here: Surroundings) -> Iterator[Finding]:
+    """Globals of the file whose value depends on where and when it is read."""
+    tree = tree_of(str(here.file))
+    if tree is None:
+        return
+    piece = Piece("the file", tree, str(here.file), here.namespace)
+    for node in tree.body:
+        if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
+            continue
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        named = [t.id for t in targets if isinstance(t, ast.Name) and t.id in names]
+        if named and (by := _of_the_moment(piece, node.value)):
+            told = f"{named[0]} is computed from {by} when the file is deployed, there, and travels as that value; here each runner computes it"
+            line = node.lineno
+            yield here.finding(
+                "computed-once",
+                "differs",
+                (str(here.file), line),
+                told,
+                f"compute it in setup(), as self.{named[0].lower()}",
+            )
+
+
+def _of_the_moment(piece: Piece, value: ast.AST) -> str:
+    inside = {n for f in ast.walk(value) if isinstance(f, ast.Lambda) for n in ast.walk(f)}
+    for node in ast.walk(value):
+        if node in inside or not isinstance(node, ast.Name | ast.Attribute) or piece.is_guarded(node):
+            continue
+        name = piece.full_name(node)
+        if any(name == known or name.startswith(f"{known}.") for known in _OF_THE_MOMENT):
+            return name
+    return ""
+
+
+def _use_of(one: Reached, pieces: Sequence[Piece]) -> tuple[str, int]:
+    for piece in pieces:
+        for node in piece.walk():
+            if isinstance(node, ast.Name) and node.id == one.name.rpartition(".")[2]:
+                return piece.filename, node.lineno
+    return (pieces[0].filename, getattr(pieces[0].node, "lineno", 0)) if pieces else ("", 0)

@@ -1,0 +1,64 @@
+"""One class, held against every rule."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from fal_jupyter.fal.adopt import adopted
+from fal_jupyter.fal.endpoints import endpoints_of
+from fal_jupyter.fal.function import REALTIME_REQUIREMENTS, SERVE_REQUIREMENTS
+from fal_jupyter.portability.captures import capture_findings
+from fal_jupyter.portability.code import pieces_of
+from fal_jupyter.portability.findings import Finding, ordered
+from fal_jupyter.portability.imports import Carried, file_findings, import_findings, relative_findings
+from fal_jupyter.portability.modules import module_findings
+from fal_jupyter.portability.notebook_only import code_findings
+from fal_jupyter.portability.options import class_findings, line_of
+from fal_jupyter.portability.paths import address_findings, path_findings
+from fal_jupyter.portability.surroundings import Surroundings
+from fal_jupyter.portability.variables import variable_findings
+from fal_jupyter.shipping.reach import reached_by
+
+_PINNED_BY_FAL = ("fastapi", "pydantic", "tblib")  # what fal adds to requirements besides SERVE_REQUIREMENTS (C15)
+
+
+def examine(cls: type[Any], here: Surroundings) -> list[Finding]:
+    """Give everything that would be different for *cls* in the cloud, the worst first.
+
+    Raises:
+        AppRuleBroken: *cls* is on the real ``fal.App`` and breaks a rule that ours is strict about.
+    """
+    cls = adopted(cls)
+    reached = reached_by(cls)
+    pieces = pieces_of(cls, reached, here.namespace, also=[str(here.file)] if here.file else [])
+    carried = _carried(cls, here)
+    secrets = cls.host_kwargs.get("secrets")
+    return ordered(
+        [
+            *class_findings(cls, pieces, here),
+            *capture_findings(cls, pieces, reached, here),
+            *import_findings(pieces, reached, here, carried),
+            *relative_findings(pieces, here),
+            *file_findings(here),
+            *code_findings(cls, pieces, here),
+            *path_findings(pieces, here, carried.files, own_files=carried.own_image),
+            *address_findings(pieces, here),
+            *module_findings(here, carried, secrets),
+            *variable_findings(pieces, here, secrets, named_at=line_of(cls, pieces, "secrets")),
+        ]
+    )
+
+
+def _carried(cls: type[Any], here: Surroundings) -> Carried:
+    flat = [r for layer in cls.requirements for r in ([layer] if isinstance(layer, str) else layer)]
+    talks = any(marked.route_signature.is_websocket for marked in endpoints_of(cls).values())
+    added = (*_PINNED_BY_FAL, *SERVE_REQUIREMENTS, *(REALTIME_REQUIREMENTS if talks else ()))
+    base = here.folder / (cls.app_files_context_dir or "")
+    return Carried(
+        requirements=flat,
+        added=added,
+        modules=list(cls.local_python_modules or ()),
+        files=[str(Path(base / name).resolve()) for name in cls.app_files or ()],
+        own_image=cls.image is not None or cls.host_kwargs.get("kind") == "container",
+    )

@@ -1,0 +1,190 @@
+"""What the class imports: packages that no requirement brings, and modules of this machine that do not go along."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import sys
+import types
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fal_jupyter.portability.code import Piece, tree_of
+from fal_jupyter.portability.findings import Finding
+from fal_jupyter.portability.packages import Brought, brought_by, file_of_local, requirement_for
+from fal_jupyter.portability.surroundings import Surroundings
+from fal_jupyter.shipping.pickling import home_of
+from fal_jupyter.shipping.reach import Reached
+
+NOTEBOOK = ("IPython", "ipywidgets", "ipykernel", "anywidget", "google.colab")
+
+
+@dataclass(frozen=True, slots=True)
+class _Import:
+    package: str  # the whole dotted name
+    who: str
+    piece: Piece
+    node: ast.AST
+    inside: bool = False  # carried out by the running code, not when the file was read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carried:
+    """What goes along: *requirements* of the class, *added* by fal, *modules* by value, *files* copied (absolute paths).
+
+    *own_image*: packages come with an image, of which nothing is known here.
+    """
+
+    requirements: Sequence[str]
+    added: Sequence[str]
+    modules: Sequence[str]
+    files: Sequence[str]
+    own_image: bool
+
+
+def import_findings(
+    pieces: Sequence[Piece], reached: Sequence[Reached], here: Surroundings, carried: Carried
+) -> list[Finding]:
+    """Say which imports the cloud cannot follow."""
+    found: list[Finding] = []
+    brought = brought_by(carried.requirements, carried.added)
+    local: dict[str, Path] = {}
+    told: set[str] = set()  # each package once, at its first place
+    for one in (one for piece in pieces for one in (*_inside(piece), *_by_name(piece, reached))):
+        top = one.package.split(".")[0]
+        if top in sys.stdlib_module_names or top in ("fal", "__main__", "builtins") or top in told:
+            continue
+        if top != "fal_jupyter" and not one.package.startswith(NOTEBOOK) and (path := file_of_local(top)) is not None:
+            local[top] = path
+        new = list(_of_one(one, top, local.get(top), here, carried, brought))
+        found += new
+        told |= {top} if new else set()
+    return found
+
+
+def _of_one(
+    one: _Import, top: str, path: Path | None, here: Surroundings, carried: Carried, brought: Brought
+) -> Iterator[Finding]:
+    place = one.piece.place(one.node)
+    if top == "fal_jupyter":
+        if one.inside or not one.package.startswith("fal_jupyter.fal"):
+            told = f"{one.who} uses fal_jupyter, which is not in the cloud"
+            yield here.finding("own-package", "fails", place, told, "leave calls of fal_jupyter to the notebook")
+    elif one.package.startswith(NOTEBOOK):
+        told = f"{one.who} uses {top}, which belongs to the notebook"
+        yield here.finding("notebook-only", "fails", place, told, "return what you want to see, and show it in a cell")
+    elif path is not None:
+        yield from _of_local(one, path, here, carried)
+    elif not carried.own_image and not brought.has(top):
+        yield _missing(one.who, top, brought, here, place)
+
+
+def file_findings(here: Surroundings) -> list[Finding]:
+    """Say where a file takes ``fal`` from us: the classes of such a file are none of the real ``fal.App``."""
+    tree = tree_of(str(here.file)) if here.file is not None else None
+    found = []
+    for node in tree.body if tree is not None else ():
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        if any(f"{name}.".startswith("fal_jupyter.fal.") for name in names):
+            told = "the file takes fal from fal_jupyter, so that fal deploy finds no fal.App in it"
+            found.append(here.finding("own-package", "fails", (str(here.file), node.lineno), told, "import fal"))
+    return found
+
+
+def relative_findings(pieces: Sequence[Piece], here: Surroundings) -> list[Finding]:
+    """Say which imports are relative: the file stands alone there."""
+    found = []
+    for piece in pieces:
+        for node in piece.walk():
+            if isinstance(node, ast.ImportFrom) and node.level:
+                one = _Import("", piece.owner(node), piece, node)
+                told = f"{one.who} imports relatively ({ast.unparse(node)}), and there is no package around the file in the cloud"
+                found.append(
+                    here.finding(
+                        "relative-import",
+                        "fails",
+                        one.piece.place(one.node),
+                        told,
+                        "import it by its whole name, and name it in local_python_modules",
+                    )
+                )
+    return found
+
+
+def _inside(piece: Piece) -> Iterator[_Import]:
+    for node in piece.walk():
+        if piece.is_guarded(node, "ImportError", "ModuleNotFoundError"):
+            continue
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield _Import(alias.name, piece.owner(node), piece, node, inside=True)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield _Import(node.module, piece.owner(node), piece, node, inside=True)
+
+
+def _by_name(piece: Piece, reached: Sequence[Reached]) -> Iterator[_Import]:
+    """What the code's names stand for, that was imported around it."""
+    captured = {one.name: one.value for one in reached if not one.missing}
+    for node in piece.walk():
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            if not isinstance(piece.node, ast.ClassDef) and piece.is_forgotten(node):
+                continue
+            value = captured.get(node.id) if node.id in piece.bound else piece.value_of(node)
+            if home := _home_of(value):
+                yield _Import(home, piece.owner(node), piece, node)
+
+
+def _home_of(value: object) -> str:
+    """The module that a value of a library needs, or ``""``."""
+    if issubclass(type(value), types.ModuleType):
+        return str(getattr(value, "__name__", ""))
+    of_itself = issubclass(type(value), (type, types.FunctionType, types.BuiltinFunctionType))
+    named: Any = value if of_itself else type(value)
+    home = named.__module__
+    if home == "builtins" and getattr(builtins, named.__name__, None) is not named:
+        home = home_of(named) or ""  # a compiled class that does not name its module
+    return home if isinstance(home, str) and home in sys.modules and home != "builtins" else ""
+
+
+def _of_local(one: _Import, path: Path, here: Surroundings, carried: Carried) -> Iterator[Finding]:
+    top = one.package.split(".")[0]
+    if any(path.is_relative_to(Path(brought)) for brought in carried.files) or top == _package_of(here.file):
+        return
+    named = any(one.package == name or one.package.startswith(f"{name}.") for name in carried.modules)
+    if not named and top not in carried.modules:
+        told = f"{one.who} uses the module {top} ({path.name} on this machine), which does not go to the cloud"
+        yield here.finding(
+            "local-module",
+            "fails",
+            one.piece.place(one.node),
+            told,
+            f'local_python_modules = ["{top}"], imported at the top of the file',
+        )
+    elif one.inside:
+        told = f"{one.who} imports {top} while it runs: local_python_modules go along by value, and there is no file to import"
+        yield here.finding(
+            "local-import", "fails", one.piece.place(one.node), told, f"move the import of {top} to the top of the file"
+        )
+
+
+def _package_of(file: Path | None) -> str:
+    """The package around a file, which goes along whole, or ``""``."""
+    name = ""
+    folder = file.parent if file is not None else None
+    while folder is not None and (folder / "__init__.py").exists():
+        name, folder = folder.name, folder.parent
+    return name
+
+
+def _missing(who: str, top: str, brought: Brought, here: Surroundings, place: tuple[str, int]) -> Finding:
+    told = f"{who} needs {top}, which no requirement of the class brings"
+    instead = f'requirements = […, "{requirement_for(top)}"]'
+    if brought.whole:
+        return here.finding("import-missing", "fails", place, told, instead)
+    return here.finding("import-missing", "note", place, f"{told}, unless one that is not installed here does", instead)

@@ -1,0 +1,183 @@
+"""What the class itself says: options that act elsewhere or otherwise, endpoints that fal calls otherwise, its name."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import sys
+import types
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from fal_jupyter.domain.errors import AppRuleBroken
+from fal_jupyter.domain.spec import AppSpec
+from fal_jupyter.fal import check_requirements
+from fal_jupyter.fal.describe import describe_app
+from fal_jupyter.fal.endpoints import endpoints_of, routes_of
+from fal_jupyter.fal.notes import better_name, options_without_effect
+from fal_jupyter.fal.realtime import mode_of
+from fal_jupyter.portability.code import Piece
+from fal_jupyter.portability.findings import Finding, Severity
+from fal_jupyter.portability.packages import version_of
+from fal_jupyter.portability.surroundings import Surroundings
+from fal_jupyter.shipping.modules import missing_modules
+
+THREADS = 40
+"""Requests to sync endpoints that fal's server runs at once, whatever ``max_multiplexing`` says (app-contract C36)."""
+
+
+def class_findings(cls: type[Any], pieces: Sequence[Piece], here: Surroundings) -> list[Finding]:
+    """Say what options, endpoints and name of *cls* do otherwise."""
+    rules = _Rules(cls, pieces, here)
+    try:
+        spec = describe_app(cls)
+    except AppRuleBroken as error:
+        return [*rules.of_class(), rules.finding("cannot-serve", "fails", error.message, error.hint)]
+    return [*rules.of_class(), *rules.of_spec(spec), *rules.of_sessions(), *rules.of_endpoints()]
+
+
+class _Rules:
+    def __init__(self, cls: type[Any], pieces: Sequence[Piece], here: Surroundings) -> None:
+        self._cls, self._pieces, self._here = cls, pieces, here
+
+    def finding(self, code: str, severity: Severity, told: str, instead: str, at: str = "") -> Finding:
+        """A finding at the line of option or method *at*, else at the class."""
+        return self._here.finding(code, severity, line_of(self._cls, self._pieces, at), told, instead)
+
+    # --- what can be said of any class --------------------------------------------------------------------------------
+    def of_class(self) -> Iterator[Finding]:
+        cls = self._cls
+        for name, value in self._here.run_options.items():
+            told = f"{name} is {value!r} for this run, and the class does not say so"
+            yield self.finding("run-option", "differs", told, f"{name} = {value!r} in the class")
+        if names := options_without_effect(cls):
+            told = f"no local effect, kept for fal.ai: {', '.join(names)}"
+            yield self.finding("no-local-effect", "note", told, "", names[0])
+        if better := better_name(cls):
+            told = f"{cls.__name__} is called {cls.app_name!r} on fal, too"
+            yield self.finding("ugly-name", "note", told, f'app_name = "{better}"', "app_name")
+        wanted, running = cls.host_kwargs.get("python_version"), "{}.{}".format(*sys.version_info)
+        if wanted and str(wanted).split(".")[:2] != running.split("."):
+            told = f"python_version is {wanted}, and this is Python {running}: fal refuses to deploy from another minor version"
+            instead = f'deploy from a Python {wanted}, or write python_version="{running}"'
+            yield self.finding("python-version", "fails", told, instead, "python_version")
+        for name in missing_modules(cls.local_python_modules or ()):
+            told = f"local_python_modules names {name}, which cannot be imported here, so nothing of it goes along"
+            yield self.finding(
+                "module-missing", "note", told, f"put {name}.py beside it, or take the name out", "local_python_modules"
+            )
+        yield from self._requirements()
+
+    def _requirements(self) -> Iterator[Finding]:
+        flat = [r for layer in self._cls.requirements for r in ([layer] if isinstance(layer, str) else layer)]
+        for sentence in check_requirements(flat):
+            told, _, rest = sentence.partition(": pip install ")
+            told = told if rest else sentence
+            yield self.finding(
+                "requirement-unmet", "differs", told, f"pip install {rest}" if rest else "", "requirements"
+            )
+        from packaging.requirements import InvalidRequirement, Requirement
+
+        for line in flat:
+            try:
+                wanted = Requirement(line.split(" #")[0].strip())
+            except InvalidRequirement:
+                continue
+            if not wanted.specifier and not wanted.url and (version := version_of(wanted.name)):
+                told = f"{wanted.name} has no version: the cloud takes the newest, here it is {version}"
+                named = f"{wanted.name}[{','.join(sorted(wanted.extras))}]" if wanted.extras else wanted.name
+                yield self.finding("requirement-unpinned", "note", told, f'"{named}=={version}"', "requirements")
+
+    # --- what is said of its scaling and machine ----------------------------------------------------------------------
+    def of_spec(self, spec: AppSpec) -> Iterator[Finding]:
+        local = [name for name in spec.machine_type if name == "GPU" or name.startswith("cuda:")]
+        if local:
+            told = f"the machine type {local[0]} is of this machine; fal has GPU-A100, GPU-H100 and others, each by its name"
+            yield self.finding("machine-local", "fails", told, 'machine_type = "GPU-H100"', "machine_type")
+        if not spec.machine_type:
+            gpus = f", so that num_gpus = {spec.num_gpus} has no GPU to count" if spec.num_gpus else ""
+            told = f"no machine_type: all of this machine here, S (1 core, 1 GB, no GPU) in the cloud{gpus}"
+            yield self.finding("machine-default", "differs", told, 'machine_type = "M", or "GPU-H100"', "num_gpus")
+        if spec.scaling.warm:
+            told = "neither keep_alive nor min_concurrency: one runner is kept warm here, in the cloud the last one goes after 60 s"
+            yield self.finding("warm-runner", "differs", told, "min_concurrency = 1 keeps one there, too (and costs)")
+        if self._cls.app_auth is None:
+            told = "no app_auth: private here, what fal deploy is told in the cloud"
+            yield self.finding("auth-default", "note", told, 'app_auth = "private"')
+        if self._cls.app_auth == "public":
+            told = "any web page may call it in the cloud, where fal allows every origin (CORS); here no page of another origin can"
+            yield self.finding("open-cors", "note", told, "", "app_auth")
+        many = spec.scaling.max_multiplexing
+        sync = [n for n, m in routes_of_all(self._cls) if not _is_async(m)]
+        if many > THREADS and sync:
+            told = f"max_multiplexing = {many}: {sync[0]}() is sync, and fal runs {THREADS} of those at once; here each request has a thread"
+            yield self.finding(
+                "many-threads", "differs", told, f"async def {sync[0]}, or at most {THREADS}", "max_multiplexing"
+            )
+
+    def of_sessions(self) -> Iterator[Finding]:
+        for name, marked in endpoints_of(self._cls).items():
+            if marked.route_signature.realtime is not None and mode_of(marked.__wrapped__) == "server_streaming":
+                told = f"{name}() gives many answers to one message: in the cloud those of a fast one may overtake each other (fal 1.83)"
+                yield self.finding(
+                    "stream-order", "note", told, "number them, or let them wait: await asyncio.sleep(0)", name
+                )
+
+    # --- endpoints ------------------------------------------------------------------------------------------------------
+    def of_endpoints(self) -> Iterator[Finding]:
+        from fastapi.dependencies.utils import get_dependant
+
+        for name, method in routes_of_all(self._cls):
+            path = next(path for path, (known, _) in routes_of(self._cls).items() if known == name)
+            try:
+                takes = get_dependant(path=path, call=types.MethodType(method, object()))
+            except Exception:
+                continue  # FastAPI refuses the signature, and says so when the app is served
+            plain = [field.name for field in takes.query_params if not _says_query(method, field.name)]
+            if not plain or takes.body_params:
+                continue
+            told = (
+                f"{name}() takes {', '.join(plain)} as plain {'parameters' if len(plain) > 1 else 'parameter'}, which fal reads "
+                f"from the query only: a JSON body, which is what fal's clients send, gives "
+                f"{'422' if any(f.field_info.is_required() for f in takes.query_params) else 'the defaults'} there"
+            )
+            model = f"{name.title().replace('_', '')}Input"
+            instead = f"class {model}(BaseModel) with {', '.join(plain)}, and def {name}(self, input: {model})"
+            yield self.finding("plain-parameters", "differs", told, instead, name)
+
+
+def line_of(cls: type[Any], pieces: Sequence[Piece], name: str) -> tuple[str, int]:
+    """Give file and line of the option or method *name* in the class or a base of it, else of the class."""
+    own = [(p, p.node) for p in pieces if isinstance(p.node, ast.ClassDef)]
+    own.sort(key=lambda known: known[0].name != cls.__name__)
+    for piece, tree in own:
+        for node in tree.body:
+            if name in _names_of(node):
+                return piece.filename, node.lineno
+    return (own[0][0].filename, own[0][1].lineno) if own else ("", 0)
+
+
+def routes_of_all(cls: type[Any]) -> list[tuple[str, Any]]:
+    """Give name and function of each HTTP endpoint that answers, in path order."""
+    return [(name, marked.__wrapped__) for name, marked in routes_of(cls).values()]
+
+
+def _is_async(method: Any) -> bool:
+    return inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method)
+
+
+def _says_query(method: Any, name: str) -> bool:
+    """True where ``Query(…)`` or ``Header(…)`` is written: the user knows where it comes from."""
+    parameter = inspect.signature(method).parameters.get(name)
+    if parameter is None:
+        return True  # of a dependency
+    marks = [parameter.default, *getattr(parameter.annotation, "__metadata__", ())]
+    return any(type(mark).__module__ == "fastapi.params" for mark in marks) or "Query(" in str(parameter.annotation)
+
+
+def _names_of(node: ast.AST) -> set[str]:
+    if isinstance(node, ast.Assign):
+        return {target.id for target in node.targets if isinstance(target, ast.Name)}
+    if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+        return {node.target.id}
+    return {node.name} if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else set()

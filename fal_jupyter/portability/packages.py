@@ -1,0 +1,147 @@
+"""Which distribution brings a package, and what a list of requirements brings, as far as this environment knows."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import re
+import site
+import sys
+import sysconfig
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+# distributions whose package has another name, for what is not installed here; any of several may bring it
+_KNOWN: Mapping[str, tuple[str, ...]] = {
+    "PIL": ("pillow", "pillow-simd"),
+    "cv2": ("opencv-python", "opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless"),
+    "sklearn": ("scikit-learn",),
+    "skimage": ("scikit-image",),
+    "yaml": ("pyyaml",),
+    "bs4": ("beautifulsoup4",),
+    "dateutil": ("python-dateutil",),
+    "dotenv": ("python-dotenv",),
+    "jwt": ("pyjwt",),
+    "OpenSSL": ("pyopenssl",),
+    "Crypto": ("pycryptodome",),
+    "serial": ("pyserial",),
+    "faiss": ("faiss-cpu", "faiss-gpu", "faiss-gpu-cu12"),
+    "onnxruntime": ("onnxruntime", "onnxruntime-gpu"),
+    "ffmpeg": ("ffmpeg-python",),
+    "attr": ("attrs",),
+    "git": ("gitpython",),
+    "magic": ("python-magic",),
+    "pkg_resources": ("setuptools",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """Names of distributions that requirements bring. *whole*: nothing else can come with them."""
+
+    names: frozenset[str]
+    whole: bool
+
+    def has(self, package: str) -> bool:
+        """True where one of the distributions that may hold *package* is among them."""
+        return not self.names.isdisjoint(canonicalize_name(name) for name in distributions_of(package))
+
+
+def brought_by(requirements: Iterable[str], added: Iterable[str] = ()) -> Brought:
+    """Give what *requirements* and those that fal has *added* bring, with all that these need in turn, by what is installed here."""
+    own = _brought_by(requirements)
+    return Brought(own.names | _brought_by(added).names, own.whole)
+
+
+def _brought_by(requirements: Iterable[str]) -> Brought:
+    names: set[str] = set()
+    whole = True
+    todo: list[Requirement] = []
+    for line in requirements:
+        text = line.split(" #")[0].strip()
+        if not text or text.startswith(("#", "--")):
+            continue
+        try:
+            todo.append(Requirement(text))
+        except InvalidRequirement:
+            whole = False  # a path, a bare URL, a file of requirements
+            names.update(
+                canonicalize_name(name) for name in re.findall(r"([\w.-]+?)(?:\.git)?(?:@[\w./-]+)?(?:#.*)?$", text)
+            )
+    seen: set[tuple[str, frozenset[str]]] = set()
+    while todo:
+        wanted = todo.pop()
+        name = canonicalize_name(wanted.name)
+        names.add(name)
+        if (name, frozenset(wanted.extras)) in seen:
+            continue
+        seen.add((name, frozenset(wanted.extras)))
+        try:
+            needs = importlib.metadata.requires(wanted.name) or []
+        except importlib.metadata.PackageNotFoundError:
+            whole = False
+            continue
+        for text in needs:
+            try:
+                need = Requirement(text)
+            except InvalidRequirement:  # written before there was a rule
+                continue
+            if need.marker is None or any(need.marker.evaluate({"extra": extra}) for extra in ("", *wanted.extras)):
+                todo.append(need)
+    return Brought(frozenset(names), whole)
+
+
+def distributions_of(package: str) -> tuple[str, ...]:
+    """Give the distributions that may hold a package: the installed one, else those that are known to."""
+    return tuple(_installed().get(package, ())) or _KNOWN.get(package) or (package,)
+
+
+def requirement_for(package: str) -> str:
+    """Give the requirement to write for a package: with its version where it is installed."""
+    name = distributions_of(package)[0]
+    version = version_of(name)
+    return f"{name}=={version}" if version else name
+
+
+def version_of(distribution: str) -> str:
+    """Give the installed version, or ``""``; without a local part (``+cu121``), which no index has."""
+    try:
+        return importlib.metadata.version(distribution).partition("+")[0]
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+@lru_cache(maxsize=1)
+def _installed() -> Mapping[str, list[str]]:
+    return importlib.metadata.packages_distributions()
+
+
+def file_of_local(package: str) -> Path | None:
+    """Give the file (or folder) of a package that lies on this machine outside of any environment, or ``None``."""
+    if package in sys.stdlib_module_names or package in _installed():
+        return None
+    try:
+        spec = importlib.util.find_spec(package)
+    except (ImportError, ValueError, AttributeError):
+        return None
+    if spec is None:
+        return None
+    folders = list(spec.submodule_search_locations or ())
+    origin = spec.origin if spec.origin and spec.has_location else (folders[0] if folders else None)
+    if origin is None:
+        return None
+    path = Path(origin).resolve()
+    if any(path.is_relative_to(place) for place in _environment()):
+        return None
+    return path.parent if spec.submodule_search_locations and path.name == "__init__.py" else path
+
+
+def _environment() -> list[Path]:
+    places = [*site.getsitepackages(), site.getusersitepackages(), *sysconfig.get_paths().values()]
+    inside = [Path(place).resolve() for place in places if "site-packages" in place or "dist-packages" in place]
+    return [*inside, Path(sysconfig.get_paths()["stdlib"]).resolve()]

@@ -1,0 +1,109 @@
+"""Variables of the environment: what the class reads and the cloud does not have, and what a notebook set."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from fal_jupyter.portability.code import Piece
+from fal_jupyter.portability.findings import Finding, Severity
+from fal_jupyter.portability.surroundings import Surroundings
+
+EVERYWHERE = frozenset({
+    "PATH", "HOME", "PWD", "LANG", "LC_ALL", "HOSTNAME", "TMPDIR", "SHELL", "USER", "TERM", "CUDA_VISIBLE_DEVICES",
+    "PYTHONPATH",
+})  # fmt: skip
+OF_FAL = ("FAL_", "NOMAD_", "ISOLATE_", "IS_ISOLATE_AGENT")
+_SETTERS = ("os.environ.setdefault", "os.putenv")
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    name: str
+    piece: Piece
+    node: ast.AST
+    needed: bool  # it raises where the variable is missing
+
+
+def variable_findings(
+    pieces: Sequence[Piece], here: Surroundings, secrets: Sequence[str] | None, *, named_at: tuple[str, int]
+) -> list[Finding]:
+    """Say which variables the cloud does not have, or this machine. *secrets* are those that the class names, at *named_at*."""
+    found = []
+    given = {name for piece in pieces for name in _given(piece)}
+    reads = [read for piece in pieces for read in _reads(piece) if read.name not in given]
+    for name in secrets or ():
+        if name not in here.secrets:
+            read = next((read for read in reads if read.name == name), None)
+            told = f"the class names the secret {name}, which is not set here, so its runners do not have it"
+            place = read.piece.place(read.node) if read else named_at
+            found.append(here.finding("secret-missing", "differs", place, told, f"fal-jupyter secrets set {name}"))
+    known = set(here.secrets if secrets is None else secrets)
+    told_of = set()
+    for read in reads:
+        if read.name in known or read.name in EVERYWHERE:
+            continue
+        if read.name.startswith(OF_FAL) and not read.name.startswith("FAL_JUPYTER_"):
+            continue
+        here_too = read.name in here.environ
+        if not (here_too or read.needed):
+            continue
+        told_of.add(read.name)
+        by = f" ({here.set_by[read.name]})" if read.name in here.set_by else ""
+        state = f"is set here{by} and not in the cloud" if here_too else "is set neither here nor in the cloud"
+        told = f"{read.piece.owner(read.node)} reads the variable {read.name}, which {state}"
+        if read.name in here.secrets:
+            told = (
+                f"{read.piece.owner(read.node)} reads the secret {read.name}, which the class does not name in secrets"
+            )
+        instead = f'secrets = ["{read.name}"], and: fal secrets set {read.name}=VALUE'
+        severity: Severity = "fails" if read.needed else "differs"
+        found.append(here.finding("environment-missing", severity, read.piece.place(read.node), told, instead))
+    for name, cell in here.set_by.items():
+        if name in here.environ and name not in told_of | known | given:
+            told = f"{cell} sets the variable {name} for the runners of this notebook, and the cloud does not have it"
+            instead = f'os.environ["{name}"] = … in setup(), or a secret'
+            found.append(Finding("environment-set", "note", cell, told, instead))
+    return found
+
+
+def _reads(piece: Piece) -> Iterator[_Read]:
+    asked = {
+        n.left.value
+        for n in piece.walk()
+        if isinstance(n, ast.Compare) and isinstance(n.left, ast.Constant) and _is_environ(piece, n.comparators[0])
+    }
+    for node in piece.walk():
+        if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load) and _is_environ(piece, node.value):
+            if isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str):
+                needed = node.slice.value not in asked and not piece.is_guarded(node, "KeyError", "LookupError")
+                yield _Read(node.slice.value, piece, node, needed)
+        elif isinstance(node, ast.Call) and piece.full_name(node.func) in ("os.environ.get", "os.getenv") and node.args:
+            first = node.args[0]
+            if isinstance(first, ast.Constant) and isinstance(first.value, str):
+                yield _Read(first.value, piece, node, False)
+
+
+def _given(piece: Piece) -> Iterator[str]:
+    """Names that the code itself sets."""
+    for node in piece.walk():
+        if isinstance(node, ast.Subscript) and not isinstance(node.ctx, ast.Load) and _is_environ(piece, node.value):
+            yield from _texts([node.slice])
+        elif isinstance(node, ast.Call):
+            name = piece.full_name(node.func)
+            if name in _SETTERS:
+                yield from _texts(node.args[:1])
+            elif name == "os.environ.update":
+                yield from (keyword.arg for keyword in node.keywords if keyword.arg)
+                yield from (text for part in node.args if isinstance(part, ast.Dict) for text in _texts(part.keys))
+
+
+def _texts(nodes: Sequence[ast.AST | None]) -> Iterator[str]:
+    for node in nodes:
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+def _is_environ(piece: Piece, node: ast.AST) -> bool:
+    return piece.full_name(node) == "os.environ"

@@ -1,0 +1,3 @@
+from tests.portability.desk import desk
+
+__all__ = ["desk"]
