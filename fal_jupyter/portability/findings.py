@@ -21,7 +21,7 @@ CODES: dict[str, str] = {
     "module-missing": "a name in local_python_modules that nothing can be imported by",
     "local-import": "an import inside a function, of a module that goes along by value only",
     "import-missing": "a package that the class imports and no requirement brings",
-    "requirement-unmet": "a requirement that the environment here does not meet",
+    "requirement-unmet": "a requirement that this environment does not meet: runners get one of their own",
     "requirement-unpinned": "a requirement without a version",
     "python-version": "another Python than the one that runs here",
     "absolute-path": "a path of this machine",

@@ -20,7 +20,7 @@ from fal_jupyter.portability.code import Piece
 from fal_jupyter.portability.findings import Finding, Severity
 from fal_jupyter.portability.packages import version_of
 from fal_jupyter.portability.surroundings import Surroundings
-from fal_jupyter.shipping.modules import missing_modules
+from fal_jupyter.shipping.modules import missing_modules, pack_modules
 
 THREADS = 40
 """Requests to sync endpoints that fal's server runs at once, whatever ``max_multiplexing`` says (app-contract C36)."""
@@ -61,7 +61,8 @@ class _Rules:
             told = f"python_version is {wanted}, and this is Python {running}: fal refuses to deploy from another minor version"
             instead = f'deploy from a Python {wanted}, or write python_version="{running}"'
             yield self.finding("python-version", "fails", told, instead, "python_version")
-        for name in missing_modules(cls.local_python_modules or ()):
+        names = list(cls.local_python_modules or ())
+        for name in missing_modules(names, pack_modules(names)):
             told = f"local_python_modules names {name}, which cannot be imported here, so nothing of it goes along"
             yield self.finding(
                 "module-missing", "note", told, f"put {name}.py beside it, or take the name out", "local_python_modules"
@@ -73,9 +74,8 @@ class _Rules:
         for sentence in check_requirements(flat):
             told, _, rest = sentence.partition(": pip install ")
             told = told if rest else sentence
-            yield self.finding(
-                "requirement-unmet", "differs", told, f"pip install {rest}" if rest else "", "requirements"
-            )
+            told += "; here its runners get an environment of their own, as in the cloud"
+            yield self.finding("requirement-unmet", "note", told, f"pip install {rest}" if rest else "", "requirements")
         from packaging.requirements import InvalidRequirement, Requirement
 
         for line in flat:

@@ -60,7 +60,7 @@ HITS = [
         "note",
         app("return asking.f()", head="import asking", options='local_python_modules = ["asking"]'),
     ),
-    ("requirement-unmet", "differs", app(options='requirements = ["numpy==0.1"]')),
+    ("requirement-unmet", "note", app(options='requirements = ["numpy==0.1"]')),
     ("requirement-unpinned", "note", app(options='requirements = ["numpy"]')),
     ("python-version", "fails", app().replace("(fal.App)", f'(fal.App, python_version="{OTHER}")')),
     ("absolute-path", "fails", app(f'return open("{HERE}").read()')),
