@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from fal_jupyter.domain.endings import Ending
+from fal_jupyter.domain.line import Line
 from fal_jupyter.domain.machines import Allotment
 from fal_jupyter.domain.requests import Request
 from fal_jupyter.domain.runners import READY, STARTING, SUPPLY, Runner, State
@@ -87,7 +88,7 @@ class App:
     reason: str = ""
     wake_at: int | None = None
     runners: dict[str, Runner] = field(default_factory=dict)
-    waiting: dict[str, Request] = field(default_factory=dict)
+    waiting: Line = field(default_factory=Line)
     in_flight: dict[str, Request] = field(default_factory=dict)
     endings: dict[str, Ending] = field(default_factory=dict)
     deaths: deque[int] = field(default_factory=deque)
@@ -128,7 +129,7 @@ class App:
                 RunnerView(r.id, r.state, r.since, r.in_flight, r.served, r.revision, r.killed)
                 for r in self.runners.values()
             ),
-            waiting=tuple(request.arrived for request in self.waiting.values()),
+            waiting=self.waiting.arrivals,
             failures=self.failures,
             last_failure=self.last_failure,
             hold=self.hold,
@@ -154,8 +155,9 @@ class App:
     def pick(self, hint: str = "") -> Runner | None:
         """Give the runner that takes the next request, or None when no slot is free.
 
-        One that has said of itself what the request's *hint* says comes first (fal: "Optimize Routing Behavior"). Among as many of the most recently used as demand calls for, the one with fewest in flight: surplus
-        runners stay untouched and age out.
+        One that has said of itself what the request's *hint* says comes first (fal: "Optimize Routing Behavior"). Among as
+        many of the most recently used as demand calls for, the one with fewest in flight: surplus runners stay untouched and
+        age out.
         """
         slots = self.scaling.max_multiplexing
         ready = [r for r in self.runners.values() if r.revision == self.serving and r.state in READY]
@@ -184,19 +186,17 @@ class App:
 
     def waited_too_long(self, now: int) -> list[tuple[Request, int, str, str]]:
         """Give the requests that must not wait any longer, each with the status, the type and the sentence of its answer."""
-        late = [request for request in self.waiting.values() if request.start_by and now >= request.start_by]
+        late = self.waiting.late(now)
         found = [(r, 504, "request_timeout", _not_started(r)) for r in late]
-        for request in self.waiting.values():
-            if not request.queued and now < request.arrived + self.max_wait():
-                break
-            if not request.queued and request not in late:
-                told = f"no runner of {self.alias} was free within {self.max_wait() // SECOND} s"
+        told = f"no runner of {self.alias} was free within {self.max_wait() // SECOND} s"
+        for request in self.waiting.arrived_by(now - self.max_wait()):
+            if not 0 < request.start_by <= now:
                 found.append((request, 503, "runner_scheduling_failure", told))
         return found
 
     def next_waiting(self) -> str:
         """The id of the request that is dispatched next: the first of normal priority, else the first."""
-        return next((r.id for r in self.waiting.values() if not r.low), next(iter(self.waiting)))
+        return self.waiting.next.id
 
     def ahead_of(self, request_id: str) -> int:
         """How many requests are dispatched before that one, 0 where it does not wait."""
@@ -215,11 +215,10 @@ class App:
             if not request.lasting and request.id not in self.endings:
                 limits.append(request.dispatched + nanoseconds(self.scaling.request_timeout))
                 break
-        for request in self.waiting.values():
-            if not request.queued:
-                limits.append(request.arrived + self.max_wait())
-                break
-        limits += [request.start_by for request in self.waiting.values() if request.start_by]
+        if (first := self.waiting.first_caller) is not None:
+            limits.append(first.arrived + self.max_wait())
+        if self.waiting.start_by:
+            limits.append(self.waiting.start_by)
         for runner in self.runners.values():
             if runner.ping_at:
                 limits.append(runner.ping_at)
@@ -267,6 +266,7 @@ class App:
             assert runner.state is not State.IDLE or not runner.requests
             assert runner.state is not State.RUNNING or runner.requests
         assert in_flight == set(self.in_flight)
+        self.waiting.check()
         assert not self.waiting.keys() & self.in_flight.keys()
         assert not self.over or not self.waiting
 

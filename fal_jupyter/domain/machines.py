@@ -48,11 +48,11 @@ class Allotment:
     """What each runner of an app gets.
 
     Attributes:
-        type: the machine type that was chosen; ``""`` where the class declares none.
+        type: the machine type that was chosen; ``""`` where the class declares none. :meth:`type_of` has a runner's own.
         count: GPUs for each runner, its own alone.
         eligible: ids of the devices that fit, in order of the types and of index; *names* what people call them (``GPU 0``).
         cores: cores of the machine, 0 for all of them. memory: bytes, 0 for no limit.
-        told: the whole in a few words, for the card.
+        told: the whole in a few words, for the card. types: of each of *eligible*, where later types have devices too.
     """
 
     type: str = ""
@@ -62,6 +62,13 @@ class Allotment:
     cores: int = 0
     memory: int = 0
     told: str = "the whole machine"
+    types: tuple[str, ...] = ()
+
+    def type_of(self, devices: Sequence[str]) -> str:
+        """The machine type that a runner with these of the eligible devices has."""
+        return next(
+            (name for device, name in zip(self.eligible, self.types, strict=False) if device in devices), self.type
+        )
 
 
 def parse_fake_gpus(text: str) -> tuple[Device, ...]:
@@ -146,15 +153,19 @@ def _gpu(name: str, count: int, hardware: Hardware) -> Allotment | None:
     return Allotment(name, count, ids, names, told=told)
 
 
-def _with_later(first: Allotment, types: Sequence[str], hardware: Hardware) -> Allotment:
+def _with_later(first: Allotment, later_types: Sequence[str], hardware: Hardware) -> Allotment:
     """Add the GPUs of later types: ``["GPU-H100", "GPU-H200"]`` is whichever is free, the first one rather."""
     names, told = dict(zip(first.eligible, first.names, strict=True)), first.told
-    for name in types:
+    types = dict.fromkeys(first.eligible, first.type)
+    for name in later_types:
         later = None if name in CPU_MACHINES else _gpu(name, 1, hardware)
         if later is not None and not set(later.eligible) <= set(names):
             names |= dict(zip(later.eligible, later.names, strict=True))
+            types = dict.fromkeys(later.eligible, name) | types
             told += f", or {later.told}"
-    return replace(first, eligible=tuple(names), names=tuple(names.values()), told=told)
+    return replace(
+        first, eligible=tuple(names), names=tuple(names.values()), told=told, types=tuple(types[d] for d in names)
+    )
 
 
 def _fits(name: str, device: Device) -> bool:

@@ -8,6 +8,8 @@ produced ``wake_at``: with floats, rounding once made the two differ, and a runn
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fal_jupyter.domain.durations import SECOND as SECOND
@@ -38,7 +40,7 @@ class Observation:
 
     Attributes:
         revision: the one wanted; runners of another are old, and leave once a new one is ready.
-        waiting: since when each undispatched request is eligible.
+        waiting: since when each undispatched request is eligible, ascending: those that count are found by halving.
         failures: consecutive failures to start; *last_failure* is when the last one was.
         hold: runners wanted whatever the demand: 1 while a publication waits for its first runner.
         blocked_until: no start before this (the machine refused one).
@@ -52,7 +54,7 @@ class Observation:
     now: int
     revision: int = 1
     runners: tuple[RunnerView, ...] = ()
-    waiting: tuple[int, ...] = ()
+    waiting: Sequence[int] = ()
     failures: int = 0
     last_failure: int = 0
     hold: int = 0
@@ -161,12 +163,13 @@ class _Deciding:
             return self._decision(0, 0)
         alive = any(r.state in READY or r.state in STARTING for r in self.supply)
         delay = nanoseconds(self.scaling.scaling_delay) if alive else 0
-        due = [since for since in self.obs.waiting if since <= self.now]
-        mature = sum(1 for since in due if self.now >= since + delay)
+        waiting = self.obs.waiting
+        due, mature = bisect_right(waiting, self.now), bisect_right(waiting, self.now - delay)
         running = sum(r.in_flight for r in self.supply)
         desired = target(self.scaling, running + mature, self.obs.hold)
-        keep = target(self.scaling, running + len(due), self.obs.hold)
-        self.wakes += [since if since > self.now else since + delay for since in self.obs.waiting]
+        keep = target(self.scaling, running + due, self.obs.hold)
+        self.wakes += [since + delay for since in waiting[mature : mature + 1] if mature < due]
+        self.wakes += waiting[due : due + 1]
         self._cancel(keep)
         self._stop_idle(keep)
         self._drain_over_max()

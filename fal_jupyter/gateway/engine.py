@@ -434,7 +434,7 @@ class Engine:
             request_timeout=revision.spec.scaling.request_timeout,
             cdn=self.cdn(),
             machine=Machine(
-                type=revision.allotment.type,
+                type=revision.allotment.type_of(order.devices),
                 devices=list(order.devices),
                 cores=revision.allotment.cores,
                 memory=revision.allotment.memory,

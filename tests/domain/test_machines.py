@@ -146,6 +146,15 @@ def test_gpus_of_later_types_come_after_those_of_the_first() -> None:
     )  # never two kinds in a runner
 
 
+def test_a_runner_has_the_type_of_the_device_that_it_got() -> None:
+    got = allot("Hello", ["GPU-H200", "GPU-H100", "GPU"], 1, MIXED)
+    assert got.names == ("GPU 2", "GPU 0", "GPU 1")
+    assert [got.type_of([device]) for device in got.eligible] == ["GPU-H200", "GPU-H100", "GPU"]
+    assert allot("Hello", ["GPU"], 2, MIXED).type_of([device.id for device in MIXED.devices[:2]]) == "GPU"
+    assert allot("Hello", ["M"], None, MIXED).type_of([]) == "M"
+    assert allot("Hello", [], None, MIXED).type_of([]) == ""
+
+
 # --- placement --------------------------------------------------------------------------------------------------------
 PAIRS = Allotment("GPU", 2, ("a", "b", "c"), ("GPU 0", "GPU 1", "GPU 2"))
 SINGLE = Allotment("GPU", 1, ("a", "b", "c"), ("GPU 0", "GPU 1", "GPU 2"))
