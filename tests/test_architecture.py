@@ -126,6 +126,7 @@ MAY: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "settings",
             "server_record",
             "vault",
+            "environments",
             "client",
             "cli",
             "widgets",

@@ -87,7 +87,7 @@ def _remove(root: Path, names: Sequence[str], users: dict[str, list[str]]) -> tu
         if store.remove(root, name):
             removed.append(name)
         elif names:
-            raise UserError(f"{name} is being made by another process", hint="try again when that has ended")
+            raise UserError(f"{name} is in use: a process makes it, or serves an app with it", hint="end that first")
     return {"removed": removed}, f"Removed: {', '.join(removed) or 'none'}."
 
 

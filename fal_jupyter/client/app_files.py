@@ -20,8 +20,6 @@ from pathlib import Path
 
 from fal_jupyter.domain.errors import AppRuleBroken
 
-KEPT = 3  # folders of one app: what serves, what is coming, and what may still drain
-
 
 @dataclass(frozen=True, slots=True)
 class AppFiles:
@@ -93,13 +91,16 @@ def _digest(path: Path) -> str:
 
 
 class Folders:
-    """The folders of this process, below *root*; they are gone when the process is, or soon after."""
+    """The folders of this process, below *root*; they are gone when the process is, or soon after.
+
+    None is removed before: an old revision may serve on, or drain, for as long as it likes.
+    """
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._own: Path | None = None
         self._lock = -1
-        self._of_app: dict[str, list[Path]] = {}
+        os.register_at_fork(after_in_child=self._forked)
 
     def folder_of(self, alias: str, app_files: AppFiles, fingerprint: dict[str, str]) -> Path:
         """Give a folder with copies of the files.
@@ -123,12 +124,6 @@ class Folders:
                 shutil.rmtree(half, ignore_errors=True)
                 told = f"{error.filename} cannot be taken along: {error.strerror}"
                 raise AppRuleBroken(told, where="app_files") from None
-        kept = self._of_app.setdefault(alias, [])
-        if folder in kept:
-            kept.remove(folder)
-        kept.append(folder)
-        while len(kept) > KEPT:
-            shutil.rmtree(kept.pop(0), ignore_errors=True)
         return folder
 
     def _claimed(self) -> Path:
@@ -143,7 +138,6 @@ class Folders:
                 own.mkdir(mode=0o700)
             self._own, self._lock = own, lock
             atexit.register(self.close)
-            os.register_at_fork(after_in_child=self._forked)
         return self._own
 
     def _sweep(self) -> None:
@@ -162,8 +156,10 @@ class Folders:
                 os.close(lock)
 
     def _forked(self) -> None:
+        if self._lock < 0:
+            return
         os.close(self._lock)  # a forked child must not keep its parent's folders alive
-        self._own, self._lock, self._of_app = None, -1, {}
+        self._own, self._lock = None, -1
         atexit.unregister(self.close)
 
     def close(self) -> None:

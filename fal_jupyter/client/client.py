@@ -122,6 +122,7 @@ class Client(Watching):
         self.notices: list[str] = []
         self.started_gateway = False
         self._published: dict[str, tuple[PublishHead, bytes]] = {}
+        self._environments: dict[str, list[int]] = {}
         self._lock = threading.RLock()
         self._idle: list[socket.socket] = []
         self._pid = os.getpid()
@@ -132,6 +133,16 @@ class Client(Watching):
         for sock in self._idle:
             sock.close()
         self._idle = []
+        for alias in list(self._environments):
+            self._release_environments(alias)
+
+    def hold_environment(self, alias: str, users: int) -> None:
+        """Keep an isolated environment from being removed while the app may run in it; *users* is a descriptor that does so."""
+        self._environments.setdefault(alias, []).append(users)
+
+    def _release_environments(self, alias: str) -> None:
+        for users in self._environments.pop(alias, []):
+            os.close(users)
 
     # --- the gateway and the lease ------------------------------------------------------------------------------
     def ensure(self) -> leases.Lease:
@@ -183,6 +194,8 @@ class Client(Watching):
                 self.lease.close()
                 self.lease = None
         self.app_files.close()
+        for alias in list(self._environments):
+            self._release_environments(alias)
 
     # --- control ------------------------------------------------------------------------------------------------
     def publish(self, alias: str, head: PublishHead, payload: bytes) -> Published:
@@ -321,6 +334,7 @@ class Client(Watching):
     def stop(self, alias: str, *, kill: bool = False, wait: bool = False) -> None:
         """Stop an app; with *wait*, until its last runner is gone."""
         self._published.pop(alias, None)
+        self._release_environments(alias)
         self._delete(f"{A_APPS}/{quote(alias)}", kill, wait)
 
     def stop_runner(self, runner_id: str, *, kill: bool = False) -> None:

@@ -15,6 +15,7 @@ from fal_jupyter import fal, shipping
 from fal_jupyter.client import app_files
 from fal_jupyter.client.client import Client
 from fal_jupyter.domain.environments import check_mode, choose
+from fal_jupyter.domain.errors import AppRuleBroken
 from fal_jupyter.domain.spec import AppSpec
 from fal_jupyter.environments import search_path, store
 from fal_jupyter.environments.interpreters import version_here
@@ -61,7 +62,9 @@ def find_home(
     if chosen == "isolated":
         context = base / (cls.requirements_context_dir or "")
         wanted = store.Wanted(spec.requirements, python or version_here(), context, spec.class_name)
-        _move(environment, store.provide(client.settings.environments, wanted, say), preload)
+        isolated, users = store.provide(client.settings.environments, wanted, say)
+        client.hold_environment(spec.alias, users)
+        _move(environment, isolated, preload)
     names = list(cls.local_python_modules or ())
     modules = shipping.pack_modules(names)
     told = [
@@ -121,8 +124,12 @@ def _take_files(
         list(cls.app_files), base=base, context=cls.app_files_context_dir, ignore=list(cls.app_files_ignore or ())
     )
     told += [f"app_files names {name!r}, which is not there" for name in found.missing]
-    fingerprint = found.fingerprint()
-    folder = client.app_files.folder_of(spec.alias, found, fingerprint)
+    try:
+        fingerprint = found.fingerprint()
+        folder = client.app_files.folder_of(spec.alias, found, fingerprint)
+    except OSError as error:
+        why = f"{error.filename} cannot be taken along: {error.strerror}"
+        raise AppRuleBroken(why, where="app_files") from None
     place = (folder / found.place).resolve()
     environment["cwd"] = str(place)
     environment["sys_path"] += [str(place)] if place == folder else [str(place), str(folder)]

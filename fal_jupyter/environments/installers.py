@@ -25,6 +25,10 @@ _OF_PIP = {
     "timeout": ("UV_HTTP_TIMEOUT", ""),
 }
 
+_ELSEWHERE = frozenset({"PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_PYTHON", "PIP_DRY_RUN", "UV_TARGET", "UV_PREFIX"})
+_COLOURS = frozenset({"FORCE_COLOR", "CLICOLOR_FORCE", "PY_COLORS"})
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
 
 @dataclass(frozen=True, slots=True)
 class Installer:
@@ -58,11 +62,18 @@ class Installer:
 
 def find_installer() -> Installer:
     """Give uv of this environment, or of the machine, or pip."""
-    if importlib.util.find_spec("uv") is not None:
+    spec = importlib.util.find_spec("uv")
+    if spec is not None and spec.origin is not None:  # a folder of that name is none
         return Installer("uv", (sys.executable, "-P", "-m", "uv"))
     if (found := shutil.which("uv")) is not None:
         return Installer("uv", (found,))
     return Installer("pip", ())
+
+
+def variables_for(installer: Installer, environment: Mapping[str, str]) -> dict[str, str]:
+    """Give the installer's environment: *environment* without what makes it install elsewhere or colour its words."""
+    ours = {name: value for name, value in environment.items() if name not in _ELSEWHERE and name not in _COLOURS}
+    return ours | {"NO_COLOR": "1"} | ({"PIP_USER": "0", "PYTHONUNBUFFERED": "1"} if installer.name == "pip" else {})
 
 
 def uv_variables(pip_config: str, environment: Mapping[str, str]) -> dict[str, str]:
@@ -98,6 +109,11 @@ def uv_variables(pip_config: str, environment: Mapping[str, str]) -> dict[str, s
 _CHATTER = re.compile(
     r"^(?:Using (?:CPython|Python)|Creating virtual|Activate with|warning:|WARNING:|hint:|\[notice\])"
 )
+
+
+def plain(text: str) -> str:
+    """Give *text* without a terminal's colours."""
+    return _ESCAPES.sub("", text)
 
 
 def is_chatter(line: str) -> bool:

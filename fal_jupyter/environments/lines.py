@@ -8,11 +8,22 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-_WITH_PLACE = re.compile(r"(-e|--editable|-r|--requirement|-c|--constraint|-f|--find-links)(?:\s+|=)(\S.*)")
+_WITH_PLACE = re.compile(
+    r"(-e|--editable|-r|--requirement|-c|--constraint|-f|--find-links)(?:\s+|=|(?<=^-[ercf]))(\S.*)"
+)
+_FILES = ("-r", "--requirement", "-c", "--constraint")
 _LOCAL = re.compile(
-    r"(\.{1,2}(?:/[^\[\]]*)?|[/~][^\[\]]*|[^\s@:;=<>!\[\]]+\.(?:whl|tar\.gz|zip))(\[[^\]]*\])?", re.ASCII
+    r"(\.{1,2}(?:/[^\[\];#]*?)?|[/~][^\[\];#]*?|[^\s@:;=<>!\[\]#]+\.(?:whl|tar\.gz|zip))"
+    r"(\[[^\]]*\])?((?:#\S*)?(?:\s*;.*|\s+--.*)?)",
+    re.ASCII,
 )
 _PASSED_OVER = frozenset({"__pycache__", ".git", ".venv", "build", "dist", ".ipynb_checkpoints", "node_modules"})
+_SECRET = re.compile(r"(?<=://)[^/\s@]+(?=@)")
+
+
+def masked(text: str) -> str:
+    """Give *text* without what addresses in it say of who may come there."""
+    return _SECRET.sub("****", text)
 
 
 def installer_lines(requirements: Iterable[str], base: Path) -> list[str]:
@@ -26,18 +37,28 @@ def installer_lines(requirements: Iterable[str], base: Path) -> list[str]:
             place = option[2].strip()
             text = f"{option[1]} {place if '://' in place else base / os.path.expanduser(place)}"
         elif local := _LOCAL.fullmatch(text):
-            text = f"{(base / os.path.expanduser(local[1])).resolve()}{local[2] or ''}"
+            text = f"{(base / os.path.expanduser(local[1].strip())).resolve()}{local[2] or ''}{local[3]}"
         found.append(text)
     return found
 
 
-def local_places(lines: Iterable[str]) -> Iterator[Path]:
-    """Give the files and folders of this machine that *lines* name, of those of :func:`installer_lines`."""
+def local_places(lines: Iterable[str], seen: frozenset[Path] = frozenset()) -> Iterator[Path]:
+    """Give the files and folders of this machine that *lines* of :func:`installer_lines` name, and those that files of
+    requirements among them name."""
     for line in lines:
         option = _WITH_PLACE.fullmatch(line)
-        place = option[2] if option else line
-        if place.startswith("/") and not (option and option[1] in ("-f", "--find-links")):
-            yield Path(place.partition("[")[0])
+        local = _LOCAL.fullmatch(line)
+        place = option[2] if option else local[1].strip() if local else ""
+        if not place.startswith("/") or (option and option[1] in ("-f", "--find-links")):
+            continue
+        path = Path(os.path.normpath(place.partition("[")[0]))
+        yield path
+        if option and option[1] in _FILES and path not in seen:
+            try:
+                inner = path.read_text().splitlines()
+            except (OSError, UnicodeDecodeError):
+                continue  # the installer says what is wrong with it
+            yield from local_places(installer_lines(inner, path.parent), seen | {path})
 
 
 def digest_of(place: Path) -> str:
@@ -45,9 +66,11 @@ def digest_of(place: Path) -> str:
     found = hashlib.sha256()
     for path in sorted(_files(place)):
         try:
-            found.update(f"{path.relative_to(place)}\0".encode() + path.read_bytes() + b"\0")
+            with open(path, "rb") as file:
+                inside = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError:
             continue  # gone between the two looks
+        found.update(f"{path.relative_to(place)}\0{inside}\0".encode())
     return found.hexdigest()
 
 

@@ -24,7 +24,7 @@ import fal_jupyter
 from fal_jupyter.domain.errors import AppRuleBroken
 from fal_jupyter.environments import installers
 from fal_jupyter.environments.interpreters import find_python
-from fal_jupyter.environments.lines import digest_of, installer_lines, local_places
+from fal_jupyter.environments.lines import digest_of, installer_lines, local_places, masked
 from fal_jupyter.whole_file import write_whole
 
 RECORD = "environment.json"
@@ -61,18 +61,31 @@ class Wanted:
     class_name: str
 
 
-def provide(root: Path, wanted: Wanted, say: Callable[[str], None]) -> Isolated:
+def provide(root: Path, wanted: Wanted, say: Callable[[str], None]) -> tuple[Isolated, int]:
     """Give the environment of *wanted*, made now if it is not there yet. What the installer prints goes to *say*, line by line.
 
-    Interrupted, it ends the installer, and nothing half made is ever used.
+    The second is a descriptor: as long as it is open, the environment is not removed. Interrupted, it ends the installer, and
+    nothing half made is ever used.
 
     Raises:
         AppRuleBroken: it cannot be made; one sentence with the installer's own reason.
     """
+    try:
+        return _provide(root, wanted, say)
+    except OSError as error:
+        told = (
+            f"no environment can be made for {wanted.class_name}: {error.strerror or error} ({error.filename or root})"
+        )
+        raise AppRuleBroken(told, where="requirements") from None
+
+
+def _provide(root: Path, wanted: Wanted, say: Callable[[str], None]) -> tuple[Isolated, int]:
     lines = installer_lines(wanted.requirements, wanted.base)
     for place in local_places(lines):
         if not place.exists():
-            raise AppRuleBroken(f"there is no {place}, which {wanted.class_name} requires", where="requirements")
+            raise AppRuleBroken(
+                f"there is no {masked(str(place))}, which {wanted.class_name} requires", where="requirements"
+            )
     python, version = find_python(wanted.python)
     name = _name(lines, version or wanted.python)
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -80,9 +93,11 @@ def provide(root: Path, wanted: Wanted, say: Callable[[str], None]) -> Isolated:
     with _locked(root, name, lambda: say(f"fal_jupyter: another process is making environment {name}; waiting for it")):
         found = _read(folder)
         if found is None:
-            found = _make(folder, wanted, lines, python, version, say)
+            found = _make(folder, wanted, lines, python, version, lambda line: say(masked(line)))
         os.utime(folder / RECORD)
-    return found
+        users = os.open(root / f"{name}.users", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        fcntl.flock(users, fcntl.LOCK_SH)  # who removes has the lock that is held here
+    return found, users
 
 
 def all_of(root: Path) -> list[Isolated]:
@@ -110,14 +125,15 @@ def size_of(folder: Path) -> int:
 
 
 def remove(root: Path, name: str) -> bool:
-    """Remove an environment, finished or not; False where somebody is at work on it."""
+    """Remove an environment, finished or not; False where somebody makes it or serves an app with it."""
     try:
-        with _locked(root, name, None):
+        with _locked(root, name, None), _alone(root / f"{name}.users"):
             try:
                 (root / name / RECORD).unlink(missing_ok=True)  # first: nobody takes it from here on
             except NotADirectoryError:
                 pass
             shutil.rmtree(root / name, ignore_errors=True)
+            (root / f"{name}.users").unlink(missing_ok=True)
             (root / f"{name}.lock").unlink(missing_ok=True)
     except BlockingIOError:
         return False
@@ -153,6 +169,17 @@ def _of_runners() -> list[str]:
 
 
 @contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Raise ``BlockingIOError`` where a process has the file's shared lock."""
+    users = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(users)
+
+
+@contextmanager
 def _locked(root: Path, name: str, waiting: Callable[[], None] | None) -> Iterator[None]:
     """Hold the lock of an environment; with *waiting* (called once, where one has to), otherwise raise ``BlockingIOError``."""
     path = root / f"{name}.lock"
@@ -167,7 +194,10 @@ def _locked(root: Path, name: str, waiting: Callable[[], None] | None) -> Iterat
                 waiting()
                 fcntl.flock(lock, fcntl.LOCK_EX)
             if path.exists() and os.path.samestat(os.fstat(lock), path.stat()):
-                yield
+                try:
+                    yield
+                finally:
+                    fcntl.flock(lock, fcntl.LOCK_UN)  # a child that was forked meanwhile has it open, too
                 return
         finally:
             os.close(lock)  # it was removed with its environment while we waited: once more
@@ -200,16 +230,23 @@ def _make(
     try:
         folder.mkdir(mode=0o700)
         file = folder / "requirements.txt"
-        file.write_text("\n".join([*lines, *_of_runners()]) + "\n")
+        write_whole(file, ("\n".join([*lines, *_of_runners()]) + "\n").encode())
         variables = _variables(installer)
         for command in (installer.making(folder, python or wanted.python), installer.filling(folder, file)):
-            status, output = _run(command, variables, folder.parent, say)
+            status, output = _run(command, variables, wanted.base, say)
             if status != 0:
                 why = installers.reason(output, installer.name)
                 raise _refusal(wanted, why, python or wanted.python, making=command[-1] == str(folder))
+        file.unlink()  # it may have a password of an index
         _link_us_into(folder)
         made = Isolated(
-            folder.name, str(folder), version or wanted.python, tuple(lines), installer.name, time.time(), time.time()
+            folder.name,
+            str(folder),
+            version or wanted.python,
+            tuple(map(masked, lines)),
+            installer.name,
+            time.time(),
+            time.time(),
         )
         write_whole(folder / RECORD, json.dumps(asdict(made)).encode())
     except BaseException:
@@ -229,7 +266,7 @@ def _refusal(wanted: Wanted, why: str, python: str, *, making: bool) -> AppRuleB
     if ours:
         why = f"{why.rstrip('.')}; {' and '.join(ours)} is what runners need, since it is installed beside fal_jupyter"
     return AppRuleBroken(
-        f"no environment can be made for {wanted.class_name}: {why}",
+        masked(f"no environment can be made for {wanted.class_name}: {why}"),
         hint="change requirements, or serve it with --env kernel and what is installed here",
         where="requirements",
     )
@@ -237,9 +274,9 @@ def _refusal(wanted: Wanted, why: str, python: str, *, making: bool) -> AppRuleB
 
 def _variables(installer: installers.Installer) -> dict[str, str]:
     """The environment of the installer: ours, with pip's settings for uv."""
-    ours = dict(os.environ)
+    ours = installers.variables_for(installer, os.environ)
     if installer.name == "pip":
-        return ours | {"PIP_USER": "0", "PYTHONUNBUFFERED": "1"}
+        return ours
     asked = subprocess.run(
         [sys.executable, "-m", "pip", "--disable-pip-version-check", "config", "list"],
         capture_output=True, text=True, stdin=subprocess.DEVNULL,
@@ -258,7 +295,7 @@ def _run(command: Sequence[str], variables: dict[str, str], cwd: Path, say: Call
     assert process.stdin is not None
     assert process.stdout is not None
     try:
-        for line in process.stdout:
+        for line in map(installers.plain, process.stdout):
             output.append(line)
             if (text := line.rstrip()) and not installers.is_chatter(text):
                 say(text)
@@ -272,4 +309,9 @@ def _run(command: Sequence[str], variables: dict[str, str], cwd: Path, say: Call
 def _link_us_into(folder: Path) -> None:
     """Let the environment import this very package, and nothing else of where it is installed."""
     (packages,) = folder.glob("lib/python*/site-packages")
-    (packages / "fal_jupyter").symlink_to(_package(), target_is_directory=True)
+    there = packages / "fal_jupyter"
+    if there.is_dir() and not there.is_symlink():
+        shutil.rmtree(there)  # a requirement brought another one along
+    else:
+        there.unlink(missing_ok=True)
+    there.symlink_to(_package(), target_is_directory=True)

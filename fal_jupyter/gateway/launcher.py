@@ -161,6 +161,10 @@ class Launcher:
     def start(self, runner_id: str, environment: Environment, load: bytes) -> None:
         """Start a runner and send it its LOAD frame; what becomes of it comes to the watcher."""
         loop = asyncio.get_running_loop()
+        if environment["isolated"] and not os.path.exists(environment["python"]):
+            told = f"its environment {environment['isolated']} was removed: run the cell again, or serve the file again"
+            loop.call_soon(self.watcher.runner_refused, runner_id, told)
+            return
         try:
             template = self._template(environment["python"], environment["isolated"])
             ours, theirs = socket.socketpair()
@@ -184,6 +188,8 @@ class Launcher:
         process = self.processes[runner_id] = Process(runner_id, template, channel, read, environment["isolated"])
         loop.add_reader(read, self._printed, runner_id)
         start_env = self._start_env(environment["env"])
+        if environment["isolated"]:
+            start_env.pop("PYTHONHOME", None)  # that of another Python
         try:
             template.order(
                 (theirs.fileno(), write),
@@ -222,7 +228,8 @@ class Launcher:
     def _template(self, python: str, isolated: str) -> Template:
         template = self.templates.get(python)
         if template is None or template.gone:
-            template = Template(python, self.environment, self.files, self._event, isolated)
+            kept = {k: v for k, v in self.environment.items() if not (isolated and k == "PYTHONHOME")}
+            template = Template(python, kept, self.files, self._event, isolated)
             self.templates[python] = template
             log.info("template %s for %s", template.process.pid, python)
         return template

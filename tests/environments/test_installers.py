@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fal_jupyter.environments.installers import is_chatter, reason, uv_variables
+from fal_jupyter.environments.installers import Installer, is_chatter, plain, reason, uv_variables, variables_for
 
 PIP = """:env:.find-links='/wheels'
 :env:.disable-pip-version-check='1'
@@ -93,6 +93,15 @@ def test_what_uv_was_told_itself_goes_first() -> None:
 )
 def test_the_reason_is_one_line_in_the_installers_own_words(installer: str, output: str, expected: str) -> None:
     assert reason(output, installer) == expected
+
+
+def test_nothing_of_the_user_leads_an_installer_elsewhere_or_colours_its_words() -> None:
+    given = {"PATH": "/bin", "PIP_TARGET": "/t", "UV_TARGET": "/t", "FORCE_COLOR": "1", "PIP_INDEX_URL": "x"}
+    for installer in (Installer("uv", ()), Installer("pip", ())):
+        ours = variables_for(installer, given)
+        assert {"PATH", "PIP_INDEX_URL"} == ours.keys() & given.keys()
+        assert ours["NO_COLOR"] == "1"
+    assert plain("\x1b[1m\x1b[31merror\x1b[39m\x1b[0m: no") == "error: no"
 
 
 def test_advice_for_a_shell_is_not_shown() -> None:

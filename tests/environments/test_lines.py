@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fal_jupyter.environments.lines import digest_of, installer_lines, local_places
+from fal_jupyter.environments.lines import digest_of, installer_lines, local_places, masked
 
 BASE = Path("/project")
 
@@ -24,6 +24,10 @@ BASE = Path("/project")
         ("wheels/tiny-1.0-py3-none-any.whl", "/project/wheels/tiny-1.0-py3-none-any.whl", "/project/wheels/tiny-1.0-py3-none-any.whl"),
         ("-e ./pkg", "-e /project/pkg", "/project/pkg"),
         ("-r more.txt", "-r /project/more.txt", "/project/more.txt"),
+        ("-rmore.txt", "-r /project/more.txt", "/project/more.txt"),
+        ("./pkg ; python_version > '3'", "/project/pkg ; python_version > '3'", "/project/pkg"),
+        ("./a-1-py3-none-any.whl --hash=sha256:abc", "/project/a-1-py3-none-any.whl --hash=sha256:abc", "/project/a-1-py3-none-any.whl"),
+        ("./a-1-py3-none-any.whl#sha256=abc", "/project/a-1-py3-none-any.whl#sha256=abc", "/project/a-1-py3-none-any.whl"),
         ("--find-links=wheels", "--find-links /project/wheels", None),
         ("--find-links https://example.test/wheels", "--find-links https://example.test/wheels", None),
         ("--extra-index-url https://example.test/simple", "--extra-index-url https://example.test/simple", None),
@@ -49,6 +53,26 @@ def test_any_text_is_read_and_reading_twice_changes_nothing(lines: list[str]) ->
 
     assert installer_lines(once, Path("/elsewhere")) == once
     list(local_places(once))
+
+
+def test_files_of_requirements_name_places_too(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "r.txt").write_text("-r sub/r2.txt\nsix\n")
+    (tmp_path / "sub/r2.txt").write_text("./pkg\n-r ../r.txt\n")
+
+    found = list(local_places(installer_lines(["-r r.txt"], tmp_path)))
+
+    assert list(dict.fromkeys(str(path.resolve().relative_to(tmp_path)) for path in found)) == [
+        "r.txt",
+        "sub/r2.txt",
+        "sub/pkg",
+    ]
+
+
+def test_what_an_address_says_of_who_may_come_is_masked() -> None:
+    assert masked("--index-url https://me:secret@mirror.test/simple") == "--index-url https://****@mirror.test/simple"
+    assert masked("x @ git+https://token@host/x.git@main") == "x @ git+https://****@host/x.git@main"
+    assert masked("tiny==1.0 # me@home") == "tiny==1.0 # me@home"
 
 
 def test_a_folder_is_digested_by_what_it_holds_without_what_tools_leave_in_it(tmp_path: Path) -> None:

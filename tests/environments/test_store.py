@@ -25,7 +25,7 @@ from pathlib import Path
 from fal_jupyter.environments import store
 root, base, *lines = sys.argv[1:]
 wanted = store.Wanted(lines, "{here}", Path(base), "Hello")
-made = store.provide(Path(root), wanted, lambda line: print(line, flush=True))
+made, _ = store.provide(Path(root), wanted, lambda line: print(line, flush=True))
 print(json.dumps([made.name, made.interpreter]), flush=True)
 """.replace("{here}", version_here())
 
@@ -60,7 +60,7 @@ def has(interpreter: str, code: str) -> str:
 def test_an_environment_has_what_was_asked_for_and_what_runners_need_and_no_more(root: Path, wheels: Path) -> None:
     said: list[str] = []
 
-    made = store.provide(root, wanted(wheels, TINY), said.append)
+    made, _ = store.provide(root, wanted(wheels, TINY), said.append)
 
     assert has(made.interpreter, "import tiny, fal_jupyter.runner.host, cloudpickle; print(tiny.VERSION)") == "1.0"
     missing = "import importlib.util as u; print(u.find_spec('IPython'), u.find_spec('tornado'))"
@@ -72,14 +72,14 @@ def test_an_environment_has_what_was_asked_for_and_what_runners_need_and_no_more
 
 
 def test_the_same_list_is_made_once_and_another_content_is_another(root: Path, wheels: Path) -> None:
-    first = store.provide(root, wanted(wheels, TINY), lambda line: None)
+    first, _ = store.provide(root, wanted(wheels, TINY), lambda line: None)
     said: list[str] = []
 
-    again = store.provide(root, wanted(wheels, TINY, "# a comment"), said.append)
+    again, _ = store.provide(root, wanted(wheels, TINY, "# a comment"), said.append)
 
     assert (again.name, said) == (first.name, [])
     make_wheel(wheels, requires="packaging")  # the same name, another content
-    assert store.provide(root, wanted(wheels, TINY), said.append).name != first.name
+    assert store.provide(root, wanted(wheels, TINY), said.append)[0].name != first.name
 
 
 def test_two_processes_that_ask_at_once_share_one(root: Path, wheels: Path) -> None:
@@ -142,11 +142,11 @@ def test_who_is_interrupted_or_killed_leaves_no_process_and_nothing_that_is_used
 
 
 def test_a_half_made_one_is_made_anew(root: Path, wheels: Path) -> None:
-    name = store.provide(root, wanted(wheels, TINY), lambda line: None).name
+    name = store.provide(root, wanted(wheels, TINY), lambda line: None)[0].name
     (root / name / store.RECORD).unlink()
     (root / name / "rubbish").write_text("x")
 
-    assert store.provide(root, wanted(wheels, TINY), lambda line: None).name == name
+    assert store.provide(root, wanted(wheels, TINY), lambda line: None)[0].name == name
     assert not (root / name / "rubbish").exists()
 
 
@@ -177,12 +177,36 @@ def test_what_cannot_be_installed_is_one_sentence_with_the_resolvers_reason(
 def test_pip_makes_them_where_there_is_no_uv(root: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(installers, "find_installer", lambda: installers.Installer("pip", ()))
 
-    made = store.provide(root, wanted(wheels, TINY), lambda line: None)
+    made, _ = store.provide(root, wanted(wheels, TINY), lambda line: None)
 
     assert made.installer == "pip"
     assert has(made.interpreter, "import tiny, fal_jupyter.runner.host; print(tiny.VERSION)") == "1.0"
     with pytest.raises(AppRuleBroken, match="tiny==2"):
         store.provide(root, wanted(wheels, "tiny==2", "--find-links ."), lambda line: None)
+
+
+def test_one_that_a_process_serves_with_is_not_removed(root: Path, wheels: Path) -> None:
+    made, users = store.provide(root, wanted(wheels, TINY), lambda line: None)
+
+    assert not store.remove(root, made.name)
+    os.close(users)
+    assert store.remove(root, made.name)
+    assert list(root.iterdir()) == []
+
+
+def test_passwords_in_lines_are_not_said(root: Path, wheels: Path) -> None:
+    said: list[str] = []
+    with pytest.raises(AppRuleBroken) as refused:
+        store.provide(root, wanted(wheels, "-r http://me:S3CRET@127.0.0.1:9/r.txt"), said.append)
+
+    assert "S3CRET" not in "".join(said) + str(refused.value)
+    assert "****@127.0.0.1" in "".join(said)
+
+
+def test_a_disk_that_takes_nothing_is_one_sentence(tmp_path: Path, wheels: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(AppRuleBroken, match="no environment can be made for Hello"):
+        store.provide(tmp_path / "file", wanted(wheels, TINY), lambda line: None)
 
 
 def test_one_that_is_being_made_is_not_removed(root: Path, wheels: Path, slow: str) -> None:

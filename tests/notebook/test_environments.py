@@ -135,7 +135,8 @@ def test_conflicts_are_one_sentence_and_the_old_revision_goes_on(notebook: Kerne
 
     assert refused.status == "error"
     assert refused.ename == "AppRuleBroken"
-    assert "no environment can be made for Keeps" in refused.traceback
+    assert "no environment can be made for Keeps: Because" in refused.traceback  # no colours of the installer in it
+    assert "\x1b" not in refused.evalue
     assert "tiny" in refused.traceback
     assert notebook.run("Old.hi()").ok().result == "'old'"
 
@@ -238,6 +239,13 @@ def test_app_files_are_what_an_app_has_around_it(notebook: Kernel, folder: Path,
     rebuilt = notebook.run(cell("Files", body, look)).ok()
     assert "app file assets/prompt.txt changed" in rebuilt.shown
     assert notebook.run("Files.hi()").ok().result == "'be brief more.txt prompt.txt'"
+
+    broken = body + "\ndef setup(self): raise RuntimeError('not yet')"
+    notebook.run("Serving = Files").ok()
+    for text in ("a", "b", "c", "d"):  # the revision that serves keeps its files, however often the next one fails
+        (folder / "assets/prompt.txt").write_text(text)
+        assert notebook.run(cell("Files", broken, look)).status == "error"
+    assert notebook.run("Serving.hi()").ok().result == "'be brief more.txt prompt.txt'"
 
     refused = notebook.run(cell("Out", "app_files = ['../outside']", "return 1"))
     assert "Parent directory reference is not allowed: ../outside" in refused.traceback
