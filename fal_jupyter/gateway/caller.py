@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
+
+from fal_jupyter.protocol.api import H_ERROR_TYPE, H_REQUEST_ID
 
 Headers = Sequence[tuple[str, str]]
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _COMMON = frozenset(
     {"content-length", "content-type", "x-fal-request-id", "x-fal-revision", "x-fal-runner", "cache-control", "date"}
 )
+MOST_DIGITS = 18
 _NOT_IN_VALUE = re.compile(r"[\x00\r\n]")
 
 
@@ -58,3 +62,28 @@ def failure_body(request_id: str, error_type: str, detail: Any, /, **more: Any) 
     """Give the body of a failure in fal's shape; *error_type* is ``""`` where fal has no name for it."""
     told = {"detail": detail, "request_id": request_id, **more}
     return json.dumps(told | {"error_type": error_type} if error_type else told).encode()
+
+
+def is_number(text: str) -> bool:
+    """True for a length or a port as HTTP writes one: ASCII digits, and no more of them than mean something."""
+    return text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS
+
+
+def failure(status: int, error_type: str, detail: str) -> tuple[list[tuple[str, str]], bytes]:
+    """Give the headers and the body of a failure in fal's shape."""
+    request_id = new_id()
+    headers = [("content-type", "application/json"), (H_REQUEST_ID, request_id)]
+    if error_type:
+        headers.append((H_ERROR_TYPE, error_type))
+    if status == 401:
+        headers.append(("www-authenticate", "Key"))
+    data = failure_body(request_id, error_type, detail)
+    return [*headers, ("content-length", str(len(data)))], data
+
+
+def new_id() -> str:
+    """A request id nobody can guess another from."""
+    digits = os.urandom(16).hex()
+    return (
+        f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{'89ab'[int(digits[16], 16) & 3]}{digits[17:20]}-{digits[20:]}"
+    )

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 
-from fal_jupyter.gateway.caller import Headers
+from fal_jupyter.gateway.caller import Headers, new_id
 from fal_jupyter.gateway.channel import Channel
 from fal_jupyter.gateway.exchange import Exchange, Hub
-from fal_jupyter.gateway.run_api import new_id, request_head
+from fal_jupyter.gateway.run_api import request_head
 from fal_jupyter.protocol.feed import HELD_BOUND
 
 MOST = 30  # answers that are held …

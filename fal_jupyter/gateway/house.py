@@ -19,6 +19,7 @@ from tornado.web import Application
 from fal_jupyter.credentials import id_and_hash, make_key
 from fal_jupyter.domain.errors import FalJupyterError, GatewayError, PortTaken
 from fal_jupyter.gateway import admin_api, public_api
+from fal_jupyter.gateway.caller import is_number
 from fal_jupyter.gateway.engine import Engine
 from fal_jupyter.gateway.feed import Feed
 from fal_jupyter.gateway.files import Files
@@ -346,7 +347,7 @@ class _ByPath:
         whole = streamed = Limit(settings.max_body, limit_sentence(settings))
         if target.startswith(CDN):  # files are never in memory
             streamed = Limit(settings.max_file, file_limit_sentence(settings))
-        if length.isdigit() and int(length) > streamed.most:
+        if is_number(length) and int(length) > streamed.most:
             return Refused(self._front, self._connection, 413, "bad_request", streamed.told)
         return TornadoRequest(self._public, self._connection, whole, streamed)
 

@@ -9,24 +9,47 @@ refused with 503 while there are some left.
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from http.client import responses
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, NoReturn, Protocol, cast
 
 import httptools
 
-from fal_jupyter.gateway.caller import Headers
+from fal_jupyter.gateway.caller import Headers, failure, is_number
+from fal_jupyter.gateway.exchange import LINGER, LINGER_BYTES
 
+log = logging.getLogger("fal_jupyter.gateway")
 HEAD_BOUND = 64 * 1024
 IDLE_TIME = 300.0  # seconds that a connection may be open without a request
 SHORTEST_LOOK = 0.05
 WRITE_HIGH = 1 << 20
-_BUSY = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 _NO_BODY = frozenset({204, 304})
 _STATUS = {status: f"HTTP/1.1 {status} {text}\r\n" for status, text in responses.items()}
+
+
+class Refusal(NamedTuple):
+    """What is answered to bytes that are no request, before the connection ends."""
+
+    status: int
+    detail: str
+    headers: tuple[tuple[str, str], ...] = ()
+
+    def to_bytes(self) -> bytes:
+        """The answer, in fal's shape."""
+        headers, body = failure(self.status, "internal_error" if self.status >= 500 else "bad_request", self.detail)
+        lines = [f"{name}: {value}\r\n" for name, value in (*headers, *self.headers, ("connection", "close"))]
+        return f"{_STATUS[self.status]}{''.join(lines)}\r\n".encode() + body
+
+
+_BUSY = Refusal(503, "too many connections are open", (("retry-after", "1"),))
+_LONG_HEAD = Refusal(400, f"the head of the request is longer than {HEAD_BOUND} bytes")
+_CONNECT = Refusal(400, "this is no proxy: CONNECT leads nowhere")
+_UPGRADE = Refusal(400, "a websocket cannot begin before the requests ahead of it are answered")
+_FAILED = Refusal(500, "Internal Server Error")
 
 
 class RequestHeaders:
@@ -115,6 +138,8 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
+        self._refused: asyncio.Transport | None = None  # the same, once nothing that comes is listened to any more
+        self._refusal: Refusal | None = None  # the next answer, when the requests before it have theirs
         self._message: Message | None = None
         self._incoming: _Incoming | None = None
         self._queue: deque[_Incoming] = deque()
@@ -144,7 +169,7 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
             return
         if len(self._connections) > self._listener.most:
-            self._transport.write(_BUSY)
+            self._transport.write(_BUSY.to_bytes())
             self._transport.close()
             return
         if sock.family == socket.AF_INET:
@@ -169,7 +194,11 @@ class Connection(asyncio.Protocol):
         self._connections.discard(self)
         if self._timer is not None:
             self._timer.cancel()
-        self._transport = None
+        self._transport = self._refused = None
+        self._gone()
+
+    def _gone(self) -> None:
+        """Nobody reads an answer any more."""
         self._queue.clear()
         if self._writable is not None and not self._writable.done():
             self._writable.set_result(None)
@@ -192,7 +221,10 @@ class Connection(asyncio.Protocol):
         else:
             left = self._seen + IDLE_TIME - now
         if left <= 0:
-            self._refuse("408 Request Timeout" if self._in_head or self._message is not None else "")
+            if self._in_head or self._message is not None:
+                self._refuse(Refusal(408, f"the request did not go on for {patience:g} s"))
+            else:
+                self._transport.close()
             return
         self._timer = self._loop.call_later(max(min(left, patience), SHORTEST_LOOK), self._look)
 
@@ -201,28 +233,63 @@ class Connection(asyncio.Protocol):
             if self._message is not None:
                 self._hand_over(self._message, data)
             return
+        if self._refused is not None:
+            self._unparsed += len(data)
+            if self._unparsed > LINGER_BYTES:
+                self._refused.abort()
+            return
         self._seen = self._loop.time()
         if self._in_head:  # one that has not ended in its first packet
             self._unparsed += len(data)
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._upgrade(data[upgrade.args[0] :])
-            return
-        except httptools.HttpParserError:
-            self._refuse("400 Bad Request")
-            return
-        if max(self._unparsed, self._head_size) > HEAD_BOUND:
-            self._refuse("400 Bad Request")
+        refusal = self._parse(data)
+        if refusal is None and max(self._unparsed, self._head_size) > HEAD_BOUND:
+            refusal = _LONG_HEAD
+        if refusal is not None:
+            self._refuse(refusal)
 
-    def _upgrade(self, rest: bytes) -> None:
-        """The caller goes on in another protocol: only a websocket's request may, and it is the connection's last."""
-        if self._message is None or not self._message.upgrades or self._queue:
-            self._refuse("400 Bad Request")
-            return
+    def _parse(self, data: bytes) -> Refusal | None:
+        """Give the bytes to the parser; says what is wrong with them."""
+        while True:
+            try:
+                self._parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                data = data[upgrade.args[0] :]
+                if self._upgrades():
+                    return self._upgrade(data)
+                self._parser = httptools.HttpRequestParser(
+                    self
+                )  # another protocol was offered (h2c): we stay with ours
+                if not data:
+                    return None
+            except httptools.HttpParserCallbackError as error:
+                return self._refusal or self._failed(error)
+            except httptools.HttpParserError as error:
+                return Refusal(400, f"this is no HTTP request: {error}")
+            else:
+                return None
+
+    def _failed(self, error: Exception) -> Refusal:
+        """Whoever takes the request failed, which is our fault."""
+        log.error("a request could not be taken", exc_info=error)
+        self._ready = False  # no answer comes
+        return _FAILED
+
+    def _upgrades(self) -> bool:
+        """True where the request that just came is a websocket's."""
+        if self._queue:
+            return str(self._queue[-1].headers.get("upgrade", "")).lower() == "websocket"
+        return self._message is not None and self._message.upgrades
+
+    def _upgrade(self, rest: bytes) -> Refusal | None:
+        """The caller goes on in another protocol, which is the connection's last."""
+        if self._queue:
+            self._queue.pop()
+            return _UPGRADE
+        assert self._message is not None
         self._raw, self._keep_alive = True, False
         if rest:
             self._hand_over(self._message, rest)
+        return None
 
     def pause_writing(self) -> None:
         if self._writable is None or self._writable.done():
@@ -232,12 +299,31 @@ class Connection(asyncio.Protocol):
         if self._writable is not None and not self._writable.done():
             self._writable.set_result(None)
 
-    def _refuse(self, status: str) -> None:
-        """What came is no HTTP request that we take: say so, unless an answer has begun, and hang up."""
-        if self._transport is not None and not self._transport.is_closing():
-            if status and not self._answering:
-                self._transport.write(f"HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n".encode())
-            self._transport.close()
+    def _refuse(self, refusal: Refusal) -> None:
+        """What came is no request that we take: say so when all before it is answered, and hang up.
+
+        What goes on coming is read and let go for a while: closing a socket with unread bytes in it destroys the answer.
+        """
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        if self._queue or (self._message is not None and self._ready):
+            self._refusal = refusal
+            self._pause()
+            return
+        if self._message is not None and self._answering:
+            transport.close()
+            return
+        self._transport, self._refused, self._unparsed = None, transport, 0
+        if self._paused:
+            transport.resume_reading()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(LINGER, transport.abort)
+        transport.write(refusal.to_bytes())
+        if transport.can_write_eof():
+            transport.write_eof()
+        self._gone()
 
     # --- the parser ---------------------------------------------------------------------------------------------
     def on_message_begin(self) -> None:
@@ -255,10 +341,11 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         self._in_head, self._unparsed = False, 0
         if self._head_size > HEAD_BOUND:
-            self._incoming = None
-            return
+            self._stop(_LONG_HEAD)
         target = b"".join(self._url).decode("latin-1")
         method = self._parser.get_method().decode("ascii")
+        if method == "CONNECT":
+            self._stop(_CONNECT)
         request = _Incoming(method, target, RequestHeaders(self._pairs), self._parser.should_keep_alive())
         self._incoming = request
         if self._message is None and not self._queue:
@@ -266,6 +353,11 @@ class Connection(asyncio.Protocol):
         else:
             self._queue.append(request)
             self._pause()
+
+    def _stop(self, refusal: Refusal) -> NoReturn:
+        """Let the parser go no further."""
+        self._refusal, self._incoming = refusal, None
+        raise ValueError(refusal.detail)
 
     def on_body(self, body: bytes) -> None:
         if self._incoming is None:
@@ -286,12 +378,17 @@ class Connection(asyncio.Protocol):
 
     # --- requests -----------------------------------------------------------------------------------------------
     def _begin(self, request: _Incoming) -> Message:
-        self._message = message = self._make(self)
+        message = self._make(self)
         self._keep_alive, self._ready = request.keep_alive, False
         self._answering = self._chunked = False
         self._bodiless = request.method == "HEAD"
         self._length = self.rewrite = None
-        message.begin(request.method, request.target, request.headers)
+        self._message = message
+        try:
+            message.begin(request.method, request.target, request.headers)
+        except Exception:
+            self._message = None  # it is nobody's
+            raise
         if (
             request.headers.get("expect", "").lower() == "100-continue"
             and not self._answering
@@ -322,12 +419,19 @@ class Connection(asyncio.Protocol):
         if not self._queue or self._message is not None or self._transport is None:
             return
         request = self._queue.popleft()
-        message = self._begin(request)
-        for chunk in request.chunks:
-            self._hand_over(message, chunk)
-        if request.complete:
-            self._ready = True
-            message.finish()
+        try:
+            message = self._begin(request)
+            for chunk in request.chunks:
+                self._hand_over(message, chunk)
+            if request.complete:
+                self._ready = True
+                message.finish()
+        except Exception as error:
+            self._refuse(self._failed(error))
+            return
+        if self._refusal is not None and not request.complete:
+            self._refuse(self._refusal)  # the rest of it is what was refused
+            return
         self._go_on()
 
     # --- the answer (Caller) ------------------------------------------------------------------------------------
@@ -340,7 +444,7 @@ class Connection(asyncio.Protocol):
         for name, value in headers:
             lines.append(f"{name}: {value}\r\n")
             if name == "content-length" or name.lower() == "content-length":
-                self._length = int(value) if value.isdigit() else None
+                self._length = int(value) if is_number(value) else None
         self._bodiless = self._bodiless or status in _NO_BODY
         if self._length is None and status >= 200 and not self._bodiless:
             self._chunked = True
@@ -391,6 +495,8 @@ class Connection(asyncio.Protocol):
         if self._keep_alive and self._ready:
             if self._queue:
                 self._loop.call_soon(self._next)  # never deeper: a thousand pipelined requests are no stack
+            elif self._refusal is not None:
+                self._refuse(self._refusal)
         else:
             self._transport.close()
 
@@ -410,5 +516,7 @@ class Connection(asyncio.Protocol):
 
     def close_if_idle(self) -> None:
         """The port closes: whoever waits for nothing is hung up on."""
-        if self._message is None and self._transport is not None:
+        if self._refused is not None:
+            self._refused.abort()
+        elif self._message is None and self._transport is not None:
             self._transport.close()

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from tornado.web import Application, RequestHandler
 
-from fal_jupyter.gateway.caller import failure_body
-from fal_jupyter.gateway.run_api import is_hostile, is_own_host, new_id
+from fal_jupyter.gateway.caller import failure_body, new_id
+from fal_jupyter.gateway.run_api import is_hostile, is_own_host
 from fal_jupyter.gateway.tornado_front import Answering
 from fal_jupyter.protocol.api import H_ERROR_TYPE, H_REQUEST_ID
 

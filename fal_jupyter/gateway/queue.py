@@ -11,9 +11,9 @@ from http.client import responses
 from typing import TYPE_CHECKING, Any
 
 from fal_jupyter.domain.jobs import Job, JobState
-from fal_jupyter.gateway.caller import Headers
+from fal_jupyter.gateway.caller import Headers, new_id
 from fal_jupyter.gateway.exchange import Exchange
-from fal_jupyter.gateway.run_api import new_id, request_head
+from fal_jupyter.gateway.run_api import request_head
 from fal_jupyter.protocol.api import H_ERROR_TYPE
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
 import re
 import time
 from collections.abc import Awaitable, Collection, Iterable
@@ -16,7 +15,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from fal_jupyter.gateway.caller import Caller, failure_body
+from fal_jupyter.gateway.caller import Caller, failure, is_number, new_id
 from fal_jupyter.gateway.exchange import LINGER, LINGER_BYTES, Exchange, Hub
 from fal_jupyter.gateway.http_server import RequestHeaders
 from fal_jupyter.gateway.keys import Keys
@@ -27,7 +26,6 @@ from fal_jupyter.protocol.api import (
     ERROR_STATUS,
     H_BASE,
     H_ENDPOINT,
-    H_ERROR_TYPE,
     H_HINT,
     H_OWNER,
     H_REQUEST_ID,
@@ -121,14 +119,6 @@ def without_token(query: str) -> str:
     return "&".join(part for part in query.split("&") if part.partition("=")[0] != Q_TOKEN)
 
 
-def new_id() -> str:
-    """A request id nobody can guess another from."""
-    digits = os.urandom(16).hex()
-    return (
-        f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{'89ab'[int(digits[16], 16) & 3]}{digits[17:20]}-{digits[20:]}"
-    )
-
-
 def request_head(request_id: str, method: str, path: str, query: str, headers: Iterable[tuple[str, str]]) -> bytes:
     """The head of a REQUEST frame: what of a caller's head goes to the runner."""
     kept = [pair for pair in headers if pair[0] not in _DROPPED]
@@ -177,7 +167,7 @@ class Request:
             self._refuse(404, "", f"no app {owner}/{alias} is running here"[:300])
             return
         length = headers.get("content-length")
-        if length is not None and length.isdigit() and int(length) > front.settings.max_body:
+        if length is not None and is_number(length) and int(length) > front.settings.max_body:
             self._refuse(413, "bad_request", self._limit_sentence())
             return
         try:
@@ -274,18 +264,6 @@ def hint_of(header: str) -> str:
     return header if len(header) <= LONGEST_HINT else ""
 
 
-def failure(status: int, error_type: str, detail: str) -> tuple[list[tuple[str, str]], bytes]:
-    """Give the headers and the body of a failure in fal's shape."""
-    request_id = new_id()
-    headers = [("content-type", "application/json"), (H_REQUEST_ID, request_id)]
-    if error_type:
-        headers.append((H_ERROR_TYPE, error_type))
-    if status == 401:
-        headers.append(("www-authenticate", "Key"))
-    data = failure_body(request_id, error_type, detail)
-    return [*headers, ("content-length", str(len(data)))], data
-
-
 def _is_handshake(headers: RequestHeaders) -> bool:
     """RFC 6455, 4.2.1: the key is 16 bytes in base64; what is no handshake never costs a runner."""
     return headers.get("sec-websocket-version") == "13" and bool(_KEY.fullmatch(headers.get("sec-websocket-key", "")))
@@ -318,13 +296,13 @@ class Refused(Request):
 
 def _is_long(headers: RequestHeaders) -> bool:
     length = headers.get("content-length", "0")
-    return "transfer-encoding" in headers or not length.isdigit() or int(length) > CHUNK
+    return "transfer-encoding" in headers or not is_number(length) or int(length) > CHUNK
 
 
 def is_own_host(host: str, ports: Collection[int]) -> bool:
     """True where a Host header names this machine's loopback, and one of *ports* or none."""
     name, colon, given = host.rpartition(":")
-    if not colon or not given.isdigit():
+    if not colon or not is_number(given):
         name, given = host, ""
     return name.lower() in _LOCAL_NAMES and (not given or int(given) in ports)
 

@@ -10,9 +10,9 @@ from tornado.httputil import HTTPConnection, HTTPHeaders, HTTPMessageDelegate, R
 from tornado.iostream import StreamClosedError
 from tornado.web import Application
 
+from fal_jupyter.gateway.caller import failure
 from fal_jupyter.gateway.exchange import LINGER, LINGER_BYTES
 from fal_jupyter.gateway.http_server import Connection, RequestHeaders
-from fal_jupyter.gateway.run_api import failure
 
 
 class _Context(NamedTuple):
