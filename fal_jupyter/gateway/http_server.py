@@ -148,6 +148,8 @@ class Connection(asyncio.Protocol):
         self._head_size = self._unparsed = 0
         self._in_head = False
         self._ready = False  # the request at work has been read to its end
+        self._offered = False  # the request that comes would go on in another protocol, but no websocket
+        self._told_anew = False  # the next head is of the request that is being read
         self._raw = False  # a websocket: no more HTTP on this connection
         self._answering = self._chunked = False
         self._bodiless = False  # a HEAD is asked: its answer is a head alone, whatever length that tells
@@ -254,13 +256,9 @@ class Connection(asyncio.Protocol):
                 self._parser.feed_data(data)
             except httptools.HttpParserUpgrade as upgrade:
                 data = data[upgrade.args[0] :]
-                if self._upgrades():
+                if not self._offered and self._upgrades():
                     return self._upgrade(data)
-                self._parser = httptools.HttpRequestParser(
-                    self
-                )  # another protocol was offered (h2c): we stay with ours
-                if not data:
-                    return None
+                data = self._without_upgrade() + data
             except httptools.HttpParserCallbackError as error:
                 return self._refusal or self._failed(error)
             except httptools.HttpParserError as error:
@@ -273,6 +271,20 @@ class Connection(asyncio.Protocol):
         log.error("a request could not be taken", exc_info=error)
         self._ready = False  # no answer comes
         return _FAILED
+
+    def _without_upgrade(self) -> bytes:
+        """Begin with a new parser, where the other protocol that was offered (h2c) is none of ours; gives what it shall read first.
+
+        A parser takes a request with an offer for complete, whatever body comes: the new one is told of that in a head of its own.
+        """
+        self._parser = httptools.HttpRequestParser(self)
+        if not self._offered:
+            return b""
+        self._offered, self._told_anew = False, True
+        kept = [
+            f"{name}: {value}\r\n" for name, value in self._pairs if name in ("content-length", "transfer-encoding")
+        ]
+        return f"POST / HTTP/1.1\r\n{''.join(kept)}\r\n".encode("latin-1")
 
     def _upgrades(self) -> bool:
         """True where the request that just came is a websocket's."""
@@ -327,18 +339,27 @@ class Connection(asyncio.Protocol):
 
     # --- the parser ---------------------------------------------------------------------------------------------
     def on_message_begin(self) -> None:
+        if self._told_anew:
+            return
         self._url, self._pairs, self._head_size, self._unparsed, self._in_head = [], [], 0, 0, True
         self._began = self._seen
 
     def on_url(self, url: bytes) -> None:
+        if self._told_anew:
+            return
         self._url.append(url)
         self._head_size += len(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if self._told_anew:
+            return
         self._head_size += len(name) + len(value)
         self._pairs.append((name.decode("latin-1").lower(), value.decode("latin-1").strip(" \t")))
 
     def on_headers_complete(self) -> None:
+        if self._told_anew:
+            self._told_anew = False
+            return
         self._in_head, self._unparsed = False, 0
         if self._head_size > HEAD_BOUND:
             self._stop(_LONG_HEAD)
@@ -348,6 +369,8 @@ class Connection(asyncio.Protocol):
             self._stop(_CONNECT)
         request = _Incoming(method, target, RequestHeaders(self._pairs), self._parser.should_keep_alive())
         self._incoming = request
+        websocket = method == "GET" and str(request.headers.get("upgrade", "")).lower() == "websocket"
+        self._offered = self._parser.should_upgrade() and not websocket
         if self._message is None and not self._queue:
             self._begin(request)
         else:
@@ -368,7 +391,7 @@ class Connection(asyncio.Protocol):
             self._hand_over(self._message, body)
 
     def on_message_complete(self) -> None:
-        if self._incoming is None:
+        if self._incoming is None or self._offered:
             return
         if self._queue:
             self._incoming.complete = True
@@ -442,6 +465,9 @@ class Connection(asyncio.Protocol):
             headers = self.rewrite(headers)
         lines = [_STATUS.get(status) or f"HTTP/1.1 {status} Unknown\r\n"]
         for name, value in headers:
+            if name == "connection":  # of our own: it ends
+                self._keep_alive = False
+                continue
             lines.append(f"{name}: {value}\r\n")
             if name == "content-length" or name.lower() == "content-length":
                 self._length = int(value) if is_number(value) else None
@@ -461,7 +487,7 @@ class Connection(asyncio.Protocol):
             self._transport.write(head + self._framed(body))
 
     def _framed(self, data: bytes) -> bytes:
-        if self._bodiless:
+        if self._bodiless or not data:  # an empty chunk would be the last one
             return b""
         if self._chunked:
             return b"%x\r\n%b\r\n" % (len(data), data)

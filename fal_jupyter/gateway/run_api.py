@@ -245,10 +245,7 @@ class Request:
         """Answer with a failure as soon as the caller can hear it: hanging up on one that still sends would destroy it."""
         headers = self.headers
         assert headers is not None
-        if "expect" in headers:  # it waits for our word before it sends its body
-            self._answer(status, error_type, detail)
-            self.caller.finish()
-        elif self.received or _is_long(headers):
+        if "expect" in headers or self.received or _is_long(headers):  # with Expect it waits for our word
             self._answer(status, error_type, detail)
             self.linger = asyncio.get_running_loop().call_later(LINGER, self.caller.drop)
         else:
@@ -256,6 +253,8 @@ class Request:
 
     def _answer(self, status: int, error_type: str, detail: str) -> None:
         headers, body = failure(status, error_type, detail)
+        if self.headers is not None and "expect" in self.headers:  # its body may come or not, who knows
+            headers.append(("connection", "close"))
         self.caller.respond(status, headers, body)
 
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
-from tornado.httputil import HTTPConnection, HTTPHeaders, HTTPMessageDelegate, RequestStartLine
+from tornado.httputil import HTTPConnection, HTTPHeaders, HTTPInputError, HTTPMessageDelegate, RequestStartLine
 from tornado.iostream import StreamClosedError
 from tornado.web import Application
 
@@ -120,11 +120,16 @@ class TornadoRequest:
         """The head is here."""
         line = RequestStartLine(method, target, "HTTP/1.1")
         given = HTTPHeaders()
-        for name, value in headers.pairs:
-            given.add(name, value)
         self._answering.connection.on_close(self._answering.hung_up)
-        self._delegate = self._application.start_request(None, self._answering)
-        ready = self._delegate.headers_received(line, given)
+        try:
+            for name, value in headers.pairs:
+                given.add(name, value)
+            self._delegate = self._application.start_request(None, self._answering)
+            ready = self._delegate.headers_received(line, given)
+        except HTTPInputError as error:  # Tornado reads heads more strictly than our parser: two hosts, for example
+            self._delegate = HTTPMessageDelegate()
+            self._answering.refuse(400, "bad_request", f"this is no HTTP request: {error}"[:300])
+            return
         if ready is not None:  # a handler that takes its body as it comes: not before its prepare() is over
             self._limit, self._held = self._streamed, []
             asyncio.ensure_future(ready).add_done_callback(self._go_on)

@@ -7,6 +7,7 @@ import dataclasses
 import json
 import re
 import socket
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -38,7 +39,9 @@ class World:
         self.raising: set[str] = set()
         self.files: list[str] = []
         self.uploads: list[str] = []
+        self.latest: deque[Call] = deque(maxlen=4)
         self._wire: Wire | None = None
+        self.name_of_runner = ""
         self.pid = self.runner()
         self.gateway = next(pid for pid, text in processes_of(app.state).items() if "fal_jupyter.gateway" in text)
         self.memory = psutil.Process(self.gateway).memory_info().rss
@@ -74,7 +77,11 @@ class World:
         """Send a generated request and check its answer."""
         call = self._picked(call)
         self.sent += 1
-        reply = self._ask(call)
+        self.latest.append(call)
+        try:
+            reply = self._ask(call)
+        except (EOFError, OSError, ValueError, IndexError) as error:
+            raise AssertionError(f"{error!r}; the latest requests: {[*self.latest]}") from error
         self.statuses[reply.status] = self.statuses.get(reply.status, 0) + 1
         self.check(call, reply)
         return reply
@@ -138,6 +145,9 @@ class World:
         told = f"{reply.status} {reply.headers} {reply.body[:300]!r}"
         allowed = call.raises or (reply.status == 504 and not call.patient)
         assert 200 <= reply.status < 500 or allowed, f"a 5xx that user code did not raise: {told}"
+        runner = reply.headers.get("x-fal-runner", self.name_of_runner)
+        self.name_of_runner = self.name_of_runner or runner
+        assert runner == self.name_of_runner, f"the runner was replaced: {told}"
         given = reply.headers.get("x-fal-request-id", "")
         assert _ID.fullmatch(given), f"no request id: {told}"
         if not path.startswith("/queue/"):
