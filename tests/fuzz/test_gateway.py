@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -17,22 +16,10 @@ from hypothesis import strategies as st
 
 from tests.fuzz.calls import Call, by_document, cdn_call, queue_call, rest_call
 from tests.fuzz.world import World
-from tests.support.serve import served
-from tests.support.state import state_directory
 
-APP = f"{Path(__file__).with_name('app.py')}::Fuzzed"
 SHARES = {"run": 10, "queue": 4, "rest": 2, "cdn": 4}  # of all requests
 SHORT = 600
 LONG = 12_000
-
-
-@pytest.fixture(scope="module")
-def world() -> Iterator[World]:
-    with state_directory() as state, served(state, APP) as app:
-        made = World(app)
-        made.prepare()
-        yield made
-        made.check_end()
 
 
 def strategy(world: World, part: str) -> st.SearchStrategy[Call]:
