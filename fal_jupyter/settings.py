@@ -131,7 +131,7 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
     env = os.environ if environment is None else environment
     state = env.get(STATE_VARIABLE) or _default_state()
     return Settings(
-        state=Path(state).expanduser().absolute(),
+        state=_state(state),
         owner=_owner(env.get(OWNER_VARIABLE)),
         max_body=_bytes(env, MAX_BODY_VARIABLE, DEFAULT_MAX_BODY),
         max_file=_bytes(env, MAX_FILE_VARIABLE, DEFAULT_MAX_FILE),
@@ -148,6 +148,16 @@ def _default_state() -> str:
     import platformdirs  # late: 30 ms that a set FAL_JUPYTER_STATE does not pay
 
     return platformdirs.user_state_dir("fal_jupyter", appauthor=False)
+
+
+def _state(given: str) -> Path:
+    try:
+        return Path(given).expanduser().absolute()
+    except RuntimeError:
+        raise BadSetting(
+            f"{STATE_VARIABLE} is {given!r}, but there is no user of that name",
+            hint=f"write {STATE_VARIABLE} as a path",
+        ) from None
 
 
 def _owner(given: str | None) -> str:
@@ -173,7 +183,7 @@ def _bytes(env: Mapping[str, str], variable: str, otherwise: int) -> int:
     given = env.get(variable)
     if not given:
         return otherwise
-    if not given.isascii() or not given.isdigit() or int(given) < 1:
+    if not given.isascii() or not given.isdigit() or len(given) > 18 or int(given) < 1:
         raise BadSetting(
             f"{variable} is {given!r}, but it is a number of bytes, 1 or more",
             hint=f"set {variable}={otherwise} or leave it unset",

@@ -36,7 +36,7 @@ def read_policy(text: str) -> UploadPolicy:
     name = "Invalid x-app-fal-upload-policy"
     try:
         found = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadPolicy(f"{name} header: not valid JSON ({error})") from None
     if not isinstance(found, dict):
         raise BadPolicy(f"{name} header: expected a JSON object")

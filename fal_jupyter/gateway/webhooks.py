@@ -99,7 +99,7 @@ class Webhooks:
             return "fal_webhook must not carry a user name or password"
         try:
             found = await asyncio.to_thread(net_guard.addresses_of, parts.hostname, port)
-        except (OSError, UnicodeError):
+        except (OSError, ValueError):
             return ""  # it may come to have one until the result is there; who has none then is tried again
         if all(net_guard.may_connect(a, loopback=owner, private=self._allow_private) for a in found):
             return ""

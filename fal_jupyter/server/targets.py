@@ -20,7 +20,7 @@ _PRINTABLE = re.compile(r"[\x21-\x7e]*")
 _NAME = r"[a-z0-9][a-z0-9_.-]*"
 _REQUEST = r"[0-9a-f-]{36}"
 _ALLOWED: Final = tuple(
-    (method, re.compile(path))
+    (method, re.compile(path, re.ASCII))
     for method, path in (
         ("GET", rf"snapshot|apps|runners|keys|doctor|apps/{_NAME}|apps/{_NAME}/(scaling|logs|schema|events)"),
         ("GET", rf"requests/{_REQUEST}|requests/{_REQUEST}/answer"),

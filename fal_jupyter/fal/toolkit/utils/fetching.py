@@ -17,7 +17,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
-from urllib.parse import unquote_to_bytes, urljoin, urlsplit
+from urllib.parse import SplitResult, quote, unquote_to_bytes, urljoin, urlsplit
 from urllib.request import getproxies
 
 from fal_jupyter import net_guard, settings
@@ -29,6 +29,7 @@ CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 30.0
 LONGEST = 6 * 3600.0  # seconds for one download, however slowly it comes
 _OWN_FILE = re.compile(r"/cdn/files/([0-9a-f]{32})/[^/]*")
+_MEANS_SOMETHING = "%/:=&?~+!$,;'@()*[]"  # in an address; all else is written with percent signs
 _SECRETS = frozenset({"authorization", "cookie"})
 
 
@@ -74,7 +75,7 @@ def fetch(
         FetchError: it is not fetched.
         OSError: the connection failed.
     """
-    parts = urlsplit(url)
+    parts = _parts(url)
     if parts.scheme == "data":
         return _from_data(url, into, limit)
     if parts.scheme not in ("http", "https"):
@@ -87,11 +88,23 @@ def fetch(
     return _over_http(url, into, dict(headers or {}), limit, on_headers)
 
 
+def _parts(url: str) -> SplitResult:
+    """Take an address apart.
+
+    Raises:
+        FetchError: it is none.
+    """
+    try:
+        return urlsplit(url)
+    except ValueError as error:
+        raise FetchError(f"this is no address: {error}"[:200]) from None
+
+
 def _from_data(url: str, into: BinaryIO, limit: int | None) -> Fetched:
     head, comma, data = url[5:].partition(",")
     if not comma:
         raise FetchError("the data URI has no comma")
-    content = unquote_to_bytes(data)
+    content = unquote_to_bytes(data.encode("utf-8", "surrogatepass"))
     if head.endswith(";base64"):
         import base64
 
@@ -108,7 +121,7 @@ def _from_data(url: str, into: BinaryIO, limit: int | None) -> Fetched:
 
 def _own_file(url: str) -> StoredFile | None:
     """A file of our own CDN, where the address is one: its id is the permission to read it, unless its access says otherwise."""
-    parts = urlsplit(url)
+    parts = _parts(url)
     found = _OWN_FILE.fullmatch(parts.path)
     if found is None or (parts.hostname or "") not in ("127.0.0.1", "localhost", "::1"):
         return None
@@ -165,14 +178,19 @@ def _over_http(
             if on_headers is not None:
                 on_headers(told)
             return Fetched(told, _read(answer, into, limit, until))
+        except http.client.HTTPException as error:
+            raise FetchError(f"the server's answer is no HTTP: {type(error).__name__}") from error
         finally:
             connection.close()
     raise FetchError("Too many redirects")
 
 
 def _redirected(url: str, where: str, headers: dict[str, str]) -> tuple[str, dict[str, str]]:
-    target = urljoin(url, where)
-    before, after = urlsplit(url), urlsplit(target)
+    try:
+        target = urljoin(url, where)
+    except ValueError as error:
+        raise FetchError(f"the server leads to no address: {error}"[:200]) from None
+    before, after = _parts(url), _parts(target)
     if after.scheme not in ("http", "https"):
         raise FetchError(f"URL scheme '{after.scheme}' is not allowed")
     if (before.scheme, before.netloc) != (after.scheme, after.netloc):
@@ -181,14 +199,14 @@ def _redirected(url: str, where: str, headers: dict[str, str]) -> tuple[str, dic
 
 
 def _connect(url: str) -> http.client.HTTPConnection:
-    parts = urlsplit(url)
+    parts = _parts(url)
     try:
         host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
     except ValueError:
         raise FetchError("the address has no such port") from None
     try:
         found = net_guard.addresses_of(host, port)
-    except (OSError, UnicodeError):
+    except (OSError, ValueError):  # a ValueError: no name that could have an address
         raise FetchError("DNS resolution failed") from None
     private = settings.read().allow_private
     if not found or not all(net_guard.may_connect(address, loopback=False, private=private) for address in found):
@@ -212,8 +230,10 @@ def _connect(url: str) -> http.client.HTTPConnection:
 
 
 def _ask(connection: http.client.HTTPConnection, url: str, headers: dict[str, str]) -> http.client.HTTPResponse:
-    parts = urlsplit(url)
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    parts = _parts(url)
+    target = quote(
+        (parts.path or "/") + (f"?{parts.query}" if parts.query else ""), safe=_MEANS_SOMETHING, errors="replace"
+    )
     connection.request(
         "GET", target, headers={"Accept-Encoding": "identity", "Host": parts.netloc.rpartition("@")[2], **headers}
     )
