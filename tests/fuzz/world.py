@@ -156,7 +156,8 @@ class World:
     def check_end(self) -> None:
         """Nothing hangs, nobody died, nothing has grown, nothing was an error in the gateway's log."""
         self.hang_up()
-        log = (self.app.state / "logs" / "gateway.log").read_text()
+        lines = (self.app.state / "logs" / "gateway.log").read_text().splitlines()
+        log = "\n".join(line for line in lines if " webhook of " not in line)
         assert self.runner() == self.pid, f"the runner was replaced: {log[-4000:]}"
         (one,) = [entry for entry in runners(self.app.state) if entry["pid"] == self.pid]
         assert one["in_flight"] == 0, one

@@ -249,4 +249,6 @@ def _read(answer: http.client.HTTPResponse, into: BinaryIO, limit: int | None, u
         if time.monotonic() > until:
             raise FetchError("the download took too long")
         into.write(piece)
+    if answer.length:
+        raise FetchError(f"the server broke off {answer.length} bytes before the end")
     return size
