@@ -22,21 +22,22 @@ from starlette.datastructures import QueryParams
 _MISSING = object()
 
 
-class _Null:
-    """A ``null`` of the body on its way through FastAPI, which takes a plain None for a parameter that was not given."""
+class _Given:
+    """A value of the body on its way through FastAPI, which takes None, or a list without items, for a parameter that was not
+    given, and asks whatever is meant to be a list for its length."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
 
     def __len__(self) -> int:
         return 1
 
 
-_NULL = _Null()
-
-
-class _NullAware(ModelField):
-    """A query parameter's field that validates a ``null`` as such."""
+class _FromBody(ModelField):
+    """A query parameter's field that validates a value of the body as it is."""
 
     def validate(self, value: Any, *args: Any, **kwargs: Any) -> Any:
-        return super().validate(None if value is _NULL else value, *args, **kwargs)
+        return super().validate(value.value if isinstance(value, _Given) else value, *args, **kwargs)
 
 
 class BodyRoute(APIRoute):
@@ -48,7 +49,7 @@ class BodyRoute(APIRoute):
         if self.body_field is not None or not names:
             return handler
         for field in self.dependant.query_params:
-            field.__class__ = _NullAware
+            field.__class__ = _FromBody
         whole = _whole_body_parameter(self.endpoint, names)
 
         async def from_query_and_body(request: Request) -> Response:
@@ -127,7 +128,7 @@ def _by_name(body: Any, lacking: set[str], whole: str | None) -> dict[str, Any]:
     values = {name: body[name] for name in lacking if name in body} if isinstance(body, dict) else {}
     if whole in lacking and whole not in values and body is not _MISSING:
         values = {whole: body}
-    return {name: _NULL if value is None else value for name, value in values.items()}
+    return {name: _Given(value) for name, value in values.items()}
 
 
 def _relocated(error: RequestValidationError, values: dict[str, Any]) -> RequestValidationError:

@@ -91,6 +91,11 @@ class Told(BaseModel):
     number: int | None = None
 
 
+def writable(text: str) -> str:
+    """Half a pair of surrogates may come in JSON and cannot be sent: an endpoint that gives it back fails, as with fal's own."""
+    return text.encode("utf-8", "replace").decode()
+
+
 class Fuzzed(fal.App):
     app_name = "fuzzed"
     max_multiplexing = 4
@@ -101,6 +106,10 @@ class Fuzzed(fal.App):
 
     @fal.endpoint("/")
     def bounded(self, body: Bounded) -> Bounded:
+        try:
+            body.model_dump_json()
+        except ValueError:
+            raise HTTPException(422, "surrogates") from None
         return body
 
     @fal.endpoint("/moments")
@@ -117,7 +126,7 @@ class Fuzzed(fal.App):
 
     @fal.endpoint("/optional")
     def optional(self, body: Inner | None = None) -> Told:
-        return Told(text=body.name if body else "nothing")
+        return Told(text=writable(body.name) if body else "nothing")
 
     @fal.endpoint("/two")
     async def two(self, first: Cat, second: Inner, third: Annotated[int, Body(ge=0)] = 3) -> int:
@@ -135,7 +144,7 @@ class Fuzzed(fal.App):
     def plain(
         self, prompt: str, steps: Annotated[int, Query(ge=1, le=50)] = 3, colour: Colour = Colour.RED, on: bool = False
     ) -> Told:
-        return Told(text=prompt, number=steps)
+        return Told(text=writable(prompt), number=steps)
 
     @fal.endpoint("/queried")
     async def queried(
@@ -151,7 +160,7 @@ class Fuzzed(fal.App):
         x_flag: Annotated[int | None, Header()] = None,
         jar: Annotated[str | None, Cookie()] = None,
     ) -> Told:
-        return Told(text=name, number=number)
+        return Told(text=writable(name), number=number)
 
     @fal.endpoint("/rest/{below:path}")
     async def below(self, below: str, request: Request) -> dict:
@@ -189,7 +198,7 @@ class Fuzzed(fal.App):
 
     @fal.endpoint("/yields")
     def yields(self, body: Inner) -> Iterator[dict]:
-        yield {"name": body.name}
+        yield {"name": writable(body.name)}
         yield {"more": True}
 
     @fal.endpoint("/none")

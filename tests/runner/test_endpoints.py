@@ -80,6 +80,10 @@ def typed(
     return {"flag": flag, "ratio": ratio, "colour": colour, "mode": mode, "maybe": maybe}
 
 
+def named_list(self: Any, names: list[str] = Query(["default"])) -> list[str]:  # noqa: B008
+    return names
+
+
 def bounded(
     self: Any, count: Annotated[int, Query(ge=1, le=5)], names: Annotated[list[str] | None, Query()] = None
 ) -> dict[str, Any]:
@@ -233,6 +237,8 @@ def whole(self: Any, input_data) -> Any:  # type: ignore[no-untyped-def]
         (nullable, "", {}, 200, 5),
         (bounded, "", {"count": 2, "names": None}, 200, {"count": 2, "names": None}),
         (bounded, "", {"count": 2, "names": ["a", "b"]}, 200, {"count": 2, "names": ["a", "b"]}),
+        (named_list, "", {"names": []}, 200, []),  # an empty list is a value as well
+        (named_list, "names=q&names=r", {"names": []}, 200, ["q", "r"]),
         (aliased, "", {"image-size": 4}, 200, 4),
         (whole, "", {"a": [1, 2]}, 200, {"got": {"a": [1, 2]}}),
         (whole, "", [1, 2], 200, {"got": [1, 2]}),
@@ -262,6 +268,10 @@ def test_plain_parameters_come_from_the_query_or_from_a_json_object(
         (plain, b"\xff", ["body"], "json_invalid"),
         (plain, b"[" * 100_000, ["body"], "json_invalid"),
         (bounded, b'{"count": 9}', ["body", "count"], "less_than_equal"),
+        *[
+            (named_list, b'{"names": %b}' % wrong, ["body", "names"], "list_type")
+            for wrong in (b"false", b"5", b'"x"', b"null", b"{}")
+        ],
     ],
 )
 def test_what_a_body_has_wrong_is_told_with_its_place(
