@@ -118,8 +118,6 @@ def _fetched(url: str, remote: str, data: Path) -> Path:
     Raises:
         FalJupyterError: it is not fetched: an address of a private network, a failure of its server.
     """
-    from http.client import HTTPException
-
     from fal_jupyter.fal.toolkit.utils.download_utils import BROWSER, name_of
     from fal_jupyter.fal.toolkit.utils.fetching import FetchError, fetch
 
@@ -136,7 +134,7 @@ def _fetched(url: str, remote: str, data: Path) -> Path:
             raise FalJupyterError(
                 f"{url} is not fetched: {error}", hint=private if "non-routable" in str(error) else "", where="files"
             ) from None
-        except (OSError, HTTPException) as error:
+        except OSError as error:
             told = getattr(error, "strerror", None) or str(error)
             raise FalJupyterError(f"{url} cannot be fetched: {told}", where="files") from None
         except ValueError as error:

@@ -465,7 +465,7 @@ class Connection(asyncio.Protocol):
             headers = self.rewrite(headers)
         lines = [_STATUS.get(status) or f"HTTP/1.1 {status} Unknown\r\n"]
         for name, value in headers:
-            if name == "connection":  # of our own: it ends
+            if name == "connection" and value == "close":
                 self._keep_alive = False
                 continue
             lines.append(f"{name}: {value}\r\n")
