@@ -82,9 +82,9 @@ class Front:
             self.complaints.append(f"page error: {text}")
 
     def _console(self, message: ConsoleMessage) -> None:
-        text = message.text
-        self.told.append(f"{message.type}: {text} ({message.location.get('url', '')})")
-        if message.type == "error" and not any(known in text for known in self.expected):
+        text, address = message.text, message.location.get("url", "")
+        self.told.append(f"{message.type}: {text} ({address})")
+        if message.type == "error" and not any(known in f"{text} ({address})" for known in self.expected):
             self.complaints.append(f"console: {text}")
 
     def _asked(self, kind: str, address: str) -> None:

@@ -33,6 +33,7 @@ ASK = Completion(lambda: ["Hello", "hello", "Search"], lambda: ["hello-1"])
                 "keys",
                 "secrets",
                 "files",
+                "envs",
                 "help",
             ],
         ),
