@@ -122,6 +122,7 @@ def jupyter_server(
         given |= {
             **directories,
             "FAL_JUPYTER_STATE": str(state),
+            "PYTHONFAULTHANDLER": "1",  # see _end
             "IPYTHONDIR": str(directory / "ipython"),
             **(env or {}),
         }
@@ -132,13 +133,22 @@ def jupyter_server(
             _wait_until_up(server)
             yield server
         finally:
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            _end(server)
+
+
+def _end(server: Jupyter) -> None:
+    """End a server as a user does; one that does not end tells where it hangs, and fails the test."""
+    process = server.process  # a test may have put another in its place
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(60)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGABRT)  # faulthandler writes every thread's stack to the log
+        process.wait()
+        raise AssertionError(
+            f"the Jupyter server did not end within a minute of SIGTERM:\n{server.log[-6000:]}"
+        ) from None
 
 
 def _wait_until_up(server: Jupyter) -> None:
