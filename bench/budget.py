@@ -129,13 +129,14 @@ async def gateway() -> list[tuple[str, float]]:
         engine.launcher = Launcher(channel)  # type: ignore[assignment]
         spec = describe_app(Bench)
         app = engine.published["bench"] = Published("bench", "lease", Log(config.logs / "bench.log"), last=1)
-        environment: Any = {"python": "", "env": {}, "preload": [], "cwd": "/", "sys_path": []}
-        app.revisions[1] = Revision(1, spec, "pickle", {}, environment, {}, b"", Allotment())
+        environment: Any = {"python": "", "env": {}, "preload": [], "cwd": "/", "sys_path": [], "isolated": ""}
+        app.revisions[1] = Revision(1, spec, "pickle", {}, {}, environment, {}, b"", Allotment())
         engine.tell(m.AppPublished("bench", spec, 1, "lease", Allotment(), "bench"))
         engine.tell(m.RunnerSpawned("bench-1"))
         engine.tell(m.RunnerReady("bench-1"))
-        keys = Keys.__new__(Keys)
-        keys._live = {"fjk_abcdefgh": (hashlib.sha256(b"secret").digest(), "lease")}
+        unused: Any = None  # neither the store nor the vault is asked for a key that is in memory
+        keys = Keys(unused, unused)
+        keys._live["fjk_abcdefgh"] = (hashlib.sha256(b"secret").digest(), "lease", "bench", 0.0)
         front = run_api.Front(engine, keys, Tokens(), config, trusted=False)
         front.ports = (1234,)
         left, right = socket.socketpair()
@@ -160,6 +161,8 @@ async def gateway() -> list[tuple[str, float]]:
             channel.streams[channel.number].on_frame(Frame(frame.kind, channel.number, frame.payload))
 
         class Nobody:
+            upgrades = False
+
             def begin(self, *_: object) -> None: ...
             def data_received(self, chunk: bytes) -> None: ...
             def finish(self) -> None:
