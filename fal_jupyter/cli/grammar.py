@@ -444,7 +444,7 @@ def help_text(front: Front, verb: str = "") -> str:
     if verb:
         return verb_parser(find_verb(verb, front), front).format_help()
     lines = [f"usage: {_prog(front)} VERB ...", ""]
-    lines += [f"  {known.name:<9}{known.help}" for known in verbs_of(front)]
+    lines += [f"  {known.name:<11}{known.help}" for known in verbs_of(front)]
     lines += ["", f"Apps go by class name or alias. {_prog(front)} help VERB tells more."]
     return "\n".join(lines) + "\n"
 

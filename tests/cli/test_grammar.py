@@ -103,3 +103,9 @@ def test_places_are_read_by_name() -> None:
     assert grammar.parse_verb(["help", "runners"], "shell").given_verb == "runners"
     with pytest.raises(BadSetting, match="TARGET"):
         grammar.parse_verb(["stop"], "notebook")
+
+
+@pytest.mark.parametrize("front", ["shell", "notebook"])
+def test_the_help_keeps_each_verb_apart_from_what_it_does(front: grammar.Front) -> None:
+    for verb in grammar.verbs_of(front):
+        assert f"\n  {verb.name} " in grammar.help_text(front)
