@@ -120,6 +120,11 @@ class App:
         """What each new runner gets."""
         return self.allotments.get(self.revision) or Allotment()
 
+    @property
+    def is_cold(self) -> bool:
+        """True where no runner is ready: a request has to wait for one's start."""
+        return all(runner.state not in READY for runner in self.runners.values())
+
     def observe(self, now: int, room: int | None = None) -> Observation:
         """Give what :func:`fal_jupyter.domain.scaling.decide` wants to see."""
         return Observation(
@@ -160,6 +165,10 @@ class App:
         age out.
         """
         slots = self.scaling.max_multiplexing
+        if len(self.runners) == 1:  # as nearly always
+            (only,) = self.runners.values()
+            open_to_it = only.revision == self.serving and only.state in READY and len(only.requests) < slots
+            return only if open_to_it else None
         ready = [r for r in self.runners.values() if r.revision == self.serving and r.state in READY]
         free = [r for r in ready if len(r.requests) < slots]
         if len(free) < 2:

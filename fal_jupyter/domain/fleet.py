@@ -292,7 +292,8 @@ class Fleet(Signs):
         app.endings.pop(request.id, None)
         runner = app.runners[request.runner_id]
         runner.requests.discard(request.id)
-        self._replace_stuck(app, runner, now)
+        if app.endings:
+            self._replace_stuck(app, runner, now)
         if fact.replace and runner.state is State.RUNNING:
             self._drain(app, runner, now)
         elif runner.state is State.RUNNING and not runner.requests:

@@ -136,8 +136,10 @@ def retry_at(failures: int, last_failure: int) -> int:
 def target(scaling: Scaling, volume: int, hold: int = 0) -> int:
     """Runners that *volume* requests (in flight and waiting) call for, within the app's limits."""
     need = -(-volume // scaling.max_multiplexing)
-    percent = -(-scaling.concurrency_buffer_perc * volume // (100 * scaling.max_multiplexing))
-    wanted = need + max(scaling.concurrency_buffer, percent)
+    buffer = scaling.concurrency_buffer
+    if scaling.concurrency_buffer_perc:
+        buffer = max(buffer, -(-scaling.concurrency_buffer_perc * volume // (100 * scaling.max_multiplexing)))
+    wanted = need + buffer
     return min(scaling.max_concurrency, max(scaling.floor, hold, wanted))
 
 

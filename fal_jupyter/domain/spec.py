@@ -178,9 +178,11 @@ class AppSpec:
     def path_of(self, asked: str) -> str:
         """Give the endpoint's path that *asked* means: as it stands, or where there is only the one with (or without) a
         slash at its end, that one. A gateway does not redirect (wire-protocol W4, W39)."""
-        paths = {endpoint.path for endpoint in self.endpoints}
+        for endpoint in self.endpoints:
+            if endpoint.path == asked:
+                return asked
         other = asked[:-1] if asked.endswith("/") else f"{asked}/"
-        return other if other in paths and asked not in paths else asked
+        return other if any(endpoint.path == other for endpoint in self.endpoints) else asked
 
     def to_json(self) -> dict[str, Any]:
         """Give plain JSON values."""

@@ -19,7 +19,6 @@ from fal_jupyter.domain.errors import FalJupyterError
 from fal_jupyter.domain.fleet import Fleet
 from fal_jupyter.domain.machines import Allotment, Hardware
 from fal_jupyter.domain.revisions import compare
-from fal_jupyter.domain.runners import READY
 from fal_jupyter.domain.spec import AppSpec
 from fal_jupyter.gateway import hardware
 from fal_jupyter.gateway.checks import Checks
@@ -274,17 +273,14 @@ class Engine:
             app.tell(number, Event(event="gone", detail="the app was stopped"))
 
     # --- what the exchanges tell --------------------------------------------------------------------------------
-    def auth_of(self, alias: str) -> str | None:
+    def spec_of(self, alias: str) -> AppSpec | None:
         app = self.published.get(alias)
-        return app.newest.spec.auth if app else None
-
-    def path_of(self, alias: str, below: str) -> str:
-        return self.published[alias].newest.spec.path_of(below)
+        return app.newest.spec if app else None
 
     def request_arrived(self, exchange: Exchange) -> None:
         self.exchanges[exchange.id] = exchange
         record = self.fleet.apps.get(exchange.alias)
-        exchange.cold = record is not None and not any(r.state in READY for r in record.runners.values())
+        exchange.cold = record is not None and record.is_cold
         self.tell(exchange.arrival())
 
     def request_aborted(self, exchange: Exchange) -> None:

@@ -28,6 +28,20 @@ IDLE_TIME = 300.0  # seconds that a connection may be open without a request
 SHORTEST_LOOK = 0.05
 WRITE_HIGH = 1 << 20
 _NO_BODY = frozenset({204, 304})
+_NAMES = {
+    written.encode(): name
+    for name in (
+        "accept",
+        "accept-encoding",
+        "authorization",
+        "connection",
+        "content-length",
+        "content-type",
+        "host",
+        "user-agent",
+    )
+    for written in (name, name.title())
+}
 _STATUS = {status: f"HTTP/1.1 {status} {text}\r\n" for status, text in responses.items()}
 
 
@@ -53,7 +67,7 @@ _FAILED = Refusal(500, "Internal Server Error")
 
 
 class RequestHeaders:
-    """The headers of a request: pairs in order, names in lower case; repeated ones are read joined by commas."""
+    """The headers of a request: pairs in order; repeated ones are read joined by commas. Names are in lower case, also those asked for."""
 
     __slots__ = ("_by_name", "pairs")
 
@@ -64,11 +78,11 @@ class RequestHeaders:
             self._by_name[name] = f"{self._by_name[name]},{value}" if name in self._by_name else value
 
     def get(self, name: str, default: Any = None) -> Any:
-        """The value of that name, in any case."""
-        return self._by_name.get(name.lower(), default)
+        """The value of that name."""
+        return self._by_name.get(name, default)
 
     def __contains__(self, name: str) -> bool:
-        return name.lower() in self._by_name
+        return name in self._by_name
 
 
 class Message(Protocol):
@@ -354,7 +368,7 @@ class Connection(asyncio.Protocol):
         if self._told_anew:
             return
         self._head_size += len(name) + len(value)
-        self._pairs.append((name.decode("latin-1").lower(), value.decode("latin-1").strip(" \t")))
+        self._pairs.append((_NAMES.get(name) or name.decode("latin-1").lower(), value.decode("latin-1").strip(" \t")))
 
     def on_headers_complete(self) -> None:
         if self._told_anew:
@@ -459,18 +473,18 @@ class Connection(asyncio.Protocol):
 
     # --- the answer (Caller) ------------------------------------------------------------------------------------
     def respond(self, status: int, headers: Headers, body: bytes) -> None:
-        """Send the head and the first body."""
+        """Send the head and the first body; names of headers are in lower case."""
         self._answering = True
         if self.rewrite is not None:
             headers = self.rewrite(headers)
         lines = [_STATUS.get(status) or f"HTTP/1.1 {status} Unknown\r\n"]
         for name, value in headers:
-            if name == "connection" and value == "close":
+            if name == "content-length":
+                self._length = int(value) if is_number(value) else None
+            elif name == "connection" and value == "close":
                 self._keep_alive = False
                 continue
             lines.append(f"{name}: {value}\r\n")
-            if name == "content-length" or name.lower() == "content-length":
-                self._length = int(value) if is_number(value) else None
         self._bodiless = self._bodiless or status in _NO_BODY
         if self._length is None and status >= 200 and not self._bodiless:
             self._chunked = True

@@ -33,8 +33,8 @@ class QueueHandler(PublicHandler):
     def may_ask(self, owner: str, alias: str) -> bool:
         """True when the caller may speak to that app (or to what is left of it); answers him otherwise."""
         house = self.house
-        auth = house.engine.auth_of(alias) if owner == house.settings.owner else None
-        if auth == "public" or self.has_key():
+        spec = house.engine.spec_of(alias) if owner == house.settings.owner else None
+        if (spec is not None and spec.auth == "public") or self.has_key():
             return True
         if (token := token_of(self.request.query)) and house.tokens.admits(token, alias, time.time()):
             return True
@@ -60,7 +60,8 @@ class QueueHandler(PublicHandler):
     # --- submit ---------------------------------------------------------------------------------------------------
     async def _submit(self, address: AppAddress) -> None:
         house = self.house
-        if address.owner != house.settings.owner or address.alias not in house.engine.published:
+        spec = house.engine.spec_of(address.alias)
+        if address.owner != house.settings.owner or spec is None:
             self.fail(404, "", f"no app {address.owner}/{address.alias} is running here"[:300])
             return
         priority = self.request.headers.get(H_PRIORITY, "normal").lower()
@@ -83,7 +84,7 @@ class QueueHandler(PublicHandler):
         call = house.queue.submit(
             Submission(
                 alias=address.alias,
-                below=house.engine.path_of(address.alias, address.below),
+                below=spec.path_of(address.below),
                 query=query,
                 method=self.request.method or "POST",
                 headers=[(name.lower(), value) for name, value in self.request.headers.get_all()],

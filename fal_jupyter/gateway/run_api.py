@@ -15,6 +15,7 @@ from urllib.parse import unquote
 
 import msgspec
 
+from fal_jupyter.domain.spec import AppSpec
 from fal_jupyter.gateway.caller import Caller, failure, is_number, new_id
 from fal_jupyter.gateway.exchange import LINGER, LINGER_BYTES, Exchange, Hub
 from fal_jupyter.gateway.http_server import RequestHeaders
@@ -54,11 +55,8 @@ _LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 class Apps(Hub, Protocol):
     """What the data plane asks of the engine."""
 
-    def auth_of(self, alias: str) -> str | None:
-        """The app's auth mode, or None when there is no such app."""
-
-    def path_of(self, alias: str, below: str) -> str:
-        """The app's path for what a caller wrote."""
+    def spec_of(self, alias: str) -> AppSpec | None:
+        """What is wanted of the app, or None when there is no such app."""
 
 
 class Front:
@@ -71,6 +69,17 @@ class Front:
         self.apps, self.keys, self.tokens, self.settings, self.trusted = apps, keys, tokens, settings, trusted
         self.ports: Collection[int] = ()
         self.origins: Origins | None = None  # until an app is open to web pages
+        self._meant: tuple[str, Collection[int]] = ("", ())
+
+    def is_meant(self, host: str) -> bool:
+        """True where a Host header names us; the last one that did is remembered, since callers hardly ever write another."""
+        known, ports = self._meant
+        if host == known and ports is self.ports:
+            return True
+        if not is_own_host(host, self.ports):
+            return False
+        self._meant = (host, self.ports)
+        return True
 
     def lets_in(self, origin: str, host: str, alias: str) -> bool:
         """True for a websocket of a program, of our own page, or of one that the app is open to: browsers hold no page back from it."""
@@ -148,7 +157,7 @@ class Request:
         """The head is here."""
         front, self.headers = self.front, headers
         trusted = front.trusted
-        if not trusted and not is_own_host(headers.get("host", ""), front.ports):
+        if not trusted and not front.is_meant(headers.get("host", "")):
             self._refuse(421, "bad_request", "this address is for 127.0.0.1 and localhost only")
             return
         path, _, query = target.partition("?")
@@ -159,22 +168,25 @@ class Request:
             self._refuse(400, "bad_request", "the path has '..' or a control character in it")
             return
         owner, alias, below = app_address(path[len(RUN) :], front.settings.owner)
-        auth = front.apps.auth_of(alias) if owner == front.settings.owner else None
-        if not trusted and auth != "public" and not front.admits(headers.get("authorization", ""), alias, query):
+        spec = front.apps.spec_of(alias) if owner == front.settings.owner else None
+        is_public = spec is not None and spec.auth == "public"
+        if not trusted and not is_public and not front.admits(headers.get("authorization", ""), alias, query):
             self._refuse(401, "", "missing or wrong key: send Authorization: Key id:secret")
             return
-        if auth is None:
+        if spec is None:
             self._refuse(404, "", f"no app {owner}/{alias} is running here"[:300])
             return
         length = headers.get("content-length")
         if length is not None and is_number(length) and int(length) > front.settings.max_body:
             self._refuse(413, "bad_request", self._limit_sentence())
             return
-        try:
-            start_within = start_limit(headers.get(H_START_WITHIN, ""))
-        except ValueError as error:
-            self._refuse(400, "bad_request", str(error))
-            return
+        start_within = 0.0
+        if (wanted := headers.get(H_START_WITHIN)) is not None:
+            try:
+                start_within = start_limit(wanted)
+            except ValueError as error:
+                self._refuse(400, "bad_request", str(error))
+                return
         websocket = method == "GET" and headers.get("upgrade", "").lower() == "websocket"
         if websocket and not _is_handshake(headers):
             self._refuse(400, "bad_request", "this is no handshake of a websocket of version 13")
@@ -184,7 +196,7 @@ class Request:
             self._refuse(403, "bad_request", told[:300])
             return
         request_id = new_id()
-        below = front.apps.path_of(alias, below)
+        below = spec.path_of(below)
         head = request_head(request_id, WEBSOCKET if websocket else method, below, without_token(query), headers.pairs)
         framed = trusted and headers.get(H_OWNER) == "frames"
         self.exchange = Exchange(
@@ -200,7 +212,9 @@ class Request:
             sent_type=headers.get("content-type", ""),
             websocket=websocket,
         )
-        self.exchange.start_within, self.exchange.hint = start_within, hint_of(headers.get(H_HINT, ""))
+        self.exchange.start_within = start_within
+        if (hint := headers.get(H_HINT)) is not None:
+            self.exchange.hint = hint_of(hint)
         if websocket:
             self.exchange.arrive()
 

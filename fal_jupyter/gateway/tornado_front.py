@@ -35,7 +35,7 @@ class Answering(HTTPConnection):
 
     def write_headers(self, start_line: Any, headers: HTTPHeaders, chunk: bytes | None = None) -> asyncio.Future[None]:
         self.begun = True
-        pairs = [(name, value) for name, value in headers.get_all()]
+        pairs = [(name.lower(), value) for name, value in headers.get_all()]
         self.connection.respond(start_line.code, pairs, chunk or b"")
         return self._written(None)
 

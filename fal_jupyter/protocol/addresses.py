@@ -39,10 +39,11 @@ def app_address(path: str, own: str = "") -> AppAddress:
     first, _, rest = path.partition("/")
     if first in NAMESPACES and "/" in rest:
         first, _, rest = rest.partition("/")
-    if (legacy := _LEGACY.fullmatch(first)) is not None:
-        return AppAddress(legacy[1], legacy[2], f"/{rest}")
-    if own and first.startswith(f"{own}-") and first != own:
-        return AppAddress(own, first[len(own) + 1 :], f"/{rest}")
+    if first != own:
+        if (legacy := _LEGACY.fullmatch(first)) is not None:
+            return AppAddress(legacy[1], legacy[2], f"/{rest}")
+        if own and first.startswith(f"{own}-"):
+            return AppAddress(own, first[len(own) + 1 :], f"/{rest}")
     alias, slash, below = rest.partition("/")
     return AppAddress(first, alias, slash + below or "/")
 
