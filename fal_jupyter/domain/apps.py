@@ -164,7 +164,9 @@ class App:
         many of the most recently used as demand calls for, the one with fewest in flight: surplus runners stay untouched and
         age out.
         """
-        slots = self.scaling.max_multiplexing
+        if self.serving not in self.specs:
+            return None
+        slots = self.specs[self.serving].scaling.max_multiplexing  # as many as its own source says, not a newer one's
         if len(self.runners) == 1:  # as nearly always
             (only,) = self.runners.values()
             open_to_it = only.revision == self.serving and only.state in READY and len(only.requests) < slots
@@ -269,7 +271,8 @@ class App:
         """Assert what must hold between two facts."""
         in_flight: set[str] = set()
         for runner in self.runners.values():
-            assert len(runner.requests) <= max(s.scaling.max_multiplexing for s in self.specs.values())
+            spec = self.specs.get(runner.revision)
+            assert spec is None or len(runner.requests) <= spec.scaling.max_multiplexing
             assert not in_flight & runner.requests
             in_flight |= runner.requests
             assert runner.state is not State.IDLE or not runner.requests

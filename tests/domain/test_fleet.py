@@ -290,6 +290,33 @@ def test_multiplexing_fills_a_runner_to_its_limit_and_never_over(world: World) -
     assert world.tell(RequestFinished("a")) == [DispatchRequest("c", "hello-1")]
 
 
+def test_an_old_runner_takes_as_many_requests_as_its_own_revision_says(world: World) -> None:
+    world.serve(max_concurrency=1)
+    world.tell(RequestArrived("hello", "a"))
+    world.publish(2, max_multiplexing=2)
+
+    assert DispatchRequest("b", "hello-1") not in world.tell(RequestArrived("hello", "b"))
+    assert world.tell(RequestFinished("a"))[:1] == [DispatchRequest("b", "hello-1")]
+
+
+def test_a_request_that_is_told_to_end_costs_nobody_a_runner_while_it_has_time(world: World) -> None:
+    world.serve(warm=1, max_multiplexing=2)
+    world.tell(RequestArrived("hello", "a"))
+    world.tell(RequestArrived("hello", "b"))
+    world.tell(RequestAborted("a", insist=True))
+
+    assert world.tell(RequestFinished("b")) == []
+    assert world.state("hello-1") is State.RUNNING
+
+
+def test_an_app_is_cold_until_a_runner_is_ready(world: World) -> None:
+    world.publish()
+    assert world.fleet.apps["hello"].is_cold
+    world.tell(RunnerSpawned("hello-1"))
+    world.tell(RunnerReady("hello-1"))
+    assert not world.fleet.apps["hello"].is_cold
+
+
 def test_of_two_ready_runners_the_one_used_last_is_chosen_so_that_the_other_ages_out(world: World) -> None:
     world.serve(min_concurrency=2, max_multiplexing=2)
     world.tell(RunnerSpawned("hello-2"))
