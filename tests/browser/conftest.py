@@ -186,7 +186,10 @@ def front_server(app: str) -> Iterator[tuple[Jupyter, Path]]:
             "JUPYTERLAB_SETTINGS_DIR": str(settings.parent.parent),
             "JUPYTERLAB_WORKSPACES_DIR": str(state.parent / "lab-workspaces"),
         }
-        options = [f"--{'LabApp' if app == 'lab' else 'JupyterNotebookApp'}.expose_app_in_browser=True"]
+        options = [
+            f"--{'LabApp' if app == 'lab' else 'JupyterNotebookApp'}.expose_app_in_browser=True",
+            "--LanguageServerManager.autodetect=False",  # it runs npm, and a server does not end while that does
+        ]
         words = ("-m", "jupyterlab") if app == "lab" else ("-m", "notebook")
         with jupyter_server(state, *options, env=env, words=words) as server:
             yield server, state
