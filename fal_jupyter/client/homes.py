@@ -60,7 +60,7 @@ def find_home(
     )  # fmt: skip
     environment = environment_here(preload)
     if chosen == "isolated":
-        context = base / (cls.requirements_context_dir or "")
+        context = base / (cls.host_kwargs.get("requirements_context_dir") or "")
         wanted = store.Wanted(spec.requirements, python or version_here(), context, spec.class_name)
         isolated, users = store.provide(client.settings.environments, wanted, say)
         client.hold_environment(spec.alias, users)
@@ -72,7 +72,7 @@ def find_home(
         for name in shipping.missing_modules(names, modules)
     ]
     fingerprint = shipping.fingerprint_of_environment(environment) | shipping.fingerprint_of_modules(names, modules)
-    if cls.app_files:
+    if cls.host_kwargs.get("app_files"):
         fingerprint |= _take_files(cls, spec, client, base, environment, told)
     return Home(environment, modules, fingerprint, told)
 
@@ -120,8 +120,12 @@ def _take_files(
     cls: Any, spec: AppSpec, client: Client, base: Path, environment: Environment, told: list[str]
 ) -> dict[str, str]:
     """Copy the app's files, and let runners work in the copy: in the cloud they have these and no others."""
+    wanted = cls.host_kwargs
     found = app_files.collect(
-        list(cls.app_files), base=base, context=cls.app_files_context_dir, ignore=list(cls.app_files_ignore or ())
+        list(wanted["app_files"]),
+        base=base,
+        context=wanted.get("app_files_context_dir"),
+        ignore=list(wanted.get("app_files_ignore") or ()),
     )
     told += [f"app_files names {name!r}, which is not there" for name in found.missing]
     try:

@@ -61,6 +61,13 @@ def define(cls: type[Any], root: type[Any], name: str | None, keywords: dict[str
         cls.app_name = name or derive_app_name(cls.__name__)
 
 
+_HOSTED_IF_THERE = frozenset(
+    {"keep_alive", "resolver", "_scheduler", "_scheduler_options"}
+)  # real fal declares no variable
+_HOSTED_IF_ANY = frozenset({"app_files", "app_files_ignore"})
+_ALWAYS_HOSTED = frozenset(o.name for o in OPTIONS.values() if o.hosted and o.variable) - _HOSTED_IF_THERE
+
+
 def _own_names(cls: type, root: type) -> set[str]:
     """Names that *cls* and its bases below (or beside) *root* define."""
     return {name for base in cls.__mro__ if base not in root.__mro__ for name in base.__dict__}
@@ -124,17 +131,25 @@ def _gather_host_kwargs(cls: type[Any], root: type[Any], keywords: Mapping[str, 
             )
         elif name != "health_check_config":
             check_value(option, value, f"{cls.__name__}, host_kwargs")
-    explicit = set(given) if replaced else set(getattr(cls, EXPLICIT, ()))
+    inherited = set(given)
+    explicit = set(inherited) if replaced else set(getattr(cls, EXPLICIT, ()))
     given.update(keywords)
     explicit.update(name for name, value in keywords.items() if value is not None)
     own = _own_names(cls, root)
-    for name in {option.name for option in OPTIONS.values() if option.hosted and option.variable} | set(given):
+    for name in (inherited & OPTIONS.keys()) | _ALWAYS_HOSTED:
         value = _variable(cls, name)
-        if value is None or (name == "app_files" and not value) or name not in OPTIONS or not OPTIONS[name].variable:
+        if value is None:
+            continue
+        if not value and name in _HOSTED_IF_ANY and name not in inherited:
             continue
         given[name] = copy.copy(value)
         if name in own:
             explicit.add(name)
+    for name in sorted(_HOSTED_IF_THERE - given.keys()):
+        if name in cls.__dict__:
+            warn_user(
+                f"{cls.__name__}.{name} has no effect: host_kwargs is replaced and has no {name!r}; write it there, as on fal"
+            )
     if cls.image is not None:
         given["kind"] = "container"
     check_order(given, cls.__name__)

@@ -74,7 +74,7 @@ def describe_app(cls: type[Any], overrides: Mapping[str, object] | None = None) 
         machine_type=(machine,) if isinstance(machine, str) else tuple(machine),  # type: ignore[arg-type]
         num_gpus=None if cls.num_gpus is None else int(cls.num_gpus),
         requirements=tuple(flat_requirements(cls.requirements)),
-        secrets=None if cls.secrets is None else tuple(cls.secrets),
+        secrets=None if (secrets := cls.host_kwargs.get("secrets")) is None else tuple(secrets),
         cors=origins_of(given.get("cors", ())),
         request_start_timeout=_plain(cls.host_kwargs.get("request_start_timeout") or 0),
         health=_health(cls, scaling),

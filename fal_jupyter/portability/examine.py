@@ -54,11 +54,11 @@ def _carried(cls: type[Any], here: Surroundings) -> Carried:
     flat = [r for layer in cls.requirements for r in ([layer] if isinstance(layer, str) else layer)]
     talks = any(marked.route_signature.is_websocket for marked in endpoints_of(cls).values())
     added = (*_PINNED_BY_FAL, *SERVE_REQUIREMENTS, *(REALTIME_REQUIREMENTS if talks else ()))
-    base = here.folder / (cls.app_files_context_dir or "")
+    base = here.folder / (cls.host_kwargs.get("app_files_context_dir") or "")
     return Carried(
         requirements=flat,
         added=added,
         modules=list(cls.local_python_modules or ()),
-        files=[str(Path(base / name).resolve()) for name in cls.app_files or ()],
+        files=[str(Path(base / name).resolve()) for name in cls.host_kwargs.get("app_files") or ()],
         own_image=cls.image is not None or cls.host_kwargs.get("kind") == "container",
     )

@@ -43,12 +43,11 @@ def test_every_option_that_acts_is_told() -> None:
     spec = fal.describe(
         make(
             keywords={"max_concurrency": 5, "name": "by-keyword"},
-            host_kwargs={"startup_timeout": 60},
+            host_kwargs={"startup_timeout": 60, "keep_alive": 2.5},
             app_auth="public",
             machine_type=["GPU-H100", "GPU-H200"],
             num_gpus=np.int64(2),
             requirements=[["numpy"], ["torch", "pillow"]],
-            keep_alive=2.5,
             min_concurrency=1,
             concurrency_buffer=2,
             concurrency_buffer_perc=50,
@@ -410,3 +409,16 @@ def test_a_name_that_no_file_can_have_is_refused_with_one_that_can(long: str) ->
     with pytest.raises(AppRuleBroken, match="128 characters at most") as caught:
         fal.describe(cls, {"name": "x" * 300} if long == "option" else None)
     assert "for example" in caught.value.hint
+
+
+@pytest.mark.parametrize("way", ["variable", "keyword", "host_kwargs"])
+def test_secrets_are_named_in_any_way_that_options_are(way: str) -> None:
+    named: dict[str, Any] = {"secrets": ["TOK"]}
+    made = {"variable": named, "keyword": {"keywords": named}, "host_kwargs": {"host_kwargs": named}}[way]
+    assert fal.describe(make(**made)).secrets == ("TOK",)
+
+
+def test_an_option_that_replaced_host_kwargs_do_not_have_is_told_to_have_no_effect() -> None:
+    with pytest.warns(UserWarning, match="keep_alive has no effect: host_kwargs is replaced"):
+        cls = make(host_kwargs={"resolver": "uv"}, keep_alive=300)
+    assert "keep_alive" not in cls.host_kwargs

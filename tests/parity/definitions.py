@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 from tests.parity.checks import Defined
 from tests.parity.toolkit import TOOLKIT
 from tests.parity.wrapping import WRAPPED
@@ -28,11 +30,40 @@ def _names() -> list[Defined]:
     ]
 
 
+_VALUES: dict[str, list[object]] = {
+    "keep_alive": [5, 99], "min_concurrency": [1, 2], "request_timeout": [7], "secrets": [["A"], []], "data_mounts": [["/m"]],
+    "app_files": [["a"], []], "app_files_ignore": [["x"], []], "resolver": ["pip"], "_scheduler": ["other"],
+    "requirements_context_dir": ["sub"], "python_version": ["3.11"], "private_logs": [True],
+}  # fmt: skip
+
+
+def _hierarchies(number: int) -> list[Defined]:
+    """Classes that set options in every way there is, one below the other; the same ones each time."""
+    found = []
+    for seed in range(number):
+        rng, lines, base = Random(seed), [], "fal.App"
+        for name in "ABC"[: rng.randint(1, 3)]:
+            some = rng.sample(sorted(_VALUES), 5)
+            keywords = "".join(f", {n}={rng.choice(_VALUES[n])!r}" for n in some[: rng.randint(0, 2)])
+            lines.append(f"class {name}({base}{keywords}):")
+            if rng.random() < 0.3:
+                lines.append(f"    host_kwargs = { {n: rng.choice(_VALUES[n]) for n in some[1:3]} }")
+            lines += [
+                f"    {n} = {rng.choice(_VALUES[n])!r}" for n in some[3 - rng.randint(0, 1) :] if rng.random() < 0.7
+            ]
+            lines.append("    pass")
+            base = name
+        lines.append(f"sorted((k, str(v)) for k, v in {base}.host_kwargs.items())")
+        found.append(Defined("C1 C7", "\n".join(lines)))
+    return found
+
+
 def _options() -> list[Defined]:
     attributes = ("requirements", "requirements_context_dir", "local_python_modules", "machine_type", "num_gpus", "regions", "host_kwargs", "app_name", "app_auth", "app_files", "app_files_ignore", "app_files_context_dir", "request_timeout", "request_start_timeout", "startup_timeout", "metrics_port", "min_concurrency", "max_concurrency", "concurrency_buffer", "concurrency_buffer_perc", "scaling_delay", "max_multiplexing", "kind", "image", "local_file_path", "skip_retry_conditions", "retry_config", "termination_grace_period_seconds", "secrets", "data_mounts", "version", "isolate_channel")  # fmt: skip
     found = [Defined("C1", f"fal.App.{name}") for name in attributes]
     return [
         *found,
+        *_hierarchies(100),
         Defined("C2", "class A(fal.App): pass\nA.host_kwargs"),
         Defined("C7", "class A(fal.App, keep_alive=5):\n    keep_alive = 7\nA.host_kwargs['keep_alive']"),
         Defined(
