@@ -28,6 +28,7 @@ from fal_jupyter.gateway.history import History, wall_ms
 from fal_jupyter.gateway.launcher import Launcher
 from fal_jupyter.gateway.logs import Log
 from fal_jupyter.gateway.published import KEPT_EVENTS, Published, Revision
+from fal_jupyter.gateway.redaction import error_without_secrets
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.api import (
     H_CHECK,
@@ -35,6 +36,7 @@ from fal_jupyter.protocol.api import (
     H_TIMEOUT_TYPE,
     RUN,
     DecisionRecord,
+    ErrorDescription,
     Event,
     LoadHead,
     Machine,
@@ -310,6 +312,10 @@ class Engine:
         app = self.published.get(exchange.alias)
         return app.log.redact(text) if app is not None else text
 
+    def error_without_secrets(self, exchange: Exchange, error: ErrorDescription) -> ErrorDescription:
+        app = self.published.get(exchange.alias)
+        return error_without_secrets(error, app.log.redact) if app is not None else error
+
     def runner_said(self, exchange: Exchange, name: str, value: str) -> None:
         if name == H_CHECK:
             self.tell(m.RunnerCheckAsked(exchange.runner_id))
@@ -353,7 +359,7 @@ class Engine:
             )
             self.tell(m.RunnerReady(runner_id))
         elif frame.kind == Kind.FAILED:
-            error = msgspec.json.decode(frame.payload)
+            error = error_without_secrets(msgspec.json.decode(frame.payload), app.log.redact)
             app.log.write(runner_id, "", 2, error["text"])
             app.last_error = error
             found = app.revisions.get(revision)

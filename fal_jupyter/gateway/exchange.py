@@ -94,6 +94,9 @@ class Hub(Protocol):
     def without_secrets(self, exchange: Exchange, text: str) -> str:
         """Give what may be shown of a text that the app printed."""
 
+    def error_without_secrets(self, exchange: Exchange, error: ErrorDescription) -> ErrorDescription:
+        """Give what may be shown of an exception that the app raised."""
+
 
 class Watcher(Protocol):
     """Who wants to know how a request fares, beside its caller (a job of the queue)."""
@@ -328,9 +331,9 @@ class Exchange:
             if self.framed or self.watcher is not None:
                 self._show(frame.payload, text)
         elif kind == Kind.ERROR:
-            self.error = msgspec.json.decode(frame.payload)
+            self.error = self.hub.error_without_secrets(self, msgspec.json.decode(frame.payload))
             if self.framed:
-                self._frame(Kind.ERROR, frame.payload)
+                self._frame(Kind.ERROR, _encode(self.error))
 
     def on_broken(self) -> None:
         """A frame of this stream could not be taken: the answer cannot be made whole any more."""

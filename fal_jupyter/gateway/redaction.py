@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping
+from typing import cast
+from urllib.parse import quote
+
+from fal_jupyter.protocol.api import ErrorDescription, ErrorFrame
 
 _NAMED_LIKE_A_SECRET = re.compile(
     r"token|secret|passw|credential|(api|access|private|signing|encryption|account)_?key|_key$|^key$|_auth$|dsn$", re.I
@@ -14,10 +19,15 @@ _OUR_KEYS = r"(?P<key>fjk_[0-9A-Za-z]{8}):[0-9A-Za-z]{49}"
 
 def redactor(environment: Mapping[str, str], secrets: Iterable[tuple[str, str]] = ()) -> Callable[[str], str]:
     """Give a function that puts ``[redacted NAME]`` in place of each secret value in a text: those of *secrets*, and of
-    *environment* what is named like one. A value of several lines is taken out line by line, as texts come."""
-    named = {value: name for name, value in environment.items() if _NAMED_LIKE_A_SECRET.search(name)}
+    *environment* what is named like one. A value of several lines is taken out line by line, as texts come; one with letters
+    that Python, JSON or an address write otherwise, in those forms too."""
+    named: dict[str, str] = {}
+    for name, value in environment.items():
+        if _NAMED_LIKE_A_SECRET.search(name):
+            named |= dict.fromkeys(_forms(value), name)
     for name, value in secrets:
-        named |= {line.strip(): name for line in (value, *value.splitlines())}
+        for line in (value, *value.splitlines()):
+            named |= dict.fromkeys(_forms(line.strip()), name)
     named = {value: name for value, name in named.items() if len(value) >= _SHORT}
     longest_first = sorted(named, key=len, reverse=True)
     found = re.compile("|".join([_OUR_KEYS, *map(re.escape, longest_first)]))
@@ -26,3 +36,16 @@ def redactor(environment: Mapping[str, str], secrets: Iterable[tuple[str, str]] 
         return f"{match['key']}:[redacted]" if match["key"] else f"[redacted {named[match[0]]}]"
 
     return lambda text: found.sub(name_of, text)
+
+
+def _forms(value: str) -> set[str]:
+    """A value as it is and as it is printed within a dict, in JSON and in an address."""
+    coded = json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]
+    in_addresses = (quote(value, safe=safe, errors="surrogateescape") for safe in ("/", ""))
+    return {value, repr(value)[1:-1], *coded, *in_addresses}
+
+
+def error_without_secrets(error: ErrorDescription, redact: Callable[[str], str]) -> ErrorDescription:
+    """Give an exception of user code as it may be kept and shown."""
+    frames = [cast(ErrorFrame, {**frame, "line": redact(frame["line"])}) for frame in error["frames"]]
+    return {**error, "message": redact(error["message"]), "text": redact(error["text"]), "frames": frames}
