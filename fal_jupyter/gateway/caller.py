@@ -17,7 +17,7 @@ _COMMON = frozenset(
     {"content-length", "content-type", "x-fal-request-id", "x-fal-revision", "x-fal-runner", "cache-control", "date"}
 )
 MOST_DIGITS = 18
-_NOT_IN_VALUE = re.compile(r"[\x00\r\n]")
+_NOT_IN_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # RFC 9110, 5.5
 
 
 class Caller(Protocol):
@@ -51,7 +51,7 @@ class Caller(Protocol):
 
 
 def can_be_sent(headers: Headers) -> bool:
-    """False where HTTP cannot carry a name or a value: a line break in it would be another header."""
+    """False where HTTP cannot carry a name or a value: a line break in it would be another header, and other controls are refused by clients."""
     for name, value in headers:
         if (name not in _COMMON and not _NAME.fullmatch(name)) or _NOT_IN_VALUE.search(value):
             return False

@@ -24,7 +24,7 @@ class Listener(Protocol):
     def on_frame(self, frame: Frame) -> None:
         """A frame of this stream came."""
 
-    def on_broken(self) -> None:
+    def on_broken(self, frame: Frame) -> None:
         """A frame could not be taken: a defect of ours, and no reason to lose the other streams' frames."""
 
 
@@ -127,7 +127,7 @@ class Channel:
                     listener.on_frame(frame)
                 except Exception:
                     log.exception("a frame of stream %d could not be taken", frame.stream)
-                    listener.on_broken()
+                    listener.on_broken(frame)
             elif frame.stream == 0 or frame.kind == Kind.OUTPUT:
                 self._on_frame(frame)
 

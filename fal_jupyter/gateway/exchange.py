@@ -15,7 +15,8 @@ import msgspec
 
 from fal_jupyter.domain.endings import How
 from fal_jupyter.domain.messages import RequestArrived
-from fal_jupyter.gateway.caller import Caller, can_be_sent, failure_body
+from fal_jupyter.gateway.answer_rules import objection
+from fal_jupyter.gateway.caller import Caller, failure_body
 from fal_jupyter.gateway.channel import Channel
 from fal_jupyter.gateway.moments import Moments
 from fal_jupyter.protocol import frames
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
 _encode = msgspec.json.encode
 _CANCELS: dict[How, bytes] = {"tell": b"", "force": b"\x01", "politely": GO_AWAY}
-MAX_ANSWER_HEAD = 16 * 1024  # what proxies and clients take (reliability row 33)
 SAID = "x-fal-runner-h"  # what runners say of themselves: hints, and that their health be checked
 LINGER = 10.0  # seconds that an answered caller may go on sending its body …
 LINGER_BYTES = 64 << 20  # … and how much of it
@@ -335,11 +335,14 @@ class Exchange:
             if self.framed:
                 self._frame(Kind.ERROR, _encode(self.error))
 
-    def on_broken(self) -> None:
+    def on_broken(self, frame: Frame) -> None:
         """A frame of this stream could not be taken: the answer cannot be made whole any more."""
         self.finished = True
         self._drop_connection()
-        self.cancel()
+        if frames.ends_stream(frame):
+            self._finish_stream()  # nothing more comes that would give the runner's place back
+        else:
+            self.cancel()
 
     def _respond(self, payload: bytes) -> None:
         head_json, body, end = frames.decode_message(payload)
@@ -372,14 +375,14 @@ class Exchange:
             else:
                 self._send_framed(data)
         else:
-            headers = self._headers(head)
-            if len(head_json) > MAX_ANSWER_HEAD:
-                told = f"the app's answer had {len(head_json):,} bytes of headers, more than {MAX_ANSWER_HEAD:,}"
-                self.reply(502, "runner_incomplete_response", told)
-            elif can_be_sent(headers):
+            headers, size = self._headers(head), len(body)
+            why = objection(
+                head.status, headers, head_size=len(head_json), size=size, end=end, method=self.method, websocket=self.websocket
+            )  # fmt: skip
+            if why is None:
                 self._send_head(head.status, headers, body, end=end)
-            else:  # a line break in a header's name or value
-                self.reply(500, "runner_server_error", "the app's answer had a header that HTTP cannot carry")
+            else:
+                self.reply(*why)
         if end:
             self._finish_stream()
         elif body:

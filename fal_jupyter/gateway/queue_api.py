@@ -14,7 +14,7 @@ from fal_jupyter.domain.jobs import JobState
 from fal_jupyter.gateway.public_api import PublicHandler
 from fal_jupyter.gateway.queue import QueuedCall, Submission, answer_of
 from fal_jupyter.gateway.run_api import hint_of, start_limit, token_of
-from fal_jupyter.protocol.addresses import AppAddress, app_address, job_address
+from fal_jupyter.protocol.addresses import AppAddress, app_address, is_of_request, job_address
 from fal_jupyter.protocol.api import H_BASE, H_HINT, H_PRIORITY, H_REQUEST_ID, H_START_WITHIN, Q_WEBHOOK, QUEUE
 
 PING = 10.0  # seconds without news after which a status stream says that it lives
@@ -47,9 +47,11 @@ class QueueHandler(PublicHandler):
         if job is not None and (method == "PUT") == (job.what == "cancel") and method in ("GET", "PUT"):
             if self.may_ask(job.owner, job.alias):
                 await self._job(job.owner, job.alias, job.request_id, job.what)
-        elif job is not None and method in ("GET", "PUT"):
+        elif job is not None and (method in ("GET", "PUT") or is_of_request(path)):
             self.set_header("allow", "PUT" if job.what == "cancel" else "GET")
             self.fail(405, "bad_request", "Method Not Allowed")
+        elif is_of_request(path):  # a slip in the address of a request is no wish for another one
+            self.fail(404, "", "Not found")
         else:
             address = app_address(path, own)
             if self.may_ask(address.owner, address.alias):
@@ -178,7 +180,7 @@ class QueueHandler(PublicHandler):
         self.clear_header("content-type")
         for name, value in headers:
             self.add_header(name, value)
-        self.finish(body)
+        self.finish(None if status in (204, 304) else body)
 
     def _cancel(self, call: QueuedCall) -> None:
         asked = call.cancel()

@@ -42,7 +42,7 @@ _encode = msgspec.json.encode
 _DROPPED = frozenset(
     {
         "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding",
-        "upgrade", "authorization", "cookie", "expect", H_REQUEST_ID, H_ENDPOINT, H_OWNER, H_BASE,
+        "upgrade", "authorization", "expect", H_REQUEST_ID, H_ENDPOINT, H_OWNER, H_BASE,
     }
 )  # fmt: skip
 LEAST_START = 0.1

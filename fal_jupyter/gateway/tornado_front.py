@@ -29,6 +29,7 @@ class Answering(HTTPConnection):
         self.connection = connection
         self.context = _Context("https" if connection.encrypted else "http")
         self.begun = self.over = False  # the answer
+        self.gone = False  # its caller
         self._read_all = False
         self._closed: Callable[[], None] | None = None
         self._linger: asyncio.TimerHandle | None = None
@@ -84,6 +85,7 @@ class Answering(HTTPConnection):
 
     def hung_up(self) -> None:
         """The caller's connection ended."""
+        self.gone = True
         if self._linger is not None:
             self._linger.cancel()
         callback, self._closed = self._closed, None
@@ -136,6 +138,10 @@ class TornadoRequest:
 
     def _go_on(self, _: object) -> None:
         held, self._held = self._held or [], None
+        if self._answering.gone:  # before its handler knew: what that began to keep goes
+            assert self._delegate is not None
+            self._delegate.on_connection_close()
+            return
         for chunk in held:
             self.data_received(chunk)
         if self._complete:

@@ -10,6 +10,7 @@ _LEGACY = re.compile(r"([0-9]+)-(.+)")
 _JOB = re.compile(
     r"(?P<app>.*)/requests/(?P<id>[A-Za-z0-9-]{1,64})(?:/(?P<what>status/stream|status|cancel|response))?/?"
 )
+_OF_REQUEST = re.compile(r".*/requests/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?:/.*)?")
 
 
 class AppAddress(NamedTuple):
@@ -46,6 +47,11 @@ def app_address(path: str, own: str = "") -> AppAddress:
             return AppAddress(own, first[len(own) + 1 :], f"/{rest}")
     alias, slash, below = rest.partition("/")
     return AppAddress(first, alias, slash + below or "/")
+
+
+def is_of_request(path: str) -> bool:
+    """True where *path* names a request by an id as we make them, whatever stands behind it."""
+    return _OF_REQUEST.fullmatch(path) is not None
 
 
 def job_address(path: str, own: str = "") -> JobAddress | None:

@@ -114,6 +114,16 @@ def decode_message(payload: bytes) -> tuple[bytes, bytes, bool]:
     return payload[5 : 5 + size], payload[5 + size :], bool(flags & END)
 
 
+def ends_stream(frame: Frame) -> bool:
+    """True for the last frame of a runner's answer; of one that cannot be read, nobody knows."""
+    if frame.kind == Kind.RESPONSE:
+        try:
+            return decode_message(frame.payload)[2]
+        except FrameError:
+            return False
+    return frame.kind == Kind.END_BODY
+
+
 def encode_load(head: bytes, payload: bytes) -> bytes:
     """Give the bytes of a LOAD frame."""
     return encode(Kind.LOAD, 0, b"%b%b%b" % (len(head).to_bytes(4, "big"), head, payload))

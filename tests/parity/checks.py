@@ -61,8 +61,9 @@ class Defined:
 
 def _plain() -> list[Asked]:
     p = "plain.Plain"
-    paths = ("none", "text", "tuple", "set", "bytes", "bad-bytes", "nan", "object", "out-bad", "out-more", "html", "plain-text", "json-response", "raw", "sse", "yields", "ayields", "made", "token")  # fmt: skip
+    paths = ("none", "text", "tuple", "set", "bytes", "bad-bytes", "nan", "nan-annotated", "inf-annotated", "object", "out-bad", "out-more", "html", "plain-text", "json-response", "raw", "sse", "yields", "ayields", "made", "token")  # fmt: skip
     found = [Asked(p, "C48 C49 C79" if name not in ("sse",) else "C83", path=f"/{name}") for name in paths]
+    found += [Asked(p, "C45", path="/cookie", headers=headers) for headers in ({}, {"cookie": "b=c; a=1"})]
     root = [
         {"prompt": "a", "n": 2}, {}, {"prompt": 3}, {"prompt": "a", "n": "2"}, {"prompt": "a", "n": "x"}, {"prompt": "a", "n": 1.5},
         {"prompt": "a", "extra": 1}, {"prompt": None}, [1], "text", 5, {"prompt": "a\ud800"}, {"prompt": "é" * 50},

@@ -5,7 +5,7 @@ import time
 from typing import List, Optional, Union
 
 import fal
-from fastapi import Body, Depends, Header, HTTPException, Query, Request, Response
+from fastapi import Body, Cookie, Depends, Header, HTTPException, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, StreamingResponse
 from pydantic import BaseModel, Field, field_validator
 
@@ -87,6 +87,18 @@ class Plain(fal.App):
     @fal.endpoint("/nan")
     def nan(self):
         return {"v": float("nan")}
+
+    @fal.endpoint("/nan-annotated")
+    def nan_annotated(self) -> dict:
+        return {"v": float("nan")}
+
+    @fal.endpoint("/inf-annotated")
+    def inf_annotated(self) -> dict[str, float]:
+        return {"v": float("inf")}
+
+    @fal.endpoint("/cookie")
+    def cookie(self, a: Optional[str] = Cookie(None)):
+        return a
 
     @fal.endpoint("/object")
     def object(self):

@@ -1,0 +1,193 @@
+"""Answers of apps that HTTP cannot carry, and slips in addresses of requests: an answer each, and the runner's place is free again."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from fal_jupyter.gateway.answer_rules import objection
+from fal_jupyter.gateway.redaction import error_without_secrets, redactor
+from fal_jupyter.protocol.api import ErrorDescription
+from tests.support.serve import COMMAND, Answer, Served, served
+from tests.support.state import state_directory
+from tests.support.wire import Wire, head, port_of
+
+SECRET = 'pa"ss\\wö:rd 1234'
+APP = """
+import os
+
+import fal
+from fastapi import Response
+from fastapi.responses import StreamingResponse
+
+
+class Odd(fal.App):
+    max_concurrency = 1
+
+    @fal.endpoint("/length/{length}")
+    async def length(self, length: str):
+        return Response(b"x" * 10, headers={"content-length": length})
+
+    @fal.endpoint("/twice")
+    async def twice(self):
+        answer = Response(b"x")
+        answer.raw_headers.append((b"content-length", b"5"))
+        return answer
+
+    @fal.endpoint("/streams-more")
+    async def streams_more(self):
+        async def pieces():
+            yield b"abc"
+            yield b"defgh"
+        return StreamingResponse(pieces(), headers={"content-length": "4"})
+
+    @fal.endpoint("/status/{code}")
+    async def status(self, code: int):
+        return Response(status_code=code)
+
+    @fal.endpoint("/control")
+    async def control(self):
+        return Response(b"x", headers={"x-a": "a\\x01b"})
+
+    @fal.endpoint("/tells")
+    def tells(self):
+        print({"it": os.environ["TOK"]}, flush=True)
+        raise ValueError("cannot log in with " + os.environ["TOK"])
+
+    @fal.endpoint("/")
+    async def ok(self):
+        return {}
+"""
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with state_directory() as state:
+        env = dict(os.environ, FAL_JUPYTER_STATE=str(state))
+        subprocess.run([*COMMAND, "secrets", "set", "TOK"], input=f"{SECRET}\n", text=True, check=True, env=env)
+        path = tmp_path_factory.mktemp("odd") / "odd.py"
+        path.write_text(APP)
+        with served(state, f"{path}::Odd") as app:
+            yield app
+
+
+def assert_free(odd: Served) -> None:
+    """The only runner takes the next request."""
+    assert odd.request("/", {}, timeout=20).json == {}
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/length/5", 502), ("/length/11", 502), ("/length/-5", 500), ("/length/five", 500), ("/twice", 500),
+        ("/status/100", 500), ("/status/101", 500), ("/status/199", 500), ("/control", 500),
+    ],
+)  # fmt: skip
+def test_what_http_cannot_carry_is_answered_for(odd: Served, path: str, status: int) -> None:
+    answer = odd.request(path, {}, timeout=20)
+    told = answer.json
+    assert answer.status == status
+    assert told["detail"].startswith("the app's answer")
+    assert told["request_id"] == answer.headers["x-fal-request-id"]
+    assert_free(odd)
+
+
+@pytest.mark.parametrize("code", [204, 304])
+def test_an_answer_without_a_body_is_one(odd: Served, code: int) -> None:
+    assert (odd.request(f"/status/{code}", {}).status, odd.request(f"/status/{code}", {}).body) == (code, b"")
+
+
+def test_a_stream_that_goes_beyond_its_length_is_cut_off(odd: Served) -> None:
+    with pytest.raises((ConnectionError, http.client.IncompleteRead)):
+        odd.request("/streams-more", {}, timeout=20)
+    assert_free(odd)
+
+
+def queued(odd: Served, method: str, below: str, body: object = None) -> Answer:
+    connection = http.client.HTTPConnection("127.0.0.1", port_of(odd.ready["base"]), timeout=20)
+    sent = {"authorization": f"Key {odd.ready['key']}", "content-type": "application/json"}
+    try:
+        connection.request(
+            method, f"/queue/{odd.ready['app']}{below}", None if body is None else json.dumps(body), sent
+        )
+        answer = connection.getresponse()
+        return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize(("path", "status"), [("/status/204", 204), ("/status/304", 304), ("/status/100", 500), ("/control", 500)])  # fmt: skip
+def test_the_queue_keeps_such_answers_too(odd: Served, path: str, status: int) -> None:
+    request = queued(odd, "POST", path, {}).json["request_id"]
+    while queued(odd, "GET", f"/requests/{request}/status").status == 202:
+        time.sleep(0.01)  # its stream of states has a test of its own
+    assert queued(odd, "GET", f"/requests/{request}").status == status
+
+
+@pytest.mark.parametrize(
+    ("method", "below", "status"),
+    [
+        ("POST", "/cancel", 405), ("POST", "/status", 405), ("DELETE", "", 405), ("PATCH", "", 405), ("POST", "", 405),
+        ("GET", "/bogus", 404), ("POST", "/bogus", 404),
+    ],
+)  # fmt: skip
+def test_a_slip_in_the_address_of_a_request_submits_no_other(odd: Served, method: str, below: str, status: int) -> None:
+    request = queued(odd, "POST", "/", {}).json["request_id"]
+    answer = queued(odd, method, f"/requests/{request}{below}", {} if method != "GET" else None)
+    assert answer.status == status
+    assert "status_url" not in answer.json
+
+
+def test_a_secret_in_an_exception_or_in_a_dict_is_kept_out_of_log_and_inspector(odd: Served) -> None:
+    assert odd.request("/tells", {}).status == 500
+    env = dict(os.environ, FAL_JUPYTER_STATE=str(odd.state))
+    logged = subprocess.run([*COMMAND, "logs", "odd", "--json"], capture_output=True, text=True, env=env, check=True)
+    assert "cannot log in with [redacted TOK]" in logged.stdout
+    assert "{'it': '[redacted TOK]'}" in logged.stdout
+    assert "rd 1234" not in logged.stdout
+
+
+def test_a_secret_is_found_in_the_forms_that_python_json_and_addresses_write_it_in() -> None:
+    redact = redactor({}, [("TOK", SECRET)])
+    for text in (
+        SECRET,
+        repr([SECRET]),
+        json.dumps(SECRET),
+        json.dumps(SECRET, ensure_ascii=False),
+        "?t=pa%22ss%5Cw%C3%B6%3Ard%201234",
+    ):
+        assert "[redacted TOK]" in redact(text)
+        assert "1234" not in redact(text)
+    frame = {"filename": "a.py", "lineno": 1, "function": "f", "line": f"x = {SECRET}"}
+    error: ErrorDescription = {
+        "type": "E",
+        "message": SECRET,
+        "text": f"E: {SECRET}",
+        "frames": [frame],
+        "phase": "setup",
+    }  # type: ignore[list-item]
+    assert "1234" not in json.dumps(error_without_secrets(error, redact))
+
+
+def test_a_head_without_a_length_or_of_a_head_request_is_no_reason_to_object() -> None:
+    for method, headers, end in (("POST", [], True), ("HEAD", [("content-length", "9")], True), ("POST", [("content-length", "9")], False)):  # fmt: skip
+        assert objection(200, headers, head_size=10, size=0, end=end, method=method, websocket=False) is None
+    assert objection(101, [], head_size=10, size=0, end=False, method="GET", websocket=True) is None
+
+
+def test_an_upload_that_is_refused_while_it_begins_leaves_nothing(odd: Served) -> None:
+    lines = ("Transfer-Encoding: chunked", "Content-Type: text/plain")
+    for _ in range(10):
+        wire = Wire(port_of(odd.ready["base"]))
+        data = head("POST", "/cdn/files/upload", port_of(odd.ready["base"]), odd.ready["key"], *lines)
+        wire.send(data + b"186a0\r\n" + b"x" * 100_000 + b"\r\nzz\r\n")
+        assert wire.reply().status == 400
+        wire.close()
+    assert_free(odd)
+    assert list((odd.state / "files" / "unfinished").iterdir()) == []
