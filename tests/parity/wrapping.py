@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from tests.parity.checks import Defined
 
-HOSTED = ("{'metadata': {}}", "{'exposed_port': 80}", "{'serve': True}", "{'serve': True, 'metadata': {}}", "{'kind': None}")
+HOSTED = (
+    "{'metadata': {}}",
+    "{'exposed_port': 80}",
+    "{'serve': True}",
+    "{'serve': True, 'metadata': {}}",
+    "{'kind': None}",
+)
 ROUTE = '    @fal.endpoint("/")\n    def r(self): return {}\n'
 IMAGE = "from fal.container import ContainerImage\n"
 BILLED = """class D:
