@@ -48,7 +48,7 @@ MAY: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("packaging", "pydantic", "PIL", "fastapi", "anyio", "onnxruntime"),
     ),
     "shipping": (("domain", "protocol", "fal"), ("cloudpickle", "pydantic", "pydantic_core")),
-    "portability": (("domain", "fal", "shipping"), ("cloudpickle", "fastapi", "packaging")),
+    "portability": (("domain", "fal", "shipping", "environments"), ("cloudpickle", "fastapi", "packaging")),
     "runner": (
         ("domain", "protocol", "fal", "shipping", "settings"),
         (

@@ -88,6 +88,7 @@ def _remove(root: Path, names: Sequence[str], users: dict[str, list[str]]) -> tu
             removed.append(name)
         elif names:
             raise UserError(f"{name} is in use: a process makes it, or serves an app with it", hint="end that first")
+    store.sweep_locks(root)
     return {"removed": removed}, f"Removed: {', '.join(removed) or 'none'}."
 
 

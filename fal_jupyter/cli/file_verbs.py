@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
+import re
 import shutil
 import stat
 from pathlib import Path
@@ -36,8 +38,11 @@ def carry_out(args: argparse.Namespace, data: Path) -> tuple[Any, str]:
         raise BadSetting(f"{args.action} takes other words", hint=usage, where="files")
     try:
         return _do(args.action, words, data)
+    except shutil.Error as error:
+        raise FalJupyterError(_of_many(error, data), where="files") from None
     except OSError as error:
-        raise FalJupyterError(f"{error.filename or words[0]}: {error.strerror or error}", where="files") from None
+        name = _shown(error.filename, data) if isinstance(error.filename, str | Path) else words[0]
+        raise FalJupyterError(f"{name}: {error.strerror or error}", where="files") from None
 
 
 def _do(action: str, words: list[str], data: Path) -> tuple[Any, str]:
@@ -46,44 +51,55 @@ def _do(action: str, words: list[str], data: Path) -> tuple[Any, str]:
     if action == "upload":
         target = below(data, words[1])
         if words[1].endswith("/") or target.is_dir():
-            target = target / Path(words[0]).name
+            target = below(data, str(target.relative_to(data.resolve()) / Path(words[0]).name))  # a link may be there
         _copy(Path(words[0]), target)
         return {"uploaded": _name(target, data)}, f"{words[0]} is at /data/{_name(target, data)}."
     if action == "upload-url":
         target = _fetched(words[0], words[1] if len(words) > 1 else "", data)
         return {"uploaded": _name(target, data)}, f"{words[0]} is at /data/{_name(target, data)}."
-    source = below(data, words[0])
     if action == "download":
-        local = Path(words[1])
+        source, local = below(data, words[0]), Path(words[1])
         local = local / source.name if local.is_dir() else local
         _copy(source, local)
         return {"downloaded": str(local)}, f"{words[0]} is at {local}."
-    if source == data:
+    source = below(data, words[0], follow=False)
+    if source == data.resolve():
         raise BadSetting("this would take away all of /data", hint=_WORDS[action][2], where="files")
+    source.lstat()  # first: what is not there makes no folder for its target
     if action == "mv":
         target = below(data, words[1])
         target = target / source.name if target.is_dir() else target
+        if target != source:  # it may well stay where it is
+            _check_apart(source, target)
         target.parent.mkdir(parents=True, exist_ok=True)
         source.rename(target)
         return {"moved": _name(target, data)}, f"{words[0]} is now /data/{_name(target, data)}."
-    if source.is_dir():
+    if _is_folder(source):
         shutil.rmtree(source)
     else:
         source.unlink()
     return {"removed": words[0]}, f"{words[0]} is gone."
 
 
-def below(data: Path, remote: str) -> Path:
-    """Give the path that *remote* is: relative to the folder, or absolute below ``/data``.
+def below(data: Path, remote: str, *, follow: bool = True) -> Path:
+    """Give the path that *remote* is: relative to the folder, or absolute below ``/data``; without *follow* a link is itself.
 
     Raises:
         BadSetting: it leads out of the folder, by ``..`` or by a link.
     """
     inner = remote.removeprefix("/data/") if remote != "/data" else ""
-    found = (data / inner.lstrip("/")).resolve()
-    if "\0" in remote or not found.is_relative_to(data.resolve()):
-        raise BadSetting(f"{remote!r} leads out of /data", hint="name a path below it", where="files")
+    if "\0" in remote:
+        raise _leads_out(remote)
+    path = data / inner.lstrip("/")
+    whole = follow or path == data or path.name == ".."  # these have no name of their own
+    found = path.resolve() if whole else path.parent.resolve() / path.name
+    if not found.is_relative_to(data.resolve()):
+        raise _leads_out(remote)
     return found
+
+
+def _leads_out(remote: str) -> BadSetting:
+    return BadSetting(f"{remote!r} leads out of /data", hint="name a path below it", where="files")
 
 
 def _list(directory: Path) -> tuple[Any, str]:
@@ -98,17 +114,77 @@ def _list(directory: Path) -> tuple[Any, str]:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy a file or folder; a file is complete when it appears under its name."""
+    """Copy a file or folder, whole or not at all: it grows under a hidden name. A folder that is there keeps what else it has."""
+    source.stat()  # first: what is not there makes no folder for its target
+    _check_apart(source, target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    if source.is_dir():
-        shutil.copytree(source, target, dirs_exist_ok=True)
-        return
     unfinished = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        shutil.copyfile(source, unfinished)
-        unfinished.replace(target)
+        if source.is_dir():
+            shutil.copytree(source, unfinished)
+        else:
+            shutil.copyfile(source, unfinished)
+        _check_fits(unfinished, target)
+        _put(unfinished, target)
     finally:
+        _take_away(unfinished)
+
+
+def _check_apart(source: Path, target: Path) -> None:
+    if _is_folder(source) and target.resolve().is_relative_to(source.resolve()):
+        raise OSError(errno.EINVAL, "a folder cannot go into itself", str(source))
+
+
+def _check_fits(new: Path, target: Path) -> None:
+    """Refuse a folder in place of a file, or a file in place of a folder, before anything is put there."""
+    if _is_folder(new) and _is_folder(target):
+        for entry in new.iterdir():
+            _check_fits(entry, target / entry.name)
+    elif _is_folder(target):
+        raise IsADirectoryError(errno.EISDIR, "a folder is there, and a file would take its place", str(target))
+    elif _is_folder(new) and os.path.lexists(target):
+        raise NotADirectoryError(
+            errno.ENOTDIR, "what is there is no folder, and a folder would take its place", str(target)
+        )
+
+
+def _put(new: Path, target: Path) -> None:
+    if _is_folder(new) and _is_folder(target):
+        for entry in new.iterdir():
+            _put(entry, target / entry.name)
+    else:
+        new.replace(target)
+
+
+def _take_away(unfinished: Path) -> None:
+    if not _is_folder(unfinished):
         unfinished.unlink(missing_ok=True)
+        return
+    for place, _, _ in os.walk(unfinished):  # outer ones first
+        os.chmod(place, 0o700)  # a copy of a folder that nobody may write to cannot be removed either
+    shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def _of_many(error: shutil.Error, data: Path) -> str:
+    """Tell the first of the errors of a folder's copy."""
+    if not isinstance(error.args[0], list):
+        return str(error)
+    (source, _, why), *more = error.args[0]
+    reason = re.sub(r"^\[Errno \d+\] |: '.*'$", "", str(why))
+    others = f" (and {len(more)} more)" if more else ""
+    return f"{_shown(source, data)}: {reason}{others}; nothing was copied"
+
+
+def _shown(path: str | Path, data: Path) -> str:
+    """A path as its reader knows it."""
+    for root in (data, data.resolve()):
+        if Path(path).is_relative_to(root):
+            return str("/data" / Path(path).relative_to(root))
+    return str(path)
 
 
 def _fetched(url: str, remote: str, data: Path) -> Path:

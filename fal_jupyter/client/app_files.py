@@ -11,83 +11,12 @@ import atexit
 import fcntl
 import hashlib
 import os
-import re
 import secrets
 import shutil
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from fal_jupyter.domain.errors import AppRuleBroken
-
-
-@dataclass(frozen=True, slots=True)
-class AppFiles:
-    """What an app takes along: files by their place below the context folder, and where the app itself is in there."""
-
-    files: dict[str, Path]
-    place: str
-    missing: tuple[str, ...]
-
-    def fingerprint(self) -> dict[str, str]:
-        """One part a file."""
-        return {f"app file {name}": _digest(path) for name, path in sorted(self.files.items())}
-
-
-def collect(paths: Sequence[str], *, base: Path, context: str | None, ignore: Sequence[str]) -> AppFiles:
-    """Find the files of *paths* (fal: C138).
-
-    Args:
-        base: folder of the app's file, or where the notebook is. context: ``app_files_context_dir``, relative to it.
-        ignore: regular expressions, searched in each file's place below the context folder.
-
-    Raises:
-        AppRuleBroken: a path leads out of the context folder.
-    """
-    patterns = [re.compile(pattern) for pattern in ignore]
-    base = base.resolve()
-    root = (base / context).resolve() if context else base
-    files: dict[str, Path] = {}
-    missing = []
-    for given in paths:
-        path = root / given
-        if not path.is_dir() and _ignored(os.path.relpath(path, root), patterns):
-            continue
-        _name(path, root, given)  # a way out is refused even where nothing is there
-        if not path.exists():
-            missing.append(given)
-        for found in [path] if path.is_file() else _below(path):
-            if not _ignored(os.path.relpath(found, root), patterns):
-                name = _name(found, root, given)
-                if not _ignored(name, patterns):
-                    files.setdefault(name, found.resolve())
-    return AppFiles(files, os.path.relpath(base, root), tuple(missing))
-
-
-def _ignored(name: str, patterns: Sequence[re.Pattern[str]]) -> bool:
-    return any(pattern.search(name) for pattern in patterns)
-
-
-def _below(folder: Path) -> Iterator[Path]:
-    for place, folders, names in os.walk(folder):
-        folders.sort()
-        yield from (found for name in sorted(names) if (found := Path(place, name)).is_file())
-
-
-def _name(path: Path, root: Path, given: str) -> str:
-    name = os.path.relpath(path.resolve(), root)
-    if name.split(os.sep)[0] == os.pardir:
-        raise AppRuleBroken(
-            f"Parent directory reference is not allowed: {name} for {given}",
-            hint="set app_files_context_dir to a folder above it, or leave it out with app_files_ignore",
-            where="app_files",
-        )
-    return name
-
-
-def _digest(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+from fal_jupyter.shipping.app_files import AppFiles
 
 
 class Folders:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from fal_jupyter import fal, shipping
-from fal_jupyter.client import app_files
 from fal_jupyter.client.client import Client
 from fal_jupyter.domain.environments import check_mode, choose
 from fal_jupyter.domain.errors import AppRuleBroken
@@ -20,6 +19,7 @@ from fal_jupyter.domain.spec import AppSpec
 from fal_jupyter.environments import search_path, store
 from fal_jupyter.environments.interpreters import version_here
 from fal_jupyter.protocol.api import Environment, ModuleSource
+from fal_jupyter.shipping import app_files
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,7 +93,11 @@ def _provide(root: Path, wanted: Wanted, say: Callable[[str], None]) -> tuple[Is
     with _locked(root, name, lambda: say(f"fal_jupyter: another process is making environment {name}; waiting for it")):
         found = _read(folder)
         if found is None:
-            found = _make(folder, wanted, lines, python, version, lambda line: say(masked(line)))
+            try:
+                found = _make(folder, wanted, lines, python, version, lambda line: say(masked(line)))
+            except BaseException:
+                _forget(root, name)
+                raise
         os.utime(folder / RECORD)
         users = os.open(root / f"{name}.users", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         fcntl.flock(users, fcntl.LOCK_SH)  # who removes has the lock that is held here
@@ -138,6 +142,25 @@ def remove(root: Path, name: str) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def sweep_locks(root: Path) -> None:
+    """Remove the locks of environments that are not there: who made them was killed. One that somebody holds stays."""
+    for path in sorted(root.glob("*.lock")):
+        if os.path.lexists(root / path.stem):
+            continue
+        try:
+            with _locked(root, path.stem, None), _alone(root / f"{path.stem}.users"):
+                _forget(root, path.stem)
+        except OSError:
+            continue  # somebody is about to make it
+
+
+def _forget(root: Path, name: str) -> None:
+    """Remove what is beside an environment that is not there; its lock is held, and who waits for it takes a new one."""
+    if not os.path.lexists(root / name):
+        (root / f"{name}.users").unlink(missing_ok=True)
+        (root / f"{name}.lock").unlink(missing_ok=True)
 
 
 def _name(lines: Sequence[str], version: str) -> str:
@@ -193,7 +216,7 @@ def _locked(root: Path, name: str, waiting: Callable[[], None] | None) -> Iterat
                     raise
                 waiting()
                 fcntl.flock(lock, fcntl.LOCK_EX)
-            if path.exists() and os.path.samestat(os.fstat(lock), path.stat()):
+            if _is_at(lock, path):
                 try:
                     yield
                 finally:
@@ -201,6 +224,14 @@ def _locked(root: Path, name: str, waiting: Callable[[], None] | None) -> Iterat
                 return
         finally:
             os.close(lock)  # it was removed with its environment while we waited: once more
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """True where the open file is still the one at *path*."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _read(folder: Path) -> Isolated | None:

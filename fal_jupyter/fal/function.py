@@ -25,6 +25,8 @@ HOST_KEYS = frozenset({
     "skip_retry_conditions", "startup_timeout", "termination_grace_period_seconds",
 })  # fmt: skip
 GATEWAY_KEYS = frozenset({"exposed_port", "serve"})
+SET_BY_FAL = ("metadata", "exposed_port", "serve")
+"""Options that ``wrap_app`` sets, so that no class can."""
 ENVIRONMENT_KEYS: Mapping[str, tuple[str, ...]] = {
     "virtualenv": ("compile_bytecode", "force", "python_version", "requirements", "resolver"),
     "container": ("force", "image", "python_version", "requirements", "resolver"),
@@ -189,30 +191,28 @@ def wrap_app(cls: type[Any], **config: Any) -> IsolatedFunction:
 
     Raises:
         FalServerlessException: the app cannot be built; its cause says why.
+        TypeError: an option is given twice, or one that fal sets itself.
         ValueError: an option does not exist, or has no meaning for the app's kind of environment.
     """
     from fal_jupyter.fal.definition import unrecognised_of
 
-    if sentence := unrecognised_of(cls):
-        raise ValueError(sentence)
-    _check_modules(cls.local_python_modules)
     config.pop("limit_max_requests", None)
     metadata = cls.build_metadata()
     hosted = dict(cls.host_kwargs)
-    kind = hosted.pop("kind", None) or "virtualenv"
-    if kind == "container" and cls.app_files:
-        raise ValueError("app_files is not supported for container apps.")
-    given = {
+    kind = hosted.pop("kind", "virtualenv")
+    of_class = {
         "requirements": copy.copy(cls.requirements),
         "machine_type": cls.machine_type,
         "num_gpus": cls.num_gpus,
         "regions": cls.regions,
-        **hosted,
-        **config,
-        "metadata": metadata,
-        "exposed_port": 8080,
-        "serve": False,
     }
+    of_fal = dict(zip(SET_BY_FAL, (metadata, 8080, False), strict=True))
+    given = _given_once(of_class, hosted, config, of_fal)
+    if sentence := unrecognised_of(cls):
+        raise ValueError(sentence)
+    _check_modules(cls.local_python_modules)
+    if kind == "container" and cls.app_files:
+        raise ValueError("app_files is not supported for container apps.")
 
     def initialize_and_serve(**_: Any) -> None:
         raise ComesLater(f"{cls.__name__} is served by fal_jupyter.serve({cls.__name__})")
@@ -223,6 +223,17 @@ def wrap_app(cls: type[Any], **config: Any) -> IsolatedFunction:
         wrapped.options.add_requirements(list(REALTIME_REQUIREMENTS))
     wrapped.app_name, wrapped.app_auth = cls.app_name, cls.app_auth
     return wrapped
+
+
+def _given_once(*parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Join what the real package passes to ``fal.function`` as keywords, which Python refuses to take twice."""
+    found: dict[str, Any] = {}
+    for part in parts:
+        for name in part:
+            if name in found:
+                raise TypeError(f"fal.api.api.function() got multiple values for keyword argument {name!r}")
+        found.update(part)
+    return found
 
 
 def _pins() -> list[str]:

@@ -126,6 +126,35 @@ class Piece:
             return self._namespace.get(node.id)
         return None
 
+    def text_of(self, node: ast.AST | None) -> str | None:
+        """Give the string that *node* is wherever it is read: a literal, a global, or a variable that a function sets once."""
+        if isinstance(node, ast.Constant):
+            return node.value if isinstance(node.value, str) else None
+        if not isinstance(node, ast.Name):
+            return None
+        value = self.value_of(node)
+        if issubclass(type(value), str):  # isinstance would ask a proxy what it stands for
+            return str(value)
+        return self._constants.get((self.function_of(node), node.id))
+
+    @cached_property
+    def _constants(self) -> dict[tuple[Function | None, str], str]:
+        """Variables of functions that are bound in one place only, to a string literal."""
+        bound: dict[tuple[Function | None, str], list[str | None]] = {}
+        for node in self.walk():
+            if isinstance(node, ast.arg):
+                bound.setdefault((self.function_of(node), node.arg), []).append(None)
+            elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+                bound.setdefault((self.function_of(node), node.id), []).append(self._literal_for(node))
+        return {key: texts[0] for key, texts in bound.items() if len(texts) == 1 and texts[0] is not None}
+
+    def _literal_for(self, target: ast.Name) -> str | None:
+        """The string literal that an assignment gives to *target*."""
+        parent = self.parent(target)
+        if isinstance(parent, ast.Assign | ast.AnnAssign | ast.NamedExpr) and isinstance(parent.value, ast.Constant):
+            return parent.value.value if isinstance(parent.value.value, str) else None
+        return None
+
 
 def name_of(value: object, otherwise: str = "") -> str:
     """Give the full name of a module, or of a function or class of a library. Objects of the user's are asked nothing."""

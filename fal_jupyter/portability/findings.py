@@ -12,6 +12,9 @@ SEVERITIES: dict[Severity, str] = {"fails": "fails in the cloud", "differs": "di
 
 CODES: dict[str, str] = {
     "cannot-serve": "the class breaks a rule of fal.App, here and there",
+    "cannot-deploy": "what fal refuses when the class is deployed",
+    "app-file-missing": "a name in app_files that nothing is there by",
+    "requirement-missing": "a folder or file that requirements name and that is not there",
     "captured-name": "a name of another cell that the class uses",
     "captured-heavy": "a value of a megabyte or more that travels with the class",
     "not-picklable": "a value that cannot travel with the class",

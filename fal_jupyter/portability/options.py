@@ -7,6 +7,7 @@ import inspect
 import sys
 import types
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from fal_jupyter.domain.errors import AppRuleBroken
@@ -17,6 +18,7 @@ from fal_jupyter.fal.endpoints import endpoints_of, routes_of
 from fal_jupyter.fal.notes import better_name, options_without_effect
 from fal_jupyter.fal.realtime import mode_of
 from fal_jupyter.portability.code import Piece
+from fal_jupyter.portability.deploying import deploying_findings
 from fal_jupyter.portability.findings import Finding, Severity
 from fal_jupyter.portability.packages import version_of
 from fal_jupyter.portability.surroundings import Surroundings
@@ -33,7 +35,8 @@ def class_findings(cls: type[Any], pieces: Sequence[Piece], here: Surroundings) 
         spec = describe_app(cls)
     except AppRuleBroken as error:
         return [*rules.of_class(), rules.finding("cannot-serve", "fails", error.message, error.hint)]
-    return [*rules.of_class(), *rules.of_spec(spec), *rules.of_sessions(), *rules.of_endpoints()]
+    deploying = deploying_findings(cls, here, partial(line_of, cls, pieces))
+    return [*rules.of_class(), *rules.of_spec(spec), *rules.of_sessions(), *rules.of_endpoints(), *deploying]
 
 
 class _Rules:

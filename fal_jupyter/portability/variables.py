@@ -15,6 +15,7 @@ EVERYWHERE = frozenset({
     "PYTHONPATH",
 })  # fmt: skip
 OF_FAL = ("FAL_", "NOMAD_", "ISOLATE_", "IS_ISOLATE_AGENT")
+_GETTERS = ("os.environ.get", "os.getenv", "os.environ.pop")
 _SETTERS = ("os.environ.setdefault", "os.putenv")
 
 
@@ -70,39 +71,43 @@ def variable_findings(
 
 def _reads(piece: Piece) -> Iterator[_Read]:
     asked = {
-        n.left.value
+        piece.text_of(n.left)
         for n in piece.walk()
-        if isinstance(n, ast.Compare) and isinstance(n.left, ast.Constant) and _is_environ(piece, n.comparators[0])
+        if isinstance(n, ast.Compare) and _is_environ(piece, n.comparators[0])
     }
     for node in piece.walk():
         if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load) and _is_environ(piece, node.value):
-            if isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str):
-                needed = node.slice.value not in asked and not piece.is_guarded(node, "KeyError", "LookupError")
-                yield _Read(node.slice.value, piece, node, needed)
-        elif isinstance(node, ast.Call) and piece.full_name(node.func) in ("os.environ.get", "os.getenv") and node.args:
-            first = node.args[0]
-            if isinstance(first, ast.Constant) and isinstance(first.value, str):
-                yield _Read(first.value, piece, node, False)
+            key, raises = node.slice, True
+        elif isinstance(node, ast.Call) and piece.full_name(node.func) in _GETTERS and node.args:
+            key = node.args[0]
+            pops = piece.full_name(node.func) == "os.environ.pop"
+            raises = pops and len(node.args) + len(node.keywords) == 1
+            if pops and not raises and isinstance(piece.parent(node), ast.Expr):
+                continue  # taken away, and not read
+        else:
+            continue
+        if (name := piece.text_of(key)) is not None:
+            needed = raises and name not in asked and not piece.is_guarded(node, "KeyError", "LookupError")
+            yield _Read(name, piece, node, needed)
 
 
 def _given(piece: Piece) -> Iterator[str]:
     """Names that the code itself sets."""
     for node in piece.walk():
         if isinstance(node, ast.Subscript) and not isinstance(node.ctx, ast.Load) and _is_environ(piece, node.value):
-            yield from _texts([node.slice])
+            yield from _texts(piece, [node.slice])
         elif isinstance(node, ast.Call):
             name = piece.full_name(node.func)
             if name in _SETTERS:
-                yield from _texts(node.args[:1])
+                yield from _texts(piece, node.args[:1])
             elif name == "os.environ.update":
                 yield from (keyword.arg for keyword in node.keywords if keyword.arg)
-                yield from (text for part in node.args if isinstance(part, ast.Dict) for text in _texts(part.keys))
+                for part in node.args:
+                    yield from _texts(piece, part.keys) if isinstance(part, ast.Dict) else ()
 
 
-def _texts(nodes: Sequence[ast.AST | None]) -> Iterator[str]:
-    for node in nodes:
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            yield node.value
+def _texts(piece: Piece, nodes: Sequence[ast.AST | None]) -> Iterator[str]:
+    yield from (text for node in nodes if (text := piece.text_of(node)) is not None)
 
 
 def _is_environ(piece: Piece, node: ast.AST) -> bool:

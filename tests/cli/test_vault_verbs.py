@@ -127,7 +127,9 @@ def test_a_class_gets_the_secrets_that_it_names_and_is_told_of_those_that_are_mi
         (("files", "upload-url", "http://[x/"), "is no address"),
         (("files", "upload-url", "http://1.1.1.1:99999/"), "no such port"),
         (("files", "upload-url", "data:,x", "../../out"), "leads out of /data"),
-        (("files", "rm", "none"), "No such file or directory"),
+        (("files", "rm", "none"), "files: /data/none: No such file or directory"),
+        (("files", "mv", "none", "deep/er"), "files: /data/none: No such file or directory"),
+        (("files", "download", "none", "x"), "files: /data/none: No such file or directory"),
     ],
 )
 def test_what_does_not_fit_is_one_sentence(state: Path, words: tuple[str, ...], told: str) -> None:
@@ -244,3 +246,64 @@ def test_files_go_up_down_away_and_elsewhere(state: Path, tmp_path: Path) -> Non
     (state / "data" / "out").symlink_to(tmp_path)
     assert "leads out of /data" in run(state, "files", "rm", "out/weights.bin", status=1)
     assert local.exists()
+
+
+def test_a_folder_that_cannot_be_copied_whole_is_not_there_at_all(state: Path, tmp_path: Path) -> None:
+    up, data = tmp_path / "up", state / "data"
+    (up / "in").mkdir(parents=True)
+    (up / "in" / "one.txt").write_text("1")
+    (up / "broken").symlink_to("/nonexist")
+
+    told = run(state, "files", "upload", str(up), "up2", status=1)
+
+    assert f"files: {up}/broken: No such file or directory; nothing was copied" in told
+    assert list(data.iterdir()) == []
+    (up / "broken").unlink()
+    run(state, "files", "upload", str(up), "/")
+    (up / "in" / "one.txt").write_text("2")
+    (up / "two.txt").write_text("2")
+    (data / "up" / "kept.txt").write_text("k")
+    run(state, "files", "upload", str(up), "/")  # into what is there
+    names = sorted(str(path.relative_to(data)) for path in data.rglob("*.txt"))
+    assert names == ["up/in/one.txt", "up/kept.txt", "up/two.txt"]
+    assert (data / "up" / "in" / "one.txt").read_text() == "2"
+    (up / "aaa").write_text("new")
+    (up / "kept.txt").mkdir()
+    told = run(state, "files", "upload", str(up), "/", status=1)
+    assert "/data/up/kept.txt: what is there is no folder" in told
+    assert not (data / "up" / "aaa").exists()
+    assert not list(data.rglob(".*"))
+
+
+def test_a_folder_does_not_go_into_itself(state: Path) -> None:
+    (state / "data" / "a" / "b").mkdir(parents=True)
+    for words in (
+        ("mv", "a", "a/in"),
+        ("mv", "a", "a/b"),
+        ("mv", "a", "a"),
+        ("upload", str(state / "data" / "a"), "a/b/"),
+    ):
+        assert "a folder cannot go into itself" in run(state, "files", *words, status=1)
+    assert [path.name for path in (state / "data").rglob("*")] == ["a", "b"]
+
+
+def test_a_link_is_removed_and_moved_and_what_it_leads_to_is_left(state: Path, tmp_path: Path) -> None:
+    data, outside = state / "data", tmp_path / "outside"
+    outside.mkdir()
+    (outside / "kept").write_text("k")
+    (data / "inner").mkdir(parents=True)
+    for name, to in (("out", outside), ("in", data / "inner"), ("nowhere", "/nonexist")):
+        (data / name).symlink_to(to)
+
+    run(state, "files", "mv", "out", "moved")
+    for name in ("moved", "in", "nowhere"):
+        assert run(state, "files", "rm", name) == f"{name} is gone.\n"
+
+    assert [path.name for path in data.iterdir()] == ["inner"]
+    assert (outside / "kept").exists()
+    (data / "inner" / "up").symlink_to(outside)
+    (tmp_path / "up").mkdir()
+    assert "leads out of /data" in run(state, "files", "upload", str(tmp_path / "up"), "inner", status=1)
+    for words in (("rm", "inner/up/kept"), ("rm", "../x"), ("mv", "inner/up/kept", "x"), ("rm", "inner/../..")):
+        assert "leads out of /data" in run(state, "files", *words, status=1)
+    assert "all of /data" in run(state, "files", "rm", "inner/..", status=1)

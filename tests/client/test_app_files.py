@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fal_jupyter.client.app_files import collect
 from fal_jupyter.domain.errors import AppRuleBroken
+from fal_jupyter.shipping.app_files import collect
 
 REAL = Path(__file__).parents[2] / ".venv-fal/bin/python"
 ASK_REAL = """

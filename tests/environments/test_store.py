@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import fcntl
 import json
 import os
 import select
@@ -13,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from fal_jupyter.cli import envs_verbs
 from fal_jupyter.domain.errors import AppRuleBroken
 from fal_jupyter.environments import installers, store
 from fal_jupyter.environments.interpreters import find_python, version_here
@@ -134,7 +137,7 @@ def test_who_is_interrupted_or_killed_leaves_no_process_and_nothing_that_is_used
         os.close(end)
     assert store.all_of(root) == []
     if number == signal.SIGINT:
-        assert [path.name for path in root.iterdir() if path.is_dir()] == []
+        assert list(root.iterdir()) == []
     else:
         (half,) = store.unfinished(root)
         assert store.remove(root, half)
@@ -172,6 +175,46 @@ def test_what_cannot_be_installed_is_one_sentence_with_the_resolvers_reason(
     for word in words:
         assert word in refused.value.message
     assert store.unfinished(root) == []
+    assert not root.exists() or list(root.iterdir()) == [], "a lock is left"
+
+
+def test_locks_of_no_environment_are_swept_and_those_that_are_held_stay(root: Path, wheels: Path) -> None:
+    made, users = store.provide(root, wanted(wheels, TINY), lambda line: None)
+    os.close(users)
+    there = sorted(path.name for path in root.iterdir())
+    for name in ("killed", "making"):
+        (root / f"{name}.lock").touch()
+    with open(root / "making.lock") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        told = envs_verbs.carry_out(argparse.Namespace(action="remove", name=[], unused=True), root, [])
+        assert told[0] == {"removed": [made.name]}
+        assert [path.name for path in root.glob("*.lock")] == ["making.lock"]
+    store.sweep_locks(root)
+
+    assert list(root.iterdir()) == []
+    again, users = store.provide(root, wanted(wheels, TINY), lambda line: None)
+    store.sweep_locks(root)
+    assert sorted(path.name for path in root.iterdir()) == there
+    os.close(users)
+    assert again.name == made.name
+
+
+def test_who_waited_for_a_lock_that_was_removed_takes_the_new_one(root: Path, wheels: Path) -> None:
+    made, users = store.provide(root, wanted(wheels, TINY), lambda line: None)
+    os.close(users)
+    assert store.remove(root, made.name)
+    path = root / f"{made.name}.lock"
+    with open(path, "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        process = ask(root, wheels, TINY)
+        assert process.stdout is not None
+        assert "waiting for it" in process.stdout.readline()
+        path.unlink()
+
+    output, errors = process.communicate(timeout=60)
+
+    assert json.loads(output.splitlines()[-1])[0] == made.name, errors
+    assert path.exists()
 
 
 def test_pip_makes_them_where_there_is_no_uv(root: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch) -> None:

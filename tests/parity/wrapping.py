@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from tests.parity.checks import Defined
 
+HOSTED = (
+    "{'metadata': {}}",
+    "{'exposed_port': 80}",
+    "{'serve': True}",
+    "{'serve': True, 'metadata': {}}",
+    "{'kind': None}",
+)
 ROUTE = '    @fal.endpoint("/")\n    def r(self): return {}\n'
 IMAGE = "from fal.container import ContainerImage\n"
 BILLED = """class D:
@@ -29,12 +36,17 @@ def _wrapping() -> list[Defined]:
         made("C17", "w", "pass", keywords=", packages=['x']"),
         made("C17", "w.options.environment['kind']"),
         made("C17", "w", "kind = 'container'\n    app_files = ['a']"),
+        *(made("C4 C17", "w", f"host_kwargs = {given}") for given in HOSTED),
+        made("C4 C17", "w", "kind = 'conda'"),
+        made("C4 C17", "w", "host_kwargs = {'serve': True}", keywords=", kind='container', app_files=['a']"),
+        made("C4 C17", "w", keywords=", kind='container', compile_bytecode=True"),
         made("C4", "w.options.environment['force']", keywords=", force_env_build=True"),
         made("C6", "w.options.environment['python_version']", keywords=", python_version='3.11'"),
         made("C4", "sorted(set(w.options.host) - {'metadata'})"),
         made("C4 C145", "sorted(w.options.gateway.items())"),
         made("C142", "w.options.host['machine_type']", "machine_type = ['S', 'M']"),
         made("C142", "w.options.host['num_gpus']", "num_gpus = 2"),
+        Defined("C142", f"class A(fal.App):\n    num_gpus = 2\n{ROUTE}fal.wrap_app(A, num_gpus=3)"),
         made("C143", "w.options.host['keep_alive']"),
         made("C143", "(w.app_name, w.app_auth)", "app_auth = 'shared'"),
         made("C14", "sorted(w.options.host['metadata'])"),

@@ -23,9 +23,25 @@ class Hello(fal.App):
     async def talk(self, given: dict) -> MODE: ...
 """
 
+SHAPELESS = "from pydantic import BaseModel\nfrom typing import Callable\nclass Answer(BaseModel):\n    then: Callable[[], int]\n"
+UNDEPLOYABLE = [
+    *(app(options=f"host_kwargs = {{{name!r}: 1}}") for name in ("metadata", "exposed_port", "serve", "bogus")),
+    app(options='kind = "conda"'),
+    app(options='kind = "container"\napp_files = ["table.csv"]'),
+    app().replace("(fal.App)", '(fal.App, kind="container", compile_bytecode=True)'),
+    app(options='app_files = ["/etc/passwd"]'),
+    app(options='app_files = ["../beside"]'),
+    app(head=SHAPELESS).replace("def hi(self):", "def hi(self) -> Answer:"),
+]
+
 # (code, severity, the app)
 HITS = [
     ("cannot-serve", "fails", "class Hello(fal.App):\n    x = 1\n"),
+    *(("cannot-deploy", "fails", text) for text in UNDEPLOYABLE),
+    ("app-file-missing", "note", app(options='app_files = ["table.csv", "nothing.csv"]')),
+    ("requirement-missing", "fails", app(options='requirements = ["./nofolder"]')),
+    ("requirement-missing", "fails", app(options='requirements = ["-r nofile.txt"]')),
+    ("requirement-missing", "fails", app(options='requirements = [["numpy"], ["./there/gone.whl"]]')),
     ("captured-heavy", "differs", app("return len(TABLE)", head="TABLE = 'x' * 2_000_000")),
     ("not-picklable", "fails", app("return next(G)", head="G = (n for n in range(3))")),
     ("not-picklable", "fails", app("return LOG.get()", head="import contextvars\nLOG = contextvars.ContextVar('x')")),
@@ -98,6 +114,11 @@ HITS = [
     ("environment-missing", "fails", app('return environ["NOWHERE"]', head="from os import environ")),
     ("environment-missing", "differs", app('import os\nreturn os.getenv("TOKEN", "none")')),
     ("environment-missing", "fails", app('return os.environ["KEPT"]', head="import os", options="secrets = []")),
+    ("environment-missing", "fails", app("return os.environ[NAME]", head='import os\nNAME = "TOKEN"')),
+    ("environment-missing", "fails", app('key = "NOWHERE"\nreturn os.environ[key]', head="import os")),
+    ("environment-missing", "differs", app("return os.getenv(NAME)", head='import os\nNAME = "TOKEN"')),
+    ("environment-missing", "fails", app('return os.environ.pop("TOKEN")', head="import os")),
+    ("environment-missing", "differs", app('return os.environ.pop("TOKEN", "")', head="import os")),
     ("secret-missing", "differs", app(options='secrets = ["NOT_SET"]')),
     ("notebook-only", "fails", app("return get_ipython().history_length")),
     ("notebook-only", "fails", app('display("x")\nreturn 1')),
@@ -129,6 +150,16 @@ HITS = [
 # (the code that must not be there, an app that is near to a hit)
 MISSES = [
     ("cannot-serve", app()),
+    ("cannot-deploy", app(options='host_kwargs = {"private_logs": True}')),
+    ("cannot-deploy", app(options='kind = "container"\ncompile_bytecode = True')),  # a variable of the user's own
+    ("cannot-deploy", app().replace("(fal.App)", "(fal.App, compile_bytecode=True)")),
+    ("cannot-deploy", app(options='app_files = ["data", "./data/../table.csv"]')),
+    ("cannot-deploy", app(options='app_files = ["../beside"]\napp_files_ignore = ["beside"]')),
+    ("cannot-deploy", app(head=INPUT, params=", input: Input")),
+    ("app-file-missing", app(options='app_files = ["data"]')),
+    ("requirement-missing", app(options='requirements = ["./data", "-r table.csv", "numpy"]')),
+    ("requirement-missing", app(options='requirements = ["words.txt"]')),  # a package of that name
+    ("requirement-missing", app(options='requirements = ["-r words.txt"]\nrequirements_context_dir = "data"')),
     ("captured-heavy", app("return len(TABLE)", head="TABLE = 'x' * 900_000")),
     ("captured-heavy", app("return 1", head="TABLE = 'x' * 2_000_000")),
     ("captured-name", app("return f(WORD)", head="WORD = 'a'\ndef f(x): return x")),  # a file has it all
@@ -191,6 +222,13 @@ MISSES = [
     ("environment-missing", app('return os.environ["PATH"], os.environ["FAL_RUNNER_STATE"]', head="import os")),
     ("environment-missing", app('import os\nos.environ["TOKEN"] = "a"\nreturn os.environ["TOKEN"]')),
     ("environment-missing", app('import os\nos.environ.setdefault("TOKEN", "a")\nreturn os.environ["TOKEN"]')),
+    ("environment-missing", app("os.environ[NAME] = 'a'\nreturn os.environ['TOKEN']", head='import os\nNAME = "TOKEN"')),
+    ("environment-missing", app("return os.environ[NAME] if NAME in os.environ else 1", head='import os\nNAME = "NOWHERE"')),
+    ("environment-missing", app("return os.environ[NAME]", params=", NAME: str", head='import os\nNAME = "TOKEN"')),
+    ("environment-missing", app('key = "TOKEN"\nkey += "S"\nreturn os.environ[key]', head="import os")),
+    ("environment-missing", app('key = "TOKEN"\nfor key in ("A", "B"): pass\nreturn os.environ[key]', head="import os")),
+    ("environment-missing", app('os.environ.pop("TOKEN", None)\nreturn 1', head="import os")),  # taken away, not read
+    ("environment-missing", app('return os.environ.pop("NOWHERE", None)', head="import os")),
     ("environment-missing", app('import os\nreturn os.getenv("NOWHERE", "x")')),  # the same here and there
     ("environment-missing", app('import os\nreturn os.environ["NOWHERE"] if "NOWHERE" in os.environ else 1')),
     ("environment-missing", app('import os\ntry:\n    return os.environ["NOWHERE"]\nexcept KeyError:\n    return 1')),
@@ -240,6 +278,7 @@ def furnished(desk: Desk) -> Desk:
     return desk
 
 
+@pytest.mark.filterwarnings("ignore:.*host_kwargs. .* is no option of fal.App")
 @pytest.mark.parametrize(("code", "severity", "text"), HITS, ids=[f"{i}-{hit[0]}" for i, hit in enumerate(HITS)])
 def test_it_is_found(furnished: Desk, code: str, severity: str, text: str) -> None:
     found = [finding for finding in furnished.examine(text, **SET_HERE) if finding.code == code]

@@ -1,0 +1,99 @@
+"""What cannot be deployed: what ``fal.wrap_app`` refuses, files that may not go along, requirements that are not there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from fal_jupyter.domain.errors import AppRuleBroken, FalJupyterError
+from fal_jupyter.environments.lines import installer_lines, local_places, masked
+from fal_jupyter.fal.describe import flat_requirements
+from fal_jupyter.fal.function import SET_BY_FAL, sorted_options, wrap_app
+from fal_jupyter.portability.findings import Finding
+from fal_jupyter.portability.surroundings import Surroundings
+from fal_jupyter.shipping.app_files import collect
+
+Place = Callable[[str], tuple[str, int]]
+_LONGEST = 300  # of another's error in a sentence
+
+
+def deploying_findings(cls: type[Any], here: Surroundings, place: Place) -> Iterator[Finding]:
+    """Say why *cls*, which follows the rules of ``fal.App``, cannot be deployed all the same. *place* gives an option's line."""
+    try:
+        wrap_app(cls)
+    except Exception as error:  # what builds the OpenAPI document runs code of the user's models
+        option, instead = _culprit(cls)
+        yield here.finding("cannot-deploy", "fails", place(option), _refused(cls, _told(error)), instead)
+    yield from _files(cls, here, place)
+    yield from _requirements(cls, here, place)
+
+
+def _culprit(cls: type[Any]) -> tuple[str, str]:
+    """Give the option that ``wrap_app`` refuses, and what to type instead."""
+    hosted = cls.host_kwargs
+    kind = hosted.get("kind", "virtualenv")
+    for name in SET_BY_FAL:
+        if name in hosted:
+            return "host_kwargs", f"take {name} out of host_kwargs: fal sets it itself"
+    if kind == "container" and cls.app_files:
+        return "app_files", "COPY them in the Dockerfile of its image, and take app_files out"
+    if kind not in ("virtualenv", "container"):
+        return "kind", 'take kind out, or write kind = "container" with an image'
+    for name, value in hosted.items():
+        try:
+            sorted_options(kind, {name: value} if name != "kind" else {})
+        except ValueError:
+            return name, f"take {name} out, which kind {kind!r} does not have"
+    return "", "for parameters and answers, take types that pydantic can describe as JSON"
+
+
+def _told(error: BaseException) -> str:
+    """An error and what caused it, in one line."""
+    parts = [error.message if isinstance(error, FalJupyterError) else str(error)]
+    if error.__cause__ is not None:
+        parts.append(f"{type(error.__cause__).__name__}: {error.__cause__}")
+    text = " ".join(": ".join(parts).split())
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+def _refused(cls: type[Any], reason: str) -> str:
+    return f"fal refuses to deploy {cls.__name__}: {reason.rstrip('.')}"
+
+
+def _files(cls: type[Any], here: Surroundings, place: Place) -> Iterator[Finding]:
+    if not cls.app_files or cls.host_kwargs.get("kind") == "container":
+        return
+    at, ignore = place("app_files"), list(cls.app_files_ignore or ())
+    try:
+        found = collect(list(cls.app_files), base=here.folder, context=cls.app_files_context_dir, ignore=ignore)
+    except AppRuleBroken as error:
+        yield here.finding("cannot-deploy", "fails", at, _refused(cls, error.message), error.hint)
+        return
+    except OSError as error:
+        told = f"{error.filename} cannot be taken along: {error.strerror}"
+        yield here.finding("cannot-deploy", "fails", at, told, "leave it out with app_files_ignore")
+        return
+    for name, path in found.files.items():
+        if not os.access(path, os.R_OK):
+            told = f"app_files takes {name} along, which cannot be read"
+            yield here.finding(
+                "cannot-deploy", "fails", at, told, "make it readable, or leave it out with app_files_ignore"
+            )
+    for name in found.missing:
+        told = f"app_files names {name}, which is not there, so nothing of it goes along"
+        yield here.finding("app-file-missing", "note", at, told, f"put {name} there, or take the name out")
+
+
+def _requirements(cls: type[Any], here: Surroundings, place: Place) -> Iterator[Finding]:
+    if cls.host_kwargs.get("kind") == "container":
+        return  # its image may have them
+    base = here.folder / (cls.requirements_context_dir or "")
+    for line in flat_requirements(cls.requirements):
+        for wanted in local_places(installer_lines([line], base)):
+            if not wanted.exists():
+                told = (
+                    f"requirements has {masked(line)!r}, and there is no {masked(os.path.relpath(wanted, here.folder))}"
+                )
+                instead = "put it there, or take the line out; places are relative to requirements_context_dir"
+                yield here.finding("requirement-missing", "fails", place("requirements"), told, instead)
