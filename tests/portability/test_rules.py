@@ -25,7 +25,10 @@ class Hello(fal.App):
 
 SHAPELESS = "from pydantic import BaseModel\nfrom typing import Callable\nclass Answer(BaseModel):\n    then: Callable[[], int]\n"
 UNDEPLOYABLE = [
-    *(app(options=f"host_kwargs = {{{name!r}: 1}}") for name in ("metadata", "exposed_port", "serve", "bogus")),
+    *(
+        app(options=f"host_kwargs = {{'keep_alive': 60, {name!r}: 1}}")
+        for name in ("metadata", "exposed_port", "serve", "bogus")
+    ),
     app(options='kind = "conda"'),
     app(options='kind = "container"\napp_files = ["table.csv"]'),
     app().replace("(fal.App)", '(fal.App, kind="container", compile_bytecode=True)'),
@@ -150,7 +153,7 @@ HITS = [
 # (the code that must not be there, an app that is near to a hit)
 MISSES = [
     ("cannot-serve", app()),
-    ("cannot-deploy", app(options='host_kwargs = {"private_logs": True}')),
+    ("cannot-deploy", app(options='host_kwargs = {"keep_alive": 60, "private_logs": True}')),
     ("cannot-deploy", app(options='kind = "container"\ncompile_bytecode = True')),  # a variable of the user's own
     ("cannot-deploy", app().replace("(fal.App)", "(fal.App, compile_bytecode=True)")),
     ("cannot-deploy", app(options='app_files = ["data", "./data/../table.csv"]')),
