@@ -26,16 +26,16 @@ def sync_client(base: str, key: str | None) -> SyncClient:
         key: ``id:secret``; None lets fal_client find one as it always does (``FAL_KEY`` …).
 
     Raises:
-        BadSetting: *base* is no address.
+        BadSetting: *base* is no address, or *key* is none.
         UserError: fal-client is not installed, or is not what it was.
     """
-    made: SyncClient = _redirected().GatewayClient(key=key, base=checked(base))
+    made: SyncClient = _redirected().GatewayClient(key=checked_key(key), base=checked(base))
     return made
 
 
 def async_client(base: str, key: str | None) -> AsyncClient:
     """Make a ``fal_client.AsyncClient`` that talks to the gateway at *base*; see :func:`sync_client`."""
-    made: AsyncClient = _redirected().AsyncGatewayClient(key=key, base=checked(base))
+    made: AsyncClient = _redirected().AsyncGatewayClient(key=checked_key(key), base=checked(base))
     return made
 
 
@@ -45,25 +45,53 @@ def turned(base: str, key: str | None) -> AbstractContextManager[None]:
     Raises:
         BadSetting, UserError: as :func:`sync_client`.
     """
-    made: AbstractContextManager[None] = _redirected().Turned(checked(base), key)
+    made: AbstractContextManager[None] = _redirected().Turned(checked(base), checked_key(key))
     return made
 
 
-def checked(base: str) -> str:
-    """Give *base* without a slash at its end.
+def checked(base: object) -> str:
+    """Give *base* without a slash at its end, and without white space around it.
 
     Raises:
         BadSetting: it is no address of a gateway.
     """
+    address = base.strip() if isinstance(base, str) else ""
     try:
-        parts = urlsplit(base)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query and not parts.fragment
+        parts = urlsplit(address)  # which drops line breaks inside without a word
+        whole = bool(parts.hostname) and not parts.query and not parts.fragment
+        good = _is_one_word(address) and parts.scheme in ("http", "https") and whole
         _ = parts.port
     except ValueError:
         good = False
     if not good:
         raise BadSetting(f"{base!r} is no address of a gateway", hint="base='http://127.0.0.1:PORT'", where="base")
-    return base.rstrip("/")
+    return address.rstrip("/")
+
+
+def checked_key(key: object) -> str | None:
+    """Give *key* without white space around it: one that was read from a file ends with its line.
+
+    A header cannot carry any other character, and fal_client tries again and again before it says so.
+
+    Raises:
+        BadSetting: it is no key. What it is is not in the sentence, which may be printed in a notebook.
+    """
+    if key is None:
+        return None
+    if not isinstance(key, str):
+        told = f"a key is a string, and this is of type {type(key).__name__}"
+    elif not key.strip():
+        told = "the key is empty"
+    elif not _is_one_word(key.strip()):
+        told = "the key has a space, a control character or a letter beyond ASCII in it, which no key has"
+    else:
+        return key.strip()
+    raise BadSetting(told, hint="key='id:secret', as fal-jupyter keys create prints it", where="key")
+
+
+def _is_one_word(text: str) -> bool:
+    """True for visible ASCII characters only."""
+    return text.isascii() and text.isprintable() and " " not in text
 
 
 def _redirected() -> Any:

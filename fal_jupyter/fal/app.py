@@ -114,8 +114,8 @@ class App:
     def teardown(self) -> Any:
         """Called when a runner stops, after its last request. ``async def`` works too."""
 
-    def handle_exit(self) -> None:
-        """Called as soon as a runner is told to stop, while requests may still be running."""
+    def handle_exit(self) -> Any:
+        """Called as soon as a runner is told to stop, while requests may still be running; fal never awaits an ``async def``."""
 
     def health(self) -> Any:
         """Answer of ``GET /health``."""

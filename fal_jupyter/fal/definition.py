@@ -14,7 +14,16 @@ from typing import Any
 from fal_jupyter.domain.errors import AppRuleBroken
 from fal_jupyter.domain.spec import derive_app_name
 from fal_jupyter.fal.endpoints import Endpoint, adopt_marked_functions, endpoints_of, static_attribute
-from fal_jupyter.fal.options import NEVER_AS_KEYWORD, OPTIONS, check_order, check_value, is_misspelt, nearest_option
+from fal_jupyter.fal.options import (
+    LEAVE_OUT,
+    NEVER_AS_KEYWORD,
+    OPTIONS,
+    SET_BY_FAL,
+    check_order,
+    check_value,
+    is_misspelt,
+    nearest_option,
+)
 from fal_jupyter.fal.sdk import ApplicationHealthCheckConfig
 from fal_jupyter.fal.warned import MisspeltOption, warn_user
 
@@ -105,6 +114,8 @@ def _refuse_keyword(cls: type[Any], name: str, value: object) -> None:
     if name in NEVER_AS_KEYWORD or name in ("app_auth", "app_name"):
         better = f'name="{value}"' if name == "app_name" else f"{name} = {value!r} in the body of the class"
         raise AppRuleBroken(f"{name} cannot be a class keyword", hint=f"write {better}", where=cls.__name__)
+    if name in SET_BY_FAL:
+        raise AppRuleBroken(f"{name} cannot be a class keyword", hint=LEAVE_OUT, where=cls.__name__)
     meant = nearest_option(name, keyword=True)
     sentence = f"Unrecognised option {name!r}."
     if not meant:
@@ -120,6 +131,8 @@ def _gather_host_kwargs(cls: type[Any], root: type[Any], keywords: Mapping[str, 
     given: dict[str, Any] = copy.deepcopy(cls.host_kwargs)
     for name, value in given.items():
         option = OPTIONS.get(name)
+        if name in SET_BY_FAL:
+            raise AppRuleBroken(f"{name} cannot be in host_kwargs", hint=LEAVE_OUT, where=cls.__name__)
         if option is None:
             if replaced:
                 _note_unknown_hosted(cls, name)

@@ -15,6 +15,7 @@ from fal_jupyter.domain.machines import CPU_MACHINES, GPU_MODELS, is_machine
 from fal_jupyter.domain.spec import DEFAULT_MAX_CONCURRENCY, AppSpec, EndpointSpec, Scaling
 from fal_jupyter.fal.definition import EXPLICIT, UNRECOGNISED
 from fal_jupyter.fal.endpoints import RouteSignature, endpoints_of, signature_of
+from fal_jupyter.fal.function import unrecognised_kind
 from fal_jupyter.fal.options import AUTH_MODES, OPTIONS, Option, check_order, check_value, is_whole
 
 _ROOT = "fal_jupyter.fal.app"  # where fal.App itself is
@@ -51,6 +52,12 @@ def describe_app(cls: type[Any], overrides: Mapping[str, object] | None = None) 
     given = {name: value for name, value in (overrides or {}).items() if value is not None}
     if (unrecognised := getattr(cls, UNRECOGNISED, "")) != "":
         raise AppRuleBroken(unrecognised, where=cls.__name__)
+    if (
+        cls.host_kwargs.get("kind", "") is None
+    ):  # as a keyword or in host_kwargs; a class variable of None is not copied
+        raise AppRuleBroken(
+            unrecognised_kind(None), hint='leave kind out, or write kind = "virtualenv"', where=cls.__name__
+        )
     for name, value in given.items():
         if name == "machine":
             _check_machine(value)

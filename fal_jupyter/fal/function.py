@@ -64,6 +64,11 @@ class Options:
             self.environment["requirements"] = [*present, *more] if flat else [*present, more]
 
 
+def unrecognised_kind(kind: object) -> str:
+    """The real package's sentence about a kind of environment that does not exist."""
+    return f"Unrecognised environment kind {kind!r}. Only {', '.join(ENVIRONMENT_KEYS)} are supported."
+
+
 def sorted_options(kind: str, given: Mapping[str, Any]) -> Options:
     """Sort *given* into :class:`Options`.
 
@@ -71,7 +76,7 @@ def sorted_options(kind: str, given: Mapping[str, Any]) -> Options:
         ValueError: the kind or an option does not exist; with the one that was probably meant.
     """
     if kind not in ENVIRONMENT_KEYS:
-        raise ValueError(f"Unrecognised environment kind {kind!r}. Only {', '.join(ENVIRONMENT_KEYS)} are supported.")
+        raise ValueError(unrecognised_kind(kind))
     options = Options(environment={"kind": kind})
     of_kinds = {key for keys in ENVIRONMENT_KEYS.values() for key in keys}
     for name, value in given.items():

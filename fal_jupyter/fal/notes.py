@@ -28,6 +28,7 @@ NO_LOCAL_EFFECT = (
     "force",
     "force_env_build",
     "_base_image",
+    "machine_types",
     "_scheduler",
     "_scheduler_options",
 )

@@ -184,6 +184,7 @@ OPTIONS: Mapping[str, Option] = {
         Option("_scheduler_options", "a dict of option names and values", _is_options),
         # class keywords and host_kwargs only; class variables of these names are the user's own, as in the real package
         Option("_base_image", TEXT, is_text, variable=False),
+        Option("machine_types", "a string or a list of strings", _is_machines, variable=False),
         Option("health_check_config", "set by @fal.endpoint(health_check=...)", _anything, variable=False),
         Option("private_logs", "True or False", lambda value: isinstance(value, bool), variable=False),
         Option("setup_function", "a function", callable, variable=False),
@@ -196,6 +197,13 @@ OPTIONS: Mapping[str, Option] = {
 
 # class keywords that the real package accepts when the class is defined and that then never work
 NEVER_AS_KEYWORD = frozenset({"machine_type", "num_gpus", "regions", "requirements", "local_python_modules"})
+
+# what wrapping an app sets itself: written as a keyword or in host_kwargs it is there twice, and the wrapping fails
+SET_BY_FAL = frozenset({"metadata", "exposed_port", "serve"})
+LEAVE_OUT = "fal sets it itself: leave it out"
+
+# the real package takes it and reads it nowhere: never what somebody meant who wrote something else
+_NEVER_MEANT = "machine_types"
 
 
 def check_value(option: Option, value: object, where: str) -> None:
@@ -241,7 +249,7 @@ def _shown(value: object) -> str:
 
 def nearest_option(name: str, *, keyword: bool = False) -> str:
     """Give the option that *name* is most probably meant to be, or ``""``."""
-    known = [option.name for option in OPTIONS.values() if (option.keyword if keyword else option.variable)]
+    known = [o.name for o in OPTIONS.values() if (o.keyword if keyword else o.variable) and o.name != _NEVER_MEANT]
     plain = {option.replace("_", ""): option for option in reversed(known)}
     folded = name.replace("_", "").lower()
     if folded in plain:
@@ -255,7 +263,7 @@ def is_misspelt(name: str, value: object) -> str:
 
     Short one-word options (``image``, ``kind``) have many honest neighbours (``images``): there, the value must fit.
     """
-    if name in OPTIONS:
+    if name in OPTIONS and name != _NEVER_MEANT:
         return ""
     near = nearest_option(name)
     if near and "_" not in near.strip("_") and not OPTIONS[near].fits(value):

@@ -35,7 +35,7 @@ class Tokens:
 
     def sign(self, aliases: Iterable[str], seconds: float, now: float) -> str:
         """Give a token for the apps of those aliases, valid for *seconds* from *now* (wall clock)."""
-        until = math.floor(now + min(max(seconds, 0.0), LONGEST))
+        until = now + min(max(seconds, 0.0), LONGEST)  # with its fraction, which RFC 7519 allows: half a second is no 0
         claims = {"apps": sorted(set(aliases)), "iat": math.floor(now), "exp": until}
         parts = [_text(json.dumps(part, separators=(",", ":")).encode()) for part in (_HEAD, claims)]
         return f"{parts[0]}.{parts[1]}.{_text(self._signature('.'.join(parts)))}"

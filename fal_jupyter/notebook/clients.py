@@ -22,7 +22,7 @@ def fal_client(base: str | None = None, key: str | None = None) -> SyncClient:
         key: ``id:secret``. Without one this process's own key, or for another's *base* what fal_client finds (``FAL_KEY`` …).
 
     Raises:
-        BadSetting: *base* is no address.
+        BadSetting: *base* is no address, or *key* no key.
         UserError: fal-client is not installed.
         GatewayError: no gateway can be had.
     """

@@ -12,6 +12,7 @@ from fal_jupyter.portability.captures import capture_findings
 from fal_jupyter.portability.code import pieces_of
 from fal_jupyter.portability.findings import Finding, ordered
 from fal_jupyter.portability.imports import Carried, file_findings, import_findings, relative_findings
+from fal_jupyter.portability.lifecycle import lifecycle_findings
 from fal_jupyter.portability.modules import module_findings
 from fal_jupyter.portability.notebook_only import code_findings
 from fal_jupyter.portability.options import class_findings, line_of
@@ -42,6 +43,7 @@ def examine(cls: type[Any], here: Surroundings) -> list[Finding]:
             *relative_findings(pieces, here),
             *file_findings(here),
             *code_findings(cls, pieces, here),
+            *lifecycle_findings(cls, pieces, here),
             *path_findings(pieces, here, carried.files, own_files=carried.own_image),
             *address_findings(pieces, here),
             *module_findings(here, carried, secrets),

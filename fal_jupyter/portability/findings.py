@@ -41,6 +41,7 @@ CODES: dict[str, str] = {
     "relative-import": "an import that needs a package around the file",
     "plain-parameters": "plain parameters, which fal reads from the query only",
     "picture-returned": "a PIL picture as an answer, which fal does not take",
+    "async-handle-exit": "an async handle_exit, which fal never awaits",
     "self-logger": "self.logger, which fal.App does not have",
     "machine-default": "no machine type: all of this machine here, S in the cloud",
     "machine-local": "a machine type that only we have",

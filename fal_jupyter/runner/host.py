@@ -133,7 +133,9 @@ class Host:
 
     async def _leave(self, server: Server) -> int:
         try:
-            self.instance.handle_exit()
+            result = self.instance.handle_exit()
+            if inspect.isawaitable(result):  # fal never awaits it, so that nothing of an async one runs there (C24)
+                await result
         except BaseException as error:
             print(f"Error in handle_exit: {error}", file=sys.stderr)
         await server.drained()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -40,9 +41,44 @@ def test_what_stands_behind_the_host_is_kept_as_it_is(rest: str) -> None:
     assert local(f"https://queue.fal.run/{rest}", BASE) == f"{BASE}/queue/{rest}"
 
 
+MAKERS = (fal_jupyter.fal_client, fal_jupyter.fal_client_async, fal_jupyter.redirect_fal_client)
+
+
+@pytest.mark.parametrize(
+    "key", ["id:sécret", "id:sec ret", "id:sec\nret", "id:\0", "\ufeffid:secret", " ", 5, b"id:secret", ["k"]]
+)
+def test_what_is_no_key_is_refused_at_once_in_a_sentence_without_it(key: Any) -> None:
+    for make in MAKERS:
+        with pytest.raises(BadSetting, match="key='id:secret'") as caught:
+            make("http://127.0.0.1:1", key)
+        assert str(caught.value).startswith("key: ")
+        assert "sec ret" not in str(caught.value)
+        assert "sécret" not in str(caught.value)
+
+
+def test_white_space_around_a_key_and_an_address_is_taken_off() -> None:
+    found = fal_jupyter.fal_client(" http://127.0.0.1:1/\n", "id:secret\r\n")
+
+    assert (found.key, vars(found)["base"]) == ("id:secret", "http://127.0.0.1:1")
+    assert found._client.headers["authorization"] == "Key id:secret"
+
+
+def test_without_a_key_fal_client_finds_one_as_it_always_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAL_KEY", "found:there")
+
+    assert fal_jupyter.fal_client("http://127.0.0.1:1")._client.headers["authorization"] == "Key found:there"
+
+
+@pytest.mark.parametrize("base", [5, b"http://127.0.0.1:1", "http://x y", "http://127.0.0.1:\n80", "http://é"])
+def test_what_cannot_be_an_address_is_refused_too(base: Any) -> None:
+    for make in MAKERS:
+        with pytest.raises(BadSetting, match="is no address of a gateway"):
+            make(base, "k")
+
+
 @pytest.mark.parametrize("base", ["", "127.0.0.1:80", "ftp://x", "http://", "http://x:y", "http://x?y", "https://[::1"])
 def test_what_is_no_address_is_refused_with_what_to_type(base: str) -> None:
-    for make in (fal_jupyter.fal_client, fal_jupyter.fal_client_async, fal_jupyter.redirect_fal_client):
+    for make in MAKERS:
         with pytest.raises(BadSetting, match="http://127"):
             make(base, "k")
 

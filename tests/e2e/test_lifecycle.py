@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from threading import Event, Thread
@@ -129,6 +130,40 @@ class Short(fal.App):
         return os.getpid()
 
 
+def mark(word):
+    with open(os.environ["MARKS"], "a") as file:
+        print(word, os.environ["FAL_RUNNER_STATE"], file=file)
+
+
+class Farewell(fal.App):
+    """An async handle_exit, which is awaited before the end; MARKS_FAULT makes it raise or hang."""
+
+    app_name = "farewell"
+    min_concurrency = 1
+    termination_grace_period_seconds = 2
+
+    async def setup(self):
+        self.loop = asyncio.get_running_loop()
+
+    async def handle_exit(self):
+        await asyncio.sleep(0.2)
+        mark(f"told, {asyncio.get_running_loop() is self.loop},")
+        if os.environ["MARKS_FAULT"] == "raises":
+            raise ValueError("no matter")
+        if os.environ["MARKS_FAULT"] == "hangs":
+            await asyncio.sleep(60)
+
+    def teardown(self):
+        mark("torn down")
+
+    @fal.endpoint("/slow")
+    async def slow(self) -> str:
+        mark("slow begins")
+        await asyncio.sleep(0.8)
+        mark("slow ends")
+        return "whole"
+
+
 class Pair(fal.App, name="pair", min_concurrency=2):
     @fal.endpoint("/")
     def pid(self) -> int:
@@ -199,6 +234,28 @@ def test_a_runner_that_nobody_wants_ends_and_the_next_call_starts_another(
             Event().wait(0.05)
         assert (tmp_path / "marks").read_text() == "gone unused"
         assert app.request("/", {}).status == 200
+
+
+@pytest.mark.parametrize("fault", ["", "raises", "hangs"])
+def test_an_async_handle_exit_runs_on_the_loop_before_teardown_within_the_grace(
+    serve_class: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    monkeypatch.setenv("MARKS_FAULT", fault)
+    marks = tmp_path / "marks"
+    with serve_class("Farewell") as app:
+        answers: list[Any] = []
+        caller = Thread(target=lambda: answers.append(app.request("/slow", {})))
+        caller.start()
+        while not marks.exists():
+            Event().wait(0.05)
+        begun = time.monotonic()
+        app.stop()
+        caller.join()
+    assert answers[0].json == "whole"
+    assert time.monotonic() - begun < 10
+    ends = [] if fault == "hangs" else ["torn down TERMINATING"]
+    told = ["slow begins RUNNING", "told, True, RUNNING", "slow ends RUNNING", *ends]
+    assert marks.read_text().splitlines() == told
 
 
 def test_min_concurrency_by_class_keyword_holds_that_many(serve_class: Callable[..., Any], state: Path) -> None:

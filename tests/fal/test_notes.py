@@ -34,6 +34,13 @@ def test_options_of_the_platform_are_named_once_in_one_sentence() -> None:
     assert cls.host_kwargs["data_mounts"] == ["/data"]
 
 
+def test_machine_types_is_named_since_nothing_reads_it() -> None:
+    cls = type(fal.App)("Hello", (fal.App,), {"hi": fal.endpoint("/")(lambda self: "hi")}, machine_types=["S"])
+    (note,) = told(cls)
+    assert str(note.message) == "Hello: no local effect, kept for fal.ai: machine_types"
+    assert told(made(host_kwargs={"machine_types": "S"}))
+
+
 def test_an_image_is_named_with_its_kind() -> None:
     (note,) = told(made(image=fal.ContainerImage.from_dockerfile_str("FROM x")))
     assert "image" in str(note.message)

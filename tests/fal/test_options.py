@@ -14,6 +14,7 @@ import pytest
 from fal_jupyter import fal
 from fal_jupyter.domain.errors import AppRuleBroken
 from fal_jupyter.fal.definition import DEFAULT_HOST_KWARGS
+from fal_jupyter.fal.describe import describe_app
 from fal_jupyter.fal.options import OPTIONS
 from fal_jupyter.fal.sdk import RetryConfig
 from fal_jupyter.fal.warned import AppWarning, MisspeltOption
@@ -118,7 +119,11 @@ def cells(column: int, names: list[str]) -> list[tuple[str, Any]]:
 
 
 def test_the_table_names_every_option_there_is() -> None:
-    assert set(TABLE) | set(KEYWORDS_ONLY) == set(OPTIONS) - {"app_files_context_dir", "health_check_config"}
+    assert set(TABLE) | set(KEYWORDS_ONLY) == set(OPTIONS) - {
+        "app_files_context_dir",
+        "health_check_config",
+        "machine_types",
+    }
 
 
 # --- class variables --------------------------------------------------------------------------------------------------
@@ -280,10 +285,48 @@ def test_what_never_works_as_a_keyword_is_refused_with_what_to_write(name: str, 
     assert caught.value.hint == f"write {name} = {value!r} in the body of the class"
 
 
-@pytest.mark.parametrize("name", ["foo", "metadata", "exposed_port"])
+@pytest.mark.parametrize("name", ["foo", "machine_typ", "metadatas"])
 def test_a_keyword_that_is_no_option_is_refused(name: str) -> None:
     with pytest.raises(AppRuleBroken, match=f"^Mine: Unrecognised option '{name}'"):
         keyword(name, 1)
+
+
+@pytest.mark.parametrize("name", ["metadata", "exposed_port", "serve"])
+def test_what_fal_sets_itself_is_refused_with_that_word(name: str) -> None:
+    for place, where in ((keyword, "a class keyword"), (hosted, "in host_kwargs")):
+        with pytest.raises(AppRuleBroken, match=f"^Mine: {name} cannot be {where}") as caught:
+            place(name, None)
+        assert caught.value.hint == "fal sets it itself: leave it out"
+    users_own = variable(name, 1)  # a class variable of that name is the user's
+    assert getattr(users_own, name) == 1
+
+
+@pytest.mark.parametrize("value", ["S", ["S", "M"], None])
+def test_machine_types_is_taken_as_a_keyword_and_in_host_kwargs_and_asks_for_no_machine(value: Any) -> None:
+    for place in (keyword, hosted):
+        made = place("machine_types", value)
+        assert made.host_kwargs["machine_types"] == value
+        assert made.machine_type == fal.App.machine_type
+        wrapped = fal.wrap_app(made).options.host
+        assert (wrapped["machine_types"], wrapped["machine_type"]) == (value, "S")
+
+
+@pytest.mark.parametrize("value", [5, [], ["S", 1], ""])
+def test_machine_types_is_checked_as_machine_type_is(value: Any) -> None:
+    for place in (keyword, hosted):
+        with pytest.raises(AppRuleBroken, match="machine_types must be a string or a list of strings"):
+            place("machine_types", value)
+
+
+def test_a_kind_of_none_is_told_when_the_class_is_wrapped_or_served() -> None:
+    for place in (keyword, hosted):
+        made = place("kind", None)
+        assert made.host_kwargs["kind"] is None
+        for use in (fal.wrap_app, describe_app):
+            with pytest.raises(ValueError, match=r"Unrecognised environment kind None\. Only virtualenv, container"):
+                use(made)
+    for use in (fal.wrap_app, describe_app):
+        use(variable("kind", None))
 
 
 def test_a_name_in_host_kwargs_that_is_no_option_is_told() -> None:

@@ -17,16 +17,27 @@ from tests.support.serve import Served
 OURS = Tokens(b"k" * 32)
 
 
-@given(st.lists(st.text(max_size=20), max_size=5), st.floats(1, 1e6), st.floats(0, 4e9), st.floats(-10, 2e6))
+@given(st.lists(st.text(max_size=20), max_size=5), st.floats(1e-3, 1e6), st.floats(0, 4e9), st.floats(-10, 2e6))
 def test_a_token_opens_what_it_names_until_it_expires(
     apps: list[str], seconds: float, now: float, later: float
 ) -> None:
     token = OURS.sign(apps, seconds, now)
     claims = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
-    assert claims["exp"] <= now + LONGEST
+    assert claims["exp"] == now + min(seconds, LONGEST)
+    assert all(OURS.admits(token, app, now) for app in apps)
     for app in (*apps, "another"):
         assert OURS.admits(token, app, now + later) == (app in apps and now + later < claims["exp"])
     assert not any(Tokens().admits(token, app, now) for app in apps)
+
+
+@pytest.mark.parametrize("now", [1_800_000_000.0, 1_800_000_000.25, 1_800_000_000.999])
+@pytest.mark.parametrize("seconds", [0.01, 0.5, 1.5])
+def test_a_token_for_a_part_of_a_second_is_good_as_long_as_that(now: float, seconds: float) -> None:
+    token = OURS.sign(["a"], seconds, now)
+
+    assert OURS.admits(token, "a", now)
+    assert OURS.admits(token, "a", now + seconds - 0.001)
+    assert not OURS.admits(token, "a", now + seconds + 0.001)
 
 
 @given(st.text(max_size=80) | st.binary(max_size=80).map(lambda b: b.decode("latin-1")))

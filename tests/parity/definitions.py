@@ -16,6 +16,7 @@ from pydantic import BaseModel
 ROUTE = """    @fal.endpoint("/")
     def r(self): return {}
 """
+SET_BY_FAL = {"metadata": "{}", "exposed_port": "1", "serve": "True"}
 
 
 def _names() -> list[Defined]:
@@ -90,6 +91,34 @@ def _options() -> list[Defined]:
         Defined("C3", f"class A(fal.App, keep_aliv=1):\n{ROUTE}fal.wrap_app(A)"),
         Defined("C5", f"class A(fal.App, machine_type='XL'):\n{ROUTE}fal.wrap_app(A)"),
         Defined("C5", f"class A(fal.App, requirements=['x']):\n{ROUTE}fal.wrap_app(A)"),
+        Defined(
+            "C4",
+            f"class A(fal.App, machine_types=['S', 'M']):\n{ROUTE}h = fal.wrap_app(A).options.host\n(A.host_kwargs['machine_types'], h['machine_types'], h['machine_type'])",
+        ),
+        Defined(
+            "C4",
+            f"class A(fal.App):\n    host_kwargs = {{'machine_types': 'S'}}\n{ROUTE}fal.wrap_app(A).options.host['machine_types']",
+        ),
+        Defined(
+            "C4",
+            f"class A(fal.App):\n    machine_types = ['S']\n{ROUTE}'machine_types' in fal.wrap_app(A).options.host",
+        ),
+        *(
+            Defined("C5", f"class A(fal.App, {name}={value}):\n{ROUTE}fal.wrap_app(A)")
+            for name, value in SET_BY_FAL.items()
+        ),
+        *(
+            Defined("C5", f"class A(fal.App):\n    host_kwargs = {{'{name}': {value}}}\n{ROUTE}fal.wrap_app(A)")
+            for name, value in SET_BY_FAL.items()
+        ),
+        Defined("C17", f"class A(fal.App, kind=None):\n{ROUTE}fal.wrap_app(A)"),
+        Defined("C17", "class A(fal.App, kind=None): pass\nA.host_kwargs['kind']"),
+        Defined("C17", f"class A(fal.App):\n    host_kwargs = {{'kind': None}}\n{ROUTE}fal.wrap_app(A)"),
+        Defined("C17", f"class A(fal.App):\n    kind = None\n{ROUTE}fal.wrap_app(A).options.environment['kind']"),
+        Defined(
+            "C17",
+            f"class A(fal.App, kind=None):\n    kind = 'virtualenv'\n{ROUTE}fal.wrap_app(A).options.environment['kind']",
+        ),
         Defined("C5", f"class A(fal.App, app_auth='public'):\n{ROUTE}fal.wrap_app(A)"),
         Defined(
             "C6",

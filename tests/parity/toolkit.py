@@ -9,6 +9,8 @@ HEAD = "from fal.toolkit import *\n"
 _EXPORTS = ("Audio", "AudioField", "CompressedFile", "FalBaseModel", "File", "FileField", "Image", "ImageField", "ImageSizeInput", "KVStore", "Video", "VideoField", "Field", "Hidden", "get_image_size", "clone_repository", "download_file", "download_model_weights", "get_gpu_type", "load_inductor_cache", "sync_inductor_cache", "synchronized_inductor_cache", "FAL_MODEL_WEIGHTS_DIR", "FAL_PERSISTENT_DIR", "FAL_REPOSITORY_DIR", "FalTookitException", "FileUploadException", "KVStoreException", "DownloadError")  # fmt: skip
 _IMPORTS = ("fal.toolkit.file.types import FileData, FileRepository", "fal.toolkit.image import ImageSize, IMAGE_SIZE_PRESETS, read_image_from_url", "fal.toolkit.types import DataUri, HttpsUrl", "fal.toolkit.utils.endpoint import cancel_on_disconnect", "fal.toolkit.utils.retry import retry", "fal.toolkit.utils.setup_utils import patch_onnx_runtime", "fal.toolkit.kv import KVStore", "fal.toolkit.exceptions import FileUploadException", "fal.toolkit.pydantic import Hidden", "fal.toolkit.utils.download_utils import download_file", "fal.toolkit.video import Video", "fal.toolkit.audio import Audio")  # fmt: skip
 _WEIGHTS = "import pathlib, tempfile\nimport fal.toolkit.utils.download_utils as d\nd.FAL_MODEL_WEIGHTS_DIR = pathlib.PurePath(tempfile.mkdtemp())\nu = 'data:text/plain,hello'\np = d.download_model_weights(u)\n"
+# the real store asks for a token first, and refuses a key before it connects
+_STORE = "import types\nimport fal.toolkit.kv as kv\nkv.fal_v3_token_manager = types.SimpleNamespace(get_token=lambda: types.SimpleNamespace(token_type='B', token='t'))\ns = KVStore('d')\n"
 _VALUES = {
     "C111": ("(str(FAL_PERSISTENT_DIR), str(FAL_REPOSITORY_DIR), str(FAL_MODEL_WEIGHTS_DIR))", "type(FAL_PERSISTENT_DIR).__name__"),
     "C112": (
@@ -46,6 +48,11 @@ _VALUES = {
         f"{_WEIGHTS}(p.parent / 'a').write_text('first')\np.unlink()\nd.download_model_weights(u).read_text()",
     ),
     "C129": ("clone_repository('https://github.com/x/y.git', commit_hash='abc')",),
+    "C130": (
+        *(f"KVStore('d').set('k', {value})" for value in ("5", "b'x'", "None", "{}", "True", r"'\ud800'")),
+        *(f"{_STORE}s.{ask}" for ask in ("get('a b')", r"get('a\0')", r"get(' a\n')", "get('é')", "get('a?é')", r"set('a\nb', 'v', 60)", "set('a b', 'v', 5)", "delete('é')", r"delete('\x7f')")),
+        f"{_STORE}KVStore('a b').get('k')", f"{_STORE}s.set('a b', 5)",
+    ),
     "C131": ("from fal.toolkit.types import DataUri, HttpsUrl\nclass M(BaseModel):\n    u: HttpsUrl\nM(u='http://a.b/c')", "from fal.toolkit.types import DataUri\nclass M(BaseModel):\n    u: DataUri\nM(u='data:,x').u"),
     "C132": ("from fal.toolkit.utils.retry import retry\nn = []\n@retry(max_retries=2, base_delay=0.0)\ndef f():\n    n.append(1)\n    if len(n) < 3: raise ValueError('x')\n    return len(n)\nf()",),
 }  # fmt: skip

@@ -36,6 +36,8 @@ UNDEPLOYABLE = [
     app(options='app_files = ["../beside"]'),
     app(head=SHAPELESS).replace("def hi(self):", "def hi(self) -> Answer:"),
 ]
+EXIT = "    async def handle_exit(self):\n        self.ended = True\n"
+MIXED_IN = app(head=f"class Ends:\n{EXIT}").replace("(fal.App)", "(Ends, fal.App)")
 
 # (code, severity, the app)
 HITS = [
@@ -139,6 +141,8 @@ HITS = [
     ("picture-returned", "fails", app("p = self.pipe(1).images[0]\nreturn {'image': p}")),
     ("picture-returned", "fails", app("from PIL import Image\np = Image.new('L', (2, 2))\nreturn [p.resize((1, 1))]")),
     ("self-logger", "fails", app("self.logger.info('x')\nreturn 1")),
+    ("async-handle-exit", "differs", app() + EXIT),
+    ("async-handle-exit", "differs", MIXED_IN),
     ("machine-default", "differs", app(options="num_gpus = 1").replace('    machine_type = "S"\n', "")),
     ("machine-local", "fails", app(options='machine_type = "GPU"')),
     ("stream-order", "note", TALKING.replace("MODE", "typing.AsyncIterator[dict]")),
@@ -255,6 +259,8 @@ MISSES = [
     ("self-logger", app("self.logger = 1\nreturn self.logger")),
     ("self-logger", app("return self.logger", options="logger = None")),
     ("self-logger", app("return self.other.logger")),
+    ("async-handle-exit", app() + EXIT.replace("async ", "") + EXIT.replace("handle_exit", "teardown")),
+    ("async-handle-exit", MIXED_IN.replace("(Ends, fal.App)", "(fal.App)")),
     ("machine-default", app()),
     ("machine-local", app(options='machine_type = ["GPU-H100", "GPU-A100"]')),
     ("stream-order", TALKING.replace("MODE", "dict")),

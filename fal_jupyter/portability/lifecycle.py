@@ -1,0 +1,26 @@
+"""Methods that a runner calls by itself: what fal does not do with them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from fal_jupyter.portability.code import Piece
+from fal_jupyter.portability.findings import Finding
+from fal_jupyter.portability.options import line_of
+from fal_jupyter.portability.surroundings import Surroundings
+
+
+def lifecycle_findings(cls: type[Any], pieces: Sequence[Piece], here: Surroundings) -> Iterator[Finding]:
+    """Say what of ``handle_exit`` never runs in the cloud; async ``setup`` and ``teardown`` are awaited there (C21, C23)."""
+    if inspect.iscoroutinefunction(getattr(cls, "handle_exit", None)):
+        told = "handle_exit() is async: fal calls it and never awaits it, so that nothing of it runs in the cloud; here it is awaited"
+        place = line_of(cls, pieces, "handle_exit")
+        yield here.finding(
+            "async-handle-exit",
+            "differs",
+            place,
+            told,
+            "def handle_exit(self), and what has to be awaited in teardown()",
+        )
