@@ -7,7 +7,9 @@ _TYPES = (
     "a value that fal's platform refuses when the class is deployed is refused when it is defined, with what it must be"
 )
 _ORIGIN = "a local gateway opens itself to no other origin, unless its owner names one (--cors)"
-_NAN = "NaN would become null without a word, and the next program would fail; the owner is told where it is in the result"
+_NAN = (
+    "NaN would become null without a word, and the next program would fail; the owner is told where it is in the result"
+)
 _SLASH = "a gateway never redirects (wire-protocol W39): both forms of a path answer"
 
 DIFFERENT: dict[str, str] = {
@@ -32,6 +34,11 @@ DIFFERENT: dict[str, str] = {
     "class A(fal.App): ⏎     secrets = 'A' ⏎ A.host_kwargs['secrets']": _TYPES,
     "class A(fal.App): ⏎     requirements = None ⏎     @fal.endpoint(\"/\") ⏎     def r(self): return {} ⏎ w = fal.wrap_app(A) ⏎ w.options.environment['requirements']": _TYPES,
     "class A(fal.App, packages=['x']): ⏎     pass ⏎     @fal.endpoint(\"/\") ⏎     def r(self): return {} ⏎ w = fal.wrap_app(A) ⏎ w": _EARLY,
+    "class A(fal.App): ⏎     host_kwargs = {'metadata': {}} ⏎     @fal.endpoint(\"/\") ⏎     def r(self): return {} ⏎ w = fal.wrap_app(A) ⏎ w": _EARLY,
+    "class A(fal.App): ⏎     host_kwargs = {'exposed_port': 80} ⏎     @fal.endpoint(\"/\") ⏎     def r(self): return {} ⏎ w = fal.wrap_app(A) ⏎ w": _EARLY,
+    "class A(fal.App): ⏎     host_kwargs = {'serve': True} ⏎     @fal.endpoint(\"/\") ⏎     def r(self): return {} ⏎ w = fal.wrap_app(A) ⏎ w": _EARLY,
+    "class A(fal.App): ⏎     host_kwargs = {'serve': True, 'metadata': {}} ⏎     @fal.endpoint(\"/\") ⏎     def r(self): return {} ⏎ w = fal.wrap_app(A) ⏎ w": _EARLY,
+    "class A(fal.App, kind='container', app_files=['a']): ⏎     host_kwargs = {'serve': True} ⏎     @fal.endpoint(\"/\") ⏎     def r(self): return {} ⏎ w = fal.wrap_app(A) ⏎ w": _EARLY,
     "class A(fal.App): ⏎     max_multiplexing = 0 ⏎ A.host_kwargs['max_multiplexing']": _TYPES,
     "class A(fal.App): ⏎     regions = 'us' ⏎ A.regions": _TYPES,
     "class A(fal.App): ⏎     @fal.endpoint('/', health_check=True) ⏎     def r(self): return {}": _TYPES,

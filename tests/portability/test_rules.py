@@ -25,10 +25,7 @@ class Hello(fal.App):
 
 SHAPELESS = "from pydantic import BaseModel\nfrom typing import Callable\nclass Answer(BaseModel):\n    then: Callable[[], int]\n"
 UNDEPLOYABLE = [
-    *(
-        app(options=f"host_kwargs = {{'keep_alive': 60, {name!r}: 1}}")
-        for name in ("metadata", "exposed_port", "serve", "bogus")
-    ),
+    app(options="host_kwargs = {'keep_alive': 60, 'bogus': 1}"),
     app(options='kind = "conda"'),
     app(options='kind = "container"\napp_files = ["table.csv"]'),
     app().replace("(fal.App)", '(fal.App, kind="container", compile_bytecode=True)'),
