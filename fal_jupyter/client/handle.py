@@ -25,7 +25,7 @@ from fal_jupyter.protocol.api import Event, LogRecord, Published, RunnerRecord, 
 
 @dataclass(frozen=True, slots=True)
 class CallRecord:
-    """One finished call, for the timing display. Times are milliseconds."""
+    """One finished call, for the timing display. Times are milliseconds; *aborted*: its answer began and broke off."""
 
     request_id: str
     endpoint: str
@@ -38,6 +38,7 @@ class CallRecord:
     total_ms: float
     revision: int
     runner: str
+    aborted: bool
 
 
 _NOT_MADE = object()
@@ -342,6 +343,7 @@ class AppHandle:
                     timing["total_ms"],
                     answer.end["revision"],
                     answer.end["runner"],
+                    answer.aborted,
                 )
             )
 

@@ -152,6 +152,7 @@ def test_a_failure_has_the_users_own_traceback(chat: Kernel, endpoint: str, line
     assert told.ename == "RequestError"
     assert f'raise ValueError("{line}")' in told.traceback
     assert "fal_jupyter/" not in told.traceback
+    assert told.shown.startswith("failed, broke off after " if endpoint == "breaks" else "failed 500 ")
     chat.run(f"assert got == {[1] if endpoint == 'breaks' else []}").ok()
 
 
