@@ -275,6 +275,7 @@ class AppHandle:
             kwargs,
             self._explained,
             where,
+            self._output_with_notices(),
         )
 
     def _submit(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], options: Options) -> QueuedRequest:

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from fal_jupyter.client import connect
+from fal_jupyter.client.answer import OnOutput
 from fal_jupyter.client.interrupts import one_line
+from fal_jupyter.client.printed import PATIENCE, Printed
 from fal_jupyter.domain.errors import BadArguments, RequestError
 from fal_jupyter.fal.realtime import RealtimeOptions
 from fal_jupyter.protocol.api import H_REQUEST_ID, RUN
@@ -42,9 +44,11 @@ class Talk:
 
     def __init__(
         self, client: Client, alias: str, path: str, method: Callable[..., Any], options: RealtimeOptions | None,
-        query: dict[str, Any], explain: Callable[[RequestError], RequestError], where: str,
+        query: dict[str, Any], explain: Callable[[RequestError], RequestError], where: str, on_output: OnOutput | None,
     ) -> None:  # fmt: skip
         self._client, self._explain, self._options, self._where = client, explain, options, where
+        self._alias, self._on_output = alias, on_output
+        self._printed: Printed | None = None
         asked = f"?{urlencode(query)}" if query else ""
         self._address = f"ws://localhost{RUN}{client.settings.owner}/{alias}{quote(path, safe='/')}{asked}"
         self._name = getattr(method, "__name__", path)
@@ -155,6 +159,13 @@ class Talk:
         told = f"the session {self._where}() has ended, so nothing can be sent: {self._ending}"
         return RequestError(told, request_id=self._id(), hint=f"begin another one: with {self._where}() as ws: …")
 
+    def _follow(self) -> Printed:
+        return Printed(self._client, self._alias, self._id(), self._on_output)
+
+    def _show_the_rest(self) -> None:
+        if self._printed is not None:
+            self._printed.end(min(PATIENCE, self._socket.close_timeout))
+
     def _hurry(self, kind: type[BaseException] | None) -> None:
         """Who interrupts does not wait for an endpoint that is still busy with an input."""
         if kind is not None and not issubclass(kind, Exception):
@@ -171,18 +182,21 @@ class Talk:
             self._begin(awaited=False)
             sock = connect.dial(self._client.settings)
             try:
-                self._socket = open_socket(self._address, sock=sock, max_size=None, compression=None, open_timeout=None)
+                opened = open_socket(self._address, sock=sock, max_size=None, compression=None, open_timeout=None)
+                self._socket = opened.__enter__()  # it is itself, and warns (17.1) where this is not called
             except InvalidStatus as error:
                 raise self._refused(error) from None
             finally:
                 if self._socket is None:
                     sock.close()
+            self._printed = self._follow()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         with one_line(f"{self._where}()"):
             self._hurry(kind)
             self._socket.close()
+            self._show_the_rest()
         self._ending = self._ending or LEFT
 
     def send(self, value: Any) -> Any:
@@ -273,12 +287,14 @@ class Talk:
             finally:
                 if self._socket is None:
                     sock.close()
+            self._printed = await asyncio.to_thread(self._follow)
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         with one_line(f"{self._where}()"):
             self._hurry(kind)
             await self._socket.close()
+            await asyncio.to_thread(self._show_the_rest)
         self._ending = self._ending or LEFT
 
     async def _asend(self, message: Any) -> None:

@@ -30,6 +30,7 @@ class Chat(fal.App):
                 print("says", word)
                 yield f": a comment\\nevent: word\\ndata: {{\\"number\\": {number}, \\"word\\": \\"{word}\\"}}\\n\\n"
                 time.sleep(pause)
+            print("says no more", end="")
         return StreamingResponse(events(), media_type="text/event-stream")
 
     @fal.endpoint("/lines")
@@ -102,6 +103,17 @@ class Chat(fal.App):
             await ws.send_text(text + ws.query_params.get("tail", ""))
         await ws.close(4000, "as you say")
 
+    @fal.endpoint("/loud", is_websocket=True)
+    async def loud(self, ws: WebSocket):
+        print("comes")
+        await ws.accept()
+        while (text := await ws.receive_text()) != "off":
+            print("[2] hears", text)
+            await ws.send_text(text)
+        print("hears", text)
+        await ws.send_text("the last one")
+        print("bye")
+
     @fal.endpoint("/bye", is_websocket=True)
     async def bye(self, ws: WebSocket):
         await ws.accept()
@@ -126,6 +138,7 @@ def test_events_come_one_by_one_with_what_is_printed_between(chat: Kernel) -> No
     ).ok()
     assert "{'number': 0, 'word': 'one'}" in told.text
     assert told.text.index("says one") < told.text.index("'one'") < told.text.index("says three")
+    assert told.text.endswith("says no more")
     assert "chat" in told.html  # its timing, under the cell
 
 
@@ -156,6 +169,9 @@ def test_a_failure_has_the_users_own_traceback(chat: Kernel, endpoint: str, line
     chat.run(f"assert got == {[1] if endpoint == 'breaks' else []}").ok()
 
 
+HEARD = ["heard abc", "heard abc", "heard def", "heard é"]
+
+
 def test_a_session_is_a_with_block(chat: Kernel) -> None:
     told = chat.run(
         "with Chat.realtime.talk() as ws:\n"
@@ -167,7 +183,26 @@ def test_a_session_is_a_with_block(chat: Kernel) -> None:
         "    await ws.send({'text': 'abc'})\n    print((await ws.arecv()).text)\n"
         "    await ws.send({'text': 'def'})\n    print((await ws.recv(timeout=30)).text)\n"
     ).ok()
-    assert told.text == "['x', 'y', 'z']\ncba\nfed\n"
+    assert sorted(told.text.splitlines()) == ["['x', 'y', 'z']", "cba", "fed", *HEARD]
+
+
+@pytest.mark.parametrize("awaited", [False, True], ids=["plain", "awaited"])
+def test_what_a_session_prints_is_shown_below_its_cell_as_it_comes(chat: Kernel, awaited: bool) -> None:
+    begin, wait = ("async with", "await ") if awaited else ("with", "")
+    cell = chat.start(
+        f"import asyncio, time\n{begin} Chat.realtime.loud() as ws:\n    {wait}ws.send('on')\n    {wait}ws.recv()\n"
+        f"    for _ in range(100): {'await asyncio.sleep(0.02)' if awaited else 'time.sleep(0.02)'}\n"
+        f"    {wait}ws.send('off')\nprint('over')"
+    )
+    chat.finish(cell, until=lambda found: "[2] hears on" in found.text and "over" not in found.text)
+    told = chat.finish(cell).ok()
+    assert told.text.splitlines()[-3:] == ["hears off", "bye", "over"]
+    assert chat.run("1").ok().text == ""
+
+
+def test_what_was_printed_before_the_session_was_accepted_is_shown(chat: Kernel) -> None:
+    told = chat.run("with Chat.realtime.loud() as ws:\n    ws.send('off')\n    ws.recv()").ok()
+    assert told.text.splitlines() == ["comes", "hears off", "bye"]
 
 
 def test_a_failed_session_has_the_users_own_traceback(chat: Kernel) -> None:
