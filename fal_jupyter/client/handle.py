@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from fal_jupyter.client.answer import Answer, OnOutput
 from fal_jupyter.client.arguments import Arguments
 from fal_jupyter.client.client import Calls, Client
+from fal_jupyter.client.interrupts import one_line, shorten
 from fal_jupyter.client.queued import Options, QueuedRequest, Submit, submit
 from fal_jupyter.client.results import Results, failure
 from fal_jupyter.client.streaming import Streamed
@@ -24,7 +25,7 @@ from fal_jupyter.protocol.api import Event, LogRecord, Published, RunnerRecord, 
 
 @dataclass(frozen=True, slots=True)
 class CallRecord:
-    """One finished call, for the timing display. Times are milliseconds."""
+    """One finished call, for the timing display. Times are milliseconds; *aborted*: its answer began and broke off."""
 
     request_id: str
     endpoint: str
@@ -37,6 +38,7 @@ class CallRecord:
     total_ms: float
     revision: int
     runner: str
+    aborted: bool
 
 
 _NOT_MADE = object()
@@ -184,15 +186,17 @@ class AppHandle:
                 self.alias, sent.path, sent.body, query=sent.query, on_output=self._output_with_notices(), calls=calls
             )
         except KeyboardInterrupt as stop:
-            raise _cancelled(stop, f"{self.spec.class_name}.{name}()") from None
+            shorten(stop, f"{self.spec.class_name}.{name}()")
+            raise
         return self._value(name, answer)
 
     async def acall(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The same, to be awaited."""
         sent = self._send(name, args, kwargs)
-        answer = await self.client.acall(
-            self.alias, sent.path, sent.body, query=sent.query, on_output=self._output_with_notices()
-        )
+        with one_line(f"{self.spec.class_name}.{name}()"):
+            answer = await self.client.acall(
+                self.alias, sent.path, sent.body, query=sent.query, on_output=self._output_with_notices()
+            )
         return self._value(name, answer)
 
     def map(self, name: str, items: Iterable[Any], /, *, concurrency: int = 8) -> list[Any]:
@@ -239,7 +243,8 @@ class AppHandle:
                     progress.update(done)
             return [future.result() for future in numbers]
         except KeyboardInterrupt as stop:
-            raise _cancelled(stop, f"{self.spec.class_name}.{name}.map()") from None
+            shorten(stop, f"{self.spec.class_name}.{name}.map()")
+            raise
         finally:
             calls.cancel()
             pool.shutdown(wait=False, cancel_futures=True)
@@ -254,14 +259,23 @@ class AppHandle:
             self._record(name, answer)
             self._raise_failure(name, answer)
 
-        where = f"{self.spec.class_name}.{name}"
+        where = f"{self.spec.class_name}.stream.{name}"
         return Streamed(self.client, self.alias, request, self._output_with_notices(), finished, where)
 
     def _talk(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Talk:
         if args:
             raise BadArguments(f"{name} takes query parameters by name only; inputs are sent: ws.send(...)")
+        where = f"{self.spec.class_name}.realtime.{name}"
         return Talk(
-            self.client, self.alias, self._paths[name], self.methods[name], self._talks[name], kwargs, self._explained
+            self.client,
+            self.alias,
+            self._paths[name],
+            self.methods[name],
+            self._talks[name],
+            kwargs,
+            self._explained,
+            where,
+            self._output_with_notices(),
         )
 
     def _submit(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], options: Options) -> QueuedRequest:
@@ -330,6 +344,7 @@ class AppHandle:
                     timing["total_ms"],
                     answer.end["revision"],
                     answer.end["runner"],
+                    answer.aborted,
                 )
             )
 
@@ -379,12 +394,6 @@ class AppHandle:
 
 def _unknown() -> Any:
     """Stands in for an endpoint of which only a request's id is known: its answers are plain values."""
-
-
-def _cancelled(stop: KeyboardInterrupt, what: str) -> KeyboardInterrupt:
-    """The interrupt of the user, shown by IPython as one line: where we waited is nothing to him."""
-    stop._render_traceback_ = lambda: [f"KeyboardInterrupt: {what} was cancelled"]  # type: ignore[attr-defined]
-    return stop
 
 
 def _setup_failed(class_name: str, event: Event) -> SetupFailed:

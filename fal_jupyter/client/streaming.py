@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fal_jupyter.client import connect, http
 from fal_jupyter.client.answer import Answer, AnswerReader, OnOutput
 from fal_jupyter.client.events import EventDecoder, decoder_for
+from fal_jupyter.client.interrupts import one_line
 from fal_jupyter.domain.errors import GatewayError, RequestError
 
 if TYPE_CHECKING:
@@ -60,15 +61,19 @@ class Streamed:
         self._begun = False
 
     def __repr__(self) -> str:
-        return f"<stream of {self._name}: iterate over it>"
+        return f"<stream {self._name}(): iterate over it>"
 
     def _begin(self) -> None:
         if self._begun:
-            raise RequestError(f"the stream of {self._name} was begun already", hint="call it again for another one")
+            raise RequestError(f"the stream {self._name}() was begun already", hint="call it again for another one")
         self._begun = True
         self._client.ensure()
 
     def __iter__(self) -> Iterator[Any]:
+        with one_line(f"{self._name}()"):
+            yield from self._values()
+
+    def _values(self) -> Iterator[Any]:
         self._begin()
         head = http.Reader()
         with connect.dial(self._client.settings) as sock:
@@ -82,23 +87,24 @@ class Streamed:
         yield from self._end()
 
     async def __aiter__(self) -> AsyncIterator[Any]:
-        await asyncio.to_thread(self._begin)
-        head = http.Reader()
-        reader, writer = await asyncio.open_unix_connection(sock=connect.dial(self._client.settings))
-        try:
-            writer.write(self._request)
-            await writer.drain()
-            while not head.done:
-                data = await reader.read(READ)
-                if not data:
-                    self._ended(head)
-                    break
-                for value in self._take(head, data):
-                    yield value
-        finally:
-            writer.close()
-        for value in self._end():
-            yield value
+        with one_line(f"{self._name}()"):
+            await asyncio.to_thread(self._begin)
+            head = http.Reader()
+            reader, writer = await asyncio.open_unix_connection(sock=connect.dial(self._client.settings))
+            try:
+                writer.write(self._request)
+                await writer.drain()
+                while not head.done:
+                    data = await reader.read(READ)
+                    if not data:
+                        self._ended(head)
+                        break
+                    for value in self._take(head, data):
+                        yield value
+            finally:
+                writer.close()
+            for value in self._end():
+                yield value
 
     def _ended(self, head: http.Reader) -> None:
         try:

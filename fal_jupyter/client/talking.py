@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from fal_jupyter.client import connect
+from fal_jupyter.client.answer import OnOutput
+from fal_jupyter.client.interrupts import one_line
+from fal_jupyter.client.printed import PATIENCE, Printed
 from fal_jupyter.domain.errors import BadArguments, RequestError
 from fal_jupyter.fal.realtime import RealtimeOptions
 from fal_jupyter.protocol.api import H_REQUEST_ID, RUN
@@ -18,6 +22,10 @@ if TYPE_CHECKING:
     from fal_jupyter.client.client import Client
 
 IDLE = "TIMEOUT"  # fal's name of a session's ordinary end
+ORDINARY = (1000, 1001, 1005)  # codes of a socket that was closed in order
+LEFT = "its with block is over"
+HURRY = 0.5  # seconds for which an interrupted session waits for its orderly end
+DEEP = 20  # levels of an input in which the culprit is looked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +36,7 @@ class _Failed:
 
 
 class Talk:
-    """One session. ``send`` an input and ``recv`` an output, or iterate over the outputs; as ``async with`` these are awaited.
+    """One session. ``send`` an input and ``recv`` an output, or iterate over the outputs; in ``async with`` these are awaited.
 
     Inputs of a realtime endpoint are dicts (or pydantic models), outputs are dicts, or the model that the endpoint's annotation
     names. A raw websocket sends and receives text and bytes.
@@ -36,18 +44,39 @@ class Talk:
 
     def __init__(
         self, client: Client, alias: str, path: str, method: Callable[..., Any], options: RealtimeOptions | None,
-        query: dict[str, Any], explain: Callable[[RequestError], RequestError],
+        query: dict[str, Any], explain: Callable[[RequestError], RequestError], where: str, on_output: OnOutput | None,
     ) -> None:  # fmt: skip
-        self._client, self._explain, self._options = client, explain, options
+        self._client, self._explain, self._options, self._where = client, explain, options, where
+        self._alias, self._on_output = alias, on_output
+        self._printed: Printed | None = None
         asked = f"?{urlencode(query)}" if query else ""
         self._address = f"ws://localhost{RUN}{client.settings.owner}/{alias}{quote(path, safe='/')}{asked}"
         self._name = getattr(method, "__name__", path)
         model = options.output_of(method) if options is not None else None
         self._model = model if hasattr(model, "model_validate") else None
         self._socket: Any = None
+        self._awaited = False
+        self._ending = ""  # how the session ended
+        self._rest: deque[Any] = deque()  # outputs that were read when an input could not be sent any more
 
     def __repr__(self) -> str:
-        return f"<session of {self._name}: with … as ws>"
+        return f"<session {self._where}(): with … as ws>"
+
+    def _begin(self, *, awaited: bool) -> None:
+        self._socket, self._awaited, self._ending = None, awaited, ""
+        self._rest.clear()
+
+    def _check(self, *, awaited: bool | None = None, instead: str = "") -> None:
+        """Refuse what cannot be done here; *instead* is what to write in the other kind of block."""
+        __tracebackhide__ = True
+        if self._socket is None:
+            how = f"use it with: with {self._where}() as ws: …"
+            raise BadArguments(f"the session {self._where}() is not open", hint=how)
+        if awaited is not None and awaited is not self._awaited:
+            block = "async with" if self._awaited else "with"
+            raise BadArguments(
+                f"this session was opened by: {block} {self._where}() as ws", hint=f"use it with: {instead}"
+            )
 
     # --- messages -------------------------------------------------------------------------------------------------
     def _encode(self, value: Any) -> Any:
@@ -60,7 +89,10 @@ class Talk:
         plain = value.model_dump(mode="python") if hasattr(value, "model_dump") else value
         if not isinstance(plain, dict):
             raise BadArguments(f"an input of {self._name} is a dict or a pydantic model, not {type(value).__name__}")
-        return msgpack.packb(plain, use_bin_type=True)
+        try:
+            return msgpack.packb(plain, use_bin_type=True)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise _unsendable(plain, f"the input of {self._name}", error) from None
 
     def _decode(self, message: Any) -> Any:
         """Give the value of a message; None at the session's ordinary end."""
@@ -80,6 +112,7 @@ class Talk:
 
     def _told(self, error: dict[str, Any]) -> _Failed | None:
         if error.get("error") == IDLE:
+            self._ending = "no input came for as long as its session_timeout"
             return None
         told = error.get("reason") or error.get("error")
         return _Failed(
@@ -107,29 +140,101 @@ class Talk:
             request_id=response.headers.get(H_REQUEST_ID, ""),
         )
 
+    def _closed(self, closed: Any) -> _Failed | None:
+        code = closed.rcvd.code if closed.rcvd is not None else 1006
+        if code in ORDINARY:
+            self._ending = self._ending or f"the endpoint closed it ({code})"
+            return None
+        reason = closed.rcvd.reason if closed.rcvd is not None else "the connection broke off"
+        told = f"{self._name} closed with {code} {reason}".rstrip()
+        return _Failed(RequestError(told, status=500, detail=reason, request_id=self._id()))
+
+    def _explained(self, failed: _Failed) -> RequestError:
+        error = self._explain(failed.error)
+        self._ending = f"it failed: {error.message}"
+        return error
+
+    def _over(self) -> RequestError:
+        """What an input meets that comes too late."""
+        told = f"the session {self._where}() has ended, so nothing can be sent: {self._ending}"
+        return RequestError(told, request_id=self._id(), hint=f"begin another one: with {self._where}() as ws: …")
+
+    def _follow(self) -> Printed:
+        return Printed(self._client, self._alias, self._id(), self._on_output)
+
+    def _show_the_rest(self) -> None:
+        if self._printed is not None:
+            self._printed.end(min(PATIENCE, self._socket.close_timeout))
+
+    def _hurry(self, kind: type[BaseException] | None) -> None:
+        """Who interrupts does not wait for an endpoint that is still busy with an input."""
+        if kind is not None and not issubclass(kind, Exception):
+            self._socket.close_timeout = HURRY
+
     # --- plain ----------------------------------------------------------------------------------------------------
     def __enter__(self) -> Talk:
         from websockets.exceptions import InvalidStatus
         from websockets.sync.client import connect as open_socket
 
-        self._client.ensure()
-        sock = connect.dial(self._client.settings)
-        try:
-            self._socket = open_socket(self._address, sock=sock, max_size=None, compression=None, open_timeout=None)
-        except InvalidStatus as error:
-            sock.close()
-            raise self._refused(error) from None
+        __tracebackhide__ = True
+        with one_line(f"{self._where}()"):
+            self._client.ensure()
+            self._begin(awaited=False)
+            sock = connect.dial(self._client.settings)
+            try:
+                opened = open_socket(self._address, sock=sock, max_size=None, compression=None, open_timeout=None)
+                self._socket = opened.__enter__()  # it is itself, and warns (17.1) where this is not called
+            except InvalidStatus as error:
+                raise self._refused(error) from None
+            finally:
+                if self._socket is None:
+                    sock.close()
+            self._printed = self._follow()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._socket.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        with one_line(f"{self._where}()"):
+            self._hurry(kind)
+            self._socket.close()
+            self._show_the_rest()
+        self._ending = self._ending or LEFT
 
     def send(self, value: Any) -> Any:
-        """Send one input. (Inside ``async with``: await it.)"""
-        return self._socket.send(self._encode(value))
+        """Send one input. (Inside ``async with``: await it.)
+
+        Raises:
+            BadArguments: it is none, or has what a message cannot hold.
+            RequestError: the session has ended; it says how.
+        """
+        from websockets.exceptions import ConnectionClosed
+
+        __tracebackhide__ = True
+        self._check()
+        message = self._encode(value)
+        if self._awaited:
+            return self._asend(message)
+        if self._ending:
+            raise self._over()
+        with one_line(f"{self._where}()"):
+            try:
+                return self._socket.send(message)
+            except ConnectionClosed:
+                failed = self._read_rest()
+            raise (self._explained(failed) if failed is not None else self._over()) from None
+
+    def _read_rest(self) -> _Failed | None:
+        """The other side has closed: keep its last outputs for who asks for them, and see how it ended."""
+        from websockets.exceptions import ConnectionClosed
+
+        try:
+            while not isinstance(value := self._decode(self._socket.recv()), _Failed):
+                self._rest.append(value)
+        except ConnectionClosed as closed:
+            return self._closed(closed)
+        return value
 
     def recv(self, timeout: float | None = None) -> Any:
-        """Wait for the next output; None when the session has ended. (Inside ``async with``: ``await ws.arecv()``.)
+        """Wait for the next output; None when the session has ended. (Inside ``async with``: await it.)
 
         Raises:
             RequestError: the endpoint failed; the user's own traceback is in it.
@@ -137,66 +242,147 @@ class Talk:
         """
         from websockets.exceptions import ConnectionClosed
 
-        try:
-            value = self._decode(self._socket.recv(timeout=timeout))
-        except ConnectionClosed as closed:
-            value = self._closed(closed)
-        if isinstance(value, _Failed):
-            self._socket.close()  # what the gateway knows of it is complete then
-            raise self._explain(value.error) from None
-        return value
+        __tracebackhide__ = True
+        self._check()
+        if self._awaited:
+            return self.arecv(timeout)
+        if self._rest:
+            return self._rest.popleft()
+        with one_line(f"{self._where}()"):
+            try:
+                value = self._decode(self._socket.recv(timeout=timeout))
+            except TimeoutError:
+                raise self._late(timeout) from None
+            except ConnectionClosed as closed:
+                value = self._closed(closed)
+            if isinstance(value, _Failed):
+                self._socket.close()  # what the gateway knows of it is complete then
+                raise self._explained(value) from None
+            return value
+
+    def _late(self, timeout: float | None) -> TimeoutError:
+        return TimeoutError(f"no output of {self._where}() came within {timeout or 0:g} s")
 
     def __iter__(self) -> Iterator[Any]:
+        self._check(awaited=False, instead="async for … in ws")
         while (value := self.recv()) is not None:
             yield value
-
-    def _closed(self, closed: Any) -> _Failed | None:
-        code = closed.rcvd.code if closed.rcvd is not None else 1006
-        if code in (1000, 1001, 1005):
-            return None
-        reason = closed.rcvd.reason if closed.rcvd is not None else "the connection broke off"
-        told = f"{self._name} closed with {code} {reason}".rstrip()
-        return _Failed(RequestError(told, status=500, detail=reason, request_id=self._id()))
 
     # --- asynchronous -----------------------------------------------------------------------------------------------
     async def __aenter__(self) -> Talk:
         from websockets.asyncio.client import connect as open_socket
         from websockets.exceptions import InvalidStatus
 
-        await asyncio.to_thread(self._client.ensure)
-        sock = connect.dial(self._client.settings)
-        try:
-            self._socket = await open_socket(
-                self._address, sock=sock, max_size=None, compression=None, open_timeout=None, proxy=None
-            )
-        except InvalidStatus as error:
-            sock.close()
-            raise self._refused(error) from None
+        __tracebackhide__ = True
+        with one_line(f"{self._where}()"):
+            await asyncio.to_thread(self._client.ensure)
+            self._begin(awaited=True)
+            sock = connect.dial(self._client.settings)
+            try:
+                self._socket = await open_socket(
+                    self._address, sock=sock, max_size=None, compression=None, open_timeout=None, proxy=None
+                )
+            except InvalidStatus as error:
+                raise self._refused(error) from None
+            finally:
+                if self._socket is None:
+                    sock.close()
+            self._printed = await asyncio.to_thread(self._follow)
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        await self._socket.close()
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        with one_line(f"{self._where}()"):
+            self._hurry(kind)
+            await self._socket.close()
+            await asyncio.to_thread(self._show_the_rest)
+        self._ending = self._ending or LEFT
 
-    async def arecv(self) -> Any:
-        """Wait for the next output; None when the session has ended.
+    async def _asend(self, message: Any) -> None:
+        from websockets.exceptions import ConnectionClosed
 
-        Raises:
-            RequestError: the endpoint failed; the user's own traceback is in it.
-        """
+        __tracebackhide__ = True
+        if self._ending:
+            raise self._over()
+        with one_line(f"{self._where}()"):
+            try:
+                await self._socket.send(message)
+                return
+            except ConnectionClosed:
+                failed = await self._aread_rest()
+            raise (await asyncio.to_thread(self._explained, failed) if failed is not None else self._over()) from None
+
+    async def _aread_rest(self) -> _Failed | None:
         from websockets.exceptions import ConnectionClosed
 
         try:
-            value = self._decode(await self._socket.recv())
+            while not isinstance(value := self._decode(await self._socket.recv()), _Failed):
+                self._rest.append(value)
         except ConnectionClosed as closed:
-            value = self._closed(closed)
-        if isinstance(value, _Failed):
-            await self._socket.close()
-            raise await asyncio.to_thread(self._explain, value.error) from None
+            return self._closed(closed)
         return value
 
+    async def arecv(self, timeout: float | None = None) -> Any:
+        """The same as ``await ws.recv()``."""
+        from websockets.exceptions import ConnectionClosed
+
+        __tracebackhide__ = True
+        self._check(awaited=True, instead="ws.recv()")
+        if self._rest:
+            return self._rest.popleft()
+        with one_line(f"{self._where}()"):
+            try:
+                async with asyncio.timeout(timeout):
+                    message = await self._socket.recv()
+                value = self._decode(message)
+            except TimeoutError:
+                raise self._late(timeout) from None
+            except ConnectionClosed as closed:
+                value = self._closed(closed)
+            if isinstance(value, _Failed):
+                await self._socket.close()
+                raise await asyncio.to_thread(self._explained, value) from None
+            return value
+
     async def __aiter__(self) -> AsyncIterator[Any]:
+        self._check(awaited=True, instead="for … in ws")
         while (value := await self.arecv()) is not None:
             yield value
+
+
+def _unsendable(value: Any, where: str, error: Exception) -> BadArguments:
+    """Name the place of what msgpack did not take."""
+    place, found = _find_unsendable(value, where, 0)
+    if isinstance(error, TypeError):
+        kind = type(found)
+        name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+        told = f"{place} is a {name}, which a message cannot hold"
+        return BadArguments(told, hint="send text, numbers, bytes, lists or dicts")
+    return BadArguments(f"{place} cannot be sent: {error}", hint="send text, numbers, bytes, lists or dicts")
+
+
+def _find_unsendable(value: Any, where: str, depth: int) -> tuple[str, Any]:
+    """Give the first thing inside *value* that does not pack by itself, and where it is."""
+    if depth < DEEP and isinstance(value, dict):
+        for key, item in value.items():
+            if not _packs(key):
+                return f"the key {key!r:.60} of {where}", key
+            if not _packs(item):
+                return _find_unsendable(item, f"{where}[{key!r:.60}]", depth + 1)
+    if depth < DEEP and isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            if not _packs(item):
+                return _find_unsendable(item, f"{where}[{index}]", depth + 1)
+    return where, value
+
+
+def _packs(value: Any) -> bool:
+    import msgpack
+
+    try:
+        msgpack.packb(value, use_bin_type=True)
+    except (TypeError, ValueError, OverflowError):
+        return False
+    return True
 
 
 def _json(text: str) -> Any:

@@ -130,6 +130,15 @@ def flat_requirements(requirements: list[str] | list[list[str]]) -> list[str]:
     return flat
 
 
+def alias_of(cls: type[Any], overrides: Mapping[str, object] | None = None) -> str:
+    """Give the name that *cls* runs under with these options of this run.
+
+    Raises:
+        AppRuleBroken: it has none that could be one.
+    """
+    return _alias(cls, (overrides or {}).get("name"))
+
+
 def _alias(cls: type[Any], name: object) -> str:
     if isinstance(name, str):
         if not _NAME.fullmatch(name):

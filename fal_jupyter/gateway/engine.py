@@ -325,6 +325,8 @@ class Engine:
             self.tell(m.RunnerHinted(exchange.runner_id, hints))
 
     def _end_output(self, exchange: Exchange) -> None:
+        if exchange.watcher is not None:
+            exchange.watcher.ended()
         app = self.published.get(exchange.alias)
         if app is None:
             return

@@ -110,6 +110,9 @@ class Watcher(Protocol):
     def printed(self, which: int, text: str) -> None:
         """User code printed while it answered."""
 
+    def ended(self) -> None:
+        """It is over, and nothing more is printed."""
+
 
 class Exchange:
     """One request and its answer."""

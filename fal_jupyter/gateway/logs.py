@@ -82,6 +82,11 @@ class Log:
         ]
         return found[-lines:] if lines else []
 
+    def printed_by(self, request: str) -> list[tuple[int, str]]:
+        """Give what a request has printed that is still kept, by stream; its last line may have no end yet."""
+        lines = [(record["stream"], record["text"] + "\n") for record in self.read(KEPT_LINES, request=request)]
+        return lines + [(which, self._line(text)) for (_, of, which), text in self._open.items() if of == request]
+
     def _append(self, records: list[LogRecord]) -> None:
         if not records:
             return

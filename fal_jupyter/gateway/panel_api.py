@@ -15,6 +15,7 @@ from fal_jupyter.gateway.admin_api import NAME, Handler
 from fal_jupyter.gateway.feed import Listener
 from fal_jupyter.gateway.held import ask_aside
 from fal_jupyter.gateway.history import body_of, state_of
+from fal_jupyter.gateway.printed import PrintedHandler
 from fal_jupyter.gateway.run_api import is_hostile
 from fal_jupyter.protocol.api import A_APPS, A_FEED, A_KEYS, A_SNAPSHOT, H_STATUS
 from fal_jupyter.protocol.feed import RequestDetail
@@ -236,6 +237,7 @@ ROUTES = (
     (f"{A_APPS}/{NAME}/schema", SchemaHandler),
     (f"/admin/requests/{_ID}", RequestHandler),
     (f"/admin/requests/{_ID}/answer", AnswerHandler),
+    (f"/admin/requests/{_ID}/printed", PrintedHandler),
     (A_KEYS, KeysHandler),
     (rf"{A_KEYS}/(\w{{1,64}})", KeyHandler),
 )

@@ -85,6 +85,9 @@ class QueuedCall:
         self.job.print(which, text, stamp())
         self._tell()
 
+    def ended(self) -> None:
+        """Its answer tells that."""
+
     def _end(self, status: int) -> None:
         header = {name.lower(): value for name, value in self.headers}
         error_type = header.get(H_ERROR_TYPE, "")

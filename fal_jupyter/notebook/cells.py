@@ -13,7 +13,7 @@ import inspect
 import linecache
 import sys
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from types import CodeType
 from typing import Any
@@ -70,7 +70,7 @@ def run_body(shell: Any, body: str, place: Place) -> list[type]:
     """
     __tracebackhide__ = True
     parts, order = _compile(shell, body, place)
-    before = [value for value in shell.user_ns.values() if isinstance(value, type)]
+    before = classes_in(shell.user_ns)
     try:
         for code in parts:
             if inspect.CO_COROUTINE & code.co_flags:
@@ -82,7 +82,7 @@ def run_body(shell: Any, body: str, place: Place) -> list[type]:
     except BaseException as error:
         show_from_cell(shell, error, place.filename)
         raise
-    return sorted(_new_classes(shell.user_ns, before), key=lambda cls: order.get(cls.__name__, sys.maxsize))
+    return sorted(new_classes(shell.user_ns, before), key=lambda cls: order.get(cls.__name__, sys.maxsize))
 
 
 def _compile(shell: Any, body: str, place: Place) -> tuple[list[CodeType], dict[str, int]]:
@@ -113,12 +113,17 @@ def _compile(shell: Any, body: str, place: Place) -> tuple[list[CodeType], dict[
     return parts, order
 
 
-def _new_classes(namespace: dict[str, Any], before: list[type]) -> Iterator[type]:
+def classes_in(namespace: Mapping[str, Any]) -> list[type]:
+    """Give the classes that have a name there."""
+    return [value for value in namespace.values() if isinstance(value, type)]
+
+
+def new_classes(namespace: dict[str, Any], before: list[type]) -> list[type]:
+    """Give the classes that the notebook defined since *before*, which was :func:`classes_in`."""
     known = {id(value) for value in before}  # *before* keeps them alive, so no id is used twice
-    for value in list(namespace.values()):
-        if isinstance(value, type) and id(value) not in known and value.__module__ == namespace.get("__name__"):
-            known.add(id(value))
-            yield value
+    home = namespace.get("__name__")
+    found = {id(value): value for value in classes_in(namespace) if value.__module__ == home}
+    return [value for number, value in found.items() if number not in known]
 
 
 def _drive(coroutine: Coroutine[Any, Any, object]) -> None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -18,6 +19,7 @@ from fal_jupyter.notebook import cards, cells, session
 from fal_jupyter.notebook.display import Card, as_html, as_text
 from fal_jupyter.notebook.progress import DisplayLine, MapProgress, TerminalLine
 from fal_jupyter.notebook.session import Session
+from fal_jupyter.notebook.standing import keep_reachable
 
 if TYPE_CHECKING:
     from fal_jupyter.client.handle import AppHandle
@@ -58,7 +60,8 @@ def serve(cls: type, **options: Any) -> AppHandle | None:
     env = options.pop("env", None) or "auto"
     overrides = {SHORT.get(name, name): value for name, value in options.items() if value is not None}
     now = session.current()
-    return _serve_all(now, [cls], Wishes(overrides=overrides, env=env, **flags))[0]
+    with _left_standing(now, lambda: [cls], overrides):
+        return _serve_all(now, [cls], Wishes(overrides=overrides, env=env, **flags))[0]
 
 
 def app(which: type | str) -> AppHandle:
@@ -97,13 +100,21 @@ def serve_cell(now: Session, body: str, args: argparse.Namespace) -> None:
     __tracebackhide__ = True
     place = cells.find_place(now.shell, body, now.raw_cell)
     provide_fal(now)
+    overrides, before = grammar.overrides(args), cells.classes_in(now.namespace)
+    with _left_standing(now, lambda: apps_among(cells.new_classes(now.namespace, before)), overrides):
+        _serve_body(now, body, place, args, overrides)
+
+
+def _serve_body(
+    now: Session, body: str, place: cells.Place, args: argparse.Namespace, overrides: Mapping[str, object]
+) -> None:
+    __tracebackhide__ = True
     apps = apps_among(cells.run_body(now.shell, body, place))
     if not apps:
         raise UserError(
             "this cell defines no fal.App class, so there is nothing to serve",
             hint='define a class that inherits from fal.App and has a method under @fal.endpoint("/")',
         )
-    overrides = grammar.overrides(args)
     if "name" in overrides and len(apps) > 1:
         names = ", ".join(cls.__name__ for cls in apps)
         raise BadSetting(f"one name does not fit {len(apps)} apps ({names})", hint="give each a cell", where="--name")
@@ -117,6 +128,20 @@ def serve_cell(now: Session, body: str, args: argparse.Namespace) -> None:
         env=args.env or "auto",
     )
     _serve_all(now, apps, wishes)
+
+
+@contextmanager
+def _left_standing(now: Session, made: Callable[[], Sequence[type]], overrides: Mapping[str, object]) -> Iterator[None]:
+    """Whatever is refused inside, and what only was to be looked at, leaves the app that serves within reach."""
+    __tracebackhide__ = True
+    try:
+        yield
+    except BaseException as refused:
+        told = keep_reachable(now, made(), overrides)
+        if isinstance(refused, Exception):
+            for sentence in told:
+                refused.add_note(sentence)
+        raise
 
 
 def provide_fal(now: Session) -> None:
@@ -147,6 +172,7 @@ def _serve_all(now: Session, classes: Sequence[type], wishes: Wishes) -> list[Ap
     if wishes.dry_run:
         for cls in classes:
             _show(now, cards.of_dry_run(cls, wishes.overrides, now.namespace, now.cell_of, wishes.cell, wishes.env))
+        keep_reachable(now, classes, wishes.overrides)
         return [None] * len(classes)
     handles = [_publish(now, cls, wishes) for cls in classes]
     for handle in handles:

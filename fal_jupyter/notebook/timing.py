@@ -37,6 +37,7 @@ SHOWN_FROM = 1.0  # milliseconds from which transfer and stream are named in the
 KEPT = 200  # records in the output's metadata: a saved notebook stays small whatever the load
 FIELDS = (
     "request_id", "endpoint", "status", "queue_ms", "start_ms", "transfer_ms", "run_ms", "stream_ms", "total_ms", "revision", "runner",
+    "aborted",
 )  # fmt: skip
 
 
@@ -65,6 +66,13 @@ class Call(Protocol):
     def revision(self) -> int: ...
     @property
     def runner(self) -> str: ...
+    @property
+    def aborted(self) -> bool: ...
+
+
+def _failed(call: Call) -> bool:
+    """An answer that broke off has the status with which it began."""
+    return call.status >= 400 or call.aborted
 
 
 class Tally:
@@ -84,7 +92,7 @@ class Tally:
         """Count *call*, which ended at *ended* (monotonic seconds)."""
         number = len(self.totals)
         self.totals.append(call.total_ms)
-        self.failed += call.status >= 400
+        self.failed += _failed(call)
         self.cold += call.start_ms > 0
         self.endpoints[call.endpoint] = self.endpoints.get(call.endpoint, 0) + 1
         self._window = (min(self._window[0], ended - call.total_ms / 1000), max(self._window[1], ended))
@@ -151,9 +159,14 @@ def as_text(tally: Tally) -> str:
         return f"{'failed' if tally.failed else 'ok'} {_summary(tally)}"
     lines = []
     for call in tally.first:
-        word = "ok" if call.status < 400 else f"failed {call.status}"
-        lines.append(f"{word} {milliseconds(call.total_ms)} {call.endpoint}: {_phases(call)}, {_made_by(call)}")
+        lines.append(f"{_word(call)} {milliseconds(call.total_ms)} {call.endpoint}: {_phases(call)}, {_made_by(call)}")
     return "\n".join(lines)
+
+
+def _word(call: Call) -> str:
+    if call.status >= 400:
+        return f"failed {call.status}"
+    return "failed, broke off after" if call.aborted else "ok"
 
 
 def _phases(call: Call) -> str:
@@ -208,20 +221,20 @@ def _line(*parts: str, inside: str) -> str:
 
 
 def _call_line(call: Call) -> str:
-    good = call.status < 400
+    good, why = not _failed(call), str(call.status) if call.status >= 400 else "broke off"
     return _line(
         _mark(good),
         element("b", text(milliseconds(call.total_ms))),
         element("span", text(call.endpoint), style=CODE),
         _bar(call),
-        element("span", text(("" if good else f"{call.status} · ") + _phases(call))),
+        element("span", text(("" if good else f"{why} · ") + _phases(call))),
         element("span", text("· " + _made_by(call)), style=MUTED),
         inside=_phase_table(call),
     )
 
 
 def _shares(call: Call) -> list[tuple[str, float, str]]:
-    good = call.status < 400
+    good = not _failed(call)
     return [
         ("queue", call.queue_ms, QUEUE),
         ("cold start", call.start_ms, START),
@@ -264,7 +277,7 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequenc
 def _phase_table(call: Call) -> str:
     rows = [[text(name), text(milliseconds(ms))] for name, ms, _ in _shares(call)]
     rows.append([element("b", "total"), element("b", text(milliseconds(call.total_ms)))])
-    facts = f"request {call.request_id} · {_made_by(call)} · status {call.status}"
+    facts = f"request {call.request_id} · {_made_by(call)} · status {call.status}{', broke off' * call.aborted}"
     return _table(["Phase", "Time"], rows, ["Time"]) + element(
         "div", text(facts), style=f"{MUTED}; margin: 0 0 6px 16px"
     )
@@ -275,7 +288,7 @@ def _slowest_table(tally: Tally) -> str:
     rows = [
         [
             text(number),
-            _mark(call.status < 400),
+            _mark(not _failed(call)),
             element("span", text(call.endpoint), style=CODE),
             text(milliseconds(call.queue_ms)),
             text(milliseconds(call.start_ms)),

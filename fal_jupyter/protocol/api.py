@@ -139,6 +139,9 @@ A_CALLS: Final = (
 A_APP_KEYS: Final = "/admin/apps/{alias}/keys"  # POST → {"key"}, shown once; it ends with the app's owner
 A_REQUEST: Final = "/admin/requests/{id}"  # GET → feed.RequestDetail · DELETE → {"cancelled": id}
 A_ANSWER: Final = "/admin/requests/{id}/answer"  # GET → the held answer with its own content-type and x-fal-status, followed to its end
+A_PRINTED: Final = (
+    "/admin/requests/{id}/printed"  # GET → OUTPUT frames of what it prints, until it ends · 409 where somebody follows
+)
 # GET → [feed.KeyRecord] · POST: lasting keys changed on disk, read them · DELETE /admin/keys/{id} → {"revoked": id}
 A_KEYS: Final = "/admin/keys"
 A_CLIENT_ENV: Final = (

@@ -112,6 +112,7 @@ class Server:
             if not stream.started:
                 stream.broke(RuntimeError("the application gave no answer"))
             elif not stream.complete and stream.call.exit is None:  # it stopped sending: its caller hung up
+                self.capture.end_request(stream.id)
                 self.channel.send(frames.encode(Kind.END_BODY, stream.id, b'{"aborted":true}'))
         finally:
             self.capture.end_request(stream.id)

@@ -205,6 +205,7 @@ class Stream:
         await self._send_body(body)
         if not more:
             self.complete = True
+            self.capture.end_request(self.id)  # a last line without an end belongs to the request, too
             self.channel.send(frames.encode(Kind.END_BODY, self.id))
 
     def answer_json(self, content: bytes) -> None:
@@ -281,6 +282,7 @@ class Stream:
             body = b'{"detail":"Internal Server Error"}'
             self.channel.send(frames.encode_message(Kind.RESPONSE, self.id, head, body, end=True))
         else:
+            self.capture.end_request(self.id)
             self.channel.send(frames.encode(Kind.END_BODY, self.id, b'{"aborted":true}'))
 
     def give_up(self) -> None:

@@ -201,6 +201,7 @@ class WebSocketStream(Stream):
         except TimeoutError:
             pass
         self.complete = True
+        self.capture.end_request(self.id)
         self.channel.send(frames.encode(Kind.END_BODY, self.id))
 
     async def _transmit(self) -> None:

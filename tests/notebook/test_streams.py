@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ class Chat(fal.App):
                 print("says", word)
                 yield f": a comment\\nevent: word\\ndata: {{\\"number\\": {number}, \\"word\\": \\"{word}\\"}}\\n\\n"
                 time.sleep(pause)
+            print("says no more", end="")
         return StreamingResponse(events(), media_type="text/event-stream")
 
     @fal.endpoint("/lines")
@@ -69,6 +71,26 @@ class Chat(fal.App):
             raise RuntimeError("no such word")
         return Word(text=word.text[::-1])
 
+    @fal.endpoint("/silent")
+    async def silent(self):
+        async def events():
+            yield "data: 1\\n\\n"
+            await asyncio.sleep(60)
+        return StreamingResponse(events(), media_type="text/event-stream")
+
+    @fal.endpoint("/wait")
+    async def wait(self) -> None:
+        await asyncio.sleep(60)
+
+    @fal.realtime("/slow")
+    def slow(self, word: Word) -> Word:
+        time.sleep(60)
+        return word
+
+    @fal.realtime("/brief", session_timeout=0.2)
+    def brief(self, word: Word) -> Word:
+        return word
+
     @fal.realtime("/count", session_timeout=5)
     def count(self, word: Word) -> Iterator[dict]:
         for letter in word.text:
@@ -80,6 +102,24 @@ class Chat(fal.App):
         while (text := await ws.receive_text()) != "stop":
             await ws.send_text(text + ws.query_params.get("tail", ""))
         await ws.close(4000, "as you say")
+
+    @fal.endpoint("/loud", is_websocket=True)
+    async def loud(self, ws: WebSocket):
+        print("comes")
+        await ws.accept()
+        while (text := await ws.receive_text()) != "off":
+            print("[2] hears", text)
+            await ws.send_text(text)
+        print("hears", text)
+        await ws.send_text("the last one")
+        print("bye")
+
+    @fal.endpoint("/bye", is_websocket=True)
+    async def bye(self, ws: WebSocket):
+        await ws.accept()
+        while (text := await ws.receive_text()) != "stop":
+            await ws.send_text(text)
+        await ws.close()
 """
 
 
@@ -98,6 +138,7 @@ def test_events_come_one_by_one_with_what_is_printed_between(chat: Kernel) -> No
     ).ok()
     assert "{'number': 0, 'word': 'one'}" in told.text
     assert told.text.index("says one") < told.text.index("'one'") < told.text.index("says three")
+    assert told.text.endswith("says no more")
     assert "chat" in told.html  # its timing, under the cell
 
 
@@ -124,7 +165,11 @@ def test_a_failure_has_the_users_own_traceback(chat: Kernel, endpoint: str, line
     assert told.ename == "RequestError"
     assert f'raise ValueError("{line}")' in told.traceback
     assert "fal_jupyter/" not in told.traceback
+    assert told.shown.startswith("failed, broke off after " if endpoint == "breaks" else "failed 500 ")
     chat.run(f"assert got == {[1] if endpoint == 'breaks' else []}").ok()
+
+
+HEARD = ["heard abc", "heard abc", "heard def", "heard é"]
 
 
 def test_a_session_is_a_with_block(chat: Kernel) -> None:
@@ -136,8 +181,28 @@ def test_a_session_is_a_with_block(chat: Kernel) -> None:
         "with Chat.realtime.count() as ws:\n    ws.send({'text': 'xyz'})\n    print([e['letter'] for e in ws])\n"
         "async with Chat.realtime.talk() as ws:\n"
         "    await ws.send({'text': 'abc'})\n    print((await ws.arecv()).text)\n"
+        "    await ws.send({'text': 'def'})\n    print((await ws.recv(timeout=30)).text)\n"
     ).ok()
-    assert told.text == "['x', 'y', 'z']\ncba\n"
+    assert sorted(told.text.splitlines()) == ["['x', 'y', 'z']", "cba", "fed", *HEARD]
+
+
+@pytest.mark.parametrize("awaited", [False, True], ids=["plain", "awaited"])
+def test_what_a_session_prints_is_shown_below_its_cell_as_it_comes(chat: Kernel, awaited: bool) -> None:
+    begin, wait = ("async with", "await ") if awaited else ("with", "")
+    cell = chat.start(
+        f"import asyncio, time\n{begin} Chat.realtime.loud() as ws:\n    {wait}ws.send('on')\n    {wait}ws.recv()\n"
+        f"    for _ in range(100): {'await asyncio.sleep(0.02)' if awaited else 'time.sleep(0.02)'}\n"
+        f"    {wait}ws.send('off')\nprint('over')"
+    )
+    chat.finish(cell, until=lambda found: "[2] hears on" in found.text and "over" not in found.text)
+    told = chat.finish(cell).ok()
+    assert told.text.splitlines()[-3:] == ["hears off", "bye", "over"]
+    assert chat.run("1").ok().text == ""
+
+
+def test_what_was_printed_before_the_session_was_accepted_is_shown(chat: Kernel) -> None:
+    told = chat.run("with Chat.realtime.loud() as ws:\n    ws.send('off')\n    ws.recv()").ok()
+    assert told.text.splitlines() == ["comes", "hears off", "bye"]
 
 
 def test_a_failed_session_has_the_users_own_traceback(chat: Kernel) -> None:
@@ -167,12 +232,94 @@ def test_a_raw_websocket_has_text_and_parameters(chat: Kernel) -> None:
         ("Chat.realtime.talk(5)", "by name only"),
         ("with Chat.realtime.talk() as ws:\n    ws.send(5)", "is a dict or a pydantic model"),
         ("s = Chat.stream.plain(); list(s); list(s)", "begun already"),
+        ("ws = Chat.realtime.talk()\nws.send({'text': 'a'})", "use it with: with Chat.realtime.talk() as ws"),
+        ("ws = Chat.realtime.talk()\nws.recv()", "use it with: with Chat.realtime.talk() as ws"),
+        ("async with Chat.realtime.talk() as ws:\n    for output in ws: pass", "use it with: async for … in ws"),
+        ("with Chat.realtime.talk() as ws:\n    await ws.arecv()", "use it with: ws.recv()"),
+        ("with Chat.realtime.talk() as ws:\n    ws.send({'a': object()})", "the input of talk['a'] is a object, which"),
+        ("with Chat.realtime.talk() as ws:\n    ws.send({'a': [1, {'b': {2}}]})", "talk['a'][1]['b'] is a set, which"),
+        ("with Chat.realtime.talk() as ws:\n    ws.send({'a': 2 ** 70})", "the input of talk['a'] cannot be sent: "),
+        ("async with Chat.realtime.talk() as ws:\n    await ws.send({'a': object()})", "talk['a'] is a object, which"),
+        (
+            "with Chat.realtime.talk() as ws:\n    ws.recv(timeout=0.1)",
+            "no output of Chat.realtime.talk() came within 0.1 s",
+        ),
+        (
+            "with Chat.realtime.talk() as ws: pass\nws.send({'text': 'a'})",
+            "has ended, so nothing can be sent: its with",
+        ),
     ],
 )
 def test_a_wrong_use_is_told_in_a_sentence(chat: Kernel, code: str, sentence: str) -> None:
     told = chat.run(code)
     assert told.status == "error"
     assert sentence in told.evalue
+    assert "site-packages" not in told.traceback
+
+
+@pytest.mark.parametrize(
+    ("call", "first", "sentence"),
+    [
+        ("brief()", "{'text': 'a'}", "nothing can be sent: no input came for as long as its session_timeout"),
+        ("talk()", "{'text': 'fail'}", "RuntimeError: no such word"),
+        ("echo()", "'stop'", "closed with 4000 as you say"),
+        ("bye()", "'stop'", "nothing can be sent: the endpoint closed it (1000)"),
+    ],
+)
+@pytest.mark.parametrize("awaited", [False, True], ids=["plain", "awaited"])
+def test_an_input_that_comes_too_late_is_told_how_the_session_ended(
+    chat: Kernel, call: str, first: str, sentence: str, awaited: bool
+) -> None:
+    begin, wait = ("async with", "await ") if awaited else ("with", "")
+    pause = "await asyncio.sleep(0.02)" if awaited else "time.sleep(0.02)"
+    told = chat.run(
+        f"import asyncio, time\n{begin} Chat.realtime.{call} as ws:\n    for _ in range(500):\n"
+        f"        {wait}ws.send({first})\n        {pause}\n        if 'brief' in {call!r}: time.sleep(0.5)\n"
+    )
+    assert told.ename == "RequestError"
+    assert sentence in told.traceback.replace("raise RuntimeError", "RuntimeError")
+    assert "fal_jupyter/" not in told.traceback
+    assert "site-packages" not in told.traceback
+
+
+def test_outputs_that_were_not_read_before_the_end_can_still_be_read(chat: Kernel) -> None:
+    told = chat.run(
+        "import time, fal_jupyter\nwith Chat.realtime.bye() as ws:\n    ws.send('one')\n    ws.send('stop')\n    time.sleep(0.5)\n"
+        "    try:\n        ws.send('late')\n    except fal_jupyter.RequestError as error:\n        print(type(error).__name__)\n"
+        "    print(list(ws))\nprint(ws)"
+    ).ok()
+    assert told.text == "RequestError\n['one']\n<session Chat.realtime.bye(): with … as ws>\n"
+
+
+# ipykernel hears of an interrupt when its loop wakes up for something else
+AWAKE = """import asyncio
+async def stay_awake():
+    for _ in range(600): await asyncio.sleep(0.05)
+awake = asyncio.ensure_future(stay_awake())
+"""
+INTERRUPTED = {
+    "Chat.stream.endless()": "for event in Chat.stream.endless('/dev/null'):\n    if not said: print('.'); said = True",
+    "Chat.stream.silent()": "print('.')\nfor event in Chat.stream.silent(): pass",
+    "Chat.stream.silent() awaited": "print('.')\nasync for event in Chat.stream.silent(): pass",
+    "Chat.realtime.talk()": "with Chat.realtime.talk() as ws:\n    print('.')\n    ws.recv()",
+    "Chat.realtime.talk() awaited": "async with Chat.realtime.talk() as ws:\n    print('.')\n    await ws.recv()",
+    "Chat.realtime.slow()": "with Chat.realtime.slow() as ws:\n    ws.send({'text': 'a'})\n    print('.')\n    ws.recv()",
+    "Chat.wait()": "print('.')\nChat.wait()",
+    "Chat.wait() awaited": "print('.')\nawait Chat.aio.wait()",
+}
+
+
+@pytest.mark.parametrize("what", INTERRUPTED)
+def test_an_interrupt_is_one_line(chat: Kernel, what: str) -> None:
+    cell = chat.start("said = False\n" + (AWAKE if "awaited" in what else "") + INTERRUPTED[what])
+    chat.finish(cell, until=lambda found: "." in found.text)
+    time.sleep(0.3)  # it waits inside by then
+    chat.interrupt()
+    began = time.monotonic()
+    told = chat.finish(cell)
+    kind = "CancelledError" if "awaited" in what else "KeyboardInterrupt"
+    assert told.traceback == f"{kind}: {what.split()[0]} was cancelled"
+    assert time.monotonic() - began < 5
 
 
 def test_an_interrupt_ends_a_stream(chat: Kernel, tmp_path: Path) -> None:

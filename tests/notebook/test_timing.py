@@ -20,6 +20,7 @@ class Call:
     total_ms: float = 2.0
     revision: int = 1
     runner: str = "hello-1"
+    aborted: bool = False
 
 
 class Shape(HTMLParser):
@@ -56,6 +57,21 @@ def test_a_few_calls_are_one_line_each() -> None:
         "ok 3.24 s /embed: queue 0.1 ms · cold start 3.22 s · run 1.9 ms, hello-1, r1",
     ]
     assert Shape(as_html(shown)).seen.count("details") == 3
+
+
+def test_an_answer_that_broke_off_has_failed_whatever_its_status() -> None:
+    shown = tally(Call(), Call(aborted=True))
+
+    assert as_text(shown).splitlines()[1] == (
+        "failed, broke off after 2.0 ms /embed: queue 0.1 ms · run 1.9 ms, hello-1, r1"
+    )
+    assert shown.failed == 1
+    html = as_html(shown)
+    assert (html.count("✓"), html.count("✕"), html.count("broke off · ")) == (1, 1, 1)
+    assert "status 200, broke off" in html
+    many = tally(*([Call()] * 30), Call(aborted=True, total_ms=9.0))
+    assert "1 failed" in as_text(many)
+    assert as_html(many).count("✕") == 2  # the line's own, and the row's
 
 
 def test_transfer_and_stream_are_named_where_they_matter_and_always_in_the_table() -> None:
@@ -98,6 +114,7 @@ def test_the_metadata_has_the_fields_of_each_call_and_a_bound() -> None:
                     "total_ms": 2.0,
                     "revision": 1,
                     "runner": "hello-1",
+                    "aborted": False,
                 }
             ]
         }
