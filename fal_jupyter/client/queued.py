@@ -253,8 +253,8 @@ class QueuedRequest:
         if isinstance(status, Queued) or show is None or status.logs is None:
             return
         for line in status.logs[self._printed :]:
+            self._printed += 1  # before it is shown: an interrupt that comes then must not show it twice
             show(2 if line["level"] == "STDERR" else 1, f"{line['message']}\n")
-        self._printed = max(self._printed, len(status.logs))
 
     def _value(self) -> Any:
         __tracebackhide__ = True

@@ -261,7 +261,10 @@ class Talk:
             return value
 
     def _late(self, timeout: float | None) -> TimeoutError:
-        return TimeoutError(f"no output of {self._where}() came within {timeout or 0:g} s")
+        late = TimeoutError(f"no output of {self._where}() came within {timeout or 0:g} s")
+        line = f"TimeoutError: {late}"
+        late._render_traceback_ = lambda: [line]  # type: ignore[attr-defined]
+        return late
 
     def __iter__(self) -> Iterator[Any]:
         self._check(awaited=False, instead="async for … in ws")

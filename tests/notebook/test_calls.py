@@ -337,7 +337,7 @@ def test_a_flood_of_a_million_lines_is_bounded_on_all_sides(desk: Kernel) -> Non
 
 # --- timing -----------------------------------------------------------------------------------------------------------
 PARTS = ("queue_ms", "start_ms", "transfer_ms", "run_ms", "stream_ms")
-FIELDS = {"request_id", "endpoint", "status", *PARTS, "total_ms", "revision", "runner"}
+FIELDS = {"request_id", "endpoint", "status", *PARTS, "total_ms", "revision", "runner", "aborted"}
 
 
 def blocks(cell: Cell) -> list[dict[str, object]]:

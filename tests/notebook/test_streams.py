@@ -255,6 +255,7 @@ def test_a_wrong_use_is_told_in_a_sentence(chat: Kernel, code: str, sentence: st
     assert told.status == "error"
     assert sentence in told.evalue
     assert "site-packages" not in told.traceback
+    assert "fal_jupyter/" not in told.traceback or told.ename == "AttributeError"
 
 
 @pytest.mark.parametrize(
