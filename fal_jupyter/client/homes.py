@@ -120,13 +120,7 @@ def _take_files(
     cls: Any, spec: AppSpec, client: Client, base: Path, environment: Environment, told: list[str]
 ) -> dict[str, str]:
     """Copy the app's files, and let runners work in the copy: in the cloud they have these and no others."""
-    wanted = cls.host_kwargs
-    found = app_files.collect(
-        list(wanted["app_files"]),
-        base=base,
-        context=wanted.get("app_files_context_dir"),
-        ignore=list(wanted.get("app_files_ignore") or ()),
-    )
+    found = app_files.collect_for(cls.host_kwargs, base)
     told += [f"app_files names {name!r}, which is not there" for name in found.missing]
     try:
         fingerprint = found.fingerprint()

@@ -70,9 +70,8 @@ def define(cls: type[Any], root: type[Any], name: str | None, keywords: dict[str
         cls.app_name = name or derive_app_name(cls.__name__)
 
 
-_HOSTED_IF_THERE = frozenset(
-    {"keep_alive", "resolver", "_scheduler", "_scheduler_options"}
-)  # real fal declares no variable
+# no variables of the real class: looked up where host_kwargs have the name, as each of its names is
+_HOSTED_IF_THERE = frozenset({"keep_alive", "resolver", "_scheduler", "_scheduler_options"})
 _HOSTED_IF_ANY = frozenset({"app_files", "app_files_ignore"})
 _ALWAYS_HOSTED = frozenset(o.name for o in OPTIONS.values() if o.hosted and o.variable) - _HOSTED_IF_THERE
 

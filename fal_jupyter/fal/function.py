@@ -15,6 +15,7 @@ from typing import Any
 from fal_jupyter.fal.exceptions import FalServerlessException
 from fal_jupyter.fal.hosts import LocalHost
 from fal_jupyter.fal.later import ComesLater
+from fal_jupyter.fal.options import SET_BY_FAL
 
 HOST_KEYS = frozenset({
     "_base_image", "_scheduler", "_scheduler_options", "app_files", "app_files_context_dir", "app_files_ignore",
@@ -25,8 +26,6 @@ HOST_KEYS = frozenset({
     "skip_retry_conditions", "startup_timeout", "termination_grace_period_seconds",
 })  # fmt: skip
 GATEWAY_KEYS = frozenset({"exposed_port", "serve"})
-SET_BY_FAL = ("metadata", "exposed_port", "serve")
-"""Options that ``wrap_app`` sets, so that no class can."""
 ENVIRONMENT_KEYS: Mapping[str, tuple[str, ...]] = {
     "virtualenv": ("compile_bytecode", "force", "python_version", "requirements", "resolver"),
     "container": ("force", "image", "python_version", "requirements", "resolver"),
@@ -216,7 +215,7 @@ def wrap_app(cls: type[Any], **config: Any) -> IsolatedFunction:
     if sentence := unrecognised_of(cls):
         raise ValueError(sentence)
     _check_modules(cls.local_python_modules)
-    if kind == "container" and cls.app_files:
+    if kind == "container" and hosted.get("app_files"):
         raise ValueError("app_files is not supported for container apps.")
 
     def initialize_and_serve(**_: Any) -> None:

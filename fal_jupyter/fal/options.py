@@ -199,7 +199,7 @@ OPTIONS: Mapping[str, Option] = {
 NEVER_AS_KEYWORD = frozenset({"machine_type", "num_gpus", "regions", "requirements", "local_python_modules"})
 
 # what wrapping an app sets itself: written as a keyword or in host_kwargs it is there twice, and the wrapping fails
-SET_BY_FAL = frozenset({"metadata", "exposed_port", "serve"})
+SET_BY_FAL = ("metadata", "exposed_port", "serve")
 LEAVE_OUT = "fal sets it itself: leave it out"
 
 # the real package takes it and reads it nowhere: never what somebody meant who wrote something else

@@ -9,10 +9,11 @@ from typing import Any
 from fal_jupyter.domain.errors import AppRuleBroken, FalJupyterError
 from fal_jupyter.environments.lines import installer_lines, local_places, masked
 from fal_jupyter.fal.describe import flat_requirements
-from fal_jupyter.fal.function import SET_BY_FAL, sorted_options, wrap_app
+from fal_jupyter.fal.function import sorted_options, wrap_app
+from fal_jupyter.fal.options import SET_BY_FAL
 from fal_jupyter.portability.findings import Finding
 from fal_jupyter.portability.surroundings import Surroundings
-from fal_jupyter.shipping.app_files import collect
+from fal_jupyter.shipping.app_files import collect_for
 
 Place = Callable[[str], tuple[str, int]]
 _LONGEST = 300  # of another's error in a sentence
@@ -36,7 +37,7 @@ def _culprit(cls: type[Any]) -> tuple[str, str]:
     for name in SET_BY_FAL:
         if name in hosted:
             return "host_kwargs", f"take {name} out of host_kwargs: fal sets it itself"
-    if kind == "container" and cls.app_files:
+    if kind == "container" and hosted.get("app_files"):
         return "app_files", "COPY them in the Dockerfile of its image, and take app_files out"
     if kind not in ("virtualenv", "container"):
         return "kind", 'take kind out, or write kind = "container" with an image'
@@ -62,11 +63,11 @@ def _refused(cls: type[Any], reason: str) -> str:
 
 
 def _files(cls: type[Any], here: Surroundings, place: Place) -> Iterator[Finding]:
-    if not cls.app_files or cls.host_kwargs.get("kind") == "container":
+    if not cls.host_kwargs.get("app_files") or cls.host_kwargs.get("kind") == "container":
         return
-    at, ignore = place("app_files"), list(cls.app_files_ignore or ())
+    at = place("app_files")
     try:
-        found = collect(list(cls.app_files), base=here.folder, context=cls.app_files_context_dir, ignore=ignore)
+        found = collect_for(cls.host_kwargs, here.folder)
     except AppRuleBroken as error:
         yield here.finding("cannot-deploy", "fails", at, _refused(cls, error.message), error.hint)
         return
@@ -88,7 +89,7 @@ def _files(cls: type[Any], here: Surroundings, place: Place) -> Iterator[Finding
 def _requirements(cls: type[Any], here: Surroundings, place: Place) -> Iterator[Finding]:
     if cls.host_kwargs.get("kind") == "container":
         return  # its image may have them
-    base = here.folder / (cls.requirements_context_dir or "")
+    base = here.folder / (cls.host_kwargs.get("requirements_context_dir") or "")
     for line in flat_requirements(cls.requirements):
         for wanted in local_places(installer_lines([line], base)):
             if not wanted.exists():

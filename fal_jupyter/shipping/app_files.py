@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from fal_jupyter.domain.errors import AppRuleBroken
 
@@ -23,6 +24,12 @@ class AppFiles:
     def fingerprint(self) -> dict[str, str]:
         """One part a file."""
         return {f"app file {name}": _digest(path) for name, path in sorted(self.files.items())}
+
+
+def collect_for(hosted: Mapping[str, Any], base: Path) -> AppFiles:
+    """Find the files that a class's ``host_kwargs`` name; *base* and errors are those of :func:`collect`."""
+    context, ignore = hosted.get("app_files_context_dir"), hosted.get("app_files_ignore") or ()
+    return collect(hosted.get("app_files") or (), base=base, context=context, ignore=ignore)
 
 
 def collect(paths: Sequence[str], *, base: Path, context: str | None, ignore: Sequence[str]) -> AppFiles:

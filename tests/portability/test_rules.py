@@ -31,6 +31,7 @@ UNDEPLOYABLE = [
     app().replace("(fal.App)", '(fal.App, kind="container", compile_bytecode=True)'),
     app(options='app_files = ["/etc/passwd"]'),
     app(options='app_files = ["../beside"]'),
+    app().replace("(fal.App)", '(fal.App, app_files=["../beside"])'),
     app(head=SHAPELESS).replace("def hi(self):", "def hi(self) -> Answer:"),
 ]
 EXIT = "    async def handle_exit(self):\n        self.ended = True\n"
