@@ -7,10 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
+def show_as(error: BaseException, told: str) -> None:
+    """Let IPython show *error* as one line: its type and *told*."""
+    line = f"{type(error).__name__}: {told}"
+    error._render_traceback_ = lambda: [line]  # type: ignore[attr-defined]
+
+
 def shorten(stop: BaseException, what: str) -> None:
     """Let IPython show *stop* as one line, which says that *what* was cancelled."""
-    line = f"{type(stop).__name__}: {what} was cancelled"
-    stop._render_traceback_ = lambda: [line]  # type: ignore[attr-defined]
+    show_as(stop, f"{what} was cancelled")
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 
 from fal_jupyter.client import connect
 from fal_jupyter.client.answer import OnOutput
-from fal_jupyter.client.interrupts import one_line
+from fal_jupyter.client.interrupts import one_line, show_as
 from fal_jupyter.client.printed import PATIENCE, Printed
 from fal_jupyter.domain.errors import BadArguments, RequestError
 from fal_jupyter.fal.realtime import RealtimeOptions
@@ -262,8 +262,7 @@ class Talk:
 
     def _late(self, timeout: float | None) -> TimeoutError:
         late = TimeoutError(f"no output of {self._where}() came within {timeout or 0:g} s")
-        line = f"TimeoutError: {late}"
-        late._render_traceback_ = lambda: [line]  # type: ignore[attr-defined]
+        show_as(late, str(late))
         return late
 
     def __iter__(self) -> Iterator[Any]:

@@ -70,10 +70,9 @@ def define(cls: type[Any], root: type[Any], name: str | None, keywords: dict[str
         cls.app_name = name or derive_app_name(cls.__name__)
 
 
-# no variables of the real class: looked up where host_kwargs have the name, as each of its names is
-_HOSTED_IF_THERE = frozenset({"keep_alive", "resolver", "_scheduler", "_scheduler_options"})
 _HOSTED_IF_ANY = frozenset({"app_files", "app_files_ignore"})
-_ALWAYS_HOSTED = frozenset(o.name for o in OPTIONS.values() if o.hosted and o.variable) - _HOSTED_IF_THERE
+# the defaults are no variables of the real class: they are looked up where host_kwargs have the name, as each of its names is
+_ALWAYS_HOSTED = frozenset(o.name for o in OPTIONS.values() if o.hosted and o.variable) - DEFAULT_HOST_KWARGS.keys()
 
 
 def _own_names(cls: type, root: type) -> set[str]:
@@ -157,7 +156,7 @@ def _gather_host_kwargs(cls: type[Any], root: type[Any], keywords: Mapping[str, 
         given[name] = copy.copy(value)
         if name in own:
             explicit.add(name)
-    for name in sorted(_HOSTED_IF_THERE - given.keys()):
+    for name in sorted(DEFAULT_HOST_KWARGS.keys() - given.keys()):
         if name in cls.__dict__:
             warn_user(
                 f"{cls.__name__}.{name} has no effect: host_kwargs is replaced and has no {name!r}; write it there, as on fal"

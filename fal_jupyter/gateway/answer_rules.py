@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from fal_jupyter.gateway.caller import can_be_sent, is_number
+from fal_jupyter.protocol.api import BODILESS
 
 MAX_ANSWER_HEAD: Final = 16 * 1024  # what proxies and clients take (reliability row 33)
-_BODILESS: Final = frozenset({204, 304})
 
 
 class Objection(NamedTuple):
@@ -47,7 +47,7 @@ def objection(
         return None
     if len(lengths) > 1 or not is_number(lengths[0]):
         return Objection(500, "runner_server_error", "the app's answer had a content-length that HTTP cannot carry")
-    whole = end and method != "HEAD" and status not in _BODILESS
+    whole = end and method != "HEAD" and status not in BODILESS
     if size > int(lengths[0]) or (whole and size < int(lengths[0])):
         told = f"the app's answer said that it had {lengths[0]} bytes, and had {'' if end else 'at least '}{size}"
         return Objection(502, "runner_incomplete_response", told)

@@ -36,7 +36,6 @@ from fal_jupyter.protocol.api import (
     H_TIMEOUT_TYPE,
     RUN,
     DecisionRecord,
-    ErrorDescription,
     Event,
     LoadHead,
     Machine,
@@ -311,10 +310,6 @@ class Engine:
     def without_secrets(self, exchange: Exchange, text: str) -> str:
         app = self.published.get(exchange.alias)
         return app.log.redact(text) if app is not None else text
-
-    def error_without_secrets(self, exchange: Exchange, error: ErrorDescription) -> ErrorDescription:
-        app = self.published.get(exchange.alias)
-        return error_without_secrets(error, app.log.redact) if app is not None else error
 
     def runner_said(self, exchange: Exchange, name: str, value: str) -> None:
         if name == H_CHECK:

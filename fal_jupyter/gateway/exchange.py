@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -19,8 +20,10 @@ from fal_jupyter.gateway.answer_rules import objection
 from fal_jupyter.gateway.caller import Caller, failure_body
 from fal_jupyter.gateway.channel import Channel
 from fal_jupyter.gateway.moments import Moments
+from fal_jupyter.gateway.redaction import error_without_secrets
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.api import (
+    BODILESS,
     FRAMES_TYPE,
     H_ERROR_TYPE,
     H_REQUEST_ID,
@@ -54,6 +57,11 @@ _HOP_BY_HOP = frozenset(
     }
 )
 _NOT_THEIRS = _HOP_BY_HOP | {H_REQUEST_ID, H_REVISION, H_RUNNER}
+
+
+def unread(size: int) -> bytes:
+    """What is printed in place of *size* bytes of output that their owner did not take."""
+    return f"\n[fal_jupyter: {size:,} bytes of output were dropped, since they were not read]\n".encode()
 
 
 class ResponseHead(msgspec.Struct):
@@ -93,9 +101,6 @@ class Hub(Protocol):
 
     def without_secrets(self, exchange: Exchange, text: str) -> str:
         """Give what may be shown of a text that the app printed."""
-
-    def error_without_secrets(self, exchange: Exchange, error: ErrorDescription) -> ErrorDescription:
-        """Give what may be shown of an exception that the app raised."""
 
 
 class Watcher(Protocol):
@@ -334,7 +339,9 @@ class Exchange:
             if self.framed or self.watcher is not None:
                 self._show(frame.payload, text)
         elif kind == Kind.ERROR:
-            self.error = self.hub.error_without_secrets(self, msgspec.json.decode(frame.payload))
+            self.error = error_without_secrets(
+                msgspec.json.decode(frame.payload), partial(self.hub.without_secrets, self)
+            )
             if self.framed:
                 self._frame(Kind.ERROR, _encode(self.error))
 
@@ -395,7 +402,7 @@ class Exchange:
         self._answered = True
         if self.gone:
             return
-        if end and status >= 200 and status not in (204, 304) and not any(n == "content-length" for n, _ in headers):
+        if end and status >= 200 and status not in BODILESS and not any(n == "content-length" for n, _ in headers):
             headers.append(("content-length", str(len(body))))
         self.caller.respond(status, headers, body)
 
@@ -495,9 +502,8 @@ class Exchange:
             self._unprinted += len(payload) - 1
             return
         if self._unprinted:
-            told = f"\n[fal_jupyter: {self._unprinted:,} bytes of output were dropped, since they were not read]\n"
-            self._unprinted = 0
-            self._frame(Kind.OUTPUT, b"\x02" + told.encode())
+            told, self._unprinted = unread(self._unprinted), 0
+            self._frame(Kind.OUTPUT, b"\x02" + told)
         self._frame(Kind.OUTPUT, payload)
 
     def _frame(self, kind: Kind, payload: bytes) -> None:

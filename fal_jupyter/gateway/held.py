@@ -9,7 +9,6 @@ from fal_jupyter.gateway.caller import Headers, new_id
 from fal_jupyter.gateway.channel import Channel
 from fal_jupyter.gateway.exchange import Exchange, Hub
 from fal_jupyter.gateway.run_api import request_head
-from fal_jupyter.protocol.api import ErrorDescription
 from fal_jupyter.protocol.feed import HELD_BOUND
 
 MOST = 30  # answers that are held …
@@ -129,10 +128,6 @@ class Aside:
     def without_secrets(self, exchange: Exchange, text: str) -> str:
         """It is shown to nobody."""
         return text
-
-    def error_without_secrets(self, exchange: Exchange, error: ErrorDescription) -> ErrorDescription:
-        """It goes to the log, which is kept free of them."""
-        return error
 
 
 async def ask_aside(

@@ -21,13 +21,13 @@ import httptools
 
 from fal_jupyter.gateway.caller import Headers, failure, is_number
 from fal_jupyter.gateway.exchange import LINGER, LINGER_BYTES
+from fal_jupyter.protocol.api import BODILESS
 
 log = logging.getLogger("fal_jupyter.gateway")
 HEAD_BOUND = 64 * 1024
 IDLE_TIME = 300.0  # seconds that a connection may be open without a request
 SHORTEST_LOOK = 0.05
 WRITE_HIGH = 1 << 20
-_NO_BODY = frozenset({204, 304})
 _NAMES = {
     written.encode(): name
     for name in (
@@ -485,7 +485,7 @@ class Connection(asyncio.Protocol):
                 self._keep_alive = False
                 continue
             lines.append(f"{name}: {value}\r\n")
-        self._bodiless = self._bodiless or status in _NO_BODY
+        self._bodiless = self._bodiless or status in BODILESS
         if self._length is None and status >= 200 and not self._bodiless:
             self._chunked = True
             lines.append("transfer-encoding: chunked\r\n")

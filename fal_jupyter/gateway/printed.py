@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from tornado.iostream import StreamClosedError
 
 from fal_jupyter.gateway.admin_api import Handler
+from fal_jupyter.gateway.exchange import unread
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.api import FRAMES_TYPE
 from fal_jupyter.protocol.frames import Kind
@@ -37,9 +38,8 @@ class Prints:
             self._dropped += len(data)
             return
         if self._dropped:
-            told = f"\n[fal_jupyter: {self._dropped:,} bytes of output were dropped, since they were not read]\n"
-            self._dropped = 0
-            self._keep(2, told.encode())
+            told, self._dropped = unread(self._dropped), 0
+            self._keep(2, told)
         self._keep(which, data)
 
     def _keep(self, which: int, data: bytes) -> None:
@@ -72,14 +72,14 @@ class PrintedHandler(Handler):
 
     async def get(self, request_id: str) -> None:
         exchange = self.house.engine.exchanges.get(request_id)
-        kept = self.house.engine.history.find(request_id)
-        if exchange is None and kept is None:
+        known = exchange if exchange is not None else self.house.engine.history.find(request_id)
+        if known is None:
             self.fail(404, "not_kept", "that request is not known here, or not kept any more")
             return
         if exchange is not None and exchange.watcher is not None:
             self.fail(409, "followed", "what that request prints is followed already")
             return
-        prints = self._begin(request_id, exchange.alias if exchange is not None else kept.alias if kept else "")
+        prints = self._begin(request_id, known.alias)
         if exchange is not None:
             exchange.watcher = prints
         else:

@@ -15,7 +15,16 @@ from fal_jupyter.gateway.public_api import PublicHandler
 from fal_jupyter.gateway.queue import QueuedCall, Submission, answer_of
 from fal_jupyter.gateway.run_api import hint_of, start_limit, token_of
 from fal_jupyter.protocol.addresses import AppAddress, app_address, is_of_request, job_address
-from fal_jupyter.protocol.api import H_BASE, H_HINT, H_PRIORITY, H_REQUEST_ID, H_START_WITHIN, Q_WEBHOOK, QUEUE
+from fal_jupyter.protocol.api import (
+    BODILESS,
+    H_BASE,
+    H_HINT,
+    H_PRIORITY,
+    H_REQUEST_ID,
+    H_START_WITHIN,
+    Q_WEBHOOK,
+    QUEUE,
+)
 
 PING = 10.0  # seconds without news after which a status stream says that it lives
 _SUBMITS = frozenset({"POST", "PUT", "PATCH", "DELETE", "GET"})
@@ -180,7 +189,7 @@ class QueueHandler(PublicHandler):
         self.clear_header("content-type")
         for name, value in headers:
             self.add_header(name, value)
-        self.finish(None if status in (204, 304) else body)
+        self.finish(None if status in BODILESS else body)
 
     def _cancel(self, call: QueuedCall) -> None:
         asked = call.cancel()

@@ -18,6 +18,7 @@ CDN: Final = "/cdn/"
 CDN_UPLOAD: Final = "cdn/upload"  # what a token for uploads names in place of an app; no alias has a slash
 WEBSOCKET: Final = "WEBSOCKET"  # "method" of a REQUEST frame whose bodies, both ways, are a websocket's bytes
 
+BODILESS: Final = frozenset({204, 304})  # statuses whose answers have no body (RFC 9110, 6.4.1)
 H_REQUEST_ID: Final = "x-fal-request-id"  # on every answer to a parsed request; a caller's own value is replaced
 H_ENDPOINT: Final = "x-fal-endpoint"  # gateway → runner: the path below the app (fal's RequestContext.endpoint)
 H_ERROR_TYPE: Final = "x-fal-error-type"

@@ -10,6 +10,7 @@ import httptools
 
 from fal_jupyter.client.connect import dial
 from fal_jupyter.domain.errors import GatewayUnreachable
+from fal_jupyter.protocol.api import BODILESS
 from fal_jupyter.settings import Settings
 
 IDLE_TIME = 30.0  # seconds that a connection waits for its next request; the gateway hangs up after 300
@@ -184,7 +185,7 @@ class Connection(asyncio.Protocol):
             self.drop()  # an answer that nobody asked for
             return
         names = {name for name, _ in headers}
-        self._to_end = status not in (204, 304) and not names & {"content-length", "transfer-encoding"}
+        self._to_end = status not in BODILESS and not names & {"content-length", "transfer-encoding"}
         self._taker.began(status, headers)
         if self._bodiless:
             self._answered(reusable=False)  # the parser would wait for a body

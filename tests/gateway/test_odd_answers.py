@@ -6,15 +6,16 @@ import http.client
 import json
 import os
 import subprocess
-import time
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import pytest
 
 from fal_jupyter.gateway.answer_rules import objection
 from fal_jupyter.gateway.redaction import error_without_secrets, redactor
 from fal_jupyter.protocol.api import ErrorDescription
-from tests.support.serve import COMMAND, Answer, Served, served
+from tests.gateway.test_queue import Caller
+from tests.support.serve import COMMAND, Served, served
 from tests.support.state import state_directory
 from tests.support.wire import Wire, head, port_of
 
@@ -109,25 +110,12 @@ def test_a_stream_that_goes_beyond_its_length_is_cut_off(odd: Served) -> None:
     assert_free(odd)
 
 
-def queued(odd: Served, method: str, below: str, body: object = None) -> Answer:
-    connection = http.client.HTTPConnection("127.0.0.1", port_of(odd.ready["base"]), timeout=20)
-    sent = {"authorization": f"Key {odd.ready['key']}", "content-type": "application/json"}
-    try:
-        connection.request(
-            method, f"/queue/{odd.ready['app']}{below}", None if body is None else json.dumps(body), sent
-        )
-        answer = connection.getresponse()
-        return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
-    finally:
-        connection.close()
-
-
 @pytest.mark.parametrize(("path", "status"), [("/status/204", 204), ("/status/304", 304), ("/status/100", 500), ("/control", 500)])  # fmt: skip
 def test_the_queue_keeps_such_answers_too(odd: Served, path: str, status: int) -> None:
-    request = queued(odd, "POST", path, {}).json["request_id"]
-    while queued(odd, "GET", f"/requests/{request}/status").status == 202:
-        time.sleep(0.01)  # its stream of states has a test of its own
-    assert queued(odd, "GET", f"/requests/{request}").status == status
+    caller = Caller(odd)
+    job = caller.submit(below=path)
+    caller.wait(job)
+    assert caller.ask("GET", urlsplit(job["response_url"]).path)[0] == status
 
 
 @pytest.mark.parametrize(
@@ -138,10 +126,11 @@ def test_the_queue_keeps_such_answers_too(odd: Served, path: str, status: int) -
     ],
 )  # fmt: skip
 def test_a_slip_in_the_address_of_a_request_submits_no_other(odd: Served, method: str, below: str, status: int) -> None:
-    request = queued(odd, "POST", "/", {}).json["request_id"]
-    answer = queued(odd, method, f"/requests/{request}{below}", {} if method != "GET" else None)
-    assert answer.status == status
-    assert "status_url" not in answer.json
+    caller = Caller(odd)
+    job = caller.submit()
+    answer = caller.ask(method, urlsplit(job["response_url"]).path + below, {} if method != "GET" else None)
+    assert answer[0] == status
+    assert "status_url" not in answer[1]
 
 
 def test_a_secret_in_an_exception_or_in_a_dict_is_kept_out_of_log_and_inspector(odd: Served) -> None:
