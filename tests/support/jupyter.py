@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -12,7 +13,7 @@ import sys
 import tempfile
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -116,6 +117,9 @@ def jupyter_server(
             f"--ServerApp.root_dir={directory / 'root'}",
             "--ServerApp.jpserver_extensions={'fal_jupyter': True}",
             f"--ServerApp.allow_unauthenticated_access={lenient}",
+            # the asynchronous one reads files in threads of anyio, which live on, and the server with them, if the loop stops meanwhile
+            "--ServerApp.contents_manager_class=jupyter_server.services.contents.largefilemanager.LargeFileManager",
+            "--KernelManager.transport=ipc",  # see tests.support.kernel
             *options,
         ]
         given = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "FAL_", "JPY"))}
@@ -166,7 +170,9 @@ def _wait_until_up(server: Jupyter) -> None:
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port below those that the system gives away by itself, so that nobody is given it before the server listens there."""
+    while True:
+        port = random.randrange(12_000, 32_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -63,14 +65,22 @@ class Kernel:
     """One kernel process; ``run`` executes a cell and gives what it left behind."""
 
     def __init__(self, state: Path, directory: Path, env: dict[str, str] | None = None, kernel_name: str = "python3"):
-        self.manager = KernelManager(kernel_name=kernel_name)
+        # not TCP: a kernel binds its ports some time after they were found free, and another process may have them by then
+        self.sockets = tempfile.mkdtemp(prefix="fj-kernel-")
+        self.manager = KernelManager(
+            kernel_name=kernel_name, transport="ipc", connection_file=os.path.join(self.sockets, "kernel.json")
+        )
         environment = dict(os.environ, FAL_JUPYTER_STATE=str(state), PYTHONDONTWRITEBYTECODE="1", **(env or {}))
         self.manager.start_kernel(
             cwd=str(directory), env=environment, extra_arguments=["--InteractiveShell.colors=NoColor"]
         )
         self.client = self.manager.client()
         self.client.start_channels()
-        self.client.wait_for_ready(timeout=60)
+        try:
+            self.client.wait_for_ready(timeout=60)
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def pid(self) -> int:
@@ -124,6 +134,7 @@ class Kernel:
         if self.manager.has_kernel:
             self.manager.shutdown_kernel(now=False)
             self.manager.cleanup_resources()
+        shutil.rmtree(self.sockets, ignore_errors=True)
 
 
 @contextmanager
