@@ -14,7 +14,7 @@ import pytest
 from fal_jupyter.gateway.answer_rules import objection
 from fal_jupyter.gateway.redaction import error_without_secrets, redactor
 from fal_jupyter.protocol.api import ErrorDescription
-from tests.gateway.test_queue import Caller
+from tests.support.queue_caller import Caller
 from tests.support.serve import COMMAND, Served, served
 from tests.support.state import state_directory
 from tests.support.wire import Wire, head, port_of

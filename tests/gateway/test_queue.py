@@ -6,7 +6,6 @@ import base64
 import http.client
 import json
 import threading
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -16,6 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from fal_jupyter.domain.webhooks import signed_message
+from tests.support.queue_caller import Caller
 from tests.support.serve import Served, served
 from tests.support.state import state_directory
 
@@ -69,50 +69,6 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         with served(state, f"{path}::Jobs") as one:
             one.request("/", {"text": "warm"})
             yield one
-
-
-class Caller:
-    """A caller of the queue by plain HTTP."""
-
-    def __init__(self, app: Served) -> None:
-        parts = urlsplit(app.ready["url"])
-        self.host, self.key = parts.netloc, app.ready["key"]
-        self.app = parts.path.removeprefix("/run/")
-
-    def ask(
-        self, method: str, path: str, body: Any = None, key: str | None = "own", **headers: str
-    ) -> tuple[int, Any, dict[str, str]]:
-        connection = http.client.HTTPConnection(self.host, timeout=30)
-        sent = {name.replace("_", "-"): value for name, value in headers.items()}
-        if key is not None:
-            sent["authorization"] = f"Key {self.key if key == 'own' else key}"
-        data = None if body is None else json.dumps(body).encode()
-        if data is not None:
-            sent["content-type"] = "application/json"
-        connection.request(method, path if path.startswith("/") else f"/queue/{path}", data, sent)
-        answer = connection.getresponse()
-        found, raw = {k.lower(): v for k, v in answer.getheaders()}, answer.read()
-        connection.close()
-        try:
-            return answer.status, json.loads(raw), found
-        except ValueError:
-            return answer.status, raw, found
-
-    def submit(self, body: Any = None, below: str = "", **headers: str) -> dict[str, Any]:
-        status, told, found = self.ask("POST", self.app + below, {} if body is None else body, **headers)
-        assert status == 200, told
-        assert found["x-fal-request-id"] == told["request_id"]
-        return dict(told)
-
-    def wait(self, job: dict[str, Any], state: str = "COMPLETED", logs: int = 1) -> dict[str, Any]:
-        path = urlsplit(job["status_url"]).path
-        for _ in range(1500):
-            status, told, _ = self.ask("GET", f"{path}?logs={logs}")
-            assert status == (200 if told["status"] == "COMPLETED" else 202)
-            if told["status"] == state:
-                return dict(told)
-            time.sleep(0.01)
-        raise AssertionError(told)
 
 
 @pytest.fixture
