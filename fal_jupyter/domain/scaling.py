@@ -45,9 +45,10 @@ class Observation:
         hold: runners wanted whatever the demand: 1 while a publication waits for its first runner.
         blocked_until: no start before this (the machine refused one).
         room: how many more runners the devices of this machine can hold; None where none is needed.
-        tight: the last moment at which no runner was more than wanted. Idle time counts from there at the earliest: a buffer
-            runner that no request ever reaches would else be stopped in the pause between two calls, and started again
-            for the second (a caller that calls in a loop, a buffer of one: one start and stop each keep_alive).
+        tight: the last moment at which no runner was more than wanted. Idle time counts from there at the earliest, and the
+            patience with one that is on its way: a buffer runner that no request ever reaches would else be stopped in the pause
+            between two calls, and started again for the second (a caller that calls in a loop, a buffer of one: one start and
+            stop each keep_alive; or one each call, while a process takes longer to come up than a call).
         shutdown: the app is over; only the grace of leaving runners is watched.
     """
 
@@ -206,13 +207,23 @@ class _Deciding:
                 self.actions.append(Terminate(runner.id, "its last request is answered"))
 
     def _cancel(self, keep: int) -> None:
-        for state in (State.CRASH_BACKOFF, State.PENDING):
-            slots = sorted((r for r in self.supply if r.state is state), key=lambda r: (-r.since, r.id))
-            for runner in slots[: max(0, len(self.supply) - keep)]:
-                self.supply.remove(runner)
-                self.live -= runner.state is State.CRASH_BACKOFF  # it has no process that could linger
-                self.actions.append(Cancel(runner.id))
-                self.reasons.append(f"{runner.id} is not needed any more")
+        """Drop what has not begun. One whose process is on its way has the patience that an unused one has: a buffer runner would
+        else be dropped in the pause between two calls, and started again for the second, faster than it can come up."""
+        self._drop(State.CRASH_BACKOFF, keep)
+        self._drop(State.PENDING, self.scaling.max_concurrency)
+        patience = self.obs.tight + min(nanoseconds(self.scaling.keep_alive), nanoseconds(UNUSED_AFTER))
+        if self.now >= patience:
+            self._drop(State.PENDING, keep)
+        elif len(self.supply) > keep and any(r.state is State.PENDING for r in self.supply):
+            self.wakes.append(patience)
+
+    def _drop(self, state: State, keep: int) -> None:
+        slots = sorted((r for r in self.supply if r.state is state), key=lambda r: (-r.since, r.id))
+        for runner in slots[: max(0, len(self.supply) - keep)]:
+            self.supply.remove(runner)
+            self.live -= runner.state is State.CRASH_BACKOFF  # it has no process that could linger
+            self.actions.append(Cancel(runner.id))
+            self.reasons.append(f"{runner.id} is not needed any more")
 
     def _stop_idle(self, keep: int) -> None:
         self.surplus = len(self.supply) > keep

@@ -1,4 +1,4 @@
-"""Local processes: a template an interpreter, runners forked from it, their output pipes, and their ends."""
+"""Local processes: a template for each interpreter (and set of start-time variables), runners forked from it, their output pipes, and their ends."""
 
 from __future__ import annotations
 
@@ -63,12 +63,21 @@ class Process:
     allowance: Allowance = field(default_factory=Allowance)
 
 
+TemplateKey = tuple[str, tuple[tuple[str, str], ...]]
+
+
+def template_key(python: str, start_env: Mapping[str, str]) -> TemplateKey:
+    """What the runners that a template forks have in common."""
+    return python, tuple(sorted(start_env.items()))
+
+
 class Template:
-    """One template process and its control socket."""
+    """One template process and its control socket. *start_env* are its runners' variables that act when a process starts."""
 
     def __init__(
         self,
         python: str,
+        start_env: Mapping[str, str],
         environment: Mapping[str, str],
         files: int,
         on_event: Callable[[Template, dict[str, Any]], None],
@@ -78,12 +87,13 @@ class Template:
         command = [python, "-P", "-m", "fal_jupyter.runner.template", str(theirs.fileno()), str(files)]
         with theirs:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, pass_fds=(theirs.fileno(),), env=dict(environment), cwd="/",
+                command, stdin=subprocess.DEVNULL, pass_fds=(theirs.fileno(),), env={**environment, **start_env}, cwd="/",
                 start_new_session=True,
             )  # fmt: skip
         ours.setblocking(False)
+        self.key = template_key(python, start_env)
         self.python, self.isolated, self._control, self._on_event = python, isolated, ours, on_event
-        self.gone = False
+        self.up = self.gone = False
         self._waiting: list[tuple[bytes, list[int]]] = []
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(ours, self._readable)
@@ -154,7 +164,7 @@ class Launcher:
     watcher: Watcher
     environment: Mapping[str, str]
     files: int
-    templates: dict[str, Template] = field(default_factory=dict)
+    templates: dict[TemplateKey, Template] = field(default_factory=dict)
     processes: dict[str, Process] = field(default_factory=dict)
     _ooms: int = field(default_factory=lambda: oom_kills())
 
@@ -166,7 +176,7 @@ class Launcher:
             loop.call_soon(self.watcher.runner_refused, runner_id, told)
             return
         try:
-            template = self._template(environment["python"], environment["isolated"])
+            template = self._template(environment)
             ours, theirs = socket.socketpair()
             for end in (ours, theirs):  # a window of a body fits, so that its sender seldom waits
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, WINDOW)
@@ -187,17 +197,12 @@ class Launcher:
         )
         process = self.processes[runner_id] = Process(runner_id, template, channel, read, environment["isolated"])
         loop.add_reader(read, self._printed, runner_id)
-        start_env = self._start_env(environment["env"])
-        if environment["isolated"]:
-            start_env.pop("PYTHONHOME", None)  # that of another Python
         try:
             template.order(
                 (theirs.fileno(), write),
                 op="fork",
                 runner_id=runner_id,
                 preload=environment["preload"],
-                fresh=bool(start_env),
-                start_env=start_env,
             )
         except OSError as error:
             self._forget(process)
@@ -218,21 +223,38 @@ class Launcher:
             process.cut_off = True
             process.template.order(op="kill", runner_id=runner_id)
 
-    def _start_env(self, wanted: Mapping[str, str]) -> dict[str, str]:
+    def _start_env(self, environment: Environment) -> dict[str, str]:
+        """The app's variables that act when a process starts, where ours are others."""
         return {
             name: value
-            for name, value in wanted.items()
-            if name.startswith(START_TIME_VARIABLES) and name not in _HARMLESS and self.environment.get(name) != value
+            for name, value in environment["env"].items()
+            if name.startswith(START_TIME_VARIABLES)
+            and name not in _HARMLESS
+            and not (name == "PYTHONHOME" and environment["isolated"])  # that of another Python
+            and self.environment.get(name) != value
         }
 
-    def _template(self, python: str, isolated: str) -> Template:
-        template = self.templates.get(python)
+    def _template(self, environment: Environment) -> Template:
+        python, isolated, start_env = environment["python"], environment["isolated"], self._start_env(environment)
+        template = self.templates.get(template_key(python, start_env))
         if template is None or template.gone:
+            self._end_unused(python)
             kept = {k: v for k, v in self.environment.items() if not (isolated and k == "PYTHONHOME")}
-            template = Template(python, kept, self.files, self._event, isolated)
-            self.templates[python] = template
+            template = Template(python, start_env, kept, self.files, self._event, isolated)
+            self.templates[template.key] = template
             log.info("template %s for %s", template.process.pid, python)
         return template
+
+    def _end_unused(self, python: str) -> None:
+        """End the templates of *python* for special variables that have no runner, so that each edit of one does not leave one behind."""
+        used = {process.template.key for process in self.processes.values()}
+        for template in list(self.templates.values()):
+            if template.python == python and template.key[1] and template.key not in used and not template.gone:
+                self._leave(template)
+
+    def _leave(self, template: Template) -> None:
+        del self.templates[template.key]
+        template.leave()
 
     def isolated_of(self, runners: Collection[str]) -> set[str]:
         """The isolated environments that these runners have."""
@@ -246,8 +268,7 @@ class Launcher:
         wanted = {*wanted, *(process.isolated for process in self.processes.values())}
         for template in list(self.templates.values()):
             if template.isolated and template.isolated not in wanted and not template.gone:
-                del self.templates[template.python]
-                template.leave()
+                self._leave(template)
 
     def channel(self, runner_id: str) -> Channel | None:
         """The runner's channel, or None when it is gone."""
@@ -272,6 +293,7 @@ class Launcher:
             self._template_gone(template)
             return
         if event["event"] == "up":
+            template.up = True
             return
         runner_id = event["runner_id"]
         process = self.processes.get(runner_id)
@@ -317,12 +339,15 @@ class Launcher:
 
     def _template_gone(self, template: Template) -> None:
         template.close()
-        if self.templates.get(template.python) is template:
-            del self.templates[template.python]
+        if self.templates.get(template.key) is template:
+            del self.templates[template.key]
         template.process.wait()
         self._kill_orphans()
+        reason = f"its template ended ({exit_sentence(template.process.returncode, code=True)})"
+        if template.key[1] and not template.up:
+            reason += f" before it was up: with {', '.join(name for name, _ in template.key[1])} as the app has it"
         for process in [p for p in self.processes.values() if p.template is template]:
-            self._ended(process, f"its template ended ({exit_sentence(template.process.returncode, code=True)})")
+            self._ended(process, reason)
 
     def _kill_orphans(self) -> None:
         """What a killed template leaves comes to us, a subreaper: end every child that is no template."""

@@ -1,7 +1,7 @@
 """A runner that is not forked: ``python -P -m fal_jupyter.runner.fresh TEMPLATE_PID CHANNEL_FD``.
 
-For apps whose environment acts when a process starts (``LD_LIBRARY_PATH``, ``OMP_NUM_THREADS`` …), and for templates
-that found themselves with more than one thread.
+For templates that found themselves with more than one thread (a ``sitecustomize`` or a ``.pth`` file that starts one): a fork
+would have only the one that forked, and the locks that the others held.
 """
 
 from __future__ import annotations

@@ -235,13 +235,15 @@ def _raise_threads() -> None:
     cores = len(os.sched_getaffinity(0))
     torch: Any = sys.modules.get("torch")
     if hasattr(torch, "set_num_threads"):  # a module of that name need not be PyTorch
-        torch.set_num_threads(_wish("OMP_NUM_THREADS", cores))
+        torch.set_num_threads(_wish(cores, "OMP_NUM_THREADS", "MKL_NUM_THREADS"))
     if "numpy" in sys.modules:
         import threadpoolctl
 
-        threadpoolctl.threadpool_limits(_wish("OPENBLAS_NUM_THREADS", cores), user_api="blas")
+        wanted = _wish(cores, "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
+        threadpoolctl.threadpool_limits(wanted, user_api="blas")
 
 
-def _wish(variable: str, cores: int) -> int:
-    given = os.environ.get(variable, "")
-    return int(given) if given.isdigit() and int(given) > 0 else cores
+def _wish(cores: int, *variables: str) -> int:
+    """The number of threads that the first of these variables that has one asks for, as the libraries read them; else *cores*."""
+    given = (os.environ.get(variable, "") for variable in variables)
+    return next((int(number) for number in given if number.isdecimal() and int(number) > 0), cores)

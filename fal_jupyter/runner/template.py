@@ -1,4 +1,5 @@
-"""The warm fork source and warden: one process an interpreter, ``python -P -m fal_jupyter.runner.template FD``.
+"""The warm fork source and warden: ``python -P -m fal_jupyter.runner.template FD``, one process for each interpreter (and for each
+set of variables that act when a process starts, ``LD_LIBRARY_PATH``, ``OMP_NUM_THREADS`` …: its runners have them by the fork).
 
 It imports what every runner needs, stays single-threaded, and forks runners on order. It is a child subreaper, so
 that whatever user code leaves behind falls to it when a runner ends; and it ends its whole tree when the gateway is
@@ -7,7 +8,7 @@ gone (end of the control socket).
 Control socket: AF_UNIX SOCK_SEQPACKET, one JSON object a packet.
 
 gateway → template
-    ``{"op": "fork", "runner_id", "preload": [module…], "fresh": bool}`` with two descriptors: the runner's end of its
+    ``{"op": "fork", "runner_id", "preload": [module…]}`` with two descriptors: the runner's end of its
     channel and the write end of its output pipe · ``{"op": "kill", "runner_id"}`` · ``{"op": "signal", "runner_id", "signal"}``
 template → gateway
     ``{"event": "up", "pid", "imports_ms"}`` · ``{"event": "forked", "runner_id", "pid"}`` ·
@@ -50,10 +51,10 @@ PRELOADABLE = ("numpy", "torch", "PIL")
 
 
 class Template:
-    """The loop of the template process."""
+    """The loop of the template process. *environ* is what a runner that cannot be forked starts with."""
 
-    def __init__(self, control: socket.socket) -> None:
-        self.control = control
+    def __init__(self, control: socket.socket, environ: dict[str, str]) -> None:
+        self.control, self.environ = control, environ
         self.runners: dict[int, str] = {}
         self.dying: dict[str, int] = {}
         read, write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -118,8 +119,8 @@ class Template:
         for name in order["preload"]:
             if name in PRELOADABLE:
                 self._import(name)
-        if order["fresh"] or len(os.listdir("/proc/self/task")) > 1:
-            pid = self._spawn(channel, output, order.get("start_env") or {})
+        if len(os.listdir("/proc/self/task")) > 1:
+            pid = self._spawn(channel, output)
         else:
             pid = os.fork()
             if pid == 0:
@@ -127,7 +128,7 @@ class Template:
         self.runners[pid] = runner_id
         self._say(event="forked", runner_id=runner_id, pid=pid)
 
-    def _spawn(self, channel: int, output: int, start_env: dict[str, str]) -> int:
+    def _spawn(self, channel: int, output: int) -> int:
         command = [sys.executable, "-P", "-m", "fal_jupyter.runner.fresh", str(os.getpid()), str(channel)]
         child = subprocess.Popen(
             command,
@@ -135,7 +136,7 @@ class Template:
             stdout=output,
             stderr=output,
             pass_fds=(channel,),
-            env={**os.environ, **start_env},
+            env=self.environ,
             start_new_session=True,
         )
         child.returncode = 0  # reaped by the template's own loop
@@ -201,10 +202,11 @@ def main() -> None:
     """Run the template on the control socket whose descriptor is the first argument; the second limits open files."""
     become_subreaper()
     set_file_limit(int(sys.argv[2]))
+    environ = dict(os.environ)
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # numpy starts a thread otherwise, and a fork would lose it
     control = socket.socket(fileno=int(sys.argv[1]))
     os.set_inheritable(control.fileno(), False)
-    Template(control).run()
+    Template(control, environ).run()
 
 
 if __name__ == "__main__":

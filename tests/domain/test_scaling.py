@@ -104,6 +104,16 @@ def test_worked_example(number: int) -> None:
     assert decision.wake_at == (None if wake is None else s(wake))
 
 
+def test_one_whose_process_is_on_its_way_is_dropped_when_it_was_too_many_for_as_long_as_an_unused_one_may_be() -> None:
+    too_many = seen(at(P, "a", 92), at(P, "b", 93), idle("c", 90), tight=s(95))
+
+    assert decide(rules(b=1, k=300), too_many).actions == ()
+    assert decide(rules(b=1, k=300), too_many).wake_at == s(105)
+    assert list(decide(rules(b=1, k=300), replace(too_many, now=s(105))).actions) == [Cancel("b"), Cancel("a")]
+    assert list(decide(rules(b=1, k=3), too_many).actions) == [Cancel("b"), Cancel("a")]  # the warm one is what stays
+    assert list(decide(rules(b=1, k=300, M=2), too_many).actions) == [Cancel("b")]  # over max_concurrency
+
+
 def test_runners_of_an_old_revision_leave_when_a_new_one_is_ready() -> None:
     old = [replace(r, revision=1) for r in (idle("a", 99), busy("b"), at(S, "c"), at(P, "d"), at(C, "e"))]
     obs = seen(*old, replace(idle("z", 99), revision=2), revision=2)

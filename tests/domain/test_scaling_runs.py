@@ -106,10 +106,10 @@ def test_p11_while_starts_fail_one_probe_at_a_time(config: Scaling, obs: Observa
 
 # --- whole runs ---------------------------------------------------------------------------------------------------------
 class Run:
-    """The real fleet among runners that take *setup* seconds to be ready and requests that take *work*."""
+    """The real fleet among runners that take *boot* seconds to come up and *setup* to be ready, and requests that take *work*."""
 
-    def __init__(self, rules: Scaling, *, setup: float = 2.0, seed: int = 0) -> None:
-        self.fleet, self.now, self.setup = Fleet(), 1000 * SECOND, setup
+    def __init__(self, rules: Scaling, *, boot: float = 0.01, setup: float = 2.0, seed: int = 0) -> None:
+        self.fleet, self.now, self.boot, self.setup = Fleet(), 1000 * SECOND, boot, setup
         self.chance = random.Random(seed)
         self.coming: list[tuple[int, int, m.Fact]] = []
         self.turn = 0
@@ -145,8 +145,8 @@ class Run:
     def carry_out(self, order: m.Order) -> None:
         if isinstance(order, m.StartRunner):
             self.moves.append((self.now, "start"))
-            self.fact(0.01, m.RunnerSpawned(order.runner_id))
-            self.fact(0.01 + self.setup, m.RunnerReady(order.runner_id))
+            self.fact(self.boot, m.RunnerSpawned(order.runner_id))
+            self.fact(self.boot + self.setup, m.RunnerReady(order.runner_id))
         elif isinstance(order, m.DispatchRequest):
             self.dispatched.add(order.request_id)
             self.fact(self.work[order.request_id], m.RequestFinished(order.request_id, False))
@@ -202,6 +202,17 @@ def test_p14_a_steady_load_starts_and_stops_nothing_once_it_has_settled(rules: S
 
     assert [move for moment, move in run.moves if moment > settled] == []
     assert len(run.dispatched) > 550
+
+
+def test_p14_a_spare_runner_whose_process_is_slower_than_a_call_comes_up_beside_a_caller_in_a_loop() -> None:
+    run = Run(Scaling(min_concurrency=1, concurrency_buffer=1), boot=0.5)
+    run.until(run.now + s(5))
+    for number in range(1000):  # 4 ms of each 10
+        run.request(f"r{number}", 0.01 * number, 0.004)
+    run.until(run.now + s(10))
+
+    assert [move for _, move in run.moves] == ["start", "start"]
+    assert run.ready() == 2
 
 
 @given(runs, st.integers(1, 60))

@@ -209,7 +209,7 @@ def test_after_a_killed_gateway_the_next_call_from_the_notebook_works_and_says_w
         assert "fal_jupyter/" not in cell.traceback
     else:
         os.kill(gateway, signal.SIGKILL)
-    assert wait_for_end({first["pid"], first["daemon"]}, 4) == set()
+    assert wait_for_end({gateway, first["pid"], first["daemon"]}, 4) == set()
     again = notebook.run("second = Sleeper.nap(); print(json.dumps(second)); print(Sleeper.key == key)").ok()
     assert "gateway" in again.text
     assert again.text.rstrip().endswith("True")

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.serve import Served, command, served
+from tests.support.serve import Served, command, doctor, served
 from tests.support.state import is_running, processes_of, state_directory, wait_for_end
 
 HELLO = """
@@ -404,17 +404,53 @@ def test_a_forked_child_that_holds_the_connection_open_does_not_keep_the_apps(st
 
 
 # --- how runners start ------------------------------------------------------------------------------------------------
+def templates(state: Path) -> list[int]:
+    return [one["pid"] for one in doctor(state)["processes"] if one["role"] == "template"]
+
+
 def test_runners_are_forked_from_the_template(state: Path, hello: str) -> None:
     with served(state, f"{hello}::Hello") as app:
         assert "fal_jupyter.runner.template" in app.request("/process", {}).json["command"]
 
 
-def test_a_variable_that_acts_at_the_start_of_a_process_gets_a_fresh_one(state: Path, hello: str) -> None:
-    with served(state, f"{hello}::Hello", env={"OMP_NUM_THREADS": "3"}) as app:
+def test_variables_that_act_at_the_start_of_a_process_come_with_the_template(state: Path, hello: str) -> None:
+    with served(state, f"{hello}::Hello", env={"OMP_NUM_THREADS": "3", "LD_LIBRARY_PATH": "/opt/none"}) as app:
         process = app.request("/process", {}).json
-        assert "fal_jupyter.runner.fresh" in process["command"]
-        assert "OMP_NUM_THREADS=3" in process["started"]
-        assert process["now"]["OMP_NUM_THREADS"] == "3"
+        assert "fal_jupyter.runner.template" in process["command"]
+        assert {"OMP_NUM_THREADS=3", "LD_LIBRARY_PATH=/opt/none"} <= {*process["started"]}
+        assert (process["now"]["OMP_NUM_THREADS"], process["now"]["LD_LIBRARY_PATH"]) == ("3", "/opt/none")
+        with served(state, f"{hello}::Second") as other:
+            now = other.request("/process", {}).json
+            assert "fal_jupyter.runner.template" in now["command"]
+            assert "OMP_NUM_THREADS=3" not in now["started"]
+            assert len(templates(state)) == 2
+
+
+def test_each_edit_of_such_a_variable_does_not_leave_a_template_behind(state: Path, hello: str) -> None:
+    with served(state, f"{hello}::Second", env={"OMP_NUM_THREADS": None}) as keeper:  # keeps the gateway
+        keeper.request("/process", {})
+        for threads in "234":
+            with served(state, f"{hello}::Hello", env={"OMP_NUM_THREADS": threads}) as app:
+                assert f"OMP_NUM_THREADS={threads}" in app.request("/process", {}).json["started"]
+        assert len(templates(state)) == 2  # the keeper's, and the last
+
+
+def test_the_threads_of_libraries_are_as_many_as_the_apps_variables_say(state: Path, tmp_path: Path) -> None:
+    path = tmp_path / "threads.py"
+    path.write_text(
+        "import fal, numpy, threadpoolctl\n\n\nclass Threads(fal.App):\n    @fal.endpoint('/')\n"
+        "    def count(self) -> list:\n"
+        "        return [one['num_threads'] for one in threadpoolctl.threadpool_info() if one['user_api'] == 'blas']\n"
+    )
+    cores = len(os.sched_getaffinity(0))
+    for env, wanted in (
+        ({"OMP_NUM_THREADS": "3"}, 3),
+        ({"OMP_NUM_THREADS": "3", "OPENBLAS_NUM_THREADS": "2"}, 2),
+        ({}, cores),
+    ):
+        plain = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"))
+        with served(state, f"{path}::Threads", env=plain | env) as app:
+            assert {*app.request("/", {}).json} == {wanted}
 
 
 def test_a_template_with_a_second_thread_does_not_fork(state: Path, tmp_path: Path, hello: str) -> None:

@@ -9,12 +9,13 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+Env = Mapping[str, str | None] | None  # what differs from our own environment; None takes a variable away
 COMMAND = [sys.executable, "-m", "fal_jupyter.cli.main"]
 
 
@@ -32,16 +33,15 @@ class Answer:
 class Served:
     """A running ``fal-jupyter serve``; ``post`` calls its endpoints with its key."""
 
-    def __init__(
-        self, state: Path, target: str, *options: str, env: dict[str, str] | None = None, prefix: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, state: Path, target: str, *options: str, env: Env = None, prefix: Sequence[str] = ()) -> None:
         self.state = state
+        given = dict(os.environ, FAL_JUPYTER_STATE=str(state), PYTHONUNBUFFERED="1") | (env or {})
         self.process = subprocess.Popen(
             [*prefix, *COMMAND, "serve", target, "--json", *options],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=dict(os.environ, FAL_JUPYTER_STATE=str(state), PYTHONUNBUFFERED="1", **(env or {})),
+            env={name: value for name, value in given.items() if value is not None},
         )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
@@ -82,9 +82,7 @@ class Served:
 
 
 @contextmanager
-def served(
-    state: Path, target: str, *options: str, env: dict[str, str] | None = None, prefix: Sequence[str] = ()
-) -> Iterator[Served]:
+def served(state: Path, target: str, *options: str, env: Env = None, prefix: Sequence[str] = ()) -> Iterator[Served]:
     """Serve *target*; *prefix* is a command that runs the command after it (``unshare …``, ``prlimit …``)."""
     running = Served(state, target, *options, env=env, prefix=prefix)
     try:
