@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,9 +34,11 @@ PYTHON = Path(os.environ.get("FAL_JUPYTER_REAL_FAL", ROOT / ".venv-fal/bin/pytho
 
 def results(python: Path | str, *options: str) -> dict[str, list[Any]]:
     """Ask the package of an environment everything."""
-    done = subprocess.run(
-        [str(python), "-m", "tests.parity.reference", *options], cwd=ROOT, capture_output=True, text=True, timeout=100
-    )
+    with tempfile.TemporaryDirectory() as place:  # for what the checks leave behind
+        done = subprocess.run(
+            [str(python), "-m", "tests.parity.reference", *options],
+            cwd=ROOT, capture_output=True, text=True, timeout=100, env={**os.environ, "TMPDIR": place},
+        )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     found: dict[str, list[Any]] = json.loads(done.stdout)
     return found
