@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
@@ -25,6 +26,10 @@ IDLE = "TIMEOUT"  # fal's name of a session's ordinary end
 ORDINARY = (1000, 1001, 1005)  # codes of a socket that was closed in order
 LEFT = "its with block is over"
 HURRY = 0.5  # seconds for which an interrupted session waits for its orderly end
+# The library's: all that goes wrong is raised; what it says of its own threads besides ("unexpected internal error" of 17.4, when
+# both sides close at once) is not for the cell.
+_QUIET = logging.getLogger(__name__)
+_QUIET.setLevel(logging.CRITICAL)
 DEEP = 20  # levels of an input in which the culprit is looked for
 
 
@@ -182,7 +187,9 @@ class Talk:
             self._begin(awaited=False)
             sock = connect.dial(self._client.settings)
             try:
-                opened = open_socket(self._address, sock=sock, max_size=None, compression=None, open_timeout=None)
+                opened = open_socket(
+                    self._address, sock=sock, max_size=None, compression=None, open_timeout=None, logger=_QUIET
+                )
                 self._socket = opened.__enter__()  # it is itself, and warns (17.1) where this is not called
             except InvalidStatus as error:
                 raise self._refused(error) from None
@@ -282,7 +289,13 @@ class Talk:
             sock = connect.dial(self._client.settings)
             try:
                 self._socket = await open_socket(
-                    self._address, sock=sock, max_size=None, compression=None, open_timeout=None, proxy=None
+                    self._address,
+                    sock=sock,
+                    max_size=None,
+                    compression=None,
+                    open_timeout=None,
+                    proxy=None,
+                    logger=_QUIET,
                 )
             except InvalidStatus as error:
                 raise self._refused(error) from None

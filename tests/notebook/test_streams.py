@@ -114,6 +114,13 @@ class Chat(fal.App):
         await ws.send_text("the last one")
         print("bye")
 
+    @fal.endpoint("/last", is_websocket=True)
+    async def last(self, ws: WebSocket):
+        await ws.accept()
+        while (text := await ws.receive_text()) != "off":
+            await ws.send_text(text)
+        await ws.send_text("the last one")
+
     @fal.endpoint("/bye", is_websocket=True)
     async def bye(self, ws: WebSocket):
         await ws.accept()
@@ -198,6 +205,14 @@ def test_what_a_session_prints_is_shown_below_its_cell_as_it_comes(chat: Kernel,
     told = chat.finish(cell).ok()
     assert told.text.splitlines()[-3:] == ["hears off", "bye", "over"]
     assert chat.run("1").ok().text == ""
+
+
+def test_sessions_that_both_sides_close_at_once_say_nothing_of_it(chat: Kernel) -> None:
+    told = chat.run(
+        "import sys\nsys.setswitchinterval(1e-6)  # it is a race of threads\nfor _ in range(700):\n"
+        "    with Chat.realtime.last() as ws:\n        ws.send('on'); ws.recv(); ws.send('off')\nsys.setswitchinterval(0.005)"
+    ).ok()
+    assert told.text == ""
 
 
 def test_what_was_printed_before_the_session_was_accepted_is_shown(chat: Kernel) -> None:
