@@ -29,7 +29,7 @@ GOING_AWAY = 1012  # "service restart": come back, and meet the new revision
 class WebSocketStream(Stream):
     """One websocket on its way through the application."""
 
-    __slots__ = ("_accepted", "_held", "_late", "_messages", "_opcode", "_parts", "_peer_closed", "_protocol", "_turn", "_unacknowledged")  # fmt: skip
+    __slots__ = ("_accepted", "_closing", "_held", "_late", "_left", "_messages", "_opcode", "_parts", "_peer_closed", "_protocol", "_turn", "_unacknowledged")  # fmt: skip
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
@@ -40,7 +40,8 @@ class WebSocketStream(Stream):
         self._opcode: Opcode | None = None
         self._turn = asyncio.Lock()
         self._late: list[bytes] = []
-        self._accepted = self._peer_closed = False
+        self._left = asyncio.Event()  # the other side has closed, or is gone
+        self._accepted = self._closing = self._peer_closed = False
         self._unacknowledged = 0
         self._held: dict[str, Any] | None = None
 
@@ -68,8 +69,9 @@ class WebSocketStream(Stream):
             self._answer_control()
         if not self._messages:
             self._acknowledge()
-        if self._protocol.state is not State.OPEN and not self._peer_closed:
-            self._peer_closed = True
+        if (self._protocol.close_rcvd or self._protocol.eof_sent) and not self._peer_closed:
+            self._peer_closed = True  # or what it sent was no websocket's, and nothing more of it is heard
+            self._left.set()
             self._tell({"type": "websocket.disconnect", **self._closed_with()})
         self._wake_reader()
 
@@ -80,7 +82,7 @@ class WebSocketStream(Stream):
             self._parts.append(bytes(frame.data))
         else:
             return
-        if not frame.fin:
+        if not frame.fin or self._closing:  # what crosses our close has no reader any more
             return
         data, text, self._opcode = b"".join(self._parts), self._opcode is Opcode.TEXT, None
         self._parts = []
@@ -113,6 +115,7 @@ class WebSocketStream(Stream):
         """The caller's connection is gone."""
         if not self.gone and not self._peer_closed:
             self._tell({"type": "websocket.disconnect", "code": 1006, "reason": ""})
+        self._left.set()
         super().cancel()
 
     def go_away(self) -> None:
@@ -187,6 +190,9 @@ class WebSocketStream(Stream):
     async def _close(self, code: int, reason: str) -> None:
         """The closing handshake: ours goes out, theirs is waited for."""
         self._before_answer()
+        self._closing = True
+        self._messages = deque(one for one in self._messages if one["type"] == "websocket.disconnect")
+        self._acknowledge()
         if self._protocol.state is State.OPEN:
             try:
                 self._protocol.send_close(code, reason[:120])
@@ -195,9 +201,7 @@ class WebSocketStream(Stream):
             await self._transmit()
         try:
             async with asyncio.timeout(CLOSING):
-                while not (self._peer_closed or self.gone):
-                    self.wake = asyncio.get_running_loop().create_future()
-                    await self.wake
+                await self._left.wait()
         except TimeoutError:
             pass
         self.complete = True

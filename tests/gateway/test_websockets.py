@@ -315,6 +315,25 @@ def test_a_close_of_the_caller_reaches_the_app(talk: Served) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("size", [4, 300_000], ids=["small", "more than a window"])
+def test_what_is_sent_while_the_endpoint_closes_does_not_break_the_connection_off(talk: Served, size: int) -> None:
+    async def main() -> None:
+        async with client(talk, "/echo") as ws:
+
+            async def flood() -> None:
+                while True:
+                    await ws.send("x" * size)
+                    await asyncio.sleep(0)  # so that it reads, too
+
+            await ws.send("close")
+            with pytest.raises(ConnectionClosed):
+                await flood()
+            assert (ws.close_code, ws.close_reason) == (4001, "enough")
+
+    for _ in range(20):
+        asyncio.run(main())
+
+
 @pytest.mark.parametrize("word", ["raise", "return"])
 def test_an_endpoint_that_ends_without_a_close_breaks_the_connection_off(talk: Served, word: str) -> None:
     async def main() -> None:
