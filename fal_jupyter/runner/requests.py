@@ -113,6 +113,7 @@ class Server:
                 stream.broke(RuntimeError("the application gave no answer"))
             elif not stream.complete and stream.call.exit is None:  # it stopped sending: its caller hung up
                 self.capture.end_request(stream.id)
+                await stream.settle()
                 self.channel.send(frames.encode(Kind.END_BODY, stream.id, b'{"aborted":true}'))
         finally:
             self.capture.end_request(stream.id)

@@ -101,6 +101,9 @@ class Stream:
     def go_away(self) -> None:
         """The runner is about to leave; an ordinary request is waited for."""
 
+    async def settle(self) -> None:
+        """The application is done without an end of its answer: finish what has to be."""
+
     def end_by_force(self) -> None:
         """The owner cancelled it: its coroutine is cancelled, or its thread gets an exception."""
         self.forced = True

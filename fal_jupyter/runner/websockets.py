@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -23,6 +24,7 @@ from fal_jupyter.runner.stream import Stream
 _encode = msgspec.json.encode
 MAX_MESSAGE = 256 << 20  # bytes of one message; beyond: close 1009
 CLOSING = 10.0  # seconds that the other side has to answer a close
+LEAVING = 2.0  # the same, when the runner is about to leave
 GOING_AWAY = 1012  # "service restart": come back, and meet the new revision
 
 
@@ -190,23 +192,30 @@ class WebSocketStream(Stream):
     async def _close(self, code: int, reason: str) -> None:
         """The closing handshake: ours goes out, theirs is waited for."""
         self._before_answer()
-        self._closing = True
-        self._messages = deque(one for one in self._messages if one["type"] == "websocket.disconnect")
-        self._acknowledge()
         if self._protocol.state is State.OPEN:
             try:
                 self._protocol.send_close(code, reason[:120])
             except ProtocolError:  # a code that may not be sent (1005, 1006, one out of range)
                 self._protocol.send_close(1000)
             await self._transmit()
-        try:
-            async with asyncio.timeout(CLOSING):
-                await self._left.wait()
-        except TimeoutError:
-            pass
+        await self._until_left(CLOSING)
         self.complete = True
         self.capture.end_request(self.id)
         self.channel.send(frames.encode(Kind.END_BODY, self.id))
+
+    async def settle(self) -> None:
+        """Its caller was told that we go away: it shall hear that, whatever it sends meanwhile."""
+        if self._protocol.close_sent and not self.gone:
+            await self._until_left(LEAVING)
+
+    async def _until_left(self, seconds: float) -> None:
+        """Wait for the other side's close; what it sent, and sends until then, has no reader any more."""
+        self._closing = True
+        self._messages = deque(one for one in self._messages if one["type"] == "websocket.disconnect")
+        self._acknowledge()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._left.wait()
 
     async def _transmit(self) -> None:
         data = b"".join(self._protocol.data_to_send())

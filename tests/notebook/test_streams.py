@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+from websockets.protocol import State
 
 from tests.support.kernel import Kernel
 
@@ -348,3 +353,50 @@ def test_an_interrupt_ends_a_stream(chat: Kernel, tmp_path: Path) -> None:
         f"mark = Path({str(mark)!r})\nfor _ in range(500):\n    if mark.exists(): break\n    time.sleep(0.02)\nassert mark.exists()"
     ).ok()
     chat.run("assert Chat.plain() == {'a': 1}").ok()
+
+
+LASTING = """%%fal_app
+from fastapi import WebSocket
+class Lasting(fal.App):
+    def setup(self):
+        self.version = VERSION
+
+    @fal.endpoint("/raw", is_websocket=True)
+    async def raw(self, ws: WebSocket):
+        await ws.accept()
+        async for _ in ws.iter_text():
+            await ws.send_text(str(self.version))
+
+    @fal.realtime("/realtime")
+    def again(self, given: dict) -> dict:
+        return {"version": self.version}
+"""
+
+
+@pytest.mark.parametrize("path", ["/raw", "/realtime"])
+def test_who_sends_while_the_cell_is_changed_hears_that_the_app_is_restarting(notebook: Kernel, path: str) -> None:
+    async def until_closed(edit: str) -> tuple[int | None, str | None]:
+        message = "x" if path == "/raw" else b"\x81\xa1a\x01"  # {"a": 1}
+        address, headers = url.replace("http:", "ws:") + path, {"authorization": f"Key {key}"}
+        async with connect(address, additional_headers=headers) as ws:
+            await ws.send(message)
+            await ws.recv()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(asyncio.to_thread(lambda: notebook.run(edit).ok()))
+                tasks.create_task(read_all(ws))
+                while ws.state is State.OPEN:
+                    with suppress(ConnectionClosed):
+                        await ws.send(message)
+                        await asyncio.sleep(0)
+            return ws.close_code, ws.close_reason
+
+    async def read_all(ws: ClientConnection) -> None:
+        with suppress(ConnectionClosed):
+            async for _ in ws:
+                pass
+
+    notebook.run(LASTING.replace("VERSION", "0")).ok()
+    url, key = notebook.run("print(Lasting.url, Lasting.key)").ok().text.split()
+    for version in range(1, 9):
+        ended = asyncio.run(until_closed(LASTING.replace("VERSION", str(version))))
+        assert ended == (1012, "the app is restarting")
