@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -26,29 +26,26 @@ def upstream(state: Path, script: Script) -> Iterator[None]:
     over = asyncio.Event()
 
     async def serve() -> None:
-        tasks: set[asyncio.Task[None]] = set()
-
         async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            task = asyncio.current_task()
-            assert task is not None
-            tasks.add(task)
-            try:
+            with suppress(ConnectionError, asyncio.CancelledError):
                 await script(reader, writer)
-            except (ConnectionError, asyncio.CancelledError):
-                pass
-            finally:
-                tasks.discard(task)
+            with suppress(ConnectionError, asyncio.CancelledError):
                 writer.close()
+                await writer.wait_closed()  # what was written is sent
+            writer.transport.abort()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
 
         state.mkdir(mode=0o700, exist_ok=True)
         server = await asyncio.start_unix_server(connected, state / "gateway.sock")
         ready.set()
         await over.wait()
         server.close()
-        for task in list(tasks):
-            task.cancel()
-        if tasks:
+        while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
+            for task in tasks:
+                task.cancel()
             await asyncio.wait(tasks)
+            await asyncio.sleep(0)  # what was cancelled before it began is closed by a callback
         (state / "gateway.sock").unlink()
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), daemon=True)
