@@ -193,6 +193,7 @@ def front_server(app: str) -> Iterator[tuple[Jupyter, Path]]:
         words = ("-m", "jupyterlab") if app == "lab" else ("-m", "notebook")
         with jupyter_server(state, *options, env=env, words=words) as server:
             yield server, state
+            server.settle()
 
 
 @contextmanager

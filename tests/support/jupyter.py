@@ -62,6 +62,14 @@ class Jupyter:
         finally:
             connection.close()
 
+    def settle(self) -> None:
+        """Wait for what the server does for a page in threads of anyio: if its loop stops meanwhile, they live on, and it with them.
+
+        JupyterLab asks for the formats of ``nbconvert`` when it starts; whoever asks again waits behind that.
+        """
+        if self.process.poll() is None:
+            assert self.request("api/nbconvert").status == 200
+
     def log_in(self) -> dict[str, str]:
         """Log in as a browser does; gives the headers that it sends from then on: its cookies, and the XSRF token for ours."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
@@ -117,7 +125,7 @@ def jupyter_server(
             f"--ServerApp.root_dir={directory / 'root'}",
             "--ServerApp.jpserver_extensions={'fal_jupyter': True}",
             f"--ServerApp.allow_unauthenticated_access={lenient}",
-            # the asynchronous one reads files in threads of anyio, which live on, and the server with them, if the loop stops meanwhile
+            # the asynchronous one reads files in threads: see settle
             "--ServerApp.contents_manager_class=jupyter_server.services.contents.largefilemanager.LargeFileManager",
             "--KernelManager.transport=ipc",  # see tests.support.kernel
             *options,
