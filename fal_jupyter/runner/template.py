@@ -56,7 +56,6 @@ class Template:
     def __init__(self, control: socket.socket, environ: dict[str, str]) -> None:
         self.control, self.environ = control, environ
         self.runners: dict[int, str] = {}
-        self.dying: dict[str, int] = {}
         read, write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self.wakeup, self._write = read, write
         signal.set_wakeup_fd(write, warn_on_full_buffer=False)
