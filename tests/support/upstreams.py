@@ -26,14 +26,21 @@ def upstream(state: Path, script: Script) -> Iterator[None]:
     over = asyncio.Event()
 
     async def serve() -> None:
+        begun: set[asyncio.Task[None]] = set()
+
         async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task: asyncio.Task[None] | None = asyncio.current_task()
+            assert task is not None
+            begun.add(task)
+            if over.is_set():
+                task.cancel()
             with suppress(ConnectionError, asyncio.CancelledError):
                 await script(reader, writer)
             with suppress(ConnectionError, asyncio.CancelledError):
                 writer.close()
                 await writer.wait_closed()  # what was written is sent
             writer.transport.abort()
-            with suppress(ConnectionError):
+            with suppress(ConnectionError, asyncio.CancelledError):
                 await writer.wait_closed()
 
         state.mkdir(mode=0o700, exist_ok=True)
@@ -42,10 +49,13 @@ def upstream(state: Path, script: Script) -> Iterator[None]:
         await over.wait()
         server.close()
         while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
-            for task in tasks:
+            for task in begun:
                 task.cancel()
-            await asyncio.wait(tasks)
-            await asyncio.sleep(0)  # what was cancelled before it began is closed by a callback
+            begun.clear()
+            await asyncio.wait(
+                tasks, return_when=asyncio.FIRST_COMPLETED
+            )  # connections that just come begin before they end
+        await asyncio.sleep(0)
         (state / "gateway.sock").unlink()
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), daemon=True)
