@@ -31,7 +31,7 @@ GOING_AWAY = 1012  # "service restart": come back, and meet the new revision
 class WebSocketStream(Stream):
     """One websocket on its way through the application."""
 
-    __slots__ = ("_accepted", "_closing", "_held", "_late", "_left", "_messages", "_opcode", "_parts", "_peer_closed", "_protocol", "_turn", "_unacknowledged")  # fmt: skip
+    __slots__ = ("_accepted", "_closing", "_held", "_late", "_left", "_messages", "_opcode", "_parts", "_protocol", "_turn", "_unacknowledged")  # fmt: skip
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
@@ -43,7 +43,7 @@ class WebSocketStream(Stream):
         self._turn = asyncio.Lock()
         self._late: list[bytes] = []
         self._left = asyncio.Event()  # the other side has closed, or is gone
-        self._accepted = self._closing = self._peer_closed = False
+        self._accepted = self._closing = False
         self._unacknowledged = 0
         self._held: dict[str, Any] | None = None
 
@@ -71,9 +71,8 @@ class WebSocketStream(Stream):
             self._answer_control()
         if not self._messages:
             self._acknowledge()
-        if (self._protocol.close_rcvd or self._protocol.eof_sent) and not self._peer_closed:
-            self._peer_closed = True  # or what it sent was no websocket's, and nothing more of it is heard
-            self._left.set()
+        if (self._protocol.close_rcvd or self._protocol.eof_sent) and not self._left.is_set():
+            self._left.set()  # or what it sent was no websocket's, and nothing more of it is heard
             self._tell({"type": "websocket.disconnect", **self._closed_with()})
         self._wake_reader()
 
@@ -115,7 +114,7 @@ class WebSocketStream(Stream):
 
     def cancel(self) -> None:
         """The caller's connection is gone."""
-        if not self.gone and not self._peer_closed:
+        if not self._left.is_set():
             self._tell({"type": "websocket.disconnect", "code": 1006, "reason": ""})
         self._left.set()
         super().cancel()
@@ -205,7 +204,7 @@ class WebSocketStream(Stream):
 
     async def settle(self) -> None:
         """Its caller was told that we go away: it shall hear that, whatever it sends meanwhile."""
-        if self._protocol.close_sent and not self.gone:
+        if self._protocol.close_sent:
             await self._until_left(LEAVING)
 
     async def _until_left(self, seconds: float) -> None:

@@ -52,9 +52,8 @@ def upstream(state: Path, script: Script) -> Iterator[None]:
             for task in begun:
                 task.cancel()
             begun.clear()
-            await asyncio.wait(
-                tasks, return_when=asyncio.FIRST_COMPLETED
-            )  # connections that just come begin before they end
+            # connections that just come begin before they end
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         await asyncio.sleep(0)
         (state / "gateway.sock").unlink()
 
