@@ -31,6 +31,7 @@ from typing import Any
 
 from fal_jupyter.processes import become_subreaper, children_of, set_file_limit, why_refused
 from fal_jupyter.runner import guard
+from fal_jupyter.runner.reseed import CopiedGenerators
 
 BASE_IMPORTS = (
     "fastapi",
@@ -56,6 +57,7 @@ class Template:
     def __init__(self, control: socket.socket, environ: dict[str, str]) -> None:
         self.control, self.environ = control, environ
         self.runners: dict[int, str] = {}
+        self.generators = CopiedGenerators()
         read, write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self.wakeup, self._write = read, write
         signal.set_wakeup_fd(write, warn_on_full_buffer=False)
@@ -121,9 +123,10 @@ class Template:
         if len(os.listdir("/proc/self/task")) > 1:
             pid = self._spawn(channel, output)
         else:
+            self.generators.look()
             pid = os.fork()
             if pid == 0:
-                _become_runner(os.getppid(), channel, output)
+                _become_runner(os.getppid(), channel, output, self.generators)
         self.runners[pid] = runner_id
         self._say(event="forked", runner_id=runner_id, pid=pid)
 
@@ -170,7 +173,7 @@ class Template:
         self._kill_orphans()
 
 
-def _become_runner(parent: int, channel: int, output: int) -> None:
+def _become_runner(parent: int, channel: int, output: int, generators: CopiedGenerators) -> None:
     """In the forked child: never returns."""
     status = 70
     try:
@@ -180,6 +183,7 @@ def _become_runner(parent: int, channel: int, output: int) -> None:
         channel = os.dup2(channel, 3) if channel != 3 else 3
         guard.close_other_descriptors({3})
         guard.show_stacks_on_abort()
+        generators.reseed()
         from fal_jupyter.runner import host
 
         status = host.main(socket.socket(fileno=channel))
