@@ -35,6 +35,7 @@ MAY: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "protocol": ((), ()),
     "settings": (("domain",), ("platformdirs",)),
     "processes": ((), ()),
+    "installed": ((), ()),
     "credentials": ((), ()),
     "state": (("domain",), ()),
     "server_record": (("processes", "whole_file"), ()),

@@ -294,7 +294,7 @@ class DoctorHandler(Handler):
     def get(self) -> None:
         hello, engine = self.house.hello(), self.house.engine
         processes = [ProcessRecord(pid=hello["pid"], role="gateway", app="")]
-        for template in engine.launcher.templates.values():
+        for template in (*engine.launcher.templates.values(), *engine.launcher.replaced):
             processes.append(ProcessRecord(pid=template.process.pid, role="template", app=""))
         for runner in runner_records(engine):
             if runner["pid"]:

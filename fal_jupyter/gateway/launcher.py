@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from fal_jupyter.domain.allowance import Allowance
 from fal_jupyter.gateway.channel import Channel
+from fal_jupyter.installed import Installed
 from fal_jupyter.processes import children_of, oom_kills, why_refused
 from fal_jupyter.protocol.api import Environment
 from fal_jupyter.protocol.frames import WINDOW, Frame
@@ -94,6 +95,7 @@ class Template:
         self.key = template_key(python, start_env)
         self.python, self.isolated, self._control, self._on_event = python, isolated, ours, on_event
         self.up = self.gone = False
+        self.installed: Installed | None = None  # known once it is up
         self._waiting: list[tuple[bytes, list[int]]] = []
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(ours, self._readable)
@@ -166,6 +168,7 @@ class Launcher:
     files: int
     templates: dict[TemplateKey, Template] = field(default_factory=dict)
     processes: dict[str, Process] = field(default_factory=dict)
+    replaced: list[Template] = field(default_factory=list)  # their packages changed; each ends with its last runner
     _ooms: int = field(default_factory=lambda: oom_kills())
 
     def start(self, runner_id: str, environment: Environment, load: bytes) -> None:
@@ -237,6 +240,10 @@ class Launcher:
     def _template(self, environment: Environment) -> Template:
         python, isolated, start_env = environment["python"], environment["isolated"], self._start_env(environment)
         template = self.templates.get(template_key(python, start_env))
+        if template is not None and template.installed is not None and template.installed.changed():
+            log.info("packages of %s have changed: template %s is replaced", python, template.process.pid)
+            self._replace(template)
+            template = None
         if template is None or template.gone:
             self._end_unused(python)
             kept = {k: v for k, v in self.environment.items() if not (isolated and k == "PYTHONHOME")}
@@ -251,6 +258,18 @@ class Launcher:
         for template in list(self.templates.values()):
             if template.python == python and template.key[1] and template.key not in used and not template.gone:
                 self._leave(template)
+
+    def _replace(self, template: Template) -> None:
+        """Start no runner from this template any more; those that it has go on."""
+        del self.templates[template.key]
+        self.replaced.append(template)
+        self._end_replaced()
+
+    def _end_replaced(self) -> None:
+        used = {id(process.template) for process in self.processes.values()}
+        for template in [t for t in self.replaced if id(t) not in used]:
+            self.replaced.remove(template)
+            template.leave()
 
     def _leave(self, template: Template) -> None:
         del self.templates[template.key]
@@ -293,7 +312,7 @@ class Launcher:
             self._template_gone(template)
             return
         if event["event"] == "up":
-            template.up = True
+            template.up, template.installed = True, Installed(**event["installed"])
             return
         runner_id = event["runner_id"]
         process = self.processes.get(runner_id)
@@ -336,11 +355,14 @@ class Launcher:
         asyncio.get_running_loop().remove_reader(process.pipe)
         os.close(process.pipe)
         process.channel.close()
+        self._end_replaced()
 
     def _template_gone(self, template: Template) -> None:
         template.close()
         if self.templates.get(template.key) is template:
             del self.templates[template.key]
+        if template in self.replaced:
+            self.replaced.remove(template)
         template.process.wait()
         self._kill_orphans()
         reason = f"its template ended ({exit_sentence(template.process.returncode, code=True)})"
@@ -351,7 +373,7 @@ class Launcher:
 
     def _kill_orphans(self) -> None:
         """What a killed template leaves comes to us, a subreaper: end every child that is no template."""
-        templates = {t.process.pid for t in self.templates.values()}
+        templates = {t.process.pid for t in (*self.templates.values(), *self.replaced)}
         while orphans := [pid for pid in children_of(os.getpid()) if pid not in templates]:
             for pid in orphans:
                 os.kill(pid, signal.SIGKILL)
@@ -391,10 +413,11 @@ class Launcher:
     async def close(self) -> None:
         """End every template and with it every runner; done when they are gone."""
         loop = asyncio.get_running_loop()
-        for template in list(self.templates.values()):
+        for template in (*self.templates.values(), *self.replaced):
             template.close()
             await loop.run_in_executor(None, template.process.wait)
         self.templates.clear()
+        self.replaced.clear()
         self._kill_orphans()
 
 

@@ -11,7 +11,7 @@ gateway → template
     ``{"op": "fork", "runner_id", "preload": [module…]}`` with two descriptors: the runner's end of its
     channel and the write end of its output pipe · ``{"op": "kill", "runner_id"}`` · ``{"op": "signal", "runner_id", "signal"}``
 template → gateway
-    ``{"event": "up", "pid", "imports_ms"}`` · ``{"event": "forked", "runner_id", "pid"}`` ·
+    ``{"event": "up", "pid", "imports_ms", "installed"}`` (the fields of :class:`fal_jupyter.installed.Installed`) · ``{"event": "forked", "runner_id", "pid"}`` ·
     ``{"event": "refused", "runner_id", "reason"}`` · ``{"event": "exited", "runner_id", "status", "peak"}`` (bytes of memory;
     its orphans are gone by then)
 """
@@ -27,8 +27,10 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from typing import Any
 
+from fal_jupyter.installed import installed_here
 from fal_jupyter.processes import become_subreaper, children_of, set_file_limit, why_refused
 from fal_jupyter.runner import guard
 from fal_jupyter.runner.reseed import CopiedGenerators
@@ -67,9 +69,11 @@ class Template:
 
     def run(self) -> None:
         began = time.monotonic()
+        installed = asdict(installed_here())  # before the imports: what changes during them has changed
         for name in BASE_IMPORTS:
             self._import(name)
-        self._say(event="up", pid=os.getpid(), imports_ms=round((time.monotonic() - began) * 1000, 1))
+        imports_ms = round((time.monotonic() - began) * 1000, 1)
+        self._say(event="up", pid=os.getpid(), imports_ms=imports_ms, installed=installed)
         poller = select.poll()
         poller.register(self.control, select.POLLIN)
         poller.register(self.wakeup, select.POLLIN)
