@@ -23,6 +23,7 @@ MAX_BODY_VARIABLE = "FAL_JUPYTER_MAX_BODY"
 MAX_FILE_VARIABLE = "FAL_JUPYTER_MAX_FILE"
 READ_TIMEOUT_VARIABLE = "FAL_JUPYTER_READ_TIMEOUT"
 SEND_TIMEOUT_VARIABLE = "FAL_JUPYTER_SEND_TIMEOUT"
+IDLE_TIMEOUT_VARIABLE = "FAL_JUPYTER_IDLE_TIMEOUT"
 FAKE_GPUS_VARIABLE = "FAL_JUPYTER_FAKE_GPUS"
 ALLOW_PRIVATE_VARIABLE = "FAL_JUPYTER_ALLOW_PRIVATE_URLS"
 CDN_VARIABLE = "FAL_JUPYTER_CDN"
@@ -30,6 +31,7 @@ DEFAULT_MAX_BODY = 256 * 1024 * 1024
 DEFAULT_MAX_FILE = 16 * 1024 * 1024 * 1024
 DEFAULT_READ_TIMEOUT = 30.0
 DEFAULT_SEND_TIMEOUT = 60.0
+DEFAULT_IDLE_TIMEOUT = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,7 @@ class Settings:
         max_file: largest file that may be uploaded to the local CDN, in bytes.
         read_timeout: seconds in which a request's head has to be complete, and its body has to go on.
         send_timeout: seconds in which a caller has to take something of its answer.
+        idle_timeout: seconds that a connection may be open without a request.
         claims: directory of the claims on devices; one for all state directories of the user.
         fake_gpus: what stands in for this machine's GPUs in tests (``2x24GiB:H100``), or ``""``.
         cdn: base of the local CDN's addresses, as a runner is told it; ``""`` elsewhere.
@@ -55,6 +58,7 @@ class Settings:
     max_file: int = DEFAULT_MAX_FILE
     read_timeout: float = DEFAULT_READ_TIMEOUT
     send_timeout: float = DEFAULT_SEND_TIMEOUT
+    idle_timeout: float = DEFAULT_IDLE_TIMEOUT
     claims: Path = Path("/nonexistent")
     fake_gpus: str = ""
     allow_private: bool = False
@@ -114,6 +118,7 @@ class Settings:
             MAX_FILE_VARIABLE: str(self.max_file),
             READ_TIMEOUT_VARIABLE: f"{self.read_timeout:g}",
             SEND_TIMEOUT_VARIABLE: f"{self.send_timeout:g}",
+            IDLE_TIMEOUT_VARIABLE: f"{self.idle_timeout:g}",
         }
         if self.allow_private:
             carried[ALLOW_PRIVATE_VARIABLE] = "1"
@@ -137,6 +142,7 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         max_file=_bytes(env, MAX_FILE_VARIABLE, DEFAULT_MAX_FILE),
         read_timeout=_seconds(env, READ_TIMEOUT_VARIABLE, DEFAULT_READ_TIMEOUT),
         send_timeout=_seconds(env, SEND_TIMEOUT_VARIABLE, DEFAULT_SEND_TIMEOUT),
+        idle_timeout=_seconds(env, IDLE_TIMEOUT_VARIABLE, DEFAULT_IDLE_TIMEOUT),
         claims=Path(env.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()) / f"fal_jupyter-{os.getuid()}-devices",
         fake_gpus=env.get(FAKE_GPUS_VARIABLE, ""),
         cdn=env.get(CDN_VARIABLE, ""),

@@ -19,6 +19,7 @@ def test_the_environment_decides_state_owner_and_body_limit(tmp_path: Path) -> N
         "FAL_JUPYTER_MAX_FILE": str(16 << 30),
         "FAL_JUPYTER_READ_TIMEOUT": "30",
         "FAL_JUPYTER_SEND_TIMEOUT": "60",
+        "FAL_JUPYTER_IDLE_TIMEOUT": "300",
     }
 
 

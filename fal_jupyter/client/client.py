@@ -7,7 +7,9 @@ import json
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -16,6 +18,7 @@ from fal_jupyter.client import connect, http
 from fal_jupyter.client import lease as leases
 from fal_jupyter.client.answer import Answer, AnswerReader, OnOutput
 from fal_jupyter.client.app_files import Folders
+from fal_jupyter.client.pool import ConnectionPool, NotSent, send_all
 from fal_jupyter.client.watching import Watching
 from fal_jupyter.credentials import make_key
 from fal_jupyter.domain.errors import (
@@ -54,8 +57,18 @@ from fal_jupyter.vault import Vault
 
 READ = 256 * 1024
 PATIENCE = 60.0  # for an answer of the control plane, which never waits for user code
+SOCKET_PATIENCE = 2.0  # seconds for a living gateway to make its removed socket again
 _CALL_HEADERS = ((H_OWNER, "frames"), ("content-type", "application/json"))
 DIED = "the gateway had ended; a new one was started and the apps of this process were published again"
+
+
+@dataclass
+class Publication:
+    """What this process publishes, and the lease under which the gateway has it (``""``: not published yet)."""
+
+    head: PublishHead
+    payload: bytes
+    lease: str = ""
 
 
 class Calls:
@@ -121,18 +134,16 @@ class Client(Watching):
         self.lease: leases.Lease | None = None
         self.notices: list[str] = []
         self.started_gateway = False
-        self._published: dict[str, tuple[PublishHead, bytes]] = {}
+        self._published: dict[str, Publication] = {}
         self._environments: dict[str, list[int]] = {}
         self._lock = threading.RLock()
-        self._idle: list[socket.socket] = []
+        self._pool = ConnectionPool(self.settings.idle_timeout)
         self._pid = os.getpid()
         os.register_at_fork(after_in_child=self._forked)
 
     def _forked(self) -> None:
         self._lock = threading.RLock()
-        for sock in self._idle:
-            sock.close()
-        self._idle = []
+        self._pool = ConnectionPool(self.settings.idle_timeout)
         for alias in list(self._environments):
             self._release_environments(alias)
 
@@ -154,29 +165,48 @@ class Client(Watching):
         with self._lock:
             if self.lease is not None and self.lease.alive:
                 return self.lease
-            died, self.lease = self.lease is not None, None
-            self._drop_idle()
-            for attempt in (1, 2, 3):
-                self.started_gateway |= connect.ensure_gateway(self.settings, idle_exit=self._idle_exit)
-                try:
-                    sock = connect.dial(self.settings)
-                    self.lease = leases.take(sock, kind=self.kind, name=self.name, port=self.port, key=self.key)
-                    break
-                except leases.NotAGateway:
-                    raise
-                except (OSError, GatewayUnreachable) as error:  # it ended between our two steps
-                    if attempt == 3:
-                        raise GatewayUnreachable(f"no gateway stays alive here: {error}") from None
-            assert self.lease is not None
-            if died and self._published:
-                self.notices.append(DIED)
-                for alias, (head, payload) in list(self._published.items()):
-                    try:
-                        self._put(alias, head, payload)
-                    except UserError as error:  # its name was taken meanwhile: the others' turn comes all the same
-                        del self._published[alias]
-                        self.notices.append(f"{alias} could not be published again: {error}")
+            self.lease = None
+            self._pool.clear()
+            self.lease = self._new_lease()
+            self._publish_missing(self.lease.granted["lease"])
             return self.lease
+
+    def _new_lease(self) -> leases.Lease:
+        for attempt in (1, 2, 3):
+            self.started_gateway |= connect.ensure_gateway(self.settings, idle_exit=self._idle_exit)
+            try:
+                sock = connect.dial(self.settings)
+                return leases.take(sock, kind=self.kind, name=self.name, port=self.port, key=self.key)
+            except leases.NotAGateway:
+                raise
+            except (OSError, GatewayUnreachable) as error:  # it ended between our two steps
+                if attempt == 3:
+                    raise GatewayUnreachable(f"no gateway stays alive here: {error}") from None
+        raise AssertionError("unreachable")
+
+    def _publish_missing(self, lease: str) -> None:
+        """Publish whatever *lease* lacks. What fails for the gateway's sake is tried again by the next :meth:`ensure`."""
+        missing = [(alias, one) for alias, one in self._published.items() if one.lease != lease]
+        if missing and DIED not in self.notices:
+            self.notices.append(DIED)
+        for alias, publication in missing:
+            try:
+                self._put(alias, publication.head, publication.payload)
+                publication.lease = lease
+            except UserError as error:  # its name was taken meanwhile: the others' turn comes all the same
+                del self._published[alias]
+                self.notices.append(f"{alias} could not be published again: {error}")
+            except OSError as error:
+                self._drop_lease()
+                raise GatewayUnreachable(f"the gateway ended while {alias} was published again: {error}") from None
+            except BaseException:  # no answer, or an interrupt
+                self._drop_lease()
+                raise
+
+    def _drop_lease(self) -> None:
+        if self.lease is not None:
+            self.lease.close()
+            self.lease = None
 
     @property
     def base(self) -> str:
@@ -188,7 +218,7 @@ class Client(Watching):
         if self._pid != os.getpid():
             return
         with self._lock:
-            self._drop_idle()
+            self._pool.clear()
             self._published.clear()
             if self.lease is not None:
                 self.lease.close()
@@ -207,7 +237,7 @@ class Client(Watching):
         with self._lock:
             self.ensure()
             published = self._put(alias, head, payload)
-            self._published[alias] = (head, payload)
+            self._published[alias] = Publication(head, payload, head["lease"])
             return published
 
     def _put(self, alias: str, head: PublishHead, payload: bytes) -> Published:
@@ -403,19 +433,16 @@ class Client(Watching):
             KeyboardInterrupt: passed on at once; the request is dropped or cancelled.
         """
         data = self._request(alias, path, body, query)
-        for attempt in (1, 2):
-            if attempt == 2 or self.lease is None:  # an ended gateway shows in the first attempt, without being asked
-                self.ensure()
-            sock = self._take_idle()
-            fresh = sock is None
+        for attempt in (1, 2, 3):
+            sock = self._pool.take() if attempt == 1 and self._alive() else None
             reader = http.Reader()
             frames_reader = AnswerReader(on_output, f"%fal logs {alias} has the last of them")
             try:
                 if sock is None:
-                    sock = connect.dial(self.settings)
+                    sock = self.dial()
                 if calls is not None:
                     calls.begin(sock)
-                sock.sendall(data)
+                send_all(sock, data)
                 while not reader.done:
                     received = sock.recv(READ)
                     if not received:
@@ -429,10 +456,10 @@ class Client(Watching):
                     sock.close()
                 if calls is not None and calls.cancelled:
                     raise _cancelled() from None
-                if attempt == 1 and not fresh and not reader.begun and self._alive():
-                    continue  # an idle connection that the gateway had closed: the request never reached it
-                if attempt == 1 and isinstance(error, OSError) and fresh and not reader.begun and not self._alive():
-                    continue  # nobody answered at all: another gateway is started
+                if isinstance(error, NotSent) and attempt < 3:
+                    continue  # the connection was closed before it took anything
+                if sock is None and isinstance(error, GatewayError):
+                    raise  # there is no gateway, and none can be started: the error says why
                 raise _lost() from None
             except BaseException:
                 if calls is not None and sock is not None:
@@ -444,6 +471,31 @@ class Client(Watching):
                 calls.end(sock)
             return self._finish(reader, frames_reader, sock)
         raise GatewayError("the gateway could not be reached")
+
+    def dial(self) -> socket.socket:
+        """Connect to the gateway that holds this process's lease; nothing is sent yet.
+
+        Where the gateway has ended, another one is started (:meth:`ensure`). Where it lives and its socket is missing (the state
+        directory was removed), it makes a new one in a moment.
+
+        Raises:
+            GatewayError: none can be had.
+        """
+        deadline = time.monotonic() + SOCKET_PATIENCE
+        while True:
+            lease = self.ensure()
+            try:
+                sock = connect.dial(self.settings)
+            except OSError as error:
+                if time.monotonic() > deadline:
+                    raise GatewayUnreachable(f"the gateway cannot be reached: {error.strerror or error}") from None
+                lease.ends_within(0.05)
+                continue
+            if connect.peer_pid(sock) == lease.gateway:
+                return sock
+            sock.close()  # another gateway has taken its place: ours has ended, or is about to
+            if not lease.ends_within(SOCKET_PATIENCE):
+                raise GatewayUnreachable("another gateway has taken the place of the one that runs this process's apps")
 
     def _alive(self) -> bool:
         return self.lease is not None and self.lease.alive
@@ -460,27 +512,17 @@ class Client(Watching):
                 frames_reader.feed(body)
 
     def _finish(self, reader: http.Reader, frames_reader: AnswerReader, sock: socket.socket) -> Answer:
-        with self._lock:
-            if reader.reusable and len(self._idle) < 16:
-                self._idle.append(sock)
-            else:
-                sock.close()
+        if reader.reusable:
+            self._pool.keep(sock)
+        else:
+            sock.close()
         return frames_reader.finish()
-
-    def _take_idle(self) -> socket.socket | None:
-        with self._lock:
-            return self._idle.pop() if self._idle else None
-
-    def _drop_idle(self) -> None:
-        while self._idle:
-            self._idle.pop().close()
 
     async def acall(
         self, alias: str, path: str, body: bytes, *, query: str = "", on_output: OnOutput | None = None
     ) -> Answer:
         """The same on asyncio; being cancelled closes the connection."""
-        await asyncio.to_thread(self.ensure)
-        sock = connect.dial(self.settings)
+        sock = await asyncio.to_thread(self.dial)
         stream_reader, writer = await asyncio.open_unix_connection(sock=sock)
         reader = http.Reader()
         frames_reader = AnswerReader(on_output, f"%fal logs {alias} has the last of them")
@@ -493,7 +535,7 @@ class Client(Watching):
                     reader.end()
                     break
                 self._feed(reader, frames_reader, data)
-        except OSError:
+        except (OSError, GatewayError):
             raise _lost() from None
         finally:
             writer.close()

@@ -34,7 +34,7 @@ def dial(settings: Settings, *, wait: bool = True) -> socket.socket:
     try:
         with address_of(settings.socket) as address:
             sock.connect(address)
-        _, uid, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
+        _, uid = _peer_of(sock)
         if uid != os.getuid():
             raise GatewayUnreachable(
                 f"a process of another user (uid {uid}) answers on {settings.socket}",
@@ -44,6 +44,17 @@ def dial(settings: Settings, *, wait: bool = True) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+def peer_pid(sock: socket.socket) -> int:
+    """Give the process that listens at the other end."""
+    return _peer_of(sock)[0]
+
+
+def _peer_of(sock: socket.socket) -> tuple[int, int]:
+    data = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    pid, uid, _ = struct.unpack("3i", data)
+    return pid, uid
 
 
 def ensure_gateway(settings: Settings, *, idle_exit: float = 600.0) -> bool:

@@ -7,7 +7,7 @@ import os
 import select
 import socket
 
-from fal_jupyter.client import http
+from fal_jupyter.client import connect, http
 from fal_jupyter.credentials import id_and_hash
 from fal_jupyter.domain.errors import GatewayUnreachable, PortTaken, VersionSkew
 from fal_jupyter.protocol.api import A_LEASES, PROTOCOL, LeaseAsked, LeaseGranted
@@ -23,10 +23,11 @@ class NotAGateway(GatewayUnreachable):
 
 
 class Lease:
-    """One open lease."""
+    """One open lease. *gateway* is the process that granted it, as this process sees it."""
 
     def __init__(self, sock: socket.socket, granted: LeaseGranted) -> None:
         self.socket, self.granted = sock, granted
+        self.gateway = connect.peer_pid(sock)
         os.register_at_fork(after_in_child=self._forked)
 
     def _forked(self) -> None:

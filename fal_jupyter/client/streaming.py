@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from fal_jupyter.client import connect, http
+from fal_jupyter.client import http
 from fal_jupyter.client.answer import Answer, AnswerReader, OnOutput
 from fal_jupyter.client.events import EventDecoder, decoder_for
 from fal_jupyter.client.interrupts import one_line
@@ -67,7 +67,6 @@ class Streamed:
         if self._begun:
             raise RequestError(f"the stream {self._name}() was begun already", hint="call it again for another one")
         self._begun = True
-        self._client.ensure()
 
     def __iter__(self) -> Iterator[Any]:
         with one_line(f"{self._name}()"):
@@ -76,7 +75,7 @@ class Streamed:
     def _values(self) -> Iterator[Any]:
         self._begin()
         head = http.Reader()
-        with connect.dial(self._client.settings) as sock:
+        with self._client.dial() as sock:
             sock.sendall(self._request)
             while not head.done:
                 data = sock.recv(READ)
@@ -88,9 +87,9 @@ class Streamed:
 
     async def __aiter__(self) -> AsyncIterator[Any]:
         with one_line(f"{self._name}()"):
-            await asyncio.to_thread(self._begin)
+            self._begin()
             head = http.Reader()
-            reader, writer = await asyncio.open_unix_connection(sock=connect.dial(self._client.settings))
+            reader, writer = await asyncio.open_unix_connection(sock=await asyncio.to_thread(self._client.dial))
             try:
                 writer.write(self._request)
                 await writer.drain()

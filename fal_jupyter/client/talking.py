@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from fal_jupyter.client import connect
 from fal_jupyter.client.answer import OnOutput
 from fal_jupyter.client.interrupts import one_line, show_as
 from fal_jupyter.client.printed import PATIENCE, Printed
@@ -183,12 +182,17 @@ class Talk:
 
         __tracebackhide__ = True
         with one_line(f"{self._where}()"):
-            self._client.ensure()
             self._begin(awaited=False)
-            sock = connect.dial(self._client.settings)
+            sock = self._client.dial()
             try:
                 opened = open_socket(
-                    self._address, sock=sock, max_size=None, compression=None, open_timeout=None, logger=_QUIET
+                    self._address,
+                    sock=sock,
+                    max_size=None,
+                    compression=None,
+                    open_timeout=None,
+                    proxy=None,
+                    logger=_QUIET,
                 )
                 self._socket = opened.__enter__()  # it is itself, and warns (17.1) where this is not called
             except InvalidStatus as error:
@@ -284,9 +288,8 @@ class Talk:
 
         __tracebackhide__ = True
         with one_line(f"{self._where}()"):
-            await asyncio.to_thread(self._client.ensure)
             self._begin(awaited=True)
-            sock = connect.dial(self._client.settings)
+            sock = await asyncio.to_thread(self._client.dial)
             try:
                 self._socket = await open_socket(
                     self._address,

@@ -85,10 +85,13 @@ class House:
         self._unix_front = Front(self.engine, self.keys, self.tokens, settings, trusted=True)
         most = max(64, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - FILES_FOR_OURSELVES)
         public, trusted = public_api.application(self, trusted=False), public_api.application(self, trusted=True)
-        self._tcp_listener = Listener(lambda c: _ByPath(self._tcp_front, c, public, None), settings.read_timeout, most)
+        self._tcp_listener = Listener(
+            lambda c: _ByPath(self._tcp_front, c, public, None), settings.read_timeout, settings.idle_timeout, most
+        )
         self._unix_listener = Listener(
             lambda c: _ByPath(self._unix_front, c, trusted, self._application),
             settings.read_timeout,
+            settings.idle_timeout,
             most,
             admits=_is_own_user,
         )

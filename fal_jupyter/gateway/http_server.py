@@ -25,7 +25,6 @@ from fal_jupyter.protocol.api import BODILESS
 
 log = logging.getLogger("fal_jupyter.gateway")
 HEAD_BOUND = 64 * 1024
-IDLE_TIME = 300.0  # seconds that a connection may be open without a request
 SHORTEST_LOOK = 0.05
 WRITE_HIGH = 1 << 20
 _NAMES = {
@@ -123,12 +122,14 @@ class Listener:
     Attributes:
         make: gives who takes the next request of a connection.
         read_timeout: seconds in which a head has to be complete, and a body has to go on.
+        idle_timeout: seconds that a connection may be open without a request.
         most: so many connections may be open; one more is told to come back.
         admits: says of a new connection's socket whether it may speak to us at all.
     """
 
     make: Callable[[Connection], Message]
     read_timeout: float
+    idle_timeout: float
     most: int
     admits: Callable[[socket.socket], bool] = lambda _: True
     connections: set[Connection] = field(default_factory=set)
@@ -235,7 +236,7 @@ class Connection(asyncio.Protocol):
         elif self._message is not None:
             left = self._seen + patience - now
         else:
-            left = self._seen + IDLE_TIME - now
+            left = self._seen + self._listener.idle_timeout - now
         if left <= 0:
             if self._in_head or self._message is not None:
                 self._refuse(Refusal(408, f"the request did not go on for {patience:g} s"))

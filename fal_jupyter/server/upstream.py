@@ -13,7 +13,7 @@ from fal_jupyter.domain.errors import GatewayUnreachable
 from fal_jupyter.protocol.api import BODILESS
 from fal_jupyter.settings import Settings
 
-IDLE_TIME = 30.0  # seconds that a connection waits for its next request; the gateway hangs up after 300
+LONGEST_IDLE = 30.0  # seconds that a connection waits for its next request; at most half of the gateway's own limit
 MOST_IDLE = 64
 WRITE_HIGH = 1 << 20
 NO_GATEWAY = "no gateway runs; it starts with the first app, or when you start it"
@@ -215,6 +215,7 @@ class Upstream:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self._longest_idle = min(LONGEST_IDLE, settings.idle_timeout / 2)
         self._idle: list[Connection] = []
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
@@ -257,7 +258,7 @@ class Upstream:
         connection.idle_since = loop.time()
         self._idle.append(connection)
         if self._timer is None:
-            self._timer = loop.call_later(IDLE_TIME, self._sweep)
+            self._timer = loop.call_later(self._longest_idle, self._sweep)
 
     def forget(self, connection: Connection) -> None:
         """A connection ended."""
@@ -266,12 +267,12 @@ class Upstream:
 
     def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
-        old = loop.time() - IDLE_TIME
+        old = loop.time() - self._longest_idle
         for connection in [c for c in self._idle if c.idle_since <= old]:
             self._idle.remove(connection)
             connection.close()
         first = min((c.idle_since for c in self._idle), default=None)
-        self._timer = None if first is None else loop.call_at(first + IDLE_TIME + 0.001, self._sweep)
+        self._timer = None if first is None else loop.call_at(first + self._longest_idle + 0.001, self._sweep)
 
     def close(self) -> None:
         """Hang up on all that waits."""
