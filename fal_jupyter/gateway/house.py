@@ -339,7 +339,7 @@ class _ByPath:
         target = own
         if target.startswith(RUN):
             self._inner = Request(self._front, self._connection)
-        elif self._admin is not None and target.startswith(ADMIN):
+        elif self._admin is not None and not self._connection.proxied and target.startswith(ADMIN):
             self._inner = TornadoRequest(self._admin, self._connection, _PUBLICATION)
         else:
             self._inner = self._handled(target, headers)

@@ -21,7 +21,7 @@ import httptools
 
 from fal_jupyter.gateway.caller import Headers, failure, is_number
 from fal_jupyter.gateway.exchange import LINGER, LINGER_BYTES
-from fal_jupyter.protocol.api import BODILESS
+from fal_jupyter.protocol.api import BODILESS, H_ROLE
 
 log = logging.getLogger("fal_jupyter.gateway")
 HEAD_BOUND = 64 * 1024
@@ -62,6 +62,8 @@ _BUSY = Refusal(503, "too many connections are open", (("retry-after", "1"),))
 _LONG_HEAD = Refusal(400, f"the head of the request is longer than {HEAD_BOUND} bytes")
 _CONNECT = Refusal(400, "this is no proxy: CONNECT leads nowhere")
 _UPGRADE = Refusal(400, "a websocket cannot begin before the requests ahead of it are answered")
+_UPGRADE_BODY = Refusal(400, "a WebSocket handshake must not have a body")
+_FRAMING_10 = Refusal(400, "an HTTP/1.0 request must not have a Transfer-Encoding")
 _FAILED = Refusal(500, "Internal Server Error")
 
 
@@ -107,10 +109,11 @@ class Message(Protocol):
 class _Incoming:
     """A request that has not been begun, since the one before it is not answered."""
 
-    __slots__ = ("chunks", "complete", "headers", "keep_alive", "method", "target")
+    __slots__ = ("chunks", "complete", "handshake", "headers", "keep_alive", "method", "target")
 
     def __init__(self, method: str, target: str, headers: RequestHeaders, keep_alive: bool) -> None:
         self.method, self.target, self.headers, self.keep_alive = method, target, headers, keep_alive
+        self.handshake = False  # a WebSocket's: whatever becomes of it, no other request follows on its connection
         self.chunks: list[bytes] = []
         self.complete = False
 
@@ -166,6 +169,10 @@ class Connection(asyncio.Protocol):
         self._offered = False  # the request that comes would go on in another protocol, but no websocket
         self._told_anew = False  # the next head is of the request that is being read
         self._raw = False  # a websocket: no more HTTP on this connection
+        self.handshake = False  # the request at work is a WebSocket's handshake, by its head's Connection and Upgrade
+        self.proxied: bool | None = (
+            None  # a browser's requests, passed on by Jupyter: decided by the first head, for good
+        )
         self._answering = self._chunked = False
         self._bodiless = False  # a HEAD is asked: its answer is a head alone, whatever length that tells
         self._length: int | None = None
@@ -246,8 +253,8 @@ class Connection(asyncio.Protocol):
         self._timer = self._loop.call_later(max(min(left, patience), SHORTEST_LOOK), self._look)
 
     def data_received(self, data: bytes) -> None:
-        if self._raw:
-            if self._message is not None:
+        if self._raw:  # never parsed again, also where the handshake was refused
+            if self._message is not None and self._message.upgrades:
                 self._hand_over(self._message, data)
             return
         if self._refused is not None:
@@ -271,7 +278,7 @@ class Connection(asyncio.Protocol):
                 self._parser.feed_data(data)
             except httptools.HttpParserUpgrade as upgrade:
                 data = data[upgrade.args[0] :]
-                if not self._offered and self._upgrades():
+                if not self._offered:
                     return self._upgrade(data)
                 data = self._without_upgrade() + data
             except httptools.HttpParserCallbackError as error:
@@ -293,28 +300,19 @@ class Connection(asyncio.Protocol):
         A parser takes a request with an offer for complete, whatever body comes: the new one is told of that in a head of its own.
         """
         self._parser = httptools.HttpRequestParser(self)
-        if not self._offered:
-            return b""
         self._offered, self._told_anew = False, True
         kept = [
             f"{name}: {value}\r\n" for name, value in self._pairs if name in ("content-length", "transfer-encoding")
         ]
         return f"POST / HTTP/1.1\r\n{''.join(kept)}\r\n".encode("latin-1")
 
-    def _upgrades(self) -> bool:
-        """True where the request that just came is a websocket's."""
-        if self._queue:
-            return str(self._queue[-1].headers.get("upgrade", "")).lower() == "websocket"
-        return self._message is not None and self._message.upgrades
-
     def _upgrade(self, rest: bytes) -> Refusal | None:
         """The caller goes on in another protocol, which is the connection's last."""
         if self._queue:
             self._queue.pop()
             return _UPGRADE
-        assert self._message is not None
-        self._raw, self._keep_alive = True, False
-        if rest:
+        self._raw = True
+        if rest and self._message is not None and self._message.upgrades:
             self._hand_over(self._message, rest)
         return None
 
@@ -384,8 +382,17 @@ class Connection(asyncio.Protocol):
             self._stop(_CONNECT)
         request = _Incoming(method, target, RequestHeaders(self._pairs), self._parser.should_keep_alive())
         self._incoming = request
-        websocket = method == "GET" and str(request.headers.get("upgrade", "")).lower() == "websocket"
-        self._offered = self._parser.should_upgrade() and not websocket
+        old = self._parser.get_http_version() == "1.0"
+        if old and "transfer-encoding" in request.headers:  # RFC 9112, 6.1
+            self._stop(_FRAMING_10)
+        offered = self._parser.should_upgrade()
+        request.handshake = offered and not old and str(request.headers.get("upgrade", "")).lower() == "websocket"
+        if request.handshake:
+            length = request.headers.get("content-length", "0")
+            if "transfer-encoding" in request.headers or length.strip("0"):
+                self._stop(_UPGRADE_BODY)
+            request.keep_alive = False
+        self._offered = offered and not request.handshake
         if self._message is None and not self._queue:
             self._begin(request)
         else:
@@ -416,11 +423,14 @@ class Connection(asyncio.Protocol):
 
     # --- requests -----------------------------------------------------------------------------------------------
     def _begin(self, request: _Incoming) -> Message:
+        if self.proxied is None:
+            self.proxied = request.headers.get(H_ROLE) == "data"
         message = self._make(self)
         self._keep_alive, self._ready = request.keep_alive, False
         self._answering = self._chunked = False
         self._bodiless = request.method == "HEAD"
         self._length = self.rewrite = None
+        self.handshake = request.handshake
         self._message = message
         try:
             message.begin(request.method, request.target, request.headers)

@@ -16,9 +16,9 @@ from urllib.parse import unquote
 import msgspec
 
 from fal_jupyter.domain.spec import AppSpec
-from fal_jupyter.gateway.caller import Caller, failure, is_number, new_id
+from fal_jupyter.gateway.caller import failure, is_number, new_id
 from fal_jupyter.gateway.exchange import LINGER, LINGER_BYTES, Exchange, Hub
-from fal_jupyter.gateway.http_server import RequestHeaders
+from fal_jupyter.gateway.http_server import Connection, RequestHeaders
 from fal_jupyter.gateway.keys import Keys
 from fal_jupyter.gateway.origins import Origins, is_own
 from fal_jupyter.gateway.tokens import Tokens
@@ -30,6 +30,7 @@ from fal_jupyter.protocol.api import (
     H_HINT,
     H_OWNER,
     H_REQUEST_ID,
+    H_ROLE,
     H_START_WITHIN,
     Q_TOKEN,
     RUN,
@@ -42,7 +43,7 @@ _encode = msgspec.json.encode
 _DROPPED = frozenset(
     {
         "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding",
-        "upgrade", "authorization", "expect", H_REQUEST_ID, H_ENDPOINT, H_OWNER, H_BASE,
+        "upgrade", "authorization", "expect", H_REQUEST_ID, H_ENDPOINT, H_OWNER, H_BASE, H_ROLE,
     }
 )  # fmt: skip
 LEAST_START = 0.1
@@ -140,7 +141,7 @@ class Request:
 
     __slots__ = ("caller", "exchange", "front", "headers", "linger", "received", "refusal")
 
-    def __init__(self, front: Front, caller: Caller) -> None:
+    def __init__(self, front: Front, caller: Connection) -> None:
         self.front, self.caller = front, caller
         self.exchange: Exchange | None = None
         self.received = 0
@@ -187,9 +188,9 @@ class Request:
             except ValueError as error:
                 self._refuse(400, "bad_request", str(error))
                 return
-        websocket = method == "GET" and headers.get("upgrade", "").lower() == "websocket"
-        if websocket and not _is_handshake(headers):
-            self._refuse(400, "bad_request", "this is no handshake of a websocket of version 13")
+        websocket = self.caller.handshake
+        if websocket and (method != "GET" or not _is_handshake(headers)):
+            self._refuse(400, "bad_request", "invalid WebSocket handshake (GET and version 13 required)")
             return
         if websocket and not front.lets_in(headers.get("origin", ""), headers.get("host", ""), alias):
             told = f"pages of {headers.get('origin')} may not talk to {owner}/{alias}: serve it with --cors ORIGIN to let them in"
@@ -198,7 +199,7 @@ class Request:
         request_id = new_id()
         below = spec.path_of(below)
         head = request_head(request_id, WEBSOCKET if websocket else method, below, without_token(query), headers.pairs)
-        framed = trusted and headers.get(H_OWNER) == "frames"
+        framed = trusted and not self.caller.proxied and headers.get(H_OWNER) == "frames"
         self.exchange = Exchange(
             front.apps,
             self.caller,
@@ -297,7 +298,7 @@ class Refused(Request):
 
     __slots__ = ("why",)
 
-    def __init__(self, front: Front, caller: Caller, status: int, error_type: str, detail: str) -> None:
+    def __init__(self, front: Front, caller: Connection, status: int, error_type: str, detail: str) -> None:
         super().__init__(front, caller)
         self.why = (status, error_type, detail)
 

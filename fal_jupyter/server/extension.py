@@ -48,10 +48,12 @@ class FalJupyterExtension(ExtensionApp):
             labextension=self._has_labextension(),
             log=self.log,
         )
+        self.data_upstream = Upstream(self.upstream.settings)  # its connections have no control plane
         self.relay = Relay(self.upstream, self.activity.saw, self.activity.off)
-        passing = {"upstream": self.upstream, "max_body": self.max_body, "origin": self.origin}
+        passing = {"upstream": self.data_upstream, "max_body": self.max_body, "origin": self.origin}
+        admin = passing | {"upstream": self.upstream}
         panel = {"upstream": self.upstream, "relay": self.relay, "origin": self.origin, "idle_exit": self.idle_exit}
-        self.handlers.extend(routes(passing, panel))
+        self.handlers.extend(routes(passing, panel, admin))
 
     @property
     def _server(self) -> ServerApp:
@@ -84,16 +86,17 @@ class FalJupyterExtension(ExtensionApp):
         self.activity.close()
         await self.relay.close()
         self.upstream.close()
+        self.data_upstream.close()
 
 
-def routes(passing: dict[str, Any], panel: dict[str, Any]) -> list[tuple[Any, ...]]:
+def routes(passing: dict[str, Any], panel: dict[str, Any], admin: dict[str, Any]) -> list[tuple[Any, ...]]:
     """Give all addresses of ours, first match first."""
     return [
         (r"/fal/(?:run|queue|cdn)/.*", DataHandler, passing),
         (r"/fal/api/hello", HelloHandler, panel),
         (r"/fal/api/start", StartHandler, panel),
         (r"/fal/api/feed", FeedHandler, panel),
-        (r"/fal/api/.*", AdminHandler, passing),
+        (r"/fal/api/.*", AdminHandler, admin),
         (r"/fal(?:/.*)?", NothingHandler),
     ]
 

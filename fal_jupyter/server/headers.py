@@ -13,7 +13,7 @@ from urllib.parse import urljoin, urlsplit
 
 from tornado.httputil import HTTPHeaders
 
-from fal_jupyter.protocol.api import H_BASE, RUN
+from fal_jupyter.protocol.api import H_BASE, H_ROLE, RUN
 from fal_jupyter.server.targets import is_hostile
 
 HOP_BY_HOP: Final = frozenset(
@@ -49,16 +49,17 @@ _HANDSHAKE: Final = frozenset(
 SANDBOX: Final = "sandbox; default-src 'none'; frame-ancestors 'none'"
 
 
-def inward(given: HTTPHeaders, length: str | None, base: str = "") -> list[str]:
+def inward(given: HTTPHeaders, length: str | None, base: str = "", role: str = "data") -> list[str]:
     """Give the lines of a request's head for the gateway.
 
     Args:
         given: what the caller sent.
         base: our addresses as the caller knows them, where the answer may have some of the gateway's in it.
+        role: what the connection to the gateway is for (``H_ROLE``).
         length: ``content-length`` of the body, ``"chunked"`` where nobody knows it yet, None where there is none.
     """
     named = _named(given.get_list("Connection"))
-    lines = ["host: localhost", *([f"{H_BASE}: {base}"] if base else [])]
+    lines = ["host: localhost", f"{H_ROLE}: {role}", *([f"{H_BASE}: {base}"] if base else [])]
     for name, value in given.get_all():
         low = name.lower()
         if low not in _NOT_INWARDS and low not in named and not low.startswith(_INTERNAL):

@@ -45,6 +45,8 @@ class Passing(GuardedHandler):
         self._linger: asyncio.TimerHandle | None = None
         self._target = ""
 
+    role = "panel"  # of the connection to the gateway: data connections have no control plane there
+
     @property
     def is_websocket(self) -> bool:
         """True where the caller wants to speak websocket."""
@@ -65,6 +67,7 @@ class Passing(GuardedHandler):
             await super().prepare()
             self._wire.set_max_body_size(self._max_body or NO_BOUND)
             self._target = self.target()
+            self._check_upgrade()
             await self._open()
         except HTTPError as error:
             headers = self.request.headers
@@ -72,13 +75,24 @@ class Passing(GuardedHandler):
                 raise
             self._respond(error.status_code, error_body(*explain(error)))  # while its body is still coming
 
+    def _check_upgrade(self) -> None:
+        """Refuse a handshake that has a body: whoever takes it for one would read the body as another request."""
+        headers = self.request.headers
+        if "websocket" not in headers.get("Upgrade", "").lower():
+            return
+        if "Transfer-Encoding" in headers or headers.get("Content-Length", "0").strip("0"):
+            raise Refused(400, "bad_request", "a WebSocket handshake must not have a body")
+        if self.role != "data":
+            raise Refused(400, "bad_request", "there is no WebSocket at this address")
+
     async def _open(self) -> None:
         try:
-            connection = self._connection = self._upstream.idle() or await self._upstream.connect()
+            idle = None if self.is_websocket else self._upstream.idle()  # a handshake has a connection of its own
+            connection = self._connection = idle or await self._upstream.connect()
         except GatewayUnreachable as error:
             raise Refused(503, "no_gateway", error.message) from None
-        connection.begin(self, self.request.method or "")
-        length = self._length()
+        connection.begin(self, self.request.method or "", last=self.is_websocket)
+        length = None if self.is_websocket else self._length()
         head = self._head(length)
         expected = "Expect" in self.request.headers
         if length is None or (length.isdigit() and int(length) <= SMALL and not expected):
@@ -106,7 +120,7 @@ class Passing(GuardedHandler):
         base = ""
         if self._target.startswith(QUEUE) and (origin := self._origin.of(self.request)):
             base = f"{origin}{self.base_url}fal"
-        lines = [f"{self.request.method} {target} HTTP/1.1", *inward(self.request.headers, length, base)]
+        lines = [f"{self.request.method} {target} HTTP/1.1", *inward(self.request.headers, length, base, self.role)]
         if self.is_websocket:
             lines += ["connection: Upgrade", "upgrade: websocket"]
         return "\r\n".join([*lines, "", ""]).encode("latin-1")
@@ -270,6 +284,8 @@ class Passing(GuardedHandler):
 @stream_request_body
 class DataHandler(Passing):
     """``fal/run/…``, ``fal/queue/…`` and ``fal/cdn/…``: whatever the method, it runs a user's code."""
+
+    role = "data"
 
     def action(self) -> str:
         """What is done, for Jupyter's authorizer."""

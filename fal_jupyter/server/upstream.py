@@ -61,12 +61,18 @@ class Connection(asyncio.Protocol):
         self._headers: list[tuple[str, str]] = []
         self._bodiless = self._to_end = False
         self._sent = False  # the request is complete
+        self._last = False  # no other request follows
         self._writable: asyncio.Future[None] | None = None
         self.idle_since = 0.0
 
     # --- the request ------------------------------------------------------------------------------------------
-    def begin(self, taker: Taker, method: str) -> None:
-        """Start a request; *taker* gets its answer. What is written next are the request's bytes."""
+    def begin(self, taker: Taker, method: str, *, last: bool = False) -> None:
+        """Start a request; *taker* gets its answer. What is written next are the request's bytes.
+
+        Args:
+            last: the connection is not used again, whatever the answer says (a WebSocket handshake).
+        """
+        self._last = last
         self._taker, self._bodiless = taker, method == "HEAD"
         self._headers, self._sent, self._to_end = [], False, False
 
@@ -202,7 +208,7 @@ class Connection(asyncio.Protocol):
 
     def _answered(self, *, reusable: bool) -> None:
         taker, self._taker = self._taker, None
-        if reusable and self._sent:
+        if reusable and self._sent and not self._last:
             self._upstream.keep(self)
         else:
             self.drop()

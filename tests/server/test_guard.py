@@ -36,7 +36,7 @@ SAFE = ("GET", "HEAD", "OPTIONS")
 
 
 def test_every_route_has_an_example_here() -> None:
-    patterns = [pattern for pattern, *_ in routes({}, {})]
+    patterns = [pattern for pattern, *_ in routes({}, {}, {})]
     assert patterns == list(EXAMPLES)
     for pattern, paths in EXAMPLES.items():
         for path in paths:

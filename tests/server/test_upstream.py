@@ -155,7 +155,14 @@ def test_the_request_is_built_anew(server: Jupyter) -> None:
         )
         assert wire.reply().status == 200
     assert seen == [
-        ["POST /run/me/app/a%20b?x=%20 HTTP/1.1", "host: localhost", "x-a: 1", "x-a: 2", "content-length: 0"],
+        [
+            "POST /run/me/app/a%20b?x=%20 HTTP/1.1",
+            "host: localhost",
+            "x-fal-jupyter-role: data",
+            "x-a: 1",
+            "x-a: 2",
+            "content-length: 0",
+        ],
     ]
 
 
