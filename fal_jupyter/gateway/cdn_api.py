@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import Any, BinaryIO
 
 from tornado.iostream import StreamClosedError
-from tornado.web import stream_request_body
 
 from fal_jupyter.domain.lifecycle import Lifecycle
 from fal_jupyter.filestore import StoredFile, Writer
@@ -21,7 +19,8 @@ from fal_jupyter.gateway.file_rules import (
     text_of,
 )
 from fal_jupyter.gateway.files import MOST_PARTS, Upload, WrongParts
-from fal_jupyter.gateway.public_api import PublicHandler
+from fal_jupyter.gateway.public_api import SMALL_BODY, PublicHandler
+from fal_jupyter.gateway.run_api import file_limit_sentence
 from fal_jupyter.protocol.api import CDN, CDN_UPLOAD
 
 CHUNK = 256 * 1024
@@ -35,6 +34,10 @@ class FileHandler(PublicHandler):
     """One file. Whatever it is, no browser shall run it: pages and pictures with scripts are shown without them."""
 
     needs_key = False  # its address is the key, unless who uploaded it said otherwise
+
+    def body_limit(self) -> int:
+        """A question about a file has no body worth keeping."""
+        return SMALL_BODY
 
     async def get(self, file_id: str, name: str) -> None:
         """Send the file, or a range of it."""
@@ -98,11 +101,7 @@ class FileHandler(PublicHandler):
             while length > 0 and (piece := file.read(min(CHUNK, length))):
                 length -= len(piece)
                 self.write(piece)
-                taken = asyncio.ensure_future(self.flush())
-                await asyncio.wait([taken], timeout=self.house.settings.send_timeout)
-                if not taken.done():
-                    break
-                taken.result()
+                await self.flush()
         except StreamClosedError:
             length = 1
         if length > 0:
@@ -144,7 +143,6 @@ class UploadingHandler(PublicHandler):
         self.fail(507, "internal_error", f"the file cannot be kept: {error.strerror}")
 
 
-@stream_request_body
 class BodyHandler(UploadingHandler):
     """A body that is a file: written as it comes, and gone if it does not come to its end."""
 
@@ -160,6 +158,14 @@ class BodyHandler(UploadingHandler):
                 self.writer = self.house.files.store.writer()
             except OSError as error:
                 self.no_room(error)
+
+    def body_limit(self) -> int:
+        """Largest file in bytes."""
+        return self.house.settings.max_file
+
+    def limit_sentence(self) -> str:
+        """What is said of a file that is longer."""
+        return file_limit_sentence(self.house.settings)
 
     def check(self) -> None:
         """Answer here to refuse the body before any of it is written."""
@@ -282,17 +288,18 @@ class CompleteHandler(UploadingHandler):
 
     needs_key = False
 
+    def body_limit(self) -> int:
+        """Largest list of parts in bytes."""
+        return MOST_WORDS
+
     async def post(self, file_id: str, secret: str = "") -> None:
         """Make one file of them."""
         upload = self.house.files.upload(file_id, secret or self.get_query_argument("upload", ""))
         if upload is None:
             self.fail(404, "", "there is no such upload, or none any more")
             return
-        if len(self.request.body) > MOST_WORDS:
-            self.fail(413, "bad_request", f"the list of parts is larger than {MOST_WORDS} bytes")
-            return
         try:
-            await self.house.files.join(upload, parts_in(self.request.body))
+            await self.house.files.join(upload, parts_in(self.body))
         except (ValueError, WrongParts) as error:
             self.fail(400, "bad_request", str(error))
         except OSError as error:

@@ -65,7 +65,7 @@ class Engine:
         self, settings: Settings, environment: Mapping[str, str], files: int, on_quiet: Callable[[], None]
     ) -> None:
         self.settings = settings
-        self.send_timeout = settings.send_timeout
+        self.cookies: dict[str, set[str]] = {}
         self.vault = Vault(settings.state)
         self.fleet = Fleet()
         self.launcher = Launcher(self, environment, files)

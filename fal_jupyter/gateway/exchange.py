@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 _encode = msgspec.json.encode
 _CANCELS: dict[How, bytes] = {"tell": b"", "force": b"\x01", "politely": GO_AWAY}
 SAID = "x-fal-runner-h"  # what runners say of themselves: hints, and that their health be checked
+MOST_COOKIES = 200  # names that are remembered of an app
 LINGER = 10.0  # seconds that an answered caller may go on sending its body …
 LINGER_BYTES = 64 << 20  # … and how much of it
 _HOP_BY_HOP = frozenset(
@@ -78,8 +79,8 @@ _decode_head = msgspec.json.Decoder(ResponseHead).decode
 class Hub(Protocol):
     """What an exchange tells (:class:`fal_jupyter.gateway.engine.Engine`)."""
 
-    send_timeout: float
-    """Seconds in which a caller has to take something of its answer."""
+    cookies: dict[str, set[str]]
+    """Names of the cookies that each app has set."""
 
     def request_arrived(self, exchange: Exchange) -> None:
         """Its head and the first part of its body are here."""
@@ -371,6 +372,10 @@ class Exchange:
             lower = name.lower()
             if lower == "content-type":
                 self.content_type = self.content_type or value
+            elif lower == "set-cookie":
+                names = self.hub.cookies.setdefault(self.alias, set())
+                if len(names) < MOST_COOKIES:
+                    names.add(value.partition("=")[0].strip())
             elif lower.startswith(SAID):
                 self.hub.runner_said(self, lower, value)
         if end and (self.framed or self.watcher is not None):
@@ -440,10 +445,8 @@ class Exchange:
         if written is None or written.done():
             self._credit_back(size)
             return
-        timer = asyncio.get_running_loop().call_later(self.hub.send_timeout, self._drop_connection)
 
         def done(future: asyncio.Future[None]) -> None:
-            timer.cancel()
             future.exception()  # a caller that hung up is told by the close callback
             self._credit_back(size)
 

@@ -100,7 +100,7 @@ class Held:
 class Aside:
     """The hub of a request that goes to a runner beside the fleet: it takes nobody's place and calls for no runner."""
 
-    send_timeout = 60.0
+    cookies: dict[str, set[str]] = {}  # noqa: RUF012  (nobody looks at them)
 
     def __init__(self, channel: Channel, runner_id: str, revision: int) -> None:
         self._channel, self._runner_id, self._revision = channel, runner_id, revision

@@ -19,12 +19,12 @@ from tornado.web import Application
 from fal_jupyter.credentials import id_and_hash, make_key
 from fal_jupyter.domain.errors import FalJupyterError, GatewayError, PortTaken
 from fal_jupyter.gateway import admin_api, public_api
-from fal_jupyter.gateway.caller import is_number
 from fal_jupyter.gateway.engine import Engine
 from fal_jupyter.gateway.feed import Feed
 from fal_jupyter.gateway.files import Files
 from fal_jupyter.gateway.held import HeldCalls
-from fal_jupyter.gateway.http_server import Connection, Listener, Message, RequestHeaders
+from fal_jupyter.gateway.http_messages import Message, RequestHeaders
+from fal_jupyter.gateway.http_server import Connection, Listener
 from fal_jupyter.gateway.keys import Keys
 from fal_jupyter.gateway.leases import Lease, Leases, peer_of
 from fal_jupyter.gateway.listings import app_record
@@ -63,7 +63,7 @@ class House:
         self.stopping = asyncio.Event()
         self.store = Store(settings.store)
         self.keys = Keys(self.store, Vault(settings.state))
-        self.tokens = Tokens()
+        self.tokens = Tokens(lives=self.keys.lives)
         self.engine = Engine(settings, environment, files, self._maybe_idle)
         self.engine.cdn = lambda: f"{self.base}{CDN.rstrip('/')}" if self.base else ""
         self.files = Files(settings)
@@ -86,7 +86,11 @@ class House:
         most = max(64, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - FILES_FOR_OURSELVES)
         public, trusted = public_api.application(self, trusted=False), public_api.application(self, trusted=True)
         self._tcp_listener = Listener(
-            lambda c: _ByPath(self._tcp_front, c, public, None), settings.read_timeout, settings.idle_timeout, most
+            lambda c: _ByPath(self._tcp_front, c, public, None),
+            settings.read_timeout,
+            settings.idle_timeout,
+            most,
+            send_timeout=settings.send_timeout,
         )
         self._unix_listener = Listener(
             lambda c: _ByPath(self._unix_front, c, trusted, self._application),
@@ -94,6 +98,7 @@ class House:
             settings.idle_timeout,
             most,
             admits=_is_own_user,
+            send_timeout=settings.send_timeout,
         )
 
     async def open(self, unix: socket.socket) -> None:
@@ -342,16 +347,14 @@ class _ByPath:
         elif self._admin is not None and not self._connection.proxied and target.startswith(ADMIN):
             self._inner = TornadoRequest(self._admin, self._connection, _PUBLICATION)
         else:
-            self._inner = self._handled(target, headers)
+            self._inner = self._handled(target)
         self._inner.begin(method, target, headers)
 
-    def _handled(self, target: str, headers: RequestHeaders) -> Message:
-        settings, length = self._front.settings, headers.get("content-length", "")
+    def _handled(self, target: str) -> Message:
+        settings = self._front.settings
         whole = streamed = Limit(settings.max_body, limit_sentence(settings))
         if target.startswith(CDN):  # files are never in memory
             streamed = Limit(settings.max_file, file_limit_sentence(settings))
-        if is_number(length) and int(length) > streamed.most:
-            return Refused(self._front, self._connection, 413, "bad_request", streamed.told)
         return TornadoRequest(self._public, self._connection, whole, streamed)
 
     @property

@@ -12,19 +12,21 @@ import asyncio
 import logging
 import socket
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.client import responses
-from typing import Any, NamedTuple, NoReturn, Protocol, cast
+from typing import NamedTuple, NoReturn, cast
 
 import httptools
 
 from fal_jupyter.gateway.caller import Headers, failure, is_number
 from fal_jupyter.gateway.exchange import LINGER, LINGER_BYTES
+from fal_jupyter.gateway.http_messages import Message, RequestHeaders
 from fal_jupyter.protocol.api import BODILESS, H_ROLE
 
 log = logging.getLogger("fal_jupyter.gateway")
 HEAD_BOUND = 64 * 1024
+LEAST_RATE = 1024  # bytes a second that a body has to bring on average
 SHORTEST_LOOK = 0.05
 WRITE_HIGH = 1 << 20
 _NAMES = {
@@ -67,52 +69,14 @@ _FRAMING_10 = Refusal(400, "an HTTP/1.0 request must not have a Transfer-Encodin
 _FAILED = Refusal(500, "Internal Server Error")
 
 
-class RequestHeaders:
-    """The headers of a request: pairs in order; repeated ones are read joined by commas. Names are in lower case, also those asked for."""
-
-    __slots__ = ("_by_name", "pairs")
-
-    def __init__(self, pairs: list[tuple[str, str]]) -> None:
-        self.pairs = pairs
-        self._by_name: dict[str, str] = {}
-        for name, value in pairs:
-            self._by_name[name] = f"{self._by_name[name]},{value}" if name in self._by_name else value
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """The value of that name."""
-        return self._by_name.get(name, default)
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._by_name
-
-
-class Message(Protocol):
-    """Who takes one request as it arrives (:class:`fal_jupyter.gateway.run_api.Request`)."""
-
-    @property
-    def upgrades(self) -> bool:
-        """True where all that follows the head is one stream of bytes (a websocket): it is handed over as body."""
-
-    def begin(self, method: str, target: str, headers: RequestHeaders) -> None:
-        """The head is here."""
-
-    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
-        """A piece of the body; a future that is not done yet asks to wait."""
-
-    def finish(self) -> None:
-        """The body is complete."""
-
-    def on_connection_close(self) -> None:
-        """The caller hung up before it was answered."""
-
-
 class _Incoming:
     """A request that has not been begun, since the one before it is not answered."""
 
-    __slots__ = ("chunks", "complete", "handshake", "headers", "keep_alive", "method", "target")
+    __slots__ = ("chunks", "complete", "handshake", "headers", "keep_alive", "method", "old", "target")
 
     def __init__(self, method: str, target: str, headers: RequestHeaders, keep_alive: bool) -> None:
         self.method, self.target, self.headers, self.keep_alive = method, target, headers, keep_alive
+        self.old = False  # HTTP/1.0
         self.handshake = False  # a WebSocket's: whatever becomes of it, no other request follows on its connection
         self.chunks: list[bytes] = []
         self.complete = False
@@ -127,6 +91,7 @@ class Listener:
         read_timeout: seconds in which a head has to be complete, and a body has to go on.
         idle_timeout: seconds that a connection may be open without a request.
         most: so many connections may be open; one more is told to come back.
+        send_timeout: seconds in which a caller has to take something of what waits for it.
         admits: says of a new connection's socket whether it may speak to us at all.
     """
 
@@ -135,6 +100,7 @@ class Listener:
     idle_timeout: float
     most: int
     admits: Callable[[socket.socket], bool] = lambda _: True
+    send_timeout: float = 60.0
     connections: set[Connection] = field(default_factory=set)
 
     def connection(self) -> Connection:
@@ -181,7 +147,10 @@ class Connection(asyncio.Protocol):
         self._closed_callback: Callable[[], None] | None = None
         self._paused = 0
         self._writable: asyncio.Future[None] | None = None
-        self._seen = self._began = 0.0
+        self._seen = self._began = self._due = 0.0
+        self._queued = 0  # bytes written so far
+        self._old = False  # HTTP/1.0
+        self._stall: asyncio.TimerHandle | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     # --- the transport ------------------------------------------------------------------------------------------
@@ -218,6 +187,8 @@ class Connection(asyncio.Protocol):
         self._connections.discard(self)
         if self._timer is not None:
             self._timer.cancel()
+        if self._stall is not None:
+            self._stall.cancel()
         self._transport = self._refused = None
         self._gone()
 
@@ -241,7 +212,7 @@ class Connection(asyncio.Protocol):
         elif self._in_head:
             left = self._began + patience - now  # however often a byte of it comes
         elif self._message is not None:
-            left = self._seen + patience - now
+            left = self._due - now  # each byte of a body buys a little time
         else:
             left = self._seen + self._listener.idle_timeout - now
         if left <= 0:
@@ -263,6 +234,8 @@ class Connection(asyncio.Protocol):
                 self._refused.abort()
             return
         self._seen = self._loop.time()
+        if self._message is not None:
+            self._due = min(self._due + len(data) / LEAST_RATE, self._seen + self._listener.read_timeout)
         if self._in_head:  # one that has not ended in its first packet
             self._unparsed += len(data)
         refusal = self._parse(data)
@@ -319,8 +292,28 @@ class Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         if self._writable is None or self._writable.done():
             self._writable = self._loop.create_future()
+        if self._stall is None and self._transport is not None:
+            self._stall = self._loop.call_later(self._listener.send_timeout, self._check_progress, self._taken)
+
+    @property
+    def _taken(self) -> int:
+        """Bytes that have left for the caller."""
+        return self._queued - (self._transport.get_write_buffer_size() if self._transport is not None else 0)
+
+    def _check_progress(self, before: int) -> None:
+        """Hang up on a caller that has taken nothing for the whole time."""
+        self._stall = None
+        if self._transport is None or not self.backed_up():
+            return
+        if self._taken <= before:
+            self._transport.abort()
+            return
+        self._stall = self._loop.call_later(self._listener.send_timeout, self._check_progress, self._taken)
 
     def resume_writing(self) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
         if self._writable is not None and not self._writable.done():
             self._writable.set_result(None)
 
@@ -382,7 +375,7 @@ class Connection(asyncio.Protocol):
             self._stop(_CONNECT)
         request = _Incoming(method, target, RequestHeaders(self._pairs), self._parser.should_keep_alive())
         self._incoming = request
-        old = self._parser.get_http_version() == "1.0"
+        old = request.old = self._parser.get_http_version() == "1.0"
         if old and "transfer-encoding" in request.headers:  # RFC 9112, 6.1
             self._stop(_FRAMING_10)
         offered = self._parser.should_upgrade()
@@ -430,20 +423,22 @@ class Connection(asyncio.Protocol):
         self._answering = self._chunked = False
         self._bodiless = request.method == "HEAD"
         self._length = self.rewrite = None
-        self.handshake = request.handshake
+        self.handshake, self._old = request.handshake, request.old
+        self._due = self._loop.time() + self._listener.read_timeout
         self._message = message
         try:
             message.begin(request.method, request.target, request.headers)
         except Exception:
             self._message = None  # it is nobody's
             raise
-        if (
-            request.headers.get("expect", "").lower() == "100-continue"
-            and not self._answering
-            and self._transport is not None
-        ):
-            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if request.headers.get("expect", "").lower() == "100-continue" and not request.old:
+            self._loop.call_soon(self._continue, message)  # after whoever decides by the head alone
         return message
+
+    def _continue(self, message: Message) -> None:
+        """Ask for the body that the caller holds back, unless it is refused already."""
+        if self._message is message and not self._answering and self._transport is not None:
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _hand_over(self, message: Message, body: bytes) -> None:
         wait = message.data_received(body)
@@ -459,6 +454,7 @@ class Connection(asyncio.Protocol):
     def _go_on(self) -> None:
         self._paused -= 1
         self._seen = self._loop.time()
+        self._due = self._seen + self._listener.read_timeout
         if self._paused == 0 and self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
 
@@ -498,18 +494,22 @@ class Connection(asyncio.Protocol):
             lines.append(f"{name}: {value}\r\n")
         self._bodiless = self._bodiless or status in BODILESS
         if self._length is None and status >= 200 and not self._bodiless:
-            self._chunked = True
-            lines.append("transfer-encoding: chunked\r\n")
+            if self._old:
+                self._keep_alive = False  # its body ends with the connection
+            else:
+                self._chunked = True
+                lines.append("transfer-encoding: chunked\r\n")
         if not self._keep_alive and status != 101:
             lines.append("connection: close\r\n")
+        elif self._old:
+            lines.append("connection: keep-alive\r\n")
         lines.append("\r\n")
         head = "".join(lines).encode("latin-1", "replace")
         if self._transport is None:
             return
-        if not body or self._bodiless:
-            self._transport.write(head)
-        else:
-            self._transport.write(head + self._framed(body))
+        data = head if not body or self._bodiless else head + self._framed(body)
+        self._queued += len(data)
+        self._transport.write(data)
 
     def _framed(self, data: bytes) -> bytes:
         if self._bodiless or not data:  # an empty chunk would be the last one
@@ -527,6 +527,7 @@ class Connection(asyncio.Protocol):
         framed = self._framed(data)
         if self._transport is None or not framed:
             return None
+        self._queued += len(framed)
         self._transport.write(framed)
         return self._writable if self.backed_up() else None
 
@@ -542,6 +543,7 @@ class Connection(asyncio.Protocol):
         if self._transport is None:
             return
         if self._chunked:
+            self._queued += 5
             self._transport.write(b"0\r\n\r\n")
         if self._keep_alive and self._ready:
             if self._queue:

@@ -93,14 +93,18 @@ class Keys:
 
     def is_owners(self, authorization: str) -> bool:
         """True when the key is the user's own: of a kernel, of ``serve``, of a panel, or a lasting one of scope ADMIN."""
-        key_id = self._opened_by(authorization)
+        key_id = self.id_of(authorization)
         return key_id in self._live or (key_id in self._lasting and self._lasting[key_id].scope == "ADMIN")
 
     def admits(self, authorization: str) -> bool:
         """True when the header is ``Key id:secret`` (or ``Bearer``) of a living key; constant time in the secret."""
-        return self._opened_by(authorization) != ""
+        return self.id_of(authorization) != ""
 
-    def _opened_by(self, authorization: str) -> str:
+    def lives(self, key_id: str) -> bool:
+        """True while the key of that id opens something."""
+        return key_id in self._live or key_id in self._lasting
+
+    def id_of(self, authorization: str) -> str:
         """Give the id of the living key that the header is of, or nothing."""
         scheme, _, credentials = authorization.partition(" ")
         if scheme.lower() not in ("key", "bearer"):

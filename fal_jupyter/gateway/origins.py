@@ -10,14 +10,18 @@ from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import NamedTuple
 
+from tornado.httputil import HTTPHeaders
+
 from fal_jupyter.domain.cors import Pairs, opened, preflight
 from fal_jupyter.gateway.caller import Caller
 from fal_jupyter.gateway.exchange import LINGER_BYTES
-from fal_jupyter.gateway.http_server import RequestHeaders
+from fal_jupyter.gateway.http_messages import RequestHeaders
 from fal_jupyter.gateway.proxy_api import is_proxied
 from fal_jupyter.gateway.published import Published
 from fal_jupyter.protocol.addresses import app_address
 from fal_jupyter.protocol.api import CDN, QUEUE, REST, RUN
+
+HeaderValues = RequestHeaders | HTTPHeaders
 
 
 class Welcome(NamedTuple):
@@ -94,3 +98,38 @@ class Preflight:
 def is_own(origin: str, host: str) -> bool:
     """True where a page of *origin* came from this gateway itself, which its request's *host* names."""
     return origin in (f"http://{host.lower()}", f"https://{host.lower()}")
+
+
+def is_foreign(headers: HeaderValues, known: Collection[str], method: str) -> bool:
+    """True where a page of another origin made the browser send this: by ``Origin``, else by ``Sec-Fetch-Site`` (Fetch Metadata).
+
+    Args:
+        known: origins that the app is open to.
+        method: of the request; a link that the user followed (GET of a document, by the user's own act) is not foreign. ``""`` allows none.
+    """
+    if origin := headers.get("origin", ""):
+        return not is_own(origin, headers.get("host", "")) and origin not in known
+    if headers.get("sec-fetch-site", "none") in ("none", "same-origin"):
+        return False
+    followed = headers.get("sec-fetch-mode", "") == "navigate" and headers.get("sec-fetch-dest", "") == "document"
+    return not (method in ("GET", "HEAD") and followed and headers.get("sec-fetch-user", "") == "?1")
+
+
+def is_from_browser(headers: HeaderValues) -> bool:
+    """True where a browser sent this, which adds cookies of everything on this host, whatever the port."""
+    return bool(headers.get("sec-fetch-site", "") or headers.get("origin", "")) or headers.get(
+        "user-agent", ""
+    ).startswith("Mozilla/")
+
+
+def own_cookies(header: str, own: Collection[str]) -> str:
+    """Give the cookies of *header* whose names are in *own*."""
+    kept = [part.strip() for part in header.split(";")]
+    return "; ".join(part for part in kept if part.partition("=")[0].strip() in own)
+
+
+def foreign_sentence(owner: str, alias: str) -> str:
+    """What is said to a page of another origin."""
+    return f"pages of other origins may not call {owner}/{alias} without a key: serve it with --cors ORIGIN to let them in"[
+        :300
+    ]

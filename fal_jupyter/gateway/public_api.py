@@ -8,21 +8,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from tornado.web import Application, RequestHandler
+from tornado.web import Application, HTTPError, RequestHandler, stream_request_body
 
-from fal_jupyter.gateway.caller import failure_body, new_id
-from fal_jupyter.gateway.run_api import is_hostile, is_own_host
+from fal_jupyter.gateway.caller import failure_body, is_number, new_id
+from fal_jupyter.gateway.run_api import is_hostile, is_own_host, limit_sentence
 from fal_jupyter.gateway.tornado_front import Answering
 from fal_jupyter.protocol.api import H_ERROR_TYPE, H_REQUEST_ID
 
 if TYPE_CHECKING:
     from fal_jupyter.gateway.house import House
 
+SMALL_BODY = 64 * 1024
 NO_KEY = "missing or wrong key: send Authorization: Key id:secret"
 
 
+@stream_request_body
 class PublicHandler(RequestHandler):
-    """What the public handlers share: host, path and key are checked before anything of a handler runs.
+    """What the public handlers share: host, path, key, method and length are checked when the head is here, before any of the body is kept.
 
     Attributes:
         needs_key: False where a route lets in everybody, or decides by itself.
@@ -33,6 +35,8 @@ class PublicHandler(RequestHandler):
 
     def initialize(self, house: House, trusted: bool) -> None:
         self.house, self.trusted = house, trusted
+        self._pieces: list[bytes] = []
+        self._received = 0
 
     def set_default_headers(self) -> None:
         self.set_header("content-type", "application/json")
@@ -47,10 +51,49 @@ class PublicHandler(RequestHandler):
             self.fail(400, "bad_request", "the path has '..' or a control character in it")
         elif self.needs_key and not self.has_key():
             self.refuse_key()
+        else:
+            self.check_body()
+
+    def check_body(self) -> None:
+        """Refuse by the head alone what this handler does not take: the method, or a body that is too long."""
+        if getattr(type(self), (self.request.method or "").lower(), None) is RequestHandler._unimplemented_method:
+            raise HTTPError(405)
+        length = self.request.headers.get("content-length", "")
+        if is_number(length) and int(length) > self.body_limit():
+            self.fail(413, "bad_request", self.limit_sentence())
+
+    def body_limit(self) -> int:
+        """Largest body in bytes."""
+        return self.house.settings.max_body
+
+    def limit_sentence(self) -> str:
+        """What is said (413) of a body that is longer."""
+        limit, most = self.body_limit(), self.house.settings.max_body
+        return limit_sentence(self.house.settings) if limit == most else f"the body is larger than {limit} bytes"
+
+    def data_received(self, chunk: bytes) -> Any:
+        """A piece of the body: kept until its method is called."""
+        self._received += len(chunk)
+        if self._finished:
+            return
+        if self._received > self.body_limit():
+            self._pieces.clear()
+            self.fail(413, "bad_request", self.limit_sentence())
+            return
+        self._pieces.append(chunk)
+
+    @property
+    def body(self) -> bytes:
+        """The whole body."""
+        return b"".join(self._pieces)
 
     def has_key(self) -> bool:
         """True when the caller is our own user, or sends a living key."""
         return self.trusted or self.house.keys.admits(self.request.headers.get("authorization", ""))
+
+    def key_id(self) -> str:
+        """The id of the key that opened this route; ``""`` for our own user."""
+        return "" if self.trusted else self.house.keys.id_of(self.request.headers.get("authorization", ""))
 
     def refuse_key(self) -> None:
         """Answer whoever has no key."""
@@ -91,10 +134,9 @@ class NothingHandler(PublicHandler):
 
     needs_key = False
 
-    def prepare(self) -> None:
-        super().prepare()
-        if not self._finished:
-            self.fail(404, "", "there is nothing at this address")
+    def check_body(self) -> None:
+        """Answer: there is nothing here, whatever the method."""
+        self.fail(404, "", "there is nothing at this address")
 
 
 def application(house: House, *, trusted: bool) -> Application:

@@ -11,10 +11,11 @@ from urllib.parse import unquote_plus
 from tornado.iostream import StreamClosedError
 
 from fal_jupyter.domain.jobs import JobState
-from fal_jupyter.gateway.public_api import PublicHandler
+from fal_jupyter.gateway.origins import foreign_sentence, is_foreign
+from fal_jupyter.gateway.public_api import SMALL_BODY, PublicHandler
 from fal_jupyter.gateway.queue import QueuedCall, Submission, answer_of
 from fal_jupyter.gateway.run_api import hint_of, start_limit, token_of
-from fal_jupyter.protocol.addresses import AppAddress, app_address, is_of_request, job_address
+from fal_jupyter.protocol.addresses import AppAddress, JobAddress, app_address, is_of_request, job_address
 from fal_jupyter.protocol.api import (
     BODILESS,
     H_BASE,
@@ -36,35 +37,76 @@ class QueueHandler(PublicHandler):
     needs_key = False  # an app decides
 
     def prepare(self) -> None:
-        super().prepare()
         self._follower: asyncio.Task[Any] | None = None
+        super().prepare()
+        if not self._finished:
+            self._admit(self.path_args[0])
+
+    def body_limit(self) -> int:
+        """Only submissions have a body."""
+        return SMALL_BODY if self.job is not None else super().body_limit()
+
+    @property
+    def job(self) -> JobAddress | None:
+        """What is asked of a request that was submitted, if it is that."""
+        job, method = job_address(self.path_args[0], self.house.settings.owner), self.request.method
+        return (
+            job
+            if job is not None and (method == "PUT") == (job.what == "cancel") and method in ("GET", "PUT")
+            else None
+        )
+
+    def _admit(self, path: str) -> None:
+        """Answer by the head alone whoever may not ask, and what is no address of the queue."""
+        own, method = self.house.settings.owner, self.request.method
+        other = job_address(path, own) if self.job is None else None
+        if other is not None and (method in ("GET", "PUT") or is_of_request(path)):
+            self.set_header("allow", "PUT" if other.what == "cancel" else "GET")
+            self.fail(405, "bad_request", "Method Not Allowed")
+            return
+        if self.job is None and is_of_request(path):  # a slip in the address of a request is no wish for another one
+            self.fail(404, "", "Not found")
+            return
+        address = self.job or app_address(path, own)
+        if not self.may_ask(address.owner, address.alias):
+            return
+        if self.job is None and not self.has_key() and _without_webhook(self.request.query)[0] is not None:
+            self.set_header("www-authenticate", "Key")
+            self.fail(401, "", f"{Q_WEBHOOK} needs a key, also for a public app: send Authorization: Key id:secret")
+        elif not self._has_credentials(address.alias):
+            self._check_stranger(address.owner, address.alias)
+
+    def _check_stranger(self, owner: str, alias: str) -> None:
+        """Refuse what a page may make a browser send to a public app."""
+        house, headers = self.house, self.request.headers
+        known = house.engine.published[alias].newest.spec.cors if alias in house.engine.published else ()
+        if is_foreign(headers, known, method=""):
+            self.fail(403, "bad_request", foreign_sentence(owner, alias))
+        elif self.job is None and self.request.method == "GET":
+            self.set_header("allow", "POST")
+            self.fail(405, "bad_request", "a GET request submits nothing here without a key: use POST")
 
     def may_ask(self, owner: str, alias: str) -> bool:
         """True when the caller may speak to that app (or to what is left of it); answers him otherwise."""
         house = self.house
         spec = house.engine.spec_of(alias) if owner == house.settings.owner else None
-        if (spec is not None and spec.auth == "public") or self.has_key():
-            return True
-        if (token := token_of(self.request.query)) and house.tokens.admits(token, alias, time.time()):
+        if (spec is not None and spec.auth == "public") or self._has_credentials(alias):
             return True
         self.refuse_key()
         return False
 
+    def _has_credentials(self, alias: str) -> bool:
+        """True for our own user, a living key, or a token of that app."""
+        if self.has_key():
+            return True
+        token = token_of(self.request.query)
+        return bool(token) and self.house.tokens.admits(token, alias, time.time())
+
     async def _any(self, path: str) -> None:
-        own, method = self.house.settings.owner, self.request.method or ""
-        job = job_address(path, own)
-        if job is not None and (method == "PUT") == (job.what == "cancel") and method in ("GET", "PUT"):
-            if self.may_ask(job.owner, job.alias):
-                await self._job(job.owner, job.alias, job.request_id, job.what)
-        elif job is not None and (method in ("GET", "PUT") or is_of_request(path)):
-            self.set_header("allow", "PUT" if job.what == "cancel" else "GET")
-            self.fail(405, "bad_request", "Method Not Allowed")
-        elif is_of_request(path):  # a slip in the address of a request is no wish for another one
-            self.fail(404, "", "Not found")
+        if (job := self.job) is not None:
+            await self._job(job.owner, job.alias, job.request_id, job.what)
         else:
-            address = app_address(path, own)
-            if self.may_ask(address.owner, address.alias):
-                await self._submit(address)
+            await self._submit(app_address(path, self.house.settings.owner))
 
     get = post = put = delete = patch = _any
 
@@ -89,7 +131,7 @@ class QueueHandler(PublicHandler):
         if webhook is not None and (why := await house.webhooks.refusal(webhook, owner=owner)):
             self.fail(400, "bad_request", why)
             return
-        body, kind = self.request.body, self.request.headers.get("content-type", "")
+        body, kind = self.body, self.request.headers.get("content-type", "")
         if not body and kind.partition(";")[0].strip().lower() == "application/json" and self.request.method == "POST":
             body = b"{}"  # what the clients send for "no input"
         call = house.queue.submit(

@@ -18,9 +18,10 @@ import msgspec
 from fal_jupyter.domain.spec import AppSpec
 from fal_jupyter.gateway.caller import failure, is_number, new_id
 from fal_jupyter.gateway.exchange import LINGER, LINGER_BYTES, Exchange, Hub
-from fal_jupyter.gateway.http_server import Connection, RequestHeaders
+from fal_jupyter.gateway.http_messages import RequestHeaders
+from fal_jupyter.gateway.http_server import Connection
 from fal_jupyter.gateway.keys import Keys
-from fal_jupyter.gateway.origins import Origins, is_own
+from fal_jupyter.gateway.origins import Origins, foreign_sentence, is_foreign, is_from_browser, is_own, own_cookies
 from fal_jupyter.gateway.tokens import Tokens
 from fal_jupyter.protocol.addresses import app_address
 from fal_jupyter.protocol.api import (
@@ -177,6 +178,14 @@ class Request:
         if spec is None:
             self._refuse(404, "", f"no app {owner}/{alias} is running here"[:300])
             return
+        if (
+            is_public
+            and not trusted
+            and is_foreign(headers, spec.cors, method)
+            and not front.admits(headers.get("authorization", ""), alias, query)
+        ):
+            self._refuse(403, "bad_request", foreign_sentence(owner, alias))
+            return
         length = headers.get("content-length")
         if length is not None and is_number(length) and int(length) > front.settings.max_body:
             self._refuse(413, "bad_request", self._limit_sentence())
@@ -198,7 +207,12 @@ class Request:
             return
         request_id = new_id()
         below = spec.path_of(below)
-        head = request_head(request_id, WEBSOCKET if websocket else method, below, without_token(query), headers.pairs)
+        pairs = headers.pairs
+        if "cookie" in headers and is_from_browser(headers):
+            own = front.apps.cookies.get(alias, ())
+            pairs = [pair if pair[0] != "cookie" else ("cookie", own_cookies(pair[1], own)) for pair in pairs]
+            pairs = [pair for pair in pairs if pair != ("cookie", "")]
+        head = request_head(request_id, WEBSOCKET if websocket else method, below, without_token(query), pairs)
         framed = trusted and not self.caller.proxied and headers.get(H_OWNER) == "frames"
         self.exchange = Exchange(
             front.apps,

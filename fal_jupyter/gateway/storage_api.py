@@ -22,7 +22,7 @@ class UploadTokenHandler(PublicHandler):
         until = datetime.datetime.fromtimestamp(int(now + TOKEN_LIVES), datetime.UTC)
         self.reply(
             {
-                "token": self.house.tokens.sign([CDN_UPLOAD], TOKEN_LIVES, now),
+                "token": self.house.tokens.sign([CDN_UPLOAD], TOKEN_LIVES, now, self.key_id()),
                 "token_type": "Bearer",
                 "base_url": f"{self.public_base()}{CDN.rstrip('/')}",
                 "expires_at": until.isoformat(),  # with its offset: a naive time breaks the client's comparison
@@ -38,7 +38,7 @@ class InitiateHandler(UploadingHandler):
     def post(self, multipart: str) -> None:
         """Answer with both."""
         try:
-            found = read_json(self.request.body or b"{}")
+            found = read_json(self.body or b"{}")
             kind, name = found.get("content_type", ""), found.get("file_name", "")
         except (ValueError, AttributeError):
             kind = name = None

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from fal_jupyter.gateway.file_rules import read_json
-from fal_jupyter.gateway.public_api import PublicHandler
+from fal_jupyter.gateway.public_api import SMALL_BODY, PublicHandler
 from fal_jupyter.protocol.addresses import app_address
 from fal_jupyter.protocol.api import REST
 
@@ -20,14 +20,14 @@ class TokenHandler(PublicHandler):
 
     def post(self) -> None:
         """Answer with the token as a JSON string."""
-        asked = _asked(self.request.body)
+        asked = _asked(self.body)
         if isinstance(asked, str):
             self.fail(422, "bad_request", asked)
             return
         apps, seconds = asked
         aliases = [app_address(app, self.house.settings.owner).alias if "/" in app else app for app in apps]
         self.set_status(201)
-        self.finish(json.dumps(self.house.tokens.sign(aliases, seconds, time.time())))
+        self.finish(json.dumps(self.house.tokens.sign(aliases, seconds, time.time(), self.key_id())))
 
 
 def _asked(body: bytes) -> tuple[list[str], float] | str:
@@ -49,6 +49,10 @@ class JwksHandler(PublicHandler):
     """The public half of the webhooks' key; receivers fetch it without a key of their own."""
 
     needs_key = False
+
+    def body_limit(self) -> int:
+        """A question for the key has no body worth keeping."""
+        return SMALL_BODY
 
     def get(self) -> None:
         """Answer with a JSON web key set."""

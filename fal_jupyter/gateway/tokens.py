@@ -13,7 +13,7 @@ import hmac
 import json
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 LONGEST = 24 * 3600.0  # seconds; whoever asks for more gets this
 _HEAD = {"alg": "HS256", "typ": "JWT"}
@@ -28,15 +28,16 @@ def _data(text: str) -> bytes:
 
 
 class Tokens:
-    """Signs and verifies; *secret* is random bytes that nobody else has."""
+    """Signs and verifies; *secret* is random bytes that nobody else has, *lives* says whether a key still opens anything."""
 
-    def __init__(self, secret: bytes | None = None) -> None:
+    def __init__(self, secret: bytes | None = None, lives: Callable[[str], bool] = lambda _: True) -> None:
+        self._lives = lives
         self._secret = secret or os.urandom(32)
 
-    def sign(self, aliases: Iterable[str], seconds: float, now: float) -> str:
-        """Give a token for the apps of those aliases, valid for *seconds* from *now* (wall clock)."""
+    def sign(self, aliases: Iterable[str], seconds: float, now: float, key: str = "") -> str:
+        """Give a token for the apps of those aliases, valid for *seconds* from *now* (wall clock), and while the key of id *key* lives."""
         until = now + min(max(seconds, 0.0), LONGEST)  # with its fraction, which RFC 7519 allows: half a second is no 0
-        claims = {"apps": sorted(set(aliases)), "iat": math.floor(now), "exp": until}
+        claims = {"apps": sorted(set(aliases)), "key": key, "iat": math.floor(now), "exp": until}
         parts = [_text(json.dumps(part, separators=(",", ":")).encode()) for part in (_HEAD, claims)]
         return f"{parts[0]}.{parts[1]}.{_text(self._signature('.'.join(parts)))}"
 
@@ -52,4 +53,4 @@ class Tokens:
             claims = json.loads(_data(signed.partition(".")[2]))
         except (binascii.Error, ValueError):
             return False
-        return now < claims["exp"] and alias in claims["apps"]
+        return now < claims["exp"] and alias in claims["apps"] and (not claims["key"] or self._lives(claims["key"]))

@@ -12,7 +12,8 @@ from tornado.web import Application
 
 from fal_jupyter.gateway.caller import failure
 from fal_jupyter.gateway.exchange import LINGER, LINGER_BYTES
-from fal_jupyter.gateway.http_server import Connection, RequestHeaders
+from fal_jupyter.gateway.http_messages import RequestHeaders
+from fal_jupyter.gateway.http_server import Connection
 
 
 class _Context(NamedTuple):
@@ -101,7 +102,7 @@ class Limit(NamedTuple):
 
 
 class TornadoRequest:
-    """One request for a Tornado application (:class:`fal_jupyter.gateway.http_server.Message`).
+    """One request for a Tornado application (:class:`fal_jupyter.gateway.http_messages.Message`).
 
     *whole* is the limit of bodies that are collected, *streamed* that of handlers who take theirs as it comes.
     """
