@@ -58,7 +58,7 @@ ifneq ($(shell [ -n "$${HOME:-}" ] && [ -d "$$HOME" ] && [ -w "$$HOME" ] && echo
 export HOME := $(shell mkdir -p .make/home && cd .make/home && pwd)
 endif
 
-.PHONY: help setup browser demo lab test test-long lint bench clean
+.PHONY: help setup browser nginx demo lab test test-long lint bench clean
 
 help:  ## list these targets
 	@echo "make TARGET, where TARGET is one of:"
@@ -75,13 +75,20 @@ browser:  ## find the Chromium that the browser tests drive, or install it (Debi
 	  { apt-get update -q && apt-get install -y -q --no-install-recommends chromium fonts-dejavu-core; } > .chromium.log 2>&1 || { cat .chromium.log >&2; exit 1; }; rm -f .chromium.log; \
 	else echo "setup: the browser tests need Chromium; install it (on Debian: apt-get install chromium), or say CHROMIUM=/path/to/chrome" >&2; exit 1; fi
 
+nginx:  ## find the nginx that tests put before the gateway, or install it (Debian)
+	@PATH="$$PATH:/usr/sbin:/usr/local/sbin"; if command -v nginx > /dev/null; then exit 0; fi; \
+	if command -v apt-get > /dev/null && [ "$$(id -u)" = 0 ]; then \
+	  echo "setup: installing nginx, for the tests of the gateway behind it"; \
+	  { apt-get update -q && apt-get install -y -q --no-install-recommends nginx-light; } > .nginx.log 2>&1 || { cat .nginx.log >&2; exit 1; }; rm -f .nginx.log; \
+	else echo "setup: the tests behind a reverse proxy need nginx; install it (on Debian: apt-get install nginx-light)" >&2; exit 1; fi
+
 lab: $(READY) $(FRONT_BUILT)  ## open JupyterLab with everything installed, and notebooks/tour.ipynb in front (Ctrl-C ends it)
 	@$(BIN)/python -m jupyterlab --ServerApp.root_dir=notebooks --LabApp.default_url=/lab/tree/tour.ipynb $(LAB_OPTIONS)
 
 demo: $(READY)  ## run notebooks/quickstart.ipynb in a real kernel and tell what it does
 	@$(BIN)/python notebooks/run_demo.py
 
-test: $(READY) $(READY_FAL) $(FRONT_BUILT) $(CLIENTS_READY) browser  ## the whole test suite, and 100 % branch coverage of domain/
+test: $(READY) $(READY_FAL) $(FRONT_BUILT) $(CLIENTS_READY) browser nginx  ## the whole test suite, and 100 % branch coverage of domain/
 	@$(BIN)/python -m coverage erase
 	@echo "test 1/3: the front end's modules"
 	@cd $(FRONT) && $(JLPM) test

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import socket
 from collections import deque
 from collections.abc import Callable
@@ -66,6 +67,8 @@ _CONNECT = Refusal(400, "this is no proxy: CONNECT leads nowhere")
 _UPGRADE = Refusal(400, "a websocket cannot begin before the requests ahead of it are answered")
 _UPGRADE_BODY = Refusal(400, "a WebSocket handshake must not have a body")
 _FRAMING_10 = Refusal(400, "an HTTP/1.0 request must not have a Transfer-Encoding")
+_METHOD = Refusal(405, "Method Not Allowed")
+_REQUEST_LINE = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+ [\x21-\xff]+ HTTP/1\.[01]\r\n")
 _FAILED = Refusal(500, "Internal Server Error")
 
 
@@ -131,6 +134,7 @@ class Connection(asyncio.Protocol):
         self._pairs: list[tuple[str, str]] = []
         self._head_size = self._unparsed = 0
         self._in_head = False
+        self._begun = False  # a head was complete in the bytes that came last
         self._ready = False  # the request at work has been read to its end
         self._offered = False  # the request that comes would go on in another protocol, but no websocket
         self._told_anew = False  # the next head is of the request that is being read
@@ -246,6 +250,7 @@ class Connection(asyncio.Protocol):
 
     def _parse(self, data: bytes) -> Refusal | None:
         """Give the bytes to the parser; says what is wrong with them."""
+        self._begun = False
         while True:
             try:
                 self._parser.feed_data(data)
@@ -257,6 +262,11 @@ class Connection(asyncio.Protocol):
             except httptools.HttpParserCallbackError as error:
                 return self._refusal or self._failed(error)
             except httptools.HttpParserError as error:
+                unknown = isinstance(error, httptools.HttpParserInvalidMethodError) and not self._begun
+                if unknown and _REQUEST_LINE.match(
+                    data
+                ):  # a good request line, but of a method that llhttp does not know
+                    return _METHOD
                 return Refusal(400, f"this is no HTTP request: {error}")
             else:
                 return None
@@ -366,7 +376,7 @@ class Connection(asyncio.Protocol):
         if self._told_anew:
             self._told_anew = False
             return
-        self._in_head, self._unparsed = False, 0
+        self._in_head, self._unparsed, self._begun = False, 0, True
         if self._head_size > HEAD_BOUND:
             self._stop(_LONG_HEAD)
         target = b"".join(self._url).decode("latin-1")

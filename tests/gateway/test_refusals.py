@@ -53,7 +53,7 @@ def test_a_head_that_is_none_is_refused_in_fals_shape(wide: Served, data: bytes)
     with closing(Wire(port(wide))) as wire:
         wire.send(data)
         reply = wire.reply()
-        assert_refused(reply)
+        assert_refused(reply, 405 if data == BAD["unknown method"] else 400)
         assert reply.headers["connection"] == "close"
         assert wire.rest() == b""
 
@@ -69,7 +69,7 @@ def test_what_came_before_it_is_answered_first(wide: Served, data: bytes) -> Non
         wire.send(post(wide))
         assert wire.reply().status == 200
         wire.send(data)
-        assert_refused(wire.reply())
+        assert_refused(wire.reply(), 405 if data == BAD["unknown method"] else 400)
         assert wire.rest() == b""
 
 
