@@ -83,7 +83,9 @@ class House:
         self._application = admin_api.application(self)
         self._tcp_front = Front(self.engine, self.keys, self.tokens, settings, trusted=False)
         self._unix_front = Front(self.engine, self.keys, self.tokens, settings, trusted=True)
-        most = max(64, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - FILES_FOR_OURSELVES)
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        reserve = FILES_FOR_OURSELVES if limit > 2 * FILES_FOR_OURSELVES else limit // 4
+        most, top = limit - reserve, limit - reserve // 2
         public, trusted = public_api.application(self, trusted=False), public_api.application(self, trusted=True)
         self._tcp_listener = Listener(
             lambda c: _ByPath(self._tcp_front, c, public, None),
@@ -91,6 +93,7 @@ class House:
             settings.idle_timeout,
             most,
             send_timeout=settings.send_timeout,
+            top=top,
         )
         self._unix_listener = Listener(
             lambda c: _ByPath(self._unix_front, c, trusted, self._application),
@@ -99,6 +102,7 @@ class House:
             most,
             admits=_is_own_user,
             send_timeout=settings.send_timeout,
+            top=top,
         )
 
     async def open(self, unix: socket.socket) -> None:

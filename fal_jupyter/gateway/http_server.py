@@ -93,7 +93,8 @@ class Listener:
         make: gives who takes the next request of a connection.
         read_timeout: seconds in which a head has to be complete, and a body has to go on.
         idle_timeout: seconds that a connection may be open without a request.
-        most: so many connections may be open; one more is told to come back.
+        most: maximum open connections; beyond it, 503.
+        top: a connection whose descriptor has this number or a higher one is refused too: a new one gets the lowest that is free.
         send_timeout: seconds in which a caller has to take something of what waits for it.
         admits: says of a new connection's socket whether it may speak to us at all.
     """
@@ -104,6 +105,7 @@ class Listener:
     most: int
     admits: Callable[[socket.socket], bool] = lambda _: True
     send_timeout: float = 60.0
+    top: int = 1 << 30
     connections: set[Connection] = field(default_factory=set)
 
     def connection(self) -> Connection:
@@ -165,7 +167,7 @@ class Connection(asyncio.Protocol):
         if not self._listener.admits(sock):
             self._transport.abort()
             return
-        if len(self._connections) > self._listener.most:
+        if len(self._connections) > self._listener.most or sock.fileno() >= self._listener.top:
             self._transport.write(_BUSY.to_bytes())
             self._transport.close()
             return

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import deque
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 
@@ -171,6 +171,8 @@ class Stream:
     async def send(self, message: dict[str, Any]) -> None:
         if message["type"] == "http.response.start":
             self.start = message
+            if message["status"] == 307:
+                make_relative(message["headers"], self.head.path)
             return
         if message["type"] != "http.response.body":
             return
@@ -301,3 +303,24 @@ class Stream:
 def may_hide_nan(body: bytes) -> bool:
     """True where a body has what NaN and the infinities become, or are."""
     return b"null" in body or b"NaN" in body or b"Infinity" in body
+
+
+def make_relative(headers: list[Any], path: str) -> None:
+    """Make the address of a redirection from *path* to the same with (or without) a slash at its end relative.
+
+    The application knows nothing of the address that it is served at, so an absolute one leads nowhere.
+    """
+    for at, (name, value) in enumerate(headers):
+        if name.lower() != b"location":
+            continue
+        try:
+            parts = urlsplit(value.decode("latin-1"))
+        except ValueError:
+            continue
+        other = path[:-1] if path.endswith("/") else f"{path}/"
+        if unquote(parts.path) != unquote(other):
+            continue
+        last = parts.path.rstrip("/").rpartition("/")[2]
+        query = f"?{parts.query}" if parts.query else ""
+        relative = f"../{last}{query}" if path.endswith("/") else f"./{last}/{query}"
+        headers[at] = (name, relative.encode("latin-1"))

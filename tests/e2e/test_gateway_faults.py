@@ -201,6 +201,28 @@ def test_more_connections_than_there_are_descriptors_for_are_told_to_come_back(s
         assert app.request("/").status == 200
 
 
+def test_at_64_descriptors_callers_are_told_to_come_back(state: Path, file: str) -> None:
+    with served(state, f"{file}::Steady", prefix=["prlimit", "--nofile=64:64"]) as app:
+        assert app.request("/").status == 200
+        port, held = port_of(app.ready["base"]), []
+        for _ in range(40):  # one after the other: a burst is taken by the event loop before we see any of it
+            held.append(Wire(port))
+            held[-1].sock.settimeout(0.3)
+            try:
+                reply = held[-1].reply()
+            except TimeoutError:
+                continue
+            assert (reply.status, reply.headers["retry-after"]) == (503, "1")
+            break
+        else:
+            raise AssertionError("40 connections were taken")
+        for wire in held:
+            wire.close()
+        deadline = time.monotonic() + 20
+        while app.request("/").status != 200:
+            assert time.monotonic() < deadline
+
+
 PIDS = Path("/sys/fs/cgroup/pids")
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 
@@ -31,6 +32,10 @@ class Open(fal.App):
     async def cookies(self, request: Request, response: Response) -> dict:
         response.set_cookie("mine", "1")
         return request.cookies
+
+    @fal.endpoint("/items/{name}")
+    def item(self, name: str) -> str:
+        return name
 
     @fal.endpoint("/length")
     async def length(self, request: Request) -> int:
@@ -197,3 +202,15 @@ def test_http_1_0(public: Served) -> None:
         wire.send(old("/"))
         assert wire.reply().headers["connection"] == "close"
         assert wire.rest() == b""
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/items/a:b%20c/"), ("GET", "/docs/"), ("GET", "/openapi.json/")]
+)
+def test_a_redirect_for_a_slash_leads_to_the_app(public: Served, method: str, path: str) -> None:
+    run = f"/run/{public.ready['app']}"
+    reply = ask(public, method, f"{run}{path}?q=1")
+    assert reply.status == 307
+    there = urljoin(public.ready["base"] + run + path, reply.headers["location"])
+    assert there == f"{public.ready['base']}{run}{path.rstrip('/')}?q=1"
+    assert ask(public, method, there.removeprefix(public.ready["base"])).status == 200
