@@ -6,6 +6,7 @@ since by default no web page may call a local app.
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import functools
 import inspect
@@ -17,13 +18,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import ResponseValidationError
 from fastapi.openapi.utils import get_openapi
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response, StreamingResponse
 from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
 
 from fal_jupyter.protocol.api import ErrorDescription
-from fal_jupyter.runner import failures, limits, pictures
+from fal_jupyter.runner import failures, limits, pictures, streams
 from fal_jupyter.runner.error_handlers import add_handlers, is_answer, unhandled
 from fal_jupyter.runner.parameters import BodyRoute, show_body_in_openapi
 from fal_jupyter.runner.websocket_routes import add_websocket_routes, describe_websockets
@@ -37,7 +39,8 @@ class RequestCancelled(BaseException):
 class Call:
     """What the host learns of one request on its way: the user's exception, the user's result, a wish to exit.
 
-    *unhandled*: nobody meant the exception, so its answer goes out as it is, without hints (C52).
+    *unhandled*: nobody meant the exception, so its answer goes out as it is, without hints (C52). *endpoint* is the user's
+    function, *disconnected* whether the caller has left.
     """
 
     error: ErrorDescription | None = None
@@ -45,6 +48,8 @@ class Call:
     returned: bool = False
     unhandled: bool = False
     exit: str | None = None
+    endpoint: Any = None
+    disconnected: bool = False
     _thread: int = 0
     _cancelled: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -62,6 +67,10 @@ class Call:
             if self._cancelled:
                 _raise_in(self._thread, None)
             self._thread = 0
+
+    def is_cancelled(self) -> bool:
+        """True where a CancelledError may be ours: the call was cancelled, or its caller left. Any other is user code's own."""
+        return self._cancelled or self.disconnected
 
     def cancel(self) -> bool:
         """Raise :class:`RequestCancelled` in the thread of a sync endpoint; False when there is none now."""
@@ -84,46 +93,87 @@ class UserAbort(Exception):
     """A BaseException of user code as an ordinary one: the real one would end the event loop, not the request."""
 
 
-def _note(error: BaseException) -> None:
+def note(error: BaseException) -> None:
+    """Describe an exception of the current request's user code for its owner. Never raises.
+
+    Classes are compared with ``type``: ``isinstance`` asks the exception's own ``__class__``.
+    """
     call = current_call.get()
-    if call is None or isinstance(error, ClientDisconnect):  # a caller that hung up is no failure of the endpoint
+    kind = type(error)
+    if call is None or issubclass(kind, ClientDisconnect):  # a caller that hung up is no failure of the endpoint
         return
-    call.error = failures.describe(error, "request")
+    call.error = failures.describe(error, "request", call.endpoint)
     if told := limits.over_memory(error):
         failures.note_memory(call.error, told)
         call.exit = told
-    elif isinstance(error, SystemExit):
-        call.exit = f"an endpoint called sys.exit({error.code!r})"
+    elif issubclass(kind, SystemExit):
+        call.exit = f"an endpoint called sys.exit({failures.code_of(error)})"
 
 
-def _returned(result: Any) -> Any:
+def _is_honest(error: BaseException) -> bool:
+    """False where the exception's ``__class__`` is not its class: an ``isinstance`` of a library on the event loop could raise."""
+    try:
+        return error.__class__ is type(error)
+    except BaseException:
+        return False
+
+
+def as_failure(error: BaseException) -> BaseException:
+    """Give what to raise in place of user code's *error*: an ordinary Exception, or a cancellation of ours, is itself.
+
+    A CancelledError that nobody here asked for (a task that user code cancelled and awaits) is an error like any other: let
+    through, it would end the request's task, or a task group's, without an answer.
+    """
+    if issubclass(type(error), Exception) and _is_honest(error):
+        return error  # described when it arrives
+    call = current_call.get()
+    if issubclass(type(error), asyncio.CancelledError):
+        if call is not None and call.is_cancelled():
+            return error
+        if (task := asyncio.current_task()) is not None:
+            while task.cancelling():  # user code cancelled its own task
+                task.uncancel()
+    note(error)
+    return UserAbort()
+
+
+def _returned(result: Any, endpoint: Any) -> Any:
     if "PIL.Image" in sys.modules:
         result = pictures.as_files(result)
     call = current_call.get()
     if call is not None:
-        call.result, call.returned = result, True
+        call.result, call.returned, call.endpoint = result, True, endpoint
+    if isinstance(result, StreamingResponse):
+        result.body_iterator = streams.guarded(result.body_iterator, as_failure)
     return result
 
 
 def _watched(endpoint: Callable[..., Any]) -> Callable[..., Any]:
     """The endpoint, with its exception or result noted for the host; generators are watched while they are sent."""
-    if inspect.isasyncgenfunction(endpoint) or inspect.isgeneratorfunction(endpoint):
+    if inspect.isasyncgenfunction(endpoint):
+
+        @functools.wraps(endpoint)
+        async def watched_async_generator(*args: Any, **kwargs: Any) -> Any:
+            async for value in streams.guarded(endpoint(*args, **kwargs), as_failure):
+                yield value
+
+        return watched_async_generator
+    if inspect.isgeneratorfunction(endpoint):
         return endpoint
     if inspect.iscoroutinefunction(endpoint):
 
         @functools.wraps(endpoint)
         async def watched_async(*args: Any, **kwargs: Any) -> Any:
             try:
-                return _returned(await endpoint(*args, **kwargs))
+                return _returned(await endpoint(*args, **kwargs), endpoint)
             except Exception as error:
                 if not is_answer(error):
-                    _note(error)
+                    note(error)
+                if not _is_honest(error):
+                    raise UserAbort from None
                 raise
             except BaseException as error:
-                if type(error).__name__ == "CancelledError":
-                    raise
-                _note(error)
-                raise UserAbort from None
+                raise as_failure(error) from None
 
         return watched_async
 
@@ -135,17 +185,19 @@ def _watched(endpoint: Callable[..., Any]) -> Callable[..., Any]:
                 return endpoint(*args, **kwargs)
             call.enter_thread()
             try:
-                return _returned(endpoint(*args, **kwargs))
+                return _returned(endpoint(*args, **kwargs), endpoint)
             finally:
                 call.leave_thread()
         except RequestCancelled:
             raise
         except Exception as error:
             if not is_answer(error):
-                _note(error)
+                note(error)
+            if not _is_honest(error):
+                raise UserAbort from None
             raise
         except BaseException as error:
-            _note(error)
+            note(error)
             raise UserAbort from None
 
     return watched
@@ -153,12 +205,23 @@ def _watched(endpoint: Callable[..., Any]) -> Callable[..., Any]:
 
 async def _unhandled(request: Request, error: Exception) -> JSONResponse:
     call = current_call.get()
-    if call is not None and call.error is None and not isinstance(error, ClientDisconnect):
-        where = failures.find_unjsonable(call.result) if call.returned else ""
-        call.error = failures.sentence("ValueError", where, "request") if where else failures.describe(error, "request")
+    if call is not None and call.error is None and not issubclass(type(error), ClientDisconnect):
+        call.error = _of_answer(call, error)
     if call is not None:
         call.unhandled = True
     return unhandled(error)
+
+
+def _of_answer(call: Call, error: Exception) -> ErrorDescription:
+    """Describe what went wrong outside of the endpoint: most often with what it returned."""
+    if not call.returned or isinstance(call.result, Response):
+        return failures.describe(error, "request", call.endpoint)
+    if issubclass(type(error), ResponseValidationError):
+        return failures.describe_wrong_answer(error, call.endpoint, call.result)
+    where = failures.find_unjsonable(call.result)
+    if where:
+        return failures.sentence("ValueError", where, "request")
+    return failures.describe(error, "request", call.endpoint)
 
 
 def build(instance: Any) -> FastAPI:
@@ -176,7 +239,7 @@ def build(instance: Any) -> FastAPI:
             app.router.add_api_route(
                 signature.path, _watched(method), methods=["POST"], name=method.__name__, route_class_override=BodyRoute
             )
-    add_websocket_routes(app, routes.items(), _note)
+    add_websocket_routes(app, routes.items(), as_failure, note)
     app.add_api_route("/health", _health(instance), methods=["GET"], name="health", response_model=None)
     app.openapi = functools.partial(_openapi, app)  # type: ignore[method-assign]
     return app

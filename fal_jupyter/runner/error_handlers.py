@@ -20,7 +20,8 @@ _ANSWERS = (HTTPException, AppException, FieldException, RequestCancelledExcepti
 
 def is_answer(error: Exception) -> bool:
     """True where an endpoint answers by *error* on purpose: no failure that its owner has to look into."""
-    return isinstance(error, _ANSWERS) and not isinstance(error, GPUException)
+    kind = type(error)  # isinstance would ask the exception's own __class__
+    return issubclass(kind, _ANSWERS) and not issubclass(kind, GPUException)
 
 
 def add_handlers(app: FastAPI) -> None:

@@ -255,7 +255,7 @@ def _holds_sequence(annotation: Any) -> bool:
 def handler_of(app: FastAPI, error: Exception) -> Callable[..., Any]:
     """Give the handler that Starlette would choose for *error*: by status, by class, else the one of all the rest."""
     handlers: dict[Any, Callable[..., Any]] = app.exception_handlers
-    if isinstance(error, HTTPException) and error.status_code in handlers:
-        return handlers[error.status_code]
+    if issubclass(type(error), HTTPException) and (status := getattr(error, "status_code", None)) in handlers:
+        return handlers[status]
     kinds = [kind for kind in type(error).__mro__ if kind in handlers and kind is not Exception]
     return handlers[kinds[0] if kinds else Exception]

@@ -88,6 +88,7 @@ class Host:
         try:
             return runner.run(self._serve(self.server))
         finally:
+            self.server.leaving = True
             runner.close()
 
     def _failed(self, error: BaseException, phase: str) -> int:
@@ -95,7 +96,7 @@ class Host:
         described = failures.describe(error, phase)
         if told := limits.over_memory(error):
             failures.note_memory(described, told)
-        self.channel.send(frames.encode(Kind.FAILED, 0, _encode(described)))
+        self.channel.send(frames.encode(Kind.FAILED, 0, failures.encode(described)))
         self.channel.flush(2)
         return 3  # what uvicorn's process ends with when the lifespan fails
 
@@ -137,7 +138,7 @@ class Host:
             if inspect.isawaitable(result):  # fal never awaits it, so that nothing of an async one runs there (C24)
                 await result
         except BaseException as error:
-            print(f"Error in handle_exit: {error}", file=sys.stderr)
+            print(f"Error in handle_exit: {failures.text_of(error)}", file=sys.stderr)
         await server.drained()
         os.environ["FAL_RUNNER_STATE"] = "TERMINATING"
         status = 0

@@ -45,10 +45,14 @@ def over_memory(error: BaseException) -> str:
     """Give a sentence with limit and peak where *error* is memory that the limit refused, or ``""``."""
     if not _limit:
         return ""
-    told = f"{type(error).__name__}: {error}".lower() if not isinstance(error, MemoryError) else "memory"
-    refused = isinstance(error, MemoryError) or (
-        isinstance(error, OSError | RuntimeError) and ("allocate memory" in told or "can't allocate" in told)
-    )
+    kind = type(error)
+    refused = issubclass(kind, MemoryError)
+    if not refused and issubclass(kind, OSError | RuntimeError):
+        try:
+            text = str(error).lower()
+        except BaseException:  # its own __str__
+            return ""
+        refused = "allocate memory" in text or "can't allocate" in text
     if not refused:
         return ""
     return (

@@ -18,6 +18,7 @@ from fastapi import WebSocket
 from starlette.websockets import WebSocketDisconnect
 
 from fal_jupyter.fal.realtime import RealtimeOptions, mode_of
+from fal_jupyter.runner import failures
 
 MOST_WAITING = 1000  # inputs; whoever sends more is not read until some are done
 LEAST_BUFFERING, MOST_BUFFERING = 1, 60  # what a caller's max_buffering may be
@@ -41,9 +42,12 @@ def pack(output: Any) -> bytes:
 
 
 def route_of(
-    method: Callable[..., Any], options: RealtimeOptions, note: Callable[[BaseException], None]
+    method: Callable[..., Any],
+    options: RealtimeOptions,
+    as_failure: Callable[[BaseException], BaseException],
+    note: Callable[[BaseException], None],
 ) -> Callable[..., Any]:
-    """Give the websocket endpoint that serves *method*; *note* hears of what it raises."""
+    """Give the websocket endpoint that serves *method*; *as_failure* and *note* describe what it raises for the owner."""
     serve = {"unary": _unary, "client_streaming": _many_to_one, "server_streaming": _one_to_many, "bidi": _many_to_many}
     wanted = serve[mode_of(method)]
 
@@ -54,11 +58,15 @@ def route_of(
             try:
                 await wanted(session)
                 await session.say(TIMEOUT)
-            except (WebSocketDisconnect, asyncio.CancelledError):
+            except WebSocketDisconnect:
                 raise
             except Exception as error:
                 note(error)
-                await session.say({"type": "x-fal-error", "error": "INTERNAL_ERROR", "reason": str(error)})
+                await session.say(_internal_error(error))
+            except BaseException as error:
+                if as_failure(error) is error:
+                    raise
+                await session.say(_internal_error(error))
             finally:
                 session.end()
             await websocket.close()
@@ -66,6 +74,10 @@ def route_of(
             pass  # it has left: an ordinary end
 
     return realtime
+
+
+def _internal_error(error: BaseException) -> dict[str, str]:
+    return {"type": "x-fal-error", "error": "INTERNAL_ERROR", "reason": failures.text_of(error)}
 
 
 class Session:

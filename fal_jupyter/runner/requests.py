@@ -19,6 +19,7 @@ from fal_jupyter.fal.upload_policy import BadPolicy, read_policy
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.api import H_ENDPOINT, H_HINTS, H_REQUEST_ID, WEBSOCKET, LoadHead
 from fal_jupyter.protocol.frames import GO_AWAY, INLINE, Frame, Kind
+from fal_jupyter.runner import failures
 from fal_jupyter.runner.capture import Capture, current_stream
 from fal_jupyter.runner.channel import Channel
 from fal_jupyter.runner.endpoints import RequestCancelled, current_call
@@ -37,7 +38,7 @@ class Server:
         self.exit_asked = _Later()
         self._multiplex = head["multiplex"]
         self._hints = type(instance).provide_hints is not _base_hints()
-        self._limited = False
+        self._limited = self.leaving = False
         self._fast = {} if self._hints else fast_endpoints(app)
         self._watch: LoopWatch | None = None
 
@@ -82,6 +83,25 @@ class Server:
         task.add_done_callback(self.tasks.discard)
 
     async def _run(self, stream: Stream) -> None:
+        """The whole task of one request: it ends with an answer whatever happens below, in user code or ours."""
+        try:
+            await self._answer(stream)
+        except BaseException as error:
+            if not self.leaving:
+                stream.fail()
+                print(
+                    f"fal_jupyter: request {stream.head.id}: {failures.describe(error, 'request')['text']}",
+                    file=sys.stderr,
+                )
+        finally:
+            self.capture.in_flight.discard(stream.id)
+            self.streams.pop(stream.id, None)
+            if len(self.streams) == 1 and self._watch is not None:
+                self._watch.several(False)
+        if stream.call.exit is not None:
+            self.exit_asked.set(stream.call.exit)
+
+    async def _answer(self, stream: Stream) -> None:
         head = stream.head
         if not self._limited:
             limiter = anyio.to_thread.current_default_thread_limiter()
@@ -101,12 +121,10 @@ class Server:
             elif not await self._short_way(stream):
                 send: Any = self._with_hints(stream) if self._hints else stream.send
                 await self.app(stream.scope(), stream.receive, send)
-        except (asyncio.CancelledError, RequestCancelled):
-            if not stream.gone:
-                raise
-            stream.give_up()
         except BaseException as error:
-            if not stream.started or not self._answered(stream):
+            if issubclass(type(error), asyncio.CancelledError | RequestCancelled) and (self.leaving or stream.gone):
+                stream.give_up()
+            elif not stream.started or not self._answered(stream):
                 stream.broke(error)
         else:
             if not stream.started:
@@ -117,12 +135,6 @@ class Server:
                 self.channel.send(frames.encode(Kind.END_BODY, stream.id, b'{"aborted":true}'))
         finally:
             self.capture.end_request(stream.id)
-            self.capture.in_flight.discard(stream.id)
-            del self.streams[stream.id]
-            if len(self.streams) == 1 and self._watch is not None:
-                self._watch.several(False)
-        if stream.call.exit is not None:
-            self.exit_asked.set(stream.call.exit)
 
     def _blocked(self, task: asyncio.Task[Any] | None, place: str, seconds: float) -> None:
         """Tell the owner which request stops the loop (called from the watching thread)."""
@@ -214,7 +226,10 @@ class Server:
                 except NotImplementedError:
                     pass
                 except Exception as error:
-                    print(f"Failed to provide hints: {type(error).__name__}: {error}", file=sys.stderr)
+                    print(
+                        f"Failed to provide hints: {failures.name_of(error)}: {failures.text_of(error)}",
+                        file=sys.stderr,
+                    )
             await stream.send(message)
 
         return send

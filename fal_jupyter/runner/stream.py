@@ -40,7 +40,7 @@ class Stream:
     """One request on its way through the application."""
 
     __slots__ = (
-        "began", "begun", "call", "capture", "channel", "complete", "context", "credit", "ended", "forced", "gone", "head", "id", "inbox", "may_be_nan", "owed", "read", "start", "started",
+        "began", "begun", "call", "capture", "channel", "complete", "context", "credit", "ended", "error_sent", "forced", "gone", "head", "id", "inbox", "may_be_nan", "owed", "read", "start", "started",
         "task", "wake", "wake_credit",
     )  # fmt: skip
 
@@ -55,7 +55,7 @@ class Stream:
         self.owed = 0
         self.wake_credit: asyncio.Future[None] | None = None
         self.start: dict[str, Any] | None = None
-        self.started = self.complete = False
+        self.started = self.complete = self.error_sent = False
         self.call = Call()
         self.context: context.Pending | None = None
         self.task: asyncio.Task[None] | None = None
@@ -93,7 +93,7 @@ class Stream:
             self.wake.set_result(None)
 
     def cancel(self) -> None:
-        self.gone = True
+        self.gone = self.call.disconnected = True
         for wake in (self.wake, self.wake_credit):
             if wake is not None and not wake.done():
                 wake.set_result(None)
@@ -269,8 +269,9 @@ class Stream:
 
     def _before_answer(self) -> None:
         self.capture.end_request(self.id)
-        if self.call.error is not None:
-            self.channel.send(frames.encode(Kind.ERROR, self.id, _encode(self.call.error)[: frames.MAX_PAYLOAD]))
+        if self.call.error is not None and not self.error_sent:
+            self.error_sent = True
+            self.channel.send(frames.encode(Kind.ERROR, self.id, failures.encode(self.call.error)))
 
     def broke(self, error: BaseException) -> None:
         """The application raised: after its answer began, the caller can only be told that it broke off."""
@@ -278,8 +279,8 @@ class Stream:
             self._tell_exit()
             return
         if self.call.error is None:
-            self.call.error = failures.describe(error, "request")
-            self._before_answer()
+            self.call.error = failures.describe(error, "request", self.call.endpoint)
+        self._before_answer()
         self.complete = True
         if not self.started:
             self.started = True
@@ -289,6 +290,19 @@ class Stream:
         else:
             self.capture.end_request(self.id)
             self.channel.send(frames.encode(Kind.END_BODY, self.id, b'{"aborted":true}'))
+
+    def fail(self) -> None:
+        """Answer with constants, where something of ours failed and nothing else can be trusted."""
+        if self.complete:
+            return
+        self.complete = True
+        if self.started:
+            self.channel.send(frames.encode(Kind.END_BODY, self.id, b'{"aborted":true}'))
+            return
+        self.started = True
+        head = b'{"status":500,"headers":[["content-type","application/json"]],"began":0.0}'
+        body = b'{"detail":"Internal Server Error"}'
+        self.channel.send(frames.encode_message(Kind.RESPONSE, self.id, head, body, end=True))
 
     def give_up(self) -> None:
         """End the stream of a cancelled request: nobody reads it, the gateway frees its place."""

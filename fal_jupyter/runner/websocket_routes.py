@@ -18,12 +18,13 @@ from fal_jupyter.runner import realtime
 
 _BY_VALUE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 Noted = Callable[[BaseException], None]
+AsFailure = Callable[[BaseException], BaseException]
 
 
 def add_websocket_routes(
-    app: FastAPI, routes: Iterable[tuple[RouteSignature, Callable[..., Any]]], note: Noted
+    app: FastAPI, routes: Iterable[tuple[RouteSignature, Callable[..., Any]]], as_failure: AsFailure, note: Noted
 ) -> None:
-    """Add the websocket routes among *routes* to *app*; *note* hears of what they raise.
+    """Add the websocket routes among *routes* to *app*; *as_failure* and *note* describe what they raise for the owner.
 
     Raises:
         ValueError: a raw endpoint is no coroutine function, or takes no websocket.
@@ -33,16 +34,16 @@ def add_websocket_routes(
         if not signature.is_websocket:
             continue
         if signature.realtime is not None:
-            endpoint = realtime.route_of(method, signature.realtime, note)
+            endpoint = realtime.route_of(method, signature.realtime, as_failure, note)
         else:
             _check(signature.path, method)
-            endpoint = _watched(method, note)
+            endpoint = _watched(method, as_failure, note)
         app.router.add_api_websocket_route(signature.path, endpoint, name=method.__name__)
         added.append((signature, method))
     app.state.websocket_routes = added
 
 
-def _watched(method: Callable[..., Any], note: Noted) -> Callable[..., Any]:
+def _watched(method: Callable[..., Any], as_failure: AsFailure, note: Noted) -> Callable[..., Any]:
     """The endpoint, with its exception noted for the owner."""
 
     @functools.wraps(method)
@@ -54,6 +55,8 @@ def _watched(method: Callable[..., Any], note: Noted) -> Callable[..., Any]:
         except Exception as error:
             note(error)
             raise
+        except BaseException as error:
+            raise as_failure(error) from None
 
     return watched
 

@@ -36,9 +36,12 @@ class CUDAOutOfMemoryException(GPUOutOfMemoryException):
 
 def is_out_of_memory(error: BaseException) -> bool:
     """True for the RuntimeErrors by which torch says that the GPU is full (or that cuDNN is, in other words)."""
-    if not isinstance(error, RuntimeError) or len(error.args) != 1 or not isinstance(error.args[0], str):
+    if not issubclass(type(error), RuntimeError):  # isinstance would ask the exception's own __class__
         return False
-    text = error.args[0]
+    args = BaseException.__dict__["args"].__get__(error)
+    if len(args) != 1 or type(args[0]) is not str:
+        return False
+    text = args[0]
     return ("CUDA" in text and "out of memory" in text) or any(phrase in text for phrase in _FULL)
 
 
@@ -46,7 +49,7 @@ def is_gpu_error(error: BaseException) -> bool:
     """True where an error's text names a part of the GPU's software."""
     try:
         text = str(error).lower()
-    except Exception:  # the user's own __str__
+    except BaseException:  # the user's own __str__
         return False
     return any(word in text for word in _WORDS)
 
@@ -67,7 +70,7 @@ class catch_gpu_exceptions(contextlib.ContextDecorator):  # noqa: N801  # its na
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> Literal[False]:
-        if error is not None and not isinstance(error, GPUException):
+        if error is not None and not issubclass(type(error), GPUException):
             found = as_gpu_exception(error)
             if found is not None:
                 raise found from error

@@ -1,0 +1,32 @@
+"""Bodies that user code yields: the event loop turns between two pieces, and their errors become the request's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Callable
+from typing import Any
+
+
+async def guarded(
+    pieces: AsyncIterable[Any],
+    as_failure: Callable[[BaseException], BaseException],
+) -> AsyncIterator[Any]:
+    """Give the pieces of an async iterable of user code.
+
+    A generator that never awaits would keep the loop from reading that its caller has left, so the loop gets a turn after
+    each piece. What is no Exception is replaced by what *as_failure* gives. The iterator is closed when its reader leaves.
+    """
+    try:
+        async for piece in pieces:
+            yield piece
+            await asyncio.sleep(0)
+    except GeneratorExit:
+        raise
+    except BaseException as error:
+        if (failure := as_failure(error)) is error:
+            raise
+        raise failure from None
+    finally:
+        close = getattr(pieces, "aclose", None)
+        if close is not None:
+            await close()

@@ -1,0 +1,251 @@
+"""Whatever an endpoint raises, its caller has an answer at once and the app serves on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.support.serve import Served, served
+from tests.support.wire import Wire, head, port_of
+
+APP = """
+import asyncio
+import sys
+
+import fal
+from fastapi import Depends
+from fastapi.responses import StreamingResponse
+
+
+class Liar(Exception):
+    @property
+    def __class__(self):
+        raise KeyboardInterrupt
+
+    def __str__(self):
+        raise SystemExit
+
+    __repr__ = __str__
+
+
+Liar.__module__ = 5
+
+
+class Name(str):
+    pass
+
+
+async def cancelled():
+    task = asyncio.create_task(asyncio.sleep(5))
+    await asyncio.sleep(0)
+    task.cancel()
+    await task
+
+
+def odd(kind):
+    if kind == "surrogate":
+        raise ValueError("\\ud800")
+    if kind == "liar":
+        raise Liar
+    if kind == "long":
+        raise ValueError("\\x01" * 5_000_000)
+    if kind == "chain":
+        error = None
+        for number in range(3000):
+            new = ValueError(number)
+            new.__context__ = error
+            error = new
+        raise error
+    if kind == "groups":
+        error = ValueError("x")
+        for _ in range(3000):
+            error = ExceptionGroup("deep", [error])
+        raise error
+    if kind == "syntax":
+        error = SyntaxError("x")
+        error.filename, error.lineno, error.offset, error.text = b"x", "y", object(), 5
+        raise error
+    if kind == "stop":
+        raise StopIteration(5)
+    if kind == "stop-async":
+        raise StopAsyncIteration
+    if kind == "generator-exit":
+        raise GeneratorExit
+    if kind == "cancelled":
+        raise asyncio.CancelledError
+    if kind == "interrupt":
+        raise KeyboardInterrupt
+
+
+class Odd(fal.App):
+    app_name = "odd"
+    max_multiplexing = 8
+    request_timeout = 20
+
+    @fal.endpoint("/sync")
+    def sync(self, kind: str) -> dict:
+        odd(kind)
+
+    @fal.endpoint("/async")
+    async def async_(self, kind: str) -> dict:
+        odd(kind)
+
+    @fal.endpoint("/stream")
+    async def stream(self, kind: str) -> StreamingResponse:
+        async def parts():
+            odd(kind)
+            yield b""
+
+        return StreamingResponse(parts())
+
+    @fal.endpoint("/sync-stream")
+    async def sync_stream(self, kind: str) -> StreamingResponse:
+        def parts():
+            odd(kind)
+            yield b""
+
+        return StreamingResponse(parts())
+
+    @fal.endpoint("/inner-task")
+    async def inner_task(self) -> dict:
+        await cancelled()
+
+    @fal.endpoint("/own-task")
+    async def own_task(self) -> dict:
+        asyncio.current_task().cancel()
+        await asyncio.sleep(5)
+
+    @fal.endpoint("/stream-inner-task")
+    async def stream_inner_task(self) -> StreamingResponse:
+        async def parts():
+            yield b"first"
+            await cancelled()
+
+        return StreamingResponse(parts())
+
+    @fal.endpoint("/depends")
+    async def depends(self, x: None = Depends(cancelled)) -> dict:
+        return {}
+
+    @fal.endpoint("/endless")
+    def endless(self):
+        async def tokens():
+            while True:
+                yield b"x" * 1000
+
+        return StreamingResponse(tokens(), media_type="text/plain")
+
+    @fal.endpoint("/wrong")
+    def wrong(self) -> int:
+        return "not a number"
+
+    @fal.endpoint("/ok")
+    async def ok(self) -> str:
+        return "fine"
+
+
+class Setup(fal.App):
+    def setup(self):
+        {how}
+
+    @fal.endpoint("/")
+    def go(self) -> str:
+        return "x"
+"""
+KINDS = ("surrogate", "liar", "long", "chain", "groups", "syntax", "stop", "stop-async", "generator-exit", "cancelled", "interrupt")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def odd(state: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    path = tmp_path_factory.mktemp("odd") / "app.py"
+    path.write_text(APP.replace("{how}", "pass"))
+    with served(state, f"{path}::Odd") as running:
+        yield running
+
+
+def path_of(served: Served) -> str:
+    return urlsplit(served.ready["url"]).path.rstrip("/") + "/"
+
+
+@pytest.mark.parametrize("way", ["sync", "async"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_any_exception_is_answered(odd: Served, way: str, kind: str) -> None:
+    answer = odd.request(f"/{way}?kind={kind}", timeout=15)
+
+    assert answer.status == 500
+    assert answer.json == {"detail": "Internal Server Error"}
+    assert odd.request("/ok", timeout=15).json == "fine"
+
+
+@pytest.mark.parametrize("way", ["stream", "sync-stream"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_any_exception_ends_its_stream(odd: Served, way: str, kind: str) -> None:
+    if (way, kind) == ("sync-stream", "liar"):
+        pytest.skip("Starlette has wrapped the generator before we see it, and anyio asks the exception for its class")
+    port = port_of(odd.ready["base"])
+    wire = Wire(port, timeout=15)
+    wire.send(
+        head(
+            "POST", f"{path_of(odd)}{way}?kind={kind}", port, odd.ready["key"], "Content-Length: 0", "Connection: close"
+        )
+    )
+    answer = wire.rest()  # the connection ends: a 500, or a stream that breaks off
+    assert answer.startswith((b"HTTP/1.1 200", b"HTTP/1.1 500"))
+    assert not answer.endswith(b"\r\n0\r\n\r\n")
+    wire.close()
+
+    assert odd.request("/ok", timeout=15).json == "fine"
+
+
+@pytest.mark.parametrize("path", ["/inner-task", "/own-task", "/depends"])
+def test_a_cancelled_error_of_user_code_is_an_error(odd: Served, path: str) -> None:
+    assert odd.request(path, timeout=15).status == 500
+
+
+def test_a_stream_that_awaits_what_it_cancelled_breaks_off(odd: Served) -> None:
+    port = port_of(odd.ready["base"])
+    wire = Wire(port, timeout=15)
+    wire.send(
+        head(
+            "POST", f"{path_of(odd)}stream-inner-task", port, odd.ready["key"], "Content-Length: 0", "Connection: close"
+        )
+    )
+    answer = wire.rest()
+    wire.close()
+
+    assert b"first" in answer
+    assert not answer.endswith(b"0\r\n\r\n")
+
+
+def test_a_stream_that_never_awaits_ends_with_its_caller(odd: Served) -> None:
+    port = port_of(odd.ready["base"])
+    wire = Wire(port, timeout=15)
+    wire.send(head("POST", f"{path_of(odd)}endless", port, odd.ready["key"], "Content-Length: 0", "Connection: close"))
+    assert wire.sock.recv(1000).startswith(b"HTTP/1.1 200")
+    wire.close()
+
+    assert odd.request("/ok", timeout=10).json == "fine"
+
+
+@pytest.mark.parametrize(
+    ("how", "shown"),
+    [
+        ("raise ValueError('\\ud800')", "ValueError: \\ud800"),
+        ("raise Liar", "Liar: <its str() failed>"),
+        ("odd('long')", "ValueError: "),
+        ("odd('groups')", "nested too deeply"),
+        ("odd('cancelled')", "CancelledError"),
+    ],
+)
+def test_setup_shows_the_users_own_error(tmp_path: Path, state: Path, how: str, shown: str) -> None:
+    path = tmp_path / "app.py"
+    path.write_text(APP.replace("{how}", how))
+    with pytest.raises(AssertionError) as caught, served(state, f"{path}::Setup"):
+        pass
+
+    assert "serve ended with 1" in str(caught.value)
+    assert shown in str(caught.value)
+    assert "fal_jupyter/" not in str(caught.value)
