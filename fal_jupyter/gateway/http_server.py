@@ -372,6 +372,8 @@ class Connection(asyncio.Protocol):
         if self._told_anew:
             return
         self._head_size += len(name) + len(value)
+        if not self._in_head:
+            return  # a trailer: it must not become part of the head (RFC 9110, 6.5.1)
         self._pairs.append((_NAMES.get(name) or name.decode("latin-1").lower(), value.decode("latin-1").strip(" \t")))
 
     def on_headers_complete(self) -> None:
