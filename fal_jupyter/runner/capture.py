@@ -8,6 +8,7 @@ in flight, or to none. File descriptors 1 and 2 stay a pipe that the gateway rea
 from __future__ import annotations
 
 import builtins
+import codecs
 import io
 import os
 import sys
@@ -154,13 +155,35 @@ class _Bytes(io.RawIOBase):
 
     def __init__(self, output: Output) -> None:
         self._output = output
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")  # a character may come in two writes
+        self._lock = threading.Lock()
+
+    @property
+    def name(self) -> str:
+        return self._output.name
+
+    @property
+    def raw(self) -> io.RawIOBase:
+        return self
 
     def writable(self) -> bool:
         return True
 
+    def isatty(self) -> bool:
+        return False
+
+    def fileno(self) -> int:
+        return self._output.fileno()
+
     def write(self, data: Any) -> int:
-        self._output.write(bytes(data).decode("utf-8", "replace"))
-        return len(data)
+        given = bytes(data)
+        with self._lock:
+            text = self._decoder.decode(given)
+        self._output.write(text)
+        return len(given)
+
+    def flush(self) -> None:
+        self._output.flush()
 
 
 class Output(io.TextIOBase):
@@ -168,12 +191,39 @@ class Output(io.TextIOBase):
 
     encoding = "utf-8"
     errors = "backslashreplace"
+    mode = "w"
+    line_buffering = True
+    write_through = False
 
     def __init__(self, capture: Capture, which: int) -> None:
         self._capture, self._which = capture, which
         self._pid = os.getpid()
         self.buffer = _Bytes(self)
         self.name = "<stdout>" if which == STDOUT else "<stderr>"
+
+    def reconfigure(
+        self,
+        *,
+        encoding: str | None = None,
+        errors: str | None = None,
+        newline: str | None = None,
+        line_buffering: bool | None = None,
+        write_through: bool | None = None,
+    ) -> None:
+        """Take what ``io.TextIOWrapper.reconfigure`` takes. What is printed travels as UTF-8 in any case.
+
+        Raises:
+            LookupError: there is no such encoding.
+        """
+        if encoding is not None:
+            codecs.lookup(encoding)
+        if errors is not None:
+            self.errors = errors
+        if line_buffering is not None:
+            self.line_buffering = bool(line_buffering)
+        if write_through is not None:
+            self.write_through = bool(write_through)
+        self.flush()
 
     def writable(self) -> bool:
         return True
@@ -200,6 +250,18 @@ class Output(io.TextIOBase):
 
 class _NoInput(io.TextIOBase):
     """``sys.stdin`` of a runner: nobody sits there."""
+
+    encoding = "utf-8"
+    errors = "strict"
+    name = "<stdin>"
+    mode = "r"
+
+    @property
+    def buffer(self) -> NoReturn:
+        _refuse("reading sys.stdin")
+
+    def reconfigure(self, **options: object) -> None:
+        """Take what ``io.TextIOWrapper.reconfigure`` takes; there is nothing to read."""
 
     def readable(self) -> bool:
         return True

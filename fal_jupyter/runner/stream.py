@@ -21,6 +21,7 @@ from fal_jupyter.runner.endpoints import Call
 
 _encode = msgspec.json.encode
 CDN_TOKEN = "x-fal-cdn-token"
+LOOPBACK = "127.0.0.1"
 
 
 class RequestHead(msgspec.Struct):
@@ -79,9 +80,14 @@ class Stream:
             "query_string": head.query.encode("latin-1", "replace"),
             "root_path": "",
             "headers": [(k.encode("latin-1"), v.encode("latin-1")) for k, v in head.headers],
-            "client": None,
-            "server": None,
+            "client": (LOOPBACK, 0),  # every caller is on this machine; its port says nothing behind the gateway
+            "server": self._server(),
         }
+
+    def _server(self) -> tuple[str, int]:
+        """The address that the caller asked for, as uvicorn gives the one that it is bound to."""
+        host, _, port = self.header("host").rpartition(":")
+        return (host or LOOPBACK, int(port)) if port.isascii() and port.isdigit() and len(port) < 6 else (LOOPBACK, 80)
 
     # --- request body -------------------------------------------------------------------------------------------
     def push(self, data: bytes, end: bool) -> None:

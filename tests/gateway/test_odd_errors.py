@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.support.serve import Served, served
+from tests.support.serve import Served, command, served
 from tests.support.wire import Wire, head, port_of
 
 APP = """
@@ -16,7 +16,7 @@ import asyncio
 import sys
 
 import fal
-from fastapi import Depends
+from fastapi import Depends, Request
 from fastapi.responses import StreamingResponse
 
 
@@ -142,6 +142,22 @@ class Odd(fal.App):
     def wrong(self) -> int:
         return "not a number"
 
+    @fal.endpoint("/client")
+    def client(self, request: Request) -> dict:
+        return {"from": request.client.host, "server": request.scope["server"]}
+
+    @fal.endpoint("/print")
+    def print(self) -> list:
+        for stream in (sys.stdout, sys.stderr, sys.stdin):
+            stream.reconfigure(encoding="utf-8", errors="replace")
+            assert stream.encoding == "utf-8" and stream.errors and not stream.isatty()
+        sys.stdout.reconfigure(line_buffering=True, write_through=True)
+        sys.stdout.writelines(["a ", "b\\n"])
+        for part in ("\u20ac \U0001f600\\n".encode()[:2], "\u20ac \U0001f600\\n".encode()[2:]):
+            sys.stdout.buffer.write(part)
+        sys.stdout.buffer.flush()
+        return [sys.stdout.line_buffering, sys.stdout.write_through, sys.stdout.newlines]
+
     @fal.endpoint("/ok")
     async def ok(self) -> str:
         return "fine"
@@ -228,6 +244,32 @@ def test_a_stream_that_never_awaits_ends_with_its_caller(odd: Served) -> None:
     wire.close()
 
     assert odd.request("/ok", timeout=10).json == "fine"
+
+
+def test_the_client_and_the_server_have_addresses(odd: Served) -> None:
+    answer = odd.request("/client", timeout=15).json
+
+    assert answer == {"from": "127.0.0.1", "server": ["127.0.0.1", port_of(odd.ready["base"])]}
+
+
+def test_standard_streams_take_what_text_wrappers_take(odd: Served) -> None:
+    assert odd.request("/print", timeout=15).json == [True, True, None]
+    log = command(odd.state, "logs", "odd").stdout
+
+    assert "a b" in log
+    assert "\u20ac \U0001f600" in log
+
+
+def test_a_wrong_answer_is_shown_at_its_endpoint(odd: Served) -> None:
+    assert odd.request("/wrong", timeout=15).status == 500
+    log = command(odd.state, "logs", "odd").stdout
+
+    assert "def wrong(self) -> int:" in log
+    assert (
+        "Odd.wrong returned 'not a number' (a str), which its annotation -> int does not take: Input should be" in log
+    )
+    assert "anyio" not in log
+    assert log.count("which its annotation") == 1
 
 
 @pytest.mark.parametrize(
