@@ -353,19 +353,25 @@ class AppHandle:
         """Wait until the first runner of this revision is ready.
 
         Raises:
-            SetupFailed: it could not start; the user's traceback is in it.
+            SetupFailed: it could not start (the user's traceback is in it), or nobody said that it did.
         """
+        is_ready = False
         for event in self.client.events(self.alias, self.revision):
             if on_event is not None:
                 on_event(event)
             if event["event"] == "ready":
-                self.ready = event
+                self.ready, is_ready = event, True
             elif event["event"] == "failed":
                 error = _setup_failed(self.spec.class_name, event)
                 error.traceback = self.name_places(error.traceback)
                 raise error
             elif event["event"] == "gone":
                 raise NotServed(f"{self.spec.class_name} was stopped while it started")
+        if not is_ready:
+            raise SetupFailed(
+                f"nothing said whether {self.spec.class_name} started",
+                hint=f"see fal-jupyter logs {self.alias}, and run it again",
+            )
 
     def runners(self) -> list[RunnerRecord]:
         """This app's runners."""

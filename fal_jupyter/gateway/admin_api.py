@@ -233,11 +233,12 @@ class EventsHandler(Handler):
             while not self.closed:
                 change = app.next_change()
                 events = list(revision.events)
-                for event in events[told:]:
+                unsent = revision.event_count - told  # what is not kept any more is left out, never the verdict
+                told = revision.event_count
+                for event in events[max(0, len(events) - unsent) :]:
                     self.write(json.dumps(event) + "\n")
-                told = len(events) if len(events) < (revision.events.maxlen or 0) else told
                 await self.flush()
-                if revision.over:
+                if revision.over and told == revision.event_count:  # more may have come while it was written
                     return
                 await self._changed_or_closed(change)
         except StreamClosedError:

@@ -234,7 +234,13 @@ class Engine:
         newest = app.newest
         app.last += 1
         app.revisions[app.last] = replace(
-            newest, number=app.last, failed=False, events=deque(maxlen=KEPT_EVENTS), over=False, errors={}
+            newest,
+            number=app.last,
+            failed=False,
+            events=deque(maxlen=KEPT_EVENTS),
+            event_count=0,
+            over=False,
+            errors={},
         )
         acting = replace(newest.spec, scaling=newest.spec.scaling.changed(app.overrides))
         app.verdict, app.told = "restart", "restarted by hand"

@@ -35,6 +35,7 @@ class Revision:
     setup_ms: float = 0.0
     schema: bytes = b""
     events: deque[Event] = field(default_factory=lambda: deque(maxlen=KEPT_EVENTS))
+    event_count: int = 0  # of all events, those that are not kept any more too
     over: bool = False
     errors: dict[str, ErrorDescription] = field(default_factory=dict)
 
@@ -94,6 +95,7 @@ class Published:
         if found is None:
             return
         found.events.append(event)
+        found.event_count += 1
         if event["event"] in ("ready", "failed", "gone"):
             found.over = True
         self._changed.set()

@@ -280,6 +280,10 @@ def test_a_wrong_answer_is_shown_at_its_endpoint(odd: Served) -> None:
         ("odd('long')", "ValueError: "),
         ("odd('groups')", "nested too deeply"),
         ("odd('cancelled')", "CancelledError"),
+        (
+            "[print(n, flush=True) for n in range(6000)]; __import__('os').write(1, b'x\\n' * 3000); raise ValueError('after many lines')",
+            "after many lines",
+        ),
     ],
 )
 def test_setup_shows_the_users_own_error(tmp_path: Path, state: Path, how: str, shown: str) -> None:
