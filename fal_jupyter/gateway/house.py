@@ -41,6 +41,7 @@ from fal_jupyter.gateway.tornado_front import Limit, TornadoRequest
 from fal_jupyter.gateway.webhooks import Webhooks
 from fal_jupyter.processes import start_time
 from fal_jupyter.protocol.api import ADMIN, CDN, PROTOCOL, RUN, AppRecord, Hello, TlsOpened
+from fal_jupyter.protocol.panels import admin_target
 from fal_jupyter.settings import Settings
 from fal_jupyter.state import check_state
 from fal_jupyter.vault import Vault
@@ -348,11 +349,16 @@ class _ByPath:
         target = own
         if target.startswith(RUN):
             self._inner = Request(self._front, self._connection)
-        elif self._admin is not None and not self._connection.proxied and target.startswith(ADMIN):
+        elif self._admin is not None and target.startswith(ADMIN) and self._has_control(method, target):
             self._inner = TornadoRequest(self._admin, self._connection, _PUBLICATION)
         else:
             self._inner = self._handled(target)
         self._inner.begin(method, target, headers)
+
+    def _has_control(self, method: str, target: str) -> bool:
+        """True on the owner's own connections, and for what panels may ask on theirs."""
+        role, path = self._connection.role, target.partition("?")[0]
+        return not role or (role == "panel" and admin_target(method, path.removeprefix(ADMIN)) is not None)
 
     def _handled(self, target: str) -> Message:
         settings = self._front.settings

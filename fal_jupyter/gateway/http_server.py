@@ -142,8 +142,8 @@ class Connection(asyncio.Protocol):
         self._told_anew = False  # the next head is of the request that is being read
         self._raw = False  # a websocket: no more HTTP on this connection
         self.handshake = False  # the request at work is a WebSocket's handshake, by its head's Connection and Upgrade
-        self.proxied: bool | None = (
-            None  # a browser's requests, passed on by Jupyter: decided by the first head, for good
+        self.role: str | None = (
+            None  # what Jupyter passes on here (H_ROLE), "" for our own user: by the first head, for good
         )
         self._answering = self._chunked = False
         self._bodiless = False  # a HEAD is asked: its answer is a head alone, whatever length that tells
@@ -430,8 +430,8 @@ class Connection(asyncio.Protocol):
 
     # --- requests -----------------------------------------------------------------------------------------------
     def _begin(self, request: _Incoming) -> Message:
-        if self.proxied is None:
-            self.proxied = request.headers.get(H_ROLE) == "data"
+        if self.role is None:
+            self.role = request.headers.get(H_ROLE, "")
         message = self._make(self)
         self._keep_alive, self._ready = request.keep_alive, False
         self._answering = self._chunked = False

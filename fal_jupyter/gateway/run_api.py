@@ -213,7 +213,7 @@ class Request:
             pairs = [pair if pair[0] != "cookie" else ("cookie", own_cookies(pair[1], own)) for pair in pairs]
             pairs = [pair for pair in pairs if pair != ("cookie", "")]
         head = request_head(request_id, WEBSOCKET if websocket else method, below, without_token(query), pairs)
-        framed = trusted and not self.caller.proxied and headers.get(H_OWNER) == "frames"
+        framed = trusted and not self.caller.role and headers.get(H_OWNER) == "frames"
         self.exchange = Exchange(
             front.apps,
             self.caller,

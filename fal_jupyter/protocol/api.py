@@ -37,7 +37,8 @@ H_OWNER: Final = "x-fal-jupyter-owner"  # owner's kernel, Unix socket only: "fra
 # Jupyter server extension → gateway, Unix socket only: what addresses in an answer begin with, for who asked through that server
 H_BASE: Final = "x-fal-jupyter-base"
 # Jupyter server extension → gateway, Unix socket only, in each head that it builds for a browser: "data", or "panel". The first head of a
-# connection decides for the whole connection: "data" has no control plane, whatever is parsed on it.
+# connection decides for the whole connection: "data" has no control plane and
+# "panel" only what panels may ask (``protocol/panels``), whatever is parsed on it.
 H_ROLE: Final = "x-fal-jupyter-role"
 FRAMES_TYPE: Final = "application/vnd.fal-jupyter.frames"
 

@@ -48,10 +48,11 @@ class FalJupyterExtension(ExtensionApp):
             labextension=self._has_labextension(),
             log=self.log,
         )
+        self.panel_upstream = Upstream(self.upstream.settings)  # its connections have what panels may ask alone
         self.data_upstream = Upstream(self.upstream.settings)  # its connections have no control plane
         self.relay = Relay(self.upstream, self.activity.saw, self.activity.off)
         passing = {"upstream": self.data_upstream, "max_body": self.max_body, "origin": self.origin}
-        admin = passing | {"upstream": self.upstream}
+        admin = passing | {"upstream": self.panel_upstream}
         panel = {"upstream": self.upstream, "relay": self.relay, "origin": self.origin, "idle_exit": self.idle_exit}
         self.handlers.extend(routes(passing, panel, admin))
 
@@ -87,6 +88,7 @@ class FalJupyterExtension(ExtensionApp):
         await self.relay.close()
         self.upstream.close()
         self.data_upstream.close()
+        self.panel_upstream.close()
 
 
 def routes(passing: dict[str, Any], panel: dict[str, Any], admin: dict[str, Any]) -> list[tuple[Any, ...]]:

@@ -17,10 +17,11 @@ from tornado.web import HTTPError, authenticated, stream_request_body
 
 from fal_jupyter.domain.errors import GatewayUnreachable
 from fal_jupyter.protocol.api import QUEUE
+from fal_jupyter.protocol.panels import admin_target
 from fal_jupyter.server.guard import GuardedHandler, Refused, error_body, explain
 from fal_jupyter.server.headers import handshake, inward, outward
 from fal_jupyter.server.origin import Origin
-from fal_jupyter.server.targets import DATA, admin_target, is_hostile, is_query, without_secrets
+from fal_jupyter.server.targets import DATA, is_hostile, is_query, without_secrets
 from fal_jupyter.server.tunnel import Tunnel
 from fal_jupyter.server.upstream import Connection, Upstream
 

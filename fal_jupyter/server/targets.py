@@ -9,25 +9,12 @@ import re
 from typing import Final
 from urllib.parse import unquote, unquote_plus
 
-from fal_jupyter.protocol.api import ADMIN
-
 DATA: Final = ("run", "queue", "cdn")  # first parts of the data plane's paths, here and on the socket
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 SECRET_ARGUMENTS: Final = frozenset({"token", "_xsrf"})  # of a query: Jupyter's credentials, not the program's
 
 _PLAIN = re.compile(r"[A-Za-z0-9/_~!$&'()*+,;=:@-]*(?:\.(?!\.)[A-Za-z0-9/_~!$&'()*+,;=:@-]*)*")
 _PRINTABLE = re.compile(r"[\x21-\x7e]*")
-_NAME = r"[a-z0-9][a-z0-9_.-]*"
-_REQUEST = r"[0-9a-f-]{36}"
-_ALLOWED: Final = tuple(
-    (method, re.compile(path, re.ASCII))
-    for method, path in (
-        ("GET", rf"snapshot|apps|runners|keys|doctor|apps/{_NAME}|apps/{_NAME}/(scaling|logs|schema|events)"),
-        ("GET", rf"requests/{_REQUEST}|requests/{_REQUEST}/answer"),
-        ("POST", rf"apps/{_NAME}/(scaling|restart|unload|calls|keys)"),
-        ("DELETE", rf"apps/{_NAME}|runners/{_NAME}|requests/{_REQUEST}|keys/\w{{1,64}}"),
-    )
-)
 
 
 def is_hostile(path: str) -> bool:
@@ -55,11 +42,3 @@ def without_secrets(query: str) -> str:
 def is_query(query: str) -> bool:
     """True where *query* can stand in a request's first line."""
     return _PRINTABLE.fullmatch(query) is not None
-
-
-def admin_target(method: str, path: str) -> str | None:
-    """Give the control plane's path for *method* on ``fal/api/{path}``, or None where panels may not do that."""
-    for allowed, pattern in _ALLOWED:
-        if allowed == method and pattern.fullmatch(path):
-            return ADMIN + path
-    return None

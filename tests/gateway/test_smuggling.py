@@ -58,6 +58,11 @@ def test_a_connection_of_the_jupyter_proxy_has_no_control_plane(wide: Served) ->
         assert ask(proxied, "/admin/apps") == 404
         assert ask(proxied, "/admin/apps", "x-fal-jupyter-role: owner") == 404
         assert ask(proxied, "/admin/hello") == 404
+    with socket.socket(socket.AF_UNIX) as panel:
+        panel.connect(str(wide.state / "gateway.sock"))
+        assert ask(panel, "/admin/apps", "x-fal-jupyter-role: panel") == 200
+        for path in ("/admin/client-env", "/admin/feed", "/admin/hello", "/admin/apps/wide/picture"):
+            assert ask(panel, path) == 404
 
 
 HANDSHAKE = (*WEBSOCKET, KEY)

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from fal_jupyter import server_record
-from fal_jupyter.server.targets import METHODS, admin_target, is_hostile, without_secrets
+from fal_jupyter.protocol.panels import admin_target
+from fal_jupyter.server.targets import METHODS, is_hostile, without_secrets
 from tests.support.jupyter import Jupyter, jupyter_server
 from tests.support.serve import Served
 from tests.support.state import state_directory, wait_for_end
