@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 PANELS: Final = ("card", "try", "requests", "timeline", "config", "logs", "snippets")
 WIDGET_VIEW: Final = "application/vnd.jupyter.widget-view+json"
 VERSION: Final = 1
+INSTALL_WIDGETS: Final = "pip install 'fal_jupyter[widgets]', then restart the kernel"
+PICTURES_ONLY: Final = (
+    f"Live panels in this front end need anywidget; without it, cards are pictures: {INSTALL_WIDGETS}."
+)
 
 
 @dataclass(slots=True)
@@ -43,7 +47,10 @@ class Panels:
     def surface(self, now: Session) -> surfaces.Surface:
         """The forms that this front end takes; looked at once, since a kernel does not move."""
         if self._surface is None or self.wish != "auto":
-            self._surface = surfaces.choose(surfaces.look(kernel=now.is_kernel), self.wish)
+            front = surfaces.look(kernel=now.is_kernel)
+            self._surface = surfaces.choose(front, self.wish)
+            if front.kernel and self.wish == "auto" and surfaces.needs_widgets(front) and not front.widgets:
+                print(PICTURES_ONLY)
         return self._surface
 
     def wishes(self, wish: surfaces.Wish) -> None:
@@ -113,9 +120,8 @@ class Panels:
             from fal_jupyter.widgets.panels import AppPanel
             from fal_jupyter.widgets.relay import Relay
         except ImportError as error:
-            told = f"widgets need anywidget, which cannot be imported here ({error})"
             raise UserError(
-                told, hint="pip install 'anywidget>=0.9.18', also where the notebook server runs, and restart both"
+                f"widgets need anywidget, which cannot be imported here ({error})", hint=INSTALL_WIDGETS
             ) from None
         if self.relay is None:
             self.relay = Relay(now.client)

@@ -6,6 +6,7 @@ ends that need it; everybody gets the picture, as HTML and as text, beside whate
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from collections.abc import Mapping
@@ -37,11 +38,13 @@ WIDGET = Surface(True, True, True)
 @dataclass(frozen=True, slots=True)
 class FrontEnd:
     """What is known of who shows the output: *kernel* where there is one at all, *record* of the Jupyter server, *foreign* for a front
-    end that draws widgets and has no Jupyter server of ours: VS Code, Colab, marimo."""
+    end that draws widgets and has no Jupyter server of ours: VS Code, Colab, marimo; *widgets* where anywidget
+    is installed."""
 
     kernel: bool
     record: ServerRecord | None
     foreign: bool
+    widgets: bool = True
 
 
 def choose(front: FrontEnd, wish: Wish = "auto") -> Surface:
@@ -50,9 +53,14 @@ def choose(front: FrontEnd, wish: Wish = "auto") -> Surface:
         return TEXT
     if wish != "auto":
         return {"live": LIVE, "widget": WIDGET, "static": STATIC}[wish]
-    if front.foreign or (front.record is not None and not front.record.labextension):
-        return WIDGET
+    if needs_widgets(front):
+        return WIDGET if front.widgets else STATIC
     return LIVE
+
+
+def needs_widgets(front: FrontEnd) -> bool:
+    """True for a front end in which only widgets are live."""
+    return front.foreign or (front.record is not None and not front.record.labextension)
 
 
 def look(environment: Mapping[str, str] | None = None, *, kernel: bool) -> FrontEnd:
@@ -62,7 +70,8 @@ def look(environment: Mapping[str, str] | None = None, *, kernel: bool) -> Front
     foreign = "google.colab" in sys.modules or "marimo" in sys.modules
     foreign = foreign or "vscode" in session or any(name.startswith("VSCODE_") for name in env)
     record = server_of(env)
-    return FrontEnd(kernel, record, foreign and record is None)
+    widgets = importlib.util.find_spec("anywidget") is not None
+    return FrontEnd(kernel, record, foreign and record is None, widgets)
 
 
 def server_of(environment: Mapping[str, str] | None = None) -> ServerRecord | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -175,7 +176,7 @@ class Front:
 
 
 @contextmanager
-def front_server(app: str) -> Iterator[tuple[Jupyter, Path]]:
+def front_server(app: str, python: Path | str = sys.executable) -> Iterator[tuple[Jupyter, Path]]:
     """A JupyterLab or Notebook 7 server, and the state directory of its apps."""
     with state_directory() as state:
         settings = state.parent / "lab-settings" / "@jupyterlab" / "apputils-extension"
@@ -191,7 +192,7 @@ def front_server(app: str) -> Iterator[tuple[Jupyter, Path]]:
             "--LanguageServerManager.autodetect=False",  # it runs npm, and a server does not end while that does
         ]
         words = ("-m", "jupyterlab") if app == "lab" else ("-m", "notebook")
-        with jupyter_server(state, *options, env=env, words=words) as server:
+        with jupyter_server(state, *options, env=env, words=words, python=python) as server:
             yield server, state
             server.settle()
 

@@ -12,6 +12,7 @@ from nbclient import NotebookClient
 from nbconvert import HTMLExporter
 
 from fal_jupyter.protocol.feed import MIME, source_hash
+from tests.support.base_environment import base_environment
 from tests.support.kernel import Cell, Kernel, kernel
 from tests.support.state import state_directory
 
@@ -156,3 +157,20 @@ def test_a_converted_notebook_shows_the_picture_and_no_script_of_anybody(
     assert "1 call" in html
     assert "widget-view" not in html
     assert "window.evil = 1</script>" not in html
+
+
+def test_without_the_widgets_extra_a_front_end_that_needs_it_gets_pictures_and_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base_environment(tmp_path / "base")
+    monkeypatch.setenv("VSCODE_PID", "1")
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "base/share/jupyter"))
+    with state_directory() as state, kernel(state, tmp_path, kernel_name="base") as running:
+        running.run("%load_ext fal_jupyter").ok()
+        made = running.run(APP).ok()
+        assert VIEW not in card_of(made)
+        assert "pip install 'fal_jupyter[widgets]'" in made.text
+        assert "fal_jupyter[widgets]" not in running.run("import fal_jupyter\nfal_jupyter.panel(Desk)").ok().text
+        wrong = running.run("fal_jupyter.widget(Desk)")
+        assert wrong.ename == "UserError"
+        assert "fal_jupyter[widgets]" in wrong.evalue

@@ -103,6 +103,7 @@ def jupyter_server(
     env: dict[str, str] | None = None,
     words: Sequence[str] = (),
     lenient: bool = False,
+    python: Path | str = sys.executable,
 ) -> Iterator[Jupyter]:
     """Run a server with our extension; *words* is what runs it, a plain Jupyter server by default; *lenient* leaves who comes in to each
     handler, as Jupyter does by default."""
@@ -113,7 +114,7 @@ def jupyter_server(
         (directory / "root").mkdir()
         port = _free_port()
         command = [
-            sys.executable,
+            str(python),
             *(words or ("-m", "jupyter_server")),
             "--no-browser",
             "--allow-root",

@@ -21,7 +21,8 @@ import { timelinePanel } from "./timeline.mjs";
 export function drawPanel(root, host, card, signal) {
   ensureStyle(root);
   const { alias, panel } = card;
-  const alone = { config: configPanel, timeline: timelinePanel, requests: requestsPanel }[panel];
+  const panels = new Map(Object.entries({ config: configPanel, timeline: timelinePanel, requests: requestsPanel }));
+  const alone = panels.get(panel); // a map: the name comes from a saved notebook, and may be "constructor"
   if (panel === "dashboard") dashboardPanel(root, host, {}, signal);
   else if (alone) {
     const frame = h("section", { class: "fj fj-card", "aria-label": `${panel} of ${alias}`, dataset: { app: alias, lmSuppressShortcuts: "true" } });
