@@ -20,6 +20,7 @@ from fal_jupyter.protocol.api import (
     H_HINT,
     H_PRIORITY,
     H_START_WITHIN,
+    Q_FORCE,
     Q_WEBHOOK,
     QUEUE,
     EndRecord,
@@ -215,13 +216,18 @@ class QueuedRequest:
         """Give its statuses as they change, to ``for`` and to ``async for``."""
         return Events(self, with_logs)
 
-    def cancel(self) -> None:
-        """Cancel it: what waits is dropped, what runs is told to end.
+    def cancel(self, *, force: bool = False) -> None:
+        """Cancel it: a waiting request is dropped; a running one goes on until the app ends it.
+
+        The app gets ``POST {path}/cancel`` with the same request id, as on fal. Without such an endpoint the request runs on.
+
+        Args:
+            force: end a running request whatever the app does: its code gets an exception, then its runner is replaced.
 
         Raises:
             RequestError: it is over already (400), or not known (404).
         """
-        self._ask("PUT", f"{self._address}/cancel")
+        self._ask("PUT", f"{self._address}/cancel" + (f"?{Q_FORCE}=1" if force else ""))
 
     # --- its value --------------------------------------------------------------------------------------------------
     def get(self) -> Any:
@@ -360,7 +366,7 @@ class Submit:
         by_id: dict[str, Callable[..., Any]] = {
             "status": lambda request_id, *, with_logs=False: self.get_handle(request_id).status(with_logs=with_logs),
             "result": lambda request_id: self.get_handle(request_id).get(),
-            "cancel": lambda request_id: self.get_handle(request_id).cancel(),
+            "cancel": lambda request_id, *, force=False: self.get_handle(request_id).cancel(force=force),
         }
         if name in by_id:
             return by_id[name]

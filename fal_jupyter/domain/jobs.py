@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 MOST_LINES = 5000  # log lines that are kept of one job; the oldest go first
 CANCELLED = (499, "client_cancelled", "the request was cancelled")
-Cancelled = Literal["dropped", "asked", "over"]
+Cancelled = Literal["dropped", "asked", "forced", "over"]
 
 
 class JobState(StrEnum):
@@ -34,6 +34,8 @@ class Job:
         error_type: fal's name of the failure, ``""`` where the app itself answered with an error status.
         logs: what it printed, as fal's log entries.
         dropped_lines: how many of them are not kept any more.
+        cancelled: it ended by its cancellation, without an answer of the app.
+        cancel_asked: it was cancelled while it ran: how it ends is up to the app.
     """
 
     id: str
@@ -46,6 +48,7 @@ class Job:
     error: str = ""
     error_type: str = ""
     cancelled: bool = False
+    cancel_asked: bool = False
     logs: list[dict[str, Any]] = field(default_factory=list)
     dropped_lines: int = 0
     _open: dict[int, str] = field(default_factory=dict)
@@ -83,16 +86,24 @@ class Job:
             return False
         for stream in sorted(self._open):
             self._keep(stream, [self._open.pop(stream)], timestamp)
+        if self.cancel_asked and status == CANCELLED[0]:  # the app ended it, as it was asked to
+            error_type, error = error_type or CANCELLED[1], CANCELLED[2]
         self.state, self.ended, self.status, self.error, self.error_type = (
             JobState.COMPLETED, now, status, error, error_type,
         )  # fmt: skip
         return True
 
-    def cancel(self, now: float, timestamp: str) -> Cancelled:
-        """Its caller does not want it any more: it is over for him at once, whatever its runner still does."""
+    def cancel(self, now: float, timestamp: str, *, force: bool = False) -> Cancelled:
+        """Cancel it: a waiting one ends at once; a running one goes on until the app ends it, unless *force* is given.
+
+        Source: fal's documentation, "Handle request cancellations".
+        """
         if self.state is JobState.COMPLETED:
             return "over"
-        asked: Cancelled = "dropped" if self.state is JobState.IN_QUEUE else "asked"
+        if self.state is JobState.IN_PROGRESS and not force:
+            self.cancel_asked = True
+            return "asked"
+        asked: Cancelled = "dropped" if self.state is JobState.IN_QUEUE else "forced"
         status, error_type, error = CANCELLED
         self.end(status, error, error_type, now, timestamp)
         self.cancelled = True

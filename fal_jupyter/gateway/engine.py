@@ -21,6 +21,7 @@ from fal_jupyter.domain.machines import Allotment, Hardware
 from fal_jupyter.domain.revisions import compare
 from fal_jupyter.domain.spec import AppSpec
 from fal_jupyter.gateway import hardware
+from fal_jupyter.gateway.cancel_signals import CancelSignals
 from fal_jupyter.gateway.checks import Checks
 from fal_jupyter.gateway.claims import Claims
 from fal_jupyter.gateway.exchange import Exchange
@@ -69,6 +70,7 @@ class Engine:
         self.vault = Vault(settings.state)
         self.fleet = Fleet()
         self.launcher = Launcher(self, environment, files)
+        self.cancel_signals = CancelSignals(self.launcher)
         self.claims = Claims(settings.claims, settings.state)
         self.published: dict[str, Published] = {}
         self.exchanges: dict[str, Exchange] = {}
@@ -293,6 +295,8 @@ class Engine:
     def request_aborted(self, exchange: Exchange) -> None:
         if not exchange.dispatched and self.exchanges.pop(exchange.id, None) is not None:
             self.history.ended(exchange)
+        if exchange.dispatched and not exchange.insists:
+            self.cancel_signals.hung_up(exchange, self.spec_of(exchange.alias))
         self.tell(m.RequestAborted(exchange.id, insist=exchange.insists, force=exchange.owned))
         if not self.exchanges:
             self._on_quiet()

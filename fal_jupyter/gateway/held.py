@@ -102,8 +102,15 @@ class Aside:
 
     cookies: dict[str, set[str]] = {}  # noqa: RUF012  (nobody looks at them)
 
-    def __init__(self, channel: Channel, runner_id: str, revision: int) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        runner_id: str,
+        revision: int,
+        on_output: Callable[[int, str], None] | None = None,
+    ) -> None:
         self._channel, self._runner_id, self._revision = channel, runner_id, revision
+        self._on_output = on_output
 
     def request_arrived(self, exchange: Exchange) -> None:
         """It is complete: off it goes."""
@@ -120,7 +127,9 @@ class Aside:
         """Whatever is printed is the runner's."""
 
     def request_printed(self, exchange: Exchange, which: int, text: str) -> None:
-        """Nobody asked for it."""
+        """Pass it to whoever asked for it."""
+        if self._on_output is not None:
+            self._on_output(which, text)
 
     def runner_said(self, exchange: Exchange, name: str, value: str) -> None:
         """Of itself: it is asked for something else here."""
@@ -131,14 +140,26 @@ class Aside:
 
 
 async def ask_aside(
-    channel: Channel, runner_id: str, revision: int, alias: str, path: str, patience: float, *, method: str = "GET"
+    channel: Channel,
+    runner_id: str,
+    revision: int,
+    alias: str,
+    path: str,
+    patience: float,
+    *,
+    method: str = "GET",
+    request_id: str = "",
+    on_output: Callable[[int, str], None] | None = None,
 ) -> Held:
-    """Ask *path* of a living runner beside its requests; what does not come within *patience* seconds is broken off."""
-    held, request_id = Held(), new_id()
+    """Ask *path* of a living runner beside its requests; what does not come within *patience* seconds is broken off.
+
+    *request_id* is a new one where none is given; *on_output* gets what user code prints meanwhile (stream, text).
+    """
+    held, request_id = Held(), request_id or new_id()
     head = request_head(
         request_id, method, path, "", [("accept", "*/*"), ("host", "localhost"), ("content-length", "0")]
     )
-    hub = Aside(channel, runner_id, revision)
+    hub = Aside(channel, runner_id, revision, on_output)
     exchange = Exchange(hub, held, request_id, alias, head, framed=False, method=method, path=path, origin="internal")
     exchange.owned = True
     exchange.complete()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from http.client import responses
 from typing import TYPE_CHECKING, Any
 
-from fal_jupyter.domain.jobs import Job, JobState
+from fal_jupyter.domain.jobs import Cancelled, Job, JobState
 from fal_jupyter.gateway.caller import Headers, new_id
 from fal_jupyter.gateway.exchange import Exchange
 from fal_jupyter.gateway.run_api import request_head
@@ -78,6 +78,9 @@ class QueuedCall:
     def taken_back(self) -> None:
         """Its runner was dead already."""
         self.job.put_back()
+        if self.job.cancel_asked:  # nothing runs any more that could end it
+            self.cancel()
+            asyncio.get_running_loop().call_soon(self.exchange.end)
         self._tell()
 
     def printed(self, which: int, text: str) -> None:
@@ -96,10 +99,10 @@ class QueuedCall:
             self._on_end(self)
         self._tell()
 
-    def cancel(self) -> str:
-        """Make an end of it; gives what that meant (:meth:`fal_jupyter.domain.jobs.Job.cancel`)."""
-        asked = self.job.cancel(time.time(), stamp())
-        if asked != "over":
+    def cancel(self, *, force: bool = False) -> Cancelled:
+        """Cancel it; gives what that meant (:meth:`fal_jupyter.domain.jobs.Job.cancel`)."""
+        asked = self.job.cancel(time.time(), stamp(), force=force)
+        if asked in ("dropped", "forced"):
             self._on_end(self)
             self._tell()
         return asked

@@ -23,6 +23,7 @@ from fal_jupyter.protocol.api import (
     H_PRIORITY,
     H_REQUEST_ID,
     H_START_WITHIN,
+    Q_FORCE,
     Q_WEBHOOK,
     QUEUE,
 )
@@ -234,11 +235,15 @@ class QueueHandler(PublicHandler):
         self.finish(None if status in BODILESS else body)
 
     def _cancel(self, call: QueuedCall) -> None:
-        asked = call.cancel()
+        force = self.get_query_argument(Q_FORCE, "0").lower() in ("1", "true")
+        asked = call.cancel(force=force)
         if asked == "over":
             self.reply({"status": "ALREADY_COMPLETED"}, 400)
             return
-        call.exchange.end()
+        if asked == "asked":
+            self.house.engine.cancel_signals.send(call.exchange)
+        else:
+            call.exchange.end()
         self.reply({"status": "CANCELLATION_REQUESTED"}, 202)
 
 

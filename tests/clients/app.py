@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import fal
+from fal.exceptions import RequestCancelledException
 from fastapi import HTTPException, Request, Response, WebSocket
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
@@ -165,10 +166,17 @@ class Single(fal.App):
     async def run(self, name: str, gate: str = "") -> dict:
         self.order.append(name)
         print(f"{name} begins")
+        self.cancelled = False
         while gate and not Path(gate).exists():
             await asyncio.sleep(0.01)
+            if self.cancelled:
+                raise RequestCancelledException("cancelled by its caller")
         print(f"{name} ends")
         return {"name": name}
+
+    @fal.endpoint("/cancel")
+    def cancel(self) -> None:
+        self.cancelled = True
 
     @fal.endpoint("/order")
     def seen(self) -> list[str]:

@@ -56,16 +56,32 @@ def test_a_failed_job_is_completed_with_its_error() -> None:
     assert other.metrics() == {"inference_time": None}  # it never ran
 
 
-@pytest.mark.parametrize(("started", "asked"), [(False, "dropped"), (True, "asked")])
+@pytest.mark.parametrize(("started", "asked"), [(False, "dropped"), (True, "forced")])
 def test_a_cancelled_job_is_over_for_its_caller_whatever_its_runner_does(started: bool, asked: str) -> None:
     one = job()
     if started:
         one.start(101.0)
-    assert one.cancel(102.0, "T") == asked
+    assert one.cancel(102.0, "T", force=True) == asked
     assert (one.state, one.status, one.error_type) == (JobState.COMPLETED, 499, "client_cancelled")
     one.start(103.0)  # it was on its way to a runner already
     assert not one.end(200, "", "", 104.0, "T")
     assert one.status == 499
+    assert one.cancel(105.0, "T") == "over"
+
+
+@pytest.mark.parametrize(
+    ("status", "error_type", "told"),
+    [(200, "", ("", "")), (499, "", ("client_cancelled", "the request was cancelled")), (500, "x", ("x", "500"))],
+)
+def test_a_running_job_that_is_cancelled_ends_as_its_app_ends_it(
+    status: int, error_type: str, told: tuple[str, str]
+) -> None:
+    one = job()
+    one.start(101.0)
+    assert [one.cancel(102.0, "T"), one.cancel(102.0, "T")] == ["asked", "asked"]
+    assert one.state is JobState.IN_PROGRESS
+    assert one.end(status, "500" if status == 500 else "", error_type, 104.0, "T")
+    assert (one.status, one.error_type, one.error, one.cancelled) == (status, *told, False)
     assert one.cancel(105.0, "T") == "over"
 
 

@@ -8,6 +8,7 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -15,16 +16,19 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from fal_jupyter.domain.webhooks import signed_message
+from tests.clients.waiting import until
 from tests.support.queue_caller import Caller
 from tests.support.serve import Served, served
 from tests.support.state import state_directory
 
 APP = """
+import asyncio
 import sys
 import time
 from pathlib import Path
 
 import fal
+from fal.exceptions import RequestCancelledException
 from fastapi import HTTPException, Request, Response
 from pydantic import BaseModel
 
@@ -50,6 +54,29 @@ class Jobs(fal.App):
     @fal.endpoint("/sub/x")
     def sub(self, request: Request, input: In) -> dict:
         return {"sub": input.text, "query": str(request.query_params)}
+
+    @fal.endpoint("/slow")
+    async def slow(self, request: Request) -> dict:
+        self.sleeping = asyncio.create_task(asyncio.sleep(60))
+        self.loop, self.id = asyncio.get_running_loop(), request.headers["x-fal-request-id"]
+        print("sleeps")
+        try:
+            await self.sleeping
+        except asyncio.CancelledError:
+            raise RequestCancelledException("stopped by /slow/cancel")
+        return {}
+
+    @fal.endpoint("/slow/cancel")
+    def cancel_slow(self, request: Request) -> dict:
+        print("same id", request.headers["x-fal-request-id"] == self.id)
+        self.loop.call_soon_threadsafe(self.sleeping.cancel)
+        Path(self.stopped).touch()
+        return {}
+
+    @fal.endpoint("/told")
+    def told(self, stopped: str) -> dict:
+        self.stopped = stopped
+        return {}
 
     @fal.endpoint("/fails")
     def fails(self) -> dict:
@@ -137,9 +164,50 @@ def test_a_waiting_job_is_cancelled_at_once(caller: Caller, held: dict[str, Any]
     assert caller.ask("PUT", path)[:2] == (400, {"status": "ALREADY_COMPLETED"})
 
 
-def test_a_running_job_is_over_for_its_caller_when_he_cancels_it(caller: Caller, held: dict[str, Any]) -> None:
-    assert caller.ask("PUT", urlsplit(held["cancel_url"]).path)[0] == 202
+def test_a_forced_cancellation_ends_a_running_job_at_once(caller: Caller, held: dict[str, Any]) -> None:
+    assert caller.ask("PUT", urlsplit(held["cancel_url"]).path + "?force=1")[0] == 202
     assert caller.wait(held)["error_type"] == "client_cancelled"
+
+
+def test_the_cancel_endpoint_of_a_running_job_gets_its_id_and_decides(caller: Caller, tmp_path: Path) -> None:
+    caller.wait(caller.submit({"stopped": str(tmp_path / "stopped")}, "/told"))
+    job = caller.submit(below="/slow")
+    until(lambda: caller.wait(job, "IN_PROGRESS")["logs"])
+    status, told, _ = caller.ask("PUT", urlsplit(job["cancel_url"]).path)
+    assert (status, told) == (202, {"status": "CANCELLATION_REQUESTED"})
+    done = caller.wait(job)
+    assert (done["error_type"], [line["message"] for line in done["logs"]]) == (
+        "client_cancelled",
+        ["sleeps", "same id True"],
+    )
+    status, told, _ = caller.ask("GET", urlsplit(job["response_url"]).path)
+    assert (status, told["detail"]) == (499, "stopped by /slow/cancel")
+    assert caller.ask("PUT", urlsplit(job["cancel_url"]).path)[:2] == (400, {"status": "ALREADY_COMPLETED"})
+
+
+def test_a_caller_that_hangs_up_is_told_to_the_cancel_endpoint(caller: Caller, tmp_path: Path) -> None:
+    mark = tmp_path / "stopped"
+    caller.wait(caller.submit({"stopped": str(mark)}, "/told"))
+    connection = http.client.HTTPConnection(caller.host, timeout=30)
+    connection.request("POST", f"/run/{caller.app}/slow", b"{}", {"authorization": f"Key {caller.key}"})
+    waiting = caller.submit()
+    caller.wait(waiting, "IN_QUEUE")
+    connection.close()
+    until(mark.exists)
+    caller.wait(waiting)
+
+
+def test_an_app_without_a_cancel_endpoint_runs_on_and_its_result_can_be_had(
+    caller: Caller, held: dict[str, Any]
+) -> None:
+    for _ in range(2):
+        status, told, _ = caller.ask("PUT", urlsplit(held["cancel_url"]).path)
+        assert (status, told) == (202, {"status": "CANCELLATION_REQUESTED"})
+    assert caller.wait(held, "IN_PROGRESS")["status"] == "IN_PROGRESS"
+    held["release"].touch()
+    assert "error" not in caller.wait(held)
+    status, told, _ = caller.ask("GET", urlsplit(held["response_url"]).path)
+    assert (status, list(told)) == (200, ["text"])
 
 
 def test_a_failed_job_is_completed_and_its_result_is_the_failure(caller: Caller) -> None:

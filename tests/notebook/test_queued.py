@@ -185,7 +185,7 @@ def test_cancelling_drops_what_waits_and_ends_what_runs(jobs: Kernel, tmp_path: 
         "for s in running.iter_events():\n    if type(s).__name__ == 'InProgress': break\n"
         "waiting = Jobs.submit.generate('waits')\n"
         "for job in (waiting, running):\n"
-        "    job.cancel()\n"
+        "    job.cancel(force=job is running)\n"
         "    try:\n        job.get()\n    except Exception as e: print(e.status, e.error_type, e)\n"
         "    print(job)\n"
         "try:\n    running.cancel()\nexcept Exception as e: print(e.status, e)\n"
