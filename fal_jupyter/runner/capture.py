@@ -66,6 +66,7 @@ class Capture:
         self._unsent: dict[int, _Unsent] = {}
         self._dropped: dict[int, _Dropped] = {}
         self._allowance = Allowance()
+        self._said: set[tuple[str, ...]] = set()
         self.in_flight: set[int] = set()
         os.register_at_fork(
             before=self._lock.acquire, after_in_parent=self._lock.release, after_in_child=self._lock.release
@@ -89,6 +90,12 @@ class Capture:
         """Send words of ours to a request's owner (0: to nobody's, the log has them), from any thread."""
         with self._lock:
             self._frame(stream, STDERR, text)
+
+    def say_once(self, stream: int, subject: tuple[str, ...], text: str) -> None:
+        """Like :meth:`say`, for the first text about *subject* in this process."""
+        if subject not in self._said:
+            self._said.add(subject)
+            self.say(stream, text)
 
     def flush(self) -> None:
         """Send what has been collected here: of the request at work in this thread, or of nobody's."""

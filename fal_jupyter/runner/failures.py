@@ -43,6 +43,7 @@ _MAX_MESSAGE = 16_000  # characters; these four together stay below one frame, w
 _MAX_TEXT = 120_000
 _MAX_LINE = 500
 _MAX_NAME = 300
+MAX_LOOKED_AT = 100_000  # values of a result that are searched for NaN
 _CAUSE = "\nThe above exception was the direct cause of the following exception:\n\n"
 _CONTEXT = "\nDuring handling of the above exception, another exception occurred:\n\n"
 _TRACEBACK = "Traceback (most recent call last):\n"
@@ -372,3 +373,30 @@ def _odd(value: Any, path: str) -> str:
     except Exception:
         return f"{path} is a {type(value).__module__}.{type(value).__qualname__}, which JSON cannot hold"
     return find_unjsonable(encoded, path) if encoded is not value else ""
+
+
+def count_non_finite(result: Any) -> dict[str, int]:
+    """Count the NaN and infinite floats of a result by their place, a list as one place: ``{"scores": 3}``.
+
+    Looks at :data:`MAX_LOOKED_AT` values at most; a container of user code that cannot be walked counts as empty.
+    """
+    counts: dict[str, int] = {}
+    waiting: deque[tuple[str, Any]] = deque([("", result)])
+    for _ in range(MAX_LOOKED_AT):
+        if not waiting:
+            break
+        place, value = waiting.popleft()
+        if isinstance(value, float):
+            if not math.isfinite(value):
+                counts[place or "the result"] = counts.get(place or "the result", 0) + 1
+            continue
+        try:
+            if isinstance(value, Mapping):
+                waiting.extend((f"{place}.{key}" if place else f"{key}", item) for key, item in value.items())
+            elif isinstance(value, list | tuple | set | frozenset):
+                waiting.extend((place, item) for item in value)
+            elif hasattr(value, "model_fields_set") or hasattr(value, "__dataclass_fields__"):
+                waiting.extend((f"{place}.{key}" if place else key, item) for key, item in vars(value).items())
+        except Exception:
+            continue
+    return counts

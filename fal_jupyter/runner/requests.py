@@ -188,11 +188,9 @@ class Server:
         if isinstance(content, Response):
             await content(stream.scope(), stream.receive, stream.send)  # type: ignore[arg-type]
             return True
-        if (
-            len(content) <= INLINE
-            and stream.call.exit is None
-            and not ((fast.may_be_nan and may_hide_nan(content)) or stream.new_token())
-        ):
+        if len(content) <= INLINE and stream.call.exit is None and not stream.new_token():
+            if fast.may_be_nan and may_hide_nan(content):
+                stream.note_non_finite()
             stream.answer_json(content)
             return True
         length = str(len(content)).encode()

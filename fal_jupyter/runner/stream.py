@@ -195,8 +195,8 @@ class Stream:
                     *self.start["headers"],
                     (CDN_TOKEN.encode(), token.encode("latin-1", "replace")),
                 ]
-            if not more and not self._serialisable(body):
-                body = b'{"detail":"Internal Server Error"}'
+            if not more and self.may_be_nan and may_hide_nan(body):
+                self.note_non_finite()
             self._before_answer()
             first = body[:INLINE]
             head = _encode(
@@ -251,21 +251,14 @@ class Stream:
         if self.wake_credit is not None and not self.wake_credit.done():
             self.wake_credit.set_result(None)
 
-    def _serialisable(self, body: bytes) -> bool:
-        """False when the user's result holds NaN or an infinity, which became ``null`` or invalid JSON on the way."""
-        if not self.call.returned or not self.may_be_nan or not may_hide_nan(body):
-            return True
-        where = failures.find_unjsonable(self.call.result)
-        if not where or (
-            not isinstance(self.call.result, float | dict | list | tuple)
-            and not hasattr(self.call.result, "model_fields_set")
-        ):
-            return True
-        assert self.start is not None
-        self.call.error = failures.sentence("ValueError", where, "request")
-        length = str(len(b'{"detail":"Internal Server Error"}')).encode()
-        self.start = {"status": 500, "headers": [(b"content-length", length), (b"content-type", b"application/json")]}
-        return False
+    def note_non_finite(self) -> None:
+        """Print one line under the owner's cell, once for each place: NaN and the infinities of a result are ``null`` in fal's JSON."""
+        if not self.call.returned:
+            return
+        for place, count in failures.count_non_finite(self.call.result).items():
+            values, verb = ("1 value", "is") if count == 1 else (f"{count:,} values", "are")
+            text = f"[fal_jupyter: {values} of `{place}` {verb} NaN or infinite; fal sends null]\n"
+            self.capture.say_once(self.id, (self.head.path, place), text)
 
     def _tell_exit(self) -> None:
         """User code asked the process to end: its callers get 503 from the fleet, the owner what happened."""

@@ -115,7 +115,7 @@ class Faulty(fal.App):
         if how == "interrupt":
             raise KeyboardInterrupt
         if how == "nan":
-            return {"x": float("nan")}
+            return {"x": float("nan"), "scores": [1e400, 0.5, float("-inf")], "none": None}
         if how == "object":
             return {"x": object()}
         if how == "exit":
@@ -143,6 +143,18 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> object:
         yield running
 
 
+def test_nan_and_infinities_are_null_as_in_fal_and_the_owner_reads_it_once(faulty: Kernel) -> None:
+    first = faulty.run("print(Faulty.oops(how='nan'))").ok()
+    second = faulty.run("print(Faulty.oops(how='nan'))").ok()
+
+    answer = "{'x': None, 'scores': [None, 0.5, None], 'none': None}"
+    assert answer in first.text
+    assert "1 value of `x` is NaN or infinite; fal sends null" in first.text
+    assert "2 values of `scores` are NaN or infinite; fal sends null" in first.text
+    assert answer in second.text
+    assert "fal sends null" not in second.text
+
+
 @pytest.mark.parametrize(
     ("how", "status", "sentences"),
     [
@@ -150,7 +162,6 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> object:
         ("odd", 500, ["Odd", "raise Odd(1, 2)"]),
         ("base", 500, ["Stop: a BaseException"]),
         ("interrupt", 500, ["KeyboardInterrupt"]),
-        ("nan", 500, ["NaN", "x"]),
         ("object", 500, ["object", "x"]),
         ("exit", 503, ["exit"]),
         ("die", 503, ["status 4"]),

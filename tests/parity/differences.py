@@ -7,9 +7,6 @@ _TYPES = (
     "a value that fal's platform refuses when the class is deployed is refused when it is defined, with what it must be"
 )
 _ORIGIN = "a local gateway opens itself to no other origin, unless its owner names one (--cors)"
-_NAN = (
-    "NaN would become null without a word, and the next program would fail; the owner is told where it is in the result"
-)
 _SLASH = "a gateway never redirects (wire-protocol W39): both forms of a path answer"
 
 DIFFERENT: dict[str, str] = {
@@ -50,8 +47,6 @@ DIFFERENT: dict[str, str] = {
     "fal.HealthCheck(timeout_seconds=2)": "a health check has a readable repr",
     "hasattr(fal.App(_allow_init=True), 'logger')": "self.logger is an addition: a logger of the app's name",
     "plain.Plain POST / b'null' {'content-type': 'application/json'}": "follows the installed FastAPI, which is newer than the one that fal holds",
-    "plain.Plain POST /nan-annotated": _NAN,
-    "plain.Plain POST /inf-annotated": _NAN,
     "plain.Plain POST /query {'a': 1}": "plain parameters may come from a JSON body, which is what fal's clients send",
     "errors.Errors POST /stream-breaks": "a stream that breaks is cut off, so that its caller sees that it is not whole",
     "shapes.Health GET /health {'Origin': 'http://x.com'}": _ORIGIN,
