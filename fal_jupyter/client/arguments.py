@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from fal_jupyter.domain.errors import BadArguments
+from fal_jupyter.fal.endpoints import body_parameters
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Arguments:
     def __init__(self, name: str, path: str, function: Callable[..., Any]) -> None:
         self.name, self.path = name, path
         signature = inspect.signature(function)
-        hints = hints_of(function)
+        hints = {n: _unaliased(hint) for n, hint in hints_of(function).items()}
         marks = {n: _mark(hints.get(n), p.default) for n, p in signature.parameters.items()}
         parameters = [
             parameter
@@ -46,11 +47,37 @@ class Arguments:
         ]
         self.signature = signature.replace(parameters=parameters)
         self.in_path = dict(re.findall(r"{(\w+)(?::(\w+))?}", path))
+        self.aliases = {
+            n: alias for n in self.signature.parameters if isinstance(alias := getattr(marks[n], "alias", None), str)
+        }
+        self._function, self._hints, self._marks = function, hints, marks
+        self._settled = False
+        self.models: list[str] = []
+        self.plain: list[str] = []
+        self.query_models: list[str] = []
+        self.embedded = False
+
+        self._in_form = [n for n in hints if type(marks.get(n)).__name__ in _FORMS or _is_upload(hints[n])]
+
+    def _settle(self) -> None:
+        """Find each parameter's place, as FastAPI will in the runner. At the first call: importing FastAPI takes its time."""
+        if self._in_form:
+            raise BadArguments(
+                f"{self.name}() takes {', '.join(map(repr, self._in_form))} from a form, which a call from Python does not send",
+                hint="post it over HTTP as multipart/form-data to the endpoint's address, with the app's key",
+            )
         names = [n for n in self.signature.parameters if n not in self.in_path]
-        self.models = [n for n in names if _is_body(hints.get(n), marks[n])]
+        fields = body_parameters(self._function, self.path)
+        if fields is None:
+            self.models = [n for n in names if _is_body(self._hints.get(n), self._marks[n])]
+        else:
+            self.models = [n for n in names if n in fields]
         self.plain = [n for n in names if n not in self.models]
-        self.aliases = {n: alias for n in names if isinstance(alias := getattr(marks[n], "alias", None), str)}
-        self.embedded = len(self.models) > 1 or any(getattr(marks[n], "embed", None) for n in self.models)
+        self.query_models = [
+            n for n in self.plain if _is_model_class(self._hints.get(n)) and type(self._marks[n]).__name__ == "Query"
+        ]
+        self.embedded = len(self.models) > 1 or any(getattr(self._marks[n], "embed", None) for n in self.models)
+        self._settled = True
 
     def send(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Sent:
         """Fit a call's arguments to the endpoint.
@@ -58,6 +85,8 @@ class Arguments:
         Raises:
             BadArguments: they do not fit the signature, or JSON cannot hold one; the message names it.
         """
+        if not self._settled:
+            self._settle()
         given = self._bind(args, kwargs)
         try:
             return self._sent({name: _first(value, f"argument {name!r}") for name, value in given.items()})
@@ -71,23 +100,28 @@ class Arguments:
         for name, kind in self.in_path.items():
             text = _path_part(values.pop(name, None), f"argument {name!r}", whole=kind == "path")
             path = re.sub(rf"{{{name}(?::\w+)?}}", text.replace("\\", r"\\"), path)
+        spread = {name: _fields(self.name, name, values.pop(name)) for name in self.query_models if name in values}
+        if spread:  # FastAPI takes the fields of such a model from the query, one by one
+            fields = {key: item for model in spread.values() for key, item in model.items()}
+            fields |= {self.aliases.get(n, n): v for n, v in values.items() if n in self.plain}
+            return Sent(path, _encoded({n: self._query_value(n, v) for n, v in fields.items()}), self._body(values))
         if not self.models:
             named = {self.aliases.get(n, n): v for n, v in values.items()}
             return Sent(path, "", _dump(named) if named else b"")
         query = {self.aliases.get(n, n): self._query_value(n, values[n]) for n in self.plain if n in values}
+        return Sent(path, _encoded(query), self._body(values))
+
+    def _body(self, values: dict[str, Any]) -> bytes:
         bodies = {self.aliases.get(n, n): values[n] for n in self.models if n in values}
         body: Any = bodies if self.embedded or not bodies else next(iter(bodies.values()))
-        return Sent(
-            path,
-            urlencode({n: v for n, v in query.items() if v is not None}, doseq=True),
-            _dump(body) if bodies or self.embedded else b"",
-        )
+        return _dump(body) if bodies or self.embedded else b""
 
     def _query_value(self, name: str, value: Any) -> Any:
         """Give what stands in the query for a parameter beside a body, where there is no null and no structure."""
         told = f"{self.name}(): argument {name!r} goes into the address, beside the body, which holds no"
         if value is None:
-            if self.signature.parameters[name].default is not None:
+            parameter = self.signature.parameters.get(name)
+            if parameter is not None and parameter.default is not None:
                 raise BadArguments(f"{told} None", hint="leave it out, or make it part of the body's model")
             return None
         if isinstance(value, dict) or (isinstance(value, list) and any(isinstance(v, list | dict) for v in value)):
@@ -102,11 +136,11 @@ class Arguments:
             fields = _dump_model(lone, f"the argument of {self.name}()", by_alias=False)
             if isinstance(fields, dict) and (self._is_whole(fields) or len(self.signature.parameters) > 1):
                 args, kwargs = (), fields
-        elif kwargs and not args and len(self.models) == 1 and self.models[0] not in kwargs:
+        elif kwargs and not args and len(whole := self.models or self.query_models) == 1 and whole[0] not in kwargs:
             fields = {n: v for n, v in kwargs.items() if n not in self.signature.parameters}
             kwargs = {n: v for n, v in kwargs.items() if n in self.signature.parameters}
-            if fields or self.signature.parameters[self.models[0]].default is inspect.Parameter.empty:
-                kwargs[self.models[0]] = fields
+            if fields or self.signature.parameters[whole[0]].default is inspect.Parameter.empty:
+                kwargs[whole[0]] = fields
         try:
             return dict(self.signature.bind(*args, **kwargs).arguments)
         except TypeError as error:
@@ -115,7 +149,7 @@ class Arguments:
     def _is_whole(self, given: Mapping[Any, Any]) -> bool:
         """True when a lone dict is the parameters by name, not the value of one."""
         names = set(self.signature.parameters)
-        if len(self.models) == 1 and len(names) == 1:
+        if len(self.models or self.query_models) == 1 and len(names) == 1:
             return False
         return bool(given) and all(key in names for key in given)
 
@@ -127,6 +161,16 @@ def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
     except Exception:
         names = getattr(function, "__globals__", {})
         return {name: _looked_up(hint, names) for name, hint in getattr(function, "__annotations__", {}).items()}
+
+
+_FORMS = ("Form", "File")
+
+
+def _is_upload(hint: Any) -> bool:
+    hint = _unaliased(hint)
+    if isinstance(hint, type) and hint.__name__ == "UploadFile":
+        return hint.__module__.startswith(("fastapi", "starlette"))
+    return any(map(_is_upload, typing.get_args(hint)))
 
 
 def _looked_up(hint: Any, names: dict[str, Any]) -> Any:
@@ -141,6 +185,18 @@ _NOT_SENT = ("Depends", "Security", "Header", "Cookie")
 _MARKS = ("Query", "Path", "Body", "Form", "File", *_NOT_SENT)
 
 
+def _unaliased(hint: Any) -> Any:
+    """Give what a type alias (``type X = …``, ``TypeAliasType``) stands for, as FastAPI reads it."""
+    for _ in range(_ALIASES):
+        if type(hint).__name__ != "TypeAliasType":
+            break
+        hint = hint.__value__
+    return hint
+
+
+_ALIASES = 100  # an alias that stands for itself is FastAPI's to refuse
+
+
 def _mark(hint: Any, default: Any) -> Any:
     """Give FastAPI's mark of a parameter (``Query(...)``), in its annotation or as its default, or None."""
     marks = [*getattr(hint, "__metadata__", ()), default]
@@ -152,7 +208,10 @@ def _is_body(hint: Any, mark: Any = None) -> bool:
     """True for what FastAPI takes from the body: models, dataclasses, dicts, lists of them, in unions and Annotated."""
     if mark is not None:
         return type(mark).__name__ == "Body"
+    hint = _unaliased(hint)
     origin: Any = typing.get_origin(hint)
+    if type(origin).__name__ == "TypeAliasType":  # a generic alias with its arguments
+        return _is_body(origin.__value__)
     if origin is typing.Annotated:
         return _is_body(typing.get_args(hint)[0])
     if origin in (typing.Union, types.UnionType):
@@ -171,6 +230,25 @@ def _is_body(hint: Any, mark: Any = None) -> bool:
 
 def _is_injected(hint: Any) -> bool:
     return isinstance(hint, type) and hint.__module__.startswith(("fastapi", "starlette"))
+
+
+def _is_model_class(hint: Any) -> bool:
+    hint = _unaliased(hint)
+    if typing.get_origin(hint) is typing.Annotated:
+        hint = _unaliased(typing.get_args(hint)[0])
+    return isinstance(hint, type) and hasattr(hint, "model_fields")
+
+
+def _fields(endpoint: str, name: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise BadArguments(
+            f"{endpoint}(): argument {name!r} goes into the address field by field, so it must be a model or a dict"
+        )
+    return value
+
+
+def _encoded(query: dict[str, Any]) -> str:
+    return urlencode({n: v for n, v in query.items() if v is not None}, doseq=True)
 
 
 def _path_part(value: Any, where: str, *, whole: bool) -> str:
@@ -263,6 +341,10 @@ def _dump_model(model: Any, where: str, *, by_alias: bool = True) -> Any:
     """A model's fields, by the names under which it takes them and without what it computes."""
     try:
         found = model.model_dump(mode="json", by_alias=by_alias, round_trip=True)
+        if _MASK in str(found):  # secrets may be among it
+            found = _revealed(found, model.model_dump(by_alias=by_alias, round_trip=True), where)
+    except BadArguments:
+        raise
     except Exception as error:
         raise BadArguments(f"{where} cannot be written as JSON: {error}") from None
     if by_alias and isinstance(found, dict):
@@ -272,6 +354,29 @@ def _dump_model(model: Any, where: str, *, by_alias: bool = True) -> Any:
     return found
 
 
+def _revealed(written: Any, value: Any, where: str) -> Any:
+    """Give *written*, the JSON form of *value*, with secrets as they are: pydantic writes asterisks for them."""
+    if hasattr(value, "get_secret_value"):
+        return _secret(value, where)
+    if isinstance(value, dict) and isinstance(written, dict) and len(value) == len(written):
+        pairs = zip(written.items(), value.items(), strict=True)
+        return {key: _revealed(text, item, f"{where}[{key!r}]") for (key, text), (_, item) in pairs}
+    if isinstance(value, list | tuple | set | frozenset) and isinstance(written, list) and len(value) == len(written):
+        return [_revealed(*pair, f"{where}[{i}]") for i, pair in enumerate(zip(written, value, strict=True))]
+    return written
+
+
+def _secret(value: Any, where: str) -> Any:
+    hidden = value.get_secret_value()
+    if not isinstance(hidden, bytes):
+        return plain(hidden, where)
+    try:
+        return hidden.decode()
+    except UnicodeDecodeError:
+        raise BadArguments(f"{where} has secret bytes that are not UTF-8, which JSON cannot hold") from None
+
+
+_MASK = "**********"
 _renamed_fields: weakref.WeakKeyDictionary[type[Any], list[tuple[str, str]]] = weakref.WeakKeyDictionary()
 
 
@@ -288,6 +393,8 @@ def _renamed(kind: type[Any]) -> list[tuple[str, str]]:
 
 
 def _other(value: Any, where: str) -> Any:
+    if hasattr(value, "get_secret_value") and not isinstance(value, type):
+        return _secret(value, where)
     if _is_model(value):
         return plain(_dump_model(value, where), where)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

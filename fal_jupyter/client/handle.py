@@ -317,7 +317,9 @@ class AppHandle:
         results = self._results.get(name)
         if results is None:
             results = self._results[name] = Results(self.methods.get(name, _unknown))
-        value = results.value(answer)
+        known, value = results.notice, results.value(answer)
+        if results.notice != known and self.on_output is not None:
+            self.on_output(2, f"[fal_jupyter: {self.spec.class_name}.{results.notice}]\n")
         if self.on_value is not None:
             self.on_value(value)
         return value

@@ -15,18 +15,23 @@ from fal_jupyter.protocol.api import ERROR_STATUS
 
 
 class Results:
-    """How one endpoint's answers are read."""
+    """How one endpoint's answers are read.
+
+    Attributes:
+        notice: why an answer of this endpoint was given as a plain value, ``""`` while none was.
+    """
 
     def __init__(self, function: Callable[..., Any]) -> None:
+        self.notice = ""
         self._name = getattr(function, "__name__", "the endpoint")
         self._hint: Any = hints_of(function).get("return")
         self._adapter = _adapter_of(self._hint) if _holds_model(self._hint) else None
 
     def value(self, answer: Answer) -> Any:
-        """Give the answer's value.
+        """Give the answer's value; the plain value where its annotation does not take what it was written as.
 
         Raises:
-            RequestError: it is not what its head or its annotation says.
+            RequestError: it is not what its head says.
         """
         kind = answer.header("content-type").split(";")[0].strip().lower()
         if kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json")):
@@ -62,21 +67,21 @@ class Results:
                 return self._validate(json.dumps(found))
             except ValidationError:
                 pass  # the first errors tell more
-        named = getattr(self._hint, "__name__", "") if isinstance(self._hint, type) else str(self._hint)
-        told = _readable([{**one, "loc": ("answer", *one["loc"])} for one in wrong])
-        raise self._unreadable(
-            answer, f"what its annotation {named} does not take: {told}", hint="annotate it -> dict to get plain values"
-        )
+        if not self.notice:
+            wrong_places = _readable([{**one, "loc": ("answer", *one["loc"])} for one in wrong])
+            self.notice = (
+                f"{self._name}'s answer does not fit its annotation {_name_of(self._hint)}, so the plain value is given "
+                f"({wrong_places}); annotate it -> dict to get plain values without this message"
+            )
+        return self._json(answer, answer.body)
 
     def _validate(self, text: bytes | str) -> Any:
         assert self._adapter is not None
         return self._adapter.validate_json(text)
 
-    def _unreadable(self, answer: Answer, told: str, hint: str = "") -> RequestError:
+    def _unreadable(self, answer: Answer, told: str) -> RequestError:
         request_id = answer.end["request_id"] if answer.end else answer.header("x-fal-request-id")
-        return RequestError(
-            f"{self._name} answered {told}", status=answer.status, request_id=request_id, detail=told, hint=hint
-        )
+        return RequestError(f"{self._name} answered {told}", status=answer.status, request_id=request_id, detail=told)
 
 
 def _adapter_of(hint: Any) -> Any:
@@ -87,6 +92,10 @@ def _adapter_of(hint: Any) -> Any:
         return TypeAdapter(hint)
     except Exception:
         return None
+
+
+def _name_of(hint: Any) -> str:
+    return getattr(hint, "__name__", "") if isinstance(hint, type) else str(hint)
 
 
 def _dropped(found: Any, place: tuple[Any, ...]) -> bool:

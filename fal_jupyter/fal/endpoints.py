@@ -10,7 +10,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from types import FunctionType
+from types import FunctionType, MethodType
 from typing import Any
 
 from fal_jupyter.domain.errors import AppRuleBroken
@@ -210,3 +210,14 @@ def signature_of(function: Callable[..., Any]) -> inspect.Signature:
     if parameters[0].kind is not inspect.Parameter.VAR_POSITIONAL:
         del parameters[0]
     return signature.replace(parameters=parameters)
+
+
+def body_parameters(function: Callable[..., Any], path: str) -> set[str] | None:
+    """Give the parameters of an endpoint method that FastAPI takes from the body; None where it cannot read the signature."""
+    from fastapi.dependencies.utils import get_dependant
+
+    try:
+        dependant = get_dependant(path=path, call=MethodType(function, object()))
+    except Exception:  # the runner reports it when it starts
+        return None
+    return {field.name for field in dependant.body_params}

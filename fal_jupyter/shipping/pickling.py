@@ -69,7 +69,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         if isinstance(obj, typing.NewType) and is_local(obj):
             return unpacking.make_new_type, (obj.__name__, obj.__supertype__)
         if type(obj).__name__ == "TypeAliasType" and is_local(obj):
-            return type(obj), (obj.__name__, obj.__value__)
+            return unpacking.make_alias, (type(obj), obj.__name__, obj.__value__, obj.__type_params__)
         if isinstance(obj, type) and obj.__module__ == "builtins" and not hasattr(builtins, obj.__name__):
             home = home_of(obj)
             if home is not None:

@@ -97,6 +97,11 @@ def make_cached_property(function: Any, name: str | None) -> Any:
     return made
 
 
+def make_alias(kind: Any, name: str, value: Any, parameters: tuple[Any, ...]) -> Any:
+    """A type alias of the notebook, by the library that made the first."""
+    return kind(name, value, type_params=parameters)
+
+
 def make_new_type(name: str, supertype: Any) -> Any:
     """A ``typing.NewType`` of the notebook."""
     made = NewType(name, supertype)  # type: ignore[valid-newtype, misc]

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import pydantic
 import pytest
-from fastapi import Body, Depends, Header, Query, Request
+from fastapi import Body, Depends, Form, Header, Query, Request, UploadFile
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, computed_field
@@ -476,3 +476,20 @@ def test_literals_of_a_signature_are_plain_parameters() -> None:
     found = Arguments("hi", "/", hi).send(("a", Colour.RED, datetime.datetime(2026, 1, 1)), {})
 
     assert json.loads(found.body) == {"kind": "a", "colour": "r", "when": "2026-01-01T00:00:00"}
+
+
+def test_what_comes_from_a_form_is_refused_by_name_with_the_way_to_send_it() -> None:
+    def hi(self: Any, size: Annotated[int, Form()], file: UploadFile, more: list[UploadFile] | None = None) -> None: ...
+
+    with pytest.raises(BadArguments, match=re.escape("hi() takes 'size', 'file', 'more' from a form")) as caught:
+        Arguments("hi", "/", hi).send((1,), {})
+
+    assert "multipart/form-data" in caught.value.hint
+
+
+def test_secret_bytes_that_are_no_text_are_refused_by_name() -> None:
+    class Login(BaseModel):
+        token: pydantic.SecretBytes
+
+    with pytest.raises(BadArguments, match=re.escape("argument 'input_data'['token'] has secret bytes")):
+        sent("bare", input_data=Login(token=pydantic.SecretBytes(b"\xff")))
