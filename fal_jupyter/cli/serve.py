@@ -17,6 +17,7 @@ from types import FrameType
 from typing import Any
 
 from fal_jupyter.cli import grammar
+from fal_jupyter.cli.dry_run import dry_run
 from fal_jupyter.client import serving
 from fal_jupyter.client.client import Client
 from fal_jupyter.client.handle import AppHandle
@@ -54,15 +55,16 @@ def run(args: argparse.Namespace) -> int:
 
 def _serve(args: argparse.Namespace, client: Client, path: Path, class_name: str, out: int) -> int:
     overrides = grammar.overrides(args)
+    if args.dry_run:
+        loaded = serving.load_file(path, class_name)
+        for line in dry_run(loaded, overrides, env=args.env or "auto", vault=client.vault):
+            _say(f"fal-jupyter: {line}")
+        return 0
     handle = serving.serve_file(
         path, class_name, client=client, overrides=overrides, take_over=args.take_over, env=args.env or "auto", say=_say
     )
-    for told in serving.missing_secrets(handle.spec, client):
+    for told in serving.missing_secrets(handle.spec, client.vault):
         _say(f"fal-jupyter: {told}")
-    if args.dry_run:
-        handle.stop()
-        _say(f"{handle.app}: {len(handle.endpoints)} endpoints")
-        return 0
     handle.wait(_show_output)
     if args.json:
         os.write(out, (json.dumps(_ready(handle)) + "\n").encode())

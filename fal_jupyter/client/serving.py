@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import linecache
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from fal_jupyter import fal, shipping
 from fal_jupyter.client.client import Client
 from fal_jupyter.client.handle import AppHandle
 from fal_jupyter.client.homes import find_home
-from fal_jupyter.domain.errors import BadSetting
 from fal_jupyter.domain.spec import AppSpec
 from fal_jupyter.fal.adopt import adopted
 from fal_jupyter.fal.endpoints import endpoints_of
 from fal_jupyter.fal.realtime import RealtimeOptions
 from fal_jupyter.protocol.api import Event, PublishHead
 from fal_jupyter.settings import Settings
+from fal_jupyter.shipping.source_files import app_named, read_source, run_source, search_folders
+from fal_jupyter.vault import Vault
 
 
 def say_nothing(line: str) -> None:
@@ -70,7 +70,7 @@ def serve(
         source=shipment.source,
         modules=home.modules,
     )
-    shipment.warnings.extend(missing_secrets(spec, client))
+    shipment.warnings.extend(missing_secrets(spec, client.vault))
     handle = AppHandle(
         client, spec, client.publish(spec.alias, head, shipment.payload), _methods(cls), shipment, _talks(cls)
     )
@@ -80,11 +80,11 @@ def serve(
     return handle
 
 
-def missing_secrets(spec: AppSpec, client: Client) -> list[str]:
+def missing_secrets(spec: AppSpec, vault: Vault) -> list[str]:
     """Say which secrets the class names that are not set here."""
     if not spec.secrets:
         return []
-    known = client.vault.secrets()
+    known = vault.secrets()
     missing = [name for name in spec.secrets if name not in known]
     return [f"the secret {name} is not set; type: fal-jupyter secrets set {name}" for name in missing]
 
@@ -104,16 +104,13 @@ def serve_file(
     Args:
         class_name: ``""`` where the file has exactly one app. env, say: as of :func:`serve`.
     """
-    path = path.absolute()
-    try:
-        text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadSetting(f"{path} cannot be read: {error}", hint="fal-jupyter serve FILE.py::Class") from None
-    cls = _class_of(_load(path, text), class_name, path)
+    loaded = load_file(path, class_name)
+    cls, text, path = loaded.cls, loaded.text, loaded.path
     spec = fal.describe(cls, overrides)
     home = find_home(cls, spec, client, mode=env, base=path.parent, by_value=False, preload=_preload_of(text), say=say)
     for told in home.told:
         say(f"fal_jupyter: {told}")
+    home.environment["sys_path"] = [e for e in home.environment["sys_path"] if e not in loaded.added_to_path]
     head = PublishHead(
         lease="",
         spec=spec.to_json(),
@@ -124,44 +121,35 @@ def serve_file(
         source={str(path): text},
         modules=home.modules,
     )
-    payload = json.dumps({"path": str(path), "class_name": cls.__name__}).encode()
+    payload = json.dumps({"path": str(path), "class_name": loaded.name, "folders": search_folders(path)}).encode()
     return AppHandle(client, spec, client.publish(spec.alias, head, payload), _methods(cls), None, _talks(cls))
 
 
-def _load(path: Path, text: str) -> ModuleType:
-    """Run the user's file as a module of its own name, to see its classes."""
+@dataclass(frozen=True, slots=True)
+class LoadedFile:
+    """An app of a file that was run. *name* is the app's name there, *added_to_path* what the run added to ``sys.path``."""
+
+    path: Path
+    text: str
+    name: str
+    cls: Any
+    added_to_path: list[str]
+
+
+def load_file(path: Path, class_name: str) -> LoadedFile:
+    """Run a file and give its app *class_name*, or its only one where that is ``""``.
+
+    Raises:
+        BadSetting: it cannot be read, ends itself, or has no such app. Whatever the file raises.
+    """
+    path = path.absolute()
+    text = read_source(path, command="fal-jupyter serve")
     fal.install()
-    module = ModuleType(path.stem)
-    module.__file__ = str(path)
-    sys.modules[path.stem] = module
-    sys.path.insert(0, str(path.parent))
-    linecache.cache[str(path)] = (len(text), None, text.splitlines(keepends=True), str(path))
-    try:
-        exec(compile(text, str(path), "exec", dont_inherit=True), module.__dict__)
-    except SystemExit as stop:
-        raise BadSetting(f"{path.name} ended itself while it was read: SystemExit({stop.code!r})") from None
-    return module
-
-
-def _class_of(module: ModuleType, name: str, path: Path) -> Any:
-    apps = {
-        key: value
-        for key, value in vars(module).items()
-        if isinstance(value, type) and issubclass(value, fal.App) and value.__module__ == module.__name__
-    }
-    if name:
-        if name not in apps:
-            known = f"it has {', '.join(apps)}" if apps else "it has no fal.App class at all"
-            raise BadSetting(f"{path.name} has no app {name!r}", hint=known)
-        return apps[name]
-    if len(apps) != 1:
-        told = (
-            f"it has {', '.join(apps)}: write {path.name}::{next(iter(apps))} for the first"
-            if apps
-            else "write a class that inherits from fal.App"
-        )
-        raise BadSetting(f"{path.name} has {len(apps)} apps", hint=told)
-    return next(iter(apps.values()))
+    folders = search_folders(path)
+    added = [folder for folder in folders if folder not in sys.path]
+    module = run_source(path, text, folders)
+    name, cls = app_named(module, class_name, path, (fal.App,))
+    return LoadedFile(path, text, name, cls, added)
 
 
 def _methods(cls: Any) -> dict[str, Callable[..., Any]]:

@@ -7,7 +7,7 @@ import importlib.util
 import re
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -26,6 +26,8 @@ _OF_PIP = {
 }
 
 _ELSEWHERE = frozenset({"PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_PYTHON", "PIP_DRY_RUN", "UV_TARGET", "UV_PREFIX"})
+_MORE_INDEXES = ("--extra-index-url", "--find-links", "-f")
+_ALL_INDEXES = "unsafe-best-match"  # as pip does: the best of all indexes
 _COLOURS = frozenset({"FORCE_COLOR", "CLICOLOR_FORCE", "PY_COLORS"})
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
@@ -52,12 +54,26 @@ class Installer:
             ]
         return [python, "-m", "venv", str(folder)]
 
-    def filling(self, folder: Path, requirements: Path) -> list[str]:
-        """The command that installs a requirements file into it."""
+    def filling(self, folder: Path, requirements: Path, settings: Sequence[str] = ()) -> list[str]:
+        """The command that installs a requirements file into it.
+
+        Args:
+            settings: lines such as ``--pre``: some may not stand in the file, and fal gives them on the command line, too.
+        """
         python = str(folder / "bin/python")
+        words = [word for line in settings for word in _words(line)]
         if self.name == "uv":
-            return [*self.command, "pip", "install", "--no-config", "--python", python, "-r", str(requirements)]
-        return [python, "-m", "pip", "install", "--no-input", "--disable-pip-version-check", "-r", str(requirements)]
+            if any(word.startswith(_MORE_INDEXES) for word in words) and "--index-strategy" not in words:
+                words += ["--index-strategy", _ALL_INDEXES]
+            return [*self.command, "pip", "install", "--no-config", "--python", python, *words, "-r", str(requirements)]
+        own = ["--no-input", "--disable-pip-version-check"]
+        return [python, "-m", "pip", "install", *own, *words, "-r", str(requirements)]
+
+
+def _words(line: str) -> list[str]:
+    """Split an option from its value: the value may have spaces."""
+    option, _, value = line.partition(" ")
+    return [option, value.strip()] if value.strip() else [option]
 
 
 def find_installer() -> Installer:
@@ -102,7 +118,7 @@ def uv_variables(pip_config: str, environment: Mapping[str, str]) -> dict[str, s
             known += [word for word in re.split(r"[\s]+", value) if word and word not in known]
     variables = {name: (separators[name] or " ").join(values) for name, values in found.items()}
     if "UV_EXTRA_INDEX_URL" in variables or "UV_FIND_LINKS" in variables:
-        variables["UV_INDEX_STRATEGY"] = "unsafe-best-match"  # as pip does: the best of all indexes
+        variables["UV_INDEX_STRATEGY"] = _ALL_INDEXES
     return {name: value for name, value in variables.items() if name not in environment}
 
 

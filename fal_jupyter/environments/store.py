@@ -22,6 +22,7 @@ from pathlib import Path
 
 import fal_jupyter
 from fal_jupyter.domain.errors import AppRuleBroken
+from fal_jupyter.domain.requirements import is_setting
 from fal_jupyter.environments import installers
 from fal_jupyter.environments.interpreters import find_python
 from fal_jupyter.environments.lines import digest_of, installer_lines, local_places, masked
@@ -261,9 +262,11 @@ def _make(
     try:
         folder.mkdir(mode=0o700)
         file = folder / "requirements.txt"
-        write_whole(file, ("\n".join([*lines, *_of_runners()]) + "\n").encode())
+        settings = [line for line in lines if is_setting(line)]
+        content = [line for line in lines if not is_setting(line)]
+        write_whole(file, ("\n".join([*content, *_of_runners()]) + "\n").encode())
         variables = _variables(installer)
-        for command in (installer.making(folder, python or wanted.python), installer.filling(folder, file)):
+        for command in (installer.making(folder, python or wanted.python), installer.filling(folder, file, settings)):
             status, output = _run(command, variables, wanted.base, say)
             if status != 0:
                 why = installers.reason(output, installer.name)

@@ -12,6 +12,7 @@ from fal_jupyter.domain.cors import origins_of
 from fal_jupyter.domain.errors import AppRuleBroken
 from fal_jupyter.domain.health import HealthRules
 from fal_jupyter.domain.machines import CPU_MACHINES, GPU_MODELS, is_machine
+from fal_jupyter.domain.requirements import flat_requirements
 from fal_jupyter.domain.spec import DEFAULT_MAX_CONCURRENCY, AppSpec, EndpointSpec, Scaling
 from fal_jupyter.fal.definition import EXPLICIT, UNRECOGNISED
 from fal_jupyter.fal.endpoints import RouteSignature, endpoints_of, signature_of
@@ -120,14 +121,6 @@ def _check_machine(name: object) -> None:
     if not (isinstance(name, str) and is_machine(name)):
         known = ", ".join((*CPU_MACHINES, "GPU", *(f"GPU-{model}" for model in GPU_MODELS)))
         raise AppRuleBroken(f"there is no machine type {name!r}", hint=f"one of {known}, cuda:0", where="--machine")
-
-
-def flat_requirements(requirements: list[str] | list[list[str]]) -> list[str]:
-    """Give the requirements in one list, layer after layer."""
-    flat: list[str] = []
-    for item in requirements:
-        flat.extend([item] if isinstance(item, str) else item)
-    return flat
 
 
 def alias_of(cls: type[Any], overrides: Mapping[str, object] | None = None) -> str:

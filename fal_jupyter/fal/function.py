@@ -151,7 +151,7 @@ class IsolatedFunction:
 
 
 def function(
-    kind: str | Callable[..., Any] = "virtualenv",
+    kind: str | Callable[..., Any] = "virtualenv",  # with an image it is always "container", as in the real package
     *,
     host: Any = None,
     local_python_modules: list[str] | None = None,
@@ -164,6 +164,10 @@ def function(
     """
     if callable(kind):
         return function()(kind)
+    if config.get("image"):
+        kind = "container"
+    if kind == "container" and config.get("app_files"):
+        raise ValueError("app_files is not supported for container apps.")
     options = sorted_options(kind, config)
 
     def mark(wrapped: Callable[..., Any]) -> IsolatedFunction:

@@ -215,7 +215,12 @@ def check_value(option: Option, value: object, where: str) -> None:
     if value is None and option.name not in ("requirements", "local_python_modules", "machine_type", "host_kwargs"):
         return
     if not option.fits(value):
-        raise AppRuleBroken(f"{option.name} must be {option.what}, but it is {_shown(value)}", where=where)
+        comma = isinstance(value, tuple) and len(value) == 1 and option.fits(value[0])
+        raise AppRuleBroken(
+            f"{option.name} must be {option.what}, but it is {_shown(value)}",
+            hint=f"remove the comma after the value of {option.name}: it makes a tuple" if comma else "",
+            where=where,
+        )
     if option.low is None or not isinstance(value, SupportsFloat):
         return
     number = float(value)

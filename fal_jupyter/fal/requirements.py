@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion, Version
 
-from fal_jupyter.fal.describe import flat_requirements
+from fal_jupyter.domain.requirements import flat_requirements, is_setting
 
 _NO_NAME = ("-", ".", "/", "~", "git+", "http://", "https://", "file:")
 _ENDS_OF_FILES = (".whl", ".tar.gz", ".zip")
@@ -37,14 +37,15 @@ def check_requirements(requirements: Iterable[str] | Iterable[list[str]]) -> lis
 
 
 def unknown_requirements(requirements: Iterable[str] | Iterable[list[str]]) -> list[str]:
-    """Give the requirements of which nothing tells whether they are met: folders, files, addresses, options of the installer.
+    """Give the requirements of which nothing tells whether they are met: folders, files, addresses, files of requirements.
 
-    ``name @ address`` is known where what is installed says that it came from that address.
+    Settings of the installer (``--pre``, ``--extra-index-url …``) name nothing to install, and are not among them. ``name @ address`` is known where what is installed says that it came from that address.
     """
     unknown = []
     for text in _lines(requirements):
         if _has_no_name(text):
-            unknown.append(text)
+            if not is_setting(text):
+                unknown.append(text)
             continue
         try:
             wanted = Requirement(text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from fal_jupyter.domain.requirements import flat_requirements
 from fal_jupyter.fal.adopt import adopted
 from fal_jupyter.fal.endpoints import endpoints_of
 from fal_jupyter.fal.function import REALTIME_REQUIREMENTS, SERVE_REQUIREMENTS
@@ -53,12 +54,11 @@ def examine(cls: type[Any], here: Surroundings) -> list[Finding]:
 
 
 def _carried(cls: type[Any], here: Surroundings) -> Carried:
-    flat = [r for layer in cls.requirements for r in ([layer] if isinstance(layer, str) else layer)]
     talks = any(marked.route_signature.is_websocket for marked in endpoints_of(cls).values())
     added = (*_PINNED_BY_FAL, *SERVE_REQUIREMENTS, *(REALTIME_REQUIREMENTS if talks else ()))
     base = here.folder / (cls.host_kwargs.get("app_files_context_dir") or "")
     return Carried(
-        requirements=flat,
+        requirements=flat_requirements(cls.requirements),
         added=added,
         modules=list(cls.local_python_modules or ()),
         files=[str(Path(base / name).resolve()) for name in cls.host_kwargs.get("app_files") or ()],

@@ -5,8 +5,6 @@ What is found there is then made to look like a notebook's, so that the same wal
 
 from __future__ import annotations
 
-import linecache
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,9 +15,7 @@ from typing import Any
 from fal_jupyter import fal
 from fal_jupyter.domain.errors import BadSetting
 from fal_jupyter.shipping.reach import functions_in
-
-RUN_PATH = "<run_path>"
-"""What fal's own loader calls the module of a file."""
+from fal_jupyter.shipping.source_files import RUN_PATH, app_named, apps_of, read_source, run_source, search_folders
 
 
 @contextmanager
@@ -29,49 +25,24 @@ def opened(path: Path, class_name: str) -> Iterator[tuple[list[type[Any]], dict[
     Raises:
         BadSetting: it cannot be read, ends itself, or has no such app. Whatever the file raises.
     """
-    text = _text_of(path)
-    module = ModuleType(RUN_PATH)
-    module.__file__ = str(path)
+    text = read_source(path, command="fal-jupyter doctor")
     before, paths = sys.modules["__main__"], list(sys.path)
     fal.install()
-    sys.modules[RUN_PATH] = module
-    sys.path.insert(0, str(path.parent))
-    linecache.cache[str(path)] = (len(text), None, text.splitlines(keepends=True), str(path))
     try:
-        try:
-            exec(compile(text, str(path), "exec", dont_inherit=True), vars(module))
-        except SystemExit as stop:
-            raise BadSetting(f"{path.name} ended itself while it was read: SystemExit({stop.code!r})") from None
-        apps = _apps_of(module, class_name, path)
+        module = run_source(path, text, search_folders(path), name=RUN_PATH)
+        bases = (fal.App, getattr(sys.modules.get("fal"), "App", fal.App))
+        if class_name:
+            apps = [app_named(module, class_name, path, bases)[1]]
+        else:
+            apps = list(dict.fromkeys(apps_of(module, bases).values()))
+        if not apps:
+            raise BadSetting(f"{path.name} has no fal.App class", hint="write a class that inherits from fal.App")
         _make_main(module)
         yield apps, vars(module)
     finally:
         sys.modules["__main__"] = before
         sys.modules.pop(RUN_PATH, None)
         sys.path[:] = paths
-
-
-def _text_of(path: Path) -> str:
-    try:
-        return path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error
-        raise BadSetting(f"{path} cannot be read: {reason}", hint="fal-jupyter doctor FILE.py::Class") from None
-
-
-def _apps_of(module: ModuleType, name: str, path: Path) -> list[type[Any]]:
-    real = getattr(sys.modules.get("fal"), "App", fal.App)
-    apps: dict[str, type[Any]] = {
-        key: value
-        for key, value in vars(module).items()
-        if issubclass(type(value), type) and issubclass(value, (fal.App, real)) and value.__module__ == RUN_PATH
-    }
-    known = f"it has {', '.join(apps)}" if apps else "write a class that inherits from fal.App"
-    if name and name not in apps:
-        raise BadSetting(f"{path.name} has no app {name!r}", hint=known)
-    if not apps:
-        raise BadSetting(f"{path.name} has no fal.App class", hint=known)
-    return [apps[name]] if name else list(dict.fromkeys(apps.values()))
 
 
 def _make_main(module: ModuleType) -> None:

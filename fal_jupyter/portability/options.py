@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from fal_jupyter.domain.errors import AppRuleBroken
+from fal_jupyter.domain.requirements import flat_requirements
 from fal_jupyter.domain.spec import AppSpec
 from fal_jupyter.fal import check_requirements
 from fal_jupyter.fal.describe import describe_app
@@ -73,11 +74,12 @@ class _Rules:
         yield from self._requirements()
 
     def _requirements(self) -> Iterator[Finding]:
-        flat = [r for layer in self._cls.requirements for r in ([layer] if isinstance(layer, str) else layer)]
-        for sentence in check_requirements(flat):
-            told, _, rest = sentence.partition(": pip install ")
-            told = told if rest else sentence
-            told += "; here its runners get an environment of their own, as in the cloud"
+        flat = flat_requirements(self._cls.requirements)
+        unmet = check_requirements(flat)
+        if unmet:
+            first, _, rest = unmet[0].partition(": pip install ")
+            more = f", and {len(unmet) - 1} more" if len(unmet) > 1 else ""
+            told = f"{first if rest else unmet[0]}{more}; here its runners get an isolated environment, as in the cloud"
             yield self.finding("requirement-unmet", "note", told, f"pip install {rest}" if rest else "", "requirements")
         from packaging.requirements import InvalidRequirement, Requirement
 

@@ -16,6 +16,8 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from fal_jupyter.domain.requirements import is_setting
+
 # distributions whose package has another name, for what is not installed here; any of several may bring it
 _KNOWN: Mapping[str, tuple[str, ...]] = {
     "PIL": ("pillow", "pillow-simd"),
@@ -64,7 +66,7 @@ def _brought_by(requirements: Iterable[str]) -> Brought:
     todo: list[Requirement] = []
     for line in requirements:
         text = line.split(" #")[0].strip()
-        if not text or text.startswith(("#", "--")):
+        if not text or text.startswith("#") or is_setting(text):
             continue
         try:
             todo.append(Requirement(text))

@@ -10,13 +10,11 @@ import asyncio
 import importlib
 import inspect
 import json
-import linecache
 import os
 import signal
 import socket
 import sys
 import time
-import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -219,16 +217,11 @@ def _load_class(head: LoadHead, payload: bytes) -> Any:
         from fal_jupyter import shipping
 
         return shipping.unpack(payload, head["source"])
+    from fal_jupyter.shipping.source_files import run_source
+
     where = json.loads(payload)
-    path, name = where["path"], where["class_name"]
-    text = head["source"][path]
-    linecache.cache[path] = (len(text), None, text.splitlines(keepends=True), path)
-    module = types.ModuleType(Path(path).stem)
-    module.__file__ = path
-    sys.modules[module.__name__] = module
-    sys.path.insert(0, os.path.dirname(path))
-    exec(compile(text, path, "exec", dont_inherit=True), module.__dict__)
-    return getattr(module, name)
+    module = run_source(Path(where["path"]), head["source"][where["path"]], where["folders"])
+    return getattr(module, where["class_name"])
 
 
 def _raise_threads() -> None:

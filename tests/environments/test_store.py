@@ -17,6 +17,7 @@ import pytest
 
 from fal_jupyter.cli import envs_verbs
 from fal_jupyter.domain.errors import AppRuleBroken
+from fal_jupyter.domain.requirements import flat_requirements
 from fal_jupyter.environments import installers, store
 from fal_jupyter.environments.interpreters import find_python, version_here
 from fal_jupyter.processes import children_of
@@ -272,3 +273,15 @@ def test_another_python_is_found_or_the_version_is_said_to_be_missing(
 
     with pytest.raises(AppRuleBroken, match=r"asks for Python 3\.99, and there is none on this machine"):
         store.provide(root, wanted(wheels, python="3.99"), lambda line: None)
+
+
+def test_settings_of_the_installer_may_be_items_of_their_own(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "wheel house").mkdir()
+    make_wheel(tmp_path / "wheel house", "tiny", "1.0")
+    make_wheel(tmp_path / "wheel house", "tiny", "2.0rc1")
+
+    lines = flat_requirements([["--pre", "-f", "./wheel house"], ["tiny"]])
+    made, users = store.provide(root, wanted(tmp_path, *lines), lambda line: None)
+    os.close(users)
+
+    assert has(made.interpreter, "import tiny; print(tiny.VERSION)") == "2.0rc1"

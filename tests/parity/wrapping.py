@@ -81,6 +81,14 @@ def _functions() -> list[Defined]:
             "n = []\n@fal.cached\ndef f():\n    n.append(1)\n    return 5\n(f(), f(), len(n))",
         ),
         Defined("C19", "fal.function('nope')"),
+        Defined(
+            "C19",
+            "image = fal.ContainerImage.from_dockerfile_str('FROM python:3.11')\n@fal.function(image=image)\ndef f(): return 1\nf.options.environment['kind']",
+        ),
+        Defined(
+            "C19",
+            "image = fal.ContainerImage.from_dockerfile_str('FROM python:3.11')\nfal.function(image=image, app_files=['x'])",
+        ),
         Defined("C19", "fal.function('virtualenv', packages=['x'])"),
         Defined("C19", "fal.function('conda', packages=['x']) is not None"),
         Defined("C16 C19", "@fal.function(local_python_modules='m')\ndef f(): pass"),

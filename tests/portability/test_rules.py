@@ -306,3 +306,15 @@ def test_what_is_near_is_not_said(furnished: Desk, code: str, text: str) -> None
 def test_every_code_has_a_hit_and_a_near_miss() -> None:
     assert {hit[0] for hit in HITS} | OF_NOTEBOOKS == set(CODES)
     assert {miss[0] for miss in MISSES} | OF_NOTEBOOKS == set(CODES)
+
+
+def test_all_unmet_requirements_are_one_note_and_settings_of_the_installer_are_none(furnished: Desk) -> None:
+    options = 'requirements = [["--pre", "-f", "https://x.test/w.html"], ["not-here-a", "numpy", "not-here-b>=2", "not-here-c"]]'
+
+    notes = [f for f in furnished.examine(app(options=options)) if f.code == "requirement-unmet"]
+
+    (note,) = notes
+    assert note.message == (
+        "not-here-a is required, but not-here-a is not installed here, and 2 more; "
+        "here its runners get an isolated environment, as in the cloud"
+    )

@@ -128,6 +128,11 @@ class File(BaseModel):
 
     # --- made here --------------------------------------------------------------------------------------------------
     @classmethod
+    def _from_url(cls, url: str) -> File:
+        """Give the file at *url*, of which nothing else is known. Private in fal too, yet its tutorials call it."""
+        return cls(url=url, content_type=None, file_name=None, file_size=None, file_data=None)
+
+    @classmethod
     def from_bytes(
         cls,
         data: bytes,

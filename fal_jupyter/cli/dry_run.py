@@ -1,0 +1,28 @@
+"""``serve --dry-run``: what serving the app of a file would start."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fal_jupyter import fal
+from fal_jupyter.cli.numbers import plural
+from fal_jupyter.client.homes import needs_its_own
+from fal_jupyter.client.serving import LoadedFile, missing_secrets
+from fal_jupyter.fal.endpoints import endpoints_of
+from fal_jupyter.vault import Vault
+
+
+def dry_run(loaded: LoadedFile, overrides: Mapping[str, object], *, env: str, vault: Vault) -> list[str]:
+    """Give what serving the app would start, line by line. Nothing is started or installed.
+
+    Raises:
+        AppRuleBroken: the class or an option breaks a rule. BadSetting: *env* is none.
+    """
+    spec = fal.describe(loaded.cls, overrides)
+    isolated = needs_its_own(loaded.cls, spec, mode=env, by_value=False)
+    unmet = [*fal.check_requirements(spec.requirements), *fal.unknown_requirements(spec.requirements)]
+    lines = [f"{spec.alias}: {plural(len(endpoints_of(loaded.cls)), 'endpoint')}"]
+    if isolated:
+        why = f" ({plural(len(unmet), 'requirement')} not met here)" if unmet else ""
+        lines.append(f"its runners would get an isolated environment{why}")
+    return [*missing_secrets(spec, vault), *lines]

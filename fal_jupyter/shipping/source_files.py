@@ -1,0 +1,150 @@
+"""An app's file: read as Python reads it, run as ``fal run`` does, and searched for its apps.
+
+fal runs the file by ``runpy.run_path`` with the working directory at the end of ``sys.path``: an installed package wins over a
+file of the same name. The file's own folder comes last here, so that modules beside the file are found from everywhere.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import linecache
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from fal_jupyter.domain.errors import BadSetting
+
+RUN_PATH = "<run_path>"
+"""What ``runpy.run_path`` calls the module of a file."""
+
+
+def read_source(path: Path, *, command: str) -> str:
+    """Give the text of a Python file: a byte order mark and a coding line are obeyed.
+
+    Args:
+        command: the command to suggest in an error, as ``fal-jupyter serve``.
+
+    Raises:
+        BadSetting: there is no such file, it is not Python source, or it cannot be decoded.
+    """
+    hint = f"{command} FILE.py::Class"
+    if path.is_dir():
+        raise BadSetting(f"{path} is a folder, not a Python file", hint=hint)
+    if path.suffix == ".ipynb":
+        told = f"{path.name} is a notebook; its apps are served from its cells (%%fal_app)"
+        raise BadSetting(told, hint=f"or save the cell as a file: {hint}")
+    try:
+        return importlib.util.decode_source(path.read_bytes())
+    except OSError as error:
+        raise BadSetting(f"{path} cannot be read: {error.strerror or error}", hint=hint) from None
+    except (UnicodeDecodeError, SyntaxError) as error:  # SyntaxError: its coding line names no encoding
+        raise BadSetting(f"{path} cannot be read: {error}", hint=hint) from None
+
+
+def search_folders(path: Path) -> list[str]:
+    """Give the folders that running *path* adds to the end of ``sys.path``."""
+    try:
+        here = [os.getcwd()]
+    except FileNotFoundError:  # the working directory was removed
+        here = []
+    return list(dict.fromkeys([*here, str(path.parent)]))
+
+
+def run_source(path: Path, text: str, folders: Sequence[str], *, name: str | None = None) -> ModuleType:
+    """Run a file's text as a module and leave it in ``sys.modules``.
+
+    Args:
+        folders: added to the end of ``sys.path`` where they are not on it.
+        name: name of the module. By default the file's, so that classes of it can be pickled by reference, or
+            ``<run_path>`` where ``import`` would give another module of that name.
+
+    Raises:
+        BadSetting: the file ends the process. Whatever the file raises.
+    """
+    sys.path += [folder for folder in folders if folder not in sys.path]
+    module = ModuleType(name or _module_name(path))
+    module.__file__ = str(path)
+    sys.modules[module.__name__] = module
+    linecache.cache[str(path)] = (len(text), None, text.splitlines(keepends=True), str(path))
+    try:
+        exec(compile(text, str(path), "exec", dont_inherit=True), vars(module))
+    except BaseException as error:
+        sys.modules.pop(module.__name__, None)
+        _explain(error, path)
+        raise
+    return module
+
+
+def _explain(error: BaseException, path: Path) -> None:
+    """Say more of an error than Python does.
+
+    Raises:
+        BadSetting: *error* is a ``SystemExit``.
+    """
+    if isinstance(error, SystemExit):
+        raise BadSetting(f"{path.name} ended itself while it was read: SystemExit({error.code!r})") from None
+    if isinstance(error, ImportError) and error.name is None and "relative import" in str(error):
+        error.add_note(
+            f"{path.name} runs by its path, as with `fal run`, so it is in no package: import by the whole name"
+        )
+
+
+def _module_name(path: Path) -> str:
+    stem = path.stem
+    if "." in stem:
+        return RUN_PATH
+    loaded = sys.modules.get(stem)
+    if loaded is not None:
+        return stem if getattr(loaded, "__file__", None) == str(path) else RUN_PATH
+    try:
+        found = importlib.util.find_spec(stem)
+    except (ImportError, ValueError):
+        return RUN_PATH
+    return (
+        stem
+        if found is None or (found.origin and os.path.realpath(found.origin) == os.path.realpath(path))
+        else RUN_PATH
+    )
+
+
+def apps_of(module: ModuleType, bases: tuple[type, ...]) -> dict[str, type[Any]]:
+    """Give the apps of a module by name: those that it defines, or those that it imports where it defines none."""
+    every = {
+        name: value
+        for name, value in vars(module).items()
+        if issubclass(type(value), type) and issubclass(value, bases) and value not in bases
+    }
+    own = {name: value for name, value in every.items() if value.__module__ == module.__name__}
+    return own or every
+
+
+def app_named(module: ModuleType, name: str, path: Path, bases: tuple[type, ...]) -> tuple[str, type[Any]]:
+    """Give the app *name*, or the only one where *name* is ``""``, with its name in the module.
+
+    Raises:
+        BadSetting: there is none of that name, or not exactly one.
+    """
+    apps = apps_of(module, bases)
+    if name:
+        value = vars(module).get(name)
+        if issubclass(type(value), type) and issubclass(value, bases):  # type: ignore[arg-type]
+            return name, value  # type: ignore[return-value]  # imported ones count, too
+        if name in vars(module):
+            raise BadSetting(f"{path.name}::{name} is not a fal.App, but {_kind(value)}", hint=_known(apps))
+        raise BadSetting(f"{path.name} has no app {name!r}", hint=_known(apps))
+    first = {id(cls): key for key, cls in reversed(apps.items())}
+    if len(first) != 1:
+        example = f": write {path.name}::{next(iter(apps))} for the first" if apps else ""
+        raise BadSetting(f"{path.name} has {len(first) or 'no'} apps", hint=_known(apps) + example)
+    return next(iter(apps.items()))
+
+
+def _known(apps: dict[str, type[Any]]) -> str:
+    return f"it has {', '.join(apps)}" if apps else "it has no fal.App class at all"
+
+
+def _kind(value: object) -> str:
+    return f"the class {value.__qualname__}" if isinstance(value, type) else f"of type {type(value).__name__}"
