@@ -17,6 +17,7 @@ from collections.abc import Callable
 
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.frames import Decoder, Frame, Kind
+from fal_jupyter.runner.children import end_returned_child
 
 OUTPUT_BOUND = 1 << 20
 READ_SIZE = 1 << 20
@@ -36,12 +37,12 @@ class Channel:
         self._writer: threading.Thread | None = None
         self._decoder = Decoder()
         self._arena = memoryview(bytearray(READ_SIZE))
-        self._closed = False
+        self._closed = self._in_child = False
         os.register_at_fork(before=self._lock.acquire, after_in_parent=self._lock.release, after_in_child=self._forked)
 
     def _forked(self) -> None:
         self._lock.release()
-        self._closed = True  # a child of user code must not speak for its parent, nor hold its connection open
+        self._closed = self._in_child = True  # it must not speak for its parent, nor hold its connection open
         self.sock.close()
 
     @property
@@ -53,6 +54,8 @@ class Channel:
         """Send one or more whole frames, or one frame's head and payload; they keep their order."""
         with self._lock:
             if self._closed:
+                if self._in_child:
+                    end_returned_child()
                 return
             size = len(data) + (len(payload) if payload is not None else 0)
             sent = 0
@@ -104,6 +107,7 @@ class Channel:
 
     def receive(self) -> list[Frame]:
         """Give the frames that have arrived; called when the socket is readable. Ends the process on end of file."""
+        end_returned_child()  # it runs its parent's loop
         try:
             size = self.sock.recv_into(self._arena)
         except BlockingIOError:

@@ -26,6 +26,7 @@ from starlette.requests import ClientDisconnect
 
 from fal_jupyter.protocol.api import ErrorDescription
 from fal_jupyter.runner import failures, limits, pictures, streams
+from fal_jupyter.runner.children import end_returned_child
 from fal_jupyter.runner.error_handlers import add_handlers, is_answer, unhandled
 from fal_jupyter.runner.parameters import BodyRoute, show_body_in_openapi
 from fal_jupyter.runner.websocket_routes import add_websocket_routes, describe_websockets
@@ -165,14 +166,18 @@ def _watched(endpoint: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(endpoint)
         async def watched_async(*args: Any, **kwargs: Any) -> Any:
             try:
-                return _returned(await endpoint(*args, **kwargs), endpoint)
+                result = await endpoint(*args, **kwargs)
+                end_returned_child()
+                return _returned(result, endpoint)
             except Exception as error:
+                end_returned_child(error)
                 if not is_answer(error):
                     note(error)
                 if not _is_honest(error):
                     raise UserAbort from None
                 raise
             except BaseException as error:
+                end_returned_child(error)
                 raise as_failure(error) from None
 
         return watched_async
@@ -185,7 +190,12 @@ def _watched(endpoint: Callable[..., Any]) -> Callable[..., Any]:
                 return endpoint(*args, **kwargs)
             call.enter_thread()
             try:
-                return _returned(endpoint(*args, **kwargs), endpoint)
+                result = endpoint(*args, **kwargs)
+                end_returned_child()
+                return _returned(result, endpoint)
+            except BaseException as error:
+                end_returned_child(error)
+                raise
             finally:
                 call.leave_thread()
         except RequestCancelled:

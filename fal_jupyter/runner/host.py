@@ -26,7 +26,7 @@ from fal_jupyter.fal.ref import set_current_app
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.api import PROTOCOL, LoadHead
 from fal_jupyter.protocol.frames import Frame, Kind
-from fal_jupyter.runner import capture, endpoints, failures, limits
+from fal_jupyter.runner import capture, children, endpoints, failures, limits
 from fal_jupyter.runner.channel import Channel
 from fal_jupyter.runner.requests import Server
 
@@ -42,16 +42,17 @@ def main(sock: socket.socket) -> int:
     if frame.kind == Kind.SHUTDOWN:
         return 0
     output = capture.install(channel)
+    children.isolate_children()
     head_json, payload = frames.decode_load(frame.payload)
     head: LoadHead = msgspec.json.decode(head_json)
-    return Host(channel, output, head).run(payload)
+    return Host(channel, output, head, frame.payload).run(payload)
 
 
 class Host:
     """One live instance of the user's class, and its way through life."""
 
-    def __init__(self, channel: Channel, output: capture.Capture, head: LoadHead) -> None:
-        self.channel, self.output, self.head = channel, output, head
+    def __init__(self, channel: Channel, output: capture.Capture, head: LoadHead, load: bytes) -> None:
+        self.channel, self.output, self.head, self._load = channel, output, head, load
         self.instance: Any = None
         self.stopping: asyncio.Event | None = None
         self.server: Server | None = None
@@ -62,6 +63,9 @@ class Host:
         runner = _runner_of_loop()
         try:
             enter_environment(self.head)
+            children.enter_main()
+            children.offer_load(self._load)
+            self._load = b""
             cls = load_class(self.head, payload)
             _raise_threads()
             self.instance = cls(_allow_init=True)

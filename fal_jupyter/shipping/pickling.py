@@ -42,8 +42,31 @@ def is_local(thing: Any) -> bool:
     return getattr(thing, "__module__", None) in ("__main__", None)
 
 
+class _MainNamespace:
+    """Stands for the globals of what the notebook defined: on arrival those of the receiver's ``__main__``, so that names are found there."""
+
+    def __reduce__(self) -> Any:
+        return unpacking.main_namespace, ()
+
+
 class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
-    """The pickler of shipments."""
+    """The pickler of shipments. *named* are the functions and classes of the notebook that it has met, by name."""
+
+    def __init__(self, file: io.BytesIO, protocol: int = 5) -> None:
+        super().__init__(file, protocol=protocol)
+        self.named: dict[str, Any] = {}
+        self._main = vars(sys.modules["__main__"])
+        self._namespace = _MainNamespace()
+
+    def _name(self, thing: Any) -> None:
+        name = thing.__qualname__
+        if thing.__module__ == "__main__" and name.isidentifier() and self._main.get(name, thing) is thing:
+            self.named[name] = thing  # not what a decorator has wrapped, nor what a later cell has redefined
+
+    def _function_getnewargs(self, func: types.FunctionType) -> Any:
+        code, namespace, *rest = super()._function_getnewargs(func)
+        self._name(func)
+        return code, self._namespace if func.__globals__ is self._main else namespace, *rest
 
     def reducer_override(self, obj: Any) -> Any:
         if (foreign := foreign_home(obj)) is not None:
@@ -75,6 +98,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             if home is not None:
                 return unpacking.look_up, (home, obj.__name__)
         if isinstance(obj, type) and obj.__module__ == "__main__":
+            self._name(obj)
             return self._reduce_class(obj)
         return super().reducer_override(obj)
 
@@ -185,7 +209,9 @@ def _resolved_fields(cls: type) -> dict[str, Any]:
 
 
 def dumps(thing: Any) -> bytes:
-    """Pickle *thing* by value where it comes from the notebook."""
+    """Pickle *thing* by value where it comes from the notebook, and after it the notebook's names that it needs."""
     buffer = io.BytesIO()
-    Pickler(buffer, protocol=5).dump(thing)
+    pickler = Pickler(buffer)
+    pickler.dump(thing)
+    pickler.dump(dict(pickler.named))
     return buffer.getvalue()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 import importlib
+import io
 import linecache
 import operator
 import pickle
+import sys
 import types
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, NewType
@@ -27,10 +29,17 @@ def unpack(payload: bytes, source: Mapping[str, str]) -> Any:
     """
     remember_source(source)
     _arrived.clear()
-    thing = pickle.loads(payload)
+    unpickler = pickle.Unpickler(io.BytesIO(payload))
+    thing = unpickler.load()
+    main_namespace().update(unpickler.load())  # what user code pickles by name is looked up there
     _compile(_arrived)
     _arrived.clear()
     return thing
+
+
+def main_namespace() -> dict[str, Any]:
+    """The globals of what comes from the notebook: those of ``__main__`` here."""
+    return vars(sys.modules["__main__"])
 
 
 def remember_source(source: Mapping[str, str]) -> None:

@@ -56,3 +56,92 @@ def test_each_runner_draws_random_numbers_of_its_own_unless_setup_seeds_them(not
 
     notebook.run(DICE.format(seed=True)).ok()
     assert notebook.run(ROLL).ok().text == "[1, 1, 1, 2, 2, 1]\n"
+
+
+CHILDREN = """%%fal_app
+import inspect, math, os, pickle, signal, time, typing
+import multiprocessing as mp
+from concurrent.futures import ProcessPoolExecutor
+
+def square(x): return x * x * FACTOR
+FACTOR = 1
+
+class Thing:
+    beside: "Thing"
+    def __init__(self, v): self.v = v
+
+class Children(fal.App):
+    app_name = "children"
+    keep_alive = 300
+    request_timeout = 60
+
+    @fal.endpoint("/pid")
+    def pid(self) -> int:
+        return os.getpid()
+
+    @fal.endpoint("/pickle")
+    def by_name(self) -> list:
+        hints = typing.get_type_hints(Thing)
+        return [pickle.loads(pickle.dumps(Thing(3))).v, hints["beside"] is Thing, inspect.getsource(square).split("(")[0]]
+
+    @fal.endpoint("/pool")
+    def pool(self, context: str) -> list:
+        with mp.get_context(context).Pool(2) as pool:
+            return pool.map_async(square, [1, 2]).get(50)
+
+    @fal.endpoint("/executor")
+    def executor(self, context: str) -> list:
+        with ProcessPoolExecutor(2, mp_context=mp.get_context(context)) as pool:
+            return [thing.v for thing in pool.map(Thing, [1, 2], timeout=50)]
+
+    @fal.endpoint("/terminate")
+    def terminate(self) -> int:
+        process = mp.get_context("fork").Process(target=time.sleep, args=(60,))
+        process.start()
+        process.terminate()
+        process.join()
+        return process.exitcode
+
+    @fal.endpoint("/fork")
+    async def fork(self, how: str) -> list:
+        child = os.fork()
+        if child == 0 and how == "raise":
+            raise ValueError("in the child")
+        return [os.getpid(), child]
+
+    @fal.endpoint("/fork-in-thread")
+    def fork_in_thread(self) -> list:
+        return [os.getpid(), os.fork()]
+
+    @fal.endpoint("/wait")
+    def wait(self, child: int) -> int:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+"""
+
+
+@pytest.fixture(scope="module")
+def children(notebook: Kernel) -> Kernel:
+    notebook.run(CHILDREN).ok()
+    notebook.run("runner = Children.pid()").ok()
+    return notebook
+
+
+def test_names_of_the_notebook_are_found_by_pickle_and_by_every_kind_of_child(children: Kernel) -> None:
+    assert children.run("print(Children.by_name())").ok().text == "[3, True, 'def square']\n"
+    for context in ("fork", "spawn", "forkserver"):
+        code = f"print(Children.pool(context='{context}'), Children.executor(context='{context}'))"
+        assert children.run(code).ok().text == "[1, 4] [1, 2]\n", context
+
+
+def test_signals_of_a_child_do_not_reach_its_runner(children: Kernel) -> None:
+    code = "print({Children.terminate() for _ in range(5)}, len({runner} | {Children.pid() for _ in range(5)}))"
+    assert children.run(code).ok().text == "{-15} 1\n"
+
+
+def test_a_child_that_returns_from_the_endpoint_ends_and_nobody_hangs(children: Kernel) -> None:
+    for call, status in (("fork(how='return')", 0), ("fork(how='raise')", 1), ("fork_in_thread()", 0)):
+        cell = children.run(
+            f"parent, child = Children.{call}\nprint(parent == runner, Children.wait(child=child))"
+        ).ok()
+        assert f"True {status}\n" in cell.text, (call, cell.text)
+    assert children.run("print(Children.pid() == runner)").ok().text == "True\n"
