@@ -31,7 +31,7 @@ class Job:
         id: also the id of its request.
         status: of its answer, 0 before there is one.
         error: what is told of a failure, ``""`` where there is none.
-        error_type: fal's name of the failure, ``""`` where the app itself answered with an error status.
+        error_type: fal's name of the failure, ``""`` where there is none.
         logs: what it printed, as fal's log entries.
         dropped_lines: how many of them are not kept any more.
         cancelled: it ended by its cancellation, without an answer of the app.
@@ -88,6 +88,8 @@ class Job:
             self._keep(stream, [self._open.pop(stream)], timestamp)
         if self.cancel_asked and status == CANCELLED[0]:  # the app ended it, as it was asked to
             error_type, error = error_type or CANCELLED[1], CANCELLED[2]
+        if error and not error_type:  # the app itself answered so
+            error_type = "runner_server_error" if status >= 500 else "bad_request"
         self.state, self.ended, self.status, self.error, self.error_type = (
             JobState.COMPLETED, now, status, error, error_type,
         )  # fmt: skip

@@ -213,4 +213,7 @@ def answer_of(call: QueuedCall) -> tuple[int, list[tuple[str, str]], Any]:
     if job.cancelled:
         told = {"detail": job.error, "error_type": job.error_type, "request_id": job.id}
         return job.status, [("content-type", "application/json"), (H_ERROR_TYPE, job.error_type)], told
-    return call.status, call.headers, call.body()
+    headers = call.headers
+    if job.error_type and not any(name.lower() == H_ERROR_TYPE for name, _ in headers):
+        headers = [*headers, (H_ERROR_TYPE, job.error_type)]
+    return call.status, headers, call.body()

@@ -29,6 +29,7 @@ class Many(fal.App):
 
     def setup(self) -> None:
         self.asked: dict[str, int] = {}
+        self.cancelled: set[str] = set()
 
     def count(self, name: str) -> int:
         self.asked[name] = self.asked.get(name, 0) + 1
@@ -83,7 +84,13 @@ class Many(fal.App):
             Path(mark).touch()
         while not Path(gate).exists():
             await asyncio.sleep(0.01)
+            if self.current_request.request_id in self.cancelled:
+                raise RequestCancelledException("cancelled by its caller")
         return {"waited": True}
+
+    @fal.endpoint("/wait/cancel")
+    async def cancel_wait(self) -> None:
+        self.cancelled.add(self.current_request.request_id)
 
     @fal.endpoint("/patient")
     async def patient(self, request: Request) -> dict:

@@ -52,8 +52,11 @@ def test_a_failed_job_is_completed_with_its_error() -> None:
     )
     other = job()
     other.end(422, "422 Unprocessable Entity", "", 102.0, "T")
-    assert "error_type" not in other.view(0, URLS, [])
+    assert other.view(0, URLS, [])["error_type"] == "bad_request"
     assert other.metrics() == {"inference_time": None}  # it never ran
+    raised = job()
+    raised.end(500, "500 Internal Server Error", "", 102.0, "T")
+    assert raised.view(0, URLS, [])["error_type"] == "runner_server_error"
 
 
 @pytest.mark.parametrize(("started", "asked"), [(False, "dropped"), (True, "forced")])

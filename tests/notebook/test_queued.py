@@ -118,7 +118,7 @@ def test_a_failure_is_a_calls_failure_with_the_users_traceback(jobs: Kernel, way
         "try:\n    job.get()\nexcept Exception as e: print(e.status, e.error_type, e.request_id == job.request_id)\n"
         "print(job.status().error, job.status().error_type)"
     ).ok()
-    assert told.text.splitlines() == ["500 runner_server_error True", "500 Internal Server Error None"]
+    assert told.text.splitlines() == ["500 runner_server_error True", "500 Internal Server Error runner_server_error"]
 
 
 def test_an_answer_with_an_error_status_is_one_sentence(jobs: Kernel) -> None:
