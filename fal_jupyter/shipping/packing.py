@@ -66,7 +66,7 @@ def pack(
     reached = reached_by(cls)
     captures = _captures(reached, cls, cell_of)
     try:
-        payload = pickling.dumps(cls)
+        payload = pickling.dumps_shipment(cls)
     except Exception as error:
         raise NotPicklable(
             f"{cls.__name__} cannot be sent to a runner: {_why(error)}",

@@ -209,9 +209,19 @@ def _resolved_fields(cls: type) -> dict[str, Any]:
 
 
 def dumps(thing: Any) -> bytes:
-    """Pickle *thing* by value where it comes from the notebook, and after it the notebook's names that it needs."""
+    """Pickle *thing* by value where it comes from the notebook."""
+    return _dumped(thing)[0].getvalue()
+
+
+def dumps_shipment(thing: Any) -> bytes:
+    """Pickle *thing* as :func:`dumps` does, and after it the notebook's names that it needs, for :func:`unpacking.unpack`."""
+    buffer, pickler = _dumped(thing)
+    pickler.dump(dict(pickler.named))
+    return buffer.getvalue()
+
+
+def _dumped(thing: Any) -> tuple[io.BytesIO, Pickler]:
     buffer = io.BytesIO()
     pickler = Pickler(buffer)
     pickler.dump(thing)
-    pickler.dump(dict(pickler.named))
-    return buffer.getvalue()
+    return buffer, pickler

@@ -121,7 +121,19 @@ def test_every_make_target_that_is_named_exists() -> None:
     listed = subprocess.run(["make", "-s", "help"], cwd=TOP, capture_output=True, text=True, check=True).stdout
     targets = set(re.findall(r"^  ([a-z-]+) ", listed, re.M))
 
-    assert {"help", "setup", "browser", "demo", "lab", "test", "test-long", "lint", "bench", "clean"} == targets
+    assert {
+        "help",
+        "setup",
+        "browser",
+        "demo",
+        "lab",
+        "test",
+        "test-long",
+        "lint",
+        "bench",
+        "clean",
+        "nginx",
+    } == targets
     assert set(re.findall(r"\bmake ([a-z-]+)", README)) <= targets
 
 

@@ -29,6 +29,7 @@ from fal_jupyter.gateway.webhooks import Webhooks
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.addresses import app_address, job_address
 from fal_jupyter.protocol.frames import Decoder, Frame, FrameError, Kind
+from fal_jupyter.protocol.panels import admin_target
 from fal_jupyter.server import targets
 from fal_jupyter.server.headers import location
 from fal_jupyter.server.origin import origin_of
@@ -140,7 +141,7 @@ def test_a_path_that_climbs_is_found_at_every_door(text: str) -> None:
 @example("keys/\u0663", "DELETE")
 @example("apps/a\n", "GET")
 def test_a_panel_reaches_only_plain_places(text: str, method: str) -> None:
-    found = targets.admin_target(method, text)
+    found = admin_target(method, text)
     if found is not None:
         assert found.isascii()
         assert found.isprintable()
