@@ -130,8 +130,6 @@ class Job:
         told["logs"] = logs
         if self.state is JobState.COMPLETED:
             told["metrics"] = self.metrics()
-            if self.error or self.error_type:
-                told["error"] = self.error
-                if self.error_type:
-                    told["error_type"] = self.error_type
+            if self.error_type:
+                told |= {"error": self.error, "error_type": self.error_type}
         return told
