@@ -24,6 +24,8 @@ from fal_jupyter.client.handle import AppHandle
 from fal_jupyter.domain.errors import FalJupyterError, SetupFailed
 from fal_jupyter.protocol.api import Event
 
+GATEWAY_PATIENCE = 15.0  # seconds for the gateway to drain
+
 
 class _Stopped(Exception):
     """SIGINT or SIGTERM came."""
@@ -75,6 +77,7 @@ def _serve(args: argparse.Namespace, client: Client, path: Path, class_name: str
     poller = select.poll()
     poller.register(client.lease.socket, select.POLLIN | select.POLLRDHUP)
     poller.poll()
+    client.lease.wait_for_gateway(GATEWAY_PATIENCE)  # what it drains is ours
     _say("fal-jupyter: the gateway has ended, and the app with it")
     return 1
 
@@ -101,26 +104,9 @@ def _leave(client: Client) -> None:
         pass
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
-    lease = client.lease
-    alone = lease is not None and lease.alive and not _others(client)
-    try:
-        pidfd = os.pidfd_open(lease.granted["gateway_pid"]) if lease is not None and alone else -1
-    except OSError:
-        pidfd = -1
+    if client.leave() and client.lease is not None:
+        client.lease.wait_for_gateway(GATEWAY_PATIENCE)
     client.close()
-    if pidfd >= 0:
-        select.select([pidfd], [], [], 12)
-        os.close(pidfd)
-
-
-def _others(client: Client) -> bool:
-    """True when somebody else lives on this gateway, or it was there before us and stays."""
-    try:
-        found = client.doctor() or {"processes": []}
-    except (OSError, FalJupyterError):
-        return True
-    owners = [p for p in found["processes"] if p["role"] in ("kernel", "serve") and p["pid"] != os.getpid()]
-    return bool(owners) or not client.started_gateway
 
 
 def _show_output(event: Event) -> None:

@@ -18,6 +18,7 @@ from fal_jupyter.client import connect, http
 from fal_jupyter.client import lease as leases
 from fal_jupyter.client.answer import Answer, AnswerReader, OnOutput
 from fal_jupyter.client.app_files import Folders
+from fal_jupyter.client.calls import Calls, cancelled, ended_starting, lost, refused_by_ending
 from fal_jupyter.client.pool import ConnectionPool, NotSent, send_all
 from fal_jupyter.client.watching import Watching
 from fal_jupyter.credentials import make_key
@@ -30,7 +31,6 @@ from fal_jupyter.domain.errors import (
     GatewayUnreachable,
     NoSuchMachine,
     NotServed,
-    RequestError,
     UserError,
 )
 from fal_jupyter.protocol.api import (
@@ -38,6 +38,7 @@ from fal_jupyter.protocol.api import (
     A_CLIENT_ENV,
     A_DOCTOR,
     A_HELLO,
+    A_LEASE,
     A_RUNNERS,
     A_SHUTDOWN,
     H_OWNER,
@@ -57,6 +58,8 @@ from fal_jupyter.vault import Vault
 
 READ = 256 * 1024
 PATIENCE = 60.0  # for an answer of the control plane, which never waits for user code
+JOIN_PATIENCE = 60.0  # seconds in which some gateway has to grant a lease, while others end
+MOST_GATEWAYS = 5  # in which the same question is asked, where they end before it has begun
 SOCKET_PATIENCE = 2.0  # seconds for a living gateway to make its removed socket again
 _CALL_HEADERS = ((H_OWNER, "frames"), ("content-type", "application/json"))
 DIED = "the gateway had ended; a new one was started and the apps of this process were published again"
@@ -69,41 +72,6 @@ class Publication:
     head: PublishHead
     payload: bytes
     lease: str = ""
-
-
-class Calls:
-    """Calls under way that end together: :meth:`cancel` hangs up, so that their requests are dropped or cancelled."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._sockets: set[socket.socket] = set()
-        self.cancelled = False
-
-    def begin(self, sock: socket.socket) -> None:
-        """A call goes out on *sock*.
-
-        Raises:
-            RequestError: the calls have been cancelled.
-        """
-        with self._lock:
-            if self.cancelled:
-                raise _cancelled()
-            self._sockets.add(sock)
-
-    def end(self, sock: socket.socket) -> None:
-        """The call on *sock* is over."""
-        with self._lock:
-            self._sockets.discard(sock)
-
-    def cancel(self) -> None:
-        """Hang up on all of them, and refuse new ones. From any thread."""
-        with self._lock:
-            self.cancelled = True
-            for sock in self._sockets:
-                try:
-                    sock.shutdown(socket.SHUT_RDWR)  # wakes the thread that reads; closing is that thread's
-                except OSError:
-                    pass  # it has ended by itself
 
 
 class Client(Watching):
@@ -133,7 +101,6 @@ class Client(Watching):
         self.app_files = Folders(self.settings.state / "app_files")
         self.lease: leases.Lease | None = None
         self.notices: list[str] = []
-        self.started_gateway = False
         self._published: dict[str, Publication] = {}
         self._environments: dict[str, list[int]] = {}
         self._lock = threading.RLock()
@@ -163,26 +130,44 @@ class Client(Watching):
             GatewayError: it cannot be had.
         """
         with self._lock:
-            if self.lease is not None and self.lease.alive:
+            for gateways_left in reversed(range(MOST_GATEWAYS)):
+                if self.lease is not None and self.lease.alive:
+                    return self.lease
+                self._drop_lease()
+                self._pool.clear()
+                self.lease = self._new_lease()
+                try:
+                    self._publish_missing(self.lease.granted["lease"])
+                except leases.GatewayEnding:
+                    if not gateways_left:
+                        raise
+                    continue
                 return self.lease
-            self.lease = None
-            self._pool.clear()
-            self.lease = self._new_lease()
-            self._publish_missing(self.lease.granted["lease"])
-            return self.lease
+            raise AssertionError("unreachable")
 
     def _new_lease(self) -> leases.Lease:
-        for attempt in (1, 2, 3):
-            self.started_gateway |= connect.ensure_gateway(self.settings, idle_exit=self._idle_exit)
+        """Join the gateway, or start one. One that is ending refuses, and the next one waits for its end by itself."""
+        deadline = time.monotonic() + JOIN_PATIENCE
+        while True:
             try:
+                connect.ensure_gateway(self.settings, idle_exit=self._idle_exit)
                 sock = connect.dial(self.settings)
                 return leases.take(sock, kind=self.kind, name=self.name, port=self.port, key=self.key)
-            except leases.NotAGateway:
-                raise
-            except (OSError, GatewayUnreachable) as error:  # it ended between our two steps
-                if attempt == 3:
+            except (leases.GatewayEnding, ConnectionError, FileNotFoundError) as error:
+                if time.monotonic() > deadline:
                     raise GatewayUnreachable(f"no gateway stays alive here: {error}") from None
-        raise AssertionError("unreachable")
+            except OSError as error:
+                raise GatewayUnreachable(f"the gateway cannot be reached: {error.strerror or error}") from None
+
+    def leave(self) -> bool:
+        """End the lease; gives True where the gateway ends with it. :meth:`close` has to follow."""
+        if self.lease is None:
+            return False
+        try:
+            _, answer = self._ask("DELETE", A_LEASE.format(id=self.lease.granted["lease"]))
+        except (OSError, GatewayError):
+            return not self.lease.alive
+        return bool(answer.get("ending"))
 
     def _publish_missing(self, lease: str) -> None:
         """Publish whatever *lease* lacks. What fails for the gateway's sake is tried again by the next :meth:`ensure`."""
@@ -198,7 +183,7 @@ class Client(Watching):
                 self.notices.append(f"{alias} could not be published again: {error}")
             except OSError as error:
                 self._drop_lease()
-                raise GatewayUnreachable(f"the gateway ended while {alias} was published again: {error}") from None
+                raise leases.GatewayEnding(f"the gateway ended while {alias} was published again: {error}") from None
             except BaseException:  # no answer, or an interrupt
                 self._drop_lease()
                 raise
@@ -235,10 +220,18 @@ class Client(Watching):
             AppTaken: another living owner has it.
         """
         with self._lock:
-            self.ensure()
-            published = self._put(alias, head, payload)
-            self._published[alias] = Publication(head, payload, head["lease"])
-            return published
+            for gateways_left in reversed(range(MOST_GATEWAYS)):
+                self.ensure()
+                try:
+                    published = self._put(alias, head, payload)
+                except OSError as error:  # it ended: a publication that it may have begun has ended with it
+                    self._drop_lease()
+                    if not gateways_left:
+                        raise GatewayUnreachable(f"the gateway ended while {alias} was published: {error}") from None
+                    continue
+                self._published[alias] = Publication(head, payload, head["lease"])
+                return published
+            raise AssertionError("unreachable")
 
     def _put(self, alias: str, head: PublishHead, payload: bytes) -> Published:
         assert self.lease is not None
@@ -252,6 +245,8 @@ class Client(Watching):
                 f"the app {alias!r} belongs to {holder['name']} (process {holder['pid']}), which is still running",
                 hint="give yours another name with --name NAME, or take it with --take-over",
             )
+        if answer.get("error_type") == "lease_ended":
+            raise ConnectionResetError(answer["detail"])
         if status >= 400:
             kinds = {kind.__name__: kind for kind in (NoSuchMachine, BadSetting, AppRuleBroken)}
             kind = kinds.get(answer.get("error_type", ""), UserError)
@@ -261,19 +256,26 @@ class Client(Watching):
 
     def events(self, alias: str, revision: int) -> Iterator[Event]:
         """Follow the start of a revision, from its beginning, until it is ready, has failed or is gone."""
-        sock = connect.dial(self.settings)
+        try:
+            sock = connect.dial(self.settings)
+        except OSError:
+            raise ended_starting() from None
         try:
             sock.sendall(http.request("GET", f"{A_APPS}/{quote(alias)}/events?revision={revision}"))
             reader, rest = http.Reader(), b""
             while not reader.done:
                 data = sock.recv(READ)
                 if not data:
-                    raise GatewayError("the gateway ended while the app was starting", hint="run the cell again")
+                    raise ended_starting()
                 *lines, rest = (rest + reader.feed(data)).split(b"\n")
+                if reader.status == 503:
+                    raise ended_starting()
                 if reader.status != 200:
                     raise NotServed(f"revision {revision} of {alias} is not there any more")
                 for line in lines:
                     yield json.loads(line)
+        except OSError:
+            raise ended_starting() from None
         finally:
             sock.close()
 
@@ -402,7 +404,10 @@ class Client(Watching):
                     if not data:
                         raise ConnectionResetError("the gateway ended")
                     found += reader.feed(data)
-                return reader.status, json.loads(bytes(found)) if found else None
+                answer = json.loads(bytes(found)) if found else None
+                if answer is not None and refused_by_ending(reader):
+                    raise ConnectionRefusedError(answer["detail"])
+                return reader.status, answer
             except TimeoutError:
                 raise leases.NotAGateway(f"the gateway did not answer within {PATIENCE:g} s") from None
             except ValueError:
@@ -433,7 +438,7 @@ class Client(Watching):
             KeyboardInterrupt: passed on at once; the request is dropped or cancelled.
         """
         data = self._request(alias, path, body, query)
-        for attempt in (1, 2, 3):
+        for attempt in range(1, MOST_GATEWAYS + 1):
             sock = self._pool.take() if attempt == 1 and self._alive() else None
             reader = http.Reader()
             frames_reader = AnswerReader(on_output, f"%fal logs {alias} has the last of them")
@@ -455,12 +460,12 @@ class Client(Watching):
                 if sock is not None:
                     sock.close()
                 if calls is not None and calls.cancelled:
-                    raise _cancelled() from None
-                if isinstance(error, NotSent) and attempt < 3:
+                    raise cancelled() from None
+                if isinstance(error, NotSent) and attempt < MOST_GATEWAYS:
                     continue  # the connection was closed before it took anything
                 if sock is None and isinstance(error, GatewayError):
                     raise  # there is no gateway, and none can be started: the error says why
-                raise _lost() from None
+                raise lost() from None
             except BaseException:
                 if calls is not None and sock is not None:
                     calls.end(sock)
@@ -469,8 +474,19 @@ class Client(Watching):
                 raise
             if calls is not None:
                 calls.end(sock)
-            return self._finish(reader, frames_reader, sock)
-        raise GatewayError("the gateway could not be reached")
+            gateway = connect.peer_pid(sock)
+            answer = self._finish(reader, frames_reader, sock)
+            if not refused_by_ending(reader) or attempt == MOST_GATEWAYS:
+                return answer
+            self._forget(gateway)
+        raise AssertionError("unreachable")
+
+    def _forget(self, gateway: int) -> None:
+        """A gateway has said that it is ending: the next question goes to another one."""
+        with self._lock:
+            self._pool.clear()
+            if self.lease is not None and self.lease.gateway == gateway:
+                self._drop_lease()
 
     def dial(self) -> socket.socket:
         """Connect to the gateway that holds this process's lease; nothing is sent yet.
@@ -522,7 +538,18 @@ class Client(Watching):
         self, alias: str, path: str, body: bytes, *, query: str = "", on_output: OnOutput | None = None
     ) -> Answer:
         """The same on asyncio; being cancelled closes the connection."""
+        for _ in range(MOST_GATEWAYS):
+            refused, answer = await self._acall(alias, path, body, query, on_output)
+            if not refused:
+                break
+        return answer
+
+    async def _acall(
+        self, alias: str, path: str, body: bytes, query: str, on_output: OnOutput | None
+    ) -> tuple[bool, Answer]:
+        """Call once; gives whether an ending gateway refused it, and the answer."""
         sock = await asyncio.to_thread(self.dial)
+        gateway = connect.peer_pid(sock)
         stream_reader, writer = await asyncio.open_unix_connection(sock=sock)
         reader = http.Reader()
         frames_reader = AnswerReader(on_output, f"%fal logs {alias} has the last of them")
@@ -536,20 +563,10 @@ class Client(Watching):
                     break
                 self._feed(reader, frames_reader, data)
         except (OSError, GatewayError):
-            raise _lost() from None
+            raise lost() from None
         finally:
             writer.close()
-        return frames_reader.finish()
-
-
-def _lost() -> RequestError:
-    return RequestError(
-        "the gateway ended while it had the request; the request was not repeated",
-        status=503,
-        error_type="internal_error",
-        hint="call again: a new gateway is started for it",
-    )
-
-
-def _cancelled() -> RequestError:
-    return RequestError("the call was cancelled", status=499, error_type="client_disconnected")
+        refused = refused_by_ending(reader)
+        if refused:
+            self._forget(gateway)
+        return refused, frames_reader.finish()

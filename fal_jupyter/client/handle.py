@@ -11,7 +11,8 @@ from typing import Any, Protocol
 
 from fal_jupyter.client.answer import Answer, OnOutput
 from fal_jupyter.client.arguments import Arguments
-from fal_jupyter.client.client import Calls, Client
+from fal_jupyter.client.calls import Calls
+from fal_jupyter.client.client import Client
 from fal_jupyter.client.interrupts import one_line, shorten
 from fal_jupyter.client.queued import Options, QueuedRequest, Submit, submit
 from fal_jupyter.client.results import Results, failure

@@ -10,7 +10,7 @@ import socket
 from fal_jupyter.client import connect, http
 from fal_jupyter.credentials import id_and_hash
 from fal_jupyter.domain.errors import GatewayUnreachable, PortTaken, VersionSkew
-from fal_jupyter.protocol.api import A_LEASES, PROTOCOL, LeaseAsked, LeaseGranted
+from fal_jupyter.protocol.api import A_LEASES, ENDING, PROTOCOL, LeaseAsked, LeaseGranted
 
 PATIENCE = 15.0
 
@@ -22,16 +22,22 @@ class NotAGateway(GatewayUnreachable):
         super().__init__(message, hint="end that process, or set FAL_JUPYTER_STATE to a directory of your own")
 
 
+class GatewayEnding(GatewayUnreachable):
+    """The gateway refused the lease, or ended meanwhile: another one can be had."""
+
+
 class Lease:
     """One open lease. *gateway* is the process that granted it, as this process sees it."""
 
     def __init__(self, sock: socket.socket, granted: LeaseGranted) -> None:
         self.socket, self.granted = sock, granted
         self.gateway = connect.peer_pid(sock)
-        os.register_at_fork(after_in_child=self._forked)
+        self._pidfd = _pidfd_of(self.gateway)
+        os.register_at_fork(after_in_child=self.close)  # a forked child must not keep its parent's apps alive
 
-    def _forked(self) -> None:
-        self.socket.close()  # a forked child must not keep its parent's apps alive
+    def wait_for_gateway(self, seconds: float) -> bool:
+        """Wait until the gateway's process has ended; False where it still runs. Before :meth:`close`."""
+        return self._pidfd < 0 or bool(select.select([self._pidfd], [], [], seconds)[0])
 
     @property
     def alive(self) -> bool:
@@ -49,6 +55,16 @@ class Lease:
     def close(self) -> None:
         """End the lease."""
         self.socket.close()
+        if self._pidfd >= 0:
+            os.close(self._pidfd)
+            self._pidfd = -1
+
+
+def _pidfd_of(pid: int) -> int:
+    try:
+        return os.pidfd_open(pid)
+    except OSError:  # gone already
+        return -1
 
 
 def take(sock: socket.socket, *, kind: str, name: str, port: int, key: str) -> Lease:
@@ -76,7 +92,7 @@ def take(sock: socket.socket, *, kind: str, name: str, port: int, key: str) -> L
         while b"\n" not in body and not reader.done:
             data = sock.recv(65536)
             if not data:
-                raise GatewayUnreachable("the gateway ended while it was asked for a lease")
+                raise GatewayEnding("the gateway ended while it was asked for a lease")
             body += reader.feed(data)
         answer = json.loads(body)
     except TimeoutError:
@@ -88,6 +104,8 @@ def take(sock: socket.socket, *, kind: str, name: str, port: int, key: str) -> L
         return Lease(sock, answer)
     sock.close()
     detail = answer.get("detail", "")
+    if answer.get("error_type") == ENDING:
+        raise GatewayEnding(detail)
     if answer.get("error_type") == "port_taken":
         first, _, hint = detail.partition("\n")
         raise PortTaken(first, hint=hint)

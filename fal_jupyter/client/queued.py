@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from fal_jupyter.client import connect, http
+from fal_jupyter.client import http
 from fal_jupyter.client.answer import Answer
 from fal_jupyter.client.events import ServerSentEvents
 from fal_jupyter.client.results import failure
@@ -124,7 +124,7 @@ class Events:
     async def __aiter__(self) -> AsyncIterator[Status]:
         tail, head, last, told = _Tail(self._with_logs), http.Reader(), None, b""
         try:
-            sock = connect.dial(self._job._client.settings)
+            sock = await asyncio.to_thread(self._job._client.dial)
             reader, writer = await asyncio.open_unix_connection(sock=sock)
             try:
                 writer.write(http.request("GET", self._target))

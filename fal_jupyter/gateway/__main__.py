@@ -25,6 +25,7 @@ from fal_jupyter.settings import Settings
 from fal_jupyter.state import check_state
 
 log = logging.getLogger("fal_jupyter.gateway")
+DRAIN = 30.0  # seconds that a former gateway may take to end
 
 
 def _start_log(settings: Settings) -> None:
@@ -51,7 +52,6 @@ async def _serve(settings: Settings, lock: int, unix: socket.socket, idle_exit: 
     _say(ready, {"ok": True, "pid": os.getpid()})
     log.info("gateway %s serves %s", os.getpid(), settings.state)
     await house.stopping.wait()
-    house.leave_place()
     await house.close()
     log.info("gateway %s ends", os.getpid())
 
@@ -76,7 +76,7 @@ def main() -> None:
         settings = settings_module.read()
         try:
             check_state(settings.state)
-            lock = take_life_lock(settings)
+            lock = take_life_lock(settings, wait=DRAIN)
             _start_log(settings)
             become_subreaper()
             unix = bind(settings)

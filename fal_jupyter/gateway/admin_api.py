@@ -21,9 +21,12 @@ from fal_jupyter.protocol.api import (
     A_CLIENT_ENV,
     A_DOCTOR,
     A_HELLO,
+    A_LEASE,
     A_LEASES,
     A_RUNNERS,
     A_SHUTDOWN,
+    ENDING,
+    H_ERROR_TYPE,
     PROTOCOL,
     ClientEnv,
     LeaseAsked,
@@ -56,6 +59,7 @@ class Handler(RequestHandler):
     def fail(self, status: int, error_type: str, detail: str, **more: Any) -> None:
         """Answer with an error of ours."""
         self.set_status(status)
+        self.set_header(H_ERROR_TYPE, error_type)
         self.finish(json.dumps({"detail": detail, "error_type": error_type, **more}))
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
@@ -97,8 +101,13 @@ class LeasesHandler(Handler):
         except PortTaken as error:
             self.fail(409, "port_taken", str(error))
             return
+        if self._refuse_if_ending():
+            return
         lease = self.lease = self.house.leases.begin(asked["kind"], asked["name"], pid or asked["pid"])
         await self.house.keys.add(asked["key_id"], bytes.fromhex(asked["key_hash"]), lease.id, lease.name)
+        if self._refuse_if_ending():  # it began to end while the key was written
+            self.house.leases.end(lease)
+            return
         granted = LeaseGranted(
             lease=lease.id,
             base=self.house.base,
@@ -114,9 +123,25 @@ class LeasesHandler(Handler):
         except StreamClosedError:
             self.house.leases.end(lease)
 
+    def _refuse_if_ending(self) -> bool:
+        if self.house.stopping.is_set():
+            self.fail(503, ENDING, "the gateway is ending")
+            return True
+        return False
+
     def on_connection_close(self) -> None:
         if self.lease is not None:
             self.house.leases.end(self.lease)
+
+
+class LeaseHandler(Handler):
+    """One lease."""
+
+    def delete(self, lease_id: str) -> None:
+        lease = self.house.leases.living.get(lease_id)
+        if lease is not None:
+            self.house.leases.end(lease)
+        self.reply({"ending": self.house.stopping.is_set()})
 
 
 class AppsHandler(Handler):
@@ -340,6 +365,7 @@ def application(house: House) -> Application:
             *((pattern, handler, given) for pattern, handler in panel_api.ROUTES),
             (A_HELLO, HelloHandler, given),
             (A_LEASES, LeasesHandler, given),
+            (A_LEASE.format(id="([0-9a-f]+)"), LeaseHandler, given),
             (A_APPS, AppsHandler, given),
             (f"{A_APPS}/{alias}", AppHandler, given),
             (f"{A_APPS}/{alias}/events", EventsHandler, given),

@@ -77,6 +77,8 @@ def failure(status: int, error_type: str, detail: str) -> tuple[list[tuple[str, 
         headers.append((H_ERROR_TYPE, error_type))
     if status == 401:
         headers.append(("www-authenticate", "Key"))
+    if status == 503:
+        headers.append(("retry-after", "1"))
     data = failure_body(request_id, error_type, detail)
     return [*headers, ("content-length", str(len(data)))], data
 

@@ -40,7 +40,7 @@ from fal_jupyter.gateway.tokens import Tokens
 from fal_jupyter.gateway.tornado_front import Limit, TornadoRequest
 from fal_jupyter.gateway.webhooks import Webhooks
 from fal_jupyter.processes import start_time
-from fal_jupyter.protocol.api import ADMIN, CDN, PROTOCOL, RUN, AppRecord, Hello, TlsOpened
+from fal_jupyter.protocol.api import ADMIN, CDN, ENDING, PROTOCOL, REST, RUN, AppRecord, Hello, TlsOpened
 from fal_jupyter.protocol.panels import admin_target
 from fal_jupyter.settings import Settings
 from fal_jupyter.state import check_state
@@ -50,6 +50,7 @@ log = logging.getLogger("fal_jupyter.gateway")
 SETTLE = 0.2  # seconds for whoever removes the state directory to finish
 NO_LEASE = "any"  # of keys that end with the last owner, whoever that is
 _PUBLICATION = Limit(admin_api.MAX_PUBLISH, f"a publication has {admin_api.MAX_PUBLISH} bytes at most")
+_WHILE_DRAINING = (CDN, REST)  # running requests upload there
 FILES_FOR_OURSELVES = 128  # descriptors that callers' connections leave for runners, logs and the store
 
 
@@ -89,7 +90,7 @@ class House:
         most, top = limit - reserve, limit - reserve // 2
         public, trusted = public_api.application(self, trusted=False), public_api.application(self, trusted=True)
         self._tcp_listener = Listener(
-            lambda c: _ByPath(self._tcp_front, c, public, None),
+            lambda c: _ByPath(self._tcp_front, c, public, None, self.stopping),
             settings.read_timeout,
             settings.idle_timeout,
             most,
@@ -97,7 +98,7 @@ class House:
             top=top,
         )
         self._unix_listener = Listener(
-            lambda c: _ByPath(self._unix_front, c, trusted, self._application),
+            lambda c: _ByPath(self._unix_front, c, trusted, self._application, self.stopping),
             settings.read_timeout,
             settings.idle_timeout,
             most,
@@ -228,6 +229,10 @@ class House:
             self._tcp, self._port = None, 0
             self._tcp_front.ports = self.ports
 
+    def _close_port_soon(self) -> None:
+        if not self.stopping.is_set():  # else it is closed when all is drained
+            self._close_port()
+
     def open_to_pages(self) -> None:
         """An app is open to pages of other origins: from here on, the port looks where requests come from."""
         self._tcp_front.origins = Origins(self.engine.published, self.settings.owner)
@@ -239,7 +244,7 @@ class House:
         self.engine.lease_ended(lease.id)
         if not self.leases.living:
             self.keys.revoke(NO_LEASE)
-            self._close_port()
+            self._close_port_soon()
         self._maybe_idle()
 
     def _maybe_idle(self) -> None:
@@ -248,8 +253,10 @@ class House:
             self._idle_timer = None
         if self.leases.living or self.engine.exchanges:
             return
-        wait = self._idle_exit if self._idle_exit else (0.0 if self._had_lease else 30.0)
-        self._idle_timer = asyncio.get_running_loop().call_later(wait, self._idle)
+        if not self._idle_exit and self._had_lease:
+            self._idle()
+            return
+        self._idle_timer = asyncio.get_running_loop().call_later(self._idle_exit or 30.0, self._idle)
 
     @property
     def _had_lease(self) -> bool:
@@ -260,24 +267,28 @@ class House:
             log.info("nobody is here any more")
             self.stop()
 
-    def leave_place(self) -> None:
-        """Take our socket away, so that who comes now starts another gateway; never that of a gateway in our place."""
-        if is_ours(self.settings, self._lock):
-            self.settings.socket.unlink(missing_ok=True)
-
     def stop(self) -> None:
-        """Begin the end: drain everything, then exit."""
-        self.stopping.set()
+        """Begin to drain. From this moment on no lease is granted and no request is taken; a second call does nothing.
 
-    async def close(self) -> None:
-        """End what is left, in order."""
-        self._close_port()
+        The socket is removed first, so that a client that is refused finds none: it starts the next gateway, which waits for the
+        life lock, and so for the end of this one. Owners learn of the end by their leases.
+        """
+        if self.stopping.is_set():
+            return
+        self.stopping.set()
         if self._watch is not None:
             self._watch.close()
+        if is_ours(self.settings, self._lock):  # never the socket of a gateway in our place
+            self.settings.socket.unlink(missing_ok=True)
+        self.leases.announce_end()
+
+    async def close(self) -> None:
+        """Drain and end what is left, in order. The port stays open so long: runners upload there, and callers are refused with 503."""
         if self._unix is not None:
             self._unix.close()
         self.feed.close()
         await self.engine.close()
+        self._close_port()
         self.webhooks.close()
         self.files.close()
         for lease in list(self.leases.living.values()):
@@ -324,15 +335,29 @@ class House:
 class _ByPath:
     """A request of a listener: the data plane's, the control plane's (on the Unix socket) or the public handlers'."""
 
-    __slots__ = ("_admin", "_connection", "_front", "_inner", "_public")
+    __slots__ = ("_admin", "_connection", "_front", "_inner", "_public", "_stopping")
 
-    def __init__(self, front: Front, connection: Connection, public: Application, admin: Application | None) -> None:
+    def __init__(
+        self,
+        front: Front,
+        connection: Connection,
+        public: Application,
+        admin: Application | None,
+        stopping: asyncio.Event,
+    ) -> None:
         self._front, self._connection, self._public, self._admin = front, connection, public, admin
+        self._stopping = stopping
         self._inner: Message
 
     def begin(self, method: str, target: str, headers: RequestHeaders) -> None:
         own: str | None = target
         given: str | None = None
+        if self._stopping.is_set() and not target.startswith(_WHILE_DRAINING):
+            self._inner = Refused(
+                self._front, self._connection, 503, ENDING, "the gateway is ending; try again in a moment"
+            )
+            self._inner.begin(method, target, headers)
+            return
         if not target.startswith(RUN) and is_proxied(target):
             given = headers.get(H_TARGET)
             own = own_target(given or "")

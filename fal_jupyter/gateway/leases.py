@@ -50,6 +50,11 @@ class Leases:
         asyncio.get_running_loop().add_reader(lease.pidfd, self.end, lease)
         return lease
 
+    def announce_end(self) -> None:
+        """Let every owner know that its lease ends; they stay listed until they are gone."""
+        for lease in self.living.values():
+            lease.ended.set()
+
     def end(self, lease: Lease) -> None:
         """The owner is gone; a second call does nothing."""
         if self.living.pop(lease.id, None) is None:

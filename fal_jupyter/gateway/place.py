@@ -6,10 +6,12 @@ import asyncio
 import ctypes
 import fcntl
 import os
+import signal
 import socket
 import stat
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from fal_jupyter.domain.errors import GatewayError, StateRefused
 from fal_jupyter.settings import Settings
@@ -20,19 +22,58 @@ _IN_FLAGS = os.O_NONBLOCK | os.O_CLOEXEC
 _EVENT = struct.Struct("iIII")
 
 
-def take_life_lock(settings: Settings) -> int:
+def take_life_lock(settings: Settings, *, wait: float = 0) -> int:
     """Take the lock that says "I am the gateway".
+
+    Args:
+        wait: seconds for a gateway that is ending to release it. Only in the main thread, and without an event loop.
 
     Raises:
         GatewayError: another gateway holds it.
         OSError: it cannot be made.
     """
-    fd = os.open(settings.life_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    with _deadline(wait):
+        while True:
+            fd = os.open(settings.life_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            except (BlockingIOError, _TimeIsOver):
+                holder = os.pread(fd, 32, 0).decode("ascii", "replace").strip()
+                os.close(fd)
+                who = f" (process {holder})" if holder.isdigit() else ""
+                raise GatewayError(
+                    f"another gateway{who} holds {settings.life_lock}"
+                    + (f" and did not end within {wait:g} s" if wait else ""),
+                    hint="end that process, or set FAL_JUPYTER_STATE to another directory" if wait else "",
+                ) from None
+            if is_ours(settings, fd):
+                os.ftruncate(fd, 0)
+                os.pwrite(fd, str(os.getpid()).encode(), 0)
+                return fd
+            os.close(fd)  # the directory was removed or made again while we waited
+
+
+class _TimeIsOver(BaseException):
+    pass
+
+
+@contextmanager
+def _deadline(seconds: float) -> Iterator[None]:
+    """Interrupt a blocking system call of the main thread after *seconds* (0: never)."""
+    if not seconds:
+        yield
+        return
+
+    def expire(number: int, frame: object) -> None:
+        raise _TimeIsOver
+
+    former = signal.signal(signal.SIGALRM, expire)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise GatewayError(f"another gateway holds {settings.life_lock}") from None
-    return fd
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, former)
 
 
 def bind(settings: Settings) -> socket.socket:

@@ -118,6 +118,10 @@ class ErrorDescription(TypedDict):
 # --- control plane ----------------------------------------------------------------------------------------------
 ADMIN: Final = "/admin/"
 A_HELLO: Final = "/admin/hello"  # GET → Hello
+ENDING: Final = (
+    "gateway_ending"  # error type of the 503 that a draining gateway answers; nothing of the request has begun
+)
+A_LEASE: Final = "/admin/leases/{id}"  # DELETE → {"ending": true where the gateway ends with this lease}
 A_LEASES: Final = "/admin/leases"  # POST LeaseAsked → JSON lines: first LeaseGranted, then notices; open = alive
 A_APPS: Final = "/admin/apps"  # GET → [AppRecord]
 A_APP: Final = (

@@ -1,0 +1,108 @@
+"""A gateway that ends (issue 14 §6 (f)): it refuses first, starters wait for it, and every question of a client reaches a gateway that serves."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import random
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tests.support.cdn import eventually
+from tests.support.kernel import kernel
+from tests.support.serve import Served
+from tests.support.state import processes_of, state_directory, wait_for_end
+
+APP = """
+import asyncio, fal
+from pathlib import Path
+
+class {name}(fal.App):
+    app_name = "{alias}"
+    max_multiplexing = 8
+    termination_grace_period_seconds = 20
+
+    @fal.endpoint("/")
+    def hi(self) -> str:
+        return "{alias}"
+
+    @fal.endpoint("/slow")
+    async def slow(self, begun: str, gate: str) -> str:
+        Path(begun).touch()
+        while not Path(gate).exists():
+            await asyncio.sleep(0.01)
+        return "done"
+"""
+
+
+def written(folder: Path, name: str) -> str:
+    path = folder / f"{name.lower()}.py"
+    path.write_text(APP.format(name=name, alias=name.lower()))
+    return f"{path}::{name}"
+
+
+def gateway_of(state: Path) -> int:
+    return next(pid for pid, command in processes_of(state).items() if "fal_jupyter.gateway" in command)
+
+
+def test_one_serve_starts_while_the_former_one_ends(tmp_path: Path) -> None:
+    chance = random.Random(14)
+    targets = [written(tmp_path, "First"), written(tmp_path, "Second")]
+    with state_directory() as state, ThreadPoolExecutor(1) as pool:
+        serving = Served(state, targets[0])
+        for turn in range(1, 9):
+            coming = pool.submit(Served, state, targets[turn % 2])
+            time.sleep(chance.uniform(0.1, 0.6))  # anywhere in the other's start
+            status, _, errors = serving.stop(chance.choice([signal.SIGTERM, signal.SIGINT]), timeout=40)
+            assert (status, errors) == (0, "")
+            serving = coming.result(60)
+            assert serving.request("/", {}).json == ["first", "second"][turn % 2]
+        serving.stop()
+
+
+def test_a_gateway_that_drains_refuses_with_503_and_finishes_what_it_has(tmp_path: Path) -> None:
+    begun, gate = tmp_path / "begun", tmp_path / "gate"
+    with state_directory() as state, ThreadPoolExecutor(1) as pool:
+        serving = Served(state, written(tmp_path, "Drained"))
+        address = urlsplit(serving.ready["url"])
+        kept = http.client.HTTPConnection("127.0.0.1", address.port, timeout=30)
+        headers = {"authorization": f"Key {serving.ready['key']}", "content-type": "application/json"}
+        kept.request("POST", address.path, b"{}", headers)
+        assert kept.getresponse().read() == b'"drained"'
+        slow = pool.submit(serving.request, "/slow", {"begun": str(begun), "gate": str(gate)})
+        eventually(begun.exists)
+        os.kill(gateway_of(state), signal.SIGTERM)
+        eventually(lambda: not (state / "gateway.sock").exists())
+        for path in (address.path, address.path.replace("/run/", "/queue/")):
+            kept.request("POST", path, b"{}", headers)
+            refused = kept.getresponse()
+            told = json.loads(refused.read())
+            assert (refused.status, refused.getheader("retry-after")) == (503, "1"), told
+            assert "ending" in told["detail"]
+        gate.touch()
+        assert slow.result(30).json == "done"
+        kept.close()
+        serving.process.wait(30)
+        status, _, errors = serving.stop()
+        assert (status, errors.strip()) == (1, "fal-jupyter: the gateway has ended, and the app with it")
+
+
+def test_a_notebook_whose_gateway_is_ended_gets_answers(tmp_path: Path) -> None:
+    with state_directory() as state, kernel(state, tmp_path) as notebook:
+        notebook.run("%load_ext fal_jupyter\nimport fal_jupyter, os, signal").ok()
+        notebook.run("%%fal_app" + APP.format(name="Again", alias="again")).ok()
+        for _ in range(4):
+            gateway = gateway_of(state)
+            os.kill(gateway, signal.SIGTERM)
+            done = notebook.run("print(Again.hi())", timeout=60).ok()
+            assert "again" in done.text.splitlines()
+            assert not wait_for_end([gateway], 30)
+        gateway = gateway_of(state)
+        os.kill(gateway, signal.SIGTERM)
+        published = notebook.run("%%fal_app" + APP.format(name="Other", alias="other"), timeout=60).ok()
+        assert "FileNotFoundError" not in published.text
+        assert "other" in notebook.run("print(Other.hi(), Again.hi())", timeout=60).ok().text
