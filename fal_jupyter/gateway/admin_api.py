@@ -141,7 +141,7 @@ class LeaseHandler(Handler):
         lease = self.house.leases.living.get(lease_id)
         if lease is not None:
             self.house.leases.end(lease)
-        self.reply({"ending": self.house.stopping.is_set()})
+        self.reply({"ending": self.house.is_ending})
 
 
 class AppsHandler(Handler):

@@ -247,6 +247,11 @@ class House:
             self._close_port_soon()
         self._maybe_idle()
 
+    @property
+    def is_ending(self) -> bool:
+        """True while it drains, and while nothing but requests of apps that have stopped keeps it from that."""
+        return self.stopping.is_set() or (not self.leases.living and not self._idle_exit)
+
     def _maybe_idle(self) -> None:
         if self._idle_timer is not None:
             self._idle_timer.cancel()

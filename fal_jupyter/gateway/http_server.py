@@ -61,7 +61,7 @@ class Refusal(NamedTuple):
         return f"{_STATUS[self.status]}{''.join(lines)}\r\n".encode() + body
 
 
-_BUSY = Refusal(503, "too many connections are open", (("retry-after", "1"),))
+_BUSY = Refusal(503, "too many connections are open")
 _LONG_HEAD = Refusal(400, f"the head of the request is longer than {HEAD_BOUND} bytes")
 _CONNECT = Refusal(400, "this is no proxy: CONNECT leads nowhere")
 _UPGRADE = Refusal(400, "a websocket cannot begin before the requests ahead of it are answered")
