@@ -110,7 +110,10 @@ def opened(front: Front, name: str) -> None:
     front.open(name, kernel=False)
     cells = front.page.locator(".jp-NotebookPanel .jp-CodeCell")
     for at in range(16):
-        cells.nth(at).scroll_into_view_if_needed()
+        expect(cells.nth(at)).to_be_attached()
+        cells.nth(at).evaluate(
+            "cell => cell.scrollIntoView()"
+        )  # not Playwright's, which wants a cell that is never drawn anew
     assert front.page.evaluate(
         "() => window.jupyterapp.shell.currentWidget.content.widgets.every(one => !one.model.trusted)"
     )
