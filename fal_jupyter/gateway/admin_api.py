@@ -181,7 +181,7 @@ class AppHandler(Handler):
                 return
         owner = self.house.leases.living[head["lease"]].name
         try:
-            verdict, reason, app = self.house.engine.publish(alias, head, spec, payload, owner)
+            verdict, reason, app = self.house.engine.deployments.publish(alias, head, spec, payload, owner)
         except FalJupyterError as error:
             self.fail(400, type(error).__name__, error.message, hint=error.hint)
             return
@@ -206,7 +206,9 @@ class AppHandler(Handler):
 
     async def delete(self, alias: str) -> None:
         app = self.house.engine.published.get(alias)
-        if app is not None and self.house.engine.stop(alias, kill=self.get_query_argument("kill", "0") == "1"):
+        if app is not None and self.house.engine.deployments.stop(
+            alias, kill=self.get_query_argument("kill", "0") == "1"
+        ):
             if self.get_query_argument("wait", "0") == "1":
                 await app.ended.wait()
             self.reply({"stopped": alias})
@@ -218,7 +220,7 @@ class ScalingHandler(Handler):
     """How an app scales, and changes of it while it runs."""
 
     def get(self, alias: str) -> None:
-        self._reply(alias, self.house.engine.scaling(alias))
+        self._reply(alias, self.house.engine.deployments.scaling(alias))
 
     def post(self, alias: str) -> None:
         try:
@@ -229,7 +231,7 @@ class ScalingHandler(Handler):
             self.fail(400, "bad_request", 'the body is JSON: {"set": {"max_concurrency": 4}} or {"reset": true}')
             return
         try:
-            self._reply(alias, self.house.engine.scale(alias, None if asked.get("reset") else asked["set"]))
+            self._reply(alias, self.house.engine.deployments.scale(alias, None if asked.get("reset") else asked["set"]))
         except FalJupyterError as error:
             self.fail(400, type(error).__name__, error.message, hint=error.hint)
 

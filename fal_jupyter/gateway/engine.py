@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
 from typing import Any
 
 import msgspec
 
-from fal_jupyter.domain import machines
 from fal_jupyter.domain import messages as m
 from fal_jupyter.domain.errors import FalJupyterError
 from fal_jupyter.domain.fleet import Fleet
-from fal_jupyter.domain.machines import Allotment, Hardware
-from fal_jupyter.domain.revisions import compare
 from fal_jupyter.domain.spec import AppSpec
-from fal_jupyter.gateway import hardware
 from fal_jupyter.gateway.cancel_signals import CancelSignals
 from fal_jupyter.gateway.checks import Checks
 from fal_jupyter.gateway.claims import Claims
+from fal_jupyter.gateway.deployments import Deployments
 from fal_jupyter.gateway.exchange import Exchange
 from fal_jupyter.gateway.history import History, wall_ms
 from fal_jupyter.gateway.launcher import Launcher
-from fal_jupyter.gateway.logs import Log
-from fal_jupyter.gateway.published import KEPT_EVENTS, Published, Revision
+from fal_jupyter.gateway.published import Published
 from fal_jupyter.gateway.redaction import error_without_secrets
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.api import (
@@ -36,12 +29,9 @@ from fal_jupyter.protocol.api import (
     H_HINTS,
     H_TIMEOUT_TYPE,
     RUN,
-    DecisionRecord,
     Event,
     LoadHead,
     Machine,
-    PublishHead,
-    ScalingRecord,
 )
 from fal_jupyter.protocol.feed import FRAME_REQUESTS, Failure
 from fal_jupyter.protocol.frames import Frame, Kind
@@ -72,9 +62,9 @@ class Engine:
         self.launcher = Launcher(self, environment, files)
         self.cancel_signals = CancelSignals(self.launcher)
         self.claims = Claims(settings.claims, settings.state)
-        self.published: dict[str, Published] = {}
+        self.deployments = Deployments(settings, self.fleet, self.tell, on_quiet)
+        self.published = self.deployments.published
         self.exchanges: dict[str, Exchange] = {}
-        self._leaving: dict[str, Published] = {}
         self._starting: dict[str, tuple[Published, int]] = {}
         self.history = History(FRAME_REQUESTS)
         self.setup_ms: dict[str, float] = {}
@@ -135,121 +125,7 @@ class Engine:
         else:
             self.tell(m.Woke())
 
-    # --- publishing ---------------------------------------------------------------------------------------------
-    @functools.cached_property
-    def hardware(self) -> Hardware:
-        """What this machine has; looked at when the first app wants to know."""
-        return hardware.read(self.settings)
-
-    def publish(
-        self, alias: str, head: PublishHead, spec: AppSpec, payload: bytes, owner: str
-    ) -> tuple[str, str, Published]:
-        """Take a publication whose owner may publish it; gives ``(verdict, reason, app)``.
-
-        Raises:
-            NoSuchMachine: it asks for a machine that this one is not.
-            BadSetting: the fake GPUs are not written as they should be.
-        """
-        seen = machines.visible(self.hardware.devices, head["environment"]["env"].get("CUDA_VISIBLE_DEVICES"))
-        allotment = machines.allot(
-            spec.class_name, spec.machine_type, spec.num_gpus, replace(self.hardware, devices=seen)
-        )
-        app = self.published.get(alias)
-        if app is not None:
-            spec.scaling.changed(app.overrides)  # refused before anything is changed
-        if app is None:
-            app = self.published[alias] = Published(alias, head["lease"], Log(self.settings.logs / f"{alias}.log"))
-            self._new_revision(app, head, spec, payload, allotment, owner)
-            return "new", "first publication", app
-        if app.lease != head["lease"]:
-            app.lease = head["lease"]
-            self.tell(m.AppAdopted(alias, head["lease"], owner))
-        newest = app.newest
-        verdict = compare(newest.fingerprint, head["fingerprint"])
-        if verdict.kind == "nothing" and not newest.failed:
-            return "nothing", verdict.reason, app
-        if verdict.kind == "scaled" and not newest.failed:
-            newest.spec, newest.fingerprint = spec, dict(head["fingerprint"])
-            self.tell(m.AppScaled(alias, spec.scaling.changed(app.overrides)))
-            return "scaled", verdict.reason, app
-        self._new_revision(app, head, spec, payload, allotment, owner)
-        reason = "the last start failed" if verdict.kind == "nothing" else verdict.reason
-        return "rebuild", reason, app
-
-    def _new_revision(
-        self, app: Published, head: PublishHead, spec: AppSpec, payload: bytes, allotment: Allotment, owner: str
-    ) -> None:
-        app.last += 1
-        app.revisions[app.last] = Revision(
-            app.last,
-            spec,
-            head["kind"],
-            head["source"],
-            head["modules"],
-            head["environment"],
-            dict(head["fingerprint"]),
-            payload,
-            allotment,
-        )
-        log.info("published %s revision %s (%d bytes)", app.alias, app.last, len(payload))
-        acting = replace(spec, scaling=spec.scaling.changed(app.overrides))
-        self.tell(m.AppPublished(app.alias, acting, app.last, head["lease"], allotment, owner))
-
-    def scale(self, alias: str, changes: Mapping[str, float] | None) -> ScalingRecord | None:
-        """Change the scaling of a running app, or (None) take all changes back; None where there is no such app.
-
-        Raises:
-            AppRuleBroken: an option does not exist, or the values do not go together; nothing is changed then.
-        """
-        app = self.published.get(alias)
-        if app is None:
-            return None
-        overrides = {} if changes is None else {**app.overrides, **changes}
-        scaling = app.newest.spec.scaling.changed(overrides)
-        app.overrides = overrides
-        self.tell(m.AppScaled(alias, scaling))
-        return self.scaling(alias)
-
-    def scaling(self, alias: str) -> ScalingRecord | None:
-        """How an app scales now, and why it did what it did; None where there is no such app."""
-        app, record = self.published.get(alias), self.fleet.apps.get(alias)
-        if app is None or record is None:
-            return None
-        now = time.monotonic_ns()
-        return ScalingRecord(
-            app=f"{self.settings.owner}/{alias}",
-            scaling=asdict(record.scaling),
-            by_class=asdict(app.newest.spec.scaling),
-            overrides=dict(app.overrides),
-            seen=record.seen(),
-            decisions=[
-                DecisionRecord(seconds_ago=round((now - d.at) / 1e9, 3), seen=d.seen, decided=d.reason)
-                for d in record.decisions
-            ],
-        )
-
-    def restart(self, alias: str) -> int | None:
-        """Start new runners of what is published now and let the old ones leave when the first is ready; gives the revision."""
-        app = self.published.get(alias)
-        if app is None:
-            return None
-        newest = app.newest
-        app.last += 1
-        app.revisions[app.last] = replace(
-            newest,
-            number=app.last,
-            failed=False,
-            events=deque(maxlen=KEPT_EVENTS),
-            event_count=0,
-            over=False,
-            errors={},
-        )
-        acting = replace(newest.spec, scaling=newest.spec.scaling.changed(app.overrides))
-        app.verdict, app.told = "restart", "restarted by hand"
-        owner = self.fleet.apps[alias].owner
-        self.tell(m.AppPublished(alias, acting, app.last, app.lease, newest.allotment, owner))
-        return app.last
-
+    # --- what the exchanges tell --------------------------------------------------------------------------------
     def cancel(self, request_id: str) -> bool:
         """The owner wants a request's end; False when there is none of that id."""
         exchange = self.exchanges.get(request_id)
@@ -260,28 +136,6 @@ class Engine:
         self.request_aborted(exchange)
         return True
 
-    def stop(self, alias: str, *, kill: bool) -> bool:
-        """Stop an app; False when there is none of that name."""
-        if alias not in self.published:
-            return False
-        self._retire(alias)
-        self.tell(m.AppStopped(alias, kill))
-        return True
-
-    def lease_ended(self, lease: str) -> None:
-        """An owner is gone."""
-        for alias in [a for a, app in self.published.items() if app.lease == lease]:
-            self._retire(alias)
-        self.tell(m.LeaseEnded(lease))
-        self._on_quiet()
-
-    def _retire(self, alias: str) -> None:
-        app = self.published.pop(alias)
-        self._leaving[alias] = app
-        for number in list(app.revisions):
-            app.tell(number, Event(event="gone", detail="the app was stopped"))
-
-    # --- what the exchanges tell --------------------------------------------------------------------------------
     def spec_of(self, alias: str) -> AppSpec | None:
         app = self.published.get(alias)
         return app.newest.spec if app else None
@@ -413,15 +267,11 @@ class Engine:
             known[0].log.remark(runner_id, f"runner {reason}")
             self.on_moved(known[0].alias, runner_id, "GONE")
         self.tell(m.RunnerExited(runner_id, reason))
-        self._release_environments()
-
-    def _release_environments(self) -> None:
-        apps = [*self.published.values(), *self._leaving.values()]
-        self.launcher.release({name for app in apps for name in app.environments()})
+        self.launcher.release(self.deployments.environments())
 
     # --- orders -------------------------------------------------------------------------------------------------
     def _start_runner(self, order: m.StartRunner) -> None:
-        app = self.published.get(order.alias) or self._leaving[order.alias]
+        app = self.published.get(order.alias) or self.deployments.leaving[order.alias]
         revision = app.revisions[order.revision]
         if not self._claim(order):
             return
@@ -462,7 +312,7 @@ class Engine:
             self._loop.call_soon(self.tell, m.StartRefused(order.runner_id, f"its devices cannot be claimed: {error}"))
             return False
         if taken:
-            names = {device.id: f"GPU {device.index}" for device in self.hardware.devices}
+            names = {device.id: f"GPU {device.index}" for device in self.deployments.hardware.devices}
             why = ", ".join(f"{names.get(device, device)} is held by {holder}" for device in taken)
             self._loop.call_soon(self.tell, m.StartRefused(order.runner_id, why, tuple(taken)))
             for device in taken:
@@ -488,7 +338,7 @@ class Engine:
             self._loop.call_soon(self.tell, exchange.arrival())
             return
         del self.exchanges[order.request_id]
-        app = self.published.get(exchange.alias) or self._leaving.get(exchange.alias)
+        app = self.deployments.find(exchange.alias)
         error = None
         if app is not None and not exchange.dispatched and order.error_type == "runner_scheduling_failure":
             error = app.last_error
@@ -569,13 +419,13 @@ class Engine:
             app.tell(order.revision, Event(event="waiting", detail=order.reason))
 
     def _forget_app(self, order: m.ForgetApp) -> None:
-        app = self._leaving.get(order.alias)
+        app = self.deployments.leaving.get(order.alias)
         if app is not None and not any(a.alias == order.alias for a in self.fleet.all_apps() if a.over and a.runners):
-            del self._leaving[order.alias]
+            del self.deployments.leaving[order.alias]
             app.ended.set()
             if order.alias not in self.published:
                 app.log.close()
-        self._release_environments()
+        self.launcher.release(self.deployments.environments())
         if not list(self.fleet.all_apps()):
             self.all_gone.set()
 
@@ -583,7 +433,7 @@ class Engine:
         """Stop every app, wait for the runners' ends, end the templates."""
         self.all_gone.clear()
         for alias in list(self.published):
-            self.stop(alias, kill=False)
+            self.deployments.stop(alias, kill=False)
         if list(self.fleet.all_apps()):
             await self.all_gone.wait()
         await self.launcher.close()

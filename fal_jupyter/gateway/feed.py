@@ -183,7 +183,7 @@ class Feed:
 
     @property
     def _measured_devices(self) -> bool:
-        return bool(self._engine.hardware.devices) and not self._engine.settings.fake_gpus
+        return bool(self._engine.deployments.hardware.devices) and not self._engine.settings.fake_gpus
 
     def _pids(self) -> dict[str, int]:
         return {runner_id: process.pid for runner_id, process in self._engine.launcher.processes.items() if process.pid}

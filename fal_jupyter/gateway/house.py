@@ -241,7 +241,7 @@ class House:
     def _lease_ended(self, lease: Lease) -> None:
         log.info("%s %s (process %s) ended", lease.kind, lease.name, lease.pid)
         self.keys.revoke(lease.id)
-        self.engine.lease_ended(lease.id)
+        self.engine.deployments.lease_ended(lease.id)
         if not self.leases.living:
             self.keys.revoke(NO_LEASE)
             self._close_port_soon()

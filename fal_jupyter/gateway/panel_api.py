@@ -71,7 +71,7 @@ class AppActionHandler(Handler):
         if alias not in self.house.engine.published:
             self.fail(404, "not_served", f"no app {alias} is running")
         elif action == "restart":
-            self.reply({"revision": self.house.engine.restart(alias)})
+            self.reply({"revision": self.house.engine.deployments.restart(alias)})
         elif action == "unload":
             self.house.engine.tell(m.AppUnloaded(alias))
             self.reply({"unloaded": alias})

@@ -131,7 +131,7 @@ def device_states(engine: Engine, usage: Usage) -> list[DeviceState]:
             if runner.state is not State.CRASH_BACKOFF:
                 for held in runner.devices:
                     holders[held] = (f"{app.spec.class_name} of {app.owner or 'a program'}", app.alias, runner.id)
-    for device in engine.hardware.devices:
+    for device in engine.deployments.hardware.devices:
         holder, alias, runner_id = holders.get(device.id) or (engine.fleet.held_elsewhere(device.id, now), "", "")
         used, busy = usage.devices.get(device.id, (-1, -1.0))
         found.append(
@@ -152,5 +152,5 @@ def device_states(engine: Engine, usage: Usage) -> list[DeviceState]:
 
 def host_state(engine: Engine, usage: Usage) -> HostState:
     """The machine itself."""
-    hardware = engine.hardware
+    hardware = engine.deployments.hardware
     return HostState(memory=hardware.memory, used=usage.used, cores=hardware.cores, busy=usage.busy)

@@ -1,0 +1,184 @@
+"""What is deployed: publishing a class, scaling, restarting and stopping an app, and the end of its owner.
+
+Each decision is the fleet's; this module keeps the revisions (:mod:`fal_jupyter.gateway.published`) and hands it the facts.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+
+from fal_jupyter.domain import machines
+from fal_jupyter.domain import messages as m
+from fal_jupyter.domain.fleet import Fleet
+from fal_jupyter.domain.machines import Allotment, Hardware
+from fal_jupyter.domain.revisions import compare
+from fal_jupyter.domain.spec import AppSpec
+from fal_jupyter.gateway import hardware
+from fal_jupyter.gateway.logs import Log
+from fal_jupyter.gateway.published import KEPT_EVENTS, Published, Revision
+from fal_jupyter.protocol.api import DecisionRecord, Event, PublishHead, ScalingRecord
+from fal_jupyter.settings import Settings
+
+log = logging.getLogger("fal_jupyter.engine")
+
+
+class Deployments:
+    """The published apps, and those that are ending."""
+
+    def __init__(
+        self, settings: Settings, fleet: Fleet, tell: Callable[[m.Fact], None], on_quiet: Callable[[], None]
+    ) -> None:
+        self.published: dict[str, Published] = {}
+        self.leaving: dict[str, Published] = {}
+        self._settings = settings
+        self._fleet = fleet
+        self._tell = tell
+        self._on_quiet = on_quiet
+
+    def find(self, alias: str) -> Published | None:
+        """The app of that name, or else the one of that name that is ending."""
+        return self.published.get(alias) or self.leaving.get(alias)
+
+    def environments(self) -> set[str]:
+        """The isolated environments that new runners may get."""
+        return {name for app in [*self.published.values(), *self.leaving.values()] for name in app.environments()}
+
+    @functools.cached_property
+    def hardware(self) -> Hardware:
+        """What this machine has; looked at when the first app wants to know."""
+        return hardware.read(self._settings)
+
+    def publish(
+        self, alias: str, head: PublishHead, spec: AppSpec, payload: bytes, owner: str
+    ) -> tuple[str, str, Published]:
+        """Take a publication whose owner may publish it; gives ``(verdict, reason, app)``.
+
+        Raises:
+            NoSuchMachine: it asks for a machine that this one is not.
+            BadSetting: the fake GPUs are not written as they should be.
+        """
+        seen = machines.visible(self.hardware.devices, head["environment"]["env"].get("CUDA_VISIBLE_DEVICES"))
+        allotment = machines.allot(
+            spec.class_name, spec.machine_type, spec.num_gpus, replace(self.hardware, devices=seen)
+        )
+        app = self.published.get(alias)
+        if app is not None:
+            spec.scaling.changed(app.overrides)  # refused before anything is changed
+        if app is None:
+            app = self.published[alias] = Published(alias, head["lease"], Log(self._settings.logs / f"{alias}.log"))
+            self._new_revision(app, head, spec, payload, allotment, owner)
+            return "new", "first publication", app
+        if app.lease != head["lease"]:
+            app.lease = head["lease"]
+            self._tell(m.AppAdopted(alias, head["lease"], owner))
+        newest = app.newest
+        verdict = compare(newest.fingerprint, head["fingerprint"])
+        if verdict.kind == "nothing" and not newest.failed:
+            return "nothing", verdict.reason, app
+        if verdict.kind == "scaled" and not newest.failed:
+            newest.spec, newest.fingerprint = spec, dict(head["fingerprint"])
+            self._tell(m.AppScaled(alias, spec.scaling.changed(app.overrides)))
+            return "scaled", verdict.reason, app
+        self._new_revision(app, head, spec, payload, allotment, owner)
+        reason = "the last start failed" if verdict.kind == "nothing" else verdict.reason
+        return "rebuild", reason, app
+
+    def _new_revision(
+        self, app: Published, head: PublishHead, spec: AppSpec, payload: bytes, allotment: Allotment, owner: str
+    ) -> None:
+        app.last += 1
+        app.revisions[app.last] = Revision(
+            app.last,
+            spec,
+            head["kind"],
+            head["source"],
+            head["modules"],
+            head["environment"],
+            dict(head["fingerprint"]),
+            payload,
+            allotment,
+        )
+        log.info("published %s revision %s (%d bytes)", app.alias, app.last, len(payload))
+        acting = replace(spec, scaling=spec.scaling.changed(app.overrides))
+        self._tell(m.AppPublished(app.alias, acting, app.last, head["lease"], allotment, owner))
+
+    def scale(self, alias: str, changes: Mapping[str, float] | None) -> ScalingRecord | None:
+        """Change the scaling of a running app, or (None) take all changes back; None where there is no such app.
+
+        Raises:
+            AppRuleBroken: an option does not exist, or the values do not go together; nothing is changed then.
+        """
+        app = self.published.get(alias)
+        if app is None:
+            return None
+        overrides = {} if changes is None else {**app.overrides, **changes}
+        scaling = app.newest.spec.scaling.changed(overrides)
+        app.overrides = overrides
+        self._tell(m.AppScaled(alias, scaling))
+        return self.scaling(alias)
+
+    def scaling(self, alias: str) -> ScalingRecord | None:
+        """How an app scales now, and why it did what it did; None where there is no such app."""
+        app, record = self.published.get(alias), self._fleet.apps.get(alias)
+        if app is None or record is None:
+            return None
+        now = time.monotonic_ns()
+        return ScalingRecord(
+            app=f"{self._settings.owner}/{alias}",
+            scaling=asdict(record.scaling),
+            by_class=asdict(app.newest.spec.scaling),
+            overrides=dict(app.overrides),
+            seen=record.seen(),
+            decisions=[
+                DecisionRecord(seconds_ago=round((now - d.at) / 1e9, 3), seen=d.seen, decided=d.reason)
+                for d in record.decisions
+            ],
+        )
+
+    def restart(self, alias: str) -> int | None:
+        """Start new runners of what is published now and let the old ones leave when the first is ready; gives the revision."""
+        app = self.published.get(alias)
+        if app is None:
+            return None
+        newest = app.newest
+        app.last += 1
+        app.revisions[app.last] = replace(
+            newest,
+            number=app.last,
+            failed=False,
+            events=deque(maxlen=KEPT_EVENTS),
+            event_count=0,
+            over=False,
+            errors={},
+        )
+        acting = replace(newest.spec, scaling=newest.spec.scaling.changed(app.overrides))
+        app.verdict, app.told = "restart", "restarted by hand"
+        owner = self._fleet.apps[alias].owner
+        self._tell(m.AppPublished(alias, acting, app.last, app.lease, newest.allotment, owner))
+        return app.last
+
+    def stop(self, alias: str, *, kill: bool) -> bool:
+        """Stop an app; False when there is none of that name."""
+        if alias not in self.published:
+            return False
+        self._retire(alias)
+        self._tell(m.AppStopped(alias, kill))
+        return True
+
+    def lease_ended(self, lease: str) -> None:
+        """An owner is gone."""
+        for alias in [a for a, app in self.published.items() if app.lease == lease]:
+            self._retire(alias)
+        self._tell(m.LeaseEnded(lease))
+        self._on_quiet()
+
+    def _retire(self, alias: str) -> None:
+        app = self.published.pop(alias)
+        self.leaving[alias] = app
+        for number in list(app.revisions):
+            app.tell(number, Event(event="gone", detail="the app was stopped"))
