@@ -23,12 +23,16 @@ MAX_BODY_VARIABLE = "FAL_JUPYTER_MAX_BODY"
 MAX_FILE_VARIABLE = "FAL_JUPYTER_MAX_FILE"
 READ_TIMEOUT_VARIABLE = "FAL_JUPYTER_READ_TIMEOUT"
 SEND_TIMEOUT_VARIABLE = "FAL_JUPYTER_SEND_TIMEOUT"
+QUEUE_BYTES_VARIABLE = "FAL_JUPYTER_QUEUE_BYTES"
+QUEUE_LENGTH_VARIABLE = "FAL_JUPYTER_QUEUE_LENGTH"
 IDLE_TIMEOUT_VARIABLE = "FAL_JUPYTER_IDLE_TIMEOUT"
 FAKE_GPUS_VARIABLE = "FAL_JUPYTER_FAKE_GPUS"
 ALLOW_PRIVATE_VARIABLE = "FAL_JUPYTER_ALLOW_PRIVATE_URLS"
 CDN_VARIABLE = "FAL_JUPYTER_CDN"
 DEFAULT_MAX_BODY = 256 * 1024 * 1024
 DEFAULT_MAX_FILE = 16 * 1024 * 1024 * 1024
+DEFAULT_QUEUE_BYTES = 512 * 1024 * 1024
+DEFAULT_QUEUE_LENGTH = 10_000
 DEFAULT_READ_TIMEOUT = 30.0
 DEFAULT_SEND_TIMEOUT = 60.0
 DEFAULT_IDLE_TIMEOUT = 300.0
@@ -43,6 +47,8 @@ class Settings:
         owner: first half of ``owner/alias``; matches ``[a-z0-9-]+``.
         max_body: largest request body that is accepted, in bytes.
         max_file: largest file that may be uploaded to the local CDN, in bytes.
+        queue_bytes: memory of the queue in bytes: of all requests that are not over, and as much again of answers and logs.
+        queue_length: how many requests the queue takes that are not over.
         read_timeout: seconds in which a request's head has to be complete, and its body has to go on.
         send_timeout: seconds in which a caller has to take something of its answer.
         idle_timeout: seconds that a connection may be open without a request.
@@ -56,6 +62,8 @@ class Settings:
     owner: str
     max_body: int
     max_file: int = DEFAULT_MAX_FILE
+    queue_bytes: int = DEFAULT_QUEUE_BYTES
+    queue_length: int = DEFAULT_QUEUE_LENGTH
     read_timeout: float = DEFAULT_READ_TIMEOUT
     send_timeout: float = DEFAULT_SEND_TIMEOUT
     idle_timeout: float = DEFAULT_IDLE_TIMEOUT
@@ -116,6 +124,8 @@ class Settings:
             OWNER_VARIABLE: self.owner,
             MAX_BODY_VARIABLE: str(self.max_body),
             MAX_FILE_VARIABLE: str(self.max_file),
+            QUEUE_BYTES_VARIABLE: str(self.queue_bytes),
+            QUEUE_LENGTH_VARIABLE: str(self.queue_length),
             READ_TIMEOUT_VARIABLE: f"{self.read_timeout:g}",
             SEND_TIMEOUT_VARIABLE: f"{self.send_timeout:g}",
             IDLE_TIMEOUT_VARIABLE: f"{self.idle_timeout:g}",
@@ -138,8 +148,10 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
     return Settings(
         state=_state(state),
         owner=_owner(env.get(OWNER_VARIABLE)),
-        max_body=_bytes(env, MAX_BODY_VARIABLE, DEFAULT_MAX_BODY),
-        max_file=_bytes(env, MAX_FILE_VARIABLE, DEFAULT_MAX_FILE),
+        max_body=_whole(env, MAX_BODY_VARIABLE, DEFAULT_MAX_BODY),
+        max_file=_whole(env, MAX_FILE_VARIABLE, DEFAULT_MAX_FILE),
+        queue_bytes=_whole(env, QUEUE_BYTES_VARIABLE, DEFAULT_QUEUE_BYTES),
+        queue_length=_whole(env, QUEUE_LENGTH_VARIABLE, DEFAULT_QUEUE_LENGTH, "requests"),
         read_timeout=_seconds(env, READ_TIMEOUT_VARIABLE, DEFAULT_READ_TIMEOUT),
         send_timeout=_seconds(env, SEND_TIMEOUT_VARIABLE, DEFAULT_SEND_TIMEOUT),
         idle_timeout=_seconds(env, IDLE_TIMEOUT_VARIABLE, DEFAULT_IDLE_TIMEOUT),
@@ -185,13 +197,13 @@ def _slug(name: str) -> str:
     return re.sub(r"[^a-z0-9-]+", "-", name.lower()).strip("-")
 
 
-def _bytes(env: Mapping[str, str], variable: str, otherwise: int) -> int:
+def _whole(env: Mapping[str, str], variable: str, otherwise: int, what: str = "bytes") -> int:
     given = env.get(variable)
     if not given:
         return otherwise
     if not given.isascii() or not given.isdigit() or len(given) > 18 or int(given) < 1:
         raise BadSetting(
-            f"{variable} is {given!r}, but it is a number of bytes, 1 or more",
+            f"{variable} is {given!r}, but it is a number of {what}, 1 or more",
             hint=f"set {variable}={otherwise} or leave it unset",
         )
     return int(given)

@@ -17,6 +17,8 @@ def test_the_environment_decides_state_owner_and_body_limit(tmp_path: Path) -> N
         "FAL_JUPYTER_OWNER": "ada",
         "FAL_JUPYTER_MAX_BODY": "10",
         "FAL_JUPYTER_MAX_FILE": str(16 << 30),
+        "FAL_JUPYTER_QUEUE_BYTES": str(512 << 20),
+        "FAL_JUPYTER_QUEUE_LENGTH": "10000",
         "FAL_JUPYTER_READ_TIMEOUT": "30",
         "FAL_JUPYTER_SEND_TIMEOUT": "60",
         "FAL_JUPYTER_IDLE_TIMEOUT": "300",
@@ -60,7 +62,9 @@ def test_an_owner_with_other_characters_is_refused_with_what_to_type(owner: str)
     assert "set FAL_JUPYTER_OWNER=" in caught.value.hint
 
 
-@pytest.mark.parametrize("variable", ["FAL_JUPYTER_MAX_BODY", "FAL_JUPYTER_MAX_FILE"])
+@pytest.mark.parametrize(
+    "variable", ["FAL_JUPYTER_MAX_BODY", "FAL_JUPYTER_MAX_FILE", "FAL_JUPYTER_QUEUE_BYTES", "FAL_JUPYTER_QUEUE_LENGTH"]
+)
 @pytest.mark.parametrize("limit", ["0", "-1", "many", "1e6", "1.5", "١"])
 def test_a_limit_of_bytes_that_is_no_positive_number_is_refused(variable: str, limit: str) -> None:
     with pytest.raises(BadSetting, match=variable):

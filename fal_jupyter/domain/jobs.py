@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
-MOST_LINES = 5000  # log lines that are kept of one job; the oldest go first
+MOST_LINES = 5000  # log lines that are kept of one job …
+MOST_LOG = 1 << 20  # … and how many characters of them; the oldest go first
+LONGEST_LINE = 1 << 16  # characters; a longer line becomes several entries
+ENTRY = 300  # bytes that a log entry takes beside its text
 CANCELLED = (499, "client_cancelled", "the request was cancelled")
 Cancelled = Literal["dropped", "asked", "forced", "over"]
 
@@ -34,6 +37,7 @@ class Job:
         error_type: fal's name of the failure, ``""`` where there is none.
         logs: what it printed, as fal's log entries.
         dropped_lines: how many of them are not kept any more.
+        log_size: characters of those that are kept.
         cancelled: it ended by its cancellation, without an answer of the app.
         cancel_asked: it was cancelled while it ran: how it ends is up to the app.
     """
@@ -51,6 +55,7 @@ class Job:
     cancel_asked: bool = False
     logs: list[dict[str, Any]] = field(default_factory=list)
     dropped_lines: int = 0
+    log_size: int = 0
     _open: dict[int, str] = field(default_factory=dict)
 
     def start(self, now: float) -> None:
@@ -67,18 +72,28 @@ class Job:
             self.state = JobState.IN_QUEUE
 
     def print(self, stream: int, text: str, timestamp: str) -> None:
-        """It printed *text* (stream 1: stdout, 2: stderr), of which only whole lines are told before its end."""
+        """It printed *text* (stream 1: stdout, 2: stderr). A line is complete at its end, and where it is too long; output after the job's end is ignored."""
+        if self.state is JobState.COMPLETED:
+            return
         *lines, rest = (self._open.pop(stream, "") + text).split("\n")
+        pieces = [piece for line in lines for piece in _pieces(line)]
+        *full, rest = _pieces(rest)
         if rest:
             self._open[stream] = rest
-        self._keep(stream, lines, timestamp)
+        self._keep(stream, pieces + full, timestamp)
 
     def _keep(self, stream: int, lines: list[str], timestamp: str) -> None:
         level = "STDERR" if stream == 2 else "STDOUT"
         self.logs += [{"message": line, "level": level, "source": "USER", "timestamp": timestamp} for line in lines]
-        if (over := len(self.logs) - MOST_LINES) > 0:
-            del self.logs[:over]
-            self.dropped_lines += over
+        self.log_size += sum(map(len, lines))
+        over = max(0, len(self.logs) - MOST_LINES)
+        dropped = sum(len(entry["message"]) for entry in self.logs[:over])
+        while self.log_size - dropped > MOST_LOG:
+            dropped += len(self.logs[over]["message"])
+            over += 1
+        del self.logs[:over]
+        self.log_size -= dropped
+        self.dropped_lines += over
 
     def end(self, status: int, error: str, error_type: str, now: float, timestamp: str) -> bool:
         """Its answer is complete; False where it was over already (cancelled)."""
@@ -111,6 +126,11 @@ class Job:
         self.cancelled = True
         return asked
 
+    @property
+    def log_bytes(self) -> int:
+        """About what its log takes in memory."""
+        return self.log_size + ENTRY * len(self.logs)
+
     def lines_from(self, told: int) -> tuple[list[dict[str, Any]], int]:
         """Give the log entries after the first *told* that there ever were, and how many there ever were."""
         total = self.dropped_lines + len(self.logs)
@@ -133,3 +153,7 @@ class Job:
             if self.error_type:
                 told |= {"error": self.error, "error_type": self.error_type}
         return told
+
+
+def _pieces(line: str) -> list[str]:
+    return [line[at : at + LONGEST_LINE] for at in range(0, max(1, len(line)), LONGEST_LINE)]

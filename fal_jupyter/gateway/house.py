@@ -71,8 +71,10 @@ class House:
         self.files = Files(settings)
         self.leases = Leases(self._lease_ended)
         self.calls = HeldCalls(self.engine)
-        self.queue = Queue(self.engine)
-        self.webhooks = Webhooks(settings.webhook_key, settings.owner, allow_private=settings.allow_private)
+        self.queue = Queue(self.engine, settings)
+        self.webhooks = Webhooks(
+            settings.webhook_key, settings.owner, allow_private=settings.allow_private, most_bytes=settings.queue_bytes
+        )
         self._started = start_time(os.getpid())
         who = {"pid": os.getpid(), "started": self._started, "version": _version(), "owner": settings.owner}
         self.feed = Feed(self.engine, who, lambda: self.base, self._holder_of)

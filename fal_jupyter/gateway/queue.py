@@ -1,4 +1,4 @@
-"""The queue: requests whose callers do not wait on a connection. In memory; what is over is kept for a while."""
+"""The queue: requests whose callers do not wait on a connection. In memory, which ``domain.queue_memory`` counts and bounds."""
 
 from __future__ import annotations
 
@@ -11,26 +11,27 @@ from http.client import responses
 from typing import TYPE_CHECKING, Any
 
 from fal_jupyter.domain.jobs import Cancelled, Job, JobState
-from fal_jupyter.gateway.caller import Headers, new_id
+from fal_jupyter.domain.queue_memory import QueueMemory, Refusal, size_text
+from fal_jupyter.gateway.caller import Headers, failure_body
 from fal_jupyter.gateway.exchange import Exchange
 from fal_jupyter.gateway.run_api import request_head
 from fal_jupyter.protocol.api import H_ERROR_TYPE
+from fal_jupyter.settings import QUEUE_BYTES_VARIABLE, QUEUE_LENGTH_VARIABLE, Settings
 
 if TYPE_CHECKING:
     from fal_jupyter.gateway.engine import Engine
 
-MOST_OVER = 1000  # answers that are kept …
-MOST_BYTES = 512 << 20  # … and how much of them
 _NOT_KEPT = frozenset({"x-fal-request-id", "content-length", "transfer-encoding", "connection"})
 
 
 class QueuedCall:
     """One job's way back (:class:`fal_jupyter.gateway.caller.Caller`, and the exchange's watcher)."""
 
-    exchange: Exchange
+    exchange: Exchange | None  # until the job is over: it has the request's body
 
-    def __init__(self, job: Job, on_end: Callable[[QueuedCall], None]) -> None:
+    def __init__(self, job: Job, room_for: Callable[[QueuedCall], bool], on_end: Callable[[QueuedCall], None]) -> None:
         self.job = job
+        self._room_for = room_for
         self.status, self.headers, self.size = 0, [("content-type", "application/json")], 0
         self._pieces: list[bytes] = []
         self._on_end = on_end
@@ -45,9 +46,11 @@ class QueuedCall:
 
     def write(self, data: bytes) -> asyncio.Future[None] | None:
         """More body."""
-        if data:
+        if data and self.job.state is not JobState.COMPLETED:
             self._pieces.append(data)
             self.size += len(data)
+            if not self._room_for(self):
+                self._fail(507, "internal_error", TOO_LARGE_AN_ANSWER)
         return None
 
     def backed_up(self) -> bool:
@@ -60,12 +63,17 @@ class QueuedCall:
 
     def drop(self) -> None:
         """The answer broke off."""
-        self.status, self.headers = (
-            502,
-            [("content-type", "application/json"), (H_ERROR_TYPE, "runner_incomplete_response")],
-        )
-        self._pieces = [b'{"detail":"the answer of the app broke off","error_type":"runner_incomplete_response"}']
-        self._end(502)
+        self._fail(502, "runner_incomplete_response", "the answer of the app broke off")
+
+    def _fail(self, status: int, error_type: str, detail: str) -> None:
+        """End it with an answer of ours in place of what has come of the app's."""
+        if self.job.state is JobState.COMPLETED:
+            return
+        self.status, self.headers = status, [("content-type", "application/json"), (H_ERROR_TYPE, error_type)]
+        self._pieces = [failure_body(self.job.id, error_type, detail)]
+        self.size = len(self._pieces[0])
+        self._end_request()
+        self._end(status)
 
     def on_close(self, callback: Callable[[], None]) -> None:
         """Nobody hangs up here: who wants the job's end says so."""
@@ -80,7 +88,6 @@ class QueuedCall:
         self.job.put_back()
         if self.job.cancel_asked:  # nothing runs any more that could end it
             self.cancel()
-            asyncio.get_running_loop().call_soon(self.exchange.end)
         self._tell()
 
     def printed(self, which: int, text: str) -> None:
@@ -96,6 +103,7 @@ class QueuedCall:
         error_type = header.get(H_ERROR_TYPE, "")
         error = "" if status < 400 else f"{status} {responses.get(status, '')}".strip()
         if self.job.end(status, error, error_type, time.time(), stamp()):
+            self.exchange = None
             self._on_end(self)
         self._tell()
 
@@ -103,9 +111,17 @@ class QueuedCall:
         """Cancel it; gives what that meant (:meth:`fal_jupyter.domain.jobs.Job.cancel`)."""
         asked = self.job.cancel(time.time(), stamp(), force=force)
         if asked in ("dropped", "forced"):
+            self._pieces, self.size = [], 0
+            self._end_request()
             self._on_end(self)
             self._tell()
         return asked
+
+    def _end_request(self) -> None:
+        """End the request, once whoever reports to us is done, and let go of its body."""
+        if self.exchange is not None:
+            asyncio.get_running_loop().call_soon(self.exchange.end)
+            self.exchange = None
 
     def _tell(self) -> None:
         self._changed.set()
@@ -134,8 +150,9 @@ class QueuedCall:
 
 @dataclass(slots=True, kw_only=True)
 class Submission:
-    """What a caller submits: *below* is the path below the app, *body* complete."""
+    """What a caller submits: *below* is the path below the app, *body* complete; its bytes are counted under *id* already."""
 
+    id: str
     alias: str
     below: str
     query: str
@@ -151,11 +168,10 @@ class Submission:
 class Queue:
     """All jobs of this gateway, by id."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, settings: Settings) -> None:
         self._hub = engine
         self._jobs: dict[str, QueuedCall] = {}
-        self._over: dict[str, int] = {}  # the sizes of those that have ended, in that order
-        self._over_bytes = 0
+        self.memory = QueueMemory(most_bytes=settings.queue_bytes, most_jobs=settings.queue_length)
         self.on_end: Callable[[QueuedCall], None] = lambda call: None
 
     def position(self, call: QueuedCall) -> int:
@@ -165,8 +181,8 @@ class Queue:
 
     def submit(self, asked: Submission) -> QueuedCall:
         """Take a job in; it is on its way when this returns."""
-        request_id = new_id()
-        call = QueuedCall(Job(request_id, asked.alias, time.time()), self._ended)
+        request_id = asked.id
+        call = QueuedCall(Job(request_id, asked.alias, time.time()), self._room_for, self._ended)
         pairs = [(n, v) for n, v in asked.headers if n not in ("content-length", "transfer-encoding")]
         head = request_head(
             request_id, asked.method, asked.below, asked.query, [*pairs, ("content-length", str(len(asked.body)))]
@@ -189,17 +205,46 @@ class Queue:
         call = self._jobs.get(request_id)
         return call if call is not None and call.job.alias == alias else None
 
+    def waiting(self, alias: str) -> int:
+        """How many requests wait for that app."""
+        record = self._hub.fleet.apps.get(alias)
+        return len(record.waiting) if record is not None else 0
+
+    def hold(self, request_id: str, size: int) -> tuple[int, str]:
+        """Count *size* bytes of a body that comes in; gives the status and the sentence of a refusal, or 0."""
+        refused = self.memory.hold(request_id, size)
+        return (413 if refused == "too large" else 429, refusal_sentence(refused, self.memory)) if refused else (0, "")
+
+    def _room_for(self, call: QueuedCall) -> bool:
+        forgotten, fits = self.memory.answer(call.job.id, call.size)
+        self._forget(forgotten)
+        return fits
+
     def _ended(self, call: QueuedCall) -> None:
-        self._over[call.job.id] = call.size
-        self._over_bytes += call.size
-        self._make_room()
+        self._forget(self.memory.ended(call.job.id, call.size + call.job.log_bytes))
         self.on_end(call)
 
-    def _make_room(self) -> None:
-        while len(self._over) > MOST_OVER or (self._over_bytes > MOST_BYTES and len(self._over) > 1):
-            oldest = next(iter(self._over))
-            self._over_bytes -= self._over.pop(oldest)
-            del self._jobs[oldest]
+    def _forget(self, jobs: list[str]) -> None:
+        for job in jobs:
+            del self._jobs[job]
+
+
+TOO_LARGE_AN_ANSWER = f"the answer is larger than what the queue keeps ({QUEUE_BYTES_VARIABLE}): call the app directly, or return a fal.toolkit.File"
+
+
+def refusal_sentence(refused: Refusal, memory: QueueMemory) -> str:
+    """Say why a request is not taken, and what to do."""
+    bound = size_text(memory.most_bytes)
+    if refused == "too large":
+        return f"the body is larger than the {bound} that the queue holds ({QUEUE_BYTES_VARIABLE}): upload it as a file, or call the app directly"
+    if refused == "too many":
+        return (
+            f"queue full: {memory.jobs} requests are not over ({QUEUE_LENGTH_VARIABLE}); wait for some, or cancel them"
+        )
+    return (
+        f"queue full: {memory.jobs} requests with {size_text(memory.request_bytes)} of the {bound} that it holds are not over"
+        f" ({QUEUE_BYTES_VARIABLE}); wait for some, or cancel them"
+    )
 
 
 def stamp() -> str:

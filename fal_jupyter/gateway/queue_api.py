@@ -11,6 +11,7 @@ from urllib.parse import unquote_plus
 from tornado.iostream import StreamClosedError
 
 from fal_jupyter.domain.jobs import JobState
+from fal_jupyter.gateway.caller import is_number
 from fal_jupyter.gateway.origins import foreign_sentence, is_foreign
 from fal_jupyter.gateway.public_api import SMALL_BODY, PublicHandler
 from fal_jupyter.gateway.queue import QueuedCall, Submission, answer_of
@@ -24,6 +25,7 @@ from fal_jupyter.protocol.api import (
     H_REQUEST_ID,
     H_START_WITHIN,
     Q_FORCE,
+    Q_MOST_WAITING,
     Q_WEBHOOK,
     QUEUE,
 )
@@ -39,9 +41,39 @@ class QueueHandler(PublicHandler):
 
     def prepare(self) -> None:
         self._follower: asyncio.Task[Any] | None = None
+        self._id = self._headers[H_REQUEST_ID]
+        self._counted = False
         super().prepare()
         if not self._finished:
             self._admit(self.path_args[0])
+        if not self._finished and self.job is None:
+            length = self.request.headers.get("content-length", "0")
+            self._count(int(length) if is_number(length) else 0)
+
+    def data_received(self, chunk: bytes) -> Any:
+        """A piece of the body: counted before it is kept."""
+        if self._counted and not self._finished and "content-length" not in self.request.headers:
+            self._count(self._received + len(chunk))
+        super().data_received(chunk)
+
+    def _count(self, size: int) -> None:
+        """Count *size* bytes of the body in the queue's memory, or refuse the request."""
+        status, why = self.house.queue.hold(self._id, size)
+        self._counted = self._counted or not status
+        if status:
+            self._pieces.clear()
+            if status == 429:
+                self.set_header("retry-after", "1")
+            self.fail(status, "bad_request", why)
+
+    def _stop_counting(self) -> None:
+        if self._counted:
+            self._counted = False
+            self.house.queue.memory.release(self._id)
+
+    def on_finish(self) -> None:
+        """The request was answered: what was not submitted is counted no more."""
+        self._stop_counting()
 
     def body_limit(self) -> int:
         """Only submissions have a body."""
@@ -71,7 +103,7 @@ class QueueHandler(PublicHandler):
         address = self.job or app_address(path, own)
         if not self.may_ask(address.owner, address.alias):
             return
-        if self.job is None and not self.has_key() and _without_webhook(self.request.query)[0] is not None:
+        if self.job is None and not self.has_key() and _without(Q_WEBHOOK, self.request.query)[0] is not None:
             self.set_header("www-authenticate", "Key")
             self.fail(401, "", f"{Q_WEBHOOK} needs a key, also for a public app: send Authorization: Key id:secret")
         elif not self._has_credentials(address.alias):
@@ -127,7 +159,17 @@ class QueueHandler(PublicHandler):
         except ValueError as error:
             self.fail(400, "bad_request", str(error))
             return
-        webhook, query = _without_webhook(self.request.query)
+        webhook, query = _without(Q_WEBHOOK, self.request.query)
+        most, query = _without(Q_MOST_WAITING, query)
+        if most is not None and not is_number(most):
+            self.fail(400, "bad_request", f"{Q_MOST_WAITING} is a number of requests, not {most!r}"[:200])
+            return
+        if most is not None and (waiting := house.queue.waiting(address.alias)) > int(most):
+            self.set_header("retry-after", "1")
+            self.fail(
+                429, "bad_request", f"queue full: {waiting} requests are waiting for {address.owner}/{address.alias}"
+            )
+            return
         owner = self.trusted or house.keys.is_owners(self.request.headers.get("authorization", ""))
         if webhook is not None and (why := await house.webhooks.refusal(webhook, owner=owner)):
             self.fail(400, "bad_request", why)
@@ -135,8 +177,11 @@ class QueueHandler(PublicHandler):
         body, kind = self.body, self.request.headers.get("content-type", "")
         if not body and kind.partition(";")[0].strip().lower() == "application/json" and self.request.method == "POST":
             body = b"{}"  # what the clients send for "no input"
+        if not self._counted:  # the caller hung up meanwhile
+            return
         call = house.queue.submit(
             Submission(
+                id=self._id,
                 alias=address.alias,
                 below=spec.path_of(address.below),
                 query=query,
@@ -149,9 +194,10 @@ class QueueHandler(PublicHandler):
                 content_type=kind,
             )
         )
+        self._counted = False  # the job's now
+        self.set_header(H_REQUEST_ID, call.job.id)
         if webhook is not None:
             house.webhooks.watch(call, webhook, owner=owner)
-        self.set_header(H_REQUEST_ID, call.job.id)
         urls = self._urls(address.owner, address.alias, call.job.id)
         self.reply(
             {
@@ -220,6 +266,7 @@ class QueueHandler(PublicHandler):
             return
 
     def on_connection_close(self) -> None:
+        self._stop_counting()
         if self._follower is not None:
             self._follower.cancel()
 
@@ -240,23 +287,21 @@ class QueueHandler(PublicHandler):
         if asked == "over":
             self.reply({"status": "ALREADY_COMPLETED"}, 400)
             return
-        if asked == "asked":
+        if asked == "asked" and call.exchange is not None:
             self.house.engine.cancel_signals.send(call.exchange)
-        else:
-            call.exchange.end()
         self.reply({"status": "CANCELLATION_REQUESTED"}, 202)
 
 
-def _without_webhook(query: str) -> tuple[str | None, str]:
-    """Give the webhook's address, and the query without it; everything else is the app's."""
-    kept, webhook = [], None
+def _without(wanted: str, query: str) -> tuple[str | None, str]:
+    """Give the value of a parameter of ours, and the query without it; everything else is the app's."""
+    kept, given = [], None
     for part in query.split("&"):
         name, equals, value = part.partition("=")
-        if name == Q_WEBHOOK and equals:
-            webhook = unquote_plus(value)
+        if name == wanted and equals:
+            given = unquote_plus(value)
         elif part:
             kept.append(part)
-    return webhook, "&".join(kept)
+    return given, "&".join(kept)
 
 
 ROUTES = ((rf"{QUEUE}(.+)", QueueHandler),)

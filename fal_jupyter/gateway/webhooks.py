@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import itertools
 import json
 import logging
 import socket
@@ -81,9 +82,10 @@ class Signer:
 class Webhooks:
     """The deliveries that are owed."""
 
-    def __init__(self, key: Path, user_id: str, *, allow_private: bool) -> None:
+    def __init__(self, key: Path, user_id: str, *, allow_private: bool, most_bytes: int) -> None:
         self.signer = Signer(key)
-        self._user_id, self._allow_private = user_id, allow_private
+        self._user_id, self._allow_private, self._most_bytes = user_id, allow_private, most_bytes
+        self._owed_bytes = 0  # of results that are told again later
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def refusal(self, url: str, *, owner: bool) -> str:
@@ -114,32 +116,36 @@ class Webhooks:
         async for _ in call.changes(3600.0):
             if call.job.state is JobState.COMPLETED:
                 break
-        status, headers, body = answer_of(call)
-        kind = next((value for name, value in headers if name.lower() == "content-type"), "")
-        if isinstance(body, dict):
-            body = json.dumps(body).encode()
-        data = delivery(call.job.id, status, kind, body)
         address = quote(url, safe=_MEANS_SOMETHING)
         client = SimpleAsyncHTTPClient(
             force_instance=True, resolver=_Guarded(loopback=owner, private=self._allow_private), max_clients=1
         )
         try:
-            await self._deliver(client, call.job.id, address, data)
+            await self._deliver(client, call, address)
         finally:
             client.close()
 
-    async def _deliver(self, client: SimpleAsyncHTTPClient, request_id: str, url: str, data: bytes) -> None:
-        attempt = 1
-        while True:
-            told = await self._try(client, request_id, url, data)
-            if not told:
-                return
-            wait = wait_after(attempt)
-            log.info("webhook of %s, attempt %d: %s", request_id, attempt, told)
-            if wait is None:
-                return
-            attempt += 1
-            await asyncio.sleep(wait)
+    async def _deliver(self, client: SimpleAsyncHTTPClient, call: QueuedCall, url: str) -> None:
+        owed = 0
+        try:
+            for attempt in itertools.count(1):
+                why = await self._try(client, call.job.id, url, _delivery_of(call))
+                if not why:
+                    return
+                log.info("webhook of %s, attempt %d: %s", call.job.id, attempt, why)
+                wait = wait_after(attempt)
+                if not owed and self._owed_bytes + call.size > self._most_bytes:
+                    log.warning(
+                        "webhook of %s is not tried again: too many results wait for their receivers", call.job.id
+                    )
+                    return
+                if wait is None:
+                    return
+                self._owed_bytes += call.size - owed
+                owed = call.size
+                await asyncio.sleep(wait)
+        finally:
+            self._owed_bytes -= owed
 
     async def _try(self, client: SimpleAsyncHTTPClient, request_id: str, url: str, data: bytes) -> str:
         """Deliver once; gives ``""``, or what went wrong."""
@@ -174,3 +180,10 @@ class Webhooks:
         """Deliver no more."""
         for task in self._tasks:
             task.cancel()
+
+
+def _delivery_of(call: QueuedCall) -> bytes:
+    """Give the body of a delivery; made for each attempt, so that none is held between them."""
+    status, headers, body = answer_of(call)
+    kind = next((value for name, value in headers if name.lower() == "content-type"), "")
+    return delivery(call.job.id, status, kind, json.dumps(body).encode() if isinstance(body, dict) else body)

@@ -30,6 +30,7 @@ H_CHECK: Final = "x-fal-runner-health-check"  # of an answer: check the health o
 H_HINTS: Final = "x-fal-runner-hints"  # of an answer: the runner's hints, comma by comma
 Q_TOKEN: Final = "fal_jwt_token"  # of a query: what POST /rest/tokens/ gave
 Q_FORCE: Final = "force"  # of a cancellation's query: end the request whatever the app does; an addition of ours
+Q_MOST_WAITING: Final = "fal_max_queue_length"  # of a submission's query: refuse it with 429 where more wait
 Q_WEBHOOK: Final = "fal_webhook"  # of a submission's query: where the result is told
 H_STATUS: Final = "x-fal-status"  # the app's own status, where its answer is handed on with 200 (A_ANSWER)
 H_REVISION: Final = "x-fal-jupyter-revision"

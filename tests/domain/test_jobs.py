@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fal_jupyter.domain.jobs import MOST_LINES, IllegalMove, Job, JobState
+from fal_jupyter.domain.jobs import ENTRY, LONGEST_LINE, MOST_LINES, MOST_LOG, IllegalMove, Job, JobState
 from fal_jupyter.domain.spec import AppSpec, EndpointSpec
 from fal_jupyter.domain.webhooks import ATTEMPTS, WITHIN, delivery, signed_message, wait_after
 
@@ -119,6 +119,22 @@ def test_only_so_many_lines_are_kept_and_none_is_told_twice() -> None:
     lines, total = one.lines_from(MOST_LINES + 8)
     assert ([line["message"] for line in lines], total) == ([str(MOST_LINES + 8), str(MOST_LINES + 9)], MOST_LINES + 10)
     assert len(one.lines_from(0)[0]) == MOST_LINES
+
+
+def test_a_log_has_a_limit_of_characters_too_and_a_line_without_end_becomes_several() -> None:
+    one = job()
+    one.print(1, "x" * (LONGEST_LINE * 2 + 5), "T")
+    assert [len(line["message"]) for line in one.logs] == [LONGEST_LINE, LONGEST_LINE]
+    one.print(1, "y\n", "T")
+    assert one.logs[2]["message"] == "xxxxxy"
+    assert one.log_bytes == 2 * LONGEST_LINE + 6 + 3 * ENTRY
+    for _ in range(20):
+        one.print(2, "z" * LONGEST_LINE + "\n", "T")
+    assert (one.log_size, len(one.logs), one.dropped_lines) == (MOST_LOG, MOST_LOG // LONGEST_LINE, 7)
+    assert one.lines_from(22) == (one.logs[-1:], 23)
+    one.end(200, "", "", 1.0, "T")
+    one.print(1, "late\n", "T")
+    assert one.logs[-1]["message"] == "z" * LONGEST_LINE
 
 
 # --- webhooks ----------------------------------------------------------------------------------------------------------
