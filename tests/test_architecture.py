@@ -35,6 +35,7 @@ MAY: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "protocol": ((), ()),
     "settings": (("domain",), ("platformdirs",)),
     "processes": ((), ()),
+    "forks": ((), ()),
     "installed": ((), ()),
     "credentials": ((), ()),
     "state": (("domain",), ()),

@@ -15,6 +15,7 @@ import secrets
 import shutil
 from pathlib import Path
 
+from fal_jupyter import forks
 from fal_jupyter.domain.errors import AppRuleBroken
 from fal_jupyter.shipping.app_files import AppFiles
 
@@ -29,7 +30,7 @@ class Folders:
         self._root = root
         self._own: Path | None = None
         self._lock = -1
-        os.register_at_fork(after_in_child=self._forked)
+        forks.changes_in_child(self)
 
     def folder_of(self, alias: str, app_files: AppFiles, fingerprint: dict[str, str]) -> Path:
         """Give a folder with copies of the files.
@@ -84,7 +85,8 @@ class Folders:
             finally:
                 os.close(lock)
 
-    def _forked(self) -> None:
+    def forked(self) -> None:
+        """The folders are the parent's."""
         if self._lock < 0:
             return
         os.close(self._lock)  # a forked child must not keep its parent's folders alive

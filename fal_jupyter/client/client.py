@@ -10,9 +10,9 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
+from fal_jupyter import forks
 from fal_jupyter import settings as settings_module
 from fal_jupyter.client import connect, http
 from fal_jupyter.client import lease as leases
@@ -36,28 +36,21 @@ from fal_jupyter.domain.errors import (
 from fal_jupyter.protocol.api import (
     A_APPS,
     A_CLIENT_ENV,
-    A_DOCTOR,
-    A_HELLO,
     A_LEASE,
     A_RUNNERS,
     A_SHUTDOWN,
     H_OWNER,
     RUN,
-    AppRecord,
     ClientEnv,
     Event,
-    Hello,
-    LogRecord,
     Published,
     PublishHead,
-    RunnerRecord,
     ScalingRecord,
 )
 from fal_jupyter.settings import Settings
 from fal_jupyter.vault import Vault
 
 READ = 256 * 1024
-PATIENCE = 60.0  # for an answer of the control plane, which never waits for user code
 JOIN_PATIENCE = 60.0  # seconds in which some gateway has to grant a lease, while others end
 MOST_GATEWAYS = 5  # in which the same question is asked, where they end before it has begun
 SOCKET_PATIENCE = 2.0  # seconds for a living gateway to make its removed socket again
@@ -100,19 +93,25 @@ class Client(Watching):
         self.vault = Vault(self.settings.state)
         self.app_files = Folders(self.settings.state / "app_files")
         self.lease: leases.Lease | None = None
+        self._parents: leases.Borrowed | None = None
         self.notices: list[str] = []
         self._published: dict[str, Publication] = {}
         self._environments: dict[str, list[int]] = {}
         self._lock = threading.RLock()
         self._pool = ConnectionPool(self.settings.idle_timeout)
-        self._pid = os.getpid()
-        os.register_at_fork(after_in_child=self._forked)
+        forks.changes_in_child(self)
 
-    def _forked(self) -> None:
+    def forked(self) -> None:
+        """In a forked child: its parent's gateway and key are used, and nothing of the parent's is kept alive or published again."""
         self._lock = threading.RLock()
         self._pool = ConnectionPool(self.settings.idle_timeout)
+        self._published, self.notices = {}, []
         for alias in list(self._environments):
             self._release_environments(alias)
+        if self.lease is not None:
+            self._parents, self.lease = self.lease.borrowed(), None
+        elif self._parents is None:
+            self.key = make_key()
 
     def hold_environment(self, alias: str, users: int) -> None:
         """Keep an isolated environment from being removed while the app may run in it; *users* is a descriptor that does so."""
@@ -123,13 +122,28 @@ class Client(Watching):
             os.close(users)
 
     # --- the gateway and the lease ------------------------------------------------------------------------------
-    def ensure(self) -> leases.Lease:
+    def ensure(self) -> leases.Attachment:
         """Hold a lease of a living gateway; after a gateway's death, start another and publish again.
+
+        A forked child uses its parent's gateway without a lease, until it publishes an app of its own.
 
         Raises:
             GatewayError: it cannot be had.
         """
         with self._lock:
+            if self._parents is None:
+                return self._own_lease()
+            if not self._parents.alive:
+                self._parents.close()
+                self._pool.clear()
+                self._parents = leases.borrow(self.settings)
+            return self._parents
+
+    def _own_lease(self) -> leases.Lease:
+        with self._lock:
+            if self._parents is not None:
+                self._parents.close()
+                self._parents, self.key = None, make_key()
             for gateways_left in reversed(range(MOST_GATEWAYS)):
                 if self.lease is not None and self.lease.alive:
                     return self.lease
@@ -196,18 +210,16 @@ class Client(Watching):
     @property
     def base(self) -> str:
         """``http://127.0.0.1:PORT``."""
-        return self.ensure().granted["base"]
+        return self.ensure().base
 
     def close(self) -> None:
-        """End the lease: the apps of this process stop. Does nothing in a forked child."""
-        if self._pid != os.getpid():
-            return
+        """End the lease: the apps of this process stop. Those of a forked child's parent do not."""
         with self._lock:
             self._pool.clear()
             self._published.clear()
-            if self.lease is not None:
-                self.lease.close()
-                self.lease = None
+            self._drop_lease()
+            if self._parents is not None:
+                self._parents.close()
         self.app_files.close()
         for alias in list(self._environments):
             self._release_environments(alias)
@@ -221,7 +233,7 @@ class Client(Watching):
         """
         with self._lock:
             for gateways_left in reversed(range(MOST_GATEWAYS)):
-                self.ensure()
+                self._own_lease()
                 try:
                     published = self._put(alias, head, payload)
                 except OSError as error:  # it ended: a publication that it may have begun has ended with it
@@ -278,42 +290,6 @@ class Client(Watching):
             raise ended_starting() from None
         finally:
             sock.close()
-
-    def _read_only(self, target: str, otherwise: Any) -> Any:
-        """Ask without ever starting a gateway; *otherwise* where there is none."""
-        try:
-            status, answer = self._ask("GET", target)
-        except OSError:
-            return otherwise
-        if status == 404:
-            raise NotServed(str(answer["detail"]))
-        return answer
-
-    def hello(self) -> Hello | None:
-        """Who answers, or None."""
-        found: Hello | None = self._read_only(A_HELLO, None)
-        return found
-
-    def apps(self) -> list[AppRecord]:
-        """All apps of this user's gateway."""
-        found: list[AppRecord] = self._read_only(A_APPS, [])
-        return found
-
-    def runners(self) -> list[RunnerRecord]:
-        """All runners."""
-        found: list[RunnerRecord] = self._read_only(A_RUNNERS, [])
-        return found
-
-    def logs(self, alias: str, *, lines: int = 100, request: str = "", runner: str = "") -> list[LogRecord]:
-        """An app's last lines."""
-        query = urlencode({"lines": lines, "request": request, "runner": runner})
-        found: list[LogRecord] = self._read_only(f"{A_APPS}/{quote(alias)}/logs?{query}", [])
-        return found
-
-    def doctor(self) -> dict[str, Any] | None:
-        """The gateway and its processes, or None."""
-        found: dict[str, Any] | None = self._read_only(A_DOCTOR, None)
-        return found
 
     def client_env(self) -> ClientEnv:
         """Have the TLS port opened and a key made, for fal's client in another process.
@@ -393,26 +369,6 @@ class Client(Watching):
         """Ask the gateway to drain everything and exit."""
         self._ask("POST", A_SHUTDOWN)
 
-    def _ask(self, method: str, target: str, body: bytes = b"") -> tuple[int, Any]:
-        with connect.dial(self.settings) as sock:
-            sock.settimeout(PATIENCE)
-            try:
-                sock.sendall(http.request(method, target, body))
-                reader, found = http.Reader(), bytearray()
-                while not reader.done:
-                    data = sock.recv(READ)
-                    if not data:
-                        raise ConnectionResetError("the gateway ended")
-                    found += reader.feed(data)
-                answer = json.loads(bytes(found)) if found else None
-                if answer is not None and refused_by_ending(reader):
-                    raise ConnectionRefusedError(answer["detail"])
-                return reader.status, answer
-            except TimeoutError:
-                raise leases.NotAGateway(f"the gateway did not answer within {PATIENCE:g} s") from None
-            except ValueError:
-                raise leases.NotAGateway("who listens on the gateway's socket is no gateway of fal_jupyter") from None
-
     # --- calls --------------------------------------------------------------------------------------------------
     def _request(self, alias: str, path: str, body: bytes, query: str) -> bytes:
         target = f"{RUN}{self.settings.owner}/{alias}{quote(path, safe='/')}" + (f"?{query}" if query else "")
@@ -487,6 +443,8 @@ class Client(Watching):
             self._pool.clear()
             if self.lease is not None and self.lease.gateway == gateway:
                 self._drop_lease()
+            elif self._parents is not None and self._parents.gateway == gateway:
+                self._parents.close()
 
     def dial(self) -> socket.socket:
         """Connect to the gateway that holds this process's lease; nothing is sent yet.
@@ -514,7 +472,8 @@ class Client(Watching):
                 raise GatewayUnreachable("another gateway has taken the place of the one that runs this process's apps")
 
     def _alive(self) -> bool:
-        return self.lease is not None and self.lease.alive
+        attached = self._parents or self.lease
+        return attached is not None and attached.alive
 
     @staticmethod
     def _feed(reader: http.Reader, frames_reader: AnswerReader, data: bytes) -> None:

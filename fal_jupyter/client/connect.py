@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 
+from fal_jupyter import forks
 from fal_jupyter.domain import errors
 from fal_jupyter.domain.errors import GatewayUnreachable, StateRefused
 from fal_jupyter.settings import Settings
@@ -30,6 +31,7 @@ def dial(settings: Settings, *, wait: bool = True) -> socket.socket:
         GatewayUnreachable: somebody else's process does.
     """
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    forks.closed_in_child(sock)
     sock.setblocking(wait)
     try:
         with address_of(settings.socket) as address:

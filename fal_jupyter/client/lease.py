@@ -9,8 +9,9 @@ import socket
 
 from fal_jupyter.client import connect, http
 from fal_jupyter.credentials import id_and_hash
-from fal_jupyter.domain.errors import GatewayUnreachable, PortTaken, VersionSkew
-from fal_jupyter.protocol.api import A_LEASES, ENDING, PROTOCOL, LeaseAsked, LeaseGranted
+from fal_jupyter.domain.errors import GatewayError, GatewayUnreachable, PortTaken, VersionSkew
+from fal_jupyter.protocol.api import A_HELLO, A_LEASES, ENDING, PROTOCOL, Hello, LeaseAsked, LeaseGranted
+from fal_jupyter.settings import Settings
 
 PATIENCE = 15.0
 
@@ -26,14 +27,11 @@ class GatewayEnding(GatewayUnreachable):
     """The gateway refused the lease, or ended meanwhile: another one can be had."""
 
 
-class Lease:
-    """One open lease. *gateway* is the process that granted it, as this process sees it."""
+class Attachment:
+    """A gateway that this process uses. *gateway* is its process, as this process sees it; *base* is ``http://127.0.0.1:PORT``."""
 
-    def __init__(self, sock: socket.socket, granted: LeaseGranted) -> None:
-        self.socket, self.granted = sock, granted
-        self.gateway = connect.peer_pid(sock)
-        self._pidfd = _pidfd_of(self.gateway)
-        os.register_at_fork(after_in_child=self.close)  # a forked child must not keep its parent's apps alive
+    def __init__(self, gateway: int, base: str, pidfd: int) -> None:
+        self.gateway, self.base, self._pidfd = gateway, base, pidfd
 
     def wait_for_gateway(self, seconds: float) -> bool:
         """Wait until the gateway's process has ended; False where it still runs. Before :meth:`close`."""
@@ -41,8 +39,27 @@ class Lease:
 
     @property
     def alive(self) -> bool:
-        """False once the gateway's end is closed; asks the socket, does not wait."""
+        """False once this process cannot use the gateway any more; does not wait."""
         return not self.ends_within(0)
+
+    def ends_within(self, seconds: float) -> bool:
+        """True once it cannot be used any more; waits that long for it."""
+        return self.wait_for_gateway(seconds)
+
+    def close(self) -> None:
+        """Use it no longer."""
+        if self._pidfd >= 0:
+            os.close(self._pidfd)
+            self._pidfd = -1
+
+
+class Lease(Attachment):
+    """One open lease, of this process: what was published under it lives until it ends."""
+
+    def __init__(self, sock: socket.socket, granted: LeaseGranted) -> None:
+        gateway = connect.peer_pid(sock)
+        super().__init__(gateway, granted["base"], _pidfd_of(gateway))
+        self.socket, self.granted = sock, granted
 
     def ends_within(self, seconds: float) -> bool:
         """True once the gateway's end is closed; waits that long for it."""
@@ -55,9 +72,38 @@ class Lease:
     def close(self) -> None:
         """End the lease."""
         self.socket.close()
-        if self._pidfd >= 0:
-            os.close(self._pidfd)
-            self._pidfd = -1
+        super().close()
+
+    def borrowed(self) -> Borrowed:
+        """What a forked child has of it: the gateway, but nothing that keeps its parent's apps alive."""
+        self.socket.close()
+        pidfd, self._pidfd = self._pidfd, -1
+        return Borrowed(self.gateway, self.base, pidfd)
+
+
+class Borrowed(Attachment):
+    """The gateway of the process that this one was forked from."""
+
+
+def borrow(settings: Settings) -> Borrowed:
+    """Find the gateway that runs now. None is started: only the parent has the apps that it would need.
+
+    Raises:
+        GatewayUnreachable: none runs.
+    """
+    told = "the gateway has ended, and this process was forked from the one that publishes the apps"
+    try:
+        with connect.dial(settings) as sock:
+            gateway = connect.peer_pid(sock)
+            sock.settimeout(PATIENCE)
+            sock.sendall(http.request("GET", A_HELLO))
+            reader, body = http.Reader(), b""
+            while not reader.done and (data := sock.recv(65536)):
+                body += reader.feed(data)
+        hello: Hello = json.loads(body)
+    except (OSError, ValueError, GatewayError):
+        raise GatewayUnreachable(told, hint="call an app in that process: a new gateway is started there") from None
+    return Borrowed(gateway, f"http://127.0.0.1:{hello['port']}", _pidfd_of(gateway))
 
 
 def _pidfd_of(pid: int) -> int:

@@ -5,15 +5,30 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from fal_jupyter.client import connect, http
+from fal_jupyter.client import lease as leases
+from fal_jupyter.client.calls import refused_by_ending
 from fal_jupyter.domain.errors import GatewayError, NotServed
-from fal_jupyter.protocol.api import A_FEED, A_SNAPSHOT, ErrorDescription
+from fal_jupyter.protocol.api import (
+    A_APPS,
+    A_DOCTOR,
+    A_FEED,
+    A_HELLO,
+    A_RUNNERS,
+    A_SNAPSHOT,
+    AppRecord,
+    ErrorDescription,
+    Hello,
+    LogRecord,
+    RunnerRecord,
+)
 from fal_jupyter.protocol.feed import FeedLine, Picture, RequestDetail
 from fal_jupyter.settings import Settings
 
 READ = 256 * 1024
+PATIENCE = 60.0  # for an answer of the control plane, which never waits for user code
 
 
 class RawAnswer:
@@ -86,6 +101,62 @@ class Watching:
             OSError: no gateway runs.
         """
         return RawAnswer(self.settings, method, target, headers, body)
+
+    def _ask(self, method: str, target: str, body: bytes = b"") -> tuple[int, Any]:
+        with connect.dial(self.settings) as sock:
+            sock.settimeout(PATIENCE)
+            try:
+                sock.sendall(http.request(method, target, body))
+                reader, found = http.Reader(), bytearray()
+                while not reader.done:
+                    data = sock.recv(READ)
+                    if not data:
+                        raise ConnectionResetError("the gateway ended")
+                    found += reader.feed(data)
+                answer = json.loads(bytes(found)) if found else None
+                if answer is not None and refused_by_ending(reader):
+                    raise ConnectionRefusedError(answer["detail"])
+                return reader.status, answer
+            except TimeoutError:
+                raise leases.NotAGateway(f"the gateway did not answer within {PATIENCE:g} s") from None
+            except ValueError:
+                raise leases.NotAGateway("who listens on the gateway's socket is no gateway of fal_jupyter") from None
+
+    def _read_only(self, target: str, otherwise: Any) -> Any:
+        """Ask without ever starting a gateway; *otherwise* where there is none."""
+        try:
+            status, answer = self._ask("GET", target)
+        except OSError:
+            return otherwise
+        if status == 404:
+            raise NotServed(str(answer["detail"]))
+        return answer
+
+    def hello(self) -> Hello | None:
+        """Who answers, or None."""
+        found: Hello | None = self._read_only(A_HELLO, None)
+        return found
+
+    def apps(self) -> list[AppRecord]:
+        """All apps of this user's gateway."""
+        found: list[AppRecord] = self._read_only(A_APPS, [])
+        return found
+
+    def runners(self) -> list[RunnerRecord]:
+        """All runners."""
+        found: list[RunnerRecord] = self._read_only(A_RUNNERS, [])
+        return found
+
+    def logs(self, alias: str, *, lines: int = 100, request: str = "", runner: str = "") -> list[LogRecord]:
+        """An app's last lines."""
+        query = urlencode({"lines": lines, "request": request, "runner": runner})
+        found: list[LogRecord] = self._read_only(f"{A_APPS}/{quote(alias)}/logs?{query}", [])
+        return found
+
+    def doctor(self) -> dict[str, Any] | None:
+        """The gateway and its processes, or None."""
+        found: dict[str, Any] | None = self._read_only(A_DOCTOR, None)
+        return found
 
     def snapshot(self) -> FeedLine | None:
         """Everything that runs, or None where no gateway does."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import sys
 from collections.abc import Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakKeyDictionary
@@ -35,6 +36,7 @@ class Handle(Protocol):
 
 
 _handles: WeakKeyDictionary[type, Any] = WeakKeyDictionary()
+_imported_in = os.getpid()
 
 
 class NotServedHere(NotServed, AttributeError):
@@ -75,9 +77,17 @@ def require_handle(cls: type, asked: str) -> Any:
         message += f" ({served}, its base, is served, but {name} is an app of its own)"
     if os.environ.get("IS_ISOLATE_AGENT"):
         hint = "inside the app, call the method on the instance: self." + asked.rpartition(".")[2] + "(...)"
+    elif _is_spawned():
+        hint = f"this process was spawned, so it has only the class; call from threads, as {asked}.map(...) does, or fork it"
     else:
         hint = f"define it under %%fal_app, or call fal_jupyter.serve({name})"
     raise NotServedHere(message, hint=hint)
+
+
+def _is_spawned() -> bool:
+    """True in a child process of ``multiprocessing`` (or of a package built on it) that was not forked."""
+    multiprocessing = sys.modules.get("multiprocessing.process")
+    return multiprocessing is not None and multiprocessing.parent_process() is not None and os.getpid() == _imported_in
 
 
 class RemoteEndpoint:

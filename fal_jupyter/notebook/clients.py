@@ -47,5 +47,5 @@ def _place(base: str | None, key: str | None) -> tuple[str, str | None]:
     if base is None:
         return client.base, key or client.key
     lease = client.lease
-    ours = lease is not None and lease.granted["base"] == adapters.checked(base)
+    ours = lease is not None and lease.base == adapters.checked(base)
     return base, key or (client.key if ours else None)

@@ -13,6 +13,7 @@ from array import array
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from fal_jupyter import forks
 from fal_jupyter.cli.numbers import count, milliseconds, percentile, plural, rate
 from fal_jupyter.notebook.style import (
     CELL,
@@ -131,6 +132,11 @@ class Timing:
         self.enabled = True
         self._lock = threading.Lock()
         self._tally: Tally | None = None
+        forks.changes_in_child(self)
+
+    def forked(self) -> None:
+        """Calls of a forked child are none of the cell's."""
+        self._lock, self._tally = threading.Lock(), None
 
     def begin(self) -> None:
         """A cell begins."""

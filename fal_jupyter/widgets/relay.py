@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 from urllib.parse import quote
 
+from fal_jupyter import forks
 from fal_jupyter.client.watching import RawAnswer, Watching
 from fal_jupyter.domain.errors import FalJupyterError, GatewayError
 from fal_jupyter.protocol.api import ADMIN
@@ -53,6 +54,12 @@ class Relay:
         self._feed: RawAnswer | None = None
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
+        forks.changes_in_child(self)
+
+    def forked(self) -> None:
+        """A forked child has no widgets: the front end speaks with its parent."""
+        self._lock, self._wake = threading.Lock(), threading.Event()
+        self._widgets, self._asked, self._feed, self._thread = [], {}, None, None
 
     # --- the feed -----------------------------------------------------------------------------------------------
     def listen(self, widget: Sending) -> None:

@@ -1,0 +1,181 @@
+"""Processes that a kernel or script forks: they call its apps through its gateway, keep nothing alive and say nothing false."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.support.kernel import Kernel, kernel
+from tests.support.serve import runners
+from tests.support.state import processes_of, wait_for_end
+
+PLUS = """%%fal_app --quiet
+class Plus(fal.App):
+    max_multiplexing = 4
+
+    @fal.endpoint("/")
+    def one(self, i: int) -> int:
+        return i + 1
+"""
+SETUP = """
+import multiprocessing, os, signal, sys, threading
+from concurrent.futures import ProcessPoolExecutor
+
+fork = multiprocessing.get_context("fork")
+
+def call(i):
+    return Plus.one(i=i)
+
+def in_child(function):
+    child = os.fork()
+    if child:
+        return os.waitpid(child, 0)[1]
+    try:
+        print(function(), flush=True)
+    except Exception as error:
+        print(error, flush=True)
+    os._exit(0)
+"""
+LOADER = """
+from torch.utils.data import DataLoader
+
+class Numbers:
+    def __len__(self): return 4
+    def __getitem__(self, i): return Plus.one(i=i)
+
+print([i for batch in DataLoader(Numbers(), num_workers=2) for i in batch.tolist()])
+"""
+CALLS = (
+    "with fork.Pool(2) as pool: print(pool.map(call, range(4)))",
+    "with ProcessPoolExecutor(2, fork) as pool: print([*pool.map(call, range(4))])",
+    LOADER,
+    "in_child(lambda: [*map(call, range(4))])",
+    "in_child(lambda: [Plus.submit.one(i).get() for i in range(4)])",
+    "in_child(lambda: [value for i in range(4) for value in Plus.stream.one(i)])",
+    "in_child(lambda: Plus.one.map(range(4)))",
+    "in_child(lambda: in_child(lambda: [*map(call, range(4))]) or [1, 2, 3, 4])",
+)
+WHILE_CALLING = """
+over, answers = threading.Event(), set()
+
+def go():
+    while not over.is_set():
+        answers.add(Plus.one(i=1))
+
+threads = [threading.Thread(target=go) for _ in range(3)]
+for thread in threads: thread.start()
+for _ in range(3):
+    with fork.Pool(3) as pool:
+        assert pool.map(call, range(9)) == [*range(1, 10)]
+over.set()
+for thread in threads: thread.join()
+print(answers)
+"""
+OTHER = """
+def other():
+    class Other(fal.App):
+        @fal.endpoint("/")
+        def two(self) -> int:
+            return 2
+
+    fal_jupyter.serve(Other, quiet=True)
+    told = [Other.two(), Plus.one(i=1)]
+    fal_jupyter.app(Other).stop()
+    return told
+in_child(other)
+print(Plus.one(i=2), flush=True)  # a fork copies what is not flushed
+"""
+GONE = """
+pid = fal_jupyter.app(Plus).client.lease.gateway
+os.kill(pid, signal.SIGKILL)
+in_child(lambda: Plus.one(i=1))
+print(Plus.one(i=2), flush=True)  # a fork copies what is not flushed
+in_child(lambda: Plus.one(i=3))
+"""
+
+
+def gateways(state: Path) -> list[int]:
+    return [pid for pid, line in processes_of(state).items() if "fal_jupyter.gateway" in line]
+
+
+def test_forked_processes_of_a_kernel_call_its_app(state: Path, notebook: Kernel) -> None:
+    notebook.run(PLUS).ok()
+    notebook.run("import fal_jupyter" + SETUP).ok()
+    assert notebook.run("print(Plus.one(i=0))").ok().text == "1\n"
+    for cell in CALLS:
+        told = notebook.run(cell).ok()
+        assert set(told.text.splitlines()) == {"[1, 2, 3, 4]"}, (cell, told.text)
+    assert notebook.run(WHILE_CALLING).ok().text == "{2}\n"
+    assert notebook.run(OTHER).ok().text.splitlines() == ["[2, 2]", "3"]
+    assert len(gateways(state)) == 1
+    told = notebook.run(GONE).ok().text.splitlines()
+    assert told[0].startswith("the gateway has ended, and this process was forked from the one that publishes the apps")
+    assert "call an app in that process" in told[0] + told[1]
+    assert [line for line in told if line.isdigit()] == ["3", "4"]
+    assert sum("published again" in line for line in told) == 1
+
+
+def test_a_forked_process_that_outlives_its_kernel_keeps_no_app(state: Path, tmp_path: Path) -> None:
+    with kernel(state, tmp_path) as notebook:
+        notebook.run("%load_ext fal_jupyter\nimport fal_jupyter, os, time").ok()
+        notebook.run(PLUS).ok()
+        cell = (
+            "Plus.one(i=1)\nchild = os.fork()\n"
+            "if not child:\n    Plus.one(i=1)\n    time.sleep(60)\n    os._exit(0)\n"
+            "print(child)"
+        )
+        child = int(notebook.run(cell).ok().text)
+        runner = runners(state)[0]["pid"]
+        notebook.kill()
+        assert not wait_for_end([runner], 10), "the runner outlives its owner"
+        os.kill(child, signal.SIGKILL)
+
+
+SPAWNED = """
+import fal_jupyter, gc, json, multiprocessing, sys
+from fal_jupyter import fal, forks
+from fal_jupyter.client.client import Client
+
+
+class Plus(fal.App):
+    @fal.endpoint("/")
+    def one(self, i: int) -> int:
+        return i + 1
+
+
+def call(i):
+    try:
+        return Plus.one(i=i)
+    except Exception as error:
+        return str(error)
+
+
+if __name__ == "__main__":
+    fal_jupyter.serve(Plus, quiet=True)
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        told = pool.map(call, range(1))[0]
+    known = len(forks._objects)
+    for _ in range(20):
+        client = Client(fal_jupyter.app(Plus).client.settings)
+        client.ensure()
+        client.close()
+    del client
+    gc.collect()
+    print(json.dumps([told, Plus.one(i=1), len(forks._objects) - known]))
+"""
+
+
+def test_a_spawned_process_is_told_what_to_do_and_closed_clients_leave_no_hook(state: Path, tmp_path: Path) -> None:
+    script = tmp_path / "spawning.py"
+    script.write_text(SPAWNED)
+    environment = dict(os.environ, FAL_JUPYTER_STATE=str(state))
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60, env=environment)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    told, answer, left = json.loads(done.stdout)
+    assert "this process was spawned" in told
+    assert "Plus.one.map(...)" in told
+    assert (answer, left) == (2, 0)
