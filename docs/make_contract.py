@@ -32,6 +32,7 @@ CHAPTERS = (
     (141, "Scaling and machines"),
     (146, "Running"),
     (158, "Command line"),
+    (162, "Headers of answers, and retries"),
 )
 STATUS = {"same": "same", "different": "on purpose", "cloud": "cloud only"}
 HEAD = """# What fal.App does, and what it does here

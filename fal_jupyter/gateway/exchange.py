@@ -10,25 +10,29 @@ import asyncio
 import time
 from collections import deque
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from fal_jupyter.domain.endings import How
 from fal_jupyter.domain.messages import RequestArrived
+from fal_jupyter.domain.retries import ends_runner, flag
 from fal_jupyter.gateway.answer_rules import objection
 from fal_jupyter.gateway.caller import Caller, failure_body
 from fal_jupyter.gateway.channel import Channel
 from fal_jupyter.gateway.moments import Moments
 from fal_jupyter.gateway.redaction import error_without_secrets
+from fal_jupyter.gateway.request_events import Hub, Watcher
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.api import (
     BODILESS,
     FRAMES_TYPE,
     H_ERROR_TYPE,
+    H_NEEDS_RETRY,
     H_REQUEST_ID,
     H_REVISION,
     H_RUNNER,
+    H_STOP_RUNNER,
     EndRecord,
     ErrorDescription,
     Timing,
@@ -57,7 +61,8 @@ _HOP_BY_HOP = frozenset(
         "upgrade",
     }
 )
-_NOT_THEIRS = _HOP_BY_HOP | {H_REQUEST_ID, H_REVISION, H_RUNNER}
+_FOR_US = frozenset({H_STOP_RUNNER, H_NEEDS_RETRY})  # what an answer says to the gateway alone
+_NOT_THEIRS = _HOP_BY_HOP | _FOR_US | {H_REQUEST_ID, H_REVISION, H_RUNNER}
 
 
 def unread(size: int) -> bytes:
@@ -76,58 +81,14 @@ class ResponseHead(msgspec.Struct):
 _decode_head = msgspec.json.Decoder(ResponseHead).decode
 
 
-class Hub(Protocol):
-    """What an exchange tells (:class:`fal_jupyter.gateway.engine.Engine`)."""
-
-    cookies: dict[str, set[str]]
-    """Names of the cookies that each app has set."""
-
-    def request_arrived(self, exchange: Exchange) -> None:
-        """Its head and the first part of its body are here."""
-
-    def request_aborted(self, exchange: Exchange) -> None:
-        """The caller hung up."""
-
-    def request_finished(self, exchange: Exchange, *, replace: bool) -> None:
-        """The runner's last byte came."""
-
-    def drain_output(self, exchange: Exchange) -> None:
-        """Take what child processes of user code have printed, before the answer that comes after it."""
-
-    def request_printed(self, exchange: Exchange, which: int, text: str) -> None:
-        """User code printed while it answered."""
-
-    def runner_said(self, exchange: Exchange, name: str, value: str) -> None:
-        """Its runner has said something of itself, in a header of the answer that begins with ``SAID``."""
-
-    def without_secrets(self, exchange: Exchange, text: str) -> str:
-        """Give what may be shown of a text that the app printed."""
-
-
-class Watcher(Protocol):
-    """Who wants to know how a request fares, beside its caller (a job of the queue)."""
-
-    def dispatched(self) -> None:
-        """A runner has it."""
-
-    def taken_back(self) -> None:
-        """That runner was dead: it waits again."""
-
-    def printed(self, which: int, text: str) -> None:
-        """User code printed while it answered."""
-
-    def ended(self) -> None:
-        """It is over, and nothing more is printed."""
-
-
 class Exchange:
     """One request and its answer."""
 
     __slots__ = (
         "_answered", "_body_done", "_buffer", "_buffered", "_channel", "_credit", "_ending", "_first", "_got_room", "_linger", "_owed", "_paused",
         "_ran_from", "_read_all", "_stream", "_unprinted", "alias", "arrived", "began", "bytes_in", "bytes_out", "caller", "cold",
-        "content_type", "dispatched", "error", "finished", "framed", "gone", "got", "head", "hint", "hub", "id", "low", "method", "origin", "owned", "path",
-        "revision", "runner_id", "sent", "sent_type", "start_within", "starting", "status", "told", "undelivered", "watcher", "websocket",
+        "content_type", "dispatched", "error", "finished", "framed", "gone", "got", "head", "hint", "hub", "id", "low", "method", "needs_retry", "origin", "owned", "path",
+        "revision", "runner_id", "sent", "sent_type", "start_within", "starting", "status", "stop_runner", "told", "undelivered", "watcher", "websocket",
     )  # fmt: skip
 
     def __init__(
@@ -159,6 +120,8 @@ class Exchange:
         self.cold = self.gone = self.finished = self.undelivered = False
         self.runner_id, self.revision = "", 0
         self.error: ErrorDescription | None = None
+        self.stop_runner: bool | None = None  # what the answer's headers ask for; None: they do not say
+        self.needs_retry: bool | None = None
         self._channel: Channel | None = None
         self._stream = 0
         self._buffer: deque[bytes] = deque()
@@ -378,6 +341,8 @@ class Exchange:
                     names.add(value.partition("=")[0].strip())
             elif lower.startswith(SAID):
                 self.hub.runner_said(self, lower, value)
+            elif lower in _FOR_US:
+                head_json = self._take_in(head, lower, value)
         if end and (self.framed or self.watcher is not None):
             self.hub.drain_output(self)
         if self.finished:
@@ -402,6 +367,14 @@ class Exchange:
             self._finish_stream()
         elif body:
             self._return_credit(len(body), None)
+
+    def _take_in(self, head: ResponseHead, name: str, value: str) -> bytes:
+        """Note a header that is for the gateway; gives the head without any of them."""
+        if name == H_STOP_RUNNER:
+            self.stop_runner = flag(value)
+        elif not self.finished:
+            self.needs_retry = flag(value)
+        return _encode(ResponseHead(head.status, [h for h in head.headers if h[0].lower() not in _FOR_US], head.began))
 
     def _send_head(self, status: int, headers: list[tuple[str, str]], body: bytes, *, end: bool) -> None:
         self._answered = True
@@ -479,7 +452,7 @@ class Exchange:
         self.finished = True
         if not already and not self.gone and not self.framed:
             self._finish_connection()
-        self.hub.request_finished(self, replace=self.status == 503)
+        self.hub.request_finished(self, replace=ends_runner(self.status, self.stop_runner))
 
     def _finish_connection(self) -> None:
         if not self._read_all:  # hanging up on a caller that still sends would destroy the answer on its way

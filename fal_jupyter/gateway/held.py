@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Callable, Iterable
 
 from fal_jupyter.gateway.caller import Headers, new_id
 from fal_jupyter.gateway.channel import Channel
-from fal_jupyter.gateway.exchange import Exchange, Hub
+from fal_jupyter.gateway.exchange import Exchange
+from fal_jupyter.gateway.request_events import Hub
 from fal_jupyter.gateway.run_api import request_head
 from fal_jupyter.protocol.feed import HELD_BOUND
 

@@ -17,11 +17,12 @@ import msgspec
 
 from fal_jupyter.domain.spec import AppSpec
 from fal_jupyter.gateway.caller import failure, is_number, new_id
-from fal_jupyter.gateway.exchange import LINGER, LINGER_BYTES, Exchange, Hub
+from fal_jupyter.gateway.exchange import LINGER, LINGER_BYTES, Exchange
 from fal_jupyter.gateway.http_messages import RequestHeaders
 from fal_jupyter.gateway.http_server import Connection
 from fal_jupyter.gateway.keys import Keys
 from fal_jupyter.gateway.origins import Origins, foreign_sentence, is_foreign, is_from_browser, is_own, own_cookies
+from fal_jupyter.gateway.request_events import Hub
 from fal_jupyter.gateway.tokens import Tokens
 from fal_jupyter.protocol.addresses import app_address
 from fal_jupyter.protocol.api import (

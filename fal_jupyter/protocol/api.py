@@ -27,6 +27,10 @@ H_TIMEOUT_TYPE: Final = "x-fal-request-timeout-type"  # of a 504: "user" where t
 H_PRIORITY: Final = "x-fal-queue-priority"  # of a submission: normal, or low
 H_HINT: Final = "x-fal-runner-hint"  # of a request: prefer a runner that gave this hint
 H_CHECK: Final = "x-fal-runner-health-check"  # of an answer: check the health of its runner now
+H_STOP_RUNNER: Final = (
+    "x-fal-stop-runner"  # of an answer: end its runner whatever the status, or keep it; for the gateway alone
+)
+H_NEEDS_RETRY: Final = "x-fal-needs-retry"  # of an answer: retry a queued request, or do not; for the gateway alone
 H_HINTS: Final = "x-fal-runner-hints"  # of an answer: the runner's hints, comma by comma
 Q_TOKEN: Final = "fal_jwt_token"  # of a query: what POST /rest/tokens/ gave
 Q_FORCE: Final = "force"  # of a cancellation's query: end the request whatever the app does; an addition of ours

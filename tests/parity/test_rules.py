@@ -16,7 +16,9 @@ WORDS: list[dict[str, Any]] = json.loads(RULES.read_text())
 
 def test_every_rule_is_there_once_in_order() -> None:
     ids = [rule["id"] for rule in WORDS]
-    assert [name for name in ids if not name.endswith("b")] == [f"C{n}" for n in range(1, 162)]
+    whole = [name for name in ids if not name.endswith("b")]
+    assert whole == [f"C{n}" for n in range(1, len(whole) + 1)]
+    assert len(whole) > 161
     assert all(ids[i - 1] == name[:-1] for i, name in enumerate(ids) if name.endswith("b"))
 
 

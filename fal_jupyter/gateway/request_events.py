@@ -1,0 +1,52 @@
+"""What an exchange reports: to the engine (:class:`Hub`), and to whoever follows one request (:class:`Watcher`)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from fal_jupyter.gateway.exchange import Exchange
+
+
+class Hub(Protocol):
+    """What an exchange tells (:class:`fal_jupyter.gateway.engine.Engine`)."""
+
+    cookies: dict[str, set[str]]
+    """Names of the cookies that each app has set."""
+
+    def request_arrived(self, exchange: Exchange) -> None:
+        """Its head and the first part of its body are here."""
+
+    def request_aborted(self, exchange: Exchange) -> None:
+        """The caller hung up."""
+
+    def request_finished(self, exchange: Exchange, *, replace: bool) -> None:
+        """The runner's last byte came."""
+
+    def drain_output(self, exchange: Exchange) -> None:
+        """Take what child processes of user code have printed, before the answer that comes after it."""
+
+    def request_printed(self, exchange: Exchange, which: int, text: str) -> None:
+        """User code printed while it answered."""
+
+    def runner_said(self, exchange: Exchange, name: str, value: str) -> None:
+        """Its runner has said something of itself, in a header of the answer that begins with ``SAID``."""
+
+    def without_secrets(self, exchange: Exchange, text: str) -> str:
+        """Give what may be shown of a text that the app printed."""
+
+
+class Watcher(Protocol):
+    """Who wants to know how a request fares, beside its caller (a job of the queue)."""
+
+    def dispatched(self) -> None:
+        """A runner has it."""
+
+    def taken_back(self) -> None:
+        """That runner was dead: it waits again."""
+
+    def printed(self, which: int, text: str) -> None:
+        """User code printed while it answered."""
+
+    def ended(self) -> None:
+        """It is over, and nothing more is printed."""
