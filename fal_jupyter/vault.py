@@ -14,16 +14,15 @@ import re
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from fal_jupyter.credentials import id_and_hash
 from fal_jupyter.domain.errors import FalJupyterError
+from fal_jupyter.domain.key_grants import SCOPES, Grant
 from fal_jupyter.whole_file import write_whole
 
-Scope = Literal["API", "ADMIN"]
-SCOPES: tuple[Scope, ...] = ("API", "ADMIN")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -37,7 +36,7 @@ class LastingKey:
 
     id: str
     sha256: bytes
-    scope: Scope
+    grant: Grant
     name: str
     created: float
 
@@ -57,15 +56,22 @@ class Vault:
         """
         try:
             held = _read(self._keys).values()
-            return [LastingKey(**{**found, "sha256": bytes.fromhex(found["sha256"])}) for found in held]
-        except (TypeError, ValueError, KeyError):
+            return [_lasting_key(fields) for fields in held]
+        except (AttributeError, TypeError, ValueError, KeyError):
             raise VaultDamaged(f"{self._keys} is damaged", hint="move it away, and make new keys") from None
 
-    def add_key(self, key: str, scope: Scope, name: str) -> LastingKey:
+    def add_key(self, key: str, grant: Grant, name: str) -> LastingKey:
         """Keep a key, as its hash."""
-        made = LastingKey(*id_and_hash(key), scope, name, time.time())
+        made = LastingKey(*id_and_hash(key), grant, name, time.time())
         with _changing(self._keys) as held:
-            held[made.id] = {**asdict(made), "sha256": made.sha256.hex()}
+            held[made.id] = {
+                "id": made.id,
+                "sha256": made.sha256.hex(),
+                "preset": grant.preset,
+                "permissions": list(grant.permissions),
+                "name": name,
+                "created": made.created,
+            }
         return made
 
     def remove_key(self, key_id: str) -> bool:
@@ -99,6 +105,14 @@ class Vault:
 def is_secret_name(name: str) -> bool:
     """True for the name of a variable of the environment that is not one of ours."""
     return bool(_NAME.fullmatch(name)) and not name.startswith("FAL_JUPYTER_")
+
+
+def _lasting_key(fields: dict[str, Any]) -> LastingKey:
+    preset = (
+        fields["preset"] if "preset" in fields else SCOPES[fields["scope"]]
+    )  # a scope: written before there were presets
+    grant = Grant(preset, tuple(fields.get("permissions", ())))
+    return LastingKey(fields["id"], bytes.fromhex(fields["sha256"]), grant, fields["name"], fields["created"])
 
 
 def _read(path: Path) -> dict[str, Any]:

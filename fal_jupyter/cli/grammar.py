@@ -16,7 +16,7 @@ from typing import Literal, NoReturn
 from fal_jupyter.domain.cors import origin_of
 from fal_jupyter.domain.environments import MODES
 from fal_jupyter.domain.errors import BadSetting
-from fal_jupyter.vault import SCOPES
+from fal_jupyter.domain.key_grants import PERMISSIONS, PRESETS
 
 Front = Literal["notebook", "shell"]
 AUTH_MODES = ("private", "shared", "public")
@@ -192,6 +192,13 @@ SCALE_OPTIONS = (
     Option(
         flag="--startup-timeout", metavar="S", read=seconds, field="startup_timeout", help="longest time of a start"
     ),
+    Option(
+        flag="--request-start-timeout",
+        metavar="S",
+        read=seconds,
+        field="request_start_timeout",
+        help="longest wait of a request, from now on, until a runner has it; 0: no limit",
+    ),
     Option(flag="--reset", help="take every change back: what the class says"),
     Option(flag="--explain", help="show the last decisions: what was seen and which rule decided"),
 )
@@ -282,13 +289,23 @@ VERBS = (
         ),
         options=(
             Option(
-                flag="--scope",
-                metavar="SCOPE",
+                flag="--preset",
+                metavar="PRESET",
                 read=str,
-                choices=SCOPES,
-                help="API calls apps (the default); ADMIN counts as yourself, so that its webhooks may come to this machine",
+                help=f"what it may do: {', '.join(PRESETS)} (default: API, which calls apps and uploads files; FULL counts as yourself)",
+            ),
+            Option(
+                flag="--permission",
+                metavar="NAMES",
+                read=str,
+                many=True,
+                help=f"instead of a preset: {', '.join(PERMISSIONS)}; with commas, or again for another",
+            ),
+            Option(
+                flag="--scope", metavar="SCOPE", read=str, help="fal's older name of a preset: ADMIN for FULL, or API"
             ),
             Option(flag="--name", metavar="NAME", read=str, help="what it is for"),
+            Option(flag="--desc", metavar="NAME", read=str, help="the same, as fal has it"),
             JSON,
         ),
     ),

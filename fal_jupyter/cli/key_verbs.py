@@ -10,7 +10,8 @@ from typing import Any
 from fal_jupyter.cli.tables import table
 from fal_jupyter.credentials import make_key
 from fal_jupyter.domain.errors import BadSetting, NotServed
-from fal_jupyter.vault import Vault
+from fal_jupyter.domain.key_grants import grant_of, limits_of
+from fal_jupyter.vault import LastingKey, Vault
 
 LONGEST_NAME = 80
 
@@ -28,23 +29,37 @@ def carry_out(args: argparse.Namespace, vault: Vault, keys_changed: Callable[[],
     if args.action == "create":
         return _create(args, vault, keys_changed)
     found = vault.lasting_keys()
-    data = [{"id": k.id, "scope": k.scope, "name": k.name, "created": k.created} for k in found]
-    rows = [[k.id, k.scope, k.name, time.strftime("%Y-%m-%d %H:%M", time.localtime(k.created))] for k in found]
-    return data, table(["id", "scope", "name", "made"], rows) if rows else "No key lasts here. Make one: keys create"
+    data = [_described(key) | {"created": key.created} for key in found]
+    rows = [[k.id, str(k.grant), k.name, time.strftime("%Y-%m-%d %H:%M", time.localtime(k.created))] for k in found]
+    return data, table(["id", "may", "name", "made"], rows) if rows else "No key lasts here. Make one: keys create"
 
 
 def _create(args: argparse.Namespace, vault: Vault, keys_changed: Callable[[], None]) -> tuple[Any, str]:
-    name = args.name or "no name"
+    name = args.name or args.desc or "no name"
     if len(name) > LONGEST_NAME or not name.isprintable():
         raise BadSetting(f"a name is one line of {LONGEST_NAME} letters at most", where="--name")
+    grant = grant_of(args.preset or "", args.permission or (), args.scope or "")
     key = make_key()
-    made = vault.add_key(key, args.scope or "API", name)
+    made = vault.add_key(key, grant, name)
     keys_changed()
-    data = {"id": made.id, "scope": made.scope, "name": made.name, "key": key}
     return (
-        data,
-        f"{key}\nIt is shown this once. As a variable: FAL_KEY={key.partition(':')[0]}:…  To end it: keys revoke {made.id}",
+        _described(made) | {"key": key},
+        f"{key}\nIt is shown this once. As a variable: FAL_KEY={key.partition(':')[0]}:…  To end it: keys revoke {made.id}\n"
+        f"With {grant}, {limits_of(grant)}."
+        if grant.rights
+        else f"{key}\nIt is shown this once. {limits_of(grant)}.",
     )
+
+
+def _described(key: LastingKey) -> dict[str, Any]:
+    grant = key.grant
+    return {
+        "id": key.id,
+        "scope": grant.scope or None,
+        "preset": grant.preset or None,
+        "permissions": list(grant.permissions),
+        "name": key.name,
+    }
 
 
 def _revoke(key_id: str | None, vault: Vault, keys_changed: Callable[[], None]) -> tuple[Any, str]:

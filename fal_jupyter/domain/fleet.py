@@ -196,7 +196,7 @@ class Fleet(Signs):
         app.asleep = False
         runner = app.pick(fact.hint)
         if runner is not None:
-            request = Request.of(fact, app.spec.request_start_timeout, now)
+            request = Request.of(fact, app.scaling.request_start_timeout, now)
             self._requests[request.id] = app
             self._dispatch(app, request, runner, now)
             if not app.settled(now):
@@ -213,7 +213,7 @@ class Fleet(Signs):
             detail = f"{len(app.waiting)} requests wait for {app.alias} already"
             self._orders.append(m.FailRequest(fact.request_id, 503, "runner_scheduling_failure", detail, 1))
             return
-        request = Request.of(fact, app.spec.request_start_timeout, now)
+        request = Request.of(fact, app.scaling.request_start_timeout, now)
         self._requests[request.id] = app
         app.waiting[request.id] = request
         self._decide(app, now)

@@ -5,6 +5,7 @@ All durations are seconds as fal writes them; the fleet turns them into integer 
 
 from __future__ import annotations
 
+import difflib
 import math
 import re
 from collections.abc import Mapping
@@ -47,6 +48,7 @@ def derive_app_name(class_name: str) -> str:
 class Scaling:
     """How many runners an app has, and how long things may take. Names and defaults are fal's.
 
+    ``request_start_timeout`` is the seconds in which a request has to be with a runner; 0: as long as it takes.
     ``warm`` is ours: runners held ready as long as the owner lives, for an app whose class says nothing of
     scaling (0 is fal's own behaviour).
     """
@@ -61,6 +63,7 @@ class Scaling:
     startup_timeout: float = DEFAULT_STARTUP_TIMEOUT
     request_timeout: float = DEFAULT_REQUEST_TIMEOUT
     termination_grace_period_seconds: float = DEFAULT_GRACE
+    request_start_timeout: float = 0
     warm: int = 0
 
     def __post_init__(self) -> None:
@@ -87,7 +90,9 @@ class Scaling:
         """
         for name, value in changes.items():
             if name not in LIMITS:
-                raise AppRuleBroken(f"there is no scaling option {name!r}", hint=f"there are: {', '.join(LIMITS)}")
+                near = difflib.get_close_matches(name, LIMITS, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(LIMITS)}"
+                raise AppRuleBroken(f"there is no scaling option {name!r}", hint=hint)
             whole = isinstance(value, int) and not isinstance(value, bool)
             if not whole and not (isinstance(value, float) and name in SECONDS and math.isfinite(value)):
                 what = "a number of seconds" if name in SECONDS else "a whole number"
@@ -102,7 +107,14 @@ class Scaling:
 
 
 SECONDS = frozenset(
-    {"scaling_delay", "keep_alive", "startup_timeout", "request_timeout", "termination_grace_period_seconds"}
+    {
+        "scaling_delay",
+        "keep_alive",
+        "startup_timeout",
+        "request_timeout",
+        "termination_grace_period_seconds",
+        "request_start_timeout",
+    }
 )
 LIMITS: Mapping[str, tuple[int, int | None]] = {
     "min_concurrency": (0, None),
@@ -115,6 +127,7 @@ LIMITS: Mapping[str, tuple[int, int | None]] = {
     "startup_timeout": (1, None),
     "request_timeout": (1, None),
     "termination_grace_period_seconds": (0, 30),
+    "request_start_timeout": (0, None),
     "warm": (0, None),
 }
 
@@ -155,7 +168,6 @@ class AppSpec:
         alias: second half of ``owner/alias``.
         auth: who may call: ``private`` and ``shared`` want a valid key, ``public`` wants none.
         endpoints: in path order.
-        request_start_timeout: seconds in which a request has to be with a runner, 0: as long as it takes.
         machine_type: machine types in order of preference; shown, acted on by a later issue.
         secrets: names of the secrets that its runners get; None: all there are.
         health: how its runners' health is checked; None: not at all.
@@ -170,7 +182,6 @@ class AppSpec:
     machine_type: tuple[str, ...] = ()
     num_gpus: int | None = None
     requirements: tuple[str, ...] = ()
-    request_start_timeout: float = 0
     secrets: tuple[str, ...] | None = None
     health: HealthRules | None = None
     cors: tuple[str, ...] = ()

@@ -34,6 +34,7 @@ _SCALING = (
     "startup_timeout",
     "request_timeout",
     "termination_grace_period_seconds",
+    "request_start_timeout",
 )
 _WARM = Option("warm", "a whole number", is_whole, 0)
 
@@ -84,7 +85,6 @@ def describe_app(cls: type[Any], overrides: Mapping[str, object] | None = None) 
         requirements=tuple(flat_requirements(cls.requirements)),
         secrets=None if (secrets := cls.host_kwargs.get("secrets")) is None else tuple(secrets),
         cors=origins_of(given.get("cors", ())),
-        request_start_timeout=_plain(cls.host_kwargs.get("request_start_timeout") or 0),
         health=_health(cls, scaling),
     )
 

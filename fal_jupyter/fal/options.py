@@ -155,7 +155,9 @@ OPTIONS: Mapping[str, Option] = {
         Option("app_files_ignore", "a list of regular expressions", _is_patterns),
         Option("app_files_context_dir", TEXT, is_text),
         _count("request_timeout", what=SECONDS),
-        _count("request_start_timeout", 1, what=SECONDS),
+        Option(
+            "request_start_timeout", SECONDS, is_seconds, 1
+        ),  # in a class it is none or something; live, 0 takes it away
         _count("startup_timeout", what=SECONDS),
         _count("keep_alive", what=SECONDS),
         _count("metrics_port", 0, 65535),

@@ -34,6 +34,7 @@ class FileHandler(PublicHandler):
     """One file. Whatever it is, no browser shall run it: pages and pictures with scripts are shown without them."""
 
     needs_key = False  # its address is the key, unless who uploaded it said otherwise
+    right = "read"
 
     def body_limit(self) -> int:
         """A question about a file has no body worth keeping."""
@@ -44,7 +45,8 @@ class FileHandler(PublicHandler):
         stored = self.house.files.store.find(file_id, time.time())
         if stored is not None and stored.access != "allow" and not self.has_key():
             if stored.access == "forbid":
-                self.fail(403, "", "this file is for its owner only: send Authorization: Key id:secret")
+                why = self.house.keys.refusal(self.request.headers.get("authorization", ""), self.right)
+                self.fail(403, "", why or "this file is for its owner only: send Authorization: Key id:secret")
                 return
             stored = None
         try:
@@ -119,6 +121,7 @@ class UploadingHandler(PublicHandler):
     """
 
     takes_token = True
+    right = "upload"
 
     def has_key(self) -> bool:
         if super().has_key():

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 
 from fal_jupyter.credentials import id_and_hash
+from fal_jupyter.domain.key_grants import Right, refusal
 from fal_jupyter.gateway.store import Store
 from fal_jupyter.protocol.feed import KeyRecord
 from fal_jupyter.vault import LastingKey, Vault, VaultDamaged
@@ -66,7 +67,7 @@ class Keys:
             KeyRecord(id=key_id, holder=holder, created=round(created * 1000, 1))
             for key_id, (_, _, holder, created) in self._live.items()
         ] + [
-            KeyRecord(id=key.id, holder=f"{key.name} (lasting, {key.scope})", created=round(key.created * 1000, 1))
+            KeyRecord(id=key.id, holder=f"{key.name} (lasting, {key.grant})", created=round(key.created * 1000, 1))
             for key in self._lasting.values()
         ]
 
@@ -92,13 +93,19 @@ class Keys:
         task.add_done_callback(self._recordings.discard)
 
     def is_owners(self, authorization: str) -> bool:
-        """True when the key is the user's own: of a kernel, of ``serve``, of a panel, or a lasting one of scope ADMIN."""
-        key_id = self.id_of(authorization)
-        return key_id in self._live or (key_id in self._lasting and self._lasting[key_id].scope == "ADMIN")
+        """True when the key is the user's own: of a kernel, of ``serve``, of a panel, or a lasting one of preset FULL."""
+        return self.admits(authorization, "owner")
 
-    def admits(self, authorization: str) -> bool:
-        """True when the header is ``Key id:secret`` (or ``Bearer``) of a living key; constant time in the secret."""
-        return self.id_of(authorization) != ""
+    def admits(self, authorization: str, right: Right) -> bool:
+        """True when the header is ``Key id:secret`` (or ``Bearer``) of a living key with that right; constant time in the secret."""
+        key_id = self.id_of(authorization)
+        lasting = self._lasting.get(key_id)
+        return key_id != "" if lasting is None else right in lasting.grant.rights
+
+    def refusal(self, authorization: str, right: Right) -> str:
+        """Say why a living key does not have that right; ``""`` where the header is of no living key."""
+        lasting = self._lasting.get(self.id_of(authorization))
+        return refusal(lasting.grant, right) if lasting is not None and right not in lasting.grant.rights else ""
 
     def lives(self, key_id: str) -> bool:
         """True while the key of that id opens something."""

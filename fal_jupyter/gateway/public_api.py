@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from tornado.web import Application, HTTPError, RequestHandler, stream_request_body
 
+from fal_jupyter.domain.key_grants import Right
 from fal_jupyter.gateway.caller import failure_body, is_number, new_id
 from fal_jupyter.gateway.run_api import is_hostile, is_own_host, limit_sentence
 from fal_jupyter.gateway.tornado_front import Answering
@@ -28,10 +29,12 @@ class PublicHandler(RequestHandler):
 
     Attributes:
         needs_key: False where a route lets in everybody, or decides by itself.
+        right: what a key has to have for it.
     """
 
     house: House
     needs_key = True
+    right: Right = "run"
 
     def initialize(self, house: House, trusted: bool) -> None:
         self.house, self.trusted = house, trusted
@@ -88,15 +91,18 @@ class PublicHandler(RequestHandler):
         return b"".join(self._pieces)
 
     def has_key(self) -> bool:
-        """True when the caller is our own user, or sends a living key."""
-        return self.trusted or self.house.keys.admits(self.request.headers.get("authorization", ""))
+        """True when the caller is our own user, or sends a living key with this route's right."""
+        return self.trusted or self.house.keys.admits(self.request.headers.get("authorization", ""), self.right)
 
     def key_id(self) -> str:
         """The id of the key that opened this route; ``""`` for our own user."""
         return "" if self.trusted else self.house.keys.id_of(self.request.headers.get("authorization", ""))
 
     def refuse_key(self) -> None:
-        """Answer whoever has no key."""
+        """Answer whoever has no key, or one without this route's right."""
+        if why := self.house.keys.refusal(self.request.headers.get("authorization", ""), self.right):
+            self.fail(403, "", why)
+            return
         self.set_header("www-authenticate", "Key")
         self.fail(401, "", NO_KEY)
 

@@ -43,6 +43,7 @@ class QueueHandler(PublicHandler):
         self._follower: asyncio.Task[Any] | None = None
         self._id = self._headers[H_REQUEST_ID]
         self._counted = False
+        self.right = "read" if self.job is not None and self.job.what != "cancel" else "run"
         super().prepare()
         if not self._finished:
             self._admit(self.path_args[0])

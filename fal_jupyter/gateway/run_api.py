@@ -92,7 +92,7 @@ class Front:
 
     def admits(self, authorization: str, alias: str, query: str) -> bool:
         """True for a living key, or a token of that app in the query."""
-        if self.keys.admits(authorization):
+        if self.keys.admits(authorization, "run"):
             return True
         token = token_of(query)
         return bool(token) and self.tokens.admits(token, alias, time.time())
@@ -174,7 +174,7 @@ class Request:
         spec = front.apps.spec_of(alias) if owner == front.settings.owner else None
         is_public = spec is not None and spec.auth == "public"
         if not trusted and not is_public and not front.admits(headers.get("authorization", ""), alias, query):
-            self._refuse(401, "", "missing or wrong key: send Authorization: Key id:secret")
+            self._refuse_key(headers.get("authorization", ""))
             return
         if spec is None:
             self._refuse(404, "", f"no app {owner}/{alias} is running here"[:300])
@@ -233,6 +233,12 @@ class Request:
             self.exchange.hint = hint_of(hint)
         if websocket:
             self.exchange.arrive()
+
+    def _refuse_key(self, authorization: str) -> None:
+        if why := self.front.keys.refusal(authorization, "run"):
+            self._refuse(403, "", why)
+        else:
+            self._refuse(401, "", "missing or wrong key: send Authorization: Key id:secret")
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         """A piece of the body."""

@@ -16,6 +16,8 @@ TOKEN_LIVES = 3600.0
 class UploadTokenHandler(PublicHandler):
     """A token for uploads."""
 
+    right = "upload"
+
     def post(self) -> None:
         """Answer with the token and where it is good for."""
         now = time.time()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import stat
@@ -12,9 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
+from tests.clients.waiting import until
 from tests.support.serve import COMMAND, Served, served
 from tests.support.state import state_directory
 
@@ -117,6 +120,9 @@ def test_a_class_gets_the_secrets_that_it_names_and_is_told_of_those_that_are_mi
         (("keys", "revoke"), "which key?"),
         (("keys", "revoke", "fjk_00000000"), "there is no lasting key 'fjk_00000000'"),
         (("keys", "list", "more"), "one word too many"),
+        (("keys", "create", "--preset", "READ-ONLY"), "did you mean READONLY?"),
+        (("keys", "create", "--permission", "serverless:app:run"), "did you mean serverless:apps:run?"),
+        (("keys", "create", "--scope", "ADMN"), "did you mean ADMIN?"),
         (("files", "upload", "one"), "files upload LOCAL REMOTE"),
         (("files", "ls", "../.."), "leads out of /data"),
         (("files", "rm", "/data"), "all of /data"),
@@ -176,6 +182,70 @@ def test_keys_open_until_they_are_revoked_across_gateways(state: Path, file: str
     secret = during["key"].partition(":")[2]
     assert all(secret.encode() not in path.read_bytes() for path in state.rglob("*") if path.is_file())
     assert stat.S_IMODE((state / "keys.json").stat().st_mode) == 0o600
+
+
+def test_a_key_opens_what_its_preset_or_its_permissions_say(state: Path, file: str) -> None:
+    def made(*words: str) -> str:
+        return str(json.loads(run(state, "keys", "create", *words, "--json"))["key"])
+
+    with served(state, f"{file}::Holder") as app:
+        parts = urlsplit(app.ready["url"])
+        queue = "/queue/" + parts.path.removeprefix("/run/")
+
+        def ask(key: str, method: str, path: str, body: bytes | None = None) -> tuple[int, Any]:
+            connection = http.client.HTTPConnection(parts.netloc, timeout=30)
+            sent = {"authorization": f"Key {key}", "content-type": "application/json"}
+            connection.request(method, path, body, sent)
+            answer = connection.getresponse()
+            found = answer.status, json.loads(answer.read() or b"null")
+            connection.close()
+            return found
+
+        body = b'{"name": "NO"}'
+        submitted = ask(app.ready["key"], "POST", queue, body)[1]
+        status = urlsplit(submitted["status_url"]).path
+        until(lambda: ask(app.ready["key"], "GET", status)[0] == 200)
+        asked = (
+            ("POST", parts.path, body),
+            ("POST", queue, body),
+            ("GET", status, None),
+            ("POST", "/rest/storage/auth/token", b"{}"),
+            ("POST", "/rest/tokens/", b'{"allowed_apps": ["holder"]}'),
+        )
+        opened = {
+            words: [ask(made(*words), *each)[0] for each in asked]
+            for words in (
+                (),
+                ("--preset", "SERVERLESS"),
+                ("--preset", "DEPLOY"),
+                ("--preset", "READONLY"),
+                ("--preset", "BILLING"),
+                ("--permission", "serverless:apps:run"),
+                ("--permission", "models:requests:read,storage:files:upload"),
+            )
+        }
+        assert list(opened.values()) == [
+            [200, 200, 200, 200, 201],
+            [200, 200, 200, 200, 201],
+            [403, 403, 403, 200, 403],
+            [403, 403, 200, 403, 403],
+            [403, 403, 403, 403, 403],
+            [200, 200, 200, 403, 201],
+            [403, 403, 200, 200, 403],
+        ]
+        told = ask(made("--preset", "READONLY", "--desc", "a monitor"), "POST", parts.path, body)[1]["detail"]
+        assert told == "this key (READONLY) may not call apps; make one with: fal-jupyter keys create --preset API"
+    listed = json.loads(run(state, "keys", "list", "--json"))
+    assert listed[-1].items() >= {"preset": "READONLY", "scope": None, "permissions": [], "name": "a monitor"}.items()
+    assert "opens nothing on this machine" in run(state, "keys", "create", "--preset", "COMPUTE")
+
+
+def test_keys_that_were_made_before_there_were_presets_are_read(state: Path) -> None:
+    old = {"id": "fjk_1", "sha256": "00" * 32, "scope": "ADMIN", "name": "old", "created": 1.0}
+    state.mkdir(mode=0o700)
+    (state / "keys.json").write_text(json.dumps({"fjk_1": old}))
+    run(state, "keys", "create")
+    assert [key["preset"] for key in json.loads(run(state, "keys", "list", "--json"))] == ["FULL", "API"]
 
 
 class _Giving(BaseHTTPRequestHandler):

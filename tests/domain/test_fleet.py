@@ -536,12 +536,26 @@ def test_a_request_that_has_to_start_in_time_and_does_not_gets_504(world: World)
 
 def test_an_app_may_say_how_soon_its_requests_have_to_start(world: World) -> None:
     spec = AppSpec(
-        class_name="Hello", alias="hello", scaling=Scaling(warm=1, max_concurrency=1), request_start_timeout=3
+        class_name="Hello", alias="hello", scaling=Scaling(warm=1, max_concurrency=1, request_start_timeout=3)
     )
     world.tell(AppPublished("hello", spec, 1, "L"))
     world.tell(RequestArrived("hello", "a"))
     told = "Request timed out: no runner had it within 3 s (request_start_timeout)"
     assert world.sleep() == [FailRequest("a", 504, "request_timeout", told)]
+
+
+def test_the_limit_of_waiting_can_be_changed_while_the_app_runs(world: World) -> None:
+    world.serve(warm=1, max_concurrency=1)
+    world.tell(RequestArrived("hello", "busy"))
+    rules = world.fleet.apps["hello"].scaling
+    world.tell(AppScaled("hello", rules.changed({"request_start_timeout": 2})))
+    world.tell(RequestArrived("hello", "waits"))
+    (given_up,) = world.sleep()
+    assert isinstance(given_up, FailRequest)
+    assert (given_up.request_id, given_up.status) == ("waits", 504)
+    world.tell(AppScaled("hello", rules.changed({"request_start_timeout": 0})))
+    world.tell(RequestArrived("hello", "patient", queued=True))
+    assert world.tell(Woke(), after=100) == []
 
 
 def test_who_waits_on_a_connection_has_a_bound_beside_those_that_wait_for_ever(world: World) -> None:

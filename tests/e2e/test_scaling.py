@@ -170,6 +170,14 @@ def test_scaling_by_hand_acts_at_once_and_outlives_a_new_revision(notebook: Kern
     assert scaling(state, "Hand")["overrides"] == {}
     assert notebook.run(crowd).ok().result == "1"
 
+    notebook.run("%fal scale Hand --request-start-timeout 0.06").ok()
+    late = notebook.run(crowd)
+    assert "no runner had it within 0.06 s (request_start_timeout)" in late.traceback
+    assert notebook.run("fal_jupyter.app(Hand).scale(request_start_timeout=0)['overrides']").ok().result == (
+        "{'request_start_timeout': 0}"
+    )
+    assert notebook.run(crowd).ok().result == "1"
+
 
 def test_what_cannot_be_is_refused_with_the_reason_and_changes_nothing(notebook: Kernel, state: Path) -> None:
     notebook.run(

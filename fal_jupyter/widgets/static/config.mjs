@@ -17,6 +17,7 @@ const WORDS = {
   scaling_delay: ["Scaling", "wait before adding a runner"],
     max_multiplexing: ["Requests", "calls at once in one runner"],
   request_timeout: ["Requests", "a call is ended after"],
+  request_start_timeout: ["Requests", "a waiting call is given up after; 0: never"],
   keep_alive: ["Lifecycle", "idle time before a runner ends"],
   warm: ["Lifecycle", "kept ready while the notebook lives"],
   startup_timeout: ["Lifecycle", "setup() is given up after"],
