@@ -6,15 +6,14 @@ import argparse
 import json
 import shlex
 
+from fal_jupyter.domain.runner_variables import client_hosts
 from fal_jupyter.protocol.api import ClientEnv
 
 
 def variables(found: ClientEnv) -> dict[str, str]:
-    """The variables by name. The TLS port's address goes without a scheme: the client adds it (wire-protocol W1, W2)."""
-    place = f"127.0.0.1:{found['tls']['port']}"
+    """The variables by name."""
     return {
-        "FAL_RUN_HOST": f"{place}/run",
-        "FAL_QUEUE_RUN_HOST": f"{place}/queue",
+        **client_hosts(found["tls"]["port"]),
         "FAL_KEY": found["key"],
         "SSL_CERT_FILE": found["tls"]["bundle"],
     }

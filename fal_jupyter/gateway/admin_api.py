@@ -161,9 +161,13 @@ class AppHandler(Handler):
         else:
             self.fail(404, "not_served", f"no app {alias} is running")
 
-    def put(self, alias: str) -> None:
+    async def put(self, alias: str) -> None:
         head_json, payload = frames.decode_load(self.request.body)
         head: PublishHead = json.loads(head_json)
+        await self.house.open_for_runners(head["environment"]["env"])
+        if self.house.stopping.is_set():
+            self.fail(503, ENDING, "the gateway is ending")
+            return
         if head["lease"] not in self.house.leases.living:
             self.fail(409, "lease_ended", "the lease that publishes has ended")
             return

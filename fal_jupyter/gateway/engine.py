@@ -21,6 +21,7 @@ from fal_jupyter.gateway.deployments import Deployments
 from fal_jupyter.gateway.exchange import Exchange
 from fal_jupyter.gateway.history import History, wall_ms
 from fal_jupyter.gateway.launcher import Launcher
+from fal_jupyter.gateway.loads import Loads
 from fal_jupyter.gateway.published import Published
 from fal_jupyter.gateway.redaction import error_without_secrets
 from fal_jupyter.protocol import frames
@@ -30,13 +31,10 @@ from fal_jupyter.protocol.api import (
     H_TIMEOUT_TYPE,
     RUN,
     Event,
-    LoadHead,
-    Machine,
 )
 from fal_jupyter.protocol.feed import FRAME_REQUESTS, Failure
 from fal_jupyter.protocol.frames import Frame, Kind
 from fal_jupyter.settings import Settings
-from fal_jupyter.vault import Vault
 
 log = logging.getLogger("fal_jupyter.engine")
 LATE = 500_000_000  # nanoseconds; no load of ours keeps the loop for so long
@@ -53,11 +51,15 @@ class Engine:
     """Facts in, orders out: the hub between exchanges, runners and the fleet."""
 
     def __init__(
-        self, settings: Settings, environment: Mapping[str, str], files: int, on_quiet: Callable[[], None]
+        self,
+        settings: Settings,
+        environment: Mapping[str, str],
+        files: int,
+        on_quiet: Callable[[], None],
+        loads: Loads,
     ) -> None:
-        self.settings = settings
+        self.settings, self.loads = settings, loads
         self.cookies: dict[str, set[str]] = {}
-        self.vault = Vault(settings.state)
         self.fleet = Fleet()
         self.launcher = Launcher(self, environment, files)
         self.cancel_signals = CancelSignals(self.launcher)
@@ -68,7 +70,6 @@ class Engine:
         self._starting: dict[str, tuple[Published, int]] = {}
         self.history = History(FRAME_REQUESTS)
         self.setup_ms: dict[str, float] = {}
-        self.cdn: Callable[[], str] = str
         self.on_news: Callable[[], None] = _nobody
         self.on_moved: Callable[[str, str, str], None] = _nobody
         self._starts: dict[str, tuple[float, float]] = {}
@@ -272,36 +273,13 @@ class Engine:
     # --- orders -------------------------------------------------------------------------------------------------
     def _start_runner(self, order: m.StartRunner) -> None:
         app = self.published.get(order.alias) or self.deployments.leaving[order.alias]
-        revision = app.revisions[order.revision]
         if not self._claim(order):
             return
         self._starting[order.runner_id] = (app, order.revision)
         self._starts[order.runner_id] = (time.monotonic(), 0.0)
         self.on_moved(order.alias, order.runner_id, "PENDING")
-        environment = app.with_secrets(revision, self.vault)
-        head = LoadHead(
-            app=f"{self.settings.owner}/{order.alias}",
-            alias=order.alias,
-            runner_id=order.runner_id,
-            revision=order.revision,
-            kind=revision.kind,
-            class_name=revision.spec.class_name,
-            source=revision.source,
-            modules=revision.modules,
-            environment=environment,
-            multiplex=revision.spec.scaling.max_multiplexing,
-            request_timeout=revision.spec.scaling.request_timeout,
-            cdn=self.cdn(),
-            machine=Machine(
-                type=revision.allotment.type_of(order.devices),
-                devices=list(order.devices),
-                cores=revision.allotment.cores,
-                memory=revision.allotment.memory,
-                turn=int(order.runner_id.rpartition("-")[2]),
-            ),
-        )
+        environment, load = self.loads.make(app, order)
         app.tell(order.revision, Event(event="state", runner=order.runner_id, state="PENDING"))
-        load = frames.encode_load(_encode(head), revision.payload)
         self.launcher.start(order.runner_id, environment, load)
 
     def _claim(self, order: m.StartRunner) -> bool:
@@ -424,6 +402,7 @@ class Engine:
             del self.deployments.leaving[order.alias]
             app.ended.set()
             if order.alias not in self.published:
+                self.loads.app_ended(order.alias)
                 app.log.close()
         self.launcher.release(self.deployments.environments())
         if not list(self.fleet.all_apps()):

@@ -28,6 +28,7 @@ from fal_jupyter.gateway.http_server import Connection, Listener
 from fal_jupyter.gateway.keys import Keys
 from fal_jupyter.gateway.leases import Lease, Leases, peer_of
 from fal_jupyter.gateway.listings import app_record
+from fal_jupyter.gateway.loads import Loads, Ports, calls_here
 from fal_jupyter.gateway.origins import Origins, Preflight
 from fal_jupyter.gateway.place import PlaceWatch, bind, is_ours, take_life_lock
 from fal_jupyter.gateway.proxy_api import H_TARGET, is_proxied, own_target
@@ -64,10 +65,11 @@ class House:
         self._watch: PlaceWatch | None = None
         self.stopping = asyncio.Event()
         self.store = Store(settings.store)
-        self.keys = Keys(self.store, Vault(settings.state))
+        vault = Vault(settings.state)
+        self.keys = Keys(self.store, vault)
         self.tokens = Tokens(lives=self.keys.lives)
-        self.engine = Engine(settings, environment, files, self._maybe_idle)
-        self.engine.cdn = lambda: f"{self.base}{CDN.rstrip('/')}" if self.base else ""
+        loads = Loads(settings, vault, self.keys.of_apps, self._open_ports)
+        self.engine = Engine(settings, environment, files, self._maybe_idle, loads)
         self.files = Files(settings)
         self.leases = Leases(self._lease_ended)
         self.calls = HeldCalls(self.engine)
@@ -175,6 +177,17 @@ class House:
     def ports(self) -> frozenset[int]:
         """The loopback ports that callers may name."""
         return frozenset(port for port in (self._port, self._tls.port) if port)
+
+    def _open_ports(self) -> Ports:
+        return Ports(self._port, self._tls.port, str(self._tls.authority) if self._tls.port else "")
+
+    async def open_for_runners(self, env: Mapping[str, str]) -> None:
+        """Open the TLS port where an app with these variables calls others through it; without one, the app runs all the same."""
+        if self._port and calls_here(env):
+            try:
+                await self.open_tls()
+            except OSError as error:
+                log.warning("runners cannot call apps by fal_client: the TLS port cannot be opened: %s", error)
 
     async def open_tls(self) -> TlsOpened:
         """Open the TLS port beside the plain one, which is open; gives where it is and what to trust.

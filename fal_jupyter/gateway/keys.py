@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from fal_jupyter.credentials import id_and_hash
 from fal_jupyter.domain.key_grants import Right, refusal
+from fal_jupyter.gateway.app_keys import AppKeys
 from fal_jupyter.gateway.store import Store
 from fal_jupyter.protocol.feed import KeyRecord
 from fal_jupyter.vault import LastingKey, Vault, VaultDamaged
@@ -27,6 +28,7 @@ class Keys:
         self._lasting: dict[str, LastingKey] = {}
         self._recordings: set[asyncio.Future[None]] = set()
         self._live: dict[str, tuple[bytes, str, str, float]] = {}
+        self.of_apps = AppKeys()
 
     async def forget_former(self) -> None:
         """Revoke what a gateway before this one left: its leases ended with it."""
@@ -63,18 +65,24 @@ class Keys:
 
     def listed(self) -> list[KeyRecord]:
         """Every living key, by id: what it opens with is known to its holder only."""
-        return [
-            KeyRecord(id=key_id, holder=holder, created=round(created * 1000, 1))
-            for key_id, (_, _, holder, created) in self._live.items()
-        ] + [
-            KeyRecord(id=key.id, holder=f"{key.name} (lasting, {key.grant})", created=round(key.created * 1000, 1))
-            for key in self._lasting.values()
-        ]
+        return (
+            [
+                KeyRecord(id=key_id, holder=holder, created=round(created * 1000, 1))
+                for key_id, (_, _, holder, created) in self._live.items()
+            ]
+            + [
+                KeyRecord(id=key.id, holder=f"{key.name} (lasting, {key.grant})", created=round(key.created * 1000, 1))
+                for key in self._lasting.values()
+            ]
+            + self.of_apps.listed()
+        )
 
     def revoke_one(self, key_id: str) -> bool:
         """Shut out one key, at once; False where there is none of that id."""
         if self._lasting.pop(key_id, None) is not None:
             return self._vault.remove_key(key_id)
+        if self.of_apps.revoke_one(key_id):
+            return True
         if self._live.pop(key_id, None) is None:
             return False
         now = time.time()
@@ -109,7 +117,7 @@ class Keys:
 
     def lives(self, key_id: str) -> bool:
         """True while the key of that id opens something."""
-        return key_id in self._live or key_id in self._lasting
+        return key_id in self._live or key_id in self._lasting or self.of_apps.hash_of(key_id) is not None
 
     def id_of(self, authorization: str) -> str:
         """Give the id of the living key that the header is of, or nothing."""
@@ -118,5 +126,5 @@ class Keys:
             return ""
         key_id, given = id_and_hash(credentials.strip())
         lasting = self._lasting.get(key_id)
-        known = lasting.sha256 if lasting is not None else self._live.get(key_id, (None,))[0]
+        known = lasting.sha256 if lasting is not None else self._live.get(key_id, (self.of_apps.hash_of(key_id),))[0]
         return key_id if hmac.compare_digest(given, known or _DUMMY) and known is not None else ""

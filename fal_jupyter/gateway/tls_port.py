@@ -33,7 +33,7 @@ class TlsPort:
     @property
     def authority(self) -> Path:
         """The certificate of the authority that a client has to trust."""
-        return self._certificates().authority
+        return self._folder / "ca.pem"
 
     @property
     def bundle(self) -> Path:
@@ -51,10 +51,10 @@ class TlsPort:
         Raises:
             OSError: the certificates cannot be written, or no port is free.
         """
-        certificates = self._certificates()
-        if self._server is not None and certificates.authority.exists():
+        if self._server is not None and self.authority.exists():
             return
         self.close()
+        certificates = await asyncio.to_thread(self._certificates)
         context = await asyncio.to_thread(certificates.context)
         (sock,) = bind_sockets(0, "127.0.0.1", family=socket.AF_INET)
         self._server = await asyncio.get_running_loop().create_server(

@@ -291,7 +291,8 @@ class Machine(TypedDict):
 
 
 class LoadHead(TypedDict):
-    """JSON head of a LOAD frame: what the runner needs besides the opaque payload. *cdn*: base of the CDN's addresses."""
+    """JSON head of a LOAD frame: what the runner needs besides the opaque payload. *cdn*: base of the CDN's addresses.
+    *authority*: file of the authority that the gateway's TLS port is trusted by, ``""`` where the app does not call it."""
 
     app: str
     alias: str
@@ -305,6 +306,7 @@ class LoadHead(TypedDict):
     multiplex: int
     request_timeout: float
     cdn: str
+    authority: str
     machine: Machine
 
 

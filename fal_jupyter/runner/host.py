@@ -26,7 +26,7 @@ from fal_jupyter.fal.ref import set_current_app
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.api import PROTOCOL, LoadHead
 from fal_jupyter.protocol.frames import Frame, Kind
-from fal_jupyter.runner import capture, children, endpoints, failures, limits
+from fal_jupyter.runner import capture, children, endpoints, failures, limits, trust, uploads
 from fal_jupyter.runner.channel import Channel
 from fal_jupyter.runner.requests import Server
 
@@ -197,10 +197,18 @@ def enter_environment(head: LoadHead) -> None:
     sys.path[:] = list(dict.fromkeys([*environment["sys_path"], *sys.path]))
     sys.argv[:] = [head["app"]]
     importlib.invalidate_caches()
+    if head["authority"]:
+        trust.trust(head["authority"])
+    enter_imports(head)
+
+
+def enter_imports(head: LoadHead) -> None:
+    """Put in place what user code imports: ``fal``, the app's own modules, and a ``fal_client`` that uploads here."""
     from fal_jupyter import fal, shipping
 
     fal.install()
     shipping.provide_modules(head["modules"])
+    uploads.redirect()
 
 
 def load_class(head: LoadHead, payload: bytes) -> Any:

@@ -12,19 +12,17 @@ from typing import Any
 
 import msgspec
 
-from fal_jupyter import fal, shipping
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.api import LoadHead
 from fal_jupyter.runner.children import LOAD_VARIABLE, enter_main
-from fal_jupyter.runner.host import load_class
+from fal_jupyter.runner.host import enter_imports, load_class
 
 
 def names_of_the_runner() -> dict[str, Any]:
     """Load what the runner was loaded with; gives the names of its ``__main__``."""
     head_json, payload = frames.decode_load(Path(os.environ[LOAD_VARIABLE]).read_bytes())
     head: LoadHead = msgspec.json.decode(head_json)
-    fal.install()
-    shipping.provide_modules(head["modules"])
+    enter_imports(head)
     enter_main()
     load_class(head, payload)
     return {name: value for name, value in vars(sys.modules["__main__"]).items() if not name.startswith("__")}

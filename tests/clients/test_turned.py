@@ -118,9 +118,10 @@ def test_other_shells_are_spoken_too(many: Served) -> None:
     fish = command(many.state, "env", "--shell", "fish").stdout.splitlines()
     plain = json.loads(command(many.state, "env", "--shell", "json").stdout)
 
-    assert [line.split()[:3][2] for line in fish] == ["FAL_RUN_HOST", "FAL_QUEUE_RUN_HOST", "FAL_KEY", "SSL_CERT_FILE"]
+    names = ["FAL_RUN_HOST", "FAL_QUEUE_RUN_HOST", "FAL_WS_RUN_HOST", "FAL_KEY", "SSL_CERT_FILE"]
+    assert [line.split()[:3][2] for line in fish] == names
     assert fish[0] == f"set -gx FAL_RUN_HOST '{plain['FAL_RUN_HOST']}';"
-    assert set(plain) == {"FAL_RUN_HOST", "FAL_QUEUE_RUN_HOST", "FAL_KEY", "SSL_CERT_FILE"}
+    assert list(plain) == names
 
 
 def test_where_nothing_is_served_it_says_so() -> None:
