@@ -139,7 +139,7 @@ def _converted(name: str, value: Any, cell: types.CellType, cls: type[Any]) -> A
             **{field: getattr(value, field) for field in ("timeout", "server_error", "connection_error")}
         )
     if isinstance(value, staticmethod | classmethod):
-        return type(value)(_rebound(value.__func__, cell, cls))
+        return type(value)(_converted(name, value.__func__, cell, cls))
     if isinstance(value, property):
         get, put, drop = (part and _rebound(part, cell, cls) for part in (value.fget, value.fset, value.fdel))
         return property(get, put, drop, value.__doc__)

@@ -133,8 +133,8 @@ class App:
 
     @classmethod
     def get_endpoints(cls) -> list[str]:
-        """Give the paths of all endpoints, in the order of their methods' names."""
-        return [marked.route_signature.path for marked in endpoints_of(cls).values()]
+        """Give the paths of all endpoints that are functions (no class methods, as in the real package), in the order of their methods' names."""
+        return [marked.route_signature.path for marked in endpoints_of(cls).values() if marked.is_listed]
 
     @classmethod
     def get_health_check_config(cls) -> ApplicationHealthCheckConfig | None:
@@ -180,7 +180,7 @@ class App:
         found = {
             marked.route_signature.path: declaration_of(marked.route_signature)
             for marked in endpoints_of(cls).values()
-            if marked.route_signature.billing is not None
+            if marked.route_signature.billing is not None and marked.is_listed
         }
         return dict(sorted(found.items()))
 

@@ -186,7 +186,14 @@ def _check_files(cls: type[Any]) -> None:
 
 def _check_endpoints(cls: type[Any]) -> None:
     found = endpoints_of(cls)
-    checks = [marked.route_signature for marked in found.values() if marked.route_signature.health_check is not None]
+    checks = []
+    for name, marked in found.items():
+        if marked.route_signature.health_check is None:
+            continue
+        if not marked.is_listed:
+            warn_user(f"{cls.__name__}.{name} is not a plain method, so its health_check has no effect, as on fal")
+        else:
+            checks.append(marked.route_signature)
     if any(route.is_websocket for route in checks):
         raise AppRuleBroken("Health check endpoints cannot be websocket endpoints.")
     if len(checks) > 1:

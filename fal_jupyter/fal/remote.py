@@ -115,7 +115,10 @@ class RemoteEndpoint:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the running app and give the endpoint's answer."""
         __tracebackhide__ = True
-        if args and isinstance(args[0], self._owner):  # Base.hi(self, …): the ordinary call of a method by its class
+        if self._endpoint.binds_class:  # it needs no instance, so that in a runner, or unserved, it runs here
+            if handle_of(self._owner) is None:
+                return self.__wrapped__(self._owner, *args, **kwargs)
+        elif args and isinstance(args[0], self._owner):  # Base.hi(self, …): the ordinary call of a method by its class
             return self.__wrapped__(*args, **kwargs)
         return require_handle(self._owner, self._shown).call(self.__name__, args, kwargs)
 

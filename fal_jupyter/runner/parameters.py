@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from copy import deepcopy
 from typing import Any
 
 from fastapi import Request, Response
-from fastapi._compat import ModelField
+from fastapi._compat import ModelField, get_missing_field_error
+from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.datastructures import QueryParams
@@ -40,11 +42,33 @@ class _FromBody(ModelField):
         return super().validate(value.value if isinstance(value, _Given) else value, *args, **kwargs)
 
 
+class _BodyField(ModelField):
+    """A body parameter's field that takes ``null`` for "not given", whichever FastAPI is installed.
+
+    The FastAPI that fal 1.83.0 holds (0.136) does so; later ones validate it as a value.
+    """
+
+    def validate(self, value: Any, values: Any = None, *, loc: Any = ()) -> Any:
+        if value is not None:
+            return super().validate(value, values, loc=loc)
+        if self.field_info.is_required():
+            return None, [get_missing_field_error(loc)]
+        return deepcopy(self.default), []
+
+
+def _body_fields(dependant: Dependant) -> Iterator[ModelField]:
+    yield from dependant.body_params
+    for inner in dependant.dependencies:
+        yield from _body_fields(inner)
+
+
 class BodyRoute(APIRoute):
     """A route whose query parameters may come from a JSON body; otherwise an ordinary FastAPI route."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handler = super().get_route_handler()
+        for field in _body_fields(self.dependant):
+            field.__class__ = _BodyField
         names = {field.alias for field in self.dependant.query_params}
         if self.body_field is not None or not names:
             return handler

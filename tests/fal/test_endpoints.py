@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
 
 from fal_jupyter import fal
 from fal_jupyter.domain.errors import AppRuleBroken, NotServed
@@ -636,19 +635,48 @@ def test_an_endpoint_cannot_have_two_routes() -> None:
             def hi(self) -> None: ...
 
 
-@pytest.mark.parametrize("kind", [staticmethod, classmethod])
-def test_an_endpoint_needs_an_instance(kind: Callable[..., Any]) -> None:
+@pytest.mark.parametrize(
+    ("wrap", "remedy"),
+    [
+        (classmethod, "write @classmethod above @fal.endpoint"),
+        (staticmethod, "write a method that takes self"),
+        (functools.partialmethod, "write a method that takes self"),
+        (functools.cached_property, "write a method that takes self"),
+        (functools.singledispatchmethod, "write a method that takes self"),
+        (functools.partial, "write a method that takes self"),
+    ],
+)
+def test_what_fal_never_routes_is_not_served_with_a_warning(wrap: Callable[..., Any], remedy: str) -> None:
     def hi(self: Any) -> None: ...
 
-    with pytest.raises(AppRuleBroken, match=f"hi is a {kind.__name__}") as caught:
-        fal.endpoint("/")(kind(hi))
-    assert f"remove @{kind.__name__}" in caught.value.hint
+    wrapped = wrap(hi)
+    with pytest.warns(AppWarning, match=rf"^hi is not served: .*@fal\.endpoint\('/'\)\. To serve it, {remedy}$"):
+        assert fal.endpoint("/")(wrapped) is wrapped
+    with pytest.raises(AppRuleBroken, match=r"@fal\.realtime\('/'\) marks methods") as caught:
+        fal.realtime("/")(wrapped)
+    assert remedy.replace("endpoint", "realtime") in caught.value.hint
 
 
-@pytest.mark.parametrize("thing", [5, "hi", None, BaseModel, property(lambda self: 1)])
+@pytest.mark.parametrize("thing", [5, "hi", None, len, [].append, property(lambda self: 1)])
 def test_only_methods_can_be_marked(thing: Any) -> None:
     with pytest.raises(AppRuleBroken, match=r"@fal\.endpoint\('/x'\) marks methods, but this is"):
         fal.endpoint("/x")(thing)
+
+
+def test_a_class_method_above_the_mark_is_an_endpoint_that_gets_the_class() -> None:
+    class Mine(fal.App):
+        @classmethod
+        @fal.endpoint("/mine")
+        def mine(cls, x: int = 1) -> str:
+            return f"{cls.__name__} {x}"
+
+    class Child(Mine): ...
+
+    assert "mine" in endpoints_of(Child)
+    assert Mine.get_endpoints() == []
+    assert Mine.mine(2) == "Mine 2"
+    assert Child.mine() == "Child 1"
+    assert Child(_allow_init=True).mine(3) == "Child 3"
 
 
 @pytest.mark.parametrize("billing", [5, str, object()])

@@ -194,6 +194,9 @@ def _shapes() -> list[Asked]:
     preflight = origin | {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x-foo"}
     found += [Asked("shapes.Health", "C50", method="GET", path="/health", headers=origin)]
     found += [Asked("shapes.Health", "C51", method="OPTIONS", path="/health", headers=preflight)]
+    for app in ("shapes.ClassMethods", "shapes.ChildOfClassMethods"):
+        found += [Asked(app, "C12", path=path) for path in ("/plain", "/coroutine", "/coroutine?n=x", "/wrapped", "/cached", "/cached", "/below", "/static", "/static-below", "/fails")]  # fmt: skip
+        found += [Asked(app, "C12", path="/first", json=body) for body in ({"x": 5}, {})]
     return found + [Asked("shapes.Derived", "C12", path=path) for path in ("/", "/gone", "/more")]
 
 
@@ -209,7 +212,11 @@ def _talks() -> list[Talked]:
         ("/bad-encoder", ({"x": 1}, {"x": 2})),
         ("/echo", ("hi",)),
     ]  # fmt: skip
-    return [Talked(t, rules if path != "/echo" else "C57", path, sent) for path, sent in table]
+    classes = [
+        Talked("shapes.ClassMethods", "C12 C88", "/talk", ({"x": 1}, {"x": 2})),
+        Talked("shapes.ClassMethods", "C12 C57", "/socket"),
+    ]
+    return [*classes] + [Talked(t, rules if path != "/echo" else "C57", path, sent) for path, sent in table]
 
 
 ASKED = [*_plain(), *_errors(), *_shapes()]

@@ -46,7 +46,6 @@ DIFFERENT: dict[str, str] = {
     "hasattr(fal.App, 'serve')": "runners serve an instance, which has no server of its own",
     "fal.HealthCheck(timeout_seconds=2)": "a health check has a readable repr",
     "hasattr(fal.App(_allow_init=True), 'logger')": "self.logger is an addition: a logger of the app's name",
-    "plain.Plain POST / b'null' {'content-type': 'application/json'}": "follows the installed FastAPI, which is newer than the one that fal holds",
     "plain.Plain POST /query {'a': 1}": "plain parameters may come from a JSON body, which is what fal's clients send",
     "errors.Errors POST /stream-breaks": "a stream that breaks is cut off, so that its caller sees that it is not whole",
     "shapes.Health GET /health {'Origin': 'http://x.com'}": _ORIGIN,

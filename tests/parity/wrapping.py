@@ -169,6 +169,50 @@ def _instances() -> list[Defined]:
             "C12",
             "class A(fal.App):\n    @classmethod\n    @fal.endpoint('/c')\n    def c(cls): return {}\nA.get_endpoints()",
         ),
+        *(
+            Defined(
+                "C12 C13",
+                f"class A(fal.App):\n    @fal.endpoint('/z')\n    def z(self): return {{}}\n    @classmethod\n    @fal.endpoint('/c', health_check=fal.HealthCheck())\n    def c(cls, x=2): return x\n    @fal.endpoint('/b')\n    @classmethod\n    def b(cls): return {{}}\n{asked}",
+            )
+            for asked in (
+                "A.get_endpoints()",
+                "[s.path for s in A(_allow_init=True).collect_routes()]",
+                "A.c()",
+                "A.c(3)",
+                "A(_allow_init=True).c()",
+                "A.get_health_check_config()",
+                "sorted(A.build_metadata()['openapi']['paths'])",
+                "type('B', (A,), {}).c(x=5)",
+            )
+        ),
+        *(
+            Defined(
+                "C12",
+                f"import functools, abc\ndef deco(f):\n    @functools.wraps(f)\n    def w(*a, **k): return f(*a, **k)\n    return w\ndef u(self, x: int = 1): return x\nclass A(fal.App):\n    {method}\n(A.get_endpoints(), [s.path for s in A(_allow_init=True).collect_routes()])",
+            )
+            for method in (
+                "a = fal.endpoint('/a')(staticmethod(u))",
+                "a = deco(fal.endpoint('/a')(u))",
+                "a = classmethod(deco(fal.endpoint('/a')(u)))",
+                "a = deco(classmethod(fal.endpoint('/a')(u)))",
+                "a = fal.endpoint('/a')(deco(u))",
+                "a = functools.partialmethod(fal.endpoint('/a')(u), 3)",
+                "a = fal.endpoint('/a')(functools.partialmethod(u, 3))",
+                "a = property(fal.endpoint('/a')(u))",
+                "a = functools.cached_property(fal.endpoint('/a')(u))",
+                "a = fal.endpoint('/a')(functools.cached_property(u))",
+                "a = functools.lru_cache(fal.endpoint('/a')(u))",
+                "a = fal.endpoint('/a')(functools.lru_cache(u))",
+                "a = fal.endpoint('/a')(functools.partial(u, x=1))",
+                "a = fal.endpoint('/a')(functools.singledispatchmethod(u))",
+                "a = fal.endpoint('/a')(type('C', (), {}))",
+                "a = fal.endpoint('/a')(type('C', (), {'__call__': lambda self: 1})())",
+                "a = fal.endpoint('/a')(lambda self: {})",
+                "b = a = fal.endpoint('/a')(u)",
+                "a = abc.abstractmethod(fal.endpoint('/a')(u))",
+                "a = classmethod(fal.realtime('/a')(u))",
+            )
+        ),
         Defined(
             "C12",
             "class M:\n    @fal.endpoint('/m')\n    def m(self): return {}\nclass A(M, fal.App): pass\nA.get_endpoints()",

@@ -1,9 +1,11 @@
 """Apps of unusual shapes: paths, health, hints, lifecycle, inheritance."""
 
+import functools
 import os
 
 import fal
-from fastapi import HTTPException
+from fastapi import HTTPException, WebSocket
+from pydantic import BaseModel
 
 
 class Health(fal.App):
@@ -101,3 +103,91 @@ class Derived(Mixin, Base):
     @fal.endpoint("/more")
     def more(self):
         return {"who": self.helper(), "base": super().run()}
+
+
+class Number(BaseModel):
+    x: int
+
+
+def doubled(function):
+    @functools.wraps(function)
+    def wrapper(*args, **kwargs):
+        return {"twice": function(*args, **kwargs)}
+
+    return wrapper
+
+
+class ClassMethods(fal.App):
+    made = "by the class"
+
+    @fal.endpoint("/plain")
+    def plain(self):
+        return [self.first(Number(x=1)), ClassMethods.first(Number(x=2)), type(self).helper()]
+
+    @classmethod
+    def helper(cls):
+        return cls.first(Number(x=3))
+
+    @classmethod
+    @fal.endpoint("/first")
+    def first(cls, input: Number):
+        return {"cls": cls.__name__, "made": cls.made, "x": input.x}
+
+    @classmethod
+    @fal.endpoint("/coroutine")
+    async def coroutine(cls, n: int = 1):
+        return {"cls": cls.__name__, "n": n}
+
+    @classmethod
+    @doubled
+    @fal.endpoint("/wrapped")
+    def wrapped(cls):
+        return cls.__name__
+
+    @functools.lru_cache
+    @fal.endpoint("/cached")
+    def cached(self):
+        self.calls = getattr(self, "calls", 0) + 1
+        return self.calls
+
+    @fal.endpoint("/below")
+    @classmethod
+    def below(cls):
+        return {}
+
+    @staticmethod
+    @fal.endpoint("/static")
+    def static():
+        return {}
+
+    @fal.endpoint("/static-below")
+    @staticmethod
+    def static_below():
+        return {}
+
+    @classmethod
+    @fal.endpoint("/fails")
+    def fails(cls):
+        raise HTTPException(409, cls.__name__)
+
+    @classmethod
+    @fal.realtime("/talk", session_timeout=0.5)
+    def talk(cls, input: Number) -> Number:
+        return Number(x=input.x * 2)
+
+    @classmethod
+    @fal.endpoint("/socket", is_websocket=True)
+    async def socket(cls, websocket: WebSocket):
+        await websocket.accept()
+        await websocket.send_text(cls.__name__)
+        await websocket.close()
+
+
+class ChildOfClassMethods(ClassMethods):
+    app_name = "child"
+    made = "by the child"
+
+    @classmethod
+    @fal.endpoint("/first")
+    def first(cls, input: Number):
+        return {"child": super().first(input)}
