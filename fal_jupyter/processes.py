@@ -54,6 +54,14 @@ def children_of(pid: int) -> list[int]:
     return found
 
 
+def is_stopped(pid: int) -> bool:
+    """True while *pid* is stopped by a signal or a debugger."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] in "Tt"
+    except OSError:
+        return False
+
+
 def start_time(pid: int) -> int:
     """Give when *pid* started, in clock ticks since boot (with the pid it names one process for ever); 0 when gone."""
     try:

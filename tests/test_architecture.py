@@ -83,7 +83,18 @@ MAY: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("tornado", "httptools", "msgspec", "psutil", "pynvml", "uvloop", "cryptography"),
     ),
     "client": (
-        ("domain", "protocol", "fal", "shipping", "settings", "state", "credentials", "vault", "environments"),
+        (
+            "domain",
+            "protocol",
+            "fal",
+            "shipping",
+            "settings",
+            "state",
+            "processes",
+            "credentials",
+            "vault",
+            "environments",
+        ),
         (
             "msgspec",
             "pydantic",

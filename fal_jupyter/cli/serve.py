@@ -21,7 +21,7 @@ from fal_jupyter.cli.dry_run import dry_run
 from fal_jupyter.client import serving
 from fal_jupyter.client.client import Client
 from fal_jupyter.client.handle import AppHandle
-from fal_jupyter.domain.errors import FalJupyterError, SetupFailed
+from fal_jupyter.domain.errors import FalJupyterError, GatewayStopped, SetupFailed
 from fal_jupyter.protocol.api import Event
 
 GATEWAY_PATIENCE = 15.0  # seconds for the gateway to drain
@@ -102,6 +102,10 @@ def _leave(client: Client) -> None:
             client.stop_all()
     except _Stopped:
         pass
+    except GatewayStopped as error:
+        _say(f"fal-jupyter: {error}")
+        client.close()
+        return
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     if client.leave() and client.lease is not None:

@@ -19,7 +19,8 @@ from fal_jupyter.client import lease as leases
 from fal_jupyter.client.answer import Answer, AnswerReader, OnOutput
 from fal_jupyter.client.app_files import Folders
 from fal_jupyter.client.calls import Calls, cancelled, ended_starting, lost, refused_by_ending
-from fal_jupyter.client.pool import ConnectionPool, NotSent, send_all
+from fal_jupyter.client.pool import ConnectionPool
+from fal_jupyter.client.waiting import NotSent, areceive, receive, send
 from fal_jupyter.client.watching import Watching
 from fal_jupyter.credentials import make_key
 from fal_jupyter.domain.errors import (
@@ -28,6 +29,7 @@ from fal_jupyter.domain.errors import (
     BadSetting,
     FalJupyterError,
     GatewayError,
+    GatewayStopped,
     GatewayUnreachable,
     NoSuchMachine,
     NotServed,
@@ -274,9 +276,9 @@ class Client(Watching):
             raise ended_starting() from None
         try:
             sock.sendall(http.request("GET", f"{A_APPS}/{quote(alias)}/events?revision={revision}"))
-            reader, rest = http.Reader(), b""
+            reader, rest, gateway = http.Reader(), b"", connect.peer_pid(sock)
             while not reader.done:
-                data = sock.recv(READ)
+                data = receive(sock, READ, gateway)
                 if not data:
                     raise ended_starting()
                 *lines, rest = (rest + reader.feed(data)).split(b"\n")
@@ -350,10 +352,16 @@ class Client(Watching):
         self._delete(f"{A_RUNNERS}/{quote(runner_id)}", kill)
 
     def stop_all(self) -> None:
-        """Stop the apps of this process in order, each within its grace; one that is gone already is no failure."""
+        """Stop the apps of this process in order, each within its grace; one that is gone already is no failure.
+
+        Raises:
+            GatewayStopped: the gateway's process is stopped.
+        """
         for alias in list(self._published):
             try:
                 self.stop(alias, wait=True)
+            except GatewayStopped:
+                raise
             except (OSError, FalJupyterError):
                 pass  # the gateway has ended, or the app was stopped by somebody else
 
@@ -403,9 +411,10 @@ class Client(Watching):
                     sock = self.dial()
                 if calls is not None:
                     calls.begin(sock)
-                send_all(sock, data)
+                gateway = connect.peer_pid(sock)
+                send(sock, data, gateway)
                 while not reader.done:
-                    received = sock.recv(READ)
+                    received = receive(sock, READ, gateway)
                     if not received:
                         reader.end()
                         break
@@ -419,7 +428,7 @@ class Client(Watching):
                     raise cancelled() from None
                 if isinstance(error, NotSent) and attempt < MOST_GATEWAYS:
                     continue  # the connection was closed before it took anything
-                if sock is None and isinstance(error, GatewayError):
+                if isinstance(error, GatewayStopped) or (sock is None and isinstance(error, GatewayError)):
                     raise  # there is no gateway, and none can be started: the error says why
                 raise lost() from None
             except BaseException:
@@ -430,7 +439,6 @@ class Client(Watching):
                 raise
             if calls is not None:
                 calls.end(sock)
-            gateway = connect.peer_pid(sock)
             answer = self._finish(reader, frames_reader, sock)
             if not refused_by_ending(reader) or attempt == MOST_GATEWAYS:
                 return answer
@@ -516,11 +524,13 @@ class Client(Watching):
             writer.write(self._request(alias, path, body, query))
             await writer.drain()
             while not reader.done:
-                data = await stream_reader.read(READ)
+                data = await areceive(stream_reader, READ, gateway)
                 if not data:
                     reader.end()
                     break
                 self._feed(reader, frames_reader, data)
+        except GatewayStopped:
+            raise
         except (OSError, GatewayError):
             raise lost() from None
         finally:

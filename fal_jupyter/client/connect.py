@@ -1,21 +1,28 @@
-"""Find the gateway of a state directory, or start one: race-free, and never polling."""
+"""Find the gateway of a state directory, or start one: race-free, and within a bounded time."""
 
 from __future__ import annotations
 
 import fcntl
 import json
 import os
+import select
+import signal
 import socket
 import struct
 import subprocess
 import sys
+import time
 
 from fal_jupyter import forks
+from fal_jupyter.client.waiting import silent
 from fal_jupyter.domain import errors
 from fal_jupyter.domain.errors import GatewayUnreachable, StateRefused
 from fal_jupyter.settings import Settings
 from fal_jupyter.state import address_of, check_state
 
+CONNECT_PATIENCE = 15.0  # seconds for a gateway to take a connection, where as many wait as it lets wait
+START_PATIENCE = 60.0  # seconds for a gateway to start; it waits up to 30 for the former one
+LOOK_AGAIN = 0.02  # seconds between two looks at a lock that somebody holds: flock(2) has no time limit
 _CARRIED = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "TMPDIR", "TZ", "VIRTUAL_ENV", "SHELL")
 _CARRIED_PREFIXES = ("LC_", "XDG_")
 
@@ -28,14 +35,23 @@ def dial(settings: Settings, *, wait: bool = True) -> socket.socket:
 
     Raises:
         OSError: nobody answers there.
-        GatewayUnreachable: somebody else's process does.
+        GatewayUnreachable: somebody else's process does, or a gateway that takes no more connections.
     """
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     forks.closed_in_child(sock)
     sock.setblocking(wait)
     try:
         with address_of(settings.socket) as address:
-            sock.connect(address)
+            if wait:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(CONNECT_PATIENCE))
+            try:
+                sock.connect(address)
+            except BlockingIOError:
+                if not wait:
+                    raise
+                raise silent(_holder_of(settings.life_lock), CONNECT_PATIENCE) from None
+            if wait:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(0))
         _, uid = _peer_of(sock)
         if uid != os.getuid():
             raise GatewayUnreachable(
@@ -46,6 +62,20 @@ def dial(settings: Settings, *, wait: bool = True) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+def _timeval(seconds: float) -> bytes:
+    return struct.pack("ll", int(seconds), 0)
+
+
+def _holder_of(lock: os.PathLike[str]) -> int:
+    """Give the process that has written itself into a lock file; 0 where none has."""
+    try:
+        with open(lock, "rb") as file:
+            told = file.read(32).strip()
+    except OSError:
+        return 0
+    return int(told) if told.isdigit() else 0
 
 
 def peer_pid(sock: socket.socket) -> int:
@@ -78,13 +108,31 @@ def ensure_gateway(settings: Settings, *, idle_exit: float = 600.0) -> bool:
             hint="free some space, or set FAL_JUPYTER_STATE to a directory on another disk",
         ) from None
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        _take(lock, settings)
         if _answers(settings):
             return False
         _start(settings, idle_exit)
         return True
     finally:
         os.close(lock)
+
+
+def _take(lock: int, settings: Settings) -> None:
+    """Lock, once nobody else starts a gateway any more."""
+    deadline = time.monotonic() + 1.5 * START_PATIENCE
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise silent(
+                    _holder_of(settings.start_lock), 1.5 * START_PATIENCE, "the process that starts a gateway"
+                ) from None
+            time.sleep(LOOK_AGAIN)
+        else:
+            break
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, str(os.getpid()).encode(), 0)
 
 
 def _answers(settings: Settings) -> bool:
@@ -125,6 +173,13 @@ def _start(settings: Settings, idle_exit: float) -> None:
     finally:
         os.close(write)
     with os.fdopen(read, "rb") as pipe:
+        poller = select.poll()
+        poller.register(pipe, select.POLLIN)
+        if not poller.poll(1000 * START_PATIENCE):
+            refused = silent(process.pid, START_PATIENCE)
+            process.send_signal(signal.SIGKILL)  # our child: it is nobody's gateway yet
+            process.wait()
+            raise refused
         answer = pipe.read()
     if not answer:
         process.wait()

@@ -6,10 +6,12 @@ import json
 import os
 import select
 import socket
+import time
 
 from fal_jupyter.client import connect, http
+from fal_jupyter.client.waiting import receive, silent
 from fal_jupyter.credentials import id_and_hash
-from fal_jupyter.domain.errors import GatewayError, GatewayUnreachable, PortTaken, VersionSkew
+from fal_jupyter.domain.errors import GatewayError, GatewayStopped, GatewayUnreachable, PortTaken, VersionSkew
 from fal_jupyter.protocol.api import A_HELLO, A_LEASES, ENDING, PROTOCOL, Hello, LeaseAsked, LeaseGranted
 from fal_jupyter.settings import Settings
 
@@ -95,12 +97,13 @@ def borrow(settings: Settings) -> Borrowed:
     try:
         with connect.dial(settings) as sock:
             gateway = connect.peer_pid(sock)
-            sock.settimeout(PATIENCE)
             sock.sendall(http.request("GET", A_HELLO))
-            reader, body = http.Reader(), b""
-            while not reader.done and (data := sock.recv(65536)):
+            reader, body, deadline = http.Reader(), b"", time.monotonic() + PATIENCE
+            while not reader.done and (data := receive(sock, 65536, gateway, deadline=deadline)):
                 body += reader.feed(data)
         hello: Hello = json.loads(body)
+    except GatewayStopped:
+        raise
     except (OSError, ValueError, GatewayError):
         raise GatewayUnreachable(told, hint="call an app in that process: a new gateway is started there") from None
     return Borrowed(gateway, f"http://127.0.0.1:{hello['port']}", _pidfd_of(gateway))
@@ -132,20 +135,19 @@ def take(sock: socket.socket, *, kind: str, name: str, port: int, key: str) -> L
         key_hash=key_hash.hex(),
     )
     reader, body = http.Reader(), b""
-    sock.settimeout(PATIENCE)
+    gateway, deadline = connect.peer_pid(sock), time.monotonic() + PATIENCE
     try:
         sock.sendall(http.request("POST", A_LEASES, json.dumps(asked).encode()))
         while b"\n" not in body and not reader.done:
-            data = sock.recv(65536)
+            data = receive(sock, 65536, gateway, deadline=deadline)
             if not data:
                 raise GatewayEnding("the gateway ended while it was asked for a lease")
             body += reader.feed(data)
         answer = json.loads(body)
     except TimeoutError:
-        raise NotAGateway(f"who listens on the gateway's socket did not answer within {PATIENCE:g} s") from None
+        raise silent(gateway, PATIENCE) from None
     except ValueError:
         raise NotAGateway("who listens on the gateway's socket is no gateway of fal_jupyter") from None
-    sock.settimeout(None)
     if reader.status == 200:
         return Lease(sock, answer)
     sock.close()

@@ -61,22 +61,3 @@ def is_open(sock: socket.socket) -> bool:
     except OSError:
         pass
     return False
-
-
-def send_all(sock: socket.socket, data: bytes) -> None:
-    """Send *data*.
-
-    Raises:
-        NotSent: the connection was closed before it took the first byte, so the request cannot have begun.
-        OSError: it was closed later.
-    """
-    try:
-        sent = sock.send(data)
-    except (BrokenPipeError, ConnectionResetError) as error:
-        raise NotSent(*error.args) from None
-    if sent < len(data):
-        sock.sendall(memoryview(data)[sent:])
-
-
-class NotSent(ConnectionError):
-    """Nothing of a request was sent."""

@@ -11,11 +11,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from fal_jupyter.client import http
+from fal_jupyter.client import connect, http
 from fal_jupyter.client.answer import Answer
 from fal_jupyter.client.events import ServerSentEvents
 from fal_jupyter.client.results import failure
-from fal_jupyter.domain.errors import BadArguments, GatewayError, NotServed, RequestError
+from fal_jupyter.client.waiting import areceive
+from fal_jupyter.domain.errors import (
+    BadArguments,
+    FalJupyterError,
+    GatewayError,
+    GatewayStopped,
+    NotServed,
+    RequestError,
+)
 from fal_jupyter.protocol.api import (
     H_HINT,
     H_PRIORITY,
@@ -116,8 +124,8 @@ class Events:
                 for piece in pieces:
                     for last in tail.feed(piece):
                         yield self._job._seen(last)
-        except (OSError, GatewayError):
-            raise _lost() from None
+        except (OSError, GatewayError) as error:
+            raise _lost(error) from None
         if not isinstance(last, Completed):
             raise _lost()
 
@@ -125,11 +133,12 @@ class Events:
         tail, head, last, told = _Tail(self._with_logs), http.Reader(), None, b""
         try:
             sock = await asyncio.to_thread(self._job._client.dial)
+            gateway = connect.peer_pid(sock)
             reader, writer = await asyncio.open_unix_connection(sock=sock)
             try:
                 writer.write(http.request("GET", self._target))
                 while not head.done:
-                    data = await reader.read(READ)
+                    data = await areceive(reader, READ, gateway)
                     if not data:
                         head.end()
                         break
@@ -141,8 +150,8 @@ class Events:
                         yield self._job._seen(last)
             finally:
                 writer.close()
-        except (OSError, GatewayError):
-            raise _lost() from None
+        except (OSError, GatewayError) as error:
+            raise _lost(error) from None
         if head.status != 200:
             raise self._job._failed(head.status, head.headers, told)
         if not isinstance(last, Completed):
@@ -293,8 +302,8 @@ class QueuedRequest:
         try:
             answer = self._client.ask_raw(method, target)
             return Answer(status=answer.status, headers=list(answer.headers.items()), body=b"".join(answer))
-        except (OSError, GatewayError):
-            raise _lost() from None
+        except (OSError, GatewayError) as error:
+            raise _lost(error) from None
 
     def _failed(self, status: int, headers: dict[str, str], body: bytes) -> RequestError:
         found = _object(body)
@@ -420,8 +429,8 @@ def submit(handle: AppHandle, name: str, sent: Sent, options: Options) -> Queued
             handle.client.ensure()  # it had ended before it took anything: another one is started
             raw = handle.client.ask_raw("POST", target, headers, sent.body)
         answer = Answer(status=raw.status, headers=list(raw.headers.items()), body=b"".join(raw))
-    except (OSError, GatewayError):
-        raise _lost() from None
+    except (OSError, GatewayError) as error:
+        raise _lost(error) from None
     except ValueError as error:
         raise BadArguments(str(error)) from None
     if answer.status >= 400:
@@ -437,7 +446,9 @@ def _object(body: bytes) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _lost() -> RequestError:
+def _lost(error: Exception | None = None) -> FalJupyterError:
+    if isinstance(error, GatewayStopped):
+        return error
     return RequestError(
         "the gateway has ended, and its queue with it",
         status=503,

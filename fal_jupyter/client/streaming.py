@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from fal_jupyter.client import http
+from fal_jupyter.client import connect, http
 from fal_jupyter.client.answer import Answer, AnswerReader, OnOutput
 from fal_jupyter.client.events import EventDecoder, decoder_for
 from fal_jupyter.client.interrupts import one_line
+from fal_jupyter.client.waiting import areceive, receive, send
 from fal_jupyter.domain.errors import GatewayError, RequestError
 
 if TYPE_CHECKING:
@@ -76,9 +77,10 @@ class Streamed:
         self._begin()
         head = http.Reader()
         with self._client.dial() as sock:
-            sock.sendall(self._request)
+            gateway = connect.peer_pid(sock)
+            send(sock, self._request, gateway)
             while not head.done:
-                data = sock.recv(READ)
+                data = receive(sock, READ, gateway)
                 if not data:
                     self._ended(head)
                     break
@@ -89,12 +91,14 @@ class Streamed:
         with one_line(f"{self._name}()"):
             self._begin()
             head = http.Reader()
-            reader, writer = await asyncio.open_unix_connection(sock=await asyncio.to_thread(self._client.dial))
+            sock = await asyncio.to_thread(self._client.dial)
+            gateway = connect.peer_pid(sock)
+            reader, writer = await asyncio.open_unix_connection(sock=sock)
             try:
                 writer.write(self._request)
                 await writer.drain()
                 while not head.done:
-                    data = await reader.read(READ)
+                    data = await areceive(reader, READ, gateway)
                     if not data:
                         self._ended(head)
                         break

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -10,6 +11,7 @@ from urllib.parse import quote, urlencode
 from fal_jupyter.client import connect, http
 from fal_jupyter.client import lease as leases
 from fal_jupyter.client.calls import refused_by_ending
+from fal_jupyter.client.waiting import receive, send, silent
 from fal_jupyter.domain.errors import GatewayError, NotServed
 from fal_jupyter.protocol.api import (
     A_APPS,
@@ -42,6 +44,7 @@ class RawAnswer:
         self, settings: Settings, method: str, target: str, headers: Iterable[tuple[str, str]], body: bytes
     ) -> None:
         self._socket = connect.dial(settings)
+        self._gateway = connect.peer_pid(self._socket)
         self._reader = http.Reader()
         self._first = b""
         try:
@@ -54,7 +57,7 @@ class RawAnswer:
         self.status, self.headers = self._reader.status, self._reader.headers
 
     def _receive(self) -> bytes:
-        data = self._socket.recv(READ)
+        data = receive(self._socket, READ, self._gateway)
         if not data:
             self._reader.end()
             return b""
@@ -104,12 +107,12 @@ class Watching:
 
     def _ask(self, method: str, target: str, body: bytes = b"") -> tuple[int, Any]:
         with connect.dial(self.settings) as sock:
-            sock.settimeout(PATIENCE)
+            gateway, deadline = connect.peer_pid(sock), time.monotonic() + PATIENCE
             try:
-                sock.sendall(http.request(method, target, body))
+                send(sock, http.request(method, target, body), gateway)
                 reader, found = http.Reader(), bytearray()
                 while not reader.done:
-                    data = sock.recv(READ)
+                    data = receive(sock, READ, gateway, deadline=deadline)
                     if not data:
                         raise ConnectionResetError("the gateway ended")
                     found += reader.feed(data)
@@ -118,7 +121,7 @@ class Watching:
                     raise ConnectionRefusedError(answer["detail"])
                 return reader.status, answer
             except TimeoutError:
-                raise leases.NotAGateway(f"the gateway did not answer within {PATIENCE:g} s") from None
+                raise silent(gateway, PATIENCE) from None
             except ValueError:
                 raise leases.NotAGateway("who listens on the gateway's socket is no gateway of fal_jupyter") from None
 

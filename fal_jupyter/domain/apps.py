@@ -31,6 +31,7 @@ from fal_jupyter.domain.spec import AppSpec, Scaling
 REMEMBERED_DECISIONS = 50
 DEATHS_OPEN_THE_CIRCUIT = 5  # deaths while serving within DEATH_WINDOW (reliability row 8)
 DEATH_WINDOW = nanoseconds(60)
+LOST_STARTS = 3  # in a row that were lost with their template and are made up for, before they count as failed
 OWNER_GONE_GRACE = SECOND  # runners of a dead owner are gone within two seconds
 
 
@@ -80,6 +81,8 @@ class App:
     failures: int = 0
     last_failure: int = 0
     blocked_until: int = 0
+    lost: int = 0
+    lost_at: int = 0
     tight: int = 0
     asleep: bool = False
     hasty: bool = False
@@ -258,6 +261,12 @@ class App:
         states = Counter(str(runner.state) for runner in self.runners.values())
         parts = [f"{len(self.waiting)} waiting", f"{len(self.in_flight)} in flight"]
         return ", ".join(parts + [f"{number} {state}" for state, number in states.items()])
+
+    def lost_a_start(self, now: int) -> bool:
+        """Count a start that was lost with its template, those of one moment as one; False where there were too many in a row."""
+        if now > self.lost_at + SECOND:
+            self.lost, self.lost_at = self.lost + 1, now
+        return self.lost <= LOST_STARTS
 
     def died(self, now: int) -> None:
         """Count a death while serving; too many in a minute and starts are tried one at a time, as after failed ones."""

@@ -16,6 +16,7 @@
     │   └─ SetupFailed           setup() raised, exited, or outlived startup_timeout
     └─ GatewayError              us or the machine
         ├─ GatewayUnreachable    no gateway answers and none could be started
+        │   └─ GatewayStopped    its process is stopped (SIGSTOP, a debugger)
         ├─ VersionSkew           a gateway of another protocol number runs in this state directory
         ├─ StateRefused          the state directory is not ours alone
         └─ PortTaken             the loopback port is somebody else's
@@ -170,6 +171,10 @@ class GatewayError(FalJupyterError):
 
 class GatewayUnreachable(GatewayError):
     """No gateway answers, and none could be started."""
+
+
+class GatewayStopped(GatewayUnreachable):
+    """The gateway's process is stopped, so it cannot answer."""
 
 
 class VersionSkew(GatewayError):

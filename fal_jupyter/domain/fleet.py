@@ -119,7 +119,7 @@ class Fleet(Signs):
             app.specs = {r: s for r, s in app.specs.items() if r == serving} | {fact.revision: fact.spec}
             app.allotments = {r: a for r, a in app.allotments.items() if r == serving}
             app.lease, app.owner, app.revision, app.hold, app.asleep = fact.lease, fact.owner, fact.revision, 1, False
-            app.failures = app.blocked_until = 0  # nobody waits 30 s after mending a typo
+            app.failures = app.blocked_until = app.lost = 0  # nobody waits 30 s after mending a typo
             for runner in list(app.runners.values()):
                 if runner.revision not in (serving, fact.revision) and not runner.killed:
                     self._end_unready(app, runner, f"revision {fact.revision} was published", now)
@@ -339,7 +339,7 @@ class Fleet(Signs):
         runner.used = now
         self._begin_checks(app, runner, now)
         if runner.revision == app.revision:
-            app.failures = app.hold = 0
+            app.failures = app.hold = app.lost = 0
             if app.serving != app.revision:
                 app.serving = app.revision
                 app.specs = {app.revision: app.spec}
@@ -403,7 +403,9 @@ class Fleet(Signs):
             detail = f"the runner ended while it had this request ({fact.reason})"
             self._fail_request(app, app.in_flight[request_id], 503, "runner_disconnected", detail)
         self._drop(app, runner)
-        if state in STARTING:
+        if state in STARTING and fact.lost and app.lost_a_start(now):
+            app.remember(now, f"{runner.id} {fact.reason}; another is started")
+        elif state in STARTING:
             self._start_failed(app, runner, f"the runner ended before it was ready: {fact.reason}", now)
         elif state in READY and not app.over:
             app.remember(now, f"{runner.id} {fact.reason}")

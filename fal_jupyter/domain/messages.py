@@ -132,10 +132,14 @@ class RunnerFailed:
 
 @dataclass(frozen=True, slots=True)
 class RunnerExited:
-    """The process is gone. *reason* is one sentence: ``"killed by SIGKILL"``, ``"exited with status 3"``."""
+    """The process is gone. *reason* is one sentence: ``"killed by SIGKILL"``, ``"exited with status 3"``.
+
+    *lost*: it went with its template, which is no failure of the app's.
+    """
 
     runner_id: str
     reason: str
+    lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -256,7 +256,7 @@ class Engine:
         self.claims.release(runner.devices if runner is not None else ())
         self.tell(m.StartRefused(runner_id, reason))
 
-    def runner_exited(self, runner_id: str, reason: str) -> None:
+    def runner_exited(self, runner_id: str, reason: str, *, lost: bool = False) -> None:
         known = self._starting.pop(runner_id, None)
         self._starts.pop(runner_id, None)
         self._hints.pop(runner_id, None)
@@ -267,7 +267,7 @@ class Engine:
             known[0].log.end(runner_id, "")
             known[0].log.remark(runner_id, f"runner {reason}")
             self.on_moved(known[0].alias, runner_id, "GONE")
-        self.tell(m.RunnerExited(runner_id, reason))
+        self.tell(m.RunnerExited(runner_id, reason, lost=lost))
         self.launcher.release(self.deployments.environments())
 
     # --- orders -------------------------------------------------------------------------------------------------

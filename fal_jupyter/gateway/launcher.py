@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -17,7 +18,7 @@ from typing import Any, Protocol
 from fal_jupyter.domain.allowance import Allowance
 from fal_jupyter.gateway.channel import Channel
 from fal_jupyter.installed import Installed
-from fal_jupyter.processes import children_of, oom_kills, why_refused
+from fal_jupyter.processes import children_of, is_stopped, oom_kills, why_refused
 from fal_jupyter.protocol.api import Environment
 from fal_jupyter.protocol.frames import WINDOW, Frame
 
@@ -28,6 +29,9 @@ _HARMLESS = frozenset(
 )
 ABORT_GRACE = 0.5
 CUT_OFF_GRACE = 1.0
+LOOK = 5.0  # seconds after which a template that does not answer an order is looked at, again and again
+MOST_SILENT = 60.0  # seconds for a template to end a runner; it may be importing something large meanwhile
+END_PATIENCE = 20.0  # seconds for a template to end its tree
 PIPE_READ = 64 * 1024
 PIPE_READS = 4
 
@@ -44,8 +48,8 @@ class Watcher(Protocol):
     def runner_refused(self, runner_id: str, reason: str) -> None:
         """The machine could not start it."""
 
-    def runner_exited(self, runner_id: str, reason: str) -> None:
-        """It is gone, and what it left behind too; nothing more comes of it."""
+    def runner_exited(self, runner_id: str, reason: str, *, lost: bool = False) -> None:
+        """It is gone, and what it left behind too; nothing more comes of it. *lost*: it went with its template, for no fault of its app."""
 
 
 @dataclass
@@ -95,6 +99,7 @@ class Template:
         self.key = template_key(python, start_env)
         self.python, self.isolated, self._control, self._on_event = python, isolated, ours, on_event
         self.up = self.gone = False
+        self.fault = ""  # why it was ended by force
         self.installed: Installed | None = None  # known once it is up
         self._waiting: list[tuple[bytes, list[int]]] = []
         self._loop = asyncio.get_running_loop()
@@ -143,6 +148,25 @@ class Template:
             packet = b""
         self._on_event(self, json.loads(packet) if packet else {"event": "gone"})
 
+    def end(self, fault: str) -> None:
+        """End it by force. It is a child that nobody has waited for, so its pid cannot be another's."""
+        if not self.gone:
+            self.fault = fault
+            log.warning("template %s %s: it is ended", self.process.pid, fault)
+            self.process.kill()
+
+    def wait(self) -> None:
+        """Wait in a thread until the process has ended, by force where it does not end by itself."""
+        pidfd = os.pidfd_open(self.process.pid)
+        try:
+            if not select.select([pidfd], [], [], LOOK)[0] and (
+                is_stopped(self.process.pid) or not select.select([pidfd], [], [], END_PATIENCE - LOOK)[0]
+            ):
+                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        finally:
+            os.close(pidfd)
+        self.process.wait()
+
     def leave(self) -> None:
         """Have the template end by itself; it is gone when its end of the control socket is closed."""
         self._control.shutdown(socket.SHUT_WR)
@@ -169,6 +193,7 @@ class Launcher:
     templates: dict[TemplateKey, Template] = field(default_factory=dict)
     processes: dict[str, Process] = field(default_factory=dict)
     replaced: list[Template] = field(default_factory=list)  # their packages changed; each ends with its last runner
+    leaving: list[Template] = field(default_factory=list)  # no runner is left, they end by themselves
     _ooms: int = field(default_factory=lambda: oom_kills())
 
     def start(self, runner_id: str, environment: Environment, load: bytes) -> None:
@@ -215,6 +240,23 @@ class Launcher:
             theirs.close()
             os.close(write)
         channel.send(load)
+        loop.call_later(LOOK, self._look_at, process, "start", 0.0)
+
+    def _look_at(self, process: Process, order: str, asked: float) -> None:
+        """The template has had an order for a while. One that is stopped would keep the runner, its callers and us for ever."""
+        template = process.template
+        if (order == "start" and process.pid) or template.gone or self.processes.get(process.id) is not process:
+            return
+        if is_stopped(template.process.pid):
+            template.end(f"was stopped and did not answer for {LOOK:g} s")
+        elif order == "kill" and time.monotonic() > asked + MOST_SILENT:
+            template.end(f"did not end a runner within {MOST_SILENT:g} s")
+        else:
+            asyncio.get_running_loop().call_later(LOOK, self._look_at, process, order, asked)
+
+    def _order_kill(self, process: Process) -> None:
+        process.template.order(op="kill", runner_id=process.id)
+        asyncio.get_running_loop().call_later(LOOK, self._look_at, process, "kill", time.monotonic())
 
     def _channel_ended(self, runner_id: str) -> None:
         asyncio.get_running_loop().call_later(CUT_OFF_GRACE, self._cut_off, runner_id)
@@ -224,7 +266,7 @@ class Launcher:
         process = self.processes.get(runner_id)
         if process is not None:
             process.cut_off = True
-            process.template.order(op="kill", runner_id=runner_id)
+            self._order_kill(process)
 
     def _start_env(self, environment: Environment) -> dict[str, str]:
         """The app's variables that act when a process starts, where ours are others."""
@@ -269,11 +311,14 @@ class Launcher:
         used = {id(process.template) for process in self.processes.values()}
         for template in [t for t in self.replaced if id(t) not in used]:
             self.replaced.remove(template)
-            template.leave()
+            self._leave(template)
 
     def _leave(self, template: Template) -> None:
-        del self.templates[template.key]
+        if self.templates.get(template.key) is template:
+            del self.templates[template.key]
+        self.leaving.append(template)
         template.leave()
+        asyncio.get_running_loop().call_later(END_PATIENCE, template.end, f"did not end within {END_PATIENCE:g} s")
 
     def isolated_of(self, runners: Collection[str]) -> set[str]:
         """The isolated environments that these runners have."""
@@ -303,9 +348,9 @@ class Launcher:
         if stacks:
             process.template.order(op="signal", runner_id=runner_id, signal=int(signal.SIGABRT))
             loop = asyncio.get_running_loop()
-            loop.call_later(ABORT_GRACE, lambda: process.template.order(op="kill", runner_id=runner_id))
+            loop.call_later(ABORT_GRACE, self._order_kill, process)
         else:
-            process.template.order(op="kill", runner_id=runner_id)
+            self._order_kill(process)
 
     def _event(self, template: Template, event: dict[str, Any]) -> None:
         if event["event"] == "gone":
@@ -342,13 +387,13 @@ class Launcher:
             )
         return exit_sentence(status)
 
-    def _ended(self, process: Process, reason: str) -> None:
+    def _ended(self, process: Process, reason: str, *, lost: bool = False) -> None:
         process.channel.drain()
         self._printed(process.id)
         if process.dropped:
             self._pass_on(process, b"")
         self._forget(process)
-        self.watcher.runner_exited(process.id, reason)
+        self.watcher.runner_exited(process.id, reason, lost=lost)
 
     def _forget(self, process: Process) -> None:
         self.processes.pop(process.id, None)
@@ -361,19 +406,22 @@ class Launcher:
         template.close()
         if self.templates.get(template.key) is template:
             del self.templates[template.key]
-        if template in self.replaced:
-            self.replaced.remove(template)
+        for others in (self.replaced, self.leaving):
+            if template in others:
+                others.remove(template)
         template.process.wait()
         self._kill_orphans()
-        reason = f"its template ended ({exit_sentence(template.process.returncode, code=True)})"
+        how = template.fault and f"its template {template.fault}, and was ended"
+        reason = how or f"its template ended ({exit_sentence(template.process.returncode, code=True)})"
         if template.key[1] and not template.up:
             reason += f" before it was up: with {', '.join(name for name, _ in template.key[1])} as the app has it"
+        lost = template.up or not template.key[1]
         for process in [p for p in self.processes.values() if p.template is template]:
-            self._ended(process, reason)
+            self._ended(process, reason, lost=lost)
 
     def _kill_orphans(self) -> None:
         """What a killed template leaves comes to us, a subreaper: end every child that is no template."""
-        templates = {t.process.pid for t in (*self.templates.values(), *self.replaced)}
+        templates = {t.process.pid for t in (*self.templates.values(), *self.replaced, *self.leaving)}
         while orphans := [pid for pid in children_of(os.getpid()) if pid not in templates]:
             for pid in orphans:
                 os.kill(pid, signal.SIGKILL)
@@ -413,11 +461,13 @@ class Launcher:
     async def close(self) -> None:
         """End every template and with it every runner; done when they are gone."""
         loop = asyncio.get_running_loop()
-        for template in (*self.templates.values(), *self.replaced):
+        templates = (*self.templates.values(), *self.replaced, *self.leaving)
+        for template in templates:
             template.close()
-            await loop.run_in_executor(None, template.process.wait)
+        await asyncio.gather(*(loop.run_in_executor(None, template.wait) for template in templates))
         self.templates.clear()
         self.replaced.clear()
+        self.leaving.clear()
         self._kill_orphans()
 
 

@@ -31,7 +31,14 @@ from dataclasses import asdict
 from typing import Any
 
 from fal_jupyter.installed import installed_here
-from fal_jupyter.processes import become_subreaper, children_of, set_file_limit, why_refused
+from fal_jupyter.processes import (
+    PR_SET_PDEATHSIG,
+    become_subreaper,
+    children_of,
+    prctl,
+    set_file_limit,
+    why_refused,
+)
 from fal_jupyter.runner import guard
 from fal_jupyter.runner.reseed import CopiedGenerators
 
@@ -208,6 +215,7 @@ def _become_runner(parent: int, channel: int, output: int, generators: CopiedGen
 def main() -> None:
     """Run the template on the control socket whose descriptor is the first argument; the second limits open files."""
     become_subreaper()
+    prctl(PR_SET_PDEATHSIG, signal.SIGCONT)  # a stopped template must see the end of its gateway, too
     set_file_limit(int(sys.argv[2]))
     environ = dict(os.environ)
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # numpy starts a thread otherwise, and a fork would lose it

@@ -421,6 +421,28 @@ def test_a_failed_setup_fails_those_who_wait_and_backs_off(world: World) -> None
     )
 
 
+def test_starts_that_were_lost_with_their_template_are_tried_again_three_times(world: World) -> None:
+    world.publish(warm=1)
+    world.tell(RunnerSpawned("hello-1"))
+    world.tell(RequestArrived("hello", "a"))
+    for number in (1, 2, 3):
+        lost = world.tell(RunnerExited(f"hello-{number}", "its template ended (killed by SIGKILL)", lost=True), after=2)
+        assert lost == [StartRunner(f"hello-{number + 1}", "hello", 1)]
+    assert "another is started" in world.fleet.apps["hello"].decisions[-2].reason
+    failed = world.tell(RunnerExited("hello-4", "its template ended (killed by SIGKILL)", lost=True), after=2)
+    assert [type(order) for order in failed] == [AnnounceFailure, FailRequest]
+
+
+def test_starts_that_were_lost_with_one_template_count_once(world: World) -> None:
+    world.publish(warm=5)
+    for number in range(1, 6):
+        assert world.tell(RunnerExited(f"hello-{number}", "its template ended", lost=True), after=0.01)
+    assert world.fleet.apps["hello"].lost == 1
+    world.tell(RunnerSpawned("hello-6"))
+    world.tell(RunnerReady("hello-6"))
+    assert world.fleet.apps["hello"].lost == 0
+
+
 def test_a_new_revision_after_a_failure_starts_at_once(world: World) -> None:
     world.publish(warm=1)
     world.tell(RunnerSpawned("hello-1"))

@@ -1,0 +1,125 @@
+"""SIGSTOP × {template, runner, gateway, starter}: nobody waits for ever, everybody is told, and nothing is left."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.support.kernel import kernel
+from tests.support.serve import Served, command, doctor
+from tests.support.state import processes_of, state_directory, wait_for_end
+
+APP = """
+import os, fal
+
+class Steady(fal.App):
+    keep_alive = 600
+
+    @fal.endpoint("/")
+    def pid(self) -> int:
+        return os.getpid()
+"""
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> str:
+    path = tmp_path / "steady.py"
+    path.write_text(APP)
+    return f"{path}::Steady"
+
+
+def pid_of(state: Path, role: str) -> int:
+    return next(int(p["pid"]) for p in doctor(state)["processes"] if p["role"] == role)
+
+
+def test_a_stopped_template_is_replaced_when_a_runner_has_to_start(state: Path, target: str) -> None:
+    serving = Served(state, target)
+    runner, template = serving.request("/").json, pid_of(state, "template")
+    os.kill(template, signal.SIGSTOP)
+    os.kill(runner, signal.SIGKILL)
+    first = serving.request("/")  # it may have gone to the killed runner, of which nobody has told the gateway
+    assert first.status == 200 or first.json["error_type"] == "runner_disconnected", first.json
+    assert serving.request("/").status == 200
+    assert not wait_for_end({template, runner}, 1)
+    logs = command(state, "logs", "steady").stdout
+    assert "its template was stopped and did not answer for 5 s, and was ended" in logs
+    os.kill(pid_of(state, "template"), signal.SIGSTOP)
+    everything = set(processes_of(state))
+    assert serving.stop(timeout=40)[0] == 0
+    assert not wait_for_end(everything, 10)
+
+
+def test_what_is_stopped_ends_with_a_killed_gateway(state: Path, target: str) -> None:
+    serving = Served(state, target)
+    runner = serving.request("/").json
+    gateway, template = pid_of(state, "gateway"), pid_of(state, "template")
+    everything = set(processes_of(state)) - {serving.process.pid}
+    for pid in (runner, template):
+        os.kill(pid, signal.SIGSTOP)
+    os.kill(gateway, signal.SIGKILL)
+    assert not wait_for_end(everything, 10)
+    assert serving.stop(timeout=40)[0] == 1
+
+
+def test_a_stopped_runner_does_not_outlive_its_app(state: Path, target: str) -> None:
+    serving = Served(state, target)
+    os.kill(serving.request("/").json, signal.SIGSTOP)
+    everything = set(processes_of(state))
+    assert serving.stop(timeout=40)[0] == 0
+    assert not wait_for_end(everything, 10)
+
+
+def test_everybody_is_told_that_the_gateway_is_stopped(target: str, tmp_path: Path) -> None:
+    with state_directory() as state, kernel(state, tmp_path) as notebook, ThreadPoolExecutor(3) as pool:
+        notebook.run("%load_ext fal_jupyter\nimport asyncio, fal_jupyter").ok()
+        notebook.run("%%fal_app\n" + APP).ok()
+        serving = Served(state, target, "--name", "other")
+        gateway = pid_of(state, "gateway")
+        told = f"the gateway (process {gateway}) is stopped and has not answered for 15 s"
+        os.kill(gateway, signal.SIGSTOP)
+        try:
+            verb = pool.submit(command, state, "apps")
+            coming = pool.submit(command, state, "serve", target, "--name", "third")
+            leaving = pool.submit(serving.stop, signal.SIGINT, 60)
+            cell = notebook.run(
+                "def plain(): Steady.pid()\n"
+                "def stream(): list(Steady.stream.pid())\n"
+                "def submit(): Steady.submit.pid()\n"
+                "def awaited(): asyncio.run(fal_jupyter.app(Steady).aio.pid())\n"
+                "async def one(call):\n"
+                "    try: await asyncio.to_thread(call)\n"
+                "    except Exception as error: print(call.__name__, type(error).__name__, error)\n"
+                "await asyncio.gather(*map(one, (plain, stream, submit, awaited)))",
+                timeout=60,
+            ).ok()
+            assert cell.text.count(told) == 4, cell.text
+            assert cell.text.count(f"kill -CONT {gateway}") == 4, cell.text
+            for done in (verb.result(60), coming.result(60)):
+                assert done.returncode == 1
+                assert told in done.stderr
+            assert told in leaving.result(60)[2]
+        finally:
+            os.kill(gateway, signal.SIGCONT)
+        assert notebook.run("Steady.pid()").ok().result.isdigit()
+
+
+def test_a_starter_that_holds_the_lock_is_named(state: Path, target: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fal_jupyter import settings as settings_module
+    from fal_jupyter.client import connect
+    from fal_jupyter.domain.errors import GatewayUnreachable
+
+    monkeypatch.setenv("FAL_JUPYTER_STATE", str(state))
+    monkeypatch.setattr(connect, "START_PATIENCE", 0.5)
+    settings = settings_module.read()
+    state.mkdir(mode=0o700)
+    with open(settings.start_lock, "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        with pytest.raises(GatewayUnreachable, match=rf"the process that starts a gateway \(process {os.getpid()}\)"):
+            connect.ensure_gateway(settings)
