@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -44,6 +46,12 @@ class AppClientError(FalServerlessException):
     message: str
     status_code: int
     headers: dict[str, str] = field(default_factory=dict)
+
+
+async def _call(method: Callable[[], Any]) -> None:
+    result = method()
+    if inspect.isawaitable(result):
+        await result
 
 
 class App:
@@ -124,6 +132,28 @@ class App:
     def provide_hints(self) -> list[str]:
         """Give hints for the router, sent with every answer."""
         raise NotImplementedError
+
+    @asynccontextmanager
+    async def lifespan(self, app: Any) -> AsyncIterator[Any]:
+        """Call ``setup()``, serve while the context is open, then call ``teardown()``.
+
+        An override that awaits nothing of this one has to call them itself. What it yields, a dict, is each request's
+        ``request.state``. *app* is the runner's FastAPI application.
+        """
+        await _call(self.setup)
+        os.environ["FAL_RUNNER_STATE"] = "RUNNING"
+        try:
+            yield
+        finally:
+            os.environ["FAL_RUNNER_STATE"] = "TERMINATING"
+            await _call(self.teardown)
+
+    def _add_extra_middlewares(self, app: Any) -> None:
+        """Add middlewares to the runner's FastAPI application. What fal adds here, the runner does without middlewares."""
+
+    def _add_extra_routes(self, app: Any) -> None:
+        """Add ``GET /health``; an override adds routes of its own after those of the endpoints."""
+        importlib.import_module("fal_jupyter.runner.endpoints").add_health(app, self)
 
     # --- for the user to call -----------------------------------------------------------------------------------------
     @property

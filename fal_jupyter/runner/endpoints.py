@@ -21,7 +21,6 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import ResponseValidationError
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse, Response, StreamingResponse
-from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
 
 from fal_jupyter.protocol.api import ErrorDescription
@@ -240,7 +239,8 @@ def build(instance: Any) -> FastAPI:
     Raises:
         Exception: whatever FastAPI says of an endpoint's signature (an annotation that is no type, for one).
     """
-    app = FastAPI()
+    app = FastAPI(lifespan=instance.lifespan)
+    instance._add_extra_middlewares(app)
     app.add_exception_handler(Exception, _unhandled)
     add_handlers(app)
     routes = instance.collect_routes()
@@ -250,9 +250,14 @@ def build(instance: Any) -> FastAPI:
                 signature.path, _watched(method), methods=["POST"], name=method.__name__, route_class_override=BodyRoute
             )
     add_websocket_routes(app, routes.items(), as_failure, note)
-    app.add_api_route("/health", _health(instance), methods=["GET"], name="health", response_model=None)
+    instance._add_extra_routes(app)
     app.openapi = functools.partial(_openapi, app)  # type: ignore[method-assign]
     return app
+
+
+def add_health(app: FastAPI, instance: Any) -> None:
+    """Add ``GET /health``: the answer of ``instance.health()``."""
+    app.add_api_route("/health", _health(instance), methods=["GET"], name="health", response_model=None)
 
 
 def _health(instance: Any) -> Callable[..., Any]:
@@ -276,8 +281,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         for route in app.routes:
             if isinstance(route, BodyRoute) and (operation := document["paths"].get(route.path, {}).get("post")):
                 show_body_in_openapi(route, operation)
-        paths = [r.path for r in app.routes if isinstance(r, APIRoute) and r.path != "/health"]
-        document["x-fal-order-paths"] = [*dict.fromkeys(sorted(paths)), "/health"]
+        document["x-fal-order-paths"] = list(document["paths"])
         for schema in document.get("components", {}).get("schemas", {}).values():
             if "properties" in schema:
                 schema["x-fal-order-properties"] = list(schema["properties"])

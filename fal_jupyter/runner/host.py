@@ -26,7 +26,7 @@ from fal_jupyter.fal.ref import set_current_app
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.api import PROTOCOL, LoadHead
 from fal_jupyter.protocol.frames import Frame, Kind
-from fal_jupyter.runner import capture, children, endpoints, failures, limits, trust, uploads
+from fal_jupyter.runner import capture, children, endpoints, failures, lifespan, limits, trust, uploads
 from fal_jupyter.runner.channel import Channel
 from fal_jupyter.runner.requests import Server
 
@@ -56,6 +56,7 @@ class Host:
         self.instance: Any = None
         self.stopping: asyncio.Event | None = None
         self.server: Server | None = None
+        self.lifespan: lifespan.Lifespan | None = None
 
     def run(self, payload: bytes) -> int:
         began = time.monotonic()
@@ -76,16 +77,21 @@ class Host:
             os.environ["FAL_RUNNER_STATE"] = "SETUP"
             _enter_context()
             loop = runner.get_loop()
-            result = self.instance.setup()
-            if inspect.isawaitable(result):
-                loop.run_until_complete(_await(result))
+            if lifespan.is_default(app, self.instance):
+                result = self.instance.setup()
+                if inspect.isawaitable(result):
+                    loop.run_until_complete(_await(result))
+            else:
+                self.lifespan = lifespan.Lifespan(app)
+                loop.run_until_complete(self.lifespan.enter())
             _raise_threads()
         except BaseException as error:
             return self._failed(error, phase)
         os.environ["FAL_RUNNER_STATE"] = "RUNNING"
         self.output.flush()
         times = {"setup_ms": _ms(time.monotonic() - loaded), "load_ms": _ms(loaded - began)}
-        self.server = Server(self.channel, self.output, app, self.instance, self.head)
+        state = self.lifespan.state if self.lifespan is not None else {}
+        self.server = Server(self.channel, self.output, app, self.instance, self.head, state)
         self.channel.send(frames.encode(Kind.READY, 0, _encode(times)))
         try:
             return runner.run(self._serve(self.server))
@@ -145,9 +151,12 @@ class Host:
         os.environ["FAL_RUNNER_STATE"] = "TERMINATING"
         status = 0
         try:
-            result = self.instance.teardown()
-            if inspect.isawaitable(result):
-                await result
+            if self.lifespan is not None:
+                await self.lifespan.leave()
+            else:
+                result = self.instance.teardown()
+                if inspect.isawaitable(result):
+                    await result
         except BaseException as error:
             print(failures.describe(error, "teardown")["text"], file=sys.stderr)
             status = 1

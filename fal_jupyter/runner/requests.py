@@ -31,12 +31,21 @@ from fal_jupyter.runner.watch import LoopWatch
 class Server:
     """All requests of one runner."""
 
-    def __init__(self, channel: Channel, capture: Capture, app: FastAPI, instance: Any, head: LoadHead) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        capture: Capture,
+        app: FastAPI,
+        instance: Any,
+        head: LoadHead,
+        state: dict[str, Any] | None = None,
+    ) -> None:
         self.channel, self.capture, self.app, self.instance = channel, capture, app, instance
         self.streams: dict[int, Stream] = {}
         self.tasks: set[asyncio.Task[None]] = set()
         self.exit_asked = _Later()
         self._multiplex = head["multiplex"]
+        self._state = state or {}
         self._hints = type(instance).provide_hints is not _base_hints()
         self._limited = self.leaving = False
         self._fast = {} if self._hints else fast_endpoints(app)
@@ -72,6 +81,7 @@ class Server:
 
             make = WebSocketStream
         stream = make(frame.stream, self.channel, self.capture, head, body, end)
+        stream.state = self._state
         self.streams[frame.stream] = stream
         self.capture.in_flight.add(frame.stream)
         if len(self.streams) == 2:

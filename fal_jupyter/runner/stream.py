@@ -42,7 +42,7 @@ class Stream:
 
     __slots__ = (
         "began", "begun", "call", "capture", "channel", "complete", "context", "credit", "ended", "error_sent", "forced", "gone", "head", "id", "inbox", "may_be_nan", "owed", "read", "start", "started",
-        "task", "wake", "wake_credit",
+        "state", "task", "wake", "wake_credit",
     )  # fmt: skip
 
     def __init__(
@@ -62,6 +62,7 @@ class Stream:
         self.task: asyncio.Task[None] | None = None
         self.begun = self.forced = False
         self.may_be_nan = True
+        self.state: dict[str, Any] = {}
         self.began = (
             time.monotonic() if end else 0.0
         )  # when all of it was here: one clock for all processes of a machine
@@ -82,6 +83,7 @@ class Stream:
             "headers": [(k.encode("latin-1"), v.encode("latin-1")) for k, v in head.headers],
             "client": (LOOPBACK, 0),  # every caller is on this machine; its port says nothing behind the gateway
             "server": self._server(),
+            "state": self.state.copy(),
         }
 
     def _server(self) -> tuple[str, int]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from fastapi import FastAPI, WebSocket
 from fastapi.params import Param
+from pydantic import TypeAdapter
 from starlette.websockets import WebSocketDisconnect
 
 from fal_jupyter.fal.endpoints import RouteSignature
@@ -94,10 +95,9 @@ def describe_websockets(app: FastAPI, document: dict[str, Any]) -> None:
     """Add the websocket routes to an OpenAPI document: ``x-fal-protocol``, and a POST that shows the messages' models."""
     for signature, method in getattr(app.state, "websocket_routes", ()):
         options = signature.realtime
-        given = options.input_of(method) if options else None
-        result = options.output_of(method) if options else None
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        takes, gives = _schema_name(schemas, given), _schema_name(schemas, result)
+        takes = _schema_name(schemas, options.input_of(method)) if options else ""
+        gives = _schema_name(schemas, options.output_of(method)) if options else ""
         item = document["paths"].setdefault(signature.path, {})
         item["x-fal-protocol"] = _protocol(signature, method)
         if "post" not in item and (takes or gives):
@@ -126,8 +126,8 @@ def _protocol(signature: RouteSignature, method: Any) -> dict[str, Any]:
 def _as_post(signature: RouteSignature, method: Any, takes: str, gives: str) -> dict[str, Any]:
     kind = "Realtime" if signature.realtime else "WebSocket"
     operation: dict[str, Any] = {
-        "summary": f"{kind} endpoint: {method.__name__}",
         "operationId": f"{method.__name__}_post",
+        "summary": f"{kind} endpoint: {method.__name__}",
         "description": method.__doc__ or "",
     }
     if takes:
@@ -142,11 +142,19 @@ def _reference(name: str) -> dict[str, str]:
 
 
 def _schema_name(schemas: dict[str, Any], model: Any) -> str:
-    """Register a model's schema; gives its name, or ``""`` where it is no model."""
-    if not (inspect.isclass(model) and hasattr(model, "model_json_schema")):
+    """Register the schema of a message's type under the type's own name, as fal does; gives the name, or ``""`` where there is no type.
+
+    Raises:
+        TypeError: the type has no name (``A | B``), or pydantic makes no schema of it: fal cannot build such an app either.
+    """
+    if model is None:
         return ""
-    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
-    for name, inner in schema.pop("$defs", {}).items():
-        schemas.setdefault(name, inner)
-    schemas[model.__name__] = schema
-    return str(model.__name__)
+    name = getattr(model, "__name__", None)
+    if not isinstance(name, str):
+        raise TypeError(
+            f"{model} has no name, so fal cannot describe it in the OpenAPI document: make it one pydantic model"
+        )
+    schema = TypeAdapter(model).json_schema(ref_template="#/components/schemas/{model}")
+    schemas.update(schema.pop("$defs", {}))
+    schemas[name] = schema
+    return name

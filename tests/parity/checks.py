@@ -248,8 +248,22 @@ def _files() -> list[Asked]:
     return [*found, Asked(f, "C115", path="/missing"), Asked(f, "C123", method="GET", path="/openapi.json")]
 
 
-ASKED += _files()
+def _extra() -> list[Asked]:
+    e = "extra.Extra"
+    found = [Asked(e, "C29", path=path) for path in ("/", "/key", "/stream", "/nope")]
+    found += [Asked(e, "C29", path="/plain", json=body) for body in ({"x": 3}, {"x": "q"})] + [
+        Asked(e, "C29", method="PUT", path="/put", json={"x": 2})
+    ]
+    found += [
+        Asked(e, "C29", method="GET", path=path)
+        for path in ("/extra/3", "/extra/q", "/boom", "/blocked", "/mounted/in", "/health", "/openapi.json", "/extra")
+    ]
+    found += [Asked("extra.Alone", "C29"), Asked("extra.Alone", "C29", method="GET", path="/health")]
+    return [*found, Asked("extra.Mirrors", "C55", method="GET", path="/openapi.json")]
+
+
+ASKED += _files() + _extra()
 MARKED = _marked()
 MARKED_TALKS = [Talked("marked.Marked", "C88", "/double", ({"text": "ab"}, {"text": "c"}))]
 ASKED += MARKED
-TALKED += MARKED_TALKS
+TALKED += [*MARKED_TALKS, Talked("extra.Extra", "C29", "/socket")]

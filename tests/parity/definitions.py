@@ -287,7 +287,11 @@ class A(fal.App):
 d = A(_allow_init=True).openapi()
 """
     parts = ("d['x-fal-order-paths']", "d['openapi'], d['info'], 'servers' in d", "d['paths']['/b']", "d['paths']['/']", "d['paths']['/item/{k}']", "d['paths']['/two']", "d['paths']['/yields']", "d['paths']['/rt']", "d['paths']['/ws']", "d['paths']['/health']", "sorted(d['components']['schemas'])", "d['components']['schemas']['In']", "d['components']['schemas']['X']", "d['components']['schemas']['HTTPValidationError']", "sorted(A.build_metadata())")  # fmt: skip
-    return [Defined("C53 C54 C55", source + part) for part in parts]
+    mirrors = (
+        f"from typing import Optional, Union, Callable\nclass X(BaseModel): x: int\nclass Y(BaseModel): y: int\nclass A(fal.App):\n    @fal.realtime('/')\n    def a(self, i: {given}): ...\nA(_allow_init=True).openapi()['paths']['/'].get('post')"
+        for given in ("X | Y", "X | None", "Optional[X]", "Union[X, Y]", "Callable", "'X'", "Gone", "object", "bytes")
+    )
+    return [Defined("C53 C54 C55", source + part) for part in parts] + [Defined("C55", mirror) for mirror in mirrors]
 
 
 DEFINED = [*_names(), *_options(), *_rules(), *_exceptions(), *_documents(), *WRAPPED, *TOOLKIT]

@@ -42,7 +42,6 @@ DIFFERENT: dict[str, str] = {
     "class A(fal.App): ⏎     @fal.endpoint ⏎     def r(self): return {} ⏎ A.get_endpoints()": "fal drops the method without a word; a decorator without its path is refused, with what to type",
     "class A(fal.App): ⏎     @staticmethod ⏎     @fal.endpoint('/s') ⏎     def s(): return {} ⏎ A.get_endpoints()": "fal lists it and never routes it; what is never routed is not listed",
     "n = [] ⏎ @fal.cached ⏎ def f(): ⏎     n.append(1) ⏎     return 5 ⏎ (f(), f(), len(n))": "fal remembers by the function's source and forgets where there is none to read; ours remembers either way",
-    "hasattr(fal.App, 'lifespan')": "runners serve an instance, which has no server of its own",
     "hasattr(fal.App, 'serve')": "runners serve an instance, which has no server of its own",
     "fal.HealthCheck(timeout_seconds=2)": "a health check has a readable repr",
     "hasattr(fal.App(_allow_init=True), 'logger')": "self.logger is an addition: a logger of the app's name",

@@ -17,6 +17,7 @@ from fal_jupyter import settings
 from fal_jupyter.client.client import Client
 from fal_jupyter.client.handle import AppHandle
 from fal_jupyter.client.serving import serve_file
+from fal_jupyter.domain.errors import SetupFailed
 from tests.support.state import state_directory
 
 APP = """
@@ -218,3 +219,131 @@ def test_a_stop_lets_what_runs_end_then_tears_down(life: Life) -> None:
     assert answers == [(200, "x")]
     life.until("teardown TERMINATING")
     assert life.notes() == ["slow begins RUNNING", "handle_exit RUNNING", "slow ends RUNNING", "teardown TERMINATING"]
+
+
+OWN = """
+import asyncio
+from contextlib import asynccontextmanager
+import anyio
+import fal
+from fastapi import APIRouter
+
+def note(*words):
+    with open({notes!r}, "a") as file:
+        print(*words, file=file)
+
+class Own(fal.App):
+    def setup(self):
+        note("setup")
+
+    def handle_exit(self):
+        note("handle_exit")
+
+    def teardown(self):
+        note("teardown")
+
+    @asynccontextmanager
+    async def lifespan(self, app):
+        async with anyio.create_task_group() as tasks:  # it has to end in the task that began it
+            async with super().lifespan(app):
+                tasks.start_soon(self.beat)
+                yield
+                note("before teardown")
+            note("after teardown")
+            tasks.cancel_scope.cancel()
+
+    async def beat(self):
+        self.beats = True
+        await asyncio.sleep(1000)
+
+    def _add_extra_routes(self, app):
+        @asynccontextmanager
+        async def of_router(app):
+            note("router begins")
+            yield
+            note("router ends")
+        app.include_router(APIRouter(lifespan=of_router))
+
+    @fal.endpoint("/")
+    def beating(self):
+        return self.beats
+
+class Raises(fal.App):
+    @asynccontextmanager
+    async def lifespan(self, app):
+        raise KeyError("in lifespan")
+        yield
+
+    @fal.endpoint("/")
+    def run(self): ...
+
+class NeverYields(Raises):
+    app_name = "never-yields"
+
+    @asynccontextmanager
+    async def lifespan(self, app):
+        if False:
+            yield
+
+class Exits(Raises):
+    app_name = "exits"
+
+    @asynccontextmanager
+    async def lifespan(self, app):
+        raise SystemExit(3)
+        yield
+
+class BadRoutes(Raises):
+    app_name = "bad-routes"
+
+    def _add_extra_routes(self, app):
+        app.get("/x")(5)
+"""
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Client, Path]]:
+    folder = tmp_path_factory.mktemp("own")
+    (folder / "own.py").write_text(OWN.format(notes=str(folder / "notes.txt")))
+    with state_directory() as state:
+        client = Client(settings.read({"FAL_JUPYTER_STATE": str(state), "FAL_JUPYTER_OWNER": "me"}), kind="serve")
+        yield client, folder
+        client.close()
+
+
+def test_a_lifespan_of_the_class_and_of_its_routers_runs_in_one_task_around_the_requests(
+    own: tuple[Client, Path],
+) -> None:
+    client, folder = own
+    handle = serve_file(folder / "own.py", "Own", client=client)
+    handle.wait()
+    life = Life(handle, folder / "notes.txt")
+    assert life.post("/") == (200, True)
+    handle.stop()
+    life.until("router ends")
+    begin, end = (
+        ["setup", "router begins"],
+        ["handle_exit", "before teardown", "teardown", "after teardown", "router ends"],
+    )
+    assert sorted(life.notes()[:2]) == sorted(begin)
+    assert sorted(life.notes()[2:]) == sorted(end)
+    assert [line for line in life.notes() if "router" not in line] == ["setup", *end[:-1]]
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("Raises", ('raise KeyError("in lifespan")', "KeyError: 'in lifespan'")),
+        ("NeverYields", ("generator didn't yield",)),
+        ("Exits", ("raise SystemExit(3)", "SystemExit: 3")),
+        ("BadRoutes", ('app.get("/x")(5)',)),
+    ],
+)
+def test_a_lifespan_that_fails_ends_the_start_with_its_own_traceback(
+    own: tuple[Client, Path], name: str, shown: tuple[str, ...]
+) -> None:
+    client, folder = own
+    with pytest.raises(SetupFailed) as caught:
+        serve_file(folder / "own.py", name, client=client).wait()
+    for text in shown:
+        assert text in caught.value.traceback

@@ -33,6 +33,7 @@ UNDEPLOYABLE = [
     app(options='app_files = ["../beside"]'),
     app().replace("(fal.App)", '(fal.App, app_files=["../beside"])'),
     app(head=SHAPELESS).replace("def hi(self):", "def hi(self) -> Answer:"),
+    TALKING.replace("MODE", "dict | list"),
 ]
 EXIT = "    async def handle_exit(self):\n        self.ended = True\n"
 MIXED_IN = app(head=f"class Ends:\n{EXIT}").replace("(fal.App)", "(Ends, fal.App)")

@@ -211,9 +211,12 @@ def test_a_body_is_read_as_fastapi_reads_it(method: Callable[..., Any]) -> None:
     mine, plain_app = ours(method), theirs(method)
     for body, headers in BODIES:
         for query in ("", "verbose=true"):
+            expected = (
+                b"" if body == b"null" else body
+            )  # the FastAPI that fal holds takes null for no body, newer ones do not
             same(
                 call(mine, body=body, headers=headers, query=query),
-                call(plain_app, body=body, headers=headers, query=query),
+                call(plain_app, body=expected, headers=headers, query=query),
             )
 
 
