@@ -5,17 +5,19 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
+from collections.abc import Mapping
 
-from fal_jupyter.domain.runner_variables import client_hosts
+from fal_jupyter.domain.runner_variables import client_hosts, past_proxies
 from fal_jupyter.protocol.api import ClientEnv
 
 
-def variables(found: ClientEnv) -> dict[str, str]:
-    """The variables by name."""
+def variables(found: ClientEnv, environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables by name; those for whom *environ* names a proxy are told to go past it."""
     return {
         **client_hosts(found["tls"]["port"]),
         "FAL_KEY": found["key"],
         "SSL_CERT_FILE": found["tls"]["bundle"],
+        **past_proxies(environ),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -279,7 +280,7 @@ def _doctor(args: argparse.Namespace, desk: Desk) -> Outcome:
 def _env(args: argparse.Namespace, desk: Desk) -> Outcome:
     from fal_jupyter.cli import env_verb
 
-    found = env_verb.variables(desk.client_env())
+    found = env_verb.variables(desk.client_env(), os.environ)
     return Outcome(found, env_verb.as_text(found, env_verb.shell_of(args)))
 
 

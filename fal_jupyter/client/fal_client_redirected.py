@@ -3,22 +3,31 @@
 fal_client has no setting for its addresses. A client object of ours is a real one whose connections rewrite an address of
 fal's into the gateway's before a request leaves (an httpx event hook); nothing of the module is changed. The module's own functions
 can only be turned by the module's own names, which :class:`Turned` sets and puts back.
+
+A gateway on a loopback address is never asked for by way of a proxy, whatever ``HTTP_PROXY`` and its like say.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from typing import Any
+from urllib.parse import urlsplit
 
 import fal_client
 import httpx
 from asyncstdlib import cached_property as async_cached_property
 from fal_client import client as module
+from websockets.asyncio import client as async_websockets
+from websockets.sync import client as websockets
+
+from fal_jupyter.domain.runner_variables import LOOPBACK, past_proxies
 
 TOKEN_LIFE = 120  # seconds; what both clients of fal ask for
 _PLACES = {
@@ -49,6 +58,42 @@ def local(address: str, base: str) -> str:
     return address
 
 
+def is_direct(base: str) -> bool:
+    """True where the gateway is on this machine, so that no proxy can lead to it."""
+    return urlsplit(base).hostname in LOOPBACK
+
+
+def _websocket_options(base: str, headers: Any) -> dict[str, Any]:
+    """How the module opens a websocket, but past proxies."""
+    direct = {"proxy": None} if is_direct(base) else {}
+    return {"additional_headers": headers, "open_timeout": module.REALTIME_OPEN_TIMEOUT, "max_size": None, **direct}
+
+
+class _Tokens(module.CDNTokenManager):  # type: ignore[misc]
+    """The module's, with a connection that no proxy gets."""
+
+    def _refresh_token(self) -> Any:
+        with httpx.Client(trust_env=False) as client:
+            return _token_of(client.post(self._url, headers=self._headers, json={}))
+
+
+class _AsyncTokens(module.AsyncCDNTokenManager):  # type: ignore[misc]
+    async def _refresh_token(self) -> Any:
+        async with httpx.AsyncClient(trust_env=False) as client:
+            return _token_of(await client.post(self._url, headers=self._headers, json={}))
+
+
+def _token_of(answer: httpx.Response) -> Any:
+    answer.raise_for_status()
+    told = answer.json()
+    return module.CDNToken(
+        token=told["token"],
+        token_type=told["token_type"],
+        base_upload_url=told["base_url"],
+        expires_at=datetime.fromisoformat(told["expires_at"]),
+    )
+
+
 def _turn(request: httpx.Request, base: str) -> None:
     here = httpx.URL(local(str(request.url), base))
     if here != request.url:
@@ -64,10 +109,19 @@ class GatewayClient(fal_client.SyncClient):
 
     @cached_property
     def _client(self) -> httpx.Client:
-        return self._turned(vars(fal_client.SyncClient)["_client"].func(self))
+        if not is_direct(self.base):
+            return self._turned(vars(fal_client.SyncClient)["_client"].func(self))
+        headers = {"Authorization": self._auth.header_value, "User-Agent": module.USER_AGENT}
+        return self._turned(
+            httpx.Client(headers=headers, timeout=self.default_timeout, follow_redirects=True, trust_env=False)
+        )
 
     def _get_cdn_client(self) -> httpx.Client:
-        return self._turned(super()._get_cdn_client())
+        if not is_direct(self.base):
+            return self._turned(super()._get_cdn_client())
+        token = self._token_manager.get_token()
+        headers = {"Authorization": f"{token.token_type} {token.token}", "User-Agent": module.USER_AGENT}
+        return self._turned(httpx.Client(headers=headers, timeout=self.default_timeout, trust_env=False))
 
     def _turned(self, client: httpx.Client) -> httpx.Client:
         client.event_hooks = {"request": [lambda request: _turn(request, self.base)]}
@@ -75,7 +129,7 @@ class GatewayClient(fal_client.SyncClient):
 
     @cached_property
     def _token_manager(self) -> Any:
-        manager = module.CDNTokenManager(self._auth)
+        manager = (_Tokens if is_direct(self.base) else module.CDNTokenManager)(self._auth)
         manager._url = local(manager._url, self.base)  # it asks on a connection of its own
         return manager
 
@@ -93,7 +147,7 @@ class GatewayClient(fal_client.SyncClient):
         token = self._get_realtime_token(application, token_expiration=token_expiration) if use_jwt else None
         headers = None if use_jwt else self._auth.as_headers() | {"User-Agent": module.USER_AGENT}
         address = module._build_runner_ws_url(application, token, path=path, max_buffering=max_buffering)
-        with module._connect_sync_ws(local(address, self.base), headers=headers) as socket:
+        with websockets.connect(local(address, self.base), **_websocket_options(self.base, headers)) as socket:
             yield socket
 
     @contextmanager
@@ -119,11 +173,19 @@ class AsyncGatewayClient(fal_client.AsyncClient):
 
     @async_cached_property(asyncio.Lock)
     async def _client(self) -> httpx.AsyncClient:
-        return self._turned(await vars(fal_client.AsyncClient)["_client"].func(self))
+        if not is_direct(self.base):
+            return self._turned(await vars(fal_client.AsyncClient)["_client"].func(self))
+        headers = {"Authorization": (await self._auth).header_value, "User-Agent": module.USER_AGENT}
+        return self._turned(httpx.AsyncClient(headers=headers, timeout=self.default_timeout, trust_env=False))
 
     @asynccontextmanager
     async def _cdn_client(self) -> AsyncIterator[httpx.AsyncClient]:
-        async with super()._cdn_client() as client:
+        if not is_direct(self.base):
+            async with super()._cdn_client() as client:
+                yield self._turned(client)
+            return
+        headers = {"User-Agent": module.USER_AGENT}
+        async with httpx.AsyncClient(headers=headers, timeout=self.default_timeout, trust_env=False) as client:
             yield self._turned(client)
 
     def _turned(self, client: httpx.AsyncClient) -> httpx.AsyncClient:
@@ -135,7 +197,7 @@ class AsyncGatewayClient(fal_client.AsyncClient):
 
     @async_cached_property(asyncio.Lock)
     async def _token_manager(self) -> Any:
-        manager = module.AsyncCDNTokenManager(await self._auth)
+        manager = (_AsyncTokens if is_direct(self.base) else module.AsyncCDNTokenManager)(await self._auth)
         manager._url = local(manager._url, self.base)
         return manager
 
@@ -156,7 +218,8 @@ class AsyncGatewayClient(fal_client.AsyncClient):
         else:
             headers = (await self._auth).as_headers() | {"User-Agent": module.USER_AGENT}
         address = module._build_runner_ws_url(application, token, path=path, max_buffering=max_buffering)
-        async with module._connect_async_ws(local(address, self.base), headers=headers) as socket:
+        options = _websocket_options(self.base, headers)
+        async with async_websockets.connect(local(address, self.base), **options) as socket:
             yield socket
 
     @asynccontextmanager
@@ -182,7 +245,7 @@ class Turned:
 
     _lock = threading.Lock()
     _open: list[Turned] = []  # noqa: RUF012 - shared on purpose: the module is one
-    _kept: tuple[dict[str, str], dict[str, Any], dict[str, Any]] | None = None
+    _kept: tuple[dict[str, str], dict[str, Any], dict[str, Any], dict[str, str | None]] | None = None
 
     def __init__(self, base: str, key: str | None) -> None:
         self._base, self._key = base, key
@@ -192,7 +255,9 @@ class Turned:
         with self._lock:
             if Turned._kept is None:
                 names = {name: getattr(module, name) for name in _PLACES}
-                Turned._kept = names, dict(vars(fal_client.sync_client)), dict(vars(fal_client.async_client))
+                excepted = {name: os.environ.get(name) for name in ("NO_PROXY", "no_proxy")}
+                clients = dict(vars(fal_client.sync_client)), dict(vars(fal_client.async_client))
+                Turned._kept = names, *clients, excepted
             self._open.append(self)
             self._apply()
 
@@ -204,20 +269,30 @@ class Turned:
                 self._open[-1]._apply()
                 return
             assert Turned._kept is not None
-            names, sync_state, async_state = Turned._kept
+            names, sync_state, async_state, excepted = Turned._kept
             Turned._kept = None
             _set(names, sync_state, async_state)
+            _set_environment(excepted)
 
     def _apply(self) -> None:
         """Set the module's names; its two clients forget what they have opened, and the key that they found."""
         assert Turned._kept is not None
-        _, sync_state, async_state = Turned._kept
+        _, sync_state, async_state, excepted = Turned._kept
+        _set_environment(excepted | (past_proxies(os.environ) if is_direct(self._base) else {}))
         cached = {"_auth", "_client", "_token_manager"}
         fresh_sync = {name: value for name, value in sync_state.items() if name not in cached}
         fresh_async = {name: value for name, value in async_state.items() if name not in cached}
         if self._key is not None:
             fresh_sync["key"] = fresh_async["key"] = self._key
         _set(addresses(self._base), fresh_sync, fresh_async)
+
+
+def _set_environment(values: Mapping[str, str | None]) -> None:
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 def _set(names: Mapping[str, str], sync_state: Mapping[str, Any], async_state: Mapping[str, Any]) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def fal_client(base: str | None = None, key: str | None = None) -> SyncClient:
     """Give a ``fal_client.SyncClient`` that talks to the local gateway, on all of its routes; the module stays as it is.
 
-    It goes by the proxies of the environment, as it always does: where ``HTTP_PROXY`` is set, ``NO_PROXY`` has to name 127.0.0.1.
+    It never asks a proxy for a loopback address; for any other *base* it goes by the proxies of the environment, as it always does.
 
     Args:
         base: a gateway's address, ``http://127.0.0.1:PORT``; without one this process's own gateway, started if need be.
@@ -37,7 +37,8 @@ def fal_client_async(base: str | None = None, key: str | None = None) -> AsyncCl
 def redirect_fal_client(base: str | None = None, key: str | None = None) -> AbstractContextManager[None]:
     """Send ``fal_client.run(…)``, ``fal_client.subscribe(…)`` and the module's other functions to the local gateway.
 
-    It holds for the whole process, all threads, as long as the ``with`` block lasts; see :func:`fal_client` for the arguments.
+    It holds for the whole process, all threads, as long as the ``with`` block lasts, and so does a ``NO_PROXY`` for loopback
+    addresses where a proxy is set; see :func:`fal_client` for the arguments.
     """
     return adapters.turned(*_place(base, key))
 

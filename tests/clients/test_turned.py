@@ -72,6 +72,60 @@ def test_with_the_environment_alone_the_unchanged_module_comes_here_by_tls(many:
     assert json.loads(ran.stdout) == EXPECTED
 
 
+BY_PROXY = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy"), "http://127.0.0.1:9")
+
+
+def test_with_proxies_set_the_unchanged_module_comes_here_all_the_same(many: Served, app: str) -> None:
+    script = 'eval $("$PYTHON" -m fal_jupyter.cli.main env) && echo "$NO_PROXY" && "$PYTHON" -c "$PROGRAM" "$APP" env'
+    more = {"PYTHON": sys.executable, "PROGRAM": UNTOUCHED, "APP": app, "FAL_JUPYTER_STATE": str(many.state)}
+    ran = subprocess.run(
+        ["bash", "-euc", script],
+        env=clean_environment(**more, **BY_PROXY, NO_PROXY="example.org"),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert ran.returncode == 0, ran.stderr
+    excepted, answer = ran.stdout.splitlines()
+    assert excepted == "example.org,127.0.0.1,localhost,::1"
+    assert json.loads(answer) == EXPECTED
+
+
+def test_our_clients_never_ask_a_proxy_for_loopback(
+    many: Served, app: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in BY_PROXY:
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "example.org")
+    monkeypatch.delenv("no_proxy", raising=False)
+    (tmp_path / "file.txt").write_text("x")
+
+    def check(client: Any, key: str | None) -> None:
+        assert client.run(app, {"n": 1}, path="/sub/x") == EXPECTED["run"]
+        with client.ws_connect(app, path="/chat", use_jwt=key is None) as socket:
+            socket.send("x")
+            assert socket.recv() == "X"
+        assert client.upload_file(tmp_path / "file.txt").startswith(many.ready["base"])
+        assert client.upload(b"x", "text/plain").startswith(many.ready["base"])
+
+    async def check_async(client: Any) -> None:
+        assert await client.run(app, {"n": 1}, path="/sub/x") == EXPECTED["run"]
+        async with client.ws_connect(app, path="/chat") as socket:
+            await socket.send("x")
+            assert await socket.recv() == "X"
+        assert (await client.upload(b"x", "text/plain")).startswith(many.ready["base"])
+
+    base, key = many.ready["base"], many.ready["key"]
+    check(fal_jupyter.fal_client(base, key), key)
+    asyncio.run(check_async(fal_jupyter.fal_client_async(base, key)))
+    assert os.environ["NO_PROXY"] == "example.org"
+    with fal_jupyter.redirect_fal_client(base, key):
+        check(fal_client, key)
+        assert os.environ["no_proxy"] == "example.org,127.0.0.1,localhost,::1"
+    assert (os.environ["NO_PROXY"], os.environ.get("no_proxy")) == ("example.org", None)
+
+
 def env(state: Path, *options: str) -> dict[str, str]:
     ran = command(state, "env", "--json", *options)
     assert ran.returncode == 0, ran.stderr
