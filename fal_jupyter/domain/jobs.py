@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
+from fal_jupyter.domain.retries import Attempts
+
 MOST_LINES = 5000  # log lines that are kept of one job …
 MOST_LOG = 1 << 20  # … and how many characters of them; the oldest go first
 LONGEST_LINE = 1 << 16  # characters; a longer line becomes several entries
@@ -40,6 +42,7 @@ class Job:
         log_size: characters of those that are kept.
         cancelled: it ended by its cancellation, without an answer of the app.
         cancel_asked: it was cancelled while it ran: how it ends is up to the app.
+        attempts: how often it was tried.
     """
 
     id: str
@@ -56,6 +59,7 @@ class Job:
     logs: list[dict[str, Any]] = field(default_factory=list)
     dropped_lines: int = 0
     log_size: int = 0
+    attempts: Attempts = field(default_factory=Attempts)
     _open: dict[int, str] = field(default_factory=dict)
 
     def start(self, now: float) -> None:
@@ -70,6 +74,12 @@ class Job:
         """Its runner was dead: it waits again."""
         if self.state is JobState.IN_PROGRESS:
             self.state = JobState.IN_QUEUE
+
+    def try_again(self, note: str, timestamp: str) -> None:
+        """An attempt failed and there is another one: it waits again. *note* goes to its log."""
+        self._close_lines(timestamp)
+        self._keep(2, [note], timestamp)
+        self.state, self.started = JobState.IN_QUEUE, 0.0
 
     def print(self, stream: int, text: str, timestamp: str) -> None:
         """It printed *text* (stream 1: stdout, 2: stderr). A line is complete at its end, and where it is too long; output after the job's end is ignored."""
@@ -95,12 +105,15 @@ class Job:
         self.log_size -= dropped
         self.dropped_lines += over
 
+    def _close_lines(self, timestamp: str) -> None:
+        for stream in sorted(self._open):
+            self._keep(stream, [self._open.pop(stream)], timestamp)
+
     def end(self, status: int, error: str, error_type: str, now: float, timestamp: str) -> bool:
         """Its answer is complete; False where it was over already (cancelled)."""
         if self.state is JobState.COMPLETED:
             return False
-        for stream in sorted(self._open):
-            self._keep(stream, [self._open.pop(stream)], timestamp)
+        self._close_lines(timestamp)
         if self.cancel_asked and status == CANCELLED[0]:  # the app ended it, as it was asked to
             error_type, error = error_type or CANCELLED[1], CANCELLED[2]
         if error and not error_type:  # the app itself answered so

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from fal_jupyter.domain.errors import AppRuleBroken
 from fal_jupyter.domain.health import HealthRules
+from fal_jupyter.domain.retries import RetryRules
 
 Auth = Literal["private", "public", "shared"]
 
@@ -172,6 +173,7 @@ class AppSpec:
         secrets: names of the secrets that its runners get; None: all there are.
         health: how its runners' health is checked; None: not at all.
         cors: origins of web pages that may read its answers.
+        retry: which failures of queued requests are retried.
     """
 
     class_name: str
@@ -185,6 +187,7 @@ class AppSpec:
     secrets: tuple[str, ...] | None = None
     health: HealthRules | None = None
     cors: tuple[str, ...] = ()
+    retry: RetryRules = field(default_factory=RetryRules)
 
     def path_of(self, asked: str) -> str:
         """Give the endpoint's path that *asked* means: as it stands, or where there is only the one with (or without) a
@@ -206,7 +209,7 @@ class AppSpec:
         Raises:
             AppRuleBroken: a field is missing or out of range.
         """
-        told_apart = {"endpoints", "scaling", "machine_type", "requirements", "secrets", "health", "cors"}
+        told_apart = {"endpoints", "scaling", "machine_type", "requirements", "secrets", "health", "cors", "retry"}
         known = {f.name for f in fields(AppSpec)} - told_apart
         plain = {name: value for name, value in data.items() if name in known}
         endpoint_fields = {f.name for f in fields(EndpointSpec)}
@@ -224,6 +227,7 @@ class AppSpec:
                 secrets=None if data.get("secrets") is None else tuple(data["secrets"]),
                 health=HealthRules.from_json(data["health"]) if data.get("health") else None,
                 cors=tuple(data.get("cors", ())),
+                retry=RetryRules.from_json(data.get("retry", {})),
             )
         except TypeError as error:
             raise AppRuleBroken(f"the app's description is incomplete: {error}") from error

@@ -13,11 +13,13 @@ from fal_jupyter.domain.errors import AppRuleBroken
 from fal_jupyter.domain.health import HealthRules
 from fal_jupyter.domain.machines import CPU_MACHINES, GPU_MODELS, is_machine
 from fal_jupyter.domain.requirements import flat_requirements
+from fal_jupyter.domain.retries import RetryRules, budgets_of
 from fal_jupyter.domain.spec import DEFAULT_MAX_CONCURRENCY, AppSpec, EndpointSpec, Scaling
 from fal_jupyter.fal.definition import EXPLICIT, UNRECOGNISED
 from fal_jupyter.fal.endpoints import RouteSignature, endpoints_of, signature_of
 from fal_jupyter.fal.function import unrecognised_kind
 from fal_jupyter.fal.options import AUTH_MODES, OPTIONS, Option, check_order, check_value, is_whole
+from fal_jupyter.fal.sdk import RetryConfig
 
 _ROOT = "fal_jupyter.fal.app"  # where fal.App itself is
 LONGEST_NAME = 128
@@ -86,6 +88,15 @@ def describe_app(cls: type[Any], overrides: Mapping[str, object] | None = None) 
         secrets=None if (secrets := cls.host_kwargs.get("secrets")) is None else tuple(secrets),
         cors=origins_of(given.get("cors", ())),
         health=_health(cls, scaling),
+        retry=_retry(cls),
+    )
+
+
+def _retry(cls: type[Any]) -> RetryRules:
+    config, skip = cls.host_kwargs.get("retry_config"), cls.host_kwargs.get("skip_retry_conditions")
+    return RetryRules(
+        skip=tuple(condition.lower() for condition in skip or ()),
+        budgets=budgets_of(config.to_dict() if isinstance(config, RetryConfig) else config),
     )
 
 

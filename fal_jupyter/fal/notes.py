@@ -20,8 +20,6 @@ NO_LOCAL_EFFECT = (
     "data_mounts",
     "image",
     "metrics_port",
-    "skip_retry_conditions",
-    "retry_config",
     "private_logs",
     "setup_function",
     "compile_bytecode",

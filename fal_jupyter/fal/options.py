@@ -88,7 +88,9 @@ def _is_patterns(value: object) -> bool:
 
 
 def _is_conditions(value: object) -> bool:
-    return isinstance(value, list) and all(item in RETRY_CONDITIONS for item in value)
+    """Tell whether *value* lists conditions, in any case: fal looks them up by their names in capitals."""
+    known = (*RETRY_CONDITIONS, "client_error")
+    return isinstance(value, (list, tuple)) and all(isinstance(item, str) and item.lower() in known for item in value)
 
 
 def _is_retry(value: object) -> bool:
@@ -101,8 +103,7 @@ def _is_retry(value: object) -> bool:
             condition in RETRY_CONDITIONS
             and isinstance(rule, dict)
             and set(rule) == {"retries"}
-            and is_whole(rule["retries"])
-            and rule["retries"] >= 0
+            and is_whole(rule["retries"])  # negative ones count as 0, as on fal
             for condition, rule in value.items()
         )
     )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fal_jupyter.domain.errors import AppRuleBroken
+from fal_jupyter.domain.retries import CONDITIONS
 from fal_jupyter.fal.hosts import FalServerlessKeyCredentials as FalServerlessKeyCredentials
 
-RETRY_CONDITIONS = ("connection_error", "server_error", "timeout")
+RETRY_CONDITIONS = CONDITIONS
 
 _NOTE = (
     "Note: HealthCheck's failure_threshold and start_period_seconds are ignored when call_regularly is set to False. "
@@ -69,9 +70,9 @@ class ApplicationHealthCheckConfig:
         )
 
 
-@dataclass(frozen=True)
+@dataclass
 class RetryConfig:
-    """How often the platform tries a request again, by the kind of failure."""
+    """How often a queued request is retried, for each condition; None leaves the default."""
 
     timeout: int | None = None
     server_error: int | None = None
@@ -84,7 +85,7 @@ class RetryConfig:
             AppRuleBroken: no condition is set.
         """
         chosen = {
-            name: {"retries": max(0, value)}
+            name: {"retries": max(0, int(value))}
             for name in ("timeout", "server_error", "connection_error")
             if (value := getattr(self, name)) is not None
         }

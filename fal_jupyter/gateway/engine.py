@@ -172,6 +172,10 @@ class Engine:
             app.log.write(exchange.runner_id, exchange.id, which, text)
             self.on_news()
 
+    def remark(self, exchange: Exchange, text: str) -> None:
+        if (app := self.published.get(exchange.alias)) is not None:
+            app.log.remark(exchange.runner_id, f"{exchange.id}: {text}")
+
     def without_secrets(self, exchange: Exchange, text: str) -> str:
         app = self.published.get(exchange.alias)
         return app.log.redact(text) if app is not None else text

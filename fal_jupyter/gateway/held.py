@@ -135,6 +135,9 @@ class Aside:
     def runner_said(self, exchange: Exchange, name: str, value: str) -> None:
         """Of itself: it is asked for something else here."""
 
+    def remark(self, exchange: Exchange, text: str) -> None:
+        """It is in no log."""
+
     def without_secrets(self, exchange: Exchange, text: str) -> str:
         """It is shown to nobody."""
         return text

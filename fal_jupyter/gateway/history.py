@@ -213,6 +213,8 @@ class History:
         app.requests.append(kept)
         if len(app.requests) > KEPT_REQUESTS:
             self._drop_bodies(app.requests.popleft())
+        if (former := self._bodies.get(kept.id)) is not None:  # an earlier attempt of a queued request
+            self._drop_bodies(former)
         if kept.size:
             self._bodies[kept.id] = kept
             self._bytes += kept.size

@@ -6,16 +6,17 @@ import asyncio
 import datetime
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.client import responses
 from typing import TYPE_CHECKING, Any
 
 from fal_jupyter.domain.jobs import Cancelled, Job, JobState
 from fal_jupyter.domain.queue_memory import QueueMemory, Refusal, size_text
+from fal_jupyter.domain.retries import MOST_ATTEMPTS, Failure
 from fal_jupyter.gateway.caller import Headers, failure_body
 from fal_jupyter.gateway.exchange import Exchange
 from fal_jupyter.gateway.run_api import request_head
-from fal_jupyter.protocol.api import H_ERROR_TYPE
+from fal_jupyter.protocol.api import H_ERROR_TYPE, H_TIMEOUT_TYPE
 from fal_jupyter.settings import QUEUE_BYTES_VARIABLE, QUEUE_LENGTH_VARIABLE, Settings
 
 if TYPE_CHECKING:
@@ -24,33 +25,68 @@ if TYPE_CHECKING:
 _NOT_KEPT = frozenset({"x-fal-request-id", "content-length", "transfer-encoding", "connection"})
 
 
+@dataclass(slots=True, kw_only=True)
+class Submission:
+    """What a caller submits: *below* is the path below the app, *body* complete; its bytes are counted under *id* already.
+
+    *once*: it is not retried; *retries*: its caller's own number of retries for each condition.
+    """
+
+    id: str
+    alias: str
+    below: str
+    query: str
+    method: str
+    headers: Iterable[tuple[str, str]]
+    body: bytes
+    low: bool = False
+    start_within: float = 0.0
+    hint: str = ""
+    once: bool = False
+    retries: dict[str, int] = field(default_factory=dict)
+    content_type: str = field(default="application/json")
+
+
 class QueuedCall:
-    """One job's way back (:class:`fal_jupyter.gateway.caller.Caller`, and the exchange's watcher)."""
+    """One job's way back (:class:`fal_jupyter.gateway.caller.Caller`, and the watcher of each of its attempts).
 
-    exchange: Exchange | None  # until the job is over: it has the request's body
+    An attempt that failed may be followed by another one: after a wait, and when the runner has let go of the request.
+    """
 
-    def __init__(self, job: Job, room_for: Callable[[QueuedCall], bool], on_end: Callable[[QueuedCall], None]) -> None:
+    def __init__(self, job: Job, asked: Submission, queue: Queue) -> None:
         self.job = job
-        self._room_for = room_for
+        self.submitted = time.monotonic()
+        self.asked: Submission | None = asked  # both until the job is over: they have the request's body
+        self.exchange: Exchange | None = None
+        self._queue = queue
+        self._wait: float | None = None  # seconds until the next attempt, once there is to be one
+        self._let_go = False
+        self._timer: asyncio.TimerHandle | None = None
         self.status, self.headers, self.size = 0, [("content-type", "application/json")], 0
         self._pieces: list[bytes] = []
-        self._on_end = on_end
         self._changed = asyncio.Event()
 
     # --- the exchange's side ------------------------------------------------------------------------------------
     def respond(self, status: int, headers: Headers, body: bytes) -> None:
         """The head is here, and the first (or whole) body."""
+        if self.job.attempts.number > 1 and self._is_refused(headers):
+            return  # no runner had the last attempt: the answer of the one before it stands
         self.status = status
         self.headers = [(name, value) for name, value in headers if name.lower() not in _NOT_KEPT]
+        self._pieces, self.size = [], 0
         self.write(body)
+
+    def _is_refused(self, headers: Headers) -> bool:
+        begun = self.exchange is not None and self.exchange.dispatched
+        return not begun and (H_ERROR_TYPE, "runner_scheduling_failure") in headers
 
     def write(self, data: bytes) -> asyncio.Future[None] | None:
         """More body."""
         if data and self.job.state is not JobState.COMPLETED:
             self._pieces.append(data)
             self.size += len(data)
-            if not self._room_for(self):
-                self._fail(507, "internal_error", TOO_LARGE_AN_ANSWER)
+            if not self._queue.has_room_for(self):
+                self.fail(507, "internal_error", TOO_LARGE_AN_ANSWER)
         return None
 
     def backed_up(self) -> bool:
@@ -59,21 +95,33 @@ class QueuedCall:
 
     def finish(self) -> None:
         """The answer is complete."""
-        self._end(self.status)
+        exchange, told = self.exchange, dict(self.headers).get(H_ERROR_TYPE, "")
+        ours = (
+            exchange is not None and exchange.told and told != "runner_incomplete_response"
+        )  # a head that HTTP cannot carry
+        if not self._is_retried(Failure(self.status, told if ours else "", exchange.needs_retry if exchange else None)):
+            self._end(self.status)
 
     def drop(self) -> None:
         """The answer broke off."""
-        self._fail(502, "runner_incomplete_response", "the answer of the app broke off")
+        if self.job.state is not JobState.COMPLETED:
+            self._answer(502, "runner_incomplete_response", "the answer of the app broke off")
+            if not self._is_retried(Failure(502, "runner_incomplete_response")):
+                self._end_request()
+                self._end(502)
 
-    def _fail(self, status: int, error_type: str, detail: str) -> None:
+    def fail(self, status: int, error_type: str, detail: str, headers: Iterable[tuple[str, str]] = ()) -> None:
         """End it with an answer of ours in place of what has come of the app's."""
-        if self.job.state is JobState.COMPLETED:
-            return
-        self.status, self.headers = status, [("content-type", "application/json"), (H_ERROR_TYPE, error_type)]
+        if self.job.state is not JobState.COMPLETED:
+            self._answer(status, error_type, detail, headers)
+            self._end_request()
+            self._end(status)
+
+    def _answer(self, status: int, error_type: str, detail: str, headers: Iterable[tuple[str, str]] = ()) -> None:
+        self.status = status
+        self.headers = [("content-type", "application/json"), (H_ERROR_TYPE, error_type), *headers]
         self._pieces = [failure_body(self.job.id, error_type, detail)]
         self.size = len(self._pieces[0])
-        self._end_request()
-        self._end(status)
 
     def on_close(self, callback: Callable[[], None]) -> None:
         """Nobody hangs up here: who wants the job's end says so."""
@@ -96,15 +144,50 @@ class QueuedCall:
         self._tell()
 
     def ended(self) -> None:
-        """Its answer tells that."""
+        """The attempt is over for its runner too."""
+        self._let_go = True
+        self._arm()
+
+    # --- attempts -----------------------------------------------------------------------------------------------
+    def _is_retried(self, failure: Failure) -> bool:
+        """True where another attempt follows (that may be decided already: an answer breaks off, then its stream ends)."""
+        if self._wait is not None:
+            return True
+        job, exchange = self.job, self.exchange
+        if exchange is None or not exchange.dispatched or job.cancel_asked or job.state is JobState.COMPLETED:
+            return False
+        number, wait = job.attempts.number, self._queue.wait_before_retry(self, failure)
+        if wait is None:
+            return False
+        why = " ".join(filter(None, (str(self.status), failure.error_type)))
+        note = f"attempt {number} of at most {MOST_ATTEMPTS} failed ({why}); retrying in {wait:g} s"
+        job.try_again(f"[fal_jupyter] {note}", stamp())
+        exchange.hub.remark(exchange, note)
+        self._wait = wait
+        self._arm()
+        self._tell()
+        return True
+
+    def _arm(self) -> None:
+        if self._wait is not None and self._let_go and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._wait, self._try_again)
+
+    def _try_again(self) -> None:
+        self._wait = self._timer = None
+        self._let_go = False
+        self._queue.begin(self)
+
+    def give_up(self) -> None:
+        """End it with the answer of its last attempt."""
+        self._end(self.status)
 
     def _end(self, status: int) -> None:
         header = {name.lower(): value for name, value in self.headers}
         error_type = header.get(H_ERROR_TYPE, "")
         error = "" if status < 400 else f"{status} {responses.get(status, '')}".strip()
         if self.job.end(status, error, error_type, time.time(), stamp()):
-            self.exchange = None
-            self._on_end(self)
+            self._release()
+            self._queue.ended(self)
         self._tell()
 
     def cancel(self, *, force: bool = False) -> Cancelled:
@@ -113,7 +196,7 @@ class QueuedCall:
         if asked in ("dropped", "forced"):
             self._pieces, self.size = [], 0
             self._end_request()
-            self._on_end(self)
+            self._queue.ended(self)
             self._tell()
         return asked
 
@@ -121,7 +204,13 @@ class QueuedCall:
         """End the request, once whoever reports to us is done, and let go of its body."""
         if self.exchange is not None:
             asyncio.get_running_loop().call_soon(self.exchange.end)
-            self.exchange = None
+        self._release()
+
+    def _release(self) -> None:
+        """Nothing more is sent: let go of the body, and of an attempt that was to come."""
+        self.exchange = self.asked = self._wait = None
+        if self._timer is not None:
+            self._timer.cancel()
 
     def _tell(self) -> None:
         self._changed.set()
@@ -148,23 +237,6 @@ class QueuedCall:
                     yield False
 
 
-@dataclass(slots=True, kw_only=True)
-class Submission:
-    """What a caller submits: *below* is the path below the app, *body* complete; its bytes are counted under *id* already."""
-
-    id: str
-    alias: str
-    below: str
-    query: str
-    method: str
-    headers: Iterable[tuple[str, str]]
-    body: bytes
-    low: bool = False
-    start_within: float = 0.0
-    hint: str = ""
-    content_type: str = field(default="application/json")
-
-
 class Queue:
     """All jobs of this gateway, by id."""
 
@@ -181,24 +253,46 @@ class Queue:
 
     def submit(self, asked: Submission) -> QueuedCall:
         """Take a job in; it is on its way when this returns."""
-        request_id = asked.id
-        call = QueuedCall(Job(request_id, asked.alias, time.time()), self._room_for, self._ended)
+        call = QueuedCall(Job(asked.id, asked.alias, time.time()), asked, self)
+        self._jobs[asked.id] = call
+        self.begin(call)
+        return call
+
+    def begin(self, call: QueuedCall) -> None:
+        """Begin an attempt: the first one, or another one after a failure."""
+        asked = call.asked
+        assert asked is not None
+        left = asked.start_within
+        if call.job.attempts.number > 1:
+            if self._hub.spec_of(asked.alias) is None:  # stopped meanwhile
+                call.give_up()
+                return
+            if asked.start_within and (left := call.submitted + asked.start_within - time.monotonic()) <= 0:
+                told = f"the request was not with a runner within {asked.start_within:g} s, all attempts together"
+                call.fail(504, "request_timeout", told, [(H_TIMEOUT_TYPE, "user")])
+                return
         pairs = [(n, v) for n, v in asked.headers if n not in ("content-length", "transfer-encoding")]
         head = request_head(
-            request_id, asked.method, asked.below, asked.query, [*pairs, ("content-length", str(len(asked.body)))]
+            asked.id, asked.method, asked.below, asked.query, [*pairs, ("content-length", str(len(asked.body)))]
         )
         exchange = Exchange(
-            self._hub, call, request_id, asked.alias, head, framed=False, method=asked.method, path=asked.below,
+            self._hub, call, asked.id, asked.alias, head, framed=False, method=asked.method, path=asked.below,
             origin="queue", sent_type=asked.content_type,
         )  # fmt: skip
-        exchange.watcher, exchange.low, exchange.start_within = call, asked.low, asked.start_within
+        exchange.watcher, exchange.low, exchange.start_within = call, asked.low, left
         exchange.hint = asked.hint
         call.exchange = exchange
-        self._jobs[request_id] = call
         if asked.body:
             exchange.take(asked.body)
         exchange.complete()
-        return call
+
+    def wait_before_retry(self, call: QueuedCall, failure: Failure) -> float | None:
+        """Give the seconds until the next attempt of a job whose attempt failed so; None where there is none."""
+        asked, spec = call.asked, self._hub.spec_of(call.job.alias)
+        if asked is None or spec is None or asked.once:
+            return None
+        rules = replace(spec.retry, budgets=asked.retries) if asked.retries else spec.retry
+        return call.job.attempts.next(failure, rules)
 
     def find(self, alias: str, request_id: str) -> QueuedCall | None:
         """The job of that id, under its own app only."""
@@ -215,12 +309,14 @@ class Queue:
         refused = self.memory.hold(request_id, size)
         return (413 if refused == "too large" else 429, refusal_sentence(refused, self.memory)) if refused else (0, "")
 
-    def _room_for(self, call: QueuedCall) -> bool:
+    def has_room_for(self, call: QueuedCall) -> bool:
+        """Count what has come of the answer; False where it is more than can be kept."""
         forgotten, fits = self.memory.answer(call.job.id, call.size)
         self._forget(forgotten)
         return fits
 
-    def _ended(self, call: QueuedCall) -> None:
+    def ended(self, call: QueuedCall) -> None:
+        """The job is over."""
         self._forget(self.memory.ended(call.job.id, call.size + call.job.log_bytes))
         self.on_end(call)
 

@@ -11,6 +11,7 @@ from urllib.parse import unquote_plus
 from tornado.iostream import StreamClosedError
 
 from fal_jupyter.domain.jobs import JobState
+from fal_jupyter.domain.retries import budgets_of_header, flag
 from fal_jupyter.gateway.caller import is_number
 from fal_jupyter.gateway.origins import foreign_sentence, is_foreign
 from fal_jupyter.gateway.public_api import SMALL_BODY, PublicHandler
@@ -21,8 +22,10 @@ from fal_jupyter.protocol.api import (
     BODILESS,
     H_BASE,
     H_HINT,
+    H_NO_RETRY,
     H_PRIORITY,
     H_REQUEST_ID,
+    H_RETRY_CONFIG,
     H_START_WITHIN,
     Q_FORCE,
     Q_MOST_WAITING,
@@ -38,6 +41,7 @@ class QueueHandler(PublicHandler):
     """Everything below ``/queue/``."""
 
     needs_key = False  # an app decides
+    _counted = False  # the body is counted in the queue's memory; a target that cannot be read never gets to prepare()
 
     def prepare(self) -> None:
         self._follower: asyncio.Task[Any] | None = None
@@ -192,6 +196,8 @@ class QueueHandler(PublicHandler):
                 low=priority == "low",
                 start_within=start_within,
                 hint=hint_of(self.request.headers.get(H_HINT, "")),
+                once=flag(self.request.headers.get(H_NO_RETRY, "")) is True,
+                retries=budgets_of_header(self.request.headers.get(H_RETRY_CONFIG, "")) if self.has_key() else {},
                 content_type=kind,
             )
         )

@@ -32,6 +32,9 @@ class Hub(Protocol):
     def runner_said(self, exchange: Exchange, name: str, value: str) -> None:
         """Its runner has said something of itself, in a header of the answer that begins with ``SAID``."""
 
+    def remark(self, exchange: Exchange, text: str) -> None:
+        """Write a line of ours about the request's runner into the app's log."""
+
     def without_secrets(self, exchange: Exchange, text: str) -> str:
         """Give what may be shown of a text that the app printed."""
 

@@ -31,6 +31,8 @@ H_STOP_RUNNER: Final = (
     "x-fal-stop-runner"  # of an answer: end its runner whatever the status, or keep it; for the gateway alone
 )
 H_NEEDS_RETRY: Final = "x-fal-needs-retry"  # of an answer: retry a queued request, or do not; for the gateway alone
+H_NO_RETRY: Final = "x-fal-no-retry"  # of a submission: 1, true, yes: one attempt only
+H_RETRY_CONFIG: Final = "x-fal-retry-config"  # of a submission of the owner's: retries for each condition, as JSON
 H_HINTS: Final = "x-fal-runner-hints"  # of an answer: the runner's hints, comma by comma
 Q_TOKEN: Final = "fal_jwt_token"  # of a query: what POST /rest/tokens/ gave
 Q_FORCE: Final = "force"  # of a cancellation's query: end the request whatever the app does; an addition of ours

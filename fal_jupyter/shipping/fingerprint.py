@@ -34,6 +34,7 @@ def fingerprint_of_spec(spec: AppSpec) -> dict[str, str]:
     data = spec.to_json()
     parts = {f"{_SCALING}{name}": str(value) for name, value in data["scaling"].items()}
     parts |= {f"{_SCALING}app_auth": spec.auth, f"{_SCALING}cors": " ".join(spec.cors)}
+    parts[f"{_SCALING}retries"] = json.dumps(data["retry"])
     for name in ("machine_type", "num_gpus", "requirements", "secrets"):
         parts[f"{name}"] = json.dumps(data[name])
     return parts

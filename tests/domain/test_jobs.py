@@ -59,6 +59,18 @@ def test_a_failed_job_is_completed_with_its_error() -> None:
     assert raised.view(0, URLS, [])["error_type"] == "runner_server_error"
 
 
+def test_a_job_that_is_tried_again_waits_and_keeps_its_log() -> None:
+    one = job()
+    one.start(101.0)
+    one.print(1, "half a line", "T1")
+    one.try_again("retrying", "T2")
+    assert (one.view(0, URLS, None)["status"], one.metrics()) == ("IN_QUEUE", {"inference_time": None})
+    one.start(105.0)
+    one.end(200, "", "", 106.0, "T3")
+    assert [line["message"] for line in one.logs] == ["half a line", "retrying"]
+    assert one.metrics() == {"inference_time": 1.0}  # of its last attempt
+
+
 @pytest.mark.parametrize(("started", "asked"), [(False, "dropped"), (True, "forced")])
 def test_a_cancelled_job_is_over_for_its_caller_whatever_its_runner_does(started: bool, asked: str) -> None:
     one = job()

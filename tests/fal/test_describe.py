@@ -10,7 +10,9 @@ from pydantic import BaseModel
 
 from fal_jupyter import fal
 from fal_jupyter.domain.errors import AppRuleBroken, BadSetting
+from fal_jupyter.domain.retries import RetryRules
 from fal_jupyter.domain.spec import AppSpec, EndpointSpec, Scaling
+from fal_jupyter.fal.sdk import RetryConfig
 
 
 def hi(self: Any) -> str:
@@ -422,3 +424,27 @@ def test_an_option_that_replaced_host_kwargs_do_not_have_is_told_to_have_no_effe
     with pytest.warns(UserWarning, match="keep_alive has no effect: host_kwargs is replaced"):
         cls = make(host_kwargs={"resolver": "uv"}, keep_alive=300)
     assert "keep_alive" not in cls.host_kwargs
+
+
+@pytest.mark.parametrize(
+    ("body", "rules"),
+    [
+        ({}, RetryRules()),
+        ({"skip_retry_conditions": ["TIMEOUT"]}, RetryRules(skip=("timeout",))),
+        ({"retry_config": {"timeout": {"retries": -1}}}, RetryRules(budgets={"timeout": 0})),
+        (
+            {"retry_config": RetryConfig(server_error=3, timeout=0)},
+            RetryRules(budgets={"timeout": 0, "server_error": 3}),
+        ),
+        ({"host_kwargs": {"retry_config": {"timeout": {"retries": 2}}}}, RetryRules(budgets={"timeout": 2})),
+    ],
+)
+def test_what_a_class_says_of_retries_reaches_the_gateway(body: dict[str, Any], rules: RetryRules) -> None:
+    spec = fal.describe(make(**body))
+    assert spec.retry == rules
+    assert AppSpec.from_json(spec.to_json()) == spec
+
+
+def test_a_retry_config_without_a_condition_is_refused() -> None:
+    with pytest.raises(AppRuleBroken, match="RetryConfig must have at least one condition"):
+        fal.describe(make(retry_config=RetryConfig()))

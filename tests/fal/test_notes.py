@@ -25,10 +25,10 @@ def told(cls: Any) -> list[warnings.WarningMessage]:
 
 
 def test_options_of_the_platform_are_named_once_in_one_sentence() -> None:
-    cls = made(regions=["eu-west"], data_mounts=["/data"], retry_config={"timeout": {"retries": 1}}, keep_alive=5)
+    cls = made(regions=["eu-west"], data_mounts=["/data"], metrics_port=9000, keep_alive=5)
     (note,) = told(cls)
     assert note.category is NoLocalEffect
-    assert str(note.message) == "Hello: no local effect, kept for fal.ai: regions, data_mounts, retry_config"
+    assert str(note.message) == "Hello: no local effect, kept for fal.ai: regions, data_mounts, metrics_port"
     assert note.filename == __file__
     assert told(cls) == []
     assert cls.host_kwargs["data_mounts"] == ["/data"]

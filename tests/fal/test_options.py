@@ -57,15 +57,15 @@ TABLE: dict[str, tuple[list[Any], list[Any], str, list[Any], str]] = {
     "image": ([IMAGE, None], ["FROM x", {}], "a fal.ContainerImage", [], ""),
     "local_file_path": (["app.py", None], [Path("app.py")], "a string", [], ""),
     "skip_retry_conditions": (
-        [["timeout"], ["server_error", "connection_error"], [], None],
+        [["timeout"], ("server_error", "connection_error"), ["TIMEOUT", "client_error"], [], None],
         ["timeout", ["nope"], ["timeout", 1]],
         '"connection_error", "server_error", "timeout"',
         [],
         "",
     ),
     "retry_config": (
-        [RetryConfig(timeout=1), {"timeout": {"retries": 2}}, None],
-        [3, {}, {"nope": {"retries": 1}}, {"timeout": 1}, {"timeout": {"retries": -1}}, {"timeout": {"times": 1}}],
+        [RetryConfig(timeout=1), {"timeout": {"retries": 2}}, {"timeout": {"retries": -1}}, None],
+        [3, {}, {"nope": {"retries": 1}}, {"timeout": 1}, {"timeout": {"retries": True}}, {"timeout": {"times": 1}}],
         "a fal.sdk.RetryConfig or a dict",
         [],
         "",

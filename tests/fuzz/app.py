@@ -236,5 +236,5 @@ class Fuzzed(fal.App):
     @fal.endpoint("/raises/code")
     def raises_code(self, code: Annotated[int, Query(ge=500, le=599)]) -> None:
         raise HTTPException(
-            502 if code == 503 else code, "on purpose"
-        )  # a runner that answers 503 is replaced, as fal's
+            502 if code in (503, 504) else code, "on purpose"
+        )  # as on fal, 503 replaces the runner, and the queue retries both
