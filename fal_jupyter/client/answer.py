@@ -53,7 +53,7 @@ class AnswerReader:
                 found = msgspec.json.decode(head)
                 self.answer.status = found["status"]
                 self.answer.headers = [(name, value) for name, value in found["headers"]]
-                self._parts.append(body)
+                self._parts = [body]  # a second one is the gateway's failure, in place of an answer that had begun
             elif frame.kind == Kind.BODY:
                 self._parts.append(frame.payload)
             elif frame.kind == Kind.ERROR:

@@ -115,12 +115,15 @@ def _holds_model(hint: Any) -> bool:
     return any(_holds_model(part) for part in typing.get_args(hint))
 
 
+_BROKE_OFF = "the answer broke off before its end"
+
+
 def failure(answer: Answer, endpoint: str) -> RequestError:
     """Give the error that a failed call raises."""
     error_type = answer.header("x-fal-error-type")
     request_id = answer.end["request_id"] if answer.end else answer.header("x-fal-request-id")
     try:
-        detail = json.loads(answer.body)["detail"]
+        detail = _BROKE_OFF if answer.aborted else json.loads(answer.body)["detail"]
     except (ValueError, KeyError, TypeError):
         detail = answer.body.decode("utf-8", "replace")[:500]
     if answer.error is not None:

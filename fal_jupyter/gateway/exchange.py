@@ -20,6 +20,7 @@ from fal_jupyter.domain.retries import ends_runner, flag
 from fal_jupyter.gateway.answer_rules import objection
 from fal_jupyter.gateway.caller import Caller, failure_body
 from fal_jupyter.gateway.channel import Channel
+from fal_jupyter.gateway.event_stream import EventStream
 from fal_jupyter.gateway.moments import Moments
 from fal_jupyter.gateway.redaction import error_without_secrets
 from fal_jupyter.gateway.request_events import Hub, Watcher
@@ -85,7 +86,7 @@ class Exchange:
     """One request and its answer."""
 
     __slots__ = (
-        "_answered", "_body_done", "_buffer", "_buffered", "_channel", "_credit", "_ending", "_first", "_got_room", "_linger", "_owed", "_paused",
+        "_answered", "_body_done", "_buffer", "_buffered", "_channel", "_credit", "_ending", "_events", "_first", "_got_room", "_linger", "_owed", "_paused",
         "_ran_from", "_read_all", "_stream", "_unprinted", "alias", "arrived", "began", "bytes_in", "bytes_out", "caller", "cold",
         "content_type", "dispatched", "error", "finished", "framed", "gone", "got", "head", "hint", "hub", "id", "low", "method", "needs_retry", "origin", "owned", "path",
         "revision", "runner_id", "sent", "sent_type", "start_within", "starting", "status", "stop_runner", "told", "undelivered", "watcher", "websocket",
@@ -116,6 +117,7 @@ class Exchange:
         self.began = time.monotonic()
         self.arrived = self.dispatched = self.starting = self._first = self._ran_from = 0.0
         self.content_type = self.told = ""
+        self._events: EventStream | None = None
         self.owned = framed  # its owner asked: who cancels it means it
         self.cold = self.gone = self.finished = self.undelivered = False
         self.runner_id, self.revision = "", 0
@@ -335,6 +337,7 @@ class Exchange:
             lower = name.lower()
             if lower == "content-type":
                 self.content_type = self.content_type or value
+                self._events = EventStream() if EventStream.is_one(value) else None
             elif lower == "set-cookie":
                 names = self.hub.cookies.setdefault(self.alias, set())
                 if len(names) < MOST_COOKIES:
@@ -382,6 +385,8 @@ class Exchange:
             return
         if end and status >= 200 and status not in BODILESS and not any(n == "content-length" for n, _ in headers):
             headers.append(("content-length", str(len(body))))
+        if self._events is not None:
+            self._events.feed(body)
         self.caller.respond(status, headers, body)
 
     def _headers(self, head: ResponseHead) -> list[tuple[str, str]]:
@@ -406,6 +411,8 @@ class Exchange:
             self._write(data, len(data))
 
     def _write(self, data: bytes, credit: int) -> None:
+        if self._events is not None:
+            self._events.feed(data)
         try:
             written = self.caller.write(data)
         except Exception:  # the app sent more than its own Content-Length, or the caller is gone
@@ -434,6 +441,12 @@ class Exchange:
     def _drop_connection(self) -> None:
         self.caller.drop()
 
+    def _break_off(self, error_type: str, detail: str) -> None:
+        """End an answer that has begun: it must not look complete, and a stream of events says why."""
+        if self._events is not None and (event := self._events.error(self.id, error_type, detail)):
+            self._write(event, 0)
+        self._drop_connection()
+
     def _end(self, *, broken: bool) -> None:
         if self.watcher is not None:
             self.hub.drain_output(self)
@@ -441,7 +454,7 @@ class Exchange:
             if self.framed:
                 self._send_framed(self._end_frame(broken=broken), last=True)
             elif broken:
-                self._drop_connection()  # a body that broke off must not look complete
+                self._break_off("", "Internal Server Error")
         self._finish_stream()
 
     def _finish_stream(self) -> None:
@@ -547,7 +560,7 @@ class Exchange:
             if self.framed:
                 self._send_framed(frames.encode(Kind.ERROR, 0, _encode(error)))
         if self._answered and not self.framed:
-            self._drop_connection()
+            self._break_off(error_type, detail)
             return
         told = [("content-type", "application/json"), *headers]
         if error_type:

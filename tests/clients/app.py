@@ -120,6 +120,14 @@ class Many(fal.App):
 
         return StreamingResponse(events(), media_type="text/event-stream")
 
+    @fal.endpoint("/broken/stream")
+    async def broken(self) -> StreamingResponse:
+        async def events() -> AsyncIterator[bytes]:
+            yield b'data: {"number": 1}\n\n'
+            raise ValueError("in the middle")
+
+        return StreamingResponse(events(), media_type="text/event-stream")
+
     @fal.endpoint("/endless/stream")
     async def endless(self, mark: str) -> StreamingResponse:
         async def events() -> AsyncIterator[bytes]:

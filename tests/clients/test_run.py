@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import fal_client
+import httpx
 import httpx_sse
 import pytest
 
@@ -163,6 +164,17 @@ def test_a_stream_gives_every_event_in_order_and_ends(client: fal_client.SyncCli
 def test_a_stream_that_cannot_begin_raises(client: fal_client.SyncClient, app: str) -> None:
     with pytest.raises(httpx_sse.SSEError):  # the client has no better word for it (W77)
         list(client.stream(app, {}))
+
+
+def test_a_stream_that_breaks_off_raises_after_its_events(client: fal_client.SyncClient, app: str) -> None:
+    got: list[Any] = []
+    with pytest.raises(httpx.RemoteProtocolError):  # W77
+        got.extend(client.stream(app, {}, path="/broken/stream"))
+
+    assert got[0] == {"number": 1}
+    assert got[1]["detail"] == "Internal Server Error"  # the client gives an `error` event as it gives any other (W75)
+    assert set(got[1]) == {"detail", "request_id"}
+    assert len(got) == 2
 
 
 def test_who_leaves_a_stream_stops_its_producer(client: fal_client.SyncClient, app: str, tmp_path: Path) -> None:

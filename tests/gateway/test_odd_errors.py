@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 
@@ -13,6 +14,7 @@ from tests.support.wire import Wire, head, port_of
 
 APP = """
 import asyncio
+import os
 import sys
 
 import fal
@@ -126,6 +128,17 @@ class Odd(fal.App):
 
         return StreamingResponse(parts())
 
+    @fal.endpoint("/events")
+    async def events(self, end: str, first: str = "data: 1\\n\\n") -> StreamingResponse:
+        async def parts():
+            yield first
+            await asyncio.sleep(0.1)
+            if end == "raise":
+                raise ValueError("nobody else's business")
+            os._exit(7)
+
+        return StreamingResponse(parts(), media_type="text/event-stream; charset=utf-8")
+
     @fal.endpoint("/depends")
     async def depends(self, x: None = Depends(cancelled)) -> dict:
         return {}
@@ -234,6 +247,44 @@ def test_a_stream_that_awaits_what_it_cancelled_breaks_off(odd: Served) -> None:
 
     assert b"first" in answer
     assert not answer.endswith(b"0\r\n\r\n")
+
+
+FAILED = {"detail": "Internal Server Error"}
+
+
+@pytest.mark.parametrize(
+    ("end", "first", "told"),
+    [
+        ("raise", "data: 1\n\n", FAILED),
+        ("raise", "data: 1\r\n\r\n", FAILED),
+        ("raise", ": comment\n\n", FAILED),
+        ("raise", "data: 1\n", None),  # within an event
+        ("raise", "data", None),
+        ("raise", "data: x\n\ndata: 1", None),
+        ("exit", "data: 1\n\n", {"error_type": "runner_disconnected"}),
+    ],
+)
+def test_events_that_break_off_say_why_and_do_not_look_complete(
+    odd: Served, end: str, first: str, told: dict[str, str] | None
+) -> None:
+    port = port_of(odd.ready["base"])
+    wire = Wire(port, timeout=15)
+    query = urlencode({"end": end, "first": first})
+    wire.send(head("POST", f"{path_of(odd)}events?{query}", port, odd.ready["key"], "Content-Length: 0"))
+    answer = wire.rest()
+    wire.close()
+
+    assert first.encode() in answer
+    assert not answer.endswith(b"0\r\n\r\n")
+    assert b"nobody else" not in answer
+    if told is None:
+        assert b"event: error" not in answer
+        return
+    data = answer.partition(b"event: error\ndata: ")[2].partition(b"\n\n")[0]
+    event = json.loads(data)
+    assert told.items() <= event.items()
+    request_id = next(line for line in answer.split(b"\r\n") if line.startswith(b"x-fal-request-id: ")).split()[1]
+    assert event["request_id"] == request_id.decode()
 
 
 def test_a_stream_that_never_awaits_ends_with_its_caller(odd: Served) -> None:

@@ -54,6 +54,14 @@ class Chat(fal.App):
             raise ValueError("in the middle")
         return StreamingResponse(events(), media_type="text/event-stream")
 
+    @fal.endpoint("/dies")
+    def dies(self):
+        def events():
+            yield "data: 1\\n\\n"
+            import os
+            os._exit(7)
+        return StreamingResponse(events(), media_type="text/event-stream")
+
     @fal.endpoint("/fails")
     def fails(self) -> dict:
         raise ValueError("at once")
@@ -179,6 +187,24 @@ def test_a_failure_has_the_users_own_traceback(chat: Kernel, endpoint: str, line
     assert "fal_jupyter/" not in told.traceback
     assert told.shown.startswith("failed, broke off after " if endpoint == "breaks" else "failed 500 ")
     chat.run(f"assert got == {[1] if endpoint == 'breaks' else []}").ok()
+
+
+@pytest.mark.parametrize("call", ["for event in Chat.stream.dies(): print(event)", "Chat.dies()"])
+def test_an_answer_whose_runner_died_says_so_and_nothing_of_its_body(chat: Kernel, call: str) -> None:
+    told = chat.run(call)
+
+    assert told.ename == "RequestError"
+    assert "answered 503: the runner" in told.traceback
+    assert "data: 1" not in told.traceback
+    assert "{" not in told.evalue
+
+
+def test_a_call_whose_answer_breaks_off_shows_the_users_error_alone(chat: Kernel) -> None:
+    chat.run(
+        "try: Chat.breaks()\nexcept Exception as error: caught = error\n"
+        "assert str(caught) == 'ValueError: in the middle', str(caught)\n"
+        "assert caught.detail == 'the answer broke off before its end', caught.detail\n"
+    ).ok()
 
 
 HEARD = ["heard abc", "heard abc", "heard def", "heard é"]
