@@ -18,6 +18,16 @@ _RECORDS = (".dist-info", ".egg-info", ".egg-link", ".pth")
 Stamp = list[int] | None
 
 
+def version() -> str:
+    """Give the version of this package; ``"0"`` where it is not installed but only on the path."""
+    from importlib import metadata  # late: what it imports costs more than all else here
+
+    try:
+        return metadata.version("fal_jupyter")
+    except metadata.PackageNotFoundError:
+        return "0"
+
+
 @dataclass(slots=True)
 class Installed:
     """The packages that a process started with.

@@ -6,13 +6,17 @@ and believed only while the process that it names lives: by pid and start time.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from fal_jupyter.processes import start_time
 from fal_jupyter.whole_file import write_whole
+
+OLD = 7 * 24 * 3600.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +70,17 @@ def _checked(found: Any) -> ServerRecord | None:
 
 
 def write(runtime_dir: Path, record: ServerRecord) -> None:
-    """Write a server's record, whole or not at all.
+    """Write a server's record, whole or not at all, and remove old ones of servers that were killed.
 
     Raises:
         OSError: the directory cannot be written.
     """
     write_whole(record_path(runtime_dir, record.pid), json.dumps(asdict(record)).encode())
+    for path in runtime_dir.glob("fal-jupyter-server-*.json"):
+        with contextlib.suppress(OSError, ValueError):
+            old = path.stat().st_mtime < time.time() - OLD  # a recent one may be of another machine with the same home
+            if old and find(runtime_dir, int(path.stem.rpartition("-")[2])) is None:
+                path.unlink()
 
 
 def remove(runtime_dir: Path, pid: int) -> None:

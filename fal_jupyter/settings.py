@@ -114,8 +114,13 @@ class Settings:
 
     @property
     def logs(self) -> Path:
-        """Directory of gateway.log and one log a app."""
+        """Directory of gateway.log; those of apps have a directory of their own in it."""
         return self.state / "logs"
+
+    @property
+    def app_logs(self) -> Path:
+        """Directory of one log per app."""
+        return self.logs / "apps"
 
     def environment(self) -> dict[str, str]:
         """The variables that every process we start carries, so that all agree on these settings."""

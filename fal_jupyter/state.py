@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ _ANOTHER = "set FAL_JUPYTER_STATE to a directory of your own"
 
 
 def check_state(state: Path) -> None:
-    """Refuse a state directory that is not ours alone; one that is not there yet is made.
+    """Refuse a state directory that is not ours alone; one that is not there yet is made, and an empty one made private.
 
     Raises:
         StateRefused: the message says why, the hint what to type.
@@ -32,7 +33,24 @@ def check_state(state: Path) -> None:
     if found.st_uid != os.getuid():
         raise StateRefused(f"the state directory {state} belongs to another user (uid {found.st_uid})", hint=_ANOTHER)
     if found.st_mode & 0o022:
-        raise StateRefused(f"others can write to the state directory {state}", hint=f"type: chmod 700 {state}")
+        raise StateRefused(f"others can write to the state directory {state}", hint=_private(state))
+    if found.st_mode & 0o077 and not _made_private(state):
+        raise StateRefused(f"others can read the state directory {state}", hint=_private(state))
+
+
+def _made_private(state: Path) -> bool:
+    """Take the others' rights to a directory that has nothing in it; one with something in it may be shared on purpose."""
+    try:
+        if any(state.iterdir()):
+            return False
+        state.chmod(0o700)
+        return not state.lstat().st_mode & 0o077
+    except OSError:
+        return False
+
+
+def _private(state: Path) -> str:
+    return f"type: chmod 700 {shlex.quote(str(state))}  (or {_ANOTHER})"
 
 
 @contextmanager

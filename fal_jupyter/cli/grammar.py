@@ -17,6 +17,7 @@ from fal_jupyter.domain.cors import origin_of
 from fal_jupyter.domain.environments import MODES
 from fal_jupyter.domain.errors import BadSetting
 from fal_jupyter.domain.key_grants import PERMISSIONS, PRESETS
+from fal_jupyter.installed import version
 
 Front = Literal["notebook", "shell"]
 AUTH_MODES = ("private", "shared", "public")
@@ -26,7 +27,7 @@ SHELL: tuple[Front, ...] = ("shell",)
 
 
 class HelpAsked(Exception):
-    """``--help`` was among the words; the exception's text is the help."""
+    """``--help`` or ``--version`` was among the words; the exception's text is the answer."""
 
 
 def whole(text: str) -> int:
@@ -495,6 +496,12 @@ def parse_verb(words: Sequence[str], front: Front) -> argparse.Namespace:
         return argparse.Namespace(verb="help", json=False, given_verb=None)
     if words[0] in {"-h", "--help"}:
         raise HelpAsked(help_text(front))
+    if words[0] in {"--version", "-V"}:
+        raise HelpAsked(f"fal_jupyter {version()}")
+    if words[0].startswith("-"):
+        raise BadSetting(
+            f"there is no option {words[0]} before a verb", hint=f"{_prog(front)} help", where=_prog(front)
+        )
     verb = find_verb(words[0], front)
     parser = verb_parser(verb, front)
     args = _parse(parser, words[1:], options_of(verb.options, front))

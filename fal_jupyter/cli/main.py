@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from fal_jupyter.cli import grammar
+from fal_jupyter.cli.terminal import sentence
 from fal_jupyter.domain.errors import BadSetting, FalJupyterError
 
 
@@ -46,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _say(error: FalJupyterError, status: int) -> int:
-    print(f"fal-jupyter: {error}", file=sys.stderr)
+    print(sentence(error), file=sys.stderr)
     return status
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from fal_jupyter.cli import grammar
 from fal_jupyter.cli.dry_run import dry_run
+from fal_jupyter.cli.terminal import sentence
 from fal_jupyter.client import serving
 from fal_jupyter.client.client import Client
 from fal_jupyter.client.handle import AppHandle
@@ -44,9 +45,9 @@ def run(args: argparse.Namespace) -> int:
     except _Stopped:
         return 0
     except SetupFailed as error:
-        _say(f"{error.traceback}\nfal-jupyter: {error}" if error.traceback else f"fal-jupyter: {error}")
+        _say(f"{error.traceback}\n{sentence(error)}" if error.traceback else sentence(error))
     except FalJupyterError as error:
-        _say(f"fal-jupyter: {error}")
+        _say(sentence(error))
     except Exception as error:
         _say(_users_traceback(error))
     finally:

@@ -12,6 +12,7 @@ import struct
 import subprocess
 import sys
 import time
+from typing import BinaryIO
 
 from fal_jupyter import forks
 from fal_jupyter.client.waiting import silent
@@ -23,6 +24,7 @@ from fal_jupyter.state import address_of, check_state
 CONNECT_PATIENCE = 15.0  # seconds for a gateway to take a connection, where as many wait as it lets wait
 START_PATIENCE = 60.0  # seconds for a gateway to start; it waits up to 30 for the former one
 LOOK_AGAIN = 0.02  # seconds between two looks at a lock that somebody holds: flock(2) has no time limit
+MOST_WORDS = 1 << 20  # bytes of gateway.err
 _CARRIED = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "TMPDIR", "TZ", "VIRTUAL_ENV", "SHELL")
 _CARRIED_PREFIXES = ("LC_", "XDG_")
 
@@ -156,7 +158,7 @@ def _start(settings: Settings, idle_exit: float) -> None:
         str(idle_exit),
     ]
     try:
-        with open(settings.logs / "gateway.err", "ab") as log:
+        with _last_words(settings) as log:
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -193,6 +195,14 @@ def _start(settings: Settings, idle_exit: float) -> None:
         kind = getattr(errors, said["kind"], GatewayUnreachable)
         raise kind(said["error"], hint=said.get("hint", ""))
     process.returncode = 0  # it is on its own from here; nobody waits for it
+
+
+def _last_words(settings: Settings) -> BinaryIO:
+    """Open the file of what gateways write to their standard streams; one that has grown is begun anew."""
+    fd = os.open(settings.logs / "gateway.err", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    if os.fstat(fd).st_size > MOST_WORDS:
+        os.ftruncate(fd, 0)
+    return os.fdopen(fd, "ab")
 
 
 def _environment(settings: Settings) -> dict[str, str]:

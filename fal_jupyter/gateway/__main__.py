@@ -15,6 +15,7 @@ import shutil
 import signal
 import socket
 import sqlite3
+from io import TextIOWrapper
 
 from fal_jupyter import settings as settings_module
 from fal_jupyter.domain.errors import FalJupyterError, StateRefused
@@ -28,9 +29,16 @@ log = logging.getLogger("fal_jupyter.gateway")
 DRAIN = 30.0  # seconds that a former gateway may take to end
 
 
+class _PrivateHandler(logging.handlers.RotatingFileHandler):
+    """Makes its files for their owner only, whatever the umask is."""
+
+    def _open(self) -> TextIOWrapper:
+        return open(self.baseFilename, "a", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600))
+
+
 def _start_log(settings: Settings) -> None:
     settings.logs.mkdir(mode=0o700, exist_ok=True)
-    handler = logging.handlers.RotatingFileHandler(settings.logs / "gateway.log", maxBytes=2 << 20, backupCount=1)
+    handler = _PrivateHandler(settings.logs / "gateway.log", maxBytes=2 << 20, backupCount=1)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     logging.getLogger().addHandler(handler)
     logging.getLogger().setLevel(logging.INFO)

@@ -19,7 +19,7 @@ from fal_jupyter.domain.machines import Allotment, Hardware
 from fal_jupyter.domain.revisions import compare
 from fal_jupyter.domain.spec import AppSpec
 from fal_jupyter.gateway import hardware
-from fal_jupyter.gateway.logs import Log
+from fal_jupyter.gateway.logs import Log, forget_old
 from fal_jupyter.gateway.published import KEPT_EVENTS, Published, Revision
 from fal_jupyter.protocol.api import DecisionRecord, Event, PublishHead, ScalingRecord
 from fal_jupyter.settings import Settings
@@ -70,7 +70,9 @@ class Deployments:
         if app is not None:
             spec.scaling.changed(app.overrides)  # refused before anything is changed
         if app is None:
-            app = self.published[alias] = Published(alias, head["lease"], Log(self._settings.logs / f"{alias}.log"))
+            directory = self._settings.app_logs
+            app = self.published[alias] = Published(alias, head["lease"], Log(directory / f"{alias}.log"))
+            forget_old(directory, self.published)
             self._new_revision(app, head, spec, payload, allotment, owner)
             return "new", "first publication", app
         if app.lease != head["lease"]:

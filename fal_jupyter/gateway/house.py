@@ -10,7 +10,6 @@ import socket
 import sqlite3
 import time
 from collections.abc import Awaitable, Mapping
-from importlib import metadata
 from typing import Any
 
 from tornado.netutil import bind_sockets
@@ -40,6 +39,7 @@ from fal_jupyter.gateway.tls_port import TlsPort
 from fal_jupyter.gateway.tokens import Tokens
 from fal_jupyter.gateway.tornado_front import Limit, TornadoRequest
 from fal_jupyter.gateway.webhooks import Webhooks
+from fal_jupyter.installed import version
 from fal_jupyter.processes import start_time
 from fal_jupyter.protocol.api import ADMIN, CDN, ENDING, PROTOCOL, REST, RUN, AppRecord, Hello, TlsOpened
 from fal_jupyter.protocol.panels import admin_target
@@ -52,6 +52,7 @@ SETTLE = 0.2  # seconds for whoever removes the state directory to finish
 NO_LEASE = "any"  # of keys that end with the last owner, whoever that is
 _PUBLICATION = Limit(admin_api.MAX_PUBLISH, f"a publication has {admin_api.MAX_PUBLISH} bytes at most")
 _WHILE_DRAINING = (CDN, REST)  # running requests upload there
+MOST_REVISIONS = 1000  # publications that the history keeps
 FILES_FOR_OURSELVES = 128  # descriptors that callers' connections leave for runners, logs and the store
 
 
@@ -78,7 +79,7 @@ class House:
             settings.webhook_key, settings.owner, allow_private=settings.allow_private, most_bytes=settings.queue_bytes
         )
         self._started = start_time(os.getpid())
-        who = {"pid": os.getpid(), "started": self._started, "version": _version(), "owner": settings.owner}
+        who = {"pid": os.getpid(), "started": self._started, "version": version(), "owner": settings.owner}
         self.feed = Feed(self.engine, who, lambda: self.base, self._holder_of)
         self._idle_timer: asyncio.TimerHandle | None = None
         self._tcp: asyncio.Server | None = None
@@ -320,7 +321,7 @@ class House:
         """Who this is."""
         return Hello(
             protocol=PROTOCOL,
-            version=_version(),
+            version=version(),
             pid=os.getpid(),
             start_time=self._started,
             socket=str(self.settings.socket),
@@ -341,13 +342,14 @@ class House:
         return {"kind": lease.kind, "name": lease.name, "pid": lease.pid} if lease else {}
 
     def remember(self, alias: str, revision: int, class_name: str, verdict: str, reason: str) -> None:
-        """Append a publication to the history."""
+        """Append a publication to the history, which has the last ones."""
         now = time.time()
 
         def work(db: sqlite3.Connection) -> None:
             db.execute(
                 "INSERT INTO revisions VALUES (?, ?, ?, ?, ?, ?)", (alias, revision, class_name, verdict, reason, now)
             )
+            db.execute("DELETE FROM revisions WHERE rowid <= (SELECT max(rowid) FROM revisions) - ?", (MOST_REVISIONS,))
 
         self.store.transact(work).add_done_callback(_log_failure)
 
@@ -433,10 +435,3 @@ def _is_own_user(sock: socket.socket) -> bool:
 def _log_failure(future: asyncio.Future[None]) -> None:
     if not future.cancelled() and future.exception() is not None:
         log.warning("the history could not be written: %s", future.exception())
-
-
-def _version() -> str:
-    try:
-        return metadata.version("fal_jupyter")
-    except metadata.PackageNotFoundError:
-        return "0"

@@ -31,9 +31,8 @@ class Keys:
         self.of_apps = AppKeys()
 
     async def forget_former(self) -> None:
-        """Revoke what a gateway before this one left: its leases ended with it."""
-        now = time.time()
-        await self._record(lambda db: db.execute("UPDATE keys SET revoked = ? WHERE revoked IS NULL", (now,)))
+        """Remove what a gateway before this one left: its leases ended with it."""
+        await self._record(lambda db: db.execute("DELETE FROM keys"))
 
     def read_lasting(self) -> None:
         """Take the lasting keys as they are on disk now; where they cannot be read, none is let in."""
@@ -55,8 +54,8 @@ class Keys:
 
         def work(db: sqlite3.Connection) -> None:
             db.execute(
-                "INSERT INTO keys VALUES (?, ?, ?, ?, ?, NULL) ON CONFLICT (id) DO UPDATE SET"
-                " sha256 = excluded.sha256, lease = excluded.lease, created = excluded.created, revoked = NULL",
+                "INSERT INTO keys (id, sha256, lease, holder, created) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
+                " sha256 = excluded.sha256, lease = excluded.lease, created = excluded.created",
                 (key_id, sha256, lease, holder, time.time()),
             )
 
@@ -85,16 +84,14 @@ class Keys:
             return True
         if self._live.pop(key_id, None) is None:
             return False
-        now = time.time()
-        self._later(lambda db: db.execute("UPDATE keys SET revoked = ? WHERE id = ?", (now, key_id)))
+        self._later(lambda db: db.execute("DELETE FROM keys WHERE id = ?", (key_id,)))
         return True
 
     def revoke(self, lease: str) -> None:
         """Shut out the lease's key, at once."""
         for key_id in [k for k, (_, owner, _, _) in self._live.items() if owner == lease]:
             del self._live[key_id]
-        now = time.time()
-        self._later(lambda db: db.execute("UPDATE keys SET revoked = ? WHERE lease = ?", (now, lease)))
+        self._later(lambda db: db.execute("DELETE FROM keys WHERE lease = ?", (lease,)))
 
     def _later(self, work: Callable[[sqlite3.Connection], object]) -> None:
         self._recordings.add(task := asyncio.ensure_future(self._record(work)))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from fal_jupyter.protocol.api import LogRecord
@@ -15,6 +16,20 @@ KEPT_LINES = 2000
 KEPT_TEXT = 4 << 20  # characters of them
 FILE_BOUND = 5 * 1024 * 1024
 LINE_BOUND = 64 * 1024
+MOST_LOGS = 200  # files of apps, those of former gateways too
+
+
+def forget_old(directory: Path, kept: Collection[str] = (), most: int = MOST_LOGS) -> None:
+    """Remove the logs of apps that have been quiet longest, but for those of the apps *kept*; *most* files stay."""
+    try:
+        with os.scandir(directory) as entries:
+            found = [(entry.stat(follow_symlinks=False).st_mtime, entry.name) for entry in entries]
+    except OSError:
+        return
+    idle = sorted(pair for pair in found if pair[1].partition(".")[0] not in kept)
+    for _, name in idle[: max(0, len(found) - most)]:
+        with contextlib.suppress(OSError):
+            (directory / name).unlink()
 
 
 class Log:
@@ -32,6 +47,7 @@ class Log:
         """Open the file (again: its directory was removed); without one, memory has the last lines."""
         self.close()
         try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
             self._size = os.fstat(self._file).st_size
         except OSError:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import queue
 import sqlite3
 import threading
@@ -39,6 +41,10 @@ class Store:
         self._connection.close()
 
     def _open(self, former: sqlite3.Connection | None = None) -> sqlite3.Connection:
+        with contextlib.suppress(OSError):  # a full disk: SQLite says so itself
+            os.close(
+                os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            )  # its journals take the mode over
         connection = sqlite3.connect(self._path, isolation_level=None)
         if former is not None:
             former.backup(connection)

@@ -3,8 +3,7 @@ CREATE TABLE IF NOT EXISTS keys (
     sha256 BLOB NOT NULL CHECK (length(sha256) = 32),
     lease TEXT NOT NULL,
     holder TEXT NOT NULL,
-    created REAL NOT NULL,
-    revoked REAL
+    created REAL NOT NULL
 ) STRICT;
 
 CREATE TABLE IF NOT EXISTS revisions (

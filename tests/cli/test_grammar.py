@@ -1,9 +1,15 @@
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+from pathlib import Path
+
 import pytest
 
 from fal_jupyter.cli import grammar
 from fal_jupyter.domain.errors import BadSetting
+from tests.support.serve import COMMAND
 
 
 def test_the_options_of_the_magic_have_fals_names() -> None:
@@ -30,6 +36,30 @@ def test_an_option_that_may_be_given_again_is_a_list() -> None:
 
 def test_an_option_that_was_not_given_overrides_nothing() -> None:
     assert grammar.overrides(grammar.parse_app_line("")) == {}
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "out", "err"),
+    [
+        (("--version",), 0, r"fal_jupyter \d+\.\d+.*\n", ""),
+        (("-V",), 0, r"fal_jupyter \d+\.\d+.*\n", ""),
+        (("--vresion",), 2, "", "fal-jupyter: there is no option --vresion before a verb\nfal-jupyter help\n"),
+        (("ap",), 2, "", r"fal-jupyter: there is no verb 'ap'; .*\ndid you mean apps\?\n"),
+        (("apps", "x"), 2, "", r"fal-jupyter apps: 'x' is one word too many\n.*\n"),
+        (("keys", "create", "--preset", "FUL"), 1, "", r"fal-jupyter: --preset: .*\n.*FULL\?\n"),
+        (("serve",), 2, "", r"fal-jupyter serve: .*\n.*\n"),
+        (("serve", "/nonexist.py"), 1, "", r"fal-jupyter: /nonexist.py cannot be read: .*\n.*\n"),
+    ],
+)
+def test_what_the_command_line_says_begins_with_its_name_once(
+    words: tuple[str, ...], status: int, out: str, err: str, tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        [*COMMAND, *words], capture_output=True, text=True, env=dict(os.environ, FAL_JUPYTER_STATE=str(tmp_path / "s"))
+    )
+    assert done.returncode == status
+    assert re.fullmatch(out, done.stdout)
+    assert re.fullmatch(err, done.stderr), done.stderr
 
 
 def test_whole_seconds_stay_whole() -> None:

@@ -89,7 +89,7 @@ def test_secrets_reach_runners_and_are_nowhere_to_be_read(state: Path, file: str
         logged = run(state, "logs", "holder", "--json")
         assert "[redacted MY_WORD]" in logged
         assert "raw [redacted OTHER]" in logged
-        assert "tiger" not in logged + "".join(path.read_text() for path in (state / "logs").glob("*.log"))
+        assert "tiger" not in logged + "".join(path.read_text() for path in (state / "logs").rglob("*.log"))
         runner = json.loads(run(state, "runners", "--json"))[0]["pid"]
         assert b"tiger" not in Path(f"/proc/{runner}/cmdline").read_bytes()
     run(state, "secrets", "unset", "OTHER")
