@@ -12,8 +12,9 @@ import sys
 from collections.abc import Sequence
 
 from fal_jupyter.cli import grammar
-from fal_jupyter.cli.terminal import sentence
+from fal_jupyter.cli.terminal import say, sentence
 from fal_jupyter.domain.errors import BadSetting, FalJupyterError
+from fal_jupyter.domain.terminal_text import safe_text
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from fal_jupyter.cli.desk import ShellDesk
 
         outcome = verbs.carry_out(args, ShellDesk())
-        print(json.dumps(outcome.data) if args.json else outcome.text, flush=True)
+        print(json.dumps(outcome.data) if args.json else safe_text(outcome.text), flush=True)
         return outcome.status
     except FalJupyterError as error:
         return _say(error, 1)
@@ -47,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _say(error: FalJupyterError, status: int) -> int:
-    print(sentence(error), file=sys.stderr)
+    say(sentence(error))
     return status
 
 

@@ -10,7 +10,6 @@ import json
 import os
 import select
 import signal
-import sys
 import traceback
 from pathlib import Path
 from types import FrameType
@@ -18,7 +17,7 @@ from typing import Any
 
 from fal_jupyter.cli import grammar
 from fal_jupyter.cli.dry_run import dry_run
-from fal_jupyter.cli.terminal import sentence
+from fal_jupyter.cli.terminal import say, sentence, show_output
 from fal_jupyter.client import serving
 from fal_jupyter.client.client import Client
 from fal_jupyter.client.handle import AppHandle
@@ -45,11 +44,11 @@ def run(args: argparse.Namespace) -> int:
     except _Stopped:
         return 0
     except SetupFailed as error:
-        _say(f"{error.traceback}\n{sentence(error)}" if error.traceback else sentence(error))
+        say(f"{error.traceback}\n{sentence(error)}" if error.traceback else sentence(error))
     except FalJupyterError as error:
-        _say(sentence(error))
+        say(sentence(error))
     except Exception as error:
-        _say(_users_traceback(error))
+        say(_users_traceback(error))
     finally:
         _leave(client)
         os.close(out)
@@ -61,13 +60,13 @@ def _serve(args: argparse.Namespace, client: Client, path: Path, class_name: str
     if args.dry_run:
         loaded = serving.load_file(path, class_name)
         for line in dry_run(loaded, overrides, env=args.env or "auto", vault=client.vault):
-            _say(f"fal-jupyter: {line}")
+            say(f"fal-jupyter: {line}")
         return 0
     handle = serving.serve_file(
-        path, class_name, client=client, overrides=overrides, take_over=args.take_over, env=args.env or "auto", say=_say
+        path, class_name, client=client, overrides=overrides, take_over=args.take_over, env=args.env or "auto", say=say
     )
     for told in serving.missing_secrets(handle.spec, client.vault):
-        _say(f"fal-jupyter: {told}")
+        say(f"fal-jupyter: {told}")
     handle.wait(_show_output)
     if args.json:
         os.write(out, (json.dumps(_ready(handle)) + "\n").encode())
@@ -79,7 +78,7 @@ def _serve(args: argparse.Namespace, client: Client, path: Path, class_name: str
     poller.register(client.lease.socket, select.POLLIN | select.POLLRDHUP)
     poller.poll()
     client.lease.wait_for_gateway(GATEWAY_PATIENCE)  # what it drains is ours
-    _say("fal-jupyter: the gateway has ended, and the app with it")
+    say("fal-jupyter: the gateway has ended, and the app with it")
     return 1
 
 
@@ -104,7 +103,7 @@ def _leave(client: Client) -> None:
     except _Stopped:
         pass
     except GatewayStopped as error:
-        _say(f"fal-jupyter: {error}")
+        say(sentence(error))
         client.close()
         return
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -116,10 +115,9 @@ def _leave(client: Client) -> None:
 
 def _show_output(event: Event) -> None:
     if event["event"] == "output":
-        sys.stderr.write(event["text"])
-        sys.stderr.flush()
+        show_output(event["text"])
     elif event["event"] == "waiting":
-        _say(f"fal-jupyter: it {event['detail']}")
+        say(f"fal-jupyter: it {event['detail']}")
 
 
 def _raise_stopped(number: int, frame: FrameType | None) -> None:
@@ -132,7 +130,3 @@ def _users_traceback(error: Exception) -> str:
     first = next((i for i, frame in enumerate(told.stack) if not frame.filename.startswith(ours)), len(told.stack))
     told.stack = traceback.StackSummary.from_list(told.stack[first:])
     return "".join(told.format())
-
-
-def _say(text: str) -> None:
-    print(text.rstrip("\n"), file=sys.stderr, flush=True)

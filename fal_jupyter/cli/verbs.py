@@ -15,6 +15,7 @@ from fal_jupyter.cli import grammar
 from fal_jupyter.cli.app_doctor import Report
 from fal_jupyter.cli.tables import table
 from fal_jupyter.domain.errors import BadSetting, NotServed
+from fal_jupyter.domain.terminal_text import safe_line
 from fal_jupyter.protocol.api import AppRecord, ClientEnv, LogRecord, RunnerRecord, ScalingRecord
 from fal_jupyter.vault import Vault
 
@@ -182,7 +183,7 @@ def _logs(args: argparse.Namespace, desk: Desk) -> Outcome:
 def _log_line(record: LogRecord) -> str:
     moment = time.strftime("%H:%M:%S", time.localtime(record["time"]))
     mark = {1: " ", 2: "!", 0: "·"}.get(record["stream"], " ")
-    return f"{moment} {record['runner'] or '-'} {mark} {record['text'].rstrip()}"
+    return f"{moment} {record['runner'] or '-'} {mark} {safe_line(record['text'].rstrip())}"
 
 
 def _scale(args: argparse.Namespace, desk: Desk) -> Outcome:

@@ -8,6 +8,7 @@ from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
 
 from fal_jupyter.cli import grammar, verbs
 from fal_jupyter.domain.errors import BadSetting
+from fal_jupyter.domain.terminal_text import safe_text
 from fal_jupyter.notebook import serving, session
 from fal_jupyter.notebook.desk import NotebookDesk
 
@@ -65,7 +66,7 @@ class FalMagics(Magics):  # type: ignore[misc]  # IPython is not typed
             return
         outcome = verbs.carry_out(args, NotebookDesk(session.current()))
         if args.json or outcome.text:
-            print(json.dumps(outcome.data) if args.json else outcome.text)
+            print(json.dumps(outcome.data) if args.json else safe_text(outcome.text))
 
     # IPython shows the docstring of the function that it registers: `%%fal_app?`, `%fal?`
     fal_app.__doc__ = fal_app_line.__doc__ = APP_HELP

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-from zipfile import ZipFile
 
 from pydantic import BaseModel, Field, PrivateAttr, model_validator
 
@@ -18,6 +17,7 @@ from fal_jupyter.fal.toolkit.exceptions import FileUploadFallbackException
 from fal_jupyter.fal.toolkit.fields import field_with, shown_as
 from fal_jupyter.fal.toolkit.file.repositories import DEFAULT_REPOSITORY, FALLBACK_REPOSITORY, get_builtin_repository
 from fal_jupyter.fal.toolkit.file.types import FileData, FileRepository, RepositoryId
+from fal_jupyter.fal.toolkit.file.unpacking import unpack
 from fal_jupyter.fal.toolkit.utils.download_utils import download_file
 
 Fallback = FileRepository | RepositoryId | list[FileRepository | RepositoryId] | None
@@ -273,10 +273,14 @@ class CompressedFile(File):
 
     def _directory(self) -> Path:
         if self._unpacked is None:
-            self._unpacked = tempfile.TemporaryDirectory()
-            target = Path(self._unpacked.name)
-            with tempfile.TemporaryDirectory() as beside, ZipFile(self.save(Path(beside) / "archive.zip")) as archive:
-                archive.extractall(target)
+            unpacked = tempfile.TemporaryDirectory()
+            try:
+                with tempfile.TemporaryDirectory() as beside:
+                    unpack(self.save(Path(beside) / "archive.zip"), Path(unpacked.name))
+            except BaseException:
+                unpacked.cleanup()
+                raise
+            self._unpacked = unpacked
         return Path(self._unpacked.name)
 
     def __iter__(self) -> Iterator[Path]:  # type: ignore[override]

@@ -1,0 +1,33 @@
+"""Text of strangers as a terminal may show it: colours stay, everything else that would command the terminal is shown, not obeyed.
+
+Left alone are line feeds, tabs and SGR sequences (``ESC [ … m``: colours, bold). Cursor movement, window titles, links, the
+clipboard (OSC 52), device queries and whatever else begins with ESC or is a control character (C0, C1, DEL) is escaped.
+"""
+
+from __future__ import annotations
+
+import re
+
+RESET = "\x1b[0m"
+_SGR = r"\x1b\[[0-9;:]{0,64}m"
+_UNSAFE = re.compile(rf"({_SGR})|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_COLOURED = re.compile(_SGR)
+
+
+def safe_text(text: str, *, keep: str = "") -> str:
+    """Escape what would command a terminal (``ESC`` becomes ``\\x1b``).
+
+    Args:
+        keep: control characters to leave as they are (``"\\r"`` where a progress bar may rewrite its own line).
+    """
+    return _UNSAFE.sub(lambda found: found[1] or (found[0] if found[0] in keep else f"\\x{ord(found[0]):02x}"), text)
+
+
+def safe_line(text: str) -> str:
+    """Give one line that cannot rewrite what is before it or colour what is after it.
+
+    Of a line that was rewritten (``\\r``, a progress bar) its last state remains, as a terminal would show it.
+    """
+    shown = next((piece for piece in reversed(text.split("\r")) if piece), "")
+    line = safe_text(shown.replace("\n", " "))
+    return line + RESET if _COLOURED.search(line) else line
