@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import os
 import resource
+import select
+import signal
+import time
+from collections.abc import Collection
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
+CLEANING = 3.0  # seconds
+_CLEANERS = (b"resource_tracker import main", b"torch_shm_manager")  # multiprocessing's and loky's, PyTorch's
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -60,6 +67,46 @@ def is_stopped(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] in "Tt"
     except OSError:
         return False
+
+
+def end_orphans(kept: Collection[int]) -> list[int]:
+    """End every child of this process that is not in *kept*, and what these leave behind; gives those that still clean up.
+
+    These remove the shared memory and the semaphores of others once they have ended, which takes PyTorch's two seconds.
+    """
+    while True:
+        orphans = [pid for pid in children_of(os.getpid()) if pid not in kept]
+        ended = [pid for pid in orphans if not _is_cleaner(pid)]
+        if not ended:
+            return orphans
+        for act in (lambda pid: os.kill(pid, signal.SIGKILL), lambda pid: os.waitpid(pid, 0)):
+            for pid in ended:
+                with contextlib.suppress(ProcessLookupError, ChildProcessError):  # user code waits for its own
+                    act(pid)
+
+
+def end_cleaners(children: Collection[int]) -> None:
+    """Wait for the end of these children of this process; who has not ended after ``CLEANING`` seconds is killed."""
+    deadline = time.monotonic() + CLEANING
+    for pid in children:
+        try:
+            descriptor = os.pidfd_open(pid)
+        except OSError:  # no descriptors left
+            os.kill(pid, signal.SIGKILL)
+        else:
+            ready, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
+            os.close(descriptor)
+            if not ready:
+                os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+def _is_cleaner(pid: int) -> bool:
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+    return any(name in command for name in _CLEANERS)
 
 
 def start_time(pid: int) -> int:

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from fal_jupyter.domain.allowance import Allowance
 from fal_jupyter.gateway.channel import Channel
 from fal_jupyter.installed import Installed
-from fal_jupyter.processes import children_of, is_stopped, oom_kills, why_refused
+from fal_jupyter.processes import end_cleaners, end_orphans, is_stopped, oom_kills, why_refused
 from fal_jupyter.protocol.api import Environment
 from fal_jupyter.protocol.frames import WINDOW, Frame
 
@@ -194,6 +194,7 @@ class Launcher:
     processes: dict[str, Process] = field(default_factory=dict)
     replaced: list[Template] = field(default_factory=list)  # their packages changed; each ends with its last runner
     leaving: list[Template] = field(default_factory=list)  # no runner is left, they end by themselves
+    _cleaning: dict[asyncio.Future[None], list[int]] = field(default_factory=dict)  # orphans that still clean up
     _ooms: int = field(default_factory=lambda: oom_kills())
 
     def start(self, runner_id: str, environment: Environment, load: bytes) -> None:
@@ -422,11 +423,11 @@ class Launcher:
     def _kill_orphans(self) -> None:
         """What a killed template leaves comes to us, a subreaper: end every child that is no template."""
         templates = {t.process.pid for t in (*self.templates.values(), *self.replaced, *self.leaving)}
-        while orphans := [pid for pid in children_of(os.getpid()) if pid not in templates]:
-            for pid in orphans:
-                os.kill(pid, signal.SIGKILL)
-            for pid in orphans:
-                os.waitpid(pid, 0)
+        known = {pid for cleaners in self._cleaning.values() for pid in cleaners}
+        if cleaners := end_orphans(templates | known):
+            ending = asyncio.get_running_loop().run_in_executor(None, end_cleaners, cleaners)
+            self._cleaning[ending] = cleaners
+            ending.add_done_callback(self._cleaning.pop)
 
     def drain_output(self, runner_id: str) -> None:
         """Take what is in the runner's output pipe now."""
@@ -469,6 +470,7 @@ class Launcher:
         self.replaced.clear()
         self.leaving.clear()
         self._kill_orphans()
+        await asyncio.gather(*self._cleaning)
 
 
 def exit_sentence(status: int, *, code: bool = False) -> str:

@@ -14,7 +14,9 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Callable
+from typing import NoReturn
 
+from fal_jupyter.processes import end_orphans
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.frames import Decoder, Frame, Kind
 from fal_jupyter.runner.children import end_returned_child
@@ -134,12 +136,13 @@ class Channel:
                     return frame
 
 
-def die() -> None:
-    """The gateway is gone: end this process and its group; the template takes the rest."""
+def die() -> NoReturn:
+    """The gateway is gone: end this process and its children, but for those that clean up after them; the template takes the rest."""
     try:
-        os.killpg(0, signal.SIGKILL)
+        end_orphans(())
     finally:
-        os._exit(1)
+        os.kill(os.getpid(), signal.SIGKILL)
+    raise SystemExit  # not reached
 
 
 __all__ = ["OUTPUT_BOUND", "Channel", "Kind", "die", "frames"]

@@ -64,6 +64,16 @@ def end_returned_child(error: BaseException | None = None) -> None:
         os._exit(status)
 
 
+def finish() -> None:
+    """Let ``multiprocessing`` remove its semaphores, pools and folders, as it does when an ordinary Python process ends."""
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None:
+        try:
+            util._run_finalizers()
+        except BaseException:
+            traceback.print_exc()
+
+
 def enter_main() -> None:
     """Give user code a ``__main__`` of its own in place of the process's, where what is shipped from a notebook finds its names."""
     main = types.ModuleType("__main__")

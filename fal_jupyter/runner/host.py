@@ -45,7 +45,9 @@ def main(sock: socket.socket) -> int:
     children.isolate_children()
     head_json, payload = frames.decode_load(frame.payload)
     head: LoadHead = msgspec.json.decode(head_json)
-    return Host(channel, output, head, frame.payload).run(payload)
+    status = Host(channel, output, head, frame.payload).run(payload)
+    children.finish()
+    return status
 
 
 class Host:

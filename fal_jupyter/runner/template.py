@@ -32,9 +32,11 @@ from typing import Any
 
 from fal_jupyter.installed import installed_here
 from fal_jupyter.processes import (
+    CLEANING,
     PR_SET_PDEATHSIG,
     become_subreaper,
-    children_of,
+    end_cleaners,
+    end_orphans,
     prctl,
     set_file_limit,
     why_refused,
@@ -66,6 +68,7 @@ class Template:
     def __init__(self, control: socket.socket, environ: dict[str, str]) -> None:
         self.control, self.environ = control, environ
         self.runners: dict[int, str] = {}
+        self.cleaners: dict[int, float] = {}  # orphans that still clean up, and until when they may
         self.generators = CopiedGenerators()
         read, write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self.wakeup, self._write = read, write
@@ -85,7 +88,7 @@ class Template:
         poller.register(self.control, select.POLLIN)
         poller.register(self.wakeup, select.POLLIN)
         while True:
-            ready = {fd for fd, _ in poller.poll()}
+            ready = {fd for fd, _ in poller.poll(self._end_late_cleaners())}
             if self.wakeup in ready:
                 os.read(self.wakeup, 4096)
             self._reap()
@@ -164,24 +167,25 @@ class Template:
                 break
             if pid == 0:
                 break
+            self.cleaners.pop(pid, None)
             if (runner_id := self.runners.pop(pid, None)) is not None:
                 ended.append((runner_id, status, used.ru_maxrss * 1024))
         if ended:
-            self._kill_orphans()
+            for pid in end_orphans({*self.runners, *self.cleaners}):
+                self.cleaners[pid] = time.monotonic() + CLEANING
         for runner_id, status, peak in ended:
             self._say(event="exited", runner_id=runner_id, status=status, peak=peak)
 
-    def _kill_orphans(self) -> None:
-        """End every child that is no runner of ours: what a dead runner left behind, and what that leaves behind."""
-        while orphans := [pid for pid in children_of(os.getpid()) if pid not in self.runners]:
-            for pid in orphans:
-                os.kill(pid, signal.SIGKILL)
-            for pid in orphans:
-                os.waitpid(pid, 0)
+    def _end_late_cleaners(self) -> float | None:
+        """Give the milliseconds until the next one is late; None where there is none."""
+        now = time.monotonic()
+        for pid in [pid for pid, deadline in self.cleaners.items() if deadline <= now]:
+            os.kill(pid, signal.SIGKILL)
+            del self.cleaners[pid]
+        return max(1.0, (min(self.cleaners.values()) - now) * 1000) if self.cleaners else None
 
     def _end_everything(self) -> None:
-        self.runners.clear()
-        self._kill_orphans()
+        end_cleaners(end_orphans(()))
 
 
 def _become_runner(parent: int, channel: int, output: int, generators: CopiedGenerators) -> None:

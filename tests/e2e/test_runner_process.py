@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
 from collections.abc import Iterator
+from multiprocessing.shared_memory import SharedMemory
+from pathlib import Path
 
 import pytest
 
 from tests.support.kernel import Kernel, kernel
-from tests.support.state import state_directory
+from tests.support.serve import doctor, served
+from tests.support.state import state_directory, wait_for_end
 
 
 @pytest.fixture(scope="module")
@@ -145,3 +151,46 @@ def test_a_child_that_returns_from_the_endpoint_ends_and_nobody_hangs(children: 
         ).ok()
         assert f"True {status}\n" in cell.text, (call, cell.text)
     assert children.run("print(Children.pid() == runner)").ok().text == "True\n"
+
+
+SHARED = """
+import multiprocessing as mp, os
+from multiprocessing.shared_memory import SharedMemory
+import fal
+class Shared(fal.App):
+    app_name = "shared"
+    keep_alive = 300
+    def setup(self):
+        self.memory = SharedMemory(create=True, size=1024)
+    @fal.endpoint("/")
+    def names(self) -> list:
+        self.lock = mp.get_context("spawn").Lock()
+        self.manager = mp.get_context("forkserver").Manager()
+        return [os.getpid(), os.getppid(), self.memory.name, "sem." + self.lock._semlock.name.strip("/")]
+"""
+
+
+def test_shared_memory_and_semaphores_go_with_their_runner_and_no_others(tmp_path: Path) -> None:
+    path = tmp_path / "shared.py"
+    path.write_text(SHARED)
+    others = SharedMemory(create=True, size=16)
+    try:
+        with state_directory() as state, served(state, f"{path}::Shared") as app:
+            gateway = doctor(state)["gateway"]["pid"]
+            for end in ("runner", "template", "gateway"):
+                runner, template, *names = app.request("/", {}).json
+                assert all(Path("/dev/shm", name).exists() for name in names)
+                os.kill({"runner": runner, "template": template, "gateway": gateway}[end], signal.SIGKILL)
+                assert not wait_for_end([runner], 20)
+                wait_until_gone(names)
+        assert Path("/dev/shm", others.name).exists()
+    finally:
+        others.close()
+        others.unlink()
+
+
+def wait_until_gone(names: list[str]) -> None:
+    deadline = time.monotonic() + 10
+    while left := [name for name in names if Path("/dev/shm", name).exists()]:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.02)
