@@ -69,6 +69,10 @@ def __getattr__(name: str) -> Any:
         from fal_jupyter.fal import requirements
 
         return getattr(requirements, name)
+    if name in ("is_served", "served_app"):
+        from fal_jupyter.fal import served
+
+        return getattr(served, name)
     if name in ("api", "toolkit"):  # what takes a while, when it is asked for
         return importlib.import_module(f"fal_jupyter.fal.{name}")
     raise AttributeError(f"module 'fal' has no attribute {name!r}")

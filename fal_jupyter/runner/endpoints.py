@@ -27,7 +27,7 @@ from fal_jupyter.protocol.api import ErrorDescription
 from fal_jupyter.runner import failures, limits, pictures, streams
 from fal_jupyter.runner.children import end_returned_child
 from fal_jupyter.runner.error_handlers import add_handlers, is_answer, unhandled
-from fal_jupyter.runner.parameters import BodyRoute, show_body_in_openapi
+from fal_jupyter.runner.parameters import BodyRoute, show_body_in_openapi, wraps_bound
 from fal_jupyter.runner.websocket_routes import add_websocket_routes, describe_websockets
 
 
@@ -152,7 +152,7 @@ def _watched(endpoint: Callable[..., Any]) -> Callable[..., Any]:
     """The endpoint, with its exception or result noted for the host; generators are watched while they are sent."""
     if inspect.isasyncgenfunction(endpoint):
 
-        @functools.wraps(endpoint)
+        @wraps_bound(endpoint)
         async def watched_async_generator(*args: Any, **kwargs: Any) -> Any:
             async for value in streams.guarded(endpoint(*args, **kwargs), as_failure):
                 yield value
@@ -162,7 +162,7 @@ def _watched(endpoint: Callable[..., Any]) -> Callable[..., Any]:
         return endpoint
     if inspect.iscoroutinefunction(endpoint):
 
-        @functools.wraps(endpoint)
+        @wraps_bound(endpoint)
         async def watched_async(*args: Any, **kwargs: Any) -> Any:
             try:
                 result = await endpoint(*args, **kwargs)
@@ -181,7 +181,7 @@ def _watched(endpoint: Callable[..., Any]) -> Callable[..., Any]:
 
         return watched_async
 
-    @functools.wraps(endpoint)
+    @wraps_bound(endpoint)
     def watched(*args: Any, **kwargs: Any) -> Any:
         call = current_call.get()
         try:

@@ -244,7 +244,14 @@ def _load_class(head: LoadHead, payload: bytes) -> Any:
 
     where = json.loads(payload)
     module = run_source(Path(where["path"]), head["source"][where["path"]], where["folders"])
-    return getattr(module, where["class_name"])
+    found = getattr(module, where["class_name"])
+    return found if isinstance(found, type) else _class_of(found)
+
+
+def _class_of(served: Any) -> Any:
+    from fal_jupyter import fal
+
+    return fal.served_app(served)
 
 
 def _raise_threads() -> None:

@@ -8,6 +8,7 @@ parameter without annotation gets the whole JSON body when the body has no key o
 
 from __future__ import annotations
 
+import functools
 import inspect
 import json
 from collections.abc import Callable, Coroutine, Iterator
@@ -183,3 +184,14 @@ def show_body_in_openapi(route: APIRoute, operation: dict[str, Any]) -> None:
         "description": "The same parameters as a JSON object; the query wins.",
         "content": {"application/json": {"schema": schema}},
     }
+
+
+def wraps_bound(endpoint: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """``functools.wraps`` without a ``__signature__`` of the method's function, which has ``self``: that of the bound method counts."""
+
+    def decorate(wrapper: Callable[..., Any]) -> Callable[..., Any]:
+        functools.update_wrapper(wrapper, endpoint)
+        vars(wrapper).pop("__signature__", None)
+        return wrapper
+
+    return decorate

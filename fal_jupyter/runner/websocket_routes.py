@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import typing
 from collections.abc import Callable, Iterable
@@ -16,6 +15,7 @@ from starlette.websockets import WebSocketDisconnect
 from fal_jupyter.fal.endpoints import RouteSignature
 from fal_jupyter.fal.realtime import mode_of
 from fal_jupyter.runner import realtime
+from fal_jupyter.runner.parameters import wraps_bound
 
 _BY_VALUE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 Noted = Callable[[BaseException], None]
@@ -47,7 +47,7 @@ def add_websocket_routes(
 def _watched(method: Callable[..., Any], as_failure: AsFailure, note: Noted) -> Callable[..., Any]:
     """The endpoint, with its exception noted for the owner."""
 
-    @functools.wraps(method)
+    @wraps_bound(method)
     async def watched(*args: Any, **kwargs: Any) -> Any:
         try:
             return await method(*args, **kwargs)

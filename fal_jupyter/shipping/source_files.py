@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from fal_jupyter.domain.errors import BadSetting
+from fal_jupyter.fal.served import is_served, served_app
 
 RUN_PATH = "<run_path>"
 """What ``runpy.run_path`` calls the module of a file."""
@@ -111,14 +112,15 @@ def _module_name(path: Path) -> str:
 
 
 def apps_of(module: ModuleType, bases: tuple[type, ...]) -> dict[str, type[Any]]:
-    """Give the apps of a module by name: those that it defines, or those that it imports where it defines none."""
+    """Give the apps of a module by name: those that it defines, or those that it imports where it defines none. Functions that
+    are served count, each as the class that serves it."""
     every = {
         name: value
         for name, value in vars(module).items()
-        if issubclass(type(value), type) and issubclass(value, bases) and value not in bases
+        if (issubclass(type(value), type) and issubclass(value, bases) and value not in bases) or is_served(value)
     }
-    own = {name: value for name, value in every.items() if value.__module__ == module.__name__}
-    return own or every
+    own = {name: value for name, value in every.items() if value.__module__ == module.__name__} or every
+    return {name: served_app(value) if is_served(value) else value for name, value in own.items()}
 
 
 def app_named(module: ModuleType, name: str, path: Path, bases: tuple[type, ...]) -> tuple[str, type[Any]]:
@@ -130,12 +132,14 @@ def app_named(module: ModuleType, name: str, path: Path, bases: tuple[type, ...]
     apps = apps_of(module, bases)
     if name:
         value = vars(module).get(name)
+        if is_served(value):
+            return name, served_app(value)
         if issubclass(type(value), type) and issubclass(value, bases):  # type: ignore[arg-type]
             return name, value  # type: ignore[return-value]  # imported ones count, too
         if name in vars(module):
             raise BadSetting(f"{path.name}::{name} is not a fal.App, but {_kind(value)}", hint=_known(apps))
         raise BadSetting(f"{path.name} has no app {name!r}", hint=_known(apps))
-    first = {id(cls): key for key, cls in reversed(apps.items())}
+    first = {id(vars(module)[key]): key for key in reversed(apps)}
     if len(first) != 1:
         example = f": write {path.name}::{next(iter(apps))} for the first" if apps else ""
         raise BadSetting(f"{path.name} has {len(first) or 'no'} apps", hint=_known(apps) + example)
@@ -143,7 +147,7 @@ def app_named(module: ModuleType, name: str, path: Path, bases: tuple[type, ...]
 
 
 def _known(apps: dict[str, type[Any]]) -> str:
-    return f"it has {', '.join(apps)}" if apps else "it has no fal.App class at all"
+    return f"it has {', '.join(apps)}" if apps else "it has no fal.App class and no function that is served"
 
 
 def _kind(value: object) -> str:
