@@ -58,7 +58,7 @@ ifneq ($(shell [ -n "$${HOME:-}" ] && [ -d "$$HOME" ] && [ -w "$$HOME" ] && echo
 export HOME := $(shell mkdir -p .make/home && cd .make/home && pwd)
 endif
 
-.PHONY: help setup browser nginx demo lab test test-long lint bench clean
+.PHONY: help setup browser nginx demo lab test test-long zoo lint bench clean
 
 help:  ## list these targets
 	@echo "make TARGET, where TARGET is one of:"
@@ -107,6 +107,16 @@ test-long: $(READY) $(READY6)  ## what takes longer: tests marked long, and the 
 	@$(VENV6)/bin/python -m pytest tests/notebook tests/e2e tests/quickstart
 	@echo "test-long: all passed"
 
+# Each newer Python that is here gets an environment without torch. For one of them and the whole suite, say for example
+#   make zoo NEWER=python3.13 TESTS='-m "not long" -n 2 --dist loadfile tests'
+NEWER ?= python3.12 python3.13
+TESTS ?= tests/shipping
+zoo: $(NEWER:%=.venv-%/.ready)  ## classes and functions of every kind on newer Pythons, without torch
+	@for python in $(NEWER); do \
+	  [ -x .venv-$$python/bin/python ] || { echo "zoo: no $$python here, left out"; continue; }; \
+	  echo "zoo: $$(.venv-$$python/bin/python --version)"; .venv-$$python/bin/python -m pytest $(TESTS); \
+	done
+
 lint: $(READY) $(FRONT_READY)  ## ruff (rules and format) and mypy strict, biome and tsc for the front end
 	@$(BIN)/ruff check . notebooks/run_demo.py
 	@$(BIN)/ruff format --check . notebooks/run_demo.py
@@ -119,7 +129,7 @@ bench: $(READY) $(BENCH_READY)  ## figures beside FastAPI, LitServe and BentoML,
 	@$(BIN)/python bench/bench.py
 
 clean:  ## remove what these targets made, .venv too
-	rm -rf $(VENV) $(VENV6) $(VENV_FAL) $(PEERS) .make build dist .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV6) $(VENV_FAL) .venv-python* $(PEERS) .make build dist .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	rm -rf $(CLIENTS)/node_modules $(FRONT)/node_modules $(FRONT)/lib $(FRONT)/src/shared $(FRONT)/.yarn fal_jupyter/labextension
 	find fal_jupyter tests notebooks bench -name __pycache__ -prune -exec rm -rf {} +
 
@@ -175,6 +185,14 @@ $(READY_FAL): Makefile
 	@$(PYTHON) -m venv $(@D) && echo '*' > $(@D)/.gitignore
 	@$(@D)/bin/python -m pip install 'fal==1.83.0' pillow $(BESIDE_FAL) | $(SHORTLY)
 	@FAL_JUPYTER_LABEXTENSION=skip $(@D)/bin/python -m pip install --no-deps -e . | $(SHORTLY)
+	@touch $@
+
+.venv-%/.ready: pyproject.toml Makefile
+	@mkdir -p $(@D) && echo '*' > $(@D)/.gitignore
+	@if command -v $* > /dev/null; then \
+	  echo "setup: installing fal_jupyter with its tests' needs, without torch, in $(@D) (a minute)"; \
+	  $* -m venv $(@D) && FAL_JUPYTER_LABEXTENSION=skip $(@D)/bin/python -m pip install -e '.[test]' | $(SHORTLY); \
+	fi
 	@touch $@
 
 $(BENCH_READY): $(READY)

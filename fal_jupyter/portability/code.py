@@ -12,8 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from fal_jupyter.shipping.pickling import is_local
 from fal_jupyter.shipping.reach import Reached, functions_in
+from fal_jupyter.shipping.reducers import is_local
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef)

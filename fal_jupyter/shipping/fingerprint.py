@@ -12,13 +12,15 @@ import linecache
 import sys
 import textwrap
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from fal_jupyter.domain.spec import AppSpec
 from fal_jupyter.protocol.api import Environment
 from fal_jupyter.shipping import pickling
+from fal_jupyter.shipping.classes import is_derived
 from fal_jupyter.shipping.reach import OF_PYTHON, TABLES, defaults_of, functions_in, is_dunder
+from fal_jupyter.shipping.reducers import is_local
 
 _VOLATILE = ("JPY_", "FAL_JUPYTER_", "COLUMNS", "LINES", "PWD", "OLDPWD", "SHLVL", "_", "PYTEST_CURRENT_TEST")
 _SCALING = "option "
@@ -63,10 +65,8 @@ def code_digest(thing: type | types.FunctionType) -> str:
 
 def contents_digest(value: Any) -> str:
     """Digest what *value* holds: the same in every process and for classes defined anew by the same source."""
-    buffer = io.BytesIO()
     try:
-        _Contents(buffer).dump(value)
-        return digest(buffer.getvalue())
+        return _Contents.digest_of(value, (), {})
     except Exception:
         pass  # an object that can be packed only; its bytes may differ where it does not, and then runners are rebuilt
     try:
@@ -78,9 +78,31 @@ def contents_digest(value: Any) -> str:
 class _Contents(pickling.Pickler):
     """Code stands for itself by name and digest, sets are put in order; nothing is ever loaded from its bytes."""
 
-    def __init__(self, file: Any, open_functions: tuple[Any, ...] = ()) -> None:
+    def __init__(
+        self, file: Any, entered: tuple[Any, ...] = (), done: dict[int, tuple[Any, Any]] | None = None
+    ) -> None:
         super().__init__(file, protocol=5)
-        self._open = open_functions
+        self._entered = entered  # sets and functions that this is inside of
+        self._done: dict[int, tuple[Any, Any]] = (
+            {} if done is None else done
+        )  # by identity: the object, what stands for it
+
+    @classmethod
+    def digest_of(cls, value: Any, entered: tuple[Any, ...], done: dict[int, tuple[Any, Any]]) -> str:
+        """Digest *value*, which is inside of what was *entered*."""
+        buffer = io.BytesIO()
+        cls(buffer, entered, done).dump(value)
+        return digest(buffer.getvalue())
+
+    def _once(self, obj: Any, parts: Callable[[tuple[Any, ...]], Any]) -> Any:
+        """Give what stands for *obj*, which may hold itself."""
+        if id(obj) in self._done:
+            return self._done[id(obj)][1]
+        if any(obj is other for other in self._entered):
+            return None
+        found = parts((*self._entered, obj))
+        self._done[id(obj)] = obj, found
+        return found
 
     def persistent_id(self, obj: Any) -> Any:
         kind = type(obj)
@@ -91,15 +113,12 @@ class _Contents(pickling.Pickler):
         if kind in (int, float, bool, dict, list, tuple):
             return None
         if kind in (set, frozenset):
-            return kind.__name__, sorted(contents_digest(item) for item in obj)
-        if isinstance(obj, type) and pickling.is_local(obj):
+            return kind.__name__, self._once(obj, lambda e: sorted(self.digest_of(i, e, self._done) for i in obj))
+        if isinstance(obj, type) and is_local(obj):
             return "class", obj.__qualname__
-        if kind is types.FunctionType and pickling.is_local(obj):
-            if any(obj is function for function in self._open):
-                return "function", obj.__qualname__
-            buffer = io.BytesIO()
-            _Contents(buffer, (*self._open, obj)).dump([_code(obj.__code__), self.parts(obj)])
-            return "function", obj.__qualname__, digest(buffer.getvalue())
+        if kind is types.FunctionType and is_local(obj):
+            inside = self._once(obj, lambda e: self.digest_of([_code(obj.__code__), self.parts(obj)], e, self._done))
+            return ("function", obj.__qualname__) if inside is None else ("function", obj.__qualname__, inside)
         torch: Any = sys.modules.get("torch")
         if hasattr(torch, "Tensor") and isinstance(obj, torch.Tensor):
             flat = obj.detach().cpu().contiguous().reshape(-1)
@@ -129,7 +148,7 @@ class _Contents(pickling.Pickler):
 
 
 def _counts(name: str, member: Any) -> bool:
-    if isinstance(member, types.MemberDescriptorType | types.GetSetDescriptorType):
+    if is_derived(member):
         return False
     return name in TABLES or not (is_dunder(name) or name in OF_PYTHON)
 

@@ -14,9 +14,10 @@ from typing import Any
 
 from fal_jupyter.domain.errors import NotPicklable
 from fal_jupyter.shipping import pickling
+from fal_jupyter.shipping.classes import library_of
 from fal_jupyter.shipping.fingerprint import code_digest, contents_digest, digest
-from fal_jupyter.shipping.pickling import is_local
-from fal_jupyter.shipping.reach import Reached, functions_in, global_names, reached_by
+from fal_jupyter.shipping.reach import SHARED, Reached, functions_in, global_names, name_in_notebook, reached_by
+from fal_jupyter.shipping.reducers import is_local
 
 HEAVY = 1 << 20
 SMALL = 4096
@@ -136,16 +137,20 @@ def _weigh(one: Reached, cls: type, cell: str) -> Capture | None:
     place = f", {cell}" if cell else ""
     uses = f"{one.via}() uses the notebook variable {one.name!r}{place}"
     instead = f"make it inside setup() and keep it as self.{one.name.rpartition('.')[2]}"
-    if one.held and "." in one.name:
+    library = "" if one.holder is None else library_of(one.holder)
+    if one.holder is not None and library:
+        uses = f"{one.holder.__name__} is a class of {library}, whose record of it is"
+        instead = f"put {one.holder.__name__} into a module of its own (a .py file beside the notebook) and import it"
+    elif one.held and "." in one.name:
         uses = f"the class attribute {one.name} is"
     elif one.held:
         uses = f"{one.via}() has {one.name!r} as a default value"
     uses = uses if uses.endswith(" is") else f"{uses},"
-    if (advice := _refused(one.value)) is not None:
+    if (advice := _refused(one)) is not None:
         what, how = advice
         raise NotPicklable(
             f"{uses} {what}, which cannot be sent to a runner",
-            hint=f"{how} as self.{one.name.rpartition('.')[2]}",
+            hint=instead if library else f"{how} as self.{one.name.rpartition('.')[2]}",
             where=cls.__name__,
         )
     try:
@@ -162,13 +167,19 @@ def _weigh(one: Reached, cls: type, cell: str) -> Capture | None:
     return Capture(one.name, kind, size, cell, contents_digest(one.value))
 
 
-def _refused(value: Any) -> tuple[str, str] | None:
+def _refused(one: Reached) -> tuple[str, str] | None:
+    value = one.value
     if isinstance(value, io.IOBase) and not isinstance(value, io.BytesIO | io.StringIO):
         name = getattr(value, "name", "?")
         return f"an open file ({name})", f"open({name!r}) inside setup() and keep it"
     if isinstance(value, types.GeneratorType | types.AsyncGeneratorType | types.CoroutineType):
         kind = type(value).__name__.replace("_", " ")
         return f"a {kind}", "make it inside setup() (or list() it first) and keep it"
+    if isinstance(value, SHARED) and (one.held or name_in_notebook(value)):
+        return (
+            f"a {type(value).__qualname__}, a copy of which would not act on this one",
+            "make it inside setup() and keep it",
+        )
     return None
 
 

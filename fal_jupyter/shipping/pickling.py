@@ -5,16 +5,15 @@
   neighbour: measured on 2.12, a model used twice inside another lost all its data).
 * Annotations are resolved first: on arrival there is no notebook to look a string up in.
 * dataclasses' and FastAPI's sentinels are compared by identity, so they travel by name.
-* TypedDicts, NewTypes and what ``functools`` caches are made anew; pickle would look up names that are not there.
+* What pickle would look up by a name that is not there is made anew (`reducers`, `classes`).
 * An open file is refused; cloudpickle would ship its text as a StringIO without a word.
 """
 
 from __future__ import annotations
 
+import ast
 import builtins
 import copy
-import dataclasses
-import functools
 import inspect
 import io
 import pickle
@@ -26,27 +25,26 @@ from typing import Any
 import cloudpickle
 
 from fal_jupyter.fal.adopt import foreign_home, ours_of
-from fal_jupyter.shipping import unpacking
+from fal_jupyter.shipping import constructors, reducers, unpacking
+from fal_jupyter.shipping.classes import reduce_class, reduce_type_of_ctypes
+from fal_jupyter.shipping.reducers import is_local
 
 _COMPILED = (
     "__pydantic_core_schema__", "__pydantic_validator__", "__pydantic_serializer__", "__signature__",
     "__pydantic_setattr_handlers__", "__pydantic_parent_namespace__",
 )  # fmt: skip
 _TYPED_DICT_STATE = ("__total__", "__doc__", "__closed__", "__extra_items__", "__pydantic_config__")
-_CachedFunction = type(functools.lru_cache(len))
-_SENTINELS = ("_FIELD", "_FIELD_CLASSVAR", "_FIELD_INITVAR", "MISSING", "KW_ONLY", "_HAS_DEFAULT_FACTORY")
-
-
-def is_local(thing: Any) -> bool:
-    """True when *thing* (a class or function) was defined in the notebook or script, so that it travels by value."""
-    return getattr(thing, "__module__", None) in ("__main__", None)
+_SENTINELS = {
+    "dataclasses": ("_FIELD", "_FIELD_CLASSVAR", "_FIELD_INITVAR", "MISSING", "KW_ONLY", "_HAS_DEFAULT_FACTORY"),
+    "fastapi.datastructures": ("_Unset",),
+}
 
 
 class _MainNamespace:
     """Stands for the globals of what the notebook defined: on arrival those of the receiver's ``__main__``, so that names are found there."""
 
     def __reduce__(self) -> Any:
-        return unpacking.main_namespace, ()
+        return constructors.main_namespace, ()
 
 
 class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
@@ -57,9 +55,10 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         self.named: dict[str, Any] = {}
         self._main = vars(sys.modules["__main__"])
         self._namespace = _MainNamespace()
+        self._owners: dict[int, tuple[Any, int]] = {}  # of the parameters of aliases: alias and position
 
     def _name(self, thing: Any) -> None:
-        name = thing.__qualname__
+        name = getattr(thing, "__qualname__", thing.__name__)
         if thing.__module__ == "__main__" and name.isidentifier() and self._main.get(name, thing) is thing:
             self.named[name] = thing  # not what a decorator has wrapped, nor what a later cell has redefined
 
@@ -73,34 +72,39 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             return ours_of, foreign
         if isinstance(obj, io.IOBase) and not isinstance(obj, io.BytesIO | io.StringIO):
             raise pickle.PicklingError("an open file")
-        if (
-            type(obj) is types.CodeType
-        ):  # cloudpickle from 3.1.3 on drops the file name, and tracebacks their lines with it
+        if type(obj) is types.CodeType:  # cloudpickle from 3.1.3 on drops the file name, and tracebacks their lines
             make, arguments = self.dispatch_table[types.CodeType](obj)
-            return unpacking.make_code, (obj.co_filename, make, arguments)
-        if type(obj).__module__ == "dataclasses":
-            for name in _SENTINELS:
-                if obj is getattr(dataclasses, name, None):
-                    return getattr, (dataclasses, name)
-        place = type(obj).__module__
-        if place == "fastapi.datastructures" and obj is getattr(sys.modules[place], "_Unset", None):
-            return unpacking.look_up, (place, "_Unset")
-        if isinstance(obj, _CachedFunction) and is_local(obj):
-            return unpacking.make_cached, (obj.__wrapped__, obj.cache_parameters())
-        if type(obj) is functools.cached_property:  # it holds a lock
-            return unpacking.make_cached_property, (obj.func, obj.attrname)
-        if isinstance(obj, typing.NewType) and is_local(obj):
-            return unpacking.make_new_type, (obj.__name__, obj.__supertype__)
+            return constructors.code, (obj.co_filename, make, arguments)
+        if (sentinel := _sentinel(obj)) is not None:
+            return constructors.look_up, sentinel
+        if type(obj).__name__ in reducers.TYPE_PARAMETERS and id(obj) in self._owners:
+            return constructors.type_parameter_of, self._owners[id(obj)]
         if type(obj).__name__ == "TypeAliasType" and is_local(obj):
-            return unpacking.make_alias, (type(obj), obj.__name__, obj.__value__, obj.__type_params__)
+            return self._reduce_alias(obj)
+        if (reduced := reducers.reduce(obj)) is not None or (reduced := reducers.made_by_library(obj)) is not None:
+            return reduced
         if isinstance(obj, type) and obj.__module__ == "builtins" and not hasattr(builtins, obj.__name__):
             home = home_of(obj)
             if home is not None:
-                return unpacking.look_up, (home, obj.__name__)
+                return constructors.look_up, (home, obj.__name__)
+        if isinstance(obj, type) and (reduced := reduce_type_of_ctypes(obj)) is not None:
+            return reduced
         if isinstance(obj, type) and obj.__module__ == "__main__":
             self._name(obj)
             return self._reduce_class(obj)
         return super().reducer_override(obj)
+
+    def _reduce_alias(self, alias: Any) -> Any:
+        """An alias may hold itself: by name, which is looked up in ``__main__``, or (a ``type`` statement) as it is."""
+        self._name(alias)
+        self.named |= {name: self._main[name] for name in _names_in(alias.__value__) if name in self._main}
+        if type(alias) is not getattr(typing, "TypeAliasType", None):
+            return constructors.alias, (type(alias), alias.__name__, alias.__value__, alias.__type_params__)
+        parameters = alias.__type_params__
+        self._owners |= {id(parameter): (alias, index) for index, parameter in enumerate(parameters)}
+        declared = tuple(reducers.declaration(parameter) for parameter in parameters)
+        state = (alias.__value__, [reducers.limits(parameter) for parameter in parameters])
+        return constructors.native_alias, (alias.__name__, declared), state, None, None, constructors.set_native_alias
 
     def _reduce_class(self, cls: type) -> Any:
         if type(cls).__name__ == "_TypedDictMeta":
@@ -110,11 +114,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             args = generic["args"]
             return unpacking.parametrize, (generic["origin"], args)
         _complete(cls)
-        reduced = super().reducer_override(cls)
-        if not isinstance(reduced, tuple) or len(reduced) < 6:
-            return reduced
-        make, arguments, (members, slots), *_ = reduced
-        members = dict(members)
+        make, arguments, (members, *more), setter = reduce_class(cls)
         if "__annotations__" in cls.__dict__:
             members["__annotations__"] = own_annotations(cls)
         if "__dataclass_fields__" in cls.__dict__:
@@ -122,14 +122,36 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         if "__pydantic_core_schema__" in cls.__dict__ or "__pydantic_validator__" in cls.__dict__:
             for name in _COMPILED:
                 members.pop(name, None)
-            return make, arguments, (members, slots), None, None, unpacking.set_pydantic_state
-        return make, arguments, (members, slots), *reduced[3:]
+            setter = unpacking.set_pydantic_state
+        return make, arguments, (members, *more), None, None, setter
 
     def _dynamic_function_reduce(self, func: types.FunctionType) -> Any:
         make, arguments, (members, slots), *rest = super()._dynamic_function_reduce(func)
         if any(isinstance(hint, str) for hint in func.__annotations__.values()):
             slots = {**slots, "__annotations__": resolved(func)}
+        if parameters := getattr(func, "__type_params__", ()):
+            slots = {**slots, "__type_params__": parameters}
         return make, arguments, (members, slots), *rest
+
+
+def _sentinel(obj: Any) -> tuple[str, str] | None:
+    """Give module and name of a value that dataclasses or FastAPI compare by identity."""
+    place = type(obj).__module__
+    names = _SENTINELS.get(place, ())
+    return next(((place, name) for name in names if obj is getattr(sys.modules[place], name, None)), None)
+
+
+def _names_in(hint: Any) -> set[str]:
+    """Give the names in the texts that a type holds."""
+    text = getattr(hint, "__forward_arg__", hint)
+    if isinstance(text, str):
+        try:
+            tree = ast.parse(text, mode="eval")
+        except SyntaxError:
+            return set()
+        return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    parts = hint if isinstance(hint, list | tuple) else typing.get_args(hint)
+    return set().union(*(_names_in(part) for part in parts if typing.get_origin(hint) is not typing.Literal))
 
 
 def _complete(cls: type) -> None:
@@ -150,12 +172,12 @@ def _reduce_typed_dict(cls: type) -> Any:
     state = {name: value for name, value in vars(cls).items() if name.endswith("_keys__") or name in _TYPED_DICT_STATE}
     arguments = (type(cls).__module__, cls.__name__, getattr(cls, "__parameters__", ()))
     return (
-        unpacking.make_typed_dict,
+        constructors.typed_dict,
         arguments,
         state | {"__annotations__": resolved(cls)},
         None,
         None,
-        unpacking.set_members,
+        constructors.set_attributes,
     )
 
 

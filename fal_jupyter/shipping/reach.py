@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import builtins
 import dis
 import functools
 import inspect
 import itertools
+import queue
 import sys
+import threading
 import types
 import typing
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from fal_jupyter.shipping.pickling import is_local, resolved
+from fal_jupyter.shipping.classes import is_derived
+from fal_jupyter.shipping.pickling import resolved
+from fal_jupyter.shipping.reducers import is_local
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +27,7 @@ class Reached:
     """One thing that user code reaches; *via* is the first function or class that does.
 
     *held*: the class itself holds it (an attribute, a default), so it has a name of the notebook by chance only.
+    *holder*: the class that has it as an attribute.
     """
 
     name: str
@@ -29,6 +35,7 @@ class Reached:
     via: str
     missing: bool = False
     held: bool = False
+    holder: type | None = None
 
 
 def reached_by(cls: type) -> list[Reached]:
@@ -73,8 +80,8 @@ class _Walk:
             elif next(functions_in(member), None) is not None:
                 for function in functions_in(member):
                     self.visit_function(function)
-            elif not (is_dunder(name) or name in OF_PYTHON or isinstance(member, (cls, *_SLOTS))):
-                self._hold(f"{cls.__name__}.{name}", member, via)
+            elif not (is_dunder(name) or name in OF_PYTHON or isinstance(member, cls) or is_derived(member)):
+                self._hold(f"{cls.__name__}.{name}", member, via, cls)
 
     def visit_function(self, function: types.FunctionType) -> None:
         if id(function) in self.seen or function.__globals__.get("__name__") != "__main__":
@@ -106,28 +113,36 @@ class _Walk:
         """Something without a name of its own, or with one that says what it is."""
         if _is_code(value) and is_local(value) and typing.get_origin(value) is None:
             self._note(value.__name__, value, via)
-        else:
-            self.todo.append((value, via))
-
-    def _hold(self, name: str, value: Any, via: str) -> None:
-        if _is_code(value) or type(value) in _SMALL:
-            self.todo.append((value, via))
-        elif known := _name_in_notebook(value):
+        elif isinstance(value, SHARED) and (known := name_in_notebook(value)):
             self._note(known, value, via)
         else:
-            self._note(name, value, via, held=True)
+            self.todo.append((value, via))
 
-    def _note(self, name: str, value: Any, via: str, *, missing: bool = False, held: bool = False) -> None:
+    def _hold(self, name: str, value: Any, via: str, holder: type | None = None) -> None:
+        if _is_code(value) or type(value) in _SMALL:
+            self.todo.append((value, via))
+        elif known := name_in_notebook(value):
+            self._note(known, value, via)
+        else:
+            self._note(name, value, via, held=True, holder=holder)
+
+    def _note(self, name: str, value: Any, via: str, **how: Any) -> None:
         if (name, id(value)) not in self.found:
-            self.found[name, id(value)] = Reached(name, value, via, missing, held)
+            self.found[name, id(value)] = Reached(name, value, via, **how)
             self.todo.append((value, via))
 
 
+# A copy of these would not act on the first one. Where the notebook has no name for them, they are part of an object that travels
+# as a copy, and made anew with it.
+SHARED = (
+    *(type(threading.Lock()), type(threading.RLock()), threading.Condition, threading.Semaphore, threading.Event),
+    *(threading.Barrier, threading.Thread, threading.local, queue.Queue, queue.SimpleQueue),
+    *(asyncio.Lock, asyncio.Event, asyncio.Condition, asyncio.Semaphore, asyncio.Queue, asyncio.Barrier),
+)
 _ATOMS = (type(None), bool, int, float, complex, str, bytes, bytearray)
 _SMALL = (type(None), bool, int, float, complex)
 TABLES = ("__pydantic_fields__", "__dataclass_fields__", "__private_attributes__")
 OF_PYTHON = ("_abc_impl", "_member_map_", "_value2member_map_", "_member_names_", "model_config")
-_SLOTS = (types.MemberDescriptorType, types.GetSetDescriptorType)
 _HOLDERS = ("pydantic", "fastapi", "dataclasses", "annotated_types")
 _HELD = ("default", "default_factory", "func", "dependency", "metadata")
 _MANY = 10_000
@@ -138,7 +153,7 @@ def _is_code(value: Any) -> bool:
     return isinstance(value, types.FunctionType | type)
 
 
-def _name_in_notebook(value: Any) -> str:
+def name_in_notebook(value: Any) -> str:
     """Give the notebook's own name of a thing, or ``""``; small texts are shared by chance."""
     if isinstance(value, str | bytes) and len(value) < _LONG:
         return ""

@@ -129,6 +129,7 @@ def test_every_make_target_that_is_named_exists() -> None:
         "lab",
         "test",
         "test-long",
+        "zoo",
         "lint",
         "bench",
         "clean",

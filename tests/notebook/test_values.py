@@ -7,12 +7,25 @@ import pytest
 from tests.support.kernel import Kernel
 
 APP = """%%fal_app
+import functools
 from typing import Annotated, Generic, TypeVar
 from fastapi import Query
-from pydantic import AliasChoices, BaseModel, Field, SecretBytes, SecretStr
+from pydantic import AliasChoices, BaseModel, Field, SecretBytes, SecretStr, validate_call
 from typing_extensions import TypeAliasType
 
 T = TypeVar("T")
+
+@validate_call
+def double(x: int) -> int:
+    return 2 * x
+
+@functools.singledispatch
+def kind(x) -> str:
+    return "any"
+
+@kind.register
+def _(x: int) -> str:
+    return "int"
 
 class Settings(BaseModel):
     steps: int = 1
@@ -75,6 +88,10 @@ class Values(fal.App):
     def secret(self, token: SecretStr) -> str:
         return token.get_secret_value()
 
+    @fal.endpoint("/checked")
+    def checked(self, text: str) -> list:
+        return [double(text), kind(1), kind(text)]
+
     @fal.endpoint("/out")
     def out(self) -> Out:
         return Out(x=1)
@@ -110,6 +127,7 @@ def values(notebook: Kernel) -> Kernel:
         ("noted(Settings(steps=6))", "6"),
         ("login(Login(token='hush', more=['a'], by_name={'k': b'v'}))", "['hush', ['a'], {'k': 'v'}, '**********']"),
         ("secret(SecretStr('hush'))", "'hush'"),
+        ("checked('4')", "[8, 'int', 'any']"),
     ],
 )
 def test_what_a_call_is_given_arrives(values: Kernel, call: str, expected: str) -> None:

@@ -324,3 +324,15 @@ def test_a_set_is_the_same_however_it_was_filled(items: list[str], chance: objec
 @given(plain_values, plain_values)
 def test_equal_digests_are_equal_values(one: object, other: object) -> None:
     assert (repr(one) == repr(other)) or contents_digest(one) != contents_digest(other)
+
+
+def test_things_that_hold_themselves_by_sets_have_a_digest() -> None:
+    class Node:
+        def __init__(self) -> None:
+            self.near: set[Node] = set()
+
+    nodes = [Node() for _ in range(30)]
+    for node in nodes:
+        node.near.update(nodes)
+
+    assert contents_digest(nodes)

@@ -1,0 +1,155 @@
+"""What pickles call on arrival to make values anew: the other half of ``reducers`` and ``pickling``."""
+
+from __future__ import annotations
+
+import contextvars
+import functools
+import importlib
+import sys
+import types
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, NewType
+
+_MAIN = "__main__"
+
+
+def main_namespace() -> dict[str, Any]:
+    """The globals of what comes from the notebook: those of ``__main__`` here."""
+    return vars(sys.modules[_MAIN])
+
+
+def code(filename: str, make: Callable[..., types.CodeType], arguments: tuple[Any, ...]) -> types.CodeType:
+    """A code object that knows the cell it was written in."""
+    return make(*arguments).replace(co_filename=filename)
+
+
+def look_up(module: str, name: str) -> Any:
+    """A thing of a library, by where it is."""
+    return getattr(importlib.import_module(module), name)
+
+
+def with_keywords(kind: Any, keywords: dict[str, Any]) -> Any:
+    """An object that is made of keywords."""
+    return kind(**keywords)
+
+
+def set_attributes(thing: Any, attributes: Mapping[str, Any]) -> None:
+    """Give a skeleton what it is made of."""
+    for name, value in attributes.items():
+        setattr(thing, name, value)
+
+
+def typed_dict(module: str, name: str, parameters: tuple[Any, ...]) -> Any:
+    """A TypedDict without keys yet, by the library that made the first."""
+    base = importlib.import_module(module).TypedDict
+    bases = (base, Generic[parameters]) if parameters else (base,)  # type: ignore[index]
+    made = types.new_class(name, bases)
+    made.__module__ = _MAIN
+    return made
+
+
+def new_type(name: str, supertype: Any) -> Any:
+    """A ``typing.NewType`` of the notebook."""
+    made = NewType(name, supertype)  # type: ignore[valid-newtype, misc]
+    made.__module__ = _MAIN
+    return made
+
+
+def generic_getitem() -> Any:
+    """What makes ``Pair[int]`` of a generic NamedTuple."""
+    return Generic.__class_getitem__.__func__  # type: ignore[attr-defined]
+
+
+def cached(function: Any, parameters: dict[str, Any]) -> Any:
+    """A function under ``functools.lru_cache``, its cache empty."""
+    return functools.lru_cache(**parameters)(function)
+
+
+def cached_property(function: Any, name: str | None) -> Any:
+    """A ``functools.cached_property``, under the name that its class had given it."""
+    made = functools.cached_property(function)
+    made.attrname = name
+    return made
+
+
+def dispatcher(function: Any) -> Any:
+    """A ``functools.singledispatch`` function without implementations yet."""
+    return functools.singledispatch(function)
+
+
+def set_dispatcher(made: Any, state: tuple[dict[type, Any], dict[str, Any]]) -> None:
+    """Register a dispatcher's implementations."""
+    implementations, attributes = state
+    for kind, function in implementations.items():
+        made.register(kind, function)
+    set_attributes(made, attributes)
+
+
+def validated(function: Any, config: Any, validate_return: bool) -> Any:
+    """A function under ``pydantic.validate_call``, compiled at its first call: its types may not be whole yet."""
+    from pydantic import validate_call
+
+    deferred: Any = {**config, "defer_build": True}
+    return validate_call(config=deferred, validate_return=validate_return)(function)
+
+
+def context_variable(name: str, default: tuple[Any, ...]) -> Any:
+    """A context variable, with its default if it had one."""
+    return contextvars.ContextVar(name, default=default[0]) if default else contextvars.ContextVar(name)
+
+
+def type_parameter(
+    kind: str, name: str, keywords: dict[str, Any], bound: Any, constraints: tuple[Any, ...], default: tuple[Any, ...]
+) -> Any:
+    """A TypeVar, ParamSpec or TypeVarTuple of the notebook."""
+    library: Any = typing
+    if default or "infer_variance" in keywords:  # newer than 3.11
+        library = importlib.import_module("typing_extensions")
+        keywords = {**keywords, "default": default[0]} if default else keywords
+    if bound is not None:
+        keywords = {**keywords, "bound": bound}
+    made = getattr(library, kind)(name, *constraints, **keywords)
+    made.__module__ = _MAIN
+    return made
+
+
+def alias(kind: Any, name: str, value: Any, parameters: tuple[Any, ...]) -> Any:
+    """A type alias of the notebook, by the library that made the first."""
+    names = {"__name__": _MAIN, "made": kind, "name": name, "value": value, "parameters": parameters}
+    return eval("made(name, value, type_params=parameters)", names)  # its module is that of its caller's globals
+
+
+_parts: dict[int, dict[str, Any]] = {}  # globals of native aliases whose value has not arrived yet
+
+
+def native_alias(name: str, parameters: tuple[tuple[str, str, int, bool], ...]) -> Any:
+    """A type alias that may contain itself, made by a ``type`` statement (Python 3.12), which evaluates its value later.
+
+    Args:
+        parameters: of each its prefix (``*``, ``**`` or nothing), its name, its number of limits, and whether it has a default.
+    """
+    namespace: dict[str, Any] = {"__name__": _MAIN}
+    declared = ", ".join(_declaration(index, *parameter) for index, parameter in enumerate(parameters))
+    exec(f"type {name}{f'[{declared}]' if declared else ''} = __value", namespace)
+    made = namespace[name]
+    _parts[id(made)] = namespace
+    return made
+
+
+def _declaration(index: int, prefix: str, name: str, limits: int, has_default: bool) -> str:
+    limit = f": __limits[{index}][0]" if limits == 1 else ""
+    if limits > 1:
+        limit = f": ({', '.join(f'__limits[{index}][{i}]' for i in range(limits))})"
+    return prefix + name + limit + (f" = __limits[{index}][-1]" if has_default else "")
+
+
+def set_native_alias(made: Any, state: tuple[Any, list[tuple[Any, ...]]]) -> None:
+    """Give an alias its value, and its parameters their bounds, constraints and defaults."""
+    namespace = _parts.pop(id(made))
+    namespace["__value"], namespace["__limits"] = state
+
+
+def type_parameter_of(owner: Any, index: int) -> Any:
+    """A parameter of a type alias."""
+    return owner.__type_params__[index]

@@ -1,0 +1,211 @@
+"""How values that pickle cannot or does not take are made anew in a runner: pickle's ``(callable, arguments, state)``.
+
+Each reducer covers one type of the standard library, typing or pydantic. Locks, thread-local data and context variables
+have no content that another process could use, so a runner gets new ones; a lock that is held is refused.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextvars
+import functools
+import pickle
+import subprocess
+import sys
+import threading
+import types
+import typing
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from fal_jupyter.shipping import constructors
+
+_CachedFunction = type(functools.lru_cache(len))
+_DISPATCHER = functools.singledispatch(len).__code__  # type: ignore[attr-defined]  # typeshed has it as another class
+_OWN_OF_DISPATCHER = ("register", "dispatch", "registry", "_clear_cache", "__wrapped__")
+_OWN_OF_VALIDATED = ("raw_function", "__wrapped__")
+_LIVE = (threading.Thread, subprocess.Popen, concurrent.futures.Future)
+_LOCK, _REENTRANT_LOCK = type(threading.Lock()), type(threading.RLock())
+_THREAD_LOCAL = type(threading.local())
+TYPE_PARAMETERS = ("TypeVar", "ParamSpec", "TypeVarTuple")
+
+
+def is_local(thing: Any) -> bool:
+    """True when *thing* (a class or function) was defined in the notebook or script, so that it travels by value."""
+    return getattr(thing, "__module__", None) in ("__main__", None)
+
+
+def reduce(obj: Any) -> Any:
+    """Give how *obj* is made anew, or None where pickle and cloudpickle do it well.
+
+    Raises:
+        pickle.PicklingError: it cannot travel; the message says why.
+    """
+    reducer = _BY_TYPE.get(type(obj))
+    if reducer is not None:
+        return reducer(obj)
+    if isinstance(obj, _LIVE):  # now that locks travel, pickle would take them apart
+        raise pickle.PicklingError(f"a {type(obj).__name__}, which lives in this kernel")
+    name = type(obj).__name__
+    if (name, type(obj).__module__) == ("Meta", "msgspec"):
+        given = {key: getattr(obj, key) for key in dir(obj) if not key.startswith("_")}
+        return constructors.with_keywords, (
+            type(obj),
+            {key: value for key, value in given.items() if value is not None},
+        )
+    if name == "PyCSimpleType" and (found := _swapped(obj)) is not None:
+        return getattr, found
+    if name in TYPE_PARAMETERS and not _has_home(obj):
+        return _type_parameter(obj)
+    if name in ("ParamSpecArgs", "ParamSpecKwargs"):
+        return getattr, (obj.__origin__, name[9:].lower())
+    return None
+
+
+def _has_home(parameter: Any) -> bool:
+    """True for a type parameter of a library; those that a class statement declares say "typing" too."""
+    module = sys.modules.get(getattr(parameter, "__module__", None) or "")
+    return not is_local(parameter) and getattr(module, parameter.__name__, None) is parameter
+
+
+def _swapped(kind: Any) -> tuple[Any, str] | None:
+    """Give by which attribute of which type *kind*, a type of ctypes in the other byte order, is found."""
+    name, _, order = kind.__name__.rpartition("_")
+    plain, attribute = getattr(sys.modules["ctypes"], name, kind), f"__ctype_{order}__"
+    return (plain, attribute) if plain is not kind and getattr(plain, attribute, None) is kind else None
+
+
+def made_by_library(function: Any) -> Any:
+    """Give how a function that a library made around one of the notebook is made anew; None for other functions."""
+    if not isinstance(function, types.FunctionType):
+        return None
+    if function is getattr(typing.Generic.__class_getitem__, "__func__", None):  # of a generic NamedTuple in 3.11
+        return constructors.generic_getitem, ()
+    if not is_local(function):
+        return None
+    if function.__code__ is _DISPATCHER:
+        own = {name: value for name, value in vars(function).items() if name not in _OWN_OF_DISPATCHER}
+        state = (dict(function.registry), own)  # type: ignore[attr-defined]
+        return constructors.dispatcher, (function.__wrapped__,), state, None, None, constructors.set_dispatcher  # type: ignore[attr-defined]
+    if (validation := _validation_of(function)) is not None:
+        own = {name: value for name, value in vars(function).items() if name not in _OWN_OF_VALIDATED}
+        config = dict(validation.config_wrapper.config_dict)
+        arguments = (validation.function, config, validation.validate_return)
+        return constructors.validated, arguments, own, None, None, constructors.set_attributes
+    return None
+
+
+def functions_around(function: types.FunctionType) -> Iterator[Any]:
+    """Give what a function that a library made holds of the notebook: what it wraps, dispatches to, closes over."""
+    if function.__code__ is _DISPATCHER:
+        yield from function.registry.values()  # type: ignore[attr-defined]
+        return
+    yield getattr(function, "__wrapped__", None)
+    for cell in function.__closure__ or ():
+        try:
+            yield cell.cell_contents
+        except ValueError:  # not bound yet
+            continue
+
+
+def _validation_of(function: types.FunctionType) -> Any:
+    """Give what ``pydantic.validate_call`` keeps in its wrapper's closure, or None."""
+    if not hasattr(function, "raw_function"):
+        return None
+    for held in functions_around(function):
+        owner = getattr(held, "__self__", None)
+        if type(owner).__name__ == "ValidateCallWrapper" and hasattr(owner, "config_wrapper"):
+            return owner
+    return None
+
+
+def _cached(function: Any) -> Any:
+    return (constructors.cached, (function.__wrapped__, function.cache_parameters())) if is_local(function) else None
+
+
+def _cached_property(prop: functools.cached_property[Any]) -> Any:  # in 3.11 it holds a lock
+    return constructors.cached_property, (prop.func, prop.attrname)
+
+
+def _new_type(kind: Any) -> Any:
+    return (constructors.new_type, (kind.__name__, kind.__supertype__)) if is_local(kind) else None
+
+
+def _lock(lock: Any) -> Any:
+    if lock.locked():
+        raise pickle.PicklingError("a lock that is held")
+    return threading.Lock, ()
+
+
+def _reentrant_lock(lock: Any) -> Any:
+    if lock._is_owned() or not lock.acquire(blocking=False):
+        raise pickle.PicklingError("a lock that is held")
+    lock.release()
+    return threading.RLock, ()
+
+
+def _thread_local(_: threading.local) -> Any:
+    return threading.local, ()  # other threads have none of this one's values
+
+
+def _weak(held: Any) -> Any:
+    """What a weak set or dictionary holds now; it lets go of it as the first one would."""
+    return type(held), (list(held) if isinstance(held, weakref.WeakSet) else dict(held),)
+
+
+def _context_variable(variable: contextvars.ContextVar[Any]) -> Any:
+    default: tuple[Any, ...] = ()
+    try:
+        default = (contextvars.Context().run(variable.get),)
+    except LookupError:
+        pass
+    missing = object()
+    current = variable.get(missing)
+    if current is not missing and not (default and current is default[0]):
+        raise pickle.PicklingError(
+            f"the context variable {variable.name!r} with a value of this kernel ({current!r:.60}): "
+            "set it in the endpoint, or give it a default"
+        )
+    return constructors.context_variable, (variable.name, default)
+
+
+def declaration(parameter: Any) -> tuple[str, str, int, bool]:
+    """Give how a ``type`` statement declares *parameter*: prefix, name, number of limits, whether it has a default."""
+    prefix = {"TypeVarTuple": "*", "ParamSpec": "**"}.get(type(parameter).__name__, "")
+    return prefix, parameter.__name__, len(limits(parameter)) - _has_default(parameter), _has_default(parameter)
+
+
+def limits(parameter: Any) -> tuple[Any, ...]:
+    """Give the bound or the constraints of a type parameter, then its default if it has one."""
+    bound = getattr(parameter, "__bound__", None)
+    found = getattr(parameter, "__constraints__", ()) or (() if bound is None else (bound,))
+    return (*found, parameter.__default__) if _has_default(parameter) else tuple(found)
+
+
+def _has_default(parameter: Any) -> bool:
+    asked = getattr(parameter, "has_default", None)
+    return bool(asked is not None and asked())
+
+
+def _type_parameter(parameter: Any) -> Any:
+    variances = ("covariant", "contravariant", "infer_variance")
+    keywords = {keyword: True for keyword in variances if getattr(parameter, f"__{keyword}__", False)}
+    default = (parameter.__default__,) if _has_default(parameter) else ()
+    bound, constraints = getattr(parameter, "__bound__", None), getattr(parameter, "__constraints__", ())
+    arguments = (type(parameter).__name__, parameter.__name__, keywords, bound, constraints, default)
+    return constructors.type_parameter, arguments
+
+
+_BY_TYPE: dict[type, Callable[[Any], Any]] = {
+    _CachedFunction: _cached,
+    functools.cached_property: _cached_property,
+    typing.NewType: _new_type,
+    _LOCK: _lock,
+    _REENTRANT_LOCK: _reentrant_lock,
+    _THREAD_LOCAL: _thread_local,
+    contextvars.ContextVar: _context_variable,
+    weakref.WeakSet: _weak,
+    weakref.WeakKeyDictionary: _weak,
+    weakref.WeakValueDictionary: _weak,
+}
