@@ -8,7 +8,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -19,9 +19,10 @@ from fal_jupyter.client import lease as leases
 from fal_jupyter.client.answer import Answer, AnswerReader, OnOutput
 from fal_jupyter.client.app_files import Folders
 from fal_jupyter.client.calls import Calls, cancelled, ended_starting, lost, refused_by_ending
+from fal_jupyter.client.controlling import Controlling
 from fal_jupyter.client.pool import ConnectionPool
 from fal_jupyter.client.waiting import NotSent, areceive, receive, send
-from fal_jupyter.client.watching import Watching
+from fal_jupyter.client.watching import RawAnswer
 from fal_jupyter.credentials import make_key
 from fal_jupyter.domain.errors import (
     AppRuleBroken,
@@ -37,17 +38,12 @@ from fal_jupyter.domain.errors import (
 )
 from fal_jupyter.protocol.api import (
     A_APPS,
-    A_CLIENT_ENV,
     A_LEASE,
-    A_RUNNERS,
-    A_SHUTDOWN,
     H_OWNER,
     RUN,
-    ClientEnv,
     Event,
     Published,
     PublishHead,
-    ScalingRecord,
 )
 from fal_jupyter.settings import Settings
 from fal_jupyter.vault import Vault
@@ -62,14 +58,18 @@ DIED = "the gateway had ended; a new one was started and the apps of this proces
 
 @dataclass
 class Publication:
-    """What this process publishes, and the lease under which the gateway has it (``""``: not published yet)."""
+    """What this process publishes, and the lease under which the gateway has it.
+
+    *told* is what the gateway made of it. It is shared with the app's handle, so that it says the same after a publication anew.
+    """
 
     head: PublishHead
     payload: bytes
-    lease: str = ""
+    lease: str
+    told: Published
 
 
-class Client(Watching):
+class Client(Controlling):
     """The gateway, as one process sees it.
 
     Args:
@@ -192,7 +192,7 @@ class Client(Watching):
             self.notices.append(DIED)
         for alias, publication in missing:
             try:
-                self._put(alias, publication.head, publication.payload)
+                publication.told.update(self._put(alias, publication.head, publication.payload))
                 publication.lease = lease
             except UserError as error:  # its name was taken meanwhile: the others' turn comes all the same
                 del self._published[alias]
@@ -243,7 +243,7 @@ class Client(Watching):
                     if not gateways_left:
                         raise GatewayUnreachable(f"the gateway ended while {alias} was published: {error}") from None
                     continue
-                self._published[alias] = Publication(head, payload, head["lease"])
+                self._published[alias] = Publication(head, payload, head["lease"], published)
                 return published
             raise AssertionError("unreachable")
 
@@ -268,88 +268,66 @@ class Client(Watching):
         found: Published = answer
         return found
 
-    def events(self, alias: str, revision: int) -> Iterator[Event]:
-        """Follow the start of a revision, from its beginning, until it is ready, has failed or is gone."""
-        try:
-            sock = connect.dial(self.settings)
-        except OSError:
-            raise ended_starting() from None
-        try:
-            sock.sendall(http.request("GET", f"{A_APPS}/{quote(alias)}/events?revision={revision}"))
-            reader, rest, gateway = http.Reader(), b"", connect.peer_pid(sock)
-            while not reader.done:
-                data = receive(sock, READ, gateway)
-                if not data:
-                    raise ended_starting()
-                *lines, rest = (rest + reader.feed(data)).split(b"\n")
-                if reader.status == 503:
-                    raise ended_starting()
-                if reader.status != 200:
-                    raise NotServed(f"revision {revision} of {alias} is not there any more")
-                for line in lines:
-                    yield json.loads(line)
-        except OSError:
-            raise ended_starting() from None
-        finally:
-            sock.close()
+    def events(self, alias: str, told: Published) -> Iterator[Event]:
+        """Follow the start of a publication, from its beginning, until it is ready, has failed or is gone.
 
-    def client_env(self) -> ClientEnv:
-        """Have the TLS port opened and a key made, for fal's client in another process.
+        Where the gateway ends meanwhile, the start at the next one is followed.
 
         Raises:
-            NotServed: nobody serves anything.
-            GatewayError: the port could not be opened.
+            GatewayError: none lives long enough.
+            NotServed: the revision is not there any more.
         """
-        try:
-            status, answer = self._ask("POST", A_CLIENT_ENV)
-        except OSError:
-            status, answer = 409, {"detail": "no gateway is running, so there is nothing that a client could call"}
-        if status == 409:
-            raise NotServed(str(answer["detail"]), hint="run a %%fal_app cell, or: fal-jupyter serve FILE.py::Class")
-        if status >= 400:
-            raise GatewayError(str(answer["detail"]))
-        found: ClientEnv = answer
-        return found
+        for gateways_left in reversed(range(MOST_GATEWAYS)):
+            answer = self.exchange("GET", f"{A_APPS}/{quote(alias)}/events?revision={told['revision']}")
+            if answer.status != 200:
+                answer.drop()
+                raise NotServed(f"revision {told['revision']} of {alias} is not there any more")
+            rest, event = b"", None
+            try:
+                for piece in answer:
+                    *lines, rest = (rest + piece).split(b"\n")
+                    for line in lines:
+                        event = json.loads(line)
+                        yield event
+            except GatewayStopped:
+                raise
+            except GatewayError:  # it ended
+                if not gateways_left:
+                    raise ended_starting() from None
+                self._forget(answer.gateway)
+                continue
+            if event is not None and event["event"] == "gone" and not self._alive() and gateways_left:
+                continue  # stopped by the end of its gateway
+            return
 
-    def scaling(self, alias: str) -> ScalingRecord:
-        """How an app scales, and why it did what it did.
+    def exchange(
+        self, method: str, target: str, headers: Iterable[tuple[str, str]] = (), body: bytes = b""
+    ) -> RawAnswer:
+        """Ask the gateway that holds this process's lease; gives the answer as soon as its head is here.
+
+        Where it has ended, another one is started and this process's apps are published there; nothing that may have begun is repeated.
 
         Raises:
-            NotServed: there is no such app.
+            OSError, GatewayError: it ended in the middle, or none can be had.
         """
-        return self._scaling("GET", alias, b"")
-
-    def scale(self, alias: str, changes: Mapping[str, object] | None) -> ScalingRecord:
-        """Change the scaling of a running app; None takes every change back.
-
-        Raises:
-            AppRuleBroken: an option does not exist, or the values do not go together.
-            NotServed: there is no such app.
-        """
-        asked = {"reset": True} if changes is None else {"set": dict(changes)}
-        return self._scaling("POST", alias, json.dumps(asked).encode())
-
-    def _scaling(self, method: str, alias: str, body: bytes) -> ScalingRecord:
-        try:
-            status, answer = self._ask(method, f"{A_APPS}/{quote(alias)}/scaling", body)
-        except OSError:
-            raise NotServed("no gateway is running, so there is nothing to scale") from None
-        if status == 404:
-            raise NotServed(str(answer["detail"]))
-        if status >= 400:
-            raise AppRuleBroken(str(answer["detail"]), hint=answer.get("hint", ""))
-        found: ScalingRecord = answer
-        return found
+        for gateways_left in reversed(range(MOST_GATEWAYS)):
+            try:
+                answer = RawAnswer(self.dial(), method, target, headers, body)
+            except NotSent:
+                if gateways_left:
+                    continue
+                raise
+            if not answer.refused or not gateways_left:
+                return answer
+            answer.drop()
+            self._forget(answer.gateway)
+        raise AssertionError("unreachable")
 
     def stop(self, alias: str, *, kill: bool = False, wait: bool = False) -> None:
         """Stop an app; with *wait*, until its last runner is gone."""
         self._published.pop(alias, None)
         self._release_environments(alias)
         self._delete(f"{A_APPS}/{quote(alias)}", kill, wait)
-
-    def stop_runner(self, runner_id: str, *, kill: bool = False) -> None:
-        """Stop one runner."""
-        self._delete(f"{A_RUNNERS}/{quote(runner_id)}", kill)
 
     def stop_all(self) -> None:
         """Stop the apps of this process in order, each within its grace; one that is gone already is no failure.
@@ -364,18 +342,6 @@ class Client(Watching):
                 raise
             except (OSError, FalJupyterError):
                 pass  # the gateway has ended, or the app was stopped by somebody else
-
-    def _delete(self, target: str, kill: bool, wait: bool = False) -> None:
-        try:
-            status, answer = self._ask("DELETE", f"{target}?kill={int(kill)}&wait={int(wait)}")
-        except OSError:
-            raise NotServed("no gateway is running, so there is nothing to stop") from None
-        if status == 404:
-            raise NotServed(str(answer["detail"]))
-
-    def shutdown(self) -> None:
-        """Ask the gateway to drain everything and exit."""
-        self._ask("POST", A_SHUTDOWN)
 
     # --- calls --------------------------------------------------------------------------------------------------
     def _request(self, alias: str, path: str, body: bytes, query: str) -> bytes:
@@ -463,21 +429,40 @@ class Client(Watching):
         Raises:
             GatewayError: none can be had.
         """
+        while True:
+            attached = self.ensure()
+            try:
+                return self._dial_of(attached)
+            except OSError as error:
+                if not attached.ends_within(0):
+                    raise GatewayUnreachable(f"the gateway cannot be reached: {error.strerror or error}") from None
+
+    def _dial_of(self, attached: leases.Attachment) -> socket.socket:
+        """Connect to that very gateway.
+
+        Raises:
+            OSError: it has ended, or its socket is missing.
+            GatewayUnreachable: another one has taken its place.
+        """
         deadline = time.monotonic() + SOCKET_PATIENCE
         while True:
-            lease = self.ensure()
             try:
                 sock = connect.dial(self.settings)
-            except OSError as error:
-                if time.monotonic() > deadline:
-                    raise GatewayUnreachable(f"the gateway cannot be reached: {error.strerror or error}") from None
-                lease.ends_within(0.05)
+            except OSError:
+                if attached.ends_within(0.05) or time.monotonic() > deadline:
+                    raise
                 continue
-            if connect.peer_pid(sock) == lease.gateway:
+            if connect.peer_pid(sock) == attached.gateway:
                 return sock
             sock.close()  # another gateway has taken its place: ours has ended, or is about to
-            if not lease.ends_within(SOCKET_PATIENCE):
-                raise GatewayUnreachable("another gateway has taken the place of the one that runs this process's apps")
+            if attached.ends_within(SOCKET_PATIENCE):
+                raise ConnectionRefusedError(f"gateway {attached.gateway} has ended")
+            raise GatewayUnreachable("another gateway has taken the place of the one that runs this process's apps")
+
+    def _dial(self) -> socket.socket:
+        """As :meth:`dial`, but without starting a gateway where there is none."""
+        attached = self._parents or self.lease
+        return self._dial_of(attached) if attached is not None and attached.alive else connect.dial(self.settings)
 
     def _alive(self) -> bool:
         attached = self._parents or self.lease

@@ -110,6 +110,8 @@ class AppHandle:
         on_value: gets the value of every call that went well, in the calling thread.
         name_places: rewrites a traceback's text, so that places read as the user knows them (``Cell In[3]``).
         outside: gives the prefix of the endpoints' addresses below a Jupyter server, ``""`` where there is none.
+        cell: gives what runs now; within one cell it is told once that an older revision answers.
+        outdated: the class was defined again since, and that was not served.
         on_map: makes what shows the progress of :meth:`map`, from the endpoint's name and the number of items.
     """
 
@@ -126,7 +128,6 @@ class AppHandle:
         self.methods = dict(methods)
         self.alias = published["alias"]
         self.app = published["app"]
-        self.revision = published["revision"]
         self.aio = _Aio(self)
         self.on_output: OnOutput | None = None
         self.on_done: Callable[[CallRecord], None] | None = None
@@ -134,6 +135,9 @@ class AppHandle:
         self.on_map: Callable[[str, int], Progress] | None = None
         self.name_places: Callable[[str], str] = str
         self.outside: Callable[[], str] = str
+        self.cell: Callable[[], int] = int
+        self.outdated = False
+        self._told_in = -1
         self.ready: Event | None = None
         self._paths = {e.name: e.path for e in spec.endpoints}
         self._talks = dict(talks or {})
@@ -143,6 +147,11 @@ class AppHandle:
         self.realtime = _Names(spec.class_name, "realtime", self._talks, self._talk)
         self.submit = Submit(self, plain)
         self._results: dict[str, Results] = {}
+
+    @property
+    def revision(self) -> int:
+        """Its number at the gateway that has it now."""
+        return self.published["revision"]
 
     @property
     def key(self) -> str:
@@ -332,6 +341,8 @@ class AppHandle:
             raise error
 
     def _record(self, name: str, answer: Answer) -> None:
+        if answer.end is not None:
+            self._tell_older(answer.end["revision"])
         if answer.end is not None and self.on_done is not None:
             timing = answer.end["timing"]
             self.on_done(
@@ -351,6 +362,14 @@ class AppHandle:
                 )
             )
 
+    def _tell_older(self, answered: int) -> None:
+        """Say, once a cell, that what answers is not what was defined last."""
+        older = self.outdated or 0 < answered < self.revision
+        if older and self.on_output is not None and self._told_in != (cell := self.cell()):
+            self._told_in = cell
+            told = f"revision {answered} of {self.spec.class_name} answers, from before its last definition"
+            self.on_output(2, f"[fal_jupyter: {told}]\n")
+
     # --- life ---------------------------------------------------------------------------------------------------
     def wait(self, on_event: Callable[[Event], None] | None = None) -> None:
         """Wait until the first runner of this revision is ready.
@@ -359,7 +378,7 @@ class AppHandle:
             SetupFailed: it could not start (the user's traceback is in it), or nobody said that it did.
         """
         is_ready = False
-        for event in self.client.events(self.alias, self.revision):
+        for event in self.client.events(self.alias, self.published):
             if on_event is not None:
                 on_event(event)
             if event["event"] == "ready":

@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from fal_jupyter.client.handle import AppHandle
 
 READ = 64 * 1024
-PATIENCE = 2.0  # seconds for the end of a gateway that does not answer to show
 _ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 _JSON = (("content-type", "application/json"),)
 
@@ -117,10 +116,10 @@ class Events:
     def __iter__(self) -> Iterator[Status]:
         tail, last = _Tail(self._with_logs), None
         try:
-            answer = self._job._client.ask_raw("GET", self._target)
+            answer = self._job._client.exchange("GET", self._target)
             with closing(_generator(answer)) as pieces:
                 if answer.status != 200:
-                    raise self._job._failed(answer.status, answer.headers, b"".join(pieces))
+                    raise self._job._failed(answer.status, answer.headers, b"".join(pieces), answer.gateway)
                 for piece in pieces:
                     for last in tail.feed(piece):
                         yield self._job._seen(last)
@@ -153,7 +152,7 @@ class Events:
         except (OSError, GatewayError) as error:
             raise _lost(error) from None
         if head.status != 200:
-            raise self._job._failed(head.status, head.headers, told)
+            raise self._job._failed(head.status, head.headers, told, gateway)
         if not isinstance(last, Completed):
             raise _lost()
 
@@ -173,9 +172,9 @@ class QueuedRequest:
         response_url, status_url, cancel_url: for other callers, who need the key.
     """
 
-    def __init__(self, handle: AppHandle, endpoint: str, request_id: str) -> None:
+    def __init__(self, handle: AppHandle, endpoint: str, request_id: str, gateway: int = 0) -> None:
         self._handle, self._client = handle, handle.client
-        self.endpoint, self.request_id = endpoint, request_id
+        self.endpoint, self.request_id, self._gateway = endpoint, request_id, gateway
         self._address = f"{QUEUE}{handle.app}/requests/{request_id}"
         self._last: Status | None = None
         self._printed = 0
@@ -273,7 +272,9 @@ class QueuedRequest:
 
     def _value(self) -> Any:
         __tracebackhide__ = True
-        answer = self._exchange("GET", self._address)
+        answer, gateway = self._exchange("GET", self._address)
+        if answer.status == 404 and self._gateway not in (0, gateway):
+            raise _lost()
         try:
             known = self._client.request(self.request_id)
         except NotServed:  # another one's, or too long ago: its answer is all that is left
@@ -293,19 +294,22 @@ class QueuedRequest:
 
     # --- asking -----------------------------------------------------------------------------------------------------
     def _ask(self, method: str, target: str) -> Any:
-        answer = self._exchange(method, target)
+        answer, gateway = self._exchange(method, target)
         if answer.status >= 400:
-            raise self._failed(answer.status, dict(answer.headers), answer.body)
+            raise self._failed(answer.status, dict(answer.headers), answer.body, gateway)
         return json.loads(answer.body)
 
-    def _exchange(self, method: str, target: str) -> Answer:
+    def _exchange(self, method: str, target: str) -> tuple[Answer, int]:
         try:
-            answer = self._client.ask_raw(method, target)
-            return Answer(status=answer.status, headers=list(answer.headers.items()), body=b"".join(answer))
+            answer = self._client.exchange(method, target)
+            found = Answer(status=answer.status, headers=list(answer.headers.items()), body=b"".join(answer))
+            return found, answer.gateway
         except (OSError, GatewayError) as error:
             raise _lost(error) from None
 
-    def _failed(self, status: int, headers: dict[str, str], body: bytes) -> RequestError:
+    def _failed(self, status: int, headers: dict[str, str], body: bytes, gateway: int) -> FalJupyterError:
+        if status == 404 and self._gateway not in (0, gateway):
+            return _lost()
         found = _object(body)
         if found.get("status") == "ALREADY_COMPLETED":
             body = b'{"detail": "the request is over already"}'
@@ -419,15 +423,8 @@ def submit(handle: AppHandle, name: str, sent: Sent, options: Options) -> Queued
     query += [urlencode({Q_WEBHOOK: options.webhook_url})] if options.webhook_url else []
     target = f"{QUEUE}{handle.app}{quote(sent.path, safe='/')}" + (f"?{'&'.join(query)}" if query else "")
     headers = (*_JSON, *options.headers)
-    lease = handle.client.ensure()
     try:
-        try:
-            raw = handle.client.ask_raw("POST", target, headers, sent.body)
-        except OSError:
-            if not lease.ends_within(PATIENCE):
-                raise
-            handle.client.ensure()  # it had ended before it took anything: another one is started
-            raw = handle.client.ask_raw("POST", target, headers, sent.body)
+        raw = handle.client.exchange("POST", target, headers, sent.body)
         answer = Answer(status=raw.status, headers=list(raw.headers.items()), body=b"".join(raw))
     except (OSError, GatewayError) as error:
         raise _lost(error) from None
@@ -435,7 +432,7 @@ def submit(handle: AppHandle, name: str, sent: Sent, options: Options) -> Queued
         raise BadArguments(str(error)) from None
     if answer.status >= 400:
         raise failure(answer, f"{handle.spec.class_name}.submit.{name}")
-    return QueuedRequest(handle, name, _object(answer.body)["request_id"])
+    return QueuedRequest(handle, name, _object(answer.body)["request_id"], raw.gateway)
 
 
 def _object(body: bytes) -> dict[str, Any]:

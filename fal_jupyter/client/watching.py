@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -36,19 +37,26 @@ PATIENCE = 60.0  # for an answer of the control plane, which never waits for use
 class RawAnswer:
     """An answer of the control plane as it comes. Closing it hangs up, from any thread.
 
+    Args:
+        sock: a new connection, which this closes.
+
     Attributes:
-        status, headers: of its head, names in lower case.
+        status, headers: of its head, names in lower case. gateway: the process that answers.
+
+    Raises:
+        NotSent: the connection was closed before it took anything.
+        OSError, GatewayError: it broke later.
     """
 
     def __init__(
-        self, settings: Settings, method: str, target: str, headers: Iterable[tuple[str, str]], body: bytes
+        self, sock: socket.socket, method: str, target: str, headers: Iterable[tuple[str, str]], body: bytes
     ) -> None:
-        self._socket = connect.dial(settings)
-        self._gateway = connect.peer_pid(self._socket)
+        self._socket = sock
+        self.gateway = connect.peer_pid(sock)
         self._reader = http.Reader()
         self._first = b""
         try:
-            self._socket.sendall(http.request(method, target, body, headers))
+            send(sock, http.request(method, target, body, headers), self.gateway)
             while not self._reader.begun:
                 self._first += self._receive()
         except BaseException:
@@ -57,7 +65,7 @@ class RawAnswer:
         self.status, self.headers = self._reader.status, self._reader.headers
 
     def _receive(self) -> bytes:
-        data = receive(self._socket, READ, self._gateway)
+        data = receive(self._socket, READ, self.gateway)
         if not data:
             self._reader.end()
             return b""
@@ -82,6 +90,15 @@ class RawAnswer:
         finally:
             self._socket.close()
 
+    @property
+    def refused(self) -> bool:
+        """True where an ending gateway answered by itself: nothing has begun."""
+        return refused_by_ending(self._reader)
+
+    def drop(self) -> None:
+        """Read no further; nobody else reads."""
+        self._socket.close()
+
     def close(self) -> None:
         """Hang up; who reads meanwhile gets a GatewayError."""
         try:
@@ -103,10 +120,13 @@ class Watching:
         Raises:
             OSError: no gateway runs.
         """
-        return RawAnswer(self.settings, method, target, headers, body)
+        return RawAnswer(self._dial(), method, target, headers, body)
+
+    def _dial(self) -> socket.socket:
+        return connect.dial(self.settings)
 
     def _ask(self, method: str, target: str, body: bytes = b"") -> tuple[int, Any]:
-        with connect.dial(self.settings) as sock:
+        with self._dial() as sock:
             gateway, deadline = connect.peer_pid(sock), time.monotonic() + PATIENCE
             try:
                 send(sock, http.request(method, target, body), gateway)

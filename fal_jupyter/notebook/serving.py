@@ -218,6 +218,7 @@ def _publish(now: Session, cls: type, wishes: Wishes) -> AppHandle:
     handle.on_done = now.timing.record
     handle.on_value = now.pictures.look
     handle.name_places = now.name_places
+    handle.cell = lambda: now.cells_begun
     handle.outside = partial(_outside, handle.app)
     if now.is_kernel or sys.stderr.isatty():
         handle.on_map = partial(_show_map, now, cls.__name__)

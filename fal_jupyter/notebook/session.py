@@ -33,6 +33,7 @@ class Session:
         self.panels = Panels()
         self._client: Client | None = None
         self._cells: list[str] = []
+        self.cells_begun = 0
 
     # --- the gateway --------------------------------------------------------------------------------------------------
     @property
@@ -80,6 +81,7 @@ class Session:
         """IPython's ``pre_run_cell``. Cells can nest (``%%capture``): the outermost one is timed."""
         self._cells.append(info.raw_cell or "")
         if len(self._cells) == 1:
+            self.cells_begun += 1
             self.timing.begin()
             self.pictures.begin()
 

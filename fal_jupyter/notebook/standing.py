@@ -44,4 +44,5 @@ def _keep(now: Session, cls: type, overrides: Mapping[str, object], records: Map
         fal.bind(cls, handle)
     if not record["serving"]:
         return ""
+    handle.outdated = True
     return f"revision {record['serving']} of {cls.__name__} still serves, and answers calls"

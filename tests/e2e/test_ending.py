@@ -106,3 +106,44 @@ def test_a_notebook_whose_gateway_is_ended_gets_answers(tmp_path: Path) -> None:
         published = notebook.run("%%fal_app" + APP.format(name="Other", alias="other"), timeout=60).ok()
         assert "FileNotFoundError" not in published.text
         assert "other" in notebook.run("print(Other.hi(), Again.hi())", timeout=60).ok().text
+
+
+STARTING = """
+class Begun(fal.App):
+    def setup(self):
+        import time
+        from pathlib import Path
+        print("setting up", flush=True)
+        while not Path("GATE").exists():
+            time.sleep(0.01)
+
+    @fal.endpoint("/")
+    def hi(self) -> str:
+        return "hi"
+"""
+
+
+def test_what_is_asked_around_the_end_of_a_gateway(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    with state_directory() as state, kernel(state, tmp_path) as notebook:
+        notebook.run("%load_ext fal_jupyter\nimport fal_jupyter, os, signal, asyncio").ok()
+        started = notebook.start("%%fal_app --quiet" + STARTING.replace("GATE", str(gate)))
+        notebook.finish(started, until=lambda cell: "setting up" in cell.text)
+        os.kill(gateway_of(state), signal.SIGKILL)  # while the app starts: it is started at the next gateway
+        notebook.finish(started, until=lambda cell: "setting up" in cell.text)
+        gate.touch()
+        assert notebook.finish(started).ok().status == "ok"
+        notebook.run("job = Begun.submit.hi()\njob.get()").ok()
+        for kill in ("SIGKILL", "SIGTERM"):
+            code = f"lease = fal_jupyter.app(Begun).client.lease\nos.kill(lease.gateway, signal.{kill})\n"
+            if kill == "SIGKILL":  # what is sent before it has ended may have begun, and is not repeated
+                code += "lease.wait_for_gateway(10)\n"
+            assert notebook.run(f"{code}print(Begun.submit.hi().get())").ok().text.splitlines()[-1] == "hi"
+            lost = notebook.run(f"job = Begun.submit.hi()\n{code}lease.ends_within(10)\njob.status()")
+            assert (lost.ename, "its queue with it" in lost.evalue) == ("RequestError", True), lost.traceback
+            lost = notebook.run("await job")
+            assert "its queue with it" in lost.evalue
+            scaled = notebook.run(f"{code}print(fal_jupyter.app(Begun).scale(max_concurrency=2)['alias'])")
+            assert scaled.status == "ok" or scaled.ename in ("NotServed",), scaled.traceback
+            asked = notebook.run("print(Begun.hi(), fal_jupyter.app(Begun).revision)").ok().text.splitlines()
+            assert asked[-1] == "hi 1"
