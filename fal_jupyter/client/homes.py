@@ -20,6 +20,7 @@ from fal_jupyter.environments import search_path, store
 from fal_jupyter.environments.interpreters import version_here
 from fal_jupyter.protocol.api import Environment, ModuleSource
 from fal_jupyter.shipping import app_files
+from fal_jupyter.state import check_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,9 @@ def find_home(
 
     Raises:
         BadSetting: *mode* is none. AppRuleBroken: what the class asks for cannot be had here.
+        StateRefused: the state directory is not the user's alone.
     """
+    check_state(client.settings.state)  # made private before an environment or a copy is put into it
     unmet, unknown = fal.check_requirements(spec.requirements), fal.unknown_requirements(spec.requirements)
     python = cls.host_kwargs.get("python_version") or ""
     chosen = choose(
@@ -112,6 +115,9 @@ def _move(environment: Environment, isolated: store.Isolated, preload: list[str]
     """Let *environment* be the isolated one."""
     environment["python"], environment["isolated"] = isolated.interpreter, isolated.name
     environment["sys_path"] = search_path.users_own(environment["sys_path"])
+    if named := environment["env"].pop("PYTHONPATH", ""):
+        kept = search_path.users_own(entry for entry in named.split(os.pathsep) if entry)
+        environment["env"] |= {"PYTHONPATH": os.pathsep.join(kept)} if kept else {}
     own = search_path.shadowed(preload, environment["sys_path"])
     environment["preload"] = [name for name in preload if name not in own]
 

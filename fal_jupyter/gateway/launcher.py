@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from fal_jupyter.domain.allowance import Allowance
+from fal_jupyter.domain.start_time import start_time_difference, template_environment
 from fal_jupyter.gateway.channel import Channel
 from fal_jupyter.installed import Installed
 from fal_jupyter.processes import end_cleaners, end_orphans, is_stopped, oom_kills, why_refused
@@ -23,10 +24,6 @@ from fal_jupyter.protocol.api import Environment
 from fal_jupyter.protocol.frames import WINDOW, Frame
 
 log = logging.getLogger("fal_jupyter.launcher")
-START_TIME_VARIABLES = ("LD_", "PYTHON", "MALLOC_", "OMP_", "MKL_", "OPENBLAS_", "KMP_", "GOMP_")
-_HARMLESS = frozenset(
-    {"PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PYTHONSTARTUP", "PYTHONPATH", "PYTHONPYCACHEPREFIX"}
-)
 ABORT_GRACE = 0.5
 CUT_OFF_GRACE = 1.0
 LOOK = 5.0  # seconds after which a template that does not answer an order is looked at, again and again
@@ -68,21 +65,21 @@ class Process:
     allowance: Allowance = field(default_factory=Allowance)
 
 
-TemplateKey = tuple[str, tuple[tuple[str, str], ...]]
+TemplateKey = tuple[str, tuple[tuple[str, str | None], ...]]
 
 
-def template_key(python: str, start_env: Mapping[str, str]) -> TemplateKey:
+def template_key(python: str, start_env: Mapping[str, str | None]) -> TemplateKey:
     """What the runners that a template forks have in common."""
     return python, tuple(sorted(start_env.items()))
 
 
 class Template:
-    """One template process and its control socket. *start_env* are its runners' variables that act when a process starts."""
+    """One template process and its control socket. *start_env* are its runners' start-time variables where they are not ours."""
 
     def __init__(
         self,
         python: str,
-        start_env: Mapping[str, str],
+        start_env: Mapping[str, str | None],
         environment: Mapping[str, str],
         files: int,
         on_event: Callable[[Template, dict[str, Any]], None],
@@ -92,7 +89,8 @@ class Template:
         command = [python, "-P", "-m", "fal_jupyter.runner.template", str(theirs.fileno()), str(files)]
         with theirs:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, pass_fds=(theirs.fileno(),), env={**environment, **start_env}, cwd="/",
+                command, stdin=subprocess.DEVNULL, pass_fds=(theirs.fileno(),), cwd="/",
+                env=template_environment(environment, start_env, isolated=bool(isolated)),
                 start_new_session=True,
             )  # fmt: skip
         ours.setblocking(False)
@@ -269,19 +267,9 @@ class Launcher:
             process.cut_off = True
             self._order_kill(process)
 
-    def _start_env(self, environment: Environment) -> dict[str, str]:
-        """The app's variables that act when a process starts, where ours are others."""
-        return {
-            name: value
-            for name, value in environment["env"].items()
-            if name.startswith(START_TIME_VARIABLES)
-            and name not in _HARMLESS
-            and not (name == "PYTHONHOME" and environment["isolated"])  # that of another Python
-            and self.environment.get(name) != value
-        }
-
     def _template(self, environment: Environment) -> Template:
-        python, isolated, start_env = environment["python"], environment["isolated"], self._start_env(environment)
+        python, isolated = environment["python"], environment["isolated"]
+        start_env = start_time_difference(environment["env"], self.environment, isolated=bool(isolated))
         template = self.templates.get(template_key(python, start_env))
         if template is not None and template.installed is not None and template.installed.changed():
             log.info("packages of %s have changed: template %s is replaced", python, template.process.pid)
@@ -289,8 +277,7 @@ class Launcher:
             template = None
         if template is None or template.gone:
             self._end_unused(python)
-            kept = {k: v for k, v in self.environment.items() if not (isolated and k == "PYTHONHOME")}
-            template = Template(python, start_env, kept, self.files, self._event, isolated)
+            template = Template(python, start_env, self.environment, self.files, self._event, isolated)
             self.templates[template.key] = template
             log.info("template %s for %s", template.process.pid, python)
         return template

@@ -14,6 +14,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +27,7 @@ from fal_jupyter.fal.ref import set_current_app
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.api import PROTOCOL, LoadHead
 from fal_jupyter.protocol.frames import Frame, Kind
-from fal_jupyter.runner import capture, children, endpoints, failures, lifespan, limits, trust, uploads
+from fal_jupyter.runner import capture, children, endpoints, failures, front_end, lifespan, limits, trust, uploads
 from fal_jupyter.runner.channel import Channel
 from fal_jupyter.runner.requests import Server
 
@@ -197,9 +198,6 @@ def enter_environment(head: LoadHead) -> None:
     os.environ.update(environment["env"])
     os.environ.update(own)
     os.environ["IS_ISOLATE_AGENT"] = "1"  # user code tests it, as in the cloud
-    if environment["isolated"]:  # commands that user code starts come from there too
-        os.environ["VIRTUAL_ENV"] = sys.prefix
-        os.environ["PATH"] = f"{sys.prefix}/bin{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     os.environ[RUNNER_VARIABLE] = head["runner_id"]
     limits.pin(head["machine"], os.environ)
     limits.confine(head["machine"], os.environ)
@@ -208,6 +206,10 @@ def enter_environment(head: LoadHead) -> None:
     sys.path[:] = list(dict.fromkeys([*environment["sys_path"], *sys.path]))
     sys.argv[:] = [head["app"]]
     importlib.invalidate_caches()
+    front_end.leave_behind(os.environ, isolated=bool(environment["isolated"]))
+    if environment["isolated"]:
+        front_end.enter_environment_of(sys.prefix, os.environ)
+    tempfile.tempdir = None  # the template may have looked already
     if head["authority"]:
         trust.trust(head["authority"])
     enter_imports(head)

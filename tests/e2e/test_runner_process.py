@@ -153,6 +153,31 @@ def test_a_child_that_returns_from_the_endpoint_ends_and_nobody_hangs(children: 
     assert children.run("print(Children.pid() == runner)").ok().text == "True\n"
 
 
+STARTED = """%%fal_app
+import os, sys, tempfile
+class Started(fal.App):
+    @fal.endpoint("/")
+    def go(self) -> list:
+        with tempfile.NamedTemporaryFile() as file:
+            return [os.path.dirname(file.name), tempfile.gettempdir(), sys.flags.hash_randomization, os.environ.get("MPLBACKEND")]
+"""
+
+
+def test_start_time_variables_of_a_cell_act_and_names_of_missing_modules_do_not(
+    notebook: Kernel, tmp_path: Path
+) -> None:
+    notebook.run(f"import os\nos.environ |= dict(TMPDIR={str(tmp_path)!r}, PYTHONHASHSEED='0', MPLBACKEND='agg')").ok()
+    notebook.run(STARTED).ok()
+    assert notebook.run("print(Started.go())").ok().text == f"{[str(tmp_path), str(tmp_path), 0, 'agg']}\n"
+
+    notebook.run(
+        "del os.environ['TMPDIR'], os.environ['PYTHONHASHSEED']\nos.environ['MPLBACKEND'] = 'module://not_here.backend'"
+    ).ok()
+    notebook.run(STARTED).ok()
+    told = notebook.run("import tempfile; print(Started.go() == [tempfile.gettempdir()] * 2 + [1, None])").ok().text
+    assert told == "True\n"
+
+
 SHARED = """
 import multiprocessing as mp, os
 from multiprocessing.shared_memory import SharedMemory

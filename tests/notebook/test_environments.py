@@ -103,9 +103,12 @@ def descendants(kernel_pid: int, state: Path) -> list[tuple[int, str]]:
 
 
 def test_env_isolated_has_nothing_of_the_kernels_and_env_kernel_never_makes_one(notebook: Kernel) -> None:
-    alone = "import importlib.util as u, os, sys; return f\"{u.find_spec('IPython')} {os.environ['VIRTUAL_ENV'] == sys.prefix}\""
+    alone = "import importlib.util as u, os, sys; return f\"{u.find_spec('IPython')} {os.environ['VIRTUAL_ENV'] == sys.prefix} {[n for n in os.environ if n.startswith(('MPLBACKEND', 'JPY_', 'PYTHONPATH'))]}\""
+    before = "import os, sys; assert os.environ['MPLBACKEND'].startswith('module://'); os.environ['PYTHONPATH'] = next(p for p in sys.path if p.endswith('site-packages'))"
+    notebook.run(before).ok()
     notebook.run(cell("Alone", "", alone, "--env isolated")).ok()
-    assert notebook.run("Alone.hi()").ok().result == "'None True'"
+    assert notebook.run("Alone.hi()").ok().result == "'None True []'"
+    notebook.run("del os.environ['PYTHONPATH']").ok()
 
     refused = notebook.run(cell("Kept", f"requirements = ['tiny==1.0', {TINY!r}]", "return 1", "--env kernel"))
     assert refused.status == "error"

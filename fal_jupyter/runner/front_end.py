@@ -1,0 +1,36 @@
+"""Variables by which a front end names what it has: they do not enter environments that lack it."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import MutableMapping
+
+_BACKEND, _BREAKPOINT = "MPLBACKEND", "PYTHONBREAKPOINT"
+_OF_THE_FRONT_END = ("JPY_", "PYDEVD_")  # its processes and its debugger
+_OF_ITS_ENVIRONMENT = ("CONDA_PREFIX", "CONDA_DEFAULT_ENV", "VIRTUAL_ENV_PROMPT", "PYTHONHOME")
+
+
+def leave_behind(environment: MutableMapping[str, str], *, isolated: bool) -> None:
+    """Take away what names modules that cannot be imported here and, in an isolated environment, the kernel's environment and front end.
+
+    Matplotlib fails at its import where ``MPLBACKEND`` names a missing module.
+    """
+    backend, breakpoint_ = environment.get(_BACKEND, ""), environment.get(_BREAKPOINT, "")
+    if backend.startswith("module://") and _is_missing(backend.removeprefix("module://")):
+        del environment[_BACKEND]
+    if "." in breakpoint_ and _is_missing(breakpoint_):
+        del environment[_BREAKPOINT]
+    if isolated:
+        for name in [n for n in environment if n.startswith(_OF_THE_FRONT_END) or n in _OF_ITS_ENVIRONMENT]:
+            del environment[name]
+
+
+def enter_environment_of(prefix: str, environment: MutableMapping[str, str]) -> None:
+    """Let commands that user code starts come from the isolated environment at *prefix*, too."""
+    environment["VIRTUAL_ENV"] = prefix
+    environment["PATH"] = f"{prefix}/bin{os.pathsep}{environment.get('PATH', os.defpath)}"
+
+
+def _is_missing(module: str) -> bool:
+    return importlib.util.find_spec(module.partition(".")[0]) is None
