@@ -7,18 +7,23 @@ everything is written beside its place and then moved into it. A file's id is 12
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import hashlib
 import json
 import os
 import re
 import secrets
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 from urllib.parse import quote
 
 from fal_jupyter.domain.lifecycle import Access
+from fal_jupyter.domain.queue_memory import size_text
 
 CHUNK = 1 << 20
 ABANDONED = 3600.0  # seconds after which what a writer left unfinished is nobody's any more
@@ -68,10 +73,31 @@ def new_file_id() -> str:
 
 
 class Swept(NamedTuple):
-    """What a sweep did: how many files went, and when (wall clock) the next of those that it saw expires, or None."""
+    """What a sweep did: how many files and bytes went, and when (wall clock) the next of those that it saw expires, or None."""
 
     gone: int
+    freed: int
     next_expiry: float | None
+
+
+class Usage(NamedTuple):
+    """What is there: *files* with an address, *expired* ones among them, *bytes* of all (the same bytes count once), and *unfinished* bytes."""
+
+    files: int
+    expired: int
+    bytes: int
+    unfinished: int
+
+
+class StoreFull(OSError):
+    """The files may not have more bytes together."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            errno.EDQUOT,
+            f"the files of the local CDN may have {size_text(most)} together (FAL_JUPYTER_CDN_BYTES);"
+            " remove some with: fal-jupyter files clean --older 7d",
+        )
 
 
 class Writer:
@@ -83,9 +109,17 @@ class Writer:
         self._file: BinaryIO = open(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")  # noqa: SIM115
         self._digest = hashlib.sha256()
         self.size = 0
+        self._held = 0  # bytes that are counted as being written
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Add bytes."""
+        """Add bytes.
+
+        Raises:
+            StoreFull: the files would have more bytes than they may.
+            OSError: they do not fit.
+        """
+        self._store.hold(len(data))
+        self._held += len(data)
         self._file.write(data)
         self._digest.update(data)
         self.size += len(data)
@@ -120,32 +154,82 @@ class Writer:
     ) -> StoredFile:  # fmt: skip
         """The file is complete: give it an address, or the one that was promised (*file_id*)."""
         self._file.close()
-        return self._store._keep(
+        stored = self._store._keep(
             self._path, self._digest.hexdigest(), self.size, content_type, file_name, lifetime, now, file_id, access
         )
+        self._let_go()
+        return stored
+
+    def _let_go(self) -> None:
+        held, self._held = self._held, 0
+        self._store.hold(-held)
 
     def abort(self) -> None:
         """Forget it."""
         with contextlib.suppress(OSError):  # what does not fit is forgotten as well
             self._file.close()
         self._path.unlink(missing_ok=True)
+        self._let_go()
 
 
 class FileStore:
-    """The files below *directory*; it is made when it is first needed, for its owner only."""
+    """The files below *directory*; it is made when it is first needed, for its owner only. *most_bytes* is what they may have together."""
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
+    def __init__(self, directory: Path, most_bytes: int | None = None) -> None:
+        self.directory, self.most_bytes = directory, most_bytes
+        self._used = self._writing = 0  # bytes that are kept, as far as is known here, and that this process is writing
+        self._counting = threading.Lock()
 
     def _make(self) -> None:
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name in ("blobs", "records", "unfinished"):
             (self.directory / name).mkdir(mode=0o700, exist_ok=True)
 
+    @contextmanager
+    def _locked(self) -> Iterator[int]:
+        """Hold the lock of all processes that keep or remove files; gives its file, which has the sum of the bytes."""
+        lock = os.open(self.directory / "used", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield lock
+        finally:
+            os.close(lock)
+
+    def _count(self, lock: int, more: int) -> int:
+        """Add to the sum of the bytes, which is counted anew where it is not known; gives it."""
+        text = os.pread(lock, 32, 0)
+        used = int(text) + more if text.isdigit() else sum(found.st_size for found in self._blobs().values())
+        data = str(max(0, used)).encode()
+        os.pwrite(lock, data, 0)
+        os.ftruncate(lock, len(data))
+        self._used = used
+        return used
+
+    def hold(self, more: int) -> None:
+        """Count bytes that are being written (or no more, where *more* is negative).
+
+        Raises:
+            StoreFull: together with what is kept, they would be too many.
+        """
+        with self._counting:
+            if more > 0 and self.most_bytes is not None and self._used + self._writing + more > self.most_bytes:
+                raise StoreFull(self.most_bytes)
+            self._writing += more
+
+    def _blobs(self) -> dict[Path, os.stat_result]:
+        found = {}
+        for path in self.directory.glob("blobs/??/*"):
+            with contextlib.suppress(OSError):
+                found[path] = path.stat()
+        return found
+
     # --- writing --------------------------------------------------------------------------------------------------
     def writer(self) -> Writer:
         """Begin to write a file piece by piece."""
         self._make()
+        if self.most_bytes is not None:
+            with self._locked() as lock:
+                self._count(lock, 0)
         return Writer(self)
 
     def put(
@@ -192,7 +276,6 @@ class FileStore:
     ) -> StoredFile:  # fmt: skip
         blob = self._blob(sha256)
         blob.parent.mkdir(mode=0o700, exist_ok=True)
-        os.replace(written, blob)  # the same bytes twice: the second takes the first one's place, and nobody notices
         expires = now + lifetime if lifetime is not None else None
         stored = StoredFile(
             file_id or new_file_id(), safe_name(file_name), content_type, size, sha256, now, expires, blob, access
@@ -200,7 +283,14 @@ class FileStore:
         record = {name: value for name, value in asdict(stored).items() if name not in ("id", "path")}
         beside = self.directory / "unfinished" / f"{stored.id}.json"
         beside.write_text(json.dumps(record))
-        os.replace(beside, self._record(stored.id))
+        with self._locked() as lock:  # a sweep sees both or none
+            known = blob.exists()
+            os.replace(
+                written, blob
+            )  # the same bytes twice: the second takes the first one's place, and nobody notices
+            os.replace(beside, self._record(stored.id))
+            with contextlib.suppress(OSError):  # a full disk; the next sweep counts anew
+                self._count(lock, 0 if known else size)
         return stored
 
     def _blob(self, sha256: str) -> Path:
@@ -230,25 +320,52 @@ class FileStore:
         return []
 
     # --- forgetting -------------------------------------------------------------------------------------------------
-    def sweep(self, now: float) -> Swept:
-        """Remove what has expired, bytes that no file names, and what dead writers left."""
-        gone, named, expiries = 0, set(), []
+    def sweep(self, now: float, remove: Callable[[StoredFile], bool] = lambda stored: False) -> Swept:
+        """Remove what has expired and what *remove* says, bytes that no file names, and what dead writers left."""
+        gone, freed, named, expiries = 0, 0, set(), []
+        blobs = self._blobs()
+        if self.directory.is_dir():
+            with self._locked():
+                pass  # whoever put one of these blobs there has written its record now
         for file_id in self._ids():
             stored = self._read(file_id)
-            if stored is None or (stored.expires is not None and now >= stored.expires):
+            if stored is None or (stored.expires is not None and now >= stored.expires) or remove(stored):
                 self._record(file_id).unlink(missing_ok=True)
                 gone += 1
                 continue
             named.add(stored.sha256)
             if stored.expires is not None:
                 expiries.append(stored.expires)
-        for blob in self.directory.glob("blobs/??/*"):
-            if blob.name not in named and _older(blob, now):  # one that is new may be about to get its record
-                blob.unlink(missing_ok=True)
+        for blob, found in blobs.items():
+            if blob.name not in named:
+                freed += self._remove_blob(blob, found)
         for left in self.directory.glob("unfinished/*"):
             if _older(left, now):
                 left.unlink(missing_ok=True)
-        return Swept(gone, min(expiries, default=None))
+        return Swept(gone, freed, min(expiries, default=None))
+
+    def _remove_blob(self, blob: Path, found: os.stat_result) -> int:
+        """Remove bytes that no record names, unless somebody has put them there again; gives how many went."""
+        with self._locked() as lock:
+            try:
+                again = blob.stat()
+            except OSError:
+                return 0
+            if (again.st_ino, again.st_ctime_ns) != (found.st_ino, found.st_ctime_ns):
+                return 0
+            blob.unlink()
+            os.ftruncate(lock, 0)  # the sum is counted anew by whoever needs it next
+            return found.st_size
+
+    def usage(self, now: float) -> Usage:
+        """Count what is there."""
+        stored = [found for file_id in self._ids() if (found := self._read(file_id)) is not None]
+        expired = sum(found.expires is not None and now >= found.expires for found in stored)
+        unfinished = 0
+        for left in self.directory.glob("unfinished/*"):
+            with contextlib.suppress(OSError):
+                unfinished += left.stat().st_size
+        return Usage(len(stored), expired, sum(found.st_size for found in self._blobs().values()), unfinished)
 
 
 def _pieces(path: Path) -> Iterator[bytes]:

@@ -23,6 +23,8 @@ MAX_BODY_VARIABLE = "FAL_JUPYTER_MAX_BODY"
 MAX_FILE_VARIABLE = "FAL_JUPYTER_MAX_FILE"
 READ_TIMEOUT_VARIABLE = "FAL_JUPYTER_READ_TIMEOUT"
 SEND_TIMEOUT_VARIABLE = "FAL_JUPYTER_SEND_TIMEOUT"
+CDN_BYTES_VARIABLE = "FAL_JUPYTER_CDN_BYTES"
+FILE_LIFETIME_VARIABLE = "FAL_JUPYTER_FILE_LIFETIME"
 QUEUE_BYTES_VARIABLE = "FAL_JUPYTER_QUEUE_BYTES"
 QUEUE_LENGTH_VARIABLE = "FAL_JUPYTER_QUEUE_LENGTH"
 IDLE_TIMEOUT_VARIABLE = "FAL_JUPYTER_IDLE_TIMEOUT"
@@ -31,6 +33,9 @@ ALLOW_PRIVATE_VARIABLE = "FAL_JUPYTER_ALLOW_PRIVATE_URLS"
 CDN_VARIABLE = "FAL_JUPYTER_CDN"
 DEFAULT_MAX_BODY = 256 * 1024 * 1024
 DEFAULT_MAX_FILE = 16 * 1024 * 1024 * 1024
+DEFAULT_CDN_BYTES = 64 * 1024 * 1024 * 1024
+DEFAULT_FILE_LIFETIME = 30 * 24 * 3600.0
+NEVER = "never"
 DEFAULT_QUEUE_BYTES = 512 * 1024 * 1024
 DEFAULT_QUEUE_LENGTH = 10_000
 DEFAULT_READ_TIMEOUT = 30.0
@@ -47,6 +52,8 @@ class Settings:
         owner: first half of ``owner/alias``; matches ``[a-z0-9-]+``.
         max_body: largest request body that is accepted, in bytes.
         max_file: largest file that may be uploaded to the local CDN, in bytes.
+        cdn_bytes: how many bytes the files of the local CDN may have together.
+        file_lifetime: seconds after which a file of the local CDN expires whose uploader says nothing of that; None: never.
         queue_bytes: memory of the queue in bytes: of all requests that are not over, and as much again of answers and logs.
         queue_length: how many requests the queue takes that are not over.
         read_timeout: seconds in which a request's head has to be complete, and its body has to go on.
@@ -62,6 +69,8 @@ class Settings:
     owner: str
     max_body: int
     max_file: int = DEFAULT_MAX_FILE
+    cdn_bytes: int = DEFAULT_CDN_BYTES
+    file_lifetime: float | None = DEFAULT_FILE_LIFETIME
     queue_bytes: int = DEFAULT_QUEUE_BYTES
     queue_length: int = DEFAULT_QUEUE_LENGTH
     read_timeout: float = DEFAULT_READ_TIMEOUT
@@ -129,6 +138,8 @@ class Settings:
             OWNER_VARIABLE: self.owner,
             MAX_BODY_VARIABLE: str(self.max_body),
             MAX_FILE_VARIABLE: str(self.max_file),
+            CDN_BYTES_VARIABLE: str(self.cdn_bytes),
+            FILE_LIFETIME_VARIABLE: NEVER if self.file_lifetime is None else f"{self.file_lifetime:.17g}",
             QUEUE_BYTES_VARIABLE: str(self.queue_bytes),
             QUEUE_LENGTH_VARIABLE: str(self.queue_length),
             READ_TIMEOUT_VARIABLE: f"{self.read_timeout:g}",
@@ -155,6 +166,8 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         owner=_owner(env.get(OWNER_VARIABLE)),
         max_body=_whole(env, MAX_BODY_VARIABLE, DEFAULT_MAX_BODY),
         max_file=_whole(env, MAX_FILE_VARIABLE, DEFAULT_MAX_FILE),
+        cdn_bytes=_whole(env, CDN_BYTES_VARIABLE, DEFAULT_CDN_BYTES),
+        file_lifetime=_lifetime(env),
         queue_bytes=_whole(env, QUEUE_BYTES_VARIABLE, DEFAULT_QUEUE_BYTES),
         queue_length=_whole(env, QUEUE_LENGTH_VARIABLE, DEFAULT_QUEUE_LENGTH, "requests"),
         read_timeout=_seconds(env, READ_TIMEOUT_VARIABLE, DEFAULT_READ_TIMEOUT),
@@ -214,6 +227,16 @@ def _whole(env: Mapping[str, str], variable: str, otherwise: int, what: str = "b
     return int(given)
 
 
+def _lifetime(env: Mapping[str, str]) -> float | None:
+    given = env.get(FILE_LIFETIME_VARIABLE, "").strip().lower()
+    if given == NEVER:
+        return None
+    try:
+        return _seconds(env, FILE_LIFETIME_VARIABLE, DEFAULT_FILE_LIFETIME)
+    except BadSetting as error:
+        raise BadSetting(error.message, hint=f"{error.hint}; {NEVER} keeps files until they are removed") from None
+
+
 def _seconds(env: Mapping[str, str], variable: str, otherwise: float) -> float:
     given = env.get(variable)
     if not given:
@@ -225,6 +248,6 @@ def _seconds(env: Mapping[str, str], variable: str, otherwise: float) -> float:
     if not 0 < seconds < math.inf:
         raise BadSetting(
             f"{variable} is {given!r}, but it is a number of seconds above 0",
-            hint=f"set {variable}={otherwise:g} or leave it unset",
+            hint=f"set {variable}={otherwise:.17g} or leave it unset",
         )
     return seconds

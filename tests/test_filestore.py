@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fal_jupyter.filestore import ABANDONED, FileStore, safe_name
+from fal_jupyter.filestore import ABANDONED, FileStore, StoredFile, StoreFull, safe_name
 
 KIND = {"content_type": "text/plain", "file_name": "a.txt"}
 
@@ -38,15 +38,51 @@ def test_the_same_bytes_are_there_once_and_stay_as_long_as_one_file_names_them(s
     second = store.put(b"same", **KIND, now=0.0, lifetime=late + 10)
     assert first.id != second.id
     assert first.path == second.path
-    assert store.sweep(0.0) == (0, 5.0)
-    assert store.sweep(late) == (1, late + 10)
+    assert store.sweep(0.0) == (0, 0, 5.0)
+    assert store.sweep(late) == (1, 0, late + 10)
     assert second.path.read_bytes() == b"same"
     assert (store.find(first.id, 1.0), store.find(second.id, 10.0)) == (None, second)
-    assert store.sweep(late + 10) == (1, None)
+    assert store.sweep(late + 10) == (1, 4, None)
     assert not second.path.exists()
     kept = store.put(b"for ever", **KIND, now=0.0)
-    assert store.sweep(late) == (0, None)
+    assert store.sweep(late) == (0, 0, None)
     assert store.find(kept.id, late) == kept
+
+
+def test_only_so_many_bytes_are_kept_and_written_together(tmp_path: Path) -> None:
+    store = FileStore(tmp_path / "files", most_bytes=130)
+    first = store.put(b"x" * 60, **KIND, now=0.0, lifetime=5)
+    assert store.put(b"x" * 40 + b"x" * 20, **KIND, now=0.0).sha256 == first.sha256  # the same bytes count once
+    one, two = store.writer(), store.writer()
+    one.write(b"1" * 30)
+    with pytest.raises(StoreFull, match=r"may have 130 bytes together .* fal-jupyter files clean"):
+        two.write(b"2" * 41)
+    two.write(b"2" * 40)
+    two.abort()
+    assert one.finish(content_type="a/b", file_name="a", lifetime=None, now=0.0).size == 30
+    other = FileStore(store.directory, most_bytes=130)  # another process
+    with pytest.raises(StoreFull):
+        other.put(b"3" * 41, **KIND, now=0.0)
+    assert not list(store.directory.glob("unfinished/*"))
+    assert other.usage(10.0) == (3, 1, 90, 0)
+    assert store.sweep(10.0, lambda stored: stored.size == 60) == (2, 60, None)
+    assert other.put(b"3" * 70, **KIND, now=0.0).size == 70
+    assert store.usage(0.0).bytes == 100
+
+
+def test_bytes_that_are_put_again_while_a_sweep_is_at_work_stay(store: FileStore) -> None:
+    old = store.put(b"the same", **KIND, now=0.0, lifetime=1)
+    again: list[StoredFile] = []
+
+    def put_again(stored: StoredFile) -> bool:
+        again.append(store.put(b"the same", **KIND, now=5.0))
+        return False
+
+    other = store.put(b"other", **KIND, now=0.0)
+    while other.id < old.id:  # records are read in this order: the expired one first
+        other = store.put(b"other", **KIND, now=0.0)
+    assert store.sweep(5.0, put_again).gone == 1
+    assert again[0].path.read_bytes() == b"the same"
 
 
 def test_what_a_writer_left_behind_goes_after_an_hour(store: FileStore) -> None:
@@ -87,14 +123,14 @@ def test_a_file_name_is_one_name(name: str) -> None:
 def test_what_is_no_id_is_no_file(text: str) -> None:
     store = FileStore(Path("/nonexistent"))
     assert store.find(text, 0.0) is None
-    assert store.sweep(0.0) == (0, None)
+    assert store.sweep(0.0) == (0, 0, None)
 
 
 def test_a_damaged_record_is_no_file(store: FileStore) -> None:
     kept = store.put(b"x", **KIND, now=0.0)
     (store.directory / "records" / f"{kept.id}.json").write_text("{bad")
     assert store.find(kept.id, 1.0) is None
-    assert store.sweep(1.0) == (1, None)
+    assert store.sweep(1.0) == (1, 1, None)
 
 
 def test_several_processes_write_at_once(store: FileStore) -> None:

@@ -17,6 +17,8 @@ def test_the_environment_decides_state_owner_and_body_limit(tmp_path: Path) -> N
         "FAL_JUPYTER_OWNER": "ada",
         "FAL_JUPYTER_MAX_BODY": "10",
         "FAL_JUPYTER_MAX_FILE": str(16 << 30),
+        "FAL_JUPYTER_CDN_BYTES": str(64 << 30),
+        "FAL_JUPYTER_FILE_LIFETIME": "2592000",
         "FAL_JUPYTER_QUEUE_BYTES": str(512 << 20),
         "FAL_JUPYTER_QUEUE_LENGTH": "10000",
         "FAL_JUPYTER_READ_TIMEOUT": "30",
@@ -63,7 +65,14 @@ def test_an_owner_with_other_characters_is_refused_with_what_to_type(owner: str)
 
 
 @pytest.mark.parametrize(
-    "variable", ["FAL_JUPYTER_MAX_BODY", "FAL_JUPYTER_MAX_FILE", "FAL_JUPYTER_QUEUE_BYTES", "FAL_JUPYTER_QUEUE_LENGTH"]
+    "variable",
+    [
+        "FAL_JUPYTER_MAX_BODY",
+        "FAL_JUPYTER_MAX_FILE",
+        "FAL_JUPYTER_CDN_BYTES",
+        "FAL_JUPYTER_QUEUE_BYTES",
+        "FAL_JUPYTER_QUEUE_LENGTH",
+    ],
 )
 @pytest.mark.parametrize("limit", ["0", "-1", "many", "1e6", "1.5", "١"])
 def test_a_limit_of_bytes_that_is_no_positive_number_is_refused(variable: str, limit: str) -> None:
@@ -77,6 +86,16 @@ def test_a_time_that_is_no_number_of_seconds_is_refused(variable: str, seconds: 
     with pytest.raises(BadSetting, match=variable) as caught:
         settings.read({variable: seconds})
     assert f"set {variable}=" in caught.value.hint
+
+
+def test_files_of_the_cdn_live_as_long_as_is_said() -> None:
+    assert settings.read({"FAL_JUPYTER_FILE_LIFETIME": "60"}).file_lifetime == 60
+    never = settings.read({"FAL_JUPYTER_FILE_LIFETIME": "Never"})
+    assert never.file_lifetime is None
+    assert settings.read(never.environment()).file_lifetime is None
+    with pytest.raises(BadSetting, match="FAL_JUPYTER_FILE_LIFETIME is '0'") as caught:
+        settings.read({"FAL_JUPYTER_FILE_LIFETIME": "0"})
+    assert "set FAL_JUPYTER_FILE_LIFETIME=2592000 or leave it unset; never keeps files" in caught.value.hint
 
 
 def test_times_may_be_fractions_of_a_second() -> None:

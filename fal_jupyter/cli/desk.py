@@ -11,6 +11,7 @@ from fal_jupyter.cli import app_doctor, doctor
 from fal_jupyter.cli.grammar import Front
 from fal_jupyter.client.client import Client
 from fal_jupyter.domain.errors import BadSetting, FalJupyterError, NotServed
+from fal_jupyter.filestore import FileStore
 from fal_jupyter.protocol.api import A_KEYS, AppRecord, ClientEnv, LogRecord, RunnerRecord, ScalingRecord
 from fal_jupyter.state import check_state
 from fal_jupyter.vault import Vault
@@ -88,6 +89,10 @@ class GatewayDesk:
         check_state(self._settings.state)
         self._settings.data.mkdir(mode=0o700, exist_ok=True)
         return self._settings.data
+
+    def file_store(self) -> FileStore:
+        """The files of the local CDN."""
+        return FileStore(self._settings.files, self._settings.cdn_bytes)
 
     def environments(self) -> Path:
         """The folder of isolated environments."""

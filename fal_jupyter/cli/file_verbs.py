@@ -1,19 +1,26 @@
-"""``files ls|upload|upload-url|download|rm|mv``: the folder that apps know as ``/data`` in the cloud, below the state directory here."""
+"""``files ls|upload|upload-url|download|rm|mv``: the folder that apps know as ``/data`` in the cloud, below the state directory here.
+
+``files usage|clean`` are about the files of the local CDN as well: images and other results that apps have made, and uploads.
+"""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import os
 import re
 import shutil
 import stat
+import time
 from pathlib import Path
 from typing import Any
 
+from fal_jupyter.cli import numbers
 from fal_jupyter.cli.tables import table
 from fal_jupyter.domain.errors import BadSetting, FalJupyterError
-from fal_jupyter.settings import ALLOW_PRIVATE_VARIABLE
+from fal_jupyter.filestore import FileStore
+from fal_jupyter.settings import ALLOW_PRIVATE_VARIABLE, CDN_BYTES_VARIABLE
 
 _WORDS = {
     "ls": (0, 1, "files ls [DIR]"),
@@ -23,10 +30,12 @@ _WORDS = {
     "download": (2, 2, "files download REMOTE LOCAL"),
     "rm": (1, 1, "files rm REMOTE"),
     "mv": (2, 2, "files mv REMOTE REMOTE"),
+    "usage": (0, 0, "files usage"),
+    "clean": (0, 0, "files clean [--older 7d | --all]"),
 }
 
 
-def carry_out(args: argparse.Namespace, data: Path) -> tuple[Any, str]:
+def carry_out(args: argparse.Namespace, data: Path, store: FileStore) -> tuple[Any, str]:
     """Give what was done, as data and as text.
 
     Raises:
@@ -36,6 +45,12 @@ def carry_out(args: argparse.Namespace, data: Path) -> tuple[Any, str]:
     least, most, usage = _WORDS[args.action]
     if not least <= len(words) <= most:
         raise BadSetting(f"{args.action} takes other words", hint=usage, where="files")
+    if (args.older is not None or args.all) and (args.action != "clean" or (args.older is not None and args.all)):
+        raise BadSetting("--older AGE or --all goes with clean, one of them", hint=_WORDS["clean"][2], where="files")
+    if args.action == "usage":
+        return _usage(data, store)
+    if args.action == "clean":
+        return _clean(store, 0.0 if args.all else args.older)
     try:
         return _do(args.action, words, data)
     except shutil.Error as error:
@@ -43,6 +58,39 @@ def carry_out(args: argparse.Namespace, data: Path) -> tuple[Any, str]:
     except OSError as error:
         name = _shown(error.filename, data) if isinstance(error.filename, str | Path) else words[0]
         raise FalJupyterError(f"{name}: {error.strerror or error}", where="files") from None
+
+
+def _usage(data: Path, store: FileStore) -> tuple[Any, str]:
+    count, size = 0, 0
+    for place, _, names in os.walk(data):
+        for name in names:
+            with contextlib.suppress(OSError):
+                size += os.lstat(os.path.join(place, name)).st_size
+                count += 1
+    cdn = store.usage(time.time())
+    found = {
+        "data": {"files": count, "bytes": size},
+        "cdn": {**cdn._asdict(), "most_bytes": store.most_bytes},
+    }
+    of = f"of {numbers.size(store.most_bytes)} ({CDN_BYTES_VARIABLE})" if store.most_bytes is not None else ""
+    expired = f"{numbers.plural(cdn.expired, 'file')} expired" if cdn.expired else ""
+    rows = [
+        ["/data", numbers.count(count), numbers.size(size), ""],
+        ["CDN", numbers.count(cdn.files), numbers.size(cdn.bytes), "; ".join(filter(None, (of, expired)))],
+    ]
+    if cdn.unfinished:
+        rows.append(["uploads under way", "", numbers.size(cdn.unfinished), ""])
+    return found, table(["where", "files", "size", ""], rows, right=["files", "size"])
+
+
+def _clean(store: FileStore, older: float | None) -> tuple[Any, str]:
+    now = time.time()
+    try:
+        swept = store.sweep(now, lambda stored: older is not None and stored.created <= now - older)
+    except OSError as error:
+        raise FalJupyterError(f"the local CDN: {error.strerror or error}", where="files") from None
+    text = f"{numbers.plural(swept.gone, 'file')} of the local CDN removed, {numbers.size(swept.freed)} freed."
+    return {"removed": swept.gone, "freed": swept.freed}, text
 
 
 def _do(action: str, words: list[str], data: Path) -> tuple[Any, str]:

@@ -48,6 +48,15 @@ def seconds(text: str) -> float:
     return int(value) if value.is_integer() else value
 
 
+def age(text: str) -> float:
+    """Read an age: seconds, or a number with ``m``, ``h`` or ``d``."""
+    unit = {"s": 1, "m": 60, "h": 3600, "d": 86400}.get(text[-1:].lower(), 0)
+    try:
+        return float(seconds(text[:-1] if unit else text)) * (unit or 1)
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(f"it is an age such as 7d, 12h, 30m or 90 (seconds), not {text!r}") from None
+
+
 def origin(text: str) -> str:
     """Read an origin of web pages."""
     try:
@@ -323,19 +332,28 @@ VERBS = (
     ),
     Verb(
         name="files",
-        help="the files that apps keep below /data: ls, upload, upload-url, download, rm, mv",
+        help="the files that apps keep below /data: ls, upload, upload-url, download, rm, mv; those of the local CDN too: usage, clean",
         places=(
             Place(
                 name="ACTION",
                 what="action",
-                words=("ls", "list", "upload", "upload-url", "download", "rm", "mv"),
-                help="ls [DIR], upload LOCAL REMOTE, upload-url URL [REMOTE], download REMOTE LOCAL, rm REMOTE, mv REMOTE REMOTE",
+                words=("ls", "list", "upload", "upload-url", "download", "rm", "mv", "usage", "clean"),
+                help="ls [DIR], upload LOCAL REMOTE, upload-url URL [REMOTE], download REMOTE LOCAL, rm REMOTE, mv REMOTE REMOTE, usage, clean",
             ),
             Place(
                 name="PATH", what="text", many=True, help="a path below /data, one of yours, or an address of the web"
             ),
         ),
-        options=(JSON,),
+        options=(
+            Option(
+                flag="--older",
+                metavar="AGE",
+                read=age,
+                help="of clean: what was uploaded longer ago than that, such as 7d, 12h, 30m (without: what has expired)",
+            ),
+            Option(flag="--all", help="of clean: every file of the local CDN"),
+            JSON,
+        ),
     ),
     Verb(
         name="envs",

@@ -16,6 +16,7 @@ from fal_jupyter.cli.app_doctor import Report
 from fal_jupyter.cli.tables import table
 from fal_jupyter.domain.errors import BadSetting, NotServed
 from fal_jupyter.domain.terminal_text import safe_line
+from fal_jupyter.filestore import FileStore
 from fal_jupyter.protocol.api import AppRecord, ClientEnv, LogRecord, RunnerRecord, ScalingRecord
 from fal_jupyter.vault import Vault
 
@@ -67,6 +68,9 @@ class Desk(Protocol):
 
     def data(self) -> Path:
         """The folder that ``/data`` is here; it is there."""
+
+    def file_store(self) -> FileStore:
+        """The files of the local CDN."""
 
     def environments(self) -> Path:
         """The folder of isolated environments; it need not be there."""
@@ -300,7 +304,7 @@ def _secrets(args: argparse.Namespace, desk: Desk) -> Outcome:
 def _files(args: argparse.Namespace, desk: Desk) -> Outcome:
     from fal_jupyter.cli import file_verbs
 
-    return Outcome(*file_verbs.carry_out(args, desk.data()))
+    return Outcome(*file_verbs.carry_out(args, desk.data(), desk.file_store()))
 
 
 def _envs(args: argparse.Namespace, desk: Desk) -> Outcome:

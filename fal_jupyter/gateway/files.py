@@ -86,7 +86,8 @@ class Files:
     """All files and uploads of one gateway; an upload that was begun has *open_for* seconds."""
 
     def __init__(self, settings: Settings, open_for: float = OPEN_FOR) -> None:
-        self.store = FileStore(settings.files)
+        self.store = FileStore(settings.files, settings.cdn_bytes)
+        self._lifetime = settings.file_lifetime
         self._open_for = open_for
         self._open: dict[str, Upload] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -184,8 +185,8 @@ class Files:
     ) -> StoredFile:
         try:
             stored = writer.finish(
-                content_type=content_type, file_name=file_name, lifetime=lifetime, now=time.time(), file_id=file_id,
-                access=access,
+                content_type=content_type, file_name=file_name, lifetime=self._lifetime if lifetime is None else lifetime,
+                now=time.time(), file_id=file_id, access=access,
             )  # fmt: skip
         except BaseException:
             writer.abort()

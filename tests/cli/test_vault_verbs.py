@@ -52,6 +52,7 @@ class Chosen(fal.App):
 @pytest.fixture
 def state() -> Iterator[Path]:
     with state_directory() as path:
+        path.mkdir(mode=0o700)
         yield path
 
 
@@ -242,7 +243,6 @@ def test_a_key_opens_what_its_preset_or_its_permissions_say(state: Path, file: s
 
 def test_keys_that_were_made_before_there_were_presets_are_read(state: Path) -> None:
     old = {"id": "fjk_1", "sha256": "00" * 32, "scope": "ADMIN", "name": "old", "created": 1.0}
-    state.mkdir(mode=0o700)
     (state / "keys.json").write_text(json.dumps({"fjk_1": old}))
     run(state, "keys", "create")
     assert [key["preset"] for key in json.loads(run(state, "keys", "list", "--json"))] == ["FULL", "API"]

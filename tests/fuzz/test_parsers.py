@@ -366,7 +366,7 @@ def test_any_line_of_the_magic_is_options_or_one_sentence(line: str) -> None:
 
 
 VARIABLES = [
-    own_settings.STATE_VARIABLE, own_settings.OWNER_VARIABLE, own_settings.MAX_BODY_VARIABLE, own_settings.MAX_FILE_VARIABLE, own_settings.QUEUE_BYTES_VARIABLE, own_settings.QUEUE_LENGTH_VARIABLE,
+    own_settings.STATE_VARIABLE, own_settings.OWNER_VARIABLE, own_settings.MAX_BODY_VARIABLE, own_settings.MAX_FILE_VARIABLE, own_settings.QUEUE_BYTES_VARIABLE, own_settings.CDN_BYTES_VARIABLE, own_settings.FILE_LIFETIME_VARIABLE, own_settings.QUEUE_LENGTH_VARIABLE,
     own_settings.READ_TIMEOUT_VARIABLE,
     own_settings.SEND_TIMEOUT_VARIABLE, own_settings.FAKE_GPUS_VARIABLE, own_settings.CDN_VARIABLE, own_settings.ALLOW_PRIVATE_VARIABLE,
 ]  # fmt: skip

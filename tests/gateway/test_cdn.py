@@ -15,6 +15,7 @@ import pytest
 
 from fal_jupyter.gateway.file_rules import OCTETS
 from tests.support.cdn import INITIATE, Caller, cdn_caller, eventually
+from tests.support.serve import command
 from tests.support.wire import Wire
 
 
@@ -36,7 +37,7 @@ def test_a_file_comes_with_its_type_length_and_digest(caller: Caller) -> None:
     )
     assert headers["etag"] == f'"{hashlib.sha256(b"hello").hexdigest()}"'
     assert headers["content-disposition"] == "inline; filename=\"a b.txt\"; filename*=UTF-8''a%20b.txt"
-    assert headers["cache-control"] == "private, max-age=31536000"
+    assert headers["cache-control"].startswith("private, max-age=2")  # 30 days, where nothing else is said
     assert "access-control-allow-origin" not in headers
 
 
@@ -147,6 +148,31 @@ def test_a_lifetime_ends_and_its_file_is_swept_by_itself(caller: Caller, header:
     eventually(lambda: caller.ask("GET", url, auth=None)[0] == 404)
     assert json.loads(caller.ask("GET", url, auth=None)[1])["detail"] == "there is no such file, or none any more"
     eventually(lambda: not record.exists())
+
+
+def test_the_files_have_a_limit_together_and_are_listed_and_removed_by_a_verb(tmp_path: Path) -> None:
+    limits = {"FAL_JUPYTER_CDN_BYTES": "1000", "FAL_JUPYTER_FILE_LIFETIME": "3600"}
+    with cdn_caller(tmp_path, env=limits) as caller:
+        url = caller.upload(b"x" * 600)
+        age = int(caller.ask("GET", url, auth=None)[2]["cache-control"].rpartition("=")[2])
+        assert 3500 < age <= 3600
+        status, body, _ = caller.ask("POST", "/cdn/files/upload", b"y" * 401, auth=caller.token())
+        assert status == 507
+        assert (
+            "files of the local CDN may have 1000 bytes together (FAL_JUPYTER_CDN_BYTES)" in json.loads(body)["detail"]
+        )
+        _, base = caller.begin_parts()
+        assert [caller.ask("PUT", f"{base}/{n}", b"z" * 150)[0] for n in (1, 2, 3)] == [200, 200, 507]
+        used = json.loads(command(caller.state, "files", "usage", "--json").stdout)["cdn"]
+        assert (used["files"], used["bytes"], used["unfinished"]) == (1, 600, 300)
+        assert "0 files of the local CDN removed" in command(caller.state, "files", "clean").stdout
+        assert "0 files of the local CDN removed" in command(caller.state, "files", "clean", "--older", "1h").stdout
+        told = command(caller.state, "files", "clean", "--all").stdout
+        assert told == "1 file of the local CDN removed, 600 B freed.\n"
+        assert caller.ask("GET", url, auth=None)[0] == 404
+        assert caller.ask("PUT", f"{base}/3", b"z" * 150)[0] == 200
+        for words in (("usage", "--all"), ("clean", "--all", "--older", "1d"), ("clean", "--older", "soon")):
+            assert command(caller.state, "files", *words).returncode in (1, 2)
 
 
 @pytest.mark.parametrize(("access", "status"), [("forbid", 403), ("hide", 404), ("allow", 200)])

@@ -95,10 +95,11 @@ def _store(
     here: settings.Settings, data: bytes | Path, content_type: str, file_name: str, preference: Any, file_id: str = ""
 ) -> StoredFile:
     """Keep bytes, or a file of this machine without reading it into memory."""
-    store, (lifetime, access) = FileStore(here.files), _lifecycle(preference)
+    store, (lifetime, access) = FileStore(here.files, here.cdn_bytes), _lifecycle(preference)
     put: Any = store.put_path if isinstance(data, Path) else store.put
     stored: StoredFile = put(
-        data, content_type=content_type, file_name=file_name, now=time.time(), lifetime=lifetime, file_id=file_id,
+        data, content_type=content_type, file_name=file_name, now=time.time(), file_id=file_id,
+        lifetime=here.file_lifetime if lifetime is None else lifetime,
         access=access,
     )  # fmt: skip
     return stored
