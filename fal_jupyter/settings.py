@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 from fal_jupyter.domain.errors import BadSetting
 
@@ -31,6 +32,7 @@ IDLE_TIMEOUT_VARIABLE = "FAL_JUPYTER_IDLE_TIMEOUT"
 FAKE_GPUS_VARIABLE = "FAL_JUPYTER_FAKE_GPUS"
 ALLOW_PRIVATE_VARIABLE = "FAL_JUPYTER_ALLOW_PRIVATE_URLS"
 CDN_VARIABLE = "FAL_JUPYTER_CDN"
+LOOP_VARIABLE = "FAL_JUPYTER_LOOP"
 DEFAULT_MAX_BODY = 256 * 1024 * 1024
 DEFAULT_MAX_FILE = 16 * 1024 * 1024 * 1024
 DEFAULT_CDN_BYTES = 64 * 1024 * 1024 * 1024
@@ -41,6 +43,7 @@ DEFAULT_QUEUE_LENGTH = 10_000
 DEFAULT_READ_TIMEOUT = 30.0
 DEFAULT_SEND_TIMEOUT = 60.0
 DEFAULT_IDLE_TIMEOUT = 300.0
+Loop = Literal["auto", "asyncio", "uvloop"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +65,7 @@ class Settings:
         claims: directory of the claims on devices; one for all state directories of the user.
         fake_gpus: what stands in for this machine's GPUs in tests (``2x24GiB:H100``), or ``""``.
         cdn: base of the local CDN's addresses, as a runner is told it; ``""`` elsewhere.
+        loop: the event loop of a runner; ``auto`` is uvloop unless the app uses ``nest_asyncio``.
         allow_private: callers' addresses (inputs, webhooks) may be of private networks and of this machine.
     """
 
@@ -80,6 +84,7 @@ class Settings:
     fake_gpus: str = ""
     allow_private: bool = False
     cdn: str = ""
+    loop: Loop = "auto"
 
     @property
     def socket(self) -> Path:
@@ -176,6 +181,7 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         claims=Path(env.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()) / f"fal_jupyter-{os.getuid()}-devices",
         fake_gpus=env.get(FAKE_GPUS_VARIABLE, ""),
         cdn=env.get(CDN_VARIABLE, ""),
+        loop=_loop(env.get(LOOP_VARIABLE) or "auto"),
         allow_private=env.get(ALLOW_PRIVATE_VARIABLE, "").lower() not in ("", "0", "false"),
     )
 
@@ -213,6 +219,13 @@ def _owner(given: str | None) -> str:
 
 def _slug(name: str) -> str:
     return re.sub(r"[^a-z0-9-]+", "-", name.lower()).strip("-")
+
+
+def _loop(given: str) -> Loop:
+    if given not in get_args(Loop):
+        hint = f"set {LOOP_VARIABLE}=asyncio, or leave it unset"
+        raise BadSetting(f"{LOOP_VARIABLE} is {given!r}, but it is one of {', '.join(get_args(Loop))}", hint=hint)
+    return given  # type: ignore[return-value]
 
 
 def _whole(env: Mapping[str, str], variable: str, otherwise: int, what: str = "bytes") -> int:

@@ -100,3 +100,10 @@ def test_files_of_the_cdn_live_as_long_as_is_said() -> None:
 
 def test_times_may_be_fractions_of_a_second() -> None:
     assert settings.read({"FAL_JUPYTER_READ_TIMEOUT": "0.5"}).read_timeout == 0.5
+
+
+def test_the_loop_of_runners_is_one_of_three() -> None:
+    assert settings.read({}).loop == "auto"
+    assert settings.read({"FAL_JUPYTER_LOOP": "asyncio"}).loop == "asyncio"
+    with pytest.raises(BadSetting, match="it is one of auto, asyncio, uvloop"):
+        settings.read({"FAL_JUPYTER_LOOP": "trio"})

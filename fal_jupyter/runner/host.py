@@ -29,6 +29,7 @@ from fal_jupyter.protocol.api import PROTOCOL, LoadHead
 from fal_jupyter.protocol.frames import Frame, Kind
 from fal_jupyter.runner import capture, children, endpoints, failures, front_end, lifespan, limits, trust, uploads
 from fal_jupyter.runner.channel import Channel
+from fal_jupyter.runner.loops import LoopRunner
 from fal_jupyter.runner.requests import Server
 
 _encode = msgspec.json.encode
@@ -64,9 +65,10 @@ class Host:
     def run(self, payload: bytes) -> int:
         began = time.monotonic()
         phase = "load"
-        runner = _runner_of_loop()
         try:
             enter_environment(self.head)
+            sources = [*self.head["source"].values(), *(module["text"] for module in self.head["modules"].values())]
+            runner = LoopRunner(settings.read().loop, sources)
             children.enter_main()
             children.offer_load(self._load)
             self._load = b""
@@ -79,14 +81,13 @@ class Host:
             phase = "setup"
             os.environ["FAL_RUNNER_STATE"] = "SETUP"
             _enter_context()
-            loop = runner.get_loop()
             if lifespan.is_default(app, self.instance):
                 result = self.instance.setup()
                 if inspect.isawaitable(result):
-                    loop.run_until_complete(_await(result))
+                    runner.get().get_loop().run_until_complete(_await(result))
             else:
                 self.lifespan = lifespan.Lifespan(app)
-                loop.run_until_complete(self.lifespan.enter())
+                runner.get().get_loop().run_until_complete(self.lifespan.enter())
             _raise_threads()
         except BaseException as error:
             return self._failed(error, phase)
@@ -97,10 +98,10 @@ class Host:
         self.server = Server(self.channel, self.output, app, self.instance, self.head, state)
         self.channel.send(frames.encode(Kind.READY, 0, _encode(times)))
         try:
-            return runner.run(self._serve(self.server))
+            return runner.get().run(self._serve(self.server))
         finally:
             self.server.leaving = True
-            runner.close()
+            runner.get().close()
 
     def _failed(self, error: BaseException, phase: str) -> int:
         self.output.flush()
@@ -166,14 +167,6 @@ class Host:
         self.output.flush()
         self.channel.flush(1)
         return status
-
-
-def _runner_of_loop() -> asyncio.Runner:
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.Runner()
-    return asyncio.Runner(loop_factory=uvloop.new_event_loop)
 
 
 async def _await(awaitable: Any) -> Any:

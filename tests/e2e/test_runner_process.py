@@ -153,6 +153,39 @@ def test_a_child_that_returns_from_the_endpoint_ends_and_nobody_hangs(children: 
     assert children.run("print(Children.pid() == runner)").ok().text == "True\n"
 
 
+NESTED = """%%fal_app
+import asyncio
+import anyio
+class Nested{name}(fal.App):
+    app_name = "nested"
+    {setup}
+    @fal.endpoint("/")
+    async def go(self) -> list:
+        async def five(): return 5
+        {patch}
+        return [type(asyncio.get_running_loop()).__module__, asyncio.run(five())]
+    @fal.endpoint("/thread")
+    def in_thread(self) -> list:
+        async def six(): return 6
+        return [asyncio.run(six()), anyio.from_thread.run(six), anyio.run(six)]
+"""
+PATCH = "import nest_asyncio2; nest_asyncio2.apply()"
+
+
+def test_an_app_that_patches_its_loop_has_one_that_can_be_patched(notebook: Kernel) -> None:
+    late = "__import__('nest' + '_asyncio2').apply()"  # no source says so
+    for setup, patch in (("", PATCH), (f"def setup(self): {late}", "")):
+        notebook.run(NESTED.format(name=len(patch), setup=setup, patch=patch)).ok()
+        called = f"Nested{len(patch)}"
+        assert notebook.run(f"print({called}.go(), {called}.in_thread(), {called}.go())").ok().text == (
+            "['asyncio.unix_events', 5] [6, 6, 6] ['asyncio.unix_events', 5]\n"
+        )
+    notebook.run("%env FAL_JUPYTER_LOOP=asyncio").ok()
+    notebook.run(NESTED.format(name="Asked", setup="", patch=late)).ok()
+    assert notebook.run("print(NestedAsked.go()[1])").ok().text == "5\n"
+    notebook.run("import os; del os.environ['FAL_JUPYTER_LOOP']").ok()
+
+
 STARTED = """%%fal_app
 import os, sys, tempfile
 class Started(fal.App):

@@ -1,0 +1,47 @@
+"""Which event loop a runner has: uvloop's, or asyncio's own where user code patches its loop.
+
+``nest_asyncio.apply()`` makes a running loop reentrant, which only a loop written in Python can be. The choice is made when the loop is
+first needed: after the import of the class, and after a ``setup()`` that is not async.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+from collections.abc import Iterable
+from typing import Literal
+
+_PATCHERS = ("nest_asyncio", "nest_asyncio2")
+_NAMED = re.compile(r"\bnest_asyncio2?\b")
+
+
+class LoopRunner:
+    """An ``asyncio.Runner`` that is made at its first use.
+
+    Args:
+        wanted: ``auto`` finds out whether the loop must be asyncio's own. sources: the user's code, to look into.
+    """
+
+    def __init__(self, wanted: Literal["auto", "asyncio", "uvloop"], sources: Iterable[str]) -> None:
+        self._wanted, self._sources = wanted, sources
+        self._made: asyncio.Runner | None = None
+
+    def get(self) -> asyncio.Runner:
+        """Give the runner."""
+        if self._made is None:
+            self._made = asyncio.Runner() if self._is_plain() else _of_uvloop()
+        return self._made
+
+    def _is_plain(self) -> bool:
+        if self._wanted != "auto":
+            return self._wanted == "asyncio"
+        return any(name in sys.modules for name in _PATCHERS) or any(map(_NAMED.search, self._sources))
+
+
+def _of_uvloop() -> asyncio.Runner:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.Runner()
+    return asyncio.Runner(loop_factory=uvloop.new_event_loop)
