@@ -16,7 +16,7 @@ from fal_jupyter.domain.spec import derive_app_name
 from fal_jupyter.fal.endpoints import Endpoint, adopt_marked_functions, endpoints_of, static_attribute
 from fal_jupyter.fal.options import (
     LEAVE_OUT,
-    NEVER_AS_KEYWORD,
+    OF_OTHER_KINDS,
     OPTIONS,
     SET_BY_FAL,
     check_order,
@@ -25,7 +25,7 @@ from fal_jupyter.fal.options import (
     nearest_option,
 )
 from fal_jupyter.fal.sdk import ApplicationHealthCheckConfig
-from fal_jupyter.fal.warned import MisspeltOption, warn_user
+from fal_jupyter.fal.warned import AppWarning, MisspeltOption, warn_user
 
 DEFAULT_HOST_KWARGS: Mapping[str, Any] = {
     "_scheduler": "nomad",
@@ -36,15 +36,6 @@ DEFAULT_HOST_KWARGS: Mapping[str, Any] = {
 
 EXPLICIT = "_explicit_host_kwargs"
 """Class attribute: names of the hosted options that the user set somewhere, on this class or a base of it."""
-
-UNRECOGNISED = "_unrecognised_option"
-"""Class attribute: the sentence about a misspelt class keyword, told again when the class is to be served."""
-
-
-def unrecognised_of(cls: type) -> str:
-    """Give the sentence about a misspelt class keyword, or ``""``."""
-    sentence: str = getattr(cls, UNRECOGNISED, "")
-    return sentence
 
 
 def define(cls: type[Any], root: type[Any], name: str | None, keywords: dict[str, Any]) -> None:
@@ -94,54 +85,72 @@ def _note_misspelt_variables(cls: type) -> None:
         meant = is_misspelt(name, value)
         if meant and meant not in cls.__dict__:
             warn_user(
-                f"{cls.__name__}.{name} is no option of fal.App and has no effect: did you mean {meant}?",
+                f"{cls.__name__}.{name} is not an option of fal.App and has no effect: did you mean {meant}?",
                 MisspeltOption,
             )
 
 
 def _check_keywords(cls: type[Any], keywords: Mapping[str, Any]) -> None:
     for name, value in keywords.items():
-        option = OPTIONS.get(name)
-        if option is None or not option.keyword:
-            _refuse_keyword(cls, name, value)
-        else:
-            check_value(option, value, cls.__name__)
+        if (problem := problem_with(name, value)) is not None:
+            _warn(cls, name, *problem)
+        elif name in OPTIONS:
+            check_value(OPTIONS[name], value, cls.__name__)
 
 
-def _refuse_keyword(cls: type[Any], name: str, value: object) -> None:
-    if name in NEVER_AS_KEYWORD or name in ("app_auth", "app_name"):
-        better = f'name="{value}"' if name == "app_name" else f"{name} = {value!r} in the body of the class"
-        raise AppRuleBroken(f"{name} cannot be a class keyword", hint=f"write {better}", where=cls.__name__)
+def problem_with(name: str, value: object) -> tuple[str, str] | None:
+    """Say why a class with this class keyword (or name in ``host_kwargs``) cannot be deployed, and what to write instead.
+
+    The real package takes all of them when the class is defined, and fails when the class is wrapped for deployment.
+    """
     if name in SET_BY_FAL:
-        raise AppRuleBroken(f"{name} cannot be a class keyword", hint=LEAVE_OUT, where=cls.__name__)
+        return f"{name} cannot be a class keyword or in host_kwargs", LEAVE_OUT
+    if name in OPTIONS:
+        if OPTIONS[name].keyword:
+            return None
+        better = (
+            f"name={'...' if value is ... else repr(value)}"
+            if name == "app_name"
+            else f"{name} = {'...' if value is ... else repr(value)} in the body of the class"
+        )
+        return f"{name} cannot be a class keyword or in host_kwargs", f"write {better}"
+    if name in OF_OTHER_KINDS:
+        return None
     meant = nearest_option(name, keyword=True)
-    sentence = f"Unrecognised option {name!r}."
-    if not meant:
-        raise AppRuleBroken(sentence, where=cls.__name__)
-    warn_user(
-        f"class {cls.__name__}: the keyword {name} is no option of fal.App: did you mean {meant}?", MisspeltOption
-    )
-    setattr(cls, UNRECOGNISED, f"{sentence} Did you mean {meant!r}?")
+    return f"Unrecognised option {name!r}.", f"Did you mean {meant!r}?" if meant else ""
+
+
+def check_hosted(cls: type[Any]) -> None:
+    """Refuse to serve a class with an option that fal's platform would refuse.
+
+    Raises:
+        AppRuleBroken: with what to write instead.
+    """
+    for name in cls.host_kwargs:
+        problem = problem_with(name, ...)  # class variables have replaced some values
+        if problem is not None and problem[1]:  # what no option is like may be one of a newer fal
+            raise AppRuleBroken(problem[0], hint=problem[1], where=cls.__name__)
+
+
+def _warn(cls: type[Any], name: str, sentence: str, hint: str) -> None:
+    meant = "" if name in OPTIONS or name in SET_BY_FAL else nearest_option(name, keyword=True)
+    if not hint:
+        told = f"{name} is not an option of fal.App: it has no effect here, and fal refuses to deploy such a class"
+    else:
+        told = f"{name} is not an option of fal.App" if meant else sentence
+        told += f", so the class cannot be served: {f'did you mean {meant}?' if meant else hint}"
+    warn_user(f"class {cls.__name__}: {told}", MisspeltOption if meant else AppWarning)
 
 
 def _gather_host_kwargs(cls: type[Any], root: type[Any], keywords: Mapping[str, Any]) -> None:
     replaced = "host_kwargs" in cls.__dict__
     given: dict[str, Any] = copy.deepcopy(cls.host_kwargs)
     for name, value in given.items():
-        option = OPTIONS.get(name)
-        if name in SET_BY_FAL:
-            raise AppRuleBroken(f"{name} cannot be in host_kwargs", hint=LEAVE_OUT, where=cls.__name__)
-        if option is None:
+        if (problem := problem_with(name, value)) is not None:
             if replaced:
-                _note_unknown_hosted(cls, name)
-        elif not option.keyword:
-            raise AppRuleBroken(
-                f"{name} cannot be in host_kwargs",
-                hint=f"write {name} = {value!r} in the body of the class",
-                where=cls.__name__,
-            )
-        elif name != "health_check_config":
-            check_value(option, value, f"{cls.__name__}, host_kwargs")
+                _warn(cls, name, *problem)
+        elif name in OPTIONS and name != "health_check_config":
+            check_value(OPTIONS[name], value, f"{cls.__name__}, host_kwargs")
     inherited = set(given)
     explicit = set(inherited) if replaced else set(getattr(cls, EXPLICIT, ()))
     given.update(keywords)
@@ -167,14 +176,6 @@ def _gather_host_kwargs(cls: type[Any], root: type[Any], keywords: Mapping[str, 
     given["health_check_config"] = None
     cls.host_kwargs = given
     setattr(cls, EXPLICIT, frozenset(explicit))
-
-
-def _note_unknown_hosted(cls: type, name: str) -> None:
-    told = f"{cls.__name__}.host_kwargs: {name} is no option of fal.App"
-    if meant := nearest_option(name, keyword=True):
-        warn_user(f"{told}: did you mean {meant}?", MisspeltOption)
-    else:
-        warn_user(f"{told} and has no effect")
 
 
 def _check_files(cls: type[Any]) -> None:

@@ -15,7 +15,7 @@ from fal_jupyter.domain.machines import CPU_MACHINES, GPU_MODELS, is_machine
 from fal_jupyter.domain.requirements import flat_requirements
 from fal_jupyter.domain.retries import RetryRules, budgets_of
 from fal_jupyter.domain.spec import DEFAULT_MAX_CONCURRENCY, AppSpec, EndpointSpec, Scaling
-from fal_jupyter.fal.definition import EXPLICIT, UNRECOGNISED
+from fal_jupyter.fal.definition import EXPLICIT, check_hosted
 from fal_jupyter.fal.endpoints import RouteSignature, endpoints_of, signature_of
 from fal_jupyter.fal.function import unrecognised_kind
 from fal_jupyter.fal.options import AUTH_MODES, OPTIONS, Option, check_order, check_value, is_whole
@@ -54,8 +54,7 @@ def describe_app(cls: type[Any], overrides: Mapping[str, object] | None = None) 
         name = cls.__name__ if isinstance(cls, type) else repr(cls)[:60]
         raise AppRuleBroken(f"{name} is no fal.App", hint=f"class {getattr(cls, '__name__', 'Hello')}(fal.App): …")
     given = {name: value for name, value in (overrides or {}).items() if value is not None}
-    if (unrecognised := getattr(cls, UNRECOGNISED, "")) != "":
-        raise AppRuleBroken(unrecognised, where=cls.__name__)
+    check_hosted(cls)
     if (
         cls.host_kwargs.get("kind", "") is None
     ):  # as a keyword or in host_kwargs; a class variable of None is not copied

@@ -9,12 +9,12 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import FunctionType, MethodType
 from typing import Any
 
 from fal_jupyter.domain.errors import AppRuleBroken
-from fal_jupyter.fal.realtime import RealtimeOptions
+from fal_jupyter.fal.realtime import Mode, RealtimeOptions, mode_of
 from fal_jupyter.fal.remote import RemoteEndpoint
 from fal_jupyter.fal.sdk import HealthCheck
 from fal_jupyter.fal.warned import warn_user
@@ -29,6 +29,28 @@ class RouteSignature:
     health_check: HealthCheck | None = None
     billing: Any = field(default=None, compare=False)
     realtime: RealtimeOptions | None = None
+    realtime_mode: Mode | None = field(default=None, compare=False)
+    input_modal: Any = field(default=None, compare=False)
+    output_modal: Any = field(default=None, compare=False)
+
+    def of_method(self, method: Callable[..., Any]) -> RouteSignature:
+        """Give the signature with what the annotations of a realtime method say."""
+        if self.realtime is None:
+            return self
+        return replace(
+            self,
+            realtime_mode=mode_of(method),
+            input_modal=self.realtime.input_of(method),
+            output_modal=self.realtime.output_of(method),
+        )
+
+    emit_timings = False
+    content_type = property(lambda self: self.realtime and self.realtime.content_type)
+    buffering = property(lambda self: self.realtime and self.realtime.buffering)
+    session_timeout = property(lambda self: self.realtime and self.realtime.session_timeout)
+    max_batch_size = property(lambda self: self.realtime.max_batch_size if self.realtime else 1)
+    encode_message = property(lambda self: self.realtime and self.realtime.encode_message)
+    decode_message = property(lambda self: self.realtime and self.realtime.decode_message)
 
 
 class Endpoint:
@@ -149,7 +171,7 @@ def marker(
                 )
             _warn_never_routed(method, f"fal never routes a {type(method).__name__} below {decorator}({path!r})")
             return method
-        return Endpoint(method, route)
+        return Endpoint(method, route.of_method(method))
 
     return mark
 

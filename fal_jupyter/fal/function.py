@@ -202,8 +202,6 @@ def wrap_app(cls: type[Any], **config: Any) -> IsolatedFunction:
         TypeError: an option is given twice, or one that fal sets itself.
         ValueError: an option does not exist, or has no meaning for the app's kind of environment.
     """
-    from fal_jupyter.fal.definition import unrecognised_of
-
     config.pop("limit_max_requests", None)
     metadata = cls.build_metadata()
     hosted = dict(cls.host_kwargs)
@@ -216,8 +214,6 @@ def wrap_app(cls: type[Any], **config: Any) -> IsolatedFunction:
     }
     of_fal = dict(zip(SET_BY_FAL, (metadata, 8080, False), strict=True))
     given = _given_once(of_class, hosted, config, of_fal)
-    if sentence := unrecognised_of(cls):
-        raise ValueError(sentence)
     _check_modules(cls.local_python_modules)
     if kind == "container" and hosted.get("app_files"):
         raise ValueError("app_files is not supported for container apps.")

@@ -198,8 +198,8 @@ OPTIONS: Mapping[str, Option] = {
     )
 }
 
-# class keywords that the real package accepts when the class is defined and that then never work
-NEVER_AS_KEYWORD = frozenset({"machine_type", "num_gpus", "regions", "requirements", "local_python_modules"})
+# options of conda environments: they are class keywords or in host_kwargs, and nothing looks at them here
+OF_OTHER_KINDS = frozenset({"channels", "env_dict", "env_yml", "env_yml_str", "packages", "pip"})
 
 # what wrapping an app sets itself: written as a keyword or in host_kwargs it is there twice, and the wrapping fails
 SET_BY_FAL = ("metadata", "exposed_port", "serve")

@@ -274,31 +274,48 @@ def test_some_options_are_keywords_or_host_kwargs_only(name: str) -> None:
         ("app_name", "hello"),
     ],
 )
-def test_what_never_works_as_a_keyword_is_refused_with_what_to_write(name: str, value: Any) -> None:
-    with pytest.raises(AppRuleBroken, match=f"Mine: {name} cannot be a class keyword") as caught:
-        keyword(name, value)
-    advice = 'name="hello"' if name == "app_name" else f"{name} = {value!r} in the body of the class"
-    assert caught.value.hint == f"write {advice}"
+def test_what_never_works_as_a_keyword_is_taken_with_a_warning_and_never_served(name: str, value: Any) -> None:
+    advice = "name='hello'" if name == "app_name" else f"{name} = {value!r} in the body of the class"
+    for place in (keyword, hosted):
+        sentence = f"{name} cannot be a class keyword or in host_kwargs"
+        with pytest.warns(AppWarning) as caught:
+            made = place(name, value)
+        (told,) = [str(one.message) for one in caught]
+        assert told == f"class Mine: {sentence}, so the class cannot be served: write {advice}"
+        assert name in made.host_kwargs  # as in the real package
+        with pytest.raises(
+            AppRuleBroken, match=f"^Mine: {sentence}\nwrite {advice.partition('=')[0].strip()} ?= ?\\.\\.\\."
+        ):
+            fal.describe(made)
 
-    with pytest.raises(AppRuleBroken, match=f"Mine: {name} cannot be in host_kwargs") as caught:
-        hosted(name, value)
-    assert caught.value.hint == f"write {name} = {value!r} in the body of the class"
 
-
+@pytest.mark.parametrize("place", [keyword, hosted])
 @pytest.mark.parametrize("name", ["foo", "machine_typ", "metadatas"])
-def test_a_keyword_that_is_no_option_is_refused(name: str) -> None:
-    with pytest.raises(AppRuleBroken, match=f"^Mine: Unrecognised option '{name}'"):
-        keyword(name, 1)
+def test_a_keyword_that_is_no_option_is_taken_with_a_warning(name: str, place: Callable[[str, Any], Any]) -> None:
+    with pytest.warns(AppWarning, match=f"^class Mine: {name} is not an option of fal.App: it has no effect here"):
+        made = place(name, 1)
+    assert made.host_kwargs[name] == 1
+    subclass = type(fal.App)("Theirs", (made,), {})  # not told again: its author has not written it
+    for cls in (made, subclass):
+        assert fal.describe(cls).endpoints
+        with pytest.raises(ValueError, match=f"^Unrecognised option '{name}'"):
+            fal.wrap_app(cls)
 
 
 @pytest.mark.parametrize("name", ["metadata", "exposed_port", "serve"])
-def test_what_fal_sets_itself_is_refused_with_that_word(name: str) -> None:
-    for place, where in ((keyword, "a class keyword"), (hosted, "in host_kwargs")):
-        with pytest.raises(AppRuleBroken, match=f"^Mine: {name} cannot be {where}") as caught:
-            place(name, None)
-        assert caught.value.hint == "fal sets it itself: leave it out"
+def test_what_fal_sets_itself_is_never_served_with_that_word(name: str) -> None:
+    for place in (keyword, hosted):
+        with pytest.warns(AppWarning, match=f"{name} cannot be a class keyword or in host_kwargs.*leave it out"):
+            made = place(name, None)
+        with pytest.raises(AppRuleBroken, match=f"^Mine: {name} cannot be .*\nfal sets it itself: leave it out"):
+            fal.describe(made)
     users_own = variable(name, 1)  # a class variable of that name is the user's
     assert getattr(users_own, name) == 1
+
+
+def test_options_of_conda_environments_are_taken() -> None:
+    made = type(fal.App)("Mine", (fal.App,), {"hi": fal.endpoint("/")(hi)}, kind="conda", packages=["x"], pip=["y"])
+    assert (made.host_kwargs["packages"], fal.describe(made).alias) == (["x"], "mine")
 
 
 @pytest.mark.parametrize("value", ["S", ["S", "M"], None])
@@ -329,11 +346,6 @@ def test_a_kind_of_none_is_told_when_the_class_is_wrapped_or_served() -> None:
         use(variable("kind", None))
 
 
-def test_a_name_in_host_kwargs_that_is_no_option_is_told() -> None:
-    with pytest.warns(AppWarning, match=r"^Mine\.host_kwargs: foo is no option of fal\.App and has no effect$"):
-        hosted("foo", 1)
-
-
 def test_the_health_check_cannot_be_given_as_a_keyword() -> None:
     assert keyword("health_check_config", {"path": "/"}).host_kwargs["health_check_config"] is None
 
@@ -356,7 +368,7 @@ def test_a_misspelt_option_is_a_warning_that_names_both(place: str, name: str) -
     assert len(caught) == 1
     told = str(caught[0].message)
     assert "Mine" in told
-    assert f"{name} is no option of fal.App" in told
+    assert f"{name} is not an option of fal.App" in told
     assert f"did you mean {MISSPELT[name]}?" in told
 
 
@@ -396,7 +408,7 @@ def test_a_misspelt_keyword_is_told_again_when_the_class_is_served() -> None:
     with pytest.warns(MisspeltOption):
         made = keyword("keep_aliv", 5)
 
-    with pytest.raises(AppRuleBroken, match=r"Mine: Unrecognised option 'keep_aliv'\. Did you mean 'keep_alive'\?"):
+    with pytest.raises(AppRuleBroken, match=r"Mine: Unrecognised option 'keep_aliv'\.\nDid you mean 'keep_alive'\?"):
         fal.describe(made)
 
 

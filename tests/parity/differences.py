@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-_EARLY = "what can never be served is refused where it is written, with what to type instead; fal says it when the class is wrapped"
 _TYPES = (
     "a value that fal's platform refuses when the class is deployed is refused when it is defined, with what it must be"
 )
@@ -10,17 +9,6 @@ _ORIGIN = "a local gateway opens itself to no other origin, unless its owner nam
 _SLASH = "a gateway never redirects (wire-protocol W39): both forms of a path answer"
 
 DIFFERENT: dict[str, str] = {
-    "class A(fal.App, foo=1): pass ⏎ A.host_kwargs['foo']": _EARLY,
-    'class A(fal.App, foo=1): ⏎     @fal.endpoint("/") ⏎     def r(self): return {} ⏎ fal.wrap_app(A)': _EARLY,
-    "class A(fal.App, machine_type='XL'): ⏎     @fal.endpoint(\"/\") ⏎     def r(self): return {} ⏎ fal.wrap_app(A)": _EARLY,
-    "class A(fal.App, requirements=['x']): ⏎     @fal.endpoint(\"/\") ⏎     def r(self): return {} ⏎ fal.wrap_app(A)": _EARLY,
-    "class A(fal.App, app_auth='public'): ⏎     @fal.endpoint(\"/\") ⏎     def r(self): return {} ⏎ fal.wrap_app(A)": _EARLY,
-    'class A(fal.App, metadata={}): ⏎     @fal.endpoint("/") ⏎     def r(self): return {} ⏎ fal.wrap_app(A)': _EARLY,
-    "class A(fal.App): ⏎     host_kwargs = {'metadata': {}} ⏎     @fal.endpoint(\"/\") ⏎     def r(self): return {} ⏎ fal.wrap_app(A)": _EARLY,
-    'class A(fal.App, exposed_port=1): ⏎     @fal.endpoint("/") ⏎     def r(self): return {} ⏎ fal.wrap_app(A)': _EARLY,
-    "class A(fal.App): ⏎     host_kwargs = {'exposed_port': 1} ⏎     @fal.endpoint(\"/\") ⏎     def r(self): return {} ⏎ fal.wrap_app(A)": _EARLY,
-    'class A(fal.App, serve=True): ⏎     @fal.endpoint("/") ⏎     def r(self): return {} ⏎ fal.wrap_app(A)': _EARLY,
-    "class A(fal.App): ⏎     host_kwargs = {'serve': True} ⏎     @fal.endpoint(\"/\") ⏎     def r(self): return {} ⏎ fal.wrap_app(A)": _EARLY,
     "class A(fal.App): ⏎     min_concurrency = 'a' ⏎     max_concurrency = -1 ⏎     @fal.endpoint(\"/\") ⏎     def r(self): return {} ⏎ fal.wrap_app(A).options.host['min_concurrency']": _TYPES,
     "class A(fal.App): ⏎     requirements = 'numpy' ⏎     @fal.endpoint(\"/\") ⏎     def r(self): return {} ⏎ fal.wrap_app(A)": _TYPES,
     "class A(fal.App): ⏎     requirements = ['numpy', ['x']] ⏎     @fal.endpoint(\"/\") ⏎     def r(self): return {} ⏎ fal.wrap_app(A)": _TYPES,
@@ -30,12 +18,6 @@ DIFFERENT: dict[str, str] = {
     "class A(fal.App): ⏎     keep_alive = 'x' ⏎ A.host_kwargs['keep_alive']": _TYPES,
     "class A(fal.App): ⏎     secrets = 'A' ⏎ A.host_kwargs['secrets']": _TYPES,
     "class A(fal.App): ⏎     requirements = None ⏎     @fal.endpoint(\"/\") ⏎     def r(self): return {} ⏎ w = fal.wrap_app(A) ⏎ w.options.environment['requirements']": _TYPES,
-    "class A(fal.App, packages=['x']): ⏎     pass ⏎     @fal.endpoint(\"/\") ⏎     def r(self): return {} ⏎ w = fal.wrap_app(A) ⏎ w": _EARLY,
-    "class A(fal.App): ⏎     host_kwargs = {'metadata': {}} ⏎     @fal.endpoint(\"/\") ⏎     def r(self): return {} ⏎ w = fal.wrap_app(A) ⏎ w": _EARLY,
-    "class A(fal.App): ⏎     host_kwargs = {'exposed_port': 80} ⏎     @fal.endpoint(\"/\") ⏎     def r(self): return {} ⏎ w = fal.wrap_app(A) ⏎ w": _EARLY,
-    "class A(fal.App): ⏎     host_kwargs = {'serve': True} ⏎     @fal.endpoint(\"/\") ⏎     def r(self): return {} ⏎ w = fal.wrap_app(A) ⏎ w": _EARLY,
-    "class A(fal.App): ⏎     host_kwargs = {'serve': True, 'metadata': {}} ⏎     @fal.endpoint(\"/\") ⏎     def r(self): return {} ⏎ w = fal.wrap_app(A) ⏎ w": _EARLY,
-    "class A(fal.App, kind='container', app_files=['a']): ⏎     host_kwargs = {'serve': True} ⏎     @fal.endpoint(\"/\") ⏎     def r(self): return {} ⏎ w = fal.wrap_app(A) ⏎ w": _EARLY,
     "class A(fal.App): ⏎     max_multiplexing = 0 ⏎ A.host_kwargs['max_multiplexing']": _TYPES,
     "class A(fal.App): ⏎     regions = 'us' ⏎ A.regions": _TYPES,
     "class A(fal.App): ⏎     @fal.endpoint('/', health_check=True) ⏎     def r(self): return {}": _TYPES,

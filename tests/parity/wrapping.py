@@ -219,6 +219,27 @@ def _instances() -> list[Defined]:
         ),
         Defined("C38", "class A(fal.App):\n    @fal.endpoint\n    def r(self): return {}\nA.get_endpoints()"),
         Defined("C38", "def f(self): return 1\nfal.endpoint('/x')(f).route_signature.path"),
+        *(
+            Defined(
+                "C84",
+                f"from typing import AsyncIterator, Iterator\nclass X(BaseModel): x: int\nclass A(fal.App):\n    {mark}\n    {method}: yield\n"
+                "r = A.run.route_signature\n(r.path, r.is_websocket, r.health_check, str(r.input_modal), str(r.output_modal), r.realtime_mode,"
+                " r.content_type, r.buffering, r.session_timeout, r.max_batch_size, r.emit_timings, r.encode_message, r.decode_message)",
+            )
+            for mark, method in (
+                ("@fal.endpoint('/')", "def run(self, i: X) -> X"),
+                ("@fal.endpoint('/', is_websocket=True)", "async def run(self, i: X) -> X"),
+                ("@fal.realtime('/', buffering=3, session_timeout=5)", "def run(self, i: X) -> X"),
+                ("@fal.realtime('/', max_batch_size=2)", "def run(self, i: X) -> Iterator[X]"),
+                (
+                    "@fal.realtime('/', content_type='application/json')",
+                    "async def run(self, i: AsyncIterator[X]) -> X",
+                ),
+                ("@fal.realtime('/')", "async def run(self, i: AsyncIterator[X]) -> AsyncIterator[X]"),
+                ("@fal.realtime('/')", "def run(self, i: list[X]) -> dict"),
+                ("@fal.realtime('/', input_modal=X, output_modal=None)", "def run(self, i)"),
+            )
+        ),
         Defined(
             "C38", "class A(fal.App):\n    @fal.endpoint('/x')\n    def r(self): return 7\nA(_allow_init=True).r()"
         ),

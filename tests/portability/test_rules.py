@@ -286,7 +286,7 @@ def furnished(desk: Desk) -> Desk:
     return desk
 
 
-@pytest.mark.filterwarnings("ignore:.*host_kwargs. .* is no option of fal.App")
+@pytest.mark.filterwarnings("ignore:.* is not an option of fal.App")
 @pytest.mark.parametrize(("code", "severity", "text"), HITS, ids=[f"{i}-{hit[0]}" for i, hit in enumerate(HITS)])
 def test_it_is_found(furnished: Desk, code: str, severity: str, text: str) -> None:
     found = [finding for finding in furnished.examine(text, **SET_HERE) if finding.code == code]
