@@ -66,21 +66,23 @@ class FastEndpoint:
         return content_type.lower() in _JSON and not (self._plain and query)
 
     def arguments(self, body: bytes | bytearray) -> dict[str, Any] | None:
-        """Give the method's arguments, or None where the long way has to decide."""
+        """Give the method's arguments, or None where the long way has to decide: a validator may raise anything, an HTTPException too."""
+        try:
+            return self._arguments(body)
+        except Exception:
+            return None
+
+    def _arguments(self, body: bytes | bytearray) -> dict[str, Any] | None:
         if not self.reads_body:
             return {}
         if not body:
             return None
         if self._validate_json is not None and self._body is not None:
-            try:
-                return {self._body.name: self._validate_json(body)}
-            except ValueError:  # pydantic's ValidationError is one
-                return None
-        try:  # what begins so is UTF-8: json.loads would find out by itself, more slowly
-            plain = body[0] == 0x7B and body[1:2] not in (b"", b"\0")
-            value = json.loads(body.decode("utf-8", "surrogatepass") if plain else body)
-        except (ValueError, RecursionError):
-            return None
+            valid = self._validate_json(body)
+            return None if valid is None else {self._body.name: valid}  # null is a missing body
+        # what begins so is UTF-8: json.loads would find out by itself, more slowly
+        plain = body[0] == 0x7B and body[1:2] not in (b"", b"\0")
+        value = json.loads(body.decode("utf-8", "surrogatepass") if plain else body)
         if self._body is not None:
             if value is None:
                 return None

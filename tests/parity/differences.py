@@ -35,3 +35,16 @@ DIFFERENT: dict[str, str] = {
     "shapes.Paths POST /fixed/": _SLASH,
     "from fal.toolkit import * ⏎ (str(FAL_PERSISTENT_DIR), str(FAL_REPOSITORY_DIR), str(FAL_MODEL_WEIGHTS_DIR))": "/data of the cloud is a folder of the state directory",
 }
+
+_FASTAPI = "follows the installed FastAPI, which is newer than the one that fal 1.83.0 holds"
+_HEADERS = "a model of all headers shows those of the connection, which the two servers' callers send differently"
+
+KINDS: dict[str, str] = {
+    r"^build query\(Optional\[M\]\)": _FASTAPI,
+    r"^(query|header|cookie)\((Needs|Checked)\)": _FASTAPI,  # a model's defaults are no longer validated as if they were sent
+    r"^(header|cookie)\(Optional\[M\]\)": _FASTAPI,  # such a model is read from all headers or cookies, as one that is not optional
+    r"^(two|header|cookie)\(Annotated\[Union\[Cat, Dog\]": _FASTAPI,  # the discriminator is used there, too
+    r"^header\((Strict|Root|Loose|Image|File|Box\[int\])\)": _HEADERS,
+    r"^(lone|preset)\(.*\) \[$": "plain parameters may come from a JSON body, so a body that is not JSON is refused",
+}
+"""What differs on purpose among the generated requests of ``kinds``: a pattern of their names, and why."""
