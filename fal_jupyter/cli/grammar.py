@@ -217,6 +217,17 @@ JSON = Option(flag="--json", help="machine-readable output")
 APP = Place(name="APP", what="app", optional=True, help="class name or alias")
 TARGET = Place(name="TARGET", what="target", help="class name or alias of an app, or the id of a runner")
 
+SERVED = Place(
+    name="FILE.py::Class",
+    what="file",
+    help="the file and its App class or served function (may be left out where there is one), or the NAME of an app in pyproject.toml",
+)
+SERVE_OPTIONS = (
+    Option(flag="--port", metavar="PORT", read=whole, help="loopback port; 0 is any free one (default: 0)"),
+    Option(flag="--json", help="print one JSON line when the first runner is ready"),
+    *APP_OPTIONS,
+)
+
 SETTINGS = {
     "timing": ("on", "off"),
     "fal": ("ours", "real"),
@@ -386,19 +397,16 @@ VERBS = (
     ),
     Verb(
         name="serve",
-        help="serve an app of a file in the foreground until Ctrl-C",
-        places=(
-            Place(
-                name="FILE.py::Class",
-                what="file",
-                help="the file and its App class (may be left out where there is one)",
-            ),
-        ),
-        options=(
-            Option(flag="--port", metavar="PORT", read=whole, help="loopback port; 0 is any free one (default: 0)"),
-            Option(flag="--json", help="print one JSON line when the first runner is ready"),
-            *APP_OPTIONS,
-        ),
+        help="serve an app of a file, or of [tool.fal.apps] in pyproject.toml, in the foreground until Ctrl-C",
+        places=(SERVED,),
+        options=SERVE_OPTIONS,
+        fronts=SHELL,
+    ),
+    Verb(
+        name="run",
+        help="the same as serve, as `fal run` is written",
+        places=(SERVED,),
+        options=SERVE_OPTIONS,
         fronts=SHELL,
     ),
 )

@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BadSetting as error:
         return _say(error, 2)
     try:
-        if args.verb == "serve":
+        if args.verb in ("serve", "run"):
             from fal_jupyter.cli import serve
 
             return serve.run(args)

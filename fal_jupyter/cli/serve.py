@@ -22,6 +22,7 @@ from fal_jupyter.client import serving
 from fal_jupyter.client.client import Client
 from fal_jupyter.client.handle import AppHandle
 from fal_jupyter.domain.errors import FalJupyterError, GatewayStopped, SetupFailed
+from fal_jupyter.fal.project import ProjectApp, find_project, project_app, project_apps
 from fal_jupyter.protocol.api import Event
 
 GATEWAY_PATIENCE = 15.0  # seconds for the gateway to drain
@@ -33,14 +34,13 @@ class _Stopped(Exception):
 
 def run(args: argparse.Namespace) -> int:
     """Serve until a signal, the gateway's end, or a failure; gives the exit status."""
-    path, _, class_name = args.file.partition("::")
     signal.signal(signal.SIGTERM, _raise_stopped)
     signal.signal(signal.SIGINT, _raise_stopped)
-    client = Client(kind="serve", name=Path(path).name, port=args.port or 0, idle_exit=0.0)
+    client = Client(kind="serve", name=Path(args.file.partition("::")[0]).name, port=args.port or 0, idle_exit=0.0)
     out = os.dup(1)
     os.dup2(2, 1)  # what the user's file prints while it is read must not come before the one line
     try:
-        return _serve(args, client, Path(path), class_name, out)
+        return _serve(args, client, out)
     except _Stopped:
         return 0
     except SetupFailed as error:
@@ -55,15 +55,27 @@ def run(args: argparse.Namespace) -> int:
     return 1
 
 
-def _serve(args: argparse.Namespace, client: Client, path: Path, class_name: str, out: int) -> int:
-    overrides = grammar.overrides(args)
+def _serve(args: argparse.Namespace, client: Client, out: int) -> int:
+    name, _, class_name = args.file.partition("::")
+    path, overrides = Path(name), grammar.overrides(args)
+    project = _project_app(args.file)
+    if project is not None:
+        path, class_name = project.path, project.symbol
+        overrides = {key: value for key, value in project.overrides.items() if value is not None} | overrides
     if args.dry_run:
-        loaded = serving.load_file(path, class_name)
+        loaded = serving.load_file(path, class_name, project)
         for line in dry_run(loaded, overrides, env=args.env or "auto", vault=client.vault):
             say(f"fal-jupyter: {line}")
         return 0
     handle = serving.serve_file(
-        path, class_name, client=client, overrides=overrides, take_over=args.take_over, env=args.env or "auto", say=say
+        path,
+        class_name,
+        client=client,
+        overrides=overrides,
+        take_over=args.take_over,
+        env=args.env or "auto",
+        say=say,
+        project=project,
     )
     for told in serving.missing_secrets(handle.spec, client.vault):
         say(f"fal-jupyter: {told}")
@@ -80,6 +92,18 @@ def _serve(args: argparse.Namespace, client: Client, path: Path, class_name: str
     client.lease.wait_for_gateway(GATEWAY_PATIENCE)  # what it drains is ours
     say("fal-jupyter: the gateway has ended, and the app with it")
     return 1
+
+
+def _project_app(target: str) -> ProjectApp | None:
+    """The app of ``pyproject.toml`` that *target* names, as fal tells it from a file: no ``::``, and no ``.py`` at its end."""
+    if "::" in target or target.endswith(".py"):
+        return None
+    here = Path.cwd()
+    if Path(target).exists():  # a file or folder, unless an app has the name
+        file = find_project(here)
+        if file is None or target not in project_apps(file):
+            return None
+    return project_app(target, here)
 
 
 def _ready(handle: AppHandle) -> dict[str, Any]:

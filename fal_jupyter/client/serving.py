@@ -17,10 +17,11 @@ from fal_jupyter.client.homes import find_home
 from fal_jupyter.domain.spec import AppSpec
 from fal_jupyter.fal.adopt import adopted
 from fal_jupyter.fal.endpoints import endpoints_of
+from fal_jupyter.fal.project import ProjectApp
 from fal_jupyter.fal.realtime import RealtimeOptions
 from fal_jupyter.protocol.api import Event, PublishHead
 from fal_jupyter.settings import Settings
-from fal_jupyter.shipping.source_files import app_named, read_source, run_source, search_folders
+from fal_jupyter.shipping.source_files import RUN_PATH, app_named, read_source, run_source, search_folders
 from fal_jupyter.vault import Vault
 
 
@@ -98,13 +99,15 @@ def serve_file(
     take_over: bool = False,
     env: str = "auto",
     say: Callable[[str], None] = say_nothing,
+    project: ProjectApp | None = None,
 ) -> AppHandle:
     """Publish a class of a Python file; runners read the text as it is now. Does not wait.
 
     Args:
         class_name: ``""`` where the file has exactly one app. env, say: as of :func:`serve`.
+        project: the app's table in ``pyproject.toml``, if it was asked for by its name there.
     """
-    loaded = load_file(path, class_name)
+    loaded = load_file(path, class_name, project)
     cls, text, path = loaded.cls, loaded.text, loaded.path
     spec = fal.describe(cls, overrides)
     home = find_home(cls, spec, client, mode=env, base=path.parent, by_value=False, preload=_preload_of(text), say=say)
@@ -121,35 +124,43 @@ def serve_file(
         source={str(path): text},
         modules=home.modules,
     )
-    payload = json.dumps({"path": str(path), "class_name": loaded.name, "folders": search_folders(path)}).encode()
+    payload = json.dumps({"path": str(path), "class_name": loaded.name, "folders": loaded.folders}).encode()
     return AppHandle(client, spec, client.publish(spec.alias, head, payload), _methods(cls), None, _talks(cls))
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedFile:
-    """An app of a file that was run. *name* is the app's name there, *added_to_path* what the run added to ``sys.path``."""
+    """An app of a file that was run. *name* is the app's name there, *folders* what the file needs on ``sys.path``, and
+    *added_to_path* what of these the run added."""
 
     path: Path
     text: str
     name: str
     cls: Any
+    folders: list[str]
     added_to_path: list[str]
 
 
-def load_file(path: Path, class_name: str) -> LoadedFile:
+def load_file(path: Path, class_name: str, project: ProjectApp | None = None) -> LoadedFile:
     """Run a file and give its app *class_name*, or its only one where that is ``""``.
+
+    Args:
+        project: gives the class what it leaves open, and the text where the app is an entry point.
 
     Raises:
         BadSetting: it cannot be read, ends itself, or has no such app. Whatever the file raises.
     """
     path = path.absolute()
-    text = read_source(path, command="fal-jupyter serve")
+    given = project.text if project is not None else None
+    text = given if given is not None else read_source(path, command="fal-jupyter serve")
     fal.install()
-    folders = search_folders(path)
+    folders = list(dict.fromkeys([*search_folders(path), *(project.folders if project is not None else ())]))
     added = [folder for folder in folders if folder not in sys.path]
-    module = run_source(path, text, folders)
+    module = run_source(path, text, folders, name=RUN_PATH if given is not None else None)
     name, cls = app_named(module, class_name, path, (fal.App,))
-    return LoadedFile(path, text, name, cls, added)
+    if project is not None:
+        project.configure(cls)
+    return LoadedFile(path, text, name, cls, folders, added)
 
 
 def _methods(cls: Any) -> dict[str, Callable[..., Any]]:

@@ -59,7 +59,7 @@ def collect(paths: Sequence[str], *, base: Path, context: str | None, ignore: Se
                 name = _name(found, root, given)
                 if not _ignored(name, patterns):
                     files.setdefault(name, found.resolve())
-    return AppFiles(files, os.path.relpath(base, root), tuple(missing))
+    return AppFiles(files, os.path.relpath(base, root) if base.is_relative_to(root) else ".", tuple(missing))
 
 
 def _ignored(name: str, patterns: Sequence[re.Pattern[str]]) -> bool:
