@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
-import enum
 import inspect
-import json
-import math
-import pathlib
 import re
-import sys
 import types
 import typing
-import uuid
-import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
+from fal_jupyter.client.plain_values import dump, dump_model, first, is_model, plain, text_of
 from fal_jupyter.domain.errors import BadArguments
-from fal_jupyter.fal.endpoints import body_parameters
+from fal_jupyter.fal.endpoints import Field, request_fields
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Sent:
-    """The pieces of a request: path parameters filled in, query string, body."""
+    """The pieces of a request: path parameters filled in, query string, body, headers that parameters are taken from."""
 
     path: str
     query: str
     body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class Arguments:
@@ -43,7 +37,7 @@ class Arguments:
         parameters = [
             parameter
             for n, parameter in list(signature.parameters.items())[1:]
-            if not _is_injected(hints.get(n)) and type(marks[n]).__name__ not in _NOT_SENT
+            if not _is_injected(hints.get(n)) and type(marks[n]).__name__ not in _DEPENDENCIES
         ]
         self.signature = signature.replace(parameters=parameters)
         self.in_path = dict(re.findall(r"{(\w+)(?::(\w+))?}", path))
@@ -56,28 +50,44 @@ class Arguments:
         self.plain: list[str] = []
         self.query_models: list[str] = []
         self.embedded = False
-
+        self._elsewhere: dict[str, Field] = {}  # beside query, path and body of the endpoint's own
+        self._in_head = [n for n in self.signature.parameters if type(marks[n]).__name__ in ("Header", "Cookie")]
         self._in_form = [n for n in hints if type(marks.get(n)).__name__ in _FORMS or _is_upload(hints[n])]
 
     def _settle(self) -> None:
         """Find each parameter's place, as FastAPI will in the runner. At the first call: importing FastAPI takes its time."""
         if self._in_form:
+            files = [f"-F '{n}=@FILE'" if _is_upload(self._hints[n]) else f"-F '{n}=…'" for n in self._in_form]
             raise BadArguments(
                 f"{self.name}() takes {', '.join(map(repr, self._in_form))} from a form, which a call from Python does not send",
-                hint="post it over HTTP as multipart/form-data to the endpoint's address, with the app's key",
+                hint="post it over HTTP as multipart/form-data to the endpoint's address, with the app's key: "
+                f"curl -H 'Authorization: Key …' {' '.join(files)} URL",
             )
-        names = [n for n in self.signature.parameters if n not in self.in_path]
-        fields = body_parameters(self._function, self.path)
+        fields = request_fields(self._function, self.path)
         if fields is None:
+            names = [n for n in self.signature.parameters if n not in self.in_path and n not in self._in_head]
             self.models = [n for n in names if _is_body(self._hints.get(n), self._marks[n])]
         else:
-            self.models = [n for n in names if n in fields]
+            self._add_inner(fields)
+            names = [n for n in self.signature.parameters if n not in self.in_path and n not in self._elsewhere]
+            self.models = [n for n in names if n in fields and fields[n].place == "body"]
         self.plain = [n for n in names if n not in self.models]
         self.query_models = [
             n for n in self.plain if _is_model_class(self._hints.get(n)) and type(self._marks[n]).__name__ == "Query"
         ]
-        self.embedded = len(self.models) > 1 or any(getattr(self._marks[n], "embed", None) for n in self.models)
+        self.embedded = len(self.models) > 1 or any(getattr(self._marks.get(n), "embed", None) for n in self.models)
         self._settled = True
+
+    def _add_inner(self, fields: dict[str, Field]) -> None:
+        """Take the parameters of dependencies too, by keyword."""
+        inner = {n: f for n, f in fields.items() if f.inner and n not in self.signature.parameters}
+        keywords = [inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY, default=f.default) for n, f in inner.items()]
+        self.signature = self.signature.replace(parameters=[*self.signature.parameters.values(), *keywords])
+        self.aliases |= {n: f.key for n, f in inner.items() if f.place == "body" and f.key != n}
+        in_head = {
+            n: f for n, f in fields.items() if n in self.signature.parameters and f.place in ("header", "cookie")
+        }
+        self._elsewhere = in_head | {n: f for n, f in inner.items() if f.place == "query"}
 
     def send(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Sent:
         """Fit a call's arguments to the endpoint.
@@ -89,7 +99,7 @@ class Arguments:
             self._settle()
         given = self._bind(args, kwargs)
         try:
-            return self._sent({name: _first(value, f"argument {name!r}") for name, value in given.items()})
+            return self._sent({name: first(value, f"argument {name!r}") for name, value in given.items()})
         except (ValueError, RecursionError):
             for name, value in given.items():
                 _check_alone(value, f"argument {name!r}")
@@ -100,21 +110,57 @@ class Arguments:
         for name, kind in self.in_path.items():
             text = _path_part(values.pop(name, None), f"argument {name!r}", whole=kind == "path")
             path = re.sub(rf"{{{name}(?::\w+)?}}", text.replace("\\", r"\\"), path)
+        headers, beside = self._head({n: values.pop(n) for n in self._elsewhere if n in values})
         spread = {name: _fields(self.name, name, values.pop(name)) for name in self.query_models if name in values}
         if spread:  # FastAPI takes the fields of such a model from the query, one by one
             fields = {key: item for model in spread.values() for key, item in model.items()}
             fields |= {self.aliases.get(n, n): v for n, v in values.items() if n in self.plain}
-            return Sent(path, _encoded({n: self._query_value(n, v) for n, v in fields.items()}), self._body(values))
+            query = {n: self._query_value(n, v) for n, v in fields.items()}
+            return Sent(path, _encoded(query | beside), self._body(values), headers)
         if not self.models:
             named = {self.aliases.get(n, n): v for n, v in values.items()}
-            return Sent(path, "", _dump(named) if named else b"")
+            return Sent(path, _encoded(beside), dump(named) if named else b"", headers)
         query = {self.aliases.get(n, n): self._query_value(n, values[n]) for n in self.plain if n in values}
-        return Sent(path, _encoded(query), self._body(values))
+        return Sent(path, _encoded(query | beside), self._body(values), headers)
+
+    def _head(self, values: dict[str, Any]) -> tuple[tuple[tuple[str, str], ...], dict[str, Any]]:
+        """Give the headers that *values* go into, and those that go into the query."""
+        headers: list[tuple[str, str]] = []
+        cookies: list[str] = []
+        query: dict[str, Any] = {}
+        for name, value in values.items():
+            field = self._elsewhere[name]
+            pairs = _fields(self.name, name, value) if field.spread else {field.key: value}
+            for key, item in pairs.items():
+                if field.place == "query":
+                    query[key] = self._query_value(name, item)
+                elif field.place == "cookie":
+                    cookies += [f"{key}={text}" for text in self._head_texts(name, item, _COOKIE, "a cookie")]
+                else:
+                    key = key.replace("_", "-") if field.spread and field.hyphens else key
+                    if key.lower() in _OF_THE_GATEWAY or key.lower().startswith("x-fal-jupyter-"):
+                        raise BadArguments(
+                            f"{self.name}(): argument {name!r} goes into the header {key!r}, which the gateway keeps for itself"
+                        )
+                    headers += [(key, text) for text in self._head_texts(name, item, _HEADER, "a header")]
+        return (*headers, *([("cookie", "; ".join(cookies))] if cookies else [])), query
+
+    def _head_texts(self, name: str, value: Any, allowed: re.Pattern[str], where: str) -> list[str]:
+        if value is None and self._elsewhere[name].default is None:
+            return []
+        items = value if isinstance(value, list) and where == "a header" else [value]
+        texts = [text_of(item) for item in items]
+        if any(i is None or isinstance(i, dict | list) for i in items) or not all(map(allowed.fullmatch, texts)):
+            raise BadArguments(
+                f"{self.name}(): argument {name!r} goes into {where}, which cannot hold {value!r:.60}",
+                hint=f"{where} holds one line of plain ASCII text",
+            )
+        return texts
 
     def _body(self, values: dict[str, Any]) -> bytes:
         bodies = {self.aliases.get(n, n): values[n] for n in self.models if n in values}
         body: Any = bodies if self.embedded or not bodies else next(iter(bodies.values()))
-        return _dump(body) if bodies or self.embedded else b""
+        return dump(body) if bodies or self.embedded else b""
 
     def _query_value(self, name: str, value: Any) -> Any:
         """Give what stands in the query for a parameter beside a body, where there is no null and no structure."""
@@ -126,14 +172,14 @@ class Arguments:
             return None
         if isinstance(value, dict) or (isinstance(value, list) and any(isinstance(v, list | dict) for v in value)):
             raise BadArguments(f"{told} structures", hint="make it part of the body's model")
-        return [_query_text(item) for item in value] if isinstance(value, list) else _query_text(value)
+        return [text_of(item) for item in value] if isinstance(value, list) else text_of(value)
 
     def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         lone: Any = args[0] if len(args) == 1 and not kwargs else None
         if isinstance(lone, Mapping) and self._is_whole(lone):
             args, kwargs = (), dict(lone)
-        elif not self.models and _is_model(lone):
-            fields = _dump_model(lone, f"the argument of {self.name}()", by_alias=False)
+        elif not self.models and is_model(lone):
+            fields = dump_model(lone, f"the argument of {self.name}()", by_alias=False)
             if isinstance(fields, dict) and (self._is_whole(fields) or len(self.signature.parameters) > 1):
                 args, kwargs = (), fields
         elif kwargs and not args and len(whole := self.models or self.query_models) == 1 and whole[0] not in kwargs:
@@ -144,14 +190,30 @@ class Arguments:
         try:
             return dict(self.signature.bind(*args, **kwargs).arguments)
         except TypeError as error:
-            raise BadArguments(f"{self.name}(): {error}", hint=f"it takes {self.name}{self.signature}") from None
+            raise BadArguments(f"{self.name}(): {error}", hint=f"it takes {self.name}{self._told()}") from None
+
+    def _told(self) -> inspect.Signature:
+        """The signature as a caller would write it: without FastAPI's marks, but with the defaults in them."""
+        told = []
+        for name, parameter in self.signature.parameters.items():
+            hint = _unaliased(parameter.annotation)
+            if typing.get_origin(hint) is typing.Annotated:
+                hint = typing.get_args(hint)[0]
+            mark, default = self._marks.get(name), parameter.default
+            if mark is not None and default is mark:
+                default = inspect.Parameter.empty if mark.is_required() else mark.default
+            told.append(parameter.replace(annotation=hint, default=default))
+        try:
+            return self.signature.replace(parameters=told)
+        except ValueError:  # one without a default after one that has
+            return self.signature
 
     def _is_whole(self, given: Mapping[Any, Any]) -> bool:
         """True when a lone dict is the parameters by name, not the value of one."""
-        names = set(self.signature.parameters)
+        names = set(self.signature.parameters) - set(self._elsewhere)
         if len(self.models or self.query_models) == 1 and len(names) == 1:
             return False
-        return bool(given) and all(key in names for key in given)
+        return bool(given) and all(key in self.signature.parameters for key in given)
 
 
 def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
@@ -164,6 +226,23 @@ def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 _FORMS = ("Form", "File")
+_HEADER = re.compile(r"|[!-~](?:[ -~\t]*[!-~])?")
+_COOKIE = re.compile(r"[!#-+\--:<-\[\]-~]*")  # RFC 6265
+_OF_THE_GATEWAY = frozenset(
+    {
+        "authorization",
+        "connection",
+        "content-length",
+        "content-type",
+        "cookie",
+        "expect",
+        "host",
+        "keep-alive",
+        "te",
+        "trailer",
+    }
+    | {"proxy-authenticate", "proxy-authorization", "transfer-encoding", "upgrade", "x-fal-request-id"}
+)
 
 
 def _is_upload(hint: Any) -> bool:
@@ -181,8 +260,8 @@ def _looked_up(hint: Any, names: dict[str, Any]) -> Any:
         return hint
 
 
-_NOT_SENT = ("Depends", "Security", "Header", "Cookie")
-_MARKS = ("Query", "Path", "Body", "Form", "File", *_NOT_SENT)
+_DEPENDENCIES = ("Depends", "Security")
+_MARKS = ("Query", "Path", "Body", "Form", "File", "Header", "Cookie", *_DEPENDENCIES)
 
 
 def _unaliased(hint: Any) -> Any:
@@ -253,14 +332,10 @@ def _encoded(query: dict[str, Any]) -> str:
 
 def _path_part(value: Any, where: str, *, whole: bool) -> str:
     """Give what stands in the path for a parameter; FastAPI cuts paths at every slash, even a quoted one."""
-    text = _query_text(value)
+    text = text_of(value)
     if isinstance(value, dict | list) or value is None or text == "" or ("/" in text and not whole):
         raise BadArguments(f"{where} is part of the path, so it cannot be {value!r:.60}", hint="text without a slash")
     return str(text)
-
-
-def _query_text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _check_alone(value: Any, where: str) -> None:
@@ -270,7 +345,7 @@ def _check_alone(value: Any, where: str) -> None:
         BadArguments: it is this one.
     """
     try:
-        _dump(plain(value, where))
+        dump(plain(value, where))
     except RecursionError:
         raise BadArguments(f"{where} contains itself, or is nested too deeply for JSON") from None
     except UnicodeEncodeError:
@@ -279,167 +354,3 @@ def _check_alone(value: Any, where: str) -> None:
         ) from None
     except ValueError as error:
         raise BadArguments(f"{where} cannot be written as JSON: {error}") from None
-
-
-def _dump(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
-
-
-def _first(value: Any, where: str) -> Any:
-    """As :func:`plain`, but a model's own dump is not walked again: numbers that JSON lacks show when it is written."""
-    return _dump_model(value, where) if _is_model(value) else plain(value, where)
-
-
-def plain(value: Any, where: str) -> Any:
-    """Give *value* as plain JSON values.
-
-    numpy arrays and torch tensors become lists, models and dataclasses dicts; what JSON cannot hold is named.
-
-    Raises:
-        BadArguments: naming the place, as in ``argument 'x'['a'][1] is a socket.socket, which JSON cannot hold``.
-    """
-    kind = type(value)
-    if value is None or kind in (str, bool, int):
-        return value
-    if isinstance(value, enum.Enum):
-        return plain(value.value, where)
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise BadArguments(f"{where} is {value}, which JSON cannot hold", hint="send None or a finite number")
-        return float(value)
-    if isinstance(value, str | bool | int):
-        return value
-    if isinstance(value, Mapping):
-        return _object(value, where)
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(item, f"{where}[{index}]") for index, item in enumerate(value)]
-    return _other(value, where)
-
-
-def _object(value: Mapping[Any, Any], where: str) -> dict[str, Any]:
-    found = {_key(key, where): plain(item, f"{where}[{key!r}]") for key, item in value.items()}
-    if len(found) != len(value):
-        raise BadArguments(f"{where} has keys that are the same text in JSON, such as 1 and '1'")
-    return found
-
-
-def _key(key: Any, where: str) -> str:
-    if isinstance(key, enum.Enum):
-        return _key(key.value, where)
-    if isinstance(key, str):
-        return key
-    if isinstance(key, int | float | uuid.UUID):
-        return _query_text(key)
-    raise BadArguments(f"{where} has the key {key!r}, but JSON's keys are text")
-
-
-def _is_model(value: Any) -> bool:
-    return hasattr(value, "model_dump") and not isinstance(value, type)
-
-
-def _dump_model(model: Any, where: str, *, by_alias: bool = True) -> Any:
-    """A model's fields, by the names under which it takes them and without what it computes."""
-    try:
-        found = model.model_dump(mode="json", by_alias=by_alias, round_trip=True)
-        if _MASK in str(found):  # secrets may be among it
-            found = _revealed(found, model.model_dump(by_alias=by_alias, round_trip=True), where)
-    except BadArguments:
-        raise
-    except Exception as error:
-        raise BadArguments(f"{where} cannot be written as JSON: {error}") from None
-    if by_alias and isinstance(found, dict):
-        for written, taken in _renamed(type(model)):
-            if written in found:
-                found[taken] = found.pop(written)
-    return found
-
-
-def _revealed(written: Any, value: Any, where: str) -> Any:
-    """Give *written*, the JSON form of *value*, with secrets as they are: pydantic writes asterisks for them."""
-    if hasattr(value, "get_secret_value"):
-        return _secret(value, where)
-    if isinstance(value, dict) and isinstance(written, dict) and len(value) == len(written):
-        pairs = zip(written.items(), value.items(), strict=True)
-        return {key: _revealed(text, item, f"{where}[{key!r}]") for (key, text), (_, item) in pairs}
-    if isinstance(value, list | tuple | set | frozenset) and isinstance(written, list) and len(value) == len(written):
-        return [_revealed(*pair, f"{where}[{i}]") for i, pair in enumerate(zip(written, value, strict=True))]
-    return written
-
-
-def _secret(value: Any, where: str) -> Any:
-    hidden = value.get_secret_value()
-    if not isinstance(hidden, bytes):
-        return plain(hidden, where)
-    try:
-        return hidden.decode()
-    except UnicodeDecodeError:
-        raise BadArguments(f"{where} has secret bytes that are not UTF-8, which JSON cannot hold") from None
-
-
-_MASK = "**********"
-_renamed_fields: weakref.WeakKeyDictionary[type[Any], list[tuple[str, str]]] = weakref.WeakKeyDictionary()
-
-
-def _renamed(kind: type[Any]) -> list[tuple[str, str]]:
-    """The fields that a model writes by another name than it takes them."""
-    if (known := _renamed_fields.get(kind)) is not None:
-        return known
-    names = _renamed_fields[kind] = []
-    for name, field in getattr(kind, "model_fields", {}).items():
-        written, taken = field.serialization_alias or name, field.validation_alias or name
-        if isinstance(taken, str) and taken != written:
-            names.append((written, taken))
-    return names
-
-
-def _other(value: Any, where: str) -> Any:
-    if hasattr(value, "get_secret_value") and not isinstance(value, type):
-        return _secret(value, where)
-    if _is_model(value):
-        return plain(_dump_model(value, where), where)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: plain(getattr(value, f.name), f"{where}.{f.name}") for f in dataclasses.fields(value)}
-    if _is_array(value):
-        return _listed(value, where)
-    if isinstance(value, datetime.datetime | datetime.date | datetime.time):
-        return value.isoformat()
-    if isinstance(value, datetime.timedelta):
-        return value.total_seconds()
-    if isinstance(value, uuid.UUID | pathlib.PurePath):
-        return str(value)
-    kind = type(value)
-    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    raise BadArguments(f"{where} is a {name}, which JSON cannot hold", hint="send text, numbers, lists or dicts")
-
-
-def _is_array(value: Any) -> bool:
-    """A numpy array or scalar, or a torch tensor, told without importing either."""
-    numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
-    return (numpy is not None and isinstance(value, numpy.ndarray | numpy.generic)) or (
-        torch is not None and isinstance(value, getattr(torch, "Tensor", ()))
-    )
-
-
-def _listed(array: Any, where: str) -> Any:
-    kind = getattr(getattr(array, "dtype", None), "kind", "")
-    try:
-        if kind == "M":  # whose tolist() gives bare numbers of nanoseconds
-            return sys.modules["numpy"].datetime_as_string(array).tolist()
-        if kind == "m":
-            array = array.astype("timedelta64[us]")
-        elif kind == "f" and array.dtype.itemsize > 8:  # whose tolist() gives numpy's numbers
-            array = array.astype("float64")
-        listed = array.tolist()
-        finite = _is_finite(array)
-    except Exception as error:
-        name = f"{type(array).__module__}.{type(array).__qualname__}"
-        raise BadArguments(f"{where} is a {name} that cannot become a list: {error}") from None
-    return listed if finite else plain(listed, where)
-
-
-def _is_finite(array: Any) -> bool:
-    """True when an array holds finite real numbers only, so that its items need not be looked at one by one."""
-    torch: Any = sys.modules.get("torch")
-    if hasattr(torch, "Tensor") and isinstance(array, torch.Tensor):
-        return not array.is_complex() and bool(array.isfinite().all())
-    return array.dtype.kind in "iufb" and bool(sys.modules["numpy"].isfinite(array).all())

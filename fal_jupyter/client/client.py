@@ -344,9 +344,9 @@ class Client(Controlling):
                 pass  # the gateway has ended, or the app was stopped by somebody else
 
     # --- calls --------------------------------------------------------------------------------------------------
-    def _request(self, alias: str, path: str, body: bytes, query: str) -> bytes:
+    def _request(self, alias: str, path: str, body: bytes, query: str, headers: http.Pairs = ()) -> bytes:
         target = f"{RUN}{self.settings.owner}/{alias}{quote(path, safe='/')}" + (f"?{query}" if query else "")
-        return http.request("POST", target, body, _CALL_HEADERS)
+        return http.request("POST", target, body, (*_CALL_HEADERS, *headers))
 
     def call(
         self,
@@ -355,6 +355,7 @@ class Client(Controlling):
         body: bytes,
         *,
         query: str = "",
+        headers: http.Pairs = (),
         on_output: OnOutput | None = None,
         calls: Calls | None = None,
     ) -> Answer:
@@ -367,7 +368,7 @@ class Client(Controlling):
             GatewayError: the gateway ended in the middle, or cannot be had.
             KeyboardInterrupt: passed on at once; the request is dropped or cancelled.
         """
-        data = self._request(alias, path, body, query)
+        data = self._request(alias, path, body, query, headers)
         for attempt in range(1, MOST_GATEWAYS + 1):
             sock = self._pool.take() if attempt == 1 and self._alive() else None
             reader = http.Reader()
@@ -487,17 +488,24 @@ class Client(Controlling):
         return frames_reader.finish()
 
     async def acall(
-        self, alias: str, path: str, body: bytes, *, query: str = "", on_output: OnOutput | None = None
+        self,
+        alias: str,
+        path: str,
+        body: bytes,
+        *,
+        query: str = "",
+        headers: http.Pairs = (),
+        on_output: OnOutput | None = None,
     ) -> Answer:
         """The same on asyncio; being cancelled closes the connection."""
         for _ in range(MOST_GATEWAYS):
-            refused, answer = await self._acall(alias, path, body, query, on_output)
+            refused, answer = await self._acall(alias, path, body, query, headers, on_output)
             if not refused:
                 break
         return answer
 
     async def _acall(
-        self, alias: str, path: str, body: bytes, query: str, on_output: OnOutput | None
+        self, alias: str, path: str, body: bytes, query: str, headers: http.Pairs, on_output: OnOutput | None
     ) -> tuple[bool, Answer]:
         """Call once; gives whether an ending gateway refused it, and the answer."""
         sock = await asyncio.to_thread(self.dial)
@@ -506,7 +514,7 @@ class Client(Controlling):
         reader = http.Reader()
         frames_reader = AnswerReader(on_output, f"%fal logs {alias} has the last of them")
         try:
-            writer.write(self._request(alias, path, body, query))
+            writer.write(self._request(alias, path, body, query, headers))
             await writer.drain()
             while not reader.done:
                 data = await areceive(stream_reader, READ, gateway)

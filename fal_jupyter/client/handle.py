@@ -193,8 +193,9 @@ class AppHandle:
         sent = self._send(name, args, kwargs)
         try:
             answer = self.client.call(
-                self.alias, sent.path, sent.body, query=sent.query, on_output=self._output_with_notices(), calls=calls
-            )
+                *(self.alias, sent.path, sent.body),
+                query=sent.query, headers=sent.headers, on_output=self._output_with_notices(), calls=calls,
+            )  # fmt: skip
         except KeyboardInterrupt as stop:
             shorten(stop, f"{self.spec.class_name}.{name}()")
             raise
@@ -205,8 +206,9 @@ class AppHandle:
         sent = self._send(name, args, kwargs)
         with one_line(f"{self.spec.class_name}.{name}()"):
             answer = await self.client.acall(
-                self.alias, sent.path, sent.body, query=sent.query, on_output=self._output_with_notices()
-            )
+                *(self.alias, sent.path, sent.body),
+                query=sent.query, headers=sent.headers, on_output=self._output_with_notices(),
+            )  # fmt: skip
         return self._value(name, answer)
 
     def map(self, name: str, items: Iterable[Any], /, *, concurrency: int = 8) -> list[Any]:
@@ -263,7 +265,7 @@ class AppHandle:
 
     def _stream(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Streamed:
         sent = self._send(name, args, kwargs)
-        request = self.client._request(self.alias, sent.path, sent.body, sent.query)
+        request = self.client._request(self.alias, sent.path, sent.body, sent.query, sent.headers)
 
         def finished(answer: Answer) -> None:
             self._record(name, answer)

@@ -9,6 +9,9 @@ from fal_jupyter.domain.errors import GatewayError
 MAX_HEAD = 64 * 1024
 
 
+Pairs = tuple[tuple[str, str], ...]
+
+
 def request(method: str, target: str, body: bytes = b"", headers: Iterable[tuple[str, str]] = ()) -> bytes:
     """Give the bytes of a whole request."""
     if not target.isprintable() or " " in target:

@@ -422,7 +422,7 @@ def submit(handle: AppHandle, name: str, sent: Sent, options: Options) -> Queued
     query = [sent.query] if sent.query else []
     query += [urlencode({Q_WEBHOOK: options.webhook_url})] if options.webhook_url else []
     target = f"{QUEUE}{handle.app}{quote(sent.path, safe='/')}" + (f"?{'&'.join(query)}" if query else "")
-    headers = (*_JSON, *options.headers)
+    headers = (*_JSON, *options.headers, *sent.headers)
     try:
         raw = handle.client.exchange("POST", target, headers, sent.body)
         answer = Answer(status=raw.status, headers=list(raw.headers.items()), body=b"".join(raw))

@@ -291,12 +291,51 @@ def signature_of(function: Callable[..., Any]) -> inspect.Signature:
     return signature.replace(parameters=parameters)
 
 
-def body_parameters(function: Callable[..., Any], path: str) -> set[str] | None:
-    """Give the parameters of an endpoint method that FastAPI takes from the body; None where it cannot read the signature."""
+@dataclass(frozen=True, slots=True)
+class Field:
+    """Where FastAPI takes one parameter from.
+
+    *place* is ``body``, ``path``, ``query``, ``header`` or ``cookie``; *key* its name there. *spread*: it is a model, whose fields
+    stand there one by one. *inner*: it is a parameter of a dependency, not of the endpoint.
+    """
+
+    place: str
+    key: str
+    spread: bool
+    inner: bool
+    default: Any
+    hyphens: bool
+
+
+def request_fields(function: Callable[..., Any], path: str) -> dict[str, Field] | None:
+    """Give where FastAPI takes the parameters of an endpoint method and of its dependencies from, by name.
+
+    None where it cannot read the signature.
+    """
     from fastapi.dependencies.utils import get_dependant
 
     try:
         dependant = get_dependant(path=path, call=MethodType(function, object()))
     except Exception:  # the runner reports it when it starts
         return None
-    return {field.name for field in dependant.body_params}
+    found: dict[str, Field] = {}
+    todo, seen = [dependant], {id(dependant)}
+    while todo:
+        current = todo.pop(0)
+        for place in ("path", "query", "header", "cookie", "body"):
+            for asked in getattr(current, f"{place}_params"):
+                found.setdefault(asked.name, _field(asked, place, inner=current is not dependant))
+        todo += [inner for inner in current.dependencies if id(inner) not in seen]
+        seen |= {id(inner) for inner in current.dependencies}
+    return found
+
+
+def _field(asked: Any, place: str, *, inner: bool) -> Field:
+    from pydantic import BaseModel
+
+    info = asked.field_info
+    spread = place != "body" and isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel)
+    hyphens = bool(getattr(info, "convert_underscores", False))
+    key = asked.alias.replace("_", "-") if hyphens and asked.alias == asked.name else asked.alias
+    default = inspect.Parameter.empty if info.is_required() else info.get_default(call_default_factory=True)
+    return Field(place, key, spread, inner, default, hyphens)

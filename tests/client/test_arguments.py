@@ -5,6 +5,7 @@ import dataclasses
 import datetime
 import decimal
 import enum
+import ipaddress
 import json
 import pathlib
 import re
@@ -16,10 +17,10 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import pydantic
 import pytest
-from fastapi import Body, Depends, Form, Header, Query, Request, UploadFile
+from fastapi import Body, Cookie, Depends, Form, Header, Query, Request, UploadFile
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, ConfigDict, Field, computed_field
+from pydantic import AliasChoices, AliasPath, BaseModel, ConfigDict, Field, computed_field
 
 from fal_jupyter import fal
 from fal_jupyter.client.arguments import Arguments
@@ -53,6 +54,30 @@ class Aliased(BaseModel):
         return self.size * 2
 
 
+class Kept(BaseModel):
+    """What a model leaves out, or takes by another name than it writes it, at every depth."""
+
+    secret: str = Field(default="none", exclude=True)
+    where: int = Field(default=0, validation_alias=AliasPath("at", 1, "x"))
+    why: int = Field(default=0, validation_alias=AliasPath("at", 0))
+    chosen: int = Field(default=0, validation_alias=AliasChoices(AliasPath("c", "d"), "choice", "other"))
+    token: pydantic.SecretStr | None = Field(default=None, exclude=True)
+    unset: Any = Field(default_factory=object, exclude=True)
+    kids: list[Kept] = []
+    by_name: dict[str, Kept] = {}
+    data: bytes = b""
+    price: decimal.Decimal = decimal.Decimal(0)
+
+    def told(self) -> Any:
+        own = [self.secret, self.where, self.why, self.chosen, self.token and self.token.get_secret_value()]
+        return [*own, self.data.decode(), str(self.price), [kid.told() for kid in [*self.kids, *self.by_name.values()]]]
+
+
+class Common(BaseModel):
+    save_data: bool = False
+    x_tags: list[str] = []
+
+
 class Names(pydantic.RootModel[list[str]]):
     pass
 
@@ -66,6 +91,14 @@ class Point:
 
 def dependency() -> str:
     return "depended"
+
+
+def page(limit: int, skip: Annotated[int, Query(alias="from")] = 0, x_mode: Annotated[str, Header()] = "m") -> Any:
+    return [limit, skip, x_mode]
+
+
+def user(name: Annotated[str, Body()], deeper: Annotated[Any, Depends(page)]) -> Any:
+    return [name, deeper]
 
 
 class Table(fal.App):
@@ -131,6 +164,42 @@ class Table(fal.App):
     def depending(self, n: int, d: str = Depends(dependency), w: Annotated[str, Header()] = "none") -> Any:
         return [n, d, w]
 
+    @fal.endpoint("/headed")
+    def headed(
+        self,
+        n: int = 0,
+        x_word: Annotated[str | None, Header()] = None,
+        many: Annotated[list[int], Header()] = [],  # noqa: B006
+        own: Annotated[str, Header(alias="Under_Score")] = "o",
+        session: Annotated[str, Cookie()] = "s",
+        other: Annotated[str, Cookie(alias="the-other")] = "t",
+    ) -> Any:
+        return [n, x_word, many, own, session, other]
+
+    @fal.endpoint("/common")
+    def common(self, given: In, common: Annotated[Common, Header()]) -> Any:
+        return [given, common]
+
+    @fal.endpoint("/taken")
+    def taken(self, authorization: Annotated[str, Header()]) -> Any:
+        return authorization
+
+    @fal.endpoint("/paged")
+    def paged(self, n: int, page: Annotated[Any, Depends(page)]) -> Any:
+        return [n, page]
+
+    @fal.endpoint("/user")
+    def user(self, given: In, user: Annotated[Any, Depends(user)]) -> Any:
+        return [given, user]
+
+    @fal.endpoint("/kept")
+    def kept(self, kept: Kept) -> Any:
+        return kept.told()
+
+    @fal.endpoint("/exact")
+    def exact(self, price: decimal.Decimal, data: bytes, where: ipaddress.IPv4Address | None = None) -> Any:
+        return [str(price), data.decode(), str(where)]
+
     @fal.endpoint("/aliased")
     def aliased(self, given: Aliased) -> Any:
         return [given.size, given.depth, given.inner]
@@ -171,7 +240,7 @@ def sent(name: str, /, *args: Any, **kwargs: Any) -> Any:
 def call(name: str, /, *args: Any, **kwargs: Any) -> Any:
     """What the endpoint answers to what is sent."""
     found = sent(name, *args, **kwargs)
-    status, answer = asyncio.run(post(APP, found.path, found.query, found.body))
+    status, answer = asyncio.run(post(APP, found.path, found.query, found.body, found.headers))
     assert status == 200, answer
     return answer
 
@@ -181,6 +250,10 @@ def given_to(name: str, /, *args: Any, **kwargs: Any) -> Callable[[], Any]:
 
 
 ADA = {"text": "Ada", "n": 1}
+KEPT = Kept.model_validate(
+    {"secret": "s", "at": [3, {"x": 4}], "c": {"d": 5}, "token": "hush", "kids": [{"secret": "k", "choice": 6, "data": "b"}],
+     "by_name": {"n": {"secret": "i", "at": [1]}}, "data": "d", "price": "1.10"}
+)  # fmt: skip
 ARRIVES: list[tuple[Callable[[], Any], Any]] = [
     # by position, by name, as a dict, as a model
     (given_to("plain", "p"), ["p", 30, []]),
@@ -218,6 +291,18 @@ ARRIVES: list[tuple[Callable[[], Any], Any]] = [
     (given_to("old", 4, [5, 6]), [4, [5, 6]]),
     (given_to("renamed", "x", n=2), ["x", 2]),
     (given_to("depending", 3), [3, "depended", "none"]),
+    (given_to("headed"), [0, None, [], "o", "s", "t"]),
+    (given_to("headed", 4, "a word", [1, 2], session="x", other="y"), [4, "a word", [1, 2], "o", "x", "y"]),
+    (given_to("headed", {"n": 1, "x_word": "w"}), [1, "w", [], "o", "s", "t"]),
+    (given_to("headed", x_word=None, own="z"), [0, None, [], "z", "s", "t"]),
+    (given_to("common", In(text="Ada"), Common(save_data=True, x_tags=["a", "b"])), [ADA, {"save_data": True, "x_tags": ["a", "b"]}]),
+    (given_to("common", In(text="Ada"), {"save_data": True}), [ADA, {"save_data": True, "x_tags": []}]),
+    (given_to("paged", 1, limit=5), [1, [5, 0, "m"]]),
+    (given_to("paged", n=1, limit=5, skip=2, x_mode="z"), [1, [5, 2, "z"]]),
+    (given_to("user", In(text="Ada"), name="Bo", limit=3), [ADA, ["Bo", [3, 0, "m"]]]),
+    (given_to("kept", KEPT), KEPT.told()),
+    (given_to("exact", decimal.Decimal("1.10"), b"caf\xc3\xa9", ipaddress.ip_address("10.0.0.1")), ["1.10", "café", "10.0.0.1"]),
+    (given_to("exact", decimal.Decimal("1e-30"), bytearray(b"b")), ["1E-30", "b", "None"]),
     (given_to("aliased", Aliased(theSize=3, **{"in": 4}, inner=[In(text="Ada")])), [3, 4, [ADA]]),
     (given_to("root", Names(["a"])), ["a"]),
     (given_to("root", ["a", "b"]), ["a", "b"]),
@@ -255,7 +340,7 @@ def test_what_a_call_is_given_arrives(number: int) -> None:
         ("optional", ({"n": 1}, 2), {}, "too many positional arguments"),
         ("plain", (In(text="x"),), {}, "missing a required argument: 'prompt'"),
         ("item", ("a",), {}, "missing a required argument: 'n'"),
-        ("depending", (1,), {"w": "x"}, "unexpected keyword argument 'w'"),
+        ("depending", (1,), {"d": "x"}, "unexpected keyword argument 'd'"),
     ],
 )
 def test_arguments_that_do_not_fit_are_told_with_what_would(
@@ -279,6 +364,15 @@ def test_arguments_that_do_not_fit_are_told_with_what_would(
         ("item", (["a"], 1), "argument 'name' is part of the path"),
         ("item", (None, 1), "argument 'name' is part of the path, so it cannot be None"),
         ("beside", (ADA, None), "argument 'q' goes into the address"),
+        ("headed", (0, "a\r\nb: c"), "argument 'x_word' goes into a header, which cannot hold"),
+        ("headed", (0, "snow ☃"), "argument 'x_word' goes into a header"),
+        ("headed", (0, " space"), "argument 'x_word' goes into a header"),
+        ("headed", (0, {"a": 1}), "argument 'x_word' goes into a header"),
+        ("headed", (0, "w", [1, [2]]), "argument 'many' goes into a header"),
+        ("headed", (0, "w", [1], None), "argument 'own' goes into a header"),
+        ("headed", (0, "w", [1], "o", "a; b=c"), "argument 'session' goes into a cookie"),
+        ("headed", (0, "w", [1], "o", ["a"]), "argument 'session' goes into a cookie"),
+        ("taken", ("Key x",), "argument 'authorization' goes into the header 'authorization', which the gateway keeps"),
         ("beside", (ADA, {"a": 1}), "argument 'q' goes into the address"),
         ("beside", (ADA, 1, False, [[1]]), "argument 'many' goes into the address"),
     ],
@@ -384,15 +478,15 @@ def test_a_tensor_that_json_cannot_hold_is_named(make: Callable[[Any], Any], tol
 
 
 REFUSED: list[tuple[Callable[[], Any], str]] = [
-    (lambda: b"x", "argument 'input_data' is a bytes, which JSON cannot hold"),
-    (lambda: {"a": [0, b"x"]}, "argument 'input_data'['a'][1] is a bytes, which JSON cannot hold"),
+    (lambda: b"\xff", "argument 'input_data' is bytes that are no UTF-8 text, which JSON cannot hold"),
+    (lambda: {"a": [0, b"\xff"]}, "argument 'input_data'['a'][1] is bytes that are no UTF-8 text"),
     (lambda: float("nan"), "argument 'input_data' is nan, which JSON cannot hold"),
     (lambda: [1, float("-inf")], "argument 'input_data'[1] is -inf"),
     (lambda: np.array([[1.0, np.nan]]), "argument 'input_data'[0][1] is nan"),
     (lambda: np.float32("inf"), "argument 'input_data' is inf"),
     (lambda: np.array([1j]), "argument 'input_data'[0] is a complex"),
     (lambda: 1j, "argument 'input_data' is a complex"),
-    (lambda: decimal.Decimal("1.1"), "argument 'input_data' is a decimal.Decimal"),
+    (lambda: complex(1, 2), "argument 'input_data' is a complex"),
     (lambda: object(), "argument 'input_data' is a object"),
     (lambda: len, "argument 'input_data' is a builtin_function_or_method"),
     (lambda: In, "argument 'input_data' is a pydantic"),
@@ -409,7 +503,7 @@ REFUSED: list[tuple[Callable[[], Any], str]] = [
     (lambda: "half \ud800", "argument 'input_data' has text with half a character"),
     (lambda: {"\udfff": 1}, "argument 'input_data' has text with half a character"),
     (lambda: 10**5000, "argument 'input_data' cannot be written as JSON"),
-    (lambda: np.array([(1, b"x")], dtype="i4,S1"), "argument 'input_data'[0][1] is a bytes"),
+    (lambda: np.array([(1, b"\xff")], dtype="i4,S1"), "argument 'input_data'[0][1] is bytes that are no"),
     (lambda: In.model_construct(text=object()), "argument 'input_data' cannot be written as JSON"),
     (lambda: pydantic.create_model("M", f=(float, 1.0))(f=float("nan")), "argument 'input_data'['f'] is nan"),
 ]  # fmt: skip

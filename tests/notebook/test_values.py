@@ -8,8 +8,9 @@ from tests.support.kernel import Kernel
 
 APP = """%%fal_app
 import functools
+from decimal import Decimal
 from typing import Annotated, Generic, TypeVar
-from fastapi import Query
+from fastapi import Cookie, Header, Query
 from pydantic import AliasChoices, BaseModel, Field, SecretBytes, SecretStr, validate_call
 from typing_extensions import TypeAliasType
 
@@ -88,6 +89,18 @@ class Values(fal.App):
     def secret(self, token: SecretStr) -> str:
         return token.get_secret_value()
 
+    @fal.endpoint("/headed")
+    def headed(self, price: Decimal, x_word: Annotated[str, Header()] = "none", session: Annotated[str, Cookie()] = "none") -> list:
+        return [str(price), x_word, session]
+
+    @fal.endpoint("/kept")
+    def kept(self, hidden: Hidden) -> str:
+        return hidden.secret
+
+    @fal.endpoint("/words")
+    def words(self, x_word: Annotated[str, Header()]):
+        yield from x_word
+
     @fal.endpoint("/checked")
     def checked(self, text: str) -> list:
         return [double(text), kind(1), kind(text)]
@@ -127,6 +140,10 @@ def values(notebook: Kernel) -> Kernel:
         ("noted(Settings(steps=6))", "6"),
         ("login(Login(token='hush', more=['a'], by_name={'k': b'v'}))", "['hush', ['a'], {'k': 'v'}, '**********']"),
         ("secret(SecretStr('hush'))", "'hush'"),
+        ("headed(Decimal('1.10'), 'a word', session='s1')", "['1.10', 'a word', 's1']"),
+        ("submit.headed(Decimal('2'), 'queued').get()", "['2', 'queued', 'none']"),
+        ("kept(Hidden(a=1, secret='s'))", "'s'"),
+        ("words(x_word='ab')", "['a', 'b']"),
         ("checked('4')", "[8, 'int', 'any']"),
     ],
 )

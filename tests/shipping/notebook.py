@@ -82,7 +82,7 @@ def serve(cls: Any, posts: list[tuple[str, str, Any]]) -> list[Any]:
     return [*answers, app.openapi()]
 
 
-async def post(app: Any, path: str, query: str, data: bytes) -> list[Any]:
+async def post(app: Any, path: str, query: str, data: bytes, headers: tuple[tuple[str, str], ...] = ()) -> list[Any]:
     """Post to an ASGI application and give its status and its answer (or the traceback of the user's code)."""
     call = endpoints.Call()
     token = endpoints.current_call.set(call)
@@ -90,7 +90,8 @@ async def post(app: Any, path: str, query: str, data: bytes) -> list[Any]:
     scope = {
         "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "scheme": "http",
         "path": path, "raw_path": path.encode(), "query_string": query.encode(), "root_path": "",
-        "headers": [(b"content-type", b"application/json"), (b"host", b"localhost")],
+        "headers": [(b"content-type", b"application/json"), (b"host", b"localhost"),
+                    *((name.lower().encode(), text.encode("latin-1")) for name, text in headers)],
         "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 2), "state": {},
     }  # fmt: skip
 
