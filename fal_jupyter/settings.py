@@ -62,7 +62,7 @@ class Settings:
         read_timeout: seconds in which a request's head has to be complete, and its body has to go on.
         send_timeout: seconds in which a caller has to take something of its answer.
         idle_timeout: seconds that a connection may be open without a request.
-        claims: directory of the claims on devices; one for all state directories of the user.
+        runtime: directories for what all gateways of the user share (claims on devices), the best first; the last one is everybody's.
         fake_gpus: what stands in for this machine's GPUs in tests (``2x24GiB:H100``), or ``""``.
         cdn: base of the local CDN's addresses, as a runner is told it; ``""`` elsewhere.
         loop: the event loop of a runner; ``auto`` is uvloop unless the app uses ``nest_asyncio``.
@@ -80,7 +80,7 @@ class Settings:
     read_timeout: float = DEFAULT_READ_TIMEOUT
     send_timeout: float = DEFAULT_SEND_TIMEOUT
     idle_timeout: float = DEFAULT_IDLE_TIMEOUT
-    claims: Path = Path("/nonexistent")
+    runtime: tuple[Path, ...] = (Path("/nonexistent"),)
     fake_gpus: str = ""
     allow_private: bool = False
     cdn: str = ""
@@ -178,12 +178,18 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         read_timeout=_seconds(env, READ_TIMEOUT_VARIABLE, DEFAULT_READ_TIMEOUT),
         send_timeout=_seconds(env, SEND_TIMEOUT_VARIABLE, DEFAULT_SEND_TIMEOUT),
         idle_timeout=_seconds(env, IDLE_TIMEOUT_VARIABLE, DEFAULT_IDLE_TIMEOUT),
-        claims=Path(env.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()) / f"fal_jupyter-{os.getuid()}-devices",
+        runtime=_runtime(env),
         fake_gpus=env.get(FAKE_GPUS_VARIABLE, ""),
         cdn=env.get(CDN_VARIABLE, ""),
         loop=_loop(env.get(LOOP_VARIABLE) or "auto"),
         allow_private=env.get(ALLOW_PRIVATE_VARIABLE, "").lower() not in ("", "0", "false"),
     )
+
+
+def _runtime(env: Mapping[str, str]) -> tuple[Path, ...]:
+    private = [env.get("XDG_RUNTIME_DIR", ""), f"/run/user/{os.getuid()}"]  # a cron job has the second, too
+    temp = "/tmp" if os.access("/tmp", os.W_OK) else tempfile.gettempdir()  # not TMPDIR, which gateways need not share
+    return (*(Path(path) for path in dict.fromkeys(private) if path.startswith("/")), Path(temp))
 
 
 def _default_state() -> str:

@@ -5,19 +5,73 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import json
+import logging
 import os
+import stat
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from fal_jupyter.domain.errors import StateRefused
 from fal_jupyter.state import check_state
+
+log = logging.getLogger("fal_jupyter.gateway")
+MOST_SQUATTED = 10_000  # names that others may have taken
+
+
+def choose_place(runtime: Sequence[Path]) -> Path:
+    """Give the directory of the claims, which is made: the same one for every gateway of the user, and nobody else's.
+
+    It is in the first of the *runtime* directories that is the user's own, else in the last one, where others can take names, too:
+    there it is the one that is ours already, or the first name that is free.
+
+    Raises:
+        StateRefused: there is no such place.
+    """
+    *private, shared = runtime
+    name = f"fal_jupyter-{os.getuid()}-devices"
+    for directory in private:
+        if _is_ours(directory, 0o022):
+            place = directory / name
+            check_state(place)
+            return place
+    try:
+        taken = [entry for entry in os.listdir(shared) if entry == name or entry.startswith(f"{name}.")]
+        ours = [entry for entry in taken if _is_ours(shared / entry, 0o077)]
+        if ours:
+            return shared / min(ours, key=lambda entry: (len(entry), entry))
+        for number in range(MOST_SQUATTED):
+            place = shared / (f"{name}.{number}" if number else name)
+            try:
+                place.mkdir(mode=0o700)
+            except FileExistsError:
+                if not _is_ours(place, 0o077):  # another gateway of ours may have made it in this moment
+                    continue
+            if number:
+                log.warning("%s is somebody else's, so claims on devices are in %s", shared / name, place)
+            return place
+    except OSError as error:
+        raise StateRefused(f"claims on devices cannot be kept in {shared}: {error.strerror}", hint=_RUNTIME) from None
+    raise StateRefused(f"others have taken all names for claims on devices in {shared}", hint=_RUNTIME)
+
+
+_RUNTIME = "set XDG_RUNTIME_DIR to a directory of your own"
+
+
+def _is_ours(directory: Path, not_for_others: int) -> bool:
+    try:
+        found = directory.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & not_for_others
 
 
 class Claims:
-    """The devices that this gateway has claimed. *place* is the same directory for every gateway of the user."""
+    """The devices that this gateway has claimed, in a directory below one of *runtime* (:func:`choose_place`)."""
 
-    def __init__(self, place: Path, state: Path) -> None:
-        self._place, self._state = place, state
+    def __init__(self, runtime: Sequence[Path], state: Path) -> None:
+        self._runtime, self._state = runtime, state
+        self._place = Path("/nonexistent")
         self._locks: dict[str, int] = {}
         self._awaited: set[str] = set()
 
@@ -25,9 +79,12 @@ class Claims:
         """Claim all of *devices*; gives those that somebody else holds, and who: then nothing is claimed.
 
         Raises:
-            StateRefused: the directory of the claims is not ours alone.
+            StateRefused: there is no place for claims that is ours alone.
         """
-        check_state(self._place)
+        place = choose_place(self._runtime)
+        if place != self._place:
+            log.info("claims on devices are in %s", place)
+            self._place = place
         mine: list[str] = []
         for device in devices:
             path = self._place / f"{device}.lock"

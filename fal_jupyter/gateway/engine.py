@@ -63,7 +63,7 @@ class Engine:
         self.fleet = Fleet()
         self.launcher = Launcher(self, environment, files)
         self.cancel_signals = CancelSignals(self.launcher)
-        self.claims = Claims(settings.claims, settings.state)
+        self.claims = Claims(settings.runtime, settings.state)
         self.deployments = Deployments(settings, self.fleet, self.tell, on_quiet)
         self.published = self.deployments.published
         self.exchanges: dict[str, Exchange] = {}
