@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 
 from fal_jupyter import fal
@@ -9,6 +10,7 @@ from fal_jupyter.cli.numbers import plural
 from fal_jupyter.client.homes import needs_its_own
 from fal_jupyter.client.serving import LoadedFile, missing_secrets
 from fal_jupyter.fal.endpoints import endpoints_of
+from fal_jupyter.fal.later import USED_ONLY, sentence_for
 from fal_jupyter.vault import Vault
 
 
@@ -25,4 +27,10 @@ def dry_run(loaded: LoadedFile, overrides: Mapping[str, object], *, env: str, va
     if isolated:
         why = f" ({plural(len(unmet), 'requirement')} not met here)" if unmet else ""
         lines.append(f"its runners would get an isolated environment{why}")
-    return [*missing_secrets(spec, vault), *lines]
+    later = [f"the app imports fal.{part}: {sentence_for(part)}, so using it would fail" for part in _imported()]
+    return [*missing_secrets(spec, vault), *later, *lines]
+
+
+def _imported() -> list[str]:
+    """Parts of fal that the file imported and that cannot be used yet."""
+    return [part for part in USED_ONLY if f"fal.{part}" in sys.modules]

@@ -8,13 +8,15 @@ LATER = {
     "sync_dir": "fal.sync_dir",
     "apps": "the client helpers of fal.apps",
     "workflows": "fal.workflows",
-    "distributed": "fal.distributed",
     "wma": "fal.wma",
     "auth": "fal.auth",
     "config": "fal.config",
     "files": "fal.files",
 }
 """Public names of the real package that are not here yet, and what they are called in a sentence."""
+
+USED_ONLY = {"distributed": "fal.distributed"}
+"""Parts that can be imported, and whose classes say that they are not here yet when one is made."""
 
 ADVICE = (
     "everything else of `fal` that is not here needs the real package: pip install fal, then `%fal config fal real`"
@@ -29,4 +31,4 @@ class ComesLater(UserError, AttributeError):
 
 def sentence_for(name: str) -> str:
     """Say that the public name *name* of the real package comes later."""
-    return f"fal_jupyter does not have {LATER.get(name, f'fal.{name}')} yet"
+    return f"fal_jupyter does not have {(LATER | USED_ONLY).get(name, f'fal.{name}')} yet"

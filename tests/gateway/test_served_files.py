@@ -125,3 +125,22 @@ def test_a_dry_run_loads_the_class_and_starts_and_installs_nothing(state: Path, 
     ]
     assert sorted(os.listdir(state)) == before
     assert not processes_of(state)
+
+
+def test_a_file_that_imports_a_part_of_fal_that_comes_later_is_read_and_says_so_where_it_is_used(
+    state: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "app.py").write_text(
+        "import fal\nfrom fal.distributed import DistributedRunner, DistributedWorker\n"
+        "class Worker(DistributedWorker):\n    def setup(self): ...\n"
+        "class Many(fal.App):\n    def setup(self): self.runner = DistributedRunner(Worker, world_size=2)\n"
+        "    @fal.endpoint('/')\n    def go(self) -> int: return 1\n"
+    )
+
+    dry = command(state, "serve", str(tmp_path / "app.py"), "--dry-run")
+    real = command(state, "serve", str(tmp_path / "app.py"))
+
+    sentence = "fal_jupyter does not have fal.distributed yet"
+    assert (dry.returncode, real.returncode) == (0, 1)
+    assert f"the app imports fal.distributed: {sentence}, so using it would fail" in dry.stderr
+    assert sentence in real.stderr
