@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from fal_jupyter.domain.errors import BadSetting
+from fal_jupyter.domain.literal_data import MOUNT_DATA, MountData
 
 STATE_VARIABLE = "FAL_JUPYTER_STATE"
 OWNER_VARIABLE = "FAL_JUPYTER_OWNER"
@@ -33,6 +34,7 @@ FAKE_GPUS_VARIABLE = "FAL_JUPYTER_FAKE_GPUS"
 ALLOW_PRIVATE_VARIABLE = "FAL_JUPYTER_ALLOW_PRIVATE_URLS"
 CDN_VARIABLE = "FAL_JUPYTER_CDN"
 LOOP_VARIABLE = "FAL_JUPYTER_LOOP"
+MOUNT_DATA_VARIABLE = "FAL_JUPYTER_MOUNT_DATA"
 DEFAULT_MAX_BODY = 256 * 1024 * 1024
 DEFAULT_MAX_FILE = 16 * 1024 * 1024 * 1024
 DEFAULT_CDN_BYTES = 64 * 1024 * 1024 * 1024
@@ -66,6 +68,7 @@ class Settings:
         fake_gpus: what stands in for this machine's GPUs in tests (``2x24GiB:H100``), or ``""``.
         cdn: base of the local CDN's addresses, as a runner is told it; ``""`` elsewhere.
         loop: the event loop of a runner; ``auto`` is uvloop unless the app uses ``nest_asyncio``.
+        mount_data: runners see the persistent folder at ``/data``; ``auto`` where their code names that path.
         allow_private: callers' addresses (inputs, webhooks) may be of private networks and of this machine.
     """
 
@@ -85,6 +88,7 @@ class Settings:
     allow_private: bool = False
     cdn: str = ""
     loop: Loop = "auto"
+    mount_data: MountData = "auto"
 
     @property
     def socket(self) -> Path:
@@ -181,7 +185,8 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         runtime=_runtime(env),
         fake_gpus=env.get(FAKE_GPUS_VARIABLE, ""),
         cdn=env.get(CDN_VARIABLE, ""),
-        loop=_loop(env.get(LOOP_VARIABLE) or "auto"),
+        loop=_one_of(env, LOOP_VARIABLE, get_args(Loop)),  # type: ignore[arg-type]
+        mount_data=mount_data(env),
         allow_private=env.get(ALLOW_PRIVATE_VARIABLE, "").lower() not in ("", "0", "false"),
     )
 
@@ -227,11 +232,22 @@ def _slug(name: str) -> str:
     return re.sub(r"[^a-z0-9-]+", "-", name.lower()).strip("-")
 
 
-def _loop(given: str) -> Loop:
-    if given not in get_args(Loop):
-        hint = f"set {LOOP_VARIABLE}=asyncio, or leave it unset"
-        raise BadSetting(f"{LOOP_VARIABLE} is {given!r}, but it is one of {', '.join(get_args(Loop))}", hint=hint)
-    return given  # type: ignore[return-value]
+def mount_data(env: Mapping[str, str]) -> MountData:
+    """Read the one setting that each app may have for itself.
+
+    Raises:
+        BadSetting: it is none of the three.
+    """
+    return _one_of(env, MOUNT_DATA_VARIABLE, MOUNT_DATA)  # type: ignore[return-value]
+
+
+def _one_of(env: Mapping[str, str], variable: str, known: tuple[str, ...]) -> str:
+    """Give one of *known*; the first where nothing is set."""
+    given = env.get(variable) or known[0]
+    if given not in known:
+        hint = f"set {variable}={known[1]}, or leave it unset"
+        raise BadSetting(f"{variable} is {given!r}, but it is one of {', '.join(known)}", hint=hint)
+    return given
 
 
 def _whole(env: Mapping[str, str], variable: str, otherwise: int, what: str = "bytes") -> int:

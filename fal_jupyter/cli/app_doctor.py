@@ -31,6 +31,7 @@ def examine_file(which: str, vault: Vault) -> list[Report]:
     Raises:
         BadSetting: there is no such file or class. FalJupyterError: the file itself raises; the sentence says where.
     """
+    from fal_jupyter import data_mount
     from fal_jupyter.portability import Surroundings, examine
     from fal_jupyter.portability.files import opened
 
@@ -42,7 +43,12 @@ def examine_file(which: str, vault: Vault) -> list[Report]:
     try:
         with _prints_go_to_stderr(), opened(path, class_name) as (apps, namespace):
             here = Surroundings(
-                folder=path.parent, namespace=namespace, file=path, secrets=secrets, environ=dict(os.environ)
+                folder=path.parent,
+                namespace=namespace,
+                file=path,
+                secrets=secrets,
+                environ=dict(os.environ),
+                data_is_mounted=data_mount.is_mounted,
             )
             return [Report(cls.__name__, examine(cls, here)) for cls in apps]
     except FalJupyterError:

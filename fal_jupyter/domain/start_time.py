@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from fal_jupyter.domain.literal_data import PLACE_VARIABLE
+
 _PREFIXES = (
     "LD_", "GLIBC_", "MALLOC_", "MIMALLOC_", "TCMALLOC_",  # the loader and allocators
     "PYTHON", "OPENSSL_",
@@ -19,6 +21,7 @@ _READ_LATER = frozenset({
     "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PYTHONSTARTUP", "PYTHONPATH", "PYTHONPYCACHEPREFIX", "PYTHONBREAKPOINT",
     "TORCH_HOME", "TORCH_EXTENSIONS_DIR", "TORCH_CUDA_ARCH_LIST", "TORCHINDUCTOR_CACHE_DIR",
 })  # fmt: skip
+OF_OURS = frozenset({PLACE_VARIABLE})
 OF_ANOTHER_PYTHON = frozenset({"PYTHONHOME", "PYTHONPATH"})  # an isolated environment is led astray by the kernel's
 
 
@@ -28,7 +31,9 @@ def start_time_difference(env: Mapping[str, str], base: Mapping[str, str], *, is
     Args:
         isolated: the app's interpreter is that of an isolated environment.
     """
-    names = [name for name in {**base, **env} if name.startswith(_PREFIXES) and name not in _READ_LATER]
+    names = [
+        name for name in {**base, **env} if name in OF_OURS or (name.startswith(_PREFIXES) and name not in _READ_LATER)
+    ]
     if isolated:
         names = [name for name in names if name not in OF_ANOTHER_PYTHON]
     return {name: env.get(name) for name in sorted(names) if env.get(name) != base.get(name)}

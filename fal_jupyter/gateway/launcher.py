@@ -346,6 +346,8 @@ class Launcher:
             return
         if event["event"] == "up":
             template.up, template.installed = True, Installed(**event["installed"])
+            if event["no_data"]:
+                log.warning("template %s: /data is not mounted: %s", template.process.pid, event["no_data"])
             return
         runner_id = event["runner_id"]
         process = self.processes.get(runner_id)

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import msgspec
 
+from fal_jupyter import settings
 from fal_jupyter.domain import messages as m
+from fal_jupyter.domain.errors import BadSetting
+from fal_jupyter.domain.literal_data import PLACE_VARIABLE, needs_mount
 from fal_jupyter.domain.runner_variables import (
     LocalAccess,
     RunnerIdentity,
@@ -18,7 +21,7 @@ from fal_jupyter.domain.runner_variables import (
     identity_variables,
 )
 from fal_jupyter.gateway.app_keys import AppKeys
-from fal_jupyter.gateway.published import Published
+from fal_jupyter.gateway.published import Published, Revision
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.api import CDN, Environment, LoadHead, Machine
 from fal_jupyter.settings import Settings
@@ -49,6 +52,9 @@ class Loads:
         owner = self._settings.owner
         identity = RunnerIdentity(owner=owner, alias=app.alias, revision=order.revision, runner_id=order.runner_id)
         environment["env"] = self._variables(environment["env"], identity, ports)
+        environment["env"].pop(PLACE_VARIABLE, None)
+        if self._mounts_data(revision, environment["env"]):
+            environment["env"][PLACE_VARIABLE] = str(self._settings.data)
         head = LoadHead(
             app=f"{owner}/{app.alias}",
             alias=app.alias,
@@ -79,6 +85,13 @@ class Loads:
             access = LocalAccess(key=self._keys.key_of(identity.alias), port=ports.plain, tls_port=ports.tls)
             given |= access_variables(env, access)
         return given
+
+    def _mounts_data(self, revision: Revision, env: Mapping[str, str]) -> bool:
+        sources = [*revision.source.values(), *(module["text"] for module in revision.modules.values())]
+        try:
+            return needs_mount(settings.mount_data(env), sources)
+        except BadSetting:  # refused where it was set; a gateway does without
+            return False
 
     def app_ended(self, alias: str) -> None:
         """The app's last runner is gone."""

@@ -28,7 +28,7 @@ def examine(now: Session, which: str, vault: Vault) -> list[Report]:
     Raises:
         NotServed: no cell has defined such an app.
     """
-    from fal_jupyter import portability
+    from fal_jupyter import data_mount, portability
 
     apps = _apps(now)
     if which:
@@ -48,6 +48,7 @@ def examine(now: Session, which: str, vault: Vault) -> list[Report]:
         cell_of=now.cell_of,
         secrets=frozenset(vault.secrets()),
         environ=dict(os.environ),
+        data_is_mounted=data_mount.is_mounted,
         set_by=dict(_set_variables(shell)) if shell is not None else {},
     )
     return [Report(cls.__name__, portability.examine(cls, here(run_options=dict(_given(cls))))) for cls in apps]

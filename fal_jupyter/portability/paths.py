@@ -103,7 +103,7 @@ def _absolute(piece: Piece, text: _Text, here: Surroundings) -> Iterator[Finding
     if "\n" in written or "\0" in written or len(written) > 1024:
         return
     parts = PurePosixPath(written).parts
-    if parts[:2] == ("/", "data") and _opened(piece, text.node):
+    if parts[:2] == ("/", "data") and _opened(piece, text.node) and not here.data_is_mounted():
         told = f"{piece.owner(text.node)} uses {written}, which here is this machine's own /data; the folder that stands for it is FAL_PERSISTENT_DIR"
         instead = "from fal.toolkit import FAL_PERSISTENT_DIR, which is /data there"
         yield here.finding("data-path", "differs", piece.place(text.node), told, instead)

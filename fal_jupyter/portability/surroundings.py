@@ -22,6 +22,7 @@ class Surroundings:
         secrets: names of the secrets that are set here.
         environ: the environment that runners get.
         run_options: options that the running app was given beside its class, by fal's names.
+        data_is_mounted: tells whether runners see the persistent folder at ``/data``; asked where it matters.
         set_by: variables that the notebook itself set, with the cell that did.
     """
 
@@ -32,6 +33,7 @@ class Surroundings:
     cell_of: Callable[[str], str] = lambda name: ""
     secrets: frozenset[str] = frozenset()
     environ: Mapping[str, str] = field(default_factory=dict)
+    data_is_mounted: Callable[[], bool] = lambda: False
     run_options: Mapping[str, object] = field(default_factory=dict)
     set_by: Mapping[str, str] = field(default_factory=dict)
 

@@ -11,7 +11,7 @@ gateway → template
     ``{"op": "fork", "runner_id", "preload": [module…]}`` with two descriptors: the runner's end of its
     channel and the write end of its output pipe · ``{"op": "kill", "runner_id"}`` · ``{"op": "signal", "runner_id", "signal"}``
 template → gateway
-    ``{"event": "up", "pid", "imports_ms", "installed"}`` (the fields of :class:`fal_jupyter.installed.Installed`) · ``{"event": "forked", "runner_id", "pid"}`` ·
+    ``{"event": "up", "pid", "imports_ms", "installed", "no_data"}`` (the fields of :class:`fal_jupyter.installed.Installed`; why ``/data`` is not mounted) · ``{"event": "forked", "runner_id", "pid"}`` ·
     ``{"event": "refused", "runner_id", "reason"}`` · ``{"event": "exited", "runner_id", "status", "peak"}`` (bytes of memory;
     its orphans are gone by then)
 """
@@ -30,6 +30,7 @@ import time
 from dataclasses import asdict
 from typing import Any
 
+from fal_jupyter.domain.literal_data import PLACE_VARIABLE
 from fal_jupyter.installed import installed_here
 from fal_jupyter.processes import (
     CLEANING,
@@ -41,7 +42,7 @@ from fal_jupyter.processes import (
     set_file_limit,
     why_refused,
 )
-from fal_jupyter.runner import guard
+from fal_jupyter.runner import data_mount, guard
 from fal_jupyter.runner.reseed import CopiedGenerators
 
 BASE_IMPORTS = (
@@ -65,8 +66,8 @@ PRELOADABLE = ("numpy", "torch", "PIL")
 class Template:
     """The loop of the template process. *environ* is what a runner that cannot be forked starts with."""
 
-    def __init__(self, control: socket.socket, environ: dict[str, str]) -> None:
-        self.control, self.environ = control, environ
+    def __init__(self, control: socket.socket, environ: dict[str, str], no_data: str) -> None:
+        self.control, self.environ, self.no_data = control, environ, no_data
         self.runners: dict[int, str] = {}
         self.cleaners: dict[int, float] = {}  # orphans that still clean up, and until when they may
         self.generators = CopiedGenerators()
@@ -83,7 +84,7 @@ class Template:
         for name in BASE_IMPORTS:
             self._import(name)
         imports_ms = round((time.monotonic() - began) * 1000, 1)
-        self._say(event="up", pid=os.getpid(), imports_ms=imports_ms, installed=installed)
+        self._say(event="up", pid=os.getpid(), imports_ms=imports_ms, installed=installed, no_data=self.no_data)
         poller = select.poll()
         poller.register(self.control, select.POLLIN)
         poller.register(self.wakeup, select.POLLIN)
@@ -218,6 +219,8 @@ def _become_runner(parent: int, channel: int, output: int, generators: CopiedGen
 
 def main() -> None:
     """Run the template on the control socket whose descriptor is the first argument; the second limits open files."""
+    folder = os.environ.pop(PLACE_VARIABLE, "")
+    why_not = data_mount.mount_data(folder) if folder else ""  # before prctl: new credentials take its settings away
     become_subreaper()
     prctl(PR_SET_PDEATHSIG, signal.SIGCONT)  # a stopped template must see the end of its gateway, too
     set_file_limit(int(sys.argv[2]))
@@ -225,7 +228,7 @@ def main() -> None:
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # numpy starts a thread otherwise, and a fork would lose it
     control = socket.socket(fileno=int(sys.argv[1]))
     os.set_inheritable(control.fileno(), False)
-    Template(control, environ).run()
+    Template(control, environ, why_not).run()
 
 
 if __name__ == "__main__":

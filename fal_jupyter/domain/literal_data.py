@@ -1,0 +1,17 @@
+"""Whether an app's runners need the persistent folder at ``/data``, the path that it has on fal."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final, Literal, get_args
+
+MountData = Literal["auto", "on", "off"]
+MOUNT_DATA: Final[tuple[str, ...]] = get_args(MountData)
+PLACE_VARIABLE: Final = "FAL_JUPYTER_DATA_MOUNTED_FROM"  # tells a template which folder; not a setting
+_NAMED = re.compile(r"""["']/data(?:/|["'])""")
+
+
+def needs_mount(wanted: MountData, sources: Iterable[str]) -> bool:
+    """True where ``/data`` is to be mounted: ``auto`` looks for the path as a literal in the app's sources."""
+    return wanted == "on" or (wanted == "auto" and any(map(_NAMED.search, sources)))

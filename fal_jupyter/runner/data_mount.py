@@ -1,0 +1,124 @@
+"""A literal ``/data``: the persistent folder at the path that it has on fal, in a mount namespace of the template and its runners.
+
+Needs a process of one thread, and either CAP_SYS_ADMIN or a kernel that gives user namespaces to everybody. An ordinary user cannot make
+a directory in ``/``, so the namespace gets a root of its own: a read-only tmpfs with a bind mount of everything in ``/``, and ``data``
+beside it (what bubblewrap does). A ``/data`` that the machine has already stays as it is.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import sys
+from pathlib import Path
+
+from fal_jupyter.processes import prctl
+
+DATA = "/data"
+_CLONE_NEWNS, _CLONE_NEWUSER = 0x00020000, 0x10000000
+_MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_REMOUNT, _MS_BIND, _MS_REC, _MS_SLAVE = 1, 2, 4, 32, 4096, 16384, 1 << 19
+_MNT_DETACH = 2
+_CAP_SYS_ADMIN = 21
+_PR_SET_DUMPABLE = 4
+_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41, "ppc64le": 203, "s390x": 217}
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def mount_data(folder: str) -> str:
+    """Let this process, and those that it forks from now on, see *folder* at ``/data``; gives why not, or ``""``.
+
+    A child tries it first: a process in which a step failed would be left with half a root.
+    """
+    if os.path.lexists(DATA):
+        return f"{DATA} exists on this machine"
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        read, write = os.pipe()
+    except OSError as error:
+        return str(error)
+    child = os.fork()
+    if child == 0:
+        why = b"it cannot be tried"
+        try:
+            _enter(folder)
+            why = b"" if os.path.samestat(os.stat(DATA), os.stat(folder)) else b"it is another folder"
+        except OSError as error:
+            why = str(error).encode()
+        finally:
+            os.write(write, why)
+            os._exit(0)
+    os.close(write)
+    with os.fdopen(read, "rb") as told:
+        why_not = told.read().decode()
+    os.waitpid(child, 0)
+    if not why_not:
+        _enter(folder)
+    return why_not
+
+
+def _enter(folder: str) -> None:
+    _unshare()
+    _mount("none", "/", None, _MS_REC | _MS_SLAVE)  # what is mounted later on the machine comes, nothing goes back
+    _mount("tmpfs", "/tmp", "tmpfs", _MS_NOSUID | _MS_NODEV, "mode=0755")  # any directory would do: it is left at once
+    os.mkdir("/tmp/old", 0o755)
+    os.mkdir("/tmp/new", 0o755)
+    _mount("/tmp/new", "/tmp/new", None, _MS_BIND)
+    _pivot("/tmp", "/tmp/old")
+    os.chdir("/")
+    for entry in os.scandir("/old"):
+        _take_along(entry)
+    os.mkdir(f"/new{DATA}")
+    _mount(f"/old{folder}", f"/new{DATA}", None, _MS_BIND | _MS_REC)
+    os.chdir("/new")
+    _pivot(".", ".")  # the old root is below the new one now, and goes with the next line
+    _call(_libc.umount2, b".", _MNT_DETACH)
+    os.chdir("/")
+    _mount("none", "/", None, _MS_REMOUNT | _MS_BIND | _MS_RDONLY | _MS_NOSUID | _MS_NODEV)
+
+
+def _unshare() -> None:
+    capabilities = int(Path("/proc/self/status").read_text().partition("CapEff:")[2].split()[0], 16)
+    if capabilities >> _CAP_SYS_ADMIN & 1:
+        _call(_libc.unshare, _CLONE_NEWNS)
+        return
+    uid, gid = os.getuid(), os.getgid()
+    _call(_libc.unshare, _CLONE_NEWNS | _CLONE_NEWUSER)
+    for file, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
+        Path(f"/proc/self/{file}").write_text(text)
+    prctl(_PR_SET_DUMPABLE, 1)  # the new credentials took it away: children read what we hold below /proc
+
+
+def _take_along(entry: os.DirEntry[str]) -> None:
+    place = f"/new/{entry.name}"
+    if entry.is_symlink():
+        os.symlink(os.readlink(entry.path), place)
+        return
+    if entry.is_dir():
+        os.mkdir(place)
+    else:
+        os.close(os.open(place, os.O_CREAT | os.O_WRONLY, 0o600))
+    _mount(entry.path, place, None, _MS_BIND | _MS_REC)
+
+
+def _mount(source: str, target: str, kind: str | None, flags: int, options: str = "") -> None:
+    encoded = [os.fsencode(source), os.fsencode(target), kind and kind.encode(), flags, options.encode()]
+    _call(_libc.mount, *encoded, name=f"mount {target}")
+
+
+def _pivot(new: str, old: str) -> None:
+    number = _PIVOT_ROOT.get(platform.machine())
+    if number is None:
+        raise OSError(f"pivot_root is not known for {platform.machine()}")
+    _call(_libc.syscall, number, new.encode(), old.encode(), name="pivot_root")
+
+
+def _call(function: object, *arguments: object, name: str = "") -> None:
+    converted = [ctypes.c_ulong(a) if isinstance(a, int) else a for a in arguments]
+    if function(*converted) != 0:  # type: ignore[operator]
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), name or getattr(function, "__name__", ""))
+
+
+if __name__ == "__main__":
+    print(mount_data(sys.argv[1]))
