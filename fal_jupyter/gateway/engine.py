@@ -282,9 +282,9 @@ class Engine:
         self._starting[order.runner_id] = (app, order.revision)
         self._starts[order.runner_id] = (time.monotonic(), 0.0)
         self.on_moved(order.alias, order.runner_id, "PENDING")
-        environment, load = self.loads.make(app, order)
+        load = self.loads.make(app, order)
         app.tell(order.revision, Event(event="state", runner=order.runner_id, state="PENDING"))
-        self.launcher.start(order.runner_id, environment, load)
+        self.launcher.start(order.runner_id, load)
 
     def _claim(self, order: m.StartRunner) -> bool:
         """Claim the runner's devices among all gateways of this machine; where one is taken, the fleet hears of it."""

@@ -20,7 +20,7 @@ from fal_jupyter.domain.start_time import start_time_difference, template_enviro
 from fal_jupyter.gateway.channel import Channel
 from fal_jupyter.installed import Installed
 from fal_jupyter.processes import end_cleaners, end_orphans, is_stopped, oom_kills, why_refused
-from fal_jupyter.protocol.api import Environment
+from fal_jupyter.protocol.api import Environment, Machine
 from fal_jupyter.protocol.frames import WINDOW, Frame
 
 log = logging.getLogger("fal_jupyter.launcher")
@@ -49,6 +49,15 @@ class Watcher(Protocol):
         """It is gone, and what it left behind too; nothing more comes of it. *lost*: it went with its template, for no fault of its app."""
 
 
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a runner is started with: the LOAD frame, and what of it concerns its process."""
+
+    environment: Environment
+    machine: Machine
+    frame: bytes
+
+
 @dataclass
 class Process:
     """A runner's process."""
@@ -57,10 +66,12 @@ class Process:
     template: Template
     channel: Channel
     pipe: int
+    machine: Machine
     isolated: str = ""
     pid: int = 0
     killed: bool = False
     cut_off: bool = False
+    over_memory: int = 0  # bytes that it had when it was ended for that
     dropped: int = 0
     allowance: Allowance = field(default_factory=Allowance)
 
@@ -195,9 +206,10 @@ class Launcher:
     _cleaning: dict[asyncio.Future[None], list[int]] = field(default_factory=dict)  # orphans that still clean up
     _ooms: int = field(default_factory=lambda: oom_kills())
 
-    def start(self, runner_id: str, environment: Environment, load: bytes) -> None:
+    def start(self, runner_id: str, load: Load) -> None:
         """Start a runner and send it its LOAD frame; what becomes of it comes to the watcher."""
         loop = asyncio.get_running_loop()
+        environment = load.environment
         if environment["isolated"] and not os.path.exists(environment["python"]):
             told = f"its environment {environment['isolated']} was removed: run the cell again, or serve the file again"
             loop.call_soon(self.watcher.runner_refused, runner_id, told)
@@ -222,7 +234,9 @@ class Launcher:
             lambda frame: self.watcher.runner_frame(runner_id, frame),
             lambda: self._channel_ended(runner_id),
         )
-        process = self.processes[runner_id] = Process(runner_id, template, channel, read, environment["isolated"])
+        process = self.processes[runner_id] = Process(
+            runner_id, template, channel, read, load.machine, environment["isolated"]
+        )
         loop.add_reader(read, self._printed, runner_id)
         try:
             template.order(
@@ -230,6 +244,7 @@ class Launcher:
                 op="fork",
                 runner_id=runner_id,
                 preload=environment["preload"],
+                memory=load.machine["memory"],
             )
         except OSError as error:
             self._forget(process)
@@ -238,7 +253,7 @@ class Launcher:
         finally:
             theirs.close()
             os.close(write)
-        channel.send(load)
+        channel.send(load.frame)
         loop.call_later(LOOK, self._look_at, process, "start", 0.0)
 
     def _look_at(self, process: Process, order: str, asked: float) -> None:
@@ -358,6 +373,8 @@ class Launcher:
         elif event["event"] == "refused":
             self._forget(process)
             self.watcher.runner_refused(runner_id, event["reason"])
+        elif event["event"] == "over_memory":
+            process.over_memory = event["used"]
         elif event["event"] == "exited":
             self._ended(process, self._how(process, event["status"], event["peak"]))
 
@@ -365,6 +382,11 @@ class Launcher:
         """Say how a runner ended, and why, where that can be known. *peak* is the most memory it had, in bytes."""
         if process.cut_off:
             return "had closed its connection to the gateway (its code closed file descriptors), and was ended"
+        if process.over_memory:
+            return (
+                f"ran over the memory of machine type {process.machine['type']}, with its children and shared memory: "
+                f"the limit is {process.machine['memory'] / 1e6:,.0f} MB, it had {process.over_memory / 1e6:,.0f} MB"
+            )
         ooms, self._ooms = self._ooms, oom_kills()
         if (
             self._ooms > ooms

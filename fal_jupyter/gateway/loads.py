@@ -21,9 +21,10 @@ from fal_jupyter.domain.runner_variables import (
     identity_variables,
 )
 from fal_jupyter.gateway.app_keys import AppKeys
+from fal_jupyter.gateway.launcher import Load
 from fal_jupyter.gateway.published import Published, Revision
 from fal_jupyter.protocol import frames
-from fal_jupyter.protocol.api import CDN, Environment, LoadHead, Machine
+from fal_jupyter.protocol.api import CDN, LoadHead, Machine
 from fal_jupyter.settings import Settings
 from fal_jupyter.vault import Vault
 
@@ -45,8 +46,8 @@ class Loads:
     def __init__(self, settings: Settings, vault: Vault, keys: AppKeys, ports: Callable[[], Ports]) -> None:
         self._settings, self._vault, self._keys, self._ports = settings, vault, keys, ports
 
-    def make(self, app: Published, order: m.StartRunner) -> tuple[Environment, bytes]:
-        """Give the environment of a new runner of *app*, and its LOAD frame."""
+    def make(self, app: Published, order: m.StartRunner) -> Load:
+        """Give what a new runner of *app* is started with."""
         revision, ports = app.revisions[order.revision], self._ports()
         environment = app.with_secrets(revision, self._vault)
         owner = self._settings.owner
@@ -55,6 +56,13 @@ class Loads:
         environment["env"].pop(PLACE_VARIABLE, None)
         if self._mounts_data(revision, environment["env"]):
             environment["env"][PLACE_VARIABLE] = str(self._settings.data)
+        machine = Machine(
+            type=revision.allotment.type_of(order.devices),
+            devices=list(order.devices),
+            cores=revision.allotment.cores,
+            memory=revision.allotment.memory,
+            turn=int(order.runner_id.rpartition("-")[2]),
+        )
         head = LoadHead(
             app=f"{owner}/{app.alias}",
             alias=app.alias,
@@ -69,15 +77,9 @@ class Loads:
             request_timeout=revision.spec.scaling.request_timeout,
             cdn=f"http://127.0.0.1:{ports.plain}{CDN.rstrip('/')}" if ports.plain else "",
             authority=ports.authority if calls_here(environment["env"]) else "",
-            machine=Machine(
-                type=revision.allotment.type_of(order.devices),
-                devices=list(order.devices),
-                cores=revision.allotment.cores,
-                memory=revision.allotment.memory,
-                turn=int(order.runner_id.rpartition("-")[2]),
-            ),
+            machine=machine,
         )
-        return environment, frames.encode_load(_encode(head), revision.payload)
+        return Load(environment, machine, frames.encode_load(_encode(head), revision.payload))
 
     def _variables(self, env: Mapping[str, str], identity: RunnerIdentity, ports: Ports) -> dict[str, str]:
         given = {**env, **identity_variables(env, identity, str(self._settings.data), hugging_face_of(env))}

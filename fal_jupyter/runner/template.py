@@ -8,11 +8,11 @@ gone (end of the control socket).
 Control socket: AF_UNIX SOCK_SEQPACKET, one JSON object a packet.
 
 gateway → template
-    ``{"op": "fork", "runner_id", "preload": [module…]}`` with two descriptors: the runner's end of its
+    ``{"op": "fork", "runner_id", "preload": [module…], "memory"}`` (bytes that it may have, 0: all) with two descriptors: the runner's end of its
     channel and the write end of its output pipe · ``{"op": "kill", "runner_id"}`` · ``{"op": "signal", "runner_id", "signal"}``
 template → gateway
     ``{"event": "up", "pid", "imports_ms", "installed", "no_data"}`` (the fields of :class:`fal_jupyter.installed.Installed`; why ``/data`` is not mounted) · ``{"event": "forked", "runner_id", "pid"}`` ·
-    ``{"event": "refused", "runner_id", "reason"}`` · ``{"event": "exited", "runner_id", "status", "peak"}`` (bytes of memory;
+    ``{"event": "refused", "runner_id", "reason"}`` · ``{"event": "over_memory", "runner_id", "used"}`` (it is killed) · ``{"event": "exited", "runner_id", "status", "peak"}`` (bytes of memory;
     its orphans are gone by then)
 """
 
@@ -43,6 +43,7 @@ from fal_jupyter.processes import (
     why_refused,
 )
 from fal_jupyter.runner import data_mount, guard
+from fal_jupyter.runner.memory_limit import MemoryLimits
 from fal_jupyter.runner.reseed import CopiedGenerators
 
 BASE_IMPORTS = (
@@ -71,6 +72,7 @@ class Template:
         self.runners: dict[int, str] = {}
         self.cleaners: dict[int, float] = {}  # orphans that still clean up, and until when they may
         self.generators = CopiedGenerators()
+        self.memory = MemoryLimits()
         read, write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self.wakeup, self._write = read, write
         signal.set_wakeup_fd(write, warn_on_full_buffer=False)
@@ -89,10 +91,12 @@ class Template:
         poller.register(self.control, select.POLLIN)
         poller.register(self.wakeup, select.POLLIN)
         while True:
-            ready = {fd for fd, _ in poller.poll(self._end_late_cleaners())}
+            ready = {fd for fd, _ in poller.poll(self._milliseconds_left())}
             if self.wakeup in ready:
                 os.read(self.wakeup, 4096)
             self._reap()
+            self._end_late_cleaners()
+            self._end_exceeding()
             if self.control.fileno() in ready and not self._order():
                 break
         self._end_everything()
@@ -143,6 +147,7 @@ class Template:
             if pid == 0:
                 _become_runner(os.getppid(), channel, output, self.generators)
         self.runners[pid] = runner_id
+        self.memory.add(pid, order["memory"])
         self._say(event="forked", runner_id=runner_id, pid=pid)
 
     def _spawn(self, channel: int, output: int) -> int:
@@ -169,6 +174,7 @@ class Template:
             if pid == 0:
                 break
             self.cleaners.pop(pid, None)
+            self.memory.forget(pid)
             if (runner_id := self.runners.pop(pid, None)) is not None:
                 ended.append((runner_id, status, used.ru_maxrss * 1024))
         if ended:
@@ -177,13 +183,24 @@ class Template:
         for runner_id, status, peak in ended:
             self._say(event="exited", runner_id=runner_id, status=status, peak=peak)
 
-    def _end_late_cleaners(self) -> float | None:
-        """Give the milliseconds until the next one is late; None where there is none."""
+    def _end_late_cleaners(self) -> None:
         now = time.monotonic()
         for pid in [pid for pid, deadline in self.cleaners.items() if deadline <= now]:
             os.kill(pid, signal.SIGKILL)
             del self.cleaners[pid]
-        return max(1.0, (min(self.cleaners.values()) - now) * 1000) if self.cleaners else None
+
+    def _end_exceeding(self) -> None:
+        for pid, used in self.memory.exceeded().items():
+            self._say(event="over_memory", runner_id=self.runners[pid], used=used)
+            os.kill(pid, signal.SIGKILL)
+            self.memory.forget(pid)
+
+    def _milliseconds_left(self) -> float | None:
+        """How long nothing has to be done by the clock; None: for ever."""
+        left = [deadline - time.monotonic() for deadline in self.cleaners.values()]
+        if (look := self.memory.seconds_left()) is not None:
+            left.append(look)
+        return max(1.0, min(left) * 1000) if left else None
 
     def _end_everything(self) -> None:
         end_cleaners(end_orphans(()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -190,6 +191,44 @@ def test_a_runner_over_its_memory_ends_with_a_sentence_that_names_limit_and_peak
         ).ok()
         assert told.text.startswith("503")
         assert notebook.run(f"Greedy{endpoint}.{endpoint}(50)").ok().result == "50000000"
+
+
+SHARED = """%%fal_app
+import mmap, multiprocessing as mp, os, time
+from multiprocessing.shared_memory import SharedMemory
+class Sharing(fal.App):
+    machine_type = "XS"
+    keep_alive = 60
+    @fal.endpoint("/")
+    def share(self, kind: str, mb: int) -> int:
+        if kind == "anonymous":
+            self.kept = mmap.mmap(-1, mb * 1_000_000)
+        elif kind == "memfd":
+            fd = os.memfd_create("x"); os.truncate(fd, mb * 1_000_000); self.kept = mmap.mmap(fd, 0)
+        elif kind == "named":
+            self.named = SharedMemory(create=True, size=mb * 1_000_000); self.kept = self.named.buf
+        else:
+            pool = mp.get_context("fork").Pool(3)
+            pool.map_async(_fill, [mb // 3 * 1_000_000] * 3).get(30)
+            return mb
+        for at in range(0, mb * 1_000_000, 4096):
+            self.kept[at] = 1
+        time.sleep(20 if mb > 512 else 0)
+        return mb
+def _fill(size):
+    kept = bytearray(size)
+    time.sleep(20 if size > 200_000_000 else 0)
+"""
+
+
+def test_shared_memory_and_that_of_children_count(notebook: Kernel) -> None:
+    named = ("named",) if shutil.disk_usage("/dev/shm").free > 1_000_000_000 else ()
+    for kind in ("anonymous", "memfd", *named, "children"):
+        notebook.run(SHARED.replace("Sharing", f"Sharing{kind}")).ok()
+        assert notebook.run(f"Sharing{kind}.share('{kind}', 300)").ok().result == "300"
+        failed = notebook.run(f"Sharing{kind}.share('{kind}', 900)")
+        assert "machine type XS" in failed.traceback, failed.traceback
+        assert "the limit is 512 MB" in failed.traceback
 
 
 def test_a_setup_over_its_memory_says_so(notebook: Kernel) -> None:
