@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ from fal_jupyter.fal.adopt import adopted
 from fal_jupyter.fal.endpoints import endpoints_of
 from fal_jupyter.fal.function import REALTIME_REQUIREMENTS, SERVE_REQUIREMENTS
 from fal_jupyter.portability.captures import capture_findings
-from fal_jupyter.portability.code import pieces_of
+from fal_jupyter.portability.code import Piece, pieces_of
 from fal_jupyter.portability.findings import Finding, ordered
-from fal_jupyter.portability.imports import Carried, file_findings, import_findings, relative_findings
+from fal_jupyter.portability.image import image_of
+from fal_jupyter.portability.imports import Carried, fetches_code, file_findings, import_findings, relative_findings
 from fal_jupyter.portability.lifecycle import lifecycle_findings
 from fal_jupyter.portability.modules import module_findings
 from fal_jupyter.portability.notebook_only import code_findings
@@ -34,7 +36,7 @@ def examine(cls: type[Any], here: Surroundings) -> list[Finding]:
     cls = adopted(cls)
     reached = reached_by(cls)
     pieces = pieces_of(cls, reached, here.namespace, also=[str(here.file)] if here.file else [])
-    carried = _carried(cls, here)
+    carried = _carried(cls, here, pieces)
     secrets = cls.host_kwargs.get("secrets")
     return ordered(
         [
@@ -45,15 +47,15 @@ def examine(cls: type[Any], here: Surroundings) -> list[Finding]:
             *file_findings(here),
             *code_findings(cls, pieces, here),
             *lifecycle_findings(cls, pieces, here),
-            *path_findings(pieces, here, carried.files, own_files=carried.own_image),
+            *path_findings(pieces, here, carried.files, image=carried.image),
             *address_findings(pieces, here),
             *module_findings(here, carried, secrets),
-            *variable_findings(pieces, here, secrets, named_at=line_of(cls, pieces, "secrets")),
+            *variable_findings(pieces, here, secrets, named_at=line_of(cls, pieces, "secrets"), image=carried.image),
         ]
     )
 
 
-def _carried(cls: type[Any], here: Surroundings) -> Carried:
+def _carried(cls: type[Any], here: Surroundings, pieces: Sequence[Piece]) -> Carried:
     talks = any(marked.route_signature.is_websocket for marked in endpoints_of(cls).values())
     added = (*_PINNED_BY_FAL, *SERVE_REQUIREMENTS, *(REALTIME_REQUIREMENTS if talks else ()))
     base = here.folder / (cls.host_kwargs.get("app_files_context_dir") or "")
@@ -62,5 +64,6 @@ def _carried(cls: type[Any], here: Surroundings) -> Carried:
         added=added,
         modules=list(cls.local_python_modules or ()),
         files=[str(Path(base / name).resolve()) for name in cls.host_kwargs.get("app_files") or ()],
-        own_image=cls.image is not None or cls.host_kwargs.get("kind") == "container",
+        image=image_of(cls),
+        fetches=any(fetches_code(piece) for piece in pieces),
     )

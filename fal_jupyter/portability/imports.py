@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import re
 import sys
 import types
 from collections.abc import Iterator, Sequence
@@ -13,11 +14,21 @@ from typing import Any
 
 from fal_jupyter.portability.code import Piece, tree_of
 from fal_jupyter.portability.findings import Finding
-from fal_jupyter.portability.packages import Brought, brought_by, file_of_local, requirement_for
+from fal_jupyter.portability.image import Image
+from fal_jupyter.portability.packages import (
+    Brought,
+    brought_by,
+    distributions_of,
+    file_of_local,
+    requirement_for,
+    version_of,
+)
 from fal_jupyter.portability.surroundings import Surroundings
 from fal_jupyter.shipping.pickling import home_of
 from fal_jupyter.shipping.reach import Reached
 
+_ADDERS = ("sys.path.append", "sys.path.insert", "sys.path.extend", "site.addsitedir")
+_FETCHING = re.compile(r"\bgit clone\b|\bpip3? install\b|\buv (?:pip install|sync|add)\b")
 NOTEBOOK = ("IPython", "ipywidgets", "ipykernel", "anywidget", "google.colab")
 
 
@@ -34,14 +45,31 @@ class _Import:
 class Carried:
     """What goes along: *requirements* of the class, *added* by fal, *modules* by value, *files* copied (absolute paths).
 
-    *own_image*: packages come with an image, of which nothing is known here.
+    *image*: packages come with it, of which nothing is known here. *fetches*: the code brings modules by itself.
     """
 
     requirements: Sequence[str]
     added: Sequence[str]
     modules: Sequence[str]
     files: Sequence[str]
-    own_image: bool
+    image: Image | None
+    fetches: bool = False
+
+
+def fetches_code(piece: Piece) -> bool:
+    """True where the code brings modules while it runs: it clones a repository, or adds folders to ``sys.path``."""
+    for node in piece.walk():
+        if isinstance(node, ast.Call):
+            name = piece.full_name(node.func)
+            if name.rpartition(".")[2] == "clone_repository" or name in _ADDERS:
+                return True
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and _FETCHING.search(node.value):
+            return not piece.is_prose(node)
+        if isinstance(node, ast.List | ast.Tuple) and _FETCHING.search(
+            " ".join(str(one.value) for one in node.elts if isinstance(one, ast.Constant))
+        ):
+            return True
+    return False
 
 
 def import_findings(
@@ -77,7 +105,11 @@ def _of_one(
         yield here.finding("notebook-only", "fails", place, told, "return what you want to see, and show it in a cell")
     elif path is not None:
         yield from _of_local(one, path, here, carried)
-    elif not carried.own_image and not brought.has(top):
+    elif (
+        carried.image is None
+        and not brought.has(top)
+        and not (carried.fetches and not version_of(distributions_of(top)[0]))
+    ):
         yield _missing(one.who, top, brought, here, place)
 
 

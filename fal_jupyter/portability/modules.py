@@ -23,10 +23,12 @@ def module_findings(here: Surroundings, carried: Carried, secrets: list[str] | N
     for name, file in _files(carried):
         pieces = pieces_of_module(name, file)
         found += import_findings(pieces, (), here, carried)
-        found += path_findings(pieces, here, carried.files, own_files=carried.own_image)
+        found += path_findings(pieces, here, carried.files, image=carried.image)
         found += address_findings(pieces, here)
         found += [
-            f for f in variable_findings(pieces, here, secrets, named_at=("", 0)) if f.code == "environment-missing"
+            f
+            for f in variable_findings(pieces, here, secrets, named_at=("", 0), image=carried.image)
+            if f.code == "environment-missing"
         ]
     return [replace(finding, severity="note") for finding in found]
 

@@ -12,6 +12,7 @@ from pathlib import Path, PurePath, PurePosixPath
 
 from fal_jupyter.portability.code import Piece
 from fal_jupyter.portability.findings import Finding
+from fal_jupyter.portability.image import Image
 from fal_jupyter.portability.surroundings import Surroundings
 
 PERSISTENT = ("data", "tmp")  # the same there: /data is kept, /tmp is anybody's
@@ -46,24 +47,31 @@ class _Text:
 
 
 def path_findings(
-    pieces: Sequence[Piece], here: Surroundings, app_files: Sequence[str], *, own_files: bool
+    pieces: Sequence[Piece], here: Surroundings, app_files: Sequence[str], *, image: Image | None
 ) -> list[Finding]:
     """Say which paths are of this machine.
 
     Args:
         app_files: absolute paths of files and folders that go along.
-        own_files: the app brings its files by itself (an image), so that files of the folder say nothing.
+        image: what the app brings by itself: files of the folder say nothing then, and absolute paths may be the image's.
     """
     found: list[Finding] = []
     for piece in pieces:
         for text in _texts(piece):
-            found += _absolute(piece, text, here)
-            if not (own_files or text.begins):
+            if not text.text.startswith("/data") and is_tried(piece, text.node):
+                continue
+            found += _absolute(piece, text, here, image)
+            if image is None and not text.begins:
                 found += _relative(piece, text, here, app_files)
         for node in piece.walk():
             if isinstance(node, ast.Call) and piece.full_name(node.func) in _HOMES:
                 found.append(_home(piece, node, here))
-            if isinstance(node, ast.Name) and node.id == "__file__" and here.file is not None:
+            if (
+                isinstance(node, ast.Name)
+                and node.id == "__file__"
+                and here.file is not None
+                and not is_tried(piece, node)
+            ):
                 told = f"{piece.owner(node)} uses __file__, which in the cloud is still the path that the file had where it was deployed"
                 found.append(
                     here.finding(
@@ -92,7 +100,37 @@ def _texts(piece: Piece) -> Iterator[_Text]:
                 yield _Text(str(value), node)
 
 
-def _absolute(piece: Piece, text: _Text, here: Surroundings) -> Iterator[Finding]:
+def is_tried(piece: Piece, node: ast.AST) -> bool:
+    """True where the code asks whether the path that *node* is part of exists, or tries several of which it is one."""
+    around = piece.around(node)
+    name, listed = "", False
+    for outer in around:
+        if _asks(piece, outer):
+            return True
+        listed = listed or isinstance(outer, ast.List | ast.Tuple | ast.Set)
+        if isinstance(outer, ast.Assign | ast.AnnAssign | ast.For | ast.comprehension):
+            target = outer.targets[0] if isinstance(outer, ast.Assign) else outer.target
+            name = target.id if isinstance(target, ast.Name) else ""
+        if isinstance(outer, ast.stmt | ast.comprehension):
+            break
+    body = piece.function_of(node) or piece.node
+    asking = [call for call in ast.walk(body) if _asks(piece, call)]
+    if listed and asking:
+        return True
+    written = ast.dump(node)
+    if any(ast.dump(part) == written for call in asking for part in ast.walk(call)):
+        return True
+    return bool(name) and any(isinstance(n, ast.Name) and n.id == name for call in asking for n in ast.walk(call))
+
+
+def _asks(piece: Piece, node: ast.AST) -> bool:
+    if not isinstance(node, ast.Call):
+        return False
+    last = node.func.attr if isinstance(node.func, ast.Attribute) else piece.full_name(node.func).rpartition(".")[2]
+    return last in ("exists", "is_file", "is_dir", "isfile", "isdir", "lexists")
+
+
+def _absolute(piece: Piece, text: _Text, here: Surroundings, image: Image | None) -> Iterator[Finding]:
     written = text.text
     if written == "~" or written.startswith("~/"):
         yield _home(piece, text.node, here)
@@ -109,6 +147,8 @@ def _absolute(piece: Piece, text: _Text, here: Surroundings) -> Iterator[Finding
         yield here.finding("data-path", "differs", piece.place(text.node), told, instead)
     if len(parts) < 3 or parts[0] != "/" or parts[1] in PERSISTENT:
         return
+    if image is not None and (parts[1] in _SYSTEM or image.has(PurePosixPath(written)) or not os.path.exists(written)):
+        return  # the image's, as its Dockerfile says, or as its base may have it
     if parts[1] == "app" and _opened(piece, text.node):
         told = f"{piece.owner(text.node)} uses {written}: /app, with the app_files, is there in the cloud only"
         yield here.finding(

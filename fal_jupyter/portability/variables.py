@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from fal_jupyter.portability.code import Piece
 from fal_jupyter.portability.findings import Finding, Severity
+from fal_jupyter.portability.image import Image
 from fal_jupyter.portability.surroundings import Surroundings
 
 EVERYWHERE = frozenset({
@@ -28,10 +29,17 @@ class _Read:
 
 
 def variable_findings(
-    pieces: Sequence[Piece], here: Surroundings, secrets: Sequence[str] | None, *, named_at: tuple[str, int]
+    pieces: Sequence[Piece],
+    here: Surroundings,
+    secrets: Sequence[str] | None,
+    *,
+    named_at: tuple[str, int],
+    image: Image | None,
 ) -> list[Finding]:
-    """Say which variables the cloud does not have, or this machine. *secrets* are those that the class names, at *named_at*."""
+    """Say which variables the cloud does not have, or this machine. *secrets* are those that the class names, at *named_at*; those
+    that the *image* sets are there, and its base may set others."""
     found = []
+    of_image = image.variables if image is not None else frozenset()
     given = {name for piece in pieces for name in _given(piece)}
     reads = [read for piece in pieces for read in _reads(piece) if read.name not in given]
     for name in secrets or ():
@@ -43,7 +51,7 @@ def variable_findings(
     known = set(here.secrets if secrets is None else secrets)
     told_of = set()
     for read in reads:
-        if read.name in known or read.name in EVERYWHERE:
+        if read.name in known | of_image or read.name in EVERYWHERE:
             continue
         if read.name.startswith(OF_FAL) and not read.name.startswith("FAL_JUPYTER_"):
             continue
@@ -58,8 +66,10 @@ def variable_findings(
             told = (
                 f"{read.piece.owner(read.node)} reads the secret {read.name}, which the class does not name in secrets"
             )
+        if image is not None:
+            told += ", unless the base of the image sets it"
         instead = f'secrets = ["{read.name}"], and: fal secrets set {read.name}=VALUE'
-        severity: Severity = "fails" if read.needed else "differs"
+        severity: Severity = "fails" if read.needed and image is None else "differs"
         found.append(here.finding("environment-missing", severity, read.piece.place(read.node), told, instead))
     for name, cell in here.set_by.items():
         if name in here.environ and name not in told_of | known | given:
