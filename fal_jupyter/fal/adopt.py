@@ -54,7 +54,7 @@ def foreign_home(thing: Any) -> tuple[str, str] | None:
     """
     if isinstance(thing, types.ModuleType):
         home, name = thing.__name__, ""
-    elif isinstance(thing, type | types.FunctionType):
+    elif isinstance(thing, type) or type(thing) is types.FunctionType:
         home, name = thing.__module__ or "", thing.__qualname__
     else:
         return None
@@ -176,7 +176,7 @@ def _written(marked: Any) -> Any:
 
 def _rebound(value: Any, cell: types.CellType, cls: type[Any]) -> Any:
     """A function without the real package's mark, whose ``super()`` and ``__class__`` mean the new class."""
-    if not isinstance(value, types.FunctionType):
+    if type(value) is not types.FunctionType:
         return value
     closure = value.__closure__
     if closure is not None and "__class__" in value.__code__.co_freevars:

@@ -70,7 +70,9 @@ class Endpoint:
         return isinstance(self.__wrapped__, FunctionType) and not self.binds_class
 
     def __init__(self, function: Callable[..., Any], route: RouteSignature) -> None:
-        functools.update_wrapper(self, function, assigned=("__module__", "__name__", "__qualname__", "__doc__"))
+        functools.update_wrapper(
+            self, function, assigned=("__module__", "__name__", "__qualname__", "__doc__"), updated=()
+        )
         self.__wrapped__: Callable[..., Any] = function
         self.route_signature = route
 
@@ -85,6 +87,26 @@ class Endpoint:
     def __annotations__(self) -> dict[str, Any]:  # type: ignore[override]
         annotations: dict[str, Any] = self.__wrapped__.__annotations__
         return annotations
+
+    def attributes(self) -> dict[str, Any]:
+        """The attributes of the method, which are written there."""
+        found: dict[str, Any] = getattr(self.__wrapped__, "__dict__", {})
+        return found
+
+    def set_attribute(self, name: str, value: Any) -> None:
+        """Set an attribute of the method from outside of its class."""
+        if name == "route_signature" or name in self.__dict__:
+            self.__dict__[name] = value
+        if name not in ("route_signature", "__name__", "__wrapped__"):
+            setattr(self.__wrapped__, name, value)
+
+    def delete_attribute(self, name: str) -> None:
+        """Delete an attribute of the method.
+
+        Raises:
+            AttributeError: it has none of that name.
+        """
+        delattr(self.__wrapped__, name)
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.__name__ = name

@@ -10,6 +10,7 @@ import inspect
 import os
 import sys
 from collections.abc import Coroutine, Iterable
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakKeyDictionary
 
@@ -93,24 +94,41 @@ def _is_spawned() -> bool:
 class RemoteEndpoint:
     """An endpoint read from its class: calling it calls the running app.
 
+    To everything else it is the function of its method, as in the real package: ``inspect`` takes it for one, and attributes
+    that are set or deleted are the method's (``Hello.hi.cost = 3``, ``Hello.hi.__annotations__ = {...}``).
+
     Attributes:
         __wrapped__: the method as written.
         __signature__: its signature without ``self``.
     """
 
     def __init__(self, owner: type, endpoint: Endpoint) -> None:
-        self._owner = owner
-        self._endpoint = endpoint
-        self.__wrapped__ = endpoint.__wrapped__
-        self.__name__ = endpoint.__name__
-        self.__qualname__ = f"{owner.__qualname__}.{endpoint.__name__}"
-        self.__module__ = owner.__module__
-        self.__doc__ = endpoint.__doc__
+        own = {
+            "_owner": owner,
+            "_endpoint": endpoint,
+            "__wrapped__": endpoint.__wrapped__,
+            "__name__": endpoint.__name__,
+            "__qualname__": f"{owner.__qualname__}.{endpoint.__name__}",
+            "__module__": owner.__module__,
+            "__doc__": endpoint.__doc__,
+        }
+        for name, value in own.items():
+            object.__setattr__(self, name, value)
+
+    if not TYPE_CHECKING:
+        __class__ = property(lambda self: FunctionType)
+        __dict__ = property(lambda self: self._endpoint.attributes())
 
     @property  # the method's own, never a copy that travels beside it
     def __annotations__(self) -> dict[str, Any]:  # type: ignore[override]
         annotations: dict[str, Any] = self.__wrapped__.__annotations__
         return annotations
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self._endpoint.set_attribute(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        self._endpoint.delete_attribute(name)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the running app and give the endpoint's answer."""
@@ -137,12 +155,12 @@ class RemoteEndpoint:
             from fal_jupyter.fal.endpoints import signature_of
 
             return signature_of(self.__wrapped__)
-        if "_endpoint" not in self.__dict__:
+        if name == "_endpoint":  # not made by __init__
             raise AttributeError(name)
         return getattr(self._endpoint, name)
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, RemoteEndpoint):
+        if type(other) is not RemoteEndpoint:
             return NotImplemented
         return self._owner is other._owner and self._endpoint is other._endpoint
 

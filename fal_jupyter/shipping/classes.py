@@ -136,7 +136,7 @@ def _of_members(member: Any) -> bool:
 
 
 def _raw(cls: Any, member: Any, make: Any) -> skeletons.Raw | None:
-    if not isinstance(make, types.FunctionType):
+    if type(make) is not types.FunctionType:
         return None
     kind = cls._member_type_
     return skeletons.Raw(kind, None if kind is object else kind.__new__(kind, member), member.value)

@@ -136,7 +136,7 @@ class _Contents(pickling.Pickler):
     @staticmethod
     def parts(thing: type | types.FunctionType) -> dict[str, Any]:
         """Give the values that a function or class holds, those of its methods among them."""
-        if isinstance(thing, types.FunctionType):
+        if type(thing) is types.FunctionType:
             return {"defaults": defaults_of(thing), "closure": _closure(thing)}
         own = {name: member for name, member in vars(thing).items() if _counts(name, member)}
         return {
@@ -157,7 +157,7 @@ def _digest_of_member(member: Any) -> str:
     if isinstance(member, enum.Enum):
         return contents_digest(member.value)
     functions = list(functions_in(member))
-    if functions and not isinstance(member, types.FunctionType):
+    if functions and type(member) is not types.FunctionType:
         return contents_digest([type(member).__name__, functions])
     return contents_digest(member)
 
@@ -182,7 +182,7 @@ def _source(thing: type | types.FunctionType) -> Any:
 
 
 def _functions(thing: Any) -> Iterator[types.FunctionType]:
-    if isinstance(thing, types.FunctionType):
+    if type(thing) is types.FunctionType:
         yield thing
     else:
         for member in vars(thing).values():

@@ -121,7 +121,7 @@ def capture_of(one: Reached, cls: type, cell_of: Callable[[str], str]) -> Captur
         return None
     if isinstance(value, types.ModuleType) and value.__name__ in sys.modules:
         return Capture(one.name, "module", 0, cell, "")
-    if isinstance(value, types.FunctionType | type):
+    if type(value) is types.FunctionType or isinstance(value, type):
         if not is_local(value):
             return None
         kind = "class" if isinstance(value, type) else "function"

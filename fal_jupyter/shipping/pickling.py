@@ -25,6 +25,7 @@ from typing import Any
 import cloudpickle
 
 from fal_jupyter.fal.adopt import foreign_home, ours_of
+from fal_jupyter.fal.remote import RemoteEndpoint
 from fal_jupyter.shipping import constructors, reducers, unpacking
 from fal_jupyter.shipping.classes import reduce_class, reduce_type_of_ctypes
 from fal_jupyter.shipping.reducers import is_local
@@ -70,6 +71,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     def reducer_override(self, obj: Any) -> Any:
         if (foreign := foreign_home(obj)) is not None:
             return ours_of, foreign
+        if type(obj) is RemoteEndpoint:  # it says that it is a function
+            return obj.__reduce__()
         if isinstance(obj, io.IOBase) and not isinstance(obj, io.BytesIO | io.StringIO):
             raise pickle.PicklingError("an open file")
         if type(obj) is types.CodeType:  # cloudpickle from 3.1.3 on drops the file name, and tracebacks their lines
@@ -198,7 +201,7 @@ def resolved(thing: Any) -> dict[str, Any]:
         hints = typing.get_type_hints(thing, globalns=None, localns=names, include_extras=True)
     except Exception:
         return {name: _looked_up(hint, names) for name, hint in getattr(thing, "__annotations__", {}).items()}
-    if isinstance(thing, types.FunctionType):
+    if type(thing) is types.FunctionType:
         return {name: hints.get(name, hint) for name, hint in thing.__annotations__.items()}
     return hints
 

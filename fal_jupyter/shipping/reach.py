@@ -58,7 +58,7 @@ class _Walk:
             return
         if isinstance(value, type) and is_local(value):
             self.visit_class(value)
-        elif isinstance(value, types.FunctionType):
+        elif type(value) is types.FunctionType:
             self.visit_function(value)
         elif type(value) not in _ATOMS and not isinstance(value, type | types.ModuleType):
             self.seen[id(value)] = value
@@ -150,7 +150,7 @@ _LONG = 4096
 
 
 def _is_code(value: Any) -> bool:
-    return isinstance(value, types.FunctionType | type)
+    return type(value) is types.FunctionType or isinstance(value, type)
 
 
 def name_in_notebook(value: Any) -> str:
@@ -191,7 +191,7 @@ def parts_of(value: Any) -> Iterator[Any]:
 
 
 def functions_in(member: Any) -> Iterator[types.FunctionType]:
-    if isinstance(member, types.FunctionType):
+    if type(member) is types.FunctionType:
         yield member
     elif isinstance(member, staticmethod | classmethod):
         yield from functions_in(member.__func__)
@@ -202,7 +202,7 @@ def functions_in(member: Any) -> Iterator[types.FunctionType]:
         yield from functions_in(member.func)
     elif member is not None and not isinstance(member, type):
         for inner in (_static(member, "function"), _static(member, "__wrapped__")):
-            if isinstance(inner, types.FunctionType):
+            if type(inner) is types.FunctionType:
                 yield from functions_in(inner)
 
 

@@ -78,7 +78,7 @@ def _swapped(kind: Any) -> tuple[Any, str] | None:
 
 def made_by_library(function: Any) -> Any:
     """Give how a function that a library made around one of the notebook is made anew; None for other functions."""
-    if not isinstance(function, types.FunctionType):
+    if type(function) is not types.FunctionType:
         return None
     if function is getattr(typing.Generic.__class_getitem__, "__func__", None):  # of a generic NamedTuple in 3.11
         return constructors.generic_getitem, ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import functools
 import gc
 import inspect
@@ -253,6 +254,49 @@ def test_an_attribute_of_the_instance_may_have_the_name_of_a_fact() -> None:
     assert hello.url == "mine"
 
 
+# --- a function to the outside ----------------------------------------------------------------------------------------
+def test_an_endpoint_read_from_its_class_is_a_function_that_can_be_written_to() -> None:
+    class Mine(fal.App):
+        @fal.endpoint("/")
+        def run(self, x: int) -> Any:
+            return x
+
+    assert inspect.isfunction(Mine.run)
+    assert inspect.isroutine(Mine.run)
+    assert "run" in dict(inspect.getmembers(Mine, inspect.isfunction))
+
+    Mine.run.cost = 3
+    Mine.run.__annotations__ = {"x": str, "return": str}
+    Mine.run.__doc__ = "Runs."
+    vars(Mine.run)["mark"] = "set"
+    Mine.run.__defaults__ = ("five",)
+
+    assert (Mine.run.cost, local(Mine).run.cost, Mine.run.mark) == (3, 3, "set")
+    assert typing.get_type_hints(Mine.run) == inspect.get_annotations(Mine.run) == {"x": str, "return": str}
+    assert str(inspect.signature(Mine.run)) == "(x: str = 'five') -> str"
+    assert (inspect.getdoc(Mine.run), local(Mine).run()) == ("Runs.", "five")
+    assert [spec.signature for spec in fal.describe(Mine).endpoints] == ["(x: str = 'five') -> str"]
+    subclass = type(fal.App)("Sub", (Mine,), {})
+    subclass.run.cost = 4  # one method, as in the real package
+    assert Mine.run.cost == 4
+    del Mine.run.cost
+    with pytest.raises(AttributeError, match="cost"):
+        Mine.run.cost  # noqa: B018
+    with pytest.raises(AttributeError):
+        del Mine.run.cost
+
+
+def test_copies_and_wrappers_of_such_a_function_are_whole() -> None:
+    assert copy.copy(Hello.hi) == copy.deepcopy(Hello.hi) == Hello.hi
+
+    @functools.wraps(Hello.hi)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return Hello.hi(*args, **kwargs)
+
+    assert vars(wrapper) == {"__wrapped__": Hello.hi}
+    assert inspect.signature(wrapper) == inspect.signature(Hello.hi)
+
+
 # --- what an editor sees ----------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("read", [lambda: Hello.hi, lambda: Hello.aio.hi, lambda: local(Hello).hi])
 def test_an_endpoint_has_the_signature_and_docstring_of_its_method(read: Callable[[], Any]) -> None:
@@ -401,7 +445,7 @@ with open(sys.argv[1], "rb") as file:
 Base, Sub, one = got["base"], got["sub"], got["one"]
 print(json.dumps({
     "classes": isinstance(one, Sub) and issubclass(Sub, Base) and issubclass(Base, fal.App),
-    "same": got["remote"] == Sub.sub and got["union"] == (Sub | None),
+    "same": got["remote"](one, 1) == one.sub(1) and got["union"] == (Sub | None),  # cloudpickle takes it for its function
     "instance": [one.weights, one.base(1), one.sub(1).n],
     "paths": [Base.get_endpoints(), Sub.get_endpoints()],
     "options": [Sub.app_name, Sub.host_kwargs["keep_alive"], Sub.host_kwargs["max_concurrency"], Sub.max_concurrency],

@@ -162,3 +162,28 @@ def test_an_answer_that_does_not_fit_its_own_annotation_is_a_plain_value_and_sai
     assert (first.result, second.result) == (expected, expected)
     assert f"{call[:-2]}'s answer does not fit its annotation" in first.text
     assert second.text == ""
+
+
+def test_what_is_written_to_an_endpoint_read_from_its_class_acts_in_the_runner(values: Kernel) -> None:
+    values.run("""
+from fal_jupyter import fal
+import fal_jupyter, inspect
+
+class Written(fal.App):
+    @fal.endpoint("/")
+    def run(self, x: int):
+        return [type(x).__name__, type(self).__dict__["run"].cost]
+
+Written.run.__annotations__ = {"x": str}
+Written.run.cost = 3
+CALL = Written.run  # a value that travels
+
+class Other(fal.App):
+    @fal.endpoint("/")
+    def other(self) -> str:
+        return repr(CALL)
+
+fal_jupyter.serve(Written), fal_jupyter.serve(Other)
+""").ok()
+    assert values.run("Written.run('5'), inspect.isfunction(Written.run)").ok().result == "(['str', 3], True)"
+    assert "<endpoint Written.run(x: str), path '/'" in str(values.run("Other.other()").ok().result)
