@@ -174,6 +174,7 @@ class AppSpec:
         health: how its runners' health is checked; None: not at all.
         cors: origins of web pages that may read its answers.
         retry: which failures of queued requests are retried.
+        about: Markdown for cards, from a docstring.
     """
 
     class_name: str
@@ -188,6 +189,7 @@ class AppSpec:
     health: HealthRules | None = None
     cors: tuple[str, ...] = ()
     retry: RetryRules = field(default_factory=RetryRules)
+    about: str = ""
 
     def path_of(self, asked: str) -> str:
         """Give the endpoint's path that *asked* means: as it stands, or where there is only the one with (or without) a

@@ -16,7 +16,7 @@ from fal_jupyter.domain.requirements import flat_requirements
 from fal_jupyter.domain.retries import RetryRules, budgets_of
 from fal_jupyter.domain.spec import DEFAULT_MAX_CONCURRENCY, AppSpec, EndpointSpec, Scaling
 from fal_jupyter.fal.definition import EXPLICIT, check_hosted
-from fal_jupyter.fal.endpoints import RouteSignature, endpoints_of, signature_of
+from fal_jupyter.fal.endpoints import RouteSignature, about_of, endpoints_of, signature_of
 from fal_jupyter.fal.function import unrecognised_kind
 from fal_jupyter.fal.options import AUTH_MODES, OPTIONS, Option, check_order, check_value, is_whole
 from fal_jupyter.fal.sdk import RetryConfig
@@ -25,6 +25,7 @@ _ROOT = "fal_jupyter.fal.app"  # where fal.App itself is
 LONGEST_NAME = 128
 _ALIAS = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+MOST_ABOUT = 8000  # characters: it travels with each frame of the feed
 _SCALING = (
     "min_concurrency",
     "max_concurrency",
@@ -88,7 +89,13 @@ def describe_app(cls: type[Any], overrides: Mapping[str, object] | None = None) 
         cors=origins_of(given.get("cors", ())),
         health=_health(cls, scaling),
         retry=_retry(cls),
+        about=_about(cls),
     )
+
+
+def _about(cls: type[Any]) -> str:
+    text = about_of(cls)
+    return text if len(text) <= MOST_ABOUT else f"{text[:MOST_ABOUT]}\n…"
 
 
 def _retry(cls: type[Any]) -> RetryRules:

@@ -279,6 +279,16 @@ def _endpoints(cls: type) -> Iterator[tuple[str, Endpoint]]:
             yield name, value
 
 
+def about_of(cls: type) -> str:
+    """Give the Markdown that says what the app is: the docstring of its root endpoint, which fal shows as "About", else the class's own."""
+    _, root = routes_of(cls).get("/", ("", None))
+    bases = [
+        base for base in cls.__mro__ if base.__module__.partition(".")[0] not in ("builtins", "fal", "fal_jupyter")
+    ]
+    docs = (thing.__doc__ if thing is root else vars(thing).get("__doc__") for thing in (root, *bases))
+    return next((text for doc in docs if isinstance(doc, str) and (text := inspect.cleandoc(doc).strip())), "")
+
+
 def routes_of(cls: type) -> dict[str, tuple[str, Endpoint]]:
     """Give, for each path, the HTTP endpoint that answers on it: ``{path: (method name, endpoint)}``, in path order.
 

@@ -60,6 +60,7 @@ def app_state(engine: Engine, published: Published, base: str, holder: Mapping[s
             for e in newest.spec.endpoints
             if e.protocol == "http"
         ],
+        about=newest.spec.about,
         scaling=asdict(record.scaling),
         by_class=asdict(newest.spec.scaling),
         overrides=dict(published.overrides),

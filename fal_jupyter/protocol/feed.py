@@ -114,7 +114,7 @@ class Failure(TypedDict):
 class AppState(TypedDict):
     """One app. ``state`` is one word: Ready, Starting, Failing, Zero, Stopping. ``revision`` was published last, ``serving`` answers
     (0: none yet), ``verdict`` and ``told`` say what publishing it did; ``scaling`` is in force, ``by_class`` what the class says,
-    ``overrides`` what was changed since; ``log`` counts the lines of the log, so that a change calls for a look."""
+    ``overrides`` what was changed since; ``about`` is Markdown, of a docstring; ``log`` counts the lines of the log, so that a change calls for a look."""
 
     app: str
     alias: str
@@ -131,6 +131,7 @@ class AppState(TypedDict):
     verdict: str
     told: str
     endpoints: list[EndpointState]
+    about: str
     scaling: dict[str, float]
     by_class: dict[str, float]
     overrides: dict[str, float]

@@ -23,6 +23,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.requests import ClientDisconnect
 
+from fal_jupyter.fal.endpoints import about_of
 from fal_jupyter.protocol.api import ErrorDescription
 from fal_jupyter.runner import failures, limits, pictures, streams
 from fal_jupyter.runner.children import end_returned_child
@@ -251,7 +252,7 @@ def build(instance: Any) -> FastAPI:
             )
     add_websocket_routes(app, routes.items(), as_failure, note)
     instance._add_extra_routes(app)
-    app.openapi = functools.partial(_openapi, app)  # type: ignore[method-assign]
+    app.openapi = functools.partial(_openapi, app, about_of(type(instance)))  # type: ignore[method-assign]
     return app
 
 
@@ -275,9 +276,9 @@ def _health(instance: Any) -> Callable[..., Any]:
     return health
 
 
-def _openapi(app: FastAPI) -> dict[str, Any]:
+def _openapi(app: FastAPI, about: str) -> dict[str, Any]:
     if app.openapi_schema is None:
-        document = get_openapi(title=app.title, version=app.version, routes=app.routes)
+        document = get_openapi(title=app.title, version=app.version, description=about, routes=app.routes)
         for route in app.routes:
             if isinstance(route, BodyRoute) and (operation := document["paths"].get(route.path, {}).get("post")):
                 show_body_in_openapi(route, operation)

@@ -448,3 +448,35 @@ def test_what_a_class_says_of_retries_reaches_the_gateway(body: dict[str, Any], 
 def test_a_retry_config_without_a_condition_is_refused() -> None:
     with pytest.raises(AppRuleBroken, match="RetryConfig must have at least one condition"):
         fal.describe(make(retry_config=RetryConfig()))
+
+
+def test_about_is_the_root_endpoints_docstring_else_the_class_own() -> None:
+    class Plain(fal.App):
+        @fal.endpoint("/")
+        def hi(self) -> None: ...
+
+    class Own(Plain):
+        """
+        # Draws
+
+        Well.
+        """
+
+    class Inherits(Own): ...
+
+    class Root(Own):
+        @fal.endpoint("/")
+        def hi(self) -> None:
+            """Says hi."""
+
+    class Long(Plain):
+        __doc__ = "x" * 9000
+
+    assert fal.describe(Plain).about == ""
+    assert fal.describe(Own).about == "# Draws\n\nWell."
+    assert fal.describe(Inherits).about == "# Draws\n\nWell."
+    assert fal.describe(Root).about == "Says hi."
+    assert fal.describe(Long).about == "x" * 8000 + "\n…"
+    assert Root(_allow_init=True).openapi()["info"]["description"] == "Says hi."
+    assert "description" not in Plain(_allow_init=True).openapi()["info"]
+    assert AppSpec.from_json(fal.describe(Root).to_json()).about == "Says hi."

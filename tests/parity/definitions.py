@@ -291,7 +291,12 @@ d = A(_allow_init=True).openapi()
         f"from typing import Optional, Union, Callable\nclass X(BaseModel): x: int\nclass Y(BaseModel): y: int\nclass A(fal.App):\n    @fal.realtime('/')\n    def a(self, i: {given}): ...\nA(_allow_init=True).openapi()['paths']['/'].get('post')"
         for given in ("X | Y", "X | None", "Optional[X]", "Union[X, Y]", "Callable", "'X'", "Gone", "object", "bytes")
     )
-    return [Defined("C53 C54 C55", source + part) for part in parts] + [Defined("C55", mirror) for mirror in mirrors]
+    about = "class A(fal.App):\n    'Draws.'\n    @fal.endpoint('/')\n    def a(self):\n        'Draws *one*.'\nd = A(_allow_init=True).openapi()\n"
+    return (
+        [Defined("C53 C54", about + part) for part in ("d['info']", "d['paths']['/']['post']['description']")]
+        + [Defined("C53 C54 C55", source + part) for part in parts]
+        + [Defined("C55", mirror) for mirror in mirrors]
+    )
 
 
 DEFINED = [*_names(), *_options(), *_rules(), *_exceptions(), *_documents(), *WRAPPED, *TOOLKIT]

@@ -28,6 +28,7 @@ DIFFERENT: dict[str, str] = {
     "fal.HealthCheck(timeout_seconds=2)": "a health check has a readable repr",
     "hasattr(fal.App(_allow_init=True), 'logger')": "self.logger is an addition: a logger of the app's name",
     "plain.Plain POST /query {'a': 1}": "plain parameters may come from a JSON body, which is what fal's clients send",
+    "class A(fal.App): ⏎     'Draws.' ⏎     @fal.endpoint('/') ⏎     def a(self): ⏎         'Draws *one*.' ⏎ d = A(_allow_init=True).openapi() ⏎ d['info']": "fal's platform makes its About from the root endpoint's docstring; here the document and the card have it, and the class's where that has none",
     "errors.Errors POST /stream-breaks": "a stream that breaks is cut off, so that its caller sees that it is not whole",
     "shapes.Health GET /health {'Origin': 'http://x.com'}": _ORIGIN,
     "shapes.Health OPTIONS /health {'Origin': 'http://x.com', 'Access-Control-Request-Method': 'POST', 'Access-Control-Request-Headers': 'x-foo'}": _ORIGIN,

@@ -7,6 +7,7 @@ import { glyph, iconButton, stateGlyph, stateMark } from "./glyphs.mjs";
 import { askJson } from "./host.mjs";
 import { configPanel } from "./config.mjs";
 import { logsPanel } from "./logs.mjs";
+import { markdownView } from "./markdown.mjs";
 import { requestsPanel } from "./requests.mjs";
 import { plainText } from "./result.mjs";
 import { snippetsPanel } from "./snippets.mjs";
@@ -88,6 +89,7 @@ export function cardPanel(root, host, card, signal) {
   let last = card.picture?.app;
   const headState = h("span", { class: "fj-head-state", role: "status", "aria-live": "polite" });
   const told = h("div", { class: "fj-card-told", role: "alert" });
+  const about = h("details", { class: "fj-about", hidden: true });
   const act = (/** @type {"stop" | "restart" | "unload"} */ action) => async () => {
     replace(told);
     try {
@@ -100,7 +102,7 @@ export function cardPanel(root, host, card, signal) {
   const head = h("div", { class: "fj-head" }, headState, h("span", { class: "fj-name fj-cut", title: card.app }, alias), h("span", { class: "fj-muted fj-mono fj-cut fj-third" }, `${card.class_name}${card.cell ? ` · ${card.cell}` : ""}`), h("span", { class: "fj-space" }), actions);
   const facts = h("div", { class: "fj-facts" });
   const body = h("div", { class: "fj-card-body" });
-  const frame = h("section", { class: "fj fj-card", "aria-label": `app ${alias}`, dataset: { app: alias, lmSuppressShortcuts: "true" } }, head, facts, told, body);
+  const frame = h("section", { class: "fj fj-card", "aria-label": `app ${alias}`, dataset: { app: alias, lmSuppressShortcuts: "true" } }, head, facts, about, told, body);
   root.replaceChildren(frame);
 
   const menu = () => {
@@ -171,9 +173,19 @@ export function cardPanel(root, host, card, signal) {
     actions.hidden = !alive;
     if (!state) return update(notice, view.link === "live" || (view.link === "connecting" && !view.reason) ? h("p", { class: "fj-empty" }, "Looking for the app …") : noticeOf(view, now, state));
     drawFacts(state, alive);
+    drawAbout(state.about ?? ""); // a picture that was saved before there was any has none
     update(notice, noticeOf(view, now, state));
     tabs.count("requests", state.stats.calls ? count(state.stats.calls, true) : "");
     if (!started) (started = true), tabs.start();
+  };
+
+  /** @type {string | undefined} what is shown of it: what is unfolded stays so */
+  let aboutOf;
+  const drawAbout = (/** @type {string} */ text) => {
+    if (text === aboutOf) return;
+    aboutOf = text;
+    about.hidden = !text;
+    replace(about, text ? [h("summary", null, "About"), markdownView(text)] : null);
   };
 
   const drawFacts = (/** @type {AppState} */ state, /** @type {boolean} */ alive) => {

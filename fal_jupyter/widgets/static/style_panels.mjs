@@ -43,6 +43,10 @@ html[theme="light"] .fj, .fj.fj-light { ${LEDGER_LIGHT} }
 .fj .fj-config > .fj-config-head { min-height: 26px; } .fj .fj-config > div:first-child label, .fj .fj-config label { overflow-wrap: anywhere; } .fj .fj-config .fj-config-note { display: block; align-self: stretch; padding-top: 9px; }
 .fj .fj-config .fj-edited:has(label) { box-shadow: inset 3px 0 0 var(--fj-brand); } .fj .fj-config .fj-config-note .fj-icon-button { vertical-align: middle; margin-left: 4px; height: 20px; }
 .fj .fj-slider { position: relative; flex: 1 1 90px; min-width: 60px; display: inline-flex; } .fj .fj-slider::after { content: ""; position: absolute; left: calc(8px + (100% - 16px) * var(--fj-at)); bottom: -3px; width: 1px; height: 5px; background: var(--fj-edge); }
+.fj .fj-about { border-bottom: 1px solid var(--fj-border); } .fj .fj-about > summary { padding: 6px 12px; cursor: pointer; font-size: 11px; color: var(--fj-muted); }
+.fj .fj-markdown { padding: 0 12px 10px; max-width: 760px; max-height: 360px; overflow: auto; overflow-wrap: anywhere; } .fj .fj-markdown > * { margin: 8px 0 0; }
+.fj .fj-markdown h3, .fj .fj-markdown h4, .fj .fj-markdown h5, .fj .fj-markdown h6 { font-size: 13px; font-weight: 600; margin: 12px 0 0; } .fj .fj-markdown h3 { font-size: 15px; }
+.fj .fj-markdown ul, .fj .fj-markdown ol { padding-left: 22px; } .fj .fj-markdown blockquote { margin-left: 0; padding-left: 10px; border-left: 3px solid var(--fj-border); } .fj .fj-markdown .fj-table { width: auto; }
 @container fj (max-width: 820px) { .fj .fj-table td.fj-cut, .fj .fj-table td .fj-cut { max-width: 130px; } }
 @container fj (max-width: 620px) { .fj .fj-ledger-name { width: 84px; } .fj .fj-ledger-free { width: 84px; } }
 @container fj (max-width: 480px) { .fj .fj-readout { flex-wrap: wrap; } .fj .fj-readout > .fj-readout-text { flex-basis: 100%; } }

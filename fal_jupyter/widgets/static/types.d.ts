@@ -27,7 +27,7 @@ export interface Failure { time: number; revision: number; text: string; error: 
 export interface AppState {
   app: string; alias: string; class_name: string; state: string; owner_kind: string; owner_name: string; owner_pid: number;
   auth: string; machine: string; url: string; revision: number; serving: number; verdict: string; told: string;
-  endpoints: EndpointState[]; scaling: Record<string, number>; by_class: Record<string, number>;
+  endpoints: EndpointState[]; about: string; scaling: Record<string, number>; by_class: Record<string, number>;
   overrides: Record<string, number>; reason: string; setup_ms: number; asleep: boolean; runners: RunnerState[];
   queue: Waiting[]; waiting: number; in_flight: number; stats: Stats; log: number; failure: Failure | null;
 }
