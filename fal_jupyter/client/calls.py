@@ -6,8 +6,11 @@ import socket
 import threading
 
 from fal_jupyter.client import http
+from fal_jupyter.client.answer import Answer
 from fal_jupyter.domain.errors import GatewayError, RequestError
 from fal_jupyter.protocol.api import ENDING, H_ERROR_TYPE
+
+MOST_GATEWAYS = 5  # in which the same question is asked, where they end before it has begun
 
 
 class Calls:
@@ -48,6 +51,11 @@ class Calls:
 def refused_by_ending(head: http.Reader) -> bool:
     """True where a draining gateway answered by itself: the request has not begun anywhere."""
     return head.status == 503 and head.headers.get(H_ERROR_TYPE) == ENDING
+
+
+def refused_waiting(answer: Answer) -> bool:
+    """True where a request waited at the gateway when that began to drain: it has not begun either."""
+    return answer.status == 503 and answer.header(H_ERROR_TYPE) == ENDING
 
 
 def ended_starting() -> GatewayError:

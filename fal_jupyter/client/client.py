@@ -18,7 +18,15 @@ from fal_jupyter.client import connect, http
 from fal_jupyter.client import lease as leases
 from fal_jupyter.client.answer import Answer, AnswerReader, OnOutput
 from fal_jupyter.client.app_files import Folders
-from fal_jupyter.client.calls import Calls, cancelled, ended_starting, lost, refused_by_ending
+from fal_jupyter.client.calls import (
+    MOST_GATEWAYS,
+    Calls,
+    cancelled,
+    ended_starting,
+    lost,
+    refused_by_ending,
+    refused_waiting,
+)
 from fal_jupyter.client.controlling import Controlling
 from fal_jupyter.client.pool import ConnectionPool
 from fal_jupyter.client.waiting import NotSent, areceive, receive, send
@@ -50,7 +58,6 @@ from fal_jupyter.vault import Vault
 
 READ = 256 * 1024
 JOIN_PATIENCE = 60.0  # seconds in which some gateway has to grant a lease, while others end
-MOST_GATEWAYS = 5  # in which the same question is asked, where they end before it has begun
 SOCKET_PATIENCE = 2.0  # seconds for a living gateway to make its removed socket again
 _CALL_HEADERS = ((H_OWNER, "frames"), ("content-type", "application/json"))
 DIED = "the gateway had ended; a new one was started and the apps of this process were published again"
@@ -61,12 +68,15 @@ class Publication:
     """What this process publishes, and the lease under which the gateway has it.
 
     *told* is what the gateway made of it. It is shared with the app's handle, so that it says the same after a publication anew.
+    *former* is the publication before, which serves on where this one fails.
     """
 
     head: PublishHead
     payload: bytes
     lease: str
     told: Published
+    former: Publication | None = None
+    failed: bool = False
 
 
 class Client(Controlling):
@@ -96,6 +106,7 @@ class Client(Controlling):
         self.app_files = Folders(self.settings.state / "app_files")
         self.lease: leases.Lease | None = None
         self._parents: leases.Borrowed | None = None
+        self._parents_apps: list[str] = []
         self.notices: list[str] = []
         self._published: dict[str, Publication] = {}
         self._environments: dict[str, list[int]] = {}
@@ -107,6 +118,7 @@ class Client(Controlling):
         """In a forked child: its parent's gateway and key are used, and nothing of the parent's is kept alive or published again."""
         self._lock = threading.RLock()
         self._pool = ConnectionPool(self.settings.idle_timeout)
+        self._parents_apps = [*self._published] or self._parents_apps
         self._published, self.notices = {}, []
         for alias in list(self._environments):
             self._release_environments(alias)
@@ -138,7 +150,7 @@ class Client(Controlling):
             if not self._parents.alive:
                 self._parents.close()
                 self._pool.clear()
-                self._parents = leases.borrow(self.settings)
+                self._parents = leases.borrow(self.settings, self._parents_apps)
             return self._parents
 
     def _own_lease(self) -> leases.Lease:
@@ -243,7 +255,12 @@ class Client(Controlling):
                     if not gateways_left:
                         raise GatewayUnreachable(f"the gateway ended while {alias} was published: {error}") from None
                     continue
-                self._published[alias] = Publication(head, payload, head["lease"], published)
+                former = self._published.get(alias)
+                if former is not None and former.failed:
+                    former = None
+                elif former is not None:
+                    former.former = None
+                self._published[alias] = Publication(head, payload, head["lease"], published, former)
                 return published
             raise AssertionError("unreachable")
 
@@ -288,17 +305,28 @@ class Client(Controlling):
                     *lines, rest = (rest + piece).split(b"\n")
                     for line in lines:
                         event = json.loads(line)
+                        if event["event"] == "failed":
+                            self._failed(alias, told)
+                        if event["event"] == "gone" and gateways_left and not self._alive():
+                            break  # stopped by the end of its gateway
                         yield event
             except GatewayStopped:
                 raise
             except GatewayError:  # it ended
                 if not gateways_left:
                     raise ended_starting() from None
-                self._forget(answer.gateway)
+                self.forget(answer.gateway)
                 continue
-            if event is not None and event["event"] == "gone" and not self._alive() and gateways_left:
-                continue  # stopped by the end of its gateway
-            return
+            if event is None or event["event"] != "gone" or not gateways_left or self._alive():
+                return
+
+    def _failed(self, alias: str, told: Published) -> None:
+        """A start has failed: the publication before serves on, and is what a new gateway gets."""
+        with self._lock:
+            publication = self._published.get(alias)
+            if publication is not None and publication.told is told:
+                publication.failed = True
+                self._published[alias] = publication.former or publication
 
     def exchange(
         self, method: str, target: str, headers: Iterable[tuple[str, str]] = (), body: bytes = b""
@@ -320,7 +348,7 @@ class Client(Controlling):
             if not answer.refused or not gateways_left:
                 return answer
             answer.drop()
-            self._forget(answer.gateway)
+            self.forget(answer.gateway)
         raise AssertionError("unreachable")
 
     def stop(self, alias: str, *, kill: bool = False, wait: bool = False) -> None:
@@ -407,12 +435,12 @@ class Client(Controlling):
             if calls is not None:
                 calls.end(sock)
             answer = self._finish(reader, frames_reader, sock)
-            if not refused_by_ending(reader) or attempt == MOST_GATEWAYS:
+            if not (refused_by_ending(reader) or refused_waiting(answer)) or attempt == MOST_GATEWAYS:
                 return answer
-            self._forget(gateway)
+            self.forget(gateway)
         raise AssertionError("unreachable")
 
-    def _forget(self, gateway: int) -> None:
+    def forget(self, gateway: int) -> None:
         """A gateway has said that it is ending: the next question goes to another one."""
         with self._lock:
             self._pool.clear()
@@ -528,7 +556,8 @@ class Client(Controlling):
             raise lost() from None
         finally:
             writer.close()
-        refused = refused_by_ending(reader)
+        answer = frames_reader.finish()
+        refused = refused_by_ending(reader) or refused_waiting(answer)
         if refused:
-            self._forget(gateway)
-        return refused, frames_reader.finish()
+            self.forget(gateway)
+        return refused, answer

@@ -7,12 +7,13 @@ import os
 import select
 import socket
 import time
+from collections.abc import Sequence
 
 from fal_jupyter.client import connect, http
 from fal_jupyter.client.waiting import receive, silent
 from fal_jupyter.credentials import id_and_hash
 from fal_jupyter.domain.errors import GatewayError, GatewayStopped, GatewayUnreachable, PortTaken, VersionSkew
-from fal_jupyter.protocol.api import A_HELLO, A_LEASES, ENDING, PROTOCOL, Hello, LeaseAsked, LeaseGranted
+from fal_jupyter.protocol.api import A_APPS, A_HELLO, A_LEASES, ENDING, PROTOCOL, Hello, LeaseAsked, LeaseGranted
 from fal_jupyter.settings import Settings
 
 PATIENCE = 15.0
@@ -87,21 +88,26 @@ class Borrowed(Attachment):
     """The gateway of the process that this one was forked from."""
 
 
-def borrow(settings: Settings) -> Borrowed:
-    """Find the gateway that runs now. None is started: only the parent has the apps that it would need.
+def borrow(settings: Settings, apps: Sequence[str]) -> Borrowed:
+    """Find the gateway that runs now. None is started: only the parent has the *apps* that it would need.
 
     Raises:
-        GatewayUnreachable: none runs.
+        GatewayUnreachable: none runs, or the parent has not published its apps there yet.
     """
     told = "the gateway has ended, and this process was forked from the one that publishes the apps"
     try:
         with connect.dial(settings) as sock:
             gateway = connect.peer_pid(sock)
-            sock.sendall(http.request("GET", A_HELLO))
-            reader, body, deadline = http.Reader(), b"", time.monotonic() + PATIENCE
-            while not reader.done and (data := receive(sock, 65536, gateway, deadline=deadline)):
-                body += reader.feed(data)
-        hello: Hello = json.loads(body)
+            found = []
+            for target in (A_HELLO, A_APPS):
+                sock.sendall(http.request("GET", target))
+                reader, body, deadline = http.Reader(), b"", time.monotonic() + PATIENCE
+                while not reader.done and (data := receive(sock, 65536, gateway, deadline=deadline)):
+                    body += reader.feed(data)
+                found.append(json.loads(body))
+        hello: Hello = found[0]
+        if not {*apps} <= {app["alias"] for app in found[1]}:
+            raise GatewayUnreachable(told)
     except GatewayStopped:
         raise
     except (OSError, ValueError, GatewayError):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fal_jupyter.client import connect, http
 from fal_jupyter.client.answer import Answer, AnswerReader, OnOutput
+from fal_jupyter.client.calls import MOST_GATEWAYS, refused_by_ending, refused_waiting
 from fal_jupyter.client.events import EventDecoder, decoder_for
 from fal_jupyter.client.interrupts import one_line
-from fal_jupyter.client.waiting import areceive, receive, send
+from fal_jupyter.client.waiting import NotSent, areceive, receive, send
 from fal_jupyter.domain.errors import GatewayError, RequestError
 
 if TYPE_CHECKING:
@@ -58,7 +60,8 @@ class Streamed:
         self, client: Client, alias: str, request: bytes, on_output: OnOutput | None, finished: Finished, name: str
     ) -> None:
         self._client, self._request, self._finished, self._name = client, request, finished, name
-        self._reader = _Pieces(on_output, f"%fal logs {alias} has the last of them")
+        self._new_reader = partial(_Pieces, on_output, f"%fal logs {alias} has the last of them")
+        self._reader = self._new_reader()
         self._begun = False
 
     def __repr__(self) -> str:
@@ -75,39 +78,58 @@ class Streamed:
 
     def _values(self) -> Iterator[Any]:
         self._begin()
-        head = http.Reader()
-        with self._client.dial() as sock:
-            gateway = connect.peer_pid(sock)
-            send(sock, self._request, gateway)
-            while not head.done:
-                data = receive(sock, READ, gateway)
-                if not data:
-                    self._ended(head)
-                    break
-                yield from self._take(head, data)
+        for gateways_left in reversed(range(MOST_GATEWAYS)):
+            head = http.Reader()
+            with self._client.dial() as sock:
+                gateway = connect.peer_pid(sock)
+                try:
+                    send(sock, self._request, gateway)
+                except NotSent:
+                    if gateways_left:
+                        continue
+                    raise
+                while not head.done:
+                    data = receive(sock, READ, gateway)
+                    if not data:
+                        self._ended(head)
+                        break
+                    yield from self._take(head, data)
+            if not (gateways_left and self._is_refused(head, gateway)):
+                break
         yield from self._end()
 
     async def __aiter__(self) -> AsyncIterator[Any]:
         with one_line(f"{self._name}()"):
             self._begin()
-            head = http.Reader()
-            sock = await asyncio.to_thread(self._client.dial)
-            gateway = connect.peer_pid(sock)
-            reader, writer = await asyncio.open_unix_connection(sock=sock)
-            try:
-                writer.write(self._request)
-                await writer.drain()
-                while not head.done:
-                    data = await areceive(reader, READ, gateway)
-                    if not data:
-                        self._ended(head)
-                        break
-                    for value in self._take(head, data):
-                        yield value
-            finally:
-                writer.close()
+            for gateways_left in reversed(range(MOST_GATEWAYS)):
+                head = http.Reader()
+                sock = await asyncio.to_thread(self._client.dial)
+                gateway = connect.peer_pid(sock)
+                reader, writer = await asyncio.open_unix_connection(sock=sock)
+                try:
+                    writer.write(self._request)
+                    await writer.drain()
+                    while not head.done:
+                        data = await areceive(reader, READ, gateway)
+                        if not data:
+                            self._ended(head)
+                            break
+                        for value in self._take(head, data):
+                            yield value
+                finally:
+                    writer.close()
+                if not (gateways_left and self._is_refused(head, gateway)):
+                    break
             for value in self._end():
                 yield value
+
+    def _is_refused(self, head: http.Reader, gateway: int) -> bool:
+        """True where an ending gateway refused it, so that the next one is asked."""
+        if not (refused_by_ending(head) or refused_waiting(self._reader.answer)):
+            return False
+        self._reader = self._new_reader()
+        self._client.forget(gateway)
+        return True
 
     def _ended(self, head: http.Reader) -> None:
         try:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -26,6 +27,8 @@ from fal_jupyter.gateway.published import Published
 from fal_jupyter.gateway.redaction import error_without_secrets
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.api import (
+    ENDING,
+    ENDING_SENTENCE,
     H_CHECK,
     H_HINTS,
     H_TIMEOUT_TYPE,
@@ -81,6 +84,7 @@ class Engine:
         self._loop = asyncio.get_running_loop()
         self._on_quiet = on_quiet
         self.all_gone = asyncio.Event()
+        self.ending = False  # we drain: what waits is refused as what comes now is
         self._carry_out: dict[type, Callable[[Any], None]] = {
             m.StartRunner: self._start_runner,
             m.DispatchRequest: self._dispatch,
@@ -315,6 +319,10 @@ class Engine:
         exchange = self.exchanges.get(order.request_id)
         if exchange is None:
             return
+        if self.ending and not exchange.dispatched and order.error_type == "runner_scheduling_failure":
+            order = replace(
+                order, error_type=ENDING, detail=ENDING_SENTENCE, retry_after=1
+            )  # it waited: nothing has begun
         if exchange.undelivered and order.error_type == "runner_disconnected" and order.request_id:
             exchange.undelivered = False  # the runner was dead before it got the request: another one may have it
             self._loop.call_soon(self.tell, exchange.arrival())

@@ -41,7 +41,18 @@ from fal_jupyter.gateway.tornado_front import Limit, TornadoRequest
 from fal_jupyter.gateway.webhooks import Webhooks
 from fal_jupyter.installed import version
 from fal_jupyter.processes import start_time
-from fal_jupyter.protocol.api import ADMIN, CDN, ENDING, PROTOCOL, REST, RUN, AppRecord, Hello, TlsOpened
+from fal_jupyter.protocol.api import (
+    ADMIN,
+    CDN,
+    ENDING,
+    ENDING_SENTENCE,
+    PROTOCOL,
+    REST,
+    RUN,
+    AppRecord,
+    Hello,
+    TlsOpened,
+)
 from fal_jupyter.protocol.panels import admin_target
 from fal_jupyter.settings import Settings
 from fal_jupyter.state import check_state
@@ -297,6 +308,7 @@ class House:
         if self.stopping.is_set():
             return
         self.stopping.set()
+        self.engine.ending = True
         if self._watch is not None:
             self._watch.close()
         if is_ours(self.settings, self._lock):  # never the socket of a gateway in our place
@@ -375,9 +387,7 @@ class _ByPath:
         own: str | None = target
         given: str | None = None
         if self._stopping.is_set() and not target.startswith(_WHILE_DRAINING):
-            self._inner = Refused(
-                self._front, self._connection, 503, ENDING, "the gateway is ending; try again in a moment"
-            )
+            self._inner = Refused(self._front, self._connection, 503, ENDING, ENDING_SENTENCE)
             self._inner.begin(method, target, headers)
             return
         if not target.startswith(RUN) and is_proxied(target):

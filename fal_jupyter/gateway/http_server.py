@@ -551,7 +551,7 @@ class Connection(asyncio.Protocol):
 
     def finish(self) -> None:
         """The answer is complete: the connection serves the next request, or ends."""
-        if not self._chunked and not self._bodiless and self._length:
+        if not self._chunked and not self._bodiless and self._length and self._transport is not None:
             raise ValueError("less body than the length that was announced")
         self._message = self._closed_callback = None
         if self._transport is None:

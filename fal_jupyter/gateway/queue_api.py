@@ -20,6 +20,8 @@ from fal_jupyter.gateway.run_api import hint_of, start_limit, token_of
 from fal_jupyter.protocol.addresses import AppAddress, JobAddress, app_address, is_of_request, job_address
 from fal_jupyter.protocol.api import (
     BODILESS,
+    ENDING,
+    ENDING_SENTENCE,
     H_BASE,
     H_HINT,
     H_NO_RETRY,
@@ -152,6 +154,10 @@ class QueueHandler(PublicHandler):
     async def _submit(self, address: AppAddress) -> None:
         house = self.house
         spec = house.engine.spec_of(address.alias)
+        if spec is None and house.stopping.is_set():  # stopped while the body came
+            self.set_header("retry-after", "1")
+            self.fail(503, ENDING, ENDING_SENTENCE)
+            return
         if address.owner != house.settings.owner or spec is None:
             self.fail(404, "", f"no app {address.owner}/{address.alias} is running here"[:300])
             return

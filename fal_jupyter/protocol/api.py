@@ -128,6 +128,7 @@ A_HELLO: Final = "/admin/hello"  # GET → Hello
 ENDING: Final = (
     "gateway_ending"  # error type of the 503 that a draining gateway answers; nothing of the request has begun
 )
+ENDING_SENTENCE: Final = "the gateway is ending; try again in a moment"
 A_LEASE: Final = "/admin/leases/{id}"  # DELETE → {"ending": true where the gateway ends with this lease}
 A_LEASES: Final = "/admin/leases"  # POST LeaseAsked → JSON lines: first LeaseGranted, then notices; open = alive
 A_APPS: Final = "/admin/apps"  # GET → [AppRecord]

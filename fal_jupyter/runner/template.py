@@ -114,7 +114,10 @@ class Template:
             pass  # the gateway is gone; the end of the socket is about to be read
 
     def _order(self) -> bool:
-        packet, fds, _, _ = socket.recv_fds(self.control, 65536, 2)
+        try:
+            packet, fds, _, _ = socket.recv_fds(self.control, 65536, 2)
+        except ConnectionResetError:  # it ended before it had read what we told it
+            return False
         if not packet:
             return False
         order = json.loads(packet)

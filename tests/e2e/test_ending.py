@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from tests.support.cdn import eventually
 from tests.support.kernel import kernel
-from tests.support.serve import Served
+from tests.support.serve import Served, runners
 from tests.support.state import processes_of, state_directory, wait_for_end
 
 APP = """
@@ -96,11 +96,13 @@ def test_a_notebook_whose_gateway_is_ended_gets_answers(tmp_path: Path) -> None:
         notebook.run("%load_ext fal_jupyter\nimport fal_jupyter, os, signal").ok()
         notebook.run("%%fal_app" + APP.format(name="Again", alias="again")).ok()
         for _ in range(4):
+            notebook.run("Again.hi()").ok()  # the one before may have answered before it began to drain
             gateway = gateway_of(state)
             os.kill(gateway, signal.SIGTERM)
             done = notebook.run("print(Again.hi())", timeout=60).ok()
             assert "again" in done.text.splitlines()
             assert not wait_for_end([gateway], 30)
+        notebook.run("Again.hi()").ok()
         gateway = gateway_of(state)
         os.kill(gateway, signal.SIGTERM)
         published = notebook.run("%%fal_app" + APP.format(name="Other", alias="other"), timeout=60).ok()
@@ -129,21 +131,43 @@ def test_what_is_asked_around_the_end_of_a_gateway(tmp_path: Path) -> None:
         notebook.run("%load_ext fal_jupyter\nimport fal_jupyter, os, signal, asyncio").ok()
         started = notebook.start("%%fal_app --quiet" + STARTING.replace("GATE", str(gate)))
         notebook.finish(started, until=lambda cell: "setting up" in cell.text)
-        os.kill(gateway_of(state), signal.SIGKILL)  # while the app starts: it is started at the next gateway
-        notebook.finish(started, until=lambda cell: "setting up" in cell.text)
+        for number in (signal.SIGKILL, signal.SIGTERM):  # while the app starts: it is started at the next gateway
+            os.kill(gateway_of(state), number)
+            notebook.finish(started, until=lambda cell: "setting up" in cell.text)
         gate.touch()
         assert notebook.finish(started).ok().status == "ok"
         notebook.run("job = Begun.submit.hi()\njob.get()").ok()
         for kill in ("SIGKILL", "SIGTERM"):
             code = f"lease = fal_jupyter.app(Begun).client.lease\nos.kill(lease.gateway, signal.{kill})\n"
-            if kill == "SIGKILL":  # what is sent before it has ended may have begun, and is not repeated
-                code += "lease.wait_for_gateway(10)\n"
+            # what is sent before it has ended, or drains, may have begun, and is not repeated
+            code += "lease.wait_for_gateway(10)\n" if kill == "SIGKILL" else "lease.ends_within(10)\n"
             assert notebook.run(f"{code}print(Begun.submit.hi().get())").ok().text.splitlines()[-1] == "hi"
-            lost = notebook.run(f"job = Begun.submit.hi()\n{code}lease.ends_within(10)\njob.status()")
+            lost = notebook.run(f"job = Begun.submit.hi()\n{code}job.status()")
             assert (lost.ename, "its queue with it" in lost.evalue) == ("RequestError", True), lost.traceback
             lost = notebook.run("await job")
             assert "its queue with it" in lost.evalue
             scaled = notebook.run(f"{code}print(fal_jupyter.app(Begun).scale(max_concurrency=2)['alias'])")
             assert scaled.status == "ok" or scaled.ename in ("NotServed",), scaled.traceback
+            waiting = "%%fal_app --quiet --no-wait --name waiting" + STARTING.replace("GATE", f"{gate}-{kill}")
+            notebook.run(waiting.replace("Begun", "Waiting")).ok()
+            called = notebook.start("print(Waiting.hi(), list(Waiting.stream.hi()))")
+            eventually(lambda: any(r["app"].endswith("waiting") and r["state"] == "SETUP" for r in runners(state)))
+            if kill == "SIGTERM":  # what waits at a gateway that drains has not begun: the next one has it
+                os.kill(gateway_of(state), signal.SIGTERM)
+            Path(f"{gate}-{kill}").touch()
+            assert notebook.finish(called).ok().text.splitlines()[-1] == "hi ['hi']"
             asked = notebook.run("print(Begun.hi(), fal_jupyter.app(Begun).revision)").ok().text.splitlines()
             assert asked[-1] == "hi 1"
+
+
+def test_a_new_gateway_gets_what_served_and_not_what_failed(tmp_path: Path) -> None:
+    with state_directory() as state, kernel(state, tmp_path) as notebook:
+        notebook.run("%load_ext fal_jupyter\nimport fal_jupyter, os, signal").ok()
+        cell = "%%fal_app --quiet\nclass Kept(fal.App):\n    def setup(self): SETUP\n    @fal.endpoint('/')\n    def hi(self) -> str: return 'WORD'"
+        notebook.run(cell.replace("SETUP", "pass").replace("WORD", "one")).ok()
+        for word in ("two", "three"):
+            assert notebook.run(cell.replace("SETUP", "1 / 0").replace("WORD", word)).ename == "SetupFailed"
+        kill = "lease = fal_jupyter.app('kept').client.lease\nos.kill(lease.gateway, signal.SIGKILL)\nlease.wait_for_gateway(10)\n"
+        told = notebook.run(f"{kill}print(Kept.hi())").ok().text.splitlines()
+        assert told[-1] == "one"
+        assert any("from before its last definition" in line for line in told)

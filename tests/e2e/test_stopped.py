@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import signal
+import socket
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from tests.support.cdn import eventually
 from tests.support.kernel import kernel
 from tests.support.serve import Served, command, doctor
 from tests.support.state import processes_of, state_directory, wait_for_end
 
 APP = """
-import os, fal
+import os, subprocess, fal
 
 class Steady(fal.App):
     keep_alive = 600
+
+    @fal.endpoint("/daemon")
+    def daemon(self) -> int:
+        return subprocess.Popen(["sleep", "600"], start_new_session=True).pid
 
     @fal.endpoint("/")
     def pid(self) -> int:
@@ -64,6 +72,31 @@ def test_what_is_stopped_ends_with_a_killed_gateway(state: Path, target: str) ->
     os.kill(gateway, signal.SIGKILL)
     assert not wait_for_end(everything, 10)
     assert serving.stop(timeout=40)[0] == 1
+
+
+def test_a_gateway_that_dies_with_unread_news_leaves_nothing(state: Path, target: str) -> None:
+    serving = Served(state, target)
+    serving.request("/daemon")
+    runner, gateway = serving.request("/").json, pid_of(state, "gateway")
+    everything = set(processes_of(state)) - {serving.process.pid}
+    os.kill(gateway, signal.SIGSTOP)
+    os.kill(runner, signal.SIGKILL)
+    assert not wait_for_end({runner}, 10)  # its template has told the gateway, which has not read it
+    os.kill(gateway, signal.SIGKILL)
+    assert not wait_for_end(everything, 10)
+    assert serving.stop(timeout=40)[0] == 1
+    assert "Traceback" not in (state / "logs" / "gateway.err").read_text()
+
+
+def test_whoever_hangs_up_on_a_question_leaves_no_traceback(state: Path, target: str) -> None:
+    serving = Served(state, target)
+    os.kill(serving.request("/").json, signal.SIGSTOP)  # so that stopping it takes a while
+    with closing(socket.socket(socket.AF_UNIX)) as asking:
+        asking.connect(str(state / "gateway.sock"))
+        asking.sendall(b"DELETE /admin/apps/steady?wait=1 HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        eventually(lambda: not json.loads(command(state, "apps", "--json").stdout))
+    assert serving.stop(timeout=40)[0] == 0
+    assert "Traceback" not in (state / "logs" / "gateway.log").read_text()
 
 
 def test_a_stopped_runner_does_not_outlive_its_app(state: Path, target: str) -> None:
