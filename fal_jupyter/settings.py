@@ -18,6 +18,7 @@ from typing import Literal, get_args
 
 from fal_jupyter.domain.errors import BadSetting
 from fal_jupyter.domain.literal_data import MOUNT_DATA, MountData
+from fal_jupyter.domain.nearest import hint_for
 
 STATE_VARIABLE = "FAL_JUPYTER_STATE"
 OWNER_VARIABLE = "FAL_JUPYTER_OWNER"
@@ -245,7 +246,7 @@ def _one_of(env: Mapping[str, str], variable: str, known: tuple[str, ...]) -> st
     """Give one of *known*; the first where nothing is set."""
     given = env.get(variable) or known[0]
     if given not in known:
-        hint = f"set {variable}={known[1]}, or leave it unset"
+        hint = hint_for(given, known, f"set {variable}={known[1]}, or leave it unset")
         raise BadSetting(f"{variable} is {given!r}, but it is one of {', '.join(known)}", hint=hint)
     return given
 

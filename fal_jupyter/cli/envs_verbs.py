@@ -11,6 +11,7 @@ from typing import Any
 from fal_jupyter.cli.numbers import size
 from fal_jupyter.cli.tables import table
 from fal_jupyter.domain.errors import BadSetting, NotServed, UserError
+from fal_jupyter.domain.nearest import hint_for
 from fal_jupyter.environments import store
 from fal_jupyter.protocol.api import AppRecord
 
@@ -77,9 +78,7 @@ def _remove(root: Path, names: Sequence[str], users: dict[str, list[str]]) -> tu
     there = [*(one.name for one in store.all_of(root)), *store.unfinished(root)]
     for name in names:
         if name not in there:
-            raise NotServed(
-                f"there is no environment {name!r}", hint=f"there are: {', '.join(there)}" if there else NONE
-            )
+            raise NotServed(f"there is no environment {name!r}", hint=hint_for(name, there) if there else NONE)
         if name in users:
             raise UserError(f"{', '.join(users[name])} runs in {name}", hint=f"stop {users[name][0]} first")
     removed = []

@@ -7,16 +7,16 @@ never ends the process: a mistake is a :class:`BadSetting` of one sentence, a wi
 from __future__ import annotations
 
 import argparse
-import difflib
 import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, NoReturn
+from typing import Any, Literal, NoReturn
 
 from fal_jupyter.domain.cors import origin_of
 from fal_jupyter.domain.environments import MODES
 from fal_jupyter.domain.errors import BadSetting
 from fal_jupyter.domain.key_grants import PERMISSIONS, PRESETS
+from fal_jupyter.domain.nearest import hint_for, nearest
 from fal_jupyter.installed import version
 
 Front = Literal["notebook", "shell"]
@@ -431,6 +431,15 @@ class _Parser(argparse.ArgumentParser):
             raise BadSetting(rest, where=where.removeprefix("argument "))
         raise BadSetting(message, hint=f"{self.prog} --help", where=self.prog)
 
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            known = list(map(str, action.choices))
+            raise BadSetting(
+                f"invalid choice: {value!r} (choose from {', '.join(map(repr, known))})",
+                hint=hint_for(value, known, ""),
+                where="/".join(action.option_strings) or str(action.metavar or action.dest),
+            )
+
 
 class _Help(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object, **__: object) -> NoReturn:
@@ -572,12 +581,14 @@ def _parse(parser: argparse.ArgumentParser, words: Sequence[str], options: Seque
         word = next((w for w in unknown if w.startswith("-")), unknown[0])
         if word.startswith("-"):
             flag = word.partition("=")[0]
-            hint = _nearest(flag, [option.flag for option in options])
+            names = {f"--{option.field.replace('_', '-')}": option.flag for option in options if option.field}  # fal's
+            names |= {option.flag: option.flag for option in options}
+            meant = names.get(flag) or names.get(nearest(flag, names))
+            hint = f"did you mean {meant}?" if meant else ""
             raise BadSetting(f"there is no option {flag}", hint=hint or f"{parser.prog} --help", where=parser.prog)
         raise BadSetting(f"{word!r} is one word too many", hint=f"{parser.prog} --help", where=parser.prog)
     return args
 
 
 def _nearest(word: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(word, known, n=1)
-    return f"did you mean {near[0]}?" if near else ""
+    return hint_for(word, known, "")

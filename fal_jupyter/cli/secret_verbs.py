@@ -13,6 +13,7 @@ from typing import Any
 
 from fal_jupyter.cli.grammar import Front
 from fal_jupyter.domain.errors import BadSetting, NotServed
+from fal_jupyter.domain.nearest import hint_for
 from fal_jupyter.vault import Vault, is_secret_name
 
 SEEN_BY = "Runners that start from now on have it; apps that run already: restart them in their panel."
@@ -73,6 +74,6 @@ def _ask(names: list[str], front: Front) -> dict[str, str]:
 def _unset(names: list[str], vault: Vault) -> tuple[Any, str]:
     known = vault.secrets()
     if missing := [name for name in names if name not in known]:
-        raise NotServed(f"there is no secret {missing[0]!r}", hint="secrets list")
+        raise NotServed(f"there is no secret {missing[0]!r}", hint=hint_for(missing[0], known, "secrets list"))
     vault.unset_secrets(names)
     return {"unset": names}, f"{', '.join(names)}: gone, for runners that start from now on."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +14,7 @@ from fal_jupyter.cli import grammar
 from fal_jupyter.cli.app_doctor import Report
 from fal_jupyter.cli.tables import table
 from fal_jupyter.domain.errors import BadSetting, NotServed
+from fal_jupyter.domain.nearest import hint_for
 from fal_jupyter.domain.terminal_text import safe_line
 from fal_jupyter.filestore import FileStore
 from fal_jupyter.protocol.api import AppRecord, ClientEnv, LogRecord, RunnerRecord, ScalingRecord
@@ -244,10 +244,8 @@ def find_app(name: str, apps: Sequence[AppRecord]) -> AppRecord:
         aliases = " ".join(sorted(app["alias"] for app in named))
         raise NotServed(f"{len(named)} apps have the class {name}", hint=f"name one by its alias: {aliases}")
     known = sorted({word for app in apps for word in (app["alias"], app["class_name"])})
-    near = difflib.get_close_matches(name, known, n=1)
     raise NotServed(
-        f"there is no app {name!r}",
-        hint=f"did you mean {near[0]}?" if near else f"running: {' '.join(known)}" if known else NO_APPS,
+        f"there is no app {name!r}", hint=hint_for(name, known, f"running: {' '.join(known)}" if known else NO_APPS)
     )
 
 
@@ -255,7 +253,7 @@ def _config(args: argparse.Namespace, desk: Desk) -> Outcome:
     if args.setting is not None:
         allowed = grammar.SETTINGS.get(args.setting)
         if allowed is None:
-            raise BadSetting(f"there is no setting {args.setting!r}", hint=f"there are: {' '.join(grammar.SETTINGS)}")
+            raise BadSetting(f"there is no setting {args.setting!r}", hint=hint_for(args.setting, grammar.SETTINGS))
         if args.value is not None:
             if args.value not in allowed:
                 raise BadSetting(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final, Literal, get_args
 
 from fal_jupyter.domain.errors import AppRuleBroken, BadSetting
+from fal_jupyter.domain.nearest import hint_for
 
 Mode = Literal["auto", "kernel", "isolated"]
 MODES: Final[tuple[str, ...]] = get_args(Mode)
@@ -20,7 +21,9 @@ def check_mode(mode: str) -> Mode:
         BadSetting: it is not.
     """
     if mode not in MODES:
-        raise BadSetting(f"env is {mode!r}, but it is one of {', '.join(MODES)}", where="env")
+        raise BadSetting(
+            f"env is {mode!r}, but it is one of {', '.join(MODES)}", hint=hint_for(mode, MODES, ""), where="env"
+        )
     return mode  # type: ignore[return-value]
 
 

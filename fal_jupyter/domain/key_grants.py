@@ -6,12 +6,12 @@ package, its tests and its documentation that mean something for a gateway, and 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from fal_jupyter.domain.errors import BadSetting
+from fal_jupyter.domain.nearest import hint_for
 
 Right = Literal["run", "read", "upload", "owner"]
 """``run`` calls apps and submits to the queue, ``read`` asks for the state and results of queued requests and for private files,
@@ -110,11 +110,9 @@ def _check(kind: str, name: str, known: Iterable[str]) -> None:
     if name in known:
         return
     flag = f"--{kind}"
-    folded = {other.casefold(): other for other in known}
-    near = difflib.get_close_matches(name.casefold(), list(folded), n=1)
     raise BadSetting(
         f"there is no {kind} {name!r}",
-        hint=f"did you mean {folded[near[0]]}?" if near else _all(known),
+        hint=hint_for(name, known),
         where=flag,
     )
 

@@ -12,12 +12,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from fal_jupyter.domain.errors import BadSetting, NoSuchMachine
+from fal_jupyter.domain.nearest import hint_for
 
 MB = 1_000_000
 GIB = 1 << 30
 CPU_MACHINES = {"XS": (0.5, 512 * MB), "S": (1.0, 1000 * MB), "M": (2.0, 2000 * MB), "L": (4.0, 15_000 * MB)}
 GPU_MODELS = ("A6000", "A100", "H100", "H200", "B200")
 ANY_GPU = "GPU"
+KNOWN_MACHINES = (*CPU_MACHINES, ANY_GPU, *(f"GPU-{model}" for model in GPU_MODELS))
 DEFAULT = "S"  # what fal gives to a class that declares nothing
 
 
@@ -120,7 +122,7 @@ def allot(class_name: str, types: Sequence[str], num_gpus: int | None, hardware:
         if not is_machine(name):
             raise NoSuchMachine(
                 f"{class_name}: there is no machine type {name!r}",
-                hint=f"write one of {', '.join(CPU_MACHINES)}, GPU, {', '.join(f'GPU-{m}' for m in GPU_MODELS)}, cuda:0",
+                hint=hint_for(name, KNOWN_MACHINES, f"write one of {', '.join(KNOWN_MACHINES)}, cuda:0"),
             )
     for place, name in enumerate(types):
         found = _cpu(name, hardware) if name in CPU_MACHINES else _gpu(name, max(1, num_gpus or 1), hardware)
@@ -182,15 +184,18 @@ def _plain(name: str) -> str:
 def _nothing_fits(class_name: str, types: Sequence[str], count: int, hardware: Hardware) -> NoSuchMachine:
     asked = " or ".join(types)
     asked = f"{count} × {asked}" if count > 1 else asked
+    unknown = [name for name in types if name not in KNOWN_MACHINES and not name.startswith("cuda:")]
+    meant = next((f"{hint} Or " for name in unknown if (hint := hint_for(name, KNOWN_MACHINES, "", cutoff=0.8))), "")
     if not hardware.devices:
         return NoSuchMachine(
-            f"{class_name} asks for {asked}, and this machine has no GPU", hint="type --machine S to run it on the CPU"
+            f"{class_name} asks for {asked}, and this machine has no GPU",
+            hint=f"{meant}type --machine S to run it on the CPU",
         )
     there = ", ".join(str(device) for device in hardware.devices)
     any_gpu = "" if ANY_GPU in types or count > len(hardware.devices) else "--machine GPU to take any GPU there is, or "
     return NoSuchMachine(
         f"{class_name} asks for {asked}, and this machine has {there}",
-        hint=f"type {any_gpu}--machine S to run it on the CPU",
+        hint=f"{meant}type {any_gpu}--machine S to run it on the CPU",
     )
 
 

@@ -5,7 +5,6 @@ All durations are seconds as fal writes them; the fleet turns them into integer 
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from typing import Any, Literal
 
 from fal_jupyter.domain.errors import AppRuleBroken
 from fal_jupyter.domain.health import HealthRules
+from fal_jupyter.domain.nearest import hint_for
 from fal_jupyter.domain.retries import RetryRules
 
 Auth = Literal["private", "public", "shared"]
@@ -91,9 +91,7 @@ class Scaling:
         """
         for name, value in changes.items():
             if name not in LIMITS:
-                near = difflib.get_close_matches(name, LIMITS, n=1)
-                hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(LIMITS)}"
-                raise AppRuleBroken(f"there is no scaling option {name!r}", hint=hint)
+                raise AppRuleBroken(f"there is no scaling option {name!r}", hint=hint_for(name, LIMITS))
             whole = isinstance(value, int) and not isinstance(value, bool)
             if not whole and not (isinstance(value, float) and name in SECONDS and math.isfinite(value)):
                 what = "a number of seconds" if name in SECONDS else "a whole number"

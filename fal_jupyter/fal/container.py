@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fal_jupyter.domain.errors import AppRuleBroken
+from fal_jupyter.domain.nearest import hint_for
 
 BUILDERS = ("depot", "service", "worker")
 
@@ -38,7 +39,10 @@ class ContainerImage:
                 "container image."
             )
         if self.builder is not None and self.builder not in BUILDERS:
-            raise AppRuleBroken(f"Invalid builder: {self.builder}, must be one of {', '.join(BUILDERS)}")
+            raise AppRuleBroken(
+                f"Invalid builder: {self.builder}, must be one of {', '.join(BUILDERS)}",
+                hint=hint_for(self.builder, BUILDERS, ""),
+            )
         for registry in self.registries.values():
             if not isinstance(registry, Mapping) or not {"username", "password"} <= set(registry):
                 raise AppRuleBroken("Username and password are required for each registry")

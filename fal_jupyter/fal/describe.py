@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import re
 from collections.abc import Callable, Mapping
@@ -11,7 +10,8 @@ from typing import Any
 from fal_jupyter.domain.cors import origins_of
 from fal_jupyter.domain.errors import AppRuleBroken
 from fal_jupyter.domain.health import HealthRules
-from fal_jupyter.domain.machines import CPU_MACHINES, GPU_MODELS, is_machine
+from fal_jupyter.domain.machines import KNOWN_MACHINES, is_machine
+from fal_jupyter.domain.nearest import hint_for
 from fal_jupyter.domain.requirements import flat_requirements
 from fal_jupyter.domain.retries import RetryRules, budgets_of
 from fal_jupyter.domain.spec import DEFAULT_MAX_CONCURRENCY, AppSpec, EndpointSpec, Scaling
@@ -70,8 +70,8 @@ def describe_app(cls: type[Any], overrides: Mapping[str, object] | None = None) 
             continue
         option = _WARM if name == "warm" else OPTIONS.get({"auth": "app_auth", "name": "app_name"}.get(name, name))
         if option is None or (option.name not in _SCALING and name not in ("warm", "name", "auth")):
-            near = difflib.get_close_matches(name, (*_SCALING, "warm", "name", "auth", "cors", "machine"), n=1)
-            hint = f"did you mean {near[0]}?" if near and option is None else "write it in the class"
+            known = (*_SCALING, "warm", "name", "auth", "cors", "machine") if option is None else ()
+            hint = hint_for(name, known, "write it in the class")
             raise AppRuleBroken(f"{name} cannot be set for one run", hint=hint)
         check_value(option, value, "")
     machine = given.get("machine", _machines(cls))
@@ -136,8 +136,8 @@ def _machines(cls: type[Any]) -> str | list[str]:
 
 def _check_machine(name: object) -> None:
     if not (isinstance(name, str) and is_machine(name)):
-        known = ", ".join((*CPU_MACHINES, "GPU", *(f"GPU-{model}" for model in GPU_MODELS)))
-        raise AppRuleBroken(f"there is no machine type {name!r}", hint=f"one of {known}, cuda:0", where="--machine")
+        hint = hint_for(name, KNOWN_MACHINES, f"one of {', '.join(KNOWN_MACHINES)}, cuda:0")
+        raise AppRuleBroken(f"there is no machine type {name!r}", hint=hint, where="--machine")
 
 
 def alias_of(cls: type[Any], overrides: Mapping[str, object] | None = None) -> str:

@@ -6,12 +6,12 @@ Here they are defined, checked and run in this process (``run_local``); calling 
 from __future__ import annotations
 
 import copy
-import difflib
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from fal_jupyter.domain.nearest import nearest
 from fal_jupyter.fal.exceptions import FalServerlessException
 from fal_jupyter.fal.hosts import LocalHost
 from fal_jupyter.fal.later import ComesLater
@@ -65,7 +65,9 @@ class Options:
 
 def unrecognised_kind(kind: object) -> str:
     """The real package's sentence about a kind of environment that does not exist."""
-    return f"Unrecognised environment kind {kind!r}. Only {', '.join(ENVIRONMENT_KEYS)} are supported."
+    near = nearest(kind, ENVIRONMENT_KEYS) if isinstance(kind, str) else ""
+    told = f"Unrecognised environment kind {kind!r}. Only {', '.join(ENVIRONMENT_KEYS)} are supported."
+    return f"{told} Did you mean {near!r}?" if near else told
 
 
 def sorted_options(kind: str, given: Mapping[str, Any]) -> Options:
@@ -94,8 +96,8 @@ def sorted_options(kind: str, given: Mapping[str, Any]) -> Options:
                 f"Unsupported option {name!r} for environment kind {kind!r}. Supported keys for this kind are: {known}."
             )
         else:
-            near = difflib.get_close_matches(name, [*HOST_KEYS, *GATEWAY_KEYS, *of_kinds], n=1)
-            raise ValueError(f"Unrecognised option {name!r}." + (f" Did you mean {near[0]!r}?" if near else ""))
+            near = nearest(name, [*HOST_KEYS, *GATEWAY_KEYS, *of_kinds])
+            raise ValueError(f"Unrecognised option {name!r}." + (f" Did you mean {near!r}?" if near else ""))
     return options
 
 

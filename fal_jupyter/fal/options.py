@@ -6,7 +6,6 @@ package's rule, kept in :mod:`fal_jupyter.fal.definition`.
 
 from __future__ import annotations
 
-import difflib
 import math
 import numbers
 import re
@@ -15,6 +14,8 @@ from dataclasses import dataclass
 from typing import SupportsFloat
 
 from fal_jupyter.domain.errors import AppRuleBroken
+from fal_jupyter.domain.machines import KNOWN_MACHINES
+from fal_jupyter.domain.nearest import hint_for, nearest
 from fal_jupyter.domain.spec import LIMITS
 from fal_jupyter.fal.container import ContainerImage
 from fal_jupyter.fal.sdk import RETRY_CONDITIONS, RetryConfig
@@ -209,6 +210,9 @@ LEAVE_OUT = "fal sets it itself: leave it out"
 _NEVER_MEANT = "machine_types"
 
 
+_WORDS = {"app_auth": AUTH_MODES, "kind": KINDS, "machine_type": KNOWN_MACHINES}
+
+
 def check_value(option: Option, value: object, where: str) -> None:
     """Refuse a value of another type or out of range; ``None`` leaves an option unset.
 
@@ -221,7 +225,9 @@ def check_value(option: Option, value: object, where: str) -> None:
         comma = isinstance(value, tuple) and len(value) == 1 and option.fits(value[0])
         raise AppRuleBroken(
             f"{option.name} must be {option.what}, but it is {_shown(value)}",
-            hint=f"remove the comma after the value of {option.name}: it makes a tuple" if comma else "",
+            hint=f"remove the comma after the value of {option.name}: it makes a tuple"
+            if comma
+            else hint_for(value, _WORDS.get(option.name, ()), ""),
             where=where,
         )
     if option.low is None or not isinstance(value, SupportsFloat):
@@ -262,8 +268,8 @@ def nearest_option(name: str, *, keyword: bool = False) -> str:
     folded = name.replace("_", "").lower()
     if folded in plain:
         return plain[folded] if plain[folded] != name else ""
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
-    return near[0] if near and abs(len(near[0]) - len(name)) <= 2 else ""
+    near = nearest(name, known, cutoff=0.8)
+    return near if abs(len(near) - len(name)) <= 2 else ""
 
 
 def is_misspelt(name: str, value: object) -> str:

@@ -7,7 +7,6 @@ class itself says wins.
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fal_jupyter.domain.errors import AppRuleBroken, BadSetting
+from fal_jupyter.domain.nearest import hint_for
 from fal_jupyter.fal.container import ContainerImage
 from fal_jupyter.fal.definition import EXPLICIT
 from fal_jupyter.fal.options import AUTH_MODES, OPTIONS, check_value
@@ -146,7 +146,8 @@ def _app_of(name: str, given: Any, file: Path) -> ProjectApp:
         if not isinstance(given.get(key, ""), str):
             raise BadSetting(f"{key} must be a string", where=where)
     if given.get("auth", "private") not in AUTH_MODES:
-        raise BadSetting(f"auth must be {', '.join(map(str, AUTH_MODES))}, but it is {given['auth']!r}", where=where)
+        told = f"auth must be {', '.join(map(str, AUTH_MODES))}, but it is {given['auth']!r}"
+        raise BadSetting(told, hint=hint_for(given["auth"], AUTH_MODES, ""), where=where)
     if "app_files_context_dir" in given and "app_files" not in given:
         raise BadSetting("app_files_context_dir is only supported when app_files is provided.", where=where)
     path, text, symbol = _code_of(given, file, where)
@@ -230,6 +231,5 @@ def _image_of(table: Any, file: Path, where: str) -> dict[str, Any]:
 def _check_keys(given: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
     for name in given:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"it may have {', '.join(known)}"
+            hint = hint_for(name, known, f"it may have {', '.join(known)}")
             raise BadSetting(f"there is no key {name!r}", hint=hint, where=where)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from fal_jupyter.domain.errors import BadSetting, FalJupyterError, NotServed, UserError
+from fal_jupyter.domain.nearest import hint_for
 from fal_jupyter.notebook import picture as pictures
 from fal_jupyter.notebook import surfaces
 from fal_jupyter.notebook.display import Card, State, as_html, as_text
@@ -272,7 +273,7 @@ def dashboard() -> None:
 
 def _check_name(name: str) -> None:
     if name not in PANELS:
-        raise BadSetting(f"there is no panel {name!r}", hint=f"there are: {', '.join(PANELS)}", where="panel")
+        raise BadSetting(f"there is no panel {name!r}", hint=hint_for(name, PANELS), where="panel")
 
 
 __all__ = ["PANELS", "NotServed", "Panels", "dashboard", "panel", "widget"]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fal_jupyter.cli import grammar
 from fal_jupyter.domain.errors import AppTaken, BadSetting, NotServed, UserError
+from fal_jupyter.domain.nearest import hint_for
 from fal_jupyter.notebook import cards, cells, session
 from fal_jupyter.notebook.display import Card, as_html, as_text
 from fal_jupyter.notebook.progress import DisplayLine, MapProgress, TerminalLine
@@ -84,7 +85,9 @@ def app(which: type | str) -> AppHandle:
     if handle is None:
         raise NotServed(
             f"nothing of this notebook serves {name}",
-            hint=f"running here: {', '.join(handles)}" if handles else "define it under %%fal_app",
+            hint=hint_for(
+                which, handles, f"running here: {', '.join(handles)}" if handles else "define it under %%fal_app"
+            ),
         )
     return handle
 

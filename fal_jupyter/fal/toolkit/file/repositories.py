@@ -8,10 +8,11 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from fal_jupyter import settings
 from fal_jupyter.domain.lifecycle import Lifecycle, lifecycle_of
+from fal_jupyter.domain.nearest import nearest
 from fal_jupyter.fal.toolkit.exceptions import FileUploadException
 from fal_jupyter.fal.toolkit.file.types import FileData, FileRepository, RepositoryId, Reservation
 from fal_jupyter.filestore import FileStore, StoredFile, address_of, new_file_id, safe_name
@@ -144,4 +145,7 @@ def get_builtin_repository(wanted: RepositoryId | FileRepository) -> FileReposit
         return InMemoryRepository()
     if wanted in _ELSEWHERE:
         return _Elsewhere(_ELSEWHERE[wanted])
-    raise ValueError(f'"{wanted}" is not a valid built-in file repository')
+    near = nearest(wanted, get_args(RepositoryId)) if isinstance(wanted, str) else ""
+    raise ValueError(
+        f'"{wanted}" is not a valid built-in file repository' + (f": did you mean {near!r}?" if near else "")
+    )

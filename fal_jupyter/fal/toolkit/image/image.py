@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from fal_jupyter.domain.nearest import nearest
 from fal_jupyter.fal.toolkit.constraints import ImageSizeConstraints, to_xfal
 from fal_jupyter.fal.toolkit.fields import field_with, shown_as
 from fal_jupyter.fal.toolkit.file.file import Fallback, File
@@ -57,7 +58,8 @@ def get_image_size(source: ImageSizeInput) -> ImageSize:
         return source
     if isinstance(source, str) and source in IMAGE_SIZE_PRESETS:
         return IMAGE_SIZE_PRESETS[source]
-    raise TypeError(f"Invalid value for ImageSize: {source}")
+    near = nearest(source, IMAGE_SIZE_PRESETS) if isinstance(source, str) else ""
+    raise TypeError(f"Invalid value for ImageSize: {source}" + (f": did you mean {near!r}?" if near else ""))
 
 
 def ImageField(*args: Any, **kwargs: Any) -> Any:  # noqa: N802  # the real package's name
