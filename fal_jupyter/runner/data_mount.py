@@ -23,6 +23,24 @@ _CAP_SYS_ADMIN = 21
 _PR_SET_DUMPABLE = 4
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41, "ppc64le": 203, "s390x": 217}
 _libc = ctypes.CDLL(None, use_errno=True)
+refusal = ""  # why this process, and those forked from it, have no /data of ours though they need it
+
+
+def missing(error: BaseException) -> str:
+    """Give a sentence where *error* is of a file below a ``/data`` that could not be mounted, or ``""``."""
+    if not refusal or not issubclass(type(error), OSError):
+        return ""
+    name = OSError.filename.__get__(error)  # type: ignore[attr-defined]  # not what its class says of itself
+    if type(name) is not str or not (name + "/").startswith(DATA + "/"):
+        return ""
+    return f"{DATA} is not the persistent folder here: {refusal}; fal.toolkit.FAL_PERSISTENT_DIR is"
+
+
+def enter(folder: str) -> str:
+    """Mount *folder*, and remember why it cannot be; see :func:`mount_data`."""
+    global refusal
+    refusal = mount_data(folder)
+    return refusal
 
 
 def mount_data(folder: str) -> str:

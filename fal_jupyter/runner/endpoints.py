@@ -25,7 +25,7 @@ from starlette.requests import ClientDisconnect
 
 from fal_jupyter.fal.endpoints import about_of
 from fal_jupyter.protocol.api import ErrorDescription
-from fal_jupyter.runner import failures, limits, pictures, streams
+from fal_jupyter.runner import data_mount, failures, limits, pictures, streams
 from fal_jupyter.runner.children import end_returned_child
 from fal_jupyter.runner.error_handlers import add_handlers, is_answer, unhandled
 from fal_jupyter.runner.parameters import BodyRoute, show_body_in_openapi, wraps_bound
@@ -105,10 +105,12 @@ def note(error: BaseException) -> None:
         return
     call.error = failures.describe(error, "request", call.endpoint)
     if told := limits.over_memory(error):
-        failures.note_memory(call.error, told)
+        failures.note(call.error, told)
         call.exit = told
     elif issubclass(kind, SystemExit):
         call.exit = f"an endpoint called sys.exit({failures.code_of(error)})"
+    elif told := data_mount.missing(error):
+        failures.note(call.error, told)
 
 
 def _is_honest(error: BaseException) -> bool:

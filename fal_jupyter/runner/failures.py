@@ -156,8 +156,8 @@ def _wrong_part(one: Any) -> str:
     return f"{place}: {one['msg']}" if place else str(one["msg"])
 
 
-def note_memory(error: ErrorDescription, told: str) -> None:
-    """Add what is known of a machine type's memory to the description of an error that it caused."""
+def note(error: ErrorDescription, told: str) -> None:
+    """Add what is known of this machine to the description of an error that it caused."""
     error["message"] = f"{error['message']} ({told})" if error["message"] else told
     error["text"] = f"{error['text'].rstrip()}\n{told[0].upper()}{told[1:]}."
 

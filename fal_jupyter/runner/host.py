@@ -27,7 +27,18 @@ from fal_jupyter.fal.ref import set_current_app
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.api import PROTOCOL, LoadHead
 from fal_jupyter.protocol.frames import Frame, Kind
-from fal_jupyter.runner import capture, children, endpoints, failures, front_end, lifespan, limits, trust, uploads
+from fal_jupyter.runner import (
+    capture,
+    children,
+    data_mount,
+    endpoints,
+    failures,
+    front_end,
+    lifespan,
+    limits,
+    trust,
+    uploads,
+)
 from fal_jupyter.runner.channel import Channel
 from fal_jupyter.runner.loops import LoopRunner
 from fal_jupyter.runner.requests import Server
@@ -106,8 +117,8 @@ class Host:
     def _failed(self, error: BaseException, phase: str) -> int:
         self.output.flush()
         described = failures.describe(error, phase)
-        if told := limits.over_memory(error):
-            failures.note_memory(described, told)
+        if told := limits.over_memory(error) or data_mount.missing(error):
+            failures.note(described, told)
         self.channel.send(frames.encode(Kind.FAILED, 0, failures.encode(described)))
         self.channel.flush(2)
         return 3  # what uvicorn's process ends with when the lifespan fails

@@ -240,7 +240,7 @@ def _become_runner(parent: int, channel: int, output: int, generators: CopiedGen
 def main() -> None:
     """Run the template on the control socket whose descriptor is the first argument; the second limits open files."""
     folder = os.environ.pop(PLACE_VARIABLE, "")
-    why_not = data_mount.mount_data(folder) if folder else ""  # before prctl: new credentials take its settings away
+    why_not = data_mount.enter(folder) if folder else ""  # before prctl: new credentials take its settings away
     become_subreaper()
     prctl(PR_SET_PDEATHSIG, signal.SIGCONT)  # a stopped template must see the end of its gateway, too
     set_file_limit(int(sys.argv[2]))

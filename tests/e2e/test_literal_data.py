@@ -71,3 +71,23 @@ def test_the_doctor_speaks_of_data_only_where_it_is_not_there(tmp_path: Path, mo
         assert "own /data" not in command(state, "doctor", str(path)).stdout
         monkeypatch.setenv("FAL_JUPYTER_MOUNT_DATA", "off")
         assert "own /data" in command(state, "doctor", str(path)).stdout
+
+
+def test_where_it_cannot_be_mounted_the_error_says_why_and_what_to_write(tmp_path: Path) -> None:
+    if os.path.lexists("/data") or shutil.which("unshare") is None:
+        pytest.skip("needs util-linux and no /data")
+    path = tmp_path / "app.py"
+    path.write_text(APP.replace('os.makedirs("/data/models", exist_ok=True)', "pass"))
+    forbidden = [
+        "unshare",
+        "--user",
+        "--map-root-user",
+        "sh",
+        "-c",
+        'echo 0 > /proc/sys/user/max_mnt_namespaces; exec "$0" "$@"',
+    ]
+    with state_directory() as state, served(state, f"{path}::Literal", prefix=forbidden) as app:
+        assert app.request("/", {"text": "lost"}).status == 500
+        told = command(state, "logs", "literal").stdout
+    assert "/data is not the persistent folder here: [Errno" in told
+    assert "fal.toolkit.FAL_PERSISTENT_DIR is" in told
