@@ -6,6 +6,7 @@ Put under the name ``fal`` by :func:`install`; ``import fal`` then gives this ve
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import Any
 
 from fal_jupyter.fal.app import App
@@ -17,7 +18,7 @@ from fal_jupyter.fal.endpoints import endpoint
 from fal_jupyter.fal.function import cached, function, wrap_app
 from fal_jupyter.fal.function import function as isolated
 from fal_jupyter.fal.hosts import FalServerlessHost, FalServerlessKeyCredentials, LocalHost
-from fal_jupyter.fal.later import LATER, ComesLater, sentence_for
+from fal_jupyter.fal.later import explain_missing, refuse
 from fal_jupyter.fal.realtime import realtime
 from fal_jupyter.fal.remote import bind as bind
 from fal_jupyter.fal.remote import handle_of as handle_of
@@ -63,8 +64,6 @@ serverless = cloud = FalServerlessHost()
 
 
 def __getattr__(name: str) -> Any:
-    if name in LATER:
-        raise ComesLater(sentence_for(name))
     if name in ("check_requirements", "unknown_requirements"):
         from fal_jupyter.fal import requirements
 
@@ -73,6 +72,8 @@ def __getattr__(name: str) -> Any:
         from fal_jupyter.fal import served
 
         return getattr(served, name)
-    if name in ("api", "toolkit"):  # what takes a while, when it is asked for
-        return importlib.import_module(f"fal_jupyter.fal.{name}")
-    raise AttributeError(f"module 'fal' has no attribute {name!r}")
+    if name in ("api", "flags", "toolkit"):  # what takes a while, when it is asked for
+        module = importlib.import_module(f"fal_jupyter.fal.{name}")
+        explain_missing(module, f"fal.{name}")
+        return module
+    return refuse("fal", name, sys._getframe(1))

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fal_jupyter.fal.app import App
 from fal_jupyter.fal.container import ContainerImage
 from fal_jupyter.fal.endpoints import RouteSignature
 from fal_jupyter.fal.exceptions import FalServerlessException
 from fal_jupyter.fal.function import SERVE_REQUIREMENTS, IsolatedFunction, Options, cached, function
 from fal_jupyter.fal.hosts import FalMissingDependencyError, FalServerlessError, FalServerlessHost, LocalHost
-from fal_jupyter.fal.later import ComesLater
 from fal_jupyter.fal.sdk import HealthCheck
 
 __all__ = [
@@ -29,9 +26,3 @@ __all__ = [
     "cached",
     "function",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    if name.startswith("__"):
-        raise AttributeError(name)
-    raise ComesLater(f"fal_jupyter does not have fal.api.{name}")

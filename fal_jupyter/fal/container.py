@@ -10,6 +10,11 @@ from typing import Any
 from fal_jupyter.domain.errors import AppRuleBroken
 from fal_jupyter.domain.nearest import hint_for
 
+IGNORED = (
+    ".git", ".gitignore", ".dockerignore", "Dockerfile", "Dockerfile.*", "*.md", "__pycache__", "*.pyc", ".DS_Store",
+    ".venv", "venv", ".env", "node_modules",
+)  # fmt: skip
+"""What stays out of a build's context where nobody says so, as in the real package."""
 BUILDERS = ("depot", "service", "worker")
 
 
@@ -96,14 +101,16 @@ class ContainerImage:
     def to_dict(self) -> dict[str, Any]:
         """Give what the platform's builder is told, with the ignore patterns as they are written."""
         names = ("dockerfile_str", "build_args", "registries", "builder", "compression", "force_compression", "secrets")
-        ignored = self.dockerignore or []
+        ignored = list(IGNORED) if self.dockerignore is None else self.dockerignore
         if self.dockerignore_path is not None:
             ignored = Path(self.dockerignore_path).read_text().splitlines()
-        return {name: getattr(self, name) for name in names} | {
+        told = {name: getattr(self, name) for name in names} | {
             "docker_context_dir": str(self.context_dir),
             "docker_files_list": self.get_copy_add_sources(),
             "docker_ignore": [*ignored],
         }
+        optional = {name: getattr(self, name) for name in ("entrypoint", "cmd", "use_isolate")}
+        return told | {name: value for name, value in optional.items() if value is not None}
 
     def __getstate__(self) -> dict[str, Any]:
         """Registries and build secrets never travel."""

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from types import ModuleType
 
-from fal_jupyter.fal.later import LATER, sentence_for
+from fal_jupyter.fal.later import explain_missing, sentence_for
 
 OURS = __name__.rpartition(".")[0]
 _NAME = "fal"
@@ -18,13 +18,14 @@ _NAME = "fal"
 class _Loader:
     """Gives the module that is already there (or imports it) under its other name."""
 
-    def __init__(self, target: str) -> None:
-        self._target = target
+    def __init__(self, target: str, name: str) -> None:
+        self._target, self._name = target, name
         self._spec: object = None
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
         module = importlib.import_module(self._target)
         self._spec = module.__spec__
+        explain_missing(module, self._name)
         return module
 
     def exec_module(self, module: ModuleType) -> None:
@@ -37,20 +38,12 @@ class _Finder:
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        if fullname.startswith(OURS + "."):  # ``from fal import toolkit`` asks for it under our own name
-            _refuse_what_comes_later(fullname[len(OURS) + 1 :])
-            return None
         if fullname != _NAME and not fullname.startswith(_NAME + "."):
             return None
         ours = OURS + fullname[len(_NAME) :]
         if importlib.util.find_spec(ours) is None:
-            return None
-        return importlib.util.spec_from_loader(fullname, _Loader(ours))  # type: ignore[arg-type]
-
-
-def _refuse_what_comes_later(part: str) -> None:
-    if part in LATER:
-        raise ImportError(sentence_for(part))
+            raise ModuleNotFoundError(sentence_for(fullname[len(_NAME) + 1 :]), name=fullname)
+        return importlib.util.spec_from_loader(fullname, _Loader(ours, fullname))  # type: ignore[arg-type]
 
 
 _finder = _Finder()
@@ -79,6 +72,9 @@ def install(*, prefer_real: bool = False) -> ModuleType:
     if _finder not in sys.meta_path:
         sys.meta_path.insert(0, _finder)
     sys.modules[_NAME] = sys.modules[OURS]
+    for name, module in list(sys.modules.items()):
+        if name.startswith(f"{OURS}."):
+            explain_missing(module, _NAME + name[len(OURS) :])
     return sys.modules[OURS]
 
 

@@ -218,6 +218,30 @@ def _instances() -> list[Defined]:
             "class M:\n    @fal.endpoint('/m')\n    def m(self): return {}\nclass A(M, fal.App): pass\nA.get_endpoints()",
         ),
         Defined("C38", "class A(fal.App):\n    @fal.endpoint\n    def r(self): return {}\nA.get_endpoints()"),
+        *(
+            Defined(
+                "C139",
+                f"d = fal.ContainerImage.from_dockerfile_str('FROM a', {given}).to_dict()\nd.pop('docker_ignore')\nd.pop('docker_context_dir')\nd",
+            )
+            for given in (
+                "",
+                "entrypoint='a'",
+                "cmd=['a', 'b']",
+                "use_isolate=False",
+                "entrypoint=['a'], cmd='b', use_isolate=True",
+            )
+        ),
+        Defined(
+            "C125",
+            "from fal.toolkit.pydantic import FalBaseModel\nfrom typing import Any\nfound = []\nclass Spy:\n    def _bind_context(self, loc): found.append(loc)\n"
+            "class In(FalBaseModel):\n    a: Any = None\n    b: list[Any] = []\nclass Out(FalBaseModel):\n    items: list[In] = []\n    one: Any = None\n"
+            "Out(items=[In(a=Spy()), In(b=[1, Spy()])], one=Spy())\nfound",
+        ),
+        Defined("C110", "from fal.toolkit.utils.download_utils import _hash_url\n_hash_url('https://x/é')"),
+        Defined(
+            "C156",
+            "import fal.flags as f\n(f.GRPC_HOST, f.REST_HOST, f.REST_URL, f.FAL_RUN_HOST, f.FAL_QUEUE_RUN_HOST, f.FAL_WS_RUN_HOST, f.DEBUG, f.TEST_MODE, f.URL_OUTPUT)",
+        ),
         Defined("C38", "def f(self): return 1\nfal.endpoint('/x')(f).route_signature.path"),
         *(
             Defined(

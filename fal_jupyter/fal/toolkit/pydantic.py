@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 from pydantic.fields import FieldInfo
 
 from fal_jupyter.fal.toolkit.audio import AudioField
@@ -41,6 +41,13 @@ class FalBaseModel(BaseModel):
     SCHEMA_IGNORES: ClassVar[set[str]] = set()
     FIELD_ORDERS: ClassVar[list[str]] = []
 
+    @model_validator(mode="after")
+    def _bind_locations(self) -> Self:
+        """Tell values that ask for it where they are (``_bind_context(loc=("items", 0, "photo"))``), for their errors."""
+        for name in type(self).model_fields:
+            _bind(getattr(self, name, None), (name,))
+        return self
+
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
@@ -55,6 +62,18 @@ class FalBaseModel(BaseModel):
             _complete(schema, model)
 
         cls.model_config = {**cls.model_config, "json_schema_extra": complete}  # type: ignore[assignment, typeddict-item]
+
+
+def _bind(value: Any, where: tuple[str | int, ...]) -> None:
+    bind = getattr(value, "_bind_context", None)
+    if callable(bind):
+        bind(loc=where)
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            _bind(getattr(value, name, None), (*where, name))
+    elif isinstance(value, list):
+        for at, item in enumerate(value):
+            _bind(item, (*where, at))
 
 
 def _complete(schema: dict[str, Any], model: type[Any]) -> None:

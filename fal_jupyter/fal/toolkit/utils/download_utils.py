@@ -31,7 +31,7 @@ class DownloadError(Exception):
     """A download failed; nothing of it is left."""
 
 
-def _hash_of(url: str) -> str:
+def _hash_url(url: str) -> str:
     return hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -44,7 +44,7 @@ def name_of(url: str, fetched: Fetched) -> str:
             return plain
     parts = urlsplit(url)
     plain = "" if parts.scheme == "data" else Path(parts.path).name
-    return plain or _hash_of(url)
+    return plain or _hash_url(url)
 
 
 def download_file(
@@ -112,7 +112,7 @@ def download_model_weights(url: str, force: bool = False, request_headers: dict[
     Raises:
         DownloadError: they cannot be downloaded.
     """
-    directory = Path(FAL_MODEL_WEIGHTS_DIR / _hash_of(url))
+    directory = Path(FAL_MODEL_WEIGHTS_DIR / _hash_url(url))
     if directory.exists() and not force:
         found = next((path for path in sorted(directory.iterdir()) if not path.name.startswith(".fal")), None)
         if found is not None:
