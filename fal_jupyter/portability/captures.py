@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextvars
 import io
 import threading
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,8 @@ from fal_jupyter.shipping.reach import Reached
 
 _OF_THE_SHELL = ("get_ipython", "display")
 _LOCKS = {type(threading.Lock()): threading.Lock, type(threading.RLock()): threading.RLock}
+_OURS_ALONE = (contextvars.ContextVar,)
+"""Kinds of values that travel to a runner here."""
 _OF_THE_MOMENT = (
     "os.environ", "os.getenv", "os.getcwd", "os.cpu_count", "os.path.abspath", "os.path.expanduser", "os.listdir",
     "os.getpid", "pathlib.Path.cwd", "pathlib.Path.home", "platform", "socket.gethostname", "time.time",
@@ -51,6 +54,10 @@ def capture_findings(
                 found.append(here.finding("not-picklable", "fails", place, error.message, error.hint))
             continue
         if capture is None:
+            continue
+        if type(one.value) in _OURS_ALONE and not _fal_takes(one.value):
+            told = f"{one.via} takes {capture.name} along, a {type(one.value).__name__}, which fal cannot pickle"
+            found.append(here.finding("not-picklable", "fails", place, told, "make it in setup()"))
             continue
         if capture.kind in ("variable", "module") and capture.size > HEAVY:
             told = f"{one.via} takes {capture.name} along, {capture.size / 1e6:.1f} MB that are pickled at each deploy and unpickled by each runner"
