@@ -79,12 +79,15 @@ def import_findings(
     found: list[Finding] = []
     brought = brought_by(carried.requirements, carried.added)
     local: dict[str, Path] = {}
+    this = here.file.resolve() if here.file is not None else None
     told: set[str] = set()  # each package once, at its first place
     for one in (one for piece in pieces for one in (*_inside(piece), *_by_name(piece, reached))):
         top = one.package.split(".")[0]
         if top in sys.stdlib_module_names or top in ("fal", "__main__", "builtins") or top in told:
             continue
-        if top != "fal_jupyter" and not one.package.startswith(NOTEBOOK) and (path := file_of_local(top)) is not None:
+        own = top == "fal_jupyter" or one.package.startswith(NOTEBOOK)
+        path = None if own else file_of_local(top)
+        if path is not None and path != this:  # a file that is named as a package it imports: the package is meant
             local[top] = path
         new = list(_of_one(one, top, local.get(top), here, carried, brought))
         found += new
@@ -191,11 +194,12 @@ def _of_local(one: _Import, path: Path, here: Surroundings, carried: Carried) ->
     named = any(one.package == name or one.package.startswith(f"{name}.") for name in carried.modules)
     if not named and top not in carried.modules:
         told = f"{one.who} uses the module {top} ({path.name} on this machine), which does not go to the cloud"
+        own = carried.image is not None and one.inside
         yield here.finding(
             "local-module",
-            "fails",
+            "note" if own else "fails",
             one.piece.place(one.node),
-            told,
+            f"{told}, unless the image has it" if own else told,
             f'local_python_modules = ["{top}"], imported at the top of the file',
         )
     elif one.inside:

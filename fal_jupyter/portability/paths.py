@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
 
+from fal_jupyter.fal.toolkit.utils.download_utils import FAL_PERSISTENT_DIR
 from fal_jupyter.portability.code import Piece
 from fal_jupyter.portability.findings import Finding
 from fal_jupyter.portability.image import Image
@@ -141,6 +142,8 @@ def _absolute(piece: Piece, text: _Text, here: Surroundings, image: Image | None
     if "\n" in written or "\0" in written or len(written) > 1024:
         return
     parts = PurePosixPath(written).parts
+    if isinstance(text.node, ast.Name) and PurePosixPath(written).is_relative_to(FAL_PERSISTENT_DIR):
+        return  # a folder of fal.toolkit's, which is below /data there
     if parts[:2] == ("/", "data") and _opened(piece, text.node) and not here.data_is_mounted():
         told = f"{piece.owner(text.node)} uses {written}, which here is this machine's own /data; the folder that stands for it is FAL_PERSISTENT_DIR"
         instead = "from fal.toolkit import FAL_PERSISTENT_DIR, which is /data there"

@@ -13,7 +13,7 @@ from fal_jupyter.portability.surroundings import Surroundings
 
 EVERYWHERE = frozenset({
     "PATH", "HOME", "PWD", "LANG", "LC_ALL", "HOSTNAME", "TMPDIR", "SHELL", "USER", "TERM", "CUDA_VISIBLE_DEVICES",
-    "PYTHONPATH",
+    "PYTHONPATH", "HF_HOME",
 })  # fmt: skip
 OF_FAL = ("FAL_", "NOMAD_", "ISOLATE_", "IS_ISOLATE_AGENT")
 _GETTERS = ("os.environ.get", "os.getenv", "os.environ.pop")

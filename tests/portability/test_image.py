@@ -105,3 +105,21 @@ def test_packages_that_the_code_brings_are_no_findings(desk: Desk, body: str) ->
 
 def test_packages_that_nothing_brings_are(desk: Desk) -> None:
     assert "import-missing" in desk.codes(app("import of_the_clone"))
+
+
+def test_folders_of_the_toolkit_are_no_paths_of_this_machine(desk: Desk) -> None:
+    body = 'return open(FAL_PERSISTENT_DIR / "x"), os.environ["HF_HOME"]'
+    assert desk.codes(app(body, head="import os\nfrom fal.toolkit import FAL_PERSISTENT_DIR")) == set()
+
+
+def test_a_file_named_as_a_package_means_the_package(desk: Desk) -> None:
+    codes = desk.codes(app("import app", options="requirements = ['app==1.0']"))
+    assert "local-module" not in codes
+
+
+def test_a_module_beside_the_file_may_be_in_the_image(desk: Desk) -> None:
+    desk.write("Dockerfile", "FROM x\n")
+    desk.write("beside_it.py", "A = 1\n")
+    found = desk.examine(app("import beside_it; return beside_it.A", head=IMAGE, options="image = IMAGE"))
+    assert [one.severity for one in found if one.code == "local-module"] == ["note"]
+    assert "local-module" in desk.codes(app("import beside_it; return beside_it.A"))

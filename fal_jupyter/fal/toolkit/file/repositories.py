@@ -115,7 +115,9 @@ def _told() -> Iterator[None]:
         raise FileUploadException(f"Error uploading file. Status 507: {error.strerror or error}") from error
 
 
-class _Elsewhere(FileRepository):
+class ElsewhereRepository(FileRepository):
+    """Storage of somebody else."""
+
     def __init__(self, where: str) -> None:
         self._where = where
 
@@ -144,7 +146,7 @@ def get_builtin_repository(wanted: RepositoryId | FileRepository) -> FileReposit
     if wanted == "in_memory":
         return InMemoryRepository()
     if wanted in _ELSEWHERE:
-        return _Elsewhere(_ELSEWHERE[wanted])
+        return ElsewhereRepository(_ELSEWHERE[wanted])
     near = nearest(wanted, get_args(RepositoryId)) if isinstance(wanted, str) else ""
     raise ValueError(
         f'"{wanted}" is not a valid built-in file repository' + (f": did you mean {near!r}?" if near else "")

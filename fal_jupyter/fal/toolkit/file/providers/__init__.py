@@ -1,0 +1,19 @@
+"""The repositories by the modules that have them in the real package."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NoReturn
+
+
+def refuses(module: str) -> Callable[[str], NoReturn]:
+    """Give a module's ``__getattr__``: what is not here is told in one sentence."""
+
+    def missing(name: str) -> NoReturn:
+        if name.startswith("__"):
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        raise ImportError(
+            f"fal_jupyter does not have {name} of {module}: files are kept by the repositories of this machine"
+        )
+
+    return missing
