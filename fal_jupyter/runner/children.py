@@ -19,6 +19,7 @@ from importlib.machinery import ModuleSpec
 
 SPAWNED = "fal_jupyter.runner.spawned"
 LOAD_VARIABLE = "FAL_JUPYTER_RUNNER_LOAD"
+FINISHING = 2.0
 _is_child = False
 _local = threading.local()
 
@@ -65,13 +66,15 @@ def end_returned_child(error: BaseException | None = None) -> None:
 
 
 def finish() -> None:
-    """Let ``multiprocessing`` remove its semaphores, pools and folders, as it does when an ordinary Python process ends."""
+    """Let ``multiprocessing`` remove its semaphores, pools and folders, as it does when an ordinary Python process ends.
+
+    What takes longer than ``FINISHING`` seconds is left: the process ends, and its children with it.
+    """
     util = sys.modules.get("multiprocessing.util")
     if util is not None:
-        try:
-            util._run_finalizers()
-        except BaseException:
-            traceback.print_exc()
+        finishing = threading.Thread(target=util._run_finalizers, daemon=True)
+        finishing.start()
+        finishing.join(FINISHING)
 
 
 def enter_main() -> None:

@@ -186,6 +186,29 @@ def test_an_app_that_patches_its_loop_has_one_that_can_be_patched(notebook: Kern
     notebook.run("import os; del os.environ['FAL_JUPYTER_LOOP']").ok()
 
 
+LEAVING = """%%fal_app
+import os, sys, time
+from multiprocessing.util import Finalize
+class Leaving(fal.App):
+    def setup(self):
+        Finalize(None, time.sleep, (3600,), exitpriority=1)
+    @fal.endpoint("/pid")
+    def pid(self) -> int:
+        return os.getpid()
+    @fal.endpoint("/leave")
+    def leave(self) -> None:
+        sys.exit(0)
+"""
+
+
+def test_a_runner_ends_though_its_code_would_not_let_it(notebook: Kernel) -> None:
+    notebook.run(LEAVING).ok()
+    told = notebook.run(
+        "first = Leaving.pid()\ntry: Leaving.leave()\nexcept Exception as e: print(e.status)\nprint(Leaving.pid() != first)"
+    )
+    assert told.ok().text.endswith("True\n"), told.text
+
+
 STARTED = """%%fal_app
 import os, sys, tempfile
 class Started(fal.App):
@@ -223,7 +246,6 @@ class Shared(fal.App):
     @fal.endpoint("/")
     def names(self) -> list:
         self.lock = mp.get_context("spawn").Lock()
-        self.manager = mp.get_context("forkserver").Manager()
         return [os.getpid(), os.getppid(), self.memory.name, "sem." + self.lock._semlock.name.strip("/")]
 """
 

@@ -225,7 +225,7 @@ MISSES = [
     ("local-address", app('import subprocess\nsubprocess.Popen(["x"])\nreturn "http://127.0.0.1:8188"')),
     ("local-address", app('return "http://8.8.8.8/x", "10:30"')),
     ("environment-missing", app('return os.environ["KEPT"]', head="import os")),  # a secret of this machine
-    ("environment-missing", app('return os.environ["PATH"], os.environ["FAL_RUNNER_STATE"]', head="import os")),
+    ("environment-missing", app('return os.environ["PATH"], os.environ["FAL_RUNNER_STATE"], os.environ["HF_HOME"]', head="import os")),
     ("environment-missing", app('import os\nos.environ["TOKEN"] = "a"\nreturn os.environ["TOKEN"]')),
     ("environment-missing", app('import os\nos.environ.setdefault("TOKEN", "a")\nreturn os.environ["TOKEN"]')),
     ("environment-missing", app("os.environ[NAME] = 'a'\nreturn os.environ['TOKEN']", head='import os\nNAME = "TOKEN"')),
