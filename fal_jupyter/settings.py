@@ -201,7 +201,26 @@ def _runtime(env: Mapping[str, str]) -> tuple[Path, ...]:
 def _default_state() -> str:
     import platformdirs  # late: 30 ms that a set FAL_JUPYTER_STATE does not pay
 
-    return platformdirs.user_state_dir("fal_jupyter", appauthor=False)
+    try:
+        return platformdirs.user_state_dir("fal_jupyter", appauthor=False)
+    except RuntimeError:
+        raise BadSetting(
+            f"there is no home directory: HOME is unset, and user {os.getuid()} has no entry in the list of users",
+            hint=f"set HOME, or {STATE_VARIABLE}, to a folder of your own",
+        ) from None
+
+
+def working_directory() -> Path:
+    """Give the working directory.
+
+    Raises:
+        BadSetting: it was removed.
+    """
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        hint = "change to one that exists: cd ~ in a shell, os.chdir(…) in a notebook"
+        raise BadSetting("the working directory of this process was removed", hint=hint) from None
 
 
 def _state(given: str) -> Path:

@@ -24,6 +24,7 @@ from fal_jupyter.client.handle import AppHandle
 from fal_jupyter.domain.errors import FalJupyterError, GatewayStopped, SetupFailed
 from fal_jupyter.fal.project import ProjectApp, find_project, project_app, project_apps
 from fal_jupyter.protocol.api import Event
+from fal_jupyter.settings import working_directory
 
 GATEWAY_PATIENCE = 15.0  # seconds for the gateway to drain
 
@@ -98,7 +99,7 @@ def _project_app(target: str) -> ProjectApp | None:
     """The app of ``pyproject.toml`` that *target* names, as fal tells it from a file: no ``::``, and no ``.py`` at its end."""
     if "::" in target or target.endswith(".py"):
         return None
-    here = Path.cwd()
+    here = working_directory()
     if Path(target).exists():  # a file or folder, unless an app has the name
         file = find_project(here)
         if file is None or target not in project_apps(file):

@@ -19,6 +19,7 @@ from fal_jupyter.domain.spec import AppSpec
 from fal_jupyter.environments import search_path, store
 from fal_jupyter.environments.interpreters import version_here
 from fal_jupyter.protocol.api import Environment, ModuleSource
+from fal_jupyter.settings import working_directory
 from fal_jupyter.shipping import app_files
 from fal_jupyter.state import check_state
 
@@ -100,11 +101,12 @@ def _python_of(cls: Any) -> str:
 
 def environment_here(preload: list[str]) -> Environment:
     """Where this process stands: what its runners shall have."""
-    path = [os.path.abspath(entry) if entry else os.getcwd() for entry in sys.path]
+    here = str(working_directory())
+    path = [os.path.abspath(entry) if entry else here for entry in sys.path]
     return Environment(
         python=sys.executable,
         env=dict(os.environ),
-        cwd=os.getcwd(),
+        cwd=here,
         sys_path=list(dict.fromkeys(path)),
         preload=[name for name in preload if _is_of_this_interpreter(name)],
         isolated="",

@@ -20,7 +20,7 @@ from fal_jupyter.fal.endpoints import endpoints_of
 from fal_jupyter.fal.project import ProjectApp
 from fal_jupyter.fal.realtime import RealtimeOptions
 from fal_jupyter.protocol.api import Event, PublishHead
-from fal_jupyter.settings import Settings
+from fal_jupyter.settings import Settings, working_directory
 from fal_jupyter.shipping.source_files import RUN_PATH, app_named, read_source, run_source, search_folders
 from fal_jupyter.vault import Vault
 
@@ -176,7 +176,7 @@ def _talks(cls: Any) -> dict[str, RealtimeOptions | None]:
 def _folder_of(cls: type) -> Path:
     """The folder that the class's local places are relative to: of its module's file, or where the notebook is."""
     file = getattr(sys.modules.get(cls.__module__), "__file__", None)
-    return Path(file).resolve().parent if file else Path.cwd()
+    return Path(file).resolve().parent if file else working_directory()
 
 
 def _preload_of(text: str) -> list[str]:

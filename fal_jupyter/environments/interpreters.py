@@ -35,7 +35,7 @@ def _candidates(minor: str) -> Iterator[str]:
     for folder in os.get_exec_path():
         if os.access(path := os.path.join(folder, f"python{minor}"), os.X_OK):
             yield path
-    root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    root = Path(os.environ.get("PYENV_ROOT") or os.path.expanduser("~/.pyenv"))
     yield from (str(path) for path in sorted(root.glob(f"versions/{minor}.*/bin/python"), reverse=True))
 
 

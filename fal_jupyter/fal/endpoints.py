@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from types import FunctionType, MethodType
@@ -346,10 +347,14 @@ def request_fields(function: Callable[..., Any], path: str) -> dict[str, Field] 
     """
     from fastapi.dependencies.utils import get_dependant
 
+    logger = logging.getLogger("fastapi")
+    was, logger.disabled = logger.disabled, True  # it prints what it raises
     try:
         dependant = get_dependant(path=path, call=MethodType(function, object()))
     except Exception:  # the runner reports it when it starts
         return None
+    finally:
+        logger.disabled = was
     found: dict[str, Field] = {}
     todo, seen = [dependant], {id(dependant)}
     while todo:

@@ -77,12 +77,26 @@ def require_handle(cls: type, asked: str) -> Any:
     if served:
         message += f" ({served}, its base, is served, but {name} is an app of its own)"
     if os.environ.get("IS_ISOLATE_AGENT"):
-        hint = "inside the app, call the method on the instance: self." + asked.rpartition(".")[2] + "(...)"
+        hint = _hint_in_a_runner(cls, asked)
     elif _is_spawned():
         hint = f"this process was spawned, so it has only the class; call from threads, as {asked}.map(...) does, or fork it"
     else:
         hint = f"define it under %%fal_app, or call fal_jupyter.serve({name})"
     raise NotServedHere(message, hint=hint)
+
+
+def _hint_in_a_runner(cls: type, asked: str) -> str:
+    from fal_jupyter.fal.describe import alias_of
+    from fal_jupyter.fal.ref import get_current_app
+
+    running = get_current_app()
+    if running is None or isinstance(running, cls):
+        return "inside the app, call the method on the instance: self." + asked.rpartition(".")[2] + "(...)"
+    owner = os.environ.get("FAL_USER_NICKNAME", "local")
+    return (
+        f"it is another app than {type(running).__name__}, so call it by its address: fal_client.run("
+        f'"{owner}/{alias_of(cls)}", arguments={{...}})'
+    )
 
 
 def _is_spawned() -> bool:

@@ -8,12 +8,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import fields
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fal_jupyter.cli.app_doctor import Report
 from fal_jupyter.domain.errors import NotServed
 from fal_jupyter.notebook.cells import label_of
+from fal_jupyter.settings import working_directory
 from fal_jupyter.vault import Vault
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def examine(now: Session, which: str, vault: Vault) -> list[Report]:
     shell = now.shell
     here = partial(
         portability.Surroundings,
-        folder=Path.cwd(),
+        folder=working_directory(),
         namespace=now.namespace,
         label=lambda filename: label_of(shell, filename) if shell is not None else "",
         cell_of=now.cell_of,

@@ -28,6 +28,7 @@ from fal_jupyter.protocol.api import ErrorDescription
 from fal_jupyter.runner import data_mount, failures, limits, pictures, streams
 from fal_jupyter.runner.children import end_returned_child
 from fal_jupyter.runner.error_handlers import add_handlers, is_answer, unhandled
+from fal_jupyter.runner.forms import forms_named
 from fal_jupyter.runner.parameters import BodyRoute, show_body_in_openapi, wraps_bound
 from fal_jupyter.runner.websocket_routes import add_websocket_routes, describe_websockets
 
@@ -249,9 +250,11 @@ def build(instance: Any) -> FastAPI:
     routes = instance.collect_routes()
     for signature, method in routes.items():
         if not signature.is_websocket:
-            app.router.add_api_route(
-                signature.path, _watched(method), methods=["POST"], name=method.__name__, route_class_override=BodyRoute
-            )
+            with forms_named(method):
+                app.router.add_api_route(
+                    *(signature.path, _watched(method)),
+                    methods=["POST"], name=method.__name__, route_class_override=BodyRoute,
+                )  # fmt: skip
     add_websocket_routes(app, routes.items(), as_failure, note)
     instance._add_extra_routes(app)
     app.openapi = functools.partial(_openapi, app, about_of(type(instance)))  # type: ignore[method-assign]

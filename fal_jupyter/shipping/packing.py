@@ -5,6 +5,7 @@ from __future__ import annotations
 import dis
 import io
 import linecache
+import logging
 import re
 import sys
 import types
@@ -16,6 +17,8 @@ from fal_jupyter.domain.errors import NotPicklable
 from fal_jupyter.shipping import pickling
 from fal_jupyter.shipping.classes import library_of
 from fal_jupyter.shipping.fingerprint import code_digest, contents_digest, digest
+from fal_jupyter.shipping.loggers import left_behind
+from fal_jupyter.shipping.modules import fingerprint_of_local_files, home_module
 from fal_jupyter.shipping.reach import SHARED, Reached, functions_in, global_names, name_in_notebook, reached_by
 from fal_jupyter.shipping.reducers import is_local
 
@@ -79,14 +82,29 @@ def pack(
         part = f"{capture.kind} {capture.name}"
         if capture.digest:  # two things of one name are one part
             fingerprint[part] = digest((fingerprint.get(part, "") + capture.digest).encode())
+    fingerprint |= fingerprint_of_local_files(_modules(cls, reached))
     return Shipment(
         payload=payload,
         source=_sources([cls, *(r.value for r in reached)]),
         fingerprint=fingerprint,
         captures=tuple(captures),
         preload=_preload(cls, reached),
-        warnings=[_heavy(c, cls) for c in _heaviest(captures)],
+        warnings=[*(_heavy(c, cls) for c in _heaviest(captures)), *_left_behind(reached)],
     )
+
+
+def _modules(cls: type, reached: list[Reached]) -> Iterator[types.ModuleType]:
+    """Give the modules that what travels refers to: captured, of things that are found by name, imported in functions."""
+    for value in (cls, *(one.value for one in reached)):
+        if (home := home_module(value)) is not None:
+            yield home
+    for code in _code_objects([cls, *(one.value for one in reached)]):
+        yield from (sys.modules[name] for name in _imports(code) if name in sys.modules)
+
+
+def _left_behind(reached: list[Reached]) -> list[str]:
+    told = (told for one in reached if isinstance(one.value, logging.Logger) for told in left_behind(one.value))
+    return list(dict.fromkeys(told))
 
 
 def _captures(reached: list[Reached], cls: type, cell_of: Callable[[str], str]) -> list[Capture]:

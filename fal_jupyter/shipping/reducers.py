@@ -9,6 +9,7 @@ from __future__ import annotations
 import concurrent.futures
 import contextvars
 import functools
+import logging
 import pickle
 import subprocess
 import sys
@@ -19,7 +20,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from fal_jupyter.shipping import constructors
+from fal_jupyter.shipping import constructors, loggers
 
 _CachedFunction = type(functools.lru_cache(len))
 _DISPATCHER = functools.singledispatch(len).__code__  # type: ignore[attr-defined]  # typeshed has it as another class
@@ -45,6 +46,10 @@ def reduce(obj: Any) -> Any:
     reducer = _BY_TYPE.get(type(obj))
     if reducer is not None:
         return reducer(obj)
+    if isinstance(obj, logging.Logger):
+        return loggers.reduce_logger(obj)
+    if isinstance(obj, logging.Handler):
+        return loggers.reduce_handler(obj)
     if isinstance(obj, _LIVE):  # now that locks travel, pickle would take them apart
         raise pickle.PicklingError(f"a {type(obj).__name__}, which lives in this kernel")
     name = type(obj).__name__

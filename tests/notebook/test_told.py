@@ -1,0 +1,122 @@
+"""What a cell is told where something cannot be as it was meant, and what goes along without being asked for."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.kernel import Kernel
+
+ONE = "class {}(fal.App):\n    @fal.endpoint('/')\n    def go(self{}) -> {}:\n        return {}\n"
+
+
+def test_an_endpoint_that_calls_another_app_is_told_its_address(notebook: Kernel) -> None:
+    notebook.run("%%fal_app\n" + ONE.format("Called", "", "int", "1")).ok()
+    notebook.run("%%fal_app\n" + ONE.format("Caller", "", "int", "Called.go()")).ok()
+    notebook.run("%%fal_app\n" + ONE.format("Same", "", "int", "Same.go()")).ok()
+
+    assert (
+        "it is another app than Caller, so call it by its address: fal_client.run("
+        in notebook.run("Caller.go()").evalue
+    )
+    assert '/called", arguments={...})' in notebook.run("Caller.go()").evalue
+    assert "self.go(...)" in notebook.run("Same.go()").evalue
+
+
+@pytest.mark.parametrize(
+    ("name", "takes", "told", "instead"),
+    [
+        ("Bare", ", x: list", "Bare.go(): the annotation of 'x' does not say what its items are", "write x: list[str]"),
+        ("Perhaps", ", n: int, x: tuple | None = None", "Perhaps.go(): the annotation of 'x'", "write x: list[str]"),
+        (
+            "Form",
+            ", x: Annotated[int, fastapi.Form()]",
+            "Form.go() takes a form or a file",
+            "pip install python-multipart",
+        ),
+    ],
+)
+def test_what_fastapi_takes_for_a_form_is_named_with_its_endpoint(
+    notebook: Kernel, name: str, takes: str, told: str, instead: str
+) -> None:
+    head = "%%fal_app\nimport fastapi\nfrom typing import Annotated\n"
+    found = notebook.run(head + ONE.format(name, takes, "int", "1"))
+
+    assert told in found.evalue
+    assert instead in found.evalue
+    assert "Form data requires" not in found.text + found.evalue
+
+
+def test_a_captured_logger_keeps_its_level_and_its_handlers(notebook: Kernel, tmp_path: Path) -> None:
+    notebook.run(f"""%%fal_app
+import logging, logging.handlers, queue, sys
+log = logging.getLogger("mine.deep")
+above = logging.getLogger("mine")
+above.setLevel(logging.DEBUG)
+shown = logging.StreamHandler(sys.stdout)
+shown.setFormatter(logging.Formatter("<%(levelname)s %(message)s>"))
+log.addHandler(shown)
+log.addHandler(logging.FileHandler({str(tmp_path / "log.txt")!r}, mode="w", delay=True))
+class Counting(logging.Handler):
+    seen = []
+    def emit(self, record): Counting.seen.append(record.getMessage())
+above.addHandler(Counting())
+above.addHandler(logging.handlers.QueueHandler(queue.Queue()))
+
+class Logged(fal.App):
+    @fal.endpoint("/")
+    def go(self) -> list:
+        log.debug("deep")
+        return [log.getEffectiveLevel(), Counting.seen, [type(h).__name__ for h in above.handlers]]
+""").ok()
+    called = notebook.run("Logged.go()").ok()
+
+    assert called.result == "[10, ['deep'], ['Counting']]"
+    assert "<DEBUG deep>" in called.text
+    assert (tmp_path / "log.txt").read_text() == "deep\n"
+    again = notebook.run("%fal panel Logged").ok()
+    assert "the logger 'mine' goes along without its QueueHandler" in again.text + again.shown + again.html
+
+
+def test_a_local_module_that_was_edited_is_a_change_of_the_app(notebook: Kernel) -> None:
+    notebook.run("import pathlib\npathlib.Path('edited.py').write_text('def value(): return 1')").ok()
+    cell = "%%fal_app\nimport edited\n" + ONE.format("Edited", "", "int", "edited.value()")
+    notebook.run(cell).ok()
+    assert notebook.run("Edited.go()").ok().result == "1"
+
+    notebook.run("pathlib.Path('edited.py').write_text('def value(): return 22222')").ok()
+    notebook.run(cell).ok()
+
+    assert notebook.run("Edited.go()").ok().result == "22222"
+
+
+def test_a_working_directory_that_was_removed_is_one_sentence(notebook: Kernel) -> None:
+    notebook.run(
+        "import os, tempfile\nbefore = os.getcwd(); gone = tempfile.mkdtemp(); os.chdir(gone); os.rmdir(gone)"
+    ).ok()
+    told = notebook.run("%%fal_app\n" + ONE.format("Nowhere", "", "int", "1"))
+    notebook.run("os.chdir(before)").ok()
+
+    assert told.evalue == (
+        "the working directory of this process was removed\n"
+        "change to one that exists: cd ~ in a shell, os.chdir(…) in a notebook"
+    )
+
+
+def test_a_process_without_a_home_is_told_what_to_set() -> None:
+    lone = "import os, sys\nfrom fal_jupyter import settings\nos.getuid = lambda: 54321\nimport pwd\n"
+    lone += "def none(_): raise KeyError\npwd.getpwuid = none\nfrom fal_jupyter.cli.main import main\nsys.exit(main(['apps']))"
+    environment = {n: v for n, v in os.environ.items() if n != "HOME" and not n.startswith(("XDG_", "FAL_JUPYTER_"))}
+    found = subprocess.run(
+        [sys.executable, "-c", lone], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert found.returncode != 0
+    assert found.stderr == (
+        "fal-jupyter: there is no home directory: HOME is unset, and user 54321 has no entry in the list of users\n"
+        "set HOME, or FAL_JUPYTER_STATE, to a folder of your own\n"
+    )
