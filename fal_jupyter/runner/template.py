@@ -42,7 +42,7 @@ from fal_jupyter.processes import (
     set_file_limit,
     why_refused,
 )
-from fal_jupyter.runner import data_mount, guard
+from fal_jupyter.runner import data_mount, guard, trust
 from fal_jupyter.runner.memory_limit import MemoryLimits
 from fal_jupyter.runner.reseed import CopiedGenerators
 
@@ -87,6 +87,7 @@ class Template:
             self._import(name)
         imports_ms = round((time.monotonic() - began) * 1000, 1)
         self._say(event="up", pid=os.getpid(), imports_ms=imports_ms, installed=installed, no_data=self.no_data)
+        trust.default_authorities()  # runners have them by the fork
         poller = select.poll()
         poller.register(self.control, select.POLLIN)
         poller.register(self.wakeup, select.POLLIN)

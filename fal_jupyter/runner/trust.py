@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
 import re
 import ssl
-from collections.abc import Iterator
 from pathlib import Path
 
 VARIABLE = "SSL_CERT_FILE"  # read by OpenSSL, and by httpx instead of its own authorities
@@ -19,30 +19,28 @@ def trust(authority: str) -> None:
     Args:
         authority: file of the gateway's authority; one that cannot be read changes nothing.
     """
-    try:
-        ours = Path(authority).read_bytes()
-    except OSError:
+    ours = _read(authority)
+    if not ours:
         return
-    texts = [ours]
-    for file in _trusted_now():
-        try:
-            texts.append(Path(file).read_bytes())
-        except OSError:
-            continue
-    certificates = dict.fromkeys(found for text in texts for found in _CERTIFICATE.findall(text))
+    chosen = os.environ.get(VARIABLE)
     fd = os.memfd_create("fal_jupyter_authorities")
-    with os.fdopen(os.dup(fd), "wb") as file_object:
-        file_object.write(b"\n".join([*certificates, b""]))
+    with os.fdopen(os.dup(fd), "wb") as file:
+        file.write((_read(chosen) if chosen else default_authorities()) + b"\n" + ours)
     os.environ[VARIABLE] = f"/proc/{os.getpid()}/fd/{fd}"
 
 
-def _trusted_now() -> Iterator[str]:
-    """The files that clients read: the user's choice, or OpenSSL's and certifi's."""
-    if chosen := os.environ.get(VARIABLE):
-        yield chosen
-        return
-    if of_openssl := ssl.get_default_verify_paths().openssl_cafile:
-        yield of_openssl
-    found = importlib.util.find_spec("certifi")
-    if found is not None and found.origin:
-        yield os.path.join(os.path.dirname(found.origin), "cacert.pem")
+@functools.cache
+def default_authorities() -> bytes:
+    """What clients trust where the user chose nothing: OpenSSL's authorities and certifi's, each once. Takes some milliseconds."""
+    files = [ssl.get_default_verify_paths().openssl_cafile]
+    certifi = importlib.util.find_spec("certifi")
+    if certifi is not None and certifi.origin:
+        files.append(os.path.join(os.path.dirname(certifi.origin), "cacert.pem"))
+    return b"\n".join(dict.fromkeys(found for file in files for found in _CERTIFICATE.findall(_read(file))))
+
+
+def _read(file: str) -> bytes:
+    try:
+        return Path(file).read_bytes()
+    except OSError:
+        return b""
