@@ -14,7 +14,7 @@ import os
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -101,6 +101,13 @@ def _turn(request: httpx.Request, base: str) -> None:
         request.headers["host"] = here.netloc.decode("ascii")
 
 
+def _local_handle(handle: Any, base: str) -> Any:
+    """Give a handle that shows the gateway's addresses: the module makes them from its own names."""
+    return replace(
+        handle, **{name: local(getattr(handle, name), base) for name in ("response_url", "status_url", "cancel_url")}
+    )
+
+
 @dataclass(frozen=True)
 class GatewayClient(fal_client.SyncClient):
     """A ``fal_client.SyncClient`` whose every route leads to the gateway at *base* (``http://127.0.0.1:PORT``)."""
@@ -132,6 +139,10 @@ class GatewayClient(fal_client.SyncClient):
         manager = (_Tokens if is_direct(self.base) else module.CDNTokenManager)(self._auth)
         manager._url = local(manager._url, self.base)  # it asks on a connection of its own
         return manager
+
+    def get_handle(self, application: str, request_id: str) -> Any:
+        """Give the handle of a request that was submitted before."""
+        return _local_handle(super().get_handle(application, request_id), self.base)
 
     @contextmanager
     def ws_connect(
@@ -200,6 +211,10 @@ class AsyncGatewayClient(fal_client.AsyncClient):
         manager = (_AsyncTokens if is_direct(self.base) else module.AsyncCDNTokenManager)(await self._auth)
         manager._url = local(manager._url, self.base)
         return manager
+
+    async def get_handle(self, application: str, request_id: str) -> Any:
+        """Give the handle of a request that was submitted before."""
+        return _local_handle(await super().get_handle(application, request_id), self.base)
 
     @asynccontextmanager
     async def ws_connect(

@@ -97,7 +97,10 @@ def test_a_job_is_found_by_its_id_by_another_client(
 
     assert other.result(app, job.request_id) == {"input": {"n": 1}, "path": "/sub/x"}
     assert isinstance(other.status(f"{app}/sub/x", job.request_id), fal_client.Completed)
-    assert other.get_handle(app, job.request_id).get() == job.get()
+    handle = other.get_handle(app, job.request_id)
+    assert handle.get() == job.get()
+    names = ("response_url", "status_url", "cancel_url")
+    assert [getattr(handle, name) for name in names] == [getattr(job, name) for name in names]  # our addresses
 
 
 def test_positions_count_down_to_nought(client: Client, queued: str, held: Held, name: str) -> None:
