@@ -295,9 +295,12 @@ class Client(Controlling):
             NotServed: the revision is not there any more.
         """
         for gateways_left in reversed(range(MOST_GATEWAYS)):
-            answer = self.exchange("GET", f"{A_APPS}/{quote(alias)}/events?revision={told['revision']}")
+            asked = told["revision"]
+            answer = self.exchange("GET", f"{A_APPS}/{quote(alias)}/events?revision={asked}")
             if answer.status != 200:
                 answer.drop()
+                if gateways_left and asked != told["revision"]:  # published at another gateway meanwhile
+                    continue
                 raise NotServed(f"revision {told['revision']} of {alias} is not there any more")
             rest, event = b"", None
             try:

@@ -23,6 +23,8 @@ from fal_jupyter.state import address_of, check_state
 
 CONNECT_PATIENCE = 15.0  # seconds for a gateway to take a connection, where as many wait as it lets wait
 START_PATIENCE = 60.0  # seconds for a gateway to start; it waits up to 30 for the former one
+MOST_STARTS = 3  # where somebody ends the gateway before it is up
+_KILLING = (signal.SIGTERM, signal.SIGINT, signal.SIGKILL)
 LOOK_AGAIN = 0.02  # seconds between two looks at a lock that somebody holds: flock(2) has no time limit
 MOST_WORDS = 1 << 20  # bytes of gateway.err
 _CARRIED = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "TMPDIR", "TZ", "VIRTUAL_ENV", "SHELL")
@@ -113,10 +115,20 @@ def ensure_gateway(settings: Settings, *, idle_exit: float = 600.0) -> bool:
         _take(lock, settings)
         if _answers(settings):
             return False
-        _start(settings, idle_exit)
+        for starts_left in reversed(range(MOST_STARTS)):
+            try:
+                _start(settings, idle_exit)
+                break
+            except _Killed as killed:  # while it started, which is nothing wrong with it
+                if not starts_left:
+                    raise GatewayUnreachable(killed.message, hint=killed.hint) from None
         return True
     finally:
         os.close(lock)
+
+
+class _Killed(GatewayUnreachable):
+    """Somebody ended the gateway while it started."""
 
 
 def _take(lock: int, settings: Settings) -> None:
@@ -185,7 +197,8 @@ def _start(settings: Settings, idle_exit: float) -> None:
         answer = pipe.read()
     if not answer:
         process.wait()
-        raise GatewayUnreachable(
+        kind = _Killed if -process.returncode in _KILLING else GatewayUnreachable
+        raise kind(
             f"the gateway ended while it started (status {process.returncode})",
             hint=f"its last words are in {settings.logs / 'gateway.err'}",
         )

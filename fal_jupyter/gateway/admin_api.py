@@ -26,6 +26,7 @@ from fal_jupyter.protocol.api import (
     A_RUNNERS,
     A_SHUTDOWN,
     ENDING,
+    ENDING_SENTENCE,
     H_ERROR_TYPE,
     PROTOCOL,
     ClientEnv,
@@ -63,6 +64,12 @@ class Handler(RequestHandler):
         self.finish(json.dumps({"detail": detail, "error_type": error_type, **more}))
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
+        if status_code == 500 and self.house.stopping.is_set():  # what it needed is closed already
+            self.set_status(503)
+            self.set_header(H_ERROR_TYPE, ENDING)
+            self.set_header("retry-after", "1")
+            self.finish(json.dumps({"detail": ENDING_SENTENCE, "error_type": ENDING}))
+            return
         self.finish(json.dumps({"detail": self._reason, "error_type": "internal_error"}))
 
     def reply(self, value: Any) -> None:
