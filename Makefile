@@ -28,11 +28,13 @@ LAB_OPTIONS ?= $(if $(filter 0,$(shell id -u)),--allow-root) $(if $(DISPLAY)$(WA
 VENV := .venv
 VENV6 := .venv6
 VENV_FAL := .venv-fal
+VENV_FLOORS := .venv-floors
 PEERS := .venv-peers
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 READY6 := $(VENV6)/.ready
 READY_FAL := $(VENV_FAL)/.ready
+READY_FLOORS := $(VENV_FLOORS)/.ready
 FRONT := labextension
 FRONT_READY := $(FRONT)/node_modules/.ready
 FRONT_BUILT := fal_jupyter/labextension/static/source.sha256
@@ -58,7 +60,7 @@ ifneq ($(shell [ -n "$${HOME:-}" ] && [ -d "$$HOME" ] && [ -w "$$HOME" ] && echo
 export HOME := $(shell mkdir -p .make/home && cd .make/home && pwd)
 endif
 
-.PHONY: help setup browser nginx demo lab test test-long zoo lint bench clean
+.PHONY: help setup browser nginx demo lab test test-long zoo test-floors lint bench clean
 
 help:  ## list these targets
 	@echo "make TARGET, where TARGET is one of:"
@@ -117,6 +119,13 @@ zoo: $(NEWER:%=.venv-%/.ready)  ## classes and functions of every kind on newer 
 	  echo "zoo: $$(.venv-$$python/bin/python --version)"; .venv-$$python/bin/python -m pytest $(TESTS); \
 	done
 
+FLOOR_TESTS := tests/runner tests/fal tests/client tests/protocol tests/shipping tests/gateway/test_run_api.py tests/gateway/test_queue.py tests/gateway/test_websockets.py \
+  tests/gateway/test_rest_storage.py tests/notebook/test_calls.py tests/server/test_proxy.py tests/widgets
+WITHOUT_TORCH := --deselect tests/notebook/test_calls.py::test_a_call_takes_what_a_notebook_has_and_gives_what_is_annotated
+test-floors: $(READY_FLOORS)  ## the oldest versions that pyproject.toml allows, of the package and of JupyterLab: they install, and the tests of each part pass
+	@$(VENV_FLOORS)/bin/python -m pytest -m "not long" -n $(JOBS) --dist loadfile $(WITHOUT_TORCH) $(FLOOR_TESTS)
+	@echo "test-floors: all passed"
+
 lint: $(READY) $(FRONT_READY)  ## ruff (rules and format) and mypy strict, biome and tsc for the front end
 	@$(BIN)/ruff check . notebooks/run_demo.py
 	@$(BIN)/ruff format --check . notebooks/run_demo.py
@@ -129,7 +138,7 @@ bench: $(READY) $(BENCH_READY)  ## figures beside FastAPI, LitServe and BentoML,
 	@$(BIN)/python bench/bench.py
 
 clean:  ## remove what these targets made, .venv too
-	rm -rf $(VENV) $(VENV6) $(VENV_FAL) .venv-python* $(PEERS) .make build dist .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV_FLOORS) $(VENV6) $(VENV_FAL) .venv-python* $(PEERS) .make build dist .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	rm -rf $(CLIENTS)/node_modules $(FRONT)/node_modules $(FRONT)/lib $(FRONT)/src/shared $(FRONT)/.yarn fal_jupyter/labextension
 	find fal_jupyter tests notebooks bench -name __pycache__ -prune -exec rm -rf {} +
 
@@ -193,6 +202,14 @@ $(READY_FAL): Makefile
 	  echo "setup: installing fal_jupyter with its tests' needs, without torch, in $(@D) (a minute)"; \
 	  $* -m venv $(@D) && FAL_JUPYTER_LABEXTENSION=skip $(@D)/bin/python -m pip install -e '.[test]' | $(SHORTLY); \
 	fi
+	@touch $@
+
+# The oldest versions of what pyproject.toml names; what that needs in turn is as new as it may be, as with any installation.
+$(READY_FLOORS): pyproject.toml Makefile $(READY)
+	@echo "setup: installing the oldest versions that are allowed in $(@D) (half a minute)"
+	@$(BIN)/uv venv -q --clear --python $(BIN)/python $(@D) && echo '*' > $(@D)/.gitignore
+	@$(BIN)/uv pip compile -q --resolution lowest-direct --python $(BIN)/python --no-header --no-annotate --extra widgets --extra lab pyproject.toml -o $(@D)/floors.txt
+	@FAL_JUPYTER_LABEXTENSION=skip $(BIN)/uv pip install -q --python $(@D)/bin/python -e '.[test]' -c $(@D)/floors.txt
 	@touch $@
 
 $(BENCH_READY): $(READY)

@@ -22,6 +22,11 @@ def carry_out(args: argparse.Namespace, vault: Vault, keys_changed: Callable[[],
     Raises:
         BadSetting: an id is missing or one too many. NotServed: there is no such key.
     """
+    options = [f"--{name}" for name in ("preset", "permission", "scope", "name", "desc") if getattr(args, name)]
+    if options and args.action != "create":
+        raise BadSetting(
+            f"{options[0]} goes with create, not with {args.action}", hint="keys create --help", where="keys"
+        )
     if args.action == "revoke":
         return _revoke(args.id, vault, keys_changed)
     if args.id is not None:

@@ -121,6 +121,7 @@ def test_a_class_gets_the_secrets_that_it_names_and_is_told_of_those_that_are_mi
         (("keys", "revoke"), "which key?"),
         (("keys", "revoke", "fjk_00000000"), "there is no lasting key 'fjk_00000000'"),
         (("keys", "list", "more"), "one word too many"),
+        (("keys", "list", "--preset", "API"), "--preset goes with create, not with list"),
         (("keys", "create", "--preset", "READ-ONLY"), "did you mean READONLY?"),
         (("keys", "create", "--permission", "serverless:app:run"), "did you mean serverless:apps:run?"),
         (("keys", "create", "--scope", "ADMN"), "did you mean ADMIN?"),
