@@ -72,6 +72,10 @@ def __getattr__(name: str) -> Any:
         from fal_jupyter.fal import served
 
         return getattr(served, name)
+    if name == "sync_dir":
+        from fal_jupyter.fal.sync import sync_dir
+
+        return sync_dir
     if name in ("api", "flags", "toolkit"):  # what takes a while, when it is asked for
         module = importlib.import_module(f"fal_jupyter.fal.{name}")
         explain_missing(module, f"fal.{name}")

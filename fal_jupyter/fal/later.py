@@ -12,7 +12,6 @@ from fal_jupyter.domain.errors import UserError
 _IMPORT_FROM = dis.opmap["IMPORT_FROM"]
 
 LATER = {
-    "sync_dir": "fal.sync_dir",
     "apps": "the client helpers of fal.apps",
     "workflows": "fal.workflows",
     "wma": "fal.wma",

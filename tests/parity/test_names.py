@@ -95,7 +95,7 @@ def test_a_name_that_is_nowhere_is_told_in_the_same_way() -> None:
     code = (
         "import fal_jupyter.fal as ours; ours.install(); import fal, fal.sdk\n"
         "assert not hasattr(fal, 'nope') and not hasattr(fal.sdk, 'nope')\n"
-        "for line in ('from fal import nope', 'from fal.sdk import nope', 'import fal.nope', 'from fal.nope import x', 'from fal.toolkit.file.providers import x',\n"
+        "for line in ('from fal import nope', 'from fal.sdk import nope', 'import fal.nope', 'from fal.nope import x', 'from fal.toolkit.nowhere import x',\n"
         "             'import fal; fal.nope', 'import fal; fal.sdk.nope', 'import fal; fal.api.nope', 'import fal.api.api', 'from fal.sdk import get_default_credentials'):\n"
         "    try: exec(line, {})\n"
         "    except (ImportError, AttributeError) as error: print(type(error).__name__, error)\n"
@@ -106,7 +106,7 @@ def test_a_name_that_is_nowhere_is_told_in_the_same_way() -> None:
         "ImportError fal_jupyter does not have fal.sdk.nope",
         "ModuleNotFoundError fal_jupyter does not have fal.nope",
         "ModuleNotFoundError fal_jupyter does not have fal.nope",
-        "ModuleNotFoundError fal_jupyter does not have fal.toolkit.file.providers",
+        "ModuleNotFoundError fal_jupyter does not have fal.toolkit.nowhere",
         "ComesLater fal_jupyter does not have fal.nope",
         "ComesLater fal_jupyter does not have fal.sdk.nope",
         "ComesLater fal_jupyter does not have fal.api.nope",
