@@ -13,6 +13,31 @@ from fal_jupyter.protocol.api import EndRecord, ErrorDescription
 from fal_jupyter.protocol.frames import Decoder, Kind
 
 OnOutput = Callable[[int, str], None]
+
+
+class Picture(str):
+    """A picture that an endpoint displayed, as output: the text is what is printed where pictures cannot be shown.
+
+    Attributes:
+        kind: its media type, one of ``frames.PICTURES``. data: the encoded picture.
+    """
+
+    kind: str
+    data: bytes
+
+    @classmethod
+    def of(cls, payload: bytes) -> str:
+        """Read a DISPLAY frame; of a type that is no picture, the text alone is left."""
+        head, data, _ = frames.decode_message(payload)
+        described = msgspec.json.decode(head)
+        text = f"{described['text']}\n"
+        if described["type"] not in frames.PICTURES:
+            return text
+        picture = cls(text)
+        picture.kind, picture.data = described["type"], data
+        return picture
+
+
 OUTPUT_BOUND = 256 * 1024
 
 
@@ -48,6 +73,8 @@ class AnswerReader:
         for frame in self._decoder.feed(data):
             if frame.kind == Kind.OUTPUT:
                 self._output(frame.payload[0], frame.payload[1:].decode("utf-8", "replace"))
+            elif frame.kind == Kind.DISPLAY and self._on_output is not None:
+                self._on_output(1, Picture.of(frame.payload))
             elif frame.kind == Kind.RESPONSE:
                 head, body, _ = frames.decode_message(frame.payload)
                 found = msgspec.json.decode(head)

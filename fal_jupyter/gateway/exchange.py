@@ -304,6 +304,8 @@ class Exchange:
             self.hub.request_printed(self, frame.payload[0], text)
             if self.framed or self.watcher is not None:
                 self._show(frame.payload, text)
+        elif kind == Kind.DISPLAY:
+            self._display(frame.payload)
         elif kind == Kind.ERROR:
             self.error = error_without_secrets(
                 msgspec.json.decode(frame.payload), partial(self.hub.without_secrets, self)
@@ -483,6 +485,16 @@ class Exchange:
             self.watcher.printed(payload[0], shown)
         if self.framed:
             self._print(payload if shown == text else payload[:1] + shown.encode("utf-8", "replace"))
+
+    def _display(self, payload: bytes) -> None:
+        """Hand a picture on to the owner; the log, and whoever follows the request, has its text."""
+        head, _, _ = frames.decode_message(payload)
+        text = self.hub.without_secrets(self, f"{msgspec.json.decode(head)['text']}\n")
+        self.hub.request_printed(self, 1, text)
+        if self.watcher is not None:
+            self.watcher.printed(1, text)
+        if self.framed and not self.caller.backed_up():
+            self._frame(Kind.DISPLAY, payload)
 
     # --- the framed answer --------------------------------------------------------------------------------------
     def _print(self, payload: bytes) -> None:

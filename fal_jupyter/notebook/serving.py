@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import base64
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -257,9 +258,20 @@ def _on_event(event: Event) -> None:
 
 def write_output(stream: int, text: str) -> None:
     """Print what user code printed, from the thread that waits for it: so it lands under the right cell."""
+    if type(text) is not str:  # a picture (fal_jupyter.client.answer.Picture) is text, too
+        _show_picture(text)
+        return
     target = sys.stderr if stream == 2 else sys.stdout
     target.write(text)
     target.flush()
+
+
+def _show_picture(picture: Any) -> None:
+    from IPython.display import publish_display_data
+
+    sys.stdout.flush()
+    data = base64.b64encode(picture.data).decode()
+    publish_display_data({picture.kind: data, "text/plain": picture.rstrip("\n")})  # type: ignore[no-untyped-call]
 
 
 def _say_line(line: str) -> None:

@@ -25,6 +25,7 @@ from typing import Final, NamedTuple
 _HEAD: Final = struct.Struct("!IBI")
 _MESSAGE: Final = struct.Struct("!BI")
 HEAD_SIZE: Final = _HEAD.size
+MOST_KIND: Final = 17
 WINDOW: Final = 1 << 20
 CHUNK: Final = 256 * 1024
 INLINE: Final = 64 * 1024
@@ -32,6 +33,8 @@ MAX_PAYLOAD: Final = 2 * WINDOW
 MAX_LOAD: Final = (1 << 32) - 1
 END: Final = 1
 GO_AWAY: Final = b"\x02"
+PICTURES: Final = ("image/png", "image/jpeg", "image/gif", "image/webp")
+MOST_PICTURE: Final = MAX_PAYLOAD - 8 * 1024
 
 
 class Kind(IntEnum):
@@ -56,6 +59,7 @@ class Kind(IntEnum):
     PING = 14  # g→r  8 opaque bytes
     PONG = 15  # r→g  the same bytes
     EXITING = 16  # r→g  JSON {"reason": str}: user code asked the process to end (SystemExit in an endpoint)
+    DISPLAY = 17  # r→g→o HEAD frame, head {"type": one of PICTURES, "text": str}, body: the picture
 
 
 class Frame(NamedTuple):
@@ -207,7 +211,7 @@ class Decoder:
 
 
 def _check(kind: int, size: int) -> None:
-    if not 1 <= kind <= 16:
+    if not 1 <= kind <= MOST_KIND:
         raise FrameError(f"unknown frame kind {kind}")
     if size > MAX_PAYLOAD and kind != Kind.LOAD:
         raise FrameError(f"a frame of kind {kind} says it has {size} bytes")

@@ -17,6 +17,8 @@ import time
 from contextvars import ContextVar
 from typing import Any, NoReturn
 
+import msgspec
+
 from fal_jupyter.domain.allowance import Allowance
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.frames import Kind
@@ -26,6 +28,7 @@ STDOUT, STDERR = 1, 2
 COALESCE = 8 * 1024
 MAX_TEXT = 64 * 1024
 LAST_WORDS = 2 * 1024
+MOST_PICTURES = 20
 
 current_stream: ContextVar[int] = ContextVar("fal_jupyter_stream", default=0)
 
@@ -67,6 +70,7 @@ class Capture:
         self._dropped: dict[int, _Dropped] = {}
         self._allowance = Allowance()
         self._said: set[tuple[str, ...]] = set()
+        self._shown: dict[int, int] = {}
         self.in_flight: set[int] = set()
         os.register_at_fork(
             before=self._lock.acquire, after_in_parent=self._lock.release, after_in_child=self._lock.release
@@ -96,6 +100,36 @@ class Capture:
         if subject not in self._said:
             self._said.add(subject)
             self.say(stream, text)
+
+    def show(self, kind: str, data: bytes, text: str) -> bool:
+        """Send a picture of media type *kind* to the owner of the request at work here, after what was printed before it.
+
+        False where there is no request; what is too large, too much or too fast is told as text.
+        """
+        stream = self._stream_here()
+        if not stream:
+            return False
+        with self._lock:
+            if (unsent := self._unsent.get(stream)) is not None:
+                self._send(stream, unsent)
+            shown = self._shown.get(stream, 0)
+            if len(data) > frames.MOST_PICTURE:
+                self._put(
+                    stream,
+                    STDOUT,
+                    f"{text} [fal_jupyter: not shown, its {len(data):,} bytes are more than {frames.MOST_PICTURE:,}]\n",
+                )
+            elif shown >= MOST_PICTURES or self._channel.backlog > OUTPUT_BOUND:
+                self._put(
+                    stream,
+                    STDOUT,
+                    f"{text} [fal_jupyter: not shown, a request shows at most {MOST_PICTURES} pictures]\n",
+                )
+            else:
+                self._shown[stream] = shown + 1
+                head = msgspec.json.encode({"type": kind, "text": text.encode("utf-8", "replace").decode()})
+                self._channel.send(frames.encode_message(Kind.DISPLAY, stream, head, data, end=True))
+        return True
 
     def flush(self) -> None:
         """Send what has been collected here: of the request at work in this thread, or of nobody's."""
@@ -148,9 +182,10 @@ class Capture:
 
     def end_request(self, stream: int) -> None:
         """Send the last words of a request before its answer does."""
-        if not self._unsent and not self._dropped:
+        if not self._unsent and not self._dropped and not self._shown:
             return
         with self._lock:
+            self._shown.pop(stream, None)
             if (unsent := self._unsent.get(stream)) is not None:
                 self._send(stream, unsent)
             if stream in self._dropped:

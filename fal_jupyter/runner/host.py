@@ -31,6 +31,7 @@ from fal_jupyter.runner import (
     capture,
     children,
     data_mount,
+    displays,
     endpoints,
     failures,
     front_end,
@@ -55,6 +56,7 @@ def main(sock: socket.socket) -> int:
     if frame.kind == Kind.SHUTDOWN:
         return 0
     output = capture.install(channel)
+    displays.install(output)
     children.isolate_children()
     head_json, payload = frames.decode_load(frame.payload)
     head: LoadHead = msgspec.json.decode(head_json)

@@ -129,10 +129,16 @@ def capture_of(one: Reached, cls: type, cell_of: Callable[[str], str]) -> Captur
         NotPicklable: it cannot travel.
     """
     value, cell = one.value, cell_of(one.name)
-    if one.name in _SHELL_NAMES and (one.missing or _of_the_shell(value)):
+    imported = one.name == "display" and not one.missing  # a runner shows its pictures
+    if one.name in _SHELL_NAMES and not imported and (one.missing or _of_the_shell(value)):
+        instead = (
+            "write from IPython.display import display"
+            if one.name == "display"
+            else f"take {one.name} out of {one.via}()"
+        )
         raise NotPicklable(
             f"{one.via}() uses {one.name}, which exists in the notebook only",
-            hint=f"take {one.name} out of {one.via}(); return what you want to see and show it in the notebook",
+            hint=f"{instead}; or return what you want to see and show it in the notebook",
             where=cls.__name__,
         )
     if one.missing:

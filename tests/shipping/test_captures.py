@@ -272,6 +272,13 @@ def test_what_only_a_notebook_has_is_refused_by_name(book: Notebook, name: str) 
         book.pack()
 
 
+def test_display_travels_by_its_import(book: Notebook) -> None:
+    book.run("from IPython.display import display")
+    book.run(hello("display('shown')"))
+
+    assert set(by_name(book.pack().captures)) == set()
+
+
 def test_a_name_of_the_shell_that_the_user_took_is_the_users(book: Notebook) -> None:
     book.run("def display(x): return x\nIn = 5")
     book.run(hello("display(In)"))
