@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -44,6 +45,8 @@ class Served:
             env={name: value for name, value in given.items() if value is not None},
         )
         assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        fcntl.fcntl(self.process.stderr, fcntl.F_SETPIPE_SZ, 1 << 20)  # nobody reads it while the first line is awaited
         line = self.process.stdout.readline()
         if not line:
             _, errors = self.process.communicate(timeout=30)
