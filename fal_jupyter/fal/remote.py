@@ -43,6 +43,13 @@ _imported_in = os.getpid()
 class NotServedHere(NotServed, AttributeError):
     """Nobody serves the class. An ``AttributeError`` too, so that ``hasattr(Hello, "url")`` is an honest no."""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _not_served, (self.message,), vars(self)  # its name is another class's, and pools pickle what is raised
+
+
+def _not_served(message: str) -> NotServedHere:
+    return NotServedHere(message)
+
 
 NotServedHere.__name__ = NotServedHere.__qualname__ = "NotServed"
 

@@ -20,6 +20,24 @@ class Plus(fal.App):
     @fal.endpoint("/")
     def one(self, i: int) -> int:
         return i + 1
+
+    @fal.endpoint("/bad")
+    def bad(self, i: int) -> int:
+        raise OSError("no luck")
+"""
+FAILURES = """
+class Never(fal.App):
+    @fal.endpoint("/")
+    def hi(self) -> int:
+        return 1
+
+for calling in (lambda i: Never.hi(), Plus.bad):
+    def one(i): return calling(i)
+    with fork.Pool(1) as pool:
+        try:
+            pool.map(one, [0])
+        except Exception as error:
+            print(type(error).__name__, getattr(error, "status", ""), str(error).splitlines()[0])
 """
 SETUP = """
 import multiprocessing, os, signal, sys, threading
@@ -115,6 +133,9 @@ def test_forked_processes_of_a_kernel_call_its_app(state: Path, notebook: Kernel
     for cell in CALLS:
         told = notebook.run(cell).ok()
         assert set(told.text.splitlines()) == {"[1, 2, 3, 4]"}, (cell, told.text)
+    failures = notebook.run(FAILURES).ok().text.splitlines()
+    assert failures[0] == "NotServed 404 Never is not served, so Never.hi has nothing to reach", failures
+    assert failures[1].startswith("RequestError 500 "), failures
     assert notebook.run(WHILE_CALLING).ok().text == "{2}\n"
     assert notebook.run(OTHER).ok().text.splitlines() == ["[2, 2]", "3"]
     assert len(gateways(state)) == 1
