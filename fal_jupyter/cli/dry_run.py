@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from fal_jupyter import fal
 from fal_jupyter.cli.numbers import plural
-from fal_jupyter.client.homes import needs_its_own
+from fal_jupyter.client.homes import compared, needs_its_own
 from fal_jupyter.client.serving import LoadedFile, missing_secrets
 from fal_jupyter.fal.endpoints import endpoints_of
 from fal_jupyter.fal.later import USED_ONLY, sentence_for
@@ -21,8 +21,8 @@ def dry_run(loaded: LoadedFile, overrides: Mapping[str, object], *, env: str, va
         AppRuleBroken: the class or an option breaks a rule. BadSetting: *env* is none.
     """
     spec = fal.describe(loaded.cls, overrides)
-    isolated = needs_its_own(loaded.cls, spec, mode=env, by_value=False)
-    unmet = [*fal.check_requirements(spec.requirements), *fal.unknown_requirements(spec.requirements)]
+    isolated = needs_its_own(loaded.cls, spec, mode=env, base=loaded.path.parent, by_value=False)
+    unmet = [line for lines in compared(loaded.cls, spec, loaded.path.parent) for line in lines]
     lines = [f"{spec.alias}: {plural(len(endpoints_of(loaded.cls)), 'endpoint')}"]
     if isolated:
         why = f" ({plural(len(unmet), 'requirement')} not met here)" if unmet else ""

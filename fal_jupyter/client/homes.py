@@ -56,7 +56,7 @@ def find_home(
         StateRefused: the state directory is not the user's alone.
     """
     check_state(client.settings.state)  # made private before an environment or a copy is put into it
-    unmet, unknown = fal.check_requirements(spec.requirements), fal.unknown_requirements(spec.requirements)
+    unmet, unknown = compared(cls, spec, base)
     python = cls.host_kwargs.get("python_version") or ""
     chosen = choose(
         check_mode(mode), class_name=spec.class_name, unmet=unmet, unknown=unknown, python=python, here=version_here(),
@@ -81,13 +81,23 @@ def find_home(
     return Home(environment, modules, fingerprint, told)
 
 
-def needs_its_own(cls: Any, spec: AppSpec, *, mode: str, by_value: bool) -> bool:
+def compared(cls: Any, spec: AppSpec, base: Path) -> tuple[list[str], list[str]]:
+    """Give what this environment does not meet of the requirements, and what nobody can tell."""
+    context = base / (cls.host_kwargs.get("requirements_context_dir") or "")
+    return (
+        fal.check_requirements(spec.requirements, base=context),
+        fal.unknown_requirements(spec.requirements, base=context),
+    )
+
+
+def needs_its_own(cls: Any, spec: AppSpec, *, mode: str, base: Path, by_value: bool) -> bool:
     """True where runners of *cls* get an isolated environment; arguments and errors are those of :func:`find_home`."""
+    unmet, unknown = compared(cls, spec, base)
     chosen = choose(
         check_mode(mode),
         class_name=spec.class_name,
-        unmet=fal.check_requirements(spec.requirements),
-        unknown=fal.unknown_requirements(spec.requirements),
+        unmet=unmet,
+        unknown=unknown,
         python=_python_of(cls),
         here=version_here(),
         by_value=by_value,

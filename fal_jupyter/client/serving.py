@@ -57,9 +57,7 @@ def serve(
     spec = fal.describe(cls, overrides)
     shipment = shipping.pack(cls, namespace=namespace, cell_of=cell_of)
     client = client or Client(settings)
-    home = find_home(
-        cls, spec, client, mode=env, base=_folder_of(cls), by_value=True, preload=shipment.preload, say=say
-    )
+    home = find_home(cls, spec, client, mode=env, base=folder_of(cls), by_value=True, preload=shipment.preload, say=say)
     shipment.warnings.extend(home.told)
     head = PublishHead(
         lease="",
@@ -173,7 +171,7 @@ def _talks(cls: Any) -> dict[str, RealtimeOptions | None]:
     return {name: route.realtime for name, route in routes.items() if route.is_websocket}
 
 
-def _folder_of(cls: type) -> Path:
+def folder_of(cls: type) -> Path:
     """The folder that the class's local places are relative to: of its module's file, or where the notebook is."""
     file = getattr(sys.modules.get(cls.__module__), "__file__", None)
     return Path(file).resolve().parent if file else working_directory()

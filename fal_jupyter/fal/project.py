@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fal_jupyter.domain.errors import AppRuleBroken, BadSetting
-from fal_jupyter.domain.nearest import hint_for
+from fal_jupyter.domain.nearest import hint_for, nearest
 from fal_jupyter.fal.container import ContainerImage
 from fal_jupyter.fal.definition import EXPLICIT
 from fal_jupyter.fal.options import AUTH_MODES, OPTIONS, check_value
@@ -133,6 +133,8 @@ def project_app(name: str, start: Path) -> ProjectApp:
     apps = project_apps(file)
     if name not in apps:
         known = f"it has {', '.join(apps)}" if apps else "it has none"
+        if near := nearest(name, apps):
+            known = f"did you mean {near}?"
         raise BadSetting(f"[tool.fal.apps] of {file} has no app {name!r}", hint=known)
     return _app_of(name, apps[name], file)
 

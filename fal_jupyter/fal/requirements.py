@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion, Version
@@ -13,16 +15,22 @@ from fal_jupyter.domain.requirements import flat_requirements, is_setting
 
 _NO_NAME = ("-", ".", "/", "~", "git+", "http://", "https://", "file:")
 _ENDS_OF_FILES = (".whl", ".tar.gz", ".zip")
+_FILE = re.compile(r"(?:-r|--requirement)(?:\s+|=|(?<=-r))(\S.*)")
+_CONSTRAINTS = re.compile(r"(?:-c|--constraint)(?:\s+|=|(?<=-c))(\S.*)")
+_OWN_OPTIONS = re.compile(r"\s+--(?:hash|config-settings?|global-option)\b.*")  # of one requirement
 
 
-def check_requirements(requirements: Iterable[str] | Iterable[list[str]]) -> list[str]:
+def check_requirements(requirements: Iterable[str] | Iterable[list[str]], *, base: Path | None = None) -> list[str]:
     """Give one sentence for each requirement that this environment does not meet; ``[]`` if it meets them all.
 
     Requirements whose marker does not apply here are met. Those of :func:`unknown_requirements` are passed over: there is
-    nothing to compare them with.
+    nothing to compare them with. *base* is the folder that files of requirements and constraints (``-r``, ``-c``) are
+    relative to; without it they are passed over, too.
     """
     sentences: list[str] = []
-    for text in _lines(requirements):
+    for text in _lines(requirements, base):
+        if base is not None and (inner := _lines_of_file(_CONSTRAINTS, text, base)) is not None:
+            sentences += [told for line in inner for told in _broken_constraint(line)]
         if _has_no_name(text):
             continue
         try:
@@ -36,15 +44,17 @@ def check_requirements(requirements: Iterable[str] | Iterable[list[str]]) -> lis
     return sentences
 
 
-def unknown_requirements(requirements: Iterable[str] | Iterable[list[str]]) -> list[str]:
-    """Give the requirements of which nothing tells whether they are met: folders, files, addresses, files of requirements.
+def unknown_requirements(requirements: Iterable[str] | Iterable[list[str]], *, base: Path | None = None) -> list[str]:
+    """Give the requirements of which nothing tells whether they are met: folders, files, addresses, and files of requirements that
+    cannot be read (without *base*, none can).
 
     Settings of the installer (``--pre``, ``--extra-index-url …``) name nothing to install, and are not among them. ``name @ address`` is known where what is installed says that it came from that address.
     """
     unknown = []
-    for text in _lines(requirements):
+    for text in _lines(requirements, base):
         if _has_no_name(text):
-            if not is_setting(text):
+            readable = base is not None and _lines_of_file(_CONSTRAINTS, text, base) is not None
+            if not (is_setting(text) or readable):
                 unknown.append(text)
             continue
         try:
@@ -56,11 +66,51 @@ def unknown_requirements(requirements: Iterable[str] | Iterable[list[str]]) -> l
     return unknown
 
 
-def _lines(requirements: Iterable[str] | Iterable[list[str]]) -> Iterator[str]:
-    for line in flat_requirements(list(requirements)):  # type: ignore[arg-type]  # layers or one flat list
-        text = line.split(" #")[0].strip()
-        if text and not text.startswith("#"):
-            yield text
+def _lines(requirements: Iterable[str] | Iterable[list[str]], base: Path | None) -> Iterator[str]:
+    flat = flat_requirements(list(requirements))  # type: ignore[arg-type]  # layers or one flat list
+    yield from _expanded(flat, base, frozenset())
+
+
+def _expanded(lines: Iterable[str], base: Path | None, seen: frozenset[Path]) -> Iterator[str]:
+    """The lines without comments and options of one requirement, and those of files of requirements in place of these."""
+    for line in lines:
+        text = _OWN_OPTIONS.sub("", line.split(" #")[0].strip())
+        if not text or text.startswith("#"):
+            continue
+        if base is not None and (constraints := _path_of(_CONSTRAINTS, text, base)) is not None:
+            text = f"-c {constraints}"  # relative to the file that names it
+        path = _path_of(_FILE, text, base) if base is not None else None
+        inner = _lines_of_file(_FILE, text, base) if base is not None and path not in seen else None
+        if path is None or inner is None:
+            if path is None or path not in seen:
+                yield text
+        else:
+            yield from _expanded(inner, path.parent, seen | {path})
+
+
+def _path_of(option: re.Pattern[str], text: str, base: Path) -> Path | None:
+    found = option.fullmatch(text)
+    return None if found is None or "://" in found[1] else (base / Path(found[1].strip()).expanduser()).resolve()
+
+
+def _lines_of_file(option: re.Pattern[str], text: str, base: Path) -> list[str] | None:
+    """The lines of the file that *text* names by *option*, continued ones joined, or ``None`` where it cannot be read."""
+    path = _path_of(option, text, base)
+    try:
+        return None if path is None else re.sub(r"\\\n", " ", path.read_text()).splitlines()
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _broken_constraint(line: str) -> Iterator[str]:
+    try:
+        wanted = Requirement(_OWN_OPTIONS.sub("", line.split("#")[0].strip()))
+        version = Version(importlib.metadata.version(wanted.name))
+    except (InvalidRequirement, InvalidVersion, importlib.metadata.PackageNotFoundError):
+        return
+    applies = wanted.marker is None or wanted.marker.evaluate()
+    if applies and not wanted.specifier.contains(version, prereleases=True):
+        yield f"{line.strip()} is a constraint, but {wanted.name} {version} is installed here"
 
 
 def _has_no_name(text: str) -> bool:

@@ -66,11 +66,12 @@ def of_dry_run(
     """
     from fal_jupyter import shipping
     from fal_jupyter.client.homes import needs_its_own
+    from fal_jupyter.client.serving import folder_of
     from fal_jupyter.environments.lines import masked
     from fal_jupyter.fal.app import describe
 
     spec = describe(cls, overrides)
-    isolated = needs_its_own(cls, spec, mode=env, by_value=True)
+    isolated = needs_its_own(cls, spec, mode=env, base=folder_of(cls), by_value=True)
     where = (
         f"an environment of its own: {masked(', '.join(spec.requirements)) or 'nothing required'}" if isolated else ""
     )

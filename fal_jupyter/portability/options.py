@@ -75,7 +75,8 @@ class _Rules:
 
     def _requirements(self) -> Iterator[Finding]:
         flat = flat_requirements(self._cls.requirements)
-        unmet = check_requirements(flat)
+        context = self._here.folder / (self._cls.host_kwargs.get("requirements_context_dir") or "")
+        unmet = check_requirements(flat, base=context)
         if unmet:
             first, _, rest = unmet[0].partition(": pip install ")
             more = f", and {len(unmet) - 1} more" if len(unmet) > 1 else ""

@@ -131,7 +131,7 @@ def test_a_file_that_imports_a_part_of_fal_that_comes_later_is_read_and_says_so_
     state: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "app.py").write_text(
-        "import fal\nfrom fal.distributed import DistributedRunner, DistributedWorker\n"
+        "import fal\nfrom fal.distributed import DistributedRunner\nfrom fal.distributed.worker import DistributedWorker\n"
         "class Worker(DistributedWorker):\n    def setup(self): ...\n"
         "class Many(fal.App):\n    def setup(self): self.runner = DistributedRunner(Worker, world_size=2)\n"
         "    @fal.endpoint('/')\n    def go(self) -> int: return 1\n"

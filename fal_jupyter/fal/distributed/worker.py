@@ -1,4 +1,4 @@
-"""``fal.distributed``: its names, so that files that import them can be read. Running workers on several GPUs comes later."""
+"""Running workers on several GPUs: the names, so that files that import them can be read. The rest comes later."""
 
 from __future__ import annotations
 
