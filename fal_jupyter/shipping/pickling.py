@@ -14,6 +14,7 @@ from __future__ import annotations
 import ast
 import builtins
 import copy
+import copyreg
 import inspect
 import io
 import pickle
@@ -95,6 +96,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         if isinstance(obj, type) and obj.__module__ == "__main__":
             self._name(obj)
             return self._reduce_class(obj)
+        if isinstance(getattr(type(obj), "__new__", None), types.FunctionType) and is_local(type(obj)):
+            return _without_new(obj)
         return super().reducer_override(obj)
 
     def _reduce_alias(self, alias: Any) -> Any:
@@ -135,6 +138,14 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         if parameters := getattr(func, "__type_params__", ()):
             slots = {**slots, "__type_params__": parameters}
         return make, arguments, (members, slots), *rest
+
+
+def _without_new(obj: Any) -> Any:
+    """Make an instance anew without the ``__new__`` of its class, which may want arguments; pickle would call it without any."""
+    reduced = obj.__reduce_ex__(4)
+    if isinstance(reduced, tuple) and reduced[:2] == (copyreg.__newobj__, (type(obj),)):  # type: ignore[attr-defined]
+        return object.__new__, *reduced[1:]
+    return reduced
 
 
 def _sentinel(obj: Any) -> tuple[str, str] | None:

@@ -10,11 +10,14 @@ import pytest
 from fal_jupyter.domain.errors import NotPicklable
 from tests.shipping.notebook import Job, arrive, notebook, serve
 from tests.shipping.zoo import ZOO
+from tests.shipping.zoo_classes import CLASSES
 from tests.shipping.zoo_newer import NEWER
 
-CASES = ZOO | {
-    name: case for version, cases in NEWER.items() if sys.version_info >= version for name, case in cases.items()
-}
+CASES = (
+    ZOO
+    | CLASSES
+    | {name: case for version, cases in NEWER.items() if sys.version_info >= version for name, case in cases.items()}
+)
 
 
 @pytest.fixture(scope="module")
