@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import json
 import logging
 import os
@@ -74,6 +75,7 @@ class Process:
     over_memory: int = 0  # bytes that it had when it was ended for that
     dropped: int = 0
     allowance: Allowance = field(default_factory=Allowance)
+    decoder: codecs.IncrementalDecoder = field(default_factory=lambda: codecs.getincrementaldecoder("utf-8")("replace"))
 
 
 TemplateKey = tuple[str, tuple[tuple[str, str | None], ...]]
@@ -463,12 +465,14 @@ class Launcher:
     def _pass_on(self, process: Process, data: bytes) -> None:
         if not process.allowance.take(len(data), time.monotonic()):
             process.dropped += len(data)
+            process.decoder.reset()
             return
         if process.dropped:
             told = f"\n[fal_jupyter: {process.dropped:,} bytes were printed too fast and dropped]\n"
             process.dropped = 0
             self.watcher.runner_printed(process.id, told)
-        self.watcher.runner_printed(process.id, data.decode("utf-8", "replace"))
+        if text := process.decoder.decode(data):  # a character may come in two writes
+            self.watcher.runner_printed(process.id, text)
 
     async def close(self) -> None:
         """End every template and with it every runner; done when they are gone."""

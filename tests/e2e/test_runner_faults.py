@@ -104,6 +104,9 @@ class Frail(fal.App):
     @fal.endpoint("/odd")
     def odd(self) -> str:
         os.write(1, b"\\xff\\xfe not text\\n\\x1b[31mred\\x1b[0m\\n")
+        for byte in "in two writes: €\\n".encode():  # each may be read alone
+            os.write(1, bytes((byte,)))
+            time.sleep(0.01)
         print('{"time": 1, "runner": "somebody-else", "text": "forged"}')
         return "done"
 
@@ -271,7 +274,7 @@ def test_a_gigabyte_of_output_neither_stops_the_request_nor_swells_the_gateway_n
     assert re.search(r"[\d,]+ (characters|bytes)\)? were printed too fast and dropped", log), log[-3000:]
     if path == "/lines":
         assert "the last words" in log.splitlines()[-1]
-    files = sum(f.stat().st_size for f in (state / "logs").glob("frail*"))
+    files = sum(f.stat().st_size for f in (state / "logs" / "apps").glob("frail*"))
     assert files < 12 << 20
 
 
@@ -282,7 +285,8 @@ def test_output_that_is_no_text_is_shown_harmlessly_and_cannot_forge_a_line(frai
     assert forged
     assert all(r["runner"].startswith("frail-") for r in forged)
     assert any("not text" in r["text"] for r in records)
-    for line in (state / "logs" / "frail.log").read_text().splitlines():
+    assert "in two writes: €" in "".join(r["text"] for r in records)
+    for line in (state / "logs" / "apps" / "frail.log").read_text().splitlines():
         json.loads(line)
 
 

@@ -41,6 +41,13 @@ class Big(BaseModel):
         return count < 3
 
 
+async def cancelled_task():
+    task = asyncio.create_task(asyncio.sleep(5))
+    await asyncio.sleep(0)
+    task.cancel()
+    await task
+
+
 class Talk(fal.App):
     max_multiplexing = 20
 
@@ -55,6 +62,21 @@ class Talk(fal.App):
     @fal.realtime("/fails")
     def fails(self, i: X) -> Y:
         raise RuntimeError("bad x: 1/2")
+
+    @fal.realtime("/cancelled")
+    async def cancelled(self, i: X) -> Y:
+        await cancelled_task()
+
+    @fal.realtime("/cancelled-stream")
+    async def cancelled_stream(self, i: X) -> AsyncIterator[Y]:
+        yield Y(y=1)
+        await cancelled_task()
+
+    @fal.endpoint("/cancelled-socket", is_websocket=True)
+    async def cancelled_socket(self, ws: WebSocket):
+        await ws.accept()
+        await ws.send_text("first")
+        await cancelled_task()
 
     @fal.realtime("/int")
     def no_dict(self, i: X) -> Y:
@@ -426,3 +448,29 @@ def test_the_document_tells_of_them(talk: Served) -> None:
     assert "post" not in document["paths"]["/echo"]
     assert document["x-fal-order-paths"][-1] == "/who"
     assert Path(talk.state).is_dir()
+
+
+@pytest.mark.parametrize(
+    ("path", "before"),
+    [("/cancelled", []), ("/cancelled-stream", [("bin", {"y": 1})]), ("/cancelled-socket", ["first"])],
+)
+def test_a_cancelled_error_of_user_code_ends_its_session_alone(talk: Served, path: str, before: list[Any]) -> None:
+    async def session() -> tuple[list[Any], int | None]:
+        found: list[Any] = []
+        async with client(talk, path) as socket:
+            if path != "/cancelled-socket":
+                await socket.send(msgpack.packb({"x": 1}))
+            try:
+                while True:
+                    message = await asyncio.wait_for(socket.recv(), 15)
+                    found.append(message if isinstance(message, str) else ("bin", msgpack.unpackb(message)))
+            except ConnectionClosed:
+                return found, socket.close_code
+
+    found, code = asyncio.run(session())
+
+    assert found[: len(before)] == before
+    assert code == (1006 if path == "/cancelled-socket" else 1000)  # what uvicorn does after any exception
+    if path != "/cancelled-socket":
+        assert json.loads(found[-1])["error"] == "INTERNAL_ERROR"
+    assert talk.request("/left", timeout=15).status == 200
