@@ -225,7 +225,7 @@ def test_a_call_takes_what_a_notebook_has_and_gives_what_is_annotated(desk: Kern
         ("Desk.total([float('nan')])", ["'values'[0]", "nan"]),
         ("Desk.total(np.array([1.0, np.inf]))", ["values", "inf"]),
         ("Desk.hi(open('/etc/hostname'))", ["name", "TextIOWrapper"]),
-        ("Desk.hi(b'bytes')", ["name", "bytes"]),
+        ("Desk.hi(b'\\xff')", ["name", "bytes"]),
         ("Desk.mirror(left=Point(x=1), right={'x': object()})", ["['right']['x']", "object"]),
         ("Desk.nosuch()", ["nosuch"]),
     ],
