@@ -42,6 +42,7 @@ _HEADERS = "a model of all headers shows those of the connection, which the two 
 
 KINDS: dict[str, str] = {
     r"^build query\(Optional\[M\]\)": _FASTAPI,
+    r"^build (lone|preset)\((list|tuple|Named)\)$": "the endpoint and what to install are named, where FastAPI says that python-multipart is missing",
     r"^(query|header|cookie)\((Needs|Checked)\)": _FASTAPI,  # a model's defaults are no longer validated as if they were sent
     r"^(header|cookie)\(Optional\[M\]\)": _FASTAPI,  # such a model is read from all headers or cookies, as one that is not optional
     r"^(two|header|cookie)\(Annotated\[Union\[Cat, Dog\]": _FASTAPI,  # the discriminator is used there, too
