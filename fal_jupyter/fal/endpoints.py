@@ -211,7 +211,9 @@ def _becomes_method(value: object) -> bool:
     return (
         callable(value)
         and hasattr(type(value), "__get__")  # a function, one of functools.lru_cache, one that Cython compiled
-        and not isinstance(value, (type, staticmethod, classmethod))
+        and not isinstance(
+            value, (type, staticmethod, classmethod, functools.partial)
+        )  # 3.13: it has one that binds nothing
     )
 
 
