@@ -335,6 +335,7 @@ def _held(kernel: Kernel) -> list[int]:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(SECONDS + 4 * HANG)
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("seed", SEEDS)
 def test_nobody_is_left_lied_to_or_forgotten(seed: int, tmp_path: Path) -> None:
