@@ -38,6 +38,15 @@ def test_the_cells_give_what_the_readme_says(tmp_path: Path) -> None:
     assert compared >= 3
 
 
+def test_an_app_is_served_by_its_name_in_pyproject(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pyproject.toml").write_text(block("toml", "[tool.fal.apps"))
+    (tmp_path / "hello.py").write_text(block("python", "# hello.py"))
+    monkeypatch.chdir(tmp_path)
+    with state_directory() as state, served(state, "hello") as app:
+        assert app.ready["app"].endswith("/hello")
+        assert app.request("/", {"name": "Ada"}).json == {"text": "Hello, Ada"}
+
+
 def test_the_verbs_that_the_readme_names_work(tmp_path: Path) -> None:
     with state_directory() as state, kernel(state, tmp_path) as notebook:
         for cell in CELLS[:3]:
