@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any, Final
 
+from fal_jupyter import at_hand
+
 if TYPE_CHECKING:
     from fal_jupyter import fal
     from fal_jupyter.domain.errors import (
@@ -94,6 +96,18 @@ def __getattr__(name: str) -> Any:
 
 def _home(name: str) -> Any:
     return importlib.import_module(_HOMES.get(name, "fal_jupyter.domain.errors"))
+
+
+def _reach() -> tuple[str, str]:
+    client = importlib.import_module("fal_jupyter.notebook.session").current().client
+    return client.base, client.key
+
+
+def _serve_quietly(cls: type) -> Any:
+    return _home("serve").serve(cls, quiet=True)
+
+
+at_hand.offer(at_hand.Offer(_reach, _serve_quietly))
 
 
 def _version() -> str:

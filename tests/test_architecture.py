@@ -38,6 +38,7 @@ MAY: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "forks": ((), ()),
     "installed": ((), ()),
     "credentials": ((), ()),
+    "at_hand": ((), ()),
     "state": (("domain",), ()),
     "data_mount": (("settings",), ()),
     "server_record": (("processes", "whole_file"), ()),
@@ -48,7 +49,7 @@ MAY: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "environments": (("domain", "processes", "whole_file"), ()),
     "fal": (
         ("domain", "protocol", "settings", "filestore", "net_guard"),
-        ("packaging", "pydantic", "PIL", "fastapi", "anyio", "onnxruntime"),
+        ("packaging", "pydantic", "PIL", "fastapi", "anyio", "onnxruntime", "httpx", "msgpack", "websockets"),
     ),
     "shipping": (("domain", "protocol", "fal"), ("cloudpickle", "pydantic", "pydantic_core")),
     "portability": (("domain", "fal", "shipping", "environments"), ("cloudpickle", "fastapi", "packaging")),

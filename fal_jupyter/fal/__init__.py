@@ -18,7 +18,7 @@ from fal_jupyter.fal.endpoints import endpoint
 from fal_jupyter.fal.function import cached, function, wrap_app
 from fal_jupyter.fal.function import function as isolated
 from fal_jupyter.fal.hosts import FalServerlessHost, FalServerlessKeyCredentials, LocalHost
-from fal_jupyter.fal.later import explain_missing, refuse
+from fal_jupyter.fal.later import LATER, explain_missing, refuse
 from fal_jupyter.fal.realtime import realtime
 from fal_jupyter.fal.remote import bind as bind
 from fal_jupyter.fal.remote import handle_of as handle_of
@@ -76,8 +76,10 @@ def __getattr__(name: str) -> Any:
         from fal_jupyter.fal.sync import sync_dir
 
         return sync_dir
-    if name in ("api", "flags", "toolkit"):  # what takes a while, when it is asked for
+    if name in ("api", "apps", "flags", "toolkit"):  # what takes a while, when it is asked for
         module = importlib.import_module(f"fal_jupyter.fal.{name}")
         explain_missing(module, f"fal.{name}")
         return module
+    if name in LATER and is_installed():
+        return importlib.import_module(f"fal.{name}")
     return refuse("fal", name, sys._getframe(1))

@@ -8,25 +8,24 @@ import logging
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from fal_jupyter.domain.errors import AppRuleBroken
 from fal_jupyter.domain.spec import AppSpec
+from fal_jupyter.fal.app_client import AppClient, AppClientError
 from fal_jupyter.fal.billing import declaration_of
 from fal_jupyter.fal.container import ContainerImage
 from fal_jupyter.fal.context import RequestContext, current_request
 from fal_jupyter.fal.definition import DEFAULT_HOST_KWARGS, define
 from fal_jupyter.fal.describe import describe_app
 from fal_jupyter.fal.endpoints import RouteSignature, endpoint, endpoints_of
-from fal_jupyter.fal.exceptions import FalServerlessException
 from fal_jupyter.fal.function import metadata_of
 from fal_jupyter.fal.later import ComesLater
 from fal_jupyter.fal.notes import note_once
 from fal_jupyter.fal.remote import ClassFact
 from fal_jupyter.fal.sdk import ApplicationHealthCheckConfig, RetryConfig
 
-__all__ = ["App", "describe", "endpoint"]
+__all__ = ["App", "AppClient", "AppClientError", "describe", "endpoint"]
 
 
 def describe(cls: type[Any], overrides: Mapping[str, object] | None = None) -> AppSpec:
@@ -37,15 +36,6 @@ def describe(cls: type[Any], overrides: Mapping[str, object] | None = None) -> A
     described = describe_app(cls, overrides)
     note_once(cls)
     return described
-
-
-@dataclass
-class AppClientError(FalServerlessException):
-    """A call of ``fal.app.AppClient`` failed."""
-
-    message: str
-    status_code: int
-    headers: dict[str, str] = field(default_factory=dict)
 
 
 async def _call(method: Callable[[], Any]) -> None:

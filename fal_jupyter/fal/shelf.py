@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from types import ModuleType
 
-from fal_jupyter.fal.later import explain_missing, sentence_for
+from fal_jupyter.fal.later import LATER, Part, explain_missing, sentence_for
 
 OURS = __name__.rpartition(".")[0]
 _NAME = "fal"
@@ -32,6 +32,16 @@ class _Loader:
         module.__spec__ = self._spec  # type: ignore[assignment]  # the machinery has just put the other name's there
 
 
+class _PartLoader:
+    """Makes a module that is not here yet."""
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
+        return Part(spec.name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        pass
+
+
 class _Finder:
     """Finds ``fal`` and ``fal.x`` in this package."""
 
@@ -40,6 +50,8 @@ class _Finder:
     ) -> importlib.machinery.ModuleSpec | None:
         if fullname != _NAME and not fullname.startswith(_NAME + "."):
             return None
+        if fullname.partition(".")[2].partition(".")[0] in LATER:
+            return importlib.util.spec_from_loader(fullname, _PartLoader(), is_package=True)  # type: ignore[arg-type]
         ours = OURS + fullname[len(_NAME) :]
         if importlib.util.find_spec(ours) is None:
             raise ModuleNotFoundError(sentence_for(fullname[len(_NAME) + 1 :]), name=fullname)
@@ -83,5 +95,7 @@ def uninstall() -> None:
     if _finder in sys.meta_path:
         sys.meta_path.remove(_finder)
     for name, module in list(sys.modules.items()):
-        if name.split(".")[0] == _NAME and getattr(module, "__name__", "").startswith(OURS):
+        if name.split(".")[0] == _NAME and (
+            isinstance(module, Part) or getattr(module, "__name__", "").startswith(OURS)
+        ):
             del sys.modules[name]

@@ -58,9 +58,7 @@ for module, names in json.load(sys.stdin).items():
         out[f"{module}.{name}"] = said(f"import {module}\\n{module}.{name}")
 print(json.dumps(out))
 """
-SENTENCE = re.compile(
-    r"(ImportError|AttributeError): fal_jupyter does not have (the client helpers of )?fal[\w.]*( yet)?"
-)
+SENTENCE = re.compile(r"(ImportError|AttributeError): fal_jupyter does not have fal[\w.]*( yet)?")
 
 
 @pytest.fixture(scope="module")

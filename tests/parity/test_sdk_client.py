@@ -1,16 +1,17 @@
-"""Small apps of ours, called by the real SDK (``fal.apps`` of fal 1.83.0) that has the variables of ``fal-jupyter env``."""
+"""Small apps of ours, called by the real SDK (``fal.apps`` of fal 1.83.0) and by our own that have the variables of ``fal-jupyter env``."""
 
 from __future__ import annotations
 
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.parity.test_parity import PYTHON
+from tests.parity.test_parity import PYTHON, ROOT
 from tests.support.serve import command, served
 from tests.support.state import state_directory
 
@@ -100,22 +101,33 @@ print(json.dumps(found))
 """
 
 
+OURS = "import fal_jupyter.fal\nfal_jupyter.fal.install()\n"
+WHO: dict[str, tuple[list[str | Path], dict[str, str]]] = {
+    "real": ([PYTHON, "-c", CLIENT], {}),
+    "ours": ([sys.executable, "-c", OURS + CLIENT], {"PYTHONPATH": str(ROOT)}),
+}
+
+
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     assert PYTHON.exists(), f"{PYTHON} is missing: `make test` creates the environment of the real fal"
     path = tmp_path_factory.mktemp("called") / "called.py"
     path.write_text(APP)
     with state_directory() as state, served(state, f"{path}::Called") as app:
         hosts: dict[str, str] = json.loads(command(state, "env", "--json").stdout)
-        done = subprocess.run(
-            [PYTHON, "-c", CLIENT, app.ready["app"]],
-            cwd=Path("/"), capture_output=True, text=True, timeout=100, env={**os.environ, **hosts},
-        )  # fmt: skip
+        return {who: _called(line, app.ready["app"], hosts | more) for who, (line, more) in WHO.items()}
+
+
+def _called(line: list[str | Path], app: str, env: dict[str, str]) -> dict[str, Any]:
+    done = subprocess.run(
+        [*line, app], cwd=Path("/"), capture_output=True, text=True, timeout=100, env={**os.environ, **env}
+    )
     assert done.returncode == 0, done.stderr[-3000:]
-    answers: dict[str, Any] = json.loads(done.stdout)
-    return answers
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
 
 
+@pytest.mark.parametrize("who", WHO)
 @pytest.mark.parametrize(
     ("what", "expected"),
     [
@@ -128,5 +140,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         ("lifecycle", {"preference": {"expiration_duration_seconds": 60}}),
     ],
 )
-def test_the_real_sdk_calls_an_app_here_as_on_fal(found: dict[str, Any], what: str, expected: object) -> None:
-    assert found[what] == expected
+def test_the_sdk_calls_an_app_here_as_on_fal(
+    answers: dict[str, dict[str, Any]], who: str, what: str, expected: object
+) -> None:
+    assert answers[who][what] == expected

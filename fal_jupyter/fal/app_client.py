@@ -1,0 +1,128 @@
+"""``fal.app.AppClient``: an app's endpoints as functions that post to its address (app-contract C153)."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from fal_jupyter import at_hand
+from fal_jupyter.domain.errors import UserError
+from fal_jupyter.fal.endpoints import endpoints_of
+from fal_jupyter.fal.exceptions import FalServerlessException
+from fal_jupyter.fal.reached import authorization_of_environment, http_client
+from fal_jupyter.fal.remote import handle_of
+
+
+@dataclass
+class AppClientError(FalServerlessException):
+    """A call of ``fal.app.AppClient`` failed."""
+
+    message: str
+    status_code: int
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class EndpointClient:
+    """One endpoint: call it with a model, or with a dict."""
+
+    def __init__(
+        self, url: str, method: Callable[..., Any], path: str, timeout: float | None, headers: Mapping[str, str]
+    ) -> None:
+        self.url, self.timeout, self.headers = url + path, timeout, dict(headers)
+        try:
+            self.return_type = typing.get_type_hints(method).get("return")
+        except Exception:  # names that are there in the runner only: the answer is given as it is
+            self.return_type = None
+
+    def __call__(self, data: Any) -> Any:
+        """Post *data*, and give the answer: as the class that the method is said to return, else from JSON.
+
+        Raises:
+            AppClientError: the app answers with a failure.
+            httpx.HTTPError: nobody answers.
+        """
+        body = data.model_dump(mode="json") if hasattr(data, "model_dump") else dict(data)
+        answer = http_client().post(self.url, json=body, timeout=self.timeout, headers=self.headers)
+        if not answer.is_success:
+            raise AppClientError(
+                f"Failed to POST {self.url}: {answer.status_code} {answer.text}",
+                answer.status_code,
+                dict(answer.headers),
+            )
+        value = answer.json()
+        made = isinstance(self.return_type, type) and isinstance(value, dict)
+        return self.return_type(**value) if made and self.return_type is not None else value
+
+
+class AppClient:
+    """The endpoints of *cls* as functions that post to *url*.
+
+    Args:
+        url: ``http://127.0.0.1:PORT/run/owner/alias``, as :attr:`Hello.local_url` gives it.
+        timeout: seconds for one answer; None: no limit.
+    """
+
+    def __init__(self, cls: type, url: str, timeout: float | None = None) -> None:
+        self.cls, self.url = cls, url.rstrip("/")
+        self.application = "/".join(self.url.split("/")[-2:])
+        self._headers = _headers_for(cls, self.url)
+        for name, endpoint in endpoints_of(cls).items():
+            path = endpoint.route_signature.path
+            setattr(self, name, EndpointClient(self.url, endpoint.__wrapped__, path, timeout, self._headers))
+
+    @classmethod
+    @contextmanager
+    def connect(
+        cls,
+        app_cls: type,
+        *,
+        health_request_timeout: int = 30,
+        startup_timeout: int = 60,
+        health_check_interval: float = 0.5,
+    ) -> Iterator[AppClient]:
+        """Serve *app_cls* on this machine for the ``with`` block; a class that is served already stays served.
+
+        The limits are taken for compatibility: the class's own ``startup_timeout`` counts, and a runner says itself when it is ready.
+
+        Raises:
+            UserError: this is a runner.
+            SetupFailed: the first runner could not start.
+        """
+        handle, own = handle_of(app_cls), False
+        if handle is None:
+            offer = at_hand.offered()
+            if offer is None:
+                raise UserError(
+                    f"AppClient.connect({app_cls.__name__}) cannot serve an app from within a runner",
+                    hint="call it in a notebook or in a script",
+                )
+            handle, own = offer.serve(app_cls), True
+        try:
+            yield cls(app_cls, handle.local_url)
+        finally:
+            if own:
+                handle.stop()
+
+    def health(self) -> Any:
+        """Ask for the app's health.
+
+        Raises:
+            httpx.HTTPError: it is not well, or nobody answers.
+        """
+        return http_client().get(f"{self.url}/health", headers=self._headers).raise_for_status().json()
+
+
+def _headers_for(cls: type, url: str) -> dict[str, str]:
+    """Give the key of whoever serves the app there; a key of the environment goes nowhere else but where it was meant for."""
+    handle, offer = handle_of(cls), at_hand.offered()
+    if handle is not None and url == handle.local_url:
+        return {"Authorization": f"Key {handle.key}"}
+    if offer is not None:
+        base, key = offer.reach()
+        if url.startswith(f"{base}/"):
+            return {"Authorization": f"Key {key}"}
+    found = authorization_of_environment()
+    return {"Authorization": found} if found else {}

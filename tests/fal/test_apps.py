@@ -1,0 +1,128 @@
+"""``fal.apps`` and ``AppClient`` of ours in a user's script, without a variable set; parts that are not here can be imported."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.serve import COMMAND, served
+from tests.support.state import state_directory
+
+SCRIPT = """
+import json
+from fal_jupyter import fal
+fal.install()
+
+import httpx
+from fal import apps, endpoint
+from fal.app import App, AppClient, AppClientError
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel
+
+class In(BaseModel):
+    text: str = "none"
+
+class Out(BaseModel):
+    text: str
+
+class Hello(App):
+    @endpoint("/")
+    def hi(self, input: In) -> Out:
+        if input.text == "boom":
+            raise ValueError("boom")
+        return Out(text=input.text.upper())
+
+    @endpoint("/stream")
+    def parts(self) -> StreamingResponse:
+        return StreamingResponse((f"data: {n}\\n\\n" for n in range(3)), media_type="text/event-stream")
+
+def failure(call):
+    try:
+        call()
+    except (AppClientError, httpx.HTTPStatusError) as error:
+        return [type(error).__name__, getattr(error, "status_code", 0) or error.response.status_code, getattr(error, "message", str(error)).partition(": ")[2]]
+
+found = {}
+with AppClient.connect(Hello) as client:
+    app = client.application
+    answer = client.hi(In(text="a"))
+    found["client"] = [type(answer).__name__, answer.text, client.hi({"text": "b"}).text, sorted(client.health())]
+    found["client fails"] = failure(lambda: client.hi({"text": "boom"}))
+    handle = apps.submit(app, {"text": "q"})
+    found["queue"] = [handle.get(), type(handle.status()).__name__, handle.app_id == app, "key" in repr(handle).lower()]
+    found["stream"] = list(apps.stream(app, {}, path="/stream"))
+    found["app fails"] = failure(lambda: apps.run(app, {"text": "boom"}))
+    found["no path"] = failure(lambda: next(apps.stream(app, {}, path="nope")))[:2]
+found["stopped"] = failure(lambda: apps.run(app, {}))[:2]
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def found() -> dict[str, Any]:
+    with state_directory() as state:
+        env = {name: value for name, value in os.environ.items() if not name.startswith("FAL_")}
+        done = subprocess.run(
+            [sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=100,
+            env=env | {"FAL_JUPYTER_STATE": str(state), "HTTP_PROXY": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9"},
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    answers: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return answers
+
+
+@pytest.mark.parametrize(
+    ("what", "expected"),
+    [
+        ("client", ["Out", "A", "B", ["version"]]),
+        ("client fails", ["AppClientError", 500, '500 {"detail":"Internal Server Error"}']),
+        ("queue", [{"text": "Q"}, "Completed", True, False]),
+        ("stream", ["data: 0", "data: 1", "data: 2"]),
+        ("app fails", ["HTTPStatusError", 500, '{"detail":"Internal Server Error"}']),
+        ("no path", ["HTTPStatusError", 404]),
+        ("stopped", ["HTTPStatusError", 404]),
+    ],
+)
+def test_a_script_calls_its_app_by_its_gateway_and_past_any_proxy(
+    found: dict[str, Any], what: str, expected: object
+) -> None:
+    assert found[what] == expected
+
+
+def test_a_file_that_imports_what_is_not_here_loads_and_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "imports.py"
+    path.write_text(
+        "import fal, fal.wma.sdk\nfrom fastapi import Body\nfrom fal import apps, endpoint\nfrom fal.app import AppClient\nfrom fal.auth import UnauthenticatedException\n"
+        "from fal.workflows import Workflow\nfrom fal import config\n\n\n"
+        "class Session(fal.wma.sdk.Session):\n    pass\n\n\n"
+        "class Imports(fal.App):\n    flow: Workflow | None = None\n\n"
+        '    @endpoint("/")\n    def run(self, wanted: str = Body(embed=True)) -> dict:\n'
+        "        try:\n            return {'made': Session() if wanted == 'session' else Workflow('a')}\n"
+        "        except UnauthenticatedException:\n            return {}\n"
+        "        except NotImplementedError:\n            return {}\n"
+        "        except Exception as error:\n            return {'told': str(error)}\n\n\n"
+        "if __name__ == '__main__':\n    print(config.Config)\n"
+    )
+    with state_directory() as state:
+        done = subprocess.run(
+            [*COMMAND, "serve", f"{path}::Imports", "--dry-run"], capture_output=True, text=True, timeout=60,
+            env=os.environ | {"FAL_JUPYTER_STATE": str(state)},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        told = done.stdout + done.stderr
+        assert (
+            "the app imports fal.workflows: fal_jupyter does not have fal.workflows yet, so using it would fail" in told
+        )
+        assert "fal.apps" not in told
+        with served(state, f"{path}::Imports") as app:
+            answers = [app.request("/", {"wanted": wanted}).json for wanted in ("flow", "session")]
+    assert answers == [
+        {"told": "fal_jupyter does not have fal.workflows.Workflow yet"},
+        {"told": "fal_jupyter does not have fal.wma.sdk.Session yet"},
+    ]
