@@ -29,7 +29,7 @@ from fal_jupyter.client.calls import (
 )
 from fal_jupyter.client.controlling import Controlling
 from fal_jupyter.client.pool import ConnectionPool
-from fal_jupyter.client.waiting import NotSent, areceive, receive, send
+from fal_jupyter.client.waiting import NotSent, areceive, asend, receive, send
 from fal_jupyter.client.watching import RawAnswer
 from fal_jupyter.credentials import make_key
 from fal_jupyter.domain.errors import (
@@ -412,7 +412,7 @@ class Client(Controlling):
                 gateway = connect.peer_pid(sock)
                 send(sock, data, gateway)
                 while not reader.done:
-                    received = receive(sock, READ, gateway)
+                    received = receive(sock, READ, gateway, unanswered=0 if reader.begun else len(data))
                     if not received:
                         reader.end()
                         break
@@ -425,7 +425,7 @@ class Client(Controlling):
                 if calls is not None and calls.cancelled:
                     raise cancelled() from None
                 if isinstance(error, NotSent) and attempt < MOST_GATEWAYS:
-                    continue  # the connection was closed before it took anything
+                    continue  # it ended before it read anything
                 if isinstance(error, GatewayStopped) or (sock is None and isinstance(error, GatewayError)):
                     raise  # there is no gateway, and none can be started: the error says why
                 raise lost() from None
@@ -529,11 +529,16 @@ class Client(Controlling):
         on_output: OnOutput | None = None,
     ) -> Answer:
         """The same on asyncio; being cancelled closes the connection."""
-        for _ in range(MOST_GATEWAYS):
-            refused, answer = await self._acall(alias, path, body, query, headers, on_output)
-            if not refused:
-                break
-        return answer
+        for gateways_left in reversed(range(MOST_GATEWAYS)):
+            try:
+                refused, answer = await self._acall(alias, path, body, query, headers, on_output)
+            except NotSent:
+                if gateways_left:
+                    continue
+                raise lost() from None
+            if not refused or not gateways_left:
+                return answer
+        raise AssertionError("unreachable")
 
     async def _acall(
         self, alias: str, path: str, body: bytes, query: str, headers: http.Pairs, on_output: OnOutput | None
@@ -545,15 +550,15 @@ class Client(Controlling):
         reader = http.Reader()
         frames_reader = AnswerReader(on_output, f"%fal logs {alias} has the last of them")
         try:
-            writer.write(self._request(alias, path, body, query, headers))
-            await writer.drain()
+            request = self._request(alias, path, body, query, headers)
+            await asend(writer, request)
             while not reader.done:
-                data = await areceive(stream_reader, READ, gateway)
+                data = await areceive(stream_reader, READ, gateway, unanswered=0 if reader.begun else len(request))
                 if not data:
                     reader.end()
                     break
                 self._feed(reader, frames_reader, data)
-        except GatewayStopped:
+        except (GatewayStopped, NotSent):
             raise
         except (OSError, GatewayError):
             raise lost() from None

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from fal_jupyter.client import connect, http
 from fal_jupyter.client.answer import Answer, AnswerReader, OnOutput
-from fal_jupyter.client.calls import MOST_GATEWAYS, refused_by_ending, refused_waiting
+from fal_jupyter.client.calls import MOST_GATEWAYS, lost, refused_by_ending, refused_waiting
 from fal_jupyter.client.events import EventDecoder, decoder_for
 from fal_jupyter.client.interrupts import one_line
-from fal_jupyter.client.waiting import NotSent, areceive, receive, send
+from fal_jupyter.client.waiting import NotSent, areceive, asend, receive, send
 from fal_jupyter.domain.errors import GatewayError, RequestError
 
 if TYPE_CHECKING:
@@ -84,16 +84,16 @@ class Streamed:
                 gateway = connect.peer_pid(sock)
                 try:
                     send(sock, self._request, gateway)
-                except NotSent:
-                    if gateways_left:
+                    while not head.done:
+                        data = receive(sock, READ, gateway, unanswered=0 if head.begun else len(self._request))
+                        if not data:
+                            self._ended(head)
+                            break
+                        yield from self._take(head, data)
+                except ConnectionError as error:
+                    if isinstance(error, NotSent) and gateways_left:
                         continue
-                    raise
-                while not head.done:
-                    data = receive(sock, READ, gateway)
-                    if not data:
-                        self._ended(head)
-                        break
-                    yield from self._take(head, data)
+                    raise lost() from None
             if not (gateways_left and self._is_refused(head, gateway)):
                 break
         yield from self._end()
@@ -107,15 +107,19 @@ class Streamed:
                 gateway = connect.peer_pid(sock)
                 reader, writer = await asyncio.open_unix_connection(sock=sock)
                 try:
-                    writer.write(self._request)
-                    await writer.drain()
+                    await asend(writer, self._request)
                     while not head.done:
-                        data = await areceive(reader, READ, gateway)
+                        unanswered = 0 if head.begun else len(self._request)
+                        data = await areceive(reader, READ, gateway, unanswered=unanswered)
                         if not data:
                             self._ended(head)
                             break
                         for value in self._take(head, data):
                             yield value
+                except ConnectionError as error:
+                    if isinstance(error, NotSent) and gateways_left:
+                        continue
+                    raise lost() from None
                 finally:
                     writer.close()
                 if not (gateways_left and self._is_refused(head, gateway)):
@@ -135,12 +139,7 @@ class Streamed:
         try:
             head.end()
         except GatewayError:
-            raise RequestError(
-                "the gateway ended while it had the request; the request was not repeated",
-                status=503,
-                error_type="internal_error",
-                hint="call again: a new gateway is started for it",
-            ) from None
+            raise lost() from None
 
     def _take(self, head: http.Reader, data: bytes) -> Iterator[Any]:
         self._client._feed(head, self._reader, data)

@@ -11,6 +11,12 @@ from fal_jupyter.domain.errors import GatewayStopped, GatewayUnreachable
 from fal_jupyter.processes import is_stopped
 
 LOOK = 5.0  # seconds without an answer after which the gateway's process is looked at
+MOST_UNREAD = 16 * 1024
+"""Bytes of a request that the kernel keeps in one piece, so that the gateway reads all of them or none.
+
+unix(7) resets a connection whose other end is closed with unread data, or before it was accepted (a process that is killed listens
+for a moment longer); one whose data was read just ends. A reset of a short request thus says that it was not read.
+"""
 STOPPED_LOOKS = 3  # so many times in a row it has to be stopped: a debugger stops it for a moment
 
 
@@ -44,10 +50,14 @@ def silent(pid: int, seconds: float, who: str = "the gateway") -> GatewayUnreach
     )
 
 
-def receive(sock: socket.socket, size: int, pid: int, *, deadline: float | None = None) -> bytes:
+def receive(sock: socket.socket, size: int, pid: int, *, deadline: float | None = None, unanswered: int = 0) -> bytes:
     """Wait for bytes of the gateway *pid*, at most until *deadline* (``time.monotonic()``).
 
+    Args:
+        unanswered: length of the request that was sent on the Unix socket *sock*, while nothing of its answer has come.
+
     Raises:
+        NotSent: the gateway ended before it read the request.
         OSError: the connection broke.
         GatewayStopped: the gateway is stopped.
         TimeoutError: the deadline has passed.
@@ -57,7 +67,12 @@ def receive(sock: socket.socket, size: int, pid: int, *, deadline: float | None 
     while True:
         left = LOOK if deadline is None else min(LOOK, max(0.0, deadline - time.monotonic()))
         if poller.poll(1000 * left):
-            return sock.recv(size)
+            try:
+                return sock.recv(size)
+            except ConnectionResetError as error:
+                if not 0 < unanswered <= MOST_UNREAD:
+                    raise
+                raise NotSent(*error.args) from None
         if deadline is not None and time.monotonic() >= deadline:
             raise TimeoutError
         patience.look()
@@ -86,7 +101,23 @@ def send(sock: socket.socket, data: bytes, pid: int) -> None:
             raise NotSent(*error.args) from None
 
 
-async def areceive(reader: asyncio.StreamReader, size: int, pid: int) -> bytes:
+async def asend(writer: asyncio.StreamWriter, data: bytes) -> None:
+    """Send all of *data* on a new connection.
+
+    Raises:
+        NotSent: the gateway ended before it read anything.
+        OSError: it ended later.
+    """
+    try:
+        writer.write(data)
+        await writer.drain()
+    except (BrokenPipeError, ConnectionResetError) as error:
+        if len(data) > MOST_UNREAD:
+            raise
+        raise NotSent(*error.args) from None
+
+
+async def areceive(reader: asyncio.StreamReader, size: int, pid: int, *, unanswered: int = 0) -> bytes:
     """The same as :func:`receive` on asyncio, without a deadline."""
     patience = Patience(pid)
     while True:
@@ -95,7 +126,11 @@ async def areceive(reader: asyncio.StreamReader, size: int, pid: int) -> bytes:
                 return await reader.read(size)
         except TimeoutError:
             patience.look()
+        except (BrokenPipeError, ConnectionResetError) as error:
+            if not 0 < unanswered <= MOST_UNREAD:
+                raise
+            raise NotSent(*error.args) from None
 
 
 class NotSent(ConnectionError):
-    """Nothing of a request was sent."""
+    """Nothing of a request was read by the gateway, so it has not begun."""

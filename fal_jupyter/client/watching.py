@@ -44,7 +44,7 @@ class RawAnswer:
         status, headers: of its head, names in lower case. gateway: the process that answers.
 
     Raises:
-        NotSent: the connection was closed before it took anything.
+        NotSent: the gateway ended before it read anything of the request.
         OSError, GatewayError: it broke later.
     """
 
@@ -56,16 +56,17 @@ class RawAnswer:
         self._reader = http.Reader()
         self._first = b""
         try:
-            send(sock, http.request(method, target, body, headers), self.gateway)
+            request = http.request(method, target, body, headers)
+            send(sock, request, self.gateway)
             while not self._reader.begun:
-                self._first += self._receive()
+                self._first += self._receive(len(request))
         except BaseException:
             self._socket.close()
             raise
         self.status, self.headers = self._reader.status, self._reader.headers
 
-    def _receive(self) -> bytes:
-        data = receive(self._socket, READ, self.gateway)
+    def _receive(self, unanswered: int = 0) -> bytes:
+        data = receive(self._socket, READ, self.gateway, unanswered=unanswered)
         if not data:
             self._reader.end()
             return b""

@@ -45,8 +45,16 @@ def written(folder: Path, name: str) -> str:
     return f"{path}::{name}"
 
 
-def gateway_of(state: Path) -> int:
-    return next(pid for pid, command in processes_of(state).items() if "fal_jupyter.gateway" in command)
+def gateway_of(state: Path, former: int = 0) -> int:
+    """Wait for a gateway other than the *former* one."""
+    found: list[int] = []
+
+    def there() -> bool:
+        found[:] = [pid for pid, told in processes_of(state).items() if "fal_jupyter.gateway" in told and pid != former]
+        return bool(found)
+
+    eventually(there)
+    return found[0]
 
 
 def test_one_serve_starts_while_the_former_one_ends(tmp_path: Path) -> None:
@@ -131,8 +139,10 @@ def test_what_is_asked_around_the_end_of_a_gateway(tmp_path: Path) -> None:
         notebook.run("%load_ext fal_jupyter\nimport fal_jupyter, os, signal, asyncio").ok()
         started = notebook.start("%%fal_app --quiet" + STARTING.replace("GATE", str(gate)))
         notebook.finish(started, until=lambda cell: "setting up" in cell.text)
+        gateway = 0
         for number in (signal.SIGKILL, signal.SIGTERM):  # while the app starts: it is started at the next gateway
-            os.kill(gateway_of(state), number)
+            gateway = gateway_of(state, gateway)
+            os.kill(gateway, number)
             notebook.finish(started, until=lambda cell: "setting up" in cell.text)
         gate.touch()
         assert notebook.finish(started).ok().status == "ok"
@@ -171,3 +181,36 @@ def test_a_new_gateway_gets_what_served_and_not_what_failed(tmp_path: Path) -> N
         told = notebook.run(f"{kill}print(Kept.hi())").ok().text.splitlines()
         assert told[-1] == "one"
         assert any("from before its last definition" in line for line in told)
+
+
+ENDED = """
+client = fal_jupyter.app(Again).client
+
+def end():
+    lines = iter(client.exchange("GET", "/admin/feed"))
+    os.kill(client.lease.gateway, signal.SIGKILL)
+    try:
+        list(lines)
+    except fal_jupyter.FalJupyterError:
+        pass  # this connection has ended, the gateway's lease and its socket end a moment later
+
+async def streamed():
+    return [value async for value in Again.stream.hi()]
+"""
+
+
+def test_what_a_killed_gateway_has_not_read_goes_to_the_next_one(tmp_path: Path) -> None:
+    with state_directory() as state, kernel(state, tmp_path) as notebook:
+        notebook.run("%load_ext fal_jupyter\nimport fal_jupyter, os, signal").ok()
+        notebook.run("%%fal_app --quiet" + APP.format(name="Again", alias="again")).ok()
+        notebook.run(ENDED).ok()
+        asked = (
+            "Again.submit.hi().get()",
+            "Again.hi()",
+            "list(Again.stream.hi())",
+            "await fal_jupyter.app(Again).aio.hi()",
+            "await streamed()",
+        )
+        for question in asked:
+            told = notebook.run(f"end()\nprint({question})", timeout=60).ok()
+            assert told.text.splitlines()[-1] in ("again", "['again']"), question
