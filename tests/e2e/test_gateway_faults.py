@@ -454,7 +454,7 @@ def test_a_clock_that_jumps_a_day_either_way_changes_nothing(state: Path, file: 
             assert nap.result().json == "rested"
             assert app.request("/").json == pid
             app.request("/nap", {"seconds": 0})
-            lines = (state / "logs" / "steady.log").read_text().splitlines()
+            lines = (state / "logs" / "apps" / "steady.log").read_text().splitlines()
             assert abs(json.loads(lines[-1])["time"] - time.time() - day) < 60  # the gateway saw the jump
 
 
@@ -525,7 +525,7 @@ def test_sigterm_lets_a_request_finish_and_calls_teardown(state: Path, file: str
         wait_for(tmp_path / "mark")
         assert app.stop(signal.SIGTERM)[0] == 0
         assert nap.result().json == "rested"
-    assert "teardown was called" in (state / "logs" / "steady.log").read_text()
+    assert "teardown was called" in (state / "logs" / "apps" / "steady.log").read_text()
 
 
 def test_a_second_signal_does_not_wait(state: Path, file: str, tmp_path: Path) -> None:
@@ -539,7 +539,7 @@ def test_a_second_signal_does_not_wait(state: Path, file: str, tmp_path: Path) -
         wait_for(tmp_path / "mark")
         began = time.monotonic()
         app.process.send_signal(signal.SIGINT)
-        while "stopping" not in (state / "logs" / "steady.log").read_text():
+        while "stopping" not in (state / "logs" / "apps" / "steady.log").read_text():
             time.sleep(0.01)
         assert app.stop(signal.SIGINT)[0] == 0
         assert time.monotonic() - began < 10

@@ -280,7 +280,7 @@ urls = st.builds(lambda *parts: "".join(parts), schemes, hosts, ports, st.just("
 def test_a_webhook_is_told_nowhere_that_its_key_may_not_reach(url: str, owner: bool) -> None:
     from pathlib import Path
 
-    hooks = Webhooks(Path("/nowhere/key"), "me", allow_private=False)
+    hooks = Webhooks(Path("/nowhere/key"), "me", allow_private=False, most_bytes=1 << 20)
     why = asyncio.run(hooks.refusal(url, owner=owner))
     assert len(why) < 300
     assert why.startswith("fal_webhook ") or why == ""
