@@ -82,7 +82,7 @@ MAY: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "vault",
             "whole_file",
         ),
-        ("tornado", "httptools", "msgspec", "psutil", "pynvml", "uvloop", "cryptography"),
+        ("tornado", "httptools", "msgspec", "psutil", "pynvml", "uvloop", "cryptography", "websockets"),
     ),
     "client": (
         (

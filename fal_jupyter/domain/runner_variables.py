@@ -78,7 +78,7 @@ def access_variables(env: Mapping[str, str], access: LocalAccess) -> dict[str, s
 def client_hosts(tls_port: int) -> dict[str, str]:
     """The hosts as fal's Python clients read them: without a scheme, which is always TLS (wire-protocol W1, W2)."""
     place = f"127.0.0.1:{tls_port}"
-    return {"FAL_RUN_HOST": f"{place}/run", "FAL_QUEUE_RUN_HOST": f"{place}/queue", "FAL_WS_RUN_HOST": f"{place}/run"}
+    return {"FAL_RUN_HOST": f"{place}/run", "FAL_QUEUE_RUN_HOST": f"{place}/queue", "FAL_WS_RUN_HOST": f"{place}/ws"}
 
 
 def past_proxies(env: Mapping[str, str]) -> dict[str, str]:

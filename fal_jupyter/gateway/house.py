@@ -49,6 +49,7 @@ from fal_jupyter.protocol.api import (
     PROTOCOL,
     REST,
     RUN,
+    SPEAK,
     AppRecord,
     Hello,
     TlsOpened,
@@ -253,6 +254,8 @@ class House:
             self._tcp.close()
             self._tls.close()
             self._tcp_listener.close_idle()
+            for speaker in list(self._tcp_front.speakers):
+                speaker.leave()
             self._tcp, self._port = None, 0
             self._tcp_front.ports = self.ports
 
@@ -406,6 +409,10 @@ class _ByPath:
         target = own
         if target.startswith(RUN):
             self._inner = Request(self._front, self._connection)
+        elif target.startswith(SPEAK):
+            from fal_jupyter.gateway.speaker import Speaker  # with a library of its own, which hardly any gateway needs
+
+            self._inner = Speaker(self._front, self._connection)
         elif self._admin is not None and target.startswith(ADMIN) and self._has_control(method, target):
             self._inner = TornadoRequest(self._admin, self._connection, _PUBLICATION)
         else:

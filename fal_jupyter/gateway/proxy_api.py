@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from fal_jupyter.protocol.api import CDN, QUEUE, REST, RUN
+from fal_jupyter.protocol.api import CDN, QUEUE, REST, RUN, SPEAK
 
 PROXY = "/proxy"
 H_TARGET = "x-fal-target-url"
 OF_HOST = {
     "fal.run": RUN,
     "queue.fal.run": QUEUE,
+    "ws.fal.run": SPEAK,
     "rest.fal.ai": REST,
     "rest.alpha.fal.ai": REST,
     "v3.fal.media": CDN,

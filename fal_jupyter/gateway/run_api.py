@@ -62,6 +62,13 @@ class Apps(Hub, Protocol):
         """What is wanted of the app, or None when there is no such app."""
 
 
+class Leaving(Protocol):
+    """Who stays connected between requests, and is told when the port closes."""
+
+    def leave(self) -> None:
+        """Go, once the requests at work are answered."""
+
+
 class Front:
     """What the requests of one listener share: the data plane's rules.
 
@@ -71,6 +78,7 @@ class Front:
     def __init__(self, apps: Apps, keys: Keys, tokens: Tokens, settings: Settings, *, trusted: bool) -> None:
         self.apps, self.keys, self.tokens, self.settings, self.trusted = apps, keys, tokens, settings, trusted
         self.ports: Collection[int] = ()
+        self.speakers: set[Leaving] = set()
         self.origins: Origins | None = None  # until an app is open to web pages
         self._meant: tuple[str, Collection[int]] = ("", ())
 
@@ -232,7 +240,12 @@ class Request:
         if (hint := headers.get(H_HINT)) is not None:
             self.exchange.hint = hint_of(hint)
         if websocket:
-            self.exchange.arrive()
+            self.open()
+
+    def open(self) -> None:
+        """A websocket's handshake may go to the app."""
+        assert self.exchange is not None
+        self.exchange.arrive()
 
     def _refuse_key(self, authorization: str) -> None:
         if why := self.front.keys.refusal(authorization, "run"):

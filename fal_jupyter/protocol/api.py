@@ -12,6 +12,7 @@ PROTOCOL: Final = 1
 
 # --- data plane -------------------------------------------------------------------------------------------------
 RUN: Final = "/run/"
+SPEAK: Final = "/ws/"  # HTTP over a websocket, which fal has on a host of its own
 QUEUE: Final = "/queue/"
 REST: Final = "/rest/"
 CDN: Final = "/cdn/"

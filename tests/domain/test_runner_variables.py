@@ -64,7 +64,7 @@ def test_the_client_is_led_to_the_gateway_past_proxies() -> None:
         "FAL_KEY": "fjk_a:b",
         "FAL_RUN_HOST": "127.0.0.1:2/run",
         "FAL_QUEUE_RUN_HOST": "127.0.0.1:2/queue",
-        "FAL_WS_RUN_HOST": "127.0.0.1:2/run",
+        "FAL_WS_RUN_HOST": "127.0.0.1:2/ws",
     }
     assert access_variables({}, ACCESS)["FAL_HOST"] == "api.localhost:1"
     assert past_proxies({"no_proxy": "a"}) == {}

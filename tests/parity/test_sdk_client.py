@@ -82,6 +82,13 @@ found["queued"] = [job.get(), type(job.status()).__name__]
 found["stream"] = list(apps.stream(app, {}, path="/stream"))
 with apps._connect(app, path="/realtime") as connection:
     found["realtime"] = connection.run({"text": "abc"})
+with apps.ws(app) as connection:
+    found["ws"] = [json.loads(connection.run({"text": text})) for text in ("é", "again")]
+    connection.send({"text": 1})
+    found["ws"].append(json.loads(connection.recv())["detail"][0]["loc"])
+with apps.ws(app, path="/stream") as connection:
+    connection.send({})
+    found["ws stream"] = "".join(connection.stream())
 slow = apps.submit(app, {}, path="/slow")
 while not any("slow begins" in str(line) for line in getattr(slow.status(logs=True), "logs", None) or []):
     time.sleep(0.02)
@@ -135,6 +142,8 @@ def _called(line: list[str | Path], app: str, env: dict[str, str]) -> dict[str, 
         ("queued", [{"text": "queued"}, "Completed"]),
         ("stream", ["data: 0", "data: 1", "data: 2"]),
         ("realtime", {"text": "ABC"}),
+        ("ws", [{"text": "é"}, {"text": "again"}, ["body", "text"]]),
+        ("ws stream", "data: 0\n\ndata: 1\n\ndata: 2\n\n"),
         ("cancelled", [499, "client_cancelled"]),
         ("health", {"mine": True}),
         ("lifecycle", {"preference": {"expiration_duration_seconds": 60}}),
