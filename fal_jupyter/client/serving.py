@@ -21,6 +21,7 @@ from fal_jupyter.fal.project import ProjectApp
 from fal_jupyter.fal.realtime import RealtimeOptions
 from fal_jupyter.protocol.api import Event, PublishHead
 from fal_jupyter.settings import Settings, working_directory
+from fal_jupyter.shipping.packing import Shipment
 from fal_jupyter.shipping.source_files import RUN_PATH, app_named, read_source, run_source, search_folders
 from fal_jupyter.vault import Vault
 
@@ -53,10 +54,59 @@ def serve(
         AppRuleBroken: the class or an option breaks a rule, or no environment has what it requires. NotPicklable: it captures what cannot travel.
         AppTaken: another living owner has the name. SetupFailed: the first runner could not start (with *wait*).
     """
+    prepared = prepare(
+        cls,
+        client=client or Client(settings),
+        overrides=overrides,
+        take_over=take_over,
+        cell_of=cell_of,
+        namespace=namespace,
+        env=env,
+        say=say,
+    )
+    handle = prepared.publish()
+    if wait:
+        handle.wait(on_event)
+    return handle
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A class that is packed, and whose environment is there: nothing of its cell can refuse it any more."""
+
+    cls: type
+    client: Client
+    spec: AppSpec
+    head: PublishHead
+    shipment: Shipment
+
+    def publish(self) -> AppHandle:
+        """Publish it and bind its endpoints; does not wait.
+
+        Raises:
+            AppTaken: another living owner has the name.
+        """
+        served = self.client.publish(self.spec.alias, self.head, self.shipment.payload)
+        handle = AppHandle(self.client, self.spec, served, _methods(self.cls), self.shipment, _talks(self.cls))
+        fal.bind(self.cls, handle)
+        return handle
+
+
+def prepare(
+    cls: type,
+    *,
+    client: Client,
+    overrides: Mapping[str, object] | None = None,
+    take_over: bool = False,
+    cell_of: Callable[[str], str] = lambda name: "",
+    namespace: Mapping[str, object] | None = None,
+    env: str = "auto",
+    say: Callable[[str], None] = say_nothing,
+) -> Prepared:
+    """Describe and pack *cls*, and find its environment; arguments and errors are those of :func:`serve`."""
     cls = adopted(cls)
     spec = fal.describe(cls, overrides)
     shipment = shipping.pack(cls, namespace=namespace, cell_of=cell_of)
-    client = client or Client(settings)
     home = find_home(cls, spec, client, mode=env, base=folder_of(cls), by_value=True, preload=shipment.preload, say=say)
     shipment.warnings.extend(home.told)
     head = PublishHead(
@@ -70,13 +120,7 @@ def serve(
         modules=home.modules,
     )
     shipment.warnings.extend(missing_secrets(spec, client.vault))
-    handle = AppHandle(
-        client, spec, client.publish(spec.alias, head, shipment.payload), _methods(cls), shipment, _talks(cls)
-    )
-    fal.bind(cls, handle)
-    if wait:
-        handle.wait(on_event)
-    return handle
+    return Prepared(cls, client, spec, head, shipment)
 
 
 def missing_secrets(spec: AppSpec, vault: Vault) -> list[str]:

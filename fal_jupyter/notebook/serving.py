@@ -25,6 +25,7 @@ from fal_jupyter.notebook.standing import keep_reachable
 
 if TYPE_CHECKING:
     from fal_jupyter.client.handle import AppHandle
+    from fal_jupyter.client.serving import Prepared
     from fal_jupyter.protocol.api import Event
 
 SHORT: Final = {"min": "min_concurrency", "max": "max_concurrency", "multiplex": "max_multiplexing"}
@@ -178,7 +179,8 @@ def _serve_all(now: Session, classes: Sequence[type], wishes: Wishes) -> list[Ap
             _show(now, cards.of_dry_run(cls, wishes.overrides, now.namespace, now.cell_of, wishes.cell, wishes.env))
         keep_reachable(now, classes, wishes.overrides)
         return [None] * len(classes)
-    handles = [_publish(now, cls, wishes) for cls in classes]
+    prepared = [_prepare(now, cls, wishes) for cls in classes]  # all of them, before the first replaces what serves
+    handles = [_publish(now, one) for one in prepared]
     for handle in handles:
         if wishes.wait:
             _wait(now, handle, handles)
@@ -197,22 +199,26 @@ def _adopt(now: Session, cls: type) -> type:
     return ours
 
 
-def _publish(now: Session, cls: type, wishes: Wishes) -> AppHandle:
+def _prepare(now: Session, cls: type, wishes: Wishes) -> Prepared:
     __tracebackhide__ = True
     from fal_jupyter.client import serving
 
+    return serving.prepare(
+        cls,
+        client=now.client,
+        overrides=wishes.overrides,
+        take_over=wishes.take_over,
+        cell_of=now.cell_of,
+        namespace=now.namespace,
+        env=wishes.env,
+        say=_say_line,
+    )
+
+
+def _publish(now: Session, prepared: Prepared) -> AppHandle:
+    __tracebackhide__ = True
     try:
-        handle = serving.serve(
-            cls,
-            client=now.client,
-            overrides=wishes.overrides,
-            wait=False,
-            take_over=wishes.take_over,
-            cell_of=now.cell_of,
-            namespace=now.namespace,
-            env=wishes.env,
-            say=_say_line,
-        )
+        handle = prepared.publish()
     except AppTaken as taken:
         if "--take-over" in str(taken) or now.shell is None:
             raise
@@ -225,7 +231,7 @@ def _publish(now: Session, cls: type, wishes: Wishes) -> AppHandle:
     handle.cell = lambda: now.cells_begun
     handle.outside = partial(_outside, handle.app)
     if now.is_kernel or sys.stderr.isatty():
-        handle.on_map = partial(_show_map, now, cls.__name__)
+        handle.on_map = partial(_show_map, now, prepared.cls.__name__)
     now.handles[handle.alias] = handle
     return handle
 

@@ -37,6 +37,9 @@ def test_what_serves_is_still_reached_after_a_refusal(notebook: Kernel, state: P
     refused = notebook.run(cell(name, "two", **REFUSED[why]))
     assert refused.status == "error"
     assert f"revision 1 of {name} still serves" in refused.traceback
+    if why != "setup":  # nothing of the cell was published: what is refused is refused before the first class goes out
+        listed = json.loads(command(state, "apps", "--json").stdout)
+        assert [app["revision"] for app in listed if app["class_name"] == name] == [1]
     for _ in range(2):
         answered = notebook.run(f"[{name}.r() for _ in range(3)][-1]").ok()
         assert answered.result == "'one'"
