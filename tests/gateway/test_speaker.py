@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import random
+import socket
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidStatus
@@ -17,8 +21,11 @@ from tests.support.state import state_directory
 
 APP = """
 import asyncio
+import json
+import os
 
 import fal
+from fal import apps
 from fastapi import Request, Response
 from fastapi.responses import PlainTextResponse, StreamingResponse
 
@@ -76,6 +83,13 @@ class Spoken(fal.App):
             yield "begun"
             raise ValueError("mine")
         return StreamingResponse(events(), media_type="text/plain")
+
+    @fal.endpoint("/self")
+    def calls_itself(self) -> dict:
+        me = os.environ["FAL_APP_NAME"]
+        with apps.ws(me, path="/left") as connection:
+            spoken = json.loads(connection.run({}))
+        return {"ws": spoken, "run": apps.run(me, {"n": 1}, path="/long"), "streamed": b"".join(apps.stream(me, {}, path="/left")).decode()}
 
     @fal.endpoint("/left")
     def has_left(self) -> list:
@@ -171,6 +185,38 @@ def test_who_hangs_up_ends_the_request(app: Served) -> None:
     deadline = time.monotonic() + 30
     while app.request("/left", {}).json != ["endless"]:
         assert time.monotonic() < deadline
+
+
+def test_a_runner_calls_apps_by_fal_apps(app: Served) -> None:
+    told = app.request("/self", {}).json
+    assert (told["run"], told["streamed"]) == ({"long": "é"}, json.dumps(told["ws"]))
+
+
+def test_bytes_that_are_no_websocket_end_the_connection_and_nothing_else(app: Served) -> None:
+    chance, place = random.Random(1), urlsplit(app.ready["url"])
+    path = place.path.rstrip("/").replace("/run/", "/ws/")
+    head = (
+        f"GET {path}/left HTTP/1.1\r\nHost: {place.netloc}\r\nAuthorization: Key {app.ready['key']}\r\nConnection: Upgrade\r\n"
+        f"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {'A' * 22}==\r\n\r\n"
+    ).encode()
+    frames = [
+        lambda: chance.randbytes(chance.randrange(1, 300)),
+        lambda: bytes([0x80 | chance.randrange(16), 0x84]) + bytes(4) + chance.randbytes(4),
+        lambda: b"\x81\x80\0\0\0\0" * chance.randrange(1, 9) + b"\x88\x80\0\0\0\0",
+        lambda: b"\x01\x81\0\0\0\0a" + chance.randbytes(3),
+    ]
+    for number in range(100):
+        with socket.create_connection((place.hostname, place.port), timeout=20) as sock:
+            sock.sendall(head + frames[number % 4]())
+            if number % 3:
+                sock.shutdown(socket.SHUT_WR)
+                with suppress(ConnectionError):
+                    while sock.recv(65536):
+                        pass
+    assert app.request("/left", {}).status == 200
+    logs = [path for path in (app.state / "logs").rglob("gateway*") if path.is_file()]
+    assert logs
+    assert not [path for path in logs if "Traceback" in path.read_text(errors="replace")]
 
 
 def test_an_answer_that_breaks_off_does_not_look_complete(app: Served) -> None:
