@@ -20,6 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from jupyter_core.utils import ensure_event_loop
 
 from fal_jupyter.domain import errors
 from tests.support.kernel import Cell, Kernel
@@ -78,6 +79,8 @@ class World:
                 life()
             except Exception:
                 self.find(who, traceback.format_exc())
+            finally:
+                ensure_event_loop().close()  # jupyter_client makes one for each thread, and closes none
 
         thread = threading.Thread(target=guarded, name=who, daemon=True)
         thread.start()
