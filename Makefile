@@ -200,7 +200,7 @@ $(READY_FAL): Makefile
 	@$* -c '' 2> /dev/null || exit 0; \
 	  echo "setup: installing fal_jupyter with its tests' needs, without torch, in $(@D) (a minute)"; \
 	  $* -m venv $(@D) && echo '*' > $(@D)/.gitignore && \
-	  FAL_JUPYTER_LABEXTENSION=skip $(@D)/bin/python -m pip install -e '.[test]' | $(SHORTLY) && touch $@
+	  FAL_JUPYTER_LABEXTENSION=skip $(@D)/bin/python -m pip install -e '.[test]' $(QUICKSTART) | $(SHORTLY) && touch $@
 
 # The oldest versions of what pyproject.toml names; what that needs in turn is as new as it may be, as with any installation.
 $(READY_FLOORS): pyproject.toml Makefile $(READY)

@@ -285,10 +285,11 @@ def _endpoints(cls: type) -> Iterator[tuple[str, Endpoint]]:
 def about_of(cls: type) -> str:
     """Give the Markdown that says what the app is: the docstring of its root endpoint, which fal shows as "About", else the class's own."""
     _, root = routes_of(cls).get("/", ("", None))
+    docs = [root.__doc__] if root is not None else []  # the docstring of None is Python's own, since 3.13
     bases = [
         base for base in cls.__mro__ if base.__module__.partition(".")[0] not in ("builtins", "fal", "fal_jupyter")
     ]
-    docs = (thing.__doc__ if thing is root else vars(thing).get("__doc__") for thing in (root, *bases))
+    docs += [vars(base).get("__doc__") for base in bases]
     return next((text for doc in docs if isinstance(doc, str) and (text := inspect.cleandoc(doc).strip())), "")
 
 

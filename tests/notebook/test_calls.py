@@ -213,7 +213,10 @@ def test_endpoints_named_like_our_facts_win(notebook: Kernel) -> None:
     ],
 )  # fmt: skip
 def test_a_call_takes_what_a_notebook_has_and_gives_what_is_annotated(desk: Kernel, call: str, value: str) -> None:
-    assert desk.run(f"import numpy as np, torch\n{call}").ok().result == value
+    if "torch." in call:
+        pytest.importorskip("torch")
+        call = f"import torch\n{call}"
+    assert desk.run(f"import numpy as np\n{call}").ok().result == value
 
 
 @pytest.mark.parametrize(

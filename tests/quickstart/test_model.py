@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
+
+if find_spec("torch") is None:
+    pytest.skip("the quickstart runs a model in torch", allow_module_level=True)
 
 HERE = Path(__file__).parent
 NOTEBOOKS = HERE.parent.parent / "notebooks"

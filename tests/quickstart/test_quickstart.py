@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ import nbformat
 import pytest
 
 from tests.support.state import processes_of, state_directory
+
+if find_spec("torch") is None:
+    pytest.skip("the quickstart runs a model in torch", allow_module_level=True)
 
 NOTEBOOKS = Path(__file__).parent.parent.parent / "notebooks"
 NOTEBOOK = NOTEBOOKS / "quickstart.ipynb"

@@ -55,7 +55,7 @@ def upstream(state: Path, script: Script) -> Iterator[None]:
             # connections that just come begin before they end
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         await asyncio.sleep(0)
-        (state / "gateway.sock").unlink()
+        (state / "gateway.sock").unlink(missing_ok=True)  # Python 3.13 removes it itself
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), daemon=True)
     thread.start()
