@@ -27,11 +27,13 @@ def upstream(state: Path, script: Script) -> Iterator[None]:
 
     async def serve() -> None:
         begun: set[asyncio.Task[None]] = set()
+        transports: set[asyncio.WriteTransport] = set()
 
         async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             task: asyncio.Task[None] | None = asyncio.current_task()
             assert task is not None
             begun.add(task)
+            transports.add(writer.transport)
             if over.is_set():
                 task.cancel()
             with suppress(ConnectionError, asyncio.CancelledError):
@@ -54,7 +56,10 @@ def upstream(state: Path, script: Script) -> Iterator[None]:
             begun.clear()
             # connections that just come begin before they end
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        await asyncio.sleep(0)
+        for transport in transports:
+            transport.abort()
+        for _ in range(3):  # a transport closes its socket in a later turn of the loop
+            await asyncio.sleep(0)
         (state / "gateway.sock").unlink(missing_ok=True)  # Python 3.13 removes it itself
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), daemon=True)
