@@ -18,7 +18,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
-from urllib.parse import urlsplit
 
 import fal_client
 import httpx
@@ -27,7 +26,8 @@ from fal_client import client as module
 from websockets.asyncio import client as async_websockets
 from websockets.sync import client as websockets
 
-from fal_jupyter.domain.runner_variables import LOOPBACK, past_proxies
+from fal_jupyter.domain.runner_variables import past_proxies
+from fal_jupyter.fal.reached import is_direct, past_proxy
 
 TOKEN_LIFE = 120  # seconds; what both clients of fal ask for
 _PLACES = {
@@ -58,15 +58,14 @@ def local(address: str, base: str) -> str:
     return address
 
 
-def is_direct(base: str) -> bool:
-    """True where the gateway is on this machine, so that no proxy can lead to it."""
-    return urlsplit(base).hostname in LOOPBACK
-
-
 def _websocket_options(base: str, headers: Any) -> dict[str, Any]:
     """How the module opens a websocket, but past proxies."""
-    direct = {"proxy": None} if is_direct(base) else {}
-    return {"additional_headers": headers, "open_timeout": module.REALTIME_OPEN_TIMEOUT, "max_size": None, **direct}
+    return {
+        "additional_headers": headers,
+        "open_timeout": module.REALTIME_OPEN_TIMEOUT,
+        "max_size": None,
+        **past_proxy(base),
+    }
 
 
 class _Tokens(module.CDNTokenManager):  # type: ignore[misc]

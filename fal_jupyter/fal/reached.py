@@ -109,6 +109,11 @@ def http_client(user: str = "fal.apps") -> httpx.Client:
     return client
 
 
+def is_direct(address: str) -> bool:
+    """True where *address* is on this machine, so that no proxy can lead to it."""
+    return urlsplit(address).hostname in LOOPBACK
+
+
 def past_proxy(address: str) -> dict[str, None]:
     """Give the option of ``websockets`` that keeps a proxy out of the way to a loopback address."""
-    return {"proxy": None} if urlsplit(address).hostname in LOOPBACK else {}
+    return {"proxy": None} if is_direct(address) else {}
