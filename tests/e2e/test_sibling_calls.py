@@ -77,6 +77,9 @@ def test_apps_of_a_notebook_call_each_other_with_fals_client(tmp_path: Path, mon
 
         port = int(seen["FAL_HOST"].partition(":")[2])
         assert status(port, f"/run/{owner}/sibling", seen["FAL_KEY"]) == 200
+        hook = f"/queue/{owner}/sibling?fal_webhook=http://127.0.0.1:9/"  # deliveries to this machine are the owner's
+        assert status(port, hook, seen["FAL_KEY"]) == 400
+        assert status(port, hook, notebook.run("print(Sibling.key)").ok().text.strip()) == 200
         notebook.run("%fal stop caller").ok()
         assert wait_for_end([own["pid"]], 20) == set()
         deadline = time.monotonic() + 10  # the gateway learns of the end a moment later
