@@ -23,7 +23,7 @@ import pytest
 from jupyter_core.utils import ensure_event_loop
 
 from fal_jupyter.domain import errors
-from tests.support.kernel import Cell, Kernel
+from tests.support.kernel import Cell, Kernel, KernelEnded
 from tests.support.serve import Served, command
 from tests.support.state import is_running, processes_of, state_directory
 
@@ -62,6 +62,7 @@ class World:
         self.outcomes: Counter[str] = Counter()
         self.kernels: set[int] = set()
         self.serves: set[int] = set()
+        self.interrupts: Counter[int] = Counter()  # SIGINTs to each kernel
 
     def chance(self, who: str) -> random.Random:
         return random.Random(f"{self.seed} {who}")
@@ -104,9 +105,11 @@ class Notebook:
             self.world.kernels.add(kernel.pid)
             try:
                 self._use(kernel)
+            except KernelEnded:  # SIGINT met it between two requests
+                self._interrupted(kernel, 0, "the kernel ended")
             finally:
                 self.world.kernels.discard(kernel.pid)
-                with suppress(ProcessLookupError):
+                if is_running(kernel.pid):
                     os.kill(kernel.pid, signal.SIGCONT)
                 if self.chance.random() < 0.5:
                     self.world.note(self.name, "kernel killed")
@@ -136,7 +139,10 @@ class Notebook:
                 self._call(kernel, kind)
 
     def _run(self, kernel: Kernel, code: str) -> Cell:
-        cell = kernel.run(code, timeout=HANG)
+        interrupts = self.world.interrupts[kernel.pid]
+        cell = kernel.run_probed(code, timeout=HANG)
+        if cell.status == "none":
+            self._interrupted(kernel, interrupts, f"no reply to {code.splitlines()[-1].strip()[:60]!r}")
         shown = f"{cell.status} {cell.ename} {cell.evalue[:150]} {cell.result} {cell.text[-200:]!r}"
         self.world.note(self.name, f"{code.splitlines()[-1].strip()[:60]!r} took {cell.seconds:.1f}: {shown}")
         self.world.outcomes[f"cell {cell.status} {cell.ename}"] += 1
@@ -151,6 +157,13 @@ class Notebook:
             if "Traceback (most recent call last)" in told and not mine:
                 self.world.find(self.name, f"a traceback: {told}")
         return cell
+
+    def _interrupted(self, kernel: Kernel, before: int, what: str) -> None:
+        """Only a SIGINT outside of a cell's code excuses what ipykernel does here."""
+        self.world.note(self.name, what)
+        self.world.outcomes["kernel ended" if what == "the kernel ended" else "cell without reply"] += 1
+        if self.world.interrupts[kernel.pid] == before:
+            self.world.find(self.name, f"{what}, and it was not interrupted")
 
     def _define(self, kernel: Kernel, setup: str) -> bool:
         """Run the cell; gives whether there is a class to call now."""
@@ -283,6 +296,8 @@ class Chaos:
             number = self.chance.choice(kinds)
             for_seconds = self.chance.choice((0.2, 2.0, 7.0, 18.0))
             self.world.note("chaos", f"{number.name} to the {role} {pid}")
+            if role == "kernel" and number == signal.SIGINT:
+                self.world.interrupts[pid] += 1
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
                 if number == signal.SIGSTOP:

@@ -8,12 +8,21 @@ import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from queue import Empty
 from typing import Any
 
 from jupyter_client.manager import KernelManager
+
+from tests.support.state import is_running
+
+PROBE_EVERY = 5.0  # seconds
+
+
+class KernelEnded(Exception):
+    """The kernel's process has ended."""
 
 
 @dataclass
@@ -28,6 +37,23 @@ class Cell:
     updates: list[dict[str, Any]] = field(default_factory=list)
     stray: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
+    idle: set[str] = field(default_factory=set)  # requests whose end the kernel has published
+
+    def take(self, message: dict[str, Any], msg_id: str) -> None:
+        """Sort a message of the iopub channel in; *msg_id* is the cell's request."""
+        kind, content = message["msg_type"], message["content"]
+        parent = message["parent_header"].get("msg_id", "")
+        mine = parent == msg_id
+        if kind == "status" and content["execution_state"] == "idle":
+            self.idle.add(parent)
+        elif kind == "update_display_data" and mine:
+            self.updates.append(content)
+        elif kind in {"stream", "display_data", "execute_result", "error"}:
+            output = {"output_type": kind, **content}
+            (self.outputs if mine else self.stray).append(output)
+            if kind == "error" and mine:
+                self.ename, self.evalue = content["ename"], content["evalue"]
+                self.traceback = "\n".join(content["traceback"])
 
     @property
     def text(self) -> str:
@@ -96,21 +122,9 @@ class Kernel:
         while True:
             left = timeout - (time.monotonic() - began)
             assert left > 0, f"the cell did not end in {timeout} s; so far: {cell}"
-            message = self.client.get_iopub_msg(timeout=left)
-            kind, content = message["msg_type"], message["content"]
-            mine = message["parent_header"].get("msg_id") == msg_id
-            if kind == "status":
-                if mine and content["execution_state"] == "idle":
-                    break
-                continue
-            if kind == "update_display_data" and mine:
-                cell.updates.append(content)
-            if kind in {"stream", "display_data", "execute_result", "error"}:
-                output = {"output_type": kind, **content}
-                (cell.outputs if mine else cell.stray).append(output)
-                if kind == "error" and mine:
-                    cell.ename, cell.evalue = content["ename"], content["evalue"]
-                    cell.traceback = "\n".join(content["traceback"])
+            cell.take(self.client.get_iopub_msg(timeout=left), msg_id)
+            if msg_id in cell.idle:
+                break
             if until is not None and until(cell):
                 return cell
         reply = self.client.get_shell_msg(timeout=timeout)
@@ -122,6 +136,36 @@ class Kernel:
 
     def run(self, code: str, timeout: float = 60) -> Cell:
         return self.finish(self.start(code), timeout)
+
+    def run_probed(self, code: str, timeout: float = 60) -> Cell:
+        """Run a cell in a kernel that SIGINT may hit at any moment; its status stays ``none`` where no reply comes.
+
+        ipykernel drops the reply (and may drop the idle status) of a request that a SIGINT meets outside the cell's code. It answers
+        requests in order, so nothing of the cell comes after the answer to a probe.
+
+        Raises:
+            KernelEnded: a SIGINT between two requests ends the kernel's loop.
+        """
+        cell, began, last = Cell(), time.monotonic(), -PROBE_EVERY
+        msg_id, probes, answered = self.start(code), set[str](), set[str]()
+        while True:
+            cell.seconds = time.monotonic() - began
+            assert cell.seconds < timeout, f"the cell did not end in {timeout} s; so far: {cell}"
+            if cell.seconds - last >= PROBE_EVERY:  # a probe may be dropped too
+                probes.add(str(self.client.kernel_info()))
+                last = cell.seconds
+                if not is_running(self.pid):
+                    raise KernelEnded
+            with suppress(Empty):
+                while True:
+                    reply = self.client.get_shell_msg(timeout=0)
+                    answered.add(reply["parent_header"].get("msg_id"))
+                    if reply["parent_header"].get("msg_id") == msg_id:
+                        cell.status = reply["content"]["status"]
+            if probes & answered & cell.idle:
+                return cell
+            with suppress(Empty):
+                cell.take(self.client.get_iopub_msg(timeout=0.1), msg_id)
 
     def interrupt(self) -> None:
         self.manager.interrupt_kernel()
