@@ -69,6 +69,13 @@ def is_stopped(pid: int) -> bool:
         return False
 
 
+def ends_within(pidfd: int, seconds: float) -> bool:
+    """Wait at most *seconds* for the end of a process; True once it has ended."""
+    poller = select.poll()  # select(2) fails on descriptors from 1024 on
+    poller.register(pidfd, select.POLLIN)
+    return bool(poller.poll(1000 * seconds))
+
+
 def end_orphans(kept: Collection[int]) -> list[int]:
     """End every child of this process that is not in *kept*, and what these leave behind; gives those that still clean up.
 
@@ -94,9 +101,9 @@ def end_cleaners(children: Collection[int]) -> None:
         except OSError:  # no descriptors left
             os.kill(pid, signal.SIGKILL)
         else:
-            ready, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
+            ended = ends_within(descriptor, max(0.0, deadline - time.monotonic()))
             os.close(descriptor)
-            if not ready:
+            if not ended:
                 os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
 

@@ -13,6 +13,7 @@ from fal_jupyter.client import connect, http
 from fal_jupyter.client.waiting import receive, silent
 from fal_jupyter.credentials import id_and_hash
 from fal_jupyter.domain.errors import GatewayError, GatewayStopped, GatewayUnreachable, PortTaken, VersionSkew
+from fal_jupyter.processes import ends_within
 from fal_jupyter.protocol.api import A_APPS, A_HELLO, A_LEASES, ENDING, PROTOCOL, Hello, LeaseAsked, LeaseGranted
 from fal_jupyter.settings import Settings
 
@@ -38,7 +39,7 @@ class Attachment:
 
     def wait_for_gateway(self, seconds: float) -> bool:
         """Wait until the gateway's process has ended; False where it still runs. Before :meth:`close`."""
-        return self._pidfd < 0 or bool(select.select([self._pidfd], [], [], seconds)[0])
+        return self._pidfd < 0 or ends_within(self._pidfd, seconds)
 
     @property
     def alive(self) -> bool:
@@ -164,5 +165,8 @@ def take(sock: socket.socket, *, kind: str, name: str, port: int, key: str) -> L
         first, _, hint = detail.partition("\n")
         raise PortTaken(first, hint=hint)
     if answer.get("error_type") == "version_skew":
-        raise VersionSkew(detail, hint="end it with `fal-jupyter doctor`'s pid, or set another FAL_JUPYTER_STATE")
+        raise VersionSkew(
+            f"the gateway (process {gateway}) is of another version of fal_jupyter: {detail}",
+            hint=f"end it and the apps that it serves with: kill {gateway}, or set FAL_JUPYTER_STATE to another directory",
+        )
     raise GatewayUnreachable(f"the gateway refused the lease: {detail}")

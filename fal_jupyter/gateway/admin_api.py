@@ -99,7 +99,7 @@ class LeasesHandler(Handler):
     async def post(self) -> None:
         asked: LeaseAsked = json.loads(self.request.body)
         if asked["protocol"] != PROTOCOL:
-            self.fail(409, "version_skew", f"this gateway speaks protocol {PROTOCOL}, you speak {asked['protocol']}")
+            self.fail(409, "version_skew", f"its protocol is {PROTOCOL}, that of this process is {asked['protocol']}")
             return
         connection: Any = self.request.connection
         pid, _ = peer_of(connection.connection.socket)

@@ -7,7 +7,6 @@ import codecs
 import json
 import logging
 import os
-import select
 import signal
 import socket
 import subprocess
@@ -20,7 +19,7 @@ from fal_jupyter.domain.allowance import Allowance
 from fal_jupyter.domain.start_time import start_time_difference, template_environment
 from fal_jupyter.gateway.channel import Channel
 from fal_jupyter.installed import Installed
-from fal_jupyter.processes import end_cleaners, end_orphans, is_stopped, oom_kills, why_refused
+from fal_jupyter.processes import end_cleaners, end_orphans, ends_within, is_stopped, oom_kills, why_refused
 from fal_jupyter.protocol.api import Environment, Machine
 from fal_jupyter.protocol.frames import WINDOW, Frame
 
@@ -170,8 +169,8 @@ class Template:
         """Wait in a thread until the process has ended, by force where it does not end by itself."""
         pidfd = os.pidfd_open(self.process.pid)
         try:
-            if not select.select([pidfd], [], [], LOOK)[0] and (
-                is_stopped(self.process.pid) or not select.select([pidfd], [], [], END_PATIENCE - LOOK)[0]
+            if not ends_within(pidfd, LOOK) and (
+                is_stopped(self.process.pid) or not ends_within(pidfd, END_PATIENCE - LOOK)
             ):
                 signal.pidfd_send_signal(pidfd, signal.SIGKILL)
         finally:

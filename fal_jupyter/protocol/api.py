@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Final, TypedDict
 
-PROTOCOL: Final = 1
+PROTOCOL: Final = 2
+"""Raised by every change after which a process of the former version cannot work with one of this version."""
 
 # --- data plane -------------------------------------------------------------------------------------------------
 RUN: Final = "/run/"
@@ -296,7 +297,7 @@ class Machine(TypedDict):
 
 class LoadHead(TypedDict):
     """JSON head of a LOAD frame: what the runner needs besides the opaque payload. *cdn*: base of the CDN's addresses.
-    *authority*: file of the authority that the gateway's TLS port is trusted by, ``""`` where the app does not call it."""
+    *authority*: file with the certificate authority of the gateway's TLS port, ``""`` where the app does not call it."""
 
     app: str
     alias: str

@@ -25,7 +25,6 @@ from typing import Final, NamedTuple
 _HEAD: Final = struct.Struct("!IBI")
 _MESSAGE: Final = struct.Struct("!BI")
 HEAD_SIZE: Final = _HEAD.size
-MOST_KIND: Final = 17
 WINDOW: Final = 1 << 20
 CHUNK: Final = 256 * 1024
 INLINE: Final = 64 * 1024
@@ -60,6 +59,9 @@ class Kind(IntEnum):
     PONG = 15  # r→g  the same bytes
     EXITING = 16  # r→g  JSON {"reason": str}: user code asked the process to end (SystemExit in an endpoint)
     DISPLAY = 17  # r→g→o HEAD frame, head {"type": one of PICTURES, "text": str}, body: the picture
+
+
+_MOST_KIND: Final = int(max(Kind))
 
 
 class Frame(NamedTuple):
@@ -211,7 +213,7 @@ class Decoder:
 
 
 def _check(kind: int, size: int) -> None:
-    if not 1 <= kind <= MOST_KIND:
+    if not 1 <= kind <= _MOST_KIND:
         raise FrameError(f"unknown frame kind {kind}")
     if size > MAX_PAYLOAD and kind != Kind.LOAD:
         raise FrameError(f"a frame of kind {kind} says it has {size} bytes")

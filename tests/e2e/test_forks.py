@@ -207,3 +207,40 @@ def test_a_spawned_process_is_told_what_to_do_and_closed_clients_leave_no_hook(s
     assert "this process was spawned" in told
     assert "Plus.one.map(...)" in told
     assert (answer, left) == (2, 0)
+
+
+WIDE = """
+import os, resource
+import fal_jupyter
+from fal_jupyter import fal
+
+resource.setrlimit(resource.RLIMIT_NOFILE, (2048, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+kept = [os.open("/dev/null", os.O_RDONLY) for _ in range(1100)]
+
+
+class Plus(fal.App):
+    @fal.endpoint("/")
+    def one(self, i: int) -> int:
+        return i + 1
+
+
+fal_jupyter.serve(Plus, quiet=True)
+read, write = os.pipe()
+if not (child := os.fork()):
+    try:
+        told = str(Plus.one(i=1))
+    except BaseException as error:
+        told = repr(error)
+    os.write(write, told.encode())
+    os._exit(0)
+os.waitpid(child, 0)
+print(os.read(read, 1000).decode(), Plus.one(i=2))
+"""
+
+
+def test_a_process_with_many_descriptors_and_its_forked_child_can_call(state: Path, tmp_path: Path) -> None:
+    script = tmp_path / "wide.py"
+    script.write_text(WIDE)
+    environment = dict(os.environ, FAL_JUPYTER_STATE=str(state))
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60, env=environment)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "2 3\n", "")
