@@ -126,8 +126,14 @@ class UploadingHandler(PublicHandler):
     def has_key(self) -> bool:
         if super().has_key():
             return True
-        token = self.request.headers.get("authorization", "").partition(" ")[2].strip()
-        return self.takes_token and self.house.tokens.admits(token, CDN_UPLOAD, time.time())
+        return self.takes_token and self.house.tokens.admits(self._token(), CDN_UPLOAD, time.time())
+
+    def key_id(self) -> str:
+        """Also that of the key for which the token was given."""
+        return super().key_id() or ("" if self.trusted else self.house.tokens.key_of(self._token()))
+
+    def _token(self) -> str:
+        return self.request.headers.get("authorization", "").partition(" ")[2].strip()
 
     def read_lifecycle(self) -> Lifecycle:
         """Give the lifecycle that is asked for; an answer, too, where nobody can read it."""
@@ -233,7 +239,7 @@ class BeginPartsHandler(UploadingHandler):
         if self._finished:
             return
         kind, name = content_type_of(headers.get("content-type", "")), text_of(headers.get(H_FILE_NAME, ""))
-        upload = self.house.files.begin(kind, name, *lifecycle)
+        upload = self.house.files.begin(kind, name, *lifecycle, key=self.key_id())
         self.reply({"access_url": self.file_url(upload), "uploadId": upload.secret})
 
 

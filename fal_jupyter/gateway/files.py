@@ -6,7 +6,7 @@ import asyncio
 import math
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from fal_jupyter.domain.lifecycle import Access
@@ -28,6 +28,7 @@ class Upload:
 
     Attributes:
         until: wall-clock seconds; it is forgotten then.
+        key: id of the key that began it, which opens it for as long as that key lives; ``""`` for our own user.
         joining: the work of making one file of the parts, once all are there; a second word that they are waits for it too.
     """
 
@@ -36,6 +37,7 @@ class Upload:
     lifetime: float | None
     until: float
     access: Access = "allow"
+    key: str = ""
     id: str = field(default_factory=new_file_id)
     secret: str = field(default_factory=lambda: secrets.token_hex(16))
     parts: dict[int, Writer] = field(default_factory=dict)
@@ -83,9 +85,12 @@ def check_parts(sent: Mapping[int, str], named: Mapping[int, str]) -> None:
 
 
 class Files:
-    """All files and uploads of one gateway; an upload that was begun has *open_for* seconds."""
+    """All files and uploads of one gateway; an upload that was begun has *open_for* seconds, while its key lives (*lives*)."""
 
-    def __init__(self, settings: Settings, open_for: float = OPEN_FOR) -> None:
+    def __init__(
+        self, settings: Settings, open_for: float = OPEN_FOR, lives: Callable[[str], bool] = lambda _: True
+    ) -> None:
+        self._lives = lives
         self.store = FileStore(settings.files, settings.cdn_bytes)
         self._lifetime = settings.file_lifetime
         self._open_for = open_for
@@ -94,12 +99,14 @@ class Files:
         self._due = math.inf  # wall clock: when to sweep next
         self._sweeping: asyncio.Task[None] | None = None
 
-    def begin(self, content_type: str, file_name: str, lifetime: float | None, access: Access = "allow") -> Upload:
+    def begin(
+        self, content_type: str, file_name: str, lifetime: float | None, access: Access = "allow", *, key: str = ""
+    ) -> Upload:
         """Promise an address for an upload."""
         while len(self._open) >= MOST_OPEN:
             self.end(next((done for done in self._open.values() if done.complete), next(iter(self._open.values()))))
         until = time.time() + self._open_for
-        upload = Upload(content_type or OCTETS, safe_name(file_name, "upload.bin"), lifetime, until, access)
+        upload = Upload(content_type or OCTETS, safe_name(file_name, "upload.bin"), lifetime, until, access, key)
         self._open[upload.id] = upload
         self._sweep_at(until)
         return upload
@@ -108,6 +115,8 @@ class Files:
         """The upload of that id, for who knows its secret."""
         found = self._open.get(file_id)
         if found is None or not secrets.compare_digest(found.secret.encode(), secret.encode("utf-8", "replace")):
+            return None
+        if found.key and not self._lives(found.key):
             return None
         return found if time.time() < found.until else None
 

@@ -83,7 +83,7 @@ class House:
         self.tokens = Tokens(lives=self.keys.lives)
         loads = Loads(settings, vault, self.keys.of_apps, self._open_ports)
         self.engine = Engine(settings, environment, files, self._maybe_idle, loads)
-        self.files = Files(settings)
+        self.files = Files(settings, lives=self.keys.lives)
         self.leases = Leases(self._lease_ended)
         self.calls = HeldCalls(self.engine)
         self.queue = Queue(self.engine, settings)

@@ -6,7 +6,7 @@ named (``--cors``), what all apps share (rest, cdn, the proxy route) to those th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from typing import NamedTuple
 
@@ -126,6 +126,20 @@ def own_cookies(header: str, own: Collection[str]) -> str:
     """Give the cookies of *header* whose names are in *own*."""
     kept = [part.strip() for part in header.split(";")]
     return "; ".join(part for part in kept if part.partition("=")[0].strip() in own)
+
+
+def without_foreign_cookies(
+    headers: HeaderValues, pairs: Iterable[tuple[str, str]], own: Collection[str]
+) -> list[tuple[str, str]]:
+    """Give the headers that an app gets: of a browser's cookies only those whose names are in *own*.
+
+    Args:
+        pairs: all headers of the request, names in lower case.
+    """
+    if "cookie" not in headers or not is_from_browser(headers):
+        return list(pairs)
+    kept = [(name, own_cookies(value, own) if name == "cookie" else value) for name, value in pairs]
+    return [pair for pair in kept if pair != ("cookie", "")]
 
 
 def foreign_sentence(owner: str, alias: str) -> str:

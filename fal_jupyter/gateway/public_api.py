@@ -98,13 +98,13 @@ class PublicHandler(RequestHandler):
         """The id of the key that opened this route; ``""`` for our own user."""
         return "" if self.trusted else self.house.keys.id_of(self.request.headers.get("authorization", ""))
 
-    def refuse_key(self) -> None:
-        """Answer whoever has no key, or one without this route's right."""
+    def refuse_key(self, no_key: str = NO_KEY) -> None:
+        """Answer a caller without a key (*no_key* says so), or with one that lacks this route's right."""
         if why := self.house.keys.refusal(self.request.headers.get("authorization", ""), self.right):
             self.fail(403, "", why)
             return
         self.set_header("www-authenticate", "Key")
-        self.fail(401, "", NO_KEY)
+        self.fail(401, "", no_key)
 
     def public_base(self) -> str:
         """Scheme and authority by which the caller reaches this gateway: what absolute addresses in answers begin with."""

@@ -13,10 +13,10 @@ from tornado.iostream import StreamClosedError
 from fal_jupyter.domain.jobs import JobState
 from fal_jupyter.domain.retries import budgets_of_header, flag
 from fal_jupyter.gateway.caller import is_number
-from fal_jupyter.gateway.origins import foreign_sentence, is_foreign
+from fal_jupyter.gateway.origins import foreign_sentence, is_foreign, without_foreign_cookies
 from fal_jupyter.gateway.public_api import SMALL_BODY, PublicHandler
 from fal_jupyter.gateway.queue import QueuedCall, Submission, answer_of
-from fal_jupyter.gateway.run_api import hint_of, start_limit, token_of
+from fal_jupyter.gateway.run_api import hint_of, start_limit, token_of, without_token
 from fal_jupyter.protocol.addresses import AppAddress, JobAddress, app_address, is_of_request, job_address
 from fal_jupyter.protocol.api import (
     BODILESS,
@@ -111,8 +111,7 @@ class QueueHandler(PublicHandler):
         if not self.may_ask(address.owner, address.alias):
             return
         if self.job is None and not self.has_key() and _without(Q_WEBHOOK, self.request.query)[0] is not None:
-            self.set_header("www-authenticate", "Key")
-            self.fail(401, "", f"{Q_WEBHOOK} needs a key, also for a public app: send Authorization: Key id:secret")
+            self.refuse_key(f"{Q_WEBHOOK} needs a key, also for a public app: send Authorization: Key id:secret")
         elif not self._has_credentials(address.alias):
             self._check_stranger(address.owner, address.alias)
 
@@ -195,9 +194,13 @@ class QueueHandler(PublicHandler):
                 id=self._id,
                 alias=address.alias,
                 below=spec.path_of(address.below),
-                query=query,
+                query=without_token(query),
                 method=self.request.method or "POST",
-                headers=[(name.lower(), value) for name, value in self.request.headers.get_all()],
+                headers=without_foreign_cookies(
+                    self.request.headers,
+                    ((name.lower(), value) for name, value in self.request.headers.get_all()),
+                    house.engine.cookies.get(address.alias, ()),
+                ),
                 body=body,
                 low=priority == "low",
                 start_within=start_within,

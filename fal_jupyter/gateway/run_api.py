@@ -21,7 +21,7 @@ from fal_jupyter.gateway.exchange import LINGER, LINGER_BYTES, Exchange
 from fal_jupyter.gateway.http_messages import RequestHeaders
 from fal_jupyter.gateway.http_server import Connection
 from fal_jupyter.gateway.keys import Keys
-from fal_jupyter.gateway.origins import Origins, foreign_sentence, is_foreign, is_from_browser, is_own, own_cookies
+from fal_jupyter.gateway.origins import Origins, foreign_sentence, is_foreign, is_own, without_foreign_cookies
 from fal_jupyter.gateway.request_events import Hub
 from fal_jupyter.gateway.tokens import Tokens
 from fal_jupyter.protocol.addresses import app_address
@@ -217,10 +217,8 @@ class Request:
         request_id = new_id()
         below = spec.path_of(below)
         pairs = headers.pairs
-        if "cookie" in headers and is_from_browser(headers):
-            own = front.apps.cookies.get(alias, ())
-            pairs = [pair if pair[0] != "cookie" else ("cookie", own_cookies(pair[1], own)) for pair in pairs]
-            pairs = [pair for pair in pairs if pair != ("cookie", "")]
+        if "cookie" in headers:
+            pairs = without_foreign_cookies(headers, pairs, front.apps.cookies.get(alias, ()))
         head = request_head(request_id, WEBSOCKET if websocket else method, below, without_token(query), pairs)
         framed = trusted and not self.caller.role and headers.get(H_OWNER) == "frames"
         self.exchange = Exchange(

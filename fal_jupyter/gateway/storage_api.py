@@ -50,7 +50,7 @@ class InitiateHandler(UploadingHandler):
         lifecycle = self.read_lifecycle()
         if self._finished:
             return
-        upload = self.house.files.begin(content_type_of(kind), name, *lifecycle)
+        upload = self.house.files.begin(content_type_of(kind), name, *lifecycle, key=self.key_id())
         address = f"{self.public_base()}{CDN}upload/{upload.id}?upload={upload.secret}"
         self.reply({"upload_url": address, "file_url": self.file_url(upload)})
 

@@ -14,6 +14,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterable
+from typing import Any
 
 LONGEST = 24 * 3600.0  # seconds; whoever asks for more gets this
 _HEAD = {"alg": "HS256", "typ": "JWT"}
@@ -46,11 +47,22 @@ class Tokens:
 
     def admits(self, token: str, alias: str, now: float) -> bool:
         """True when the token is one of ours, has not expired, and names that app."""
+        claims = self._claims(token)
+        if claims is None:
+            return False
+        return now < claims["exp"] and alias in claims["apps"] and (not claims["key"] or self._lives(claims["key"]))
+
+    def key_of(self, token: str) -> str:
+        """Give the id of the key that the token was given for; ``""`` where there was none, or where it is no token of ours."""
+        claims = self._claims(token)
+        return claims["key"] if claims is not None else ""
+
+    def _claims(self, token: str) -> dict[str, Any] | None:
         signed, _, signature = token.rpartition(".")
         try:
             if not token.isascii() or not hmac.compare_digest(_data(signature), self._signature(signed)):
-                return False
-            claims = json.loads(_data(signed.partition(".")[2]))
+                return None
+            claims: dict[str, Any] = json.loads(_data(signed.partition(".")[2]))
         except (binascii.Error, ValueError):
-            return False
-        return now < claims["exp"] and alias in claims["apps"] and (not claims["key"] or self._lives(claims["key"]))
+            return None
+        return claims

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 
@@ -32,6 +32,10 @@ class Open(fal.App):
     async def cookies(self, request: Request, response: Response) -> dict:
         response.set_cookie("mine", "1")
         return request.cookies
+
+    @fal.endpoint("/query")
+    def query(self, request: Request) -> str:
+        return str(request.url.query)
 
     @fal.endpoint("/items/{name}")
     def item(self, name: str) -> str:
@@ -139,6 +143,46 @@ def test_a_browser_brings_an_app_its_own_cookies_only(public: Served) -> None:
     ask(public, "POST", "/run/{app}/cookies")
     assert json.loads(ask(public, "POST", "/run/{app}/cookies", *browser).body) == {"mine": "2"}
     assert json.loads(ask(public, "POST", "/run/{app}/cookies", "Cookie: a=1").body) == {"a": "1"}
+    assert queued(public, "/cookies", *browser) == {"mine": "2"}
+    assert queued(public, "/cookies", "Cookie: a=1") == {"a": "1"}
+
+
+def queued(app: Served, below: str, *lines: str) -> object:
+    """Submit a request and give its result."""
+    job = json.loads(ask(app, "POST", "/queue/{app}" + below, "Content-Type: application/json", *lines).body)
+    while (reply := ask(app, "GET", urlsplit(job["response_url"]).path)).status == 400:
+        time.sleep(0.02)
+    return json.loads(reply.body)
+
+
+def test_no_app_gets_the_token_that_opened_it(public: Served) -> None:
+    wanted = b'{"allowed_apps": ["open"]}'
+    token = json.loads(ask(public, "POST", "/rest/tokens/", key=public.ready["key"], body=wanted).body)
+    below = f"/query?a=1&fal_jwt_token={token}&b=2"
+    assert json.loads(ask(public, "POST", "/run/{app}" + below).body) == "a=1&b=2"
+    assert queued(public, below) == "a=1&b=2"
+
+
+def test_an_address_for_an_upload_ends_with_the_key_that_asked_for_it(public: Served) -> None:
+    made = json.loads(command(public.state, "keys", "create", "--name", "uploads", "--json").stdout)
+    key, json_type = made["key"], "Content-Type: application/json"
+    token = json.loads(ask(public, "POST", "/rest/storage/auth/token", json_type, key=key, body=b"{}").body)["token"]
+    begun = [
+        ask(public, "POST", "/rest/storage/upload/initiate", json_type, key=key, body=b"{}"),
+        ask(public, "POST", "/rest/storage/upload/initiate-multipart", json_type, key=key, body=b"{}"),
+        ask(public, "POST", "/cdn/files/upload/multipart", key=key),
+        ask(public, "POST", "/cdn/files/upload/multipart", f"Authorization: Bearer {token}"),
+    ]
+    addresses = [urlsplit(json.loads(reply.body)["upload_url"]) for reply in begun[:2]]
+    parts = [json.loads(reply.body) for reply in begun[2:]]
+    targets = [f"{one.path}?{one.query}" for one in addresses]
+    targets[1] = targets[1].replace("?", "/1?")
+    targets += [f"{urlsplit(told['access_url']).path}/multipart/{told['uploadId']}/1" for told in parts]
+    assert [ask(public, "PUT", target, body=b"x").status for target in targets[1:]] == [200, 200, 200]
+    assert command(public.state, "keys", "revoke", made["id"]).returncode == 0
+    assert [ask(public, "PUT", target, body=b"x").status for target in targets] == [404, 404, 404, 404]
+    complete, body = targets[2].removesuffix("1") + "complete", b'{"parts": [{"partNumber": 1}]}'
+    assert ask(public, "POST", complete, json_type, key=public.ready["key"], body=body).status == 404
 
 
 def test_a_token_ends_with_its_key(public: Served) -> None:
