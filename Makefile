@@ -40,7 +40,8 @@ FRONT_READY := $(FRONT)/node_modules/.ready
 FRONT_BUILT := fal_jupyter/labextension/static/source.sha256
 CLIENTS := tests/clients
 CLIENTS_READY := $(CLIENTS)/node_modules/.ready
-LINK := $(VENV)/share/jupyter/labextensions/fal-jupyter
+LINKED := share/jupyter/labextensions/fal-jupyter
+LINK := $(VENV)/$(LINKED)
 FRONT_SOURCES := $(FRONT)/package.json $(FRONT)/yarn.lock $(FRONT)/tsconfig.json $(wildcard $(FRONT)/src/*.ts $(FRONT)/schema/*.json $(FRONT)/scripts/*.mjs fal_jupyter/widgets/static/*.mjs)
 BENCH_READY := $(VENV)/.ready-bench
 PEERS_READY := $(PEERS)/litserve/.ready $(PEERS)/bentoml/.ready $(PEERS)/jupyter-server-proxy/.ready
@@ -60,7 +61,7 @@ ifneq ($(shell [ -n "$${HOME:-}" ] && [ -d "$$HOME" ] && [ -w "$$HOME" ] && echo
 export HOME := $(shell mkdir -p .make/home && cd .make/home && pwd)
 endif
 
-.PHONY: help setup browser nginx demo lab test test-long zoo test-floors lint bench clean
+.PHONY: help setup browser nginx demo lab test test-long test-newer zoo test-floors lint bench clean
 
 help:  ## list these targets
 	@echo "make TARGET, where TARGET is one of:"
@@ -109,10 +110,20 @@ test-long: $(READY) $(READY6)  ## what takes longer: tests marked long, and the 
 	@$(VENV6)/bin/python -m pytest tests/notebook tests/e2e tests/quickstart
 	@echo "test-long: all passed"
 
-# Each newer Python that is here gets an environment without torch. For one of them and the whole suite, say for example
-#   make zoo NEWER=python3.13 TESTS='-m "not long" -n 2 --dist loadfile tests'
+# Each newer Python gets an environment without torch and one of the real fal: the texts of Python's own errors, which answers
+# contain, differ between versions. One folder of tests on another Python: make test-newer NEWER=python3.12 TESTS=tests/client
 NEWER ?= python3.12 python3.13
-TESTS ?= tests/shipping
+NEWEST = $(lastword $(NEWER))
+test-newer: TESTS ?= tests
+test-newer: $(FRONT_BUILT) $(CLIENTS_READY) browser nginx  ## the whole test suite on a newer Python (the last of NEWER), without torch
+	@command -v $(NEWEST) > /dev/null || { echo "test-newer: there is no '$(NEWEST)' here; install it, or say make test-newer NEWER=python3.12" >&2; exit 1; }
+	@$(MAKE) --no-print-directory .venv-$(NEWEST)/.ready $(VENV_FAL)-$(NEWEST)/.ready
+	@rm -rf .venv-$(NEWEST)/$(LINKED) && mkdir -p .venv-$(NEWEST)/$(dir $(LINKED)) && ln -s $(CURDIR)/fal_jupyter/labextension .venv-$(NEWEST)/$(LINKED)
+	@echo "test-newer: $$(.venv-$(NEWEST)/bin/python --version), without torch"
+	@FAL_JUPYTER_REAL_FAL=$(CURDIR)/$(VENV_FAL)-$(NEWEST)/bin/python .venv-$(NEWEST)/bin/python -m pytest -m "not long" -n $(JOBS) --dist loadfile --no-loadscope-reorder $(TESTS)
+	@echo "test-newer: all passed"
+
+zoo: TESTS ?= tests/shipping
 zoo: $(NEWER:%=.venv-%/.ready)  ## classes and functions of every kind on newer Pythons, without torch
 	@for python in $(NEWER); do \
 	  [ -x .venv-$$python/bin/python ] || { echo "zoo: no $$python here, left out"; continue; }; \
@@ -121,9 +132,8 @@ zoo: $(NEWER:%=.venv-%/.ready)  ## classes and functions of every kind on newer 
 
 FLOOR_TESTS := tests/runner tests/fal tests/client tests/protocol tests/shipping tests/gateway/test_run_api.py tests/gateway/test_queue.py tests/gateway/test_websockets.py \
   tests/gateway/test_rest_storage.py tests/notebook/test_calls.py tests/server/test_proxy.py tests/widgets
-WITHOUT_TORCH := --deselect tests/notebook/test_calls.py::test_a_call_takes_what_a_notebook_has_and_gives_what_is_annotated
 test-floors: $(READY_FLOORS)  ## the oldest versions that pyproject.toml allows, of the package and of JupyterLab: they install, and the tests of each part pass
-	@$(VENV_FLOORS)/bin/python -m pytest -m "not long" -n $(JOBS) --dist loadfile $(WITHOUT_TORCH) $(FLOOR_TESTS)
+	@$(VENV_FLOORS)/bin/python -m pytest -m "not long" -n $(JOBS) --dist loadfile $(FLOOR_TESTS)
 	@echo "test-floors: all passed"
 
 lint: $(READY) $(FRONT_READY)  ## ruff (rules and format) and mypy strict, biome and tsc for the front end
@@ -138,7 +148,7 @@ bench: $(READY) $(BENCH_READY)  ## figures beside FastAPI, LitServe and BentoML,
 	@$(BIN)/python bench/bench.py
 
 clean:  ## remove what these targets made, .venv too
-	rm -rf $(VENV) $(VENV_FLOORS) $(VENV6) $(VENV_FAL) .venv-python* $(PEERS) .make build dist .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV_FLOORS) $(VENV6) $(VENV_FAL) $(VENV_FAL)-python* .venv-python* $(PEERS) .make build dist .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	rm -rf $(CLIENTS)/node_modules $(FRONT)/node_modules $(FRONT)/lib $(FRONT)/src/shared $(FRONT)/.yarn fal_jupyter/labextension
 	find fal_jupyter tests notebooks bench -name __pycache__ -prune -exec rm -rf {} +
 
@@ -188,13 +198,20 @@ $(READY6): pyproject.toml Makefile | $(VENV6)/bin/python
 # The real package, which our own is compared with: an environment of its own, since it holds FastAPI back. What our gateway
 # and runners import is there too, for classes on the real App; nothing of Jupyter.
 BESIDE_FAL := httptools msgspec nvidia-ml-py platformdirs psutil threadpoolctl tornado uvloop
-$(READY_FAL): Makefile
-	@command -v $(PYTHON) > /dev/null || { echo "setup: there is no '$(PYTHON)' here" >&2; exit 1; }
+define INSTALL_REAL_FAL  # with the Python $(1)
+	@command -v $(1) > /dev/null || { echo "setup: there is no '$(1)' here" >&2; exit 1; }
 	@echo "setup: installing the real fal in $(@D), to compare ours with (half a minute)"
-	@$(PYTHON) -m venv $(@D) && echo '*' > $(@D)/.gitignore
+	@$(1) -m venv $(@D) && echo '*' > $(@D)/.gitignore
 	@$(@D)/bin/python -m pip install 'fal==1.83.0' pillow $(BESIDE_FAL) | $(SHORTLY)
 	@FAL_JUPYTER_LABEXTENSION=skip $(@D)/bin/python -m pip install --no-deps -e . | $(SHORTLY)
 	@touch $@
+endef
+
+$(READY_FAL): Makefile
+	$(call INSTALL_REAL_FAL,$(PYTHON))
+
+$(VENV_FAL)-%/.ready: Makefile
+	$(call INSTALL_REAL_FAL,$*)
 
 .venv-%/.ready: pyproject.toml Makefile
 	@$* -c '' 2> /dev/null || exit 0; \

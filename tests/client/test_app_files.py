@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from fal_jupyter.domain.errors import AppRuleBroken
 from fal_jupyter.shipping.app_files import collect
+from tests.support.real_fal import PYTHON as REAL_FAL
 
-REAL = Path(__file__).parents[2] / ".venv-fal/bin/python"
 ASK_REAL = """
 import json, re, sys
 from fal.file_sync import FileSync
@@ -62,7 +62,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def real(tree: Path) -> Any:
     process = subprocess.Popen(
-        [REAL, "-c", ASK_REAL], stdin=subprocess.PIPE, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+        [REAL_FAL, "-c", ASK_REAL], stdin=subprocess.PIPE, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
     )
     yield process
     process.communicate(timeout=20)

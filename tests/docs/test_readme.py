@@ -138,6 +138,7 @@ def test_every_make_target_that_is_named_exists() -> None:
         "lab",
         "test",
         "test-long",
+        "test-newer",
         "zoo",
         "test-floors",
         "lint",

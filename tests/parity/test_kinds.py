@@ -23,7 +23,8 @@ from fal_jupyter.client.client import Client
 from fal_jupyter.client.serving import serve_file
 from tests.parity import kinds
 from tests.parity.differences import KINDS
-from tests.parity.test_parity import PYTHON, ROOT, plain
+from tests.parity.test_parity import ROOT, plain
+from tests.support.real_fal import PYTHON
 from tests.support.state import state_directory
 
 

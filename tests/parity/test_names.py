@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.parity.test_parity import PYTHON, ROOT
+from tests.parity.test_parity import ROOT
+from tests.support.real_fal import PYTHON
 
 LIST = """
 import importlib, json, pkgutil, types, warnings

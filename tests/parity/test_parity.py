@@ -1,7 +1,4 @@
-"""Our ``fal`` against fal 1.83.0: the same questions to both, the real package's answers are the expectation.
-
-The real package has an environment of its own (``make`` creates ``.venv-fal``), since it holds FastAPI back.
-"""
+"""Our ``fal`` against fal 1.83.0: the same questions to both, the real package's answers are the expectation."""
 
 from __future__ import annotations
 
@@ -21,6 +18,7 @@ from tests.parity.checks import ASKED, TALKED
 from tests.parity.definitions import DEFINED
 from tests.parity.differences import DIFFERENT
 from tests.parity.ours import Ours
+from tests.support.real_fal import PYTHON
 from tests.support.state import state_directory
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +27,6 @@ PENDING = [
     for line in Path(__file__).with_name("pending.txt").read_text().splitlines()
     if line and not line.startswith("#")
 ]
-PYTHON = Path(os.environ.get("FAL_JUPYTER_REAL_FAL", ROOT / ".venv-fal/bin/python"))
 
 
 def results(python: Path | str, *options: str) -> dict[str, list[Any]]:

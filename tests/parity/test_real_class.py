@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tests.parity.checks import ASKED, MARKED, MARKED_TALKS, TALKED
-from tests.parity.test_parity import PYTHON, ROOT, plain, results
+from tests.parity.test_parity import ROOT, plain, results
+from tests.support.real_fal import PYTHON
 from tests.support.state import state_directory
 
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.parity.test_parity import PYTHON, ROOT
+from tests.parity.test_parity import ROOT
+from tests.support.real_fal import PYTHON
 from tests.support.serve import command, served
 from tests.support.state import state_directory
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import textwrap
 from pathlib import Path
@@ -10,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.portability.desk import Desk, app
+from tests.support.real_fal import PYTHON
 
-PYTHON = Path(os.environ.get("FAL_JUPYTER_REAL_FAL", Path(__file__).parents[2] / ".venv-fal/bin/python"))
 SHIP = """
 import os, pickle, runpy, sys
 import cloudpickle, fal, fal._serialization as way
