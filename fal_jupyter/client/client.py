@@ -297,7 +297,10 @@ class Client(Controlling):
         for gateways_left in reversed(range(MOST_GATEWAYS)):
             asked = told["revision"]
             answer = self.exchange("GET", f"{A_APPS}/{quote(alias)}/events?revision={asked}")
-            if answer.status != 200:
+            if answer.status not in (200, 404):
+                failed = json.loads(b"".join(answer))
+                raise GatewayError(f"the start cannot be followed: {failed['detail']}", hint=failed.get("hint", ""))
+            if answer.status == 404:
                 answer.drop()
                 if gateways_left and asked != told["revision"]:  # published at another gateway meanwhile
                     continue

@@ -169,4 +169,4 @@ def take(sock: socket.socket, *, kind: str, name: str, port: int, key: str) -> L
             f"the gateway (process {gateway}) is of another version of fal_jupyter: {detail}",
             hint=f"end it and the apps that it serves with: kill {gateway}, or set FAL_JUPYTER_STATE to another directory",
         )
-    raise GatewayUnreachable(f"the gateway refused the lease: {detail}")
+    raise GatewayUnreachable(f"the gateway refused the lease: {detail}", hint=answer.get("hint", ""))

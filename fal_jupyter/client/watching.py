@@ -140,6 +140,8 @@ class Watching:
                 answer = json.loads(bytes(found)) if found else None
                 if answer is not None and refused_by_ending(reader):
                     raise ConnectionRefusedError(answer["detail"])
+                if answer is not None and reader.status == 500 and answer.get("error_type") == "internal_error":
+                    raise GatewayError(answer["detail"], hint=answer.get("hint", ""))
                 return reader.status, answer
             except TimeoutError:
                 raise silent(gateway, PATIENCE) from None

@@ -17,13 +17,16 @@ import socket
 import sqlite3
 from io import TextIOWrapper
 
-from fal_jupyter import settings as settings_module
-from fal_jupyter.domain.errors import FalJupyterError, StateRefused
-from fal_jupyter.gateway.house import House
-from fal_jupyter.gateway.place import bind, take_life_lock
-from fal_jupyter.processes import become_subreaper, raise_file_limit
-from fal_jupyter.settings import Settings
-from fal_jupyter.state import check_state
+# Until the event loop handles SIGINT, it ends the process as SIGTERM does: without the traceback of a KeyboardInterrupt.
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+from fal_jupyter import settings as settings_module  # noqa: E402
+from fal_jupyter.domain.errors import FalJupyterError, StateRefused  # noqa: E402
+from fal_jupyter.gateway.house import House  # noqa: E402
+from fal_jupyter.gateway.place import bind, take_life_lock  # noqa: E402
+from fal_jupyter.processes import become_subreaper, raise_file_limit  # noqa: E402
+from fal_jupyter.settings import Settings  # noqa: E402
+from fal_jupyter.state import check_state  # noqa: E402
 
 log = logging.getLogger("fal_jupyter.gateway")
 DRAIN = 30.0  # seconds that a former gateway may take to end

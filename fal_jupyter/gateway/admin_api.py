@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING, Any
+import traceback
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import msgspec
 from tornado.iostream import StreamClosedError
-from tornado.web import Application, RequestHandler
+from tornado.web import Application, HTTPError, RequestHandler
 
 from fal_jupyter.domain import messages as m
 from fal_jupyter.domain.errors import FalJupyterError, PortTaken
 from fal_jupyter.domain.spec import AppSpec
+from fal_jupyter.gateway.caller import is_number
 from fal_jupyter.gateway.leases import Lease, peer_of
 from fal_jupyter.gateway.listings import runner_records
 from fal_jupyter.protocol import frames
@@ -42,7 +44,16 @@ if TYPE_CHECKING:
     from fal_jupyter.gateway.house import House
 
 MAX_PUBLISH = 4 << 30
+_UNREADABLE = (msgspec.DecodeError, frames.FrameError)
 NAME = r"([a-z0-9][a-z0-9_.-]*)"
+
+
+class BadQuery(HTTPError):
+    """A query that means nothing: 400 with *detail*."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(400)
+        self.detail = detail
 
 
 class Handler(RequestHandler):
@@ -64,13 +75,43 @@ class Handler(RequestHandler):
         self.finish(json.dumps({"detail": detail, "error_type": error_type, **more}))
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
-        if status_code == 500 and self.house.stopping.is_set():  # what it needed is closed already
-            self.set_status(503)
-            self.set_header(H_ERROR_TYPE, ENDING)
+        error = kwargs.get("exc_info", (None, None, None))[1]
+        if isinstance(error, _UNREADABLE):
+            self.fail(400, "bad_request", f"the body of {self._question} cannot be read: {error}")
+        elif isinstance(error, BadQuery):
+            self.fail(400, "bad_request", error.detail)
+        elif status_code < 500:
+            self.fail(status_code, "bad_request", f"{self._question}: {self._reason}")
+        elif self.house.stopping.is_set():  # what it needed is closed already
             self.set_header("retry-after", "1")
-            self.finish(json.dumps({"detail": ENDING_SENTENCE, "error_type": ENDING}))
-            return
-        self.finish(json.dumps({"detail": self._reason, "error_type": "internal_error"}))
+            self.fail(503, ENDING, ENDING_SENTENCE)
+        else:
+            reason = "".join(traceback.format_exception_only(error)).strip() if error is not None else self._reason
+            self.fail(
+                status_code,
+                "internal_error",
+                f"the gateway failed at {self._question}: {reason}",
+                hint=f"the traceback is in {self.house.settings.logs / 'gateway.log'}",
+            )
+
+    def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
+        if not isinstance(value, _UNREADABLE):
+            super().log_exception(typ, value, tb)
+
+    @property
+    def _question(self) -> str:
+        return f"{self.request.method} {self.request.path}"
+
+    def whole_number(self, name: str, default: int) -> int:
+        """Give a number of the query.
+
+        Raises:
+            BadQuery: it is none.
+        """
+        given = self.get_query_argument(name, str(default))
+        if not is_number(given):
+            raise BadQuery(f"{name} of {self._question} is a whole number, not {given[:100]!r}")
+        return int(given)
 
     def reply(self, value: Any) -> None:
         """Answer with JSON."""
@@ -91,15 +132,27 @@ class HelloHandler(Handler):
         self.reply(self.house.hello())
 
 
+class _Versioned(TypedDict):
+    """What every version of :class:`LeaseAsked` has."""
+
+    protocol: int
+
+
 class LeasesHandler(Handler):
     """A lease is this request: it lasts until the peer's process or connection ends."""
 
     lease: Lease | None = None
 
     async def post(self) -> None:
-        asked: LeaseAsked = json.loads(self.request.body)
-        if asked["protocol"] != PROTOCOL:
-            self.fail(409, "version_skew", f"its protocol is {PROTOCOL}, that of this process is {asked['protocol']}")
+        spoken = msgspec.json.decode(self.request.body, type=_Versioned)["protocol"]
+        if spoken != PROTOCOL:
+            self.fail(409, "version_skew", f"its protocol is {PROTOCOL}, that of this process is {spoken}")
+            return
+        asked = msgspec.json.decode(self.request.body, type=LeaseAsked)
+        try:
+            key_hash = bytes.fromhex(asked["key_hash"])
+        except ValueError:
+            self.fail(400, "bad_request", "key_hash of a lease is the SHA-256 of its key in hexadecimal digits")
             return
         connection: Any = self.request.connection
         pid, _ = peer_of(connection.connection.socket)
@@ -111,7 +164,7 @@ class LeasesHandler(Handler):
         if self._refuse_if_ending():
             return
         lease = self.lease = self.house.leases.begin(asked["kind"], asked["name"], pid or asked["pid"])
-        await self.house.keys.add(asked["key_id"], bytes.fromhex(asked["key_hash"]), lease.id, lease.name)
+        await self.house.keys.add(asked["key_id"], key_hash, lease.id, lease.name)
         if self._refuse_if_ending():  # it began to end while the key was written
             self.house.leases.end(lease)
             return
@@ -170,7 +223,7 @@ class AppHandler(Handler):
 
     async def put(self, alias: str) -> None:
         head_json, payload = frames.decode_load(self.request.body)
-        head: PublishHead = json.loads(head_json)
+        head = msgspec.json.decode(head_json, type=PublishHead)
         await self.house.open_for_runners(head["environment"]["env"])
         if self.house.stopping.is_set():
             self.fail(503, ENDING, "the gateway is ending")
@@ -260,7 +313,7 @@ class EventsHandler(Handler):
 
     async def get(self, alias: str) -> None:
         app = self.house.engine.published.get(alias)
-        number = int(self.get_query_argument("revision", "0"))
+        number = self.whole_number("revision", 0)
         revision = app.revisions.get(number) if app else None
         if app is None or revision is None:
             self.fail(404, "not_served", f"no app {alias} of revision {number} is running")
@@ -304,7 +357,7 @@ class LogsHandler(Handler):
         if app is None:
             self.fail(404, "not_served", f"no app {alias} is running")
             return
-        lines = int(self.get_query_argument("lines", "100"))
+        lines = self.whole_number("lines", 100)
         request, runner = self.get_query_argument("request", ""), self.get_query_argument("runner", "")
         self.reply(app.log.read(lines, request=request, runner=runner))
 

@@ -16,6 +16,7 @@ _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _COMMON = frozenset(
     {"content-length", "content-type", "x-fal-request-id", "x-fal-revision", "x-fal-runner", "cache-control", "date"}
 )
+FAILED = "the gateway failed at this request; its owner finds the traceback in gateway.log"
 MOST_DIGITS = 18
 _NOT_IN_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # RFC 9110, 5.5
 

@@ -20,7 +20,7 @@ from typing import NamedTuple, NoReturn, cast
 
 import httptools
 
-from fal_jupyter.gateway.caller import Headers, failure, is_number
+from fal_jupyter.gateway.caller import FAILED, Headers, failure, is_number
 from fal_jupyter.gateway.exchange import LINGER, LINGER_BYTES
 from fal_jupyter.gateway.http_messages import Message, RequestHeaders
 from fal_jupyter.protocol.api import BODILESS, H_ROLE
@@ -69,7 +69,7 @@ _UPGRADE_BODY = Refusal(400, "a WebSocket handshake must not have a body")
 _FRAMING_10 = Refusal(400, "an HTTP/1.0 request must not have a Transfer-Encoding")
 _METHOD = Refusal(405, "Method Not Allowed")
 _REQUEST_LINE = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+ [\x21-\xff]+ HTTP/1\.[01]\r\n")
-_FAILED = Refusal(500, "Internal Server Error")
+_FAILED = Refusal(500, FAILED)
 
 
 class _Incoming:

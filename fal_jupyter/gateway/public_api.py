@@ -11,7 +11,7 @@ import msgspec
 from tornado.web import Application, HTTPError, RequestHandler, stream_request_body
 
 from fal_jupyter.domain.key_grants import Right
-from fal_jupyter.gateway.caller import failure_body, is_number, new_id
+from fal_jupyter.gateway.caller import FAILED, failure_body, is_number, new_id
 from fal_jupyter.gateway.run_api import is_hostile, is_own_host, limit_sentence
 from fal_jupyter.gateway.tornado_front import Answering
 from fal_jupyter.protocol.api import H_ERROR_TYPE, H_REQUEST_ID
@@ -120,8 +120,10 @@ class PublicHandler(RequestHandler):
         self.finish(failure_body(self._headers[H_REQUEST_ID], error_type, detail, **more))
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
-        error_type = "internal_error" if status_code >= 500 else "bad_request"
-        self.fail(status_code, error_type, self._reason)
+        if status_code < 500:
+            self.fail(status_code, "bad_request", self._reason)
+        else:
+            self.fail(status_code, "internal_error", FAILED)
 
     def hang_up(self) -> None:
         """Cut the connection: an answer that breaks off must not look complete."""

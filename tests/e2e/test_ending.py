@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import http.client
 import json
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -214,3 +217,22 @@ def test_what_a_killed_gateway_has_not_read_goes_to_the_next_one(tmp_path: Path)
         for question in asked:
             told = notebook.run(f"end()\nprint({question})", timeout=60).ok()
             assert told.text.splitlines()[-1] in ("again", "['again']"), question
+
+
+def test_a_gateway_that_is_interrupted_before_it_serves_ends_without_a_traceback() -> None:
+    with state_directory() as state, open(state / "gateway.lock", "wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the former gateway, for which it waits
+        read, write = os.pipe()
+        command = [sys.executable, "-P", "-m", "fal_jupyter.gateway", "--ready-fd", str(write)]
+        environment = dict(os.environ, FAL_JUPYTER_STATE=str(state))
+        gateway = subprocess.Popen(command, env=environment, pass_fds=[write], stderr=subprocess.PIPE)
+        os.close(write)
+
+        def waits() -> bool:
+            return any(os.path.realpath(path) == lock.name for path in Path(f"/proc/{gateway.pid}/fd").iterdir())
+
+        eventually(waits)
+        gateway.send_signal(signal.SIGINT)
+        _, errors = gateway.communicate(timeout=30)
+        assert (gateway.returncode, errors, os.read(read, 1)) == (-signal.SIGINT, b"", b"")
+        os.close(read)

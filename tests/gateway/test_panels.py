@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from fal_jupyter.client.client import Client
 from fal_jupyter.client.watching import RawAnswer
 from fal_jupyter.domain.errors import GatewayError, NotServed
+from fal_jupyter.protocol.api import PROTOCOL
 from fal_jupyter.protocol.feed import BODY_BOUND, KEPT_REQUESTS, FeedLine
 from fal_jupyter.settings import read
 from tests.support.serve import Served
@@ -362,3 +364,35 @@ def test_an_unloaded_app_starts_again_with_its_next_request_which_was_cold(
     assert [state for _, state in lanes[-1]["moves"]][:3] == ["PENDING", "SETUP", "IDLE"]
     assert lanes[0]["moves"][-1][1] == "GONE"
     assert any(decision["kind"] == "down" for decision in line["timelines"]["wide"]["decisions"])
+
+
+def test_what_the_control_plane_cannot_read_or_do_is_one_sentence(client: Client, wide: Served) -> None:
+    def publication(spec: dict[str, Any]) -> bytes:
+        environment = {"python": "", "env": {}, "cwd": "", "sys_path": [], "preload": [], "isolated": ""}
+        lease = client.ensure().granted["lease"]  # type: ignore[attr-defined]
+        head = {"lease": lease, "spec": spec, "environment": environment, "fingerprint": {}, "kind": "pickle"}
+        data = json.dumps(head | {"take_over": False, "source": {}, "modules": {}}).encode()
+        return len(data).to_bytes(4, "big") + data
+
+    lease = {"protocol": PROTOCOL, "kind": "script", "name": "x", "pid": 1, "port": 0, "key_id": "k", "key_hash": "zz"}
+    asked: list[tuple[str, str, bytes, int, str]] = [
+        ("PUT", "apps/odd", b"{}", 400, "the body of PUT /admin/apps/odd cannot be read: a load frame shorter"),
+        ("PUT", "apps/odd", bytes(4), 400, "the body of PUT /admin/apps/odd cannot be read: Input data was truncated"),
+        ("PUT", "apps/odd", b"\0\0\0\2{}", 400, "cannot be read: Object missing required field `lease`"),
+        ("POST", "leases", b"[]", 400, "cannot be read: Expected `object`, got `array`"),
+        ("POST", "leases", b'{"protocol": 0}', 409, "that of this process is 0"),
+        ("POST", "leases", json.dumps(lease).encode(), 400, "key_hash of a lease"),
+        ("GET", "apps/wide/events?revision=x", b"", 400, "revision of GET /admin/apps/wide/events is a whole number"),
+        ("GET", "apps/wide/logs?lines=-1", b"", 400, "lines of GET /admin/apps/wide/logs is a whole number, not '-1'"),
+        ("PATCH", "apps", b"", 405, "PATCH /admin/apps: Method Not Allowed"),
+        ("PUT", "apps/odd", publication({"endpoints": [5]}), 500, "the gateway failed at PUT /admin/apps/odd: Attrib"),
+    ]
+    with closing(client):
+        for method, path, body, status, told in asked:
+            got, answer = client.ask(method, f"/admin/{path}", body)
+            assert (got, told in answer["detail"]) == (status, True), (method, path, answer)
+        log = wide.state / "logs" / "gateway.log"
+        assert answer["hint"] == f"the traceback is in {log}"
+        assert log.read_text().count("Uncaught exception") == 1
+        with pytest.raises(GatewayError, match="the gateway failed at PUT /admin/apps/odd: AttributeError"):
+            client._ask("PUT", "/admin/apps/odd", publication({"endpoints": [5]}))
