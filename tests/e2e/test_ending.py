@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -220,7 +221,9 @@ def test_what_a_killed_gateway_has_not_read_goes_to_the_next_one(tmp_path: Path)
 
 
 def test_a_gateway_that_is_interrupted_before_it_serves_ends_without_a_traceback() -> None:
-    with state_directory() as state, open(state / "gateway.lock", "wb") as lock:
+    with state_directory() as state, ExitStack() as opened:
+        state.mkdir(mode=0o700)
+        lock = opened.enter_context(open(state / "gateway.lock", "wb"))
         fcntl.flock(lock, fcntl.LOCK_EX)  # the former gateway, for which it waits
         read, write = os.pipe()
         command = [sys.executable, "-P", "-m", "fal_jupyter.gateway", "--ready-fd", str(write)]
