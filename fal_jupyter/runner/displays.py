@@ -9,55 +9,23 @@ from __future__ import annotations
 
 import base64
 import binascii
-import importlib.machinery
 import io
 import os
 import sys
-from collections.abc import Callable, Sequence
-from types import ModuleType
 from typing import Any
 
 from fal_jupyter.protocol.frames import PICTURES
+from fal_jupyter.runner.after_import import after_import
 from fal_jupyter.runner.capture import Capture
 
 _METHODS = {"_repr_png_": "image/png", "_repr_jpeg_": "image/jpeg"}
 
 
 def install(capture: Capture) -> None:
-    """Let displays of this process go to *capture*, as soon as the modules that display are imported; imports nothing now."""
+    """Let displays of this process go to *capture*, as soon as the modules that display are imported."""
     displays = _Displays(capture)
-    hooks: dict[str, Callable[[ModuleType], None]] = {
-        "IPython.core.display_functions": displays.adopt_ipython,
-        "PIL.ImageShow": displays.adopt_pil,
-    }
-    for name, hook in hooks.items():
-        if name in sys.modules:
-            hook(sys.modules[name])
-    sys.meta_path.insert(0, _AfterImport(hooks))
-
-
-class _AfterImport:
-    """Finds modules where they are, and completes them after their import."""
-
-    def __init__(self, hooks: dict[str, Callable[[ModuleType], None]]) -> None:
-        self._hooks = hooks
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        hook = self._hooks.get(fullname)
-        if hook is None:
-            return None
-        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
-        if spec is not None and spec.loader is not None:
-            execute = spec.loader.exec_module
-
-            def exec_module(module: ModuleType) -> None:
-                execute(module)
-                hook(module)
-
-            spec.loader.exec_module = exec_module  # type: ignore[method-assign]
-        return spec
+    after_import("IPython.core.display_functions", displays.adopt_ipython)
+    after_import("PIL.ImageShow", displays.adopt_pil)
 
 
 class _Displays:
@@ -93,10 +61,18 @@ class _Displays:
         return True
 
     def _show(self, thing: Any, *, as_bundle: bool) -> bool:
-        """Send a picture; False where there is none, or nobody to send it to."""
+        """Send a picture; False where there is none, or nobody to send it to.
+
+        On fal, and in a notebook, a picture that cannot be made fails nothing: its text is shown.
+        """
         if os.getpid() != self._pid:  # a child that user code forked
             return False
-        found = _of_bundle(thing) if as_bundle else _picture_of(thing)
+        try:
+            found = _of_bundle(thing) if as_bundle else _picture_of(thing)
+        except Exception as error:
+            told = f"{type(error).__name__}: {error}"[:300]
+            print(f"[fal_jupyter: the picture of a {type(thing).__name__} cannot be made: {told}]", file=sys.stderr)
+            return False
         if found is None:
             return False
         text = thing.get("text/plain", "") if as_bundle else repr(thing)
@@ -126,7 +102,7 @@ def _called(thing: Any, name: str) -> Any:
         return None
     try:
         given = method()
-    except NotImplementedError:
+    except NotImplementedError:  # how a class of IPython's says that it has none
         return None
     return given[0] if isinstance(given, tuple) and given else given  # (data, metadata)
 
