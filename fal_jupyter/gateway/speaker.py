@@ -32,9 +32,7 @@ from fal_jupyter.protocol.frames import WINDOW
 LONGEST_JSON = 1 << 20  # bytes of a JSON body that is one message
 BROKEN, BROKEN_OFF = 1011, "the answer of the app broke off"
 CLOSING = 10.0  # seconds that the caller has to answer our close
-FAILED = (
-    1.0  # seconds in which a caller that broke the protocol hears that: what it still sends would make the end a reset
-)
+FAILED = 1.0  # seconds for a caller that broke the protocol to read so: what it still sends would make the end a reset
 RESTART, NOBODY_SERVES = 1012, "nobody serves an app here any more"
 _OF_A_HANDSHAKE = "sec-websocket-"
 _OF_A_BODY = frozenset({"content-type", "content-length"})
@@ -148,7 +146,7 @@ class Speaker(Request):
         for event in self._protocol.events_received():
             if isinstance(event, Frame) and not self._over:
                 self._take(event)
-        self._flush()
+        taken = self._flush()
         if self._protocol.close_rcvd:
             self._end()
             self._hang_up()
@@ -159,7 +157,7 @@ class Speaker(Request):
             return None
         self._next()
         if self._size <= WINDOW:
-            return None
+            return taken  # who does not take our answers, pongs too, is not heard any further
         if self._room is None or self._room.done():
             self._room = asyncio.get_running_loop().create_future()
         return self._room

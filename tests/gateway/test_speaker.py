@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import select
 import socket
 import time
 from collections.abc import Iterator
@@ -112,6 +113,15 @@ def opened(app: Served, path: str, *, key: str | None = None, **more: Any) -> Cl
     return connect(address, additional_headers=headers, max_size=None, proxy=None, **more)
 
 
+def handshake(app: Served) -> bytes:
+    place = urlsplit(app.ready["url"])
+    path = place.path.rstrip("/").replace("/run/", "/ws/")
+    return (
+        f"GET {path}/left HTTP/1.1\r\nHost: {place.netloc}\r\nAuthorization: Key {app.ready['key']}\r\nConnection: Upgrade\r\n"
+        f"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {'A' * 22}==\r\n\r\n"
+    ).encode()
+
+
 def answer(connection: ClientConnection) -> tuple[dict[str, Any], list[str | bytes], dict[str, Any]]:
     """Give the start, the pieces and the end of the next answer."""
     start = json.loads(connection.recv(timeout=30))
@@ -193,12 +203,7 @@ def test_a_runner_calls_apps_by_fal_apps(app: Served) -> None:
 
 
 def test_bytes_that_are_no_websocket_end_the_connection_and_nothing_else(app: Served) -> None:
-    chance, place = random.Random(1), urlsplit(app.ready["url"])
-    path = place.path.rstrip("/").replace("/run/", "/ws/")
-    head = (
-        f"GET {path}/left HTTP/1.1\r\nHost: {place.netloc}\r\nAuthorization: Key {app.ready['key']}\r\nConnection: Upgrade\r\n"
-        f"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {'A' * 22}==\r\n\r\n"
-    ).encode()
+    chance, place, head = random.Random(1), urlsplit(app.ready["url"]), handshake(app)
     frames = [
         lambda: chance.randbytes(chance.randrange(1, 300)),
         lambda: bytes([0x80 | chance.randrange(16), 0x84]) + bytes(4) + chance.randbytes(4),
@@ -217,6 +222,23 @@ def test_bytes_that_are_no_websocket_end_the_connection_and_nothing_else(app: Se
     logs = [path for path in (app.state / "logs").rglob("gateway*") if path.is_file()]
     assert logs
     assert not [path for path in logs if "Traceback" in path.read_text(errors="replace")]
+
+
+def test_a_caller_that_takes_no_pongs_is_not_heard_any_further(app: Served) -> None:
+    place = urlsplit(app.ready["url"])
+    ping = b"\x89\xfd" + bytes(4) + b"x" * 125
+    with socket.create_connection((place.hostname, place.port), timeout=20) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.sendall(handshake(app))
+        sock.setblocking(False)
+        sent = 0
+        while sent < 64 << 20:
+            if not select.select([], [sock], [], 2)[1]:
+                break  # nobody reads any more
+            with suppress(BlockingIOError):
+                sent += sock.send(ping * 500)
+    assert sent < 32 << 20
+    assert app.request("/left", {}).status == 200
 
 
 def test_an_answer_that_breaks_off_does_not_look_complete(app: Served) -> None:
