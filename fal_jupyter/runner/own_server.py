@@ -8,6 +8,7 @@ The child ends with its runner, and the runner with its child: the next request 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import inspect
 import multiprocessing
@@ -100,6 +101,9 @@ class OwnServer:
         connection = http.client.HTTPConnection("127.0.0.1", self._port)
         try:
             came = await run_sync(_ask, connection, request.method, target, headers, body, abandon_on_cancel=True)
+        except asyncio.CancelledError:
+            _hang_up(connection)
+            raise
         except (OSError, http.client.HTTPException) as error:
             connection.close()
             told = f"the server on port {self._port} gave no answer: {type(error).__name__}: {error}"
@@ -133,6 +137,13 @@ def _ask(
         connection.putheader("content-length", str(len(body)))
     connection.endheaders(body or None)
     return connection.getresponse()
+
+
+def _hang_up(connection: http.client.HTTPConnection) -> None:
+    """End a request from another thread: a shutdown wakes the one that waits for the answer, and tells the server."""
+    if connection.sock is not None:
+        with contextlib.suppress(OSError):
+            connection.sock.shutdown(socket.SHUT_RDWR)
 
 
 def _pieces(connection: http.client.HTTPConnection, came: http.client.HTTPResponse) -> Iterator[bytes]:

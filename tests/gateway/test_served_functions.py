@@ -7,9 +7,11 @@ import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
+from tests.support.queue_caller import Caller
 from tests.support.serve import command, runners, served
 from tests.support.state import state_directory
 
@@ -37,7 +39,10 @@ def server():
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        heard = False
         def do_GET(self):
+            if self.path == "/heard":
+                self.path = str(Handler.heard)
             if self.path == "/die":
                 os._exit(3)
             self.send_response(200)
@@ -47,6 +52,10 @@ def server():
                 self.wfile.write(f"{len(word):x}\\r\\n{word}\\r\\n".encode()); self.wfile.flush()
             self.wfile.write(b"0\\r\\n\\r\\n")
         def do_POST(self):
+            if self.path == "/until-hung-up":
+                assert self.connection.recv(1) == b""
+                Handler.heard = True
+                return
             body = self.rfile.read(int(self.headers["content-length"]))
             self.send_response(201); self.send_header("content-length", str(len(body))); self.end_headers()
             self.wfile.write(body[::-1])
@@ -103,6 +112,13 @@ def test_a_function_with_a_port_serves_by_its_own_server(state: Path, file: str,
         posted = app.request("/", b"abc", method="PUT")
         assert (posted.status, posted.body) == (201, b"cba")
         assert app.request("/", b"").status == 201
+
+        caller = Caller(app)
+        waits = caller.submit(below="/until-hung-up")
+        caller.wait(waits, "IN_PROGRESS")
+        assert caller.ask("PUT", f"{urlsplit(waits['cancel_url']).path}?force=1")[0] == 202
+        heard = (app.request("/heard", method="GET").body.decode() for _ in range(500))
+        assert any("True" in text for text in heard)
 
         busy = command(state, "serve", f"{file}::leaves")
         assert busy.returncode == 1
