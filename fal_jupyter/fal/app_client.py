@@ -10,10 +10,13 @@ from typing import Any
 
 from fal_jupyter import at_hand
 from fal_jupyter.domain.errors import UserError
+from fal_jupyter.domain.runner_variables import LOCAL_KEY
 from fal_jupyter.fal.endpoints import endpoints_of
 from fal_jupyter.fal.exceptions import FalServerlessException
-from fal_jupyter.fal.reached import authorization_of_environment, http_client
+from fal_jupyter.fal.reached import authorization_of_environment, http_client, is_direct
 from fal_jupyter.fal.remote import handle_of
+
+_NAME = "fal.app.AppClient"
 
 
 @dataclass
@@ -45,7 +48,7 @@ class EndpointClient:
             httpx.HTTPError: nobody answers.
         """
         body = data.model_dump(mode="json") if hasattr(data, "model_dump") else dict(data)
-        answer = http_client().post(self.url, json=body, timeout=self.timeout, headers=self.headers)
+        answer = http_client(_NAME).post(self.url, json=body, timeout=self.timeout, headers=self.headers)
         if not answer.is_success:
             raise AppClientError(
                 f"Failed to POST {self.url}: {answer.status_code} {answer.text}",
@@ -53,8 +56,8 @@ class EndpointClient:
                 dict(answer.headers),
             )
         value = answer.json()
-        made = isinstance(self.return_type, type) and isinstance(value, dict)
-        return self.return_type(**value) if made and self.return_type is not None else value
+        kind = self.return_type
+        return kind(**value) if isinstance(kind, type) and isinstance(value, dict) else value
 
 
 class AppClient:
@@ -112,17 +115,21 @@ class AppClient:
         Raises:
             httpx.HTTPError: it is not well, or nobody answers.
         """
-        return http_client().get(f"{self.url}/health", headers=self._headers).raise_for_status().json()
+        return http_client(_NAME).get(f"{self.url}/health", headers=self._headers).raise_for_status().json()
 
 
 def _headers_for(cls: type, url: str) -> dict[str, str]:
-    """Give the key of whoever serves the app there; a key of the environment goes nowhere else but where it was meant for."""
+    """Give the header with the key for *url*: that of this process's gateway, or the environment's.
+
+    A gateway's key in the environment is sent to this machine only, and any other key (fal's cloud's) never to it.
+    """
     handle, offer = handle_of(cls), at_hand.offered()
     if handle is not None and url == handle.local_url:
         return {"Authorization": f"Key {handle.key}"}
-    if offer is not None:
+    if offer is not None and is_direct(url):
         base, key = offer.reach()
         if url.startswith(f"{base}/"):
             return {"Authorization": f"Key {key}"}
     found = authorization_of_environment()
-    return {"Authorization": found} if found else {}
+    fits = found.startswith(f"Key {LOCAL_KEY}") == is_direct(url)
+    return {"Authorization": found} if found and fits else {}

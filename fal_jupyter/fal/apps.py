@@ -68,7 +68,6 @@ class RequestHandle:
 
     app_id: str
     request_id: str
-    _client: httpx.Client = field(default_factory=http_client, repr=False)
     _reached: Reached = field(default_factory=reached, repr=False)
 
     def __post_init__(self) -> None:
@@ -100,7 +99,7 @@ class RequestHandle:
         Raises:
             httpx.HTTPError: it has ended already, is unknown, or nobody answers.
         """
-        self._client.put(f"{self._address}/cancel", headers=self._reached.headers).raise_for_status()
+        http_client().put(f"{self._address}/cancel", headers=self._reached.headers).raise_for_status()
 
     def iter_events(self, *, logs: bool = False) -> Iterator[_Status]:
         """Give its state, every 0.2 s, until it has ended."""
@@ -144,7 +143,8 @@ class RequestHandle:
         httpx = http("fal.apps")
         for attempt in range(_ATTEMPTS):
             try:
-                return self._client.get(self._address + below, headers=self._reached.headers, **more).raise_for_status()
+                answer = http_client().get(self._address + below, headers=self._reached.headers, **more)
+                return answer.raise_for_status()
             except httpx.HTTPError as error:
                 if attempt + 1 == _ATTEMPTS or not _passes(error):
                     raise
@@ -172,9 +172,13 @@ def submit(app_id: str, arguments: dict[str, Any], *, path: str = "") -> Request
         httpx.HTTPError: it is refused, or nobody answers.
         UserError: httpx is not installed, or there is no gateway to ask.
     """
-    place, client = reached(), http_client()
-    answer = client.post(_address(place.queue, app_id, path), json=arguments, headers=place.headers).raise_for_status()
-    return RequestHandle(_full_id(app_id), answer.json()["request_id"], client, place)
+    place = reached()
+    answer = (
+        http_client()
+        .post(_address(place.queue, app_id, path), json=arguments, headers=place.headers)
+        .raise_for_status()
+    )
+    return RequestHandle(_full_id(app_id), answer.json()["request_id"], place)
 
 
 def run(app_id: str, arguments: dict[str, Any], *, path: str = "") -> dict[str, Any]:

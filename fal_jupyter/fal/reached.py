@@ -100,10 +100,20 @@ def http(user: str) -> Any:
         ) from None
 
 
-@lru_cache(maxsize=1)
 def http_client(user: str = "fal.apps") -> httpx.Client:
-    """Give the one client of this process; it never asks a proxy for a loopback address."""
-    library = http(user)
+    """Give the one client of this process; it never asks a proxy for a loopback address.
+
+    Raises:
+        UserError: httpx is not installed; the sentence is about *user*.
+    """
+    http(user)
+    return _client_of(os.getpid())
+
+
+@lru_cache(maxsize=1)
+def _client_of(process: int) -> httpx.Client:
+    """Make the client of *process*: a forked child must not send on its parent's connections."""
+    library = http("fal.apps")
     direct = {f"all://{f'[{name}]' if ':' in name else name}": None for name in LOOPBACK}
     client: httpx.Client = library.Client(headers={"User-Agent": "fal_jupyter"}, timeout=_PATIENCE, mounts=direct)
     return client

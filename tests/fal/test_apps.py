@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
+from fal_jupyter import fal
 from tests.support.serve import COMMAND, served
 from tests.support.state import state_directory
 
 SCRIPT = """
-import json
+import json, os
 from fal_jupyter import fal
 fal.install()
 
@@ -57,6 +58,18 @@ with AppClient.connect(Hello) as client:
     handle = apps.submit(app, {"text": "q"})
     found["queue"] = [handle.get(), type(handle.status()).__name__, handle.app_id == app, "key" in repr(handle).lower()]
     found["stream"] = list(apps.stream(app, {}, path="/stream"))
+    read, write = os.pipe()
+    child = os.fork()
+    texts = [f"{'parent' if child else 'child'} {n}" for n in range(30)]
+    try:
+        right = [client.hi({"text": text}).text == text.upper() for text in texts]
+    except Exception as error:
+        right = [repr(error)]
+    if not child:
+        os.write(write, json.dumps(right).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    found["forked"] = [right, json.loads(os.read(read, 10000))]
     found["app fails"] = failure(lambda: apps.run(app, {"text": "boom"}))
     found["no path"] = failure(lambda: next(apps.stream(app, {}, path="nope")))[:2]
 found["stopped"] = failure(lambda: apps.run(app, {}))[:2]
@@ -84,6 +97,7 @@ def found() -> dict[str, Any]:
         ("client fails", ["AppClientError", 500, '500 {"detail":"Internal Server Error"}']),
         ("queue", [{"text": "Q"}, "Completed", True, False]),
         ("stream", ["data: 0", "data: 1", "data: 2"]),
+        ("forked", [[True] * 30, [True] * 30]),
         ("app fails", ["HTTPStatusError", 500, '{"detail":"Internal Server Error"}']),
         ("no path", ["HTTPStatusError", 404]),
         ("stopped", ["HTTPStatusError", 404]),
@@ -93,6 +107,24 @@ def test_a_script_calls_its_app_by_its_gateway_and_past_any_proxy(
     found: dict[str, Any], what: str, expected: object
 ) -> None:
     assert found[what] == expected
+
+
+@pytest.mark.parametrize(
+    ("key", "url", "sent"),
+    [
+        ("fjk_12345678:local", "http://127.0.0.1:8000/run/me/hello", True),
+        ("fjk_12345678:local", "https://fal.run/me/hello", False),
+        ("id:of-the-cloud", "https://fal.run/me/hello", True),
+        ("id:of-the-cloud", "http://127.0.0.1:8000/run/me/hello", False),
+    ],
+)
+def test_a_key_of_the_environment_goes_where_it_was_made(
+    monkeypatch: pytest.MonkeyPatch, key: str, url: str, sent: bool
+) -> None:
+    monkeypatch.setenv("IS_ISOLATE_AGENT", "1")  # a runner: it offers no gateway of its own
+    monkeypatch.setenv("FAL_KEY", key)
+    client = fal.app.AppClient(fal.App, url)
+    assert client._headers == ({"Authorization": f"Key {key}"} if sent else {})
 
 
 def test_a_file_that_imports_what_is_not_here_loads_and_says_so(tmp_path: Path) -> None:
