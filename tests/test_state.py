@@ -96,6 +96,12 @@ def test_logs_of_apps_that_were_quiet_longest_are_removed(tmp_path: Path) -> Non
     forget_old(tmp_path / "nowhere")
 
 
+def test_a_log_never_makes_the_state_directory(tmp_path: Path) -> None:
+    log = Log(tmp_path / "removed" / "logs" / "apps" / "app.log")
+    log.write("r", "", 1, "a word\n")
+    assert not (tmp_path / "removed").exists()  # it would be one that others can read
+
+
 def test_records_of_servers_that_were_killed_are_removed_after_a_while(tmp_path: Path) -> None:
     mine = server_record.ServerRecord(os.getpid(), 1, "/", "", False)
     for pid, age in ((4_194_303, server_record.OLD + 9), (4_194_302, 0.0)):

@@ -71,7 +71,7 @@ class Claims:
 
     def __init__(self, runtime: Sequence[Path], state: Path) -> None:
         self._runtime, self._state = runtime, state
-        self._place = Path("/nonexistent")
+        self._place: Path | None = None  # not before the first claim
         self._locks: dict[str, int] = {}
         self._awaited: set[str] = set()
 
@@ -84,10 +84,10 @@ class Claims:
         place = choose_place(self._runtime)
         if place != self._place:
             log.info("claims on devices are in %s", place)
-            self._place = place
+        self._place = place
         mine: list[str] = []
         for device in devices:
-            path = self._place / f"{device}.lock"
+            path = place / f"{device}.lock"
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -104,17 +104,17 @@ class Claims:
 
     def tell_when_free(self, device: str, tell: Callable[[str], None]) -> None:
         """Call *tell* on this loop when the holder of *device* has let go; one wait a device."""
-        if device in self._awaited:
+        if device in self._awaited or self._place is None:
             return
         self._awaited.add(device)
-        loop = asyncio.get_running_loop()
+        loop, path = asyncio.get_running_loop(), self._place / f"{device}.lock"
 
         def freed() -> None:
             self._awaited.discard(device)
             tell(device)
 
         def wait() -> None:  # a thread, since a lock cannot be polled by a loop; it ends with the process at the latest
-            fd = os.open(self._place / f"{device}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX)
             finally:

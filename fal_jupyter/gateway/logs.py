@@ -47,7 +47,11 @@ class Log:
         """Open the file (again: its directory was removed); without one, memory has the last lines."""
         self.close()
         try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for directory in (
+                self._path.parent.parent,
+                self._path.parent,
+            ):  # never the state directory: it has its own rules
+                directory.mkdir(mode=0o700, exist_ok=True)
             self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
             self._size = os.fstat(self._file).st_size
         except OSError:
