@@ -17,6 +17,7 @@ import msgspec
 from fal_jupyter.domain.endings import How
 from fal_jupyter.domain.messages import RequestArrived
 from fal_jupyter.domain.retries import ends_runner, flag
+from fal_jupyter.gateway.answer_head import FOR_GATEWAY, ResponseHead, decode_head
 from fal_jupyter.gateway.answer_rules import objection
 from fal_jupyter.gateway.caller import Caller, failure_body
 from fal_jupyter.gateway.channel import Channel
@@ -29,7 +30,6 @@ from fal_jupyter.protocol.api import (
     BODILESS,
     FRAMES_TYPE,
     H_ERROR_TYPE,
-    H_NEEDS_RETRY,
     H_REQUEST_ID,
     H_REVISION,
     H_RUNNER,
@@ -50,36 +50,11 @@ SAID = "x-fal-runner-h"  # what runners say of themselves: hints, and that their
 MOST_COOKIES = 200  # names that are remembered of an app
 LINGER = 10.0  # seconds that an answered caller may go on sending its body …
 LINGER_BYTES = 64 << 20  # … and how much of it
-_HOP_BY_HOP = frozenset(
-    {
-        "connection",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
-_FOR_US = frozenset({H_STOP_RUNNER, H_NEEDS_RETRY})  # what an answer says to the gateway alone
-_NOT_THEIRS = _HOP_BY_HOP | _FOR_US | {H_REQUEST_ID, H_REVISION, H_RUNNER}
 
 
 def unread(size: int) -> bytes:
     """What is printed in place of *size* bytes of output that their owner did not take."""
     return f"\n[fal_jupyter: {size:,} bytes of output were dropped, since they were not read]\n".encode()
-
-
-class ResponseHead(msgspec.Struct):
-    """Head of a RESPONSE frame."""
-
-    status: int
-    headers: list[tuple[str, str]]
-    began: float = 0.0
-
-
-_decode_head = msgspec.json.Decoder(ResponseHead).decode
 
 
 class Exchange:
@@ -324,7 +299,7 @@ class Exchange:
 
     def _respond(self, payload: bytes) -> None:
         head_json, body, end = frames.decode_message(payload)
-        head = _decode_head(head_json)
+        head = decode_head(head_json)
         self._ran_from, self._first = head.began, time.monotonic()
         if not self.finished:
             self.status = head.status
@@ -346,7 +321,7 @@ class Exchange:
                     names.add(value.partition("=")[0].strip())
             elif lower.startswith(SAID):
                 self.hub.runner_said(self, lower, value)
-            elif lower in _FOR_US:
+            elif lower in FOR_GATEWAY:
                 head_json = self._take_in(head, lower, value)
         if end and (self.framed or self.watcher is not None):
             self.hub.drain_output(self)
@@ -379,7 +354,7 @@ class Exchange:
             self.stop_runner = flag(value)
         elif not self.finished:
             self.needs_retry = flag(value)
-        return _encode(ResponseHead(head.status, [h for h in head.headers if h[0].lower() not in _FOR_US], head.began))
+        return head.without_gateways()
 
     def _send_head(self, status: int, headers: list[tuple[str, str]], body: bytes, *, end: bool) -> None:
         self._answered = True
@@ -392,7 +367,7 @@ class Exchange:
         self.caller.respond(status, headers, body)
 
     def _headers(self, head: ResponseHead) -> list[tuple[str, str]]:
-        headers = [(lower, value) for name, value in head.headers if (lower := name.lower()) not in _NOT_THEIRS]
+        headers = head.for_caller()
         headers += ((H_REQUEST_ID, self.id), (H_REVISION, str(self.revision)), (H_RUNNER, self.runner_id))
         if head.status == 101:
             headers += (("connection", "Upgrade"), ("upgrade", "websocket"))
@@ -488,13 +463,17 @@ class Exchange:
 
     def _display(self, payload: bytes) -> None:
         """Hand a picture on to the owner; the log, and whoever follows the request, has its text."""
-        head, _, _ = frames.decode_message(payload)
-        text = self.hub.without_secrets(self, f"{msgspec.json.decode(head)['text']}\n")
-        self.hub.request_printed(self, 1, text)
+        head_json, picture, _ = frames.decode_message(payload)
+        head = msgspec.json.decode(head_json)
+        text = head["text"] = self.hub.without_secrets(self, head["text"])[: frames.MOST_PICTURE_TEXT]
+        line = f"{text}\n"
+        self.hub.request_printed(self, 1, line)
         if self.watcher is not None:
-            self.watcher.printed(1, text)
-        if self.framed and not self.caller.backed_up():
-            self._frame(Kind.DISPLAY, payload)
+            self.watcher.printed(1, line)
+        if self.framed and self.caller.backed_up():
+            self._print(b"\x01" + line.encode("utf-8", "replace"))
+        elif self.framed and not self.finished:
+            self._send_framed(frames.encode_message(Kind.DISPLAY, 0, _encode(head), picture, end=True))
 
     # --- the framed answer --------------------------------------------------------------------------------------
     def _print(self, payload: bytes) -> None:

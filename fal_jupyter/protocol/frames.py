@@ -33,7 +33,8 @@ MAX_LOAD: Final = (1 << 32) - 1
 END: Final = 1
 GO_AWAY: Final = b"\x02"
 PICTURES: Final = ("image/png", "image/jpeg", "image/gif", "image/webp")
-MOST_PICTURE: Final = MAX_PAYLOAD - 8 * 1024
+MOST_PICTURE: Final = MAX_PAYLOAD - 8 * 1024  # bytes
+MOST_PICTURE_TEXT: Final = 1000  # characters
 
 
 class Kind(IntEnum):

@@ -113,18 +113,15 @@ class Capture:
             if (unsent := self._unsent.get(stream)) is not None:
                 self._send(stream, unsent)
             shown = self._shown.get(stream, 0)
+            why_not = ""
             if len(data) > frames.MOST_PICTURE:
-                self._put(
-                    stream,
-                    STDOUT,
-                    f"{text} [fal_jupyter: not shown, its {len(data):,} bytes are more than {frames.MOST_PICTURE:,}]\n",
-                )
-            elif shown >= MOST_PICTURES or self._channel.backlog > OUTPUT_BOUND:
-                self._put(
-                    stream,
-                    STDOUT,
-                    f"{text} [fal_jupyter: not shown, a request shows at most {MOST_PICTURES} pictures]\n",
-                )
+                why_not = f"its {len(data):,} bytes are more than {frames.MOST_PICTURE:,}"
+            elif shown >= MOST_PICTURES:
+                why_not = f"a request shows at most {MOST_PICTURES} pictures"
+            elif self._channel.backlog > OUTPUT_BOUND:
+                why_not = "pictures come faster than they are sent"
+            if why_not:
+                self._put(stream, STDOUT, f"{text} [fal_jupyter: not shown, {why_not}]\n")
             else:
                 self._shown[stream] = shown + 1
                 head = msgspec.json.encode({"type": kind, "text": text.encode("utf-8", "replace").decode()})

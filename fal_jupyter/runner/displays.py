@@ -14,7 +14,7 @@ import os
 import sys
 from typing import Any
 
-from fal_jupyter.protocol.frames import PICTURES
+from fal_jupyter.protocol.frames import MOST_PICTURE_TEXT, PICTURES
 from fal_jupyter.runner.after_import import after_import
 from fal_jupyter.runner.capture import Capture
 
@@ -76,7 +76,7 @@ class _Displays:
         if found is None:
             return False
         text = thing.get("text/plain", "") if as_bundle else repr(thing)
-        return self._capture.show(*found, str(text)[:1000])
+        return self._capture.show(*found, str(text)[:MOST_PICTURE_TEXT])
 
 
 def _picture_of(thing: Any) -> tuple[str, bytes] | None:

@@ -59,6 +59,10 @@ class Shows(fal.App):
         for _ in range(number):
             display(noise)
 
+    @fal.endpoint("/secret")
+    def secret(self):
+        publish_display_data({"image/png": b"\\x89PNG", "text/plain": f"a picture of {os.environ['DRAWING_TOKEN']}"})
+
     @fal.endpoint("/fails")
     def fails(self):
         class Odd:
@@ -71,6 +75,7 @@ class Shows(fal.App):
 
 @pytest.fixture(scope="module")
 def shows(notebook: Kernel) -> Kernel:
+    notebook.run("%env DRAWING_TOKEN=drawn-from-life")
     notebook.run(APP).ok()
     return notebook
 
@@ -137,6 +142,14 @@ def test_a_picture_that_cannot_be_made_fails_no_request(shows: Kernel) -> None:
 
     assert [line for line in cell.text.splitlines() if line in ("odd", "done")] == ["odd", "done"]
     assert "[fal_jupyter: the picture of a Odd cannot be made: ValueError: no picture]" in cell.text
+
+
+def test_the_text_of_a_picture_has_no_secrets(shows: Kernel) -> None:
+    cell = shows.run("Shows.secret()").ok()
+
+    assert pictures(cell.outputs) == [("image/png", b"\x89PNG")]
+    assert "a picture of [redacted DRAWING_TOKEN]" in str(cell.outputs)
+    assert "drawn-from-life" not in str(cell.outputs)
 
 
 def test_the_log_and_other_callers_have_the_text(shows: Kernel) -> None:
