@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fal_jupyter.domain.errors import BadSetting, FalJupyterError
+from fal_jupyter.domain.errors import FalJupyterError
+from fal_jupyter.settings import working_directory
 from fal_jupyter.vault import Vault
 
 if TYPE_CHECKING:
@@ -26,26 +27,30 @@ class Report:
 
 
 def examine_file(which: str, vault: Vault) -> list[Report]:
-    """Examine the apps of ``FILE.py``, or the one of ``FILE.py::Class``. The file is run, as serving or deploying it does.
+    """Examine the apps of ``FILE.py``, the one of ``FILE.py::Class``, or the one that ``pyproject.toml`` has under this name. The
+    file is run, as serving or deploying it does.
 
     Raises:
-        BadSetting: there is no such file or class. FalJupyterError: the file itself raises; the sentence says where.
+        BadSetting: there is no such file, class or name. FalJupyterError: the file itself raises; the sentence says where.
     """
     from fal_jupyter import data_mount
+    from fal_jupyter.fal.project import app_of_target
     from fal_jupyter.portability import Surroundings, examine
     from fal_jupyter.portability.files import opened
 
     name, _, class_name = which.partition("::")
     path = Path(name).absolute()
-    if not path.is_file() and not name.endswith(".py"):
-        raise BadSetting(f"{which!r} is no file", hint="fal-jupyter doctor FILE.py::Class", where="doctor")
+    project = app_of_target(which, working_directory(), command="fal-jupyter doctor")
+    if project is not None:
+        path, class_name = project.path, project.symbol
     secrets = frozenset(vault.secrets())
     try:
-        with _prints_go_to_stderr(), opened(path, class_name) as (apps, namespace):
+        with _prints_go_to_stderr(), opened(path, class_name, project) as (apps, namespace):
             here = Surroundings(
                 folder=path.parent,
                 namespace=namespace,
-                file=path,
+                file=path if path.is_file() else Path(str(namespace["__file__"])),
+                imported=project is not None and project.text is not None,
                 secrets=secrets,
                 environ=dict(os.environ),
                 data_is_mounted=data_mount.is_mounted,

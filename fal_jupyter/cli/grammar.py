@@ -296,7 +296,7 @@ VERBS = (
                 name="APP",
                 what="app",
                 optional=True,
-                help="FILE.py::Class, or FILE.py for all in it; in a notebook a class of it, or none for all",
+                help="FILE.py::Class, FILE.py for all in it, or the NAME of an app in pyproject.toml; in a notebook a class of it, or none for all",
             ),
         ),
         options=(JSON,),

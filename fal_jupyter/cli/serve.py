@@ -22,7 +22,7 @@ from fal_jupyter.client import serving
 from fal_jupyter.client.client import Client
 from fal_jupyter.client.handle import AppHandle
 from fal_jupyter.domain.errors import FalJupyterError, GatewayStopped, SetupFailed
-from fal_jupyter.fal.project import ProjectApp, find_project, project_app, project_apps
+from fal_jupyter.fal.project import app_of_target
 from fal_jupyter.protocol.api import Event
 from fal_jupyter.settings import working_directory
 
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
 def _serve(args: argparse.Namespace, client: Client, out: int) -> int:
     name, _, class_name = args.file.partition("::")
     path, overrides = Path(name), grammar.overrides(args)
-    project = _project_app(args.file)
+    project = app_of_target(args.file, working_directory(), command="fal-jupyter serve")
     if project is not None:
         path, class_name = project.path, project.symbol
         overrides = {key: value for key, value in project.overrides.items() if value is not None} | overrides
@@ -93,18 +93,6 @@ def _serve(args: argparse.Namespace, client: Client, out: int) -> int:
     client.lease.wait_for_gateway(GATEWAY_PATIENCE)  # what it drains is ours
     say("fal-jupyter: the gateway has ended, and the app with it")
     return 1
-
-
-def _project_app(target: str) -> ProjectApp | None:
-    """The app of ``pyproject.toml`` that *target* names, as fal tells it from a file: no ``::``, and no ``.py`` at its end."""
-    if "::" in target or target.endswith(".py"):
-        return None
-    here = working_directory()
-    if Path(target).exists():  # a file or folder, unless an app has the name
-        file = find_project(here)
-        if file is None or target not in project_apps(file):
-            return None
-    return project_app(target, here)
 
 
 def _ready(handle: AppHandle) -> dict[str, Any]:

@@ -118,21 +118,40 @@ def _read(file: Path) -> dict[str, Any]:
         raise BadSetting(f"{file} cannot be read: {error}") from None
 
 
-def project_app(name: str, start: Path) -> ProjectApp:
+def app_of_target(target: str, start: Path, *, command: str) -> ProjectApp | None:
+    """Give the app of a project that *target* names, or ``None`` where it names a file: as fal tells them apart, one with ``::`` or
+    with ``.py`` at its end.
+
+    Args:
+        start: the working directory. command: the command to suggest in an error, as ``fal-jupyter serve``.
+
+    Raises:
+        BadSetting: as :func:`project_app` says.
+    """
+    if "::" in target or target.endswith(".py"):
+        return None
+    if (start / target).exists():  # a file or folder, unless an app has the name
+        file = find_project(start)
+        if file is None or target not in project_apps(file):
+            return None
+    return project_app(target, start, command=command)
+
+
+def project_app(name: str, start: Path, *, command: str = "fal-jupyter serve") -> ProjectApp:
     """Give the app *name* of the project that *start* is in.
 
     Raises:
         BadSetting: there is no project or no such app, or its table has what it may not have.
     """
     file = find_project(start)
-    if file is None:
+    apps = project_apps(file) if file is not None else {}
+    if file is None or not apps:
         raise BadSetting(
             f"there is no file {name!r}, and no {FILE} with [tool.fal.apps] in {start} or above",
-            hint="fal-jupyter serve FILE.py::Class",
+            hint=f"{command} FILE.py::Class",
         )
-    apps = project_apps(file)
     if name not in apps:
-        known = f"it has {', '.join(apps)}" if apps else "it has none"
+        known = f"it has {', '.join(apps)}"
         if near := nearest(name, apps):
             known = f"did you mean {near}?"
         raise BadSetting(f"[tool.fal.apps] of {file} has no app {name!r}", hint=known)

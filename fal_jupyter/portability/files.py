@@ -14,54 +14,76 @@ from typing import Any
 
 from fal_jupyter import fal
 from fal_jupyter.domain.errors import BadSetting
+from fal_jupyter.fal.project import ProjectApp
 from fal_jupyter.shipping.reach import functions_in
 from fal_jupyter.shipping.source_files import RUN_PATH, app_named, apps_of, read_source, run_source, search_folders
 
 
 @contextmanager
-def opened(path: Path, class_name: str) -> Iterator[tuple[list[type[Any]], dict[str, object]]]:
+def opened(
+    path: Path, class_name: str, project: ProjectApp | None = None
+) -> Iterator[tuple[list[type[Any]], dict[str, object]]]:
     """Run the file at *path* and give its apps (all, or the one of *class_name*) and its globals, as long as it is open.
+
+    Args:
+        project: the app's table in ``pyproject.toml``: gives the class what it leaves open, its name and auth, and the text
+            where the app is an entry point.
 
     Raises:
         BadSetting: it cannot be read, ends itself, or has no such app. Whatever the file raises.
     """
-    text = read_source(path, command="fal-jupyter doctor")
-    before, paths = sys.modules["__main__"], list(sys.path)
+    given = project.text if project is not None else None
+    text = given if given is not None else read_source(path, command="fal-jupyter doctor")
+    folders = [*search_folders(path), *(project.folders if project is not None else ())]
+    before, paths, own = sys.modules["__main__"], list(sys.path), ""
     fal.install()
     try:
-        module = run_source(path, text, search_folders(path), name=RUN_PATH)
+        module = run_source(path, text, folders, name=RUN_PATH)
         bases = (fal.App, getattr(sys.modules.get("fal"), "App", fal.App))
         if class_name:
             apps = [app_named(module, class_name, path, bases)[1]]
         else:
             apps = list(dict.fromkeys(apps_of(module, bases).values()))
+        if project is not None:
+            _configure(apps[0], project)
         if not apps:
             raise BadSetting(f"{path.name} has no fal.App class", hint="write a class that inherits from fal.App")
+        if given is not None:  # an entry point: what it imports is the app's module
+            module = sys.modules[apps[0].__module__]
+        own = module.__name__
         _make_main(module)
         yield apps, vars(module)
     finally:
         sys.modules["__main__"] = before
+        if own:
+            sys.modules.pop(own, None)  # its classes have the name of another module now
         sys.modules.pop(RUN_PATH, None)
         sys.path[:] = paths
+
+
+def _configure(cls: type[Any], project: ProjectApp) -> None:
+    project.configure(cls)
+    cls.app_name = project.overrides["name"]
+    cls.app_auth = project.overrides["auth"] or cls.app_auth
 
 
 def _make_main(module: ModuleType) -> None:
     """Give all that the file defined the module name of a notebook, and the module its place."""
     for value in list(vars(module).values()):
-        _rename(value)
+        _rename(value, module.__name__)
     module.__name__ = "__main__"
     sys.modules["__main__"] = module
 
 
-def _rename(value: Any) -> None:
+def _rename(value: Any, own: str) -> None:
     for function in functions_in(value):
-        _rename_one(function)
-    if issubclass(type(value), type) and value.__module__ == RUN_PATH:
+        _rename_one(function, own)
+    if issubclass(type(value), type) and value.__module__ == own:
         value.__module__ = "__main__"
         for member in list(vars(value).values()):
-            _rename(member)
+            _rename(member, own)
 
 
-def _rename_one(thing: FunctionType) -> None:
-    if thing.__module__ == RUN_PATH:
+def _rename_one(thing: FunctionType, own: str) -> None:
+    if thing.__module__ == own:
         thing.__module__ = "__main__"

@@ -133,8 +133,10 @@ def file_findings(here: Surroundings) -> list[Finding]:
 
 
 def relative_findings(pieces: Sequence[Piece], here: Surroundings) -> list[Finding]:
-    """Say which imports are relative: the file stands alone there."""
-    found = []
+    """Say which imports are relative: the file stands alone there, unless it is imported."""
+    found: list[Finding] = []
+    if here.imported:
+        return found
     for piece in pieces:
         for node in piece.walk():
             if isinstance(node, ast.ImportFrom) and node.level:

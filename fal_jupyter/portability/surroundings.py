@@ -16,7 +16,7 @@ class Surroundings:
     Attributes:
         folder: where runners of the app work, and where its files lie: the notebook's or the file's.
         namespace: the globals that the class knows.
-        file: the file of the class, or ``None`` for a notebook.
+        file: the file of the class, or ``None`` for a notebook. imported: it is imported there, so that it is in its package.
         label: gives ``cell [3]`` for the file name of a cell's code, or ``""``.
         cell_of: gives ``cell [3]`` for the name that it bound, or ``""``.
         secrets: names of the secrets that are set here.
@@ -29,6 +29,7 @@ class Surroundings:
     folder: Path
     namespace: Mapping[str, object]
     file: Path | None = None
+    imported: bool = False
     label: Callable[[str], str] = lambda filename: ""
     cell_of: Callable[[str], str] = lambda name: ""
     secrets: frozenset[str] = frozenset()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -54,6 +56,11 @@ import fal
 from .words import WORD
 class Packed(fal.App):
     max_concurrency = 2
+    @fal.endpoint("/env")
+    def env(self) -> str:
+        import os
+        from .words import WORD
+        return os.environ["NO_SUCH_VARIABLE"] + WORD
     @fal.endpoint("/")
     def go(self) -> dict: return {"word": WORD, "module": __name__, "file": open("data/a.txt").read()}
 """
@@ -93,8 +100,6 @@ def test_apps_of_a_project_are_served_by_name_from_any_folder_of_it(state: Path,
 
 
 def test_run_is_serve_and_options_of_the_class_win(state: Path, project: Path) -> None:
-    import subprocess
-
     done = subprocess.run(
         ["env", "-C", str(project), f"FAL_JUPYTER_STATE={state}", *COMMAND, "run", "packed", "--dry-run"],
         capture_output=True,
@@ -102,7 +107,7 @@ def test_run_is_serve_and_options_of_the_class_win(state: Path, project: Path) -
         timeout=60,
     )
     assert done.returncode == 0, done.stderr
-    assert "other-name: 1 endpoint" in done.stderr
+    assert "other-name: 2 endpoints" in done.stderr
 
     found = project_app("packed", project / "deep")
     from fal_jupyter import fal
@@ -164,3 +169,23 @@ def test_what_is_not_there_is_a_sentence(project: Path, tmp_path_factory: pytest
     (elsewhere / "pyproject.toml").write_text("[tool.fal")
     with pytest.raises(BadSetting, match="cannot be read"):
         project_app("small", elsewhere)
+
+
+def test_the_doctor_takes_apps_of_a_project_by_name(state: Path, project: Path) -> None:
+    def codes(name: str, folder: str = "deep/er") -> list[tuple[str, str]]:
+        done = subprocess.run(
+            ["env", "-C", str(project / folder), f"FAL_JUPYTER_STATE={state}", *COMMAND, "doctor", name, "--json"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.stdout, done.stderr
+        (report,) = json.loads(done.stdout)["apps"]
+        return [(finding["code"], finding["where"]) for finding in report["findings"]]
+
+    assert codes("small") == [("machine-default", "one.py:3"), ("open-cors", "one.py:3")]  # auth of the table
+    assert codes("packed") == [  # options of the table, the code of the module, which is in its package there
+        ("environment-missing", "server.py:10"),
+        ("auth-default", "server.py:4"),
+        ("no-local-effect", "server.py:4"),
+    ]

@@ -70,7 +70,7 @@ def test_what_would_fail_is_status_1_and_comes_first(state: Path, tmp_path: Path
         ("ended.py", "ended.py ended itself while it was read: SystemExit(3)"),
         ("empty.py::Nobody", "empty.py has no app 'Nobody'"),
         ("missing.py", "missing.py cannot be read: No such file"),
-        ("nothing", "'nothing' is no file"),
+        ("nothing", "there is no file 'nothing', and no pyproject.toml with [tool.fal.apps]"),
     ],
 )
 def test_a_file_that_cannot_be_examined_is_one_sentence(
