@@ -17,6 +17,7 @@ from fal_jupyter.domain.errors import NotPicklable
 from fal_jupyter.shipping import pickling
 from fal_jupyter.shipping.classes import library_of
 from fal_jupyter.shipping.fingerprint import code_digest, contents_digest, digest
+from fal_jupyter.shipping.generators import is_shared, travels_with_its_state
 from fal_jupyter.shipping.loggers import left_behind
 from fal_jupyter.shipping.modules import fingerprint_of_local_files, home_module
 from fal_jupyter.shipping.reach import SHARED, Reached, functions_in, global_names, name_in_notebook, reached_by
@@ -89,7 +90,11 @@ def pack(
         fingerprint=fingerprint,
         captures=tuple(captures),
         preload=_preload(cls, reached),
-        warnings=[*(_heavy(c, cls) for c in _heaviest(captures)), *_left_behind(reached)],
+        warnings=[
+            *(_heavy(c, cls) for c in _heaviest(captures)),
+            *_left_behind(reached),
+            *_same_numbers(reached, cell_of),
+        ],
     )
 
 
@@ -105,6 +110,17 @@ def _modules(cls: type, reached: list[Reached]) -> Iterator[types.ModuleType]:
 def _left_behind(reached: list[Reached]) -> list[str]:
     told = (told for one in reached if isinstance(one.value, logging.Logger) for told in left_behind(one.value))
     return list(dict.fromkeys(told))
+
+
+def _same_numbers(reached: list[Reached], cell_of: Callable[[str], str]) -> Iterator[str]:
+    """Give a sentence for each random generator of the notebook: as in the real package, each runner starts with a copy of its state."""
+    for one in reached:
+        if travels_with_its_state(one.value):
+            place = f" ({cell})" if (cell := cell_of(one.name)) else ""
+            yield (
+                f"{one.name}{place} is a random generator and travels with its state, so every runner draws the same numbers from it: "
+                "make it in setup() for numbers of each runner's own"
+            )
 
 
 def _captures(reached: list[Reached], cls: type, cell_of: Callable[[str], str]) -> list[Capture]:
@@ -215,6 +231,8 @@ def _of_the_shell(value: Any) -> bool:
 
 def _by_reference(value: Any) -> bool:
     """True for what is found by its module and name on arrival: builtins, functions and objects of libraries."""
+    if is_shared(value):
+        return True
     try:
         name, module = getattr(value, "__qualname__", None), getattr(value, "__module__", None)
     except Exception:  # a proxy of the user's that has nothing to stand for

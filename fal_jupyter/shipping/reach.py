@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fal_jupyter.shipping.classes import is_derived
+from fal_jupyter.shipping.generators import is_shared
 from fal_jupyter.shipping.pickling import resolved
 from fal_jupyter.shipping.reducers import is_local
 
@@ -181,7 +182,7 @@ def parts_of(value: Any) -> Iterator[Any]:
         yield from itertools.islice(value, _MANY)
     elif isinstance(value, functools.partial):
         yield from (value.func, *value.args, *value.keywords.values())
-    elif isinstance(value, types.MethodType):
+    elif isinstance(value, types.MethodType) and not is_shared(value):
         yield from (value.__func__, value.__self__)
     elif type(value).__module__.startswith(_HOLDERS):
         yield from (getattr(value, name, None) for name in _HELD)

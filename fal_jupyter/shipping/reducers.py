@@ -11,6 +11,7 @@ import contextvars
 import functools
 import logging
 import pickle
+import random
 import subprocess
 import sys
 import threading
@@ -21,6 +22,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from fal_jupyter.shipping import constructors, loggers
+from fal_jupyter.shipping.generators import home_of_generator
 
 _CachedFunction = type(functools.lru_cache(len))
 _DISPATCHER = functools.singledispatch(len).__code__  # type: ignore[attr-defined]  # typeshed has it as another class
@@ -46,6 +48,8 @@ def reduce(obj: Any) -> Any:
     reducer = _BY_TYPE.get(type(obj))
     if reducer is not None:
         return reducer(obj)
+    if (shared := home_of_generator(obj)) is not None:
+        return constructors.look_up, shared
     if isinstance(obj, logging.Logger):
         return loggers.reduce_logger(obj)
     if isinstance(obj, logging.Handler):
@@ -154,6 +158,10 @@ def _thread_local(_: threading.local) -> Any:
     return threading.local, ()  # other threads have none of this one's values
 
 
+def _system_random(_: random.SystemRandom) -> Any:
+    return random.SystemRandom, ()  # it has no state, which pickle takes for a fault
+
+
 def _weak(held: Any) -> Any:
     """What a weak set or dictionary holds now; it lets go of it as the first one would."""
     return type(held), (list(held) if isinstance(held, weakref.WeakSet) else dict(held),)
@@ -210,6 +218,7 @@ _BY_TYPE: dict[type, Callable[[Any], Any]] = {
     _REENTRANT_LOCK: _reentrant_lock,
     _THREAD_LOCAL: _thread_local,
     contextvars.ContextVar: _context_variable,
+    random.SystemRandom: _system_random,
     weakref.WeakSet: _weak,
     weakref.WeakKeyDictionary: _weak,
     weakref.WeakValueDictionary: _weak,

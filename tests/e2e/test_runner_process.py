@@ -27,6 +27,11 @@ DICE = """%%fal_app
 import os, random, tempfile, uuid
 import numpy as np
 import torch
+from random import choices, randint, random as chance
+from secrets import choice
+from numpy.random import normal
+SYSTEM, RNG, WRITTEN = random.SystemRandom(), np.random.default_rng(), np.random.RandomState(3)
+SHARED = np.random.mtrand._rand  # what sklearn.utils.check_random_state(None) gives
 class Dice(fal.App):
     def setup(self):
         self.seeded = np.random.RandomState(7).randint(2**31)
@@ -36,6 +41,11 @@ class Dice(fal.App):
     def roll(self) -> list:
         name = os.path.basename(tempfile.mktemp())
         return [int(torch.randint(0, 2**31, (1,))), int(np.random.randint(2**31)), random.getrandbits(31), str(uuid.uuid4()), name, self.seeded]
+    @fal.endpoint("/drawn")
+    def drawn(self) -> list:
+        of_torch = torch.rand(1, generator=torch.default_generator).item()
+        functions = [randint(0, 2**62), chance(), choices(range(10**9))[0], normal(), SHARED.rand(), of_torch]
+        return [*functions, choice(range(10**9)), SYSTEM.random(), RNG.random(), WRITTEN.rand()]
     @fal.endpoint("/die")
     def die(self) -> int:
         os._exit(1)
@@ -43,7 +53,7 @@ class Dice(fal.App):
 ROLL = """
 rolled = []
 while True:
-    rolled.append(Dice.roll())
+    rolled.append(Dice.roll() + Dice.drawn())
     if len(rolled) == 2:
         break
     try:
@@ -57,11 +67,13 @@ print([len(set(column)) for column in zip(*rolled)])
 def test_each_runner_draws_random_numbers_of_its_own_unless_setup_seeds_them(notebook: Kernel) -> None:
     pytest.importorskip("torch")
     notebook.run("import fal_jupyter").ok()
-    notebook.run(DICE.format(seed=False)).ok()
-    assert notebook.run(ROLL).ok().text == "[2, 2, 2, 2, 2, 1]\n"
+    told = notebook.run(DICE.format(seed=False)).ok().shown
+    assert notebook.run(ROLL).ok().text == "[2, 2, 2, 2, 2, 1, 2, 2, 2, 2, 2, 2, 2, 2, 1, 1]\n"
+    assert told.count("is a random generator") == 1
+    assert "warning: RNG (cell [3]) is a random generator and travels with its state" in told
 
     notebook.run(DICE.format(seed=True)).ok()
-    assert notebook.run(ROLL).ok().text == "[1, 1, 1, 2, 2, 1]\n"
+    assert notebook.run(ROLL).ok().text == "[1, 1, 1, 2, 2, 1, 1, 1, 1, 1, 1, 1, 2, 2, 1, 1]\n"
 
 
 CHILDREN = """%%fal_app
