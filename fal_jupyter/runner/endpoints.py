@@ -25,7 +25,7 @@ from starlette.requests import ClientDisconnect
 
 from fal_jupyter.fal.endpoints import about_of
 from fal_jupyter.protocol.api import ErrorDescription
-from fal_jupyter.runner import data_mount, failures, limits, pictures, streams
+from fal_jupyter.runner import data_mount, failures, limits, pictures, streams, worker_threads
 from fal_jupyter.runner.children import end_returned_child
 from fal_jupyter.runner.error_handlers import add_handlers, is_answer, unhandled
 from fal_jupyter.runner.forms import forms_named
@@ -120,6 +120,14 @@ def _is_honest(error: BaseException) -> bool:
         return error.__class__ is type(error)
     except BaseException:
         return False
+
+
+def _carried(error: BaseException) -> BaseException:
+    """Give what leaves a worker thread in place of user code's *error*: itself, unless it lies about its class."""
+    if _is_honest(error):
+        return error
+    note(error)
+    return UserAbort()
 
 
 def as_failure(error: BaseException) -> BaseException:
@@ -243,6 +251,7 @@ def build(instance: Any) -> FastAPI:
     Raises:
         Exception: whatever FastAPI says of an endpoint's signature (an annotation that is no type, for one).
     """
+    worker_threads.guard(_carried)
     app = FastAPI(lifespan=instance.lifespan)
     instance._add_extra_middlewares(app)
     app.add_exception_handler(Exception, _unhandled)
