@@ -105,6 +105,12 @@ class Front:
         token = token_of(query)
         return bool(token) and self.tokens.admits(token, alias, time.time())
 
+    def key_refusal(self, authorization: str) -> tuple[int, str]:
+        """Give status and sentence for a caller whom :meth:`admits` does not let in."""
+        if why := self.keys.refusal(authorization, "run"):
+            return 403, why
+        return 401, "missing or wrong key: send Authorization: Key id:secret"
+
 
 def start_limit(header: str) -> float:
     """Read the seconds that a caller gives his request to be with a runner; 0 where he says nothing (W72).
@@ -182,7 +188,8 @@ class Request:
         spec = front.apps.spec_of(alias) if owner == front.settings.owner else None
         is_public = spec is not None and spec.auth == "public"
         if not trusted and not is_public and not front.admits(headers.get("authorization", ""), alias, query):
-            self._refuse_key(headers.get("authorization", ""))
+            status, why = front.key_refusal(headers.get("authorization", ""))
+            self._refuse(status, "", why)
             return
         if spec is None:
             self._refuse(404, "", f"no app {owner}/{alias} is running here"[:300])
@@ -244,12 +251,6 @@ class Request:
         """A websocket's handshake may go to the app."""
         assert self.exchange is not None
         self.exchange.arrive()
-
-    def _refuse_key(self, authorization: str) -> None:
-        if why := self.front.keys.refusal(authorization, "run"):
-            self._refuse(403, "", why)
-        else:
-            self._refuse(401, "", "missing or wrong key: send Authorization: Key id:secret")
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         """A piece of the body."""

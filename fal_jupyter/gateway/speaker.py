@@ -99,6 +99,7 @@ class Speaker(Request):
         "_over",
         "_parts",
         "_protocol",
+        "_query",
         "_room",
         "_size",
         "_waiting",
@@ -107,6 +108,7 @@ class Speaker(Request):
     def __init__(self, front: Front, caller: Connection) -> None:
         super().__init__(front, caller)
         self._protocol = Protocol(Side.SERVER, state=State.OPEN, max_size=front.settings.max_body)
+        self._query = ""  # of the handshake; it may have the token
         self._parts: list[bytes] = []
         self._opcode = Opcode.TEXT
         self._waiting: deque[tuple[Opcode, bytes]] = deque()  # messages whose turn comes
@@ -122,6 +124,7 @@ class Speaker(Request):
             self.headers = headers
             self._refuse(426, "bad_request", f"{SPEAK} is for websockets; an ordinary request goes to {RUN}")
             return
+        self._query = target.partition("?")[2]
         super().begin(method, RUN + target.removeprefix(SPEAK), headers)
 
     def open(self) -> None:
@@ -219,8 +222,9 @@ class Speaker(Request):
             self._make_room()
         request_id = new_id()
         spoken = Spoken(self, request_id)
-        if self.front.apps.spec_of(pattern.alias) is None:  # stopped since
-            spoken.respond(*self._gone(pattern.alias))
+        if (refused := self._refusal(pattern.alias)) is not None:
+            status, why = refused
+            spoken.respond(status, *failure(status, "", why))
             spoken.finish()
             return
         kind = "application/json" if opcode is Opcode.TEXT else "application/octet-stream"
@@ -240,8 +244,15 @@ class Speaker(Request):
         exchange.take(body)
         exchange.complete()
 
-    def _gone(self, alias: str) -> tuple[int, Headers, bytes]:
-        return (404, *failure(404, "", f"no app {self.front.settings.owner}/{alias} is running here"[:300]))
+    def _refusal(self, alias: str) -> tuple[int, str] | None:
+        """Say why a message is not answered by the app: it was stopped, or its caller's key revoked, since the handshake."""
+        assert self.headers is not None
+        spec, authorization = self.front.apps.spec_of(alias), self.headers.get("authorization", "")
+        if spec is None:
+            return 404, f"no app {self.front.settings.owner}/{alias} is running here"[:300]
+        if self.front.trusted or spec.auth == "public" or self.front.admits(authorization, alias, self._query):
+            return None
+        return self.front.key_refusal(authorization)
 
     def _make_room(self) -> None:
         if self._room is not None and not self._room.done():

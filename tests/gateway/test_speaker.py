@@ -17,7 +17,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from tests.support.serve import Served, served
+from tests.support.serve import Served, command, served
 from tests.support.state import state_directory
 
 APP = """
@@ -268,6 +268,17 @@ def test_who_may_not_call_the_endpoint_may_not_open_it(app: Served, more: dict[s
     with pytest.raises(InvalidStatus) as refused:
         opened(app, **{"path": "/echo"} | more)
     assert refused.value.response.status_code == status
+
+
+def test_a_key_that_is_revoked_calls_no_more_on_an_open_websocket(app: Served) -> None:
+    made = json.loads(command(app.state, "keys", "create", "--json").stdout)
+    with opened(app, "/echo", key=made["key"]) as connection:
+        connection.send("{}")
+        assert answer(connection)[0]["status"] == 200
+        assert command(app.state, "keys", "revoke", made["id"]).returncode == 0
+        connection.send("{}")
+        start, pieces, _ = answer(connection)
+    assert (start["status"], "missing or wrong key" in str(pieces)) == (401, True)
 
 
 def test_an_ordinary_request_there_is_told_where_to_go(app: Served) -> None:
