@@ -12,7 +12,14 @@ describe("markdown", () => {
     ["# Title #\ntext", "<h3>Title</h3><p>text</p>"],
     ["###### deep", "<h6>deep</h6>"],
     ["- a\n- b\n  more\n\n  apart\n- c", "<ul><li>a</li><li><p>b\nmore</p><p>apart</p></li><li>c</li></ul>"],
-    ["1. a\n2. b", "<ol><li>a</li><li>b</li></ol>"],
+    ["1. a\n2. b", '<ol start="1"><li>a</li><li>b</li></ol>'],
+    ["3. a\n\n4. b\nlazy\n\nafter", '<ol start="3"><li>a</li><li><p>b\nlazy</p></li></ol><p>after</p>'],
+    ["* a\n* * *\nb", "<ul><li>a</li></ul><hr><p>b</p>"],
+    ["Title\n=====\nParameters\n----------\nx : int\n    The x.", "<h3>Title</h3><h4>Parameters</h4><p>x : int\n    The x.</p>"],
+    ["Example::\n\n    a = 1\n\n      b <i>\n\nafter", '<p>Example::</p><pre class="fj-code" tabindex="0">a = 1\n\n  b &lt;i&gt;</pre><p>after</p>'],
+    ["Try\n>>> f(1)\n2\n\nafter", '<p>Try</p><pre class="fj-code" tabindex="0">&gt;&gt;&gt; f(1)\n2</pre><p>after</p>'],
+    ["a|b\n-|-\nx \\| y|`p\\|q`\\|", '<table class="fj-table"><thead><tr><th>a</th><th>b</th></tr></thead><tbody><tr><td>x | y</td><td><code class="fj-mono">p|q</code>|</td></tr></tbody></table>'],
+    ["**over\nlines *and* in** ***both*** a < https://", "<p><strong>over\nlines <em>and</em> in</strong> <strong><em>both</em></strong> a &lt; https://</p>"],
     ["- a\n  - b", "<ul><li><p>a</p><ul><li>b</li></ul></li></ul>"],
     ["> quoted\n> too", "<blockquote><p>quoted\ntoo</p></blockquote>"],
     ["```python\n# no <b>title</b>\n\nx\n```\nafter", '<pre class="fj-code" tabindex="0"># no &lt;b&gt;title&lt;/b&gt;\n\nx</pre><p>after</p>'],
@@ -28,8 +35,11 @@ describe("markdown", () => {
     const links = markdownView("[a](https://a.b/c \"t\") ![pic](http://a.b/x.png) <https://c.d> https://e.f/g, [m](mailto:a@b.c) [x](javascript:alert(1)) [y](data:text/html,x) [z](/run/me) ![](javascript:1)");
     expect([...links.querySelectorAll("a")].map((one) => [one.textContent, one.getAttribute("href"), one.rel])).toEqual([
       ["a", "https://a.b/c", "noopener noreferrer"], ["pic", "http://a.b/x.png", "noopener noreferrer"], ["https://c.d", "https://c.d/", "noopener noreferrer"],
-      ["https://e.f/g,", "https://e.f/g,", "noopener noreferrer"], ["m", "mailto:a@b.c", "noopener noreferrer"],
+      ["https://e.f/g", "https://e.f/g", "noopener noreferrer"], ["m", "mailto:a@b.c", "noopener noreferrer"],
     ]);
+    expect(links.textContent).toContain("https://e.f/g, m");
+    const underscored = markdownView("see https://a.b/__init__.py#_x_.");
+    expect([underscored.textContent, underscored.querySelector("a").getAttribute("href")]).toEqual(["see https://a.b/__init__.py#_x_.", "https://a.b/__init__.py#_x_"]);
     expect(links.querySelector("img, iframe, script")).toBeNull();
   });
 

@@ -12,10 +12,13 @@ const DEEPEST_MARKDOWN = 6;
 const FENCE = /^ {0,3}(```+|~~~+)\s*(\S*)/;
 const HEADING = /^ {0,3}(#{1,6})\s+(.*?)\s*#*$/;
 const RULE = /^ {0,3}([-*_])(?:\s*\1){2,}\s*$/;
+const UNDERLINE = /^ {0,3}(=+|-+)\s*$/;
+const INDENTED = /^ {4,}\S/;
+const DOCTEST = /^ {0,3}>>> /; // Python's prompt, not a quotation in a quotation in a quotation
 const QUOTE = /^ {0,3}> ?/;
 const ITEM = /^( {0,3})([-*+]|\d{1,4}[.)])\s+/;
 const TABLE_RULE = /^ {0,3}\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*$/;
-const INLINE = /\\([!-/:-@[-`{-~])|(`{1,3})([^`]+)\2(?!`)|(!?)\[([^\]\n]{0,300})\]\(\s*<?([^\s)>]{1,2000})>?(?:\s+"[^"\n]{0,200}")?\s*\)|\*\*(?=\S)([^*\n]{0,1000}[^*\s])\*\*|\b__(?=\S)([^_\n]{0,1000}[^_\s])__\b|\*(?=\S)([^*\n]{0,1000}[^*\s])\*|\b_(?=\S)([^_\n]{0,1000}[^_\s])_\b|<?(https?:\/\/[^\s<>)\]]{1,2000})>?/g;
+const INLINE = /\\([!-/:-@[-`{-~])|(`{1,3})([^`]+)\2(?!`)|(!?)\[([^\]]{0,300})\]\(\s*<?([^\s)>]{1,2000})>?(?:\s+"[^"\n]{0,200}")?\s*\)|\*\*(?=\S)((?:[^*]|\*(?!\*)){0,1000}?\S)\*\*(?!\*)|\b__(?=\S)([^_]{0,1000}[^_\s])__\b|\*(?=\S)([^*]{0,1000}[^*\s])\*|\b_(?=\S)([^_]{0,1000}[^_\s])_\b|<(https?:\/\/[^\s<>]{1,2000})>|(https?:\/\/[^\s<>)\]]{1,2000})/g;
 
 /** @param {string} text @param {string} address @param {number} depth */
 function safeLink(text, address, depth) {
@@ -35,13 +38,17 @@ function inline(text, depth, inLink = false) {
   const parts = [];
   let at = 0;
   for (const match of text.matchAll(INLINE)) {
-    const [whole, escaped, , code, , label, address, strong, strongToo, em, emToo, bare] = match;
+    const [whole, escaped, , code, , label, address, strong, strongToo, em, emToo, angled, bare] = match;
     if (match.index > at) parts.push(text.slice(at, match.index));
     at = match.index + whole.length;
     if (escaped !== undefined) parts.push(escaped);
     else if (code !== undefined) parts.push(h("code", { class: "fj-mono" }, code.trim()));
     else if (address !== undefined) parts.push((inLink ? null : safeLink(label || address, address, depth)) ?? whole);
-    else if (bare !== undefined) parts.push((inLink ? null : safeLink(bare, bare, depth)) ?? whole);
+    else if (angled !== undefined) parts.push((inLink ? null : safeLink(angled, angled, DEEPEST_MARKDOWN)) ?? whole);
+    else if (bare !== undefined) {
+      const address = bare.replace(/[.,:;!?'"*]{1,20}$/, ""); // what ends a sentence is not part of it
+      parts.push((inLink ? null : safeLink(address, address, DEEPEST_MARKDOWN)) ?? address, bare.slice(address.length));
+    }
     else if ((strong ?? strongToo) !== undefined) parts.push(h("strong", null, ...inline(strong ?? strongToo, depth + 1, inLink)));
     else parts.push(h("em", null, ...inline(em ?? emToo, depth + 1, inLink)));
   }
@@ -51,7 +58,12 @@ function inline(text, depth, inLink = false) {
 
 /** @param {string} line */
 function cells(line) {
-  return line.trim().replace(/^\|/, "").replace(/\|$/, "").split("|").map((cell) => cell.trim());
+  return line.trim().replace(/^\|/, "").replace(/(?<!\\)\|$/, "").split(/(?<!\\)\|/).map((cell) => cell.trim().replaceAll("\\|", "|"));
+}
+
+/** Whether a line of a paragraph goes on with it. @param {string} line */
+function continues(line) {
+  return Boolean(line.trim()) && ![FENCE, HEADING, QUOTE, ITEM, RULE, UNDERLINE].some((start) => start.test(line));
 }
 
 /** @param {string[]} lines @param {number} depth @returns {any[]} */
@@ -82,21 +94,28 @@ function blocks(lines, depth) {
     } else if (RULE.test(line)) {
       at++;
       parts.push(h("hr", null));
+    } else if (DOCTEST.test(line)) {
+      parts.push(h("pre", { class: "fj-code", tabIndex: 0 }, take((one) => Boolean(one.trim())).join("\n")));
+    } else if (INDENTED.test(line)) {
+      const code = take((one) => INDENTED.test(one) || !one.trim()).map((one) => one.slice(4));
+      parts.push(h("pre", { class: "fj-code", tabIndex: 0 }, code.join("\n").trimEnd()));
     } else if (QUOTE.test(line)) {
       parts.push(h("blockquote", null, ...blocks(take((one) => QUOTE.test(one)).map((one) => one.replace(QUOTE, "")), depth + 1)));
     } else if (item) {
       const ordered = /\d/.test(item[2]);
       const items = [];
-      while (at < lines.length) {
-        const next = ITEM.exec(lines[at]);
-        if (!next || /\d/.test(next[2]) !== ordered) break;
-        const first = lines[at++].slice(next[0].length);
+      for (let next = at; ; next = at) {
+        while (next < lines.length && !lines[next].trim()) next++;
+        const mark = ITEM.exec(lines[next] ?? "");
+        if (!mark || /\d/.test(mark[2]) !== ordered || RULE.test(lines[next])) break;
+        const first = lines[next].slice(mark[0].length);
+        at = next + 1;
         const from = at;
-        while (at < lines.length && (/^ {2,}\S/.test(lines[at]) || (!lines[at].trim() && /^ {2,}\S/.test(lines[at + 1] ?? "")))) at++;
+        while (at < lines.length && (/^ {2,}\S/.test(lines[at]) || (lines[at - 1].trim() && continues(lines[at])) || (!lines[at].trim() && /^ {2,}\S/.test(lines[at + 1] ?? "")))) at++;
         const rest = lines.slice(from, at);
         items.push(h("li", null, ...(rest.length ? blocks([first, ...rest.map((one) => one.replace(/^ {2,4}/, ""))], depth + 1) : inline(first, 0))));
       }
-      parts.push(h(ordered ? "ol" : "ul", null, ...items));
+      parts.push(h(ordered ? "ol" : "ul", ordered ? { start: Number.parseInt(item[2], 10) } : null, ...items));
     } else if (line.includes("|") && TABLE_RULE.test(lines[at + 1] ?? "")) {
       const head = cells(line);
       at += 2;
@@ -104,8 +123,11 @@ function blocks(lines, depth) {
       parts.push(h("table", { class: "fj-table" }, h("thead", null, h("tr", null, ...head.map((cell) => h("th", null, ...inline(cell, 0))))), h("tbody", null, ...rows)));
     } else {
       const from = at++;
-      take((one) => Boolean(one.trim()) && !FENCE.test(one) && !HEADING.test(one) && !QUOTE.test(one) && !ITEM.test(one) && !RULE.test(one));
-      parts.push(h("p", null, ...inline(lines.slice(from, at).join("\n"), 0)));
+      take(continues);
+      const words = inline(lines.slice(from, at).join("\n"), 0);
+      const underline = UNDERLINE.exec(lines[at] ?? "");
+      if (underline) at++;
+      parts.push(h(!underline ? "p" : underline[1][0] === "=" ? "h3" : "h4", null, ...words));
     }
   }
   return parts;

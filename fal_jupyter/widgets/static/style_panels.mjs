@@ -47,6 +47,7 @@ html[theme="light"] .fj, .fj.fj-light { ${LEDGER_LIGHT} }
 .fj .fj-markdown { padding: 0 12px 10px; max-width: 760px; max-height: 360px; overflow: auto; overflow-wrap: anywhere; } .fj .fj-markdown > * { margin: 8px 0 0; }
 .fj .fj-markdown h3, .fj .fj-markdown h4, .fj .fj-markdown h5, .fj .fj-markdown h6 { font-size: 13px; font-weight: 600; margin: 12px 0 0; } .fj .fj-markdown h3 { font-size: 15px; }
 .fj .fj-markdown ul, .fj .fj-markdown ol { padding-left: 22px; } .fj .fj-markdown blockquote { margin-left: 0; padding-left: 10px; border-left: 3px solid var(--fj-border); } .fj .fj-markdown .fj-table { width: auto; }
+.fj .fj-markdown hr { border: 0; border-top: 1px solid var(--fj-border); } .fj .fj-markdown :is(p, li, h3, h4, h5, h6, td, th) { unicode-bidi: plaintext; text-align: start; } .fj .fj-markdown :is(code, a) { unicode-bidi: isolate; }
 @container fj (max-width: 820px) { .fj .fj-table td.fj-cut, .fj .fj-table td .fj-cut { max-width: 130px; } }
 @container fj (max-width: 620px) { .fj .fj-ledger-name { width: 84px; } .fj .fj-ledger-free { width: 84px; } }
 @container fj (max-width: 480px) { .fj .fj-readout { flex-wrap: wrap; } .fj .fj-readout > .fj-readout-text { flex-basis: 100%; } }
