@@ -86,6 +86,10 @@ for app in (Rich, Child, Bare, Rooted):
     asked = urllib.request.Request(app.local_url.rstrip("/") + "/openapi.json", headers={"Authorization": f"Key {app.key}"})
     print(app.__name__, (json.load(urllib.request.urlopen(asked))["info"].get("description") or "none").partition("\\n")[0])
 """
+HTML = (
+    '<img src=x onerror="__pwned=1"> <script>__pwned=1</script> <details open ontoggle="__pwned=1"> &lt;'
+    " [click](javascript:__pwned=1) [data](data:text/html,<script>__pwned=1</script>) [up](../../lab) [file](file:///etc/passwd)"
+)
 DRAWN = [
     ["h3", "Paints pictures"],
     ["p", "Bold over two lines, italic, x < 3, a link, https://example.com/__init__."],
@@ -101,8 +105,7 @@ DRAWN = [
     ["blockquote", "quoted"],
     ["p", "picture ![inline](data:image/svg+xml,<svg/onload=__pwned=1>)"],
     ["p", "שלום עולם (abc)."],
-    ["p", '<img src=x onerror="__pwned=1"> <script>__pwned=1</script> <details open ontoggle="__pwned=1"> &lt;'
-     " [click](javascript:__pwned=1) [data](data:text/html,<script>__pwned=1</script>) [up](../../lab) [file](file:///etc/passwd)"],
+    ["p", HTML],
 ]  # fmt: skip
 
 

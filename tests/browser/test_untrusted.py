@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from playwright.sync_api import Browser, expect
 from fal_jupyter.protocol.feed import MIME
 from tests.browser.conftest import Front, front_page, front_server
 from tests.support.base_environment import base_environment
-from tests.support.jupyter import TOKEN, Jupyter
+from tests.support.jupyter import TOKEN
 
 ATTACKER = "http://attacker.invalid"
 STATE = "application/vnd.jupyter.widget-state+json"
@@ -31,6 +30,7 @@ HTML = (
     f"<object data='{ATTACKER}/object'></object><link rel=stylesheet href='{ATTACKER}/style'><style>@import '{ATTACKER}/import';</style>"
 )
 SVG = f"<svg xmlns='http://www.w3.org/2000/svg' onload=\"__ran=['svg']\"><script>{SCRIPT % 'svg'}</script></svg>"
+ABOUT = f"![x]({ATTACKER}/picture.png) [link](javascript:__ran=['about'])\n\n<img src='{ATTACKER}/about' onerror=\"__ran=['about']\">"
 EVIL = f"<img src=x onerror=\"__ran=['card']\"><script>{SCRIPT % 'card'}</script>"
 
 
@@ -47,7 +47,7 @@ def card(panel: str, tab: str) -> dict[str, Any]:
     }
     app: dict[str, Any] = {
         "app": EVIL, "alias": "x", "class_name": EVIL, "state": "constructor", "owner_kind": EVIL, "owner_name": EVIL, "owner_pid": 1, "auth": EVIL,
-        "machine": EVIL, "url": "javascript:__ran=['url']", "revision": 1, "serving": 1, "verdict": "__proto__", "told": EVIL, "endpoints": endpoints,
+        "machine": EVIL, "url": "javascript:__ran=['url']", "revision": 1, "serving": 1, "verdict": "__proto__", "told": EVIL, "endpoints": endpoints, "about": ABOUT,
         "scaling": {"__proto__": 1, "max_concurrency": 1}, "by_class": {}, "overrides": {}, "reason": EVIL, "setup_ms": 1, "asleep": False,
         "runners": [{"id": EVIL, "pid": 1, "state": EVIL, "since": 0, "devices": [EVIL], "served": 0, "in_flight": 0, "revision": 1, "memory": 0, "setup_ms": 0}],
         "queue": [], "waiting": 0, "in_flight": 0, "log": 0, "failure": {"time": 0, "revision": 1, "text": EVIL, "error": error, "retry_at": 0},
@@ -99,9 +99,8 @@ def hostile_notebook() -> str:
 
 
 @pytest.fixture(scope="module")
-def base_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Jupyter, Path]]:
-    with front_server("lab", base_environment(tmp_path_factory.mktemp("base") / "env")) as running:
-        yield running
+def base_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return base_environment(tmp_path_factory.mktemp("base") / "env")
 
 
 def opened(front: Front, name: str) -> None:
@@ -119,34 +118,48 @@ def opened(front: Front, name: str) -> None:
     )
 
 
+@pytest.mark.parametrize("app", ["lab", "notebook"])
 def test_nothing_of_a_hostile_notebook_runs_with_the_base_package(
-    browser: Browser, base_server: tuple[Jupyter, Path]
+    browser: Browser, base_python: Path, app: str
 ) -> None:
-    server, state = base_server
-    with front_page(
-        browser, server, state, "lab", "untrusted"
-    ) as front:  # every unexpected request is a complaint at its end
+    with (
+        front_server(app, base_python) as (server, state),
+        front_page(browser, server, state, app, f"untrusted-{app}") as front,  # each unexpected request is a complaint
+    ):
         opened(front, "stranger.ipynb")
-        for at in range(4, 10):
-            expect(front.page.locator(".jp-CodeCell").nth(at).locator(".fj")).to_contain_text("onerror")
-        assert front.page.evaluate("() => globalThis.__ran") is None
-        strange = front.page.evaluate(
-            "() => document.querySelectorAll('.fj script, .fj iframe, .fj [onerror], .fj a[href^=\"javascript\"], .fj img').length"
+        harmless(front)
+        front.picture(f"untrusted-{app}")
+        # trusted, HTML and JavaScript run, as Jupyter means it; what is of our own type is drawn as before
+        front.page.evaluate(
+            "() => { for (const cell of window.jupyterapp.shell.currentWidget.content.widgets.slice(4)) cell.model.trusted = true; }"
         )
-        assert strange == 0
-        assert not (server.directory / "root" / "written.txt").exists()
-        front.picture("untrusted")
+        harmless(front)
 
 
+def harmless(front: Front) -> None:
+    """The cards are drawn, and nothing of the notebook runs, is an element, or has written."""
+    for at in range(4, 10):
+        cell = front.page.locator(".jp-CodeCell").nth(at)
+        cell.evaluate("cell => cell.scrollIntoView()")
+        expect(cell.locator(".fj")).to_contain_text("onerror")
+    assert front.page.evaluate("() => globalThis.__ran") is None
+    strange = front.page.evaluate(
+        "() => document.querySelectorAll('.fj script, .fj iframe, .fj [onerror], .fj a[href^=\"javascript\"], .fj img').length"
+    )
+    assert strange == 0
+    assert not (front.server.directory / "root" / "written.txt").exists()
+
+
+@pytest.mark.parametrize("app", ["lab", "notebook"])
 def test_with_anywidget_the_same_notebook_is_effective_as_security_md_says(
-    browser: Browser, lab_server: tuple[Jupyter, Path]
+    browser: Browser, request: pytest.FixtureRequest, app: str
 ) -> None:
     """What upstream does today. Where this fails because nothing ran, upstream has changed: then SECURITY.md and the extra can, too."""
-    server, state = lab_server
+    server, state = request.getfixturevalue(f"{app}_server")
     ran: list[str] = []
     with (  # noqa: PT012
         pytest.raises(AssertionError, match="attacker"),  # the page's complaints at its end: it called home
-        front_page(browser, server, state, "lab", "untrusted-anywidget") as front,
+        front_page(browser, server, state, app, f"untrusted-anywidget-{app}") as front,
     ):
         opened(front, "stranger.ipynb")
         front.page.wait_for_function("() => globalThis.__ran?.includes('anywidget')")

@@ -1,4 +1,4 @@
-"""An environment as a user of the base package has it: its dependencies without any extra, JupyterLab and ipykernel.
+"""An environment as a user of the base package has it: its dependencies without any extra, JupyterLab, Notebook 7 and ipykernel.
 
 Nothing is downloaded: the files of the distributions that are installed here are linked into a virtual environment, and those that only
 extras or tests bring are left out.
@@ -52,9 +52,9 @@ def _link(source: str, target: Path) -> None:
 
 
 def _closure() -> list[Distribution]:
-    """The distributions that the base package and JupyterLab need."""
+    """The distributions that the base package, JupyterLab and Notebook 7 need."""
     project = tomllib.loads((TOP / "pyproject.toml").read_text())["project"]
-    waiting = [Requirement(line) for line in (*project["dependencies"], "jupyterlab", "ipykernel")]
+    waiting = [Requirement(line) for line in (*project["dependencies"], "jupyterlab", "notebook", "ipykernel")]
     waiting = [one for one in waiting if _applies(one, "")]
     asked: set[tuple[str, str]] = set()
     found: dict[str, Distribution] = {}

@@ -84,7 +84,8 @@ export function runnerName(id) {
   return /-(\d+)$/.exec(id)?.[1] ?? id;
 }
 
-/** A number as one types it in Python. @param {number} value */
+/** A number as one types it in Python; a dash where there is none. @param {number | undefined} value */
 export function plainNumber(value) {
+  if (typeof value !== "number") return "–";
   return Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(6)));
 }
