@@ -107,13 +107,23 @@ def _local_handle(handle: Any, base: str) -> Any:
     )
 
 
+class _LockedProperty(cached_property[Any]):
+    """A ``cached_property`` that is computed once even if threads ask at the same time: since Python 3.12 it has no lock."""
+
+    _computing = threading.RLock()
+
+    def __get__(self, instance: object, owner: type[Any] | None = None) -> Any:
+        with self._computing:
+            return super().__get__(instance, owner)
+
+
 @dataclass(frozen=True)
 class GatewayClient(fal_client.SyncClient):
     """A ``fal_client.SyncClient`` whose every route leads to the gateway at *base* (``http://127.0.0.1:PORT``)."""
 
     base: str = field(default="", kw_only=True)
 
-    @cached_property
+    @_LockedProperty
     def _client(self) -> httpx.Client:
         if not is_direct(self.base):
             return self._turned(vars(fal_client.SyncClient)["_client"].func(self))
@@ -133,7 +143,7 @@ class GatewayClient(fal_client.SyncClient):
         client.event_hooks = {"request": [lambda request: _turn(request, self.base)]}
         return client
 
-    @cached_property
+    @_LockedProperty
     def _token_manager(self) -> Any:
         manager = (_Tokens if is_direct(self.base) else module.CDNTokenManager)(self._auth)
         manager._url = local(manager._url, self.base)  # it asks on a connection of its own

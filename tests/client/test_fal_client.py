@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +87,21 @@ def test_what_is_no_address_is_refused_with_what_to_type(base: str) -> None:
 
 def test_the_key_is_not_in_what_is_shown() -> None:
     assert "secret" not in repr(fal_jupyter.fal_client("http://127.0.0.1:1/", "id:secret"))
+
+
+def test_threads_that_call_at_once_share_one_connection_pool() -> None:
+    client = fal_jupyter.fal_client("http://127.0.0.1:9", "id:secret")
+    together = threading.Barrier(8)
+
+    def first_use(_: int) -> object:
+        together.wait(30)
+        return client._client
+
+    with ThreadPoolExecutor(8) as pool:
+        pools = list(pool.map(first_use, range(8)))
+    client._client.close()
+
+    assert len({id(one) for one in pools}) == 1
 
 
 def told_by(code: str, *paths: Path) -> str:
