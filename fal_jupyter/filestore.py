@@ -285,9 +285,7 @@ class FileStore:
         beside.write_text(json.dumps(record))
         with self._locked() as lock:  # a sweep sees both or none
             known = blob.exists()
-            os.replace(
-                written, blob
-            )  # the same bytes twice: the second takes the first one's place, and nobody notices
+            os.replace(written, blob)  # the same bytes twice: the second file replaces the first one
             os.replace(beside, self._record(stored.id))
             with contextlib.suppress(OSError):  # a full disk; the next sweep counts anew
                 self._count(lock, 0 if known else size)
@@ -326,7 +324,7 @@ class FileStore:
         blobs = self._blobs()
         if self.directory.is_dir():
             with self._locked():
-                pass  # whoever put one of these blobs there has written its record now
+                pass  # from here on, each of these blobs has its record
         for file_id in self._ids():
             stored = self._read(file_id)
             if stored is None or (stored.expires is not None and now >= stored.expires) or remove(stored):
@@ -345,7 +343,7 @@ class FileStore:
         return Swept(gone, freed, min(expiries, default=None))
 
     def _remove_blob(self, blob: Path, found: os.stat_result) -> int:
-        """Remove bytes that no record names, unless somebody has put them there again; gives how many went."""
+        """Remove bytes that no record names, unless they were written again meanwhile; gives how many were removed."""
         with self._locked() as lock:
             try:
                 again = blob.stat()
@@ -354,7 +352,7 @@ class FileStore:
             if (again.st_ino, again.st_ctime_ns) != (found.st_ino, found.st_ctime_ns):
                 return 0
             blob.unlink()
-            os.ftruncate(lock, 0)  # the sum is counted anew by whoever needs it next
+            os.ftruncate(lock, 0)  # unknown: the next process that needs the sum counts anew
             return found.st_size
 
     def usage(self, now: float) -> Usage:

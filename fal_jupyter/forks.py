@@ -25,7 +25,7 @@ def changes_in_child(one: Forked) -> None:
 
 
 def closed_in_child(sock: socket.socket) -> None:
-    """Close the child's copy of *sock*, so that the other end hears of it when the parent hangs up, whatever its children do."""
+    """Close the child's copy of *sock*, so that the other end sees the parent hang up, whatever the children do."""
     _sockets.add(sock)
 
 

@@ -93,7 +93,7 @@ def end_orphans(kept: Collection[int]) -> list[int]:
 
 
 def end_cleaners(children: Collection[int]) -> None:
-    """Wait for the end of these children of this process; who has not ended after ``CLEANING`` seconds is killed."""
+    """Wait for the end of these children of this process; kill those that have not ended after ``CLEANING`` seconds."""
     deadline = time.monotonic() + CLEANING
     for pid in children:
         try:

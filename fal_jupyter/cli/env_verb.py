@@ -12,7 +12,7 @@ from fal_jupyter.protocol.api import ClientEnv
 
 
 def variables(found: ClientEnv, environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables by name; those for whom *environ* names a proxy are told to go past it."""
+    """Give the variables by name; where *environ* names a proxy, loopback addresses are excepted from it."""
     return {
         **client_hosts(found["tls"]["port"]),
         "FAL_KEY": found["key"],

@@ -183,7 +183,10 @@ class Client(Controlling):
                 return leases.take(sock, kind=self.kind, name=self.name, port=self.port, key=self.key)
             except (leases.GatewayEnding, ConnectionError, FileNotFoundError) as error:
                 if time.monotonic() > deadline:
-                    raise GatewayUnreachable(f"no gateway stays alive here: {error}") from None
+                    raise GatewayUnreachable(
+                        f"no gateway stays alive here: {error}",
+                        hint=f"why they end is in {self.settings.logs / 'gateway.log'}",
+                    ) from None
             except OSError as error:
                 raise GatewayUnreachable(f"the gateway cannot be reached: {error.strerror or error}") from None
 
@@ -492,7 +495,10 @@ class Client(Controlling):
             sock.close()  # another gateway has taken its place: ours has ended, or is about to
             if attached.ends_within(SOCKET_PATIENCE):
                 raise ConnectionRefusedError(f"gateway {attached.gateway} has ended")
-            raise GatewayUnreachable("another gateway has taken the place of the one that runs this process's apps")
+            raise GatewayUnreachable(
+                "another gateway has taken the place of the one that runs this process's apps",
+                hint="call again in a moment: the former gateway is ending, and its apps are published again",
+            )
 
     def _dial(self) -> socket.socket:
         """As :meth:`dial`, but without starting a gateway where there is none."""

@@ -23,9 +23,9 @@ from fal_jupyter.state import address_of, check_state
 
 CONNECT_PATIENCE = 15.0  # seconds for a gateway to take a connection, where as many wait as it lets wait
 START_PATIENCE = 60.0  # seconds for a gateway to start; it waits up to 30 for the former one
-MOST_STARTS = 3  # where somebody ends the gateway before it is up
+MOST_STARTS = 3  # for gateways that are ended before they are up
 _KILLING = (signal.SIGTERM, signal.SIGINT, signal.SIGKILL)
-LOOK_AGAIN = 0.02  # seconds between two looks at a lock that somebody holds: flock(2) has no time limit
+LOOK_AGAIN = 0.02  # seconds between two attempts to take a lock: flock(2) has no time limit
 MOST_WORDS = 1 << 20  # bytes of gateway.err
 _CARRIED = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "TMPDIR", "TZ", "VIRTUAL_ENV", "SHELL")
 _CARRIED_PREFIXES = ("LC_", "XDG_")
@@ -128,11 +128,11 @@ def ensure_gateway(settings: Settings, *, idle_exit: float = 600.0) -> bool:
 
 
 class _Killed(GatewayUnreachable):
-    """Somebody ended the gateway while it started."""
+    """The gateway was ended by a signal while it started."""
 
 
 def _take(lock: int, settings: Settings) -> None:
-    """Lock, once nobody else starts a gateway any more."""
+    """Take the lock, which another process holds while it starts a gateway."""
     deadline = time.monotonic() + 1.5 * START_PATIENCE
     while True:
         try:
@@ -191,7 +191,7 @@ def _start(settings: Settings, idle_exit: float) -> None:
         poller.register(pipe, select.POLLIN)
         if not poller.poll(1000 * START_PATIENCE):
             refused = silent(process.pid, START_PATIENCE)
-            process.send_signal(signal.SIGKILL)  # our child: it is nobody's gateway yet
+            process.send_signal(signal.SIGKILL)  # our child, which no client uses yet
             process.wait()
             raise refused
         answer = pipe.read()

@@ -82,7 +82,7 @@ def find_home(
 
 
 def compared(cls: Any, spec: AppSpec, base: Path) -> tuple[list[str], list[str]]:
-    """Give what this environment does not meet of the requirements, and what nobody can tell."""
+    """Give the requirements that this environment does not meet, and those for which that cannot be decided."""
     context = base / (cls.host_kwargs.get("requirements_context_dir") or "")
     return (
         fal.check_requirements(spec.requirements, base=context),

@@ -79,7 +79,7 @@ class Lease(Attachment):
         super().close()
 
     def borrowed(self) -> Borrowed:
-        """What a forked child has of it: the gateway, but nothing that keeps its parent's apps alive."""
+        """Give what a forked child keeps of it: the gateway, but nothing that keeps its parent's apps alive."""
         self.socket.close()
         pidfd, self._pidfd = self._pidfd, -1
         return Borrowed(self.gateway, self.base, pidfd)

@@ -17,11 +17,11 @@ MOST_UNREAD = 16 * 1024
 unix(7) resets a connection whose other end is closed with unread data, or before it was accepted (a process that is killed listens
 for a moment longer); one whose data was read just ends. A reset of a short request thus says that it was not read.
 """
-STOPPED_LOOKS = 3  # so many times in a row it has to be stopped: a debugger stops it for a moment
+STOPPED_LOOKS = 3  # it has to be stopped at so many looks in a row: a debugger may stop it for a moment
 
 
 class Patience:
-    """Who waits for the gateway *pid* calls :meth:`look` every ``LOOK`` seconds in which nothing came."""
+    """Patience with the gateway *pid*: call :meth:`look` after every ``LOOK`` seconds without data."""
 
     def __init__(self, pid: int) -> None:
         self._pid, self._stopped = pid, 0

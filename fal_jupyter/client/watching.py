@@ -97,7 +97,7 @@ class RawAnswer:
         return refused_by_ending(self._reader)
 
     def drop(self) -> None:
-        """Read no further; nobody else reads."""
+        """Close the connection; only the thread that reads may call it."""
         self._socket.close()
 
     def close(self) -> None:

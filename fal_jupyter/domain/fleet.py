@@ -119,7 +119,7 @@ class Fleet(Signs):
             app.specs = {r: s for r, s in app.specs.items() if r == serving} | {fact.revision: fact.spec}
             app.allotments = {r: a for r, a in app.allotments.items() if r == serving}
             app.lease, app.owner, app.revision, app.hold, app.asleep = fact.lease, fact.owner, fact.revision, 1, False
-            app.failures = app.blocked_until = app.lost = 0  # nobody waits 30 s after mending a typo
+            app.failures = app.blocked_until = app.lost = 0  # a corrected typo does not wait 30 s
             for runner in list(app.runners.values()):
                 if runner.revision not in (serving, fact.revision) and not runner.killed:
                     self._end_unready(app, runner, f"revision {fact.revision} was published", now)

@@ -63,7 +63,7 @@ class Grant:
 
     @property
     def scope(self) -> str:
-        """fal's older name of it, or nothing."""
+        """fal's older name of the preset, or ``""``."""
         return next((scope for scope, preset in SCOPES.items() if preset == self.preset), "")
 
     def __str__(self) -> str:

@@ -17,7 +17,7 @@ _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunnerIdentity:
-    """Who a runner is: ``owner/alias``, the number of its revision, and its own id."""
+    """Identity of a runner: ``owner/alias``, the number of its revision, and its own id."""
 
     owner: str
     alias: str
@@ -46,7 +46,7 @@ def calls_the_cloud(env: Mapping[str, str]) -> bool:
 def identity_variables(
     env: Mapping[str, str], runner: RunnerIdentity, data: str, hugging_face: Mapping[str, str]
 ) -> dict[str, str]:
-    """What says who a runner is, and where its models are kept: below *data*, the persistent folder, unless the user chose a place.
+    """Give the variables that identify a runner, and the place of its models: below *data*, the persistent folder, unless the user chose one.
 
     Args:
         hugging_face: variables of what the user has in the default place; those models and that login stay in use.
@@ -65,7 +65,7 @@ def identity_variables(
 
 
 def access_variables(env: Mapping[str, str], access: LocalAccess) -> dict[str, str]:
-    """What leads ``fal_client`` to the gateway, past any proxy.
+    """Give the variables that lead ``fal_client`` to the gateway, past any proxy.
 
     ``FAL_HOST`` is the control plane's, which is not served here; fal's SDK insists that it begins with ``api``.
     """

@@ -199,7 +199,7 @@ def stream(app_id: str, arguments: dict[str, Any], *, path: str = "") -> Iterato
     )
     with asked as answer:
         if answer.is_error:
-            answer.read()  # for those who look into the exception
+            answer.read()  # so that the exception's response has its body
         answer.raise_for_status()
         if answer.headers.get("content-type", "").startswith("text/event-stream"):
             yield from filter(None, answer.iter_lines())

@@ -14,7 +14,7 @@ IGNORED = (
     ".git", ".gitignore", ".dockerignore", "Dockerfile", "Dockerfile.*", "*.md", "__pycache__", "*.pyc", ".DS_Store",
     ".venv", "venv", ".env", "node_modules",
 )  # fmt: skip
-"""What stays out of a build's context where nobody says so, as in the real package."""
+"""Default ignore patterns of a build's context, those of the real package."""
 BUILDERS = ("depot", "service", "worker")
 
 

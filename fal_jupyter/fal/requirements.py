@@ -45,7 +45,7 @@ def check_requirements(requirements: Iterable[str] | Iterable[list[str]], *, bas
 
 
 def unknown_requirements(requirements: Iterable[str] | Iterable[list[str]], *, base: Path | None = None) -> list[str]:
-    """Give the requirements of which nothing tells whether they are met: folders, files, addresses, and files of requirements that
+    """Give the requirements for which it cannot be decided whether they are met: folders, files, addresses, and files of requirements that
     cannot be read (without *base*, none can).
 
     Settings of the installer (``--pre``, ``--extra-index-url …``) name nothing to install, and are not among them. ``name @ address`` is known where what is installed says that it came from that address.

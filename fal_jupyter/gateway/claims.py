@@ -20,10 +20,10 @@ MOST_SQUATTED = 10_000  # names that others may have taken
 
 
 def choose_place(runtime: Sequence[Path]) -> Path:
-    """Give the directory of the claims, which is made: the same one for every gateway of the user, and nobody else's.
+    """Make and give the directory of the claims: one for all gateways of the user, and for the user alone.
 
-    It is in the first of the *runtime* directories that is the user's own, else in the last one, where others can take names, too:
-    there it is the one that is ours already, or the first name that is free.
+    It is in the first of the *runtime* directories that is the user's own. Otherwise it is in the last one, where other users can take names:
+    there it is the directory that is ours already, or the first free name.
 
     Raises:
         StateRefused: there is no such place.

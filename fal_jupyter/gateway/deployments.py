@@ -143,7 +143,7 @@ class Deployments:
         )
 
     def restart(self, alias: str) -> int | None:
-        """Start new runners of what is published now and let the old ones leave when the first is ready; gives the revision."""
+        """Start new runners of what is published now; the old ones drain when the first is ready. Gives the revision."""
         app = self.published.get(alias)
         if app is None:
             return None

@@ -415,6 +415,7 @@ class Engine:
             app.ended.set()
             if order.alias not in self.published:
                 self.loads.app_ended(order.alias)
+                self.cookies.pop(order.alias, None)
                 app.log.close()
         self.launcher.release(self.deployments.environments())
         if not list(self.fleet.all_apps()):

@@ -454,7 +454,7 @@ class Exchange:
             self._drop_connection()
 
     def _show(self, payload: bytes, text: str) -> None:
-        """Hand on what was printed, to those who see it beside the log."""
+        """Pass what was printed to the watcher and the owner; the log has it already."""
         shown = self.hub.without_secrets(self, text)
         if self.watcher is not None:
             self.watcher.printed(payload[0], shown)
@@ -462,7 +462,7 @@ class Exchange:
             self._print(payload if shown == text else payload[:1] + shown.encode("utf-8", "replace"))
 
     def _display(self, payload: bytes) -> None:
-        """Hand a picture on to the owner; the log, and whoever follows the request, has its text."""
+        """Pass a picture to the owner, and its text to the log and to the watcher of the request."""
         head_json, picture, _ = frames.decode_message(payload)
         head = msgspec.json.decode(head_json)
         text = head["text"] = self.hub.without_secrets(self, head["text"])[: frames.MOST_PICTURE_TEXT]

@@ -152,7 +152,6 @@ class Feed:
         for alias in [alias for alias in self.timelines.apps if alias not in self._engine.fleet.apps]:
             self.timelines.forget(alias)
             self._engine.history.forget(alias)
-            self._engine.cookies.pop(alias, None)
 
     # --- listeners ----------------------------------------------------------------------------------------------
     def listen(self, send: Callable[[bytes], bool]) -> Listener:

@@ -46,12 +46,12 @@ class Watcher(Protocol):
         """The machine could not start it."""
 
     def runner_exited(self, runner_id: str, reason: str, *, lost: bool = False) -> None:
-        """It is gone, and what it left behind too; nothing more comes of it. *lost*: it went with its template, for no fault of its app."""
+        """It and its orphans have ended; nothing more comes from it. *lost*: it ended with its template, which is no failure of its app."""
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a runner is started with: the LOAD frame, and what of it concerns its process."""
+    """What a runner is started with: the LOAD frame, and the parts of it that concern its process."""
 
     environment: Environment
     machine: Machine
@@ -159,7 +159,7 @@ class Template:
         self._on_event(self, json.loads(packet) if packet else {"event": "gone"})
 
     def end(self, fault: str) -> None:
-        """End it by force. It is a child that nobody has waited for, so its pid cannot be another's."""
+        """End it by force. It is a child that was not waited for, so its pid cannot be another process's."""
         if not self.gone:
             self.fault = fault
             log.warning("template %s %s: it is ended", self.process.pid, fault)
@@ -258,7 +258,7 @@ class Launcher:
         loop.call_later(LOOK, self._look_at, process, "start", 0.0)
 
     def _look_at(self, process: Process, order: str, asked: float) -> None:
-        """The template has had an order for a while. One that is stopped would keep the runner, its callers and us for ever."""
+        """Look at a template that has not carried out an order yet: a stopped one would block the runner, its callers and the gateway."""
         template = process.template
         if (order == "start" and process.pid) or template.gone or self.processes.get(process.id) is not process:
             return

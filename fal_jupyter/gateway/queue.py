@@ -50,7 +50,7 @@ class Submission:
 class QueuedCall:
     """One job's way back (:class:`fal_jupyter.gateway.caller.Caller`, and the watcher of each of its attempts).
 
-    An attempt that failed may be followed by another one: after a wait, and when the runner has let go of the request.
+    A failed attempt may be followed by another one, after a wait and after the end of the request in its runner.
     """
 
     def __init__(self, job: Job, asked: Submission, queue: Queue) -> None:
@@ -111,7 +111,7 @@ class QueuedCall:
                 self._end(502)
 
     def fail(self, status: int, error_type: str, detail: str, headers: Iterable[tuple[str, str]] = ()) -> None:
-        """End it with an answer of ours in place of what has come of the app's."""
+        """End it with an answer of the gateway, which replaces what has come from the app."""
         if self.job.state is not JobState.COMPLETED:
             self._answer(status, error_type, detail, headers)
             self._end_request()
@@ -201,13 +201,13 @@ class QueuedCall:
         return asked
 
     def _end_request(self) -> None:
-        """End the request, once whoever reports to us is done, and let go of its body."""
+        """End the request, after the caller of this method has returned, and free its body."""
         if self.exchange is not None:
             asyncio.get_running_loop().call_soon(self.exchange.end)
         self._release()
 
     def _release(self) -> None:
-        """Nothing more is sent: let go of the body, and of an attempt that was to come."""
+        """Nothing more is sent: free the body, and cancel an attempt that is due."""
         self.exchange = self.asked = self._wait = None
         if self._timer is not None:
             self._timer.cancel()

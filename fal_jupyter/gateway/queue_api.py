@@ -309,7 +309,7 @@ class QueueHandler(PublicHandler):
 
 
 def _without(wanted: str, query: str) -> tuple[str | None, str]:
-    """Give the value of a parameter of ours, and the query without it; everything else is the app's."""
+    """Give the value of one of the gateway's parameters, and the query without it, which is the app's."""
     kept, given = [], None
     for part in query.split("&"):
         name, equals, value = part.partition("=")

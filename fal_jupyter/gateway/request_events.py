@@ -1,4 +1,4 @@
-"""What an exchange reports: to the engine (:class:`Hub`), and to whoever follows one request (:class:`Watcher`)."""
+"""What an exchange reports: to the engine (:class:`Hub`), and to a follower of one request (:class:`Watcher`)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class Hub(Protocol):
-    """What an exchange tells (:class:`fal_jupyter.gateway.engine.Engine`)."""
+    """Receives the events of all exchanges (:class:`fal_jupyter.gateway.engine.Engine`)."""
 
     cookies: dict[str, set[str]]
     """Names of the cookies that each app has set."""
@@ -33,14 +33,14 @@ class Hub(Protocol):
         """Its runner has said something of itself, in a header of the answer that begins with ``SAID``."""
 
     def remark(self, exchange: Exchange, text: str) -> None:
-        """Write a line of ours about the request's runner into the app's log."""
+        """Write a line about the request's runner into the app's log."""
 
     def without_secrets(self, exchange: Exchange, text: str) -> str:
         """Give what may be shown of a text that the app printed."""
 
 
 class Watcher(Protocol):
-    """Who wants to know how a request fares, beside its caller (a job of the queue)."""
+    """Receives the events of one request, besides its caller (a job of the queue)."""
 
     def dispatched(self) -> None:
         """A runner has it."""

@@ -63,10 +63,10 @@ class Apps(Hub, Protocol):
 
 
 class Leaving(Protocol):
-    """Who stays connected between requests, and is told when the port closes."""
+    """A connection that stays open between requests and has to end when the port closes."""
 
     def leave(self) -> None:
-        """Go, once the requests at work are answered."""
+        """Close, once the requests at work are answered."""
 
 
 class Front:

@@ -85,11 +85,11 @@ class Spoken:
         self._speaker.close(BROKEN, BROKEN_OFF)
 
     def on_close(self, callback: Callable[[], None]) -> None:
-        """The speaker tells the exchange itself."""
+        """Nothing to do: the speaker reports the end to the exchange."""
 
 
 class Speaker(Request):
-    """One such websocket. Who may open it is decided as for the endpoint itself; the exchange made for that is the pattern of the later ones."""
+    """One such websocket. The rules for opening it are those of the endpoint; the exchange that is made for that is the pattern of the later ones."""
 
     __slots__ = (
         "_at_work",
@@ -160,7 +160,7 @@ class Speaker(Request):
             return None
         self._next()
         if self._size <= WINDOW:
-            return taken  # who does not take our answers, pongs too, is not heard any further
+            return taken  # a caller that does not take answers and pongs is not read any further
         if self._room is None or self._room.done():
             self._room = asyncio.get_running_loop().create_future()
         return self._room
@@ -260,7 +260,7 @@ class Speaker(Request):
 
     # --- to the caller ------------------------------------------------------------------------------------------
     def answered(self) -> None:
-        """A request has its end message: the next one's turn comes, once its runner has let go of this one."""
+        """A request has its end message: begin the next one, after this one has ended in its runner."""
         self._at_work = None
         asyncio.get_running_loop().call_soon(self._next)
 

@@ -85,7 +85,7 @@ class Webhooks:
     def __init__(self, key: Path, user_id: str, *, allow_private: bool, most_bytes: int) -> None:
         self.signer = Signer(key)
         self._user_id, self._allow_private, self._most_bytes = user_id, allow_private, most_bytes
-        self._owed_bytes = 0  # of results that are told again later
+        self._owed_bytes = 0  # of results whose delivery is tried again
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def refusal(self, url: str, *, owner: bool) -> str:

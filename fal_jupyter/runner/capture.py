@@ -104,7 +104,7 @@ class Capture:
     def show(self, kind: str, data: bytes, text: str) -> bool:
         """Send a picture of media type *kind* to the owner of the request at work here, after what was printed before it.
 
-        False where there is no request; what is too large, too much or too fast is told as text.
+        False where there is no request. A picture that is too large, one too many or too fast is replaced by text.
         """
         stream = self._stream_here()
         if not stream:

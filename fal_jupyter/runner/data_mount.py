@@ -23,7 +23,9 @@ _CAP_SYS_ADMIN = 21
 _PR_SET_DUMPABLE = 4
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41, "ppc64le": 203, "s390x": 217}
 _libc = ctypes.CDLL(None, use_errno=True)
-refusal = ""  # why this process, and those forked from it, have no /data of ours though they need it
+refusal = (
+    ""  # why this process, and those forked from it, do not see the persistent folder at /data though they need it
+)
 
 
 def missing(error: BaseException) -> str:

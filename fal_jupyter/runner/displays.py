@@ -1,7 +1,7 @@
 """What user code displays in a runner: ``IPython.display.display``, ``plt.show()`` of the inline backend, ``Image.show()`` of PIL.
 
-Pictures go to the request's owner, who sees them below the calling cell; everybody else, and the log, has the text that is
-printed where nothing displays. Pictures are PNG, JPEG, GIF or WebP: HTML, SVG and JavaScript are shown as text, since what an
+Pictures go to the request's owner and appear below the calling cell. Other callers and the log have the text that a plain
+process would print. Pictures are PNG, JPEG, GIF or WebP: HTML, SVG and JavaScript are shown as text, since what an
 endpoint displays may be made of what a stranger sent.
 """
 
@@ -61,7 +61,7 @@ class _Displays:
         return True
 
     def _show(self, thing: Any, *, as_bundle: bool) -> bool:
-        """Send a picture; False where there is none, or nobody to send it to.
+        """Send a picture; False where there is none, or no request whose owner could see it.
 
         On fal, and in a notebook, a picture that cannot be made fails nothing: its text is shown.
         """

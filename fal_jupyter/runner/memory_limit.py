@@ -1,8 +1,8 @@
 """Ends runners whose trees have more memory than their machine type.
 
 ``RLIMIT_DATA`` (:mod:`fal_jupyter.runner.limits`) refuses private memory to one process, with a ``MemoryError`` that names a line. It sees
-neither shared memory (``SharedMemory``, ``memfd``, anonymous shared mappings, PyTorch's) nor that children have memory, too. This looks
-at what is resident, from outside, as the kernel of a real machine would; pages of files do not count.
+neither shared memory (``SharedMemory``, ``memfd``, anonymous shared mappings, PyTorch's) nor that children have memory, too. This module
+looks at resident memory from outside; pages of files do not count.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class MemoryLimits:
         self._limits.pop(pid, None)
 
     def seconds_left(self) -> float | None:
-        """Seconds until :meth:`exceeded` has something to do; None while nobody has a limit."""
+        """Seconds until :meth:`exceeded` has something to do; None while no runner has a limit."""
         return max(0.0, self._next - time.monotonic()) if self._limits else None
 
     def exceeded(self) -> dict[int, int]:

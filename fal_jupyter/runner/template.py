@@ -200,7 +200,7 @@ class Template:
             self.memory.forget(pid)
 
     def _milliseconds_left(self) -> float | None:
-        """How long nothing has to be done by the clock; None: for ever."""
+        """Milliseconds until something is due; None: nothing is."""
         left = [deadline - time.monotonic() for deadline in self.cleaners.values()]
         if (look := self.memory.seconds_left()) is not None:
             left.append(look)

@@ -116,7 +116,7 @@ def _told() -> Iterator[None]:
 
 
 class ElsewhereRepository(FileRepository):
-    """Storage of somebody else."""
+    """Storage of another provider, which is not used here."""
 
     def __init__(self, where: str) -> None:
         self._where = where
