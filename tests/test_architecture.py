@@ -37,6 +37,7 @@ MAY: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "processes": ((), ()),
     "forks": ((), ()),
     "installed": ((), ()),
+    "local_modules": ((), ()),
     "credentials": ((), ()),
     "at_hand": ((), ()),
     "state": (("domain",), ()),
@@ -51,7 +52,7 @@ MAY: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("domain", "protocol", "settings", "filestore", "net_guard"),
         ("packaging", "pydantic", "PIL", "fastapi", "anyio", "onnxruntime", "httpx", "msgpack", "websockets"),
     ),
-    "shipping": (("domain", "protocol", "fal"), ("cloudpickle", "pydantic", "pydantic_core")),
+    "shipping": (("domain", "protocol", "fal", "local_modules"), ("cloudpickle", "pydantic", "pydantic_core")),
     "portability": (("domain", "fal", "shipping", "environments"), ("cloudpickle", "fastapi", "packaging")),
     "runner": (
         ("domain", "protocol", "fal", "shipping", "settings"),
@@ -87,6 +88,7 @@ MAY: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "client": (
         (
             "domain",
+            "local_modules",
             "protocol",
             "fal",
             "shipping",
@@ -112,6 +114,7 @@ MAY: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "cli": (
         (
             "domain",
+            "local_modules",
             "protocol",
             "fal",
             "shipping",
@@ -135,6 +138,7 @@ MAY: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "notebook": (
         (
             "domain",
+            "local_modules",
             "protocol",
             "fal",
             "shipping",

@@ -23,6 +23,7 @@ from fal_jupyter.client.client import Client
 from fal_jupyter.client.handle import AppHandle
 from fal_jupyter.domain.errors import FalJupyterError, GatewayStopped, SetupFailed
 from fal_jupyter.fal.project import app_of_target
+from fal_jupyter.local_modules import LOOK_EVERY
 from fal_jupyter.protocol.api import Event
 from fal_jupyter.settings import working_directory
 
@@ -89,7 +90,9 @@ def _serve(args: argparse.Namespace, client: Client, out: int) -> int:
     assert client.lease is not None
     poller = select.poll()
     poller.register(client.lease.socket, select.POLLIN | select.POLLRDHUP)
-    poller.poll()
+    while not poller.poll(LOOK_EVERY * 1000 if handle.edits else None):
+        for told in handle.edits.news(handle.spec.class_name, "serve it again"):
+            say(f"fal-jupyter: {told}")
     client.lease.wait_for_gateway(GATEWAY_PATIENCE)  # what it drains is ours
     say("fal-jupyter: the gateway has ended, and the app with it")
     return 1

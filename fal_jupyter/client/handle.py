@@ -21,6 +21,7 @@ from fal_jupyter.client.talking import Talk
 from fal_jupyter.domain.errors import BadArguments, NotServed, RequestError, SetupFailed
 from fal_jupyter.domain.spec import AppSpec
 from fal_jupyter.fal.realtime import RealtimeOptions
+from fal_jupyter.local_modules import EditWatch
 from fal_jupyter.protocol.api import Event, LogRecord, Published, RunnerRecord, ScalingRecord
 
 
@@ -111,6 +112,7 @@ class AppHandle:
         name_places: rewrites a traceback's text, so that places read as the user knows them (``Cell In[3]``).
         outside: gives the prefix of the endpoints' addresses below a Jupyter server, ``""`` where there is none.
         cell: gives what runs now; within one cell it is told once that an older revision answers.
+        edits: looks after the user's modules that the app uses; a call says which were edited. again: what uses such an edit.
         outdated: the class was defined again since, and that was not served.
         on_map: makes what shows the progress of :meth:`map`, from the endpoint's name and the number of items.
     """
@@ -123,6 +125,7 @@ class AppHandle:
         methods: Mapping[str, Callable[..., Any]],
         shipment: Any,
         talks: Mapping[str, RealtimeOptions | None] | None = None,
+        edits: EditWatch | None = None,
     ) -> None:
         self.client, self.spec, self.published, self.shipment = client, spec, published, shipment
         self.methods = dict(methods)
@@ -136,6 +139,8 @@ class AppHandle:
         self.name_places: Callable[[str], str] = str
         self.outside: Callable[[], str] = str
         self.cell: Callable[[], int] = int
+        self.edits = edits or EditWatch()
+        self.again = "serve it again"
         self.outdated = False
         self._told_in = -1
         self.ready: Event | None = None
@@ -292,6 +297,7 @@ class AppHandle:
 
     def _submit(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], options: Options) -> QueuedRequest:
         __tracebackhide__ = True
+        self._tell_edits()
         return submit(self, name, self._send(name, args, kwargs), options)
 
     def endpoint_at(self, path: str) -> str:
@@ -321,7 +327,13 @@ class AppHandle:
             notice = self.client.notices.pop(0)
             if self.on_output is not None:
                 self.on_output(2, f"[fal_jupyter: {notice}]\n")
+        self._tell_edits()
         return self.on_output
+
+    def _tell_edits(self) -> None:
+        if self.on_output is not None:
+            for told in self.edits.news(self.spec.class_name, self.again, self.cell()):
+                self.on_output(2, f"[fal_jupyter: {told}]\n")
 
     def _value(self, name: str, answer: Answer) -> Any:
         self._record(name, answer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,8 @@ from fal_jupyter.fal.adopt import adopted
 from fal_jupyter.fal.endpoints import endpoints_of
 from fal_jupyter.fal.project import ProjectApp
 from fal_jupyter.fal.realtime import RealtimeOptions
-from fal_jupyter.protocol.api import Event, PublishHead
+from fal_jupyter.local_modules import EditWatch, ModuleFile, read_module
+from fal_jupyter.protocol.api import Event, ModuleSource, PublishHead
 from fal_jupyter.settings import Settings, working_directory
 from fal_jupyter.shipping.packing import Shipment
 from fal_jupyter.shipping.source_files import RUN_PATH, app_named, read_source, run_source, search_folders
@@ -87,7 +88,15 @@ class Prepared:
             AppTaken: another living owner has the name.
         """
         served = self.client.publish(self.spec.alias, self.head, self.shipment.payload)
-        handle = AppHandle(self.client, self.spec, served, _methods(self.cls), self.shipment, _talks(self.cls))
+        handle = AppHandle(
+            self.client,
+            self.spec,
+            served,
+            _methods(self.cls),
+            self.shipment,
+            _talks(self.cls),
+            EditWatch(self.shipment.files),
+        )
         fal.bind(self.cls, handle)
         return handle
 
@@ -119,8 +128,16 @@ def prepare(
         source=shipment.source,
         modules=home.modules,
     )
+    shipment.files.extend(_files_shipped(home.modules, shipment.files))
     shipment.warnings.extend(missing_secrets(spec, client.vault))
     return Prepared(cls, client, spec, head, shipment)
+
+
+def _files_shipped(modules: Mapping[str, ModuleSource], known: Iterable[ModuleFile]) -> list[ModuleFile]:
+    """Give the files of ``local_python_modules`` beside those *known*."""
+    names = {file.name for file in known}
+    read = (read_module(name, one["path"]) for name, one in modules.items() if one["path"] and name not in names)
+    return [found[0] for found in read if found is not None]
 
 
 def missing_secrets(spec: AppSpec, vault: Vault) -> list[str]:
@@ -156,18 +173,24 @@ def serve_file(
     for told in home.told:
         say(f"fal_jupyter: {told}")
     home.environment["sys_path"] = [e for e in home.environment["sys_path"] if e not in loaded.added_to_path]
+    files = shipping.files_used([cls.__module__], [text])
+    files += _files_shipped(home.modules, files)
     head = PublishHead(
         lease="",
         spec=spec.to_json(),
         environment=home.environment,
-        fingerprint={f"class {cls.__name__}": text} | shipping.fingerprint_of_spec(spec) | home.fingerprint,
+        fingerprint={f"class {cls.__name__}": text}
+        | {f"module {file.name}": file.digest for file in files if file.path != str(path)}
+        | shipping.fingerprint_of_spec(spec)
+        | home.fingerprint,
         kind="file",
         take_over=take_over,
         source={str(path): text},
         modules=home.modules,
     )
     payload = json.dumps({"path": str(path), "class_name": loaded.name, "folders": loaded.folders}).encode()
-    return AppHandle(client, spec, client.publish(spec.alias, head, payload), _methods(cls), None, _talks(cls))
+    served = client.publish(spec.alias, head, payload)
+    return AppHandle(client, spec, served, _methods(cls), None, _talks(cls), EditWatch(files))
 
 
 @dataclass(frozen=True, slots=True)

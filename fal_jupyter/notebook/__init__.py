@@ -23,6 +23,7 @@ def load_ipython_extension(shell: Any) -> None:
     shell.register_magics(FalMagics)
     matcher = Completion(names_of_apps, names_of_runners).matcher()
     shell.Completer.custom_matchers.append(matcher)
+    now.look_at_modules()
     shell.events.register("pre_run_cell", now.cell_begins)
     shell.events.register("post_run_cell", now.cell_ends)
 

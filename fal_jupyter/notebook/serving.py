@@ -173,6 +173,7 @@ def apps_among(classes: Sequence[type]) -> list[type]:
 def _serve_all(now: Session, classes: Sequence[type], wishes: Wishes) -> list[AppHandle | None]:
     """Publish every class, so that they start side by side, then wait for each in turn."""
     __tracebackhide__ = True
+    now.look_at_modules()
     classes = [_adopt(now, cls) for cls in classes]
     if wishes.dry_run:
         for cls in classes:
@@ -229,6 +230,8 @@ def _publish(now: Session, prepared: Prepared) -> AppHandle:
     handle.on_value = now.pictures.look
     handle.name_places = now.name_places
     handle.cell = lambda: now.cells_begun
+    if now.shell is not None:
+        handle.again = "run its cell again"
     handle.outside = partial(_outside, handle.app)
     if now.is_kernel or sys.stderr.isatty():
         handle.on_map = partial(_show_map, now, prepared.cls.__name__)

@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fal_jupyter.local_modules import loaded
 from fal_jupyter.notebook.history import History
 from fal_jupyter.notebook.panels import Panels
 from fal_jupyter.notebook.pictures import Pictures
@@ -89,6 +90,8 @@ class Session:
         """IPython's ``post_run_cell``: the cell's timing is shown, once."""
         if self._cells:
             self._cells.pop()
+        if not self._cells:
+            self.look_at_modules()
         if not self._cells and self.is_kernel:
             self._show_pictures()
         if not self._cells and (tally := self.timing.end()) is not None:
@@ -97,6 +100,14 @@ class Session:
             self.show(timing.as_text(tally), timing.as_html(tally), tally.metadata())
         if not self._cells:
             self.panels.refresh(self)
+
+    def look_at_modules(self) -> None:
+        """Note which modules of the user's files were imported or reloaded, so that later edits can be told from these."""
+        autoreload = getattr(self.shell, "magics_manager", None) and self.shell.magics_manager.registry.get(
+            "AutoreloadMagics"
+        )
+        times = getattr(getattr(autoreload, "_reloader", None), "modules_mtimes", None)
+        loaded.look(times if isinstance(times, dict) else None)
 
     def _show_pictures(self) -> None:
         from IPython.display import publish_display_data

@@ -4,6 +4,7 @@
 """
 
 from fal_jupyter.shipping.fingerprint import fingerprint_of_environment, fingerprint_of_spec
+from fal_jupyter.shipping.local_files import files_used
 from fal_jupyter.shipping.modules import fingerprint_of_modules, missing_modules, pack_modules
 from fal_jupyter.shipping.packing import Capture, Shipment, pack
 from fal_jupyter.shipping.shipped_modules import provide_modules
@@ -12,6 +13,7 @@ from fal_jupyter.shipping.unpacking import unpack
 __all__ = [
     "Capture",
     "Shipment",
+    "files_used",
     "fingerprint_of_environment",
     "fingerprint_of_modules",
     "fingerprint_of_spec",

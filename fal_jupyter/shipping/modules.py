@@ -9,12 +9,8 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
-import sys
-import sysconfig
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 from fal_jupyter.protocol.api import ModuleSource
 
@@ -41,52 +37,6 @@ def fingerprint_of_modules(names: Iterable[str], modules: Mapping[str, ModuleSou
     A name that cannot be found has a part too: it appears later, and that is a change.
     """
     return {f"module {name}": _digest(name.partition(".")[0], modules) for name in names}
-
-
-def fingerprint_of_local_files(modules: Iterable[ModuleType]) -> dict[str, str]:
-    """Give a part for each module of a file of the user's that *modules* reach: runners import it as the file is then.
-
-    Installed packages and Python's own modules have none: a template belongs to their state anyway.
-    """
-    found: dict[str, str] = {}
-    todo = list(modules)
-    while todo and len(found) < _MOST:
-        module = todo.pop()
-        path = _file_of(module)
-        if path is None or (part := f"module {module.__name__}") in found:
-            continue
-        try:
-            found[part] = hashlib.sha256(path.read_bytes()).hexdigest()
-        except OSError:
-            continue
-        for value in list(vars(module).values()):
-            if (home := home_module(value)) is not None:
-                todo.append(home)
-    return found
-
-
-def home_module(value: Any) -> ModuleType | None:
-    """Give *value* where it is a module, or the module that it says it is of."""
-    if isinstance(value, ModuleType):
-        return value
-    try:
-        return sys.modules.get(value.__module__)
-    except Exception:  # it has none, or is a proxy of the user's that has nothing to stand for
-        return None
-
-
-_MOST = 300
-_INSTALLED = ("site-packages", "dist-packages")
-
-
-def _file_of(module: ModuleType) -> Path | None:
-    """Give the file of a module of the user's, or None."""
-    file = getattr(module, "__file__", None)
-    if not isinstance(file, str) or not file.endswith(".py") or module.__name__ == "__main__":
-        return None
-    path = Path(file)
-    here = any(path.is_relative_to(folder) for folder in (sysconfig.get_path("stdlib"), Path(__file__).parents[1]))
-    return None if here or any(part in _INSTALLED for part in path.parts) else path
 
 
 def _digest(top: str, modules: Mapping[str, ModuleSource]) -> str:

@@ -14,18 +14,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from fal_jupyter.domain.errors import NotPicklable
+from fal_jupyter.local_modules import ModuleFile, loaded, warnings_of
 from fal_jupyter.shipping import pickling
 from fal_jupyter.shipping.classes import library_of
 from fal_jupyter.shipping.fingerprint import code_digest, contents_digest, digest
 from fal_jupyter.shipping.generators import is_shared, travels_with_its_state
+from fal_jupyter.shipping.local_files import files_used, home_module, imported_names
 from fal_jupyter.shipping.loggers import left_behind
-from fal_jupyter.shipping.modules import fingerprint_of_local_files, home_module
-from fal_jupyter.shipping.reach import SHARED, Reached, functions_in, global_names, name_in_notebook, reached_by
+from fal_jupyter.shipping.reach import SHARED, Reached, functions_in, global_names, name_in_notebook, reach
 from fal_jupyter.shipping.reducers import is_local
 
 HEAVY = 1 << 20
 SMALL = 4096
 PRELOADABLE = ("numpy", "torch", "PIL")
+_ABSENT = object()
 _SHELL_NAMES = ("get_ipython", "display", "In", "Out", "_ih", "_oh", "exit", "quit")
 
 
@@ -45,7 +47,7 @@ class Capture:
 
 @dataclass(frozen=True, slots=True)
 class Shipment:
-    """A packed class and what is known of it."""
+    """A packed class and what is known of it. *files* are the user's modules that runners import."""
 
     payload: bytes
     source: dict[str, str]
@@ -53,6 +55,7 @@ class Shipment:
     captures: tuple[Capture, ...]
     preload: list[str]
     warnings: list[str]
+    files: list[ModuleFile]
 
 
 def pack(
@@ -68,7 +71,7 @@ def pack(
     Raises:
         NotPicklable: something cannot travel; the message names it, its cell and what to do instead.
     """
-    reached = reached_by(cls)
+    reached, modules = reach(cls)
     captures = _captures(reached, cls, cell_of)
     try:
         payload = pickling.dumps_shipment(cls)
@@ -83,10 +86,13 @@ def pack(
         part = f"{capture.kind} {capture.name}"
         if capture.digest:  # two things of one name are one part
             fingerprint[part] = digest((fingerprint.get(part, "") + capture.digest).encode())
-    fingerprint |= fingerprint_of_local_files(_modules(cls, reached))
+    source = _sources([cls, *(r.value for r in reached)])
+    files = files_used({*modules, *_modules(cls, reached)}, source.values())
+    files += files_used(_origins(reached, files), ())
+    fingerprint |= {f"module {file.name}": file.digest for file in files}
     return Shipment(
         payload=payload,
-        source=_sources([cls, *(r.value for r in reached)]),
+        source=source,
         fingerprint=fingerprint,
         captures=tuple(captures),
         preload=_preload(cls, reached),
@@ -94,17 +100,41 @@ def pack(
             *(_heavy(c, cls) for c in _heaviest(captures)),
             *_left_behind(reached),
             *_same_numbers(reached, cell_of),
+            *warnings_of(files),
         ],
+        files=files,
     )
 
 
-def _modules(cls: type, reached: list[Reached]) -> Iterator[types.ModuleType]:
-    """Give the modules that what travels refers to: captured, of things that are found by name, imported in functions."""
-    for value in (cls, *(one.value for one in reached)):
+def _modules(cls: type, reached: list[Reached]) -> Iterator[str]:
+    """Give the names of modules that what travels refers to: captured, found by name, or imported in functions."""
+    for value in (*cls.__mro__, *(one.value for one in reached)):
         if (home := home_module(value)) is not None:
-            yield home
+            yield home.__name__
     for code in _code_objects([cls, *(one.value for one in reached)]):
-        yield from (sys.modules[name] for name in _imports(code) if name in sys.modules)
+        yield from _imports(code)
+
+
+def _origins(reached: list[Reached], known: list[ModuleFile]) -> set[str]:
+    """Give the modules that captured variables were imported from (``from settings import SIZE``), beside those *known*.
+
+    A plain value does not say where it is from: the module of the user's that has it under that name is taken for it. Of several
+    ones, those that a cell imports it from.
+    """
+    found: set[str] = set()
+    for one in reached:
+        if one.missing or home_module(one.value) is not None:
+            continue
+        of = {name for name in loaded.names() if vars(sys.modules[name]).get(one.name, _ABSENT) is one.value}
+        if len(of) > 1:
+            of = {name for name in of if f"{name}.{one.name}" in _imported_by_cells()}
+        found |= of
+    return found.difference(file.name for file in known)
+
+
+def _imported_by_cells() -> set[str]:
+    texts = [entry[2] for entry in list(linecache.cache.values()) if len(entry) == 4 and entry[1] is None]
+    return {name for lines in texts for name in imported_names("".join(lines), "")}
 
 
 def _left_behind(reached: list[Reached]) -> list[str]:

@@ -41,11 +41,16 @@ class Reached:
 
 def reached_by(cls: type) -> list[Reached]:
     """Give everything that *cls* reaches in its notebook or script, itself left out, nearest first, each thing once."""
+    return reach(cls)[0]
+
+
+def reach(cls: type) -> tuple[list[Reached], set[str]]:
+    """Give that, and the names of the modules whose classes and functions are met on the way (bases, annotations, decorators)."""
     walk = _Walk()
     walk.visit_class(cls)
     while walk.todo:
         walk.visit(*walk.todo.pop(0))
-    return [reached for reached in walk.found.values() if reached.value is not cls]
+    return [reached for reached in walk.found.values() if reached.value is not cls], walk.modules
 
 
 class _Walk:
@@ -53,10 +58,13 @@ class _Walk:
         self.found: dict[tuple[str, int], Reached] = {}
         self.seen: dict[int, Any] = {}  # by identity; kept, so that no identity is used twice
         self.todo: list[tuple[Any, str]] = []
+        self.modules: set[str] = set()
 
     def visit(self, value: Any, via: str) -> None:
         if id(value) in self.seen:
             return
+        if isinstance(value, type):
+            self.modules.add(_module_of(value))
         if isinstance(value, type) and is_local(value):
             self.visit_class(value)
         elif type(value) is types.FunctionType:
@@ -85,9 +93,18 @@ class _Walk:
                 self._hold(f"{cls.__name__}.{name}", member, via, cls)
 
     def visit_function(self, function: types.FunctionType) -> None:
-        if id(function) in self.seen or function.__globals__.get("__name__") != "__main__":
-            return  # generated or library code in the user's class: it is found by its module on arrival
+        if id(function) in self.seen:
+            return
         self.seen[id(function)] = function
+        home = function.__globals__.get("__name__")
+        if (
+            home != "__main__"
+        ):  # library code in the user's class is found by its module on arrival; what it wraps is the user's
+            self.modules.add(str(home))
+            for value in _wrapped_by(function):
+                for inner in functions_in(value):
+                    self.visit_function(inner)
+            return
         via = function.__qualname__
         for name in global_names(function.__code__):
             if name in function.__globals__:
@@ -148,6 +165,22 @@ _HOLDERS = ("pydantic", "fastapi", "dataclasses", "annotated_types")
 _HELD = ("default", "default_factory", "func", "dependency", "metadata")
 _MANY = 10_000
 _LONG = 4096
+
+
+def _module_of(cls: type) -> str:
+    try:
+        return str(cls.__module__)
+    except Exception:  # a metaclass of the user's
+        return ""
+
+
+def _wrapped_by(function: types.FunctionType) -> Iterator[Any]:
+    yield getattr(function, "__wrapped__", None)
+    for cell in function.__closure__ or ():
+        try:
+            yield cell.cell_contents
+        except ValueError:  # it is empty
+            pass
 
 
 def _is_code(value: Any) -> bool:

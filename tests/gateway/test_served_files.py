@@ -144,3 +144,19 @@ def test_a_file_that_imports_a_part_of_fal_that_comes_later_is_read_and_says_so_
     assert (dry.returncode, real.returncode) == (0, 1)
     assert f"the app imports fal.distributed: {sentence}, so using it would fail" in dry.stderr
     assert sentence in real.stderr
+
+
+def test_an_edit_of_the_file_or_of_a_module_of_it_is_told_on_the_terminal(state: Path, tmp_path: Path) -> None:
+    (tmp_path / "beside.py").write_text("N = 1")
+    path = tmp_path / "edited.py"
+    path.write_text(
+        "import fal\nclass E(fal.App):\n    @fal.endpoint('/')\n    def go(self) -> int:\n        import beside\n        return beside.N\n"
+    )
+    with served(state, str(path)) as running:
+        assert running.request().json == 1
+        assert running.process.stderr is not None
+        for name in ("beside.py", "edited.py"):
+            (tmp_path / name).write_text("N = 2222")
+            assert running.process.stderr.readline() == (
+                f"fal-jupyter: {name} changed after E was served; serve it again to use it\n"
+            )
