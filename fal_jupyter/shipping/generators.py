@@ -50,7 +50,6 @@ def travels_with_its_state(value: Any) -> bool:
         entropy = getattr(sequence, "entropy", 0)
         return isinstance(entropy, int) and entropy.bit_length() > _CHOSEN
     torch: Any = sys.modules.get("torch")
-    if isinstance(value, getattr(torch, "Generator", ())):
-        seed = value.initial_seed()
-        return bool(seed.bit_length() > 32)
+    if hasattr(torch, "Generator") and isinstance(value, torch.Generator):
+        return bool(value.initial_seed().bit_length() > 32)
     return False
