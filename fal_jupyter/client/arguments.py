@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import inspect
 import re
@@ -69,6 +70,7 @@ class Arguments:
             self.models = [n for n in names if _is_body(self._hints.get(n), self._marks[n])]
         else:
             self._add_inner(fields)
+            self._add_defaults(fields)
             names = [n for n in self.signature.parameters if n not in self.in_path and n not in self._elsewhere]
             self.models = [n for n in names if n in fields and fields[n].place == "body"]
         self.plain = [n for n in names if n not in self.models]
@@ -88,6 +90,17 @@ class Arguments:
             n: f for n, f in fields.items() if n in self.signature.parameters and f.place in ("header", "cookie")
         }
         self._elsewhere = in_head | {n: f for n, f in inner.items() if f.place == "query"}
+
+    def _add_defaults(self, fields: dict[str, Field]) -> None:
+        """Take the defaults that are in an annotation (``Field(default_factory=…)``) into the signature."""
+        known = self.signature.parameters.values()
+        with contextlib.suppress(ValueError):  # a parameter without a default follows
+            self.signature = self.signature.replace(
+                parameters=[
+                    p.replace(default=fields[p.name].default) if p.name in fields and p.default is p.empty else p
+                    for p in known
+                ]
+            )
 
     def send(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Sent:
         """Fit a call's arguments to the endpoint.
@@ -182,15 +195,39 @@ class Arguments:
             fields = dump_model(lone, f"the argument of {self.name}()", by_alias=False)
             if isinstance(fields, dict) and (self._is_whole(fields) or len(self.signature.parameters) > 1):
                 args, kwargs = (), fields
-        elif kwargs and not args and len(whole := self.models or self.query_models) == 1 and whole[0] not in kwargs:
+        elif (
+            kwargs
+            and not args
+            and len(whole := self.models or self.query_models) == 1
+            and whole[0] not in kwargs
+            and not _is_array_of(self._hints.get(whole[0]))
+        ):
             fields = {n: v for n, v in kwargs.items() if n not in self.signature.parameters}
             kwargs = {n: v for n, v in kwargs.items() if n in self.signature.parameters}
             if fields or self.signature.parameters[whole[0]].default is inspect.Parameter.empty:
                 kwargs[whole[0]] = fields
         try:
-            return dict(self.signature.bind(*args, **kwargs).arguments)
+            given = dict(self.signature.bind(*args, **kwargs).arguments)
         except TypeError as error:
             raise BadArguments(f"{self.name}(): {error}", hint=f"it takes {self.name}{self._told()}") from None
+        return self._single(given)
+
+    def _single(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Refuse what ``*args`` and ``**kwargs`` would collect: FastAPI takes each of them for one parameter of that name."""
+        for name, value in list(given.items()):
+            kind = self.signature.parameters[name].kind
+            if kind is inspect.Parameter.VAR_KEYWORD and set(value) == {name}:
+                given[name] = value[name]
+            elif kind in (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL):
+                stars = "**" if kind is inspect.Parameter.VAR_KEYWORD else "*"
+                which = (
+                    ", ".join(map(repr, value)) if stars == "**" else f"more than the named arguments ({len(value)})"
+                )
+                raise BadArguments(
+                    f"{self.name}() is given {which} for {stars}{name}, which FastAPI takes for one parameter of the name {name!r}",
+                    hint="declare each parameter by name, or one of the type dict or list; a decorator needs functools.wraps",
+                )
+        return given
 
     def _told(self) -> inspect.Signature:
         """The signature as a caller would write it: without FastAPI's marks, but with the defaults in them."""
@@ -211,9 +248,12 @@ class Arguments:
     def _is_whole(self, given: Mapping[Any, Any]) -> bool:
         """True when a lone dict is the parameters by name, not the value of one."""
         names = set(self.signature.parameters) - set(self._elsewhere)
+        if not given:
+            takes = self._hints.get(next(iter(self.signature.parameters), ""))
+            return not self.models and not self.query_models and not (names and takes in (None, Any, object))
         if len(self.models or self.query_models) == 1 and len(names) == 1:
             return False
-        return bool(given) and all(key in self.signature.parameters for key in given)
+        return all(key in self.signature.parameters for key in given)
 
 
 def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
@@ -305,6 +345,15 @@ def _is_body(hint: Any, mark: Any = None) -> bool:
         or issubclass(hint, dict | list | set | tuple | frozenset)
         or type(hint).__name__ == "_TypedDictMeta"
     )
+
+
+def _is_array_of(hint: Any) -> bool:
+    """True for a list or the like, which has no fields that a call could give by name."""
+    hint = _unaliased(hint)
+    if typing.get_origin(hint) is typing.Annotated:
+        hint = _unaliased(typing.get_args(hint)[0])
+    kind = typing.get_origin(hint) or hint
+    return isinstance(kind, type) and issubclass(kind, list | tuple | set | frozenset)
 
 
 def _is_injected(hint: Any) -> bool:

@@ -18,7 +18,7 @@ import typing
 import uuid
 import weakref
 import zoneinfo
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from fal_jupyter.domain.errors import BadArguments
@@ -86,10 +86,15 @@ def is_model(value: Any) -> bool:
 
 def dump_model(model: Any, where: str, *, by_alias: bool = True) -> Any:
     """A model's fields, by the names under which it takes them and without what it computes."""
+    options: dict[str, Any] = {"by_alias": by_alias, "round_trip": True, "warnings": False}
     try:
-        found = model.model_dump(mode="json", by_alias=by_alias, round_trip=True)
+        try:
+            found = model.model_dump(mode="json", **options)
+        except Exception:  # often a default that its own field does not take, such as token: SecretStr = ""
+            options["exclude_unset"] = True
+            found = model.model_dump(mode="json", **options)
         if _MASK in str(found):  # secrets may be among it
-            found = _revealed(found, model.model_dump(by_alias=by_alias, round_trip=True), where)
+            found = _revealed(found, model.model_dump(**options), where)
     except BadArguments:
         raise
     except Exception as error:
@@ -99,6 +104,8 @@ def dump_model(model: Any, where: str, *, by_alias: bool = True) -> Any:
 
 def text_of(value: Any) -> str:
     """Give a plain value as text for an address or a header."""
+    if isinstance(value, _Seconds):
+        return f"{'-' if value < 0 else ''}PT{abs(value):.6f}S"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -122,6 +129,10 @@ def _secret(value: Any, where: str) -> Any:
         return hidden.decode()
     except UnicodeDecodeError:
         raise BadArguments(f"{where} has secret bytes that are not UTF-8, which JSON cannot hold") from None
+
+
+class _Seconds(float):
+    """A span of time: a number in JSON, and ISO 8601 in an address, where pydantic takes no number for one."""
 
 
 _MASK = "**********"
@@ -152,12 +163,21 @@ def _classes_in(hint: Any, seen: set[int]) -> Iterator[Any]:
 
 
 def _differs(kind: Any) -> bool:
-    return any(
+    return _has_serializers(kind) or any(
         field.exclude
         or getattr(field, "exclude_if", None)
         or _taken_name(kind, name) != (field.serialization_alias or name)
         for name, field in kind.__pydantic_fields__.items()
     )
+
+
+def _has_serializers(kind: Any) -> bool:
+    """True where user code writes a model, or a field of it."""
+    decorators = getattr(kind, "__pydantic_decorators__", None)
+    if decorators is not None and (decorators.model_serializers or decorators.field_serializers):
+        return True
+    marks = [mark for field in kind.__pydantic_fields__.values() for mark in field.metadata]
+    return any(type(mark).__name__ in ("PlainSerializer", "WrapSerializer") for mark in marks)
 
 
 def _taken_name(kind: Any, name: str) -> Any:
@@ -184,27 +204,68 @@ def _as_taken(value: Any, written: Any, where: str, *, by_alias: bool = True) ->
         pairs = zip(value.values(), written.items(), strict=True)
         return {key: _as_taken(item, text, f"{where}[{key!r}]") for item, (key, text) in pairs}
     kind = type(value)
-    fields = getattr(kind, "__pydantic_fields__", None)
-    decorators = getattr(kind, "__pydantic_decorators__", None)
-    if fields is None or (decorators is not None and decorators.model_serializers):
+    if getattr(kind, "__pydantic_fields__", None) is None:
         return written
     if getattr(kind, "__pydantic_root_model__", False):
         return _as_taken(value.root, written, where)
+    if not _has_serializers(kind):
+        return _fields_of(value, written, where, by_alias=by_alias)
+    decorators = getattr(kind, "__pydantic_decorators__", None)
+    if decorators is None or not decorators.model_serializers:
+        written = _fields_of(value, written, where, by_alias=by_alias)
+    return _that_comes_back(value, written, where) if by_alias else written
+
+
+def _fields_of(value: Any, written: Any, where: str, *, by_alias: bool) -> Any:
+    """Give a model's fields by the names under which it takes them: from *written*, or as they are where that lacks them."""
     if not isinstance(written, dict):
         return written
-    rest = dict(written)
+    kind, rest = type(value), dict(written)
     found: dict[str, Any] = {}
-    given = getattr(value, "model_fields_set", fields)
-    for name, field in fields.items():
+    given = getattr(value, "model_fields_set", kind.__pydantic_fields__)
+    for name, field in kind.__pydantic_fields__.items():
         key, item = (field.serialization_alias or name) if by_alias else name, getattr(value, name)
         if key in rest:
             text = _as_taken(item, rest.pop(key), f"{where}.{name}")
-        elif name in given:
+        elif name in given and not _is_at_its_address(value, name):
             text = first(item, f"{where}.{name}")
         else:
             continue
         _put(found, _taken_name(kind, name) if by_alias else name, text, f"{where}.{name}")
     return found | rest
+
+
+def _is_at_its_address(value: Any, name: str) -> bool:
+    """True for the bytes of a :class:`fal.toolkit.File`, which the receiver finds at its URL."""
+    files = sys.modules.get("fal_jupyter.fal.toolkit.file.file")
+    return name == "file_data" and files is not None and isinstance(value, files.File)
+
+
+def _that_comes_back(value: Any, written: Any, where: str) -> Any:
+    """Give the form that a model takes back as *value*: what its serializers write (for readers), or its fields as they are."""
+    forms: tuple[Callable[[], Any], ...] = (lambda: written, lambda: _fields_of(value, {}, where, by_alias=True))
+    valid = []
+    for form in forms:
+        try:
+            candidate = form()
+            back = _validated(type(value), dump(candidate))
+        except Exception:
+            continue
+        try:
+            if back == value:
+                return candidate
+        except Exception:  # arrays do not say whether they are equal
+            return candidate
+        valid.append(candidate)
+    return valid[0] if valid else written
+
+
+def _validated(kind: Any, text: bytes) -> Any:
+    if hasattr(kind, "model_validate_json"):
+        return kind.model_validate_json(text)
+    from pydantic import TypeAdapter  # of a pydantic dataclass
+
+    return TypeAdapter(kind).validate_json(text)
 
 
 def _put(found: dict[str, Any], name: Any, value: Any, where: str) -> None:
@@ -245,7 +306,7 @@ def _other(value: Any, where: str) -> Any:
     if isinstance(value, datetime.datetime | datetime.date | datetime.time):
         return value.isoformat()
     if isinstance(value, datetime.timedelta):
-        return value.total_seconds()
+        return _Seconds(value.total_seconds())
     if isinstance(value, _TEXTS) or hasattr(value, "unicode_string"):  # pydantic's addresses have that
         return str(value)
     if isinstance(value, bytes | bytearray | memoryview):
@@ -256,7 +317,10 @@ def _other(value: Any, where: str) -> Any:
         return plain(list(value), where)
     kind = type(value)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    raise BadArguments(f"{where} is a {name}, which JSON cannot hold", hint="send text, numbers, lists or dicts")
+    hint = "send text, numbers, lists or dicts"
+    if name.startswith("PIL."):
+        hint = "send fal.toolkit.Image.from_pil(…) of it, which is the address of a file; the endpoint's parameter is an Image"
+    raise BadArguments(f"{where} is a {name}, which JSON cannot hold", hint=hint)
 
 
 def _text_in(data: bytes, where: str) -> str:

@@ -194,9 +194,29 @@ def marker(
                 )
             _warn_never_routed(method, f"fal never routes a {type(method).__name__} below {decorator}({path!r})")
             return method
+        _warn_never_passed(method, decorator)
         return Endpoint(method, route.of_method(method))
 
     return mark
+
+
+def _warn_never_passed(method: Callable[..., Any], decorator: str) -> None:
+    """Warn of parameters that FastAPI, which passes each one by its name, cannot pass as they are declared."""
+    try:
+        parameters = list(inspect.signature(method).parameters.values())[1:]
+    except (TypeError, ValueError):
+        return
+    for parameter in parameters:
+        name = getattr(method, "__name__", "the method")
+        if parameter.kind is parameter.POSITIONAL_ONLY:
+            warn_user(
+                f"no request can call {name}: {parameter.name!r} is positional only, and FastAPI passes it by name"
+            )
+        elif parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            warn_user(
+                f"{name} needs a parameter {parameter.name!r} in each request: FastAPI takes {str(parameter).partition(':')[0]} for one. "
+                f"Name the parameters; a decorator below {decorator} needs functools.wraps"
+            )
 
 
 def _no_path(given: object) -> str:
@@ -370,6 +390,16 @@ def request_fields(function: Callable[..., Any], path: str) -> dict[str, Field] 
     return found
 
 
+class _Factory:
+    """Stands for a default that is made anew for each call."""
+
+    def __repr__(self) -> str:
+        return "<factory>"
+
+
+FACTORY = _Factory()
+
+
 def _field(asked: Any, place: str, *, inner: bool) -> Field:
     from pydantic import BaseModel
 
@@ -377,5 +407,7 @@ def _field(asked: Any, place: str, *, inner: bool) -> Field:
     spread = place != "body" and isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel)
     hyphens = bool(getattr(info, "convert_underscores", False))
     key = asked.alias.replace("_", "-") if hyphens and asked.alias == asked.name else asked.alias
-    default = inspect.Parameter.empty if info.is_required() else info.get_default(call_default_factory=True)
+    default = inspect.Parameter.empty if info.is_required() else info.default
+    if getattr(info, "default_factory", None) is not None:  # which may want the other fields' values
+        default = FACTORY
     return Field(place, key, spread, inner, default, hyphens)

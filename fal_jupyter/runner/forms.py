@@ -32,6 +32,9 @@ def forms_named(method: Callable[..., Any]) -> Iterator[None]:
         name = getattr(method, "__qualname__", repr(method))
         hints = getattr(method, "__annotations__", {})
         bare = [parameter for parameter, hint in hints.items() if parameter != "return" and _is_bare(hint)]
+        if bare and hasattr(hints[bare[0]], "_fields"):
+            told = f"{name}(): {bare[0]!r} is a NamedTuple, which FastAPI takes for a form"
+            raise AppRuleBroken(told, hint="make it a pydantic model or a dataclass, or take a list of it") from None
         if bare:
             told = f"{name}(): the annotation of {bare[0]!r} does not say what its items are, so FastAPI takes it for a form"
             raise AppRuleBroken(told, hint=f"write {bare[0]}: list[str], or another type of items") from None

@@ -25,6 +25,7 @@ from pydantic import AliasChoices, AliasPath, BaseModel, ConfigDict, Field, comp
 from fal_jupyter import fal
 from fal_jupyter.client.arguments import Arguments
 from fal_jupyter.domain.errors import BadArguments
+from fal_jupyter.fal.toolkit import File, Image
 from fal_jupyter.runner import endpoints
 from tests.shipping.notebook import post
 
@@ -71,6 +72,41 @@ class Kept(BaseModel):
     def told(self) -> Any:
         own = [self.secret, self.where, self.why, self.chosen, self.token and self.token.get_secret_value()]
         return [*own, self.data.decode(), str(self.price), [kid.told() for kid in [*self.kids, *self.by_name.values()]]]
+
+
+class Written(BaseModel):
+    """What serializers write for readers is not what the model takes."""
+
+    when: datetime.date
+    price: Annotated[int, pydantic.PlainSerializer(lambda v: f"${v}")] = 1
+    doubled: int = 1
+    array: Annotated[Any, pydantic.BeforeValidator(np.array), pydantic.PlainSerializer(lambda v: v.tolist())] = None
+    token: pydantic.SecretStr = ""  # type: ignore[assignment]  # a default that is none, as people write it
+
+    @pydantic.field_serializer("when")
+    def day_first(self, when: datetime.date) -> str:
+        return when.strftime("%d.%m.%Y")
+
+    @pydantic.field_serializer("doubled")
+    def twice(self, doubled: int) -> int:
+        return 2 * doubled
+
+    def told(self) -> Any:
+        return [
+            str(self.when),
+            self.price,
+            self.doubled,
+            None if self.array is None else np.asarray(self.array).tolist(),
+        ]
+
+
+class Whole(BaseModel):
+    x: int
+    inner: list[Written] = []
+
+    @pydantic.model_serializer
+    def as_text(self) -> str:
+        return f"<{self.x}>"
 
 
 class Common(BaseModel):
@@ -196,6 +232,30 @@ class Table(fal.App):
     def kept(self, kept: Kept) -> Any:
         return kept.told()
 
+    @fal.endpoint("/written")
+    def written(self, written: Written) -> Any:
+        return written.told()
+
+    @fal.endpoint("/serialized")
+    def serialized(self, whole: Whole) -> Any:
+        return [whole.x, [one.told() for one in whole.inner]]
+
+    @fal.endpoint("/file-of")
+    def file_of(self, file: File, more: list[Image] = []) -> Any:  # noqa: B006
+        return [file.url, file.file_name, [image.url for image in more]]
+
+    @fal.endpoint("/span")
+    def span(self, given: In, span: datetime.timedelta = datetime.timedelta(0)) -> Any:
+        return [given, span.total_seconds()]
+
+    @fal.endpoint("/made")
+    def made(self, many: Annotated[list[int], Field(default_factory=lambda: [7])], n: int = 1) -> Any:
+        return [many, n]
+
+    @fal.endpoint("/some")
+    def some(self, many: list[int], n: int = 1) -> Any:
+        return [many, n]
+
     @fal.endpoint("/exact")
     def exact(self, price: decimal.Decimal, data: bytes, where: ipaddress.IPv4Address | None = None) -> Any:
         return [str(price), data.decode(), str(where)]
@@ -254,6 +314,8 @@ KEPT = Kept.model_validate(
     {"secret": "s", "at": [3, {"x": 4}], "c": {"d": 5}, "token": "hush", "kids": [{"secret": "k", "choice": 6, "data": "b"}],
      "by_name": {"n": {"secret": "i", "at": [1]}}, "data": "d", "price": "1.10"}
 )  # fmt: skip
+FILE = File(url="data:,a", file_name="a.bin", file_data=b"\xff\x00")  # as File.from_bytes makes it
+IMAGE = Image(url="data:,b", file_data=b"\xfe")
 ARRIVES: list[tuple[Callable[[], Any], Any]] = [
     # by position, by name, as a dict, as a model
     (given_to("plain", "p"), ["p", 30, []]),
@@ -301,6 +363,14 @@ ARRIVES: list[tuple[Callable[[], Any], Any]] = [
     (given_to("paged", n=1, limit=5, skip=2, x_mode="z"), [1, [5, 2, "z"]]),
     (given_to("user", In(text="Ada"), name="Bo", limit=3), [ADA, ["Bo", [3, 0, "m"]]]),
     (given_to("kept", KEPT), KEPT.told()),
+    (given_to("written", Written(when="2026-01-02", price=3, doubled=4, array=[1, 2])), ["2026-01-02", 3, 4, [1, 2]]),
+    (given_to("serialized", Whole(x=3, inner=[Written(when="2026-01-02")])), [3, [["2026-01-02", 1, 1, None]]]),
+    (given_to("file_of", FILE, [IMAGE]), [FILE.url, "a.bin", [IMAGE.url]]),
+    (given_to("span", In(text="Ada"), datetime.timedelta(minutes=-1, milliseconds=5)), [ADA, -59.995]),
+    (given_to("made"), [[7], 1]),
+    (given_to("made", n=2), [[7], 2]),
+    (given_to("nothing", {}), "nothing"),
+    (given_to("paged", {"n": 1, "limit": 2}), [1, [2, 0, "m"]]),
     (given_to("exact", decimal.Decimal("1.10"), b"caf\xc3\xa9", ipaddress.ip_address("10.0.0.1")), ["1.10", "café", "10.0.0.1"]),
     (given_to("exact", decimal.Decimal("1e-30"), bytearray(b"b")), ["1E-30", "b", "None"]),
     (given_to("aliased", Aliased(theSize=3, **{"in": 4}, inner=[In(text="Ada")])), [3, 4, [ADA]]),
@@ -341,6 +411,7 @@ def test_what_a_call_is_given_arrives(number: int) -> None:
         ("plain", (In(text="x"),), {}, "missing a required argument: 'prompt'"),
         ("item", ("a",), {}, "missing a required argument: 'n'"),
         ("depending", (1,), {"d": "x"}, "unexpected keyword argument 'd'"),
+        ("some", (), {"n": 2}, "missing a required argument: 'many'"),
     ],
 )
 def test_arguments_that_do_not_fit_are_told_with_what_would(
@@ -570,6 +641,27 @@ def test_literals_of_a_signature_are_plain_parameters() -> None:
     found = Arguments("hi", "/", hi).send(("a", Colour.RED, datetime.datetime(2026, 1, 1)), {})
 
     assert json.loads(found.body) == {"kind": "a", "colour": "r", "when": "2026-01-01T00:00:00"}
+
+
+def test_what_stars_would_collect_is_refused_by_name() -> None:
+    def hi(self: Any, a: int = 1, *more: int, **others: int) -> None: ...
+
+    arguments = Arguments("hi", "/", hi)
+
+    assert json.loads(arguments.send((), {"a": 2, "others": 3}).body) == {"a": 2, "others": 3}  # as FastAPI takes it
+    with pytest.raises(BadArguments, match=re.escape("hi() is given 'b', 'c' for **others")):
+        arguments.send((), {"b": 2, "c": 3})
+    with pytest.raises(BadArguments, match=re.escape("hi() is given more than the named arguments (2) for *more")):
+        arguments.send((1, 2, 3), {})
+
+
+def test_a_picture_is_refused_with_the_way_to_send_it() -> None:
+    picture = pytest.importorskip("PIL.Image").new("RGB", (1, 1))
+
+    with pytest.raises(BadArguments, match=r"PIL\.Image\.Image, which JSON cannot hold") as caught:
+        sent("bare", picture)
+
+    assert "fal.toolkit.Image.from_pil" in caught.value.hint
 
 
 def test_what_comes_from_a_form_is_refused_by_name_with_the_way_to_send_it() -> None:

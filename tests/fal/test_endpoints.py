@@ -791,3 +791,18 @@ def test_numbers_that_a_health_check_ignores_are_noted(capsys: pytest.CaptureFix
     assert capsys.readouterr().out == ""
     fal.HealthCheck(call_regularly=False, failure_threshold=3)
     assert "failure_threshold and start_period_seconds are ignored" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("signature", "told"),
+    [
+        ("self, a: int, /, b: int = 1", "no request can call hi: 'a' is positional only"),
+        ("self, **kwargs: int", r"hi needs a parameter 'kwargs' in each request: FastAPI takes \*\*kwargs for one"),
+        ("self, a: int = 1, *args", r"hi needs a parameter 'args' in each request: FastAPI takes \*args for one"),
+    ],
+)
+def test_parameters_that_fastapi_cannot_pass_are_warned_of(signature: str, told: str) -> None:
+    namespace: dict[str, Any] = {"fal": fal}
+
+    with pytest.warns(AppWarning, match=told):
+        exec(f"class Hello(fal.App):\n    @fal.endpoint('/')\n    def hi({signature}): pass", namespace)
