@@ -73,6 +73,16 @@ def lost() -> RequestError:
     )
 
 
+def lost_session() -> RequestError:
+    """The error of a session whose gateway ended while it was opened, and may have begun it."""
+    return RequestError(
+        "the gateway ended while the session was opened; it was not opened again",
+        status=503,
+        error_type="internal_error",
+        hint="open it again: a new gateway is started for it",
+    )
+
+
 def cancelled() -> RequestError:
     """The error of a call that was cancelled here."""
     return RequestError("the call was cancelled", status=499, error_type="client_disconnected")

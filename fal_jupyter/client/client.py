@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote
 
 from fal_jupyter import forks
@@ -29,6 +29,7 @@ from fal_jupyter.client.calls import (
 )
 from fal_jupyter.client.controlling import Controlling
 from fal_jupyter.client.pool import ConnectionPool
+from fal_jupyter.client.publication import Publication
 from fal_jupyter.client.waiting import NotSent, areceive, asend, receive, send
 from fal_jupyter.client.watching import RawAnswer
 from fal_jupyter.credentials import make_key
@@ -61,22 +62,6 @@ JOIN_PATIENCE = 60.0  # seconds in which some gateway has to grant a lease, whil
 SOCKET_PATIENCE = 2.0  # seconds for a living gateway to make its removed socket again
 _CALL_HEADERS = ((H_OWNER, "frames"), ("content-type", "application/json"))
 DIED = "the gateway had ended; a new one was started and the apps of this process were published again"
-
-
-@dataclass
-class Publication:
-    """What this process publishes, and the lease under which the gateway has it.
-
-    *told* is what the gateway made of it. It is shared with the app's handle, so that it says the same after a publication anew.
-    *former* is the publication before, which serves on where this one fails.
-    """
-
-    head: PublishHead
-    payload: bytes
-    lease: str
-    told: Published
-    former: Publication | None = None
-    failed: bool = False
 
 
 class Client(Controlling):
@@ -348,17 +333,27 @@ class Client(Controlling):
             OSError, GatewayError: it ended in the middle, or none can be had.
         """
         for gateways_left in reversed(range(MOST_GATEWAYS)):
+            sock = self.dial()
+            gateway = connect.peer_pid(sock)
             try:
-                answer = RawAnswer(self.dial(), method, target, headers, body)
+                answer = RawAnswer(sock, method, target, headers, body)
             except NotSent:
-                if gateways_left:
-                    continue
-                raise
+                if not gateways_left:
+                    raise
+                self.await_end(gateway)
+                continue
             if not answer.refused or not gateways_left:
                 return answer
             answer.drop()
             self.forget(answer.gateway)
         raise AssertionError("unreachable")
+
+    def _ask_of(self, alias: str, method: str, target: str, body: bytes) -> tuple[int, Any]:
+        """An app of this process is published again before the question, where its gateway has ended."""
+        if alias not in self._published:
+            return super()._ask_of(alias, method, target, body)
+        answer = self.exchange(method, target, (), body)
+        return answer.status, answer.value()
 
     def stop(self, alias: str, *, kill: bool = False, wait: bool = False) -> None:
         """Stop an app; with *wait*, until its last runner is gone."""
@@ -430,8 +425,10 @@ class Client(Controlling):
                     sock.close()
                 if calls is not None and calls.cancelled:
                     raise cancelled() from None
-                if isinstance(error, NotSent) and attempt < MOST_GATEWAYS:
-                    continue  # it ended before it read anything
+                if isinstance(error, NotSent) and attempt < MOST_GATEWAYS:  # it ended before it read anything
+                    if attempt > 1:  # a connection of the pool may be older
+                        self.await_end(gateway)
+                    continue
                 if isinstance(error, GatewayStopped) or (sock is None and isinstance(error, GatewayError)):
                     raise  # there is no gateway, and none can be started: the error says why
                 raise lost() from None
@@ -457,6 +454,12 @@ class Client(Controlling):
                 self._drop_lease()
             elif self._parents is not None and self._parents.gateway == gateway:
                 self._parents.close()
+
+    def await_end(self, gateway: int) -> None:
+        """A new connection to *gateway* broke off unread: it is ending, which takes a moment, in which it would break the next one too."""
+        attached = self._parents or self.lease
+        if attached is not None and attached.gateway == gateway:
+            attached.wait_for_gateway(SOCKET_PATIENCE)
 
     def dial(self) -> socket.socket:
         """Connect to the gateway that holds this process's lease; nothing is sent yet.
@@ -542,9 +545,9 @@ class Client(Controlling):
             try:
                 refused, answer = await self._acall(alias, path, body, query, headers, on_output)
             except NotSent:
-                if gateways_left:
-                    continue
-                raise lost() from None
+                if not gateways_left:
+                    raise lost() from None
+                continue
             if not refused or not gateways_left:
                 return answer
         raise AssertionError("unreachable")
@@ -567,7 +570,10 @@ class Client(Controlling):
                     reader.end()
                     break
                 self._feed(reader, frames_reader, data)
-        except (GatewayStopped, NotSent):
+        except NotSent:
+            await asyncio.to_thread(self.await_end, gateway)
+            raise
+        except GatewayStopped:
             raise
         except (OSError, GatewayError):
             raise lost() from None

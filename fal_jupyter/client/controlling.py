@@ -1,9 +1,10 @@
-"""The part of the client that changes what runs. None of it starts a gateway."""
+"""The part of the client that changes what runs. None of it starts a gateway, but for an app of this process."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote
 
 from fal_jupyter.client.watching import Watching
@@ -52,7 +53,7 @@ class Controlling(Watching):
 
     def _scaling(self, method: str, alias: str, body: bytes) -> ScalingRecord:
         try:
-            status, answer = self._ask(method, f"{A_APPS}/{quote(alias)}/scaling", body)
+            status, answer = self._ask_of(alias, method, f"{A_APPS}/{quote(alias)}/scaling", body)
         except OSError:
             raise NotServed("no gateway is running, so there is nothing to scale") from None
         if status == 404:
@@ -61,6 +62,9 @@ class Controlling(Watching):
             raise AppRuleBroken(str(answer["detail"]), hint=answer.get("hint", ""))
         found: ScalingRecord = answer
         return found
+
+    def _ask_of(self, alias: str, method: str, target: str, body: bytes) -> tuple[int, Any]:
+        return self._ask(method, target, body)
 
     def stop_runner(self, runner_id: str, *, kill: bool = False) -> None:
         """Stop one runner."""

@@ -6,16 +6,14 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
-from contextlib import closing
+from contextlib import aclosing, closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from fal_jupyter.client import connect, http
 from fal_jupyter.client.answer import Answer
 from fal_jupyter.client.events import ServerSentEvents
 from fal_jupyter.client.results import failure
-from fal_jupyter.client.waiting import areceive
 from fal_jupyter.domain.errors import (
     BadArguments,
     FalJupyterError,
@@ -39,7 +37,6 @@ if TYPE_CHECKING:
     from fal_jupyter.client.arguments import Sent
     from fal_jupyter.client.handle import AppHandle
 
-READ = 64 * 1024
 _ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 _JSON = (("content-type", "application/json"),)
 
@@ -129,30 +126,18 @@ class Events:
             raise _lost()
 
     async def __aiter__(self) -> AsyncIterator[Status]:
-        tail, head, last, told = _Tail(self._with_logs), http.Reader(), None, b""
+        tail, last = _Tail(self._with_logs), None
         try:
-            sock = await asyncio.to_thread(self._job._client.dial)
-            gateway = connect.peer_pid(sock)
-            reader, writer = await asyncio.open_unix_connection(sock=sock)
-            try:
-                writer.write(http.request("GET", self._target))
-                while not head.done:
-                    data = await areceive(reader, READ, gateway)
-                    if not data:
-                        head.end()
-                        break
-                    body = head.feed(data)
-                    if head.status != 200:
-                        told += body
-                        continue
-                    for last in tail.feed(body):
+            answer = await asyncio.to_thread(self._job._client.exchange, "GET", self._target)
+            async with aclosing(aiter(answer)) as pieces:
+                if answer.status != 200:
+                    told = b"".join([piece async for piece in pieces])
+                    raise self._job._failed(answer.status, answer.headers, told, answer.gateway)
+                async for piece in pieces:
+                    for last in tail.feed(piece):
                         yield self._job._seen(last)
-            finally:
-                writer.close()
         except (OSError, GatewayError) as error:
             raise _lost(error) from None
-        if head.status != 200:
-            raise self._job._failed(head.status, head.headers, told, gateway)
         if not isinstance(last, Completed):
             raise _lost()
 

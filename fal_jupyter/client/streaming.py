@@ -92,6 +92,7 @@ class Streamed:
                         yield from self._take(head, data)
                 except ConnectionError as error:
                     if isinstance(error, NotSent) and gateways_left:
+                        self._client.await_end(gateway)
                         continue
                     raise lost() from None
             if not (gateways_left and self._is_refused(head, gateway)):
@@ -118,6 +119,7 @@ class Streamed:
                             yield value
                 except ConnectionError as error:
                     if isinstance(error, NotSent) and gateways_left:
+                        await asyncio.to_thread(self._client.await_end, gateway)
                         continue
                     raise lost() from None
                 finally:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from fal_jupyter.client.answer import OnOutput
 from fal_jupyter.client.interrupts import one_line, show_as
 from fal_jupyter.client.printed import PATIENCE, Printed
 from fal_jupyter.domain.errors import BadArguments, RequestError
-from fal_jupyter.fal.realtime import RealtimeOptions
+from fal_jupyter.fal.realtime import RealtimeOptions, mode_of
 from fal_jupyter.protocol.api import H_REQUEST_ID, RUN
 
 if TYPE_CHECKING:
@@ -25,10 +24,6 @@ IDLE = "TIMEOUT"  # fal's name of a session's ordinary end
 ORDINARY = (1000, 1001, 1005)  # codes of a socket that was closed in order
 LEFT = "its with block is over"
 HURRY = 0.5  # seconds for which an interrupted session waits for its orderly end
-# The library's: all that goes wrong is raised; what it says of its own threads besides ("unexpected internal error" of 17.4, when
-# both sides close at once) is not for the cell.
-_QUIET = logging.getLogger(__name__)
-_QUIET.setLevel(logging.CRITICAL)
 DEEP = 20  # levels of an input in which the culprit is looked for
 
 
@@ -58,6 +53,8 @@ class Talk:
         self._name = getattr(method, "__name__", path)
         model = options.output_of(method) if options is not None else None
         self._model = model if hasattr(model, "model_validate") else None
+        # in the other modes of realtime, and at a raw websocket, the endpoint's code runs before the first input
+        self._repeatable = options is not None and mode_of(method) in ("unary", "server_streaming")
         self._socket: Any = None
         self._awaited = False
         self._ending = ""  # how the session ended
@@ -178,28 +175,16 @@ class Talk:
     # --- plain ----------------------------------------------------------------------------------------------------
     def __enter__(self) -> Talk:
         from websockets.exceptions import InvalidStatus
-        from websockets.sync.client import connect as open_socket
+
+        from fal_jupyter.client.handshakes import open_session
 
         __tracebackhide__ = True
         with one_line(f"{self._where}()"):
             self._begin(awaited=False)
-            sock = self._client.dial()
             try:
-                opened = open_socket(
-                    self._address,
-                    sock=sock,
-                    max_size=None,
-                    compression=None,
-                    open_timeout=None,
-                    proxy=None,
-                    logger=_QUIET,
-                )
-                self._socket = opened.__enter__()  # it is itself, and warns (17.1) where this is not called
+                self._socket = open_session(self._client, self._address, repeatable=self._repeatable)
             except InvalidStatus as error:
                 raise self._refused(error) from None
-            finally:
-                if self._socket is None:
-                    sock.close()
             self._printed = self._follow()
         return self
 
@@ -283,28 +268,17 @@ class Talk:
 
     # --- asynchronous -----------------------------------------------------------------------------------------------
     async def __aenter__(self) -> Talk:
-        from websockets.asyncio.client import connect as open_socket
         from websockets.exceptions import InvalidStatus
+
+        from fal_jupyter.client.handshakes import open_session_async
 
         __tracebackhide__ = True
         with one_line(f"{self._where}()"):
             self._begin(awaited=True)
-            sock = await asyncio.to_thread(self._client.dial)
             try:
-                self._socket = await open_socket(
-                    self._address,
-                    sock=sock,
-                    max_size=None,
-                    compression=None,
-                    open_timeout=None,
-                    proxy=None,
-                    logger=_QUIET,
-                )
+                self._socket = await open_session_async(self._client, self._address, repeatable=self._repeatable)
             except InvalidStatus as error:
                 raise self._refused(error) from None
-            finally:
-                if self._socket is None:
-                    sock.close()
             self._printed = await asyncio.to_thread(self._follow)
         return self
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from fal_jupyter.client import connect, http
 from fal_jupyter.client import lease as leases
-from fal_jupyter.client.calls import refused_by_ending
-from fal_jupyter.client.waiting import receive, send, silent
+from fal_jupyter.client.calls import MOST_GATEWAYS, refused_by_ending
+from fal_jupyter.client.waiting import NotSent, areceive, receive, send, silent
 from fal_jupyter.domain.errors import GatewayError, NotServed
 from fal_jupyter.protocol.api import (
     A_APPS,
@@ -72,6 +73,21 @@ class RawAnswer:
             return b""
         return self._reader.feed(data)
 
+    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
+        """The same on asyncio."""
+        reader, writer = await asyncio.open_unix_connection(sock=self._socket)
+        try:
+            if self._first:
+                yield self._first
+            while not self._reader.done:
+                data = await areceive(reader, READ, self.gateway)
+                if not data:
+                    self._reader.end()
+                elif piece := self._reader.feed(data):
+                    yield piece
+        finally:
+            writer.close()
+
     def __iter__(self) -> Iterator[bytes]:
         """The body's pieces as they come.
 
@@ -91,6 +107,14 @@ class RawAnswer:
         finally:
             self._socket.close()
 
+    def value(self) -> Any:
+        """Wait for the whole body and read it as JSON.
+
+        Raises:
+            GatewayError: it broke off, or the gateway failed.
+        """
+        return _checked(self.status, json.loads(b"".join(self)))
+
     @property
     def refused(self) -> bool:
         """True where an ending gateway answered by itself: nothing has begun."""
@@ -108,6 +132,17 @@ class RawAnswer:
             pass  # it has ended by itself
 
 
+def _checked(status: int, answer: Any) -> Any:
+    """Give *answer*.
+
+    Raises:
+        GatewayError: it says that the gateway failed.
+    """
+    if status == 500 and isinstance(answer, dict) and answer.get("error_type") == "internal_error":
+        raise GatewayError(answer["detail"], hint=answer.get("hint", ""))
+    return answer
+
+
 class Watching:
     """The part of the client that looks. None of it starts a gateway."""
 
@@ -121,28 +156,50 @@ class Watching:
         Raises:
             OSError: no gateway runs.
         """
-        return RawAnswer(self._dial(), method, target, headers, body)
+        headers = tuple(headers)
+        for gateways_left in reversed(range(MOST_GATEWAYS)):
+            try:
+                return RawAnswer(self._dial(), method, target, headers, body)
+            except NotSent:
+                if not gateways_left:
+                    raise
+        raise AssertionError("unreachable")
 
     def _dial(self) -> socket.socket:
         return connect.dial(self.settings)
 
     def _ask(self, method: str, target: str, body: bytes = b"") -> tuple[int, Any]:
+        """Ask for JSON; gives status and value. What a gateway that ended has not read is asked of the next one.
+
+        Raises:
+            OSError: no gateway runs, or it ended later.
+            GatewayError: it failed, or is stopped.
+        """
+        for gateways_left in reversed(range(MOST_GATEWAYS)):
+            try:
+                return self._ask_one(method, target, body)
+            except NotSent:
+                if not gateways_left:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _ask_one(self, method: str, target: str, body: bytes) -> tuple[int, Any]:
         with self._dial() as sock:
             gateway, deadline = connect.peer_pid(sock), time.monotonic() + PATIENCE
             try:
-                send(sock, http.request(method, target, body), gateway)
+                request = http.request(method, target, body)
+                send(sock, request, gateway)
                 reader, found = http.Reader(), bytearray()
                 while not reader.done:
-                    data = receive(sock, READ, gateway, deadline=deadline)
+                    unanswered = 0 if reader.begun else len(request)
+                    data = receive(sock, READ, gateway, deadline=deadline, unanswered=unanswered)
                     if not data:
                         raise ConnectionResetError("the gateway ended")
                     found += reader.feed(data)
                 answer = json.loads(bytes(found)) if found else None
                 if answer is not None and refused_by_ending(reader):
                     raise ConnectionRefusedError(answer["detail"])
-                if answer is not None and reader.status == 500 and answer.get("error_type") == "internal_error":
-                    raise GatewayError(answer["detail"], hint=answer.get("hint", ""))
-                return reader.status, answer
+                return reader.status, _checked(reader.status, answer)
             except TimeoutError:
                 raise silent(gateway, PATIENCE) from None
             except ValueError:

@@ -18,11 +18,12 @@ from urllib.parse import urlsplit
 
 from tests.support.cdn import eventually
 from tests.support.kernel import kernel
-from tests.support.serve import Served, runners
+from tests.support.serve import Served, command, runners
 from tests.support.state import processes_of, state_directory, wait_for_end
 
 APP = """
 import asyncio, fal
+from fastapi import WebSocket
 from pathlib import Path
 
 class {name}(fal.App):
@@ -40,6 +41,15 @@ class {name}(fal.App):
         while not Path(gate).exists():
             await asyncio.sleep(0.01)
         return "done"
+
+    @fal.realtime("/talk")
+    def talk(self, word: dict) -> dict:
+        return word
+
+    @fal.endpoint("/raw", is_websocket=True)
+    async def raw(self, websocket: WebSocket) -> None:
+        await websocket.accept()
+        await websocket.send_text("raw")
 """
 
 
@@ -122,6 +132,68 @@ def test_a_notebook_whose_gateway_is_ended_gets_answers(tmp_path: Path) -> None:
         assert "other" in notebook.run("print(Other.hi(), Again.hi())", timeout=60).ok().text
 
 
+OPENING = """
+from fastapi import WebSocket
+
+class Opened(fal.App):
+    def setup(self):
+        import time
+        from pathlib import Path
+        while not Path("GATE").exists():
+            time.sleep(0.01)
+
+    @fal.realtime("/talk")
+    def talk(self, word: dict) -> dict:
+        return word
+
+    @fal.endpoint("/raw", is_websocket=True)
+    async def raw(self, websocket: WebSocket) -> None:
+        await websocket.accept()
+        await websocket.close()
+"""
+OPEN = """
+async def talk():
+    async with Opened.realtime.talk() as ws:
+        await ws.send({"word": "hi"})
+        return (await ws.recv())["word"]
+
+def talk_plainly():
+    with Opened.realtime.talk() as ws:
+        ws.send({"word": "hi"})
+        return ws.recv()["word"]
+
+def raw():
+    with Opened.realtime.raw() as ws:
+        return ws.recv()
+
+opened = await asyncio.gather(talk(), asyncio.to_thread(talk_plainly), asyncio.to_thread(raw), return_exceptions=True)
+print(*(str(one).splitlines()[0] for one in opened), sep="\\n")
+"""
+
+
+def test_a_session_that_is_opened_around_the_end_of_a_gateway(tmp_path: Path) -> None:
+    with state_directory() as state, kernel(state, tmp_path) as notebook:
+        notebook.run("%load_ext fal_jupyter\nimport fal_jupyter, asyncio").ok()
+        gateway = 0
+        for number in (signal.SIGKILL, signal.SIGTERM):
+            gate = tmp_path / f"gate {number}"
+            notebook.run(
+                f"%%fal_app --quiet --no-wait --name opened{number:d}" + OPENING.replace("GATE", str(gate))
+            ).ok()
+            opening = notebook.start(OPEN)
+            eventually(lambda: any(app["waiting"] == 3 for app in json.loads(command(state, "apps", "--json").stdout)))
+            gateway = gateway_of(state, gateway)
+            os.kill(gateway, number)
+            assert not wait_for_end([gateway], 30)
+            gate.touch()
+            talked, plainly, raw = notebook.finish(opening).ok().text.splitlines()[-3:]
+            assert (talked, plainly) == ("hi", "hi"), (number, talked, plainly, raw)
+            if number == signal.SIGKILL:  # its code may have begun
+                assert raw.startswith("the gateway ended while the session was opened; it was not opened again")
+            else:
+                assert raw == "None"
+
+
 STARTING = """
 class Begun(fal.App):
     def setup(self):
@@ -160,8 +232,10 @@ def test_what_is_asked_around_the_end_of_a_gateway(tmp_path: Path) -> None:
             assert (lost.ename, "its queue with it" in lost.evalue) == ("RequestError", True), lost.traceback
             lost = notebook.run("await job")
             assert "its queue with it" in lost.evalue
-            scaled = notebook.run(f"{code}print(fal_jupyter.app(Begun).scale(max_concurrency=2)['alias'])")
-            assert scaled.status == "ok" or scaled.ename in ("NotServed",), scaled.traceback
+            scaled = notebook.run(
+                f"{code}print(fal_jupyter.app(Begun).scale(max_concurrency=2)['app'].rpartition('/')[2])"
+            )
+            assert scaled.ok().text.splitlines()[-1] == "begun"
             waiting = "%%fal_app --quiet --no-wait --name waiting" + STARTING.replace("GATE", f"{gate}-{kill}")
             notebook.run(waiting.replace("Begun", "Waiting")).ok()
             called = notebook.start("print(Waiting.hi(), list(Waiting.stream.hi()))")
@@ -198,6 +272,20 @@ def end():
     except fal_jupyter.FalJupyterError:
         pass  # this connection has ended, the gateway's lease and its socket end a moment later
 
+def talked():
+    with Again.realtime.talk() as ws:
+        ws.send({"word": "again"})
+        return ws.recv()["word"]
+
+async def talked_async():
+    async with Again.realtime.talk() as ws:
+        await ws.send({"word": "again"})
+        return (await ws.recv())["word"]
+
+def raw():
+    with Again.realtime.raw() as ws:
+        return ws.recv().replace("raw", "again")
+
 async def streamed():
     return [value async for value in Again.stream.hi()]
 """
@@ -214,6 +302,10 @@ def test_what_a_killed_gateway_has_not_read_goes_to_the_next_one(tmp_path: Path)
             "list(Again.stream.hi())",
             "await fal_jupyter.app(Again).aio.hi()",
             "await streamed()",
+            "talked()",
+            "await talked_async()",
+            "raw()",
+            "fal_jupyter.app(Again).scale(max_concurrency=2)['app'].rpartition('/')[2]",
         )
         for question in asked:
             told = notebook.run(f"end()\nprint({question})", timeout=60).ok()

@@ -31,6 +31,10 @@ class Steady(fal.App):
     @fal.endpoint("/")
     def pid(self) -> int:
         return os.getpid()
+
+    @fal.realtime("/talk")
+    def talk(self, word: dict) -> dict:
+        return word
 """
 
 
@@ -124,14 +128,19 @@ def test_everybody_is_told_that_the_gateway_is_stopped(target: str, tmp_path: Pa
                 "def stream(): list(Steady.stream.pid())\n"
                 "def submit(): Steady.submit.pid()\n"
                 "def awaited(): asyncio.run(fal_jupyter.app(Steady).aio.pid())\n"
+                "def session():\n"
+                "    with Steady.realtime.talk(): pass\n"
+                "async def open_session():\n"
+                "    async with Steady.realtime.talk(): pass\n"
+                "def awaited_session(): asyncio.run(open_session())\n"
                 "async def one(call):\n"
                 "    try: await asyncio.to_thread(call)\n"
                 "    except Exception as error: print(call.__name__, type(error).__name__, error)\n"
-                "await asyncio.gather(*map(one, (plain, stream, submit, awaited)))",
+                "await asyncio.gather(*map(one, (plain, stream, submit, awaited, session, awaited_session)))",
                 timeout=60,
             ).ok()
-            assert cell.text.count(told) == 4, cell.text
-            assert cell.text.count(f"kill -CONT {gateway}") == 4, cell.text
+            assert cell.text.count(told) == 6, cell.text
+            assert cell.text.count(f"kill -CONT {gateway}") == 6, cell.text
             for done in (verb.result(60), coming.result(60)):
                 assert done.returncode == 1
                 assert told in done.stderr
