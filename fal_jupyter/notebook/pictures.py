@@ -12,7 +12,9 @@ KINDS = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 
 
 def found_in(value: Any, depth: int = DEPTH) -> Iterator[tuple[str, str]]:
-    """Give type and address of every picture file in an answer (fal's form: a dict with ``url`` and ``content_type``)."""
+    """Give type and address of every picture file in an answer (fal's form: ``url`` and ``content_type``, in a dict or a pydantic model)."""
+    if hasattr(type(value), "model_fields"):
+        value = vars(value)
     if isinstance(value, dict):
         url, kind = value.get("url"), value.get("content_type")
         if isinstance(url, str) and kind in KINDS:
@@ -37,6 +39,8 @@ class Pictures:
 
     def look(self, value: Any) -> None:
         """A call has answered *value*; called by the thread that made it."""
+        if hasattr(type(value), "_repr_mimebundle_"):
+            return  # fal's Image: shown as the cell's result
         self._found += itertools.islice(found_in(value), MOST - len(self._found))
 
     def bundles(self) -> list[dict[str, str]]:

@@ -11,14 +11,24 @@ from pathlib import Path
 import pytest
 from PIL import Image as Pillow
 
-from tests.support.kernel import Kernel
+from tests.support.kernel import Cell, Kernel
 
 APP = """%%fal_app
 from fal.toolkit import Image, File, KVStore, FAL_PERSISTENT_DIR, download_file
 from pathlib import Path
 from PIL import Image as Pillow
+from pydantic import BaseModel
+
+class Made(BaseModel):
+    images: list[Image]
+    best: Image | None = None
+    seed: int = 1
 
 class Pictures(fal.App):
+    @fal.endpoint("/model")
+    def model(self) -> Made:
+        return Made(images=[Image.from_pil(Pillow.new("RGB", (width, 2))) for width in (3, 4)])
+
     @fal.endpoint("/image")
     def paint(self, width: int = 8) -> Image:
         return Image.from_pil(Pillow.new("RGB", (width, 4), (255, 0, 0)))
@@ -86,6 +96,16 @@ def test_pictures_in_a_plain_answer_show_as_well(pictures: Kernel) -> None:
     cell = pictures.run("answer = Pictures.images()").ok()
     (shown,) = [output["data"] for output in cell.outputs if "image/jpeg" in output.get("data", {})]
     assert Pillow.open(io.BytesIO(base64.b64decode(shown["image/jpeg"]))).size == (3, 2)
+
+
+def shown_pictures(cell: Cell) -> list[tuple[int, int]]:
+    bundles = [output["data"] for output in cell.outputs if "image/png" in output.get("data", {})]
+    return [Pillow.open(io.BytesIO(base64.b64decode(data["image/png"]))).size for data in bundles]
+
+
+def test_pictures_in_a_model_show_as_well_and_each_once(pictures: Kernel) -> None:
+    assert shown_pictures(pictures.run("Pictures.model()").ok()) == [(3, 2), (4, 2)]
+    assert shown_pictures(pictures.run("Pictures.paint(width=7)").ok()) == [(7, 4)]
 
 
 def test_a_pil_picture_that_is_returned_becomes_a_file(pictures: Kernel) -> None:
