@@ -184,30 +184,11 @@ class QueueHandler(PublicHandler):
         if webhook is not None and (why := await house.webhooks.refusal(webhook, owner=owner)):
             self.fail(400, "bad_request", why)
             return
-        body, kind = self.body, self.request.headers.get("content-type", "")
-        if not body and kind.partition(";")[0].strip().lower() == "application/json" and self.request.method == "POST":
-            body = b"{}"  # what the clients send for "no input"
         if not self._counted:  # the caller hung up meanwhile
             return
         call = house.queue.submit(
-            Submission(
-                id=self._id,
-                alias=address.alias,
-                below=spec.path_of(address.below),
-                query=without_token(query),
-                method=self.request.method or "POST",
-                headers=without_foreign_cookies(
-                    self.request.headers,
-                    ((name.lower(), value) for name, value in self.request.headers.get_all()),
-                    house.engine.cookies.get(address.alias, ()),
-                ),
-                body=body,
-                low=priority == "low",
-                start_within=start_within,
-                hint=hint_of(self.request.headers.get(H_HINT, "")),
-                once=flag(self.request.headers.get(H_NO_RETRY, "")) is True,
-                retries=budgets_of_header(self.request.headers.get(H_RETRY_CONFIG, "")) if self.has_key() else {},
-                content_type=kind,
+            self._submission(
+                address.alias, spec.path_of(address.below), query, low=priority == "low", start_within=start_within
             )
         )
         self._counted = False  # the job's now
@@ -223,6 +204,31 @@ class QueueHandler(PublicHandler):
                 **urls,
                 "queue_position": house.queue.position(call),
             }
+        )
+
+    def _submission(self, alias: str, path: str, query: str, *, low: bool, start_within: float) -> Submission:
+        headers = self.request.headers
+        body, kind = self.body, headers.get("content-type", "")
+        if not body and kind.partition(";")[0].strip().lower() == "application/json" and self.request.method == "POST":
+            body = b"{}"  # what the clients send for "no input"
+        return Submission(
+            id=self._id,
+            alias=alias,
+            below=path,
+            query=without_token(query),
+            method=self.request.method or "POST",
+            headers=without_foreign_cookies(
+                headers,
+                ((name.lower(), value) for name, value in headers.get_all()),
+                self.house.engine.cookies.get(alias, ()),
+            ),
+            body=body,
+            low=low,
+            start_within=start_within,
+            hint=hint_of(headers.get(H_HINT, "")),
+            once=flag(headers.get(H_NO_RETRY, "")) is True,
+            retries=budgets_of_header(headers.get(H_RETRY_CONFIG, "")) if self.has_key() else {},
+            content_type=kind,
         )
 
     def _urls(self, owner: str, alias: str, request_id: str) -> dict[str, str]:

@@ -221,14 +221,20 @@ class Request:
             told = f"pages of {headers.get('origin')} may not talk to {owner}/{alias}: serve it with --cors ORIGIN to let them in"
             self._refuse(403, "bad_request", told[:300])
             return
-        request_id = new_id()
-        below = spec.path_of(below)
+        self.exchange = self._exchange(alias, method, spec.path_of(below), query, headers)
+        self.exchange.start_within = start_within
+        if websocket:
+            self.open()
+
+    def _exchange(self, alias: str, method: str, path: str, query: str, headers: RequestHeaders) -> Exchange:
+        """Make the exchange of a request that may go to the app."""
+        front, websocket, request_id = self.front, self.caller.handshake, new_id()
         pairs = headers.pairs
         if "cookie" in headers:
             pairs = without_foreign_cookies(headers, pairs, front.apps.cookies.get(alias, ()))
-        head = request_head(request_id, WEBSOCKET if websocket else method, below, without_token(query), pairs)
-        framed = trusted and not self.caller.role and headers.get(H_OWNER) == "frames"
-        self.exchange = Exchange(
+        head = request_head(request_id, WEBSOCKET if websocket else method, path, without_token(query), pairs)
+        framed = front.trusted and not self.caller.role and headers.get(H_OWNER) == "frames"
+        exchange = Exchange(
             front.apps,
             self.caller,
             request_id,
@@ -236,16 +242,14 @@ class Request:
             head,
             framed=framed,
             method=method,
-            path=below,
+            path=path,
             origin="cell" if framed else "http",
             sent_type=headers.get("content-type", ""),
             websocket=websocket,
         )
-        self.exchange.start_within = start_within
         if (hint := headers.get(H_HINT)) is not None:
-            self.exchange.hint = hint_of(hint)
-        if websocket:
-            self.open()
+            exchange.hint = hint_of(hint)
+        return exchange
 
     def open(self) -> None:
         """A websocket's handshake may go to the app."""
