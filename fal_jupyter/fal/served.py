@@ -21,6 +21,9 @@ from fal_jupyter.fal.options import OPTIONS, SET_BY_FAL
 from fal_jupyter.fal.warned import warn_user
 
 _ENVIRONMENT = ("requirements", "image", "python_version")
+AT_ONCE = 100
+"""Requests at once that a function's own server gets, where ``max_multiplexing`` does not say."""
+
 _RUNNERS = ("min_concurrency", "max_concurrency")
 
 
@@ -130,12 +133,14 @@ def _server_of(function: Callable[..., Any], port: int) -> dict[str, Any]:
 
 
 def _one_runner(name: str, port: int, options: Mapping[str, Any]) -> dict[str, Any]:
-    """A port of this machine is one server's, so there is one runner."""
+    """A port of this machine is one server's, so there is one runner, which takes the requests of those that there would be on fal:
+    a page with a websocket or an event stream needs others beside it."""
     more = [f"{option} = {options[option]}" for option in _RUNNERS if (options.get(option) or 0) > 1]
     if more:
         warn_user(f"{name} listens on port {port}, so it has one runner here: {', '.join(more)} acts in the cloud")
     return {"max_concurrency": 1, "min_concurrency": min(options.get("min_concurrency") or 0, 1),
-            "concurrency_buffer": 0, "concurrency_buffer_perc": 0}  # fmt: skip
+            "concurrency_buffer": 0, "concurrency_buffer_perc": 0,
+            "max_multiplexing": options.get("max_multiplexing") or AT_ONCE}  # fmt: skip
 
 
 def _free_name(name: str) -> str:

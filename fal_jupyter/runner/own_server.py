@@ -18,19 +18,20 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from anyio.to_thread import run_sync
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Request, Response, WebSocket
 from fastapi.responses import PlainTextResponse, StreamingResponse
 
+from fal_jupyter.runner import own_websockets
 from fal_jupyter.runner.guard import die_with_parent
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 OF_THIS_CONNECTION = frozenset({
     "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding",
-    "upgrade", "host", "content-length", "expect",
+    "upgrade", "content-length", "expect",
 })  # fmt: skip
 CHUNK = 65536  # bytes
 GRACE = 5.0  # seconds between SIGTERM and SIGKILL
@@ -98,18 +99,18 @@ class OwnServer:
         if request.url.query:
             target += f"?{request.url.query}"
         headers = [(name, value) for name, value in request.headers.items() if name not in OF_THIS_CONNECTION]
-        connection = http.client.HTTPConnection("127.0.0.1", self._port)
+        asked = _Asked(self._port)
         try:
-            came = await run_sync(_ask, connection, request.method, target, headers, body, abandon_on_cancel=True)
+            came = await run_sync(asked.ask, request.method, target, headers, body, abandon_on_cancel=True)
         except asyncio.CancelledError:
-            _hang_up(connection)
+            asked.hang_up()
             raise
         except (OSError, http.client.HTTPException) as error:
-            connection.close()
+            asked.hang_up()
             told = f"the server on port {self._port} gave no answer: {type(error).__name__}: {error}"
             print(told, file=sys.stderr)
             return PlainTextResponse("the app's own server gave no answer", 502)
-        answer = StreamingResponse(_pieces(connection, came), came.status)
+        answer = StreamingResponse(asked.pieces(came), came.status)
         answer.raw_headers = [
             (name.lower().encode("latin-1"), value.encode("latin-1"))
             for name, value in came.getheaders()
@@ -117,41 +118,63 @@ class OwnServer:
         ]
         return answer
 
+    async def talk(self, caller: WebSocket) -> None:
+        """Pass the messages of a websocket on, both ways."""
+        await own_websockets.pass_on(caller, self._port, OF_THIS_CONNECTION)
+
 
 def add_routes(app: FastAPI, server: Callable[[], OwnServer]) -> None:
-    """Add a route for every path and method that passes requests on."""
+    """Add a route for every path and method, and for websockets, that passes requests on."""
 
     async def passed_on(request: Request) -> Response:
         return await server().answer(request)
 
+    async def talk(caller: WebSocket) -> None:
+        await server().talk(caller)
+
     app.add_api_route("/{path:path}", passed_on, methods=list(METHODS), include_in_schema=False, response_model=None)
+    app.add_api_websocket_route("/{path:path}", talk)
 
 
-def _ask(
-    connection: http.client.HTTPConnection, method: str, target: str, headers: list[tuple[str, str]], body: bytes
-) -> http.client.HTTPResponse:
-    connection.putrequest(method, target, skip_accept_encoding=True)
-    for name, value in headers:
-        connection.putheader(name, value)
-    if body or method in ("POST", "PUT", "PATCH"):
-        connection.putheader("content-length", str(len(body)))
-    connection.endheaders(body or None)
-    return connection.getresponse()
+class _Asked:
+    """One request to the server on *port*, asked and answered in worker threads."""
 
+    def __init__(self, port: int) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port)
+        self._socket: socket.socket | None = None
 
-def _hang_up(connection: http.client.HTTPConnection) -> None:
-    """End a request from another thread: a shutdown wakes the one that waits for the answer, and tells the server."""
-    if connection.sock is not None:
-        with contextlib.suppress(OSError):
-            connection.sock.shutdown(socket.SHUT_RDWR)
+    def ask(self, method: str, target: str, headers: list[tuple[str, str]], body: bytes) -> http.client.HTTPResponse:
+        """Send the request and wait for the head of its answer.
 
+        Raises:
+            OSError, HTTPException: there is none.
+        """
+        self._connection.connect()
+        self._socket = self._connection.sock.dup()  # the connection closes its own before the answer is read
+        named = any(name == "host" for name, _ in headers)
+        self._connection.putrequest(method, target, skip_host=named, skip_accept_encoding=True)
+        for name, value in headers:
+            self._connection.putheader(name, value)
+        if body or method in ("POST", "PUT", "PATCH"):
+            self._connection.putheader("content-length", str(len(body)))
+        self._connection.endheaders(body or None)
+        return self._connection.getresponse()
 
-def _pieces(connection: http.client.HTTPConnection, came: http.client.HTTPResponse) -> Iterator[bytes]:
-    try:
-        while piece := came.read1(CHUNK):
-            yield piece
-    finally:
-        connection.close()
+    async def pieces(self, came: http.client.HTTPResponse) -> AsyncIterator[bytes]:
+        """Give the answer as it comes. Who stops reading hangs up on the server, also while it says nothing."""
+        try:
+            while piece := await run_sync(came.read1, CHUNK, abandon_on_cancel=True):
+                yield piece
+        finally:
+            self.hang_up()
+
+    def hang_up(self) -> None:
+        """End the request, from any thread: a shutdown wakes the one that waits for the server, and tells the server."""
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+            self._socket.close()
+        self._connection.close()
 
 
 def _run(function: Callable[..., Any], runner: int) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 from websockets.exceptions import ProtocolError
+from websockets.frames import CloseCode, Opcode
 from websockets.frames import Frame as WebSocketFrame
-from websockets.frames import Opcode
 from websockets.protocol import Protocol, Side, State
 from websockets.utils import accept_key
 
@@ -193,8 +193,8 @@ class WebSocketStream(Stream):
         self._before_answer()
         if self._protocol.state is State.OPEN:
             try:
-                self._protocol.send_close(code, reason[:120])
-            except ProtocolError:  # a code that may not be sent (1005, 1006, one out of range)
+                self._protocol.send_close(code if code != CloseCode.NO_STATUS_RCVD else None, reason[:120])
+            except ProtocolError:  # a code that may not be sent (1006, one out of range)
                 self._protocol.send_close(1000)
             await self._transmit()
         await self._until_left(CLOSING)
