@@ -94,7 +94,7 @@ class FalJupyterExtension(ExtensionApp):
 def routes(passing: dict[str, Any], panel: dict[str, Any], admin: dict[str, Any]) -> list[tuple[Any, ...]]:
     """Give all addresses of ours, first match first."""
     return [
-        (r"/fal/(?:run|queue|cdn)/.*", DataHandler, passing),
+        (r"/fal/(?:run|queue|cdn|ws)/.*", DataHandler, passing),
         (r"/fal/api/hello", HelloHandler, panel),
         (r"/fal/api/start", StartHandler, panel),
         (r"/fal/api/feed", FeedHandler, panel),

@@ -17,7 +17,7 @@ from typing import Final
 from fal_jupyter.domain.errors import FalJupyterError, GatewayUnreachable
 from fal_jupyter.protocol.api import A_FEED, A_SNAPSHOT
 from fal_jupyter.protocol.feed import BEAT_EVERY, FeedLine
-from fal_jupyter.server.upstream import NO_GATEWAY, Upstream, get
+from fal_jupyter.server.upstream import NO_GATEWAY, Lost, Upstream, get
 from fal_jupyter.server.watch import SocketWatch
 
 KEPT: Final = 16  # lines that wait for one listener; one that is further behind gets a snapshot
@@ -170,7 +170,7 @@ class Relay:
                 await asyncio.sleep(wait)  # between bind and listen nothing happens that could be awaited
                 continue
             follower = _Follower(self._line)
-            connection.begin(follower, "GET")
+            connection.begin(follower, "GET", bounded=False)  # a stopped gateway goes on telling when it is continued
             connection.write(f"GET {A_FEED} HTTP/1.1\r\nhost: localhost\r\n\r\n".encode())
             connection.complete()
             try:
@@ -226,7 +226,8 @@ class _Follower:
         if not self.over.done():
             self.over.set_result(None)
 
-    lost = ended
+    def lost(self, why: Lost) -> None:
+        self.ended()
 
 
 def head_of(line: bytes) -> tuple[str, int]:

@@ -15,7 +15,9 @@ from tornado.httputil import HTTPHeaders, ResponseStartLine
 from tornado.iostream import StreamClosedError
 from tornado.web import HTTPError, authenticated, stream_request_body
 
-from fal_jupyter.domain.errors import GatewayUnreachable
+from fal_jupyter.client.calls import MOST_GATEWAYS
+from fal_jupyter.client.waiting import MOST_UNREAD
+from fal_jupyter.domain.errors import GatewayStopped, GatewayUnreachable
 from fal_jupyter.protocol.api import QUEUE
 from fal_jupyter.protocol.panels import admin_target
 from fal_jupyter.server.guard import GuardedHandler, Refused, error_body, explain
@@ -23,7 +25,7 @@ from fal_jupyter.server.headers import handshake, inward, outward
 from fal_jupyter.server.origin import Origin
 from fal_jupyter.server.targets import DATA, is_hostile, is_query, without_secrets
 from fal_jupyter.server.tunnel import Tunnel
-from fal_jupyter.server.upstream import Connection, Upstream
+from fal_jupyter.server.upstream import ENDED, Connection, Lost, Upstream, ended
 
 NO_BOUND: Final = 1 << 62
 LINGER: Final = 10.0  # seconds in which who was answered early may send the rest of its body
@@ -45,6 +47,9 @@ class Passing(GuardedHandler):
         self._chunked = self._received = self._answered = self._begun = self._gone = False
         self._linger: asyncio.TimerHandle | None = None
         self._target = ""
+        self._kept: bytearray | None = bytearray()  # the request so far, while another gateway may still have it
+        self._gateways_left = MOST_GATEWAYS - 1
+        self._again: asyncio.Task[None] | None = None
 
     role = "panel"  # of the connection to the gateway: data connections have no control plane there
 
@@ -93,6 +98,7 @@ class Passing(GuardedHandler):
         except GatewayUnreachable as error:
             raise Refused(503, "no_gateway", error.message) from None
         connection.begin(self, self.request.method or "", last=self.is_websocket)
+        self._asked = connection.gateway
         length = None if self.is_websocket else self._length()
         head = self._head(length)
         expected = "Expect" in self.request.headers
@@ -101,7 +107,15 @@ class Passing(GuardedHandler):
             if length not in (None, "0"):
                 self._kept_timer = asyncio.get_running_loop().call_later(SOON, self._send_head)
         else:
-            connection.write(head)
+            self._pass(head)
+
+    def _pass(self, data: bytes) -> asyncio.Future[None] | None:
+        """Send a piece of the request."""
+        if self._kept is not None:
+            self._kept += data
+            if len(self._kept) > MOST_UNREAD:
+                self._kept = None
+        return self._connection.write(data) if self._connection is not None else None
 
     def _length(self) -> str | None:
         headers = self.request.headers
@@ -130,8 +144,8 @@ class Passing(GuardedHandler):
         """The body does not come at once, or there is none: the head goes."""
         self._forget_timer()
         head, self._kept_head = self._kept_head, b""
-        if head and self._connection is not None:
-            self._connection.write(head)
+        if head:
+            self._pass(head)
 
     def _forget_timer(self) -> None:
         if self._kept_timer is not None:
@@ -140,22 +154,23 @@ class Passing(GuardedHandler):
 
     def data_received(self, chunk: bytes) -> asyncio.Future[None] | None:
         """A piece of the body; gives a future to wait for where the gateway is slower than the caller."""
-        if self._connection is None:
+        if self._connection is None and self._again is None:
             return None  # it was answered early, and sends the rest
         data = b"%x\r\n%b\r\n" % (len(chunk), chunk) if self._chunked else chunk
         if self._kept_head:
             data, self._kept_head = self._kept_head + data, b""
             self._forget_timer()
-        return self._connection.write(data)
+        return self._pass(data)
 
     def _body_complete(self) -> None:
         """The request has been read to its end."""
         self._received = True
-        if self._connection is not None:
+        if self._connection is not None or self._again is not None:
             self._send_head()
             if self._chunked:
-                self._connection.write(b"0\r\n\r\n")
-            self._connection.complete()
+                self._pass(b"0\r\n\r\n")
+            if self._connection is not None:
+                self._connection.complete()
         elif self._answered:
             self._finish()
 
@@ -171,7 +186,7 @@ class Passing(GuardedHandler):
                 self._switch(headers)
             elif self._connection is not None:  # nobody asked for another protocol
                 self._connection.drop()
-                self.lost()
+                self.lost(Lost(ENDED))
             return
         reason = responses.get(status, "Unknown")
         self.set_status(status, reason)
@@ -213,13 +228,44 @@ class Passing(GuardedHandler):
         elif not self._gone:  # hanging up on one that still sends would destroy its answer
             self._linger = asyncio.get_running_loop().call_later(LINGER, self._cut)
 
-    def lost(self) -> None:
-        """The gateway hung up in the middle."""
+    def lost(self, why: Lost) -> None:
+        """The gateway hung up in the middle, or is stopped."""
         self._connection, self._answer = None, None
         if self._begun or self._gone:
             self._cut()
+        elif why.unread and self._kept is not None and self._gateways_left:
+            self._gateways_left -= 1
+            self._again = asyncio.ensure_future(self._ask_again(why.error))
         else:
-            self._respond(502, error_body("gateway_ended", "the gateway ended before it answered"))
+            self._refuse(why.error)
+
+    def _refuse(self, error: GatewayUnreachable) -> None:
+        if isinstance(error, GatewayStopped):
+            self._respond(504, error_body("gateway_stopped", f"{error.message}; {error.hint}"))
+        else:
+            self._respond(502, error_body("gateway_ended", error.message))
+
+    async def _ask_again(self, error: GatewayUnreachable) -> None:
+        """Ask the next gateway what the one that ended has not read."""
+        await ended(self._asked)
+        try:
+            connection = await self._upstream.connect()
+        except GatewayUnreachable:
+            self._again = None
+            if not self._gone:
+                self._refuse(error)
+            return
+        self._again = None
+        if self._gone or self._kept is None:  # the caller left, or has sent more than can be sent twice
+            connection.drop()
+            if not self._gone:
+                self._refuse(error)
+            return
+        self._connection, self._asked = connection, connection.gateway
+        connection.begin(self, self.request.method or "", last=self.is_websocket)
+        connection.write(bytes(self._kept))
+        if self._received:
+            connection.complete()
 
     def _respond(self, status: int, data: bytes) -> None:
         """Answer by ourselves, now."""

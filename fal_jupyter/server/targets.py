@@ -9,7 +9,7 @@ import re
 from typing import Final
 from urllib.parse import unquote, unquote_plus
 
-DATA: Final = ("run", "queue", "cdn")  # first parts of the data plane's paths, here and on the socket
+DATA: Final = ("run", "queue", "cdn", "ws")  # first parts of the data plane's paths, here and on the socket
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 SECRET_ARGUMENTS: Final = frozenset({"token", "_xsrf"})  # of a query: Jupyter's credentials, not the program's
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
-from typing import Protocol, cast
+from typing import NamedTuple, Protocol, cast
 
 import httptools
 
-from fal_jupyter.client.connect import dial
-from fal_jupyter.domain.errors import GatewayUnreachable
+from fal_jupyter.client.calls import MOST_GATEWAYS
+from fal_jupyter.client.connect import dial, peer_pid
+from fal_jupyter.client.waiting import LOOK, MOST_UNREAD, Patience
+from fal_jupyter.domain.errors import GatewayStopped, GatewayUnreachable
 from fal_jupyter.protocol.api import BODILESS
 from fal_jupyter.settings import Settings
 
 LONGEST_IDLE = 30.0  # seconds that a connection waits for its next request; at most half of the gateway's own limit
 MOST_IDLE = 64
 WRITE_HIGH = 1 << 20
+ENDING_PATIENCE = 2.0  # seconds
 NO_GATEWAY = "no gateway runs; it starts with the first app, or when you start it"
 
 
@@ -34,8 +38,23 @@ class Taker(Protocol):
     def ended(self) -> None:
         """The answer is complete."""
 
-    def lost(self) -> None:
+    def lost(self, why: Lost) -> None:
         """The connection ended before the answer did."""
+
+
+class Lost(NamedTuple):
+    """Why no answer comes any more.
+
+    Attributes:
+        error: what to say.
+        unread: the gateway ended before it read anything of the request.
+    """
+
+    error: GatewayUnreachable
+    unread: bool = False
+
+
+ENDED = GatewayUnreachable("the gateway ended before it answered")
 
 
 class Tunnelled(Protocol):
@@ -63,23 +82,50 @@ class Connection(asyncio.Protocol):
         self._sent = False  # the request is complete
         self._last = False  # no other request follows
         self._writable: asyncio.Future[None] | None = None
+        self._written = 0  # bytes of the request
+        self._answering = False
+        self._patience: asyncio.TimerHandle | None = None
+        self.gateway = peer_pid(sock)
         self.idle_since = 0.0
 
     # --- the request ------------------------------------------------------------------------------------------
-    def begin(self, taker: Taker, method: str, *, last: bool = False) -> None:
+    def begin(self, taker: Taker, method: str, *, last: bool = False, bounded: bool = True) -> None:
         """Start a request; *taker* gets its answer. What is written next are the request's bytes.
 
         Args:
             last: the connection is not used again, whatever the answer says (a WebSocket handshake).
+            bounded: the request is lost where the gateway is stopped for longer than a moment.
         """
         self._last = last
         self._taker, self._bodiless = taker, method == "HEAD"
         self._headers, self._sent, self._to_end = [], False, False
+        self._written, self._answering = 0, False
+        self._forget_patience()
+        if bounded:
+            self._patience = self._loop.call_later(LOOK, self._look, Patience(self.gateway))
+
+    def _look(self, patience: Patience) -> None:
+        """Look whether the gateway is stopped, as long as a request is under way."""
+        self._patience = None
+        if self._taker is None or self._tunnelled is not None:
+            return
+        try:
+            patience.look()
+        except GatewayStopped as error:
+            self._lose(Lost(error))
+        else:
+            self._patience = self._loop.call_later(LOOK, self._look, patience)
+
+    def _forget_patience(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
 
     def write(self, data: bytes) -> asyncio.Future[None] | None:
         """Send bytes; gives a future to wait for where the gateway does not take them as fast as they come."""
         if self._transport is None:
             return None
+        self._written += len(data)
         self._transport.write(data)
         return self._writable if self._writable is not None and not self._writable.done() else None
 
@@ -131,6 +177,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         self._upstream.forget(self)
+        self._forget_patience()
         self.resume_writing()
         taker, self._taker = self._taker, None
         tunnelled, self._tunnelled = self._tunnelled, None
@@ -139,7 +186,8 @@ class Connection(asyncio.Protocol):
         elif taker is not None and self._to_end and exc is None:
             taker.ended()
         elif taker is not None:
-            taker.lost()
+            reset = isinstance(exc, BrokenPipeError | ConnectionResetError)
+            taker.lost(Lost(ENDED, unread=reset and not self._answering and self._written <= MOST_UNREAD))
 
     def pause_writing(self) -> None:
         if self._writable is None or self._writable.done():
@@ -150,6 +198,7 @@ class Connection(asyncio.Protocol):
             self._writable.set_result(None)
 
     def data_received(self, data: bytes) -> None:
+        self._answering = True
         if self._tunnelled is not None:
             self._tunnelled.raw(data)
             return
@@ -173,10 +222,14 @@ class Connection(asyncio.Protocol):
 
     def _broken(self) -> None:
         """What came is no answer."""
+        self._lose(Lost(ENDED))
+
+    def _lose(self, why: Lost) -> None:
+        """Hang up on an answer that does not come."""
         taker, self._taker = self._taker, None
         self.drop()
         if taker is not None:
-            taker.lost()
+            taker.lost(why)
 
     # --- the parser -------------------------------------------------------------------------------------------
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -311,25 +364,57 @@ class _Whole:
         if not self.over.done():
             self.over.set_result(None)
 
-    def lost(self) -> None:
+    def lost(self, why: Lost) -> None:
         if not self.over.done():
-            self.over.set_exception(GatewayUnreachable("the gateway ended before it answered"))
+            self.over.set_exception(_Unanswered(why) if why.unread else why.error)
+
+
+class _Unanswered(GatewayUnreachable):
+    """A question that the gateway has not read."""
+
+    def __init__(self, why: Lost) -> None:
+        super().__init__(why.error.message)
 
 
 async def get(upstream: Upstream, target: str) -> tuple[int, bytes]:
-    """Ask the gateway for something small; gives status and body.
+    """Ask the gateway for something small; gives status and body. What one that ended has not read is asked of the next one.
 
     Raises:
         GatewayUnreachable: nobody answers.
     """
-    connection = upstream.idle() or await upstream.connect()
-    taker = _Whole()
-    connection.begin(taker, "GET")
-    connection.write(f"GET {target} HTTP/1.1\r\nhost: localhost\r\n\r\n".encode())
-    connection.complete()
+    for gateways_left in reversed(range(MOST_GATEWAYS)):
+        connection = upstream.idle() or await upstream.connect()
+        taker = _Whole()
+        connection.begin(taker, "GET")
+        connection.write(f"GET {target} HTTP/1.1\r\nhost: localhost\r\n\r\n".encode())
+        connection.complete()
+        try:
+            await taker.over
+        except asyncio.CancelledError:
+            connection.drop()
+            raise
+        except _Unanswered:
+            if not gateways_left:
+                raise
+            await ended(connection.gateway)
+        else:
+            return taker.status, b"".join(taker.data)
+    raise AssertionError("unreachable")
+
+
+async def ended(gateway: int) -> None:
+    """Wait for the end of a gateway that broke a connection off: a moment, in which it would break the next one too."""
     try:
-        await taker.over
-    except asyncio.CancelledError:
-        connection.drop()
-        raise
-    return taker.status, b"".join(taker.data)
+        pidfd = os.pidfd_open(gateway)
+    except OSError:
+        return
+    loop, over = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(pidfd, over.set)
+    try:
+        async with asyncio.timeout(ENDING_PATIENCE):
+            await over.wait()
+    except TimeoutError:
+        pass
+    finally:
+        loop.remove_reader(pidfd)
+        os.close(pidfd)

@@ -14,7 +14,7 @@ from tests.support.wire import Wire
 HANDSHAKE = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13")
 
 
-@pytest.mark.parametrize("path", ["{run}/", "{run}/nowhere", "fal/queue/x", "fal/api/apps"])
+@pytest.mark.parametrize("path", ["{run}/", "{run}/nowhere", "fal/queue/x", "fal/ws/x", "fal/api/apps"])
 def test_the_body_of_a_handshake_is_refused(jupyter: Jupyter, run: str, path: str) -> None:
     smuggled = b"GET /admin/apps HTTP/1.1\r\nhost: localhost\r\n\r\n"
     with closing(Wire(jupyter.port)) as wire:

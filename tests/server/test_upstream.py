@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -164,6 +170,89 @@ def test_the_request_is_built_anew(server: Jupyter) -> None:
             "content-length: 0",
         ],
     ]
+
+
+@contextmanager
+def dying(state: Path, answer: bytes) -> Iterator[list[bytes]]:
+    """A gateway that ends before it reads the first request of an app, and another in its place; gives the requests that came."""
+    asked: list[bytes] = []
+
+    def serve(listener: socket.socket) -> None:
+        while True:
+            connection, _ = listener.accept()
+            with connection:
+                request = connection.recv(1 << 16, socket.MSG_PEEK)
+                if not request:
+                    return
+                if b"/run/" in request:
+                    asked.append(request)
+                    if len(asked) > 1:
+                        connection.recv(1 << 16)
+                        connection.sendall(answer)
+
+    with closing(socket.socket(socket.AF_UNIX)) as listener, ThreadPoolExecutor(1) as pool:
+        listener.bind(str(state / "gateway.sock"))
+        listener.listen()
+        serving = pool.submit(serve, listener)
+        try:
+            yield asked
+        finally:
+            (state / "gateway.sock").rename(state / "former.sock")
+            with closing(socket.socket(socket.AF_UNIX)) as last:
+                last.connect(str(state / "former.sock"))
+            serving.result(20)
+            (state / "former.sock").unlink()
+
+
+HANDSHAKE = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: x")
+
+
+def test_what_a_gateway_has_not_read_goes_to_the_next_one(server: Jupyter) -> None:
+    answer = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nthere"
+    with dying(server.state, answer) as asked:  # type: ignore[attr-defined]
+        found = server.request("fal/run/me/app/", {"a": 1})
+        assert (found.status, found.body) == (200, b"there")
+        assert asked[0] == asked[1]
+        assert asked[0].endswith(b'{"a": 1}')
+    upgraded = b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\n\r\n"
+    with dying(server.state, upgraded) as asked, closing(Wire(server.port)) as wire:  # type: ignore[attr-defined]
+        wire.send(head(server, "GET", "fal/run/me/app/ws", *HANDSHAKE))
+        assert wire.sock.recv(65536).startswith(b"HTTP/1.1 101")
+        assert asked[0] == asked[1]
+    with dying(server.state, answer) as asked:  # type: ignore[attr-defined]
+        found = server.request("fal/run/me/app/", {"a": "x" * 100_000})  # it may have been read in part
+        assert (found.status, found.json["error_type"]) == (502, "gateway_ended")
+        assert len(asked) == 1
+
+
+STOPPED = """
+import os, signal, socket, sys
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+listener.listen()
+os.kill(os.getpid(), signal.SIGSTOP)
+"""
+
+
+def test_a_stopped_gateway_is_named(server: Jupyter) -> None:
+    path = server.state / "gateway.sock"  # type: ignore[attr-defined]
+    gateway = subprocess.Popen([sys.executable, "-c", STOPPED, str(path)])
+    told = f"the gateway (process {gateway.pid}) is stopped and has not answered for 15 s"
+    try:
+        os.waitid(os.P_PID, gateway.pid, os.WSTOPPED | os.WNOWAIT)
+        with closing(Wire(server.port)) as wire, ThreadPoolExecutor(2) as pool:
+            wire.send(head(server, "GET", "fal/run/me/app/ws", *HANDSHAKE))
+            called = pool.submit(server.request, "fal/run/me/app/", {})
+            hello = pool.submit(server.request, "fal/api/hello")
+            for found in (wire.reply(), called.result(60)):
+                error = json.loads(found.body)
+                assert (found.status, error["error_type"]) == (504, "gateway_stopped")
+                assert error["detail"].startswith(f"{told}; continue it with: kill -CONT {gateway.pid}")
+            assert hello.result(60).json["reason"] == told
+    finally:
+        gateway.kill()
+        gateway.wait()
+        path.unlink()
 
 
 def test_nobody_there_is_said_so_and_nobody_is_started(server: Jupyter) -> None:

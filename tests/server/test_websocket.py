@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -249,3 +250,23 @@ def test_the_real_gateway_refuses_and_that_is_the_answer(jupyter: Jupyter, run: 
         assert refused.value.code == 403  # an application that has no websocket there, as any ASGI server tells it
 
     asyncio.run(main())
+
+
+def test_http_over_a_websocket_passes(jupyter: Jupyter, run: str) -> None:
+    spoken = run.replace("fal/run/", "fal/ws/")
+
+    async def main() -> None:
+        async with connected(jupyter, f"{spoken}/") as socket:
+            for name in ("Ada", "Grace"):
+                await socket.write_message(json.dumps({"name": name}))
+                begun, body, ended = [json.loads(str(await socket.read_message())) for _ in range(3)]
+                assert (begun["type"], begun["status"], ended["type"]) == ("start", 200, "end")
+                assert body == {"text": f"Hello, {name}"}
+        for path, status in ((f"{spoken}/../../../admin/feed", 400), ("fal/ws/admin/feed", 404), ("fal/ws/me/no", 404)):
+            with pytest.raises(HTTPClientError) as refused:
+                async with connected(jupyter, path):
+                    pass
+            assert refused.value.code == status, path
+
+    asyncio.run(main())
+    assert jupyter.request(f"{spoken}/", {"name": "Ada"}).status == 426
