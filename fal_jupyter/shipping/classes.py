@@ -64,6 +64,8 @@ def reduce_class(cls: type) -> tuple[Any, ...]:
         place["__slots__"] = members.pop("__slots__")
     if "__orig_bases__" in members:
         place["__orig_bases__"] = members["__orig_bases__"]
+    for name in skeletons.OF_CLASSES & members.keys():
+        place[name] = property() if type(members[name]) is property else members.pop(name)
     bases, tracker = cls.__bases__, cloudpickle._get_or_create_tracker_id(cls)
     derived = types.prepare_class(cls.__name__, cls.__bases__)[0] is type(cls)  # some have no name to be found by
     metaclass = None if derived else type(cls)
@@ -98,7 +100,8 @@ def reduce_type_of_ctypes(cls: type) -> tuple[Any, ...] | None:
 def own_members(cls: type) -> dict[str, Any]:
     """Give the members of *cls* that have to travel."""
     members: dict[str, Any] = cloudpickle._class_getstate(cls)[0]
-    members.pop("__dict__", None)
+    if (own := vars(cls).get("__dict__")) is not None:  # of a proxy; cloudpickle leaves it out
+        members["__dict__"] = own
     return {name: member for name, member in members.items() if not is_derived(member)}
 
 

@@ -19,6 +19,8 @@ from typing import Any
 from cloudpickle import cloudpickle
 
 _HOOKS = ("__init_subclass__", "__pydantic_init_subclass__")
+OF_CLASSES = frozenset({"__class__", "__dict__"})
+"""Members that a class can only have from its beginning: set later, they would be those of the class itself."""
 _ORDERED = ("_anonymous_", "_fields_")  # of ctypes: its metaclass acts when they are set
 
 
@@ -92,6 +94,9 @@ def _tracked(tracker: Any, made: type) -> type:
 def set_members(cls: type, state: tuple[dict[str, Any], Any]) -> None:
     """Give a class its members."""
     members, slots = state
+    for name in OF_CLASSES & members.keys():
+        given: property = members.pop(name)
+        vars(cls)[name].__init__(given.fget, given.fset, given.fdel, given.__doc__)
     later = {name: members.pop(name) for name in _ORDERED if name in members}
     cloudpickle._class_setstate(cls, (members, slots))
     for name, value in later.items():

@@ -265,6 +265,28 @@ CLASSES: dict[str, Case] = {
         """,
         gives="[PROXY.heavy, PROXY.n, Kit['x'], Kit.n.__doc__, Kit.heavy.name]",
     ),
+    "proxies that show the class and the attributes of another object": case(
+        """
+        class Held(dict):
+            n = 4
+        class Shown:
+            __slots__ = ('_make',)
+            def __init__(self, make): object.__setattr__(self, '_make', make)
+            @property
+            def __class__(self):
+                'that of the object'
+                return self._make().__class__
+            __dict__ = property(lambda self: Shown.seen(self))
+            def seen(self): return {'n': type(self).__name__}
+        class Named:
+            __class__ = int
+        class Loud(Exception):
+            @property
+            def __class__(self): raise KeyError('no class')
+        """,
+        gives="[isinstance(Shown(Held), dict), type(Shown(Held)).__name__, vars(Shown(Held)), vars(Shown)['__class__'].__doc__, isinstance(Named(), int), "
+        "Shown.__class__.__name__, issubclass(type(Loud()), Exception)]",
+    ),
     # --- what public issues of cloudpickle, ray and dask report ---
     "a registry of subclasses that chooses in __new__ (ray 42823, cloudpickle 527)": case(
         """
