@@ -31,7 +31,8 @@ _NOT_OUTWARDS: Final = HOP_BY_HOP | {
     "content-security-policy-report-only", "x-content-type-options", "cross-origin-resource-policy", "www-authenticate",
     "strict-transport-security", "public-key-pins", "alt-svc", "nel", "report-to", "reporting-endpoints", "accept-ch",
     "speculation-rules", "content-location", "sourcemap", "x-sourcemap", "server", "location", "content-type",
-    "content-disposition",
+    "content-disposition", "set-login",
+    "x-accel-redirect", "x-sendfile", "x-lighttpd-send-file",  # orders to a web server before Jupyter's: a file of its own
 }  # fmt: skip
 _DATA: Final = frozenset(
     {

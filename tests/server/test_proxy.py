@@ -234,6 +234,9 @@ def test_what_an_app_may_not_tell_the_browser(jupyter: Jupyter, run: str) -> Non
         ("content-security-policy", "default-src *"),
         ("refresh", "0; url=http://evil.example/"),
         ("www-authenticate", "Basic"),
+        ("set-login", "logged-in"),
+        ("x-accel-redirect", "/private/of/the/hub"),
+        ("x-sendfile", "/etc/passwd"),
         ("x-content-type-options", "sniff"),
         ("x-own", "1"),
     ]
