@@ -155,8 +155,9 @@ def _returned(result: Any, endpoint: Any) -> Any:
     call = current_call.get()
     if call is not None:
         call.result, call.returned, call.endpoint = result, True, endpoint
-    if isinstance(result, StreamingResponse):
-        result.body_iterator = streams.guarded(result.body_iterator, as_failure)
+    if issubclass(type(result), StreamingResponse):
+        plain = type(result).stream_response is StreamingResponse.stream_response
+        result.body_iterator = streams.guarded(result.body_iterator, as_failure, result.charset if plain else "")
     return result
 
 

@@ -111,10 +111,21 @@ class Host:
         self.server = Server(self.channel, self.output, app, self.instance, self.head, state)
         self.channel.send(frames.encode(Kind.READY, 0, _encode(times)))
         try:
-            return runner.get().run(self._serve(self.server))
+            return runner.run(self._serve(self.server), self._escaped)
         finally:
             self.server.leaving = True
             runner.get().close()
+
+    def _escaped(self, error: BaseException) -> None:
+        """A task of user code ended by an exception that leaves the event loop: ``sys.exit()`` ends the runner, as in an endpoint."""
+        assert self.server is not None
+        if issubclass(type(error), SystemExit):
+            self.server.exit_asked.set(f"a task of the app called sys.exit({failures.code_of(error)})")
+            return
+        print(
+            f"fal_jupyter: a task of the app ended by this:\n{failures.describe(error, 'request')['text']}",
+            file=sys.stderr,
+        )
 
     def _failed(self, error: BaseException, phase: str) -> int:
         self.output.flush()

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
-from collections.abc import Iterable
-from typing import Literal
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, Literal
 
 _PATCHERS = ("nest_asyncio", "nest_asyncio2")
 _NAMED = re.compile(r"\bnest_asyncio2?\b")
@@ -32,6 +32,22 @@ class LoopRunner:
         if self._made is None:
             self._made = asyncio.Runner() if self._is_plain() else _of_uvloop()
         return self._made
+
+    def run(self, main: Coroutine[Any, Any, int], escaped: Callable[[BaseException], None]) -> int:
+        """Run *main* to its end.
+
+        asyncio lets a KeyboardInterrupt or SystemExit of any task out of its loop. Such a task has failed, *escaped* gets the exception,
+        and the loop goes on.
+        """
+        loop = self.get().get_loop()
+        task = loop.create_task(main)
+        while True:
+            try:
+                return loop.run_until_complete(task)
+            except (KeyboardInterrupt, SystemExit) as error:
+                if task.done():
+                    raise
+                escaped(error)
 
     def _is_plain(self) -> bool:
         if self._wanted != "auto":

@@ -167,6 +167,34 @@ class Odd(fal.App):
 
         return StreamingResponse(tokens(), media_type="text/plain")
 
+    @fal.endpoint("/odd-piece")
+    def odd_piece(self, how: str) -> StreamingResponse:
+        kind = {"interrupt": KeyboardInterrupt, "cancelled": asyncio.CancelledError}[how]
+
+        class Piece:
+            @property
+            def __class__(self):
+                raise kind
+
+            def __getattr__(self, name):
+                raise kind
+
+        def parts():
+            yield b"first"
+            yield Piece()
+
+        return StreamingResponse(parts())
+
+    @fal.endpoint("/loose-task")
+    async def loose_task(self) -> int:
+        async def interrupt():
+            raise KeyboardInterrupt("of a task")
+
+        asyncio.create_task(interrupt())
+        asyncio.get_running_loop().call_soon(exec, "raise KeyboardInterrupt('of a callback')")
+        await asyncio.sleep(0.05)
+        return os.getpid()
+
     @fal.endpoint("/wrong")
     def wrong(self) -> int:
         return "not a number"
@@ -267,6 +295,30 @@ def test_a_stream_that_awaits_what_it_cancelled_breaks_off(odd: Served) -> None:
 
     assert b"first" in answer
     assert not answer.endswith(b"0\r\n\r\n")
+
+
+@pytest.mark.parametrize("how", ["interrupt", "cancelled"])
+def test_a_piece_that_raises_when_it_is_looked_at_breaks_its_stream_off(odd: Served, how: str) -> None:
+    before = odd.request("/loose-task", timeout=15).json
+    port = port_of(odd.ready["base"])
+    wire = Wire(port, timeout=15)
+    target = f"{path_of(odd)}odd-piece?how={how}"
+    wire.send(head("POST", target, port, odd.ready["key"], "Content-Length: 0", "Connection: close"))
+    answer = wire.rest()
+    wire.close()
+
+    assert b"first" in answer
+    assert not answer.endswith(b"0\r\n\r\n")
+    assert odd.request("/loose-task", timeout=15).json == before
+
+
+def test_an_interrupt_of_a_loose_task_or_callback_does_not_end_the_runner(odd: Served) -> None:
+    assert odd.request("/loose-task", timeout=15).json == odd.request("/loose-task", timeout=15).json
+    log = command(odd.state, "logs", "odd").stdout
+
+    assert "a task of the app ended by this" in log
+    assert "KeyboardInterrupt: of a task" in log
+    assert "KeyboardInterrupt: of a callback" in log
 
 
 FAILED = {"detail": "Internal Server Error"}
