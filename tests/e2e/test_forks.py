@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.kernel import Kernel, kernel
 from tests.support.serve import runners
 from tests.support.state import processes_of, wait_for_end
@@ -39,7 +41,10 @@ for calling in (lambda i: Never.hi(), Plus.bad):
         except Exception as error:
             print(type(error).__name__, getattr(error, "status", ""), str(error).splitlines()[0])
 """
-SETUP = """
+# Since Python 3.12 a fork beside threads warns, and a kernel always has threads.
+QUIET = "import warnings; warnings.filterwarnings('ignore', '.* is multi-threaded', DeprecationWarning)"
+SETUP = f"""
+{QUIET}
 import multiprocessing, os, signal, sys, threading
 from concurrent.futures import ProcessPoolExecutor
 
@@ -70,7 +75,6 @@ print([i for batch in DataLoader(Numbers(), num_workers=2) for i in batch.tolist
 CALLS = (
     "with fork.Pool(2) as pool: print(pool.map(call, range(4)))",
     "with ProcessPoolExecutor(2, fork) as pool: print([*pool.map(call, range(4))])",
-    LOADER,
     "in_child(lambda: [*map(call, range(4))])",
     "in_child(lambda: [Plus.submit.one(i).get() for i in range(4)])",
     "in_child(lambda: [value for i in range(4) for value in Plus.stream.one(i)])",
@@ -126,6 +130,13 @@ def gateways(state: Path) -> list[int]:
     return [pid for pid, line in processes_of(state).items() if "fal_jupyter.gateway" in line]
 
 
+def test_workers_of_a_torch_data_loader_call_an_app_of_their_kernel(notebook: Kernel) -> None:
+    pytest.importorskip("torch")
+    notebook.run(PLUS).ok()
+    notebook.run("import fal_jupyter" + SETUP).ok()
+    assert notebook.run(LOADER).ok().text == "[1, 2, 3, 4]\n"
+
+
 def test_forked_processes_of_a_kernel_call_its_app(state: Path, notebook: Kernel) -> None:
     notebook.run(PLUS).ok()
     notebook.run("import fal_jupyter" + SETUP).ok()
@@ -149,7 +160,7 @@ def test_forked_processes_of_a_kernel_call_its_app(state: Path, notebook: Kernel
 
 def test_a_forked_process_that_outlives_its_kernel_keeps_no_app(state: Path, tmp_path: Path) -> None:
     with kernel(state, tmp_path) as notebook:
-        notebook.run("%load_ext fal_jupyter\nimport fal_jupyter, os, time").ok()
+        notebook.run(f"%load_ext fal_jupyter\n{QUIET}\nimport fal_jupyter, os, time").ok()
         notebook.run(PLUS).ok()
         cell = (
             "Plus.one(i=1)\nchild = os.fork()\n"
