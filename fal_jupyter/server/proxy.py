@@ -330,7 +330,7 @@ class Passing(GuardedHandler):
 
 @stream_request_body
 class DataHandler(Passing):
-    """``fal/run/…``, ``fal/queue/…`` and ``fal/cdn/…``: whatever the method, it runs a user's code."""
+    """``fal/run/…``, ``fal/queue/…``, ``fal/cdn/…`` and ``fal/ws/…``: whatever the method, it runs a user's code."""
 
     role = "data"
 
