@@ -247,8 +247,8 @@ class Watching:
             answer = self.ask_raw("GET", A_SNAPSHOT)
         except OSError:
             return None
-        found: FeedLine = json.loads(b"".join(answer))
-        return found
+        found: FeedLine = answer.value()
+        return found if answer.status == 200 else None
 
     def feed(self) -> Iterator[FeedLine]:
         """The feed's lines as they come, until the gateway ends.

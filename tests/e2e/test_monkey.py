@@ -48,6 +48,10 @@ class {name}(fal.App):
         import time
         time.sleep(seconds)
         return "{alias}:{version}"
+
+    @fal.realtime("/talk")
+    def talk(self, word: dict) -> dict:
+        return {{"who": "{alias}:{version}"}}
 """
 
 
@@ -129,7 +133,7 @@ class Notebook:
             if self.world.over.is_set():
                 return
             kind = self.chance.choices(
-                ("call", "map", "submit", "stream", "define", "broken", "fork"), (10, 2, 3, 2, 3, 1, 2)
+                ("call", "map", "submit", "stream", "talk", "define", "broken", "fork"), (10, 2, 3, 2, 3, 3, 1, 2)
             )[0]
             if kind == "define":
                 self._define(kernel, "pass")
@@ -186,6 +190,8 @@ class Notebook:
             "map": f"print(*Mine.who.map([{seconds}] * 6, concurrency=3), sep='\\n')",
             "submit": f"print(Mine.submit.who(seconds={seconds}).get())",
             "stream": f"print(*Mine.stream.who(seconds={seconds}))",
+            "talk": "with Mine.realtime.talk() as ws:\n    ws.send({'word': 1})\n    answer = ws.recv()\n"
+            "print(answer['who'] if answer is not None else '(ended)')",
             "fork": "import multiprocessing\n"
             "with multiprocessing.get_context('fork').Pool(2) as pool: print(*pool.map(Mine.who, [0, 0]), sep='\\n')",
         }[kind]
@@ -197,7 +203,9 @@ class Notebook:
                 self.world.find(self.name, f"{line} answered, and {sorted(self.may_answer)} were defined")
             if self.must_tell and number < self.version and "answers, from before its last definition" not in cell.text:
                 self.world.find(self.name, f"{line} answered unannounced; {self.version} was defined and failed")
-        if cell.status == "ok" and not answers:
+        if (
+            cell.status == "ok" and not answers and "(ended)" not in cell.text
+        ):  # a session that its runner ended in order
             self.world.find(self.name, f"no answer and no error: {cell.text!r}")
 
 
