@@ -293,6 +293,7 @@ class AppHandle:
             self._explained,
             where,
             self._output_with_notices(),
+            self._tell_older,
         )
 
     def _submit(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], options: Options) -> QueuedRequest:

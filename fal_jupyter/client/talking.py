@@ -15,7 +15,7 @@ from fal_jupyter.client.interrupts import one_line, show_as
 from fal_jupyter.client.printed import PATIENCE, Printed
 from fal_jupyter.domain.errors import BadArguments, RequestError
 from fal_jupyter.fal.realtime import RealtimeOptions, mode_of
-from fal_jupyter.protocol.api import H_REQUEST_ID, RUN
+from fal_jupyter.protocol.api import H_REQUEST_ID, H_REVISION, RUN
 
 if TYPE_CHECKING:
     from fal_jupyter.client.client import Client
@@ -44,9 +44,10 @@ class Talk:
     def __init__(
         self, client: Client, alias: str, path: str, method: Callable[..., Any], options: RealtimeOptions | None,
         query: dict[str, Any], explain: Callable[[RequestError], RequestError], where: str, on_output: OnOutput | None,
+        opened: Callable[[int], None],
     ) -> None:  # fmt: skip
         self._client, self._explain, self._options, self._where = client, explain, options, where
-        self._alias, self._on_output = alias, on_output
+        self._alias, self._on_output, self._opened = alias, on_output, opened
         self._printed: Printed | None = None
         asked = f"?{urlencode(query)}" if query else ""
         self._address = f"ws://localhost{RUN}{client.settings.owner}/{alias}{quote(path, safe='/')}{asked}"
@@ -130,6 +131,11 @@ class Talk:
         response = self._socket.response
         return str(response.headers.get(H_REQUEST_ID, "")) if response is not None else ""
 
+    def _revision(self) -> int:
+        """The revision that the session is with."""
+        response = self._socket.response
+        return int(response.headers.get(H_REVISION, "0")) if response is not None else 0
+
     def _refused(self, error: Any) -> RequestError:
         response = error.response
         detail = _json(response.body.decode("utf-8", "replace")) if response.body else ""
@@ -185,6 +191,7 @@ class Talk:
                 self._socket = open_session(self._client, self._address, repeatable=self._repeatable)
             except InvalidStatus as error:
                 raise self._refused(error) from None
+            self._opened(self._revision())
             self._printed = self._follow()
         return self
 
@@ -279,6 +286,7 @@ class Talk:
                 self._socket = await open_session_async(self._client, self._address, repeatable=self._repeatable)
             except InvalidStatus as error:
                 raise self._refused(error) from None
+            self._opened(self._revision())
             self._printed = await asyncio.to_thread(self._follow)
         return self
 

@@ -72,3 +72,20 @@ def test_what_was_stopped_or_never_served_is_not_said_to_serve(notebook: Kernel,
         assert refused.status == "error"
         assert "still serves" not in refused.traceback
         assert notebook.run(f"{name}.r()").ename == "NotServed"
+
+
+def test_a_session_with_an_older_revision_is_announced(notebook: Kernel) -> None:
+    defined = "%%fal_app --quiet\nclass Spoken(fal.App):\n    def setup(self): SETUP\n"
+    defined += "    @fal.realtime('/talk')\n    def talk(self, word: dict) -> dict: return {'word': 'WORD'}"
+    notebook.run(defined.replace("SETUP", "pass").replace("WORD", "one")).ok()
+    spoken = "with Spoken.realtime.talk() as ws:\n    ws.send({})\n    print(ws.recv()['word'])"
+    awaited = (
+        spoken.replace("with", "async with", 1)
+        .replace("ws.send", "await ws.send")
+        .replace("ws.recv()", "(await ws.recv())")
+    )
+    assert notebook.run(spoken).ok().text == "one\n"
+    assert notebook.run(defined.replace("SETUP", "1 / 0").replace("WORD", "two")).ename == "SetupFailed"
+    for asked in (spoken, awaited):
+        told = notebook.run(asked).ok().text
+        assert told == "[fal_jupyter: revision 1 of Spoken answers, from before its last definition]\none\n"
