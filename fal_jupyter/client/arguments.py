@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from fal_jupyter.client.plain_values import dump, dump_model, first, is_model, plain, text_of
+from fal_jupyter.client.plain_values import dump, dump_model, first, is_model, plain, put_at, taken_name, text_of
 from fal_jupyter.domain.errors import BadArguments
+from fal_jupyter.domain.nearest import hint_for
 from fal_jupyter.fal.endpoints import Field, request_fields
 
 
@@ -205,12 +206,32 @@ class Arguments:
             fields = {n: v for n, v in kwargs.items() if n not in self.signature.parameters}
             kwargs = {n: v for n, v in kwargs.items() if n in self.signature.parameters}
             if fields or self.signature.parameters[whole[0]].default is inspect.Parameter.empty:
-                kwargs[whole[0]] = fields
+                kwargs[whole[0]] = self._named_fields(whole[0], fields)
         try:
             given = dict(self.signature.bind(*args, **kwargs).arguments)
         except TypeError as error:
             raise BadArguments(f"{self.name}(): {error}", hint=f"it takes {self.name}{self._told()}") from None
         return self._single(given)
+
+    def _named_fields(self, name: str, fields: dict[str, Any]) -> dict[str, Any]:
+        """Give the fields of a model, which a call names as the class does, by the names under which the model takes them.
+
+        Raises:
+            BadArguments: the model would leave one out without a word.
+        """
+        kind = _lone_model(self._hints.get(name))
+        if kind is None:
+            return fields
+        known = kind.model_fields
+        taken = {alias for field in known for alias in _names_taken(kind, field)}
+        found = {key: value for key, value in fields.items() if key in taken or key not in known}
+        for key in fields.keys() - found.keys():
+            put_at(found, taken_name(kind, key), fields[key], f"argument {key!r}")
+        others = [key for key in fields if key not in taken and key not in known]
+        if others and kind.model_config.get("extra") != "allow" and not _rewrites_input(kind):
+            hint = hint_for(others[0], known, f"it takes {self.name}{self._told()}")
+            raise BadArguments(f"{self.name}(): {kind.__name__} has no field {others[0]!r}", hint=hint)
+        return found
 
     def _single(self, given: dict[str, Any]) -> dict[str, Any]:
         """Refuse what ``*args`` and ``**kwargs`` would collect: FastAPI takes each of them for one parameter of that name."""
@@ -345,6 +366,33 @@ def _is_body(hint: Any, mark: Any = None) -> bool:
         or issubclass(hint, dict | list | set | tuple | frozenset)
         or type(hint).__name__ == "_TypedDictMeta"
     )
+
+
+def _lone_model(hint: Any) -> Any:
+    """Give the one model that an annotation stands for, or None; ``Model | None`` is one too."""
+    hint = _unaliased(hint)
+    if typing.get_origin(hint) is typing.Annotated:
+        return _lone_model(typing.get_args(hint)[0])
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        parts = [part for part in typing.get_args(hint) if part is not type(None)]
+        return _lone_model(parts[0]) if len(parts) == 1 else None
+    is_one = isinstance(hint, type) and hasattr(hint, "model_fields") and hasattr(hint, "model_config")
+    return hint if is_one and not getattr(hint, "__pydantic_root_model__", False) else None
+
+
+def _names_taken(kind: Any, field: str) -> list[str]:
+    """Give every key under which a model looks for a field."""
+    alias, config = kind.model_fields[field].validation_alias, kind.model_config
+    choices = getattr(alias, "choices", [alias])
+    names = [choice if isinstance(choice, str) else choice.path[0] for choice in choices if choice is not None]
+    by_name = alias is None or config.get("populate_by_name") or config.get("validate_by_name")
+    return [*names, field] if by_name else names
+
+
+def _rewrites_input(kind: Any) -> bool:
+    """True where a validator of the model sees its input first, so that it may take other names."""
+    found = kind.__pydantic_decorators__.model_validators.values()
+    return any(validator.info.mode in ("before", "wrap") for validator in found)
 
 
 def _is_array_of(hint: Any) -> bool:

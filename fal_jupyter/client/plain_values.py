@@ -166,7 +166,7 @@ def _differs(kind: Any) -> bool:
     return _has_serializers(kind) or any(
         field.exclude
         or getattr(field, "exclude_if", None)
-        or _taken_name(kind, name) != (field.serialization_alias or name)
+        or taken_name(kind, name) != (field.serialization_alias or name)
         for name, field in kind.__pydantic_fields__.items()
     )
 
@@ -180,7 +180,7 @@ def _has_serializers(kind: Any) -> bool:
     return any(type(mark).__name__ in ("PlainSerializer", "WrapSerializer") for mark in marks)
 
 
-def _taken_name(kind: Any, name: str) -> Any:
+def taken_name(kind: Any, name: str) -> Any:
     """Give the name by which a model takes a field, or the path of one (``AliasPath``)."""
     alias = kind.__pydantic_fields__[name].validation_alias
     config = getattr(kind, "model_config", None) or getattr(kind, "__pydantic_config__", None) or {}
@@ -231,7 +231,7 @@ def _fields_of(value: Any, written: Any, where: str, *, by_alias: bool) -> Any:
             text = first(item, f"{where}.{name}")
         else:
             continue
-        _put(found, _taken_name(kind, name) if by_alias else name, text, f"{where}.{name}")
+        put_at(found, taken_name(kind, name) if by_alias else name, text, f"{where}.{name}")
     return found | rest
 
 
@@ -268,7 +268,7 @@ def _validated(kind: Any, text: bytes) -> Any:
     return TypeAdapter(kind).validate_json(text)
 
 
-def _put(found: dict[str, Any], name: Any, value: Any, where: str) -> None:
+def put_at(found: dict[str, Any], name: Any, value: Any, where: str) -> None:
     """Put *value* where a model looks for it: under a name, or at the end of a path."""
     path = [name] if isinstance(name, str) else list(name.path)
     holder: Any = found

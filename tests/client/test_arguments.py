@@ -109,6 +109,11 @@ class Whole(BaseModel):
         return f"<{self.x}>"
 
 
+class Years(BaseModel):
+    first: int = Field(default=2000, alias="from")
+    last: int = Field(default=2001, validation_alias=AliasChoices("to", "until"))
+
+
 class Common(BaseModel):
     save_data: bool = False
     x_tags: list[str] = []
@@ -248,6 +253,10 @@ class Table(fal.App):
     def span(self, given: In, span: datetime.timedelta = datetime.timedelta(0)) -> Any:
         return [given, span.total_seconds()]
 
+    @fal.endpoint("/years")
+    def years(self, years: Annotated[Years, Query()]) -> Any:
+        return [years.first, years.last]
+
     @fal.endpoint("/made")
     def made(self, many: Annotated[list[int], Field(default_factory=lambda: [7])], n: int = 1) -> Any:
         return [many, n]
@@ -367,6 +376,10 @@ ARRIVES: list[tuple[Callable[[], Any], Any]] = [
     (given_to("serialized", Whole(x=3, inner=[Written(when="2026-01-02")])), [3, [["2026-01-02", 1, 1, None]]]),
     (given_to("file_of", FILE, [IMAGE]), [FILE.url, "a.bin", [IMAGE.url]]),
     (given_to("span", In(text="Ada"), datetime.timedelta(minutes=-1, milliseconds=5)), [ADA, -59.995]),
+    (given_to("years", first=1, last=2), [1, 2]),
+    (given_to("years", **{"from": 1, "until": 2}), [1, 2]),
+    (given_to("aliased", size=3, depth=4), [3, 4, []]),
+    (given_to("kept", secret="s", where=4, why=3, choice=5), Kept.model_validate({"secret": "s", "at": [3, {"x": 4}], "choice": 5}).told()),
     (given_to("made"), [[7], 1]),
     (given_to("made", n=2), [[7], 2]),
     (given_to("nothing", {}), "nothing"),
@@ -641,6 +654,22 @@ def test_literals_of_a_signature_are_plain_parameters() -> None:
     found = Arguments("hi", "/", hi).send(("a", Colour.RED, datetime.datetime(2026, 1, 1)), {})
 
     assert json.loads(found.body) == {"kind": "a", "colour": "r", "when": "2026-01-01T00:00:00"}
+
+
+@pytest.mark.parametrize(
+    ("name", "kwargs", "told", "hint"),
+    [
+        ("model", {"text": "x", "word": 1}, "model(): In has no field 'word'", "it takes model(given: "),
+        ("years", {"frist": 1}, "years(): Years has no field 'frist'", "did you mean first?"),
+    ],
+)
+def test_a_keyword_that_the_model_would_drop_is_refused_by_name(
+    name: str, kwargs: dict[str, Any], told: str, hint: str
+) -> None:
+    with pytest.raises(BadArguments, match=re.escape(told)) as caught:
+        sent(name, **kwargs)
+
+    assert caught.value.hint.startswith(hint)
 
 
 def test_what_stars_would_collect_is_refused_by_name() -> None:
