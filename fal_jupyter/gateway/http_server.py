@@ -23,6 +23,7 @@ import httptools
 from fal_jupyter.gateway.caller import FAILED, Headers, failure, is_number
 from fal_jupyter.gateway.exchange import LINGER, LINGER_BYTES
 from fal_jupyter.gateway.http_messages import Message, RequestHeaders
+from fal_jupyter.gateway.send_queue import unsent
 from fal_jupyter.protocol.api import BODILESS, H_ROLE
 
 log = logging.getLogger("fal_jupyter.gateway")
@@ -309,8 +310,11 @@ class Connection(asyncio.Protocol):
 
     @property
     def _taken(self) -> int:
-        """Bytes that have left for the caller."""
-        return self._queued - (self._transport.get_write_buffer_size() if self._transport is not None else 0)
+        """Bytes that the caller's side has taken."""
+        if self._transport is None:
+            return self._queued
+        fd = self._transport.get_extra_info("socket").fileno()
+        return self._queued - self._transport.get_write_buffer_size() - unsent(fd)
 
     def _check_progress(self, before: int) -> None:
         """Hang up on a caller that has taken nothing for the whole time."""

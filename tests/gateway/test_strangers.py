@@ -227,6 +227,21 @@ def test_a_slow_but_steady_reader_gets_all_of_it(public: Served) -> None:
         assert time.monotonic() - began > 2
 
 
+def test_a_reader_is_steady_that_takes_less_than_the_buffer_of_its_socket(public: Served) -> None:
+    port, got = port_of(public.ready["base"]), 0
+    with closing(Wire(port)) as wire:
+        wire.send(head("POST", f"/run/{public.ready['app']}/large", port, None, "Content-Length: 0"))
+        began = time.monotonic()
+        while time.monotonic() - began < 4:  # several times the time in which some has to be taken
+            got += len(wire.sock.recv(10_000))
+            time.sleep(0.05)
+        while piece := wire.sock.recv(1 << 20):
+            got += len(piece)
+            if got >= 20 << 20:
+                return
+    raise AssertionError(f"cut off after {got} bytes")
+
+
 def test_http_1_0(public: Served) -> None:
     port, run = port_of(public.ready["base"]), f"/run/{public.ready['app']}"
 

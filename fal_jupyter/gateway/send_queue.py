@@ -1,0 +1,20 @@
+"""How much of what was written to a socket its peer has not taken yet."""
+
+from __future__ import annotations
+
+import fcntl
+import struct
+import termios
+
+
+def unsent(fd: int) -> int:
+    """Give the bytes in the kernel's send queue of a socket; 0 where the system does not say.
+
+    Source: tcp(7) and unix(7), SIOCOUTQ, which is TIOCOUTQ. The kernel calls a socket writable again only when a third of its
+    buffer, up to some megabytes, is free.
+    """
+    try:
+        size: int = struct.unpack("i", fcntl.ioctl(fd, termios.TIOCOUTQ, bytes(4)))[0]
+    except OSError:
+        return 0
+    return size
