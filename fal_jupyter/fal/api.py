@@ -7,7 +7,7 @@ from fal_jupyter.fal.container import ContainerImage
 from fal_jupyter.fal.endpoints import RouteSignature
 from fal_jupyter.fal.exceptions import FalServerlessException
 from fal_jupyter.fal.function import SERVE_REQUIREMENTS, IsolatedFunction, Options, cached, function
-from fal_jupyter.fal.hosts import FalMissingDependencyError, FalServerlessError, FalServerlessHost, LocalHost
+from fal_jupyter.fal.hosts import FalMissingDependencyError, FalServerlessError, FalServerlessHost, Host, LocalHost
 from fal_jupyter.fal.sdk import HealthCheck
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "FalServerlessException",
     "FalServerlessHost",
     "HealthCheck",
+    "Host",
     "IsolatedFunction",
     "LocalHost",
     "Options",

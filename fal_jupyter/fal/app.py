@@ -20,6 +20,7 @@ from fal_jupyter.fal.definition import DEFAULT_HOST_KWARGS, define
 from fal_jupyter.fal.describe import describe_app
 from fal_jupyter.fal.endpoints import RouteSignature, endpoint, endpoints_of
 from fal_jupyter.fal.function import metadata_of
+from fal_jupyter.fal.function import wrap_app as wrap_app
 from fal_jupyter.fal.later import ComesLater
 from fal_jupyter.fal.notes import note_once
 from fal_jupyter.fal.remote import ClassFact

@@ -21,13 +21,17 @@ class FalServerlessKeyCredentials:
     key_secret: str
 
 
+class Host:
+    """Where a function runs."""
+
+
 @dataclass(frozen=True)
-class LocalHost:
+class LocalHost(Host):
     """A function on this host runs in this process."""
 
 
 @dataclass(frozen=True)
-class FalServerlessHost:
+class FalServerlessHost(Host):
     """fal's platform: accepted wherever the real package takes it, never called.
 
     Attributes:

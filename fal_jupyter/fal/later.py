@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dis
+import importlib
 import sys
 from types import FrameType, ModuleType
 from typing import Any, NoReturn
@@ -17,8 +18,31 @@ LATER = {
     "auth": "fal.auth",
     "config": "fal.config",
     "files": "fal.files",
+    **{
+        f"api.{name}": f"fal.api.{name}"
+        for name in ("client", "deploy", "environments", "keys", "run", "runners", "secrets")
+    },
 }
 """Modules of the real package that are not here yet, and what they are called in a sentence: they and their names can be imported."""
+
+_OF_API = (
+    "AppsNamespace", "Credentials", "FalServerlessClient", "FalServerlessConnection", "HostedRunState", "KeysNamespace",
+    "MachineRequirements", "RegisterApplicationResult", "RunnersNamespace", "SecretsNamespace", "ServedIsolatedFunction",
+    "SpawnInfo", "SpawnResultHandler", "SyncServerlessClient", "get_agent_credentials", "get_credentials",
+)  # fmt: skip
+_OF_SDK = (
+    "AliasInfo", "ApplicationInfo", "AuthenticatedCredentials", "BuildEnvironmentResult", "Credentials",
+    "DeploymentStrategy", "EnvironmentInfo", "FalServerlessClient", "FalServerlessConnection", "HostedRunResult",
+    "HostedRunState", "HostedRunStatus", "KeyPreset", "KeyScope", "LocalCredentials", "MachineRequirements",
+    "RegisterApplicationResult", "RegisterApplicationResultType", "RemoteCredentials", "RunnerInfo",
+    "ServerCredentials", "ServerlessSecret", "ServiceURLs", "UserAccess", "UserKeyInfo", "WorkerStatus",
+    "get_agent_credentials", "get_credentials", "get_default_server_credentials",
+)  # fmt: skip
+PLATFORM_NAMES = frozenset({f"api.{name}" for name in _OF_API} | {f"sdk.{name}" for name in _OF_SDK})
+"""Names of modules that are here, for talking to the platform: they can be imported, and say at any other use that they are not here."""
+
+REST_CLIENT = "openapi_fal_rest"
+"""The package that the real ``fal`` brings beside itself, the client of the platform's REST API."""
 
 USED_ONLY = {"distributed": "fal.distributed", **LATER}
 """Parts that can be imported, and say that they are not here yet when they are used."""
@@ -41,8 +65,9 @@ def sentence_for(name: str) -> str:
     return f"fal_jupyter does not have fal.{name}"
 
 
-def refuse(module: str, name: str, caller: FrameType) -> NoReturn:
-    """Say that *module* of ``fal`` has no *name*. *caller* is the frame that asked.
+def refuse(module: str, name: str, caller: FrameType) -> Any:
+    """Say that *module* of ``fal`` has no *name*. *caller* is the frame that asked. A name of :data:`LATER` or :data:`PLATFORM_NAMES` is
+    given, and says so when it is used.
 
     ``from module import name`` throws the text of an ``AttributeError`` away, so there it is an ``ImportError``.
 
@@ -53,37 +78,51 @@ def refuse(module: str, name: str, caller: FrameType) -> NoReturn:
     """
     if name.startswith("__"):
         raise AttributeError(f"module {module!r} has no attribute {name!r}")
-    sentence = sentence_for(f"{module.partition('.')[2]}.{name}".lstrip("."))
-    if caller.f_lasti >= 0 and caller.f_code.co_code[caller.f_lasti] == _IMPORT_FROM:
+    known = f"{module.partition('.')[2]}.{name}".lstrip(".")
+    if known in LATER and module in sys.modules:  # under its name of the real package
+        return importlib.import_module(f"{module}.{name}")
+    if known in PLATFORM_NAMES:
+        return _absent(name, module)
+    sentence = sentence_for(known)
+    if _imports(caller):
         raise ImportError(sentence, name=module)
     raise ComesLater(sentence)
+
+
+def _imports(caller: FrameType) -> bool:
+    return caller.f_lasti >= 0 and caller.f_code.co_code[caller.f_lasti] == _IMPORT_FROM
 
 
 class _Absent(type):
     """Makes the names of a :class:`Part`: each can be imported, annotated with and inherited from, and says at any other use that it is not here."""
 
+    _told: str
+
     def __call__(cls, *_: Any, **__: Any) -> NoReturn:
-        raise ComesLater(_sentence_of(cls))
+        raise ComesLater(cls._told)
 
     def __getattr__(cls, name: str) -> NoReturn:
         if name.startswith("__"):
             raise AttributeError(name)
-        raise ComesLater(_sentence_of(cls))
+        raise ComesLater(cls._told)
 
 
-def _sentence_of(cls: type) -> str:
-    part = next(base for base in cls.__mro__ if isinstance(sys.modules.get(base.__module__), Part))
-    return sentence_for(f"{part.__module__.partition('.')[2]}.{part.__name__}")
+def _absent(name: str, module: str) -> _Absent:
+    kind = Exception if name.endswith(("Error", "Exception")) else object  # to stand behind "except"
+    whole = f"{module}.{name}"
+    told = sentence_for(whole.removeprefix("fal."))
+    if module.partition(".")[0] == REST_CLIENT:
+        told = f"fal_jupyter does not have {whole}, which asks fal's platform"
+    return _Absent(name, (kind,), {"__module__": module, "_told": told})
 
 
 class Part(ModuleType):
-    """A module of :data:`LATER`, or one below it, for files that import it at their top."""
+    """A module of :data:`LATER` or of :data:`REST_CLIENT`, or one below it, for files that import it at their top."""
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
+        if name.startswith("__") or (name.startswith("_") and not _imports(sys._getframe(1))):
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
-        kind = Exception if name.endswith(("Error", "Exception")) else object  # to stand behind "except"
-        absent = _Absent(name, (kind,), {"__module__": self.__name__})
+        absent = _absent(name, self.__name__)
         setattr(self, name, absent)
         return absent
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
 from fal_jupyter.domain.errors import AppRuleBroken
 from fal_jupyter.domain.retries import CONDITIONS
@@ -68,6 +69,29 @@ class ApplicationHealthCheckConfig:
             check.call_regularly,
             check.method or "POST",
         )
+
+
+class RunnerState(Enum):
+    """States of a runner on fal's platform."""
+
+    RUNNING = "RUNNING"
+    PENDING = "PENDING"
+    SETUP = "SETUP"
+    DOCKER_PULL = "DOCKER_PULL"
+    DEAD = "DEAD"
+    DRAINING = "DRAINING"
+    TERMINATING = "TERMINATING"
+    TERMINATED = "TERMINATED"
+    IDLE = "IDLE"
+    CRASH_BACKOFF = "CRASH_BACKOFF"
+
+
+class ReplaceState(Enum):
+    """Whether the platform replaces a runner."""
+
+    NO_REPLACE = "NO_REPLACE"
+    WILL_REPLACE = "WILL_REPLACE"
+    DID_REPLACE = "DID_REPLACE"
 
 
 @dataclass

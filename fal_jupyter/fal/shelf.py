@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from types import ModuleType
 
-from fal_jupyter.fal.later import LATER, Part, explain_missing, sentence_for
+from fal_jupyter.fal.later import LATER, REST_CLIENT, Part, explain_missing, sentence_for
 
 OURS = __name__.rpartition(".")[0]
 _NAME = "fal"
@@ -48,14 +48,25 @@ class _Finder:
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        if fullname != _NAME and not fullname.startswith(_NAME + "."):
+        top, _, rest = fullname.partition(".")
+        if top not in (_NAME, REST_CLIENT) or (top == REST_CLIENT and _is_installed_beside()):
             return None
-        if fullname.partition(".")[2].partition(".")[0] in LATER:
+        if rest.rpartition(".")[2].startswith(
+            "_"
+        ):  # a name, of which "from … import" asks first whether it is a module
+            raise ModuleNotFoundError(sentence_for(rest), name=fullname)
+        if top == REST_CLIENT or any(rest == part or rest.startswith(f"{part}.") for part in LATER):
             return importlib.util.spec_from_loader(fullname, _PartLoader(), is_package=True)  # type: ignore[arg-type]
         ours = OURS + fullname[len(_NAME) :]
         if importlib.util.find_spec(ours) is None:
             raise ModuleNotFoundError(sentence_for(fullname[len(_NAME) + 1 :]), name=fullname)
         return importlib.util.spec_from_loader(fullname, _Loader(ours, fullname))  # type: ignore[arg-type]
+
+
+def _is_installed_beside() -> bool:
+    """Tell whether the real package's client of the REST API is here."""
+    found = importlib.machinery.PathFinder.find_spec(REST_CLIENT)
+    return found is not None and found.origin is not None
 
 
 _finder = _Finder()
@@ -95,7 +106,7 @@ def uninstall() -> None:
     if _finder in sys.meta_path:
         sys.meta_path.remove(_finder)
     for name, module in list(sys.modules.items()):
-        if name.split(".")[0] == _NAME and (
+        if name.split(".")[0] in (_NAME, REST_CLIENT) and (
             isinstance(module, Part) or getattr(module, "__name__", "").startswith(OURS)
         ):
             del sys.modules[name]

@@ -131,11 +131,16 @@ def test_a_file_that_imports_what_is_not_here_loads_and_says_so(tmp_path: Path) 
     path = tmp_path / "imports.py"
     path.write_text(
         "import fal, fal.wma.sdk\nfrom fastapi import Body\nfrom fal import apps, endpoint\nfrom fal.app import AppClient\nfrom fal.auth import UnauthenticatedException\n"
-        "from fal.workflows import Workflow\nfrom fal import config\n\n\n"
+        "from fal.workflows import Workflow\nfrom fal import config\n"
+        "import fal.api as api\nfrom fal.api.deploy import User, _get_user\nfrom fal.sdk import RunnerInfo, RunnerState\n"
+        "from openapi_fal_rest.client import Client\n\n\n"
+        "def of_platform(host: api.Host, client: Client, user: User) -> None:\n    api.client.SyncServerlessClient()\n\n\n"
         "class Session(fal.wma.sdk.Session):\n    pass\n\n\n"
         "class Imports(fal.App):\n    flow: Workflow | None = None\n\n"
         '    @endpoint("/")\n    def run(self, wanted: str = Body(embed=True)) -> dict:\n'
-        "        try:\n            return {'made': Session() if wanted == 'session' else Workflow('a')}\n"
+        "        try:\n            kinds = {'session': Session, 'rest': Client, 'user': _get_user, 'state': lambda: RunnerInfo.state,\n"
+        "                     'serverless': lambda: of_platform(None, None, None)}\n"
+        "            return {'made': kinds[wanted]() if wanted in kinds else Workflow('a')}\n"
         "        except UnauthenticatedException:\n            return {}\n"
         "        except NotImplementedError:\n            return {}\n"
         "        except Exception as error:\n            return {'told': str(error)}\n\n\n"
@@ -153,8 +158,15 @@ def test_a_file_that_imports_what_is_not_here_loads_and_says_so(tmp_path: Path) 
         )
         assert "fal.apps" not in told
         with served(state, f"{path}::Imports") as app:
-            answers = [app.request("/", {"wanted": wanted}).json for wanted in ("flow", "session")]
+            answers = [
+                app.request("/", {"wanted": wanted}).json
+                for wanted in ("flow", "session", "rest", "user", "state", "serverless")
+            ]
     assert answers == [
         {"told": "fal_jupyter does not have fal.workflows.Workflow yet"},
         {"told": "fal_jupyter does not have fal.wma.sdk.Session yet"},
+        {"told": "fal_jupyter does not have openapi_fal_rest.client.Client, which asks fal's platform"},
+        {"told": "fal_jupyter does not have fal.api.deploy._get_user"},
+        {"told": "fal_jupyter does not have fal.sdk.RunnerInfo"},
+        {"told": "fal_jupyter does not have fal.api.client.SyncServerlessClient"},
     ]

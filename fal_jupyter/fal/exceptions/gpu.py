@@ -10,6 +10,7 @@ from typing import Literal
 from fal_jupyter.fal.exceptions.base import AppException
 
 OUT_OF_MEMORY = "CUDA error: out of memory"
+_CUDA_OOM_MESSAGE, _GPU_ERROR_STATUS_CODE = OUT_OF_MEMORY, 503  # the real package's names, which its tests import
 _FULL = ("NVML_SUCCESS == r INTERNAL ASSERT FAILED", "CUDNN_STATUS_INTERNAL_ERROR", "cuDNN error: CUDNN_STATUS_NOT_SUPPORTED.")  # fmt: skip
 _WORDS = ("cuda", "cudnn", "nvml", "nccl", "cublas", "cufft", "cusolver", "cusparse", "triton")
 
