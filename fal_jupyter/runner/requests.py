@@ -134,6 +134,8 @@ class Server:
         except BaseException as error:
             if issubclass(type(error), asyncio.CancelledError | RequestCancelled) and (self.leaving or stream.gone):
                 stream.give_up()
+            elif stream.complete and head.method != WEBSOCKET:
+                self._tell_late_error(stream, error)
             elif not stream.started or not self._answered(stream):
                 stream.broke(error)
         else:
@@ -145,6 +147,12 @@ class Server:
                 self.channel.send(frames.encode(Kind.END_BODY, stream.id, b'{"aborted":true}'))
         finally:
             self.capture.end_request(stream.id)
+
+    def _tell_late_error(self, stream: Stream, error: BaseException) -> None:
+        """Log what user code raised when its answer was complete (background tasks): no caller waits for it any more."""
+        described = failures.describe(error, "request", stream.call.endpoint)
+        head = f"[fal_jupyter: request {stream.head.id} ({stream.head.method} {stream.head.path}) failed after its answer was sent]"
+        self.capture.say(0, f"{head}\n{described['text'].rstrip()}\n")
 
     def _blocked(self, task: asyncio.Task[Any] | None, place: str, seconds: float) -> None:
         """Tell the owner which request stops the loop (called from the watching thread)."""

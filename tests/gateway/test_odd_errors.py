@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
@@ -239,6 +240,16 @@ def odd(state: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve
         yield running
 
 
+def odd_log(served: Served, awaited: str) -> str:
+    """The app's log, when *awaited* is in it."""
+    end = time.monotonic() + 30
+    text: str = command(served.state, "logs", "odd").stdout
+    while awaited not in text and time.monotonic() < end:
+        time.sleep(0.1)
+        text = command(served.state, "logs", "odd").stdout
+    return text
+
+
 def path_of(served: Served) -> str:
     return urlsplit(served.ready["url"]).path.rstrip("/") + "/"
 
@@ -274,6 +285,8 @@ def test_any_exception_ends_its_stream(odd: Served, way: str, kind: str) -> None
 @pytest.mark.parametrize("kind", ["liar", "mute", "interrupt"])
 def test_what_a_background_task_raises_keeps_no_place(odd: Served, kind: str) -> None:
     assert [odd.request(f"/background?kind={kind}", timeout=15).status for _ in range(9)] == [200] * 9
+    request_id = odd.request(f"/background?kind={kind}", timeout=15).headers["x-fal-request-id"]
+    assert f"request {request_id} (POST /background) failed after its answer was sent" in odd_log(odd, request_id)
     assert odd.request("/ok", timeout=15).json == "fine"
 
 
