@@ -31,6 +31,7 @@ _LIBRARIES = (fal_jupyter, fastapi, starlette, anyio, asyncio, concurrent.future
 _PLUMBING = (
     *(os.path.dirname(str(module.__file__)) + os.sep for module in _LIBRARIES),
     os.path.join(sysconfig.get_paths()["stdlib"], "contextlib.py"),
+    "uvloop" + os.sep,  # compiled: its frames name files as they were built
 )
 MAX_FRAMES = 60  # in ErrorDescription.frames
 MAX_CHAIN = 20  # exceptions of one __cause__ or __context__ chain that are shown: the first and the last ones

@@ -41,13 +41,14 @@ class LoopRunner:
         """
         loop = self.get().get_loop()
         task = loop.create_task(main)
-        while True:
+        while not task.done():
             try:
-                return loop.run_until_complete(task)
+                loop.run_until_complete(task)
             except (KeyboardInterrupt, SystemExit) as error:
-                if task.done():
-                    raise
                 escaped(error)
+            except RuntimeError:
+                pass  # main's own, which result() raises; or uvloop has stopped once more after such an exception
+        return task.result()
 
     def _is_plain(self) -> bool:
         if self._wanted != "auto":
