@@ -163,6 +163,12 @@ def test_no_app_gets_the_token_that_opened_it(public: Served) -> None:
     assert queued(public, below) == "a=1&b=2"
 
 
+def test_a_webhook_with_a_key_that_may_not_call_apps_is_refused_with_the_preset_that_may(public: Served) -> None:
+    made = json.loads(command(public.state, "keys", "create", "--preset", "READONLY", "--json").stdout)
+    reply = ask(public, "POST", "/queue/{app}/?fal_webhook=https://example.com/", key=made["key"])
+    assert (reply.status, "--preset API" in json.loads(reply.body)["detail"]) == (403, True)
+
+
 def test_an_address_for_an_upload_ends_with_the_key_that_asked_for_it(public: Served) -> None:
     made = json.loads(command(public.state, "keys", "create", "--name", "uploads", "--json").stdout)
     key, json_type = made["key"], "Content-Type: application/json"
