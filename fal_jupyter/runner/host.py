@@ -114,7 +114,7 @@ class Host:
             return runner.run(self._serve(self.server), self._escaped)
         finally:
             self.server.leaving = True
-            runner.get().close()
+            runner.close()
 
     def _escaped(self, error: BaseException) -> None:
         """A task of user code ended by an exception that leaves the event loop: ``sys.exit()`` ends the runner, as in an endpoint."""

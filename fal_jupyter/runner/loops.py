@@ -10,6 +10,7 @@ import asyncio
 import re
 import sys
 from collections.abc import Callable, Coroutine, Iterable
+from contextlib import suppress
 from typing import Any, Literal
 
 _PATCHERS = ("nest_asyncio", "nest_asyncio2")
@@ -41,19 +42,35 @@ class LoopRunner:
         """
         loop = self.get().get_loop()
         task = loop.create_task(main)
-        while not task.done():
-            try:
-                loop.run_until_complete(task)
-            except (KeyboardInterrupt, SystemExit) as error:
-                escaped(error)
-            except RuntimeError:
-                pass  # main's own, which result() raises; or uvloop has stopped once more after such an exception
+        _complete(loop, task, escaped)
+        _complete(
+            loop, loop.create_task(asyncio.sleep(0)), escaped
+        )  # the loop is closed next: uvloop may have a stop left
         return task.result()
+
+    def close(self) -> None:
+        """Cancel what is left, and close the loop."""
+        with suppress(
+            RuntimeError
+        ):  # uvloop may stop once more after an exception that escaped; the process ends anyway
+            self.get().close()
 
     def _is_plain(self) -> bool:
         if self._wanted != "auto":
             return self._wanted == "asyncio"
         return any(name in sys.modules for name in _PATCHERS) or any(map(_NAMED.search, self._sources))
+
+
+def _complete(
+    loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any], escaped: Callable[[BaseException], None]
+) -> None:
+    while not task.done():
+        try:
+            loop.run_until_complete(task)
+        except (KeyboardInterrupt, SystemExit) as error:
+            escaped(error)
+        except Exception:
+            pass  # the task's own, which its result() raises; or uvloop has stopped once more after one that escaped
 
 
 def _of_uvloop() -> asyncio.Runner:
