@@ -198,6 +198,8 @@ class Connection(asyncio.Protocol):
             self._stall.cancel()
         self._transport = self._refused = None
         self._gone()
+        self._timer = self._stall = None
+        del self._parser  # it and the timers refer to this connection: the cycle would last until a garbage collection
 
     def _gone(self) -> None:
         """Nobody reads an answer any more."""

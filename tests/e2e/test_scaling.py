@@ -136,7 +136,7 @@ def test_a_flood_beyond_what_may_wait_is_told_to_come_back_and_leaves_no_trace(
             sizes.append(held()[0])
             before = before or held()[1]
         assert held()[1] <= before + 5
-        assert sizes[-1] - sizes[0] < 10 << 20, sizes
+        assert sizes[-1] - sizes[0] < 4 << 20, sizes  # an ended connection is freed at once: 1,300 of them hold 7 MB
         assert app.request("/fast", {}).json == "fast"
 
 
