@@ -31,6 +31,10 @@ from fal_jupyter.whole_file import write_whole
 RECORD = "environment.json"
 _FORMAT = 1
 _EXACT = ("cloudpickle", "fastapi", "pydantic")  # what reads our pickles; fal holds the last two the same way (C15)
+_WITHOUT_HASHES = (
+    "what runners need comes without hashes: have uv (pip install uv), and no --require-hashes; "
+    "it checks each hash that a line gives all the same"
+)
 _RANGES = ("msgpack", "msgspec", "platformdirs", "threadpoolctl", "uvloop", "websockets")
 
 
@@ -301,7 +305,9 @@ def _refusal(wanted: Wanted, why: str, python: str, *, making: bool) -> AppRuleB
         why = f"{why.rstrip('.')}; {' and '.join(ours)} is what runners need, since it is installed beside fal_jupyter"
     return AppRuleBroken(
         masked(f"no environment can be made for {wanted.class_name}: {why}"),
-        hint="change requirements, or serve it with --env kernel and what is installed here",
+        hint=_WITHOUT_HASHES
+        if "--require-hashes" in why
+        else "change requirements, or serve it with --env kernel and what is installed here",
         where="requirements",
     )
 

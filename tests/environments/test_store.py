@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import hashlib
 import json
 import os
 import select
@@ -285,3 +286,27 @@ def test_settings_of_the_installer_may_be_items_of_their_own(root: Path, tmp_pat
     os.close(users)
 
     assert has(made.interpreter, "import tiny; print(tiny.VERSION)") == "2.0rc1"
+
+
+def test_hashes_of_lines_are_checked_and_required_ones_are_told(
+    root: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = hashlib.sha256((wheels / TINY).read_bytes()).hexdigest()
+    (wheels / "good.txt").write_text(f"tiny==1.0 \\\n    --hash=sha256:{digest}\n")
+    found = ("--find-links", str(wheels))
+
+    for lines in ((*found, f"tiny==1.0 --hash=sha256:{digest}"), (*found, "-r good.txt")):
+        made, _ = store.provide(root, wanted(wheels, *flat_requirements(lines)), lambda line: None)
+        assert has(made.interpreter, "import tiny; print(tiny.VERSION)") == "1.0"
+
+    wrong = wanted(wheels, *flat_requirements((*found, f"tiny==1.0 --hash=sha256:{'0' * 64}")))
+    with pytest.raises(AppRuleBroken, match=f"Hash mismatch for .*{digest}"):
+        store.provide(root, wrong, lambda line: None)
+    required = wanted(wheels, *flat_requirements((*found, "--require-hashes", "-r good.txt")))
+    with pytest.raises(AppRuleBroken) as told:
+        store.provide(root, required, lambda line: None)
+    assert "no --require-hashes; it checks each hash that a line gives" in told.value.hint
+    monkeypatch.setattr(installers, "find_installer", lambda: installers.Installer("pip", ()))
+    with pytest.raises(AppRuleBroken) as told:
+        store.provide(root, wanted(wheels, *flat_requirements((*found, "-r good.txt", "--pre"))), lambda line: None)
+    assert "have uv (pip install uv)" in told.value.hint
