@@ -194,14 +194,15 @@ def marker(
                 )
             _warn_never_routed(method, f"fal never routes a {type(method).__name__} below {decorator}({path!r})")
             return method
-        _warn_never_passed(method, decorator)
+        _warn_never_passed(method, decorator, batched=route.realtime is not None and route.realtime.max_batch_size > 1)
         return Endpoint(method, route.of_method(method))
 
     return mark
 
 
-def _warn_never_passed(method: Callable[..., Any], decorator: str) -> None:
-    """Warn of parameters that FastAPI, which passes each one by its name, cannot pass as they are declared."""
+def _warn_never_passed(method: Callable[..., Any], decorator: str, *, batched: bool) -> None:
+    """Warn of parameters that FastAPI, which passes each one by its name, cannot pass as they are declared. The further inputs of a
+    *batched* realtime endpoint are passed by position."""
     try:
         parameters = list(inspect.signature(method).parameters.values())[1:]
     except (TypeError, ValueError):
@@ -212,7 +213,7 @@ def _warn_never_passed(method: Callable[..., Any], decorator: str) -> None:
             warn_user(
                 f"no request can call {name}: {parameter.name!r} is positional only, and FastAPI passes it by name"
             )
-        elif parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+        elif parameter.kind is parameter.VAR_KEYWORD or (parameter.kind is parameter.VAR_POSITIONAL and not batched):
             warn_user(
                 f"{name} needs a parameter {parameter.name!r} in each request: FastAPI takes {str(parameter).partition(':')[0]} for one. "
                 f"Name the parameters; a decorator below {decorator} needs functools.wraps"

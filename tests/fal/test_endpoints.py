@@ -13,6 +13,7 @@ import subprocess
 import sys
 import types
 import typing
+import warnings
 import weakref
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from pathlib import Path
@@ -806,3 +807,18 @@ def test_parameters_that_fastapi_cannot_pass_are_warned_of(signature: str, told:
 
     with pytest.warns(AppWarning, match=told):
         exec(f"class Hello(fal.App):\n    @fal.endpoint('/')\n    def hi({signature}): pass", namespace)
+
+
+def test_further_inputs_of_a_batched_realtime_endpoint_are_not_warned_of() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+
+        @fal.realtime("/batched", max_batch_size=4)
+        def batched(self: object, first: int, *more: int) -> int:
+            return 0
+
+    with pytest.warns(fal.AppWarning, match="needs a parameter 'more'"):
+
+        @fal.realtime("/one")
+        def one(self: object, first: int, *more: int) -> int:
+            return 0
