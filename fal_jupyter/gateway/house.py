@@ -8,6 +8,7 @@ import os
 import resource
 import socket
 import sqlite3
+import sys
 import time
 from collections.abc import Awaitable, Mapping
 from typing import Any
@@ -66,6 +67,8 @@ _PUBLICATION = Limit(admin_api.MAX_PUBLISH, f"a publication has {admin_api.MAX_P
 _WHILE_DRAINING = (CDN, REST)  # running requests upload there
 MOST_REVISIONS = 1000  # publications that the history keeps
 FILES_FOR_OURSELVES = 128  # descriptors that callers' connections leave for runners, logs and the store
+# Since Python 3.13 a server removes its socket's path itself: one below /proc/self/fd, which may be another's by then.
+_KEEP_SOCKET: dict[str, Any] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
 
 
 class House:
@@ -134,7 +137,7 @@ class House:
 
     async def _listen(self, unix: socket.socket) -> None:
         self._unix = await asyncio.get_running_loop().create_unix_server(
-            self._unix_listener.connection, sock=unix, backlog=512
+            self._unix_listener.connection, sock=unix, backlog=512, **_KEEP_SOCKET
         )
         try:
             self._watch = PlaceWatch(self.settings, self._place_lost)
