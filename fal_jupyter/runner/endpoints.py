@@ -28,7 +28,7 @@ from fal_jupyter.protocol.api import ErrorDescription
 from fal_jupyter.runner import data_mount, failures, limits, pictures, streams, worker_threads
 from fal_jupyter.runner.children import end_returned_child
 from fal_jupyter.runner.error_handlers import add_handlers, is_answer, unhandled
-from fal_jupyter.runner.forms import forms_named
+from fal_jupyter.runner.forms import signature_named
 from fal_jupyter.runner.parameters import BodyRoute, show_body_in_openapi, wraps_bound
 from fal_jupyter.runner.websocket_routes import add_websocket_routes, describe_websockets
 
@@ -260,7 +260,7 @@ def build(instance: Any) -> FastAPI:
     routes = instance.collect_routes()
     for signature, method in routes.items():
         if not signature.is_websocket:
-            with forms_named(method):
+            with signature_named(method):
                 app.router.add_api_route(
                     *(signature.path, _watched(method)),
                     methods=["POST"], name=method.__name__, route_class_override=BodyRoute,

@@ -1,4 +1,4 @@
-"""What FastAPI says of endpoints that take forms, with the endpoint and the parameter in it."""
+"""What FastAPI says of an endpoint's signature, with the endpoint and the parameter in it."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ _NEEDED = "python-multipart"
 
 
 @contextlib.contextmanager
-def forms_named(method: Callable[..., Any]) -> Iterator[None]:
-    """Name *method* where adding it as a route needs ``python-multipart``, which is not here.
+def signature_named(method: Callable[..., Any]) -> Iterator[None]:
+    """Name *method* and what is wrong where FastAPI cannot add it as a route.
 
     FastAPI takes a bare ``list`` for a form, too, and prints three lines of its own first.
 
     Raises:
-        AppRuleBroken: in place of FastAPI's RuntimeError.
+        AppRuleBroken: in place of what FastAPI or pydantic raises.
     """
     logger = logging.getLogger("fastapi")
     was, logger.disabled = logger.disabled, True
     try:
         yield
-    except RuntimeError as error:
-        if _NEEDED not in str(error):
-            raise
+    except Exception as error:
         name = getattr(method, "__qualname__", repr(method))
+        if _NEEDED not in str(error):
+            raise _unreadable(name, method, error) from None
         hints = getattr(method, "__annotations__", {})
         bare = [parameter for parameter, hint in hints.items() if parameter != "return" and _is_bare(hint)]
         if bare and hasattr(hints[bare[0]], "_fields"):
@@ -44,6 +44,44 @@ def forms_named(method: Callable[..., Any]) -> Iterator[None]:
         raise AppRuleBroken(told, hint=f"pip install {_NEEDED}, or add it to requirements") from None
     finally:
         logger.disabled = was
+
+
+def _unreadable(name: str, method: Callable[..., Any], error: Exception) -> AppRuleBroken:
+    """Say which annotation FastAPI cannot read: the one of which pydantic makes nothing, or that FastAPI's text names."""
+    reason = str(error).split("\n")[0].split(". Hint")[0].split("! Hint")[0].strip().rstrip(".!")
+    kind, hints = type(error).__name__, getattr(method, "__annotations__", {})
+    at = next((parameter for parameter, hint in hints.items() if not _is_readable(hint)), "")
+    at = at or next((parameter for parameter in hints if f"'{parameter}'" in reason or f"`{parameter}`" in reason), "")
+    if at == "return":
+        told = f"{name}(): FastAPI cannot make a response of {_written(hints[at])}, which its return is annotated with ({kind}: {reason})"
+        return AppRuleBroken(
+            told, hint="annotate it with a pydantic model, a dataclass or dict, or leave the return out"
+        )
+    if at:
+        told = f"{name}(): FastAPI cannot read the annotation of {at!r}, {_written(hints[at])} ({kind}: {reason})"
+        return AppRuleBroken(told, hint=f"annotate {at} with a pydantic model, a dataclass or a type of JSON")
+    return AppRuleBroken(f"{name}(): FastAPI cannot make a route of it ({kind}: {reason})")
+
+
+def _written(hint: Any) -> str:
+    return hint.__qualname__ if isinstance(hint, type) and not typing.get_args(hint) else repr(hint)
+
+
+def _is_readable(hint: Any) -> bool:
+    import inspect
+
+    import pydantic
+    import starlette.requests
+    import starlette.responses
+
+    special = (starlette.responses.Response, starlette.requests.HTTPConnection)
+    if hint is None or (inspect.isclass(hint) and issubclass(hint, special)):
+        return True
+    try:
+        pydantic.TypeAdapter(hint)
+    except Exception:
+        return False
+    return True
 
 
 def _is_bare(hint: Any) -> bool:

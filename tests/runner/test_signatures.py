@@ -1,0 +1,61 @@
+"""A signature that FastAPI cannot read: the error names the endpoint, the parameter and its annotation."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import fastapi
+import pytest
+
+import fal_jupyter.fal as fal
+from fal_jupyter.domain.errors import AppRuleBroken
+from fal_jupyter.runner import endpoints
+
+
+class Plain:
+    pass
+
+
+def built(annotations: dict[str, Any], go: Callable[..., Any]) -> fastapi.FastAPI:
+    go.__annotations__ = annotations
+    app = type("A", (fal.App,), {"go": fal.endpoint("/")(go), "__module__": __name__})
+    return endpoints.build(app(_allow_init=True))
+
+
+@pytest.mark.parametrize(
+    ("hint", "written"),
+    [
+        (Plain, "Plain"),
+        (Plain | None, "Plain | None"),
+        (list[Plain], "list["),
+        (io.BytesIO, "BytesIO"),
+        (type(threading.Lock()), "lock"),
+        (Annotated[dict, fastapi.Query()], "Query"),
+        (5, "5"),
+    ],
+)
+def test_an_annotation_that_is_no_type_of_a_body_is_named(hint: Any, written: str) -> None:
+    def go(self: Any, first: int, x: Any) -> Any: ...
+
+    with pytest.raises(AppRuleBroken, match="FastAPI cannot read the annotation of 'x'") as told:
+        built({"first": int, "x": hint}, go)
+    assert written in str(told.value)
+    assert "go()" in str(told.value)
+    assert "annotate x with" in told.value.hint
+
+
+@pytest.mark.parametrize("hint", [Plain, list[Plain], io.BytesIO, 5])
+def test_a_return_annotation_of_which_no_response_can_be_made_is_named(hint: Any) -> None:
+    def go(self: Any, x: int) -> Any: ...
+
+    with pytest.raises(AppRuleBroken, match=r"go\(\): FastAPI cannot make a response of .*return"):
+        built({"x": int, "return": hint}, go)
+
+
+def test_what_fastapi_reads_is_left_to_it() -> None:
+    def go(self: Any, request: Any, x: Any) -> Any: ...
+
+    assert built({"request": fastapi.Request, "x": dict[str, int], "return": fastapi.Response}, go).routes
