@@ -20,7 +20,9 @@ from tests.support.state import state_directory
 
 ID = "00000000-0000-4000-8000-000000000000"
 EXAMPLES = {
-    r"/fal/(?:run|queue|cdn)/.*": ["fal/run/nobody/nothing/", "fal/queue/nobody/nothing/", "fal/cdn/files/nothing"],
+    r"/fal/(?:run|queue|cdn|ws)/.*": [
+        *("fal/run/nobody/nothing/", "fal/queue/nobody/nothing/", "fal/cdn/files/nothing", "fal/ws/nobody/nothing"),
+    ],
     r"/fal/api/hello": ["fal/api/hello"],
     r"/fal/api/start": ["fal/api/start"],
     r"/fal/api/feed": ["fal/api/feed"],
