@@ -10,8 +10,6 @@ from fal_jupyter.client.answer import Answer
 from fal_jupyter.domain.errors import GatewayError, RequestError
 from fal_jupyter.protocol.api import ENDING, H_ERROR_TYPE
 
-MOST_GATEWAYS = 5  # in which the same question is asked, where they end before it has begun
-
 
 class Calls:
     """Calls under way that end together: :meth:`cancel` hangs up, so that their requests are dropped or cancelled."""

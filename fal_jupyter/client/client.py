@@ -19,7 +19,6 @@ from fal_jupyter.client import lease as leases
 from fal_jupyter.client.answer import Answer, AnswerReader, OnOutput
 from fal_jupyter.client.app_files import Folders
 from fal_jupyter.client.calls import (
-    MOST_GATEWAYS,
     Calls,
     cancelled,
     ended_starting,
@@ -30,7 +29,7 @@ from fal_jupyter.client.calls import (
 from fal_jupyter.client.controlling import Controlling
 from fal_jupyter.client.pool import ConnectionPool
 from fal_jupyter.client.publication import Publication
-from fal_jupyter.client.waiting import NotSent, areceive, asend, receive, send
+from fal_jupyter.client.waiting import MOST_GATEWAYS, NotSent, areceive, asend, receive, send
 from fal_jupyter.client.watching import RawAnswer
 from fal_jupyter.credentials import make_key
 from fal_jupyter.domain.errors import (

@@ -20,9 +20,9 @@ from websockets.sync.client import ClientConnection as Session
 from websockets.sync.client import connect
 
 from fal_jupyter import forks
-from fal_jupyter.client.calls import MOST_GATEWAYS, lost_session
+from fal_jupyter.client.calls import lost_session
 from fal_jupyter.client.connect import peer_pid
-from fal_jupyter.client.waiting import LOOK, Patience
+from fal_jupyter.client.waiting import LOOK, MOST_GATEWAYS, Patience
 from fal_jupyter.domain.errors import GatewayStopped
 from fal_jupyter.protocol.api import ENDING, H_ERROR_TYPE
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from fal_jupyter.client import connect, http
 from fal_jupyter.client.answer import Answer, AnswerReader, OnOutput
-from fal_jupyter.client.calls import MOST_GATEWAYS, lost, refused_by_ending, refused_waiting
+from fal_jupyter.client.calls import lost, refused_by_ending, refused_waiting
 from fal_jupyter.client.events import EventDecoder, decoder_for
 from fal_jupyter.client.interrupts import one_line
-from fal_jupyter.client.waiting import NotSent, areceive, asend, receive, send
+from fal_jupyter.client.waiting import MOST_GATEWAYS, NotSent, areceive, asend, receive, send
 from fal_jupyter.domain.errors import GatewayError, RequestError
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from fal_jupyter.domain.errors import GatewayStopped, GatewayUnreachable
 from fal_jupyter.processes import is_stopped
 
 LOOK = 5.0  # seconds without an answer after which the gateway's process is looked at
+MOST_GATEWAYS = 5  # in which the same question is asked, where they end before it has begun
 MOST_UNREAD = 16 * 1024
 """Bytes of a request that the kernel keeps in one piece, so that the gateway reads all of them or none.
 

@@ -12,8 +12,8 @@ from urllib.parse import quote, urlencode
 
 from fal_jupyter.client import connect, http
 from fal_jupyter.client import lease as leases
-from fal_jupyter.client.calls import MOST_GATEWAYS, refused_by_ending
-from fal_jupyter.client.waiting import NotSent, areceive, receive, send, silent
+from fal_jupyter.client.calls import refused_by_ending
+from fal_jupyter.client.waiting import MOST_GATEWAYS, NotSent, areceive, receive, send, silent
 from fal_jupyter.domain.errors import GatewayError, NotServed
 from fal_jupyter.protocol.api import (
     A_APPS,

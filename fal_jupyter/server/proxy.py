@@ -15,8 +15,7 @@ from tornado.httputil import HTTPHeaders, ResponseStartLine
 from tornado.iostream import StreamClosedError
 from tornado.web import HTTPError, authenticated, stream_request_body
 
-from fal_jupyter.client.calls import MOST_GATEWAYS
-from fal_jupyter.client.waiting import MOST_UNREAD
+from fal_jupyter.client.waiting import MOST_GATEWAYS, MOST_UNREAD
 from fal_jupyter.domain.errors import GatewayStopped, GatewayUnreachable
 from fal_jupyter.protocol.api import QUEUE
 from fal_jupyter.protocol.panels import admin_target

@@ -9,9 +9,8 @@ from typing import NamedTuple, Protocol, cast
 
 import httptools
 
-from fal_jupyter.client.calls import MOST_GATEWAYS
 from fal_jupyter.client.connect import dial, peer_pid
-from fal_jupyter.client.waiting import LOOK, MOST_UNREAD, Patience
+from fal_jupyter.client.waiting import LOOK, MOST_GATEWAYS, MOST_UNREAD, Patience
 from fal_jupyter.domain.errors import GatewayStopped, GatewayUnreachable
 from fal_jupyter.protocol.api import BODILESS
 from fal_jupyter.settings import Settings
