@@ -11,7 +11,7 @@ from fal_jupyter.domain.endings import Ending
 from fal_jupyter.domain.line import Line
 from fal_jupyter.domain.machines import Allotment
 from fal_jupyter.domain.requests import Request
-from fal_jupyter.domain.runners import READY, STARTING, SUPPLY, Runner, State
+from fal_jupyter.domain.runners import MOVES_KEPT, READY, STARTING, SUPPLY, Moved, Runner, State
 from fal_jupyter.domain.scaling import (
     SECOND,
     Action,
@@ -66,6 +66,7 @@ class App:
         hasty: its owner is gone; nobody waits for its runners' grace.
         endings: requests in flight whose end is wanted.
         decided: how many decisions there were, those that are forgotten too.
+        moved: the states that runners entered, for the timeline to take.
     """
 
     alias: str
@@ -95,6 +96,7 @@ class App:
     in_flight: dict[str, Request] = field(default_factory=dict)
     endings: dict[str, Ending] = field(default_factory=dict)
     deaths: deque[int] = field(default_factory=deque)
+    moved: deque[Moved] = field(default_factory=lambda: deque(maxlen=MOVES_KEPT))
     decisions: deque[Decided] = field(default_factory=lambda: deque(maxlen=REMEMBERED_DECISIONS))
 
     @property

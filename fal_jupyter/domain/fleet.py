@@ -128,7 +128,7 @@ class Fleet(Signs):
 
     def _end_unready(self, app: App, runner: Runner, why: str, now: int) -> None:
         if runner.state is State.CRASH_BACKOFF:
-            self._drop(app, runner)
+            self._drop(app, runner, now)
         elif runner.state in STARTING:
             self._kill(runner, why, now)
 
@@ -180,7 +180,7 @@ class Fleet(Signs):
             self._fail_request(app, request, 503, "runner_scheduling_failure", why)
         for runner in list(app.runners.values()):
             if runner.state is State.CRASH_BACKOFF:
-                self._drop(app, runner)
+                self._drop(app, runner, now)
             elif kill or runner.state is State.PENDING:
                 self._kill(runner, why, now)
             elif runner.state is not State.TERMINATING:
@@ -222,7 +222,7 @@ class Fleet(Signs):
         request.runner_id, request.dispatched = runner.id, now
         app.in_flight[request.id] = request
         if not runner.requests:
-            runner.state, runner.since = State.RUNNING, now
+            runner.enter(State.RUNNING, now)
         runner.requests.add(request.id)
         runner.served += 1
         runner.used = now
@@ -297,7 +297,7 @@ class Fleet(Signs):
         if fact.replace and runner.state is State.RUNNING:
             self._drain(app, runner, now)
         elif runner.state is State.RUNNING and not runner.requests:
-            runner.state, runner.since = State.IDLE, now
+            runner.enter(State.IDLE, now)
         if app.waiting:
             self._dispatch_waiting(app, now)
         if runner.state in READY and app.settled(now):
@@ -402,7 +402,7 @@ class Fleet(Signs):
         for request_id in sorted(runner.requests):
             detail = f"the runner ended while it had this request ({fact.reason})"
             self._fail_request(app, app.in_flight[request_id], 503, "runner_disconnected", detail)
-        self._drop(app, runner)
+        self._drop(app, runner, now)
         if state in STARTING and fact.lost and app.lost_a_start(now):
             app.remember(now, f"{runner.id} {fact.reason}; another is started")
         elif state in STARTING:
@@ -416,7 +416,7 @@ class Fleet(Signs):
         app = self._runners.get(fact.runner_id)
         if app is None:
             return
-        self._drop(app, app.runners[fact.runner_id])
+        self._drop(app, app.runners[fact.runner_id], now)
         if fact.taken:  # somebody else's: others may be free, and nothing of the app has failed
             for device in fact.taken:
                 self._placement.out_of_reach(device, now + REFUSED_RETRY, fact.reason)
@@ -443,7 +443,7 @@ class Fleet(Signs):
             return
         runner = app.runners[fact.runner_id]
         if runner.state is State.CRASH_BACKOFF:
-            self._drop(app, runner)
+            self._drop(app, runner, now)
         elif fact.kill or runner.state is State.PENDING:
             self._kill(runner, "the user killed it", now)
         elif runner.state is not State.TERMINATING:
@@ -462,7 +462,8 @@ class Fleet(Signs):
         runner.killed = True
         self._orders.append(m.KillRunner(runner.id, why, stacks))
 
-    def _drop(self, app: App, runner: Runner) -> None:
+    def _drop(self, app: App, runner: Runner, now: int) -> None:
+        runner.gone(now)
         del app.runners[runner.id], self._runners[runner.id]
         self._freed = self._placement.release(runner.id) or self._freed
 
@@ -532,7 +533,7 @@ class Fleet(Signs):
         if isinstance(action, scaling.Start):
             self._count += 1
             state = State.CRASH_BACKOFF if action.backoff else State.PENDING
-            runner = Runner(f"{app.alias}-{self._count}", app.alias, app.revision, state, now)
+            runner = Runner(f"{app.alias}-{self._count}", app.alias, app.revision, state, now, moved=app.moved)
             app.runners[runner.id] = runner
             self._runners[runner.id] = app
             if not action.backoff:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from fal_jupyter.domain.health import Health
+from fal_jupyter.domain.lanes import GONE
 
 
 class State(StrEnum):
@@ -35,6 +38,9 @@ MOVES: dict[State, frozenset[State]] = {
 }
 
 
+MOVES_KEPT: Final = 65536  # of those that nobody has taken yet
+
+
 class IllegalMove(Exception):
     """The fleet tried a move that no runner makes: a defect of ours, never of the user's."""
 
@@ -44,7 +50,7 @@ class Runner:
     """A runner's record. Times are monotonic nanoseconds; *since* is when it entered its state, *started*
     when its process was wanted.
 
-    *health* is None where nothing checks it, *hints* are what it said last that it is good for. *ping_at* is when its event loop is asked for a sign of life next (0: not watched), *unanswered* how often it gave none.
+    *health* is None where nothing checks it, *hints* are what it said last that it is good for. *ping_at* is when its event loop is asked for a sign of life next (0: not watched), *unanswered* how often it gave none. Each state that it enters is noted in *moved*.
     """
 
     id: str
@@ -63,6 +69,10 @@ class Runner:
     unanswered: int = 0
     health: Health | None = None
     hints: frozenset[str] = frozenset()
+    moved: deque[Moved] = field(default_factory=deque, repr=False)
+
+    def __post_init__(self) -> None:
+        self.moved.append((self.since, self, self.state))
 
     @property
     def in_flight(self) -> int:
@@ -77,5 +87,17 @@ class Runner:
         """
         if state not in MOVES[self.state]:
             raise IllegalMove(f"{self.id} cannot go from {self.state} to {state}")
-        self.state = state
-        self.since = now
+        self.enter(state, now)
+
+    def enter(self, state: State, now: int) -> None:
+        """Enter *state* by a move that is known to be legal: the two of each request are on its path."""
+        self.state, self.since = state, now
+        self.moved.append((now, self, state))
+
+    def gone(self, now: int) -> None:
+        """Its process has ended."""
+        self.moved.append((now, self, GONE))
+
+
+Moved = tuple[int, Runner, str]
+"""When (monotonic nanoseconds) which runner entered which state, :data:`~fal_jupyter.domain.lanes.GONE` at last."""

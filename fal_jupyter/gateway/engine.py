@@ -74,7 +74,6 @@ class Engine:
         self.history = History(FRAME_REQUESTS)
         self.setup_ms: dict[str, float] = {}
         self.on_news: Callable[[], None] = _nobody
-        self.on_moved: Callable[[str, str, str], None] = _nobody
         self._starts: dict[str, tuple[float, float]] = {}
         self._hints: dict[str, str] = {}
         self._checks = Checks(self.launcher, self.fleet, self.tell, self._show_error)
@@ -209,7 +208,6 @@ class Engine:
         if app is None:
             return
         if frame.kind == Kind.HELLO:
-            self.on_moved(app.alias, runner_id, "SETUP")
             app.tell(revision, Event(event="state", runner=runner_id, state="SETUP"))
             self.tell(m.RunnerSpawned(runner_id))
         elif frame.kind == Kind.OUTPUT:
@@ -220,7 +218,6 @@ class Engine:
             found = app.revisions.get(revision)
             self.setup_ms[runner_id] = times["setup_ms"]
             self._starts[runner_id] = (self._starts.get(runner_id, (0.0,))[0], time.monotonic())
-            self.on_moved(app.alias, runner_id, "IDLE")
             if found is not None:
                 found.failed, found.setup_ms = False, times["setup_ms"]
             app.tell(
@@ -274,7 +271,6 @@ class Engine:
         if known is not None:
             known[0].log.end(runner_id, "")
             known[0].log.remark(runner_id, f"runner {reason}")
-            self.on_moved(known[0].alias, runner_id, "GONE")
         self.tell(m.RunnerExited(runner_id, reason, lost=lost))
         self.launcher.release(self.deployments.environments())
 
@@ -285,7 +281,6 @@ class Engine:
             return
         self._starting[order.runner_id] = (app, order.revision)
         self._starts[order.runner_id] = (time.monotonic(), 0.0)
-        self.on_moved(order.alias, order.runner_id, "PENDING")
         load = self.loads.make(app, order)
         app.tell(order.revision, Event(event="state", runner=order.runner_id, state="PENDING"))
         self.launcher.start(order.runner_id, load)

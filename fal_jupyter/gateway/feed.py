@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from fal_jupyter.domain.lanes import PAUSE
 from fal_jupyter.gateway.history import state_of, wall_ms
 from fal_jupyter.gateway.meter import Meter, Usage
 from fal_jupyter.gateway.states import app_state, device_states, host_state, options
@@ -72,7 +73,6 @@ class Feed:
         self._timer: asyncio.TimerHandle | None = None
         self._meter: Meter | None = None
         engine.on_news = self.news
-        engine.on_moved = self._moved
 
     # --- news ---------------------------------------------------------------------------------------------------
     def news(self) -> None:
@@ -88,12 +88,6 @@ class Feed:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._loop.call_at(at, self._frame)
-
-    def _moved(self, alias: str, runner_id: str, state: str) -> None:
-        """A runner entered a state that may be over before the next frame."""
-        runner = self._engine.fleet.runner(runner_id)
-        devices, revision = (runner.devices, runner.revision) if runner is not None else ((), 0)
-        self.timelines.of(alias).moved(runner_id, state, wall_ms(time.monotonic()), devices, revision)
 
     def _observe(self, now: float) -> None:
         for app in self._engine.fleet.apps.values():
@@ -126,6 +120,9 @@ class Feed:
 
     def _wait_for_beat(self) -> None:
         """Tell again what time alone changes, or that there is nothing to tell."""
+        if not self._armed and not all(app.settled for app in self.timelines.apps.values()):
+            self._timer = self._loop.call_later(PAUSE / 1000, self._frame)
+            return
         second = int(wall_ms(self._loop.time()) / 1000)
         quiet = all(app.quiet(second) for app in self._engine.history.apps.values())
         if not self._armed:
@@ -201,6 +198,7 @@ class Feed:
         """Everything, as one encoded line; the frames that follow carry what it does not."""
         if self._armed:
             self._frame()  # else the next frame would tell the same news again
+        self._observe(self._loop.time())
         requests = [kept.state() for app in self._engine.history.apps.values() for kept in app.requests]
         requests += [state_of(e) for e in list(self._engine.exchanges.values())[:FRAME_REQUESTS]]
         whole = {alias: app.whole() for alias, app in self.timelines.apps.items() if alias in self._engine.fleet.apps}
@@ -216,7 +214,9 @@ class Feed:
         requests = sorted(ended, key=lambda request: -request["began"])
         timeline = self.timelines.of(alias)
         timeline.observe(self._engine.fleet.apps[alias], self._time())
-        return Picture(time=self._time(), app=self._app(alias, usage), requests=requests, timeline=timeline.thin())
+        return Picture(
+            time=self._time(), app=self._app(alias, usage), requests=requests, timeline=timeline.thin(self._time())
+        )
 
     def _line(self, kind: str, requests: list[RequestState], timelines: dict[str, Timeline]) -> FeedLine:
         usage = self._meter.usage if self._meter is not None else Usage()

@@ -6,47 +6,64 @@ from collections import Counter, deque
 from collections.abc import Iterable
 
 from fal_jupyter.domain.apps import App, Decided
+from fal_jupyter.domain.lanes import GONE, LaneMoves, Move, coarser
+from fal_jupyter.domain.runners import Runner
 from fal_jupyter.gateway.history import wall_ms
 from fal_jupyter.protocol.feed import KEPT_LANES, KEPT_MOVES, KEPT_POINTS, SERIES, Decision, Lane, Timeline
 
 KEPT_DECISIONS = 200
 THIN_POINTS, THIN_DECISIONS, THIN_LANES, THIN_MOVES = 60, 20, 6, 16
-GONE = "GONE"
-FLAP = 1000.0  # milliseconds in which a runner's turns between two calls of a loop are not told apart
 _STATES = SERIES[3:]
+
+
+class _Lane:
+    """One runner's lane."""
+
+    def __init__(self, runner_id: str, devices: Iterable[str], revision: int) -> None:
+        self._of = (runner_id, list(devices), revision)
+        self.track = LaneMoves(KEPT_MOVES)
+
+    def whole(self) -> Lane:
+        """All that is kept."""
+        return self._lane(self.track.moves)
+
+    def thin(self, now: float) -> Lane:
+        """Its course in few moves: short pauses are closed."""
+        return self._lane(coarser(self.track.moves, now, THIN_MOVES)[-THIN_MOVES:])
+
+    def news(self) -> Lane | None:
+        """Its moves since the last call, if there are any."""
+        moves = self.track.take()
+        return self._lane(moves) if moves else None
+
+    def _lane(self, moves: list[Move]) -> Lane:
+        runner_id, devices, revision = self._of
+        return Lane(id=runner_id, devices=devices, revision=revision, moves=list(moves))
 
 
 class AppTimeline:
     """One app's history. What has not been taken yet is counted, so that a frame carries the news only."""
 
     def __init__(self) -> None:
-        self.points: deque[list[float]] = deque(maxlen=KEPT_POINTS)
+        self.points: list[list[float]] = []
         self.decisions: deque[Decision] = deque(maxlen=KEPT_DECISIONS)
-        self.lanes: dict[str, Lane] = {}
+        self.lanes: dict[str, _Lane] = {}
         self._decided = 0
         self._new_points = self._new_decisions = 0
-        self._changed: set[str] = set()
 
-    def moved(self, runner_id: str, state: str, at: float, devices: Iterable[str] = (), revision: int = 0) -> None:
-        """A runner entered *state* at *at* (wall milliseconds)."""
-        lane = self.lanes.get(runner_id)
+    def _moved(self, runner: Runner, state: str, at: float) -> None:
+        lane = self.lanes.get(runner.id)
         if lane is None:
             if state == GONE:
                 return
             while len(self.lanes) >= KEPT_LANES:
                 del self.lanes[self._oldest()]
-            lane = self.lanes[runner_id] = Lane(id=runner_id, devices=list(devices), revision=revision, moves=[])
-        moves = lane["moves"]
-        if moves and (moves[-1][1] == state or (_flapping(moves[-1][1], state) and at < moves[-1][0] + FLAP)):
-            return
-        moves.append((max(at, moves[-1][0]) if moves else at, state))
-        if len(moves) > KEPT_MOVES:
-            del moves[1]  # the beginning stays
-        self._changed.add(runner_id)
+            lane = self.lanes[runner.id] = _Lane(runner.id, runner.devices, runner.revision)
+        lane.track.enter(state, at)
 
     def _oldest(self) -> str:
         """The lane to forget: of a runner that has ended, where there is one."""
-        return next((i for i, lane in self.lanes.items() if lane["moves"][-1][1] == GONE), next(iter(self.lanes)))
+        return next((i for i, lane in self.lanes.items() if lane.track.moves[-1][1] == GONE), next(iter(self.lanes)))
 
     def observe(self, app: App, at: float) -> None:
         """Look at the app now (*at*, wall milliseconds)."""
@@ -55,42 +72,55 @@ class AppTimeline:
         if not self.points or self.points[-1][1:] != point[1:]:
             self.points.append(point)
             self._new_points += 1
-        for runner in app.runners.values():
-            self.moved(runner.id, str(runner.state), wall_ms(runner.since / 1e9), runner.devices, runner.revision)
+            if len(self.points) > KEPT_POINTS:
+                half = KEPT_POINTS // 2
+                self.points = [*_thinned(self.points[:half]), *self.points[half:]]
+        while app.moved:
+            moment, runner, state = app.moved.popleft()
+            self._moved(runner, str(state), wall_ms(moment / 1e9))
+        for lane in self.lanes.values():
+            lane.track.settle(at)
         if (news := min(app.decided - self._decided, len(app.decisions))) > 0:
             for decided in list(app.decisions)[-news:]:
                 self.decisions.append(_decision(decided))
             self._decided = app.decided
             self._new_decisions += news
 
+    @property
+    def settled(self) -> bool:
+        """False while a runner's pause waits to be told (:mod:`fal_jupyter.domain.lanes`)."""
+        return all(lane.track.settled for lane in self.lanes.values())
+
     def whole(self) -> Timeline:
         """All of it."""
-        return Timeline(points=list(self.points), decisions=list(self.decisions), lanes=list(self.lanes.values()))
+        return Timeline(
+            points=self.points[:],
+            decisions=list(self.decisions),
+            lanes=[lane.whole() for lane in self.lanes.values()],
+        )
 
-    def thin(self) -> Timeline:
+    def thin(self, now: float) -> Timeline:
         """Its latest part, small enough for a saved notebook."""
         step = max(1, len(self.points) // THIN_POINTS)
-        points = list(self.points)[::-step][::-1]
-        lanes = [
-            Lane(id=lane["id"], devices=lane["devices"], revision=lane["revision"], moves=lane["moves"][-THIN_MOVES:])
-            for lane in list(self.lanes.values())[-THIN_LANES:]
-        ]
+        points = self.points[::-step][::-1]
+        lanes = [lane.thin(now) for lane in list(self.lanes.values())[-THIN_LANES:]]
         return Timeline(points=points, decisions=list(self.decisions)[-THIN_DECISIONS:], lanes=lanes)
 
     def news(self) -> Timeline | None:
         """What came since the last call, or None."""
-        if not (self._new_points or self._new_decisions or self._changed):
+        lanes = [news for lane in self.lanes.values() if (news := lane.news()) is not None]
+        if not (self._new_points or self._new_decisions or lanes):
             return None
-        points = list(self.points)[len(self.points) - min(self._new_points, len(self.points)) :]
+        points = self.points[len(self.points) - min(self._new_points, len(self.points)) :]
         decisions = list(self.decisions)[len(self.decisions) - min(self._new_decisions, len(self.decisions)) :]
-        lanes = [lane for name, lane in self.lanes.items() if name in self._changed]
         self._new_points = self._new_decisions = 0
-        self._changed.clear()
         return Timeline(points=points, decisions=decisions, lanes=lanes)
 
 
-def _flapping(before: str, after: str) -> bool:
-    return {before, after} == {"IDLE", "RUNNING"}
+def _thinned(points: list[list[float]]) -> list[list[float]]:
+    """Make one of every two points: it begins with the first, and has the more waiting and running requests of both."""
+    pairs = zip(points[::2], points[1::2], strict=True)
+    return [[one[0], max(one[1], two[1]), max(one[2], two[2]), *two[3:]] for one, two in pairs]
 
 
 def _decision(decided: Decided) -> Decision:

@@ -20,7 +20,7 @@ BEAT_EVERY: Final = 15.0  # seconds after which a feed without news says that it
 KEPT_REQUESTS: Final = 200  # of each app, with their bodies as long as those are small
 FRAME_REQUESTS: Final = 60  # news of requests in one frame; under load the others are counted only
 KEPT_POINTS: Final = 2400  # of each app's timeline
-KEPT_MOVES: Final = 240  # states of one runner
+KEPT_MOVES: Final = 1600  # states of one runner
 KEPT_LANES: Final = 40  # runners of each app, living or not
 BODY_BOUND: Final = 64 * 1024  # of a request's input or output that is kept for the inspector
 HELD_BOUND: Final = 64 << 20  # of an answer that is held for a panel
@@ -215,7 +215,8 @@ class Decision(TypedDict):
 
 
 class Lane(TypedDict):
-    """One runner's life: ``moves`` are ``[time, state]``, the last one ``GONE`` when it has ended."""
+    """One runner's life: ``moves`` are ``[time, state]``, the last one ``GONE`` when it has ended. Pauses between two calls that are
+    shorter than a pixel are closed (:mod:`fal_jupyter.domain.lanes`)."""
 
     id: str
     devices: list[str]
@@ -224,7 +225,7 @@ class Lane(TypedDict):
 
 
 class Timeline(TypedDict):
-    """An app's history: ``points`` as in :data:`SERIES`. In a frame: what is new (a lane: all of its moves)."""
+    """An app's history: ``points`` as in :data:`SERIES`. In a frame: what is new, of lanes too."""
 
     points: list[list[float]]
     decisions: list[Decision]

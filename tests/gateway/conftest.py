@@ -78,6 +78,13 @@ class Wide(fal.App):
     async def headers(self, request: Request) -> dict:
         return {"headers": request.headers.items(), "query": str(request.url.query), "path": request.url.path}
 
+    @fal.endpoint("/span")
+    def span(self, seconds: float) -> list[float]:
+        """When this call began and ended: the truth that panels are compared with."""
+        began = time.time()
+        time.sleep(seconds)
+        return [1000 * began, 1000 * time.time()]
+
     @fal.endpoint("/inject")
     async def inject(self, name: str, value: str) -> Response:
         return Response("x", headers={name: value})

@@ -10,9 +10,9 @@ import pytest
 from fal_jupyter.domain.apps import App
 from fal_jupyter.domain.runners import Runner, State
 from fal_jupyter.domain.spec import AppSpec
-from fal_jupyter.gateway.history import BODIES_BOUND, AppHistory, History, body_of
+from fal_jupyter.gateway.history import BODIES_BOUND, AppHistory, History, body_of, wall_ms
 from fal_jupyter.gateway.moments import Moments
-from fal_jupyter.gateway.timelines import FLAP, GONE, AppTimeline
+from fal_jupyter.gateway.timelines import AppTimeline
 from fal_jupyter.protocol.feed import KEPT_LANES, KEPT_MOVES, KEPT_POINTS, KEPT_REQUESTS
 
 
@@ -95,34 +95,42 @@ def test_a_body_that_is_no_text_or_not_kept() -> None:
 
 
 # --- timelines --------------------------------------------------------------------------------------------------------
-def test_lanes_points_and_moves_are_bounded_and_the_ended_go_first() -> None:
-    timeline = AppTimeline()
+def test_lanes_and_moves_are_bounded_and_the_ended_go_first() -> None:
+    app, timeline = App("a", "L", 1, {1: AppSpec(class_name="A", alias="a")}), AppTimeline()
     for number in range(KEPT_LANES + 5):
-        timeline.moved(f"a-{number}", "PENDING", number)
-        if number != 3:
-            timeline.moved(f"a-{number}", GONE, number + 0.5)
+        runner = Runner(f"a-{number}", "a", 1, State.PENDING, number * 10**6, moved=app.moved)
+        if number == 3:
+            lives = runner
+        else:
+            runner.gone(number * 10**6 + 1)
+        timeline.observe(app, number)
     assert len(timeline.lanes) == KEPT_LANES
     assert "a-3" in timeline.lanes  # the one that lives
     for at in range(KEPT_MOVES * 3):
-        timeline.moved("a-3", "IDLE" if at % 2 else "RUNNING", 1000 + at * 2 * FLAP)
-    assert len(timeline.lanes["a-3"]["moves"]) == KEPT_MOVES
-    assert timeline.lanes["a-3"]["moves"][0] == (3, "PENDING")
+        lives.enter(State.IDLE if at % 2 else State.RUNNING, (1000 + at * 600) * 10**6)
+        timeline.observe(app, wall_ms(1 + at * 0.6))
+    lane = next(lane for lane in timeline.whole()["lanes"] if lane["id"] == "a-3")
+    assert 200 < len(lane["moves"]) <= KEPT_MOVES
+    assert lane["moves"][0] == (wall_ms(0.003), "PENDING")
+    assert len(timeline.thin(wall_ms(1e4))["lanes"][-1]["moves"]) <= 16
 
 
-def test_turns_between_two_calls_of_a_loop_are_one_and_the_last_state_is_told() -> None:
-    timeline = AppTimeline()
-    timeline.moved("a-1", "IDLE", 0)
-    for at in range(20):
-        timeline.moved("a-1", "RUNNING" if at % 2 else "IDLE", 2000 + at * 10)
-    timeline.moved("a-1", "IDLE", 2190 + FLAP)
-    assert [state for _, state in timeline.lanes["a-1"]["moves"]] == ["IDLE", "RUNNING", "IDLE"]
+def test_older_points_are_thinned_and_no_peak_is_lost() -> None:
+    app, timeline = App("a", "L", 1, {1: AppSpec(class_name="A", alias="a")}), AppTimeline()
+    for at in range(KEPT_POINTS * 3):
+        app.in_flight = {str(n): None for n in range(9 if at == 77 else at % 2)}  # type: ignore[misc]
+        timeline.observe(app, at * 250.0)
+    points = timeline.whole()["points"]
+    assert len(points) <= KEPT_POINTS
+    assert (points[0][0], points[-1][0]) == (0.0, (KEPT_POINTS * 3 - 1) * 250.0)
+    assert max(point[2] for point in points) == 9
 
 
 def test_news_of_a_timeline_are_told_once() -> None:
     app = App("a", "L", 1, {1: AppSpec(class_name="A", alias="a")})
     timeline = AppTimeline()
     timeline.observe(app, 1.0)
-    app.runners["a-1"] = Runner("a-1", "a", 1, State.PENDING, 5)
+    app.runners["a-1"] = Runner("a-1", "a", 1, State.PENDING, 5, moved=app.moved)
     app.remember(7, "1 wanted, 0 there", "up", 1)
     timeline.observe(app, 2.0)
     timeline.observe(app, 3.0)  # nothing changed
@@ -136,5 +144,5 @@ def test_news_of_a_timeline_are_told_once() -> None:
     for at in range(KEPT_POINTS * 2):
         app.runners["a-1"].state = State.IDLE if at % 2 else State.RUNNING
         timeline.observe(app, 10.0 + at)
-    assert len(timeline.whole()["points"]) == KEPT_POINTS
-    assert len(timeline.thin()["points"]) <= 121
+    assert KEPT_POINTS / 2 < len(timeline.whole()["points"]) <= KEPT_POINTS
+    assert len(timeline.thin(wall_ms(9.0))["points"]) <= 121

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import pytest
 from fal_jupyter.client.client import Client
 from fal_jupyter.client.watching import RawAnswer
 from fal_jupyter.domain.errors import GatewayError, NotServed
+from fal_jupyter.domain.lanes import PAUSE
 from fal_jupyter.protocol.api import PROTOCOL
 from fal_jupyter.protocol.feed import BODY_BOUND, KEPT_REQUESTS, FeedLine
 from fal_jupyter.settings import read
@@ -122,6 +125,42 @@ def test_a_request_that_runs_is_told_and_so_is_its_end(wide: Served, feed: Follo
     feed.until(lambda line: any(r["id"] == request_id and r["state"] == "done" for r in line.get("requests", ())))
     points = [point for line in feed.lines for point in line.get("timelines", {}).get("wide", {}).get("points", ())]
     assert max(point[2] for point in points) >= 1  # it was seen running
+
+
+def test_lanes_say_what_the_runners_did(wide: Served, feed: Follower) -> None:
+    """Calls with pauses that are drawn, and bursts of a thousand changes a second: each call's begin and end is its own witness."""
+    feed.until(lambda line: True)
+    spans: list[tuple[float, float]] = []
+    for seconds, pause in ((0.0, 0.6), (0.3, 0.0), (0.002, 0.9), (0.05, 0.02), (0.7, 0.4)):
+        spans.append(tuple(wide.request("/span", {"seconds": seconds}).json))
+        time.sleep(pause)
+    with ThreadPoolExecutor(4) as pool:
+        spans += [tuple(a.json) for a in pool.map(lambda _: wide.request("/span", {"seconds": 0.0}), range(600))]
+    end = max(until for _, until in spans)
+    feed.until(lambda line: line.get("time", 0) > end + 2 * PAUSE)
+
+    # what a page has that followed the feed, and what one has that comes now
+    lanes = [lane for line in feed.lines for lane in line.get("timelines", {}).get("wide", {}).get("lanes", ())]
+    followed: dict[float, str] = {}
+    for lane in (lane for lane in lanes if lane["id"] == lanes[-1]["id"]):
+        followed |= dict(lane["moves"])
+    for moves in (sorted(followed.items()), _last_lane(Client(read({"FAL_JUPYTER_STATE": str(wide.state)})))):
+        for began, until in spans:
+            assert _state_at(moves, (began + until) / 2) == "RUNNING"
+        ordered = sorted(spans)
+        for (_, until), (began, _) in pairwise([*ordered, (end + PAUSE + 50, 0.0)]):
+            if began - until > PAUSE + 20:  # what lies between caller and endpoint belongs to the call
+                assert _state_at(moves, (began + until) / 2) == "IDLE"
+
+
+def _last_lane(client: Client) -> list[tuple[float, str]]:
+    line = client.snapshot()
+    assert line is not None
+    return line["timelines"]["wide"]["lanes"][-1]["moves"]
+
+
+def _state_at(moves: Sequence[tuple[float, str]], moment: float) -> str:
+    return moves[bisect_right([at for at, _ in moves], moment) - 1][1]
 
 
 def test_a_burst_comes_in_few_frames_and_nothing_is_told_twice_as_running(wide: Served, feed: Follower) -> None:

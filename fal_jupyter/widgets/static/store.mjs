@@ -2,9 +2,10 @@
 /** The feed's lines, merged into one view in bounded memory. */
 
 const KEPT_REQUESTS = 300;
-const KEPT_POINTS = 2400;
+const KEPT_POINTS = 7200; // half an hour of four a second
 const KEPT_DECISIONS = 500;
 const KEPT_LANES = 40;
+const KEPT_MOVES = 3200; // of one runner; the gateway keeps half of them and closes short pauses, a page that runs long does without its oldest
 
 /** @typedef {import("./types.d.ts").View} View */
 /** @typedef {import("./types.d.ts").Timeline} Timeline */
@@ -45,6 +46,19 @@ export function mergeRequests(known, news, aliases) {
 }
 
 /**
+ * Add a runner's new moves to those that are known.
+ * @param {import("./types.d.ts").Lane | undefined} known
+ * @param {import("./types.d.ts").Lane} news
+ */
+function mergeLane(known, news) {
+  if (!known || !news.moves.length) return known ?? news;
+  const first = news.moves[0][0];
+  let at = known.moves.length;
+  while (at > 0 && known.moves[at - 1][0] >= first) at -= 1;
+  return { ...news, moves: [...known.moves.slice(Math.max(0, at - KEPT_MOVES), at), ...news.moves] };
+}
+
+/**
  * Add the news of a timeline; what is known already is not added twice.
  * @param {Timeline | undefined} known
  * @param {Timeline} news
@@ -54,7 +68,7 @@ export function mergeTimeline(known, news) {
   const lastPoint = known?.points.at(-1)?.[0] ?? -Infinity;
   const lastDecision = known?.decisions.at(-1)?.time ?? -Infinity;
   const lanes = new Map((known?.lanes ?? []).map((lane) => [lane.id, lane]));
-  for (const lane of news.lanes) lanes.set(lane.id, lane);
+  for (const lane of news.lanes) lanes.set(lane.id, mergeLane(lanes.get(lane.id), lane));
   return {
     points: [...(known?.points ?? []), ...news.points.filter((point) => point[0] > lastPoint)].slice(-KEPT_POINTS),
     decisions: [...(known?.decisions ?? []), ...news.decisions.filter((one) => one.time > lastDecision)].slice(-KEPT_DECISIONS),

@@ -1,0 +1,98 @@
+"""Which state each runner was in, over time: what a lane of the timeline draws.
+
+A runner under load changes between IDLE and RUNNING thousands of times a second, more than anybody can keep or see. So a pause
+between two calls that is shorter than the resolution of its age is closed: a lane shows a runner busy a little longer than it
+was, and never idle while it ran. Every other change keeps its exact time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+Move = tuple[float, str]
+"""When a state was entered (wall clock, milliseconds), and the state."""
+
+IDLE, RUNNING, GONE = "IDLE", "RUNNING", "GONE"
+PAUSE: Final = 250.0  # milliseconds; a shorter pause between two calls is not told
+_COARSER: Final = (
+    (60_000.0, PAUSE),
+    (300_000.0, 1_000.0),
+)  # up to this age, pauses of at least so many milliseconds stay
+_COARSEST: Final = 6_000.0
+
+
+def resolution(age: float) -> float:
+    """Give the shortest pause that a lane keeps at an age, both in milliseconds: about a pixel of the window that shows that age."""
+    return next((pause for limit, pause in _COARSER if age <= limit), _COARSEST)
+
+
+def coarser(moves: Sequence[Move], now: float, most: int) -> list[Move]:
+    """Close short pauses, more of them the older they are, until at most *most* moves are left, or no pause is."""
+    factor, kept = 1.0, list(moves)
+    while len(kept) > most and _has_pauses(kept):
+        kept = _closed(kept, now, factor)
+        factor *= 2
+    return kept
+
+
+def _has_pauses(moves: Sequence[Move]) -> bool:
+    states = [state for _, state in moves]
+    return any(states[at : at + 3] == [RUNNING, IDLE, RUNNING] for at in range(len(states) - 2))
+
+
+def _closed(moves: Sequence[Move], now: float, factor: float) -> list[Move]:
+    kept: list[Move] = []
+    for at, state in moves:
+        paused = len(kept) > 1 and kept[-1][1] == IDLE and kept[-2][1] == RUNNING
+        if state == RUNNING and paused and at - kept[-1][0] < factor * resolution(now - at):
+            kept.pop()
+        else:
+            kept.append((at, state))
+    return kept
+
+
+class LaneMoves:
+    """One runner's moves, at most *most* of them. ``fresh`` are those since they were last taken."""
+
+    def __init__(self, most: int) -> None:
+        self.moves: list[Move] = []
+        self.fresh: list[Move] = []
+        self._most = most
+        self._paused: float | None = None  # since when it is IDLE, as long as the next call may still close the pause
+
+    @property
+    def settled(self) -> bool:
+        """False while a pause waits to be told."""
+        return self._paused is None
+
+    def enter(self, state: str, at: float) -> None:
+        """The runner entered *state* at *at*; moments do not go back."""
+        if self._paused is not None:
+            paused, self._paused = self._paused, None
+            if state == RUNNING and at - paused < PAUSE:
+                return
+            self._keep(IDLE, paused)
+        last = self.moves[-1][1] if self.moves else ""
+        if state == IDLE and last == RUNNING:
+            self._paused = at
+        elif state != last:
+            self._keep(state, at)
+
+    def settle(self, now: float) -> None:
+        """Tell a pause that has lasted long enough by *now*."""
+        if self._paused is not None and now - self._paused >= PAUSE:
+            paused, self._paused = self._paused, None
+            self._keep(IDLE, paused)
+
+    def take(self) -> list[Move]:
+        """Give the moves since the last call."""
+        fresh, self.fresh = self.fresh, []
+        return fresh
+
+    def _keep(self, state: str, at: float) -> None:
+        move = (max(at, self.moves[-1][0]) if self.moves else at, state)
+        self.moves.append(move)
+        self.fresh.append(move)
+        if len(self.moves) > self._most:
+            self.moves = coarser(self.moves, at, self._most // 2)
