@@ -11,7 +11,7 @@ from fal_jupyter.domain.endings import Ending
 from fal_jupyter.domain.line import Line
 from fal_jupyter.domain.machines import Allotment
 from fal_jupyter.domain.requests import Request
-from fal_jupyter.domain.runners import MOVES_KEPT, READY, STARTING, SUPPLY, Moved, Runner, State
+from fal_jupyter.domain.runners import READY, STARTING, SUPPLY, Runner, State
 from fal_jupyter.domain.scaling import (
     SECOND,
     Action,
@@ -65,8 +65,7 @@ class App:
         asleep: the user unloaded it: no runner until the next request.
         hasty: its owner is gone; nobody waits for its runners' grace.
         endings: requests in flight whose end is wanted.
-        decided: how many decisions there were, those that are forgotten too.
-        moved: the states that runners entered, for the timeline to take.
+        undrawn: decisions for the timeline to take.
     """
 
     alias: str
@@ -88,7 +87,6 @@ class App:
     asleep: bool = False
     hasty: bool = False
     served: int = 0
-    decided: int = 0
     reason: str = ""
     wake_at: int | None = None
     runners: dict[str, Runner] = field(default_factory=dict)
@@ -96,7 +94,7 @@ class App:
     in_flight: dict[str, Request] = field(default_factory=dict)
     endings: dict[str, Ending] = field(default_factory=dict)
     deaths: deque[int] = field(default_factory=deque)
-    moved: deque[Moved] = field(default_factory=lambda: deque(maxlen=MOVES_KEPT))
+    undrawn: deque[Decided] = field(default_factory=lambda: deque(maxlen=REMEMBERED_DECISIONS))
     decisions: deque[Decided] = field(default_factory=lambda: deque(maxlen=REMEMBERED_DECISIONS))
 
     @property
@@ -246,9 +244,10 @@ class App:
     def remember(self, now: int, reason: str, kind: str = "note", moved: int = 0) -> None:
         """Keep a decision's sentence, and what it was made on; *moved* is how many runners come (or, negative, go) by it."""
         self.reason = reason
-        self.decided += 1
         there = sum(r.state in SUPPLY and not r.killed for r in self.runners.values())
-        self.decisions.append(Decided(now, self.seen(), reason, kind, there, max(0, there + moved)))
+        decided = Decided(now, self.seen(), reason, kind, there, max(0, there + moved))
+        self.decisions.append(decided)
+        self.undrawn.append(decided)
 
     def remember_actions(self, now: int, reason: str, actions: Sequence[Action]) -> None:
         """Keep a decision that changes the number of runners."""

@@ -8,6 +8,7 @@ that is answered: neither runs the whole decision unless something could come of
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -18,7 +19,7 @@ from fal_jupyter.domain.apps import App
 from fal_jupyter.domain.endings import Ending, How
 from fal_jupyter.domain.placement import Placement
 from fal_jupyter.domain.requests import MAX_WAITING, Request
-from fal_jupyter.domain.runners import READY, STARTING, Runner, State
+from fal_jupyter.domain.runners import MOVES_KEPT, READY, STARTING, Moved, Runner, State
 from fal_jupyter.domain.scaling import SECOND, nanoseconds, retry_at
 from fal_jupyter.domain.signs import PING_EVERY, Signs
 from fal_jupyter.domain.timers import Timers
@@ -32,6 +33,7 @@ class Fleet(Signs):
     def __init__(self) -> None:
         self.apps: dict[str, App] = {}
         self._leaving: list[App] = []
+        self.moved: deque[Moved] = deque(maxlen=MOVES_KEPT)  # for the timelines to take
         self._runners: dict[str, App] = {}
         self._requests: dict[str, App] = {}
         self._count = 0
@@ -533,7 +535,7 @@ class Fleet(Signs):
         if isinstance(action, scaling.Start):
             self._count += 1
             state = State.CRASH_BACKOFF if action.backoff else State.PENDING
-            runner = Runner(f"{app.alias}-{self._count}", app.alias, app.revision, state, now, moved=app.moved)
+            runner = Runner(f"{app.alias}-{self._count}", app.alias, app.revision, state, now, moved=self.moved)
             app.runners[runner.id] = runner
             self._runners[runner.id] = app
             if not action.backoff:

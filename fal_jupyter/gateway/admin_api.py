@@ -353,7 +353,7 @@ class LogsHandler(Handler):
     """An app's last lines."""
 
     def get(self, alias: str) -> None:
-        app = self.house.engine.published.get(alias)
+        app = self.house.engine.deployments.find(alias)
         if app is None:
             self.fail(404, "not_served", f"no app {alias} is running")
             return

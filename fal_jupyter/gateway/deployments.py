@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
+from typing import Final
 
 from fal_jupyter.domain import machines
 from fal_jupyter.domain import messages as m
@@ -24,6 +25,7 @@ from fal_jupyter.gateway.published import KEPT_EVENTS, Published, Revision
 from fal_jupyter.protocol.api import DecisionRecord, Event, PublishHead, ScalingRecord
 from fal_jupyter.settings import Settings
 
+MOST_STOPPED: Final = 20  # apps that are kept to be started again
 log = logging.getLogger("fal_jupyter.engine")
 
 
@@ -35,14 +37,19 @@ class Deployments:
     ) -> None:
         self.published: dict[str, Published] = {}
         self.leaving: dict[str, Published] = {}
+        self.stopped: dict[str, Published] = {}
         self._settings = settings
         self._fleet = fleet
         self._tell = tell
         self._on_quiet = on_quiet
 
     def find(self, alias: str) -> Published | None:
-        """The app of that name, or else the one of that name that is ending."""
-        return self.published.get(alias) or self.leaving.get(alias)
+        """The app of that name, or else the one of that name that is ending or was stopped."""
+        return self.published.get(alias) or self.leaving.get(alias) or self.stopped.get(alias)
+
+    def known(self) -> list[Published]:
+        """The apps that panels show: those that are published, and those that can be started again."""
+        return [*self.published.values(), *self.stopped.values()]
 
     def environments(self) -> set[str]:
         """The isolated environments that new runners may get."""
@@ -70,9 +77,7 @@ class Deployments:
         if app is not None:
             spec.scaling.changed(app.overrides)  # refused before anything is changed
         if app is None:
-            directory = self._settings.app_logs
-            app = self.published[alias] = Published(alias, head["lease"], Log(directory / f"{alias}.log"))
-            forget_old(directory, self.published)
+            app = self._open(alias, head["lease"])
             self._new_revision(app, head, spec, payload, allotment, owner)
             return "new", "first publication", app
         if app.lease != head["lease"]:
@@ -108,6 +113,18 @@ class Deployments:
         log.info("published %s revision %s (%d bytes)", app.alias, app.last, len(payload))
         acting = replace(spec, scaling=spec.scaling.changed(app.overrides))
         self._tell(m.AppPublished(app.alias, acting, app.last, head["lease"], allotment, owner))
+
+    def _open(self, alias: str, lease: str) -> Published:
+        """Make the record of an app that is not published now; one that was stopped goes on with its log and its numbers."""
+        directory, former = self._settings.app_logs, self.stopped.pop(alias, None)
+        if former is None:
+            app = Published(alias, lease, Log(directory / f"{alias}.log"))
+        else:
+            former.log.reopen()
+            app = Published(alias, lease, former.log, last=former.last)
+        self.published[alias] = app
+        forget_old(directory, self.published)
+        return app
 
     def scale(self, alias: str, changes: Mapping[str, float] | None) -> ScalingRecord | None:
         """Change the scaling of a running app, or (None) take all changes back; None where there is no such app.
@@ -147,10 +164,24 @@ class Deployments:
         app = self.published.get(alias)
         if app is None:
             return None
-        newest = app.newest
+        self._again(app, app.newest, "restarted by hand", self._fleet.apps[alias].owner)
+        return app.last
+
+    def start(self, alias: str, owner: str) -> int | None:
+        """Publish an app that was stopped as it was, with the scaling it had; gives the revision, None where none was stopped."""
+        former = self.stopped.get(alias)
+        if former is None:
+            return None
+        app = self._open(alias, former.lease)
+        app.overrides = former.overrides
+        self._again(app, former.newest, "started by hand", owner)
+        return app.last
+
+    def _again(self, app: Published, revision: Revision, told: str, owner: str) -> None:
+        """Publish a revision once more, under a new number."""
         app.last += 1
         app.revisions[app.last] = replace(
-            newest,
+            revision,
             number=app.last,
             failed=False,
             events=deque(maxlen=KEPT_EVENTS),
@@ -158,29 +189,32 @@ class Deployments:
             over=False,
             errors={},
         )
-        acting = replace(newest.spec, scaling=newest.spec.scaling.changed(app.overrides))
-        app.verdict, app.told = "restart", "restarted by hand"
-        owner = self._fleet.apps[alias].owner
-        self._tell(m.AppPublished(alias, acting, app.last, app.lease, newest.allotment, owner))
-        return app.last
+        acting = replace(revision.spec, scaling=revision.spec.scaling.changed(app.overrides))
+        app.verdict, app.told = "restart", told
+        self._tell(m.AppPublished(app.alias, acting, app.last, app.lease, revision.allotment, owner))
 
     def stop(self, alias: str, *, kill: bool) -> bool:
-        """Stop an app; False when there is none of that name."""
+        """Stop an app; False when there is none of that name. As long as its owner lives it can be started again."""
         if alias not in self.published:
             return False
-        self._retire(alias)
+        self.stopped[alias] = app = self._retire(alias)
+        app.forget_before(app.last)
+        while len(self.stopped) > MOST_STOPPED:
+            del self.stopped[next(iter(self.stopped))]
         self._tell(m.AppStopped(alias, kill))
         return True
 
     def lease_ended(self, lease: str) -> None:
         """An owner is gone."""
+        self.stopped = {alias: app for alias, app in self.stopped.items() if app.lease != lease}
         for alias in [a for a, app in self.published.items() if app.lease == lease]:
             self._retire(alias)
         self._tell(m.LeaseEnded(lease))
         self._on_quiet()
 
-    def _retire(self, alias: str) -> None:
+    def _retire(self, alias: str) -> Published:
         app = self.published.pop(alias)
         self.leaving[alias] = app
         for number in list(app.revisions):
             app.tell(number, Event(event="gone", detail="the app was stopped"))
+        return app

@@ -31,7 +31,9 @@ from fal_jupyter.protocol.feed import (
 )
 
 if TYPE_CHECKING:
+    from fal_jupyter.domain.apps import App
     from fal_jupyter.gateway.engine import Engine
+    from fal_jupyter.gateway.published import Published
 
 EVERY = 1 / FRAMES_PER_SECOND
 PICTURED_REQUESTS = 12
@@ -90,8 +92,15 @@ class Feed:
         self._timer = self._loop.call_at(at, self._frame)
 
     def _observe(self, now: float) -> None:
-        for app in self._engine.fleet.apps.values():
-            self.timelines.of(app.alias).observe(app, wall_ms(now))
+        fleet = self._engine.fleet
+        while fleet.moved:
+            moment, runner, state = fleet.moved.popleft()
+            self.timelines.of(runner.alias).moved(runner, str(state), wall_ms(moment / 1e9))
+        apps: dict[str, list[App]] = {alias: [] for alias in self.timelines.apps}
+        for app in fleet.all_apps():
+            apps.setdefault(app.alias, []).append(app)
+        for alias, found in apps.items():
+            self.timelines.of(alias).observe(found, wall_ms(now))
 
     # --- frames -------------------------------------------------------------------------------------------------
     def _frame(self) -> None:
@@ -146,7 +155,8 @@ class Feed:
         listener.behind = not listener.send(data)
 
     def _forget_the_gone(self) -> None:
-        for alias in [alias for alias in self.timelines.apps if alias not in self._engine.fleet.apps]:
+        known = {app.alias for app in self._engine.deployments.known()}
+        for alias in [alias for alias in self.timelines.apps if alias not in known]:
             self.timelines.forget(alias)
             self._engine.history.forget(alias)
 
@@ -201,7 +211,8 @@ class Feed:
         self._observe(self._loop.time())
         requests = [kept.state() for app in self._engine.history.apps.values() for kept in app.requests]
         requests += [state_of(e) for e in list(self._engine.exchanges.values())[:FRAME_REQUESTS]]
-        whole = {alias: app.whole() for alias, app in self.timelines.apps.items() if alias in self._engine.fleet.apps}
+        known = {app.alias for app in self._engine.deployments.known()}
+        whole = {alias: app.whole() for alias, app in self.timelines.apps.items() if alias in known}
         line = self._line("snapshot", requests, whole)
         line["options"] = options()
         return _encode(line) + b"\n"
@@ -213,9 +224,10 @@ class Feed:
         ended = [kept.state() for kept in list(history.requests)[-PICTURED_REQUESTS:]] if history is not None else []
         requests = sorted(ended, key=lambda request: -request["began"])
         timeline = self.timelines.of(alias)
-        timeline.observe(self._engine.fleet.apps[alias], self._time())
+        self._observe(self._loop.time())
+        published = next(app for app in self._engine.deployments.known() if app.alias == alias)
         return Picture(
-            time=self._time(), app=self._app(alias, usage), requests=requests, timeline=timeline.thin(self._time())
+            time=self._time(), app=self._app(published, usage), requests=requests, timeline=timeline.thin(self._time())
         )
 
     def _line(self, kind: str, requests: list[RequestState], timelines: dict[str, Timeline]) -> FeedLine:
@@ -225,7 +237,7 @@ class Feed:
             time=self._time(),
             seq=self._seq,
             gateway=GatewayState(**{**self._who, "base": self._base()}),  # type: ignore[typeddict-item]
-            apps=[self._app(alias, usage) for alias in self._engine.published],
+            apps=[self._app(app, usage) for app in self._engine.deployments.known()],
             devices=device_states(self._engine, usage),
             host=host_state(self._engine, usage),
             requests=requests,
@@ -233,8 +245,7 @@ class Feed:
             timelines=timelines,
         )
 
-    def _app(self, alias: str, usage: Usage) -> AppState:
-        published = self._engine.published[alias]
+    def _app(self, published: Published, usage: Usage) -> AppState:
         return app_state(self._engine, published, self._base(), self._holder_of(published.lease), usage)
 
     def _time(self) -> float:

@@ -1,4 +1,4 @@
-"""The control plane's part for panels: the feed, requests and their answers, calls that are held, keys, restart and unload."""
+"""The control plane's part for panels: the feed, requests and their answers, calls that are held, keys, start, restart and unload."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fal_jupyter.gateway.held import ask_aside
 from fal_jupyter.gateway.history import body_of, state_of
 from fal_jupyter.gateway.printed import PrintedHandler
 from fal_jupyter.gateway.run_api import is_hostile
-from fal_jupyter.protocol.api import A_APPS, A_FEED, A_KEYS, A_SNAPSHOT, H_STATUS
+from fal_jupyter.protocol.api import A_APPS, A_FEED, A_KEYS, A_SNAPSHOT, ENDING, H_STATUS
 from fal_jupyter.protocol.feed import RequestDetail
 
 LOGS_SHOWN = 500
@@ -68,7 +68,9 @@ class AppActionHandler(Handler):
     """What can be done to an app beside publishing, stopping and scaling it."""
 
     async def post(self, alias: str, action: str) -> None:
-        if alias not in self.house.engine.published:
+        if action == "start":
+            self._start(alias)
+        elif alias not in self.house.engine.published:
             self.fail(404, "not_served", f"no app {alias} is running")
         elif action == "restart":
             self.reply({"revision": self.house.engine.deployments.restart(alias)})
@@ -79,6 +81,21 @@ class AppActionHandler(Handler):
             await self._make_key(alias)
         else:
             self._call(alias)
+
+    def _start(self, alias: str) -> None:
+        """Start an app that was stopped; one that runs is left as it is."""
+        deployments = self.house.engine.deployments
+        if (running := deployments.published.get(alias)) is not None:
+            self.reply({"revision": running.last})
+            return
+        former = deployments.stopped.get(alias)
+        lease = self.house.leases.living.get(former.lease) if former is not None else None
+        if lease is None:
+            self.fail(404, "not_served", f"no app {alias} was stopped here; run its cell to start it")
+        elif self.house.stopping.is_set():
+            self.fail(503, ENDING, "the gateway is ending")
+        else:
+            self.reply({"revision": deployments.start(alias, lease.name)})
 
     async def _make_key(self, alias: str) -> None:
         """Make a key that lives as long as the app's owner; only its hash stays here."""
@@ -113,7 +130,7 @@ class PictureHandler(Handler):
     """One app, thin enough for a saved notebook."""
 
     def get(self, alias: str) -> None:
-        if alias in self.house.engine.published:
+        if any(app.alias == alias for app in self.house.engine.deployments.known()):
             self.reply(self.house.feed.picture(alias))
         else:
             self.fail(404, "not_served", f"no app {alias} is running")
@@ -232,7 +249,7 @@ _ID = r"([0-9a-f-]{36})"
 ROUTES = (
     (A_FEED, FeedHandler),
     (A_SNAPSHOT, SnapshotHandler),
-    (f"{A_APPS}/{NAME}/(restart|unload|calls|keys)", AppActionHandler),
+    (f"{A_APPS}/{NAME}/(start|restart|unload|calls|keys)", AppActionHandler),
     (f"{A_APPS}/{NAME}/picture", PictureHandler),
     (f"{A_APPS}/{NAME}/schema", SchemaHandler),
     (f"/admin/requests/{_ID}", RequestHandler),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from fal_jupyter.domain.apps import App
@@ -37,7 +37,7 @@ def options() -> list[OptionRule]:
 
 def app_state(engine: Engine, published: Published, base: str, holder: Mapping[str, Any], usage: Usage) -> AppState:
     """One app now."""
-    record = engine.fleet.apps[published.alias]
+    record = engine.fleet.apps.get(published.alias) or _stopped(published)
     newest, now = published.newest, time.monotonic()
     history = engine.history.apps.get(published.alias, _NOTHING)
     return AppState(
@@ -77,6 +77,13 @@ def app_state(engine: Engine, published: Published, base: str, holder: Mapping[s
     )
 
 
+def _stopped(published: Published) -> App:
+    """What there is to tell of an app that was stopped: its scaling, and that nothing of it runs."""
+    newest = published.newest
+    spec = replace(newest.spec, scaling=newest.spec.scaling.changed(published.overrides))
+    return App(published.alias, published.lease, published.last, {published.last: spec}, hold=0, over=True)
+
+
 def _word(app: App) -> str:
     states = {runner.state for runner in app.runners.values()}
     if states & READY:
@@ -87,7 +94,7 @@ def _word(app: App) -> str:
         return "Starting"
     if app.hold or app.starved:
         return "Starting"
-    return "Stopping" if app.over else "Zero"
+    return "Stopped" if app.over else "Zero"
 
 
 def _runner(engine: Engine, published: Published, app: App, runner_id: str, usage: Usage) -> RunnerState:

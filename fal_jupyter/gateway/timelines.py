@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from fal_jupyter.domain.apps import App, Decided
 from fal_jupyter.domain.lanes import GONE, LaneMoves, Move, coarser
@@ -48,10 +48,10 @@ class AppTimeline:
         self.points: list[list[float]] = []
         self.decisions: deque[Decision] = deque(maxlen=KEPT_DECISIONS)
         self.lanes: dict[str, _Lane] = {}
-        self._decided = 0
         self._new_points = self._new_decisions = 0
 
-    def _moved(self, runner: Runner, state: str, at: float) -> None:
+    def moved(self, runner: Runner, state: str, at: float) -> None:
+        """A runner entered *state* at *at* (wall milliseconds)."""
         lane = self.lanes.get(runner.id)
         if lane is None:
             if state == GONE:
@@ -65,26 +65,23 @@ class AppTimeline:
         """The lane to forget: of a runner that has ended, where there is one."""
         return next((i for i, lane in self.lanes.items() if lane.track.moves[-1][1] == GONE), next(iter(self.lanes)))
 
-    def observe(self, app: App, at: float) -> None:
-        """Look at the app now (*at*, wall milliseconds)."""
-        states = Counter(str(runner.state) for runner in app.runners.values())
-        point: list[float] = [at, len(app.waiting), len(app.in_flight), *(states[name] for name in _STATES)]
+    def observe(self, apps: Sequence[App], at: float) -> None:
+        """Look at all there is of the app now (*at*, wall milliseconds): what was stopped may still be ending beside what was started since."""
+        states = Counter(str(runner.state) for app in apps for runner in app.runners.values())
+        waiting, running = sum(len(app.waiting) for app in apps), sum(len(app.in_flight) for app in apps)
+        point: list[float] = [at, waiting, running, *(states[name] for name in _STATES)]
         if not self.points or self.points[-1][1:] != point[1:]:
             self.points.append(point)
             self._new_points += 1
             if len(self.points) > KEPT_POINTS:
                 half = KEPT_POINTS // 2
                 self.points = [*_thinned(self.points[:half]), *self.points[half:]]
-        while app.moved:
-            moment, runner, state = app.moved.popleft()
-            self._moved(runner, str(state), wall_ms(moment / 1e9))
+        for app in apps:
+            while app.undrawn:
+                self.decisions.append(_decision(app.undrawn.popleft()))
+                self._new_decisions += 1
         for lane in self.lanes.values():
             lane.track.settle(at)
-        if (news := min(app.decided - self._decided, len(app.decisions))) > 0:
-            for decided in list(app.decisions)[-news:]:
-                self.decisions.append(_decision(decided))
-            self._decided = app.decided
-            self._new_decisions += news
 
     @property
     def settled(self) -> bool:

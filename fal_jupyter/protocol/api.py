@@ -152,6 +152,9 @@ A_SCHEMA: Final = (
     "/admin/apps/{alias}/schema"  # GET → OpenAPI of the newest revision · 409 while none of its runners is ready
 )
 A_RESTART: Final = "/admin/apps/{alias}/restart"  # POST → {"revision": N}: new runners come up, then the old ones leave
+A_START: Final = (
+    "/admin/apps/{alias}/start"  # POST → {"revision": N}: an app that was stopped, as long as its owner lives
+)
 A_UNLOAD: Final = "/admin/apps/{alias}/unload"  # POST → {"unloaded": alias}: no runner until the next request
 A_CALLS: Final = (
     "/admin/apps/{alias}/calls"  # POST ?path=/… [&method=POST], the body is the endpoint's → 202 {"request_id"}

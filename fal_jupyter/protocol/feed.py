@@ -112,7 +112,7 @@ class Failure(TypedDict):
 
 
 class AppState(TypedDict):
-    """One app. ``state`` is one word: Ready, Starting, Failing, Zero, Stopping. ``revision`` was published last, ``serving`` answers
+    """One app. ``state`` is one word: Ready, Starting, Failing, Zero, Stopped (it can be started again). ``revision`` was published last, ``serving`` answers
     (0: none yet), ``verdict`` and ``told`` say what publishing it did; ``scaling`` is in force, ``by_class`` what the class says,
     ``overrides`` what was changed since; ``about`` is Markdown, of a docstring; ``log`` counts the lines of the log, so that a change calls for a look."""
 

@@ -25,7 +25,7 @@ ALLOWED = {
     "GET": re.compile(
         rf"hello|snapshot|apps|runners|keys|{_APP}(/(scaling|logs|schema|picture))?|{_REQUEST}(/answer)?"
     ),
-    "POST": re.compile(rf"{_APP}/(scaling|restart|unload|calls|keys)"),
+    "POST": re.compile(rf"{_APP}/(scaling|start|restart|unload|calls|keys)"),
     "DELETE": re.compile(rf"{_APP}|runners/[a-z0-9][a-z0-9_.-]*|{_REQUEST}|keys/\w+"),
 }
 """What a widget may ask, as the server extension allows it to pages: never to publish, to lease or to shut down."""

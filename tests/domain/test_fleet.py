@@ -257,7 +257,7 @@ def test_a_decision_tells_its_direction_and_the_runners_before_and_after(world: 
 
     told = [(d.kind, d.before, d.after) for d in world.fleet.apps["hello"].decisions]
     assert told == [("up", 0, 1), ("up", 1, 2), ("up", 2, 3), ("down", 3, 0)]
-    assert world.fleet.apps["hello"].decided == 4
+    assert len(world.fleet.apps["hello"].undrawn) == 4
 
 
 def test_a_request_goes_to_a_free_runner_at_once_and_the_next_waits_for_another(world: World) -> None:

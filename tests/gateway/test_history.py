@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from fal_jupyter.domain.apps import App
+from fal_jupyter.domain.lanes import GONE
 from fal_jupyter.domain.runners import Runner, State
 from fal_jupyter.domain.spec import AppSpec
-from fal_jupyter.gateway.history import BODIES_BOUND, AppHistory, History, body_of, wall_ms
+from fal_jupyter.gateway.history import BODIES_BOUND, AppHistory, History, body_of
 from fal_jupyter.gateway.moments import Moments
 from fal_jupyter.gateway.timelines import AppTimeline
 from fal_jupyter.protocol.feed import KEPT_LANES, KEPT_MOVES, KEPT_POINTS, KEPT_REQUESTS
@@ -96,30 +97,28 @@ def test_a_body_that_is_no_text_or_not_kept() -> None:
 
 # --- timelines --------------------------------------------------------------------------------------------------------
 def test_lanes_and_moves_are_bounded_and_the_ended_go_first() -> None:
-    app, timeline = App("a", "L", 1, {1: AppSpec(class_name="A", alias="a")}), AppTimeline()
-    for number in range(KEPT_LANES + 5):
-        runner = Runner(f"a-{number}", "a", 1, State.PENDING, number * 10**6, moved=app.moved)
-        if number == 3:
-            lives = runner
-        else:
-            runner.gone(number * 10**6 + 1)
-        timeline.observe(app, number)
+    timeline = AppTimeline()
+    runners = [Runner(f"a-{number}", "a", 1, State.PENDING, number) for number in range(KEPT_LANES + 5)]
+    for number, runner in enumerate(runners):
+        timeline.moved(runner, "PENDING", number)
+        if number != 3:
+            timeline.moved(runner, GONE, number + 0.5)
     assert len(timeline.lanes) == KEPT_LANES
     assert "a-3" in timeline.lanes  # the one that lives
     for at in range(KEPT_MOVES * 3):
-        lives.enter(State.IDLE if at % 2 else State.RUNNING, (1000 + at * 600) * 10**6)
-        timeline.observe(app, wall_ms(1 + at * 0.6))
+        timeline.moved(runners[3], "IDLE" if at % 2 else "RUNNING", 1000 + at * 600)
+        timeline.observe([], 1000 + at * 600)
     lane = next(lane for lane in timeline.whole()["lanes"] if lane["id"] == "a-3")
     assert 200 < len(lane["moves"]) <= KEPT_MOVES
-    assert lane["moves"][0] == (wall_ms(0.003), "PENDING")
-    assert len(timeline.thin(wall_ms(1e4))["lanes"][-1]["moves"]) <= 16
+    assert lane["moves"][0] == (3, "PENDING")
+    assert len(timeline.thin(1e7)["lanes"][-1]["moves"]) <= 16
 
 
 def test_older_points_are_thinned_and_no_peak_is_lost() -> None:
     app, timeline = App("a", "L", 1, {1: AppSpec(class_name="A", alias="a")}), AppTimeline()
     for at in range(KEPT_POINTS * 3):
         app.in_flight = {str(n): None for n in range(9 if at == 77 else at % 2)}  # type: ignore[misc]
-        timeline.observe(app, at * 250.0)
+        timeline.observe([app], at * 250.0)
     points = timeline.whole()["points"]
     assert len(points) <= KEPT_POINTS
     assert (points[0][0], points[-1][0]) == (0.0, (KEPT_POINTS * 3 - 1) * 250.0)
@@ -129,11 +128,12 @@ def test_older_points_are_thinned_and_no_peak_is_lost() -> None:
 def test_news_of_a_timeline_are_told_once() -> None:
     app = App("a", "L", 1, {1: AppSpec(class_name="A", alias="a")})
     timeline = AppTimeline()
-    timeline.observe(app, 1.0)
-    app.runners["a-1"] = Runner("a-1", "a", 1, State.PENDING, 5, moved=app.moved)
+    timeline.observe([app], 1.0)
+    app.runners["a-1"] = runner = Runner("a-1", "a", 1, State.PENDING, 5)
+    timeline.moved(runner, "PENDING", 2.0)
     app.remember(7, "1 wanted, 0 there", "up", 1)
-    timeline.observe(app, 2.0)
-    timeline.observe(app, 3.0)  # nothing changed
+    timeline.observe([app], 2.0)
+    timeline.observe([app], 3.0)  # nothing changed
     news = timeline.news()
     assert news is not None
     assert [point[0] for point in news["points"]] == [1.0, 2.0]
@@ -143,6 +143,6 @@ def test_news_of_a_timeline_are_told_once() -> None:
     assert timeline.whole()["points"] == news["points"]
     for at in range(KEPT_POINTS * 2):
         app.runners["a-1"].state = State.IDLE if at % 2 else State.RUNNING
-        timeline.observe(app, 10.0 + at)
+        timeline.observe([app], 10.0 + at)
     assert KEPT_POINTS / 2 < len(timeline.whole()["points"]) <= KEPT_POINTS
-    assert len(timeline.thin(wall_ms(9.0))["points"]) <= 121
+    assert len(timeline.thin(9000.0)["points"]) <= 121

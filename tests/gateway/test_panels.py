@@ -435,3 +435,43 @@ def test_what_the_control_plane_cannot_read_or_do_is_one_sentence(client: Client
         assert log.read_text().count("Uncaught exception") == 1
         with pytest.raises(GatewayError, match="the gateway failed at PUT /admin/apps/odd: AttributeError"):
             client._ask("PUT", "/admin/apps/odd", publication({"endpoints": [5]}))
+
+
+def test_an_app_that_was_stopped_keeps_its_record_and_starts_as_it_was(
+    wide: Served, client: Client, feed: Follower
+) -> None:
+    client.scale("wide", {"keep_alive": 77})
+    answer = wide.request("/", {"name": "Ada"})
+    wanted = answer.headers["x-fal-request-id"]
+    before = app_in(feed.until(lambda line: "apps" in line and app_in(line)["overrides"] == {"keep_alive": 77}))
+    assert client.ask("DELETE", "/admin/apps/wide?wait=1") == (200, {"stopped": "wide"})
+    stopped = app_in(feed.until(lambda line: "apps" in line and app_in(line)["state"] == "Stopped"))
+    assert (stopped["runners"], stopped["overrides"], stopped["stats"]["calls"]) == (
+        [],
+        {"keep_alive": 77},
+        before["stats"]["calls"],
+    )
+    line = client.snapshot()
+    assert line is not None
+    assert wanted in {request["id"] for request in line["requests"]}
+    assert client.request(wanted)["request"]["status"] == 200
+    timeline = line["timelines"]["wide"]
+    assert timeline["points"][-1][1:] == [0] * 9
+    assert {lane["moves"][-1][1] for lane in timeline["lanes"]} == {"GONE"}
+    assert client.ask("GET", "/admin/apps/wide/picture")[1]["app"]["state"] == "Stopped"
+    assert client.ask("GET", "/admin/apps/wide/logs")[0] == 200
+    assert client.ask("POST", "/admin/apps/wide/restart")[0] == 404
+    assert wide.request("/", {"name": "Ada"}).status == 404
+
+    assert client.ask("POST", "/admin/apps/wide/start") == (200, {"revision": before["revision"] + 1})
+    assert client.ask("POST", "/admin/apps/wide/start") == (200, {"revision": before["revision"] + 1})  # it runs
+    assert wide.request("/", {"name": "Ada"}).status == 200
+    started = app_in(
+        feed.until(
+            lambda line: (
+                "apps" in line and app_in(line)["state"] == "Ready" and app_in(line)["told"] == "started by hand"
+            )
+        )
+    )
+    assert (started["overrides"], started["stats"]["calls"]) == ({"keep_alive": 77}, before["stats"]["calls"] + 1)
+    assert client.ask("POST", "/admin/apps/nothing/start")[0] == 404
