@@ -36,6 +36,9 @@ export function chipLook(source: string, card: CardData | null, app: AppState | 
   }
   const edited = sourceHash(source) !== card.source;
   const serving = `r${app.serving || app.revision}`;
+  if (app.state === 'Stopped') {
+    return { shape: 'stopped', tone: 'fj-pending', text: 'stopped', title: 'Start the app as it was, or run the cell' };
+  }
   if (app.state === 'Failing') {
     return { shape: 'failed', tone: 'fj-failed', text: `r${app.revision} fails`, title: app.reason };
   }

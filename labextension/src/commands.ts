@@ -2,7 +2,7 @@
 import type { JupyterFrontEnd } from '@jupyterlab/application';
 import { type ICommandPalette, InputDialog, Notification } from '@jupyterlab/apputils';
 import type { ILauncher } from '@jupyterlab/launcher';
-import { addIcon, consoleIcon, copyIcon, inspectorIcon, listIcon, refreshIcon, stopIcon, type LabIcon } from '@jupyterlab/ui-components';
+import { addIcon, consoleIcon, copyIcon, inspectorIcon, listIcon, refreshIcon, runIcon, stopIcon, type LabIcon } from '@jupyterlab/ui-components';
 import type { ReadonlyJSONObject } from '@lumino/coreutils';
 
 import { actOnApp } from './shared/card.mjs';
@@ -88,7 +88,8 @@ export function addCommands(
     } },
     { id: 'insert-app-cell', label: 'Insert an App Cell', caption: 'A %%fal_app cell to begin with', icon: addIcon, execute: () => notebooks.insertCell(APP_CELL.trimEnd()) },
     { id: 'insert-connect-cell', label: 'Insert a Connect Cell', caption: 'A cell that calls an app from any notebook', icon: addIcon, args: ALIAS, execute: onApp(found => notebooks.insertCell(notebooks.holds(found.alias) ? callCell(found) : connectCell(found))) },
-    { id: 'stop-app', label: 'Stop an App', caption: 'End its runners; its cell brings it back', icon: stopIcon, args: ALIAS, execute: onApp(found => actOnApp(host, found.alias, 'stop')) },
+    { id: 'start-app', label: 'Start a Stopped App', caption: 'Bring it back as it was', icon: runIcon, args: ALIAS, execute: onApp(found => actOnApp(host, found.alias, 'start')) },
+    { id: 'stop-app', label: 'Stop an App', caption: 'End its runners; it keeps its record and can be started again', icon: stopIcon, args: ALIAS, execute: onApp(found => actOnApp(host, found.alias, 'stop')) },
     { id: 'restart-app', label: 'Restart an App', caption: 'New runners come up before the old ones leave', icon: refreshIcon, args: ALIAS, execute: onApp(found => actOnApp(host, found.alias, 'restart')) },
     { id: 'unload-app', label: 'Unload an App', caption: 'No runner until its next call', icon: stopIcon, args: ALIAS, execute: onApp(found => actOnApp(host, found.alias, 'unload')) },
     { id: 'copy-url', label: 'Copy the Address of an App', caption: 'The prefix of its endpoints', icon: copyIcon, args: ALIAS, execute: onApp(found => host.copy(host.address(found))) },

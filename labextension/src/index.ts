@@ -51,6 +51,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     host.openLogs = (alias, runner) => surfaces.open('logs', { alias, runner });
     host.insertCell = source => void notebooks.insertCell(source).catch(complain);
     host.goToCell = alias => void notebooks.goToCell(alias);
+    host.runCell = alias => notebooks.runCell(alias);
 
     rendermime.addFactory({ safe: true, mimeTypes: [CARD_MIME], defaultRank: RANK, createRenderer: () => new CardRenderer(host) }, RANK);
     addSidebar(app, host, restorer);

@@ -110,6 +110,13 @@ export class Notebooks {
     return false;
   }
 
+  /** Run the cell that made an app. */
+  runCell(alias: string): void {
+    if (this.goToCell(alias)) {
+      void this.app.commands.execute('notebook:run-cell');
+    }
+  }
+
   private add(panel: NotebookPanel): IDisposable {
     this.panels.add(panel);
     const draw = () => this.drawSoon();
@@ -171,7 +178,8 @@ export class Notebooks {
     const found = this.appOf(cell);
     const verb = (shape: string, word: string, id: string, args = {}) => ({ shape, word, press: () => void this.app.commands.execute(`fal-jupyter:${id}`, args) });
     const ofApp = found && { alias: found.alias };
-    const more = ofApp ? [verb('restart', 'Restart runners one by one', 'restart-app', ofApp), verb('stop', 'Stop app', 'stop-app', ofApp), verb('copy', 'Copy address', 'copy-url', ofApp)] : [];
+    const stopped = found?.state === 'Stopped';
+    const more = ofApp && stopped ? [verb('play', 'Start app', 'start-app', ofApp)] : ofApp ? [verb('restart', 'Restart runners one by one', 'restart-app', ofApp), verb('stop', 'Stop app', 'stop-app', ofApp), verb('copy', 'Copy address', 'copy-url', ofApp)] : [];
     return [{ shape: 'play', word: 'Run the cell', press: run }, ...more, verb('dashboard', 'Show in dashboard', 'open-dashboard')];
   }
 

@@ -3,17 +3,20 @@ import type { IRunningSessionManagers, IRunningSessions } from '@jupyterlab/runn
 import { Signal } from '@lumino/signaling';
 
 import { actOnApp, runnerWords } from './shared/card.mjs';
-import type { AppState } from './shared/types';
+import type { AppState, View } from './shared/types';
 import { appsIcon } from './icons';
 import type { LabHost } from './host';
 import type { Notebooks } from './notebooks';
 import type { Surfaces } from './surfaces';
 
+/** The apps that run: a stopped one has nothing to end. */
+const appsOf = (view: View): AppState[] => view.apps.filter(app => app.state !== 'Stopped');
+
 export function addRunning(managers: IRunningSessionManagers, host: LabHost, notebooks: Notebooks, surfaces: Surfaces): void {
   const changed = new Signal<object, void>({});
   let told = '';
   host.store.watch(view => {
-    const now = view.apps.map(app => `${app.alias} ${runnerWords(app)}`).join();
+    const now = appsOf(view).map(app => `${app.alias} ${runnerWords(app)}`).join();
     if (now !== told) {
       told = now;
       changed.emit();
@@ -33,9 +36,9 @@ export function addRunning(managers: IRunningSessionManagers, host: LabHost, not
   });
   managers.add({
     name: 'fal apps',
-    running: () => host.store.view.apps.map(item),
+    running: () => appsOf(host.store.view).map(item),
     shutdownAll: () => {
-      for (const app of host.store.view.apps) {
+      for (const app of appsOf(host.store.view)) {
         item(app).shutdown?.();
       }
     },
@@ -43,6 +46,6 @@ export function addRunning(managers: IRunningSessionManagers, host: LabHost, not
     runningChanged: changed,
     shutdownLabel: 'Stop',
     shutdownAllLabel: 'Stop All',
-    shutdownAllConfirmationText: 'Stop all fal apps? Their runners end; their cells bring them back.'
+    shutdownAllConfirmationText: 'Stop all fal apps? Their runners end; their cards start them again.'
   });
 }

@@ -103,6 +103,32 @@ describe("card", () => {
     expect(host.asked.filter(([method]) => method === "DELETE")).toHaveLength(1);
   });
 
+  test("a stopped app keeps its record, offers Start and nothing that needs a runner", async () => {
+    const host = answering(madeLine({ apps: [app({ state: "Stopped", runners: [], stats: { ...app().stats, calls: 3 } })], requests: [madeRequest("r1")] }));
+    cardPanel(root, host, CARD, stop.signal);
+    await until(() => root.textContent.includes("Stopped after 3 calls."));
+    expect(root.querySelector('[aria-label="Stop the app"]').hidden).toBe(true);
+    expect(root.querySelector(".fj-run-button").disabled).toBe(true);
+    expect(root.textContent).toContain("Start it to try it.");
+    root.querySelector('[data-tab="requests"]').click();
+    await until(() => root.querySelector('tr[data-request="r1"]'));
+    press("Start");
+    await until(() => host.asked.some(([method, path]) => method === "POST" && path === "apps/hello/start"));
+    host.store.apply(madeLine({ kind: "frame", time: 60001, apps: [app()] }));
+    await until(() => !root.querySelector('[aria-label="Stop the app"]').hidden);
+    expect(root.querySelector(".fj-run-button").disabled).toBe(false);
+  });
+
+  test("where the app is gone the page runs its cell, if it can", async () => {
+    const ran = [];
+    const host = Object.assign(answering(madeLine({ apps: [app()] })), { runCell: (alias) => ran.push(alias) });
+    cardPanel(root, host, CARD, stop.signal);
+    host.store.apply(madeLine({ apps: [] }));
+    await until(() => [...root.querySelectorAll("button")].some((one) => one.textContent === "Run its cell" && !one.hidden));
+    press("Run its cell");
+    expect(ran).toEqual(["hello"]);
+  });
+
   test("an open menu, a focused button and an unfolded traceback outlive the frames", async () => {
     const error = { type: "ValueError", message: "bad", text: "all", phase: "setup", frames: [] };
     const failing = (waiting) => app({ state: "Failing", waiting, failure: { time: 5, revision: 1, text: "bad", error, retry_at: 0 } });

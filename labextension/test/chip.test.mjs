@@ -37,6 +37,7 @@ describe("the chip", () => {
     expect(words(`${CELL}\n\n`, card(), app)).toBe("r1 · 1 ready");
     expect(words(CELL, card(), madeApp("hello", { revision: 2, serving: 1 }))).toBe("r2 starting");
     expect(words(CELL, card(), madeApp("hello", { state: "Starting", serving: 0 }))).toBe("r1 starting");
+    expect(words(CELL, card(), madeApp("hello", { state: "Stopped" }))).toBe("stopped");
     expect(words(CELL, card(), madeApp("hello", { state: "Failing", revision: 3, reason: "boom" }))).toBe("r3 fails");
   });
 

@@ -42,13 +42,13 @@ export function runnerWords(app) {
  * What can be done to an app; throws a sentence where it could not be done.
  * @param {import("./types.d.ts").Host} host
  * @param {string} alias
- * @param {"stop" | "restart" | "unload"} action
+ * @param {"start" | "stop" | "restart" | "unload"} action
  * @param {Confirm} [confirm] asks before a stop; the host's own question where it is left out
  */
 export async function actOnApp(host, alias, action, confirm = host.confirm) {
   const path = `apps/${encodeURIComponent(alias)}`;
   if (action === "stop") {
-    const sure = confirm ? await confirm(`Stop ${alias}?`, "Its runners end, and calls of it are refused until its cell runs again.", "Stop") : true;
+    const sure = confirm ? await confirm(`Stop ${alias}?`, "Its runners end, and calls of it are refused until it is started again.", "Stop") : true;
     if (sure) await askJson(host, "DELETE", path);
   } else {
     await askJson(host, "POST", `${path}/${action}`);
@@ -90,7 +90,7 @@ export function cardPanel(root, host, card, signal) {
   const headState = h("span", { class: "fj-head-state", role: "status", "aria-live": "polite" });
   const told = h("div", { class: "fj-card-told", role: "alert" });
   const about = h("details", { class: "fj-about", hidden: true });
-  const act = (/** @type {"stop" | "restart" | "unload"} */ action) => async () => {
+  const act = (/** @type {"start" | "stop" | "restart" | "unload"} */ action) => async () => {
     replace(told);
     try {
       await actOnApp(host, alias, action, host.confirm ?? askWithin(told));
@@ -111,7 +111,7 @@ export function cardPanel(root, host, card, signal) {
     const state = app();
     const item = (/** @type {string} */ shape, /** @type {string} */ word, /** @type {() => void} */ press) => h("button", { type: "button", role: "menuitem", onclick: () => (close(), press()) }, glyph(shape), word);
     const items = [
-      item("moon", "Unload until the next call", act("unload")), state ? item("link", "Copy address", () => host.copy(host.address(state))) : null,
+      state && state.state !== "Stopped" ? item("moon", "Unload until the next call", act("unload")) : null, state ? item("link", "Copy address", () => host.copy(host.address(state))) : null,
       host.openDashboard ? item("dashboard", "Show in dashboard", () => host.openDashboard?.()) : null, host.openLogs ? item("logs", "Open logs", () => host.openLogs?.(alias)) : null,
     ];
     const list = h("div", { class: "fj-menu", role: "menu", style: { right: "0", top: "28px" } }, items);
@@ -129,7 +129,10 @@ export function cardPanel(root, host, card, signal) {
   const more = iconButton("more", "More actions", menu, { "aria-haspopup": "menu" });
   const restart = iconButton("restart", "Restart the runners, one after another", act("restart"));
   const stop = iconButton("stop", "Stop the app", act("stop"));
+  const start = button([glyph("play"), "Start"], act("start"), { class: "fj-button fj-primary", title: "Start the app as it was" });
+  const runCell = button([glyph("play"), "Run its cell"], () => host.runCell?.(alias), { class: "fj-button fj-primary" });
   actions.append(restart, stop, more);
+  head.append(start, runCell);
 
   // --- the tabs: each is built when it is first shown, and keeps what was typed into it
   /** @type {Map<string, HTMLElement>} */
@@ -169,8 +172,12 @@ export function cardPanel(root, host, card, signal) {
     const gone = !now && view.link === "live";
     const word = view.link === "saved" ? undefined : gone ? "Stopped" : view.link === "off" ? "Stopped" : undefined;
     update(headState, stateMark(word ?? state?.state ?? "Starting", view.link === "saved" && state ? `${stateMark(state.state).textContent}, saved` : undefined));
-    const alive = Boolean(now) && view.link === "live";
-    actions.hidden = !alive;
+    const live = Boolean(now) && view.link === "live";
+    const alive = live && now?.state !== "Stopped";
+    actions.hidden = !live;
+    restart.hidden = stop.hidden = !alive;
+    start.hidden = !live || alive;
+    runCell.hidden = !host.runCell || !(gone || view.link === "off");
     if (!state) return update(notice, view.link === "live" || (view.link === "connecting" && !view.reason) ? h("p", { class: "fj-empty" }, "Looking for the app …") : noticeOf(view, now, state));
     drawFacts(state, alive);
     drawAbout(state.about ?? ""); // a picture that was saved before there was any has none
@@ -208,6 +215,7 @@ export function cardPanel(root, host, card, signal) {
     if (view.link === "connecting") return h("div", { class: "fj-banner" }, view.reason ? plainText(view.reason) : "Connecting …");
     if (view.link === "off") return h("div", { class: "fj-banner" }, glyph("stopped", "fj-pending"), h("div", null, "No gateway is running. Running the cell again starts one, and the app."));
     if (!now) return h("div", { class: "fj-banner" }, glyph("stopped", "fj-pending"), h("div", null, `Stopped after ${plural(state?.stats.calls ?? 0, "call")}. Running ${card.cell || "its cell"} again brings it back.`));
+    if (now.state === "Stopped") return h("div", { class: "fj-banner" }, glyph("stopped", "fj-pending"), h("div", null, `Stopped after ${plural(now.stats.calls, "call")}. Calls of it are refused; Start brings it back as it was.`));
     if (now.state === "Failing") return failing(now);
     if (now.state === "Starting") return starting(now);
     if (now.state === "Zero") return h("div", { class: "fj-banner" }, glyph("zero", "fj-pending"), h("div", null, "No runner is up. The next call starts one", now.setup_ms ? h("span", null, " and takes about ", h("strong", null, duration(now.setup_ms)), " longer") : null, `. ${plainText(now.reason)}`));

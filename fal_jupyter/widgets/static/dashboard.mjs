@@ -49,13 +49,14 @@ export function figuresOf(view) {
   const runners = view.apps.flatMap((app) => app.runners);
   const ready = view.apps.filter((app) => app.state === "Ready").length;
   const failing = view.apps.filter((app) => app.state === "Failing").length;
+  const stopped = view.apps.filter((app) => app.state === "Stopped").length;
   const starting = runners.filter((one) => one.state === "SETUP" || one.state === "PENDING").length;
   const waits = view.apps.flatMap((app) => app.queue.map((one) => view.time - one.since));
   const calls = view.apps.reduce((sum, app) => sum + app.stats.calls, 0);
   const failed = view.apps.reduce((sum, app) => sum + app.stats.failed, 0);
   const slowest = [...view.apps].sort((a, b) => b.stats.p95_ms - a.stats.p95_ms)[0];
   return [
-    ["Apps", String(view.apps.length), [`${ready} ready`, failing ? `${failing} failing` : ""].filter(Boolean).join(" · ")],
+    ["Apps", String(view.apps.length), [`${ready} ready`, failing ? `${failing} failing` : "", stopped ? `${stopped} stopped` : ""].filter(Boolean).join(" · ")],
     ["Runners", String(runners.length), starting ? `${starting} starting` : ""],
     ["Waiting", String(view.apps.reduce((sum, app) => sum + app.waiting, 0)), waits.length ? `longest ${duration(Math.max(...waits))}` : ""],
     ["Calls", rate(view.apps.reduce((sum, app) => sum + app.stats.rate, 0)), `${count(calls, true)} in all`],
@@ -109,7 +110,7 @@ export function dashboardPanel(root, host, options, signal) {
     inspectorPanel(drawer, host, { id, close }, stop.signal);
   };
   const told = h("div", { role: "alert" });
-  const act = (/** @type {string} */ alias, /** @type {"stop" | "restart"} */ action) => async () => {
+  const act = (/** @type {string} */ alias, /** @type {"start" | "stop" | "restart"} */ action) => async () => {
     try {
       await actOnApp(host, alias, action);
       replace(told);
@@ -123,7 +124,7 @@ export function dashboardPanel(root, host, options, signal) {
     h("td", { title: runnerWords(app) }, app.runners.length ? app.runners.slice(0, 10).map((one) => stateGlyph(one.state)) : "0", h("span", { class: "fj-visually-hidden" }, runnerWords(app))), h("td", { class: "fj-number" }, count(app.waiting)),
     h("td", { class: "fj-second" }, sparkLine(app.stats.spark)), h("td", { class: "fj-number" }, rate(app.stats.rate)), h("td", { class: "fj-number fj-second" }, app.stats.sample ? duration(app.stats.p50_ms) : "–"),
     h("td", { class: "fj-number fj-second" }, app.stats.sample >= 20 ? duration(app.stats.p95_ms) : "–"), h("td", { class: "fj-number" }, percent(app.stats.failed, app.stats.calls)), h("td", { class: "fj-optional" }, `r${app.serving || app.revision}`),
-    h("td", null, iconButton("restart", `Restart ${app.alias}`, act(app.alias, "restart")), iconButton("stop", `Stop ${app.alias}`, act(app.alias, "stop")), host.openLogs ? iconButton("logs", `Logs of ${app.alias}`, () => host.openLogs?.(app.alias)) : null));
+    h("td", null, app.state === "Stopped" ? iconButton("play", `Start ${app.alias}`, act(app.alias, "start")) : [iconButton("restart", `Restart ${app.alias}`, act(app.alias, "restart")), iconButton("stop", `Stop ${app.alias}`, act(app.alias, "stop"))], host.openLogs ? iconButton("logs", `Logs of ${app.alias}`, () => host.openLogs?.(app.alias)) : null));
 
   const draw = () => {
     const view = host.store.view;

@@ -46,6 +46,8 @@ export function summaryOf(view) {
   if (view.link === "lost") return { shape: "warning", tone: "fj-failed", text: "fal: no update", failing: 0 };
   if (view.link === "connecting") return { shape: "pending", tone: "fj-pending", text: "fal …", failing: 0 };
   if (!view.apps.length) return { shape: "stopped", tone: "fj-pending", text: "fal no apps", failing: 0 };
+  const stopped = view.apps.filter((app) => app.state === "Stopped").length;
+  if (stopped === view.apps.length) return { shape: "stopped", tone: "fj-pending", text: `fal ${stopped} stopped`, failing: 0 };
   const runners = view.apps.flatMap((app) => app.runners);
   const ready = runners.filter((one) => one.state === "IDLE" || one.state === "RUNNING").length;
   const starting = runners.filter((one) => one.state === "PENDING" || one.state === "SETUP").length;
@@ -89,9 +91,10 @@ export function treePanel(root, host, _, signal) {
 
   /** @param {AppState} app @returns {[string, string, () => void][]} shape, word, action */
   const appActions = (app) => /** @type {any} */ ([
+    ...(app.state === "Stopped" ? [["play", "Start app", attempt(() => actOnApp(host, app.alias, "start"))]] : [
     ["restart", "Restart runners one by one", attempt(() => actOnApp(host, app.alias, "restart"))],
     ["moon", "Unload until the next call", attempt(() => actOnApp(host, app.alias, "unload"))],
-    ["stop", "Stop app", attempt(() => actOnApp(host, app.alias, "stop"))],
+    ["stop", "Stop app", attempt(() => actOnApp(host, app.alias, "stop"))]]),
     host.goToCell && ["link", "Go to its cell", () => host.goToCell?.(app.alias)],
     ["copy", "Copy address", () => host.copy(host.address(app))],
     host.openLogs && ["logs", "Logs", () => host.openLogs?.(app.alias)],

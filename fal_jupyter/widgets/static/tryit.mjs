@@ -77,7 +77,7 @@ export function tryPanel(root, host, { alias }, signal) {
     const stands = [state.serving, state.state, state.runners.map((one) => `${one.id} ${["PENDING", "SETUP"].includes(one.state)}`)].join(" ");
     if (refused === stands) return;
     if (!state.runners.some((one) => one.state === "IDLE" || one.state === "RUNNING")) { // nobody could say what the endpoints take
-      if (!schema) replace(fields, h("p", { class: "fj-empty" }, "The form is made when the first runner is ready."));
+      if (!schema) replace(fields, h("p", { class: "fj-empty" }, state.state === "Stopped" ? "The app is stopped. Start it to try it." : "The form is made when the first runner is ready."));
       return;
     }
     asking = true;
@@ -103,7 +103,7 @@ export function tryPanel(root, host, { alias }, signal) {
   };
 
   const start = async () => {
-    if (running || !form || host.kind === "saved") return;
+    if (running || run.disabled || !form || host.kind === "saved") return;
     const problem = query?.problem() || form.problem();
     if (problem) {
       setText(told, "");
@@ -127,8 +127,14 @@ export function tryPanel(root, host, { alias }, signal) {
 
   const setBusy = (/** @type {string | null} */ id) => {
     running = id;
-    run.disabled = id !== null;
+    drawRun();
     cancel.hidden = id === null || id === "…";
+  };
+
+  const drawRun = () => {
+    const stopped = app()?.state === "Stopped";
+    run.disabled = running !== null || stopped;
+    run.title = stopped ? "The app is stopped: start it first" : "";
   };
 
   /** Show a request's answer, from its beginning and as it comes. @param {string} id */
@@ -207,6 +213,7 @@ export function tryPanel(root, host, { alias }, signal) {
   };
 
   const look = () => {
+    drawRun();
     loadSchema();
     adopt();
   };

@@ -115,6 +115,8 @@ export interface Host {
   copy(text: string): Promise<void>;
   /** What only some hosts can do; a panel shows no button where it is missing. */
   goToCell?(alias: string): void;
+  /** Run the cell that made an app; one sentence where no open notebook has it. */
+  runCell?(alias: string): void;
   openDashboard?(requestId?: string): void;
   openLogs?(alias: string, runner?: string): void;
   insertCell?(source: string): void;
