@@ -20,6 +20,7 @@ SPAN = 5  # seconds of one column of the spark line …
 SPANS = 60  # … and how many it has
 RATE_OVER = 10  # seconds
 ERROR_BOUND = 300
+CANCELLED = 499  # the caller took the request back, as nginx and fal have it
 _WALL = time.time() - time.monotonic()  # once: a wall clock that jumps must not reorder what is told
 
 
@@ -69,7 +70,7 @@ class Kept:
         self.id, self.alias, self.method, self.path = exchange.id, exchange.alias, exchange.method, exchange.path
         self.origin, self.moments = exchange.origin, exchange.moments(now)
         self.cold = exchange.starting > 0 or (exchange.cold and not exchange.dispatched)
-        self.status = exchange.status or 499
+        self.status = exchange.status or CANCELLED
         self.revision, self.runner = exchange.revision, exchange.runner_id
         self.bytes_in, self.bytes_out, self.content_type = exchange.bytes_in, exchange.bytes_out, exchange.content_type
         self.error: ErrorDescription | None = exchange.error
@@ -137,14 +138,15 @@ class AppHistory:
 
     def __init__(self) -> None:
         self.requests: deque[Kept] = deque()
-        self._calls = self._failed = self._cold = 0
+        self._calls = self._failed = self._cancelled = self._cold = 0
         self._totals: deque[float] = deque(maxlen=SAMPLE)
         self._seconds: deque[list[int]] = deque(maxlen=SPAN * SPANS)
 
     def count(self, kept: Kept, second: int) -> None:
         """Take a request into the figures; it ended in *second* of the wall clock."""
         self._calls += 1
-        self._failed += kept.status >= 400
+        self._failed += kept.status >= 400 and kept.status != CANCELLED
+        self._cancelled += kept.status == CANCELLED
         self._cold += kept.cold
         self._totals.append(1000 * (kept.moments.now - kept.moments.began))
         if self._seconds and self._seconds[-1][0] == second:
@@ -171,6 +173,7 @@ class AppHistory:
         return Stats(
             calls=self._calls,
             failed=self._failed,
+            cancelled=self._cancelled,
             cold=self._cold,
             rate=recent / RATE_OVER,
             sample=len(totals),

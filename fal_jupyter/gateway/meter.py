@@ -15,7 +15,7 @@ NOISE = 0.02  # a change of less is none
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Bytes resident by runner; per GPU ``(bytes used, percent busy)`` by its id; the machine's memory and busy percent."""
+    """Bytes held by runner; per GPU ``(bytes used, percent busy)`` by its id; the machine's memory and busy percent."""
 
     runners: Mapping[str, int] = field(default_factory=dict)
     devices: Mapping[str, tuple[int, float]] = field(default_factory=dict)
@@ -71,20 +71,30 @@ class Meter:
 
     def _measure(self, pids: dict[str, int]) -> Usage:
         self._processes = {pid: p for pid, p in self._processes.items() if pid in pids.values()}
-        runners = {name: self._resident(pid) for name, pid in pids.items()}
+        runners = {name: self._held(pid) for name, pid in pids.items()}
         used = psutil.virtual_memory().used
         devices = _devices() if self._has_devices else {}
         return Usage(runners, devices, used, psutil.cpu_percent())
 
-    def _resident(self, pid: int) -> int:
-        """A runner's memory and that of its children; 0 where it has gone meanwhile."""
+    def _held(self, pid: int) -> int:
+        """A runner's memory and that of its children; 0 where it has gone meanwhile.
+
+        Of pages that several processes share, as forked runners do, each counts its part (PSS): the sum over all is what is used.
+        """
         total = 0
         with contextlib.suppress(psutil.Error):
             process = self._processes.setdefault(pid, psutil.Process(pid))
             for one in (process, *process.children(recursive=True)):
                 with contextlib.suppress(psutil.Error):
-                    total += one.memory_info().rss
+                    total += _share(one)
         return total
+
+
+def _share(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_full_info().pss)
+    except (psutil.AccessDenied, AttributeError):  # a process of another user; a system without PSS
+        return int(process.memory_info().rss)
 
 
 def _devices() -> dict[str, tuple[int, float]]:

@@ -81,13 +81,21 @@ def _figures(app: AppState) -> str:
 
 
 def _request_text(request: RequestState) -> str:
-    word = "failed" if _failed(request) else "ok"
+    word = "failed" if _failed(request) else "cancelled" if _cancelled(request) else "ok"
     told = f" ({request['error']})" if request["error"] else ""
     return f"{word} {request['path']} {milliseconds(request['total_ms'])}, r{request['revision']}{told}"
 
 
 def _failed(request: RequestState) -> bool:
-    return request["status"] >= 400 or bool(request["error"])
+    return not _cancelled(request) and (request["status"] >= 400 or bool(request["error"]))
+
+
+def _cancelled(request: RequestState) -> bool:
+    return request["state"] == "done" and request["status"] == 499
+
+
+def _sign(request: RequestState) -> str:
+    return "✕" if _failed(request) else "cancelled" if _cancelled(request) else "✓"
 
 
 def _requests(requests: list[RequestState]) -> str:
@@ -96,7 +104,7 @@ def _requests(requests: list[RequestState]) -> str:
             "tr",
             element(
                 "td",
-                element("b", "✕" if _failed(r) else "✓", style=f"color: {FAILED if _failed(r) else OK}"),
+                element("b", _sign(r), style=f"color: {FAILED if _failed(r) else QUEUE if _cancelled(r) else OK}"),
                 style=CELL,
             ),
             element("td", text(r["path"]), style=f"{CELL}; {CODE}"),

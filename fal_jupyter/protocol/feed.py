@@ -54,7 +54,7 @@ class OptionRule(TypedDict):
 
 class RunnerState(TypedDict):
     """``state`` as in :class:`fal_jupyter.protocol.api.RunnerRecord`, entered at ``since``; ``memory`` is what its processes
-    have resident, 0 while unknown; ``setup_ms`` what its ``setup()`` took."""
+    hold, of shared pages their part (PSS), 0 while unknown; ``setup_ms`` what its ``setup()`` took."""
 
     id: str
     pid: int
@@ -77,11 +77,12 @@ class Waiting(TypedDict):
 
 
 class Stats(TypedDict):
-    """``rate`` is calls a second over the last ten; percentiles and ``max_ms`` are of the last 512 calls, of which there are
+    """``cancelled`` are calls that their caller took back (status 499), which count as no failure; ``rate`` is calls a second over the last ten; percentiles and ``max_ms`` are of the last 512 calls, of which there are
     ``sample``; ``spark`` has the calls of the last 60 spans of five seconds, the latest of which began at ``spark_time``."""
 
     calls: int
     failed: int
+    cancelled: int
     cold: int
     rate: float
     sample: int

@@ -130,10 +130,11 @@ function notify(watch: (listener: (view: View) => void) => () => void, wishes: {
       Notification.dismiss(told);
       told = '';
     }
+    const known = live; // what failed before this page was opened is no news
     live = view.link === 'live' || (live && view.link === 'lost');
     for (const app of view.apps) {
       const fails = app.state === 'Failing';
-      if (fails && !failing.has(app.alias) && wishes.notify) {
+      if (fails && known && !failing.has(app.alias) && wishes.notify) {
         Notification.error(`${app.alias} could not start: ${(app.failure?.text ?? app.reason).slice(0, 200)}`, { autoClose: 8000 });
       }
       if (fails) {

@@ -223,14 +223,14 @@ export function cardPanel(root, host, card, signal) {
   };
 
   const tail = h("pre", { class: "fj-code", hidden: true, "aria-label": "the last lines printed" });
-  let tailOf = -1;
-  /** The last three lines that setup() printed. @param {AppState} now */
-  const readTail = async (now) => {
-    if (tailOf === now.log) return;
-    tailOf = now.log;
+  let tailOf = "";
+  /** The last three lines that the runner's setup() printed. @param {AppState} now @param {string} runner */
+  const readTail = async (now, runner) => {
+    if (tailOf === `${runner} ${now.log}`) return;
+    tailOf = `${runner} ${now.log}`;
     try {
       /** @type {import("./types.d.ts").LogRecord[]} */
-      const lines = await askJson(host, "GET", `apps/${encodeURIComponent(alias)}/logs`, { query: { lines: "3" }, signal });
+      const lines = await askJson(host, "GET", `apps/${encodeURIComponent(alias)}/logs`, { query: { lines: "3", runner }, signal });
       tail.hidden = !lines.length;
       tail.textContent = lines.map((one) => plainText(one.text)).join("\n");
     } catch {
@@ -244,7 +244,7 @@ export function cardPanel(root, host, card, signal) {
     const bar = now.setup_ms ? h("div", { class: "fj-progress" }, h("div", { style: { width: `${Math.min(100, (100 * passed) / now.setup_ms)}%` } })) : null;
     const expected = now.setup_ms ? ` of about ${duration(now.setup_ms)}` : "";
     const waits = now.waiting ? `${plural(now.waiting, "call")} waiting` : "";
-    readTail(now);
+    if (first) readTail(now, first.id);
     return [h("div", { class: "fj-banner fj-warn" }, h("div", { style: { width: "100%" } }, h("div", { class: "fj-bar-row", style: { padding: "0" } }, h("strong", { class: "fj-mono" }, first ? "setup()" : ""), first ? `${duration(passed)}${expected}` : plainText(now.reason), h("span", { class: "fj-space" }), waits), bar)), tail];
   };
 

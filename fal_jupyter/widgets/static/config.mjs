@@ -205,8 +205,9 @@ export function configPanel(root, host, { alias, onEdited }, signal) {
         }));
       } else {
         const ofClass = state.by_class[name];
-        const told = ofClass === rule.default ? `default ${plainNumber(rule.default)}${unit}` : `class: ${plainNumber(ofClass)}${unit}, default ${plainNumber(rule.default)}${unit}`;
-        update(note, name in state.overrides ? [h("span", { class: "fj-chip" }, "set here"), ` class: ${plainNumber(ofClass)}${unit}`] : told);
+        const source = ofClass === rule.default ? "default" : name === "warm" ? "for a notebook" : "class"; // no class says warm
+        const told = `${source}: ${plainNumber(ofClass)}${unit}${source === "default" ? "" : `, default ${plainNumber(rule.default)}${unit}`}`;
+        update(note, name in state.overrides ? [h("span", { class: "fj-chip" }, "set here"), ` ${source}: ${plainNumber(ofClass)}${unit}`] : told);
       }
     }
     const wrong = Object.keys(problems).length;

@@ -1,6 +1,7 @@
 // @ts-check
 /** State glyphs and icons, drawn here: one shape a state, so that no meaning hangs on a colour. Always beside a word. */
 import { h, svg } from "./dom.mjs";
+import { hasFailed, wasCancelled } from "./phases.mjs";
 
 /** @type {Record<string, [string, string][]>} */
 const SHAPES = {
@@ -80,6 +81,7 @@ const STATES = {
   streaming: { shape: "running", tone: "fj-run", word: "streaming" },
   done: { shape: "done", tone: "fj-ok", word: "succeeded" },
   failed: { shape: "failed", tone: "fj-failed", word: "failed" },
+  cancelled: { shape: "close", tone: "fj-pending", word: "cancelled" },
 };
 
 /** Shape, tone and word of a state. @param {string} state */
@@ -101,7 +103,7 @@ export function stateMark(state, word) {
 
 /** How a request stands, in the terms of `stateLook`. @param {import("./types.d.ts").RequestState} request */
 export function requestLook(request) {
-  return stateLook(request.state === "done" && (request.status >= 400 || request.error) ? "failed" : request.state);
+  return stateLook(hasFailed(request) ? "failed" : wasCancelled(request) ? "cancelled" : request.state);
 }
 
 /**

@@ -50,14 +50,14 @@ export function ledgerBars(view) {
     const name = app ? `${app.alias} runner ${runnerName(device.runner)}` : device.holder || "other programs";
     const where = app ? app.owner_name : device.holder && device.used < 0 ? "has it to itself" : "";
     const block = {
-      key: device.id, letter: app ? `${letters.get(app.alias)}${runnerName(device.runner)}` : "", fill: app ? at : -1, name, where, size, runner: app ? device.runner : "",
+      key: device.id, letter: app ? `${letters.get(app.alias)}${runnerName(device.runner)}` : "", fill: app ? view.colours.get(app.alias) ?? 0 : -1, name, where, size, runner: app ? device.runner : "",
       starting: runner?.state === "SETUP" || runner?.state === "PENDING",
     };
     return { key: device.id, name: `gpu ${device.index}`, detail: device.name, memory: device.memory, used: size, busy: device.busy >= 0 ? `${Math.round(device.busy)} % busy` : "", blocks: size > 0 || device.holder ? [block] : [] };
   });
   if (!view.host) return bars;
-  const blocks = view.apps.flatMap((app, at) => app.runners.filter((one) => one.memory > 0).map((one) => ({
-    key: one.id, letter: `${letters.get(app.alias)}${runnerName(one.id)}`, fill: at, name: `${app.alias} runner ${runnerName(one.id)}`, where: app.owner_name, size: one.memory, runner: one.id,
+  const blocks = view.apps.flatMap((app) => app.runners.filter((one) => one.memory > 0).map((one) => ({
+    key: one.id, letter: `${letters.get(app.alias)}${runnerName(one.id)}`, fill: view.colours.get(app.alias) ?? 0, name: `${app.alias} runner ${runnerName(one.id)}`, where: app.owner_name, size: one.memory, runner: one.id,
     starting: one.state === "SETUP" || one.state === "PENDING",
   })));
   const ours = blocks.reduce((sum, one) => sum + one.size, 0);
@@ -149,8 +149,8 @@ export function ledgerPanel(root, host, _, signal) {
     }
     const bars = ledgerBars(view);
     const letters = appLetters(view.apps.map((app) => app.alias));
-    const shown = view.apps.map((app, at) => ({ app, at })).filter(({ app }) => app.runners.length).slice(0, 6);
-    update(legend, shown.map(({ app, at }) => h("span", null, h("span", { class: `fj-swatch fj-mem-${at % FILLS}` }), h("span", { class: "fj-cut", style: { maxWidth: "140px" } }, `${letters.get(app.alias)} ${plainText(app.alias)}`))), h("span", null, h("span", { class: "fj-swatch fj-mem-other" }), "other programs"));
+    const shown = view.apps.filter((app) => app.runners.length);
+    update(legend, shown.map((app) => h("span", null, h("span", { class: `fj-swatch fj-mem-${(view.colours.get(app.alias) ?? 0) % FILLS}` }), h("span", { class: "fj-cut", style: { maxWidth: "140px" } }, `${letters.get(app.alias)} ${plainText(app.alias)}`))), h("span", null, h("span", { class: "fj-swatch fj-mem-other" }), "other programs"));
     update(list, view.devices.length ? null : h("p", { class: "fj-muted fj-bar-row" }, "There is no GPU on this machine: runners share its cores and memory."), asTable ? tableView(bars) : bars.map(barView));
     const [bar, one] = bars.flatMap((bar) => bar.blocks.map((one) => /** @type {[Bar, Block]} */ ([bar, one]))).find(([bar, one]) => `${bar.key}/${one.key}` === chosen) ?? [];
     readout.hidden = asTable;

@@ -14,9 +14,14 @@ export const PHASES = [
   { key: "stream_ms", name: "stream", word: "stream" },
 ];
 
+/** Whether its caller took a request back: nginx's 499, as fal has it. @param {RequestState} request */
+export function wasCancelled(request) {
+  return request.state === "done" && request.status === 499;
+}
+
 /** Whether a request went wrong. @param {RequestState} request */
 export function hasFailed(request) {
-  return request.state === "done" && (request.status >= 400 || Boolean(request.error));
+  return request.state === "done" && !wasCancelled(request) && (request.status >= 400 || Boolean(request.error));
 }
 
 /**

@@ -133,8 +133,8 @@ export function requestsPanel(root, host, { alias, open, span }, signal) {
     built = new Map(rows.map((request, at) => [request.id, { request, stands: stands[at], element: bodyRows.children[at] }]));
     update(kinds, ["all", "failed", "cold"].map((name) => h("button", { type: "button", class: "fj-choice", "aria-pressed": String(name === kind), onclick: () => ((kind = name), draw(true)) }, name)));
     const stats = host.store.view.apps.find((one) => one.alias === alias)?.stats;
-    const figures = stats && stats.calls ? `p50 ${duration(stats.p50_ms)} · ${stats.sample >= 20 ? `p95 ${duration(stats.p95_ms)}` : `max ${duration(stats.max_ms)}`} · ${plural(stats.calls, "call")} · ${count(stats.failed)} failed` : "";
-    update(summary, rows.length ? h("span", null, figures || `${rows.length} shown`) : h("span", { class: "fj-muted" }, marked ? "No request in the marked span." : "No request yet. Each call shows up here, with where its time went."), h("span", { class: "fj-space" }), rows.length ? phaseLegend() : null);
+    const figures = stats && stats.calls ? `p50 ${duration(stats.p50_ms)} · ${stats.sample >= 20 ? `p95 ${duration(stats.p95_ms)}` : `max ${duration(stats.max_ms)}`} · ${plural(stats.calls, "call")} · ${count(stats.failed)} failed${stats.cancelled ? ` · ${count(stats.cancelled)} cancelled` : ""}` : "";
+    update(summary, rows.length ? h("span", null, [rows.length < found.length ? `${rows.length} of ${found.length} shown` : "", figures || (rows.length < found.length ? "" : `${rows.length} shown`)].filter(Boolean).join(" · ")) : h("span", { class: "fj-muted" }, marked ? "No request in the marked span." : "No request yet. Each call shows up here, with where its time went."), h("span", { class: "fj-space" }), rows.length ? phaseLegend() : null);
   };
   const look = scheduler(root, signal, () => draw(false));
   signal.addEventListener("abort", host.store.watch(look));

@@ -15,8 +15,26 @@ const KEPT_MOVES = 3200; // of one runner; the gateway keeps half of them and cl
 function emptyView() {
   return {
     link: "connecting", reason: "", time: 0, gateway: null, options: [], apps: [], devices: [], host: null, requests: [],
-    timelines: new Map(),
+    timelines: new Map(), colours: new Map(),
   };
+}
+
+/**
+ * A number for each app, the smallest that is free when it comes, kept as long as the app is there: one app, one colour.
+ * @param {Map<string, number>} known
+ * @param {string[]} aliases
+ */
+export function appColours(known, aliases) {
+  const kept = new Map(aliases.filter((alias) => known.has(alias)).map((alias) => [alias, known.get(alias) ?? 0]));
+  const taken = new Set(kept.values());
+  for (const alias of aliases) {
+    if (kept.has(alias)) continue;
+    let number = 0;
+    while (taken.has(number)) number += 1;
+    taken.add(number);
+    kept.set(alias, number);
+  }
+  return kept;
 }
 
 /**
@@ -104,7 +122,7 @@ export function createStore() {
         Object.assign(view, {
           link: "live", reason: "", time: line.time ?? 0, gateway: line.gateway ?? view.gateway, options: line.options ?? view.options,
           apps, devices: line.devices ?? [], host: line.host ?? view.host,
-          requests: mergeRequests(whole ? [] : view.requests, line.requests ?? [], aliases), timelines,
+          colours: appColours(view.colours, [...aliases]), requests: mergeRequests(whole ? [] : view.requests, line.requests ?? [], aliases), timelines,
         });
       } else {
         return;

@@ -6,6 +6,7 @@ import { WAITING, pointAt } from "./geometry.mjs";
 import { glyph, iconButton, stateLook } from "./glyphs.mjs";
 import { RIGHT, gutterOf, moveWords, patternsOf, stateArea, timelinePicture } from "./picture.mjs";
 import { plainText } from "./result.mjs";
+import { hasFailed } from "./phases.mjs";
 import { requestsPanel } from "./requests.mjs";
 
 /** @typedef {import("./types.d.ts").Decision} Decision */
@@ -233,7 +234,7 @@ export function timelinePanel(root, host, { alias }, signal) {
     } else below.redraw();
     const inside = host.store.view.requests.filter((one) => one.alias === alias && brush && one.began <= brush.to && one.began + one.total_ms >= brush.from);
     update(below.title, `Requests in the marked ${duration(brush.to - brush.from)} `, h("span", { class: "fj-muted", style: { fontWeight: "400" } },
-      `${plural(inside.length, "call")} · ${inside.filter((one) => one.cold).length} cold · ${inside.filter((one) => one.status >= 400).length} failed`));
+      `${plural(inside.length, "call")} · ${inside.filter((one) => one.cold).length} cold · ${inside.filter(hasFailed).length} failed`));
   };
 
   const look = scheduler(root, signal, () => {

@@ -5,7 +5,7 @@ import { actOnApp } from "./card.mjs";
 import { bytes, duration, plural, rate, runnerName } from "./format.mjs";
 import { glyph, iconButton, requestLook, stateGlyph, stateLook } from "./glyphs.mjs";
 import { startButton } from "./ledger.mjs";
-import { totalOf } from "./phases.mjs";
+import { hasFailed, totalOf } from "./phases.mjs";
 import { plainText } from "./result.mjs";
 import { ensureStyle } from "./style.mjs";
 
@@ -212,7 +212,7 @@ export function treePanel(root, host, _, signal) {
     if (view.link !== "live" && !view.apps.length) return update(tree, emptyState(view));
     const lost = view.link === "lost" ? h("div", { class: "fj-banner fj-bad" }, h("div", null, `No update: ${plainText(view.reason)}. Trying again.`)) : null;
     const recent = view.requests.slice(0, RECENT);
-    const failed = recent.filter((one) => one.status >= 400 && one.state === "done").length;
+    const failed = recent.filter(hasFailed).length;
     update(tree, lost, section("Apps", String(view.apps.length)), view.apps.length ? view.apps.map((app) => appRows(app, view)) : emptyState(view),
       view.devices.length ? [section("Devices", String(view.devices.length)), view.devices.map((one) => row(`device:${one.id}`, 1, [h("span", { class: "fj-nowrap" }, `gpu ${one.index}`), h("span", { class: "fj-tree-meter", "aria-hidden": "true" }, h("span", { style: { width: `${one.used >= 0 ? (100 * one.used) / Math.max(1, one.memory) : one.holder ? 100 : 0}%` } }))], { aside: one.used >= 0 ? `${bytes(one.used)} of ${bytes(one.memory)}` : bytes(one.memory), label: `gpu ${one.index}, ${one.holder || "free"}` }))] : null,
       recent.length ? [section("Recent", failed ? `${failed} failed` : ""), recent.map((one) => {

@@ -6,7 +6,7 @@ import { endpointSchema, objectForm, control } from "./form.mjs";
 import { ago, bytes, clock, duration, plural } from "./format.mjs";
 import { glyph, stateMark } from "./glyphs.mjs";
 import { askJson } from "./host.mjs";
-import { hasFailed, phaseBar, phaseTable, phaseWords } from "./phases.mjs";
+import { hasFailed, phaseBar, phaseTable, phaseWords, wasCancelled } from "./phases.mjs";
 import { copyButton, plainText, resultView, streamView, textView } from "./result.mjs";
 
 const RECENT = 10 * 60 * 1000;
@@ -50,6 +50,7 @@ export function tryPanel(root, host, { alias }, signal) {
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) (event.preventDefault(), event.stopPropagation(), start());
     },
   }, head, fields, h("div", { class: "fj-bar-row" }, run, cancel, h("span", { class: "fj-muted fj-second" }, "Ctrl Enter"), h("span", { class: "fj-space" }), reset), h("div", { class: "fj-bar-row" }, told));
+  const came = h("span", { class: "fj-muted", title: "when the answer was complete" });
   const title = h("div", { class: "fj-bar-row", style: { padding: "0 0 8px" } });
   const answer = h("div", { class: "fj-answer" });
   const line = h("div", { class: "fj-call-line" });
@@ -134,7 +135,7 @@ export function tryPanel(root, host, { alias }, signal) {
   const drawRun = () => {
     const stopped = app()?.state === "Stopped";
     run.disabled = running !== null || stopped;
-    run.title = stopped ? "The app is stopped: start it first" : "";
+    run.title = stopped ? "The app is stopped: start it first" : "Ctrl Enter";
   };
 
   /** Show a request's answer, from its beginning and as it comes. @param {string} id */
@@ -180,14 +181,16 @@ export function tryPanel(root, host, { alias }, signal) {
     if (!live) replace(answer, resultView(data, type, stop));
     const size = h("span", { class: "fj-chip fj-muted" }, `${type.split(";")[0] || "no type"} · ${bytes(data.length)}`);
     const copied = () => new TextDecoder().decode(data);
-    replace(title, h("strong", null, "Result"), status >= 400 ? h("span", { class: "fj-chip fj-failed" }, `status ${status}`) : null,
-      h("span", { class: "fj-muted" }, clock(Date.now(), false)), h("span", { class: "fj-space" }), size, copyButton(host, copied));
+    setText(came, "");
+    replace(title, h("strong", null, "Result"), status === 499 ? h("span", { class: "fj-chip" }, "cancelled") : status >= 400 ? h("span", { class: "fj-chip fj-failed" }, `status ${status}`) : null,
+      came, h("span", { class: "fj-space" }), size, copyButton(host, copied));
   };
 
   /** @param {string} id @param {AbortSignal} stop */
   const showEnd = async (id, stop) => {
     const detail = await askJson(host, "GET", `requests/${id}`, { signal: stop });
     showLine(detail.request);
+    setText(came, clock(detail.request.began + detail.request.total_ms, false));
     if (detail.error) answer.append(errorView(detail.error));
     const logs = detail.logs.filter((/** @type {any} */ one) => one.stream === 1);
     if (logs.length) answer.append(h("details", null, h("summary", null, `${plural(logs.length, "line")} printed`), textView(logs.map((/** @type {any} */ one) => one.text).join("\n"))));
@@ -195,10 +198,11 @@ export function tryPanel(root, host, { alias }, signal) {
 
   /** @param {import("./types.d.ts").RequestState} request */
   const showLine = (request) => {
-    const failed = hasFailed(request);
-    const summary = h("summary", null, stateMark(failed ? "failed" : "done", duration(request.total_ms)), " ", h("span", { class: "fj-mono" }, request.path), " ",
+    const look = hasFailed(request) ? "failed" : wasCancelled(request) ? "cancelled" : "done";
+    const where = [request.runner, request.revision ? `r${request.revision}` : "no runner had it"].filter(Boolean).map((word) => ` · ${word}`).join("");
+    const summary = h("summary", null, stateMark(look, look === "cancelled" ? `cancelled after ${duration(request.total_ms)}` : duration(request.total_ms)), " ", h("span", { class: "fj-mono" }, request.path), " ",
       h("span", { style: { display: "inline-block", width: "90px", marginRight: "6px" } }, phaseBar(request, Date.now())), " ", h("span", null, phaseWords(request)),
-      h("span", { class: "fj-muted fj-second" }, ` · ${request.runner} · r${request.revision}`));
+      h("span", { class: "fj-muted fj-second" }, where));
     replace(line, h("details", null, summary, phaseTable(request, Date.now())));
   };
 

@@ -17,7 +17,7 @@ export interface RunnerState {
 }
 export interface Waiting { id: string; path: string; since: number }
 export interface Stats {
-  calls: number; failed: number; cold: number; rate: number; sample: number; p50_ms: number; p95_ms: number; max_ms: number;
+  calls: number; failed: number; cancelled: number; cold: number; rate: number; sample: number; p50_ms: number; p95_ms: number; max_ms: number;
   spark: number[]; spark_time: number;
 }
 export interface EndpointState { name: string; path: string; signature: string; doc: string }
@@ -76,6 +76,8 @@ export interface View {
   /** newest first, at most 300 an app */
   requests: RequestState[];
   timelines: Map<string, Timeline>;
+  /** the number of each app's colour */
+  colours: Map<string, number>;
 }
 export interface Store {
   readonly view: View;
