@@ -1,4 +1,5 @@
 import { defineConfig } from "vitest/config";
 
-export default defineConfig({ test: {
-    testTimeout: 30000, // a guard against hangs; a busy machine is slow environment: "jsdom", include: ["test/**/*.test.mjs"] } });
+const HANG = 30000; // a guard only: a busy machine is slow
+
+export default defineConfig({ test: { environment: "jsdom", include: ["test/**/*.test.mjs"], testTimeout: HANG } });
