@@ -8,7 +8,12 @@
  * .fj-split .fj-tree .fj-row .fj-figures .fj-figure .fj-log .fj-code .fj-readout .fj-empty .fj-drawer
  */
 
+import { BOARD_STYLE } from "./style_board.mjs";
+import { CARD_STYLE } from "./style_card.mjs";
 import { PANEL_STYLE } from "./style_panels.mjs";
+import { PROGRAMS_STYLE } from "./style_programs.mjs";
+import { RESULT_STYLE } from "./style_result.mjs";
+import { TRY_STYLE } from "./style_try.mjs";
 
 const LIGHT = `
   --fj-text: var(--jp-ui-font-color1, #1f2328); --fj-muted: #636363; --fj-surface: var(--jp-layout-color1, #fff);
@@ -197,6 +202,6 @@ export function ensureStyle(root) {
   if (place.querySelector("style[data-fj]")) return;
   const style = document.createElement("style");
   style.dataset.fj = "";
-  style.textContent = STYLE + PANEL_STYLE;
+  style.textContent = [STYLE, PANEL_STYLE, CARD_STYLE, TRY_STYLE, RESULT_STYLE, BOARD_STYLE, PROGRAMS_STYLE].join("");
   place.append(style);
 }
