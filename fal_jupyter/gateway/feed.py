@@ -15,7 +15,7 @@ import msgspec
 
 from fal_jupyter.domain.lanes import PAUSE
 from fal_jupyter.gateway.history import state_of, wall_ms
-from fal_jupyter.gateway.meter import Meter, Usage
+from fal_jupyter.gateway.meter import Meter, Usage, used_by
 from fal_jupyter.gateway.states import app_state, device_states, host_state, options
 from fal_jupyter.gateway.timelines import Timelines
 from fal_jupyter.protocol.feed import (
@@ -32,6 +32,7 @@ from fal_jupyter.protocol.feed import (
 
 if TYPE_CHECKING:
     from fal_jupyter.domain.apps import App
+    from fal_jupyter.domain.runners import Runner
     from fal_jupyter.gateway.engine import Engine
     from fal_jupyter.gateway.published import Published
 
@@ -185,12 +186,21 @@ class Feed:
         """Measure what runners use, as long as somebody listens and something runs."""
         if self._listeners:
             if self._meter is None:
-                self._meter = Meter(self._pids, self._measured_devices, self.news)
+                self._meter = Meter(self._pids, self._measured_devices, self._measured, self.news)
             self._meter.look()
 
     @property
     def _measured_devices(self) -> bool:
         return bool(self._engine.deployments.hardware.devices) and not self._engine.settings.fake_gpus
+
+    def _measured(self, usage: Usage) -> None:
+        """Write down what each app's runners use."""
+        at = self._time()
+        apps: dict[str, list[Runner]] = {alias: [] for alias in self.timelines.apps}
+        for app in self._engine.fleet.all_apps():
+            apps.setdefault(app.alias, []).extend(app.runners.values())
+        for alias, runners in apps.items():
+            self.timelines.of(alias).measured(at, used_by(runners, usage))
 
     def _pids(self) -> dict[str, int]:
         return {runner_id: process.pid for runner_id, process in self._engine.launcher.processes.items() if process.pid}

@@ -8,7 +8,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from fal_jupyter.protocol.feed import KEPT_REQUESTS, Body, RequestState, Stats
+from fal_jupyter.protocol.feed import KEPT_ENDPOINTS, KEPT_REQUESTS, Body, EndpointStats, RequestState, Stats
 
 if TYPE_CHECKING:
     from fal_jupyter.gateway.exchange import Exchange
@@ -20,6 +20,7 @@ SPAN = 5  # seconds of one column of the spark line …
 SPANS = 60  # … and how many it has
 RATE_OVER = 10  # seconds
 ERROR_BOUND = 300
+_NO_ENDPOINT = (404, 405)  # a path that no endpoint has gets no figures of its own
 CANCELLED = 499  # the caller took the request back, as nginx and fal have it
 _WALL = time.time() - time.monotonic()  # once: a wall clock that jumps must not reorder what is told
 
@@ -133,34 +134,39 @@ def _text(data: bytes, cut: bool) -> str:
         raise
 
 
-class AppHistory:
-    """One app's requests and figures."""
+class _Figures:
+    """Calls, failures and times, of an app or of one of its endpoints."""
 
     def __init__(self) -> None:
-        self.requests: deque[Kept] = deque()
-        self._calls = self._failed = self._cancelled = self._cold = 0
+        self.calls = self.failed = self.cancelled = self.cold = 0
         self._totals: deque[float] = deque(maxlen=SAMPLE)
+        self._sorted: list[float] | None = []
         self._seconds: deque[list[int]] = deque(maxlen=SPAN * SPANS)
 
     def count(self, kept: Kept, second: int) -> None:
-        """Take a request into the figures; it ended in *second* of the wall clock."""
-        self._calls += 1
-        self._failed += kept.status >= 400 and kept.status != CANCELLED
-        self._cancelled += kept.status == CANCELLED
-        self._cold += kept.cold
+        self.calls += 1
+        self.failed += kept.status >= 400 and kept.status != CANCELLED
+        self.cancelled += kept.status == CANCELLED
+        self.cold += kept.cold
         self._totals.append(1000 * (kept.moments.now - kept.moments.began))
+        self._sorted = None
         if self._seconds and self._seconds[-1][0] == second:
             self._seconds[-1][1] += 1
         else:
             self._seconds.append([second, 1])
 
     def quiet(self, second: int) -> bool:
-        """True when no figure changes any more by time alone."""
         return not self._seconds or self._seconds[-1][0] < second - SPAN * SPANS
 
-    def stats(self, second: int) -> Stats:
-        """The figures at *second* of the wall clock."""
-        totals = sorted(self._totals)
+    @property
+    def totals(self) -> list[float]:
+        """Milliseconds of the last calls, ascending; sorted anew only after a call."""
+        if self._sorted is None:
+            self._sorted = sorted(self._totals)
+        return self._sorted
+
+    def over_time(self, second: int) -> tuple[list[int], int]:
+        """Calls by span, and those of the last seconds, at *second* of the wall clock."""
         latest = second // SPAN
         spark = [0] * SPANS
         recent = 0
@@ -170,19 +176,65 @@ class AppHistory:
                 spark[column] += calls
             if when > second - RATE_OVER:
                 recent += calls
+        return spark, recent
+
+
+class AppHistory:
+    """One app's requests and figures."""
+
+    def __init__(self) -> None:
+        self.requests: deque[Kept] = deque()
+        self._all = _Figures()
+        self._by_path: dict[str, _Figures] = {}
+
+    def count(self, kept: Kept, second: int) -> None:
+        """Take a request into the figures; it ended in *second* of the wall clock."""
+        self._all.count(kept, second)
+        figures = self._by_path.get(kept.path)
+        if figures is None:
+            if kept.status in _NO_ENDPOINT or len(self._by_path) >= KEPT_ENDPOINTS:
+                return
+            figures = self._by_path[kept.path] = _Figures()
+        figures.count(kept, second)
+
+    def quiet(self, second: int) -> bool:
+        """True when no figure changes any more by time alone."""
+        return self._all.quiet(second)
+
+    def stats(self, second: int) -> Stats:
+        """The figures at *second* of the wall clock."""
+        totals = self._all.totals
+        spark, recent = self._all.over_time(second)
         return Stats(
-            calls=self._calls,
-            failed=self._failed,
-            cancelled=self._cancelled,
-            cold=self._cold,
+            calls=self._all.calls,
+            failed=self._all.failed,
+            cancelled=self._all.cancelled,
+            cold=self._all.cold,
             rate=recent / RATE_OVER,
             sample=len(totals),
             p50_ms=_quantile(totals, 0.5),
             p95_ms=_quantile(totals, 0.95),
             max_ms=_quantile(totals, 1),
             spark=spark,
-            spark_time=latest * SPAN * 1000.0,
+            spark_time=second // SPAN * SPAN * 1000.0,
         )
+
+    def by_endpoint(self, second: int) -> list[EndpointStats]:
+        """The figures of each path that was called, in the order of their first calls."""
+        return [
+            EndpointStats(
+                path=path,
+                calls=one.calls,
+                failed=one.failed,
+                cancelled=one.cancelled,
+                sample=len(one.totals),
+                p50_ms=_quantile(one.totals, 0.5),
+                p95_ms=_quantile(one.totals, 0.95),
+                max_ms=_quantile(one.totals, 1),
+                spark=one.over_time(second)[0],
+            )
+            for path, one in self._by_path.items()
+        ]
 
 
 def _quantile(ordered: list[float], share: float) -> float:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import psutil
+
+from fal_jupyter.domain.runners import Runner
 
 EVERY = 3.0  # seconds
 NOISE = 0.02  # a change of less is none
@@ -15,9 +18,11 @@ NOISE = 0.02  # a change of less is none
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Bytes held by runner; per GPU ``(bytes used, percent busy)`` by its id; the machine's memory and busy percent."""
+    """Bytes held by runner; percent of one core that each used since the last look; per GPU ``(bytes used, percent busy)`` by its id;
+    the machine's memory and busy percent."""
 
     runners: Mapping[str, int] = field(default_factory=dict)
+    cpu: Mapping[str, float] = field(default_factory=dict)
     devices: Mapping[str, tuple[int, float]] = field(default_factory=dict)
     used: int = 0
     busy: float = -1.0
@@ -27,10 +32,24 @@ class Usage:
         return (
             self.runners.keys() == other.runners.keys()
             and all(_near(size, other.runners[name]) for name, size in self.runners.items())
+            and all(abs(share - other.cpu.get(name, 0.0)) < 5 for name, share in self.cpu.items())
             and self.devices == other.devices
             and _near(self.used, other.used)
             and abs(self.busy - other.busy) < 5
         )
+
+
+def used_by(runners: Iterable[Runner], usage: Usage) -> list[float]:
+    """What some runners use together: the columns of :data:`fal_jupyter.protocol.feed.USAGE` after the first."""
+    there = list(runners)
+    devices = [usage.devices[d] for d in sorted({d for one in there for d in one.devices}) if d in usage.devices]
+    busy = [percent for _, percent in devices if percent >= 0]
+    return [
+        sum(usage.runners.get(one.id, 0) for one in there),
+        round(sum(usage.cpu.get(one.id, 0.0) for one in there), 1),
+        round(sum(busy) / len(busy), 1) if busy else -1.0,
+        sum(size for size, _ in devices),
+    ]
 
 
 def _near(one: float, two: float) -> bool:
@@ -38,12 +57,26 @@ def _near(one: float, two: float) -> bool:
 
 
 class Meter:
-    """Measures until it is closed; *pids* gives the runners to measure now, *on_change* is told of news."""
+    """Measures until it is closed.
 
-    def __init__(self, pids: Callable[[], dict[str, int]], has_devices: bool, on_change: Callable[[], None]) -> None:
+    Args:
+        pids: gives the runners to measure now.
+        on_measured: takes each measurement.
+        on_change: called where a measurement differs from the one before.
+    """
+
+    def __init__(
+        self,
+        pids: Callable[[], dict[str, int]],
+        has_devices: bool,
+        on_measured: Callable[[Usage], None],
+        on_change: Callable[[], None],
+    ) -> None:
         self.usage = Usage()
-        self._pids, self._has_devices, self._on_change = pids, has_devices, on_change
+        self._pids, self._has_devices = pids, has_devices
+        self._on_measured, self._on_change = on_measured, on_change
         self._processes: dict[int, psutil.Process] = {}
+        self._cpu: dict[str, tuple[float, float]] = {}  # of each runner: seconds of its processes, and when
         self._task: asyncio.Task[None] | None = None
 
     def look(self) -> None:
@@ -62,6 +95,7 @@ class Meter:
         while True:
             pids = self._pids()
             found = await asyncio.to_thread(self._measure, pids)
+            self._on_measured(found)
             if not found.like(self.usage):
                 self.usage = found
                 self._on_change()
@@ -71,23 +105,30 @@ class Meter:
 
     def _measure(self, pids: dict[str, int]) -> Usage:
         self._processes = {pid: p for pid, p in self._processes.items() if pid in pids.values()}
-        runners = {name: self._held(pid) for name, pid in pids.items()}
+        found = {name: self._of(pid) for name, pid in pids.items()}
+        now, cpu = time.monotonic(), {}
+        for name, (_, seconds) in found.items():
+            before, since = self._cpu.get(name, (seconds, 0.0))
+            cpu[name] = round(max(0.0, 100 * (seconds - before) / (now - since)), 1)
+        self._cpu = {name: (seconds, now) for name, (_, seconds) in found.items()}
         used = psutil.virtual_memory().used
         devices = _devices() if self._has_devices else {}
-        return Usage(runners, devices, used, psutil.cpu_percent())
+        return Usage({name: size for name, (size, _) in found.items()}, cpu, devices, used, psutil.cpu_percent())
 
-    def _held(self, pid: int) -> int:
-        """A runner's memory and that of its children; 0 where it has gone meanwhile.
+    def _of(self, pid: int) -> tuple[int, float]:
+        """Memory (bytes) and CPU time (seconds) of a runner and its children; nothing where it has gone meanwhile.
 
         Of pages that several processes share, as forked runners do, each counts its part (PSS): the sum over all is what is used.
         """
-        total = 0
+        total, seconds = 0, 0.0
         with contextlib.suppress(psutil.Error):
             process = self._processes.setdefault(pid, psutil.Process(pid))
             for one in (process, *process.children(recursive=True)):
                 with contextlib.suppress(psutil.Error):
+                    times = one.cpu_times()
+                    seconds += times.user + times.system
                     total += _share(one)
-        return total
+        return total, seconds
 
 
 def _share(process: psutil.Process) -> int:

@@ -72,6 +72,7 @@ def app_state(engine: Engine, published: Published, base: str, holder: Mapping[s
         waiting=len(record.waiting),
         in_flight=len(record.in_flight),
         stats=history.stats(int(wall_ms(now) / 1000)),
+        by_endpoint=history.by_endpoint(int(wall_ms(now) / 1000)),
         log=published.log.total,
         failure=_failure(published, record),
     )

@@ -9,7 +9,7 @@ from fal_jupyter.domain.apps import App, Decided
 from fal_jupyter.domain.lanes import GONE, LaneMoves, Move, coarser
 from fal_jupyter.domain.runners import Runner
 from fal_jupyter.gateway.history import wall_ms
-from fal_jupyter.protocol.feed import KEPT_LANES, KEPT_MOVES, KEPT_POINTS, SERIES, Decision, Lane, Timeline
+from fal_jupyter.protocol.feed import KEPT_LANES, KEPT_MOVES, KEPT_POINTS, KEPT_USAGE, SERIES, Decision, Lane, Timeline
 
 KEPT_DECISIONS = 200
 THIN_POINTS, THIN_DECISIONS, THIN_LANES, THIN_MOVES = 60, 20, 6, 16
@@ -48,7 +48,14 @@ class AppTimeline:
         self.points: list[list[float]] = []
         self.decisions: deque[Decision] = deque(maxlen=KEPT_DECISIONS)
         self.lanes: dict[str, _Lane] = {}
-        self._new_points = self._new_decisions = 0
+        self.usage: deque[list[float]] = deque(maxlen=KEPT_USAGE)
+        self._new_points = self._new_decisions = self._new_usage = 0
+
+    def measured(self, at: float, used: Sequence[float]) -> None:
+        """Its runners use *used* (the columns of ``USAGE`` after the first) at *at* (wall milliseconds). While none runs, one zero is enough."""
+        if any(value > 0 for value in used) or (self.usage and any(value > 0 for value in self.usage[-1][1:])):
+            self.usage.append([at, *used])
+            self._new_usage += 1
 
     def moved(self, runner: Runner, state: str, at: float) -> None:
         """A runner entered *state* at *at* (wall milliseconds)."""
@@ -94,6 +101,7 @@ class AppTimeline:
             points=self.points[:],
             decisions=list(self.decisions),
             lanes=[lane.whole() for lane in self.lanes.values()],
+            usage=list(self.usage),
         )
 
     def thin(self, now: float) -> Timeline:
@@ -101,17 +109,19 @@ class AppTimeline:
         step = max(1, len(self.points) // THIN_POINTS)
         points = self.points[::-step][::-1]
         lanes = [lane.thin(now) for lane in list(self.lanes.values())[-THIN_LANES:]]
-        return Timeline(points=points, decisions=list(self.decisions)[-THIN_DECISIONS:], lanes=lanes)
+        usage = list(self.usage)[:: -max(1, len(self.usage) // THIN_POINTS)][::-1]
+        return Timeline(points=points, decisions=list(self.decisions)[-THIN_DECISIONS:], lanes=lanes, usage=usage)
 
     def news(self) -> Timeline | None:
         """What came since the last call, or None."""
         lanes = [news for lane in self.lanes.values() if (news := lane.news()) is not None]
-        if not (self._new_points or self._new_decisions or lanes):
+        if not (self._new_points or self._new_decisions or self._new_usage or lanes):
             return None
         points = self.points[len(self.points) - min(self._new_points, len(self.points)) :]
         decisions = list(self.decisions)[len(self.decisions) - min(self._new_decisions, len(self.decisions)) :]
-        self._new_points = self._new_decisions = 0
-        return Timeline(points=points, decisions=decisions, lanes=lanes)
+        usage = list(self.usage)[len(self.usage) - min(self._new_usage, len(self.usage)) :]
+        self._new_points = self._new_decisions = self._new_usage = 0
+        return Timeline(points=points, decisions=decisions, lanes=lanes, usage=usage)
 
 
 def _thinned(points: list[list[float]]) -> list[list[float]]:

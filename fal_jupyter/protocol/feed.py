@@ -30,6 +30,11 @@ SERIES: Final = (
     "time", "waiting", "running", "PENDING", "SETUP", "IDLE", "RUNNING", "DRAINING", "TERMINATING", "CRASH_BACKOFF",
 )  # fmt: skip
 """Columns of a point of the timeline: when, requests waiting and running, then runners by state."""
+KEPT_USAGE: Final = 600  # measurements of each app: half an hour
+KEPT_ENDPOINTS: Final = 32  # endpoints of each app with figures of their own
+USAGE: Final = ("time", "memory", "cpu", "gpu", "gpu_memory")
+"""Columns of a measurement of an app's runners: when, bytes of memory (PSS), percent of one core, percent of time in which its GPUs
+were busy (-1: unknown), bytes in use on its GPUs."""
 
 
 class GatewayState(TypedDict):
@@ -93,6 +98,20 @@ class Stats(TypedDict):
     spark_time: float
 
 
+class EndpointStats(TypedDict):
+    """One path's figures, as in :class:`Stats`; ``failed`` and ``cancelled`` as there."""
+
+    path: str
+    calls: int
+    failed: int
+    cancelled: int
+    sample: int
+    p50_ms: float
+    p95_ms: float
+    max_ms: float
+    spark: list[int]
+
+
 class EndpointState(TypedDict):
     """One endpoint of a class."""
 
@@ -115,7 +134,7 @@ class Failure(TypedDict):
 class AppState(TypedDict):
     """One app. ``state`` is one word: Ready, Starting, Failing, Zero, Stopped (it can be started again). ``revision`` was published last, ``serving`` answers
     (0: none yet), ``verdict`` and ``told`` say what publishing it did; ``scaling`` is in force, ``by_class`` what the class says,
-    ``overrides`` what was changed since; ``about`` is Markdown, of a docstring; ``log`` counts the lines of the log, so that a change calls for a look."""
+    ``overrides`` what was changed since; ``by_endpoint`` has figures of each path that was called; ``about`` is Markdown, of a docstring; ``log`` counts the lines of the log, so that a change calls for a look."""
 
     app: str
     alias: str
@@ -144,6 +163,7 @@ class AppState(TypedDict):
     waiting: int
     in_flight: int
     stats: Stats
+    by_endpoint: list[EndpointStats]
     log: int
     failure: Failure | None
 
@@ -226,11 +246,12 @@ class Lane(TypedDict):
 
 
 class Timeline(TypedDict):
-    """An app's history: ``points`` as in :data:`SERIES`. In a frame: what is new, of lanes too."""
+    """An app's history: ``points`` as in :data:`SERIES`, ``usage`` as in :data:`USAGE`. In a frame: what is new, of lanes too."""
 
     points: list[list[float]]
     decisions: list[Decision]
     lanes: list[Lane]
+    usage: list[list[float]]
 
 
 class FeedLine(TypedDict, total=False):

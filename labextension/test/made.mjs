@@ -16,7 +16,7 @@ export function madeApp(alias, more = {}) {
   return {
     app: `me/${alias}`, alias, class_name: "Made", state: "Ready", owner_kind: "kernel", owner_name: "made.ipynb", owner_pid: 1, auth: "private", machine: "XS", url: "", revision: 1,
     serving: 1, verdict: "new", told: "", endpoints: [], about: "", scaling, by_class: scaling, overrides: {}, reason: "", setup_ms: 20, asleep: false, runners: [], queue: [], waiting: 0, in_flight: 0,
-    stats, log: 0, failure: null, ...more,
+    stats, by_endpoint: [], log: 0, failure: null, ...more,
   };
 }
 

@@ -12,9 +12,17 @@ from fal_jupyter.domain.lanes import GONE
 from fal_jupyter.domain.runners import Runner, State
 from fal_jupyter.domain.spec import AppSpec
 from fal_jupyter.gateway.history import BODIES_BOUND, AppHistory, History, body_of
+from fal_jupyter.gateway.meter import Usage, used_by
 from fal_jupyter.gateway.moments import Moments
 from fal_jupyter.gateway.timelines import AppTimeline
-from fal_jupyter.protocol.feed import KEPT_LANES, KEPT_MOVES, KEPT_POINTS, KEPT_REQUESTS
+from fal_jupyter.protocol.feed import (
+    KEPT_ENDPOINTS,
+    KEPT_LANES,
+    KEPT_MOVES,
+    KEPT_POINTS,
+    KEPT_REQUESTS,
+    KEPT_USAGE,
+)
 
 
 def ended(number: int, size: int = 0, **more: Any) -> Any:
@@ -74,8 +82,50 @@ def test_figures_of_time_are_of_the_last_spans_only() -> None:
     assert app.quiet(1700)
 
 
+def test_each_endpoint_has_its_own_figures_and_a_path_without_one_has_none() -> None:
+    app = AppHistory()
+    for path, status, took in (("/a", 200, 0.01), ("/b", 500, 0.2), ("/b", 499, 0.4), ("/no", 404, 0.01)):
+        app.count(
+            SimpleNamespace(path=path, status=status, cold=False, moments=Moments(0, 0, 0, 0, False, 0, 0, took)), 1000
+        )  # type: ignore[arg-type]
+    found = app.by_endpoint(1000)
+    assert [(one["path"], one["calls"], one["failed"], one["cancelled"], one["p50_ms"], one["max_ms"]) for one in found] == [
+        ("/a", 1, 0, 0, 10.0, 10.0), ("/b", 2, 1, 1, 200.0, 400.0),
+    ]  # fmt: skip
+    assert [one["spark"][-1] for one in found] == [1, 2]
+    assert app.stats(1000)["calls"] == 4
+    for number in range(100):
+        app.count(
+            SimpleNamespace(path=f"/{number}", status=200, cold=False, moments=Moments(0, 0, 0, 0, False, 0, 0, 1)),
+            1000,
+        )  # type: ignore[arg-type]
+    assert len(app.by_endpoint(1000)) == KEPT_ENDPOINTS
+
+
+def test_what_runners_use_is_added_up_and_kept_for_half_an_hour() -> None:
+    runners = [Runner(f"a-{n}", "a", 1, State.IDLE, 0, devices=("g0", f"g{n}")) for n in (1, 2)]
+    usage = Usage(
+        {"a-1": 100, "a-2": 50, "b-1": 7},
+        {"a-1": 90.0, "a-2": 12.5},
+        {"g0": (10, 40.0), "g1": (5, -1.0), "g2": (1, 20.0)},
+    )
+    assert used_by(runners, usage) == [150, 102.5, 30.0, 16]
+    assert used_by(runners[:1], Usage()) == [0, 0, -1.0, 0]
+    timeline = AppTimeline()
+    for at in range(KEPT_USAGE + 50):
+        timeline.measured(at, [100, 1, -1, 0])
+    assert [len(timeline.whole()["usage"]), timeline.whole()["usage"][0][0]] == [KEPT_USAGE, 50]
+    assert timeline.news() is not None
+    for at in (1000, 1001, 1002):  # no runner is left: one zero says so
+        timeline.measured(at, [0, 0, -1, 0])
+    news = timeline.news()
+    assert news is not None
+    assert news["usage"] == [[1000, 0, 0, -1, 0]]
+    assert len(timeline.thin(1003)["usage"]) <= 67
+
+
 def ended_kept() -> Any:
-    return SimpleNamespace(status=200, cold=False, moments=Moments(0, 0, 0, 0, False, 0, 0, 0.02))
+    return SimpleNamespace(path="/", status=200, cold=False, moments=Moments(0, 0, 0, 0, False, 0, 0, 0.02))
 
 
 @pytest.mark.parametrize(

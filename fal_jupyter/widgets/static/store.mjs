@@ -5,6 +5,7 @@ const KEPT_REQUESTS = 300;
 const KEPT_POINTS = 7200; // half an hour of four a second
 const KEPT_DECISIONS = 500;
 const KEPT_LANES = 40;
+const KEPT_USAGE = 600;
 const KEPT_MOVES = 3200; // of one runner; the gateway keeps half of them and closes short pauses, a page that runs long does without its oldest
 
 /** @typedef {import("./types.d.ts").View} View */
@@ -91,6 +92,7 @@ export function mergeTimeline(known, news) {
     points: [...(known?.points ?? []), ...news.points.filter((point) => point[0] > lastPoint)].slice(-KEPT_POINTS),
     decisions: [...(known?.decisions ?? []), ...news.decisions.filter((one) => one.time > lastDecision)].slice(-KEPT_DECISIONS),
     lanes: [...lanes.values()].slice(-KEPT_LANES),
+    usage: [...(known?.usage ?? []), ...(news.usage ?? []).filter((one) => one[0] > (known?.usage?.at(-1)?.[0] ?? -Infinity))].slice(-KEPT_USAGE),
   };
 }
 

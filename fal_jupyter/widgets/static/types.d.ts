@@ -20,6 +20,9 @@ export interface Stats {
   calls: number; failed: number; cancelled: number; cold: number; rate: number; sample: number; p50_ms: number; p95_ms: number; max_ms: number;
   spark: number[]; spark_time: number;
 }
+export interface EndpointStats {
+  path: string; calls: number; failed: number; cancelled: number; sample: number; p50_ms: number; p95_ms: number; max_ms: number; spark: number[];
+}
 export interface EndpointState { name: string; path: string; signature: string; doc: string }
 export interface ErrorFrame { filename: string; lineno: number; function: string; line: string }
 export interface ErrorDescription { type: string; message: string; text: string; frames: ErrorFrame[]; phase: string }
@@ -29,7 +32,7 @@ export interface AppState {
   auth: string; machine: string; url: string; revision: number; serving: number; verdict: string; told: string;
   endpoints: EndpointState[]; about: string; scaling: Record<string, number>; by_class: Record<string, number>;
   overrides: Record<string, number>; reason: string; setup_ms: number; asleep: boolean; runners: RunnerState[];
-  queue: Waiting[]; waiting: number; in_flight: number; stats: Stats; log: number; failure: Failure | null;
+  queue: Waiting[]; waiting: number; in_flight: number; stats: Stats; by_endpoint: EndpointStats[]; log: number; failure: Failure | null;
 }
 export interface DeviceState {
   id: string; index: number; name: string; memory: number; used: number; busy: number; holder: string; alias: string;
@@ -43,7 +46,7 @@ export interface RequestState {
 }
 export interface Decision { time: number; kind: string; before: number; after: number; seen: string; reason: string }
 export interface Lane { id: string; devices: string[]; revision: number; moves: [number, string][] }
-export interface Timeline { points: number[][]; decisions: Decision[]; lanes: Lane[] }
+export interface Timeline { points: number[][]; decisions: Decision[]; lanes: Lane[]; usage: number[][] }
 export interface FeedLine {
   kind: string; time: number; seq: number; reason: string; gateway: GatewayState; options: OptionRule[]; apps: AppState[];
   devices: DeviceState[]; host: HostState; requests: RequestState[]; skipped: number; timelines: Record<string, Timeline>;
