@@ -166,7 +166,7 @@ class AppSpec:
         class_name: as written by the user.
         alias: second half of ``owner/alias``.
         auth: who may call: ``private`` and ``shared`` want a valid key, ``public`` wants none.
-        endpoints: in path order.
+        endpoints: as the class has them, its own before those of its bases.
         machine_type: machine types in order of preference; shown, acted on by a later issue.
         secrets: names of the secrets that its runners get; None: all there are.
         health: how its runners' health is checked; None: not at all.

@@ -16,7 +16,7 @@ from fal_jupyter.domain.requirements import flat_requirements
 from fal_jupyter.domain.retries import RetryRules, budgets_of
 from fal_jupyter.domain.spec import DEFAULT_MAX_CONCURRENCY, AppSpec, EndpointSpec, Scaling
 from fal_jupyter.fal.definition import EXPLICIT, check_hosted
-from fal_jupyter.fal.endpoints import RouteSignature, about_of, endpoints_of, signature_of
+from fal_jupyter.fal.endpoints import RouteSignature, about_of, endpoints_of, in_source_order, signature_of
 from fal_jupyter.fal.function import unrecognised_kind
 from fal_jupyter.fal.options import AUTH_MODES, OPTIONS, Option, check_order, check_value, is_whole
 from fal_jupyter.fal.sdk import RetryConfig
@@ -202,9 +202,9 @@ def _endpoints(cls: type[Any]) -> tuple[EndpointSpec, ...]:
             doc=inspect.cleandoc(marked.__doc__ or ""),
             protocol=_protocol(marked.route_signature),
         )
-        for name, marked in found.items()
+        for name, marked in in_source_order(cls, found).items()
     ]
-    return tuple(sorted(specs, key=lambda spec: (spec.path, spec.name)))
+    return tuple(specs)
 
 
 def _protocol(route: RouteSignature) -> str:

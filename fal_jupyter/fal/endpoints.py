@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import FunctionType, MethodType
 from typing import Any
@@ -301,6 +301,18 @@ def _endpoints(cls: type) -> Iterator[tuple[str, Endpoint]]:
         value = static_attribute(cls, name)
         if isinstance(value, Endpoint):
             yield name, value
+
+
+def in_source_order(cls: type, endpoints: Mapping[str, Endpoint]) -> dict[str, Endpoint]:
+    """Sort *endpoints* of *cls* as they are written: those of the class itself first, then those of its bases.
+
+    For what people read only; requests are matched in the order of :func:`routes_of`.
+    """
+    written = [(depth, name) for depth, base in enumerate(cls.__mro__) for name in base.__dict__]
+    places: dict[str, tuple[int, int]] = {}
+    for at, (depth, name) in enumerate(written):
+        places.setdefault(name, (depth, at))
+    return dict(sorted(endpoints.items(), key=lambda item: places[item[0]]))
 
 
 def about_of(cls: type) -> str:

@@ -12,6 +12,7 @@ from fal_jupyter import fal
 from fal_jupyter.domain.errors import AppRuleBroken, BadSetting
 from fal_jupyter.domain.retries import RetryRules
 from fal_jupyter.domain.spec import AppSpec, EndpointSpec, Scaling
+from fal_jupyter.fal.endpoints import routes_of
 from fal_jupyter.fal.sdk import RetryConfig
 
 
@@ -99,7 +100,7 @@ def test_whole_seconds_stay_whole() -> None:
 
 
 # --- endpoints --------------------------------------------------------------------------------------------------------
-def test_endpoints_are_told_in_path_order_with_signature_and_docstring() -> None:
+def test_endpoints_are_told_in_source_order_with_signature_and_docstring() -> None:
     class Answer(BaseModel):
         text: str
 
@@ -120,15 +121,37 @@ def test_endpoints_are_told_in_path_order_with_signature_and_docstring() -> None
         async def socket(self, websocket: Any) -> None: ...
 
     assert fal.describe(Mine).endpoints == (
-        EndpointSpec(name="z", path="/a", signature="(input_data) -> 'None'"),
-        EndpointSpec(name="socket", path="/ws", signature="(websocket: 'Any') -> 'None'", protocol="websocket"),
         EndpointSpec(
             name="a",
             path="/z",
             signature="(prompt: 'str', steps: 'int' = 30) -> 'Answer'",
             doc="Generate.\n\nWith care.",
         ),
+        EndpointSpec(name="z", path="/a", signature="(input_data) -> 'None'"),
+        EndpointSpec(name="socket", path="/ws", signature="(websocket: 'Any') -> 'None'", protocol="websocket"),
     )
+
+
+def test_a_class_own_endpoints_come_before_inherited_ones_and_an_override_counts_as_own() -> None:
+    class Base(fal.App):
+        @fal.endpoint("/z")
+        def status(self) -> str: ...
+
+        @fal.endpoint("/y")
+        def replaced(self) -> str: ...
+
+    class Mine(Base):
+        @fal.endpoint("/x")
+        def generate(self) -> str: ...
+
+        @fal.endpoint("/b")
+        def replaced(self) -> str: ...
+
+        @fal.endpoint("/a")
+        def again(self) -> str: ...
+
+    assert [spec.path for spec in fal.describe(Mine).endpoints] == ["/x", "/b", "/a", "/z"]
+    assert list(routes_of(Mine)) == ["/a", "/b", "/x", "/z"]  # what matches a request stays in the order of the paths
 
 
 def test_a_signature_that_cannot_be_shown_does_not_stop_the_app() -> None:
@@ -167,7 +190,7 @@ def test_a_class_may_have_websockets_only() -> None:
         @fal.realtime("/rt")
         def talk(self, given: dict) -> dict: ...  # type: ignore[type-arg]
 
-    assert [(e.path, e.protocol) for e in fal.describe(Mine).endpoints] == [("/rt", "realtime"), ("/ws", "websocket")]
+    assert [(e.path, e.protocol) for e in fal.describe(Mine).endpoints] == [("/ws", "websocket"), ("/rt", "realtime")]
 
 
 def test_fal_app_itself_and_what_is_no_app_are_refused_in_words() -> None:
