@@ -38,7 +38,7 @@ from fal_jupyter.protocol.api import (
     ErrorDescription,
     Timing,
 )
-from fal_jupyter.protocol.feed import BODY_BOUND
+from fal_jupyter.protocol.feed import BODY_BOUND, DISPLAYS_BOUND
 from fal_jupyter.protocol.frames import CHUNK, GO_AWAY, INLINE, WINDOW, Frame, Kind
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Exchange:
         "_answered", "_body_done", "_buffer", "_buffered", "_channel", "_credit", "_ending", "_events", "_first", "_got_room", "_linger", "_owed", "_paused",
         "_ran_from", "_read_all", "_stream", "_unprinted", "alias", "arrived", "began", "bytes_in", "bytes_out", "caller", "cold",
         "content_type", "dispatched", "error", "finished", "framed", "gone", "got", "head", "hint", "hub", "id", "low", "method", "needs_retry", "origin", "owned", "path",
-        "revision", "runner_id", "sent", "sent_type", "start_within", "starting", "status", "stop_runner", "told", "undelivered", "watcher", "websocket",
+        "revision", "runner_id", "sent", "sent_type", "shown", "shown_size", "start_within", "starting", "status", "stop_runner", "told", "undelivered", "watcher", "websocket",
     )  # fmt: skip
 
     def __init__(
@@ -112,6 +112,8 @@ class Exchange:
         self.sent = b""
         self.got: bytes | list[bytes] = b""
         self._got_room = 0 if websocket else BODY_BOUND
+        self.shown: list[tuple[str, bytes, str]] = []  # pictures that were displayed: type, bytes, text
+        self.shown_size = 0
         self._read_all = websocket
         self._linger: asyncio.TimerHandle | None = None
 
@@ -467,6 +469,10 @@ class Exchange:
         head = msgspec.json.decode(head_json)
         text = head["text"] = self.hub.without_secrets(self, head["text"])[: frames.MOST_PICTURE_TEXT]
         line = f"{text}\n"
+        if self.origin == "panel":  # a cell shows them itself, and a program over HTTP sees none
+            fits = self.shown_size + len(picture) <= DISPLAYS_BOUND
+            self.shown.append((str(head["type"]), picture if fits else b"", text))
+            self.shown_size += len(picture) if fits else 0
         self.hub.request_printed(self, 1, line)
         if self.watcher is not None:
             self.watcher.printed(1, line)

@@ -8,9 +8,19 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from fal_jupyter.protocol.feed import KEPT_ENDPOINTS, KEPT_REQUESTS, Body, EndpointStats, RequestState, Stats
+from fal_jupyter.protocol.feed import (
+    KEPT_ENDPOINTS,
+    KEPT_REQUESTS,
+    Body,
+    Display,
+    EndpointStats,
+    RequestState,
+    Stats,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from fal_jupyter.gateway.exchange import Exchange
     from fal_jupyter.protocol.api import ErrorDescription
 
@@ -64,7 +74,7 @@ class Kept:
 
     __slots__ = (
         "alias", "bytes_in", "bytes_out", "cold", "content_type", "error", "got", "id", "method", "moments", "origin", "path", "revision", "runner",
-        "sent", "sent_type", "size", "status", "told",
+        "sent", "sent_type", "shown", "size", "status", "told",
     )  # fmt: skip
 
     def __init__(self, exchange: Exchange, now: float) -> None:
@@ -79,7 +89,8 @@ class Kept:
         self.sent, self.sent_type = exchange.sent, exchange.sent_type
         got = exchange.got
         self.got = b"".join(got) if isinstance(got, list) else got
-        self.size = len(self.sent) + len(self.got)
+        self.shown = exchange.shown
+        self.size = len(self.sent) + len(self.got) + exchange.shown_size
 
     def state(self) -> RequestState:
         """As the panels see it."""
@@ -111,6 +122,11 @@ class Kept:
     def output(self) -> Body | None:
         """What the app answered, or None where it is not kept any more."""
         return body_of(self.got, self.content_type, self.bytes_out)
+
+
+def displays_of(shown: Iterable[tuple[str, bytes, str]]) -> list[Display]:
+    """Give the pictures that a request displayed; those that are not kept have their text only."""
+    return [Display(content_type=kind, base64=base64.b64encode(data).decode(), text=text) for kind, data, text in shown]
 
 
 def body_of(data: bytes, content_type: str, size: int) -> Body | None:
@@ -287,6 +303,7 @@ class History:
         if self._bodies.pop(kept.id, None) is not None:
             self._bytes -= kept.size
             kept.sent = kept.got = b""
+            kept.shown = [(kind, b"", text) for kind, _, text in kept.shown]
             kept.size = 0
 
     def take_fresh(self, shown: set[str]) -> tuple[list[Kept], int]:

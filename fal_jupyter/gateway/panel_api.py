@@ -14,7 +14,7 @@ from fal_jupyter.domain.runners import READY
 from fal_jupyter.gateway.admin_api import NAME, Handler
 from fal_jupyter.gateway.feed import Listener
 from fal_jupyter.gateway.held import ask_aside
-from fal_jupyter.gateway.history import body_of, state_of
+from fal_jupyter.gateway.history import body_of, displays_of, state_of
 from fal_jupyter.gateway.printed import PrintedHandler
 from fal_jupyter.gateway.run_api import is_hostile
 from fal_jupyter.protocol.api import A_APPS, A_FEED, A_KEYS, A_SNAPSHOT, ENDING, H_STATUS
@@ -175,13 +175,18 @@ class RequestHandler(Handler):
         logs = published.log.read(LOGS_SHOWN, request=request_id) if published is not None else []
         if kept is not None:
             request, error, sent, got = kept.state(), kept.error, kept.input(), kept.output()
+            shown = kept.shown
         else:
             assert exchange is not None
             request, error = state_of(exchange), exchange.error
             sent = body_of(exchange.sent, exchange.sent_type, exchange.bytes_in)
-            got = None
+            got, shown = None, exchange.shown
         held = self.house.calls.find(request_id) is not None
-        self.reply(RequestDetail(request=request, input=sent, output=got, error=error, logs=logs, held=held))
+        self.reply(
+            RequestDetail(
+                request=request, input=sent, output=got, error=error, logs=logs, displays=displays_of(shown), held=held
+            )
+        )
 
     def delete(self, request_id: str) -> None:
         if self.house.engine.cancel(request_id):

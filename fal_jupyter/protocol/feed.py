@@ -23,6 +23,7 @@ KEPT_POINTS: Final = 2400  # of each app's timeline
 KEPT_MOVES: Final = 1600  # states of one runner
 KEPT_LANES: Final = 40  # runners of each app, living or not
 BODY_BOUND: Final = 64 * 1024  # of a request's input or output that is kept for the inspector
+DISPLAYS_BOUND: Final = 4 << 20  # of the pictures that one request displayed, as they are kept for the inspector
 HELD_BOUND: Final = 64 << 20  # of an answer that is held for a panel
 MIME: Final = "application/vnd.fal-jupyter.card+json"
 
@@ -286,6 +287,14 @@ class Body(TypedDict):
     truncated: bool
 
 
+class Display(TypedDict):
+    """A picture that an endpoint displayed (``plt.show()``): ``base64`` is ``""`` where it is not kept, ``text`` is what a plain process prints."""
+
+    content_type: str
+    base64: str
+    text: str
+
+
 class RequestDetail(TypedDict):
     """Answer to GET /admin/requests/{id}. ``held`` tells whether the whole answer can be had at ``…/answer``."""
 
@@ -294,6 +303,7 @@ class RequestDetail(TypedDict):
     output: Body | None
     error: ErrorDescription | None
     logs: list[LogRecord]
+    displays: list[Display]
     held: bool
 
 

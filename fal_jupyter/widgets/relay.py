@@ -29,6 +29,8 @@ ALLOWED = {
     "DELETE": re.compile(rf"{_APP}|runners/[a-z0-9][a-z0-9_.-]*|{_REQUEST}|keys/\w+"),
 }
 """What a widget may ask, as the server extension allows it to pages: never to publish, to lease or to shut down."""
+FILE = re.compile(r"cdn/files/[0-9a-f]{32}/[\w.%~+-]*", re.ASCII)
+"""A file of the local CDN, whose address is its key: a widget without a Jupyter server has no other way to show it."""
 PASSED = ("content-type", "x-fal-status", "retry-after")
 _SENT_TYPE = re.compile(r"[\x20-\x7e]{1,200}")
 """A content type that is one header's value: with a line's end in it, it could carry a second request past ``ALLOWED``."""
@@ -190,7 +192,8 @@ class Relay:
         method, path = str(message.get("method", "")), str(message.get("path", ""))
         plain, _, query = path.partition("?")
         allowed = ALLOWED.get(method)
-        if allowed is None or not allowed.fullmatch(plain):
+        is_file = method == "GET" and FILE.fullmatch(plain) is not None
+        if not is_file and (allowed is None or not allowed.fullmatch(plain)):
             yield {"error": f"a panel may not ask {method} {plain[:80]}"}, []
             return
         given = message.get("headers")
@@ -200,7 +203,7 @@ class Relay:
         if not _SENT_TYPE.fullmatch(sent_type):
             yield {"error": f"{sent_type[:80]!r} is no content type"}, []
             return
-        target = ADMIN + plain + (f"?{quote(query, safe='=&%+,:;@/?-._~')}" if query else "")
+        target = ("/" if is_file else ADMIN) + plain + (f"?{quote(query, safe='=&%+,:;@/?-._~')}" if query else "")
         answer = self._client.ask_raw(method, target, [("content-type", sent_type)], body)
         with self._lock:
             wanted = key in self._asked

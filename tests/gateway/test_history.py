@@ -11,7 +11,7 @@ from fal_jupyter.domain.apps import App
 from fal_jupyter.domain.lanes import GONE
 from fal_jupyter.domain.runners import Runner, State
 from fal_jupyter.domain.spec import AppSpec
-from fal_jupyter.gateway.history import BODIES_BOUND, AppHistory, History, body_of
+from fal_jupyter.gateway.history import BODIES_BOUND, AppHistory, History, body_of, displays_of
 from fal_jupyter.gateway.meter import Usage, used_by
 from fal_jupyter.gateway.moments import Moments
 from fal_jupyter.gateway.timelines import AppTimeline
@@ -29,7 +29,7 @@ def ended(number: int, size: int = 0, **more: Any) -> Any:
     """An exchange that has ended, as far as the history looks at one."""
     given = {
         "id": f"q{number}", "alias": "a", "method": "POST", "path": "/", "origin": "http", "status": 200, "revision": 1, "runner_id": "a-1",
-        "bytes_in": size, "bytes_out": 0, "content_type": "", "error": None, "told": "", "sent": b"x" * size, "sent_type": "", "got": b"",
+        "bytes_in": size, "bytes_out": 0, "content_type": "", "error": None, "told": "", "sent": b"x" * size, "sent_type": "", "got": b"", "shown": [], "shown_size": 0,
         "starting": 0.0, "cold": False, "dispatched": 1.0, "moments": lambda now: Moments(now - 0.01, now, now, 0.0, False, now, now, now),
     }  # fmt: skip
     return SimpleNamespace(**(given | more))
@@ -44,6 +44,15 @@ def test_only_the_latest_requests_of_an_app_are_kept_and_all_are_counted() -> No
     assert history.apps["a"].stats(10**9)["calls"] == KEPT_REQUESTS + 50
     assert history.find("q0") is None
     assert history.find("q60") is not None
+
+
+def test_displayed_pictures_count_as_bodies_and_leave_their_text() -> None:
+    history, picture = History(60), b"x" * (4 << 20)
+    for number in range(10):
+        history.ended(ended(number, shown=[("image/png", picture, f"<Figure {number}>")], shown_size=len(picture)))
+    kept = [displays_of(one.shown)[0] for one in history.apps["a"].requests]
+    assert [bool(one["base64"]) for one in kept] == [False] * 2 + [True] * 8
+    assert kept[0]["text"] == "<Figure 0>"
 
 
 def test_bodies_are_bounded_over_all_apps_the_oldest_go_first() -> None:

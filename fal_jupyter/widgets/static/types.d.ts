@@ -53,9 +53,10 @@ export interface FeedLine {
 }
 export interface LogRecord { time: number; runner: string; request: string; stream: number; text: string }
 export interface Body { content_type: string; size: number; text: string; base64: string; truncated: boolean }
+export interface Display { content_type: string; base64: string; text: string }
 export interface RequestDetail {
   request: RequestState; input: Body | null; output: Body | null; error: ErrorDescription | null; logs: LogRecord[];
-  held: boolean;
+  displays: Display[]; held: boolean;
 }
 export interface KeyRecord { id: string; holder: string; created: number }
 export interface Picture { time: number; app: AppState; requests: RequestState[]; timeline: Timeline }
@@ -118,6 +119,8 @@ export interface Host {
   /** The address of an app's endpoints as a browser reaches it, or "" where there is none. */
   address(app: AppState): string;
   copy(text: string): Promise<void>;
+  /** An address at which this page can load a file of the gateway's own CDN; null for every other address. */
+  media?(address: string, signal: AbortSignal): Promise<string> | null;
   /** What only some hosts can do; a panel shows no button where it is missing. */
   goToCell?(alias: string): void;
   /** Run the cell that made an app; one sentence where no open notebook has it. */
