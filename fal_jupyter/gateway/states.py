@@ -40,6 +40,10 @@ def app_state(engine: Engine, published: Published, base: str, holder: Mapping[s
     record = engine.fleet.apps.get(published.alias) or _stopped(published)
     newest, now = published.newest, time.monotonic()
     history = engine.history.apps.get(published.alias, _NOTHING)
+    endpoints = [
+        EndpointState(name=e.name, path=e.path, signature=e.signature, doc=e.doc, protocol=e.protocol)
+        for e in newest.spec.endpoints
+    ]
     return AppState(
         app=f"{engine.settings.owner}/{published.alias}",
         alias=published.alias,
@@ -55,11 +59,8 @@ def app_state(engine: Engine, published: Published, base: str, holder: Mapping[s
         serving=record.serving,
         verdict=published.verdict,
         told=published.told,
-        endpoints=[
-            EndpointState(name=e.name, path=e.path, signature=e.signature, doc=e.doc)
-            for e in newest.spec.endpoints
-            if e.protocol == "http"
-        ],
+        endpoints=[one for one in endpoints if one["protocol"] == "http"],
+        sockets=[one for one in endpoints if one["protocol"] != "http"],
         about=newest.spec.about,
         scaling=asdict(record.scaling),
         by_class=asdict(newest.spec.scaling),

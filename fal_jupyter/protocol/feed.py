@@ -114,12 +114,13 @@ class EndpointStats(TypedDict):
 
 
 class EndpointState(TypedDict):
-    """One endpoint of a class."""
+    """One endpoint of a class; ``protocol`` is ``http``, ``realtime`` or ``websocket``."""
 
     name: str
     path: str
     signature: str
     doc: str
+    protocol: str
 
 
 class Failure(TypedDict):
@@ -135,7 +136,7 @@ class Failure(TypedDict):
 class AppState(TypedDict):
     """One app. ``state`` is one word: Ready, Starting, Failing, Zero, Stopped (it can be started again). ``revision`` was published last, ``serving`` answers
     (0: none yet), ``verdict`` and ``told`` say what publishing it did; ``scaling`` is in force, ``by_class`` what the class says,
-    ``overrides`` what was changed since; ``by_endpoint`` has figures of each path that was called; ``about`` is Markdown, of a docstring; ``log`` counts the lines of the log, so that a change calls for a look."""
+    ``overrides`` what was changed since; ``endpoints`` take requests, ``sockets`` sessions; ``by_endpoint`` has figures of each path that was called; ``about`` is Markdown, of a docstring; ``log`` counts the lines of the log, so that a change calls for a look."""
 
     app: str
     alias: str
@@ -152,6 +153,7 @@ class AppState(TypedDict):
     verdict: str
     told: str
     endpoints: list[EndpointState]
+    sockets: list[EndpointState]
     about: str
     scaling: dict[str, float]
     by_class: dict[str, float]

@@ -23,14 +23,14 @@ export interface Stats {
 export interface EndpointStats {
   path: string; calls: number; failed: number; cancelled: number; sample: number; p50_ms: number; p95_ms: number; max_ms: number; spark: number[];
 }
-export interface EndpointState { name: string; path: string; signature: string; doc: string }
+export interface EndpointState { name: string; path: string; signature: string; doc: string; protocol: string }
 export interface ErrorFrame { filename: string; lineno: number; function: string; line: string }
 export interface ErrorDescription { type: string; message: string; text: string; frames: ErrorFrame[]; phase: string }
 export interface Failure { time: number; revision: number; text: string; error: ErrorDescription | null; retry_at: number }
 export interface AppState {
   app: string; alias: string; class_name: string; state: string; owner_kind: string; owner_name: string; owner_pid: number;
   auth: string; machine: string; url: string; revision: number; serving: number; verdict: string; told: string;
-  endpoints: EndpointState[]; about: string; scaling: Record<string, number>; by_class: Record<string, number>;
+  endpoints: EndpointState[]; sockets: EndpointState[]; about: string; scaling: Record<string, number>; by_class: Record<string, number>;
   overrides: Record<string, number>; reason: string; setup_ms: number; asleep: boolean; runners: RunnerState[];
   queue: Waiting[]; waiting: number; in_flight: number; stats: Stats; by_endpoint: EndpointStats[]; log: number; failure: Failure | null;
 }
