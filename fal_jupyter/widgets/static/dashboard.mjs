@@ -1,7 +1,8 @@
 // @ts-check
 /** Everything that runs, over all notebooks: figures, apps, memory, requests, queue, and one request in a drawer. */
-import { h, replace, scheduler, svg, update } from "./dom.mjs";
-import { count, duration, percent, plural, rate } from "./format.mjs";
+import { h, replace, scheduler, update } from "./dom.mjs";
+import { percentileWords, sparkLine } from "./endpoint_figures.mjs";
+import { bytes, count, duration, pathText, percent, plural, rate } from "./format.mjs";
 import { iconButton, stateGlyph, stateMark } from "./glyphs.mjs";
 import { actOnApp, runnerWords } from "./card.mjs";
 import { inspectorPanel } from "./inspector.mjs";
@@ -13,13 +14,18 @@ import { ensureStyle } from "./style.mjs";
 /** @typedef {import("./types.d.ts").AppState} AppState */
 /** @typedef {import("./types.d.ts").View} View */
 
-/** @type {[string, string, (app: AppState) => any, string][]} name, class, what it is sorted by, kind */
+/** @type {[string, string, (app: AppState) => any][]} name, class, what it is sorted by; where there is no room for a column, its value is below the app's name */
 const COLUMNS = [
-  ["State", "", (app) => app.state, ""], ["App", "", (app) => app.alias, ""], ["Notebook", "fj-second", (app) => app.owner_name, ""], ["Machine", "fj-optional", (app) => app.machine, ""],
-  ["Runners", "", (app) => app.runners.length, ""], ["Waiting", "fj-number", (app) => app.waiting, ""], ["Calls, 5 min", "fj-second", (app) => app.stats.spark.reduce((a, b) => a + b, 0), ""],
-  ["Rate", "fj-number", (app) => app.stats.rate, ""], ["p50", "fj-number fj-second", (app) => app.stats.p50_ms, ""], ["p95", "fj-number fj-second", (app) => app.stats.p95_ms, ""],
-  ["Failed", "fj-number", (app) => app.stats.failed / Math.max(1, app.stats.calls), ""], ["Rev", "fj-optional", (app) => app.revision, ""],
+  ["State", "", (app) => app.state], ["App", "", (app) => app.alias], ["Notebook", "fj-wider", (app) => app.owner_name], ["Machine", "fj-wider", (app) => app.machine],
+  ["Runners", "", (app) => app.runners.length], ["Waiting", "fj-number", (app) => app.waiting], ["Calls, 5 min", "fj-roomy", (app) => app.stats.spark.reduce((a, b) => a + b, 0)],
+  ["Rate", "fj-number fj-roomy", (app) => app.stats.rate], ["p50", "fj-number fj-roomy", (app) => app.stats.p50_ms], ["p95", "fj-number fj-roomy", (app) => app.stats.p95_ms],
+  ["Failed", "fj-number", (app) => app.stats.failed / Math.max(1, app.stats.calls)], ["Memory", "fj-number", memoryOf], ["Rev", "fj-wider", (app) => app.revision],
 ];
+
+/** Bytes that an app's runners hold. @param {AppState} app */
+function memoryOf(app) {
+  return app.runners.reduce((sum, one) => sum + one.memory, 0);
+}
 
 /** Apps in the order of a column; of equals, by name. @param {AppState[]} apps @param {number} column @param {boolean} down */
 export function sortedApps(apps, column, down) {
@@ -29,15 +35,6 @@ export function sortedApps(apps, column, down) {
     const [one, two] = [value(a), value(b)];
     return (one < two ? -sign : one > two ? sign : 0) || a.alias.localeCompare(b.alias);
   });
-}
-
-/** A spark line of steps. @param {number[]} values */
-export function sparkLine(values) {
-  const top = Math.max(1, ...values);
-  const step = 100 / values.length;
-  const path = values.map((value, at) => `V${(20 - (18 * value) / top).toFixed(1)}H${((at + 1) * step).toFixed(1)}`).join("");
-  const told = `${plural(values.reduce((a, b) => a + b, 0), "call")} in five minutes`;
-  return svg("svg", { viewBox: "0 0 100 21", width: 100, height: 21, preserveAspectRatio: "none", role: "img", "aria-label": told }, svg("path", { class: "fj-spark", d: `M0,20${path}V20Z` }));
 }
 
 /**
@@ -60,7 +57,7 @@ export function figuresOf(view) {
     ["Runners", String(runners.length), starting ? `${starting} starting` : ""],
     ["Waiting", String(view.apps.reduce((sum, app) => sum + app.waiting, 0)), waits.length ? `longest ${duration(Math.max(...waits))}` : ""],
     ["Calls", rate(view.apps.reduce((sum, app) => sum + app.stats.rate, 0)), `${count(calls, true)} in all`],
-    ["p95", slowest && slowest.stats.sample >= 20 ? duration(slowest.stats.p95_ms) : "–", slowest && slowest.stats.sample >= 20 ? slowest.alias : "of 20 calls or more"],
+    ["p95", slowest && slowest.stats.sample >= 20 ? duration(slowest.stats.p95_ms) : "–", slowest && slowest.stats.sample >= 20 ? slowest.alias : "needs 20 calls"],
     ["Failed", percent(failed, calls), `${count(failed)} of ${count(calls, true)}`],
     ["Cold starts", count(view.apps.reduce((sum, app) => sum + app.stats.cold, 0)), ""],
   ];
@@ -91,23 +88,35 @@ export function dashboardPanel(root, host, options, signal) {
   const main = h("div", { class: "fj-board-main" }, notice, figures, panel("Apps", [appsTold, h("span", { class: "fj-space" }), filter], apps),
     panel("Memory", [h("span", { class: "fj-muted" }, "each block is one runner or program")], memory),
     h("div", { class: "fj-two" }, panel("Recent requests", [], requests), panel("Queue", [], queue)));
-  const frame = h("div", { class: "fj fj-dashboard", dataset: { lmSuppressShortcuts: "true" }, style: { height: "100%", position: "relative" } }, h("div", { class: "fj-board" }, main, drawer));
+  const frame = h("div", { class: "fj fj-dashboard", dataset: { lmSuppressShortcuts: "true" }, style: { height: "100%", position: "relative" }, onkeydown: (/** @type {KeyboardEvent} */ event) => event.key === "Escape" && !drawer.hidden && (event.stopPropagation(), close()) }, h("div", { class: "fj-board" }, main, drawer));
   root.replaceChildren(frame);
   signal.addEventListener("abort", () => root.replaceChildren());
 
   /** @type {AbortController | null} */
   let inspecting = null;
-  const close = () => {
+  let inspected = "";
+  /** @type {(id: string | null) => HTMLElement | null} */
+  let markRow = () => null;
+  const leave = () => {
     inspecting?.abort();
     replace(drawer);
     drawer.hidden = true;
+    inspected = "";
+  };
+  const close = () => {
+    const id = inspected;
+    leave();
+    markRow(null);
+    main.querySelector(`tr[data-request="${CSS.escape(id)}"]`)?.focus();
   };
   const inspect = (/** @type {string} */ id) => {
-    close();
+    leave();
+    inspected = id;
     const stop = (inspecting = new AbortController());
     signal.addEventListener("abort", () => stop.abort(), { once: true });
     drawer.hidden = false;
     inspectorPanel(drawer, host, { id, close }, stop.signal);
+    markRow(id)?.scrollIntoView?.({ block: "nearest" }); // the drawer took room: its row stays in sight
   };
   const told = h("div", { role: "alert" });
   const act = (/** @type {string} */ alias, /** @type {"start" | "stop" | "restart"} */ action) => async () => {
@@ -119,12 +128,20 @@ export function dashboardPanel(root, host, options, signal) {
     }
   };
 
-  const appRow = (/** @type {AppState} */ app) => h("tr", { dataset: { app: app.alias } },
-    h("td", null, stateMark(app.state)), h("td", { class: "fj-cut", title: app.alias }, h("strong", null, plainText(app.alias))), h("td", { class: "fj-second fj-cut", title: app.owner_name }, plainText(app.owner_name || app.owner_kind)), h("td", { class: "fj-optional fj-cut", title: app.machine }, plainText(app.machine.split(" (")[0])),
-    h("td", { title: runnerWords(app) }, app.runners.length ? app.runners.slice(0, 10).map((one) => stateGlyph(one.state)) : "0", h("span", { class: "fj-visually-hidden" }, runnerWords(app))), h("td", { class: "fj-number" }, count(app.waiting)),
-    h("td", { class: "fj-second" }, sparkLine(app.stats.spark)), h("td", { class: "fj-number" }, rate(app.stats.rate)), h("td", { class: "fj-number fj-second" }, app.stats.sample ? duration(app.stats.p50_ms) : "–"),
-    h("td", { class: "fj-number fj-second" }, app.stats.sample >= 20 ? duration(app.stats.p95_ms) : "–"), h("td", { class: "fj-number" }, percent(app.stats.failed, app.stats.calls)), h("td", { class: "fj-optional" }, `r${app.serving || app.revision}`),
-    h("td", null, app.state === "Stopped" ? iconButton("play", `Start ${app.alias}`, act(app.alias, "start")) : [iconButton("restart", `Restart ${app.alias}`, act(app.alias, "restart")), iconButton("stop", `Stop ${app.alias}`, act(app.alias, "stop"))], host.openLogs ? iconButton("logs", `Logs of ${app.alias}`, () => host.openLogs?.(app.alias)) : null));
+  const appRow = (/** @type {AppState} */ app) => {
+    const { stats } = app;
+    const owner = plainText(app.owner_name || app.owner_kind);
+    const machine = plainText(app.machine.split(" (")[0]);
+    const revision = `r${app.serving || app.revision}`;
+    const under = (/** @type {string} */ kind, /** @type {string[]} */ parts) => h("div", { class: `fj-label fj-cut ${kind}`, title: parts.filter(Boolean).join(" · ") }, parts.filter(Boolean).join(" · "));
+    return h("tr", { dataset: { app: app.alias } }, h("td", null, stateMark(app.state)),
+      h("td", { class: "fj-cut", title: plainText(app.alias) }, h("strong", { class: "fj-cut" }, plainText(app.alias)), under("fj-close", [owner, machine, revision]), under("fj-narrow", [rate(stats.rate), percentileWords(stats)])),
+      h("td", { class: "fj-wider fj-cut", title: owner }, owner), h("td", { class: "fj-wider fj-cut", title: plainText(app.machine) }, machine),
+      h("td", { title: runnerWords(app) }, app.runners.length ? app.runners.slice(0, 10).map((one) => stateGlyph(one.state)) : "0", app.runners.length > 10 ? ` +${app.runners.length - 10}` : null, h("span", { class: "fj-visually-hidden" }, runnerWords(app))), h("td", { class: "fj-number" }, count(app.waiting)),
+      h("td", { class: "fj-roomy" }, sparkLine(stats.spark)), h("td", { class: "fj-number fj-roomy" }, rate(stats.rate)), h("td", { class: "fj-number fj-roomy" }, stats.sample ? duration(stats.p50_ms) : "–"),
+      h("td", { class: "fj-number fj-roomy", title: stats.sample >= 20 ? null : "needs 20 calls" }, stats.sample >= 20 ? duration(stats.p95_ms) : "–"), h("td", { class: "fj-number" }, percent(stats.failed, stats.calls)), h("td", { class: "fj-number" }, memoryOf(app) ? bytes(memoryOf(app)) : "0"), h("td", { class: "fj-wider" }, revision),
+      h("td", { class: "fj-row-actions" }, app.state === "Stopped" ? iconButton("play", `Start ${app.alias}`, act(app.alias, "start")) : [iconButton("restart", `Restart ${app.alias}`, act(app.alias, "restart")), iconButton("stop", `Stop ${app.alias}`, act(app.alias, "stop"))], host.openLogs ? iconButton("logs", `Logs of ${app.alias}`, () => host.openLogs?.(app.alias)) : null));
+  };
 
   const draw = () => {
     const view = host.store.view;
@@ -137,8 +154,8 @@ export function dashboardPanel(root, host, options, signal) {
       h("button", { type: "button", class: "fj-sort", onclick: () => ((down = at === column ? !down : false), (column = at), draw()) }, name, at === column ? (down ? " ▼" : " ▲") : "")));
     update(apps, view.apps.length ? h("table", { class: "fj-table fj-apps" }, h("thead", null, h("tr", null, heads, h("th", { scope: "col" }, h("span", { class: "fj-visually-hidden" }, "Actions")))), h("tbody", null, shown.map(appRow))) : h("p", { class: "fj-empty" }, "No app is running. Put %%fal_app above a fal.App class in a notebook and run the cell: it shows up here."));
     const waits = view.apps.flatMap((app) => app.queue.map((one) => ({ ...one, alias: app.alias, reason: app.reason })));
-    update(queue, waits.length ? h("table", { class: "fj-table" }, h("thead", null, h("tr", null, ["App", "Endpoint", "Wait", ""].map((name) => h("th", { scope: "col" }, name)))), h("tbody", null, waits.map((one) => h("tr", { dataset: { key: one.id } }, h("td", { class: "fj-cut", title: one.alias }, plainText(one.alias)), h("td", { class: "fj-mono fj-cut", title: one.path }, plainText(one.path)),
-      h("td", { class: "fj-number" }, duration(view.time - one.since)), h("td", null, iconButton("close", `Cancel ${one.path}`, () => host.ask("DELETE", `requests/${one.id}`).catch(() => undefined))))))) : h("p", { class: "fj-empty" }, "Nothing waits."));
+    update(queue, waits.length ? h("table", { class: "fj-table" }, h("thead", null, h("tr", null, ["App", "Endpoint", "Wait", ""].map((name) => h("th", { scope: "col" }, name)))), h("tbody", null, waits.map((one) => h("tr", { dataset: { key: one.id } }, h("td", { class: "fj-cut", title: one.alias }, plainText(one.alias)), h("td", { class: "fj-mono fj-cut", title: plainText(pathText(one.path)) }, plainText(pathText(one.path))),
+      h("td", { class: "fj-number" }, duration(view.time - one.since)), h("td", null, iconButton("close", `Cancel ${pathText(one.path)}`, () => host.ask("DELETE", `requests/${one.id}`).catch(() => undefined))))))) : h("p", { class: "fj-empty" }, "Nothing waits."));
   };
   const noticeOf = (/** @type {View} */ view) => {
     if (view.link === "lost") return h("div", { class: "fj-banner fj-bad" }, h("div", null, h("strong", null, `No update: ${plainText(view.reason)}.`), " What is shown is the last that came. Trying again."));
@@ -147,7 +164,7 @@ export function dashboardPanel(root, host, options, signal) {
     return null;
   };
   ledgerPanel(memory, host, {}, signal);
-  requestsPanel(requests, host, { open: inspect }, signal);
+  markRow = requestsPanel(requests, host, { open: inspect }, signal).choose;
   const look = scheduler(root, signal, draw);
   signal.addEventListener("abort", host.store.watch(look));
   draw();

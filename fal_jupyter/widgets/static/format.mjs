@@ -79,6 +79,20 @@ export function plural(number, noun, many) {
   return `${count(number)} ${number === 1 ? noun : (many ?? `${noun}s`)}`;
 }
 
+/**
+ * A path as people read it: percent-encoded text decoded, but for what would change its meaning (`%2F`) or its line.
+ * @param {string} path
+ */
+export function pathText(path) {
+  let text = path;
+  try {
+    text = decodeURI(path);
+  } catch {
+    return path; // not UTF-8: as it is
+  }
+  return text.replace(/[\s\u0000-\u001f\u007f-\u009f]/g, (c) => (c === " " ? c : encodeURIComponent(c)));
+}
+
 /** A runner's short name: the number at the end of its id. @param {string} id */
 export function runnerName(id) {
   return /-(\d+)$/.exec(id)?.[1] ?? id;

@@ -1,12 +1,14 @@
 // @ts-check
 /** One request, whole: where its time went, what came in and went out, what it printed and raised. */
 import { button, h, replace, scheduler } from "./dom.mjs";
+import { editRequest } from "./edit_request.mjs";
 import { errorView } from "./errors.mjs";
-import { bytes, clock, duration } from "./format.mjs";
+import { bytes, clock, duration, pathText } from "./format.mjs";
 import { glyph, iconButton, requestLook } from "./glyphs.mjs";
 import { askJson } from "./host.mjs";
-import { phaseTable, totalOf } from "./phases.mjs";
+import { hasFailed, phaseTable, totalOf, wasCancelled } from "./phases.mjs";
 import { keptBodyView, plainText, textView } from "./result.mjs";
+import { PLACEHOLDER, snippetsOf } from "./snippets.mjs";
 
 /** @typedef {import("./types.d.ts").RequestDetail} RequestDetail */
 
@@ -56,9 +58,9 @@ export function inspectorPanel(root, host, { id, close }, signal) {
     const runner = host.store.view.apps.find((one) => one.alias === request.alias)?.runners.find((one) => one.id === request.runner);
     const warm = host.store.view.apps.find((one) => one.alias === request.alias)?.stats.p50_ms;
     const facts = [
-      ["App", `${request.alias} ${request.path}`], ["Asked from", { cell: "a cell", http: "a program, over HTTP", panel: "a panel" }[request.origin] ?? request.origin],
+      ["App", plainText(request.alias)], ["Endpoint", `${request.method} ${plainText(pathText(request.path))}`], ["Asked from", { cell: "a cell", http: "a program, over HTTP", panel: "a panel" }[request.origin] ?? request.origin],
       ["Began", clock(request.began)], ["Runner", request.runner || "none"], ["Device", runner?.devices.map((one) => { const device = host.store.view.devices.find((other) => other.id === one); return device ? `gpu ${device.index}, ${device.name}` : "gpu"; }).join(", ") || (request.runner ? "no GPU of its own" : "–")],
-      ["Revision", request.revision ? `r${request.revision}` : "–"], ["Status", request.status ? String(request.status) : "–"],
+      ["Revision", request.revision ? `r${request.revision}` : "–"], ["Status", wasCancelled(request) ? `${request.status}, taken back by its caller` : request.status ? String(request.status) : "–"],
     ];
     const cold = request.cold ? h("p", null, `${Math.round((100 * request.start_ms) / Math.max(1, request.total_ms))} % was the start of a runner. `,
       h("span", { class: "fj-mono" }, "min_concurrency 1"), " keeps one ready.") : null;
@@ -67,7 +69,7 @@ export function inspectorPanel(root, host, { id, close }, signal) {
         request.cold ? h("span", { class: "fj-chip fj-setup" }, "cold") : null, h("span", { class: "fj-space" }), warm ? h("span", { class: "fj-muted" }, `p50 ${duration(warm)}`) : null), cold),
       phaseTable(request, Date.now()),
       h("div", { class: "fj-pane" }, h("h2", null, "Where"), h("table", { class: "fj-table" }, h("tbody", null, facts.map(([name, value]) => h("tr", null, h("th", { scope: "row" }, name), h("td", { class: "fj-cut", title: value }, value)))))),
-      detail?.error ? h("div", { class: "fj-pane" }, errorView(detail.error)) : request.error ? h("div", { class: "fj-banner fj-bad" }, plainText(request.error)) : null,
+      detail?.error ? h("div", { class: "fj-pane" }, errorView(detail.error)) : request.error ? h("div", { class: `fj-banner ${hasFailed(request) ? "fj-bad" : ""}` }, plainText(request.error)) : null,
       bodyPart("Input", detail?.input ?? null, request.bytes_in), live ? null : bodyPart("Output", detail?.output ?? null, request.bytes_out),
       detail?.logs.length ? h("div", { class: "fj-pane" }, h("h2", null, "Printed"), textView(detail.logs.map((one) => one.text).join("\n"))) : null,
       h("div", { class: "fj-foot" }, live ? button([glyph("stop"), "Cancel"], () => host.ask("DELETE", `requests/${id}`).catch(() => undefined)) : again(request)));
@@ -81,6 +83,10 @@ export function inspectorPanel(root, host, { id, close }, signal) {
     const input = detail?.input;
     if (!input || input.truncated || host.kind === "saved") return null;
     const told = h("span", { class: "fj-muted", "aria-live": "polite" });
+    const say = (/** @type {any} */ error) => (told.textContent = error instanceof Error ? error.message : String(error));
+    const copy = (/** @type {string} */ word, /** @type {string} */ text) => button([glyph("copy"), `Copy as ${word}`], () => host.copy(text).then(() => (told.textContent = `copied as ${word}`), say));
+    const programs = programsOf(request, input);
+    const edits = Boolean(host.goToCell || root.closest(".fj-card")) && programs;
     const press = async () => {
       try {
         const data = input.base64 ? Uint8Array.from(atob(input.base64), (c) => c.charCodeAt(0)) : input.text;
@@ -88,10 +94,24 @@ export function inspectorPanel(root, host, { id, close }, signal) {
         const made = await askJson(host, "POST", `apps/${encodeURIComponent(request.alias)}/calls`, { query: { path: request.path, method: request.method }, headers, body: data });
         told.textContent = `called again as ${made.request_id.slice(0, 8)}`;
       } catch (error) {
-        told.textContent = error instanceof Error ? error.message : String(error);
+        say(error);
       }
     };
-    return [button([glyph("restart"), "Call again"], press), told];
+    return [edits ? button([glyph("edited"), "Edit and run again"], () => void editRequest(root, host, request.alias, request.id).catch(say)) : null, button([glyph("restart"), "Call again"], press),
+      programs ? [copy("Python", programs.python), copy("curl", programs.curl)] : null, told];
+  };
+
+  /** The request as programs; null where its input is no JSON. @param {import("./types.d.ts").RequestState} request @param {import("./types.d.ts").Body} input */
+  const programsOf = (request, input) => {
+    const app = host.store.view.apps.find((one) => one.alias === request.alias);
+    if (!app || input.base64) return null;
+    try {
+      const value = input.text ? JSON.parse(input.text) : {};
+      const endpoint = app.endpoints.find((one) => one.path === request.path)?.name ?? request.path.slice(1);
+      return snippetsOf({ className: app.class_name, endpoint, path: request.path, app: app.app, url: app.url, value, key: PLACEHOLDER, method: request.method });
+    } catch {
+      return null;
+    }
   };
 
   const look = scheduler(root, signal, fetchDetail);

@@ -55,9 +55,9 @@ export function phaseBar(request, now, whole, offset = 0) {
   const parts = phasesOf(request, now);
   const total = whole ?? parts.reduce((sum, part) => sum + part.ms, 0);
   const share = (/** @type {number} */ ms) => `${total > 0 ? (100 * ms) / total : 0}%`;
-  const failed = hasFailed(request);
+  const end = hasFailed(request) ? "failed" : wasCancelled(request) ? "cancelled" : "";
   const shown = parts.filter((part) => part.ms > 0).map((part) => h("span", {
-    class: `fj-phase-${failed && (part.name === "run" || part.name === "stream") ? "failed" : part.name}`, style: { width: share(part.ms) },
+    class: `fj-phase-${end && (part.name === "run" || part.name === "stream") ? end : part.name}`, style: { width: share(part.ms) },
     title: `${part.word} ${duration(part.ms)}`,
   }));
   const space = offset > 0 ? h("span", { style: { width: share(offset), border: "0", minWidth: "0" } }) : null;
@@ -74,7 +74,7 @@ export function phaseTable(request, now) {
   const parts = phasesOf(request, now);
   const whole = parts.reduce((sum, part) => sum + part.ms, 0);
   let before = 0;
-  const rows = parts.map((part) => {
+  const rows = parts.filter((part) => part.ms >= 0.05 || part.name === "run").map((part) => {
     const offset = before;
     before += part.ms;
     const bar = h("span", { class: "fj-phases", "aria-hidden": "true" },
@@ -89,5 +89,5 @@ export function phaseTable(request, now) {
 
 /** What the colours and patterns mean. */
 export function phaseLegend() {
-  return h("span", { class: "fj-legend" }, [...PHASES, { name: "failed", word: "failed" }].map(({ name, word }) => h("span", null, h("span", { class: `fj-swatch fj-phase-${name}` }), word)));
+  return h("span", { class: "fj-legend" }, [...PHASES, { name: "failed", word: "failed" }, { name: "cancelled", word: "cancelled" }].map(({ name, word }) => h("span", null, h("span", { class: `fj-swatch fj-phase-${name}` }), word)));
 }

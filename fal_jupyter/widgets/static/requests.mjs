@@ -1,10 +1,12 @@
 // @ts-check
 /** Requests as a table with a waterfall: state, when, where the time went; a click opens the inspector. */
+import { requestsCsv, saveText } from "./csv.mjs";
 import { h, newId, replace, scheduler, setText, update } from "./dom.mjs";
-import { clock, count, duration, plural, runnerName } from "./format.mjs";
+import { endpointTable } from "./endpoint_figures.mjs";
+import { clock, count, duration, pathText, plural, runnerName } from "./format.mjs";
 import { glyph, iconButton, requestLook } from "./glyphs.mjs";
 import { inspectorPanel } from "./inspector.mjs";
-import { hasFailed, phaseBar, phaseLegend, phaseWords, totalOf } from "./phases.mjs";
+import { hasFailed, phaseBar, phaseLegend, phaseWords, totalOf, wasCancelled } from "./phases.mjs";
 import { plainText } from "./result.mjs";
 
 /** @typedef {import("./types.d.ts").RequestState} RequestState */
@@ -18,8 +20,8 @@ const ROWS = 100;
  */
 export function chosenRequests(requests, { alias, kind, text, from, to }) {
   const wanted = text.toLowerCase();
-  return requests.filter((one) => (!alias || one.alias === alias) && (kind !== "failed" || hasFailed(one)) && (kind !== "cold" || one.cold)
-    && (!wanted || `${one.alias} ${one.path} ${one.id} ${one.error}`.toLowerCase().includes(wanted))
+  return requests.filter((one) => (!alias || one.alias === alias) && (kind !== "failed" || hasFailed(one)) && (kind !== "cold" || one.cold) && (kind !== "cancelled" || wasCancelled(one))
+    && (!wanted || `${one.alias} ${one.path} ${pathText(one.path)} ${one.id} ${one.error}`.toLowerCase().includes(wanted))
     && (from === undefined || one.began + one.total_ms >= from) && (to === undefined || one.began <= to));
 }
 
@@ -28,7 +30,7 @@ export function chosenRequests(requests, { alias, kind, text, from, to }) {
  * @param {import("./types.d.ts").Host} host
  * @param {{alias?: string, open?: (id: string) => void, span?: () => {from: number, to: number} | null}} options `open`: where a click leads; here, where absent
  * @param {AbortSignal} signal
- * @returns {{redraw: () => void}}
+ * @returns {{redraw: () => void, choose: (id: string | null) => HTMLElement | null}} `choose` marks the row of a request that is shown elsewhere, and gives it
  */
 export function requestsPanel(root, host, { alias, open, span }, signal) {
   let kind = "all";
@@ -47,17 +49,23 @@ export function requestsPanel(root, host, { alias, open, span }, signal) {
   let inspecting = null;
   const filter = h("input", { class: "fj-input", type: "search", placeholder: "Filter", "aria-label": "Filter the requests", id: newId(), dataset: { lmSuppressShortcuts: "true" }, style: { maxWidth: "180px" }, oninput: () => draw(true) });
   const kinds = h("span", { role: "group", "aria-label": "which requests", style: { display: "inline-flex", gap: "4px" } });
-  const axis = h("button", { type: "button", class: "fj-choice fj-second", "aria-pressed": "false", onclick: () => ((common = !common), axis.setAttribute("aria-pressed", String(common)), draw(true)) }, "common time axis");
+  const axis = h("button", { type: "button", class: "fj-choice", "aria-pressed": "false", onclick: () => ((common = !common), axis.setAttribute("aria-pressed", String(common)), draw(true)) }, "common time axis");
   const pause = iconButton("pause", "Pause", () => ((paused = !paused), pause.setAttribute("aria-pressed", String(paused)), replace(pause, glyph(paused ? "play" : "pause")), draw(true)));
   const fresh = h("button", { type: "button", class: "fj-choice", hidden: true, onclick: () => draw(true) });
   const bodyRows = h("tbody", null);
-  const heads = [["", ""], ["Started", ""], ...(alias ? [] : [["App", "fj-third"]]), ["Endpoint", ""], ["Where the time went", "fj-wide"], ["Total", "fj-number"], ["Runner", "fj-second"], ["Rev", "fj-second"]];
+  const heads = [["", "fj-c-state"], ["Started", "fj-c-began"], ...(alias ? [] : [["App", "fj-c-app fj-roomy"]]), ["Endpoint", "fj-c-path"], ["Where the time went", "fj-wide"], ["Total", "fj-c-total fj-number"], ["Runner", "fj-c-runner fj-roomy"], ["Rev", "fj-c-rev fj-roomy"]];
   const table = h("table", { class: "fj-table fj-requests" }, h("caption", { class: "fj-visually-hidden" }, "Requests, newest first"),
     h("thead", null, h("tr", null, heads.map(([name, kindOf]) => h("th", { scope: "col", class: kindOf }, name || h("span", { class: "fj-visually-hidden" }, "State"))))), bodyRows);
   const summary = h("div", { class: "fj-bar-row" });
   const scroll = h("div", { class: "fj-scroll", onpointerenter: () => (held = true), onpointerleave: () => ((held = false), draw(false)) }, table);
   const detail = h("div", { class: "fj-detail" });
-  root.append(h("div", { class: "fj-bar-row" }, kinds, filter, h("span", { class: "fj-space" }), fresh, axis, pause), scroll, summary, detail);
+  const endpoints = h("div", { class: "fj-scroll", style: { maxHeight: "220px" } });
+  const endpointsNamed = h("summary", null);
+  const byEndpoint = h("details", { class: "fj-by-endpoint", hidden: true }, endpointsNamed, endpoints);
+  const csv = h("button", { type: "button", class: "fj-choice", title: "Save these requests as a CSV file", onclick: () => saveText(`${alias || "fal"}-requests.csv`, "text/csv", requestsCsv(chosenHere(), host.store.view.time)) }, "CSV");
+  root.append(h("div", { class: "fj-bar-row" }, kinds, filter, h("span", { class: "fj-space" }), fresh, axis, csv, pause), byEndpoint, scroll, summary, detail);
+  /** All that the filter lets through, also what is not in the page. */
+  const chosenHere = () => chosenRequests(host.store.view.requests, { alias, kind, text: filter.value, ...(span?.() ?? {}) });
 
   const inspect = (/** @type {string} */ id) => {
     if (open) return open(id);
@@ -85,14 +93,18 @@ export function requestsPanel(root, host, { alias, open, span }, signal) {
   const row = (/** @type {RequestState} */ one, /** @type {number} */ now, /** @type {{from: number, whole: number} | null} */ scale, /** @type {string | null} */ tab) => {
     const look = requestLook(one);
     const failed = hasFailed(one);
+    const path = plainText(pathText(one.path));
+    const runner = one.runner ? plainText(runnerName(one.runner)).slice(0, 12) : "";
+    const under = [alias ? "" : plainText(one.alias), runner && `runner ${runner}`, one.revision ? `r${one.revision}` : ""].filter(Boolean).join(" · ");
     const total = totalOf(one, now);
     const cells = [
       h("td", null, h("span", { class: look.tone, title: look.word }, glyph(look.shape, look.tone), h("span", { class: "fj-visually-hidden" }, look.word))),
-      h("td", null, clock(one.began)), alias ? null : h("td", { class: "fj-third fj-cut", title: one.alias }, plainText(one.alias)), h("td", { class: "fj-mono fj-cut", title: plainText(one.path) }, plainText(one.path)),
+      h("td", null, clock(one.began)), alias ? null : h("td", { class: "fj-roomy fj-cut", title: plainText(one.alias) }, plainText(one.alias)),
+      h("td", { class: "fj-cut", title: path }, h("span", { class: "fj-mono" }, path), h("div", { class: "fj-label fj-cut fj-narrow", title: under }, under)),
       h("td", { class: "fj-wide", title: phaseWords(one, now) }, scale ? phaseBar(one, now, scale.whole, one.began - scale.from) : phaseBar(one, now),
-        failed && one.error ? h("div", { class: "fj-failed fj-cut", style: { maxWidth: "420px" } }, plainText(one.error)) : null),
+        failed && one.error ? h("div", { class: "fj-failed fj-cut", title: plainText(one.error) }, plainText(one.error)) : wasCancelled(one) ? h("div", { class: "fj-muted" }, "cancelled") : null),
       h("td", { class: "fj-number" }, one.cold ? h("span", { class: "fj-chip fj-setup" }, "cold") : null, " ", h("strong", { class: one.state === "done" ? "" : "fj-run" }, duration(total))),
-      h("td", { class: "fj-second" }, one.runner ? plainText(runnerName(one.runner)).slice(0, 12) : "–"), h("td", { class: "fj-second" }, one.revision ? `r${one.revision}` : "–"),
+      h("td", { class: "fj-roomy" }, runner || "–"), h("td", { class: "fj-roomy" }, one.revision ? `r${one.revision}` : "–"),
     ];
     const press = () => inspect(one.id);
     return h("tr", {
@@ -103,7 +115,7 @@ export function requestsPanel(root, host, { alias, open, span }, signal) {
 
   const draw = (/** @type {boolean} */ asked) => {
     const marked = span?.() ?? null;
-    const found = chosenRequests(host.store.view.requests, { alias, kind, text: filter.value, ...(marked ?? {}) });
+    const found = chosenHere();
     const busyHere = held || scroll.contains(document.activeElement);
     if ((paused || busyHere) && !asked && rows.length) {
       const known = new Map(found.map((one) => [one.id, one]));
@@ -131,9 +143,16 @@ export function requestsPanel(root, host, { alias, open, span }, signal) {
     });
     update(bodyRows, wanted);
     built = new Map(rows.map((request, at) => [request.id, { request, stands: stands[at], element: bodyRows.children[at] }]));
-    update(kinds, ["all", "failed", "cold"].map((name) => h("button", { type: "button", class: "fj-choice", "aria-pressed": String(name === kind), onclick: () => ((kind = name), draw(true)) }, name)));
+    update(kinds, ["all", "failed", "cold", "cancelled"].map((name) => h("button", { type: "button", class: "fj-choice", "aria-pressed": String(name === kind), onclick: () => ((kind = name), draw(true)) }, name)));
     const stats = host.store.view.apps.find((one) => one.alias === alias)?.stats;
     const figures = stats && stats.calls ? `p50 ${duration(stats.p50_ms)} · ${stats.sample >= 20 ? `p95 ${duration(stats.p95_ms)}` : `max ${duration(stats.max_ms)}`} · ${plural(stats.calls, "call")} · ${count(stats.failed)} failed${stats.cancelled ? ` · ${count(stats.cancelled)} cancelled` : ""}` : "";
+    const called = alias && !span ? (host.store.view.apps.find((one) => one.alias === alias)?.by_endpoint ?? []) : [];
+    byEndpoint.hidden = !called.length;
+    if (called.length) {
+      setText(endpointsNamed, `${plural(called.length, "endpoint")} called: p50, p95 and failures of each`);
+      update(endpoints, endpointTable(called, (path) => ((filter.value = path), draw(true))));
+    }
+    csv.disabled = !found.length;
     update(summary, rows.length ? h("span", null, [rows.length < found.length ? `${rows.length} of ${found.length} shown` : "", figures || (rows.length < found.length ? "" : `${rows.length} shown`)].filter(Boolean).join(" · ")) : h("span", { class: "fj-muted" }, marked ? "No request in the marked span." : "No request yet. Each call shows up here, with where its time went."), h("span", { class: "fj-space" }), rows.length ? phaseLegend() : null);
   };
   const look = scheduler(root, signal, () => draw(false));
@@ -142,5 +161,10 @@ export function requestsPanel(root, host, { alias, open, span }, signal) {
   signal.addEventListener("abort", () => clearInterval(running));
   signal.addEventListener("abort", () => replace(root));
   draw(true);
-  return { redraw: () => draw(true) };
+  const choose = (/** @type {string | null} */ id) => {
+    chosen = id;
+    draw(true);
+    return /** @type {HTMLElement | null} */ ([...bodyRows.children].find((one) => /** @type {HTMLElement} */ (one).dataset.request === id) ?? null);
+  };
+  return { redraw: () => draw(true), choose };
 }

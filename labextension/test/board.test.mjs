@@ -1,0 +1,156 @@
+import { afterEach, describe, expect, it } from "vitest";
+import { csvField, requestsCsv } from "../../fal_jupyter/widgets/static/csv.mjs";
+import { dashboardPanel } from "../../fal_jupyter/widgets/static/dashboard.mjs";
+import { endpointTable } from "../../fal_jupyter/widgets/static/endpoint_figures.mjs";
+import { pathText } from "../../fal_jupyter/widgets/static/format.mjs";
+import { inspectorPanel } from "../../fal_jupyter/widgets/static/inspector.mjs";
+import { phaseBar, phaseTable } from "../../fal_jupyter/widgets/static/phases.mjs";
+import { requestsPanel } from "../../fal_jupyter/widgets/static/requests.mjs";
+import { HOSTILE, madeApp, madeHost, madeLine, madeRequest, until } from "./made.mjs";
+
+let stop = new AbortController();
+function shown(panel, host, options = {}, place = document.body) {
+  const root = document.createElement("div");
+  place.append(root);
+  stop = new AbortController();
+  panel(root, host, options, stop.signal);
+  return root;
+}
+afterEach(() => {
+  stop.abort();
+  document.body.replaceChildren();
+});
+const named = (root, label) => [...root.querySelectorAll("button")].find((one) => (one.getAttribute("aria-label") ?? one.textContent).includes(label));
+const detailOf = (request, text) => ({ request, input: { content_type: "application/json", size: text.length, text, base64: "", truncated: false }, output: null, error: null, logs: [], held: false });
+const figures = (path, more = {}) => ({ path, calls: 30, failed: 3, cancelled: 1, sample: 30, p50_ms: 12, p95_ms: 80, max_ms: 95, spark: [0, 3], ...more });
+
+describe("paths", () => {
+  it("are shown decoded, but for what would change their meaning or their line", () => {
+    expect(pathText("/caf%C3%A9/%D7%A9%D7%9C%D7%95%D7%9D/a%20b")).toBe("/café/שלום/a b");
+    expect(pathText("/a%2Fb%3Fc/%25")).toBe("/a%2Fb%3Fc/%");
+    expect(pathText("/a%0Ab%09c")).toBe("/a%0Ab%09c");
+    expect(pathText("/%FF")).toBe("/%FF");
+  });
+  it("are found by their decoded text, and shown so in the table", () => {
+    const root = shown(requestsPanel, madeHost(madeLine({ requests: [madeRequest("a", { path: "/caf%C3%A9" }), madeRequest("b")] })), { alias: "hello" });
+    const box = root.querySelector('input[type="search"]');
+    box.value = "café";
+    box.dispatchEvent(new Event("input"));
+    expect([...root.querySelectorAll("tr[data-request]")].map((one) => one.dataset.request)).toEqual(["a"]);
+    expect(root.querySelector("tr[data-request] .fj-mono").textContent).toBe("/café");
+  });
+});
+
+describe("a cancelled request", () => {
+  const cancelled = madeRequest("c", { status: 499, runner: "", revision: 0, error: "cancelled" });
+  it("looks cancelled, not failed, in the table, its bar and the inspector", async () => {
+    const host = madeHost(madeLine({ requests: [cancelled] }), () => detailOf(cancelled, "{}"));
+    const root = shown(requestsPanel, host, { alias: "hello" });
+    const row = root.querySelector("tr[data-request]");
+    expect(row.textContent).toContain("cancelled");
+    expect(row.querySelector(".fj-failed, .fj-phase-failed")).toBe(null);
+    expect(phaseBar(cancelled, 0).querySelector(".fj-phase-cancelled")).not.toBe(null);
+    named(root, "failed").click();
+    expect(root.querySelector("tr[data-request]")).toBe(null);
+    named(root, "cancelled").click();
+    root.querySelector("tr[data-request]").click();
+    await until(() => root.querySelector(".fj-inspector")?.textContent.includes("taken back by its caller"));
+    expect(root.querySelector(".fj-inspector .fj-bad")).toBe(null);
+  });
+  it("and phases of no time are left out", () => expect(phaseTable(madeRequest("a"), 0).textContent).not.toContain("cold start"));
+});
+
+describe("requests as CSV", () => {
+  it("quotes what needs it, and no field is a formula", () => {
+    expect(["a", 'a"b', "a,b", "=1+1", -5, "a\nb"].map(csvField)).toEqual(["a", '"a""b"', '"a,b"', "'=1+1", "-5", '"a\nb"']);
+    const lines = requestsCsv([madeRequest("a", { path: "/caf%C3%A9" }), madeRequest("b", { status: 499 }), madeRequest("d", { status: 500, error: "ValueError: x, y" })], 0).trimEnd().split("\r\n");
+    expect(lines[0]).toMatch(/^id,app,method,path,began,state,status,total_ms,queue_ms/);
+    expect(lines[1]).toBe("a,hello,POST,/café,1970-01-01T00:00:01.000Z,done,200,45,10,0,1,30,4,false,hello-1,1,cell,2,2,");
+    expect(lines[2]).toContain(",cancelled,499,");
+    expect(lines[3]).toContain(',failed,500,');
+    expect(lines[3]).toMatch(/"ValueError: x, y"$/);
+  });
+});
+
+describe("the inspector", () => {
+  const app = madeApp("hello", { url: "http://127.0.0.1:1/run/me/hello", endpoints: [{ name: "say", path: "/say", signature: "", doc: "" }] });
+  const request = madeRequest("a", { path: "/say" });
+  const host = (more = {}) => Object.assign(madeHost(madeLine({ apps: [app], requests: [request] }), () => detailOf(request, '{"text": "it\'s"}')), more);
+  it("copies the call as Python and as curl, and says so", async () => {
+    const here = host();
+    const root = shown(inspectorPanel, here, { id: "a" });
+    await until(() => named(root, "Copy as Python"));
+    named(root, "Copy as Python").click();
+    await until(() => root.textContent.includes("copied as Python"));
+    named(root, "Copy as curl").click();
+    await until(() => here.copied.length === 2);
+    expect(here.copied[0]).toContain('arguments={"text": "it\'s"}');
+    expect(here.copied[1]).toContain("curl -sS 'http://127.0.0.1:1/run/me/hello/say'");
+  });
+  it("sends a request to the form of the card around it", async () => {
+    const card = document.createElement("section");
+    card.className = "fj-card";
+    document.body.append(card);
+    const heard = [];
+    card.addEventListener("fj-edit-request", (event) => heard.push(event.detail));
+    const root = shown(inspectorPanel, host(), { id: "a" }, card);
+    await until(() => named(root, "Edit and run again"));
+    named(root, "Edit and run again").click();
+    expect(heard).toEqual([{ alias: "hello", id: "a" }]);
+  });
+  it("in the dashboard shows the cell first, and says where no notebook is open", async () => {
+    const heard = [];
+    const went = [];
+    const here = host({
+      goToCell(alias) {
+        went.push(alias);
+        const card = document.createElement("section");
+        card.className = "fj-card";
+        card.dataset.app = alias;
+        card.getClientRects = () => [1];
+        card.addEventListener("fj-edit-request", (event) => heard.push(event.detail.id));
+        setTimeout(() => document.body.append(card), 60);
+      },
+    });
+    const root = shown(inspectorPanel, here, { id: "a" });
+    await until(() => named(root, "Edit and run again"));
+    named(root, "Edit and run again").click();
+    await until(() => heard.length);
+    expect([went, heard]).toEqual([["hello"], ["a"]]);
+    stop.abort();
+    document.body.replaceChildren();
+    const without = shown(inspectorPanel, host(), { id: "a" });
+    await until(() => named(without, "Call again"));
+    expect(named(without, "Edit and run again")).toBe(undefined);
+  });
+});
+
+describe("endpoints", () => {
+  it("have figures of their own, and lead to their requests", () => {
+    const chosen = [];
+    const table = endpointTable([figures("/caf%C3%A9"), figures(`/${HOSTILE}`, { sample: 3 })], (path) => chosen.push(path));
+    expect([...table.querySelectorAll("tbody tr")].map((one) => [...one.querySelectorAll("td")].slice(1).map((cell) => cell.textContent))).toEqual([["30", "12 ms", "80 ms", "95 ms", "10 %"], ["30", "12 ms", "–", "95 ms", "10 %"]]);
+    table.querySelector("button").click();
+    expect(chosen).toEqual(["/café"]);
+    expect(table.querySelector("img")).toBe(null);
+    const host = madeHost(madeLine({ apps: [madeApp("hello", { by_endpoint: [figures("/say")] })] }));
+    const root = shown(requestsPanel, host, { alias: "hello" });
+    expect(root.querySelector("details").textContent).toContain("/say");
+  });
+});
+
+describe("the dashboard", () => {
+  it("marks the row whose request is in the drawer; Escape closes it and gives the focus back", async () => {
+    const host = madeHost(madeLine({ apps: [madeApp("hello")], requests: [madeRequest("a"), madeRequest("b")] }), () => detailOf(madeRequest("a"), "{}"));
+    const root = shown(dashboardPanel, host);
+    const row = () => root.querySelector('tr[data-request="a"]');
+    row().focus();
+    row().click();
+    await until(() => root.querySelector(".fj-drawer .fj-inspector button"));
+    expect(row().getAttribute("aria-current")).toBe("true");
+    root.querySelector(".fj-drawer button").dispatchEvent(new KeyboardEvent("keydown", { key: "Escape", bubbles: true }));
+    expect(root.querySelector(".fj-drawer").hidden).toBe(true);
+    expect(document.activeElement).toBe(row());
+    expect(row().getAttribute("aria-current")).toBe(null);
+  });
+});
