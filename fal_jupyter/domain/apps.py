@@ -26,6 +26,7 @@ from fal_jupyter.domain.scaling import (
     retry_at,
     target,
 )
+from fal_jupyter.domain.scaling_reasons import what_is_there
 from fal_jupyter.domain.spec import AppSpec, Scaling
 
 REMEMBERED_DECISIONS = 50
@@ -260,8 +261,7 @@ class App:
     def seen(self) -> str:
         """What there is now, in a few words: requests, then runners by state."""
         states = Counter(str(runner.state) for runner in self.runners.values())
-        parts = [f"{len(self.waiting)} waiting", f"{len(self.in_flight)} in flight"]
-        return ", ".join(parts + [f"{number} {state}" for state, number in states.items()])
+        return what_is_there(len(self.waiting), len(self.in_flight), states)
 
     def lost_a_start(self, now: int) -> bool:
         """Count a start that was lost with its template, those of one moment as one; False where there were too many in a row."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from fal_jupyter.domain.durations import SECOND as SECOND
 from fal_jupyter.domain.durations import nanoseconds as nanoseconds
 from fal_jupyter.domain.runners import READY, STARTING, SUPPLY, State
+from fal_jupyter.domain.scaling_reasons import Demand, why_idle, why_start
 from fal_jupyter.domain.spec import UNUSED_AFTER, Scaling
 
 BACKOFF_STEP = 30 * SECOND
@@ -136,12 +137,16 @@ def retry_at(failures: int, last_failure: int) -> int:
 
 def target(scaling: Scaling, volume: int, hold: int = 0) -> int:
     """Runners that *volume* requests (in flight and waiting) call for, within the app's limits."""
-    need = -(-volume // scaling.max_multiplexing)
+    need, buffer = _called_for(scaling, volume)
+    return min(scaling.max_concurrency, max(scaling.floor, hold, need + buffer))
+
+
+def _called_for(scaling: Scaling, volume: int) -> tuple[int, int]:
+    """Runners that *volume* requests fill, and those that are kept ready beside them."""
     buffer = scaling.concurrency_buffer
     if scaling.concurrency_buffer_perc:
         buffer = max(buffer, -(-scaling.concurrency_buffer_perc * volume // (100 * scaling.max_multiplexing)))
-    wanted = need + buffer
-    return min(scaling.max_concurrency, max(scaling.floor, hold, wanted))
+    return -(-volume // scaling.max_multiplexing), buffer
 
 
 class _Deciding:
@@ -155,7 +160,7 @@ class _Deciding:
         self.reasons: list[str] = []
         ordered = sorted(obs.runners, key=lambda r: r.id)
         self.live = len(ordered)
-        self.short = 0
+        self.short = self.in_flight = self.mature = 0
         self.surplus = False
         self.runners = [r for r in ordered if not r.killed]
         self.supply = [r for r in self.runners if r.revision == obs.revision and r.state in SUPPLY]
@@ -171,6 +176,7 @@ class _Deciding:
         running = sum(r.in_flight for r in self.supply)
         desired = target(self.scaling, running + mature, self.obs.hold)
         keep = target(self.scaling, running + due, self.obs.hold)
+        self.in_flight, self.mature = running, mature
         self.wakes += [since + delay for since in waiting[mature : mature + 1] if mature < due]
         self.wakes += waiting[due : due + 1]
         self._cancel(keep)
@@ -182,7 +188,7 @@ class _Deciding:
 
     def _decision(self, desired: int, keep: int) -> Decision:
         later = [wake for wake in self.wakes if wake > self.now]
-        reason = "; ".join(self.reasons) or f"{len(self.supply)} there, {desired} wanted"
+        reason = "; ".join(self.reasons) or f"{len(self.supply)} of {desired} wanted runners are there"
         return Decision(desired, keep, tuple(self.actions), min(later, default=None), reason, self.short, self.surplus)
 
     def _timeouts(self) -> None:
@@ -192,7 +198,9 @@ class _Deciding:
             if runner.state is State.SETUP:
                 if self.now >= runner.since + startup:
                     self.actions.append(Kill(runner.id, "startup"))
-                    self.reasons.append(f"{runner.id} outlived startup_timeout")
+                    self.reasons.append(
+                        f"{runner.id} was still in setup() after startup_timeout ({self.scaling.startup_timeout:g} s)"
+                    )
                     if runner in self.supply:
                         self.supply.remove(runner)
                         self.failures, self.last_failure = self.failures + 1, self.now
@@ -223,7 +231,7 @@ class _Deciding:
             self.supply.remove(runner)
             self.live -= runner.state is State.CRASH_BACKOFF  # it has no process that could linger
             self.actions.append(Cancel(runner.id))
-            self.reasons.append(f"{runner.id} is not needed any more")
+            self.reasons.append(f"no call needs {runner.id} any more")
 
     def _stop_idle(self, keep: int) -> None:
         self.surplus = len(self.supply) > keep
@@ -249,7 +257,13 @@ class _Deciding:
                 else f"not used within {ttl / SECOND:g} s"
             )
             self.actions.append(Terminate(runner.id, why))
-            self.reasons.append(f"{runner.id} {why}")
+            self.reasons.append(
+                f"{runner.id} is over max_concurrency ({self.scaling.max_concurrency})"
+                if over
+                else why_idle(self.scaling, runner.id)
+                if runner.served
+                else f"{runner.id} was {why}"
+            )
 
     def _drain_over_max(self) -> None:
         busy = sorted((r for r in self.supply if r.state is State.RUNNING), key=lambda r: (r.in_flight, r.id))
@@ -257,7 +271,7 @@ class _Deciding:
             self.supply.remove(runner)
             why = f"over max_concurrency={self.scaling.max_concurrency}"
             self.actions.append(Drain(runner.id, why))
-            self.reasons.append(f"{runner.id} {why}")
+            self.reasons.append(f"{runner.id} is over max_concurrency ({self.scaling.max_concurrency})")
 
     def _retire_old(self) -> None:
         old = [r for r in self.runners if r.revision != self.obs.revision and r.state in SUPPLY]
@@ -296,7 +310,7 @@ class _Deciding:
         if not self.failures:
             self.actions += [Wake(r.id) for r in slots]
             self.actions += [Start() for _ in range(missing)]
-            self.reasons += [f"{desired} wanted, {len(self.supply)} there"] if missing else []
+            self.reasons += [why_start(self.scaling, self._demand())] if missing else []
             return
         again = retry_at(self.failures, self.last_failure)
         probe = self.now >= again and not any(r.state in STARTING for r in self.supply)
@@ -304,7 +318,13 @@ class _Deciding:
         if probe and slots:
             self.actions.append(Wake(slots[0].id))
         self.actions += [Start(backoff=not (probe and not slots and n == 0)) for n in range(missing)]
-        self.reasons.append(f"{self.failures} failed starts, one probe at a time")
+        failed = "1 start failed" if self.failures == 1 else f"{self.failures} starts in a row failed"
+        self.reasons.append(f"{failed}, so one is tried at a time")
+
+    def _demand(self) -> Demand:
+        need, buffer = _called_for(self.scaling, self.in_flight + self.mature)
+        longest = self.now - self.obs.waiting[0] if self.mature else 0
+        return Demand(self.mature, self.in_flight, longest, len(self.supply), need, buffer, self.obs.hold)
 
 
 def decide(scaling: Scaling, obs: Observation) -> Decision:

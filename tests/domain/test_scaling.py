@@ -159,7 +159,9 @@ def test_busy_runners_over_a_lowered_maximum_drain_fewest_in_flight_first() -> N
 
 
 def test_a_refused_start_is_tried_again_when_its_wait_is_over() -> None:
-    assert decide(rules(), seen(w=(99,), blocked_until=s(110))) == Decision(1, 1, (), s(110), "0 there, 1 wanted")
+    assert decide(rules(), seen(w=(99,), blocked_until=s(110))) == Decision(
+        1, 1, (), s(110), "0 of 1 wanted runners are there"
+    )
     assert decide(rules(), seen(w=(99,), now=110, blocked_until=s(110))).actions == (Start(),)
 
 

@@ -106,8 +106,9 @@ export function dashboardPanel(root, host, options, signal) {
   const close = () => {
     const id = inspected;
     leave();
+    const row = markRow(id);
     markRow(null);
-    main.querySelector(`tr[data-request="${CSS.escape(id)}"]`)?.focus();
+    row?.focus();
   };
   const inspect = (/** @type {string} */ id) => {
     leave();

@@ -1,0 +1,83 @@
+"""The sentences that say why runners start and stop: prose for people, with the names of the options that decided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fal_jupyter.domain.durations import SECOND
+from fal_jupyter.domain.spec import Scaling
+
+_LONG_WAIT = SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What called for runners: *waiting* and *in_flight* calls, the *longest* wait (nanoseconds), runners that were *there*.
+
+    *need* is how many runners the calls fill, *buffer* how many more the options keep ready, *hold* how many a publication waits for.
+    """
+
+    waiting: int
+    in_flight: int
+    longest: int
+    there: int
+    need: int
+    buffer: int
+    hold: int
+
+
+def count(number: int, noun: str) -> str:
+    """``1 call``, ``2 calls``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def why_start(rules: Scaling, demand: Demand) -> str:
+    """Say why runners start."""
+    wanted = max(rules.floor, demand.hold, demand.need + demand.buffer)
+    called = demand.need + demand.buffer
+    if demand.waiting:
+        begin = _waited(rules, demand)
+    elif called == wanted and demand.in_flight:
+        begin = f"{count(demand.in_flight, 'call')} ran on {count(demand.there, 'runner')} with max_multiplexing {rules.max_multiplexing}"
+    else:
+        return _without_calls(rules, demand)
+    kept = f", {demand.buffer} of them as concurrency_buffer" if demand.buffer and called == wanted else ""
+    least = f", as min_concurrency is {rules.min_concurrency}" if called < wanted == rules.min_concurrency else ""
+    limit = f"; max_concurrency allows {rules.max_concurrency}" if wanted > rules.max_concurrency else ""
+    long = f". The longest wait was {demand.longest / SECOND:.1f} s" if demand.longest >= _LONG_WAIT else ""
+    return f"{begin}, so {wanted} {'was' if wanted == 1 else 'were'} wanted{kept}{least}{limit}{long}"
+
+
+def _waited(rules: Scaling, demand: Demand) -> str:
+    calls = count(demand.waiting, "call")
+    if not demand.there:
+        return f"{calls} waited and no runner was there"
+    behind = f" behind {demand.in_flight} in flight" if demand.in_flight else ""
+    return f"{calls} waited{behind} for {count(demand.there, 'runner')} with max_multiplexing {rules.max_multiplexing}"
+
+
+def _without_calls(rules: Scaling, demand: Demand) -> str:
+    there = f"{count(demand.there, 'runner')} {'was' if demand.there == 1 else 'were'} there"
+    if demand.hold > max(rules.floor, demand.buffer):
+        return "a new revision starts its first runner"
+    if rules.floor >= max(demand.buffer, 1):
+        if rules.floor == min(rules.min_concurrency, rules.max_concurrency):
+            return f"min_concurrency keeps {rules.floor} and {there}"
+        return f"{count(rules.floor, 'runner')} {'is' if rules.floor == 1 else 'are'} kept warm while the app's owner lives, and {there}"
+    return f"concurrency_buffer keeps {demand.buffer} ready and {there}"
+
+
+def why_idle(rules: Scaling, runner: str) -> str:
+    """Say why an idle runner stops."""
+    kept = f"; min_concurrency keeps {rules.min_concurrency}" if rules.min_concurrency else ""
+    return f"{runner} was idle for keep_alive ({rules.keep_alive:g} s){kept}"
+
+
+def what_is_there(waiting: int, in_flight: int, runners: dict[str, int]) -> str:
+    """Requests, then runners by state: ``2 waiting, 1 in flight; 1 runner running, 1 in setup``."""
+    calls = f"{waiting} waiting, {in_flight} in flight"
+    states = ", ".join(f"{number} {_STATES.get(state, state.lower())}" for state, number in runners.items())
+    return f"{calls}; runners: {states}" if states else f"{calls}; no runner"
+
+
+_STATES = {"SETUP": "in setup", "TERMINATING": "ending", "CRASH_BACKOFF": "in crash back-off"}
