@@ -350,7 +350,7 @@ class EventsHandler(Handler):
 
 
 class LogsHandler(Handler):
-    """An app's last lines."""
+    """An app's last lines; with ``unfinished=1`` those too that a request is still writing."""
 
     def get(self, alias: str) -> None:
         app = self.house.engine.deployments.find(alias)
@@ -359,7 +359,8 @@ class LogsHandler(Handler):
             return
         lines = self.whole_number("lines", 100)
         request, runner = self.get_query_argument("request", ""), self.get_query_argument("runner", "")
-        self.reply(app.log.read(lines, request=request, runner=runner))
+        unfinished = app.log.unfinished(request) if request and self.get_query_argument("unfinished", "") == "1" else []
+        self.reply(app.log.read(lines, request=request, runner=runner) + unfinished)
 
 
 class RunnersHandler(Handler):

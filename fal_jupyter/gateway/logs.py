@@ -16,6 +16,7 @@ KEPT_LINES = 2000
 KEPT_TEXT = 4 << 20  # characters of them
 FILE_BOUND = 5 * 1024 * 1024
 LINE_BOUND = 64 * 1024
+OPEN_BOUND = 4096  # characters of a line that is still being written, for whoever watches it
 MOST_LOGS = 200  # files of apps, those of former gateways too
 
 
@@ -101,6 +102,14 @@ class Log:
             if (not request or record["request"] == request) and (not runner or record["runner"] == runner)
         ]
         return found[-lines:] if lines else []
+
+    def unfinished(self, request: str) -> list[LogRecord]:
+        """Give what a request has printed of lines without an end yet, such as a progress bar that writes over itself."""
+        return [
+            LogRecord(time=time.time(), runner=runner, request=of, stream=stream, text=self._line(text)[-OPEN_BOUND:])
+            for (runner, of, stream), text in self._open.items()
+            if of == request
+        ]
 
     def printed_by(self, request: str) -> list[tuple[int, str]]:
         """Give what a request has printed that is still kept, by stream; its last line may have no end yet."""

@@ -141,7 +141,7 @@ A_EVENTS: Final = "/admin/apps/{alias}/events"  # GET ?revision=N → JSON lines
 A_SCALING: Final = (
     "/admin/apps/{alias}/scaling"  # GET → ScalingRecord · POST {"set": {…}} or {"reset": true} → ScalingRecord
 )
-A_LOGS: Final = "/admin/apps/{alias}/logs"  # GET ?lines=100&request=ID&runner=ID → [LogRecord]
+A_LOGS: Final = "/admin/apps/{alias}/logs"  # GET ?lines=100&request=ID&runner=ID[&unfinished=1] → [LogRecord]
 A_RUNNERS: Final = "/admin/runners"  # GET → [RunnerRecord]
 A_RUNNER: Final = "/admin/runners/{id}"  # DELETE[?kill=1] → {"stopped": id}
 A_DOCTOR: Final = "/admin/doctor"  # GET → {"gateway": Hello, "processes": [ProcessRecord]}

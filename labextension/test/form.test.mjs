@@ -1,6 +1,7 @@
 /** Forms from schemas: what is shown, what is read, what is refused. */
 import { beforeEach, expect, test } from "vitest";
-import { endpointSchema, objectForm, problemOf, resolveSchema } from "../../fal_jupyter/widgets/static/form.mjs";
+import { objectForm } from "../../fal_jupyter/widgets/static/form.mjs";
+import { endpointSchema, problemOf, resolveSchema } from "../../fal_jupyter/widgets/static/schema.mjs";
 
 const DOCUMENT = {
   paths: {
@@ -64,7 +65,7 @@ test("every field of the form has a name that a screen reader finds, and its kin
   expect(box("loud").getAttribute("role")).toBe("switch");
   expect(box("maybe").tagName).toBe("SELECT");
   expect(box("picture").type).toBe("file");
-  expect(document.querySelector("fieldset legend").textContent).toBe("Inner");
+  expect(document.querySelector("fieldset legend").textContent).toBe("inner");
   expect(box("extra").placeholder).toBe("JSON");
 });
 
@@ -72,7 +73,7 @@ test("defaults and what was typed are read with their types; an empty box is nul
   type(box("prompt"), "hi");
   type(box("steps"), "7");
   type(box("extra"), '{"a": [1]}');
-  const address = document.querySelector('[aria-label="address of the file"]');
+  const address = document.querySelector('[aria-label="address of the image"]');
   type(address, "https://example.org/a.png");
   expect(form.read()).toEqual({
     prompt: "hi", steps: 7, style: "loud", loud: true, note: "abc", inner: { depth: 0.5 }, tags: [], extra: { a: [1] }, picture: { url: "https://example.org/a.png" },
@@ -97,7 +98,7 @@ test("what is wrong is told below its field, as typed, and the field is marked",
   expect(document.body.textContent).toContain("This is not JSON");
   type(box("prompt"), "ok");
   type(box("extra"), "");
-  expect(form.problem()).toBe("A file is required.");
+  expect(form.problem()).toBe("An image is required.");
 });
 
 test("a list grows and shrinks, and is bounded", () => {

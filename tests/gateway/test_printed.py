@@ -91,6 +91,24 @@ def test_what_was_printed_before_and_what_comes_is_told_until_the_end(loud: Serv
     ws.close()
 
 
+def test_a_line_without_an_end_yet_is_in_the_log_of_its_request_for_whoever_asks_for_it(
+    loud: Served, client: Client
+) -> None:
+    ws, request_id = talk(loud)
+    ws.send("s3cr3t.value")
+    ws.recv()
+
+    def texts(more: str = "") -> list[str]:
+        return [one["text"] for one in client.ask("GET", f"/admin/apps/loud/logs?request={request_id}{more}")[1]]
+
+    assert texts() == ["comes", "[ [redacted MY_API_KEY] ]"]
+    assert texts("&unfinished=1") == ["comes", "[ [redacted MY_API_KEY] ]", "half a"]
+    ws.send("off")
+    with pytest.raises(ConnectionClosed):
+        ws.recv()
+    ws.close()
+
+
 def test_a_request_that_has_ended_tells_what_it_printed_and_ends(loud: Served, client: Client) -> None:
     ws, request_id = talk(loud)
     ws.send("off")

@@ -13,7 +13,7 @@ import { plainText } from "./result.mjs";
 import { snippetsPanel } from "./snippets.mjs";
 import { ensureStyle } from "./style.mjs";
 import { timelinePanel } from "./timeline.mjs";
-import { tryPanel } from "./tryit.mjs";
+import { onEditRequest, tryPanel } from "./tryit.mjs";
 
 /** @typedef {import("./types.d.ts").AppState} AppState */
 
@@ -137,8 +137,8 @@ export function cardPanel(root, host, card, signal) {
   // --- the tabs: each is built when it is first shown, and keeps what was typed into it
   /** @type {Map<string, HTMLElement>} */
   const built = new Map();
-  /** @type {{call: () => any}} */
-  let trying = { call: () => null };
+  /** @type {{call: () => any, edit: (id: string) => void}} */
+  let trying = { call: () => null, edit: () => undefined };
   const build = (/** @type {string} */ name) => {
     const place = h("div", { class: `fj-panel-${name}`, dataset: { panel: name } });
     if (name === "try") trying = tryPanel(place, host, { alias }, signal);
@@ -162,6 +162,7 @@ export function cardPanel(root, host, card, signal) {
   });
   const notice = h("div", { class: "fj-card-notice" });
   body.append(notice, tabs.list, tabs.panel);
+  onEditRequest(frame, alias, (id) => (tabs.list.querySelector('[data-tab="try"]')?.click(), trying.edit(id)), signal);
   let started = false;
 
   const draw = () => {

@@ -1,211 +1,76 @@
 // @ts-check
-/** A form made from a JSON schema: what an endpoint takes, field by field, validated as typed. */
+/** A form made from a JSON schema: what an endpoint takes, field by field, filled with its examples, validated as typed. */
 import { h, newId, replace, setText } from "./dom.mjs";
-import { bytes } from "./format.mjs";
+import { asText, emptyValue, fieldFrame } from "./form_field.mjs";
+import { fileControl, manyFiles } from "./form_file.mjs";
+import { numberControl } from "./form_number.mjs";
 import { glyph, iconButton } from "./glyphs.mjs";
+import { examplesOf, fitsSchema, mediaKind, problemOf, resolveSchema, startOf } from "./schema.mjs";
 
-/** @typedef {Record<string, any>} Schema */
-/**
- * One control: `read` gives its value (`undefined`: left out), `problem` a sentence or "".
- * @typedef {{element: HTMLElement, read: () => any, problem: () => string, write: (value: any) => void}} Control
- */
+/** @typedef {import("./schema.mjs").Schema} Schema */
+/** @typedef {import("./form_field.mjs").Control} Control */
+/** @typedef {import("./form_field.mjs").How} How */
 
 const DEEPEST = 6;
 const LONG_TEXT = 80;
-const FILES = /^(File|Image|Video|Audio|CompressedFile)(-Input)?$/;
-
-/**
- * Follow references and the ways of writing "or null"; gives a schema with `nullable` set where null is allowed.
- * @param {Schema | undefined} schema
- * @param {Schema} root the whole document
- * @param {number} [depth]
- * @returns {Schema}
- */
-export function resolveSchema(schema, root, depth = 0) {
-  if (!schema || depth > 20) return {};
-  if (typeof schema.$ref === "string") {
-    const found = schema.$ref.replace(/^#\//, "").split("/").reduce((/** @type {any} */ at, key) => at?.[key.replace(/~1/g, "/").replace(/~0/g, "~")], root);
-    const { $ref: _, ...rest } = schema;
-    return resolveSchema({ model: schema.$ref.split("/").pop(), ...found, ...rest }, root, depth + 1);
-  }
-  const choices = schema.anyOf ?? schema.oneOf;
-  if (Array.isArray(choices)) {
-    const others = choices.filter((/** @type {Schema} */ one) => one.type !== "null");
-    const { anyOf: _a, oneOf: _o, ...rest } = schema;
-    if (others.length === 1) {
-      return { ...resolveSchema({ ...others[0], ...rest }, root, depth + 1), nullable: others.length < choices.length };
-    }
-    return { ...rest, mixed: true, nullable: others.length < choices.length };
-  }
-  if (Array.isArray(schema.allOf) && schema.allOf.length === 1) {
-    const { allOf, ...rest } = schema;
-    return resolveSchema({ ...allOf[0], ...rest }, root, depth + 1);
-  }
-  if (Array.isArray(schema.type)) {
-    const types = schema.type.filter((/** @type {string} */ one) => one !== "null");
-    return { ...schema, type: types.length === 1 ? types[0] : undefined, mixed: types.length > 1, nullable: types.length < schema.type.length };
-  }
-  return schema;
-}
-
-/**
- * Whether a schema is that of a file: fal's own File and Image have a `url`, others say so by format.
- * @param {Schema} schema
- */
-export function isFile(schema) {
-  if (schema.type === "string") return schema.format === "binary" || schema.format === "data-url" || Boolean(schema.contentMediaType);
-  return schema.type === "object" && Boolean(schema.properties?.url) && FILES.test(schema.model ?? schema.title ?? "");
-}
-
-/**
- * What is wrong with a value by the schema's own bounds, in one sentence; "" where nothing is.
- * @param {Schema} schema resolved
- * @param {any} value
- */
-export function problemOf(schema, value) {
-  if (typeof value === "number") {
-    if (!Number.isFinite(value)) return "Give a number.";
-    if (schema.type === "integer" && !Number.isInteger(value)) return "Give a whole number.";
-    if (schema.minimum !== undefined && value < schema.minimum) return `It must be ${schema.minimum} or more.`;
-    if (schema.maximum !== undefined && value > schema.maximum) return `It must be ${schema.maximum} or less.`;
-    if (schema.exclusiveMinimum !== undefined && value <= schema.exclusiveMinimum) return `It must be more than ${schema.exclusiveMinimum}.`;
-    if (schema.exclusiveMaximum !== undefined && value >= schema.exclusiveMaximum) return `It must be less than ${schema.exclusiveMaximum}.`;
-    if (schema.multipleOf && Math.abs(value / schema.multipleOf - Math.round(value / schema.multipleOf)) > 1e-9) return `It must be a multiple of ${schema.multipleOf}.`;
-  }
-  if (typeof value === "string") {
-    if (schema.minLength !== undefined && value.length < schema.minLength) return value ? `It needs ${schema.minLength} characters or more.` : "It is required.";
-    if (schema.maxLength !== undefined && value.length > schema.maxLength) return `It may have ${schema.maxLength} characters at most.`;
-    if (schema.pattern && !safeTest(schema.pattern, value)) return `It must match ${schema.pattern}.`;
-  }
-  if (Array.isArray(value)) {
-    if (schema.minItems !== undefined && value.length < schema.minItems) return `It needs ${schema.minItems} items or more.`;
-    if (schema.maxItems !== undefined && value.length > schema.maxItems) return `It may have ${schema.maxItems} items at most.`;
-  }
-  return "";
-}
-
-/** @param {string} pattern @param {string} value */
-function safeTest(pattern, value) {
-  try {
-    return new RegExp(pattern, "u").test(value);
-  } catch {
-    return true; // a pattern of another language: the endpoint decides
-  }
-}
+const SHOWN_EXAMPLES = 5;
 
 /**
  * Give the control for a schema.
  * @param {Schema} given
  * @param {Schema} root
- * @param {{id?: string, required?: boolean, depth?: number, changed: () => void}} how
+ * @param {How} how
  * @returns {Control}
  */
 export function control(given, root, how) {
   const schema = resolveSchema(given, root);
   const depth = how.depth ?? 0;
+  const deeper = { ...how, depth: depth + 1 };
+  const media = mediaKind(schema, how.name);
+  if (media) return fileControl(schema, media, how);
   if (Array.isArray(schema.enum) || schema.const !== undefined) return choice(schema, how);
-  if (isFile(schema)) return file(schema, how);
-  if (schema.mixed || depth > DEEPEST) return json(schema, how);
+  if (depth > DEEPEST) return json(schema, how);
+  if (schema.choices?.length && schema.choices.every((/** @type {Schema} */ one) => one.type === "integer" || one.type === "number")) return numberControl({ ...schema, type: "number" }, how);
+  if (schema.mixed) return either(schema, root, deeper);
   if (schema.type === "boolean") return schema.nullable ? choice({ ...schema, enum: [true, false] }, how) : truth(schema, how);
-  if (schema.type === "integer" || schema.type === "number") return number(schema, how);
+  if (schema.type === "integer" || schema.type === "number") return numberControl(schema, how);
   if (schema.type === "string") return text(schema, how);
-  if (schema.type === "array" && schema.items) return list(schema, root, { ...how, depth: depth + 1 });
-  if (schema.type === "object" && schema.properties && !schema.nullable) return group(schema, root, { ...how, depth: depth + 1 });
+  if (schema.type === "array" && schema.items) return list(schema, root, deeper);
+  if (schema.type === "object" && schema.properties) return schema.nullable ? optional(schema, root, deeper) : group(schema, root, deeper);
   return json(schema, how);
 }
 
-/**
- * @param {HTMLElement} input
- * @param {Schema} schema
- * @param {Node[]} more
- */
-function field(input, schema, ...more) {
-  const error = h("div", { id: newId(), class: "fj-error", role: "alert", hidden: true });
-  const hint = schema.description ? h("div", { class: "fj-hint" }, String(schema.description)) : null;
-  const element = h("div", { class: "fj-field" }, input, more, error, hint);
-  const show = (/** @type {string} */ problem, /** @type {HTMLElement} */ at = input) => {
-    error.hidden = !problem;
-    setText(error, problem);
-    at.setAttribute("aria-invalid", String(Boolean(problem)));
-    if (problem) at.setAttribute("aria-describedby", error.id);
-    return problem;
-  };
-  return { element, show };
-}
-
-/** What an empty box means: null where null is allowed and not the default anyway, else that the field is left out. @param {Schema} schema */
-function emptyValue(schema) {
-  return schema.nullable && schema.default !== undefined && schema.default !== null ? null : undefined;
-}
-
-/** @param {any} value */
-function asText(value) {
-  return value === undefined || value === null ? "" : typeof value === "string" ? value : JSON.stringify(value);
-}
-
-/** @param {Schema} schema @param {{id?: string, required?: boolean, changed: () => void}} how @returns {Control} */
+/** @param {Schema} schema @param {How} how @returns {Control} */
 function text(schema, how) {
-  const long = (schema.default ?? "").length > LONG_TEXT || (schema.maxLength ?? 0) > LONG_TEXT || /prompt|text|body|query/i.test(schema.title ?? "");
+  const start = asText(startOf(schema, how.examples !== false));
+  const long = schema.ui?.field === "textarea" || start.length > LONG_TEXT || (schema.maxLength ?? 0) > LONG_TEXT || /prompt|text|body|query/i.test(how.name ?? schema.title ?? "");
   const kind = { date: "date", "date-time": "text", email: "email", uri: "url", password: "password" }[/** @type {string} */ (schema.format)] ?? "text";
   const input = h(long ? "textarea" : "input", {
-    class: "fj-input", id: how.id ?? newId(), value: asText(schema.default), placeholder: schema.nullable ? "null" : "", spellcheck: false,
+    class: "fj-input", id: how.id ?? newId(), value: start, placeholder: schema.nullable ? "null" : "", spellcheck: false,
     autocomplete: "off", oninput: () => (show(problem()), how.changed()), ...(long ? { rows: 2 } : { type: kind }),
   });
-  const { element, show } = field(input, schema);
-  const read = () => (input.value === "" && (schema.nullable || (schema.default === undefined && !how.required)) ? emptyValue(schema) : input.value);
+  const { element, show } = fieldFrame(input, schema);
+  const read = () => (input.value === "" && (how.required || schema.nullable || schema.default === undefined) ? emptyValue(schema) : input.value);
   const problem = () => {
     const value = read();
     if (value === undefined || value === null) return how.required && !schema.nullable ? "It is required." : "";
     return problemOf(schema, value);
   };
-  return { element, read, problem: () => show(problem()), write: (value) => (input.value = asText(value)) };
+  return { element, read, problem: () => show(problem()), write: (value) => ((input.value = asText(value)), show("")) };
 }
 
-/** @param {Schema} schema @param {{id?: string, required?: boolean, changed: () => void}} how @returns {Control} */
-function number(schema, how) {
-  const low = schema.minimum ?? schema.exclusiveMinimum;
-  const high = schema.maximum ?? schema.exclusiveMaximum;
-  const whole = schema.type === "integer";
-  const input = h("input", {
-    class: "fj-input fj-box", id: how.id ?? newId(), type: "text", inputMode: whole ? "numeric" : "decimal", value: asText(schema.default),
-    placeholder: schema.nullable ? "null" : "", autocomplete: "off", oninput: () => (sync(), show(problem(), input), how.changed()),
-  });
-  const step = schema.multipleOf ?? (whole ? 1 : "any");
-  const slider = low !== undefined && high !== undefined && h("input", {
-    type: "range", min: low, max: high, step, value: schema.default ?? low, tabIndex: -1, "aria-hidden": "true",
-    oninput: () => {
-      input.value = whole ? slider.value : String(Number(Number(slider.value).toPrecision(4)));
-      show(problem(), input);
-      how.changed();
-    },
-  });
-  if (!slider) input.classList.remove("fj-box");
-  const parts = slider ? [slider, input] : [input];
-  const { element, show } = field(parts[0], schema, ...parts.slice(1));
-  const sync = () => {
-    if (slider && typeof read() === "number" && Number.isFinite(read())) slider.value = String(read());
-  };
-  const read = () => (input.value.trim() === "" ? emptyValue(schema) : Number(input.value));
-  const problem = () => {
-    const value = read();
-    if (value === undefined || value === null) return how.required && schema.default === undefined && !schema.nullable ? "It is required." : "";
-    return Number.isNaN(value) ? `Give ${whole ? "a whole number" : "a number"}.` : problemOf(schema, value);
-  };
-  return { element, read, problem: () => show(problem(), input), write: (value) => ((input.value = asText(value)), sync()) };
-}
-
-/** @param {Schema} schema @param {{id?: string, changed: () => void}} how @returns {Control} */
+/** @param {Schema} schema @param {How} how @returns {Control} */
 function truth(schema, how) {
-  const word = h("span", null, String(Boolean(schema.default)));
+  const start = Boolean(startOf(schema, how.examples !== false));
+  const word = h("span", null, String(start));
   const input = h("input", {
-    type: "checkbox", id: how.id ?? newId(), checked: Boolean(schema.default), role: "switch",
-    onchange: () => (setText(word, String(input.checked)), how.changed()),
+    type: "checkbox", id: how.id ?? newId(), checked: start, role: "switch", onchange: () => (setText(word, String(input.checked)), how.changed()),
   });
-  const { element } = field(input, schema, word);
+  const { element } = fieldFrame(input, schema, word);
   return { element, read: () => input.checked, problem: () => "", write: (value) => ((input.checked = Boolean(value)), setText(word, String(input.checked))) };
 }
 
-/** @param {Schema} schema @param {{id?: string, required?: boolean, changed: () => void}} how @returns {Control} */
+/** @param {Schema} schema @param {How} how @returns {Control} */
 function choice(schema, how) {
   const values = schema.enum ?? [schema.const];
   const none = schema.nullable || (!how.required && schema.default === undefined && schema.const === undefined);
@@ -215,18 +80,19 @@ function choice(schema, how) {
     const at = values.indexOf(value);
     input.value = at >= 0 ? String(at) : none ? "" : "0";
   };
-  write(schema.default);
-  const { element } = field(input, schema);
-  return { element, read: () => (input.value === "" ? undefined : values[Number(input.value)]), problem: () => "", write };
+  write(startOf(schema, how.examples !== false));
+  const { element } = fieldFrame(input, schema);
+  return { element, read: () => (input.value === "" ? emptyValue(schema) : values[Number(input.value)]), problem: () => "", write };
 }
 
-/** @param {Schema} schema @param {{id?: string, required?: boolean, changed: () => void}} how @returns {Control} */
+/** @param {Schema} schema @param {How} how @returns {Control} */
 function json(schema, how) {
+  const start = startOf(schema, how.examples !== false);
   const input = h("textarea", {
     class: "fj-input fj-mono", id: how.id ?? newId(), rows: 2, spellcheck: false, placeholder: "JSON",
-    value: schema.default === undefined || schema.default === null ? "" : JSON.stringify(schema.default), oninput: () => (show(problem()), how.changed()),
+    value: start === undefined || start === null ? "" : JSON.stringify(start), oninput: () => (show(problem()), how.changed()),
   });
-  const { element, show } = field(input, schema);
+  const { element, show } = fieldFrame(input, schema);
   const parse = () => {
     if (input.value.trim() === "") return { value: undefined };
     try {
@@ -244,86 +110,148 @@ function json(schema, how) {
   return { element, read: () => parse().value, problem: () => show(problem()), write: (value) => (input.value = value === undefined ? "" : JSON.stringify(value)) };
 }
 
-/** @param {Schema} schema @param {{id?: string, required?: boolean, changed: () => void}} how @returns {Control} */
-function file(schema, how) {
-  /** @type {string | undefined} */
-  let data = typeof schema.default === "string" ? schema.default : undefined;
-  const told = h("span", { class: "fj-muted fj-cut" }, "no file chosen; or paste an address");
-  const address = h("input", { class: "fj-input", type: "text", placeholder: "https://… or data:…", "aria-label": "address of the file", oninput: () => ((data = address.value || undefined), how.changed()) });
-  const input = h("input", { type: "file", id: how.id ?? newId(), class: "fj-file", onchange: () => take(input.files?.[0]) });
-  const take = (/** @type {File | undefined} */ chosen) => {
-    if (!chosen) return;
-    const reader = new FileReader();
-    reader.onload = () => {
-      data = String(reader.result);
-      address.value = "";
-      setText(told, `${chosen.name} · ${bytes(chosen.size)}`);
-      how.changed();
-    };
-    reader.readAsDataURL(chosen);
-  };
-  const drop = h("div", {
-    class: "fj-drop", ondragover: (/** @type {DragEvent} */ event) => event.preventDefault(),
-    ondrop: (/** @type {DragEvent} */ event) => (event.preventDefault(), take(event.dataTransfer?.files[0])),
-  }, input, told, address);
-  const { element, show } = field(drop, schema);
-  const problem = () => (how.required && !data && !schema.nullable ? "A file is required." : "");
-  const whole = schema.type === "object";
-  return {
-    element, read: () => (data === undefined ? undefined : whole ? { url: data } : data), problem: () => show(problem()),
-    write: (value) => {
-      data = typeof value === "string" ? value : value?.url;
-      address.value = data && !data.startsWith("data:") ? data : "";
-      setText(told, data?.startsWith("data:") ? `a file · ${bytes(Math.round(data.length * 0.75))}` : "");
-    },
-  };
+/** Boxes of an item without a label of their own get a name that is read. @param {HTMLElement} element @param {string} name */
+function nameBoxes(element, name) {
+  for (const input of element.querySelectorAll("input, select, textarea")) {
+    if (!input.hasAttribute("aria-label") && !(/** @type {any} */ (input).labels?.length)) input.setAttribute("aria-label", name);
+  }
 }
 
-/** @param {Schema} schema @param {Schema} root @param {{id?: string, depth: number, changed: () => void}} how @returns {Control} */
+/** @param {Schema} schema @param {Schema} root @param {How} how @returns {Control} */
 function list(schema, root, how) {
   /** @type {{row: HTMLElement, item: Control}[]} */
   let items = [];
-  const place = h("div", { class: "fj-list", id: how.id ?? newId(), role: "group", "aria-label": String(schema.title ?? "items") });
-  const add = (/** @type {any} */ value) => {
-    const item = control(schema.items, root, { depth: how.depth, required: true, changed: how.changed });
+  const field = String(how.name ?? schema.title ?? "items");
+  const name = field.replace(/s$/, "");
+  const inner = schema.ui ? { ...schema.items, ui: schema.ui } : schema.items;
+  const media = mediaKind(resolveSchema(inner, root), name);
+  const place = h("div", { class: "fj-list", id: how.id ?? newId(), role: "group", "aria-label": field });
+  const add = (/** @type {any} */ value, /** @type {import("./form_file.mjs").Picked | undefined} */ picked = undefined) => {
+    const inside = { name, depth: how.depth, required: true, examples: value === undefined && how.examples, changed: how.changed };
+    const item = picked ? fileControl(resolveSchema(inner, root), media, { ...inside, examples: false, picked }) : control(inner, root, inside);
     if (value !== undefined) item.write(value);
-    for (const input of item.element.querySelectorAll("input, select, textarea")) {
-      if (!input.hasAttribute("aria-label") && !(/** @type {any} */ (input).labels?.length)) input.setAttribute("aria-label", `item ${items.length + 1}`);
-    }
+    nameBoxes(item.element, `item ${items.length + 1}`);
     const row = h("div", { class: "fj-list-item" }, item.element, iconButton("close", "remove this item", () => {
       items = items.filter((one) => one.row !== row);
       row.remove();
       how.changed();
+      more.focus();
     }));
     items.push({ row, item });
-    place.insertBefore(row, more);
+    place.insertBefore(row, foot);
+    return row;
   };
-  const more = h("button", { type: "button", class: "fj-button", onclick: () => (add(undefined), how.changed()) }, glyph("add"), "Add an item");
-  place.append(more);
+  const more = h("button", {
+    type: "button", class: "fj-button", onclick: () => {
+      const row = add(undefined);
+      how.changed();
+      row.querySelector("input, select, textarea")?.focus();
+    },
+  }, glyph("add"), media ? `Add ${media === "image" || media === "audio" ? "an" : "a"} ${media}` : "Add an item");
+  const many = media ? manyFiles(media, (picked) => {
+    for (const one of picked) add(undefined, one);
+    how.changed();
+  }) : [];
+  const foot = h("div", { class: "fj-list-foot" }, many, more);
+  place.append(foot);
   const write = (/** @type {any} */ value) => {
     for (const { row } of items) row.remove();
     items = [];
     for (const one of Array.isArray(value) ? value : []) add(one);
   };
-  write(schema.default);
-  const { element, show } = field(place, schema);
+  write(startOf(schema, how.examples !== false));
+  const { element, show } = fieldFrame(place, schema);
   const read = () => items.map(({ item }) => item.read());
-  const problem = () => items.map(({ item }) => item.problem()).find(Boolean) || show(problemOf(schema, read()));
-  return { element, read: () => (items.length || schema.default !== undefined || schema.minItems ? read() : schema.nullable ? undefined : []), problem, write };
+  const problem = () => items.map(({ item }) => item.problem()).filter(Boolean)[0] || show(problemOf(schema, read()));
+  return { element, read: () => (items.length || how.required || schema.default || schema.minItems ? read() : emptyValue(schema) ?? (schema.nullable ? undefined : [])), problem, write };
 }
 
-/** @param {Schema} schema @param {Schema} root @param {{depth: number, changed: () => void}} how @returns {Control} */
+/** A model within a form. @param {Schema} schema @param {Schema} root @param {How} how @returns {Control} */
 function group(schema, root, how) {
-  const form = objectForm(schema, root, how);
-  const element = h("fieldset", null, schema.title ? h("legend", null, String(schema.title)) : null, form.element);
+  const form = objectForm(schema, root, { ...how, id: undefined });
+  const title = how.name ?? schema.title;
+  const element = h("fieldset", { id: how.id }, title ? h("legend", null, String(title)) : null, form.element);
+  const start = startOf(schema, how.examples !== false);
+  if (start && typeof start === "object") form.write(start);
   return { ...form, element };
 }
 
+/** A model that may be null: a switch that unfolds its fields. @param {Schema} schema @param {Schema} root @param {How} how @returns {Control} */
+function optional(schema, root, how) {
+  const start = schema.default && typeof schema.default === "object" ? schema.default : null;
+  const word = h("span", { class: "fj-muted" });
+  const place = h("div", { class: "fj-optional-fields" });
+  /** @type {Control | null} */
+  let inner = null;
+  const input = h("input", { type: "checkbox", id: how.id ?? newId(), role: "switch", onchange: () => (set(input.checked), how.changed()) });
+  const set = (/** @type {boolean} */ on, /** @type {any} */ value = undefined) => {
+    input.checked = on;
+    setText(word, on ? String(schema.title ?? schema.model ?? "set") : "null");
+    place.hidden = !on;
+    inner = on ? (inner ?? group({ ...schema, nullable: false, default: undefined }, root, { ...how, id: undefined, name: undefined })) : inner;
+    if (on && value !== undefined) inner?.write(value);
+    replace(place, on ? inner?.element : null);
+  };
+  set(Boolean(start), start ?? undefined);
+  const { element } = fieldFrame(input, schema, word, place);
+  return {
+    element, read: () => (input.checked ? inner?.read() : emptyValue(schema)), problem: () => (input.checked ? (inner?.problem() ?? "") : ""),
+    write: (value) => (value && typeof value === "object" ? set(true, value) : set(false)),
+  };
+}
+
+/** What one of several schemas is called. @param {Schema} schema resolved */
+function choiceName(schema) {
+  if (schema.enum) return schema.enum.length > 3 ? "one of a list" : `one of ${schema.enum.map(asText).join(", ")}`;
+  if (schema.const !== undefined) return asText(schema.const);
+  const words = { string: "text", integer: "a whole number", number: "a number", boolean: "true or false", array: "a list", object: "an object" };
+  return String(schema.model ?? (schema.type === "object" ? schema.title : undefined) ?? words[/** @type {keyof typeof words} */ (schema.type)] ?? "JSON");
+}
+
+/** A value of one of several schemas: which one is chosen, then its control. @param {Schema} schema @param {Schema} root @param {How} how @returns {Control} */
+function either(schema, root, how) {
+  const choices = (schema.choices ?? []).map((/** @type {Schema} */ one) => resolveSchema(one, root));
+  if (!choices.length) return json(schema, how);
+  const start = startOf(schema, how.examples !== false);
+  const none = schema.nullable || !how.required;
+  const place = h("div", { class: "fj-optional-fields" });
+  /** @type {Control | null} */
+  let inner = null;
+  const names = choices.map(choiceName);
+  const input = h("select", { class: "fj-input fj-which", id: how.id ?? newId(), onchange: () => (set(input.value), how.changed()) },
+    none ? h("option", { value: "" }, schema.nullable ? "null" : "–") : null, names.map((/** @type {string} */ name, /** @type {number} */ at) => h("option", { value: String(at) }, name)));
+  const set = (/** @type {string} */ which, /** @type {any} */ value = undefined) => {
+    input.value = which;
+    inner = which === "" ? null : control(choices[Number(which)], root, { ...how, id: undefined, required: true });
+    if (inner && value !== undefined) inner.write(value);
+    replace(place, inner?.element);
+    place.hidden = !inner;
+    nameBoxes(place, `${how.name ?? "value"}, ${input.selectedOptions?.[0]?.textContent ?? ""}`);
+  };
+  const write = (/** @type {any} */ value) => {
+    const at = choices.findIndex((/** @type {Schema} */ one) => fitsSchema(one, value));
+    if (value === undefined || value === null || at < 0) set(none ? "" : "0");
+    else set(String(at), value);
+  };
+  write(start);
+  const { element } = fieldFrame(input, schema, place);
+  return { element, read: () => (inner ? inner.read() : emptyValue(schema)), problem: () => inner?.problem() ?? "", write };
+}
+
+/** Examples beyond what the field begins with, each a press away. @param {Schema} schema @param {any} start @param {(value: any) => void} use */
+function exampleRow(schema, start, use) {
+  const found = examplesOf(schema).filter((one) => ["string", "number"].includes(typeof one)).slice(0, SHOWN_EXAMPLES);
+  if (!found.length || (found.length === 1 && found[0] === start)) return null;
+  return h("div", { class: "fj-examples", role: "group", "aria-label": "examples" }, found.map((one) => h("button", {
+    type: "button", class: "fj-choice fj-cut", title: `Use ${asText(one)}`, onclick: () => use(one),
+  }, asText(one))));
+}
+
 /**
- * The rows of an object's properties, in their order.
+ * The rows of an object's properties, in their order; those that a form of fal's would hide are folded.
  * @param {Schema} schema resolved, an object
  * @param {Schema} root
- * @param {{depth?: number, changed: () => void}} how
+ * @param {How} how
  * @returns {Control}
  */
 export function objectForm(schema, root, how) {
@@ -332,13 +260,20 @@ export function objectForm(schema, root, how) {
   /** @type {Map<string, Control>} */
   const controls = new Map();
   const element = h("div", { class: "fj-form" });
+  const folded = h("div", { class: "fj-form" });
   for (const name of names) {
     const id = newId();
-    const one = control(schema.properties[name], root, { id, required: required.has(name), depth: how.depth, changed: how.changed });
+    const found = resolveSchema(schema.properties[name], root);
+    const one = control(schema.properties[name], root, { id, name, required: required.has(name), depth: how.depth, examples: how.examples, changed: how.changed });
     controls.set(name, one);
+    if (!mediaKind(found, name)) one.element.append(exampleRow(found, startOf(found, how.examples !== false), (value) => (one.write(value), one.problem(), how.changed())) ?? "");
     const mark = required.has(name) ? h("span", { class: "fj-required", title: "required" }, " *") : null;
-    element.append(h("label", { class: "fj-mono", htmlFor: id }, name, mark), one.element);
+    const isGroup = one.element.tagName === "FIELDSET";
+    const label = isGroup ? [] : [h("label", { class: "fj-mono", htmlFor: id }, name, mark)];
+    if (isGroup) one.element.classList.add("fj-whole-row");
+    (found.ui?.hidden ? folded : element).append(...label, one.element);
   }
+  if (folded.childNodes.length) element.append(h("details", { class: "fj-whole-row fj-folded" }, h("summary", null, "hidden in fal's playground"), folded));
   if (!names.length) replace(element, h("span", { class: "fj-muted fj-hint" }, "It takes nothing."));
   return {
     element,
@@ -351,31 +286,9 @@ export function objectForm(schema, root, how) {
       }
       return value;
     },
-    problem: () => [...controls.values()].map((one) => one.problem()).find(Boolean) ?? "",
+    problem: () => [...controls.values()].map((one) => one.problem()).filter(Boolean)[0] ?? "",
     write: (value) => {
       for (const [name, one] of controls) if (value && name in value) one.write(value[name]);
     },
   };
-}
-
-/**
- * What an endpoint takes, by its OpenAPI document: a JSON body's schema, and parameters that only the query has.
- * @param {Schema} document
- * @param {string} path
- * @returns {{schema: Schema, query: Schema, method: string}}
- */
-export function endpointSchema(document, path) {
-  const methods = document.paths?.[path] ?? {};
-  const method = methods.post ? "post" : (Object.keys(methods)[0] ?? "post");
-  const operation = methods[method] ?? {};
-  const body = operation.requestBody?.content?.["application/json"]?.schema;
-  const schema = body ? resolveSchema(body, document) : { type: "object", properties: {} };
-  /** @type {Schema} */
-  const query = { type: "object", properties: {}, required: [] };
-  for (const one of operation.parameters ?? []) {
-    if (one.in !== "query" || schema.properties?.[one.name]) continue;
-    query.properties[one.name] = { ...one.schema, description: one.description };
-    if (one.required) query.required.push(one.name);
-  }
-  return { schema, query, method: method.toUpperCase() };
 }

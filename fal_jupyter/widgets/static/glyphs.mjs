@@ -37,6 +37,7 @@ const SHAPES = {
   moon: [["path", "d=M12.8,9.6a5.4,5.4,0,1,1,-6.4,-6.4a4.4,4.4,0,0,0,6.4,6.4z class=fj-line"]],
   table: [["path", "d=M2.5,3.5h11v9h-11zM2.5,6.5h11M6.5,3.5v9 class=fj-line"]],
   warning: [["path", "d=M8,2.5l6,11h-12zM8,6.5v3.5M8,11.7v.1 class=fj-line"]],
+  dice: [["rect", "x=2.5 y=2.5 width=11 height=11 rx=2 class=fj-line"], ["path", "d=M5.5,5.5h.01M10.5,5.5h.01M8,8h.01M5.5,10.5h.01M10.5,10.5h.01 class=fj-dots"]],
   link: [["path", "d=M6.5,9.5l3,-3M7,4.8l1.5,-1.5a3,3,0,0,1,4.2,4.2l-1.5,1.5M9,11.2l-1.5,1.5a3,3,0,0,1,-4.2,-4.2l1.5,-1.5 class=fj-line"]],
 };
 

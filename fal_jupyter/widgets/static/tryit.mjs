@@ -1,22 +1,49 @@
 // @ts-check
-/** The Try tab: a form of what an endpoint takes, its answer as it comes, and a call that survives the page. */
+/** The Try tab: a form of what an endpoint takes, its answer as it comes, two results side by side, and a call that survives the page. */
 import { button, h, newId, replace, setText } from "./dom.mjs";
-import { errorView } from "./errors.mjs";
-import { endpointSchema, objectForm, control } from "./form.mjs";
-import { ago, bytes, clock, duration, plural } from "./format.mjs";
-import { glyph, stateMark } from "./glyphs.mjs";
+import { control, objectForm } from "./form.mjs";
+import { ago, clock } from "./format.mjs";
+import { glyph } from "./glyphs.mjs";
 import { askJson } from "./host.mjs";
-import { hasFailed, phaseBar, phaseTable, phaseWords, wasCancelled } from "./phases.mjs";
-import { copyButton, plainText, resultView, streamView, textView } from "./result.mjs";
+import { markdownView } from "./markdown.mjs";
+import { runningView } from "./running.mjs";
+import { endpointSchema, mediaKind } from "./schema.mjs";
+import { trialPane } from "./trial.mjs";
 
 const RECENT = 10 * 60 * 1000;
+const KEPT_INPUTS = 20;
+const LONG_DOC = 400;
+
+/** @typedef {ReturnType<typeof trialPane>} Trial */
+/** What a call was made with. @typedef {{path: string, value: any, query: Record<string, any>}} Input */
+
+/** Inputs of calls that this page made: a file is larger than what the gateway keeps of a request. @type {Map<string, Input>} */
+const madeInputs = new Map();
+
+/**
+ * Hear who wants a request of an app edited: "Edit and run again" in a request's details sends `fj-edit-request` with `{alias, id}`. The card around it
+ * comes first, then any card of that app in the page.
+ * @param {HTMLElement} frame
+ * @param {string} alias
+ * @param {(id: string) => void} edit
+ * @param {AbortSignal} signal
+ */
+export function onEditRequest(frame, alias, edit, signal) {
+  const hear = (/** @type {any} */ event) => {
+    if (event.defaultPrevented || event.detail?.alias !== alias || !event.detail?.id) return;
+    event.preventDefault();
+    edit(String(event.detail.id));
+  };
+  frame.addEventListener("fj-edit-request", hear, { signal });
+  document.addEventListener("fj-edit-request", hear, { signal });
+}
 
 /**
  * @param {HTMLElement} root
  * @param {import("./types.d.ts").Host} host
  * @param {{alias: string}} options
  * @param {AbortSignal} signal
- * @returns {{call: () => {endpoint: string, path: string, value: any, method: string, query: Record<string, any>} | null}} what the form holds
+ * @returns {{call: () => {endpoint: string, path: string, value: any, method: string, query: Record<string, any>} | null, edit: (id: string) => void}} `call`: what the form holds; `edit` fills it from a request
  */
 export function tryPanel(root, host, { alias }, signal) {
   const app = () => host.store.view.apps.find((one) => one.alias === alias);
@@ -26,50 +53,119 @@ export function tryPanel(root, host, { alias }, signal) {
   let asking = false;
   /** how the app stood when its schema could not be had: it is asked again when that changes */
   let refused = "";
-  /** @type {import("./form.mjs").Control | null} */
+  /** @type {import("./form_field.mjs").Control | null} */
   let form = null;
-  /** @type {import("./form.mjs").Control | null} */
+  /** @type {import("./form_field.mjs").Control | null} */
   let query = null;
-  let method = "POST";
+  let takes = endpointSchema({}, "/");
   let path = "";
+  let touched = false;
+  /** @type {Input | null} what the form shall be filled with once it is there */
+  let wanted = null;
   /** @type {string | null} */
   let running = null;
   let shown = "";
   /** @type {AbortController | null} the answer that is read now */
   let reading = null;
+  /** @type {Trial | null} */
+  let current = null;
+  /** @type {Trial | null} the result before */
+  let former = null;
+  let comparing = false;
 
   const choose = h("select", { class: "fj-input", id: newId(), onchange: () => ((path = choose.value), drawForm()) });
+  const doc = h("div", { class: "fj-doc", hidden: true });
+  const samples = h("div", { class: "fj-bar-row fj-samples", role: "group", "aria-label": "examples", hidden: true });
   const fields = h("div", { class: "fj-fields" });
   const told = h("div", { class: "fj-hint", role: "status" });
   const run = button([glyph("play"), "Run"], () => start(), { class: "fj-button fj-primary fj-run-button", title: "Ctrl Enter" });
-  const cancel = button("Cancel", () => running && host.ask("DELETE", `requests/${running}`).catch(() => undefined), { hidden: true });
-  const reset = button("Reset", () => drawForm());
+  const reset = button("Reset", () => drawForm(), { title: "Defaults and examples again" });
   const head = h("div", { class: "fj-form" }, h("label", { class: "fj-mono", htmlFor: choose.id }, "endpoint"), h("div", { class: "fj-field" }, choose));
-  const left = h("div", {
-    class: "fj-try-form", onkeydown: (/** @type {KeyboardEvent} */ event) => {
+  const left = h("div", { class: "fj-try-form" }, head, doc, samples, fields,
+    h("div", { class: "fj-bar-row" }, run, h("span", { class: "fj-muted fj-second" }, "Ctrl Enter"), h("span", { class: "fj-space" }), reset), h("div", { class: "fj-bar-row" }, told));
+  const right = h("div", { class: "fj-pane fj-trials" }, h("strong", null, "Result"), h("p", { class: "fj-answer fj-muted" }, "Run shows the answer here."));
+  const split = h("div", {
+    class: "fj-split", onkeydown: (/** @type {KeyboardEvent} */ event) => {
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) (event.preventDefault(), event.stopPropagation(), start());
     },
-  }, head, fields, h("div", { class: "fj-bar-row" }, run, cancel, h("span", { class: "fj-muted fj-second" }, "Ctrl Enter"), h("span", { class: "fj-space" }), reset), h("div", { class: "fj-bar-row" }, told));
-  const came = h("span", { class: "fj-muted", title: "when the answer was complete" });
-  const title = h("div", { class: "fj-bar-row", style: { padding: "0 0 8px" } });
-  const answer = h("div", { class: "fj-answer" });
-  const line = h("div", { class: "fj-call-line" });
-  const right = h("div", { class: "fj-pane", "aria-label": "Result" }, title, answer, line);
-  root.append(h("div", { class: "fj-split" }, left, right));
-  replace(title, h("strong", null, "Result"));
-  replace(answer, h("p", { class: "fj-muted" }, "Run shows the answer here."));
+  }, left, right);
+  root.append(split);
 
-  const drawForm = () => {
+  /** The one parameter that is the whole body, by the method's signature. @param {string} signature */
+  const loneName = (signature) => {
+    const names = [...signature.matchAll(/[(,]\s*(\w+)\s*:/g)].map((match) => match[1]).filter((name) => name !== "self" && !(name in takes.query.properties));
+    return names.length === 1 ? names[0] : "";
+  };
+
+  const drawForm = (examples = true, which = 0) => {
     const state = app();
     if (!schema || !state) return;
-    const found = endpointSchema(schema, path);
-    const how = { changed: () => setText(told, ""), required: true };
-    method = found.method;
-    query = Object.keys(found.query.properties).length ? objectForm(found.query, schema, how) : null;
-    form = found.schema.type === "object" && found.schema.properties ? objectForm(found.schema, schema, how) : control(found.schema, schema, how);
-    replace(fields, query?.element, form.element);
+    takes = endpointSchema(schema, path);
+    touched = false;
     const endpoint = state.endpoints.find((one) => one.path === path);
-    setText(told, endpoint?.doc ? plainText(endpoint.doc.split("\n")[0]) : "");
+    const how = { changed: () => ((touched = true), setText(told, "")), required: true, examples };
+    query = Object.keys(takes.query.properties).length ? objectForm(takes.query, schema, how) : null;
+    const body = takes.schema;
+    if (!takes.hasBody && query) form = { ...objectForm(body, schema, how), element: h("span") };
+    else if (body.type === "object" && body.properties && !body.nullable && !mediaKind(body)) form = objectForm(body, schema, how);
+    else {
+      const id = newId();
+      const name = loneName(endpoint?.signature ?? "") || String(body.title ?? body.model ?? "input").toLowerCase();
+      const required = !body.nullable && body.default === undefined;
+      const one = control(body, schema, { ...how, id, name, required });
+      form = { ...one, element: h("div", { class: "fj-form" }, h("label", { class: "fj-mono", htmlFor: id }, name, required ? h("span", { class: "fj-required", title: "required" }, " *") : null), one.element) };
+    }
+    if (examples && takes.examples.length) form.write(takes.examples[which].value);
+    replace(fields, query?.element, form.element);
+    samples.hidden = takes.examples.length < 2;
+    replace(samples, takes.examples.map(({ name }, at) => button(name, () => drawForm(true, at), { class: "fj-choice fj-cut", "aria-pressed": String(examples && at === which) })));
+    drawDoc(endpoint?.doc ?? "");
+    setText(told, "");
+  };
+
+  const drawDoc = (/** @type {string} */ text) => {
+    doc.hidden = !text.trim();
+    const [first, ...rest] = text.trim().split(/\n\s*\n/);
+    const folds = rest.length > 0 && text.length > LONG_DOC;
+    replace(doc, text.trim() ? (folds ? [markdownView(first), h("details", null, h("summary", null, "more"), markdownView(rest.join("\n\n")))] : markdownView(text.trim())) : null);
+  };
+
+  /** Fill the form with what a call was made with. @param {Input} input */
+  const fill = (input) => {
+    if (!schema) return void (wanted = input);
+    wanted = null;
+    if (![...choose.options].some((/** @type {HTMLOptionElement} */ one) => one.value === input.path)) return;
+    path = choose.value = input.path;
+    drawForm(false);
+    form?.write(input.value);
+    query?.write(input.query);
+  };
+
+  /** What a request was made with, by this page or as the gateway has it; a sentence where it is not known. @param {import("./types.d.ts").RequestDetail} detail @returns {Input | string} */
+  const inputOf = ({ request, input }) => {
+    const made = madeInputs.get(request.id);
+    if (made) return made;
+    if (!input) return "The input of that request is not kept any more.";
+    if (input.truncated) return "The input of that request was too large to be kept.";
+    try {
+      return { path: request.path, value: input.text ? JSON.parse(input.text) : {}, query: {} };
+    } catch {
+      return "The input of that request is not JSON.";
+    }
+  };
+
+  const edit = async (/** @type {string} */ id) => {
+    try {
+      const detail = await askJson(host, "GET", `requests/${encodeURIComponent(id)}`, { signal });
+      const input = inputOf(detail);
+      if (typeof input === "string") return setText(told, input);
+      fill(input);
+      touched = true;
+      setText(told, wanted ? "The form is filled when a runner is ready." : path === input.path ? `Filled from the call of ${clock(detail.request.began, false)}. Change it, then run.` : `The app has no endpoint ${input.path} any more.`);
+      /** @type {any} */ (fields.querySelector("input, textarea, select"))?.focus();
+    } catch (error) {
+      setText(told, message(error));
+    }
   };
 
   const loadSchema = async () => {
@@ -87,13 +183,12 @@ export function tryPanel(root, host, { alias }, signal) {
       schemaOf = state.serving;
       refused = "";
       const paths = state.endpoints.map((one) => one.path);
-      const before = form?.read();
-      const same = path;
+      const before = form && touched ? { path, value: form.read(), query: query?.read() ?? {} } : null;
       replace(choose, state.endpoints.map((one) => h("option", { value: one.path }, `${endpointSchema(schema, one.path).method} ${one.path}`)));
-      path = paths.includes(path) ? path : (paths[0] ?? "/");
-      choose.value = path;
+      path = choose.value = paths.includes(path) ? path : (paths[0] ?? "/");
       drawForm();
-      if (same === path && before) form?.write(before);
+      if (wanted) fill(wanted);
+      else if (before?.path === path) (fill(before), (touched = true));
     } catch (error) {
       const { status } = /** @type {any} */ (error);
       const wait = status === 409;
@@ -105,31 +200,64 @@ export function tryPanel(root, host, { alias }, signal) {
 
   const start = async () => {
     if (running || run.disabled || !form || host.kind === "saved") return;
-    const problem = query?.problem() || form.problem();
-    if (problem) {
+    const problems = [query?.problem(), form.problem()].filter(Boolean);
+    if (problems.length) {
       setText(told, "");
       left.querySelector('[aria-invalid="true"]')?.focus();
       return;
     }
+    /** @type {Input} */
+    const input = { path, value: form.read(), query: query?.read() ?? {} };
     const asked = new URLSearchParams();
-    for (const [name, value] of Object.entries(query?.read() ?? {})) asked.append(name, typeof value === "object" ? JSON.stringify(value) : String(value));
+    for (const [name, value] of Object.entries(input.query)) asked.append(name, typeof value === "object" ? JSON.stringify(value) : String(value));
     const target = [...asked.keys()].length ? `${path}?${asked}` : path;
+    const view = begin(input);
     setBusy("…");
     try {
-      const made = await askJson(host, "POST", `apps/${encodeURIComponent(alias)}/calls`, {
-        query: { path: target, method }, headers: { "Content-Type": "application/json" }, body: JSON.stringify(form.read() ?? {}),
-      });
-      follow(made.request_id);
+      const body = JSON.stringify(input.value === undefined ? (takes.hasBody ? null : {}) : input.value);
+      const made = await askJson(host, "POST", `apps/${encodeURIComponent(alias)}/calls`, { query: { path: target, method: takes.method }, headers: { "Content-Type": "application/json" }, body });
+      madeInputs.set(made.request_id, input);
+      if (madeInputs.size > KEPT_INPUTS) madeInputs.delete(madeInputs.keys().next().value ?? "");
+      follow(made.request_id, view);
     } catch (error) {
+      view.stop.abort();
       setBusy(null);
-      replace(answer, h("div", { class: "fj-banner fj-bad", role: "alert" }, message(error)));
+      current?.fail(message(error), view.body);
     }
   };
+
+  /** A new result takes the place of the former one, with the header of a call on its way. @param {Input} input @param {number} [passed] */
+  const begin = (input, passed) => {
+    reading?.abort();
+    const stop = (reading = new AbortController());
+    signal.addEventListener("abort", () => stop.abort(), { once: true });
+    const over = new AbortController();
+    stop.signal.addEventListener("abort", () => over.abort(), { once: true });
+    if (current?.done && !comparing) former = current;
+    current = trialPane(host, { path: input.path, value: { ...(typeof input.value === "object" && !Array.isArray(input.value) ? input.value : { input: input.value }), ...input.query } });
+    const view = runningView(host, { alias, path: input.path, passed }, over.signal);
+    current.running(view);
+    drawTrials();
+    return { ...view, stop, over, pane: current };
+  };
+
+  /** One result, or two of them side by side. */
+  const drawTrials = () => {
+    if (!current) return;
+    const two = comparing && former;
+    split.classList.toggle("fj-comparing", Boolean(two));
+    replace(right, two ? former?.element : null, current.element);
+    former?.compare(null);
+    current.compare(two ? former : null);
+    if (former) replace(former.tools, two ? h("span", { class: "fj-chip fj-muted" }, "before") : null);
+    replace(current.tools, former ? button("Compare", () => ((comparing = !comparing), drawTrials(), focusTool()), { class: "fj-choice", "aria-pressed": String(Boolean(two)), title: two ? "Show this result alone" : "Show the result before beside it" }) : null,
+      two ? button("Keep this one", () => ((former = current), drawTrials()), { class: "fj-choice", title: "Compare the next results with this one", hidden: former === current }) : null);
+  };
+  const focusTool = () => /** @type {any} */ (current?.tools.querySelector("button"))?.focus();
 
   const setBusy = (/** @type {string | null} */ id) => {
     running = id;
     drawRun();
-    cancel.hidden = id === null || id === "…";
   };
 
   const drawRun = () => {
@@ -138,81 +266,47 @@ export function tryPanel(root, host, { alias }, signal) {
     run.title = stopped ? "The app is stopped: start it first" : "Ctrl Enter";
   };
 
-  /** Show a request's answer, from its beginning and as it comes. @param {string} id */
-  const follow = async (id) => {
+  /** Show a request's answer, from its beginning and as it comes. @param {string} id @param {ReturnType<typeof begin>} view */
+  const follow = async (id, view) => {
+    const { stop, over, pane, body } = view;
     shown = id;
-    reading?.abort();
-    const stop = (reading = new AbortController());
-    signal.addEventListener("abort", () => stop.abort(), { once: true });
     setBusy(id);
+    view.sent(id);
     let isGone = false;
-    replace(answer, h("p", { class: "fj-muted fj-live" }, "running …"));
     try {
       const found = await host.ask("GET", `requests/${id}/answer`, { signal: stop.signal });
       isGone = found.status !== 200;
       if (isGone) throw new Error(found.status === 404 ? "the answer to that request is not held any more" : `the gateway answered ${found.status}`);
       const type = found.headers.get("content-type") ?? "";
-      const status = Number(found.headers.get("x-fal-status") ?? 200);
-      await showBody(found, type, status, stop.signal);
-      await showEnd(id, stop.signal);
+      const data = await pane.body(found, type, stop.signal);
+      over.abort();
+      pane.end(await askJson(host, "GET", `requests/${id}`, { signal: stop.signal }), data, type, body);
+      if (pane === current) drawTrials();
     } catch (error) {
-      if (!stop.signal.aborted) replace(answer, h("div", { class: "fj-banner fj-bad", role: "alert" }, message(error)));
+      over.abort();
+      if (!stop.signal.aborted) pane.fail(message(error), body);
       if (!isGone) shown = ""; // nobody answered: the request goes on, and is taken up again when the feed is back
     }
     if (reading === stop) setBusy(null);
   };
 
-  /** @param {import("./types.d.ts").Answered} found @param {string} type @param {number} status @param {AbortSignal} stop */
-  const showBody = async (found, type, status, stop) => {
-    /** @type {Uint8Array[]} */
-    const pieces = [];
-    const live = type.startsWith("text/event-stream") ? streamView() : null;
-    let text = "";
-    const decoder = new TextDecoder();
-    const growing = /^(text\/|application\/(x-)?ndjson)/.test(type) && !live;
-    if (live) replace(answer, live.element);
-    for await (const piece of found.chunks()) {
-      pieces.push(piece);
-      live?.push(piece);
-      if (growing && text.length < 20000) replace(answer, textView((text += decoder.decode(piece, { stream: true }))));
-    }
-    live?.end();
-    const data = new Uint8Array(await new Blob(/** @type {any} */ (pieces)).arrayBuffer());
-    if (!live) replace(answer, resultView(data, type, stop));
-    const size = h("span", { class: "fj-chip fj-muted" }, `${type.split(";")[0] || "no type"} · ${bytes(data.length)}`);
-    const copied = () => new TextDecoder().decode(data);
-    setText(came, "");
-    replace(title, h("strong", null, "Result"), status === 499 ? h("span", { class: "fj-chip" }, "cancelled") : status >= 400 ? h("span", { class: "fj-chip fj-failed" }, `status ${status}`) : null,
-      came, h("span", { class: "fj-space" }), size, copyButton(host, copied));
-  };
-
-  /** @param {string} id @param {AbortSignal} stop */
-  const showEnd = async (id, stop) => {
-    const detail = await askJson(host, "GET", `requests/${id}`, { signal: stop });
-    showLine(detail.request);
-    setText(came, clock(detail.request.began + detail.request.total_ms, false));
-    if (detail.error) answer.append(errorView(detail.error));
-    const logs = detail.logs.filter((/** @type {any} */ one) => one.stream === 1);
-    if (logs.length) answer.append(h("details", null, h("summary", null, `${plural(logs.length, "line")} printed`), textView(logs.map((/** @type {any} */ one) => one.text).join("\n"))));
-  };
-
-  /** @param {import("./types.d.ts").RequestState} request */
-  const showLine = (request) => {
-    const look = hasFailed(request) ? "failed" : wasCancelled(request) ? "cancelled" : "done";
-    const where = [request.runner, request.revision ? `r${request.revision}` : "no runner had it"].filter(Boolean).map((word) => ` · ${word}`).join("");
-    const summary = h("summary", null, stateMark(look, look === "cancelled" ? `cancelled after ${duration(request.total_ms)}` : duration(request.total_ms)), " ", h("span", { class: "fj-mono" }, request.path), " ",
-      h("span", { style: { display: "inline-block", width: "90px", marginRight: "6px" } }, phaseBar(request, Date.now())), " ", h("span", null, phaseWords(request)),
-      h("span", { class: "fj-muted fj-second" }, where));
-    replace(line, h("details", null, summary, phaseTable(request, Date.now())));
-  };
-
   /** A call of this card that was made before the page was opened: its answer is held. */
-  const adopt = () => {
+  const adopt = async () => {
     if (shown || running || host.kind === "saved" || host.store.view.link !== "live") return;
     const mine = host.store.view.requests.filter((one) => one.alias === alias && one.origin === "panel");
     const found = mine.find((one) => one.state !== "done") ?? mine.find((one) => host.store.view.time - one.began - one.total_ms < RECENT);
     if (!found) return;
-    follow(found.id);
+    shown = found.id;
+    setBusy("…");
+    /** @type {Input | string} */
+    let input = "";
+    try {
+      input = inputOf(await askJson(host, "GET", `requests/${found.id}`, { signal }));
+    } catch {
+      // its answer says what became of it
+    }
+    if (typeof input !== "string" && !touched) fill(input);
+    follow(found.id, begin(typeof input === "string" ? { path: found.path, value: {}, query: {} } : input, Math.max(0, host.store.view.time - found.began)));
     if (found.state !== "done") setText(told, `A call that began ${ago(host.store.view.time - found.began)} is still running: its answer comes here.`);
   };
 
@@ -228,8 +322,9 @@ export function tryPanel(root, host, { alias }, signal) {
   return {
     call: () => {
       const endpoint = app()?.endpoints.find((one) => one.path === path);
-      return endpoint ? { endpoint: endpoint.name, path, value: form?.read() ?? {}, method, query: query?.read() ?? {} } : null;
+      return endpoint ? { endpoint: endpoint.name, path, value: form?.read() ?? {}, method: takes.method, query: query?.read() ?? {} } : null;
     },
+    edit: (id) => void edit(id),
   };
 }
 

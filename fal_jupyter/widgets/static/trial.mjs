@@ -1,0 +1,127 @@
+// @ts-check
+/** One result of the Try tab: its header while it runs and after, the answer as it comes, what it printed, and how its input differs from another's. */
+import { h, replace, setText } from "./dom.mjs";
+import { errorView } from "./errors.mjs";
+import { bytes, clock, duration, plural } from "./format.mjs";
+import { stateMark } from "./glyphs.mjs";
+import { hasFailed, phaseBar, phaseTable, phaseWords, wasCancelled } from "./phases.mjs";
+import { copyButton, resultView, streamView, textView } from "./result.mjs";
+
+const GROWING = 20000; // characters of a text that is shown while it comes
+const SHOWN_DIFFERENCES = 6;
+const SHORT = 28;
+
+/** @param {any} value @returns {string} */
+function briefly(value) {
+  if (value === undefined) return "–";
+  if (typeof value === "string" && value.startsWith("data:")) return `a file of ${bytes(Math.round(value.length * 0.75))}`;
+  if (value && typeof value === "object" && typeof value.url === "string") return value.file_name ?? briefly(value.url);
+  const text = typeof value === "string" ? value : JSON.stringify(value);
+  return text.length > SHORT ? `${text.slice(0, SHORT)}…` : text;
+}
+
+/**
+ * What differs between the inputs of two calls, one short text a field.
+ * @param {Record<string, any>} before
+ * @param {Record<string, any>} now
+ */
+export function inputDifferences(before, now) {
+  const plain = (/** @type {any} */ value) => (value && typeof value === "object" && !Array.isArray(value) && !value.url ? value : { input: value });
+  const [one, two] = [plain(before), plain(now)];
+  return [...new Set([...Object.keys(one), ...Object.keys(two)])].filter((name) => JSON.stringify(one[name]) !== JSON.stringify(two[name]))
+    .map((name) => `${name} ${briefly(one[name])} → ${briefly(two[name])}`);
+}
+
+/**
+ * @param {import("./types.d.ts").Host} host
+ * @param {{path: string, value: any}} call
+ */
+export function trialPane(host, { path, value }) {
+  const title = h("div", { class: "fj-bar-row fj-trial-title" }, h("strong", null, "Result"));
+  const tools = h("span", { class: "fj-trial-tools" });
+  const changes = h("div", { class: "fj-muted fj-trial-changes", hidden: true });
+  const answer = h("div", { class: "fj-answer" });
+  const line = h("div", { class: "fj-call-line" });
+  const element = h("section", { class: "fj-trial", "aria-label": "Result" }, title, changes, answer, line);
+  /** @type {any[]} nodes of the answer's body */
+  let shown = [];
+  const put = (/** @type {any[]} */ ...nodes) => {
+    shown = nodes;
+    replace(answer, nodes);
+  };
+
+  /** @param {import("./types.d.ts").RequestState} request */
+  const showLine = (request) => {
+    const look = hasFailed(request) ? "failed" : wasCancelled(request) ? "cancelled" : "done";
+    const where = [request.runner, request.revision ? `r${request.revision}` : "no runner had it"].filter(Boolean).map((word) => ` · ${word}`).join("");
+    const summary = h("summary", null, stateMark(look, look === "cancelled" ? `cancelled after ${duration(request.total_ms)}` : duration(request.total_ms)), " ", h("span", { class: "fj-mono" }, request.path), " ",
+      h("span", { class: "fj-line-bar" }, phaseBar(request, Date.now())), " ", h("span", null, phaseWords(request)), h("span", { class: "fj-muted fj-second" }, where));
+    replace(line, h("details", null, summary, phaseTable(request, Date.now())));
+  };
+
+  return {
+    element, tools, path, value,
+    done: false,
+    put,
+    /** @param {{head: HTMLElement, body: HTMLElement}} view of a running call */
+    running(view) {
+      replace(title, view.head);
+      put();
+      element.insertBefore(view.body, answer);
+    },
+    /** The call never became a result. @param {string} sentence @param {HTMLElement} [running] */
+    fail(sentence, running) {
+      running?.remove();
+      replace(title, h("strong", null, "Result"), h("span", { class: "fj-space" }), tools);
+      put(h("div", { class: "fj-banner fj-bad", role: "alert" }, sentence));
+    },
+    /**
+     * Show the body as it comes.
+     * @param {import("./types.d.ts").Answered} found @param {string} type @param {AbortSignal} stop
+     * @returns {Promise<Uint8Array>}
+     */
+    async body(found, type, stop) {
+      /** @type {Uint8Array[]} */
+      const pieces = [];
+      const live = type.startsWith("text/event-stream") ? streamView() : null;
+      let text = "";
+      const decoder = new TextDecoder();
+      const growing = /^(text\/|application\/(x-)?ndjson)/.test(type) && !live;
+      if (live) put(live.element);
+      for await (const piece of found.chunks()) {
+        pieces.push(piece);
+        live?.push(piece);
+        if (growing && text.length < GROWING) put(textView((text += decoder.decode(piece, { stream: true }))));
+      }
+      live?.end();
+      const data = new Uint8Array(await new Blob(/** @type {any} */ (pieces)).arrayBuffer());
+      if (!live) put(resultView(data, type, stop));
+      return data;
+    },
+    /**
+     * The call is over: its own header takes the place of the running one.
+     * @param {import("./types.d.ts").RequestDetail} detail @param {Uint8Array} data @param {string} type @param {HTMLElement} [running]
+     */
+    end(detail, data, type, running) {
+      running?.remove();
+      this.done = true;
+      const { request } = detail;
+      const chip = wasCancelled(request) ? h("span", { class: "fj-chip" }, "cancelled") : request.status >= 400 ? h("span", { class: "fj-chip fj-failed" }, `status ${request.status}`) : null;
+      replace(title, h("strong", null, "Result"), chip, h("span", { class: "fj-muted", title: "when the answer was complete" }, clock(request.began + request.total_ms, false)),
+        h("span", { class: "fj-mono fj-muted fj-second" }, request.path), h("span", { class: "fj-space" }), tools, h("span", { class: "fj-chip fj-muted" }, `${type.split(";")[0] || "no type"} · ${bytes(data.length)}`),
+        copyButton(host, () => new TextDecoder().decode(data)));
+      showLine(request);
+      if (wasCancelled(request)) put(h("p", { class: "fj-muted" }, "The call was cancelled. Nothing it did before is undone."));
+      else if (detail.error) put(errorView(detail.error), h("details", null, h("summary", null, "what the caller got"), shown));
+      const logs = detail.logs.filter((one) => one.stream !== 0);
+      if (logs.length) answer.append(h("details", { class: "fj-printed" }, h("summary", null, `${plural(logs.length, "line")} printed`), textView(logs.map((one) => one.text.split("\r").at(-1)).join("\n"))));
+    },
+    /** Say how this call's input differs from another's. @param {{path: string, value: any} | null} other */
+    compare(other) {
+      changes.hidden = !other;
+      if (!other) return;
+      const found = [...(other.path === path ? [] : [`${other.path} → ${path}`]), ...inputDifferences(other.value, value)];
+      setText(changes, found.length ? `${found.slice(0, SHOWN_DIFFERENCES).join(" · ")}${found.length > SHOWN_DIFFERENCES ? ` · ${found.length - SHOWN_DIFFERENCES} more` : ""}` : "the same input");
+    },
+  };
+}

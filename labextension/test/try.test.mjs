@@ -1,0 +1,328 @@
+/** The Try tab: what its form makes of a schema, a call on its way, two results, a request that is edited. */
+import { Blob as NodeBlob } from "node:buffer";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { objectForm } from "../../fal_jupyter/widgets/static/form.mjs";
+import { numberKind, rolled } from "../../fal_jupyter/widgets/static/form_number.mjs";
+import { lastLines, progressIn, queueWords } from "../../fal_jupyter/widgets/static/running.mjs";
+import { endpointSchema, mediaKind, resolveSchema } from "../../fal_jupyter/widgets/static/schema.mjs";
+import { inputDifferences } from "../../fal_jupyter/widgets/static/trial.mjs";
+import { onEditRequest, tryPanel } from "../../fal_jupyter/widgets/static/tryit.mjs";
+import { HOSTILE, madeApp, madeHost, madeLine, madeRequest, madeRunner, until } from "./made.mjs";
+
+vi.stubGlobal("Blob", NodeBlob); // that of jsdom does not give its bytes
+
+const IMAGE = { type: "object", title: "Image", description: "Represents an image file.", ui: { field: "image" }, required: ["url"], properties: { url: { type: "string" }, width: { anyOf: [{ type: "integer" }, { type: "null" }] } } };
+const SIZE = { type: "object", title: "Size", properties: { width: { type: "integer", default: 512, minimum: 64, maximum: 2048, multipleOf: 8 } } };
+const ref = (name) => ({ $ref: `#/components/schemas/${name}` });
+const body = (schema, more = {}) => ({ post: { requestBody: { content: { "application/json": { schema, ...more } } } } });
+const DOCUMENT = {
+  paths: {
+    "/paint": body(ref("Input")), "/upload": body(ref("Image")), "/maybe": body({ anyOf: [ref("Image"), { type: "null" }], title: "Image" }),
+    "/many": body({ type: "array", items: ref("Image"), title: "Images" }), "/nothing": { post: {} },
+  },
+  components: {
+    schemas: {
+      Image: IMAGE, Size: SIZE,
+      Input: {
+        type: "object", title: "Input", required: ["prompt", "photo_url", "picture"], examples: [{ prompt: "a fox", steps: 6 }, { prompt: "an owl" }], properties: {
+          prompt: { type: "string", examples: ["a cat", "a dog"] }, seed: { anyOf: [{ type: "integer", minimum: 0, maximum: 4294967295 }, { type: "null" }] }, steps: { type: "integer", default: 4, minimum: 1, maximum: 8 },
+          size: { anyOf: [ref("Size"), { type: "null" }] }, sizes: { type: "array", items: ref("Size"), default: [] }, either: { anyOf: [ref("Size"), { type: "string", enum: ["square", "wide"] }], default: "square" },
+          photo_url: { type: "string" }, cover_image_url: { type: "string", default: "" }, sound: { type: "string", default: "", ui: { field: "audio" } }, picture: ref("Image"), pictures: { type: "array", items: ref("Image"), default: [] },
+          secret: { type: "integer", default: -1, ui: { hidden: true } },
+        },
+      },
+    },
+  },
+};
+
+const label = (name) => [...document.querySelectorAll("label")].find((one) => one.textContent.replace(" *", "") === name);
+const box = (name) => document.getElementById(label(name).htmlFor);
+const type = (input, text) => {
+  input.value = text;
+  input.dispatchEvent(new Event("input", { bubbles: true }));
+};
+const choose = (input, ...files) => {
+  Object.defineProperty(input, "files", { value: files, configurable: true });
+  input.dispatchEvent(new Event("change", { bubbles: true }));
+};
+const photo = () => new File([new Uint8Array([1, 2, 3])], "fox.png", { type: "image/png" });
+const pressed = (name, root = document.body) => [...root.querySelectorAll("button")].find((one) => one.textContent === name || one.getAttribute("aria-label") === name).click();
+
+describe("form", () => {
+  let form;
+  const draw = (how = {}) => {
+    form = objectForm(endpointSchema(DOCUMENT, "/paint").schema, DOCUMENT, { changed: () => undefined, ...how });
+    document.body.replaceChildren(form.element);
+  };
+  beforeEach(() => draw());
+
+  test("a field's example fills it where it has no default, the others are a press away; without examples it is empty", () => {
+    expect(box("prompt").value).toBe("a cat");
+    expect(box("steps").value).toBe("4");
+    pressed("a dog");
+    expect(form.read().prompt).toBe("a dog");
+    draw({ examples: false });
+    expect(box("prompt").value).toBe("");
+    expect(form.problem()).toBe("It is required.");
+  });
+
+  test("narrow ranges have a slider, wide whole numbers dice, other numbers a box", () => {
+    const kind = (more, name = "n") => numberKind({ type: "integer", ...more }, name);
+    expect([kind({ minimum: 1, maximum: 8 }), kind({ minimum: 0, maximum: 2 ** 32 - 1 }), kind({ exclusiveMinimum: 0, maximum: 14142 }), kind({}), kind({}, "noise_seed")]).toEqual(["slider", "dice", "box", "box", "dice"]);
+    expect([numberKind({ type: "number", minimum: 0, maximum: 1 }, "x"), numberKind({ type: "number", minimum: 0, maximum: 1e6 }, "x")]).toEqual(["slider", "box"]);
+    for (let n = 0; n < 50; n += 1) expect([8, 16, 24]).toContain(rolled({ minimum: 3, maximum: 24, multipleOf: 8 }));
+    expect(box("seed").type).toBe("text");
+    pressed("a random seed");
+    expect(form.read().seed).toBeGreaterThanOrEqual(0);
+    expect(document.querySelectorAll('input[type="range"]')).toHaveLength(1);
+    type(box("seed"), "9007199254740993");
+    expect(document.body.textContent).toContain("It must be 4294967295 or less.");
+  });
+
+  test("a model that may be null unfolds, a list of models grows, one of several is chosen", () => {
+    expect("size" in form.read()).toBe(false);
+    box("size").click();
+    expect(form.read().size).toEqual({ width: 512 });
+    box("size").click();
+    expect("size" in form.read()).toBe(false);
+    const sizes = document.querySelector('.fj-list[aria-label="sizes"]');
+    pressed("Add an item", sizes);
+    type(sizes.querySelector(".fj-box"), "640");
+    expect(form.read().sizes).toEqual([{ width: 640 }]);
+    expect(form.read().either).toBe("square");
+    form.write({ either: { width: 800 }, size: { width: 64 } });
+    expect(form.read()).toMatchObject({ either: { width: 800 }, size: { width: 64 } });
+    box("either").value = "1";
+    box("either").dispatchEvent(new Event("change"));
+    expect(form.read().either).toBe("square");
+  });
+
+  test("a file is picked by its field's kind, shown and taken away; a wrong kind is refused", async () => {
+    const kinds = ["photo_url", "cover_image_url", "sound", "picture"].map((name) => [box(name).type, box(name).accept]);
+    expect(kinds).toEqual([["text", ""], ["file", "image/*"], ["file", "audio/*"], ["file", "image/*"]]);
+    expect(document.body.textContent).not.toContain("Represents an image file.");
+    choose(box("sound"), photo());
+    expect(document.body.textContent).toContain("fox.png is not a sound file.");
+    choose(box("picture"), photo());
+    const shown = await until(() => document.querySelector("img.fj-thumb"));
+    expect(shown.src).toBe("data:image/png;base64,AQID");
+    expect(form.read().picture).toEqual({ url: "data:image/png;base64,AQID", file_name: "fox.png", content_type: "image/png" });
+    pressed("Remove the image", shown.closest(".fj-picker"));
+    expect("picture" in form.read()).toBe(false);
+    expect(document.querySelector("img")).toBeNull();
+    type(box("photo_url"), "x");
+    expect(form.problem()).toBe("An image is required.");
+  });
+
+  test("several files of a list are chosen at once; a remote one is loaded only when asked for", async () => {
+    const pictures = document.querySelector('.fj-list[aria-label="pictures"]');
+    choose(pictures.querySelector('input[type="file"][multiple]'), photo(), photo());
+    await until(() => pictures.querySelectorAll("img.fj-thumb").length === 2);
+    expect(form.read().pictures.map((one) => one.file_name)).toEqual(["fox.png", "fox.png"]);
+    form.write({ pictures: [{ url: "https://example.org/a.png" }] });
+    expect(pictures.querySelector("img")).toBeNull();
+    pressed("Show", pictures);
+    expect(pictures.querySelector("img").src).toBe("https://example.org/a.png");
+    form.write({ picture: { url: "javascript:1" } });
+    expect(form.problem()).toContain("required"); // of photo_url; that of the picture is at its field
+    expect(document.body.textContent).toContain("An address begins with https:// or data:.");
+  });
+
+  test("hidden fields are folded; addresses by format are files", () => {
+    expect(document.querySelector("details.fj-folded").textContent).toContain("secret");
+    expect(mediaKind(resolveSchema({ anyOf: [{ type: "string", format: "https-url" }, { type: "string", format: "data-uri" }] }, {}))).toBe("file");
+    expect(mediaKind({ type: "string", enum: ["a"] }, "image_url")).toBe("");
+  });
+});
+
+describe("running", () => {
+  test("tqdm's last bar is read from what it wrote over, and is no line of output", () => {
+    const text = "\r  0%|          | 0/10 [00:00<?, ?it/s]\rLoading:  40%|████      | 4/10 [00:00<00:01,  5.00it/s]";
+    expect(progressIn(text)).toEqual({ label: "Loading", percent: 40, counts: "4 of 10", times: "00:00, left 00:01,  5.00it/s" });
+    expect(progressIn("\r100%|█| 10/10 [00:02<00:00]")).toMatchObject({ label: "", percent: 100 });
+    expect(progressIn("50% of all 3/4 [x]")).toBeNull();
+    expect(lastLines(["one", "two\rthree", text, `${HOSTILE}`])).toEqual(["one", "three", expect.stringContaining("<img")]);
+  });
+
+  test("a waiting call says its place, and why it waits", () => {
+    const queue = ["a", "b", "c"].map((id) => ({ id, path: "/", since: 0 }));
+    expect(queueWords(madeApp("hello", { queue, waiting: 3, runners: [madeRunner("r-1", "RUNNING")] }), "b")).toBe("2nd of 3 in the queue · 1 runner at work");
+    expect(queueWords(madeApp("hello", { queue, waiting: 3, runners: [madeRunner("r-1", "SETUP")] }), "a")).toBe("next in the queue · a runner is starting");
+  });
+
+  test("inputs are compared field by field", () => {
+    expect(inputDifferences({ prompt: "a", seed: 1, f: "data:image/png;base64,AQID" }, { prompt: "a", seed: 2 })).toEqual(["seed 1 → 2", "f a file of 20 B → –"]);
+  });
+});
+
+describe("panel", () => {
+  const ENDPOINTS = Object.keys(DOCUMENT.paths).map((path) => ({ name: path.slice(1), path, signature: `(${path === "/upload" ? "photo" : "input"}: Image) -> dict`, doc: path === "/upload" ? "Load *one*.\n\nMore." : "", protocol: "http" }));
+  const app = (more = {}) => madeApp("hello", { endpoints: ENDPOINTS, runners: [madeRunner("hello-1")], ...more });
+  let root;
+  let stop;
+  let gates;
+  beforeEach(() => {
+    gates = new Map();
+    root = document.createElement("div");
+    document.body.replaceChildren(root);
+    stop = new AbortController();
+  });
+  afterEach(() => stop.abort());
+
+  /** A host whose calls are answered when a test opens their gate. */
+  function held(line, { input = null, logs = () => [] } = {}) {
+    let calls = 0;
+    const host = madeHost(line, (_method, path) => {
+      if (path.endsWith("/schema")) return DOCUMENT;
+      if (path.endsWith("/calls")) {
+        calls += 1;
+        return { request_id: `r${calls}` };
+      }
+      const id = path.split("/")[1];
+      return { request: madeRequest(id, { path: "/upload", origin: "panel" }), input, output: null, error: null, logs: [], displays: [], held: true };
+    });
+    const plain = host.ask.bind(host);
+    host.ask = async (method, path, asked) => {
+      if (path.endsWith("/logs")) return { status: 200, json: async () => logs() };
+      if (!path.endsWith("/answer")) return plain(method, path, asked);
+      const id = path.split("/")[1];
+      await new Promise((open, refuse) => {
+        gates.set(id, open);
+        asked?.signal?.addEventListener("abort", () => refuse(new Error("stopped")));
+      });
+      const data = new TextEncoder().encode(`{"of": "${id}"}`);
+      return { status: 200, headers: new Headers({ "content-type": "application/json", "x-fal-status": "200" }), chunks: async function* () { yield data; } };
+    };
+    return host;
+  }
+  const sent = (host) => host.asked.filter(([, path]) => path.endsWith("/calls")).map(([, , text]) => JSON.parse(text));
+  const open = async (id) => (await until(() => gates.get(id)))();
+  const select = (path) => {
+    const endpoints = root.querySelector("select");
+    endpoints.value = path;
+    endpoints.dispatchEvent(new Event("change"));
+  };
+
+  test("the first endpoint of the given order, with its example; a lone picture is one picker with the parameter's name", async () => {
+    const host = held(madeLine({ apps: [app()] }));
+    tryPanel(root, host, { alias: "hello" }, stop.signal);
+    await until(() => root.querySelector(".fj-fields label"));
+    expect(root.querySelector("select").value).toBe("/paint");
+    expect([box("prompt").value, box("steps").value]).toEqual(["a fox", "6"]);
+    pressed("example 2");
+    expect([box("prompt").value, box("steps").value]).toEqual(["an owl", "4"]);
+    select("/upload");
+    expect([...root.querySelectorAll(".fj-fields label")].map((one) => one.textContent)).toEqual(["photo *"]);
+    expect(root.querySelector(".fj-doc em").textContent).toBe("one");
+    pressed("Run");
+    expect(root.textContent).toContain("An image is required.");
+    choose(box("photo"), photo());
+    await until(() => root.querySelector("img.fj-thumb"));
+    pressed("Run");
+    await until(() => sent(host).length);
+    expect(sent(host)[0]).toEqual({ url: "data:image/png;base64,AQID", file_name: "fox.png", content_type: "image/png" });
+    await open("r1");
+    await until(() => root.querySelector(".fj-answer").textContent.includes("r1"));
+    for (const path of ["/maybe", "/many", "/nothing"]) {
+      select(path);
+      pressed("Run");
+      await until(() => sent(host).length === ["/upload", "/maybe", "/many", "/nothing"].indexOf(path) + 1);
+      await open(`r${sent(host).length}`);
+      await until(() => !root.querySelector(".fj-run-button").disabled);
+    }
+    expect(sent(host).slice(1)).toEqual([null, [], {}]);
+  });
+
+  test("a call on its way has its own header, place, progress and Cancel, and no trace of the former result", async () => {
+    const logs = () => [{ time: 1, runner: "hello-1", request: "r2", stream: 2, text: "\r 30%|███       | 3/10 [00:01<00:02]" }, { time: 1, runner: "hello-1", request: "r2", stream: 1, text: "warming up" }];
+    const host = held(madeLine({ apps: [app()] }), { logs });
+    tryPanel(root, host, { alias: "hello" }, stop.signal);
+    await until(() => root.querySelector(".fj-fields label"));
+    select("/nothing");
+    pressed("Run");
+    await open("r1");
+    await until(() => root.querySelector(".fj-call-line").textContent.includes("run 30 ms"));
+    pressed("Run");
+    await until(() => gates.get("r2"));
+    expect(root.querySelector(".fj-call-line").textContent).toBe("");
+    expect(root.querySelector(".fj-trial-title").textContent).not.toContain("Result");
+    host.store.apply(madeLine({ kind: "frame", time: 60001, apps: [app({ queue: [{ id: "r0", path: "/", since: 1 }, { id: "r2", path: "/", since: 2 }], waiting: 2 })] }));
+    await until(() => root.querySelector(".fj-running-where").textContent.includes("2nd of 2 in the queue"));
+    await until(() => root.querySelector('[role="progressbar"]')?.getAttribute("aria-valuenow") === "30");
+    expect(root.querySelector(".fj-running-tail").textContent).toBe("warming up");
+    expect(root.querySelector(".fj-clock").textContent).toMatch(/\d/);
+    pressed("Cancel");
+    await until(() => host.asked.some(([method, path]) => method === "DELETE" && path === "requests/r2"));
+    expect(root.querySelector(".fj-trial-title").textContent).toContain("cancelling");
+    await open("r2");
+    await until(() => root.querySelector(".fj-trial-title").textContent.includes("Result"));
+    expect(root.querySelector(".fj-running")).toBeNull();
+  });
+
+  test("two results stand side by side with what differs between their inputs; one can be kept", async () => {
+    const host = held(madeLine({ apps: [app()] }));
+    tryPanel(root, host, { alias: "hello" }, stop.signal);
+    await until(() => root.querySelector(".fj-fields label"));
+    type(box("photo_url"), "https://example.org/a.png");
+    type(root.querySelector('[aria-label="address of the image"]'), "");
+    for (const input of root.querySelectorAll('[aria-label="address of the image"]')) type(input, "https://example.org/a.png");
+    const again = async (id, seed) => {
+      type(box("seed"), seed);
+      root.querySelector(".fj-split").dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", ctrlKey: true }));
+      await open(id);
+      await until(() => root.textContent.includes(`of: "${id}"`));
+    };
+    await again("r1", "1");
+    expect([...root.querySelectorAll("button")].some((one) => one.textContent === "Compare")).toBe(false);
+    await again("r2", "2");
+    expect(root.querySelectorAll(".fj-trial")).toHaveLength(1);
+    pressed("Compare");
+    expect([...root.querySelectorAll(".fj-answer")].map((one) => one.textContent.match(/r\d/)[0])).toEqual(["r1", "r2"]);
+    expect(root.querySelector(".fj-trial:last-child .fj-trial-changes").textContent).toBe("seed 1 → 2");
+    await again("r3", "3");
+    expect([...root.querySelectorAll(".fj-answer")].map((one) => one.textContent.match(/r\d/)[0])).toEqual(["r1", "r3"]);
+    pressed("Keep this one");
+    await again("r4", "4");
+    expect([...root.querySelectorAll(".fj-answer")].map((one) => one.textContent.match(/r\d/)[0])).toEqual(["r3", "r4"]);
+    pressed("Compare");
+    expect(root.querySelectorAll(".fj-trial")).toHaveLength(1);
+  });
+
+  const kept = (value, more = {}) => ({ content_type: "application/json", size: 2, text: JSON.stringify(value), base64: "", truncated: false, ...more });
+
+  test("a request of any kind is taken into the form to edit it; what is not kept is said", async () => {
+    const host = held(madeLine({ apps: [app()] }), { input: kept({ url: "https://example.org/b.png" }) });
+    const panel = tryPanel(root, host, { alias: "hello" }, stop.signal);
+    onEditRequest(root, "hello", panel.edit, stop.signal);
+    await until(() => root.querySelector(".fj-fields label"));
+    const event = (alias) => new CustomEvent("fj-edit-request", { bubbles: true, cancelable: true, detail: { alias, id: "x1" } });
+    expect(document.body.dispatchEvent(event("other"))).toBe(true);
+    expect(root.querySelector(".fj-fields").dispatchEvent(event("hello"))).toBe(false);
+    await until(() => root.querySelector("select").value === "/upload");
+    expect(root.querySelector(".fj-picked").textContent).toContain("https://example.org/b.png");
+    expect(root.textContent).toContain("Filled from the call of");
+    pressed("Run");
+    await until(() => sent(host).length);
+    expect(sent(host)[0]).toEqual({ url: "https://example.org/b.png" });
+  });
+
+  test("an input that was cut off is no input", async () => {
+    const host = held(madeLine({ apps: [app()] }), { input: kept({}, { truncated: true }) });
+    const panel = tryPanel(root, host, { alias: "hello" }, stop.signal);
+    await until(() => root.querySelector(".fj-fields label"));
+    panel.edit("x1");
+    await until(() => root.textContent.includes("The input of that request was too large to be kept."));
+    expect(root.querySelector("select").value).toBe("/paint");
+  });
+
+  test("a page that is opened again has the endpoint and the input of the call that it takes up", async () => {
+    const host = held(madeLine({ apps: [app()], requests: [madeRequest("r9", { path: "/upload", state: "running", origin: "panel" })] }), { input: kept({ url: "https://example.org/b.png" }) });
+    tryPanel(root, host, { alias: "hello" }, stop.signal);
+    await until(() => root.querySelector("select").value === "/upload");
+    expect(root.querySelector(".fj-picked").textContent).toContain("https://example.org/b.png");
+    expect(root.textContent).toContain("is still running: its answer comes here.");
+    await open("r9");
+    await until(() => root.textContent.includes('of: "r9"'));
+    expect(sent(host)).toHaveLength(0);
+  });
+});
