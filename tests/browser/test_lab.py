@@ -179,13 +179,13 @@ def test_a_page_that_is_opened_again_gets_the_result_of_its_call(lab: Front, tmp
     card = opened(lab)
     gate = tmp_path / "gate"
     call_slow(card, gate)
-    expect(card.locator(".fj-answer")).to_contain_text("running")
+    expect(card.locator(".fj-trials")).to_contain_text("running")
     lab.command("docmanager:save")
     lab.page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
 
     lab.open(notebook_of(lab))
     card = lab.page.locator(".fj-card").first
-    expect(card.locator(".fj-answer")).to_contain_text("running")
+    expect(card.locator(".fj-trials")).to_contain_text("running")
     gate.touch()
     expect(card.locator(".fj-answer")).to_contain_text("waited")
 
