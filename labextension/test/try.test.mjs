@@ -2,6 +2,7 @@
 import { Blob as NodeBlob } from "node:buffer";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { objectForm } from "../../fal_jupyter/widgets/static/form.mjs";
+import { encodedBody } from "../../fal_jupyter/widgets/static/form_body.mjs";
 import { numberKind, rolled } from "../../fal_jupyter/widgets/static/form_number.mjs";
 import { lastLines, progressIn, queueWords } from "../../fal_jupyter/widgets/static/running.mjs";
 import { endpointSchema, mediaKind, resolveSchema } from "../../fal_jupyter/widgets/static/schema.mjs";
@@ -133,6 +134,17 @@ describe("form", () => {
     expect(mediaKind(resolveSchema({ anyOf: [{ type: "string", format: "https-url" }, { type: "string", format: "data-uri" }] }, {}))).toBe("file");
     expect(mediaKind({ type: "string", enum: ["a"] }, "image_url")).toBe("");
   });
+});
+
+test("an endpoint that takes a form gets one, its files as files", () => {
+  const takes = endpointSchema({ paths: { "/": { post: { requestBody: { content: { "multipart/form-data": { schema: { type: "object", properties: { upload: { type: "string", format: "binary" } } } } } } } } } }, "/");
+  expect([takes.encoding, mediaKind(takes.schema.properties.upload, "upload")]).toEqual(["multipart/form-data", "file"]);
+  const { body: sent, type: kind } = encodedBody({ upload: "data:image/png;base64,AQID", note: 'a "b"', many: ["x", 1], none: null }, takes.encoding);
+  const boundary = kind.split("boundary=")[1];
+  const part = (head, text) => `--${boundary}\r\nContent-Disposition: form-data; ${head}\r\n\r\n${text}\r\n`;
+  expect(new TextDecoder("latin1").decode(sent)).toBe(
+    `${part('name="upload"; filename="file"\r\nContent-Type: image/png', "\u0001\u0002\u0003")}${part('name="note"', 'a "b"')}${part('name="many"', "x")}${part('name="many"', "1")}--${boundary}--\r\n`);
+  expect(encodedBody({ a: "x y", b: 2 }, "application/x-www-form-urlencoded").body).toBe("a=x+y&b=2");
 });
 
 describe("running", () => {

@@ -5,6 +5,7 @@
 
 const FILES = /^(File|Image|Video|Audio|CompressedFile)(-Input)?$/;
 const MEDIA = ["image", "audio", "video", "file"];
+const ENCODINGS = ["application/json", "multipart/form-data", "application/x-www-form-urlencoded"];
 const ADDRESS = /(?:^|_)(image|audio|video|file)_url$/;
 
 /**
@@ -138,14 +139,14 @@ export function fitsSchema(schema, value) {
  * What an endpoint takes, by its OpenAPI document: a JSON body's schema, parameters that only the query has, and examples of the whole body.
  * @param {Schema} document
  * @param {string} path
- * @returns {{schema: Schema, query: Schema, method: string, hasBody: boolean, examples: {name: string, value: any}[], protocol: string}}
+ * @returns {{schema: Schema, query: Schema, method: string, hasBody: boolean, examples: {name: string, value: any}[], encoding: string}}
  */
 export function endpointSchema(document, path) {
   const methods = document.paths?.[path] ?? {};
-  const protocol = String(methods["x-fal-protocol"] ?? "");
   const method = methods.post ? "post" : (Object.keys(methods).find((name) => !name.startsWith("x-")) ?? "post");
   const operation = methods[method] ?? {};
-  const media = operation.requestBody?.content?.["application/json"];
+  const encoding = ENCODINGS.find((one) => operation.requestBody?.content?.[one]) ?? ENCODINGS[0];
+  const media = operation.requestBody?.content?.[encoding];
   const schema = media?.schema ? resolveSchema(media.schema, document) : { type: "object", properties: {} };
   /** @type {Schema} */
   const query = { type: "object", properties: {}, required: [] };
@@ -157,5 +158,5 @@ export function endpointSchema(document, path) {
   const named = Object.entries(media?.examples ?? {}).map(([name, one]) => ({ name: String(/** @type {any} */ (one)?.summary ?? name), value: /** @type {any} */ (one)?.value }));
   const plain = media?.example !== undefined ? [media.example] : examplesOf(schema);
   const examples = named.length ? named : plain.map((value, at) => ({ name: `example ${at + 1}`, value }));
-  return { schema, query, method: method.toUpperCase(), hasBody: Boolean(media), examples: examples.filter((one) => one.value !== undefined), protocol };
+  return { schema, query, method: method.toUpperCase(), hasBody: Boolean(media), examples: examples.filter((one) => one.value !== undefined), encoding };
 }

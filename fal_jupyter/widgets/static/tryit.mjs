@@ -4,6 +4,7 @@ import { button, h, newId, replace, setText } from "./dom.mjs";
 import { control, objectForm } from "./form.mjs";
 import { ago, clock } from "./format.mjs";
 import { glyph } from "./glyphs.mjs";
+import { encodedBody } from "./form_body.mjs";
 import { askJson } from "./host.mjs";
 import { markdownView } from "./markdown.mjs";
 import { runningView } from "./running.mjs";
@@ -214,8 +215,8 @@ export function tryPanel(root, host, { alias }, signal) {
     const view = begin(input);
     setBusy("…");
     try {
-      const body = JSON.stringify(input.value === undefined ? (takes.hasBody ? null : {}) : input.value);
-      const made = await askJson(host, "POST", `apps/${encodeURIComponent(alias)}/calls`, { query: { path: target, method: takes.method }, headers: { "Content-Type": "application/json" }, body });
+      const { body, type } = encodedBody(input.value === undefined ? (takes.hasBody ? null : {}) : input.value, takes.encoding);
+      const made = await askJson(host, "POST", `apps/${encodeURIComponent(alias)}/calls`, { query: { path: target, method: takes.method }, headers: { "Content-Type": type }, body });
       madeInputs.set(made.request_id, input);
       if (madeInputs.size > KEPT_INPUTS) madeInputs.delete(madeInputs.keys().next().value ?? "");
       follow(made.request_id, view);

@@ -1,0 +1,49 @@
+// @ts-check
+/** What a form's value is sent as: JSON, or the form encodings that endpoints with `UploadFile` and `Form` take. */
+
+/** The bytes of a `data:` address. @param {string} address */
+function bytesOf(address) {
+  const comma = address.indexOf(",");
+  const text = address.slice(comma + 1);
+  return /;base64$/i.test(address.slice(0, comma)) ? Uint8Array.from(atob(text), (c) => c.charCodeAt(0)) : new TextEncoder().encode(decodeURIComponent(text));
+}
+
+/** One field of a form, a list's items one by one. @param {any} value @returns {{text?: string, data?: Uint8Array, type?: string, name?: string}[]} */
+function partsOf(value) {
+  if (value === undefined || value === null) return [];
+  if (Array.isArray(value)) return value.flatMap(partsOf);
+  if (typeof value === "string" && value.startsWith("data:")) return [{ data: bytesOf(value), type: /^data:([^;,]*)/.exec(value)?.[1] || "application/octet-stream", name: "file" }];
+  return [{ text: typeof value === "object" ? JSON.stringify(value) : String(value) }];
+}
+
+/**
+ * @param {any} value of the form
+ * @param {string} encoding media type that the endpoint takes
+ * @returns {{body: string | Uint8Array, type: string}}
+ */
+export function encodedBody(value, encoding) {
+  const entries = value && typeof value === "object" && !Array.isArray(value) ? Object.entries(value) : [];
+  if (encoding === "application/x-www-form-urlencoded") {
+    const pairs = entries.flatMap(([name, one]) => partsOf(one).map((part) => [name, part.text ?? ""]));
+    return { body: new URLSearchParams(pairs).toString(), type: encoding };
+  }
+  if (encoding !== "multipart/form-data") return { body: JSON.stringify(value), type: "application/json" };
+  const boundary = `fal-jupyter-${Math.random().toString(36).slice(2)}${Math.random().toString(36).slice(2)}`;
+  const plain = (/** @type {string} */ text) => text.replace(/[\r\n"]/g, (c) => encodeURIComponent(c));
+  /** @type {Uint8Array[]} */
+  const pieces = [];
+  const write = (/** @type {string} */ text) => pieces.push(new TextEncoder().encode(text));
+  for (const [name, one] of entries) {
+    for (const part of partsOf(one)) {
+      write(`--${boundary}\r\nContent-Disposition: form-data; name="${plain(name)}"${part.data ? `; filename="${part.name}"\r\nContent-Type: ${plain(part.type ?? "")}` : ""}\r\n\r\n`);
+      if (part.data) pieces.push(part.data);
+      else write(part.text ?? "");
+      write("\r\n");
+    }
+  }
+  write(`--${boundary}--\r\n`);
+  const body = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) (body.set(piece, at), (at += piece.length));
+  return { body, type: `${encoding}; boundary=${boundary}` };
+}

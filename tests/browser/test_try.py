@@ -1,0 +1,177 @@
+"""The Try tab as a newcomer meets it: one page, one app with what forms have to cope with."""
+
+from __future__ import annotations
+
+import base64
+import re
+from pathlib import Path
+
+from playwright.sync_api import Locator, expect
+
+from tests.browser.apps import LOAD
+from tests.browser.conftest import Front
+from tests.browser.test_lab import notebook_of, tab
+
+PAINTER = '''%%fal_app
+import time
+from pathlib import Path
+from typing import Annotated, Literal, Optional
+from fal.toolkit import Image, ImageField
+from pydantic import BaseModel, Field
+from tqdm import tqdm
+
+
+class Size(BaseModel):
+    """A size."""
+    width: int = Field(default=512, ge=64, le=2048, multiple_of=8)
+
+
+class Brief(BaseModel):
+    prompt: str = Field(description="What to paint", examples=["a fox", "an owl"])
+    seed: int | None = Field(default=None, ge=0, le=2**32 - 1)
+    steps: int = Field(default=4, ge=1, le=8)
+    size: Optional[Size] = None
+    sizes: list[Size] = []
+    shape: Size | Literal["square", "wide"] = "square"
+    cover: str = ImageField(default="")
+    photo: Image | None = None
+
+
+class Painter(fal.App):
+    max_concurrency = 1
+
+    @fal.endpoint("/zeta")
+    def zeta(self, brief: Brief) -> dict:
+        """Paint **one** picture.
+
+        It takes a moment."""
+        return {"seed": brief.seed, "cover": len(brief.cover), "size": brief.size, "sizes": brief.sizes, "shape": brief.shape,
+                "prompt": brief.prompt}
+
+    @fal.endpoint("/alpha")
+    def alpha(self, image: Image) -> dict:
+        return {"mode": image.to_pil().mode, "pixels": list(image.to_pil().size)}
+
+    @fal.endpoint("/slow")
+    def slow(self, gate: str = "") -> dict:
+        print("warming up")
+        for _ in tqdm(range(10), desc="Painting", total=10):
+            while _ == 4 and not Path(gate).exists():
+                time.sleep(0.02)
+        return {"painted": True}
+'''
+PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+
+
+def choose(card: Locator, path: str) -> None:
+    card.locator(".fj-try-form select").first.select_option(path)
+
+
+def run(card: Locator) -> Locator:
+    """Press Run, and give the header of what comes."""
+    card.locator(".fj-run-button").click()
+    return card.locator(".fj-trial-title").last
+
+
+def test_a_newcomer_tries_an_app(lab: Front, tmp_path: Path) -> None:
+    page = lab.page
+    lab.write("painter.ipynb", [LOAD, PAINTER, 'Painter.zeta(prompt="from a cell", seed=5)'])
+    lab.open("painter.ipynb")
+    lab.run_all(3)
+    card = page.locator(".fj-card").first
+    form = card.locator(".fj-try-form")
+
+    # the first endpoint of the source, its docstring, its examples
+    expect(form.locator("select").first).to_have_value("/zeta")
+    expect(form.locator(".fj-doc strong")).to_have_text("one")
+    prompt = form.get_by_label("prompt")
+    expect(prompt).to_have_value("a fox")
+    prompt.fill("")
+    card.locator(".fj-run-button").click()
+    expect(form.get_by_text("It is required.")).to_be_visible()
+    expect(prompt).to_be_focused()
+    form.get_by_role("button", name="an owl").click()
+    expect(form.locator('input[type="range"]')).to_have_count(1)
+    form.get_by_label("a random seed").click()
+    expect(form.get_by_label("seed", exact=True)).to_have_value(re.compile(r"\d+"))
+    form.get_by_label("seed", exact=True).fill("1")
+    form.get_by_role("switch", name="size").check()
+    form.get_by_label("width").first.fill("640")
+    form.get_by_role("button", name="Add an item").click()
+    photo = tmp_path / "fox.png"
+    photo.write_bytes(PIXEL)
+    form.get_by_label("cover", exact=True).set_input_files(photo)
+    expect(form.locator(".fj-picked:visible")).to_contain_text("fox.png")
+    expect(form.locator("img.fj-thumb")).to_be_visible()
+    expect(form.locator(".fj-picked:visible")).to_contain_text("1 × 1")
+    title = run(card)
+    expect(title).to_contain_text("Result")
+    answer = card.locator(".fj-answer").last
+    for text in ("seed: 1", 'shape: "square"', "width: 640", 'prompt: "an owl"'):
+        expect(answer).to_contain_text(text)
+    page.locator(".jp-Cell").nth(1).evaluate("cell => cell.scrollIntoView({block: 'end'})")
+    lab.picture("try-form-light")
+
+    # again with another seed, beside the first
+    form.get_by_label("seed", exact=True).fill("2")
+    form.get_by_label("seed", exact=True).press("Control+Enter")
+    expect(answer).to_contain_text("seed: 2")
+    card.get_by_role("button", name="Compare").click()
+    expect(card.locator(".fj-answer")).to_have_count(2)
+    expect(card.locator(".fj-trial-changes:visible")).to_have_text("seed 1 → 2")
+    lab.picture("try-compare-light")
+    card.get_by_role("button", name="Compare").click()
+
+    # a lone picture is one picker
+    choose(card, "/alpha")
+    expect(form.locator(".fj-fields label")).to_have_text(["image *"])
+    card.locator(".fj-run-button").click()
+    expect(form.get_by_text("An image is required.")).to_be_visible()
+    form.get_by_label("image", exact=False).first.set_input_files(photo)
+    expect(form.locator("img.fj-thumb")).to_be_visible()
+    run(card)
+    expect(answer).to_contain_text('mode: "RGB')
+    lab.picture("try-upload-light")
+
+    # a call on its way: its own header, clock, progress; Cancel
+    gate = tmp_path / "gate"
+    choose(card, "/slow")
+    form.get_by_label("gate").fill(str(gate))
+    title = run(card)
+    expect(title).to_contain_text("running")
+    expect(title).not_to_contain_text("Result")
+    expect(card.locator(".fj-call-line")).to_be_empty()
+    expect(card.get_by_role("progressbar", name="Painting")).to_have_attribute("aria-valuenow", "40")
+    expect(card.locator(".fj-running-tail")).to_have_text("warming up")
+    lab.picture("try-running-light")
+    card.get_by_role("button", name="Cancel").click()
+    expect(title).to_contain_text("cancelled")
+
+    # any recorded request is edited and run again
+    row = tab(card, "requests").locator("tr[data-request]", has_text="/zeta").last
+    row.evaluate(
+        "row => row.dispatchEvent(new CustomEvent('fj-edit-request', {bubbles: true, composed: true, cancelable: true,"
+        " detail: {alias: 'painter', id: row.dataset.request}}))"
+    )
+    expect(prompt).to_be_visible()
+    expect(prompt).to_have_value("from a cell")
+    expect(form.get_by_label("seed", exact=True)).to_have_value("5")
+    prompt.fill("edited")
+    run(card)
+    expect(answer).to_contain_text('prompt: "edited"')
+
+    # a page that is opened again has the endpoint, the input and the result
+    lab.command("docmanager:save")
+    page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
+    choose(card, "/alpha")
+    lab.open(notebook_of(lab))
+    expect(prompt).to_have_value("edited")
+    expect(answer).to_contain_text('prompt: "edited"')
+    lab.command("apputils:change-theme", {"theme": "JupyterLab Dark"})
+    page.wait_for_selector("body[data-jp-theme-light='false']", state="attached")
+    page.locator(".jp-Cell").nth(1).evaluate("cell => cell.scrollIntoView({block: 'end'})")
+    lab.picture("try-form-dark")
+    lab.command("apputils:change-theme", {"theme": "JupyterLab Light"})
+    page.wait_for_selector("body[data-jp-theme-light='true']", state="attached")
