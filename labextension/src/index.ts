@@ -16,6 +16,7 @@ import type { View } from './shared/types';
 import { CardRenderer } from './card';
 import { CARD_MIME } from './card_data';
 import { addCommands, complain } from './commands';
+import { dragCell } from './drag';
 import { createHost, type Wishes } from './host';
 import { appsIcon } from './icons';
 import { Notebooks } from './notebooks';
@@ -51,6 +52,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     host.openLogs = (alias, runner) => surfaces.open('logs', { alias, runner });
     host.insertCell = source => void notebooks.insertCell(source).catch(complain);
     host.goToCell = alias => void notebooks.goToCell(alias);
+    host.dragCell = dragCell;
     host.runCell = alias => notebooks.runCell(alias);
 
     rendermime.addFactory({ safe: true, mimeTypes: [CARD_MIME], defaultRank: RANK, createRenderer: () => new CardRenderer(host) }, RANK);

@@ -3,9 +3,12 @@ import { csvField, requestsCsv } from "../../fal_jupyter/widgets/static/csv.mjs"
 import { dashboardPanel } from "../../fal_jupyter/widgets/static/dashboard.mjs";
 import { endpointTable } from "../../fal_jupyter/widgets/static/endpoint_figures.mjs";
 import { pathText } from "../../fal_jupyter/widgets/static/format.mjs";
+import { roundUp, timeLabels } from "../../fal_jupyter/widgets/static/geometry.mjs";
 import { inspectorPanel } from "../../fal_jupyter/widgets/static/inspector.mjs";
 import { phaseBar, phaseTable } from "../../fal_jupyter/widgets/static/phases.mjs";
 import { requestsPanel } from "../../fal_jupyter/widgets/static/requests.mjs";
+import { treePanel } from "../../fal_jupyter/widgets/static/tree.mjs";
+import { usagePanel } from "../../fal_jupyter/widgets/static/usage.mjs";
 import { HOSTILE, madeApp, madeHost, madeLine, madeRequest, until } from "./made.mjs";
 
 let stop = new AbortController();
@@ -92,7 +95,7 @@ describe("the inspector", () => {
     card.className = "fj-card";
     document.body.append(card);
     const heard = [];
-    card.addEventListener("fj-edit-request", (event) => heard.push(event.detail));
+    card.addEventListener("fj-edit-request", (event) => (event.preventDefault(), heard.push(event.detail)));
     const root = shown(inspectorPanel, host(), { id: "a" }, card);
     await until(() => named(root, "Edit and run again"));
     named(root, "Edit and run again").click();
@@ -104,12 +107,8 @@ describe("the inspector", () => {
     const here = host({
       goToCell(alias) {
         went.push(alias);
-        const card = document.createElement("section");
-        card.className = "fj-card";
-        card.dataset.app = alias;
-        card.getClientRects = () => [1];
-        card.addEventListener("fj-edit-request", (event) => heard.push(event.detail.id));
-        setTimeout(() => document.body.append(card), 60);
+        const form = (event) => (event.preventDefault(), heard.push(event.detail.id));
+        setTimeout(() => document.addEventListener("fj-edit-request", form, { once: true }), 60); // its card is drawn
       },
     });
     const root = shown(inspectorPanel, here, { id: "a" });
@@ -153,4 +152,70 @@ describe("the dashboard", () => {
     expect(document.activeElement).toBe(row());
     expect(row().getAttribute("aria-current")).toBe(null);
   });
+});
+
+describe("the sidebar", () => {
+  const long = "a-name-that-is-longer-than-any-sidebar-is-wide";
+  it("has the host among the devices, with or without a GPU, and whole names in titles", () => {
+    const root = shown(treePanel, madeHost(madeLine({ apps: [madeApp(long)], requests: [madeRequest("a", { alias: long, path: "/caf%C3%A9" })] })));
+    const row = root.querySelector('[data-key="device:host"]');
+    expect(row.getAttribute("aria-label")).toBe("host, 4 cores, 10 % busy, 4.0 GB of 16.0 GB memory in use");
+    expect(row.textContent).toContain("4.0 of 16.0 GB");
+    expect(root.textContent).toContain("Devices0 GPUs");
+    expect(root.querySelector(`strong[title^="${long}"]`)).not.toBe(null);
+    expect(root.querySelector('[data-key="recent:a"] .fj-mono').textContent).toBe("/café");
+  });
+  it("gives an app to whoever takes a drag, as a cell and as text", () => {
+    const host = madeHost(madeLine({ apps: [madeApp("hello")] }));
+    const data = new Map();
+    const event = new Event("dragstart", { bubbles: true });
+    event.dataTransfer = { setData: (type, value) => data.set(type, value) };
+    shown(treePanel, host).querySelector('[data-key="app:hello"]').dispatchEvent(event);
+    expect(JSON.parse(data.get("application/vnd.jupyter.cells"))[0].source).toBe(data.get("text/plain"));
+    stop.abort();
+    document.body.replaceChildren();
+    const drags = [];
+    const row = shown(treePanel, Object.assign(host, { dragCell: (...given) => drags.push(given) })).querySelector('[data-key="app:hello"]');
+    const point = (type, clientX, buttons) => row.dispatchEvent(Object.assign(new MouseEvent(type, { bubbles: true, clientX, clientY: 0, button: 0, buttons })));
+    point("pointerdown", 10, 1);
+    point("pointermove", 12, 1);
+    expect(drags).toEqual([]);
+    point("pointermove", 30, 1);
+    point("pointermove", 40, 1);
+    expect(drags).toEqual([[data.get("text/plain"), "hello", 30, 0]]);
+  });
+});
+
+describe("an axis of time", () => {
+  it("never has two labels that touch, nor one beyond its ends, whatever its width and span", () => {
+    let seed = 7;
+    const random = (low, high) => low + (high - low) * ((seed = (seed * 16807) % 2147483647) / 2147483647);
+    for (let at = 0; at < 3000; at += 1) {
+      const from = 1.76e12 + random(0, 1e8);
+      const span = 10 ** random(3, 7.5);
+      const left = random(40, 112);
+      const right = left + random(60, 1300);
+      const labels = timeLabels(from, from + span, left, right);
+      for (let one = 0; one < labels.length; one += 1) {
+        const { x, time } = labels[one];
+        if (x - 25 < left - 28.1 || x + 25 > right + 8 || time < from || time > from + span || (one && x - labels[one - 1].x < 50)) throw new Error(JSON.stringify({ from, span, left, right, labels }));
+      }
+      if (right - left > 300 && span > 10000 && span < 3.6e6 && !labels.length) throw new Error(`no label at all: ${span} ms in ${right - left} px`);
+    }
+  });
+  it("and one of values ends at a round number", () => expect([3, 120, 7e8, 0.2].map((one) => roundUp(one)).concat(roundUp(130, 100))).toEqual([5, 200, 1e9, 0.2, 200]));
+});
+
+describe("use over time", () => {
+  const usage = [[0, 1e8, 20, -1, 0], [3000, 2e8, 150, -1, 0], [30000, 1e8, 0, -1, 0]];
+  it("is drawn for each app, without GPU where there is none, with a gap where nothing was measured", () => {
+    const host = madeHost(madeLine({ time: 40000, apps: [madeApp("hello"), madeApp("idle")], timelines: { hello: { points: [], decisions: [], lanes: [], usage } } }));
+    const root = shown(usagePanel, host, {});
+    expect([...root.querySelectorAll("svg")].map((one) => one.getAttribute("aria-label").split(" since")[0])).toEqual([expect.stringContaining("memory: 100.0 MB at"), expect.stringMatching(/^CPU: 0 % .*at most 150 %/)]);
+    expect(root.querySelector(".fj-run-line").getAttribute("d").match(/M/g).length).toBe(2);
+    expect(root.textContent).not.toContain("idle");
+    host.store.apply({ ...madeLine({ time: 41000, timelines: { hello: { points: [], decisions: [], lanes: [], usage: [[30000, 0, 0, -1, 0], [40500, 3e8, 5, 60, 4e9]] } } }), kind: "frame" });
+    expect(host.store.view.timelines.get("hello").usage.map((one) => one[0])).toEqual([0, 3000, 30000, 40500]);
+  });
+  it("says what will fill it", () => expect(shown(usagePanel, madeHost(madeLine()), {}).textContent).toContain("measured while a panel is open"));
 });

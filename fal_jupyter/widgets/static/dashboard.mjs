@@ -10,6 +10,7 @@ import { ledgerPanel, startButton } from "./ledger.mjs";
 import { requestsPanel } from "./requests.mjs";
 import { plainText } from "./result.mjs";
 import { ensureStyle } from "./style.mjs";
+import { usagePanel } from "./usage.mjs";
 
 /** @typedef {import("./types.d.ts").AppState} AppState */
 /** @typedef {import("./types.d.ts").View} View */
@@ -81,12 +82,14 @@ export function dashboardPanel(root, host, options, signal) {
   const appsTold = h("span", { class: "fj-muted" });
   const apps = h("div", { class: "fj-scroll" });
   const memory = h("div", null);
+  const usage = h("div", { class: "fj-scroll" });
   const requests = h("div", null);
   const queue = h("div", { class: "fj-scroll" });
   const drawer = h("aside", { class: "fj-drawer", hidden: true, "aria-label": "request inspector" });
   const panel = (/** @type {string} */ title, /** @type {any[]} */ more, /** @type {any} */ body) => h("section", { class: "fj-panel", "aria-label": title }, h("header", null, h("h2", null, title), more), body);
   const main = h("div", { class: "fj-board-main" }, notice, figures, panel("Apps", [appsTold, h("span", { class: "fj-space" }), filter], apps),
     panel("Memory", [h("span", { class: "fj-muted" }, "each block is one runner or program")], memory),
+    panel("Use over time", [h("span", { class: "fj-muted" }, "the last five minutes")], usage),
     h("div", { class: "fj-two" }, panel("Recent requests", [], requests), panel("Queue", [], queue)));
   const frame = h("div", { class: "fj fj-dashboard", dataset: { lmSuppressShortcuts: "true" }, style: { height: "100%", position: "relative" }, onkeydown: (/** @type {KeyboardEvent} */ event) => event.key === "Escape" && !drawer.hidden && (event.stopPropagation(), close()) }, h("div", { class: "fj-board" }, main, drawer));
   root.replaceChildren(frame);
@@ -165,6 +168,7 @@ export function dashboardPanel(root, host, options, signal) {
     return null;
   };
   ledgerPanel(memory, host, {}, signal);
+  usagePanel(usage, host, {}, signal);
   markRow = requestsPanel(requests, host, { open: inspect }, signal).choose;
   const look = scheduler(root, signal, draw);
   signal.addEventListener("abort", host.store.watch(look));

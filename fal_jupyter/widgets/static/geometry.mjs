@@ -38,6 +38,75 @@ export function timeTicks(from, to, about = 6) {
   return ticks;
 }
 
+const LABEL = 56; // pixels of `14:32:08` at 11 px, with a little air
+
+/**
+ * The times below an axis: round ones, none nearer to the next than its text is wide, none beyond the axis' ends.
+ * @param {number} from
+ * @param {number} to
+ * @param {number} left in pixels
+ * @param {number} right in pixels
+ * @returns {{time: number, x: number}[]}
+ */
+export function timeLabels(from, to, left, right) {
+  const place = (/** @type {number} */ time) => left + ((time - from) / Math.max(1, to - from)) * (right - left);
+  const most = Math.max(1, Math.floor((right - left) / (LABEL + 16)));
+  const labels = [];
+  let end = left - LABEL / 2; // the text may begin left of the axis by a half of itself, where the gutter is
+  for (const time of timeTicks(from, to, most)) {
+    const x = Math.min(right - LABEL / 2 + 8, place(time));
+    if (x - LABEL / 2 < end) continue;
+    labels.push({ time, x: round(x) });
+    end = x + LABEL / 2;
+  }
+  return labels;
+}
+
+/** The first number of 1, 2, 5 and their tens that holds `value`; a multiple of `step` where there is one. @param {number} value @param {number} [step] */
+export function roundUp(value, step = 0) {
+  if (step) return Math.max(step, Math.ceil(value / step) * step);
+  const power = 10 ** Math.floor(Math.log10(Math.max(value, 1e-9)));
+  return [1, 2, 5, 10].map((one) => one * power).find((one) => one >= value) ?? value;
+}
+
+/** The measurement in force at a moment, null before the first one. @param {number[][]} usage @param {number} moment */
+export function usageAt(usage, moment) {
+  return pointAt(usage, moment);
+}
+
+const UNMEASURED = 12000; // milliseconds without a measurement after which nothing is known: it is made while somebody looks
+
+/**
+ * A line through measurements, and the area below it; a gap where nothing was measured.
+ * @param {number[][]} usage
+ * @param {number} column
+ * @param {number} from
+ * @param {number} to
+ * @param {(time: number) => number} x
+ * @param {(value: number) => number} y
+ */
+export function pathOfUsage(usage, column, from, to, x, y) {
+  let line = "";
+  let area = "";
+  /** @type {number[][]} */
+  let part = [];
+  const end = () => {
+    if (part.length) {
+      const points = part.map((one) => `${round(x(one[0]))},${round(y(one[column]))}`).join("L");
+      line += `M${points}`;
+      area += `M${round(x(part[0][0]))},${round(y(0))}L${points}L${round(x(part[part.length - 1][0]))},${round(y(0))}Z`;
+    }
+    part = [];
+  };
+  for (const one of usage) {
+    if (one[0] < from || one[0] > to) continue;
+    if (part.length && one[0] - part[part.length - 1][0] > UNMEASURED) end();
+    part.push(one);
+  }
+  end();
+  return { line, area };
+}
+
 /**
  * The points from `from` to `to`, with the state at `from` carried in and the last one carried to `to`. Of several points within `pixel`
  * milliseconds the last one stays, with the highest count of waiting and running requests among them: no peak is lost.

@@ -2,7 +2,7 @@
 /** The picture of the scaling timeline: its parts as SVG, from numbers only. `update` of dom.mjs brings it to the page. */
 import { svg } from "./dom.mjs";
 import { clock, plural, runnerName } from "./format.mjs";
-import { RUNNING, STACK, WAITING, chosenLanes, clipPoints, countTicks, laneSpans, placeMarks, pointAt, runnersAt, stackPath, stepPath, timeTicks } from "./geometry.mjs";
+import { RUNNING, STACK, WAITING, chosenLanes, clipPoints, countTicks, laneSpans, placeMarks, pointAt, runnersAt, stackPath, stepPath, timeLabels } from "./geometry.mjs";
 import { stateLook } from "./glyphs.mjs";
 import { plainText } from "./result.mjs";
 
@@ -80,8 +80,7 @@ export function timelinePicture(drawn) {
   const value = pointAt(timeline.points, cross ?? to);
 
   const axes = [
-    timeTicks(from, to, Math.max(2, Math.floor((right - left) / 96))).map((tick) => [svg("line", { class: "fj-grid", x1: x(tick), x2: x(tick), y1: MARKS, y2: bottom }),
-      svg("text", { x: Math.min(right - 24, Math.max(left + 24, x(tick))), y: bottom + 15, "text-anchor": "middle" }, clock(tick, false))]),
+    timeLabels(from, to, left, right).map((one) => [svg("line", { class: "fj-grid", x1: x(one.time), x2: x(one.time), y1: MARKS, y2: bottom }), svg("text", { x: one.x, y: bottom + 15, "text-anchor": "middle" }, clock(one.time, false))]),
     [...requestTicks.map((tick) => [tick, requestsY(tick)]), ...runnerTicks.map((tick) => [tick, runnersY(tick)])].map(([tick, y]) => [
       svg("line", { class: "fj-grid", x1: left, x2: right, y1: y, y2: y }), svg("text", { x: left - 6, y: y + 4, "text-anchor": "end" }, tick)]),
     svg("line", { class: "fj-grid", x1: left, x2: right, y1: bottom, y2: bottom }),

@@ -12,7 +12,10 @@ export const BOARD_STYLE = `
 .fj .fj-phase-cancelled { background: repeating-linear-gradient(45deg, var(--fj-pending-fill) 0 4px, transparent 4px 6px); border-color: var(--fj-pending) !important; }
 .fj .fj-drawer .fj-foot { position: sticky; bottom: 0; border-top: 1px solid var(--fj-border); } .fj .fj-drawer .fj-table td.fj-cut { max-width: 0; width: 70%; }
 .fj .fj-link { border: 0; background: none; padding: 0; color: var(--fj-link); cursor: pointer; text-align: left; max-width: 100%; } .fj .fj-link:hover { text-decoration: underline; }
+.fj .fj-usages { display: flex; flex-wrap: wrap; gap: 4px 12px; padding: 4px 12px 8px; } .fj .fj-usage-figure { margin: 0; min-width: 0; } .fj .fj-usage-app + .fj-usage-app { border-top: 1px solid var(--fj-border); } .fj .fj-usage-name { display: flex; gap: 8px; padding: 6px 12px 0; }
+.fj svg.fj-usage { cursor: default; } .fj svg .fj-usage-area { fill: var(--fj-idle-fill); opacity: 0.5; stroke: none; }
 .fj .fj-by-endpoint { border-bottom: 1px solid var(--fj-border); } .fj .fj-by-endpoint > summary { padding: 4px 12px; cursor: pointer; font-size: 12px; color: var(--fj-muted); }
+.fj-drag-image { padding: 2px 8px; background: var(--jp-layout-color1, #fff); color: var(--jp-ui-font-color1, #000); border: 1px solid var(--jp-border-color1, #888); font-size: 12px; }
 .fj .fj-endpoints th.fj-cut { max-width: 220px; }
 @container fj (max-width: 1180px) { .fj .fj-drawer { position: static; box-shadow: none; width: clamp(280px, 34%, 360px); } }
 @container fj (max-width: 820px) { .fj .fj-board { flex-direction: column; } .fj .fj-drawer { width: 100%; flex: 0 1 50%; min-height: 160px; border-left: 0; border-top: 2px solid var(--fj-edge); } }

@@ -6,8 +6,9 @@ import { WAITING, pointAt } from "./geometry.mjs";
 import { glyph, iconButton, stateLook } from "./glyphs.mjs";
 import { RIGHT, gutterOf, moveWords, patternsOf, stateArea, timelinePicture } from "./picture.mjs";
 import { plainText } from "./result.mjs";
-import { hasFailed } from "./phases.mjs";
+import { hasFailed, wasCancelled } from "./phases.mjs";
 import { requestsPanel } from "./requests.mjs";
+import { usagePanel } from "./usage.mjs";
 
 /** @typedef {import("./types.d.ts").Decision} Decision */
 
@@ -17,6 +18,12 @@ const WINDOWS = [["1 min", 60000], ["5 min", 300000], ["30 min", 1800000]];
 const KINDS = { up: ["up", "fj-run", "▲"], down: ["down", "fj-draining", "▼"], retry: ["retry", "fj-failed", "◆"], note: ["note", "fj-muted", "•"] };
 const SHOWN_STATES = ["PENDING", "SETUP", "IDLE", "RUNNING", "DRAINING", "CRASH_BACKOFF"];
 const TABLE_ROWS = 200;
+
+/** A reason as a sentence of its own: a capital, but for a name of an option or a runner, and a full stop. @param {string} reason */
+function prose(reason) {
+  const begins = /^[a-z]+(?= )/.test(reason) ? reason[0].toUpperCase() + reason.slice(1) : reason;
+  return /[.!?]$/.test(begins) || !begins ? begins : `${begins}.`;
+}
 
 /** A sentence with the options that it names in the type of code. @param {string} text */
 export function sentenceView(text) {
@@ -78,7 +85,8 @@ export function timelinePanel(root, host, { alias }, signal) {
   const chart = h("div", { class: "fj-timeline-chart" }, empty, picture, list);
   const readout = h("div", { class: "fj-readout", role: "status" });
   const marked = h("div", null);
-  root.append(h("div", { class: "fj-bar-row" }, legend, h("span", { class: "fj-space" }), h("span", { class: "fj-nowrap" }, standing, windows, pause, table)), chart, readout, marked);
+  const usage = h("details", { class: "fj-by-endpoint", open: true }, h("summary", null, "Memory, CPU and GPU of its runners"));
+  root.append(h("div", { class: "fj-bar-row" }, legend, h("span", { class: "fj-space" }), h("span", { class: "fj-nowrap" }, standing, windows, pause, table)), chart, readout, usage, marked);
 
   /** The gateway's clock: this machine's need not agree with it. */
   const now = () => (host.kind === "saved" || host.store.view.link !== "live" ? host.store.view.time : Math.max(host.store.view.time, Date.now() + skew));
@@ -138,7 +146,7 @@ export function timelinePanel(root, host, { alias }, signal) {
       h("tbody", null, decisions.slice(0, TABLE_ROWS).map((one) => {
         const point = pointAt(timeline.points, one.time);
         const [, tone, sign] = KINDS[one.kind] ?? KINDS.note;
-        return h("tr", { dataset: { key: String(one.time) } }, h("td", null, clock(one.time, false)), h("td", null, h("span", { class: tone, "aria-hidden": "true" }, sign), ` ${moveWords(one)}`), h("td", { style: { whiteSpace: "normal", overflowWrap: "anywhere" } }, sentenceView(one.reason)),
+        return h("tr", { dataset: { key: String(one.time) } }, h("td", null, clock(one.time, false)), h("td", null, h("span", { class: tone, "aria-hidden": "true" }, sign), ` ${moveWords(one)}`), h("td", { style: { whiteSpace: "normal", overflowWrap: "anywhere" } }, sentenceView(prose(one.reason))),
           h("td", { class: "fj-number" }, point ? point[WAITING] : "–"), h("td", { class: "fj-number" }, point ? point[2] : "–"));
       }))), decisions.length ? null : h("p", { class: "fj-empty" }, "No decision in this time."));
   };
@@ -148,7 +156,7 @@ export function timelinePanel(root, host, { alias }, signal) {
     const one = hovered ?? (chosen && chosen.time >= range.from ? chosen : last);
     if (!one) return update(readout, h("span", { class: "fj-muted" }, "No decision yet: the runners that are there have been enough."));
     const [shape, tone] = KINDS[one.kind] ?? KINDS.note;
-    update(readout, glyph(shape, tone), h("span", { class: "fj-muted" }, clock(one.time, false)), h("strong", null, moveWords(one)), h("span", { class: "fj-readout-text" }, sentenceView(one.reason), " ", h("span", { class: "fj-muted" }, plainText(one.seen))));
+    update(readout, glyph(shape, tone), h("span", { class: "fj-muted" }, clock(one.time, false)), h("strong", null, moveWords(one)), h("span", { class: "fj-readout-text" }, sentenceView(prose(one.reason)), " ", h("span", { class: "fj-muted" }, one.seen ? `Then: ${plainText(one.seen)}.` : "")));
   };
 
   // --- the pointer: a cross-hair, and a span that is marked by dragging
@@ -234,7 +242,7 @@ export function timelinePanel(root, host, { alias }, signal) {
     } else below.redraw();
     const inside = host.store.view.requests.filter((one) => one.alias === alias && brush && one.began <= brush.to && one.began + one.total_ms >= brush.from);
     update(below.title, `Requests in the marked ${duration(brush.to - brush.from)} `, h("span", { class: "fj-muted", style: { fontWeight: "400" } },
-      `${plural(inside.length, "call")} · ${inside.filter((one) => one.cold).length} cold · ${inside.filter(hasFailed).length} failed`));
+      `${plural(inside.length, "call")} · ${inside.filter((one) => one.cold).length} cold · ${inside.filter(hasFailed).length} failed${inside.some(wasCancelled) ? ` · ${inside.filter(wasCancelled).length} cancelled` : ""}`));
   };
 
   const look = scheduler(root, signal, () => {
@@ -254,4 +262,5 @@ export function timelinePanel(root, host, { alias }, signal) {
     replace(root);
   });
   draw();
+  usagePanel(usage, host, { alias, span: () => range }, signal);
 }

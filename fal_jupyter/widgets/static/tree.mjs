@@ -2,7 +2,7 @@
 /** The sidebar's tree: apps, their runners and queue, devices, and the latest requests, each with what can be done to it. */
 import { button, h, newId, replace, scheduler, update } from "./dom.mjs";
 import { actOnApp } from "./card.mjs";
-import { bytes, duration, plural, rate, runnerName } from "./format.mjs";
+import { bytes, duration, pathText, plural, rate, runnerName } from "./format.mjs";
 import { glyph, iconButton, requestLook, stateGlyph, stateLook } from "./glyphs.mjs";
 import { startButton } from "./ledger.mjs";
 import { hasFailed, totalOf } from "./phases.mjs";
@@ -13,6 +13,7 @@ import { ensureStyle } from "./style.mjs";
 /** @typedef {import("./types.d.ts").AppState} AppState */
 
 const RECENT = 8;
+const DRAG_FROM = 6; // pixels that the pointer moves before a press is a drag
 
 /** The cell that a notebook without apps is offered. */
 export const APP_CELL = `%%fal_app
@@ -112,6 +113,26 @@ export function treePanel(root, host, _, signal) {
     host.openLogs && ["logs", "Logs of this runner", () => host.openLogs?.(app.alias, runner)],
   ].filter(Boolean));
 
+  /** Drag an app out of the tree: a notebook takes it as a cell that calls it, everything else as that cell's text. @param {AppState} app */
+  const dragged = (app) => {
+    if (!host.dragCell) {
+      return { draggable: true, ondragstart: (/** @type {DragEvent} */ event) => {
+        event.dataTransfer?.setData("text/plain", connectCell(app));
+        event.dataTransfer?.setData("application/vnd.jupyter.cells", JSON.stringify([{ cell_type: "code", source: connectCell(app), metadata: {}, outputs: [], execution_count: null }]));
+      } };
+    }
+    /** @type {{x: number, y: number} | null} */
+    let from = null;
+    return {
+      onpointerdown: (/** @type {PointerEvent} */ event) => (from = event.button === 0 ? { x: event.clientX, y: event.clientY } : null),
+      onpointermove: (/** @type {PointerEvent} */ event) => {
+        if (!from || !(event.buttons & 1) || Math.hypot(event.clientX - from.x, event.clientY - from.y) < DRAG_FROM) return;
+        from = null;
+        host.dragCell?.(connectCell(app), app.alias, event.clientX, event.clientY);
+      },
+    };
+  };
+
   let closeMenu = () => {};
   const menu = (/** @type {[string, string, () => void][]} */ actions, /** @type {HTMLElement} */ at) => {
     closeMenu();
@@ -139,7 +160,7 @@ export function treePanel(root, host, _, signal) {
    * @param {string} key
    * @param {number} level
    * @param {any[]} content
-   * @param {{aside?: any, actions?: [string, string, () => void][], expanded?: boolean, press?: () => void, label: string}} how
+   * @param {{aside?: any, actions?: [string, string, () => void][], expanded?: boolean, press?: () => void, label: string, drag?: Record<string, any>}} how
    */
   const row = (key, level, content, how) => {
     const { actions = [], expanded } = how;
@@ -147,7 +168,7 @@ export function treePanel(root, host, _, signal) {
     const quick = actions.slice(0, 3).map(([shape, word, press]) => iconButton(shape, word, (event) => (event.stopPropagation(), press()), { tabIndex: -1 }));
     return h("div", {
       class: "fj-row", role: "treeitem", "aria-level": level, "aria-label": how.label, "aria-expanded": expanded === undefined ? null : String(expanded), dataset: { key }, tabindex: key === current ? 0 : -1,
-      style: { paddingLeft: `${8 + (level - 1) * 18}px` },
+      style: { paddingLeft: `${8 + (level - 1) * 18}px` }, ...how.drag,
       onclick: () => (focus(key), how.press ? how.press() : expanded !== undefined && toggle()),
       oncontextmenu: (/** @type {any} */ event) => actions.length && (event.preventDefault(), event.stopPropagation(), menu(actions, event.currentTarget)),
       onkeydown: (/** @type {any} */ event) => keyed(event, key, event.currentTarget, actions, expanded, toggle, how.press),
@@ -187,22 +208,37 @@ export function treePanel(root, host, _, signal) {
     const expanded = !folded.has(key);
     const look = stateLook(app.state);
     const aside = app.state === "Ready" ? rate(app.stats.rate) : look.word.toLowerCase();
-    const rows = [row(key, 1, [stateGlyph(app.state), h("strong", { class: "fj-cut", title: app.alias }, plainText(app.alias)), h("span", { class: "fj-muted" }, `r${app.serving || app.revision}`)], { aside, actions: appActions(app), expanded, label: `${app.alias}, ${look.word}, revision ${app.revision}, ${plural(app.runners.length, "runner")}` })];
+    const rows = [row(key, 1, [stateGlyph(app.state), h("strong", { class: "fj-cut", title: plainText(`${app.alias} of ${app.owner_name || app.owner_kind}`) }, plainText(app.alias)), h("span", { class: "fj-muted" }, `r${app.serving || app.revision}`)], { aside, actions: appActions(app), expanded, drag: dragged(app), label: `${app.alias}, ${look.word}, revision ${app.revision}, ${plural(app.runners.length, "runner")}` })];
     if (!expanded) return rows;
     for (const one of app.runners) {
       const device = one.devices.map((id) => view.devices.find((device) => device.id === id)).map((device) => (device ? `gpu ${device.index}` : "gpu")).join(" ");
       const doing = one.state === "RUNNING" ? `${one.in_flight} in flight` : one.memory ? bytes(one.memory) : stateLook(one.state).word;
-      rows.push(row(`runner:${one.id}`, 2, [stateGlyph(one.state), h("span", { class: "fj-cut" }, `runner ${plainText(runnerName(one.id))}`), h("span", { class: "fj-muted" }, device)], { aside: doing, actions: runnerActions(app, one.id), label: `runner ${one.id}, ${stateLook(one.state).word}` }));
+      rows.push(row(`runner:${one.id}`, 2, [stateGlyph(one.state), h("span", { class: "fj-cut", title: plainText(one.id) }, `runner ${plainText(runnerName(one.id))}`), h("span", { class: "fj-muted" }, device)], { aside: doing, actions: runnerActions(app, one.id), label: `runner ${one.id}, ${stateLook(one.state).word}` }));
     }
     if (app.waiting) {
       const queueKey = `queue:${app.alias}`;
       const shown = !folded.has(queueKey);
       rows.push(row(queueKey, 2, [stateGlyph("waiting"), "queue"], { aside: String(app.waiting), expanded: shown, label: `queue of ${app.alias}, ${app.waiting} waiting` }));
       if (shown) {
-        for (const one of app.queue) rows.push(row(`request:${one.id}`, 3, [h("span", { class: "fj-mono fj-cut" }, plainText(one.path))], { aside: duration(view.time - one.since), actions: [["close", "Cancel request", del(`requests/${one.id}`)]], press: () => host.openDashboard?.(one.id), label: `request ${one.path}, waiting` }));
+        for (const one of app.queue) rows.push(row(`request:${one.id}`, 3, [h("span", { class: "fj-mono fj-cut", title: plainText(pathText(one.path)) }, plainText(pathText(one.path)))], { aside: duration(view.time - one.since), actions: [["close", "Cancel request", del(`requests/${one.id}`)]], press: () => host.openDashboard?.(one.id), label: `request ${plainText(pathText(one.path))}, waiting` }));
       }
     }
     return rows;
+  };
+
+  const meter = (/** @type {number} */ used, /** @type {number} */ whole) => h("span", { class: "fj-tree-meter", "aria-hidden": "true" }, h("span", { style: { width: `${Math.min(100, (100 * used) / Math.max(1, whole))}%` } }));
+  const busyWords = (/** @type {number} */ busy) => (busy >= 0 ? `${Math.round(busy)} % busy` : "");
+  const ofWords = (/** @type {number} */ used, /** @type {number} */ whole) => `${bytes(used).replace(bytes(whole).slice(bytes(whole).indexOf(" ")), "")} of ${bytes(whole)}`; // 3.2 of 16.4 GB
+
+  /** @param {import("./types.d.ts").DeviceState} one */
+  const deviceRow = (one) => {
+    const words = [one.name, busyWords(one.busy), one.holder || "free"].filter(Boolean).join(", ");
+    return row(`device:${one.id}`, 1, [h("span", { class: "fj-nowrap", title: plainText(words) }, `gpu ${one.index}`), meter(one.used >= 0 ? one.used : one.holder ? one.memory : 0, one.memory)], { aside: one.used >= 0 ? ofWords(one.used, one.memory) : bytes(one.memory), label: `gpu ${one.index}, ${plainText(words)}` });
+  };
+  /** @param {import("./types.d.ts").HostState} one */
+  const hostRow = (one) => {
+    const words = [plural(one.cores, "core"), busyWords(one.busy), `${bytes(one.used)} of ${bytes(one.memory)} memory in use`].filter(Boolean).join(", ");
+    return row("device:host", 1, [h("span", { class: "fj-nowrap", title: words }, "host", h("span", { class: "fj-muted" }, plural(one.cores, "core"))), meter(one.used, one.memory)], { aside: ofWords(one.used, one.memory), label: `host, ${words}` });
   };
 
   const draw = () => {
@@ -214,10 +250,10 @@ export function treePanel(root, host, _, signal) {
     const recent = view.requests.slice(0, RECENT);
     const failed = recent.filter(hasFailed).length;
     update(tree, lost, section("Apps", String(view.apps.length)), view.apps.length ? view.apps.map((app) => appRows(app, view)) : emptyState(view),
-      view.devices.length ? [section("Devices", String(view.devices.length)), view.devices.map((one) => row(`device:${one.id}`, 1, [h("span", { class: "fj-nowrap" }, `gpu ${one.index}`), h("span", { class: "fj-tree-meter", "aria-hidden": "true" }, h("span", { style: { width: `${one.used >= 0 ? (100 * one.used) / Math.max(1, one.memory) : one.holder ? 100 : 0}%` } }))], { aside: one.used >= 0 ? `${bytes(one.used)} of ${bytes(one.memory)}` : bytes(one.memory), label: `gpu ${one.index}, ${one.holder || "free"}` }))] : null,
+      section("Devices", plural(view.devices.length, "GPU")), view.devices.map(deviceRow), view.host ? hostRow(view.host) : null,
       recent.length ? [section("Recent", failed ? `${failed} failed` : ""), recent.map((one) => {
         const look = requestLook(one);
-        return row(`recent:${one.id}`, 1, [h("span", { class: look.tone }, glyph(look.shape)), h("span", { class: "fj-mono fj-cut" }, plainText(one.path)), h("span", { class: "fj-muted fj-cut" }, plainText(one.alias))], { aside: duration(totalOf(one, view.time)), press: () => host.openDashboard?.(one.id), label: `${one.path} of ${one.alias}, ${look.word}` });
+        return row(`recent:${one.id}`, 1, [h("span", { class: look.tone }, glyph(look.shape)), h("span", { class: "fj-mono fj-cut", title: plainText(pathText(one.path)) }, plainText(pathText(one.path))), h("span", { class: "fj-muted fj-cut", title: plainText(one.alias) }, plainText(one.alias))], { aside: duration(totalOf(one, view.time)), press: () => host.openDashboard?.(one.id), label: `${plainText(pathText(one.path))} of ${one.alias}, ${look.word}` });
       })] : null);
     if (!tree.querySelector('.fj-row[tabindex="0"]')) {
       const first = tree.querySelector(".fj-row");

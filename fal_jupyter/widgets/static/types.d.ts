@@ -128,6 +128,8 @@ export interface Host {
   openDashboard?(requestId?: string): void;
   openLogs?(alias: string, runner?: string): void;
   insertCell?(source: string): void;
+  /** The pointer drags a cell of this text from here on; a notebook takes it where it is dropped. */
+  dragCell?(source: string, label: string, x: number, y: number): void;
   confirm?(title: string, text: string, button: string): Promise<boolean>;
 }
 
