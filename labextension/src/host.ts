@@ -3,7 +3,7 @@ import { showDialog, Dialog } from '@jupyterlab/apputils';
 import { PageConfig, URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 
-import { answeredByFetch, readFeed, withQuery } from './shared/host.mjs';
+import { answeredByFetch, ownFile, readFeed, withQuery } from './shared/host.mjs';
 import { createStore } from './shared/store.mjs';
 import type { Answered, AppState, Asked, Host } from './shared/types';
 
@@ -45,6 +45,10 @@ export function createHost(settings: ServerConnection.ISettings, wishes: Wishes)
     store,
     ask,
     address: (app: AppState) => URLExt.join(new URL(settings.baseUrl, PageConfig.getBaseUrl()).href, 'fal/run', app.app),
+    media: (address: string) => {
+      const path = ownFile(address, store.view.gateway);
+      return path ? URLExt.join(settings.baseUrl, 'fal', path) : null;
+    },
     copy: async (text: string) => {
       await navigator.clipboard.writeText(text).catch(() => copyByHand(text));
     },

@@ -6,6 +6,7 @@ import { ago, clock, count, duration, plural } from "./format.mjs";
 import { glyph, iconButton, stateGlyph, stateMark } from "./glyphs.mjs";
 import { askJson } from "./host.mjs";
 import { configPanel } from "./config.mjs";
+import { galleryPanel } from "./gallery.mjs";
 import { logsPanel } from "./logs.mjs";
 import { markdownView } from "./markdown.mjs";
 import { requestsPanel } from "./requests.mjs";
@@ -18,7 +19,7 @@ import { onEditRequest, tryPanel } from "./tryit.mjs";
 /** @typedef {import("./types.d.ts").AppState} AppState */
 
 export const TABS = [
-  { name: "try", label: "Try" }, { name: "requests", label: "Requests" }, { name: "timeline", label: "Scaling" }, { name: "config", label: "Config" },
+  { name: "try", label: "Try" }, { name: "outputs", label: "Outputs" }, { name: "requests", label: "Requests" }, { name: "timeline", label: "Scaling" }, { name: "config", label: "Config" },
   { name: "logs", label: "Logs" }, { name: "snippets", label: "Snippets" },
 ];
 
@@ -142,6 +143,7 @@ export function cardPanel(root, host, card, signal) {
   const build = (/** @type {string} */ name) => {
     const place = h("div", { class: `fj-panel-${name}`, dataset: { panel: name } });
     if (name === "try") trying = tryPanel(place, host, { alias }, signal);
+    else if (name === "outputs") galleryPanel(place, host, { alias }, signal);
     else if (name === "requests") requestsPanel(place, host, { alias }, signal);
     else if (name === "timeline") timelinePanel(place, host, { alias }, signal);
     else if (name === "config") configPanel(place, host, { alias, onEdited: (number) => tabs.count("config", number ? `${number} edited` : "") }, signal);

@@ -102,6 +102,17 @@ function sentenceOfStatus(status) {
   return `the server answered ${status}`;
 }
 
+/**
+ * The path of a file of the gateway's own CDN (`cdn/files/ID/NAME`), "" for every other address.
+ * @param {string} address
+ * @param {import("./types.d.ts").GatewayState | null} gateway
+ */
+export function ownFile(address, gateway) {
+  if (!gateway?.base || !address.startsWith(`${gateway.base}/cdn/files/`)) return "";
+  const path = address.slice(gateway.base.length + 1).replace(/[?#].*$/, "");
+  return /^cdn\/files\/[0-9a-f]{32}\/[\w.%~+-]*$/.test(path) && !/(^|\/|%2f|%5c)(\.|%2e){1,2}(\/|%2f|%5c|$)/i.test(path) ? path : "";
+}
+
 /** @param {string} text */
 async function copyText(text) {
   try {
@@ -142,6 +153,10 @@ export function serverHost({ base, token, signal }) {
   return {
     kind: "server", store, ask,
     address: (app) => new URL(`${base}fal/run/${app.app}`, location.href).href,
+    media: (address) => {
+      const path = ownFile(address, store.view.gateway);
+      return path ? `${base}fal/${path}` : null;
+    },
     copy: copyText,
   };
 }
@@ -253,7 +268,25 @@ export function kernelHost(model, signal) {
       model.send({ id, method, path: withQuery(path, options.query), headers: options.headers ?? {} }, undefined, buffers);
     }, reject);
   });
-  return { kind: "kernel", store, ask: /** @type {any} */ (ask), address: (app) => app.url, copy: copyText };
+  /** @type {Map<string, Promise<string>>} bytes that came over the comm, as the page's own addresses */
+  const files = new Map();
+  const load = async (/** @type {string} */ path) => {
+    const answer = await /** @type {Promise<Answered>} */ (ask("GET", path, { signal }));
+    if (answer.status !== 200) throw new Error(answer.status === 404 ? "the file is not kept any more" : `the gateway answered ${answer.status}`);
+    const type = answer.headers.get("content-type") ?? "";
+    const made = URL.createObjectURL(new Blob([/** @type {any} */ (await answer.bytes())], { type: /^(image\/(?!svg)|audio\/|video\/)/.test(type) ? type : "application/octet-stream" }));
+    signal.addEventListener("abort", () => URL.revokeObjectURL(made));
+    return made;
+  };
+  const media = (/** @type {string} */ address) => {
+    const path = ownFile(address, store.view.gateway);
+    if (!path) return null;
+    const loading = files.get(path) ?? load(path);
+    files.set(path, loading);
+    loading.catch(() => files.delete(path));
+    return loading;
+  };
+  return { kind: "kernel", store, ask: /** @type {any} */ (ask), address: (app) => app.url, copy: copyText, media };
 }
 
 /** @param {any} body @returns {Promise<ArrayBuffer[]>} */

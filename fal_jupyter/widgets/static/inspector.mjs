@@ -6,6 +6,7 @@ import { errorView } from "./errors.mjs";
 import { bytes, clock, duration, pathText } from "./format.mjs";
 import { glyph, iconButton, requestLook } from "./glyphs.mjs";
 import { askJson } from "./host.mjs";
+import { displaysView } from "./media.mjs";
 import { hasFailed, phaseTable, totalOf, wasCancelled } from "./phases.mjs";
 import { keptBodyView, plainText, textView } from "./result.mjs";
 import { PLACEHOLDER, snippetsOf } from "./snippets.mjs";
@@ -71,13 +72,14 @@ export function inspectorPanel(root, host, { id, close }, signal) {
       h("div", { class: "fj-pane" }, h("h2", null, "Where"), h("table", { class: "fj-table" }, h("tbody", null, facts.map(([name, value]) => h("tr", null, h("th", { scope: "row" }, name), h("td", { class: "fj-cut", title: value }, value)))))),
       detail?.error ? h("div", { class: "fj-pane" }, errorView(detail.error)) : request.error ? h("div", { class: `fj-banner ${hasFailed(request) ? "fj-bad" : ""}` }, plainText(request.error)) : null,
       bodyPart("Input", detail?.input ?? null, request.bytes_in), live ? null : bodyPart("Output", detail?.output ?? null, request.bytes_out),
+      detail?.displays?.length ? h("div", { class: "fj-pane" }, displaysView(detail.displays)) : null,
       detail?.logs.length ? h("div", { class: "fj-pane" }, h("h2", null, "Printed"), textView(detail.logs.map((one) => one.text).join("\n"))) : null,
       h("div", { class: "fj-foot" }, live ? button([glyph("stop"), "Cancel"], () => host.ask("DELETE", `requests/${id}`).catch(() => undefined)) : again(request)));
   };
 
   const bodyPart = (/** @type {string} */ name, /** @type {import("./types.d.ts").Body | null} */ one, /** @type {number} */ size) => h("div", { class: "fj-pane" },
     h("h2", null, name, " ", h("span", { class: "fj-muted", style: { fontWeight: "400" } }, `${one?.content_type.split(";")[0] ?? ""} ${bytes(size)}`)),
-    one ? (one.size ? keptBodyView(one, signal) : h("span", { class: "fj-muted" }, "empty")) : h("span", { class: "fj-muted" }, detail ? "not kept any more" : "…"));
+    one ? (one.size ? keptBodyView(one, signal, host) : h("span", { class: "fj-muted" }, "empty")) : h("span", { class: "fj-muted" }, detail ? "not kept any more" : "…"));
 
   const again = (/** @type {import("./types.d.ts").RequestState} */ request) => {
     const input = detail?.input;

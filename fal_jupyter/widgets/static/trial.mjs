@@ -1,11 +1,13 @@
 // @ts-check
 /** One result of the Try tab: its header while it runs and after, the answer as it comes, what it printed, and how its input differs from another's. */
+import { brokenAnswer, completeAnswer } from "./answer.mjs";
 import { h, replace, setText } from "./dom.mjs";
-import { errorView } from "./errors.mjs";
-import { bytes, clock, duration, plural } from "./format.mjs";
+import { bytes, clock, duration } from "./format.mjs";
 import { stateMark } from "./glyphs.mjs";
+import { askJson } from "./host.mjs";
 import { hasFailed, phaseBar, phaseTable, phaseWords, wasCancelled } from "./phases.mjs";
-import { copyButton, resultView, streamView, textView } from "./result.mjs";
+import { copyButton, resultView, textView } from "./result.mjs";
+import { isEventStream, streamView } from "./stream_view.mjs";
 
 const GROWING = 20000; // characters of a text that is shown while it comes
 const SHOWN_DIFFERENCES = 6;
@@ -43,12 +45,9 @@ export function trialPane(host, { path, value }) {
   const answer = h("div", { class: "fj-answer" });
   const line = h("div", { class: "fj-call-line" });
   const element = h("section", { class: "fj-trial", "aria-label": "Result" }, title, changes, answer, line);
-  /** @type {any[]} nodes of the answer's body */
-  let shown = [];
-  const put = (/** @type {any[]} */ ...nodes) => {
-    shown = nodes;
-    replace(answer, nodes);
-  };
+  /** @type {ReturnType<typeof streamView> | null} */
+  let live = null;
+  const put = (/** @type {any[]} */ ...nodes) => replace(answer, nodes);
 
   /** @param {import("./types.d.ts").RequestState} request */
   const showLine = (request) => {
@@ -75,6 +74,17 @@ export function trialPane(host, { path, value }) {
       replace(title, h("strong", null, "Result"), h("span", { class: "fj-space" }), tools);
       put(h("div", { class: "fj-banner fj-bad", role: "alert" }, sentence));
     },
+    /** The answer broke off: say why, where that is known. @param {string} id @param {AbortSignal} stop @param {HTMLElement} [running] @returns {Promise<boolean>} */
+    async broken(id, stop, running) {
+      const detail = await askJson(host, "GET", `requests/${id}`, { signal: stop }).catch(() => null);
+      const view = detail && brokenAnswer(detail, host, stop);
+      if (!view) return false;
+      running?.remove();
+      replace(title, h("strong", null, "Result"), h("span", { class: "fj-space" }), tools);
+      showLine(detail.request);
+      put(view);
+      return true;
+    },
     /**
      * Show the body as it comes.
      * @param {import("./types.d.ts").Answered} found @param {string} type @param {AbortSignal} stop
@@ -83,7 +93,7 @@ export function trialPane(host, { path, value }) {
     async body(found, type, stop) {
       /** @type {Uint8Array[]} */
       const pieces = [];
-      const live = type.startsWith("text/event-stream") ? streamView() : null;
+      live = isEventStream(type) ? streamView(type, host, stop) : null;
       let text = "";
       const decoder = new TextDecoder();
       const growing = /^(text\/|application\/(x-)?ndjson)/.test(type) && !live;
@@ -95,7 +105,7 @@ export function trialPane(host, { path, value }) {
       }
       live?.end();
       const data = new Uint8Array(await new Blob(/** @type {any} */ (pieces)).arrayBuffer());
-      if (!live) put(resultView(data, type, stop));
+      if (!live) put(resultView(data, type, stop, host));
       return data;
     },
     /**
@@ -112,9 +122,8 @@ export function trialPane(host, { path, value }) {
         copyButton(host, () => new TextDecoder().decode(data)));
       showLine(request);
       if (wasCancelled(request)) put(h("p", { class: "fj-muted" }, "The call was cancelled. Nothing it did before is undone."));
-      else if (detail.error) put(errorView(detail.error), h("details", null, h("summary", null, "what the caller got"), shown));
-      const logs = detail.logs.filter((one) => one.stream !== 0);
-      if (logs.length) answer.append(h("details", { class: "fj-printed" }, h("summary", null, `${plural(logs.length, "line")} printed`), textView(logs.map((one) => one.text.split("\r").at(-1)).join("\n"))));
+      completeAnswer(answer, wasCancelled(request) ? { ...detail, error: null } : detail);
+      live?.finish(request);
     },
     /** Say how this call's input differs from another's. @param {{path: string, value: any} | null} other */
     compare(other) {

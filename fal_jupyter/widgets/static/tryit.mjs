@@ -285,7 +285,8 @@ export function tryPanel(root, host, { alias }, signal) {
       if (pane === current) drawTrials();
     } catch (error) {
       over.abort();
-      if (!stop.signal.aborted) pane.fail(message(error), body);
+      if (!isGone && !stop.signal.aborted && (await pane.broken(id, stop.signal, body))) isGone = true;
+      else if (!stop.signal.aborted) pane.fail(message(error), body);
       if (!isGone) shown = ""; // nobody answered: the request goes on, and is taken up again when the feed is back
     }
     if (reading === stop) setBusy(null);

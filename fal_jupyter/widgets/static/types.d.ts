@@ -120,7 +120,7 @@ export interface Host {
   address(app: AppState): string;
   copy(text: string): Promise<void>;
   /** An address at which this page can load a file of the gateway's own CDN; null for every other address. */
-  media?(address: string, signal: AbortSignal): Promise<string> | null;
+  media?(address: string, signal: AbortSignal): string | Promise<string> | null;
   /** What only some hosts can do; a panel shows no button where it is missing. */
   goToCell?(alias: string): void;
   /** Run the cell that made an app; one sentence where no open notebook has it. */

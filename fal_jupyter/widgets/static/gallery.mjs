@@ -1,0 +1,144 @@
+// @ts-check
+/** The outputs of an app: what its calls gave in pictures, sounds and films, each with the input, seed and revision that made it. */
+import { button, h, scheduler, setText } from "./dom.mjs";
+import { clock, duration, plural } from "./format.mjs";
+import { glyph } from "./glyphs.mjs";
+import { askJson } from "./host.mjs";
+import { parsedJson, writtenJson } from "./json_view.mjs";
+import { displaysView, mediaGallery, mediaIn, shownKind } from "./media.mjs";
+import { baseType, visibleText } from "./plain.mjs";
+import { resultView } from "./result.mjs";
+
+const AT_A_TIME = 12;
+const ASKED_AT_ONCE = 4;
+const SHOWN_INPUT = 120;
+
+/** @typedef {import("./types.d.ts").RequestState} RequestState */
+/** @typedef {import("./types.d.ts").RequestDetail} RequestDetail */
+
+/** Whether a request may have given something to look at. @param {RequestState} request */
+export function mayHaveOutput(request) {
+  const type = baseType(request.content_type);
+  return request.state === "done" && request.status >= 200 && request.status < 300 && (type.endsWith("json") || type === "text/event-stream" || shownKind(type) !== "");
+}
+
+/** @param {import("./types.d.ts").Body | null} body @returns {any} the value of a kept body of JSON, undefined where there is none */
+export function keptValue(body) {
+  if (!body || body.truncated || !body.text) return undefined;
+  try {
+    if (baseType(body.content_type) !== "text/event-stream") return parsedJson(body.text);
+    const last = body.text.trimEnd().split(/\r?\n\r?\n/).at(-1) ?? "";
+    return parsedJson(last.replace(/^data: ?/gm, "")); // the last event of a stream is its result
+  } catch {
+    return undefined;
+  }
+}
+
+/** The inputs in a line: texts first, then the rest; files are named only. @param {any} input */
+export function inputWords(input) {
+  if (input === null || typeof input !== "object") return input === undefined ? "" : visibleText(String(input));
+  const entries = Object.entries(input).filter(([, one]) => one !== null && one !== "" && !(Array.isArray(one) && !one.length));
+  const isFile = (/** @type {any} */ one) => typeof one === "string" && /^(data:|https?:)/.test(one);
+  const rank = (/** @type {any} */ one) => (typeof one === "string" && !isFile(one) ? 0 : 1);
+  const words = entries.sort(([, one], [, two]) => rank(one) - rank(two)).map(([name, one], at) => {
+    const text = isFile(one) ? "a file" : typeof one === "string" ? one : writtenJson(one);
+    return at === 0 && rank(one) === 0 ? text : `${name} ${text}`;
+  });
+  return visibleText(words.join(" · "));
+}
+
+/**
+ * @param {HTMLElement} root
+ * @param {import("./types.d.ts").Host} host
+ * @param {{alias: string}} options
+ * @param {AbortSignal} signal
+ */
+export function galleryPanel(root, host, { alias }, signal) {
+  /** What each request gave: null where that is nothing to look at. @type {Map<string, HTMLElement | null>} */
+  const known = new Map();
+  /** @type {Set<string>} */
+  const asking = new Set();
+  let most = AT_A_TIME;
+  const told = h("span", { class: "fj-muted", role: "status" });
+  const note = h("span", { class: "fj-muted", role: "status" });
+  const list = h("div", { class: "fj-outputs", role: "list", "aria-label": `outputs of ${alias}` });
+  const more = button("Show earlier ones", () => ((most += AT_A_TIME), look()), { hidden: true });
+  const empty = h("p", { class: "fj-empty" });
+  root.append(h("div", { class: "fj-bar-row" }, told, h("span", { class: "fj-space" }), note), list, empty, h("div", { class: "fj-bar-row" }, more));
+
+  const reuse = (/** @type {string} */ id) => {
+    const taken = !root.dispatchEvent(new CustomEvent("fj-edit-request", { bubbles: true, composed: true, cancelable: true, detail: { alias, id } }));
+    setText(note, taken ? "" : "Open the notebook of the app to edit this call.");
+  };
+
+  /** @param {RequestState} request @returns {Promise<HTMLElement | null>} */
+  const read = async (request) => {
+    /** @type {RequestDetail} */
+    const detail = await askJson(host, "GET", `requests/${request.id}`, { signal });
+    const input = keptValue(detail.input);
+    const output = keptValue(detail.output);
+    const type = baseType(request.content_type);
+    let view = displaysView(detail.displays ?? []);
+    if (shownKind(type)) view = await wholeOutput(detail, type) ?? view;
+    else {
+      const media = mediaIn(output);
+      if (media.length) view = mediaGallery(media, host, signal);
+    }
+    if (!view) return null;
+    const seed = output?.seed ?? input?.seed;
+    const words = inputWords(input);
+    const cut = words.length > SHOWN_INPUT ? `${words.slice(0, SHOWN_INPUT)}…` : words;
+    const chips = [seed === undefined || seed === null || typeof seed === "object" ? null : `seed ${visibleText(String(seed).slice(0, 40))}`, request.revision ? `r${request.revision}` : null];
+    return h("article", { class: "fj-output-card", role: "listitem", dataset: { request: request.id } }, view,
+      h("div", { class: "fj-output-words", title: words.slice(0, 2000) }, cut || h("span", { class: "fj-muted" }, "no input")),
+      h("div", { class: "fj-bar-row fj-output-facts" }, chips.filter(Boolean).map((one) => h("span", { class: "fj-chip fj-muted" }, one)), h("span", { class: "fj-muted" }, `${clock(request.began + request.total_ms, false)} · ${duration(request.total_ms)}`),
+        h("span", { class: "fj-space" }), button([glyph("undo"), "Reuse"], () => reuse(request.id), { title: "Fill the form of Try with this input", "aria-label": `Reuse the input of ${request.path}, ${clock(request.began, false)}` })));
+  };
+
+  /** A body that is a picture itself: all of it, while it is kept or held. @param {RequestDetail} detail @param {string} type */
+  const wholeOutput = async (detail, type) => {
+    const body = detail.output;
+    if (body?.base64 && !body.truncated) return resultView(Uint8Array.from(atob(body.base64), (c) => c.charCodeAt(0)), type, signal, host);
+    if (!detail.held) return null;
+    const answer = await host.ask("GET", `requests/${detail.request.id}/answer`, { signal });
+    return answer.status === 200 ? resultView(await answer.bytes(), type, signal, host) : null;
+  };
+
+  const draw = () => {
+    const candidates = host.store.view.requests.filter((one) => one.alias === alias && mayHaveOutput(one));
+    const found = candidates.filter((one) => known.get(one.id));
+    const shown = found.slice(0, most);
+    const wanted = /** @type {HTMLElement[]} */ (shown.map((one) => known.get(one.id)));
+    if (wanted.length !== list.children.length || wanted.some((one, at) => list.children[at] !== one)) {
+      for (const one of [...list.children]) if (!wanted.includes(/** @type {HTMLElement} */ (one))) one.remove();
+      for (const [at, one] of wanted.entries()) if (list.children[at] !== one) list.insertBefore(one, list.children[at] ?? null);
+    }
+    const unread = candidates.filter((one) => !known.has(one.id));
+    more.hidden = !(found.length > most || (unread.length && found.length >= most));
+    setText(told, shown.length ? `${plural(shown.length, "call")} with something to see; the last ${plural(candidates.length, "answer")} are kept` : "");
+    empty.hidden = shown.length > 0;
+    setText(empty, host.kind === "saved" ? "Run the cell again to have the app's outputs here." : unread.length ? "Looking at what the calls gave …" : "Pictures, sounds and films that calls give are collected here. Run one in Try.");
+    if (host.kind === "saved" || host.store.view.link !== "live") return;
+    for (const request of unread.slice(0, most * 4)) {
+      if (asking.size >= ASKED_AT_ONCE || found.length + asking.size >= most) break;
+      if (!asking.has(request.id)) ask(request);
+    }
+  };
+
+  const ask = async (/** @type {RequestState} */ request) => {
+    asking.add(request.id);
+    let card = null;
+    try {
+      card = await read(request);
+    } catch {
+      card = null; // not kept any more
+    }
+    asking.delete(request.id);
+    known.set(request.id, card);
+    if (!signal.aborted) draw();
+  };
+
+  const look = scheduler(root, signal, draw);
+  signal.addEventListener("abort", host.store.watch(look));
+  draw();
+}
