@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from fal_jupyter.client.handle import AppHandle
     from fal_jupyter.notebook.session import Session
 
-PANELS: Final = ("card", "try", "requests", "timeline", "config", "logs", "snippets")
+PANELS: Final = ("card", "try", "outputs", "requests", "timeline", "config", "logs", "snippets")
 WIDGET_VIEW: Final = "application/vnd.jupyter.widget-view+json"
 VERSION: Final = 1
 INSTALL_WIDGETS: Final = "pip install 'fal_jupyter[widgets]', then restart the kernel"

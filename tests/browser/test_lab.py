@@ -275,7 +275,7 @@ def test_the_keyboard_reaches_everything_of_the_card(lab: Front) -> None:
     page = lab.page
     card = opened(lab)
     card.locator('[data-tab="try"]').focus()
-    for name in ("requests", "timeline", "config", "logs", "snippets"):
+    for name in ("outputs", "requests", "timeline", "config", "logs", "snippets"):
         page.keyboard.press("ArrowRight")
         expect(card.locator(f'[data-tab="{name}"]')).to_have_attribute("aria-selected", "true")
     page.keyboard.press("Home")
