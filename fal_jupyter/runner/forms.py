@@ -50,6 +50,12 @@ def _unreadable(name: str, method: Callable[..., Any], error: Exception) -> AppR
     """Say which annotation FastAPI cannot read: the one of which pydantic makes nothing, or that FastAPI's text names."""
     reason = str(error).split("\n")[0].split(". Hint")[0].split("! Hint")[0].strip().rstrip(".!")
     kind, hints = type(error).__name__, getattr(method, "__annotations__", {})
+    if field := _field_default(method):
+        told = f"{name}(): the default of {field!r} is a pydantic field, which FastAPI takes in an annotation only ({reason})"
+        written = _written(hints[field]) if field in hints else "str"
+        return AppRuleBroken(
+            told, hint=f"write {field}: Annotated[{written}, Field(…)], with the field that is its default now"
+        )
     at = next((parameter for parameter, hint in hints.items() if not _is_readable(hint)), "")
     at = at or next((parameter for parameter in hints if f"'{parameter}'" in reason or f"`{parameter}`" in reason), "")
     if at == "return":
@@ -61,6 +67,22 @@ def _unreadable(name: str, method: Callable[..., Any], error: Exception) -> AppR
         told = f"{name}(): FastAPI cannot read the annotation of {at!r}, {_written(hints[at])} ({kind}: {reason})"
         return AppRuleBroken(told, hint=f"annotate {at} with a pydantic model, a dataclass or a type of JSON")
     return AppRuleBroken(f"{name}(): FastAPI cannot make a route of it ({kind}: {reason})")
+
+
+def _field_default(method: Callable[..., Any]) -> str:
+    """Give the parameter with pydantic's ``Field``, or one that fal makes of it, as its default; "" where there is none."""
+    import inspect
+
+    import fastapi.params
+    from pydantic.fields import FieldInfo
+
+    special = (fastapi.params.Param, fastapi.params.Body)
+    try:
+        parameters = inspect.signature(method).parameters.values()
+    except (TypeError, ValueError):
+        return ""
+    fields = [p for p in parameters if isinstance(p.default, FieldInfo) and not isinstance(p.default, special)]
+    return fields[0].name if fields else ""
 
 
 def _written(hint: Any) -> str:

@@ -12,6 +12,7 @@ import pytest
 
 import fal_jupyter.fal as fal
 from fal_jupyter.domain.errors import AppRuleBroken
+from fal_jupyter.fal.toolkit.image import ImageField
 from fal_jupyter.runner import endpoints
 
 
@@ -59,3 +60,17 @@ def test_what_fastapi_reads_is_left_to_it() -> None:
     def go(self: Any, request: Any, x: Any) -> Any: ...
 
     assert built({"request": fastapi.Request, "x": dict[str, int], "return": fastapi.Response}, go).routes
+
+
+def test_a_field_as_a_default_is_named_with_the_annotation_that_fastapi_takes() -> None:
+    def go(self: Any, image_url: str = ImageField(default="x")) -> Any: ...
+
+    with pytest.raises(AppRuleBroken, match="the default of 'image_url' is a pydantic field") as told:
+        built({"image_url": str}, go)
+    assert "write image_url: Annotated[str, Field(…)]" in told.value.hint
+
+    def plain(self: Any, image_url: str) -> Any: ...
+
+    properties = built({"image_url": Annotated[str, ImageField(examples=["x"])]}, plain).openapi()["paths"]["/"]["post"]
+    body = properties["requestBody"]["content"]["application/json"]["schema"]["properties"]["image_url"]
+    assert (body["ui"], body["examples"]) == ({"field": "image"}, ["x"])

@@ -222,6 +222,7 @@ export function tryPanel(root, host, { alias }, signal) {
       follow(made.request_id, view);
     } catch (error) {
       view.stop.abort();
+      right.style.minHeight = "";
       setBusy(null);
       current?.fail(message(error), view.body);
     }
@@ -235,6 +236,7 @@ export function tryPanel(root, host, { alias }, signal) {
     const over = new AbortController();
     stop.signal.addEventListener("abort", () => over.abort(), { once: true });
     if (current?.done && !comparing) former = current;
+    right.style.minHeight = `${right.offsetHeight}px`; // what is below stays where it is until the answer is here
     current = trialPane(host, { path: input.path, value: { ...(typeof input.value === "object" && !Array.isArray(input.value) ? input.value : { input: input.value }), ...input.query } });
     const view = runningView(host, { alias, path: input.path, passed }, over.signal);
     current.running(view);
@@ -247,7 +249,8 @@ export function tryPanel(root, host, { alias }, signal) {
     if (!current) return;
     const two = comparing && former;
     split.classList.toggle("fj-comparing", Boolean(two));
-    replace(right, two ? former?.element : null, current.element);
+    const stand = [two ? former?.element : null, current.element].filter(Boolean);
+    if (stand.length !== right.children.length || stand.some((one, at) => one !== right.children[at])) replace(right, stand); // a player in it plays on
     former?.compare(null);
     current.compare(two ? former : null);
     if (former) replace(former.tools, two ? h("span", { class: "fj-chip fj-muted" }, "before") : null);
@@ -289,7 +292,10 @@ export function tryPanel(root, host, { alias }, signal) {
       else if (!stop.signal.aborted) pane.fail(message(error), body);
       if (!isGone) shown = ""; // nobody answered: the request goes on, and is taken up again when the feed is back
     }
-    if (reading === stop) setBusy(null);
+    if (reading === stop) {
+      setBusy(null);
+      right.style.minHeight = "";
+    }
   };
 
   /** A call of this card that was made before the page was opened: its answer is held. */
