@@ -47,6 +47,7 @@ from fal_jupyter.domain.errors import (
 from fal_jupyter.protocol.api import (
     A_APPS,
     A_LEASE,
+    H_CELL,
     H_OWNER,
     RUN,
     Event,
@@ -92,6 +93,7 @@ class Client(Controlling):
         self._parents: leases.Borrowed | None = None
         self._parents_apps: list[str] = []
         self.notices: list[str] = []
+        self.cell = ""  # number and id of the notebook's cell that runs
         self._published: dict[str, Publication] = {}
         self._environments: dict[str, list[int]] = {}
         self._lock = threading.RLock()
@@ -377,7 +379,8 @@ class Client(Controlling):
     # --- calls --------------------------------------------------------------------------------------------------
     def _request(self, alias: str, path: str, body: bytes, query: str, headers: http.Pairs = ()) -> bytes:
         target = f"{RUN}{self.settings.owner}/{alias}{quote(path, safe='/')}" + (f"?{query}" if query else "")
-        return http.request("POST", target, body, (*_CALL_HEADERS, *headers))
+        cell = ((H_CELL, self.cell),) if self.cell else ()
+        return http.request("POST", target, body, (*_CALL_HEADERS, *cell, *headers))
 
     def call(
         self,

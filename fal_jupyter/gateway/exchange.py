@@ -62,7 +62,7 @@ class Exchange:
 
     __slots__ = (
         "_answered", "_body_done", "_buffer", "_buffered", "_channel", "_credit", "_ending", "_events", "_first", "_got_room", "_linger", "_owed", "_paused",
-        "_ran_from", "_read_all", "_stream", "_unprinted", "alias", "arrived", "began", "bytes_in", "bytes_out", "caller", "cold",
+        "_ran_from", "_read_all", "_stream", "_unprinted", "alias", "arrived", "began", "bytes_in", "bytes_out", "caller", "cell", "cold",
         "content_type", "dispatched", "error", "finished", "framed", "gone", "got", "head", "hint", "hub", "id", "low", "method", "needs_retry", "origin", "owned", "path",
         "revision", "runner_id", "sent", "sent_type", "shown", "shown_size", "start_within", "starting", "status", "stop_runner", "told", "undelivered", "watcher", "websocket",
     )  # fmt: skip
@@ -86,6 +86,7 @@ class Exchange:
         self.watcher: Watcher | None = None
         self.low = self._ending = False
         self.start_within, self.hint = 0.0, ""
+        self.cell = (0, "")  # number and id of the cell that asked, where that is known
         self.hub, self.caller, self.id, self.alias = hub, caller, request_id, alias
         self.head, self.framed = head, framed
         self.method, self.path, self.origin, self.sent_type = method, path, origin, sent_type

@@ -56,6 +56,8 @@ def state_of(exchange: Exchange) -> RequestState:
         path=exchange.path,
         state=state,
         origin=exchange.origin,
+        cell=exchange.cell[1],
+        cell_number=exchange.cell[0],
         began=wall_ms(exchange.began),
         status=exchange.status,
         **timing,
@@ -73,13 +75,13 @@ class Kept:
     """One request that has ended."""
 
     __slots__ = (
-        "alias", "bytes_in", "bytes_out", "cold", "content_type", "error", "got", "id", "method", "moments", "origin", "path", "revision", "runner",
+        "alias", "bytes_in", "bytes_out", "cell", "cold", "content_type", "error", "got", "id", "method", "moments", "origin", "path", "revision", "runner",
         "sent", "sent_type", "shown", "size", "status", "told",
     )  # fmt: skip
 
     def __init__(self, exchange: Exchange, now: float) -> None:
         self.id, self.alias, self.method, self.path = exchange.id, exchange.alias, exchange.method, exchange.path
-        self.origin, self.moments = exchange.origin, exchange.moments(now)
+        self.origin, self.cell, self.moments = exchange.origin, exchange.cell, exchange.moments(now)
         self.cold = exchange.starting > 0 or (exchange.cold and not exchange.dispatched)
         self.status = exchange.status or CANCELLED
         self.revision, self.runner = exchange.revision, exchange.runner_id
@@ -103,6 +105,8 @@ class Kept:
             path=self.path,
             state="done",
             origin=self.origin,
+            cell=self.cell[1],
+            cell_number=self.cell[0],
             began=wall_ms(self.moments.began),
             status=self.status,
             **timing,

@@ -28,6 +28,7 @@ from fal_jupyter.protocol.addresses import app_address
 from fal_jupyter.protocol.api import (
     ERROR_STATUS,
     H_BASE,
+    H_CELL,
     H_ENDPOINT,
     H_HINT,
     H_OWNER,
@@ -45,11 +46,12 @@ _encode = msgspec.json.encode
 _DROPPED = frozenset(
     {
         "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding",
-        "upgrade", "authorization", "expect", H_REQUEST_ID, H_ENDPOINT, H_OWNER, H_BASE, H_ROLE,
+        "upgrade", "authorization", "expect", H_REQUEST_ID, H_ENDPOINT, H_OWNER, H_CELL, H_BASE, H_ROLE,
     }
 )  # fmt: skip
 LEAST_START = 0.1
 LONGEST_HINT = 200
+_CELL = re.compile(r"(\d{1,9}) ([\w-]{0,64})", re.ASCII)
 _KEY = re.compile(r"[A-Za-z0-9+/]{22}==")
 _SUSPECT = re.compile(r"[\x00-\x1f%]|\.\.")
 _LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
@@ -247,6 +249,8 @@ class Request:
             sent_type=headers.get("content-type", ""),
             websocket=websocket,
         )
+        if framed and (cell := _CELL.fullmatch(headers.get(H_CELL) or "")) is not None:
+            exchange.cell = (int(cell[1]), cell[2])
         if (hint := headers.get(H_HINT)) is not None:
             exchange.hint = hint_of(hint)
         return exchange

@@ -34,6 +34,7 @@ class Session:
         self.panels = Panels()
         self._client: Client | None = None
         self._cells: list[str] = []
+        self._cell = ""
         self.cells_begun = 0
 
     # --- the gateway --------------------------------------------------------------------------------------------------
@@ -44,6 +45,7 @@ class Session:
             from fal_jupyter.client.client import Client
 
             self._client = Client(kind="kernel" if self.shell is not None else "script", name=self.name)
+            self._client.cell = self._cell
         return self._client
 
     @property
@@ -85,12 +87,14 @@ class Session:
             self.cells_begun += 1
             self.timing.begin()
             self.pictures.begin()
+            self._asks_from(_address_of(info, getattr(self.shell, "execution_count", 0)))
 
     def cell_ends(self, _: Any) -> None:
         """IPython's ``post_run_cell``: the cell's timing is shown, once."""
         if self._cells:
             self._cells.pop()
         if not self._cells:
+            self._asks_from("")
             self.look_at_modules()
         if not self._cells and self.is_kernel:
             self._show_pictures()
@@ -100,6 +104,11 @@ class Session:
             self.show(timing.as_text(tally), timing.as_html(tally), tally.metadata())
         if not self._cells:
             self.panels.refresh(self)
+
+    def _asks_from(self, cell: str) -> None:
+        self._cell = cell
+        if self._client is not None:
+            self._client.cell = cell
 
     def look_at_modules(self) -> None:
         """Note which modules of the user's files were imported or reloaded, so that later edits can be told from these."""
@@ -149,6 +158,14 @@ class Session:
 
 
 _lock = threading.Lock()
+
+
+def _address_of(info: Any, number: int) -> str:
+    """Number and id of a cell, as a call's header has them; an id that is none of nbformat's is left out."""
+    cell_id = str(getattr(info, "cell_id", None) or "")
+    return f"{number} {cell_id if re.fullmatch(r'[a-zA-Z0-9_-]{1,64}', cell_id) else ''}"
+
+
 _current: Session | None = None
 
 

@@ -45,6 +45,7 @@ H_REVISION: Final = "x-fal-jupyter-revision"
 H_RUNNER: Final = "x-fal-jupyter-runner"
 H_OWNER: Final = "x-fal-jupyter-owner"  # owner's kernel, Unix socket only: "frames" asks for the framed answer
 # Jupyter server extension → gateway, Unix socket only: what addresses in an answer begin with, for who asked through that server
+H_CELL: Final = "x-fal-jupyter-cell"  # owner's kernel, Unix socket only: number and id of the cell that calls
 H_BASE: Final = "x-fal-jupyter-base"
 # Jupyter server extension → gateway, Unix socket only, in each head that it builds for a browser: "data", or "panel". The first head of a
 # connection decides for the whole connection: "data" has no control plane and

@@ -196,7 +196,8 @@ class HostState(TypedDict):
 
 
 class RequestState(TypedDict):
-    """One request. ``state``: ``waiting``, ``running``, ``streaming`` or ``done``; ``origin``: ``cell``, ``http`` or ``panel``.
+    """One request. ``state``: ``waiting``, ``running``, ``streaming`` or ``done``; ``origin``: ``cell``, ``http`` or ``panel``;
+    ``cell`` and ``cell_number`` are the id and the execution count of the cell that asked, ``""`` and 0 where that is unknown.
 
     The five parts sum to ``total_ms``, which is what the caller waited, but for its own connection: ``queue_ms`` for a free
     runner, ``start_ms`` for one to start, ``transfer_ms`` for bytes between caller and runner, ``run_ms`` in the endpoint until its
@@ -209,6 +210,8 @@ class RequestState(TypedDict):
     path: str
     state: str
     origin: str
+    cell: str
+    cell_number: int
     began: float
     status: int
     queue_ms: float

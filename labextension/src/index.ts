@@ -51,7 +51,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     host.openDashboard = request => surfaces.open('dashboard', { request });
     host.openLogs = (alias, runner) => surfaces.open('logs', { alias, runner });
     host.insertCell = source => void notebooks.insertCell(source).catch(complain);
-    host.goToCell = alias => void notebooks.goToCell(alias);
+    host.goToCell = (alias, cell) => void notebooks.goToCell(alias, cell);
     host.dragCell = dragCell;
     host.runCell = alias => notebooks.runCell(alias);
 

@@ -21,6 +21,7 @@ interface Outputs {
   changed: ISignal<unknown, unknown>;
 }
 interface CellModel {
+  id: string;
   type: string;
   sharedModel: { getSource(): string; setSource(text: string): void };
   contentChanged: ISignal<unknown, unknown>;
@@ -96,10 +97,10 @@ export class Notebooks {
     panel.content.activeCell?.model.sharedModel.setSource(source);
   }
 
-  /** Show the cell that made an app; false where no open notebook has it. */
-  goToCell(alias: string): boolean {
+  /** Show the cell that made an app, or the one of an id; false where no open notebook has it. */
+  goToCell(alias: string, id = ''): boolean {
     for (const panel of this.panels) {
-      const at = panel.content.widgets.findIndex(cell => cardOf(cell.model)?.alias === alias);
+      const at = panel.content.widgets.findIndex(cell => (id ? cell.model.id === id : cardOf(cell.model)?.alias === alias));
       if (at >= 0) {
         this.app.shell.activateById(panel.id);
         panel.content.activeCellIndex = at;

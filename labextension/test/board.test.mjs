@@ -90,6 +90,14 @@ describe("the inspector", () => {
     expect(here.copied[0]).toContain('arguments={"text": "it\'s"}');
     expect(here.copied[1]).toContain("curl -sS 'http://127.0.0.1:1/run/me/hello/say'");
   });
+  it("leads to the cell that asked, where that is known", async () => {
+    const went = [];
+    const asked = { ...request, cell: "c-7", cell_number: 14 };
+    const here = Object.assign(madeHost(madeLine({ apps: [app], requests: [asked] }), () => detailOf(asked, "{}")), { goToCell: (...to) => went.push(to) });
+    const root = shown(inspectorPanel, here, { id: "a" });
+    (await until(() => named(root, "cell [14] of made.ipynb"))).click();
+    expect(went).toEqual([["hello", "c-7"]]);
+  });
   it("sends a request to the form of the card around it", async () => {
     const card = document.createElement("section");
     card.className = "fj-card";

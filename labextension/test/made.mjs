@@ -22,7 +22,7 @@ export function madeApp(alias, more = {}) {
 
 export function madeRequest(id, more = {}) {
   return {
-    id, alias: "hello", method: "POST", path: "/", state: "done", origin: "cell", began: 1000, status: 200, queue_ms: 10, start_ms: 0, transfer_ms: 1, run_ms: 30, stream_ms: 4, total_ms: 45,
+    id, alias: "hello", method: "POST", path: "/", state: "done", origin: "cell", cell: "", cell_number: 0, began: 1000, status: 200, queue_ms: 10, start_ms: 0, transfer_ms: 1, run_ms: 30, stream_ms: 4, total_ms: 45,
     revision: 1, runner: "hello-1", cold: false, bytes_in: 2, bytes_out: 2, content_type: "application/json", error: "", ...more,
   };
 }

@@ -28,7 +28,7 @@ from fal_jupyter.protocol.feed import (
 def ended(number: int, size: int = 0, **more: Any) -> Any:
     """An exchange that has ended, as far as the history looks at one."""
     given = {
-        "id": f"q{number}", "alias": "a", "method": "POST", "path": "/", "origin": "http", "status": 200, "revision": 1, "runner_id": "a-1",
+        "id": f"q{number}", "alias": "a", "method": "POST", "path": "/", "origin": "http", "cell": (7, "c-1"), "status": 200, "revision": 1, "runner_id": "a-1",
         "bytes_in": size, "bytes_out": 0, "content_type": "", "error": None, "told": "", "sent": b"x" * size, "sent_type": "", "got": b"", "shown": [], "shown_size": 0,
         "starting": 0.0, "cold": False, "dispatched": 1.0, "moments": lambda now: Moments(now - 0.01, now, now, 0.0, False, now, now, now),
     }  # fmt: skip

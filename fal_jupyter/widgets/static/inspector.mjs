@@ -59,7 +59,7 @@ export function inspectorPanel(root, host, { id, close }, signal) {
     const runner = host.store.view.apps.find((one) => one.alias === request.alias)?.runners.find((one) => one.id === request.runner);
     const warm = host.store.view.apps.find((one) => one.alias === request.alias)?.stats.p50_ms;
     const facts = [
-      ["App", plainText(request.alias)], ["Endpoint", `${request.method} ${plainText(pathText(request.path))}`], ["Asked from", { cell: "a cell", http: "a program, over HTTP", panel: "a panel" }[request.origin] ?? request.origin],
+      ["App", plainText(request.alias)], ["Endpoint", `${request.method} ${plainText(pathText(request.path))}`], ["Asked from", request.cell_number ? cellOf(request) : { cell: "a cell", http: "a program, over HTTP", panel: "a panel" }[request.origin] ?? request.origin],
       ["Began", clock(request.began)], ["Runner", request.runner || "none"], ["Device", runner?.devices.map((one) => { const device = host.store.view.devices.find((other) => other.id === one); return device ? `gpu ${device.index}, ${device.name}` : "gpu"; }).join(", ") || (request.runner ? "no GPU of its own" : "–")],
       ["Revision", request.revision ? `r${request.revision}` : "–"], ["Status", wasCancelled(request) ? `${request.status}, taken back by its caller` : request.status ? String(request.status) : "–"],
     ];
@@ -69,7 +69,7 @@ export function inspectorPanel(root, host, { id, close }, signal) {
       h("div", { class: "fj-pane" }, h("div", { class: "fj-bar-row", style: { padding: "0" } }, h("strong", { style: { fontSize: "20px" } }, duration(totalOf(request, Date.now()))),
         request.cold ? h("span", { class: "fj-chip fj-setup" }, "cold") : null, h("span", { class: "fj-space" }), warm ? h("span", { class: "fj-muted" }, `p50 ${duration(warm)}`) : null), cold),
       phaseTable(request, Date.now()),
-      h("div", { class: "fj-pane" }, h("h2", null, "Where"), h("table", { class: "fj-table" }, h("tbody", null, facts.map(([name, value]) => h("tr", null, h("th", { scope: "row" }, name), h("td", { class: "fj-cut", title: value }, value)))))),
+      h("div", { class: "fj-pane" }, h("h2", null, "Where"), h("table", { class: "fj-table" }, h("tbody", null, facts.map(([name, value]) => h("tr", null, h("th", { scope: "row" }, name), h("td", { class: "fj-cut", title: typeof value === "string" ? value : null }, value)))))),
       detail?.error ? h("div", { class: "fj-pane" }, errorView(detail.error)) : request.error ? h("div", { class: `fj-banner ${hasFailed(request) ? "fj-bad" : ""}` }, plainText(request.error)) : null,
       bodyPart("Input", detail?.input ?? null, request.bytes_in), live ? null : bodyPart("Output", detail?.output ?? null, request.bytes_out),
       detail?.displays?.length ? h("div", { class: "fj-pane" }, displaysView(detail.displays)) : null,
@@ -101,6 +101,13 @@ export function inspectorPanel(root, host, { id, close }, signal) {
     };
     return [edits ? button([glyph("edited"), "Edit and run again"], () => void editRequest(root, host, request.alias, request.id).catch(say)) : null, button([glyph("restart"), "Call again"], press),
       programs ? [copy("Python", programs.python), copy("curl", programs.curl)] : null, told];
+  };
+
+  /** The cell that asked, as a link where it can be shown. @param {import("./types.d.ts").RequestState} request */
+  const cellOf = (request) => {
+    const owner = host.store.view.apps.find((one) => one.alias === request.alias)?.owner_name;
+    const words = `cell [${request.cell_number}]${owner ? ` of ${plainText(owner)}` : ""}`;
+    return request.cell && host.goToCell ? h("button", { type: "button", class: "fj-link fj-cut", title: `Go to ${words}`, onclick: () => host.goToCell?.(request.alias, request.cell) }, words) : words;
   };
 
   /** The request as programs; null where its input is no JSON. @param {import("./types.d.ts").RequestState} request @param {import("./types.d.ts").Body} input */

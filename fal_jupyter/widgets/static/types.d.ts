@@ -40,7 +40,7 @@ export interface DeviceState {
 }
 export interface HostState { memory: number; used: number; cores: number; busy: number }
 export interface RequestState {
-  id: string; alias: string; method: string; path: string; state: string; origin: string; began: number; status: number;
+  id: string; alias: string; method: string; path: string; state: string; origin: string; cell: string; cell_number: number; began: number; status: number;
   queue_ms: number; start_ms: number; transfer_ms: number; run_ms: number; stream_ms: number; total_ms: number;
   revision: number; runner: string; cold: boolean; bytes_in: number; bytes_out: number; content_type: string; error: string;
 }
@@ -122,7 +122,8 @@ export interface Host {
   /** An address at which this page can load a file of the gateway's own CDN; null for every other address. */
   media?(address: string, signal: AbortSignal): string | Promise<string> | null;
   /** What only some hosts can do; a panel shows no button where it is missing. */
-  goToCell?(alias: string): void;
+  /** Show the cell that made an app, or the cell of an id. */
+  goToCell?(alias: string, cell?: string): void;
   /** Run the cell that made an app; one sentence where no open notebook has it. */
   runCell?(alias: string): void;
   openDashboard?(requestId?: string): void;
