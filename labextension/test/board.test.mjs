@@ -173,6 +173,18 @@ describe("the sidebar", () => {
     expect(root.querySelector(`strong[title^="${long}"]`)).not.toBe(null);
     expect(root.querySelector('[data-key="recent:a"] .fj-mono').textContent).toBe("/café");
   });
+  it("and the dashboard say how much of a long queue is shown", () => {
+    const queue = Array.from({ length: 20 }, (_, at) => ({ id: `q${at}`, path: "/caf%C3%A9", since: 0 }));
+    const host = madeHost(madeLine({ apps: [madeApp("hello", { waiting: 134, queue }), madeApp("other")] }));
+    expect(shown(treePanel, host).textContent).toContain("and 114 more");
+    const root = shown(dashboardPanel, host);
+    expect(root.textContent).toContain("20 of 134 shown");
+    expect(root.textContent).toContain("/café");
+    const filter = root.querySelector('[aria-label="Filter apps"]');
+    filter.value = "oth";
+    filter.dispatchEvent(new Event("input"));
+    expect(root.textContent).toContain("1 of 2 in");
+  });
   it("gives an app to whoever takes a drag, as a cell and as text", () => {
     const host = madeHost(madeLine({ apps: [madeApp("hello")] }));
     const data = new Map();

@@ -18,9 +18,9 @@ import { usagePanel } from "./usage.mjs";
 /** @type {[string, string, (app: AppState) => any][]} name, class, what it is sorted by; where there is no room for a column, its value is below the app's name */
 const COLUMNS = [
   ["State", "", (app) => app.state], ["App", "", (app) => app.alias], ["Notebook", "fj-wider", (app) => app.owner_name], ["Machine", "fj-wider", (app) => app.machine],
-  ["Runners", "", (app) => app.runners.length], ["Waiting", "fj-number", (app) => app.waiting], ["Calls, 5 min", "fj-roomy", (app) => app.stats.spark.reduce((a, b) => a + b, 0)],
-  ["Rate", "fj-number fj-roomy", (app) => app.stats.rate], ["p50", "fj-number fj-roomy", (app) => app.stats.p50_ms], ["p95", "fj-number fj-roomy", (app) => app.stats.p95_ms],
-  ["Failed", "fj-number", (app) => app.stats.failed / Math.max(1, app.stats.calls)], ["Memory", "fj-number", memoryOf], ["Rev", "fj-wider", (app) => app.revision],
+  ["Runners", "", (app) => app.runners.length], ["Waiting", "fj-number fj-roomy", (app) => app.waiting], ["Calls, 5 min", "fj-wide-spark", (app) => app.stats.spark.reduce((a, b) => a + b, 0)],
+  ["Rate", "fj-number fj-mid", (app) => app.stats.rate], ["p50", "fj-number fj-mid", (app) => app.stats.p50_ms], ["p95", "fj-number fj-mid", (app) => app.stats.p95_ms],
+  ["Failed", "fj-number fj-roomy", (app) => app.stats.failed / Math.max(1, app.stats.calls)], ["Memory", "fj-number fj-roomy", memoryOf], ["Rev", "fj-wider", (app) => app.revision],
 ];
 
 /** Bytes that an app's runners hold. @param {AppState} app */
@@ -138,12 +138,14 @@ export function dashboardPanel(root, host, options, signal) {
     const machine = plainText(app.machine.split(" (")[0]);
     const revision = `r${app.serving || app.revision}`;
     const under = (/** @type {string} */ kind, /** @type {string[]} */ parts) => h("div", { class: `fj-label fj-cut ${kind}`, title: parts.filter(Boolean).join(" · ") }, parts.filter(Boolean).join(" · "));
+    const [failed, memory] = [percent(stats.failed, stats.calls), memoryOf(app) ? bytes(memoryOf(app)) : "0"];
     return h("tr", { dataset: { app: app.alias } }, h("td", null, stateMark(app.state)),
-      h("td", { class: "fj-cut", title: plainText(app.alias) }, h("strong", { class: "fj-cut" }, plainText(app.alias)), under("fj-close", [owner, machine, revision]), under("fj-narrow", [rate(stats.rate), percentileWords(stats)])),
+      h("td", { class: "fj-app-cell" }, h("strong", { class: "fj-cut", title: plainText(app.alias) }, plainText(app.alias)), under("fj-under-wider", [owner, machine, revision]), under("fj-under-mid", [rate(stats.rate), percentileWords(stats)]),
+        under("fj-narrow", [`${count(app.waiting)} waiting`, stats.calls ? `${failed} failed` : "", memory])),
       h("td", { class: "fj-wider fj-cut", title: owner }, owner), h("td", { class: "fj-wider fj-cut", title: plainText(app.machine) }, machine),
-      h("td", { title: runnerWords(app) }, app.runners.length ? app.runners.slice(0, 10).map((one) => stateGlyph(one.state)) : "0", app.runners.length > 10 ? ` +${app.runners.length - 10}` : null, h("span", { class: "fj-visually-hidden" }, runnerWords(app))), h("td", { class: "fj-number" }, count(app.waiting)),
-      h("td", { class: "fj-roomy" }, sparkLine(stats.spark)), h("td", { class: "fj-number fj-roomy" }, rate(stats.rate)), h("td", { class: "fj-number fj-roomy" }, stats.sample ? duration(stats.p50_ms) : "–"),
-      h("td", { class: "fj-number fj-roomy", title: stats.sample >= 20 ? null : "needs 20 calls" }, stats.sample >= 20 ? duration(stats.p95_ms) : "–"), h("td", { class: "fj-number" }, percent(stats.failed, stats.calls)), h("td", { class: "fj-number" }, memoryOf(app) ? bytes(memoryOf(app)) : "0"), h("td", { class: "fj-wider" }, revision),
+      h("td", { title: runnerWords(app) }, app.runners.length ? app.runners.slice(0, 10).map((one) => stateGlyph(one.state)) : "0", app.runners.length > 10 ? ` +${app.runners.length - 10}` : null, h("span", { class: "fj-visually-hidden" }, runnerWords(app))), h("td", { class: "fj-number fj-roomy" }, count(app.waiting)),
+      h("td", { class: "fj-wide-spark" }, sparkLine(stats.spark)), h("td", { class: "fj-number fj-mid" }, rate(stats.rate)), h("td", { class: "fj-number fj-mid" }, stats.sample ? duration(stats.p50_ms) : "–"),
+      h("td", { class: "fj-number fj-mid", title: stats.sample >= 20 ? null : "needs 20 calls" }, stats.sample >= 20 ? duration(stats.p95_ms) : "–"), h("td", { class: "fj-number fj-roomy" }, failed), h("td", { class: "fj-number fj-roomy" }, memory), h("td", { class: "fj-wider" }, revision),
       h("td", { class: "fj-row-actions" }, app.state === "Stopped" ? iconButton("play", `Start ${app.alias}`, act(app.alias, "start")) : [iconButton("restart", `Restart ${app.alias}`, act(app.alias, "restart")), iconButton("stop", `Stop ${app.alias}`, act(app.alias, "stop"))], host.openLogs ? iconButton("logs", `Logs of ${app.alias}`, () => host.openLogs?.(app.alias)) : null));
   };
 
@@ -153,13 +155,14 @@ export function dashboardPanel(root, host, options, signal) {
     update(figures, figuresOf(view).map(([name, figure, more]) => h("div", { class: "fj-figure" }, h("div", { class: "fj-label" }, name), h("strong", null, figure), " ", h("span", { class: "fj-muted" }, plainText(more)))));
     const wanted = filter.value.toLowerCase();
     const shown = sortedApps(view.apps, column, down).filter((app) => `${app.alias} ${app.class_name} ${app.owner_name}`.toLowerCase().includes(wanted));
-    update(appsTold, `${view.apps.length} in ${plural(new Set(view.apps.map((app) => app.owner_pid)).size, "notebook or program", "notebooks and programs")}`);
+    update(appsTold, `${shown.length < view.apps.length ? `${shown.length} of ` : ""}${view.apps.length} in ${plural(new Set(view.apps.map((app) => app.owner_pid)).size, "notebook or program", "notebooks and programs")}`);
     const heads = COLUMNS.map(([name, kind], at) => h("th", { scope: "col", class: kind, "aria-sort": at === column ? (down ? "descending" : "ascending") : null },
       h("button", { type: "button", class: "fj-sort", onclick: () => ((down = at === column ? !down : false), (column = at), draw()) }, name, at === column ? (down ? " ▼" : " ▲") : "")));
     update(apps, view.apps.length ? h("table", { class: "fj-table fj-apps" }, h("thead", null, h("tr", null, heads, h("th", { scope: "col" }, h("span", { class: "fj-visually-hidden" }, "Actions")))), h("tbody", null, shown.map(appRow))) : h("p", { class: "fj-empty" }, "No app is running. Put %%fal_app above a fal.App class in a notebook and run the cell: it shows up here."));
+    const waiting = view.apps.reduce((sum, app) => sum + app.waiting, 0);
     const waits = view.apps.flatMap((app) => app.queue.map((one) => ({ ...one, alias: app.alias, reason: app.reason })));
     update(queue, waits.length ? h("table", { class: "fj-table" }, h("thead", null, h("tr", null, ["App", "Endpoint", "Wait", ""].map((name) => h("th", { scope: "col" }, name)))), h("tbody", null, waits.map((one) => h("tr", { dataset: { key: one.id } }, h("td", { class: "fj-cut", title: one.alias }, plainText(one.alias)), h("td", { class: "fj-mono fj-cut", title: plainText(pathText(one.path)) }, plainText(pathText(one.path))),
-      h("td", { class: "fj-number" }, duration(view.time - one.since)), h("td", null, iconButton("close", `Cancel ${pathText(one.path)}`, () => host.ask("DELETE", `requests/${one.id}`).catch(() => undefined))))))) : h("p", { class: "fj-empty" }, "Nothing waits."));
+      h("td", { class: "fj-number" }, duration(view.time - one.since)), h("td", null, iconButton("close", `Cancel ${pathText(one.path)}`, () => host.ask("DELETE", `requests/${one.id}`).catch(() => undefined))))))) : h("p", { class: "fj-empty" }, "Nothing waits."), waits.length < waiting ? h("p", { class: "fj-bar-row fj-muted" }, `${waits.length} of ${count(waiting)} shown, the first of each app`) : null);
   };
   const noticeOf = (/** @type {View} */ view) => {
     if (view.link === "lost") return h("div", { class: "fj-banner fj-bad" }, h("div", null, h("strong", null, `No update: ${plainText(view.reason)}.`), " What is shown is the last that came. Trying again."));

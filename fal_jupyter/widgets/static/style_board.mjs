@@ -5,7 +5,8 @@ export const BOARD_STYLE = `
 .fj .fj-cut, .fj .fj-mono, .fj bdi { unicode-bidi: isolate; }
 .fj .fj-board-main { container-type: inline-size; container-name: fj; }
 .fj .fj-figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(136px, 1fr)); overflow: hidden; } .fj .fj-figure { margin-bottom: -1px; border-bottom: 1px solid var(--fj-border); min-width: 0; }
-.fj .fj-figure > span { white-space: nowrap; } .fj .fj-close, .fj .fj-narrow { display: none; }
+.fj .fj-figure > span { white-space: nowrap; } .fj .fj-table td .fj-under-wider, .fj .fj-table td .fj-under-mid, .fj .fj-table td .fj-narrow { display: none; }
+.fj .fj-apps td.fj-app-cell { max-width: 0; width: 24%; padding-top: 5px; padding-bottom: 5px; } .fj .fj-table.fj-apps td.fj-app-cell .fj-cut { max-width: none; } .fj .fj-apps .fj-label { white-space: normal; overflow-wrap: anywhere; }
 .fj .fj-row-actions { position: sticky; right: 0; background: var(--fj-surface); width: 1%; } .fj .fj-table tr:hover .fj-row-actions { background: var(--fj-sunken); }
 .fj .fj-requests { table-layout: fixed; } .fj .fj-requests .fj-wide { width: auto; min-width: 0; } .fj .fj-requests td { overflow: hidden; text-overflow: ellipsis; } .fj .fj-table.fj-requests td .fj-cut, .fj .fj-table.fj-requests td.fj-cut { max-width: none; }
 .fj .fj-c-state { width: 36px; } .fj .fj-c-began { width: 84px; } .fj .fj-c-app { width: 17%; } .fj .fj-c-path { width: 21%; } .fj .fj-c-total { width: 112px; } .fj .fj-c-runner { width: 58px; } .fj .fj-c-rev { width: 42px; }
@@ -19,6 +20,9 @@ export const BOARD_STYLE = `
 .fj .fj-endpoints th.fj-cut { max-width: 220px; }
 @container fj (max-width: 1180px) { .fj .fj-drawer { position: static; box-shadow: none; width: clamp(280px, 34%, 360px); } }
 @container fj (max-width: 820px) { .fj .fj-board { flex-direction: column; } .fj .fj-drawer { width: 100%; flex: 0 1 50%; min-height: 160px; border-left: 0; border-top: 2px solid var(--fj-edge); } }
-@container fj (max-width: 1000px) { .fj .fj-wider { display: none; } .fj .fj-close { display: block; } .fj .fj-two { grid-template-columns: minmax(0, 1fr); } }
-@container fj (max-width: 640px) { .fj .fj-roomy { display: none; } .fj .fj-narrow { display: block; } }
+@container fj (max-width: 1180px) { .fj .fj-wider { display: none; } .fj .fj-table td .fj-under-wider { display: block; } }
+@container fj (max-width: 900px) { .fj .fj-mid { display: none; } .fj .fj-table td .fj-under-mid { display: block; } .fj .fj-apps td.fj-app-cell { width: 34%; } }
+@container fj (max-width: 780px) { .fj .fj-wide-spark { display: none; } }
+@container fj (max-width: 1000px) { .fj .fj-two { grid-template-columns: minmax(0, 1fr); } }
+@container fj (max-width: 640px) { .fj .fj-roomy { display: none; } .fj .fj-table td .fj-narrow { display: block; } .fj .fj-apps td.fj-app-cell { width: 60%; } }
 `;

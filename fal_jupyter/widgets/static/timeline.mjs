@@ -148,7 +148,7 @@ export function timelinePanel(root, host, { alias }, signal) {
         const [, tone, sign] = KINDS[one.kind] ?? KINDS.note;
         return h("tr", { dataset: { key: String(one.time) } }, h("td", null, clock(one.time, false)), h("td", null, h("span", { class: tone, "aria-hidden": "true" }, sign), ` ${moveWords(one)}`), h("td", { style: { whiteSpace: "normal", overflowWrap: "anywhere" } }, sentenceView(prose(one.reason))),
           h("td", { class: "fj-number" }, point ? point[WAITING] : "–"), h("td", { class: "fj-number" }, point ? point[2] : "–"));
-      }))), decisions.length ? null : h("p", { class: "fj-empty" }, "No decision in this time."));
+      }))), decisions.length ? null : h("p", { class: "fj-empty" }, "No decision in this time."), decisions.length > TABLE_ROWS ? h("p", { class: "fj-bar-row fj-muted" }, `${TABLE_ROWS} of ${decisions.length} shown, the latest`) : null);
   };
 
   const drawReadout = (/** @type {import("./types.d.ts").Timeline} */ timeline) => {

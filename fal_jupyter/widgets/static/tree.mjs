@@ -220,7 +220,9 @@ export function treePanel(root, host, _, signal) {
       const shown = !folded.has(queueKey);
       rows.push(row(queueKey, 2, [stateGlyph("waiting"), "queue"], { aside: String(app.waiting), expanded: shown, label: `queue of ${app.alias}, ${app.waiting} waiting` }));
       if (shown) {
+        const more = app.waiting - app.queue.length;
         for (const one of app.queue) rows.push(row(`request:${one.id}`, 3, [h("span", { class: "fj-mono fj-cut", title: plainText(pathText(one.path)) }, plainText(pathText(one.path)))], { aside: duration(view.time - one.since), actions: [["close", "Cancel request", del(`requests/${one.id}`)]], press: () => host.openDashboard?.(one.id), label: `request ${plainText(pathText(one.path))}, waiting` }));
+        if (more > 0) rows.push(row(`more:${app.alias}`, 3, [h("span", { class: "fj-muted" }, `and ${more} more`)], { label: `and ${more} more requests waiting` }));
       }
     }
     return rows;
