@@ -100,18 +100,20 @@ You get your own traceback, with the lines of the cell; a caller over HTTP gets 
     ("code", "fail", "Counter.fail(divisor=0)"),
     ("markdown", "programs-text", """## 7. Programs
 
-**Snippets** has the call as a cell, as Python, JavaScript and curl; *Make a key* puts a key into it that is good until this notebook ends."""),
+**Snippets** has each endpoint as a cell, as Python with `fal_client`, JavaScript and curl: run, through the queue, or as a stream. *Make a key* puts a key
+into the program that is good until this notebook ends."""),
     ("code", "snippets", 'fal_jupyter.panel(Counter, "snippets")'),
     ("markdown", "dashboard-text", """## 8. Everything at once
 
-The dashboard has all apps of all notebooks, their memory, queue and requests. In JupyterLab it is a tab of its own (palette: *Open the Dashboard*), beside the
+The dashboard has all apps of all notebooks, their memory, queue and requests. In JupyterLab it is a tab of its own (palette: *fal: Open the Dashboard*), beside the
 **sidebar** at the left (apps, runners, queue, with their actions), the item in the **status bar**, the cards of the **launcher** and the section under
 *Running Terminals and Kernels*."""),
     ("code", "dashboard", "fal_jupyter.dashboard()"),
-    ("markdown", "end-text", """## 9. The end
+    ("markdown", "end-text", """## 9. Stop, and start again
 
-Stopping frees all that the app had. Its cell brings it back; when this kernel ends, it goes as well."""),
-    ("code", "stop", "%fal stop Counter"),
+*Stop* at a card frees all that the app had and keeps its record: requests, scaling, config. *Start* brings it back as it was. The app is yours
+to play with now; when this kernel ends, it goes as well."""),
+    ("code", "alive", 'Counter.count(text="the counter is still here", unit="letters")'),
 )
 
 

@@ -194,8 +194,25 @@ class HeldCalls:
     ) -> tuple[str, Held]:
         """Call an endpoint; gives the request's id and its answer at once, before there is one."""
         self._make_room()
-        request_id, held = new_id(), Held()
-        pairs = list(headers)
+        held = Held()
+        request_id, _ = self.begin(held, alias, method, path, query, headers, body)
+        self._held[request_id] = held
+        return request_id, held
+
+    def begin(
+        self,
+        held: Held,
+        alias: str,
+        method: str,
+        path: str,
+        query: str,
+        headers: Iterable[tuple[str, str]],
+        body: bytes,
+        *,
+        origin: str = "panel",
+    ) -> tuple[str, Exchange]:
+        """Call an endpoint whose answer goes to *held* and is not found here afterwards; gives the request's id and the request."""
+        request_id, pairs = new_id(), list(headers)
         head = request_head(request_id, method, path, query, [*pairs, ("content-length", str(len(body)))])
         kind = next((value for name, value in pairs if name == "content-type"), "")
         exchange = Exchange(
@@ -207,15 +224,14 @@ class HeldCalls:
             framed=False,
             method=method,
             path=path,
-            origin="panel",
+            origin=origin,
             sent_type=kind,
         )
         exchange.owned = True
-        self._held[request_id] = held
         if body:
             exchange.take(body)
         exchange.complete()
-        return request_id, held
+        return request_id, exchange
 
     def find(self, request_id: str) -> Held | None:
         """The answer to that request, if it is held."""

@@ -232,9 +232,9 @@ class AppHistory:
             cold=self._all.cold,
             rate=recent / RATE_OVER,
             sample=len(totals),
-            p50_ms=_quantile(totals, 0.5),
-            p95_ms=_quantile(totals, 0.95),
-            max_ms=_quantile(totals, 1),
+            p50_ms=quantile(totals, 0.5),
+            p95_ms=quantile(totals, 0.95),
+            max_ms=quantile(totals, 1),
             spark=spark,
             spark_time=second // SPAN * SPAN * 1000.0,
         )
@@ -248,16 +248,16 @@ class AppHistory:
                 failed=one.failed,
                 cancelled=one.cancelled,
                 sample=len(one.totals),
-                p50_ms=_quantile(one.totals, 0.5),
-                p95_ms=_quantile(one.totals, 0.95),
-                max_ms=_quantile(one.totals, 1),
+                p50_ms=quantile(one.totals, 0.5),
+                p95_ms=quantile(one.totals, 0.95),
+                max_ms=quantile(one.totals, 1),
                 spark=one.over_time(second)[0],
             )
             for path, one in self._by_path.items()
         ]
 
 
-def _quantile(ordered: list[float], share: float) -> float:
+def quantile(ordered: list[float], share: float) -> float:
     return round(ordered[max(0, math.ceil(share * len(ordered)) - 1)], 3) if ordered else 0.0
 
 

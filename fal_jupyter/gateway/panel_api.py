@@ -15,6 +15,7 @@ from fal_jupyter.gateway.admin_api import NAME, Handler
 from fal_jupyter.gateway.feed import Listener
 from fal_jupyter.gateway.held import ask_aside
 from fal_jupyter.gateway.history import body_of, displays_of, state_of
+from fal_jupyter.gateway.load_runs import LoadHandler
 from fal_jupyter.gateway.printed import PrintedHandler
 from fal_jupyter.gateway.run_api import is_hostile
 from fal_jupyter.protocol.api import A_APPS, A_FEED, A_KEYS, A_SNAPSHOT, ENDING, H_STATUS
@@ -255,6 +256,7 @@ ROUTES = (
     (A_FEED, FeedHandler),
     (A_SNAPSHOT, SnapshotHandler),
     (f"{A_APPS}/{NAME}/(start|restart|unload|calls|keys)", AppActionHandler),
+    (f"{A_APPS}/{NAME}/load", LoadHandler),
     (f"{A_APPS}/{NAME}/picture", PictureHandler),
     (f"{A_APPS}/{NAME}/schema", SchemaHandler),
     (f"/admin/requests/{_ID}", RequestHandler),

@@ -196,7 +196,7 @@ class HostState(TypedDict):
 
 
 class RequestState(TypedDict):
-    """One request. ``state``: ``waiting``, ``running``, ``streaming`` or ``done``; ``origin``: ``cell``, ``http`` or ``panel``;
+    """One request. ``state``: ``waiting``, ``running``, ``streaming`` or ``done``; ``origin``: ``cell``, ``http``, ``panel`` or ``load``;
     ``cell`` and ``cell_number`` are the id and the execution count of the cell that asked, ``""`` and 0 where that is unknown.
 
     The five parts sum to ``total_ms``, which is what the caller waited, but for its own connection: ``queue_ms`` for a free

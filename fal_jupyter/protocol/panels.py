@@ -14,7 +14,7 @@ _ALLOWED: Final = tuple(
     for method, path in (
         ("GET", rf"snapshot|apps|runners|keys|doctor|apps/{_NAME}|apps/{_NAME}/(scaling|logs|schema|events)"),
         ("GET", rf"requests/{_REQUEST}|requests/{_REQUEST}/answer"),
-        ("POST", rf"apps/{_NAME}/(scaling|start|restart|unload|calls|keys)"),
+        ("POST", rf"apps/{_NAME}/(scaling|start|restart|unload|calls|keys|load)"),
         ("DELETE", rf"apps/{_NAME}|runners/{_NAME}|requests/{_REQUEST}|keys/\w{{1,64}}"),
     )
 )

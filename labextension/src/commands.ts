@@ -1,15 +1,16 @@
 /** Every verb as a command, for the palette, the menus and the shortcuts. */
 import type { JupyterFrontEnd } from '@jupyterlab/application';
 import { type ICommandPalette, InputDialog, Notification } from '@jupyterlab/apputils';
+import { PathExt } from '@jupyterlab/coreutils';
 import type { ILauncher } from '@jupyterlab/launcher';
 import { addIcon, consoleIcon, copyIcon, inspectorIcon, listIcon, refreshIcon, runIcon, stopIcon, type LabIcon } from '@jupyterlab/ui-components';
 import type { ReadonlyJSONObject } from '@lumino/coreutils';
 
 import { actOnApp } from './shared/card.mjs';
 import { askJson } from './shared/host.mjs';
-import { APP_CELL, connectCell } from './shared/tree.mjs';
+import { APP_CELL, TEMPLATES, cellsOf, connectCell } from './shared/templates.mjs';
 import type { AppState } from './shared/types';
-import { appsIcon } from './icons';
+import { appsIcon, dashboardIcon, newAppIcon } from './icons';
 import type { LabHost } from './host';
 import type { Notebooks } from './notebooks';
 import type { Surfaces } from './surfaces';
@@ -31,11 +32,11 @@ export function complain(error: unknown): void {
   Notification.error(error instanceof Error ? error.message : String(error));
 }
 
-/** The notebook of the launcher's card: the three cells of the quickstart. */
-export function starterNotebook(): Record<string, unknown> {
+/** A notebook of a template: it loads the extension, defines the app, and calls it. */
+export function starterNotebook(cells: string[]): Record<string, unknown> {
   const cell = (source: string) => ({ cell_type: 'code', execution_count: null, metadata: {}, outputs: [], source });
   return {
-    cells: [cell('%load_ext fal_jupyter'), cell(APP_CELL.trimEnd()), cell('Hello.hi(name="Ada")')],
+    cells: ['%load_ext fal_jupyter', ...cells].map(cell),
     metadata: { kernelspec: { name: 'python3', display_name: 'Python 3', language: 'python' } },
     nbformat: 4,
     nbformat_minor: 4
@@ -45,6 +46,25 @@ export function starterNotebook(): Record<string, unknown> {
 /** A call from the notebook whose kernel has the app's class: no address and no key are needed there. */
 export function callCell(app: AppState): string {
   return `${app.class_name}.${app.endpoints[0]?.name ?? 'call'}()`;
+}
+
+/** Ask which template a new notebook is made of; undefined where the user changed their mind. */
+async function chosenTemplate(): Promise<string | undefined> {
+  const kinds = Object.entries(TEMPLATES);
+  const items = kinds.map(([, one]) => `${one.label}: ${one.caption}`);
+  const answer = await InputDialog.getItem({ title: 'New fal App', label: 'What does the app give?', items, okLabel: 'Create' });
+  return answer.button.accept ? kinds[items.indexOf(answer.value ?? '')]?.[0] : undefined;
+}
+
+/** A path in `folder` that no file has: `hello.ipynb`, else `hello-1.ipynb`. */
+async function freePath(app: JupyterFrontEnd, folder: string, stem: string): Promise<string> {
+  const listing = await app.serviceManager.contents.get(folder, { content: true });
+  const taken = new Set((listing.content as { name: string }[]).map(one => one.name));
+  let free = `${stem}.ipynb`;
+  for (let number = 1; taken.has(free); number += 1) {
+    free = `${stem}-${number}.ipynb`;
+  }
+  return PathExt.join(folder, free);
 }
 
 export function addCommands(
@@ -76,7 +96,7 @@ export function addCommands(
     await work(found);
   };
   const verbs: Verb[] = [
-    { id: 'open-dashboard', label: 'Open the Dashboard', caption: 'All apps, runners and requests of this machine', icon: appsIcon, args: { request: { type: 'string', description: 'A request to inspect' } }, execute: args => surfaces.open('dashboard', args) },
+    { id: 'open-dashboard', label: 'Open the Dashboard', caption: 'All apps, runners and requests of this machine', icon: dashboardIcon, args: { request: { type: 'string', description: 'A request to inspect' } }, execute: args => surfaces.open('dashboard', args) },
     { id: 'open-ledger', label: 'Open the Memory Ledger', caption: 'Who holds GPUs and memory, over all notebooks', icon: listIcon, execute: () => surfaces.open('ledger') },
     { id: 'open-logs', label: 'Open the Logs of an App', caption: 'What an app prints', icon: consoleIcon, args: { ...ALIAS, runner: { type: 'string', description: 'One runner only' } }, execute: args => (args.alias ? surfaces.open('logs', args) : onApp(found => surfaces.open('logs', { alias: found.alias }))(args)) },
     { id: 'open-inspector', label: 'Inspect the Latest Request', caption: 'One request: its time, input, output, logs', icon: inspectorIcon, args: { request: { type: 'string', description: 'The request; the latest where absent' } }, execute: args => {
@@ -94,21 +114,25 @@ export function addCommands(
     { id: 'unload-app', label: 'Unload an App', caption: 'No runner until its next call', icon: stopIcon, args: ALIAS, execute: onApp(found => actOnApp(host, found.alias, 'unload')) },
     { id: 'copy-url', label: 'Copy the Address of an App', caption: 'The prefix of its endpoints', icon: copyIcon, args: ALIAS, execute: onApp(found => host.copy(host.address(found))) },
     { id: 'start-gateway', label: 'Start a Gateway', caption: 'The process that serves the apps; cells start it by themselves', icon: appsIcon, execute: () => askJson(host, 'POST', 'start') },
-    { id: 'new-notebook', label: 'New fal App', caption: 'A notebook with an app in it, ready to run', icon: appsIcon, args: { cwd: { type: 'string', description: 'Where to put it' } }, execute: async args => {
-      const contents = app.serviceManager.contents;
-      const made = await contents.newUntitled({ type: 'notebook', path: args.cwd ?? '' });
-      await contents.save(made.path, { type: 'notebook', format: 'json', content: starterNotebook() });
-      return app.commands.execute('docmanager:open', { path: made.path, factory: 'Notebook' });
+    { id: 'new-notebook', label: 'New fal App', caption: 'A notebook with an app in it, ready to run', icon: newAppIcon, args: { cwd: { type: 'string', description: 'Where to put it' }, template: { type: 'string', description: 'text, image or stream; asked for where absent' } }, execute: async args => {
+      const kind = args.template ?? (await chosenTemplate());
+      if (!kind) {
+        return;
+      }
+      const { alias, cells } = cellsOf(kind, host.store.view.apps.map(one => one.alias));
+      const path = await freePath(app, args.cwd ?? '', alias);
+      await app.serviceManager.contents.save(path, { type: 'notebook', format: 'json', content: starterNotebook(cells) });
+      return app.commands.execute('docmanager:open', { path, factory: 'Notebook' });
     } }
   ];
   for (const verb of verbs) {
     const command = `fal-jupyter:${verb.id}`;
     app.commands.addCommand(command, {
-      label: verb.label,
+      label: args => (args.isPalette ? `fal: ${verb.label}` : verb.label),
       caption: verb.caption,
       icon: verb.icon,
       describedBy: { args: { type: 'object', properties: verb.args ?? {} } as ReadonlyJSONObject },
-      execute: async args => {
+      execute: async ({ isPalette: _, ...args }) => {
         try {
           return await verb.execute(args as Record<string, string>);
         } catch (error) {
@@ -117,7 +141,7 @@ export function addCommands(
         }
       }
     });
-    palette?.addItem({ command, category: CATEGORY });
+    palette?.addItem({ command, category: CATEGORY, args: { isPalette: true } });
   }
   launcher?.add({ command: 'fal-jupyter:new-notebook', category: 'fal apps', rank: 1 });
   launcher?.add({ command: 'fal-jupyter:open-dashboard', category: 'fal apps', rank: 2 });

@@ -1,11 +1,9 @@
 /** Answers as they are shown, programs as they are written, numbers as they are read. */
-import { execFileSync } from "node:child_process";
 import { describe, expect, test, vi } from "vitest";
 import { errorView } from "../../fal_jupyter/widgets/static/errors.mjs";
 import { ago, bytes, count, duration, percent, plural, rate } from "../../fal_jupyter/widgets/static/format.mjs";
 import { csvRows } from "../../fal_jupyter/widgets/static/json_view.mjs";
 import { jsonView, plainText, resultView } from "../../fal_jupyter/widgets/static/result.mjs";
-import { PLACEHOLDER, shellWord, snippetsOf } from "../../fal_jupyter/widgets/static/snippets.mjs";
 import { HOSTILE } from "./made.mjs";
 
 const stop = new AbortController().signal;
@@ -75,47 +73,5 @@ describe("results", () => {
     expect(view.querySelector(".fj-here").textContent).toContain("mine()");
     expect(view.textContent).toContain("setup() raised ValueError");
     expect(view.querySelector("img")).toBeNull();
-  });
-});
-
-describe("programs", () => {
-  const text = `it's "q" \\ $HOME \`id\` \n ${HOSTILE} \u2028 😀 %`;
-  const call = (more) => snippetsOf({ className: "Made", endpoint: "hi", path: "/hi", app: "me/made", url: "http://127.0.0.1:9/run/me/made", value: { name: text, none: null, yes: true }, key: "fjk_a:b", ...more });
-
-  test("a shell gives curl exactly what the form held", () => {
-    expect(execFileSync("sh", ["-c", `printf %s ${shellWord(text)}`]).toString()).toBe(text);
-    const shown = execFileSync("sh", ["-c", `curl() { printf '%s\\0' "$@"; }\n${call().curl}`]).toString().split("\0");
-    expect(shown.slice(0, 4)).toEqual(["-sS", "http://127.0.0.1:9/run/me/made/hi", "-H", "Authorization: Key fjk_a:b"]);
-    expect(JSON.parse(shown[7])).toEqual({ name: text, none: null, yes: true });
-  });
-
-  test("Python reads what the form held, and the clients go to the gateway", () => {
-    const fake = "import sys, types, json\nm = types.ModuleType('fal_client'); m.client = types.SimpleNamespace()\nm.run = lambda app, **more: [m.client.RUN_URL_FORMAT, app, more]\nsys.modules['fal_client'] = m\nprint = lambda value: sys.stdout.write(json.dumps(value))\n";
-    const given = JSON.parse(execFileSync("python3", ["-c", fake + call().python]).toString());
-    expect(given).toEqual(["http://127.0.0.1:9/run/", "me/made", { arguments: { name: text, none: null, yes: true }, path: "hi" }]);
-    const cell = execFileSync("python3", ["-c", `import json, sys\nclass Made:\n    hi = staticmethod(lambda **more: sys.stdout.write(json.dumps(more)))\n${call().cell}`]).toString();
-    expect(JSON.parse(cell)).toEqual({ name: text, none: null, yes: true });
-  });
-
-  test("JavaScript reads what the form held", () => {
-    const body = call().javascript.replace(/^import.*\n/, "").replace(/console\.log/, "tell");
-    const fake = "const seen = []; const createFalClient = (config) => ({ run: async (id, given) => { await config.fetch('https://fal.run/' + id, {}); seen.push(config.credentials, id, given); return { data: 1 }; } }); const fetch = (url) => seen.push(url); const tell = () => process.stdout.write(JSON.stringify(seen));";
-    const seen = JSON.parse(execFileSync("node", ["--input-type=module", "-e", fake + body]).toString());
-    expect(seen).toEqual(["http://127.0.0.1:9/run/me/made/hi", "fjk_a:b", "me/made/hi", { input: { name: text, none: null, yes: true } }]);
-  });
-
-  test("without a key each program takes it from its environment", () => {
-    const { python, javascript, curl } = call({ key: PLACEHOLDER });
-    expect(python).not.toContain("FAL_KEY");
-    expect(javascript).toContain("credentials: process.env.FAL_KEY");
-    expect(execFileSync("sh", ["-c", `curl() { printf '%s\\n' "$4"; }\n${curl}`], { env: { ...process.env, FAL_KEY: "k:1" } }).toString()).toBe("Authorization: Key k:1\n");
-  });
-
-  test("method and query are kept; names that are no keywords are a dict", () => {
-    const { curl, cell, python } = call({ method: "GET", path: "/", query: { q: "a b" }, value: {} });
-    expect(curl).toContain("-X GET 'http://127.0.0.1:9/run/me/made/?q=a+b'");
-    expect(python).toContain('path="?q=a+b", method="GET"');
-    expect(cell).toBe('Made.hi(q="a b")');
-    expect(call({ value: { "not-a-name": 1 } }).cell).toBe('Made.hi({"not-a-name": 1})');
   });
 });

@@ -262,6 +262,7 @@ def test_sidebar_dashboard_status_bar_and_commands(lab: Front) -> None:
     # launcher card: a notebook with an app in it
     lab.command("launcher:create")
     page.locator(".jp-LauncherCard", has_text="New fal App").click()
+    page.locator(".jp-Dialog button.jp-mod-accept").click()
     expect(page.locator(".jp-NotebookPanel:visible .cm-content", has_text="%%fal_app")).to_be_visible()
 
 

@@ -59,12 +59,15 @@ def test_the_tour_in_notebook_7(notebook7: Front) -> None:
     expect(panels).to_have_count(5)
     for at in range(5):
         panels.nth(at).scroll_into_view_if_needed()  # a panel draws nothing while it is not seen
-        expect(panels.nth(at)).to_contain_text(OVER, timeout=60_000)
+        expect(panels.nth(at).get_by_text("Ready", exact=True)).to_be_visible(
+            timeout=60_000
+        )  # it ends with an app alive
     chosen = panels.nth(1).get_by_role("tab", selected=True)
     expect(chosen).to_have_attribute("data-tab", "timeline")
-    page.locator(".jp-Cell", has_text="class Counter").locator(".cm-content").click()
-    page.keyboard.press("Control+Enter")  # as its last text says: its cell brings it back
     panels.first.scroll_into_view_if_needed()
+    panels.first.get_by_label("Stop the app").click()  # as its last text says
+    page.locator(".jp-Dialog button.jp-mod-warn").click()
+    panels.first.get_by_role("button", name="Start", exact=True).click()
     expect(panels.first.get_by_text("Ready", exact=True)).to_be_visible()
     panels.first.get_by_label("text", exact=True).fill("one two three")
     panels.first.locator(".fj-run-button").click()

@@ -60,5 +60,6 @@ def test_the_steps_show_what_their_texts_promise(ran: dict[str, Any]) -> None:
     assert "12 calls" in data(ran["timeline"], "text/html") or "13 calls" in data(ran["timeline"], "text/html")
     decisions = data(ran["timeline"], MIME)["picture"]["timeline"]["decisions"]
     assert max(decision["after"] for decision in decisions) == 3  # two more runners started
+    assert "'count': 21" in data(ran["alive"], "text/plain")
     assert any("ZeroDivisionError" in line for output in ran["fail"].outputs for line in output.get("traceback", ()))
     assert "1 failed" in data(ran["dashboard"], "text/html") or "<td" in data(ran["dashboard"], "text/html")

@@ -7,6 +7,7 @@ import { glyph, iconButton, stateGlyph, stateMark } from "./glyphs.mjs";
 import { askJson } from "./host.mjs";
 import { configPanel } from "./config.mjs";
 import { galleryPanel } from "./gallery.mjs";
+import { loadPanel } from "./load.mjs";
 import { logsPanel } from "./logs.mjs";
 import { markdownView } from "./markdown.mjs";
 import { requestsPanel } from "./requests.mjs";
@@ -142,7 +143,7 @@ export function cardPanel(root, host, card, signal) {
   let trying = { call: () => null, edit: () => undefined };
   const build = (/** @type {string} */ name) => {
     const place = h("div", { class: `fj-panel-${name}`, dataset: { panel: name } });
-    if (name === "try") trying = tryPanel(place, host, { alias }, signal);
+    if (name === "try") (trying = tryPanel(place, host, { alias }, signal)), loadPanel(place, host, { alias, call: () => trying.call(), confirmIn: askWithin }, signal);
     else if (name === "outputs") galleryPanel(place, host, { alias }, signal);
     else if (name === "requests") requestsPanel(place, host, { alias }, signal);
     else if (name === "timeline") timelinePanel(place, host, { alias }, signal);

@@ -1,26 +1,84 @@
 // @ts-check
 /** Calls of an endpoint as programs: a cell, Python, JavaScript, curl; each runs as it is, with a key made here or the environment's FAL_KEY. */
-import { button, h, replace } from "./dom.mjs";
-import { glyph, iconButton } from "./glyphs.mjs";
+import { programView } from "./highlight.mjs";
+import { button, h, newId, replace, setText } from "./dom.mjs";
+import { glyph } from "./glyphs.mjs";
 import { askJson } from "./host.mjs";
+import { endpointSchema, examplesOf, mediaKind, resolveSchema } from "./schema.mjs";
 
 export const PLACEHOLDER = "$FAL_KEY";
+const WIDEST = 72; // characters of a line, beyond which a value takes a line for each of its parts
+const DEEPEST_SAMPLE = 5;
+const SHORT_DATA = 120; // a data address up to this length stays in the program
+const COPIED_FOR = 2000;
+/** The file that stands for a kind of media: its name and type. @type {Record<string, [string, string]>} */
+const SAMPLE_FILES = { image: ["input.png", "image/png"], audio: ["input.wav", "audio/wav"], video: ["input.mp4", "video/mp4"], file: ["input.bin", "application/octet-stream"] };
 
-/** A value as Python writes it. @param {any} value @returns {string} */
-export function pythonLiteral(value) {
-  if (value === null || value === undefined) return "None";
-  if (value === true) return "True";
-  if (value === false) return "False";
-  if (typeof value === "number") return String(value);
-  if (typeof value === "string") return pythonString(value);
-  if (Array.isArray(value)) return `[${value.map(pythonLiteral).join(", ")}]`;
-  return `{${Object.entries(value).map(([key, one]) => `${pythonString(key)}: ${pythonLiteral(one)}`).join(", ")}}`;
+/** A file that the program reads from its folder. */
+class FileInput {
+  /** @param {string} name @param {string} type */
+  constructor(name, type) {
+    this.name = name;
+    this.type = type;
+  }
 }
 
-/** @param {string} text */
-function pythonString(text) {
+/** @param {any} value @returns {value is Record<string, any>} */
+const isRecord = (value) => value !== null && typeof value === "object" && !Array.isArray(value) && !(value instanceof FileInput);
+
+/** The value with a file in place of each long data address. @param {any} value @returns {any} */
+function withFiles(value) {
+  if (typeof value === "string" && value.length > SHORT_DATA) {
+    const type = /^data:([\w.+-]+\/[\w.+-]+)[;,]/.exec(value)?.[1];
+    return type ? new FileInput(`input.${type.split("/")[1].replace(/\+.*/, "").replace("jpeg", "jpg").replace("plain", "txt")}`, type) : value;
+  }
+  if (Array.isArray(value)) return value.map(withFiles);
+  return isRecord(value) ? Object.fromEntries(Object.entries(value).map(([key, one]) => [key, withFiles(one)])) : value;
+}
+
+/** The first file within a value. @param {any} value @returns {FileInput | null} */
+function fileOf(value) {
+  if (value instanceof FileInput) return value;
+  const parts = Array.isArray(value) ? value : isRecord(value) ? Object.values(value) : [];
+  return parts.reduce((found, one) => found ?? fileOf(one), null);
+}
+
+/**
+ * How a language writes values. @typedef {{word: (value: any) => string, key: (name: string) => string, file: (file: FileInput) => string}} Grammar
+ */
+
+/** @type {Grammar} */
+const PYTHON = { word: pythonWord, key: pythonWord, file: () => "image" };
+/** @type {Grammar} */
+const JSON_TEXT = { word: JSON.stringify, key: JSON.stringify, file: (file) => JSON.stringify(`data:${file.type};base64,`) };
+/** @type {Grammar} */
+const JAVASCRIPT = { word: JSON.stringify, key: (name) => (/^[A-Za-z_$][\w$]*$/.test(name) ? name : JSON.stringify(name)), file: () => "file" };
+
+/** A value on one line, or on one line for each part where that is too long. @param {any} value @param {Grammar} how @param {string} tail the comma of Python and JavaScript @param {string} [indent] @param {number} [room] @returns {string} */
+function written(value, how, tail, indent = "", room = WIDEST) {
+  if (value instanceof FileInput) return how.file(value);
+  if (!Array.isArray(value) && !isRecord(value)) return how.word(value);
+  const pairs = Array.isArray(value) ? null : Object.entries(value);
+  const [open, close] = pairs ? ["{", "}"] : ["[", "]"];
+  const parts = (/** @type {string} */ deeper, /** @type {number} */ width) => (pairs ? pairs.map(([key, one]) => `${how.key(key)}: ${written(one, how, tail, deeper, width)}`) : value.map((/** @type {any} */ one) => written(one, how, tail, deeper, width)));
+  const flat = parts(indent, Number.POSITIVE_INFINITY).join(", ");
+  const space = pairs && how === JAVASCRIPT && flat ? " " : "";
+  if (flat.length + indent.length <= room) return `${open}${space}${flat}${space}${close}`;
+  const deeper = `${indent}    `;
+  return `${open}\n${parts(deeper, WIDEST).map((/** @type {string} */ one) => deeper + one).join(",\n")}${tail}\n${indent}${close}`;
+}
+
+/** A value as Python writes it, on one line. @param {any} value @returns {string} */
+export function pythonLiteral(value) {
+  return written(value, PYTHON, ",", "", Number.POSITIVE_INFINITY);
+}
+
+/** @param {any} value */
+function pythonWord(value) {
+  if (value === null || value === undefined) return "None";
+  if (typeof value === "boolean") return value ? "True" : "False";
   // JSON's escapes are Python's, but for surrogate pairs, which JSON.stringify leaves alone
-  return JSON.stringify(text).replace(/[\u007f-\u009f\u2028\u2029]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  return JSON.stringify(value).replace(/[\u007f-\u009f\u2028\u2029]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
 /** A word of a shell: in single quotes, whatever it holds. @param {string} text */
@@ -34,45 +92,163 @@ function isKeyword(name) {
   return /^[A-Za-z_]\w*$/.test(name) && !taken.test(name);
 }
 
+/** A call with its arguments, over several lines where they are long. @param {string} name @param {string[]} args */
+function pythonCall(name, args) {
+  const flat = `${name}(${args.join(", ")})`;
+  return flat.length <= WIDEST && !flat.includes("\n") ? flat : `${name}(\n${args.map((one) => `    ${one},\n`).join("")})`;
+}
+
 /**
- * The programs.
- * @param {{className: string, endpoint: string, path: string, app: string, url: string, value: any, key: string, method?: string, query?: Record<string, any>}} call
- *   `url` is the prefix `http://127.0.0.1:PORT/run/owner/alias`; `query` what the endpoint takes there only
+ * One call of one endpoint.
+ * @typedef {{className: string, endpoint: string, path: string, app: string, url: string, value: any, key: string, method?: string, query?: Record<string, any>, way?: string}} Call
+ *   `url` is the prefix `http://127.0.0.1:PORT/run/owner/alias`; `query` what the endpoint takes there only; `way` one of `WAYS`
+ */
+
+/** How a call is made, with its word. */
+export const WAYS = { run: "run", queue: "queue", stream: "stream", session: "realtime" };
+
+/**
+ * The programs, by language. A way that a language does not have is left out.
+ * @param {Call} call
  * @returns {Record<string, string>}
  */
 export function snippetsOf(call) {
-  const { className, endpoint, path, app, url, value, key, method = "POST" } = call;
+  const { path, app, url, method = "POST", way = "run" } = call;
   const asked = new URLSearchParams(Object.entries(call.query ?? {}).map(([name, one]) => [name, typeof one === "object" ? JSON.stringify(one) : String(one)])).toString();
-  const query = asked ? `?${asked}` : "";
-  const below = (path === "/" ? "" : path) + query;
-  const given = value && typeof value === "object" && !Array.isArray(value) ? { ...call.query, ...value } : value;
-  const entries = given && typeof given === "object" && !Array.isArray(given) ? Object.entries(given) : null;
-  const made = key !== PLACEHOLDER; // else each program takes the key from its environment
-  const lines = (/** @type {(string | false)[]} */ ...all) => all.filter((one) => one !== false).join("\n");
-  const keywords = entries && entries.every(([name]) => isKeyword(name));
-  const args = keywords ? entries.map(([name, one]) => `${name}=${pythonLiteral(one)}`).join(", ") : entries && !entries.length ? "" : pythonLiteral(value);
-  const base = url.slice(0, url.length - `/run/${app}`.length);
-  const json = JSON.stringify(value ?? {});
-  return {
-    cell: `${className}.${endpoint}(${args})`,
-    python: lines(
-      made && "import os", made && "", made && `os.environ["FAL_KEY"] = ${pythonString(key)}`, "import fal_client", "",
-      `fal_client.client.RUN_URL_FORMAT = ${pythonString(`${base}/run/`)}`,
-      `print(fal_client.run(${pythonString(app)}, arguments=${pythonLiteral(value ?? {})}${below ? `, path=${pythonString(below.replace(/^\//, ""))}` : ""}${method === "POST" ? "" : `, method=${pythonString(method)}`}))`,
-    ),
-    javascript: lines(
-      'import { createFalClient } from "@fal-ai/client";', "", "const fal = createFalClient({", `  credentials: ${made ? JSON.stringify(key) : "process.env.FAL_KEY"},`,
-      `  fetch: (url, init) => fetch(String(url).replace("https://fal.run/", ${JSON.stringify(`${base}/run/`)}), init),`, "});",
-      `const { data } = await fal.run(${JSON.stringify(app + below)}, { input: ${json}${method === "POST" ? "" : `, method: ${JSON.stringify(method.toLowerCase())}`} });`, "console.log(data);",
-    ),
-    curl: [
-      `curl -sS ${method === "POST" ? "" : `-X ${method} `}${shellWord(url + path + query)}`, `-H ${made ? shellWord(`Authorization: Key ${key}`) : `"Authorization: Key ${PLACEHOLDER}"`}`, "-H 'Content-Type: application/json'",
-      `-d ${shellWord(json)}`,
-    ].join(" \\\n  "),
+  const value = withFiles(call.value ?? {});
+  const facts = {
+    ...call, value, method, way, made: call.key !== PLACEHOLDER, file: fileOf(value), query: call.query ?? {},
+    below: (path === "/" ? "" : path) + (asked ? `?${asked}` : ""), base: url.slice(0, url.length - `/run/${app}`.length),
   };
+  /** @type {Record<string, string>} */
+  const programs = { cell: cellOf(facts), python: pythonOf(facts), javascript: javascriptOf(facts) };
+  if (way !== "session") programs.curl = curlOf(facts);
+  return programs;
 }
 
-const NAMES = { cell: "notebook", python: "Python client", javascript: "JavaScript client", curl: "curl" };
+/** @typedef {Call & {value: any, method: string, way: string, made: boolean, file: FileInput | null, query: Record<string, any>, below: string, base: string}} Facts */
+
+const joined = (/** @type {any[]} */ ...lines) => lines.filter((one) => typeof one === "string").join("\n");
+
+/** @param {Facts} call */
+function cellOf({ className, endpoint, value, query, way, file }) {
+  const given = isRecord(value) ? { ...query, ...value } : value;
+  const entries = isRecord(given) ? Object.entries(given) : null;
+  const args = entries?.every(([name]) => isKeyword(name)) ? entries.map(([name, one]) => `${name}=${written(one, PYTHON, ",", "    ")}`) : [written(value, PYTHON, ",", "    ")];
+  const read = file && ["from base64 import b64encode", "from pathlib import Path", "", `image = "data:${file.type};base64," + b64encode(Path(${pythonWord(file.name)}).read_bytes()).decode()`].join("\n");
+  if (way === "session") return joined(`with ${className}.realtime.${endpoint}() as session:`, `    session.send(${written(value, PYTHON, ",", "    ")})`, "    print(session.recv())");
+  if (way === "stream") return joined(read, `for piece in ${pythonCall(`${className}.stream.${endpoint}`, args)}:`, "    print(piece)");
+  if (way === "queue") return joined(read, `job = ${pythonCall(`${className}.submit.${endpoint}`, args)}`, "job.get()");
+  return joined(read, pythonCall(`${className}.${endpoint}`, args));
+}
+
+/** @param {Facts} call */
+function pythonOf({ app, path, value, method, way, file, made, key, below, base }) {
+  const at = below.replace(/^\//, "");
+  const args = [pythonWord(app), `arguments=${written(value, PYTHON, ",", "    ")}`];
+  if (below) args.push(`path=${pythonWord(at)}`);
+  if (way === "run" && method !== "POST") args.push(`method=${pythonWord(method)}`);
+  const socket = base.replace(/^http/, "ws");
+  const place = { run: `RUN_URL_FORMAT = ${pythonWord(`${base}/run/`)}`, stream: `RUN_URL_FORMAT = ${pythonWord(`${base}/run/`)}`, queue: `QUEUE_URL_FORMAT = ${pythonWord(`${base}/queue/`)}`, session: `REALTIME_URL_FORMAT = ${pythonWord(`${socket}/run/`)}` }[way];
+  if (way === "stream" && !below) args.push('path=""'); // its own default is /stream
+  const call = {
+    run: () => joined(`result = ${pythonCall("fal_client.run", args)}`, "print(result)"),
+    queue: () => joined(`job = ${pythonCall("fal_client.submit", args)}`, "print(job.get())"),
+    stream: () => joined(`for event in ${pythonCall("fal_client.stream", args)}:`, "    print(event)"),
+    session: () => joined(`with fal_client.realtime(${pythonWord(app)}, path=${pythonWord(path)}, use_jwt=False) as session:`, `    session.send(${written(value, PYTHON, ",", "    ")})`, "    print(session.recv())"),
+  }[way];
+  return joined(
+    made ? joined("import os", "", `os.environ["FAL_KEY"] = ${pythonWord(key)}`) : false, "import fal_client", "",
+    `fal_client.client.${place}  # this machine`,
+    file && `image = fal_client.encode_file(${pythonWord(file.name)})`, call?.(),
+  );
+}
+
+/** @param {Facts} call */
+function javascriptOf({ app, path, value, method, way, file, made, key, below, base }) {
+  const hosts = [["https://fal.run", "/run"], ...(way === "queue" ? [["https://queue.fal.run", "/queue"]] : []), ...(file || way === "session" ? [["https://rest.fal.ai", "/rest"]] : [])];
+  const input = `input: ${written(value, JAVASCRIPT, ",", "    ")}`;
+  const verb = method === "POST" ? "" : `, method: ${JSON.stringify(method.toLowerCase())}`;
+  const id = JSON.stringify(app + below);
+  const call = {
+    run: () => joined(`const { data } = await fal.run(${id}, { ${input}${verb} });`, "console.log(data);"),
+    queue: () => joined(`const { data } = await fal.subscribe(${id}, { ${input}${verb} });`, "console.log(data);"),
+    stream: () => joined(`const stream = await fal.stream(${id}, { ${input} });`, "for await (const event of stream) console.log(event);"),
+    session: () => joined(
+      `const session = fal.realtime.connect(${JSON.stringify(app)}, {`, `    path: ${JSON.stringify(path)},`, "    onResult: (result) => {", "        console.log(result);", "        session.close();", "    },", "    onError: console.error,", "});",
+      `session.send(${written(value, JAVASCRIPT, ",")});`,
+    ),
+  }[way];
+  return joined(
+    file && 'import { readFile } from "node:fs/promises";', 'import { createFalClient } from "@fal-ai/client";', "",
+    `const base = ${JSON.stringify(base)}; // this machine`,
+    `const hosts = { ${hosts.map(([host, prefix]) => `${JSON.stringify(host)}: ${JSON.stringify(prefix)}`).join(", ")} };`,
+    "const local = (address) => {", "    const { origin, pathname, search } = new URL(address);", "    return hosts[origin] ? base + hosts[origin] + pathname + search : address;", "};",
+    way === "session" && joined(
+      "const Socket = globalThis.WebSocket; // browsers, and Node.js from 22", "globalThis.WebSocket = class extends Socket {", "    constructor(address, protocols) {",
+      '        super(local(address.replace("wss:", "https:")).replace("http:", "ws:"), protocols);', "    }", "};",
+    ),
+    "const fal = createFalClient({", `    credentials: ${made ? JSON.stringify(key) : "process.env.FAL_KEY"},`, "    fetch: (address, init) => fetch(local(String(address)), init),", "});",
+    file && `const file = new Blob([await readFile(${JSON.stringify(file.name)})], { type: ${JSON.stringify(file.type)} });`,
+    "", call?.(),
+  );
+}
+
+/** @param {Facts} call */
+function curlOf({ url, app, path, value, method, way, file, made, key, below, base }) {
+  const auth = `-H ${made ? shellWord(`Authorization: Key ${key}`) : `"Authorization: Key ${PLACEHOLDER}"`}`;
+  const target = way === "queue" ? `${base}/queue/${app}${below}` : `${url}${path}${below.slice(path === "/" ? 0 : path.length)}`;
+  const json = written(value, JSON_TEXT, "");
+  // a file is written into the text by the shell, which then looks at the rest of it as well
+  const body = file ? ["-d @- <<JSON", json.replace(/[\\`$]/g, "\\$&").split(JSON_TEXT.file(file)).join(`"data:${file.type};base64,$(base64 < ${shellWord(file.name)} | tr -d '\\n')"`), "JSON"].join("\n") : `-d ${shellWord(json)}`;
+  const quiet = way === "stream" ? "-sSN" : "-sS";
+  const post = [`curl ${quiet} ${method === "POST" ? "" : `-X ${method} `}${shellWord(target)}`, auth, "-H 'Content-Type: application/json'", body].join(" \\\n  ");
+  if (way !== "queue") return post;
+  const request = `"${base}/queue/${app}/requests/$id`;
+  const taken = `sed -E 's/.*"request_id": ?"([^"]+)".*/\\1/'`;
+  return [
+    file ? `id=$({\n${post}\n} | ${taken})` : `id=$(${post} \\\n  | ${taken})`, `curl -sSN ${request}/status/stream" ${auth} > /dev/null  # until it is done`, `curl -sS ${request}" ${auth}`,
+  ].join("\n");
+}
+
+/**
+ * A value that an endpoint takes: its examples, its defaults where something is required, else the least that fits.
+ * @param {any} schema
+ * @param {any} root the whole document
+ * @param {string} [name] of the field
+ * @param {number} [depth]
+ * @returns {any}
+ */
+export function sampleOf(schema, root, name = "", depth = 0) {
+  const found = resolveSchema(schema, root);
+  const [example] = examplesOf(found);
+  if (example !== undefined) return example;
+  if (found.default !== undefined) return found.default;
+  if (found.enum) return found.enum[0];
+  const media = mediaKind(found, name);
+  if (media) {
+    const file = new FileInput(...SAMPLE_FILES[media]);
+    return found.type === "object" ? { url: file } : file;
+  }
+  if (found.nullable || depth > DEEPEST_SAMPLE) return null;
+  if (found.type === "object") {
+    const needed = Object.entries(found.properties ?? {}).filter(([key, one]) => found.required?.includes(key) || examplesOf(resolveSchema(one, root)).length);
+    return Object.fromEntries(needed.map(([key, one]) => [key, sampleOf(one, root, key, depth + 1)]));
+  }
+  if (found.type === "array") return Array.from({ length: found.minItems ?? 0 }, () => sampleOf(found.items, root, name, depth + 1));
+  if (found.type === "integer" || found.type === "number") return found.minimum ?? found.maximum ?? 1;
+  return found.type === "boolean" ? false : found.type === "string" ? "x".repeat(found.minLength ?? 0) || "text" : {};
+}
+
+/** How an endpoint can be called. @param {import("./types.d.ts").EndpointState} endpoint @returns {string[]} */
+export function waysOf(endpoint) {
+  if (endpoint.protocol === "realtime") return ["session"];
+  const streams = /->.*(StreamingResponse|EventSourceResponse|Iterator|Generator|Iterable)/.test(endpoint.signature) || /(^|\/)stream$/.test(endpoint.path);
+  return streams ? ["stream", "run", "queue"] : ["run", "queue"];
+}
+
+const NAMES = { cell: "cell", python: "fal_client", javascript: "JavaScript", curl: "curl" };
+const GRAMMARS = { cell: "python", python: "python", javascript: "javascript", curl: "shell" };
 /** @type {Map<string, string>} keys made in this page, by app */
 const madeKeys = new Map();
 
@@ -84,36 +260,111 @@ const madeKeys = new Map();
  */
 export function snippetsPanel(root, host, { alias, call }, signal) {
   let kind = "cell";
-  const code = h("pre", { class: "fj-code", tabIndex: 0, "aria-label": "the program" });
-  const told = h("span", { class: "fj-muted", "aria-live": "polite" });
-  const choices = h("div", { class: "fj-bar-row", role: "group", "aria-label": "language" });
+  let wished = ""; // the way that was chosen; an endpoint that does not have it is shown in its own
+  let way = "run";
+  let chosen = ""; // the endpoint that was chosen here; before that the form's
+  /** @type {any} */
+  let schema = null;
+  let schemaOf = -1;
+  let drawn = "";
+  const code = h("pre", { class: "fj-code fj-program", tabIndex: 0, "aria-label": "program" });
+  const note = h("span", { class: "fj-muted", role: "status" });
   const app = () => host.store.view.apps.find((one) => one.alias === alias);
+  const endpoints = () => [...(app()?.endpoints ?? []), ...(app()?.sockets ?? []).filter((one) => one.protocol === "realtime")];
+  const endpoint = () => endpoints().find((one) => one.path === (chosen || call()?.path)) ?? endpoints()[0];
+  const choose = h("select", { class: "fj-input fj-program-endpoint", id: newId(), "aria-label": "endpoint", onchange: () => ((chosen = choose.value), draw()) });
+  const languages = h("span", { class: "fj-choices", role: "group", "aria-label": "language" });
+  const ways = h("span", { class: "fj-choices", role: "group", "aria-label": "way of calling" });
+  const say = (/** @type {string} */ text) => setText(note, text);
+
+  /** @param {import("./types.d.ts").EndpointState} one */
+  const callOf = (one) => {
+    const form = call();
+    if (form?.path === one.path) return form;
+    const found = schema && one.protocol === "http" ? endpointSchema(schema, one.path) : null;
+    const query = found ? Object.fromEntries(found.query.required.map((/** @type {string} */ name) => [name, sampleOf(found.query.properties[name], schema, name)])) : {};
+    return { endpoint: one.name, path: one.path, value: found ? (found.examples[0]?.value ?? sampleOf(found.schema, schema)) : {}, method: found?.method ?? "POST", query };
+  };
   const text = () => {
     const state = app();
-    const endpoint = state?.endpoints[0];
-    if (!state || !endpoint) return "";
-    const made = call() ?? { endpoint: endpoint.name, path: endpoint.path, value: {} };
-    return snippetsOf({ ...made, className: state.class_name, app: state.app, url: state.url, key: madeKeys.get(alias) ?? PLACEHOLDER })[kind];
+    const one = endpoint();
+    if (!state || !one) return "";
+    const programs = snippetsOf({ ...callOf(one), way, className: state.class_name, app: state.app, url: state.url, key: madeKeys.get(alias) ?? PLACEHOLDER });
+    return programs[kind] ?? programs.cell;
   };
   const make = button([glyph("add"), "Make a key"], async () => {
     try {
       const answer = await askJson(host, "POST", `apps/${encodeURIComponent(alias)}/keys`);
       madeKeys.set(alias, answer.key);
-      told.textContent = "This key is good until the app's notebook ends. It is shown here only.";
+      say("This key is good until the app's notebook ends. It is shown here only.");
     } catch (error) {
-      told.textContent = error instanceof Error ? error.message : String(error);
+      say(error instanceof Error ? error.message : String(error));
     }
     draw();
   });
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let fading;
+  const word = h("span", null, "Copy");
+  const copy = button([glyph("copy"), word], async () => {
+    await host.copy(text());
+    setText(word, "Copied");
+    say("Copied.");
+    clearTimeout(fading);
+    fading = setTimeout(() => (setText(word, "Copy"), note.textContent === "Copied." && say("")), COPIED_FOR);
+  });
+  signal.addEventListener("abort", () => clearTimeout(fading));
+
+  /** @param {Record<string, string>} words @param {string} now @param {(name: string) => void} press */
+  const choices = (words, now, press) => Object.entries(words).map(([name, one]) => h("button", { type: "button", class: "fj-choice", dataset: { key: name }, "aria-pressed": String(name === now), onclick: () => (press(name), draw(), place(name)) }, one));
+  /** Focus stays where it was pressed. @param {string} name */
+  const place = (name) => /** @type {any} */ (root.querySelector(`.fj-choice[data-key="${name}"]`))?.focus();
   const draw = () => {
-    replace(choices, Object.entries(NAMES).map(([name, word]) => h("button", {
-      type: "button", class: "fj-choice", "aria-pressed": String(name === kind), onclick: () => ((kind = name), draw()),
-    }, word)), h("span", { class: "fj-space" }), kind === "cell" || madeKeys.has(alias) || host.kind === "saved" ? null : make, iconButton("copy", "Copy", () => host.copy(text())));
-    code.textContent = text();
+    const one = endpoint();
+    replace(choose, endpoints().map((each) => h("option", { value: each.path }, each.path)));
+    if (one) choose.value = one.path;
+    const known = one ? waysOf(one) : [];
+    way = known.includes(wished) ? wished : (known[0] ?? "run");
+    if (way === "session" && kind === "curl") kind = "cell"; // curl has no such session
+    const words = Object.fromEntries(Object.entries(NAMES).filter(([name]) => way !== "session" || name !== "curl"));
+    replace(languages, choices(words, kind, (name) => (kind = name)));
+    replace(ways, known.length > 1 ? choices(Object.fromEntries(known.map((name) => [name, WAYS[/** @type {keyof typeof WAYS} */ (name)]])), way, (name) => (wished = name)) : null);
+    make.hidden = kind === "cell" || madeKeys.has(alias) || host.kind === "saved" || !app();
+    look();
   };
-  root.append(choices, code, h("div", { class: "fj-bar-row" }, told));
+  const look = () => {
+    const now = text();
+    if (now === drawn && code.firstChild) return;
+    drawn = now;
+    replace(code, now ? programView(now, GRAMMARS[/** @type {keyof typeof GRAMMARS} */ (kind)]) : "No endpoint is known yet.");
+    copy.disabled = !now;
+  };
+  /** What endpoints take, for those that the form does not show. */
+  const readSchema = async () => {
+    const state = app();
+    if (!state || host.kind === "saved" || host.store.view.link !== "live" || schemaOf === state.serving || !state.runners.some((one) => one.state === "IDLE" || one.state === "RUNNING")) return;
+    schemaOf = state.serving;
+    try {
+      schema = await askJson(host, "GET", `apps/${encodeURIComponent(alias)}/schema`, { signal });
+      look();
+    } catch {
+      schema = null; // the programs are then without arguments, as where no runner is up
+    }
+  };
+  root.append(
+    h("div", { class: "fj-bar-row" }, choose, languages, ways, h("span", { class: "fj-space" }), make, copy), code, h("div", { class: "fj-bar-row fj-program-note" }, note),
+  );
   draw();
+  readSchema();
+  let stands = "";
   // a form that changed in the Try tab, or an app that came, is seen here at once; a text that is the same stays selected
-  const stop = host.store.watch(() => code.textContent !== text() && draw());
+  const stop = host.store.watch(() => {
+    readSchema();
+    const now = JSON.stringify([endpoints().map((one) => one.path), endpoint()?.path]);
+    if (now !== stands) {
+      stands = now;
+      if (document.activeElement !== choose) draw();
+    }
+    look();
+  });
   signal.addEventListener("abort", stop);
 }

@@ -8,34 +8,13 @@ import { startButton } from "./ledger.mjs";
 import { hasFailed, totalOf } from "./phases.mjs";
 import { plainText } from "./result.mjs";
 import { ensureStyle } from "./style.mjs";
+import { APP_CELL, connectCell } from "./templates.mjs";
 
 /** @typedef {import("./types.d.ts").View} View */
 /** @typedef {import("./types.d.ts").AppState} AppState */
 
 const RECENT = 8;
 const DRAG_FROM = 6; // pixels that the pointer moves before a press is a drag
-
-/** The cell that a notebook without apps is offered. */
-export const APP_CELL = `%%fal_app
-class Hello(fal.App):
-    def setup(self):
-        self.greeting = "Hello"
-
-    @fal.endpoint("/")
-    def hi(self, name: str = "world") -> dict:
-        return {"text": f"{self.greeting}, {name}"}
-`;
-
-/** A cell that calls an app from any notebook of this machine. @param {AppState} app */
-export function connectCell(app) {
-  const endpoint = app.endpoints[0];
-  return [
-    `# ${app.app}, served by ${app.owner_name || "another program"}: its key is the one of ${app.class_name}.key there`,
-    "import json, os, urllib.request", "", "request = urllib.request.Request(", `    ${JSON.stringify(app.url + (endpoint?.path ?? "/"))},`,
-    "    data=json.dumps({}).encode(),", '    headers={"Authorization": f"Key {os.environ[\'FAL_KEY\']}", "Content-Type": "application/json"},', ")",
-    "json.load(urllib.request.urlopen(request))",
-  ].join("\n");
-}
 
 /**
  * How everything stands in a few words, failing apps first: what a status bar says.

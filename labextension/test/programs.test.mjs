@@ -1,0 +1,221 @@
+/** Programs as they are written: each language reads what the form held; templates and load. */
+import { execFileSync } from "node:child_process";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { programView } from "../../fal_jupyter/widgets/static/highlight.mjs";
+import { loadPanel } from "../../fal_jupyter/widgets/static/load.mjs";
+import { TEMPLATES, cellsOf, connectCell } from "../../fal_jupyter/widgets/static/templates.mjs";
+import { PLACEHOLDER, sampleOf, shellWord, snippetsOf, snippetsPanel, waysOf } from "../../fal_jupyter/widgets/static/snippets.mjs";
+import { HOSTILE, madeApp, madeHost, madeLine, madeRunner, until } from "./made.mjs";
+
+describe("programs", () => {
+  const text = `it's "q" \\ $HOME \`id\` \n ${HOSTILE} \u2028 😀 %`;
+  const call = (more) => snippetsOf({ className: "Made", endpoint: "hi", path: "/hi", app: "me/made", url: "http://127.0.0.1:9/run/me/made", value: { name: text, none: null, yes: true }, key: "fjk_a:b", ...more });
+
+  test("a shell gives curl exactly what the form held", () => {
+    expect(execFileSync("sh", ["-c", `printf %s ${shellWord(text)}`]).toString()).toBe(text);
+    const shown = execFileSync("sh", ["-c", `curl() { printf '%s\\0' "$@"; }\n${call().curl}`]).toString().split("\0");
+    expect(shown.slice(0, 4)).toEqual(["-sS", "http://127.0.0.1:9/run/me/made/hi", "-H", "Authorization: Key fjk_a:b"]);
+    expect(JSON.parse(shown[7])).toEqual({ name: text, none: null, yes: true });
+  });
+
+  test("Python reads what the form held, and the clients go to the gateway", () => {
+    const fake = "import sys, types, json\nm = types.ModuleType('fal_client'); m.client = types.SimpleNamespace()\nm.run = lambda app, **more: [m.client.RUN_URL_FORMAT, app, more]\nsys.modules['fal_client'] = m\nprint = lambda value: sys.stdout.write(json.dumps(value))\n";
+    const given = JSON.parse(execFileSync("python3", ["-c", fake + call().python]).toString());
+    expect(given).toEqual(["http://127.0.0.1:9/run/", "me/made", { arguments: { name: text, none: null, yes: true }, path: "hi" }]);
+    const cell = execFileSync("python3", ["-c", `import json, sys\nclass Made:\n    hi = staticmethod(lambda **more: sys.stdout.write(json.dumps(more)))\n${call().cell}`]).toString();
+    expect(JSON.parse(cell)).toEqual({ name: text, none: null, yes: true });
+  });
+
+  test("JavaScript reads what the form held", () => {
+    const body = call().javascript.replace(/^import.*\n/, "").replace(/console\.log/, "tell");
+    const fake = "const seen = []; const createFalClient = (config) => ({ run: async (id, given) => { await config.fetch('https://fal.run/' + id, {}); seen.push(config.credentials, id, given); return { data: 1 }; } }); const fetch = (url) => seen.push(url); const tell = () => process.stdout.write(JSON.stringify(seen));";
+    const seen = JSON.parse(execFileSync("node", ["--input-type=module", "-e", fake + body]).toString());
+    expect(seen).toEqual(["http://127.0.0.1:9/run/me/made/hi", "fjk_a:b", "me/made/hi", { input: { name: text, none: null, yes: true } }]);
+  });
+
+  test("without a key each program takes it from its environment", () => {
+    const { python, javascript, curl } = call({ key: PLACEHOLDER });
+    expect(python).not.toContain("FAL_KEY");
+    expect(javascript).toContain("credentials: process.env.FAL_KEY");
+    expect(execFileSync("sh", ["-c", `curl() { printf '%s\\n' "$4"; }\n${curl}`], { env: { ...process.env, FAL_KEY: "k:1" } }).toString()).toBe("Authorization: Key k:1\n");
+  });
+
+  test("method and query are kept; names that are no keywords are a dict", () => {
+    const { curl, cell, python } = call({ method: "GET", path: "/", query: { q: "a b" }, value: {} });
+    expect(curl).toContain("-X GET 'http://127.0.0.1:9/run/me/made/?q=a+b'");
+    expect(python).toContain('path="?q=a+b", method="GET"');
+    expect(cell).toBe('Made.hi(q="a b")');
+    expect(call({ value: { "not-a-name": 1 } }).cell).toBe('Made.hi({"not-a-name": 1})');
+  });
+
+  test("long values take a line for each part, in every language", () => {
+    const value = { prompt: "dawn over a still mountain lake, thin mist, 35 mm", size: { width: 1024, height: 768 }, tags: ["a", "b"] };
+    const { cell, python, javascript, curl } = call({ value });
+    expect(cell).toBe(`Made.hi(\n    prompt="dawn over a still mountain lake, thin mist, 35 mm",\n    size={"width": 1024, "height": 768},\n    tags=["a", "b"],\n)`);
+    expect(python).toContain('result = fal_client.run(\n    "me/made",\n    arguments={\n        "prompt": ');
+    expect(javascript).toContain('        prompt: "dawn');
+    expect(JSON.parse(execFileSync("sh", ["-c", `curl() { for last; do :; done; printf %s "$last"; }\n${curl}`]).toString())).toEqual(value);
+  });
+
+  test("a long data address is a file that the program reads", () => {
+    const data = `data:image/png;base64,${"A".repeat(400)}`;
+    const programs = call({ value: { image: { url: data }, note: "$HOME `id` \\" } });
+    for (const text of Object.values(programs)) {
+      expect(text).not.toContain("AAAA");
+      expect(text).toContain("input.png");
+    }
+    const folder = execFileSync("mktemp", ["-d"]).toString().trim();
+    const sent = execFileSync("sh", ["-c", `printf abc > input.png\ncurl() { cat; }\n${programs.curl}`], { cwd: folder }).toString();
+    expect(JSON.parse(sent)).toEqual({ image: { url: "data:image/png;base64,YWJj" }, note: "$HOME `id` \\" });
+    execFileSync("rm", ["-r", folder]);
+  });
+
+  test("ways are what an endpoint can do", () => {
+    const endpoint = (more) => ({ name: "a", path: "/", signature: "(self) -> dict", doc: "", protocol: "http", ...more });
+    expect(waysOf(endpoint())).toEqual(["run", "queue"]);
+    expect(waysOf(endpoint({ signature: "(self) -> StreamingResponse" }))[0]).toBe("stream");
+    expect(waysOf(endpoint({ path: "/chat/stream" }))[0]).toBe("stream");
+    expect(waysOf(endpoint({ protocol: "realtime" }))).toEqual(["session"]);
+    expect(Object.keys(call({ way: "session" }))).toEqual(["cell", "python", "javascript"]);
+  });
+
+  test("a sample has examples and what is required, and nothing else", () => {
+    const schema = { type: "object", required: ["prompt", "n", "on", "image", "kind", "inner"], properties: {
+      prompt: { type: "string", examples: ["a red fox"] }, n: { type: "integer", minimum: 3 }, on: { type: "boolean" }, seed: { type: "integer" }, style: { type: "string", examples: ["oil"] },
+      image: { type: "object", title: "Image", properties: { url: { type: "string" } } }, kind: { enum: ["x", "y"] }, inner: { $ref: "#/components/schemas/Inner" },
+    } };
+    const made = sampleOf(schema, { components: { schemas: { Inner: { type: "object", required: ["w"], properties: { w: { type: "number" } } } } } });
+    expect({ ...made, image: made.image.url.name }).toEqual({ prompt: "a red fox", n: 3, on: false, style: "oil", image: "input.png", kind: "x", inner: { w: 1 } });
+  });
+
+  test("colours leave the text as it is", () => {
+    const programs = call();
+    const grammars = { cell: "python", python: "python", javascript: "javascript", curl: "shell" };
+    for (const [kind, text] of Object.entries(programs)) {
+      const place = document.createElement("pre");
+      place.append(...programView(text, grammars[kind]));
+      expect(place.textContent).toBe(text);
+      expect(place.querySelector("img")).toBeNull();
+      expect(place.querySelector(".fj-code-string")).not.toBeNull();
+    }
+    const python = document.createElement("pre");
+    python.append(...programView('for x1 in f(12, "for # 3"):  # 4', "python"));
+    expect([...python.children].map((one) => [one.className, one.textContent])).toEqual([["fj-code-word", "for"], ["fj-code-word", "in"], ["fj-code-number", "12"], ["fj-code-string", '"for # 3"'], ["fj-code-comment", "# 4"]]);
+  });
+});
+
+let stop = new AbortController();
+afterEach(() => {
+  stop.abort();
+  document.body.replaceChildren();
+});
+const named = (root, label) => [...root.querySelectorAll("button")].find((one) => (one.getAttribute("aria-label") ?? one.textContent).includes(label));
+
+describe("the snippets of a card", () => {
+  const endpoints = [{ name: "hi", path: "/", signature: "(self, name: str) -> dict", doc: "", protocol: "http" }, { name: "draw", path: "/draw", signature: "(self) -> StreamingResponse", doc: "", protocol: "http" }];
+  const sockets = [{ name: "talk", path: "/realtime", signature: "(self, said: dict) -> dict", doc: "", protocol: "realtime" }];
+  const schema = { paths: { "/draw": { post: { requestBody: { content: { "application/json": { schema: { type: "object", required: ["n"], properties: { n: { type: "integer", minimum: 5 } } } } } } } } } };
+  function opened(call = () => ({ endpoint: "hi", path: "/", value: { name: "Ada" } })) {
+    const app = madeApp("hello", { endpoints, sockets, url: "http://127.0.0.1:9/run/me/hello", runners: [madeRunner("hello-1")] });
+    const host = madeHost(madeLine({ apps: [app] }), (_, path) => (path.endsWith("schema") ? schema : path.endsWith("keys") ? { key: "fjk_a:b" } : {}));
+    const root = document.createElement("div");
+    document.body.append(root);
+    stop = new AbortController();
+    snippetsPanel(root, host, { alias: "hello", call }, stop.signal);
+    return { root, host, code: root.querySelector(".fj-program") };
+  }
+
+  test("follow the form, and another endpoint when one is chosen", async () => {
+    const { root, code } = opened();
+    expect(code.textContent).toBe('Made.hi(name="Ada")');
+    const choose = root.querySelector("select");
+    expect([...choose.options].map((one) => one.value)).toEqual(["/", "/draw", "/realtime"]);
+    choose.value = "/draw";
+    choose.dispatchEvent(new Event("change"));
+    await until(() => code.textContent === "for piece in Made.stream.draw(n=5):\n    print(piece)");
+    named(root, "queue").click();
+    expect(code.textContent).toBe("job = Made.submit.draw(n=5)\njob.get()");
+    expect(document.activeElement.textContent).toBe("queue");
+    choose.value = "/realtime";
+    choose.dispatchEvent(new Event("change"));
+    expect(named(root, "curl")).toBeUndefined();
+    expect(code.textContent).toContain("with Made.realtime.talk() as session:");
+  });
+
+  test("say that they were copied, and hold a key that was made", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const { root, host, code } = opened();
+    named(root, "Copy").click();
+    await vi.advanceTimersByTimeAsync(1);
+    expect(host.copied).toEqual(['Made.hi(name="Ada")']);
+    expect([root.querySelector("[role=status]").textContent, named(root, "Copied").textContent]).toEqual(["Copied.", "Copied"]);
+    await vi.advanceTimersByTimeAsync(3000);
+    expect(root.querySelector("[role=status]").textContent).toBe("");
+    vi.useRealTimers();
+    named(root, "fal_client").click();
+    expect(code.textContent).not.toContain("FAL_KEY");
+    named(root, "Make a key").click();
+    await until(() => code.textContent.includes('os.environ["FAL_KEY"] = "fjk_a:b"'));
+  });
+});
+
+describe("templates", () => {
+  test("take a name that no app has", () => {
+    expect(cellsOf("text", []).alias).toBe("hello");
+    const { alias, cells } = cellsOf("text", ["hello", "hello-2"]);
+    expect(alias).toBe("hello-3");
+    expect(cells[0]).toContain('class Hello(fal.App):\n    app_name = "hello-3"\n\n    def setup');
+    for (const kind of Object.keys(TEMPLATES)) expect(cellsOf(kind, [cellsOf(kind, []).alias]).cells[0]).toContain("-2\"\n");
+  });
+
+  test("a connect cell is one line", () => {
+    const app = madeApp("hello", { endpoints: [{ name: "hi", path: "/", signature: "", doc: "", protocol: "http" }] });
+    expect(connectCell(app)).toBe('import fal_jupyter; fal_jupyter.app("me/hello").hi()');
+  });
+});
+
+describe("load", () => {
+  const report = (done, more = {}) => `${JSON.stringify({ done, failed: 1, running: 2, total: 40, seconds: 2, rate: 12, p50_ms: 3.14, p95_ms: 18, max_ms: 20, over: false, ...more })}\n`;
+  function opened(pieces, sure = true) {
+    const host = madeHost(madeLine());
+    host.ask = async (_, path, options) => {
+      host.asked.push([path, options.query, options.body]);
+      return { status: 200, chunks: async function* () { yield* pieces.map((one) => new TextEncoder().encode(one)); } };
+    };
+    const root = document.createElement("div");
+    document.body.append(root);
+    stop = new AbortController();
+    const questions = [];
+    loadPanel(root, host, { alias: "hello", call: () => ({ path: "/", value: { n: 1 }, query: { q: "a b" } }), confirmIn: () => async (title) => (questions.push(title), sure) }, stop.signal);
+    return { root, host, questions };
+  }
+
+  test("asks first, and shows percentiles while the calls run", async () => {
+    const { root, host, questions } = opened([report(5).slice(0, 9), report(5).slice(9), report(40, { over: true })]);
+    root.querySelector('[aria-label="number of calls"]').value = "40";
+    named(root, "Start load").click();
+    await until(() => root.querySelector("[role=status]").textContent === "40 calls in 2.00 s.");
+    expect(questions).toEqual(["Make 40 calls of /, 8 at a time?"]);
+    expect(host.asked).toEqual([["apps/hello/load", { path: "/?q=a+b", method: "POST", calls: "40", at_once: "8" }, '{"n":1}']]);
+    expect(root.querySelector(".fj-load-figures").textContent).toContain("p9518 ms");
+    expect(root.querySelector("[role=progressbar]").getAttribute("aria-valuenow")).toBe("100");
+  });
+
+  test("nothing is called without a yes, or with a number that makes no sense", async () => {
+    const { root, host, questions } = opened([], false);
+    root.querySelector('[aria-label="calls at a time"]').value = "0";
+    named(root, "Start load").click();
+    expect(root.querySelector("[role=status]").textContent).toBe("Give 1 to 256 calls at a time.");
+    root.querySelector('[aria-label="calls at a time"]').value = "2";
+    named(root, "Start load").click();
+    await until(() => questions.length === 1 && !named(root, "Start load").disabled);
+    expect(host.asked).toEqual([]);
+  });
+
+  test("a load that breaks off says so", async () => {
+    const { root } = opened([report(5)]);
+    named(root, "Start load").click();
+    await until(() => root.querySelector("[role=status]").textContent === "The load ended before all calls were made.");
+    expect(root.querySelector(".fj-load-figures").textContent).not.toContain("p95");
+  });
+});

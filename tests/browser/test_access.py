@@ -1,0 +1,223 @@
+"""Accessibility of every surface: axe-core over each of them in both themes, Escape and focus, less motion where that is asked for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.apps import STUDIO
+from tests.browser.conftest import Front
+from tests.browser.test_lab import open_sidebar, opened, tab
+
+AXE = Path(__file__).parents[2] / "labextension" / "node_modules" / "axe-core" / "axe.min.js"
+FORMS = '''%%fal_app
+from typing import Literal, Optional
+from fal.toolkit import Image
+from pydantic import BaseModel, Field
+
+
+class Size(BaseModel):
+    width: int = 512
+    height: int = 512
+
+
+class Drawing(BaseModel):
+    prompt: str = Field(description="What to draw", examples=["a red fox"])
+    style: Literal["oil", "ink"] = "oil"
+    steps: int = Field(4, ge=1, le=50)
+    strength: float = Field(0.5, ge=0, le=1)
+    seed: int = Field(7, ge=0, le=4294967295)
+    fast: bool = False
+    size: Size = Size()
+    other: Optional[Size] = None
+    tags: list[str] = []
+    image: Optional[Image] = None
+
+
+class Forms(fal.App):
+    """An app with *all* kinds of fields."""
+
+    @fal.endpoint("/")
+    def draw(self, drawing: Drawing) -> dict:
+        """Draw something."""
+        return {"records": [{"name": "a", "n": 1}, {"name": "b", "n": 2}], "value": 0.5, "text": "x" * 300}
+'''
+BROKEN = """%%fal_app --no-wait
+class Broken(fal.App):
+    def setup(self):
+        raise ValueError("no such weights")
+
+    @fal.endpoint("/")
+    def go(self) -> dict:
+        return {}
+"""
+CELLS = ["%load_ext fal_jupyter", STUDIO, FORMS, BROKEN, 'Studio.hi(name="Ada")', 'Forms.draw(prompt="a fox")']
+TABS = ("try", "requests", "timeline", "config", "logs", "snippets")
+
+
+def complaints(page: Page, where: str, selector: str = ".fj") -> list[str]:
+    """What axe-core finds wrong in what is seen of our surfaces."""
+    if not page.evaluate("() => 'axe' in window"):
+        assert AXE.is_file(), "axe-core is not here; type: make setup"
+        page.add_script_tag(path=AXE)
+    found: list[dict[str, Any]] = page.evaluate(
+        "async selector => { const all = [...document.querySelectorAll(selector)].filter(one => one.checkVisibility());"
+        " if (!all.length) return [{id: 'nothing', help: 'there is no ' + selector, nodes: []}];"
+        " const result = await axe.run({include: all}, {resultTypes: ['violations'],"
+        " runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa']});"
+        " return result.violations; }",
+        selector,
+    )
+    return [
+        f"{where}: {one['id']}: {node['html'][:160]} | {node['failureSummary'].splitlines()[1].strip()[:200]}"
+        for one in found
+        for node in one["nodes"] or [{"html": one["help"], "failureSummary": "\n-"}]
+    ]
+
+
+def set_theme(lab: Front, name: str) -> None:
+    lab.command("apputils:change-theme", {"theme": f"JupyterLab {name}"})
+    lab.page.wait_for_selector(f"body[data-jp-theme-light='{str(name == 'Light').lower()}']", state="attached")
+    lab.page.wait_for_load_state("networkidle")
+
+
+@pytest.mark.timeout(300)
+def test_axe_finds_nothing_on_any_surface_in_either_theme(lab: Front) -> None:
+    page = lab.page
+    studio = opened(lab, CELLS)
+    cards = page.locator(".fj-card")
+    expect(cards).to_have_count(3)
+    forms, broken = cards.nth(1), cards.nth(2)
+    found: list[str] = []
+
+    def look(where: str) -> None:
+        found.extend(complaints(page, where))
+
+    studio.locator(".fj-try-form select").first.select_option("/fail")
+    studio.locator(".fj-run-button").click()
+    expect(studio.locator(".fj-error-view")).to_be_visible()
+    for theme in ("Light", "Dark"):
+        set_theme(lab, theme)
+        for card, name in ((studio, "studio"), (forms, "forms")):
+            for each in TABS if card is studio else ("try", "snippets"):
+                tab(card, each)
+                card.scroll_into_view_if_needed()
+                look(f"{theme}, {name}, {each}")
+        requests = tab(studio, "requests")
+        requests.locator("tr[data-request]").first.click()
+        expect(requests.locator(".fj-inspector")).to_be_visible()
+        look(f"{theme}, inspector")
+        page.keyboard.press("Escape")
+        broken.scroll_into_view_if_needed()
+        expect(broken).to_contain_text("no such weights")
+        look(f"{theme}, broken")
+        studio.get_by_label("More actions").click()
+        look(f"{theme}, menu of a card")
+        page.keyboard.press("Escape")
+        expect(studio.get_by_label("More actions")).to_be_focused()
+        if theme == "Light":
+            sidebar = open_sidebar(lab)
+        expect(sidebar.get_by_role("treeitem").first).to_be_visible()
+        look(f"{theme}, sidebar")
+        lab.command("fal-jupyter:open-dashboard")
+        expect(page.locator(".fj-dashboard tr[data-request]").first).to_be_visible()
+        look(f"{theme}, dashboard")
+        page.locator(".fj-dashboard tr[data-request]").first.click()
+        expect(page.locator(".fj-dashboard .fj-inspector")).to_be_visible()
+        look(f"{theme}, drawer of the dashboard")
+        lab.command("fal-jupyter:open-ledger")
+        expect(page.locator(".fj-ledger, .fj-panel", has_text="emory").last).to_be_visible()
+        look(f"{theme}, ledger")
+        page.locator(".lm-TabBar-tab", has_text=".ipynb").click()
+    studio.scroll_into_view_if_needed()
+    studio.get_by_label("Stop the app").click()
+    page.locator(".jp-Dialog button.jp-mod-warn").click()
+    expect(studio.get_by_role("button", name="Start")).to_be_visible()
+    look("Dark, stopped")
+    set_theme(lab, "Light")
+    look("Light, stopped")
+    assert found == [], "\n".join(found)
+
+
+def test_escape_closes_focus_returns_and_motion_is_less_where_that_is_asked_for(lab: Front) -> None:
+    page = lab.page
+    card = opened(lab, CELLS[:2])
+
+    def closes(opener: Locator, shown: Locator, press: Callable[[], None] | None = None) -> None:
+        opener.focus()
+        (press or (lambda: page.keyboard.press("Enter")))()
+        expect(shown).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(shown).to_have_count(0)
+        expect(opener).to_be_focused()
+
+    closes(card.get_by_label("More actions"), card.get_by_role("menu"))
+    card.locator(".fj-load summary").click()
+    closes(card.get_by_role("button", name="Start load"), card.get_by_role("alertdialog"))
+    sidebar = open_sidebar(lab)
+    row = sidebar.get_by_role("treeitem", name=re.compile("^studio"))
+    closes(row, sidebar.get_by_role("menu"), lambda: page.keyboard.press("Shift+F10"))
+    page.emulate_media(reduced_motion="reduce")
+    moving = page.evaluate(
+        "() => { const probe = document.createElement('span'); probe.className = 'fj-live';"
+        " document.querySelector('.fj-card').append(probe); const name = getComputedStyle(probe).animationName;"
+        " probe.remove(); return name; }"
+    )
+    assert moving == "none"
+
+
+def test_a_load_is_asked_for_and_seen_while_it_runs(lab: Front, tmp_path: Path) -> None:
+    card = opened(lab, CELLS[:2])
+    card.locator(".fj-load summary").click()
+    card.get_by_label("number of calls").fill("30")
+    card.get_by_label("calls at a time").fill("3")
+    card.get_by_role("button", name="Start load").click()
+    card.get_by_role("alertdialog").get_by_role("button", name="Start").click()
+    expect(card.locator(".fj-load-figures")).to_contain_text("30 of 30")
+    expect(card.locator(".fj-load-figures")).to_contain_text("p95")
+    expect(card.locator(".fj-load [role=status]")).to_contain_text("30 calls in")
+    lab.picture("load-light")
+    gate = tmp_path / "gate"
+    card.locator(".fj-try-form select").first.select_option("/slow")
+    card.get_by_label("gate").fill(str(gate))
+    card.get_by_role("button", name="Start load").click()
+    card.get_by_role("alertdialog").get_by_role("button", name="Start").click()
+    card.get_by_role("button", name="Stop", exact=True).click()
+    expect(card.locator(".fj-load [role=status]")).to_contain_text("Stopped")
+    expect(card.locator(".fj-facts")).to_contain_text("ready")
+
+
+def test_snippets_are_chosen_copied_and_the_launcher_makes_an_app(lab: Front) -> None:
+    page = lab.page
+    card = opened(lab, CELLS[:2])
+    snippets = tab(card, "snippets")
+    snippets.get_by_label("endpoint").select_option("/stream")
+    expect(snippets.locator(".fj-program")).to_contain_text("for piece in Studio.stream.stream(")
+    snippets.get_by_role("button", name="JavaScript").click()
+    expect(snippets.locator(".fj-program .fj-code-string").first).to_be_visible()
+    snippets.get_by_role("button", name="Copy").click()
+    expect(snippets.get_by_role("status")).to_have_text("Copied.")
+    assert "fal.stream(" in page.evaluate("() => navigator.clipboard.readText()")
+    lab.picture("snippets-light")
+
+    lab.command("launcher:create")
+    icons = page.locator(".jp-LauncherCard", has_text=re.compile("fal")).locator("svg")
+    drawn = [icon.inner_html() for icon in icons.all()]
+    assert len(drawn) == len(set(drawn))
+    page.locator(".jp-LauncherCard", has_text="New fal App").click()
+    dialog = page.locator(".jp-Dialog")
+    dialog.locator("select").select_option(label="Stream: An app that gives its answer word by word")
+    dialog.locator("button.jp-mod-accept").click()
+    expect(page.locator(".lm-TabBar-tabLabel", has_text="teller.ipynb")).to_be_visible()
+    expect(page.locator(".jp-NotebookPanel:visible .cm-content", has_text="class Teller")).to_be_visible()
+
+    lab.command("apputils:activate-command-palette")
+    page.locator(".lm-CommandPalette-input").fill("fal: ")
+    labels = page.locator(".lm-CommandPalette-item[data-command^='fal-jupyter:'] .lm-CommandPalette-itemLabel")
+    assert labels.all_text_contents()
+    assert all(label.startswith("fal: ") for label in labels.all_text_contents())
