@@ -34,6 +34,11 @@ describe("paths", () => {
     expect(pathText("/a%0Ab%09c")).toBe("/a%0Ab%09c");
     expect(pathText("/%FF")).toBe("/%FF");
   });
+  it("and names in a script from right to left keep their direction to themselves", () => {
+    const root = shown(dashboardPanel, madeHost(madeLine({ apps: [madeApp("hello", { owner_name: "\u05e9\u05dc\u05d5\u05dd.ipynb" })], requests: [madeRequest("a")] })));
+    expect([...root.querySelectorAll(".fj-under-wider bdi")].map((one) => one.textContent)).toEqual(["\u05e9\u05dc\u05d5\u05dd.ipynb", "XS", "r1"]);
+    expect([...root.querySelectorAll("tr[data-request] .fj-narrow bdi")].map((one) => one.textContent)).toEqual(["hello", "runner 1", "r1"]);
+  });
   it("are found by their decoded text, and shown so in the table", () => {
     const root = shown(requestsPanel, madeHost(madeLine({ requests: [madeRequest("a", { path: "/caf%C3%A9" }), madeRequest("b")] })), { alias: "hello" });
     const box = root.querySelector('input[type="search"]');

@@ -247,6 +247,11 @@ export function scheduler(root, signal, draw) {
   };
 }
 
+/** Texts of users in one line, each with its own direction: a name in Hebrew or Arabic leaves the others where they are. @param {string[]} parts those that are "" are left out */
+export function joined(parts) {
+  return parts.filter(Boolean).map((part, at) => [at ? " · " : "", h("bdi", null, part)]);
+}
+
 let counted = 0;
 
 /** Give an id that no other element of the page has. */
