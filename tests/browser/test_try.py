@@ -55,7 +55,7 @@ class Painter(fal.App):
     @fal.endpoint("/slow")
     def slow(self, gate: str = "") -> dict:
         print("warming up")
-        for _ in tqdm(range(10), desc="Painting", total=10):
+        for _ in tqdm(range(10), desc="Painting", mininterval=0):
             while _ == 4 and not Path(gate).exists():
                 time.sleep(0.02)
         return {"painted": True}

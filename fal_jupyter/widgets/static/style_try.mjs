@@ -3,9 +3,12 @@
 
 export const TRY_STYLE = `
 .fj .fj-form > .fj-whole-row { grid-column: 1 / -1; }
-.fj .fj-form .fj-form { padding: 8px 12px; }
+.fj .fj-try-form .fj-form { grid-template-columns: minmax(88px, 32%) minmax(0, 1fr); }
+.fj .fj-try-form .fj-form .fj-form { padding: 8px 10px; grid-template-columns: minmax(56px, 32%) minmax(0, 1fr); gap: 6px 8px; }
+.fj .fj-form .fj-form input[type="range"] { flex-basis: 48px; min-width: 40px; } .fj .fj-form .fj-form .fj-box { flex-basis: 64px; }
+.fj .fj-list-item { min-width: 0; }
 .fj .fj-fields > .fj-form + .fj-form { padding-top: 0; }
-.fj .fj-doc { padding: 0 12px; font-size: 12px; color: var(--fj-muted); overflow-wrap: anywhere; } .fj .fj-doc p { margin: 0 0 4px; }
+.fj .fj-doc { padding: 0 12px; font-size: 12px; color: var(--fj-muted); overflow-wrap: anywhere; } .fj .fj-doc .fj-markdown { padding: 0; } .fj .fj-doc p { margin: 0 0 4px; } .fj .fj-doc + .fj-samples + .fj-fields { margin-top: -4px; }
 .fj .fj-samples { padding: 8px 12px 0; }
 .fj .fj-examples { display: flex; flex-wrap: wrap; gap: 4px; width: 100%; } .fj .fj-examples .fj-choice { max-width: 180px; font-size: 11px; height: 20px; padding: 0 6px; }
 .fj .fj-optional-fields { width: 100%; } .fj .fj-optional-fields:empty { display: none; }
@@ -22,6 +25,9 @@ export const TRY_STYLE = `
 .fj .fj-thumb .fj-choice { padding: 0 4px; font-size: 11px; } .fj audio.fj-player { height: 32px; max-width: 220px; } .fj video.fj-player { max-width: 180px; max-height: 100px; }
 .fj .fj-trials { min-width: 0; } .fj .fj-trial { min-width: 0; } .fj .fj-trial-title { padding: 0 0 8px; min-height: 34px; } .fj .fj-trial-tools { display: inline-flex; gap: 4px; }
 .fj .fj-trial-changes { font-size: 12px; padding: 0 0 8px; overflow-wrap: anywhere; }
+.fj .fj-trial > .fj-call-line:not(:empty) { border-top: 1px solid var(--fj-border); margin-top: 10px; padding-top: 8px; }
+.fj .fj-comparing .fj-size { display: none; }
+.fj .fj-file::file-selector-button { font: inherit; color: inherit; background: var(--fj-surface); border: 1px solid var(--fj-edge); border-radius: 2px; height: 24px; padding: 0 8px; margin: 0 8px 0 0; cursor: pointer; }
 .fj .fj-line-bar { display: inline-block; width: 90px; margin-right: 6px; }
 .fj .fj-answer > .fj-printed, .fj .fj-answer > details { margin-top: 8px; }
 .fj .fj-comparing { grid-template-columns: minmax(220px, 0.8fr) minmax(0, 2fr); }

@@ -118,17 +118,18 @@ export function trialPane(host, { path, value }) {
       const { request } = detail;
       const chip = wasCancelled(request) ? h("span", { class: "fj-chip" }, "cancelled") : request.status >= 400 ? h("span", { class: "fj-chip fj-failed" }, `status ${request.status}`) : null;
       replace(title, h("strong", null, "Result"), chip, h("span", { class: "fj-muted", title: "when the answer was complete" }, clock(request.began + request.total_ms, false)),
-        h("span", { class: "fj-mono fj-muted fj-second" }, request.path), h("span", { class: "fj-space" }), tools, h("span", { class: "fj-chip fj-muted" }, `${type.split(";")[0] || "no type"} · ${bytes(data.length)}`),
+        h("span", { class: "fj-mono fj-muted fj-second" }, request.path), h("span", { class: "fj-space" }), tools, h("span", { class: "fj-chip fj-muted fj-size" }, `${type.split(";")[0] || "no type"} · ${bytes(data.length)}`),
         copyButton(host, () => new TextDecoder().decode(data)));
       showLine(request);
       if (wasCancelled(request)) put(h("p", { class: "fj-muted" }, "The call was cancelled. Nothing it did before is undone."));
       completeAnswer(answer, wasCancelled(request) ? { ...detail, error: null } : detail);
       live?.finish(request);
     },
-    /** Say how this call's input differs from another's. @param {{path: string, value: any} | null} other */
+    /** Say how this call's input differs from another's, or what this result is. @param {{path: string, value: any} | string | null} other */
     compare(other) {
       changes.hidden = !other;
       if (!other) return;
+      if (typeof other === "string") return setText(changes, other);
       const found = [...(other.path === path ? [] : [`${other.path} → ${path}`]), ...inputDifferences(other.value, value)];
       setText(changes, found.length ? `${found.slice(0, SHOWN_DIFFERENCES).join(" · ")}${found.length > SHOWN_DIFFERENCES ? ` · ${found.length - SHOWN_DIFFERENCES} more` : ""}` : "the same input");
     },

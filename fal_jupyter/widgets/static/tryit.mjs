@@ -247,15 +247,16 @@ export function tryPanel(root, host, { alias }, signal) {
   /** One result, or two of them side by side. */
   const drawTrials = () => {
     if (!current) return;
-    const two = comparing && former;
+    const two = comparing && former && former !== current;
+    const isKept = comparing && former === current;
     split.classList.toggle("fj-comparing", Boolean(two));
     const stand = [two ? former?.element : null, current.element].filter(Boolean);
     if (stand.length !== right.children.length || stand.some((one, at) => one !== right.children[at])) replace(right, stand); // a player in it plays on
-    former?.compare(null);
-    current.compare(two ? former : null);
-    if (former) replace(former.tools, two ? h("span", { class: "fj-chip fj-muted" }, "before") : null);
-    replace(current.tools, former ? button("Compare", () => ((comparing = !comparing), drawTrials(), focusTool()), { class: "fj-choice", "aria-pressed": String(Boolean(two)), title: two ? "Show this result alone" : "Show the result before beside it" }) : null,
-      two ? button("Keep this one", () => ((former = current), drawTrials()), { class: "fj-choice", title: "Compare the next results with this one", hidden: former === current }) : null);
+    if (former) replace(former.tools);
+    former?.compare(two ? "the result before" : null);
+    current.compare(two ? former : isKept ? "kept: the next result stands beside it" : null);
+    replace(current.tools, former ? button("Compare", () => ((comparing = !comparing), drawTrials(), focusTool()), { class: "fj-choice", "aria-pressed": String(comparing), title: comparing ? "Show one result alone" : "Show the result before beside it" }) : null,
+      two ? button("Keep this one", () => ((former = current), drawTrials(), focusTool()), { class: "fj-choice", title: "Compare the next results with this one" }) : null);
   };
   const focusTool = () => /** @type {any} */ (current?.tools.querySelector("button"))?.focus();
 
