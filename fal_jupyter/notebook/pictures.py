@@ -43,6 +43,14 @@ class Pictures:
             return  # fal's Image: shown as the cell's result
         self._found += itertools.islice(found_in(value), MOST - len(self._found))
 
+    def look_at_result(self, value: Any) -> None:
+        """The cell's result is *value*: of pictures in a list, IPython shows the text only (``App.paint.map(…)``)."""
+        if isinstance(value, list):
+            shown_alone = [one for one in value[:100] if hasattr(type(one), "_repr_mimebundle_")]
+            known = set(self._found)
+            fresh = (found for found in found_in(shown_alone) if found not in known)
+            self._found += itertools.islice(fresh, MOST - len(self._found))
+
     def bundles(self) -> list[dict[str, str]]:
         """Give what to display: each picture in its own type, as base64."""
         import base64

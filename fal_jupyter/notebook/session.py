@@ -89,7 +89,7 @@ class Session:
             self.pictures.begin()
             self._asks_from(_address_of(info, getattr(self.shell, "execution_count", 0)))
 
-    def cell_ends(self, _: Any) -> None:
+    def cell_ends(self, info: Any) -> None:
         """IPython's ``post_run_cell``: the cell's timing is shown, once."""
         if self._cells:
             self._cells.pop()
@@ -97,6 +97,7 @@ class Session:
             self._asks_from("")
             self.look_at_modules()
         if not self._cells and self.is_kernel:
+            self.pictures.look_at_result(info.result)
             self._show_pictures()
         if not self._cells and (tally := self.timing.end()) is not None:
             from fal_jupyter.notebook import timing

@@ -106,6 +106,7 @@ def shown_pictures(cell: Cell) -> list[tuple[int, int]]:
 def test_pictures_in_a_model_show_as_well_and_each_once(pictures: Kernel) -> None:
     assert shown_pictures(pictures.run("Pictures.model()").ok()) == [(3, 2), (4, 2)]
     assert shown_pictures(pictures.run("Pictures.paint(width=7)").ok()) == [(7, 4)]
+    assert shown_pictures(pictures.run("Pictures.paint.map([5, 6])").ok()) == [(5, 4), (6, 4)]
 
 
 def test_a_pil_picture_that_is_returned_becomes_a_file(pictures: Kernel) -> None:

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -16,6 +17,7 @@ from fal_jupyter.client.client import Client
 from fal_jupyter.client.watching import RawAnswer
 from fal_jupyter.settings import Settings, read
 from fal_jupyter.widgets.relay import NO_GATEWAY, Relay
+from tests.support.cdn import Caller
 from tests.support.serve import Served, doctor, served
 from tests.support.state import state_directory
 
@@ -156,6 +158,26 @@ def streaming(relay: Relay, widget: Widget, question: str, gate: Path) -> None:
     request = json.loads(widget.body(f"{question} call"))["request_id"]
     relay.take(widget, {"id": question, "method": "GET", "path": f"requests/{request}/answer"}, [])
     widget.until(lambda m: m.get("id") == question and m.get("chunk"))
+
+
+def test_a_widget_reads_a_file_of_the_cdn_and_nothing_else_of_the_data_plane(talk: Served, relay: Relay) -> None:
+    widget, caller = Widget(), Caller(talk)
+    path = urlsplit(caller.upload(b"bytes", "a b.png", "image/png")).path.lstrip("/")
+    relay.take(widget, {"id": "1", "method": "GET", "path": path}, [])
+    widget.until(lambda m: m.get("id") == "1" and m.get("end"))
+    assert widget.body("1") == b"bytes"
+    head = widget.until(lambda m: m.get("id") == "1" and "status" in m)
+    assert (head["status"], head["headers"]["content-type"]) == (200, "image/png")
+    refused = [
+        ("GET", "run/me/talk"),
+        ("GET", "cdn/files/upload"),
+        ("POST", path),
+        ("GET", f"{path}/../x"),
+        ("GET", "cdn/files/é"),
+    ]
+    for number, (method, target) in enumerate(refused):
+        relay.take(widget, {"id": f"no{number}", "method": method, "path": target}, [])
+        assert "may not ask" in widget.until(lambda m, wanted=f"no{number}": m.get("id") == wanted)["error"]
 
 
 def test_two_widgets_may_name_their_questions_alike(relay: Relay, tmp_path: Path) -> None:

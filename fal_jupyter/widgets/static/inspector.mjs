@@ -8,7 +8,8 @@ import { glyph, iconButton, requestLook } from "./glyphs.mjs";
 import { askJson } from "./host.mjs";
 import { displaysView } from "./media.mjs";
 import { hasFailed, phaseTable, totalOf, wasCancelled } from "./phases.mjs";
-import { keptBodyView, plainText, textView } from "./result.mjs";
+import { keptBodyView, plainText } from "./result.mjs";
+import { terminalView } from "./terminal.mjs";
 import { PLACEHOLDER, snippetsOf } from "./snippets.mjs";
 
 /** @typedef {import("./types.d.ts").RequestDetail} RequestDetail */
@@ -73,7 +74,7 @@ export function inspectorPanel(root, host, { id, close }, signal) {
       detail?.error ? h("div", { class: "fj-pane" }, errorView(detail.error)) : request.error ? h("div", { class: `fj-banner ${hasFailed(request) ? "fj-bad" : ""}` }, plainText(request.error)) : null,
       bodyPart("Input", detail?.input ?? null, request.bytes_in), live ? null : bodyPart("Output", detail?.output ?? null, request.bytes_out),
       detail?.displays?.length ? h("div", { class: "fj-pane" }, displaysView(detail.displays)) : null,
-      detail?.logs.length ? h("div", { class: "fj-pane" }, h("h2", null, "Printed"), textView(detail.logs.map((one) => one.text).join("\n"))) : null,
+      detail?.logs.length ? h("div", { class: "fj-pane" }, h("h2", null, "Printed"), terminalView(detail.logs.map((one) => one.text).join("\n"))) : null,
       h("div", { class: "fj-foot" }, live ? button([glyph("stop"), "Cancel"], () => host.ask("DELETE", `requests/${id}`).catch(() => undefined)) : again(request)));
   };
 
