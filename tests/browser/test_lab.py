@@ -88,10 +88,10 @@ def test_the_card_of_a_running_app(lab: Front, tmp_path: Path) -> None:
     # a stream, shown while it comes
     gate = tmp_path / "gate"
     call_slow(card, gate, "/stream")
-    expect(card.locator(".fj-stream")).to_contain_text("step: 1")
-    expect(card.locator(".fj-stream")).not_to_contain_text("step: 2")
+    expect(card.locator(".fj-stream")).to_contain_text('"step": 1')
+    expect(card.locator(".fj-stream")).not_to_contain_text('"step": 2')
     gate.touch()
-    expect(card.locator(".fj-stream")).to_contain_text("step: 2")
+    expect(card.locator(".fj-stream")).to_contain_text('"step": 2')
 
     # requests and the inspector
     requests = tab(card, "requests")
