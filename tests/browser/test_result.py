@@ -94,10 +94,12 @@ class Maker(fal.App):
 """
 
 
-def run(card: Locator, path: str) -> Locator:
+def run(card: Locator, path: str, **fields: str) -> Locator:
     """Run an endpoint in Try, wait for its end, and give the answer."""
     card.locator('[data-tab="try"]').click()
     card.locator(".fj-try-form select").first.select_option(path)
+    for name, value in fields.items():
+        card.get_by_label(name, exact=True).fill(value)
     card.locator(".fj-run-button").click()
     expect(card.locator(".fj-call-line").first).to_contain_text(path, timeout=60_000)
     expect(card.locator(".fj-run-button")).to_be_enabled()
@@ -150,8 +152,7 @@ def test_answers_are_shown_by_what_they_are(lab: Front) -> None:
     answer.get_by_role("button", name="Events").press("Enter")
     expect(answer.locator(".fj-stream-events > li")).to_have_count(3)
     assert answer.locator(".fj-stream-box").bounding_box() == height
-    card.get_by_label("n", exact=True).fill("10000")
-    answer = run(card, "/stream")
+    answer = run(card, "/stream", n="10000")
     expect(answer.locator(".fj-stream [role=status]")).to_contain_text("10,000 events")
     answer.get_by_role("button", name="Events").click()
     expect(answer.get_by_text("the last 500 of 10,000 events are listed")).to_be_visible()

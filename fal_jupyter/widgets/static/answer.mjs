@@ -26,11 +26,12 @@ export function completeAnswer(place, detail) {
   if (lines.length) place.append(h("details", { class: "fj-fold", open: lines.length <= 5 && !displays }, h("summary", null, `${plural(lines.length, "line")} printed`), terminalView(lines.map((one) => one.text).join("\n"))));
 }
 
-/** What a request printed, without the lines that stand for the pictures it displayed. @param {import("./types.d.ts").RequestDetail} detail */
+/** What a request printed, without the lines that stand for the pictures it displayed and without the traceback that is shown above. @param {import("./types.d.ts").RequestDetail} detail */
 function printedLines(detail) {
   const shown = (detail.displays ?? []).filter((one) => one.base64).map((one) => one.text);
+  const traceback = new Set(detail.error?.text.split("\n") ?? []);
   return detail.logs.filter((one) => {
-    if (one.stream === 0) return false;
+    if (one.stream === 0 || (one.stream === 2 && traceback.has(one.text))) return false;
     const at = one.stream === 1 ? shown.indexOf(one.text) : -1;
     if (at >= 0) shown.splice(at, 1);
     return at < 0;

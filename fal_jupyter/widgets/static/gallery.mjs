@@ -115,7 +115,7 @@ export function galleryPanel(root, host, { alias }, signal) {
     }
     const unread = candidates.filter((one) => !known.has(one.id));
     more.hidden = !(found.length > most || (unread.length && found.length >= most));
-    setText(told, shown.length ? `${plural(shown.length, "call")} with something to see; the last ${plural(candidates.length, "answer")} are kept` : "");
+    setText(told, shown.length ? `${shown.length} of the last ${plural(candidates.length, "answer")} with something to see` : "");
     empty.hidden = shown.length > 0;
     setText(empty, host.kind === "saved" ? "Run the cell again to have the app's outputs here." : unread.length ? "Looking at what the calls gave …" : "Pictures, sounds and films that calls give are collected here. Run one in Try.");
     if (host.kind === "saved" || host.store.view.link !== "live") return;

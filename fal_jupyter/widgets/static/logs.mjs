@@ -13,7 +13,7 @@ const LEVELS = [["0", "all levels"], ["1", "info and worse"], ["2", "warnings an
 const LEVEL_WORDS = ["debug", "", "warning", "error"];
 
 /** @typedef {import("./types.d.ts").LogRecord} LogRecord */
-/** One line as it is shown. @typedef {{key: string, record: LogRecord, level: number, runs: {text: string, look: string}[], plain: string}} Line */
+/** One line as it is shown. @typedef {{key: string, record: LogRecord, level: number, goesOn: boolean, runs: {text: string, look: string}[], plain: string}} Line */
 
 /** 0 debug, 1 info, 2 warning, 3 error; 1 where the line says nothing. @param {string} text */
 export function levelOf(text) {
@@ -40,7 +40,8 @@ export function logLines(records) {
     const runs = terminalLine(record.text, stream.pen);
     const plain = textOfRuns(runs);
     let level = levelOf(plain);
-    if (stream.inTraceback) {
+    const goesOn = stream.inTraceback;
+    if (goesOn) {
       level = 3;
       stream.inTraceback = /^(\s|$)/.test(plain);
     } else if (/^\s*Traceback \(most recent call last\)/.test(plain)) {
@@ -50,7 +51,7 @@ export function logLines(records) {
     const name = `${record.time} ${from} ${record.text.length}`;
     const copies = seen.get(name) ?? 0;
     seen.set(name, copies + 1);
-    return { key: `${name} ${copies}`, record, level, runs, plain };
+    return { key: `${name} ${copies}`, record, level, goesOn, runs, plain };
   });
 }
 
@@ -156,7 +157,7 @@ export function logsPanel(root, host, options, signal) {
 /** @param {Line} one @param {string} wanted */
 function logLineView(one, wanted) {
   const { record, level } = one;
-  const word = record.stream === 0 ? STREAMS[0] : LEVEL_WORDS[level] || STREAMS[record.stream] || "";
+  const word = one.goesOn ? "" : record.stream === 0 ? STREAMS[0] : LEVEL_WORDS[level] || STREAMS[record.stream] || "";
   return h("span", { class: `fj-log-line fj-level-${level}`, dataset: { key: one.key } },
     h("span", { class: "fj-muted" }, `${clock(record.time * 1000)} ${record.runner ? `runner ${runnerName(record.runner)} ` : ""}`),
     word ? h("span", { class: `fj-log-word ${level === 3 ? "fj-failed" : level === 2 ? "fj-setup" : "fj-muted"}` }, `${word} `) : null, runNodes(one.runs, wanted), "\n");

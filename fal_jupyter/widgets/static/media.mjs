@@ -42,7 +42,8 @@ export function mediaIn(value) {
   const take = (/** @type {string} */ address, /** @type {any} */ file) => {
     const type = typeAt(address, typeof file.content_type === "string" ? baseType(file.content_type) : "");
     if (!shownKind(type) || found.has(address)) return;
-    const name = typeof file.file_name === "string" && file.file_name ? file.file_name : type;
+    const given = typeof file.file_name === "string" ? file.file_name : "";
+    const name = !given || /^[\da-f]{16,}\./i.test(given) ? type.replace("/", ".") : given; // a made-up name says nothing
     found.set(address, { address, type, name: visibleText(name.slice(0, 200)), size: typeof file.file_size === "number" ? file.file_size : 0 });
   };
   const walk = (/** @type {any} */ one, /** @type {number} */ depth) => {

@@ -20,6 +20,7 @@ export const RESULT_STYLE = `
 .fj .fj-stream-events details > .fj-json { padding-left: 44px; } .fj .fj-stream-media:not(:empty) { margin-top: 8px; }
 .fj .fj-outputs { display: grid; grid-template-columns: repeat(auto-fill, minmax(230px, 1fr)); gap: 12px; padding: 0 12px; align-items: start; } .fj .fj-output-card { border: 1px solid var(--fj-border); border-radius: 4px; padding: 8px; min-width: 0; }
 .fj .fj-output-card .fj-gallery { grid-template-columns: repeat(auto-fill, minmax(96px, 1fr)); } .fj .fj-output-card .fj-gallery.fj-alone { grid-template-columns: minmax(0, 1fr); } .fj .fj-output-card .fj-alone .fj-tile-button .fj-media { max-height: 180px; }
+.fj .fj-output-card figcaption > :not(a, .fj-space) { display: none; } .fj .fj-tile figcaption { overflow: hidden; } .fj .fj-tile figcaption > a { flex: none; } .fj .fj-tile figcaption > .fj-muted { overflow: hidden; text-overflow: ellipsis; }
 .fj .fj-output-words { margin: 6px 0; overflow-wrap: anywhere; unicode-bidi: plaintext; min-height: 18px; } .fj .fj-output-facts { padding: 0; gap: 6px; font-size: 11px; }
 .fj .fj-logs-bar { gap: 6px; } .fj .fj-logs-filter { max-width: 180px; flex: 1 1 110px; } .fj .fj-logs-choice { max-width: 150px; flex: 0 1 auto; width: auto; }
 .fj .fj-terminal mark { background: var(--fj-setup-fill); color: #15181c; } .fj .fj-log .fj-level-3, .fj .fj-log .fj-level-2 { font-weight: 400; } .fj .fj-choice[aria-pressed="true"] { font-weight: 600; }
