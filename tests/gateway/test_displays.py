@@ -15,6 +15,7 @@ from tests.support.serve import served
 from tests.support.state import state_directory
 
 APP = """
+import time
 import fal
 from IPython.display import display
 
@@ -36,6 +37,7 @@ class Draws(fal.App):
     @fal.endpoint("/")
     def draw(self, sizes: list[int]) -> dict:
         for size in sizes:
+            time.sleep(size / 9e6)  # pictures that come faster than they are sent are text
             display(Picture(b"\\x89PNG" + bytes(size - 4)))
         print("done")
         return {}
@@ -51,7 +53,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
 
 
 def draw(client: Client, *sizes: int) -> RequestDetail:
-    status, made = client.ask("POST", "/admin/apps/draws/calls?path=/", json.dumps({"sizes": sizes}).encode())
+    status, made = client.ask("POST", "/admin/apps/draws/calls?path=/", json.dumps(sizes).encode())
     assert status == 202
     answer = client.ask_raw("GET", f"/admin/requests/{made['request_id']}/answer")
     assert answer.value() == {}
