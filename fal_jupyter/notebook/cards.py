@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fal_jupyter.cli.numbers import size
 from fal_jupyter.domain.spec import AppSpec, Scaling
-from fal_jupyter.notebook.display import CaptureLine, Card, EndpointLine
+from fal_jupyter.notebook.display import CaptureLine, Card, EndpointLine, State
 
 if TYPE_CHECKING:
     from fal_jupyter.client.handle import AppHandle
@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 _WORDS = {"IDLE": "ready", "RUNNING": "ready", "PENDING": "starting", "SETUP": "starting"}
 
 
-def of_app(handle: AppHandle, *, ready: bool, cell: str) -> Card:
-    """The card of an app that was published just now; *ready* tells whether its first runner was waited for."""
+def of_app(handle: AppHandle, *, cell: str) -> Card:
+    """The card of a published app as it stands now."""
     published = handle.published
+    states = [r["state"] for r in handle.runners() if r["revision"] == handle.revision]
     shipment = handle.shipment
     told = {
         "new": f"r{handle.revision}",
@@ -27,12 +28,12 @@ def of_app(handle: AppHandle, *, ready: bool, cell: str) -> Card:
         "rebuild": f"r{handle.revision}, rebuilt: {published['reason']}",
     }
     return Card(
-        state="Ready" if ready else "Starting",
+        state=state_of(states),
         class_name=handle.spec.class_name,
         app=handle.app,
         endpoints=endpoints_of(handle.spec),
         place=published["machine"],
-        runners=runners_of(r["state"] for r in handle.runners() if r["revision"] == handle.revision),
+        runners=runners_of(states),
         revision=told[published["verdict"]],
         setup_ms=handle.ready["setup_ms"] if handle.ready is not None else None,
         url=handle.url,
@@ -118,6 +119,16 @@ def scaling_of(scaling: Scaling) -> str:
         f"min_concurrency {scaling.min_concurrency}, max_concurrency {scaling.max_concurrency}, "
         f"max_multiplexing {scaling.max_multiplexing}, keep_alive {scaling.keep_alive:g} s, warm {scaling.warm}"
     )
+
+
+def state_of(states: Sequence[str]) -> State:
+    """How an app with runners in these states stands."""
+    words = {_WORDS.get(state, "") for state in states}
+    if "ready" in words:
+        return "Ready"
+    if "CRASH_BACKOFF" in states:
+        return "Failing"
+    return "Starting" if "starting" in words else "Zero"
 
 
 def runners_of(states: Iterable[str]) -> str:

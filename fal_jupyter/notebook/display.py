@@ -23,14 +23,16 @@ from fal_jupyter.notebook.style import (
     text,
 )
 
-State = Literal["Ready", "Starting", "Failing", "Zero", "Dry run"]
+State = Literal["Ready", "Starting", "Failing", "Zero", "Stopped", "Dry run"]
 _GLYPH: dict[State, tuple[str, str]] = {
     "Ready": ("✓", OK),
     "Starting": ("◐", START),
     "Failing": ("✕", FAILED),
     "Zero": ("○", QUEUE),
+    "Stopped": ("■", QUEUE),
     "Dry run": ("○", QUEUE),
 }
+_WORDS: dict[State, str] = {"Zero": "Scaled to zero"}
 SHOWN_CAPTURES = 12
 
 
@@ -55,7 +57,8 @@ class CaptureLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """All that the card says. ``setup_ms`` is ``None`` while unknown; ``place`` is where the app runs."""
+    """All that the card says. ``setup_ms`` is ``None`` while unknown; ``place`` is where the app runs; ``failure`` are the
+    sentences of a start that failed."""
 
     state: State
     class_name: str
@@ -70,6 +73,7 @@ class Card:
     captures: tuple[CaptureLine, ...] = ()
     options: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    failure: tuple[str, ...] = ()
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         return {"text/plain": as_text(self), "text/html": as_html(self)}
@@ -77,12 +81,13 @@ class Card:
 
 def as_text(card: Card) -> str:
     """The card for terminals and saved text."""
-    facts = [card.state.lower(), card.runners, card.revision]
+    facts = [_WORDS.get(card.state, card.state).lower(), card.runners, card.revision]
     if card.setup_ms is not None:
         facts.insert(2, f"setup {milliseconds(card.setup_ms)}")
     lines = [f"fal app {card.app} ({card.class_name}): " + ", ".join(fact for fact in facts if fact)]
     width = max((len(e.path) for e in card.endpoints), default=0)
     lines += [f"  {e.path.ljust(width)}  {e.name}{e.signature}" for e in card.endpoints]
+    lines += [f"  {sentence}" for sentence in card.failure]
     lines.append(f"  runs on {card.place}")
     if card.url:
         lines.append(f"  {card.url}")
@@ -105,7 +110,7 @@ def as_html(card: Card, more: str = "") -> str:
     glyph, colour = _GLYPH[card.state]
     head = element(
         "div",
-        element("b", f"{glyph} {card.state}", style=f"color: {colour}"),
+        element("b", f"{glyph} {_WORDS.get(card.state, card.state)}", style=f"color: {colour}"),
         " &nbsp;",
         element("b", text(card.app)),
         " ",
@@ -113,7 +118,12 @@ def as_html(card: Card, more: str = "") -> str:
         element("span", text(f" · {card.cell}"), style=MUTED) if card.cell else "",
         style="padding: 6px 10px",
     )
-    parts = [head, _facts(card), _endpoints(card)]
+    parts = [head, _facts(card)]
+    if card.failure:
+        first, *rest = card.failure
+        told = [element("b", text(first), style=f"color: {FAILED}"), *(element("div", text(line)) for line in rest)]
+        parts.append(element("div", *told, style=f"{BAND}; overflow-wrap: anywhere"))
+    parts.append(_endpoints(card))
     if card.url:
         label = element("span", "Address ", style=f"font-size: 11px; {MUTED}")
         parts.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
@@ -11,7 +12,7 @@ from fal_jupyter.domain.nearest import hint_for
 from fal_jupyter.notebook import picture as pictures
 from fal_jupyter.notebook import surfaces
 from fal_jupyter.notebook.display import Card, State, as_html, as_text
-from fal_jupyter.protocol.feed import MIME, CardData, FeedLine, GatewayState, OptionRule, Picture, source_hash
+from fal_jupyter.protocol.feed import MIME, AppState, CardData, FeedLine, GatewayState, OptionRule, Picture, source_hash
 
 if TYPE_CHECKING:
     from fal_jupyter.client.handle import AppHandle
@@ -34,6 +35,7 @@ class Shown:
     card: Card
     data: CardData
     stamp: Any = None
+    found: Picture | None = None
 
 
 @dataclass(slots=True)
@@ -43,6 +45,7 @@ class Panels:
     wish: surfaces.Wish = "auto"
     shown: dict[str, Shown] = field(default_factory=dict)
     relay: Any = None
+    _begun: dict[str, Shown] = field(default_factory=dict)
     _surface: surfaces.Surface | None = None
 
     def surface(self, now: Session) -> surfaces.Surface:
@@ -58,9 +61,14 @@ class Panels:
         """The user chose another form."""
         self.wish, self._surface = wish, None
 
+    def is_drawn_live(self, now: Session) -> bool:
+        """True where the page draws cards by itself, so that one that is displayed early shows the app's start."""
+        record = surfaces.server_of() if self.surface(now) == surfaces.LIVE else None
+        return record is not None and record.labextension
+
     # --- cards --------------------------------------------------------------------------------------------------
-    def show_card(self, now: Session, handle: AppHandle, card: Card, *, panel: str = "card") -> None:
-        """Display an app's card."""
+    def show_card(self, now: Session, handle: AppHandle, card: Card, *, panel: str = "card", prints: int = 0) -> None:
+        """Display an app's card. *prints* is the revision whose start the cell waits for and prints."""
         surface = self.surface(now)
         if surface == surfaces.TEXT:
             print(as_text(card))
@@ -68,10 +76,24 @@ class Panels:
         found = handle.client.picture(handle.alias)
         source = source_hash(now.raw_cell) if panel == "card" and card.cell else ""
         data = _card_data(now, handle, card, panel, source, found)
-        shown = Shown(uuid.uuid4().hex, card, data, _stamp(found))
+        data["prints"] = prints
+        shown = Shown(uuid.uuid4().hex, card, data, _stamp(found), found)
         if panel == "card" and card.cell:
             self.shown[handle.alias] = shown
+        if prints:
+            self._begun[handle.alias] = shown
         self._display(now, shown, found, surface)
+
+    def settle_card(self, now: Session, handle: AppHandle, card: Card, *, failed: bool = False) -> None:
+        """The app has started, or *failed* to: its card says so, the one that is displayed already or else a new one."""
+        shown = self._begun.pop(handle.alias, None)
+        if shown is None:
+            if not (failed and self.surface(now) == surfaces.TEXT):  # the traceback says it all
+                self.show_card(now, handle, card)
+            return
+        shown.card, shown.found = card, handle.client.picture(handle.alias)
+        shown.stamp = _stamp(shown.found)
+        _publish(self._bundle(shown, shown.found, self.surface(now)), shown.display_id, update=True)
 
     def _display(self, now: Session, shown: Shown, found: Picture | None, surface: surfaces.Surface) -> None:
         bundle = self._bundle(shown, found, surface)
@@ -102,12 +124,12 @@ class Panels:
             if handle is None or surface.widget:
                 continue
             try:
-                found = handle.client.picture(alias)
+                found = handle.client.picture(alias) or _ended(shown.found)
             except (OSError, FalJupyterError):
                 continue  # the gateway is on its way out; the picture stays
             stamp = _stamp(found)
             if found is not None and stamp != shown.stamp:
-                shown.stamp = stamp
+                shown.stamp, shown.found = stamp, found
                 _publish(self._bundle(shown, found, surface), shown.display_id, update=True)
 
     # --- widgets ------------------------------------------------------------------------------------------------
@@ -142,12 +164,36 @@ def _as_now(card: Card, found: Picture) -> Card:
     from fal_jupyter.notebook.cards import runners_of
 
     app = found["app"]
-    states: dict[str, State] = {"Ready": "Ready", "Starting": "Starting", "Failing": "Failing", "Zero": "Zero"}
+    known: tuple[State, ...] = ("Ready", "Starting", "Failing", "Zero", "Stopped")
     return replace(
         card,
-        state=states.get(app["state"], card.state),
+        state=next((state for state in known if state == app["state"]), card.state),
         runners=runners_of(runner["state"] for runner in app["runners"]),
+        failure=_failure(app) if app["failure"] is not None and app["state"] != "Stopped" else (),
     )
+
+
+def _failure(app: AppState) -> tuple[str, ...]:
+    """Why the last start failed, where in the user's code, and what happens next."""
+    failure = app["failure"]
+    assert failure is not None
+    sentences = [f"r{failure['revision']} could not start: {failure['text']}"]
+    if failure["error"] is not None and failure["error"]["frames"]:
+        frame = failure["error"]["frames"][-1]
+        sentences.append(f"line {frame['lineno']}, in {frame['function']}: {frame['line'].strip()}")
+    if app["serving"] and app["serving"] != failure["revision"]:
+        sentences.append(f"r{app['serving']} goes on serving.")
+    if failure["retry_at"]:
+        again = time.strftime("%H:%M:%S", time.localtime(failure["retry_at"] / 1000))
+        sentences.append(f"The app goes on trying by itself; the next attempt is at {again}.")
+    return tuple(sentences)
+
+
+def _ended(found: Picture | None) -> Picture | None:
+    """The last picture of an app that is gone."""
+    if found is None:
+        return None
+    return {**found, "app": {**found["app"], "state": "Stopped", "runners": [], "waiting": 0, "in_flight": 0}}
 
 
 def _stamp(found: Picture | None) -> Any:
@@ -155,7 +201,9 @@ def _stamp(found: Picture | None) -> Any:
     if found is None:
         return None
     app = found["app"]
-    return app["state"], app["revision"], app["serving"], app["stats"]["calls"], len(app["runners"]), app["scaling"]
+    failed = app["failure"]["time"] if app["failure"] is not None else 0
+    shown = (app["state"], app["revision"], app["serving"], failed, len(app["runners"]), app["scaling"])
+    return (*shown, app["stats"]["calls"])
 
 
 def _card_data(now: Session, handle: AppHandle, card: Card, panel: str, source: str, found: Picture | None) -> CardData:
@@ -170,6 +218,7 @@ def _card_data(now: Session, handle: AppHandle, card: Card, panel: str, source: 
         revision=handle.revision,
         cell=card.cell,
         source=source,
+        prints=0,
         gateway=gateway_of(now),
         options=_options(now),
         picture=None if found is None else pictures.cut(found),
@@ -219,7 +268,7 @@ def panel(which: Any, name: str = "card") -> None:
     _check_name(name)
     now = session.current()
     handle = app(which)
-    now.panels.show_card(now, handle, cards.of_app(handle, ready=True, cell=""), panel=name)
+    now.panels.show_card(now, handle, cards.of_app(handle, cell=""), panel=name)
 
 
 def widget(which: Any, name: str = "card", *, bare: bool = False) -> Any:
@@ -237,7 +286,7 @@ def widget(which: Any, name: str = "card", *, bare: bool = False) -> Any:
     _check_name(name)
     now = session.current()
     handle = app(which)
-    card = cards.of_app(handle, ready=True, cell="")
+    card = cards.of_app(handle, cell="")
     found = handle.client.picture(handle.alias)
     data = _card_data(now, handle, card, name, "", found)
     bundle = Panels._bundle(Shown("", card, data), found, surfaces.STATIC)
@@ -260,7 +309,7 @@ def dashboard() -> None:
         "text/html": pictures.dashboard_html(line["apps"]),
     }
     data = CardData(
-        version=VERSION, panel="dashboard", tab="", alias="", app="", class_name="", revision=0, cell="", source="",
+        version=VERSION, panel="dashboard", tab="", alias="", app="", class_name="", revision=0, cell="", source="", prints=0,
         gateway=gateway_of(now), options=_options(now), picture=None,
     )  # fmt: skip
     if surface.widget:

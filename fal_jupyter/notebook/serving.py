@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from fal_jupyter.cli import grammar
-from fal_jupyter.domain.errors import AppTaken, BadSetting, NotServed, UserError
+from fal_jupyter.domain.errors import AppTaken, BadSetting, NotServed, SetupFailed, UserError
 from fal_jupyter.domain.nearest import hint_for
 from fal_jupyter.notebook import cards, cells, session
 from fal_jupyter.notebook.display import Card, as_html, as_text
@@ -182,11 +182,20 @@ def _serve_all(now: Session, classes: Sequence[type], wishes: Wishes) -> list[Ap
         return [None] * len(classes)
     prepared = [_prepare(now, cls, wishes) for cls in classes]  # all of them, before the first replaces what serves
     handles = [_publish(now, one) for one in prepared]
+    shown = now.shell is not None and not wishes.quiet
+    if shown and wishes.wait and now.panels.is_drawn_live(now):
+        for handle in handles:  # there before the app is: the page follows its start by itself
+            now.panels.show_card(now, handle, cards.of_app(handle, cell=wishes.cell), prints=handle.revision)
     for handle in handles:
-        if wishes.wait:
-            _wait(now, handle, handles)
-        if not wishes.quiet:
-            _show_app(now, handle, cards.of_app(handle, ready=wishes.wait, cell=wishes.cell))
+        try:
+            if wishes.wait:
+                _wait(now, handle, handles)
+        except SetupFailed:
+            if shown:
+                now.panels.settle_card(now, handle, cards.of_app(handle, cell=wishes.cell), failed=True)
+            raise
+        if shown:
+            now.panels.settle_card(now, handle, cards.of_app(handle, cell=wishes.cell))
     return list(handles)
 
 
@@ -290,11 +299,6 @@ def _say_line(line: str) -> None:
 def _show_map(now: Session, class_name: str, endpoint: str, total: int) -> MapProgress:
     line = DisplayLine() if now.is_kernel else TerminalLine()
     return MapProgress(f"{class_name}.{endpoint}", total, line)
-
-
-def _show_app(now: Session, handle: AppHandle, card: Card) -> None:
-    if now.shell is not None:
-        now.panels.show_card(now, handle, card)
 
 
 def _show(now: Session, card: Card) -> None:

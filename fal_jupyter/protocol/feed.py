@@ -331,7 +331,8 @@ class Picture(TypedDict):
 
 class CardData(TypedDict):
     """The card in a notebook's output, under :data:`MIME`. ``cell`` is its label, ``source`` the hash of the cell's text (see
-    :func:`source_hash`): the chip at the cell says whether it was edited since. ``panel`` and ``tab`` choose what is shown."""
+    :func:`source_hash`): the chip at the cell says whether it was edited since. ``panel`` and ``tab`` choose what is shown;
+    ``prints`` is the revision whose first start its cell waits for and prints, 0 where there is none."""
 
     version: int
     panel: str
@@ -342,6 +343,7 @@ class CardData(TypedDict):
     revision: int
     cell: str
     source: str
+    prints: int
     gateway: GatewayState
     options: list[OptionRule]
     picture: Picture | None

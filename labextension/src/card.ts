@@ -63,7 +63,8 @@ export class CardRenderer extends Widget implements IRenderMime.IRenderer {
     this.stop = new AbortController();
     this.saved = saved;
     if (this.card) {
-      drawPanel(this.node, saved ? savedHost(this.card) : this.host, this.card, this.stop.signal);
+      const host = saved ? { ...savedHost(this.card), runCell: this.host.runCell, goToCell: this.host.goToCell } : this.host;
+      drawPanel(this.node, host, this.card, this.stop.signal);
     }
   }
 

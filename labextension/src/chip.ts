@@ -1,7 +1,9 @@
 /** The chip at an app cell: what it says, and what it offers. */
+import { newestFailed, startingRunner } from './shared/card_states.mjs';
 import { h, replace } from './shared/dom.mjs';
+import { duration } from './shared/format.mjs';
 import { glyph } from './shared/glyphs.mjs';
-import type { AppState, CardData } from './shared/types';
+import type { AppState, CardData, GatewayState } from './shared/types';
 import { sourceHash } from './source';
 
 export interface ChipLook {
@@ -26,8 +28,24 @@ export function isAppCell(source: string): boolean {
   return APP_CELL.test(source);
 }
 
+/** True while a runner of the newest revision comes up. */
+export function isStarting(app: AppState): boolean {
+  return app.state === 'Starting' || (app.state === 'Ready' && app.serving !== app.revision && !newestFailed(app));
+}
+
+/** True where the app was published again since this cell made its card: by another cell, or by another kernel. */
+function isStale(card: CardData, app: AppState, gateway: GatewayState | null): boolean {
+  const other = gateway !== null && card.gateway !== null && card.gateway.started !== gateway.started;
+  return other || (app.revision > card.revision && app.verdict !== 'restart');
+}
+
+/** Whole seconds: `6 s`, `4 m 12 s`. */
+function elapsed(ms: number): string {
+  return ms < 60_000 ? `${Math.max(0, Math.floor(ms / 1000))} s` : duration(ms);
+}
+
 /** What the chip of an app cell says. */
-export function chipLook(source: string, card: CardData | null, app: AppState | undefined): ChipLook {
+export function chipLook(source: string, card: CardData | null, app: AppState | undefined, gateway: GatewayState | null = null): ChipLook {
   if (!card) {
     return { shape: 'stopped', tone: 'fj-pending', text: 'not running', title: 'Run the cell to have its app' };
   }
@@ -36,20 +54,40 @@ export function chipLook(source: string, card: CardData | null, app: AppState | 
   }
   const edited = sourceHash(source) !== card.source;
   const serving = `r${app.serving || app.revision}`;
+  const error = app.failure?.error ? `: ${app.failure.error.type}` : '';
   if (app.state === 'Stopped') {
     return { shape: 'stopped', tone: 'fj-pending', text: 'stopped', title: 'Start the app as it was, or run the cell' };
   }
   if (app.state === 'Failing') {
-    return { shape: 'failed', tone: 'fj-failed', text: `r${app.revision} fails`, title: app.reason };
+    return { shape: 'failed', tone: 'fj-failed', text: `r${app.revision} failed${error}`, title: `${app.failure?.text ?? app.reason}. The app goes on trying by itself.` };
+  }
+  if (newestFailed(app)) {
+    return { shape: 'failed', tone: 'fj-failed', text: `r${app.revision} failed · ${serving} serves`, title: app.failure?.text ?? app.reason };
+  }
+  if (isStarting(app)) {
+    const runner = startingRunner(app);
+    const passed = runner && runner.state === 'SETUP' ? ` ${elapsed(Date.now() - runner.since)}` : '';
+    return app.serving && app.serving !== app.revision
+      ? { shape: 'setup', tone: 'fj-setup fj-dashed', text: `${serving} serves · r${app.revision} setup${passed}`, title: `The cell's class was built again: calls go to ${serving} until r${app.revision} is ready` }
+      : { shape: 'setup', tone: 'fj-setup', text: `r${app.revision} ${runner?.state === 'SETUP' ? `setup${passed}` : 'starting'}`, title: app.reason || 'Its first runner comes up' };
   }
   if (edited) {
-    return { shape: 'edited', tone: 'fj-setup', text: `${serving} serves, edited`, title: 'The cell was edited since: run it to serve what it says' };
+    return { shape: 'edited', tone: 'fj-setup fj-dashed', text: `${serving} serves · edited`, title: 'The cell was edited since: run it to serve what it says' };
   }
-  if (app.state === 'Starting' || (app.serving && app.serving !== app.revision)) {
-    return { shape: 'setup', tone: 'fj-setup', text: `r${app.revision} starting`, title: app.reason };
+  if (isStale(card, app, gateway)) {
+    return { shape: 'edited', tone: 'fj-setup fj-dashed', text: `${serving} is from elsewhere`, title: `Another cell or kernel made ${serving}: run this cell to serve what it says` };
   }
   const ready = app.runners.filter(one => one.state === 'IDLE' || one.state === 'RUNNING').length;
-  return { shape: ready ? 'ok' : 'zero', tone: ready ? 'fj-ok' : 'fj-pending', text: `${serving} · ${ready} ready`, title: 'The cell and its runners agree' };
+  return ready
+    ? { shape: 'ok', tone: 'fj-ok', text: `${serving} · ${ready} ready`, title: 'The cell and its runners agree' }
+    : { shape: 'zero', tone: 'fj-pending', text: `${serving} · scaled to zero`, title: 'The next call starts a runner' };
+}
+
+/** Keep clear of the toolbar of the active cell, which lies at the same corner; so the chip stays inside its own cell. */
+export function stepAside(chip: HTMLElement, cell: HTMLElement): void {
+  const toolbar = cell.querySelector<HTMLElement>(':scope > .jp-cell-toolbar, :scope .jp-cell-menu');
+  const shown = toolbar && getComputedStyle(toolbar).display !== 'none' ? toolbar.offsetWidth : 0;
+  chip.style.setProperty('--fj-beside', shown ? `${shown + 4}px` : '0px');
 }
 
 /** Make a chip; `actions` is asked each time its menu opens. */

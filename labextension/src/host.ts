@@ -17,7 +17,7 @@ export interface Wishes {
 const HIDDEN_TOO_LONG = 60_000;
 
 /** What the panels may ask of the page; the plugins fill it in as far as the page can do it. */
-export type LabHost = Host & Pick<Partial<Host>, 'goToCell' | 'runCell' | 'openDashboard' | 'openLogs' | 'insertCell' | 'dragCell'>;
+export type LabHost = Host & Pick<Partial<Host>, 'goToCell' | 'goToLine' | 'runCell' | 'writeToCell' | 'openDashboard' | 'openLogs' | 'insertCell' | 'dragCell'>;
 
 /**
  * Make the page's host; its feed begins now, pauses while the page is hidden for long, and ends with the page.

@@ -53,7 +53,15 @@ const plugin: JupyterFrontEndPlugin<void> = {
     host.insertCell = source => void notebooks.insertCell(source).catch(complain);
     host.goToCell = (alias, cell) => void notebooks.goToCell(alias, cell);
     host.dragCell = dragCell;
-    host.runCell = alias => notebooks.runCell(alias);
+    host.runCell = alias => {
+      try {
+        notebooks.runCell(alias);
+      } catch (error) {
+        complain(error);
+      }
+    };
+    host.goToLine = (alias, line, text) => void notebooks.goToLine(alias, line, text).catch(complain);
+    host.writeToCell = (alias, className, values) => notebooks.writeToCell(alias, className, values);
 
     rendermime.addFactory({ safe: true, mimeTypes: [CARD_MIME], defaultRank: RANK, createRenderer: () => new CardRenderer(host) }, RANK);
     addSidebar(app, host, restorer);

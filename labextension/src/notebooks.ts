@@ -9,10 +9,11 @@ import { DisposableDelegate, type IDisposable } from '@lumino/disposable';
 import type { ISignal } from '@lumino/signaling';
 import type { Widget } from '@lumino/widgets';
 
+import { withOptions } from './shared/cell_source.mjs';
 import { ensureStyle } from './shared/style.mjs';
 import type { AppState, CardData } from './shared/types';
 import { CARD_MIME } from './card_data';
-import { chipLook, isAppCell, makeChip, tellChip, type ChipAction } from './chip';
+import { chipLook, isAppCell, isStarting, makeChip, stepAside, tellChip, type ChipAction } from './chip';
 import type { LabHost } from './host';
 
 interface Outputs {
@@ -27,14 +28,22 @@ interface CellModel {
   contentChanged: ISignal<unknown, unknown>;
   outputs?: Outputs;
 }
+interface Editor {
+  setCursorPosition(position: { line: number; column: number }): void;
+  focus(): void;
+}
 interface Cell extends Widget {
   model: CellModel;
   inputArea?: Widget | null;
+  editor?: Editor | null;
+  ready?: Promise<void>;
 }
 interface Content extends Widget {
   widgets: Cell[];
   activeCell: Cell | null;
   activeCellIndex: number;
+  mode?: string;
+  activeCellChanged?: ISignal<unknown, unknown>;
   model: { cells: { changed: ISignal<unknown, unknown> } } | null;
   scrollToCell?(cell: Cell): Promise<void>;
 }
@@ -54,6 +63,21 @@ export function cardOf(model: CellModel): CardData | null {
   return null;
 }
 
+interface Found {
+  panel: NotebookPanel;
+  cell: Cell;
+}
+
+function sourceOf(cell: Cell): string {
+  return cell.model.sharedModel.getSource();
+}
+
+/** True for the cell whose run made the app: it has its card, and a cell that only shows a panel of it has not. */
+function makesApp(cell: Cell, alias: string): boolean {
+  const card = cardOf(cell.model);
+  return card?.alias === alias && (card.source !== '' || isAppCell(sourceOf(cell)));
+}
+
 export class Notebooks {
   constructor(
     private readonly app: JupyterFrontEnd,
@@ -63,6 +87,7 @@ export class Notebooks {
       createNew: (panel: Widget): IDisposable => this.add(panel as NotebookPanel)
     });
     host.store.watch(() => this.drawSoon());
+    window.setInterval(() => host.store.view.apps.some(one => isStarting(one)) && this.drawSoon(), 1000); // their chips have a clock
   }
 
   /** Whether chips are shown. */
@@ -99,23 +124,66 @@ export class Notebooks {
 
   /** Show the cell that made an app, or the one of an id; false where no open notebook has it. */
   goToCell(alias: string, id = ''): boolean {
-    for (const panel of this.panels) {
-      const at = panel.content.widgets.findIndex(cell => (id ? cell.model.id === id : cardOf(cell.model)?.alias === alias));
-      if (at >= 0) {
-        this.app.shell.activateById(panel.id);
-        panel.content.activeCellIndex = at;
-        void panel.content.scrollToCell?.(panel.content.widgets[at]);
-        return true;
-      }
+    const found = id ? this.find(cell => cell.model.id === id) : this.cellOf(alias);
+    if (found) {
+      void this.show(found);
     }
-    return false;
+    return found !== null;
   }
 
   /** Run the cell that made an app. */
   runCell(alias: string): void {
-    if (this.goToCell(alias)) {
-      void this.app.commands.execute('notebook:run-cell');
+    if (!this.goToCell(alias)) {
+      throw new Error(`No open notebook has the cell of ${alias}.`);
     }
+    void this.app.commands.execute('notebook:run-cell');
+  }
+
+  /** Put the cursor at a line (from 1) of the app's cell, or of the cell that has `text` at that line. */
+  async goToLine(alias: string, line: number, text: string): Promise<void> {
+    const says = (cell: Cell) => sourceOf(cell).split('\n')[line - 1]?.trim() === text.trim();
+    const found = this.find(cell => makesApp(cell, alias) && says(cell)) ?? this.find(says) ?? this.cellOf(alias);
+    if (!found) {
+      throw new Error(`No open notebook has the cell of ${alias}.`);
+    }
+    await this.show(found);
+    await found.cell.ready;
+    found.panel.content.mode = 'edit';
+    found.cell.editor?.setCursorPosition({ line: line - 1, column: 0 });
+    found.cell.editor?.focus();
+  }
+
+  /** Write options into the class of an app, in its cell. */
+  async writeToCell(alias: string, className: string, values: Record<string, number>): Promise<void> {
+    const found = this.cellOf(alias);
+    if (!found) {
+      throw new Error(`No open notebook has the cell of ${alias}.`);
+    }
+    const source = withOptions(sourceOf(found.cell), className, values);
+    found.cell.model.sharedModel.setSource(source);
+  }
+
+  /** The cell that made an app; where none is known to have, one that shows its card. */
+  private cellOf(alias: string): Found | null {
+    return this.find(cell => makesApp(cell, alias)) ?? this.find(cell => cardOf(cell.model)?.alias === alias);
+  }
+
+  /** The first cell that is meant, of the notebook that the user looks at before those of others. */
+  private find(meant: (cell: Cell) => boolean): Found | null {
+    const { current } = this;
+    for (const panel of [...(current ? [current] : []), ...this.panels]) {
+      const cell = panel.content.widgets.find(meant);
+      if (cell) {
+        return { panel, cell };
+      }
+    }
+    return null;
+  }
+
+  private async show({ panel, cell }: Found): Promise<void> {
+    this.app.shell.activateById(panel.id);
+    panel.content.activeCellIndex = panel.content.widgets.indexOf(cell);
+    await panel.content.scrollToCell?.(cell);
   }
 
   private add(panel: NotebookPanel): IDisposable {
@@ -134,6 +202,10 @@ export class Notebooks {
     };
     void panel.context.ready.then(() => {
       panel.content.model?.cells.changed.connect(watch);
+      panel.content.activeCellChanged?.connect(() => {
+        draw();
+        window.setTimeout(draw, 400); // the toolbar of the active cell comes a little later
+      });
       watch();
     });
     return new DisposableDelegate(() => this.panels.delete(panel));
@@ -158,7 +230,8 @@ export class Notebooks {
       return;
     }
     const chip = place ?? makeChip(() => this.actionsOf(panel, cell));
-    tellChip(chip, chipLook(source, cardOf(cell.model), this.appOf(cell)));
+    tellChip(chip, chipLook(source, cardOf(cell.model), this.appOf(cell), this.host.store.view.gateway));
+    stepAside(chip, cell.node);
     if (!place) {
       ensureStyle(chip);
       cell.node.append(chip);

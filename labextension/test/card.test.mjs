@@ -10,7 +10,7 @@ vi.stubGlobal("Blob", Blob); // that of jsdom does not give its bytes
 
 const SCHEMA = { paths: { "/": { post: { requestBody: { content: { "application/json": { schema: { type: "object", required: ["name"], properties: { name: { type: "string", minLength: 1 } } } } } } } } } };
 const ENDPOINTS = [{ name: "hi", path: "/", signature: "", doc: "Says hello." }];
-const CARD = { version: 1, panel: "card", tab: "try", alias: "hello", app: "me/hello", class_name: "Hello", revision: 1, cell: "cell [2]", source: "", gateway: null, options: [], picture: null };
+const CARD = { version: 1, panel: "card", tab: "try", alias: "hello", app: "me/hello", class_name: "Hello", revision: 1, cell: "cell [2]", source: "", prints: 0, gateway: null, options: [], picture: null };
 const app = (more = {}) => madeApp("hello", { endpoints: ENDPOINTS, runners: [madeRunner("hello-1")], ...more });
 
 let root;
@@ -86,7 +86,7 @@ describe("card", () => {
 
   test("while setup runs its last lines are shown, as text", async () => {
     cardPanel(root, answering(madeLine({ apps: [app({ state: "Starting", log: 4, setup_ms: 900, runners: [madeRunner("hello-1", "SETUP")] })] })), CARD, stop.signal);
-    await until(() => root.querySelector(".fj-card-notice pre")?.textContent.includes("loading <img"));
+    await until(() => root.querySelector(".fj-card-notice")?.textContent.includes("loading <img"));
     expect(root.querySelector(".fj-card-notice").textContent).toContain("of about 900 ms");
     expect(root.querySelector("img")).toBeNull();
   });

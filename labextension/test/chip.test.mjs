@@ -5,7 +5,7 @@ import { sourceHash } from "../src/source.ts";
 import { HOSTILE, madeApp, madeRunner } from "./made.mjs";
 
 const CELL = "%%fal_app\nclass Hello(fal.App):\n    pass\n";
-const card = (more = {}) => ({ panel: "card", alias: "hello", source: sourceHash(CELL), ...more });
+const card = (more = {}) => ({ panel: "card", alias: "hello", revision: 1, gateway: { started: 1 }, source: sourceHash(CELL), ...more });
 const words = (...given) => chipLook(...given).text;
 afterEach(() => document.body.replaceChildren());
 
@@ -33,12 +33,22 @@ describe("the chip", () => {
     expect(words(CELL, null, undefined)).toBe("not running");
     expect(words(CELL, card(), undefined)).toBe("not running");
     expect(words(CELL, card(), app)).toBe("r1 · 1 ready");
-    expect(words(`${CELL}    x = 1\n`, card(), app)).toBe("r1 serves, edited");
+    expect(words(`${CELL}    x = 1\n`, card(), app)).toBe("r1 serves · edited");
     expect(words(`${CELL}\n\n`, card(), app)).toBe("r1 · 1 ready");
-    expect(words(CELL, card(), madeApp("hello", { revision: 2, serving: 1 }))).toBe("r2 starting");
+    expect(words(CELL, card(), madeApp("hello", { revision: 2, serving: 1, runners: [madeRunner("hello-2", "SETUP", { revision: 2, since: Date.now() - 6200 })] }))).toBe("r1 serves · r2 setup 6 s");
+    expect(words(CELL, card(), madeApp("hello", { state: "Starting", serving: 0, runners: [madeRunner("hello-1", "SETUP", { since: Date.now() - 72000 })] }))).toBe("r1 setup 1 m 12 s");
+    const failure = { time: 5, revision: 2, text: "boom", error: { type: "OSError", message: "boom", text: "", phase: "setup", frames: [] }, retry_at: 0 };
+    expect(words(CELL, card(), madeApp("hello", { revision: 2, serving: 1, failure, runners: [madeRunner("hello-1")] }))).toBe("r2 failed · r1 serves");
+    expect(words(CELL, card(), madeApp("hello", { state: "Failing", serving: 0, revision: 2, failure }))).toBe("r2 failed: OSError");
+    expect(words(CELL, card(), madeApp("hello", { state: "Zero" }))).toBe("r1 · scaled to zero");
+    const later = madeApp("hello", { revision: 3, serving: 3, verdict: "rebuild", runners: [madeRunner("hello-9")] });
+    expect(words(CELL, card(), later)).toBe("r3 is from elsewhere");
+    expect(words(CELL, card(), { ...later, verdict: "restart" })).toBe("r3 · 1 ready");
+    expect(words(CELL, card(), app, { started: 2 })).toBe("r1 is from elsewhere");
+    expect(words(CELL, card(), app, { started: 1 })).toBe("r1 · 1 ready");
     expect(words(CELL, card(), madeApp("hello", { state: "Starting", serving: 0 }))).toBe("r1 starting");
     expect(words(CELL, card(), madeApp("hello", { state: "Stopped" }))).toBe("stopped");
-    expect(words(CELL, card(), madeApp("hello", { state: "Failing", revision: 3, reason: "boom" }))).toBe("r3 fails");
+    expect(words(CELL, card(), madeApp("hello", { state: "Failing", revision: 3, reason: "boom" }))).toBe("r3 failed");
   });
 
   it("has a menu for mouse and keys, closes it on Escape, and shows hostile text as text", () => {

@@ -1,17 +1,17 @@
 // @ts-check
 /** The card under an app's cell: how it stands, and everything that can be done with it, in tabs. */
 import { button, h, replace, scheduler, tabList, update } from "./dom.mjs";
-import { errorView } from "./errors.mjs";
-import { ago, clock, count, duration, plural } from "./format.mjs";
-import { glyph, iconButton, stateGlyph, stateMark } from "./glyphs.mjs";
-import { askJson } from "./host.mjs";
+import { cardStates, newestFailed } from "./card_states.mjs";
 import { configPanel } from "./config.mjs";
+import { count, duration } from "./format.mjs";
 import { galleryPanel } from "./gallery.mjs";
+import { glyph, iconButton, stateGlyph, stateLook, stateMark } from "./glyphs.mjs";
+import { askJson } from "./host.mjs";
+import { keepingLast } from "./kept_host.mjs";
 import { loadPanel } from "./load.mjs";
 import { logsPanel } from "./logs.mjs";
 import { markdownView } from "./markdown.mjs";
 import { requestsPanel } from "./requests.mjs";
-import { plainText } from "./result.mjs";
 import { snippetsPanel } from "./snippets.mjs";
 import { ensureStyle } from "./style.mjs";
 import { timelinePanel } from "./timeline.mjs";
@@ -77,6 +77,15 @@ export function askWithin(place) {
   });
 }
 
+/** Heights of cards that were taken away, by app: a new one of the same app begins with it. @type {Map<string, number>} */
+const heights = new Map();
+
+/** How an app stood when it was saved: a word without the colour of a living state. @param {string} state */
+function greyMark(state) {
+  const look = stateLook(state);
+  return h("span", { class: "fj-state fj-pending" }, glyph(look.shape, "fj-pending"), h("span", null, `${look.word}, saved`));
+}
+
 /**
  * @param {HTMLElement} root
  * @param {import("./types.d.ts").Host} host
@@ -87,8 +96,8 @@ export function cardPanel(root, host, card, signal) {
   ensureStyle(root);
   const { alias } = card;
   const app = () => host.store.view.apps.find((one) => one.alias === alias);
-  /** @type {AppState | undefined} what was known last, for the time after its end */
-  let last = card.picture?.app;
+  const kept = keepingLast(host, card, signal);
+  const states = cardStates(host, card, () => draw(), signal);
   const headState = h("span", { class: "fj-head-state", role: "status", "aria-live": "polite" });
   const told = h("div", { class: "fj-card-told", role: "alert" });
   const about = h("details", { class: "fj-about", hidden: true });
@@ -101,7 +110,7 @@ export function cardPanel(root, host, card, signal) {
     }
   };
   const actions = h("span", { class: "fj-with-menu fj-head-actions" });
-  const head = h("div", { class: "fj-head" }, headState, h("span", { class: "fj-name fj-cut", title: card.app }, alias), h("span", { class: "fj-muted fj-mono fj-cut fj-third" }, `${card.class_name}${card.cell ? ` · ${card.cell}` : ""}`), h("span", { class: "fj-space" }), actions);
+  const head = h("div", { class: "fj-head" }, headState, h("span", { class: "fj-name fj-cut", title: card.app }, alias), h("span", { class: "fj-muted fj-mono fj-cut fj-third" }, `${card.class_name}${card.cell ? ` · ${card.cell}` : ""}`), h("span", { class: "fj-space" }));
   const facts = h("div", { class: "fj-facts" });
   const body = h("div", { class: "fj-card-body" });
   const frame = h("section", { class: "fj fj-card", "aria-label": `app ${alias}`, dataset: { app: alias, lmSuppressShortcuts: "true" } }, head, facts, about, told, body);
@@ -133,8 +142,9 @@ export function cardPanel(root, host, card, signal) {
   const stop = iconButton("stop", "Stop the app", act("stop"));
   const start = button([glyph("play"), "Start"], act("start"), { class: "fj-button fj-primary", title: "Start the app as it was" });
   const runCell = button([glyph("play"), "Run its cell"], () => host.runCell?.(alias), { class: "fj-button fj-primary" });
+  const retry = button([glyph("restart"), "Retry now"], act("restart"), { class: "fj-button", title: "Start it at once, without waiting for the next attempt" });
   actions.append(restart, stop, more);
-  head.append(start, runCell);
+  head.append(start, runCell, retry, actions);
 
   // --- the tabs: each is built when it is first shown, and keeps what was typed into it
   /** @type {Map<string, HTMLElement>} */
@@ -145,11 +155,11 @@ export function cardPanel(root, host, card, signal) {
     const place = h("div", { class: `fj-panel-${name}`, dataset: { panel: name } });
     if (name === "try") (trying = tryPanel(place, host, { alias }, signal)), loadPanel(place, host, { alias, call: () => trying.call(), confirmIn: askWithin }, signal);
     else if (name === "outputs") galleryPanel(place, host, { alias }, signal);
-    else if (name === "requests") requestsPanel(place, host, { alias }, signal);
-    else if (name === "timeline") timelinePanel(place, host, { alias }, signal);
-    else if (name === "config") configPanel(place, host, { alias, onEdited: (number) => tabs.count("config", number ? `${number} edited` : "") }, signal);
+    else if (name === "requests") requestsPanel(place, kept, { alias }, signal);
+    else if (name === "timeline") timelinePanel(place, kept, { alias }, signal);
+    else if (name === "config") configPanel(place, kept, { alias, onEdited: (number) => tabs.count("config", number ? `${number} edited` : "") }, signal);
     else if (name === "logs") logsPanel(place, host, { alias }, signal);
-    else snippetsPanel(place, host, { alias, call: () => trying.call() }, signal);
+    else snippetsPanel(place, kept, { alias, call: () => trying.call() }, signal);
     return place;
   };
   const chosen = TABS.some((one) => one.name === card.tab) ? card.tab : host.kind === "saved" ? "requests" : "try";
@@ -161,35 +171,56 @@ export function cardPanel(root, host, card, signal) {
       tabs.panel.append(place);
     }
     place.hidden = false;
+    if (tab !== name) (hold.of = ""), (body.style.minHeight = "");
+    tab = name;
+    stand();
     tabs.panel.setAttribute("aria-labelledby", tabs.list.querySelector(`[data-tab="${name}"]`)?.id ?? "");
   });
-  const notice = h("div", { class: "fj-card-notice" });
-  body.append(notice, tabs.list, tabs.panel);
+  let tab = chosen;
+  tabs.panel.append(states.stage);
+  body.append(states.line, tabs.list, tabs.panel);
   onEditRequest(frame, alias, (id) => (tabs.list.querySelector('[data-tab="try"]')?.click(), trying.edit(id)), signal);
   let started = false;
+
+  /** The stage takes the place of the form where there is none to use, and is not seen beside other tabs. */
+  const stand = () => {
+    const form = built.get("try");
+    const replaced = states.replacesForm(app());
+    states.stage.classList.toggle("fj-away", tab !== "try");
+    form?.classList.toggle("fj-away", replaced);
+  };
+  /** A change of state never makes the card smaller: what is below it stays where it is. @param {string} state */
+  const hold = (state) => {
+    if (hold.of && hold.of !== state && body.offsetHeight) body.style.minHeight = `${body.offsetHeight}px`;
+    hold.of = state;
+  };
+  hold.of = "";
+  if (heights.has(alias)) body.style.minHeight = `${heights.get(alias)}px`;
+  signal.addEventListener("abort", () => body.offsetHeight && heights.set(alias, body.offsetHeight));
 
   const draw = () => {
     const view = host.store.view;
     const now = app();
-    last = now ?? last;
-    const state = now ?? last;
+    const state = now ?? kept.store.view.apps.find((one) => one.alias === alias);
     const gone = !now && view.link === "live";
-    const word = view.link === "saved" ? undefined : gone ? "Stopped" : view.link === "off" ? "Stopped" : undefined;
-    update(headState, stateMark(word ?? state?.state ?? "Starting", view.link === "saved" && state ? `${stateMark(state.state).textContent}, saved` : undefined));
+    hold(`${view.link} ${now?.state}`);
+    if (view.link === "saved" && state) update(headState, greyMark(state.state));
+    else update(headState, stateMark(gone || view.link === "off" ? "Stopped" : (state?.state ?? "Starting")));
     const live = Boolean(now) && view.link === "live";
     const alive = live && now?.state !== "Stopped";
     actions.hidden = !live;
     restart.hidden = stop.hidden = !alive;
     start.hidden = !live || alive;
-    runCell.hidden = !host.runCell || !(gone || view.link === "off");
-    if (!state) return update(notice, view.link === "live" || (view.link === "connecting" && !view.reason) ? h("p", { class: "fj-empty" }, "Looking for the app …") : noticeOf(view, now, state));
+    retry.hidden = !alive || !(now?.state === "Failing" || (now && newestFailed(now)));
+    runCell.hidden = !host.runCell || !(gone || view.link === "off" || view.link === "saved");
+    if (!state) return states.draw(now, state);
     drawFacts(state, alive);
     drawAbout(state.about ?? ""); // a picture that was saved before there was any has none
-    update(notice, noticeOf(view, now, state));
+    states.draw(now, state);
     tabs.count("requests", state.stats.calls ? count(state.stats.calls, true) : "");
     if (!started) (started = true), tabs.start();
+    stand();
   };
-
   /** @type {string | undefined} what is shown of it: what is unfolded stays so */
   let aboutOf;
   const drawAbout = (/** @type {string} */ text) => {
@@ -206,68 +237,17 @@ export function cardPanel(root, host, card, signal) {
     const shown = endpoints.slice(0, 4).join(" · ") + (endpoints.length > 4 ? ` · ${endpoints.length - 4} more` : "");
     const machine = state.machine.split(" (")[0];
     update(facts, fact("Endpoints", h("span", { class: "fj-mono fj-cut", title: endpoints.join(" ") }, shown)), fact("Machine", h("span", { class: "fj-cut", title: state.machine }, machine)),
-      fact("Runners", alive ? state.runners.slice(0, 8).map((one) => h("span", { title: one.id }, stateGlyph(one.state))) : null, h("span", null, alive ? runnerWords(state) : "0")),
+      fact("Runners", alive ? state.runners.slice(0, 8).map((one) => h("span", { title: one.id }, stateGlyph(one.state))) : null, h("span", { class: "fj-cut", title: alive ? runnerWords(state) : "" }, alive ? runnerWords(state) : "0")),
       fact("Setup", h("span", null, state.setup_ms ? duration(state.setup_ms) : "–")), fact("Revision", h("span", { class: "fj-cut", title: revisionWords(state) }, revisionWords(state))),
-      fact("Address", h("span", { class: "fj-mono fj-cut", title: address, style: { maxWidth: "260px" } }, address.replace(/^https?:\/\//, "")), iconButton("copy", "Copy the address", () => host.copy(address))));
-  };
-
-  /** @param {import("./types.d.ts").View} view @param {AppState | undefined} now @param {AppState | undefined} state */
-  const noticeOf = (view, now, state) => {
-    if (view.link === "saved") return h("div", { class: "fj-banner" }, glyph("stopped", "fj-pending"), h("div", null, `A picture of ${new Date(view.time).toLocaleString()}. Run the cell again to have the app here.`));
-    const ends = view.time ? ` What is shown ends at ${clock(view.time, false)}.` : "";
-    if (view.link === "lost") return h("div", { class: "fj-banner fj-bad" }, glyph("warning", "fj-failed"), h("div", null, h("strong", null, `No update: ${plainText(view.reason)}.`), `${ends} Trying again.`));
-    if (view.link === "connecting") return h("div", { class: "fj-banner" }, view.reason ? plainText(view.reason) : "Connecting …");
-    if (view.link === "off") return h("div", { class: "fj-banner" }, glyph("stopped", "fj-pending"), h("div", null, "No gateway is running. Running the cell again starts one, and the app."));
-    if (!now) return h("div", { class: "fj-banner" }, glyph("stopped", "fj-pending"), h("div", null, `Stopped after ${plural(state?.stats.calls ?? 0, "call")}. Running ${card.cell || "its cell"} again brings it back.`));
-    if (now.state === "Stopped") return h("div", { class: "fj-banner" }, glyph("stopped", "fj-pending"), h("div", null, `Stopped after ${plural(now.stats.calls, "call")}. Calls of it are refused; Start brings it back as it was.`));
-    if (now.state === "Failing") return failing(now);
-    if (now.state === "Starting") return starting(now);
-    if (now.state === "Zero") return h("div", { class: "fj-banner" }, glyph("zero", "fj-pending"), h("div", null, "No runner is up. The next call starts one", now.setup_ms ? h("span", null, " and takes about ", h("strong", null, duration(now.setup_ms)), " longer") : null, `. ${plainText(now.reason)}`));
-    return null;
-  };
-
-  const tail = h("pre", { class: "fj-code", hidden: true, "aria-label": "the last lines printed" });
-  let tailOf = "";
-  /** The last three lines that the runner's setup() printed. @param {AppState} now @param {string} runner */
-  const readTail = async (now, runner) => {
-    if (tailOf === `${runner} ${now.log}`) return;
-    tailOf = `${runner} ${now.log}`;
-    try {
-      /** @type {import("./types.d.ts").LogRecord[]} */
-      const lines = await askJson(host, "GET", `apps/${encodeURIComponent(alias)}/logs`, { query: { lines: "3", runner }, signal });
-      tail.hidden = !lines.length;
-      tail.textContent = lines.map((one) => plainText(one.text)).join("\n");
-    } catch {
-      tail.hidden = true; // the Logs tab says why
-    }
-  };
-
-  const starting = (/** @type {AppState} */ now) => {
-    const first = now.runners.find((one) => one.state === "SETUP" || one.state === "PENDING");
-    const passed = first ? Math.max(0, Date.now() - first.since) : 0;
-    const bar = now.setup_ms ? h("div", { class: "fj-progress" }, h("div", { style: { width: `${Math.min(100, (100 * passed) / now.setup_ms)}%` } })) : null;
-    const expected = now.setup_ms ? ` of about ${duration(now.setup_ms)}` : "";
-    const waits = now.waiting ? `${plural(now.waiting, "call")} waiting` : "";
-    if (first) readTail(now, first.id);
-    return [h("div", { class: "fj-banner fj-warn" }, h("div", { style: { width: "100%" } }, h("div", { class: "fj-bar-row", style: { padding: "0" } }, h("strong", { class: "fj-mono" }, first ? "setup()" : ""), first ? `${duration(passed)}${expected}` : plainText(now.reason), h("span", { class: "fj-space" }), waits), bar)), tail];
-  };
-
-  /** @type {{of: number, node: HTMLElement} | null} the failure that is shown: what is unfolded in it stays so */
-  let failed = null;
-  const failing = (/** @type {AppState} */ now) => {
-    const failure = now.failure;
-    const again = failure?.retry_at ? `next attempt in ${duration(Math.max(0, failure.retry_at - Date.now()))}` : "";
-    const of = failure?.time ?? 0;
-    if (failed?.of !== of) failed = { of, node: h("div", { class: "fj-pane" }, failure?.error ? errorView(failure.error) : h("div", { class: "fj-banner fj-bad" }, plainText(failure?.text ?? now.reason))) };
-    return [failed.node, h("div", { class: "fj-bar-row" }, button([glyph("restart"), "Retry now"], act("restart")), h("span", { class: "fj-muted" }, failure ? `failed ${ago(Date.now() - failure.time)}, ${again}` : ""), h("span", { class: "fj-space" }), now.waiting ? `${plural(now.waiting, "call")} waiting` : "")];
+      fact("Address", h("span", { class: "fj-mono fj-cut", title: address }, address.replace(/^https?:\/\//, "")), iconButton("copy", "Copy the address", () => host.copy(address))));
   };
 
   const look = scheduler(root, signal, draw);
   signal.addEventListener("abort", host.store.watch(look));
   const ticking = setInterval(() => {
-    const state = app()?.state;
-    if (state === "Starting" || state === "Failing") look(); // clocks run
-  }, 500);
+    const now = app();
+    if (now && (now.state === "Starting" || now.state === "Failing" || now.serving !== now.revision)) look(); // clocks run
+  }, 250);
   signal.addEventListener("abort", () => clearInterval(ticking));
   signal.addEventListener("abort", () => root.replaceChildren());
   draw();

@@ -109,9 +109,22 @@ export function configPanel(root, host, { alias, onEdited }, signal) {
     const state = app();
     if (state) host.copy(classAttributes({ ...state.overrides, ...edited() }) || classAttributes(state.scaling));
   });
+  const write = button([glyph("edited"), "Write to cell"], async () => {
+    const state = app();
+    if (!state || !host.writeToCell) return;
+    const values = { ...state.overrides, ...edited() };
+    try {
+      await host.writeToCell(alias, state.class_name, values);
+      const words = Object.entries(values).map(([name, value]) => `${name} = ${plainNumber(value)}`).join(", ");
+      update(banner, h("div", { class: "fj-banner fj-good" }, glyph("done", "fj-ok"), h("div", null, h("strong", null, "Written to the cell: "), h("span", { class: "fj-mono" }, words), ". It counts when the cell runs again.")));
+    } catch (error) {
+      update(banner, h("div", { class: "fj-banner fj-bad", role: "alert" }, glyph("failed", "fj-failed"), h("div", null, h("strong", null, "Not written. "), plainText(error instanceof Error ? error.message : String(error)))));
+    }
+  }, { title: "Write the changed values into the class in its cell" });
+  write.hidden = !host.writeToCell;
   const foot = h("span", { class: "fj-muted" });
   const slot = h("section", { dataset: { slot: "what-if" }, hidden: true });
-  root.append(grid, banner, h("div", { class: "fj-foot" }, apply, reset, byClass, copy, h("span", { class: "fj-space" }), foot), slot);
+  root.append(grid, banner, h("div", { class: "fj-foot" }, apply, reset, byClass, write, copy, h("span", { class: "fj-space" }), foot), slot);
 
   const forget = (/** @type {string} */ name) => {
     delete edits[name];
@@ -172,7 +185,7 @@ export function configPanel(root, host, { alias, onEdited }, signal) {
     awaited = null;
     clearTimeout(patience);
     for (const [name, value] of Object.entries(values ?? {})) if (Number(edits[name]) === value) forget(name);
-    const what = values ? " The class in its cell still says what it said: Copy as class attributes takes it there." : " What the class says is in force again.";
+    const what = values ? ` The class in its cell still says what it said: ${host.writeToCell ? "Write to cell" : "Copy as class attributes"} takes it there.` : " What the class says is in force again.";
     update(banner, h("div", { class: "fj-banner fj-good" }, glyph("done", "fj-ok"), h("div", null, h("strong", null, `Applied in ${duration(Date.now() - asked)}.`), what)));
   };
 
@@ -211,11 +224,12 @@ export function configPanel(root, host, { alias, onEdited }, signal) {
       }
     }
     const wrong = Object.keys(problems).length;
-    apply.disabled = !count || wrong > 0 || Boolean(awaited) || host.kind === "saved";
+    apply.disabled = !count || wrong > 0 || Boolean(awaited) || host.kind === "saved" || state.state === "Stopped";
     reset.disabled = !count;
-    byClass.disabled = !Object.keys(state.overrides).length || host.kind === "saved";
+    write.disabled = wrong > 0 || !(count || Object.keys(state.overrides).length);
+    byClass.disabled = !Object.keys(state.overrides).length || host.kind === "saved" || state.state === "Stopped";
     setText(apply.lastChild ?? apply, count ? `Apply ${count} live` : "Apply live");
-    setText(foot, host.kind === "saved" ? "A saved picture: run the cell again to change it." : wrong ? `Fix ${wrong} ${wrong === 1 ? "value" : "values"} to apply` : "Applied at the next scaling decision. No runner restarts.");
+    setText(foot, host.kind === "saved" ? "A saved picture: run the cell again to change it." : state.state === "Stopped" ? "The app is stopped. Start it to change it." : wrong ? `Fix ${wrong} ${wrong === 1 ? "value" : "values"} to apply` : "Applied at the next scaling decision. No runner restarts.");
     onEdited?.(count);
   };
 

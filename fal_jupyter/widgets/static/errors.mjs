@@ -3,9 +3,12 @@
 import { h } from "./dom.mjs";
 import { plainText } from "./result.mjs";
 
+/** A name that a kernel compiles its cells under. */
+const CELL_FILE = /ipykernel_\d+\/\d+\.py$|<ipython-input-(\d+)/;
+
 /** The last part of a path, or `cell [3]` for what a kernel compiled. @param {string} filename */
 function placeOf(filename) {
-  const cell = /ipykernel_\d+\/\d+\.py$|<ipython-input-(\d+)/.exec(filename);
+  const cell = CELL_FILE.exec(filename);
   if (cell) return cell[1] ? `cell [${cell[1]}]` : "the cell";
   return filename.split("/").pop() ?? filename;
 }
@@ -13,6 +16,15 @@ function placeOf(filename) {
 /** Whether a frame is the user's own and not a library's. @param {string} filename */
 function isOwn(filename) {
   return !/site-packages|dist-packages|\/lib\/python\d|<frozen/.test(filename);
+}
+
+/**
+ * The innermost frame of the user's own code; `isCell` where a notebook's cell holds it.
+ * @param {import("./types.d.ts").ErrorDescription} error
+ */
+export function ownFrame(error) {
+  const frame = error.frames.filter((one) => isOwn(one.filename)).at(-1);
+  return frame && { ...frame, isCell: CELL_FILE.test(frame.filename) };
 }
 
 /**

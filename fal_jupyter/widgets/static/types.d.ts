@@ -62,7 +62,7 @@ export interface KeyRecord { id: string; holder: string; created: number }
 export interface Picture { time: number; app: AppState; requests: RequestState[]; timeline: Timeline }
 export interface CardData {
   version: number; panel: string; tab: string; alias: string; app: string; class_name: string; revision: number; cell: string;
-  source: string; gateway: GatewayState; options: OptionRule[]; picture: Picture | null;
+  source: string; prints: number; gateway: GatewayState; options: OptionRule[]; picture: Picture | null;
 }
 
 // --- the store (store.mjs) -------------------------------------------------------------------------------------------
@@ -126,6 +126,10 @@ export interface Host {
   goToCell?(alias: string, cell?: string): void;
   /** Run the cell that made an app; one sentence where no open notebook has it. */
   runCell?(alias: string): void;
+  /** Put the cursor at a line of the cell that made an app, or of the cell that has `text` there. */
+  goToLine?(alias: string, line: number, text: string): void;
+  /** Write options into the class in its cell; an Error with one sentence where that cannot be done. */
+  writeToCell?(alias: string, className: string, values: Record<string, number>): Promise<void>;
   openDashboard?(requestId?: string): void;
   openLogs?(alias: string, runner?: string): void;
   insertCell?(source: string): void;

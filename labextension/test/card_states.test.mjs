@@ -1,0 +1,151 @@
+/** The card through an app's life: its first start, a setup that fails, a revision that fails behind one that serves, its end. */
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { cardPanel } from "../../fal_jupyter/widgets/static/card.mjs";
+import { withOptions } from "../../fal_jupyter/widgets/static/cell_source.mjs";
+import { savedHost } from "../../fal_jupyter/widgets/static/host.mjs";
+import { HOSTILE, madeApp, madeHost, madeLine, madeRequest, madeRunner, until } from "./made.mjs";
+
+const CARD = { version: 1, panel: "card", tab: "try", alias: "hello", app: "me/hello", class_name: "Hello", revision: 1, cell: "cell [2]", source: "", prints: 0, gateway: null, options: [], picture: null };
+const FRAMES = [{ filename: "/tmp/ipykernel_77/123.py", lineno: 6, function: "setup", line: "load()" }, { filename: "/usr/lib/python3/site-packages/torch/a.py", lineno: 9, function: "load", line: "raise" }];
+const ERROR = { type: "OSError", message: HOSTILE, text: "all of it", phase: "setup", frames: FRAMES };
+const failure = (more = {}) => ({ time: 5, revision: 1, text: "bad", error: ERROR, retry_at: Date.now() + 30000, ...more });
+const app = (more = {}) => madeApp("hello", { endpoints: [{ name: "hi", path: "/", signature: "", doc: "" }], runners: [madeRunner("hello-1")], ...more });
+const begun = (state, more = {}) => app({ state: "Starting", serving: 0, setup_ms: 0, log: 3, runners: [madeRunner("hello-1", state, { since: Date.now() - 2000 })], ...more });
+
+let root;
+let stop;
+let ran;
+beforeEach(() => {
+  root = document.createElement("div");
+  document.body.replaceChildren(root);
+  stop = new AbortController();
+  ran = [];
+});
+afterEach(() => {
+  stop.abort();
+  expect(root.childNodes).toHaveLength(0);
+});
+
+/** A host of a notebook: it knows the cells. */
+function hosted(line) {
+  const host = madeHost(line, (_method, path) => (path.endsWith("/schema") ? { status: 409, detail: "none" } : {}));
+  const plain = host.ask.bind(host);
+  host.ask = async (method, path, asked) => {
+    const given = await plain(method, path, asked);
+    return path.endsWith("/logs") ? { ...given, json: async () => [{ time: 1, runner: "hello-1", request: "", stream: 1, text: `loading ${HOSTILE}` }] } : given;
+  };
+  return Object.assign(host, { goToLine: (...all) => ran.push(["line", ...all]), runCell: (alias) => ran.push(["run", alias]) });
+}
+const drawn = (line, card = CARD) => {
+  const host = hosted(line);
+  cardPanel(root, host, card, stop.signal);
+  return host;
+};
+const named = (name) => [...root.querySelectorAll("button")].find((one) => one.textContent === name);
+const seen = (node) => node && !node.closest("[hidden], .fj-away");
+
+describe("the first start", () => {
+  test("shows its steps and what setup printed, in the place of the form", async () => {
+    const lanes = [{ id: "hello-1", devices: [], revision: 1, moves: [[1000, "PENDING"], [1400, "SETUP"]] }];
+    const host = drawn(madeLine({ apps: [begun("SETUP")], timelines: { hello: { points: [], decisions: [], lanes } } }));
+    await until(() => root.querySelector(".fj-card-stage pre")?.textContent.includes("loading <img"));
+    const steps = [...root.querySelectorAll(".fj-card-steps li")].map((one) => one.textContent);
+    expect(steps[0]).toBe("process 400 ms");
+    expect(steps[1]).toMatch(/^setup\(\) 2\.\d+ s$/);
+    expect(steps[2]).toBe("ready");
+    expect(seen(root.querySelector(".fj-panel-try"))).toBeFalsy();
+    expect(root.querySelector("img")).toBeNull();
+    root.querySelector('[data-tab="logs"]').click();
+    expect(seen(root.querySelector(".fj-card-stage"))).toBeFalsy();
+    root.querySelector('[data-tab="try"]').click();
+    host.store.apply(madeLine({ kind: "frame", time: 60001, apps: [app()] }));
+    await until(() => seen(root.querySelector(".fj-panel-try")));
+    expect(root.querySelector(".fj-card-stage").hidden).toBe(true);
+    expect(root.querySelector(".fj-card-notice").textContent).toContain("No call yet. Press Run, or call Made.hi(…) in a cell.");
+  });
+
+  test("does not say twice what its cell prints", async () => {
+    const host = drawn(madeLine({ apps: [begun("SETUP")] }), { ...CARD, prints: 1 });
+    await until(() => host.asked.some(([, path]) => path.endsWith("/logs")));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(root.querySelector(".fj-card-stage").textContent).not.toContain("loading");
+  });
+});
+
+describe("a failed setup", () => {
+  test("is a crash with the user's frame, what happens next, Retry and the way to the line", async () => {
+    const host = drawn(madeLine({ apps: [app({ state: "Failing", serving: 0, failure: failure(), runners: [madeRunner("hello-1", "CRASH_BACKOFF")] })] }));
+    expect(root.querySelector(".fj-card-notice").textContent).toMatch(/setup\(\) raised OSError.*The app goes on trying by itself: next attempt in (30|29)/);
+    expect(root.querySelector(".fj-here").textContent).toContain("6  load()");
+    expect(seen(root.querySelector(".fj-panel-try"))).toBeFalsy();
+    named("Go to line 6").click();
+    expect(ran).toEqual([["line", "hello", 6, "load()"]]);
+    named("Copy traceback").click();
+    expect(host.copied).toEqual(["all of it"]);
+    named("Retry now").click();
+    await until(() => host.asked.some(([method, path]) => method === "POST" && path === "apps/hello/restart"));
+    expect(root.querySelector("img")).toBeNull();
+  });
+
+  test("of a new revision leaves the old one serving, and its error to unfold", async () => {
+    const host = drawn(madeLine({ apps: [app({ revision: 2, serving: 1, failure: failure({ revision: 2 }) })] }));
+    expect(root.querySelector(".fj-card-notice").textContent).toContain("r2 could not start: setup() raised OSError.Calls go to r1.");
+    expect(seen(root.querySelector(".fj-panel-try"))).toBeTruthy();
+    expect(seen(root.querySelector(".fj-error-view"))).toBeFalsy();
+    named("Show the error").click();
+    expect(seen(root.querySelector(".fj-error-view"))).toBeTruthy();
+    expect(named("Retry now").hidden).toBe(false);
+    host.store.apply(madeLine({ kind: "frame", time: 60001, apps: [app({ revision: 3, serving: 3 })] }));
+    await until(() => root.querySelector(".fj-card-stage").hidden);
+    expect(named("Retry now").hidden).toBe(true);
+  });
+});
+
+test("a new revision that starts is said, and which one answers", () => {
+  drawn(madeLine({ apps: [app({ revision: 2, serving: 1, runners: [madeRunner("hello-1"), madeRunner("hello-2", "SETUP", { revision: 2, since: Date.now() - 3000 })] })] }));
+  expect(root.querySelector(".fj-card-notice").textContent).toMatch(/r2 is starting for 3\.\d+ s; calls go to r1 until it is ready/);
+});
+
+test("an app that is gone keeps what was known last", async () => {
+  const requests = [madeRequest("r1"), madeRequest("other", { alias: "other" })];
+  const host = drawn(madeLine({ apps: [app()], requests }));
+  host.store.apply(madeLine({ kind: "frame", time: 60001, apps: [app({ stats: { ...app().stats, calls: 17 } })] }));
+  host.store.apply(madeLine({ kind: "frame", time: 60002, apps: [] }));
+  await until(() => root.textContent.includes("Stopped after 17 calls."));
+  root.querySelector('[data-tab="requests"]').click();
+  await until(() => root.querySelector('tr[data-request="r1"]'));
+  expect(root.querySelector('tr[data-request="other"]')).toBeNull();
+  root.querySelector('[data-tab="config"]').click();
+  await until(() => root.querySelector('[data-option="keep_alive"]'));
+  expect(root.textContent).toContain("The app is stopped. Start it to change it.");
+  named("Run its cell").click();
+  expect(ran).toEqual([["run", "hello"]]);
+});
+
+test("a saved card has no colour of a living state, and runs its cell where there is one", () => {
+  const card = { ...CARD, picture: { time: 60000, app: app(), requests: [madeRequest("r1")], timeline: { points: [], decisions: [], lanes: [] } } };
+  cardPanel(root, Object.assign(savedHost(card), { runCell: (alias) => ran.push(alias) }), card, stop.signal);
+  expect(root.querySelector(".fj-head-state").textContent).toBe("Ready, saved");
+  expect(root.querySelector(".fj-head-state .fj-ok")).toBeNull();
+  named("Run its cell").click();
+  expect(ran).toEqual(["hello"]);
+});
+
+describe("options written into a cell", () => {
+  const CELL = '%%fal_app --keep-alive 30\nclass Hello(fal.App, max_concurrency=2):\n    """Says hello.\n\n    Twice.\n    """\n    min_concurrency: int = 1  # warm\n\n    def setup(self):\n        keep_alive = 9\n';
+
+  test("take the place of what is written, else come behind the docstring", () => {
+    const written = withOptions(CELL, "Hello", { keep_alive: 5, max_concurrency: 4, min_concurrency: 2, request_timeout: 60.5 });
+    expect(written).toBe(CELL.replace("--keep-alive 30", "--keep-alive 5").replace("max_concurrency=2", "max_concurrency=4").replace("= 1  # warm", "= 2  # warm").replace('    """\n    min', '    """\n    request_timeout = 60.5\n    min'));
+  });
+
+  test("find a header of several lines, and a class without a docstring", () => {
+    expect(withOptions("class A(\n    fal.App,\n):\n    # first\n    x = 1\n\nclass B: pass", "A", { keep_alive: 5 })).toBe("class A(\n    fal.App,\n):\n    keep_alive = 5\n    # first\n    x = 1\n\nclass B: pass");
+  });
+
+  test("are refused in one sentence where there is no place", () => {
+    expect(() => withOptions("x = 1", "Hello", { keep_alive: 5 })).toThrow("The cell has no class Hello.");
+    expect(() => withOptions("class Hello(fal.App): pass", "Hello", { keep_alive: 5 })).toThrow("in one line");
+    expect(() => withOptions("class Hello(fal.App):\n", "Hello", { keep_alive: 5 })).toThrow("no body");
+  });
+});
