@@ -18,7 +18,7 @@ from fal_jupyter.server_record import ServerRecord
 from tests.support.kernel import Cell, Kernel, kernel
 from tests.support.state import state_directory
 
-APP = """%%fal_app
+APP = """%%fal_app --take-over
 class Slow(fal.App):
     def setup(self):
         print("loading weights")

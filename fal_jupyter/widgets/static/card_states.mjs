@@ -11,8 +11,8 @@ import { plainText } from "./result.mjs";
 /** @typedef {import("./types.d.ts").AppState} AppState */
 /** @typedef {import("./types.d.ts").View} View */
 
-const STEPS = [["PENDING", "process"], ["SETUP", "setup()"], ["IDLE", "ready"]];
-const TAIL = 3;
+const START_STEPS = [["PENDING", "process"], ["SETUP", "setup()"], ["IDLE", "ready"]];
+const PRINTED_LINES = 3;
 
 /** True where the last publication could not start while an older revision answers. @param {AppState} app */
 export function newestFailed(app) {
@@ -47,7 +47,7 @@ export function cardStates(host, card, redraw, signal) {
     printedOf = of;
     try {
       /** @type {import("./types.d.ts").LogRecord[]} */
-      const records = await askJson(host, "GET", `apps/${encodeURIComponent(card.alias)}/logs`, { query: { lines: String(TAIL), runner }, signal });
+      const records = await askJson(host, "GET", `apps/${encodeURIComponent(card.alias)}/logs`, { query: { lines: String(PRINTED_LINES), runner }, signal });
       printed = records.map((one) => plainText(one.text));
     } catch {
       printed = []; // the Logs tab says why
@@ -140,10 +140,10 @@ export function cardStates(host, card, redraw, signal) {
     if (!first) return h("p", { class: "fj-empty" }, plainText(now.reason) || "A runner is wanted.");
     const moves = view.timelines.get(card.alias)?.lanes.find((one) => one.id === first.id)?.moves ?? [];
     const began = (/** @type {string} */ state) => moves.find(([, one]) => one === state)?.[0];
-    const at = STEPS.findIndex(([state]) => state === first.state);
-    return h("ol", { class: "fj-card-steps", "aria-label": "steps of the start" }, STEPS.map(([state, word], number) => {
+    const at = START_STEPS.findIndex(([state]) => state === first.state);
+    return h("ol", { class: "fj-card-steps", "aria-label": "steps of the start" }, START_STEPS.map(([state, word], number) => {
       const from = began(state);
-      const to = began(STEPS[number + 1]?.[0] ?? "");
+      const to = began(START_STEPS[number + 1]?.[0] ?? "");
       const took = number === at ? duration(passedOf(first)) : number < at && from !== undefined && to !== undefined ? duration(to - from) : "";
       return h("li", { class: number === at ? "fj-setup" : number < at ? "fj-ok" : "fj-pending", "aria-current": number === at ? "step" : null }, glyph(number < at ? "done" : number === at ? "setup" : "pending"), h("span", null, word), took ? h("span", { class: "fj-muted" }, ` ${took}`) : null);
     }));
