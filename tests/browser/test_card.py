@@ -47,8 +47,15 @@ def cell(lab: Front, number: int) -> Locator:
 
 def run(lab: Front, number: int) -> Locator:
     """Run one cell, without waiting for its end."""
-    cell(lab, number).locator(".cm-content").click()
-    lab.page.keyboard.press("Control+Enter")
+    lab.page.wait_for_function(
+        "() => { const s = window.jupyterapp.shell.currentWidget?.context?.sessionContext, k = s?.session?.kernel;"
+        " return s?.isReady && k?.connectionStatus === 'connected' && k?.status === 'idle'; }"
+    )
+    lab.page.evaluate(
+        "n => { const { shell, commands } = window.jupyterapp; shell.currentWidget.content.activeCellIndex = n;"
+        " void commands.execute('notebook:run-cell'); }",
+        number,
+    )
     return cell(lab, number)
 
 
