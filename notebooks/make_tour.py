@@ -127,7 +127,7 @@ def blank() -> Any:
             cell.metadata["tags"] = ["raises-exception"]
         cells.append(cell)
     notebook = nbformat.v4.new_notebook(cells=cells)  # type: ignore[no-untyped-call]
-    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
     return notebook
 
 
@@ -143,6 +143,7 @@ def execute() -> Any:
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
     notebook.metadata.pop("widgets", None)
+    notebook.metadata["language_info"] = {"name": "python"}  # with a version, a page of another one calls it modified
     return notebook
 
 

@@ -37,7 +37,7 @@ export function starterNotebook(cells: string[]): Record<string, unknown> {
   const cell = (source: string) => ({ cell_type: 'code', execution_count: null, metadata: {}, outputs: [], source });
   return {
     cells: ['%load_ext fal_jupyter', ...cells].map(cell),
-    metadata: { kernelspec: { name: 'python3', display_name: 'Python 3', language: 'python' } },
+    metadata: { kernelspec: { name: 'python3', display_name: 'Python 3 (ipykernel)', language: 'python' } },
     nbformat: 4,
     nbformat_minor: 4
   };
