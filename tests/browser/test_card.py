@@ -128,6 +128,7 @@ def test_the_life_of_an_app_on_its_card(lab: Front, tmp_path: Path) -> None:
     # a setup that fails: the user's frame, what happens next, the way to the line
     broken = run(lab, 3)
     crash = broken.locator(".fj-card")
+    crash.scroll_into_view_if_needed()  # a card draws nothing while it is not seen
     expect(crash.locator(".fj-head-state")).to_have_text("Failing")
     idle(lab)
     expect(crash.locator(".fj-card-notice")).to_contain_text("The app goes on trying by itself")
