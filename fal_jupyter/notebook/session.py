@@ -87,7 +87,7 @@ class Session:
             self.cells_begun += 1
             self.timing.begin()
             self.pictures.begin()
-            self._asks_from(_address_of(info, getattr(self.shell, "execution_count", 0)))
+            self._asks_from(_address_of(info, len(self.shell.history_manager.input_hist_raw)))
 
     def cell_ends(self, info: Any) -> None:
         """IPython's ``post_run_cell``: the cell's timing is shown, once."""

@@ -152,7 +152,7 @@ export function dashboardPanel(root, host, options, signal) {
   const draw = () => {
     const view = host.store.view;
     update(notice, noticeOf(view), told);
-    update(figures, figuresOf(view).map(([name, figure, more]) => h("div", { class: "fj-figure" }, h("div", { class: "fj-label" }, name), h("strong", null, figure), " ", h("span", { class: "fj-muted" }, plainText(more)))));
+    update(figures, figuresOf(view).map(([name, figure, more]) => h("div", { class: "fj-figure" }, h("div", { class: "fj-label" }, name), h("strong", null, figure), " ", h("span", { class: "fj-muted fj-cut", title: plainText(more) }, plainText(more)))));
     const wanted = filter.value.toLowerCase();
     const shown = sortedApps(view.apps, column, down).filter((app) => `${app.alias} ${app.class_name} ${app.owner_name}`.toLowerCase().includes(wanted));
     update(appsTold, `${shown.length < view.apps.length ? `${shown.length} of ` : ""}${view.apps.length} in ${plural(new Set(view.apps.map((app) => app.owner_pid)).size, "notebook or program", "notebooks and programs")}`);

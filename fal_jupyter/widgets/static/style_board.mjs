@@ -4,15 +4,17 @@
 export const BOARD_STYLE = `
 .fj .fj-cut, .fj .fj-mono, .fj bdi { unicode-bidi: isolate; }
 .fj .fj-board-main { container-type: inline-size; container-name: fj; }
-.fj .fj-figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(136px, 1fr)); overflow: hidden; } .fj .fj-figure { margin-bottom: -1px; border-bottom: 1px solid var(--fj-border); min-width: 0; }
-.fj .fj-figure > span { white-space: nowrap; } .fj .fj-table td .fj-under-wider, .fj .fj-table td .fj-under-mid, .fj .fj-table td .fj-narrow { display: none; }
+.fj .fj-figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(118px, 1fr)); overflow: hidden; } .fj .fj-figure { margin-bottom: -1px; border-bottom: 1px solid var(--fj-border); min-width: 0; }
+.fj .fj-figure > .fj-cut { display: inline-block; max-width: 100%; vertical-align: bottom; } .fj .fj-table td .fj-under-wider, .fj .fj-table td .fj-under-mid, .fj .fj-table td .fj-narrow { display: none; }
 .fj .fj-apps td.fj-app-cell { max-width: 0; width: 24%; padding-top: 5px; padding-bottom: 5px; } .fj .fj-table.fj-apps td.fj-app-cell .fj-cut { max-width: none; } .fj .fj-apps .fj-label { white-space: normal; overflow-wrap: anywhere; }
 .fj .fj-row-actions { position: sticky; right: 0; background: var(--fj-surface); width: 1%; } .fj .fj-table tr:hover .fj-row-actions { background: var(--fj-sunken); }
 .fj .fj-requests { table-layout: fixed; } .fj .fj-requests .fj-wide { width: auto; min-width: 0; } .fj .fj-requests td { overflow: hidden; text-overflow: ellipsis; } .fj .fj-table.fj-requests td .fj-cut, .fj .fj-table.fj-requests td.fj-cut { max-width: none; }
-.fj .fj-c-state { width: 36px; } .fj .fj-c-began { width: 84px; } .fj .fj-c-app { width: 17%; } .fj .fj-c-path { width: 21%; } .fj .fj-c-total { width: 112px; } .fj .fj-c-runner { width: 58px; } .fj .fj-c-rev { width: 42px; }
+.fj .fj-requests td:first-child { overflow: visible; } .fj .fj-c-state { width: 40px; } .fj .fj-c-began { width: 84px; } .fj .fj-c-app { width: 17%; } .fj .fj-c-path { width: 21%; } .fj .fj-c-total { width: 112px; } .fj .fj-c-runner { width: 58px; } .fj .fj-c-rev { width: 42px; }
 .fj .fj-phase-cancelled { background: repeating-linear-gradient(45deg, var(--fj-pending-fill) 0 4px, transparent 4px 6px); border-color: var(--fj-pending) !important; }
 .fj .fj-drawer .fj-foot { position: sticky; bottom: 0; border-top: 1px solid var(--fj-border); } .fj .fj-drawer .fj-table td.fj-cut { max-width: 0; width: 70%; }
-.fj .fj-link { border: 0; background: none; padding: 0; color: var(--fj-link); cursor: pointer; text-align: left; max-width: 100%; } .fj .fj-link:hover { text-decoration: underline; }
+.fj .fj-drawer .fj-table td .fj-cut { max-width: 100%; }
+.fj .fj-row > .fj-mono.fj-cut { max-width: 60%; flex-shrink: 0; } .fj .fj-row > .fj-mono.fj-cut + .fj-cut { flex-shrink: 30; }
+.fj .fj-link { font-size: inherit; line-height: inherit; border: 0; background: none; padding: 0; color: var(--fj-link); cursor: pointer; text-align: left; max-width: 100%; } .fj .fj-link:hover { text-decoration: underline; }
 .fj .fj-usages { display: flex; flex-wrap: wrap; gap: 4px 12px; padding: 4px 12px 8px; } .fj .fj-usage-figure { margin: 0; min-width: 0; } .fj .fj-usage-app + .fj-usage-app { border-top: 1px solid var(--fj-border); } .fj .fj-usage-name { display: flex; gap: 8px; padding: 6px 12px 0; }
 .fj svg.fj-usage { cursor: default; } .fj svg .fj-usage-area { fill: var(--fj-idle-fill); opacity: 0.5; stroke: none; }
 .fj .fj-by-endpoint { border-bottom: 1px solid var(--fj-border); } .fj .fj-by-endpoint > summary { padding: 4px 12px; cursor: pointer; font-size: 12px; color: var(--fj-muted); }

@@ -100,16 +100,19 @@ export function treePanel(root, host, _, signal) {
         event.dataTransfer?.setData("application/vnd.jupyter.cells", JSON.stringify([{ cell_type: "code", source: connectCell(app), metadata: {}, outputs: [], execution_count: null }]));
       } };
     }
-    /** @type {{x: number, y: number} | null} */
-    let from = null;
-    return {
-      onpointerdown: (/** @type {PointerEvent} */ event) => (from = event.button === 0 ? { x: event.clientX, y: event.clientY } : null),
-      onpointermove: (/** @type {PointerEvent} */ event) => {
-        if (!from || !(event.buttons & 1) || Math.hypot(event.clientX - from.x, event.clientY - from.y) < DRAG_FROM) return;
-        from = null;
+    return { onpointerdown: (/** @type {PointerEvent} */ press) => {
+      if (press.button !== 0) return;
+      const stop = new AbortController(); // the pointer may leave the row with its first move
+      const end = () => stop.abort();
+      document.addEventListener("pointermove", (/** @type {PointerEvent} */ event) => {
+        if (!(event.buttons & 1)) return end();
+        if (Math.hypot(event.clientX - press.clientX, event.clientY - press.clientY) < DRAG_FROM) return;
+        end();
         host.dragCell?.(connectCell(app), app.alias, event.clientX, event.clientY);
-      },
-    };
+      }, { signal: stop.signal });
+      for (const type of ["pointerup", "pointercancel"]) document.addEventListener(type, end, { signal: stop.signal });
+      signal.addEventListener("abort", end, { signal: stop.signal });
+    } };
   };
 
   let closeMenu = () => {};

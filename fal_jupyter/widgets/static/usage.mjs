@@ -12,7 +12,7 @@ const USAGE_HEIGHT = 44;
 const USAGE_LEFT = 64;
 /** @type {Measure[]} */
 const MEASURES = [
-  { name: "memory", column: 1, words: bytes, least: 1e8 },
+  { name: "memory", column: 1, words: bytes, least: 1e7 },
   { name: "CPU", column: CPU, words: (value) => `${Math.round(value)} %`, least: 100 },
   { name: "GPU", column: 3, words: (value) => `${Math.round(value)} %`, least: 100 },
   { name: "GPU memory", column: 4, words: bytes, least: 1e9 },
@@ -71,10 +71,13 @@ export function usageCharts(usage, from, to, width) {
 export function usagePanel(root, host, { alias, span }, signal) {
   const list = h("div", { class: "fj-usage-list" });
   root.append(list);
+  let drawnAt = 0;
+  let asked = 0;
   const draw = () => {
     const { view } = host.store;
     const { from, to } = span?.() ?? { from: view.time - 300000, to: view.time };
-    const width = Math.max(220, (list.clientWidth || 720) - 24);
+    drawnAt = list.clientWidth;
+    const width = Math.max(220, (drawnAt || 720) - 24);
     const apps = view.apps.filter((app) => (!alias || app.alias === alias) && view.timelines.get(app.alias)?.usage?.some((one) => one[0] >= from));
     update(list, apps.length ? apps.map((app) => h("section", { class: "fj-usage-app", dataset: { key: app.alias }, "aria-label": `use of ${app.alias}` },
       alias ? null : h("div", { class: "fj-usage-name" }, h("strong", { class: "fj-cut", title: plainText(app.alias) }, plainText(app.alias)), h("span", { class: "fj-muted" }, plural(app.runners.length, "runner"))),
@@ -82,10 +85,13 @@ export function usagePanel(root, host, { alias, span }, signal) {
   };
   const look = scheduler(root, signal, draw);
   signal.addEventListener("abort", host.store.watch(look));
-  const observer = typeof ResizeObserver === "undefined" ? null : new ResizeObserver(() => look());
+  const observer = typeof ResizeObserver === "undefined" ? null : new ResizeObserver(() => {
+    if (Math.abs(list.clientWidth - drawnAt) > 2 && !asked) asked = requestAnimationFrame(() => ((asked = 0), draw()));
+  });
   observer?.observe(list);
   signal.addEventListener("abort", () => {
     observer?.disconnect();
+    cancelAnimationFrame(asked);
     list.remove();
   });
   draw();
