@@ -179,6 +179,14 @@ def test_answers_are_shown_by_what_they_are(lab: Front) -> None:
     expect(lines).to_have_count(1)
     expect(logs.locator("mark")).to_have_text("plain")
 
+    logs.get_by_label("Filter the lines").fill("")
+    card.locator('[data-tab="try"]').click()
+    card.locator('[data-tab="logs"]').click()
+    expect(logs.get_by_role("button", name="Follow")).to_have_attribute("aria-pressed", "true")
+    page.wait_for_function(
+        "e => e.scrollTop + e.clientHeight >= e.scrollHeight - 8", arg=logs.locator(".fj-log").element_handle()
+    )
+
     # deep and large answers have their state
     answer = run(card, "/deep")
     expect(answer.locator(".fj-json summary").first).to_be_visible()

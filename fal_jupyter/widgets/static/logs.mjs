@@ -86,10 +86,24 @@ export function logsPanel(root, host, options, signal) {
     if (!paused) look();
   }, { "aria-pressed": "false" });
   const place = h("pre", { class: "fj-log fj-terminal", tabIndex: 0, role: "log", "aria-live": "off", "aria-label": `what ${alias} prints`, onscroll: () => {
-    if (isAtEnd() !== follows) setFollow(isAtEnd());
+    if (!resized() && isAtEnd() !== follows) setFollow(isAtEnd());
   } });
   root.append(h("div", { class: "fj-bar-row fj-logs-bar" }, filter, levels, runners, requests, h("span", { class: "fj-space" }), told, follow, iconButton("copy", "Copy the lines", () => host.copy(place.textContent ?? "")), pause), place);
 
+  let size = "";
+  /** Whether the box has another size than before, so that its scrolling was nobody's wish. */
+  const resized = () => {
+    const now = `${place.clientWidth} ${place.clientHeight}`;
+    if (now === size) return false;
+    size = now;
+    if (follows) place.scrollTop = place.scrollHeight;
+    return true;
+  };
+  if (typeof ResizeObserver !== "undefined") {
+    const observer = new ResizeObserver(resized);
+    observer.observe(place);
+    signal.addEventListener("abort", () => observer.disconnect());
+  }
   const isAtEnd = () => place.scrollTop + place.clientHeight >= place.scrollHeight - 8;
   const setFollow = (/** @type {boolean} */ wanted) => {
     follows = wanted;

@@ -10,6 +10,8 @@ import { isEventStream, streamView } from "./stream_view.mjs";
 
 const AT_ONCE_BYTES = 4 << 20; // larger JSON is read after a press
 
+const LONG_TEXT = 100000; // beyond it only the beginning is shown
+
 export const plainText = visibleText;
 export const textView = codeView;
 
@@ -54,7 +56,7 @@ export function resultView(data, contentType, signal, host) {
       view.end();
       return view.element;
     }
-    return codeView(text);
+    return data.length > LONG_TEXT ? h("div", null, codeView(text), saveLink(blob(), "answer.txt")) : codeView(text);
   }
 }
 

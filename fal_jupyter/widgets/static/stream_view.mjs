@@ -52,7 +52,7 @@ export function streamView(type = "text/event-stream", host = undefined, signal 
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
 
-  const told = h("span", { class: "fj-muted", role: "status" }, "waiting for the first event …");
+  const told = h("span", { class: "fj-muted", role: "status", "aria-live": "off" }, "waiting for the first event …");
   const note = h("span", { class: "fj-muted" });
   const text = h("div", { class: "fj-stream-text" });
   const list = h("ol", { class: "fj-stream-events" });
@@ -159,6 +159,7 @@ export function streamView(type = "text/event-stream", host = undefined, signal 
     finish(request) {
       if (!events) return;
       const seconds = request.stream_ms / 1000;
+      told.setAttribute("aria-live", "polite"); // while it came, ten changes a second were for eyes only
       setText(told, [plural(events, "event"), `first after ${duration(request.total_ms - request.stream_ms)}`, seconds > 0 && events > 1 ? rateWords(events - 1, seconds) : ""].filter(Boolean).join(" · "));
     },
   };

@@ -24,7 +24,7 @@ export const RESULT_STYLE = `
 .fj .fj-output-words { margin: 6px 0; overflow-wrap: anywhere; unicode-bidi: plaintext; min-height: 18px; } .fj .fj-output-facts { padding: 0; gap: 6px; font-size: 11px; }
 .fj .fj-logs-bar { gap: 6px; } .fj .fj-logs-filter { max-width: 180px; flex: 1 1 110px; } .fj .fj-logs-choice { max-width: 150px; flex: 0 1 auto; width: auto; }
 .fj .fj-terminal mark { background: var(--fj-setup-fill); color: #15181c; } .fj .fj-log .fj-level-3, .fj .fj-log .fj-level-2 { font-weight: 400; } .fj .fj-choice[aria-pressed="true"] { font-weight: 600; }
-.fj .fj-ansi-bold { font-weight: 700; } .fj .fj-ansi-dim { opacity: 0.8; } .fj .fj-ansi-italic { font-style: italic; } .fj .fj-ansi-underline { text-decoration: underline; }
+.fj .fj-ansi-bold { font-weight: 700; } .fj .fj-ansi-dim { font-weight: 300; } .fj .fj-ansi-italic { font-style: italic; } .fj .fj-ansi-underline { text-decoration: underline; }
 .fj .fj-ansi-red { color: var(--fj-failed); } .fj .fj-ansi-green { color: var(--fj-ok); } .fj .fj-ansi-yellow { color: var(--fj-setup); } .fj .fj-ansi-blue { color: var(--fj-run); }
 .fj .fj-ansi-magenta { color: var(--fj-draining); } .fj .fj-ansi-cyan { color: var(--fj-idle); } .fj .fj-ansi-black, .fj .fj-ansi-white { color: var(--fj-muted); }
 .fj .fj-ansi-on-red, .fj .fj-ansi-on-green, .fj .fj-ansi-on-yellow, .fj .fj-ansi-on-blue, .fj .fj-ansi-on-magenta, .fj .fj-ansi-on-cyan, .fj .fj-ansi-on-white, .fj .fj-ansi-on-black { color: var(--fj-text); }
