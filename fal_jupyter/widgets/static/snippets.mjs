@@ -128,7 +128,7 @@ export function snippetsOf(call) {
 
 /** @typedef {Call & {value: any, method: string, way: string, made: boolean, file: FileInput | null, query: Record<string, any>, below: string, base: string}} Facts */
 
-const joined = (/** @type {any[]} */ ...lines) => lines.filter((one) => typeof one === "string").join("\n");
+const programLines = (/** @type {any[]} */ ...lines) => lines.filter((one) => typeof one === "string").join("\n");
 
 /** @param {Facts} call */
 function cellOf({ className, endpoint, value, query, way, file }) {
@@ -136,10 +136,10 @@ function cellOf({ className, endpoint, value, query, way, file }) {
   const entries = isRecord(given) ? Object.entries(given) : null;
   const args = entries?.every(([name]) => isKeyword(name)) ? entries.map(([name, one]) => `${name}=${written(one, PYTHON, ",", "    ")}`) : [written(value, PYTHON, ",", "    ")];
   const read = file && ["from base64 import b64encode", "from pathlib import Path", "", `image = "data:${file.type};base64," + b64encode(Path(${pythonWord(file.name)}).read_bytes()).decode()`].join("\n");
-  if (way === "session") return joined(`with ${className}.realtime.${endpoint}() as session:`, `    session.send(${written(value, PYTHON, ",", "    ")})`, "    print(session.recv())");
-  if (way === "stream") return joined(read, `for piece in ${pythonCall(`${className}.stream.${endpoint}`, args)}:`, "    print(piece)");
-  if (way === "queue") return joined(read, `job = ${pythonCall(`${className}.submit.${endpoint}`, args)}`, "job.get()");
-  return joined(read, pythonCall(`${className}.${endpoint}`, args));
+  if (way === "session") return programLines(`with ${className}.realtime.${endpoint}() as session:`, `    session.send(${written(value, PYTHON, ",", "    ")})`, "    print(session.recv())");
+  if (way === "stream") return programLines(read, `for piece in ${pythonCall(`${className}.stream.${endpoint}`, args)}:`, "    print(piece)");
+  if (way === "queue") return programLines(read, `job = ${pythonCall(`${className}.submit.${endpoint}`, args)}`, "job.get()");
+  return programLines(read, pythonCall(`${className}.${endpoint}`, args));
 }
 
 /** @param {Facts} call */
@@ -152,13 +152,13 @@ function pythonOf({ app, path, value, method, way, file, made, key, below, base 
   const place = { run: `RUN_URL_FORMAT = ${pythonWord(`${base}/run/`)}`, stream: `RUN_URL_FORMAT = ${pythonWord(`${base}/run/`)}`, queue: `QUEUE_URL_FORMAT = ${pythonWord(`${base}/queue/`)}`, session: `REALTIME_URL_FORMAT = ${pythonWord(`${socket}/run/`)}` }[way];
   if (way === "stream" && !below) args.push('path=""'); // its own default is /stream
   const call = {
-    run: () => joined(`result = ${pythonCall("fal_client.run", args)}`, "print(result)"),
-    queue: () => joined(`job = ${pythonCall("fal_client.submit", args)}`, "print(job.get())"),
-    stream: () => joined(`for event in ${pythonCall("fal_client.stream", args)}:`, "    print(event)"),
-    session: () => joined(`with fal_client.realtime(${pythonWord(app)}, path=${pythonWord(path)}, use_jwt=False) as session:`, `    session.send(${written(value, PYTHON, ",", "    ")})`, "    print(session.recv())"),
+    run: () => programLines(`result = ${pythonCall("fal_client.run", args)}`, "print(result)"),
+    queue: () => programLines(`job = ${pythonCall("fal_client.submit", args)}`, "print(job.get())"),
+    stream: () => programLines(`for event in ${pythonCall("fal_client.stream", args)}:`, "    print(event)"),
+    session: () => programLines(`with fal_client.realtime(${pythonWord(app)}, path=${pythonWord(path)}, use_jwt=False) as session:`, `    session.send(${written(value, PYTHON, ",", "    ")})`, "    print(session.recv())"),
   }[way];
-  return joined(
-    made ? joined("import os", "", `os.environ["FAL_KEY"] = ${pythonWord(key)}`) : false, "import fal_client", "",
+  return programLines(
+    made ? programLines("import os", "", `os.environ["FAL_KEY"] = ${pythonWord(key)}`) : false, "import fal_client", "",
     `fal_client.client.${place}  # this machine`,
     file && `image = fal_client.encode_file(${pythonWord(file.name)})`, call?.(),
   );
@@ -171,20 +171,20 @@ function javascriptOf({ app, path, value, method, way, file, made, key, below, b
   const verb = method === "POST" ? "" : `, method: ${JSON.stringify(method.toLowerCase())}`;
   const id = JSON.stringify(app + below);
   const call = {
-    run: () => joined(`const { data } = await fal.run(${id}, { ${input}${verb} });`, "console.log(data);"),
-    queue: () => joined(`const { data } = await fal.subscribe(${id}, { ${input}${verb} });`, "console.log(data);"),
-    stream: () => joined(`const stream = await fal.stream(${id}, { ${input} });`, "for await (const event of stream) console.log(event);"),
-    session: () => joined(
+    run: () => programLines(`const { data } = await fal.run(${id}, { ${input}${verb} });`, "console.log(data);"),
+    queue: () => programLines(`const { data } = await fal.subscribe(${id}, { ${input}${verb} });`, "console.log(data);"),
+    stream: () => programLines(`const stream = await fal.stream(${id}, { ${input} });`, "for await (const event of stream) console.log(event);"),
+    session: () => programLines(
       `const session = fal.realtime.connect(${JSON.stringify(app)}, {`, `    path: ${JSON.stringify(path)},`, "    onResult: (result) => {", "        console.log(result);", "        session.close();", "    },", "    onError: console.error,", "});",
       `session.send(${written(value, JAVASCRIPT, ",")});`,
     ),
   }[way];
-  return joined(
+  return programLines(
     file && 'import { readFile } from "node:fs/promises";', 'import { createFalClient } from "@fal-ai/client";', "",
     `const base = ${JSON.stringify(base)}; // this machine`,
     `const hosts = { ${hosts.map(([host, prefix]) => `${JSON.stringify(host)}: ${JSON.stringify(prefix)}`).join(", ")} };`,
     "const local = (address) => {", "    const { origin, pathname, search } = new URL(address);", "    return hosts[origin] ? base + hosts[origin] + pathname + search : address;", "};",
-    way === "session" && joined(
+    way === "session" && programLines(
       "const Socket = globalThis.WebSocket; // browsers, and Node.js from 22", "globalThis.WebSocket = class extends Socket {", "    constructor(address, protocols) {",
       '        super(local(address.replace("wss:", "https:")).replace("http:", "ws:"), protocols);', "    }", "};",
     ),
