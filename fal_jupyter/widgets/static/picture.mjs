@@ -108,7 +108,7 @@ export function timelinePicture(drawn) {
       laneSpans(one.moves, from, to).map((span) => {
         const thin = span.state === "IDLE";
         const wide = Math.max(2, x(span.to) - x(span.from));
-        const box = { x: x(span.from), y: y + (thin ? 7 : 4), width: wide, height: thin ? 6 : 12 };
+        const box = { x: x(span.from), y: y + (thin ? 7 : 4), width: wide, height: thin ? 6 : 12, "data-state": span.state, "data-from": span.from, "data-to": span.to };
         const word = stateLook(span.state).word.toUpperCase();
         const named = !thin && span.state === "RUNNING" && wide > 64;
         return [stateArea(span.state, drawn.prefix, "rect", box), named ? svg("text", { class: "fj-on-lane", x: x(span.from) + 6, y: y + 14 }, word) : null];

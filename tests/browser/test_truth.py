@@ -1,0 +1,116 @@
+"""What the surfaces draw is what happened: calls that know when they began and ended are held against every place that tells of them."""
+
+from __future__ import annotations
+
+import json
+import re
+from itertools import pairwise
+from typing import Any
+
+import psutil
+from playwright.sync_api import Locator, expect
+
+from fal_jupyter.domain.lanes import PAUSE
+from tests.browser.apps import LOAD
+from tests.browser.conftest import Front
+from tests.browser.test_lab import open_sidebar, opened, tab
+from tests.support.serve import runners
+
+WITNESS = """%%fal_app
+import time
+
+
+class Witness(fal.App):
+    max_concurrency = 1
+
+    @fal.endpoint("/")
+    def span(self, seconds: float = 0.0) -> list[float]:
+        began = time.time()
+        time.sleep(seconds)
+        return [1000 * began, 1000 * time.time()]
+"""
+LOAD_OF_CALLS = """import json, time
+spans = []
+for seconds, pause in ((0.0, 0.6), (0.3, 0.0), (0.002, 0.9), (0.05, 0.02), (0.7, 0.5)):
+    spans.append(Witness.span(seconds=seconds))
+    time.sleep(pause)
+print("SPANS", json.dumps(spans))"""
+BURST = "for _ in range(300): Witness.span()"
+
+LANE = """svg => [...svg.querySelectorAll('rect[data-state]:not(.fj-hatch)')].map(
+    one => [Number(one.dataset.from), Number(one.dataset.to), one.dataset.state, one.getBoundingClientRect().width])"""
+
+
+def drawn_at(lane: list[list[Any]], moment: float) -> str:
+    """The state that a lane shows at a moment."""
+    return next((str(state) for since, until, state, _ in lane if since <= moment < until), "nothing")
+
+
+def shown_number(place: Locator, pattern: str) -> int:
+    found = re.search(pattern, place.inner_text())
+    assert found, place.inner_text()
+    return int(found[1].replace(",", ""))
+
+
+def test_all_surfaces_say_what_the_runners_did(lab: Front) -> None:
+    page = lab.page
+    card = opened(lab, [LOAD, WITNESS, LOAD_OF_CALLS])
+    printed = page.locator(".jp-OutputArea-output pre", has_text="SPANS").inner_text()
+    spans = json.loads(printed.split("SPANS", 1)[1].splitlines()[0])
+
+    # the lane: each call is drawn as running, each visible pause as idle, nothing thinner than can be seen
+    chart = tab(card, "timeline").locator("svg.fj-chart")
+    expect(chart.locator('rect[data-state="IDLE"]').last).to_be_visible()
+    page.wait_for_function(
+        "([end, svg]) => Math.max(...[...document.querySelectorAll(svg)].map(one => Number(one.dataset.to))) > end",
+        arg=[spans[-1][1] + 2 * PAUSE, "svg.fj-chart rect[data-state]"],
+    )
+    lane = chart.evaluate(LANE)
+    for began, until in spans:
+        assert drawn_at(lane, (began + until) / 2) == "RUNNING", (began, until, lane)
+    for (_, until), (began, _) in pairwise(spans):
+        if began - until > PAUSE + 50:
+            assert drawn_at(lane, (began + until) / 2) == "IDLE", (began, until, lane)
+    assert drawn_at(lane, spans[-1][1] + PAUSE) == "IDLE"
+    assert min(width for *_, width in lane) >= 1.9
+
+    # the requests: one row a call, each as long as the call was
+    requests = tab(card, "requests")
+    rows = requests.locator("tr[data-request]")
+    expect(rows).to_have_count(len(spans))
+    longest = max(until - began for began, until in spans)
+    assert any(
+        abs(float(found[1]) - longest) < 60
+        for row in rows.all_inner_texts()
+        if (found := re.search(r"([\d.]+) ms", row))
+    )
+
+    # status bar, sidebar, facts: one runner, ready and idle
+    expect(page.locator(".fj-status")).to_contain_text("fal 1 ready")
+    sidebar = open_sidebar(lab)
+    expect(sidebar.get_by_role("treeitem", name=re.compile(r"^runner witness-\d+, idle"))).to_be_visible()
+    expect(card.locator(".fj-facts")).to_contain_text("1 ready")
+
+    # the ledger: the runner's part of the memory, of shared pages its share
+    runner = next(one for one in runners(lab.state) if one["app"].endswith("witness"))
+    lab.command("fal-jupyter:open-ledger")
+    block = page.locator(".fj-ledger .fj-mem", has_text="").filter(visible=True).first
+    expect(block).to_have_attribute("aria-label", re.compile("witness runner"))
+    told = re.search(r"([\d.]+) (MB|kB|GB)", block.get_attribute("aria-label") or "")
+    assert told
+    held = float(told[1]) * {"kB": 1e3, "MB": 1e6, "GB": 1e9}[told[2]]
+    process = psutil.Process(runner["pid"]).memory_full_info()
+    assert abs(held - process.pss) < 0.25 * process.pss + 5e6
+    assert held < process.rss
+
+    # stop and start: the record stays
+    calls = len(spans)
+    card.get_by_label("Stop the app").click()
+    page.locator(".jp-Dialog-button.jp-mod-warn").click()
+    expect(card).to_contain_text(f"Stopped after {calls} calls")
+    expect(tab(card, "requests").locator("tr[data-request]")).to_have_count(calls)
+    expect(page.locator(".fj-status")).to_contain_text("fal 1 stopped")
+    card.get_by_role("button", name="Start", exact=True).click()
+    expect(card.locator(".fj-facts")).to_contain_text("1 ready")
+    expect(tab(card, "requests").locator("tr[data-request]")).to_have_count(calls)
+    expect(tab(card, "timeline").locator('rect[data-state="IDLE"]').last).to_be_visible()
