@@ -35,7 +35,6 @@ for seconds, pause in ((0.0, 0.6), (0.3, 0.0), (0.002, 0.9), (0.05, 0.02), (0.7,
     spans.append(Witness.span(seconds=seconds))
     time.sleep(pause)
 print("SPANS", json.dumps(spans))"""
-BURST = "for _ in range(300): Witness.span()"
 
 LANE = """svg => [...svg.querySelectorAll('rect[data-state]:not(.fj-hatch)')].map(
     one => [Number(one.dataset.from), Number(one.dataset.to), one.dataset.state, one.getBoundingClientRect().width])"""
@@ -59,11 +58,11 @@ def test_all_surfaces_say_what_the_runners_did(lab: Front) -> None:
     spans = json.loads(printed.split("SPANS", 1)[1].splitlines()[0])
 
     # the lane: each call is drawn as running, each visible pause as idle, nothing thinner than can be seen
-    chart = tab(card, "timeline").locator("svg.fj-chart")
+    chart = tab(card, "timeline").locator('svg[aria-roledescription="timeline"]')
     expect(chart.locator('rect[data-state="IDLE"]').last).to_be_visible()
     page.wait_for_function(
         "([end, svg]) => Math.max(...[...document.querySelectorAll(svg)].map(one => Number(one.dataset.to))) > end",
-        arg=[spans[-1][1] + 2 * PAUSE, "svg.fj-chart rect[data-state]"],
+        arg=[spans[-1][1] + 2 * PAUSE, 'svg[aria-roledescription="timeline"] rect[data-state]'],
     )
     lane = chart.evaluate(LANE)
     for began, until in spans:
@@ -104,6 +103,7 @@ def test_all_surfaces_say_what_the_runners_did(lab: Front) -> None:
     assert held < process.rss
 
     # stop and start: the record stays
+    page.locator(".lm-DockPanel-tabBar .lm-TabBar-tab", has_text=".ipynb").click()
     calls = len(spans)
     card.get_by_label("Stop the app").click()
     page.locator(".jp-Dialog-button.jp-mod-warn").click()
