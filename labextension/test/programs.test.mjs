@@ -70,6 +70,12 @@ describe("programs", () => {
     execFileSync("rm", ["-r", folder]);
   });
 
+  test("a field with the name of its model is not taken for the model", () => {
+    expect(call({ value: { prompt: "a" }, signature: "(prompt: Prompt) -> dict" }).cell).toBe('Made.hi({"prompt": "a"})');
+    expect(call({ value: { prompt: "a" }, signature: "(self, prompt: str = 'x') -> dict" }).cell).toBe('Made.hi(prompt="a")');
+    expect(call({ value: { prompt: "a" }, signature: "(given: Prompt) -> dict" }).cell).toBe('Made.hi(prompt="a")');
+  });
+
   test("ways are what an endpoint can do", () => {
     const endpoint = (more) => ({ name: "a", path: "/", signature: "(self) -> dict", doc: "", protocol: "http", ...more });
     expect(waysOf(endpoint())).toEqual(["run", "queue"]);

@@ -83,7 +83,11 @@ def complaints(page: Page, where: str, selector: str = ".fj") -> list[str]:
 def set_theme(lab: Front, name: str) -> None:
     lab.command("apputils:change-theme", {"theme": f"JupyterLab {name}"})
     lab.page.wait_for_selector(f"body[data-jp-theme-light='{str(name == 'Light').lower()}']", state="attached")
-    lab.page.wait_for_load_state("networkidle")
+    lab.page.wait_for_function(  # its style sheet is here
+        "light => { const probe = document.createElement('i'); probe.style.color = 'var(--jp-ui-font-color1)'; document.body.append(probe);"
+        " const red = Number(/\\d+/.exec(getComputedStyle(probe).color)[0]); probe.remove(); return light === red < 128; }",
+        arg=name == "Light",
+    )
 
 
 @pytest.mark.timeout(300)
@@ -112,7 +116,6 @@ def test_axe_finds_nothing_on_any_surface_in_either_theme(lab: Front) -> None:
         requests.locator("tr[data-request]").first.click()
         expect(requests.locator(".fj-inspector")).to_be_visible()
         look(f"{theme}, inspector")
-        page.keyboard.press("Escape")
         broken.scroll_into_view_if_needed()
         expect(broken).to_contain_text("no such weights")
         look(f"{theme}, broken")
@@ -197,7 +200,7 @@ def test_snippets_are_chosen_copied_and_the_launcher_makes_an_app(lab: Front) ->
     card = opened(lab, CELLS[:2])
     snippets = tab(card, "snippets")
     snippets.get_by_label("endpoint").select_option("/stream")
-    expect(snippets.locator(".fj-program")).to_contain_text("for piece in Studio.stream.stream(")
+    expect(snippets.locator(".fj-program")).to_contain_text("for piece in fal_jupyter.app(Studio).stream.stream(")
     snippets.get_by_role("button", name="JavaScript").click()
     expect(snippets.locator(".fj-program .fj-code-string").first).to_be_visible()
     snippets.get_by_role("button", name="Copy").click()

@@ -16,16 +16,18 @@ import pytest
 
 from tests.support.kernel import kernel
 from tests.support.serve import Served
+from tests.support.state import state_directory
 
 HERE = Path(__file__).parent
 PICTURE = b"\x89PNG " + bytes(range(256)) * 2
 LONG = "data:image/png;base64," + "A" * 400  # what a form holds of a picture: the program reads a file in its place
 VALUE = {"prompt": 'it\'s "q" \\ $HOME `id` \n é 漢 🎈 ' + "x" * 60, "steps": 2}
+SIGNATURE = "(prompt: Prompt) -> dict"
 PLACES: dict[str, dict[str, Any]] = {
-    "plain": {"endpoint": "valid", "path": "/valid", "value": VALUE},
+    "plain": {"endpoint": "valid", "path": "/valid", "value": VALUE, "signature": SIGNATURE},
     "query": {"endpoint": "asked", "path": "/asked", "value": {}, "query": {"name": "nobody & co"}},
-    "streaming": {"endpoint": "stream", "path": "/stream", "value": VALUE, "way": "stream"},
-    "queued": {"endpoint": "valid", "path": "/valid", "value": VALUE, "way": "queue"},
+    "streaming": {"endpoint": "stream", "path": "/stream", "value": VALUE, "signature": SIGNATURE, "way": "stream"},
+    "queued": {"endpoint": "valid", "path": "/valid", "value": VALUE, "signature": SIGNATURE, "way": "queue"},
     "realtime": {"endpoint": "talk", "path": "/realtime", "value": {"number": 7}, "way": "session"},
     "file": {"endpoint": "fetch", "path": "/fetch", "value": {"url": LONG}},
     "queued file": {"endpoint": "fetch", "path": "/fetch", "value": {"url": LONG}, "way": "queue"},
@@ -136,11 +138,11 @@ def test_a_program_runs_as_it_is(
         assert "steps: 2" in printed
 
 
-def test_a_cell_and_a_template_run_as_they_are(many: Served, tmp_path: Path) -> None:
+def test_a_cell_and_a_template_run_as_they_are(tmp_path: Path) -> None:
     cells = {what: each["cell"] for what, each in programs("http://127.0.0.1:1", "me/many", "$FAL_KEY").items()}
     (tmp_path / "input.png").write_bytes(PICTURE)
     templates = written([])["templates"]  # their names are taken: each gets another one
-    with kernel(many.state, tmp_path) as running:
+    with state_directory() as state, kernel(state, tmp_path) as running:
         running.run("%load_ext fal_jupyter").ok()
         running.run(CELLS).ok()
         ran = {what: running.run(cell).ok() for what, cell in cells.items()}

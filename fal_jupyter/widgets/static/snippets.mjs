@@ -100,8 +100,8 @@ function pythonCall(name, args) {
 
 /**
  * One call of one endpoint.
- * @typedef {{className: string, endpoint: string, path: string, app: string, url: string, value: any, key: string, method?: string, query?: Record<string, any>, way?: string}} Call
- *   `url` is the prefix `http://127.0.0.1:PORT/run/owner/alias`; `query` what the endpoint takes there only; `way` one of `WAYS`
+ * @typedef {{className: string, endpoint: string, path: string, app: string, url: string, value: any, key: string, method?: string, query?: Record<string, any>, way?: string, signature?: string, names?: string[]}} Call
+ *   `url` is the prefix `http://127.0.0.1:PORT/run/owner/alias`; `query` what the endpoint takes there only; `way` one of `WAYS`; `names` of all endpoints
  */
 
 /** How a call is made, with its word. */
@@ -130,15 +130,25 @@ export function snippetsOf(call) {
 
 const programLines = (/** @type {any[]} */ ...lines) => lines.filter((one) => typeof one === "string").join("\n");
 
+/** Whether a field has the name of the model that holds it: as a keyword it would be the whole model. @param {string} signature @param {Record<string, any>} value */
+function isHidden(signature, value) {
+  const [, name = "", type = ""] = /\((?:self, )?(\w+): ([\w.]+)[^,]*\)/.exec(signature) ?? [];
+  return name in value && !/^(str|int|float|bool|list|dict|bytes|tuple|set|Any|None)$/.test(type);
+}
+
 /** @param {Facts} call */
-function cellOf({ className, endpoint, value, query, way, file }) {
+function cellOf({ className, endpoint, value, query, way, file, signature = "", names = [endpoint] }) {
   const given = isRecord(value) ? { ...query, ...value } : value;
   const entries = isRecord(given) ? Object.entries(given) : null;
-  const args = entries?.every(([name]) => isKeyword(name)) ? entries.map(([name, one]) => `${name}=${written(one, PYTHON, ",", "    ")}`) : [written(value, PYTHON, ",", "    ")];
+  const args = entries?.every(([name]) => isKeyword(name)) && !isHidden(signature, given) ? entries.map(([name, one]) => `${name}=${written(one, PYTHON, ",", "    ")}`) : [written(value, PYTHON, ",", "    ")];
   const read = file && ["from base64 import b64encode", "from pathlib import Path", "", `image = "data:${file.type};base64," + b64encode(Path(${pythonWord(file.name)}).read_bytes()).decode()`].join("\n");
-  if (way === "session") return programLines(`with ${className}.realtime.${endpoint}() as session:`, `    session.send(${written(value, PYTHON, ",", "    ")})`, "    print(session.recv())");
-  if (way === "stream") return programLines(read, `for piece in ${pythonCall(`${className}.stream.${endpoint}`, args)}:`, "    print(piece)");
-  if (way === "queue") return programLines(read, `job = ${pythonCall(`${className}.submit.${endpoint}`, args)}`, "job.get()");
+  const part = { session: "realtime", stream: "stream", queue: "submit" }[way] ?? "";
+  const isTaken = names.includes(part); // by an endpoint of that name: the app's handle has it all the same
+  const target = `${isTaken ? `fal_jupyter.app(${className})` : className}.${part}.${endpoint}`;
+  const handle = isTaken && "import fal_jupyter\n";
+  if (way === "session") return programLines(handle, `with ${target}() as session:`, `    session.send(${written(value, PYTHON, ",", "    ")})`, "    print(session.recv())");
+  if (way === "stream") return programLines(read, handle, `for piece in ${pythonCall(target, args)}:`, "    print(piece)");
+  if (way === "queue") return programLines(read, handle, `job = ${pythonCall(target, args)}`, "job.get()");
   return programLines(read, pythonCall(`${className}.${endpoint}`, args));
 }
 
@@ -289,7 +299,7 @@ export function snippetsPanel(root, host, { alias, call }, signal) {
     const state = app();
     const one = endpoint();
     if (!state || !one) return "";
-    const programs = snippetsOf({ ...callOf(one), way, className: state.class_name, app: state.app, url: state.url, key: madeKeys.get(alias) ?? PLACEHOLDER });
+    const programs = snippetsOf({ ...callOf(one), way, signature: one.signature, names: endpoints().map((each) => each.name), className: state.class_name, app: state.app, url: state.url, key: madeKeys.get(alias) ?? PLACEHOLDER });
     return programs[kind] ?? programs.cell;
   };
   const make = button([glyph("add"), "Make a key"], async () => {
