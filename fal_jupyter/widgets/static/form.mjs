@@ -12,7 +12,7 @@ import { examplesOf, fitsSchema, mediaKind, problemOf, resolveSchema, startOf } 
 /** @typedef {import("./form_field.mjs").How} How */
 
 const DEEPEST = 6;
-const LONG_TEXT = 80;
+const LONG_FIELD = 80;
 const SHOWN_EXAMPLES = 5;
 
 /**
@@ -43,7 +43,7 @@ export function control(given, root, how) {
 /** @param {Schema} schema @param {How} how @returns {Control} */
 function text(schema, how) {
   const start = asText(startOf(schema, how.examples !== false));
-  const long = schema.ui?.field === "textarea" || start.length > LONG_TEXT || (schema.maxLength ?? 0) > LONG_TEXT || /prompt|text|body|query/i.test(how.name ?? schema.title ?? "");
+  const long = schema.ui?.field === "textarea" || start.length > LONG_FIELD || (schema.maxLength ?? 0) > LONG_FIELD || /prompt|text|body|query/i.test(how.name ?? schema.title ?? "");
   const kind = { date: "date", "date-time": "text", email: "email", uri: "url", password: "password" }[/** @type {string} */ (schema.format)] ?? "text";
   const input = h(long ? "textarea" : "input", {
     class: "fj-input", id: how.id ?? newId(), value: start, placeholder: schema.nullable ? "null" : "", spellcheck: false,
