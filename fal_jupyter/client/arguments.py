@@ -12,7 +12,18 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from fal_jupyter.client.plain_values import dump, dump_model, first, is_model, plain, put_at, taken_name, text_of
+from fal_jupyter.client import hints
+from fal_jupyter.client.plain_values import (
+    dump,
+    dump_model,
+    first,
+    is_array,
+    is_model,
+    plain,
+    put_at,
+    taken_name,
+    text_of,
+)
 from fal_jupyter.domain.errors import BadArguments
 from fal_jupyter.domain.nearest import hint_for
 from fal_jupyter.fal.endpoints import Field, request_fields
@@ -112,12 +123,27 @@ class Arguments:
         if not self._settled:
             self._settle()
         given = self._bind(args, kwargs)
+        for name, value in given.items():
+            if is_array(value):
+                self._check_array(name, value)
         try:
             return self._sent({name: first(value, f"argument {name!r}") for name, value in given.items()})
         except (ValueError, RecursionError):
             for name, value in given.items():
                 _check_alone(value, f"argument {name!r}")
             raise
+
+    def _check_array(self, name: str, value: Any) -> None:
+        """An array becomes a list: refuse it where the endpoint takes something else, before its runner does so in other words."""
+        hint = self._hints.get(name)
+        if typing.get_origin(hint) is typing.Annotated:
+            hint = _unaliased(typing.get_args(hint)[0])
+        if getattr(value, "ndim", 0) and (meant := hints.for_array(hint)):
+            kind = type(value)
+            raise BadArguments(
+                f"{self.name}(): argument {name!r} is a {kind.__module__}.{kind.__qualname__}, but it takes {getattr(hint, '__name__', hint)}",
+                hint=meant,
+            )
 
     def _sent(self, values: dict[str, Any]) -> Sent:
         path = self.path
@@ -210,7 +236,9 @@ class Arguments:
         try:
             given = dict(self.signature.bind(*args, **kwargs).arguments)
         except TypeError as error:
-            raise BadArguments(f"{self.name}(): {error}", hint=f"it takes {self.name}{self._told()}") from None
+            told, meant = hints.for_arguments(len(args), kwargs, self.signature, error)
+            takes = f"it takes {self.name}{self._told()}"
+            raise BadArguments(f"{self.name}(): {told}", hint=f"{meant}\n{takes}" if meant else takes) from None
         return self._single(given)
 
     def _named_fields(self, name: str, fields: dict[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import itertools
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -19,6 +20,7 @@ from fal_jupyter.client.results import Results, failure
 from fal_jupyter.client.streaming import Streamed
 from fal_jupyter.client.talking import Talk
 from fal_jupyter.domain.errors import BadArguments, NotServed, RequestError, SetupFailed
+from fal_jupyter.domain.nearest import hint_for
 from fal_jupyter.domain.spec import AppSpec
 from fal_jupyter.fal.realtime import RealtimeOptions
 from fal_jupyter.local_modules import EditWatch
@@ -27,7 +29,10 @@ from fal_jupyter.protocol.api import Event, LogRecord, Published, RunnerRecord, 
 
 @dataclass(frozen=True, slots=True)
 class CallRecord:
-    """One finished call, for the timing display. Times are milliseconds; *aborted*: its answer began and broke off."""
+    """One finished call, for the timing display. Times are milliseconds; *aborted*: its answer began and broke off.
+
+    *batch* is the number of the map that made it, and *item* its place there; 0 for a call made alone.
+    """
 
     request_id: str
     endpoint: str
@@ -41,9 +46,14 @@ class CallRecord:
     revision: int
     runner: str
     aborted: bool
+    batch: int = 0
+    item: int = 0
 
 
 _NOT_MADE = object()
+_batches = itertools.count(1)
+_part_of: contextvars.ContextVar[tuple[int, int]] = contextvars.ContextVar("part_of", default=(0, 0))
+"""The map and the item that the running thread works for."""
 
 
 class Progress(Protocol):
@@ -64,7 +74,8 @@ class _Aio:
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         if name not in self._handle.methods:
-            raise AttributeError(f"{self._handle.spec.class_name} has no endpoint {name!r}")
+            told = f"{self._handle.spec.class_name}.aio has no endpoint {name!r}"
+            raise AttributeError(f"{told}; {hint_for(name, self._handle.methods)}", name=name, obj=self)
 
         async def call(*args: Any, **kwargs: Any) -> Any:
             return await self._handle.acall(name, args, kwargs)
@@ -81,8 +92,8 @@ class _Names:
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         if name.startswith("_") or name not in self._names:
-            known = ", ".join(self._names) or "none"
-            raise AttributeError(f"{self._told} has no endpoint {name!r}; there are: {known}")
+            meant = hint_for(name, self._names) if self._names else "there are: none"
+            raise AttributeError(f"{self._told} has no endpoint {name!r}; {meant}", name=name, obj=self)
 
         def reach(*args: Any, **kwargs: Any) -> Any:
             __tracebackhide__ = True
@@ -230,15 +241,16 @@ class AppHandle:
         if concurrency < 1:
             raise BadArguments(f"concurrency is {concurrency}, but it must be 1 or more")
         todo = list(items)
-        calls = Calls()
+        calls, batch = Calls(), next(_batches)
         progress = self.on_map(name, len(todo)) if self.on_map is not None else None
 
         failed = threading.Event()
 
-        def one(item: Any) -> Any:
+        def one(number: int, item: Any) -> Any:
             if failed.is_set():  # before whoever waits has heard of the failure
                 return _NOT_MADE
             try:
+                _part_of.set((batch, number))
                 return self.call(name, item if isinstance(item, tuple) else (item,), {}, calls=calls)
             except BaseException:
                 failed.set()
@@ -248,7 +260,7 @@ class AppHandle:
         done = 0
         try:
             # each in a copy of this context: what its call prints lands under the cell that maps
-            numbers = {pool.submit(contextvars.copy_context().run, one, item): i for i, item in enumerate(todo)}
+            numbers = {pool.submit(contextvars.copy_context().run, one, i, item): i for i, item in enumerate(todo)}
             for future in as_completed(numbers):
                 error = future.exception()
                 if error is not None:
@@ -319,7 +331,7 @@ class AppHandle:
             how = f"with {self.spec.class_name}.realtime.{name}() as ws: …"
             raise BadArguments(f"{name} is a websocket endpoint, which is not called but talked to", hint=how)
         if arguments is None:
-            raise NotServed(f"{self.spec.class_name} has no endpoint {name!r}")
+            raise NotServed(f"{self.spec.class_name} has no endpoint {name!r}", hint=hint_for(name, self.methods))
         return arguments.send(args, kwargs)
 
     def _output_with_notices(self) -> OnOutput | None:
@@ -374,6 +386,7 @@ class AppHandle:
                     answer.end["revision"],
                     answer.end["runner"],
                     answer.aborted,
+                    *_part_of.get(),
                 )
             )
 

@@ -21,6 +21,7 @@ import zoneinfo
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from fal_jupyter.client import hints
 from fal_jupyter.domain.errors import BadArguments
 
 
@@ -301,7 +302,7 @@ def _other(value: Any, where: str) -> Any:
         return plain(dump_model(value, where), where)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: plain(getattr(value, f.name), f"{where}.{f.name}") for f in dataclasses.fields(value)}
-    if _is_array(value):
+    if is_array(value):
         return _listed(value, where)
     if isinstance(value, datetime.datetime | datetime.date | datetime.time):
         return value.isoformat()
@@ -317,10 +318,7 @@ def _other(value: Any, where: str) -> Any:
         return plain(list(value), where)
     kind = type(value)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    hint = "send text, numbers, lists or dicts"
-    if name.startswith("PIL."):
-        hint = "send fal.toolkit.Image.from_pil(…) of it, which is the address of a file; the endpoint's parameter is an Image"
-    raise BadArguments(f"{where} is a {name}, which JSON cannot hold", hint=hint)
+    raise BadArguments(f"{where} is a {name}, which JSON cannot hold", hint=hints.for_value(value))
 
 
 def _text_in(data: bytes, where: str) -> str:
@@ -331,7 +329,7 @@ def _text_in(data: bytes, where: str) -> str:
         raise BadArguments(f"{where} is bytes that are no UTF-8 text, which JSON cannot hold", hint=hint) from None
 
 
-def _is_array(value: Any) -> bool:
+def is_array(value: Any) -> bool:
     """A numpy array or scalar, or a torch tensor, told without importing either."""
     numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
     return (numpy is not None and isinstance(value, numpy.ndarray | numpy.generic)) or (
@@ -352,7 +350,12 @@ def _listed(array: Any, where: str) -> Any:
         finite = _is_finite(array)
     except Exception as error:
         name = f"{type(array).__module__}.{type(array).__qualname__}"
-        raise BadArguments(f"{where} is a {name} that cannot become a list: {error}") from None
+        hint = (
+            "send .to_dense().tolist() of it"
+            if getattr(array, "is_sparse", False)
+            else "send .tolist() of it, of numbers or text"
+        )
+        raise BadArguments(f"{where} is a {name} that cannot become a list: {error}", hint=hint) from None
     return listed if finite else plain(listed, where)
 
 

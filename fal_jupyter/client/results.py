@@ -8,6 +8,7 @@ import typing
 from collections.abc import Callable
 from typing import Any
 
+from fal_jupyter.client import hints
 from fal_jupyter.client.answer import Answer
 from fal_jupyter.client.arguments import hints_of
 from fal_jupyter.domain.errors import RequestError
@@ -149,7 +150,9 @@ def failure(answer: Answer, endpoint: str) -> RequestError:
         error_type=error_type,
         detail=detail,
         request_id=request_id,
-        hint="run the cell that defines it again" if answer.end is None and answer.status == 404 else "",
+        hint="run the cell that defines it again"
+        if answer.end is None and answer.status == 404
+        else (hints.for_invalid_input(detail) if answer.status == 422 else ""),
     )
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakKeyDictionary
 
 from fal_jupyter.domain.errors import NotServed
+from fal_jupyter.domain.nearest import hint_for
 
 if TYPE_CHECKING:
     from fal_jupyter.fal.endpoints import Endpoint
@@ -240,8 +241,8 @@ class AsyncEndpoints:
             raise AttributeError(name)
         found = endpoints_of(self._owner)
         if name not in found:
-            known = ", ".join(found) or "none"
-            raise AttributeError(f"{self._owner.__name__} has no endpoint {name!r}; its endpoints: {known}")
+            meant = hint_for(name, found, f"its endpoints: {', '.join(found) or 'none'}")
+            raise AttributeError(f"{self._owner.__name__} has no endpoint {name!r}; {meant}", name=name, obj=self)
         return AsyncEndpoint(self._owner, found[name])
 
     def __dir__(self) -> list[str]:

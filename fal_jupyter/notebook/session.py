@@ -89,20 +89,26 @@ class Session:
             self.pictures.begin()
             self._asks_from(_address_of(info, len(self.shell.history_manager.input_hist_raw)))
 
-    def cell_ends(self, info: Any) -> None:
+    def cell_ends(self, result: Any) -> None:
         """IPython's ``post_run_cell``: the cell's timing is shown, once."""
         if self._cells:
             self._cells.pop()
+        if not self._cells and (error := getattr(result, "error_in_exec", None)) is not None:
+            from fal_jupyter.notebook.misspelt import meant
+
+            if hint := meant(error):
+                print(hint, file=sys.stderr)
         if not self._cells:
             self._asks_from("")
             self.look_at_modules()
         if not self._cells and self.is_kernel:
-            self.pictures.look_at_result(info.result)
+            self.pictures.look_at_result(result.result)
             self._show_pictures()
         if not self._cells and (tally := self.timing.end()) is not None:
-            from fal_jupyter.notebook import timing
+            from fal_jupyter.notebook import call_lines
 
-            self.show(timing.as_text(tally), timing.as_html(tally), tally.metadata())
+            told = call_lines.as_text(tally, unfolded=self.is_kernel)
+            self.show(told, call_lines.as_html(tally), tally.metadata())
         if not self._cells:
             self.panels.refresh(self)
 

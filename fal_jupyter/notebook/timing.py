@@ -1,7 +1,8 @@
 """Where the time of a cell's calls went: collected while the cell runs, shown once when it ends.
 
 Nothing is ever displayed inside a call: an update costs more than a call. Any thread may add a record; a call that
-began before the cell did (a thread left over from an earlier one) is not this cell's and is left out.
+began before the cell did (a thread left over from an earlier one) is not this cell's and is left out. How it looks is
+in :mod:`fal_jupyter.notebook.call_lines`.
 """
 
 from __future__ import annotations
@@ -10,31 +11,14 @@ import heapq
 import threading
 import time
 from array import array
-from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from fal_jupyter import forks
-from fal_jupyter.cli.numbers import count, milliseconds, percentile, plural, rate
-from fal_jupyter.notebook.style import (
-    CELL,
-    CODE,
-    FAILED,
-    LINE,
-    MUTED,
-    NUMBER,
-    OK,
-    QUEUE,
-    RUN,
-    START,
-    TEXT,
-    TRANSFER,
-    element,
-    text,
-)
 
-LINES = 20  # more calls than this become one summary line
-ROWS = 20  # rows of the table under the summary line
-SHOWN_FROM = 1.0  # milliseconds from which transfer and stream are named in the line; the table has them always
+LINES = 8  # more calls than this share one line, and so do those of a map
+MAPS = 20  # lines for maps; with more of them in a cell, one line tells of all
+ROWS = 20  # rows of the table under such a line
 KEPT = 200  # records in the output's metadata: a saved notebook stays small whatever the load
 FIELDS = (
     "request_id", "endpoint", "status", "queue_ms", "start_ms", "transfer_ms", "run_ms", "stream_ms", "total_ms", "revision", "runner",
@@ -69,59 +53,129 @@ class Call(Protocol):
     def runner(self) -> str: ...
     @property
     def aborted(self) -> bool: ...
+    @property
+    def batch(self) -> int: ...
+    @property
+    def item(self) -> int: ...
 
 
-def _failed(call: Call) -> bool:
+def has_failed(call: Call) -> bool:
     """An answer that broke off has the status with which it began."""
     return call.status >= 400 or call.aborted
 
 
-class Tally:
-    """The calls of one cell, in bounded memory: the first two hundred, the slowest twenty, and sums of all."""
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One call of a group: its *number* in it from 0, and when it *began*, in milliseconds after the group's first one."""
 
-    def __init__(self, began: float) -> None:
-        self.began = began
-        self.first: list[Call] = []
+    number: int
+    began: float
+    call: Call
+
+
+class Group:
+    """Calls that share a line, in bounded memory: the first ones, the slowest ones, and sums of all.
+
+    Attributes:
+        is_map: they are the items of one ``map``.
+        totals: milliseconds of each. waited, worked: sums of milliseconds in the queue and in a runner.
+        endpoints: how many calls each had. revisions: which answered.
+    """
+
+    def __init__(self, *, is_map: bool = False) -> None:
+        self.is_map = is_map
         self.totals = array("d")
-        self.failed = 0
-        self.cold = 0
+        self.failed = self.cold = 0
+        self.waited = self.worked = 0.0
         self.endpoints: dict[str, int] = {}
-        self._slowest: list[tuple[float, int, Call]] = []
+        self.revisions: set[int] = set()
+        self.first: list[tuple[float, int, Call]] = []
+        self._slowest: list[tuple[float, int, float, Call]] = []
         self._window = (float("inf"), 0.0)
 
     def add(self, call: Call, ended: float) -> None:
         """Count *call*, which ended at *ended* (monotonic seconds)."""
-        number = len(self.totals)
+        number, began = call.item if self.is_map else len(self.totals), ended - call.total_ms / 1000
         self.totals.append(call.total_ms)
-        self.failed += _failed(call)
+        self.failed += has_failed(call)
         self.cold += call.start_ms > 0
+        self.waited += call.queue_ms
+        self.worked += call.run_ms + call.stream_ms
         self.endpoints[call.endpoint] = self.endpoints.get(call.endpoint, 0) + 1
-        self._window = (min(self._window[0], ended - call.total_ms / 1000), max(self._window[1], ended))
-        if number < KEPT:
-            self.first.append(call)
-        entry = (call.total_ms, number, call)
+        self.revisions.add(call.revision)
+        self._window = (min(self._window[0], began), max(self._window[1], ended))
+        if len(self.first) < ROWS:
+            self.first.append((began, number, call))
+        entry = (call.total_ms, number, began, call)
         if len(self._slowest) < ROWS:
             heapq.heappush(self._slowest, entry)
         else:
             heapq.heappushpop(self._slowest, entry)
 
     @property
-    def slowest(self) -> list[tuple[int, Call]]:
-        """The slowest calls with their number in the cell (from 0), slowest first."""
-        return [(number, call) for _, number, call in sorted(self._slowest, reverse=True)]
+    def is_whole(self) -> bool:
+        """True where :attr:`rows` has every call."""
+        return len(self.totals) <= ROWS
+
+    @property
+    def rows(self) -> list[Row]:
+        """Every call by its number, or of more than twenty the slowest ones, slowest first."""
+        if self.is_whole:
+            found = sorted((number, began, call) for began, number, call in self.first)
+        else:
+            found = [(number, began, call) for _, number, began, call in sorted(self._slowest, reverse=True)]
+        return [Row(number, (began - self._window[0]) * 1000, call) for number, began, call in found]
+
+    @property
+    def span_ms(self) -> float:
+        """Milliseconds from the first one's start to the last one's end."""
+        return max(0.0, (self._window[1] - self._window[0]) * 1000)
 
     @property
     def per_second(self) -> float:
-        """Calls a second, from the first one's start to the last one's end."""
-        span = self._window[1] - self._window[0]
-        return len(self.totals) / span if span > 0 else 0.0
+        """Calls a second in that time."""
+        return len(self.totals) / self.span_ms * 1000 if self.span_ms > 0 else 0.0
+
+
+class Tally:
+    """The calls of one cell, in bounded memory: those made alone, those of each map, and the first two hundred as records."""
+
+    def __init__(self, began: float) -> None:
+        self.began = began
+        self.records: list[Call] = []
+        self.all = Group()
+        self._alone = Group()
+        self._maps: dict[int, tuple[int, Group]] = {}  # with the place of its first call among all
+        self._places: list[tuple[int, Call]] = []  # the same of the first calls made alone
+
+    def add(self, call: Call, ended: float) -> None:
+        """Count *call*, which ended at *ended* (monotonic seconds)."""
+        place = len(self.all.totals)
+        self.all.add(call, ended)
+        if len(self.records) < KEPT:
+            self.records.append(call)
+        if not call.batch:
+            self._alone.add(call, ended)
+            if len(self._alone.totals) <= LINES:
+                self._places.append((place, call))
+        elif call.batch in self._maps or len(self._maps) <= MAPS:
+            self._maps.setdefault(call.batch, (place, Group(is_map=True)))[1].add(call, ended)
+
+    def lines(self) -> list[Call | Group]:
+        """What gets a line each, in the order of the first ends."""
+        if len(self._maps) > MAPS:
+            return [self.all]
+        found: list[tuple[int, Call | Group]] = [*self._maps.values(), *self._places]
+        if len(self._alone.totals) > LINES:
+            found = [*self._maps.values(), (self._places[0][0], self._alone)]
+        return [line for _, line in sorted(found, key=lambda one: one[0])]
 
     def metadata(self) -> dict[str, Any]:
         """The machine-readable form, for the output's metadata."""
-        calls = [{name: getattr(call, name) for name in FIELDS} for call in self.first]
+        calls = [{name: getattr(call, name) for name in FIELDS} for call in self.records]
         data: dict[str, Any] = {"calls": calls}
-        if len(self.totals) > len(calls):
-            data["calls_total"] = len(self.totals)
+        if len(self.all.totals) > len(calls):
+            data["calls_total"] = len(self.all.totals)
         return {"fal_jupyter": data}
 
 
@@ -155,156 +209,4 @@ class Timing:
         """The cell has ended: give its calls, or ``None`` if there were none."""
         with self._lock:
             tally, self._tally = self._tally, None
-        return tally if tally is not None and tally.totals else None
-
-
-# --- text -------------------------------------------------------------------------------------------------------------
-def as_text(tally: Tally) -> str:
-    """The lines for terminals, saved text and screen readers."""
-    if len(tally.totals) > LINES:
-        return f"{'failed' if tally.failed else 'ok'} {_summary(tally)}"
-    lines = []
-    for call in tally.first:
-        lines.append(f"{_word(call)} {milliseconds(call.total_ms)} {call.endpoint}: {_phases(call)}, {_made_by(call)}")
-    return "\n".join(lines)
-
-
-def _word(call: Call) -> str:
-    if call.status >= 400:
-        return f"failed {call.status}"
-    return "failed, broke off after" if call.aborted else "ok"
-
-
-def _phases(call: Call) -> str:
-    parts = [f"queue {milliseconds(call.queue_ms)}"]
-    if call.start_ms > 0:
-        parts.append(f"cold start {milliseconds(call.start_ms)}")
-    if call.transfer_ms >= SHOWN_FROM:
-        parts.append(f"transfer {milliseconds(call.transfer_ms)}")
-    parts.append(f"run {milliseconds(call.run_ms)}")
-    if call.stream_ms >= SHOWN_FROM:
-        parts.append(f"stream {milliseconds(call.stream_ms)}")
-    return " · ".join(parts)
-
-
-def _made_by(call: Call) -> str:
-    return (
-        ", ".join(part for part in (call.runner, f"r{call.revision}" if call.revision else "") if part) or "no runner"
-    )
-
-
-def _summary(tally: Tally) -> str:
-    totals = list(tally.totals)
-    parts = [plural(len(totals), "call"), f"p50 {milliseconds(percentile(totals, 0.5))}"]
-    if len(totals) >= 20:  # fewer say nothing of a tail
-        parts.append(f"p95 {milliseconds(percentile(totals, 0.95))}")
-    parts += [f"max {milliseconds(max(totals))}", rate(tally.per_second)]
-    if tally.cold:
-        parts.append(f"{count(tally.cold)} cold")
-    if tally.failed:
-        parts.append(f"{count(tally.failed)} failed")
-    endpoints = ", ".join(sorted(tally.endpoints)[:3]) + (" …" if len(tally.endpoints) > 3 else "")
-    return f"{endpoints}: " + " · ".join(parts)
-
-
-# --- HTML -------------------------------------------------------------------------------------------------------------
-def as_html(tally: Tally) -> str:
-    """One foldable line a call; above twenty calls one line for all, with the slowest in a table."""
-    if len(tally.totals) > LINES:
-        body = _line(_mark(tally.failed == 0), element("span", text(_summary(tally))), inside=_slowest_table(tally))
-    else:
-        body = "".join(_call_line(call) for call in tally.first)
-    return element("div", body, style=TEXT)
-
-
-def _mark(good: bool) -> str:
-    return element("b", "✓" if good else "✕", style=f"color: {OK if good else FAILED}")
-
-
-def _line(*parts: str, inside: str) -> str:
-    summary = element("summary", " ".join(parts), style="cursor: pointer; padding: 3px 0")
-    return element("details", summary, inside)
-
-
-def _call_line(call: Call) -> str:
-    good, why = not _failed(call), str(call.status) if call.status >= 400 else "broke off"
-    return _line(
-        _mark(good),
-        element("b", text(milliseconds(call.total_ms))),
-        element("span", text(call.endpoint), style=CODE),
-        _bar(call),
-        element("span", text(("" if good else f"{why} · ") + _phases(call))),
-        element("span", text("· " + _made_by(call)), style=MUTED),
-        inside=_phase_table(call),
-    )
-
-
-def _shares(call: Call) -> list[tuple[str, float, str]]:
-    good = not _failed(call)
-    return [
-        ("queue", call.queue_ms, QUEUE),
-        ("cold start", call.start_ms, START),
-        ("transfer", call.transfer_ms, TRANSFER),
-        ("run", call.run_ms, RUN if good else FAILED),
-        ("stream", call.stream_ms, RUN if good else FAILED),
-    ]
-
-
-def _bar(call: Call, width: int = 72) -> str:
-    total = sum(max(0.0, ms) for _, ms, _ in _shares(call))
-    if total <= 0:
-        return ""
-    pieces = []
-    for _, ms, colour in _shares(call):
-        if ms > 0:
-            points = max(2, round(width * ms / total))
-            style = f"display: inline-block; height: 8px; width: {points}px; background: {colour}"
-            pieces.append(element("span", style=style))
-    return element("span", *pieces, style="white-space: nowrap", flags='aria-hidden="true"')
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[str]) -> str:
-    def line(tag: str, cells: Sequence[str]) -> str:
-        return element(
-            "tr",
-            *(
-                element(tag, cell, style=NUMBER if head in numbers else CELL)
-                for head, cell in zip(heads, cells, strict=True)
-            ),
-            style="background: none",
-        )
-
-    head = element("thead", line("th", heads))
-    body = element("tbody", *(line("td", row) for row in rows))
-    style = f"border-collapse: collapse; border: 1px solid {LINE}; margin: 2px 0 6px 16px; {TEXT}"
-    return element("table", head, body, style=style)
-
-
-def _phase_table(call: Call) -> str:
-    rows = [[text(name), text(milliseconds(ms))] for name, ms, _ in _shares(call)]
-    rows.append([element("b", "total"), element("b", text(milliseconds(call.total_ms)))])
-    facts = f"request {call.request_id} · {_made_by(call)} · status {call.status}{', broke off' * call.aborted}"
-    return _table(["Phase", "Time"], rows, ["Time"]) + element(
-        "div", text(facts), style=f"{MUTED}; margin: 0 0 6px 16px"
-    )
-
-
-def _slowest_table(tally: Tally) -> str:
-    heads = ["#", "", "Endpoint", "Queue", "Start", "Run", "Total", "Runner"]
-    rows = [
-        [
-            text(number),
-            _mark(not _failed(call)),
-            element("span", text(call.endpoint), style=CODE),
-            text(milliseconds(call.queue_ms)),
-            text(milliseconds(call.start_ms)),
-            text(milliseconds(call.run_ms)),
-            element("b", text(milliseconds(call.total_ms))),
-            text(_made_by(call)),
-        ]
-        for number, call in tally.slowest
-    ]
-    caption = f"The {len(rows)} slowest of {count(len(tally.totals))} calls."
-    return _table(heads, rows, ["#", "Queue", "Start", "Run", "Total"]) + element(
-        "div", text(caption), style=f"{MUTED}; margin: 0 0 6px 16px"
-    )
+        return tally if tally is not None and tally.all.totals else None

@@ -25,6 +25,7 @@ import msgspec
 import starlette
 
 import fal_jupyter
+from fal_jupyter.domain.json_forms import json_form
 from fal_jupyter.protocol.api import ErrorDescription, ErrorFrame
 
 _LIBRARIES = (fal_jupyter, fastapi, starlette, anyio, asyncio, concurrent.futures)
@@ -372,7 +373,10 @@ def _odd(value: Any, path: str) -> str:
     try:
         encoded = jsonable_encoder(value)
     except Exception:
-        return f"{path} is a {type(value).__module__}.{type(value).__qualname__}, which JSON cannot hold"
+        kind = type(value)
+        form = json_form(kind)
+        told = f"{path} is a {kind.__module__}.{kind.__qualname__}, which JSON cannot hold"
+        return f"{told}; return {form}" if form else told
     return find_unjsonable(encoded, path) if encoded is not value else ""
 
 

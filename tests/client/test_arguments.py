@@ -414,6 +414,7 @@ def test_what_a_call_is_given_arrives(number: int) -> None:
         ("plain", (), {}, "missing a required argument: 'prompt'"),
         ("plain", (1, 2, 3, 4), {}, "too many positional arguments"),
         ("plain", ("p",), {"promt": 1}, "unexpected keyword argument 'promt'"),
+        ("plain", (), {"promt": 1}, "unexpected keyword argument 'promt'\ndid you mean prompt?\nit takes plain("),
         ("plain", ("p",), {"prompt": 1}, "multiple values for argument 'prompt'"),
         ("keyword", (1, "c"), {}, "too many positional arguments"),
         ("nothing", (1,), {}, "too many positional arguments"),
@@ -435,7 +436,7 @@ def test_arguments_that_do_not_fit_are_told_with_what_would(
 
     assert str(caught.value).startswith(f"{name}(): ")
     assert told in str(caught.value)
-    assert caught.value.hint.startswith(f"it takes {name}(")
+    assert caught.value.hint.removeprefix("did you mean prompt?\n").startswith(f"it takes {name}(")
     assert "Request" not in caught.value.hint
     assert "self" not in caught.value.hint
 

@@ -49,3 +49,66 @@ def test_a_near_miss_is_told_with_what_was_meant(near: Kernel, cell: str, meant:
     assert any(
         f"id you mean {meant}" in text or f"id you mean '{meant}'" in text for text in (told.evalue or "", told.text)
     ), told
+
+
+HINTS = """%%fal_app
+from pydantic import BaseModel
+
+class Price(BaseModel):
+    fruit: str
+    weights: list[float] = []
+
+class Shop(fal.App):
+    @fal.endpoint("/price")
+    def price(self, fruit: str, grams: int = 100) -> dict:
+        return {"price": grams}
+
+    @fal.endpoint("/model")
+    def model(self, wanted: Price) -> dict:
+        return {"fruit": wanted.fruit}
+
+    @fal.endpoint("/array")
+    def array(self) -> dict:
+        import numpy
+
+        return {"found": {"scores": numpy.zeros(2)}}
+"""
+
+
+@pytest.fixture(scope="module")
+def shop(notebook: Kernel) -> Kernel:
+    notebook.run(HINTS).ok()
+    notebook.run("import numpy, torch\nfrom PIL import Image").ok()
+    return notebook
+
+
+@pytest.mark.parametrize(
+    ("cell", "told"),
+    [
+        ("Shop.price(frut='apple')", "unexpected keyword argument 'frut'\ndid you mean fruit?"),
+        ("Shop.price('apple', gramms=3)", "did you mean grams?"),
+        ("Shop.model(frut='apple')", "did you mean fruit?"),
+        ("Shop.model({'frut': 'apple'})", "did you mean fruit where the input has frut?"),
+        ("Shop.model(numpy.zeros(3))", "is a numpy.ndarray, but it takes Price\ngive it to a field by name: weights=….tolist()"),
+        ("Shop.price(torch.zeros(3))", "is a torch.Tensor, but it takes str"),
+        ("Shop.price(Image.new('RGB', (2, 2)))", "send fal.toolkit.Image.from_pil("),
+        ("Shop.array()", "result['found']['scores'] is a numpy.ndarray, which JSON cannot hold; return .tolist() of it"),
+        ("Shop.submit.prise('apple')", "did you mean price?"),
+        ("Shop.stream.prise('apple')", "did you mean price?"),
+        ("Shop.aio.prise('apple')", "did you mean price?"),
+    ],
+)  # fmt: skip
+def test_a_call_that_does_not_fit_says_what_to_type(shop: Kernel, cell: str, told: str) -> None:
+    error = shop.run(cell)
+
+    assert error.status == "error"
+    assert told in (error.evalue or ""), error.evalue
+
+
+def test_an_attribute_that_a_class_does_not_have_is_followed_by_the_endpoint_that_was_meant(shop: Kernel) -> None:
+    near, far = shop.run("Shop.prise(fruit='apple')"), shop.run("Shop.zzz")
+
+    assert (near.ename, far.ename) == ("AttributeError", "AttributeError")
+    assert near.text.strip() == "did you mean Shop.price?"
+    assert far.text.strip() == "Shop has the endpoints: array, model, price"
+    assert shop.run("class Other: pass\nOther.prise").text == ""

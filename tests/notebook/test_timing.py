@@ -4,7 +4,8 @@ import threading
 from dataclasses import dataclass
 from html.parser import HTMLParser
 
-from fal_jupyter.notebook.timing import KEPT, LINES, ROWS, Tally, Timing, as_html, as_text
+from fal_jupyter.notebook.call_lines import as_html, as_text
+from fal_jupyter.notebook.timing import KEPT, LINES, MAPS, ROWS, Tally, Timing
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,8 @@ class Call:
     revision: int = 1
     runner: str = "hello-1"
     aborted: bool = False
+    batch: int = 0
+    item: int = 0
 
 
 class Shape(HTMLParser):
@@ -52,9 +55,9 @@ def test_a_few_calls_are_one_line_each() -> None:
     shown = tally(Call(), Call(status=500, endpoint="/x", runner="", revision=0), Call(start_ms=3220, total_ms=3240))
 
     assert as_text(shown).splitlines() == [
-        "ok 2.0 ms /embed: queue 0.1 ms · run 1.9 ms, hello-1, r1",
-        "failed 500 2.0 ms /x: queue 0.1 ms · run 1.9 ms, no runner",
-        "ok 3.24 s /embed: queue 0.1 ms · cold start 3.22 s · run 1.9 ms, hello-1, r1",
+        "ok         2.0 ms /embed: queue 0.1 ms · run 1.9 ms, hello-1, r1",
+        "failed 500 2.0 ms /x:     queue 0.1 ms · run 1.9 ms, no runner",
+        "ok         3.24 s /embed: queue 0.1 ms · cold start 3.22 s · run 1.9 ms, hello-1, r1",
     ]
     assert Shape(as_html(shown)).seen.count("details") == 3
 
@@ -65,7 +68,7 @@ def test_an_answer_that_broke_off_has_failed_whatever_its_status() -> None:
     assert as_text(shown).splitlines()[1] == (
         "failed, broke off after 2.0 ms /embed: queue 0.1 ms · run 1.9 ms, hello-1, r1"
     )
-    assert shown.failed == 1
+    assert shown.all.failed == 1
     html = as_html(shown)
     assert (html.count("✓"), html.count("✕"), html.count("broke off · ")) == (1, 1, 1)
     assert "status 200, broke off" in html
@@ -74,14 +77,14 @@ def test_an_answer_that_broke_off_has_failed_whatever_its_status() -> None:
     assert as_html(many).count("✕") == 2  # the line's own, and the row's
 
 
-def test_transfer_and_stream_are_named_where_they_matter_and_always_in_the_table() -> None:
+def test_transfer_and_stream_are_named_where_they_matter_and_in_the_table_where_they_took_time() -> None:
     shown = tally(Call(transfer_ms=31, stream_ms=0.2), Call(stream_ms=406, total_ms=408))
 
     assert as_text(shown).splitlines() == [
         "ok 2.0 ms /embed: queue 0.1 ms · transfer 31 ms · run 1.9 ms, hello-1, r1",
         "ok 408 ms /embed: queue 0.1 ms · run 1.9 ms · stream 406 ms, hello-1, r1",
     ]
-    assert as_html(shown).count(">transfer<") == 2
+    assert (as_html(shown).count(">transfer<"), as_html(shown).count(">stream<")) == (1, 2)
 
 
 def test_a_thousand_calls_are_one_line_with_a_bounded_table() -> None:
@@ -94,7 +97,7 @@ def test_a_thousand_calls_are_one_line_with_a_bounded_table() -> None:
     html = Shape(as_html(shown))
     assert html.seen.count("details") == 1
     assert html.seen.count("tr") == ROWS + 1
-    assert [call.request_id for _, call in shown.slowest] == [str(n) for n in range(1499, 1499 - ROWS, -1)]
+    assert [row.call.request_id for row in shown.all.rows] == [str(n) for n in range(1499, 1499 - ROWS, -1)]
 
 
 def test_the_metadata_has_the_fields_of_each_call_and_a_bound() -> None:
@@ -125,7 +128,8 @@ def test_the_metadata_has_the_fields_of_each_call_and_a_bound() -> None:
 
 
 def test_p95_is_shown_only_where_there_are_twenty_calls() -> None:
-    assert LINES == 20
+    assert LINES < 19
+    assert "p95" not in as_text(tally(*([Call()] * 19)))
     assert "p95" in as_text(tally(*([Call()] * 21)))
 
 
@@ -152,7 +156,7 @@ def test_a_call_of_an_earlier_cell_is_not_shown_under_this_one() -> None:
     timing.record(Call())
     ended = timing.end()
     assert ended is not None
-    assert len(ended.totals) == 1
+    assert len(ended.all.totals) == 1
     assert timing.end() is None
 
 
@@ -166,7 +170,7 @@ def test_calls_of_many_threads_are_all_counted() -> None:
         thread.join()
     ended = timing.end()
     assert ended is not None
-    assert len(ended.totals) == 1600
+    assert len(ended.all.totals) == 1600
 
 
 def test_switched_off_nothing_is_kept() -> None:
@@ -175,3 +179,60 @@ def test_switched_off_nothing_is_kept() -> None:
     timing.begin()
     timing.record(Call())
     assert timing.end() is None
+
+
+def mapped(number: int, began: float, total: float, **more: object) -> tuple[Call, float]:
+    """A call of a map, and when it ended; *began* in milliseconds."""
+    call = Call(item=number, batch=7, total_ms=total, run_ms=2.0, queue_ms=total - 2.0, **more)  # type: ignore[arg-type]
+    return call, 10 + (began + total) / 1000
+
+
+def test_a_map_is_one_line_that_unfolds_as_a_waterfall() -> None:
+    shown = Tally(0.0)
+    for number in reversed(range(4)):  # whichever ended first
+        shown.add(*mapped(number, 0.0, 2.0 + number * 2.0, runner=f"hello-{1 + number % 2}"))
+    shown.add(Call(endpoint="/after"), 12.0)
+
+    folded = "ok 8.0 ms /embed.map: 4 calls · p50 4.0 ms · max 8.0 ms · 500/s, r1"
+    assert as_text(shown).splitlines() == [folded, "ok 2.0 ms /after:     queue 0.1 ms · run 1.9 ms, hello-1, r1"]
+    lines = as_text(shown, unfolded=True).splitlines()
+    assert lines[0] == folded
+    assert lines[1] == "    0 to 8.0 ms"
+    assert lines[2] == "  0 ██████                   2.0 ms  queue 0 · run 2.0 ms, hello-1, r1"
+    assert lines[5] == "  3 ░░░░░░░░░░░░░░░░░░██████ 8.0 ms  queue 6.0 ms · run 2.0 ms, hello-2, r1"
+    assert lines[6] == "  1.0 ran at once on average. 60 % of their time was waiting for a free runner."
+    html = Shape(as_html(shown))
+    assert (html.seen.count("details"), html.seen.count("tr")) == (2, 1 + 4 + 4)
+    assert "0 to 8.0 ms" in as_html(shown)
+
+
+def test_a_call_that_began_late_is_drawn_late() -> None:
+    shown = Tally(0.0)
+    for number, began in enumerate((0.0, 50.0, 98.0)):
+        shown.add(*mapped(number, began, 2.0))
+
+    bars = [line[4:28] for line in as_text(shown, unfolded=True).splitlines()[2:5]]
+    assert [len(bar) - len(bar.lstrip()) for bar in bars] == [0, 12, 23]
+    assert [left in as_html(shown) for left in ("margin-left: 160px", "margin-left: 314px")] == [True, True]
+
+
+def test_a_failed_item_marks_the_line_of_its_map_and_its_own_row() -> None:
+    shown = Tally(0.0)
+    for number in range(30):
+        shown.add(*mapped(number, 0.0, 2.0 + number, status=500 if number == 29 else 200))
+
+    assert as_text(shown).startswith("failed 31 ms /embed.map: 30 calls")
+    assert "  29 " in as_text(shown, unfolded=True).splitlines()[2]
+    assert "failed, queue" in as_text(shown, unfolded=True).splitlines()[2]
+    assert as_html(shown).count("✕") == 2
+    assert "The 20 slowest of 30 calls." in as_html(shown)
+
+
+def test_many_calls_and_many_maps_of_a_cell_share_a_line() -> None:
+    loop = tally(*([Call()] * (LINES + 1)))
+    assert len(as_text(loop).splitlines()) == 1
+    maps = Tally(0.0)
+    for number in range(MAPS + 5):
+        maps.add(Call(batch=number + 1), 10.0 + number)
+    assert len(as_text(maps).splitlines()) == 1
+    assert f"{MAPS + 5} calls" in as_text(maps)

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import pytest
+
+from fal_jupyter.domain.json_forms import json_form
+
+
+def _kind(module: str, *methods: str) -> type:
+    return type("Kind", (), {"__module__": module, **{name: lambda self: None for name in methods}})
+
+
+@pytest.mark.parametrize(
+    ("kind", "form"),
+    [
+        (_kind("numpy", "tolist"), ".tolist() of it"),
+        (_kind("torch", "tolist", "to_dense"), ".tolist() of it"),
+        (_kind("PIL.Image"), "fal.toolkit.Image.from_pil(…) of it, which is the address of a file"),
+        (_kind("pandas.core.frame", "columns", "to_dict"), ".to_dict('records') of it"),
+        (_kind("pandas.core.series", "tolist", "to_dict"), ".tolist() of it"),
+        (_kind("polars.dataframe.frame", "to_dicts", "to_dict"), ".to_dicts() of it"),
+        (_kind("pyarrow.lib", "to_pylist"), ".to_pylist() of it"),
+        (object, ""),
+    ],
+)
+def test_a_value_is_told_with_the_method_that_makes_plain_values_of_it(kind: type, form: str) -> None:
+    assert json_form(kind) == form
