@@ -8,11 +8,12 @@ from typing import Any
 
 from fal_jupyter import settings
 from fal_jupyter.cli import app_doctor, doctor
-from fal_jupyter.cli.grammar import Front
+from fal_jupyter.cli.syntax import Front
 from fal_jupyter.client.client import Client
 from fal_jupyter.domain.errors import BadSetting, FalJupyterError, NotServed
 from fal_jupyter.filestore import FileStore
 from fal_jupyter.protocol.api import A_KEYS, AppRecord, ClientEnv, LogRecord, RunnerRecord, ScalingRecord
+from fal_jupyter.protocol.feed import RequestState
 from fal_jupyter.state import check_state
 from fal_jupyter.vault import Vault
 
@@ -37,6 +38,15 @@ class GatewayDesk:
     def logs(self, alias: str, *, lines: int, runner: str, request: str) -> list[LogRecord]:
         """The last lines that runners of an app printed."""
         return self._client.logs(alias, lines=lines, runner=runner, request=request)
+
+    def requests(self) -> list[RequestState]:
+        """The requests of every app that are known yet."""
+        line = self._client.snapshot()
+        return line["requests"] if line is not None else []
+
+    def show_requests(self, records: list[RequestState]) -> bool:
+        """A terminal has their text."""
+        return False
 
     def scaling(self, alias: str) -> ScalingRecord:
         """How an app scales, and why."""

@@ -11,7 +11,7 @@ import getpass
 import sys
 from typing import Any
 
-from fal_jupyter.cli.grammar import Front
+from fal_jupyter.cli.syntax import Front
 from fal_jupyter.domain.errors import BadSetting, NotServed
 from fal_jupyter.domain.nearest import hint_for
 from fal_jupyter.vault import Vault, is_secret_name

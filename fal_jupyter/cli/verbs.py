@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from fal_jupyter.cli import grammar
+from fal_jupyter.cli import grammar, request_tables, syntax
 from fal_jupyter.cli.app_doctor import Report
 from fal_jupyter.cli.tables import table
 from fal_jupyter.domain.errors import BadSetting, NotServed
@@ -18,6 +18,7 @@ from fal_jupyter.domain.nearest import hint_for
 from fal_jupyter.domain.terminal_text import safe_line
 from fal_jupyter.filestore import FileStore
 from fal_jupyter.protocol.api import AppRecord, ClientEnv, LogRecord, RunnerRecord, ScalingRecord
+from fal_jupyter.protocol.feed import RequestState
 from fal_jupyter.vault import Vault
 
 NO_APPS = "No app is running. Run a %%fal_app cell, or: fal-jupyter serve FILE.py::Class"
@@ -27,7 +28,7 @@ class Desk(Protocol):
     """What verbs need of the gateway and of the front. Reading never starts a gateway: without one, lists are empty."""
 
     @property
-    def front(self) -> grammar.Front:
+    def front(self) -> syntax.Front:
         """Which grammar is spoken here."""
 
     def apps(self) -> list[AppRecord]:
@@ -38,6 +39,12 @@ class Desk(Protocol):
 
     def logs(self, alias: str, *, lines: int, runner: str, request: str) -> list[LogRecord]:
         """The last lines that runners of an app printed."""
+
+    def requests(self) -> list[RequestState]:
+        """The requests of every app that are known yet, in no order."""
+
+    def show_requests(self, records: list[RequestState]) -> bool:
+        """Display a table of requests; False where this front has nothing to display it on."""
 
     def scaling(self, alias: str) -> ScalingRecord:
         """How an app scales, and why."""
@@ -190,10 +197,27 @@ def _log_line(record: LogRecord) -> str:
     return f"{moment} {record['runner'] or '-'} {mark} {safe_line(record['text'].rstrip())}"
 
 
+def _requests(args: argparse.Namespace, desk: Desk) -> Outcome:
+    known, records = desk.apps(), desk.requests()
+    if args.app:
+        alias = find_app(args.app, known)["alias"]
+        records = [record for record in records if record["alias"] == alias]
+    if args.failed:
+        records = [record for record in records if request_tables.word_of(record).startswith("failed")]
+    most = 20 if args.lines is None else args.lines
+    records = sorted(records, key=lambda record: -record["began"])[:most][::-1]
+    if not records:
+        which = f"of {args.app} " if args.app else ""
+        return Outcome([], f"No request {which}{'has failed' if args.failed else 'is known yet'}.")
+    if not args.json and desk.show_requests(records):
+        return Outcome(None, "")
+    return Outcome(records, request_tables.as_text(records))
+
+
 def _scale(args: argparse.Namespace, desk: Desk) -> Outcome:
     alias = find_app(args.app, desk.apps())["alias"]
     changes = {
-        o.field: getattr(args, o.dest) for o in grammar.SCALE_OPTIONS if o.field and getattr(args, o.dest) is not None
+        o.field: getattr(args, o.dest) for o in syntax.SCALE_OPTIONS if o.field and getattr(args, o.dest) is not None
     }
     if args.reset and changes:
         raise BadSetting(
@@ -251,9 +275,9 @@ def find_app(name: str, apps: Sequence[AppRecord]) -> AppRecord:
 
 def _config(args: argparse.Namespace, desk: Desk) -> Outcome:
     if args.setting is not None:
-        allowed = grammar.SETTINGS.get(args.setting)
+        allowed = syntax.SETTINGS.get(args.setting)
         if allowed is None:
-            raise BadSetting(f"there is no setting {args.setting!r}", hint=hint_for(args.setting, grammar.SETTINGS))
+            raise BadSetting(f"there is no setting {args.setting!r}", hint=hint_for(args.setting, syntax.SETTINGS))
         if args.value is not None:
             if args.value not in allowed:
                 raise BadSetting(
@@ -322,6 +346,7 @@ _DOERS: dict[str, Callable[[argparse.Namespace, Desk], Outcome]] = {
     "panel": _panel,
     "runners": _runners,
     "logs": _logs,
+    "requests": _requests,
     "scale": _scale,
     "stop": _stop,
     "kill": _stop,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from fal_jupyter.cli import grammar
-from fal_jupyter.cli.grammar import Option, Place
+from fal_jupyter.cli import syntax
+from fal_jupyter.cli.syntax import Option, Place
 
 
 class Completion:
@@ -22,19 +22,19 @@ class Completion:
         if not words:
             return None
         if words[0] == "%%fal_app":
-            return _fitting(self._for_options(words[1:], grammar.options_of(grammar.APP_OPTIONS, "notebook")), fragment)
+            return _fitting(self._for_options(words[1:], syntax.options_of(syntax.APP_OPTIONS, "notebook")), fragment)
         if words[0].removeprefix("%") == "fal" and words[0] != "%%fal":
             return _fitting(self._for_verb(words[1:]), fragment)
         return None
 
     def _for_verb(self, words: list[str]) -> Iterable[str]:
-        verbs = {verb.name: verb for verb in grammar.verbs_of("notebook")}
+        verbs = {verb.name: verb for verb in syntax.verbs_of("notebook")}
         if not words:
             return list(verbs)
         verb = verbs.get(words[0])
         if verb is None:
             return []
-        options = grammar.options_of(verb.options, "notebook")
+        options = syntax.options_of(verb.options, "notebook")
         given = _positional(words[1:], options)
         wanted = verb.places[len(given)] if len(given) < len(verb.places) else None
         after = self._for_options(words[1:], options)
@@ -50,11 +50,11 @@ class Completion:
             case "target":
                 return [*self._apps(), *self._runners()]
             case "verb":
-                return [verb.name for verb in grammar.verbs_of("notebook")]
+                return [verb.name for verb in syntax.verbs_of("notebook")]
             case "setting":
-                return list(grammar.SETTINGS)
+                return list(syntax.SETTINGS)
             case "value":
-                return grammar.SETTINGS.get(given[0], ()) if given else ()
+                return syntax.SETTINGS.get(given[0], ()) if given else ()
             case "action":
                 return place.words
             case "file" | "text":

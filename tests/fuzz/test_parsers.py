@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from fal_jupyter import net_guard
 from fal_jupyter import settings as own_settings
-from fal_jupyter.cli import grammar
+from fal_jupyter.cli import grammar, syntax
 from fal_jupyter.credentials import id_and_hash, make_key
 from fal_jupyter.domain.errors import BadSetting
 from fal_jupyter.environments.lines import installer_lines, masked
@@ -350,7 +350,7 @@ words = st.lists(
 
 
 @given(words, st.sampled_from(["notebook", "shell"]))
-def test_any_words_are_an_order_a_wish_for_help_or_one_sentence(given_words: list[str], front: grammar.Front) -> None:
+def test_any_words_are_an_order_a_wish_for_help_or_one_sentence(given_words: list[str], front: syntax.Front) -> None:
     try:
         grammar.parse_verb(given_words, front)
     except grammar.HelpAsked:
