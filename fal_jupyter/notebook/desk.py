@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from fal_jupyter.cli import app_doctor
+from fal_jupyter.cli import app_doctor, request_tables
 from fal_jupyter.cli.desk import GatewayDesk
 from fal_jupyter.domain.errors import BadSetting, FalJupyterError, NotServed
-from fal_jupyter.notebook import panels
+from fal_jupyter.notebook import panel_picture, panels
 from fal_jupyter.notebook.session import Session
+from fal_jupyter.notebook.style import TEXT, element
+from fal_jupyter.protocol.feed import RequestState
 from fal_jupyter.vault import Vault
 
 
@@ -29,6 +31,14 @@ class NotebookDesk(GatewayDesk):
         from fal_jupyter.notebook import examining
 
         return examining.examine(self._session, which, Vault(self._settings.state))
+
+    def show_requests(self, records: list[RequestState]) -> bool:
+        """Display a table of requests, with bars of one scale."""
+        if not self._session.is_kernel:
+            return False
+        html = element("div", panel_picture.requests_table(records), style=TEXT)
+        self._session.show(request_tables.as_text(records), html)
+        return True
 
     def show_panel(self, alias: str, tab: str) -> bool:
         """Display an app's panel; an app of another notebook is seen in the dashboard only."""

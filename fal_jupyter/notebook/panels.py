@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fal_jupyter.domain.errors import BadSetting, FalJupyterError, NotServed, UserError
 from fal_jupyter.domain.nearest import hint_for
+from fal_jupyter.notebook import panel_picture, surfaces
 from fal_jupyter.notebook import picture as pictures
-from fal_jupyter.notebook import surfaces
 from fal_jupyter.notebook.display import Card, State, as_html, as_text
 from fal_jupyter.protocol.feed import MIME, AppState, CardData, FeedLine, GatewayState, OptionRule, Picture, source_hash
 
@@ -108,8 +108,12 @@ class Panels:
         found = None if found is None else pictures.cut(found)
         card = shown.card if found is None else _as_now(shown.card, found)
         told = pictures.activity_text(found) if found is not None else ""
-        html = as_html(card, more=pictures.activity_html(found) if found is not None else "")
-        bundle: dict[str, Any] = {"text/plain": "\n".join(filter(None, (as_text(card), told))), "text/html": html}
+        tab = shown.data["tab"]
+        html = found is not None and panel_picture.page(card, found, tab)
+        html = html or as_html(card, more=pictures.activity_html(found) if found is not None else "")
+        plain = found is not None and panel_picture.page_text(card, found, tab)
+        plain = plain or "\n".join(filter(None, (as_text(card), told)))
+        bundle: dict[str, Any] = {"text/plain": plain, "text/html": html}
         if surface.card:
             bundle[MIME] = {**shown.data, "picture": found}
         return bundle

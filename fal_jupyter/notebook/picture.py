@@ -7,29 +7,25 @@ from __future__ import annotations
 
 from typing import Any
 
+from fal_jupyter.cli import request_tables
 from fal_jupyter.cli.numbers import count, milliseconds, plural
+from fal_jupyter.notebook import panel_picture
 from fal_jupyter.notebook.style import (
     BAND,
     CELL,
-    CODE,
     FAILED,
     FRAME,
-    LINE,
     MUTED,
-    NUMBER,
     OK,
     QUEUE,
     RUN,
     START,
-    TRANSFER,
     element,
     text,
 )
 from fal_jupyter.protocol.feed import AppState, Picture, RequestState
 
-SHOWN = 10
 LONGEST = 300  # characters of any text in a picture: a path alone may have 60 000, and a notebook keeps all of them
-_PARTS = (("queue_ms", QUEUE), ("start_ms", START), ("transfer_ms", TRANSFER), ("run_ms", RUN), ("stream_ms", RUN))
 _STATES = (
     ("RUNNING", "running", RUN), ("IDLE", "idle", OK), ("SETUP", "in setup", START), ("PENDING", "pending", QUEUE),
     ("CRASH_BACKOFF", "in crash back-off", FAILED), ("DRAINING", "draining", QUEUE), ("TERMINATING", "ending", QUEUE),
@@ -54,17 +50,17 @@ def activity_text(picture: Picture) -> str:
 
 
 def activity_html(picture: Picture) -> str:
-    """The figures, the runners by state, and the latest requests with where their time went."""
+    """When the picture was taken, the figures and the runners by state, and each panel below them."""
     app = picture["app"]
-    if not app["stats"]["calls"]:
-        return ""
     runners = [
         element("span", text(f"{number} {word}"), style=f"border-bottom: 3px solid {colour}; margin-right: 10px")
         for state, word, colour in _STATES
         if (number := sum(runner["state"] == state for runner in app["runners"]))
     ]
-    head = element("div", text(_figures(app)), " &nbsp; ", *runners, style=BAND)
-    return head + _requests(picture["requests"][:SHOWN])
+    figures = [text(_figures(app)), " &nbsp; "] if app["stats"]["calls"] else []
+    return element("div", *figures, *runners, panel_picture.saved(picture), style=BAND) + panel_picture.sections(
+        picture
+    )
 
 
 def _figures(app: AppState) -> str:
@@ -81,66 +77,9 @@ def _figures(app: AppState) -> str:
 
 
 def _request_text(request: RequestState) -> str:
-    word = "failed" if _failed(request) else "cancelled" if _cancelled(request) else "ok"
     told = f" ({request['error']})" if request["error"] else ""
+    word = request_tables.word_of(request).split()[0]
     return f"{word} {request['path']} {milliseconds(request['total_ms'])}, r{request['revision']}{told}"
-
-
-def _failed(request: RequestState) -> bool:
-    return not _cancelled(request) and (request["status"] >= 400 or bool(request["error"]))
-
-
-def _cancelled(request: RequestState) -> bool:
-    return request["state"] == "done" and request["status"] == 499
-
-
-def _sign(request: RequestState) -> str:
-    return "✕" if _failed(request) else "cancelled" if _cancelled(request) else "✓"
-
-
-def _requests(requests: list[RequestState]) -> str:
-    rows = [
-        element(
-            "tr",
-            element(
-                "td",
-                element("b", _sign(r), style=f"color: {FAILED if _failed(r) else QUEUE if _cancelled(r) else OK}"),
-                style=CELL,
-            ),
-            element("td", text(r["path"]), style=f"{CELL}; {CODE}"),
-            element("td", _bar(r), style=CELL),
-            element("td", element("b", text(milliseconds(r["total_ms"]))), style=NUMBER),
-            element("td", text(f"r{r['revision']}" if r["revision"] else ""), style=CELL),
-            element("td", text(r["error"][:120]), style=f"{CELL}; white-space: normal"),
-            style="background: none",
-        )
-        for r in requests
-    ]
-    heads = [
-        element("th", name, style=f"{CELL}; font-weight: 400; {MUTED}")
-        for name in ("", "Endpoint", "Where the time went", "Total", "", "")
-    ]
-    table = element(
-        "table",
-        element("thead", element("tr", *heads, style="background: none")),
-        element("tbody", *rows),
-        style=f"border-collapse: collapse; border: 0 solid {LINE}",
-    )
-    return element("div", table, style=BAND)
-
-
-def _bar(request: RequestState, width: int = 120) -> str:
-    total = max(request["total_ms"], 0.001)
-    pieces = []
-    for part, colour in _PARTS:
-        ms: float = request[part]  # type: ignore[literal-required]
-        if ms > 0:
-            points = max(2, round(width * ms / total))
-            name = part.removesuffix("_ms").replace("start", "cold start")
-            shown = FAILED if _failed(request) and part == "run_ms" else colour
-            style = f"display: inline-block; height: 8px; width: {points}px; background: {shown}"
-            pieces.append(element("span", style=style, title=f"{name} {milliseconds(ms)}"))
-    return element("span", *pieces, style="white-space: nowrap")
 
 
 def dashboard_html(apps: list[AppState]) -> str:

@@ -24,7 +24,7 @@ TEXT: Final = (
     "font-family: var(--jp-ui-font-family, system-ui, sans-serif); font-size: var(--jp-ui-font-size1, 13px); "
     "line-height: 18px; font-variant-numeric: tabular-nums"
 )
-FRAME: Final = f"{TEXT}; border: 1px solid {LINE}; border-radius: 4px; margin: 4px 0; max-width: 960px"
+FRAME: Final = f"{TEXT}; border: 1px solid {LINE}; border-radius: 4px; margin: 4px 0"
 BAND: Final = f"border-top: 1px solid {LINE}; padding: 6px 10px"
 CELL: Final = "text-align: left; padding: 2px 14px 2px 0; border: none; background: none; vertical-align: top"
 NUMBER: Final = CELL.replace("text-align: left", "text-align: right")
