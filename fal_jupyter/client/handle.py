@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from fal_jupyter.client.answer import Answer, OnOutput
-from fal_jupyter.client.arguments import Arguments
+from fal_jupyter.client.arguments import Arguments, Sent
 from fal_jupyter.client.calls import Calls
 from fal_jupyter.client.client import Client
 from fal_jupyter.client.interrupts import one_line, shorten
@@ -64,6 +64,13 @@ class Progress(Protocol):
 
     def close(self, done: int) -> None:
         """The map is over, all done or not."""
+
+
+class TakesArguments(Protocol):
+    """What makes a request of a call's arguments."""
+
+    def send(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Sent:
+        """Fit them to the endpoint."""
 
 
 class _Aio:
@@ -158,7 +165,9 @@ class AppHandle:
         self._paths = {e.name: e.path for e in spec.endpoints}
         self._talks = dict(talks or {})
         plain = [name for name in self.methods if name not in self._talks]
-        self._arguments = {n: Arguments(n, self._paths[n], self.methods[n]) for n in plain}
+        self._arguments: Mapping[str, TakesArguments] = {
+            n: Arguments(n, self._paths[n], self.methods[n]) for n in plain
+        }
         self.stream = _Names(spec.class_name, "stream", plain, self._stream)
         self.realtime = _Names(spec.class_name, "realtime", self._talks, self._talk)
         self.submit = Submit(self, plain)
@@ -196,6 +205,24 @@ class AppHandle:
 
     def __repr__(self) -> str:
         return f"<app {self.app}, revision {self.revision}>"
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        """``handle.hi(...)`` calls the endpoint ``hi``; of a name that the handle has itself, ``handle.call("logs", ...)`` does."""
+        methods = self.__dict__.get("methods", {})
+        if name not in methods:
+            meant = hint_for(name, methods) if methods and not name.startswith("_") else ""
+            told = f"{type(self).__name__!r} object has no attribute {name!r}"
+            raise AttributeError(f"{told}; {meant}" if meant else told, name=name, obj=self)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            __tracebackhide__ = True
+            return self.call(name, args, kwargs)
+
+        call.__name__ = name
+        return call
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *self.methods})
 
     # --- calls --------------------------------------------------------------------------------------------------
     def call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], *, calls: Calls | None = None) -> Any:

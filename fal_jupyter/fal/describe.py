@@ -75,7 +75,7 @@ def describe_app(cls: type[Any], overrides: Mapping[str, object] | None = None) 
             raise AppRuleBroken(f"{name} cannot be set for one run", hint=hint)
         check_value(option, value, "")
     machine = given.get("machine", _machines(cls))
-    endpoints, scaling = _endpoints(cls), _scaling(cls, given)
+    endpoints, scaling = describe_endpoints(cls), _scaling(cls, given)
     return AppSpec(
         class_name=cls.__name__,
         alias=_alias(cls, given.get("name")),
@@ -187,7 +187,12 @@ def _auth(mode: object) -> Any:
     return mode if mode in AUTH_MODES else "private"
 
 
-def _endpoints(cls: type[Any]) -> tuple[EndpointSpec, ...]:
+def describe_endpoints(cls: type[Any]) -> tuple[EndpointSpec, ...]:
+    """Give the endpoints of a class in the order of the source.
+
+    Raises:
+        AppRuleBroken: it has none.
+    """
     found = endpoints_of(cls)
     if not found:
         raise AppRuleBroken(

@@ -14,6 +14,7 @@ def load_ipython_extension(shell: Any) -> None:
     if _undo:
         return
     from fal_jupyter.fal import shelf
+    from fal_jupyter.notebook import class_display
     from fal_jupyter.notebook.completion import Completion
     from fal_jupyter.notebook.desk import names_of_apps, names_of_runners
     from fal_jupyter.notebook.magics import FalMagics
@@ -23,6 +24,7 @@ def load_ipython_extension(shell: Any) -> None:
     shell.register_magics(FalMagics)
     matcher = Completion(names_of_apps, names_of_runners).matcher()
     shell.Completer.custom_matchers.append(matcher)
+    forget_display = class_display.install(shell)
     now.look_at_modules()
     shell.events.register("pre_run_cell", now.cell_begins)
     shell.events.register("post_run_cell", now.cell_ends)
@@ -35,6 +37,7 @@ def load_ipython_extension(shell: Any) -> None:
         for kind, name in (("line", "fal"), ("line", "fal_app"), ("cell", "fal_app")):
             shell.magics_manager.magics[kind].pop(name, None)
         shell.magics_manager.registry.pop(FalMagics.__name__, None)
+        forget_display()
         shelf.uninstall()
         session.end()
 

@@ -68,7 +68,9 @@ def serve(cls: type, **options: Any) -> AppHandle | None:
 
 
 def app(which: type | str) -> AppHandle:
-    """Give the handle of a running app of this process, by its class or its alias.
+    """Give the handle of a running app: of this process by its class or alias, or of another notebook by ``owner/alias``.
+
+    Endpoints are called by name, ``fal_jupyter.app("me/painter").paint(prompt="a fox")``, without a key: both are the same user's.
 
     Raises:
         NotServed: there is none.
@@ -76,21 +78,26 @@ def app(which: type | str) -> AppHandle:
     __tracebackhide__ = True
     from fal_jupyter.fal import handle_of
 
-    handles = session.current().handles
-    handle: AppHandle | None
-    if isinstance(which, type):
-        handle = handle_of(which)
-        name = which.__name__
-    else:
-        handle = handles.get(which.rpartition("/")[2])
-        name = repr(which)
+    now = session.current()
+    if not isinstance(which, type):
+        own = next((one for one in now.handles.values() if which in (one.alias, one.app)), None)
+        return own if own is not None else _foreign(now, which)
+    handle: AppHandle | None = handle_of(which)
     if handle is None:
-        raise NotServed(
-            f"nothing of this notebook serves {name}",
-            hint=hint_for(
-                which, handles, f"running here: {', '.join(handles)}" if handles else "define it under %%fal_app"
-            ),
-        )
+        running = f"running here: {', '.join(now.handles)}" if now.handles else "define it under %%fal_app"
+        raise NotServed(f"nothing of this notebook serves {which.__name__}", hint=hint_for(which, now.handles, running))
+    return handle
+
+
+def _foreign(now: Session, which: str) -> AppHandle:
+    __tracebackhide__ = True
+    from fal_jupyter.client.foreign import open_app
+
+    handle = open_app(now.client, which)
+    handle.on_output, handle.on_done, handle.on_value = write_output, now.timing.record, now.pictures.look
+    handle.cell = lambda: now.cells_begun
+    if now.is_kernel or sys.stderr.isatty():
+        handle.on_map = partial(_show_map, now, handle.spec.class_name)
     return handle
 
 

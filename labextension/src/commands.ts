@@ -8,7 +8,8 @@ import type { ReadonlyJSONObject } from '@lumino/coreutils';
 
 import { actOnApp } from './shared/card.mjs';
 import { askJson } from './shared/host.mjs';
-import { APP_CELL, TEMPLATES, cellsOf, connectCell } from './shared/templates.mjs';
+import { connectCell } from './shared/connect.mjs';
+import { APP_CELL, TEMPLATES, cellsOf } from './shared/templates.mjs';
 import type { AppState } from './shared/types';
 import { appsIcon, dashboardIcon, newAppIcon } from './icons';
 import type { LabHost } from './host';

@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { programView } from "../../fal_jupyter/widgets/static/highlight.mjs";
 import { loadPanel } from "../../fal_jupyter/widgets/static/load.mjs";
-import { TEMPLATES, cellsOf, connectCell } from "../../fal_jupyter/widgets/static/templates.mjs";
+import { TEMPLATES, cellsOf } from "../../fal_jupyter/widgets/static/templates.mjs";
 import { PLACEHOLDER, sampleOf, shellWord, snippetsOf, snippetsPanel, waysOf } from "../../fal_jupyter/widgets/static/snippets.mjs";
 import { HOSTILE, madeApp, madeHost, madeLine, madeRunner, until } from "./made.mjs";
 
@@ -174,10 +174,6 @@ describe("templates", () => {
     for (const kind of Object.keys(TEMPLATES)) expect(cellsOf(kind, [cellsOf(kind, []).alias]).cells[0]).toContain("-2\"\n");
   });
 
-  test("a connect cell is one line", () => {
-    const app = madeApp("hello", { endpoints: [{ name: "hi", path: "/", signature: "", doc: "", protocol: "http" }] });
-    expect(connectCell(app)).toBe('import fal_jupyter; fal_jupyter.app("me/hello").hi()');
-  });
 });
 
 describe("load", () => {

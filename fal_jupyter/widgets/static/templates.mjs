@@ -115,9 +115,3 @@ export function cellsOf(kind, aliases) {
   const named = alias === plain ? cell : cell.replace(begin, `${begin}    app_name = "${alias}"\n\n`);
   return { alias, cells: [named.trimEnd(), call] };
 }
-
-/** A call of an app from any notebook of this machine, on one line. @param {AppState} app */
-export function connectCell(app) {
-  const endpoint = app.endpoints[0]?.name ?? "call";
-  return `import fal_jupyter; fal_jupyter.app(${JSON.stringify(app.app)}).${endpoint}()`;
-}

@@ -8,7 +8,8 @@ import { startButton } from "./ledger.mjs";
 import { hasFailed, totalOf } from "./phases.mjs";
 import { plainText } from "./result.mjs";
 import { ensureStyle } from "./style.mjs";
-import { APP_CELL, connectCell } from "./templates.mjs";
+import { connectCell } from "./connect.mjs";
+import { APP_CELL } from "./templates.mjs";
 
 /** @typedef {import("./types.d.ts").View} View */
 /** @typedef {import("./types.d.ts").AppState} AppState */
