@@ -126,7 +126,7 @@ class AppHandle:
         spec, shipment, published: what was published, and what the gateway made of it.
         on_output: gets ``(stream, text)`` of what a call's code prints, in the calling thread.
         on_done: gets a :class:`CallRecord` of every finished call.
-        on_value: gets the value of every call that went well, in the calling thread.
+        on_value: gets the value of every call that went well, in the calling thread; of a map, all of them as one list.
         name_places: rewrites a traceback's text, so that places read as the user knows them (``Cell In[3]``).
         outside: gives the prefix of the endpoints' addresses below a Jupyter server, ``""`` where there is none.
         cell: gives what runs now; within one cell it is told once that an older revision answers.
@@ -297,7 +297,10 @@ class AppHandle:
                 done += future.result() is not _NOT_MADE
                 if progress is not None:
                     progress.update(done)
-            return [future.result() for future in numbers]
+            values = [future.result() for future in numbers]
+            if self.on_value is not None:
+                self.on_value(values)
+            return values
         except KeyboardInterrupt as stop:
             shorten(stop, f"{self.spec.class_name}.{name}.map()")
             raise
@@ -384,7 +387,7 @@ class AppHandle:
         known, value = results.notice, results.value(answer)
         if results.notice != known and self.on_output is not None:
             self.on_output(2, f"[fal_jupyter: {self.spec.class_name}.{results.notice}]\n")
-        if self.on_value is not None:
+        if self.on_value is not None and not _part_of.get()[0]:
             self.on_value(value)
         return value
 

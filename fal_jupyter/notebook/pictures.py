@@ -6,6 +6,8 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
+from fal_jupyter.cli.numbers import plural
+
 MOST = 8
 DEPTH = 4
 KINDS = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
@@ -32,16 +34,19 @@ class Pictures:
 
     def __init__(self) -> None:
         self._found: list[tuple[str, str]] = []
+        self._more = 0
 
     def begin(self) -> None:
         """A cell begins."""
-        self._found = []
+        self._found, self._more = [], 0
 
     def look(self, value: Any) -> None:
         """A call has answered *value*; called by the thread that made it."""
         if hasattr(type(value), "_repr_mimebundle_"):
             return  # fal's Image: shown as the cell's result
-        self._found += itertools.islice(found_in(value), MOST - len(self._found))
+        pictures = found_in(value)
+        self._found += itertools.islice(pictures, MOST - len(self._found))
+        self._more += sum(1 for _ in pictures)
 
     def look_at_result(self, value: Any) -> None:
         """The cell's result is *value*: of pictures in a list, IPython shows the text only (``App.paint.map(…)``)."""
@@ -68,4 +73,6 @@ class Pictures:
                         "text/plain": url if len(url) < 200 else f"a picture ({kind})",
                     }
                 )
+        if shown and self._more:
+            shown.append({"text/plain": f"and {plural(self._more, 'picture')} more in what the calls answered"})
         return shown

@@ -51,6 +51,7 @@ class Painter(fal.App):
     @fal.endpoint("/logs")
     def logs(self) -> int:
         return 7
+'''
 
 
 @pytest.fixture(scope="module")
@@ -122,25 +123,37 @@ def test_its_text_lists_the_endpoints(visitor: Kernel) -> None:
 
 
 def test_an_app_of_this_notebook_is_called_by_name_too(visitor: Kernel) -> None:
-    visitor.run("%%fal_app\nclass Own(fal.App):\n    @fal.endpoint('/')\n    def hi(self, n: int) -> int:\n        return n + 1").ok()
+    visitor.run(
+        "%%fal_app\nclass Own(fal.App):\n    @fal.endpoint('/')\n    def hi(self, n: int) -> int:\n        return n + 1"
+    ).ok()
 
     assert visitor.run("fal_jupyter.app('own').hi(n=2), fal_jupyter.app(Own).hi(3)").ok().result == "(3, 4)"
     assert visitor.run("fal_jupyter.app('own') is fal_jupyter.app(Own)").ok().result == "True"
 
 
 def test_a_class_as_a_value_shows_its_app(visitor: Kernel) -> None:
-    visitor.run("%%fal_app\nclass Seen(fal.App):\n    @fal.endpoint('/b')\n    def b(self, n: int) -> int:\n        '''Second letter.'''\n        return n\n\n    @fal.endpoint('/a')\n    def a(self) -> int:\n        return 1").ok()
+    visitor.run(
+        "%%fal_app\nclass Seen(fal.App):\n    @fal.endpoint('/b')\n    def b(self, n: int) -> int:\n        '''Second letter.'''\n        return n\n\n    @fal.endpoint('/a')\n    def a(self) -> int:\n        return 1"
+    ).ok()
     cell = visitor.run("Seen").ok()
     html = next(o["data"]["text/html"] for o in cell.outputs if o["output_type"] == "execute_result")
 
     lines = cell.result.splitlines()
     assert lines[0].startswith("Seen: fal app ")
     assert lines[0].endswith("ready, 1 runner, r1")
-    assert [line.split() for line in lines[1:3]] == [["/b", "Seen.b(n:", "int)", "->", "int"], ["/a", "Seen.a()", "->", "int"]]
+    assert [line.split() for line in lines[1:3]] == [
+        ["/b", "Seen.b(n:", "int)", "->", "int"],
+        ["/a", "Seen.a()", "->", "int"],
+    ]
     assert lines[3].strip().startswith("http://127.0.0.1:")
     assert "Second letter." in html
     assert visitor.run("[Seen], int").ok().result == "([__main__.Seen], int)"
-    assert visitor.run("class Idle(fal.App):\n    @fal.endpoint('/')\n    def hi(self) -> int:\n        return 1\nIdle").ok().result.splitlines()[0] == "Idle: not served"
+    assert (
+        visitor.run("class Idle(fal.App):\n    @fal.endpoint('/')\n    def hi(self) -> int:\n        return 1\nIdle")
+        .ok()
+        .result.splitlines()[0]
+        == "Idle: not served"
+    )
     assert visitor.run("str").ok().result == "str"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from typing import Any
@@ -11,16 +12,17 @@ from typing import Any
 import pytest
 
 from fal_jupyter.client.client import Client
+from fal_jupyter.notebook.display import Card
+from fal_jupyter.notebook.panel_picture import SHOWN, page, page_text
 from fal_jupyter.notebook.picture import (
     LONGEST,
-    SHOWN,
     activity_html,
     activity_text,
     cut,
     dashboard_html,
     dashboard_text,
 )
-from fal_jupyter.protocol.feed import Picture, RequestState
+from fal_jupyter.protocol.feed import Picture
 from fal_jupyter.settings import read
 from tests.support.serve import Served, served
 from tests.support.state import state_directory
@@ -63,7 +65,7 @@ class Page(HTMLParser):
         self.text += data
 
 
-OURS = {"div", "span", "b", "table", "thead", "tbody", "tr", "td", "th"}
+OURS = {"div", "span", "b", "table", "thead", "tbody", "tr", "td", "th", "details", "summary", "pre"}
 
 
 @pytest.fixture(scope="module")
@@ -91,9 +93,15 @@ def with_requests(picture: Picture, *changes: dict[str, Any]) -> Picture:
     return found
 
 
-def widths(request: RequestState, picture: Picture) -> list[int]:
-    html = activity_html(with_requests(picture, dict(request)))
-    return [int(width) for width in re.findall(r"[^-]width: (\d+)px", html)]
+CARD = Card(
+    state="Ready", class_name="Desk", app="me/desk", endpoints=(), place="the whole machine", runners="1 ready", revision="r1"
+)  # fmt: skip
+
+
+def widths(picture: Picture) -> list[list[float]]:
+    """The widths of the bars, in percent, of each request of a picture."""
+    rows = page(CARD, picture, "requests").split("<tr")[2:]
+    return [[float(width) for width in re.findall(r"[^-]width: ([\d.]+)%; background", row)] for row in rows]
 
 
 def test_the_figures_are_those_of_the_calls(seen: Picture) -> None:
@@ -101,17 +109,19 @@ def test_the_figures_are_those_of_the_calls(seen: Picture) -> None:
     assert "2 calls" in told
     assert "1 failed" in told
     assert "last: failed /fail" in told
-    page = Page(activity_html(seen))
-    assert "2 calls" in page.text
-    assert "1 failed" in page.text
-    assert page.text.index("/fail") < page.text.rindex("✓")
+    found = Page(activity_html(seen))
+    assert "2 calls" in found.text
+    assert "1 failed" in found.text
+    assert found.text.index("/fail") < found.text.rindex("✓")
 
 
 def test_an_app_that_was_never_called_has_no_activity(seen: Picture) -> None:
     quiet: Picture = json.loads(json.dumps(seen))
     quiet["app"]["stats"]["calls"] = 0
     quiet["requests"] = []
-    assert (activity_html(quiet), activity_text(quiet)) == ("", "")
+    assert activity_text(quiet) == ""
+    assert "calls" not in Page(activity_html(quiet)).text.split("Scaling")[0]
+    assert "No request had been made." in page(CARD, quiet, "requests")
 
 
 def test_percentiles_are_named_only_where_there_are_calls_enough(seen: Picture) -> None:
@@ -123,25 +133,79 @@ def test_percentiles_are_named_only_where_there_are_calls_enough(seen: Picture) 
     assert "max" in activity_text(many)
 
 
-@pytest.mark.parametrize(
-    ("parts", "expected"),
-    [
-        ({"run_ms": 100.0}, [120]),
-        ({"queue_ms": 50.0, "run_ms": 50.0}, [60, 60]),
-        ({"queue_ms": 25.0, "start_ms": 50.0, "run_ms": 25.0}, [30, 60, 30]),
-        ({"transfer_ms": 0.01, "run_ms": 99.99}, [2, 120]),  # the least that is seen
-        ({}, []),
-    ],
-)
-def test_a_bar_is_as_long_as_its_share_of_the_time(seen: Picture, parts: dict[str, float], expected: list[int]) -> None:
+def test_the_bars_of_requests_have_one_scale(seen: Picture) -> None:
     nothing = dict.fromkeys(("queue_ms", "start_ms", "transfer_ms", "run_ms", "stream_ms"), 0.0)
-    request = {**seen["requests"][0], **nothing, **parts, "total_ms": sum(parts.values())}
-    assert widths(request, seen) == expected  # type: ignore[arg-type]
+    shown = with_requests(
+        seen,
+        {**nothing, "run_ms": 100.0, "total_ms": 100.0},
+        {**nothing, "queue_ms": 25.0, "start_ms": 50.0, "run_ms": 125.0, "total_ms": 200.0},
+        {**nothing, "total_ms": 0.0},
+    )
+    assert widths(shown) == [[50.0], [12.5, 25.0, 62.5], []]
+    assert "0 to 200 ms" in page(CARD, shown, "requests")
+    assert all(sum(row) <= 100.5 for row in widths(seen))
 
 
-def test_the_bars_of_real_requests_fill_their_place(seen: Picture) -> None:
-    for request in seen["requests"]:
-        assert 118 <= sum(widths(request, seen)) <= 120 + 5 * 2
+def test_each_panel_is_a_picture_of_its_own(seen: Picture) -> None:
+    told = {name: Page(page(CARD, seen, name)).text for name in ("requests", "timeline", "config", "snippets")}
+
+    moment = time.localtime(seen["time"] / 1000)
+    for text in told.values():
+        assert f"as saved {moment.tm_mday} {time.strftime('%b %Y, %H:%M:%S', moment)}" in text
+    began = time.localtime(min(request["began"] for request in seen["requests"]) / 1000)
+    assert time.strftime("%H:%M:%S", began) in told["requests"]
+    assert "✕ failed 500" in told["requests"]
+    assert "desk-1 · r1" in told["timeline"]
+    assert "desk-1: " in told["timeline"]
+    assert "setup" in told["timeline"]
+    assert "keep_alive" in told["config"]
+    assert "Desk.hi()" in told["snippets"]
+    assert f"fal_jupyter.app('{seen['app']['app']}').hi()" in told["snippets"]
+    assert len(set(told.values())) == 4
+    assert page(CARD, seen, "") == page(CARD, seen, "try") == ""
+
+
+def test_each_panel_has_a_text_of_its_own(seen: Picture) -> None:
+    assert "failed 500" in page_text(CARD, seen, "requests")
+    assert "desk-1: " in page_text(CARD, seen, "timeline")
+    assert "max_concurrency" in page_text(CARD, seen, "config")
+    assert "curl -sS" in page_text(CARD, seen, "snippets")
+
+
+def test_the_lane_of_a_runner_is_as_long_as_its_states(seen: Picture) -> None:
+    found: Picture = json.loads(json.dumps(seen))
+    now = found["time"]
+    moves = [(now - 1000, "SETUP"), (now - 900, "IDLE"), (now - 400, "RUNNING"), (now - 200, "GONE")]
+    late = [(now - 500, "SETUP"), (now - 250, "RUNNING")]
+    found["timeline"]["lanes"] = [
+        {"id": "desk-1", "devices": ["gpu 0"], "revision": 2, "moves": moves},
+        {"id": "desk-2", "devices": [], "revision": 2, "moves": late},
+    ]
+    html = page(CARD, found, "timeline")
+    rows = [
+        [float(w) for w in re.findall(r"width: ([\d.]+)%(?:; background|\")", row)] for row in html.split("<tr")[1:3]
+    ]
+
+    assert rows == [[10.0, 50.0, 20.0], [50.0, 25.0, 25.0]]
+    assert "desk-1 · gpu 0 · r2" in html
+    assert "gone" in Page(html).text
+
+
+def test_the_runners_of_the_picture_have_lanes_that_end_when_it_was_taken(seen: Picture) -> None:
+    text = Page(page(CARD, seen, "timeline")).text
+    assert time.strftime("%H:%M:%S", time.localtime(seen["time"] / 1000)) in text
+
+
+def test_what_was_changed_by_hand_is_marked(seen: Picture) -> None:
+    app: Any = {
+        **seen["app"],
+        "overrides": {"keep_alive": 5.0},
+        "scaling": {**seen["app"]["scaling"], "keep_alive": 5.0},
+    }
+    told = Page(page(CARD, {**seen, "app": app}, "config")).text
+
+    assert "1 edited" in told
+    assert f"by hand; the class: {seen['app']['by_class']['keep_alive']:g}" in told
 
 
 def test_only_the_latest_requests_are_drawn(seen: Picture) -> None:
@@ -152,20 +216,20 @@ def test_only_the_latest_requests_are_drawn(seen: Picture) -> None:
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_nobodys_text_is_html(seen: Picture, text: str) -> None:
-    page = Page(activity_html(with_requests(seen, {"path": text, "error": text})))
-    assert page.tags <= OURS
-    assert page.attributes <= {"style", "title"}
-    assert page.text.count(text) == 2
+    found = Page(activity_html(with_requests(seen, {"path": text, "error": text})))
+    assert found.tags <= OURS
+    assert found.attributes <= {"style", "title", "open"}
+    assert found.text.count(text) == 2
     app: Any = {**seen["app"], "alias": text, "owner_name": text, "state": text}
-    page = Page(dashboard_html([app]))
-    assert page.tags <= OURS
-    assert page.attributes <= {"style", "title"}
-    assert page.text.count(text) == 3
+    found = Page(dashboard_html([app]))
+    assert found.tags <= OURS
+    assert found.attributes <= {"style", "title"}
+    assert found.text.count(text) == 3
 
 
 def test_the_dashboard_has_a_row_for_each_app(seen: Picture) -> None:
-    page = Page(dashboard_html([seen["app"], {**seen["app"], "alias": "other"}]))
-    assert page.text.index("desk") < page.text.index("other")
+    found = Page(dashboard_html([seen["app"], {**seen["app"], "alias": "other"}]))
+    assert found.text.index("desk") < found.text.index("other")
     assert dashboard_text([seen["app"]]).startswith("desk: ready, 1 runner, 2 calls")
     assert "No fal app is running." in dashboard_html([])
     assert dashboard_text([]) == "No fal app is running."
