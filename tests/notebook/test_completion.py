@@ -23,6 +23,7 @@ ASK = Completion(lambda: ["Hello", "hello", "Search"], lambda: ["hello-1"])
                 "apps",
                 "runners",
                 "logs",
+                "requests",
                 "dashboard",
                 "panel",
                 "scale",

@@ -183,7 +183,7 @@ def test_the_lane_of_a_runner_is_as_long_as_its_states(seen: Picture) -> None:
     ]
     html = page(CARD, found, "timeline")
     rows = [
-        [float(w) for w in re.findall(r"width: ([\d.]+)%(?:; background|\")", row)] for row in html.split("<tr")[1:3]
+        [float(w) for w in re.findall(r"height: 10px; width: ([\d.]+)%", row)] for row in html.split("<tr")[1:3]
     ]
 
     assert rows == [[10.0, 50.0, 20.0], [50.0, 25.0, 25.0]]
