@@ -18,7 +18,7 @@ from fal_jupyter.client.client import Client
 from fal_jupyter.client.handle import AppHandle
 from fal_jupyter.client.plain_values import dump, first, is_model, text_of
 from fal_jupyter.domain.errors import BadArguments, NotServed
-from fal_jupyter.domain.nearest import hint_for
+from fal_jupyter.domain.nearest import hint_for, nearest
 from fal_jupyter.domain.spec import AppSpec, EndpointSpec
 from fal_jupyter.protocol.api import A_SCHEMA, RUN, Published
 from fal_jupyter.protocol.feed import AppState
@@ -109,7 +109,20 @@ class _Arguments:
                     f"{name}(): multiple values for argument {min(twice)!r}", hint=f"it takes {name}{signature}"
                 )
             given = {key: first(value, f"argument {key!r}") for key, value in {**by_position, **kwargs}.items()}
+        self._check_names(given)
         return self._placed(dict(given))
+
+    def _check_names(self, given: dict[str, Any]) -> None:
+        """Tell of a name that is nearly one of those that the endpoint takes, which FastAPI would leave out without a word."""
+        strange = [key for key in given if key not in self._names]
+        known = [*self._places(), *self._fields()] if strange else []
+        for key in strange:
+            near = nearest(key, [name for name in known if name not in given]) if key not in known else ""
+            if near:
+                raise BadArguments(
+                    f"{self._endpoint.name}(): got an unexpected keyword argument {key!r}",
+                    hint=f"did you mean {near}?\nit takes {self._endpoint.name}{self._endpoint.signature}",
+                )
 
     def _placed(self, given: dict[str, Any]) -> Sent:
         """Put each argument where the endpoint takes it: in its path, its query, a header, or the body, which has the rest."""
@@ -136,9 +149,22 @@ class _Arguments:
         return Sent(path, urlencode(query, doseq=True), dump(given) if given else b"", tuple(headers))
 
     def _places(self) -> dict[str, str]:
+        """Where each argument goes that does not go into the body: ``path``, ``query``, ``header`` or ``cookie``."""
+        return {
+            one["name"]: one["in"] for one in self._operation().get("parameters", []) if {"name", "in"} <= one.keys()
+        }
+
+    def _fields(self) -> list[str]:
+        """The names that the body has."""
+        body = self._operation().get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
+        if isinstance(reference := body.get("$ref"), str):
+            body = self._schema().get("components", {}).get("schemas", {}).get(reference.rpartition("/")[2], {})
+        return list(body.get("properties", {}))
+
+    def _operation(self) -> dict[str, Any]:
         path = re.sub(r":\w+}", "}", self._endpoint.path)
-        operation = self._schema().get("paths", {}).get(path, {}).get("post", {})
-        return {one["name"]: one["in"] for one in operation.get("parameters", []) if {"name", "in"} <= one.keys()}
+        found: dict[str, Any] = self._schema().get("paths", {}).get(path, {}).get("post", {})
+        return found
 
 
 def _one_line(name: str, value: str) -> str:

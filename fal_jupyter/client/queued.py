@@ -22,6 +22,7 @@ from fal_jupyter.domain.errors import (
     NotServed,
     RequestError,
 )
+from fal_jupyter.domain.nearest import hint_for
 from fal_jupyter.protocol.api import (
     H_HINT,
     H_PRIORITY,
@@ -368,8 +369,8 @@ class Submit:
         }
         if name in by_id:
             return by_id[name]
-        known = ", ".join(self._names) or "none"
-        raise AttributeError(f"{self._told} has no endpoint {name!r}; there are: {known}")
+        meant = hint_for(name, self._names) if self._names else "there are: none"
+        raise AttributeError(f"{self._told} has no endpoint {name!r}; {meant}", name=name, obj=self)
 
     def _submitter(self, name: str) -> Callable[..., QueuedRequest]:
         def submit(*args: Any, **kwargs: Any) -> QueuedRequest:

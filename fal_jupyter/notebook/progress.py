@@ -66,10 +66,15 @@ class MapProgress:
 
 
 class DisplayLine:
-    """The line as a display of the notebook."""
+    """The line as a display of the notebook.
+
+    Attributes:
+        display_id: what else may take its place, ``""`` while nothing is drawn.
+    """
 
     def __init__(self) -> None:
         self._handle: Any = None
+        self.display_id = ""
 
     def draw(self, plain: str, html: str) -> None:
         from IPython.display import DisplayHandle
@@ -78,6 +83,7 @@ class DisplayLine:
         if self._handle is None:
             self._handle = DisplayHandle()
             self._handle.display(bundle, raw=True)
+            self.display_id = self._handle.display_id
         else:
             self._handle.update(bundle, raw=True)
 

@@ -19,7 +19,7 @@ from fal_jupyter.domain.errors import AppTaken, BadSetting, NotServed, SetupFail
 from fal_jupyter.domain.nearest import hint_for
 from fal_jupyter.notebook import cards, cells, session
 from fal_jupyter.notebook.display import Card, as_html, as_text
-from fal_jupyter.notebook.progress import DisplayLine, MapProgress, TerminalLine
+from fal_jupyter.notebook.progress import MapProgress, TerminalLine
 from fal_jupyter.notebook.session import Session
 from fal_jupyter.notebook.standing import keep_reachable
 
@@ -304,7 +304,7 @@ def _say_line(line: str) -> None:
 
 
 def _show_map(now: Session, class_name: str, endpoint: str, total: int) -> MapProgress:
-    line = DisplayLine() if now.is_kernel else TerminalLine()
+    line = now.draw_line() if now.is_kernel else TerminalLine()
     return MapProgress(f"{class_name}.{endpoint}", total, line)
 
 

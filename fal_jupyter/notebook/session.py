@@ -14,6 +14,7 @@ from fal_jupyter.local_modules import loaded
 from fal_jupyter.notebook.history import History
 from fal_jupyter.notebook.panels import Panels
 from fal_jupyter.notebook.pictures import Pictures
+from fal_jupyter.notebook.progress import DisplayLine
 from fal_jupyter.notebook.timing import Timing
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Session:
         self._cells: list[str] = []
         self._cell = ""
         self.cells_begun = 0
+        self._lines: list[DisplayLine] = []
 
     # --- the gateway --------------------------------------------------------------------------------------------------
     @property
@@ -87,6 +89,7 @@ class Session:
             self.cells_begun += 1
             self.timing.begin()
             self.pictures.begin()
+            self._lines.clear()
             self._asks_from(_address_of(info, len(self.shell.history_manager.input_hist_raw)))
 
     def cell_ends(self, result: Any) -> None:
@@ -108,7 +111,9 @@ class Session:
             from fal_jupyter.notebook import call_lines
 
             told = call_lines.as_text(tally, unfolded=self.is_kernel)
-            self.show(told, call_lines.as_html(tally), tally.metadata())
+            drawn = [line.display_id for line in self._lines if line.display_id]
+            place = drawn[0] if len(drawn) == 1 else ""  # a map's progress becomes its line
+            self.show(told, call_lines.as_html(tally), tally.metadata(), place)
         if not self._cells:
             self.panels.refresh(self)
 
@@ -131,14 +136,20 @@ class Session:
         for bundle in self.pictures.bundles():
             publish_display_data(bundle)  # type: ignore[no-untyped-call]
 
-    def show(self, text: str, html: str, metadata: dict[str, Any] | None = None) -> None:
-        """Display a block; where there is no front end for HTML, print its text."""
+    def draw_line(self) -> DisplayLine:
+        """Give a line that is drawn again and again under the running cell."""
+        self._lines.append(DisplayLine())
+        return self._lines[-1]
+
+    def show(self, text: str, html: str, metadata: dict[str, Any] | None = None, place: str = "") -> None:
+        """Display a block, in *place* of the display of that id; where there is no front end for HTML, print its text."""
         if not self.is_kernel:
             print(text)
             return
         from IPython.display import publish_display_data
 
-        publish_display_data({"text/plain": text, "text/html": html}, metadata or {})  # type: ignore[no-untyped-call]
+        where: dict[str, Any] = {"transient": {"display_id": place}, "update": True} if place else {}
+        publish_display_data({"text/plain": text, "text/html": html}, metadata or {}, **where)  # type: ignore[no-untyped-call]
 
     def cell_of(self, name: str) -> str:
         """Give ``cell [7]`` for the cell that gave the variable its value, or ``""``."""

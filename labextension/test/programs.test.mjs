@@ -173,7 +173,6 @@ describe("templates", () => {
     expect(cells[0]).toContain('class Hello(fal.App):\n    app_name = "hello-3"\n\n    def setup');
     for (const kind of Object.keys(TEMPLATES)) expect(cellsOf(kind, [cellsOf(kind, []).alias]).cells[0]).toContain("-2\"\n");
   });
-
 });
 
 describe("load", () => {

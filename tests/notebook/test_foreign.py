@@ -98,7 +98,9 @@ def test_pieces_come_as_they_are_made_and_coroutines_can_be_awaited(visitor: Ker
 @pytest.mark.parametrize(
     ("cell", "told"),
     [
-        ("fal_jupyter.app(line).hi(nam='Ada')", "did you mean name where the input has nam?"),
+        ("fal_jupyter.app(line).hi(nam='Ada')", "unexpected keyword argument 'nam'\ndid you mean name?"),
+        ("fal_jupyter.app(line).paint(promt='a fox')", "did you mean prompt?"),
+        ("fal_jupyter.app(line).paint(prompt='a fox', stile='oil')", "did you mean style?"),
         ("fal_jupyter.app(line).hii()", "did you mean hi?"),
         ("fal_jupyter.app(line).hi('a', True, 3)", "too many positional arguments"),
         ("fal_jupyter.app(line).hi('a', name='b')", "multiple values for argument 'name'"),

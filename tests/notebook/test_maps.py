@@ -21,6 +21,11 @@ class Many(fal.App):
     def hi(self, n: int) -> int:
         return n
 
+    @fal.endpoint("/slow")
+    def slow(self, seconds: float) -> float:
+        time.sleep(seconds)
+        return seconds
+
     @fal.endpoint("/paint")
     def paint(self, width: int) -> Picture:
         time.sleep(0.2 if width == 1 else 0)
@@ -35,6 +40,7 @@ def many(notebook: Kernel) -> Kernel:
 
 
 def test_a_map_of_twelve_is_one_line_that_unfolds(many: Kernel) -> None:
+    many.run("Many.hi(1)").ok()
     cell = many.run("Many.hi.map(range(12)); Many.hi(3)").ok()
 
     lines = cell.shown.splitlines()
@@ -43,6 +49,17 @@ def test_a_map_of_twelve_is_one_line_that_unfolds(many: Kernel) -> None:
     assert re.match(r"ok +[\d.]+ m?s hi: +queue", lines[-1]), lines
     assert cell.html.count("<details") == 2
     assert many.run("for n in range(12): Many.hi(n)").ok().html.count("<details") == 1
+
+
+def test_the_progress_of_a_slow_map_becomes_its_line(many: Kernel) -> None:
+    cell = many.run("Many.slow.map([0.7, 0.1, 0.7])").ok()
+
+    assert cell.shown.count("slow.map") == 1
+    assert "of 3" in cell.shown
+    (last,) = (update for update in cell.updates if "fal_jupyter" in update["metadata"])
+    assert last["data"]["text/plain"].splitlines()[0].endswith("/s, r1")
+    assert "<details" in last["data"]["text/html"]
+    assert len(last["metadata"]["fal_jupyter"]["calls"]) == 3
 
 
 def test_pictures_of_a_map_are_under_the_cell_in_the_order_of_its_items(many: Kernel) -> None:

@@ -182,9 +182,7 @@ def test_the_lane_of_a_runner_is_as_long_as_its_states(seen: Picture) -> None:
         {"id": "desk-2", "devices": [], "revision": 2, "moves": late},
     ]
     html = page(CARD, found, "timeline")
-    rows = [
-        [float(w) for w in re.findall(r"height: 10px; width: ([\d.]+)%", row)] for row in html.split("<tr")[1:3]
-    ]
+    rows = [[float(w) for w in re.findall(r"height: 10px; width: ([\d.]+)%", row)] for row in html.split("<tr")[1:3]]
 
     assert rows == [[10.0, 50.0, 20.0], [50.0, 25.0, 25.0]]
     assert "desk-1 · gpu 0 · r2" in html

@@ -1,7 +1,6 @@
 // @ts-check
 /** The cells that a newcomer is offered: an app of text, pictures or a stream, a call of each, and the cell that calls an app of elsewhere. */
 
-/** @typedef {import("./types.d.ts").AppState} AppState */
 /** One template. `name` is the class's, `cell` its source with that name, `call` the cell below it. @typedef {{label: string, caption: string, name: string, cell: string, call: string}} Template */
 
 /** @type {Record<string, Template>} */
