@@ -57,7 +57,7 @@ def test_the_progress_of_a_slow_map_becomes_its_line(many: Kernel) -> None:
     assert cell.shown.count("slow.map") == 1
     assert "of 3" in cell.shown
     (last,) = (update for update in cell.updates if "fal_jupyter" in update["metadata"])
-    assert last["data"]["text/plain"].splitlines()[0].endswith("/s, r1")
+    assert last["data"]["text/plain"].splitlines()[0].endswith(", r1")
     assert "<details" in last["data"]["text/html"]
     assert len(last["metadata"]["fal_jupyter"]["calls"]) == 3
 
