@@ -1,6 +1,6 @@
 // @ts-check
 /** Everything that runs, over all notebooks: figures, apps, memory, requests, queue, and one request in a drawer. */
-import { h, joined, replace, scheduler, update } from "./dom.mjs";
+import { h, joinedTexts, replace, scheduler, update } from "./dom.mjs";
 import { percentileWords, sparkLine } from "./endpoint_figures.mjs";
 import { bytes, count, duration, pathText, percent, plural, rate } from "./format.mjs";
 import { iconButton, stateGlyph, stateMark } from "./glyphs.mjs";
@@ -137,7 +137,7 @@ export function dashboardPanel(root, host, options, signal) {
     const owner = plainText(app.owner_name || app.owner_kind);
     const machine = plainText(app.machine.split(" (")[0]);
     const revision = `r${app.serving || app.revision}`;
-    const under = (/** @type {string} */ kind, /** @type {string[]} */ parts) => h("div", { class: `fj-label fj-cut ${kind}`, title: parts.filter(Boolean).join(" · ") }, joined(parts));
+    const under = (/** @type {string} */ kind, /** @type {string[]} */ parts) => h("div", { class: `fj-label fj-cut ${kind}`, title: parts.filter(Boolean).join(" · ") }, joinedTexts(parts));
     const [failed, memory] = [percent(stats.failed, stats.calls), memoryOf(app) ? bytes(memoryOf(app)) : "0"];
     return h("tr", { dataset: { app: app.alias } }, h("td", null, stateMark(app.state)),
       h("td", { class: "fj-app-cell" }, h("strong", { class: "fj-cut", title: plainText(app.alias) }, plainText(app.alias)), under("fj-under-wider", [owner, machine, revision]), under("fj-under-mid", [rate(stats.rate), percentileWords(stats)]),

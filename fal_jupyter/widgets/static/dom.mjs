@@ -248,7 +248,7 @@ export function scheduler(root, signal, draw) {
 }
 
 /** Texts of users in one line, each with its own direction: a name in Hebrew or Arabic leaves the others where they are. @param {string[]} parts those that are "" are left out */
-export function joined(parts) {
+export function joinedTexts(parts) {
   return parts.filter(Boolean).map((part, at) => [at ? " · " : "", h("bdi", null, part)]);
 }
 

@@ -1,7 +1,7 @@
 // @ts-check
 /** Requests as a table with a waterfall: state, when, where the time went; a click opens the inspector. */
 import { requestsCsv, saveText } from "./csv.mjs";
-import { h, joined, newId, replace, scheduler, setText, update } from "./dom.mjs";
+import { h, joinedTexts, newId, replace, scheduler, setText, update } from "./dom.mjs";
 import { endpointTable } from "./endpoint_figures.mjs";
 import { clock, count, duration, pathText, plural, runnerName } from "./format.mjs";
 import { glyph, iconButton, requestLook } from "./glyphs.mjs";
@@ -100,7 +100,7 @@ export function requestsPanel(root, host, { alias, open, span }, signal) {
     const cells = [
       h("td", null, h("span", { class: look.tone, title: look.word }, glyph(look.shape, look.tone), h("span", { class: "fj-visually-hidden" }, look.word))),
       h("td", null, clock(one.began)), alias ? null : h("td", { class: "fj-roomy fj-cut", title: plainText(one.alias) }, plainText(one.alias)),
-      h("td", { class: "fj-cut", title: path }, h("span", { class: "fj-mono" }, path), h("div", { class: "fj-label fj-cut fj-narrow", title: under.filter(Boolean).join(" · ") }, joined(under))),
+      h("td", { class: "fj-cut", title: path }, h("span", { class: "fj-mono" }, path), h("div", { class: "fj-label fj-cut fj-narrow", title: under.filter(Boolean).join(" · ") }, joinedTexts(under))),
       h("td", { class: "fj-wide", title: phaseWords(one, now) }, scale ? phaseBar(one, now, scale.whole, one.began - scale.from) : phaseBar(one, now),
         failed && one.error ? h("div", { class: "fj-failed fj-cut", title: plainText(one.error) }, plainText(one.error)) : wasCancelled(one) ? h("div", { class: "fj-muted" }, "cancelled") : null),
       h("td", { class: "fj-number" }, one.cold ? h("span", { class: "fj-chip fj-setup" }, "cold") : null, " ", h("strong", { class: one.state === "done" ? "" : "fj-run" }, duration(total))),

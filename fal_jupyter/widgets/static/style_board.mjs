@@ -13,7 +13,7 @@ export const BOARD_STYLE = `
 .fj .fj-phase-cancelled { background: repeating-linear-gradient(45deg, var(--fj-pending-fill) 0 4px, transparent 4px 6px); border-color: var(--fj-pending) !important; }
 .fj .fj-drawer .fj-foot { position: sticky; bottom: 0; border-top: 1px solid var(--fj-border); } .fj .fj-drawer .fj-table td.fj-cut { max-width: 0; width: 70%; }
 .fj .fj-drawer .fj-table td .fj-cut { max-width: 100%; }
-.fj .fj-row > .fj-mono.fj-cut { max-width: 60%; flex-shrink: 0; } .fj .fj-row > .fj-mono.fj-cut + .fj-cut { flex-shrink: 30; }
+.fj .fj-tree .fj-row { user-select: none; } .fj .fj-row > .fj-mono.fj-cut { max-width: 60%; flex-shrink: 0; } .fj .fj-row > .fj-mono.fj-cut + .fj-cut { flex-shrink: 30; }
 .fj .fj-link { font-size: inherit; line-height: inherit; border: 0; background: none; padding: 0; color: var(--fj-link); cursor: pointer; text-align: left; max-width: 100%; } .fj .fj-link:hover { text-decoration: underline; }
 .fj .fj-usages { display: flex; flex-wrap: wrap; gap: 4px 12px; padding: 4px 12px 8px; } .fj .fj-usage-figure { margin: 0; min-width: 0; } .fj .fj-usage-app + .fj-usage-app { border-top: 1px solid var(--fj-border); } .fj .fj-usage-name { display: flex; gap: 8px; padding: 6px 12px 0; }
 .fj svg.fj-usage { cursor: default; } .fj svg .fj-usage-area { fill: var(--fj-idle-fill); opacity: 0.5; stroke: none; }
