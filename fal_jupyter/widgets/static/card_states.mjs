@@ -131,7 +131,7 @@ export function cardStates(host, card, redraw, signal) {
     const frame = error && ownFrame(error);
     const go = frame && host.goToLine && frame.isCell ? button([glyph("link"), `Go to line ${frame.lineno}`], () => host.goToLine?.(card.alias, frame.lineno, frame.line)) : null;
     const copy = error ? button([glyph("copy"), "Copy traceback"], () => host.copy(error.text)) : null;
-    crash = { of, node: h("div", { class: "fj-pane" }, error ? errorView(error) : h("div", { class: "fj-banner fj-bad" }, plainText(failure?.text ?? now.reason)), go || copy ? h("div", { class: "fj-bar-row fj-card-crash-actions" }, go, copy) : null) };
+    crash = { of, node: h("div", { class: "fj-pane", dataset: { key: `crash ${of}` } }, error ? errorView(error) : h("div", { class: "fj-banner fj-bad" }, plainText(failure?.text ?? now.reason)), go || copy ? h("div", { class: "fj-bar-row fj-card-crash-actions" }, go, copy) : null) };
     return crash.node;
   };
 
