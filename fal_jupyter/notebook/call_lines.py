@@ -170,7 +170,7 @@ def _column(content: str, width: str, more: str = "", title: str = "") -> str:
 
 
 def _name_column(name: str, width: int) -> str:
-    return _column(text(name), f"{width}ch", f"{CODE}; overflow: hidden; text-overflow: ellipsis", name)
+    return _column(text(name), f"{width + 1}ch", f"{CODE}; overflow: hidden; text-overflow: ellipsis", name)
 
 
 def _total_column(total: float) -> str:

@@ -106,8 +106,10 @@ def _capture(capture: CaptureLine) -> str:
 
 
 def as_html(card: Card, more: str = "") -> str:
-    """The card for notebooks; everything in it is escaped. *more* is HTML of ours that goes below the address."""
+    """The card for notebooks; everything in it is escaped. *more* is HTML of ours that goes below the address: of a picture,
+    whose state is that of then and so is grey."""
     glyph, colour = _GLYPH[card.state]
+    colour = QUEUE if more else colour
     head = element(
         "div",
         element("b", f"{glyph} {_WORDS.get(card.state, card.state)}", style=f"color: {colour}"),

@@ -50,7 +50,8 @@ _LANES: Final = {
     "PENDING": ("pending", QUEUE), "SETUP": ("setup", START), "IDLE": ("idle", _IDLE), "RUNNING": ("running", RUN),
     "DRAINING": ("draining", "#ad6891"), "TERMINATING": ("ending", "#ad6891"), "CRASH_BACKOFF": ("crash back-off", FAILED),
 }  # fmt: skip
-_WIDE: Final = "border-collapse: collapse; width: 100%"
+_WIDE: Final = "border-collapse: collapse; width: 100%; font-size: inherit"
+_TRACK: Final = "white-space: nowrap; font-size: 0; line-height: 10px; padding-top: 4px"
 _MARK: Final = {"▲": "up", "▼": "down", "◆": "retry", "·": "note"}
 
 
@@ -174,7 +175,7 @@ def _bar(request: RequestState, longest: float) -> str:
                     100 * ms / longest, FAILED if failed and part == "run_ms" else colour, f"{name} {milliseconds(ms)}"
                 )
             )
-    return element("div", *pieces, style="white-space: nowrap; font-size: 0")
+    return element("div", *pieces, style=_TRACK)
 
 
 def _piece(percent: float, colour: str, title: str, height: int = 9) -> str:
@@ -190,7 +191,7 @@ def _timeline(picture: Picture) -> tuple[str, str, str]:
     rows = [
         [
             text(_lane_name(lane)),
-            element("div", *_lane_bars(lane, begin, now), style="white-space: nowrap; font-size: 0"),
+            element("div", *_lane_bars(lane, begin, now), style=_TRACK),
         ]
         for lane in lanes
         if lane["moves"]

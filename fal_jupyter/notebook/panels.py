@@ -70,10 +70,10 @@ class Panels:
     def show_card(self, now: Session, handle: AppHandle, card: Card, *, panel: str = "card", prints: int = 0) -> None:
         """Display an app's card. *prints* is the revision whose start the cell waits for and prints."""
         surface = self.surface(now)
-        if surface == surfaces.TEXT:
-            print(as_text(card))
-            return
         found = handle.client.picture(handle.alias)
+        if surface == surfaces.TEXT:
+            print((found is not None and panel_picture.page_text(card, found, panel)) or as_text(card))
+            return
         source = source_hash(now.raw_cell) if panel == "card" and card.cell else ""
         data = _card_data(now, handle, card, panel, source, found)
         data["prints"] = prints
