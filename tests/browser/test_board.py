@@ -1,0 +1,151 @@
+"""The dashboard, the inspector and the sidebar at the widths that people have: nothing hidden, no action lost, what is said is true."""
+
+from __future__ import annotations
+
+import csv
+import re
+
+from playwright.sync_api import Locator, expect
+
+from tests.browser.apps import LOAD
+from tests.browser.conftest import Front
+
+APP = """%%fal_app
+import time
+from fastapi import Request
+
+class Board(fal.App, name="a-name-that-is-longer-than-the-sidebar-is-wide"):
+    max_concurrency = 2
+    keep_alive = 300
+
+    @fal.endpoint("/say")
+    def say(self, text: str = "") -> dict:
+        return {"text": text}
+
+    @fal.endpoint("/caf\u00e9")
+    def cafe(self) -> dict:
+        sum(n * n for n in range(3_000_000))
+        return {}
+
+    @fal.endpoint("/fail")
+    def fail(self) -> dict:
+        raise ValueError("a sentence that is much longer than the column of a table in which it has to be shown, and goes on and on")
+"""
+CALLS = """for n in range(25):
+    Board.say(text=str(n))
+Board.cafe()
+try:
+    Board.fail()
+except Exception:
+    pass"""
+WIDTHS = (1440, 1100, 800)
+
+
+def inside(box: Locator, outer: Locator) -> bool:
+    """True where a part is not cut off by what it lies in, from left to right."""
+    return bool(
+        box.evaluate(
+            "(e, o) => { const a = e.getBoundingClientRect(), b = o.getBoundingClientRect();"
+            " return a.width > 0 && a.left >= b.left - 1 && a.right <= b.right + 1; }",
+            outer.element_handle(),
+        )
+    )
+
+
+def apart(one: Locator, two: Locator) -> bool:
+    """True where neither covers the other."""
+    return bool(
+        one.evaluate(
+            "(e, o) => { const a = e.getBoundingClientRect(), b = o.getBoundingClientRect();"
+            " return a.right <= b.left + 1 || b.right <= a.left + 1 || a.bottom <= b.top + 1 || b.bottom <= a.top + 1; }",
+            two.element_handle(),
+        )
+    )
+
+
+def test_dashboard_inspector_and_sidebar_at_three_widths(lab: Front) -> None:
+    page = lab.page
+    page.set_viewport_size({"width": 1440, "height": 1000})
+    lab.write("board.ipynb", [LOAD, APP, CALLS])
+    lab.open("board.ipynb")
+    lab.run_all(3)
+    page.locator("li.lm-TabBar-tab[data-id='fal-jupyter-sidebar']").click()
+    lab.command("fal-jupyter:open-dashboard")
+    board = page.locator(".fj-dashboard")
+    rows = board.locator("tr[data-request]")
+    expect(rows).to_have_count(27)
+    expect(board.locator(".fj-requests")).to_contain_text("/caf\u00e9")
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        for opened in (False, True):
+            if opened:
+                rows.first.click()
+                expect(board.locator(".fj-drawer .fj-inspector")).to_contain_text("ValueError")
+                assert apart(board.locator(".fj-drawer"), board.locator(".fj-board-main"))
+                expect(rows.first).to_have_attribute("aria-current", "true")
+            lab.picture(f"board-{width}{'-inspector' if opened else ''}")
+            for part in (board.locator(".fj-apps"), board.locator(".fj-requests")):
+                for head in part.locator("th:visible").all():
+                    assert inside(head, board.locator(".fj-board-main")), (width, opened, head.inner_text())
+            board.get_by_label("Stop a-name").click(trial=True)  # it can be pressed
+            first = rows.first.inner_text()
+            assert "/fail" in first
+            assert "r1" in first, first
+            assert "1" in first
+        page.keyboard.press("Escape")
+        expect(board.locator(".fj-drawer")).to_be_hidden()
+    page.set_viewport_size({"width": 1440, "height": 1000})
+
+    # what can be done with a request
+    board.get_by_label("Filter the requests").fill("/caf\u00e9")
+    expect(rows).to_have_count(1)
+    with page.expect_download() as saved:
+        board.get_by_role("button", name="CSV").click()
+    (kept,) = csv.DictReader(saved.value.path().read_text(encoding="utf-8").splitlines())
+    assert (kept["path"], kept["state"], kept["status"], kept["origin"]) == ("/caf\u00e9", "done", "200", "cell")
+    board.get_by_label("Filter the requests").fill("/fail")
+    expect(rows).to_have_count(1)
+    rows.first.click()
+    drawer = board.locator(".fj-drawer")
+    drawer.get_by_role("button", name="Copy as curl").click()
+    expect(drawer).to_contain_text("copied as curl")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied.startswith("curl -sS ")
+    assert "/fail" in copied
+    drawer.get_by_role("button", name="cell [3]").click()
+    expect(page.locator(".jp-NotebookPanel .jp-Cell.jp-mod-active .cm-content")).to_contain_text("Board.cafe()")
+
+    # the sidebar
+    sidebar = page.locator("#fal-jupyter-sidebar")
+    expect(sidebar.locator('[data-key="device:host"]')).to_contain_text("core")
+    name = sidebar.locator('[data-key^="app:"] strong')
+    assert name.evaluate("e => e.scrollWidth > e.clientWidth")  # an ellipsis, and the whole name in the title
+    assert "a-name-that-is-longer-than-the-sidebar-is-wide" in (name.get_attribute("title") or "")
+    # scaling: use over time, sentences
+    card = page.locator(".fj-card").first
+    card.locator('[data-tab="timeline"]').click()
+    expect(card.locator("svg.fj-usage").first).to_have_attribute("aria-label", re.compile("memory: .* MB at"))
+    expect(card.locator(".fj-readout")).to_contain_text("runner")
+    card.screenshot(path="tests/browser/artefacts/board-scaling.png")
+    card.locator('[data-tab="requests"]').click()
+    expect(card.locator(".fj-endpoints")).to_contain_text("/caf\u00e9")
+    card.screenshot(path="tests/browser/artefacts/board-requests.png")
+
+    # an app dragged into the notebook is a cell that calls it
+    page.locator(".jp-NotebookPanel .jp-Cell").nth(2).scroll_into_view_if_needed()
+    cells = page.locator(".jp-NotebookPanel .jp-Cell")
+    expect(cells).to_have_count(3)
+    start, goal = name.bounding_box(), cells.nth(2).locator(".jp-InputArea").bounding_box()
+    assert start is not None
+    assert goal is not None
+    page.mouse.move(start["x"] + 20, start["y"] + 8)
+    page.mouse.down()
+    for step in range(1, 9):
+        page.mouse.move(
+            start["x"] + 20 + step * (goal["x"] + 200 - start["x"]) / 8,
+            start["y"] + 8 + step * (goal["y"] + 20 - start["y"]) / 8,
+        )
+    page.mouse.up()
+    lab.picture("board-drop")
+    expect(cells).to_have_count(4)
+    lab.picture("board-dragged")
