@@ -87,7 +87,7 @@ def test_the_life_of_an_app_on_its_card(lab: Front, tmp_path: Path) -> None:
     card = first.locator(".fj-card")
     expect(card.locator(".fj-head-state")).to_have_text("Starting")
     expect(card.locator(".fj-card-steps li[aria-current]")).to_contain_text(re.compile(r"setup\(\) \d"))
-    expect(first.get_by_text("loading weights")).to_have_count(1)
+    expect(first.locator(".jp-OutputArea").get_by_text("loading weights")).to_have_count(1)
     chip = first.locator(".fj-cell-chip")
     expect(chip).to_contain_text(re.compile(r"r1 setup \d+ s"))
     facts, begun = box(card.locator(".fj-facts")), box(card)
@@ -138,10 +138,10 @@ def test_the_life_of_an_app_on_its_card(lab: Front, tmp_path: Path) -> None:
     crash.scroll_into_view_if_needed()
     lab.picture("card-crash-light")
     lab.command("apputils:change-theme", {"theme": "JupyterLab Dark"})
-    page.wait_for_selector("body[data-jp-theme-light='false']")
+    page.wait_for_selector("body[data-jp-theme-light='false']", state="attached")
     lab.picture("card-crash-dark")
     lab.command("apputils:change-theme", {"theme": "JupyterLab Light"})
-    page.wait_for_selector("body[data-jp-theme-light='true']")
+    page.wait_for_selector("body[data-jp-theme-light='true']", state="attached")
     crash.get_by_role("button", name="Go to line 4").click()
     page.wait_for_function(
         f"() => {ACTIVE}.activeCellIndex === 3 && {ACTIVE}.activeCell.editor.getCursorPosition().line === 3"
