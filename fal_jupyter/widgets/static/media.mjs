@@ -100,7 +100,7 @@ function loadTile(tile, medium, source) {
 /** @param {HTMLElement} tile @param {Medium} medium @param {string} source */
 function fillTile(tile, medium, source) {
   const facts = h("span", { class: "fj-muted" }, medium.size ? bytes(medium.size) : "");
-  const caption = h("figcaption", null, h("span", { class: "fj-cut", title: medium.name }, medium.name), facts, h("span", { class: "fj-space" }), saveLink(source, medium.name));
+  const caption = h("figcaption", null, medium.name === medium.type.replace("/", ".") ? null : h("span", { class: "fj-cut", title: medium.name }, medium.name), facts, h("span", { class: "fj-space" }), saveLink(source, medium.name));
   replace(tile, mediumElement(medium, source, (width, height) => {
     facts.textContent = [width ? `${width} × ${height}` : "", medium.size ? bytes(medium.size) : ""].filter(Boolean).join(" · ");
   }, () => replace(tile, brokenMedium(medium, source, ""))), caption);
