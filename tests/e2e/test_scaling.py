@@ -79,7 +79,7 @@ def test_a_burst_scales_up_then_down_to_nothing_and_nobody_is_lost(state: Path, 
             while runners(state):  # keep_alive is over: none is left
                 Event().wait(0.05)
         decided = " ".join(d["decided"] for d in scaling(state, "Worker")["decisions"])
-        assert re.search(r"\d+ calls waited .* so \d+ were wanted; max_concurrency allows 3", decided)
+        assert re.search(r"\d+ calls? waited [^.;]*so \d+ w(as|ere) wanted", decided)
         assert "was idle for keep_alive (1 s)" in decided
 
 
@@ -208,7 +208,7 @@ def test_explain_tells_what_was_seen_and_which_rule_decided(state: Path, file: s
         with ThreadPoolExecutor(20) as callers:
             list(callers.map(lambda n: app.request("/", {"number": n}), range(60)))
         told = command(state, "scale", "Worker", "--explain").stdout
-        assert re.search(r"\d+ waiting, \d+ in flight.*max_concurrency allows 3", told)
+        assert re.search(r"\d+ waiting, \d+ in flight.*so \d+ w(as|ere) wanted", told)
         assert "now: 0 waiting, 0 in flight" in told
         decisions = scaling(state, "Worker")["decisions"]
         assert all(0 <= d["seconds_ago"] <= time.monotonic() - began + 60 for d in decisions)
