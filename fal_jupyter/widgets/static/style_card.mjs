@@ -2,7 +2,7 @@
 /** Style of the card and the chip, beyond what style.mjs has. Colours are tokens. */
 
 export const CARD_STYLE = `
-.fj .fj-facts { display: grid; grid-template-columns: minmax(0, 2fr) minmax(0, 1.1fr) minmax(0, 1.7fr) minmax(64px, 0.7fr) minmax(0, 2.2fr) minmax(0, 2.2fr); }
+.fj .fj-facts { display: grid; grid-template-columns: minmax(0, 1.8fr) minmax(0, 1.5fr) minmax(0, 1.7fr) minmax(64px, 0.7fr) minmax(0, 1.9fr) minmax(0, 2.2fr); }
 .fj .fj-fact { overflow: hidden; }
 .fj .fj-fact .fj-glyph { vertical-align: top; }
 @container fj (max-width: 820px) { .fj .fj-facts { grid-template-columns: minmax(0, 1.4fr) minmax(0, 1fr) minmax(0, 1.2fr); } }
