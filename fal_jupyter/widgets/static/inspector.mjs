@@ -117,7 +117,7 @@ export function inspectorPanel(root, host, { id, close }, signal) {
     if (!app || input.base64) return null;
     try {
       const value = input.text ? JSON.parse(input.text) : {};
-      const endpoint = app.endpoints.find((one) => one.path === request.path)?.name ?? request.path.slice(1);
+      const endpoint = app.endpoints.find((one) => one.path === pathText(request.path))?.name ?? request.path.slice(1);
       return snippetsOf({ className: app.class_name, endpoint, path: request.path, app: app.app, url: app.url, value, key: PLACEHOLDER, method: request.method });
     } catch {
       return null;

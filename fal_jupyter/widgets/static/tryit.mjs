@@ -2,7 +2,7 @@
 /** The Try tab: a form of what an endpoint takes, its answer as it comes, two results side by side, and a call that survives the page. */
 import { button, h, newId, replace, setText } from "./dom.mjs";
 import { control, objectForm } from "./form.mjs";
-import { ago, clock } from "./format.mjs";
+import { ago, clock, pathText } from "./format.mjs";
 import { glyph } from "./glyphs.mjs";
 import { encodedBody } from "./form_body.mjs";
 import { askJson } from "./host.mjs";
@@ -149,7 +149,7 @@ export function tryPanel(root, host, { alias }, signal) {
     if (!input) return "The input of that request is not kept any more.";
     if (input.truncated) return "The input of that request was too large to be kept.";
     try {
-      return { path: request.path, value: input.text ? JSON.parse(input.text) : {}, query: {} };
+      return { path: pathText(request.path), value: input.text ? JSON.parse(input.text) : {}, query: {} };
     } catch {
       return "The input of that request is not JSON.";
     }
