@@ -256,8 +256,8 @@ def test_sidebar_dashboard_status_bar_and_commands(lab: Front) -> None:
     expect(page.locator("#jp-running-sessions")).to_contain_text("studio")
     board.get_by_label("Stop studio").click()
     page.locator(".jp-Dialog button.jp-mod-warn").click()
-    expect(board).to_contain_text("No app is running")
-    expect(page.locator(".fj-status")).to_contain_text("fal no apps")
+    expect(board.locator(".fj-apps")).to_contain_text("Stopped")
+    expect(page.locator(".fj-status")).to_contain_text("fal 1 stopped")
 
     # launcher card: a notebook with an app in it
     lab.command("launcher:create")
