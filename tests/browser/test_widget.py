@@ -42,6 +42,7 @@ def test_the_widget_works_over_the_comm_of_a_kernel(lab: Front) -> None:
     asked: list[str] = []
     lab.page.on("request", lambda request: asked.append(request.url) if "/fal/api/apps" in request.url else None)
     card = lab.page.locator(".jp-Cell").nth(2).locator(".fj-card")
+    card.scroll_into_view_if_needed()  # a card that nobody sees is not drawn anew
     expect(card.get_by_text("Ready", exact=True)).to_be_visible()
     card.get_by_label("name").fill("Grace")
     card.locator(".fj-run-button").click()
