@@ -1,18 +1,16 @@
-"""Accessibility of every surface: axe-core over each of them in both themes, Escape and focus, less motion where that is asked for."""
+"""Accessibility of every surface: axe-core over each of them in both themes."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.browser.apps import STUDIO
 from tests.browser.conftest import Front
-from tests.browser.test_lab import open_sidebar, opened, tab
+from tests.browser.test_lab import open_sidebar, tab
 
 AXE = Path(__file__).parents[2] / "labextension" / "node_modules" / "axe-core" / "axe.min.js"
 FORMS = '''%%fal_app
@@ -93,7 +91,12 @@ def set_theme(lab: Front, name: str) -> None:
 @pytest.mark.timeout(300)
 def test_axe_finds_nothing_on_any_surface_in_either_theme(lab: Front) -> None:
     page = lab.page
-    studio = opened(lab, CELLS)
+    lab.write("access.ipynb", CELLS)
+    lab.open("access.ipynb")
+    lab.run_all(len(CELLS))
+    studio = page.locator(".fj-card").first
+    studio.scroll_into_view_if_needed()  # a panel draws nothing while it is not seen
+    expect(studio.get_by_text("Ready", exact=True)).to_be_visible()
     cards = page.locator(".fj-card")
     expect(cards).to_have_count(3)
     forms, broken = cards.nth(1), cards.nth(2)
@@ -113,7 +116,8 @@ def test_axe_finds_nothing_on_any_surface_in_either_theme(lab: Front) -> None:
                 card.scroll_into_view_if_needed()
                 look(f"{theme}, {name}, {each}")
         requests = tab(studio, "requests")
-        requests.locator("tr[data-request]").first.click()
+        if theme == "Light":  # a second click on the row would close it
+            requests.locator("tr[data-request]").first.click()
         expect(requests.locator(".fj-inspector")).to_be_visible()
         look(f"{theme}, inspector")
         broken.scroll_into_view_if_needed()
@@ -130,7 +134,8 @@ def test_axe_finds_nothing_on_any_surface_in_either_theme(lab: Front) -> None:
         lab.command("fal-jupyter:open-dashboard")
         expect(page.locator(".fj-dashboard tr[data-request]").first).to_be_visible()
         look(f"{theme}, dashboard")
-        page.locator(".fj-dashboard tr[data-request]").first.click()
+        if theme == "Light":
+            page.locator(".fj-dashboard tr[data-request]").first.click()
         expect(page.locator(".fj-dashboard .fj-inspector")).to_be_visible()
         look(f"{theme}, drawer of the dashboard")
         lab.command("fal-jupyter:open-ledger")
@@ -145,82 +150,3 @@ def test_axe_finds_nothing_on_any_surface_in_either_theme(lab: Front) -> None:
     set_theme(lab, "Light")
     look("Light, stopped")
     assert found == [], "\n".join(found)
-
-
-def test_escape_closes_focus_returns_and_motion_is_less_where_that_is_asked_for(lab: Front) -> None:
-    page = lab.page
-    card = opened(lab, CELLS[:2])
-
-    def closes(opener: Locator, shown: Locator, press: Callable[[], None] | None = None) -> None:
-        opener.focus()
-        (press or (lambda: page.keyboard.press("Enter")))()
-        expect(shown).to_be_visible()
-        page.keyboard.press("Escape")
-        expect(shown).to_have_count(0)
-        expect(opener).to_be_focused()
-
-    closes(card.get_by_label("More actions"), card.get_by_role("menu"))
-    card.locator(".fj-load summary").click()
-    closes(card.get_by_role("button", name="Start load"), card.get_by_role("alertdialog"))
-    sidebar = open_sidebar(lab)
-    row = sidebar.get_by_role("treeitem", name=re.compile("^studio"))
-    closes(row, sidebar.get_by_role("menu"), lambda: page.keyboard.press("Shift+F10"))
-    page.emulate_media(reduced_motion="reduce")
-    moving = page.evaluate(
-        "() => { const probe = document.createElement('span'); probe.className = 'fj-live';"
-        " document.querySelector('.fj-card').append(probe); const name = getComputedStyle(probe).animationName;"
-        " probe.remove(); return name; }"
-    )
-    assert moving == "none"
-
-
-def test_a_load_is_asked_for_and_seen_while_it_runs(lab: Front, tmp_path: Path) -> None:
-    card = opened(lab, CELLS[:2])
-    card.locator(".fj-load summary").click()
-    card.get_by_label("number of calls").fill("30")
-    card.get_by_label("calls at a time").fill("3")
-    card.get_by_role("button", name="Start load").click()
-    card.get_by_role("alertdialog").get_by_role("button", name="Start").click()
-    expect(card.locator(".fj-load-figures")).to_contain_text("30 of 30")
-    expect(card.locator(".fj-load-figures")).to_contain_text("p95")
-    expect(card.locator(".fj-load [role=status]")).to_contain_text("30 calls in")
-    lab.picture("load-light")
-    gate = tmp_path / "gate"
-    card.locator(".fj-try-form select").first.select_option("/slow")
-    card.get_by_label("gate").fill(str(gate))
-    card.get_by_role("button", name="Start load").click()
-    card.get_by_role("alertdialog").get_by_role("button", name="Start").click()
-    card.get_by_role("button", name="Stop", exact=True).click()
-    expect(card.locator(".fj-load [role=status]")).to_contain_text("Stopped")
-    expect(card.locator(".fj-facts")).to_contain_text("ready")
-
-
-def test_snippets_are_chosen_copied_and_the_launcher_makes_an_app(lab: Front) -> None:
-    page = lab.page
-    card = opened(lab, CELLS[:2])
-    snippets = tab(card, "snippets")
-    snippets.get_by_label("endpoint").select_option("/stream")
-    expect(snippets.locator(".fj-program")).to_contain_text("for piece in fal_jupyter.app(Studio).stream.stream(")
-    snippets.get_by_role("button", name="JavaScript").click()
-    expect(snippets.locator(".fj-program .fj-code-string").first).to_be_visible()
-    snippets.get_by_role("button", name="Copy").click()
-    expect(snippets.get_by_role("status")).to_have_text("Copied.")
-    assert "fal.stream(" in page.evaluate("() => navigator.clipboard.readText()")
-    lab.picture("snippets-light")
-
-    lab.command("launcher:create")
-    icons = page.locator(".jp-LauncherCard", has_text=re.compile("fal")).locator("svg")
-    drawn = [icon.inner_html() for icon in icons.all()]
-    assert len(drawn) == len(set(drawn))
-    page.locator(".jp-LauncherCard", has_text="New fal App").click()
-    dialog = page.locator(".jp-Dialog")
-    dialog.locator("select").select_option(label="Stream: An app that gives its answer word by word")
-    dialog.locator("button.jp-mod-accept").click()
-    expect(page.locator(".lm-TabBar-tabLabel", has_text="teller.ipynb")).to_be_visible()
-    expect(page.locator(".jp-NotebookPanel:visible .cm-content", has_text="class Teller")).to_be_visible()
-
-    lab.command("apputils:activate-command-palette")
-    page.locator(".lm-CommandPalette-input").fill("fal: ")
-    labels = page.locator(".lm-CommandPalette-item[data-command^='fal-jupyter:'] .lm-CommandPalette-itemLabel")
-    assert labels.all_text_contents()
-    assert all(label.startswith("fal: ") for label in labels.all_text_contents())
