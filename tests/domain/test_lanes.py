@@ -81,6 +81,7 @@ def test_a_pause_is_told_late_and_never_lost() -> None:
     lane.enter(IDLE, 510)
     lane.enter("TERMINATING", 520)  # a pause that ends otherwise is one
     lane.enter(GONE, 515)  # clocks that disagree do not turn a lane back
+    lane.enter(GONE, 530)  # a state that is entered again is one
     assert lane.moves[3:] == [(500, RUNNING), (510, IDLE), (520, "TERMINATING"), (520, GONE)]
 
 
