@@ -26,6 +26,7 @@ from fal_jupyter.notebook.timing import Call, Group, Row, Tally, has_failed
 SHOWN_FROM = 1.0  # milliseconds from which transfer and stream are named in the line; the table has them always
 BAR, WATERFALL = 72, 320  # pixels
 CHARACTERS = 24
+ROWS_IN_ALL = 40  # of all waterfalls of a cell: 1.6 kB each in the saved notebook
 _BLOCKS = {"queue": "░", "cold start": "▒", "transfer": "─", "run": "█", "stream": "▓"}
 
 
@@ -70,8 +71,14 @@ def _revisions(group: Group) -> str:
     return " ".join(f"r{number}" for number in sorted(group.revisions) if number)
 
 
-def _caption(group: Group) -> str:
-    parts = [] if group.is_whole else [f"The {len(group.rows)} slowest of {count(len(group.totals))} calls."]
+def _rows(group: Group, most: int) -> list[Row]:
+    """The calls of a group, or of more than *most* the slowest ones, slowest first."""
+    rows = group.rows
+    return rows if len(rows) <= most else sorted(rows, key=lambda row: -row.call.total_ms)[:most]
+
+
+def _caption(group: Group, shown: int) -> str:
+    parts = [] if shown == len(group.totals) else [f"The {shown} slowest of {count(len(group.totals))} calls."]
     if group.span_ms > 0:
         parts.append(f"{group.worked / group.span_ms:.1f} ran at once on average.")
     if sum(group.totals) > 0 and (share := group.waited / sum(group.totals)) >= 0.01:
@@ -126,7 +133,7 @@ def _text_waterfall(group: Group) -> list[str]:
         lines.append(
             f"  {row.number:>{width}} {bar} {total:>{longest}}  {failed}{_phases(row.call)}, {_made_by(row.call)}"
         )
-    caption = _caption(group)
+    caption = _caption(group, len(rows))
     return [*lines, f"  {caption}"] if caption else lines
 
 
@@ -146,7 +153,9 @@ def as_html(tally: Tally) -> str:
     """A foldable line for each call, in fixed columns; one for a map, and one for all where there are many, which unfold as a waterfall."""
     lines = tally.lines()
     width = min(28, max(len(_name(line) if isinstance(line, Group) else line.endpoint) for line in lines))
-    body = (_group_line(line, width) if isinstance(line, Group) else _call_line(line, width) for line in lines)
+    groups = sum(isinstance(line, Group) for line in lines)
+    most = max(5, ROWS_IN_ALL // max(1, groups))
+    body = (_group_line(line, width, most) if isinstance(line, Group) else _call_line(line, width) for line in lines)
     return element("div", *body, style=TEXT)
 
 
@@ -198,7 +207,7 @@ def _call_line(call: Call, width: int) -> str:
     return _line(cells, _phase_table(call))
 
 
-def _group_line(group: Group, width: int) -> str:
+def _group_line(group: Group, width: int, most: int) -> str:
     cells = [
         _column(_mark(group.failed == 0), "14px"),
         _total_column(group.span_ms),
@@ -206,7 +215,7 @@ def _group_line(group: Group, width: int) -> str:
         _facts_column(_facts(group)),
         _end_column(_revisions(group)),
     ]
-    return _line(cells, _waterfall(group))
+    return _line(cells, _waterfall(group, most))
 
 
 def _piece(width: float, colour: str, *, after: float = 0, title: str = "") -> str:
@@ -261,9 +270,9 @@ def _phase_table(call: Call) -> str:
     return _table(["Phase", axis, "Time", "Share"], rows, ["Time", "Share"]) + _below(facts)
 
 
-def _waterfall(group: Group) -> str:
-    """The calls of a group, each where it was in the group's time."""
-    rows, span, axis = group.rows, group.span_ms or 1.0, f"0 to {milliseconds(group.span_ms)}"
+def _waterfall(group: Group, most: int) -> str:
+    """The calls of a group, at most *most* of them, each where it was in the group's time."""
+    rows, span, axis = _rows(group, most), group.span_ms or 1.0, f"0 to {milliseconds(group.span_ms)}"
     several, started = len(group.endpoints) > 1, any(row.call.start_ms > 0 for row in rows)
     heads = [
         "#",
@@ -294,4 +303,4 @@ def _waterfall(group: Group) -> str:
                 text(_made_by(call)),
             ]
         )
-    return _table(heads, cells, ["#", "Queue", "Start", "Run", "Total"]) + _below(_caption(group))
+    return _table(heads, cells, ["#", "Queue", "Start", "Run", "Total"]) + _below(_caption(group, len(rows)))

@@ -110,7 +110,7 @@ def test_the_card_of_a_running_app(lab: Front, tmp_path: Path) -> None:
     logs.get_by_label("Filter the lines").fill("greeting Ada")
     expect(logs.locator(".fj-log")).not_to_contain_text("Grace")
     snippets = tab(card, "snippets")
-    expect(snippets.locator(".fj-code")).to_contain_text("Studio.")
+    expect(snippets.locator(".fj-code")).to_contain_text("app(Studio).stream.stream(")
     snippets.get_by_role("button", name="curl").click()
     snippets.get_by_role("button", name="Make a key").click()
     expect(snippets.locator(".fj-code")).to_contain_text(re.compile(r"Authorization: Key fjk_\w+:\w+"))
@@ -157,7 +157,7 @@ def test_config_is_applied_live_and_runners_follow(lab: Front) -> None:
     config.get_by_role("button", name=re.compile("Apply 1")).click()
     expect(card.locator(".fj-facts")).to_contain_text("3 ready")
     timeline = tab(card, "timeline")
-    expect(timeline.locator("svg.fj-chart")).to_contain_text(re.compile(r"3 of 3"))
+    expect(timeline.locator('svg[aria-roledescription="timeline"]')).to_contain_text(re.compile(r"3 of 3"))
     expect(timeline.locator(".fj-readout")).to_contain_text("3")
     lab.picture("timeline-light")
 
@@ -199,7 +199,9 @@ def test_a_killed_runner_is_replaced_where_the_user_looks(lab: Front) -> None:
     os.kill(runner["pid"], signal.SIGKILL)
     expect(sidebar.get_by_role("treeitem", name=re.compile(rf"runner studio-{number + 1}, idle"))).to_be_visible()
     expect(card.locator(".fj-facts")).to_contain_text("1 ready")
-    expect(tab(card, "timeline").locator("svg.fj-chart")).to_contain_text(f"runner {number + 1}")
+    expect(tab(card, "timeline").locator('svg[aria-roledescription="timeline"]')).to_contain_text(
+        f"runner {number + 1}"
+    )
 
 
 def test_sidebar_dashboard_status_bar_and_commands(lab: Front) -> None:

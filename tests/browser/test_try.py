@@ -120,7 +120,7 @@ def test_a_newcomer_tries_an_app(lab: Front, tmp_path: Path) -> None:
     expect(answer).to_contain_text("seed: 2")
     card.get_by_role("button", name="Compare").click()
     expect(card.locator(".fj-answer")).to_have_count(2)
-    expect(card.locator(".fj-trial-changes:visible")).to_have_text("seed 1 → 2")
+    expect(card.locator(".fj-trial-changes", has_text="seed 1 → 2")).to_be_visible()
     lab.picture("try-compare-light")
     card.get_by_role("button", name="Compare").click()
 

@@ -236,3 +236,14 @@ def test_many_calls_and_many_maps_of_a_cell_share_a_line() -> None:
         maps.add(Call(batch=number + 1), 10.0 + number)
     assert len(as_text(maps).splitlines()) == 1
     assert f"{MAPS + 5} calls" in as_text(maps)
+
+
+def test_several_maps_of_a_cell_share_the_rows_that_are_saved() -> None:
+    shown = Tally(0.0)
+    for batch in range(1, 5):
+        for item in range(1250):
+            shown.add(Call(item=item, batch=batch, total_ms=2.0 + item), 10.0 + item)
+    html = Shape(as_html(shown))
+    assert html.seen.count("details") == 4
+    assert html.seen.count("tr") == 4 * (10 + 1)
+    assert "The 10 slowest of 1,250 calls." in as_html(shown)
