@@ -43,15 +43,17 @@ export function loadPanel(root, host, { alias, call, confirmIn }, signal) {
     return "";
   };
 
+  let asking = false;
   const ask = async () => {
+    if (asking) return; // the question is there; a disabled button could not have the focus back
     const what = call();
     const told = problem() || (what ? "" : "The form is not ready.");
     setText(state, told);
     if (told || !what || going) return;
-    begin.disabled = true;
+    asking = true;
     const title = `Make ${plural(Number(calls.value), "call")} of ${what.path}, ${count(Number(atOnce.value))} at a time?`;
     const sure = await confirmIn(question)(title, "They run on this machine as any other call does, and are listed in Requests.", "Start");
-    begin.disabled = false;
+    asking = false;
     if (sure && !going) run(what);
   };
 

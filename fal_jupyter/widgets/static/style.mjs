@@ -25,7 +25,7 @@ const LIGHT = `
   --fj-tint-setup: #fff6e5; --fj-tint-failed: #fdeee7; --fj-tint-run: #e8f2fb; --fj-tint-ok: #e6f4ee; --fj-on-run: #fff;
   --fj-string: #a31515; --fj-value: #1b6e2f;`;
 const DARK = `
-  --fj-text: var(--jp-ui-font-color1, #e6e8eb); --fj-muted: #a8a8a8; --fj-surface: var(--jp-layout-color1, #16191d);
+  --fj-text: var(--jp-ui-font-color1, #e6e8eb); --fj-muted: #b3b3b3; --fj-surface: var(--jp-layout-color1, #16191d);
   --fj-sunken: var(--jp-layout-color2, #22262b); --fj-border: var(--jp-border-color2, #3a3f46); --fj-edge: #7d7d7d;
   --fj-brand: var(--jp-brand-color1, #4aa3f0); --fj-accept: var(--jp-accept-color-normal, #1565c0); --fj-link: #7cbcf7;
   --fj-pending: #b3bcc8; --fj-pending-fill: #3b424b; --fj-setup: #f2b453; --fj-setup-fill: #e3ab36; --fj-idle: #93cbef;

@@ -266,9 +266,12 @@ export function tryPanel(root, host, { alias }, signal) {
   };
 
   const drawRun = () => {
-    const stopped = app()?.state === "Stopped";
+    const { link } = host.store.view;
+    const state = app();
+    const isGone = !state && (link === "live" || link === "off");
+    const stopped = isGone || state?.state === "Stopped";
     run.disabled = running !== null || stopped;
-    run.title = stopped ? "The app is stopped: start it first" : "Ctrl Enter";
+    run.title = isGone ? "The app is gone: run its cell first" : stopped ? "The app is stopped: start it first" : "Ctrl Enter";
   };
 
   /** Show a request's answer, from its beginning and as it comes. @param {string} id @param {ReturnType<typeof begin>} view */
