@@ -344,7 +344,8 @@ FIELDS = {"request_id", "endpoint", "status", *PARTS, "total_ms", "revision", "r
 
 
 def blocks(cell: Cell) -> list[dict[str, object]]:
-    return [o for o in cell.outputs if "fal_jupyter" in o.get("metadata", {})]
+    """The lines of calls; that of a long map takes the place of its progress."""
+    return [o for o in (*cell.outputs, *cell.updates) if "fal_jupyter" in o.get("metadata", {})]
 
 
 def test_timing_is_shown_once_at_the_end_of_the_cell(desk: Kernel) -> None:
@@ -369,10 +370,11 @@ def test_a_thousand_calls_are_one_line(desk: Kernel) -> None:
     cell = desk.run("Desk.hi.map(['x'] * 1200, concurrency=8)\nNone").ok()
     assert len(blocks(cell)) == 1
     block = blocks(cell)[0]
-    assert "1,200 calls" in block["data"]["text/plain"]  # type: ignore[index]
-    assert block["data"]["text/plain"].count("\n") == 0  # type: ignore[index]
-    assert len(cell.calls) == 200
-    assert block["metadata"]["fal_jupyter"]["calls_total"] == 1200  # type: ignore[index]
+    first, *slowest = block["data"]["text/plain"].splitlines()  # type: ignore[index]
+    assert "1,200 calls" in first
+    assert len(slowest) < 25
+    record = block["metadata"]["fal_jupyter"]  # type: ignore[index]
+    assert (len(record["calls"]), record["calls_total"]) == (200, 1200)
 
 
 def test_timing_can_be_switched_off(desk: Kernel) -> None:

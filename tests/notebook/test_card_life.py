@@ -102,7 +102,7 @@ def test_elsewhere_there_is_one_card_when_all_is_known(plain: Kernel) -> None:
     assert states(cell.outputs) == ["Ready"]
     assert cell.outputs.index(cards_in(cell.outputs)[0]) == len(cell.outputs) - 1
     assert cell.text == "loading weights\n"
-    assert states(cell.updates) == []
+    assert set(states(cell.updates)) <= {"Ready"}
     wrong = plain.run(BROKEN)
     assert wrong.ename == "SetupFailed"
     assert states(wrong.outputs) == ["Failing"]
