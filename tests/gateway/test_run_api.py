@@ -392,7 +392,8 @@ def test_a_file_is_read_in_both_processes_as_python_reads_it(wide: Served) -> No
 def single_waiting(single: Served, state: Path) -> int:
     apps = json.loads(command(state, "apps", "--json").stdout)
     app = next(a for a in apps if a["app"] == single.ready["app"])
-    assert app["endpoints"][1]["signature"] == "(gate: str, mark: str) -> dict"  # read as Python reads the file
+    signatures = [endpoint["signature"] for endpoint in app["endpoints"]]
+    assert "(gate: str, mark: str) -> dict" in signatures  # read as Python reads the file
     return int(app["in_flight"] + app["waiting"])
 
 
