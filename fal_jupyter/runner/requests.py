@@ -134,7 +134,9 @@ class Server:
         except BaseException as error:
             if issubclass(type(error), asyncio.CancelledError | RequestCancelled) and (self.leaving or stream.gone):
                 stream.give_up()
-            elif stream.complete and head.method != WEBSOCKET:
+            elif (
+                stream.complete and head.method != WEBSOCKET and not stream.call.unhandled
+            ):  # that one is in the answer
                 self._tell_late_error(stream, error)
             elif not stream.started or not self._answered(stream):
                 stream.broke(error)
