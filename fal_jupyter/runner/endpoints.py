@@ -41,7 +41,7 @@ class RequestCancelled(BaseException):
 class Call:
     """What the host learns of one request on its way: the user's exception, the user's result, a wish to exit.
 
-    *unhandled*: nobody meant the exception, so its answer goes out as it is, without hints (C52). *endpoint* is the user's
+    *unhandled*: nobody meant the exception, so its answer goes out as it is, without hints (C52). *answering*: the answer has begun. *endpoint* is the user's
     function, *disconnected* whether the caller has left.
     """
 
@@ -49,6 +49,7 @@ class Call:
     result: Any = None
     returned: bool = False
     unhandled: bool = False
+    answering: bool = False
     exit: str | None = None
     endpoint: Any = None
     disconnected: bool = False
@@ -230,7 +231,7 @@ async def _unhandled(request: Request, error: Exception) -> JSONResponse:
     if call is not None and call.error is None and not issubclass(type(error), ClientDisconnect):
         call.error = _of_answer(call, error)
     if call is not None:
-        call.unhandled = True
+        call.unhandled = not call.answering
     return unhandled(error)
 
 

@@ -190,7 +190,7 @@ class Stream:
             self._tell_exit()
             return
         if not self.started:
-            self.started = True
+            self.started = self.call.answering = True
             assert self.start is not None
             if token := self.new_token():
                 self.start["headers"] = [
