@@ -16,7 +16,7 @@ from fal_jupyter.portability.findings import Finding, ordered
 from fal_jupyter.portability.image import image_of
 from fal_jupyter.portability.imports import Carried, fetches_code, file_findings, import_findings, relative_findings
 from fal_jupyter.portability.lifecycle import lifecycle_findings
-from fal_jupyter.portability.modules import module_findings
+from fal_jupyter.portability.modules import module_findings, module_pieces
 from fal_jupyter.portability.notebook_only import code_findings
 from fal_jupyter.portability.options import class_findings, line_of
 from fal_jupyter.portability.paths import address_findings, path_findings
@@ -38,6 +38,7 @@ def examine(cls: type[Any], here: Surroundings) -> list[Finding]:
     pieces = pieces_of(cls, reached, here.namespace, also=[str(here.file)] if here.file else [])
     carried = _carried(cls, here, pieces)
     secrets = cls.host_kwargs.get("secrets")
+    modules = module_pieces(carried, pieces)
     return ordered(
         [
             *class_findings(cls, pieces, here),
@@ -48,8 +49,8 @@ def examine(cls: type[Any], here: Surroundings) -> list[Finding]:
             *code_findings(cls, pieces, here),
             *lifecycle_findings(cls, pieces, here),
             *path_findings(pieces, here, carried.files, image=carried.image),
-            *address_findings(pieces, here),
-            *module_findings(here, carried, secrets),
+            *address_findings(pieces, here, [piece for module in modules for piece in module]),
+            *module_findings(modules, here, carried, secrets),
             *variable_findings(pieces, here, secrets, named_at=line_of(cls, pieces, "secrets"), image=carried.image),
         ]
     )

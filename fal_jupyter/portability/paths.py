@@ -12,7 +12,7 @@ from pathlib import Path, PurePath, PurePosixPath
 
 from fal_jupyter.fal.toolkit.utils.download_utils import FAL_PERSISTENT_DIR
 from fal_jupyter.portability.code import Piece
-from fal_jupyter.portability.findings import Finding
+from fal_jupyter.portability.findings import Finding, Severity
 from fal_jupyter.portability.image import Image
 from fal_jupyter.portability.surroundings import Surroundings
 
@@ -243,32 +243,28 @@ def _opened(piece: Piece, node: ast.AST, *, reading: bool = False) -> bool:
     return not (reading and name in ("os.makedirs", "os.mkdir", "sqlite3.connect"))
 
 
-def address_findings(pieces: Sequence[Piece], here: Surroundings) -> list[Finding]:
-    """Say which addresses are of this machine or its network. An app that starts a program may well talk to that."""
-    names = {piece.full_name(n.func) for piece in pieces for n in piece.walk() if isinstance(n, ast.Call)}
+def address_findings(pieces: Sequence[Piece], here: Surroundings, inner: Sequence[Piece] = ()) -> list[Finding]:
+    """Say which addresses are of this machine or its network; in modules (*inner*) as a note, since the class may not use that part.
+
+    An app that starts a program, in whatever module, may well talk to it.
+    """
+    names = {piece.full_name(n.func) for piece in (*pieces, *inner) for n in piece.walk() if isinstance(n, ast.Call)}
     if any(name.startswith((*_STARTERS, *_SERVERS)) for name in names):
         return []
-    found = []
-    for piece in pieces:
-        for text in _texts(piece):
-            match = _URL.match(text.text) or _HOST_AND_PORT.fullmatch(text.text)
-            if match and _is_private(match[1]):
-                what = (
-                    "the runner itself"
-                    if match[1] == "localhost" or match[1].startswith("127.")
-                    else "not to be reached"
-                )
-                told = f"{piece.owner(text.node)} talks to {match[0].rstrip('/?#')}, which in the cloud is {what}"
-                found.append(
-                    here.finding(
-                        "local-address",
-                        "fails",
-                        piece.place(text.node),
-                        told,
-                        "give an address that the internet reaches, as a secret or a parameter",
-                    )
-                )
-    return found
+    found = [_address(piece, text, here, "fails") for piece in pieces for text in _texts(piece)]
+    found += [_address(piece, text, here, "note") for piece in inner for text in _texts(piece)]
+    return [finding for finding in found if finding is not None]
+
+
+def _address(piece: Piece, text: _Text, here: Surroundings, severity: Severity) -> Finding | None:
+    match = _URL.match(text.text) or _HOST_AND_PORT.fullmatch(text.text)
+    if not match or not _is_private(match[1]):
+        return None
+    is_self = match[1] == "localhost" or match[1].startswith("127.")
+    what = "the runner itself" if is_self else "not to be reached"
+    told = f"{piece.owner(text.node)} talks to {match[0].rstrip('/?#')}, which in the cloud is {what}"
+    instead = "give an address that the internet reaches, as a secret or a parameter"
+    return here.finding("local-address", severity, piece.place(text.node), told, instead)
 
 
 def _is_private(host: str) -> bool:

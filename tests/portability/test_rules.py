@@ -319,3 +319,41 @@ def test_all_unmet_requirements_are_one_note_and_settings_of_the_installer_are_n
         "not-here-a is required, but not-here-a is not installed here, and 2 more; "
         "here its runners get an isolated environment, as in the cloud"
     )
+
+
+def test_of_a_package_only_what_the_class_leads_to_is_examined(desk: Desk) -> None:
+    """A package of examples, one app a file (fal's own demos): the other apps' imports are none of this one's."""
+    desk.write("demos/__init__.py")
+    desk.write("demos/used.py", "from . import deeper\n\ndef f():\n    return deeper.g()\n")
+    desk.write("demos/deeper.py", "def g():\n    import of_the_deeper_one\n")
+    desk.write("demos/lazy.py", "def h():\n    import of_the_lazy_one\n")
+    desk.write("demos/other.py", "def h():\n    import of_another_app\n")
+    text = app(
+        "from demos.lazy import h\nreturn used.f()",
+        head="from demos import used",
+        options='local_python_modules = ["demos"]',
+    )
+    told = " ".join(finding.message for finding in desk.examine(text))
+    assert "of_the_deeper_one" in told
+    assert "of_the_lazy_one" in told
+    assert "of_another_app" not in told
+
+
+def test_what_a_module_clones_is_not_missing_in_another_one(desk: Desk) -> None:
+    desk.write("kit/__init__.py")
+    desk.write(
+        "kit/fetch.py",
+        "import fal.toolkit\n\ndef get():\n    fal.toolkit.clone_repository('https://example.com/x.git')\n",
+    )
+    desk.write("kit/use.py", "def go():\n    import cloned_package\n")
+    text = app(
+        "fetch.get(); return use.go()", head="from kit import fetch, use", options='local_python_modules = ["kit"]'
+    )
+    assert "import-missing" not in desk.codes(text)
+
+
+def test_an_app_may_talk_to_the_program_that_one_of_its_modules_starts(desk: Desk) -> None:
+    desk.write("comfy.py", "import subprocess\n\ndef start():\n    subprocess.Popen(['comfy'])\n")
+    text = app('return "http://127.0.0.1:8188"', head="import comfy", options='local_python_modules = ["comfy"]')
+    assert "local-address" not in desk.codes(text)
+    assert "local-address" in desk.codes(app('return "http://127.0.0.1:8188"'))
