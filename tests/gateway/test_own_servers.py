@@ -76,7 +76,7 @@ def talker():
             await asyncio.Future()
     asyncio.run(main())
 
-@fal.function(exposed_port=PORT)
+@fal.function(exposed_port=SECOND)
 def events():
     import http.server
 
@@ -89,17 +89,18 @@ def events():
                 return
             self.wfile.write(b"data: 1\\n\\n"); self.wfile.flush()
             Handler.gone = self.connection.recv(1) == b""  # silent until the caller hangs up
-    http.server.ThreadingHTTPServer(("127.0.0.1", PORT), Handler).serve_forever()
+    http.server.ThreadingHTTPServer(("127.0.0.1", SECOND), Handler).serve_forever()
 """
 
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> str:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
+    with socket.socket() as one, socket.socket() as two:
+        for free in (one, two):
+            free.bind(("127.0.0.1", 0))
+        port, second = (free.getsockname()[1] for free in (one, two))
     path = tmp_path_factory.mktemp("app") / "own.py"
-    path.write_text(FILE.replace("PORT", str(port)))
+    path.write_text(FILE.replace("PORT", str(port)).replace("SECOND", str(second)))
     return str(path)
 
 

@@ -54,10 +54,17 @@ def differing(names: list[str], theirs: list[Any], mine: list[Any]) -> list[tupl
     ]
 
 
+def _reason(told: str) -> str:
+    """What FastAPI or pydantic said, which ours quotes behind the endpoint and the parameter."""
+    found = re.fullmatch(r"AppRuleBroken: .*?\(\): FastAPI cannot .*?\((\w+: .*)\)(?:\n.*)?", told, re.DOTALL)
+    return found[1] if found else told
+
+
 def test_the_same_can_be_built(built: tuple[list[str], list[str]]) -> None:
     names = [f"build {place}({kinds.TYPES[n]})" for place, n, _ in kinds.places()]
 
-    assert differing(names, *built) == []
+    theirs, mine = built
+    assert differing(names, theirs, [_reason(ours) for ours in mine]) == []
     assert sum(not told for told in built[0]) > 900  # and some are refused, with the same words
 
 
