@@ -25,6 +25,15 @@ TOKEN = "a-token-for-tests"
 START_LIMIT = 60.0
 
 
+# becomes a command that is told to end when the tests have been killed before they could end it
+_MORTAL = """
+import os, signal, sys
+from fal_jupyter.processes import PR_SET_PDEATHSIG, prctl
+prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
 class Jupyter:
     """A running server; ``request`` asks below its base URL with its token, unless told otherwise."""
 
@@ -140,7 +149,9 @@ def jupyter_server(
             **(env or {}),
         }
         with open(directory / "log", "wb") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=log, env=given, start_new_session=True)
+            process = subprocess.Popen(
+                [sys.executable, "-c", _MORTAL, *command], stdout=log, stderr=log, env=given, start_new_session=True
+            )
         server = Jupyter(port, directory, process, base_url)
         try:
             _wait_until_up(server)
