@@ -7,7 +7,7 @@ import time
 from fal_jupyter.cli.numbers import MISSING, milliseconds
 from fal_jupyter.cli.tables import table
 from fal_jupyter.domain.terminal_text import safe_line
-from fal_jupyter.protocol.feed import RequestState
+from fal_jupyter.protocol.feed import CANCELLED, RequestState
 
 _LONGEST = 100  # characters of a path or an error
 _PHASES = (
@@ -23,7 +23,7 @@ def word_of(request: RequestState) -> str:
     """How a request ended, or what it does now, in a word: ``ok``, ``failed 500``, ``cancelled``, ``waiting``, ``running``."""
     if request["state"] != "done":
         return request["state"]
-    if request["status"] == 499:
+    if request["status"] == CANCELLED:
         return "cancelled"
     if request["status"] >= 400:
         return f"failed {request['status']}"

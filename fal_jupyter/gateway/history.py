@@ -9,6 +9,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from fal_jupyter.protocol.feed import (
+    CANCELLED,
     KEPT_ENDPOINTS,
     KEPT_REQUESTS,
     Body,
@@ -31,7 +32,6 @@ SPANS = 60  # … and how many it has
 RATE_OVER = 10  # seconds
 ERROR_BOUND = 300
 _NO_ENDPOINT = (404, 405)  # a path that no endpoint has gets no figures of its own
-CANCELLED = 499  # the caller took the request back, as nginx and fal have it
 _WALL = time.time() - time.monotonic()  # once: a wall clock that jumps must not reorder what is told
 
 

@@ -13,11 +13,9 @@ from fal_jupyter.notebook.style import (
     MUTED,
     NUMBER,
     OK,
-    QUEUE,
+    PHASES,
     RUN,
-    START,
     TEXT,
-    TRANSFER,
     element,
     text,
 )
@@ -87,13 +85,9 @@ def _caption(group: Group, shown: int) -> str:
 
 
 def _shares(call: Call) -> list[tuple[str, float, str]]:
-    good = not has_failed(call)
+    failed = has_failed(call)
     return [
-        ("queue", call.queue_ms, QUEUE),
-        ("cold start", call.start_ms, START),
-        ("transfer", call.transfer_ms, TRANSFER),
-        ("run", call.run_ms, RUN if good else FAILED),
-        ("stream", call.stream_ms, RUN if good else FAILED),
+        (name, getattr(call, field), FAILED if failed and colour == RUN else colour) for field, name, colour in PHASES
     ]
 
 

@@ -28,23 +28,16 @@ from fal_jupyter.notebook.style import (
     MUTED,
     NUMBER,
     OK,
+    PHASES,
     QUEUE,
     RUN,
     START,
-    TRANSFER,
     element,
     text,
 )
 from fal_jupyter.protocol.feed import AppState, EndpointState, Lane, Picture, RequestState
 
 SHOWN: Final = 10  # requests, decisions
-PARTS: Final = (
-    ("queue_ms", QUEUE),
-    ("start_ms", START),
-    ("transfer_ms", TRANSFER),
-    ("run_ms", RUN),
-    ("stream_ms", RUN),
-)
 _IDLE: Final = "rgba(43, 131, 196, 0.35)"
 _LANES: Final = {
     "PENDING": ("pending", QUEUE), "SETUP": ("setup", START), "IDLE": ("idle", _IDLE), "RUNNING": ("running", RUN),
@@ -166,10 +159,9 @@ def _bar(request: RequestState, longest: float) -> str:
     if longest <= 0:
         return ""
     failed, pieces = request_tables.word_of(request).startswith("failed"), []
-    for part, colour in PARTS:
+    for part, name, colour in PHASES:
         ms: float = request[part]  # type: ignore[literal-required]
         if ms > 0:
-            name = part.removesuffix("_ms").replace("start", "cold start")
             pieces.append(
                 _piece(
                     100 * ms / longest, FAILED if failed and part == "run_ms" else colour, f"{name} {milliseconds(ms)}"

@@ -17,6 +17,14 @@ RUN: Final = "#2b83c4"
 START: Final = "#b8791a"
 QUEUE: Final = "#858c96"
 TRANSFER: Final = "#7b8794"
+PHASES: Final = (
+    ("queue_ms", "queue", QUEUE),
+    ("start_ms", "cold start", START),
+    ("transfer_ms", "transfer", TRANSFER),
+    ("run_ms", "run", RUN),
+    ("stream_ms", "stream", RUN),
+)
+"""The five parts of a request's time: field, word, colour."""
 LINE: Final = "var(--jp-border-color2, rgba(128, 128, 128, 0.4))"
 MUTED: Final = "opacity: 0.75"
 CODE: Final = "font-family: var(--jp-code-font-family, monospace); font-size: var(--jp-code-font-size, 12px)"

@@ -25,6 +25,7 @@ KEPT_LANES: Final = 40  # runners of each app, living or not
 BODY_BOUND: Final = 64 * 1024  # of a request's input or output that is kept for the inspector
 DISPLAYS_BOUND: Final = 4 << 20  # of the pictures that one request displayed, as they are kept for the inspector
 HELD_BOUND: Final = 64 << 20  # of an answer that is held for a panel
+CANCELLED: Final = 499  # status of a request that its caller took back, as nginx and fal have it
 MIME: Final = "application/vnd.fal-jupyter.card+json"
 
 SERIES: Final = (

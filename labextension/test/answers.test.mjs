@@ -3,7 +3,8 @@ import { describe, expect, test, vi } from "vitest";
 import { errorView } from "../../fal_jupyter/widgets/static/errors.mjs";
 import { ago, bytes, count, duration, percent, plural, rate } from "../../fal_jupyter/widgets/static/format.mjs";
 import { csvRows } from "../../fal_jupyter/widgets/static/json_view.mjs";
-import { jsonView, plainText, resultView } from "../../fal_jupyter/widgets/static/result.mjs";
+import { plainText } from "../../fal_jupyter/widgets/static/plain.mjs";
+import { jsonView, resultView } from "../../fal_jupyter/widgets/static/result.mjs";
 import { HOSTILE } from "./made.mjs";
 
 const stop = new AbortController().signal;

@@ -4,7 +4,8 @@ import { h, replace } from "./dom.mjs";
 import { errorView } from "./errors.mjs";
 import { bytes, plural } from "./format.mjs";
 import { displaysView } from "./media.mjs";
-import { keptBodyView, plainText } from "./result.mjs";
+import { plainText } from "./plain.mjs";
+import { keptBodyView } from "./result.mjs";
 import { terminalView } from "./terminal.mjs";
 
 const HELD_ANSWER = 64 << 20; // protocol/feed.py, HELD_BOUND

@@ -6,7 +6,7 @@ import { ago, clock, duration, plural } from "./format.mjs";
 import { glyph, stateGlyph } from "./glyphs.mjs";
 import { askJson } from "./host.mjs";
 import { hasFailed } from "./phases.mjs";
-import { plainText } from "./result.mjs";
+import { plainText } from "./plain.mjs";
 
 /** @typedef {import("./types.d.ts").AppState} AppState */
 /** @typedef {import("./types.d.ts").View} View */

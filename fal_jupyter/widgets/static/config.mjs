@@ -4,7 +4,7 @@ import { button, h, newId, replace, scheduler, setText, update } from "./dom.mjs
 import { duration, plainNumber } from "./format.mjs";
 import { glyph, iconButton } from "./glyphs.mjs";
 import { askJson } from "./host.mjs";
-import { plainText } from "./result.mjs";
+import { plainText } from "./plain.mjs";
 
 /** @typedef {import("./types.d.ts").OptionRule} OptionRule */
 

@@ -8,7 +8,7 @@ import { actOnApp, runnerWords } from "./card.mjs";
 import { inspectorPanel } from "./inspector.mjs";
 import { ledgerPanel, startButton } from "./ledger.mjs";
 import { requestsPanel } from "./requests.mjs";
-import { plainText } from "./result.mjs";
+import { plainText } from "./plain.mjs";
 import { ensureStyle } from "./style.mjs";
 import { usagePanel } from "./usage.mjs";
 

@@ -2,7 +2,7 @@
 /** Figures of each endpoint of an app: calls over the last five minutes, p50, p95, failures. */
 import { h, svg } from "./dom.mjs";
 import { count, duration, pathText, percent, plural } from "./format.mjs";
-import { plainText } from "./result.mjs";
+import { plainText } from "./plain.mjs";
 
 /** A spark line of steps. @param {number[]} values */
 export function sparkLine(values) {

@@ -1,7 +1,7 @@
 // @ts-check
 /** An error of the user's code: what it was, where in his own lines, then the whole traceback. */
 import { h } from "./dom.mjs";
-import { plainText } from "./result.mjs";
+import { plainText } from "./plain.mjs";
 
 /** A name that a kernel compiles its cells under. */
 const CELL_FILE = /ipykernel_\d+\/\d+\.py$|<ipython-input-(\d+)/;

@@ -6,7 +6,7 @@ import { glyph } from "./glyphs.mjs";
 import { askJson } from "./host.mjs";
 import { parsedJson, writtenJson } from "./json_view.mjs";
 import { displaysView, mediaGallery, mediaIn, shownKind } from "./media.mjs";
-import { baseType, visibleText } from "./plain.mjs";
+import { baseType, plainText } from "./plain.mjs";
 import { resultView } from "./result.mjs";
 
 const AT_A_TIME = 12;
@@ -36,7 +36,7 @@ export function keptValue(body) {
 
 /** The inputs in a line: texts first, then the rest; files are named only. @param {any} input */
 export function inputWords(input) {
-  if (input === null || typeof input !== "object") return input === undefined ? "" : visibleText(String(input));
+  if (input === null || typeof input !== "object") return input === undefined ? "" : plainText(String(input));
   const entries = Object.entries(input).filter(([, one]) => one !== null && one !== "" && !(Array.isArray(one) && !one.length));
   const isFile = (/** @type {any} */ one) => typeof one === "string" && /^(data:|https?:)/.test(one);
   const rank = (/** @type {any} */ one) => (typeof one === "string" && !isFile(one) ? 0 : 1);
@@ -44,7 +44,7 @@ export function inputWords(input) {
     const text = isFile(one) ? "a file" : typeof one === "string" ? one : writtenJson(one);
     return at === 0 && rank(one) === 0 ? text : `${name} ${text}`;
   });
-  return visibleText(words.join(" · "));
+  return plainText(words.join(" · "));
 }
 
 /**
@@ -88,7 +88,7 @@ export function galleryPanel(root, host, { alias }, signal) {
     const seed = output?.seed ?? input?.seed;
     const words = inputWords(input);
     const cut = words.length > SHOWN_INPUT ? `${words.slice(0, SHOWN_INPUT)}…` : words;
-    const chips = [seed === undefined || seed === null || typeof seed === "object" ? null : `seed ${visibleText(String(seed).slice(0, 40))}`, request.revision ? `r${request.revision}` : null];
+    const chips = [seed === undefined || seed === null || typeof seed === "object" ? null : `seed ${plainText(String(seed).slice(0, 40))}`, request.revision ? `r${request.revision}` : null];
     return h("article", { class: "fj-output-card", role: "listitem", dataset: { request: request.id } }, view,
       h("div", { class: "fj-output-words", title: words.slice(0, 2000) }, cut || h("span", { class: "fj-muted" }, "no input")),
       h("div", { class: "fj-bar-row fj-output-facts" }, chips.filter(Boolean).map((one) => h("span", { class: "fj-chip fj-muted" }, one)), h("span", { class: "fj-muted" }, `${clock(request.began + request.total_ms, false)} · ${duration(request.total_ms)}`),

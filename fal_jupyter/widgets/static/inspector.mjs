@@ -8,7 +8,8 @@ import { glyph, iconButton, requestLook } from "./glyphs.mjs";
 import { askJson } from "./host.mjs";
 import { displaysView } from "./media.mjs";
 import { hasFailed, phaseTable, totalOf, wasCancelled } from "./phases.mjs";
-import { keptBodyView, plainText } from "./result.mjs";
+import { plainText } from "./plain.mjs";
+import { keptBodyView } from "./result.mjs";
 import { terminalView } from "./terminal.mjs";
 import { PLACEHOLDER, snippetsOf } from "./snippets.mjs";
 

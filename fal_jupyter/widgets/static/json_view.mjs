@@ -2,7 +2,7 @@
 /** Data as it is read: a tree of JSON that folds, a table of records, the rows of CSV text. */
 import { h, link, replace } from "./dom.mjs";
 import { bytes, plural } from "./format.mjs";
-import { visibleText } from "./plain.mjs";
+import { plainText } from "./plain.mjs";
 
 const SHOWN_ITEMS = 20;
 const SHOWN_STRING = 300;
@@ -53,7 +53,7 @@ export function dataView(value) {
  * @returns {Node}
  */
 export function jsonTree(value, name, depth) {
-  const label = name === null ? null : [h("span", null, visibleText(name)), ": "];
+  const label = name === null ? null : [h("span", null, plainText(name)), ": "];
   if (value === null || typeof value !== "object") return h("div", { class: "fj-leaf" }, label, scalar(value));
   const entries = Array.isArray(value) ? value.map((one, at) => /** @type {[string, any]} */ ([String(at), one])) : Object.entries(value);
   if (!entries.length) return h("div", { class: "fj-leaf" }, label, Array.isArray(value) ? "[]" : "{}");
@@ -78,12 +78,12 @@ export function jsonTree(value, name, depth) {
 function scalar(value) {
   if (typeof value === "number" || typeof value === "bigint") return numberView(value);
   if (typeof value !== "string") return h("span", { class: "fj-value" }, String(value));
-  const shown = JSON.stringify(visibleText(value.length > SHOWN_STRING ? value.slice(0, SHOWN_STRING) : value));
+  const shown = JSON.stringify(plainText(value.length > SHOWN_STRING ? value.slice(0, SHOWN_STRING) : value));
   if (value.length <= SHOWN_STRING) {
     return h("span", { class: "fj-string" }, /^https?:\/\/\S+$/i.test(value) ? link(value, shown) : shown);
   }
   const place = h("span", { class: "fj-string" }, `${shown.slice(0, -1)}… `);
-  const more = h("button", { type: "button", class: "fj-choice", onclick: () => replace(place, JSON.stringify(visibleText(value))) }, `${bytes(value.length)}`);
+  const more = h("button", { type: "button", class: "fj-choice", onclick: () => replace(place, JSON.stringify(plainText(value))) }, `${bytes(value.length)}`);
   place.append(more);
   return place;
 }
@@ -107,11 +107,11 @@ export function tableView(heads, rows) {
   const isNumber = (/** @type {any} */ value) => typeof value === "number" || typeof value === "bigint" || (typeof value === "string" && /^-?\d{1,15}(\.\d+)?$/.test(value));
   const numeric = heads.map((_, at) => shown.some((row) => isNumber(row[at])) && shown.every((row) => isMissing(row[at]) || isNumber(row[at])));
   const cell = (/** @type {any} */ value, /** @type {number} */ at) => {
-    const text = isMissing(value) ? "–" : typeof value === "number" ? shownNumber(value) : visibleText(String(value));
+    const text = isMissing(value) ? "–" : typeof value === "number" ? shownNumber(value) : plainText(String(value));
     const whole = typeof value === "number" && text !== String(value) ? String(value) : text.length > 60 ? text : null;
     return h("td", { class: numeric[at] ? "fj-number" : text.length > 60 ? "fj-cut" : "", title: whole }, text);
   };
-  const table = h("table", { class: "fj-table" }, h("thead", null, h("tr", null, heads.map((head, at) => h("th", { scope: "col", class: numeric[at] ? "fj-number" : "" }, visibleText(head))))),
+  const table = h("table", { class: "fj-table" }, h("thead", null, h("tr", null, heads.map((head, at) => h("th", { scope: "col", class: numeric[at] ? "fj-number" : "" }, plainText(head))))),
     h("tbody", null, shown.map((row) => h("tr", null, heads.map((_, at) => cell(row[at], at))))));
   const more = rows.length > shown.length ? h("p", { class: "fj-muted" }, `${shown.length} of ${plural(rows.length, "row")} shown`) : null;
   return h("div", { class: "fj-scroll", tabIndex: 0 }, table, more);

@@ -3,7 +3,7 @@
 import { button, h, replace, scheduler, update } from "./dom.mjs";
 import { bytes, runnerName } from "./format.mjs";
 import { iconButton } from "./glyphs.mjs";
-import { plainText } from "./result.mjs";
+import { plainText } from "./plain.mjs";
 import { ensureStyle } from "./style.mjs";
 
 /** @typedef {import("./types.d.ts").View} View */

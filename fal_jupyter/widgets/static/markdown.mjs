@@ -5,7 +5,7 @@
  * ask a stranger's server for anything.
  */
 import { h } from "./dom.mjs";
-import { plainText } from "./result.mjs";
+import { plainText } from "./plain.mjs";
 
 const MOST_MARKDOWN = 20000;
 const DEEPEST_MARKDOWN = 6;

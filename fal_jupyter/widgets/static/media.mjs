@@ -2,7 +2,7 @@
 /** Pictures, sounds and films of an answer. Files of the own CDN are shown at once; a stranger's server is asked after a press only. */
 import { button, h, replace } from "./dom.mjs";
 import { bytes, plural } from "./format.mjs";
-import { baseType, visibleText } from "./plain.mjs";
+import { baseType, plainText } from "./plain.mjs";
 
 const PICTURE = /^image\/(png|jpeg|gif|webp|avif|bmp)$/;
 const MOST_MEDIA = 48;
@@ -44,7 +44,7 @@ export function mediaIn(value) {
     if (!shownKind(type) || found.has(address)) return;
     const given = typeof file.file_name === "string" ? file.file_name : "";
     const name = !given || /^[\da-f]{16,}\./i.test(given) ? type.replace("/", ".") : given; // a made-up name says nothing
-    found.set(address, { address, type, name: visibleText(name.slice(0, 200)), size: typeof file.file_size === "number" ? file.file_size : 0 });
+    found.set(address, { address, type, name: plainText(name.slice(0, 200)), size: typeof file.file_size === "number" ? file.file_size : 0 });
   };
   const walk = (/** @type {any} */ one, /** @type {number} */ depth) => {
     looked += 1;
@@ -133,7 +133,7 @@ function mediumElement(medium, source, loaded, failed) {
 function brokenMedium(medium, source, reason) {
   const noun = { image: "picture", audio: "sound", video: "film" }[shownKind(medium.type)] ?? "file";
   const facts = [medium.type, medium.size ? bytes(medium.size) : ""].filter(Boolean).join(", ");
-  return h("div", { class: "fj-tile-ask", role: "note" }, h("span", null, `This ${noun} cannot be shown (${facts}).`), reason ? h("span", { class: "fj-muted" }, visibleText(reason)) : null, source ? saveLink(source, medium.name) : null);
+  return h("div", { class: "fj-tile-ask", role: "note" }, h("span", null, `This ${noun} cannot be shown (${facts}).`), reason ? h("span", { class: "fj-muted" }, plainText(reason)) : null, source ? saveLink(source, medium.name) : null);
 }
 
 /** @param {string} address @param {string} name @returns {HTMLElement} */

@@ -4,7 +4,7 @@ import { svg } from "./dom.mjs";
 import { clock, plural, runnerName } from "./format.mjs";
 import { RUNNING, STACK, WAITING, chosenLanes, clipPoints, countTicks, laneSpans, placeMarks, pointAt, runnersAt, stackPath, stepPath, timeLabels } from "./geometry.mjs";
 import { stateLook } from "./glyphs.mjs";
-import { plainText } from "./result.mjs";
+import { plainText } from "./plain.mjs";
 
 /** @typedef {import("./types.d.ts").Decision} Decision */
 /**

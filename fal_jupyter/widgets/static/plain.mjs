@@ -6,7 +6,7 @@ import { bytes } from "./format.mjs";
 const SHOWN_TEXT = 100000;
 
 /** Text without colours of a terminal, with control characters made visible. @param {string} text */
-export function visibleText(text) {
+export function plainText(text) {
   return withoutControls(text
     // eslint-disable-next-line no-control-regex
     .replace(/\u001b\][^\u0007\u001b]*(?:\u0007|\u001b\\)/g, "")
@@ -35,8 +35,8 @@ export function textOfBytes(data) {
 }
 
 /** @param {string} text */
-export function codeView(text) {
-  const shown = visibleText(text.slice(0, SHOWN_TEXT));
+export function textView(text) {
+  const shown = plainText(text.slice(0, SHOWN_TEXT));
   const cut = text.length > SHOWN_TEXT ? `\n… ${bytes(text.length - SHOWN_TEXT)} more` : "";
   return h("pre", { class: "fj-code", tabIndex: 0 }, shown + cut);
 }

@@ -7,7 +7,7 @@ import { clock, count, duration, pathText, plural, runnerName } from "./format.m
 import { glyph, iconButton, requestLook } from "./glyphs.mjs";
 import { inspectorPanel } from "./inspector.mjs";
 import { hasFailed, phaseBar, phaseLegend, phaseWords, totalOf, wasCancelled } from "./phases.mjs";
-import { plainText } from "./result.mjs";
+import { plainText } from "./plain.mjs";
 
 /** @typedef {import("./types.d.ts").RequestState} RequestState */
 

@@ -5,15 +5,12 @@ import { bytes, plural } from "./format.mjs";
 import { iconButton } from "./glyphs.mjs";
 import { csvRows, dataView, parsedJson, sizeWords, tableView } from "./json_view.mjs";
 import { mediaGallery, mediaIn, shownKind, saveLink, wholeMedium } from "./media.mjs";
-import { baseType, codeView, textOfBytes, visibleText } from "./plain.mjs";
+import { baseType, textOfBytes, textView } from "./plain.mjs";
 import { isEventStream, streamView } from "./stream_view.mjs";
 
 const AT_ONCE_BYTES = 4 << 20; // larger JSON is read after a press
 
 const LONG_TEXT = 100000; // beyond it only the beginning is shown
-
-export const plainText = visibleText;
-export const textView = codeView;
 
 /**
  * Show a whole body.
@@ -43,12 +40,12 @@ export function resultView(data, contentType, signal, host) {
       try {
         return jsonView(parsedJson(text), host, signal);
       } catch {
-        return codeView(text);
+        return textView(text);
       }
     }
     if (type === "text/csv") {
       const [heads, ...rows] = csvRows(text);
-      return heads ? tableView(heads, rows) : codeView(text);
+      return heads ? tableView(heads, rows) : textView(text);
     }
     if (isEventStream(type)) {
       const view = streamView(type, host, signal);
@@ -56,7 +53,7 @@ export function resultView(data, contentType, signal, host) {
       view.end();
       return view.element;
     }
-    return data.length > LONG_TEXT ? h("div", null, codeView(text), saveLink(blob(), "answer.txt")) : codeView(text);
+    return data.length > LONG_TEXT ? h("div", null, textView(text), saveLink(blob(), "answer.txt")) : textView(text);
   }
 }
 
@@ -64,7 +61,7 @@ export function resultView(data, contentType, signal, host) {
 function largeView(data, read, save) {
   const place = h("div", null);
   const beginning = new TextDecoder().decode(data.subarray(0, 20000));
-  replace(place, h("div", { class: "fj-bar-row" }, `${bytes(data.length)} of JSON; the first 20 kB are shown. `, button("Read all of it", () => replace(place, read())), save), codeView(beginning));
+  replace(place, h("div", { class: "fj-bar-row" }, `${bytes(data.length)} of JSON; the first 20 kB are shown. `, button("Read all of it", () => replace(place, read())), save), textView(beginning));
   return place;
 }
 
@@ -92,6 +89,6 @@ export function copyButton(host, text) {
 export function keptBodyView(body, signal, host) {
   const data = body.base64 ? Uint8Array.from(atob(body.base64), (c) => c.charCodeAt(0)) : new TextEncoder().encode(body.text);
   const note = body.truncated ? h("p", { class: "fj-muted" }, `the first ${bytes(data.length)} of ${bytes(body.size)} are kept`) : null;
-  const view = body.truncated ? codeView(body.base64 ? `${plural(data.length, "byte")} that are no text` : body.text) : resultView(data, body.content_type, signal, host);
+  const view = body.truncated ? textView(body.base64 ? `${plural(data.length, "byte")} that are no text` : body.text) : resultView(data, body.content_type, signal, host);
   return h("div", null, view, note);
 }

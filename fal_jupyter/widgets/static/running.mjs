@@ -4,7 +4,7 @@ import { button, h, replace, setText, update } from "./dom.mjs";
 import { duration, plural, runnerName } from "./format.mjs";
 import { glyph, stateMark } from "./glyphs.mjs";
 import { askJson } from "./host.mjs";
-import { plainText } from "./result.mjs";
+import { plainText } from "./plain.mjs";
 
 const TICK = 100; // milliseconds between two looks at the clock …
 const LISTEN = 400; // … and between two at what was printed

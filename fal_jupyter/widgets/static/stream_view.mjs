@@ -4,7 +4,7 @@ import { h, replace, setText } from "./dom.mjs";
 import { bytes, count, duration, plural, rate } from "./format.mjs";
 import { jsonTree, parsedJson } from "./json_view.mjs";
 import { mediaGallery, mediaIn } from "./media.mjs";
-import { visibleText } from "./plain.mjs";
+import { plainText } from "./plain.mjs";
 
 const LISTED_EVENTS = 500;
 const KEPT_STREAM = 200000; // characters of joined text, and of raw lines
@@ -98,7 +98,7 @@ export function streamView(type = "text/event-stream", host = undefined, signal 
   };
 
   const row = (/** @type {{at: number, data: string, value: any, isJson: boolean}} */ one) => {
-    const words = h("span", { class: "fj-mono fj-cut" }, visibleText(one.data.slice(0, 300)));
+    const words = h("span", { class: "fj-mono fj-cut" }, plainText(one.data.slice(0, 300)));
     const number = h("span", { class: "fj-muted fj-number" }, count(one.at));
     if (!one.isJson || one.value === null || typeof one.value !== "object") return h("li", { class: "fj-stream-event" }, number, words);
     const whole = h("div", { class: "fj-json" });
@@ -111,8 +111,8 @@ export function streamView(type = "text/event-stream", host = undefined, signal 
     clearTimeout(timer);
     timer = undefined;
     const atEnd = box.scrollTop + box.clientHeight >= box.scrollHeight - 8;
-    if (chosen === "text") setText(text, visibleText(joined));
-    if (chosen === "raw") setText(lines, visibleText(raw));
+    if (chosen === "text") setText(text, plainText(joined));
+    if (chosen === "raw") setText(lines, plainText(raw));
     for (const one of fresh) list.append(row(one));
     fresh = [];
     while (list.childElementCount > LISTED_EVENTS) list.firstElementChild?.remove();

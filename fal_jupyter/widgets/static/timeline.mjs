@@ -5,7 +5,7 @@ import { clock, duration, plural } from "./format.mjs";
 import { WAITING, pointAt } from "./geometry.mjs";
 import { glyph, iconButton, stateLook } from "./glyphs.mjs";
 import { RIGHT, gutterOf, moveWords, patternsOf, stateArea, timelinePicture } from "./picture.mjs";
-import { plainText } from "./result.mjs";
+import { plainText } from "./plain.mjs";
 import { hasFailed, wasCancelled } from "./phases.mjs";
 import { requestsPanel } from "./requests.mjs";
 import { usagePanel } from "./usage.mjs";

@@ -6,7 +6,7 @@ import { bytes, duration, pathText, plural, rate, runnerName } from "./format.mj
 import { glyph, iconButton, requestLook, stateGlyph, stateLook } from "./glyphs.mjs";
 import { startButton } from "./ledger.mjs";
 import { hasFailed, totalOf } from "./phases.mjs";
-import { plainText } from "./result.mjs";
+import { plainText } from "./plain.mjs";
 import { ensureStyle } from "./style.mjs";
 import { connectCell } from "./connect.mjs";
 import { APP_CELL } from "./templates.mjs";

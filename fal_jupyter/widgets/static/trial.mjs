@@ -6,7 +6,8 @@ import { bytes, clock, duration } from "./format.mjs";
 import { stateMark } from "./glyphs.mjs";
 import { askJson } from "./host.mjs";
 import { hasFailed, phaseBar, phaseTable, phaseWords, wasCancelled } from "./phases.mjs";
-import { copyButton, resultView, textView } from "./result.mjs";
+import { textView } from "./plain.mjs";
+import { copyButton, resultView } from "./result.mjs";
 import { isEventStream, streamView } from "./stream_view.mjs";
 
 const GROWING = 20000; // characters of a text that is shown while it comes

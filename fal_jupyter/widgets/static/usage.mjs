@@ -3,7 +3,7 @@
 import { h, scheduler, svg, update } from "./dom.mjs";
 import { bytes, clock, plural } from "./format.mjs";
 import { pathOfUsage, roundUp, timeLabels, usageAt } from "./geometry.mjs";
-import { plainText } from "./result.mjs";
+import { plainText } from "./plain.mjs";
 
 /** @typedef {{name: string, column: number, words: (value: number) => string, least: number}} Measure */
 
