@@ -15,6 +15,7 @@ from fal_jupyter.portability.packages import file_of_local
 from fal_jupyter.portability.paths import path_findings
 from fal_jupyter.portability.surroundings import Surroundings
 from fal_jupyter.portability.variables import variable_findings
+from fal_jupyter.shipping.local_files import files_used
 
 _MOST_FILES = 300
 
@@ -26,16 +27,10 @@ def module_pieces(carried: Carried, pieces: Sequence[Piece]) -> list[list[Piece]
     """
     files = dict(_files(carried))
     packages = {name.split(".")[0] for name in files if "." in name}
-    read: dict[str, list[Piece]] = {}
-    wanted = [name for name in files if name.split(".")[0] not in packages or name in sys.modules]
-    wanted += [name for piece in pieces for name in _imported(piece, "")]
-    while wanted:
-        name = wanted.pop()
-        if name in files and name not in read:
-            read[name] = pieces_of_module(name, files[name])
-            package = name if files[name].name == "__init__.py" else name.rpartition(".")[0]
-            wanted += [inner for piece in read[name] for inner in _imported(piece, package)]
-    return list(read.values())
+    loaded = [name for name in files if name in sys.modules]
+    used = {file.name for file in files_used(loaded, [ast.unparse(piece.node) for piece in pieces])}
+    wanted = (name for name in files if name.split(".")[0] not in packages or name in used)
+    return [pieces_of_module(name, files[name]) for name in wanted]
 
 
 def module_findings(
@@ -55,21 +50,6 @@ def module_findings(
             if f.code == "environment-missing"
         ]
     return [replace(finding, severity="note") for finding in found]
-
-
-def _imported(piece: Piece, package: str) -> Iterator[str]:
-    """The modules that code may import: each name of an import with all packages above it."""
-    for node in piece.walk():
-        names: list[str] = []
-        if isinstance(node, ast.Import):
-            names = [one.name for one in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
-            home = ".".join([*above, *([node.module] if node.module else [])])
-            names = [home, *(f"{home}.{one.name}" for one in node.names)]
-        for name in names:
-            parts = name.split(".")
-            yield from (".".join(parts[:at]) for at in range(1, len(parts) + 1))
 
 
 def _files(carried: Carried) -> Iterator[tuple[str, Path]]:

@@ -326,7 +326,8 @@ def test_of_a_package_only_what_the_class_leads_to_is_examined(desk: Desk) -> No
     desk.write("demos/__init__.py")
     desk.write("demos/used.py", "from . import deeper\n\ndef f():\n    return deeper.g()\n")
     desk.write("demos/deeper.py", "def g():\n    import of_the_deeper_one\n")
-    desk.write("demos/lazy.py", "def h():\n    import of_the_lazy_one\n")
+    desk.write("demos/lazy.py", "from demos.far import i\n\ndef h():\n    import of_the_lazy_one\n")
+    desk.write("demos/far.py", "def i():\n    import of_the_far_one\n")
     desk.write("demos/other.py", "def h():\n    import of_another_app\n")
     text = app(
         "from demos.lazy import h\nreturn used.f()",
@@ -336,6 +337,7 @@ def test_of_a_package_only_what_the_class_leads_to_is_examined(desk: Desk) -> No
     told = " ".join(finding.message for finding in desk.examine(text))
     assert "of_the_deeper_one" in told
     assert "of_the_lazy_one" in told
+    assert "of_the_far_one" in told
     assert "of_another_app" not in told
 
 
