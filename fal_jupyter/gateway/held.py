@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
+from urllib.parse import quote
 
 from fal_jupyter.gateway.caller import Headers, new_id
 from fal_jupyter.gateway.channel import Channel
 from fal_jupyter.gateway.exchange import Exchange
 from fal_jupyter.gateway.request_events import Hub
-from fal_jupyter.gateway.run_api import request_head
+from fal_jupyter.gateway.run_api import is_hostile, request_head
 from fal_jupyter.protocol.feed import HELD_BOUND
 
 MOST = 30  # answers that are held …
 MOST_BYTES = 128 << 20  # … and how much of them
+NO_TARGET = "path begins with / and has no '..' in it, and method is one of HTTP's"
+
+
+def target_of(path: str, method: str, methods: frozenset[str]) -> tuple[str, str, str] | None:
+    """Give method, path and query, quoted, of what a panel wants to call; None where it may not be asked so (:data:`NO_TARGET`)."""
+    path, _, query = path.partition("?")
+    if not path.startswith("/") or is_hostile(path) or method not in methods:
+        return None
+    return method, quote(path, safe="/%"), quote(query, safe="=&%+,:;@/?-._~")
 
 
 class Held:

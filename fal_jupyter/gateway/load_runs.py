@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from bisect import insort
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import TypedDict
-from urllib.parse import quote
 
 from tornado.iostream import StreamClosedError
 
 from fal_jupyter.gateway.admin_api import Handler
 from fal_jupyter.gateway.exchange import Exchange
-from fal_jupyter.gateway.held import Held, HeldCalls
+from fal_jupyter.gateway.held import NO_TARGET, Held, HeldCalls, target_of
 from fal_jupyter.gateway.history import quantile
-from fal_jupyter.gateway.run_api import is_hostile
 
 MOST_CALLS, MOST_AT_ONCE = 100_000, 256
 BEAT = 0.25  # seconds between two reports
+_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 
 
 class LoadReport(TypedDict):
@@ -49,7 +49,7 @@ class LoadRun:
 
     def __init__(self, begin: Callable[[Held], Exchange], total: int, at_once: int) -> None:
         self._begin, self.total, self._at_once = begin, total, min(at_once, total)
-        self._times: list[float] = []
+        self._times: list[float] = []  # ascending
         self._started = self._failed = 0
         self._running: dict[Exchange, float] = {}
         self._began = time.monotonic()
@@ -79,12 +79,12 @@ class LoadRun:
                 await answer.ended()
             finally:
                 del self._running[exchange]
-            self._times.append((time.monotonic() - began) * 1000)
+            insort(self._times, (time.monotonic() - began) * 1000)
             self._failed += answer.broken or answer.status >= 400
 
     def report(self, *, over: bool) -> LoadReport:
         """How it stands now."""
-        ordered, passed = sorted(self._times), max(time.monotonic() - self._began, 1e-6)
+        ordered, passed = self._times, max(time.monotonic() - self._began, 1e-6)
         return LoadReport(
             done=len(ordered),
             failed=self._failed,
@@ -105,20 +105,20 @@ class LoadHandler(Handler):
     _task: asyncio.Task[None] | None = None
 
     async def post(self, alias: str) -> None:
-        path, _, query = self.get_query_argument("path", "/").partition("?")
-        method = self.get_query_argument("method", "POST")
+        target = target_of(self.get_query_argument("path", "/"), self.get_query_argument("method", "POST"), _METHODS)
         total, at_once = self._number("calls", MOST_CALLS), self._number("at_once", MOST_AT_ONCE)
         if alias not in self.house.engine.published:
             self.fail(404, "not_served", f"no app {alias} is running")
-        elif not path.startswith("/") or is_hostile(path) or method not in ("GET", "POST", "PUT", "PATCH", "DELETE"):
-            self.fail(400, "bad_request", "path begins with / and has no '..' in it, and method is one of HTTP's")
+        elif target is None:
+            self.fail(400, "bad_request", NO_TARGET)
         elif total is None or at_once is None:
             told = f"calls is 1 to {MOST_CALLS} and at_once 1 to {MOST_AT_ONCE}"
             self.fail(400, "bad_request", told)
         else:
             headers = (("accept", "*/*"), ("host", "localhost"), ("content-type", "application/json"))
-            target = (alias, method, quote(path, safe="/%"), quote(query, safe="=&%+,:;@/?-._~"))
-            await self._run(LoadRun(_caller(self.house.calls, target, headers, self.request.body), total, at_once))
+            await self._run(
+                LoadRun(_caller(self.house.calls, (alias, *target), headers, self.request.body), total, at_once)
+            )
 
     def _number(self, name: str, most: int) -> int | None:
         text = self.get_query_argument(name, "")

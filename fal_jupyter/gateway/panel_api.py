@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from urllib.parse import quote
 
 from tornado.iostream import StreamClosedError
 
@@ -13,11 +12,10 @@ from fal_jupyter.domain import messages as m
 from fal_jupyter.domain.runners import READY
 from fal_jupyter.gateway.admin_api import NAME, Handler
 from fal_jupyter.gateway.feed import Listener
-from fal_jupyter.gateway.held import ask_aside
+from fal_jupyter.gateway.held import NO_TARGET, ask_aside, target_of
 from fal_jupyter.gateway.history import body_of, displays_of, state_of
 from fal_jupyter.gateway.load_runs import LoadHandler
 from fal_jupyter.gateway.printed import PrintedHandler
-from fal_jupyter.gateway.run_api import is_hostile
 from fal_jupyter.protocol.api import A_APPS, A_FEED, A_KEYS, A_SNAPSHOT, ENDING, H_STATUS
 from fal_jupyter.protocol.feed import RequestDetail
 
@@ -111,18 +109,15 @@ class AppActionHandler(Handler):
 
     def _call(self, alias: str) -> None:
         """Call an endpoint for a panel; its answer is held."""
-        path, method = self.get_query_argument("path", "/"), self.get_query_argument("method", "POST")
-        path, _, query = path.partition("?")
-        if not path.startswith("/") or is_hostile(path) or method not in _METHODS:
-            self.fail(400, "bad_request", "path begins with / and has no '..' in it, and method is one of HTTP's")
+        target = target_of(self.get_query_argument("path", "/"), self.get_query_argument("method", "POST"), _METHODS)
+        if target is None:
+            self.fail(400, "bad_request", NO_TARGET)
             return
         kind = self.request.headers.get("content-type", "application/json")
         headers = [("accept", "*/*"), ("host", "localhost")] + (
             [("content-type", kind)] if _TYPE.fullmatch(kind) else []
         )
-        request_id, _ = self.house.calls.call(
-            alias, method, quote(path, safe="/%"), quote(query, safe="=&%+,:;@/?-._~"), headers, self.request.body
-        )
+        request_id, _ = self.house.calls.call(alias, *target, headers, self.request.body)
         self.set_status(202)
         self.reply({"request_id": request_id})
 
