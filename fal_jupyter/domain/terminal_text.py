@@ -12,6 +12,8 @@ RESET = "\x1b[0m"
 _SGR = r"\x1b\[[0-9;:]{0,64}m"
 _UNSAFE = re.compile(rf"({_SGR})|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _COLOURED = re.compile(_SGR)
+_COMMANDS = re.compile(r"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|(?:\x1b\[|\x9b)[0-9;:?]*[ -/]*[@-~]")
+_HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def safe_text(text: str, *, keep: str = "") -> str:
@@ -31,3 +33,20 @@ def safe_line(text: str) -> str:
     shown = next((piece for piece in reversed(text.split("\r")) if piece), "")
     line = safe_text(shown.replace("\n", " "))
     return line + RESET if _COLOURED.search(line) else line
+
+
+def plain_text(text: str) -> str:
+    """Give text for a page: nothing in it commands a terminal or turns the direction of what is around it.
+
+    Colours and other sequences are left out; control characters, those of the direction too, and halves of surrogate pairs
+    become visible signs, as in ``widgets/static/plain.mjs``.
+    """
+    return _HIDDEN.sub(lambda found: _sign_of(ord(found[0])), _COMMANDS.sub("", text))
+
+
+def _sign_of(code: int) -> str:
+    if code < 0x20:
+        return chr(0x2400 + code)
+    if code == 0x7F:
+        return "\u2421"
+    return "\ufffd" if 0xD800 <= code <= 0xDFFF else "\u2423"

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 EVERY = 1 / FRAMES_PER_SECOND
 PICTURED_REQUESTS = 12
+PICTURED_LINES = 20
+PICTURED_LINE = 2000  # characters of each
 SOON = 0.02  # seconds in which things that happen together are told together
 SETTLE = 5.0  # seconds after which figures that change by time alone are told again
 _encode = msgspec.json.encode
@@ -236,8 +238,15 @@ class Feed:
         timeline = self.timelines.of(alias)
         self._observe(self._loop.time())
         published = next(app for app in self._engine.deployments.known() if app.alias == alias)
+        lines = published.log.read(PICTURED_LINES)
         return Picture(
-            time=self._time(), app=self._app(published, usage), requests=requests, timeline=timeline.thin(self._time())
+            time=self._time(),
+            app=self._app(published, usage),
+            requests=requests,
+            timeline=timeline.thin(self._time()),
+            logs=[{**line, "text": line["text"][-PICTURED_LINE:]} for line in lines],
+            outputs=[],
+            last=None,
         )
 
     def _line(self, kind: str, requests: list[RequestState], timelines: dict[str, Timeline]) -> FeedLine:

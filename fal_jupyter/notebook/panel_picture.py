@@ -1,4 +1,4 @@
-"""Each panel of an app as a picture of its own: requests, timeline, config and snippets as they were, in plain HTML and as text.
+"""Each panel of an app as a picture of its own: what it showed when the notebook was saved, in plain HTML and as text.
 
 A saved notebook, a page of nbconvert or the web has neither a kernel nor scripts: a picture says when it was taken, and its
 bars are as wide as the page. Everything in it is escaped.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import json
 import shlex
-import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -17,22 +16,34 @@ from fal_jupyter.cli import request_tables
 from fal_jupyter.cli.numbers import count, milliseconds
 from fal_jupyter.cli.tables import table
 from fal_jupyter.domain.lanes import GONE
+from fal_jupyter.notebook import kept_picture
 from fal_jupyter.notebook.display import Card
+from fal_jupyter.notebook.picture_parts import (
+    WIDE,
+    box,
+    clock,
+    code,
+    day_and_time,
+    fold,
+    label,
+    piece,
+    rows_table,
+    span,
+    track,
+)  # fmt: skip
 from fal_jupyter.notebook.style import (
     BAND,
     CELL,
-    CODE,
     FAILED,
     FRAME,
-    LINE,
     MUTED,
-    NUMBER,
     OK,
     PHASES,
     QUEUE,
     RUN,
     START,
     element,
+    isolated,
     text,
 )
 from fal_jupyter.protocol.feed import AppState, EndpointState, Lane, Picture, RequestState
@@ -43,8 +54,6 @@ _LANES: Final = {
     "PENDING": ("pending", QUEUE), "SETUP": ("setup", START), "IDLE": ("idle", _IDLE), "RUNNING": ("running", RUN),
     "DRAINING": ("draining", "#ad6891"), "TERMINATING": ("ending", "#ad6891"), "CRASH_BACKOFF": ("crash back-off", FAILED),
 }  # fmt: skip
-_WIDE: Final = "border-collapse: collapse; width: 100%; font-size: inherit"
-_TRACK: Final = "white-space: nowrap; font-size: 0; line-height: 10px; padding-top: 4px"
 _MARK: Final = {"▲": "up", "▼": "down", "◆": "retry", "·": "note"}
 
 
@@ -52,7 +61,7 @@ _MARK: Final = {"▲": "up", "▼": "down", "◆": "retry", "·": "note"}
 def sections(picture: Picture) -> str:
     """All panels below each other, for the picture of a whole card."""
     parts = [
-        _fold(title, note, body, is_open=name in ("requests", "timeline"))
+        fold(title, note, body, is_open=name in _OPEN)
         for name, (title, note, body) in ((name, make(picture)) for name, make in _PANELS.items())
         if body
     ]
@@ -65,48 +74,15 @@ def page(card: Card, picture: Picture, panel: str) -> str:
         return ""
     title, note, body = _PANELS[panel](picture)
     state = element("b", text(card.state), style=f"color: {QUEUE}")
-    name = element("b", text(card.app))
+    name = element("b", isolated(card.app))
     head = element("div", state, " &nbsp;", name, " ", saved(picture), style="padding: 6px 10px")
     empty = element("div", text(_EMPTY[panel]), style=f"{BAND}; {MUTED}")
-    return element("div", head, _fold(title, note, body, is_open=True) if body else empty, style=FRAME)
+    return element("div", head, fold(title, note, body, is_open=True) if body else empty, style=FRAME)
 
 
 def saved(picture: Picture) -> str:
     """When the picture was taken."""
-    return element("span", text(f"as saved {_date(picture['time'])}"), style=f"{MUTED}; margin-left: 12px")
-
-
-def _fold(title: str, note: str, body: str, *, is_open: bool) -> str:
-    summary = element(
-        "summary", element("b", text(title)), " ", element("span", text(note), style=MUTED), style="cursor: pointer"
-    )
-    return element("div", element("details", summary, body, flags="open" if is_open else ""), style=BAND)
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = (), wide: str = "") -> str:
-    """A table of ready cells; the column *wide* takes what the others leave."""
-
-    def style(head: str) -> str:
-        return f"{NUMBER if head in right else CELL}{'; width: 60%' if head == wide else '; white-space: nowrap'}"
-
-    head = element(
-        "tr",
-        *(element("th", text(h), style=f"{style(h)}; font-weight: 400; {MUTED}") for h in heads),
-        style="background: none",
-    )
-    body = [
-        element(
-            "tr",
-            *(element("td", cell, style=style(h)) for h, cell in zip(heads, row, strict=True)),
-            style="background: none",
-        )
-        for row in rows
-    ]
-    return element("table", element("thead", head), element("tbody", *body), style=f"{_WIDE}; margin: 4px 0")
-
-
-def _code(value: object) -> str:
-    return element("span", text(value), style=CODE)
+    return element("span", text(f"as saved {day_and_time(picture['time'])}"), style=f"{MUTED}; margin-left: 12px")
 
 
 def _requests(picture: Picture) -> tuple[str, str, str]:
@@ -135,7 +111,7 @@ def requests_table(requests: Sequence[RequestState]) -> str:
             text(request_tables.clock(request["began"])),
             _state(request),
             *([text(request["alias"])] if apps else []),
-            _code(request["path"]),
+            code(request["path"]),
             _bar(request, longest),
             element("b", text(milliseconds(request["total_ms"]))),
             text(
@@ -145,7 +121,7 @@ def requests_table(requests: Sequence[RequestState]) -> str:
         ]
         for request in requests
     ]
-    return _table(heads, rows, right=["Total"], wide=axis)
+    return rows_table(heads, rows, right=["Total"], wide=axis)
 
 
 def _state(request: RequestState) -> str:
@@ -163,16 +139,11 @@ def _bar(request: RequestState, longest: float) -> str:
         ms: float = request[part]  # type: ignore[literal-required]
         if ms > 0:
             pieces.append(
-                _piece(
+                piece(
                     100 * ms / longest, FAILED if failed and part == "run_ms" else colour, f"{name} {milliseconds(ms)}"
                 )
             )
-    return element("div", *pieces, style=_TRACK)
-
-
-def _piece(percent: float, colour: str, title: str, height: int = 9) -> str:
-    style = f"display: inline-block; min-width: 2px; height: {height}px; width: {percent:.2f}%; background: {colour}"
-    return element("span", style=style, title=title)
+    return track(*pieces)
 
 
 def _timeline(picture: Picture) -> tuple[str, str, str]:
@@ -183,12 +154,12 @@ def _timeline(picture: Picture) -> tuple[str, str, str]:
     rows = [
         [
             text(_lane_name(lane)),
-            element("div", *_lane_bars(lane, begin, now), style=_TRACK),
+            track(*_lane_bars(lane, begin, now)),
         ]
         for lane in lanes
         if lane["moves"]
     ]
-    times = element("span", text(_clock(begin))) + element("span", text(_clock(now)), style="float: right")
+    times = element("span", text(clock(begin))) + " " + element("span", text(clock(now)), style="float: right")
     rows.append(["", element("div", times, style=MUTED)])
     cells = [
         element(
@@ -199,8 +170,8 @@ def _timeline(picture: Picture) -> tuple[str, str, str]:
         )
         for a, b in rows
     ]
-    body = element("table", element("tbody", *cells), style=f"{_WIDE}; margin: 4px 0")
-    return "Scaling", _span(now - begin), body + _legend(lanes) + _decisions(picture) + _changes(lanes, now)
+    body = element("table", element("tbody", *cells), style=f"{WIDE}; margin: 4px 0")
+    return "Scaling", span(now - begin), body + _legend(lanes) + _decisions(picture) + _changes(lanes, now)
 
 
 def _lane_name(lane: Lane) -> str:
@@ -218,13 +189,9 @@ def _lane_bars(lane: Lane, begin: float, now: float) -> list[str]:
     scale, at, pieces = 100 / max(now - begin, 1.0), begin, []
     for start, end, state in _spells(lane, now):
         if start > at:
-            pieces.append(
-                element("span", style=f"display: inline-block; height: 10px; width: {(start - at) * scale:.2f}%")
-            )
+            pieces.append(piece((start - at) * scale, "none", height=10))
         word, colour = _LANES.get(state, (state, QUEUE))
-        title = f"{word} {_clock(start)} to {_clock(end)}"
-        style = f"display: inline-block; height: 10px; width: {(end - start) * scale:.2f}%; background: {colour}"
-        pieces.append(element("span", style=style, title=title))
+        pieces.append(piece((end - start) * scale, colour, f"{word} {clock(start)} to {clock(end)}", height=10))
         at = end
     return pieces
 
@@ -255,7 +222,7 @@ def _decisions(picture: Picture) -> str:
         ]
         for decision in reversed(found)
     ]
-    return _table(["Time", "Runners", "Why"], rows, wide="Why") if rows else ""
+    return rows_table(["Time", "Runners", "Why"], rows, wide="Why") if rows else ""
 
 
 def _changes(lanes: Sequence[Lane], now: float) -> str:
@@ -266,8 +233,8 @@ def _changes(lanes: Sequence[Lane], now: float) -> str:
 
 def _lane_words(lanes: Sequence[Lane], now: float) -> list[str]:
     return [
-        f"{lane['id']}: " + ", ".join(f"{_LANES.get(state, (state, ''))[0]} {_clock(begin)}" for begin, _, state in _spells(lane, now))
-        + (f", gone {_clock(lane['moves'][-1][0])}" if lane["moves"][-1][1] == GONE else "")
+        f"{lane['id']}: " + ", ".join(f"{_LANES.get(state, (state, ''))[0]} {clock(begin)}" for begin, _, state in _spells(lane, now))
+        + (f", gone {clock(lane['moves'][-1][0])}" if lane["moves"][-1][1] == GONE else "")
         for lane in lanes
         if lane["moves"]
     ]  # fmt: skip
@@ -276,7 +243,7 @@ def _lane_words(lanes: Sequence[Lane], now: float) -> list[str]:
 def _config(picture: Picture) -> tuple[str, str, str]:
     app = picture["app"]
     rows = [
-        [_code(name), element("b" if name in app["overrides"] else "span", text(value)), text(told)]
+        [code(name), element("b" if name in app["overrides"] else "span", text(value)), text(told)]
         for name, value, told in _settings(app)
     ]
     edited = len(app["overrides"])
@@ -284,7 +251,7 @@ def _config(picture: Picture) -> tuple[str, str, str]:
     return (
         "Config",
         note,
-        _table(["Setting", "Value", "Changed"], rows, right=["Value"], wide="Changed") if rows else "",
+        rows_table(["Setting", "Value", "Changed"], rows, right=["Value"], wide="Changed") if rows else "",
     )
 
 
@@ -304,15 +271,7 @@ def _snippets(picture: Picture) -> tuple[str, str, str]:
     endpoint = next((one for one in app["endpoints"] if one["protocol"] == "http"), None)
     if endpoint is None:
         return "Snippets", "", ""
-    parts = [
-        element("div", text(title), style=f"font-size: 11px; {MUTED}; margin-top: 4px")
-        + element(
-            "pre",
-            text(code),
-            style=f"{CODE}; margin: 0; padding: 4px 8px; border: 1px solid {LINE}; white-space: pre-wrap; overflow-wrap: anywhere",
-        )
-        for title, code in programs(app, endpoint)
-    ]
+    parts = [label(title) + box(program) for title, program in programs(app, endpoint)]
     return "Snippets", f"{endpoint['path']}, as an example", "".join(parts)
 
 
@@ -352,12 +311,19 @@ def _example(signature: str) -> dict[str, object]:
 
 
 _PANELS: Final[dict[str, Callable[[Picture], tuple[str, str, str]]]] = {
+    "try": kept_picture.tried,
+    "outputs": kept_picture.outputs,
     "requests": _requests,
     "timeline": _timeline,
     "config": _config,
+    "logs": kept_picture.logs,
     "snippets": _snippets,
 }
+_OPEN: Final = ("outputs", "requests", "timeline")  # in the picture of a whole card
 _EMPTY: Final = {
+    "try": "Nothing had been called.",
+    "outputs": "No call had given a picture, a sound or a film.",
+    "logs": "Nothing had been printed.",
     "requests": "No request had been made.",
     "timeline": "No runner had been started.",
     "config": "Nothing was known of its settings.",
@@ -371,7 +337,7 @@ def page_text(card: Card, picture: Picture, panel: str) -> str:
     if panel not in _PANELS:
         return ""
     lines = _TEXTS[panel](picture) or [_EMPTY[panel]]
-    head = f"{card.app}: {panel}, {card.state.lower()}, as saved {_date(picture['time'])}"
+    head = f"{card.app}: {panel}, {card.state.lower()}, as saved {day_and_time(picture['time'])}"
     return "\n".join([head, *(f"  {line}" for line in lines)])
 
 
@@ -397,26 +363,15 @@ def _snippets_text(picture: Picture) -> list[str]:
     endpoint = next((one for one in app["endpoints"] if one["protocol"] == "http"), None)
     if endpoint is None:
         return []
-    return [line for title, code in programs(app, endpoint) for line in (f"# {title}", *code.splitlines())]
+    return [line for title, program in programs(app, endpoint) for line in (f"# {title}", *program.splitlines())]
 
 
 _TEXTS: Final[dict[str, Callable[[Picture], list[str]]]] = {
+    "try": kept_picture.tried_text,
+    "outputs": kept_picture.outputs_text,
+    "logs": kept_picture.logs_text,
     "requests": _requests_text,
     "timeline": _timeline_text,
     "config": _config_text,
     "snippets": _snippets_text,
 }
-
-
-# --- times ------------------------------------------------------------------------------------------------------------
-def _clock(wall_ms: float) -> str:
-    return time.strftime("%H:%M:%S", time.localtime(wall_ms / 1000))
-
-
-def _date(wall_ms: float) -> str:
-    moment = time.localtime(wall_ms / 1000)
-    return f"{moment.tm_mday} {time.strftime('%b %Y, %H:%M:%S', moment)}"
-
-
-def _span(ms: float) -> str:
-    return f"{milliseconds(ms)} before saving"

@@ -12,6 +12,7 @@ from fal_jupyter.domain.nearest import hint_for
 from fal_jupyter.notebook import panel_picture, surfaces
 from fal_jupyter.notebook import picture as pictures
 from fal_jupyter.notebook.display import Card, State, as_html, as_text
+from fal_jupyter.notebook.kept import Kept
 from fal_jupyter.protocol.feed import MIME, AppState, CardData, FeedLine, GatewayState, OptionRule, Picture, source_hash
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Panels:
     shown: dict[str, Shown] = field(default_factory=dict)
     relay: Any = None
     _begun: dict[str, Shown] = field(default_factory=dict)
+    _kept: dict[str, Kept] = field(default_factory=dict)
     _surface: surfaces.Surface | None = None
 
     def surface(self, now: Session) -> surfaces.Surface:
@@ -66,11 +68,19 @@ class Panels:
         record = surfaces.server_of() if self.surface(now) == surfaces.LIVE else None
         return record is not None and record.labextension
 
+    def picture_of(self, handle: AppHandle) -> Picture | None:
+        """An app as a notebook saves it, or None where it does not run."""
+        found = handle.client.picture(handle.alias)
+        if found is None:
+            return None
+        short: Picture = pictures.cut(found)
+        return self._kept.setdefault(handle.alias, Kept()).add_to(short, handle.client)
+
     # --- cards --------------------------------------------------------------------------------------------------
     def show_card(self, now: Session, handle: AppHandle, card: Card, *, panel: str = "card", prints: int = 0) -> None:
         """Display an app's card. *prints* is the revision whose start the cell waits for and prints."""
         surface = self.surface(now)
-        found = handle.client.picture(handle.alias)
+        found = self.picture_of(handle)
         if surface == surfaces.TEXT:
             print((found is not None and panel_picture.page_text(card, found, panel)) or as_text(card))
             return
@@ -91,7 +101,7 @@ class Panels:
             if not (failed and self.surface(now) == surfaces.TEXT):  # the traceback says it all
                 self.show_card(now, handle, card)
             return
-        shown.card, shown.found = card, handle.client.picture(handle.alias)
+        shown.card, shown.found = card, self.picture_of(handle)
         shown.stamp = _stamp(shown.found)
         _publish(self._bundle(shown, shown.found, self.surface(now)), shown.display_id, update=True)
 
@@ -105,7 +115,6 @@ class Panels:
 
     @staticmethod
     def _bundle(shown: Shown, found: Picture | None, surface: surfaces.Surface) -> dict[str, Any]:
-        found = None if found is None else pictures.cut(found)
         card = shown.card if found is None else _as_now(shown.card, found)
         told = pictures.activity_text(found) if found is not None else ""
         tab = shown.data["tab"]
@@ -128,7 +137,7 @@ class Panels:
             if handle is None or surface.widget:
                 continue
             try:
-                found = handle.client.picture(alias) or _ended(shown.found)
+                found = self.picture_of(handle) or _ended(shown.found)
             except (OSError, FalJupyterError):
                 continue  # the gateway is on its way out; the picture stays
             stamp = _stamp(found)
@@ -207,7 +216,7 @@ def _stamp(found: Picture | None) -> Any:
     app = found["app"]
     failed = app["failure"]["time"] if app["failure"] is not None else 0
     shown = (app["state"], app["revision"], app["serving"], failed, len(app["runners"]), app["scaling"])
-    return (*shown, app["stats"]["calls"])
+    return (*shown, app["stats"]["calls"], app["log"])
 
 
 def _card_data(now: Session, handle: AppHandle, card: Card, panel: str, source: str, found: Picture | None) -> CardData:
@@ -225,7 +234,7 @@ def _card_data(now: Session, handle: AppHandle, card: Card, panel: str, source: 
         prints=0,
         gateway=gateway_of(now),
         options=_options(now),
-        picture=None if found is None else pictures.cut(found),
+        picture=found,
     )
 
 
@@ -254,8 +263,8 @@ def _publish(bundle: dict[str, Any], display_id: str, *, update: bool) -> None:
 
 # --- what the user calls ----------------------------------------------------------------------------------------------
 def panel(which: Any, name: str = "card") -> None:
-    """Display a panel of a running app of this notebook: its card, opened at ``try``, ``requests``, ``timeline``, ``config``, ``logs`` or
-    ``snippets``.
+    """Display a panel of a running app of this notebook: its card, opened at ``try``, ``outputs``, ``requests``, ``timeline``, ``config``,
+    ``logs`` or ``snippets``.
 
     Args:
         which: the app's class or alias.
@@ -291,7 +300,7 @@ def widget(which: Any, name: str = "card", *, bare: bool = False) -> Any:
     now = session.current()
     handle = app(which)
     card = cards.of_app(handle, cell="")
-    found = handle.client.picture(handle.alias)
+    found = now.panels.picture_of(handle)
     data = _card_data(now, handle, card, name, "", found)
     bundle = Panels._bundle(Shown("", card, data), found, surfaces.STATIC)
     return now.panels.widget(now, data, bundle, bare=bare)

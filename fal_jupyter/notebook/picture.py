@@ -25,7 +25,8 @@ from fal_jupyter.notebook.style import (
 )
 from fal_jupyter.protocol.feed import AppState, Picture, RequestState
 
-LONGEST = 300  # characters of any text in a picture: a path alone may have 60 000, and a notebook keeps all of them
+LONGEST = 300  # characters of any text in a picture: a path alone may have 60 000, and a notebook keeps all of themTRACEBACK = 3000  # characters of one
+TRACEBACK = 3000  # characters of one
 _STATES = (
     ("RUNNING", "running", RUN), ("IDLE", "idle", OK), ("SETUP", "in setup", START), ("PENDING", "pending", QUEUE),
     ("CRASH_BACKOFF", "in crash back-off", FAILED), ("DRAINING", "draining", QUEUE), ("TERMINATING", "ending", QUEUE),
@@ -37,7 +38,8 @@ def cut(value: Any) -> Any:
     if isinstance(value, str):
         return value if len(value) <= LONGEST else value[: LONGEST - 1] + "…"
     if isinstance(value, dict):
-        return {name: cut(item) for name, item in value.items()}
+        end = {"text": str(value["text"])[-TRACEBACK:]} if "frames" in value else {}  # a traceback's end says most
+        return {**{name: cut(item) for name, item in value.items()}, **end}
     return [cut(item) for item in value] if isinstance(value, list) else value
 
 

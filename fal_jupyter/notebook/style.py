@@ -10,6 +10,8 @@ from __future__ import annotations
 from html import escape
 from typing import Final
 
+from fal_jupyter.domain.terminal_text import plain_text
+
 OK: Final = "var(--jp-success-color1, #2a9170)"
 FAILED: Final = "var(--jp-error-color1, #d4551a)"
 WARN: Final = "var(--jp-warn-color1, #b8791a)"
@@ -41,11 +43,16 @@ NUMBER: Final = CELL.replace("text-align: left", "text-align: right")
 def element(tag: str, *children: str, style: str = "", title: str = "", flags: str = "") -> str:
     """Build one element of already escaped *children*."""
     attributes = f' style="{escape(style)}"' if style else ""
-    attributes += f' title="{escape(title)}"' if title else ""
+    attributes += f' title="{text(title)}"' if title else ""
     attributes += f" {flags}" if flags else ""
     return f"<{tag}{attributes}>{''.join(children)}</{tag}>"
 
 
 def text(value: object) -> str:
-    """Escape anything that a user (or a program of his) may have written."""
-    return escape(str(value), quote=True)
+    """Escape anything that a user (or a program of theirs) may have written: no HTML, no colours, no turn of direction."""
+    return escape(plain_text(str(value)), quote=True)
+
+
+def isolated(value: object) -> str:
+    """The same for text that stands beside other text: its direction is its own."""
+    return f"<bdi>{text(value)}</bdi>"

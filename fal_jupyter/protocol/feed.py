@@ -321,13 +321,32 @@ class KeyRecord(TypedDict):
     created: float
 
 
+class SavedOutput(TypedDict):
+    """What one call gave to look at: ``input`` in a line of words, ``seed`` ``""`` where there was none; ``pictures`` are thumbnails with
+    their own size in words, ``others`` names what has none (sounds, films, pictures that are not kept)."""
+
+    id: str
+    path: str
+    began: float
+    total_ms: float
+    revision: int
+    input: str
+    seed: str
+    pictures: list[Display]
+    others: list[str]
+
+
 class Picture(TypedDict):
-    """The last state of one app, thin enough for a saved notebook: what a card shows where nothing is live."""
+    """The last state of one app, thin enough for a saved notebook: what a card shows where nothing is live. ``logs`` are the last lines;
+    the notebook adds ``outputs``, newest first, and ``last``, the newest result, cut."""
 
     time: float
     app: AppState
     requests: list[RequestState]
     timeline: Timeline
+    logs: list[LogRecord]
+    outputs: list[SavedOutput]
+    last: RequestDetail | None
 
 
 class CardData(TypedDict):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fal_jupyter.domain.terminal_text import safe_line, safe_text
+from fal_jupyter.domain.terminal_text import plain_text, safe_line, safe_text
 
 
 @pytest.mark.parametrize(
@@ -59,3 +59,18 @@ def test_a_line_leaves_the_others_as_they_are(text: str, line: str) -> None:
 def test_nothing_but_colours_is_left_of_any_text(text: str) -> None:
     for shown in (safe_text(text), safe_line(text)):
         assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", re.sub(r"\x1b\[[0-9;:]*m", "", shown))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain\ttext\n漢 🙂 שלום", "plain\ttext\n漢 🙂 שלום"),
+        ("\x1b[1;31mred\x1b[0m \x9b2Jgone", "red gone"),
+        ("\x1b]8;;http://evil\x1b\\link\x1b]8;;\x07", "link"),
+        ("a\x00b\rc\x7fd\x1b", "a␀b␍c␡d␛"),
+        ("abc\u202e\u2066fed\u2069\x85", "abc␣␣fed␣␣"),
+        ("\ud83d", "\ufffd"),
+    ],
+)
+def test_text_for_a_page_has_no_command_and_no_turn_of_direction(text: str, shown: str) -> None:
+    assert plain_text(text) == shown

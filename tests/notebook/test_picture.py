@@ -12,7 +12,10 @@ from typing import Any
 import pytest
 
 from fal_jupyter.client.client import Client
+from fal_jupyter.fal.toolkit.utils.thumbnails import THUMBNAIL, thumbnail
 from fal_jupyter.notebook.display import Card
+from fal_jupyter.notebook.kept import LARGEST, MOST_OUTPUTS, THUMBNAILS, Kept, bounded, output_of, shortened
+from fal_jupyter.notebook.kept_picture import level_of
 from fal_jupyter.notebook.panel_picture import SHOWN, page, page_text
 from fal_jupyter.notebook.picture import (
     LONGEST,
@@ -39,11 +42,31 @@ class Desk(fal.App):
     @fal.endpoint("/fail")
     def fail(self) -> dict:
         raise ValueError("<img src=x onerror=alert(1)>")
+
+    @fal.endpoint("/draw")
+    def draw(self, prompt: str, seed: int = 7) -> dict:
+        import sys
+        from PIL import Image as Pillow
+        from fal.toolkit import Image
+        print("10%\\r100% \\x1b[31m<b>" + prompt)
+        print("WARNING low light", file=sys.stderr)
+        return {"image": Image.from_pil(Pillow.new("RGB", (640, 480), "red")), "seed": seed}
+
+    @fal.endpoint("/shout")
+    def shout(self, text: str) -> dict:
+        print(text)
+        return {"text": text}
 """
 HOSTILE = [
-    "<script>window.evil = 1</script>", "<img src=x onerror=alert(1)>", "\"' onmouseover='alert(1)' x=\"", "</td></table><iframe srcdoc=x>",
-    "javascript:alert(1)", "&lt;b&gt;", "<svg/onload=alert(1)>",
-]  # fmt: skip
+    "<script>window.evil = 1</script>",
+    "<img src=x onerror=alert(1)>",
+    "\"' onmouseover='alert(1)' x=\"",
+    "</td></table><iframe srcdoc=x>",
+    "javascript:alert(1)",
+    "&lt;b&gt;",
+    "<svg/onload=alert(1)>",
+]
+TURNING = "\u202e\u2066fdp.exe\x1b[31m\x1b]8;;http://evil\x07\x00\x9b2J"  # fmt: skip
 
 
 class Page(HTMLParser):
@@ -52,6 +75,7 @@ class Page(HTMLParser):
     def __init__(self, html: str) -> None:
         super().__init__()
         self.tags: set[str] = set()
+        self.sources: list[str] = []
         self.attributes: set[str] = set()
         self.text = ""
         self.feed(html)
@@ -60,12 +84,14 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
         self.attributes |= {name for name, _ in attrs}
+        self.sources += [value or "" for name, value in attrs if name in ("src", "href")]
 
     def handle_data(self, data: str) -> None:
         self.text += data
 
 
-OURS = {"div", "span", "b", "table", "thead", "tbody", "tr", "td", "th", "details", "summary", "pre"}
+OURS = {"div", "span", "b", "table", "thead", "tbody", "tr", "td", "th", "details", "summary", "pre", "bdi", "img"}
+ATTRIBUTES = {"style", "title", "open", "dir", "aria-hidden", "src", "alt"}
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +115,7 @@ def seen(desk: Served) -> Picture:
 def with_requests(picture: Picture, *changes: dict[str, Any]) -> Picture:
     """The same picture with requests like its first one, but for *changes*."""
     found: Picture = json.loads(json.dumps(picture))
+    found["logs"] = []
     found["requests"] = [{**found["requests"][0], **change} for change in changes]  # type: ignore[typeddict-item]
     return found
 
@@ -162,7 +189,9 @@ def test_each_panel_is_a_picture_of_its_own(seen: Picture) -> None:
     assert "Desk.hi()" in told["snippets"]
     assert f"fal_jupyter.app('{seen['app']['app']}').hi()" in told["snippets"]
     assert len(set(told.values())) == 4
-    assert page(CARD, seen, "") == page(CARD, seen, "try") == ""
+    assert page(CARD, seen, "") == ""
+    assert "Nothing had been called." in page(CARD, seen, "try")  # the notebook adds what calls gave
+    assert "No call had given" in page(CARD, seen, "outputs")
 
 
 def test_each_panel_has_a_text_of_its_own(seen: Picture) -> None:
@@ -216,7 +245,7 @@ def test_only_the_latest_requests_are_drawn(seen: Picture) -> None:
 def test_nobodys_text_is_html(seen: Picture, text: str) -> None:
     found = Page(activity_html(with_requests(seen, {"path": text, "error": text})))
     assert found.tags <= OURS
-    assert found.attributes <= {"style", "title", "open"}
+    assert found.attributes <= ATTRIBUTES
     assert found.text.count(text) == 2
     app: Any = {**seen["app"], "alias": text, "owner_name": text, "state": text}
     found = Page(dashboard_html([app]))
@@ -248,3 +277,166 @@ def test_what_is_short_enough_is_left_alone() -> None:
     value = {"a": ["x" * LONGEST, 1, None, {"b": True}], "c": 1.5}
     assert cut(value) == value
     assert cut("x" * (LONGEST + 1)) == "x" * (LONGEST - 1) + "…"
+
+
+# --- what calls printed and gave ----------------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def drawn(desk: Served) -> Picture:
+    """A picture as a notebook keeps it, after two drawings and a failure."""
+    client = Client(read({"FAL_JUPYTER_STATE": str(desk.state)}))
+    assert desk.request("/fail", {}).status == 500
+    for prompt in ("a red fox", "a blue one"):
+        assert desk.request(f"/draw?prompt={prompt.replace(' ', '%20')}", {}).status == 200
+    found = client.picture("desk")
+    assert found is not None
+    with pytest.MonkeyPatch.context() as patch:  # a kernel knows where its gateway keeps files
+        patch.setenv("FAL_JUPYTER_STATE", str(desk.state))
+        return Kept().add_to(cut(found), client)
+
+
+def test_logs_have_times_runners_and_levels(drawn: Picture) -> None:
+    html, told = page(CARD, drawn, "logs"), page_text(CARD, drawn, "logs")
+    found = Page(html)
+    assert found.tags <= OURS
+    assert "100% <b>a red fox" in found.text  # the state in which the line was left, without its colour
+    assert "10%\r" not in found.text
+    assert "warning" in found.text
+    assert "runner 1" in found.text
+    assert re.search(r"\d\d:\d\d:\d\d\.\d  runner 1  warning  WARNING low light", told)
+    assert "\x1b" not in html + told
+
+
+@pytest.mark.parametrize(
+    ("line", "level"),
+    [("DEBUG x", 0), ("[info] x", 1), ("x", 1), ("2026-01-01 WARNING x", 2), ("UserWarning: x", 2), ("ValueError: x", 3), ("no-ERROR-here", 1), ("CRITICAL", 3)],
+)  # fmt: skip
+def test_levels_are_those_of_the_live_panel(line: str, level: int) -> None:
+    assert level_of(line) == level
+
+
+def test_outputs_are_thumbnails_with_what_made_them(drawn: Picture) -> None:
+    assert len(drawn["outputs"]) == 2
+    found = Page(page(CARD, drawn, "outputs"))
+    assert found.tags <= OURS
+    assert found.attributes <= ATTRIBUTES
+    assert len(found.sources) == 2
+    assert all(source.startswith("data:image/") for source in found.sources)
+    assert "seed 7" in found.text
+    assert "r1" in found.text
+    assert "640 × 480" in page_text(CARD, drawn, "outputs")
+    assert sum(len(p["base64"]) for one in drawn["outputs"] for p in one["pictures"]) < 4000
+
+
+def test_try_shows_the_newest_result(drawn: Picture) -> None:
+    assert drawn["last"] is not None
+    found, told = Page(page(CARD, drawn, "try")), page_text(CARD, drawn, "try")
+    assert "✓ ok" in found.text
+    assert "/draw" in found.text
+    assert '"seed": 7' in found.text
+    assert "100% <b>a blue one" in found.text
+    assert len(found.sources) == 1
+    assert told.splitlines()[1].startswith("  ok /draw")
+    assert '"seed": 7' in told
+
+
+def test_a_failure_is_the_newest_result_with_its_traceback(desk: Served) -> None:
+    client = Client(read({"FAL_JUPYTER_STATE": str(desk.state)}))
+    assert desk.request("/fail", {}).status == 500
+    found = client.picture("desk")
+    assert found is not None
+    shown = Page(page(CARD, Kept().add_to(cut(found), client), "try"))
+    assert "✕ failed 500" in shown.text
+    assert "ValueError: <img src=x onerror=alert(1)>" in shown.text
+    assert "raise ValueError" in shown.text
+    assert shown.tags <= OURS
+
+
+@pytest.mark.parametrize("text", [*HOSTILE, TURNING, "x" * 1_000_000, "\ud800 half", "שלום עולם"])
+def test_what_is_printed_and_given_is_text_and_stays_in_its_place(desk: Served, text: str) -> None:
+    client = Client(read({"FAL_JUPYTER_STATE": str(desk.state)}))
+    assert desk.request("/shout", {"text": text}).status in (200, 422, 500)
+    found = client.picture("desk")
+    assert found is not None
+    kept = Kept().add_to(cut(found), client)
+    html = activity_html(kept) + "".join(page(CARD, kept, name) for name in ("try", "outputs", "logs"))
+    shown = Page(html)
+    assert shown.tags <= OURS
+    assert shown.attributes <= ATTRIBUTES
+    assert not set("\u202e\u2066\x1b\x00\x9b\ud800") & set(html)
+    assert not [source for source in shown.sources if not source.startswith("data:image/")]
+    assert len(html) + len(json.dumps(kept)) < 128 * 1024
+    html.encode()  # what cannot be encoded cannot be saved
+    if len(text) < 100 and text.isprintable():
+        assert text in shown.text
+
+
+def detail_of(seen: Picture, output: dict[str, Any], **more: Any) -> Any:
+    """A request's record whose answer is *output*."""
+    request = {**seen["requests"][0], "status": 200, "content_type": "application/json", "error": ""}
+    text = json.dumps(output)
+    body = {"content_type": "application/json", "size": len(text), "text": text, "base64": "", "truncated": False}
+    return {
+        "request": request,
+        "input": None,
+        "output": body,
+        "error": None,
+        "logs": [],
+        "displays": [],
+        "held": False,
+        **more,
+    }
+
+
+def picture_bytes(size: tuple[int, int], form: str = "PNG", *, noise: bool = False) -> bytes:
+    import io
+
+    from PIL import Image
+
+    image = Image.effect_noise(size, 100) if noise else Image.new("RGB", size, "red")
+    into = io.BytesIO()
+    image.save(into, form)
+    return into.getvalue()
+
+
+def test_pictures_become_small_and_what_is_none_is_named(seen: Picture) -> None:
+    import base64
+
+    made = thumbnail(picture_bytes((1200, 900), noise=True))
+    assert made is not None
+    assert len(made[1]) <= THUMBNAIL
+    assert made[2] == (1200, 900)
+    assert thumbnail(b"<svg onload=alert(1)>") is None
+    assert thumbnail(picture_bytes((40, 40))[:60]) is None
+    assert thumbnail(picture_bytes((8000, 8000))) is None  # small as a file, large as a picture
+    own = "data:image/png;base64," + base64.b64encode(picture_bytes((20, 10))).decode()
+    given = {
+        "a": own,
+        "b": {"url": "http://example.org/x.wav", "content_type": "audio/wav"},
+        "c": "javascript:alert(1)",
+        "d": "data:text/html,<b>",
+    }
+    found = output_of(detail_of(seen, given))
+    assert found is not None
+    assert next(p["text"] for p in found["pictures"]).startswith("image/png, 20 × 10")
+    assert found["others"] == ["audio/wav"]
+    assert output_of(detail_of(seen, {"text": "nothing to see"})) is None
+
+
+def test_what_is_kept_of_outputs_is_bounded(seen: Picture) -> None:
+    import base64
+
+    noise = "data:image/png;base64," + base64.b64encode(picture_bytes((300, 300), noise=True)).decode()
+    one = output_of(detail_of(seen, {"images": [noise] + [noise + "A" * n for n in (4, 8, 12, 16, 20)]}))
+    assert one is not None
+    many = bounded([one] * MOST_OUTPUTS)
+    assert sum(len(p["base64"]) for each in many for p in each["pictures"]) <= THUMBNAILS
+    assert "300 × 300" in page_text(CARD, {**seen, "outputs": many}, "outputs").splitlines()[-1]
+    long = shortened(detail_of(seen, {"text": "x" * LARGEST}))
+    assert len(json.dumps(long)) < 8 * 1024
+
+
+def test_without_styles_bars_are_blocks_and_every_number_stands_beside_them(seen: Picture) -> None:
+    bare = re.sub(r' style="[^"]*"', "", activity_html(seen))
+    assert "█" in Page(bare).text
+    for request in seen["requests"]:
+        assert request["path"] in Page(bare).text

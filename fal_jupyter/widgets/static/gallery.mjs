@@ -5,7 +5,7 @@ import { clock, duration, plural } from "./format.mjs";
 import { glyph } from "./glyphs.mjs";
 import { askJson } from "./host.mjs";
 import { parsedJson, writtenJson } from "./json_view.mjs";
-import { displaysView, mediaGallery, mediaIn, shownKind } from "./media.mjs";
+import { displaysView, mediaGallery, mediaIn, savedMedia, shownKind } from "./media.mjs";
 import { baseType, plainText } from "./plain.mjs";
 import { resultView } from "./result.mjs";
 
@@ -86,14 +86,17 @@ export function galleryPanel(root, host, { alias }, signal) {
     }
     if (!view) return null;
     const seed = output?.seed ?? input?.seed;
-    const words = inputWords(input);
-    const cut = words.length > SHOWN_INPUT ? `${words.slice(0, SHOWN_INPUT)}…` : words;
-    const chips = [seed === undefined || seed === null || typeof seed === "object" ? null : `seed ${plainText(String(seed).slice(0, 40))}`, request.revision ? `r${request.revision}` : null];
-    return h("article", { class: "fj-output-card", role: "listitem", dataset: { request: request.id } }, view,
-      h("div", { class: "fj-output-words", title: words.slice(0, 2000) }, cut || h("span", { class: "fj-muted" }, "no input")),
-      h("div", { class: "fj-bar-row fj-output-facts" }, chips.filter(Boolean).map((one) => h("span", { class: "fj-chip fj-muted" }, one)), h("span", { class: "fj-muted" }, `${clock(request.began + request.total_ms, false)} · ${duration(request.total_ms)}`),
-        h("span", { class: "fj-space" }), button([glyph("undo"), "Reuse"], () => reuse(request.id), { title: "Fill the form of Try with this input", "aria-label": `Reuse the input of ${request.path}, ${clock(request.began, false)}` })));
+    return outputCard(request, view, inputWords(input), seed === undefined || seed === null || typeof seed === "object" ? "" : String(seed),
+      button([glyph("undo"), "Reuse"], () => reuse(request.id), { title: "Fill the form of Try with this input", "aria-label": `Reuse the input of ${request.path}, ${clock(request.began, false)}` }));
   };
+
+  if (host.picture?.outputs?.length) {
+    const { outputs } = host.picture;
+    setText(told, `the last ${plural(outputs.length, "output")}, as saved`);
+    list.append(...outputs.map((one) => outputCard(one, savedMedia(one), plainText(one.input), one.seed)));
+    empty.hidden = true;
+    return;
+  }
 
   /** A body that is a picture itself: all of it, while it is kept or held. @param {RequestDetail} detail @param {string} type */
   const wholeOutput = async (detail, type) => {
@@ -117,7 +120,7 @@ export function galleryPanel(root, host, { alias }, signal) {
     more.hidden = !(found.length > most || (unread.length && found.length >= most));
     setText(told, shown.length ? `${shown.length} of the last ${plural(candidates.length, "answer")} with something to see` : "");
     empty.hidden = shown.length > 0;
-    setText(empty, host.kind === "saved" ? "Run the cell again to have the app's outputs here." : unread.length ? "Looking at what the calls gave …" : "Pictures, sounds and films that calls give are collected here. Run one in Try.");
+    setText(empty, host.kind === "saved" ? "No output was saved. Run the cell again to have the app's outputs here." : unread.length ? "Looking at what the calls gave …" : "Pictures, sounds and films that calls give are collected here. Run one in Try.");
     if (host.kind === "saved" || host.store.view.link !== "live") return;
     for (const request of unread.slice(0, most * 4)) {
       if (asking.size >= ASKED_AT_ONCE || found.length + asking.size >= most) break;
@@ -141,4 +144,17 @@ export function galleryPanel(root, host, { alias }, signal) {
   const look = scheduler(root, signal, draw);
   signal.addEventListener("abort", host.store.watch(look));
   draw();
+}
+
+/**
+ * One output with what made it.
+ * @param {{id: string, began: number, total_ms: number, revision: number}} request @param {HTMLElement} view @param {string} words @param {string} seed @param {HTMLElement} [action]
+ */
+function outputCard(request, view, words, seed, action) {
+  const cut = words.length > SHOWN_INPUT ? `${words.slice(0, SHOWN_INPUT)}…` : words;
+  const chips = [seed ? `seed ${plainText(seed.slice(0, 40))}` : "", request.revision ? `r${request.revision}` : ""];
+  return h("article", { class: "fj-output-card", role: "listitem", dataset: { request: request.id } }, view,
+    h("div", { class: "fj-output-words", title: words.slice(0, 2000) }, cut || h("span", { class: "fj-muted" }, "no input")),
+    h("div", { class: "fj-bar-row fj-output-facts" }, chips.filter(Boolean).map((one) => h("span", { class: "fj-chip fj-muted" }, one)), h("span", { class: "fj-muted" }, `${clock(request.began + request.total_ms, false)} · ${duration(request.total_ms)}`),
+      h("span", { class: "fj-space" }), action ?? null));
 }

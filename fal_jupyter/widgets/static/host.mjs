@@ -302,7 +302,7 @@ async function sendBody(body) {
  */
 export function savedHost(card) {
   return {
-    kind: "saved", store: storeOfPicture(card),
+    kind: "saved", store: storeOfPicture(card), picture: card.picture,
     ask: async () => {
       throw new Error("this is a saved picture: run the cell again to have the app here");
     },

@@ -64,7 +64,7 @@ export function logLines(records) {
 export function logsPanel(root, host, options, signal) {
   const { alias } = options;
   /** @type {Line[]} */
-  let lines = [];
+  let lines = host.picture?.logs ? logLines(host.picture.logs) : [];
   let runner = options.runner ?? "";
   let request = options.request ?? "";
   let known = "";
@@ -120,7 +120,7 @@ export function logsPanel(root, host, options, signal) {
     const found = shownLines();
     if (follows) newest = found.at(-1)?.key ?? "";
     const fresh = follows ? 0 : found.length - 1 - found.findIndex((one) => one.key === newest);
-    const cut = lines.length >= LINES && found.length === lines.length ? `the last ${plural(LINES, "line")}` : found.length < lines.length ? `${found.length} of ${plural(lines.length, "line")}` : "";
+    const cut = host.kind === "saved" && found.length && found.length === lines.length ? `the last ${plural(lines.length, "line")}, as saved` : lines.length >= LINES && found.length === lines.length ? `the last ${plural(LINES, "line")}` : found.length < lines.length ? `${found.length} of ${plural(lines.length, "line")}` : "";
     setText(told, fresh > 0 && newest ? `${fresh} new` : cut);
   };
 
@@ -129,7 +129,7 @@ export function logsPanel(root, host, options, signal) {
     const found = shownLines();
     const top = place.scrollTop;
     if (found.length) update(place, found.map((one) => logLineView(one, wanted)));
-    else update(place, lines.length ? "No line fits the filter.\n" : "Nothing was printed yet. What setup() and the endpoints print appears here.\n");
+    else update(place, lines.length ? "No line fits the filter.\n" : host.kind === "saved" ? "No line was saved.\n" : "Nothing was printed yet. What setup() and the endpoints print appears here.\n");
     place.scrollTop = follows ? place.scrollHeight : top;
     tell();
     fillChoice(runners, [["", "all runners"], ...logNames(lines.map((one) => one.record.runner), runner).map((name) => /** @type {[string, string]} */ ([name, `runner ${runnerName(name)}`]))], runner);

@@ -166,3 +166,15 @@ export function displaysView(displays) {
   return h("div", { class: "fj-media-group fj-displays", role: "group", "aria-label": "displayed" }, h("div", { class: "fj-label" }, "Displayed"),
     h("div", { class: `fj-gallery${kept.length === 1 ? " fj-alone" : ""}` }, tiles), lost ? h("p", { class: "fj-muted" }, `${plural(lost, "picture")} not kept`) : null);
 }
+
+/**
+ * The thumbnails that were saved of an output, and the names of what has none. A notebook may come from a stranger: its bytes are shown, no address of it is asked.
+ * @param {import("./types.d.ts").SavedOutput} output
+ */
+export function savedMedia(output) {
+  const named = (/** @type {string} */ text) => h("div", { class: "fj-tile-ask fj-muted" }, plainText(text));
+  const tiles = output.pictures.map((one) => (one.base64 && shownKind(one.content_type) === "image"
+    ? h("figure", { class: "fj-tile" }, h("img", { class: "fj-media", src: `data:${one.content_type};base64,${one.base64}`, alt: plainText(one.text), title: plainText(one.text) }), h("figcaption", null, h("span", { class: "fj-cut fj-muted" }, plainText(one.text))))
+    : named(one.text)));
+  return h("div", { class: "fj-media-group" }, h("div", { class: `fj-gallery${output.pictures.length === 1 ? " fj-alone" : ""}` }, tiles), output.others.map(named));
+}

@@ -2,12 +2,13 @@
 /** One result of the Try tab: its header while it runs and after, the answer as it comes, what it printed, and how its input differs from another's. */
 import { brokenAnswer, completeAnswer } from "./answer.mjs";
 import { h, replace, setText } from "./dom.mjs";
-import { bytes, clock, duration } from "./format.mjs";
+import { bytes, clock, duration, pathText } from "./format.mjs";
 import { stateMark } from "./glyphs.mjs";
 import { askJson } from "./host.mjs";
 import { hasFailed, phaseBar, phaseTable, phaseWords, wasCancelled } from "./phases.mjs";
+import { savedMedia } from "./media.mjs";
 import { textView } from "./plain.mjs";
-import { copyButton, resultView } from "./result.mjs";
+import { copyButton, keptBodyView, resultView } from "./result.mjs";
 import { isEventStream, streamView } from "./stream_view.mjs";
 
 const GROWING = 20000; // characters of a text that is shown while it comes
@@ -68,6 +69,18 @@ export function trialPane(host, { path, value }) {
       replace(title, view.head);
       put();
       element.insertBefore(view.body, answer);
+    },
+    /**
+     * A result as it was saved: the beginnings of its bodies, and the thumbnails that were made of it.
+     * @param {import("./types.d.ts").RequestDetail} detail @param {import("./types.d.ts").SavedOutput | undefined} output
+     */
+    saved(detail, output) {
+      const { request } = detail;
+      const stop = new AbortController().signal;
+      replace(title, h("strong", null, "Result"), h("span", { class: "fj-muted", title: "when the answer was complete" }, `${clock(request.began + request.total_ms, false)}, as saved`), h("span", { class: "fj-mono fj-muted fj-second" }, pathText(request.path)));
+      showLine(request);
+      put(h("div", null, output ? savedMedia(output) : null, output && detail.output?.text ? textView(detail.output.text) : detail.output ? keptBodyView(detail.output, stop) : h("p", { class: "fj-muted" }, "The answer was not saved.")));
+      completeAnswer(answer, wasCancelled(request) ? { ...detail, error: null } : detail);
     },
     /** The call never became a result. @param {string} sentence @param {HTMLElement} [running] */
     fail(sentence, running) {

@@ -7,6 +7,7 @@ import { glyph } from "./glyphs.mjs";
 import { encodedBody } from "./form_body.mjs";
 import { askJson } from "./host.mjs";
 import { markdownView } from "./markdown.mjs";
+import { keptBodyView } from "./result.mjs";
 import { runningView } from "./running.mjs";
 import { endpointSchema, mediaKind } from "./schema.mjs";
 import { trialPane } from "./trial.mjs";
@@ -322,6 +323,18 @@ export function tryPanel(root, host, { alias }, signal) {
     if (found.state !== "done") setText(told, `A call that began ${ago(host.store.view.time - found.began)} is still running: its answer comes here.`);
   };
 
+  /** The newest result as the notebook has it, and what it was made with. */
+  const drawSaved = () => {
+    const last = host.picture?.last;
+    const again = h("p", { class: "fj-empty" }, "Run the cell again to try the app here.");
+    for (const one of [head, reset, run.parentElement]) if (one) one.hidden = true;
+    if (!last) return replace(fields, again);
+    replace(fields, h("strong", null, "Input"), last.input?.size ? keptBodyView(last.input, signal) : h("p", { class: "fj-muted" }, "no input"), again);
+    const pane = trialPane(host, { path: last.request.path, value: {} });
+    pane.saved(last, host.picture?.outputs?.find((one) => one.id === last.request.id));
+    replace(right, pane.element);
+  };
+
   const look = () => {
     drawRun();
     loadSchema();
@@ -329,7 +342,7 @@ export function tryPanel(root, host, { alias }, signal) {
   };
   signal.addEventListener("abort", host.store.watch(look));
   look();
-  if (host.kind === "saved") replace(fields, h("p", { class: "fj-empty" }, "Run the cell again to try the app here."));
+  if (host.kind === "saved") drawSaved();
 
   return {
     call: () => {

@@ -59,7 +59,13 @@ export interface RequestDetail {
   displays: Display[]; held: boolean;
 }
 export interface KeyRecord { id: string; holder: string; created: number }
-export interface Picture { time: number; app: AppState; requests: RequestState[]; timeline: Timeline }
+export interface SavedOutput {
+  id: string; path: string; began: number; total_ms: number; revision: number; input: string; seed: string; pictures: Display[]; others: string[];
+}
+/** The last three are missing in notebooks that were saved before there was any. */
+export interface Picture {
+  time: number; app: AppState; requests: RequestState[]; timeline: Timeline; logs: LogRecord[]; outputs: SavedOutput[]; last: RequestDetail | null;
+}
 export interface CardData {
   version: number; panel: string; tab: string; alias: string; app: string; class_name: string; revision: number; cell: string;
   source: string; prints: number; gateway: GatewayState; options: OptionRule[]; picture: Picture | null;
@@ -114,6 +120,8 @@ export interface Answered {
 export interface Host {
   readonly kind: "server" | "kernel" | "saved";
   readonly store: Store;
+  /** What was saved with the notebook, where `kind` is "saved". */
+  readonly picture?: Picture | null;
   /** Ask the gateway. Never throws for a status; throws an Error with one sentence where nobody answers. */
   ask(method: "GET" | "POST" | "DELETE", path: string, asked?: Asked): Promise<Answered>;
   /** The address of an app's endpoints as a browser reaches it, or "" where there is none. */
