@@ -5,11 +5,13 @@ import { endpointTable } from "../../fal_jupyter/widgets/static/endpoint_figures
 import { pathText } from "../../fal_jupyter/widgets/static/format.mjs";
 import { roundUp, timeLabels } from "../../fal_jupyter/widgets/static/geometry.mjs";
 import { inspectorPanel } from "../../fal_jupyter/widgets/static/inspector.mjs";
-import { phaseBar, phaseTable } from "../../fal_jupyter/widgets/static/phases.mjs";
+import { phaseBar, phaseTable, phaseTicks } from "../../fal_jupyter/widgets/static/phases.mjs";
+import { waitsFor } from "../../fal_jupyter/widgets/static/queue.mjs";
 import { requestsPanel } from "../../fal_jupyter/widgets/static/requests.mjs";
 import { treePanel } from "../../fal_jupyter/widgets/static/tree.mjs";
 import { usagePanel } from "../../fal_jupyter/widgets/static/usage.mjs";
-import { HOSTILE, madeApp, madeHost, madeLine, madeRequest, until } from "./made.mjs";
+import { HOSTILE, madeApp, madeHost, madeLine, madeRequest, madeRunner, until } from "./made.mjs";
+import { sentenceView } from "../../fal_jupyter/widgets/static/timeline.mjs";
 
 let stop = new AbortController();
 function shown(panel, host, options = {}, place = document.body) {
@@ -243,4 +245,53 @@ describe("use over time", () => {
     expect(host.store.view.timelines.get("hello").usage.map((one) => one[0])).toEqual([0, 3000, 30000, 40500]);
   });
   it("says what will fill it", () => expect(shown(usagePanel, madeHost(madeLine()), {}).textContent).toContain("measured while a panel is open"));
+});
+
+describe("the queue", () => {
+  const app = (more) => madeApp("hello", { setup_ms: 10000, ...more });
+  it("says what each request waits for", () => {
+    const starting = [madeRunner("hello-1", "RUNNING"), madeRunner("hello-2", "SETUP", { since: 4000 })];
+    expect(waitsFor(app({ runners: starting }), 0, 8400)).toBe("runner 2, about 5.60 s left");
+    expect(waitsFor(app({ runners: starting }), 1, 8400)).toBe("runner 1, busy");
+    expect(waitsFor(app({ runners: starting }), 0, 16000)).toBe("runner 2, in setup for 12.0 s");
+    expect(waitsFor(app({ runners: starting, scaling: { max_multiplexing: 2 } }), 1, 16000)).toBe("runner 2, in setup for 12.0 s");
+    expect(waitsFor(app({ runners: [madeRunner("hello-1", "RUNNING"), madeRunner("hello-2", "RUNNING")] }), 0, 0)).toBe("one of 2 runners, all busy");
+    expect(waitsFor(app({ state: "Failing", runners: [madeRunner("hello-3", "CRASH_BACKOFF")], failure: { time: 0, revision: 1, text: "", error: null, retry_at: 13000 } }), 0, 1000)).toBe("back-off, retry in 12.0 s");
+    expect(waitsFor(app({ reason: "waits for a device: GPU 0 is held by Other of b.ipynb" }), 0, 0)).toBe("a device: GPU 0 is held by Other of b.ipynb");
+  });
+  it("is in the dashboard with its place, its wait and a Cancel", () => {
+    const host = madeHost(madeLine({ apps: [madeApp("hello", { runners: [madeRunner("hello-1", "RUNNING")], waiting: 1, queue: [{ id: "w", path: HOSTILE, since: 55000 }] })] }));
+    const root = shown(dashboardPanel, host);
+    expect([...root.querySelectorAll('[data-key="w"] td')].map((one) => one.textContent).slice(2, 4)).toEqual(["runner 1, busy", "5.00 s"]);
+    expect(root.textContent).toContain("1 waiting, longest 5.00 s");
+    named(root.querySelector('[data-key="w"]'), "Cancel").click();
+    expect(host.asked[0].slice(0, 2)).toEqual(["DELETE", "requests/w"]);
+  });
+});
+
+describe("a request's axis", () => {
+  it("has round times with one unit, none at the edge", () => {
+    expect(phaseTicks(14400).map((one) => one.text)).toEqual(["0", "5", "10 s"]);
+    expect(phaseTicks(2.1).map((one) => one.text)).toEqual(["0", "1 ms"]);
+    expect(phaseTicks(0.3).map((one) => one.text)).toEqual(["0", "0.1", "0.2 ms"]);
+    expect(phaseTicks(600000).map((one) => one.text)[0]).toBe("0");
+    expect(phaseTicks(0)).toEqual([]);
+    for (let whole = 0.01; whole < 1e8; whole *= 1.37) expect(phaseTicks(whole).length).toBeGreaterThan(1);
+  });
+  it("and sentences have options in the type of code, but no file's name", () => {
+    const place = document.createElement("p");
+    place.append(...sentenceView("max_concurrency allows 4; GPU 0 is held by A of embed_search.ipynb, so keep_alive. /a_b too"));
+    expect([...place.querySelectorAll(".fj-mono")].map((one) => one.textContent)).toEqual(["max_concurrency", "keep_alive"]);
+  });
+});
+
+describe("the sidebar's rows", () => {
+  it("say what a runner does, and an app without runners has nothing to unfold", () => {
+    const runners = [madeRunner("hello-1", "RUNNING", { in_flight: 1 }), madeRunner("hello-2", "SETUP", { since: 53800 })];
+    const requests = [madeRequest("a", { state: "running", runner: "hello-1", path: "/generate", run_ms: 1100, stream_ms: 0 })];
+    const root = shown(treePanel, madeHost(madeLine({ apps: [madeApp("hello", { runners, setup_ms: 11800 }), madeApp("off", { state: "Stopped" })], requests })));
+    expect([...root.querySelectorAll('[data-key^="runner:"] .fj-aside')].map((one) => one.textContent)).toEqual(["1.10 s in /generate", "setup 6.2 of 11.8 s"]);
+    expect(root.querySelector('[data-key="app:off"]').getAttribute("aria-expanded")).toBe(null);
+    expect(root.querySelector('[data-key^="recent:"]')).toBe(null);
+  });
 });

@@ -2,11 +2,12 @@
 /** Everything that runs, over all notebooks: figures, apps, memory, requests, queue, and one request in a drawer. */
 import { h, joinedTexts, replace, scheduler, update } from "./dom.mjs";
 import { percentileWords, sparkLine } from "./endpoint_figures.mjs";
-import { bytes, count, duration, pathText, percent, plural, rate } from "./format.mjs";
+import { bytes, count, duration, percent, plural, rate } from "./format.mjs";
 import { iconButton, stateGlyph, stateMark } from "./glyphs.mjs";
 import { actOnApp, runnerWords } from "./card.mjs";
 import { inspectorPanel } from "./inspector.mjs";
 import { ledgerPanel, startButton } from "./ledger.mjs";
+import { queueTable, queueWords } from "./queue.mjs";
 import { requestsPanel } from "./requests.mjs";
 import { plainText } from "./plain.mjs";
 import { ensureStyle } from "./style.mjs";
@@ -17,8 +18,8 @@ import { usagePanel } from "./usage.mjs";
 
 /** @type {[string, string, (app: AppState) => any][]} name, class, what it is sorted by; where there is no room for a column, its value is below the app's name */
 const COLUMNS = [
-  ["State", "", (app) => app.state], ["App", "", (app) => app.alias], ["Notebook", "fj-wider", (app) => app.owner_name], ["Machine", "fj-wider", (app) => app.machine],
-  ["Runners", "", (app) => app.runners.length], ["Waiting", "fj-number fj-roomy", (app) => app.waiting], ["Calls, 5 min", "fj-wide-spark", (app) => app.stats.spark.reduce((a, b) => a + b, 0)],
+  ["State", "fj-c-state", (app) => app.state], ["App", "", (app) => app.alias], ["Notebook", "fj-wider", (app) => app.owner_name], ["Machine", "fj-wider", (app) => app.machine],
+  ["Runners", "fj-c-runners", (app) => app.runners.length], ["Waiting", "fj-number fj-roomy", (app) => app.waiting], ["Calls, 5 min", "fj-wide-spark", (app) => app.stats.spark.reduce((a, b) => a + b, 0)],
   ["Rate", "fj-number fj-mid", (app) => app.stats.rate], ["p50", "fj-number fj-mid", (app) => app.stats.p50_ms], ["p95", "fj-number fj-mid", (app) => app.stats.p95_ms],
   ["Failed", "fj-number fj-roomy", (app) => app.stats.failed / Math.max(1, app.stats.calls)], ["Memory", "fj-number fj-roomy", memoryOf], ["Rev", "fj-wider", (app) => app.revision],
 ];
@@ -48,6 +49,7 @@ export function figuresOf(view) {
   const ready = view.apps.filter((app) => app.state === "Ready").length;
   const failing = view.apps.filter((app) => app.state === "Failing").length;
   const stopped = view.apps.filter((app) => app.state === "Stopped").length;
+  const most = view.apps.filter((app) => app.state !== "Stopped").reduce((sum, app) => sum + (app.scaling.max_concurrency ?? 0), 0);
   const starting = runners.filter((one) => one.state === "SETUP" || one.state === "PENDING").length;
   const waits = view.apps.flatMap((app) => app.queue.map((one) => view.time - one.since));
   const calls = view.apps.reduce((sum, app) => sum + app.stats.calls, 0);
@@ -55,12 +57,12 @@ export function figuresOf(view) {
   const slowest = [...view.apps].sort((a, b) => b.stats.p95_ms - a.stats.p95_ms)[0];
   return [
     ["Apps", String(view.apps.length), [`${ready} ready`, failing ? `${failing} failing` : "", stopped ? `${stopped} stopped` : ""].filter(Boolean).join(" · ")],
-    ["Runners", String(runners.length), starting ? `${starting} starting` : ""],
+    ["Runners", String(runners.length), [`of ${count(most)} at most`, starting ? `${starting} starting` : ""].filter(Boolean).join(" · ")],
     ["Waiting", String(view.apps.reduce((sum, app) => sum + app.waiting, 0)), waits.length ? `longest ${duration(Math.max(...waits))}` : ""],
     ["Calls", rate(view.apps.reduce((sum, app) => sum + app.stats.rate, 0)), `${count(calls, true)} in all`],
     ["p95", slowest && slowest.stats.sample >= 20 ? duration(slowest.stats.p95_ms) : "–", slowest && slowest.stats.sample >= 20 ? slowest.alias : "needs 20 calls"],
     ["Failed", percent(failed, calls), `${count(failed)} of ${count(calls, true)}`],
-    ["Cold starts", count(view.apps.reduce((sum, app) => sum + app.stats.cold, 0)), ""],
+    ["Cold starts", count(view.apps.reduce((sum, app) => sum + app.stats.cold, 0)), `of ${plural(calls, "call")}`],
   ];
 }
 
@@ -85,12 +87,13 @@ export function dashboardPanel(root, host, options, signal) {
   const usage = h("div", { class: "fj-scroll" });
   const requests = h("div", null);
   const queue = h("div", { class: "fj-scroll" });
+  const queueTold = h("span", { class: "fj-muted" });
   const drawer = h("aside", { class: "fj-drawer", hidden: true, "aria-label": "request inspector" });
   const panel = (/** @type {string} */ title, /** @type {any[]} */ more, /** @type {any} */ body) => h("section", { class: "fj-panel", "aria-label": title }, h("header", null, h("h2", null, title), more), body);
   const main = h("div", { class: "fj-board-main" }, notice, figures, panel("Apps", [appsTold, h("span", { class: "fj-space" }), filter], apps),
     panel("Memory", [h("span", { class: "fj-muted" }, "each block is one runner or program")], memory),
-    panel("Use over time", [h("span", { class: "fj-muted" }, "the last five minutes")], usage),
-    h("div", { class: "fj-two" }, panel("Recent requests", [], requests), panel("Queue", [], queue)));
+    h("div", { class: "fj-two" }, panel("Recent requests", [], requests), panel("Queue", [queueTold], queue)),
+    panel("Use over time", [h("span", { class: "fj-muted" }, "the last five minutes")], usage));
   const frame = h("div", { class: "fj fj-dashboard", dataset: { lmSuppressShortcuts: "true" }, style: { height: "100%", position: "relative" }, onkeydown: (/** @type {KeyboardEvent} */ event) => event.key === "Escape" && !drawer.hidden && (event.stopPropagation(), close()) }, h("div", { class: "fj-board" }, main, drawer));
   root.replaceChildren(frame);
   signal.addEventListener("abort", () => root.replaceChildren());
@@ -140,8 +143,8 @@ export function dashboardPanel(root, host, options, signal) {
     const under = (/** @type {string} */ kind, /** @type {string[]} */ parts) => h("div", { class: `fj-label fj-cut ${kind}`, title: parts.filter(Boolean).join(" · ") }, joinedTexts(parts));
     const [failed, memory] = [percent(stats.failed, stats.calls), memoryOf(app) ? bytes(memoryOf(app)) : "0"];
     return h("tr", { dataset: { app: app.alias } }, h("td", null, stateMark(app.state)),
-      h("td", { class: "fj-app-cell" }, h("strong", { class: "fj-cut", title: plainText(app.alias) }, plainText(app.alias)), under("fj-under-wider", [owner, machine, revision]), under("fj-under-mid", [rate(stats.rate), percentileWords(stats)]),
-        under("fj-narrow", [`${count(app.waiting)} waiting`, stats.calls ? `${failed} failed` : "", memory])),
+      h("td", { class: "fj-app-cell" }, h("strong", { class: "fj-cut", title: plainText(app.alias) }, plainText(app.alias)), under("fj-under-wider", [owner, machine, revision]), under("fj-under-mid", [stats.rate > 0 ? rate(stats.rate) : "", percentileWords(stats)]),
+        under("fj-narrow", [`${count(app.waiting)} waiting`, stats.calls ? `${failed} failed` : "", memoryOf(app) ? memory : ""])),
       h("td", { class: "fj-wider fj-cut", title: owner }, owner), h("td", { class: "fj-wider fj-cut", title: plainText(app.machine) }, machine),
       h("td", { title: runnerWords(app) }, app.runners.length ? app.runners.slice(0, 10).map((one) => stateGlyph(one.state)) : "0", app.runners.length > 10 ? ` +${app.runners.length - 10}` : null, h("span", { class: "fj-visually-hidden" }, runnerWords(app))), h("td", { class: "fj-number fj-roomy" }, count(app.waiting)),
       h("td", { class: "fj-wide-spark" }, sparkLine(stats.spark)), h("td", { class: "fj-number fj-mid" }, rate(stats.rate)), h("td", { class: "fj-number fj-mid" }, stats.sample ? duration(stats.p50_ms) : "–"),
@@ -152,17 +155,15 @@ export function dashboardPanel(root, host, options, signal) {
   const draw = () => {
     const view = host.store.view;
     update(notice, noticeOf(view), told);
-    update(figures, figuresOf(view).map(([name, figure, more]) => h("div", { class: "fj-figure" }, h("div", { class: "fj-label" }, name), h("strong", null, figure), " ", h("span", { class: "fj-muted fj-cut", title: plainText(more) }, plainText(more)))));
+    update(figures, figuresOf(view).map(([name, figure, more]) => h("div", { class: "fj-figure" }, h("div", { class: "fj-label" }, name), h("strong", null, figure), h("div", { class: "fj-label" }, plainText(more)))));
     const wanted = filter.value.toLowerCase();
     const shown = sortedApps(view.apps, column, down).filter((app) => `${app.alias} ${app.class_name} ${app.owner_name}`.toLowerCase().includes(wanted));
     update(appsTold, `${shown.length < view.apps.length ? `${shown.length} of ` : ""}${view.apps.length} in ${plural(new Set(view.apps.map((app) => app.owner_pid)).size, "notebook or program", "notebooks and programs")}`);
     const heads = COLUMNS.map(([name, kind], at) => h("th", { scope: "col", class: kind, "aria-sort": at === column ? (down ? "descending" : "ascending") : null },
       h("button", { type: "button", class: "fj-sort", onclick: () => ((down = at === column ? !down : false), (column = at), draw()) }, name, at === column ? (down ? " ▼" : " ▲") : "")));
     update(apps, view.apps.length ? h("table", { class: "fj-table fj-apps" }, h("thead", null, h("tr", null, heads, h("th", { scope: "col" }, h("span", { class: "fj-visually-hidden" }, "Actions")))), h("tbody", null, shown.map(appRow))) : h("p", { class: "fj-empty" }, "No app is running. Put %%fal_app above a fal.App class in a notebook and run the cell: it shows up here."));
-    const waiting = view.apps.reduce((sum, app) => sum + app.waiting, 0);
-    const waits = view.apps.flatMap((app) => app.queue.map((one) => ({ ...one, alias: app.alias, reason: app.reason })));
-    update(queue, waits.length ? h("table", { class: "fj-table" }, h("thead", null, h("tr", null, ["App", "Endpoint", "Wait", ""].map((name) => h("th", { scope: "col" }, name)))), h("tbody", null, waits.map((one) => h("tr", { dataset: { key: one.id } }, h("td", { class: "fj-cut", title: one.alias }, plainText(one.alias)), h("td", { class: "fj-mono fj-cut", title: plainText(pathText(one.path)) }, plainText(pathText(one.path))),
-      h("td", { class: "fj-number" }, duration(view.time - one.since)), h("td", null, iconButton("close", `Cancel ${pathText(one.path)}`, () => host.ask("DELETE", `requests/${one.id}`).catch(() => undefined))))))) : h("p", { class: "fj-empty" }, "Nothing waits."), waits.length < waiting ? h("p", { class: "fj-bar-row fj-muted" }, `${waits.length} of ${count(waiting)} shown, the first of each app`) : null);
+    update(queueTold, queueWords(view));
+    update(queue, queueTable(view, (id) => void host.ask("DELETE", `requests/${id}`).catch(() => undefined)));
   };
   const noticeOf = (/** @type {View} */ view) => {
     if (view.link === "lost") return h("div", { class: "fj-banner fj-bad" }, h("div", null, h("strong", null, `No update: ${plainText(view.reason)}.`), " What is shown is the last that came. Trying again."));

@@ -15,6 +15,12 @@ import { PLACEHOLDER, snippetsOf } from "./snippets.mjs";
 
 /** @typedef {import("./types.d.ts").RequestDetail} RequestDetail */
 
+/** The GPUs of a runner, also of one that is gone: `gpu 1, H100`. @param {import("./types.d.ts").View} view @param {string} alias @param {string} runner @param {boolean} [named] with the model's name */
+export function devicesOf(view, alias, runner, named = false) {
+  const ids = view.timelines.get(alias)?.lanes.find((lane) => lane.id === runner)?.devices ?? view.apps.find((one) => one.alias === alias)?.runners.find((one) => one.id === runner)?.devices ?? [];
+  return ids.map((id) => view.devices.find((device) => device.id === id)).map((device) => (device ? `gpu ${device.index}${named ? `, ${plainText(device.name)}` : ""}` : "gpu")).join(", ");
+}
+
 /**
  * @param {HTMLElement} root
  * @param {import("./types.d.ts").Host} host
@@ -46,7 +52,7 @@ export function inspectorPanel(root, host, { id, close }, signal) {
 
   const top = (/** @type {import("./types.d.ts").RequestState | null} */ request) => {
     const look = request ? requestLook(request) : null;
-    return h("div", { class: "fj-head" }, look ? h("span", { class: `fj-state ${look.tone}` }, glyph(look.shape, look.tone), look.word) : null,
+    return h("div", { class: "fj-head" }, look ? h("span", { class: `fj-state ${look.tone}` }, glyph(look.shape, look.tone), look.word[0].toUpperCase() + look.word.slice(1)) : null,
       h("span", { class: "fj-mono fj-cut" }, id.slice(0, 8)), h("span", { class: "fj-space" }), iconButton("copy", "Copy the request's id", () => host.copy(id)),
       close ? iconButton("close", "Close", close) : null);
   };
@@ -58,20 +64,22 @@ export function inspectorPanel(root, host, { id, close }, signal) {
     const now = JSON.stringify([request, Boolean(detail)]);
     if (!live && drawn === now) return;
     drawn = now;
-    const runner = host.store.view.apps.find((one) => one.alias === request.alias)?.runners.find((one) => one.id === request.runner);
-    const warm = host.store.view.apps.find((one) => one.alias === request.alias)?.stats.p50_ms;
+    const app = host.store.view.apps.find((one) => one.alias === request.alias);
+    const runner = app?.runners.find((one) => one.id === request.runner);
+    const usual = app?.by_endpoint.find((one) => one.path === request.path) ?? app?.stats;
+    const standing = app && request.revision ? (request.revision === (app.serving || app.revision) ? " current" : request.revision > app.serving ? "" : ` before r${app.serving}`) : "";
     const facts = [
       ["App", plainText(request.alias)], ["Endpoint", `${request.method} ${plainText(pathText(request.path))}`], ["Asked from", request.cell_number ? cellOf(request) : { cell: "a cell", http: "a program, over HTTP", panel: "a panel" }[request.origin] ?? request.origin],
-      ["Began", clock(request.began)], ["Runner", request.runner || "none"], ["Device", runner?.devices.map((one) => { const device = host.store.view.devices.find((other) => other.id === one); return device ? `gpu ${device.index}, ${device.name}` : "gpu"; }).join(", ") || (request.runner ? "no GPU of its own" : "–")],
-      ["Revision", request.revision ? `r${request.revision}` : "–"], ["Status", wasCancelled(request) ? `${request.status}, taken back by its caller` : request.status ? String(request.status) : "–"],
+      ["Began", clock(request.began)], ["Runner", request.runner ? `${request.runner}${runner?.pid ? `, pid ${runner.pid}` : ""}` : "none"], ["Device", devicesOf(host.store.view, request.alias, request.runner, true) || (request.runner ? "no GPU of its own" : "–")],
+      ["Revision", request.revision ? `r${request.revision}${standing}` : "–"], ["Status", wasCancelled(request) ? `${request.status}, taken back by its caller` : request.status ? String(request.status) : "–"],
     ];
     const cold = request.cold ? h("p", null, `${Math.round((100 * request.start_ms) / Math.max(1, request.total_ms))} % was the start of a runner. `,
       h("span", { class: "fj-mono" }, "min_concurrency 1"), " keeps one ready.") : null;
     replace(body, top(request),
       h("div", { class: "fj-pane" }, h("div", { class: "fj-bar-row", style: { padding: "0" } }, h("strong", { style: { fontSize: "20px" } }, duration(totalOf(request, Date.now()))),
-        request.cold ? h("span", { class: "fj-chip fj-setup" }, "cold") : null, h("span", { class: "fj-space" }), warm ? h("span", { class: "fj-muted" }, `p50 ${duration(warm)}`) : null), cold),
+        request.cold ? h("span", { class: "fj-chip fj-setup" }, "cold") : null, h("span", { class: "fj-space" }), usual?.sample ? h("span", { class: "fj-muted", title: `The median of the last ${usual.sample} calls of this endpoint` }, `p50 ${duration(usual.p50_ms)}`) : null), cold),
       phaseTable(request, Date.now()),
-      h("div", { class: "fj-pane" }, h("h2", null, "Where"), h("table", { class: "fj-table" }, h("tbody", null, facts.map(([name, value]) => h("tr", null, h("th", { scope: "row" }, name), h("td", { class: "fj-cut", title: typeof value === "string" ? value : null }, value)))))),
+      h("div", { class: "fj-pane" }, h("h2", null, "Where"), h("dl", { class: "fj-where" }, facts.map(([name, value]) => h("div", null, h("dt", null, name), h("dd", { title: typeof value === "string" ? value : null }, value))))),
       detail?.error ? h("div", { class: "fj-pane" }, errorView(detail.error)) : request.error ? h("div", { class: `fj-banner ${hasFailed(request) ? "fj-bad" : ""}` }, plainText(request.error)) : null,
       bodyPart("Input", detail?.input ?? null, request.bytes_in), live ? null : bodyPart("Output", detail?.output ?? null, request.bytes_out),
       detail?.displays?.length ? h("div", { class: "fj-pane" }, displaysView(detail.displays)) : null,

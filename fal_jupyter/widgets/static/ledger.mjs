@@ -16,11 +16,12 @@ import { ensureStyle } from "./style.mjs";
  * @property {string} where the notebook or program
  * @property {number} size in bytes
  * @property {string} runner its id, "" where it is not ours
+ * @property {number} [pid] of the runner
  * @property {boolean} starting
  */
 /** @typedef {{key: string, name: string, detail: string, memory: number, used: number, busy: string, blocks: Block[]}} Bar */
 
-const FILLS = 4;
+const FILLS = 8; // colours and patterns of style_panels.mjs; more apps share them
 
 /** A letter for each app, its first one, with a number where several begin alike. @param {string[]} aliases @returns {Map<string, string>} */
 export function appLetters(aliases) {
@@ -50,14 +51,15 @@ export function ledgerBars(view) {
     const name = app ? `${app.alias} runner ${runnerName(device.runner)}` : device.holder || "other programs";
     const where = app ? app.owner_name : device.holder && device.used < 0 ? "has it to itself" : "";
     const block = {
-      key: device.id, letter: app ? `${letters.get(app.alias)}${runnerName(device.runner)}` : "", fill: app ? view.colours.get(app.alias) ?? 0 : -1, name, where, size, runner: app ? device.runner : "",
+      key: device.id, letter: app ? `${letters.get(app.alias)}${runnerName(device.runner)}` : "", fill: app ? view.colours.get(app.alias) ?? 0 : -1, name, where, size, runner: app ? device.runner : "", pid: runner?.pid,
       starting: runner?.state === "SETUP" || runner?.state === "PENDING",
     };
     return { key: device.id, name: `gpu ${device.index}`, detail: device.name, memory: device.memory, used: size, busy: device.busy >= 0 ? `${Math.round(device.busy)} % busy` : "", blocks: size > 0 || device.holder ? [block] : [] };
   });
   if (!view.host) return bars;
+  /** @type {Block[]} */
   const blocks = view.apps.flatMap((app) => app.runners.filter((one) => one.memory > 0).map((one) => ({
-    key: one.id, letter: `${letters.get(app.alias)}${runnerName(one.id)}`, fill: view.colours.get(app.alias) ?? 0, name: `${app.alias} runner ${runnerName(one.id)}`, where: app.owner_name, size: one.memory, runner: one.id,
+    key: one.id, letter: `${letters.get(app.alias)}${runnerName(one.id)}`, fill: view.colours.get(app.alias) ?? 0, name: `${app.alias} runner ${runnerName(one.id)}`, where: app.owner_name, size: one.memory, runner: one.id, pid: one.pid,
     starting: one.state === "SETUP" || one.state === "PENDING",
   })));
   const ours = blocks.reduce((sum, one) => sum + one.size, 0);
@@ -154,7 +156,7 @@ export function ledgerPanel(root, host, _, signal) {
     update(list, view.devices.length ? null : h("p", { class: "fj-muted fj-bar-row" }, "There is no GPU on this machine: runners share its cores and memory."), asTable ? tableView(bars) : bars.map(barView));
     const [bar, one] = bars.flatMap((bar) => bar.blocks.map((one) => /** @type {[Bar, Block]} */ ([bar, one]))).find(([bar, one]) => `${bar.key}/${one.key}` === chosen) ?? [];
     readout.hidden = asTable;
-    update(readout, bar && one ? [h("strong", null, one.letter ? `${one.letter} on ${bar.name}: ` : `${bar.name}: `), h("span", { class: "fj-readout-text" }, plainText([one.where, one.name, bytes(one.size), one.starting ? "starting" : ""].filter(Boolean).join(" · "))), stopButton(one)]
+    update(readout, bar && one ? [h("strong", null, one.letter ? `${one.letter} on ${bar.name}: ` : `${bar.name}: `), h("span", { class: "fj-readout-text" }, plainText([one.where, one.name, one.pid ? `pid ${one.pid}` : "", bytes(one.size), one.starting ? "starting" : ""].filter(Boolean).join(" · "))), stopButton(one)]
       : h("span", { class: "fj-muted" }, "Choose a block to see who holds it."));
   };
   const look = scheduler(root, signal, draw);

@@ -69,21 +69,35 @@ export function phaseWords(request, now) {
   return phasesOf(request, now).filter((part) => part.ms >= 0.05 || part.name === "run").map((part) => `${part.word} ${duration(part.ms)}`).join(" · ");
 }
 
+/** Round times for the axis of a request, at most four, and their words: the unit stands at the last one. @param {number} whole milliseconds */
+export function phaseTicks(whole) {
+  if (!(whole > 0)) return [];
+  const rough = whole / 3;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = power * ([1, 2, 5, 10].find((one) => one * power >= rough) ?? 10);
+  const ticks = [0, 1, 2, 3].map((at) => at * step).filter((ms) => ms <= whole * 0.9);
+  const [unit, factor] = ticks[ticks.length - 1] >= 60000 ? ["min", 60000] : ticks[ticks.length - 1] >= 1000 ? ["s", 1000] : ["ms", 1];
+  return ticks.map((ms, at) => ({ share: ms / whole, text: `${Number((ms / Number(factor)).toPrecision(3))}${at && at === ticks.length - 1 ? ` ${unit}` : ""}` }));
+}
+
 /** A table of the parts. @param {RequestState} request @param {number} now */
 export function phaseTable(request, now) {
   const parts = phasesOf(request, now);
   const whole = parts.reduce((sum, part) => sum + part.ms, 0);
   let before = 0;
+  const ticks = phaseTicks(whole);
+  const step = ticks.length > 1 ? { "--fj-step": `${100 * ticks[1].share}%` } : {};
   const rows = parts.filter((part) => part.ms >= 0.05 || part.name === "run").map((part) => {
     const offset = before;
     before += part.ms;
     const bar = h("span", { class: "fj-phases", "aria-hidden": "true" },
       h("span", { style: { width: `${whole ? (100 * offset) / whole : 0}%`, border: "0", minWidth: "0" } }),
       part.ms > 0 ? h("span", { class: `fj-phase-${part.name}`, style: { width: `${(100 * part.ms) / whole}%` } }) : null);
-    return h("tr", null, h("th", { scope: "row" }, part.word), h("td", { class: "fj-wide" }, bar), h("td", { class: "fj-number" }, duration(part.ms)));
+    return h("tr", null, h("th", { scope: "row" }, part.word), h("td", { class: "fj-wide fj-axis-cell", style: step }, bar), h("td", { class: "fj-number" }, duration(part.ms)));
   });
-  return h("table", { class: "fj-table" },
-    h("thead", null, h("tr", null, h("th", { scope: "col" }, "Phase"), h("th", { scope: "col" }, ""), h("th", { scope: "col", class: "fj-number" }, "Time"))),
+  const axis = h("div", { class: "fj-axis", "aria-hidden": "true" }, ticks.map(({ share, text }) => h("span", { style: { left: `${100 * share}%` } }, text)));
+  return h("table", { class: "fj-table fj-phase-table" },
+    h("thead", null, h("tr", null, h("th", { scope: "col", class: "fj-c-phase" }, "Phase"), h("th", { scope: "col" }, h("span", { class: "fj-visually-hidden" }, "Where in the request's time"), axis), h("th", { scope: "col", class: "fj-c-time fj-number" }, "Time"))),
     h("tbody", null, rows, h("tr", null, h("th", { scope: "row" }, h("strong", null, "total")), h("td"), h("td", { class: "fj-number" }, h("strong", null, duration(whole))))));
 }
 

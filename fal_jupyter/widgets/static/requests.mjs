@@ -5,7 +5,7 @@ import { h, joinedTexts, newId, replace, scheduler, setText, update } from "./do
 import { endpointTable } from "./endpoint_figures.mjs";
 import { clock, count, duration, pathText, plural, runnerName } from "./format.mjs";
 import { glyph, iconButton, requestLook } from "./glyphs.mjs";
-import { inspectorPanel } from "./inspector.mjs";
+import { devicesOf, inspectorPanel } from "./inspector.mjs";
 import { hasFailed, phaseBar, phaseLegend, phaseWords, totalOf, wasCancelled } from "./phases.mjs";
 import { plainText } from "./plain.mjs";
 
@@ -95,16 +95,17 @@ export function requestsPanel(root, host, { alias, open, span }, signal) {
     const failed = hasFailed(one);
     const path = plainText(pathText(one.path));
     const runner = one.runner ? plainText(runnerName(one.runner)).slice(0, 12) : "";
+    const device = devicesOf(host.store.view, one.alias, one.runner);
     const under = [alias ? "" : plainText(one.alias), runner && `runner ${runner}`, one.revision ? `r${one.revision}` : ""];
     const total = totalOf(one, now);
     const cells = [
       h("td", null, h("span", { class: look.tone, title: look.word }, glyph(look.shape, look.tone), h("span", { class: "fj-visually-hidden" }, look.word))),
       h("td", null, clock(one.began)), alias ? null : h("td", { class: "fj-roomy fj-cut", title: plainText(one.alias) }, plainText(one.alias)),
-      h("td", { class: "fj-cut", title: path }, h("span", { class: "fj-mono" }, path), h("div", { class: "fj-label fj-cut fj-narrow", title: under.filter(Boolean).join(" · ") }, joinedTexts(under))),
+      h("td", { class: "fj-cut", title: path }, h("span", { class: "fj-mono" }, path), h("div", { class: "fj-label fj-narrow", title: under.filter(Boolean).join(" · ") }, joinedTexts(under))),
       h("td", { class: "fj-wide", title: phaseWords(one, now) }, scale ? phaseBar(one, now, scale.whole, one.began - scale.from) : phaseBar(one, now),
         failed && one.error ? h("div", { class: "fj-failed fj-cut", title: plainText(one.error) }, plainText(one.error)) : wasCancelled(one) ? h("div", { class: "fj-muted" }, "cancelled") : null),
       h("td", { class: "fj-number" }, one.cold ? h("span", { class: "fj-chip fj-setup" }, "cold") : null, " ", h("strong", { class: one.state === "done" ? "" : "fj-run" }, duration(total))),
-      h("td", { class: "fj-roomy" }, runner || "–"), h("td", { class: "fj-roomy" }, one.revision ? `r${one.revision}` : "–"),
+      h("td", { class: "fj-roomy", title: plainText(one.runner) || null }, runner ? joinedTexts([runner, device]) : "–"), h("td", { class: "fj-roomy" }, one.revision ? `r${one.revision}` : "–"),
     ];
     const press = () => inspect(one.id);
     return h("tr", {

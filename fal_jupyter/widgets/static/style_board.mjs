@@ -4,15 +4,20 @@
 export const BOARD_STYLE = `
 .fj .fj-cut, .fj .fj-mono, .fj bdi { unicode-bidi: isolate; }
 .fj .fj-board-main { container-type: inline-size; container-name: fj; }
-.fj .fj-figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(118px, 1fr)); overflow: hidden; } .fj .fj-figure { margin-bottom: -1px; border-bottom: 1px solid var(--fj-border); min-width: 0; }
-.fj .fj-figure > .fj-cut { display: inline-block; max-width: 100%; vertical-align: bottom; } .fj .fj-table td .fj-under-wider, .fj .fj-table td .fj-under-mid, .fj .fj-table td .fj-narrow { display: none; }
+.fj .fj-figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(118px, 1fr)); overflow: hidden; } .fj .fj-figure:first-child { grid-column: span 2; } .fj .fj-figure .fj-label { overflow-wrap: anywhere; } .fj .fj-figure { margin-bottom: -1px; border-bottom: 1px solid var(--fj-border); min-width: 0; }
+.fj .fj-table td .fj-under-wider, .fj .fj-table td .fj-under-mid, .fj .fj-table td .fj-narrow { display: none; }
 .fj .fj-apps td.fj-app-cell { max-width: 0; width: 24%; padding-top: 5px; padding-bottom: 5px; } .fj .fj-table.fj-apps td.fj-app-cell .fj-cut { max-width: none; } .fj .fj-apps .fj-label { white-space: normal; overflow-wrap: anywhere; }
 .fj .fj-row-actions { position: sticky; right: 0; background: var(--fj-surface); width: 1%; } .fj .fj-table tr:hover .fj-row-actions { background: var(--fj-sunken); }
 .fj .fj-requests { table-layout: fixed; } .fj .fj-requests .fj-wide { width: auto; min-width: 0; } .fj .fj-requests td { overflow: hidden; text-overflow: ellipsis; } .fj .fj-table.fj-requests td .fj-cut, .fj .fj-table.fj-requests td.fj-cut { max-width: none; }
-.fj .fj-requests td:first-child { overflow: visible; } .fj .fj-c-state { width: 40px; } .fj .fj-c-began { width: 84px; } .fj .fj-c-app { width: 17%; } .fj .fj-c-path { width: 21%; } .fj .fj-c-total { width: 112px; } .fj .fj-c-runner { width: 58px; } .fj .fj-c-rev { width: 42px; }
+.fj .fj-requests td:first-child { overflow: visible; } .fj .fj-requests .fj-c-state { width: 40px; } .fj .fj-c-began { width: 84px; } .fj .fj-c-app { width: 15%; } .fj .fj-c-path { width: 18%; } .fj .fj-c-total { width: 112px; } .fj .fj-c-runner { width: 84px; } .fj .fj-requests .fj-narrow { white-space: normal; overflow-wrap: anywhere; } .fj .fj-c-rev { width: 42px; }
 .fj .fj-phase-cancelled { background: repeating-linear-gradient(45deg, var(--fj-pending-fill) 0 4px, transparent 4px 6px); border-color: var(--fj-pending) !important; }
-.fj .fj-drawer .fj-foot { position: sticky; bottom: 0; border-top: 1px solid var(--fj-border); } .fj .fj-drawer .fj-table td.fj-cut { max-width: 0; width: 70%; }
-.fj .fj-drawer .fj-table td .fj-cut { max-width: 100%; }
+.fj .fj-drawer .fj-foot { position: sticky; bottom: 0; border-top: 1px solid var(--fj-border); } .fj .fj-where { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 260px), 1fr)); gap: 2px 24px; margin: 4px 0 0; font-size: 12px; }
+.fj .fj-where > div { display: grid; grid-template-columns: 84px minmax(0, 1fr); gap: 8px; } .fj .fj-where dt { color: var(--fj-muted); font-weight: 400; float: none; width: auto; } .fj .fj-where dd { margin: 0; overflow-wrap: anywhere; unicode-bidi: isolate; }
+.fj .fj-phase-table { table-layout: fixed; } .fj .fj-phase-table .fj-wide { width: auto; min-width: 0; } .fj .fj-c-phase { width: 92px; } .fj .fj-c-time { width: 84px; }
+.fj .fj-axis { position: relative; height: 16px; } .fj .fj-axis > span { position: absolute; top: 0; } .fj .fj-axis-cell { background: repeating-linear-gradient(90deg, var(--fj-border) 0 1px, transparent 1px var(--fj-step, 100%)) content-box no-repeat !important; }
+.fj .fj-queue { table-layout: fixed; } .fj .fj-c-place { width: 30px; } .fj .fj-c-wait { width: 64px; } .fj .fj-c-cancel { width: 36px; } .fj .fj-c-for { width: 35%; } .fj .fj-queue td { white-space: normal; overflow-wrap: anywhere; } .fj .fj-queue td.fj-number { white-space: nowrap; }
+.fj .fj-table.fj-queue td.fj-cut, .fj .fj-table.fj-queue td .fj-cut { max-width: none; white-space: nowrap; } .fj .fj-queue .fj-icon-button { width: 22px; height: 22px; }
+.fj .fj-tree strong { font-weight: 500; } .fj .fj-row > .fj-runner-name { flex-shrink: 0; max-width: 60%; } .fj .fj-row > .fj-aside { flex: 0 20 auto; max-width: none; min-width: 48px; text-align: right; }
 .fj .fj-tree .fj-row { user-select: none; } .fj .fj-row > .fj-mono.fj-cut { max-width: 60%; flex-shrink: 0; } .fj .fj-row > .fj-mono.fj-cut + .fj-cut { flex-shrink: 30; }
 .fj .fj-link { font-size: inherit; line-height: inherit; border: 0; background: none; padding: 0; color: var(--fj-link); cursor: pointer; text-align: left; max-width: 100%; } .fj .fj-link:hover { text-decoration: underline; }
 .fj .fj-usages { display: flex; flex-wrap: wrap; gap: 4px 12px; padding: 4px 12px 8px; } .fj .fj-usage-figure { margin: 0; min-width: 0; } .fj .fj-usage-app + .fj-usage-app { border-top: 1px solid var(--fj-border); } .fj .fj-usage-name { display: flex; gap: 8px; padding: 6px 12px 0; }
@@ -26,5 +31,6 @@ export const BOARD_STYLE = `
 @container fj (max-width: 900px) { .fj .fj-mid { display: none; } .fj .fj-table td .fj-under-mid { display: block; } .fj .fj-apps td.fj-app-cell { width: 34%; } }
 @container fj (max-width: 780px) { .fj .fj-wide-spark { display: none; } }
 @container fj (max-width: 1000px) { .fj .fj-two { grid-template-columns: minmax(0, 1fr); } }
-@container fj (max-width: 640px) { .fj .fj-roomy { display: none; } .fj .fj-table td .fj-narrow { display: block; } .fj .fj-apps td.fj-app-cell { width: 60%; } }
+@container fj (max-width: 640px) { .fj .fj-roomy { display: none; } .fj .fj-table td .fj-narrow { display: block; }
+  .fj .fj-apps { table-layout: fixed; } .fj .fj-apps .fj-c-state { width: 108px; } .fj .fj-apps td .fj-state { white-space: normal; } .fj .fj-apps .fj-c-runners { width: 62px; } .fj .fj-apps th:last-child { width: 98px; } .fj .fj-apps td.fj-app-cell { width: auto; } .fj .fj-requests .fj-c-path { width: 34%; } .fj .fj-requests .fj-c-total { width: 86px; } .fj .fj-requests td .fj-chip { display: block; width: max-content; margin-left: auto; } }
 `;

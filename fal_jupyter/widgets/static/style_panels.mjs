@@ -36,6 +36,8 @@ html[theme="light"] .fj, .fj.fj-light { ${LEDGER_LIGHT} }
 .fj .fj-mem > span { background: var(--fj-surface); color: var(--fj-text); padding: 0 3px; margin-left: 3px; white-space: nowrap; } .fj .fj-mem[aria-pressed="true"] { outline: 2px solid var(--fj-brand); outline-offset: 0; z-index: 1; }
 .fj .fj-mem-0 { background: var(--fj-mem-0); } .fj .fj-mem-1 { background: repeating-linear-gradient(135deg, var(--fj-mem-1) 0 6px, color-mix(in srgb, var(--fj-mem-1) 60%, var(--fj-surface)) 6px 9px); }
 .fj .fj-mem-2 { background: repeating-linear-gradient(90deg, var(--fj-mem-2) 0 5px, color-mix(in srgb, var(--fj-mem-2) 55%, var(--fj-surface)) 5px 7px); } .fj .fj-mem-3 { background: repeating-linear-gradient(0deg, var(--fj-mem-3) 0 3px, color-mix(in srgb, var(--fj-mem-3) 50%, var(--fj-surface)) 3px 5px); }
+.fj .fj-mem-4 { background: repeating-linear-gradient(45deg, var(--fj-mem-0) 0 6px, color-mix(in srgb, var(--fj-mem-0) 50%, var(--fj-surface)) 6px 9px); } .fj .fj-mem-5 { background: var(--fj-mem-1); }
+.fj .fj-mem-6 { background: repeating-linear-gradient(0deg, var(--fj-mem-2) 0 3px, color-mix(in srgb, var(--fj-mem-2) 50%, var(--fj-surface)) 3px 5px); } .fj .fj-mem-7 { background: repeating-linear-gradient(90deg, var(--fj-mem-3) 0 5px, color-mix(in srgb, var(--fj-mem-3) 50%, var(--fj-surface)) 5px 7px); }
 .fj .fj-mem-other { background: radial-gradient(var(--fj-mem-other) 1px, transparent 1.4px) 0 0 / 5px 5px; border: 1px solid var(--fj-mem-other); } .fj .fj-mem-starting { border: 1px dashed var(--fj-setup); opacity: 0.75; }
 .fj .fj-board-main > .fj-panel { overflow: hidden; } .fj .fj-panel { container-type: inline-size; container-name: fj; } .fj .fj-apps td, .fj .fj-apps th { height: 32px; }
 .fj .fj-spark { vector-effect: non-scaling-stroke; }

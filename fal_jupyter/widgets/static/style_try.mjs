@@ -20,7 +20,7 @@ export const TRY_STYLE = `
 .fj .fj-drop-hint { font-size: 11px; } .fj .fj-picker:has(input[aria-invalid="true"]) > .fj-drop { border-color: var(--fj-failed); }
 .fj [hidden].fj-drop, .fj [hidden].fj-picked { display: none; }
 .fj .fj-picked { border: 1px dashed var(--fj-edge); padding: 6px 8px; width: 100%; display: flex; gap: 8px; align-items: center; min-width: 0; flex-wrap: wrap; }
-.fj .fj-picked-words { display: flex; flex-direction: column; flex: 1 1 120px; min-width: 0; font-size: 12px; } .fj .fj-nowrap { white-space: nowrap; font-size: 11px; overflow: hidden; text-overflow: ellipsis; }
+.fj .fj-picked-words { display: flex; flex-direction: column; flex: 1 1 120px; min-width: 0; font-size: 12px; } .fj .fj-picked-words .fj-nowrap { white-space: nowrap; font-size: 11px; overflow: hidden; text-overflow: ellipsis; }
 .fj .fj-look { display: inline-flex; } .fj .fj-thumb { width: 48px; height: 48px; object-fit: contain; background: var(--fj-sunken); display: inline-flex; align-items: center; justify-content: center; font-size: 11px; text-align: center; }
 .fj .fj-thumb .fj-choice { padding: 0 4px; font-size: 11px; } .fj audio.fj-player { height: 32px; max-width: 220px; } .fj video.fj-player { max-width: 180px; max-height: 100px; }
 .fj .fj-trials { min-width: 0; } .fj .fj-trial { min-width: 0; } .fj .fj-trial-title { padding: 0 0 8px; min-height: 34px; } .fj .fj-trial-tools { display: inline-flex; gap: 4px; }

@@ -27,7 +27,7 @@ function prose(reason) {
 
 /** A sentence with the options that it names in the type of code. @param {string} text */
 export function sentenceView(text) {
-  return plainText(text).split(/\b([a-z]+(?:_[a-z]+)+)\b/).map((part, at) => (at % 2 ? h("span", { class: "fj-mono" }, part) : part));
+  return plainText(text).split(/(?<![\w./-])([a-z]+(?:_[a-z]+)+)(?![\w/-]|\.\w)/).map((part, at) => (at % 2 ? h("span", { class: "fj-mono" }, part) : part));
 }
 
 /**

@@ -143,7 +143,7 @@ export function treePanel(root, host, _, signal) {
    * @param {string} key
    * @param {number} level
    * @param {any[]} content
-   * @param {{aside?: any, actions?: [string, string, () => void][], expanded?: boolean, press?: () => void, label: string, drag?: Record<string, any>}} how
+   * @param {{aside?: any, actions?: [string, string, () => void][], expanded?: boolean, press?: () => void, label: string, drag?: Record<string, any>, leaf?: boolean}} how `leaf`: it has the place of an arrow, and none
    */
   const row = (key, level, content, how) => {
     const { actions = [], expanded } = how;
@@ -155,7 +155,7 @@ export function treePanel(root, host, _, signal) {
       onclick: () => (focus(key), how.press ? how.press() : expanded !== undefined && toggle()),
       oncontextmenu: (/** @type {any} */ event) => actions.length && (event.preventDefault(), event.stopPropagation(), menu(actions, event.currentTarget)),
       onkeydown: (/** @type {any} */ event) => keyed(event, key, event.currentTarget, actions, expanded, toggle, how.press),
-    }, expanded === undefined ? null : glyph(expanded ? "open" : "folded"), content, h("span", { class: "fj-space" }), how.aside === undefined ? null : h("span", { class: "fj-aside fj-muted" }, how.aside),
+    }, expanded !== undefined ? glyph(expanded ? "open" : "folded") : how.leaf ? h("span", { class: "fj-glyph" }) : null, content, h("span", { class: "fj-space" }), how.aside === undefined ? null : h("span", { class: "fj-aside fj-muted" }, how.aside),
     actions.length ? h("span", { class: "fj-actions" }, quick, iconButton("more", "More actions", (/** @type {any} */ event) => (event.stopPropagation(), menu(actions, event.currentTarget.closest(".fj-row"))), { tabIndex: -1 })) : null);
   };
 
@@ -185,18 +185,29 @@ export function treePanel(root, host, _, signal) {
     event.stopPropagation();
   };
 
+  /** What a runner does now. @param {AppState} app @param {import("./types.d.ts").RunnerState} one @param {View} view */
+  const doingOf = (app, one, view) => {
+    const since = Math.max(0, view.time - one.since);
+    if (one.state === "SETUP") return app.setup_ms > since ? `setup ${(since / 1000).toFixed(1)} of ${duration(app.setup_ms)}` : `setup ${duration(since)}`;
+    if (one.state !== "RUNNING") return one.memory ? bytes(one.memory) : stateLook(one.state).word;
+    const request = one.in_flight === 1 ? view.requests.find((other) => other.runner === one.id && (other.state === "running" || other.state === "streaming")) : undefined;
+    return request ? `${duration(request.run_ms + request.stream_ms || since)} in ${plainText(pathText(request.path))}` : `${one.in_flight} in flight`;
+  };
   /** @param {AppState} app @param {View} view */
   const appRows = (app, view) => {
     const key = `app:${app.alias}`;
     const expanded = !folded.has(key);
     const look = stateLook(app.state);
-    const aside = app.state === "Ready" ? rate(app.stats.rate) : look.word.toLowerCase();
-    const rows = [row(key, 1, [stateGlyph(app.state), h("strong", { class: "fj-cut", title: plainText(`${app.alias} of ${app.owner_name || app.owner_kind}`) }, plainText(app.alias)), h("span", { class: "fj-muted" }, `r${app.serving || app.revision}`)], { aside, actions: appActions(app), expanded, drag: dragged(app), label: `${app.alias}, ${look.word}, revision ${app.revision}, ${plural(app.runners.length, "runner")}` })];
-    if (!expanded) return rows;
+    const again = (app.failure?.retry_at ?? 0) - view.time;
+    const aside = app.state === "Ready" ? (app.stats.rate > 0 ? rate(app.stats.rate) : undefined) : app.state === "Failing" && again > 0 ? h("span", { class: "fj-failed" }, `retry in ${again < 99000 ? `${Math.ceil(again / 1000)} s` : `${Math.ceil(again / 60000)} m`}`) : app.state === "Zero" ? "zero" : look.word.toLowerCase();
+    const inner = app.runners.length > 0 || app.waiting > 0;
+    const rows = [row(key, 1, [stateGlyph(app.state), h("strong", { class: "fj-cut", title: plainText(`${app.alias} of ${app.owner_name || app.owner_kind}`) }, plainText(app.alias)), h("span", { class: "fj-muted" }, `r${app.serving || app.revision}`)], { aside, actions: appActions(app), expanded: inner ? expanded : undefined, drag: dragged(app), leaf: !inner, label: `${app.alias}, ${look.word}, revision ${app.revision}, ${plural(app.runners.length, "runner")}` })];
+    if (!expanded || !inner) return rows;
+    const asked = (/** @type {string} */ id) => view.requests.find((one) => one.id === id);
     for (const one of app.runners) {
       const device = one.devices.map((id) => view.devices.find((device) => device.id === id)).map((device) => (device ? `gpu ${device.index}` : "gpu")).join(" ");
-      const doing = one.state === "RUNNING" ? `${one.in_flight} in flight` : one.memory ? bytes(one.memory) : stateLook(one.state).word;
-      rows.push(row(`runner:${one.id}`, 2, [stateGlyph(one.state), h("span", { class: "fj-cut", title: plainText(one.id) }, `runner ${plainText(runnerName(one.id))}`), h("span", { class: "fj-muted" }, device)], { aside: doing, actions: runnerActions(app, one.id), label: `runner ${one.id}, ${stateLook(one.state).word}` }));
+      const doing = doingOf(app, one, view);
+      rows.push(row(`runner:${one.id}`, 2, [stateGlyph(one.state), h("span", { class: "fj-cut fj-runner-name", title: plainText(one.id) }, `runner ${plainText(runnerName(one.id))}`), h("span", { class: "fj-muted" }, device)], { aside: doing, actions: runnerActions(app, one.id), label: `runner ${one.id}, ${stateLook(one.state).word}, ${plainText(doing)}` }));
     }
     if (app.waiting) {
       const queueKey = `queue:${app.alias}`;
@@ -204,7 +215,7 @@ export function treePanel(root, host, _, signal) {
       rows.push(row(queueKey, 2, [stateGlyph("waiting"), "queue"], { aside: String(app.waiting), expanded: shown, label: `queue of ${app.alias}, ${app.waiting} waiting` }));
       if (shown) {
         const more = app.waiting - app.queue.length;
-        for (const one of app.queue) rows.push(row(`request:${one.id}`, 3, [h("span", { class: "fj-mono fj-cut", title: plainText(pathText(one.path)) }, plainText(pathText(one.path)))], { aside: duration(view.time - one.since), actions: [["close", "Cancel request", del(`requests/${one.id}`)]], press: () => host.openDashboard?.(one.id), label: `request ${plainText(pathText(one.path))}, waiting` }));
+        for (const one of app.queue) rows.push(row(`request:${one.id}`, 3, [h("span", { class: "fj-mono fj-cut", title: plainText(pathText(one.path)) }, plainText(pathText(one.path))), asked(one.id)?.cell_number ? h("span", { class: "fj-muted" }, `cell [${asked(one.id)?.cell_number}]`) : null], { aside: duration(view.time - one.since), actions: [["close", "Cancel request", del(`requests/${one.id}`)]], press: () => host.openDashboard?.(one.id), label: `request ${plainText(pathText(one.path))}, waiting` }));
         if (more > 0) rows.push(row(`more:${app.alias}`, 3, [h("span", { class: "fj-muted" }, `and ${more} more`)], { label: `and ${more} more requests waiting` }));
       }
     }
@@ -232,7 +243,7 @@ export function treePanel(root, host, _, signal) {
     const had = tree.contains(document.activeElement) ? current : "";
     if (view.link !== "live" && !view.apps.length) return update(tree, emptyState(view));
     const lost = view.link === "lost" ? h("div", { class: "fj-banner fj-bad" }, h("div", null, `No update: ${plainText(view.reason)}. Trying again.`)) : null;
-    const recent = view.requests.slice(0, RECENT);
+    const recent = view.requests.filter((one) => one.state === "done").slice(0, RECENT); // those on their way are with their runners and in the queue
     const failed = recent.filter(hasFailed).length;
     update(tree, lost, section("Apps", String(view.apps.length)), view.apps.length ? view.apps.map((app) => appRows(app, view)) : emptyState(view),
       section("Devices", plural(view.devices.length, "GPU")), view.devices.map(deviceRow), view.host ? hostRow(view.host) : null,
