@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from fal_jupyter.client import hints
+from fal_jupyter.client import forms, hints
+from fal_jupyter.client.multipart import Part
 from fal_jupyter.client.plain_values import (
     dump,
     dump_model,
@@ -24,19 +25,10 @@ from fal_jupyter.client.plain_values import (
     taken_name,
     text_of,
 )
+from fal_jupyter.client.sent import Sent
 from fal_jupyter.domain.errors import BadArguments
 from fal_jupyter.domain.nearest import hint_for
 from fal_jupyter.fal.endpoints import Field, request_fields
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Sent:
-    """The pieces of a request: path parameters filled in, query string, body, headers that parameters are taken from."""
-
-    path: str
-    query: str
-    body: bytes
-    headers: tuple[tuple[str, str], ...] = ()
 
 
 class Arguments:
@@ -65,17 +57,13 @@ class Arguments:
         self.embedded = False
         self._elsewhere: dict[str, Field] = {}  # beside query, path and body of the endpoint's own
         self._in_head = [n for n in self.signature.parameters if type(marks[n]).__name__ in ("Header", "Cookie")]
-        self._in_form = [n for n in hints if type(marks.get(n)).__name__ in _FORMS or _is_upload(hints[n])]
+        self._form: dict[
+            str, Any
+        ] = {}  # how each parameter that a form holds is filled: a FormField, or a model's class
+        self.form_models: list[str] = []
 
     def _settle(self) -> None:
         """Find each parameter's place, as FastAPI will in the runner. At the first call: importing FastAPI takes its time."""
-        if self._in_form:
-            files = [f"-F '{n}=@FILE'" if _is_upload(self._hints[n]) else f"-F '{n}=…'" for n in self._in_form]
-            raise BadArguments(
-                f"{self.name}() takes {', '.join(map(repr, self._in_form))} from a form, which a call from Python does not send",
-                hint="post it over HTTP as multipart/form-data to the endpoint's address, with the app's key: "
-                f"curl -H 'Authorization: Key …' {' '.join(files)} URL",
-            )
         fields = request_fields(self._function, self.path)
         if fields is None:
             names = [n for n in self.signature.parameters if n not in self.in_path and n not in self._in_head]
@@ -84,13 +72,27 @@ class Arguments:
             self._add_inner(fields)
             self._add_defaults(fields)
             names = [n for n in self.signature.parameters if n not in self.in_path and n not in self._elsewhere]
-            self.models = [n for n in names if n in fields and fields[n].place == "body"]
-        self.plain = [n for n in names if n not in self.models]
+            self._add_form(fields)
+            self.models = [n for n in names if n in fields and fields[n].place == "body" and not fields[n].form]
+        self.plain = [n for n in names if n not in self.models and n not in self._form]
         self.query_models = [
             n for n in self.plain if _is_model_class(self._hints.get(n)) and type(self._marks[n]).__name__ == "Query"
         ]
         self.embedded = len(self.models) > 1 or any(getattr(self._marks.get(n), "embed", None) for n in self.models)
         self._settled = True
+
+    def _add_form(self, fields: dict[str, Field]) -> None:
+        """Note how the parameters that come from a form are filled."""
+        for name, field in fields.items():
+            if not field.form or name not in self.signature.parameters:
+                continue
+            model = _lone_model(field.info.annotation)
+            if model is not None and type(field.info).__name__ == "Form" and not field.info.embed:
+                self._form[name] = model
+                self.form_models.append(name)
+            else:
+                default = forms.NO_DEFAULT if field.default is inspect.Parameter.empty else field.default
+                self._form[name] = forms.FormField.of(field.key, field.info.annotation, field.info, default)
 
     def _add_inner(self, fields: dict[str, Field]) -> None:
         """Take the parameters of dependencies too, by keyword."""
@@ -123,6 +125,8 @@ class Arguments:
         if not self._settled:
             self._settle()
         given = self._bind(args, kwargs)
+        if self._form:
+            return self._sent_form(given)
         for name, value in given.items():
             if is_array(value):
                 self._check_array(name, value)
@@ -132,6 +136,18 @@ class Arguments:
             for name, value in given.items():
                 _check_alone(value, f"argument {name!r}")
             raise
+
+    def _sent_form(self, given: dict[str, Any]) -> Sent:
+        rest = {n: first(value, f"argument {n!r}") for n, value in given.items() if n not in self._form}
+        parts: list[Part] = []
+        for name in [n for n in given if n in self._form]:
+            how, where = self._form[name], f"{self.name}(): argument {name!r}"
+            if isinstance(how, forms.FormField):
+                parts += forms.parts_of(how, given[name], where)
+            elif given[name] is not None:
+                parts += forms.parts_of_model(how, given[name], where)
+        body, content_type = forms.encoded(parts)
+        return dataclasses.replace(self._sent(rest), body=body, content_type=content_type)
 
     def _check_array(self, name: str, value: Any) -> None:
         """An array becomes a list: refuse it where the endpoint takes something else, before its runner does so in other words."""
@@ -157,7 +173,7 @@ class Arguments:
             fields |= {self.aliases.get(n, n): v for n, v in values.items() if n in self.plain}
             query = {n: self._query_value(n, v) for n, v in fields.items()}
             return Sent(path, _encoded(query | beside), self._body(values), headers)
-        if not self.models:
+        if not self.models and not self._form:
             named = {self.aliases.get(n, n): v for n, v in values.items()}
             return Sent(path, _encoded(beside), dump(named) if named else b"", headers)
         query = {self.aliases.get(n, n): self._query_value(n, values[n]) for n in self.plain if n in values}
@@ -218,14 +234,14 @@ class Arguments:
         lone: Any = args[0] if len(args) == 1 and not kwargs else None
         if isinstance(lone, Mapping) and self._is_whole(lone):
             args, kwargs = (), dict(lone)
-        elif not self.models and is_model(lone):
+        elif not self.models and not self.form_models and is_model(lone):
             fields = dump_model(lone, f"the argument of {self.name}()", by_alias=False)
             if isinstance(fields, dict) and (self._is_whole(fields) or len(self.signature.parameters) > 1):
                 args, kwargs = (), fields
         elif (
             kwargs
             and not args
-            and len(whole := self.models or self.query_models) == 1
+            and len(whole := self.models or self.query_models or self.form_models) == 1
             and whole[0] not in kwargs
             and not _is_array_of(self._hints.get(whole[0]))
         ):
@@ -299,8 +315,9 @@ class Arguments:
         names = set(self.signature.parameters) - set(self._elsewhere)
         if not given:
             takes = self._hints.get(next(iter(self.signature.parameters), ""))
-            return not self.models and not self.query_models and not (names and takes in (None, Any, object))
-        if len(self.models or self.query_models) == 1 and len(names) == 1:
+            models = self.models or self.query_models or self.form_models
+            return not models and not (names and takes in (None, Any, object))
+        if len(self.models or self.query_models or self.form_models) == 1 and len(names) == 1:
             return False
         return all(key in self.signature.parameters for key in given)
 
@@ -314,7 +331,6 @@ def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
         return {name: _looked_up(hint, names) for name, hint in getattr(function, "__annotations__", {}).items()}
 
 
-_FORMS = ("Form", "File")
 _HEADER = re.compile(r"|[!-~](?:[ -~\t]*[!-~])?")
 _COOKIE = re.compile(r"[!#-+\--:<-\[\]-~]*")  # RFC 6265
 _OF_THE_GATEWAY = frozenset(
@@ -332,13 +348,6 @@ _OF_THE_GATEWAY = frozenset(
     }
     | {"proxy-authenticate", "proxy-authorization", "transfer-encoding", "upgrade", "x-fal-request-id"}
 )
-
-
-def _is_upload(hint: Any) -> bool:
-    hint = _unaliased(hint)
-    if isinstance(hint, type) and hint.__name__ == "UploadFile":
-        return hint.__module__.startswith(("fastapi", "starlette"))
-    return any(map(_is_upload, typing.get_args(hint)))
 
 
 def _looked_up(hint: Any, names: dict[str, Any]) -> Any:
@@ -433,7 +442,8 @@ def _is_array_of(hint: Any) -> bool:
 
 
 def _is_injected(hint: Any) -> bool:
-    return isinstance(hint, type) and hint.__module__.startswith(("fastapi", "starlette"))
+    injected = isinstance(hint, type) and hint.__module__.startswith(("fastapi", "starlette"))
+    return injected and not forms.is_upload_class(hint)
 
 
 def _is_model_class(hint: Any) -> bool:

@@ -29,7 +29,8 @@ from fal_jupyter.client.calls import (
 from fal_jupyter.client.controlling import Controlling
 from fal_jupyter.client.pool import ConnectionPool
 from fal_jupyter.client.publication import Publication
-from fal_jupyter.client.waiting import MOST_GATEWAYS, NotSent, areceive, asend, receive, send
+from fal_jupyter.client.sent import Sent
+from fal_jupyter.client.waiting import MOST_GATEWAYS, NotSent, aopen, areceive, receive, send
 from fal_jupyter.client.watching import RawAnswer
 from fal_jupyter.credentials import make_key
 from fal_jupyter.domain.errors import (
@@ -60,7 +61,7 @@ from fal_jupyter.vault import Vault
 READ = 256 * 1024
 JOIN_PATIENCE = 60.0  # seconds in which some gateway has to grant a lease, while others end
 SOCKET_PATIENCE = 2.0  # seconds for a living gateway to make its removed socket again
-_CALL_HEADERS = ((H_OWNER, "frames"), ("content-type", "application/json"))
+_CALL_HEADERS = ((H_OWNER, "frames"),)
 DIED = "the gateway had ended; a new one was started and the apps of this process were published again"
 
 
@@ -324,7 +325,7 @@ class Client(Controlling):
                 self._published[alias] = publication.former or publication
 
     def exchange(
-        self, method: str, target: str, headers: Iterable[tuple[str, str]] = (), body: bytes = b""
+        self, method: str, target: str, headers: Iterable[tuple[str, str]] = (), body: http.Body = b""
     ) -> RawAnswer:
         """Ask the gateway that holds this process's lease; gives the answer as soon as its head is here.
 
@@ -377,19 +378,18 @@ class Client(Controlling):
                 pass  # the gateway has ended, or the app was stopped by somebody else
 
     # --- calls --------------------------------------------------------------------------------------------------
-    def _request(self, alias: str, path: str, body: bytes, query: str, headers: http.Pairs = ()) -> bytes:
-        target = f"{RUN}{self.settings.owner}/{alias}{quote(path, safe='/')}" + (f"?{query}" if query else "")
+    def _request(self, alias: str, sent: Sent) -> http.Request:
+        asked = f"?{sent.query}" if sent.query else ""
+        target = f"{RUN}{self.settings.owner}/{alias}{quote(sent.path, safe='/')}{asked}"
         cell = ((H_CELL, self.cell),) if self.cell else ()
-        return http.request("POST", target, body, (*_CALL_HEADERS, *cell, *headers))
+        kind = ("content-type", sent.content_type)
+        return http.request("POST", target, sent.body, (*_CALL_HEADERS, kind, *cell, *sent.headers))
 
     def call(
         self,
         alias: str,
-        path: str,
-        body: bytes,
+        sent: Sent,
         *,
-        query: str = "",
-        headers: http.Pairs = (),
         on_output: OnOutput | None = None,
         calls: Calls | None = None,
     ) -> Answer:
@@ -402,7 +402,7 @@ class Client(Controlling):
             GatewayError: the gateway ended in the middle, or cannot be had.
             KeyboardInterrupt: passed on at once; the request is dropped or cancelled.
         """
-        data = self._request(alias, path, body, query, headers)
+        data = self._request(alias, sent)
         for attempt in range(1, MOST_GATEWAYS + 1):
             sock = self._pool.take() if attempt == 1 and self._alive() else None
             reader = http.Reader()
@@ -532,20 +532,11 @@ class Client(Controlling):
             sock.close()
         return frames_reader.finish()
 
-    async def acall(
-        self,
-        alias: str,
-        path: str,
-        body: bytes,
-        *,
-        query: str = "",
-        headers: http.Pairs = (),
-        on_output: OnOutput | None = None,
-    ) -> Answer:
+    async def acall(self, alias: str, sent: Sent, *, on_output: OnOutput | None = None) -> Answer:
         """The same on asyncio; being cancelled closes the connection."""
         for gateways_left in reversed(range(MOST_GATEWAYS)):
             try:
-                refused, answer = await self._acall(alias, path, body, query, headers, on_output)
+                refused, answer = await self._acall(alias, sent, on_output)
             except NotSent:
                 if not gateways_left:
                     raise lost() from None
@@ -554,18 +545,16 @@ class Client(Controlling):
                 return answer
         raise AssertionError("unreachable")
 
-    async def _acall(
-        self, alias: str, path: str, body: bytes, query: str, headers: http.Pairs, on_output: OnOutput | None
-    ) -> tuple[bool, Answer]:
+    async def _acall(self, alias: str, sent: Sent, on_output: OnOutput | None) -> tuple[bool, Answer]:
         """Call once; gives whether an ending gateway refused it, and the answer."""
         sock = await asyncio.to_thread(self.dial)
         gateway = connect.peer_pid(sock)
-        stream_reader, writer = await asyncio.open_unix_connection(sock=sock)
+        writer: asyncio.StreamWriter | None = None
         reader = http.Reader()
         frames_reader = AnswerReader(on_output, f"%fal logs {alias} has the last of them")
         try:
-            request = self._request(alias, path, body, query, headers)
-            await asend(writer, request)
+            request = self._request(alias, sent)
+            stream_reader, writer = await aopen(sock, request, gateway)
             while not reader.done:
                 data = await areceive(stream_reader, READ, gateway, unanswered=0 if reader.begun else len(request))
                 if not data:
@@ -580,7 +569,8 @@ class Client(Controlling):
         except (OSError, GatewayError):
             raise lost() from None
         finally:
-            writer.close()
+            if writer is not None:
+                writer.close()
         answer = frames_reader.finish()
         refused = refused_by_ending(reader) or refused_waiting(answer)
         if refused:

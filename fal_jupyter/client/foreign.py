@@ -10,13 +10,16 @@ import ast
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from fal_jupyter.client.arguments import Sent
 from fal_jupyter.client.client import Client
+from fal_jupyter.client.forms import FormField, encoded, parts_of
 from fal_jupyter.client.handle import AppHandle
+from fal_jupyter.client.multipart import Part
 from fal_jupyter.client.plain_values import dump, first, is_model, text_of
+from fal_jupyter.client.sent import Sent
 from fal_jupyter.domain.errors import BadArguments, NotServed
 from fal_jupyter.domain.nearest import hint_for, nearest
 from fal_jupyter.domain.spec import AppSpec, EndpointSpec
@@ -98,7 +101,10 @@ class _Arguments:
             BadArguments: they do not fit, or JSON cannot hold one.
         """
         name, signature = self._endpoint.name, self._endpoint.signature
-        if len(args) == 1 and not kwargs and (isinstance(args[0], Mapping) or is_model(args[0])):
+        form = self._form() if args or kwargs else None
+        if form is not None and len(args) == 1 and not kwargs and isinstance(args[0], Mapping):
+            given = dict(args[0])
+        elif form is None and len(args) == 1 and not kwargs and (isinstance(args[0], Mapping) or is_model(args[0])):
             given = first(args[0], f"the argument of {name}()")
         elif len(args) > len(self._names):
             raise BadArguments(f"{name}(): too many positional arguments", hint=f"it takes {name}{signature}")
@@ -108,9 +114,34 @@ class _Arguments:
                 raise BadArguments(
                     f"{name}(): multiple values for argument {min(twice)!r}", hint=f"it takes {name}{signature}"
                 )
-            given = {key: first(value, f"argument {key!r}") for key, value in {**by_position, **kwargs}.items()}
+            given = {**by_position, **kwargs}
+        if form is None:
+            given = {key: first(value, f"argument {key!r}") for key, value in given.items()}
         self._check_names(given)
-        return self._placed(dict(given))
+        return self._placed(dict(given)) if form is None else self._placed_form(dict(given), form)
+
+    def _placed_form(self, given: dict[str, Any], form: dict[str, FormField]) -> Sent:
+        """Put what is not in the path, the query or a header into a form, in which *form* are the fields that are known."""
+        places = self._places()
+        parts: list[Part] = []
+        for key in [key for key in given if key not in places]:
+            field = form.get(key) or FormField.unknown(key, given[key])
+            parts += parts_of(field, given.pop(key), f"{self._endpoint.name}(): argument {key!r}")
+        sent = self._placed({key: first(value, f"argument {key!r}") for key, value in given.items()})
+        body, content_type = encoded(parts)
+        return replace(sent, body=body, content_type=content_type)
+
+    def _form(self) -> dict[str, FormField] | None:
+        """The fields of the form that the endpoint takes; None where it takes JSON."""
+        content = self._operation().get("requestBody", {}).get("content", {})
+        if not content or "application/json" in content:
+            return None
+        body = self._followed(next(iter(content.values())).get("schema", {}))
+        needed = body.get("required", [])
+        return {
+            name: FormField.of_schema(name, self._followed(schema), needed=name in needed)
+            for name, schema in body.get("properties", {}).items()
+        }
 
     def _check_names(self, given: dict[str, Any]) -> None:
         """Tell of a name that is nearly one of those that the endpoint takes, which FastAPI would leave out without a word."""
@@ -139,7 +170,7 @@ class _Arguments:
             elif place == "query":
                 query[key] = [text_of(item) for item in value] if isinstance(value, list) else text_of(value)
             elif place == "header":
-                headers.append((key, _one_line(key, text_of(value))))
+                headers.append((self._header(key), _one_line(key, text_of(value))))
             else:
                 raise BadArguments(
                     f"{self._endpoint.name}(): argument {key!r} goes into a {place}", hint="call it in its own notebook"
@@ -150,16 +181,28 @@ class _Arguments:
 
     def _places(self) -> dict[str, str]:
         """Where each argument goes that does not go into the body: ``path``, ``query``, ``header`` or ``cookie``."""
-        return {
-            one["name"]: one["in"] for one in self._operation().get("parameters", []) if {"name", "in"} <= one.keys()
-        }
+        told = [one for one in self._operation().get("parameters", []) if {"name", "in"} <= one.keys()]
+        by_parameter = {one["name"].replace("-", "_"): "header" for one in told if one["in"] == "header"}
+        return by_parameter | {one["name"]: one["in"] for one in told}
+
+    def _header(self, key: str) -> str:
+        """The header of a parameter, which FastAPI writes with hyphens."""
+        told = [one.get("name", "") for one in self._operation().get("parameters", []) if one.get("in") == "header"]
+        return key if key in told else key.replace("_", "-")
 
     def _fields(self) -> list[str]:
         """The names that the body has."""
-        body = self._operation().get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
-        if isinstance(reference := body.get("$ref"), str):
-            body = self._schema().get("components", {}).get("schemas", {}).get(reference.rpartition("/")[2], {})
-        return list(body.get("properties", {}))
+        content = self._operation().get("requestBody", {}).get("content", {})
+        one: dict[str, Any] = content.get("application/json") or next(iter(content.values()), {})
+        body = one.get("schema", {})
+        return list(self._followed(body).get("properties", {}))
+
+    def _followed(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """What a reference stands for."""
+        reference = schema.get("$ref")
+        known = self._schema().get("components", {}).get("schemas", {}) if isinstance(reference, str) else {}
+        found: dict[str, Any] = known.get(str(reference).rpartition("/")[2], schema)
+        return found
 
     def _operation(self) -> dict[str, Any]:
         path = re.sub(r":\w+}", "}", self._endpoint.path)

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from fal_jupyter.client.answer import Answer, OnOutput
-from fal_jupyter.client.arguments import Arguments, Sent
+from fal_jupyter.client.arguments import Arguments
 from fal_jupyter.client.calls import Calls
 from fal_jupyter.client.client import Client
 from fal_jupyter.client.interrupts import one_line, shorten
 from fal_jupyter.client.queued import Options, QueuedRequest, Submit, submit
 from fal_jupyter.client.results import Results, failure
+from fal_jupyter.client.sent import Sent
 from fal_jupyter.client.streaming import Streamed
 from fal_jupyter.client.talking import Talk
 from fal_jupyter.domain.errors import BadArguments, NotServed, RequestError, SetupFailed
@@ -235,10 +236,7 @@ class AppHandle:
         __tracebackhide__ = True
         sent = self._send(name, args, kwargs)
         try:
-            answer = self.client.call(
-                *(self.alias, sent.path, sent.body),
-                query=sent.query, headers=sent.headers, on_output=self._output_with_notices(), calls=calls,
-            )  # fmt: skip
+            answer = self.client.call(self.alias, sent, on_output=self._output_with_notices(), calls=calls)
         except KeyboardInterrupt as stop:
             shorten(stop, f"{self.spec.class_name}.{name}()")
             raise
@@ -248,10 +246,7 @@ class AppHandle:
         """The same, to be awaited."""
         sent = self._send(name, args, kwargs)
         with one_line(f"{self.spec.class_name}.{name}()"):
-            answer = await self.client.acall(
-                *(self.alias, sent.path, sent.body),
-                query=sent.query, headers=sent.headers, on_output=self._output_with_notices(),
-            )  # fmt: skip
+            answer = await self.client.acall(self.alias, sent, on_output=self._output_with_notices())
         return self._value(name, answer)
 
     def map(self, name: str, items: Iterable[Any], /, *, concurrency: int = 8) -> list[Any]:
@@ -312,7 +307,7 @@ class AppHandle:
 
     def _stream(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Streamed:
         sent = self._send(name, args, kwargs)
-        request = self.client._request(self.alias, sent.path, sent.body, sent.query, sent.headers)
+        request = self.client._request(self.alias, sent)
 
         def finished(answer: Answer) -> None:
             self._record(name, answer)

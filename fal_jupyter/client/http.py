@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import Protocol, overload
 
 from fal_jupyter.domain.errors import GatewayError
 
@@ -10,10 +11,57 @@ MAX_HEAD = 64 * 1024
 
 
 Pairs = tuple[tuple[str, str], ...]
+WHOLE = 64 * 1024  # small pieces are sent together up to this size
 
 
-def request(method: str, target: str, body: bytes = b"", headers: Iterable[tuple[str, str]] = ()) -> bytes:
-    """Give the bytes of a whole request."""
+class Pieces(Protocol):
+    """A body that is read while it is sent, and again where it is sent again."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[bytes | memoryview]: ...
+
+
+Body = bytes | Pieces
+
+
+class Outgoing:
+    """A request whose body is read while it is sent."""
+
+    def __init__(self, head: bytes, body: Pieces) -> None:
+        self._head, self._body = head, body
+
+    def __len__(self) -> int:
+        return len(self._head) + len(self._body)
+
+    def __iter__(self) -> Iterator[bytes | memoryview]:
+        small = bytearray(self._head)
+        for piece in self._body:
+            if len(small) + len(piece) <= WHOLE:
+                small += piece
+                continue
+            if small:
+                yield bytes(small)
+                small.clear()
+            if len(piece) < WHOLE:
+                small += piece
+            else:
+                yield piece
+        if small:
+            yield bytes(small)
+
+
+Request = bytes | Outgoing
+
+
+@overload
+def request(method: str, target: str, body: bytes = b"", headers: Iterable[tuple[str, str]] = ()) -> bytes: ...
+@overload
+def request(method: str, target: str, body: Body, headers: Iterable[tuple[str, str]] = ()) -> Request: ...
+
+
+def request(method: str, target: str, body: Body = b"", headers: Iterable[tuple[str, str]] = ()) -> Request:
+    """Give the bytes of a whole request, or what they are read from."""
     if not target.isprintable() or " " in target:
         raise ValueError(f"{target!r} is no target of a request")
     headers = list(headers)
@@ -21,7 +69,8 @@ def request(method: str, target: str, body: bytes = b"", headers: Iterable[tuple
         raise ValueError("a header has a line break in it, which would be another header")
     lines = [f"{method} {target} HTTP/1.1", "Host: localhost", f"Content-Length: {len(body)}"]
     lines += [f"{name}: {value}" for name, value in headers]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body
+    head = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+    return head + body if isinstance(body, bytes) else Outgoing(head, body)
 
 
 class Reader:

@@ -35,11 +35,10 @@ from fal_jupyter.protocol.api import (
 )
 
 if TYPE_CHECKING:
-    from fal_jupyter.client.arguments import Sent
     from fal_jupyter.client.handle import AppHandle
+    from fal_jupyter.client.sent import Sent
 
 _ID = re.compile(r"[A-Za-z0-9-]{1,64}")
-_JSON = (("content-type", "application/json"),)
 
 
 # --- what a request's status may be: names and fields of fal_client ----------------------------------------------------
@@ -408,7 +407,7 @@ def submit(handle: AppHandle, name: str, sent: Sent, options: Options) -> Queued
     query = [sent.query] if sent.query else []
     query += [urlencode({Q_WEBHOOK: options.webhook_url})] if options.webhook_url else []
     target = f"{QUEUE}{handle.app}{quote(sent.path, safe='/')}" + (f"?{'&'.join(query)}" if query else "")
-    headers = (*_JSON, *options.headers, *sent.headers)
+    headers = (("content-type", sent.content_type), *options.headers, *sent.headers)
     try:
         raw = handle.client.exchange("POST", target, headers, sent.body)
         answer = Answer(status=raw.status, headers=list(raw.headers.items()), body=b"".join(raw))

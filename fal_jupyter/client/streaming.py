@@ -12,7 +12,7 @@ from fal_jupyter.client.answer import Answer, AnswerReader, OnOutput
 from fal_jupyter.client.calls import lost, refused_by_ending, refused_waiting
 from fal_jupyter.client.events import EventDecoder, decoder_for
 from fal_jupyter.client.interrupts import one_line
-from fal_jupyter.client.waiting import MOST_GATEWAYS, NotSent, areceive, asend, receive, send
+from fal_jupyter.client.waiting import MOST_GATEWAYS, NotSent, aopen, areceive, receive, send
 from fal_jupyter.domain.errors import GatewayError, RequestError
 
 if TYPE_CHECKING:
@@ -57,7 +57,13 @@ class Streamed:
     """
 
     def __init__(
-        self, client: Client, alias: str, request: bytes, on_output: OnOutput | None, finished: Finished, name: str
+        self,
+        client: Client,
+        alias: str,
+        request: http.Request,
+        on_output: OnOutput | None,
+        finished: Finished,
+        name: str,
     ) -> None:
         self._client, self._request, self._finished, self._name = client, request, finished, name
         self._new_reader = partial(_Pieces, on_output, f"%fal logs {alias} has the last of them")
@@ -106,9 +112,9 @@ class Streamed:
                 head = http.Reader()
                 sock = await asyncio.to_thread(self._client.dial)
                 gateway = connect.peer_pid(sock)
-                reader, writer = await asyncio.open_unix_connection(sock=sock)
+                writer: asyncio.StreamWriter | None = None
                 try:
-                    await asend(writer, self._request)
+                    reader, writer = await aopen(sock, self._request, gateway)
                     while not head.done:
                         unanswered = 0 if head.begun else len(self._request)
                         data = await areceive(reader, READ, gateway, unanswered=unanswered)
@@ -123,7 +129,8 @@ class Streamed:
                         continue
                     raise lost() from None
                 finally:
-                    writer.close()
+                    if writer is not None:
+                        writer.close()
                 if not (gateways_left and self._is_refused(head, gateway)):
                     break
             for value in self._end():

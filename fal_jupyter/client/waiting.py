@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import select
 import socket
 import time
 
+from fal_jupyter.client.http import Request
 from fal_jupyter.domain.errors import GatewayStopped, GatewayUnreachable
 from fal_jupyter.processes import is_stopped
 
@@ -79,27 +81,65 @@ def receive(sock: socket.socket, size: int, pid: int, *, deadline: float | None 
         patience.look()
 
 
-def send(sock: socket.socket, data: bytes, pid: int) -> None:
-    """Send all of *data* to the gateway *pid*, however slowly it takes them.
+def send(sock: socket.socket, data: Request, pid: int) -> None:
+    """Send all of *data* to the gateway *pid*, however slowly it takes them; less where it has answered before.
 
     Raises:
         NotSent: the connection was closed before it took the first byte, so the request cannot have begun.
         OSError: it was closed later.
         GatewayStopped: the gateway is stopped.
     """
-    view, sent = memoryview(data), 0
-    while sent < len(data):
-        try:
-            sent += sock.send(view[sent:], socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            poller, patience = select.poll(), Patience(pid)
-            poller.register(sock, select.POLLOUT)
-            while not poller.poll(1000 * LOOK):
-                patience.look()
-        except (BrokenPipeError, ConnectionResetError) as error:
-            if sent:
+    begun = False
+    for piece in (data,) if isinstance(data, bytes) else data:
+        view, sent = memoryview(piece), 0
+        while sent < len(view):
+            try:
+                sent += sock.send(view[sent:], socket.MSG_DONTWAIT)
+                begun = True
+            except BlockingIOError:
+                poller, patience = select.poll(), Patience(pid)
+                poller.register(sock, select.POLLOUT)
+                while not poller.poll(1000 * LOOK):
+                    patience.look()
+            except (BrokenPipeError, ConnectionResetError) as error:
+                if not begun:
+                    raise NotSent(*error.args) from None
+                if _has_answered(sock):
+                    return
                 raise
-            raise NotSent(*error.args) from None
+
+
+def _has_answered(sock: socket.socket) -> bool:
+    """True where an answer waits to be read: the other side refused a request without reading all of it."""
+    try:
+        return bool(sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+    except OSError:
+        return False
+
+
+async def aopen(sock: socket.socket, data: Request, pid: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Send all of *data* on a new connection, which asyncio has then. A body that is read from files is sent by a thread.
+
+    Raises:
+        NotSent: the gateway ended before it read anything.
+        OSError: it ended later.
+    """
+    if not isinstance(data, bytes):
+        try:
+            await asyncio.to_thread(send, sock, data, pid)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)  # wakes the thread where the caller was cancelled
+            sock.close()
+            raise
+    reader, writer = await asyncio.open_unix_connection(sock=sock)
+    if isinstance(data, bytes):
+        try:
+            await asend(writer, data)
+        except BaseException:
+            writer.close()
+            raise
+    return reader, writer
 
 
 async def asend(writer: asyncio.StreamWriter, data: bytes) -> None:

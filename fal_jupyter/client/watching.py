@@ -50,7 +50,7 @@ class RawAnswer:
     """
 
     def __init__(
-        self, sock: socket.socket, method: str, target: str, headers: Iterable[tuple[str, str]], body: bytes
+        self, sock: socket.socket, method: str, target: str, headers: Iterable[tuple[str, str]], body: http.Body
     ) -> None:
         self._socket = sock
         self.gateway = connect.peer_pid(sock)

@@ -365,7 +365,8 @@ class Field:
     """Where FastAPI takes one parameter from.
 
     *place* is ``body``, ``path``, ``query``, ``header`` or ``cookie``; *key* its name there. *spread*: it is a model, whose fields
-    stand there one by one. *inner*: it is a parameter of a dependency, not of the endpoint.
+    stand there one by one. *inner*: it is a parameter of a dependency, not of the endpoint. *info* is FastAPI's own field, and
+    *form* says that the body is a form.
     """
 
     place: str
@@ -374,6 +375,8 @@ class Field:
     inner: bool
     default: Any
     hyphens: bool
+    info: Any
+    form: bool
 
 
 def request_fields(function: Callable[..., Any], path: str) -> dict[str, Field] | None:
@@ -381,16 +384,18 @@ def request_fields(function: Callable[..., Any], path: str) -> dict[str, Field] 
 
     None where it cannot read the signature.
     """
-    from fastapi.dependencies.utils import get_dependant
+    from fastapi.dependencies import utils
 
     logger = logging.getLogger("fastapi")
     was, logger.disabled = logger.disabled, True  # it prints what it raises
+    # what reads forms is needed in the runner, whose environment may be another one
+    check, utils.ensure_multipart_is_installed = utils.ensure_multipart_is_installed, lambda: None
     try:
-        dependant = get_dependant(path=path, call=MethodType(function, object()))
+        dependant = utils.get_dependant(path=path, call=MethodType(function, object()))
     except Exception:  # the runner reports it when it starts
         return None
     finally:
-        logger.disabled = was
+        logger.disabled, utils.ensure_multipart_is_installed = was, check
     found: dict[str, Field] = {}
     todo, seen = [dependant], {id(dependant)}
     while todo:
@@ -400,6 +405,8 @@ def request_fields(function: Callable[..., Any], path: str) -> dict[str, Field] 
                 found.setdefault(asked.name, _field(asked, place, inner=current is not dependant))
         todo += [inner for inner in current.dependencies if id(inner) not in seen]
         seen |= {id(inner) for inner in current.dependencies}
+    if any(type(field.info).__name__ in ("Form", "File") for field in found.values() if field.place == "body"):
+        return {name: replace(field, form=field.place == "body") for name, field in found.items()}
     return found
 
 
@@ -423,4 +430,4 @@ def _field(asked: Any, place: str, *, inner: bool) -> Field:
     default = inspect.Parameter.empty if info.is_required() else info.default
     if getattr(info, "default_factory", None) is not None:  # which may want the other fields' values
         default = FACTORY
-    return Field(place, key, spread, inner, default, hyphens)
+    return Field(place, key, spread, inner, default, hyphens, info, form=False)

@@ -7,8 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.support.kernel import Kernel
 
 ONE = "class {}(fal.App):\n    @fal.endpoint('/')\n    def go(self{}) -> {}:\n        return {}\n"
@@ -25,30 +23,6 @@ def test_an_endpoint_that_calls_another_app_is_told_its_address(notebook: Kernel
     )
     assert '/called", arguments={...})' in notebook.run("Caller.go()").evalue
     assert "self.go(...)" in notebook.run("Same.go()").evalue
-
-
-@pytest.mark.parametrize(
-    ("name", "takes", "told", "instead"),
-    [
-        ("Bare", ", x: list", "Bare.go(): the annotation of 'x' does not say what its items are", "write x: list[str]"),
-        ("Perhaps", ", n: int, x: tuple | None = None", "Perhaps.go(): the annotation of 'x'", "write x: list[str]"),
-        (
-            "Form",
-            ", x: Annotated[int, fastapi.Form()]",
-            "Form.go() takes a form or a file",
-            "pip install python-multipart",
-        ),
-    ],
-)
-def test_what_fastapi_takes_for_a_form_is_named_with_its_endpoint(
-    notebook: Kernel, name: str, takes: str, told: str, instead: str
-) -> None:
-    head = "%%fal_app\nimport fastapi\nfrom typing import Annotated\n"
-    found = notebook.run(head + ONE.format(name, takes, "int", "1"))
-
-    assert told in found.evalue
-    assert instead in found.evalue
-    assert "Form data requires" not in found.text + found.evalue
 
 
 def test_a_captured_logger_keeps_its_level_and_its_handlers(notebook: Kernel, tmp_path: Path) -> None:

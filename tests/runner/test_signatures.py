@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 import threading
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -74,3 +75,26 @@ def test_a_field_as_a_default_is_named_with_the_annotation_that_fastapi_takes() 
     properties = built({"image_url": Annotated[str, ImageField(examples=["x"])]}, plain).openapi()["paths"]["/"]["post"]
     body = properties["requestBody"]["content"]["application/json"]["schema"]["properties"]["image_url"]
     assert (body["ui"], body["examples"]) == ({"field": "image"}, ["x"])
+
+
+@pytest.mark.parametrize(
+    ("hint", "told", "instead"),
+    [
+        (list, "go(): the annotation of 'x' does not say what its items are", "write x: list[str]"),
+        (tuple | None, "go(): the annotation of 'x' does not say what its items are", "write x: list[str]"),
+        (Annotated[int, fastapi.Form()], "go() takes a form or a file", "pip install python-multipart"),
+        (fastapi.UploadFile, "go() takes a form or a file", "pip install python-multipart"),
+    ],
+)
+def test_what_fastapi_takes_for_a_form_is_named_where_forms_cannot_be_read(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], hint: Any, told: str, instead: str
+) -> None:
+    def go(self: Any, n: int = 1, x: Any = None) -> Any: ...
+
+    for name in ("python_multipart", "multipart"):
+        monkeypatch.setitem(sys.modules, name, None)  # as where it is not installed
+    with pytest.raises(AppRuleBroken) as error:
+        built({"n": int, "x": hint}, go)
+    assert told in str(error.value)
+    assert instead in error.value.hint
+    assert "".join(capfd.readouterr()) == ""
