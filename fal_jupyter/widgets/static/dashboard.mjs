@@ -7,7 +7,7 @@ import { iconButton, stateGlyph, stateMark } from "./glyphs.mjs";
 import { actOnApp, runnerWords } from "./card.mjs";
 import { inspectorPanel } from "./inspector.mjs";
 import { ledgerPanel, startButton } from "./ledger.mjs";
-import { queueTable, queueWords } from "./queue.mjs";
+import { queueTable, allQueuesWords } from "./queue.mjs";
 import { requestsPanel } from "./requests.mjs";
 import { plainText } from "./plain.mjs";
 import { ensureStyle } from "./style.mjs";
@@ -162,7 +162,7 @@ export function dashboardPanel(root, host, options, signal) {
     const heads = COLUMNS.map(([name, kind], at) => h("th", { scope: "col", class: kind, "aria-sort": at === column ? (down ? "descending" : "ascending") : null },
       h("button", { type: "button", class: "fj-sort", onclick: () => ((down = at === column ? !down : false), (column = at), draw()) }, name, at === column ? (down ? " ▼" : " ▲") : "")));
     update(apps, view.apps.length ? h("table", { class: "fj-table fj-apps" }, h("thead", null, h("tr", null, heads, h("th", { scope: "col" }, h("span", { class: "fj-visually-hidden" }, "Actions")))), h("tbody", null, shown.map(appRow))) : h("p", { class: "fj-empty" }, "No app is running. Put %%fal_app above a fal.App class in a notebook and run the cell: it shows up here."));
-    update(queueTold, queueWords(view));
+    update(queueTold, allQueuesWords(view));
     update(queue, queueTable(view, (id) => void host.ask("DELETE", `requests/${id}`).catch(() => undefined)));
   };
   const noticeOf = (/** @type {View} */ view) => {

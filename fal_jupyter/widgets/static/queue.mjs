@@ -54,7 +54,7 @@ export function queueTable(view, cancel) {
 }
 
 /** How many wait, and the longest. @param {View} view */
-export function queueWords(view) {
+export function allQueuesWords(view) {
   const waiting = view.apps.reduce((sum, app) => sum + app.waiting, 0);
   const longest = Math.max(0, ...view.apps.flatMap((app) => app.queue.map((one) => view.time - one.since)));
   return waiting ? `${count(waiting)} waiting, longest ${duration(longest)}` : "";
