@@ -15,6 +15,7 @@ from fal_jupyter.notebook.style import (
     OK,
     PHASES,
     RUN,
+    TABLE,
     TEXT,
     element,
     text,
@@ -241,7 +242,7 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequenc
 
     head = element("thead", line("th", heads))
     body = element("tbody", *(line("td", row) for row in rows))
-    style = f"border-collapse: collapse; border: 1px solid {LINE}; margin: 2px 0 6px 16px; {TEXT}"
+    style = f"{TABLE}; border: 1px solid {LINE}; margin: 2px 0 6px 16px; {TEXT}"
     return element("table", head, body, style=style)
 
 

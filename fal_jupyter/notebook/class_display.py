@@ -11,7 +11,7 @@ from typing import Any
 
 from fal_jupyter.cli.numbers import plural
 from fal_jupyter.domain.errors import FalJupyterError
-from fal_jupyter.notebook.style import BAND, CELL, CODE, FAILED, FRAME, MUTED, OK, QUEUE, START, element, text
+from fal_jupyter.notebook.style import BAND, CELL, CODE, FAILED, FRAME, MUTED, OK, QUEUE, START, TABLE, element, text
 from fal_jupyter.protocol.feed import AppState
 
 _COLOURS = {"Ready": OK, "Starting": START, "Failing": FAILED}
@@ -75,7 +75,7 @@ def as_html(cls: type) -> str:
                 element("td", text(doc), style=f"{CELL}; {MUTED}"), style="background: none")
         for path, call, doc in _endpoints(cls)
     ]  # fmt: skip
-    table = element("table", element("tbody", *rows), style="border-collapse: collapse")
+    table = element("table", element("tbody", *rows), style=TABLE)
     end = element("span", text(state["url"]), style=CODE) if state is not None else text(_hint(cls))
     return element(
         "div",

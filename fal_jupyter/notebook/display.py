@@ -18,8 +18,11 @@ from fal_jupyter.notebook.style import (
     OK,
     QUEUE,
     START,
+    TABLE,
     WARN,
     element,
+    isolated,
+    marked,
     text,
 )
 
@@ -112,18 +115,18 @@ def as_html(card: Card, more: str = "") -> str:
     colour = QUEUE if more else colour
     head = element(
         "div",
-        element("b", f"{glyph} {_WORDS.get(card.state, card.state)}", style=f"color: {colour}"),
+        marked(glyph, _WORDS.get(card.state, card.state), colour, style=MUTED if more else ""),
         " &nbsp;",
-        element("b", text(card.app)),
+        element("b", isolated(card.app)),
         " ",
-        element("span", text(card.class_name), style=f"{CODE}; {MUTED}"),
+        element("span", isolated(card.class_name), style=f"{CODE}; {MUTED}"),
         element("span", text(f" · {card.cell}"), style=MUTED) if card.cell else "",
         style="padding: 6px 10px",
     )
     parts = [head, _facts(card)]
     if card.failure:
         first, *rest = card.failure
-        told = [element("b", text(first), style=f"color: {FAILED}"), *(element("div", text(line)) for line in rest)]
+        told = [marked("✕", first, FAILED), *(element("div", text(line)) for line in rest)]
         parts.append(element("div", *told, style=f"{BAND}; overflow-wrap: anywhere"))
     parts.append(_endpoints(card))
     if card.url:
@@ -135,10 +138,7 @@ def as_html(card: Card, more: str = "") -> str:
     parts += [element("div", text(option), style=BAND) for option in card.options]
     if card.captures:
         parts.append(_captures(card))
-    parts += [
-        element("div", element("b", "Warning ", style=f"color: {WARN}"), text(warning), style=BAND)
-        for warning in card.warnings
-    ]
+    parts += [element("div", marked("▲", "Warning", WARN), " ", text(warning), style=BAND) for warning in card.warnings]
     return element("div", *parts, style=FRAME)
 
 
@@ -159,9 +159,7 @@ def _facts(card: Card) -> str:
         for name, value in facts
     ]
     row = element("tr", *cells, style="background: none")
-    return element(
-        "table", element("tbody", row), style=f"border-collapse: collapse; width: 100%; border-top: 1px solid {LINE}"
-    )
+    return element("table", element("tbody", row), style=f"{TABLE}; width: 100%; border-top: 1px solid {LINE}")
 
 
 def _endpoints(card: Card) -> str:
@@ -174,7 +172,7 @@ def _endpoints(card: Card) -> str:
         )
         for e in card.endpoints
     ]
-    return element("div", element("table", element("tbody", *rows), style="border-collapse: collapse"), style=BAND)
+    return element("div", element("table", element("tbody", *rows), style=TABLE), style=BAND)
 
 
 def _captures(card: Card) -> str:
@@ -193,6 +191,6 @@ def _captures(card: Card) -> str:
     title = f"Takes along {plural(len(card.captures), 'thing')} of the notebook, {size(total)}"
     more = len(card.captures) - SHOWN_CAPTURES
     rest = element("div", text(f"and {more} more"), style=MUTED) if more > 0 else ""
-    table = element("table", element("tbody", *rows), style="border-collapse: collapse; margin: 4px 0")
+    table = element("table", element("tbody", *rows), style=TABLE)
     summary = element("summary", text(title), style="cursor: pointer")
     return element("div", element("details", summary, table, rest), style=BAND)

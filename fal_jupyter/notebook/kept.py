@@ -110,7 +110,9 @@ def output_of(detail: RequestDetail, whole: Callable[[], bytes | None] = lambda:
         began=request["began"],
         total_ms=request["total_ms"],
         revision=request["revision"],
-        input=words_of(given),
+        input=words_of(
+            {name: one for name, one in given.items() if name != "seed"} if isinstance(given, dict) else given
+        ),
         seed="" if seed is None or isinstance(seed, (dict, list)) else str(seed)[:40],
         pictures=pictures,
         others=[name[:WORDS] for name in others[:MOST_PICTURES]]

@@ -10,7 +10,7 @@ from fal_jupyter.cli import request_tables
 from fal_jupyter.cli.numbers import milliseconds, plural, size
 from fal_jupyter.domain.terminal_text import plain_text
 from fal_jupyter.notebook.picture_parts import box, label, rows_table
-from fal_jupyter.notebook.style import CODE, FAILED, LINE, MUTED, OK, QUEUE, WARN, element, isolated, text
+from fal_jupyter.notebook.style import CODE, FAILED, LINE, MUTED, OK, QUEUE, WARN, element, isolated, marked, text
 from fal_jupyter.protocol.api import ErrorDescription, LogRecord
 from fal_jupyter.protocol.feed import Body, Display, Picture, RequestDetail, RequestState, SavedOutput
 
@@ -55,6 +55,10 @@ def log_rows(records: list[LogRecord]) -> list[tuple[str, str, str, str]]:
     return rows
 
 
+def _level(word: str, glyph: str, colour: str) -> str:
+    return marked(glyph, word, colour) if glyph else element("span", text(word), style=MUTED)
+
+
 def plain_text_lines(line: str) -> list[str]:
     """The states of a line that was written over itself (a progress bar), each as plain text."""
     return [plain_text(part) for part in line.split("\r")]
@@ -63,12 +67,12 @@ def plain_text_lines(line: str) -> list[str]:
 def logs(picture: Picture) -> tuple[str, str, str]:
     """The panel's title, note and body."""
     found = log_rows(picture.get("logs") or [])
-    colours = {"error": FAILED, "warning": WARN}
+    glyphs = {"error": ("✕", FAILED), "warning": ("▲", WARN)}
     rows = [
         [
             text(when),
             text(runner),
-            element("span", text(word), style=f"color: {colours.get(word, QUEUE)}") if word else "",
+            _level(word, *glyphs.get(word, ("", ""))),
             element(
                 "div", text(line), style=f"{CODE}; white-space: pre-wrap; overflow-wrap: anywhere", flags='dir="auto"'
             ),
@@ -100,7 +104,7 @@ def _output(one: SavedOutput) -> str:
         *files,
         element("div", isolated(one["input"] or "no input"), style="overflow-wrap: anywhere", flags='dir="auto"'),
         element("div", text(facts), style=f"font-size: 11px; {MUTED}"),
-        style="display: inline-block; vertical-align: top; width: 172px; margin: 6px 12px 6px 0",
+        style="display: inline-block; vertical-align: top; width: 180px; margin: 6px 12px 6px 0",
     )
 
 
@@ -150,17 +154,19 @@ def tried(picture: Picture) -> tuple[str, str, str]:
     )
     parts = [line]
     if (error := last["error"]) is not None:
-        parts.append(element("div", element("b", isolated(_raised(error))), style=f"color: {FAILED}"))
+        parts.append(element("div", marked("✕", _raised(error), FAILED), style="overflow-wrap: anywhere"))
         parts.append(box(error["text"]))
     elif request["error"]:
-        parts.append(element("div", isolated(request["error"]), style=f"color: {FAILED}; overflow-wrap: anywhere"))
+        parts.append(element("div", marked("✕", request["error"], FAILED), style="overflow-wrap: anywhere"))
     drawn = next((one["pictures"] for one in picture.get("outputs") or [] if one["id"] == request["id"]), [])
     for title, body in (("Input", last["input"]), ("Answer", last["output"])):
         if body is not None and body["size"]:
             parts.append(label(f"{title} · {body['content_type'] or 'no type'} · {size(body['size'])}"))
             parts += [element("div", _thumbnails(drawn))] if title == "Answer" and drawn else []
             parts += [box(shown)] if (shown := body_text(body)) else []
-    if printed := [line for line in last["logs"] if line["stream"] != 0]:
+    traceback = set(error["text"].split("\n")) if error is not None else set()
+    printed = [one for one in last["logs"] if one["stream"] != 0 and one["text"] not in traceback]
+    if printed:
         parts.append(label("Printed"))
         parts.append(box("\n".join(row[3] for row in log_rows(printed))))
     return "Try", f"the last result, {request_tables.clock(request['began'])}", "".join(parts)
@@ -169,8 +175,7 @@ def tried(picture: Picture) -> tuple[str, str, str]:
 def _mark(request: RequestState) -> str:
     word = request_tables.word_of(request)
     colour = OK if word == "ok" else FAILED if word.startswith("failed") else QUEUE
-    sign = {"ok": "✓ ", "failed": "✕ "}.get(word.split()[0], "")
-    return element("b", text(sign + word), style=f"color: {colour}")
+    return marked({"ok": "✓", "failed": "✕"}.get(word.split()[0], ""), word, colour)
 
 
 def _where(request: RequestState) -> list[str]:

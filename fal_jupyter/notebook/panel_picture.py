@@ -73,7 +73,7 @@ def page(card: Card, picture: Picture, panel: str) -> str:
     if panel not in _PANELS:
         return ""
     title, note, body = _PANELS[panel](picture)
-    state = element("b", text(card.state), style=f"color: {QUEUE}")
+    state = element("b", text(card.state), style=MUTED)
     name = element("b", isolated(card.app))
     head = element("div", state, " &nbsp;", name, " ", saved(picture), style="padding: 6px 10px")
     empty = element("div", text(_EMPTY[panel]), style=f"{BAND}; {MUTED}")
@@ -127,8 +127,8 @@ def requests_table(requests: Sequence[RequestState]) -> str:
 def _state(request: RequestState) -> str:
     word = request_tables.word_of(request)
     colour = OK if word == "ok" else FAILED if word.startswith("failed") else QUEUE
-    sign = "✓ " if word == "ok" else "✕ " if word.startswith("failed") else ""
-    return element("span", text(sign + word), style=f"color: {colour}")
+    sign = "✓" if word == "ok" else "✕" if word.startswith("failed") else ""
+    return element("span", element("span", sign, style=f"color: {colour}"), " " if sign else "", text(word))
 
 
 def _bar(request: RequestState, longest: float) -> str:
@@ -170,7 +170,7 @@ def _timeline(picture: Picture) -> tuple[str, str, str]:
         )
         for a, b in rows
     ]
-    body = element("table", element("tbody", *cells), style=f"{WIDE}; margin: 4px 0")
+    body = element("table", element("tbody", *cells), style=f"{WIDE}; padding: 4px 0")
     return "Scaling", span(now - begin), body + _legend(lanes) + _decisions(picture) + _changes(lanes, now)
 
 
@@ -208,7 +208,7 @@ def _legend(lanes: Sequence[Lane]) -> str:
         )
         for word, colour in seen
     ]
-    return element("div", " &nbsp; ".join(parts), style="font-size: 11px; margin: 4px 0")
+    return element("div", " &nbsp; ".join(parts), style="font-size: 11px; padding: 4px 0")
 
 
 def _decisions(picture: Picture) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from fal_jupyter.cli import request_tables
 from fal_jupyter.cli.numbers import count, milliseconds, plural
+from fal_jupyter.domain.terminal_text import plain_text
 from fal_jupyter.notebook import panel_picture
 from fal_jupyter.notebook.style import (
     BAND,
@@ -20,6 +21,7 @@ from fal_jupyter.notebook.style import (
     QUEUE,
     RUN,
     START,
+    TABLE,
     element,
     text,
 )
@@ -60,9 +62,9 @@ def activity_html(picture: Picture) -> str:
         if (number := sum(runner["state"] == state for runner in app["runners"]))
     ]
     figures = [text(_figures(app)), " &nbsp; "] if app["stats"]["calls"] else []
-    return element("div", *figures, *runners, panel_picture.saved(picture), style=BAND) + panel_picture.sections(
-        picture
-    )
+    return element(
+        "div", *figures, " ".join(runners), " ", panel_picture.saved(picture), style=BAND
+    ) + panel_picture.sections(picture)
 
 
 def _figures(app: AppState) -> str:
@@ -79,9 +81,9 @@ def _figures(app: AppState) -> str:
 
 
 def _request_text(request: RequestState) -> str:
-    told = f" ({request['error']})" if request["error"] else ""
+    told = f" ({plain_text(request['error'])})" if request["error"] else ""
     word = request_tables.word_of(request).split()[0]
-    return f"{word} {request['path']} {milliseconds(request['total_ms'])}, r{request['revision']}{told}"
+    return f"{word} {plain_text(request['path'])} {milliseconds(request['total_ms'])}, r{request['revision']}{told}"
 
 
 def dashboard_html(apps: list[AppState]) -> str:
@@ -104,9 +106,7 @@ def dashboard_html(apps: list[AppState]) -> str:
     body = [element("tr", *(element("td", cell, style=CELL) for cell in row), style="background: none") for row in rows]
     if not body:
         return element("div", element("div", "No fal app is running.", style="padding: 6px 10px"), style=FRAME)
-    table = element(
-        "table", element("thead", head), element("tbody", *body), style="border-collapse: collapse; margin: 6px 10px"
-    )
+    table = element("table", element("thead", head), element("tbody", *body), style=f"{TABLE}; margin: 6px 10px")
     return element("div", table, style=FRAME)
 
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from fal_jupyter.cli.numbers import milliseconds
-from fal_jupyter.notebook.style import BAND, CELL, CODE, LINE, MUTED, NUMBER, element, text
+from fal_jupyter.notebook.style import BAND, CELL, CODE, LINE, MUTED, NUMBER, TABLE, element, text
 
-WIDE: Final = "border-collapse: collapse; width: 100%; font-size: inherit"
+WIDE: Final = f"{TABLE}; width: 100%; font-size: inherit"
 TRACK: Final = "white-space: nowrap; font-size: 0; line-height: 10px; padding-top: 4px"
 BLOCKS: Final = 24  # of a bar that is as wide as its column
 BOX: Final = (
@@ -46,13 +46,14 @@ def rows_table(
         )
         for row in rows
     ]
-    return element("table", element("thead", head), element("tbody", *body), style=f"{WIDE}; margin: 4px 0")
+    return element("table", element("thead", head), element("tbody", *body), style=f"{WIDE}; padding: 4px 0")
 
 
 def piece(percent: float, colour: str, title: str = "", height: int = 9) -> str:
     """A part of a bar. Where styles are taken away (GitHub, mail), blocks of text stand for it; with them, they have no size."""
     style = f"display: inline-block; min-width: 2px; height: {height}px; width: {percent:.2f}%; background: {colour}"
-    blocks = ("█" if title else "\u00a0") * max(round(percent * BLOCKS / 100), 1 if title else 0)
+    wide = round(percent * BLOCKS / 100)
+    blocks = ("█" * wide or "▏") if title else "\u00a0" * wide
     return element("span", blocks, style=style, title=title)
 
 

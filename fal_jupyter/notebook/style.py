@@ -36,6 +36,8 @@ TEXT: Final = (
 )
 FRAME: Final = f"{TEXT}; border: 1px solid {LINE}; border-radius: 4px; margin: 4px 0"
 BAND: Final = f"border-top: 1px solid {LINE}; padding: 6px 10px"
+TABLE: Final = "border-collapse: collapse; table-layout: auto; margin: 0"
+"""Of each table: Jupyter's own style sheet gives tables columns of one width, which long words leave, and a margin."""
 CELL: Final = "text-align: left; padding: 2px 14px 2px 0; border: none; background: none; vertical-align: top"
 NUMBER: Final = CELL.replace("text-align: left", "text-align: right")
 
@@ -46,6 +48,12 @@ def element(tag: str, *children: str, style: str = "", title: str = "", flags: s
     attributes += f' title="{text(title)}"' if title else ""
     attributes += f" {flags}" if flags else ""
     return f"<{tag}{attributes}>{''.join(children)}</{tag}>"
+
+
+def marked(glyph: str, words: str, colour: str, *, style: str = "") -> str:
+    """A state: only its glyph has a colour, since no colour of one value can be read on white and on near-black."""
+    glyphs = [element("span", glyph, style=f"color: {colour}"), " "] if glyph else []
+    return element("b", *glyphs, text(words), style=style)
 
 
 def text(value: object) -> str:
