@@ -22,20 +22,23 @@ import uvloop
 from pydantic import BaseModel
 
 from fal_jupyter import settings
-from fal_jupyter.domain import messages as m
-from fal_jupyter.domain.machines import Allotment
+from fal_jupyter.domain import events as m
+from fal_jupyter.domain.resources.machines import Allotment
 from fal_jupyter.fal.app import App
 from fal_jupyter.fal.describe import describe_app
 from fal_jupyter.fal.endpoints import endpoint
-from fal_jupyter.gateway import http_server, run_api
-from fal_jupyter.gateway.engine import Engine
-from fal_jupyter.gateway.keys import Keys
-from fal_jupyter.gateway.logs import Log
-from fal_jupyter.gateway.published import Published, Revision
-from fal_jupyter.gateway.tokens import Tokens
+from fal_jupyter.gateway.apps.deployment import Deployment, Revision
+from fal_jupyter.gateway.auth.access_tokens import AccessTokens
+from fal_jupyter.gateway.auth.api_keys import ApiKeys
+from fal_jupyter.gateway.engine.engine import Engine
+from fal_jupyter.gateway.http import server
+from fal_jupyter.gateway.requests import data_plane
+from fal_jupyter.gateway.storage.logs import Log
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.frames import Decoder, Frame, Kind
-from fal_jupyter.runner import capture, endpoints, requests
+from fal_jupyter.runner.application import endpoints
+from fal_jupyter.runner.output import capture
+from fal_jupyter.runner.requests import request_server
 
 BODY = b'{"name": "Ada"}'
 
@@ -128,21 +131,21 @@ async def gateway() -> list[tuple[str, float]]:
         engine, channel = Engine(config, {}, 1024, lambda: None), Channel()
         engine.launcher = Launcher(channel)  # type: ignore[assignment]
         spec = describe_app(Bench)
-        app = engine.published["bench"] = Published("bench", "lease", Log(config.logs / "bench.log"), last=1)
+        app = engine.published["bench"] = Deployment("bench", "lease", Log(config.logs / "bench.log"), last=1)
         environment: Any = {"python": "", "env": {}, "preload": [], "cwd": "/", "sys_path": [], "isolated": ""}
         app.revisions[1] = Revision(1, spec, "pickle", {}, {}, environment, {}, b"", Allotment())
         engine.tell(m.AppPublished("bench", spec, 1, "lease", Allotment(), "bench"))
         engine.tell(m.RunnerSpawned("bench-1"))
         engine.tell(m.RunnerReady("bench-1"))
-        unused: Any = None  # neither the store nor the vault is asked for a key that is in memory
-        keys = Keys(unused, unused)
+        unused: Any = None  # neither the store nor the secret_store is asked for a key that is in memory
+        keys = ApiKeys(unused, unused)
         keys._live["fjk_abcdefgh"] = (hashlib.sha256(b"secret").digest(), "lease", "bench", 0.0)
-        front = run_api.Front(engine, keys, Tokens(), config, trusted=False)
+        front = data_plane.DataPlane(engine, keys, AccessTokens(), config, trusted=False)
         front.ports = (1234,)
         left, right = socket.socketpair()
 
-        def connection(make: Callable[[http_server.Connection], Any]) -> http_server.Connection:
-            made = http_server.Listener(make, 30, 10).connection()
+        def connection(make: Callable[[server.HttpConnection], Any]) -> server.HttpConnection:
+            made = server.HttpListener(make, 30, 10).connection()
             made.connection_made(Transport(left))  # type: ignore[arg-type]
             return made
 
@@ -153,7 +156,7 @@ async def gateway() -> list[tuple[str, float]]:
         ).encode() + BODY
         head = b'{"status":200,"headers":[["content-length","21"],["content-type","application/json"]]}'
         answer = frames.encode_message(Kind.RESPONSE, 1, head, b'{"text":"Hello, Ada"}', end=True)
-        whole = connection(lambda caller: run_api.Request(front, caller))
+        whole = connection(lambda caller: data_plane.DataPlaneRequest(front, caller))
 
         def one() -> None:
             whole.data_received(request)
@@ -181,7 +184,7 @@ async def gateway() -> list[tuple[str, float]]:
 
         one()
         total, parse, decisions = micros(one), micros(lambda: parser.data_received(request)), micros(decide)
-        key = micros(lambda: keys.admits("Key fjk_abcdefgh:secret")) + micros(run_api.new_id)
+        key = micros(lambda: keys.admits("Key fjk_abcdefgh:secret")) + micros(data_plane.new_id)
         frame = micros(lambda: frames.encode_message(Kind.REQUEST, 1, head, BODY, end=True))
         frame += micros(lambda: list(Decoder().feed(answer)))
         left.close()
@@ -199,7 +202,7 @@ async def runner() -> list[tuple[str, float]]:
     """The runner's steps."""
     instance: Any = Bench(_allow_init=True)  # type: ignore[call-arg]
     app, channel = endpoints.build(instance), Channel()
-    server = requests.Server(channel, capture.Capture(channel), app, instance, {"multiplex": 32})  # type: ignore[arg-type, typeddict-item]
+    server = request_server.RequestServer(channel, capture.OutputCapture(channel), app, instance, {"multiplex": 32})  # type: ignore[arg-type, typeddict-item]
     head = json.dumps(
         {"id": "x" * 36, "method": "POST", "path": "/async", "query": "", "headers": [
             ["host", "127.0.0.1:1234"], ["content-type", "application/json"], ["content-length", "15"],

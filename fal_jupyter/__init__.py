@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any, Final
 
-from fal_jupyter import at_hand
+from fal_jupyter import gateway_offer
 
 if TYPE_CHECKING:
     from fal_jupyter import fal
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
         VersionSkew,
     )
     from fal_jupyter.notebook import load_ipython_extension, unload_ipython_extension
-    from fal_jupyter.notebook.clients import fal_client, fal_client_async, redirect_fal_client
+    from fal_jupyter.notebook.cells.clients import fal_client, fal_client_async, redirect_fal_client
+    from fal_jupyter.notebook.cells.serving import app, serve
     from fal_jupyter.notebook.panels import dashboard, panel, widget
-    from fal_jupyter.notebook.serving import app, serve
 
     __version__: str
 
@@ -71,14 +71,14 @@ __all__ = [
 ]
 
 _HOMES: Final = {
-    "app": "fal_jupyter.notebook.serving",
-    "dashboard": "fal_jupyter.notebook.panels",
-    "fal_client": "fal_jupyter.notebook.clients",
-    "fal_client_async": "fal_jupyter.notebook.clients",
-    "panel": "fal_jupyter.notebook.panels",
-    "redirect_fal_client": "fal_jupyter.notebook.clients",
-    "serve": "fal_jupyter.notebook.serving",
-    "widget": "fal_jupyter.notebook.panels",
+    "app": "fal_jupyter.notebook.cells.serving",
+    "dashboard": "fal_jupyter.notebook.display.shown_panels",
+    "fal_client": "fal_jupyter.notebook.cells.clients",
+    "fal_client_async": "fal_jupyter.notebook.cells.clients",
+    "panel": "fal_jupyter.notebook.display.shown_panels",
+    "redirect_fal_client": "fal_jupyter.notebook.cells.clients",
+    "serve": "fal_jupyter.notebook.cells.serving",
+    "widget": "fal_jupyter.notebook.display.shown_panels",
     "load_ipython_extension": "fal_jupyter.notebook",
     "unload_ipython_extension": "fal_jupyter.notebook",
 }
@@ -107,7 +107,7 @@ def _serve_quietly(cls: type) -> Any:
     return _home("serve").serve(cls, quiet=True)
 
 
-at_hand.offer(at_hand.Offer(_reach, _serve_quietly))
+gateway_offer.offer(gateway_offer.GatewayOffer(_reach, _serve_quietly))
 
 
 def _version() -> str:

@@ -18,8 +18,8 @@ def is_mounted() -> bool:
 
 @functools.cache
 def why_not() -> str:
-    """Give why :mod:`fal_jupyter.runner.data_mount` cannot put a folder at ``/data``, or ``""``."""
-    command = [sys.executable, "-P", "-m", "fal_jupyter.runner.data_mount", "/etc"]
+    """Give why :mod:`fal_jupyter.runner.process.data_mount` cannot put a folder at ``/data``, or ``""``."""
+    command = [sys.executable, "-P", "-m", "fal_jupyter.runner.process.data_mount", "/etc"]
     try:
         tried = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 from urllib.parse import quote
 
-from fal_jupyter.domain.lifecycle import Access
-from fal_jupyter.domain.queue_memory import size_text
+from fal_jupyter.domain.access.file_lifecycle import Access
+from fal_jupyter.domain.queue.memory import size_text
 
 CHUNK = 1 << 20
 ABANDONED = 3600.0  # seconds after which what a writer left unfinished is nobody's any more
@@ -80,7 +80,7 @@ class Swept(NamedTuple):
     next_expiry: float | None
 
 
-class Usage(NamedTuple):
+class StorageUsage(NamedTuple):
     """What is there: *files* with an address, *expired* ones among them, *bytes* of all (the same bytes count once), and *unfinished* bytes."""
 
     files: int
@@ -355,7 +355,7 @@ class FileStore:
             os.ftruncate(lock, 0)  # unknown: the next process that needs the sum counts anew
             return found.st_size
 
-    def usage(self, now: float) -> Usage:
+    def usage(self, now: float) -> StorageUsage:
         """Count what is there."""
         stored = [found for file_id in self._ids() if (found := self._read(file_id)) is not None]
         expired = sum(found.expires is not None and now >= found.expires for found in stored)
@@ -363,7 +363,7 @@ class FileStore:
         for left in self.directory.glob("unfinished/*"):
             with contextlib.suppress(OSError):
                 unfinished += left.stat().st_size
-        return Usage(len(stored), expired, sum(found.st_size for found in self._blobs().values()), unfinished)
+        return StorageUsage(len(stored), expired, sum(found.st_size for found in self._blobs().values()), unfinished)
 
 
 def _pieces(path: Path) -> Iterator[bytes]:

@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from fal_jupyter.atomic_write import write_whole
 from fal_jupyter.processes import start_time
-from fal_jupyter.whole_file import write_whole
 
 OLD = 7 * 24 * 3600.0  # seconds
 

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from fal_jupyter.domain.environments.literal_data import MOUNT_DATA, MountData
 from fal_jupyter.domain.errors import BadSetting
-from fal_jupyter.domain.literal_data import MOUNT_DATA, MountData
-from fal_jupyter.domain.nearest import hint_for
+from fal_jupyter.domain.text.nearest import hint_for
 
 STATE_VARIABLE = "FAL_JUPYTER_STATE"
 OWNER_VARIABLE = "FAL_JUPYTER_OWNER"

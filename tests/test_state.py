@@ -10,7 +10,7 @@ import pytest
 
 from fal_jupyter import server_record
 from fal_jupyter.domain.errors import StateRefused
-from fal_jupyter.gateway.logs import Log, forget_old
+from fal_jupyter.gateway.storage.logs import Log, forget_old
 from fal_jupyter.state import check_state
 from tests.support.serve import command, served
 from tests.support.state import state_directory

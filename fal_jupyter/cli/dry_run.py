@@ -6,15 +6,15 @@ import sys
 from collections.abc import Mapping
 
 from fal_jupyter import fal
-from fal_jupyter.cli.numbers import plural
-from fal_jupyter.client.homes import compared, needs_its_own
+from fal_jupyter.client.runtime_environment import compared, needs_its_own
 from fal_jupyter.client.serving import LoadedFile, missing_secrets
-from fal_jupyter.fal.endpoints import endpoints_of
-from fal_jupyter.fal.later import USED_ONLY, sentence_for
-from fal_jupyter.vault import Vault
+from fal_jupyter.commands.numbers import plural
+from fal_jupyter.fal.routes import endpoints_of
+from fal_jupyter.fal.unsupported import USED_ONLY, sentence_for
+from fal_jupyter.secret_store import SecretStore
 
 
-def dry_run(loaded: LoadedFile, overrides: Mapping[str, object], *, env: str, vault: Vault) -> list[str]:
+def dry_run(loaded: LoadedFile, overrides: Mapping[str, object], *, env: str, secret_store: SecretStore) -> list[str]:
     """Give what serving the app would start, line by line. Nothing is started or installed.
 
     Raises:
@@ -28,7 +28,7 @@ def dry_run(loaded: LoadedFile, overrides: Mapping[str, object], *, env: str, va
         why = f" ({plural(len(unmet), 'requirement')} not met here)" if unmet else ""
         lines.append(f"its runners would get an isolated environment{why}")
     later = [f"the app imports fal.{part}: {sentence_for(part)}, so using it would fail" for part in _imported()]
-    return [*missing_secrets(spec, vault), *later, *lines]
+    return [*missing_secrets(spec, secret_store), *later, *lines]
 
 
 def _imported() -> list[str]:

@@ -11,10 +11,10 @@ import os
 import sys
 from collections.abc import Sequence
 
-from fal_jupyter.cli import grammar
 from fal_jupyter.cli.terminal import say, sentence
+from fal_jupyter.commands import grammar
 from fal_jupyter.domain.errors import BadSetting, FalJupyterError
-from fal_jupyter.domain.terminal_text import safe_text
+from fal_jupyter.domain.text.terminal_text import safe_text
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,10 +32,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             from fal_jupyter.cli import serve
 
             return serve.run(args)
-        from fal_jupyter.cli import verbs
-        from fal_jupyter.cli.desk import ShellDesk
+        from fal_jupyter.commands import verbs
+        from fal_jupyter.commands.command_backend import ShellBackend
 
-        outcome = verbs.carry_out(args, ShellDesk())
+        outcome = verbs.carry_out(args, ShellBackend())
         print(json.dumps(outcome.data) if args.json else safe_text(outcome.text), flush=True)
         return outcome.status
     except FalJupyterError as error:

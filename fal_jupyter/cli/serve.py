@@ -15,12 +15,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from fal_jupyter.cli import grammar
 from fal_jupyter.cli.dry_run import dry_run
 from fal_jupyter.cli.terminal import say, sentence, show_output
 from fal_jupyter.client import serving
 from fal_jupyter.client.client import Client
 from fal_jupyter.client.handle import AppHandle
+from fal_jupyter.commands import grammar
 from fal_jupyter.domain.errors import FalJupyterError, GatewayStopped, SetupFailed
 from fal_jupyter.fal.project import app_of_target
 from fal_jupyter.local_modules import LOOK_EVERY
@@ -66,7 +66,7 @@ def _serve(args: argparse.Namespace, client: Client, out: int) -> int:
         overrides = {key: value for key, value in project.overrides.items() if value is not None} | overrides
     if args.dry_run:
         loaded = serving.load_file(path, class_name, project)
-        for line in dry_run(loaded, overrides, env=args.env or "auto", vault=client.vault):
+        for line in dry_run(loaded, overrides, env=args.env or "auto", secret_store=client.secret_store):
             say(f"fal-jupyter: {line}")
         return 0
     handle = serving.serve_file(
@@ -79,7 +79,7 @@ def _serve(args: argparse.Namespace, client: Client, out: int) -> int:
         say=say,
         project=project,
     )
-    for told in serving.missing_secrets(handle.spec, client.vault):
+    for told in serving.missing_secrets(handle.spec, client.secret_store):
         say(f"fal-jupyter: {told}")
     handle.wait(_show_output)
     if args.json:

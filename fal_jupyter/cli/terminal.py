@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from fal_jupyter.domain.errors import FalJupyterError
-from fal_jupyter.domain.terminal_text import safe_text
+from fal_jupyter.domain.text.terminal_text import safe_text
 
 PROGRAM = "fal-jupyter"
 

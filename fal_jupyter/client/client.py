@@ -14,11 +14,13 @@ from urllib.parse import quote
 
 from fal_jupyter import forks
 from fal_jupyter import settings as settings_module
-from fal_jupyter.client import connect, http
-from fal_jupyter.client import lease as leases
-from fal_jupyter.client.answer import Answer, AnswerReader, OnOutput
 from fal_jupyter.client.app_files import Folders
-from fal_jupyter.client.calls import (
+from fal_jupyter.client.calls.sent import Sent
+from fal_jupyter.client.connection import connect, http
+from fal_jupyter.client.connection import lease as leases
+from fal_jupyter.client.connection.answer import Answer, AnswerReader, OnOutput
+from fal_jupyter.client.connection.controlling import Controlling
+from fal_jupyter.client.connection.ongoing_calls import (
     Calls,
     cancelled,
     ended_starting,
@@ -26,12 +28,10 @@ from fal_jupyter.client.calls import (
     refused_by_ending,
     refused_waiting,
 )
-from fal_jupyter.client.controlling import Controlling
-from fal_jupyter.client.pool import ConnectionPool
+from fal_jupyter.client.connection.pool import ConnectionPool
+from fal_jupyter.client.connection.waiting import MOST_GATEWAYS, NotSent, aopen, areceive, receive, send
+from fal_jupyter.client.connection.watching import RawAnswer
 from fal_jupyter.client.publication import Publication
-from fal_jupyter.client.sent import Sent
-from fal_jupyter.client.waiting import MOST_GATEWAYS, NotSent, aopen, areceive, receive, send
-from fal_jupyter.client.watching import RawAnswer
 from fal_jupyter.credentials import make_key
 from fal_jupyter.domain.errors import (
     AppRuleBroken,
@@ -55,8 +55,8 @@ from fal_jupyter.protocol.api import (
     Published,
     PublishHead,
 )
+from fal_jupyter.secret_store import SecretStore
 from fal_jupyter.settings import Settings
-from fal_jupyter.vault import Vault
 
 READ = 256 * 1024
 JOIN_PATIENCE = 60.0  # seconds in which some gateway has to grant a lease, while others end
@@ -88,7 +88,7 @@ class Client(Controlling):
         self.settings = settings or settings_module.read()
         self.kind, self.name, self.port, self._idle_exit = kind, name or kind, port, idle_exit
         self.key = make_key()
-        self.vault = Vault(self.settings.state)
+        self.secret_store = SecretStore(self.settings.state)
         self.app_files = Folders(self.settings.state / "app_files")
         self.lease: leases.Lease | None = None
         self._parents: leases.Borrowed | None = None

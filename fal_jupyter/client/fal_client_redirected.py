@@ -2,7 +2,7 @@
 
 fal_client has no setting for its addresses. A client object of ours is a real one whose connections rewrite an address of
 fal's into the gateway's before a request leaves (an httpx event hook); nothing of the module is changed. The module's own functions
-can only be turned by the module's own names, which :class:`Turned` sets and puts back.
+can only be turned by the module's own names, which :class:`PatchedFalClient` sets and puts back.
 
 A gateway on a loopback address is never asked for by way of a proxy, whatever ``HTTP_PROXY`` and its like say.
 """
@@ -26,8 +26,8 @@ from fal_client import client as module
 from websockets.asyncio import client as async_websockets
 from websockets.sync import client as websockets
 
-from fal_jupyter.domain.runner_variables import past_proxies
-from fal_jupyter.fal.reached import is_direct, past_proxy
+from fal_jupyter.domain.environments.runner_variables import past_proxies
+from fal_jupyter.fal.destinations import is_direct, past_proxy
 
 TOKEN_LIFE = 120  # seconds; what both clients of fal ask for
 _PLACES = {
@@ -261,14 +261,14 @@ class AsyncGatewayClient(fal_client.AsyncClient):
             yield fal_client.AsyncRealtimeConnection(socket, encode_message, decode_message)
 
 
-class Turned:
+class PatchedFalClient:
     """The module's own functions (``fal_client.run`` …), turned towards a gateway: for the whole process.
 
     Redirections may be nested and may end in any order: the newest that is left holds, and after the last everything is as it was.
     """
 
     _lock = threading.Lock()
-    _open: list[Turned] = []  # noqa: RUF012 - shared on purpose: the module is one
+    _open: list[PatchedFalClient] = []  # noqa: RUF012 - shared on purpose: the module is one
     _kept: tuple[dict[str, str], dict[str, Any], dict[str, Any], dict[str, str | None]] | None = None
 
     def __init__(self, base: str, key: str | None) -> None:
@@ -277,11 +277,11 @@ class Turned:
     def __enter__(self) -> None:
         """From here on calls go to the gateway."""
         with self._lock:
-            if Turned._kept is None:
+            if PatchedFalClient._kept is None:
                 names = {name: getattr(module, name) for name in _PLACES}
                 excepted = {name: os.environ.get(name) for name in ("NO_PROXY", "no_proxy")}
                 clients = dict(vars(fal_client.sync_client)), dict(vars(fal_client.async_client))
-                Turned._kept = names, *clients, excepted
+                PatchedFalClient._kept = names, *clients, excepted
             self._open.append(self)
             self._apply()
 
@@ -292,16 +292,16 @@ class Turned:
             if self._open:
                 self._open[-1]._apply()
                 return
-            assert Turned._kept is not None
-            names, sync_state, async_state, excepted = Turned._kept
-            Turned._kept = None
+            assert PatchedFalClient._kept is not None
+            names, sync_state, async_state, excepted = PatchedFalClient._kept
+            PatchedFalClient._kept = None
             _set(names, sync_state, async_state)
             _set_environment(excepted)
 
     def _apply(self) -> None:
         """Set the module's names; its two clients forget what they have opened, and the key that they found."""
-        assert Turned._kept is not None
-        _, sync_state, async_state, excepted = Turned._kept
+        assert PatchedFalClient._kept is not None
+        _, sync_state, async_state, excepted = PatchedFalClient._kept
         _set_environment(excepted | (past_proxies(os.environ) if is_direct(self._base) else {}))
         cached = {"_auth", "_client", "_token_manager"}
         fresh_sync = {name: value for name, value in sync_state.items() if name not in cached}

@@ -14,15 +14,15 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from fal_jupyter.client.calls.forms import FormField, encoded, parts_of
+from fal_jupyter.client.calls.multipart import Part
+from fal_jupyter.client.calls.plain_values import dump, first, is_model, text_of
+from fal_jupyter.client.calls.sent import Sent
 from fal_jupyter.client.client import Client
-from fal_jupyter.client.forms import FormField, encoded, parts_of
 from fal_jupyter.client.handle import AppHandle
-from fal_jupyter.client.multipart import Part
-from fal_jupyter.client.plain_values import dump, first, is_model, text_of
-from fal_jupyter.client.sent import Sent
 from fal_jupyter.domain.errors import BadArguments, NotServed
-from fal_jupyter.domain.nearest import hint_for, nearest
 from fal_jupyter.domain.spec import AppSpec, EndpointSpec
+from fal_jupyter.domain.text.nearest import hint_for, nearest
 from fal_jupyter.protocol.api import A_SCHEMA, RUN, Published
 from fal_jupyter.protocol.feed import AppState
 

@@ -10,20 +10,20 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from fal_jupyter.client.answer import Answer, OnOutput
-from fal_jupyter.client.arguments import Arguments
-from fal_jupyter.client.calls import Calls
+from fal_jupyter.client.calls.arguments import Arguments
+from fal_jupyter.client.calls.interrupts import one_line, shorten
+from fal_jupyter.client.calls.realtime_session import RealtimeSession
+from fal_jupyter.client.calls.results import Results, failure
+from fal_jupyter.client.calls.sent import Sent
+from fal_jupyter.client.calls.streaming import Streamed
+from fal_jupyter.client.calls.submitted import QueuedRequest, Submit, SubmitOptions, submit
 from fal_jupyter.client.client import Client
-from fal_jupyter.client.interrupts import one_line, shorten
-from fal_jupyter.client.queued import Options, QueuedRequest, Submit, submit
-from fal_jupyter.client.results import Results, failure
-from fal_jupyter.client.sent import Sent
-from fal_jupyter.client.streaming import Streamed
-from fal_jupyter.client.talking import Talk
+from fal_jupyter.client.connection.answer import Answer, OnOutput
+from fal_jupyter.client.connection.ongoing_calls import Calls
 from fal_jupyter.domain.errors import BadArguments, NotServed, RequestError, SetupFailed
-from fal_jupyter.domain.nearest import hint_for
 from fal_jupyter.domain.spec import AppSpec
-from fal_jupyter.fal.realtime import RealtimeOptions
+from fal_jupyter.domain.text.nearest import hint_for
+from fal_jupyter.fal.realtime_options import RealtimeOptions
 from fal_jupyter.local_modules import EditWatch
 from fal_jupyter.protocol.api import Event, LogRecord, Published, RunnerRecord, ScalingRecord
 
@@ -316,11 +316,11 @@ class AppHandle:
         where = f"{self.spec.class_name}.stream.{name}"
         return Streamed(self.client, self.alias, request, self._output_with_notices(), finished, where)
 
-    def _talk(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Talk:
+    def _talk(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> RealtimeSession:
         if args:
             raise BadArguments(f"{name} takes query parameters by name only; inputs are sent: ws.send(...)")
         where = f"{self.spec.class_name}.realtime.{name}"
-        return Talk(
+        return RealtimeSession(
             self.client,
             self.alias,
             self._paths[name],
@@ -333,7 +333,9 @@ class AppHandle:
             self._tell_older,
         )
 
-    def _submit(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], options: Options) -> QueuedRequest:
+    def _submit(
+        self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], options: SubmitOptions
+    ) -> QueuedRequest:
         __tracebackhide__ = True
         self._tell_edits()
         return submit(self, name, self._send(name, args, kwargs), options)

@@ -13,18 +13,18 @@ from typing import Any
 from fal_jupyter import fal, shipping
 from fal_jupyter.client.client import Client
 from fal_jupyter.client.handle import AppHandle
-from fal_jupyter.client.homes import find_home
+from fal_jupyter.client.runtime_environment import find_home
 from fal_jupyter.domain.spec import AppSpec
 from fal_jupyter.fal.adopt import adopted
-from fal_jupyter.fal.endpoints import endpoints_of
 from fal_jupyter.fal.project import ProjectApp
-from fal_jupyter.fal.realtime import RealtimeOptions
+from fal_jupyter.fal.realtime_options import RealtimeOptions
+from fal_jupyter.fal.routes import endpoints_of
 from fal_jupyter.local_modules import EditWatch, ModuleFile, read_module
 from fal_jupyter.protocol.api import Event, ModuleSource, PublishHead
+from fal_jupyter.secret_store import SecretStore
 from fal_jupyter.settings import Settings, working_directory
 from fal_jupyter.shipping.packing import Shipment
 from fal_jupyter.shipping.source_files import RUN_PATH, app_named, read_source, run_source, search_folders
-from fal_jupyter.vault import Vault
 
 
 def say_nothing(line: str) -> None:
@@ -129,7 +129,7 @@ def prepare(
         modules=home.modules,
     )
     shipment.files.extend(_files_shipped(home.modules, shipment.files))
-    shipment.warnings.extend(missing_secrets(spec, client.vault))
+    shipment.warnings.extend(missing_secrets(spec, client.secret_store))
     return Prepared(cls, client, spec, head, shipment)
 
 
@@ -140,11 +140,11 @@ def _files_shipped(modules: Mapping[str, ModuleSource], known: Iterable[ModuleFi
     return [found[0] for found in read if found is not None]
 
 
-def missing_secrets(spec: AppSpec, vault: Vault) -> list[str]:
+def missing_secrets(spec: AppSpec, secret_store: SecretStore) -> list[str]:
     """Say which secrets the class names that are not set here."""
     if not spec.secrets:
         return []
-    known = vault.secrets()
+    known = secret_store.secrets()
     missing = [name for name in spec.secrets if name not in known]
     return [f"the secret {name} is not set; type: fal-jupyter secrets set {name}" for name in missing]
 

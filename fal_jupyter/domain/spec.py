@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
 from fal_jupyter.domain.errors import AppRuleBroken
-from fal_jupyter.domain.health import HealthRules
-from fal_jupyter.domain.nearest import hint_for
-from fal_jupyter.domain.retries import RetryRules
+from fal_jupyter.domain.queue.retries import RetryRules
+from fal_jupyter.domain.runners.health import HealthRules
+from fal_jupyter.domain.text.nearest import hint_for
 
 Auth = Literal["private", "public", "shared"]
 

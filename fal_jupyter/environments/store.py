@@ -21,12 +21,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import fal_jupyter
+from fal_jupyter.atomic_write import write_whole
+from fal_jupyter.domain.environments.requirements import is_setting
 from fal_jupyter.domain.errors import AppRuleBroken
-from fal_jupyter.domain.requirements import is_setting
 from fal_jupyter.environments import installers
 from fal_jupyter.environments.interpreters import find_python
 from fal_jupyter.environments.lines import digest_of, installer_lines, local_places, masked
-from fal_jupyter.whole_file import write_whole
 
 RECORD = "environment.json"
 _FORMAT = 1
@@ -327,7 +327,7 @@ def _variables(installer: installers.Installer) -> dict[str, str]:
 def _run(command: Sequence[str], variables: dict[str, str], cwd: Path, say: Callable[[str], None]) -> tuple[int, str]:
     """Run an installer under a warden; gives its status and all that it printed."""
     output: list[str] = []
-    guarded = [sys.executable, "-P", "-m", "fal_jupyter.environments.warden", str(os.getpid()), *command]
+    guarded = [sys.executable, "-P", "-m", "fal_jupyter.environments.supervisor", str(os.getpid()), *command]
     process = subprocess.Popen(
         guarded, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
         env=variables, cwd=cwd, start_new_session=True,

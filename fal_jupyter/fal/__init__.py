@@ -18,15 +18,15 @@ from fal_jupyter.fal.endpoints import endpoint
 from fal_jupyter.fal.function import cached, function, wrap_app
 from fal_jupyter.fal.function import function as isolated
 from fal_jupyter.fal.hosts import FalServerlessHost, FalServerlessKeyCredentials, LocalHost
-from fal_jupyter.fal.later import LATER, explain_missing, refuse
+from fal_jupyter.fal.import_hook import install as install
+from fal_jupyter.fal.import_hook import is_installed as is_installed
+from fal_jupyter.fal.import_hook import uninstall as uninstall
 from fal_jupyter.fal.realtime import realtime
 from fal_jupyter.fal.remote import bind as bind
 from fal_jupyter.fal.remote import handle_of as handle_of
 from fal_jupyter.fal.remote import unbind as unbind
 from fal_jupyter.fal.sdk import HealthCheck
-from fal_jupyter.fal.shelf import install as install
-from fal_jupyter.fal.shelf import is_installed as is_installed
-from fal_jupyter.fal.shelf import uninstall as uninstall
+from fal_jupyter.fal.unsupported import LATER, explain_missing, refuse
 from fal_jupyter.fal.warned import AppWarning, MisspeltOption
 
 __all__ = [

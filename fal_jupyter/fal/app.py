@@ -14,17 +14,18 @@ from fal_jupyter.domain.errors import AppRuleBroken
 from fal_jupyter.domain.spec import AppSpec
 from fal_jupyter.fal.app_client import AppClient, AppClientError
 from fal_jupyter.fal.billing import declaration_of
+from fal_jupyter.fal.class_facts import ClassFact
 from fal_jupyter.fal.container import ContainerImage
 from fal_jupyter.fal.context import RequestContext, current_request
 from fal_jupyter.fal.definition import DEFAULT_HOST_KWARGS, define
 from fal_jupyter.fal.describe import describe_app
-from fal_jupyter.fal.endpoints import RouteSignature, endpoint, endpoints_of
+from fal_jupyter.fal.endpoints import endpoint
 from fal_jupyter.fal.function import metadata_of
 from fal_jupyter.fal.function import wrap_app as wrap_app
-from fal_jupyter.fal.later import ComesLater
 from fal_jupyter.fal.notes import note_once
-from fal_jupyter.fal.remote import ClassFact
+from fal_jupyter.fal.routes import RouteSignature, endpoints_of
 from fal_jupyter.fal.sdk import ApplicationHealthCheckConfig, RetryConfig
+from fal_jupyter.fal.unsupported import ComesLater
 
 __all__ = ["App", "AppClient", "AppClientError", "describe", "endpoint"]
 
@@ -144,7 +145,7 @@ class App:
 
     def _add_extra_routes(self, app: Any) -> None:
         """Add ``GET /health``; an override adds routes of its own after those of the endpoints."""
-        importlib.import_module("fal_jupyter.runner.endpoints").add_health(app, self)
+        importlib.import_module("fal_jupyter.runner.application.endpoints").add_health(app, self)
 
     # --- for the user to call -----------------------------------------------------------------------------------------
     @property
@@ -173,7 +174,7 @@ class App:
         if not self.collect_routes():
             raise ValueError("An application must have at least one route!")
         # the runner's, by name: rooms meet by name, and a class is defined without FastAPI
-        return importlib.import_module("fal_jupyter.runner.endpoints").build(self)
+        return importlib.import_module("fal_jupyter.runner.application.endpoints").build(self)
 
     def openapi(self) -> dict[str, Any]:
         """Give the OpenAPI document of the app.

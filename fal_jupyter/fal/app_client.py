@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from fal_jupyter import at_hand
+from fal_jupyter import gateway_offer
+from fal_jupyter.domain.environments.runner_variables import LOCAL_KEY
 from fal_jupyter.domain.errors import UserError
-from fal_jupyter.domain.runner_variables import LOCAL_KEY
-from fal_jupyter.fal.endpoints import endpoints_of
+from fal_jupyter.fal.destinations import authorization_of_environment, http_client, is_direct
 from fal_jupyter.fal.exceptions import FalServerlessException
-from fal_jupyter.fal.reached import authorization_of_environment, http_client, is_direct
 from fal_jupyter.fal.remote import handle_of
+from fal_jupyter.fal.routes import endpoints_of
 
 _NAME = "fal.app.AppClient"
 
@@ -96,7 +96,7 @@ class AppClient:
         """
         handle, own = handle_of(app_cls), False
         if handle is None:
-            offer = at_hand.offered()
+            offer = gateway_offer.offered()
             if offer is None:
                 raise UserError(
                     f"AppClient.connect({app_cls.__name__}) cannot serve an app from within a runner",
@@ -123,7 +123,7 @@ def _headers_for(cls: type, url: str) -> dict[str, str]:
 
     A gateway's key in the environment is sent to this machine only, and any other key (fal's cloud's) never to it.
     """
-    handle, offer = handle_of(cls), at_hand.offered()
+    handle, offer = handle_of(cls), gateway_offer.offered()
     if handle is not None and url == handle.local_url:
         return {"Authorization": f"Key {handle.key}"}
     if offer is not None and is_direct(url):

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from fal_jupyter.fal.reached import Reached, http, http_client, past_proxy, reached
+from fal_jupyter.fal.destinations import Destination, http, http_client, past_proxy, reached
 
 if TYPE_CHECKING:
     import httpx
@@ -68,7 +68,7 @@ class RequestHandle:
 
     app_id: str
     request_id: str
-    _reached: Reached = field(default_factory=reached, repr=False)
+    _reached: Destination = field(default_factory=reached, repr=False)
 
     def __post_init__(self) -> None:
         parts = _full_id(self.app_id).split("/")
@@ -325,7 +325,7 @@ def ws(app_id: str, *, path: str = "") -> Iterator[_WSConnection]:
         yield _WSConnection(connection)
 
 
-def _open(address: str, place: Reached) -> Any:
+def _open(address: str, place: Destination) -> Any:
     from websockets.sync import client
 
     return client.connect(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fal_jupyter.domain.errors import AppRuleBroken
-from fal_jupyter.domain.nearest import hint_for
+from fal_jupyter.domain.text.nearest import hint_for
 
 IGNORED = (
     ".git", ".gitignore", ".dockerignore", "Dockerfile", "Dockerfile.*", "*.md", "__pycache__", "*.pyc", ".DS_Store",

@@ -13,7 +13,7 @@ from typing import Any
 
 from fal_jupyter.domain.errors import AppRuleBroken
 from fal_jupyter.domain.spec import derive_app_name
-from fal_jupyter.fal.endpoints import Endpoint, adopt_marked_functions, endpoints_of, static_attribute
+from fal_jupyter.fal.endpoints import adopt_marked_functions
 from fal_jupyter.fal.options import (
     LEAVE_OUT,
     OF_OTHER_KINDS,
@@ -24,6 +24,7 @@ from fal_jupyter.fal.options import (
     is_misspelt,
     nearest_option,
 )
+from fal_jupyter.fal.routes import Endpoint, endpoints_of, static_attribute
 from fal_jupyter.fal.sdk import ApplicationHealthCheckConfig
 from fal_jupyter.fal.warned import AppWarning, MisspeltOption, warn_user
 

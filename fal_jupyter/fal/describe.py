@@ -7,24 +7,23 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fal_jupyter.domain.cors import origins_of
+from fal_jupyter.domain.access.cors import origins_of
+from fal_jupyter.domain.environments.requirements import flat_requirements
 from fal_jupyter.domain.errors import AppRuleBroken
-from fal_jupyter.domain.health import HealthRules
-from fal_jupyter.domain.machines import KNOWN_MACHINES, is_machine
-from fal_jupyter.domain.nearest import hint_for
-from fal_jupyter.domain.requirements import flat_requirements
-from fal_jupyter.domain.retries import RetryRules, budgets_of
+from fal_jupyter.domain.queue.retries import RetryRules, budgets_of
+from fal_jupyter.domain.resources.machines import KNOWN_MACHINES, is_machine
+from fal_jupyter.domain.runners.health import HealthRules
 from fal_jupyter.domain.spec import DEFAULT_MAX_CONCURRENCY, AppSpec, EndpointSpec, Scaling
+from fal_jupyter.domain.text.nearest import hint_for
+from fal_jupyter.fal.alias import _alias
 from fal_jupyter.fal.definition import EXPLICIT, check_hosted
-from fal_jupyter.fal.endpoints import RouteSignature, about_of, endpoints_of, in_source_order, signature_of
 from fal_jupyter.fal.function import unrecognised_kind
-from fal_jupyter.fal.options import AUTH_MODES, OPTIONS, Option, check_order, check_value, is_whole
+from fal_jupyter.fal.options import AUTH_MODES, OPTIONS, AppOption, check_order, check_value, is_whole
+from fal_jupyter.fal.routes import RouteSignature, about_of, endpoints_of, in_source_order
 from fal_jupyter.fal.sdk import RetryConfig
+from fal_jupyter.fal.signatures import signature_of
 
 _ROOT = "fal_jupyter.fal.app"  # where fal.App itself is
-LONGEST_NAME = 128
-_ALIAS = re.compile(r"[a-z0-9][a-z0-9_-]*")
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 MOST_ABOUT = 8000  # characters: it travels with each frame of the feed
 _SCALING = (
     "min_concurrency",
@@ -39,7 +38,7 @@ _SCALING = (
     "termination_grace_period_seconds",
     "request_start_timeout",
 )
-_WARM = Option("warm", "a whole number", is_whole, 0)
+_WARM = AppOption("warm", "a whole number", is_whole, 0)
 
 
 def describe_app(cls: type[Any], overrides: Mapping[str, object] | None = None) -> AppSpec:
@@ -138,49 +137,6 @@ def _check_machine(name: object) -> None:
     if not (isinstance(name, str) and is_machine(name)):
         hint = hint_for(name, KNOWN_MACHINES, f"one of {', '.join(KNOWN_MACHINES)}, cuda:0")
         raise AppRuleBroken(f"there is no machine type {name!r}", hint=hint, where="--machine")
-
-
-def alias_of(cls: type[Any], overrides: Mapping[str, object] | None = None) -> str:
-    """Give the name that *cls* runs under with these options of this run.
-
-    Raises:
-        AppRuleBroken: it has none that could be one.
-    """
-    return _alias(cls, (overrides or {}).get("name"))
-
-
-def _alias(cls: type[Any], name: object) -> str:
-    if isinstance(name, str):
-        if not _NAME.fullmatch(name):
-            raise AppRuleBroken(
-                f"{name!r} cannot be the name of an app: it may have the letters a to z, digits and -, "
-                "and begins with a letter or a digit",
-                hint=_advice(name, "--name {}"),
-                where="--name",
-            )
-        return _not_too_long(name, "--name {}", "--name")
-    alias: str = cls.app_name
-    if not _ALIAS.fullmatch(alias):
-        reason = (
-            f"no name for the app can be derived from the class name {cls.__name__!r}"
-            if not alias
-            else f"the app's name {alias!r} cannot stand in an address: it may have the letters a to z, digits, - and _"
-        )
-        raise AppRuleBroken(reason, hint=_advice(alias, 'app_name = "{}" in the class'), where=cls.__name__)
-    return _not_too_long(alias, 'app_name = "{}" in the class', cls.__name__)
-
-
-def _not_too_long(alias: str, form: str, where: str) -> str:
-    """Its log is a file of that name, which a file system bounds."""
-    if len(alias) > LONGEST_NAME:
-        told = f"the name of an app has {LONGEST_NAME} characters at most, and {alias[:20]}… has {len(alias)}"
-        raise AppRuleBroken(told, hint=_advice(alias[:20], form), where=where)
-    return alias
-
-
-def _advice(name: str, form: str) -> str:
-    plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "my-app"
-    return f"for example {form.format(plain)}"
 
 
 def _auth(mode: object) -> Any:

@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fal_jupyter.domain.nearest import nearest
+from fal_jupyter.domain.text.nearest import nearest
 from fal_jupyter.fal.exceptions import FalServerlessException
 from fal_jupyter.fal.hosts import LocalHost
-from fal_jupyter.fal.later import ComesLater
 from fal_jupyter.fal.options import SET_BY_FAL
+from fal_jupyter.fal.unsupported import ComesLater
 
 HOST_KEYS = frozenset({
     "_base_image", "_scheduler", "_scheduler_options", "app_files", "app_files_context_dir", "app_files_ignore",

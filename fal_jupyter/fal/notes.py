@@ -12,7 +12,7 @@ from typing import Any
 
 from fal_jupyter.domain.spec import derive_app_name
 from fal_jupyter.fal.definition import EXPLICIT
-from fal_jupyter.fal.endpoints import endpoints_of
+from fal_jupyter.fal.routes import endpoints_of
 from fal_jupyter.fal.warned import AppWarning
 
 NO_LOCAL_EFFECT = (

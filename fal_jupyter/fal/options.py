@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import SupportsFloat
 
 from fal_jupyter.domain.errors import AppRuleBroken
-from fal_jupyter.domain.machines import KNOWN_MACHINES
-from fal_jupyter.domain.nearest import hint_for, nearest
+from fal_jupyter.domain.resources.machines import KNOWN_MACHINES
 from fal_jupyter.domain.spec import LIMITS
+from fal_jupyter.domain.text.nearest import hint_for, nearest
 from fal_jupyter.fal.container import ContainerImage
 from fal_jupyter.fal.sdk import RETRY_CONDITIONS, RetryConfig
 
@@ -25,7 +25,7 @@ KINDS = ("virtualenv", "container", "conda")
 
 
 @dataclass(frozen=True, slots=True)
-class Option:
+class AppOption:
     """One option.
 
     Attributes:
@@ -125,39 +125,39 @@ TEXTS = "a list of strings"
 _CONDITIONS = ", ".join(f'"{condition}"' for condition in RETRY_CONDITIONS)
 
 
-def _count(name: str, low: int = 0, high: int | None = None, *, what: str = WHOLE) -> Option:
-    return Option(name, what, is_whole if what is WHOLE else is_seconds, *LIMITS.get(name, (low, high)))
+def _count(name: str, low: int = 0, high: int | None = None, *, what: str = WHOLE) -> AppOption:
+    return AppOption(name, what, is_whole if what is WHOLE else is_seconds, *LIMITS.get(name, (low, high)))
 
 
-OPTIONS: Mapping[str, Option] = {
+OPTIONS: Mapping[str, AppOption] = {
     option.name: option
     for option in (
-        Option(
+        AppOption(
             "requirements",
             "a list of strings or a list of lists of strings",
             _is_requirements,
             keyword=False,
             hosted=False,
         ),
-        Option("requirements_context_dir", TEXT, is_text),
-        Option("local_python_modules", "a list of module names as strings", is_texts, keyword=False, hosted=False),
-        Option("machine_type", "a string or a list of strings", _is_machines, keyword=False, hosted=False),
-        Option("num_gpus", WHOLE, is_whole, 0, keyword=False, hosted=False),
-        Option("regions", TEXTS, is_texts, keyword=False, hosted=False),
-        Option("host_kwargs", "a dict of option names and values", _is_options, keyword=False, hosted=False),
-        Option("app_name", TEXT, is_text, keyword=False, hosted=False),
-        Option(
+        AppOption("requirements_context_dir", TEXT, is_text),
+        AppOption("local_python_modules", "a list of module names as strings", is_texts, keyword=False, hosted=False),
+        AppOption("machine_type", "a string or a list of strings", _is_machines, keyword=False, hosted=False),
+        AppOption("num_gpus", WHOLE, is_whole, 0, keyword=False, hosted=False),
+        AppOption("regions", TEXTS, is_texts, keyword=False, hosted=False),
+        AppOption("host_kwargs", "a dict of option names and values", _is_options, keyword=False, hosted=False),
+        AppOption("app_name", TEXT, is_text, keyword=False, hosted=False),
+        AppOption(
             "app_auth",
             '"private", "public", "shared" or None',
             lambda value: value in AUTH_MODES,
             keyword=False,
             hosted=False,
         ),
-        Option("app_files", TEXTS, is_texts),
-        Option("app_files_ignore", "a list of regular expressions", _is_patterns),
-        Option("app_files_context_dir", TEXT, is_text),
+        AppOption("app_files", TEXTS, is_texts),
+        AppOption("app_files_ignore", "a list of regular expressions", _is_patterns),
+        AppOption("app_files_context_dir", TEXT, is_text),
         _count("request_timeout", what=SECONDS),
-        Option(
+        AppOption(
             "request_start_timeout", SECONDS, is_seconds, 1
         ),  # in a class it is none or something; live, 0 takes it away
         _count("startup_timeout", what=SECONDS),
@@ -170,32 +170,32 @@ OPTIONS: Mapping[str, Option] = {
         _count("scaling_delay", what=SECONDS),
         _count("max_multiplexing"),
         _count("termination_grace_period_seconds", what=SECONDS),
-        Option("kind", '"virtualenv", "container" or "conda"', lambda value: value in KINDS),
-        Option("image", "a fal.ContainerImage", lambda value: isinstance(value, ContainerImage)),
-        Option("local_file_path", TEXT, is_text, keyword=False, hosted=False),
-        Option("skip_retry_conditions", f"a list out of {_CONDITIONS}", _is_conditions),
-        Option(
+        AppOption("kind", '"virtualenv", "container" or "conda"', lambda value: value in KINDS),
+        AppOption("image", "a fal.ContainerImage", lambda value: isinstance(value, ContainerImage)),
+        AppOption("local_file_path", TEXT, is_text, keyword=False, hosted=False),
+        AppOption("skip_retry_conditions", f"a list out of {_CONDITIONS}", _is_conditions),
+        AppOption(
             "retry_config",
             'a fal.sdk.RetryConfig or a dict such as {"timeout": {"retries": 1}} with conditions '
             f"out of {_CONDITIONS}",
             _is_retry,
         ),
-        Option("secrets", TEXTS, is_texts),
-        Option("data_mounts", TEXTS, is_texts),
-        Option("version", TEXT, is_text, keyword=False, hosted=False),
-        Option("resolver", TEXT, is_text),
-        Option("_scheduler", TEXT, is_text),
-        Option("_scheduler_options", "a dict of option names and values", _is_options),
+        AppOption("secrets", TEXTS, is_texts),
+        AppOption("data_mounts", TEXTS, is_texts),
+        AppOption("version", TEXT, is_text, keyword=False, hosted=False),
+        AppOption("resolver", TEXT, is_text),
+        AppOption("_scheduler", TEXT, is_text),
+        AppOption("_scheduler_options", "a dict of option names and values", _is_options),
         # class keywords and host_kwargs only; class variables of these names are the user's own, as in the real package
-        Option("_base_image", TEXT, is_text, variable=False),
-        Option("machine_types", "a string or a list of strings", _is_machines, variable=False),
-        Option("health_check_config", "set by @fal.endpoint(health_check=...)", _anything, variable=False),
-        Option("private_logs", "True or False", lambda value: isinstance(value, bool), variable=False),
-        Option("setup_function", "a function", callable, variable=False),
-        Option("python_version", 'a string such as "3.11"', is_text, variable=False),
-        Option("compile_bytecode", "True or False", lambda value: isinstance(value, bool), variable=False),
-        Option("force", "True or False", lambda value: isinstance(value, bool), variable=False),
-        Option("force_env_build", "True or False", lambda value: isinstance(value, bool), variable=False),
+        AppOption("_base_image", TEXT, is_text, variable=False),
+        AppOption("machine_types", "a string or a list of strings", _is_machines, variable=False),
+        AppOption("health_check_config", "set by @fal.endpoint(health_check=...)", _anything, variable=False),
+        AppOption("private_logs", "True or False", lambda value: isinstance(value, bool), variable=False),
+        AppOption("setup_function", "a function", callable, variable=False),
+        AppOption("python_version", 'a string such as "3.11"', is_text, variable=False),
+        AppOption("compile_bytecode", "True or False", lambda value: isinstance(value, bool), variable=False),
+        AppOption("force", "True or False", lambda value: isinstance(value, bool), variable=False),
+        AppOption("force_env_build", "True or False", lambda value: isinstance(value, bool), variable=False),
     )
 }
 
@@ -213,7 +213,7 @@ _NEVER_MEANT = "machine_types"
 _WORDS = {"app_auth": AUTH_MODES, "kind": KINDS, "machine_type": KNOWN_MACHINES}
 
 
-def check_value(option: Option, value: object, where: str) -> None:
+def check_value(option: AppOption, value: object, where: str) -> None:
     """Refuse a value of another type or out of range; ``None`` leaves an option unset.
 
     Raises:

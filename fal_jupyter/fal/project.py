@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fal_jupyter.domain.errors import AppRuleBroken, BadSetting
-from fal_jupyter.domain.nearest import hint_for, nearest
+from fal_jupyter.domain.text.nearest import hint_for, nearest
 from fal_jupyter.fal.container import ContainerImage
 from fal_jupyter.fal.definition import EXPLICIT
 from fal_jupyter.fal.options import AUTH_MODES, OPTIONS, check_value

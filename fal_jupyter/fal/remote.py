@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakKeyDictionary
 
 from fal_jupyter.domain.errors import NotServed
-from fal_jupyter.domain.nearest import hint_for
 
 if TYPE_CHECKING:
-    from fal_jupyter.fal.endpoints import Endpoint
+    from fal_jupyter.fal.routes import Endpoint
 
 
 class Handle(Protocol):
@@ -94,7 +93,7 @@ def require_handle(cls: type, asked: str) -> Any:
 
 
 def _hint_in_a_runner(cls: type, asked: str) -> str:
-    from fal_jupyter.fal.describe import alias_of
+    from fal_jupyter.fal.alias import alias_of
     from fal_jupyter.fal.ref import get_current_app
 
     running = get_current_app()
@@ -174,7 +173,7 @@ class RemoteEndpoint:
 
     def __getattr__(self, name: str) -> Any:
         if name == "__signature__":
-            from fal_jupyter.fal.endpoints import signature_of
+            from fal_jupyter.fal.signatures import signature_of
 
             return signature_of(self.__wrapped__)
         if name == "_endpoint":  # not made by __init__
@@ -200,78 +199,3 @@ class RemoteEndpoint:
         handle = _handles.get(self._owner)
         where = f" at {handle.url}" if handle is not None and isinstance(getattr(handle, "url", None), str) else ""
         return f"<endpoint {self._shown}{signature}, path {self._endpoint.route_signature.path!r}{where}>"
-
-
-class AsyncEndpoint:
-    """``Hello.aio.hi``: calling it gives a coroutine."""
-
-    def __init__(self, owner: type, endpoint: Endpoint) -> None:
-        self._owner = owner
-        self.__wrapped__ = endpoint.__wrapped__
-        self.__name__ = endpoint.__name__
-        self.__doc__ = endpoint.__doc__
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
-        """Give the coroutine of one call."""
-        handle = require_handle(self._owner, f"{self._owner.__name__}.aio.{self.__name__}")
-        coroutine: Coroutine[Any, Any, Any] = handle.acall(self.__name__, args, kwargs)
-        return coroutine
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "__signature__":
-            from fal_jupyter.fal.endpoints import signature_of
-
-            return signature_of(self.__wrapped__)
-        raise AttributeError(name)
-
-    def __repr__(self) -> str:
-        return f"<awaitable endpoint {self._owner.__name__}.{self.__name__}>"
-
-
-class AsyncEndpoints:
-    """``Hello.aio``: the endpoints of a class as coroutine functions."""
-
-    def __init__(self, owner: type) -> None:
-        self._owner = owner
-
-    def __getattr__(self, name: str) -> AsyncEndpoint:
-        from fal_jupyter.fal.endpoints import endpoints_of
-
-        if name == "_owner":
-            raise AttributeError(name)
-        found = endpoints_of(self._owner)
-        if name not in found:
-            meant = hint_for(name, found, f"its endpoints: {', '.join(found) or 'none'}")
-            raise AttributeError(f"{self._owner.__name__} has no endpoint {name!r}; {meant}", name=name, obj=self)
-        return AsyncEndpoint(self._owner, found[name])
-
-    def __dir__(self) -> list[str]:
-        from fal_jupyter.fal.endpoints import endpoints_of
-
-        return list(endpoints_of(self._owner))
-
-    def __repr__(self) -> str:
-        return f"<awaitable endpoints of {self._owner.__name__}>"
-
-
-class ClassFact:
-    """A fact of the running app, read from its class.
-
-    No data descriptor: whatever the user calls by the same name wins, on the class or on an instance. On an instance
-    that has nothing of that name there is no such attribute.
-    """
-
-    def __init__(self, doc: str) -> None:
-        self.__doc__ = doc
-        self._name = ""
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._name = name
-
-    def __get__(self, instance: object | None, owner: type | None = None) -> Any:
-        if instance is not None or owner is None:
-            raise AttributeError(f"{type(instance).__name__!r} object has no attribute {self._name!r}")
-        if self._name == "aio":
-            return AsyncEndpoints(owner)
-        handle = require_handle(owner, f"{owner.__name__}.{self._name}")
-        return getattr(handle, self._name)

@@ -11,7 +11,7 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion, Version
 
-from fal_jupyter.domain.requirements import flat_requirements, is_setting
+from fal_jupyter.domain.environments.requirements import flat_requirements, is_setting
 
 _NO_NAME = ("-", ".", "/", "~", "git+", "http://", "https://", "file:")
 _ENDS_OF_FILES = (".whl", ".tar.gz", ".zip")

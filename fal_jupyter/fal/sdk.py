@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from fal_jupyter.domain.errors import AppRuleBroken
-from fal_jupyter.domain.retries import CONDITIONS
+from fal_jupyter.domain.queue.retries import CONDITIONS
 from fal_jupyter.fal.hosts import FalServerlessKeyCredentials as FalServerlessKeyCredentials
 
 RETRY_CONDITIONS = CONDITIONS

@@ -1,7 +1,7 @@
 """Functions that are apps: ``fal.function(serve=True)`` and ``fal.function(exposed_port=…)``, as classes of ``fal.App``.
 
 With ``serve=True`` the function is the endpoint ``/``. With ``exposed_port`` the function runs a server of its own on that
-port: a runner starts it in a child process, and passes all requests on to the port (:mod:`fal_jupyter.runner.own_server`).
+port: a runner starts it in a child process, and passes all requests on to the port (:mod:`fal_jupyter.runner.own_server.server`).
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def _signature(function: Callable[..., Any]) -> inspect.Signature:
 def _server_of(function: Callable[..., Any], port: int) -> dict[str, Any]:
     from fastapi import Request, Response
 
-    room = "fal_jupyter.runner.own_server"  # the runner's, by name: rooms meet by name
+    room = "fal_jupyter.runner.own_server.server"  # the runner's, by name: rooms meet by name
 
     def setup(self: Any) -> None:
         self.own_server = importlib.import_module(room).OwnServer(function, port)

@@ -7,8 +7,8 @@ import os
 import shutil
 from pathlib import Path, PurePosixPath
 
+from fal_jupyter.atomic_write import write_whole
 from fal_jupyter.domain.errors import AppRuleBroken
-from fal_jupyter.whole_file import write_whole
 
 _MARK = ".fal_hash"  # the real package leaves it too
 

@@ -22,8 +22,8 @@ signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from fal_jupyter import settings as settings_module  # noqa: E402
 from fal_jupyter.domain.errors import FalJupyterError, StateRefused  # noqa: E402
-from fal_jupyter.gateway.house import House  # noqa: E402
-from fal_jupyter.gateway.place import bind, take_life_lock  # noqa: E402
+from fal_jupyter.gateway.gateway import Gateway  # noqa: E402
+from fal_jupyter.gateway.storage.state_lock import bind, take_life_lock  # noqa: E402
 from fal_jupyter.processes import become_subreaper, raise_file_limit  # noqa: E402
 from fal_jupyter.settings import Settings  # noqa: E402
 from fal_jupyter.state import check_state  # noqa: E402
@@ -50,7 +50,7 @@ def _start_log(settings: Settings) -> None:
 
 async def _serve(settings: Settings, lock: int, unix: socket.socket, idle_exit: float, ready: int) -> None:
     try:
-        house = House(settings, dict(os.environ), idle_exit, raise_file_limit(), lock)
+        house = Gateway(settings, dict(os.environ), idle_exit, raise_file_limit(), lock)
     except sqlite3.DatabaseError as error:
         refused = _store_refused(settings, error)
         log.error("%s", refused)

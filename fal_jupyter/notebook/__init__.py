@@ -13,13 +13,13 @@ def load_ipython_extension(shell: Any) -> None:
     """Register the magics, their completion, and the display of timing. Doing it twice changes nothing."""
     if _undo:
         return
-    from fal_jupyter.fal import shelf
-    from fal_jupyter.notebook import class_display
+    from fal_jupyter.fal import import_hook
+    from fal_jupyter.notebook.command_backend import names_of_apps, names_of_runners
     from fal_jupyter.notebook.completion import Completion
-    from fal_jupyter.notebook.desk import names_of_apps, names_of_runners
+    from fal_jupyter.notebook.display import class_display
     from fal_jupyter.notebook.magics import FalMagics
 
-    shelf.install()
+    import_hook.install()
     now = session.current()
     shell.register_magics(FalMagics)
     matcher = Completion(names_of_apps, names_of_runners).matcher()
@@ -38,7 +38,7 @@ def load_ipython_extension(shell: Any) -> None:
             shell.magics_manager.magics[kind].pop(name, None)
         shell.magics_manager.registry.pop(FalMagics.__name__, None)
         forget_display()
-        shelf.uninstall()
+        import_hook.uninstall()
         session.end()
 
     _undo.append(undo)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from fal_jupyter.cli import syntax
-from fal_jupyter.cli.syntax import Option, Place
+from fal_jupyter.commands import definitions
+from fal_jupyter.commands.definitions import CommandOption, Positional
 
 
 class Completion:
@@ -22,19 +22,21 @@ class Completion:
         if not words:
             return None
         if words[0] == "%%fal_app":
-            return _fitting(self._for_options(words[1:], syntax.options_of(syntax.APP_OPTIONS, "notebook")), fragment)
+            return _fitting(
+                self._for_options(words[1:], definitions.options_of(definitions.APP_OPTIONS, "notebook")), fragment
+            )
         if words[0].removeprefix("%") == "fal" and words[0] != "%%fal":
             return _fitting(self._for_verb(words[1:]), fragment)
         return None
 
     def _for_verb(self, words: list[str]) -> Iterable[str]:
-        verbs = {verb.name: verb for verb in syntax.verbs_of("notebook")}
+        verbs = {verb.name: verb for verb in definitions.verbs_of("notebook")}
         if not words:
             return list(verbs)
         verb = verbs.get(words[0])
         if verb is None:
             return []
-        options = syntax.options_of(verb.options, "notebook")
+        options = definitions.options_of(verb.options, "notebook")
         given = _positional(words[1:], options)
         wanted = verb.places[len(given)] if len(given) < len(verb.places) else None
         after = self._for_options(words[1:], options)
@@ -43,25 +45,25 @@ class Completion:
         found = list(self._for_place(wanted, given))
         return found if wanted.what == "value" and found else [*found, *after]
 
-    def _for_place(self, place: Place, given: list[str]) -> Iterable[str]:
+    def _for_place(self, place: Positional, given: list[str]) -> Iterable[str]:
         match place.what:
             case "app":
                 return self._apps()
             case "target":
                 return [*self._apps(), *self._runners()]
             case "verb":
-                return [verb.name for verb in syntax.verbs_of("notebook")]
+                return [verb.name for verb in definitions.verbs_of("notebook")]
             case "setting":
-                return list(syntax.SETTINGS)
+                return list(definitions.SETTINGS)
             case "value":
-                return syntax.SETTINGS.get(given[0], ()) if given else ()
+                return definitions.SETTINGS.get(given[0], ()) if given else ()
             case "action":
                 return place.words
             case "file" | "text":
                 return ()
 
     @staticmethod
-    def _for_options(words: list[str], options: list[Option]) -> Iterable[str]:
+    def _for_options(words: list[str], options: list[CommandOption]) -> Iterable[str]:
         if words and (open_one := next((o for o in options if o.flag == words[-1] and o.read is not None), None)):
             return open_one.choices
         return [option.flag for option in options if option.many or option.flag not in words]
@@ -93,7 +95,7 @@ def _split(line: str) -> tuple[list[str], str]:
     return words, ""
 
 
-def _positional(words: list[str], options: list[Option]) -> list[str]:
+def _positional(words: list[str], options: list[CommandOption]) -> list[str]:
     takes_value = {option.flag for option in options if option.read is not None}
     return [
         word

@@ -6,11 +6,12 @@ import json
 
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
 
-from fal_jupyter.cli import grammar, verbs
+from fal_jupyter.commands import grammar, verbs
 from fal_jupyter.domain.errors import BadSetting
-from fal_jupyter.domain.terminal_text import safe_text
-from fal_jupyter.notebook import serving, session
-from fal_jupyter.notebook.desk import NotebookDesk
+from fal_jupyter.domain.text.terminal_text import safe_text
+from fal_jupyter.notebook import session
+from fal_jupyter.notebook.cells import serving
+from fal_jupyter.notebook.command_backend import NotebookBackend
 
 APP_HELP = f"""Run the cell, and every fal.App class that it defines as an app of its own.
 
@@ -64,7 +65,7 @@ class FalMagics(Magics):  # type: ignore[misc]  # IPython is not typed
         except grammar.HelpAsked as asked:
             print(asked)
             return
-        outcome = verbs.carry_out(args, NotebookDesk(session.current()))
+        outcome = verbs.carry_out(args, NotebookBackend(session.current()))
         if args.json or outcome.text:
             print(json.dumps(outcome.data) if args.json else safe_text(outcome.text))
 

@@ -1,264 +1,28 @@
-"""Displays panels in the form that the front end takes, and keeps the pictures of shown cards fresh for whoever saves the notebook."""
+"""``fal_jupyter.panel``, ``widget`` and ``dashboard``: panels that the user displays."""
 
 from __future__ import annotations
 
-import time
 import uuid
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from fal_jupyter.domain.errors import BadSetting, FalJupyterError, NotServed, UserError
-from fal_jupyter.domain.nearest import hint_for
-from fal_jupyter.notebook import panel_picture, surfaces
-from fal_jupyter.notebook import picture as pictures
-from fal_jupyter.notebook.display import Card, State, as_html, as_text
-from fal_jupyter.notebook.kept import Kept
-from fal_jupyter.protocol.feed import MIME, AppState, CardData, FeedLine, GatewayState, OptionRule, Picture, source_hash
+from fal_jupyter.domain.errors import BadSetting
+from fal_jupyter.domain.text.nearest import hint_for
+from fal_jupyter.notebook.display import saved_card as pictures
+from fal_jupyter.notebook.display import surfaces
+from fal_jupyter.protocol.feed import MIME, CardData, FeedLine
 
 if TYPE_CHECKING:
-    from fal_jupyter.client.handle import AppHandle
-    from fal_jupyter.notebook.session import Session
-
-PANELS: Final = ("card", "try", "outputs", "requests", "timeline", "config", "logs", "snippets")
-WIDGET_VIEW: Final = "application/vnd.jupyter.widget-view+json"
-VERSION: Final = 1
-INSTALL_WIDGETS: Final = "pip install 'fal_jupyter[widgets]', then restart the kernel"
-PICTURES_ONLY: Final = (
-    f"Live panels in this front end need anywidget; without it, cards are pictures: {INSTALL_WIDGETS}."
+    pass
+from fal_jupyter.notebook.display.shown_panels import (
+    PANELS,
+    VERSION,
+    Panels,
+    Shown,
+    _card_data,
+    _options,
+    _publish,
+    gateway_of,
 )
-
-
-@dataclass(slots=True)
-class Shown:
-    """A card in the notebook, and what its picture was made of."""
-
-    display_id: str
-    card: Card
-    data: CardData
-    stamp: Any = None
-    found: Picture | None = None
-
-
-@dataclass(slots=True)
-class Panels:
-    """The panels of one session. *wish* is what the user wants them displayed as."""
-
-    wish: surfaces.Wish = "auto"
-    shown: dict[str, Shown] = field(default_factory=dict)
-    relay: Any = None
-    _begun: dict[str, Shown] = field(default_factory=dict)
-    _kept: dict[str, Kept] = field(default_factory=dict)
-    _surface: surfaces.Surface | None = None
-
-    def surface(self, now: Session) -> surfaces.Surface:
-        """The forms that this front end takes; looked at once, since a kernel does not move."""
-        if self._surface is None or self.wish != "auto":
-            front = surfaces.look(kernel=now.is_kernel)
-            self._surface = surfaces.choose(front, self.wish)
-            if front.kernel and self.wish == "auto" and surfaces.needs_widgets(front) and not front.widgets:
-                print(PICTURES_ONLY)
-        return self._surface
-
-    def wishes(self, wish: surfaces.Wish) -> None:
-        """The user chose another form."""
-        self.wish, self._surface = wish, None
-
-    def is_drawn_live(self, now: Session) -> bool:
-        """True where the page draws cards by itself, so that one that is displayed early shows the app's start."""
-        record = surfaces.server_of() if self.surface(now) == surfaces.LIVE else None
-        return record is not None and record.labextension
-
-    def picture_of(self, handle: AppHandle) -> Picture | None:
-        """An app as a notebook saves it, or None where it does not run."""
-        found = handle.client.picture(handle.alias)
-        if found is None:
-            return None
-        short: Picture = pictures.cut(found)
-        return self._kept.setdefault(handle.alias, Kept()).add_to(short, handle.client)
-
-    # --- cards --------------------------------------------------------------------------------------------------
-    def show_card(self, now: Session, handle: AppHandle, card: Card, *, panel: str = "card", prints: int = 0) -> None:
-        """Display an app's card. *prints* is the revision whose start the cell waits for and prints."""
-        surface = self.surface(now)
-        found = self.picture_of(handle)
-        if surface == surfaces.TEXT:
-            print((found is not None and panel_picture.page_text(card, found, panel)) or as_text(card))
-            return
-        source = source_hash(now.raw_cell) if panel == "card" and card.cell else ""
-        data = _card_data(now, handle, card, panel, source, found)
-        data["prints"] = prints
-        shown = Shown(uuid.uuid4().hex, card, data, _stamp(found), found)
-        if panel == "card" and card.cell:
-            self.shown[handle.alias] = shown
-        if prints:
-            self._begun[handle.alias] = shown
-        self._display(now, shown, found, surface)
-
-    def settle_card(self, now: Session, handle: AppHandle, card: Card, *, failed: bool = False) -> None:
-        """The app has started, or *failed* to: its card says so, the one that is displayed already or else a new one."""
-        shown = self._begun.pop(handle.alias, None)
-        if shown is None:
-            if not (failed and self.surface(now) == surfaces.TEXT):  # the traceback says it all
-                self.show_card(now, handle, card)
-            return
-        shown.card, shown.found = card, self.picture_of(handle)
-        shown.stamp = _stamp(shown.found)
-        _publish(self._bundle(shown, shown.found, self.surface(now)), shown.display_id, update=True)
-
-    def _display(self, now: Session, shown: Shown, found: Picture | None, surface: surfaces.Surface) -> None:
-        bundle = self._bundle(shown, found, surface)
-        if surface.widget:
-            widget = self.widget(now, shown.data, bundle)
-            extra, _ = widget._repr_mimebundle_()
-            bundle = {**extra, **bundle}
-        _publish(bundle, shown.display_id, update=False)
-
-    @staticmethod
-    def _bundle(shown: Shown, found: Picture | None, surface: surfaces.Surface) -> dict[str, Any]:
-        card = shown.card if found is None else _as_now(shown.card, found)
-        told = pictures.activity_text(found) if found is not None else ""
-        tab = shown.data["tab"]
-        html = found is not None and panel_picture.page(card, found, tab)
-        html = html or as_html(card, more=pictures.activity_html(found) if found is not None else "")
-        plain = found is not None and panel_picture.page_text(card, found, tab)
-        plain = plain or "\n".join(filter(None, (as_text(card), told)))
-        bundle: dict[str, Any] = {"text/plain": plain, "text/html": html}
-        if surface.card:
-            bundle[MIME] = {**shown.data, "picture": found}
-        return bundle
-
-    def refresh(self, now: Session) -> None:
-        """A cell has ended: bring the pictures of shown cards up to date, if anything of them changed."""
-        if not self.shown or not now.is_kernel:
-            return
-        surface = self.surface(now)
-        for alias, shown in list(self.shown.items()):
-            handle = now.handles.get(alias)
-            if handle is None or surface.widget:
-                continue
-            try:
-                found = self.picture_of(handle) or _ended(shown.found)
-            except (OSError, FalJupyterError):
-                continue  # the gateway is on its way out; the picture stays
-            stamp = _stamp(found)
-            if found is not None and stamp != shown.stamp:
-                shown.stamp, shown.found = stamp, found
-                _publish(self._bundle(shown, found, surface), shown.display_id, update=True)
-
-    # --- widgets ------------------------------------------------------------------------------------------------
-    def widget(self, now: Session, data: CardData, bundle: dict[str, Any], *, bare: bool = False) -> Any:
-        """Give a panel as a widget.
-
-        Raises:
-            UserError: anywidget is not there.
-        """
-        try:
-            from fal_jupyter.widgets.panels import AppPanel
-            from fal_jupyter.widgets.relay import Relay
-        except ImportError as error:
-            raise UserError(
-                f"widgets need anywidget, which cannot be imported here ({error})", hint=INSTALL_WIDGETS
-            ) from None
-        if self.relay is None:
-            self.relay = Relay(now.client)
-        plain = {name: value for name, value in bundle.items() if name.startswith("text/")}
-        return AppPanel(dict(data), self.relay, plain, bare=bare)
-
-    def close(self) -> None:
-        """The session ends."""
-        if self.relay is not None:
-            self.relay.close()
-        self.relay = None
-        self.shown.clear()
-
-
-def _as_now(card: Card, found: Picture) -> Card:
-    """The card with the state that the picture has."""
-    from fal_jupyter.notebook.cards import runners_of
-
-    app = found["app"]
-    known: tuple[State, ...] = ("Ready", "Starting", "Failing", "Zero", "Stopped")
-    return replace(
-        card,
-        state=next((state for state in known if state == app["state"]), card.state),
-        runners=runners_of(runner["state"] for runner in app["runners"]),
-        failure=_failure(app) if app["failure"] is not None and app["state"] != "Stopped" else (),
-    )
-
-
-def _failure(app: AppState) -> tuple[str, ...]:
-    """Why the last start failed, where in the user's code, and what happens next."""
-    failure = app["failure"]
-    assert failure is not None
-    sentences = [f"r{failure['revision']} could not start: {failure['text']}"]
-    if failure["error"] is not None and failure["error"]["frames"]:
-        frame = failure["error"]["frames"][-1]
-        sentences.append(f"line {frame['lineno']}, in {frame['function']}: {frame['line'].strip()}")
-    if app["serving"] and app["serving"] != failure["revision"]:
-        sentences.append(f"r{app['serving']} goes on serving.")
-    if failure["retry_at"]:
-        again = time.strftime("%H:%M:%S", time.localtime(failure["retry_at"] / 1000))
-        sentences.append(f"The app goes on trying by itself; the next attempt is at {again}.")
-    return tuple(sentences)
-
-
-def _ended(found: Picture | None) -> Picture | None:
-    """The last picture of an app that is gone."""
-    if found is None:
-        return None
-    return {**found, "app": {**found["app"], "state": "Stopped", "runners": [], "waiting": 0, "in_flight": 0}}
-
-
-def _stamp(found: Picture | None) -> Any:
-    """What a picture is worth drawing again for."""
-    if found is None:
-        return None
-    app = found["app"]
-    failed = app["failure"]["time"] if app["failure"] is not None else 0
-    shown = (app["state"], app["revision"], app["serving"], failed, len(app["runners"]), app["scaling"])
-    return (*shown, app["stats"]["calls"], app["log"])
-
-
-def _card_data(now: Session, handle: AppHandle, card: Card, panel: str, source: str, found: Picture | None) -> CardData:
-    whole = panel in ("card", *PANELS)
-    return CardData(
-        version=VERSION,
-        panel="card" if whole else panel,
-        tab=panel if panel in PANELS and panel != "card" else "",
-        alias=handle.alias,
-        app=handle.app,
-        class_name=handle.spec.class_name,
-        revision=handle.revision,
-        cell=card.cell,
-        source=source,
-        prints=0,
-        gateway=gateway_of(now),
-        options=_options(now),
-        picture=found,
-    )
-
-
-def gateway_of(now: Session) -> GatewayState:
-    """The running gateway, as panels know it."""
-    hello = now.client.hello()
-    if hello is None:
-        return GatewayState(pid=0, started=0, version="", owner="", base="")
-    base = f"http://127.0.0.1:{hello['port']}" if hello["port"] else ""
-    return GatewayState(
-        pid=hello["pid"], started=hello["start_time"], version=hello["version"], owner=hello["owner"], base=base
-    )
-
-
-def _options(now: Session) -> list[OptionRule]:
-    from fal_jupyter.domain.spec import option_rules
-
-    return [OptionRule(**rule) for rule in option_rules()]  # type: ignore[typeddict-item]
-
-
-def _publish(bundle: dict[str, Any], display_id: str, *, update: bool) -> None:
-    from IPython.display import publish_display_data
-
-    publish_display_data(bundle, {}, transient={"display_id": display_id}, update=update)  # type: ignore[no-untyped-call]
 
 
 # --- what the user calls ----------------------------------------------------------------------------------------------
@@ -275,8 +39,9 @@ def panel(which: Any, name: str = "card") -> None:
         NotServed: nothing of this notebook serves that app.
     """
     __tracebackhide__ = True
-    from fal_jupyter.notebook import cards, session
-    from fal_jupyter.notebook.serving import app
+    from fal_jupyter.notebook import session
+    from fal_jupyter.notebook.cells.serving import app
+    from fal_jupyter.notebook.display import cards
 
     _check_name(name)
     now = session.current()
@@ -293,8 +58,9 @@ def widget(which: Any, name: str = "card", *, bare: bool = False) -> Any:
         bare: all goes through the kernel, though a Jupyter server of ours may be there.
     """
     __tracebackhide__ = True
-    from fal_jupyter.notebook import cards, session
-    from fal_jupyter.notebook.serving import app
+    from fal_jupyter.notebook import session
+    from fal_jupyter.notebook.cells.serving import app
+    from fal_jupyter.notebook.display import cards
 
     _check_name(name)
     now = session.current()
@@ -336,6 +102,3 @@ def dashboard() -> None:
 def _check_name(name: str) -> None:
     if name not in PANELS:
         raise BadSetting(f"there is no panel {name!r}", hint=hint_for(name, PANELS), where="panel")
-
-
-__all__ = ["PANELS", "NotServed", "Panels", "dashboard", "panel", "widget"]

@@ -11,25 +11,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fal_jupyter.local_modules import loaded
-from fal_jupyter.notebook.history import History
-from fal_jupyter.notebook.panels import Panels
-from fal_jupyter.notebook.pictures import Pictures
-from fal_jupyter.notebook.progress import DisplayLine
-from fal_jupyter.notebook.timing import Timing
+from fal_jupyter.notebook.calls.pictures import Pictures
+from fal_jupyter.notebook.calls.progress import DisplayLine
+from fal_jupyter.notebook.calls.timing import CellTiming
+from fal_jupyter.notebook.display.shown_panels import Panels
+from fal_jupyter.notebook.namespace.history import CellHistory
 
 if TYPE_CHECKING:
     from fal_jupyter.client.client import Client
     from fal_jupyter.client.handle import AppHandle
 
 
-class Session:
+class NotebookSession:
     """State of this process. *shell* is IPython's, or ``None`` in a script."""
 
     def __init__(self, shell: Any = None) -> None:
         self.shell = shell
-        self.timing = Timing()
+        self.timing = CellTiming()
         self.pictures = Pictures()
-        self.history = History(shell) if shell is not None else None
+        self.history = CellHistory(shell) if shell is not None else None
         self.handles: dict[str, AppHandle] = {}
         self.fal = "ours"
         self.panels = Panels()
@@ -97,7 +97,7 @@ class Session:
         if self._cells:
             self._cells.pop()
         if not self._cells and (error := getattr(result, "error_in_exec", None)) is not None:
-            from fal_jupyter.notebook.misspelt import meant
+            from fal_jupyter.notebook.namespace.near_misses import meant
 
             if hint := meant(error):
                 print(hint, file=sys.stderr)
@@ -108,7 +108,7 @@ class Session:
             self.pictures.look_at_result(result.result)
             self._show_pictures()
         if not self._cells and (tally := self.timing.end()) is not None:
-            from fal_jupyter.notebook import call_lines
+            from fal_jupyter.notebook.calls import call_lines
 
             told = call_lines.as_text(tally, unfolded=self.is_kernel)
             drawn = [line.display_id for line in self._lines if line.display_id]
@@ -184,15 +184,15 @@ def _address_of(info: Any, number: int) -> str:
     return f"{number} {cell_id if re.fullmatch(r'[a-zA-Z0-9_-]{1,64}', cell_id) else ''}"
 
 
-_current: Session | None = None
+_current: NotebookSession | None = None
 
 
-def current() -> Session:
+def current() -> NotebookSession:
     """Give this process's session; it is closed when the interpreter ends."""
     global _current
     with _lock:
         if _current is None:
-            _current = Session(_shell())
+            _current = NotebookSession(_shell())
             atexit.register(_close)
         return _current
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from html import escape
 from typing import Final
 
-from fal_jupyter.domain.terminal_text import plain_text
+from fal_jupyter.domain.text.terminal_text import plain_text
 
 OK: Final = "var(--jp-success-color1, #2a9170)"
 FAILED: Final = "var(--jp-error-color1, #d4551a)"

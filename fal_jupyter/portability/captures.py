@@ -15,8 +15,8 @@ from fal_jupyter.domain.errors import NotPicklable
 from fal_jupyter.portability.code import Piece, tree_of
 from fal_jupyter.portability.findings import Finding
 from fal_jupyter.portability.surroundings import Surroundings
+from fal_jupyter.shipping.dependencies import Dependency
 from fal_jupyter.shipping.packing import HEAVY, Capture, capture_of
-from fal_jupyter.shipping.reach import Reached
 
 _OF_THE_SHELL = ("get_ipython", "display")
 _LOCKS = {type(threading.Lock()): threading.Lock, type(threading.RLock()): threading.RLock}
@@ -39,7 +39,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
 
 
 def capture_findings(
-    cls: type, pieces: Sequence[Piece], reached: Sequence[Reached], here: Surroundings
+    cls: type, pieces: Sequence[Piece], reached: Sequence[Dependency], here: Surroundings
 ) -> list[Finding]:
     """Say what has to come along into the file, what is heavy, and what cannot travel."""
     found: list[Finding] = []
@@ -143,7 +143,7 @@ def _of_the_moment(piece: Piece, value: ast.AST) -> str:
     return ""
 
 
-def _use_of(one: Reached, pieces: Sequence[Piece]) -> tuple[str, int]:
+def _use_of(one: Dependency, pieces: Sequence[Piece]) -> tuple[str, int]:
     for piece in pieces:
         for node in piece.walk():
             if isinstance(node, ast.Name) and node.id == one.name.rpartition(".")[2]:

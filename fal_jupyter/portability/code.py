@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from fal_jupyter.shipping.reach import Reached, functions_in
+from fal_jupyter.shipping.dependencies import Dependency, functions_in
 from fal_jupyter.shipping.reducers import is_local
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -178,7 +178,7 @@ def _public(home: str, name: str) -> str:
 
 
 def pieces_of(
-    cls: type, reached: list[Reached], namespace: Mapping[str, object], *, also: Sequence[str] = ()
+    cls: type, reached: list[Dependency], namespace: Mapping[str, object], *, also: Sequence[str] = ()
 ) -> list[Piece]:
     """Give the source of *cls*, then of every local class and function that it reaches, as far as there is any.
 

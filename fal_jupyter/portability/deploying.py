@@ -6,8 +6,8 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from fal_jupyter.domain.environments.requirements import flat_requirements
 from fal_jupyter.domain.errors import AppRuleBroken, FalJupyterError
-from fal_jupyter.domain.requirements import flat_requirements
 from fal_jupyter.environments.lines import installer_lines, local_places, masked
 from fal_jupyter.fal.function import sorted_options, wrap_app
 from fal_jupyter.fal.options import SET_BY_FAL

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from fal_jupyter.domain.requirements import flat_requirements
+from fal_jupyter.domain.environments.requirements import flat_requirements
 from fal_jupyter.fal.adopt import adopted
-from fal_jupyter.fal.endpoints import endpoints_of
 from fal_jupyter.fal.function import REALTIME_REQUIREMENTS, SERVE_REQUIREMENTS
+from fal_jupyter.fal.routes import endpoints_of
 from fal_jupyter.portability.captures import capture_findings
 from fal_jupyter.portability.code import Piece, pieces_of
 from fal_jupyter.portability.findings import Finding, ordered
@@ -22,7 +22,7 @@ from fal_jupyter.portability.options import class_findings, line_of
 from fal_jupyter.portability.paths import address_findings, path_findings
 from fal_jupyter.portability.surroundings import Surroundings
 from fal_jupyter.portability.variables import variable_findings
-from fal_jupyter.shipping.reach import reached_by
+from fal_jupyter.shipping.dependencies import reached_by
 
 _PINNED_BY_FAL = ("fastapi", "pydantic", "tblib")  # what fal adds to requirements besides SERVE_REQUIREMENTS (C15)
 

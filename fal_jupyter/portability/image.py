@@ -15,7 +15,7 @@ _HEREDOC = re.compile(r"<<-?\s*[\"']?(\w+)[\"']?")
 
 
 @dataclass(frozen=True, slots=True)
-class Image:
+class DockerImage:
     """Variables that are set in the image's last stage, and paths that its Dockerfile names. Its base may have more."""
 
     variables: frozenset[str]
@@ -26,7 +26,7 @@ class Image:
         return any(path.is_relative_to(known) or known.is_relative_to(path) for known in self.paths)
 
 
-def image_of(cls: Any) -> Image | None:
+def image_of(cls: Any) -> DockerImage | None:
     """Give the image of an app, or ``None`` where it has none."""
     if cls.image is None and cls.host_kwargs.get("kind") != "container":
         return None
@@ -34,7 +34,7 @@ def image_of(cls: Any) -> Image | None:
     return read_dockerfile(text if isinstance(text, str) else "", getattr(cls.image, "build_args", None) or {})
 
 
-def read_dockerfile(text: str, build_args: Mapping[str, str]) -> Image:
+def read_dockerfile(text: str, build_args: Mapping[str, str]) -> DockerImage:
     """Read the last stage of a Dockerfile, and of the stages that it is made from."""
     stages: dict[str, _Stage] = {}
     stage = _Stage({}, [])
@@ -55,7 +55,7 @@ def read_dockerfile(text: str, build_args: Mapping[str, str]) -> Image:
                 stage.paths.extend(_paths_in(stage.variables[name]))
         elif word in ("WORKDIR", "COPY", "ADD", "RUN", "VOLUME"):
             stage.paths.extend(_paths_in(_expanded(rest, {**every, **stage.variables})))
-    return Image(frozenset(stage.variables), tuple(dict.fromkeys(stage.paths)))
+    return DockerImage(frozenset(stage.variables), tuple(dict.fromkeys(stage.paths)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import Any
 
 from fal_jupyter.portability.code import Piece, tree_of
 from fal_jupyter.portability.findings import Finding
-from fal_jupyter.portability.image import Image
+from fal_jupyter.portability.image import DockerImage
 from fal_jupyter.portability.packages import (
     Brought,
     brought_by,
@@ -24,8 +24,8 @@ from fal_jupyter.portability.packages import (
     version_of,
 )
 from fal_jupyter.portability.surroundings import Surroundings
+from fal_jupyter.shipping.dependencies import Dependency
 from fal_jupyter.shipping.pickling import home_of
-from fal_jupyter.shipping.reach import Reached
 
 _ADDERS = ("sys.path.append", "sys.path.insert", "sys.path.extend", "site.addsitedir")
 _FETCHING = re.compile(r"\bgit clone\b|\bpip3? install\b|\buv (?:pip install|sync|add)\b")
@@ -52,7 +52,7 @@ class Carried:
     added: Sequence[str]
     modules: Sequence[str]
     files: Sequence[str]
-    image: Image | None
+    image: DockerImage | None
     fetches: bool = False
 
 
@@ -73,7 +73,7 @@ def fetches_code(piece: Piece) -> bool:
 
 
 def import_findings(
-    pieces: Sequence[Piece], reached: Sequence[Reached], here: Surroundings, carried: Carried
+    pieces: Sequence[Piece], reached: Sequence[Dependency], here: Surroundings, carried: Carried
 ) -> list[Finding]:
     """Say which imports the cloud cannot follow."""
     found: list[Finding] = []
@@ -165,7 +165,7 @@ def _inside(piece: Piece) -> Iterator[_Import]:
             yield _Import(node.module, piece.owner(node), piece, node, inside=True)
 
 
-def _by_name(piece: Piece, reached: Sequence[Reached]) -> Iterator[_Import]:
+def _by_name(piece: Piece, reached: Sequence[Dependency]) -> Iterator[_Import]:
     """What the code's names stand for, that was imported around it."""
     captured = {one.name: one.value for one in reached if not one.missing}
     for node in piece.walk():

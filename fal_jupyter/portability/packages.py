@@ -16,7 +16,7 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from fal_jupyter.domain.requirements import is_setting
+from fal_jupyter.domain.environments.requirements import is_setting
 
 # distributions whose package has another name, for what is not installed here; any of several may bring it
 _KNOWN: Mapping[str, tuple[str, ...]] = {

@@ -13,7 +13,7 @@ from pathlib import Path, PurePath, PurePosixPath
 from fal_jupyter.fal.toolkit.utils.download_utils import FAL_PERSISTENT_DIR
 from fal_jupyter.portability.code import Piece
 from fal_jupyter.portability.findings import Finding, Severity
-from fal_jupyter.portability.image import Image
+from fal_jupyter.portability.image import DockerImage
 from fal_jupyter.portability.surroundings import Surroundings
 
 PERSISTENT = ("data", "tmp")  # the same there: /data is kept, /tmp is anybody's
@@ -48,7 +48,7 @@ class _Text:
 
 
 def path_findings(
-    pieces: Sequence[Piece], here: Surroundings, app_files: Sequence[str], *, image: Image | None
+    pieces: Sequence[Piece], here: Surroundings, app_files: Sequence[str], *, image: DockerImage | None
 ) -> list[Finding]:
     """Say which paths are of this machine.
 
@@ -131,7 +131,7 @@ def _asks(piece: Piece, node: ast.AST) -> bool:
     return last in ("exists", "is_file", "is_dir", "isfile", "isdir", "lexists")
 
 
-def _absolute(piece: Piece, text: _Text, here: Surroundings, image: Image | None) -> Iterator[Finding]:
+def _absolute(piece: Piece, text: _Text, here: Surroundings, image: DockerImage | None) -> Iterator[Finding]:
     written = text.text
     if written == "~" or written.startswith("~/"):
         yield _home(piece, text.node, here)
@@ -229,7 +229,7 @@ def _opened(piece: Piece, node: ast.AST, *, reading: bool = False) -> bool:
         return False
     name = piece.full_name(call.func)
     last = call.func.attr if isinstance(call.func, ast.Attribute) else name.rpartition(".")[2]
-    if name.startswith("PIL.Image.") and last == "open":
+    if name.startswith("PIL.DockerImage.") and last == "open":
         return True
     if name not in _OPENERS and last not in _READERS:
         return False

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from fal_jupyter.portability.code import Piece
 from fal_jupyter.portability.findings import Finding, Severity
-from fal_jupyter.portability.image import Image
+from fal_jupyter.portability.image import DockerImage
 from fal_jupyter.portability.surroundings import Surroundings
 
 EVERYWHERE = frozenset({
@@ -34,7 +34,7 @@ def variable_findings(
     secrets: Sequence[str] | None,
     *,
     named_at: tuple[str, int],
-    image: Image | None,
+    image: DockerImage | None,
 ) -> list[Finding]:
     """Say which variables the cloud does not have, or this machine. *secrets* are those that the class names, at *named_at*; those
     that the *image* sets are there, and its base may set others."""

@@ -244,7 +244,7 @@ class Decision(TypedDict):
 
 class Lane(TypedDict):
     """One runner's life: ``moves`` are ``[time, state]``, the last one ``GONE`` when it has ended. Pauses between two calls that are
-    shorter than a pixel are closed (:mod:`fal_jupyter.domain.lanes`)."""
+    shorter than a pixel are closed (:mod:`fal_jupyter.domain.runners.lanes`)."""
 
     id: str
     devices: list[str]

@@ -19,13 +19,13 @@ from typing import NoReturn
 from fal_jupyter.processes import end_orphans
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.frames import Decoder, Frame, Kind
-from fal_jupyter.runner.children import end_returned_child
+from fal_jupyter.runner.process.children import end_returned_child
 
 OUTPUT_BOUND = 1 << 20
 READ_SIZE = 1 << 20
 
 
-class Channel:
+class RunnerChannel:
     """Frames between this runner and the gateway."""
 
     def __init__(self, sock: socket.socket) -> None:
@@ -145,4 +145,4 @@ def die() -> NoReturn:
     raise SystemExit  # not reached
 
 
-__all__ = ["OUTPUT_BOUND", "Channel", "Kind", "die", "frames"]
+__all__ = ["OUTPUT_BOUND", "Kind", "RunnerChannel", "die", "frames"]

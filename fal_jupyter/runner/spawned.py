@@ -1,32 +1,28 @@
-"""``__main__`` of the processes that a runner's user code spawns: it has the names that the runner's has, and ``import fal`` works.
+"""A runner that is not forked: ``python -P -m fal_jupyter.runner.spawned TEMPLATE_PID CHANNEL_FD``.
 
-Run by ``multiprocessing`` (and what follows its protocol) under the name ``__mp_main__``, after it has set ``sys.path``.
+For templates that found themselves with more than one thread (a ``sitecustomize`` or a ``.pth`` file that starts one): a fork
+would have only the one that forked, and the locks that the others held.
 """
 
 from __future__ import annotations
 
 import os
+import socket
 import sys
-from pathlib import Path
-from typing import Any
 
-import msgspec
-
-from fal_jupyter.protocol import frames
-from fal_jupyter.protocol.api import LoadHead
-from fal_jupyter.runner.children import LOAD_VARIABLE, enter_main
-from fal_jupyter.runner.host import enter_imports, load_class
+from fal_jupyter.runner import guard
 
 
-def names_of_the_runner() -> dict[str, Any]:
-    """Load what the runner was loaded with; gives the names of its ``__main__``."""
-    head_json, payload = frames.decode_load(Path(os.environ[LOAD_VARIABLE]).read_bytes())
-    head: LoadHead = msgspec.json.decode(head_json)
-    enter_imports(head)
-    enter_main()
-    load_class(head, payload)
-    return {name: value for name, value in vars(sys.modules["__main__"]).items() if not name.startswith("__")}
+def main() -> None:
+    """Arm the guard, then be an ordinary runner."""
+    parent, channel = int(sys.argv[1]), int(sys.argv[2])
+    guard.arm(parent)
+    guard.close_other_descriptors({channel})
+    guard.show_stacks_on_abort()
+    from fal_jupyter.runner import lifecycle
+
+    os._exit(lifecycle.main(socket.socket(fileno=channel)))
 
 
-if __name__ == "__mp_main__":
-    globals().update(names_of_the_runner())
+if __name__ == "__main__":
+    main()

@@ -30,7 +30,7 @@ import time
 from dataclasses import asdict
 from typing import Any
 
-from fal_jupyter.domain.literal_data import PLACE_VARIABLE
+from fal_jupyter.domain.environments.literal_data import PLACE_VARIABLE
 from fal_jupyter.installed import installed_here
 from fal_jupyter.processes import (
     CLEANING,
@@ -42,9 +42,10 @@ from fal_jupyter.processes import (
     set_file_limit,
     why_refused,
 )
-from fal_jupyter.runner import data_mount, guard, trust
-from fal_jupyter.runner.memory_limit import MemoryLimits
-from fal_jupyter.runner.reseed import CopiedGenerators
+from fal_jupyter.runner import guard
+from fal_jupyter.runner.process import data_mount, trust
+from fal_jupyter.runner.process.memory_limit import MemoryLimits
+from fal_jupyter.runner.process.reseed import CopiedGenerators
 
 BASE_IMPORTS = (
     "fastapi",
@@ -59,7 +60,7 @@ BASE_IMPORTS = (
     "threadpoolctl",
     "fal_jupyter.fal",
     "fal_jupyter.shipping",
-    "fal_jupyter.runner.host",
+    "fal_jupyter.runner.lifecycle",
 )
 PRELOADABLE = ("numpy", "torch", "PIL")
 
@@ -155,7 +156,7 @@ class Template:
         self._say(event="forked", runner_id=runner_id, pid=pid)
 
     def _spawn(self, channel: int, output: int) -> int:
-        command = [sys.executable, "-P", "-m", "fal_jupyter.runner.fresh", str(os.getpid()), str(channel)]
+        command = [sys.executable, "-P", "-m", "fal_jupyter.runner.spawned", str(os.getpid()), str(channel)]
         child = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -221,9 +222,9 @@ def _become_runner(parent: int, channel: int, output: int, generators: CopiedGen
         guard.close_other_descriptors({3})
         guard.show_stacks_on_abort()
         generators.reseed()
-        from fal_jupyter.runner import host
+        from fal_jupyter.runner import lifecycle
 
-        status = host.main(socket.socket(fileno=channel))
+        status = lifecycle.main(socket.socket(fileno=channel))
     except SystemExit as stop:
         status = stop.code if isinstance(stop.code, int) else 1
     except BaseException:

@@ -14,9 +14,9 @@ from traitlets import Float, Integer
 
 from fal_jupyter import settings
 from fal_jupyter.server.activity import Activity
-from fal_jupyter.server.feed import Relay
+from fal_jupyter.server.feed import FeedRelay
 from fal_jupyter.server.origin import Origin
-from fal_jupyter.server.panels import FeedHandler, HelloHandler, NothingHandler, StartHandler
+from fal_jupyter.server.panels import ExtensionHelloHandler, FeedHandler, PanelNotFoundHandler, StartHandler
 from fal_jupyter.server.proxy import AdminHandler, DataHandler
 from fal_jupyter.server.upstream import Upstream
 
@@ -50,7 +50,7 @@ class FalJupyterExtension(ExtensionApp):
         )
         self.panel_upstream = Upstream(self.upstream.settings)  # its connections have what panels may ask alone
         self.data_upstream = Upstream(self.upstream.settings)  # its connections have no control plane
-        self.relay = Relay(self.upstream, self.activity.saw, self.activity.off)
+        self.relay = FeedRelay(self.upstream, self.activity.saw, self.activity.off)
         passing = {"upstream": self.data_upstream, "max_body": self.max_body, "origin": self.origin}
         admin = passing | {"upstream": self.panel_upstream}
         panel = {"upstream": self.upstream, "relay": self.relay, "origin": self.origin, "idle_exit": self.idle_exit}
@@ -95,11 +95,11 @@ def routes(passing: dict[str, Any], panel: dict[str, Any], admin: dict[str, Any]
     """Give all addresses of ours, first match first."""
     return [
         (r"/fal/(?:run|queue|cdn|ws)/.*", DataHandler, passing),
-        (r"/fal/api/hello", HelloHandler, panel),
+        (r"/fal/api/hello", ExtensionHelloHandler, panel),
         (r"/fal/api/start", StartHandler, panel),
         (r"/fal/api/feed", FeedHandler, panel),
         (r"/fal/api/.*", AdminHandler, admin),
-        (r"/fal(?:/.*)?", NothingHandler),
+        (r"/fal(?:/.*)?", PanelNotFoundHandler),
     ]
 
 

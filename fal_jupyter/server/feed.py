@@ -17,7 +17,7 @@ from typing import Final
 from fal_jupyter.domain.errors import FalJupyterError, GatewayUnreachable
 from fal_jupyter.protocol.api import A_FEED, A_SNAPSHOT
 from fal_jupyter.protocol.feed import BEAT_EVERY, FeedLine
-from fal_jupyter.server.upstream import NO_GATEWAY, Lost, Upstream, get
+from fal_jupyter.server.upstream import NO_GATEWAY, ConnectionLost, Upstream, get
 from fal_jupyter.server.watch import SocketWatch
 
 KEPT: Final = 16  # lines that wait for one listener; one that is further behind gets a snapshot
@@ -26,10 +26,10 @@ _HEAD = re.compile(rb'\{"kind":"(\w+)","time":[-+.\deE]+(?:,"seq":(\d+))?')
 _ENDED = "the gateway ended"
 
 
-class Listener:
+class FeedSubscriber:
     """One panel's end of the feed."""
 
-    def __init__(self, relay: Relay) -> None:
+    def __init__(self, relay: FeedRelay) -> None:
         self._relay = relay
         self._lines: deque[tuple[str, int, bytes]] = deque(maxlen=KEPT)
         self._news = asyncio.Event()
@@ -93,28 +93,28 @@ class Listener:
         return line
 
 
-class Relay:
+class FeedRelay:
     """The gateway's feed and its listeners. *on_line* sees every line that comes from the gateway, *on_off* each end."""
 
     def __init__(self, upstream: Upstream, on_line: Callable[[str, bytes], None], on_off: Callable[[], None]) -> None:
         self._upstream, self._on_line, self._on_off = upstream, on_line, on_off
-        self._listeners: set[Listener] = set()
+        self._listeners: set[FeedSubscriber] = set()
         self._watch = SocketWatch(upstream.settings)
         self._off_line, self._reason = b"", ""  # while there is no gateway
         self._task: asyncio.Task[None] | None = None
         self.live = False
 
     # --- listeners ----------------------------------------------------------------------------------------------
-    def listen(self) -> Listener:
+    def listen(self) -> FeedSubscriber:
         """Take a panel in: it gets a snapshot, or hears that there is no gateway."""
-        listener = Listener(self)
+        listener = FeedSubscriber(self)
         if not self.live and self._off_line:
             listener.put("off", 0, self._off_line)
             self._watch.seen.set()  # somebody cares: look again
         self._listeners.add(listener)
         return listener
 
-    def leave(self, listener: Listener) -> None:
+    def leave(self, listener: FeedSubscriber) -> None:
         """The panel is gone."""
         self._listeners.discard(listener)
         listener.close()
@@ -226,7 +226,7 @@ class _Follower:
         if not self.over.done():
             self.over.set_result(None)
 
-    def lost(self, why: Lost) -> None:
+    def lost(self, why: ConnectionLost) -> None:
         self.ended()
 
 

@@ -25,7 +25,7 @@ _SENTENCES: Final = {
 _TYPES: Final = {400: "bad_request", 403: "forbidden", 404: "not_found", 405: "bad_request"}
 
 
-class Refused(HTTPError):
+class AccessDenied(HTTPError):
     """An answer of ours that is an error: status, ``error_type`` and one sentence."""
 
     def __init__(self, status: int, error_type: str, detail: str) -> None:
@@ -56,16 +56,16 @@ class GuardedHandler(JupyterHandler):
             self.authorizer.is_authorized(self, self.current_user, self.action(), self.auth_resource)
         )
         if not allowed:
-            raise Refused(403, "forbidden", "Jupyter's authorizer does not allow you this here")
+            raise AccessDenied(403, "forbidden", "Jupyter's authorizer does not allow you this here")
 
     def _check_site(self) -> None:
         """Refuse what a page of another site makes the browser ask with the user's cookie, GET too."""
         headers = self.request.headers
         told = headers.get("Origin") or headers.get("Referer")
         if told is not None and not self._is_own(told):
-            raise Refused(403, "forbidden", "this was asked by a page of another origin")
+            raise AccessDenied(403, "forbidden", "this was asked by a page of another origin")
         if headers.get("Origin") is None and headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
-            raise Refused(403, "forbidden", "this was asked by a page of another site; open it from Jupyter")
+            raise AccessDenied(403, "forbidden", "this was asked by a page of another site; open it from Jupyter")
 
     def _is_own(self, address: str) -> bool:
         try:
@@ -108,7 +108,7 @@ class GuardedHandler(JupyterHandler):
 
 def explain(error: HTTPError) -> tuple[str, str]:
     """Give an error's type and sentence; what others wrote into it stays in the log."""
-    if isinstance(error, Refused):
+    if isinstance(error, AccessDenied):
         return error.error_type, error.detail
     status = error.status_code
     return _TYPES.get(status, "internal_error"), _SENTENCES.get(status) or responses.get(status, "the request failed")

@@ -10,11 +10,11 @@ from typing import Any
 from tornado.iostream import StreamClosedError
 from tornado.web import authenticated
 
-from fal_jupyter.client.connect import ensure_gateway
+from fal_jupyter.client.connection.connect import ensure_gateway
 from fal_jupyter.domain.errors import FalJupyterError, GatewayUnreachable
 from fal_jupyter.protocol.api import A_HELLO
-from fal_jupyter.server.feed import Listener, Relay
-from fal_jupyter.server.guard import GuardedHandler, Refused
+from fal_jupyter.server.feed import FeedRelay, FeedSubscriber
+from fal_jupyter.server.guard import AccessDenied, GuardedHandler
 from fal_jupyter.server.origin import Origin
 from fal_jupyter.server.upstream import Upstream, get
 
@@ -22,7 +22,7 @@ from fal_jupyter.server.upstream import Upstream, get
 class PanelHandler(GuardedHandler):
     """What the handlers of panels share."""
 
-    def initialize(self, upstream: Upstream, relay: Relay, origin: Origin, idle_exit: float) -> None:
+    def initialize(self, upstream: Upstream, relay: FeedRelay, origin: Origin, idle_exit: float) -> None:
         """Take what all requests share."""
         self._upstream, self._relay, self._origin, self._idle_exit = upstream, relay, origin, idle_exit
 
@@ -34,11 +34,11 @@ class PanelHandler(GuardedHandler):
     async def _hello(self) -> dict[str, Any]:
         status, data = await get(self._upstream, A_HELLO)
         if status != 200:
-            raise Refused(502, "gateway_failed", f"the gateway answered with status {status}")
+            raise AccessDenied(502, "gateway_failed", f"the gateway answered with status {status}")
         return {"running": True, **json.loads(data)}
 
 
-class HelloHandler(PanelHandler):
+class ExtensionHelloHandler(PanelHandler):
     """Whether a gateway runs, and which; asking starts none."""
 
     @authenticated
@@ -67,7 +67,7 @@ class StartHandler(PanelHandler):
             found = await self._hello()
         except FalJupyterError as error:
             detail = f"{error.message}: {error.hint}" if error.hint else error.message
-            raise Refused(503, "no_gateway", detail) from None
+            raise AccessDenied(503, "no_gateway", detail) from None
         self._relay.wake()
         reap(found["pid"])
         self.finish(json.dumps(found))
@@ -76,7 +76,7 @@ class StartHandler(PanelHandler):
 class FeedHandler(PanelHandler):
     """The feed: JSON lines for as long as the panel and this server live."""
 
-    _listener: Listener | None = None
+    _listener: FeedSubscriber | None = None
 
     @authenticated
     async def get(self) -> None:
@@ -100,13 +100,13 @@ class FeedHandler(PanelHandler):
             self._relay.leave(self._listener)
 
 
-class NothingHandler(GuardedHandler):
+class PanelNotFoundHandler(GuardedHandler):
     """Addresses below ``fal`` that mean nothing."""
 
     @authenticated
     def get(self, *_: Any) -> None:
         """Refuse."""
-        raise Refused(404, "not_found", "there is nothing at this address")
+        raise AccessDenied(404, "not_found", "there is nothing at this address")
 
     head = post = put = patch = delete = options = get
 

@@ -15,16 +15,16 @@ from tornado.httputil import HTTPHeaders, ResponseStartLine
 from tornado.iostream import StreamClosedError
 from tornado.web import HTTPError, authenticated, stream_request_body
 
-from fal_jupyter.client.waiting import MOST_GATEWAYS, MOST_UNREAD
+from fal_jupyter.client.connection.waiting import MOST_GATEWAYS, MOST_UNREAD
 from fal_jupyter.domain.errors import GatewayStopped, GatewayUnreachable
 from fal_jupyter.protocol.api import QUEUE
 from fal_jupyter.protocol.panels import admin_target
-from fal_jupyter.server.guard import GuardedHandler, Refused, error_body, explain
+from fal_jupyter.server.guard import AccessDenied, GuardedHandler, error_body, explain
 from fal_jupyter.server.headers import handshake, inward, outward
 from fal_jupyter.server.origin import Origin
 from fal_jupyter.server.targets import DATA, is_hostile, is_query, without_secrets
 from fal_jupyter.server.tunnel import Tunnel
-from fal_jupyter.server.upstream import ENDED, Connection, Lost, Upstream, ended
+from fal_jupyter.server.upstream import ENDED, ConnectionLost, Upstream, UpstreamConnection, ended
 
 NO_BOUND: Final = 1 << 62
 LINGER: Final = 10.0  # seconds in which who was answered early may send the rest of its body
@@ -33,13 +33,13 @@ SOON: Final = 0.005  # seconds that a head waits for it
 
 
 class Passing(GuardedHandler):
-    """One request and its answer (a :class:`fal_jupyter.server.upstream.Taker`)."""
+    """One request and its answer (a :class:`fal_jupyter.server.upstream.ResponseReceiver`)."""
 
     def initialize(self, upstream: Upstream, max_body: int, origin: Origin) -> None:
         """Take what all requests share."""
         self._auto_finish = False  # the answer's last byte ends it
         self._upstream, self._max_body, self._origin = upstream, max_body, origin
-        self._connection: Connection | None = None
+        self._connection: UpstreamConnection | None = None
         self._kept_head = b""
         self._kept_timer: asyncio.TimerHandle | None = None
         self._answer: tuple[ResponseStartLine, HTTPHeaders] | None = None
@@ -86,16 +86,16 @@ class Passing(GuardedHandler):
         if "websocket" not in headers.get("Upgrade", "").lower():
             return
         if "Transfer-Encoding" in headers or headers.get("Content-Length", "0").strip("0"):
-            raise Refused(400, "bad_request", "a WebSocket handshake must not have a body")
+            raise AccessDenied(400, "bad_request", "a WebSocket handshake must not have a body")
         if self.role != "data":
-            raise Refused(400, "bad_request", "there is no WebSocket at this address")
+            raise AccessDenied(400, "bad_request", "there is no WebSocket at this address")
 
     async def _open(self) -> None:
         try:
             idle = None if self.is_websocket else self._upstream.idle()  # a handshake has a connection of its own
             connection = self._connection = idle or await self._upstream.connect()
         except GatewayUnreachable as error:
-            raise Refused(503, "no_gateway", error.message) from None
+            raise AccessDenied(503, "no_gateway", error.message) from None
         connection.begin(self, self.request.method or "", last=self.is_websocket)
         self._asked = connection.gateway
         length = None if self.is_websocket else self._length()
@@ -129,7 +129,7 @@ class Passing(GuardedHandler):
     def _head(self, length: str | None) -> bytes:
         query = without_secrets(self.request.query)
         if not is_query(query):
-            raise Refused(400, "bad_request", "the query has a character in it that no address has")
+            raise AccessDenied(400, "bad_request", "the query has a character in it that no address has")
         target = f"{self._target}?{query}" if query else self._target
         base = ""
         if self._target.startswith(QUEUE) and (origin := self._origin.of(self.request)):
@@ -185,7 +185,7 @@ class Passing(GuardedHandler):
                 self._switch(headers)
             elif self._connection is not None:  # nobody asked for another protocol
                 self._connection.drop()
-                self.lost(Lost(ENDED))
+                self.lost(ConnectionLost(ENDED))
             return
         reason = responses.get(status, "Unknown")
         self.set_status(status, reason)
@@ -227,7 +227,7 @@ class Passing(GuardedHandler):
         elif not self._gone:  # hanging up on one that still sends would destroy its answer
             self._linger = asyncio.get_running_loop().call_later(LINGER, self._cut)
 
-    def lost(self, why: Lost) -> None:
+    def lost(self, why: ConnectionLost) -> None:
         """The gateway hung up in the middle, or is stopped."""
         self._connection, self._answer = None, None
         if self._begun or self._gone:
@@ -341,7 +341,7 @@ class DataHandler(Passing):
         """Give the path on the gateway's socket: ours without the base URL and ``fal``."""
         path = self.request.path[len(self.base_url) + len("fal") :]
         if is_hostile(path):
-            raise Refused(400, "bad_request", "the path has '..', a hidden slash or a control character in it")
+            raise AccessDenied(400, "bad_request", "the path has '..', a hidden slash or a control character in it")
         if path.split("/")[1] not in DATA:
             raise HTTPError(404)
         return path
@@ -360,5 +360,5 @@ class AdminHandler(Passing):
         path = self.request.path[len(self.base_url) + len("fal/api/") :]
         found = None if is_hostile(path) else admin_target(self.request.method or "", path)
         if found is None:
-            raise Refused(404, "not_found", "panels cannot ask that of the gateway")
+            raise AccessDenied(404, "not_found", "panels cannot ask that of the gateway")
         return found

@@ -6,7 +6,7 @@ import asyncio
 
 from tornado.iostream import IOStream, StreamClosedError
 
-from fal_jupyter.server.upstream import Connection
+from fal_jupyter.server.upstream import UpstreamConnection
 
 PIECE = 64 * 1024
 
@@ -14,7 +14,7 @@ PIECE = 64 * 1024
 class Tunnel:
     """One websocket between the browser's stream and the gateway's connection. Whichever side is slower holds the other back."""
 
-    def __init__(self, stream: IOStream, connection: Connection) -> None:
+    def __init__(self, stream: IOStream, connection: UpstreamConnection) -> None:
         self._stream, self._connection = stream, connection
         self._last: asyncio.Future[None] | None = None
         stream.set_nodelay(True)

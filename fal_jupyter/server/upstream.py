@@ -9,8 +9,8 @@ from typing import NamedTuple, Protocol, cast
 
 import httptools
 
-from fal_jupyter.client.connect import dial, peer_pid
-from fal_jupyter.client.waiting import LOOK, MOST_GATEWAYS, MOST_UNREAD, Patience
+from fal_jupyter.client.connection.connect import dial, peer_pid
+from fal_jupyter.client.connection.waiting import LOOK, MOST_GATEWAYS, MOST_UNREAD, Patience
 from fal_jupyter.domain.errors import GatewayStopped, GatewayUnreachable
 from fal_jupyter.protocol.api import BODILESS
 from fal_jupyter.settings import Settings
@@ -22,7 +22,7 @@ ENDING_PATIENCE = 2.0  # seconds
 NO_GATEWAY = "no gateway runs; it starts with the first app, or when you start it"
 
 
-class Taker(Protocol):
+class ResponseReceiver(Protocol):
     """Who takes an answer. Called from the event loop's own callbacks, so nothing here waits."""
 
     def began(self, status: int, headers: list[tuple[str, str]]) -> None:
@@ -37,11 +37,11 @@ class Taker(Protocol):
     def ended(self) -> None:
         """The answer is complete."""
 
-    def lost(self, why: Lost) -> None:
+    def lost(self, why: ConnectionLost) -> None:
         """The connection ended before the answer did."""
 
 
-class Lost(NamedTuple):
+class ConnectionLost(NamedTuple):
     """Why no answer comes any more.
 
     Attributes:
@@ -66,7 +66,7 @@ class Tunnelled(Protocol):
         """The gateway hung up."""
 
 
-class Connection(asyncio.Protocol):
+class UpstreamConnection(asyncio.Protocol):
     """One connection to the gateway; one request at a time."""
 
     def __init__(self, upstream: Upstream, sock: socket.socket) -> None:
@@ -74,7 +74,7 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
-        self._taker: Taker | None = None
+        self._taker: ResponseReceiver | None = None
         self._tunnelled: Tunnelled | None = None
         self._headers: list[tuple[str, str]] = []
         self._bodiless = self._to_end = False
@@ -88,7 +88,7 @@ class Connection(asyncio.Protocol):
         self.idle_since = 0.0
 
     # --- the request ------------------------------------------------------------------------------------------
-    def begin(self, taker: Taker, method: str, *, last: bool = False, bounded: bool = True) -> None:
+    def begin(self, taker: ResponseReceiver, method: str, *, last: bool = False, bounded: bool = True) -> None:
         """Start a request; *taker* gets its answer. What is written next are the request's bytes.
 
         Args:
@@ -111,7 +111,7 @@ class Connection(asyncio.Protocol):
         try:
             patience.look()
         except GatewayStopped as error:
-            self._lose(Lost(error))
+            self._lose(ConnectionLost(error))
         else:
             self._patience = self._loop.call_later(LOOK, self._look, patience)
 
@@ -186,7 +186,7 @@ class Connection(asyncio.Protocol):
             taker.ended()
         elif taker is not None:
             reset = isinstance(exc, BrokenPipeError | ConnectionResetError)
-            taker.lost(Lost(ENDED, unread=reset and not self._answering and self._written <= MOST_UNREAD))
+            taker.lost(ConnectionLost(ENDED, unread=reset and not self._answering and self._written <= MOST_UNREAD))
 
     def pause_writing(self) -> None:
         if self._writable is None or self._writable.done():
@@ -221,9 +221,9 @@ class Connection(asyncio.Protocol):
 
     def _broken(self) -> None:
         """What came is no answer."""
-        self._lose(Lost(ENDED))
+        self._lose(ConnectionLost(ENDED))
 
-    def _lose(self, why: Lost) -> None:
+    def _lose(self, why: ConnectionLost) -> None:
         """Hang up on an answer that does not come."""
         taker, self._taker = self._taker, None
         self.drop()
@@ -274,11 +274,11 @@ class Upstream:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._longest_idle = min(LONGEST_IDLE, settings.idle_timeout / 2)
-        self._idle: list[Connection] = []
+        self._idle: list[UpstreamConnection] = []
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
 
-    def idle(self) -> Connection | None:
+    def idle(self) -> UpstreamConnection | None:
         """Give a connection that waits for a request, if there is one."""
         while self._idle:
             connection = self._idle.pop()
@@ -287,7 +287,7 @@ class Upstream:
             connection.drop()
         return None
 
-    async def connect(self) -> Connection:
+    async def connect(self) -> UpstreamConnection:
         """Give a new connection.
 
         Raises:
@@ -301,13 +301,13 @@ class Upstream:
             raise GatewayUnreachable(NO_GATEWAY) from None
         try:
             loop = asyncio.get_running_loop()
-            _, connection = await loop.create_unix_connection(lambda: Connection(self, sock), sock=sock)
+            _, connection = await loop.create_unix_connection(lambda: UpstreamConnection(self, sock), sock=sock)
         except BaseException:
             sock.close()
             raise
         return connection
 
-    def keep(self, connection: Connection) -> None:
+    def keep(self, connection: UpstreamConnection) -> None:
         """Keep a connection for the next request."""
         if self._closed or len(self._idle) >= MOST_IDLE:
             connection.close()
@@ -318,7 +318,7 @@ class Upstream:
         if self._timer is None:
             self._timer = loop.call_later(self._longest_idle, self._sweep)
 
-    def forget(self, connection: Connection) -> None:
+    def forget(self, connection: UpstreamConnection) -> None:
         """A connection ended."""
         if connection in self._idle:
             self._idle.remove(connection)
@@ -363,7 +363,7 @@ class _Whole:
         if not self.over.done():
             self.over.set_result(None)
 
-    def lost(self, why: Lost) -> None:
+    def lost(self, why: ConnectionLost) -> None:
         if not self.over.done():
             self.over.set_exception(_Unanswered(why) if why.unread else why.error)
 
@@ -371,7 +371,7 @@ class _Whole:
 class _Unanswered(GatewayUnreachable):
     """A question that the gateway has not read."""
 
-    def __init__(self, why: Lost) -> None:
+    def __init__(self, why: ConnectionLost) -> None:
         super().__init__(why.error.message)
 
 

@@ -19,7 +19,7 @@ from fal_jupyter.domain.spec import AppSpec
 from fal_jupyter.protocol.api import Environment
 from fal_jupyter.shipping import pickling
 from fal_jupyter.shipping.classes import is_derived
-from fal_jupyter.shipping.reach import OF_PYTHON, TABLES, defaults_of, functions_in, is_dunder
+from fal_jupyter.shipping.dependencies import OF_PYTHON, TABLES, defaults_of, functions_in, is_dunder
 from fal_jupyter.shipping.reducers import is_local
 
 _VOLATILE = ("JPY_", "FAL_JUPYTER_", "COLUMNS", "LINES", "PWD", "OLDPWD", "SHLVL", "_", "PYTEST_CURRENT_TEST")

@@ -17,11 +17,11 @@ from fal_jupyter.domain.errors import NotPicklable
 from fal_jupyter.local_modules import ModuleFile, loaded, warnings_of
 from fal_jupyter.shipping import pickling
 from fal_jupyter.shipping.classes import library_of
+from fal_jupyter.shipping.dependencies import SHARED, Dependency, functions_in, global_names, name_in_notebook, reach
 from fal_jupyter.shipping.fingerprint import code_digest, contents_digest, digest
 from fal_jupyter.shipping.generators import is_shared, travels_with_its_state
 from fal_jupyter.shipping.local_files import files_used, home_module, imported_names
 from fal_jupyter.shipping.loggers import left_behind
-from fal_jupyter.shipping.reach import SHARED, Reached, functions_in, global_names, name_in_notebook, reach
 from fal_jupyter.shipping.reducers import is_local
 
 HEAVY = 1 << 20
@@ -106,7 +106,7 @@ def pack(
     )
 
 
-def _modules(cls: type, reached: list[Reached]) -> Iterator[str]:
+def _modules(cls: type, reached: list[Dependency]) -> Iterator[str]:
     """Give the names of modules that what travels refers to: captured, found by name, or imported in functions."""
     for value in (*cls.__mro__, *(one.value for one in reached)):
         if (home := home_module(value)) is not None:
@@ -115,7 +115,7 @@ def _modules(cls: type, reached: list[Reached]) -> Iterator[str]:
         yield from _imports(code)
 
 
-def _origins(reached: list[Reached], known: list[ModuleFile]) -> set[str]:
+def _origins(reached: list[Dependency], known: list[ModuleFile]) -> set[str]:
     """Give the modules that captured variables were imported from (``from settings import SIZE``), beside those *known*.
 
     A plain value does not say where it is from: the module of the user's that has it under that name is taken for it. Of several
@@ -137,12 +137,12 @@ def _imported_by_cells() -> set[str]:
     return {name for lines in texts for name in imported_names("".join(lines), "")}
 
 
-def _left_behind(reached: list[Reached]) -> list[str]:
+def _left_behind(reached: list[Dependency]) -> list[str]:
     told = (told for one in reached if isinstance(one.value, logging.Logger) for told in left_behind(one.value))
     return list(dict.fromkeys(told))
 
 
-def _same_numbers(reached: list[Reached], cell_of: Callable[[str], str]) -> Iterator[str]:
+def _same_numbers(reached: list[Dependency], cell_of: Callable[[str], str]) -> Iterator[str]:
     """Give a sentence for each random generator of the notebook: as in the real package, each runner starts with a copy of its state."""
     for one in reached:
         if travels_with_its_state(one.value):
@@ -153,7 +153,7 @@ def _same_numbers(reached: list[Reached], cell_of: Callable[[str], str]) -> Iter
             )
 
 
-def _captures(reached: list[Reached], cls: type, cell_of: Callable[[str], str]) -> list[Capture]:
+def _captures(reached: list[Dependency], cls: type, cell_of: Callable[[str], str]) -> list[Capture]:
     found, refused = [], None
     for one in reached:
         try:
@@ -168,7 +168,7 @@ def _captures(reached: list[Reached], cls: type, cell_of: Callable[[str], str]) 
     return found
 
 
-def capture_of(one: Reached, cls: type, cell_of: Callable[[str], str]) -> Capture | None:
+def capture_of(one: Dependency, cls: type, cell_of: Callable[[str], str]) -> Capture | None:
     """Weigh one thing that *cls* reaches; ``None`` for what is no thing of the notebook, or part of another.
 
     Raises:
@@ -203,7 +203,7 @@ def capture_of(one: Reached, cls: type, cell_of: Callable[[str], str]) -> Captur
     return _weigh(one, cls, cell)
 
 
-def _weigh(one: Reached, cls: type, cell: str) -> Capture | None:
+def _weigh(one: Dependency, cls: type, cell: str) -> Capture | None:
     place = f", {cell}" if cell else ""
     uses = f"{one.via}() uses the notebook variable {one.name!r}{place}"
     instead = f"make it inside setup() and keep it as self.{one.name.rpartition('.')[2]}"
@@ -237,7 +237,7 @@ def _weigh(one: Reached, cls: type, cell: str) -> Capture | None:
     return Capture(one.name, kind, size, cell, contents_digest(one.value))
 
 
-def _refused(one: Reached) -> tuple[str, str] | None:
+def _refused(one: Dependency) -> tuple[str, str] | None:
     value = one.value
     if isinstance(value, io.IOBase) and not isinstance(value, io.BytesIO | io.StringIO):
         name = getattr(value, "name", "?")
@@ -319,7 +319,7 @@ def _sources(values: list[Any]) -> dict[str, str]:
     return found
 
 
-def _preload(cls: type, reached: list[Reached]) -> list[str]:
+def _preload(cls: type, reached: list[Dependency]) -> list[str]:
     named = {r.value.__name__.split(".")[0] for r in reached if isinstance(r.value, types.ModuleType)}
     for r in reached:
         named.add(type(r.value).__module__.split(".")[0])

@@ -8,7 +8,7 @@ import anywidget
 import traitlets
 
 from fal_jupyter.widgets.bundle import bundle
-from fal_jupyter.widgets.relay import Relay
+from fal_jupyter.widgets.relay import CommRelay
 
 
 class AppPanel(anywidget.AnyWidget):
@@ -23,7 +23,7 @@ class AppPanel(anywidget.AnyWidget):
     card = traitlets.Dict().tag(sync=True)
     bare = traitlets.Bool(False).tag(sync=True)
 
-    def __init__(self, card: dict[str, Any], relay: Relay, picture: dict[str, str], **options: Any) -> None:
+    def __init__(self, card: dict[str, Any], relay: CommRelay, picture: dict[str, str], **options: Any) -> None:
         super().__init__(card=card, **options)
         self._relay, self._picture = relay, picture
         self.on_msg(lambda _, message, buffers: relay.take(self, message, buffers))

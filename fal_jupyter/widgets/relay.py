@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from urllib.parse import quote
 
 from fal_jupyter import forks
-from fal_jupyter.client.watching import RawAnswer, Watching
+from fal_jupyter.client.connection.watching import RawAnswer, Watching
 from fal_jupyter.domain.errors import FalJupyterError, GatewayError
 from fal_jupyter.protocol.api import ADMIN
 
@@ -45,7 +45,7 @@ class Sending(Protocol):
         """Send a message to every view of it."""
 
 
-class Relay:
+class CommRelay:
     """One a kernel. Widgets come by :meth:`listen` and go by :meth:`leave`."""
 
     def __init__(self, client: Watching) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fal_jupyter.cli import grammar, syntax
+from fal_jupyter.commands import definitions, grammar
 from fal_jupyter.domain.errors import BadSetting
 from tests.support.serve import COMMAND
 
@@ -110,7 +110,7 @@ def test_serve_is_a_verb_of_the_command_line_only() -> None:
     assert (args.file, args.port, args.json, grammar.overrides(args)) == ("x.py::A", 0, True, {"warm": 2})
 
 
-@pytest.mark.parametrize("verb", [v.name for v in syntax.VERBS if v.name != "help"])
+@pytest.mark.parametrize("verb", [v.name for v in definitions.VERBS if v.name != "help"])
 def test_every_verb_but_help_speaks_json(verb: str) -> None:
     assert "--json" in grammar.help_text("shell", verb)
 
@@ -136,6 +136,6 @@ def test_places_are_read_by_name() -> None:
 
 
 @pytest.mark.parametrize("front", ["shell", "notebook"])
-def test_the_help_keeps_each_verb_apart_from_what_it_does(front: syntax.Front) -> None:
-    for verb in syntax.verbs_of(front):
+def test_the_help_keeps_each_verb_apart_from_what_it_does(front: definitions.Front) -> None:
+    for verb in definitions.verbs_of(front):
         assert f"\n  {verb.name} " in grammar.help_text(front)

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fal_jupyter.cli.numbers import milliseconds, percentile, plural, rate, size
-from fal_jupyter.cli.tables import table
+from fal_jupyter.commands.numbers import milliseconds, percentile, plural, rate, size
+from fal_jupyter.commands.tables import table
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fal_jupyter.client.answer import OUTPUT_BOUND, Answer, AnswerReader
+from fal_jupyter.client.connection.answer import OUTPUT_BOUND, Answer, AnswerReader
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.frames import Kind
 

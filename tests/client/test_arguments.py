@@ -24,10 +24,10 @@ from hypothesis import strategies as st
 from pydantic import AliasChoices, AliasPath, BaseModel, ConfigDict, Field, computed_field
 
 from fal_jupyter import fal
-from fal_jupyter.client.arguments import Arguments
+from fal_jupyter.client.calls.arguments import Arguments
 from fal_jupyter.domain.errors import BadArguments
 from fal_jupyter.fal.toolkit import File, Image
-from fal_jupyter.runner import endpoints
+from fal_jupyter.runner.application import endpoints
 from tests.shipping.notebook import post
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fal_jupyter.client import http
+from fal_jupyter.client.connection import http
 from fal_jupyter.domain.errors import GatewayError
 
 BODY = bytes(range(256)) + b"\r\n\r\nHTTP/1.1 500 No\r\n\r\n0\r\n\r\n"

@@ -10,8 +10,8 @@ import pytest
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, computed_field, field_serializer
 
-from fal_jupyter.client.answer import Answer
-from fal_jupyter.client.results import Results, failure
+from fal_jupyter.client.calls.results import Results, failure
+from fal_jupyter.client.connection.answer import Answer
 from fal_jupyter.domain.errors import RequestError
 from fal_jupyter.protocol.api import EndRecord, ErrorDescription
 

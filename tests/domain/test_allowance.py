@@ -5,11 +5,11 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fal_jupyter.domain.allowance import Allowance
+from fal_jupyter.domain.text.token_bucket import TokenBucket
 
 
 def test_a_burst_passes_then_as_much_as_time_brings() -> None:
-    allowance = Allowance(burst=100, rate=10)
+    allowance = TokenBucket(burst=100, rate=10)
 
     assert allowance.take(100, 5.0)
     assert not allowance.take(1, 5.0)
@@ -22,7 +22,7 @@ def test_a_burst_passes_then_as_much_as_time_brings() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 200), st.floats(0, 3)), max_size=60))
 def test_never_more_than_burst_and_rate_allow(pieces: list[tuple[int, float]]) -> None:
-    allowance, now, passed = Allowance(burst=100, rate=10), 7.0, 0
+    allowance, now, passed = TokenBucket(burst=100, rate=10), 7.0, 0
     for size, pause in pieces:
         now += pause
         if allowance.take(size, now):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fal_jupyter.domain.cors import METHODS, USUAL, opened, origin_of, origins_of, preflight
+from fal_jupyter.domain.access.cors import METHODS, USUAL, opened, origin_of, origins_of, preflight
 from fal_jupyter.domain.errors import BadSetting
 
 

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fal_jupyter.domain.machines import Allotment
-from fal_jupyter.domain.messages import (
+from fal_jupyter.domain.events import (
     AnnounceRevision,
     AnnounceWaiting,
     AppAdopted,
@@ -27,9 +26,10 @@ from fal_jupyter.domain.messages import (
     StartRefused,
     StartRunner,
     StopRunner,
-    Woke,
+    TimerFired,
 )
-from fal_jupyter.domain.runners import State
+from fal_jupyter.domain.resources.machines import Allotment
+from fal_jupyter.domain.runners.runner import State
 from fal_jupyter.domain.spec import AppSpec, Scaling
 from tests.domain.test_fleet import World
 
@@ -112,7 +112,7 @@ def test_a_failed_start_gives_its_device_back(machine: Machine) -> None:
     machine.tell(RunnerFailed("a-1", "ValueError: x"))
     assert machine.want("b", ONE)[-1] == AnnounceWaiting("b", 1, "waits for a device: GPU 0 is held by A")
     assert StartRunner("b-3", "b", 1, ("g0",)) in machine.tell(RunnerExited("a-1", "exited with status 3"))
-    machine.tell(Woke(), after=31)  # the back-off of a is over, and nothing is free
+    machine.tell(TimerFired(), after=31)  # the back-off of a is over, and nothing is free
     assert machine.devices() == {"b-3": ("g0",)}
     machine.tell(AppStopped("b", kill=True))
     machine.tell(RunnerExited("b-3", "killed by SIGKILL"))
@@ -130,7 +130,7 @@ def test_a_device_of_another_gateway_is_tried_again_later_and_others_at_once(mac
     waiting = machine.want("b", ONE)
     assert waiting == [AnnounceWaiting("b", 1, f"waits for a device: {held}")]
     machine.now += 19_000_000_000
-    assert machine.tell(Woke()) == []
+    assert machine.tell(TimerFired()) == []
     assert machine.sleep() == [StartRunner("b-3", "b", 1, ("g0",))]
     assert machine.tell(StartRefused("b-3", held, ("g0",))) == [AnnounceWaiting("b", 1, f"waits for a device: {held}")]
     assert machine.tell(DeviceFreed("g0")) == [StartRunner("b-4", "b", 1, ("g0",))]  # or as soon as it is free
@@ -179,7 +179,7 @@ def test_whatever_happens_no_device_has_two_runners_and_everybody_is_served_in_t
         elif kind == 8:
             heed(machine.tell(AppStopped(alias)))
         else:
-            heed(machine.tell(Woke()))
+            heed(machine.tell(TimerFired()))
         lent = [device for devices in machine.devices().values() for device in devices]
         assert len(lent) == len(set(lent))
     for _ in range(200):  # let everything end: no demand, every stop is followed

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fal_jupyter.domain.environments import MODES, check_mode, choose
+from fal_jupyter.domain.environments.isolation import MODES, check_mode, choose
 from fal_jupyter.domain.errors import AppRuleBroken, BadSetting
 
 

@@ -9,9 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from fal_jupyter.domain.fleet import Fleet
-from fal_jupyter.domain.health import HealthRules
-from fal_jupyter.domain.messages import (
+from fal_jupyter.domain.events import (
     AnnounceFailure,
     AnnounceRevision,
     AnswerRequest,
@@ -22,12 +20,12 @@ from fal_jupyter.domain.messages import (
     AppUnloaded,
     CancelRequest,
     DispatchRequest,
-    Fact,
     FailRequest,
+    FleetCommand,
+    FleetEvent,
     ForgetApp,
     KillRunner,
     LeaseEnded,
-    Order,
     PingRunner,
     RequestAborted,
     RequestArrived,
@@ -41,11 +39,13 @@ from fal_jupyter.domain.messages import (
     StartRefused,
     StartRunner,
     StopRunner,
-    Woke,
+    TimerFired,
 )
-from fal_jupyter.domain.requests import MAX_WAITING
-from fal_jupyter.domain.runners import IllegalMove, Runner, State
-from fal_jupyter.domain.scaling import SECOND
+from fal_jupyter.domain.fleet.fleet import Fleet
+from fal_jupyter.domain.requests.request import MAX_WAITING
+from fal_jupyter.domain.runners.health import HealthRules
+from fal_jupyter.domain.runners.runner import IllegalRunnerTransition, Runner, State
+from fal_jupyter.domain.scaling.policy import SECOND
 from fal_jupyter.domain.spec import AppSpec, Scaling
 
 
@@ -56,17 +56,17 @@ class World:
         self.fleet = Fleet()
         self.now = 1000 * SECOND
 
-    def tell(self, fact: Fact, after: float = 0) -> list[Order]:
+    def tell(self, fact: FleetEvent, after: float = 0) -> list[FleetCommand]:
         self.now += round(after * SECOND)
         orders = self.fleet.handle(fact, self.now)
         self.fleet.check()
         return orders
 
-    def sleep(self) -> list[Order]:
+    def sleep(self) -> list[FleetCommand]:
         """Let time pass until the fleet's own timer."""
         assert self.fleet.wake_at is not None
         self.now = max(self.now, self.fleet.wake_at)
-        return self.tell(Woke())
+        return self.tell(TimerFired())
 
     def publish(
         self,
@@ -75,7 +75,7 @@ class World:
         alias: str = "hello",
         health: HealthRules | None = None,
         **scaling: Any,
-    ) -> list[Order]:
+    ) -> list[FleetCommand]:
         spec = AppSpec(class_name="Hello", alias=alias, scaling=Scaling(**scaling), health=health)
         return self.tell(AppPublished(alias, spec, revision, lease))
 
@@ -107,7 +107,7 @@ def test_a_published_app_starts_one_runner_even_without_demand(world: World) -> 
 def test_a_runner_that_nobody_wants_leaves_after_ten_seconds(world: World) -> None:
     world.serve(keep_alive=300)
 
-    assert world.tell(Woke(), after=9.9) == []
+    assert world.tell(TimerFired(), after=9.9) == []
     assert world.sleep() == [StopRunner("hello-1", "not used within 10 s")]
     assert world.tell(RunnerExited("hello-1", "exited with status 0")) == []
     assert world.fleet.wake_at is None
@@ -118,7 +118,7 @@ def test_an_event_loop_that_does_not_turn_while_others_wait_costs_its_runner(wor
     world.tell(RequestArrived("hello", "a"))
     assert world.tell(RequestArrived("hello", "b"), after=1) == [DispatchRequest("b", "hello-1")]
 
-    assert world.tell(Woke(), after=4.9) == []
+    assert world.tell(TimerFired(), after=4.9) == []
     assert [world.sleep() for _ in range(3)] == [[PingRunner("hello-1")]] * 3
     orders = world.sleep()
 
@@ -151,7 +151,7 @@ def test_an_event_loop_that_turns_now_and_then_is_left_alone(world: World) -> No
 def test_a_request_alone_is_never_asked_for_a_sign_of_life(world: World) -> None:
     world.serve(max_multiplexing=4, request_timeout=1000)
     world.tell(RequestArrived("hello", "a"))
-    assert world.tell(Woke(), after=900) == []
+    assert world.tell(TimerFired(), after=900) == []
     assert world.tell(RunnerAnswered("hello-1")) == []
     assert world.tell(RunnerAnswered("nobody")) == []
 
@@ -161,7 +161,7 @@ def test_a_gateway_that_slept_finds_no_runner_guilty(world: World) -> None:
     for name in "ab":
         world.tell(RequestArrived("hello", name))
     world.sleep()
-    assert world.tell(Woke(), after=60) == [PingRunner("hello-1")]  # a minute of silence, but one question only
+    assert world.tell(TimerFired(), after=60) == [PingRunner("hello-1")]  # a minute of silence, but one question only
     assert world.tell(RunnerAnswered("hello-1")) == []
     assert world.sleep() == [PingRunner("hello-1")]
 
@@ -186,7 +186,7 @@ def test_the_timer_is_exact_with_many_apps_and_many_changes(world: World) -> Non
 def test_a_warm_runner_stays(world: World) -> None:
     world.serve(warm=1)
 
-    assert world.tell(Woke(), after=100_000) == []
+    assert world.tell(TimerFired(), after=100_000) == []
     assert world.state("hello-1") is State.IDLE
 
 
@@ -200,12 +200,12 @@ def test_an_unloaded_app_has_no_runner_until_the_next_request(world: World) -> N
     assert world.tell(RunnerExited("hello-1", "exited with status 0"), after=1) == []
     assert world.fleet.apps["hello"].runners == {}
     world.now += 3600 * SECOND
-    assert world.tell(Woke()) == []
+    assert world.tell(TimerFired()) == []
     assert world.tell(RequestArrived("hello", "q2")) == [StartRunner("hello-2", "hello", 1)]
     world.tell(RunnerSpawned("hello-2"))
     assert world.tell(RunnerReady("hello-2")) == [DispatchRequest("q2", "hello-2")]
     world.tell(RequestFinished("q2"))
-    assert world.tell(Woke(), after=3600) == []
+    assert world.tell(TimerFired(), after=3600) == []
     assert world.state("hello-2") is State.IDLE
 
 
@@ -253,7 +253,7 @@ def test_a_decision_tells_its_direction_and_the_runners_before_and_after(world: 
         world.tell(RunnerReady(runner))
     for number in range(3):
         world.tell(RequestFinished(f"q{number}"))
-    world.tell(Woke(), after=61)
+    world.tell(TimerFired(), after=61)
 
     told = [(d.kind, d.before, d.after) for d in world.fleet.apps["hello"].decisions]
     assert told == [("up", 0, 1), ("up", 1, 2), ("up", 2, 3), ("down", 3, 0)]
@@ -275,7 +275,7 @@ def test_a_used_runner_leaves_after_keep_alive(world: World) -> None:
     world.tell(RequestArrived("hello", "a"))
     world.tell(RequestFinished("a"), after=5)
 
-    assert world.tell(Woke(), after=59.9) == []
+    assert world.tell(TimerFired(), after=59.9) == []
     assert world.sleep() == [StopRunner("hello-1", "idle for keep_alive=60 s")]
 
 
@@ -380,7 +380,7 @@ def test_other_starts_of_a_failed_revision_are_ended(world: World) -> None:
 
 @pytest.mark.parametrize("fact", [RunnerReady("hello-2"), RunnerFailed("hello-2", "E: x")])
 def test_a_runner_of_the_old_revision_that_was_still_starting_decides_nothing_about_the_new(
-    world: World, fact: Fact
+    world: World, fact: FleetEvent
 ) -> None:
     world.serve(min_concurrency=2)
     world.tell(RunnerSpawned("hello-2"))
@@ -510,7 +510,7 @@ def test_others_in_a_stuck_requests_runner_finish_before_it_is_replaced(world: W
     began = world.now
     world.tell(RequestArrived("hello", "b"), after=9.5)
     world.tell(RequestArrived("hello", "socket", lasting=True))
-    seen: list[Order] = []
+    seen: list[FleetCommand] = []
     while world.now < began + 16 * SECOND:
         seen += [order for order in world.sleep() if not isinstance(order, PingRunner)]
     assert seen == [
@@ -533,7 +533,7 @@ def test_who_insists_on_the_end_of_a_request_gets_it(world: World) -> None:
     assert world.tell(RequestAborted("b", insist=True, force=True)) == [CancelRequest("b", "hello-1", "force")]
     assert world.tell(RequestAborted("b", insist=True)) == []
     killed = KillRunner("hello-1", "a request that was cancelled did not end", stacks=True)
-    steps: list[Order] = []
+    steps: list[FleetCommand] = []
     while killed not in steps:
         steps += [order for order in world.sleep() if not isinstance(order, PingRunner)]
     assert steps == [CancelRequest("a", "hello-1", "force"), killed]  # both are stuck; it is killed once
@@ -553,7 +553,7 @@ def test_a_request_that_has_to_start_in_time_and_does_not_gets_504(world: World)
     assert world.tell(RequestFinished("busy")) == [DispatchRequest("patient", "hello-1")]
     assert world.tell(RequestArrived("hello", "started", start_within=1), after=1) == []
     assert world.tell(RequestFinished("patient"), after=0.5) == [DispatchRequest("started", "hello-1")]
-    assert world.tell(Woke(), after=60) == []  # it is the start that had a limit
+    assert world.tell(TimerFired(), after=60) == []  # it is the start that had a limit
 
 
 def test_an_app_may_say_how_soon_its_requests_have_to_start(world: World) -> None:
@@ -577,7 +577,7 @@ def test_the_limit_of_waiting_can_be_changed_while_the_app_runs(world: World) ->
     assert (given_up.request_id, given_up.status) == ("waits", 504)
     world.tell(AppScaled("hello", rules.changed({"request_start_timeout": 0})))
     world.tell(RequestArrived("hello", "patient", queued=True))
-    assert world.tell(Woke(), after=100) == []
+    assert world.tell(TimerFired(), after=100) == []
 
 
 def test_who_waits_on_a_connection_has_a_bound_beside_those_that_wait_for_ever(world: World) -> None:
@@ -599,7 +599,7 @@ def test_a_websocket_has_no_time_limit_and_a_queued_request_waits_for_ever(world
     app = world.fleet.apps["hello"]
     assert app.deadline() is None
     assert [app.ahead_of(name) for name in ("job", "other", "low", "socket")] == [0, 1, 2, 0]
-    assert world.tell(Woke(), after=100_000) == []
+    assert world.tell(TimerFired(), after=100_000) == []
     assert world.tell(RequestFinished("socket")) == [DispatchRequest("job", "hello-1")]
     assert world.tell(RequestFinished("job")) == [DispatchRequest("other", "hello-1")]
     assert world.tell(RequestFinished("other")) == [DispatchRequest("low", "hello-1")]
@@ -612,7 +612,7 @@ def test_a_request_never_waits_without_a_bound(world: World) -> None:
     world.tell(RequestAborted("a"))
     world.fleet.apps["hello"].in_flight["a"].dispatched += 1000 * SECOND  # a runner that never answers
 
-    assert world.tell(Woke(), after=110) == [
+    assert world.tell(TimerFired(), after=110) == [
         FailRequest("b", 503, "runner_scheduling_failure", "no runner of hello was free within 110 s"),
     ]  # fmt: skip
 
@@ -706,7 +706,7 @@ def test_an_ended_owner_takes_its_apps_along_and_hastily(world: World) -> None:
     assert isinstance(orders[0], FailRequest)
     assert orders[1] == StopRunner("hello-1", "the notebook or program that owned the app has ended")
     assert list(world.fleet.apps) == ["other"]
-    assert world.tell(Woke(), after=1) == [KillRunner("hello-1", "it did not end within its grace")]
+    assert world.tell(TimerFired(), after=1) == [KillRunner("hello-1", "it did not end within its grace")]
     assert [type(o) for o in world.tell(RunnerExited("hello-1", "killed"))] == [FailRequest, ForgetApp]
 
 
@@ -743,7 +743,9 @@ def test_stopping_an_app_in_back_off_forgets_it_at_once(world: World) -> None:
 @pytest.mark.parametrize("kill", [True, False])
 def test_a_runner_that_the_user_stops_is_replaced_if_it_is_wanted(world: World, kill: bool) -> None:
     world.serve(warm=1)
-    order: Order = KillRunner("hello-1", "the user killed it") if kill else StopRunner("hello-1", "the user stopped it")
+    order: FleetCommand = (
+        KillRunner("hello-1", "the user killed it") if kill else StopRunner("hello-1", "the user stopped it")
+    )
 
     assert world.tell(RunnerStopAsked("hello-1", kill)) == [order, StartRunner("hello-2", "hello", 1)]
     assert world.tell(RunnerStopAsked("hello-1", False)) == []
@@ -767,7 +769,7 @@ def test_facts_of_what_is_no_more_change_nothing(world: World) -> None:
         RunnerSpawned("x"), RunnerReady("x"), RunnerFailed("x", "e"), RunnerExited("x", "e"), StartRefused("x", "e"),
         RunnerStopAsked("x"), RequestAborted("x"), RequestFinished("x"), AppScaled("x", Scaling()), AppAdopted("x", "L"),
         AppStopped("x"), LeaseEnded("x"), RunnerSpawned("hello-1"), RunnerReady("hello-1"), RunnerFailed("hello-1", "late"),
-        Woke(),
+        TimerFired(),
     ]  # fmt: skip
 
     assert [world.tell(fact) for fact in stale] == [[]] * len(stale)
@@ -776,7 +778,7 @@ def test_facts_of_what_is_no_more_change_nothing(world: World) -> None:
 def test_an_illegal_move_raises_and_changes_nothing() -> None:
     runner = Runner("a", "hello", 1, State.IDLE, 5)
 
-    with pytest.raises(IllegalMove):
+    with pytest.raises(IllegalRunnerTransition):
         runner.move(State.SETUP, 9)
     assert (runner.state, runner.since) == (State.IDLE, 5)
 
@@ -794,7 +796,7 @@ class Chaos(RuleBasedStateMachine):
         self.revision = 0
         self.count = 0
 
-    def tell(self, fact: Fact, after: float = 0) -> None:
+    def tell(self, fact: FleetEvent, after: float = 0) -> None:
         for order in self.world.tell(fact, after):
             if isinstance(order, StartRunner):
                 self.runners.append(order.runner_id)
@@ -860,7 +862,7 @@ class Chaos(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([0.5, 1, 3, 10, 31]))
     def time_passes(self, seconds: float) -> None:
-        self.tell(Woke(), after=seconds)
+        self.tell(TimerFired(), after=seconds)
 
     @rule(alias=st.sampled_from(["a", "b"]), kill=st.booleans())
     def stop(self, alias: str, kill: bool) -> None:

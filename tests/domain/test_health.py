@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fal_jupyter.domain.durations import SECOND
-from fal_jupyter.domain.health import EVERY, Health, HealthRules
-from fal_jupyter.domain.messages import (
+from fal_jupyter.domain.events import (
     CheckRunner,
     DispatchRequest,
     RemarkRunner,
@@ -26,6 +25,7 @@ from fal_jupyter.domain.messages import (
     StartRunner,
     StopRunner,
 )
+from fal_jupyter.domain.runners.health import EVERY, Health, HealthRules
 from fal_jupyter.domain.spec import AppSpec
 from tests.domain.test_fleet import World
 

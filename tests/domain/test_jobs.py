@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fal_jupyter.domain.jobs import ENTRY, LONGEST_LINE, MOST_LINES, MOST_LOG, IllegalMove, Job, JobState
+from fal_jupyter.domain.queue.jobs import ENTRY, LONGEST_LINE, MOST_LINES, MOST_LOG, IllegalJobTransition, Job, JobState
+from fal_jupyter.domain.queue.webhooks import ATTEMPTS, WITHIN, delivery, signed_message, wait_after
 from fal_jupyter.domain.spec import AppSpec, EndpointSpec
-from fal_jupyter.domain.webhooks import ATTEMPTS, WITHIN, delivery, signed_message, wait_after
 
 URLS = {"status_url": "S", "response_url": "R", "cancel_url": "C"}
 
@@ -36,7 +36,7 @@ def test_a_job_runs_and_tells_at_each_moment_what_the_clients_need() -> None:
     assert (done["status"], done["metrics"]) == ("COMPLETED", {"inference_time": 2.5})
     assert [line["message"] for line in done["logs"]] == ["a", "x", "b"]  # its last line had no end
     assert "error" not in done
-    with pytest.raises(IllegalMove):
+    with pytest.raises(IllegalJobTransition):
         one.start(105.0)
 
 

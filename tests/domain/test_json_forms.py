@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from fal_jupyter.domain.json_forms import json_form
+from fal_jupyter.domain.text.json_forms import json_form
 
 
 def _kind(module: str, *methods: str) -> type:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from fal_jupyter.domain.access.key_grants import PRESETS, Grant, Right, grant_of, limits_of, refusal
 from fal_jupyter.domain.errors import BadSetting
-from fal_jupyter.domain.key_grants import PRESETS, Grant, Right, grant_of, limits_of, refusal
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fal_jupyter.domain.lifecycle import DECISIONS, Lifecycle, lifecycle_of
+from fal_jupyter.domain.access.file_lifecycle import DECISIONS, Lifecycle, lifecycle_of
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),

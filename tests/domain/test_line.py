@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from fal_jupyter.domain import messages as m
-from fal_jupyter.domain.fleet import Fleet
-from fal_jupyter.domain.line import Line
-from fal_jupyter.domain.requests import Request
-from fal_jupyter.domain.runners import State
-from fal_jupyter.domain.scaling import SECOND, Observation, RunnerView, decide, target
+from fal_jupyter.domain import events as m
+from fal_jupyter.domain.fleet.fleet import Fleet
+from fal_jupyter.domain.requests.request import FleetRequest
+from fal_jupyter.domain.requests.wait_queue import WaitQueue
+from fal_jupyter.domain.runners.runner import State
+from fal_jupyter.domain.scaling.policy import SECOND, Observation, RunnerView, decide, target
 from fal_jupyter.domain.spec import AppSpec, Scaling
 
 
@@ -23,7 +23,7 @@ class Queueing(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.line, self.plain, self.now = Line(), dict[str, Request](), 0
+        self.line, self.plain, self.now = WaitQueue(), dict[str, FleetRequest](), 0
 
     @rule(
         name=st.sampled_from("abcdefgh"), later=st.integers(0, 2), low=st.booleans(), queued=st.booleans(),
@@ -31,7 +31,7 @@ class Queueing(RuleBasedStateMachine):
     )  # fmt: skip
     def arrives(self, name: str, later: int, low: bool, queued: bool, within: int) -> None:
         self.now += later
-        request = Request(name, "a", self.now, low=low, queued=queued, start_by=self.now + within if within else 0)
+        request = FleetRequest(name, "a", self.now, low=low, queued=queued, start_by=self.now + within if within else 0)
         self.plain.pop(name, None)
         self.line[name] = self.plain[name] = request
 
@@ -69,7 +69,7 @@ TestQueueing = Queueing.TestCase
 
 def test_who_is_not_there_cannot_leave() -> None:
     with pytest.raises(KeyError):
-        del Line()["a"]
+        del WaitQueue()["a"]
 
 
 @given(
@@ -121,14 +121,14 @@ def test_a_fact_with_many_waiting_looks_at_few_of_them(monkeypatch: pytest.Monke
         raise AssertionError("somebody walked along the line")
 
     fleet, now = Fleet(), 1000 * SECOND
-    tell: Callable[[m.Fact], list[m.Order]] = lambda fact: fleet.handle(fact, now)  # noqa: E731
+    tell: Callable[[m.FleetEvent], list[m.FleetCommand]] = lambda fact: fleet.handle(fact, now)  # noqa: E731
     tell(m.AppPublished("a", AppSpec(class_name="A", alias="a", scaling=Scaling(max_concurrency=1)), 1, "L"))
     tell(m.RunnerSpawned("a-1"))
     tell(m.RunnerReady("a-1"))
     for number in range(20):
         tell(m.RequestArrived("a", f"r{number}", queued=number % 2 == 0, low=number % 3 == 0, start_within=9.0))
-    monkeypatch.setattr(Line, "__iter__", walked)
-    monkeypatch.setattr(Line, "values", walked)
+    monkeypatch.setattr(WaitQueue, "__iter__", walked)
+    monkeypatch.setattr(WaitQueue, "values", walked)
     tell(m.RequestArrived("a", "last"))
     assert [type(order) for order in tell(m.RequestFinished("r0", False))] == [m.DispatchRequest]
     assert tell(m.RequestAborted("last")) == []
@@ -143,7 +143,7 @@ def test_who_is_late_by_two_limits_at_once_is_answered_once() -> None:
     fleet.handle(m.RequestArrived("a", "one"), now + SECOND)
     fleet.handle(m.RunnerSpawned("a-1"), now + 20 * SECOND)  # so that its setup is not over before them
 
-    orders = fleet.handle(m.Woke(), now + 61 * SECOND)
+    orders = fleet.handle(m.TimerFired(), now + 61 * SECOND)
 
     failed = [(o.request_id, o.status) for o in orders if isinstance(o, m.FailRequest)]
     assert failed == [("both", 504), ("one", 503)]

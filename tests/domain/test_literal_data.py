@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fal_jupyter.domain.literal_data import MountData, needs_mount
+from fal_jupyter.domain.environments.literal_data import MountData, needs_mount
 
 
 @pytest.mark.parametrize(

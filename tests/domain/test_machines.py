@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fal_jupyter.domain.errors import BadSetting, NoSuchMachine
-from fal_jupyter.domain.machines import (
+from fal_jupyter.domain.resources.machines import (
     GIB,
     MB,
     Allotment,
@@ -18,7 +18,7 @@ from fal_jupyter.domain.machines import (
     parse_fake_gpus,
     visible,
 )
-from fal_jupyter.domain.placement import Placement
+from fal_jupyter.domain.resources.placement import Placement
 
 H100 = Device(0, "GPU-aaaa", "NVIDIA H100 80GB HBM3", 80 * GIB)
 A100 = Device(1, "GPU-bbbb", "NVIDIA A100-SXM4-40GB", 40 * GIB)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from fal_jupyter.domain.nearest import hint_for, nearest
+from fal_jupyter.domain.text.nearest import hint_for, nearest
 
 MACHINES = ("XS", "S", "GPU", "GPU-A100", "GPU-H100", "GPU-H200")
 

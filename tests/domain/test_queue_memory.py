@@ -6,7 +6,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from fal_jupyter.domain.queue_memory import MOST_OVER, QueueMemory, size_text
+from fal_jupyter.domain.queue.memory import MOST_OVER, QueueMemory, size_text
 
 
 def memory(most_bytes: int = 100, most_jobs: int = 3) -> QueueMemory:

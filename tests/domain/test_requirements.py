@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fal_jupyter.domain.requirements import flat_requirements, is_setting
+from fal_jupyter.domain.environments.requirements import flat_requirements, is_setting
 
 
 @pytest.mark.parametrize(

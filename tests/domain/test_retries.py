@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fal_jupyter.domain.retries import (
+from fal_jupyter.domain.queue.retries import (
     CONDITIONS,
     LONGEST_WAIT,
     MOST_ATTEMPTS,
+    AttemptFailure,
     Attempts,
-    Failure,
     RetryRules,
     budgets_of,
     budgets_of_header,
@@ -20,9 +20,9 @@ from fal_jupyter.domain.retries import (
 )
 
 CRASH, SLOW, REFUSED = (
-    Failure(503, "runner_disconnected"),
-    Failure(504, "request_timeout"),
-    Failure(503, "runner_connection_refused"),
+    AttemptFailure(503, "runner_disconnected"),
+    AttemptFailure(504, "request_timeout"),
+    AttemptFailure(503, "runner_connection_refused"),
 )
 
 
@@ -77,19 +77,19 @@ def test_what_cannot_be_read_of_a_callers_limits_counts_as_not_given(text: str, 
         (CRASH, "server_error"),
         (SLOW, "timeout"),
         (REFUSED, "connection_error"),
-        (Failure(502, "runner_incomplete_response"), "server_error"),
-        (Failure(503), "server_error"),
-        (Failure(504), "server_error"),
-        (Failure(500), None),
-        (Failure(502), None),
-        (Failure(429), None),
-        (Failure(200), None),
-        (Failure(503, "runner_scheduling_failure"), None),
-        (Failure(504, "startup_timeout"), None),
-        (Failure(500, "internal_error"), None),
+        (AttemptFailure(502, "runner_incomplete_response"), "server_error"),
+        (AttemptFailure(503), "server_error"),
+        (AttemptFailure(504), "server_error"),
+        (AttemptFailure(500), None),
+        (AttemptFailure(502), None),
+        (AttemptFailure(429), None),
+        (AttemptFailure(200), None),
+        (AttemptFailure(503, "runner_scheduling_failure"), None),
+        (AttemptFailure(504, "startup_timeout"), None),
+        (AttemptFailure(500, "internal_error"), None),
     ],
 )
-def test_each_failure_has_fals_condition_or_none(failure: Failure, condition: str | None) -> None:
+def test_each_failure_has_fals_condition_or_none(failure: AttemptFailure, condition: str | None) -> None:
     assert failure.condition == condition
     assert (Attempts().next(failure, RetryRules()) is not None) == (condition is not None)
 
@@ -113,7 +113,7 @@ def test_each_failure_has_fals_condition_or_none(failure: Failure, condition: st
     ],
 )
 def test_who_decides(status: int, header: bool | None, rules: RetryRules, retried: bool) -> None:
-    assert (Attempts().next(Failure(status, "", header), rules) is not None) is retried
+    assert (Attempts().next(AttemptFailure(status, "", header), rules) is not None) is retried
 
 
 def test_each_condition_has_a_budget_of_its_own() -> None:
@@ -125,17 +125,19 @@ def test_each_condition_has_a_budget_of_its_own() -> None:
 
 def test_ten_attempts_are_the_limit_whatever_asks_for_more() -> None:
     attempts = Attempts()
-    waits = [attempts.next(Failure(503, "", True), RetryRules(budgets={"server_error": 99})) for _ in range(10)]
+    waits = [attempts.next(AttemptFailure(503, "", True), RetryRules(budgets={"server_error": 99})) for _ in range(10)]
     assert waits == [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, None]
 
 
 @given(
     st.lists(
-        st.builds(Failure, st.integers(100, 599), st.sampled_from(["", *"ab"]), st.sampled_from([None, True, False]))
+        st.builds(
+            AttemptFailure, st.integers(100, 599), st.sampled_from(["", *"ab"]), st.sampled_from([None, True, False])
+        )
     ),
     st.dictionaries(st.sampled_from(CONDITIONS), st.integers(0, 20)),
 )
-def test_attempts_are_counted_and_bounded(failures: list[Failure], budgets: dict[str, int]) -> None:
+def test_attempts_are_counted_and_bounded(failures: list[AttemptFailure], budgets: dict[str, int]) -> None:
     attempts, rules = Attempts(), RetryRules(budgets=budgets)
     waits = [wait for failure in failures if (wait := attempts.next(failure, rules)) is not None]
     assert attempts.number == 1 + len(waits) <= MOST_ATTEMPTS

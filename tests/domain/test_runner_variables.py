@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fal_jupyter.domain.runner_variables import (
+from fal_jupyter.domain.environments.runner_variables import (
     LocalAccess,
     RunnerIdentity,
     access_variables,

@@ -8,16 +8,16 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from fal_jupyter.domain import scaling
-from fal_jupyter.domain.runners import SUPPLY, State
-from fal_jupyter.domain.scaling import (
+from fal_jupyter.domain.runners.runner import SUPPLY, State
+from fal_jupyter.domain.scaling import policy
+from fal_jupyter.domain.scaling.policy import (
     SECOND,
     Cancel,
-    Decision,
     Drain,
     Kill,
     Observation,
     RunnerView,
+    ScalingDecision,
     Start,
     Terminate,
     Wake,
@@ -159,7 +159,7 @@ def test_busy_runners_over_a_lowered_maximum_drain_fewest_in_flight_first() -> N
 
 
 def test_a_refused_start_is_tried_again_when_its_wait_is_over() -> None:
-    assert decide(rules(), seen(w=(99,), blocked_until=s(110))) == Decision(
+    assert decide(rules(), seen(w=(99,), blocked_until=s(110))) == ScalingDecision(
         1, 1, (), s(110), "0 of 1 wanted runners are there"
     )
     assert decide(rules(), seen(w=(99,), now=110, blocked_until=s(110))).actions == (Start(),)
@@ -292,9 +292,9 @@ def test_a_decision_does_not_depend_on_the_order_of_what_is_seen(
 
 @given(configs, st.integers(0, 50))
 def test_more_requests_never_want_fewer_runners(config: Scaling, volume: int) -> None:
-    assert scaling.target(config, volume) <= scaling.target(config, volume + 1)
+    assert policy.target(config, volume) <= policy.target(config, volume + 1)
 
 
 @pytest.mark.parametrize(("failures", "wait"), [(1, 30), (2, 60), (20, 600), (50, 600)])
 def test_back_off_grows_by_thirty_seconds_up_to_ten_minutes(failures: int, wait: int) -> None:
-    assert scaling.retry_at(failures, s(5)) == s(5 + wait)
+    assert policy.retry_at(failures, s(5)) == s(5 + wait)

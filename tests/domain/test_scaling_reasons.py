@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from fal_jupyter.domain.runners import State
-from fal_jupyter.domain.scaling import SECOND, Observation, RunnerView, decide
-from fal_jupyter.domain.scaling_reasons import what_is_there
+from fal_jupyter.domain.runners.runner import State
+from fal_jupyter.domain.scaling.policy import SECOND, Observation, RunnerView, decide
+from fal_jupyter.domain.scaling.reasons import what_is_there
 from fal_jupyter.domain.spec import Scaling
 
 

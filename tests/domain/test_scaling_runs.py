@@ -10,18 +10,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fal_jupyter.domain import messages as m
-from fal_jupyter.domain import scaling
-from fal_jupyter.domain.fleet import Fleet
-from fal_jupyter.domain.runners import READY, STARTING, SUPPLY, State
-from fal_jupyter.domain.scaling import (
+from fal_jupyter.domain import events as m
+from fal_jupyter.domain.fleet.fleet import Fleet
+from fal_jupyter.domain.runners.runner import READY, STARTING, SUPPLY, State
+from fal_jupyter.domain.scaling import policy
+from fal_jupyter.domain.scaling.policy import (
     SECOND,
     Cancel,
-    Decision,
     Drain,
     Kill,
     Observation,
     RunnerView,
+    ScalingDecision,
     Start,
     Terminate,
     Wake,
@@ -42,7 +42,7 @@ def test_p6_stops_never_take_supply_below_what_is_kept(config: Scaling, obs: Obs
     assert not stopped or supply(obs) - outlived - stopped >= min(decision.keep, config.max_concurrency)
 
 
-def applied(config: Scaling, obs: Observation, decision: Decision) -> Observation:
+def applied(config: Scaling, obs: Observation, decision: ScalingDecision) -> Observation:
     """What there is once the actions are carried out: PENDING and SETUP begin at once, kills and stops are on their way."""
     runners = {r.id: r for r in obs.runners}
     failures, last = obs.failures, obs.last_failure
@@ -83,15 +83,15 @@ def test_p7_deciding_again_at_once_adds_nothing_but_what_an_end_made_room_for(
 
 @given(configs, st.integers(0, 60))
 def test_p9_more_of_anything_wants_no_fewer_runners_and_more_multiplexing_no_more(config: Scaling, volume: int) -> None:
-    wanted = scaling.target(config, volume)
+    wanted = policy.target(config, volume)
     for more in (
         replace(config, concurrency_buffer=config.concurrency_buffer + 1),
         replace(config, concurrency_buffer_perc=config.concurrency_buffer_perc + 10),
         replace(config, min_concurrency=min(config.min_concurrency + 1, config.max_concurrency)),
         replace(config, max_concurrency=config.max_concurrency + 1),
     ):
-        assert scaling.target(more, volume) >= wanted
-    assert scaling.target(replace(config, max_multiplexing=config.max_multiplexing + 1), volume) <= wanted
+        assert policy.target(more, volume) >= wanted
+    assert policy.target(replace(config, max_multiplexing=config.max_multiplexing + 1), volume) <= wanted
 
 
 @given(configs, observations())
@@ -111,7 +111,7 @@ class Run:
     def __init__(self, rules: Scaling, *, boot: float = 0.01, setup: float = 2.0, seed: int = 0) -> None:
         self.fleet, self.now, self.boot, self.setup = Fleet(), 1000 * SECOND, boot, setup
         self.chance = random.Random(seed)
-        self.coming: list[tuple[int, int, m.Fact]] = []
+        self.coming: list[tuple[int, int, m.FleetEvent]] = []
         self.turn = 0
         self.work: dict[str, float] = {}
         self.dispatched: set[str] = set()
@@ -119,7 +119,7 @@ class Run:
         self.moves: list[tuple[int, str]] = []
         self.fact(0, m.AppPublished("app", AppSpec(class_name="App", alias="app", scaling=rules), 1, "L"))
 
-    def fact(self, after: float, fact: m.Fact) -> None:
+    def fact(self, after: float, fact: m.FleetEvent) -> None:
         self.turn += 1
         heapq.heappush(self.coming, (self.now + s(after), self.turn, fact))
 
@@ -137,12 +137,12 @@ class Run:
                 self.now = max(self.now, moment)
                 return
             self.now = max(self.now, following)
-            fact = heapq.heappop(self.coming)[2] if due is not None and due <= self.now else m.Woke()
+            fact = heapq.heappop(self.coming)[2] if due is not None and due <= self.now else m.TimerFired()
             for order in self.fleet.handle(fact, self.now):
                 self.carry_out(order)
             self.fleet.check()
 
-    def carry_out(self, order: m.Order) -> None:
+    def carry_out(self, order: m.FleetCommand) -> None:
         if isinstance(order, m.StartRunner):
             self.moves.append((self.now, "start"))
             self.fact(self.boot, m.RunnerSpawned(order.runner_id))
@@ -182,7 +182,7 @@ def test_p12_p13_every_request_is_dispatched_and_afterwards_only_what_is_kept_st
 
     assert run.dispatched == set(run.work)
     assert run.failed == set()
-    assert run.ready() == scaling.target(rules, 0)
+    assert run.ready() == policy.target(rules, 0)
     after = max((moment for moment, _ in run.moves), default=run.now)
     assert after <= 1000 * SECOND + s(100 + 40 * 8 + 40 * setup + 2 * 60 + 30)
     assert not run.fleet.apps["app"].in_flight

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fal_jupyter.domain.start_time import start_time_difference, template_environment
+from fal_jupyter.domain.environments.start_time import start_time_difference, template_environment
 
 BASE = {"PATH": "/bin", "OMP_NUM_THREADS": "4", "PYTHONHOME": "/py", "LD_PRELOAD": "x.so"}
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fal_jupyter.domain.terminal_text import plain_text, safe_line, safe_text
+from fal_jupyter.domain.text.terminal_text import plain_text, safe_line, safe_text
 
 
 @pytest.mark.parametrize(

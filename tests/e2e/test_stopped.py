@@ -152,7 +152,7 @@ def test_everybody_is_told_that_the_gateway_is_stopped(target: str, tmp_path: Pa
 
 def test_a_starter_that_holds_the_lock_is_named(state: Path, target: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from fal_jupyter import settings as settings_module
-    from fal_jupyter.client import connect
+    from fal_jupyter.client.connection import connect
     from fal_jupyter.domain.errors import GatewayUnreachable
 
     monkeypatch.setenv("FAL_JUPYTER_STATE", str(state))

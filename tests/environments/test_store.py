@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from fal_jupyter.cli import envs_verbs
+from fal_jupyter.commands import envs_verbs
+from fal_jupyter.domain.environments.requirements import flat_requirements
 from fal_jupyter.domain.errors import AppRuleBroken
-from fal_jupyter.domain.requirements import flat_requirements
 from fal_jupyter.environments import installers, store
 from fal_jupyter.environments.interpreters import find_python, version_here
 from fal_jupyter.processes import children_of
@@ -67,7 +67,7 @@ def test_an_environment_has_what_was_asked_for_and_what_runners_need_and_no_more
 
     made, _ = store.provide(root, wanted(wheels, TINY), said.append)
 
-    assert has(made.interpreter, "import tiny, fal_jupyter.runner.host, cloudpickle; print(tiny.VERSION)") == "1.0"
+    assert has(made.interpreter, "import tiny, fal_jupyter.runner.lifecycle, cloudpickle; print(tiny.VERSION)") == "1.0"
     missing = "import importlib.util as u; print(u.find_spec('IPython'), u.find_spec('tornado'))"
     assert has(made.interpreter, missing) == "None None"
     assert "making an environment for Hello" in said[0]
@@ -225,7 +225,7 @@ def test_pip_makes_them_where_there_is_no_uv(root: Path, wheels: Path, monkeypat
     made, _ = store.provide(root, wanted(wheels, TINY), lambda line: None)
 
     assert made.installer == "pip"
-    assert has(made.interpreter, "import tiny, fal_jupyter.runner.host; print(tiny.VERSION)") == "1.0"
+    assert has(made.interpreter, "import tiny, fal_jupyter.runner.lifecycle; print(tiny.VERSION)") == "1.0"
     with pytest.raises(AppRuleBroken, match="tiny==2"):
         store.provide(root, wanted(wheels, "tiny==2", "--find-links ."), lambda line: None)
 

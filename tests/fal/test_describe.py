@@ -10,9 +10,9 @@ from pydantic import BaseModel
 
 from fal_jupyter import fal
 from fal_jupyter.domain.errors import AppRuleBroken, BadSetting
-from fal_jupyter.domain.retries import RetryRules
+from fal_jupyter.domain.queue.retries import RetryRules
 from fal_jupyter.domain.spec import AppSpec, EndpointSpec, Scaling
-from fal_jupyter.fal.endpoints import routes_of
+from fal_jupyter.fal.routes import routes_of
 from fal_jupyter.fal.sdk import RetryConfig
 
 

@@ -15,17 +15,17 @@ from hypothesis import strategies as st
 
 from fal_jupyter import net_guard
 from fal_jupyter import settings as own_settings
-from fal_jupyter.cli import grammar, syntax
+from fal_jupyter.commands import definitions, grammar
 from fal_jupyter.credentials import id_and_hash, make_key
 from fal_jupyter.domain.errors import BadSetting
 from fal_jupyter.environments.lines import installer_lines, masked
 from fal_jupyter.fal.toolkit.utils.fetching import FetchError, fetch, local_bytes
 from fal_jupyter.fal.upload_policy import BadPolicy, read_policy
-from fal_jupyter.gateway.caller import is_number, new_id
-from fal_jupyter.gateway.file_rules import lifecycle_in
-from fal_jupyter.gateway.run_api import is_hostile, is_own_host, start_limit, token_of, without_token
-from fal_jupyter.gateway.tokens import Tokens
-from fal_jupyter.gateway.webhooks import Webhooks
+from fal_jupyter.gateway.auth.access_tokens import AccessTokens
+from fal_jupyter.gateway.http.response_writer import is_number, new_id
+from fal_jupyter.gateway.queue.webhooks import Webhooks
+from fal_jupyter.gateway.requests.data_plane import is_hostile, is_own_host, start_limit, token_of, without_token
+from fal_jupyter.gateway.storage.file_rules import lifecycle_in
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.addresses import app_address, job_address
 from fal_jupyter.protocol.frames import Decoder, Frame, FrameError, Kind
@@ -197,7 +197,7 @@ def test_a_token_in_a_query_is_found_and_never_goes_on(before: str, token: str) 
 
 @given(st.lists(word, max_size=3), st.integers(1, 100), st.data())
 def test_a_token_that_was_changed_opens_nothing(apps: list[str], seconds: int, data: st.DataObject) -> None:
-    tokens, now = Tokens(b"s" * 32), 1_000_000.0
+    tokens, now = AccessTokens(b"s" * 32), 1_000_000.0
     token = tokens.sign(apps, seconds, now)
     for app in apps:
         assert tokens.admits(token, app, now)
@@ -214,7 +214,7 @@ def test_a_token_that_was_changed_opens_nothing(apps: list[str], seconds: int, d
 @example("..")
 @example("\xe9.\xe9.\xe9")
 def test_any_text_is_no_token(text: str) -> None:
-    assert not Tokens(b"s" * 32).admits(text, "app", 0.0)
+    assert not AccessTokens(b"s" * 32).admits(text, "app", 0.0)
 
 
 @given(latin1)
@@ -350,7 +350,9 @@ words = st.lists(
 
 
 @given(words, st.sampled_from(["notebook", "shell"]))
-def test_any_words_are_an_order_a_wish_for_help_or_one_sentence(given_words: list[str], front: syntax.Front) -> None:
+def test_any_words_are_an_order_a_wish_for_help_or_one_sentence(
+    given_words: list[str], front: definitions.Front
+) -> None:
     try:
         grammar.parse_verb(given_words, front)
     except grammar.HelpAsked:

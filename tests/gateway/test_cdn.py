@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-from fal_jupyter.gateway.file_rules import OCTETS
+from fal_jupyter.gateway.storage.file_rules import OCTETS
 from tests.support.cdn import INITIATE, Caller, cdn_caller, eventually
 from tests.support.serve import command
 from tests.support.wire import Wire

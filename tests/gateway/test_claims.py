@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from fal_jupyter.domain.errors import StateRefused
-from fal_jupyter.gateway import claims
-from fal_jupyter.gateway.claims import Claims, choose_place
+from fal_jupyter.gateway.devices import device_locks
+from fal_jupyter.gateway.devices.device_locks import DeviceLocks, choose_place
 from fal_jupyter.settings import read
 
 NAME = f"fal_jupyter-{os.getuid()}-devices"
@@ -53,7 +53,7 @@ def test_a_name_that_somebody_else_took_blocks_nobody(shared: Path, how: str) ->
         pytest.skip("only root can make another user's directory")
     for name in (NAME, f"{NAME}.1"):
         squat(shared / name, how)
-    first, second = Claims((shared,), Path("/a")), Claims((shared,), Path("/b"))
+    first, second = DeviceLocks((shared,), Path("/a")), DeviceLocks((shared,), Path("/b"))
     assert first.claim(["GPU-0"]) == ([], "")
     (shared / NAME).rename(shared / "away")  # the first choice is free now, yet claims are elsewhere already
     assert second.claim(["GPU-1", "GPU-0"]) == (["GPU-0"], f"the gateway of /a (process {os.getpid()})")
@@ -64,7 +64,7 @@ def test_a_name_that_somebody_else_took_blocks_nobody(shared: Path, how: str) ->
 
 
 def test_what_is_left_when_all_names_are_taken_is_said(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(claims, "MOST_SQUATTED", 2)
+    monkeypatch.setattr(device_locks, "MOST_SQUATTED", 2)
     for name in (NAME, f"{NAME}.1"):
         squat(shared / name, "file")
     with pytest.raises(StateRefused, match="others have taken all names") as caught:

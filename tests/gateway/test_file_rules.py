@@ -15,9 +15,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fal_jupyter import settings
-from fal_jupyter.domain.lifecycle import Lifecycle
+from fal_jupyter.domain.access.file_lifecycle import Lifecycle
 from fal_jupyter.filestore import ABANDONED
-from fal_jupyter.gateway.file_rules import (
+from fal_jupyter.gateway.storage.file_rules import (
     OCTETS,
     byte_range,
     content_type_of,
@@ -27,7 +27,7 @@ from fal_jupyter.gateway.file_rules import (
     parts_in,
     text_of,
 )
-from fal_jupyter.gateway.files import Files, Upload, WrongParts, check_parts
+from fal_jupyter.gateway.storage.files import Files, Upload, WrongParts, check_parts
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
@@ -224,7 +224,7 @@ def test_parts_that_were_removed_are_told_and_may_be_sent_again(tmp_path: Path) 
 def test_uploads_that_are_begun_are_bounded_and_finished_ones_go_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fal_jupyter.gateway.files.MOST_OPEN", 3)
+    monkeypatch.setattr("fal_jupyter.gateway.storage.files.MOST_OPEN", 3)
 
     async def story() -> None:
         files = files_in(tmp_path)

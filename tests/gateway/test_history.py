@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from fal_jupyter.domain.apps import App
-from fal_jupyter.domain.lanes import GONE
-from fal_jupyter.domain.runners import Runner, State
+from fal_jupyter.domain.fleet.app import FleetApp
+from fal_jupyter.domain.runners.lanes import GONE
+from fal_jupyter.domain.runners.runner import Runner, State
 from fal_jupyter.domain.spec import AppSpec
-from fal_jupyter.gateway.history import BODIES_BOUND, AppHistory, History, body_of, displays_of
-from fal_jupyter.gateway.meter import Usage, used_by
-from fal_jupyter.gateway.moments import Moments
-from fal_jupyter.gateway.timelines import AppTimeline
+from fal_jupyter.gateway.devices.resource_usage import ResourceUsage, used_by
+from fal_jupyter.gateway.engine.request_history import BODIES_BOUND, AppHistory, RequestHistory, body_of, displays_of
+from fal_jupyter.gateway.feed.timelines import AppTimeline
+from fal_jupyter.gateway.requests.request_timestamps import RequestTimestamps
 from fal_jupyter.protocol.feed import (
     KEPT_ENDPOINTS,
     KEPT_LANES,
@@ -30,13 +30,13 @@ def ended(number: int, size: int = 0, **more: Any) -> Any:
     given = {
         "id": f"q{number}", "alias": "a", "method": "POST", "path": "/", "origin": "http", "cell": (7, "c-1"), "status": 200, "revision": 1, "runner_id": "a-1",
         "bytes_in": size, "bytes_out": 0, "content_type": "", "error": None, "told": "", "sent": b"x" * size, "sent_type": "", "got": b"", "shown": [], "shown_size": 0,
-        "starting": 0.0, "cold": False, "dispatched": 1.0, "moments": lambda now: Moments(now - 0.01, now, now, 0.0, False, now, now, now),
+        "starting": 0.0, "cold": False, "dispatched": 1.0, "moments": lambda now: RequestTimestamps(now - 0.01, now, now, 0.0, False, now, now, now),
     }  # fmt: skip
     return SimpleNamespace(**(given | more))
 
 
 def test_only_the_latest_requests_of_an_app_are_kept_and_all_are_counted() -> None:
-    history = History(60)
+    history = RequestHistory(60)
     for number in range(KEPT_REQUESTS + 50):
         history.ended(ended(number))
     kept = history.apps["a"].requests
@@ -47,7 +47,7 @@ def test_only_the_latest_requests_of_an_app_are_kept_and_all_are_counted() -> No
 
 
 def test_displayed_pictures_count_as_bodies_and_leave_their_text() -> None:
-    history, picture = History(60), b"x" * (4 << 20)
+    history, picture = RequestHistory(60), b"x" * (4 << 20)
     for number in range(10):
         history.ended(ended(number, shown=[("image/png", picture, f"<Figure {number}>")], shown_size=len(picture)))
     kept = [displays_of(one.shown)[0] for one in history.apps["a"].requests]
@@ -56,7 +56,7 @@ def test_displayed_pictures_count_as_bodies_and_leave_their_text() -> None:
 
 
 def test_bodies_are_bounded_over_all_apps_the_oldest_go_first() -> None:
-    history, size = History(60), 64 * 1024
+    history, size = RequestHistory(60), 64 * 1024
     for number in range(150):
         for alias in "abcdefgh":
             history.ended(ended(number, size, alias=alias, id=f"{alias}{number}"))
@@ -71,7 +71,7 @@ def test_bodies_are_bounded_over_all_apps_the_oldest_go_first() -> None:
 
 
 def test_news_are_the_latest_and_the_end_of_what_was_shown_is_never_skipped() -> None:
-    history = History(3)
+    history = RequestHistory(3)
     history.take_fresh({"q0"})  # it was told as running
     for number in range(10):
         history.ended(ended(number))
@@ -95,7 +95,10 @@ def test_each_endpoint_has_its_own_figures_and_a_path_without_one_has_none() -> 
     app = AppHistory()
     for path, status, took in (("/a", 200, 0.01), ("/b", 500, 0.2), ("/b", 499, 0.4), ("/no", 404, 0.01)):
         app.count(
-            SimpleNamespace(path=path, status=status, cold=False, moments=Moments(0, 0, 0, 0, False, 0, 0, took)), 1000
+            SimpleNamespace(
+                path=path, status=status, cold=False, moments=RequestTimestamps(0, 0, 0, 0, False, 0, 0, took)
+            ),
+            1000,
         )  # type: ignore[arg-type]
     found = app.by_endpoint(1000)
     assert [(one["path"], one["calls"], one["failed"], one["cancelled"], one["p50_ms"], one["max_ms"]) for one in found] == [
@@ -105,7 +108,9 @@ def test_each_endpoint_has_its_own_figures_and_a_path_without_one_has_none() -> 
     assert app.stats(1000)["calls"] == 4
     for number in range(100):
         app.count(
-            SimpleNamespace(path=f"/{number}", status=200, cold=False, moments=Moments(0, 0, 0, 0, False, 0, 0, 1)),
+            SimpleNamespace(
+                path=f"/{number}", status=200, cold=False, moments=RequestTimestamps(0, 0, 0, 0, False, 0, 0, 1)
+            ),
             1000,
         )  # type: ignore[arg-type]
     assert len(app.by_endpoint(1000)) == KEPT_ENDPOINTS
@@ -113,13 +118,13 @@ def test_each_endpoint_has_its_own_figures_and_a_path_without_one_has_none() -> 
 
 def test_what_runners_use_is_added_up_and_kept_for_half_an_hour() -> None:
     runners = [Runner(f"a-{n}", "a", 1, State.IDLE, 0, devices=("g0", f"g{n}")) for n in (1, 2)]
-    usage = Usage(
+    usage = ResourceUsage(
         {"a-1": 100, "a-2": 50, "b-1": 7},
         {"a-1": 90.0, "a-2": 12.5},
         {"g0": (10, 40.0), "g1": (5, -1.0), "g2": (1, 20.0)},
     )
     assert used_by(runners, usage) == [150, 102.5, 30.0, 16]
-    assert used_by(runners[:1], Usage()) == [0, 0, -1.0, 0]
+    assert used_by(runners[:1], ResourceUsage()) == [0, 0, -1.0, 0]
     timeline = AppTimeline()
     for at in range(KEPT_USAGE + 50):
         timeline.measured(at, [100, 1, -1, 0])
@@ -134,7 +139,7 @@ def test_what_runners_use_is_added_up_and_kept_for_half_an_hour() -> None:
 
 
 def ended_kept() -> Any:
-    return SimpleNamespace(path="/", status=200, cold=False, moments=Moments(0, 0, 0, 0, False, 0, 0, 0.02))
+    return SimpleNamespace(path="/", status=200, cold=False, moments=RequestTimestamps(0, 0, 0, 0, False, 0, 0, 0.02))
 
 
 @pytest.mark.parametrize(
@@ -174,7 +179,7 @@ def test_lanes_and_moves_are_bounded_and_the_ended_go_first() -> None:
 
 
 def test_older_points_are_thinned_and_no_peak_is_lost() -> None:
-    app, timeline = App("a", "L", 1, {1: AppSpec(class_name="A", alias="a")}), AppTimeline()
+    app, timeline = FleetApp("a", "L", 1, {1: AppSpec(class_name="A", alias="a")}), AppTimeline()
     for at in range(KEPT_POINTS * 3):
         app.in_flight = {str(n): None for n in range(9 if at == 77 else at % 2)}  # type: ignore[misc]
         timeline.observe([app], at * 250.0)
@@ -185,7 +190,7 @@ def test_older_points_are_thinned_and_no_peak_is_lost() -> None:
 
 
 def test_news_of_a_timeline_are_told_once() -> None:
-    app = App("a", "L", 1, {1: AppSpec(class_name="A", alias="a")})
+    app = FleetApp("a", "L", 1, {1: AppSpec(class_name="A", alias="a")})
     timeline = AppTimeline()
     timeline.observe([app], 1.0)
     app.runners["a-1"] = runner = Runner("a-1", "a", 1, State.PENDING, 5)

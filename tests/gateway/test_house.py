@@ -203,7 +203,7 @@ def test_a_state_directory_that_is_a_file_is_refused(state: Path, hello: str) ->
 
 def test_a_client_of_another_protocol_is_told_so(state: Path, hello: str) -> None:
     newer = (
-        "from fal_jupyter.client import lease\nlease.PROTOCOL = 999\n"
+        "from fal_jupyter.client.connection import lease\nlease.PROTOCOL = 999\n"
         "from fal_jupyter.client.client import Client\n"
         "try:\n    Client().ensure()\nexcept Exception as e:\n    print(type(e).__name__, e)"
     )
@@ -459,7 +459,7 @@ def test_a_template_with_a_second_thread_does_not_fork(state: Path, tmp_path: Pa
         "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\n"
     )
     with served(state, f"{hello}::Hello", env={"PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"}) as app:
-        assert "fal_jupyter.runner.fresh" in app.request("/process", {}).json["command"]
+        assert "fal_jupyter.runner.spawned" in app.request("/process", {}).json["command"]
 
 
 def test_each_app_has_the_environment_of_its_own_owner_not_of_who_started_the_gateway(state: Path, hello: str) -> None:

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from fal_jupyter.gateway.answer_rules import objection
-from fal_jupyter.gateway.redaction import error_without_secrets, redactor
+from fal_jupyter.gateway.http.response_validation import objection
+from fal_jupyter.gateway.storage.redaction import error_without_secrets, redactor
 from fal_jupyter.protocol.api import ErrorDescription
 from tests.support.queue_caller import Caller
 from tests.support.serve import COMMAND, Served, served

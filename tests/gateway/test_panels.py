@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from fal_jupyter.client.client import Client
-from fal_jupyter.client.watching import RawAnswer
+from fal_jupyter.client.connection.watching import RawAnswer
 from fal_jupyter.domain.errors import GatewayError, NotServed
-from fal_jupyter.domain.lanes import PAUSE
+from fal_jupyter.domain.runners.lanes import PAUSE
 from fal_jupyter.protocol.api import PROTOCOL
 from fal_jupyter.protocol.feed import BODY_BOUND, KEPT_REQUESTS, FeedLine
 from fal_jupyter.settings import read

@@ -8,9 +8,9 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from fal_jupyter.client.answer import AnswerReader
 from fal_jupyter.client.client import Client
-from fal_jupyter.client.watching import RawAnswer
+from fal_jupyter.client.connection.answer import AnswerReader
+from fal_jupyter.client.connection.watching import RawAnswer
 from fal_jupyter.domain.errors import GatewayError
 from fal_jupyter.settings import read
 from tests.support.serve import Served, served

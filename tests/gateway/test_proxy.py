@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fal_jupyter.gateway.proxy_api import OF_HOST, is_proxied, own_target
+from fal_jupyter.gateway.http.proxy_target import OF_HOST, is_proxied, own_target
 from tests.support.serve import Served
 from tests.support.wire import Reply, exchange, head, port_of
 

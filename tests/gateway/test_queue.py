@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from fal_jupyter.domain.webhooks import signed_message
+from fal_jupyter.domain.queue.webhooks import signed_message
 from tests.clients.waiting import until
 from tests.support.queue_caller import Caller
 from tests.support.serve import Served, served

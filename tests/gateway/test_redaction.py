@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from fal_jupyter.credentials import make_key
-from fal_jupyter.gateway.redaction import redactor
+from fal_jupyter.gateway.storage.redaction import redactor
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from fal_jupyter.client.client import Client
-from fal_jupyter.gateway.tls import LEAF_LIFE, RENEW_LEFT, Certificates
+from fal_jupyter.gateway.http.certificates import LEAF_LIFE, RENEW_LEFT, Certificates
 from fal_jupyter.protocol.api import ClientEnv
 from fal_jupyter.settings import read
 from tests.support.state import state_directory

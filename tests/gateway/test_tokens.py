@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fal_jupyter.gateway.tokens import LONGEST, Tokens
+from fal_jupyter.gateway.auth.access_tokens import LONGEST, AccessTokens
 from tests.gateway.test_websockets import talk as talk  # the same app
 from tests.support.serve import Served
 
-OURS = Tokens(b"k" * 32)
+OURS = AccessTokens(b"k" * 32)
 
 
 @given(st.lists(st.text(max_size=20), max_size=5), st.floats(1e-3, 1e6), st.floats(0, 4e9), st.floats(-10, 2e6))
@@ -27,7 +27,7 @@ def test_a_token_opens_what_it_names_until_it_expires(
     assert all(OURS.admits(token, app, now) for app in apps)
     for app in (*apps, "another"):
         assert OURS.admits(token, app, now + later) == (app in apps and now + later < claims["exp"])
-    assert not any(Tokens().admits(token, app, now) for app in apps)
+    assert not any(AccessTokens().admits(token, app, now) for app in apps)
 
 
 @pytest.mark.parametrize("now", [1_800_000_000.0, 1_800_000_000.25, 1_800_000_000.999])

@@ -7,8 +7,8 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
-from fal_jupyter.notebook.cells import find_place, run_body
-from fal_jupyter.notebook.history import History
+from fal_jupyter.notebook.cells.cells import find_place, run_body
+from fal_jupyter.notebook.namespace.history import CellHistory
 
 
 class Shell:
@@ -160,7 +160,7 @@ def test_a_variable_is_traced_to_the_latest_cell_that_bound_it(shell: Shell) -> 
     shell.run("%%time\n%%body\nimport os.path as where\nfor i in range(2): pass")
     shell.run("table = 2")
     shell.run("print(table, end='')")
-    history = History(shell.ip)
+    history = CellHistory(shell.ip)
 
     assert history.cell_of("table") == "cell [4]"
     assert history.cell_of("helper") == "cell [1]"

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fal_jupyter.notebook.display import CaptureLine, Card, EndpointLine, as_html, as_text
+from fal_jupyter.notebook.display.static_card import CaptureLine, EndpointLine, StaticCard, as_html, as_text
 from tests.notebook.test_timing import Shape
 
-CARD = Card(
+CARD = StaticCard(
     state="Ready",
     class_name="Hello",
     app="ada/hello",

@@ -13,11 +13,7 @@ import pytest
 
 from fal_jupyter.client.client import Client
 from fal_jupyter.fal.toolkit.utils.thumbnails import THUMBNAIL, thumbnail
-from fal_jupyter.notebook.display import Card
-from fal_jupyter.notebook.kept import LARGEST, MOST_OUTPUTS, THUMBNAILS, Kept, bounded, output_of, shortened
-from fal_jupyter.notebook.kept_picture import level_of
-from fal_jupyter.notebook.panel_picture import SHOWN, page, page_text
-from fal_jupyter.notebook.picture import (
+from fal_jupyter.notebook.display.saved_card import (
     LONGEST,
     activity_html,
     activity_text,
@@ -25,6 +21,18 @@ from fal_jupyter.notebook.picture import (
     dashboard_html,
     dashboard_text,
 )
+from fal_jupyter.notebook.display.saved_panels import SHOWN, page, page_text
+from fal_jupyter.notebook.display.saved_results import (
+    LARGEST,
+    MOST_OUTPUTS,
+    THUMBNAILS,
+    SavedResults,
+    bounded,
+    output_of,
+    shortened,
+)
+from fal_jupyter.notebook.display.saved_results_html import level_of
+from fal_jupyter.notebook.display.static_card import StaticCard
 from fal_jupyter.protocol.feed import Picture
 from fal_jupyter.settings import read
 from tests.support.serve import Served, served
@@ -120,7 +128,7 @@ def with_requests(picture: Picture, *changes: dict[str, Any]) -> Picture:
     return found
 
 
-CARD = Card(
+CARD = StaticCard(
     state="Ready", class_name="Desk", app="me/desk", endpoints=(), place="the whole machine", runners="1 ready", revision="r1"
 )  # fmt: skip
 
@@ -291,7 +299,7 @@ def drawn(desk: Served) -> Picture:
     assert found is not None
     with pytest.MonkeyPatch.context() as patch:  # a kernel knows where its gateway keeps files
         patch.setenv("FAL_JUPYTER_STATE", str(desk.state))
-        return Kept().add_to(cut(found), client)
+        return SavedResults().add_to(cut(found), client)
 
 
 def test_logs_have_times_runners_and_levels(drawn: Picture) -> None:
@@ -344,7 +352,7 @@ def test_a_failure_is_the_newest_result_with_its_traceback(desk: Served) -> None
     assert desk.request("/fail", {}).status == 500
     found = client.picture("desk")
     assert found is not None
-    shown = Page(page(CARD, Kept().add_to(cut(found), client), "try"))
+    shown = Page(page(CARD, SavedResults().add_to(cut(found), client), "try"))
     assert "✕ failed 500" in shown.text
     assert "ValueError: <img src=x onerror=alert(1)>" in shown.text
     assert shown.text.count("raise ValueError") == 1
@@ -357,7 +365,7 @@ def test_what_is_printed_and_given_is_text_and_stays_in_its_place(desk: Served, 
     assert desk.request("/shout", {"text": text}).status in (200, 422, 500)
     found = client.picture("desk")
     assert found is not None
-    kept = Kept().add_to(cut(found), client)
+    kept = SavedResults().add_to(cut(found), client)
     html = activity_html(kept) + "".join(page(CARD, kept, name) for name in ("try", "outputs", "logs"))
     shown = Page(html)
     assert shown.tags <= OURS

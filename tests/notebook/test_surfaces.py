@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fal_jupyter.notebook.surfaces import LIVE, STATIC, TEXT, WIDGET, FrontEnd, Surface, Wish, choose, look
+from fal_jupyter.notebook.display.surfaces import LIVE, STATIC, TEXT, WIDGET, FrontEnd, Surface, Wish, choose, look
 from fal_jupyter.server_record import ServerRecord
 
 OURS = ServerRecord(1, 2, "/", "http://127.0.0.1:8888", True)

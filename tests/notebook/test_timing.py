@@ -4,8 +4,8 @@ import threading
 from dataclasses import dataclass
 from html.parser import HTMLParser
 
-from fal_jupyter.notebook.call_lines import as_html, as_text
-from fal_jupyter.notebook.timing import KEPT, LINES, MAPS, ROWS, Tally, Timing
+from fal_jupyter.notebook.calls.call_lines import as_html, as_text
+from fal_jupyter.notebook.calls.timing import KEPT, LINES, MAPS, ROWS, CellTiming, Tally
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def test_names_of_users_are_escaped() -> None:
 
 
 def test_a_call_of_an_earlier_cell_is_not_shown_under_this_one() -> None:
-    timing = Timing()
+    timing = CellTiming()
     timing.record(Call())
     timing.begin()
     timing.record(Call(total_ms=60_000))  # began long before this cell
@@ -161,7 +161,7 @@ def test_a_call_of_an_earlier_cell_is_not_shown_under_this_one() -> None:
 
 
 def test_calls_of_many_threads_are_all_counted() -> None:
-    timing = Timing()
+    timing = CellTiming()
     timing.begin()
     threads = [threading.Thread(target=lambda: [timing.record(Call()) for _ in range(200)]) for _ in range(8)]
     for thread in threads:
@@ -174,7 +174,7 @@ def test_calls_of_many_threads_are_all_counted() -> None:
 
 
 def test_switched_off_nothing_is_kept() -> None:
-    timing = Timing()
+    timing = CellTiming()
     timing.enabled = False
     timing.begin()
     timing.record(Call())

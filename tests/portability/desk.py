@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fal_jupyter.fal import shelf
+from fal_jupyter.fal import import_hook
 from fal_jupyter.portability import Finding, Surroundings, examine
 from fal_jupyter.portability.files import opened
 
@@ -43,13 +43,13 @@ class Desk:
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
-    before, was_there = set(sys.modules), shelf.is_installed()
+    before, was_there = set(sys.modules), import_hook.is_installed()
     yield Desk(tmp_path)
     for name in set(sys.modules) - before:
         if str(tmp_path) in str(getattr(sys.modules[name], "__file__", "")):
             del sys.modules[name]
     if not was_there:
-        shelf.uninstall()
+        import_hook.uninstall()
 
 
 def app(body: str = 'return {"ok": True}', *, head: str = "", options: str = "", params: str = "") -> str:

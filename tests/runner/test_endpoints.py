@@ -14,8 +14,8 @@ from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from pydantic import BaseModel, Field
 
 from fal_jupyter import fal
-from fal_jupyter.runner.endpoints import build
-from fal_jupyter.runner.error_handlers import add_handlers
+from fal_jupyter.runner.application.endpoints import build
+from fal_jupyter.runner.application.error_handlers import add_handlers
 from tests.runner.asgi import Reply, call
 
 JSON = {"content-type": "application/json"}

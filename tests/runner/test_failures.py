@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fal_jupyter.protocol import frames
-from fal_jupyter.runner import failures
+from fal_jupyter.runner.application import failures
 
 
 class Liar(Exception):

@@ -19,11 +19,11 @@ from pydantic import BaseModel, Field, TypeAdapter, create_model, field_validato
 from fal_jupyter import fal
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.frames import Decoder, Kind
-from fal_jupyter.runner import capture
-from fal_jupyter.runner.channel import Channel
-from fal_jupyter.runner.endpoints import build
-from fal_jupyter.runner.fastpath import _has_floats, _is_alike, fast_endpoints
-from fal_jupyter.runner.requests import Server
+from fal_jupyter.runner.application.endpoints import build
+from fal_jupyter.runner.channel import RunnerChannel
+from fal_jupyter.runner.output import capture
+from fal_jupyter.runner.requests.fastpath import _has_floats, _is_alike, fast_endpoints
+from fal_jupyter.runner.requests.request_server import RequestServer
 from tests.runner import test_endpoints as methods
 
 JSON = "application/json"
@@ -182,8 +182,8 @@ async def _answers(
 ) -> list[list[tuple[int, bytes]]]:
     ours, theirs = socket.socketpair()
     with closing(ours), closing(theirs):
-        channel = Channel(theirs)
-        server = Server(channel, capture.Capture(channel), APP, INSTANCE, {"multiplex": 1})  # type: ignore[arg-type]
+        channel = RunnerChannel(theirs)
+        server = RequestServer(channel, capture.OutputCapture(channel), APP, INSTANCE, {"multiplex": 1})  # type: ignore[arg-type]
         if not fast:
             server._fast = {}
         answers = []
@@ -245,7 +245,7 @@ def check(requests: list[tuple[str, str, bytes, str]], pieces: int = 1) -> None:
 
 
 def test_the_endpoints_that_should_be_fast_are_and_no_other() -> None:
-    server = Server(None, None, APP, INSTANCE, {"multiplex": 1})  # type: ignore[arg-type]
+    server = RequestServer(None, None, APP, INSTANCE, {"multiplex": 1})  # type: ignore[arg-type]
     assert sorted(server._fast) == sorted(f"/{method.__name__}" for method in FAST)
 
 
@@ -300,9 +300,9 @@ def test_a_request_cancelled_before_it_began_frees_its_place() -> None:
     async def run() -> tuple[list[tuple[int, bytes]], set[int]]:
         ours, theirs = socket.socketpair()
         with closing(ours), closing(theirs):
-            channel = Channel(theirs)
-            output = capture.Capture(channel)
-            server = Server(channel, output, APP, INSTANCE, {"multiplex": 1})  # type: ignore[arg-type]
+            channel = RunnerChannel(theirs)
+            output = capture.OutputCapture(channel)
+            server = RequestServer(channel, output, APP, INSTANCE, {"multiplex": 1})  # type: ignore[arg-type]
             head = {"id": "i", "method": "POST", "path": "/nothing", "query": "", "headers": []}
             both = frames.encode_message(Kind.REQUEST, 1, json.dumps(head).encode(), b"", end=True)
             both += frames.encode(Kind.CANCEL, 1, b"\x01")

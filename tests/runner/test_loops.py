@@ -7,7 +7,7 @@ from typing import Literal
 
 import pytest
 
-from fal_jupyter.runner.loops import LoopRunner
+from fal_jupyter.runner.process.loops import LoopRunner
 
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])

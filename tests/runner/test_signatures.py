@@ -14,7 +14,7 @@ import pytest
 import fal_jupyter.fal as fal
 from fal_jupyter.domain.errors import AppRuleBroken
 from fal_jupyter.fal.toolkit.image import ImageField
-from fal_jupyter.runner import endpoints
+from fal_jupyter.runner.application import endpoints
 
 
 class Plain:

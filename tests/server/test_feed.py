@@ -17,7 +17,7 @@ import pytest
 
 from fal_jupyter.protocol.feed import FeedLine
 from fal_jupyter.server.activity import Activity
-from fal_jupyter.server.feed import Relay, encode, head_of
+from fal_jupyter.server.feed import FeedRelay, encode, head_of
 from fal_jupyter.server.upstream import Upstream
 from fal_jupyter.settings import read
 from tests.server.conftest import APP, Feed
@@ -231,7 +231,7 @@ def test_a_directory_that_is_not_ours_alone_is_said_so(tmp_path: Path) -> None:
 
     async def main() -> None:
         settings = read({"FAL_JUPYTER_STATE": str(state), "FAL_JUPYTER_OWNER": "me"})
-        relay = Relay(Upstream(settings), lambda kind, line: None, lambda: None)
+        relay = FeedRelay(Upstream(settings), lambda kind, line: None, lambda: None)
         relay.start()
         line = await asyncio.wait_for(relay.listen().next(), 5)
         assert line is not None

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from fal_jupyter import shipping
-from fal_jupyter.runner import endpoints
+from fal_jupyter.runner.application import endpoints
 
 HERE = Path(__file__)
 FUTURE = __future__.annotations.compiler_flag
@@ -84,7 +84,7 @@ def serve(cls: Any, posts: list[tuple[str, str, Any]]) -> list[Any]:
 
 async def post(app: Any, path: str, query: str, data: bytes, headers: tuple[tuple[str, str], ...] = ()) -> list[Any]:
     """Post to an ASGI application and give its status and its answer (or the traceback of the user's code)."""
-    call = endpoints.Call()
+    call = endpoints.EndpointCall()
     token = endpoints.current_call.set(call)
     sent: list[dict[str, Any]] = []
     scope = {

@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from fal_jupyter.client.client import Client
-from fal_jupyter.client.watching import RawAnswer
+from fal_jupyter.client.connection.watching import RawAnswer
 from fal_jupyter.settings import Settings, read
-from fal_jupyter.widgets.relay import NO_GATEWAY, Relay
+from fal_jupyter.widgets.relay import NO_GATEWAY, CommRelay
 from tests.support.cdn import Caller
 from tests.support.serve import Served, doctor, served
 from tests.support.state import state_directory
@@ -82,14 +82,14 @@ def talk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 @pytest.fixture
-def relay(talk: Served) -> Iterator[Relay]:
-    made = Relay(Client(read({"FAL_JUPYTER_STATE": str(talk.state)})))
+def relay(talk: Served) -> Iterator[CommRelay]:
+    made = CommRelay(Client(read({"FAL_JUPYTER_STATE": str(talk.state)})))
     yield made
     made.close()
     assert not [thread for thread in threading.enumerate() if thread.name == "fal_jupyter feed"]
 
 
-def test_every_widget_gets_the_feed_from_one_thread(talk: Served, relay: Relay) -> None:
+def test_every_widget_gets_the_feed_from_one_thread(talk: Served, relay: CommRelay) -> None:
     one, two = Widget(), Widget()
     for widget in (one, two):
         relay.take(widget, {"listen": True}, [])
@@ -103,7 +103,7 @@ def test_every_widget_gets_the_feed_from_one_thread(talk: Served, relay: Relay) 
     relay.leave(two)
 
 
-def test_a_question_is_answered_with_status_type_and_body(relay: Relay) -> None:
+def test_a_question_is_answered_with_status_type_and_body(relay: CommRelay) -> None:
     widget = Widget()
     relay.take(
         widget, {"id": "1", "method": "POST", "path": "apps/talk/calls?path=/", "headers": {}}, [b'{"name": "Ada"}']
@@ -117,7 +117,7 @@ def test_a_question_is_answered_with_status_type_and_body(relay: Relay) -> None:
     assert json.loads(widget.body("2")) == {"text": "Hello, Ada"}
 
 
-def test_a_stream_comes_in_pieces_and_can_be_stopped(relay: Relay, tmp_path: Path) -> None:
+def test_a_stream_comes_in_pieces_and_can_be_stopped(relay: CommRelay, tmp_path: Path) -> None:
     widget = Widget()
     body = json.dumps({"gate": str(tmp_path / "gate")}).encode()
     relay.take(widget, {"id": "1", "method": "POST", "path": "apps/talk/calls?path=/stream"}, [body])
@@ -140,13 +140,13 @@ def test_a_stream_comes_in_pieces_and_can_be_stopped(relay: Relay, tmp_path: Pat
         ("GET", "requests/x"), ("", ""), ("GET", "apps/talk/events"),
     ],
 )  # fmt: skip
-def test_a_widget_may_not_ask_for_more_than_a_page_may(relay: Relay, method: str, path: str) -> None:
+def test_a_widget_may_not_ask_for_more_than_a_page_may(relay: CommRelay, method: str, path: str) -> None:
     widget = Widget()
     relay.take(widget, {"id": "1", "method": method, "path": path}, [])
     assert "may not ask" in widget.until(lambda m: "error" in m)["error"]
 
 
-def streaming(relay: Relay, widget: Widget, question: str, gate: Path) -> None:
+def streaming(relay: CommRelay, widget: Widget, question: str, gate: Path) -> None:
     """Ask for an answer whose first piece has come and whose second one waits for *gate*."""
     body = json.dumps({"gate": str(gate)}).encode()
     relay.take(
@@ -160,7 +160,7 @@ def streaming(relay: Relay, widget: Widget, question: str, gate: Path) -> None:
     widget.until(lambda m: m.get("id") == question and m.get("chunk"))
 
 
-def test_a_widget_reads_a_file_of_the_cdn_and_nothing_else_of_the_data_plane(talk: Served, relay: Relay) -> None:
+def test_a_widget_reads_a_file_of_the_cdn_and_nothing_else_of_the_data_plane(talk: Served, relay: CommRelay) -> None:
     widget, caller = Widget(), Caller(talk)
     path = urlsplit(caller.upload(b"bytes", "a b.png", "image/png")).path.lstrip("/")
     relay.take(widget, {"id": "1", "method": "GET", "path": path}, [])
@@ -180,7 +180,7 @@ def test_a_widget_reads_a_file_of_the_cdn_and_nothing_else_of_the_data_plane(tal
         assert "may not ask" in widget.until(lambda m, wanted=f"no{number}": m.get("id") == wanted)["error"]
 
 
-def test_two_widgets_may_name_their_questions_alike(relay: Relay, tmp_path: Path) -> None:
+def test_two_widgets_may_name_their_questions_alike(relay: CommRelay, tmp_path: Path) -> None:
     one, two = Widget(), Widget()
     for number, widget in enumerate((one, two)):
         streaming(relay, widget, "same", tmp_path / str(number))
@@ -192,7 +192,7 @@ def test_two_widgets_may_name_their_questions_alike(relay: Relay, tmp_path: Path
     assert (one.body("same"), two.body("same")) == (b"first", b"firstsecond")
 
 
-def test_a_closed_widget_is_sent_nothing_more(relay: Relay, tmp_path: Path) -> None:
+def test_a_closed_widget_is_sent_nothing_more(relay: CommRelay, tmp_path: Path) -> None:
     gone, here = Widget(), Widget()
     for name, widget in (("gone", gone), ("here", here)):
         streaming(relay, widget, "1", tmp_path / name)
@@ -222,7 +222,7 @@ class Held(Client):
 
 def test_closing_while_the_feed_is_dialled_leaves_no_thread(talk: Served) -> None:
     client = Held(read({"FAL_JUPYTER_STATE": str(talk.state)}))
-    relay = Relay(client)
+    relay = CommRelay(client)
     relay.take(Widget(), {"listen": True}, [])
     assert client.about_to_ask.wait(20)
     closing = threading.Thread(target=relay.close)
@@ -237,7 +237,7 @@ SMUGGLED = "a\r\n\r\nPOST /admin/apps/talk/calls?path=/ HTTP/1.1\r\nHost: x\r\nC
 
 
 @pytest.mark.parametrize("sent_type", [SMUGGLED, "a\nb: c", "a\x00", "\u2028", "", "x" * 201])
-def test_no_second_request_hides_in_a_content_type(talk: Served, relay: Relay, sent_type: str) -> None:
+def test_no_second_request_hides_in_a_content_type(talk: Served, relay: CommRelay, sent_type: str) -> None:
     widget, before = Widget(), talk.request("/greeted").json
     relay.take(widget, {"id": "1", "method": "GET", "path": "hello", "headers": {"Content-Type": sent_type}}, [])
     assert "is no content type" in widget.until(lambda m: m.get("id") == "1")["error"]
@@ -246,7 +246,7 @@ def test_no_second_request_hides_in_a_content_type(talk: Served, relay: Relay, s
 
 
 @pytest.mark.parametrize("headers", [None, [], "x", 3])
-def test_a_question_with_odd_headers_is_answered_too(relay: Relay, headers: Any) -> None:
+def test_a_question_with_odd_headers_is_answered_too(relay: CommRelay, headers: Any) -> None:
     widget = Widget()
     relay.take(widget, {"id": "1", "method": "GET", "path": "hello", "headers": headers}, [])
     widget.until(lambda m: m.get("id") == "1" and m.get("end"))
@@ -256,7 +256,7 @@ def test_a_question_with_odd_headers_is_answered_too(relay: Relay, headers: Any)
 def test_without_a_gateway_a_question_is_answered_with_that(tmp_path: Path) -> None:
     with state_directory() as state:
         widget = Widget()
-        Relay(Client(read({"FAL_JUPYTER_STATE": str(state)}))).take(
+        CommRelay(Client(read({"FAL_JUPYTER_STATE": str(state)}))).take(
             widget, {"id": "1", "method": "GET", "path": "hello"}, []
         )
         assert widget.until(lambda m: m.get("id") == "1")["error"] == NO_GATEWAY
@@ -266,7 +266,7 @@ def test_a_gateway_that_ends_is_told_and_so_is_the_next_one(tmp_path: Path) -> N
     path = tmp_path / "app.py"
     path.write_text(APP)
     with state_directory() as state, served(state, f"{path}::Talk"):
-        relay, widget = Relay(Client(read({"FAL_JUPYTER_STATE": str(state)}))), Widget()
+        relay, widget = CommRelay(Client(read({"FAL_JUPYTER_STATE": str(state)}))), Widget()
         relay.take(widget, {"listen": True}, [])
         widget.until(lambda m: any(line["kind"] == "snapshot" for line in m.get("feed", ())))
         os.kill(doctor(state)["gateway"]["pid"], signal.SIGKILL)

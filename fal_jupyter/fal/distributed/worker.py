@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fal_jupyter.fal.later import ComesLater, sentence_for
+from fal_jupyter.fal.unsupported import ComesLater, sentence_for
 
 __all__ = ["DistributedRunner", "DistributedWorker"]
 

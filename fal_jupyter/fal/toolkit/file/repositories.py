@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 from fal_jupyter import settings
-from fal_jupyter.domain.lifecycle import Lifecycle, lifecycle_of
-from fal_jupyter.domain.nearest import nearest
+from fal_jupyter.domain.access.file_lifecycle import Lifecycle, lifecycle_of
+from fal_jupyter.domain.text.nearest import nearest
 from fal_jupyter.fal.toolkit.exceptions import FileUploadException
 from fal_jupyter.fal.toolkit.file.types import FileData, FileRepository, RepositoryId, Reservation
 from fal_jupyter.filestore import FileStore, StoredFile, address_of, new_file_id, safe_name

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from fal_jupyter.domain.nearest import nearest
+from fal_jupyter.domain.text.nearest import nearest
 from fal_jupyter.fal.toolkit.constraints import ImageSizeConstraints, to_xfal
 from fal_jupyter.fal.toolkit.fields import field_with, shown_as
 from fal_jupyter.fal.toolkit.file.file import Fallback, File

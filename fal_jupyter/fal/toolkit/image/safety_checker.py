@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from fal_jupyter.fal.later import ComesLater
 from fal_jupyter.fal.toolkit.image import filter_by
+from fal_jupyter.fal.unsupported import ComesLater
 
 
 def run_safety_checker(pil_images: list[Any]) -> list[bool]:

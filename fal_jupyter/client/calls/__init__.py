@@ -1,0 +1,1 @@
+"""Calls of endpoints: arguments, answers, streams, queued requests, realtime sessions."""

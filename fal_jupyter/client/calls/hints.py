@@ -1,0 +1,77 @@
+"""What was probably meant by a call that does not fit: the argument's name, or the form of its value."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from fal_jupyter.domain.text.json_forms import PICTURE, json_form
+from fal_jupyter.domain.text.nearest import nearest
+
+_CLOSE = 0.75  # names that are both an endpoint's own are often alike
+
+
+def for_arguments(given: int, names: Iterable[str], signature: inspect.Signature, error: TypeError) -> tuple[str, str]:
+    """Give the sentence about arguments that cannot be bound, and ``did you mean fruit?`` or ``""``.
+
+    Args:
+        given: how many arguments the call has by position. names: those that it has by name.
+        error: of ``Signature.bind``, which tells of a missing argument before a misspelt one.
+    """
+    names = list(names)
+    left = [name for name in list(signature.parameters)[given:] if name not in names]
+    for name in names:
+        if name not in signature.parameters and (near := nearest(name, left)):
+            return f"got an unexpected keyword argument {name!r}", f"did you mean {near}?"
+    return str(error), ""
+
+
+def for_invalid_input(detail: Any) -> str:
+    """Give the hint for a 422 of FastAPI: a name that is missing, where a similar one was given; ``""`` where there is none."""
+    if not isinstance(detail, list):
+        return ""
+    for one in detail:
+        if not isinstance(one, dict) or one.get("type") != "missing" or not isinstance(one.get("input"), Mapping):
+            continue
+        place = one.get("loc")
+        if not isinstance(place, list | tuple) or not place or not isinstance(place[-1], str):
+            continue
+        near = nearest(place[-1], map(str, one["input"]), cutoff=_CLOSE)
+        if near:
+            return f"did you mean {place[-1]} where the input has {near}?"
+    return ""
+
+
+def for_value(value: Any) -> str:
+    """Say how *value*, which JSON cannot hold, becomes something that it can."""
+    form = json_form(type(value))
+    if form == PICTURE:
+        return f"send {form}; the endpoint's parameter is an Image"
+    return f"send {form}" if form else "send text, numbers, lists or dicts"
+
+
+def for_array(hint: Any) -> str:
+    """Say what an endpoint takes instead of an array, or ``""`` where a list may be right. *hint* is the parameter's annotation."""
+    if not isinstance(hint, type):
+        return ""
+    if issubclass(hint, str | bytes):
+        return "declare the parameter as list to get its numbers; .tolist() is made of it by itself"
+    fields = getattr(hint, "model_fields", None)
+    if fields is None or getattr(hint, "__pydantic_root_model__", False):
+        return ""
+    if {"url", "content_type", "file_name"} <= fields.keys():
+        if "width" in fields:
+            return "send fal.toolkit.Image.from_pil(PIL.Image.fromarray(…)) of it, which is the address of a file"
+        return "send fal.toolkit.File.from_bytes(…) of it, which is the address of a file"
+    lists = [name for name, field in fields.items() if _takes_list(field.annotation)]
+    name = next(iter(lists or fields), "")
+    return f"give it to a field by name: {name}=….tolist()" if name else ""
+
+
+def _takes_list(hint: Any) -> bool:
+    kind = typing.get_origin(hint) or hint
+    if isinstance(kind, type) and issubclass(kind, list | tuple | set | frozenset):
+        return True
+    return any(map(_takes_list, typing.get_args(hint)))

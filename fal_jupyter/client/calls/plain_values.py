@@ -1,0 +1,367 @@
+"""Values as plain JSON, and models by the names under which they take their fields."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import datetime
+import decimal
+import enum
+import ipaddress
+import itertools
+import json
+import math
+import pathlib
+import re
+import sys
+import typing
+import uuid
+import weakref
+import zoneinfo
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from fal_jupyter.client.calls import hints
+from fal_jupyter.domain.errors import BadArguments
+
+
+def dump(value: Any) -> bytes:
+    """Write plain values as JSON."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+
+
+def first(value: Any, where: str) -> Any:
+    """As :func:`plain`, but a model's own dump is not walked again: numbers that JSON lacks show when it is written."""
+    return dump_model(value, where) if is_model(value) else plain(value, where)
+
+
+def plain(value: Any, where: str) -> Any:
+    """Give *value* as plain JSON values.
+
+    numpy arrays and torch tensors become lists, models and dataclasses dicts; what JSON cannot hold is named.
+
+    Raises:
+        BadArguments: naming the place, as in ``argument 'x'['a'][1] is a socket.socket, which JSON cannot hold``.
+    """
+    kind = type(value)
+    if value is None or kind in (str, bool, int):
+        return value
+    if isinstance(value, enum.Enum):
+        return plain(value.value, where)
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise BadArguments(f"{where} is {value}, which JSON cannot hold", hint="send None or a finite number")
+        return float(value)
+    if isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, Mapping):
+        return _object(value, where)
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item, f"{where}[{index}]") for index, item in enumerate(value)]
+    return _other(value, where)
+
+
+def _object(value: Mapping[Any, Any], where: str) -> dict[str, Any]:
+    found = {_key(key, where): plain(item, f"{where}[{key!r}]") for key, item in value.items()}
+    if len(found) != len(value):
+        raise BadArguments(f"{where} has keys that are the same text in JSON, such as 1 and '1'")
+    return found
+
+
+def _key(key: Any, where: str) -> str:
+    if isinstance(key, enum.Enum):
+        return _key(key.value, where)
+    if isinstance(key, str):
+        return key
+    if isinstance(key, int | float):
+        return text_of(key)
+    if isinstance(key, (*_TEXTS, datetime.date, datetime.time)):
+        return str(plain(key, where))
+    raise BadArguments(f"{where} has the key {key!r}, but JSON's keys are text")
+
+
+def is_model(value: Any) -> bool:
+    """True for a pydantic model, not for its class."""
+    return hasattr(value, "model_dump") and not isinstance(value, type)
+
+
+def dump_model(model: Any, where: str, *, by_alias: bool = True) -> Any:
+    """A model's fields, by the names under which it takes them and without what it computes."""
+    options: dict[str, Any] = {"by_alias": by_alias, "round_trip": True, "warnings": False}
+    try:
+        try:
+            found = model.model_dump(mode="json", **options)
+        except Exception:  # often a default that its own field does not take, such as token: SecretStr = ""
+            options["exclude_unset"] = True
+            found = model.model_dump(mode="json", **options)
+        if _MASK in str(found):  # secrets may be among it
+            found = _revealed(found, model.model_dump(**options), where)
+    except BadArguments:
+        raise
+    except Exception as error:
+        raise BadArguments(f"{where} cannot be written as JSON: {error}") from None
+    return _as_taken(model, found, where, by_alias=by_alias) if _is_special(type(model)) else found
+
+
+def text_of(value: Any) -> str:
+    """Give a plain value as text for an address or a header."""
+    if isinstance(value, _Seconds):
+        return f"{'-' if value < 0 else ''}PT{abs(value):.6f}S"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _revealed(written: Any, value: Any, where: str) -> Any:
+    """Give *written*, the JSON form of *value*, with secrets as they are: pydantic writes asterisks for them."""
+    if hasattr(value, "get_secret_value"):
+        return _secret(value, where)
+    if isinstance(value, dict) and isinstance(written, dict) and len(value) == len(written):
+        pairs = zip(written.items(), value.items(), strict=True)
+        return {key: _revealed(text, item, f"{where}[{key!r}]") for (key, text), (_, item) in pairs}
+    if isinstance(value, list | tuple | set | frozenset) and isinstance(written, list) and len(value) == len(written):
+        return [_revealed(*pair, f"{where}[{i}]") for i, pair in enumerate(zip(written, value, strict=True))]
+    return written
+
+
+def _secret(value: Any, where: str) -> Any:
+    hidden = value.get_secret_value()
+    if not isinstance(hidden, bytes):
+        return plain(hidden, where)
+    try:
+        return hidden.decode()
+    except UnicodeDecodeError:
+        raise BadArguments(f"{where} has secret bytes that are not UTF-8, which JSON cannot hold") from None
+
+
+class _Seconds(float):
+    """A span of time: a number in JSON, and ISO 8601 in an address, where pydantic takes no number for one."""
+
+
+_MASK = "**********"
+_special: weakref.WeakKeyDictionary[type[Any], bool] = weakref.WeakKeyDictionary()
+
+
+def _is_special(kind: type[Any]) -> bool:
+    """True where a model, or one that it holds, writes a field by another name than it takes it, or leaves one out."""
+    if (known := _special.get(kind)) is None:
+        known = _special[kind] = any(_differs(cls) for cls in _classes_in(kind, set()))
+    return known
+
+
+def _classes_in(hint: Any, seen: set[int]) -> Iterator[Any]:
+    """Give the models and pydantic dataclasses that a type consists of."""
+    if type(hint).__name__ == "TypeAliasType":
+        hint = hint.__value__
+    if id(hint) in seen:
+        return
+    seen.add(id(hint))
+    for part in (typing.get_origin(hint), *typing.get_args(hint)):
+        if type(part).__name__ == "TypeAliasType" or typing.get_args(part) or hasattr(part, "__pydantic_fields__"):
+            yield from _classes_in(part, seen)
+    if isinstance(hint, type) and hasattr(hint, "__pydantic_fields__"):
+        yield hint
+        for field in hint.__pydantic_fields__.values():
+            yield from _classes_in(field.annotation, seen)
+
+
+def _differs(kind: Any) -> bool:
+    return _has_serializers(kind) or any(
+        field.exclude
+        or getattr(field, "exclude_if", None)
+        or taken_name(kind, name) != (field.serialization_alias or name)
+        for name, field in kind.__pydantic_fields__.items()
+    )
+
+
+def _has_serializers(kind: Any) -> bool:
+    """True where user code writes a model, or a field of it."""
+    decorators = getattr(kind, "__pydantic_decorators__", None)
+    if decorators is not None and (decorators.model_serializers or decorators.field_serializers):
+        return True
+    marks = [mark for field in kind.__pydantic_fields__.values() for mark in field.metadata]
+    return any(type(mark).__name__ in ("PlainSerializer", "WrapSerializer") for mark in marks)
+
+
+def taken_name(kind: Any, name: str) -> Any:
+    """Give the name by which a model takes a field, or the path of one (``AliasPath``)."""
+    alias = kind.__pydantic_fields__[name].validation_alias
+    config = getattr(kind, "model_config", None) or getattr(kind, "__pydantic_config__", None) or {}
+    if alias is None or config.get("validate_by_alias") is False:
+        return name
+    if isinstance(alias, str):
+        return alias
+    if config.get("validate_by_name") or config.get("populate_by_name"):
+        return name
+    choices = getattr(alias, "choices", [alias])
+    return next((choice for choice in choices if isinstance(choice, str)), choices[0])
+
+
+def _as_taken(value: Any, written: Any, where: str, *, by_alias: bool = True) -> Any:
+    """Give *written*, the JSON form of *value*, with every field that a model leaves out, by the names under which models take them."""
+    if isinstance(value, list | tuple | set | frozenset) and isinstance(written, list) and len(value) == len(written):
+        return [
+            _as_taken(item, text, f"{where}[{i}]") for i, (item, text) in enumerate(zip(value, written, strict=True))
+        ]
+    if isinstance(value, dict) and isinstance(written, dict) and len(value) == len(written):
+        pairs = zip(value.values(), written.items(), strict=True)
+        return {key: _as_taken(item, text, f"{where}[{key!r}]") for item, (key, text) in pairs}
+    kind = type(value)
+    if getattr(kind, "__pydantic_fields__", None) is None:
+        return written
+    if getattr(kind, "__pydantic_root_model__", False):
+        return _as_taken(value.root, written, where)
+    if not _has_serializers(kind):
+        return _fields_of(value, written, where, by_alias=by_alias)
+    decorators = getattr(kind, "__pydantic_decorators__", None)
+    if decorators is None or not decorators.model_serializers:
+        written = _fields_of(value, written, where, by_alias=by_alias)
+    return _that_comes_back(value, written, where) if by_alias else written
+
+
+def _fields_of(value: Any, written: Any, where: str, *, by_alias: bool) -> Any:
+    """Give a model's fields by the names under which it takes them: from *written*, or as they are where that lacks them."""
+    if not isinstance(written, dict):
+        return written
+    kind, rest = type(value), dict(written)
+    found: dict[str, Any] = {}
+    given = getattr(value, "model_fields_set", kind.__pydantic_fields__)
+    for name, field in kind.__pydantic_fields__.items():
+        key, item = (field.serialization_alias or name) if by_alias else name, getattr(value, name)
+        if key in rest:
+            text = _as_taken(item, rest.pop(key), f"{where}.{name}")
+        elif name in given and not _is_at_its_address(value, name):
+            text = first(item, f"{where}.{name}")
+        else:
+            continue
+        put_at(found, taken_name(kind, name) if by_alias else name, text, f"{where}.{name}")
+    return found | rest
+
+
+def _is_at_its_address(value: Any, name: str) -> bool:
+    """True for the bytes of a :class:`fal.toolkit.File`, which the receiver finds at its URL."""
+    files = sys.modules.get("fal_jupyter.fal.toolkit.file.file")
+    return name == "file_data" and files is not None and isinstance(value, files.File)
+
+
+def _that_comes_back(value: Any, written: Any, where: str) -> Any:
+    """Give the form that a model takes back as *value*: what its serializers write (for readers), or its fields as they are."""
+    forms: tuple[Callable[[], Any], ...] = (lambda: written, lambda: _fields_of(value, {}, where, by_alias=True))
+    valid = []
+    for form in forms:
+        try:
+            candidate = form()
+            back = _validated(type(value), dump(candidate))
+        except Exception:
+            continue
+        try:
+            if back == value:
+                return candidate
+        except Exception:  # arrays do not say whether they are equal
+            return candidate
+        valid.append(candidate)
+    return valid[0] if valid else written
+
+
+def _validated(kind: Any, text: bytes) -> Any:
+    if hasattr(kind, "model_validate_json"):
+        return kind.model_validate_json(text)
+    from pydantic import TypeAdapter  # of a pydantic dataclass
+
+    return TypeAdapter(kind).validate_json(text)
+
+
+def put_at(found: dict[str, Any], name: Any, value: Any, where: str) -> None:
+    """Put *value* where a model looks for it: under a name, or at the end of a path."""
+    path = [name] if isinstance(name, str) else list(name.path)
+    holder: Any = found
+    for step, after in itertools.pairwise([*path, None]):
+        if isinstance(step, int) and step < 0:
+            raise BadArguments(f"{where} is taken from the end of a list ({name}), where a call cannot put it")
+        if isinstance(step, int):
+            holder.extend([None] * (step + 1 - len(holder)))
+        if after is None:
+            holder[step] = value
+            return
+        inner = holder[step] if isinstance(step, int) else holder.get(step)
+        if inner is None:
+            inner = holder[step] = [] if isinstance(after, int) else {}
+        holder = inner
+
+
+_TEXTS = (
+    *(uuid.UUID, pathlib.PurePath, decimal.Decimal, zoneinfo.ZoneInfo),
+    *(ipaddress.IPv4Address, ipaddress.IPv6Address, ipaddress.IPv4Network, ipaddress.IPv6Network),
+    *(ipaddress.IPv4Interface, ipaddress.IPv6Interface),
+)
+_ORDERED = (collections.deque, range, collections.abc.KeysView, collections.abc.ValuesView)
+
+
+def _other(value: Any, where: str) -> Any:
+    if hasattr(value, "get_secret_value") and not isinstance(value, type):
+        return _secret(value, where)
+    if is_model(value):
+        return plain(dump_model(value, where), where)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name), f"{where}.{f.name}") for f in dataclasses.fields(value)}
+    if is_array(value):
+        return _listed(value, where)
+    if isinstance(value, datetime.datetime | datetime.date | datetime.time):
+        return value.isoformat()
+    if isinstance(value, datetime.timedelta):
+        return _Seconds(value.total_seconds())
+    if isinstance(value, _TEXTS) or hasattr(value, "unicode_string"):  # pydantic's addresses have that
+        return str(value)
+    if isinstance(value, bytes | bytearray | memoryview):
+        return _text_in(bytes(value), where)
+    if isinstance(value, re.Pattern):
+        return plain(value.pattern, where)
+    if isinstance(value, _ORDERED):
+        return plain(list(value), where)
+    kind = type(value)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    raise BadArguments(f"{where} is a {name}, which JSON cannot hold", hint=hints.for_value(value))
+
+
+def _text_in(data: bytes, where: str) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        hint = "send base64 text, base64.b64encode(…).decode(), and decode it in the endpoint; or a file's address"
+        raise BadArguments(f"{where} is bytes that are no UTF-8 text, which JSON cannot hold", hint=hint) from None
+
+
+def is_array(value: Any) -> bool:
+    """A numpy array or scalar, or a torch tensor, told without importing either."""
+    numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
+    return (numpy is not None and isinstance(value, numpy.ndarray | numpy.generic)) or (
+        torch is not None and isinstance(value, getattr(torch, "Tensor", ()))
+    )
+
+
+def _listed(array: Any, where: str) -> Any:
+    kind = getattr(getattr(array, "dtype", None), "kind", "")
+    try:
+        if kind == "M":  # whose tolist() gives bare numbers of nanoseconds
+            return sys.modules["numpy"].datetime_as_string(array).tolist()
+        if kind == "m":
+            array = array.astype("timedelta64[us]")
+        elif kind == "f" and array.dtype.itemsize > 8:  # whose tolist() gives numpy's numbers
+            array = array.astype("float64")
+        listed = array.tolist()
+        finite = _is_finite(array)
+    except Exception as error:
+        name = f"{type(array).__module__}.{type(array).__qualname__}"
+        hint = (
+            "send .to_dense().tolist() of it"
+            if getattr(array, "is_sparse", False)
+            else "send .tolist() of it, of numbers or text"
+        )
+        raise BadArguments(f"{where} is a {name} that cannot become a list: {error}", hint=hint) from None
+    return listed if finite else plain(listed, where)
+
+
+def _is_finite(array: Any) -> bool:
+    """True when an array holds finite real numbers only, so that its items need not be looked at one by one."""
+    torch: Any = sys.modules.get("torch")
+    if hasattr(torch, "Tensor") and isinstance(array, torch.Tensor):
+        return not array.is_complex() and bool(array.isfinite().all())
+    return array.dtype.kind in "iufb" and bool(sys.modules["numpy"].isfinite(array).all())

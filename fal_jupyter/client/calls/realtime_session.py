@@ -1,0 +1,392 @@
+"""``with Hello.realtime.talk() as ws``: a websocket endpoint of one's own app, message by message."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+
+from fal_jupyter.client.calls.interrupts import one_line, show_as
+from fal_jupyter.client.calls.printed import PATIENCE, Printed
+from fal_jupyter.client.connection.answer import OnOutput
+from fal_jupyter.domain.errors import BadArguments, RequestError
+from fal_jupyter.fal.realtime_options import RealtimeOptions, mode_of
+from fal_jupyter.protocol.api import H_REQUEST_ID, H_REVISION, RUN
+
+if TYPE_CHECKING:
+    from fal_jupyter.client.client import Client
+
+IDLE = "TIMEOUT"  # fal's name of a session's ordinary end
+ORDINARY = (1000, 1001, 1005)  # codes of a socket that was closed in order
+LEFT = "its with block is over"
+HURRY = 0.5  # seconds for which an interrupted session waits for its orderly end
+DEEP = 20  # levels of an input in which the culprit is looked for
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """The session failed; the error is raised when the socket is closed."""
+
+    error: RequestError
+
+
+class RealtimeSession:
+    """One session. ``send`` an input and ``recv`` an output, or iterate over the outputs; in ``async with`` these are awaited.
+
+    Inputs of a realtime endpoint are dicts (or pydantic models), outputs are dicts, or the model that the endpoint's annotation
+    names. A raw websocket sends and receives text and bytes.
+    """
+
+    def __init__(
+        self, client: Client, alias: str, path: str, method: Callable[..., Any], options: RealtimeOptions | None,
+        query: dict[str, Any], explain: Callable[[RequestError], RequestError], where: str, on_output: OnOutput | None,
+        opened: Callable[[int], None],
+    ) -> None:  # fmt: skip
+        self._client, self._explain, self._options, self._where = client, explain, options, where
+        self._alias, self._on_output, self._opened = alias, on_output, opened
+        self._printed: Printed | None = None
+        asked = f"?{urlencode(query)}" if query else ""
+        self._address = f"ws://localhost{RUN}{client.settings.owner}/{alias}{quote(path, safe='/')}{asked}"
+        self._name = getattr(method, "__name__", path)
+        model = options.output_of(method) if options is not None else None
+        self._model = model if hasattr(model, "model_validate") else None
+        # in the other modes of realtime, and at a raw websocket, the endpoint's code runs before the first input
+        self._repeatable = options is not None and mode_of(method) in ("unary", "server_streaming")
+        self._socket: Any = None
+        self._awaited = False
+        self._ending = ""  # how the session ended
+        self._rest: deque[Any] = deque()  # outputs that were read when an input could not be sent any more
+
+    def __repr__(self) -> str:
+        return f"<session {self._where}(): with … as ws>"
+
+    def _begin(self, *, awaited: bool) -> None:
+        self._socket, self._awaited, self._ending = None, awaited, ""
+        self._rest.clear()
+
+    def _check(self, *, awaited: bool | None = None, instead: str = "") -> None:
+        """Refuse what cannot be done here; *instead* is what to write in the other kind of block."""
+        __tracebackhide__ = True
+        if self._socket is None:
+            how = f"use it with: with {self._where}() as ws: …"
+            raise BadArguments(f"the session {self._where}() is not open", hint=how)
+        if awaited is not None and awaited is not self._awaited:
+            block = "async with" if self._awaited else "with"
+            raise BadArguments(
+                f"this session was opened by: {block} {self._where}() as ws", hint=f"use it with: {instead}"
+            )
+
+    # --- messages -------------------------------------------------------------------------------------------------
+    def _encode(self, value: Any) -> Any:
+        if self._options is None or self._options.decode_message is not None:
+            if not isinstance(value, str | bytes):
+                raise BadArguments(f"{self._name} takes text or bytes, not {type(value).__name__}")
+            return value
+        import msgpack
+
+        plain = value.model_dump(mode="python") if hasattr(value, "model_dump") else value
+        if not isinstance(plain, dict):
+            raise BadArguments(f"an input of {self._name} is a dict or a pydantic model, not {type(value).__name__}")
+        try:
+            return msgpack.packb(plain, use_bin_type=True)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise _unsendable(plain, f"the input of {self._name}", error) from None
+
+    def _decode(self, message: Any) -> Any:
+        """Give the value of a message; None at the session's ordinary end."""
+        if self._options is None:
+            return message
+        if isinstance(message, str):
+            found = _json(message)
+            if isinstance(found, dict) and found.get("type") == "x-fal-error":
+                return self._told(found)
+            return found
+        if self._options.encode_message is not None:
+            return message
+        import msgpack
+
+        value = msgpack.unpackb(message, raw=False)
+        return self._model.model_validate(value) if self._model is not None else value
+
+    def _told(self, error: dict[str, Any]) -> _Failed | None:
+        if error.get("error") == IDLE:
+            self._ending = "no input came for as long as its session_timeout"
+            return None
+        told = error.get("reason") or error.get("error")
+        return _Failed(
+            RequestError(
+                f"{self._name}: {told}",
+                status=500,
+                error_type="runner_server_error",
+                detail=told,
+                request_id=self._id(),
+            )
+        )
+
+    def _id(self) -> str:
+        response = self._socket.response
+        return str(response.headers.get(H_REQUEST_ID, "")) if response is not None else ""
+
+    def _revision(self) -> int:
+        """The revision that the session is with."""
+        response = self._socket.response
+        return int(response.headers.get(H_REVISION, "0")) if response is not None else 0
+
+    def _refused(self, error: Any) -> RequestError:
+        response = error.response
+        detail = _json(response.body.decode("utf-8", "replace")) if response.body else ""
+        told = detail.get("detail", detail) if isinstance(detail, dict) else detail
+        return RequestError(
+            f"{self._name} refused the websocket: {response.status_code} {told}".rstrip(),
+            status=response.status_code,
+            detail=told,
+            request_id=response.headers.get(H_REQUEST_ID, ""),
+        )
+
+    def _closed(self, closed: Any) -> _Failed | None:
+        code = closed.rcvd.code if closed.rcvd is not None else 1006
+        if code in ORDINARY:
+            self._ending = self._ending or f"the endpoint closed it ({code})"
+            return None
+        reason = closed.rcvd.reason if closed.rcvd is not None else "the connection broke off"
+        told = f"{self._name} closed with {code} {reason}".rstrip()
+        return _Failed(RequestError(told, status=500, detail=reason, request_id=self._id()))
+
+    def _explained(self, failed: _Failed) -> RequestError:
+        error = self._explain(failed.error)
+        self._ending = f"it failed: {error.message}"
+        return error
+
+    def _over(self) -> RequestError:
+        """What an input meets that comes too late."""
+        told = f"the session {self._where}() has ended, so nothing can be sent: {self._ending}"
+        return RequestError(told, request_id=self._id(), hint=f"begin another one: with {self._where}() as ws: …")
+
+    def _follow(self) -> Printed:
+        return Printed(self._client, self._alias, self._id(), self._on_output)
+
+    def _show_the_rest(self) -> None:
+        if self._printed is not None:
+            self._printed.end(min(PATIENCE, self._socket.close_timeout))
+
+    def _hurry(self, kind: type[BaseException] | None) -> None:
+        """Who interrupts does not wait for an endpoint that is still busy with an input."""
+        if kind is not None and not issubclass(kind, Exception):
+            self._socket.close_timeout = HURRY
+
+    # --- plain ----------------------------------------------------------------------------------------------------
+    def __enter__(self) -> RealtimeSession:
+        from websockets.exceptions import InvalidStatus
+
+        from fal_jupyter.client.connection.handshakes import open_session
+
+        __tracebackhide__ = True
+        with one_line(f"{self._where}()"):
+            self._begin(awaited=False)
+            try:
+                self._socket = open_session(self._client, self._address, repeatable=self._repeatable)
+            except InvalidStatus as error:
+                raise self._refused(error) from None
+            self._opened(self._revision())
+            self._printed = self._follow()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        with one_line(f"{self._where}()"):
+            self._hurry(kind)
+            self._socket.close()
+            self._show_the_rest()
+        self._ending = self._ending or LEFT
+
+    def send(self, value: Any) -> Any:
+        """Send one input. (Inside ``async with``: await it.)
+
+        Raises:
+            BadArguments: it is none, or has what a message cannot hold.
+            RequestError: the session has ended; it says how.
+        """
+        from websockets.exceptions import ConnectionClosed
+
+        __tracebackhide__ = True
+        self._check()
+        message = self._encode(value)
+        if self._awaited:
+            return self._asend(message)
+        if self._ending:
+            raise self._over()
+        with one_line(f"{self._where}()"):
+            try:
+                return self._socket.send(message)
+            except ConnectionClosed:
+                failed = self._read_rest()
+            raise (self._explained(failed) if failed is not None else self._over()) from None
+
+    def _read_rest(self) -> _Failed | None:
+        """The other side has closed: keep its last outputs for who asks for them, and see how it ended."""
+        from websockets.exceptions import ConnectionClosed
+
+        try:
+            while not isinstance(value := self._decode(self._socket.recv()), _Failed):
+                self._rest.append(value)
+        except ConnectionClosed as closed:
+            return self._closed(closed)
+        return value
+
+    def recv(self, timeout: float | None = None) -> Any:
+        """Wait for the next output; None when the session has ended. (Inside ``async with``: await it.)
+
+        Raises:
+            RequestError: the endpoint failed; the user's own traceback is in it.
+            TimeoutError: none came within *timeout* seconds.
+        """
+        from websockets.exceptions import ConnectionClosed
+
+        __tracebackhide__ = True
+        self._check()
+        if self._awaited:
+            return self.arecv(timeout)
+        if self._rest:
+            return self._rest.popleft()
+        with one_line(f"{self._where}()"):
+            try:
+                value = self._decode(self._socket.recv(timeout=timeout))
+            except TimeoutError:
+                raise self._late(timeout) from None
+            except ConnectionClosed as closed:
+                value = self._closed(closed)
+            if isinstance(value, _Failed):
+                self._socket.close()  # what the gateway knows of it is complete then
+                raise self._explained(value) from None
+            return value
+
+    def _late(self, timeout: float | None) -> TimeoutError:
+        late = TimeoutError(f"no output of {self._where}() came within {timeout or 0:g} s")
+        show_as(late, str(late))
+        return late
+
+    def __iter__(self) -> Iterator[Any]:
+        self._check(awaited=False, instead="async for … in ws")
+        while (value := self.recv()) is not None:
+            yield value
+
+    # --- asynchronous -----------------------------------------------------------------------------------------------
+    async def __aenter__(self) -> RealtimeSession:
+        from websockets.exceptions import InvalidStatus
+
+        from fal_jupyter.client.connection.handshakes import open_session_async
+
+        __tracebackhide__ = True
+        with one_line(f"{self._where}()"):
+            self._begin(awaited=True)
+            try:
+                self._socket = await open_session_async(self._client, self._address, repeatable=self._repeatable)
+            except InvalidStatus as error:
+                raise self._refused(error) from None
+            self._opened(self._revision())
+            self._printed = await asyncio.to_thread(self._follow)
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        with one_line(f"{self._where}()"):
+            self._hurry(kind)
+            await self._socket.close()
+            await asyncio.to_thread(self._show_the_rest)
+        self._ending = self._ending or LEFT
+
+    async def _asend(self, message: Any) -> None:
+        from websockets.exceptions import ConnectionClosed
+
+        __tracebackhide__ = True
+        if self._ending:
+            raise self._over()
+        with one_line(f"{self._where}()"):
+            try:
+                await self._socket.send(message)
+                return
+            except ConnectionClosed:
+                failed = await self._aread_rest()
+            raise (await asyncio.to_thread(self._explained, failed) if failed is not None else self._over()) from None
+
+    async def _aread_rest(self) -> _Failed | None:
+        from websockets.exceptions import ConnectionClosed
+
+        try:
+            while not isinstance(value := self._decode(await self._socket.recv()), _Failed):
+                self._rest.append(value)
+        except ConnectionClosed as closed:
+            return self._closed(closed)
+        return value
+
+    async def arecv(self, timeout: float | None = None) -> Any:
+        """The same as ``await ws.recv()``."""
+        from websockets.exceptions import ConnectionClosed
+
+        __tracebackhide__ = True
+        self._check(awaited=True, instead="ws.recv()")
+        if self._rest:
+            return self._rest.popleft()
+        with one_line(f"{self._where}()"):
+            try:
+                async with asyncio.timeout(timeout):
+                    message = await self._socket.recv()
+                value = self._decode(message)
+            except TimeoutError:
+                raise self._late(timeout) from None
+            except ConnectionClosed as closed:
+                value = self._closed(closed)
+            if isinstance(value, _Failed):
+                await self._socket.close()
+                raise await asyncio.to_thread(self._explained, value) from None
+            return value
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        self._check(awaited=True, instead="for … in ws")
+        while (value := await self.arecv()) is not None:
+            yield value
+
+
+def _unsendable(value: Any, where: str, error: Exception) -> BadArguments:
+    """Name the place of what msgpack did not take."""
+    place, found = _find_unsendable(value, where, 0)
+    if isinstance(error, TypeError):
+        kind = type(found)
+        name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+        told = f"{place} is a {name}, which a message cannot hold"
+        return BadArguments(told, hint="send text, numbers, bytes, lists or dicts")
+    return BadArguments(f"{place} cannot be sent: {error}", hint="send text, numbers, bytes, lists or dicts")
+
+
+def _find_unsendable(value: Any, where: str, depth: int) -> tuple[str, Any]:
+    """Give the first thing inside *value* that does not pack by itself, and where it is."""
+    if depth < DEEP and isinstance(value, dict):
+        for key, item in value.items():
+            if not _packs(key):
+                return f"the key {key!r:.60} of {where}", key
+            if not _packs(item):
+                return _find_unsendable(item, f"{where}[{key!r:.60}]", depth + 1)
+    if depth < DEEP and isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            if not _packs(item):
+                return _find_unsendable(item, f"{where}[{index}]", depth + 1)
+    return where, value
+
+
+def _packs(value: Any) -> bool:
+    import msgpack
+
+    try:
+        msgpack.packb(value, use_bin_type=True)
+    except (TypeError, ValueError, OverflowError):
+        return False
+    return True
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

@@ -1,0 +1,172 @@
+"""An answer as the value of a call: the annotated model where there is one, plain JSON values otherwise."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import typing
+from collections.abc import Callable
+from typing import Any
+
+from fal_jupyter.client.calls import hints
+from fal_jupyter.client.calls.arguments import hints_of
+from fal_jupyter.client.connection.answer import Answer
+from fal_jupyter.domain.errors import RequestError
+from fal_jupyter.protocol.api import ERROR_STATUS
+
+
+class Results:
+    """How one endpoint's answers are read.
+
+    Attributes:
+        notice: why an answer of this endpoint was given as a plain value, ``""`` while none was.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.notice = ""
+        self._name = getattr(function, "__name__", "the endpoint")
+        self._hint: Any = hints_of(function).get("return")
+        self._adapter = _adapter_of(self._hint) if _holds_model(self._hint) else None
+
+    def value(self, answer: Answer) -> Any:
+        """Give the answer's value; the plain value where its annotation does not take what it was written as.
+
+        Raises:
+            RequestError: it is not what its head says.
+        """
+        kind = answer.header("content-type").split(";")[0].strip().lower()
+        if kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json")):
+            if not answer.body and self._adapter is None:
+                return None
+            if self._adapter is None or kind != "application/json":
+                return self._json(answer, answer.body)
+            return self._model(answer)
+        if kind == "application/jsonl":
+            return [self._json(answer, line) for line in answer.body.splitlines()]
+        if kind.startswith("text/"):
+            return answer.body.decode("utf-8", "replace")
+        return answer.body
+
+    def _json(self, answer: Answer, text: bytes) -> Any:
+        try:
+            return json.loads(text)
+        except ValueError as error:
+            shown = text[:60].decode("utf-8", "replace")
+            raise self._unreadable(answer, f"what is no JSON: {shown!r} ({error})") from None
+
+    def _model(self, answer: Answer) -> Any:
+        from pydantic import ValidationError
+
+        try:
+            return self._validate(answer.body)
+        except ValidationError as error:
+            wrong = error.errors(include_url=False, include_context=False)
+        found = self._json(answer, answer.body)
+        computed = [one["loc"] for one in wrong if one["type"] == "extra_forbidden"]
+        if len(computed) == len(wrong) and all(_dropped(found, place) for place in computed):
+            try:
+                return self._validate(json.dumps(found))
+            except ValidationError:
+                pass  # the first errors tell more
+        if not self.notice:
+            wrong_places = _readable([{**one, "loc": ("answer", *one["loc"])} for one in wrong])
+            self.notice = (
+                f"{self._name}'s answer does not fit its annotation {_name_of(self._hint)}, so the plain value is given "
+                f"({wrong_places}); annotate it -> dict to get plain values without this message"
+            )
+        return self._json(answer, answer.body)
+
+    def _validate(self, text: bytes | str) -> Any:
+        assert self._adapter is not None
+        return self._adapter.validate_json(text)
+
+    def _unreadable(self, answer: Answer, told: str) -> RequestError:
+        request_id = answer.end["request_id"] if answer.end else answer.header("x-fal-request-id")
+        return RequestError(f"{self._name} answered {told}", status=answer.status, request_id=request_id, detail=told)
+
+
+def _adapter_of(hint: Any) -> Any:
+    """Give what reads JSON as *hint*, or None where pydantic cannot (a Response, an iterator)."""
+    from pydantic import TypeAdapter
+
+    try:
+        return TypeAdapter(hint)
+    except Exception:
+        return None
+
+
+def _name_of(hint: Any) -> str:
+    return getattr(hint, "__name__", "") if isinstance(hint, type) else str(hint)
+
+
+def _dropped(found: Any, place: tuple[Any, ...]) -> bool:
+    """Take a key out that the model computes and so does not take."""
+    try:
+        for step in place[:-1]:
+            found = found[step]
+        del found[place[-1]]
+    except (LookupError, TypeError):
+        return False
+    return True
+
+
+def _holds_model(hint: Any) -> bool:
+    if isinstance(hint, type) and (hasattr(hint, "model_fields") or dataclasses.is_dataclass(hint)):
+        return True
+    return any(_holds_model(part) for part in typing.get_args(hint))
+
+
+_BROKE_OFF = "the answer broke off before its end"
+
+
+def failure(answer: Answer, endpoint: str) -> RequestError:
+    """Give the error that a failed call raises."""
+    error_type = answer.header("x-fal-error-type")
+    request_id = answer.end["request_id"] if answer.end else answer.header("x-fal-request-id")
+    try:
+        detail = _BROKE_OFF if answer.aborted else json.loads(answer.body)["detail"]
+    except (ValueError, KeyError, TypeError):
+        detail = answer.body.decode("utf-8", "replace")[:500]
+    if answer.error is not None:
+        described = answer.error
+        where = "setup() " if described["phase"] == "setup" else ""
+        message = (
+            f"{where}{described['type']}: {described['message']}"
+            if where
+            else (f"{described['type']}: {described['message']}" if described["message"] else described["type"])
+        )
+        return RequestError(
+            message,
+            status=answer.status,
+            error_type=error_type or ("runner_server_error" if answer.status in ERROR_STATUS.values() else ""),
+            detail=detail,
+            request_id=request_id,
+            traceback=described["text"],
+            error=dict(described),
+        )
+    return RequestError(
+        f"{endpoint} answered {answer.status}: {_readable(detail)}",
+        status=answer.status,
+        error_type=error_type,
+        detail=detail,
+        request_id=request_id,
+        hint="run the cell that defines it again"
+        if answer.end is None and answer.status == 404
+        else (hints.for_invalid_input(detail) if answer.status == 422 else ""),
+    )
+
+
+def _readable(detail: Any) -> str:
+    if not isinstance(detail, list):
+        return str(detail)
+    parts = [_readable_part(one) for one in detail[:5]]
+    return "; ".join(parts) + (f" and {len(detail) - 5} more" if len(detail) > 5 else "")
+
+
+def _readable_part(one: Any) -> str:
+    """FastAPI's description of one wrong value; anything else that users put into a ``detail`` as it is."""
+    if not isinstance(one, dict) or not isinstance(one.get("loc"), list | tuple):
+        return str(one)
+    place = ".".join(str(p) for p in one["loc"][1:]) or ".".join(map(str, one["loc"]))
+    given = "" if one.get("type") == "missing" else f" (got {one.get('input')!r:.60})"
+    return f"{place}: {one.get('msg', '')}{given}"

@@ -1,0 +1,20 @@
+"""A call's arguments as the pieces of a request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fal_jupyter.client.connection.http import Body
+
+JSON = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """Path parameters filled in, query string, body, headers that parameters are taken from, the body's type."""
+
+    path: str
+    query: str
+    body: Body
+    headers: tuple[tuple[str, str], ...] = ()
+    content_type: str = JSON

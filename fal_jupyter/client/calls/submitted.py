@@ -1,0 +1,445 @@
+"""``job = Hello.submit.generate(...)``: a request that waits in the gateway's queue, in the words of fal's own client."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
+from contextlib import aclosing, closing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+
+from fal_jupyter.client.calls.events import ServerSentEvents
+from fal_jupyter.client.calls.results import failure
+from fal_jupyter.client.connection.answer import Answer
+from fal_jupyter.domain.errors import (
+    BadArguments,
+    FalJupyterError,
+    GatewayError,
+    GatewayStopped,
+    NotServed,
+    RequestError,
+)
+from fal_jupyter.domain.text.nearest import hint_for
+from fal_jupyter.protocol.api import (
+    H_HINT,
+    H_PRIORITY,
+    H_START_WITHIN,
+    Q_FORCE,
+    Q_WEBHOOK,
+    QUEUE,
+    EndRecord,
+    Timing,
+)
+
+if TYPE_CHECKING:
+    from fal_jupyter.client.calls.sent import Sent
+    from fal_jupyter.client.handle import AppHandle
+
+_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
+
+
+# --- what a request's status may be: names and fields of fal_client ----------------------------------------------------
+@dataclass
+class Queued:
+    """It waits; *position* requests of its app are before it."""
+
+    position: int
+
+
+@dataclass
+class InProgress:
+    """A runner works on it. *logs* are its lines so far, where they were asked for."""
+
+    logs: list[dict[str, Any]] | None
+
+
+@dataclass
+class Completed:
+    """It is over. *error* and *error_type* say why where it failed or was cancelled."""
+
+    logs: list[dict[str, Any]] | None
+    metrics: dict[str, Any] = field(default_factory=dict)
+    error: str | None = None
+    error_type: str | None = None
+
+
+Status = Queued | InProgress | Completed
+
+
+def status_of(told: dict[str, Any], logs: list[dict[str, Any]] | None) -> Status:
+    """Read a status answer; *logs* stand in for those that are in it."""
+    if told["status"] == "IN_QUEUE":
+        return Queued(told["queue_position"])
+    if told["status"] == "IN_PROGRESS":
+        return InProgress(logs)
+    return Completed(logs, told.get("metrics", {}), told.get("error"), told.get("error_type"))
+
+
+class _Tail:
+    """The lines of a status stream, which tells each once."""
+
+    def __init__(self, with_logs: bool) -> None:
+        self._decoder = ServerSentEvents()
+        self._logs: list[dict[str, Any]] | None = [] if with_logs else None
+
+    def feed(self, data: bytes) -> Iterator[Status]:
+        """Take bytes; give the statuses that are complete now, each with all lines so far."""
+        for told in self._decoder.feed(data):
+            if self._logs is not None:
+                self._logs = [*self._logs, *(told.get("logs") or ())]
+            yield status_of(told, self._logs)
+
+
+class Events:
+    """A request's statuses as they change, the first at once, the last is :class:`Completed`: with ``for`` or ``async for``.
+
+    Raises:
+        RequestError: while it is iterated over: the gateway does not know the request, or has ended.
+    """
+
+    def __init__(self, job: QueuedRequest, with_logs: bool) -> None:
+        self._job, self._with_logs = job, with_logs
+
+    def __repr__(self) -> str:
+        return f"<events of {self._job.request_id}: iterate over them>"
+
+    @property
+    def _target(self) -> str:
+        return f"{self._job._address}/status/stream?logs={int(self._with_logs)}"
+
+    def __iter__(self) -> Iterator[Status]:
+        tail, last = _Tail(self._with_logs), None
+        try:
+            answer = self._job._client.exchange("GET", self._target)
+            with closing(_generator(answer)) as pieces:
+                if answer.status != 200:
+                    raise self._job._failed(answer.status, answer.headers, b"".join(pieces), answer.gateway)
+                for piece in pieces:
+                    for last in tail.feed(piece):
+                        yield self._job._seen(last)
+        except (OSError, GatewayError) as error:
+            raise _lost(error) from None
+        if not isinstance(last, Completed):
+            raise _lost()
+
+    async def __aiter__(self) -> AsyncIterator[Status]:
+        tail, last = _Tail(self._with_logs), None
+        try:
+            answer = await asyncio.to_thread(self._job._client.exchange, "GET", self._target)
+            async with aclosing(aiter(answer)) as pieces:
+                if answer.status != 200:
+                    told = b"".join([piece async for piece in pieces])
+                    raise self._job._failed(answer.status, answer.headers, told, answer.gateway)
+                async for piece in pieces:
+                    for last in tail.feed(piece):
+                        yield self._job._seen(last)
+        except (OSError, GatewayError) as error:
+            raise _lost(error) from None
+        if not isinstance(last, Completed):
+            raise _lost()
+
+
+def _generator(pieces: Iterable[bytes]) -> Generator[bytes, None, None]:
+    yield from pieces
+
+
+class QueuedRequest:
+    """A request in the queue. ``get()`` waits for its value, as a plain call does; ``await job`` in an asynchronous cell.
+
+    It goes on whether anybody waits or not, and its answer is kept for a while. Another process, or this one after a restart,
+    has it again by ``Hello.submit.get_handle(request_id)``.
+
+    Attributes:
+        request_id: its id. endpoint: the method's name, ``""`` where only the id is known.
+        response_url, status_url, cancel_url: for other callers, who need the key.
+    """
+
+    def __init__(self, handle: AppHandle, endpoint: str, request_id: str, gateway: int = 0) -> None:
+        self._handle, self._client = handle, handle.client
+        self.endpoint, self.request_id, self._gateway = endpoint, request_id, gateway
+        self._address = f"{QUEUE}{handle.app}/requests/{request_id}"
+        self._last: Status | None = None
+        self._printed = 0
+
+    @property
+    def response_url(self) -> str:
+        """Where its answer is."""
+        return f"{self._handle.base}{self._address}"
+
+    @property
+    def status_url(self) -> str:
+        """Where its status is."""
+        return f"{self.response_url}/status"
+
+    @property
+    def cancel_url(self) -> str:
+        """Where ``PUT`` cancels it."""
+        return f"{self.response_url}/cancel"
+
+    def __repr__(self) -> str:
+        match self._last:
+            case None:
+                state = "submitted"
+            case Queued(position):
+                state = f"queued, {position} before it"
+            case InProgress():
+                state = "in progress"
+            case Completed(error=error):
+                state = f"failed: {error}" if error else "completed"
+        return f"<request {self.request_id} of {self._name}: {state}>"
+
+    @property
+    def _name(self) -> str:
+        return f"{self._handle.spec.class_name}.{self.endpoint or 'submit'}"
+
+    # --- what it is at ----------------------------------------------------------------------------------------------
+    def status(self, *, with_logs: bool = False) -> Status:
+        """Give :class:`Queued`, :class:`InProgress` or :class:`Completed`.
+
+        Raises:
+            RequestError: the gateway does not know it (any more).
+        """
+        told = self._ask("GET", f"{self._address}/status?logs={int(with_logs)}")
+        return self._seen(status_of(told, told.get("logs")))
+
+    def iter_events(self, *, with_logs: bool = False) -> Events:
+        """Give its statuses as they change, to ``for`` and to ``async for``."""
+        return Events(self, with_logs)
+
+    def cancel(self, *, force: bool = False) -> None:
+        """Cancel it: a waiting request is dropped; a running one goes on until the app ends it.
+
+        The app gets ``POST {path}/cancel`` with the same request id, as on fal. Without such an endpoint the request runs on.
+
+        Args:
+            force: end a running request whatever the app does: its code gets an exception, then its runner is replaced.
+
+        Raises:
+            RequestError: it is over already (400), or not known (404).
+        """
+        self._ask("PUT", f"{self._address}/cancel" + (f"?{Q_FORCE}=1" if force else ""))
+
+    # --- its value --------------------------------------------------------------------------------------------------
+    def get(self) -> Any:
+        """Wait until it is over and give the endpoint's answer, with what it prints as it comes.
+
+        Raises:
+            RequestError: it failed or was cancelled; the user's own traceback is in it.
+        """
+        __tracebackhide__ = True
+        try:
+            for status in self.iter_events(with_logs=True):
+                self._show(status)
+        except KeyboardInterrupt as stop:
+            _goes_on(stop, self._name)
+            raise
+        return self._value()
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self._wait().__await__()
+
+    async def _wait(self) -> Any:
+        async for status in self.iter_events(with_logs=True):
+            self._show(status)
+        return await asyncio.to_thread(self._value)
+
+    def _show(self, status: Status) -> None:
+        """Print the lines that were not printed yet."""
+        show = self._handle.on_output
+        if isinstance(status, Queued) or show is None or status.logs is None:
+            return
+        for line in status.logs[self._printed :]:
+            self._printed += 1  # before it is shown: an interrupt that comes then must not show it twice
+            show(2 if line["level"] == "STDERR" else 1, f"{line['message']}\n")
+
+    def _value(self) -> Any:
+        __tracebackhide__ = True
+        answer, gateway = self._exchange("GET", self._address)
+        if answer.status == 404 and self._gateway not in (0, gateway):
+            raise _lost()
+        try:
+            known = self._client.request(self.request_id)
+        except NotServed:  # another one's, or too long ago: its answer is all that is left
+            known = None
+        if known is not None:
+            record = known["request"]
+            answer.error = known["error"]
+            answer.end = EndRecord(
+                request_id=self.request_id,
+                status=answer.status,
+                revision=record["revision"],
+                runner=record["runner"],
+                timing=Timing(**{name: record[name] for name in Timing.__annotations__}),  # type: ignore[literal-required, typeddict-item]
+            )
+            self.endpoint = self.endpoint or self._handle.endpoint_at(record["path"])
+        return self._handle._value(self.endpoint, answer)
+
+    # --- asking -----------------------------------------------------------------------------------------------------
+    def _ask(self, method: str, target: str) -> Any:
+        answer, gateway = self._exchange(method, target)
+        if answer.status >= 400:
+            raise self._failed(answer.status, dict(answer.headers), answer.body, gateway)
+        return json.loads(answer.body)
+
+    def _exchange(self, method: str, target: str) -> tuple[Answer, int]:
+        try:
+            answer = self._client.exchange(method, target)
+            found = Answer(status=answer.status, headers=list(answer.headers.items()), body=b"".join(answer))
+            return found, answer.gateway
+        except (OSError, GatewayError) as error:
+            raise _lost(error) from None
+
+    def _failed(self, status: int, headers: dict[str, str], body: bytes, gateway: int) -> FalJupyterError:
+        if status == 404 and self._gateway not in (0, gateway):
+            return _lost()
+        found = _object(body)
+        if found.get("status") == "ALREADY_COMPLETED":
+            body = b'{"detail": "the request is over already"}'
+        error = failure(Answer(status=status, headers=list(headers.items()), body=body), self._name)
+        if status == 404:
+            error.hint = "a gateway forgets its queue when it ends, and the oldest answers when there are too many"
+        return error
+
+    def _seen(self, status: Status) -> Status:
+        self._last = status
+        return status
+
+
+class Submit:
+    """``Hello.submit.generate(...)`` puts a call into the queue and gives a :class:`QueuedRequest` at once.
+
+    ``Hello.submit(priority="low").generate(...)`` says how: *priority* ``"normal"`` or ``"low"``, *start_timeout* in seconds,
+    *webhook_url* for the result, *hint* for a runner, further *headers*. By id: ``get_handle``, and ``status``, ``result``,
+    ``cancel`` where no endpoint has that name.
+    """
+
+    def __init__(self, handle: AppHandle, names: Iterable[str], options: SubmitOptions | None = None) -> None:
+        self._handle, self._names, self._options = handle, tuple(names), options or SubmitOptions()
+
+    def __call__(
+        self,
+        *args: Any,
+        priority: str | None = None,
+        start_timeout: float | None = None,
+        webhook_url: str | None = None,
+        hint: str | None = None,
+        headers: dict[str, str] | None = None,
+        **others: Any,
+    ) -> Submit:
+        """Give the same with options for the calls that follow.
+
+        Raises:
+            BadArguments: *priority* is neither ``"normal"`` nor ``"low"``, or an endpoint's arguments are given.
+        """
+        if args or others:
+            told = f"{self._told}(...) takes how to queue: priority, start_timeout, webhook_url, hint, headers"
+            hint_of_place = (
+                f"arguments go behind an endpoint's name: {self._told}.{next(iter(self._names), 'name')}(...)"
+            )
+            raise BadArguments(told, hint=hint_of_place)
+        if priority not in (None, "normal", "low"):
+            raise BadArguments(f"priority is 'normal' or 'low', not {priority!r}")
+        given = [(H_PRIORITY, priority), (H_START_WITHIN, start_timeout), (H_HINT, hint)]
+        all_headers = {**(headers or {}), **{name: str(value) for name, value in given if value is not None}}
+        return Submit(self._handle, self._names, SubmitOptions(tuple(all_headers.items()), webhook_url))
+
+    def get_handle(self, request_id: str) -> QueuedRequest:
+        """Give a request that was submitted before, by this process or another.
+
+        Raises:
+            BadArguments: that is no id.
+        """
+        if not isinstance(request_id, str) or not _ID.fullmatch(request_id):
+            raise BadArguments(f"{request_id!r:.80} is no id of a request", hint="job.request_id has it")
+        return QueuedRequest(self._handle, "", request_id)
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        if name in self._names:
+            return self._submitter(name)
+        by_id: dict[str, Callable[..., Any]] = {
+            "status": lambda request_id, *, with_logs=False: self.get_handle(request_id).status(with_logs=with_logs),
+            "result": lambda request_id: self.get_handle(request_id).get(),
+            "cancel": lambda request_id, *, force=False: self.get_handle(request_id).cancel(force=force),
+        }
+        if name in by_id:
+            return by_id[name]
+        meant = hint_for(name, self._names) if self._names else "there are: none"
+        raise AttributeError(f"{self._told} has no endpoint {name!r}; {meant}", name=name, obj=self)
+
+    def _submitter(self, name: str) -> Callable[..., QueuedRequest]:
+        def submit(*args: Any, **kwargs: Any) -> QueuedRequest:
+            __tracebackhide__ = True
+            return self._handle._submit(name, args, kwargs, self._options)
+
+        submit.__name__ = name
+        return submit
+
+    def __dir__(self) -> list[str]:
+        return [*dict.fromkeys([*self._names, "get_handle", "status", "result", "cancel"])]
+
+    @property
+    def _told(self) -> str:
+        return f"{self._handle.spec.class_name}.submit"
+
+    def __repr__(self) -> str:
+        return f"<{self._told}: {', '.join(self._names) or 'no endpoints'}>"
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitOptions:
+    """How a request goes into the queue."""
+
+    headers: tuple[tuple[str, str], ...] = ()
+    webhook_url: str | None = None
+
+
+def submit(handle: AppHandle, name: str, sent: Sent, options: SubmitOptions) -> QueuedRequest:
+    """Put a request into the queue; it is there when this returns.
+
+    Raises:
+        RequestError: it was refused: what is wrong with its options, or its app is not there.
+    """
+    query = [sent.query] if sent.query else []
+    query += [urlencode({Q_WEBHOOK: options.webhook_url})] if options.webhook_url else []
+    target = f"{QUEUE}{handle.app}{quote(sent.path, safe='/')}" + (f"?{'&'.join(query)}" if query else "")
+    headers = (("content-type", sent.content_type), *options.headers, *sent.headers)
+    try:
+        raw = handle.client.exchange("POST", target, headers, sent.body)
+        answer = Answer(status=raw.status, headers=list(raw.headers.items()), body=b"".join(raw))
+    except (OSError, GatewayError) as error:
+        raise _lost(error) from None
+    except ValueError as error:
+        raise BadArguments(str(error)) from None
+    if answer.status >= 400:
+        raise failure(answer, f"{handle.spec.class_name}.submit.{name}")
+    return QueuedRequest(handle, name, _object(answer.body)["request_id"], raw.gateway)
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _lost(error: Exception | None = None) -> FalJupyterError:
+    if isinstance(error, GatewayStopped):
+        return error
+    return RequestError(
+        "the gateway has ended, and its queue with it",
+        status=503,
+        error_type="internal_error",
+        hint="submit it again: a new gateway is started for it",
+    )
+
+
+def _goes_on(stop: KeyboardInterrupt, name: str) -> None:
+    """The interrupt as one line: the request itself is not touched by it."""
+    told = f"KeyboardInterrupt: not waiting any longer; {name}() goes on: job.get() waits for it again, job.cancel() ends it"
+    stop._render_traceback_ = lambda: [told]  # type: ignore[attr-defined]

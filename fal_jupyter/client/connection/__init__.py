@@ -1,0 +1,1 @@
+"""The connection to the gateway: leases, start-up, the control plane, answers as they come."""

@@ -1,0 +1,111 @@
+"""The framed answer to an owner's call, decoded as it arrives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from fal_jupyter.protocol import frames
+from fal_jupyter.protocol.api import EndRecord, ErrorDescription
+from fal_jupyter.protocol.frames import Decoder, Kind
+
+OnOutput = Callable[[int, str], None]
+
+
+class AnswerImage(str):
+    """A picture that an endpoint displayed, as output: the text is what is printed where pictures cannot be shown.
+
+    Attributes:
+        kind: its media type, one of ``frames.PICTURES``. data: the encoded picture.
+    """
+
+    kind: str
+    data: bytes
+
+    @classmethod
+    def of(cls, payload: bytes) -> str:
+        """Read a DISPLAY frame; of a type that is no picture, the text alone is left."""
+        head, data, _ = frames.decode_message(payload)
+        described = msgspec.json.decode(head)
+        text = f"{described['text']}\n"
+        if described["type"] not in frames.PICTURES:
+            return text
+        picture = cls(text)
+        picture.kind, picture.data = described["type"], data
+        return picture
+
+
+OUTPUT_BOUND = 256 * 1024
+
+
+@dataclass(slots=True)
+class Answer:
+    """A finished call: what the app answered, what its code raised, and where the time went."""
+
+    status: int = 0
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    body: bytes = b""
+    error: ErrorDescription | None = None
+    end: EndRecord | None = None
+    aborted: bool = False
+
+    def header(self, name: str) -> str:
+        """The first header of that (lower-case) name, or ``""``."""
+        return next((value for key, value in self.headers if key.lower() == name), "")
+
+
+class AnswerReader:
+    """Frames to an :class:`Answer`; output goes to *on_output* in order, at most ``OUTPUT_BOUND`` characters of it."""
+
+    def __init__(self, on_output: OnOutput | None, where_the_rest_is: str) -> None:
+        self.answer = Answer()
+        self._decoder = Decoder()
+        self._on_output = on_output
+        self._rest = where_the_rest_is
+        self._printed = self._dropped = self._dropped_lines = 0
+        self._parts: list[bytes] = []
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes of the framed body."""
+        for frame in self._decoder.feed(data):
+            if frame.kind == Kind.OUTPUT:
+                self._output(frame.payload[0], frame.payload[1:].decode("utf-8", "replace"))
+            elif frame.kind == Kind.DISPLAY and self._on_output is not None:
+                self._on_output(1, AnswerImage.of(frame.payload))
+            elif frame.kind == Kind.RESPONSE:
+                head, body, _ = frames.decode_message(frame.payload)
+                found = msgspec.json.decode(head)
+                self.answer.status = found["status"]
+                self.answer.headers = [(name, value) for name, value in found["headers"]]
+                self._parts = [body]  # a second one is the gateway's failure, in place of an answer that had begun
+            elif frame.kind == Kind.BODY:
+                self._parts.append(frame.payload)
+            elif frame.kind == Kind.ERROR:
+                self.answer.error = msgspec.json.decode(frame.payload)
+            elif frame.kind == Kind.END_BODY:
+                record: dict[str, Any] = msgspec.json.decode(frame.payload)
+                self.answer.aborted = bool(record.pop("aborted", False))
+                self.answer.end = record  # type: ignore[assignment]
+
+    def finish(self) -> Answer:
+        """The answer is complete."""
+        self.answer.body = b"".join(self._parts)
+        if self._dropped and self._on_output is not None:
+            told = f"\n[{self._dropped_lines:,} more lines ({self._dropped:,} characters) are not shown here; {self._rest}]\n"
+            self._on_output(2, told)
+        return self.answer
+
+    def _output(self, stream: int, text: str) -> None:
+        if self._on_output is None:
+            return
+        room = OUTPUT_BOUND - self._printed
+        if room > 0:
+            self._on_output(stream, text[:room])
+            self._printed += min(room, len(text))
+        if len(text) > max(room, 0):
+            rest = text[max(room, 0) :]
+            self._dropped += len(rest)
+            self._dropped_lines += rest.count("\n")

@@ -1,0 +1,226 @@
+"""Find the gateway of a state directory, or start one: race-free, and within a bounded time."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from typing import BinaryIO
+
+from fal_jupyter import forks
+from fal_jupyter.client.connection.waiting import silent
+from fal_jupyter.domain import errors
+from fal_jupyter.domain.errors import GatewayUnreachable, StateRefused
+from fal_jupyter.settings import Settings
+from fal_jupyter.state import address_of, check_state
+
+CONNECT_PATIENCE = 15.0  # seconds for a gateway to take a connection, where as many wait as it lets wait
+START_PATIENCE = 60.0  # seconds for a gateway to start; it waits up to 30 for the former one
+MOST_STARTS = 3  # for gateways that are ended before they are up
+_KILLING = (signal.SIGTERM, signal.SIGINT, signal.SIGKILL)
+LOOK_AGAIN = 0.02  # seconds between two attempts to take a lock: flock(2) has no time limit
+MOST_WORDS = 1 << 20  # bytes of gateway.err
+_CARRIED = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "TMPDIR", "TZ", "VIRTUAL_ENV", "SHELL")
+_CARRIED_PREFIXES = ("LC_", "XDG_")
+
+
+def dial(settings: Settings, *, wait: bool = True) -> socket.socket:
+    """Connect to the gateway's socket.
+
+    Args:
+        wait: False gives a socket that does not block, and BlockingIOError where too many wait to be taken.
+
+    Raises:
+        OSError: nobody answers there.
+        GatewayUnreachable: somebody else's process does, or a gateway that takes no more connections.
+    """
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    forks.closed_in_child(sock)
+    sock.setblocking(wait)
+    try:
+        with address_of(settings.socket) as address:
+            if wait:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(CONNECT_PATIENCE))
+            try:
+                sock.connect(address)
+            except BlockingIOError:
+                if not wait:
+                    raise
+                raise silent(_holder_of(settings.life_lock), CONNECT_PATIENCE) from None
+            if wait:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(0))
+        _, uid = _peer_of(sock)
+        if uid != os.getuid():
+            raise GatewayUnreachable(
+                f"a process of another user (uid {uid}) answers on {settings.socket}",
+                hint="set FAL_JUPYTER_STATE to a directory of your own",
+            )
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _timeval(seconds: float) -> bytes:
+    return struct.pack("ll", int(seconds), 0)
+
+
+def _holder_of(lock: os.PathLike[str]) -> int:
+    """Give the process that has written itself into a lock file; 0 where none has."""
+    try:
+        with open(lock, "rb") as file:
+            told = file.read(32).strip()
+    except OSError:
+        return 0
+    return int(told) if told.isdigit() else 0
+
+
+def peer_pid(sock: socket.socket) -> int:
+    """Give the process that listens at the other end."""
+    return _peer_of(sock)[0]
+
+
+def _peer_of(sock: socket.socket) -> tuple[int, int]:
+    data = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    pid, uid, _ = struct.unpack("3i", data)
+    return pid, uid
+
+
+def ensure_gateway(settings: Settings, *, idle_exit: float = 600.0) -> bool:
+    """Make sure that a gateway answers; gives True when it was started here.
+
+    Raises:
+        StateRefused: the state directory is not ours alone.
+        GatewayUnreachable: none could be started; the message says why.
+    """
+    check_state(settings.state)
+    if _answers(settings):
+        return False
+    try:
+        lock = os.open(settings.start_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        settings.logs.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise StateRefused(
+            f"the state directory {settings.state} cannot be written: {error.strerror}",
+            hint="free some space, or set FAL_JUPYTER_STATE to a directory on another disk",
+        ) from None
+    try:
+        _take(lock, settings)
+        if _answers(settings):
+            return False
+        for starts_left in reversed(range(MOST_STARTS)):
+            try:
+                _start(settings, idle_exit)
+                break
+            except _Killed as killed:  # while it started, which is nothing wrong with it
+                if not starts_left:
+                    raise GatewayUnreachable(killed.message, hint=killed.hint) from None
+        return True
+    finally:
+        os.close(lock)
+
+
+class _Killed(GatewayUnreachable):
+    """The gateway was ended by a signal while it started."""
+
+
+def _take(lock: int, settings: Settings) -> None:
+    """Take the lock, which another process holds while it starts a gateway."""
+    deadline = time.monotonic() + 1.5 * START_PATIENCE
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise silent(
+                    _holder_of(settings.start_lock), 1.5 * START_PATIENCE, "the process that starts a gateway"
+                ) from None
+            time.sleep(LOOK_AGAIN)
+        else:
+            break
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, str(os.getpid()).encode(), 0)
+
+
+def _answers(settings: Settings) -> bool:
+    try:
+        dial(settings).close()
+    except OSError:
+        return False
+    return True
+
+
+def _start(settings: Settings, idle_exit: float) -> None:
+    read, write = os.pipe2(os.O_CLOEXEC)
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "fal_jupyter.gateway",
+        "--ready-fd",
+        str(write),
+        "--idle-exit",
+        str(idle_exit),
+    ]
+    try:
+        with _last_words(settings) as log:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=(write,),
+                env=_environment(settings),
+                cwd="/",
+                start_new_session=True,
+            )
+    except OSError as error:
+        os.close(read)
+        raise GatewayUnreachable(f"the gateway cannot be started: {error.strerror or error}") from None
+    finally:
+        os.close(write)
+    with os.fdopen(read, "rb") as pipe:
+        poller = select.poll()
+        poller.register(pipe, select.POLLIN)
+        if not poller.poll(1000 * START_PATIENCE):
+            refused = silent(process.pid, START_PATIENCE)
+            process.send_signal(signal.SIGKILL)  # our child, which no client uses yet
+            process.wait()
+            raise refused
+        answer = pipe.read()
+    if not answer:
+        process.wait()
+        kind = _Killed if -process.returncode in _KILLING else GatewayUnreachable
+        raise kind(
+            f"the gateway ended while it started (status {process.returncode})",
+            hint=f"its last words are in {settings.logs / 'gateway.err'}",
+        )
+    said = json.loads(answer)
+    if not said["ok"]:
+        process.wait()
+        kind = getattr(errors, said["kind"], GatewayUnreachable)
+        raise kind(said["error"], hint=said.get("hint", ""))
+    process.returncode = 0  # it is on its own from here; nobody waits for it
+
+
+def _last_words(settings: Settings) -> BinaryIO:
+    """Open the file of what gateways write to their standard streams; one that has grown is begun anew."""
+    fd = os.open(settings.logs / "gateway.err", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    if os.fstat(fd).st_size > MOST_WORDS:
+        os.ftruncate(fd, 0)
+    return os.fdopen(fd, "ab")
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    """What a gateway carries: nothing of the user's, since apps bring their own."""
+    kept = {name: value for name, value in os.environ.items() if name in _CARRIED or name.startswith(_CARRIED_PREFIXES)}
+    if "PYTHONPATH" in os.environ:
+        kept["PYTHONPATH"] = os.environ["PYTHONPATH"]  # where fal_jupyter itself may be found
+    return kept | settings.environment()

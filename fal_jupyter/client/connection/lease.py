@@ -1,0 +1,172 @@
+"""The lease: an open connection that says "I live", and the key that lives as long."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import socket
+import time
+from collections.abc import Sequence
+
+from fal_jupyter.client.connection import connect, http
+from fal_jupyter.client.connection.waiting import receive, silent
+from fal_jupyter.credentials import id_and_hash
+from fal_jupyter.domain.errors import GatewayError, GatewayStopped, GatewayUnreachable, PortTaken, VersionSkew
+from fal_jupyter.processes import ends_within
+from fal_jupyter.protocol.api import A_APPS, A_HELLO, A_LEASES, ENDING, PROTOCOL, Hello, LeaseAsked, LeaseGranted
+from fal_jupyter.settings import Settings
+
+PATIENCE = 15.0
+
+
+class NotAGateway(GatewayUnreachable):
+    """Something else listens on the socket: asking again will not help."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, hint="end that process, or set FAL_JUPYTER_STATE to a directory of your own")
+
+
+class GatewayEnding(GatewayUnreachable):
+    """The gateway refused the lease, or ended meanwhile: another one can be had."""
+
+
+class Attachment:
+    """A gateway that this process uses. *gateway* is its process, as this process sees it; *base* is ``http://127.0.0.1:PORT``."""
+
+    def __init__(self, gateway: int, base: str, pidfd: int) -> None:
+        self.gateway, self.base, self._pidfd = gateway, base, pidfd
+
+    def wait_for_gateway(self, seconds: float) -> bool:
+        """Wait until the gateway's process has ended; False where it still runs. Before :meth:`close`."""
+        return self._pidfd < 0 or ends_within(self._pidfd, seconds)
+
+    @property
+    def alive(self) -> bool:
+        """False once this process cannot use the gateway any more; does not wait."""
+        return not self.ends_within(0)
+
+    def ends_within(self, seconds: float) -> bool:
+        """True once it cannot be used any more; waits that long for it."""
+        return self.wait_for_gateway(seconds)
+
+    def close(self) -> None:
+        """Use it no longer."""
+        if self._pidfd >= 0:
+            os.close(self._pidfd)
+            self._pidfd = -1
+
+
+class Lease(Attachment):
+    """One open lease, of this process: what was published under it lives until it ends."""
+
+    def __init__(self, sock: socket.socket, granted: LeaseGranted) -> None:
+        gateway = connect.peer_pid(sock)
+        super().__init__(gateway, granted["base"], _pidfd_of(gateway))
+        self.socket, self.granted = sock, granted
+
+    def ends_within(self, seconds: float) -> bool:
+        """True once the gateway's end is closed; waits that long for it."""
+        if self.socket.fileno() < 0:
+            return True
+        poller = select.poll()
+        poller.register(self.socket, select.POLLIN | select.POLLRDHUP)
+        return bool(poller.poll(1000 * seconds))
+
+    def close(self) -> None:
+        """End the lease."""
+        self.socket.close()
+        super().close()
+
+    def borrowed(self) -> Borrowed:
+        """Give what a forked child keeps of it: the gateway, but nothing that keeps its parent's apps alive."""
+        self.socket.close()
+        pidfd, self._pidfd = self._pidfd, -1
+        return Borrowed(self.gateway, self.base, pidfd)
+
+
+class Borrowed(Attachment):
+    """The gateway of the process that this one was forked from."""
+
+
+def borrow(settings: Settings, apps: Sequence[str]) -> Borrowed:
+    """Find the gateway that runs now. None is started: only the parent has the *apps* that it would need.
+
+    Raises:
+        GatewayUnreachable: none runs, or the parent has not published its apps there yet.
+    """
+    told = "the gateway has ended, and this process was forked from the one that publishes the apps"
+    try:
+        with connect.dial(settings) as sock:
+            gateway = connect.peer_pid(sock)
+            found = []
+            for target in (A_HELLO, A_APPS):
+                sock.sendall(http.request("GET", target))
+                reader, body, deadline = http.Reader(), b"", time.monotonic() + PATIENCE
+                while not reader.done and (data := receive(sock, 65536, gateway, deadline=deadline)):
+                    body += reader.feed(data)
+                found.append(json.loads(body))
+        hello: Hello = found[0]
+        if not {*apps} <= {app["alias"] for app in found[1]}:
+            raise GatewayUnreachable(told)
+    except GatewayStopped:
+        raise
+    except (OSError, ValueError, GatewayError):
+        raise GatewayUnreachable(told, hint="call an app in that process: a new gateway is started there") from None
+    return Borrowed(gateway, f"http://127.0.0.1:{hello['port']}", _pidfd_of(gateway))
+
+
+def _pidfd_of(pid: int) -> int:
+    try:
+        return os.pidfd_open(pid)
+    except OSError:  # gone already
+        return -1
+
+
+def take(sock: socket.socket, *, kind: str, name: str, port: int, key: str) -> Lease:
+    """Ask for a lease on a fresh connection.
+
+    Raises:
+        VersionSkew: the gateway is of another version.
+        PortTaken: the port is in use.
+        GatewayUnreachable: anything else went wrong.
+    """
+    key_id, key_hash = id_and_hash(key)
+    asked = LeaseAsked(
+        protocol=PROTOCOL,
+        kind=kind,
+        name=name,
+        pid=os.getpid(),
+        port=port,
+        key_id=key_id,
+        key_hash=key_hash.hex(),
+    )
+    reader, body = http.Reader(), b""
+    gateway, deadline = connect.peer_pid(sock), time.monotonic() + PATIENCE
+    try:
+        sock.sendall(http.request("POST", A_LEASES, json.dumps(asked).encode()))
+        while b"\n" not in body and not reader.done:
+            data = receive(sock, 65536, gateway, deadline=deadline)
+            if not data:
+                raise GatewayEnding("the gateway ended while it was asked for a lease")
+            body += reader.feed(data)
+        answer = json.loads(body)
+    except TimeoutError:
+        raise silent(gateway, PATIENCE) from None
+    except ValueError:
+        raise NotAGateway("who listens on the gateway's socket is no gateway of fal_jupyter") from None
+    if reader.status == 200:
+        return Lease(sock, answer)
+    sock.close()
+    detail = answer.get("detail", "")
+    if answer.get("error_type") == ENDING:
+        raise GatewayEnding(detail)
+    if answer.get("error_type") == "port_taken":
+        first, _, hint = detail.partition("\n")
+        raise PortTaken(first, hint=hint)
+    if answer.get("error_type") == "version_skew":
+        raise VersionSkew(
+            f"the gateway (process {gateway}) is of another version of fal_jupyter: {detail}",
+            hint=f"end it and the apps that it serves with: kill {gateway}, or set FAL_JUPYTER_STATE to another directory",
+        )
+    raise GatewayUnreachable(f"the gateway refused the lease: {detail}", hint=answer.get("hint", ""))

@@ -1,0 +1,162 @@
+"""Where an app's runners live: interpreter, variables, working directory, search path, and the modules and files they take along."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import site
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fal_jupyter import fal, shipping
+from fal_jupyter.client.client import Client
+from fal_jupyter.domain.environments.isolation import check_mode, choose
+from fal_jupyter.domain.errors import AppRuleBroken
+from fal_jupyter.domain.spec import AppSpec
+from fal_jupyter.environments import search_path, store
+from fal_jupyter.environments.interpreters import version_here
+from fal_jupyter.protocol.api import Environment, ModuleSource
+from fal_jupyter.settings import working_directory
+from fal_jupyter.shipping import app_files
+from fal_jupyter.state import check_state
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeEnvironment:
+    """What an app's runners are started with. *told* are things that its owner should know."""
+
+    environment: Environment
+    modules: dict[str, ModuleSource]
+    fingerprint: dict[str, str]
+    told: list[str]
+
+
+def find_home(
+    cls: Any,
+    spec: AppSpec,
+    client: Client,
+    *,
+    mode: str,
+    base: Path,
+    by_value: bool,
+    preload: list[str],
+    say: Callable[[str], None],
+) -> RuntimeEnvironment:
+    """Find where runners of *cls* live, and make it where it has to be made: that is what *say* is told of.
+
+    Args:
+        mode: ``auto``, ``kernel`` or ``isolated``. base: folder of the app's file, or where the notebook is.
+        by_value: the class travels as compiled code.
+
+    Raises:
+        BadSetting: *mode* is none. AppRuleBroken: what the class asks for cannot be had here.
+        StateRefused: the state directory is not the user's alone.
+    """
+    check_state(client.settings.state)  # made private before an environment or a copy is put into it
+    unmet, unknown = compared(cls, spec, base)
+    python = cls.host_kwargs.get("python_version") or ""
+    chosen = choose(
+        check_mode(mode), class_name=spec.class_name, unmet=unmet, unknown=unknown, python=python, here=version_here(),
+        by_value=by_value,
+    )  # fmt: skip
+    environment = environment_here(preload)
+    if chosen == "isolated":
+        context = base / (cls.host_kwargs.get("requirements_context_dir") or "")
+        wanted = store.Wanted(spec.requirements, python or version_here(), context, spec.class_name)
+        isolated, users = store.provide(client.settings.environments, wanted, say)
+        client.hold_environment(spec.alias, users)
+        _move(environment, isolated, preload)
+    names = list(cls.local_python_modules or ())
+    modules = shipping.pack_modules(names)
+    told = [
+        f"local_python_modules names {name!r}, which cannot be imported here"
+        for name in shipping.missing_modules(names, modules)
+    ]
+    fingerprint = shipping.fingerprint_of_environment(environment) | shipping.fingerprint_of_modules(names, modules)
+    if cls.host_kwargs.get("app_files"):
+        fingerprint |= _take_files(cls, spec, client, base, environment, told)
+    return RuntimeEnvironment(environment, modules, fingerprint, told)
+
+
+def compared(cls: Any, spec: AppSpec, base: Path) -> tuple[list[str], list[str]]:
+    """Give the requirements that this environment does not meet, and those for which that cannot be decided."""
+    context = base / (cls.host_kwargs.get("requirements_context_dir") or "")
+    return (
+        fal.check_requirements(spec.requirements, base=context),
+        fal.unknown_requirements(spec.requirements, base=context),
+    )
+
+
+def needs_its_own(cls: Any, spec: AppSpec, *, mode: str, base: Path, by_value: bool) -> bool:
+    """True where runners of *cls* get an isolated environment; arguments and errors are those of :func:`find_home`."""
+    unmet, unknown = compared(cls, spec, base)
+    chosen = choose(
+        check_mode(mode),
+        class_name=spec.class_name,
+        unmet=unmet,
+        unknown=unknown,
+        python=_python_of(cls),
+        here=version_here(),
+        by_value=by_value,
+    )
+    return chosen == "isolated"
+
+
+def _python_of(cls: Any) -> str:
+    return cls.host_kwargs.get("python_version") or ""
+
+
+def environment_here(preload: list[str]) -> Environment:
+    """Where this process stands: what its runners shall have."""
+    here = str(working_directory())
+    path = [os.path.abspath(entry) if entry else here for entry in sys.path]
+    return Environment(
+        python=sys.executable,
+        env=dict(os.environ),
+        cwd=here,
+        sys_path=list(dict.fromkeys(path)),
+        preload=[name for name in preload if _is_of_this_interpreter(name)],
+        isolated="",
+    )
+
+
+def _move(environment: Environment, isolated: store.Isolated, preload: list[str]) -> None:
+    """Let *environment* be the isolated one."""
+    environment["python"], environment["isolated"] = isolated.interpreter, isolated.name
+    environment["sys_path"] = search_path.users_own(environment["sys_path"])
+    if named := environment["env"].pop("PYTHONPATH", ""):
+        kept = search_path.users_own(entry for entry in named.split(os.pathsep) if entry)
+        environment["env"] |= {"PYTHONPATH": os.pathsep.join(kept)} if kept else {}
+    own = search_path.shadowed(preload, environment["sys_path"])
+    environment["preload"] = [name for name in preload if name not in own]
+
+
+def _take_files(
+    cls: Any, spec: AppSpec, client: Client, base: Path, environment: Environment, told: list[str]
+) -> dict[str, str]:
+    """Copy the app's files, and let runners work in the copy: in the cloud they have these and no others."""
+    found = app_files.collect_for(cls.host_kwargs, base)
+    told += [f"app_files names {name!r}, which is not there" for name in found.missing]
+    try:
+        fingerprint = found.fingerprint()
+        folder = client.app_files.folder_of(spec.alias, found, fingerprint)
+    except OSError as error:
+        why = f"{error.filename} cannot be taken along: {error.strerror}"
+        raise AppRuleBroken(why, where="app_files") from None
+    place = (folder / found.place).resolve()
+    environment["cwd"] = str(place)
+    environment["sys_path"] += [str(place)] if place == folder else [str(place), str(folder)]
+    return fingerprint
+
+
+def _is_of_this_interpreter(module: str) -> bool:
+    """True where a runner's template, which knows none of our path, would import the same module as we do."""
+    try:
+        found = importlib.util.find_spec(module)
+    except ValueError:  # loaded without a spec
+        return False
+    places = [*site.getsitepackages(), site.getusersitepackages()]
+    return found is not None and any(str(found.origin).startswith(place + os.sep) for place in places)

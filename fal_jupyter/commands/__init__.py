@@ -1,0 +1,1 @@
+"""The commands of ``%%fal_app``, ``%fal`` and ``fal-jupyter``: their grammar, and what each does."""

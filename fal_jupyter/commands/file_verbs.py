@@ -1,0 +1,275 @@
+"""``files ls|upload|upload-url|download|rm|mv``: the folder that apps know as ``/data`` in the cloud, below the state directory here.
+
+``files usage|clean`` are about the files of the local CDN as well: images and other results that apps have made, and uploads.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import errno
+import os
+import re
+import shutil
+import stat
+import time
+from pathlib import Path
+from typing import Any
+
+from fal_jupyter.commands import numbers
+from fal_jupyter.commands.tables import table
+from fal_jupyter.domain.errors import BadSetting, FalJupyterError
+from fal_jupyter.filestore import FileStore
+from fal_jupyter.settings import ALLOW_PRIVATE_VARIABLE, CDN_BYTES_VARIABLE
+
+_WORDS = {
+    "ls": (0, 1, "files ls [DIR]"),
+    "list": (0, 1, "files list [DIR]"),
+    "upload": (2, 2, "files upload LOCAL REMOTE"),
+    "upload-url": (1, 2, "files upload-url URL [REMOTE]"),
+    "download": (2, 2, "files download REMOTE LOCAL"),
+    "rm": (1, 1, "files rm REMOTE"),
+    "mv": (2, 2, "files mv REMOTE REMOTE"),
+    "usage": (0, 0, "files usage"),
+    "clean": (0, 0, "files clean [--older 7d | --all]"),
+}
+
+
+def carry_out(args: argparse.Namespace, data: Path, store: FileStore) -> tuple[Any, str]:
+    """Give what was done, as data and as text.
+
+    Raises:
+        BadSetting: too few or many words, or a path that leaves the folder. FalJupyterError: the file system refuses.
+    """
+    words: list[str] = args.path
+    least, most, usage = _WORDS[args.action]
+    if not least <= len(words) <= most:
+        raise BadSetting(f"{args.action} takes other words", hint=usage, where="files")
+    if (args.older is not None or args.all) and (args.action != "clean" or (args.older is not None and args.all)):
+        raise BadSetting("--older AGE or --all goes with clean, one of them", hint=_WORDS["clean"][2], where="files")
+    if args.action == "usage":
+        return _usage(data, store)
+    if args.action == "clean":
+        return _clean(store, 0.0 if args.all else args.older)
+    try:
+        return _do(args.action, words, data)
+    except shutil.Error as error:
+        raise FalJupyterError(_of_many(error, data), where="files") from None
+    except OSError as error:
+        name = _shown(error.filename, data) if isinstance(error.filename, str | Path) else words[0]
+        raise FalJupyterError(f"{name}: {error.strerror or error}", where="files") from None
+
+
+def _usage(data: Path, store: FileStore) -> tuple[Any, str]:
+    count, size = 0, 0
+    for place, _, names in os.walk(data):
+        for name in names:
+            with contextlib.suppress(OSError):
+                size += os.lstat(os.path.join(place, name)).st_size
+                count += 1
+    cdn = store.usage(time.time())
+    found = {
+        "data": {"files": count, "bytes": size},
+        "cdn": {**cdn._asdict(), "most_bytes": store.most_bytes},
+    }
+    of = f"of {numbers.size(store.most_bytes)} ({CDN_BYTES_VARIABLE})" if store.most_bytes is not None else ""
+    expired = f"{numbers.plural(cdn.expired, 'file')} expired" if cdn.expired else ""
+    rows = [
+        ["/data", numbers.count(count), numbers.size(size), ""],
+        ["CDN", numbers.count(cdn.files), numbers.size(cdn.bytes), "; ".join(filter(None, (of, expired)))],
+    ]
+    if cdn.unfinished:
+        rows.append(["uploads under way", "", numbers.size(cdn.unfinished), ""])
+    return found, table(["where", "files", "size", ""], rows, right=["files", "size"])
+
+
+def _clean(store: FileStore, older: float | None) -> tuple[Any, str]:
+    now = time.time()
+    try:
+        swept = store.sweep(now, lambda stored: older is not None and stored.created <= now - older)
+    except OSError as error:
+        raise FalJupyterError(f"the local CDN: {error.strerror or error}", where="files") from None
+    text = f"{numbers.plural(swept.gone, 'file')} of the local CDN removed, {numbers.size(swept.freed)} freed."
+    return {"removed": swept.gone, "freed": swept.freed}, text
+
+
+def _do(action: str, words: list[str], data: Path) -> tuple[Any, str]:
+    if action in ("ls", "list"):
+        return _list(below(data, words[0] if words else ""))
+    if action == "upload":
+        target = below(data, words[1])
+        if words[1].endswith("/") or target.is_dir():
+            target = below(data, str(target.relative_to(data.resolve()) / Path(words[0]).name))  # a link may be there
+        _copy(Path(words[0]), target)
+        return {"uploaded": _name(target, data)}, f"{words[0]} is at /data/{_name(target, data)}."
+    if action == "upload-url":
+        target = _fetched(words[0], words[1] if len(words) > 1 else "", data)
+        return {"uploaded": _name(target, data)}, f"{words[0]} is at /data/{_name(target, data)}."
+    if action == "download":
+        source, local = below(data, words[0]), Path(words[1])
+        local = local / source.name if local.is_dir() else local
+        _copy(source, local)
+        return {"downloaded": str(local)}, f"{words[0]} is at {local}."
+    source = below(data, words[0], follow=False)
+    if source == data.resolve():
+        raise BadSetting("this would take away all of /data", hint=_WORDS[action][2], where="files")
+    source.lstat()  # first: what is not there makes no folder for its target
+    if action == "mv":
+        target = below(data, words[1])
+        target = target / source.name if target.is_dir() else target
+        if target != source:  # it may well stay where it is
+            _check_apart(source, target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        source.rename(target)
+        return {"moved": _name(target, data)}, f"{words[0]} is now /data/{_name(target, data)}."
+    if _is_folder(source):
+        shutil.rmtree(source)
+    else:
+        source.unlink()
+    return {"removed": words[0]}, f"{words[0]} is gone."
+
+
+def below(data: Path, remote: str, *, follow: bool = True) -> Path:
+    """Give the path that *remote* is: relative to the folder, or absolute below ``/data``; without *follow* a link is itself.
+
+    Raises:
+        BadSetting: it leads out of the folder, by ``..`` or by a link.
+    """
+    inner = remote.removeprefix("/data/") if remote != "/data" else ""
+    if "\0" in remote:
+        raise _leads_out(remote)
+    path = data / inner.lstrip("/")
+    whole = follow or path == data or path.name == ".."  # these have no name of their own
+    found = path.resolve() if whole else path.parent.resolve() / path.name
+    if not found.is_relative_to(data.resolve()):
+        raise _leads_out(remote)
+    return found
+
+
+def _leads_out(remote: str) -> BadSetting:
+    return BadSetting(f"{remote!r} leads out of /data", hint="name a path below it", where="files")
+
+
+def _list(directory: Path) -> tuple[Any, str]:
+    entries = [directory] if not directory.is_dir() else sorted(directory.iterdir())
+    data = []
+    for entry in entries:
+        found = entry.lstat()
+        is_directory = stat.S_ISDIR(found.st_mode)
+        data.append({"name": entry.name + ("/" if is_directory else ""), "size": 0 if is_directory else found.st_size})
+    rows = [[found["name"], "" if str(found["name"]).endswith("/") else f"{found['size']:,}"] for found in data]
+    return data, table(["name", "bytes"], rows, right=["bytes"]) if rows else "Nothing is there."
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file or folder, whole or not at all: it grows under a hidden name. A folder that is there keeps what else it has."""
+    source.stat()  # first: what is not there makes no folder for its target
+    _check_apart(source, target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        if source.is_dir():
+            shutil.copytree(source, unfinished)
+        else:
+            shutil.copyfile(source, unfinished)
+        _check_fits(unfinished, target)
+        _put(unfinished, target)
+    finally:
+        _take_away(unfinished)
+
+
+def _check_apart(source: Path, target: Path) -> None:
+    if _is_folder(source) and target.resolve().is_relative_to(source.resolve()):
+        raise OSError(errno.EINVAL, "a folder cannot go into itself", str(source))
+
+
+def _check_fits(new: Path, target: Path) -> None:
+    """Refuse a folder in place of a file, or a file in place of a folder, before anything is put there."""
+    if _is_folder(new) and _is_folder(target):
+        for entry in new.iterdir():
+            _check_fits(entry, target / entry.name)
+    elif _is_folder(target):
+        raise IsADirectoryError(errno.EISDIR, "a folder is there, and a file would take its place", str(target))
+    elif _is_folder(new) and os.path.lexists(target):
+        raise NotADirectoryError(
+            errno.ENOTDIR, "what is there is no folder, and a folder would take its place", str(target)
+        )
+
+
+def _put(new: Path, target: Path) -> None:
+    if _is_folder(new) and _is_folder(target):
+        for entry in new.iterdir():
+            _put(entry, target / entry.name)
+    else:
+        new.replace(target)
+
+
+def _take_away(unfinished: Path) -> None:
+    if not _is_folder(unfinished):
+        unfinished.unlink(missing_ok=True)
+        return
+    for place, _, _ in os.walk(unfinished):  # outer ones first
+        os.chmod(place, 0o700)  # a copy of a folder that nobody may write to cannot be removed either
+    shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def _of_many(error: shutil.Error, data: Path) -> str:
+    """Tell the first of the errors of a folder's copy."""
+    if not isinstance(error.args[0], list):
+        return str(error)
+    (source, _, why), *more = error.args[0]
+    reason = re.sub(r"^\[Errno \d+\] |: '.*'$", "", str(why))
+    others = f" (and {len(more)} more)" if more else ""
+    return f"{_shown(source, data)}: {reason}{others}; nothing was copied"
+
+
+def _shown(path: str | Path, data: Path) -> str:
+    """A path as its reader knows it."""
+    for root in (data, data.resolve()):
+        if Path(path).is_relative_to(root):
+            return str("/data" / Path(path).relative_to(root))
+    return str(path)
+
+
+def _fetched(url: str, remote: str, data: Path) -> Path:
+    """Put what is at *url* where *remote* says: a file, or (``""``, an existing folder, a slash at its end) a folder, in which it has
+    the name that its server gives it.
+
+    Raises:
+        FalJupyterError: it is not fetched: an address of a private network, a failure of its server.
+    """
+    from fal_jupyter.fal.toolkit.utils.download_utils import BROWSER, name_of
+    from fal_jupyter.fal.toolkit.utils.fetching import FetchError, fetch
+
+    target = below(data, remote)
+    folder = target if not remote or remote.endswith("/") or target.is_dir() else target.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    unfinished = folder / f".fetched.{os.getpid()}.part"
+    try:
+        try:
+            with unfinished.open("wb") as into:
+                fetched = fetch(url, into, headers=BROWSER)
+        except FetchError as error:
+            private = f"{ALLOW_PRIVATE_VARIABLE}=1 allows addresses of this machine and its network"
+            raise FalJupyterError(
+                f"{url} is not fetched: {error}", hint=private if "non-routable" in str(error) else "", where="files"
+            ) from None
+        except OSError as error:
+            told = getattr(error, "strerror", None) or str(error)
+            raise FalJupyterError(f"{url} cannot be fetched: {told}", where="files") from None
+        except ValueError as error:
+            raise BadSetting(f"{url!r} is no address: {error}", hint=_WORDS["upload-url"][2], where="files") from None
+        if folder == target:
+            target = target / name_of(url, fetched)
+        unfinished.replace(target)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return target
+
+
+def _name(path: Path, data: Path) -> str:
+    return str(path.relative_to(data.resolve()))

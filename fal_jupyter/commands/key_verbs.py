@@ -1,0 +1,77 @@
+"""``keys create|list|revoke``: keys for callers, which last until they are revoked; kept as hashes, shown once."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from typing import Any
+
+from fal_jupyter.commands.tables import table
+from fal_jupyter.credentials import make_key
+from fal_jupyter.domain.access.key_grants import grant_of, limits_of
+from fal_jupyter.domain.errors import BadSetting, NotServed
+from fal_jupyter.secret_store import PersistentKey, SecretStore
+
+LONGEST_NAME = 80
+
+
+def carry_out(args: argparse.Namespace, secret_store: SecretStore, keys_changed: Callable[[], None]) -> tuple[Any, str]:
+    """Give what was done, as data and as text.
+
+    Raises:
+        BadSetting: an id is missing or one too many. NotServed: there is no such key.
+    """
+    options = [f"--{name}" for name in ("preset", "permission", "scope", "name", "desc") if getattr(args, name)]
+    if options and args.action != "create":
+        raise BadSetting(
+            f"{options[0]} goes with create, not with {args.action}", hint="keys create --help", where="keys"
+        )
+    if args.action == "revoke":
+        return _revoke(args.id, secret_store, keys_changed)
+    if args.id is not None:
+        raise BadSetting(f"{args.id!r} is one word too many", hint=f"keys {args.action}", where="keys")
+    if args.action == "create":
+        return _create(args, secret_store, keys_changed)
+    found = secret_store.lasting_keys()
+    data = [_described(key) | {"created": key.created} for key in found]
+    rows = [[k.id, str(k.grant), k.name, time.strftime("%Y-%m-%d %H:%M", time.localtime(k.created))] for k in found]
+    return data, table(["id", "may", "name", "made"], rows) if rows else "No key lasts here. Make one: keys create"
+
+
+def _create(args: argparse.Namespace, secret_store: SecretStore, keys_changed: Callable[[], None]) -> tuple[Any, str]:
+    name = args.name or args.desc or "no name"
+    if len(name) > LONGEST_NAME or not name.isprintable():
+        raise BadSetting(f"a name is one line of {LONGEST_NAME} letters at most", where="--name")
+    grant = grant_of(args.preset or "", args.permission or (), args.scope or "")
+    key = make_key()
+    made = secret_store.add_key(key, grant, name)
+    keys_changed()
+    return (
+        _described(made) | {"key": key},
+        f"{key}\nIt is shown this once. As a variable: FAL_KEY={key.partition(':')[0]}:…  To end it: keys revoke {made.id}\n"
+        f"With {grant}, {limits_of(grant)}."
+        if grant.rights
+        else f"{key}\nIt is shown this once. {limits_of(grant)}.",
+    )
+
+
+def _described(key: PersistentKey) -> dict[str, Any]:
+    grant = key.grant
+    return {
+        "id": key.id,
+        "scope": grant.scope or None,
+        "preset": grant.preset or None,
+        "permissions": list(grant.permissions),
+        "name": key.name,
+    }
+
+
+def _revoke(key_id: str | None, secret_store: SecretStore, keys_changed: Callable[[], None]) -> tuple[Any, str]:
+    if key_id is None:
+        raise BadSetting("which key?", hint="keys list shows the ids; then: keys revoke ID", where="keys")
+    key_id = key_id.partition(":")[0]  # whoever pastes the whole key means it
+    if not secret_store.remove_key(key_id):
+        raise NotServed(f"there is no lasting key {key_id!r}", hint="keys list")
+    keys_changed()
+    return {"revoked": key_id}, f"{key_id} opens nothing any more."

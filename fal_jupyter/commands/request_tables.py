@@ -1,0 +1,75 @@
+"""Requests as lines of text: when, how they ended, and where their time went."""
+
+from __future__ import annotations
+
+import time
+
+from fal_jupyter.commands.numbers import MISSING, milliseconds
+from fal_jupyter.commands.tables import table
+from fal_jupyter.domain.text.terminal_text import safe_line
+from fal_jupyter.protocol.feed import CANCELLED, RequestState
+
+_LONGEST = 100  # characters of a path or an error
+_PHASES = (
+    ("queue_ms", "queue"),
+    ("start_ms", "start"),
+    ("transfer_ms", "transfer"),
+    ("run_ms", "run"),
+    ("stream_ms", "stream"),
+)
+
+
+def word_of(request: RequestState) -> str:
+    """How a request ended, or what it does now, in a word: ``ok``, ``failed 500``, ``cancelled``, ``waiting``, ``running``."""
+    if request["state"] != "done":
+        return request["state"]
+    if request["status"] == CANCELLED:
+        return "cancelled"
+    if request["status"] >= 400:
+        return f"failed {request['status']}"
+    return "failed" if request["error"] else "ok"
+
+
+def clock(wall_ms: float) -> str:
+    """A time of day with tenths of a second: ``14:32:08.4``."""
+    return time.strftime("%H:%M:%S", time.localtime(wall_ms / 1000)) + f".{int(wall_ms % 1000 // 100)}"
+
+
+def as_text(requests: list[RequestState]) -> str:
+    """The table of *requests*, in their order; a phase that took no time in any of them has no column."""
+    phases = [(field, name) for field, name in _PHASES if any(r[field] > 0 for r in requests)]  # type: ignore[literal-required]
+    errors = any(request["error"] for request in requests)
+    rows = [
+        [
+            clock(request["began"]),
+            request["alias"],
+            _cut(request["path"]),
+            word_of(request),
+            *(milliseconds(request[field]) for field, _ in phases),  # type: ignore[literal-required]
+            milliseconds(request["total_ms"]),
+            request["runner"] or MISSING,
+            f"r{request['revision']}" if request["revision"] else MISSING,
+            request["id"],
+            *([_cut(request["error"])] if errors else []),
+        ]
+        for request in requests
+    ]
+    times = [name for _, name in phases]
+    heads = [
+        "began",
+        "app",
+        "endpoint",
+        "state",
+        *times,
+        "total",
+        "runner",
+        "rev",
+        "request",
+        *(["error"] if errors else []),
+    ]
+    return table(heads, rows, right=[*times, "total"])
+
+
+def _cut(text: str) -> str:
+    line = safe_line(text)
+    return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"

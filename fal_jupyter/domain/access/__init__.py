@@ -1,0 +1,1 @@
+"""Rules of access: keys, other origins, lifetimes of files."""

@@ -1,0 +1,1 @@
+"""What a runner's process needs from the start: packages, variables, folders."""

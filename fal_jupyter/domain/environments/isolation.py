@@ -1,0 +1,89 @@
+"""Which environment an app's runners get: the kernel's own, or an isolated one with what the class asks for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final, Literal, get_args
+
+from fal_jupyter.domain.errors import AppRuleBroken, BadSetting
+from fal_jupyter.domain.text.nearest import hint_for
+
+Mode = Literal["auto", "kernel", "isolated"]
+MODES: Final[tuple[str, ...]] = get_args(Mode)
+OLDEST: Final = (3, 11)  # that runners of ours can be
+
+
+def check_mode(mode: str) -> Mode:
+    """Give *mode* where it is one.
+
+    Raises:
+        BadSetting: it is not.
+    """
+    if mode not in MODES:
+        raise BadSetting(
+            f"env is {mode!r}, but it is one of {', '.join(MODES)}", hint=hint_for(mode, MODES, ""), where="env"
+        )
+    return mode  # type: ignore[return-value]
+
+
+def choose(
+    mode: Mode,
+    *,
+    class_name: str,
+    unmet: Sequence[str],
+    unknown: Sequence[str],
+    python: str,
+    here: str,
+    by_value: bool,
+) -> Literal["kernel", "isolated"]:
+    """Decide where the runners of an app live.
+
+    Args:
+        mode: ``auto`` takes the kernel's environment where it has all that the class asks for.
+        unmet: one sentence for each requirement that the kernel's environment does not meet.
+        unknown: requirements that nothing tells of whether they are met: folders, addresses, options of the installer.
+        python: ``python_version`` of the class, ``""`` where it has none. here: that of the kernel, as ``"3.11"``.
+        by_value: the class travels as compiled code, which another minor version cannot read.
+
+    Raises:
+        AppRuleBroken: nothing on this machine can be what the class and *mode* ask for together (fal: C134).
+    """
+    if python and python != here:
+        _check_python(class_name, python, here, by_value=by_value)
+        if mode == "kernel":
+            raise AppRuleBroken(
+                f"{class_name} asks for Python {python}, and the environment that serves it has Python {here}",
+                hint="leave out --env kernel, or remove python_version from the class",
+                where="python_version",
+            )
+        return "isolated"
+    if mode == "isolated":
+        return "isolated"
+    if not unmet and not (unknown and mode == "auto"):
+        return "kernel"
+    if mode == "auto":
+        return "isolated"
+    raise AppRuleBroken(
+        f"{class_name} asks for what this environment does not have: {'; '.join(unmet)}",
+        hint="install it, or leave out --env kernel: the app then gets an environment of its own",
+        where="requirements",
+    )
+
+
+def _check_python(class_name: str, python: str, here: str, *, by_value: bool) -> None:
+    found = re.fullmatch(r"(\d{1,3})\.(\d{1,3})", python, re.ASCII)
+    if found is None:
+        told = f"{class_name} has python_version {python!r}, but it is a major and a minor version"
+        raise AppRuleBroken(told, hint=f'python_version="{here}"', where="python_version")
+    if (int(found[1]), int(found[2])) < OLDEST:
+        told = f"{class_name} asks for Python {python}, and runners here need Python 3.11 or newer"
+        raise AppRuleBroken(told, hint=f'python_version="{here}"', where="python_version")
+    if by_value:
+        raise AppRuleBroken(
+            f"{class_name} asks for Python {python}, but this is Python {here}, "
+            "and code of a notebook can only be read by the version that compiled it",
+            hint=f'start the notebook with Python {python}, write python_version="{here}", or serve it from a file: '
+            f"fal-jupyter serve FILE.py::{class_name}",
+            where="python_version",
+        )

@@ -1,0 +1,1 @@
+"""The fleet: events in, commands out."""

@@ -1,0 +1,1 @@
+"""Queued requests: their states, retries, memory and webhooks."""

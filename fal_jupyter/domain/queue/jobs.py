@@ -1,0 +1,172 @@
+"""A queued request from its submission to its answer: what its callers are told of it at each moment (W46 to W66)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal
+
+from fal_jupyter.domain.queue.retries import Attempts
+
+MOST_LINES = 5000  # log lines that are kept of one job …
+MOST_LOG = 1 << 20  # … and how many characters of them; the oldest go first
+LONGEST_LINE = 1 << 16  # characters; a longer line becomes several entries
+ENTRY = 300  # bytes that a log entry takes beside its text
+CANCELLED = (499, "client_cancelled", "the request was cancelled")
+Cancelled = Literal["dropped", "asked", "forced", "over"]
+
+
+class JobState(StrEnum):
+    """fal's names; a job that failed or was cancelled is COMPLETED too."""
+
+    IN_QUEUE = "IN_QUEUE"
+    IN_PROGRESS = "IN_PROGRESS"
+    COMPLETED = "COMPLETED"
+
+
+class IllegalJobTransition(Exception):
+    """A job was told something that cannot happen in its state: a defect of ours."""
+
+
+@dataclass(slots=True)
+class Job:
+    """One job. Times are wall-clock seconds.
+
+    Attributes:
+        id: also the id of its request.
+        status: of its answer, 0 before there is one.
+        error: what is told of a failure, ``""`` where there is none.
+        error_type: fal's name of the failure, ``""`` where there is none.
+        logs: what it printed, as fal's log entries.
+        dropped_lines: how many of them are not kept any more.
+        log_size: characters of those that are kept.
+        cancelled: it ended by its cancellation, without an answer of the app.
+        cancel_asked: it was cancelled while it ran: how it ends is up to the app.
+        attempts: how often it was tried.
+    """
+
+    id: str
+    alias: str
+    submitted: float
+    state: JobState = JobState.IN_QUEUE
+    started: float = 0.0
+    ended: float = 0.0
+    status: int = 0
+    error: str = ""
+    error_type: str = ""
+    cancelled: bool = False
+    cancel_asked: bool = False
+    logs: list[dict[str, Any]] = field(default_factory=list)
+    dropped_lines: int = 0
+    log_size: int = 0
+    attempts: Attempts = field(default_factory=Attempts)
+    _open: dict[int, str] = field(default_factory=dict)
+
+    def start(self, now: float) -> None:
+        """A runner has it. A second start (its first runner was dead already) changes nothing."""
+        if self.state is JobState.COMPLETED:
+            if not self.cancelled:
+                raise IllegalJobTransition(f"{self.id} is over and cannot start")
+            return
+        self.state, self.started = JobState.IN_PROGRESS, self.started or now
+
+    def put_back(self) -> None:
+        """Its runner was dead: it waits again."""
+        if self.state is JobState.IN_PROGRESS:
+            self.state = JobState.IN_QUEUE
+
+    def try_again(self, note: str, timestamp: str) -> None:
+        """An attempt failed and there is another one: it waits again. *note* goes to its log."""
+        self._close_lines(timestamp)
+        self._keep(2, [note], timestamp)
+        self.state, self.started = JobState.IN_QUEUE, 0.0
+
+    def print(self, stream: int, text: str, timestamp: str) -> None:
+        """It printed *text* (stream 1: stdout, 2: stderr). A line is complete at its end, and where it is too long; output after the job's end is ignored."""
+        if self.state is JobState.COMPLETED:
+            return
+        *lines, rest = (self._open.pop(stream, "") + text).split("\n")
+        pieces = [piece for line in lines for piece in _pieces(line)]
+        *full, rest = _pieces(rest)
+        if rest:
+            self._open[stream] = rest
+        self._keep(stream, pieces + full, timestamp)
+
+    def _keep(self, stream: int, lines: list[str], timestamp: str) -> None:
+        level = "STDERR" if stream == 2 else "STDOUT"
+        self.logs += [{"message": line, "level": level, "source": "USER", "timestamp": timestamp} for line in lines]
+        self.log_size += sum(map(len, lines))
+        over = max(0, len(self.logs) - MOST_LINES)
+        dropped = sum(len(entry["message"]) for entry in self.logs[:over])
+        while self.log_size - dropped > MOST_LOG:
+            dropped += len(self.logs[over]["message"])
+            over += 1
+        del self.logs[:over]
+        self.log_size -= dropped
+        self.dropped_lines += over
+
+    def _close_lines(self, timestamp: str) -> None:
+        for stream in sorted(self._open):
+            self._keep(stream, [self._open.pop(stream)], timestamp)
+
+    def end(self, status: int, error: str, error_type: str, now: float, timestamp: str) -> bool:
+        """Its answer is complete; False where it was over already (cancelled)."""
+        if self.state is JobState.COMPLETED:
+            return False
+        self._close_lines(timestamp)
+        if self.cancel_asked and status == CANCELLED[0]:  # the app ended it, as it was asked to
+            error_type, error = error_type or CANCELLED[1], CANCELLED[2]
+        if error and not error_type:  # the app itself answered so
+            error_type = "runner_server_error" if status >= 500 else "bad_request"
+        self.state, self.ended, self.status, self.error, self.error_type = (
+            JobState.COMPLETED, now, status, error, error_type,
+        )  # fmt: skip
+        return True
+
+    def cancel(self, now: float, timestamp: str, *, force: bool = False) -> Cancelled:
+        """Cancel it: a waiting one ends at once; a running one goes on until the app ends it, unless *force* is given.
+
+        Source: fal's documentation, "Handle request cancellations".
+        """
+        if self.state is JobState.COMPLETED:
+            return "over"
+        if self.state is JobState.IN_PROGRESS and not force:
+            self.cancel_asked = True
+            return "asked"
+        asked: Cancelled = "dropped" if self.state is JobState.IN_QUEUE else "forced"
+        status, error_type, error = CANCELLED
+        self.end(status, error, error_type, now, timestamp)
+        self.cancelled = True
+        return asked
+
+    @property
+    def log_bytes(self) -> int:
+        """About what its log takes in memory."""
+        return self.log_size + ENTRY * len(self.logs)
+
+    def lines_from(self, told: int) -> tuple[list[dict[str, Any]], int]:
+        """Give the log entries after the first *told* that there ever were, and how many there ever were."""
+        total = self.dropped_lines + len(self.logs)
+        return self.logs[max(0, told - self.dropped_lines) :], total
+
+    def metrics(self) -> dict[str, float | None]:
+        """Seconds that it ran, once it is over."""
+        ran = self.ended - self.started if self.started and self.ended else None
+        return {"inference_time": round(ran, 4) if ran is not None else None}
+
+    def view(self, position: int, urls: dict[str, str], logs: list[dict[str, Any]] | None) -> dict[str, Any]:
+        """Give the body of a status answer; *logs* is None where they were not asked for."""
+        told: dict[str, Any] = {"status": str(self.state), "request_id": self.id, **urls}
+        if self.state is JobState.IN_QUEUE:
+            told["queue_position"] = position
+            return told
+        told["logs"] = logs
+        if self.state is JobState.COMPLETED:
+            told["metrics"] = self.metrics()
+            if self.error_type:
+                told |= {"error": self.error, "error_type": self.error_type}
+        return told
+
+
+def _pieces(line: str) -> list[str]:
+    return [line[at : at + LONGEST_LINE] for at in range(0, max(1, len(line)), LONGEST_LINE)]

@@ -1,0 +1,1 @@
+"""One request as the fleet sees it: waiting, dispatched, cancelled."""

@@ -1,0 +1,1 @@
+"""Machine types, and which runner holds which device."""

@@ -1,0 +1,103 @@
+"""One runner as the fleet knows it: its state, and which moves are legal."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from fal_jupyter.domain.runners.health import Health
+from fal_jupyter.domain.runners.lanes import GONE
+
+
+class State(StrEnum):
+    """fal's runner states (documentation, "Runners"); DOCKER_PULL has no local meaning."""
+
+    PENDING = "PENDING"
+    SETUP = "SETUP"
+    IDLE = "IDLE"
+    RUNNING = "RUNNING"
+    DRAINING = "DRAINING"
+    TERMINATING = "TERMINATING"
+    CRASH_BACKOFF = "CRASH_BACKOFF"
+
+
+SUPPLY = frozenset({State.CRASH_BACKOFF, State.PENDING, State.SETUP, State.IDLE, State.RUNNING})
+READY = frozenset({State.IDLE, State.RUNNING})
+STARTING = frozenset({State.PENDING, State.SETUP})
+
+MOVES: dict[State, frozenset[State]] = {
+    State.CRASH_BACKOFF: frozenset({State.PENDING}),
+    State.PENDING: frozenset({State.SETUP, State.TERMINATING}),
+    State.SETUP: frozenset({State.IDLE, State.TERMINATING}),
+    State.IDLE: frozenset({State.RUNNING, State.TERMINATING}),
+    State.RUNNING: frozenset({State.IDLE, State.DRAINING, State.TERMINATING}),
+    State.DRAINING: frozenset({State.TERMINATING}),
+    State.TERMINATING: frozenset(),
+}
+
+
+MOVES_KEPT: Final = 65536  # of those that nobody has taken yet
+
+
+class IllegalRunnerTransition(Exception):
+    """The fleet tried a move that no runner makes: a defect of ours, never of the user's."""
+
+
+@dataclass(slots=True)
+class Runner:
+    """A runner's record. Times are monotonic nanoseconds; *since* is when it entered its state, *started*
+    when its process was wanted.
+
+    *health* is None where nothing checks it, *hints* are what it said last that it is good for. *ping_at* is when its event loop is asked for a sign of life next (0: not watched), *unanswered* how often it gave none. Each state that it enters is noted in *moved*.
+    """
+
+    id: str
+    alias: str
+    revision: int
+    state: State
+    since: int
+    started: int = 0
+    used: int = 0
+    served: int = 0
+    requests: set[str] = field(default_factory=set)
+    killed: bool = False
+    failed: bool = False
+    devices: tuple[str, ...] = ()
+    ping_at: int = 0
+    unanswered: int = 0
+    health: Health | None = None
+    hints: frozenset[str] = frozenset()
+    moved: deque[Moved] = field(default_factory=deque, repr=False)
+
+    def __post_init__(self) -> None:
+        self.moved.append((self.since, self, self.state))
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that this runner has and has not answered."""
+        return len(self.requests)
+
+    def move(self, state: State, now: int) -> None:
+        """Enter *state*.
+
+        Raises:
+            IllegalMove: no runner moves so; nothing is changed then.
+        """
+        if state not in MOVES[self.state]:
+            raise IllegalRunnerTransition(f"{self.id} cannot go from {self.state} to {state}")
+        self.enter(state, now)
+
+    def enter(self, state: State, now: int) -> None:
+        """Enter *state* by a move that is known to be legal: the two of each request are on its path."""
+        self.state, self.since = state, now
+        self.moved.append((now, self, state))
+
+    def gone(self, now: int) -> None:
+        """Its process has ended."""
+        self.moved.append((now, self, GONE))
+
+
+Moved = tuple[int, Runner, str]
+"""When (monotonic nanoseconds) which runner entered which state, :data:`~fal_jupyter.domain.runners.lanes.GONE` at last."""

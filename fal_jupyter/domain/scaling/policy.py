@@ -1,0 +1,334 @@
+"""How many runners an app should have now, and why: one pure function, asked after every event.
+
+The rules are fal's where fal documents them ("Scale your application", "Runners"); the numbers of worked examples
+and the resolutions of what fal leaves open are named in the tests (``tests/domain/test_scaling.py``). All times are
+integer nanoseconds of one monotonic clock and every expiry is ``now >= since + ttl``, the same expression that
+produced ``wake_at``: with floats, rounding once made the two differ, and a runner lived for ever.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fal_jupyter.domain.durations import SECOND as SECOND
+from fal_jupyter.domain.durations import nanoseconds as nanoseconds
+from fal_jupyter.domain.runners.runner import READY, STARTING, SUPPLY, State
+from fal_jupyter.domain.scaling.reasons import Demand, why_idle, why_start
+from fal_jupyter.domain.spec import UNUSED_AFTER, Scaling
+
+BACKOFF_STEP = 30 * SECOND
+BACKOFF_CAP = 600 * SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerView:
+    """What the decision sees of a runner. *since* is when it entered its state; *killed* ones only wait to be reaped."""
+
+    id: str
+    state: State
+    since: int
+    in_flight: int = 0
+    served: int = 0
+    revision: int = 1
+    killed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """All that the decision sees.
+
+    Attributes:
+        revision: the one wanted; runners of another are old, and leave once a new one is ready.
+        waiting: since when each undispatched request is eligible, ascending: those that count are found by halving.
+        failures: consecutive failures to start; *last_failure* is when the last one was.
+        hold: runners wanted whatever the demand: 1 while a publication waits for its first runner.
+        blocked_until: no start before this (the machine refused one).
+        room: how many more runners the devices of this machine can hold; None where none is needed.
+        tight: the last moment at which no runner was more than wanted. Idle time counts from there at the earliest, and the
+            patience with one that is on its way: a buffer runner that no request ever reaches would else be stopped in the pause
+            between two calls, and started again for the second (a caller that calls in a loop, a buffer of one: one start and
+            stop each keep_alive; or one each call, while a process takes longer to come up than a call).
+        shutdown: the app is over; only the grace of leaving runners is watched.
+    """
+
+    now: int
+    revision: int = 1
+    runners: tuple[RunnerView, ...] = ()
+    waiting: Sequence[int] = ()
+    failures: int = 0
+    last_failure: int = 0
+    hold: int = 0
+    blocked_until: int = 0
+    room: int | None = None
+    tight: int = 0
+    shutdown: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Start a new runner; with *backoff* it waits in CRASH_BACKOFF."""
+
+    backoff: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """Let a runner out of CRASH_BACKOFF."""
+
+    runner_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Drop a runner that has not begun."""
+
+    runner_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Terminate:
+    """Stop a runner that has nothing in flight."""
+
+    runner_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """Give a busy runner nothing new, and stop it when it is done."""
+
+    runner_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """A runner outlived its limit: ``startup`` or ``grace``."""
+
+    runner_id: str
+    limit: str
+
+
+Action = Start | Wake | Cancel | Terminate | Drain | Kill
+
+
+@dataclass(frozen=True, slots=True)
+class ScalingDecision:
+    """The verdict: start up to *desired*, stop down to *keep*, and ask again at *wake_at* (or at the next event).
+
+    *short* is how many runners wait for room on the machine; *surplus* is True when there are more than wanted.
+    """
+
+    desired: int
+    keep: int
+    actions: tuple[Action, ...]
+    wake_at: int | None
+    reason: str
+    short: int = 0
+    surplus: bool = False
+
+
+def retry_at(failures: int, last_failure: int) -> int:
+    """When the next start may be tried: 30 s more with each consecutive failure, 10 minutes at most (fal, "Runners")."""
+    return last_failure + min(BACKOFF_STEP * failures, BACKOFF_CAP)
+
+
+def target(scaling: Scaling, volume: int, hold: int = 0) -> int:
+    """Runners that *volume* requests (in flight and waiting) call for, within the app's limits."""
+    need, buffer = _called_for(scaling, volume)
+    return min(scaling.max_concurrency, max(scaling.floor, hold, need + buffer))
+
+
+def _called_for(scaling: Scaling, volume: int) -> tuple[int, int]:
+    """Runners that *volume* requests fill, and those that are kept ready beside them."""
+    buffer = scaling.concurrency_buffer
+    if scaling.concurrency_buffer_perc:
+        buffer = max(buffer, -(-scaling.concurrency_buffer_perc * volume // (100 * scaling.max_multiplexing)))
+    return -(-volume // scaling.max_multiplexing), buffer
+
+
+class _Deciding:
+    """One run of the decision; the steps come in an order that matters."""
+
+    def __init__(self, scaling: Scaling, obs: Observation) -> None:
+        self.scaling, self.obs, self.now = scaling, obs, obs.now
+        self.failures, self.last_failure = obs.failures, obs.last_failure
+        self.actions: list[Action] = []
+        self.wakes: list[int] = []
+        self.reasons: list[str] = []
+        ordered = sorted(obs.runners, key=lambda r: r.id)
+        self.live = len(ordered)
+        self.short = self.in_flight = self.mature = 0
+        self.surplus = False
+        self.runners = [r for r in ordered if not r.killed]
+        self.supply = [r for r in self.runners if r.revision == obs.revision and r.state in SUPPLY]
+
+    def run(self) -> ScalingDecision:
+        self._timeouts()
+        if self.obs.shutdown:
+            return self._decision(0, 0)
+        alive = any(r.state in READY or r.state in STARTING for r in self.supply)
+        delay = nanoseconds(self.scaling.scaling_delay) if alive else 0
+        waiting = self.obs.waiting
+        due, mature = bisect_right(waiting, self.now), bisect_right(waiting, self.now - delay)
+        running = sum(r.in_flight for r in self.supply)
+        desired = target(self.scaling, running + mature, self.obs.hold)
+        keep = target(self.scaling, running + due, self.obs.hold)
+        self.in_flight, self.mature = running, mature
+        self.wakes += [since + delay for since in waiting[mature : mature + 1] if mature < due]
+        self.wakes += waiting[due : due + 1]
+        self._cancel(keep)
+        self._stop_idle(keep)
+        self._drain_over_max()
+        self._retire_old()
+        self._start(desired)
+        return self._decision(desired, keep)
+
+    def _decision(self, desired: int, keep: int) -> ScalingDecision:
+        later = [wake for wake in self.wakes if wake > self.now]
+        reason = "; ".join(self.reasons) or f"{len(self.supply)} of {desired} wanted runners are there"
+        return ScalingDecision(
+            desired, keep, tuple(self.actions), min(later, default=None), reason, self.short, self.surplus
+        )
+
+    def _timeouts(self) -> None:
+        startup = nanoseconds(self.scaling.startup_timeout)
+        grace = nanoseconds(self.scaling.termination_grace_period_seconds)
+        for runner in self.runners:
+            if runner.state is State.SETUP:
+                if self.now >= runner.since + startup:
+                    self.actions.append(Kill(runner.id, "startup"))
+                    self.reasons.append(
+                        f"{runner.id} was still in setup() after startup_timeout ({self.scaling.startup_timeout:g} s)"
+                    )
+                    if runner in self.supply:
+                        self.supply.remove(runner)
+                        self.failures, self.last_failure = self.failures + 1, self.now
+                else:
+                    self.wakes.append(runner.since + startup)
+            elif runner.state is State.TERMINATING:
+                if self.now >= runner.since + grace:
+                    self.actions.append(Kill(runner.id, "grace"))
+                else:
+                    self.wakes.append(runner.since + grace)
+            elif runner.state is State.DRAINING and not runner.in_flight:
+                self.actions.append(Terminate(runner.id, "its last request is answered"))
+
+    def _cancel(self, keep: int) -> None:
+        """Drop what has not begun. One whose process is on its way has the patience that an unused one has: a buffer runner would
+        else be dropped in the pause between two calls, and started again for the second, faster than it can come up."""
+        self._drop(State.CRASH_BACKOFF, keep)
+        self._drop(State.PENDING, self.scaling.max_concurrency)
+        patience = self.obs.tight + min(nanoseconds(self.scaling.keep_alive), nanoseconds(UNUSED_AFTER))
+        if self.now >= patience:
+            self._drop(State.PENDING, keep)
+        elif len(self.supply) > keep and any(r.state is State.PENDING for r in self.supply):
+            self.wakes.append(patience)
+
+    def _drop(self, state: State, keep: int) -> None:
+        slots = sorted((r for r in self.supply if r.state is state), key=lambda r: (-r.since, r.id))
+        for runner in slots[: max(0, len(self.supply) - keep)]:
+            self.supply.remove(runner)
+            self.live -= runner.state is State.CRASH_BACKOFF  # it has no process that could linger
+            self.actions.append(Cancel(runner.id))
+            self.reasons.append(f"no call needs {runner.id} any more")
+
+    def _stop_idle(self, keep: int) -> None:
+        self.surplus = len(self.supply) > keep
+        keep_alive = nanoseconds(self.scaling.keep_alive)
+        unused = keep_alive
+        if not (self.scaling.floor or self.scaling.concurrency_buffer or self.scaling.concurrency_buffer_perc):
+            unused = min(keep_alive, nanoseconds(UNUSED_AFTER))
+        for runner in sorted((r for r in self.supply if r.state is State.IDLE), key=lambda r: (r.since, r.id)):
+            if len(self.supply) <= keep:
+                return
+            over = len(self.supply) > self.scaling.max_concurrency
+            ttl = 0 if over else keep_alive if runner.served else unused
+            since = runner.since if over else max(runner.since, self.obs.tight)
+            if self.now < since + ttl:
+                self.wakes.append(since + ttl)
+                continue
+            self.supply.remove(runner)
+            why = (
+                f"over max_concurrency={self.scaling.max_concurrency}"
+                if over
+                else f"idle for keep_alive={self.scaling.keep_alive:g} s"
+                if runner.served
+                else f"not used within {ttl / SECOND:g} s"
+            )
+            self.actions.append(Terminate(runner.id, why))
+            self.reasons.append(
+                f"{runner.id} is over max_concurrency ({self.scaling.max_concurrency})"
+                if over
+                else why_idle(self.scaling, runner.id)
+                if runner.served
+                else f"{runner.id} was {why}"
+            )
+
+    def _drain_over_max(self) -> None:
+        busy = sorted((r for r in self.supply if r.state is State.RUNNING), key=lambda r: (r.in_flight, r.id))
+        for runner in busy[: max(0, len(self.supply) - self.scaling.max_concurrency)]:
+            self.supply.remove(runner)
+            why = f"over max_concurrency={self.scaling.max_concurrency}"
+            self.actions.append(Drain(runner.id, why))
+            self.reasons.append(f"{runner.id} is over max_concurrency ({self.scaling.max_concurrency})")
+
+    def _retire_old(self) -> None:
+        old = [r for r in self.runners if r.revision != self.obs.revision and r.state in SUPPLY]
+        if any(r.state in READY for r in self.supply):
+            why = f"revision {self.obs.revision} took over"
+            self.reasons += [why] if old else []
+            for runner in old:
+                if runner.state in READY:
+                    self.actions.append(Drain(runner.id, why) if runner.in_flight else Terminate(runner.id, why))
+                else:
+                    self.actions.append(Terminate(runner.id, why) if runner.state is State.SETUP else Cancel(runner.id))
+        elif (self.live >= self.scaling.max_concurrency or self.obs.room == 0) and not any(
+            r.state in STARTING for r in self.supply
+        ):  # With no room for one more, the oldest idle one makes place: max_concurrency=1 never means two copies.
+            leaving = any(r.state in (State.TERMINATING, State.DRAINING) for r in self.runners) or self.live > len(
+                self.runners
+            )
+            idle = sorted((r for r in old if r.state is State.IDLE), key=lambda r: (r.since, r.id))
+            if idle and not leaving:
+                why = f"makes room for revision {self.obs.revision}"
+                self.actions.append(Terminate(idle[0].id, why))
+                self.reasons.append(f"{idle[0].id} {why}")
+
+    def _start(self, desired: int) -> None:
+        slots = sorted((r for r in self.supply if r.state is State.CRASH_BACKOFF), key=lambda r: r.id)
+        missing = max(0, min(desired - len(self.supply), self.scaling.max_concurrency - self.live))
+        if not slots and not missing:
+            return
+        if self.now < self.obs.blocked_until:
+            self.wakes.append(self.obs.blocked_until)
+            return
+        if self.obs.room is not None:
+            self.short = max(0, len(slots) + missing - self.obs.room)
+            slots = slots[: self.obs.room]
+            missing = min(missing, self.obs.room - len(slots))
+        if not self.failures:
+            self.actions += [Wake(r.id) for r in slots]
+            self.actions += [Start() for _ in range(missing)]
+            self.reasons += [why_start(self.scaling, self._demand())] if missing else []
+            return
+        again = retry_at(self.failures, self.last_failure)
+        probe = self.now >= again and not any(r.state in STARTING for r in self.supply)
+        self.wakes.append(again)
+        if probe and slots:
+            self.actions.append(Wake(slots[0].id))
+        self.actions += [Start(backoff=not (probe and not slots and n == 0)) for n in range(missing)]
+        failed = "1 start failed" if self.failures == 1 else f"{self.failures} starts in a row failed"
+        self.reasons.append(f"{failed}, so one is tried at a time")
+
+    def _demand(self) -> Demand:
+        need, buffer = _called_for(self.scaling, self.in_flight + self.mature)
+        longest = self.now - self.obs.waiting[0] if self.mature else 0
+        return Demand(self.mature, self.in_flight, longest, len(self.supply), need, buffer, self.obs.hold)
+
+
+def decide(scaling: Scaling, obs: Observation) -> ScalingDecision:
+    """Say what an app's runners should do at ``obs.now``, and why. Pure; called after every event and at ``wake_at``."""
+    return _Deciding(scaling, obs).run()

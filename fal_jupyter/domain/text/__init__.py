@@ -1,0 +1,1 @@
+"""Rules about text: near misses, terminals, JSON, how much may be printed."""

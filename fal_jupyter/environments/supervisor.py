@@ -1,0 +1,49 @@
+"""Runs one command and ends it, with all that it started, when nobody waits for it any more.
+
+``python -P -m fal_jupyter.environments.supervisor OWNER_PID COMMAND…``: the command's status is ours. It is over early when standard
+input ends (who asked for it gave up) or when the process *OWNER_PID* is gone, however it ended.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+
+from fal_jupyter.processes import become_subreaper, children_of
+
+OF_THIS_PYTHON = (
+    "PYTHONHOME",
+    "PYTHONPATH",
+    "VIRTUAL_ENV",
+)  # they would lead an installer to another place than its own
+
+
+def main() -> int:
+    """Run the command; gives its exit status."""
+    owner = int(sys.argv[1])
+    become_subreaper()
+    try:
+        owner_end = os.pidfd_open(owner)
+    except OSError:
+        return 1
+    environment = {name: value for name, value in os.environ.items() if name not in OF_THIS_PYTHON}
+    command = subprocess.Popen(sys.argv[2:], stdin=subprocess.DEVNULL, env=environment)
+    poller = select.poll()
+    for descriptor in (0, owner_end, os.pidfd_open(command.pid)):
+        poller.register(descriptor, select.POLLIN | select.POLLHUP)
+    try:
+        poller.poll()
+        return command.poll() if command.poll() is not None else 1  # type: ignore[return-value]
+    finally:
+        while left := children_of(os.getpid()):
+            for pid in left:
+                os.kill(pid, signal.SIGKILL)
+            for pid in left:
+                os.waitpid(pid, 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,112 @@
+"""Puts this package where user code looks for ``fal``: ``import fal`` gives it, and ``fal.x`` its parts."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.machinery
+import importlib.util
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+from fal_jupyter.fal.unsupported import LATER, REST_CLIENT, Part, explain_missing, sentence_for
+
+OURS = __name__.rpartition(".")[0]
+_NAME = "fal"
+
+
+class _Loader:
+    """Gives the module that is already there (or imports it) under its other name."""
+
+    def __init__(self, target: str, name: str) -> None:
+        self._target, self._name = target, name
+        self._spec: object = None
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
+        module = importlib.import_module(self._target)
+        self._spec = module.__spec__
+        explain_missing(module, self._name)
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__spec__ = self._spec  # type: ignore[assignment]  # the machinery has just put the other name's there
+
+
+class _PartLoader:
+    """Makes a module that is not here yet."""
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
+        return Part(spec.name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        pass
+
+
+class _Finder:
+    """Finds ``fal`` and ``fal.x`` in this package."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        top, _, rest = fullname.partition(".")
+        if top not in (_NAME, REST_CLIENT) or (top == REST_CLIENT and _is_installed_beside()):
+            return None
+        if rest.rpartition(".")[2].startswith(
+            "_"
+        ):  # a name, of which "from … import" asks first whether it is a module
+            raise ModuleNotFoundError(sentence_for(rest), name=fullname)
+        if top == REST_CLIENT or any(rest == part or rest.startswith(f"{part}.") for part in LATER):
+            return importlib.util.spec_from_loader(fullname, _PartLoader(), is_package=True)  # type: ignore[arg-type]
+        ours = OURS + fullname[len(_NAME) :]
+        if importlib.util.find_spec(ours) is None:
+            raise ModuleNotFoundError(sentence_for(fullname[len(_NAME) + 1 :]), name=fullname)
+        return importlib.util.spec_from_loader(fullname, _Loader(ours, fullname))  # type: ignore[arg-type]
+
+
+def _is_installed_beside() -> bool:
+    """Tell whether the real package's client of the REST API is here."""
+    found = importlib.machinery.PathFinder.find_spec(REST_CLIENT)
+    return found is not None and found.origin is not None
+
+
+_finder = _Finder()
+
+
+def is_installed() -> bool:
+    """Tell whether ``import fal`` gives this package."""
+    return sys.modules.get(_NAME) is sys.modules[OURS]
+
+
+def install(*, prefer_real: bool = False) -> ModuleType:
+    """Let ``import fal`` give this package; give what it gives now.
+
+    The real package stays where it is if it was imported already, or if *prefer_real* is asked and it is installed.
+    """
+    present = sys.modules.get(_NAME)
+    if present is not None and present is not sys.modules[OURS]:
+        return present
+    if prefer_real:
+        uninstall()
+        try:
+            return importlib.import_module(_NAME)
+        except ModuleNotFoundError as error:
+            if error.name != _NAME:
+                raise
+    if _finder not in sys.meta_path:
+        sys.meta_path.insert(0, _finder)
+    sys.modules[_NAME] = sys.modules[OURS]
+    for name, module in list(sys.modules.items()):
+        if name.startswith(f"{OURS}."):
+            explain_missing(module, _NAME + name[len(OURS) :])
+    return sys.modules[OURS]
+
+
+def uninstall() -> None:
+    """Take this package off the shelf; a real ``fal`` is left alone."""
+    if _finder in sys.meta_path:
+        sys.meta_path.remove(_finder)
+    for name, module in list(sys.modules.items()):
+        if name.split(".")[0] in (_NAME, REST_CLIENT) and (
+            isinstance(module, Part) or getattr(module, "__name__", "").startswith(OURS)
+        ):
+            del sys.modules[name]

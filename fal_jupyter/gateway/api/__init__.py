@@ -1,0 +1,1 @@
+"""Tornado handlers: the control plane, the panels, and the public routes beside the data plane."""

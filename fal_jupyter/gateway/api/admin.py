@@ -1,0 +1,375 @@
+"""The control plane: ``/admin/…`` on the Unix socket, for processes of our own user only."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any, TypedDict
+
+import msgspec
+from tornado.iostream import StreamClosedError
+from tornado.web import Application
+
+from fal_jupyter.domain import events as m
+from fal_jupyter.domain.errors import FalJupyterError, PortTaken
+from fal_jupyter.domain.spec import AppSpec
+from fal_jupyter.gateway.auth.leases import OwnerLease, peer_of
+from fal_jupyter.gateway.engine.listings import runner_records
+from fal_jupyter.protocol import frames
+from fal_jupyter.protocol.api import (
+    A_APPS,
+    A_CLIENT_ENV,
+    A_DOCTOR,
+    A_HELLO,
+    A_LEASE,
+    A_LEASES,
+    A_RUNNERS,
+    A_SHUTDOWN,
+    ENDING,
+    PROTOCOL,
+    ClientEnv,
+    LeaseAsked,
+    LeaseGranted,
+    ProcessRecord,
+    Published,
+    PublishHead,
+    ScalingRecord,
+)
+
+if TYPE_CHECKING:
+    from fal_jupyter.gateway.gateway import Gateway
+from fal_jupyter.gateway.api.handlers import NAME, Handler
+
+MAX_PUBLISH = 4 << 30
+
+
+class AdminNotFoundHandler(Handler):
+    """Whatever is asked for beside the routes."""
+
+    def prepare(self) -> None:
+        self.fail(404, "not_found", "there is nothing at this address")
+
+
+class HelloHandler(Handler):
+    """Who answers."""
+
+    def get(self) -> None:
+        self.reply(self.house.hello())
+
+
+class _Versioned(TypedDict):
+    """What every version of :class:`LeaseAsked` has."""
+
+    protocol: int
+
+
+class LeasesHandler(Handler):
+    """A lease is this request: it lasts until the peer's process or connection ends."""
+
+    lease: OwnerLease | None = None
+
+    async def post(self) -> None:
+        spoken = msgspec.json.decode(self.request.body, type=_Versioned)["protocol"]
+        if spoken != PROTOCOL:
+            self.fail(409, "version_skew", f"its protocol is {PROTOCOL}, that of this process is {spoken}")
+            return
+        asked = msgspec.json.decode(self.request.body, type=LeaseAsked)
+        try:
+            key_hash = bytes.fromhex(asked["key_hash"])
+        except ValueError:
+            self.fail(400, "bad_request", "key_hash of a lease is the SHA-256 of its key in hexadecimal digits")
+            return
+        connection: Any = self.request.connection
+        pid, _ = peer_of(connection.connection.socket)
+        try:
+            port = await self.house.open_port(asked["port"])
+        except PortTaken as error:
+            self.fail(409, "port_taken", str(error))
+            return
+        if self._refuse_if_ending():
+            return
+        lease = self.lease = self.house.leases.begin(asked["kind"], asked["name"], pid or asked["pid"])
+        await self.house.keys.add(asked["key_id"], key_hash, lease.id, lease.name)
+        if self._refuse_if_ending():  # it began to end while the key was written
+            self.house.leases.end(lease)
+            return
+        granted = LeaseGranted(
+            lease=lease.id,
+            base=self.house.base,
+            port=port,
+            owner=self.house.settings.owner,
+            gateway_pid=self.house.hello()["pid"],
+        )
+        self.set_header("content-type", "application/x-ndjson")
+        self.write(json.dumps(granted) + "\n")
+        try:
+            await self.flush()
+            await lease.ended.wait()
+        except StreamClosedError:
+            self.house.leases.end(lease)
+
+    def _refuse_if_ending(self) -> bool:
+        if self.house.stopping.is_set():
+            self.fail(503, ENDING, "the gateway is ending")
+            return True
+        return False
+
+    def on_connection_close(self) -> None:
+        if self.lease is not None:
+            self.house.leases.end(self.lease)
+
+
+class LeaseHandler(Handler):
+    """One lease."""
+
+    def delete(self, lease_id: str) -> None:
+        lease = self.house.leases.living.get(lease_id)
+        if lease is not None:
+            self.house.leases.end(lease)
+        self.reply({"ending": self.house.is_ending})
+
+
+class AppsHandler(Handler):
+    """All apps."""
+
+    def get(self) -> None:
+        self.reply(self.house.app_records())
+
+
+class AppHandler(Handler):
+    """One app: publish, look, stop."""
+
+    def get(self, alias: str) -> None:
+        found = [record for record in self.house.app_records() if record["alias"] == alias]
+        if found:
+            self.reply(found[0])
+        else:
+            self.fail(404, "not_served", f"no app {alias} is running")
+
+    async def put(self, alias: str) -> None:
+        head_json, payload = frames.decode_load(self.request.body)
+        head = msgspec.json.decode(head_json, type=PublishHead)
+        await self.house.open_for_runners(head["environment"]["env"])
+        if self.house.stopping.is_set():
+            self.fail(503, ENDING, "the gateway is ending")
+            return
+        if head["lease"] not in self.house.leases.living:
+            self.fail(409, "lease_ended", "the lease that publishes has ended")
+            return
+        try:
+            spec = AppSpec.from_json(head["spec"])
+        except FalJupyterError as error:
+            self.fail(400, "bad_request", str(error))
+            return
+        present = self.house.engine.published.get(alias)
+        if present is not None and present.lease != head["lease"] and not head["take_over"]:
+            holder = self.house.leases.living.get(present.lease)
+            if holder is not None:
+                told = {"name": holder.name, "pid": holder.pid, "kind": holder.kind}
+                self.fail(409, "app_taken", f"{alias} belongs to {holder.name} (process {holder.pid})", holder=told)
+                return
+        owner = self.house.leases.living[head["lease"]].name
+        try:
+            verdict, reason, app = self.house.engine.deployments.publish(alias, head, spec, payload, owner)
+        except FalJupyterError as error:
+            self.fail(400, type(error).__name__, error.message, hint=error.hint)
+            return
+        app.verdict, app.told = verdict, reason
+        if spec.cors:
+            self.house.open_to_pages()
+        self.house.remember(alias, app.last, spec.class_name, verdict, reason)
+        record = self.house.engine.fleet.apps[alias]
+        self.reply(
+            Published(
+                app=f"{self.house.settings.owner}/{alias}",
+                alias=alias,
+                revision=app.last,
+                verdict=verdict,
+                reason=reason,
+                url=self.house.engine.url(alias, self.house.base),
+                serving=record.serving,
+                machine=app.newest.place,
+                overrides=app.overrides,
+            )
+        )
+
+    async def delete(self, alias: str) -> None:
+        app = self.house.engine.published.get(alias)
+        if app is not None and self.house.engine.deployments.stop(
+            alias, kill=self.get_query_argument("kill", "0") == "1"
+        ):
+            if self.get_query_argument("wait", "0") == "1":
+                await app.ended.wait()
+            self.reply({"stopped": alias})
+        else:
+            self.fail(404, "not_served", f"no app {alias} is running")
+
+
+class ScalingHandler(Handler):
+    """How an app scales, and changes of it while it runs."""
+
+    def get(self, alias: str) -> None:
+        self._reply(alias, self.house.engine.deployments.scaling(alias))
+
+    def post(self, alias: str) -> None:
+        try:
+            asked = json.loads(self.request.body)
+            assert isinstance(asked, dict)
+            assert asked.get("reset") or isinstance(asked.get("set"), dict)
+        except (ValueError, AssertionError):
+            self.fail(400, "bad_request", 'the body is JSON: {"set": {"max_concurrency": 4}} or {"reset": true}')
+            return
+        try:
+            self._reply(alias, self.house.engine.deployments.scale(alias, None if asked.get("reset") else asked["set"]))
+        except FalJupyterError as error:
+            self.fail(400, type(error).__name__, error.message, hint=error.hint)
+
+    def _reply(self, alias: str, record: ScalingRecord | None) -> None:
+        if record is None:
+            self.fail(404, "not_served", f"no app {alias} is running")
+        else:
+            self.reply(record)
+
+
+class EventsHandler(Handler):
+    """The start of a revision, as it happens: JSON lines until it is ready, has failed, or is gone."""
+
+    closed = False
+
+    async def get(self, alias: str) -> None:
+        app = self.house.engine.published.get(alias)
+        number = self.whole_number("revision", 0)
+        revision = app.revisions.get(number) if app else None
+        if app is None or revision is None:
+            self.fail(404, "not_served", f"no app {alias} of revision {number} is running")
+            return
+        self.set_header("content-type", "application/x-ndjson")
+        told = 0
+        try:
+            while not self.closed:
+                change = app.next_change()
+                events = list(revision.events)
+                unsent = revision.event_count - told  # what is not kept any more is left out, never the verdict
+                told = revision.event_count
+                for event in events[max(0, len(events) - unsent) :]:
+                    self.write(json.dumps(event) + "\n")
+                await self.flush()
+                if revision.over and told == revision.event_count:  # more may have come while it was written
+                    return
+                await self._changed_or_closed(change)
+        except StreamClosedError:
+            return
+
+    async def _changed_or_closed(self, change: asyncio.Event) -> None:
+        self._wake = asyncio.ensure_future(change.wait())
+        try:
+            await self._wake
+        except asyncio.CancelledError:
+            self.closed = True
+
+    def on_connection_close(self) -> None:
+        self.closed = True
+        wake = getattr(self, "_wake", None)
+        if wake is not None:
+            wake.cancel()
+
+
+class LogsHandler(Handler):
+    """An app's last lines; with ``unfinished=1`` those too that a request is still writing."""
+
+    def get(self, alias: str) -> None:
+        app = self.house.engine.deployments.find(alias)
+        if app is None:
+            self.fail(404, "not_served", f"no app {alias} is running")
+            return
+        lines = self.whole_number("lines", 100)
+        request, runner = self.get_query_argument("request", ""), self.get_query_argument("runner", "")
+        unfinished = app.log.unfinished(request) if request and self.get_query_argument("unfinished", "") == "1" else []
+        self.reply(app.log.read(lines, request=request, runner=runner) + unfinished)
+
+
+class RunnersHandler(Handler):
+    """All runners."""
+
+    def get(self) -> None:
+        self.reply(runner_records(self.house.engine))
+
+
+class RunnerHandler(Handler):
+    """One runner's end."""
+
+    def delete(self, runner_id: str) -> None:
+        if self.house.engine.fleet.runner(runner_id) is None:
+            self.fail(404, "not_served", f"no runner {runner_id} is there")
+            return
+        self.house.engine.tell(m.RunnerStopAsked(runner_id, self.get_query_argument("kill", "0") == "1"))
+        self.reply({"stopped": runner_id})
+
+
+class DoctorHandler(Handler):
+    """The gateway and every process of ours."""
+
+    def get(self) -> None:
+        hello, engine = self.house.hello(), self.house.engine
+        processes = [ProcessRecord(pid=hello["pid"], role="gateway", app="")]
+        for template in (*engine.launcher.templates.values(), *engine.launcher.replaced):
+            processes.append(ProcessRecord(pid=template.process.pid, role="template", app=""))
+        for runner in runner_records(engine):
+            if runner["pid"]:
+                processes.append(ProcessRecord(pid=runner["pid"], role="runner", app=runner["app"]))
+        for lease in self.house.leases.living.values():
+            role = "serve" if lease.kind == "serve" else "kernel"
+            processes.append(ProcessRecord(pid=lease.pid, role=role, app=""))
+        self.reply({"gateway": hello, "processes": processes})
+
+
+class ClientEnvHandler(Handler):
+    """What a client of fal needs to come here by its environment alone."""
+
+    async def post(self) -> None:
+        if not self.house.leases.living:
+            self.fail(409, "no_owner", "no app is served here, so there is nothing that a client could call")
+            return
+        try:
+            tls = await self.house.open_tls()
+        except OSError as error:
+            self.fail(500, "tls_failed", f"the TLS port cannot be opened: {error.strerror or error}")
+            return
+        self.reply(ClientEnv(tls=tls, key=await self.house.make_client_key()))
+
+
+class ShutdownHandler(Handler):
+    """Drain everything, then exit."""
+
+    def post(self) -> None:
+        self.reply({"stopping": True})
+        self.house.stop()
+
+
+def application(house: Gateway) -> Application:
+    """The routes of the control plane."""
+    from fal_jupyter.gateway.api import panels  # its handlers inherit from ours
+
+    given = {"house": house}
+    alias = NAME
+    return Application(
+        [
+            *((pattern, handler, given) for pattern, handler in panels.ROUTES),
+            (A_HELLO, HelloHandler, given),
+            (A_LEASES, LeasesHandler, given),
+            (A_LEASE.format(id="([0-9a-f]+)"), LeaseHandler, given),
+            (A_APPS, AppsHandler, given),
+            (f"{A_APPS}/{alias}", AppHandler, given),
+            (f"{A_APPS}/{alias}/events", EventsHandler, given),
+            (f"{A_APPS}/{alias}/logs", LogsHandler, given),
+            (f"{A_APPS}/{alias}/scaling", ScalingHandler, given),
+            (A_RUNNERS, RunnersHandler, given),
+            (f"{A_RUNNERS}/{NAME}", RunnerHandler, given),
+            (A_DOCTOR, DoctorHandler, given),
+            (A_CLIENT_ENV, ClientEnvHandler, given),
+            (A_SHUTDOWN, ShutdownHandler, given),
+        ],
+        log_function=lambda handler: None,
+        default_handler_class=AdminNotFoundHandler,
+        default_handler_args=given,
+    )

@@ -1,0 +1,329 @@
+"""The local CDN: files by an address that nobody can guess, and uploads as fal's clients send them (wire-protocol R13 to R23)."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, BinaryIO
+
+from tornado.iostream import StreamClosedError
+
+from fal_jupyter.domain.access.file_lifecycle import Lifecycle
+from fal_jupyter.filestore import StoredFile, Writer
+from fal_jupyter.gateway.api.handlers import SMALL_BODY, PublicHandler
+from fal_jupyter.gateway.requests.data_plane import file_limit_sentence
+from fal_jupyter.gateway.storage.file_rules import (
+    byte_range,
+    content_type_of,
+    disposition,
+    lifecycle_in,
+    names_tag,
+    parts_in,
+    text_of,
+)
+from fal_jupyter.gateway.storage.files import MOST_PARTS, Upload, WrongParts
+from fal_jupyter.protocol.api import CDN, CDN_UPLOAD
+
+CHUNK = 256 * 1024
+MOST_WORDS = 4 << 20  # bytes of the word that all parts are there
+H_FILE_NAME = "x-fal-file-name"
+_ID = r"([0-9a-f]{32})"
+_NO_SCRIPTS = "sandbox; default-src 'none'; style-src 'unsafe-inline'; media-src 'self'"
+
+
+class FileHandler(PublicHandler):
+    """One file. Whatever it is, no browser shall run it: pages and pictures with scripts are shown without them."""
+
+    needs_key = False  # its address is the key, unless who uploaded it said otherwise
+    right = "read"
+
+    def body_limit(self) -> int:
+        """A question about a file has no body worth keeping."""
+        return SMALL_BODY
+
+    async def get(self, file_id: str, name: str) -> None:
+        """Send the file, or a range of it."""
+        stored = self.house.files.store.find(file_id, time.time())
+        if stored is not None and stored.access != "allow" and not self.has_key():
+            if stored.access == "forbid":
+                why = self.house.keys.refusal(self.request.headers.get("authorization", ""), self.right)
+                self.fail(403, "", why or "this file is for its owner only: send Authorization: Key id:secret")
+                return
+            stored = None
+        try:
+            file = stored.path.open("rb") if stored is not None else None
+        except OSError:  # swept in this moment, or removed by hand
+            file = None
+        if stored is None or file is None:
+            self.fail(404, "", "there is no such file, or none any more")
+            return
+        with file:
+            await self._answer(stored, file)
+
+    head = get
+
+    async def _answer(self, stored: StoredFile, file: BinaryIO) -> None:
+        asked: tuple[int, int] | str | None = None
+        headers, tag = self.request.headers, f'"{stored.sha256}"'
+        if names_tag(headers.get("if-none-match", ""), tag):
+            self._describe(stored, tag)
+            self.set_status(304)
+            self.finish()
+            return
+        if headers.get("if-range", tag) == tag:
+            asked = byte_range(headers.get("range", ""), stored.size)
+        if isinstance(asked, str):
+            self.set_header("content-range", f"bytes */{stored.size}")
+            self.fail(416, "bad_request", f"the file has {stored.size} bytes, and the range lies behind them")
+            return
+        self._describe(stored, tag)
+        first, last = asked or (0, stored.size - 1)
+        if asked is not None:
+            self.set_status(206)
+            self.set_header("content-range", f"bytes {first}-{last}/{stored.size}")
+        self.set_header("content-length", str(last - first + 1))
+        if self.request.method == "HEAD":
+            self.finish()
+            return
+        file.seek(first)
+        await self._send(file, last - first + 1)
+
+    def _describe(self, stored: StoredFile, tag: str) -> None:
+        self.set_header("content-type", content_type_of(stored.content_type))
+        self.set_header("etag", tag)
+        self.set_header("accept-ranges", "bytes")
+        self.set_header("content-disposition", disposition(stored.file_name))
+        self.set_header("x-content-type-options", "nosniff")
+        self.set_header("content-security-policy", _NO_SCRIPTS)
+        age = 31_536_000 if stored.expires is None else max(0, int(stored.expires - time.time()))
+        self.set_header("cache-control", "no-store" if stored.access != "allow" else f"private, max-age={age}")
+
+    async def _send(self, file: BinaryIO, length: int) -> None:
+        """Send piece by piece, as fast as the caller takes them, and hang up on one who takes nothing."""
+        try:
+            while length > 0 and (piece := file.read(min(CHUNK, length))):
+                length -= len(piece)
+                self.write(piece)
+                await self.flush()
+        except StreamClosedError:
+            length = 1
+        if length > 0:
+            self.hang_up()
+
+    def compute_etag(self) -> None:
+        """It has one already."""
+
+
+class UploadingHandler(PublicHandler):
+    """What all routes of uploads share.
+
+    Attributes:
+        takes_token: the token that ``/rest/storage/auth/token`` gave opens, as a key does.
+    """
+
+    takes_token = True
+    right = "upload"
+
+    def has_key(self) -> bool:
+        if super().has_key():
+            return True
+        return self.takes_token and self.house.tokens.admits(self._token(), CDN_UPLOAD, time.time())
+
+    def key_id(self) -> str:
+        """Also that of the key for which the token was given."""
+        return super().key_id() or ("" if self.trusted else self.house.tokens.key_of(self._token()))
+
+    def _token(self) -> str:
+        return self.request.headers.get("authorization", "").partition(" ")[2].strip()
+
+    def read_lifecycle(self) -> Lifecycle:
+        """Give the lifecycle that is asked for; an answer, too, where nobody can read it."""
+        try:
+            return lifecycle_in(self.request.headers)
+        except ValueError as error:
+            self.fail(400, "bad_request", str(error))
+            return Lifecycle()
+
+    def file_url(self, file: StoredFile | Upload) -> str:
+        """The address of a file."""
+        return file.url(f"{self.public_base()}{CDN.rstrip('/')}")
+
+    def no_room(self, error: OSError) -> None:
+        """The disk does not take it."""
+        self.fail(507, "internal_error", f"the file cannot be kept: {error.strerror}")
+
+
+class BodyHandler(UploadingHandler):
+    """A body that is a file: written as it comes, and gone if it does not come to its end."""
+
+    takes = "POST"
+    writer: Writer | None = None
+
+    def prepare(self) -> None:
+        super().prepare()
+        if not self._finished:
+            self.check()
+        if not self._finished and self.request.method == self.takes:
+            try:
+                self.writer = self.house.files.store.writer()
+            except OSError as error:
+                self.no_room(error)
+
+    def body_limit(self) -> int:
+        """Largest file in bytes."""
+        return self.house.settings.max_file
+
+    def limit_sentence(self) -> str:
+        """What is said of a file that is longer."""
+        return file_limit_sentence(self.house.settings)
+
+    def check(self) -> None:
+        """Answer here to refuse the body before any of it is written."""
+
+    def data_received(self, chunk: bytes) -> None:
+        """A piece of the file."""
+        if self.writer is not None:
+            try:
+                self.writer.write(chunk)
+            except OSError as error:
+                self.no_room(error)
+                self.on_connection_close()  # nobody waits for the rest
+
+    def _give_up(self) -> None:
+        if self.writer is not None:
+            self.writer.abort()
+            self.writer = None
+
+    def on_connection_close(self) -> None:
+        """Its sender hung up in the middle."""
+        self._give_up()
+        super().on_connection_close()
+
+    def on_finish(self) -> None:
+        """Whatever was not kept goes."""
+        self._give_up()
+
+    def take(self) -> Writer:
+        """Give the file that was written; it is the caller's now."""
+        writer, self.writer = self.writer, None
+        assert writer is not None
+        return writer
+
+
+class WholeHandler(BodyHandler):
+    """``POST /cdn/files/upload``: a file in one piece; its address is the answer."""
+
+    lifecycle = Lifecycle()
+
+    def check(self) -> None:
+        self.lifecycle = self.read_lifecycle()
+
+    def post(self) -> None:
+        """Keep the file."""
+        headers = self.request.headers
+        kind, name = content_type_of(headers.get("content-type", "")), text_of(headers.get(H_FILE_NAME, ""))
+        try:
+            stored = self.house.files.add(self.take(), kind, name, *self.lifecycle)
+        except OSError as error:
+            self.no_room(error)
+            return
+        self.reply({"access_url": self.file_url(stored)})
+
+
+class BeginPartsHandler(UploadingHandler):
+    """``POST /cdn/files/upload/multipart``: a file that will come in parts."""
+
+    def post(self) -> None:
+        """Promise an address."""
+        headers = self.request.headers
+        lifecycle = self.read_lifecycle()
+        if self._finished:
+            return
+        kind, name = content_type_of(headers.get("content-type", "")), text_of(headers.get(H_FILE_NAME, ""))
+        upload = self.house.files.begin(kind, name, *lifecycle, key=self.key_id())
+        self.reply({"access_url": self.file_url(upload), "uploadId": upload.secret})
+
+
+class PromisedHandler(BodyHandler):
+    """Bytes of an upload that was promised an address: the whole of it, or one of its parts.
+
+    Its address has the secret; who knows that needs no key.
+    """
+
+    needs_key = False
+    takes = "PUT"
+
+    def initialize(self, house: Any, trusted: bool) -> None:
+        super().initialize(house, trusted)
+        self.upload: Upload | None = None
+
+    def check(self) -> None:
+        found = self.path_kwargs
+        secret = found.get("secret") or self.get_query_argument("upload", "")
+        self.upload = self.house.files.upload(found["file_id"], secret)
+        if self.upload is None or self.upload.complete:
+            self.fail(404, "", "there is no such upload, or none any more")
+        elif (number := found.get("number")) is not None and not 1 <= int(number) <= MOST_PARTS:
+            self.fail(400, "bad_request", f"parts are numbered from 1 to {MOST_PARTS}")
+
+    def put(self, file_id: str, secret: str = "", number: str | None = None) -> None:
+        """Keep the bytes."""
+        assert self.upload is not None
+        self.upload = self.house.files.upload(file_id, self.upload.secret)
+        if self.upload is None or self.upload.complete:  # meanwhile
+            self.fail(404, "", "there is no such upload, or none any more")
+            return
+        part = self.take()
+        try:
+            if number is None:
+                self.house.files.keep(part, self.upload)
+            else:
+                part.rest()
+        except OSError as error:
+            part.abort()
+            self.no_room(error)
+            return
+        if number is None:
+            self.clear_header("content-type")
+            self.finish()
+            return
+        self.upload.add(int(number), part)
+        etag = f'"{part.sha256}"'
+        self.set_header("etag", etag)
+        self.reply({"partNumber": int(number), "etag": etag})
+
+
+class CompleteHandler(UploadingHandler):
+    """All parts of an upload are there."""
+
+    needs_key = False
+
+    def body_limit(self) -> int:
+        """Largest list of parts in bytes."""
+        return MOST_WORDS
+
+    async def post(self, file_id: str, secret: str = "") -> None:
+        """Make one file of them."""
+        upload = self.house.files.upload(file_id, secret or self.get_query_argument("upload", ""))
+        if upload is None:
+            self.fail(404, "", "there is no such upload, or none any more")
+            return
+        try:
+            await self.house.files.join(upload, parts_in(self.body))
+        except (ValueError, WrongParts) as error:
+            self.fail(400, "bad_request", str(error))
+        except OSError as error:
+            self.no_room(error)
+        else:
+            self.reply({"status": "ok"})
+
+
+ROUTES = (
+    (rf"{CDN}files/upload", WholeHandler),
+    (rf"{CDN}files/upload/multipart", BeginPartsHandler),
+    (rf"{CDN}files/(?P<file_id>[0-9a-f]{{32}})/[^/]*/multipart/(?P<secret>[0-9a-f]{{32}})/(?P<number>\d{{1,6}})", PromisedHandler),
+    (rf"{CDN}files/(?P<file_id>[0-9a-f]{{32}})/[^/]*/multipart/(?P<secret>[0-9a-f]{{32}})/complete", CompleteHandler),
+    (rf"{CDN}upload/(?P<file_id>[0-9a-f]{{32}})", PromisedHandler),
+    (rf"{CDN}upload/(?P<file_id>[0-9a-f]{{32}})/(?P<number>\d{{1,6}})", PromisedHandler),
+    (rf"{CDN}upload/(?P<file_id>[0-9a-f]{{32}})/complete", CompleteHandler),
+    (rf"{CDN}files/{_ID}/([^/]*)", FileHandler),
+)  # fmt: skip

@@ -1,0 +1,218 @@
+"""The bases of all handlers: those of the control plane, and those of the public routes."""
+
+from __future__ import annotations
+
+import json
+import traceback
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from tornado.web import HTTPError, RequestHandler, stream_request_body
+
+from fal_jupyter.domain.access.key_grants import Right
+from fal_jupyter.gateway.http.response_writer import FAILED, failure_body, is_number, new_id
+from fal_jupyter.gateway.http.tornado_bridge import RespondingHandler
+from fal_jupyter.gateway.requests.data_plane import is_hostile, is_own_host, limit_sentence
+from fal_jupyter.protocol import frames
+from fal_jupyter.protocol.api import (
+    ENDING,
+    ENDING_SENTENCE,
+    H_ERROR_TYPE,
+    H_REQUEST_ID,
+)
+
+if TYPE_CHECKING:
+    from fal_jupyter.gateway.gateway import Gateway
+if TYPE_CHECKING:
+    from fal_jupyter.gateway.gateway import Gateway
+
+_UNREADABLE = (msgspec.DecodeError, frames.FrameError)
+NAME = r"([a-z0-9][a-z0-9_.-]*)"
+
+
+class BadQuery(HTTPError):
+    """A query that means nothing: 400 with *detail*."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(400)
+        self.detail = detail
+
+
+class Handler(RequestHandler):
+    """What the handlers of the control plane share."""
+
+    house: Gateway
+
+    def initialize(self, house: Gateway) -> None:
+        self.house = house
+
+    def set_default_headers(self) -> None:
+        self.set_header("content-type", "application/json")
+        self.clear_header("server")
+
+    def fail(self, status: int, error_type: str, detail: str, **more: Any) -> None:
+        """Answer with an error of ours."""
+        self.set_status(status)
+        self.set_header(H_ERROR_TYPE, error_type)
+        self.finish(json.dumps({"detail": detail, "error_type": error_type, **more}))
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        error = kwargs.get("exc_info", (None, None, None))[1]
+        if isinstance(error, _UNREADABLE):
+            self.fail(400, "bad_request", f"the body of {self._question} cannot be read: {error}")
+        elif isinstance(error, BadQuery):
+            self.fail(400, "bad_request", error.detail)
+        elif status_code < 500:
+            self.fail(status_code, "bad_request", f"{self._question}: {self._reason}")
+        elif self.house.stopping.is_set():  # what it needed is closed already
+            self.set_header("retry-after", "1")
+            self.fail(503, ENDING, ENDING_SENTENCE)
+        else:
+            reason = "".join(traceback.format_exception_only(error)).strip() if error is not None else self._reason
+            self.fail(
+                status_code,
+                "internal_error",
+                f"the gateway failed at {self._question}: {reason}",
+                hint=f"the traceback is in {self.house.settings.logs / 'gateway.log'}",
+            )
+
+    def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
+        if not isinstance(value, _UNREADABLE):
+            super().log_exception(typ, value, tb)
+
+    @property
+    def _question(self) -> str:
+        return f"{self.request.method} {self.request.path}"
+
+    def whole_number(self, name: str, default: int) -> int:
+        """Give a number of the query.
+
+        Raises:
+            BadQuery: it is none.
+        """
+        given = self.get_query_argument(name, str(default))
+        if not is_number(given):
+            raise BadQuery(f"{name} of {self._question} is a whole number, not {given[:100]!r}")
+        return int(given)
+
+    def reply(self, value: Any) -> None:
+        """Answer with JSON."""
+        self.finish(msgspec.json.encode(value))
+
+
+SMALL_BODY = 64 * 1024
+NO_KEY = "missing or wrong key: send Authorization: Key id:secret"
+
+
+@stream_request_body
+class PublicHandler(RequestHandler):
+    """What the public handlers share: host, path, key, method and length are checked when the head is here, before any of the body is kept.
+
+    Attributes:
+        needs_key: False where a route lets in everybody, or decides by itself.
+        right: what a key has to have for it.
+    """
+
+    house: Gateway
+    needs_key = True
+    right: Right = "run"
+
+    def initialize(self, house: Gateway, trusted: bool) -> None:
+        self.house, self.trusted = house, trusted
+        self._pieces: list[bytes] = []
+        self._received = 0
+
+    def set_default_headers(self) -> None:
+        self.set_header("content-type", "application/json")
+        self.set_header(H_REQUEST_ID, new_id())
+        self.clear_header("server")
+        self.clear_header("date")
+
+    def prepare(self) -> None:
+        if not self.trusted and not is_own_host(self.request.host, self.house.ports):
+            self.fail(421, "bad_request", "this address is for 127.0.0.1 and localhost only")
+        elif is_hostile(self.request.path):
+            self.fail(400, "bad_request", "the path has '..' or a control character in it")
+        elif self.needs_key and not self.has_key():
+            self.refuse_key()
+        else:
+            self.check_body()
+
+    def check_body(self) -> None:
+        """Refuse by the head alone what this handler does not take: the method, or a body that is too long."""
+        if getattr(type(self), (self.request.method or "").lower(), None) is RequestHandler._unimplemented_method:
+            raise HTTPError(405)
+        length = self.request.headers.get("content-length", "")
+        if is_number(length) and int(length) > self.body_limit():
+            self.fail(413, "bad_request", self.limit_sentence())
+
+    def body_limit(self) -> int:
+        """Largest body in bytes."""
+        return self.house.settings.max_body
+
+    def limit_sentence(self) -> str:
+        """What is said (413) of a body that is longer."""
+        limit, most = self.body_limit(), self.house.settings.max_body
+        return limit_sentence(self.house.settings) if limit == most else f"the body is larger than {limit} bytes"
+
+    def data_received(self, chunk: bytes) -> Any:
+        """A piece of the body: kept until its method is called."""
+        self._received += len(chunk)
+        if self._finished:
+            return
+        if self._received > self.body_limit():
+            self._pieces.clear()
+            self.fail(413, "bad_request", self.limit_sentence())
+            return
+        self._pieces.append(chunk)
+
+    @property
+    def body(self) -> bytes:
+        """The whole body."""
+        return b"".join(self._pieces)
+
+    def has_key(self) -> bool:
+        """True when the caller is our own user, or sends a living key with this route's right."""
+        return self.trusted or self.house.keys.admits(self.request.headers.get("authorization", ""), self.right)
+
+    def key_id(self) -> str:
+        """The id of the key that opened this route; ``""`` for our own user."""
+        return "" if self.trusted else self.house.keys.id_of(self.request.headers.get("authorization", ""))
+
+    def refuse_key(self, no_key: str = NO_KEY) -> None:
+        """Answer a caller without a key (*no_key* says so), or with one that lacks this route's right."""
+        if why := self.house.keys.refusal(self.request.headers.get("authorization", ""), self.right):
+            self.fail(403, "", why)
+            return
+        self.set_header("www-authenticate", "Key")
+        self.fail(401, "", no_key)
+
+    def public_base(self) -> str:
+        """Scheme and authority by which the caller reaches this gateway: what absolute addresses in answers begin with."""
+        if self.trusted or not self.request.host:
+            return self.house.base
+        return f"{self.request.protocol}://{self.request.host}"
+
+    def fail(self, status: int, error_type: str, detail: Any, /, **more: Any) -> None:
+        """Answer with an error in fal's shape; *error_type* is ``""`` where fal has no name for it."""
+        self.set_status(status)
+        if error_type:
+            self.set_header(H_ERROR_TYPE, error_type)
+        self.finish(failure_body(self._headers[H_REQUEST_ID], error_type, detail, **more))
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        if status_code < 500:
+            self.fail(status_code, "bad_request", self._reason)
+        else:
+            self.fail(status_code, "internal_error", FAILED)
+
+    def hang_up(self) -> None:
+        """Cut the connection: an answer that breaks off must not look complete."""
+        self._auto_finish = False
+        if isinstance(self.request.connection, RespondingHandler):
+            self.request.connection.connection.drop()
+
+    def reply(self, value: Any, status: int = 200) -> None:
+        """Answer with JSON."""
+        self.set_status(status)
+        self.finish(msgspec.json.encode(value))

@@ -1,0 +1,106 @@
+"""What a request prints, followed beside its answer: a websocket has no room for it among its messages."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from tornado.iostream import StreamClosedError
+
+from fal_jupyter.gateway.api.handlers import Handler
+from fal_jupyter.gateway.requests.proxied_request import unread
+from fal_jupyter.protocol import frames
+from fal_jupyter.protocol.api import FRAMES_TYPE
+from fal_jupyter.protocol.frames import Kind
+
+BOUND = 256 << 10  # bytes that wait for an owner who does not read; more are dropped and counted
+
+
+class OutputTail:
+    """The watcher of one exchange (:class:`fal_jupyter.gateway.requests.proxied_request.Watcher`), until the request or its reader ends."""
+
+    def __init__(self) -> None:
+        self._waiting: list[bytes] = []
+        self._size = self._dropped = 0
+        self._over = False
+        self._changed = asyncio.Event()
+
+    def dispatched(self) -> None:
+        """Nothing is printed by that."""
+
+    def taken_back(self) -> None:
+        """Nor by that."""
+
+    def printed(self, which: int, text: str) -> None:
+        """User code printed."""
+        data = text.encode("utf-8", "replace")
+        if self._size + len(data) > BOUND:
+            self._dropped += len(data)
+            return
+        if self._dropped:
+            told, self._dropped = unread(self._dropped), 0
+            self._keep(2, told)
+        self._keep(which, data)
+
+    def _keep(self, which: int, data: bytes) -> None:
+        self._waiting.append(frames.encode(Kind.OUTPUT, 0, bytes((which,)) + data))
+        self._size += len(data)
+        self._changed.set()
+
+    def ended(self) -> None:
+        """The request is over."""
+        self._over = True
+        self._changed.set()
+
+    async def follow(self) -> AsyncIterator[bytes]:
+        """Give what was printed as OUTPUT frames, and go on until the request ends."""
+        while True:
+            self._changed.clear()
+            pieces, self._waiting, self._size = self._waiting, [], 0
+            if pieces:
+                yield b"".join(pieces)
+            elif self._over:
+                return
+            else:
+                await self._changed.wait()
+
+
+class OutputTailHandler(Handler):
+    """What a request prints: what it has printed already, and what it will."""
+
+    _reader: asyncio.Task[None] | None = None
+
+    async def get(self, request_id: str) -> None:
+        exchange = self.house.engine.exchanges.get(request_id)
+        known = exchange if exchange is not None else self.house.engine.history.find(request_id)
+        if known is None:
+            self.fail(404, "not_kept", "that request is not known here, or not kept any more")
+            return
+        if exchange is not None and exchange.watcher is not None:
+            self.fail(409, "followed", "what that request prints is followed already")
+            return
+        prints = self._begin(request_id, known.alias)
+        if exchange is not None:
+            exchange.watcher = prints
+        else:
+            prints.ended()
+        self._reader = asyncio.current_task()
+        self.set_header("content-type", FRAMES_TYPE)
+        try:
+            await self.flush()
+            async for piece in prints.follow():
+                self.write(piece)
+                await self.flush()
+        except (StreamClosedError, asyncio.CancelledError):
+            if exchange is not None:
+                exchange.watcher = None
+
+    def _begin(self, request_id: str, alias: str) -> OutputTail:
+        prints, published = OutputTail(), self.house.engine.published.get(alias)
+        for stream, text in published.log.printed_by(request_id) if published is not None else ():
+            prints.printed(stream, text)
+        return prints
+
+    def on_connection_close(self) -> None:
+        if self._reader is not None:
+            self._reader.cancel()

@@ -1,0 +1,262 @@
+"""The control plane's part for panels: the feed, requests and their answers, calls that are held, keys, start, restart and unload."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+from tornado.iostream import StreamClosedError
+
+from fal_jupyter.credentials import id_and_hash, make_key
+from fal_jupyter.domain import events as m
+from fal_jupyter.domain.runners.runner import READY
+from fal_jupyter.gateway.api.handlers import NAME, Handler
+from fal_jupyter.gateway.api.load_tests import LoadTestHandler
+from fal_jupyter.gateway.api.output_tail import OutputTailHandler
+from fal_jupyter.gateway.engine.request_history import body_of, displays_of, state_of
+from fal_jupyter.gateway.feed.feed import FeedConnection
+from fal_jupyter.gateway.requests.buffered_calls import NO_TARGET, ask_aside, target_of
+from fal_jupyter.protocol.api import A_APPS, A_FEED, A_KEYS, A_SNAPSHOT, ENDING, H_STATUS
+from fal_jupyter.protocol.feed import RequestDetail
+
+LOGS_SHOWN = 500
+SCHEMA_PATIENCE = 20.0  # seconds; the runner's event loop may be busy with its requests
+_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
+_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(;[ \t]*[\w-]+=[\w.\"' -]+)*")
+
+
+class PanelFeedHandler(Handler):
+    """The feed: JSON lines as long as the listener listens."""
+
+    listener: FeedConnection | None = None
+
+    async def get(self) -> None:
+        self.set_header("content-type", "application/x-ndjson")
+        self._gone = asyncio.Event()
+        self._sent: asyncio.Future[None] | None = None
+        self.listener = self.house.feed.listen(self._send)
+        await self._gone.wait()
+
+    def _send(self, line: bytes) -> bool:
+        if self._sent is not None and not self._sent.done():
+            return False
+        self.write(line)
+        self._sent = asyncio.ensure_future(self._flush())
+        return True
+
+    async def _flush(self) -> None:
+        try:
+            await self.flush()
+        except StreamClosedError:
+            self.on_connection_close()
+
+    def on_connection_close(self) -> None:
+        if self.listener is not None:
+            self.house.feed.leave(self.listener)
+            self._gone.set()
+
+
+class SnapshotHandler(Handler):
+    """Everything, once."""
+
+    def get(self) -> None:
+        self.finish(self.house.feed.snapshot())
+
+
+class AppActionHandler(Handler):
+    """What can be done to an app beside publishing, stopping and scaling it."""
+
+    async def post(self, alias: str, action: str) -> None:
+        if action == "start":
+            self._start(alias)
+        elif alias not in self.house.engine.published:
+            self.fail(404, "not_served", f"no app {alias} is running")
+        elif action == "restart":
+            self.reply({"revision": self.house.engine.deployments.restart(alias)})
+        elif action == "unload":
+            self.house.engine.tell(m.AppUnloaded(alias))
+            self.reply({"unloaded": alias})
+        elif action == "keys":
+            await self._make_key(alias)
+        else:
+            self._call(alias)
+
+    def _start(self, alias: str) -> None:
+        """Start an app that was stopped; one that runs is left as it is."""
+        deployments = self.house.engine.deployments
+        if (running := deployments.published.get(alias)) is not None:
+            self.reply({"revision": running.last})
+            return
+        former = deployments.stopped.get(alias)
+        lease = self.house.leases.living.get(former.lease) if former is not None else None
+        if lease is None:
+            self.fail(404, "not_served", f"no app {alias} was stopped here; run its cell to start it")
+        elif self.house.stopping.is_set():
+            self.fail(503, ENDING, "the gateway is ending")
+        else:
+            self.reply({"revision": deployments.start(alias, lease.name)})
+
+    async def _make_key(self, alias: str) -> None:
+        """Make a key that lives as long as the app's owner; only its hash stays here."""
+        lease = self.house.leases.living.get(self.house.engine.published[alias].lease)
+        if lease is None:
+            self.fail(409, "lease_ended", f"the owner of {alias} has ended")
+            return
+        key = make_key()
+        holder = f"a panel of {lease.name}"
+        await self.house.keys.add(*id_and_hash(key), lease.id, holder)
+        self.reply({"key": key})
+
+    def _call(self, alias: str) -> None:
+        """Call an endpoint for a panel; its answer is held."""
+        target = target_of(self.get_query_argument("path", "/"), self.get_query_argument("method", "POST"), _METHODS)
+        if target is None:
+            self.fail(400, "bad_request", NO_TARGET)
+            return
+        kind = self.request.headers.get("content-type", "application/json")
+        headers = [("accept", "*/*"), ("host", "localhost")] + (
+            [("content-type", kind)] if _TYPE.fullmatch(kind) else []
+        )
+        request_id, _ = self.house.calls.call(alias, *target, headers, self.request.body)
+        self.set_status(202)
+        self.reply({"request_id": request_id})
+
+
+class PictureHandler(Handler):
+    """One app, thin enough for a saved notebook."""
+
+    def get(self, alias: str) -> None:
+        if any(app.alias == alias for app in self.house.engine.deployments.known()):
+            self.reply(self.house.feed.picture(alias))
+        else:
+            self.fail(404, "not_served", f"no app {alias} is running")
+
+
+class SchemaHandler(Handler):
+    """An app's OpenAPI document, asked of a runner once a revision."""
+
+    async def get(self, alias: str) -> None:
+        engine = self.house.engine
+        published = engine.published.get(alias)
+        record = engine.fleet.apps.get(alias)
+        if published is None or record is None:
+            self.fail(404, "not_served", f"no app {alias} is running")
+            return
+        revision = published.revisions.get(record.serving) or published.newest
+        if not revision.schema:
+            ready = [r for r in record.runners.values() if r.state in READY and r.revision == revision.number]
+            runner = min(ready, key=lambda r: r.in_flight, default=None)
+            channel = engine.launcher.channel(runner.id) if runner is not None else None
+            if runner is None or channel is None:
+                self.fail(409, "no_runner", f"no runner of {alias} is ready, so nobody can say what its endpoints take")
+                return
+            held = await ask_aside(channel, runner.id, runner.revision, alias, "/openapi.json", SCHEMA_PATIENCE)
+            if held.status != 200 or held.broken:
+                self.fail(502, "no_schema", f"{alias} gave no description of its endpoints (status {held.status})")
+                return
+            revision.schema = held.body()
+        self.finish(revision.schema)
+
+
+class RequestHandler(Handler):
+    """One request: what is known of it, and its end."""
+
+    def get(self, request_id: str) -> None:
+        engine = self.house.engine
+        exchange, kept = engine.exchanges.get(request_id), engine.history.find(request_id)
+        if exchange is None and kept is None:
+            self.fail(404, "not_kept", "that request is not known here, or not kept any more")
+            return
+        published = engine.published.get(kept.alias if kept is not None else exchange.alias if exchange else "")
+        logs = published.log.read(LOGS_SHOWN, request=request_id) if published is not None else []
+        if kept is not None:
+            request, error, sent, got = kept.state(), kept.error, kept.input(), kept.output()
+            shown = kept.shown
+        else:
+            assert exchange is not None
+            request, error = state_of(exchange), exchange.error
+            sent = body_of(exchange.sent, exchange.sent_type, exchange.bytes_in)
+            got, shown = None, exchange.shown
+        held = self.house.calls.find(request_id) is not None
+        self.reply(
+            RequestDetail(
+                request=request, input=sent, output=got, error=error, logs=logs, displays=displays_of(shown), held=held
+            )
+        )
+
+    def delete(self, request_id: str) -> None:
+        if self.house.engine.cancel(request_id):
+            self.reply({"cancelled": request_id})
+        else:
+            self.fail(404, "not_running", "that request is not running")
+
+
+class AnswerHandler(Handler):
+    """A held answer, followed to its end. It is data: whatever its type, no browser shall take it for a page."""
+
+    closed = False
+
+    async def get(self, request_id: str) -> None:
+        held = self.house.calls.find(request_id)
+        if held is None:
+            self.fail(404, "not_kept", "no answer to that request is held here")
+            return
+        self._reader = asyncio.current_task()
+        try:
+            await held.begun()
+            kind = held.content_type
+            self.set_header("content-type", kind if _TYPE.fullmatch(kind) else "application/octet-stream")
+            self.set_header(H_STATUS, str(held.status))
+            self.set_header("content-disposition", "attachment")
+            self.set_header("content-security-policy", "sandbox")
+            self.set_header("x-content-type-options", "nosniff")
+            await self.flush()
+            async for piece in held.follow():
+                self.write(piece)
+                await self.flush()
+        except (StreamClosedError, asyncio.CancelledError):
+            return
+        if held.broken:
+            self.request.connection.connection.drop()  # type: ignore[union-attr, attr-defined]
+
+    def on_connection_close(self) -> None:
+        reader = getattr(self, "_reader", None)
+        if reader is not None:
+            reader.cancel()
+
+
+class KeysHandler(Handler):
+    """The keys that open the data plane now."""
+
+    def get(self) -> None:
+        self.reply(self.house.keys.listed())
+
+    def post(self) -> None:
+        self.house.keys.read_lasting()
+        self.reply(self.house.keys.listed())
+
+
+class KeyHandler(Handler):
+    """One key's end."""
+
+    def delete(self, key_id: str) -> None:
+        if self.house.keys.revoke_one(key_id):
+            self.reply({"revoked": key_id})
+        else:
+            self.fail(404, "no_key", "there is no living key of that id")
+
+
+_ID = r"([0-9a-f-]{36})"
+ROUTES = (
+    (A_FEED, PanelFeedHandler),
+    (A_SNAPSHOT, SnapshotHandler),
+    (f"{A_APPS}/{NAME}/(start|restart|unload|calls|keys)", AppActionHandler),
+    (f"{A_APPS}/{NAME}/load", LoadTestHandler),
+    (f"{A_APPS}/{NAME}/picture", PictureHandler),
+    (f"{A_APPS}/{NAME}/schema", SchemaHandler),
+    (f"/admin/requests/{_ID}", RequestHandler),
+    (f"/admin/requests/{_ID}/answer", AnswerHandler),
+    (f"/admin/requests/{_ID}/printed", OutputTailHandler),
+    (A_KEYS, KeysHandler),
+    (rf"{A_KEYS}/(\w{{1,64}})", KeyHandler),
+)

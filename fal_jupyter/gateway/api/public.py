@@ -1,0 +1,42 @@
+"""What the gateway serves beside the data plane: queue, REST, files, the proxy route. Ordinary handlers.
+
+Who comes by the port needs a key, unless the route says otherwise; who comes by the Unix socket is our own user.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tornado.web import Application
+
+if TYPE_CHECKING:
+    from fal_jupyter.gateway.gateway import Gateway
+from fal_jupyter.gateway.api.handlers import PublicHandler
+
+
+class PublicNotFoundHandler(PublicHandler):
+    """Whatever is asked for beside the routes."""
+
+    needs_key = False
+
+    def check_body(self) -> None:
+        """Answer: there is nothing here, whatever the method."""
+        self.fail(404, "", "there is nothing at this address")
+
+
+def application(house: Gateway, *, trusted: bool) -> Application:
+    """The public routes: each module's ROUTES are pairs of a pattern and a handler."""
+    from fal_jupyter.gateway.api import cdn as cdn_api
+    from fal_jupyter.gateway.api import queue as queue_api
+    from fal_jupyter.gateway.api import storage as storage_api
+    from fal_jupyter.gateway.api import tokens as token_api  # their handlers inherit from ours
+
+    given = {"house": house, "trusted": trusted}
+    modules = (queue_api, token_api, storage_api, cdn_api)
+    routes: list[tuple[str, type[PublicHandler]]] = [route for module in modules for route in module.ROUTES]
+    return Application(
+        [(pattern, handler, given) for pattern, handler in routes],
+        log_function=lambda handler: None,
+        default_handler_class=PublicNotFoundHandler,
+        default_handler_args=given,
+    )

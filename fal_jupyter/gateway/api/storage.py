@@ -1,0 +1,61 @@
+"""REST routes by which clients ask where to upload (wire-protocol R12, R17, R18, R20)."""
+
+from __future__ import annotations
+
+import datetime
+import time
+
+from fal_jupyter.gateway.api.cdn import UploadingHandler
+from fal_jupyter.gateway.api.handlers import PublicHandler
+from fal_jupyter.gateway.storage.file_rules import content_type_of, read_json
+from fal_jupyter.protocol.api import CDN, CDN_UPLOAD, REST
+
+TOKEN_LIVES = 3600.0
+
+
+class UploadTokenHandler(PublicHandler):
+    """A token for uploads."""
+
+    right = "upload"
+
+    def post(self) -> None:
+        """Answer with the token and where it is good for."""
+        now = time.time()
+        until = datetime.datetime.fromtimestamp(int(now + TOKEN_LIVES), datetime.UTC)
+        self.reply(
+            {
+                "token": self.house.tokens.sign([CDN_UPLOAD], TOKEN_LIVES, now, self.key_id()),
+                "token_type": "Bearer",
+                "base_url": f"{self.public_base()}{CDN.rstrip('/')}",
+                "expires_at": until.isoformat(),  # with its offset: a naive time breaks the client's comparison
+            }
+        )
+
+
+class InitiateHandler(UploadingHandler):
+    """An address to send a file to, in one piece or in parts, and the address that the file will have."""
+
+    takes_token = False
+
+    def post(self, multipart: str) -> None:
+        """Answer with both."""
+        try:
+            found = read_json(self.body or b"{}")
+            kind, name = found.get("content_type", ""), found.get("file_name", "")
+        except (ValueError, AttributeError):
+            kind = name = None
+        if not isinstance(kind, str) or not isinstance(name, str):
+            self.fail(422, "bad_request", 'the body is JSON: {"file_name": "a.png", "content_type": "image/png"}')
+            return
+        lifecycle = self.read_lifecycle()
+        if self._finished:
+            return
+        upload = self.house.files.begin(content_type_of(kind), name, *lifecycle, key=self.key_id())
+        address = f"{self.public_base()}{CDN}upload/{upload.id}?upload={upload.secret}"
+        self.reply({"upload_url": address, "file_url": self.file_url(upload)})
+
+
+ROUTES = (
+    (rf"{REST}storage/auth/token/?", UploadTokenHandler),
+    (rf"{REST}storage/upload/initiate(-multipart)?/?", InitiateHandler),
+)

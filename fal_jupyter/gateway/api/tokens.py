@@ -1,0 +1,63 @@
+"""REST routes of realtime tokens and of the key that webhooks are signed with (wire-protocol R11, R26)."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+from fal_jupyter.gateway.api.handlers import SMALL_BODY, PublicHandler
+from fal_jupyter.gateway.storage.file_rules import read_json
+from fal_jupyter.protocol.addresses import app_address
+from fal_jupyter.protocol.api import REST
+
+SECONDS = 120.0  # what a token lives where its caller says nothing
+MOST_APPS = 100
+
+
+class TokenHandler(PublicHandler):
+    """A token for a key: whoever has it may connect to the apps that it names."""
+
+    def post(self) -> None:
+        """Answer with the token as a JSON string."""
+        asked = _asked(self.body)
+        if isinstance(asked, str):
+            self.fail(422, "bad_request", asked)
+            return
+        apps, seconds = asked
+        aliases = [app_address(app, self.house.settings.owner).alias if "/" in app else app for app in apps]
+        self.set_status(201)
+        self.finish(json.dumps(self.house.tokens.sign(aliases, seconds, time.time(), self.key_id())))
+
+
+def _asked(body: bytes) -> tuple[list[str], float] | str:
+    """Give the apps and the seconds that are asked for, or what is wrong."""
+    try:
+        found: Any = read_json(body)
+    except ValueError:
+        return 'the body is JSON: {"allowed_apps": ["my-app"], "token_expiration": 120}'
+    apps = found.get("allowed_apps") if isinstance(found, dict) else None
+    if not isinstance(apps, list) or not all(isinstance(app, str) and app for app in apps) or len(apps) > MOST_APPS:
+        return f"allowed_apps is a list of the names of apps, {MOST_APPS} at most"
+    seconds = found.get("token_expiration", SECONDS)
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < float("inf"):
+        return f"token_expiration is a number of seconds above 0, not {seconds!r}"[:200]
+    return apps, float(seconds)
+
+
+class JwksHandler(PublicHandler):
+    """The public half of the webhooks' key; receivers fetch it without a key of their own."""
+
+    needs_key = False
+
+    def body_limit(self) -> int:
+        """A question for the key has no body worth keeping."""
+        return SMALL_BODY
+
+    def get(self) -> None:
+        """Answer with a JSON web key set."""
+        self.set_header("cache-control", "max-age=3600")
+        self.finish(json.dumps(self.house.webhooks.signer.jwks()))
+
+
+ROUTES = ((rf"{REST}tokens/?", TokenHandler), (rf"{REST}\.well-known/jwks\.json", JwksHandler))

@@ -1,0 +1,115 @@
+"""What the engine keeps of a published app besides the fleet's record: payloads, fingerprints, history, log."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+
+from fal_jupyter.domain.resources.machines import Allotment
+from fal_jupyter.domain.spec import AppSpec
+from fal_jupyter.gateway.storage.logs import Log
+from fal_jupyter.gateway.storage.redaction import redactor
+from fal_jupyter.protocol.api import Environment, ErrorDescription, Event, ModuleSource
+from fal_jupyter.protocol.feed import Failure
+from fal_jupyter.secret_store import SecretStore, SecretStoreDamaged
+
+KEPT_EVENTS = 2000
+
+
+@dataclass
+class Revision:
+    """One published source. *failed* once a start of it failed and none has succeeded since; *schema* is its OpenAPI document
+    once somebody asked for it."""
+
+    number: int
+    spec: AppSpec
+    kind: str
+    source: dict[str, str]
+    modules: dict[str, ModuleSource]
+    environment: Environment
+    fingerprint: dict[str, str]
+    payload: bytes
+    allotment: Allotment
+    failed: bool = False
+    setup_ms: float = 0.0
+    schema: bytes = b""
+    events: deque[Event] = field(default_factory=lambda: deque(maxlen=KEPT_EVENTS))
+    event_count: int = 0  # of all events, those that are not kept any more too
+    over: bool = False
+    errors: dict[str, ErrorDescription] = field(default_factory=dict)
+
+    @property
+    def place(self) -> str:
+        """Where its runners are, in words: the machine, and the isolated environment where they have one."""
+        isolated = self.environment["isolated"]
+        return f"{self.allotment.told} (environment {isolated})" if isolated else self.allotment.told
+
+
+@dataclass
+class Deployment:
+    """An app's revisions that may still matter: the wanted one and the one that serves.
+
+    *overrides* are what ``%fal scale`` changed; they outlive a new revision, as in fal. *ended* is set when its last runner
+    is gone. *failed* is the last start that failed while none has succeeded since; *verdict* and *told* are what the last
+    publication did, and why.
+    """
+
+    alias: str
+    lease: str
+    log: Log
+    revisions: dict[int, Revision] = field(default_factory=dict)
+    last: int = 0
+    overrides: dict[str, float] = field(default_factory=dict)
+    last_error: ErrorDescription | None = None
+    failed: Failure | None = None
+    verdict: str = ""
+    told: str = ""
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _secrets: set[tuple[str, str]] = field(default_factory=set)
+
+    @property
+    def newest(self) -> Revision:
+        """The revision published last."""
+        return self.revisions[self.last]
+
+    def with_secrets(self, revision: Revision, secret_store: SecretStore) -> Environment:
+        """Give the environment of a new runner, with the secrets that there are now; the log is kept free of them from here on.
+
+        Secrets of runners before it stay redacted: they may still be printing.
+        """
+        names = revision.spec.secrets
+        try:
+            secrets = {k: v for k, v in secret_store.secrets().items() if names is None or k in names}
+        except (OSError, SecretStoreDamaged) as error:
+            self.log.remark("", f"no secrets: {error}")
+            secrets = {}
+        self._secrets |= set(secrets.items())
+        self.log.redact = redactor(revision.environment["env"], self._secrets)
+        return {**revision.environment, "env": {**revision.environment["env"], **secrets}}
+
+    def tell(self, revision: int, event: Event) -> None:
+        """Add to a revision's history and wake who follows it."""
+        found = self.revisions.get(revision)
+        if found is None:
+            return
+        found.events.append(event)
+        found.event_count += 1
+        if event["event"] in ("ready", "failed", "gone"):
+            found.over = True
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def next_change(self) -> asyncio.Event:
+        """Set at the next event from now on; take it before looking at the history, so that none is missed."""
+        return self._changed
+
+    def environments(self) -> set[str]:
+        """The isolated environments that its new runners may get."""
+        return {r.environment["isolated"] for r in self.revisions.values() if r.environment["isolated"]}
+
+    def forget_before(self, revision: int) -> None:
+        """Drop the payloads of revisions older than the serving one."""
+        for number in [n for n in self.revisions if n < revision]:
+            del self.revisions[number]

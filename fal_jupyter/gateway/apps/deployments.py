@@ -1,0 +1,220 @@
+"""What is deployed: publishing a class, scaling, restarting and stopping an app, and the end of its owner.
+
+Each decision is the fleet's; this module keeps the revisions (:mod:`fal_jupyter.gateway.apps.deployment`) and hands it the facts.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from typing import Final
+
+from fal_jupyter.domain import events as m
+from fal_jupyter.domain.fleet.fleet import Fleet
+from fal_jupyter.domain.resources import machines
+from fal_jupyter.domain.resources.machines import Allotment, Hardware
+from fal_jupyter.domain.revisions import compare
+from fal_jupyter.domain.spec import AppSpec
+from fal_jupyter.gateway.apps.deployment import KEPT_EVENTS, Deployment, Revision
+from fal_jupyter.gateway.devices import hardware
+from fal_jupyter.gateway.storage.logs import Log, forget_old
+from fal_jupyter.protocol.api import DecisionRecord, Event, PublishHead, ScalingRecord
+from fal_jupyter.settings import Settings
+
+MOST_STOPPED: Final = 20  # apps that are kept to be started again
+log = logging.getLogger("fal_jupyter.engine")
+
+
+class Deployments:
+    """The published apps, and those that are ending."""
+
+    def __init__(
+        self, settings: Settings, fleet: Fleet, tell: Callable[[m.FleetEvent], None], on_quiet: Callable[[], None]
+    ) -> None:
+        self.published: dict[str, Deployment] = {}
+        self.leaving: dict[str, Deployment] = {}
+        self.stopped: dict[str, Deployment] = {}
+        self._settings = settings
+        self._fleet = fleet
+        self._tell = tell
+        self._on_quiet = on_quiet
+
+    def find(self, alias: str) -> Deployment | None:
+        """The app of that name, or else the one of that name that is ending or was stopped."""
+        return self.published.get(alias) or self.leaving.get(alias) or self.stopped.get(alias)
+
+    def known(self) -> list[Deployment]:
+        """The apps that panels show: those that are published, and those that can be started again."""
+        return [*self.published.values(), *self.stopped.values()]
+
+    def environments(self) -> set[str]:
+        """The isolated environments that new runners may get."""
+        return {name for app in [*self.published.values(), *self.leaving.values()] for name in app.environments()}
+
+    @functools.cached_property
+    def hardware(self) -> Hardware:
+        """What this machine has; looked at when the first app wants to know."""
+        return hardware.read(self._settings)
+
+    def publish(
+        self, alias: str, head: PublishHead, spec: AppSpec, payload: bytes, owner: str
+    ) -> tuple[str, str, Deployment]:
+        """Take a publication whose owner may publish it; gives ``(verdict, reason, app)``.
+
+        Raises:
+            NoSuchMachine: it asks for a machine that this one is not.
+            BadSetting: the fake GPUs are not written as they should be.
+        """
+        seen = machines.visible(self.hardware.devices, head["environment"]["env"].get("CUDA_VISIBLE_DEVICES"))
+        allotment = machines.allot(
+            spec.class_name, spec.machine_type, spec.num_gpus, replace(self.hardware, devices=seen)
+        )
+        app = self.published.get(alias)
+        if app is not None:
+            spec.scaling.changed(app.overrides)  # refused before anything is changed
+        if app is None:
+            app = self._open(alias, head["lease"])
+            self._new_revision(app, head, spec, payload, allotment, owner)
+            return "new", "first publication", app
+        if app.lease != head["lease"]:
+            app.lease = head["lease"]
+            self._tell(m.AppAdopted(alias, head["lease"], owner))
+        newest = app.newest
+        verdict = compare(newest.fingerprint, head["fingerprint"])
+        if verdict.kind == "nothing" and not newest.failed:
+            return "nothing", verdict.reason, app
+        if verdict.kind == "scaled" and not newest.failed:
+            newest.spec, newest.fingerprint = spec, dict(head["fingerprint"])
+            self._tell(m.AppScaled(alias, spec.scaling.changed(app.overrides)))
+            return "scaled", verdict.reason, app
+        self._new_revision(app, head, spec, payload, allotment, owner)
+        reason = "the last start failed" if verdict.kind == "nothing" else verdict.reason
+        return "rebuild", reason, app
+
+    def _new_revision(
+        self, app: Deployment, head: PublishHead, spec: AppSpec, payload: bytes, allotment: Allotment, owner: str
+    ) -> None:
+        app.last += 1
+        app.revisions[app.last] = Revision(
+            app.last,
+            spec,
+            head["kind"],
+            head["source"],
+            head["modules"],
+            head["environment"],
+            dict(head["fingerprint"]),
+            payload,
+            allotment,
+        )
+        log.info("published %s revision %s (%d bytes)", app.alias, app.last, len(payload))
+        acting = replace(spec, scaling=spec.scaling.changed(app.overrides))
+        self._tell(m.AppPublished(app.alias, acting, app.last, head["lease"], allotment, owner))
+
+    def _open(self, alias: str, lease: str) -> Deployment:
+        """Make the record of an app that is not published now; one that was stopped goes on with its log and its numbers."""
+        directory, former = self._settings.app_logs, self.stopped.pop(alias, None)
+        if former is None:
+            app = Deployment(alias, lease, Log(directory / f"{alias}.log"))
+        else:
+            former.log.reopen()
+            app = Deployment(alias, lease, former.log, last=former.last)
+        self.published[alias] = app
+        forget_old(directory, self.published)
+        return app
+
+    def scale(self, alias: str, changes: Mapping[str, float] | None) -> ScalingRecord | None:
+        """Change the scaling of a running app, or (None) take all changes back; None where there is no such app.
+
+        Raises:
+            AppRuleBroken: an option does not exist, or the values do not go together; nothing is changed then.
+        """
+        app = self.published.get(alias)
+        if app is None:
+            return None
+        overrides = {} if changes is None else {**app.overrides, **changes}
+        scaling = app.newest.spec.scaling.changed(overrides)
+        app.overrides = overrides
+        self._tell(m.AppScaled(alias, scaling))
+        return self.scaling(alias)
+
+    def scaling(self, alias: str) -> ScalingRecord | None:
+        """How an app scales now, and why it did what it did; None where there is no such app."""
+        app, record = self.published.get(alias), self._fleet.apps.get(alias)
+        if app is None or record is None:
+            return None
+        now = time.monotonic_ns()
+        return ScalingRecord(
+            app=f"{self._settings.owner}/{alias}",
+            scaling=asdict(record.scaling),
+            by_class=asdict(app.newest.spec.scaling),
+            overrides=dict(app.overrides),
+            seen=record.seen(),
+            decisions=[
+                DecisionRecord(seconds_ago=round((now - d.at) / 1e9, 3), seen=d.seen, decided=d.reason)
+                for d in record.decisions
+            ],
+        )
+
+    def restart(self, alias: str) -> int | None:
+        """Start new runners of what is published now; the old ones drain when the first is ready. Gives the revision."""
+        app = self.published.get(alias)
+        if app is None:
+            return None
+        self._again(app, app.newest, "restarted by hand", self._fleet.apps[alias].owner)
+        return app.last
+
+    def start(self, alias: str, owner: str) -> int | None:
+        """Publish an app that was stopped as it was, with the scaling it had; gives the revision, None where none was stopped."""
+        former = self.stopped.get(alias)
+        if former is None:
+            return None
+        app = self._open(alias, former.lease)
+        app.overrides = former.overrides
+        self._again(app, former.newest, "started by hand", owner)
+        return app.last
+
+    def _again(self, app: Deployment, revision: Revision, told: str, owner: str) -> None:
+        """Publish a revision once more, under a new number."""
+        app.last += 1
+        app.revisions[app.last] = replace(
+            revision,
+            number=app.last,
+            failed=False,
+            events=deque(maxlen=KEPT_EVENTS),
+            event_count=0,
+            over=False,
+            errors={},
+        )
+        acting = replace(revision.spec, scaling=revision.spec.scaling.changed(app.overrides))
+        app.verdict, app.told = "restart", told
+        self._tell(m.AppPublished(app.alias, acting, app.last, app.lease, revision.allotment, owner))
+
+    def stop(self, alias: str, *, kill: bool) -> bool:
+        """Stop an app; False when there is none of that name. As long as its owner lives it can be started again."""
+        if alias not in self.published:
+            return False
+        self.stopped[alias] = app = self._retire(alias)
+        app.forget_before(app.last)
+        while len(self.stopped) > MOST_STOPPED:
+            del self.stopped[next(iter(self.stopped))]
+        self._tell(m.AppStopped(alias, kill))
+        return True
+
+    def lease_ended(self, lease: str) -> None:
+        """An owner is gone."""
+        self.stopped = {alias: app for alias, app in self.stopped.items() if app.lease != lease}
+        for alias in [a for a, app in self.published.items() if app.lease == lease]:
+            self._retire(alias)
+        self._tell(m.LeaseEnded(lease))
+        self._on_quiet()
+
+    def _retire(self, alias: str) -> Deployment:
+        app = self.published.pop(alias)
+        self.leaving[alias] = app
+        for number in list(app.revisions):
+            app.tell(number, Event(event="gone", detail="the app was stopped"))
+        return app

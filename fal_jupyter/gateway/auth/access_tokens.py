@@ -1,0 +1,68 @@
+"""Tokens for browsers and websockets: they open some apps for a while, and are given for a key (wire-protocol W81, W84 to W87).
+
+In the form of a JWT (HS256), since clients may look into them; only we read what they say. The key is made anew with each
+gateway: a token lives for minutes, and after a gateway's end its apps are gone as well.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+import math
+import os
+from collections.abc import Callable, Iterable
+from typing import Any
+
+LONGEST = 24 * 3600.0  # seconds; whoever asks for more gets this
+_HEAD = {"alg": "HS256", "typ": "JWT"}
+
+
+def _text(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+
+
+def _data(text: str) -> bytes:
+    return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+
+
+class AccessTokens:
+    """Signs and verifies; *secret* is random bytes that nobody else has, *lives* says whether a key still opens anything."""
+
+    def __init__(self, secret: bytes | None = None, lives: Callable[[str], bool] = lambda _: True) -> None:
+        self._lives = lives
+        self._secret = secret or os.urandom(32)
+
+    def sign(self, aliases: Iterable[str], seconds: float, now: float, key: str = "") -> str:
+        """Give a token for the apps of those aliases, valid for *seconds* from *now* (wall clock), and while the key of id *key* lives."""
+        until = now + min(max(seconds, 0.0), LONGEST)  # with its fraction, which RFC 7519 allows: half a second is no 0
+        claims = {"apps": sorted(set(aliases)), "key": key, "iat": math.floor(now), "exp": until}
+        parts = [_text(json.dumps(part, separators=(",", ":")).encode()) for part in (_HEAD, claims)]
+        return f"{parts[0]}.{parts[1]}.{_text(self._signature('.'.join(parts)))}"
+
+    def _signature(self, signed: str) -> bytes:
+        return hmac.digest(self._secret, signed.encode(), hashlib.sha256)
+
+    def admits(self, token: str, alias: str, now: float) -> bool:
+        """True when the token is one of ours, has not expired, and names that app."""
+        claims = self._claims(token)
+        if claims is None:
+            return False
+        return now < claims["exp"] and alias in claims["apps"] and (not claims["key"] or self._lives(claims["key"]))
+
+    def key_of(self, token: str) -> str:
+        """Give the id of the key that the token was given for; ``""`` where there was none, or where it is no token of ours."""
+        claims = self._claims(token)
+        return claims["key"] if claims is not None else ""
+
+    def _claims(self, token: str) -> dict[str, Any] | None:
+        signed, _, signature = token.rpartition(".")
+        try:
+            if not token.isascii() or not hmac.compare_digest(_data(signature), self._signature(signed)):
+                return None
+            claims: dict[str, Any] = json.loads(_data(signed.partition(".")[2]))
+        except (binascii.Error, ValueError):
+            return None
+        return claims

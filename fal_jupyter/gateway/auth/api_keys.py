@@ -1,0 +1,134 @@
+"""Keys, known here by id and SHA-256 only: those of a lease end with it, lasting ones when they are revoked."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+import sqlite3
+import time
+from collections.abc import Callable
+
+from fal_jupyter.credentials import id_and_hash
+from fal_jupyter.domain.access.key_grants import Grant, Right, refusal
+from fal_jupyter.gateway.auth.app_keys import AppKeys
+from fal_jupyter.gateway.storage.store import Store
+from fal_jupyter.protocol.feed import KeyRecord
+from fal_jupyter.secret_store import PersistentKey, SecretStore, SecretStoreDamaged
+
+log = logging.getLogger("fal_jupyter.gateway")
+_DUMMY = bytes(32)
+
+
+OF_APPS = Grant(preset="API")  # what the code of an app may do with the app's own key
+
+
+class ApiKeys:
+    """The keys that open the data plane now."""
+
+    def __init__(self, store: Store, secret_store: SecretStore) -> None:
+        self._store, self._vault = store, secret_store
+        self._lasting: dict[str, PersistentKey] = {}
+        self._recordings: set[asyncio.Future[None]] = set()
+        self._live: dict[str, tuple[bytes, str, str, float]] = {}
+        self.of_apps = AppKeys()
+
+    async def forget_former(self) -> None:
+        """Remove what a gateway before this one left: its leases ended with it."""
+        await self._record(lambda db: db.execute("DELETE FROM keys"))
+
+    def read_lasting(self) -> None:
+        """Take the lasting keys as they are on disk now; where they cannot be read, none is let in."""
+        try:
+            self._lasting = {key.id: key for key in self._vault.lasting_keys()}
+        except (OSError, SecretStoreDamaged) as error:
+            log.warning("lasting keys open nothing: %s", error)
+            self._lasting = {}
+
+    async def _record(self, work: Callable[[sqlite3.Connection], object]) -> None:
+        """Write to the store; what decides is in memory, so that a full disk shuts nobody out (and lets nobody in)."""
+        try:
+            await self._store.transact(work)
+        except sqlite3.Error as error:
+            log.warning("the keys could not be recorded: %s", error)
+
+    async def add(self, key_id: str, sha256: bytes, lease: str, holder: str) -> None:
+        """Let the key in; it is on disk when this returns, unless the disk is full."""
+
+        def work(db: sqlite3.Connection) -> None:
+            db.execute(
+                "INSERT INTO keys (id, sha256, lease, holder, created) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
+                " sha256 = excluded.sha256, lease = excluded.lease, created = excluded.created",
+                (key_id, sha256, lease, holder, time.time()),
+            )
+
+        await self._record(work)
+        self._live[key_id] = (sha256, lease, holder, time.time())
+
+    def listed(self) -> list[KeyRecord]:
+        """Every living key, by id: what it opens with is known to its holder only."""
+        return (
+            [
+                KeyRecord(id=key_id, holder=holder, created=round(created * 1000, 1))
+                for key_id, (_, _, holder, created) in self._live.items()
+            ]
+            + [
+                KeyRecord(id=key.id, holder=f"{key.name} (lasting, {key.grant})", created=round(key.created * 1000, 1))
+                for key in self._lasting.values()
+            ]
+            + self.of_apps.listed()
+        )
+
+    def revoke_one(self, key_id: str) -> bool:
+        """Shut out one key, at once; False where there is none of that id."""
+        if self._lasting.pop(key_id, None) is not None:
+            return self._vault.remove_key(key_id)
+        if self.of_apps.revoke_one(key_id):
+            return True
+        if self._live.pop(key_id, None) is None:
+            return False
+        self._later(lambda db: db.execute("DELETE FROM keys WHERE id = ?", (key_id,)))
+        return True
+
+    def revoke(self, lease: str) -> None:
+        """Shut out the lease's key, at once."""
+        for key_id in [k for k, (_, owner, _, _) in self._live.items() if owner == lease]:
+            del self._live[key_id]
+        self._later(lambda db: db.execute("DELETE FROM keys WHERE lease = ?", (lease,)))
+
+    def _later(self, work: Callable[[sqlite3.Connection], object]) -> None:
+        self._recordings.add(task := asyncio.ensure_future(self._record(work)))
+        task.add_done_callback(self._recordings.discard)
+
+    def is_owners(self, authorization: str) -> bool:
+        """True when the key is the user's own: of a kernel, of ``serve``, of a panel, or a lasting one of preset FULL."""
+        return self.admits(authorization, "owner")
+
+    def admits(self, authorization: str, right: Right) -> bool:
+        """True when the header is ``Key id:secret`` (or ``Bearer``) of a living key with that right; constant time in the secret."""
+        key_id = self.id_of(authorization)
+        lasting = self._lasting.get(key_id)
+        if lasting is not None:
+            return right in lasting.grant.rights
+        if key_id in self._live:
+            return True
+        return key_id != "" and right in OF_APPS.rights
+
+    def refusal(self, authorization: str, right: Right) -> str:
+        """Say why a living key does not have that right; ``""`` where the header is of no living key."""
+        lasting = self._lasting.get(self.id_of(authorization))
+        return refusal(lasting.grant, right) if lasting is not None and right not in lasting.grant.rights else ""
+
+    def lives(self, key_id: str) -> bool:
+        """True while the key of that id opens something."""
+        return key_id in self._live or key_id in self._lasting or self.of_apps.hash_of(key_id) is not None
+
+    def id_of(self, authorization: str) -> str:
+        """Give the id of the living key that the header is of, or nothing."""
+        scheme, _, credentials = authorization.partition(" ")
+        if scheme.lower() not in ("key", "bearer"):
+            return ""
+        key_id, given = id_and_hash(credentials.strip())
+        lasting = self._lasting.get(key_id)
+        known = lasting.sha256 if lasting is not None else self._live.get(key_id, (self.of_apps.hash_of(key_id),))[0]
+        return key_id if hmac.compare_digest(given, known or _DUMMY) and known is not None else ""

@@ -1,0 +1,66 @@
+"""Leases: who is alive, by a pidfd of the socket's peer first and the end of the connection second."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import struct
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+
+def peer_of(sock: socket.socket) -> tuple[int, int]:
+    """Give ``(pid, uid)`` of a Unix socket's other end."""
+    data = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    pid, uid, _ = struct.unpack("3i", data)
+    return pid, uid
+
+
+@dataclass
+class OwnerLease:
+    """A living owner of apps."""
+
+    kind: str
+    name: str
+    pid: int
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    pidfd: int = -1
+
+
+class Leases:
+    """All living owners; *on_end* is called once for each that ends."""
+
+    def __init__(self, on_end: Callable[[OwnerLease], None]) -> None:
+        self._on_end = on_end
+        self.living: dict[str, OwnerLease] = {}
+        self.total = 0
+
+    def begin(self, kind: str, name: str, pid: int) -> OwnerLease:
+        """Take an owner in; watches its process."""
+        lease = OwnerLease(kind, name, pid)
+        self.living[lease.id] = lease
+        self.total += 1
+        try:
+            lease.pidfd = os.pidfd_open(pid)
+        except OSError:
+            return lease  # another pid namespace, or gone already: the connection's end tells then
+        asyncio.get_running_loop().add_reader(lease.pidfd, self.end, lease)
+        return lease
+
+    def announce_end(self) -> None:
+        """Let every owner know that its lease ends; they stay listed until they are gone."""
+        for lease in self.living.values():
+            lease.ended.set()
+
+    def end(self, lease: OwnerLease) -> None:
+        """The owner is gone; a second call does nothing."""
+        if self.living.pop(lease.id, None) is None:
+            return
+        if lease.pidfd >= 0:
+            asyncio.get_running_loop().remove_reader(lease.pidfd)
+            os.close(lease.pidfd)
+        lease.ended.set()
+        self._on_end(lease)

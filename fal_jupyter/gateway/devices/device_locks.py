@@ -1,0 +1,142 @@
+"""Claims on devices that every gateway of this machine's user respects: a lock on a file a device, gone with its holder."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import logging
+import os
+import stat
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from fal_jupyter.domain.errors import StateRefused
+from fal_jupyter.state import check_state
+
+log = logging.getLogger("fal_jupyter.gateway")
+MOST_SQUATTED = 10_000  # names that others may have taken
+
+
+def choose_place(runtime: Sequence[Path]) -> Path:
+    """Make and give the directory of the claims: one for all gateways of the user, and for the user alone.
+
+    It is in the first of the *runtime* directories that is the user's own. Otherwise it is in the last one, where other users can take names:
+    there it is the directory that is ours already, or the first free name.
+
+    Raises:
+        StateRefused: there is no such place.
+    """
+    *private, shared = runtime
+    name = f"fal_jupyter-{os.getuid()}-devices"
+    for directory in private:
+        if _is_ours(directory, 0o022):
+            place = directory / name
+            check_state(place)
+            return place
+    try:
+        taken = [entry for entry in os.listdir(shared) if entry == name or entry.startswith(f"{name}.")]
+        ours = [entry for entry in taken if _is_ours(shared / entry, 0o077)]
+        if ours:
+            return shared / min(ours, key=lambda entry: (len(entry), entry))
+        for number in range(MOST_SQUATTED):
+            place = shared / (f"{name}.{number}" if number else name)
+            try:
+                place.mkdir(mode=0o700)
+            except FileExistsError:
+                if not _is_ours(place, 0o077):  # another gateway of ours may have made it in this moment
+                    continue
+            if number:
+                log.warning("%s is somebody else's, so claims on devices are in %s", shared / name, place)
+            return place
+    except OSError as error:
+        raise StateRefused(f"claims on devices cannot be kept in {shared}: {error.strerror}", hint=_RUNTIME) from None
+    raise StateRefused(f"others have taken all names for claims on devices in {shared}", hint=_RUNTIME)
+
+
+_RUNTIME = "set XDG_RUNTIME_DIR to a directory of your own"
+
+
+def _is_ours(directory: Path, not_for_others: int) -> bool:
+    try:
+        found = directory.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & not_for_others
+
+
+class DeviceLocks:
+    """The devices that this gateway has claimed, in a directory below one of *runtime* (:func:`choose_place`)."""
+
+    def __init__(self, runtime: Sequence[Path], state: Path) -> None:
+        self._runtime, self._state = runtime, state
+        self._place: Path | None = None  # not before the first claim
+        self._locks: dict[str, int] = {}
+        self._awaited: set[str] = set()
+
+    def claim(self, devices: Iterable[str]) -> tuple[list[str], str]:
+        """Claim all of *devices*; gives those that somebody else holds, and who: then nothing is claimed.
+
+        Raises:
+            StateRefused: there is no place for claims that is ours alone.
+        """
+        place = choose_place(self._runtime)
+        if place != self._place:
+            log.info("claims on devices are in %s", place)
+        self._place = place
+        mine: list[str] = []
+        for device in devices:
+            path = place / f"{device}.lock"
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                holder = _holder(fd)
+                os.close(fd)
+                self.release(mine)
+                return [device], holder
+            os.truncate(fd, 0)
+            os.pwrite(fd, json.dumps({"pid": os.getpid(), "state": str(self._state)}).encode(), 0)
+            self._locks[device] = fd
+            mine.append(device)
+        return [], ""
+
+    def tell_when_free(self, device: str, tell: Callable[[str], None]) -> None:
+        """Call *tell* on this loop when the holder of *device* has let go; one wait a device."""
+        if device in self._awaited or self._place is None:
+            return
+        self._awaited.add(device)
+        loop, path = asyncio.get_running_loop(), self._place / f"{device}.lock"
+
+        def freed() -> None:
+            self._awaited.discard(device)
+            tell(device)
+
+        def wait() -> None:  # a thread, since a lock cannot be polled by a loop; it ends with the process at the latest
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX)
+            finally:
+                os.close(fd)
+            try:
+                loop.call_soon_threadsafe(freed)
+            except RuntimeError:
+                pass  # the gateway has ended meanwhile
+
+        threading.Thread(target=wait, name=f"waits for {device}", daemon=True).start()
+
+    def release(self, devices: Iterable[str]) -> None:
+        """Give devices back; those that were not claimed are ignored."""
+        for device in devices:
+            fd = self._locks.pop(device, -1)
+            if fd >= 0:
+                os.close(fd)
+
+
+def _holder(fd: int) -> str:
+    try:
+        told = json.loads(os.pread(fd, 4096, 0))
+        return f"the gateway of {told['state']} (process {told['pid']})"
+    except (ValueError, KeyError, TypeError):  # it is writing this very moment
+        return "another gateway"

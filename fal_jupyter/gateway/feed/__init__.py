@@ -1,0 +1,1 @@
+"""The feed of the panels: state, timelines, and who receives them."""

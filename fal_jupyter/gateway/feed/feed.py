@@ -1,0 +1,271 @@
+"""The feed of the panels: whatever happens marks it, at most four times a second one frame is built, encoded once, and sent to all.
+
+Timelines are written with or without listeners, so that a panel that opens shows what was. Nothing runs while nothing happens,
+but for a beat to those who listen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from fal_jupyter.domain.runners.lanes import PAUSE
+from fal_jupyter.gateway.devices.resource_usage import ResourceMeter, ResourceUsage, used_by
+from fal_jupyter.gateway.engine.request_history import state_of, wall_ms
+from fal_jupyter.gateway.feed.snapshot import app_state, device_states, host_state, options
+from fal_jupyter.gateway.feed.timelines import Timelines
+from fal_jupyter.protocol.feed import (
+    BEAT_EVERY,
+    FRAME_REQUESTS,
+    FRAMES_PER_SECOND,
+    AppState,
+    FeedLine,
+    GatewayState,
+    Picture,
+    RequestState,
+    Timeline,
+)
+
+if TYPE_CHECKING:
+    from fal_jupyter.domain.fleet.app import FleetApp
+    from fal_jupyter.domain.runners.runner import Runner
+    from fal_jupyter.gateway.apps.deployment import Deployment
+    from fal_jupyter.gateway.engine.engine import Engine
+
+EVERY = 1 / FRAMES_PER_SECOND
+PICTURED_REQUESTS = 12
+PICTURED_LINES = 20
+PICTURED_LINE = 2000  # characters of each
+SOON = 0.02  # seconds in which things that happen together are told together
+SETTLE = 5.0  # seconds after which figures that change by time alone are told again
+_encode = msgspec.json.encode
+
+
+class FeedConnection:
+    """One panel's line. *send* takes encoded lines and gives False while the panel does not take what it was sent."""
+
+    def __init__(self, send: Callable[[bytes], bool]) -> None:
+        self.send = send
+        self.behind = False
+
+
+class Feed:
+    """All listeners of one gateway.
+
+    Args:
+        base: gives ``http://127.0.0.1:PORT`` or ``""``.
+        holder_of: gives ``kind``, ``name``, ``pid`` of who holds a lease.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        who: Mapping[str, Any],
+        base: Callable[[], str],
+        holder_of: Callable[[str], Mapping[str, Any]],
+    ) -> None:
+        self._engine, self._who, self._base, self._holder_of = engine, who, base, holder_of
+        self.timelines = Timelines()
+        self._listeners: set[FeedConnection] = set()
+        self._loop = asyncio.get_running_loop()
+        self._armed = False
+        self._last = 0.0
+        self._seq = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._meter: ResourceMeter | None = None
+        engine.on_news = self.news
+
+    # --- news ---------------------------------------------------------------------------------------------------
+    def news(self) -> None:
+        """Something happened. Called for every fact, so nearly nothing is done here."""
+        if not self._armed:
+            self._armed = True
+            self.look()
+            now = self._loop.time()
+            self._observe(now)  # the beginning of what is over before the next frame is seen, too
+            self._arm(max(now + SOON, self._last + EVERY))
+
+    def _arm(self, at: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(at, self._frame)
+
+    def _observe(self, now: float) -> None:
+        fleet = self._engine.fleet
+        while fleet.moved:
+            moment, runner, state = fleet.moved.popleft()
+            self.timelines.of(runner.alias).moved(runner, str(state), wall_ms(moment / 1e9))
+        apps: dict[str, list[FleetApp]] = {alias: [] for alias in self.timelines.apps}
+        for app in fleet.all_apps():
+            apps.setdefault(app.alias, []).append(app)
+        for alias, found in apps.items():
+            self.timelines.of(alias).observe(found, wall_ms(now))
+
+    # --- frames -------------------------------------------------------------------------------------------------
+    def _frame(self) -> None:
+        """Build the news and send them."""
+        now = self._loop.time()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._armed, self._last, self._timer = False, now, None
+        self._observe(now)
+        self._forget_the_gone()
+        if not self._listeners:
+            self._engine.history.take_fresh(set())
+            for app in self.timelines.apps.values():
+                app.news()
+            return
+        running = [state_of(e) for e in list(self._engine.exchanges.values())[:FRAME_REQUESTS]]
+        ended, skipped = self._engine.history.take_fresh({r["id"] for r in running if r["state"] != "done"})
+        news = {alias: found for alias, app in self.timelines.apps.items() if (found := app.news()) is not None}
+        self._seq += 1
+        line = self._line("frame", [*(kept.state() for kept in ended), *running], news)
+        line["skipped"] = skipped
+        data = _encode(line) + b"\n"
+        for listener in list(self._listeners):
+            self._send(listener, data)
+        self._wait_for_beat()
+
+    def _wait_for_beat(self) -> None:
+        """Tell again what time alone changes, or that there is nothing to tell."""
+        if not self._armed and not all(app.settled for app in self.timelines.apps.values()):
+            self._timer = self._loop.call_later(PAUSE / 1000, self._frame)
+            return
+        second = int(wall_ms(self._loop.time()) / 1000)
+        quiet = all(app.quiet(second) for app in self._engine.history.apps.values())
+        if not self._armed:
+            wait = BEAT_EVERY if quiet else SETTLE
+            callback = self._beat if quiet else self._frame
+            self._timer = self._loop.call_later(wait, callback)
+
+    def _beat(self) -> None:
+        self._timer = None
+        data = _encode(FeedLine(kind="beat", time=self._time())) + b"\n"
+        for listener in list(self._listeners):
+            if not listener.behind:
+                listener.send(data)
+        if self._listeners:
+            self._timer = self._loop.call_later(BEAT_EVERY, self._beat)
+
+    def _send(self, listener: FeedConnection, data: bytes) -> None:
+        """Send a frame; who was behind gets a snapshot instead, once it takes something again."""
+        if listener.behind:
+            data = self.snapshot()
+        listener.behind = not listener.send(data)
+
+    def _forget_the_gone(self) -> None:
+        known = {app.alias for app in self._engine.deployments.known()}
+        for alias in [alias for alias in self.timelines.apps if alias not in known]:
+            self.timelines.forget(alias)
+            self._engine.history.forget(alias)
+
+    # --- listeners ----------------------------------------------------------------------------------------------
+    def listen(self, send: Callable[[bytes], bool]) -> FeedConnection:
+        """Take a listener in; it gets a snapshot at once."""
+        listener = FeedConnection(send)
+        listener.behind = not send(self.snapshot())
+        self._listeners.add(listener)
+        self.look()
+        if self._timer is None and self._listeners:
+            self._wait_for_beat()
+        return listener
+
+    def leave(self, listener: FeedConnection) -> None:
+        """The listener is gone."""
+        self._listeners.discard(listener)
+        if not self._listeners:
+            if self._meter is not None:
+                self._meter.close()
+            if not self._armed and self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+
+    def look(self) -> None:
+        """Measure what runners use, as long as somebody listens and something runs."""
+        if self._listeners:
+            if self._meter is None:
+                self._meter = ResourceMeter(self._pids, self._measured_devices, self._measured, self.news)
+            self._meter.look()
+
+    @property
+    def _measured_devices(self) -> bool:
+        return bool(self._engine.deployments.hardware.devices) and not self._engine.settings.fake_gpus
+
+    def _measured(self, usage: ResourceUsage) -> None:
+        """Write down what each app's runners use."""
+        at = self._time()
+        apps: dict[str, list[Runner]] = {alias: [] for alias in self.timelines.apps}
+        for app in self._engine.fleet.all_apps():
+            apps.setdefault(app.alias, []).extend(app.runners.values())
+        for alias, runners in apps.items():
+            self.timelines.of(alias).measured(at, used_by(runners, usage))
+
+    def _pids(self) -> dict[str, int]:
+        return {runner_id: process.pid for runner_id, process in self._engine.launcher.processes.items() if process.pid}
+
+    def close(self) -> None:
+        """The gateway ends."""
+        self._listeners.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._meter is not None:
+            self._meter.close()
+
+    # --- lines --------------------------------------------------------------------------------------------------
+    def snapshot(self) -> bytes:
+        """Everything, as one encoded line; the frames that follow carry what it does not."""
+        if self._armed:
+            self._frame()  # else the next frame would tell the same news again
+        self._observe(self._loop.time())
+        requests = [kept.state() for app in self._engine.history.apps.values() for kept in app.requests]
+        requests += [state_of(e) for e in list(self._engine.exchanges.values())[:FRAME_REQUESTS]]
+        known = {app.alias for app in self._engine.deployments.known()}
+        whole = {alias: app.whole() for alias, app in self.timelines.apps.items() if alias in known}
+        line = self._line("snapshot", requests, whole)
+        line["options"] = options()
+        return _encode(line) + b"\n"
+
+    def picture(self, alias: str) -> Picture:
+        """One published app, thin enough for a saved notebook."""
+        usage = self._meter.usage if self._meter is not None else ResourceUsage()
+        history = self._engine.history.apps.get(alias)
+        ended = [kept.state() for kept in list(history.requests)[-PICTURED_REQUESTS:]] if history is not None else []
+        requests = sorted(ended, key=lambda request: -request["began"])
+        timeline = self.timelines.of(alias)
+        self._observe(self._loop.time())
+        published = next(app for app in self._engine.deployments.known() if app.alias == alias)
+        lines = published.log.read(PICTURED_LINES)
+        return Picture(
+            time=self._time(),
+            app=self._app(published, usage),
+            requests=requests,
+            timeline=timeline.thin(self._time()),
+            logs=[{**line, "text": line["text"][-PICTURED_LINE:]} for line in lines],
+            outputs=[],
+            last=None,
+        )
+
+    def _line(self, kind: str, requests: list[RequestState], timelines: dict[str, Timeline]) -> FeedLine:
+        usage = self._meter.usage if self._meter is not None else ResourceUsage()
+        return FeedLine(
+            kind=kind,
+            time=self._time(),
+            seq=self._seq,
+            gateway=GatewayState(**{**self._who, "base": self._base()}),  # type: ignore[typeddict-item]
+            apps=[self._app(app, usage) for app in self._engine.deployments.known()],
+            devices=device_states(self._engine, usage),
+            host=host_state(self._engine, usage),
+            requests=requests,
+            skipped=0,
+            timelines=timelines,
+        )
+
+    def _app(self, published: Deployment, usage: ResourceUsage) -> AppState:
+        return app_state(self._engine, published, self._base(), self._holder_of(published.lease), usage)
+
+    def _time(self) -> float:
+        return wall_ms(time.monotonic())

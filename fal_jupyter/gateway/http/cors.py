@@ -1,0 +1,149 @@
+"""Web pages of other origins: their preflights are answered, and the answers that they may read say so.
+
+Only at the loopback port: below a Jupyter server, that server decides. An app's own routes are open to the origins that its owner
+named (``--cors``), what all apps share (rest, cdn, the proxy route) to those that any running app names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
+from typing import NamedTuple
+
+from tornado.httputil import HTTPHeaders
+
+from fal_jupyter.domain.access.cors import Pairs, opened, preflight
+from fal_jupyter.gateway.apps.deployment import Deployment
+from fal_jupyter.gateway.http.messages import RequestHeaders
+from fal_jupyter.gateway.http.proxy_target import is_proxied
+from fal_jupyter.gateway.http.response_writer import ResponseWriter
+from fal_jupyter.gateway.requests.proxied_request import LINGER_BYTES
+from fal_jupyter.protocol.addresses import app_address
+from fal_jupyter.protocol.api import CDN, QUEUE, REST, RUN
+
+HeaderValues = RequestHeaders | HTTPHeaders
+
+
+class CorsDecision(NamedTuple):
+    """What a request's origin means: *headers* makes its answer's headers of those that the answer has anyway; with *preflight* that
+    is the whole answer."""
+
+    headers: Callable[[Pairs], list[tuple[str, str]]]
+    preflight: list[tuple[str, str]] | None = None
+
+
+class CorsPolicy:
+    """The origins that apps are open to, as they are in this moment."""
+
+    def __init__(self, published: Mapping[str, Deployment], owner: str) -> None:
+        self._published, self._owner = published, owner
+
+    def of_app(self, alias: str) -> Collection[str]:
+        """Those of one app."""
+        app = self._published.get(alias)
+        return app.newest.spec.cors if app is not None else ()
+
+    def of_target(self, target: str) -> Collection[str]:
+        """Those that may read what is at *target*."""
+        path = target.partition("?")[0]
+        for prefix in (RUN, QUEUE):
+            if path.startswith(prefix):
+                address = app_address(path[len(prefix) :], self._owner)
+                return self.of_app(address.alias) if address.owner == self._owner else ()
+        if path.startswith((REST, CDN)) or is_proxied(path):
+            return {origin for app in self._published.values() for origin in app.newest.spec.cors}
+        return ()
+
+    def welcome(self, method: str, target: str, headers: RequestHeaders) -> CorsDecision | None:
+        """Say what a request at *target* gets beside its answer; None where nobody of another origin may read there."""
+        known = self.of_target(target)
+        if not known or headers.get("upgrade", "").lower() == "websocket":
+            return None
+        origin = headers.get("origin", "")
+        if origin not in known:
+            return CorsDecision(partial(opened, origin=""))
+        asked = None
+        if method == "OPTIONS" and "access-control-request-method" in headers:
+            wanted = headers.get("access-control-request-headers", "")
+            asked = preflight(origin, wanted, private="access-control-request-private-network" in headers)
+        return CorsDecision(partial(opened, origin=origin), asked)
+
+
+class Preflight:
+    """A preflight of a page that may come: answered without a key, which browsers never send with one."""
+
+    upgrades = False
+
+    def __init__(self, caller: ResponseWriter, answer: list[tuple[str, str]]) -> None:
+        self._caller, self._answer, self._received = caller, answer, 0
+
+    def begin(self, method: str, target: str, headers: RequestHeaders) -> None:
+        """The head is here; what it asks is known."""
+
+    def data_received(self, chunk: bytes) -> None:
+        """It has no body; one that is sent all the same is let go, but not for ever."""
+        self._received += len(chunk)
+        if self._received > LINGER_BYTES:
+            self._caller.drop()
+
+    def finish(self) -> None:
+        """The request is complete."""
+        self._caller.respond(204, self._answer, b"")
+        self._caller.finish()
+
+    def on_connection_close(self) -> None:
+        """The browser hung up."""
+
+
+def is_own(origin: str, host: str) -> bool:
+    """True where a page of *origin* came from this gateway itself, which its request's *host* names."""
+    return origin in (f"http://{host.lower()}", f"https://{host.lower()}")
+
+
+def is_foreign(headers: HeaderValues, known: Collection[str], method: str) -> bool:
+    """True where a page of another origin made the browser send this: by ``Origin``, else by ``Sec-Fetch-Site`` (Fetch Metadata).
+
+    Args:
+        known: origins that the app is open to.
+        method: of the request; a link that the user followed (GET of a document, by the user's own act) is not foreign. ``""`` allows none.
+    """
+    if origin := headers.get("origin", ""):
+        return not is_own(origin, headers.get("host", "")) and origin not in known
+    if headers.get("sec-fetch-site", "none") in ("none", "same-origin"):
+        return False
+    followed = headers.get("sec-fetch-mode", "") == "navigate" and headers.get("sec-fetch-dest", "") == "document"
+    return not (method in ("GET", "HEAD") and followed and headers.get("sec-fetch-user", "") == "?1")
+
+
+def is_from_browser(headers: HeaderValues) -> bool:
+    """True where a browser sent this, which adds cookies of everything on this host, whatever the port."""
+    return bool(headers.get("sec-fetch-site", "") or headers.get("origin", "")) or headers.get(
+        "user-agent", ""
+    ).startswith("Mozilla/")
+
+
+def own_cookies(header: str, own: Collection[str]) -> str:
+    """Give the cookies of *header* whose names are in *own*."""
+    kept = [part.strip() for part in header.split(";")]
+    return "; ".join(part for part in kept if part.partition("=")[0].strip() in own)
+
+
+def without_foreign_cookies(
+    headers: HeaderValues, pairs: Iterable[tuple[str, str]], own: Collection[str]
+) -> list[tuple[str, str]]:
+    """Give the headers that an app gets: of a browser's cookies only those whose names are in *own*.
+
+    Args:
+        pairs: all headers of the request, names in lower case.
+    """
+    if "cookie" not in headers or not is_from_browser(headers):
+        return list(pairs)
+    kept = [(name, own_cookies(value, own) if name == "cookie" else value) for name, value in pairs]
+    return [pair for pair in kept if pair != ("cookie", "")]
+
+
+def foreign_sentence(owner: str, alias: str) -> str:
+    """What is said to a page of another origin."""
+    return f"pages of other origins may not call {owner}/{alias} without a key: serve it with --cors ORIGIN to let them in"[
+        :300
+    ]

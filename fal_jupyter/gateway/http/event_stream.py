@@ -1,0 +1,30 @@
+"""Server-sent events that break off: where one event ends, and the event that says why no other follows."""
+
+from __future__ import annotations
+
+from fal_jupyter.gateway.http.response_writer import failure_body
+
+_BLANK_LINES = (b"\n\n", b"\r\r", b"\r\n\r\n", b"\n\r\n", b"\r\n\n")
+
+
+class EventStream:
+    """What went out of one ``text/event-stream`` body, as far as it matters for its end."""
+
+    def __init__(self) -> None:
+        self._tail = b"\n\n"  # nothing yet: an event may begin
+
+    @staticmethod
+    def is_one(content_type: str) -> bool:
+        """Tell whether a body of *content_type* is a stream of events."""
+        return content_type.partition(";")[0].strip().lower() == "text/event-stream"
+
+    def feed(self, data: bytes) -> None:
+        """Take what goes out."""
+        if data:
+            self._tail = (self._tail + data[-4:])[-4:]
+
+    def error(self, request_id: str, error_type: str, detail: str) -> bytes:
+        """Give the ``error`` event, with the body of a failed answer as its data; ``b""`` within an event that is not complete."""
+        if not self._tail.endswith(_BLANK_LINES):
+            return b""
+        return b"event: error\ndata: " + failure_body(request_id, error_type, detail) + b"\n\n"

@@ -1,0 +1,86 @@
+"""The TLS port of 127.0.0.1, opened when somebody asks for it, with a certificate that is renewed while it is open."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tornado.netutil import bind_sockets
+
+from fal_jupyter.gateway.http.server import HttpListener
+
+if TYPE_CHECKING:
+    from fal_jupyter.gateway.http.certificates import Certificates
+
+log = logging.getLogger("fal_jupyter.gateway")
+_DAY = 86400.0  # a sleeping machine's clock stands still: look at least once a day of being awake
+_HANDSHAKE = 20.0  # seconds
+
+
+class TlsPort:
+    """One port of 127.0.0.1; *folder* has its certificates. ``port`` is 0 while it is closed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.port = 0
+        self._server: asyncio.Server | None = None
+        self._renewal: asyncio.TimerHandle | None = None
+
+    @property
+    def authority(self) -> Path:
+        """The certificate of the authority that a client has to trust."""
+        return self._folder / "ca.pem"
+
+    @property
+    def bundle(self) -> Path:
+        """The same together with this machine's public authorities."""
+        return self._certificates().bundle
+
+    def _certificates(self) -> Certificates:
+        from fal_jupyter.gateway.http.certificates import (
+            Certificates,  # cryptography: 60 ms that a gateway without TLS does not pay
+        )
+
+        return Certificates(self._folder)
+
+    async def open(self, listener: HttpListener) -> None:
+        """Serve *listener*'s requests by TLS; does nothing where it is open and its files are there.
+
+        Raises:
+            OSError: the certificates cannot be written, or no port is free.
+        """
+        if self._server is not None and self.authority.exists():
+            return
+        self.close()
+        certificates = await asyncio.to_thread(self._certificates)
+        context = await asyncio.to_thread(certificates.context)
+        (sock,) = bind_sockets(0, "127.0.0.1", family=socket.AF_INET)
+        self._server = await asyncio.get_running_loop().create_server(
+            listener.connection, sock=sock, backlog=1024, ssl=context, ssl_handshake_timeout=_HANDSHAKE
+        )
+        self.port = sock.getsockname()[1]
+        self._renew_later(context)
+
+    def _renew_later(self, context: ssl.SSLContext) -> None:
+        wait = min(max(self._certificates().seconds_left(), 60.0), _DAY)
+        self._renewal = asyncio.get_running_loop().call_later(wait, self._renew, context)
+
+    def _renew(self, context: ssl.SSLContext) -> None:
+        try:
+            self._certificates().reload(context)
+            self._renew_later(context)
+        except OSError:
+            log.exception("the certificate of the TLS port could not be renewed")
+            self._renewal = asyncio.get_running_loop().call_later(_DAY, self._renew, context)
+
+    def close(self) -> None:
+        """Listen no more."""
+        if self._renewal is not None:
+            self._renewal.cancel()
+        if self._server is not None:
+            self._server.close()
+        self._server, self._renewal, self.port = None, None, 0

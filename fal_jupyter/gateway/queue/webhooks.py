@@ -1,0 +1,189 @@
+"""Results told to webhooks: signed (Ed25519), tried again for two hours, and only where the caller may send us."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import itertools
+import json
+import logging
+import socket
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from tornado.httpclient import HTTPRequest
+from tornado.netutil import Resolver
+from tornado.simple_httpclient import SimpleAsyncHTTPClient
+
+from fal_jupyter import net_guard
+from fal_jupyter.atomic_write import write_whole
+from fal_jupyter.domain.queue.jobs import JobState
+from fal_jupyter.domain.queue.webhooks import delivery, signed_message, wait_after
+from fal_jupyter.gateway.queue.queue import QueuedCall, answer_of
+
+log = logging.getLogger("fal_jupyter.gateway")
+TIMEOUT = 15.0
+LONGEST_URL = 8192
+_MEANS_SOMETHING = "%/:=&?~#+!$,;'@()*[]"  # in an address; all else is written with percent signs
+
+
+class _Guarded(Resolver):
+    """Resolves to addresses that may be connected to, so that a name cannot change between the check and the connection."""
+
+    def initialize(self, loopback: bool, private: bool) -> None:  # type: ignore[override]
+        self._loopback, self._private = loopback, private
+
+    async def resolve(self, host: str, port: int, family: socket.AddressFamily = socket.AF_UNSPEC) -> Any:
+        found = await asyncio.to_thread(net_guard.addresses_of, host, port)
+        allowed = [a for a in found if net_guard.may_connect(a, loopback=self._loopback, private=self._private)]
+        if not allowed:
+            raise OSError(f"{host} is no address that a webhook may have")
+        return [(socket.AF_INET6 if ":" in a else socket.AF_INET, (a, port)) for a in allowed]
+
+
+class Signer:
+    """The key that deliveries are signed with: made at first use, kept in the state directory, readable by its owner only."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._key: Any = None
+
+    def _load(self) -> Any:
+        if self._key is None:
+            from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+            try:
+                self._key = Ed25519PrivateKey.from_private_bytes(self._path.read_bytes())
+            except (OSError, ValueError):
+                self._key = Ed25519PrivateKey.generate()
+                self._keep(self._key.private_bytes_raw())
+        return self._key
+
+    def _keep(self, secret: bytes) -> None:
+        try:
+            write_whole(self._path, secret)
+        except OSError as error:  # a full disk: this gateway signs all the same, the next one with another key
+            log.warning("the key of the webhooks could not be kept: %s", error)
+
+    def sign(self, message: bytes) -> str:
+        """Give the signature in hex."""
+        signature: bytes = self._load().sign(message)
+        return signature.hex()
+
+    def jwks(self) -> dict[str, Any]:
+        """The public key, as receivers fetch it."""
+        public: bytes = self._load().public_key().public_bytes_raw()
+        text = base64.urlsafe_b64encode(public).rstrip(b"=").decode()
+        return {"keys": [{"kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": text[:16], "x": text}]}
+
+
+class Webhooks:
+    """The deliveries that are owed."""
+
+    def __init__(self, key: Path, user_id: str, *, allow_private: bool, most_bytes: int) -> None:
+        self.signer = Signer(key)
+        self._user_id, self._allow_private, self._most_bytes = user_id, allow_private, most_bytes
+        self._owed_bytes = 0  # of results whose delivery is tried again
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def refusal(self, url: str, *, owner: bool) -> str:
+        """Say why no result is sent to *url*, or ``""``. Loopback is the owner's own: that is where a local user receives."""
+        try:
+            parts = urlsplit(url)
+            port = parts.port or (443 if parts.scheme == "https" else 80)
+        except ValueError:
+            return f"fal_webhook is no address: {url[:100]!r}"
+        if parts.scheme not in ("http", "https") or not parts.hostname or len(url) > LONGEST_URL:
+            return f"fal_webhook must be an http or https address, not {url[:100]!r}"
+        if parts.username is not None or parts.password is not None:
+            return "fal_webhook must not carry a user name or password"
+        try:
+            found = await asyncio.to_thread(net_guard.addresses_of, parts.hostname, port)
+        except (OSError, ValueError):
+            return ""  # it may come to have one until the result is there; who has none then is tried again
+        if all(net_guard.may_connect(a, loopback=owner, private=self._allow_private) for a in found):
+            return ""
+        return f"fal_webhook {parts.hostname[:100]} is an address of a private network or of this machine, which this key may not use"
+
+    def watch(self, call: QueuedCall, url: str, *, owner: bool = True) -> None:
+        """Deliver *call*'s result to *url* as soon as there is one."""
+        self._tasks.add(task := asyncio.ensure_future(self._serve(call, url, owner)))
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, call: QueuedCall, url: str, owner: bool) -> None:
+        async for _ in call.changes(3600.0):
+            if call.job.state is JobState.COMPLETED:
+                break
+        address = quote(url, safe=_MEANS_SOMETHING)
+        client = SimpleAsyncHTTPClient(
+            force_instance=True, resolver=_Guarded(loopback=owner, private=self._allow_private), max_clients=1
+        )
+        try:
+            await self._deliver(client, call, address)
+        finally:
+            client.close()
+
+    async def _deliver(self, client: SimpleAsyncHTTPClient, call: QueuedCall, url: str) -> None:
+        owed = 0
+        try:
+            for attempt in itertools.count(1):
+                why = await self._try(client, call.job.id, url, _delivery_of(call))
+                if not why:
+                    return
+                log.info("webhook of %s, attempt %d: %s", call.job.id, attempt, why)
+                wait = wait_after(attempt)
+                if not owed and self._owed_bytes + call.size > self._most_bytes:
+                    log.warning(
+                        "webhook of %s is not tried again: too many results wait for their receivers", call.job.id
+                    )
+                    return
+                if wait is None:
+                    return
+                self._owed_bytes += call.size - owed
+                owed = call.size
+                await asyncio.sleep(wait)
+        finally:
+            self._owed_bytes -= owed
+
+    async def _try(self, client: SimpleAsyncHTTPClient, request_id: str, url: str, data: bytes) -> str:
+        """Deliver once; gives ``""``, or what went wrong."""
+        timestamp = str(int(time.time()))  # anew each time: receivers refuse what is five minutes old
+        signature = self.signer.sign(signed_message(request_id, self._user_id, timestamp, data))
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": "fal_jupyter-webhook",
+            "X-Fal-Webhook-Request-Id": request_id,
+            "X-Fal-Webhook-User-Id": self._user_id,
+            "X-Fal-Webhook-Timestamp": timestamp,
+            "X-Fal-Webhook-Signature": signature,
+        }
+        try:
+            answer = await client.fetch(
+                HTTPRequest(
+                    url,
+                    "POST",
+                    headers=headers,
+                    body=data,
+                    connect_timeout=TIMEOUT,
+                    request_timeout=TIMEOUT,
+                    follow_redirects=False,
+                ),
+                raise_error=False,
+            )
+        except Exception as error:  # whatever a stranger's server makes of our client
+            return f"{type(error).__name__}: {error}"
+        return "" if 200 <= answer.code < 300 else f"{answer.code} {answer.reason}"
+
+    def close(self) -> None:
+        """Deliver no more."""
+        for task in self._tasks:
+            task.cancel()
+
+
+def _delivery_of(call: QueuedCall) -> bytes:
+    """Give the body of a delivery; made for each attempt, so that none is held between them."""
+    status, headers, body = answer_of(call)
+    kind = next((value for name, value in headers if name.lower() == "content-type"), "")
+    return delivery(call.job.id, status, kind, json.dumps(body).encode() if isinstance(body, dict) else body)

@@ -1,0 +1,1 @@
+"""Requests on their way between a caller and a runner."""

@@ -1,0 +1,257 @@
+"""Calls that the gateway makes for a panel and whose answers it holds: a page that is opened again still gets its result."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from urllib.parse import quote
+
+from fal_jupyter.gateway.http.response_writer import Headers, new_id
+from fal_jupyter.gateway.requests.data_plane import is_hostile, request_head
+from fal_jupyter.gateway.requests.proxied_request import ProxiedRequest
+from fal_jupyter.gateway.requests.request_events import RequestEvents
+from fal_jupyter.gateway.runners.channel import GatewayChannel
+from fal_jupyter.protocol.feed import HELD_BOUND
+
+MOST = 30  # answers that are held …
+MOST_BYTES = 128 << 20  # … and how much of them
+NO_TARGET = "path begins with / and has no '..' in it, and method is one of HTTP's"
+
+
+def target_of(path: str, method: str, methods: frozenset[str]) -> tuple[str, str, str] | None:
+    """Give method, path and query, quoted, of what a panel wants to call; None where it may not be asked so (:data:`NO_TARGET`)."""
+    path, _, query = path.partition("?")
+    if not path.startswith("/") or is_hostile(path) or method not in methods:
+        return None
+    return method, quote(path, safe="/%"), quote(query, safe="=&%+,:;@/?-._~")
+
+
+class BufferedCall:
+    """One answer (:class:`fal_jupyter.gateway.http.response_writer.ResponseWriter`), complete or on its way."""
+
+    def __init__(self) -> None:
+        self.status, self.content_type = 0, ""
+        self.size = 0
+        self.over = self.broken = False
+        self.error = ""  # what user code raised, as its owner sees it
+        self._pieces: list[bytes] = []
+        self._changed = asyncio.Event()
+        self._closed: Callable[[], None] | None = None
+
+    # --- the exchange's side ------------------------------------------------------------------------------------
+    def respond(self, status: int, headers: Headers, body: bytes) -> None:
+        """The head is here, and the first (or whole) body."""
+        self.status = status
+        self.content_type = next((value for name, value in headers if name.lower() == "content-type"), "")
+        self._keep(body)
+
+    def write(self, data: bytes) -> asyncio.Future[None] | None:
+        """More body; what is beyond the bound is let go, and the answer counts as broken off there."""
+        self._keep(data)
+        return None
+
+    def _keep(self, data: bytes) -> None:
+        room = HELD_BOUND - self.size
+        if len(data) > room:
+            self.broken = True
+            data = data[: max(0, room)]
+        if data:
+            self._pieces.append(data)
+            self.size += len(data)
+        self._tell()
+
+    def backed_up(self) -> bool:
+        """Memory always takes more, up to its bound."""
+        return False
+
+    def finish(self) -> None:
+        """The answer is complete."""
+        self.over = True
+        self._tell()
+
+    def drop(self) -> None:
+        """The answer broke off."""
+        self.over = self.broken = True
+        self._tell()
+
+    def on_close(self, callback: Callable[[], None]) -> None:
+        """Nobody hangs up here: who wants the call's end says so."""
+
+    def _tell(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    # --- the readers' side --------------------------------------------------------------------------------------
+    async def begun(self) -> None:
+        """Wait for the answer's head."""
+        while not self.status and not self.over:
+            await self._changed.wait()
+
+    async def ended(self) -> None:
+        """Wait for the whole answer."""
+        while not self.over:
+            await self._changed.wait()
+
+    async def follow(self) -> AsyncIterator[bytes]:
+        """Give the body from its beginning, and go on as it comes."""
+        told = 0
+        while True:
+            while told < len(self._pieces):
+                told += 1
+                yield self._pieces[told - 1]
+            if self.over:
+                return
+            await self._changed.wait()
+
+    def body(self) -> bytes:
+        """What there is of the body."""
+        return b"".join(self._pieces)
+
+
+class InternalCall:
+    """The hub of a request that goes to a runner beside the fleet: it takes nobody's place and calls for no runner."""
+
+    cookies: dict[str, set[str]] = {}  # noqa: RUF012  (nobody looks at them)
+
+    def __init__(
+        self,
+        channel: GatewayChannel,
+        runner_id: str,
+        revision: int,
+        on_output: Callable[[int, str], None] | None = None,
+    ) -> None:
+        self._channel, self._runner_id, self._revision = channel, runner_id, revision
+        self._on_output = on_output
+
+    def request_arrived(self, exchange: ProxiedRequest) -> None:
+        """It is complete: off it goes."""
+        exchange.begin(self._channel, self._runner_id, self._revision)
+
+    def request_aborted(self, exchange: ProxiedRequest) -> None:
+        """Nobody waits any more."""
+        exchange.cancel("force")
+
+    def request_finished(self, exchange: ProxiedRequest, *, replace: bool) -> None:
+        """The answer is held."""
+
+    def drain_output(self, exchange: ProxiedRequest) -> None:
+        """Whatever is printed is the runner's."""
+
+    def request_printed(self, exchange: ProxiedRequest, which: int, text: str) -> None:
+        """Pass it to whoever asked for it."""
+        if self._on_output is not None:
+            self._on_output(which, text)
+
+    def runner_said(self, exchange: ProxiedRequest, name: str, value: str) -> None:
+        """Of itself: it is asked for something else here."""
+
+    def remark(self, exchange: ProxiedRequest, text: str) -> None:
+        """It is in no log."""
+
+    def without_secrets(self, exchange: ProxiedRequest, text: str) -> str:
+        """It is shown to nobody."""
+        return text
+
+
+async def ask_aside(
+    channel: GatewayChannel,
+    runner_id: str,
+    revision: int,
+    alias: str,
+    path: str,
+    patience: float,
+    *,
+    method: str = "GET",
+    request_id: str = "",
+    on_output: Callable[[int, str], None] | None = None,
+) -> BufferedCall:
+    """Ask *path* of a living runner beside its requests; what does not come within *patience* seconds is broken off.
+
+    *request_id* is a new one where none is given; *on_output* gets what user code prints meanwhile (stream, text).
+    """
+    held, request_id = BufferedCall(), request_id or new_id()
+    head = request_head(
+        request_id, method, path, "", [("accept", "*/*"), ("host", "localhost"), ("content-length", "0")]
+    )
+    hub = InternalCall(channel, runner_id, revision, on_output)
+    exchange = ProxiedRequest(
+        hub, held, request_id, alias, head, framed=False, method=method, path=path, origin="internal"
+    )
+    exchange.owned = True
+    exchange.complete()
+    try:
+        await asyncio.wait_for(held.ended(), patience)
+    except TimeoutError:
+        exchange.hung_up()
+        held.drop()
+    held.error = exchange.error["text"] if exchange.error is not None else ""
+    return held
+
+
+class BufferedCalls:
+    """The calls made for panels; the latest answers are held."""
+
+    def __init__(self, hub: RequestEvents) -> None:
+        self._hub = hub
+        self._held: dict[str, BufferedCall] = {}
+
+    def call(
+        self,
+        alias: str,
+        method: str,
+        path: str,
+        query: str,
+        headers: Iterable[tuple[str, str]],
+        body: bytes,
+    ) -> tuple[str, BufferedCall]:
+        """Call an endpoint; gives the request's id and its answer at once, before there is one."""
+        self._make_room()
+        held = BufferedCall()
+        request_id, _ = self.begin(held, alias, method, path, query, headers, body)
+        self._held[request_id] = held
+        return request_id, held
+
+    def begin(
+        self,
+        held: BufferedCall,
+        alias: str,
+        method: str,
+        path: str,
+        query: str,
+        headers: Iterable[tuple[str, str]],
+        body: bytes,
+        *,
+        origin: str = "panel",
+    ) -> tuple[str, ProxiedRequest]:
+        """Call an endpoint whose answer goes to *held* and is not found here afterwards; gives the request's id and the request."""
+        request_id, pairs = new_id(), list(headers)
+        head = request_head(request_id, method, path, query, [*pairs, ("content-length", str(len(body)))])
+        kind = next((value for name, value in pairs if name == "content-type"), "")
+        exchange = ProxiedRequest(
+            self._hub,
+            held,
+            request_id,
+            alias,
+            head,
+            framed=False,
+            method=method,
+            path=path,
+            origin=origin,
+            sent_type=kind,
+        )
+        exchange.owned = True
+        if body:
+            exchange.take(body)
+        exchange.complete()
+        return request_id, exchange
+
+    def find(self, request_id: str) -> BufferedCall | None:
+        """The answer to that request, if it is held."""
+        return self._held.get(request_id)
+
+    def _make_room(self) -> None:
+        while len(self._held) >= MOST or sum(held.size for held in self._held.values()) > MOST_BYTES:
+            over = next((name for name, held in self._held.items() if held.over), None)
+            if over is None:
+                return  # all of them are on their way
+            del self._held[over]

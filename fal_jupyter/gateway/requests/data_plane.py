@@ -1,0 +1,373 @@
+"""The data plane: ``/run/{owner}/{alias}/{path}``, where every microsecond counts.
+
+Order of refusals: Host (421) → path (400, 404) → key (401) → app (404) → size (413) → origin of a websocket (403).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import re
+import time
+from collections.abc import Awaitable, Collection, Iterable
+from typing import Protocol
+from urllib.parse import unquote
+
+import msgspec
+
+from fal_jupyter.domain.spec import AppSpec
+from fal_jupyter.gateway.auth.access_tokens import AccessTokens
+from fal_jupyter.gateway.auth.api_keys import ApiKeys
+from fal_jupyter.gateway.http.cors import CorsPolicy, foreign_sentence, is_foreign, is_own, without_foreign_cookies
+from fal_jupyter.gateway.http.messages import RequestHeaders
+from fal_jupyter.gateway.http.response_writer import failure, is_number, new_id
+from fal_jupyter.gateway.http.server import HttpConnection
+from fal_jupyter.gateway.requests.proxied_request import LINGER, LINGER_BYTES, ProxiedRequest
+from fal_jupyter.gateway.requests.request_events import RequestEvents
+from fal_jupyter.protocol.addresses import app_address
+from fal_jupyter.protocol.api import (
+    ERROR_STATUS,
+    H_BASE,
+    H_CELL,
+    H_ENDPOINT,
+    H_HINT,
+    H_OWNER,
+    H_REQUEST_ID,
+    H_ROLE,
+    H_START_WITHIN,
+    Q_TOKEN,
+    RUN,
+    WEBSOCKET,
+)
+from fal_jupyter.protocol.frames import CHUNK
+from fal_jupyter.settings import MAX_BODY_VARIABLE, MAX_FILE_VARIABLE, Settings
+
+_encode = msgspec.json.encode
+_DROPPED = frozenset(
+    {
+        "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding",
+        "upgrade", "authorization", "expect", H_REQUEST_ID, H_ENDPOINT, H_OWNER, H_CELL, H_BASE, H_ROLE,
+    }
+)  # fmt: skip
+LEAST_START = 0.1
+LONGEST_HINT = 200
+_CELL = re.compile(r"(\d{1,9}) ([\w-]{0,64})", re.ASCII)
+_KEY = re.compile(r"[A-Za-z0-9+/]{22}==")
+_SUSPECT = re.compile(r"[\x00-\x1f%]|\.\.")
+_LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
+
+
+class Apps(RequestEvents, Protocol):
+    """What the data plane asks of the engine."""
+
+    def spec_of(self, alias: str) -> AppSpec | None:
+        """What is wanted of the app, or None when there is no such app."""
+
+
+class Leaving(Protocol):
+    """A connection that stays open between requests and has to end when the port closes."""
+
+    def leave(self) -> None:
+        """Close, once the requests at work are answered."""
+
+
+class DataPlane:
+    """What the requests of one listener share: the data plane's rules.
+
+    *trusted* is the Unix socket: whoever connects there is our own user, and needs no key.
+    """
+
+    def __init__(self, apps: Apps, keys: ApiKeys, tokens: AccessTokens, settings: Settings, *, trusted: bool) -> None:
+        self.apps, self.keys, self.tokens, self.settings, self.trusted = apps, keys, tokens, settings, trusted
+        self.ports: Collection[int] = ()
+        self.speakers: set[Leaving] = set()
+        self.origins: CorsPolicy | None = None  # until an app is open to web pages
+        self._meant: tuple[str, Collection[int]] = ("", ())
+
+    def is_meant(self, host: str) -> bool:
+        """True where a Host header names us; the last one that did is remembered, since callers hardly ever write another."""
+        known, ports = self._meant
+        if host == known and ports is self.ports:
+            return True
+        if not is_own_host(host, self.ports):
+            return False
+        self._meant = (host, self.ports)
+        return True
+
+    def lets_in(self, origin: str, host: str, alias: str) -> bool:
+        """True for a websocket of a program, of our own page, or of one that the app is open to: browsers hold no page back from it."""
+        if self.trusted or not origin or is_own(origin, host):
+            return True
+        return self.origins is not None and origin in self.origins.of_app(alias)
+
+    def admits(self, authorization: str, alias: str, query: str) -> bool:
+        """True for a living key, or a token of that app in the query."""
+        if self.keys.admits(authorization, "run"):
+            return True
+        token = token_of(query)
+        return bool(token) and self.tokens.admits(token, alias, time.time())
+
+    def key_refusal(self, authorization: str) -> tuple[int, str]:
+        """Give status and sentence for a caller whom :meth:`admits` does not let in."""
+        if why := self.keys.refusal(authorization, "run"):
+            return 403, why
+        return 401, "missing or wrong key: send Authorization: Key id:secret"
+
+
+def start_limit(header: str) -> float:
+    """Read the seconds that a caller gives his request to be with a runner; 0 where he says nothing (W72).
+
+    Raises:
+        ValueError: it is no number of seconds above 0.1.
+    """
+    if not header:
+        return 0.0
+    try:
+        seconds = float(header)
+    except ValueError:
+        seconds = math.nan
+    if not LEAST_START < seconds < math.inf:
+        raise ValueError(f"{H_START_WITHIN} is a number of seconds above {LEAST_START}, not {header!r}"[:200])
+    return seconds
+
+
+def token_of(query: str) -> str:
+    """Give the token in a query, or ``""``."""
+    for part in query.split("&"):
+        name, _, value = part.partition("=")
+        if name == Q_TOKEN:
+            return unquote(value)
+    return ""
+
+
+def without_token(query: str) -> str:
+    """Give the query as the app shall see it: a token is nobody's business but ours."""
+    if Q_TOKEN not in query:
+        return query
+    return "&".join(part for part in query.split("&") if part.partition("=")[0] != Q_TOKEN)
+
+
+def request_head(request_id: str, method: str, path: str, query: str, headers: Iterable[tuple[str, str]]) -> bytes:
+    """The head of a REQUEST frame: what of a caller's head goes to the runner."""
+    kept = [pair for pair in headers if pair[0] not in _DROPPED]
+    kept += [(H_REQUEST_ID, request_id), (H_ENDPOINT, path)]
+    return _encode({"id": request_id, "method": method, "path": path, "query": query, "headers": kept})
+
+
+class DataPlaneRequest:
+    """One request of the data plane while it arrives."""
+
+    __slots__ = ("caller", "exchange", "front", "headers", "linger", "received", "refusal")
+
+    def __init__(self, front: DataPlane, caller: HttpConnection) -> None:
+        self.front, self.caller = front, caller
+        self.exchange: ProxiedRequest | None = None
+        self.received = 0
+        self.headers: RequestHeaders | None = None
+        self.refusal: tuple[int, str, str] | None = None
+        self.linger: asyncio.TimerHandle | None = None
+
+    @property
+    def upgrades(self) -> bool:
+        """True where a websocket was asked for and nothing speaks against it."""
+        return self.exchange is not None and self.exchange.websocket
+
+    def begin(self, method: str, target: str, headers: RequestHeaders) -> None:
+        """The head is here."""
+        front, self.headers = self.front, headers
+        trusted = front.trusted
+        if not trusted and not front.is_meant(headers.get("host", "")):
+            self._refuse(421, "bad_request", "this address is for 127.0.0.1 and localhost only")
+            return
+        path, _, query = target.partition("?")
+        if not path.startswith(RUN):
+            self._refuse(404, "", "Not found")
+            return
+        if is_hostile(path):
+            self._refuse(400, "bad_request", "the path has '..' or a control character in it")
+            return
+        owner, alias, below = app_address(path[len(RUN) :], front.settings.owner)
+        spec = front.apps.spec_of(alias) if owner == front.settings.owner else None
+        is_public = spec is not None and spec.auth == "public"
+        if not trusted and not is_public and not front.admits(headers.get("authorization", ""), alias, query):
+            status, why = front.key_refusal(headers.get("authorization", ""))
+            self._refuse(status, "", why)
+            return
+        if spec is None:
+            self._refuse(404, "", f"no app {owner}/{alias} is running here"[:300])
+            return
+        if (
+            is_public
+            and not trusted
+            and is_foreign(headers, spec.cors, method)
+            and not front.admits(headers.get("authorization", ""), alias, query)
+        ):
+            self._refuse(403, "bad_request", foreign_sentence(owner, alias))
+            return
+        length = headers.get("content-length")
+        if length is not None and is_number(length) and int(length) > front.settings.max_body:
+            self._refuse(413, "bad_request", self._limit_sentence())
+            return
+        start_within = 0.0
+        if (wanted := headers.get(H_START_WITHIN)) is not None:
+            try:
+                start_within = start_limit(wanted)
+            except ValueError as error:
+                self._refuse(400, "bad_request", str(error))
+                return
+        websocket = self.caller.handshake
+        if websocket and (method != "GET" or not _is_handshake(headers)):
+            self._refuse(400, "bad_request", "invalid WebSocket handshake (GET and version 13 required)")
+            return
+        if websocket and not front.lets_in(headers.get("origin", ""), headers.get("host", ""), alias):
+            told = f"pages of {headers.get('origin')} may not talk to {owner}/{alias}: serve it with --cors ORIGIN to let them in"
+            self._refuse(403, "bad_request", told[:300])
+            return
+        self.exchange = self._exchange(alias, method, spec.path_of(below), query, headers)
+        self.exchange.start_within = start_within
+        if websocket:
+            self.open()
+
+    def _exchange(self, alias: str, method: str, path: str, query: str, headers: RequestHeaders) -> ProxiedRequest:
+        """Make the exchange of a request that may go to the app."""
+        front, websocket, request_id = self.front, self.caller.handshake, new_id()
+        pairs = headers.pairs
+        if "cookie" in headers:
+            pairs = without_foreign_cookies(headers, pairs, front.apps.cookies.get(alias, ()))
+        head = request_head(request_id, WEBSOCKET if websocket else method, path, without_token(query), pairs)
+        framed = front.trusted and not self.caller.role and headers.get(H_OWNER) == "frames"
+        exchange = ProxiedRequest(
+            front.apps,
+            self.caller,
+            request_id,
+            alias,
+            head,
+            framed=framed,
+            method=method,
+            path=path,
+            origin="cell" if framed else "http",
+            sent_type=headers.get("content-type", ""),
+            websocket=websocket,
+        )
+        if framed and (cell := _CELL.fullmatch(headers.get(H_CELL) or "")) is not None:
+            exchange.cell = (int(cell[1]), cell[2])
+        if (hint := headers.get(H_HINT)) is not None:
+            exchange.hint = hint_of(hint)
+        return exchange
+
+    def open(self) -> None:
+        """A websocket's handshake may go to the app."""
+        assert self.exchange is not None
+        self.exchange.arrive()
+
+    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
+        """A piece of the body."""
+        if self.exchange is not None and self.exchange.websocket:
+            return self.exchange.take(chunk)
+        self.received += len(chunk)
+        if self.exchange is None:  # refused; the rest of its body is let go, but not for ever
+            if self.received > self.front.settings.max_body + LINGER_BYTES:
+                self.caller.drop()
+            return None
+        if self.received > self.front.settings.max_body:
+            exchange, self.exchange = self.exchange, None
+            if exchange.withdraw():
+                self._refuse(413, "bad_request", self._limit_sentence())
+            return None
+        return self.exchange.take(chunk)
+
+    def finish(self) -> None:
+        """The body is complete."""
+        if self.exchange is not None:
+            self.exchange.complete()
+        elif self.linger is not None:
+            self.linger.cancel()
+            self.caller.finish()
+        elif self.refusal is not None:
+            self._answer(*self.refusal)
+            self.caller.finish()
+
+    def on_connection_close(self) -> None:
+        """The caller hung up."""
+        if self.exchange is not None:
+            self.exchange.hung_up()
+        elif self.linger is not None:
+            self.linger.cancel()
+
+    def _limit_sentence(self) -> str:
+        return limit_sentence(self.front.settings)
+
+    def _refuse(self, status: int, error_type: str, detail: str) -> None:
+        """Answer with a failure as soon as the caller can hear it: hanging up on one that still sends would destroy it."""
+        headers = self.headers
+        assert headers is not None
+        if "expect" in headers or self.received or _is_long(headers):  # with Expect it waits for our word
+            self._answer(status, error_type, detail)
+            self.linger = asyncio.get_running_loop().call_later(LINGER, self.caller.drop)
+        else:
+            self.refusal = (status, error_type, detail)  # told when the short body has been read: the connection stays
+
+    def _answer(self, status: int, error_type: str, detail: str) -> None:
+        headers, body = failure(status, error_type, detail)
+        if self.headers is not None and "expect" in self.headers:  # its body may come or not, who knows
+            headers.append(("connection", "close"))
+        self.caller.respond(status, headers, body)
+
+
+def hint_of(header: str) -> str:
+    """Give the hint of which runner is wanted; one that is too long to be meant is none."""
+    return header if len(header) <= LONGEST_HINT else ""
+
+
+def _is_handshake(headers: RequestHeaders) -> bool:
+    """RFC 6455, 4.2.1: the key is 16 bytes in base64; what is no handshake never costs a runner."""
+    return headers.get("sec-websocket-version") == "13" and bool(_KEY.fullmatch(headers.get("sec-websocket-key", "")))
+
+
+def limit_sentence(settings: Settings) -> str:
+    """What is said of a body that is too long."""
+    return f"the body is larger than {settings.max_body} bytes ({MAX_BODY_VARIABLE})"
+
+
+def file_limit_sentence(settings: Settings) -> str:
+    """What is said of an uploaded file that is too long."""
+    return f"the file is larger than {settings.max_file} bytes ({MAX_FILE_VARIABLE})"
+
+
+class RefusedRequest(DataPlaneRequest):
+    """A request that is refused by its head alone."""
+
+    __slots__ = ("why",)
+
+    def __init__(self, front: DataPlane, caller: HttpConnection, status: int, error_type: str, detail: str) -> None:
+        super().__init__(front, caller)
+        self.why = (status, error_type, detail)
+
+    def begin(self, method: str, target: str, headers: RequestHeaders) -> None:
+        """The head is here."""
+        self.headers = headers
+        self._refuse(*self.why)
+
+
+def _is_long(headers: RequestHeaders) -> bool:
+    length = headers.get("content-length", "0")
+    return "transfer-encoding" in headers or not is_number(length) or int(length) > CHUNK
+
+
+def is_own_host(host: str, ports: Collection[int]) -> bool:
+    """True where a Host header names this machine's loopback, and one of *ports* or none."""
+    name, colon, given = host.rpartition(":")
+    if not colon or not is_number(given):
+        name, given = host, ""
+    return name.lower() in _LOCAL_NAMES and (not given or int(given) in ports)
+
+
+def is_hostile(path: str) -> bool:
+    """True where a path climbs or has control characters in it."""
+    if not _SUSPECT.search(path):
+        return False
+    plain = unquote(path)
+    return any(part == ".." for part in plain.replace("\\", "/").split("/")) or any(ord(c) < 32 for c in plain)
+
+
+assert ERROR_STATUS["bad_request"] == 400

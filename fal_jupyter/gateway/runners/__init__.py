@@ -1,0 +1,1 @@
+"""Runner processes: how they are started, spoken to and ended."""

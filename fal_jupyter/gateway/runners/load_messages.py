@@ -1,0 +1,115 @@
+"""What a new runner is sent: the LOAD frame with its environment, its machine, and the variables that fal's platform gives a runner."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from fal_jupyter import settings
+from fal_jupyter.domain import events as m
+from fal_jupyter.domain.environments.literal_data import PLACE_VARIABLE, needs_mount
+from fal_jupyter.domain.environments.runner_variables import (
+    LocalAccess,
+    RunnerIdentity,
+    access_variables,
+    calls_the_cloud,
+    identity_variables,
+)
+from fal_jupyter.domain.errors import BadSetting
+from fal_jupyter.gateway.apps.deployment import Deployment, Revision
+from fal_jupyter.gateway.auth.app_keys import AppKeys
+from fal_jupyter.gateway.runners.launcher import RunnerLoad
+from fal_jupyter.protocol import frames
+from fal_jupyter.protocol.api import CDN, LoadHead, Machine
+from fal_jupyter.secret_store import SecretStore
+from fal_jupyter.settings import Settings
+
+_encode = msgspec.json.encode
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayPorts:
+    """The open ports of 127.0.0.1 (0: closed), and the file of the authority that clients of the TLS port trust."""
+
+    plain: int = 0
+    tls: int = 0
+    authority: str = ""
+
+
+class LoadMessages:
+    """Makes LOAD frames. *ports* tells which ports are open now."""
+
+    def __init__(
+        self, settings: Settings, secret_store: SecretStore, keys: AppKeys, ports: Callable[[], GatewayPorts]
+    ) -> None:
+        self._settings, self._vault, self._keys, self._ports = settings, secret_store, keys, ports
+
+    def make(self, app: Deployment, order: m.StartRunner) -> RunnerLoad:
+        """Give what a new runner of *app* is started with."""
+        revision, ports = app.revisions[order.revision], self._ports()
+        environment = app.with_secrets(revision, self._vault)
+        owner = self._settings.owner
+        identity = RunnerIdentity(owner=owner, alias=app.alias, revision=order.revision, runner_id=order.runner_id)
+        environment["env"] = self._variables(environment["env"], identity, ports)
+        environment["env"].pop(PLACE_VARIABLE, None)
+        if self._mounts_data(revision, environment["env"]):
+            environment["env"][PLACE_VARIABLE] = str(self._settings.data)
+        machine = Machine(
+            type=revision.allotment.type_of(order.devices),
+            devices=list(order.devices),
+            cores=revision.allotment.cores,
+            memory=revision.allotment.memory,
+            turn=int(order.runner_id.rpartition("-")[2]),
+        )
+        head = LoadHead(
+            app=f"{owner}/{app.alias}",
+            alias=app.alias,
+            runner_id=order.runner_id,
+            revision=order.revision,
+            kind=revision.kind,
+            class_name=revision.spec.class_name,
+            source=revision.source,
+            modules=revision.modules,
+            environment=environment,
+            multiplex=revision.spec.scaling.max_multiplexing,
+            request_timeout=revision.spec.scaling.request_timeout,
+            cdn=f"http://127.0.0.1:{ports.plain}{CDN.rstrip('/')}" if ports.plain else "",
+            authority=ports.authority if calls_here(environment["env"]) else "",
+            machine=machine,
+        )
+        return RunnerLoad(environment, machine, frames.encode_load(_encode(head), revision.payload))
+
+    def _variables(self, env: Mapping[str, str], identity: RunnerIdentity, ports: GatewayPorts) -> dict[str, str]:
+        given = {**env, **identity_variables(env, identity, str(self._settings.data), hugging_face_of(env))}
+        if calls_here(env) and ports.tls:
+            access = LocalAccess(key=self._keys.key_of(identity.alias), port=ports.plain, tls_port=ports.tls)
+            given |= access_variables(env, access)
+        return given
+
+    def _mounts_data(self, revision: Revision, env: Mapping[str, str]) -> bool:
+        sources = [*revision.source.values(), *(module["text"] for module in revision.modules.values())]
+        try:
+            return needs_mount(settings.mount_data(env), sources)
+        except BadSetting:  # refused where it was set; a gateway does without
+            return False
+
+    def app_ended(self, alias: str) -> None:
+        """The app's last runner is gone."""
+        self._keys.end(alias)
+
+
+def calls_here(env: Mapping[str, str]) -> bool:
+    """True where ``fal_client`` in a runner with these variables comes to us: it speaks TLS only."""
+    return not calls_the_cloud(env)
+
+
+def hugging_face_of(env: Mapping[str, str]) -> dict[str, str]:
+    """What the user has of Hugging Face already, by the variables that name it: downloaded models, and the token of a login."""
+    cache = env.get("XDG_CACHE_HOME") or os.path.join(env.get("HOME") or os.path.expanduser("~"), ".cache")
+    folder = Path(cache, "huggingface")
+    kept = {"HF_HUB_CACHE": folder / "hub", "HF_TOKEN_PATH": folder / "token"}
+    return {name: str(path) for name, path in kept.items() if path.exists()}

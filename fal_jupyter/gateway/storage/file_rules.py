@@ -1,0 +1,112 @@
+"""What headers say about files: ranges, lifetimes, types. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from fal_jupyter.domain.access.file_lifecycle import Lifecycle, lifecycle_of
+
+_RANGE = re.compile(r"\s*bytes\s*=\s*(\d*)\s*-\s*(\d*)\s*", re.I | re.ASCII)
+_TAG = re.compile(r'(?:W/)?("[^"]*")')
+_TYPE = re.compile(r"[\w!#$&^.+-]{1,80}/[\w!#$&^.+-]{1,80}(?:\s*;\s*[\w!#$&^.+-]{1,40}=(?:[\w!#$&^.+-]{1,80}|\"[\w !#$&^.+-]{0,80}\"))*", re.ASCII)  # fmt: skip
+OCTETS = "application/octet-stream"
+MOST_DIGITS = 18  # of a position in a file; more of them are beyond any file's end
+H_LIFECYCLES = ("x-fal-object-lifecycle", "x-fal-object-lifecycle-preference")
+
+
+def byte_range(header: str, size: int) -> tuple[int, int] | str | None:
+    """Read a Range header for a file of *size* bytes.
+
+    Gives first and last byte; None where the whole file is meant (no header, more than one range, not understood); or
+    ``"unsatisfiable"`` (RFC 9110, 14).
+    """
+    found = _RANGE.fullmatch(header)
+    if found is None or (not found[1] and not found[2]):
+        return None
+    if not found[1]:
+        length = min(_position(found[2]), size)
+        return (size - length, size - 1) if length else "unsatisfiable"
+    first = _position(found[1])
+    if found[2] and _position(found[2]) < first:
+        return None
+    last = min(_position(found[2]), size - 1) if found[2] else size - 1
+    return (first, last) if first < size else "unsatisfiable"
+
+
+def _position(digits: str) -> int:
+    plain = digits.lstrip("0") or "0"
+    return int(plain) if len(plain) <= MOST_DIGITS else 10**MOST_DIGITS
+
+
+def names_tag(header: str, tag: str) -> bool:
+    """True where an If-None-Match header names that ETag, which stands in quotes (RFC 9110, 13.1.2)."""
+    return header.strip() == "*" or tag in _TAG.findall(header)
+
+
+def read_json(data: str | bytes) -> Any:
+    """Read JSON that somebody sent.
+
+    Raises:
+        ValueError: it is none, or nested so deep that nobody means it.
+    """
+    try:
+        return json.loads(data)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+
+
+def lifecycle_in(headers: Mapping[str, str]) -> Lifecycle:
+    """Give the lifecycle that the headers of an upload ask for; both clients' headers are known.
+
+    Raises:
+        ValueError: they are not understood; the text says what they must be.
+    """
+    header = next((value for name in H_LIFECYCLES if (value := headers.get(name))), "")
+    if not header:
+        return Lifecycle()
+    try:
+        found = read_json(header)
+    except ValueError:
+        found = None
+    return lifecycle_of(found)
+
+
+def parts_in(body: bytes) -> dict[int, str]:
+    """Read the word that all parts are there: the digests that their etags tell, by number; ``""`` where one tells none (W97, W101).
+
+    Raises:
+        ValueError: the body is no such word.
+    """
+    wrong = 'the body is JSON: {"parts": [{"partNumber": 1, "etag": "…"}]}'
+    try:
+        found = [(part["partNumber"], part.get("etag", "")) for part in read_json(body)["parts"]]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ValueError(wrong) from None
+    if not all(type(number) is int and isinstance(etag, str) for number, etag in found):
+        raise ValueError(wrong)
+    if len({number for number, _ in found}) < len(found):
+        raise ValueError("a part is named twice")
+    return {number: etag.strip().removeprefix("W/").strip('"') for number, etag in found}
+
+
+def text_of(header: str) -> str:
+    """Give the text of a header's bytes, which came as latin-1: clients write names in UTF-8 as well."""
+    try:
+        return header.encode("latin-1").decode("utf-8")
+    except (UnicodeEncodeError, UnicodeDecodeError):
+        return header
+
+
+def content_type_of(given: str) -> str:
+    """Give a content type that may stand in a header, or that of plain bytes."""
+    return given.strip() if _TYPE.fullmatch(given.strip()) else OCTETS
+
+
+def disposition(file_name: str) -> str:
+    """Give the header that names a file (RFC 6266)."""
+    plain = re.sub(r"[^ !#$&+.0-9A-Z\[\]^_`a-z{|}~-]", "_", file_name)
+    return f"inline; filename=\"{plain}\"; filename*=UTF-8''{quote(file_name, safe='')}"

@@ -1,0 +1,1 @@
+"""What is shown of the calls of a cell: timings, progress, pictures."""

@@ -1,0 +1,1 @@
+"""What a cell does: define, publish, look up and explain apps."""

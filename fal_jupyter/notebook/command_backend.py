@@ -1,0 +1,90 @@
+"""The desk of ``%fal``: the gateway as the command line sees it, and the settings of this notebook."""
+
+from __future__ import annotations
+
+from fal_jupyter.commands import app_doctor, request_tables
+from fal_jupyter.commands.command_backend import GatewayBackend
+from fal_jupyter.domain.errors import BadSetting, FalJupyterError, NotServed
+from fal_jupyter.notebook.display import saved_panels, shown_panels
+from fal_jupyter.notebook.session import NotebookSession
+from fal_jupyter.notebook.style import TEXT, element
+from fal_jupyter.protocol.feed import RequestState
+from fal_jupyter.secret_store import SecretStore
+
+
+class NotebookBackend(GatewayBackend):
+    """What the verbs need, for one session."""
+
+    front = "notebook"
+
+    def __init__(self, session: NotebookSession) -> None:
+        super().__init__(session.client)
+        self._session = session
+
+    def settings(self) -> dict[str, str]:
+        """The gateway's settings and this notebook's own."""
+        timing = "on" if self._session.timing.enabled else "off"
+        return {"timing": timing, "fal": self._session.fal, "panels": self._session.panels.wish, **super().settings()}
+
+    def examined(self, which: str) -> list[app_doctor.Report]:
+        """What would be different in the cloud for a class of this notebook, by its name or alias, or for all of them."""
+        from fal_jupyter.notebook.cells import doctor
+
+        return doctor.examine(self._session, which, SecretStore(self._settings.state))
+
+    def show_requests(self, records: list[RequestState]) -> bool:
+        """Display a table of requests, with bars of one scale."""
+        if not self._session.is_kernel:
+            return False
+        html = element("div", saved_panels.requests_table(records), style=TEXT)
+        self._session.show(request_tables.as_text(records), html)
+        return True
+
+    def show_panel(self, alias: str, tab: str) -> bool:
+        """Display an app's panel; an app of another notebook is seen in the dashboard only."""
+        if alias not in self._session.handles:
+            raise NotServed(f"{alias} belongs to another notebook or program", hint="%fal dashboard shows it, too")
+        shown_panels.panel(alias, tab)
+        return True
+
+    def show_dashboard(self) -> bool:
+        """Display the dashboard."""
+        shown_panels.dashboard()
+        return True
+
+    def configure(self, setting: str, value: str) -> None:
+        """Change a setting of this notebook; it ends with the kernel."""
+        if setting == "timing":
+            self._session.timing.enabled = value == "on"
+        elif setting == "fal":
+            self._choose_fal(value)
+        elif setting == "panels":
+            self._session.panels.wishes(value)  # type: ignore[arg-type]  # the grammar has checked it
+
+    def _choose_fal(self, value: str) -> None:
+        from fal_jupyter.fal import import_hook
+
+        import_hook.uninstall()
+        module = import_hook.install(prefer_real=value == "real")
+        if (module.__name__ == import_hook.OURS) != (value == "ours"):
+            reason = "the real package is not installed" if value == "real" else "the real package was imported already"
+            raise BadSetting(reason, hint="pip install fal" if value == "real" else "restart the kernel", where="fal")
+        self._session.fal = value
+        self._session.namespace["fal"] = module
+
+
+def names_of_apps() -> list[str]:
+    """The words that name an app now, for completion: class names first. Trouble is no answer, not an error."""
+    try:
+        apps = GatewayBackend().apps()
+    except FalJupyterError:
+        return []
+    return list(dict.fromkeys([*(app["class_name"] for app in apps), *(app["alias"] for app in apps)]))
+
+
+def names_of_runners() -> list[str]:
+    """The ids of runners now, for completion."""
+    try:
+        return [runner["runner_id"] for runner in GatewayBackend().runners()]
+    except FalJupyterError:
+        return []

@@ -1,0 +1,1 @@
+"""Cards and panels, live and saved."""

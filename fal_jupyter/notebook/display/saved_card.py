@@ -1,0 +1,119 @@
+"""The picture of an app's last state for pages where nothing is live: plain HTML with a style on each element, and text.
+
+All of it is made of one :class:`~fal_jupyter.protocol.feed.Picture`; everything in it is escaped.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fal_jupyter.commands import request_tables
+from fal_jupyter.commands.numbers import count, milliseconds, plural
+from fal_jupyter.domain.text.terminal_text import plain_text
+from fal_jupyter.notebook.display import saved_panels
+from fal_jupyter.notebook.style import (
+    BAND,
+    CELL,
+    FAILED,
+    FRAME,
+    MUTED,
+    OK,
+    QUEUE,
+    RUN,
+    START,
+    TABLE,
+    element,
+    text,
+)
+from fal_jupyter.protocol.feed import AppState, Picture, RequestState
+
+LONGEST = 300  # characters of any text in a picture: a path alone may have 60 000, and a notebook keeps all of themTRACEBACK = 3000  # characters of one
+TRACEBACK = 3000  # characters of one
+_STATES = (
+    ("RUNNING", "running", RUN), ("IDLE", "idle", OK), ("SETUP", "in setup", START), ("PENDING", "pending", QUEUE),
+    ("CRASH_BACKOFF", "in crash back-off", FAILED), ("DRAINING", "draining", QUEUE), ("TERMINATING", "ending", QUEUE),
+)  # fmt: skip
+
+
+def cut(value: Any) -> Any:
+    """The same value with every text in it short enough to be saved with a notebook."""
+    if isinstance(value, str):
+        return value if len(value) <= LONGEST else value[: LONGEST - 1] + "…"
+    if isinstance(value, dict):
+        end = {"text": str(value["text"])[-TRACEBACK:]} if "frames" in value else {}  # a traceback's end says most
+        return {**{name: cut(item) for name, item in value.items()}, **end}
+    return [cut(item) for item in value] if isinstance(value, list) else value
+
+
+def activity_text(picture: Picture) -> str:
+    """What the app has done so far, in a line or two."""
+    stats = picture["app"]["stats"]
+    lines = [f"  {_figures(picture['app'])}"] if stats["calls"] else []
+    lines += [f"  last: {_request_text(picture['requests'][0])}"] if picture["requests"] else []
+    return "\n".join(lines)
+
+
+def activity_html(picture: Picture) -> str:
+    """When the picture was taken, the figures and the runners by state, and each panel below them."""
+    app = picture["app"]
+    runners = [
+        element("span", text(f"{number} {word}"), style=f"border-bottom: 3px solid {colour}; margin-right: 10px")
+        for state, word, colour in _STATES
+        if (number := sum(runner["state"] == state for runner in app["runners"]))
+    ]
+    figures = [text(_figures(app)), " &nbsp; "] if app["stats"]["calls"] else []
+    return element(
+        "div", *figures, " ".join(runners), " ", saved_panels.saved(picture), style=BAND
+    ) + saved_panels.sections(picture)
+
+
+def _figures(app: AppState) -> str:
+    stats = app["stats"]
+    parts = [plural(stats["calls"], "call"), f"p50 {milliseconds(stats['p50_ms'])}"]
+    parts.append(
+        f"p95 {milliseconds(stats['p95_ms'])}" if stats["sample"] >= 20 else f"max {milliseconds(stats['max_ms'])}"
+    )
+    if stats["failed"]:
+        parts.append(f"{count(stats['failed'])} failed")
+    if stats["cold"]:
+        parts.append(f"{count(stats['cold'])} cold")
+    return " · ".join(parts)
+
+
+def _request_text(request: RequestState) -> str:
+    told = f" ({plain_text(request['error'])})" if request["error"] else ""
+    word = request_tables.word_of(request).split()[0]
+    return f"{word} {plain_text(request['path'])} {milliseconds(request['total_ms'])}, r{request['revision']}{told}"
+
+
+def dashboard_html(apps: list[AppState]) -> str:
+    """All apps in a table."""
+    heads = ("App", "State", "Notebook", "Runners", "Calls", "p50", "Failed", "Revision")
+    rows = [
+        (
+            element("b", text(app["alias"])),
+            text(app["state"]),
+            text(app["owner_name"]),
+            text(len(app["runners"])),
+            text(count(app["stats"]["calls"])),
+            text(milliseconds(app["stats"]["p50_ms"]) if app["stats"]["sample"] else "–"),
+            text(count(app["stats"]["failed"])),
+            text(f"r{app['serving'] or app['revision']}"),
+        )
+        for app in apps
+    ]
+    head = element("tr", *(element("th", name, style=f"{CELL}; {MUTED}") for name in heads), style="background: none")
+    body = [element("tr", *(element("td", cell, style=CELL) for cell in row), style="background: none") for row in rows]
+    if not body:
+        return element("div", element("div", "No fal app is running.", style="padding: 6px 10px"), style=FRAME)
+    table = element("table", element("thead", head), element("tbody", *body), style=f"{TABLE}; margin: 6px 10px")
+    return element("div", table, style=FRAME)
+
+
+def dashboard_text(apps: list[AppState]) -> str:
+    """All apps, a line each."""
+    lines = [
+        f"{app['alias']}: {app['state'].lower()}, {plural(len(app['runners']), 'runner')}, {plural(app['stats']['calls'], 'call')}"
+        for app in apps
+    ]
+    return "\n".join(lines) or "No fal app is running."

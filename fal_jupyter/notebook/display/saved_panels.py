@@ -1,0 +1,377 @@
+"""Each panel of an app as a picture of its own: what it showed when the notebook was saved, in plain HTML and as text.
+
+A saved notebook, a page of nbconvert or the web has neither a kernel nor scripts: a picture says when it was taken, and its
+bars are as wide as the page. Everything in it is escaped.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import shlex
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from fal_jupyter.commands import request_tables
+from fal_jupyter.commands.numbers import count, milliseconds
+from fal_jupyter.commands.tables import table
+from fal_jupyter.domain.runners.lanes import GONE
+from fal_jupyter.notebook.display import saved_results_html
+from fal_jupyter.notebook.display.saved_parts import (
+    WIDE,
+    box,
+    clock,
+    code,
+    day_and_time,
+    fold,
+    label,
+    piece,
+    rows_table,
+    span,
+    track,
+)  # fmt: skip
+from fal_jupyter.notebook.display.static_card import StaticCard
+from fal_jupyter.notebook.style import (
+    BAND,
+    CELL,
+    FAILED,
+    FRAME,
+    MUTED,
+    OK,
+    PHASES,
+    QUEUE,
+    RUN,
+    START,
+    element,
+    isolated,
+    text,
+)
+from fal_jupyter.protocol.feed import AppState, EndpointState, Lane, Picture, RequestState
+
+SHOWN: Final = 10  # requests, decisions
+_IDLE: Final = "rgba(43, 131, 196, 0.35)"
+_LANES: Final = {
+    "PENDING": ("pending", QUEUE), "SETUP": ("setup", START), "IDLE": ("idle", _IDLE), "RUNNING": ("running", RUN),
+    "DRAINING": ("draining", "#ad6891"), "TERMINATING": ("ending", "#ad6891"), "CRASH_BACKOFF": ("crash back-off", FAILED),
+}  # fmt: skip
+_MARK: Final = {"▲": "up", "▼": "down", "◆": "retry", "·": "note"}
+
+
+# --- HTML -------------------------------------------------------------------------------------------------------------
+def sections(picture: Picture) -> str:
+    """All panels below each other, for the picture of a whole card."""
+    parts = [
+        fold(title, note, body, is_open=name in _OPEN)
+        for name, (title, note, body) in ((name, make(picture)) for name, make in _PANELS.items())
+        if body
+    ]
+    return "".join(parts)
+
+
+def page(card: StaticCard, picture: Picture, panel: str) -> str:
+    """One panel alone, below the app's name and its state of then; ``""`` where *panel* has no picture of its own."""
+    if panel not in _PANELS:
+        return ""
+    title, note, body = _PANELS[panel](picture)
+    state = element("b", text(card.state), style=MUTED)
+    name = element("b", isolated(card.app))
+    head = element("div", state, " &nbsp;", name, " ", saved(picture), style="padding: 6px 10px")
+    empty = element("div", text(_EMPTY[panel]), style=f"{BAND}; {MUTED}")
+    return element("div", head, fold(title, note, body, is_open=True) if body else empty, style=FRAME)
+
+
+def saved(picture: Picture) -> str:
+    """When the picture was taken."""
+    return element("span", text(f"as saved {day_and_time(picture['time'])}"), style=f"{MUTED}; margin-left: 12px")
+
+
+def _requests(picture: Picture) -> tuple[str, str, str]:
+    shown, calls = picture["requests"][:SHOWN], picture["app"]["stats"]["calls"]
+    note = f"last {len(shown)} of {count(max(calls, len(shown)))}"
+    return "Requests", note, requests_table(shown) if shown else ""
+
+
+def requests_table(requests: Sequence[RequestState]) -> str:
+    """A row for each request, whose bars have one scale."""
+    longest = max((request["total_ms"] for request in requests), default=0.0)
+    axis, errors = f"0 to {milliseconds(longest)}", any(request["error"] for request in requests)
+    apps = len({request["alias"] for request in requests}) > 1
+    heads = [
+        "Started",
+        "State",
+        *(["App"] if apps else []),
+        "Endpoint",
+        axis,
+        "Total",
+        "Runner",
+        *(["Error"] if errors else []),
+    ]
+    rows = [
+        [
+            text(request_tables.clock(request["began"])),
+            _state(request),
+            *([text(request["alias"])] if apps else []),
+            code(request["path"]),
+            _bar(request, longest),
+            element("b", text(milliseconds(request["total_ms"]))),
+            text(
+                " · ".join(filter(None, (request["runner"], f"r{request['revision']}" if request["revision"] else "")))
+            ),
+            *([element("span", text(request["error"][:120]), style="white-space: normal")] if errors else []),
+        ]
+        for request in requests
+    ]
+    return rows_table(heads, rows, right=["Total"], wide=axis)
+
+
+def _state(request: RequestState) -> str:
+    word = request_tables.word_of(request)
+    colour = OK if word == "ok" else FAILED if word.startswith("failed") else QUEUE
+    sign = "✓" if word == "ok" else "✕" if word.startswith("failed") else ""
+    return element("span", element("span", sign, style=f"color: {colour}"), " " if sign else "", text(word))
+
+
+def _bar(request: RequestState, longest: float) -> str:
+    if longest <= 0:
+        return ""
+    failed, pieces = request_tables.word_of(request).startswith("failed"), []
+    for part, name, colour in PHASES:
+        ms: float = request[part]  # type: ignore[literal-required]
+        if ms > 0:
+            pieces.append(
+                piece(
+                    100 * ms / longest, FAILED if failed and part == "run_ms" else colour, f"{name} {milliseconds(ms)}"
+                )
+            )
+    return track(*pieces)
+
+
+def _timeline(picture: Picture) -> tuple[str, str, str]:
+    lanes, now = picture["timeline"]["lanes"], picture["time"]
+    if not any(lane["moves"] for lane in lanes):
+        return "Scaling", "", ""
+    begin = min(lane["moves"][0][0] for lane in lanes if lane["moves"])
+    rows = [
+        [
+            text(_lane_name(lane)),
+            track(*_lane_bars(lane, begin, now)),
+        ]
+        for lane in lanes
+        if lane["moves"]
+    ]
+    times = element("span", text(clock(begin))) + " " + element("span", text(clock(now)), style="float: right")
+    rows.append(["", element("div", times, style=MUTED)])
+    cells = [
+        element(
+            "tr",
+            element("td", a, style=f"{CELL}; white-space: nowrap"),
+            element("td", b, style=f"{CELL}; width: 95%"),
+            style="background: none",
+        )
+        for a, b in rows
+    ]
+    body = element("table", element("tbody", *cells), style=f"{WIDE}; padding: 4px 0")
+    return "Scaling", span(now - begin), body + _legend(lanes) + _decisions(picture) + _changes(lanes, now)
+
+
+def _lane_name(lane: Lane) -> str:
+    return " · ".join([lane["id"], *lane["devices"], f"r{lane['revision']}"])
+
+
+def _spells(lane: Lane, now: float) -> list[tuple[float, float, str]]:
+    """The states of a runner with begin and end; none after it is gone."""
+    ends = [move[0] for move in lane["moves"][1:]] + [now]
+    pairs = zip(lane["moves"], ends, strict=True)
+    return [(begin, max(begin, end), state) for (begin, state), end in pairs if state != GONE]
+
+
+def _lane_bars(lane: Lane, begin: float, now: float) -> list[str]:
+    scale, at, pieces = 100 / max(now - begin, 1.0), begin, []
+    for start, end, state in _spells(lane, now):
+        if start > at:
+            pieces.append(piece((start - at) * scale, "none", height=10))
+        word, colour = _LANES.get(state, (state, QUEUE))
+        pieces.append(piece((end - start) * scale, colour, f"{word} {clock(start)} to {clock(end)}", height=10))
+        at = end
+    return pieces
+
+
+def _legend(lanes: Sequence[Lane]) -> str:
+    used = {state for lane in lanes for _, state in lane["moves"]}
+    seen = dict.fromkeys(_LANES[state] for state in _LANES if state in used)
+    parts = [
+        element(
+            "span",
+            element("span", style=f"display: inline-block; width: 14px; height: 8px; background: {colour}"),
+            " ",
+            text(word),
+        )
+        for word, colour in seen
+    ]
+    return element("div", " &nbsp; ".join(parts), style="font-size: 11px; padding: 4px 0")
+
+
+def _decisions(picture: Picture) -> str:
+    marks = {kind: mark for mark, kind in _MARK.items()}
+    found = picture["timeline"]["decisions"][-SHOWN:]
+    rows = [
+        [
+            text(request_tables.clock(decision["time"])),
+            text(f"{marks.get(decision['kind'], '·')} {decision['before']} → {decision['after']}"),
+            element("span", text(decision["reason"]), style="white-space: normal"),
+        ]
+        for decision in reversed(found)
+    ]
+    return rows_table(["Time", "Runners", "Why"], rows, wide="Why") if rows else ""
+
+
+def _changes(lanes: Sequence[Lane], now: float) -> str:
+    """The lanes in words, for readers that see no bars."""
+    lines = [element("div", text(line)) for line in _lane_words(lanes, now)]
+    return element("details", element("summary", "States with their times", style="cursor: pointer"), *lines)
+
+
+def _lane_words(lanes: Sequence[Lane], now: float) -> list[str]:
+    return [
+        f"{lane['id']}: " + ", ".join(f"{_LANES.get(state, (state, ''))[0]} {clock(begin)}" for begin, _, state in _spells(lane, now))
+        + (f", gone {clock(lane['moves'][-1][0])}" if lane["moves"][-1][1] == GONE else "")
+        for lane in lanes
+        if lane["moves"]
+    ]  # fmt: skip
+
+
+def _config(picture: Picture) -> tuple[str, str, str]:
+    app = picture["app"]
+    rows = [
+        [code(name), element("b" if name in app["overrides"] else "span", text(value)), text(told)]
+        for name, value, told in _settings(app)
+    ]
+    edited = len(app["overrides"])
+    note = f"{len(rows)} values" + (f", {edited} edited" if edited else "")
+    return (
+        "Config",
+        note,
+        rows_table(["Setting", "Value", "Changed"], rows, right=["Value"], wide="Changed") if rows else "",
+    )
+
+
+def _settings(app: AppState) -> list[tuple[str, str, str]]:
+    return [
+        (
+            name,
+            f"{value:g}",
+            f"by hand; the class: {app['by_class'].get(name, value):g}" if name in app["overrides"] else "",
+        )
+        for name, value in app["scaling"].items()
+    ]
+
+
+def _snippets(picture: Picture) -> tuple[str, str, str]:
+    app = picture["app"]
+    endpoint = next((one for one in app["endpoints"] if one["protocol"] == "http"), None)
+    if endpoint is None:
+        return "Snippets", "", ""
+    parts = [label(title) + box(program) for title, program in programs(app, endpoint)]
+    return "Snippets", f"{endpoint['path']}, as an example", "".join(parts)
+
+
+def programs(app: AppState, endpoint: EndpointState) -> list[tuple[str, str]]:
+    """Calls of an endpoint from this notebook, from another one and from a shell, each with a title."""
+    given = _example(endpoint["signature"])
+    words = ", ".join(f"{name}={value!r}" for name, value in given.items())
+    url = app["url"] + ("" if endpoint["path"] == "/" else endpoint["path"])
+    curl = f"curl -sS {shlex.quote(url)} -H \"Authorization: Key $FAL_KEY\" -H 'Content-Type: application/json' \\\n  -d {shlex.quote(json.dumps(given, ensure_ascii=False))}"
+    return [
+        ("in this notebook", f"{app['class_name']}.{endpoint['name']}({words})"),
+        (
+            "in any notebook of this machine",
+            f"import fal_jupyter\n\nfal_jupyter.app({app['app']!r}).{endpoint['name']}({words})",
+        ),
+        ("curl", curl),
+    ]
+
+
+_VALUES: Final = {"str": "text", "int": 1, "float": 1.0, "bool": True, "list": [], "dict": {}}
+
+
+def _example(signature: str) -> dict[str, object]:
+    """A value for each parameter that has to be given, after its annotation."""
+    try:
+        function = ast.parse(f"def endpoint{signature}: ...").body[0]
+    except (SyntaxError, ValueError):
+        return {}
+    if not isinstance(function, ast.FunctionDef):
+        return {}
+    wanted = function.args
+    positional = [*wanted.posonlyargs, *wanted.args]
+    needed = positional[: len(positional) - len(wanted.defaults)]
+    needed += [one for one, default in zip(wanted.kwonlyargs, wanted.kw_defaults, strict=True) if default is None]
+    kinds = {one.arg: ast.unparse(one.annotation).split("[")[0] if one.annotation is not None else "" for one in needed}
+    return {name: _VALUES.get(kind, {}) for name, kind in kinds.items()}
+
+
+_PANELS: Final[dict[str, Callable[[Picture], tuple[str, str, str]]]] = {
+    "try": saved_results_html.tried,
+    "outputs": saved_results_html.outputs,
+    "requests": _requests,
+    "timeline": _timeline,
+    "config": _config,
+    "logs": saved_results_html.logs,
+    "snippets": _snippets,
+}
+_OPEN: Final = ("outputs", "requests", "timeline")  # in the picture of a whole card
+_EMPTY: Final = {
+    "try": "Nothing had been called.",
+    "outputs": "No call had given a picture, a sound or a film.",
+    "logs": "Nothing had been printed.",
+    "requests": "No request had been made.",
+    "timeline": "No runner had been started.",
+    "config": "Nothing was known of its settings.",
+    "snippets": "It had no endpoint that is called over HTTP.",
+}
+
+
+# --- text -------------------------------------------------------------------------------------------------------------
+def page_text(card: StaticCard, picture: Picture, panel: str) -> str:
+    """The same as :func:`page`, for terminals, diffs and logs."""
+    if panel not in _PANELS:
+        return ""
+    lines = _TEXTS[panel](picture) or [_EMPTY[panel]]
+    head = f"{card.app}: {panel}, {card.state.lower()}, as saved {day_and_time(picture['time'])}"
+    return "\n".join([head, *(f"  {line}" for line in lines)])
+
+
+def _requests_text(picture: Picture) -> list[str]:
+    return request_tables.as_text(picture["requests"][:SHOWN]).splitlines() if picture["requests"] else []
+
+
+def _timeline_text(picture: Picture) -> list[str]:
+    decisions = picture["timeline"]["decisions"][-SHOWN:]
+    found = _lane_words(picture["timeline"]["lanes"], picture["time"])
+    return found + [
+        f"{request_tables.clock(d['time'])} {d['before']} → {d['after']}: {d['reason']}" for d in reversed(decisions)
+    ]
+
+
+def _config_text(picture: Picture) -> list[str]:
+    rows = _settings(picture["app"])
+    return table(["setting", "value", "changed"], rows, right=["value"]).splitlines() if rows else []
+
+
+def _snippets_text(picture: Picture) -> list[str]:
+    app = picture["app"]
+    endpoint = next((one for one in app["endpoints"] if one["protocol"] == "http"), None)
+    if endpoint is None:
+        return []
+    return [line for title, program in programs(app, endpoint) for line in (f"# {title}", *program.splitlines())]
+
+
+_TEXTS: Final[dict[str, Callable[[Picture], list[str]]]] = {
+    "try": saved_results_html.tried_text,
+    "outputs": saved_results_html.outputs_text,
+    "logs": saved_results_html.logs_text,
+    "requests": _requests_text,
+    "timeline": _timeline_text,
+    "config": _config_text,
+    "snippets": _snippets_text,
+}

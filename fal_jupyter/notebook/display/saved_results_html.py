@@ -1,0 +1,221 @@
+"""The pictures of what an app printed and gave: its last lines, its outputs and its newest result, in plain HTML and as text."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Final
+
+from fal_jupyter.commands import request_tables
+from fal_jupyter.commands.numbers import milliseconds, plural, size
+from fal_jupyter.domain.text.terminal_text import plain_text
+from fal_jupyter.notebook.display.saved_parts import box, label, rows_table
+from fal_jupyter.notebook.style import CODE, FAILED, LINE, MUTED, OK, QUEUE, WARN, element, isolated, marked, text
+from fal_jupyter.protocol.api import ErrorDescription, LogRecord
+from fal_jupyter.protocol.feed import Body, Display, Picture, RequestDetail, RequestState, SavedOutput
+
+SHOWN_TEXT: Final = 1500  # characters of an input or an answer
+_LEVELS: Final = ("debug", "", "warning", "error")
+_STREAMS: Final = ("note", "", "stderr")
+_NAMED = re.compile(r"^.{0,80}?\b(DEBUG|TRACE|INFO|WARN(?:ING)?|ERROR|CRITICAL|FATAL)\b(?![\w-])")
+_PREFIX = re.compile(r"^\s*\[?(debug|info|warning|error)\s*[:\]]", re.IGNORECASE)
+_RAISED = re.compile(r"^[\w.]*(Error|Exception|Interrupt|Exit)\b(:|$)")
+_RANKS: Final = {"DEBUG": 0, "TRACE": 0, "INFO": 1, "WARN": 2, "WARNING": 2}
+_DATA = re.compile(r"data:[\w/+.;=-]{0,80},[A-Za-z0-9+/=%_-]{40,}")
+_DRAWN: Final = re.compile(r"image/(png|jpeg|webp)")
+
+
+# --- logs -------------------------------------------------------------------------------------------------------------
+def level_of(line: str) -> int:
+    """0 debug, 1 info, 2 warning, 3 error; 1 where the line says nothing. As in ``widgets/static/logs.mjs``."""
+    if found := _NAMED.search(line) or _PREFIX.search(line):
+        return _RANKS.get(found[1].upper(), 3)
+    if _RAISED.search(line):
+        return 3
+    return 2 if re.search(r"\b\w*Warning:", line) else 1
+
+
+def log_rows(records: list[LogRecord]) -> list[tuple[str, str, str, str]]:
+    """Time, runner, level and text of each line; a traceback is an error from its first line to its last."""
+    in_traceback: set[tuple[str, str, int]] = set()
+    rows = []
+    for record in records:
+        line = next((part for part in reversed(plain_text_lines(record["text"])) if part), "")
+        stream, level = (record["runner"], record["request"], record["stream"]), level_of(line)
+        if stream in in_traceback:
+            level = 3
+            if line and not line[0].isspace():
+                in_traceback.discard(stream)
+        elif line.lstrip().startswith("Traceback (most recent call last)"):
+            level = 3
+            in_traceback.add(stream)
+        word = _STREAMS[0] if record["stream"] == 0 else _LEVELS[level] or _STREAMS[record["stream"]]
+        runner = record["runner"].rpartition("-")[2]
+        rows.append((request_tables.clock(record["time"] * 1000), runner and f"runner {runner}", word, line))
+    return rows
+
+
+def _level(word: str, glyph: str, colour: str) -> str:
+    return marked(glyph, word, colour) if glyph else element("span", text(word), style=MUTED)
+
+
+def plain_text_lines(line: str) -> list[str]:
+    """The states of a line that was written over itself (a progress bar), each as plain text."""
+    return [plain_text(part) for part in line.split("\r")]
+
+
+def logs(picture: Picture) -> tuple[str, str, str]:
+    """The panel's title, note and body."""
+    found = log_rows(picture.get("logs") or [])
+    glyphs = {"error": ("✕", FAILED), "warning": ("▲", WARN)}
+    rows = [
+        [
+            text(when),
+            text(runner),
+            _level(word, *glyphs.get(word, ("", ""))),
+            element(
+                "div", text(line), style=f"{CODE}; white-space: pre-wrap; overflow-wrap: anywhere", flags='dir="auto"'
+            ),
+        ]
+        for when, runner, word, line in found
+    ]
+    note = f"last {plural(len(rows), 'line')} of {picture['app']['log']:,}"
+    return "Logs", note, rows_table(["Time", "Runner", "Level", "Line"], rows, wide="Line") if rows else ""
+
+
+def logs_text(picture: Picture) -> list[str]:
+    """The same for terminals."""
+    return ["  ".join(part for part in row if part) for row in log_rows(picture.get("logs") or [])]
+
+
+# --- outputs ----------------------------------------------------------------------------------------------------------
+def outputs(picture: Picture) -> tuple[str, str, str]:
+    """The panel's title, note and body."""
+    found = picture.get("outputs") or []
+    return "Outputs", f"last {len(found)} with something to see", "".join(map(_output, found))
+
+
+def _output(one: SavedOutput) -> str:
+    facts = " · ".join(_facts(one))
+    files = [element("div", isolated(name), style=MUTED) for name in one["others"]]
+    return element(
+        "div",
+        _thumbnails(one["pictures"]),
+        *files,
+        element("div", isolated(one["input"] or "no input"), style="overflow-wrap: anywhere", flags='dir="auto"'),
+        element("div", text(facts), style=f"font-size: 11px; {MUTED}"),
+        style="display: inline-block; vertical-align: top; width: 180px; margin: 6px 12px 6px 0",
+    )
+
+
+def _facts(one: SavedOutput) -> list[str]:
+    found = [f"seed {one['seed']}" if one["seed"] else "", f"r{one['revision']}" if one["revision"] else ""]
+    found += [request_tables.clock(one["began"]), milliseconds(one["total_ms"]), one["path"]]
+    return [fact for fact in found if fact]
+
+
+def _thumbnails(pictures: list[Display]) -> str:
+    return "".join(_thumbnail(picture) for picture in pictures)
+
+
+def _thumbnail(picture: Display) -> str:
+    if not _DRAWN.fullmatch(picture["content_type"]) or not re.fullmatch(r"[A-Za-z0-9+/=]+", picture["base64"]):
+        return element("div", isolated(picture["text"]), style=MUTED)
+    style = f"max-width: 160px; max-height: 160px; border: 1px solid {LINE}; margin: 0 4px 4px 0"
+    source = f"data:{picture['content_type']};base64,{picture['base64']}"
+    return f'<img src="{source}" alt="{text(picture["text"])}" title="{text(picture["text"])}" style="{style}">'
+
+
+def outputs_text(picture: Picture) -> list[str]:
+    """The same for terminals."""
+    return [
+        " ".join(
+            plain_text(", ".join([*(p["text"] for p in one["pictures"]), *one["others"]]) + f": {one['input'] or 'no input'} ({' · '.join(_facts(one))})").split()
+        )
+        for one in picture.get("outputs") or []
+    ]  # fmt: skip
+
+
+# --- the newest result ------------------------------------------------------------------------------------------------
+def tried(picture: Picture) -> tuple[str, str, str]:
+    """The panel's title, note and body."""
+    last = picture.get("last")
+    if last is None:
+        return "Try", "", ""
+    request = last["request"]
+    line = element(
+        "div",
+        _mark(request),
+        " ",
+        element("span", isolated(request["path"]), style=CODE),
+        " ",
+        element("b", text(milliseconds(request["total_ms"]))),
+        element("span", text("".join(f" · {fact}" for fact in _where(request))), style=MUTED),
+    )
+    parts = [line]
+    if (error := last["error"]) is not None:
+        parts.append(element("div", marked("✕", _raised(error), FAILED), style="overflow-wrap: anywhere"))
+        parts.append(box(error["text"]))
+    elif request["error"]:
+        parts.append(element("div", marked("✕", request["error"], FAILED), style="overflow-wrap: anywhere"))
+    drawn = next((one["pictures"] for one in picture.get("outputs") or [] if one["id"] == request["id"]), [])
+    for title, body in (("Input", last["input"]), ("Answer", last["output"])):
+        if body is not None and body["size"]:
+            parts.append(label(f"{title} · {body['content_type'] or 'no type'} · {size(body['size'])}"))
+            parts += [element("div", _thumbnails(drawn))] if title == "Answer" and drawn else []
+            parts += [box(shown)] if (shown := body_text(body)) else []
+    traceback = set(error["text"].split("\n")) if error is not None else set()
+    printed = [one for one in last["logs"] if one["stream"] != 0 and one["text"] not in traceback]
+    if printed:
+        parts.append(label("Printed"))
+        parts.append(box("\n".join(row[3] for row in log_rows(printed))))
+    return "Try", f"the last result, {request_tables.clock(request['began'])}", "".join(parts)
+
+
+def _mark(request: RequestState) -> str:
+    word = request_tables.word_of(request)
+    colour = OK if word == "ok" else FAILED if word.startswith("failed") else QUEUE
+    return marked({"ok": "✓", "failed": "✕"}.get(word.split()[0], ""), word, colour)
+
+
+def _where(request: RequestState) -> list[str]:
+    revision = f"r{request['revision']}" if request["revision"] else "no runner had it"
+    return [request_tables.clock(request["began"]), *filter(None, [request["runner"]]), revision]
+
+
+def _raised(error: ErrorDescription) -> str:
+    return f"{error['type']}: {error['message']}"
+
+
+def body_text(body: Body) -> str:
+    """A body as it can be read: JSON with indents, files inside it by their beginning, cut."""
+    if not body["text"]:
+        return ""
+    shown = body["text"]
+    if not body["truncated"] and body["content_type"].split(";")[0].strip().endswith("json"):
+        try:
+            shown = json.dumps(json.loads(shown), indent=2, ensure_ascii=False)
+        except (ValueError, RecursionError):
+            pass
+    shown = _DATA.sub(lambda found: f"{found[0][:32]}… ({size(len(found[0]))})", shown)
+    is_cut = body["truncated"] or len(shown) > SHOWN_TEXT
+    return shown[:SHOWN_TEXT] + ("\n…" if is_cut else "")
+
+
+def tried_text(picture: Picture) -> list[str]:
+    """The same for terminals."""
+    last: RequestDetail | None = picture.get("last")
+    if last is None:
+        return []
+    request = last["request"]
+    lines = [
+        f"{request_tables.word_of(request)} {request['path']} {milliseconds(request['total_ms'])} · {' · '.join(_where(request))}"
+    ]
+    if (error := last["error"]) is not None:
+        lines.append(_raised(error))
+    elif request["error"]:
+        lines.append(request["error"])
+    for title, body in (("input", last["input"]), ("answer", last["output"])):
+        if body is not None and (shown := body_text(body)):
+            lines += [f"{title}:", *(f"  {line}" for line in shown.splitlines())]
+    return [plain_text(line) for line in lines]

@@ -1,0 +1,308 @@
+"""The live instance as the ASGI application that fal would build: one FastAPI route an endpoint, built-in ``/health``.
+
+Rules and texts are those of the real package where it was measured (fal 1.83 on FastAPI 0.136); no CORS headers,
+since by default no web page may call a local app.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import functools
+import inspect
+import sys
+import threading
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import ResponseValidationError
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+from starlette.requests import ClientDisconnect
+
+from fal_jupyter.fal.routes import about_of
+from fal_jupyter.protocol.api import ErrorDescription
+from fal_jupyter.runner.application import body_streams, failures, pictures, worker_threads
+from fal_jupyter.runner.application.error_handlers import add_handlers, is_answer, unhandled
+from fal_jupyter.runner.application.forms import signature_named
+from fal_jupyter.runner.application.parameters import BodyRoute, show_body_in_openapi, wraps_bound
+from fal_jupyter.runner.application.websocket_routes import add_websocket_routes, describe_websockets
+from fal_jupyter.runner.process import data_mount, limits
+from fal_jupyter.runner.process.children import end_returned_child
+
+
+class RequestCancelled(BaseException):
+    """Raised in a sync endpoint's thread when its owner cancelled the call. Not an Exception: user code lets it pass."""
+
+
+@dataclass(slots=True)
+class EndpointCall:
+    """What the host learns of one request on its way: the user's exception, the user's result, a wish to exit.
+
+    *unhandled*: nobody meant the exception, so its answer goes out as it is, without hints (C52). *answering*: the answer has begun. *endpoint* is the user's
+    function, *disconnected* whether the caller has left.
+    """
+
+    error: ErrorDescription | None = None
+    result: Any = None
+    returned: bool = False
+    unhandled: bool = False
+    answering: bool = False
+    exit: str | None = None
+    endpoint: Any = None
+    disconnected: bool = False
+    _thread: int = 0
+    _cancelled: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def enter_thread(self) -> None:
+        """The user's sync code begins in this thread."""
+        with self._lock:
+            if self._cancelled:
+                raise RequestCancelled
+            self._thread = threading.get_ident()
+
+    def leave_thread(self) -> None:
+        """The user's sync code is over: an exception that is on its way to this thread must not reach its next request."""
+        with self._lock:
+            if self._cancelled:
+                _raise_in(self._thread, None)
+            self._thread = 0
+
+    def is_cancelled(self) -> bool:
+        """True where a CancelledError may be ours: the call was cancelled, or its caller left. Any other is user code's own."""
+        return self._cancelled or self.disconnected
+
+    def cancel(self) -> bool:
+        """Raise :class:`RequestCancelled` in the thread of a sync endpoint; False when there is none now."""
+        with self._lock:
+            self._cancelled = True
+            if self._thread:
+                _raise_in(self._thread, RequestCancelled)
+            return self._thread != 0
+
+
+def _raise_in(thread: int, kind: type[BaseException] | None) -> None:
+    """Let CPython raise *kind* in another thread at its next bytecode, or take such a wish back."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(kind) if kind else None)
+
+
+current_call: ContextVar[EndpointCall | None] = ContextVar("fal_jupyter_call", default=None)
+
+
+class UserAbort(Exception):
+    """A BaseException of user code as an ordinary one: the real one would end the event loop, not the request."""
+
+
+def note(error: BaseException) -> None:
+    """Describe an exception of the current request's user code for its owner. Never raises.
+
+    Classes are compared with ``type``: ``isinstance`` asks the exception's own ``__class__``.
+    """
+    call = current_call.get()
+    kind = type(error)
+    if call is None or issubclass(kind, ClientDisconnect):  # a caller that hung up is no failure of the endpoint
+        return
+    call.error = failures.describe(error, "request", call.endpoint)
+    if told := limits.over_memory(error):
+        failures.note(call.error, told)
+        call.exit = told
+    elif issubclass(kind, SystemExit):
+        call.exit = f"an endpoint called sys.exit({failures.code_of(error)})"
+    elif told := data_mount.missing(error):
+        failures.note(call.error, told)
+
+
+def _is_honest(error: BaseException) -> bool:
+    """False where the exception's ``__class__`` is not its class: an ``isinstance`` of a library on the event loop could raise."""
+    try:
+        return error.__class__ is type(error)
+    except BaseException:
+        return False
+
+
+def _carried(error: BaseException) -> BaseException:
+    """Give what leaves a worker thread in place of user code's *error*: itself, unless it lies about its class."""
+    if _is_honest(error):
+        return error
+    note(error)
+    return UserAbort()
+
+
+def as_failure(error: BaseException) -> BaseException:
+    """Give what to raise in place of user code's *error*: an ordinary Exception, or a cancellation of ours, is itself.
+
+    A CancelledError that nobody here asked for (a task that user code cancelled and awaits) is an error like any other: let
+    through, it would end the request's task, or a task group's, without an answer.
+    """
+    if issubclass(type(error), Exception) and _is_honest(error):
+        return error  # described when it arrives
+    call = current_call.get()
+    if issubclass(type(error), asyncio.CancelledError):
+        if call is not None and call.is_cancelled():
+            return error
+        if (task := asyncio.current_task()) is not None:
+            while task.cancelling():  # user code cancelled its own task
+                task.uncancel()
+    note(error)
+    return UserAbort()
+
+
+def _returned(result: Any, endpoint: Any) -> Any:
+    if "PIL.Image" in sys.modules:
+        result = pictures.as_files(result)
+    call = current_call.get()
+    if call is not None:
+        call.result, call.returned, call.endpoint = result, True, endpoint
+    if issubclass(type(result), StreamingResponse):
+        plain = type(result).stream_response is StreamingResponse.stream_response
+        result.body_iterator = body_streams.guarded(result.body_iterator, as_failure, result.charset if plain else "")
+    return result
+
+
+def _watched(endpoint: Callable[..., Any]) -> Callable[..., Any]:
+    """The endpoint, with its exception or result noted for the host; generators are watched while they are sent."""
+    if inspect.isasyncgenfunction(endpoint):
+
+        @wraps_bound(endpoint)
+        async def watched_async_generator(*args: Any, **kwargs: Any) -> Any:
+            async for value in body_streams.guarded(endpoint(*args, **kwargs), as_failure):
+                yield value
+
+        return watched_async_generator
+    if inspect.isgeneratorfunction(endpoint):
+        return endpoint
+    if inspect.iscoroutinefunction(endpoint):
+
+        @wraps_bound(endpoint)
+        async def watched_async(*args: Any, **kwargs: Any) -> Any:
+            try:
+                result = await endpoint(*args, **kwargs)
+                end_returned_child()
+                return _returned(result, endpoint)
+            except Exception as error:
+                end_returned_child(error)
+                if not is_answer(error):
+                    note(error)
+                if not _is_honest(error):
+                    raise UserAbort from None
+                raise
+            except BaseException as error:
+                end_returned_child(error)
+                raise as_failure(error) from None
+
+        return watched_async
+
+    @wraps_bound(endpoint)
+    def watched(*args: Any, **kwargs: Any) -> Any:
+        call = current_call.get()
+        try:
+            if call is None:
+                return endpoint(*args, **kwargs)
+            call.enter_thread()
+            try:
+                result = endpoint(*args, **kwargs)
+                end_returned_child()
+                return _returned(result, endpoint)
+            except BaseException as error:
+                end_returned_child(error)
+                raise
+            finally:
+                call.leave_thread()
+        except RequestCancelled:
+            raise
+        except Exception as error:
+            if not is_answer(error):
+                note(error)
+            if not _is_honest(error):
+                raise UserAbort from None
+            raise
+        except BaseException as error:
+            note(error)
+            raise UserAbort from None
+
+    return watched
+
+
+async def _unhandled(request: Request, error: Exception) -> JSONResponse:
+    call = current_call.get()
+    if call is not None and call.error is None and not issubclass(type(error), ClientDisconnect):
+        call.error = _of_answer(call, error)
+    if call is not None:
+        call.unhandled = not call.answering
+    return unhandled(error)
+
+
+def _of_answer(call: EndpointCall, error: Exception) -> ErrorDescription:
+    """Describe what went wrong outside of the endpoint: most often with what it returned."""
+    if not call.returned or isinstance(call.result, Response):
+        return failures.describe(error, "request", call.endpoint)
+    if issubclass(type(error), ResponseValidationError):
+        return failures.describe_wrong_answer(error, call.endpoint, call.result)
+    where = failures.find_unjsonable(call.result)
+    if where:
+        return failures.sentence("ValueError", where, "request")
+    return failures.describe(error, "request", call.endpoint)
+
+
+def build(instance: Any) -> FastAPI:
+    """Build the application of *instance*.
+
+    Raises:
+        Exception: whatever FastAPI says of an endpoint's signature (an annotation that is no type, for one).
+    """
+    worker_threads.guard(_carried)
+    app = FastAPI(lifespan=instance.lifespan)
+    instance._add_extra_middlewares(app)
+    app.add_exception_handler(Exception, _unhandled)
+    add_handlers(app)
+    routes = instance.collect_routes()
+    for signature, method in routes.items():
+        if not signature.is_websocket:
+            with signature_named(method):
+                app.router.add_api_route(
+                    *(signature.path, _watched(method)),
+                    methods=["POST"], name=method.__name__, route_class_override=BodyRoute,
+                )  # fmt: skip
+    add_websocket_routes(app, routes.items(), as_failure, note)
+    instance._add_extra_routes(app)
+    app.openapi = functools.partial(_openapi, app, about_of(type(instance)))  # type: ignore[method-assign]
+    return app
+
+
+def add_health(app: FastAPI, instance: Any) -> None:
+    """Add ``GET /health``: the answer of ``instance.health()``."""
+    app.add_api_route("/health", _health(instance), methods=["GET"], name="health", response_model=None)
+
+
+def _health(instance: Any) -> Callable[..., Any]:
+    method = instance.health
+    if inspect.iscoroutinefunction(method):
+
+        async def health_async() -> Any:
+            return await method()
+
+        return health_async
+
+    def health() -> Any:
+        return method()
+
+    return health
+
+
+def _openapi(app: FastAPI, about: str) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        document = get_openapi(title=app.title, version=app.version, description=about, routes=app.routes)
+        for route in app.routes:
+            if isinstance(route, BodyRoute) and (operation := document["paths"].get(route.path, {}).get("post")):
+                show_body_in_openapi(route, operation)
+        document["x-fal-order-paths"] = list(document["paths"])
+        for schema in document.get("components", {}).get("schemas", {}).values():
+            if "properties" in schema:
+                schema["x-fal-order-properties"] = list(schema["properties"])
+        describe_websockets(app, document)
+        app.openapi_schema = document
+    return app.openapi_schema

@@ -1,0 +1,128 @@
+"""What user code displays in a runner: ``IPython.display.display``, ``plt.show()`` of the inline backend, ``Image.show()`` of PIL.
+
+Pictures go to the request's owner and appear below the calling cell. Other callers and the log have the text that a plain
+process would print. Pictures are PNG, JPEG, GIF or WebP: HTML, SVG and JavaScript are shown as text, since what an
+endpoint displays may be made of what a stranger sent.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import os
+import sys
+from typing import Any
+
+from fal_jupyter.protocol.frames import MOST_PICTURE_TEXT, PICTURES
+from fal_jupyter.runner.output.capture import OutputCapture
+from fal_jupyter.runner.process.after_import import after_import
+
+_METHODS = {"_repr_png_": "image/png", "_repr_jpeg_": "image/jpeg"}
+
+
+def install(capture: OutputCapture) -> None:
+    """Let displays of this process go to *capture*, as soon as the modules that display are imported."""
+    displays = _Displays(capture)
+    after_import("IPython.core.display_functions", displays.adopt_ipython)
+    after_import("PIL.ImageShow", displays.adopt_pil)
+
+
+class _Displays:
+    def __init__(self, capture: OutputCapture) -> None:
+        self._capture = capture
+        self._pid = os.getpid()
+
+    def adopt_ipython(self, module: Any) -> None:
+        """Replace the two functions that all other names of them are taken from."""
+        print_all, publish = module.display, module.publish_display_data
+
+        def display(*objects: Any, raw: bool = False, **options: Any) -> Any:
+            left = [thing for thing in objects if not self._show(thing, as_bundle=raw)]
+            return print_all(*left, raw=raw, **options) if left or not objects else None
+
+        def publish_display_data(data: Any, metadata: Any = None, **options: Any) -> None:
+            if not self._show(data, as_bundle=True):
+                publish(data, metadata, **options)
+
+        for mine, real in ((display, print_all), (publish_display_data, publish)):
+            mine.__doc__, mine.__module__, mine.__qualname__ = real.__doc__, real.__module__, real.__qualname__
+            mine.__name__ = real.__name__
+            setattr(module, real.__name__, mine)
+
+    def adopt_pil(self, module: Any) -> None:
+        """Put a viewer before those that start a program of the desktop."""
+        module._viewers.insert(0, self)
+
+    def show(self, image: Any, **_: Any) -> bool:
+        """Show a PIL picture (the interface of ``PIL.ImageShow.Viewer``)."""
+        if not self._show(image, as_bundle=False):
+            print(image)
+        return True
+
+    def _show(self, thing: Any, *, as_bundle: bool) -> bool:
+        """Send a picture; False where there is none, or no request whose owner could see it.
+
+        On fal, and in a notebook, a picture that cannot be made fails nothing: its text is shown.
+        """
+        if os.getpid() != self._pid:  # a child that user code forked
+            return False
+        try:
+            found = _of_bundle(thing) if as_bundle else _picture_of(thing)
+        except Exception as error:
+            told = f"{type(error).__name__}: {error}"[:300]
+            print(f"[fal_jupyter: the picture of a {type(thing).__name__} cannot be made: {told}]", file=sys.stderr)
+            return False
+        if found is None:
+            return False
+        text = thing.get("text/plain", "") if as_bundle else repr(thing)
+        return self._capture.show(*found, str(text)[:MOST_PICTURE_TEXT])
+
+
+def _picture_of(thing: Any) -> tuple[str, bytes] | None:
+    if isinstance(thing, type):
+        return None
+    figures = sys.modules.get("matplotlib.figure")
+    if figures is not None and isinstance(thing, figures.Figure):
+        written = io.BytesIO()
+        thing.savefig(written, format="png", bbox_inches="tight")
+        return "image/png", written.getvalue()
+    bundle = _called(thing, "_repr_mimebundle_")
+    if isinstance(bundle, dict) and (found := _of_bundle(bundle)) is not None:
+        return found
+    for name, kind in _METHODS.items():
+        if (data := _bytes_of(_called(thing, name))) is not None:
+            return kind, data
+    return None
+
+
+def _called(thing: Any, name: str) -> Any:
+    method = getattr(thing, name, None)
+    if not callable(method):
+        return None
+    try:
+        given = method()
+    except NotImplementedError:  # how a class of IPython's says that it has none
+        return None
+    return given[0] if isinstance(given, tuple) and given else given  # (data, metadata)
+
+
+def _of_bundle(bundle: Any) -> tuple[str, bytes] | None:
+    if not isinstance(bundle, dict):
+        return None
+    for kind in PICTURES:
+        if (data := _bytes_of(bundle.get(kind))) is not None:
+            return kind, data
+    return None
+
+
+def _bytes_of(data: Any) -> bytes | None:
+    """Bytes as they are, text as Base64."""
+    if isinstance(data, bytes):
+        return data or None
+    if not isinstance(data, str):
+        return None
+    try:
+        return base64.b64decode(data) or None
+    except (binascii.Error, ValueError):
+        return None

@@ -1,0 +1,1 @@
+"""Functions that run a server of their own (``exposed_port``)."""

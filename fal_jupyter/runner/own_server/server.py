@@ -1,0 +1,186 @@
+"""A function that runs a server of its own (``fal.function(exposed_port=…)``): a child process of the runner, which passes
+requests on to its port.
+
+The port is the one that the function's code names, on this machine: it cannot be moved, so at most one such server has it.
+The child ends with its runner, and the runner with its child: the next request gets a new one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import http.client
+import inspect
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from anyio.to_thread import run_sync
+from fastapi import FastAPI, Request, Response, WebSocket
+from fastapi.responses import PlainTextResponse, StreamingResponse
+
+from fal_jupyter.runner.guard import die_with_parent
+from fal_jupyter.runner.own_server import websockets
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+OF_THIS_CONNECTION = frozenset({
+    "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding",
+    "upgrade", "content-length", "expect",
+})  # fmt: skip
+CHUNK = 65536  # bytes
+GRACE = 5.0  # seconds between SIGTERM and SIGKILL
+
+
+class OwnServer:
+    """The server that *function* runs on *port* of this machine."""
+
+    def __init__(self, function: Callable[..., Any], port: int) -> None:
+        self._function = function
+        self._port = port
+        self._stopping = False
+        self._child = multiprocessing.get_context("fork").Process(target=_run, args=(function, os.getpid()))
+
+    def start(self) -> None:
+        """Run the function and wait until something listens on its port. The time is ``startup_timeout``'s to bound.
+
+        Raises:
+            RuntimeError: another process has the port, or the function ended before anything listened.
+        """
+        name = self._function.__name__
+        if self._listens():
+            raise RuntimeError(
+                f"{name} is to listen on port {self._port}, which another process of this machine has: "
+                "stop that one first, or give the function (and exposed_port) another port"
+            )
+        self._child.start()
+        pause = 0.01
+        while not self._listens():
+            if not self._child.is_alive():
+                raise RuntimeError(f"{name} {self._ending()} before anything listened on port {self._port}")
+            time.sleep(pause)
+            pause = min(pause * 2, 0.2)
+        threading.Thread(target=self._watch, name="own server", daemon=True).start()
+
+    def _listens(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self._port), 1).close()
+        except OSError:
+            return False
+        return True
+
+    def _watch(self) -> None:
+        self._child.join()
+        if not self._stopping:
+            print(f"{self._function.__name__} {self._ending()}, and its runner with it", file=sys.stderr, flush=True)
+            os._exit(1)
+
+    def _ending(self) -> str:
+        self._child.join()
+        code = self._child.exitcode or 0
+        return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended (exit status {code})"
+
+    def stop(self) -> None:
+        """End the server."""
+        self._stopping = True
+        self._child.terminate()
+        self._child.join(GRACE)
+        self._child.kill()
+
+    async def answer(self, request: Request) -> Response:
+        """Pass *request* on and give the answer, piece by piece as it comes. A body is passed on when it is complete."""
+        body = await request.body()
+        target = request.scope["raw_path"].decode("latin-1")
+        if request.url.query:
+            target += f"?{request.url.query}"
+        headers = [(name, value) for name, value in request.headers.items() if name not in OF_THIS_CONNECTION]
+        asked = _Asked(self._port)
+        try:
+            came = await run_sync(asked.ask, request.method, target, headers, body, abandon_on_cancel=True)
+        except asyncio.CancelledError:
+            asked.hang_up()
+            raise
+        except (OSError, http.client.HTTPException) as error:
+            asked.hang_up()
+            told = f"the server on port {self._port} gave no answer: {type(error).__name__}: {error}"
+            print(told, file=sys.stderr)
+            return PlainTextResponse("the app's own server gave no answer", 502)
+        answer = StreamingResponse(asked.pieces(came), came.status)
+        answer.raw_headers = [
+            (name.lower().encode("latin-1"), value.encode("latin-1"))
+            for name, value in came.getheaders()
+            if name.lower() not in OF_THIS_CONNECTION - {"content-length"}
+        ]
+        return answer
+
+    async def talk(self, caller: WebSocket) -> None:
+        """Pass the messages of a websocket on, both ways."""
+        await websockets.pass_on(caller, self._port, OF_THIS_CONNECTION)
+
+
+def add_routes(app: FastAPI, server: Callable[[], OwnServer]) -> None:
+    """Add a route for every path and method, and for websockets, that passes requests on."""
+
+    async def passed_on(request: Request) -> Response:
+        return await server().answer(request)
+
+    async def talk(caller: WebSocket) -> None:
+        await server().talk(caller)
+
+    app.add_api_route("/{path:path}", passed_on, methods=list(METHODS), include_in_schema=False, response_model=None)
+    app.add_api_websocket_route("/{path:path}", talk)
+
+
+class _Asked:
+    """One request to the server on *port*, asked and answered in worker threads."""
+
+    def __init__(self, port: int) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port)
+        self._socket: socket.socket | None = None
+
+    def ask(self, method: str, target: str, headers: list[tuple[str, str]], body: bytes) -> http.client.HTTPResponse:
+        """Send the request and wait for the head of its answer.
+
+        Raises:
+            OSError, HTTPException: there is none.
+        """
+        self._connection.connect()
+        self._socket = self._connection.sock.dup()  # the connection closes its own before the answer is read
+        named = any(name == "host" for name, _ in headers)
+        self._connection.putrequest(method, target, skip_host=named, skip_accept_encoding=True)
+        for name, value in headers:
+            self._connection.putheader(name, value)
+        if body or method in ("POST", "PUT", "PATCH"):
+            self._connection.putheader("content-length", str(len(body)))
+        self._connection.endheaders(body or None)
+        return self._connection.getresponse()
+
+    async def pieces(self, came: http.client.HTTPResponse) -> AsyncIterator[bytes]:
+        """Give the answer as it comes. Who stops reading hangs up on the server, also while it says nothing."""
+        try:
+            while piece := await run_sync(came.read1, CHUNK, abandon_on_cancel=True):
+                yield piece
+        finally:
+            self.hang_up()
+
+    def hang_up(self) -> None:
+        """End the request, from any thread: a shutdown wakes the one that waits for the server, and tells the server."""
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+            self._socket.close()
+        self._connection.close()
+
+
+def _run(function: Callable[..., Any], runner: int) -> None:
+    """In the child: run the function in the main thread, as a program of its own."""
+    die_with_parent(runner)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    result = function()
+    if inspect.iscoroutine(result):
+        asyncio.run(result)

@@ -1,0 +1,116 @@
+"""Websockets of a function's own server (:mod:`fal_jupyter.runner.own_server.server`): one connection to the caller and one to the server, between
+which messages are passed on. Pings are answered by each side's own connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import Collection
+
+from fastapi import Response, WebSocket
+from fastapi.responses import PlainTextResponse
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import InvalidHandshake, InvalidStatus, WebSocketException
+from websockets.frames import CloseCode
+
+from fal_jupyter.runner.requests.websockets import MAX_MESSAGE
+
+_OF_A_HANDSHAKE = "sec-websocket-"
+_MADE_ANEW = frozenset({"host", "date", "server"})
+_BROKEN_OFF = "the app's own server broke off"
+
+
+class _Connect(connect):
+    """Follows no redirection: where it leads is for the caller to decide."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
+async def pass_on(caller: WebSocket, port: int, of_one_connection: Collection[str]) -> None:
+    """Open the websocket that *caller* asks for at the server on *port*, and pass messages on until one of them closes.
+
+    Args:
+        of_one_connection: lower-case names of headers that are not passed on.
+    """
+    left_out = {*of_one_connection, *_MADE_ANEW}
+
+    def passed(headers: Collection[tuple[str, str]]) -> list[tuple[str, str]]:
+        kept = ((name.lower(), value) for name, value in headers)
+        return [(name, value) for name, value in kept if name not in left_out and not name.startswith(_OF_A_HANDSHAKE)]
+
+    target = caller.scope["raw_path"].decode("latin-1")
+    if caller.url.query:
+        target += f"?{caller.url.query}"
+    try:
+        server = await _Connect(
+            f"ws://{caller.headers.get('host', f'127.0.0.1:{port}')}{target}",
+            host="127.0.0.1",
+            port=port,
+            proxy=None,
+            subprotocols=caller.scope["subprotocols"] or None,
+            additional_headers=passed(caller.headers.items()),
+            user_agent_header=None,  # the caller's is among its headers
+            compression=None,
+            open_timeout=None,  # as long as the caller waits
+            ping_interval=None,
+            max_size=MAX_MESSAGE,
+        )
+    except InvalidStatus as refused:
+        answer = refused.response
+        denial = Response(bytes(answer.body), answer.status_code)
+        denial.raw_headers += [
+            (name.encode("latin-1"), value.encode("latin-1"))
+            for name, value in passed(list(answer.headers.raw_items()))
+        ]
+        await caller.send_denial_response(denial)
+        return
+    except (OSError, InvalidHandshake, EOFError) as error:
+        told = f"the server on port {port} opened no websocket at {target}: {type(error).__name__}: {error}"
+        print(told, file=sys.stderr)
+        await caller.send_denial_response(PlainTextResponse("the app's own server opened no websocket", 502))
+        return
+    try:
+        assert server.response is not None
+        headers = passed(list(server.response.headers.raw_items()))
+        await caller.accept(server.subprotocol, [(name.encode(), value.encode("latin-1")) for name, value in headers])
+        await _exchange(caller, server)
+    finally:
+        server.transport.abort()  # nothing is left to say, unless this was cancelled
+
+
+async def _exchange(caller: WebSocket, server: ClientConnection) -> None:
+    """Pass messages on both ways; whoever closes first ends both."""
+    ways = {asyncio.create_task(_from_caller(caller, server)), asyncio.create_task(_from_server(caller, server))}
+    try:
+        done, _ = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for way in ways:
+            way.cancel()
+        await asyncio.gather(*ways, return_exceptions=True)
+    for way in done:
+        way.result()
+
+
+async def _from_caller(caller: WebSocket, server: ClientConnection) -> None:
+    while (message := await caller.receive())["type"] == "websocket.receive":
+        data = message.get("bytes")
+        with contextlib.suppress(WebSocketException):  # the server has closed, and the other way says so
+            await server.send(message["text"] if data is None else data)
+    if message["code"] == CloseCode.ABNORMAL_CLOSURE:
+        return  # without a word: so is the end of the other connection
+    code = None if message["code"] == CloseCode.NO_STATUS_RCVD else message["code"]
+    await server.close(code, message.get("reason") or "")  # type: ignore[arg-type]  # None: no code in the frame
+
+
+async def _from_server(caller: WebSocket, server: ClientConnection) -> None:
+    with contextlib.suppress(WebSocketException):
+        while True:
+            message = await server.recv()
+            await (caller.send_text(message) if isinstance(message, str) else caller.send_bytes(message))
+    code, reason = server.close_code or 0, server.close_reason or ""
+    if code in (0, CloseCode.ABNORMAL_CLOSURE):
+        code, reason = CloseCode.INTERNAL_ERROR, _BROKEN_OFF
+    await caller.close(code, reason)

@@ -1,0 +1,1 @@
+"""The process around user code: limits, folders, children, event loop."""

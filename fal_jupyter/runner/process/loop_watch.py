@@ -1,0 +1,71 @@
+"""Says which request stops the event loop for the others: a thread that asks the loop for a sign of life.
+
+It looks only while several requests are in the runner. The gateway ends a runner whose loop does not turn for longer
+(:mod:`fal_jupyter.domain.fleet.fleet`); this is what tells the owner why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import sysconfig
+import threading
+from collections.abc import Callable
+from types import FrameType
+
+LOOK_EVERY = 2.0
+BLOCKED_AFTER = 3.0
+_OURS = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+_LIBRARIES = (_OURS, sysconfig.get_paths()["stdlib"], sysconfig.get_paths()["purelib"], "<frozen")
+
+
+class LoopWatch:
+    """Watches the loop of the thread that makes it.
+
+    Args:
+        tell: called from the watching thread with the task that is at work (None: unknown), the place of user code
+            (``file:line in function``, or ``""``) and for how many seconds the loop has not turned.
+    """
+
+    def __init__(self, tell: Callable[[asyncio.Task[object] | None, str, float], None]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+        self._tell = tell
+        self._several = threading.Event()
+        self._watcher: threading.Thread | None = None
+
+    def several(self, yes: bool) -> None:
+        """Several requests are at work, or not any more."""
+        if not yes:
+            self._several.clear()
+            return
+        self._several.set()
+        if self._watcher is None:
+            self._watcher = threading.Thread(target=self._watch, name="fal-jupyter-loop-watch", daemon=True)
+            self._watcher.start()
+
+    def _watch(self) -> None:
+        pause = threading.Event()
+        while True:
+            self._several.wait()
+            turned = threading.Event()
+            try:
+                self._loop.call_soon_threadsafe(turned.set)
+            except RuntimeError:
+                return  # the loop is over
+            if not turned.wait(BLOCKED_AFTER):
+                task = asyncio.current_task(self._loop)
+                frame = sys._current_frames().get(self._thread)
+                self._tell(task, _place(frame), BLOCKED_AFTER)
+                turned.wait()
+            pause.wait(LOOK_EVERY)
+
+
+def _place(frame: FrameType | None) -> str:
+    """The innermost line of user code."""
+    while frame is not None:
+        if not frame.f_code.co_filename.startswith(_LIBRARIES):
+            return f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}"
+        frame = frame.f_back
+    return ""

@@ -1,0 +1,67 @@
+"""Ends runners whose trees have more memory than their machine type.
+
+``RLIMIT_DATA`` (:mod:`fal_jupyter.runner.process.limits`) refuses private memory to one process, with a ``MemoryError`` that names a line. It sees
+neither shared memory (``SharedMemory``, ``memfd``, anonymous shared mappings, PyTorch's) nor that children have memory, too. This module
+looks at resident memory from outside; pages of files do not count.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+from fal_jupyter.processes import children_of
+
+EVERY = 0.5  # seconds
+_RESIDENT = re.compile(r"^(?:RssAnon|RssShmem):\s*(\d+) kB", re.M)
+_PROPORTIONAL = re.compile(r"^(?:Pss_Anon|Pss_Shmem):\s*(\d+) kB", re.M)
+
+
+class MemoryLimits:
+    """The limits of living runners in bytes, by pid."""
+
+    def __init__(self) -> None:
+        self._limits: dict[int, int] = {}
+        self._next = 0.0
+
+    def add(self, pid: int, limit: int) -> None:
+        """Watch a runner; a *limit* of 0 is none."""
+        if limit:
+            self._limits[pid] = limit
+
+    def forget(self, pid: int) -> None:
+        """It has ended."""
+        self._limits.pop(pid, None)
+
+    def seconds_left(self) -> float | None:
+        """Seconds until :meth:`exceeded` has something to do; None while no runner has a limit."""
+        return max(0.0, self._next - time.monotonic()) if self._limits else None
+
+    def exceeded(self) -> dict[int, int]:
+        """Give the bytes in use of each runner over its limit, by pid; looks twice a second at most."""
+        now = time.monotonic()
+        if not self._limits or now < self._next:
+            return {}
+        self._next = now + EVERY
+        used = {pid: _used(pid, limit) for pid, limit in self._limits.items()}
+        return {pid: size for pid, size in used.items() if size > self._limits[pid]}
+
+
+def _used(pid: int, limit: int) -> int:
+    """The memory of *pid* and its descendants. That pages of several are counted once costs more, and is done where it decides."""
+    tree = [pid]
+    for one in tree:
+        tree += children_of(one)
+    resident = sum(_sum_of(f"/proc/{one}/status", _RESIDENT) for one in tree)
+    if resident <= limit:
+        return resident
+    return sum(_sum_of(f"/proc/{one}/smaps_rollup", _PROPORTIONAL) for one in tree)
+
+
+def _sum_of(file: str, lines: re.Pattern[str]) -> int:
+    try:
+        text = Path(file).read_text()
+    except OSError:
+        return 0  # gone meanwhile
+    return 1024 * sum(map(int, lines.findall(text)))

@@ -1,0 +1,1 @@
+"""Frames of requests in and out, and the WebSocket streams among them."""

@@ -1,0 +1,263 @@
+"""The short way of plain JSON endpoints: from the frame's bytes to the method and back, without ASGI in between.
+
+It takes the very steps that FastAPI would take, with FastAPI's own fields (the same parser, validation and serialiser),
+and leaves out what cannot matter for such an endpoint: routing, request objects, dependency solving, exit stacks. A
+request that is not exactly of that kind, or whose body is not valid, goes the long way from its beginning, so every
+refusal is FastAPI's own. ``tests/runner/test_fastpath.py`` holds the two ways against each other, byte for byte.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from typing import Any
+
+import anyio.to_thread
+from fastapi import FastAPI
+from fastapi.datastructures import DefaultPlaceholder
+from fastapi.encoders import jsonable_encoder
+from fastapi.exceptions import ResponseValidationError
+from fastapi.responses import JSONResponse, Response
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+
+from fal_jupyter.runner.application.parameters import BodyRoute, takes_whole_body
+
+_JSON = frozenset({"application/json", "application/json; charset=utf-8", "application/json;charset=utf-8"})
+_NOT_PLAIN = (
+    "path_params", "header_params", "cookie_params", "dependencies", "request_param_name", "http_connection_param_name",
+    "response_param_name", "background_tasks_param_name", "security_scopes_param_name", "websocket_param_name",
+)  # fmt: skip
+_MISSING = object()
+
+
+class FastEndpoint:
+    """One endpoint that can be reached the short way."""
+
+    def __init__(self, route: APIRoute) -> None:
+        self.route = route
+        dependant = route.dependant
+        assert dependant.call is not None
+        self._call: Callable[..., Any] = dependant.call
+        self._is_coroutine = inspect.iscoroutinefunction(self._call)
+        self._body = dependant.body_params[0] if dependant.body_params else None
+        self._plain = list(dependant.query_params)
+        self.reads_body = bool(dependant.body_params or dependant.query_params)
+        self._validate_json: Callable[[bytes | bytearray], Any] | None = None
+        if self._body is not None and reads_json_alike(self._body):
+            self._validate_json = self._body._type_adapter.validate_json
+        self._field: Any = route.response_field
+        self.may_be_nan = self._field is None or may_hold_floats(self._field)
+        self._options = {
+            "include": route.response_model_include,
+            "exclude": route.response_model_exclude,
+            "by_alias": route.response_model_by_alias,
+            "exclude_unset": route.response_model_exclude_unset,
+            "exclude_defaults": route.response_model_exclude_defaults,
+            "exclude_none": route.response_model_exclude_none,
+        }
+
+    def may_take(self, content_type: str, query: str) -> bool:
+        """False where the long way has to decide, whatever the body."""
+        if not self.reads_body:
+            return True
+        return content_type.lower() in _JSON and not (self._plain and query)
+
+    def arguments(self, body: bytes | bytearray) -> dict[str, Any] | None:
+        """Give the method's arguments, or None where the long way has to decide: a validator may raise anything, an HTTPException too."""
+        try:
+            return self._arguments(body)
+        except Exception:
+            return None
+
+    def _arguments(self, body: bytes | bytearray) -> dict[str, Any] | None:
+        if not self.reads_body:
+            return {}
+        if not body:
+            return None
+        if self._validate_json is not None and self._body is not None:
+            valid = self._validate_json(body)
+            return None if valid is None else {self._body.name: valid}  # null is a missing body
+        # what begins so is UTF-8: json.loads would find out by itself, more slowly
+        plain = body[0] == 0x7B and body[1:2] not in (b"", b"\0")
+        value = json.loads(body.decode("utf-8", "surrogatepass") if plain else body)
+        if self._body is not None:
+            if value is None:
+                return None
+            valid, errors = self._body.validate(value, {}, loc=("body",))
+            return None if errors else {self._body.name: valid}
+        return self._by_name(value) if isinstance(value, dict) else None
+
+    def _by_name(self, value: dict[str, Any]) -> dict[str, Any] | None:
+        found = {}
+        for field in self._plain:
+            given = value.get(field.alias, _MISSING)
+            if given is _MISSING:
+                if field.field_info.is_required() or field.field_info.validate_default:
+                    return None
+                found[field.name] = deepcopy(field.default)
+                continue
+            valid, errors = field.validate(given, {}, loc=("query", field.alias))
+            if errors:
+                return None
+            found[field.name] = valid
+        return found
+
+    async def answer(self, arguments: dict[str, Any]) -> bytes | Response:
+        """Call the method; gives the JSON of its result, or the response that it made itself.
+
+        Raises:
+            Exception: whatever the method raises, or what the serialiser says of its result.
+        """
+        if self._is_coroutine:
+            return self._content(await self._call(**arguments))
+        return await anyio.to_thread.run_sync(lambda: self._content(self._call(**arguments)))
+
+    def _content(self, result: Any) -> bytes | Response:
+        if isinstance(result, Response):
+            return result
+        if self._field is None:
+            return bytes(JSONResponse(jsonable_encoder(result)).body)
+        valid, errors = self._field.validate(result, {}, loc=("response",))
+        if errors:
+            raise ResponseValidationError(errors, body=result)
+        if hasattr(self._field, "serialize_json"):
+            content: bytes = self._field.serialize_json(valid, **self._options)
+            return content
+        return bytes(JSONResponse(self._field.serialize(valid, **self._options)).body)
+
+
+def fast_endpoints(app: FastAPI) -> dict[str, FastEndpoint]:
+    """Give the endpoints of *app* that can be reached the short way, by path."""
+    if app.user_middleware or app.dependency_overrides or app.router.dependencies:
+        return {}
+    return {
+        route.path: FastEndpoint(route) for route in app.routes if isinstance(route, BodyRoute) and _is_plain(route)
+    }
+
+
+def _is_plain(route: APIRoute) -> bool:
+    dependant = route.dependant
+    call = dependant.call
+    if (
+        "{" in route.path
+        or any(getattr(dependant, name, None) for name in _NOT_PLAIN)
+        or route.status_code is not None
+        or not isinstance(route.response_class, DefaultPlaceholder)
+        or route.response_class.value is not JSONResponse
+        or inspect.isgeneratorfunction(call)
+        or inspect.isasyncgenfunction(call)
+    ):
+        return False
+    if route.body_field is not None:
+        return not dependant.query_params and len(dependant.body_params) == 1 and _is_whole_body(route)
+    return not takes_whole_body(route) and all(_is_simple(field) for field in dependant.query_params)
+
+
+def _is_whole_body(route: APIRoute) -> bool:
+    kind = type(route.dependant.body_params[0].field_info).__name__
+    return not getattr(route, "_embed_body_fields", True) and kind == "Body"
+
+
+def _is_simple(field: Any) -> bool:
+    info = field.field_info
+    alias = getattr(info, "validation_alias", None)
+    return field.alias == field.name and alias in (None, field.name) and not _holds_sequence(info.annotation)
+
+
+_READ_ALIKE = frozenset(
+    {"model", "model-fields", "model-field", "str", "int", "bool", "none", "nullable", "list", "default", "definitions", "definition-ref"}
+)  # fmt: skip
+_ALIKE_CONFIG = frozenset(
+    {"title", "extra_fields_behavior", "str_strip_whitespace", "str_to_lower", "str_to_upper", "str_min_length", "str_max_length",
+     "populate_by_name", "validate_by_name", "validate_by_alias", "frozen", "validate_default", "from_attributes"}
+)  # fmt: skip
+_NOT_ALIKE = ("strict", "coerce_numbers_to_str", "custom_init", "root_model", "extras_schema", "extras_keys_schema")
+
+
+def reads_json_alike(field: Any) -> bool:
+    """True where pydantic makes the same of JSON's bytes as of what ``json.loads`` makes of them.
+
+    That is so for text, whole numbers, truth values and lists and plain models of them. Floats, unions, sets and what has
+    validators of its own may tell the two apart, so they are parsed as FastAPI does it.
+    """
+    try:
+        return not field.field_info.discriminator and _is_alike(field._type_adapter.core_schema)
+    except (AttributeError, RecursionError):
+        return False
+
+
+def _is_alike(schema: Any) -> bool:
+    for node in _nodes(schema, skip=(*_NO_SCHEMAS, "serialization", "computed_fields")):
+        config = node.get("config") or {}
+        if not _ALIKE_CONFIG.issuperset(config) or config.get("extra_fields_behavior") == "allow":
+            return False
+        if node.get("extra_behavior") == "allow" or any(node.get(name) for name in _NOT_ALIKE):
+            return False
+        if node.get("type", "default") not in _READ_ALIKE:
+            return False
+    return True
+
+
+_NO_SCHEMAS = ("metadata", "config", "cls", "expected", "members", "default")
+
+
+def _nodes(schema: Any, skip: tuple[str, ...] = _NO_SCHEMAS) -> Iterator[dict[str, Any]]:
+    """Every node of a pydantic core schema. Fields and choices stand under the user's names, which mean nothing here."""
+    if isinstance(schema, list | tuple):
+        for part in schema:
+            yield from _nodes(part, skip)
+    elif isinstance(schema, dict):
+        yield schema
+        for name, part in schema.items():
+            if name not in skip:
+                named = name in ("fields", "choices") and isinstance(part, dict)
+                yield from _nodes(list(part.values()) if named else part, skip)
+
+
+_NO_FLOATS = frozenset(
+    {
+        "model", "model-field", "model-fields", "typed-dict", "typed-dict-field", "dataclass", "dataclass-args", "dataclass-field",
+        "str", "int", "bool", "none", "literal", "enum", "date", "datetime", "time", "uuid", "url", "multi-host-url",
+        "list", "tuple", "set", "frozenset", "dict", "nullable", "default", "union", "tagged-union", "definitions", "definition-ref",
+    }
+)  # fmt: skip
+
+
+def may_hold_floats(field: Any) -> bool:
+    """False when a response of this type certainly holds no number that could be NaN or infinite."""
+    try:
+        return _has_floats(field._type_adapter.core_schema)
+    except (AttributeError, RecursionError):
+        return True
+
+
+def _has_floats(schema: Any) -> bool:
+    for node in _nodes(schema):
+        if "serialization" in node or node.get("extra_behavior") == "allow":
+            return True
+        if (node.get("config") or {}).get("extra_fields_behavior") == "allow":
+            return True
+        if node.get("type", "default") not in _NO_FLOATS:
+            return True
+    return False
+
+
+def _holds_sequence(annotation: Any) -> bool:
+    origin = getattr(annotation, "__origin__", annotation)
+    if isinstance(origin, type) and issubclass(origin, list | tuple | set | frozenset | dict):
+        return True
+    return hasattr(annotation, "model_fields") or any(
+        _holds_sequence(part) for part in getattr(annotation, "__args__", ())
+    )
+
+
+def handler_of(app: FastAPI, error: Exception) -> Callable[..., Any]:
+    """Give the handler that Starlette would choose for *error*: by status, by class, else the one of all the rest."""
+    handlers: dict[Any, Callable[..., Any]] = app.exception_handlers
+    if issubclass(type(error), HTTPException) and (status := getattr(error, "status_code", None)) in handlers:
+        return handlers[status]
+    kinds = [kind for kind in type(error).__mro__ if kind in handlers and kind is not Exception]
+    return handlers[kinds[0] if kinds else Exception]

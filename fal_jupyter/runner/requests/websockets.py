@@ -1,0 +1,237 @@
+"""A websocket as one stream: its bytes come and go as bodies, its protocol (RFC 6455) ends here, the application sees ASGI messages.
+
+What comes is taken in as it comes, so that pings are answered and a close is heard while user code is at work elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+from websockets.exceptions import ProtocolError
+from websockets.frames import CloseCode, Opcode
+from websockets.frames import Frame as WebSocketFrame
+from websockets.protocol import Protocol, Side, State
+from websockets.utils import accept_key
+
+from fal_jupyter.protocol import frames
+from fal_jupyter.protocol.frames import WINDOW, Kind
+from fal_jupyter.runner.requests.request_stream import Stream
+
+_encode = msgspec.json.encode
+MAX_MESSAGE = 256 << 20  # bytes of one message; beyond: close 1009
+CLOSING = 10.0  # seconds that the other side has to answer a close
+LEAVING = 2.0  # the same, when the runner is about to leave
+GOING_AWAY = 1012  # "service restart": come back, and meet the new revision
+
+
+class WebSocketStream(Stream):
+    """One websocket on its way through the application."""
+
+    __slots__ = ("_accepted", "_closing", "_held", "_late", "_left", "_messages", "_opcode", "_parts", "_protocol", "_turn", "_unacknowledged")  # fmt: skip
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.inbox.clear()
+        self._protocol = Protocol(Side.SERVER, state=State.OPEN, max_size=MAX_MESSAGE)
+        self._messages: deque[dict[str, Any]] = deque(({"type": "websocket.connect"},))
+        self._parts: list[bytes] = []
+        self._opcode: Opcode | None = None
+        self._turn = asyncio.Lock()
+        self._late: list[bytes] = []
+        self._left = asyncio.Event()  # the other side has closed, or is gone
+        self._accepted = self._closing = False
+        self._unacknowledged = 0
+        self._held: dict[str, Any] | None = None
+
+    def scope(self) -> dict[str, Any]:
+        """The ASGI scope of this websocket."""
+        wanted = next((value for name, value in self.head.headers if name == "sec-websocket-protocol"), "")
+        return {
+            **super().scope(),
+            "type": "websocket",
+            "asgi": {"version": "3.0", "spec_version": "2.4"},
+            "scheme": "ws",
+            "subprotocols": [name.strip() for name in wanted.split(",") if name.strip()],
+            "extensions": {"websocket.http.response": {}},
+        }
+
+    # --- from the caller ----------------------------------------------------------------------------------------
+    def push(self, data: bytes, end: bool) -> None:
+        """Bytes came."""
+        self._unacknowledged += len(data)
+        self._protocol.receive_data(data)
+        for event in self._protocol.events_received():
+            if isinstance(event, WebSocketFrame):
+                self._take(event)
+        if self._accepted:
+            self._answer_control()
+        if not self._messages:
+            self._acknowledge()
+        if (self._protocol.close_rcvd or self._protocol.eof_sent) and not self._left.is_set():
+            self._left.set()  # or what it sent was no websocket's, and nothing more of it is heard
+            self._tell({"type": "websocket.disconnect", **self._closed_with()})
+        self._wake_reader()
+
+    def _take(self, frame: WebSocketFrame) -> None:
+        if frame.opcode in (Opcode.TEXT, Opcode.BINARY):
+            self._opcode, self._parts = frame.opcode, [bytes(frame.data)]
+        elif frame.opcode is Opcode.CONT and self._opcode is not None:
+            self._parts.append(bytes(frame.data))
+        else:
+            return
+        if not frame.fin or self._closing:  # what crosses our close has no reader any more
+            return
+        data, text, self._opcode = b"".join(self._parts), self._opcode is Opcode.TEXT, None
+        self._parts = []
+        if not text:
+            self._tell({"type": "websocket.receive", "bytes": data})
+            return
+        try:
+            self._tell({"type": "websocket.receive", "text": data.decode()})
+        except UnicodeDecodeError:
+            self._protocol.fail(1007, "a text message was no UTF-8")
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        self._messages.append(message)
+
+    def _closed_with(self) -> dict[str, Any]:
+        close = self._protocol.close_rcvd or self._protocol.close_sent
+        return {"code": close.code, "reason": close.reason} if close else {"code": 1006, "reason": ""}
+
+    def _acknowledge(self) -> None:
+        """Let the gateway send more: nothing that came waits for user code."""
+        if self._unacknowledged >= WINDOW // 4:
+            self.channel.send(frames.encode_window(self.id, self._unacknowledged))
+            self._unacknowledged = 0
+
+    def _wake_reader(self) -> None:
+        if self.wake is not None and not self.wake.done():
+            self.wake.set_result(None)
+
+    def cancel(self) -> None:
+        """The caller's connection is gone."""
+        if not self._left.is_set():
+            self._tell({"type": "websocket.disconnect", "code": 1006, "reason": ""})
+        self._left.set()
+        super().cancel()
+
+    def go_away(self) -> None:
+        """The runner is about to leave: say so to both ends."""
+        if self._accepted and self._protocol.state is State.OPEN:
+            self._protocol.send_close(GOING_AWAY, "the app is restarting")
+            self._answer_control()
+        self._tell({"type": "websocket.disconnect", "code": GOING_AWAY, "reason": "the app is restarting"})
+        self._wake_reader()
+
+    async def receive(self) -> dict[str, Any]:
+        """Give the next ASGI message."""
+        while not self._messages:
+            self._acknowledge()
+            self.wake = asyncio.get_running_loop().create_future()
+            await self.wake
+        return self._messages.popleft()
+
+    # --- from the application -----------------------------------------------------------------------------------
+    async def send(self, message: dict[str, Any]) -> None:
+        """Carry out an ASGI message."""
+        kind = message["type"]
+        if not self.started:
+            await self._respond(kind, message)
+        elif kind == "websocket.send":
+            self._send_message(message)
+            await self._transmit()
+        elif kind == "websocket.close":
+            await self._close(message.get("code", 1000), message.get("reason") or "")
+        elif kind == "websocket.http.response.body":
+            await super().send({**message, "type": "http.response.body"})
+
+    async def _respond(self, kind: str, message: dict[str, Any]) -> None:
+        if kind == "websocket.accept":
+            self._accept(message)
+        elif kind == "websocket.close":
+            self._refuse(403)
+        elif kind == "websocket.http.response.start":
+            self._held = {**message, "type": "http.response.start"}
+        elif kind == "websocket.http.response.body":
+            assert self._held is not None
+            await super().send(self._held)
+            await super().send({**message, "type": "http.response.body"})
+        else:
+            raise RuntimeError(f"{kind} came before the websocket was accepted")
+
+    def _accept(self, message: dict[str, Any]) -> None:
+        self.started = self._accepted = True
+        given = dict(self.head.headers)
+        headers = [["sec-websocket-accept", accept_key(given.get("sec-websocket-key", ""))]]
+        if message.get("subprotocol"):
+            headers.append(["sec-websocket-protocol", message["subprotocol"]])
+        headers += [[k.decode("latin-1"), v.decode("latin-1")] for k, v in message.get("headers") or ()]
+        head = _encode({"status": 101, "headers": headers, "began": self.began})
+        self.channel.send(frames.encode_message(Kind.RESPONSE, self.id, head, b"", end=False))
+        self._answer_control()
+
+    def _refuse(self, status: int) -> None:
+        self.started = self.complete = True
+        self._before_answer()
+        head = _encode({"status": status, "headers": [["content-length", "0"]], "began": self.began})
+        self.channel.send(frames.encode_message(Kind.RESPONSE, self.id, head, b"", end=True))
+
+    def _send_message(self, message: dict[str, Any]) -> None:
+        if self._protocol.state is not State.OPEN:
+            return  # who has left hears nothing more; the application learns of it where it reads
+        if (data := message.get("bytes")) is not None:
+            self._protocol.send_binary(bytes(data))
+        else:
+            self._protocol.send_text((message.get("text") or "").encode())
+
+    async def _close(self, code: int, reason: str) -> None:
+        """The closing handshake: ours goes out, theirs is waited for."""
+        self._before_answer()
+        if self._protocol.state is State.OPEN:
+            try:
+                self._protocol.send_close(code if code != CloseCode.NO_STATUS_RCVD else None, reason[:120])
+            except ProtocolError:  # a code that may not be sent (1006, one out of range)
+                self._protocol.send_close(1000)
+            await self._transmit()
+        await self._until_left(CLOSING)
+        self.complete = True
+        self.capture.end_request(self.id)
+        self.channel.send(frames.encode(Kind.END_BODY, self.id))
+
+    async def settle(self) -> None:
+        """Its caller was told that we go away: it shall hear that, whatever it sends meanwhile."""
+        if self._protocol.close_sent:
+            await self._until_left(LEAVING)
+
+    async def _until_left(self, seconds: float) -> None:
+        """Wait for the other side's close; what it sent, and sends until then, has no reader any more."""
+        self._closing = True
+        self._messages = deque(one for one in self._messages if one["type"] == "websocket.disconnect")
+        self._acknowledge()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._left.wait()
+
+    async def _transmit(self) -> None:
+        data = b"".join(self._protocol.data_to_send())
+        async with self._turn:
+            await self._send_body(data)
+            while self._late:  # answers to pings that came meanwhile: never in the middle of a message
+                self._put(self._late.pop(0))
+
+    def _answer_control(self) -> None:
+        data = b"".join(self._protocol.data_to_send())
+        if not data:
+            return
+        if self._turn.locked():
+            self._late.append(data)
+        else:
+            self._put(data)
+
+    def _put(self, data: bytes) -> None:
+        self.credit -= len(data)
+        self.channel.send(frames.encode(Kind.BODY, self.id, data))

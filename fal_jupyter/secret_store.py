@@ -1,0 +1,140 @@
+"""What its user keeps for apps and callers: secrets and lasting keys, each a file of the state directory of mode 0600.
+
+A file is replaced whole and under a lock, so that it can be changed with and without a running gateway, by several
+processes at once. Secrets are stored as they are: there is nothing on this machine to encrypt them with that their
+thief would not read as well.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fal_jupyter.atomic_write import write_whole
+from fal_jupyter.credentials import id_and_hash
+from fal_jupyter.domain.access.key_grants import SCOPES, Grant
+from fal_jupyter.domain.errors import FalJupyterError
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+class SecretStoreDamaged(FalJupyterError):
+    """A file of ours is not as we wrote it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PersistentKey:
+    """A key that lives until it is revoked. *sha256* is of its secret; *created* in Unix seconds."""
+
+    id: str
+    sha256: bytes
+    grant: Grant
+    name: str
+    created: float
+
+
+class SecretStore:
+    """The two files below a state directory."""
+
+    def __init__(self, state: Path) -> None:
+        self._keys, self._secrets = state / "keys.json", state / "secrets.json"
+
+    # --- keys -----------------------------------------------------------------------------------------------------
+    def lasting_keys(self) -> list[PersistentKey]:
+        """Every lasting key, the oldest first.
+
+        Raises:
+            VaultDamaged: the file cannot be understood.
+        """
+        try:
+            held = _read(self._keys).values()
+            return [_lasting_key(fields) for fields in held]
+        except (AttributeError, TypeError, ValueError, KeyError):
+            raise SecretStoreDamaged(f"{self._keys} is damaged", hint="move it away, and make new keys") from None
+
+    def add_key(self, key: str, grant: Grant, name: str) -> PersistentKey:
+        """Keep a key, as its hash."""
+        made = PersistentKey(*id_and_hash(key), grant, name, time.time())
+        with _changing(self._keys) as held:
+            held[made.id] = {
+                "id": made.id,
+                "sha256": made.sha256.hex(),
+                "preset": grant.preset,
+                "permissions": list(grant.permissions),
+                "name": name,
+                "created": made.created,
+            }
+        return made
+
+    def remove_key(self, key_id: str) -> bool:
+        """Forget a key; False where there is none of that id."""
+        if not self._keys.exists():
+            return False
+        with _changing(self._keys) as held:
+            return held.pop(key_id, None) is not None
+
+    # --- secrets --------------------------------------------------------------------------------------------------
+    def secrets(self) -> dict[str, str]:
+        """Every secret's value by its name.
+
+        Raises:
+            VaultDamaged: the file cannot be understood.
+        """
+        return {str(name): str(value) for name, value in _read(self._secrets).items()}
+
+    def set_secrets(self, values: dict[str, str]) -> None:
+        """Keep secrets beside those that are there."""
+        with _changing(self._secrets) as held:
+            held.update(values)
+
+    def unset_secrets(self, names: Iterable[str]) -> None:
+        """Forget secrets; one that is not there is no failure."""
+        with _changing(self._secrets) as held:
+            for name in names:
+                held.pop(name, None)
+
+
+def is_secret_name(name: str) -> bool:
+    """True for the name of a variable of the environment that is not one of ours."""
+    return bool(_NAME.fullmatch(name)) and not name.startswith("FAL_JUPYTER_")
+
+
+def _lasting_key(fields: dict[str, Any]) -> PersistentKey:
+    preset = (
+        fields["preset"] if "preset" in fields else SCOPES[fields["scope"]]
+    )  # a scope: written before there were presets
+    grant = Grant(preset, tuple(fields.get("permissions", ())))
+    return PersistentKey(fields["id"], bytes.fromhex(fields["sha256"]), grant, fields["name"], fields["created"])
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise SecretStoreDamaged(f"{path} is damaged", hint="move it away, and set its contents again")
+    return found
+
+
+@contextmanager
+def _changing(path: Path) -> Iterator[dict[str, Any]]:
+    """Give the file's values to change; they are on disk when the block ends."""
+    lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        held = _read(path)
+        yield held
+        write_whole(path, json.dumps(held).encode(), sync=True)
+    finally:
+        os.close(lock)
