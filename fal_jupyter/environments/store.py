@@ -20,7 +20,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import fal_jupyter
 from fal_jupyter.atomic_write import write_whole
 from fal_jupyter.domain.environments.requirements import is_setting
 from fal_jupyter.domain.errors import AppRuleBroken
@@ -182,7 +181,7 @@ def _name(lines: Sequence[str], version: str) -> str:
 
 
 def _package() -> str:
-    return os.path.dirname(os.path.abspath(fal_jupyter.__file__))
+    return os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def _of_runners() -> list[str]:

@@ -14,10 +14,9 @@ from tornado.httputil import HTTPHeaders
 
 from fal_jupyter.domain.access.cors import Pairs, opened, preflight
 from fal_jupyter.gateway.apps.deployment import Deployment
-from fal_jupyter.gateway.http.messages import RequestHeaders
+from fal_jupyter.gateway.http.messages import LINGER_BYTES, RequestHeaders
 from fal_jupyter.gateway.http.proxy_target import is_proxied
 from fal_jupyter.gateway.http.response_writer import ResponseWriter
-from fal_jupyter.gateway.requests.proxied_request import LINGER_BYTES
 from fal_jupyter.protocol.addresses import app_address
 from fal_jupyter.protocol.api import CDN, QUEUE, REST, RUN
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Any, Protocol
 
+LINGER = 10.0  # seconds that an answered caller may go on sending its body …
+LINGER_BYTES = 64 << 20  # … and how much of it
+
 
 class RequestHeaders:
     """The headers of a request: pairs in order; repeated ones are read joined by commas. Names are in lower case, also those asked for."""

@@ -20,10 +20,9 @@ from typing import NamedTuple, NoReturn, cast
 
 import httptools
 
-from fal_jupyter.gateway.http.messages import IncomingRequest, RequestHeaders
+from fal_jupyter.gateway.http.messages import LINGER, LINGER_BYTES, IncomingRequest, RequestHeaders
 from fal_jupyter.gateway.http.response_writer import FAILED, Headers, failure, is_number
 from fal_jupyter.gateway.http.send_queue import unsent
-from fal_jupyter.gateway.requests.proxied_request import LINGER, LINGER_BYTES
 from fal_jupyter.protocol.api import BODILESS, H_ROLE
 
 log = logging.getLogger("fal_jupyter.gateway")

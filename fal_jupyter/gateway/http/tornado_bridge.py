@@ -10,10 +10,9 @@ from tornado.httputil import HTTPConnection, HTTPHeaders, HTTPInputError, HTTPMe
 from tornado.iostream import StreamClosedError
 from tornado.web import Application
 
-from fal_jupyter.gateway.http.messages import RequestHeaders
+from fal_jupyter.gateway.http.messages import LINGER, LINGER_BYTES, RequestHeaders
 from fal_jupyter.gateway.http.response_writer import failure
 from fal_jupyter.gateway.http.server import HttpConnection
-from fal_jupyter.gateway.requests.proxied_request import LINGER, LINGER_BYTES
 
 
 class _Context(NamedTuple):

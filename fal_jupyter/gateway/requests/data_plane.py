@@ -19,10 +19,10 @@ from fal_jupyter.domain.spec import AppSpec
 from fal_jupyter.gateway.auth.access_tokens import AccessTokens
 from fal_jupyter.gateway.auth.api_keys import ApiKeys
 from fal_jupyter.gateway.http.cors import CorsPolicy, foreign_sentence, is_foreign, is_own, without_foreign_cookies
-from fal_jupyter.gateway.http.messages import RequestHeaders
+from fal_jupyter.gateway.http.messages import LINGER, LINGER_BYTES, RequestHeaders
 from fal_jupyter.gateway.http.response_writer import failure, is_number, new_id
 from fal_jupyter.gateway.http.server import HttpConnection
-from fal_jupyter.gateway.requests.proxied_request import LINGER, LINGER_BYTES, ProxiedRequest
+from fal_jupyter.gateway.requests.proxied_request import ProxiedRequest
 from fal_jupyter.gateway.requests.request_events import RequestEvents
 from fal_jupyter.protocol.addresses import app_address
 from fal_jupyter.protocol.api import (

@@ -20,6 +20,7 @@ from fal_jupyter.domain.queue.retries import ends_runner, flag
 from fal_jupyter.gateway.http.event_stream import EventStream
 from fal_jupyter.gateway.http.response_head import FOR_GATEWAY, ResponseHead, decode_head
 from fal_jupyter.gateway.http.response_validation import objection
+from fal_jupyter.gateway.http.messages import LINGER
 from fal_jupyter.gateway.http.response_writer import ResponseWriter, failure_body
 from fal_jupyter.gateway.requests.request_events import RequestEvents, RequestObserver
 from fal_jupyter.gateway.requests.request_timestamps import RequestTimestamps
@@ -48,8 +49,6 @@ _encode = msgspec.json.encode
 _CANCELS: dict[How, bytes] = {"tell": b"", "force": b"\x01", "politely": GO_AWAY}
 SAID = "x-fal-runner-h"  # what runners say of themselves: hints, and that their health be checked
 MOST_COOKIES = 200  # names that are remembered of an app
-LINGER = 10.0  # seconds that an answered caller may go on sending its body …
-LINGER_BYTES = 64 << 20  # … and how much of it
 
 
 def unread(size: int) -> bytes:
