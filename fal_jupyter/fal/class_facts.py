@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fal_jupyter.domain.text.nearest import hint_for
-
-if TYPE_CHECKING:
-    from fal_jupyter.fal.routes import Endpoint
 from fal_jupyter.fal.remote import require_handle
+from fal_jupyter.fal.routes import Endpoint, endpoints_of
+from fal_jupyter.fal.signatures import signature_of
 
 
 class AsyncEndpoint:
@@ -29,8 +28,6 @@ class AsyncEndpoint:
 
     def __getattr__(self, name: str) -> Any:
         if name == "__signature__":
-            from fal_jupyter.fal.signatures import signature_of
-
             return signature_of(self.__wrapped__)
         raise AttributeError(name)
 
@@ -45,8 +42,6 @@ class AsyncEndpoints:
         self._owner = owner
 
     def __getattr__(self, name: str) -> AsyncEndpoint:
-        from fal_jupyter.fal.routes import endpoints_of
-
         if name == "_owner":
             raise AttributeError(name)
         found = endpoints_of(self._owner)
@@ -56,8 +51,6 @@ class AsyncEndpoints:
         return AsyncEndpoint(self._owner, found[name])
 
     def __dir__(self) -> list[str]:
-        from fal_jupyter.fal.routes import endpoints_of
-
         return list(endpoints_of(self._owner))
 
     def __repr__(self) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fal_jupyter.domain.errors import AppRuleBroken
+from fal_jupyter.fal.endpoints import marker
 from fal_jupyter.fal.realtime_options import INFER, RealtimeOptions
 
 
@@ -32,8 +33,6 @@ def realtime(
     Raises:
         AppRuleBroken: the method is marked already, or an option does not fit.
     """
-    from fal_jupyter.fal.endpoints import marker
-
     for name, value in (("buffering", buffering), ("max_batch_size", max_batch_size)):
         if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
             raise AppRuleBroken(f"{name} of @fal.realtime({path!r}) is a whole number, 1 or more, not {value!r}")

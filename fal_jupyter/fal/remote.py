@@ -9,15 +9,33 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakKeyDictionary
 
 from fal_jupyter.domain.errors import NotServed
+from fal_jupyter.fal.alias import alias_of
+from fal_jupyter.fal.signatures import signature_of
 
-if TYPE_CHECKING:
-    from fal_jupyter.fal.routes import Endpoint
+
+class MarkedMethod(Protocol):
+    """What a remote endpoint needs of the marked method (:class:`fal_jupyter.fal.routes.Endpoint`)."""
+
+    __name__: str
+    __qualname__: str
+    __wrapped__: Callable[..., Any]
+    binds_class: bool
+    route_signature: Any
+
+    def attributes(self) -> dict[str, Any]:
+        """The attributes of the method, which are written there."""
+
+    def set_attribute(self, name: str, value: Any) -> None:
+        """Set an attribute of the method."""
+
+    def delete_attribute(self, name: str) -> None:
+        """Delete an attribute of the method."""
 
 
 class Handle(Protocol):
@@ -93,7 +111,6 @@ def require_handle(cls: type, asked: str) -> Any:
 
 
 def _hint_in_a_runner(cls: type, asked: str) -> str:
-    from fal_jupyter.fal.alias import alias_of
     from fal_jupyter.fal.ref import get_current_app
 
     running = get_current_app()
@@ -123,7 +140,7 @@ class RemoteEndpoint:
         __signature__: its signature without ``self``.
     """
 
-    def __init__(self, owner: type, endpoint: Endpoint) -> None:
+    def __init__(self, owner: type, endpoint: MarkedMethod) -> None:
         own = {
             "_owner": owner,
             "_endpoint": endpoint,
@@ -173,8 +190,6 @@ class RemoteEndpoint:
 
     def __getattr__(self, name: str) -> Any:
         if name == "__signature__":
-            from fal_jupyter.fal.signatures import signature_of
-
             return signature_of(self.__wrapped__)
         if name == "_endpoint":  # not made by __init__
             raise AttributeError(name)

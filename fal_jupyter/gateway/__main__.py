@@ -50,20 +50,20 @@ def _start_log(settings: Settings) -> None:
 
 async def _serve(settings: Settings, lock: int, unix: socket.socket, idle_exit: float, ready: int) -> None:
     try:
-        house = Gateway(settings, dict(os.environ), idle_exit, raise_file_limit(), lock)
+        gateway = Gateway(settings, dict(os.environ), idle_exit, raise_file_limit(), lock)
     except sqlite3.DatabaseError as error:
         refused = _store_refused(settings, error)
         log.error("%s", refused)
         _refuse(ready, refused)
         return
-    await house.open(unix)
+    await gateway.open(unix)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, house.stop)
+        loop.add_signal_handler(number, gateway.stop)
     _say(ready, {"ok": True, "pid": os.getpid()})
     log.info("gateway %s serves %s", os.getpid(), settings.state)
-    await house.stopping.wait()
-    await house.close()
+    await gateway.stopping.wait()
+    await gateway.close()
     log.info("gateway %s ends", os.getpid())
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import Any, TypedDict
 
 import msgspec
 from tornado.iostream import StreamClosedError
@@ -13,6 +13,8 @@ from tornado.web import Application
 from fal_jupyter.domain import events as m
 from fal_jupyter.domain.errors import FalJupyterError, PortTaken
 from fal_jupyter.domain.spec import AppSpec
+from fal_jupyter.gateway.api.handlers import NAME, Handler
+from fal_jupyter.gateway.api.services import GatewayServices
 from fal_jupyter.gateway.auth.leases import OwnerLease, peer_of
 from fal_jupyter.gateway.engine.listings import runner_records
 from fal_jupyter.protocol import frames
@@ -36,10 +38,6 @@ from fal_jupyter.protocol.api import (
     ScalingRecord,
 )
 
-if TYPE_CHECKING:
-    from fal_jupyter.gateway.gateway import Gateway
-from fal_jupyter.gateway.api.handlers import NAME, Handler
-
 MAX_PUBLISH = 4 << 30
 
 
@@ -54,7 +52,7 @@ class HelloHandler(Handler):
     """Who answers."""
 
     def get(self) -> None:
-        self.reply(self.house.hello())
+        self.reply(self.gateway.hello())
 
 
 class _Versioned(TypedDict):
@@ -82,23 +80,23 @@ class LeasesHandler(Handler):
         connection: Any = self.request.connection
         pid, _ = peer_of(connection.connection.socket)
         try:
-            port = await self.house.open_port(asked["port"])
+            port = await self.gateway.open_port(asked["port"])
         except PortTaken as error:
             self.fail(409, "port_taken", str(error))
             return
         if self._refuse_if_ending():
             return
-        lease = self.lease = self.house.leases.begin(asked["kind"], asked["name"], pid or asked["pid"])
-        await self.house.keys.add(asked["key_id"], key_hash, lease.id, lease.name)
+        lease = self.lease = self.gateway.leases.begin(asked["kind"], asked["name"], pid or asked["pid"])
+        await self.gateway.keys.add(asked["key_id"], key_hash, lease.id, lease.name)
         if self._refuse_if_ending():  # it began to end while the key was written
-            self.house.leases.end(lease)
+            self.gateway.leases.end(lease)
             return
         granted = LeaseGranted(
             lease=lease.id,
-            base=self.house.base,
+            base=self.gateway.base,
             port=port,
-            owner=self.house.settings.owner,
-            gateway_pid=self.house.hello()["pid"],
+            owner=self.gateway.settings.owner,
+            gateway_pid=self.gateway.hello()["pid"],
         )
         self.set_header("content-type", "application/x-ndjson")
         self.write(json.dumps(granted) + "\n")
@@ -106,41 +104,41 @@ class LeasesHandler(Handler):
             await self.flush()
             await lease.ended.wait()
         except StreamClosedError:
-            self.house.leases.end(lease)
+            self.gateway.leases.end(lease)
 
     def _refuse_if_ending(self) -> bool:
-        if self.house.stopping.is_set():
+        if self.gateway.stopping.is_set():
             self.fail(503, ENDING, "the gateway is ending")
             return True
         return False
 
     def on_connection_close(self) -> None:
         if self.lease is not None:
-            self.house.leases.end(self.lease)
+            self.gateway.leases.end(self.lease)
 
 
 class LeaseHandler(Handler):
     """One lease."""
 
     def delete(self, lease_id: str) -> None:
-        lease = self.house.leases.living.get(lease_id)
+        lease = self.gateway.leases.living.get(lease_id)
         if lease is not None:
-            self.house.leases.end(lease)
-        self.reply({"ending": self.house.is_ending})
+            self.gateway.leases.end(lease)
+        self.reply({"ending": self.gateway.is_ending})
 
 
 class AppsHandler(Handler):
     """All apps."""
 
     def get(self) -> None:
-        self.reply(self.house.app_records())
+        self.reply(self.gateway.app_records())
 
 
 class AppHandler(Handler):
     """One app: publish, look, stop."""
 
     def get(self, alias: str) -> None:
-        found = [record for record in self.house.app_records() if record["alias"] == alias]
+        found = [record for record in self.gateway.app_records() if record["alias"] == alias]
         if found:
             self.reply(found[0])
         else:
@@ -149,11 +147,11 @@ class AppHandler(Handler):
     async def put(self, alias: str) -> None:
         head_json, payload = frames.decode_load(self.request.body)
         head = msgspec.json.decode(head_json, type=PublishHead)
-        await self.house.open_for_runners(head["environment"]["env"])
-        if self.house.stopping.is_set():
+        await self.gateway.open_for_runners(head["environment"]["env"])
+        if self.gateway.stopping.is_set():
             self.fail(503, ENDING, "the gateway is ending")
             return
-        if head["lease"] not in self.house.leases.living:
+        if head["lease"] not in self.gateway.leases.living:
             self.fail(409, "lease_ended", "the lease that publishes has ended")
             return
         try:
@@ -161,32 +159,32 @@ class AppHandler(Handler):
         except FalJupyterError as error:
             self.fail(400, "bad_request", str(error))
             return
-        present = self.house.engine.published.get(alias)
+        present = self.gateway.engine.published.get(alias)
         if present is not None and present.lease != head["lease"] and not head["take_over"]:
-            holder = self.house.leases.living.get(present.lease)
+            holder = self.gateway.leases.living.get(present.lease)
             if holder is not None:
                 told = {"name": holder.name, "pid": holder.pid, "kind": holder.kind}
                 self.fail(409, "app_taken", f"{alias} belongs to {holder.name} (process {holder.pid})", holder=told)
                 return
-        owner = self.house.leases.living[head["lease"]].name
+        owner = self.gateway.leases.living[head["lease"]].name
         try:
-            verdict, reason, app = self.house.engine.deployments.publish(alias, head, spec, payload, owner)
+            verdict, reason, app = self.gateway.engine.deployments.publish(alias, head, spec, payload, owner)
         except FalJupyterError as error:
             self.fail(400, type(error).__name__, error.message, hint=error.hint)
             return
         app.verdict, app.told = verdict, reason
         if spec.cors:
-            self.house.open_to_pages()
-        self.house.remember(alias, app.last, spec.class_name, verdict, reason)
-        record = self.house.engine.fleet.apps[alias]
+            self.gateway.open_to_pages()
+        self.gateway.remember(alias, app.last, spec.class_name, verdict, reason)
+        record = self.gateway.engine.fleet.apps[alias]
         self.reply(
             Published(
-                app=f"{self.house.settings.owner}/{alias}",
+                app=f"{self.gateway.settings.owner}/{alias}",
                 alias=alias,
                 revision=app.last,
                 verdict=verdict,
                 reason=reason,
-                url=self.house.engine.url(alias, self.house.base),
+                url=self.gateway.engine.url(alias, self.gateway.base),
                 serving=record.serving,
                 machine=app.newest.place,
                 overrides=app.overrides,
@@ -194,8 +192,8 @@ class AppHandler(Handler):
         )
 
     async def delete(self, alias: str) -> None:
-        app = self.house.engine.published.get(alias)
-        if app is not None and self.house.engine.deployments.stop(
+        app = self.gateway.engine.published.get(alias)
+        if app is not None and self.gateway.engine.deployments.stop(
             alias, kill=self.get_query_argument("kill", "0") == "1"
         ):
             if self.get_query_argument("wait", "0") == "1":
@@ -209,7 +207,7 @@ class ScalingHandler(Handler):
     """How an app scales, and changes of it while it runs."""
 
     def get(self, alias: str) -> None:
-        self._reply(alias, self.house.engine.deployments.scaling(alias))
+        self._reply(alias, self.gateway.engine.deployments.scaling(alias))
 
     def post(self, alias: str) -> None:
         try:
@@ -220,7 +218,9 @@ class ScalingHandler(Handler):
             self.fail(400, "bad_request", 'the body is JSON: {"set": {"max_concurrency": 4}} or {"reset": true}')
             return
         try:
-            self._reply(alias, self.house.engine.deployments.scale(alias, None if asked.get("reset") else asked["set"]))
+            self._reply(
+                alias, self.gateway.engine.deployments.scale(alias, None if asked.get("reset") else asked["set"])
+            )
         except FalJupyterError as error:
             self.fail(400, type(error).__name__, error.message, hint=error.hint)
 
@@ -237,7 +237,7 @@ class EventsHandler(Handler):
     closed = False
 
     async def get(self, alias: str) -> None:
-        app = self.house.engine.published.get(alias)
+        app = self.gateway.engine.published.get(alias)
         number = self.whole_number("revision", 0)
         revision = app.revisions.get(number) if app else None
         if app is None or revision is None:
@@ -278,7 +278,7 @@ class LogsHandler(Handler):
     """An app's last lines; with ``unfinished=1`` those too that a request is still writing."""
 
     def get(self, alias: str) -> None:
-        app = self.house.engine.deployments.find(alias)
+        app = self.gateway.engine.deployments.find(alias)
         if app is None:
             self.fail(404, "not_served", f"no app {alias} is running")
             return
@@ -292,17 +292,17 @@ class RunnersHandler(Handler):
     """All runners."""
 
     def get(self) -> None:
-        self.reply(runner_records(self.house.engine))
+        self.reply(runner_records(self.gateway.engine))
 
 
 class RunnerHandler(Handler):
     """One runner's end."""
 
     def delete(self, runner_id: str) -> None:
-        if self.house.engine.fleet.runner(runner_id) is None:
+        if self.gateway.engine.fleet.runner(runner_id) is None:
             self.fail(404, "not_served", f"no runner {runner_id} is there")
             return
-        self.house.engine.tell(m.RunnerStopAsked(runner_id, self.get_query_argument("kill", "0") == "1"))
+        self.gateway.engine.tell(m.RunnerStopAsked(runner_id, self.get_query_argument("kill", "0") == "1"))
         self.reply({"stopped": runner_id})
 
 
@@ -310,14 +310,14 @@ class DoctorHandler(Handler):
     """The gateway and every process of ours."""
 
     def get(self) -> None:
-        hello, engine = self.house.hello(), self.house.engine
+        hello, engine = self.gateway.hello(), self.gateway.engine
         processes = [ProcessRecord(pid=hello["pid"], role="gateway", app="")]
         for template in (*engine.launcher.templates.values(), *engine.launcher.replaced):
             processes.append(ProcessRecord(pid=template.process.pid, role="template", app=""))
         for runner in runner_records(engine):
             if runner["pid"]:
                 processes.append(ProcessRecord(pid=runner["pid"], role="runner", app=runner["app"]))
-        for lease in self.house.leases.living.values():
+        for lease in self.gateway.leases.living.values():
             role = "serve" if lease.kind == "serve" else "kernel"
             processes.append(ProcessRecord(pid=lease.pid, role=role, app=""))
         self.reply({"gateway": hello, "processes": processes})
@@ -327,15 +327,15 @@ class ClientEnvHandler(Handler):
     """What a client of fal needs to come here by its environment alone."""
 
     async def post(self) -> None:
-        if not self.house.leases.living:
+        if not self.gateway.leases.living:
             self.fail(409, "no_owner", "no app is served here, so there is nothing that a client could call")
             return
         try:
-            tls = await self.house.open_tls()
+            tls = await self.gateway.open_tls()
         except OSError as error:
             self.fail(500, "tls_failed", f"the TLS port cannot be opened: {error.strerror or error}")
             return
-        self.reply(ClientEnv(tls=tls, key=await self.house.make_client_key()))
+        self.reply(ClientEnv(tls=tls, key=await self.gateway.make_client_key()))
 
 
 class ShutdownHandler(Handler):
@@ -343,14 +343,14 @@ class ShutdownHandler(Handler):
 
     def post(self) -> None:
         self.reply({"stopping": True})
-        self.house.stop()
+        self.gateway.stop()
 
 
-def application(house: Gateway) -> Application:
+def application(gateway: GatewayServices) -> Application:
     """The routes of the control plane."""
     from fal_jupyter.gateway.api import panels  # its handlers inherit from ours
 
-    given = {"house": house}
+    given = {"gateway": gateway}
     alias = NAME
     return Application(
         [

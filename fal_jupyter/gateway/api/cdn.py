@@ -42,10 +42,10 @@ class FileHandler(PublicHandler):
 
     async def get(self, file_id: str, name: str) -> None:
         """Send the file, or a range of it."""
-        stored = self.house.files.store.find(file_id, time.time())
+        stored = self.gateway.files.store.find(file_id, time.time())
         if stored is not None and stored.access != "allow" and not self.has_key():
             if stored.access == "forbid":
-                why = self.house.keys.refusal(self.request.headers.get("authorization", ""), self.right)
+                why = self.gateway.keys.refusal(self.request.headers.get("authorization", ""), self.right)
                 self.fail(403, "", why or "this file is for its owner only: send Authorization: Key id:secret")
                 return
             stored = None
@@ -126,11 +126,11 @@ class UploadingHandler(PublicHandler):
     def has_key(self) -> bool:
         if super().has_key():
             return True
-        return self.takes_token and self.house.tokens.admits(self._token(), CDN_UPLOAD, time.time())
+        return self.takes_token and self.gateway.tokens.admits(self._token(), CDN_UPLOAD, time.time())
 
     def key_id(self) -> str:
         """Also that of the key for which the token was given."""
-        return super().key_id() or ("" if self.trusted else self.house.tokens.key_of(self._token()))
+        return super().key_id() or ("" if self.trusted else self.gateway.tokens.key_of(self._token()))
 
     def _token(self) -> str:
         return self.request.headers.get("authorization", "").partition(" ")[2].strip()
@@ -164,17 +164,17 @@ class BodyHandler(UploadingHandler):
             self.check()
         if not self._finished and self.request.method == self.takes:
             try:
-                self.writer = self.house.files.store.writer()
+                self.writer = self.gateway.files.store.writer()
             except OSError as error:
                 self.no_room(error)
 
     def body_limit(self) -> int:
         """Largest file in bytes."""
-        return self.house.settings.max_file
+        return self.gateway.settings.max_file
 
     def limit_sentence(self) -> str:
         """What is said of a file that is longer."""
-        return file_limit_sentence(self.house.settings)
+        return file_limit_sentence(self.gateway.settings)
 
     def check(self) -> None:
         """Answer here to refuse the body before any of it is written."""
@@ -222,7 +222,7 @@ class WholeHandler(BodyHandler):
         headers = self.request.headers
         kind, name = content_type_of(headers.get("content-type", "")), text_of(headers.get(H_FILE_NAME, ""))
         try:
-            stored = self.house.files.add(self.take(), kind, name, *self.lifecycle)
+            stored = self.gateway.files.add(self.take(), kind, name, *self.lifecycle)
         except OSError as error:
             self.no_room(error)
             return
@@ -239,7 +239,7 @@ class BeginPartsHandler(UploadingHandler):
         if self._finished:
             return
         kind, name = content_type_of(headers.get("content-type", "")), text_of(headers.get(H_FILE_NAME, ""))
-        upload = self.house.files.begin(kind, name, *lifecycle, key=self.key_id())
+        upload = self.gateway.files.begin(kind, name, *lifecycle, key=self.key_id())
         self.reply({"access_url": self.file_url(upload), "uploadId": upload.secret})
 
 
@@ -252,14 +252,14 @@ class PromisedHandler(BodyHandler):
     needs_key = False
     takes = "PUT"
 
-    def initialize(self, house: Any, trusted: bool) -> None:
-        super().initialize(house, trusted)
+    def initialize(self, gateway: Any, trusted: bool) -> None:
+        super().initialize(gateway, trusted)
         self.upload: Upload | None = None
 
     def check(self) -> None:
         found = self.path_kwargs
         secret = found.get("secret") or self.get_query_argument("upload", "")
-        self.upload = self.house.files.upload(found["file_id"], secret)
+        self.upload = self.gateway.files.upload(found["file_id"], secret)
         if self.upload is None or self.upload.complete:
             self.fail(404, "", "there is no such upload, or none any more")
         elif (number := found.get("number")) is not None and not 1 <= int(number) <= MOST_PARTS:
@@ -268,14 +268,14 @@ class PromisedHandler(BodyHandler):
     def put(self, file_id: str, secret: str = "", number: str | None = None) -> None:
         """Keep the bytes."""
         assert self.upload is not None
-        self.upload = self.house.files.upload(file_id, self.upload.secret)
+        self.upload = self.gateway.files.upload(file_id, self.upload.secret)
         if self.upload is None or self.upload.complete:  # meanwhile
             self.fail(404, "", "there is no such upload, or none any more")
             return
         part = self.take()
         try:
             if number is None:
-                self.house.files.keep(part, self.upload)
+                self.gateway.files.keep(part, self.upload)
             else:
                 part.rest()
         except OSError as error:
@@ -303,12 +303,12 @@ class CompleteHandler(UploadingHandler):
 
     async def post(self, file_id: str, secret: str = "") -> None:
         """Make one file of them."""
-        upload = self.house.files.upload(file_id, secret or self.get_query_argument("upload", ""))
+        upload = self.gateway.files.upload(file_id, secret or self.get_query_argument("upload", ""))
         if upload is None:
             self.fail(404, "", "there is no such upload, or none any more")
             return
         try:
-            await self.house.files.join(upload, parts_in(self.body))
+            await self.gateway.files.join(upload, parts_in(self.body))
         except (ValueError, WrongParts) as error:
             self.fail(400, "bad_request", str(error))
         except OSError as error:

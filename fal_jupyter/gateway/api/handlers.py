@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import traceback
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
 from fal_jupyter.domain.access.key_grants import Right
+from fal_jupyter.gateway.api.services import GatewayServices
 from fal_jupyter.gateway.http.response_writer import FAILED, failure_body, is_number, new_id
 from fal_jupyter.gateway.http.tornado_bridge import RespondingHandler
 from fal_jupyter.gateway.requests.data_plane import is_hostile, is_own_host, limit_sentence
@@ -20,11 +21,6 @@ from fal_jupyter.protocol.api import (
     H_ERROR_TYPE,
     H_REQUEST_ID,
 )
-
-if TYPE_CHECKING:
-    from fal_jupyter.gateway.gateway import Gateway
-if TYPE_CHECKING:
-    from fal_jupyter.gateway.gateway import Gateway
 
 _UNREADABLE = (msgspec.DecodeError, frames.FrameError)
 NAME = r"([a-z0-9][a-z0-9_.-]*)"
@@ -41,10 +37,10 @@ class BadQuery(HTTPError):
 class Handler(RequestHandler):
     """What the handlers of the control plane share."""
 
-    house: Gateway
+    gateway: GatewayServices
 
-    def initialize(self, house: Gateway) -> None:
-        self.house = house
+    def initialize(self, gateway: GatewayServices) -> None:
+        self.gateway = gateway
 
     def set_default_headers(self) -> None:
         self.set_header("content-type", "application/json")
@@ -64,7 +60,7 @@ class Handler(RequestHandler):
             self.fail(400, "bad_request", error.detail)
         elif status_code < 500:
             self.fail(status_code, "bad_request", f"{self._question}: {self._reason}")
-        elif self.house.stopping.is_set():  # what it needed is closed already
+        elif self.gateway.stopping.is_set():  # what it needed is closed already
             self.set_header("retry-after", "1")
             self.fail(503, ENDING, ENDING_SENTENCE)
         else:
@@ -73,7 +69,7 @@ class Handler(RequestHandler):
                 status_code,
                 "internal_error",
                 f"the gateway failed at {self._question}: {reason}",
-                hint=f"the traceback is in {self.house.settings.logs / 'gateway.log'}",
+                hint=f"the traceback is in {self.gateway.settings.logs / 'gateway.log'}",
             )
 
     def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
@@ -113,12 +109,12 @@ class PublicHandler(RequestHandler):
         right: what a key has to have for it.
     """
 
-    house: Gateway
+    gateway: GatewayServices
     needs_key = True
     right: Right = "run"
 
-    def initialize(self, house: Gateway, trusted: bool) -> None:
-        self.house, self.trusted = house, trusted
+    def initialize(self, gateway: GatewayServices, trusted: bool) -> None:
+        self.gateway, self.trusted = gateway, trusted
         self._pieces: list[bytes] = []
         self._received = 0
 
@@ -129,7 +125,7 @@ class PublicHandler(RequestHandler):
         self.clear_header("date")
 
     def prepare(self) -> None:
-        if not self.trusted and not is_own_host(self.request.host, self.house.ports):
+        if not self.trusted and not is_own_host(self.request.host, self.gateway.ports):
             self.fail(421, "bad_request", "this address is for 127.0.0.1 and localhost only")
         elif is_hostile(self.request.path):
             self.fail(400, "bad_request", "the path has '..' or a control character in it")
@@ -148,12 +144,12 @@ class PublicHandler(RequestHandler):
 
     def body_limit(self) -> int:
         """Largest body in bytes."""
-        return self.house.settings.max_body
+        return self.gateway.settings.max_body
 
     def limit_sentence(self) -> str:
         """What is said (413) of a body that is longer."""
-        limit, most = self.body_limit(), self.house.settings.max_body
-        return limit_sentence(self.house.settings) if limit == most else f"the body is larger than {limit} bytes"
+        limit, most = self.body_limit(), self.gateway.settings.max_body
+        return limit_sentence(self.gateway.settings) if limit == most else f"the body is larger than {limit} bytes"
 
     def data_received(self, chunk: bytes) -> Any:
         """A piece of the body: kept until its method is called."""
@@ -173,15 +169,15 @@ class PublicHandler(RequestHandler):
 
     def has_key(self) -> bool:
         """True when the caller is our own user, or sends a living key with this route's right."""
-        return self.trusted or self.house.keys.admits(self.request.headers.get("authorization", ""), self.right)
+        return self.trusted or self.gateway.keys.admits(self.request.headers.get("authorization", ""), self.right)
 
     def key_id(self) -> str:
         """The id of the key that opened this route; ``""`` for our own user."""
-        return "" if self.trusted else self.house.keys.id_of(self.request.headers.get("authorization", ""))
+        return "" if self.trusted else self.gateway.keys.id_of(self.request.headers.get("authorization", ""))
 
     def refuse_key(self, no_key: str = NO_KEY) -> None:
         """Answer a caller without a key (*no_key* says so), or with one that lacks this route's right."""
-        if why := self.house.keys.refusal(self.request.headers.get("authorization", ""), self.right):
+        if why := self.gateway.keys.refusal(self.request.headers.get("authorization", ""), self.right):
             self.fail(403, "", why)
             return
         self.set_header("www-authenticate", "Key")
@@ -190,7 +186,7 @@ class PublicHandler(RequestHandler):
     def public_base(self) -> str:
         """Scheme and authority by which the caller reaches this gateway: what absolute addresses in answers begin with."""
         if self.trusted or not self.request.host:
-            return self.house.base
+            return self.gateway.base
         return f"{self.request.protocol}://{self.request.host}"
 
     def fail(self, status: int, error_type: str, detail: Any, /, **more: Any) -> None:

@@ -34,7 +34,7 @@ class PanelFeedHandler(Handler):
         self.set_header("content-type", "application/x-ndjson")
         self._gone = asyncio.Event()
         self._sent: asyncio.Future[None] | None = None
-        self.listener = self.house.feed.listen(self._send)
+        self.listener = self.gateway.feed.listen(self._send)
         await self._gone.wait()
 
     def _send(self, line: bytes) -> bool:
@@ -52,7 +52,7 @@ class PanelFeedHandler(Handler):
 
     def on_connection_close(self) -> None:
         if self.listener is not None:
-            self.house.feed.leave(self.listener)
+            self.gateway.feed.leave(self.listener)
             self._gone.set()
 
 
@@ -60,7 +60,7 @@ class SnapshotHandler(Handler):
     """Everything, once."""
 
     def get(self) -> None:
-        self.finish(self.house.feed.snapshot())
+        self.finish(self.gateway.feed.snapshot())
 
 
 class AppActionHandler(Handler):
@@ -69,12 +69,12 @@ class AppActionHandler(Handler):
     async def post(self, alias: str, action: str) -> None:
         if action == "start":
             self._start(alias)
-        elif alias not in self.house.engine.published:
+        elif alias not in self.gateway.engine.published:
             self.fail(404, "not_served", f"no app {alias} is running")
         elif action == "restart":
-            self.reply({"revision": self.house.engine.deployments.restart(alias)})
+            self.reply({"revision": self.gateway.engine.deployments.restart(alias)})
         elif action == "unload":
-            self.house.engine.tell(m.AppUnloaded(alias))
+            self.gateway.engine.tell(m.AppUnloaded(alias))
             self.reply({"unloaded": alias})
         elif action == "keys":
             await self._make_key(alias)
@@ -83,28 +83,28 @@ class AppActionHandler(Handler):
 
     def _start(self, alias: str) -> None:
         """Start an app that was stopped; one that runs is left as it is."""
-        deployments = self.house.engine.deployments
+        deployments = self.gateway.engine.deployments
         if (running := deployments.published.get(alias)) is not None:
             self.reply({"revision": running.last})
             return
         former = deployments.stopped.get(alias)
-        lease = self.house.leases.living.get(former.lease) if former is not None else None
+        lease = self.gateway.leases.living.get(former.lease) if former is not None else None
         if lease is None:
             self.fail(404, "not_served", f"no app {alias} was stopped here; run its cell to start it")
-        elif self.house.stopping.is_set():
+        elif self.gateway.stopping.is_set():
             self.fail(503, ENDING, "the gateway is ending")
         else:
             self.reply({"revision": deployments.start(alias, lease.name)})
 
     async def _make_key(self, alias: str) -> None:
         """Make a key that lives as long as the app's owner; only its hash stays here."""
-        lease = self.house.leases.living.get(self.house.engine.published[alias].lease)
+        lease = self.gateway.leases.living.get(self.gateway.engine.published[alias].lease)
         if lease is None:
             self.fail(409, "lease_ended", f"the owner of {alias} has ended")
             return
         key = make_key()
         holder = f"a panel of {lease.name}"
-        await self.house.keys.add(*id_and_hash(key), lease.id, holder)
+        await self.gateway.keys.add(*id_and_hash(key), lease.id, holder)
         self.reply({"key": key})
 
     def _call(self, alias: str) -> None:
@@ -117,7 +117,7 @@ class AppActionHandler(Handler):
         headers = [("accept", "*/*"), ("host", "localhost")] + (
             [("content-type", kind)] if _TYPE.fullmatch(kind) else []
         )
-        request_id, _ = self.house.calls.call(alias, *target, headers, self.request.body)
+        request_id, _ = self.gateway.calls.call(alias, *target, headers, self.request.body)
         self.set_status(202)
         self.reply({"request_id": request_id})
 
@@ -126,8 +126,8 @@ class PictureHandler(Handler):
     """One app, thin enough for a saved notebook."""
 
     def get(self, alias: str) -> None:
-        if any(app.alias == alias for app in self.house.engine.deployments.known()):
-            self.reply(self.house.feed.picture(alias))
+        if any(app.alias == alias for app in self.gateway.engine.deployments.known()):
+            self.reply(self.gateway.feed.picture(alias))
         else:
             self.fail(404, "not_served", f"no app {alias} is running")
 
@@ -136,7 +136,7 @@ class SchemaHandler(Handler):
     """An app's OpenAPI document, asked of a runner once a revision."""
 
     async def get(self, alias: str) -> None:
-        engine = self.house.engine
+        engine = self.gateway.engine
         published = engine.published.get(alias)
         record = engine.fleet.apps.get(alias)
         if published is None or record is None:
@@ -162,7 +162,7 @@ class RequestHandler(Handler):
     """One request: what is known of it, and its end."""
 
     def get(self, request_id: str) -> None:
-        engine = self.house.engine
+        engine = self.gateway.engine
         exchange, kept = engine.exchanges.get(request_id), engine.history.find(request_id)
         if exchange is None and kept is None:
             self.fail(404, "not_kept", "that request is not known here, or not kept any more")
@@ -177,7 +177,7 @@ class RequestHandler(Handler):
             request, error = state_of(exchange), exchange.error
             sent = body_of(exchange.sent, exchange.sent_type, exchange.bytes_in)
             got, shown = None, exchange.shown
-        held = self.house.calls.find(request_id) is not None
+        held = self.gateway.calls.find(request_id) is not None
         self.reply(
             RequestDetail(
                 request=request, input=sent, output=got, error=error, logs=logs, displays=displays_of(shown), held=held
@@ -185,7 +185,7 @@ class RequestHandler(Handler):
         )
 
     def delete(self, request_id: str) -> None:
-        if self.house.engine.cancel(request_id):
+        if self.gateway.engine.cancel(request_id):
             self.reply({"cancelled": request_id})
         else:
             self.fail(404, "not_running", "that request is not running")
@@ -197,7 +197,7 @@ class AnswerHandler(Handler):
     closed = False
 
     async def get(self, request_id: str) -> None:
-        held = self.house.calls.find(request_id)
+        held = self.gateway.calls.find(request_id)
         if held is None:
             self.fail(404, "not_kept", "no answer to that request is held here")
             return
@@ -229,18 +229,18 @@ class KeysHandler(Handler):
     """The keys that open the data plane now."""
 
     def get(self) -> None:
-        self.reply(self.house.keys.listed())
+        self.reply(self.gateway.keys.listed())
 
     def post(self) -> None:
-        self.house.keys.read_lasting()
-        self.reply(self.house.keys.listed())
+        self.gateway.keys.read_lasting()
+        self.reply(self.gateway.keys.listed())
 
 
 class KeyHandler(Handler):
     """One key's end."""
 
     def delete(self, key_id: str) -> None:
-        if self.house.keys.revoke_one(key_id):
+        if self.gateway.keys.revoke_one(key_id):
             self.reply({"revoked": key_id})
         else:
             self.fail(404, "no_key", "there is no living key of that id")

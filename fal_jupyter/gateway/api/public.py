@@ -5,13 +5,10 @@ Who comes by the port needs a key, unless the route says otherwise; who comes by
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from tornado.web import Application
 
-if TYPE_CHECKING:
-    from fal_jupyter.gateway.gateway import Gateway
 from fal_jupyter.gateway.api.handlers import PublicHandler
+from fal_jupyter.gateway.api.services import GatewayServices
 
 
 class PublicNotFoundHandler(PublicHandler):
@@ -24,14 +21,14 @@ class PublicNotFoundHandler(PublicHandler):
         self.fail(404, "", "there is nothing at this address")
 
 
-def application(house: Gateway, *, trusted: bool) -> Application:
+def application(gateway: GatewayServices, *, trusted: bool) -> Application:
     """The public routes: each module's ROUTES are pairs of a pattern and a handler."""
     from fal_jupyter.gateway.api import cdn as cdn_api
     from fal_jupyter.gateway.api import queue as queue_api
     from fal_jupyter.gateway.api import storage as storage_api
     from fal_jupyter.gateway.api import tokens as token_api  # their handlers inherit from ours
 
-    given = {"house": house, "trusted": trusted}
+    given = {"gateway": gateway, "trusted": trusted}
     modules = (queue_api, token_api, storage_api, cdn_api)
     routes: list[tuple[str, type[PublicHandler]]] = [route for module in modules for route in module.ROUTES]
     return Application(

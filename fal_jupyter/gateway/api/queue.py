@@ -65,7 +65,7 @@ class QueueHandler(PublicHandler):
 
     def _count(self, size: int) -> None:
         """Count *size* bytes of the body in the queue's memory, or refuse the request."""
-        status, why = self.house.queue.hold(self._id, size)
+        status, why = self.gateway.queue.hold(self._id, size)
         self._counted = self._counted or not status
         if status:
             self._pieces.clear()
@@ -76,7 +76,7 @@ class QueueHandler(PublicHandler):
     def _stop_counting(self) -> None:
         if self._counted:
             self._counted = False
-            self.house.queue.memory.release(self._id)
+            self.gateway.queue.memory.release(self._id)
 
     def on_finish(self) -> None:
         """The request was answered: what was not submitted is counted no more."""
@@ -89,7 +89,7 @@ class QueueHandler(PublicHandler):
     @property
     def job(self) -> JobAddress | None:
         """What is asked of a request that was submitted, if it is that."""
-        job, method = job_address(self.path_args[0], self.house.settings.owner), self.request.method
+        job, method = job_address(self.path_args[0], self.gateway.settings.owner), self.request.method
         return (
             job
             if job is not None and (method == "PUT") == (job.what == "cancel") and method in ("GET", "PUT")
@@ -98,7 +98,7 @@ class QueueHandler(PublicHandler):
 
     def _admit(self, path: str) -> None:
         """Answer by the head alone whoever may not ask, and what is no address of the queue."""
-        own, method = self.house.settings.owner, self.request.method
+        own, method = self.gateway.settings.owner, self.request.method
         other = job_address(path, own) if self.job is None else None
         if other is not None and (method in ("GET", "PUT") or is_of_request(path)):
             self.set_header("allow", "PUT" if other.what == "cancel" else "GET")
@@ -117,8 +117,8 @@ class QueueHandler(PublicHandler):
 
     def _check_stranger(self, owner: str, alias: str) -> None:
         """Refuse what a page may make a browser send to a public app."""
-        house, headers = self.house, self.request.headers
-        known = house.engine.published[alias].newest.spec.cors if alias in house.engine.published else ()
+        gateway, headers = self.gateway, self.request.headers
+        known = gateway.engine.published[alias].newest.spec.cors if alias in gateway.engine.published else ()
         if is_foreign(headers, known, method=""):
             self.fail(403, "bad_request", foreign_sentence(owner, alias))
         elif self.job is None and self.request.method == "GET":
@@ -127,8 +127,8 @@ class QueueHandler(PublicHandler):
 
     def may_ask(self, owner: str, alias: str) -> bool:
         """True when the caller may speak to that app (or to what is left of it); answers him otherwise."""
-        house = self.house
-        spec = house.engine.spec_of(alias) if owner == house.settings.owner else None
+        gateway = self.gateway
+        spec = gateway.engine.spec_of(alias) if owner == gateway.settings.owner else None
         if (spec is not None and spec.auth == "public") or self._has_credentials(alias):
             return True
         self.refuse_key()
@@ -139,25 +139,25 @@ class QueueHandler(PublicHandler):
         if self.has_key():
             return True
         token = token_of(self.request.query)
-        return bool(token) and self.house.tokens.admits(token, alias, time.time())
+        return bool(token) and self.gateway.tokens.admits(token, alias, time.time())
 
     async def _any(self, path: str) -> None:
         if (job := self.job) is not None:
             await self._job(job.owner, job.alias, job.request_id, job.what)
         else:
-            await self._submit(app_address(path, self.house.settings.owner))
+            await self._submit(app_address(path, self.gateway.settings.owner))
 
     get = post = put = delete = patch = _any
 
     # --- submit ---------------------------------------------------------------------------------------------------
     async def _submit(self, address: AppAddress) -> None:
-        house = self.house
-        spec = house.engine.spec_of(address.alias)
-        if spec is None and house.stopping.is_set():  # stopped while the body came
+        gateway = self.gateway
+        spec = gateway.engine.spec_of(address.alias)
+        if spec is None and gateway.stopping.is_set():  # stopped while the body came
             self.set_header("retry-after", "1")
             self.fail(503, ENDING, ENDING_SENTENCE)
             return
-        if address.owner != house.settings.owner or spec is None:
+        if address.owner != gateway.settings.owner or spec is None:
             self.fail(404, "", f"no app {address.owner}/{address.alias} is running here"[:300])
             return
         priority = self.request.headers.get(H_PRIORITY, "normal").lower()
@@ -174,19 +174,19 @@ class QueueHandler(PublicHandler):
         if most is not None and not is_number(most):
             self.fail(400, "bad_request", f"{Q_MOST_WAITING} is a number of requests, not {most!r}"[:200])
             return
-        if most is not None and (waiting := house.queue.waiting(address.alias)) > int(most):
+        if most is not None and (waiting := gateway.queue.waiting(address.alias)) > int(most):
             self.set_header("retry-after", "1")
             self.fail(
                 429, "bad_request", f"queue full: {waiting} requests are waiting for {address.owner}/{address.alias}"
             )
             return
-        owner = self.trusted or house.keys.is_owners(self.request.headers.get("authorization", ""))
-        if webhook is not None and (why := await house.webhooks.refusal(webhook, owner=owner)):
+        owner = self.trusted or gateway.keys.is_owners(self.request.headers.get("authorization", ""))
+        if webhook is not None and (why := await gateway.webhooks.refusal(webhook, owner=owner)):
             self.fail(400, "bad_request", why)
             return
         if not self._counted:  # the caller hung up meanwhile
             return
-        call = house.queue.submit(
+        call = gateway.queue.submit(
             self._submission(
                 address.alias, spec.path_of(address.below), query, low=priority == "low", start_within=start_within
             )
@@ -194,7 +194,7 @@ class QueueHandler(PublicHandler):
         self._counted = False  # the job's now
         self.set_header(H_REQUEST_ID, call.job.id)
         if webhook is not None:
-            house.webhooks.watch(call, webhook, owner=owner)
+            gateway.webhooks.watch(call, webhook, owner=owner)
         urls = self._urls(address.owner, address.alias, call.job.id)
         self.reply(
             {
@@ -202,7 +202,7 @@ class QueueHandler(PublicHandler):
                 "request_id": call.job.id,
                 "gateway_request_id": call.job.id,
                 **urls,
-                "queue_position": house.queue.position(call),
+                "queue_position": gateway.queue.position(call),
             }
         )
 
@@ -220,7 +220,7 @@ class QueueHandler(PublicHandler):
             headers=without_foreign_cookies(
                 headers,
                 ((name.lower(), value) for name, value in headers.get_all()),
-                self.house.engine.cookies.get(alias, ()),
+                self.gateway.engine.cookies.get(alias, ()),
             ),
             body=body,
             low=low,
@@ -240,7 +240,7 @@ class QueueHandler(PublicHandler):
 
     # --- a job ----------------------------------------------------------------------------------------------------
     async def _job(self, owner: str, alias: str, request_id: str, what: str) -> None:
-        call = self.house.queue.find(alias, request_id) if owner == self.house.settings.owner else None
+        call = self.gateway.queue.find(alias, request_id) if owner == self.gateway.settings.owner else None
         if call is None:
             body = {"status": "NOT_FOUND"} if what == "cancel" else {}
             self.fail(404, "", f"no request {request_id} of {owner}/{alias} is known here"[:300], **body)
@@ -261,7 +261,7 @@ class QueueHandler(PublicHandler):
 
     def _status(self, call: QueuedCall, urls: dict[str, str]) -> None:
         job = call.job
-        view = job.view(self.house.queue.position(call), urls, list(job.logs) if self._wants_logs() else None)
+        view = job.view(self.gateway.queue.position(call), urls, list(job.logs) if self._wants_logs() else None)
         self.reply(view, 200 if job.state is JobState.COMPLETED else 202)
 
     async def _stream(self, call: QueuedCall, urls: dict[str, str]) -> None:
@@ -277,7 +277,7 @@ class QueueHandler(PublicHandler):
                 else:
                     lines, told = call.job.lines_from(told)
                     event = json.dumps(
-                        call.job.view(self.house.queue.position(call), urls, lines if logs else None)
+                        call.job.view(self.gateway.queue.position(call), urls, lines if logs else None)
                     ).encode()
                     if event == last and not lines:
                         continue
@@ -310,7 +310,7 @@ class QueueHandler(PublicHandler):
             self.reply({"status": "ALREADY_COMPLETED"}, 400)
             return
         if asked == "asked" and call.exchange is not None:
-            self.house.engine.cancel_signals.send(call.exchange)
+            self.gateway.engine.cancel_signals.send(call.exchange)
         self.reply({"status": "CANCELLATION_REQUESTED"}, 202)
 
 

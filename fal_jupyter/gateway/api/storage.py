@@ -24,7 +24,7 @@ class UploadTokenHandler(PublicHandler):
         until = datetime.datetime.fromtimestamp(int(now + TOKEN_LIVES), datetime.UTC)
         self.reply(
             {
-                "token": self.house.tokens.sign([CDN_UPLOAD], TOKEN_LIVES, now, self.key_id()),
+                "token": self.gateway.tokens.sign([CDN_UPLOAD], TOKEN_LIVES, now, self.key_id()),
                 "token_type": "Bearer",
                 "base_url": f"{self.public_base()}{CDN.rstrip('/')}",
                 "expires_at": until.isoformat(),  # with its offset: a naive time breaks the client's comparison
@@ -50,7 +50,7 @@ class InitiateHandler(UploadingHandler):
         lifecycle = self.read_lifecycle()
         if self._finished:
             return
-        upload = self.house.files.begin(content_type_of(kind), name, *lifecycle, key=self.key_id())
+        upload = self.gateway.files.begin(content_type_of(kind), name, *lifecycle, key=self.key_id())
         address = f"{self.public_base()}{CDN}upload/{upload.id}?upload={upload.secret}"
         self.reply({"upload_url": address, "file_url": self.file_url(upload)})
 

@@ -25,9 +25,9 @@ class TokenHandler(PublicHandler):
             self.fail(422, "bad_request", asked)
             return
         apps, seconds = asked
-        aliases = [app_address(app, self.house.settings.owner).alias if "/" in app else app for app in apps]
+        aliases = [app_address(app, self.gateway.settings.owner).alias if "/" in app else app for app in apps]
         self.set_status(201)
-        self.finish(json.dumps(self.house.tokens.sign(aliases, seconds, time.time(), self.key_id())))
+        self.finish(json.dumps(self.gateway.tokens.sign(aliases, seconds, time.time(), self.key_id())))
 
 
 def _asked(body: bytes) -> tuple[list[str], float] | str:
@@ -57,7 +57,7 @@ class JwksHandler(PublicHandler):
     def get(self) -> None:
         """Answer with a JSON web key set."""
         self.set_header("cache-control", "max-age=3600")
-        self.finish(json.dumps(self.house.webhooks.signer.jwks()))
+        self.finish(json.dumps(self.gateway.webhooks.signer.jwks()))
 
 
 ROUTES = ((rf"{REST}tokens/?", TokenHandler), (rf"{REST}\.well-known/jwks\.json", JwksHandler))

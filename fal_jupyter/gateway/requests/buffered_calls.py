@@ -191,7 +191,7 @@ async def ask_aside(
 class BufferedCalls:
     """The calls made for panels; the latest answers are held."""
 
-    def __init__(self, hub: RequestEvents) -> None:
+    def __init__(self, hub: RequestEvents[ProxiedRequest]) -> None:
         self._hub = hub
         self._held: dict[str, BufferedCall] = {}
 

@@ -57,7 +57,7 @@ _SUSPECT = re.compile(r"[\x00-\x1f%]|\.\.")
 _LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 
-class Apps(RequestEvents, Protocol):
+class Apps(RequestEvents[ProxiedRequest], Protocol):
     """What the data plane asks of the engine."""
 
     def spec_of(self, alias: str) -> AppSpec | None:

@@ -18,9 +18,9 @@ from fal_jupyter.domain.cancellation import How
 from fal_jupyter.domain.events import RequestArrived
 from fal_jupyter.domain.queue.retries import ends_runner, flag
 from fal_jupyter.gateway.http.event_stream import EventStream
+from fal_jupyter.gateway.http.messages import LINGER
 from fal_jupyter.gateway.http.response_head import FOR_GATEWAY, ResponseHead, decode_head
 from fal_jupyter.gateway.http.response_validation import objection
-from fal_jupyter.gateway.http.messages import LINGER
 from fal_jupyter.gateway.http.response_writer import ResponseWriter, failure_body
 from fal_jupyter.gateway.requests.request_events import RequestEvents, RequestObserver
 from fal_jupyter.gateway.requests.request_timestamps import RequestTimestamps
@@ -68,7 +68,7 @@ class ProxiedRequest:
 
     def __init__(
         self,
-        hub: RequestEvents,
+        hub: RequestEvents[ProxiedRequest],
         caller: ResponseWriter,
         request_id: str,
         alias: str,

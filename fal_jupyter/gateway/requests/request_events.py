@@ -1,41 +1,40 @@
-"""What an exchange reports: to the engine (:class:`RequestEvents`), and to a follower of one request (:class:`RequestObserver`)."""
+"""What a proxied request reports: to the engine (:class:`RequestEvents`), and to a follower of one request (:class:`RequestObserver`)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol, TypeVar
 
-if TYPE_CHECKING:
-    from fal_jupyter.gateway.requests.proxied_request import ProxiedRequest
+R_contra = TypeVar("R_contra", contravariant=True)
 
 
-class RequestEvents(Protocol):
-    """Receives the events of all exchanges (:class:`fal_jupyter.gateway.engine.engine.Engine`)."""
+class RequestEvents(Protocol[R_contra]):
+    """Receives the events of all requests (:class:`fal_jupyter.gateway.engine.engine.Engine`)."""
 
     cookies: dict[str, set[str]]
     """Names of the cookies that each app has set."""
 
-    def request_arrived(self, exchange: ProxiedRequest) -> None:
+    def request_arrived(self, request: R_contra) -> None:
         """Its head and the first part of its body are here."""
 
-    def request_aborted(self, exchange: ProxiedRequest) -> None:
+    def request_aborted(self, request: R_contra) -> None:
         """The caller hung up."""
 
-    def request_finished(self, exchange: ProxiedRequest, *, replace: bool) -> None:
+    def request_finished(self, request: R_contra, *, replace: bool) -> None:
         """The runner's last byte came."""
 
-    def drain_output(self, exchange: ProxiedRequest) -> None:
+    def drain_output(self, request: R_contra) -> None:
         """Take what child processes of user code have printed, before the answer that comes after it."""
 
-    def request_printed(self, exchange: ProxiedRequest, which: int, text: str) -> None:
+    def request_printed(self, request: R_contra, which: int, text: str) -> None:
         """User code printed while it answered."""
 
-    def runner_said(self, exchange: ProxiedRequest, name: str, value: str) -> None:
+    def runner_said(self, request: R_contra, name: str, value: str) -> None:
         """Its runner has said something of itself, in a header of the answer that begins with ``SAID``."""
 
-    def remark(self, exchange: ProxiedRequest, text: str) -> None:
+    def remark(self, request: R_contra, text: str) -> None:
         """Write a line about the request's runner into the app's log."""
 
-    def without_secrets(self, exchange: ProxiedRequest, text: str) -> str:
+    def without_secrets(self, request: R_contra, text: str) -> str:
         """Give what may be shown of a text that the app printed."""
 
 

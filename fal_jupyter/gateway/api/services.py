@@ -1,0 +1,82 @@
+"""What handlers may ask of the gateway: the interface that they are typed against."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Protocol
+
+from fal_jupyter.gateway.auth.access_tokens import AccessTokens
+from fal_jupyter.gateway.auth.api_keys import ApiKeys
+from fal_jupyter.gateway.auth.leases import Leases
+from fal_jupyter.gateway.engine.engine import Engine
+from fal_jupyter.gateway.feed.feed import Feed
+from fal_jupyter.gateway.queue.queue import Queue
+from fal_jupyter.gateway.queue.webhooks import Webhooks
+from fal_jupyter.gateway.requests.buffered_calls import BufferedCalls
+from fal_jupyter.gateway.storage.files import Files
+from fal_jupyter.protocol.api import AppRecord, Hello, TlsOpened
+from fal_jupyter.settings import Settings
+
+
+class GatewayServices(Protocol):
+    """The gateway, as its handlers see it (:class:`fal_jupyter.gateway.gateway.Gateway`)."""
+
+    settings: Settings
+    stopping: asyncio.Event
+    engine: Engine
+    keys: ApiKeys
+    tokens: AccessTokens
+    leases: Leases
+    files: Files
+    calls: BufferedCalls
+    queue: Queue
+    webhooks: Webhooks
+    feed: Feed
+
+    @property
+    def base(self) -> str:
+        """``http://127.0.0.1:PORT``, or ``""`` while the port is closed."""
+
+    @property
+    def ports(self) -> frozenset[int]:
+        """The loopback ports that callers may name."""
+
+    @property
+    def is_ending(self) -> bool:
+        """True while it drains."""
+
+    def hello(self) -> Hello:
+        """Who this is."""
+
+    def app_records(self) -> list[AppRecord]:
+        """All apps, with their owners."""
+
+    def remember(self, alias: str, revision: int, class_name: str, verdict: str, reason: str) -> None:
+        """Append a publication to the history of revisions."""
+
+    def open_to_pages(self) -> None:
+        """From here on, requests are checked for their origin."""
+
+    async def open_port(self, wanted: int) -> int:
+        """Open the loopback port if it is closed, and give it.
+
+        Raises:
+            PortTaken: *wanted* is in use, or another is open already.
+        """
+
+    async def open_for_runners(self, env: Mapping[str, str]) -> None:
+        """Open the TLS port where an app with these variables calls others through it."""
+
+    async def open_tls(self) -> TlsOpened:
+        """Open the TLS port, and give where it is and what to trust.
+
+        Raises:
+            OSError: its certificates cannot be written, or the port cannot be had.
+        """
+
+    async def make_client_key(self) -> str:
+        """Make a key that lives until the last owner has left."""
+
+    def stop(self) -> None:
+        """Begin to drain."""
