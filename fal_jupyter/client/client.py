@@ -419,7 +419,7 @@ class Client(Controlling):
                     if not received:
                         reader.end()
                         break
-                    self._feed(reader, frames_reader, received)
+                    frames_reader.feed_from(reader, received)
             except (OSError, GatewayError) as error:
                 if calls is not None and sock is not None:
                     calls.end(sock)
@@ -514,17 +514,6 @@ class Client(Controlling):
         attached = self._parents or self.lease
         return attached is not None and attached.alive
 
-    @staticmethod
-    def _feed(reader: http.Reader, frames_reader: AnswerReader, data: bytes) -> None:
-        body = reader.feed(data)
-        if body:
-            if reader.headers.get("content-type") == "application/json":
-                frames_reader.answer.status = reader.status
-                frames_reader.answer.headers = list(reader.headers.items())
-                frames_reader._parts.append(body)  # refused before it became an app's request
-            else:
-                frames_reader.feed(body)
-
     def _finish(self, reader: http.Reader, frames_reader: AnswerReader, sock: socket.socket) -> Answer:
         if reader.reusable:
             self._pool.keep(sock)
@@ -560,7 +549,7 @@ class Client(Controlling):
                 if not data:
                     reader.end()
                     break
-                self._feed(reader, frames_reader, data)
+                frames_reader.feed_from(reader, data)
         except NotSent:
             await asyncio.to_thread(self.await_end, gateway)
             raise

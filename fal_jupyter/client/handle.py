@@ -240,14 +240,14 @@ class AppHandle:
         except KeyboardInterrupt as stop:
             shorten(stop, f"{self.spec.class_name}.{name}()")
             raise
-        return self._value(name, answer)
+        return self.value_of(name, answer)
 
     async def acall(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The same, to be awaited."""
         sent = self._send(name, args, kwargs)
         with one_line(f"{self.spec.class_name}.{name}()"):
             answer = await self.client.acall(self.alias, sent, on_output=self._output_with_notices())
-        return self._value(name, answer)
+        return self.value_of(name, answer)
 
     def map(self, name: str, items: Iterable[Any], /, *, concurrency: int = 8) -> list[Any]:
         """Call once for each item, *concurrency* at a time; answers in the items' order.
@@ -333,7 +333,7 @@ class AppHandle:
             self._tell_older,
         )
 
-    def _submit(
+    def queue_call(
         self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], options: SubmitOptions
     ) -> QueuedRequest:
         __tracebackhide__ = True
@@ -375,7 +375,7 @@ class AppHandle:
             for told in self.edits.news(self.spec.class_name, self.again, self.cell()):
                 self.on_output(2, f"[fal_jupyter: {told}]\n")
 
-    def _value(self, name: str, answer: Answer) -> Any:
+    def value_of(self, name: str, answer: Answer) -> Any:
         self._record(name, answer)
         self._raise_failure(name or "submit", answer)
         results = self._results.get(name)

@@ -12,7 +12,7 @@ from fal_jupyter.client.connection.watching import RawAnswer
 from fal_jupyter.domain.errors import GatewayError
 
 if TYPE_CHECKING:
-    from fal_jupyter.client.client import Client
+    from fal_jupyter.client.connection.interface import GatewayConnections
 
 PATIENCE = 1.0  # seconds for what is printed after the socket has closed
 
@@ -20,7 +20,7 @@ PATIENCE = 1.0  # seconds for what is printed after the socket has closed
 class Printed:
     """Follows one request's output on a thread of its own, which prints where the cell that began it prints."""
 
-    def __init__(self, client: Client, alias: str, request_id: str, on_output: OnOutput | None) -> None:
+    def __init__(self, client: GatewayConnections, alias: str, request_id: str, on_output: OnOutput | None) -> None:
         self._thread: threading.Thread | None = None
         self._answer: RawAnswer | None = None
         if on_output is None or not request_id:

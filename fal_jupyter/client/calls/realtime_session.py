@@ -18,7 +18,7 @@ from fal_jupyter.fal.realtime_options import RealtimeOptions, mode_of
 from fal_jupyter.protocol.api import H_REQUEST_ID, H_REVISION, RUN
 
 if TYPE_CHECKING:
-    from fal_jupyter.client.client import Client
+    from fal_jupyter.client.connection.interface import GatewayConnections
 
 IDLE = "TIMEOUT"  # fal's name of a session's ordinary end
 ORDINARY = (1000, 1001, 1005)  # codes of a socket that was closed in order
@@ -42,7 +42,7 @@ class RealtimeSession:
     """
 
     def __init__(
-        self, client: Client, alias: str, path: str, method: Callable[..., Any], options: RealtimeOptions | None,
+        self, client: GatewayConnections, alias: str, path: str, method: Callable[..., Any], options: RealtimeOptions | None,
         query: dict[str, Any], explain: Callable[[RequestError], RequestError], where: str, on_output: OnOutput | None,
         opened: Callable[[int], None],
     ) -> None:  # fmt: skip

@@ -16,7 +16,7 @@ from fal_jupyter.client.connection.waiting import MOST_GATEWAYS, NotSent, aopen,
 from fal_jupyter.domain.errors import GatewayError, RequestError
 
 if TYPE_CHECKING:
-    from fal_jupyter.client.client import Client
+    from fal_jupyter.client.connection.interface import GatewayConnections
 
 READ = 64 * 1024
 Finished = Callable[[Answer], None]
@@ -58,7 +58,7 @@ class Streamed:
 
     def __init__(
         self,
-        client: Client,
+        client: GatewayConnections,
         alias: str,
         request: http.Request,
         on_output: OnOutput | None,
@@ -151,7 +151,7 @@ class Streamed:
             raise lost() from None
 
     def _take(self, head: http.Reader, data: bytes) -> Iterator[Any]:
-        self._client._feed(head, self._reader, data)
+        self._reader.feed_from(head, data)
         yield from self._reader.values()
 
     def _end(self) -> Iterator[Any]:

@@ -8,7 +8,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
 from contextlib import aclosing, closing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote, urlencode
 
 from fal_jupyter.client.calls.events import ServerSentEvents
@@ -36,7 +36,8 @@ from fal_jupyter.protocol.api import (
 
 if TYPE_CHECKING:
     from fal_jupyter.client.calls.sent import Sent
-    from fal_jupyter.client.handle import AppHandle
+    from fal_jupyter.client.connection.interface import GatewayConnections
+    from fal_jupyter.domain.spec import AppSpec
 
 _ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 
@@ -146,6 +147,37 @@ def _generator(pieces: Iterable[bytes]) -> Generator[bytes, None, None]:
     yield from pieces
 
 
+class SubmittingApp(Protocol):
+    """The app whose requests are queued (:class:`fal_jupyter.client.handle.AppHandle`)."""
+
+    spec: AppSpec
+    app: str
+    on_output: Callable[[int, str], None] | None
+
+    @property
+    def client(self) -> GatewayConnections:
+        """The connections to its gateway."""
+
+    @property
+    def base(self) -> str:
+        """``http://127.0.0.1:PORT``."""
+
+    def endpoint_at(self, path: str) -> str:
+        """The method's name of the endpoint at *path*, ``""`` where there is none."""
+
+    def value_of(self, name: str, answer: Answer) -> Any:
+        """Give the value of an answer of the endpoint *name*.
+
+        Raises:
+            RequestError: the answer is a failure.
+        """
+
+    def queue_call(
+        self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], options: SubmitOptions
+    ) -> QueuedRequest:
+        """Put a call of the endpoint *name* into the queue."""
+
+
 class QueuedRequest:
     """A request in the queue. ``get()`` waits for its value, as a plain call does; ``await job`` in an asynchronous cell.
 
@@ -157,7 +189,7 @@ class QueuedRequest:
         response_url, status_url, cancel_url: for other callers, who need the key.
     """
 
-    def __init__(self, handle: AppHandle, endpoint: str, request_id: str, gateway: int = 0) -> None:
+    def __init__(self, handle: SubmittingApp, endpoint: str, request_id: str, gateway: int = 0) -> None:
         self._handle, self._client = handle, handle.client
         self.endpoint, self.request_id, self._gateway = endpoint, request_id, gateway
         self._address = f"{QUEUE}{handle.app}/requests/{request_id}"
@@ -275,7 +307,7 @@ class QueuedRequest:
                 timing=Timing(**{name: record[name] for name in Timing.__annotations__}),  # type: ignore[literal-required, typeddict-item]
             )
             self.endpoint = self.endpoint or self._handle.endpoint_at(record["path"])
-        return self._handle._value(self.endpoint, answer)
+        return self._handle.value_of(self.endpoint, answer)
 
     # --- asking -----------------------------------------------------------------------------------------------------
     def _ask(self, method: str, target: str) -> Any:
@@ -316,7 +348,7 @@ class Submit:
     ``cancel`` where no endpoint has that name.
     """
 
-    def __init__(self, handle: AppHandle, names: Iterable[str], options: SubmitOptions | None = None) -> None:
+    def __init__(self, handle: SubmittingApp, names: Iterable[str], options: SubmitOptions | None = None) -> None:
         self._handle, self._names, self._options = handle, tuple(names), options or SubmitOptions()
 
     def __call__(
@@ -374,7 +406,7 @@ class Submit:
     def _submitter(self, name: str) -> Callable[..., QueuedRequest]:
         def submit(*args: Any, **kwargs: Any) -> QueuedRequest:
             __tracebackhide__ = True
-            return self._handle._submit(name, args, kwargs, self._options)
+            return self._handle.queue_call(name, args, kwargs, self._options)
 
         submit.__name__ = name
         return submit
@@ -398,7 +430,7 @@ class SubmitOptions:
     webhook_url: str | None = None
 
 
-def submit(handle: AppHandle, name: str, sent: Sent, options: SubmitOptions) -> QueuedRequest:
+def submit(handle: SubmittingApp, name: str, sent: Sent, options: SubmitOptions) -> QueuedRequest:
     """Put a request into the queue; it is there when this returns.
 
     Raises:

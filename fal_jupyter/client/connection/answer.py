@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from fal_jupyter.client.connection.http import Reader
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.api import EndRecord, ErrorDescription
 from fal_jupyter.protocol.frames import Decoder, Kind
@@ -67,6 +68,18 @@ class AnswerReader:
         self._rest = where_the_rest_is
         self._printed = self._dropped = self._dropped_lines = 0
         self._parts: list[bytes] = []
+
+    def feed_from(self, reader: Reader, data: bytes) -> None:
+        """Take bytes of the connection through *reader*. A body of plain JSON is a refusal before it became an app's request."""
+        body = reader.feed(data)
+        if not body:
+            return
+        if reader.headers.get("content-type") == "application/json":
+            self.answer.status = reader.status
+            self.answer.headers = list(reader.headers.items())
+            self._parts.append(body)
+        else:
+            self.feed(body)
 
     def feed(self, data: bytes) -> None:
         """Take bytes of the framed body."""

@@ -27,7 +27,7 @@ from fal_jupyter.domain.errors import GatewayStopped
 from fal_jupyter.protocol.api import ENDING, H_ERROR_TYPE
 
 if TYPE_CHECKING:
-    from fal_jupyter.client.client import Client
+    from fal_jupyter.client.connection.interface import GatewayConnections
 
 # The library's: all that goes wrong is raised; what it says of its own threads besides ("unexpected internal error" of 17.4, when
 # both sides close at once) is not for the cell.
@@ -43,7 +43,7 @@ _OPTIONS: dict[str, Any] = {
 }
 
 
-def open_session(client: Client, address: str, *, repeatable: bool) -> Session:
+def open_session(client: GatewayConnections, address: str, *, repeatable: bool) -> Session:
     """Open a websocket to an endpoint.
 
     Args:
@@ -75,7 +75,7 @@ def open_session(client: Client, address: str, *, repeatable: bool) -> Session:
     raise AssertionError("unreachable")
 
 
-async def open_session_async(client: Client, address: str, *, repeatable: bool) -> AsyncSession:
+async def open_session_async(client: GatewayConnections, address: str, *, repeatable: bool) -> AsyncSession:
     """The same on asyncio."""
     for gateways_left in reversed(range(MOST_GATEWAYS)):
         sock = await asyncio.to_thread(client.dial)
@@ -110,7 +110,7 @@ async def _open(address: str, sock: socket.socket, made: list[_AsyncSession]) ->
 
 
 def _goes_on(
-    client: Client,
+    client: GatewayConnections,
     gateway: int,
     error: Exception,
     stopped: GatewayStopped | None,
