@@ -72,13 +72,13 @@ __all__ = [
 
 _HOMES: Final = {
     "app": "fal_jupyter.notebook.cells.serving",
-    "dashboard": "fal_jupyter.notebook.display.shown_panels",
+    "dashboard": "fal_jupyter.notebook.panels",
     "fal_client": "fal_jupyter.notebook.cells.clients",
     "fal_client_async": "fal_jupyter.notebook.cells.clients",
-    "panel": "fal_jupyter.notebook.display.shown_panels",
+    "panel": "fal_jupyter.notebook.panels",
     "redirect_fal_client": "fal_jupyter.notebook.cells.clients",
     "serve": "fal_jupyter.notebook.cells.serving",
-    "widget": "fal_jupyter.notebook.display.shown_panels",
+    "widget": "fal_jupyter.notebook.panels",
     "load_ipython_extension": "fal_jupyter.notebook",
     "unload_ipython_extension": "fal_jupyter.notebook",
 }

@@ -5,7 +5,8 @@ from __future__ import annotations
 from fal_jupyter.commands import app_doctor, request_tables
 from fal_jupyter.commands.command_backend import GatewayBackend
 from fal_jupyter.domain.errors import BadSetting, FalJupyterError, NotServed
-from fal_jupyter.notebook.display import saved_panels, shown_panels
+from fal_jupyter.notebook import panels
+from fal_jupyter.notebook.display import saved_panels
 from fal_jupyter.notebook.session import NotebookSession
 from fal_jupyter.notebook.style import TEXT, element
 from fal_jupyter.protocol.feed import RequestState
@@ -44,12 +45,12 @@ class NotebookBackend(GatewayBackend):
         """Display an app's panel; an app of another notebook is seen in the dashboard only."""
         if alias not in self._session.handles:
             raise NotServed(f"{alias} belongs to another notebook or program", hint="%fal dashboard shows it, too")
-        shown_panels.panel(alias, tab)
+        panels.panel(alias, tab)
         return True
 
     def show_dashboard(self) -> bool:
         """Display the dashboard."""
-        shown_panels.dashboard()
+        panels.dashboard()
         return True
 
     def configure(self, setting: str, value: str) -> None:

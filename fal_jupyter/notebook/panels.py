@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fal_jupyter.domain.errors import BadSetting
 from fal_jupyter.domain.text.nearest import hint_for
 from fal_jupyter.notebook.display import saved_card as pictures
 from fal_jupyter.notebook.display import surfaces
-from fal_jupyter.protocol.feed import MIME, CardData, FeedLine
-
-if TYPE_CHECKING:
-    pass
 from fal_jupyter.notebook.display.shown_panels import (
     PANELS,
     VERSION,
     Panels,
     Shown,
-    _card_data,
-    _options,
-    _publish,
+    card_data,
     gateway_of,
+    options,
+    publish,
 )
+from fal_jupyter.protocol.feed import MIME, CardData, FeedLine
 
 
-# --- what the user calls ----------------------------------------------------------------------------------------------
 def panel(which: Any, name: str = "card") -> None:
     """Display a panel of a running app of this notebook: its card, opened at ``try``, ``outputs``, ``requests``, ``timeline``, ``config``,
     ``logs`` or ``snippets``.
@@ -67,7 +63,7 @@ def widget(which: Any, name: str = "card", *, bare: bool = False) -> Any:
     handle = app(which)
     card = cards.of_app(handle, cell="")
     found = now.panels.picture_of(handle)
-    data = _card_data(now, handle, card, name, "", found)
+    data = card_data(now, handle, card, name, "", found)
     bundle = Panels._bundle(Shown("", card, data), found, surfaces.STATIC)
     return now.panels.widget(now, data, bundle, bare=bare)
 
@@ -89,14 +85,14 @@ def dashboard() -> None:
     }
     data = CardData(
         version=VERSION, panel="dashboard", tab="", alias="", app="", class_name="", revision=0, cell="", source="", prints=0,
-        gateway=gateway_of(now), options=_options(now), picture=None,
+        gateway=gateway_of(now), options=options(), picture=None,
     )  # fmt: skip
     if surface.widget:
         extra, _ = now.panels.widget(now, data, bundle)._repr_mimebundle_()
         bundle = {**extra, **bundle}
     if surface.card:
         bundle[MIME] = dict(data)
-    _publish(bundle, uuid.uuid4().hex, update=False)
+    publish(bundle, uuid.uuid4().hex, update=False)
 
 
 def _check_name(name: str) -> None:

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fal_jupyter.local_modules import loaded
+from fal_jupyter.notebook.calls import call_lines
 from fal_jupyter.notebook.calls.pictures import Pictures
 from fal_jupyter.notebook.calls.progress import DisplayLine
 from fal_jupyter.notebook.calls.timing import CellTiming
 from fal_jupyter.notebook.display.shown_panels import Panels
 from fal_jupyter.notebook.namespace.history import CellHistory
+from fal_jupyter.notebook.namespace.near_misses import meant
 
 if TYPE_CHECKING:
     from fal_jupyter.client.client import Client
@@ -96,11 +98,8 @@ class NotebookSession:
         """IPython's ``post_run_cell``: the cell's timing is shown, once."""
         if self._cells:
             self._cells.pop()
-        if not self._cells and (error := getattr(result, "error_in_exec", None)) is not None:
-            from fal_jupyter.notebook.namespace.near_misses import meant
-
-            if hint := meant(error):
-                print(hint, file=sys.stderr)
+        if not self._cells and (hint := meant(getattr(result, "error_in_exec", None))):
+            print(hint, file=sys.stderr)
         if not self._cells:
             self._asks_from("")
             self.look_at_modules()
@@ -108,8 +107,6 @@ class NotebookSession:
             self.pictures.look_at_result(result.result)
             self._show_pictures()
         if not self._cells and (tally := self.timing.end()) is not None:
-            from fal_jupyter.notebook.calls import call_lines
-
             told = call_lines.as_text(tally, unfolded=self.is_kernel)
             drawn = [line.display_id for line in self._lines if line.display_id]
             place = drawn[0] if len(drawn) == 1 else ""  # a map's progress becomes its line

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 import uuid
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from fal_jupyter.domain.errors import FalJupyterError, NotServed, UserError
+from fal_jupyter.domain.errors import FalJupyterError, UserError
 from fal_jupyter.notebook.display import saved_card as pictures
 from fal_jupyter.notebook.display import saved_panels, surfaces
 from fal_jupyter.notebook.display.saved_results import SavedResults
@@ -15,9 +15,8 @@ from fal_jupyter.notebook.display.static_card import State, StaticCard, as_html,
 from fal_jupyter.protocol.feed import MIME, AppState, CardData, GatewayState, OptionRule, Picture, source_hash
 
 if TYPE_CHECKING:
+    from fal_jupyter.client.client import Client
     from fal_jupyter.client.handle import AppHandle
-    from fal_jupyter.notebook.session import NotebookSession
-from fal_jupyter.notebook.panels import dashboard, panel, widget
 
 PANELS: Final = ("card", "try", "outputs", "requests", "timeline", "config", "logs", "snippets")
 WIDGET_VIEW: Final = "application/vnd.jupyter.widget-view+json"
@@ -26,6 +25,24 @@ INSTALL_WIDGETS: Final = "pip install 'fal_jupyter[widgets]', then restart the k
 PICTURES_ONLY: Final = (
     f"Live panels in this front end need anywidget; without it, cards are pictures: {INSTALL_WIDGETS}."
 )
+
+
+class PanelSession(Protocol):
+    """What panels ask of the session (:class:`fal_jupyter.notebook.session.NotebookSession`)."""
+
+    handles: dict[str, AppHandle]
+
+    @property
+    def client(self) -> Client:
+        """The one client of this process."""
+
+    @property
+    def is_kernel(self) -> bool:
+        """True where rich output can be displayed."""
+
+    @property
+    def raw_cell(self) -> str:
+        """The whole text of the running cell."""
 
 
 @dataclass(slots=True)
@@ -50,7 +67,7 @@ class Panels:
     _kept: dict[str, SavedResults] = field(default_factory=dict)
     _surface: surfaces.Surface | None = None
 
-    def surface(self, now: NotebookSession) -> surfaces.Surface:
+    def surface(self, now: PanelSession) -> surfaces.Surface:
         """The forms that this front end takes; looked at once, since a kernel does not move."""
         if self._surface is None or self.wish != "auto":
             front = surfaces.look(kernel=now.is_kernel)
@@ -63,7 +80,7 @@ class Panels:
         """The user chose another form."""
         self.wish, self._surface = wish, None
 
-    def is_drawn_live(self, now: NotebookSession) -> bool:
+    def is_drawn_live(self, now: PanelSession) -> bool:
         """True where the page draws cards by itself, so that one that is displayed early shows the app's start."""
         record = surfaces.server_of() if self.surface(now) == surfaces.LIVE else None
         return record is not None and record.labextension
@@ -78,7 +95,7 @@ class Panels:
 
     # --- cards --------------------------------------------------------------------------------------------------
     def show_card(
-        self, now: NotebookSession, handle: AppHandle, card: StaticCard, *, panel: str = "card", prints: int = 0
+        self, now: PanelSession, handle: AppHandle, card: StaticCard, *, panel: str = "card", prints: int = 0
     ) -> None:
         """Display an app's card. *prints* is the revision whose start the cell waits for and prints."""
         surface = self.surface(now)
@@ -87,7 +104,7 @@ class Panels:
             print((found is not None and saved_panels.page_text(card, found, panel)) or as_text(card))
             return
         source = source_hash(now.raw_cell) if panel == "card" and card.cell else ""
-        data = _card_data(now, handle, card, panel, source, found)
+        data = card_data(now, handle, card, panel, source, found)
         data["prints"] = prints
         shown = Shown(uuid.uuid4().hex, card, data, _stamp(found), found)
         if panel == "card" and card.cell:
@@ -96,7 +113,7 @@ class Panels:
             self._begun[handle.alias] = shown
         self._display(now, shown, found, surface)
 
-    def settle_card(self, now: NotebookSession, handle: AppHandle, card: StaticCard, *, failed: bool = False) -> None:
+    def settle_card(self, now: PanelSession, handle: AppHandle, card: StaticCard, *, failed: bool = False) -> None:
         """The app has started, or *failed* to: its card says so, the one that is displayed already or else a new one."""
         shown = self._begun.pop(handle.alias, None)
         if shown is None:
@@ -105,15 +122,15 @@ class Panels:
             return
         shown.card, shown.found = card, self.picture_of(handle)
         shown.stamp = _stamp(shown.found)
-        _publish(self._bundle(shown, shown.found, self.surface(now)), shown.display_id, update=True)
+        publish(self._bundle(shown, shown.found, self.surface(now)), shown.display_id, update=True)
 
-    def _display(self, now: NotebookSession, shown: Shown, found: Picture | None, surface: surfaces.Surface) -> None:
+    def _display(self, now: PanelSession, shown: Shown, found: Picture | None, surface: surfaces.Surface) -> None:
         bundle = self._bundle(shown, found, surface)
         if surface.widget:
             widget = self.widget(now, shown.data, bundle)
             extra, _ = widget._repr_mimebundle_()
             bundle = {**extra, **bundle}
-        _publish(bundle, shown.display_id, update=False)
+        publish(bundle, shown.display_id, update=False)
 
     @staticmethod
     def _bundle(shown: Shown, found: Picture | None, surface: surfaces.Surface) -> dict[str, Any]:
@@ -129,7 +146,7 @@ class Panels:
             bundle[MIME] = {**shown.data, "picture": found}
         return bundle
 
-    def refresh(self, now: NotebookSession) -> None:
+    def refresh(self, now: PanelSession) -> None:
         """A cell has ended: bring the pictures of shown cards up to date, if anything of them changed."""
         if not self.shown or not now.is_kernel:
             return
@@ -145,10 +162,10 @@ class Panels:
             stamp = _stamp(found)
             if found is not None and stamp != shown.stamp:
                 shown.stamp, shown.found = stamp, found
-                _publish(self._bundle(shown, found, surface), shown.display_id, update=True)
+                publish(self._bundle(shown, found, surface), shown.display_id, update=True)
 
     # --- widgets ------------------------------------------------------------------------------------------------
-    def widget(self, now: NotebookSession, data: CardData, bundle: dict[str, Any], *, bare: bool = False) -> Any:
+    def widget(self, now: PanelSession, data: CardData, bundle: dict[str, Any], *, bare: bool = False) -> Any:
         """Give a panel as a widget.
 
         Raises:
@@ -221,8 +238,8 @@ def _stamp(found: Picture | None) -> Any:
     return (*shown, app["stats"]["calls"], app["log"])
 
 
-def _card_data(
-    now: NotebookSession, handle: AppHandle, card: StaticCard, panel: str, source: str, found: Picture | None
+def card_data(
+    now: PanelSession, handle: AppHandle, card: StaticCard, panel: str, source: str, found: Picture | None
 ) -> CardData:
     whole = panel in ("card", *PANELS)
     return CardData(
@@ -237,12 +254,12 @@ def _card_data(
         source=source,
         prints=0,
         gateway=gateway_of(now),
-        options=_options(now),
+        options=options(),
         picture=found,
     )
 
 
-def gateway_of(now: NotebookSession) -> GatewayState:
+def gateway_of(now: PanelSession) -> GatewayState:
     """The running gateway, as panels know it."""
     hello = now.client.hello()
     if hello is None:
@@ -253,16 +270,13 @@ def gateway_of(now: NotebookSession) -> GatewayState:
     )
 
 
-def _options(now: NotebookSession) -> list[OptionRule]:
+def options() -> list[OptionRule]:
     from fal_jupyter.domain.spec import option_rules
 
     return [OptionRule(**rule) for rule in option_rules()]  # type: ignore[typeddict-item]
 
 
-def _publish(bundle: dict[str, Any], display_id: str, *, update: bool) -> None:
+def publish(bundle: dict[str, Any], display_id: str, *, update: bool) -> None:
     from IPython.display import publish_display_data
 
     publish_display_data(bundle, {}, transient={"display_id": display_id}, update=update)  # type: ignore[no-untyped-call]
-
-
-__all__ = ["PANELS", "NotServed", "Panels", "dashboard", "panel", "widget"]

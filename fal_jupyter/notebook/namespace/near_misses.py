@@ -6,6 +6,7 @@ A class of the user's has no metaclass of ours, as in the real package, so that 
 from __future__ import annotations
 
 from fal_jupyter.domain.text.nearest import nearest
+from fal_jupyter.notebook.namespace.app_classes import apps_among
 
 
 def meant(error: object) -> str:
@@ -15,8 +16,6 @@ def meant(error: object) -> str:
     cls, name = getattr(error, "obj", None), getattr(error, "name", None)
     if not isinstance(cls, type) or not isinstance(name, str) or name.startswith("_"):
         return ""
-    from fal_jupyter.notebook.namespace.app_classes import apps_among
-
     if not apps_among([cls]):
         return ""
     from fal_jupyter.fal.routes import endpoints_of
