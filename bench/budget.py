@@ -25,8 +25,8 @@ from fal_jupyter import settings
 from fal_jupyter.domain import events as m
 from fal_jupyter.domain.resources.machines import Allotment
 from fal_jupyter.fal.app import App
-from fal_jupyter.fal.describe import describe_app
-from fal_jupyter.fal.endpoints import endpoint
+from fal_jupyter.fal.classes.describe import describe_app
+from fal_jupyter.fal.classes.endpoints import endpoint
 from fal_jupyter.gateway.apps.deployment import Deployment, Revision
 from fal_jupyter.gateway.auth.access_tokens import AccessTokens
 from fal_jupyter.gateway.auth.api_keys import ApiKeys

@@ -9,7 +9,7 @@ from fal_jupyter import fal
 from fal_jupyter.client.runtime_environment import compared, needs_its_own
 from fal_jupyter.client.serving import LoadedFile, missing_secrets
 from fal_jupyter.commands.numbers import plural
-from fal_jupyter.fal.routes import endpoints_of
+from fal_jupyter.fal.classes.routes import endpoints_of
 from fal_jupyter.fal.unsupported import USED_ONLY, sentence_for
 from fal_jupyter.secret_store import SecretStore
 

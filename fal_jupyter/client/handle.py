@@ -23,7 +23,7 @@ from fal_jupyter.client.connection.ongoing_calls import Calls
 from fal_jupyter.domain.errors import BadArguments, NotServed, RequestError, SetupFailed
 from fal_jupyter.domain.spec import AppSpec
 from fal_jupyter.domain.text.nearest import hint_for
-from fal_jupyter.fal.realtime_options import RealtimeOptions
+from fal_jupyter.fal.classes.realtime_options import RealtimeOptions
 from fal_jupyter.local_modules import EditWatch
 from fal_jupyter.protocol.api import Event, LogRecord, Published, RunnerRecord, ScalingRecord
 

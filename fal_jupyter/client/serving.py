@@ -16,9 +16,9 @@ from fal_jupyter.client.handle import AppHandle
 from fal_jupyter.client.runtime_environment import find_home
 from fal_jupyter.domain.spec import AppSpec
 from fal_jupyter.fal.adopt import adopted
+from fal_jupyter.fal.classes.realtime_options import RealtimeOptions
+from fal_jupyter.fal.classes.routes import endpoints_of
 from fal_jupyter.fal.project import ProjectApp
-from fal_jupyter.fal.realtime_options import RealtimeOptions
-from fal_jupyter.fal.routes import endpoints_of
 from fal_jupyter.local_modules import EditWatch, ModuleFile, read_module
 from fal_jupyter.protocol.api import Event, ModuleSource, PublishHead
 from fal_jupyter.secret_store import SecretStore

@@ -12,22 +12,22 @@ from typing import Any
 from fal_jupyter.fal.app import App
 from fal_jupyter.fal.app import describe as describe
 from fal_jupyter.fal.billing import BillingComponents, BillingDeclaration
+from fal_jupyter.fal.classes.endpoints import endpoint
+from fal_jupyter.fal.classes.function import cached, function, wrap_app
+from fal_jupyter.fal.classes.function import function as isolated
+from fal_jupyter.fal.classes.remote import bind as bind
+from fal_jupyter.fal.classes.remote import handle_of as handle_of
+from fal_jupyter.fal.classes.remote import unbind as unbind
+from fal_jupyter.fal.classes.warned import AppWarning, MisspeltOption
 from fal_jupyter.fal.container import ContainerImage
 from fal_jupyter.fal.context import RequestContext
-from fal_jupyter.fal.endpoints import endpoint
-from fal_jupyter.fal.function import cached, function, wrap_app
-from fal_jupyter.fal.function import function as isolated
 from fal_jupyter.fal.hosts import FalServerlessHost, FalServerlessKeyCredentials, LocalHost
 from fal_jupyter.fal.import_hook import install as install
 from fal_jupyter.fal.import_hook import is_installed as is_installed
 from fal_jupyter.fal.import_hook import uninstall as uninstall
 from fal_jupyter.fal.realtime import realtime
-from fal_jupyter.fal.remote import bind as bind
-from fal_jupyter.fal.remote import handle_of as handle_of
-from fal_jupyter.fal.remote import unbind as unbind
 from fal_jupyter.fal.sdk import HealthCheck
 from fal_jupyter.fal.unsupported import LATER, explain_missing, refuse
-from fal_jupyter.fal.warned import AppWarning, MisspeltOption
 
 __all__ = [
     "App",
@@ -65,7 +65,7 @@ serverless = cloud = FalServerlessHost()
 
 def __getattr__(name: str) -> Any:
     if name in ("check_requirements", "unknown_requirements"):
-        from fal_jupyter.fal import requirements
+        from fal_jupyter.fal.classes import requirements
 
         return getattr(requirements, name)
     if name in ("is_served", "served_app"):

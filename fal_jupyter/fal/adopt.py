@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from fal_jupyter.fal.app import App
+from fal_jupyter.fal.classes.endpoints import endpoint
 from fal_jupyter.fal.container import ContainerImage
-from fal_jupyter.fal.endpoints import endpoint
 from fal_jupyter.fal.realtime import realtime
 from fal_jupyter.fal.sdk import HealthCheck, RetryConfig
 

@@ -14,16 +14,16 @@ from fal_jupyter.domain.errors import AppRuleBroken
 from fal_jupyter.domain.spec import AppSpec
 from fal_jupyter.fal.app_client import AppClient, AppClientError
 from fal_jupyter.fal.billing import declaration_of
-from fal_jupyter.fal.class_facts import ClassFact
+from fal_jupyter.fal.classes.class_facts import ClassFact
+from fal_jupyter.fal.classes.definition import DEFAULT_HOST_KWARGS, define
+from fal_jupyter.fal.classes.describe import describe_app
+from fal_jupyter.fal.classes.endpoints import endpoint
+from fal_jupyter.fal.classes.function import metadata_of
+from fal_jupyter.fal.classes.function import wrap_app as wrap_app
+from fal_jupyter.fal.classes.notes import note_once
+from fal_jupyter.fal.classes.routes import RouteSignature, endpoints_of
 from fal_jupyter.fal.container import ContainerImage
 from fal_jupyter.fal.context import RequestContext, current_request
-from fal_jupyter.fal.definition import DEFAULT_HOST_KWARGS, define
-from fal_jupyter.fal.describe import describe_app
-from fal_jupyter.fal.endpoints import endpoint
-from fal_jupyter.fal.function import metadata_of
-from fal_jupyter.fal.function import wrap_app as wrap_app
-from fal_jupyter.fal.notes import note_once
-from fal_jupyter.fal.routes import RouteSignature, endpoints_of
 from fal_jupyter.fal.sdk import ApplicationHealthCheckConfig, RetryConfig
 from fal_jupyter.fal.unsupported import ComesLater
 
@@ -31,7 +31,7 @@ __all__ = ["App", "AppClient", "AppClientError", "describe", "endpoint"]
 
 
 def describe(cls: type[Any], overrides: Mapping[str, object] | None = None) -> AppSpec:
-    """Give what the gateway is told of *cls*; see :func:`fal_jupyter.fal.describe.describe_app`."""
+    """Give what the gateway is told of *cls*; see :func:`fal_jupyter.fal.classes.describe.describe_app`."""
     if not isinstance(cls, type) or not issubclass(cls, App):
         name = cls.__name__ if isinstance(cls, type) else repr(cls)[:60]
         raise AppRuleBroken(f"{name} is no fal.App", hint="write a class that inherits from it: class Hello(fal.App)")

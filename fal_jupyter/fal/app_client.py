@@ -11,10 +11,10 @@ from typing import Any
 from fal_jupyter import gateway_offer
 from fal_jupyter.domain.environments.runner_variables import LOCAL_KEY
 from fal_jupyter.domain.errors import UserError
+from fal_jupyter.fal.classes.remote import handle_of
+from fal_jupyter.fal.classes.routes import endpoints_of
 from fal_jupyter.fal.destinations import authorization_of_environment, http_client, is_direct
 from fal_jupyter.fal.exceptions import FalServerlessException
-from fal_jupyter.fal.remote import handle_of
-from fal_jupyter.fal.routes import endpoints_of
 
 _NAME = "fal.app.AppClient"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Literal, Protocol, TypedDict, runtime_checkable
 
-from fal_jupyter.fal.routes import RouteSignature
+from fal_jupyter.fal.classes.routes import RouteSignature
 
 
 @runtime_checkable

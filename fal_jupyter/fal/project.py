@@ -15,9 +15,9 @@ from typing import Any
 
 from fal_jupyter.domain.errors import AppRuleBroken, BadSetting
 from fal_jupyter.domain.text.nearest import hint_for, nearest
+from fal_jupyter.fal.classes.definition import EXPLICIT
+from fal_jupyter.fal.classes.options import AUTH_MODES, OPTIONS, check_value
 from fal_jupyter.fal.container import ContainerImage
-from fal_jupyter.fal.definition import EXPLICIT
-from fal_jupyter.fal.options import AUTH_MODES, OPTIONS, check_value
 from fal_jupyter.fal.sdk import ApplicationHealthCheckConfig
 
 FILE = "pyproject.toml"

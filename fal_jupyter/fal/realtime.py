@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 from fal_jupyter.domain.errors import AppRuleBroken
-from fal_jupyter.fal.endpoints import marker
-from fal_jupyter.fal.realtime_options import INFER, RealtimeOptions
+from fal_jupyter.fal.classes.endpoints import marker
+from fal_jupyter.fal.classes.realtime_options import INFER, RealtimeOptions
 
 
 def realtime(

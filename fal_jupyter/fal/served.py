@@ -15,10 +15,10 @@ from typing import Any, TypeGuard
 
 from fal_jupyter.domain.spec import derive_app_name
 from fal_jupyter.fal.app import App
-from fal_jupyter.fal.endpoints import endpoint
-from fal_jupyter.fal.function import IsolatedFunction
-from fal_jupyter.fal.options import OPTIONS, SET_BY_FAL
-from fal_jupyter.fal.warned import warn_user
+from fal_jupyter.fal.classes.endpoints import endpoint
+from fal_jupyter.fal.classes.function import IsolatedFunction
+from fal_jupyter.fal.classes.options import OPTIONS, SET_BY_FAL
+from fal_jupyter.fal.classes.warned import warn_user
 
 _ENVIRONMENT = ("requirements", "image", "python_version")
 AT_ONCE = 100

@@ -9,8 +9,8 @@ from typing import Any
 from fal_jupyter.domain.environments.requirements import flat_requirements
 from fal_jupyter.domain.errors import AppRuleBroken, FalJupyterError
 from fal_jupyter.environments.lines import installer_lines, local_places, masked
-from fal_jupyter.fal.function import sorted_options, wrap_app
-from fal_jupyter.fal.options import SET_BY_FAL
+from fal_jupyter.fal.classes.function import sorted_options, wrap_app
+from fal_jupyter.fal.classes.options import SET_BY_FAL
 from fal_jupyter.portability.findings import Finding
 from fal_jupyter.portability.surroundings import Surroundings
 from fal_jupyter.shipping.app_files import collect_for

@@ -8,8 +8,8 @@ from typing import Any
 
 from fal_jupyter.domain.environments.requirements import flat_requirements
 from fal_jupyter.fal.adopt import adopted
-from fal_jupyter.fal.function import REALTIME_REQUIREMENTS, SERVE_REQUIREMENTS
-from fal_jupyter.fal.routes import endpoints_of
+from fal_jupyter.fal.classes.function import REALTIME_REQUIREMENTS, SERVE_REQUIREMENTS
+from fal_jupyter.fal.classes.routes import endpoints_of
 from fal_jupyter.portability.captures import capture_findings
 from fal_jupyter.portability.code import Piece, pieces_of
 from fal_jupyter.portability.findings import Finding, ordered

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fal_jupyter.fal import App
-from fal_jupyter.fal.routes import endpoints_of
+from fal_jupyter.fal.classes.routes import endpoints_of
 from fal_jupyter.portability.code import Function, Piece
 from fal_jupyter.portability.findings import Finding
 from fal_jupyter.portability.surroundings import Surroundings

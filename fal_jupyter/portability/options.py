@@ -13,11 +13,11 @@ from typing import Any
 from fal_jupyter.domain.environments.requirements import flat_requirements
 from fal_jupyter.domain.errors import AppRuleBroken
 from fal_jupyter.domain.spec import AppSpec
-from fal_jupyter.fal.describe import describe_app
-from fal_jupyter.fal.notes import better_name, options_without_effect
-from fal_jupyter.fal.realtime_options import mode_of
-from fal_jupyter.fal.requirements import check_requirements
-from fal_jupyter.fal.routes import endpoints_of, routes_of
+from fal_jupyter.fal.classes.describe import describe_app
+from fal_jupyter.fal.classes.notes import better_name, options_without_effect
+from fal_jupyter.fal.classes.realtime_options import mode_of
+from fal_jupyter.fal.classes.requirements import check_requirements
+from fal_jupyter.fal.classes.routes import endpoints_of, routes_of
 from fal_jupyter.portability.code import Piece
 from fal_jupyter.portability.deploying import deploying_findings
 from fal_jupyter.portability.findings import Finding, Severity

@@ -26,7 +26,7 @@ from typing import Any
 import cloudpickle
 
 from fal_jupyter.fal.adopt import foreign_home, ours_of
-from fal_jupyter.fal.remote import RemoteEndpoint
+from fal_jupyter.fal.classes.remote import RemoteEndpoint
 from fal_jupyter.shipping import constructors, reducers, unpacking
 from fal_jupyter.shipping.classes import reduce_class, reduce_type_of_ctypes
 from fal_jupyter.shipping.reducers import is_local

@@ -12,7 +12,7 @@ from fal_jupyter import fal
 from fal_jupyter.domain.errors import AppRuleBroken, BadSetting
 from fal_jupyter.domain.queue.retries import RetryRules
 from fal_jupyter.domain.spec import AppSpec, EndpointSpec, Scaling
-from fal_jupyter.fal.routes import routes_of
+from fal_jupyter.fal.classes.routes import routes_of
 from fal_jupyter.fal.sdk import RetryConfig
 
 
@@ -204,7 +204,7 @@ def test_fal_app_itself_and_what_is_no_app_are_refused_in_words() -> None:
 
 
 # --- names ------------------------------------------------------------------------------------------------------------
-@pytest.mark.filterwarnings("ignore::fal_jupyter.fal.notes.UglyName")
+@pytest.mark.filterwarnings("ignore::fal_jupyter.fal.classes.notes.UglyName")
 @pytest.mark.parametrize(
     ("class_name", "keyword", "variable", "alias"),
     [

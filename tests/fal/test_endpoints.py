@@ -23,10 +23,10 @@ import pytest
 
 from fal_jupyter import fal
 from fal_jupyter.domain.errors import AppRuleBroken, NotServed
-from fal_jupyter.fal.remote import RemoteEndpoint
-from fal_jupyter.fal.routes import endpoints_of, routes_of
-from fal_jupyter.fal.signatures import signature_of
-from fal_jupyter.fal.warned import AppWarning
+from fal_jupyter.fal.classes.remote import RemoteEndpoint
+from fal_jupyter.fal.classes.routes import endpoints_of, routes_of
+from fal_jupyter.fal.classes.signatures import signature_of
+from fal_jupyter.fal.classes.warned import AppWarning
 
 
 class Hello(fal.App):

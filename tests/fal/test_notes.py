@@ -9,8 +9,8 @@ import pytest
 
 from fal_jupyter import fal
 from fal_jupyter.fal.app import describe
-from fal_jupyter.fal.notes import NO_LOCAL_EFFECT, NoLocalEffect, UglyName
-from fal_jupyter.fal.options import OPTIONS
+from fal_jupyter.fal.classes.notes import NO_LOCAL_EFFECT, NoLocalEffect, UglyName
+from fal_jupyter.fal.classes.options import OPTIONS
 
 
 def made(name: str = "Hello", **attributes: Any) -> Any:

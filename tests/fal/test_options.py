@@ -13,11 +13,11 @@ import pytest
 
 from fal_jupyter import fal
 from fal_jupyter.domain.errors import AppRuleBroken
-from fal_jupyter.fal.definition import DEFAULT_HOST_KWARGS
-from fal_jupyter.fal.describe import describe_app
-from fal_jupyter.fal.options import OPTIONS
+from fal_jupyter.fal.classes.definition import DEFAULT_HOST_KWARGS
+from fal_jupyter.fal.classes.describe import describe_app
+from fal_jupyter.fal.classes.options import OPTIONS
+from fal_jupyter.fal.classes.warned import AppWarning, MisspeltOption
 from fal_jupyter.fal.sdk import RetryConfig
-from fal_jupyter.fal.warned import AppWarning, MisspeltOption
 
 IMAGE = fal.ContainerImage.from_dockerfile_str("FROM python:3.11")
 SECONDS = "a number of seconds"

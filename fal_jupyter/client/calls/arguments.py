@@ -28,7 +28,7 @@ from fal_jupyter.client.calls.plain_values import (
 from fal_jupyter.client.calls.sent import Sent
 from fal_jupyter.domain.errors import BadArguments
 from fal_jupyter.domain.text.nearest import hint_for
-from fal_jupyter.fal.signatures import Field, request_fields
+from fal_jupyter.fal.classes.signatures import Field, request_fields
 
 
 class Arguments:

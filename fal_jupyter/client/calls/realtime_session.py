@@ -14,7 +14,7 @@ from fal_jupyter.client.calls.interrupts import one_line, show_as
 from fal_jupyter.client.calls.printed import PATIENCE, Printed
 from fal_jupyter.client.connection.answer import OnOutput
 from fal_jupyter.domain.errors import BadArguments, RequestError
-from fal_jupyter.fal.realtime_options import RealtimeOptions, mode_of
+from fal_jupyter.fal.classes.realtime_options import RealtimeOptions, mode_of
 from fal_jupyter.protocol.api import H_REQUEST_ID, H_REVISION, RUN
 
 if TYPE_CHECKING:

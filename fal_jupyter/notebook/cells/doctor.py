@@ -57,7 +57,7 @@ def examine(now: NotebookSession, which: str, secret_store: SecretStore) -> list
 def _given(cls: type[Any]) -> Iterator[tuple[str, object]]:
     """What the running app was told by its magic's line or by ``serve()``, and the class does not say."""
     from fal_jupyter.fal import handle_of
-    from fal_jupyter.fal.describe import describe_app
+    from fal_jupyter.fal.classes.describe import describe_app
 
     handle = handle_of(cls)
     if handle is None:

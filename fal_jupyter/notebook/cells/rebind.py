@@ -30,7 +30,7 @@ def keep_reachable(now: NotebookSession, classes: Iterable[type], overrides: Map
 def _keep(now: NotebookSession, cls: type, overrides: Mapping[str, object], records: Mapping[str, AppRecord]) -> str:
     from fal_jupyter import fal
     from fal_jupyter.fal.adopt import adopted
-    from fal_jupyter.fal.alias import alias_of
+    from fal_jupyter.fal.classes.alias import alias_of
 
     try:
         cls = adopted(cls)

@@ -46,7 +46,7 @@ def install(shell: Any) -> Callable[[], None]:
 def is_app(cls: type) -> bool:
     """True for a class of the user's that can be served."""
     from fal_jupyter.fal import App
-    from fal_jupyter.fal.routes import endpoints_of
+    from fal_jupyter.fal.classes.routes import endpoints_of
 
     real = getattr(sys.modules.get("fal"), "App", App)
     return issubclass(cls, (App, real)) and bool(endpoints_of(cls))
@@ -114,7 +114,7 @@ def _hint(cls: type) -> str:
 
 def _endpoints(cls: type) -> list[tuple[str, str, str]]:
     """Path, call and the docstring's first line of each endpoint, in the order of the source."""
-    from fal_jupyter.fal.describe import describe_endpoints
+    from fal_jupyter.fal.classes.describe import describe_endpoints
 
     return [
         (one.path, f"{cls.__name__}.{one.name}{one.signature}", one.doc.strip().partition("\n")[0])

@@ -18,7 +18,7 @@ def meant(error: object) -> str:
         return ""
     if not apps_among([cls]):
         return ""
-    from fal_jupyter.fal.routes import endpoints_of
+    from fal_jupyter.fal.classes.routes import endpoints_of
 
     endpoints = list(endpoints_of(cls))
     near = nearest(name, [*endpoints, *(word for word in dir(cls) if not word.startswith("_"))])

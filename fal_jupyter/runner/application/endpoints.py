@@ -23,7 +23,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.requests import ClientDisconnect
 
-from fal_jupyter.fal.routes import about_of
+from fal_jupyter.fal.classes.routes import about_of
 from fal_jupyter.protocol.api import ErrorDescription
 from fal_jupyter.runner.application import body_streams, failures, pictures, worker_threads
 from fal_jupyter.runner.application.error_handlers import add_handlers, is_answer, unhandled

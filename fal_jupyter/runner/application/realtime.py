@@ -17,7 +17,7 @@ import anyio.to_thread
 from fastapi import WebSocket
 from starlette.websockets import WebSocketDisconnect
 
-from fal_jupyter.fal.realtime_options import RealtimeOptions, mode_of
+from fal_jupyter.fal.classes.realtime_options import RealtimeOptions, mode_of
 from fal_jupyter.runner.application import failures
 
 MOST_WAITING = 1000  # inputs; whoever sends more is not read until some are done

@@ -12,8 +12,8 @@ from fastapi.params import Param
 from pydantic import TypeAdapter
 from starlette.websockets import WebSocketDisconnect
 
-from fal_jupyter.fal.realtime_options import mode_of
-from fal_jupyter.fal.routes import RouteSignature
+from fal_jupyter.fal.classes.realtime_options import mode_of
+from fal_jupyter.fal.classes.routes import RouteSignature
 from fal_jupyter.runner.application import realtime
 from fal_jupyter.runner.application.parameters import wraps_bound
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from fal_jupyter.domain.errors import AppRuleBroken
 from fal_jupyter.domain.spec import derive_app_name
-from fal_jupyter.fal.endpoints import adopt_marked_functions
-from fal_jupyter.fal.options import (
+from fal_jupyter.fal.classes.endpoints import adopt_marked_functions
+from fal_jupyter.fal.classes.options import (
     LEAVE_OUT,
     OF_OTHER_KINDS,
     OPTIONS,
@@ -24,9 +24,9 @@ from fal_jupyter.fal.options import (
     is_misspelt,
     nearest_option,
 )
-from fal_jupyter.fal.routes import Endpoint, endpoints_of, static_attribute
+from fal_jupyter.fal.classes.routes import Endpoint, endpoints_of, static_attribute
+from fal_jupyter.fal.classes.warned import AppWarning, MisspeltOption, warn_user
 from fal_jupyter.fal.sdk import ApplicationHealthCheckConfig
-from fal_jupyter.fal.warned import AppWarning, MisspeltOption, warn_user
 
 DEFAULT_HOST_KWARGS: Mapping[str, Any] = {
     "_scheduler": "nomad",

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakKeyDictionary
 
 from fal_jupyter.domain.errors import NotServed
-from fal_jupyter.fal.alias import alias_of
-from fal_jupyter.fal.signatures import signature_of
+from fal_jupyter.fal.classes.alias import alias_of
+from fal_jupyter.fal.classes.signatures import signature_of
 
 
 class MarkedMethod(Protocol):
-    """What a remote endpoint needs of the marked method (:class:`fal_jupyter.fal.routes.Endpoint`)."""
+    """What a remote endpoint needs of the marked method (:class:`fal_jupyter.fal.classes.routes.Endpoint`)."""
 
     __name__: str
     __qualname__: str

@@ -15,13 +15,13 @@ from fal_jupyter.domain.resources.machines import KNOWN_MACHINES, is_machine
 from fal_jupyter.domain.runners.health import HealthRules
 from fal_jupyter.domain.spec import DEFAULT_MAX_CONCURRENCY, AppSpec, EndpointSpec, Scaling
 from fal_jupyter.domain.text.nearest import hint_for
-from fal_jupyter.fal.alias import _alias
-from fal_jupyter.fal.definition import EXPLICIT, check_hosted
-from fal_jupyter.fal.function import unrecognised_kind
-from fal_jupyter.fal.options import AUTH_MODES, OPTIONS, AppOption, check_order, check_value, is_whole
-from fal_jupyter.fal.routes import RouteSignature, about_of, endpoints_of, in_source_order
+from fal_jupyter.fal.classes.alias import _alias
+from fal_jupyter.fal.classes.definition import EXPLICIT, check_hosted
+from fal_jupyter.fal.classes.function import unrecognised_kind
+from fal_jupyter.fal.classes.options import AUTH_MODES, OPTIONS, AppOption, check_order, check_value, is_whole
+from fal_jupyter.fal.classes.routes import RouteSignature, about_of, endpoints_of, in_source_order
+from fal_jupyter.fal.classes.signatures import signature_of
 from fal_jupyter.fal.sdk import RetryConfig
-from fal_jupyter.fal.signatures import signature_of
 
 _ROOT = "fal_jupyter.fal.app"  # where fal.App itself is
 MOST_ABOUT = 8000  # characters: it travels with each frame of the feed

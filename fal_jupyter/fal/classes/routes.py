@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from types import FunctionType, MethodType
 from typing import Any
 
-from fal_jupyter.fal.realtime_options import Mode, RealtimeOptions, mode_of
-from fal_jupyter.fal.remote import RemoteEndpoint
+from fal_jupyter.fal.classes.realtime_options import Mode, RealtimeOptions, mode_of
+from fal_jupyter.fal.classes.remote import RemoteEndpoint
 from fal_jupyter.fal.sdk import HealthCheck
 
 

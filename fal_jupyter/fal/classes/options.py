@@ -1,7 +1,7 @@
 """Every option of ``fal.App``: its type, its range, and the sentence that says so. One table, read by all checks.
 
 Options are written as class variables, as class keywords or in ``host_kwargs``; which way reaches what is the real
-package's rule, kept in :mod:`fal_jupyter.fal.definition`.
+package's rule, kept in :mod:`fal_jupyter.fal.classes.definition`.
 """
 
 from __future__ import annotations

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fal_jupyter.domain.text.nearest import nearest
+from fal_jupyter.fal.classes.options import SET_BY_FAL
 from fal_jupyter.fal.exceptions import FalServerlessException
 from fal_jupyter.fal.hosts import LocalHost
-from fal_jupyter.fal.options import SET_BY_FAL
 from fal_jupyter.fal.unsupported import ComesLater
 
 HOST_KEYS = frozenset({

@@ -13,10 +13,10 @@ from types import MethodType
 from typing import Any
 
 from fal_jupyter.domain.errors import AppRuleBroken
-from fal_jupyter.fal.realtime_options import RealtimeOptions
-from fal_jupyter.fal.routes import Endpoint, RouteSignature, static_attribute
+from fal_jupyter.fal.classes.realtime_options import RealtimeOptions
+from fal_jupyter.fal.classes.routes import Endpoint, RouteSignature, static_attribute
+from fal_jupyter.fal.classes.warned import warn_user
 from fal_jupyter.fal.sdk import HealthCheck
-from fal_jupyter.fal.warned import warn_user
 
 
 def endpoint(

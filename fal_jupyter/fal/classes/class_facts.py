@@ -6,9 +6,9 @@ from collections.abc import Coroutine
 from typing import Any
 
 from fal_jupyter.domain.text.nearest import hint_for
-from fal_jupyter.fal.remote import require_handle
-from fal_jupyter.fal.routes import Endpoint, endpoints_of
-from fal_jupyter.fal.signatures import signature_of
+from fal_jupyter.fal.classes.remote import require_handle
+from fal_jupyter.fal.classes.routes import Endpoint, endpoints_of
+from fal_jupyter.fal.classes.signatures import signature_of
 
 
 class AsyncEndpoint:

@@ -11,9 +11,9 @@ import weakref
 from typing import Any
 
 from fal_jupyter.domain.spec import derive_app_name
-from fal_jupyter.fal.definition import EXPLICIT
-from fal_jupyter.fal.routes import endpoints_of
-from fal_jupyter.fal.warned import AppWarning
+from fal_jupyter.fal.classes.definition import EXPLICIT
+from fal_jupyter.fal.classes.routes import endpoints_of
+from fal_jupyter.fal.classes.warned import AppWarning
 
 NO_LOCAL_EFFECT = (
     "regions",

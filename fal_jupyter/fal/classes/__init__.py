@@ -1,0 +1,1 @@
+"""The rules of an app class: its options, endpoints and routes, and what it is from outside."""
