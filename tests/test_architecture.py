@@ -1,4 +1,4 @@
-"""The house rule, executable: imports go one way, down the floors; the ground floor reads no clock, file or chance."""
+"""The law of imports, executable: imports go one way, nothing imports itself in a circle, and the ground floor reads no clock, file or chance."""
 
 from __future__ import annotations
 
@@ -6,154 +6,73 @@ import ast
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "fal_jupyter"
-ROOMS = (
-    "domain",
-    "protocol",
-    "fal",
-    "shipping",
-    "portability",
-    "settings",
-    "runner",
-    "server_record",
-    "gateway",
-    "client",
-    "widgets",
-    "notebook",
-    "server",
-    "cli",
-)
 
-# room -> (rooms of ours it may import, third-party packages it may import)
-MAY: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "domain": ((), ()),
-    "protocol": ((), ()),
-    "settings": (("domain",), ("platformdirs",)),
-    "processes": ((), ()),
-    "forks": ((), ()),
-    "installed": ((), ()),
-    "local_modules": ((), ()),
-    "credentials": ((), ()),
-    "gateway_offer": ((), ()),
-    "state": (("domain",), ()),
-    "data_mount": (("settings",), ()),
-    "server_record": (("processes", "atomic_write"), ()),
-    "atomic_write": ((), ()),
-    "net_guard": ((), ()),
-    "filestore": (("domain",), ()),
-    "secret_store": (("domain", "credentials", "atomic_write"), ()),
-    "environments": (("domain", "processes", "atomic_write"), ()),
+# A package or module directly below fal_jupyter -> those of ours that it may import, and the third-party packages that it may import.
+MAY: dict[str, tuple[str, str]] = {
+    # F0, ground
+    "domain": ("", ""),
+    "protocol": ("", ""),
+    # F1, shelves
+    "credentials": ("", ""),
+    "forks": ("", ""),
+    "installed": ("", ""),
+    "local_modules": ("", ""),
+    "net_guard": ("", ""),
+    "processes": ("", ""),
+    "atomic_write": ("", ""),
+    "gateway_offer": ("", ""),
+    "settings": ("domain", "platformdirs"),
+    "state": ("domain", ""),
+    "filestore": ("domain", ""),
+    "data_mount": ("settings", ""),
+    "server_record": ("processes atomic_write", ""),
+    "secret_store": ("domain credentials atomic_write", ""),
+    "environments": ("domain processes atomic_write", ""),
     "fal": (
-        ("domain", "protocol", "settings", "filestore", "net_guard"),
-        ("packaging", "pydantic", "PIL", "fastapi", "anyio", "onnxruntime", "httpx", "msgpack", "websockets"),
+        "domain settings filestore net_guard atomic_write gateway_offer",
+        "packaging pydantic PIL fastapi anyio onnxruntime httpx msgpack websockets",
     ),
-    "shipping": (("domain", "protocol", "fal", "local_modules"), ("cloudpickle", "pydantic", "pydantic_core")),
-    "portability": (("domain", "fal", "shipping", "environments"), ("cloudpickle", "fastapi", "packaging")),
+    "shipping": ("domain protocol fal local_modules", "cloudpickle pydantic pydantic_core"),
+    "portability": ("domain fal shipping environments", "cloudpickle fastapi packaging"),
+    # F2, processes
     "runner": (
-        ("domain", "protocol", "fal", "shipping", "settings"),
-        (
-            "fastapi",
-            "starlette",
-            "pydantic",
-            "anyio",
-            "uvloop",
-            "msgspec",
-            "threadpoolctl",
-            "torch",
-            "cloudpickle",
-            "websockets",
-            "msgpack",
-        ),
+        "domain protocol fal shipping settings installed processes",
+        "fastapi starlette pydantic anyio uvloop msgspec threadpoolctl torch cloudpickle websockets msgpack",
     ),
     "gateway": (
-        (
-            "domain",
-            "protocol",
-            "settings",
-            "state",
-            "processes",
-            "credentials",
-            "net_guard",
-            "filestore",
-            "secret_store",
-            "atomic_write",
-        ),
-        ("tornado", "httptools", "msgspec", "psutil", "pynvml", "uvloop", "cryptography", "websockets"),
+        "domain protocol settings state processes credentials net_guard filestore secret_store atomic_write installed",
+        "tornado httptools msgspec psutil pynvml uvloop cryptography websockets",
     ),
     "client": (
-        (
-            "domain",
-            "local_modules",
-            "protocol",
-            "fal",
-            "shipping",
-            "settings",
-            "state",
-            "processes",
-            "credentials",
-            "secret_store",
-            "environments",
-        ),
-        (
-            "msgspec",
-            "pydantic",
-            "pydantic_core",
-            "psutil",
-            "websockets",
-            "msgpack",
-            "fal_client",
-            "httpx",
-            "asyncstdlib",
-        ),
+        "domain protocol fal shipping settings state processes credentials secret_store environments forks local_modules",
+        "msgspec pydantic pydantic_core psutil websockets msgpack fal_client httpx asyncstdlib",
     ),
-    "cli": (
-        (
-            "domain",
-            "local_modules",
-            "protocol",
-            "fal",
-            "shipping",
-            "portability",
-            "settings",
-            "data_mount",
-            "state",
-            "credentials",
-            "filestore",
-            "secret_store",
-            "environments",
-            "client",
-        ),
-        (),
+    # F3, fronts
+    "commands": (
+        "domain protocol fal portability settings data_mount state credentials filestore secret_store environments client installed",
+        "",
     ),
+    "widgets": ("domain protocol client forks", "anywidget traitlets"),
     "server": (
-        ("domain", "protocol", "settings", "state", "processes", "server_record", "client"),
-        ("tornado", "jupyter_server", "jupyter_core", "traitlets", "httptools"),
+        "domain protocol settings state processes server_record client",
+        "tornado jupyter_server jupyter_core traitlets httptools",
     ),
-    "widgets": (("domain", "protocol", "client"), ("anywidget", "traitlets")),
+    "cli": ("domain protocol fal settings secret_store local_modules client commands", ""),
     "notebook": (
-        (
-            "domain",
-            "local_modules",
-            "protocol",
-            "fal",
-            "shipping",
-            "portability",
-            "settings",
-            "data_mount",
-            "server_record",
-            "secret_store",
-            "environments",
-            "client",
-            "cli",
-            "widgets",
-        ),
-        ("IPython", "traitlets", "ipykernel", "jupyter_core", "fal_client"),
+        "domain protocol fal shipping portability settings data_mount server_record secret_store environments forks local_modules"
+        " client commands widgets",
+        "IPython traitlets ipykernel jupyter_core fal_client",
     ),
+    "__init__": (
+        "domain fal gateway_offer notebook server",
+        "",
+    ),  # the public face; all of it is resolved when it is used
 }
 GROUND = ("domain", "protocol")
 FORBIDDEN_ON_THE_GROUND = {
@@ -161,51 +80,140 @@ FORBIDDEN_ON_THE_GROUND = {
     "logging", "subprocess", "signal", "tempfile", "shutil", "selectors", "multiprocessing", "sqlite3",
 }  # fmt: skip
 FORBIDDEN_CALLS_ON_THE_GROUND = {"open", "print", "input", "exec", "eval", "__import__"}
-
-
-def room_of(path: Path) -> str:
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-
-
-def imports_of(tree: ast.AST) -> Iterator[tuple[str, int]]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield alias.name, node.lineno
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"line {node.lineno}: relative imports hide the floor"
-            assert node.module is not None
-            if node.module == "fal_jupyter":
-                for alias in node.names:
-                    yield f"fal_jupyter.{alias.name}", node.lineno
-            else:
-                yield node.module, node.lineno
+MIRROR = "fal_jupyter.fal"  # has the names of the real package, whatever ours are called
 
 
 def modules() -> list[Path]:
     return sorted(PACKAGE.rglob("*.py"))
 
 
+def name_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def top_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+MODULES = {name_of(path): path for path in modules()}
+
+
+def imports_of(tree: ast.AST) -> Iterator[tuple[str, int]]:
+    """Every import of a module, wherever it stands: at its top, in a function, or for the type checker only."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, node.lineno
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"line {node.lineno}: relative imports hide where they lead"
+            assert node.module is not None
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield (inner if inner in MODULES else node.module), node.lineno
+
+
+def edges() -> dict[str, dict[str, int]]:
+    """Which module imports which of ours, with the line."""
+    found: dict[str, dict[str, int]] = {}
+    for name, path in MODULES.items():
+        for target, line in imports_of(ast.parse(path.read_text())):
+            if target in MODULES and target != name:
+                found.setdefault(name, {}).setdefault(target, line)
+    return found
+
+
+def circles(graph: Mapping[str, Iterable[str]]) -> list[list[str]]:
+    """The strongly connected components of more than one node (Tarjan)."""
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    found: list[list[str]] = []
+
+    def visit(node: str) -> None:
+        index[node] = low[node] = len(index)
+        stack.append(node)
+        for target in graph.get(node, ()):
+            if target not in index:
+                visit(target)
+                low[node] = min(low[node], low[target])
+            elif target in stack:
+                low[node] = min(low[node], index[target])
+        if low[node] == index[node]:
+            at = stack.index(node)
+            component = sorted(stack[at:])
+            del stack[at:]
+            if len(component) > 1:
+                found.append(component)
+
+    for node in graph:
+        if node not in index:
+            visit(node)
+    return found
+
+
+def room_of(module: str) -> str:
+    """The folder of a module; one that stands directly in a package that has folders is a room by itself."""
+    parts = module.split(".")
+    return ".".join(parts[:3]) if len(parts) > 3 else module
+
+
+def test_every_part_of_the_package_has_a_rule() -> None:
+    assert {top_of(path) for path in modules()} == set(MAY)
+    assert {name for ours, _ in MAY.values() for name in ours.split()} <= set(MAY)
+
+
 @pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_a_module_imports_only_from_below(path: Path) -> None:
-    room = room_of(path)
-    if room == "__init__":
-        return  # the public face resolves lazily; see the import test below
-    ours, strangers = MAY[room]
+    top = top_of(path)
+    ours, strangers = (set(names.split()) for names in MAY[top])
     wrong = []
     for name, line in imports_of(ast.parse(path.read_text())):
-        top, *rest = name.split(".")
-        if top == "fal_jupyter":
+        package, *rest = name.split(".")
+        if package == "fal_jupyter":
             target = rest[0] if rest else "__init__"
-            if target in ROOMS and target != room and target not in ours:
-                wrong.append(f"line {line}: {room} may not import fal_jupyter.{target}")
-        elif top not in sys.stdlib_module_names and top != "__future__" and top not in strangers:
-            wrong.append(f"line {line}: {room} may not import {name}")
+            assert target in MAY, f"line {line}: there is no fal_jupyter.{target}"
+            if target != top and target not in ours:
+                wrong.append(f"line {line}: {top} may not import fal_jupyter.{target}")
+        elif package not in sys.stdlib_module_names and package != "__future__" and package not in strangers:
+            wrong.append(f"line {line}: {top} may not import {name}")
     assert wrong == []
 
 
+def test_the_rules_have_no_circle_and_no_stale_line() -> None:
+    assert circles({top: ours.split() for top, (ours, _) in MAY.items()}) == []
+    used: dict[str, set[str]] = {}
+    for name, targets in edges().items():
+        used.setdefault(top_of(MODULES[name]), set()).update(top_of(MODULES[target]) for target in targets)
+    stale = {top: sorted(set(ours.split()) - used.get(top, set())) for top, (ours, _) in MAY.items()}
+    assert {top: names for top, names in stale.items() if names} == {}
+
+
+def test_no_module_imports_itself_in_a_circle() -> None:
+    """Imports in functions and for the type checker count: a reader follows them all the same."""
+    assert circles(edges()) == []
+
+
+def test_no_room_imports_itself_in_a_circle() -> None:
+    rooms: dict[str, set[str]] = {}
+    for name, targets in edges().items():
+        rooms.setdefault(room_of(name), set()).update(room_of(t) for t in targets if room_of(t) != room_of(name))
+    assert circles(rooms) == []
+
+
+def test_names_of_public_classes_are_unique() -> None:
+    places: dict[str, list[str]] = {}
+    for name, path in MODULES.items():
+        if name == MIRROR or name.startswith(f"{MIRROR}."):
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(name)
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
 @pytest.mark.parametrize(
-    "path", [p for p in modules() if room_of(p) in GROUND], ids=lambda p: str(p.relative_to(PACKAGE))
+    "path", [p for p in modules() if top_of(p) in GROUND], ids=lambda p: str(p.relative_to(PACKAGE))
 )
 def test_the_ground_floor_reads_no_clock_file_or_chance(path: Path) -> None:
     tree = ast.parse(path.read_text())
@@ -227,7 +235,7 @@ def test_the_ground_floor_reads_no_clock_file_or_chance(path: Path) -> None:
 def test_only_settings_reads_the_environment_of_this_project() -> None:
     wrong = []
     for path in modules():
-        if room_of(path) == "settings":
+        if top_of(path) == "settings":
             continue
         for number, line in enumerate(path.read_text().splitlines(), 1):
             if "FAL_JUPYTER_" in line and ("environ" in line or "getenv" in line) and "FAL_JUPYTER_RUNNER" not in line:
@@ -245,10 +253,20 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     assert json.loads(answer.stdout) == []
 
 
-def test_no_file_swallows_the_house() -> None:
+def test_no_file_is_longer_than_600_lines() -> None:
     too_long = {
         str(path.relative_to(PACKAGE)): lines
         for path in modules()
         if (lines := len(path.read_text().splitlines())) > 600
     }
     assert too_long == {}
+
+
+def test_no_folder_has_more_than_sixteen_modules() -> None:
+    """``fal`` itself has the names of the real package."""
+    found: dict[str, int] = {}
+    for path in modules():
+        if path.name != "__init__.py" and path.parent not in (PACKAGE, PACKAGE / "fal"):
+            folder = str(path.parent.relative_to(PACKAGE))
+            found[folder] = found.get(folder, 0) + 1
+    assert {folder: count for folder, count in found.items() if count > 16} == {}

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from fal_jupyter.client.calls.forms import FormField, encoded, parts_of
-from fal_jupyter.client.calls.multipart import Part
+from fal_jupyter.client.calls.multipart import FormPart
 from fal_jupyter.client.calls.plain_values import dump, first, is_model, text_of
 from fal_jupyter.client.calls.sent import Sent
 from fal_jupyter.client.client import Client
@@ -123,7 +123,7 @@ class _Arguments:
     def _placed_form(self, given: dict[str, Any], form: dict[str, FormField]) -> Sent:
         """Put what is not in the path, the query or a header into a form, in which *form* are the fields that are known."""
         places = self._places()
-        parts: list[Part] = []
+        parts: list[FormPart] = []
         for key in [key for key in given if key not in places]:
             field = form.get(key) or FormField.unknown(key, given[key])
             parts += parts_of(field, given.pop(key), f"{self._endpoint.name}(): argument {key!r}")

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from fal_jupyter.client.calls import forms, hints
-from fal_jupyter.client.calls.multipart import Part
+from fal_jupyter.client.calls.multipart import FormPart
 from fal_jupyter.client.calls.plain_values import (
     dump,
     dump_model,
@@ -139,7 +139,7 @@ class Arguments:
 
     def _sent_form(self, given: dict[str, Any]) -> Sent:
         rest = {n: first(value, f"argument {n!r}") for n, value in given.items() if n not in self._form}
-        parts: list[Part] = []
+        parts: list[FormPart] = []
         for name in [n for n in given if n in self._form]:
             how, where = self._form[name], f"{self.name}(): argument {name!r}"
             if isinstance(how, forms.FormField):

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import urlencode
 
-from fal_jupyter.client.calls.multipart import Multipart, Part, contents_of, type_of
+from fal_jupyter.client.calls.multipart import FormPart, Multipart, contents_of, type_of
 from fal_jupyter.client.calls.plain_values import first, is_array, is_model, taken_name, text_of
 from fal_jupyter.domain.errors import BadArguments
 
@@ -87,7 +87,7 @@ def values_of_model(kind: Any, value: Any, where: str) -> dict[str, Any]:
     return given | (getattr(value, "model_extra", None) or {})
 
 
-def parts_of_model(kind: Any, value: Any, where: str) -> Iterator[Part]:
+def parts_of_model(kind: Any, value: Any, where: str) -> Iterator[FormPart]:
     """Give the parts of a form model: each field that was given, and what else it holds where it allows that.
 
     Raises:
@@ -104,7 +104,7 @@ def _key(kind: Any, name: str) -> str:
     return key if isinstance(key, str) else name
 
 
-def parts_of(field: FormField, value: Any, where: str) -> Iterator[Part]:
+def parts_of(field: FormField, value: Any, where: str) -> Iterator[FormPart]:
     """Give the parts of one field: none for what the endpoint's default stands for, several for a list.
 
     Raises:
@@ -130,10 +130,10 @@ def parts_of(field: FormField, value: Any, where: str) -> Iterator[Part]:
     for text in texts:
         if not text:
             _check_empty(field, where, "text")
-        yield Part.text(field.key, text, where)
+        yield FormPart.text(field.key, text, where)
 
 
-def encoded(parts: Iterable[Part]) -> tuple[bytes | Multipart, str]:
+def encoded(parts: Iterable[FormPart]) -> tuple[bytes | Multipart, str]:
     """Give the body of a form, and its content type: with a file it is multipart, else a line of text.
 
     Raises:
@@ -177,7 +177,7 @@ def _json(value: Any, where: str) -> str:
 
 
 # --- files ------------------------------------------------------------------------------------------------------------
-def _files(field: FormField, value: Any, where: str) -> Iterator[Part]:
+def _files(field: FormField, value: Any, where: str) -> Iterator[FormPart]:
     if field.many and not _is_one(value):
         items = list(value) if isinstance(value, Iterable) and not isinstance(value, str) else [value]
         if not items:
@@ -195,7 +195,7 @@ def _is_one(value: Any) -> bool:
     return isinstance(value, bytes | bytearray | memoryview) or callable(getattr(value, "read", None))
 
 
-def _file(field: FormField, value: Any, where: str) -> Part:
+def _file(field: FormField, value: Any, where: str) -> FormPart:
     name, kind = None, None
     if isinstance(value, tuple) and len(value) in (2, 3) and isinstance(value[0], str):
         name, inner, kind = (*value, None)[:3]
@@ -211,11 +211,11 @@ def _file(field: FormField, value: Any, where: str) -> Part:
     found = contents_of(inner, where)
     if found is None:
         if field.is_text and isinstance(value, str):
-            return Part.text(field.key, value, where)
+            return FormPart.text(field.key, value, where)
         raise _no_file(field, value, where)
     contents, own = found
     name = name or own or "file"
-    return Part(field.key, contents, where, name, kind or type_of(name))
+    return FormPart(field.key, contents, where, name, kind or type_of(name))
 
 
 def _no_file(field: FormField, value: Any, where: str) -> BadArguments:

@@ -57,7 +57,7 @@ class Contents:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class FormPart:
     """One part: a text, or a file with its name and its type. *where* is what messages call it."""
 
     name: str
@@ -67,7 +67,7 @@ class Part:
     content_type: str = ANY_TYPE
 
     @classmethod
-    def text(cls, name: str, value: str, where: str) -> Part:
+    def text(cls, name: str, value: str, where: str) -> FormPart:
         """A field of text.
 
         Raises:
@@ -97,7 +97,7 @@ class Part:
 class Multipart:
     """The body of *parts*: its length is known before it is read, and it can be read again."""
 
-    def __init__(self, parts: Iterable[Part]) -> None:
+    def __init__(self, parts: Iterable[FormPart]) -> None:
         boundary = secrets.token_hex(16)
         self.content_type = f"multipart/form-data; boundary={boundary}"
         self._parts = [(f"--{boundary}\r\n".encode() + part.head(), part) for part in parts]

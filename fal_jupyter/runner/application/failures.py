@@ -24,12 +24,13 @@ import fastapi
 import msgspec
 import starlette
 
-import fal_jupyter
 from fal_jupyter.domain.text.json_forms import json_form
 from fal_jupyter.protocol.api import ErrorDescription, ErrorFrame
 
-_LIBRARIES = (fal_jupyter, fastapi, starlette, anyio, asyncio, concurrent.futures)
+_OURS = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep  # this package
+_LIBRARIES = (fastapi, starlette, anyio, asyncio, concurrent.futures)
 _PLUMBING = (
+    _OURS,
     *(os.path.dirname(str(module.__file__)) + os.sep for module in _LIBRARIES),
     os.path.join(sysconfig.get_paths()["stdlib"], "contextlib.py"),
     "uvloop" + os.sep,  # compiled: its frames name files as they were built
