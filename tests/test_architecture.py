@@ -65,8 +65,7 @@ MAY: dict[str, tuple[str, str]] = {
     ),
     "cli": ("domain protocol fal settings secret_store local_modules client commands", ""),
     "notebook": (
-        "domain protocol fal shipping portability settings data_mount server_record secret_store environments forks"
-        " local_modules client commands widgets",
+        "domain protocol fal shipping portability settings data_mount server_record secret_store environments forks local_modules client commands widgets",
         "IPython traitlets ipykernel jupyter_core fal_client",
     ),
     "__init__": (

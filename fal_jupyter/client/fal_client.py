@@ -45,7 +45,7 @@ def turned(base: str, key: str | None) -> AbstractContextManager[None]:
     Raises:
         BadSetting, UserError: as :func:`sync_client`.
     """
-    made: AbstractContextManager[None] = _redirected().Turned(checked(base), checked_key(key))
+    made: AbstractContextManager[None] = _redirected().PatchedFalClient(checked(base), checked_key(key))
     return made
 
 
