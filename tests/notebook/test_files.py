@@ -60,6 +60,11 @@ class Pictures(fal.App):
     def read(self, url: str) -> str:
         return download_file(url, "downloads", force=True).read_text()
 
+    @fal.endpoint("/sound")
+    def sound(self) -> dict:
+        made = File.from_bytes(b"RIFF", content_type="audio/wav", file_name="tone.wav")
+        return {"audio": made.model_dump(), "film": {"url": made.url, "content_type": "video/none\\"><script>"}}
+
     @fal.endpoint("/count")
     def count(self) -> int:
         store = KVStore("counter")
@@ -107,6 +112,15 @@ def test_pictures_in_a_model_show_as_well_and_each_once(pictures: Kernel) -> Non
     assert shown_pictures(pictures.run("Pictures.model()").ok()) == [(3, 2), (4, 2)]
     assert shown_pictures(pictures.run("Pictures.paint(width=7)").ok()) == [(7, 4)]
     assert shown_pictures(pictures.run("Pictures.paint.map([5, 6])").ok()) == [(5, 4), (6, 4)]
+
+
+def test_a_sound_has_a_player_under_the_cell(pictures: Kernel) -> None:
+    cell = pictures.run("heard = Pictures.sound()").ok()
+    players = [output["data"] for output in cell.outputs if "<audio" in output.get("data", {}).get("text/html", "")]
+    (player,) = players
+    assert 'src="data:audio/wav;base64,UklGRg=="' in player["text/html"]
+    assert player["text/plain"].endswith("tone.wav")
+    assert "<script" not in str(cell.outputs)
 
 
 def test_a_pil_picture_that_is_returned_becomes_a_file(pictures: Kernel) -> None:

@@ -1,4 +1,4 @@
-"""Pictures in what calls answered, shown under the cell: those whose bytes are on this machine."""
+"""Pictures, sounds and films in what calls answered, shown under the cell: those whose bytes are on this machine."""
 
 from __future__ import annotations
 
@@ -10,16 +10,22 @@ from fal_jupyter.commands.numbers import plural
 
 MOST = 8
 DEPTH = 4
-KINDS = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
+IMAGES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
+PLAYED = {  # by the page's own player
+    **dict.fromkeys(
+        ("audio/wav", "audio/x-wav", "audio/mpeg", "audio/ogg", "audio/flac", "audio/mp4", "audio/webm"), "audio"
+    ),
+    **dict.fromkeys(("video/mp4", "video/webm", "video/ogg"), "video"),
+}
 
 
 def found_in(value: Any, depth: int = DEPTH) -> Iterator[tuple[str, str]]:
-    """Give type and address of every picture file in an answer (fal's form: ``url`` and ``content_type``, in a dict or a pydantic model)."""
+    """Give type and address of every picture, sound and film in an answer (fal's form: ``url`` and ``content_type``, in a dict or a pydantic model)."""
     if hasattr(type(value), "model_fields"):
         value = vars(value)
     if isinstance(value, dict):
         url, kind = value.get("url"), value.get("content_type")
-        if isinstance(url, str) and kind in KINDS:
+        if isinstance(url, str) and isinstance(kind, str) and (kind in IMAGES or kind in PLAYED):
             yield str(kind), url
         elif depth:
             for part in value.values():
@@ -34,11 +40,11 @@ class Pictures:
 
     def __init__(self) -> None:
         self._found: list[tuple[str, str]] = []
-        self._more = 0
+        self._more: list[str] = []  # types of those beyond the first
 
     def begin(self) -> None:
         """A cell begins."""
-        self._found, self._more = [], 0
+        self._found, self._more = [], []
 
     def look(self, value: Any) -> None:
         """A call has answered *value*; called by the thread that made it."""
@@ -46,7 +52,7 @@ class Pictures:
             return  # fal's Image: shown as the cell's result
         pictures = found_in(value)
         self._found += itertools.islice(pictures, MOST - len(self._found))
-        self._more += sum(1 for _ in pictures)
+        self._more += [kind for kind, _ in pictures]
 
     def look_at_result(self, value: Any) -> None:
         """The cell's result is *value*: of pictures in a list, IPython shows the text only (``App.paint.map(…)``)."""
@@ -57,7 +63,7 @@ class Pictures:
             self._found += itertools.islice(fresh, MOST - len(self._found))
 
     def bundles(self) -> list[dict[str, str]]:
-        """Give what to display: each picture in its own type, as base64."""
+        """Give what to display: each picture in its own type, as base64; a player for each sound and film."""
         import base64
 
         from fal_jupyter.fal.toolkit.image.image import SHOWN
@@ -67,12 +73,15 @@ class Pictures:
         for kind, url in self._found:
             data = local_bytes(url, SHOWN)
             if data:
-                shown.append(
-                    {
-                        kind: base64.b64encode(data).decode(),
-                        "text/plain": url if len(url) < 200 else f"a picture ({kind})",
-                    }
-                )
+                coded, player = base64.b64encode(data).decode(), PLAYED.get(kind)
+                words = url if len(url) < 200 else f"a file of type {kind}"
+                if player is None:
+                    shown.append({kind: coded, "text/plain": words})
+                else:
+                    src = f"data:{kind};base64,{coded}"
+                    html = f'<{player} controls style="max-width: 100%; max-height: 360px" src="{src}"></{player}>'
+                    shown.append({"text/html": html, "text/plain": words})
         if shown and self._more:
-            shown.append({"text/plain": f"and {plural(self._more, 'picture')} more in what the calls answered"})
+            noun = "picture" if IMAGES.issuperset(self._more) else "file"
+            shown.append({"text/plain": f"and {plural(len(self._more), noun)} more in what the calls answered"})
         return shown

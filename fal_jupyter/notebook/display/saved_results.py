@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from fal_jupyter.commands.numbers import plural, size
 from fal_jupyter.domain.errors import FalJupyterError
 from fal_jupyter.notebook.calls.pictures import KINDS
+from fal_jupyter.notebook.pictures import IMAGES
 from fal_jupyter.protocol.feed import Body, Display, Picture, RequestDetail, RequestState, SavedOutput
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def _media(detail: RequestDetail, whole: Callable[[], bytes | None]) -> Iterator
         yield kind, data if data else None, ""
         return
     for found, address, name in itertools.islice(files_in(value_of(body)), 24):
-        yield found, local_bytes(address, LARGEST) if found in KINDS else None, name
+        yield found, local_bytes(address, LARGEST) if found in IMAGES else None, name
 
 
 def files_in(value: Any) -> Iterator[tuple[str, str, str]]:

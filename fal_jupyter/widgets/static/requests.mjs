@@ -100,8 +100,8 @@ export function requestsPanel(root, host, { alias, open, span }, signal) {
     const total = totalOf(one, now);
     const cells = [
       h("td", null, h("span", { class: look.tone, title: look.word }, glyph(look.shape, look.tone), h("span", { class: "fj-visually-hidden" }, look.word))),
-      h("td", null, clock(one.began)), alias ? null : h("td", { class: "fj-roomy fj-cut", title: plainText(one.alias) }, plainText(one.alias)),
-      h("td", { class: "fj-cut", title: path }, h("span", { class: "fj-mono" }, path), h("div", { class: "fj-label fj-narrow", title: under.filter(Boolean).join(" · ") }, joinedTexts(under))),
+      h("td", { class: "fj-c-began" }, clock(one.began)), alias ? null : h("td", { class: "fj-roomy fj-cut", title: plainText(one.alias) }, plainText(one.alias)),
+      h("td", { class: "fj-cut", title: path }, h("span", { class: "fj-mono" }, path), h("div", { class: "fj-label fj-narrow", title: under.filter(Boolean).join(" · ") }, joinedTexts(under)), h("div", { class: "fj-label fj-tight" }, clock(one.began))),
       h("td", { class: "fj-wide", title: phaseWords(one, now) }, scale ? phaseBar(one, now, scale.whole, one.began - scale.from) : phaseBar(one, now),
         failed && one.error ? h("div", { class: "fj-failed fj-cut", title: plainText(one.error) }, plainText(one.error)) : wasCancelled(one) ? h("div", { class: "fj-muted" }, "cancelled") : null),
       h("td", { class: "fj-number" }, one.cold ? h("span", { class: "fj-chip fj-setup" }, "cold") : null, " ", h("strong", { class: one.state === "done" ? "" : "fj-run" }, duration(total))),

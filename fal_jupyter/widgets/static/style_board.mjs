@@ -5,7 +5,7 @@ export const BOARD_STYLE = `
 .fj .fj-cut, .fj .fj-mono, .fj bdi { unicode-bidi: isolate; }
 .fj .fj-board-main { container-type: inline-size; container-name: fj; }
 .fj .fj-figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(118px, 1fr)); overflow: hidden; } .fj .fj-figure:first-child { grid-column: span 2; } .fj .fj-figure .fj-label { overflow-wrap: anywhere; } .fj .fj-figure { margin-bottom: -1px; border-bottom: 1px solid var(--fj-border); min-width: 0; }
-.fj .fj-table td .fj-under-wider, .fj .fj-table td .fj-under-mid, .fj .fj-table td .fj-narrow { display: none; }
+.fj .fj-table td .fj-under-wider, .fj .fj-table td .fj-under-mid, .fj .fj-table td .fj-narrow, .fj .fj-table td .fj-tight { display: none; } .fj .fj-board-main > div:empty { display: none; }
 .fj .fj-apps td.fj-app-cell { max-width: 0; width: 24%; padding-top: 5px; padding-bottom: 5px; } .fj .fj-table.fj-apps td.fj-app-cell .fj-cut { max-width: none; } .fj .fj-apps .fj-label { white-space: normal; overflow-wrap: anywhere; }
 .fj .fj-row-actions { position: sticky; right: 0; background: var(--fj-surface); width: 1%; } .fj .fj-table tr:hover .fj-row-actions { background: var(--fj-sunken); }
 .fj .fj-requests { table-layout: fixed; } .fj .fj-requests .fj-wide { width: auto; min-width: 0; } .fj .fj-requests td { overflow: hidden; text-overflow: ellipsis; } .fj .fj-table.fj-requests td .fj-cut, .fj .fj-table.fj-requests td.fj-cut { max-width: none; }
@@ -33,4 +33,7 @@ export const BOARD_STYLE = `
 @container fj (max-width: 1000px) { .fj .fj-two { grid-template-columns: minmax(0, 1fr); } }
 @container fj (max-width: 640px) { .fj .fj-roomy { display: none; } .fj .fj-table td .fj-narrow { display: block; }
   .fj .fj-apps { table-layout: fixed; } .fj .fj-apps .fj-c-state { width: 108px; } .fj .fj-apps td .fj-state { white-space: normal; } .fj .fj-apps .fj-c-runners { width: 62px; } .fj .fj-apps th:last-child { width: 98px; } .fj .fj-apps td.fj-app-cell { width: auto; } .fj .fj-requests .fj-c-path { width: 34%; } .fj .fj-requests .fj-c-total { width: 86px; } .fj .fj-requests td .fj-chip { display: block; width: max-content; margin-left: auto; } }
+@container fj (max-width: 440px) { .fj .fj-table td .fj-tight { display: block; } .fj .fj-apps .fj-c-runners, .fj .fj-apps td.fj-c-runners, .fj .fj-requests .fj-c-began, .fj .fj-requests td.fj-c-began { display: none; }
+  .fj .fj-apps .fj-c-state { width: 38px; overflow: hidden; } .fj .fj-apps td .fj-state > span { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); } .fj .fj-apps .fj-c-state .fj-sort { font-size: 0; }
+  .fj .fj-requests .fj-c-path { width: 40%; } .fj .fj-requests .fj-c-total { width: 76px; } .fj .fj-requests .fj-c-state { width: 34px; } }
 `;
