@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from fal_jupyter.notebook.panels import PANELS
 from tests.support.kernel import kernel
 from tests.support.serve import served
 from tests.support.state import state_directory
@@ -45,6 +46,23 @@ def test_an_app_is_served_by_its_name_in_pyproject(tmp_path: Path, monkeypatch: 
     with state_directory() as state, served(state, "hello") as app:
         assert app.ready["app"].endswith("/hello")
         assert app.request("/", {"name": "Ada"}).json == {"text": "Hello, Ada"}
+
+
+def test_each_panel_is_named_and_no_other() -> None:
+    named = re.search(r'fal_jupyter\.panel\(Hello, ("\w+")\)  # or (.*)', README)
+    assert named is not None
+    assert sorted(re.findall(r'"(\w+)"', named[1] + named[2])) == sorted(PANELS)
+    card = README[README.index("* **The card**") : README.index("* **In JupyterLab**")]
+    titles = {"timeline": "scaling"}
+    assert all(titles.get(name, name) in card.lower() for name in PANELS)
+
+
+def test_each_command_of_the_shell_is_one() -> None:
+    with state_directory() as state:
+        place = dict(os.environ, FAL_JUPYTER_STATE=str(state))
+        for verb in sorted(set(re.findall(r"`fal-jupyter (\w+)", README))):
+            asked = [sys.executable, "-m", "fal_jupyter.cli.main", verb, "--help"]
+            assert subprocess.run(asked, env=place, capture_output=True, timeout=60).returncode == 0, verb
 
 
 def test_the_verbs_that_the_readme_names_work(tmp_path: Path) -> None:

@@ -438,6 +438,11 @@ def test_what_is_kept_of_outputs_is_bounded(seen: Picture) -> None:
     assert one is not None
     many = bounded([one] * MOST_OUTPUTS)
     assert sum(len(p["base64"]) for each in many for p in each["pictures"]) <= THUMBNAILS
+    last = shortened(detail_of(seen, {"image": noise}))
+    grown: Any = {**seen, "outputs": many, "last": last}
+    small: Any = {**seen, "outputs": [], "last": None}
+    sizes = [len(json.dumps(found)) + len(activity_html(found)) for found in (grown, small)]
+    assert sizes[0] - sizes[1] < 2 * THUMBNAILS + 32 * 1024  # as the README says: pictures take less than 100 kB
     assert "300 × 300" in page_text(CARD, {**seen, "outputs": many}, "outputs").splitlines()[-1]
     long = shortened(detail_of(seen, {"text": "x" * LARGEST}))
     assert len(json.dumps(long)) < 8 * 1024

@@ -59,10 +59,13 @@ _MARK: Final = {"▲": "up", "▼": "down", "◆": "retry", "·": "note"}
 
 # --- HTML -------------------------------------------------------------------------------------------------------------
 def sections(picture: Picture) -> str:
-    """All panels below each other, for the picture of a whole card."""
+    """All panels below each other, for the picture of a whole card; what the newest result gave to see stands in Outputs once."""
+    tried: Picture = {**picture, "outputs": []}
     parts = [
         fold(title, note, body, is_open=name in _OPEN)
-        for name, (title, note, body) in ((name, make(picture)) for name, make in _PANELS.items())
+        for name, (title, note, body) in (
+            (name, make(tried if name == "try" else picture)) for name, make in _PANELS.items()
+        )
         if body
     ]
     return "".join(parts)

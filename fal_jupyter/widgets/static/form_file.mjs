@@ -108,9 +108,11 @@ export function fileControl(schema, kind, how) {
   element.classList.add("fj-picker");
 
   const put = (/** @type {Picked | null} */ next) => {
+    const wasHere = zone.contains(document.activeElement); // what has the focus is about to be hidden
     picked = next;
     zone.hidden = Boolean(next);
     chosen.hidden = !next;
+    if (wasHere && next) remove.focus();
     show("");
     address.value = "";
     if (!next) return replace(look);

@@ -75,10 +75,22 @@ export function requestsPanel(root, host, { alias, open, span }, signal) {
     if (chosen) {
       const stop = (inspecting = new AbortController());
       signal.addEventListener("abort", () => stop.abort(), { once: true });
-      inspectorPanel(detail, host, { id, close: () => inspect(id) }, stop.signal);
+      inspectorPanel(detail, host, { id, close: shut }, stop.signal);
     }
     draw(true);
   };
+  const rowOf = (/** @type {string | null} */ id) => /** @type {HTMLElement | null} */ ([...bodyRows.children].find((one) => /** @type {HTMLElement} */ (one).dataset.request === id) ?? null);
+  const shut = () => {
+    const id = chosen;
+    if (id) inspect(id);
+    rowOf(id)?.focus();
+  };
+  root.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || open || !chosen) return;
+    event.preventDefault();
+    event.stopPropagation();
+    shut();
+  }, { signal });
 
   const moveInRows = (/** @type {() => void} */ press) => (/** @type {KeyboardEvent} */ event) => {
     const here = /** @type {any} */ (event.currentTarget);
@@ -165,7 +177,7 @@ export function requestsPanel(root, host, { alias, open, span }, signal) {
   const choose = (/** @type {string | null} */ id) => {
     chosen = id;
     draw(true);
-    return /** @type {HTMLElement | null} */ ([...bodyRows.children].find((one) => /** @type {HTMLElement} */ (one).dataset.request === id) ?? null);
+    return rowOf(id);
   };
   return { redraw: () => draw(true), choose };
 }
