@@ -302,9 +302,10 @@ class Display(TypedDict):
 
 
 class RequestDetail(TypedDict):
-    """Answer to GET /admin/requests/{id}. ``held`` tells whether the whole answer can be had at ``…/answer``."""
+    """Answer to GET /admin/requests/{id}. ``held`` tells whether the whole answer can be had at ``…/answer``; ``query`` is as it was sent."""
 
     request: RequestState
+    query: str
     input: Body | None
     output: Body | None
     error: ErrorDescription | None

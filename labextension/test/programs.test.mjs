@@ -2,9 +2,12 @@
 import { execFileSync } from "node:child_process";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { programView } from "../../fal_jupyter/widgets/static/highlight.mjs";
+import { shellWord } from "../../fal_jupyter/widgets/static/literals.mjs";
 import { loadPanel } from "../../fal_jupyter/widgets/static/load.mjs";
+import { encodedBody } from "../../fal_jupyter/widgets/static/form_body.mjs";
+import { queryValues, recordedPrograms, recordedValue } from "../../fal_jupyter/widgets/static/recorded.mjs";
 import { TEMPLATES, cellsOf } from "../../fal_jupyter/widgets/static/templates.mjs";
-import { PLACEHOLDER, sampleOf, shellWord, snippetsOf, snippetsPanel, waysOf } from "../../fal_jupyter/widgets/static/snippets.mjs";
+import { PLACEHOLDER, sampleOf, snippetsOf, snippetsPanel, waysOf } from "../../fal_jupyter/widgets/static/snippets.mjs";
 import { HOSTILE, madeApp, madeHost, madeLine, madeRunner, until } from "./made.mjs";
 
 describe("programs", () => {
@@ -74,6 +77,27 @@ describe("programs", () => {
     expect(call({ value: { prompt: "a" }, signature: "(prompt: Prompt) -> dict" }).cell).toBe('Made.hi({"prompt": "a"})');
     expect(call({ value: { prompt: "a" }, signature: "(self, prompt: str = 'x') -> dict" }).cell).toBe('Made.hi(prompt="a")');
     expect(call({ value: { prompt: "a" }, signature: "(given: Prompt) -> dict" }).cell).toBe('Made.hi(prompt="a")');
+  });
+
+  test("a form's files are read by the program, by their own names where those are plain", () => {
+    const value = { file: "data:image/png;name=cat.png;base64,AQID", more: ["data:text/plain;name=..%2Fa%20b;base64,AQID"], title: "x", none: null };
+    const programs = call({ value, encoding: "multipart/form-data" });
+    expect(programs.cell).toBe('from pathlib import Path\n\nMade.hi(\n    file=Path("cat.png"),\n    more=[Path("input.txt")],\n    title="x",\n    none=None,\n)');
+    expect(programs.curl.split(" \\\n  ").slice(2)).toEqual(["-F 'file=@cat.png;type=image/png'", "-F 'more=@input.txt;type=text/plain'", "--form-string 'title=x'"]);
+    for (const text of Object.values(programs)) expect(text).not.toContain("AQID");
+  });
+
+  test("a recorded form is read as what it was made of", () => {
+    const title = 'é "q" \\ 漢 \r\n--x';
+    const { body, type } = encodedBody({ file: 'data:image/png;name=c%22a%22%20%E6%BC%A2.png;base64,AAEC/w==', title, tags: ["a", "b"] }, "multipart/form-data");
+    const kept = { content_type: type, size: body.length, text: "", base64: btoa(String.fromCharCode(...body)), truncated: false };
+    const { value, encoding } = recordedValue(kept);
+    expect([encoding, value.title, value.tags, value.file]).toEqual(["multipart/form-data", title, ["a", "b"], { name: "input.png", type: "image/png" }]);
+    expect(recordedValue({ ...kept, truncated: true })).toBeNull();
+    expect(recordedValue({ ...kept, base64: kept.base64.slice(0, 40) })).toBeNull();
+    expect(recordedValue({ content_type: "application/x-www-form-urlencoded", size: 9, text: "a=1+2&a=%C3%A9&b=", base64: "", truncated: false }).value).toEqual({ a: ["1 2", "é"], b: "" });
+    expect(recordedPrograms(undefined, {})).toBeNull();
+    expect(queryValues("a=1&b=x%26&a=2")).toEqual({ a: ["1", "2"], b: "x&" });
   });
 
   test("ways are what an endpoint can do", () => {

@@ -144,6 +144,11 @@ test("an endpoint that takes a form gets one, its files as files", () => {
   const part = (head, text) => `--${boundary}\r\nContent-Disposition: form-data; ${head}\r\n\r\n${text}\r\n`;
   expect(new TextDecoder("latin1").decode(sent)).toBe(
     `${part('name="upload"; filename="file"\r\nContent-Type: image/png', "\u0001\u0002\u0003")}${part('name="note"', 'a "b"')}${part('name="many"', "x")}${part('name="many"', "1")}--${boundary}--\r\n`);
+  const named = objectForm(takes.schema, {}, { changed: () => undefined, required: true, examples: true });
+  named.write({ upload: "data:text/plain;base64,QQ==" });
+  expect(named.read()).toEqual({ upload: "data:text/plain;base64,QQ==" });
+  named.write({ upload: "data:text/plain;name=a%20b.txt;base64,QQ==" });
+  expect([named.element.textContent.includes("a b.txt"), named.element.querySelector('[aria-label^="address"]'), named.read()]).toEqual([true, null, { upload: "data:text/plain;name=a%20b.txt;base64,QQ==" }]);
   expect(encodedBody({ a: "x y", b: 2 }, "application/x-www-form-urlencoded").body).toBe("a=x+y&b=2");
 });
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import fal
 from fal.exceptions import RequestCancelledException
-from fastapi import HTTPException, Request, Response, WebSocket
+from fastapi import FastAPI, HTTPException, Request, Response, WebSocket
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
@@ -176,6 +176,11 @@ class Single(fal.App):
 
     def setup(self) -> None:
         self.order: list[str] = []
+
+    def _add_extra_routes(self, app: FastAPI) -> None:
+        @app.get("/say")
+        def say(word: str) -> dict:
+            return {"word": word}
 
     @fal.endpoint("/")
     async def run(self, name: str, gate: str = "") -> dict:

@@ -9,13 +9,17 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from fal_jupyter import settings
+from fal_jupyter.client.client import Client
 from tests.support.kernel import kernel
-from tests.support.serve import Served
+from tests.support.serve import Served, served
 from tests.support.state import state_directory
 
 HERE = Path(__file__).parent
@@ -31,6 +35,23 @@ PLACES: dict[str, dict[str, Any]] = {
     "realtime": {"endpoint": "talk", "path": "/realtime", "value": {"number": 7}, "way": "session"},
     "file": {"endpoint": "fetch", "path": "/fetch", "value": {"url": LONG}},
     "queued file": {"endpoint": "fetch", "path": "/fetch", "value": {"url": LONG}, "way": "queue"},
+}
+FORM = "multipart/form-data"
+FILE = "data:image/png;name=input.png;base64," + "A" * 8
+TITLE = 'it\'s "q" \\ $HOME `id` \n é 漢 🎈 @x <y'
+FORMS: dict[str, dict[str, Any]] = {
+    "upload": {"endpoint": "upload", "path": "/upload", "value": {"file": FILE, "title": TITLE, "tags": ["a", "b"]}, "query": {"page": 2}},
+    "queued upload": {"endpoint": "upload", "path": "/upload", "value": {"file": FILE, "title": TITLE, "tags": ["a", "b"]}, "query": {"page": 2}, "way": "queue"},
+    "text": {"endpoint": "text", "path": "/text", "value": {"title": TITLE, "on": True}, "encoding": "application/x-www-form-urlencoded"},
+    "lines": {"endpoint": "lines", "path": "/lines", "value": {"file": FILE}, "way": "stream"},
+}  # fmt: skip
+UPLOADED = {
+    "name": "input.png",
+    "type": "image/png",
+    "size": len(PICTURE),
+    "title": TITLE,
+    "tags": ["a", "b"],
+    "page": 2,
 }
 CELLS = """%%fal_app
 import urllib.request
@@ -67,12 +88,14 @@ class Many(fal.App):
 """
 
 
-def written(calls: list[dict[str, Any]]) -> dict[str, Any]:
-    """What the panels write for these calls."""
+def written(calls: list[dict[str, Any]], recorded: list[tuple[Any, Any]] = []) -> dict[str, Any]:  # noqa: B006
+    """What the panels write for these calls, and for requests that were recorded: each an app and the request's details."""
     node = shutil.which("node")
     assert node is not None, "there is no Node.js here; install Node.js 20 or newer"
     command = [node, str(HERE / "snippets.mjs")]
-    made = subprocess.run(command, input=json.dumps(calls), capture_output=True, text=True, check=True)
+    made = subprocess.run(
+        command, input=json.dumps({"calls": calls, "recorded": recorded}), capture_output=True, text=True, check=True
+    )
     found: dict[str, Any] = json.loads(made.stdout)
     return found
 
@@ -138,18 +161,117 @@ def test_a_program_runs_as_it_is(
         assert "steps: 2" in printed
 
 
+@pytest.fixture(scope="module")
+def forms(many: Served, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    path = tmp_path_factory.mktemp("apps") / "forms_app.py"
+    shutil.copy(HERE / "forms_app.py", path)
+    with served(many.state, f"{path}::Forms") as app:
+        yield app
+
+
+@pytest.fixture(scope="module")
+def form_programs(forms: Served) -> dict[str, tuple[dict[str, str], dict[str, str]]]:
+    """Programs, and what their environment needs: every other one has a key of its own."""
+    ready, made = forms.ready, {}
+    common = {"className": "Forms", "app": ready["app"], "url": f"{ready['base']}/run/{ready['app']}", "encoding": FORM}
+    keys = [ready["key"] if number % 2 else "$FAL_KEY" for number in range(len(FORMS))]
+    calls = [common | {"key": key} | place for key, place in zip(keys, FORMS.values(), strict=True)]
+    for what, key, program in zip(FORMS, keys, written(calls)["programs"], strict=True):
+        made[what] = (program, {"FAL_KEY": ready["key"]} if key == "$FAL_KEY" else {})
+    return made
+
+
+@pytest.mark.parametrize("what", FORMS)
+@pytest.mark.parametrize("language", ["python", "javascript", "curl"])
+def test_a_program_for_a_form_runs_as_it_is(
+    form_programs: dict[str, tuple[dict[str, str], dict[str, str]]], language: str, what: str, tmp_path: Path
+) -> None:
+    made, environment = form_programs[what]
+    printed = run(made[language], language, tmp_path, environment)
+    if what == "lines":
+        assert printed.count(f'"size": {len(PICTURE)}') == 2
+    elif language == "javascript":
+        assert "漢" in printed
+        assert ("true" if what == "text" else str(len(PICTURE))) in printed
+    else:
+        told = json.loads(printed) if language == "curl" else ast.literal_eval(printed)
+        assert told == ({"title": TITLE, "on": True} if what == "text" else UPLOADED)
+
+
+def asked(base: str, app: str, path: str, key: str | None, **options: Any) -> tuple[str, bytes]:
+    """Make a request as a program does, and give its id and answer."""
+    headers = options.pop("headers", {}) | ({"authorization": f"Key {key}"} if key else {})
+    answer = httpx.request(options.pop("method", "POST"), f"{base}/run/{app}{path}", headers=headers, **options)
+    assert answer.status_code == 200, answer.text
+    return answer.headers["x-fal-request-id"], answer.content
+
+
+def test_a_recorded_request_is_made_again_by_its_copies(
+    many: Served, single: Served, forms: Served, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    key = many.ready["key"]
+    base, own, form, free = many.ready["base"], many.ready["app"], forms.ready["app"], single.ready["app"]
+    secret = {"x-secret": "hush-hush"}
+    picture = ("input.png", PICTURE, "image/png")
+    made = {
+        "JSON": (own, asked(base, own, "/valid", key, json=VALUE, headers=secret)),
+        "query": (own, asked(base, own, "/asked?name=no%26body+%C3%A9", key, json={})),
+        "stream": (own, asked(base, own, "/stream", key, json={"prompt": TITLE, "steps": 2})),
+        "form": (form, asked(base, form, "/upload?page=2", forms.ready["key"], data={"title": TITLE, "tags": ["a", "b"]}, files={"file": picture})),
+        "text form": (form, asked(base, form, "/text", forms.ready["key"], data={"title": TITLE, "on": "true"})),
+        "GET": (free, asked(base, free, "/say?word=a%20%22b%22%20%C3%A9", None, method="GET")),
+        "public": (free, asked(base, free, "/", None, json={"name": TITLE})),
+    }  # fmt: skip
+    client = Client(settings.read({"FAL_JUPYTER_STATE": str(many.state)}))
+    line = client.snapshot()
+    assert line is not None
+    apps = {app["app"]: app for app in line["apps"]}
+    recorded = [(apps[app], client.request(request_id)) for app, (request_id, _) in made.values()]
+    copies = dict(zip(made, written([], recorded)["recorded"], strict=True))
+    for what, (app, (_, answer)) in made.items():
+        for language in ("python", "curl"):
+            program = copies[what][language]
+            assert not [text for text in (key, forms.ready["key"], "hush-hush") if text in program]
+            keys = {own: key, form: forms.ready["key"], free: "any:key"}
+            has_key = app != free or language == "python"  # fal's client makes no call without one
+            environment = {"FAL_KEY": keys[app]} if has_key else {}
+            printed = run(program, language, tmp_path_factory.mktemp("copy"), environment)
+            if what == "stream":
+                assert printed.count("number") == 2, what
+            else:
+                told = json.loads(printed) if language == "curl" else ast.literal_eval(printed)
+                assert told == json.loads(answer), (what, language)
+
+
 def test_a_cell_and_a_template_run_as_they_are(tmp_path: Path) -> None:
     cells = {what: each["cell"] for what, each in programs("http://127.0.0.1:1", "me/many", "$FAL_KEY").items()}
+    common = {
+        "className": "Forms",
+        "app": "me/forms",
+        "url": "http://127.0.0.1:1/run/me/forms",
+        "encoding": FORM,
+        "key": "$FAL_KEY",
+    }
+    form_cells = {
+        what: each["cell"]
+        for what, each in zip(FORMS, written([common | one for one in FORMS.values()])["programs"], strict=True)
+    }
     (tmp_path / "input.png").write_bytes(PICTURE)
     templates = written([])["templates"]  # their names are taken: each gets another one
     with state_directory() as state, kernel(state, tmp_path) as running:
         running.run("%load_ext fal_jupyter").ok()
         running.run(CELLS).ok()
         ran = {what: running.run(cell).ok() for what, cell in cells.items()}
+        running.run("%%fal_app\n" + (HERE / "forms_app.py").read_text().partition("annotations\n")[2]).ok()
+        ran |= {what: running.run(cell).ok() for what, cell in form_cells.items()}
         made = {kind: [running.run(cell).ok() for cell in pair][1] for kind, pair in templates.items()}
     assert ast.literal_eval(made["text"].result) == {"text": "Hello, Ada"}
     assert "seed=42" in made["image"].result
     assert re.findall(r"'text': '(\w+) '", made["stream"].text) == ["every", "word", "as", "it", "comes"]
+    for what in ("upload", "queued upload"):
+        assert ast.literal_eval(ran[what].result) == UPLOADED
+    assert ast.literal_eval(ran["text"].result) == {"title": TITLE, "on": True}
+    assert ran["lines"].text.count(f"'size': {len(PICTURE)}") == 2
     for what in ("plain", "queued"):
         assert ast.literal_eval(ran[what].result) == VALUE
     assert ran["query"].result == "11"

@@ -15,6 +15,10 @@ from fal_jupyter.gateway.api.handlers import Handler
 from fal_jupyter.gateway.engine.request_history import quantile
 from fal_jupyter.gateway.requests.buffered_calls import NO_TARGET, BufferedCall, BufferedCalls, target_of
 from fal_jupyter.gateway.requests.proxied_request import ProxiedRequest
+from fal_jupyter.gateway.admin_api import Handler
+from fal_jupyter.gateway.exchange import Exchange
+from fal_jupyter.gateway.held import CONTENT_TYPE, NO_TARGET, Held, HeldCalls, target_of
+from fal_jupyter.gateway.history import quantile
 
 MOST_CALLS, MOST_AT_ONCE = 100_000, 256
 BEAT = 0.25  # seconds between two reports
@@ -115,7 +119,12 @@ class LoadTestHandler(Handler):
             told = f"calls is 1 to {MOST_CALLS} and at_once 1 to {MOST_AT_ONCE}"
             self.fail(400, "bad_request", told)
         else:
-            headers = (("accept", "*/*"), ("host", "localhost"), ("content-type", "application/json"))
+            kind = self.request.headers.get("content-type", "application/json")
+            headers = (
+                ("accept", "*/*"),
+                ("host", "localhost"),
+                ("content-type", kind if CONTENT_TYPE.fullmatch(kind) else "application/json"),
+            )
             await self._run(
                 LoadTest(_caller(self.gateway.calls, (alias, *target), headers, self.request.body), total, at_once)
             )

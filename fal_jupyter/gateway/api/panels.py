@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 
 from tornado.iostream import StreamClosedError
 
@@ -16,13 +15,20 @@ from fal_jupyter.gateway.api.output_tail import OutputTailHandler
 from fal_jupyter.gateway.engine.request_history import body_of, displays_of, state_of
 from fal_jupyter.gateway.feed.feed import FeedConnection
 from fal_jupyter.gateway.requests.buffered_calls import NO_TARGET, ask_aside, target_of
+from fal_jupyter.domain import messages as m
+from fal_jupyter.domain.runners import READY
+from fal_jupyter.gateway.admin_api import NAME, Handler
+from fal_jupyter.gateway.feed import Listener
+from fal_jupyter.gateway.held import CONTENT_TYPE, NO_TARGET, ask_aside, target_of
+from fal_jupyter.gateway.history import body_of, displays_of, query_of, state_of
+from fal_jupyter.gateway.load_runs import LoadHandler
+from fal_jupyter.gateway.printed import PrintedHandler
 from fal_jupyter.protocol.api import A_APPS, A_FEED, A_KEYS, A_SNAPSHOT, ENDING, H_STATUS
 from fal_jupyter.protocol.feed import RequestDetail
 
 LOGS_SHOWN = 500
 SCHEMA_PATIENCE = 20.0  # seconds; the runner's event loop may be busy with its requests
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
-_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(;[ \t]*[\w-]+=[\w.\"' -]+)*")
 
 
 class PanelFeedHandler(Handler):
@@ -115,7 +121,7 @@ class AppActionHandler(Handler):
             return
         kind = self.request.headers.get("content-type", "application/json")
         headers = [("accept", "*/*"), ("host", "localhost")] + (
-            [("content-type", kind)] if _TYPE.fullmatch(kind) else []
+            [("content-type", kind)] if CONTENT_TYPE.fullmatch(kind) else []
         )
         request_id, _ = self.gateway.calls.call(alias, *target, headers, self.request.body)
         self.set_status(202)
@@ -171,16 +177,23 @@ class RequestHandler(Handler):
         logs = published.log.read(LOGS_SHOWN, request=request_id) if published is not None else []
         if kept is not None:
             request, error, sent, got = kept.state(), kept.error, kept.input(), kept.output()
-            shown = kept.shown
+            shown, query = kept.shown, query_of(kept.head)
         else:
             assert exchange is not None
             request, error = state_of(exchange), exchange.error
             sent = body_of(exchange.sent, exchange.sent_type, exchange.bytes_in)
-            got, shown = None, exchange.shown
+            got, shown, query = None, exchange.shown, query_of(exchange.head)
         held = self.gateway.calls.find(request_id) is not None
         self.reply(
             RequestDetail(
-                request=request, input=sent, output=got, error=error, logs=logs, displays=displays_of(shown), held=held
+                request=request,
+                query=query,
+                input=sent,
+                output=got,
+                error=error,
+                logs=logs,
+                displays=displays_of(shown),
+                held=held,
             )
         )
 
@@ -205,7 +218,7 @@ class AnswerHandler(Handler):
         try:
             await held.begun()
             kind = held.content_type
-            self.set_header("content-type", kind if _TYPE.fullmatch(kind) else "application/octet-stream")
+            self.set_header("content-type", kind if CONTENT_TYPE.fullmatch(kind) else "application/octet-stream")
             self.set_header(H_STATUS, str(held.status))
             self.set_header("content-disposition", "attachment")
             self.set_header("content-security-policy", "sandbox")

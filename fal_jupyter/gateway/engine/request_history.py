@@ -8,6 +8,8 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from fal_jupyter.protocol.feed import (
     CANCELLED,
     KEPT_ENDPOINTS,
@@ -75,7 +77,7 @@ class RecordedRequest:
     """One request that has ended."""
 
     __slots__ = (
-        "alias", "bytes_in", "bytes_out", "cell", "cold", "content_type", "error", "got", "id", "method", "moments", "origin", "path", "revision", "runner",
+        "alias", "bytes_in", "bytes_out", "cell", "cold", "content_type", "error", "got", "head", "id", "method", "moments", "origin", "path", "revision", "runner",
         "sent", "sent_type", "shown", "size", "status", "told",
     )  # fmt: skip
 
@@ -86,6 +88,7 @@ class RecordedRequest:
         self.status = exchange.status or CANCELLED
         self.revision, self.runner = exchange.revision, exchange.runner_id
         self.bytes_in, self.bytes_out, self.content_type = exchange.bytes_in, exchange.bytes_out, exchange.content_type
+        self.head = exchange.head
         self.error: ErrorDescription | None = exchange.error
         self.told = exchange.told
         self.sent, self.sent_type = exchange.sent, exchange.sent_type
@@ -126,6 +129,12 @@ class RecordedRequest:
     def output(self) -> Body | None:
         """What the app answered, or None where it is not kept any more."""
         return body_of(self.got, self.content_type, self.bytes_out)
+
+
+def query_of(head: bytes) -> str:
+    """Give the query of a request by the head that its runner got, which has no token."""
+    query = msgspec.json.decode(head).get("query", "") if head else ""
+    return query if isinstance(query, str) else ""
 
 
 def displays_of(shown: Iterable[tuple[str, bytes, str]]) -> list[Display]:

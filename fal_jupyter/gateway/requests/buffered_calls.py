@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable, Iterable
 from urllib.parse import quote
 
@@ -13,6 +14,7 @@ from fal_jupyter.gateway.requests.request_events import RequestEvents
 from fal_jupyter.gateway.runners.channel import GatewayChannel
 from fal_jupyter.protocol.feed import HELD_BOUND
 
+CONTENT_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(;[ \t]*[\w-]+=[\w.\"' -]+)*")
 MOST = 30  # answers that are held …
 MOST_BYTES = 128 << 20  # … and how much of them
 NO_TARGET = "path begins with / and has no '..' in it, and method is one of HTTP's"

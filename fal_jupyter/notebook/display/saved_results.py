@@ -233,6 +233,7 @@ def shortened(detail: RequestDetail) -> RequestDetail:
     request = detail["request"]
     return {
         "request": {**request, "path": request["path"][:300], "error": request["error"][:300]},
+        "query": detail["query"][:300],
         "input": _beginning(detail["input"], INPUT_KEPT),
         "output": _beginning(detail["output"], OUTPUT_KEPT),
         "error": error,

@@ -8,11 +8,23 @@ function bytesOf(address) {
   return /;base64$/i.test(address.slice(0, comma)) ? Uint8Array.from(atob(text), (c) => c.charCodeAt(0)) : new TextEncoder().encode(decodeURIComponent(text));
 }
 
+/**
+ * What a `data:` address of a picked file says of it; null for other text. A file for a form has its name in the address: `data:image/png;name=cat.png;base64,…`.
+ * @param {string} text
+ * @returns {{type: string, name: string} | null}
+ */
+export function dataAddress(text) {
+  const found = /^data:([\w.+-]+\/[\w.+-]+)((?:;[^,;]*)*),/.exec(text);
+  const name = /;name=([^;]*)/.exec(found?.[2] ?? "")?.[1] ?? "";
+  return found && { type: found[1], name: decodeURIComponent(name) };
+}
+
 /** One field of a form, a list's items one by one. @param {any} value @returns {{text?: string, data?: Uint8Array, type?: string, name?: string}[]} */
 function partsOf(value) {
   if (value === undefined || value === null) return [];
   if (Array.isArray(value)) return value.flatMap(partsOf);
-  if (typeof value === "string" && value.startsWith("data:")) return [{ data: bytesOf(value), type: /^data:([^;,]*)/.exec(value)?.[1] || "application/octet-stream", name: "file" }];
+  const file = typeof value === "string" ? dataAddress(value) : null;
+  if (file) return [{ data: bytesOf(value), type: file.type, name: file.name || "file" }];
   return [{ text: typeof value === "object" ? JSON.stringify(value) : String(value) }];
 }
 
@@ -29,13 +41,14 @@ export function encodedBody(value, encoding) {
   }
   if (encoding !== "multipart/form-data") return { body: JSON.stringify(value), type: "application/json" };
   const boundary = `fal-jupyter-${Math.random().toString(36).slice(2)}${Math.random().toString(36).slice(2)}`;
-  const plain = (/** @type {string} */ text) => text.replace(/[\r\n"]/g, (c) => encodeURIComponent(c));
+  // FastAPI's reader takes a backslash before a quote, and leaves %22 as it is
+  const plain = (/** @type {string} */ text) => text.replace(/[\r\n]/g, " ").replace(/["\\]/g, "\\$&");
   /** @type {Uint8Array[]} */
   const pieces = [];
   const write = (/** @type {string} */ text) => pieces.push(new TextEncoder().encode(text));
   for (const [name, one] of entries) {
     for (const part of partsOf(one)) {
-      write(`--${boundary}\r\nContent-Disposition: form-data; name="${plain(name)}"${part.data ? `; filename="${part.name}"\r\nContent-Type: ${plain(part.type ?? "")}` : ""}\r\n\r\n`);
+      write(`--${boundary}\r\nContent-Disposition: form-data; name="${plain(name)}"${part.data ? `; filename="${plain(part.name ?? "")}"\r\nContent-Type: ${plain(part.type ?? "")}` : ""}\r\n\r\n`);
       if (part.data) pieces.push(part.data);
       else write(part.text ?? "");
       write("\r\n");

@@ -1,10 +1,11 @@
 // @ts-check
 /** The picker of a file: chosen, dropped, pasted or given by its address, with a preview, and taken away again. */
 import { button, h, newId, replace, setText } from "./dom.mjs";
+import { dataAddress } from "./form_body.mjs";
 import { fieldFrame } from "./form_field.mjs";
 import { bytes } from "./format.mjs";
 import { glyph, iconButton } from "./glyphs.mjs";
-import { startOf } from "./schema.mjs";
+import { isUpload, startOf } from "./schema.mjs";
 
 /** @typedef {import("./schema.mjs").Schema} Schema */
 /** A file that is picked: its address (`data:` where it was read here), and what is known of it. @typedef {{url: string, name?: string, type?: string, size?: number}} Picked */
@@ -62,7 +63,7 @@ function preview(picked, kind, measured) {
 
 /** @param {any} value @returns {Picked | null} */
 function pickedOf(value) {
-  if (typeof value === "string") return value ? { url: value } : null;
+  if (typeof value === "string") return value ? { url: value, name: dataAddress(value)?.name || undefined } : null;
   return value?.url ? { url: String(value.url), name: value.file_name ?? undefined, type: value.content_type ?? undefined, size: value.file_size ?? undefined } : null;
 }
 
@@ -76,6 +77,7 @@ export function fileControl(schema, kind, how) {
   /** @type {Picked | null} */
   let picked = null;
   let reading = false;
+  const uploads = isUpload(schema); // it is sent itself, with its name
   const noun = NOUNS[/** @type {keyof typeof NOUNS} */ (kind)];
   const input = h("input", {
     type: "file", id: how.id ?? newId(), class: "fj-file", accept: ACCEPTED[/** @type {keyof typeof ACCEPTED} */ (kind)], "aria-label": how.id ? null : `choose ${noun}`,
@@ -97,7 +99,7 @@ export function fileControl(schema, kind, how) {
     ondragleave: () => zone.classList.remove("fj-drop-here"),
     ondrop: (/** @type {DragEvent} */ event) => (event.preventDefault(), event.stopPropagation(), zone.classList.remove("fj-drop-here"), take(event.dataTransfer?.files[0])),
     onpaste: (/** @type {ClipboardEvent} */ event) => event.clipboardData?.files.length && (event.preventDefault(), take(event.clipboardData.files[0])),
-  }, input, h("span", { class: "fj-muted fj-drop-hint" }, "or drop it here"), address);
+  }, input, h("span", { class: "fj-muted fj-drop-hint" }, "or drop it here"), uploads ? null : address);
   const look = h("span", { class: "fj-look" });
   const title = h("span", { class: "fj-cut" });
   const facts = h("span", { class: "fj-muted fj-nowrap" });
@@ -142,13 +144,15 @@ export function fileControl(schema, kind, how) {
   const whole = schema.type === "object";
   const value = () => {
     if (!picked) return undefined;
-    if (!whole) return picked.url;
     const { url, name, type } = picked;
+    if (uploads && name && !/^data:[^,]*;name=/.test(url)) return url.replace(/^data:([^;,]*)/, (_, kind) => `data:${kind || "application/octet-stream"};name=${encodeURIComponent(name)}`);
+    if (!whole) return url;
     return url.startsWith("data:") && name ? { url, file_name: name, ...(type ? { content_type: type } : {}) } : { url };
   };
   const problem = () => {
     if (reading) return "The file is still being read.";
     if (!picked) return how.required && !schema.nullable ? `${noun[0].toUpperCase()}${noun.slice(1)} is required.` : "";
+    if (uploads) return picked.url.startsWith("data:") ? "" : "This endpoint takes the file itself: choose it.";
     return /^(https?:\/\/|data:|blob:|\/)/i.test(picked.url) ? "" : "An address begins with https:// or data:.";
   };
   put(how.picked ?? pickedOf(how.required ? startOf(schema, how.examples !== false) : schema.default));

@@ -9,9 +9,9 @@ import { askJson } from "./host.mjs";
 import { displaysView } from "./media.mjs";
 import { hasFailed, phaseTable, totalOf, wasCancelled } from "./phases.mjs";
 import { plainText } from "./plain.mjs";
+import { bodyBytes, recordedPrograms } from "./recorded.mjs";
 import { keptBodyView } from "./result.mjs";
 import { terminalView } from "./terminal.mjs";
-import { PLACEHOLDER, snippetsOf } from "./snippets.mjs";
 
 /** @typedef {import("./types.d.ts").RequestDetail} RequestDetail */
 
@@ -97,13 +97,14 @@ export function inspectorPanel(root, host, { id, close }, signal) {
     const told = h("span", { class: "fj-muted", "aria-live": "polite" });
     const say = (/** @type {any} */ error) => (told.textContent = error instanceof Error ? error.message : String(error));
     const copy = (/** @type {string} */ word, /** @type {string} */ text) => button([glyph("copy"), `Copy as ${word}`], () => host.copy(text).then(() => (told.textContent = `copied as ${word}`), say));
-    const programs = programsOf(request, input);
+    const programs = detail && recordedPrograms(host.store.view.apps.find((one) => one.alias === request.alias), detail);
     const edits = Boolean(host.goToCell || root.closest(".fj-card")) && programs;
     const press = async () => {
       try {
-        const data = input.base64 ? Uint8Array.from(atob(input.base64), (c) => c.charCodeAt(0)) : input.text;
+        const data = input.base64 ? bodyBytes(input) : input.text;
+        const path = detail?.query ? `${request.path}?${detail.query}` : request.path;
         const headers = { "Content-Type": input.content_type || "application/json" };
-        const made = await askJson(host, "POST", `apps/${encodeURIComponent(request.alias)}/calls`, { query: { path: request.path, method: request.method }, headers, body: data });
+        const made = await askJson(host, "POST", `apps/${encodeURIComponent(request.alias)}/calls`, { query: { path, method: request.method }, headers, body: data });
         told.textContent = `called again as ${made.request_id.slice(0, 8)}`;
       } catch (error) {
         say(error);
@@ -118,19 +119,6 @@ export function inspectorPanel(root, host, { id, close }, signal) {
     const owner = host.store.view.apps.find((one) => one.alias === request.alias)?.owner_name;
     const words = `cell [${request.cell_number}]${owner ? ` of ${plainText(owner)}` : ""}`;
     return request.cell && host.goToCell ? h("button", { type: "button", class: "fj-link fj-cut", title: `Go to ${words}`, onclick: () => host.goToCell?.(request.alias, request.cell) }, words) : words;
-  };
-
-  /** The request as programs; null where its input is no JSON. @param {import("./types.d.ts").RequestState} request @param {import("./types.d.ts").Body} input */
-  const programsOf = (request, input) => {
-    const app = host.store.view.apps.find((one) => one.alias === request.alias);
-    if (!app || input.base64) return null;
-    try {
-      const value = input.text ? JSON.parse(input.text) : {};
-      const endpoint = app.endpoints.find((one) => one.path === pathText(request.path))?.name ?? request.path.slice(1);
-      return snippetsOf({ className: app.class_name, endpoint, path: request.path, app: app.app, url: app.url, value, key: PLACEHOLDER, method: request.method });
-    } catch {
-      return null;
-    }
   };
 
   const look = scheduler(root, signal, fetchDetail);

@@ -1,6 +1,7 @@
 // @ts-check
 /** Load on an app: many calls of what the form holds, some at a time, behind a question; percentiles while they run. */
 import { button, h, newId, replace, setText } from "./dom.mjs";
+import { encodedBody } from "./form_body.mjs";
 import { count, duration, plural, rate } from "./format.mjs";
 import { glyph } from "./glyphs.mjs";
 
@@ -57,7 +58,7 @@ export function loadPanel(root, host, { alias, call, confirmIn }, signal) {
     if (sure && !going) run(what);
   };
 
-  /** @param {{path: string, value: any, method?: string, query?: Record<string, any>}} what */
+  /** @param {{path: string, value: any, method?: string, query?: Record<string, any>, encoding?: string}} what */
   const run = async (what) => {
     const stop = (going = new AbortController());
     const leave = () => stop.abort();
@@ -70,9 +71,10 @@ export function loadPanel(root, host, { alias, call, confirmIn }, signal) {
     /** @type {LoadReport | null} */
     let last = null;
     try {
+      const { body, type } = encodedBody(what.value ?? {}, what.encoding ?? "application/json");
       const answer = await host.ask("POST", `apps/${encodeURIComponent(alias)}/load`, {
         query: { path: asked ? `${what.path}?${asked}` : what.path, method: what.method ?? "POST", calls: calls.value, at_once: atOnce.value },
-        headers: { "Content-Type": "application/json" }, body: JSON.stringify(what.value ?? {}), signal: stop.signal,
+        headers: { "Content-Type": type }, body, signal: stop.signal,
       });
       if (answer.status !== 200) throw new Error((await answer.json())?.detail ?? `the gateway answered ${answer.status}`);
       let rest = "";

@@ -6,6 +6,7 @@
 const FILES = /^(File|Image|Video|Audio|CompressedFile)(-Input)?$/;
 const MEDIA = ["image", "audio", "video", "file"];
 const ENCODINGS = ["application/json", "multipart/form-data", "application/x-www-form-urlencoded"];
+const FORMS = ENCODINGS.slice(1);
 const ADDRESS = /(?:^|_)(image|audio|video|file)_url$/;
 
 /**
@@ -65,6 +66,16 @@ export function mediaKind(schema, name = "") {
   }
   const addresses = schema.choices?.length && schema.choices.every((/** @type {Schema} */ one) => one.type === "string" && ["data-uri", "https-url", "uri"].includes(one.format));
   return addresses ? shown || "file" : "";
+}
+
+/** Whether a media type is one of the form encodings. @param {string} [encoding] */
+export function isForm(encoding) {
+  return encoding !== undefined && FORMS.includes(encoding);
+}
+
+/** Whether a field takes a file's bytes (`UploadFile`), not its address. @param {Schema} schema resolved */
+export function isUpload(schema) {
+  return schema.type === "string" && (schema.format === "binary" || schema.contentMediaType === "application/octet-stream");
 }
 
 /** Examples of a schema, as JSON Schema (a list) or OpenAPI 3.0 (one) has them. @param {Schema} schema @returns {any[]} */

@@ -4,27 +4,16 @@ import { programView } from "./highlight.mjs";
 import { button, h, newId, replace, setText } from "./dom.mjs";
 import { glyph } from "./glyphs.mjs";
 import { askJson } from "./host.mjs";
-import { endpointSchema, examplesOf, mediaKind, resolveSchema } from "./schema.mjs";
+import { FileInput, JAVASCRIPT, JSON_TEXT, PYTHON, fileOf, isKeyword, isRecord, programLines, pythonCall, pythonWord, shellWord, written } from "./literals.mjs";
+import { endpointSchema, examplesOf, isForm, mediaKind, resolveSchema } from "./schema.mjs";
+import { FORM_CELL, formCurl, formFiles, formJavascript, formPython } from "./snippets_form.mjs";
 
 export const PLACEHOLDER = "$FAL_KEY";
-const WIDEST = 72; // characters of a line, beyond which a value takes a line for each of its parts
 const DEEPEST_SAMPLE = 5;
 const SHORT_DATA = 120; // a data address up to this length stays in the program
 const COPIED_FOR = 2000;
 /** The file that stands for a kind of media: its name and type. @type {Record<string, [string, string]>} */
 const SAMPLE_FILES = { image: ["input.png", "image/png"], audio: ["input.wav", "audio/wav"], video: ["input.mp4", "video/mp4"], file: ["input.bin", "application/octet-stream"] };
-
-/** A file that the program reads from its folder. */
-class FileInput {
-  /** @param {string} name @param {string} type */
-  constructor(name, type) {
-    this.name = name;
-    this.type = type;
-  }
-}
-
-/** @param {any} value @returns {value is Record<string, any>} */
-const isRecord = (value) => value !== null && typeof value === "object" && !Array.isArray(value) && !(value instanceof FileInput);
 
 /** The value with a file in place of each long data address. @param {any} value @returns {any} */
 function withFiles(value) {
@@ -36,72 +25,10 @@ function withFiles(value) {
   return isRecord(value) ? Object.fromEntries(Object.entries(value).map(([key, one]) => [key, withFiles(one)])) : value;
 }
 
-/** The first file within a value. @param {any} value @returns {FileInput | null} */
-function fileOf(value) {
-  if (value instanceof FileInput) return value;
-  const parts = Array.isArray(value) ? value : isRecord(value) ? Object.values(value) : [];
-  return parts.reduce((found, one) => found ?? fileOf(one), null);
-}
-
-/**
- * How a language writes values. @typedef {{word: (value: any) => string, key: (name: string) => string, file: (file: FileInput) => string}} Grammar
- */
-
-/** @type {Grammar} */
-const PYTHON = { word: pythonWord, key: pythonWord, file: () => "image" };
-/** @type {Grammar} */
-const JSON_TEXT = { word: JSON.stringify, key: JSON.stringify, file: (file) => JSON.stringify(`data:${file.type};base64,`) };
-/** @type {Grammar} */
-const JAVASCRIPT = { word: JSON.stringify, key: (name) => (/^[A-Za-z_$][\w$]*$/.test(name) ? name : JSON.stringify(name)), file: () => "file" };
-
-/** A value on one line, or on one line for each part where that is too long. @param {any} value @param {Grammar} how @param {string} tail the comma of Python and JavaScript @param {string} [indent] @param {number} [room] @returns {string} */
-function written(value, how, tail, indent = "", room = WIDEST) {
-  if (value instanceof FileInput) return how.file(value);
-  if (!Array.isArray(value) && !isRecord(value)) return how.word(value);
-  const pairs = Array.isArray(value) ? null : Object.entries(value);
-  const [open, close] = pairs ? ["{", "}"] : ["[", "]"];
-  const parts = (/** @type {string} */ deeper, /** @type {number} */ width) => (pairs ? pairs.map(([key, one]) => `${how.key(key)}: ${written(one, how, tail, deeper, width)}`) : value.map((/** @type {any} */ one) => written(one, how, tail, deeper, width)));
-  const flat = parts(indent, Number.POSITIVE_INFINITY).join(", ");
-  const space = pairs && how === JAVASCRIPT && flat ? " " : "";
-  if (flat.length + indent.length <= room) return `${open}${space}${flat}${space}${close}`;
-  const deeper = `${indent}    `;
-  return `${open}\n${parts(deeper, WIDEST).map((/** @type {string} */ one) => deeper + one).join(",\n")}${tail}\n${indent}${close}`;
-}
-
-/** A value as Python writes it, on one line. @param {any} value @returns {string} */
-export function pythonLiteral(value) {
-  return written(value, PYTHON, ",", "", Number.POSITIVE_INFINITY);
-}
-
-/** @param {any} value */
-function pythonWord(value) {
-  if (value === null || value === undefined) return "None";
-  if (typeof value === "boolean") return value ? "True" : "False";
-  // JSON's escapes are Python's, but for surrogate pairs, which JSON.stringify leaves alone
-  return JSON.stringify(value).replace(/[\u007f-\u009f\u2028\u2029]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
-}
-
-/** A word of a shell: in single quotes, whatever it holds. @param {string} text */
-export function shellWord(text) {
-  return `'${text.replace(/'/g, `'\\''`)}'`;
-}
-
-/** Whether a name can be a keyword argument. @param {string} name */
-function isKeyword(name) {
-  const taken = /^(False|None|True|and|as|assert|async|await|break|class|continue|def|del|elif|else|except|finally|for|from|global|if|import|in|is|lambda|nonlocal|not|or|pass|raise|return|try|while|with|yield)$/;
-  return /^[A-Za-z_]\w*$/.test(name) && !taken.test(name);
-}
-
-/** A call with its arguments, over several lines where they are long. @param {string} name @param {string[]} args */
-function pythonCall(name, args) {
-  const flat = `${name}(${args.join(", ")})`;
-  return flat.length <= WIDEST && !flat.includes("\n") ? flat : `${name}(\n${args.map((one) => `    ${one},\n`).join("")})`;
-}
-
 /**
  * One call of one endpoint.
- * @typedef {{className: string, endpoint: string, path: string, app: string, url: string, value: any, key: string, method?: string, query?: Record<string, any>, way?: string, signature?: string, names?: string[]}} Call
- *   `url` is the prefix `http://127.0.0.1:PORT/run/owner/alias`; `query` what the endpoint takes there only; `way` one of `WAYS`; `names` of all endpoints
+ * @typedef {{className: string, endpoint: string, path: string, app: string, url: string, value: any, key: string, method?: string, query?: Record<string, any>, encoding?: string, way?: string, signature?: string, names?: string[]}} Call
+ *   `encoding` is the media type that the endpoint takes; `url` is the prefix `http://127.0.0.1:PORT/run/owner/alias`; `query` what the endpoint takes there only; `way` one of `WAYS`; `names` of all endpoints
  */
 
 /** How a call is made, with its word. */
@@ -115,20 +42,19 @@ export const WAYS = { run: "run", queue: "queue", stream: "stream", session: "re
 export function snippetsOf(call) {
   const { path, app, url, method = "POST", way = "run" } = call;
   const asked = new URLSearchParams(Object.entries(call.query ?? {}).map(([name, one]) => [name, typeof one === "object" ? JSON.stringify(one) : String(one)])).toString();
-  const value = withFiles(call.value ?? {});
+  const form = isForm(call.encoding);
+  const value = form ? formFiles(call.value ?? {}) : withFiles(call.value ?? {});
   const facts = {
-    ...call, value, method, way, made: call.key !== PLACEHOLDER, file: fileOf(value), query: call.query ?? {},
+    ...call, value, method, way, form, made: call.key !== PLACEHOLDER, file: fileOf(value), query: call.query ?? {},
     below: (path === "/" ? "" : path) + (asked ? `?${asked}` : ""), base: url.slice(0, url.length - `/run/${app}`.length),
   };
   /** @type {Record<string, string>} */
-  const programs = { cell: cellOf(facts), python: pythonOf(facts), javascript: javascriptOf(facts) };
+  const programs = { cell: cellOf(facts), python: form ? formPython(facts) : pythonOf(facts), javascript: form ? formJavascript(facts) : javascriptOf(facts) };
   if (way !== "session") programs.curl = curlOf(facts);
   return programs;
 }
 
-/** @typedef {Call & {value: any, method: string, way: string, made: boolean, file: FileInput | null, query: Record<string, any>, below: string, base: string}} Facts */
-
-const programLines = (/** @type {any[]} */ ...lines) => lines.filter((one) => typeof one === "string").join("\n");
+/** @typedef {Call & {value: any, method: string, way: string, form: boolean, made: boolean, file: FileInput | null, query: Record<string, any>, below: string, base: string}} Facts */
 
 /** Whether a field has the name of the model that holds it: as a keyword it would be the whole model. @param {string} signature @param {Record<string, any>} value */
 function isHidden(signature, value) {
@@ -137,16 +63,17 @@ function isHidden(signature, value) {
 }
 
 /** @param {Facts} call */
-function cellOf({ className, endpoint, value, query, way, file, signature = "", names = [endpoint] }) {
+function cellOf({ className, endpoint, value, query, way, form, file, signature = "", names = [endpoint] }) {
+  const how = form ? FORM_CELL : PYTHON;
   const given = isRecord(value) ? { ...query, ...value } : value;
   const entries = isRecord(given) ? Object.entries(given) : null;
-  const args = entries?.every(([name]) => isKeyword(name)) && !isHidden(signature, given) ? entries.map(([name, one]) => `${name}=${written(one, PYTHON, ",", "    ")}`) : [written(value, PYTHON, ",", "    ")];
-  const read = file && ["from base64 import b64encode", "from pathlib import Path", "", `image = "data:${file.type};base64," + b64encode(Path(${pythonWord(file.name)}).read_bytes()).decode()`].join("\n");
+  const args = entries?.every(([name]) => isKeyword(name)) && !isHidden(signature, given) ? entries.map(([name, one]) => `${name}=${written(one, how, ",", "    ")}`) : [written(value, how, ",", "    ")];
+  const read = form ? file && "from pathlib import Path\n" : file && ["from base64 import b64encode", "from pathlib import Path", "", `image = "data:${file.type};base64," + b64encode(Path(${pythonWord(file.name)}).read_bytes()).decode()`].join("\n");
   const part = { session: "realtime", stream: "stream", queue: "submit" }[way] ?? "";
   const isTaken = names.includes(part); // by an endpoint of that name: the app's handle has it all the same
   const target = `${isTaken ? `fal_jupyter.app(${className})` : className}.${part}.${endpoint}`;
   const handle = isTaken && "import fal_jupyter\n";
-  if (way === "session") return programLines(handle, `with ${target}() as session:`, `    session.send(${written(value, PYTHON, ",", "    ")})`, "    print(session.recv())");
+  if (way === "session") return programLines(handle, `with ${target}() as session:`, `    session.send(${written(value, how, ",", "    ")})`, "    print(session.recv())");
   if (way === "stream") return programLines(read, handle, `for piece in ${pythonCall(target, args)}:`, "    print(piece)");
   if (way === "queue") return programLines(read, handle, `job = ${pythonCall(target, args)}`, "job.get()");
   return programLines(read, pythonCall(`${className}.${endpoint}`, args));
@@ -205,14 +132,15 @@ function javascriptOf({ app, path, value, method, way, file, made, key, below, b
 }
 
 /** @param {Facts} call */
-function curlOf({ url, app, path, value, method, way, file, made, key, below, base }) {
+function curlOf({ url, app, path, value, method, way, form, file: within, made, key, below, base }) {
   const auth = `-H ${made ? shellWord(`Authorization: Key ${key}`) : `"Authorization: Key ${PLACEHOLDER}"`}`;
   const target = way === "queue" ? `${base}/queue/${app}${below}` : `${url}${path}${below.slice(path === "/" ? 0 : path.length)}`;
+  const file = form ? null : within;
   const json = written(value, JSON_TEXT, "");
   // a file is written into the text by the shell, which then looks at the rest of it as well
   const body = file ? ["-d @- <<JSON", json.replace(/[\\`$]/g, "\\$&").split(JSON_TEXT.file(file)).join(`"data:${file.type};base64,$(base64 < ${shellWord(file.name)} | tr -d '\\n')"`), "JSON"].join("\n") : `-d ${shellWord(json)}`;
   const quiet = way === "stream" ? "-sSN" : "-sS";
-  const post = [`curl ${quiet} ${method === "POST" ? "" : `-X ${method} `}${shellWord(target)}`, auth, "-H 'Content-Type: application/json'", body].join(" \\\n  ");
+  const post = [`curl ${quiet} ${method === "POST" ? "" : `-X ${method} `}${shellWord(target)}`, auth, ...(form ? formCurl(value) : method === "GET" && json === "{}" ? [] : ["-H 'Content-Type: application/json'", body])].join(" \\\n  ");
   if (way !== "queue") return post;
   const request = `"${base}/queue/${app}/requests/$id`;
   const taken = `sed -E 's/.*"request_id": ?"([^"]+)".*/\\1/'`;
@@ -265,7 +193,7 @@ const madeKeys = new Map();
 /**
  * @param {HTMLElement} root
  * @param {import("./types.d.ts").Host} host
- * @param {{alias: string, call: () => {endpoint: string, path: string, value: any, method?: string, query?: Record<string, any>} | null}} options what the form holds
+ * @param {{alias: string, call: () => {endpoint: string, path: string, value: any, method?: string, query?: Record<string, any>, encoding?: string} | null}} options what the form holds
  * @param {AbortSignal} signal
  */
 export function snippetsPanel(root, host, { alias, call }, signal) {
@@ -293,7 +221,7 @@ export function snippetsPanel(root, host, { alias, call }, signal) {
     if (form?.path === one.path) return form;
     const found = schema && one.protocol === "http" ? endpointSchema(schema, one.path) : null;
     const query = found ? Object.fromEntries(found.query.required.map((/** @type {string} */ name) => [name, sampleOf(found.query.properties[name], schema, name)])) : {};
-    return { endpoint: one.name, path: one.path, value: found ? (found.examples[0]?.value ?? sampleOf(found.schema, schema)) : {}, method: found?.method ?? "POST", query };
+    return { endpoint: one.name, path: one.path, value: found ? (found.examples[0]?.value ?? sampleOf(found.schema, schema)) : {}, method: found?.method ?? "POST", query, encoding: found?.encoding };
   };
   const text = () => {
     const state = app();
@@ -335,7 +263,8 @@ export function snippetsPanel(root, host, { alias, call }, signal) {
     const known = one ? waysOf(one) : [];
     way = known.includes(wished) ? wished : (known[0] ?? "run");
     if (way === "session" && kind === "curl") kind = "cell"; // curl has no such session
-    const words = Object.fromEntries(Object.entries(NAMES).filter(([name]) => way !== "session" || name !== "curl"));
+    const names = { ...NAMES, python: one && isForm(callOf(one).encoding) ? "Python" : NAMES.python }; // fal's client sends JSON only
+    const words = Object.fromEntries(Object.entries(names).filter(([name]) => way !== "session" || name !== "curl"));
     replace(languages, choices(words, kind, (name) => (kind = name)));
     replace(ways, known.length > 1 ? choices(Object.fromEntries(known.map((name) => [name, WAYS[/** @type {keyof typeof WAYS} */ (name)]])), way, (name) => (wished = name)) : null);
     make.hidden = kind === "cell" || madeKeys.has(alias) || host.kind === "saved" || !app();

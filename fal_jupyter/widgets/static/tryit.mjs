@@ -6,7 +6,9 @@ import { ago, clock, pathText } from "./format.mjs";
 import { glyph } from "./glyphs.mjs";
 import { encodedBody } from "./form_body.mjs";
 import { askJson } from "./host.mjs";
+import { fileOf } from "./literals.mjs";
 import { markdownView } from "./markdown.mjs";
+import { queryValues, recordedValue } from "./recorded.mjs";
 import { keptBodyView } from "./result.mjs";
 import { runningView } from "./running.mjs";
 import { endpointSchema, mediaKind } from "./schema.mjs";
@@ -45,7 +47,7 @@ export function onEditRequest(frame, alias, edit, signal) {
  * @param {import("./types.d.ts").Host} host
  * @param {{alias: string}} options
  * @param {AbortSignal} signal
- * @returns {{call: () => {endpoint: string, path: string, value: any, method: string, query: Record<string, any>} | null, edit: (id: string) => void}} `call`: what the form holds; `edit` fills it from a request
+ * @returns {{call: () => {endpoint: string, path: string, value: any, method: string, query: Record<string, any>, encoding: string} | null, edit: (id: string) => void}} `call`: what the form holds; `edit` fills it from a request
  */
 export function tryPanel(root, host, { alias }, signal) {
   const app = () => host.store.view.apps.find((one) => one.alias === alias);
@@ -140,20 +142,18 @@ export function tryPanel(root, host, { alias }, signal) {
     path = choose.value = input.path;
     drawForm(false);
     form?.write(input.value);
-    query?.write(input.query);
+    const typed = Object.entries(input.query).map(([name, one]) => [name, typedAs(takes.query.properties[name], one)]);
+    query?.write(Object.fromEntries(typed));
   };
 
   /** What a request was made with, by this page or as the gateway has it; a sentence where it is not known. @param {import("./types.d.ts").RequestDetail} detail @returns {Input | string} */
-  const inputOf = ({ request, input }) => {
+  const inputOf = ({ request, input, query: asked }) => {
     const made = madeInputs.get(request.id);
     if (made) return made;
     if (!input) return "The input of that request is not kept any more.";
     if (input.truncated) return "The input of that request was too large to be kept.";
-    try {
-      return { path: pathText(request.path), value: input.text ? JSON.parse(input.text) : {}, query: {} };
-    } catch {
-      return "The input of that request is not JSON.";
-    }
+    const known = recordedValue(input);
+    return known ? { path: pathText(request.path), value: withoutFiles(known.value), query: queryValues(asked ?? "") } : "The input of that request is neither JSON nor a form.";
   };
 
   const edit = async (/** @type {string} */ id) => {
@@ -347,10 +347,27 @@ export function tryPanel(root, host, { alias }, signal) {
   return {
     call: () => {
       const endpoint = app()?.endpoints.find((one) => one.path === path);
-      return endpoint ? { endpoint: endpoint.name, path, value: form?.read() ?? {}, method: takes.method, query: query?.read() ?? {} } : null;
+      return endpoint ? { endpoint: endpoint.name, path, value: form?.read() ?? {}, method: takes.method, query: query?.read() ?? {}, encoding: takes.encoding } : null;
     },
     edit: (id) => void edit(id),
   };
+}
+
+/** A recorded form without its files, which are chosen again. @param {any} value */
+function withoutFiles(value) {
+  const parts = fileOf(value) ? Object.entries(value).filter(([, one]) => !fileOf(one)) : null;
+  return parts ? Object.fromEntries(parts) : value;
+}
+
+/** A query's text as the value that a form has of it. @param {any} schema @param {any} text */
+function typedAs(schema, text) {
+  if (typeof text !== "string" || !schema || schema.type === "string") return text;
+  if (schema.type === "array") return [text];
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
 }
 
 /** @param {unknown} error */

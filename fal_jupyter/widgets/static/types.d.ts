@@ -55,7 +55,7 @@ export interface LogRecord { time: number; runner: string; request: string; stre
 export interface Body { content_type: string; size: number; text: string; base64: string; truncated: boolean }
 export interface Display { content_type: string; base64: string; text: string }
 export interface RequestDetail {
-  request: RequestState; input: Body | null; output: Body | null; error: ErrorDescription | null; logs: LogRecord[];
+  request: RequestState; query: string; input: Body | null; output: Body | null; error: ErrorDescription | null; logs: LogRecord[];
   displays: Display[]; held: boolean;
 }
 export interface KeyRecord { id: string; holder: string; created: number }
