@@ -30,10 +30,10 @@ from fal_jupyter.environments.lines import digest_of, installer_lines, local_pla
 RECORD = "environment.json"
 _FORMAT = 1
 _EXACT = ("cloudpickle", "fastapi", "pydantic")  # what reads our pickles; fal holds the last two the same way (C15)
-_WITHOUT_HASHES = (
-    "what runners need comes without hashes: have uv (pip install uv), and no --require-hashes; "
-    "it checks each hash that a line gives all the same"
-)
+_WITHOUT_HASHES = {
+    "uv": "leave --require-hashes out: what runners need comes without hashes, and uv checks each hash that a line gives all the same",
+    "pip": "pip install uv, which checks the hashes that there are; pip wants one for everything, and what runners need comes without",
+}
 _RANGES = ("msgpack", "msgspec", "platformdirs", "threadpoolctl", "uvloop", "websockets")
 
 
@@ -304,7 +304,7 @@ def _refusal(wanted: Wanted, why: str, python: str, *, making: bool) -> AppRuleB
         why = f"{why.rstrip('.')}; {' and '.join(ours)} is what runners need, since it is installed beside fal_jupyter"
     return AppRuleBroken(
         masked(f"no environment can be made for {wanted.class_name}: {why}"),
-        hint=_WITHOUT_HASHES
+        hint=_WITHOUT_HASHES[installers.find_installer().name]
         if "--require-hashes" in why
         else "change requirements, or serve it with --env kernel and what is installed here",
         where="requirements",

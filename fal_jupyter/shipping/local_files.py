@@ -20,6 +20,7 @@ _IMPORT = re.compile(
     re.MULTILINE,
 )
 _COMMENT = re.compile("#.*")
+_AS = re.compile(r"(\w+)\s+as\s+(\w+)")
 _NAME = re.compile(r"(?:^|[(,])\s*([\w.]+)")
 
 
@@ -65,6 +66,13 @@ def imported_names(text: str, package: str) -> Iterator[str]:
         if base:
             yield from _with_parents(base)
             yield from (f"{base}.{name}" for name in _NAME.findall(_COMMENT.sub("", names)))
+
+
+def renamed_names(text: str) -> Iterator[tuple[str, str, str]]:
+    """Give ``(c, a, b)`` for each ``from a import b as c`` of a source."""
+    for origin, names, _ in _IMPORT.findall(text):
+        if origin and not origin.startswith("."):
+            yield from ((new, origin, name) for name, new in _AS.findall(_COMMENT.sub("", names)))
 
 
 def _with_parents(name: str) -> Iterator[str]:

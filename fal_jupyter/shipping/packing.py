@@ -20,7 +20,7 @@ from fal_jupyter.shipping.classes import library_of
 from fal_jupyter.shipping.dependencies import SHARED, Dependency, functions_in, global_names, name_in_notebook, reach
 from fal_jupyter.shipping.fingerprint import code_digest, contents_digest, digest
 from fal_jupyter.shipping.generators import is_shared, travels_with_its_state
-from fal_jupyter.shipping.local_files import files_used, home_module, imported_names
+from fal_jupyter.shipping.local_files import files_used, home_module, imported_names, renamed_names
 from fal_jupyter.shipping.loggers import left_behind
 from fal_jupyter.shipping.reducers import is_local
 
@@ -119,22 +119,35 @@ def _origins(reached: list[Dependency], known: list[ModuleFile]) -> set[str]:
     """Give the modules that captured variables were imported from (``from settings import SIZE``), beside those *known*.
 
     A plain value does not say where it is from: the module of the user's that has it under that name is taken for it. Of several
-    ones, those that a cell imports it from.
+    ones, those that a cell imports it from; under another name (``from settings import SIZE as N``), the one that a cell names.
     """
     found: set[str] = set()
+    renamed = list(_renamed_by_cells())
     for one in reached:
         if one.missing or home_module(one.value) is not None:
             continue
-        of = {name for name in loaded.names() if vars(sys.modules[name]).get(one.name, _ABSENT) is one.value}
-        if len(of) > 1:
+        users = loaded.names()
+        of = {name for name in users if vars(sys.modules[name]).get(one.name, _ABSENT) is one.value}
+        names = {module: name for as_name, module, name in renamed if as_name == one.name and module in users}
+        of |= {module for module, name in names.items() if vars(sys.modules[module]).get(name, _ABSENT) is one.value}
+        if len(of) > 1 and not of & names.keys():
             of = {name for name in of if f"{name}.{one.name}" in _imported_by_cells()}
         found |= of
     return found.difference(file.name for file in known)
 
 
 def _imported_by_cells() -> set[str]:
-    texts = [entry[2] for entry in list(linecache.cache.values()) if len(entry) == 4 and entry[1] is None]
-    return {name for lines in texts for name in imported_names("".join(lines), "")}
+    return {name for text in _cells() for name in imported_names(text, "")}
+
+
+def _renamed_by_cells() -> Iterator[tuple[str, str, str]]:
+    for text in _cells():
+        yield from renamed_names(text)
+
+
+def _cells() -> list[str]:
+    entries = list(linecache.cache.values())
+    return ["".join(entry[2]) for entry in entries if len(entry) == 4 and entry[1] is None]
 
 
 def _left_behind(reached: list[Dependency]) -> list[str]:

@@ -83,6 +83,7 @@ def test_every_way_to_call_tells_of_edits_and_a_touched_or_restored_file_is_none
     ("name", "module", "app"),
     [
         ("Constant", TEXT, ("return N", "from constant import N")),
+        ("Renamed", TEXT, ("return M", "from renamed import (f,  # N as X\n    N as M)")),
         ("Decorated", DECORATOR, ("return N", "from decorated import twice\nN = 1")),
     ],
 )
