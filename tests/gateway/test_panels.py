@@ -405,6 +405,27 @@ def test_an_unloaded_app_starts_again_with_its_next_request_which_was_cold(
     assert any(decision["kind"] == "down" for decision in line["timelines"]["wide"]["decisions"])
 
 
+def test_a_request_that_waits_on_after_a_start_waits_in_the_queue(
+    wide: Served, client: Client, feed: Follower, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    client.ask("POST", "/admin/apps/wide/scaling", b'{"set": {"max_concurrency": 1, "max_multiplexing": 1}}')
+    try:
+        client.ask("POST", "/admin/apps/wide/unload")
+        feed.until(lambda line: "apps" in line and app_in(line)["state"] == "Zero")
+        first, second = (call(client, "/wait", {"gate": str(gate)}) for _ in range(2))
+        feed.until(lambda line: any(one["id"] == first and one["state"] == "running" for one in line["requests"]))
+        before = client.request(second)["request"]
+        time.sleep(0.1)
+        after = client.request(second)["request"]
+        assert (before["state"], after["state"], after["cold"]) == ("waiting", "waiting", True)
+        assert after["start_ms"] == before["start_ms"] > 0
+        assert after["queue_ms"] > before["queue_ms"]
+    finally:
+        gate.touch()
+        client.ask("POST", "/admin/apps/wide/scaling", b'{"reset": true}')
+
+
 def test_what_the_control_plane_cannot_read_or_do_is_one_sentence(client: Client, wide: Served) -> None:
     def publication(spec: dict[str, Any]) -> bytes:
         environment = {"python": "", "env": {}, "cwd": "", "sys_path": [], "preload": [], "isolated": ""}

@@ -217,7 +217,10 @@ class Engine:
             times = msgspec.json.decode(frame.payload)
             found = app.revisions.get(revision)
             self.setup_ms[runner_id] = times["setup_ms"]
-            self._starts[runner_id] = (self._starts.get(runner_id, (0.0,))[0], time.monotonic())
+            self._starts[runner_id] = start = (self._starts.get(runner_id, (0.0,))[0], time.monotonic())
+            for exchange in self.exchanges.values():
+                if exchange.alias == app.alias:
+                    exchange.start_ended(start)
             if found is not None:
                 found.failed, found.setup_ms = False, times["setup_ms"]
             app.tell(

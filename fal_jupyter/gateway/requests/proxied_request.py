@@ -222,6 +222,11 @@ class ProxiedRequest:
         else:
             self._pump()
 
+    def start_ended(self, start: tuple[float, float]) -> None:
+        """The runner that it waited for is ready; from here on it waits for a free one."""
+        if self.cold and not self.dispatched:
+            self.cold, self.starting = False, start[1] - max(start[0], self.arrived)
+
     def _take_back(self, channel: GatewayChannel, body: bytes) -> None:
         """The runner was dead already: as if the request had never been sent."""
         channel.close_stream(self._stream)

@@ -26,7 +26,7 @@ class RequestTimestamps(NamedTuple):
         first = self.first or self.now
         ran_from = min(max(self.ran_from, sent), first)
         waited = sent - arrived
-        start = min(self.starting, waited) if self.dispatched else waited if self.cold else 0.0
+        start = waited if self.cold and not self.dispatched else min(self.starting, waited)
         queue_ms, start_ms = round((waited - start) * 1000, 3), round(start * 1000, 3)
         transfer_ms = round((arrived - self.began + ran_from - sent) * 1000, 3)
         run_ms, stream_ms = round((first - ran_from) * 1000, 3), round((self.now - first) * 1000, 3)

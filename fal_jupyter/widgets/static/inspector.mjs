@@ -73,7 +73,7 @@ export function inspectorPanel(root, host, { id, close }, signal) {
       ["Began", clock(request.began)], ["Runner", request.runner ? `${request.runner}${runner?.pid ? `, pid ${runner.pid}` : ""}` : "none"], ["Device", devicesOf(host.store.view, request.alias, request.runner, true) || (request.runner ? "no GPU of its own" : "–")],
       ["Revision", request.revision ? `r${request.revision}${standing}` : "–"], ["Status", wasCancelled(request) ? `${request.status}, taken back by its caller` : request.status ? String(request.status) : "–"],
     ];
-    const cold = request.cold ? h("p", null, `${Math.round((100 * request.start_ms) / Math.max(1, request.total_ms))} % was the start of a runner. `,
+    const cold = request.cold && request.state !== "waiting" ? h("p", null, `${Math.round((100 * request.start_ms) / Math.max(1, request.total_ms))} % was the start of a runner. `,
       h("span", { class: "fj-mono" }, "min_concurrency 1"), " keeps one ready.") : null;
     replace(body, top(request),
       h("div", { class: "fj-pane" }, h("div", { class: "fj-bar-row", style: { padding: "0" } }, h("strong", { style: { fontSize: "20px" } }, duration(totalOf(request, Date.now()))),
@@ -89,7 +89,7 @@ export function inspectorPanel(root, host, { id, close }, signal) {
 
   const bodyPart = (/** @type {string} */ name, /** @type {import("./types.d.ts").Body | null} */ one, /** @type {number} */ size) => h("div", { class: "fj-pane" },
     h("h2", null, name, " ", h("span", { class: "fj-muted", style: { fontWeight: "400" } }, `${one?.content_type.split(";")[0] ?? ""} ${bytes(size)}`)),
-    one ? (one.size ? keptBodyView(one, signal, host) : h("span", { class: "fj-muted" }, "empty")) : h("span", { class: "fj-muted" }, detail ? "not kept any more" : "…"));
+    one ? (one.size ? keptBodyView(one, signal, host) : h("span", { class: "fj-muted" }, "empty")) : h("span", { class: "fj-muted" }, detail ? (detail.request.state === "done" ? "not kept any more" : "shown when the request has ended") : "…"));
 
   const again = (/** @type {import("./types.d.ts").RequestState} */ request) => {
     const input = detail?.input;

@@ -33,7 +33,7 @@ export function phasesOf(request, now) {
   const parts = PHASES.map(({ key, name, word }) => ({ name, word, ms: Math.max(0, request[key]) }));
   if (request.state !== "done" && now !== undefined) {
     const grown = now - request.began - parts.reduce((sum, part) => sum + part.ms, 0);
-    const at = { waiting: request.cold ? 1 : 0, running: 3, streaming: 4 }[request.state] ?? 3;
+    const at = { waiting: request.cold && request.queue_ms < 1 ? 1 : 0, running: 3, streaming: 4 }[request.state] ?? 3;
     parts[at].ms += Math.max(0, grown);
   }
   return parts;

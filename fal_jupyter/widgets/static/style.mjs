@@ -158,7 +158,7 @@ html[theme="light"] .fj, .fj.fj-light { ${LIGHT} }
 .fj .fj-menu { position: absolute; z-index: 50; background: var(--fj-surface); border: 1px solid var(--fj-border); box-shadow: 0 2px 8px rgb(0 0 0 / 25%); min-width: 200px; padding: 4px 0; }
 .fj .fj-menu button { display: flex; gap: 8px; width: 100%; border: 0; background: none; color: inherit; font: inherit; padding: 4px 12px; text-align: left; cursor: pointer; align-items: center; }
 .fj .fj-menu button:hover, .fj .fj-menu button:focus-visible { background: var(--fj-tint-run); outline-offset: -2px; }
-.fj .fj-with-menu { position: relative; }
+.fj.fj-with-menu, .fj .fj-with-menu { position: relative; }
 .fj .fj-meter { height: 14px; border: 1px solid var(--fj-edge); display: flex; flex: 1; min-width: 40px; } .fj .fj-meter > span { display: block; height: 100%; min-width: 1px; border-right: 1px solid var(--fj-surface); }
 .fj .fj-config { display: grid; grid-template-columns: minmax(150px, 190px) minmax(180px, 1fr) minmax(120px, 200px); }
 .fj .fj-config > * { padding: 5px 12px; border-bottom: 1px solid var(--fj-border); min-height: 36px; min-width: 0; }

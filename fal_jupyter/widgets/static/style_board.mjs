@@ -5,7 +5,7 @@ export const BOARD_STYLE = `
 .fj .fj-cut, .fj .fj-mono, .fj bdi { unicode-bidi: isolate; }
 .fj .fj-board-main { container-type: inline-size; container-name: fj; }
 .fj .fj-figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(118px, 1fr)); overflow: hidden; } .fj .fj-figure:first-child { grid-column: span 2; } .fj .fj-figure .fj-label { overflow-wrap: anywhere; } .fj .fj-figure { margin-bottom: -1px; border-bottom: 1px solid var(--fj-border); min-width: 0; }
-.fj .fj-table td .fj-under-wider, .fj .fj-table td .fj-under-mid, .fj .fj-table td .fj-narrow, .fj .fj-table td .fj-tight { display: none; } .fj .fj-board-main > div:empty { display: none; }
+.fj .fj-table td .fj-under-wider, .fj .fj-table td .fj-under-mid, .fj .fj-table td .fj-narrow, .fj .fj-table td .fj-tight { display: none; } .fj .fj-board-main > div:has(> [role="alert"]:empty:only-child) { display: none; } .fj .fj-row > .fj-tree-meter ~ .fj-aside { flex-shrink: 0; }
 .fj .fj-apps td.fj-app-cell { max-width: 0; width: 24%; padding-top: 5px; padding-bottom: 5px; } .fj .fj-table.fj-apps td.fj-app-cell .fj-cut { max-width: none; } .fj .fj-apps .fj-label { white-space: normal; overflow-wrap: anywhere; }
 .fj .fj-row-actions { position: sticky; right: 0; background: var(--fj-surface); width: 1%; } .fj .fj-table tr:hover .fj-row-actions { background: var(--fj-sunken); }
 .fj .fj-requests { table-layout: fixed; } .fj .fj-requests .fj-wide { width: auto; min-width: 0; } .fj .fj-requests td { overflow: hidden; text-overflow: ellipsis; } .fj .fj-table.fj-requests td .fj-cut, .fj .fj-table.fj-requests td.fj-cut { max-width: none; }

@@ -155,7 +155,7 @@ export function treePanel(root, host, _, signal) {
       onclick: () => (focus(key), how.press ? how.press() : expanded !== undefined && toggle()),
       oncontextmenu: (/** @type {any} */ event) => actions.length && (event.preventDefault(), event.stopPropagation(), menu(actions, event.currentTarget)),
       onkeydown: (/** @type {any} */ event) => keyed(event, key, event.currentTarget, actions, expanded, toggle, how.press),
-    }, expanded !== undefined ? glyph(expanded ? "open" : "folded") : how.leaf ? h("span", { class: "fj-glyph" }) : null, content, h("span", { class: "fj-space" }), how.aside === undefined ? null : h("span", { class: "fj-aside fj-muted" }, how.aside),
+    }, expanded !== undefined ? glyph(expanded ? "open" : "folded") : how.leaf ? h("span", { class: "fj-glyph" }) : null, content, h("span", { class: "fj-space" }), how.aside === undefined ? null : h("span", { class: "fj-aside fj-muted", title: typeof how.aside === "string" ? how.aside : null }, how.aside),
     actions.length ? h("span", { class: "fj-actions" }, quick, iconButton("more", "More actions", (/** @type {any} */ event) => (event.stopPropagation(), menu(actions, event.currentTarget.closest(".fj-row"))), { tabIndex: -1 })) : null);
   };
 
