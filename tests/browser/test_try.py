@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 from typing import Annotated, Literal, Optional
 from fal.toolkit import Image, ImageField
+from fastapi import Form, UploadFile
 from pydantic import BaseModel, Field
 from tqdm import tqdm
 
@@ -51,6 +52,10 @@ class Painter(fal.App):
     @fal.endpoint("/alpha")
     def alpha(self, image: Image) -> dict:
         return {"mode": image.to_pil().mode, "pixels": list(image.to_pil().size)}
+
+    @fal.endpoint("/send")
+    def send(self, file: UploadFile, title: Annotated[str, Form()], more: list[UploadFile] = []) -> dict:
+        return {"name": file.filename, "type": file.content_type, "size": file.size, "title": title, "more": [f.filename for f in more]}
 
     @fal.endpoint("/slow")
     def slow(self, gate: str = "") -> dict:
@@ -134,6 +139,21 @@ def test_a_newcomer_tries_an_app(lab: Front, tmp_path: Path) -> None:
     run(card)
     expect(answer).to_contain_text('mode: "RGB')
     lab.picture("try-upload-light")
+
+    # a form: a file is sent itself, with its name
+    choose(card, "/send")
+    card.locator(".fj-run-button").click()
+    expect(form.get_by_text("A file is required.")).to_be_visible()
+    form.get_by_label("file *", exact=True).set_input_files(photo)
+    expect(form.locator(".fj-picked:visible")).to_contain_text("fox.png")
+    form.get_by_label("title *", exact=True).fill('a "fox" é')
+    run(card)
+    for text in ('name: "fox.png"', 'type: "image/png"', f"size: {len(PIXEL)}", "é"):
+        expect(answer).to_contain_text(text)
+    lab.picture("try-file-light")
+    expect(tab(card, "snippets").locator(".fj-program")).to_contain_text('file=Path("fox.png")')
+    lab.picture("snippets-file-light")
+    tab(card, "try")
 
     # a call on its way: its own header, clock, progress; Cancel
     gate = tmp_path / "gate"
