@@ -4,7 +4,7 @@ import { dashboardPanel } from "../../fal_jupyter/widgets/static/dashboard.mjs";
 import { endpointTable } from "../../fal_jupyter/widgets/static/endpoint_figures.mjs";
 import { pathText } from "../../fal_jupyter/widgets/static/format.mjs";
 import { roundUp, timeLabels } from "../../fal_jupyter/widgets/static/geometry.mjs";
-import { inspectorPanel } from "../../fal_jupyter/widgets/static/inspector.mjs";
+import { inspectorPanel, memoryDuring } from "../../fal_jupyter/widgets/static/inspector.mjs";
 import { phaseBar, phaseTable, phaseTicks } from "../../fal_jupyter/widgets/static/phases.mjs";
 import { waitsFor } from "../../fal_jupyter/widgets/static/queue.mjs";
 import { requestsPanel } from "../../fal_jupyter/widgets/static/requests.mjs";
@@ -293,5 +293,17 @@ describe("the sidebar's rows", () => {
     expect([...root.querySelectorAll('[data-key^="runner:"] .fj-aside')].map((one) => one.textContent)).toEqual(["1.10 s in /generate", "setup 6.2 of 11.8 s"]);
     expect(root.querySelector('[data-key="app:off"]').getAttribute("aria-expanded")).toBe(null);
     expect(root.querySelector('[data-key^="recent:"]')).toBe(null);
+  });
+});
+
+describe("the memory of a request", () => {
+  const lane = (id, ...moves) => ({ id, devices: [], revision: 1, moves });
+  const seen = (lanes) => ({ timelines: new Map([["hello", { points: [], decisions: [], lanes, usage: [[900, 9e9, 0, -1, 0], [1020, 2e8, 0, -1, 0], [1040, 3e8, 0, -1, 5e9], [2000, 9e9, 0, -1, 0]] }]]) });
+  it("is the most that was measured while it ran, and says whose", () => {
+    const one = lane("hello-1", [0, "IDLE"]);
+    expect(memoryDuring(seen([one, lane("hello-0", [0, "IDLE"], [500, "GONE"])]), madeRequest("a"))).toBe("300.0 MB, on GPUs 5.0 GB (2 measurements)");
+    expect(memoryDuring(seen([one, lane("hello-2", [0, "IDLE"])]), madeRequest("a"))).toContain("of 2 runners together");
+    expect(memoryDuring(seen([one]), madeRequest("a", { began: 1200 }))).toBe("");
+    expect(memoryDuring({ timelines: new Map() }, madeRequest("a"))).toBe("");
   });
 });

@@ -21,6 +21,18 @@ export function devicesOf(view, alias, runner, named = false) {
   return ids.map((id) => view.devices.find((device) => device.id === id)).map((device) => (device ? `gpu ${device.index}${named ? `, ${plainText(device.name)}` : ""}` : "gpu")).join(", ");
 }
 
+/** The most that the runners of a request's app held while it ran, as far as that was measured (every three seconds, while a panel is open). @param {import("./types.d.ts").View} view @param {import("./types.d.ts").RequestState} request */
+export function memoryDuring(view, request) {
+  const from = request.began + request.queue_ms + request.start_ms;
+  const until = request.began + request.total_ms;
+  const measured = (view.timelines.get(request.alias)?.usage ?? []).filter(([time]) => time >= from && time <= until);
+  if (!request.runner || !measured.length) return "";
+  const most = (/** @type {number} */ column) => Math.max(...measured.map((one) => one[column] ?? 0));
+  const runners = (view.timelines.get(request.alias)?.lanes ?? []).filter((lane) => lane.moves.some(([time, state]) => time <= until && state !== "GONE") && !lane.moves.some(([time, state]) => time < from && state === "GONE"));
+  const whose = runners.length > 1 ? `, of ${runners.length} runners together` : "";
+  return `${bytes(most(1))}${most(4) > 0 ? `, on GPUs ${bytes(most(4))}` : ""}${whose} (${measured.length === 1 ? "measured once" : `${measured.length} measurements`})`;
+}
+
 /**
  * @param {HTMLElement} root
  * @param {import("./types.d.ts").Host} host
@@ -73,6 +85,8 @@ export function inspectorPanel(root, host, { id, close }, signal) {
       ["Began", clock(request.began)], ["Runner", request.runner ? `${request.runner}${runner?.pid ? `, pid ${runner.pid}` : ""}` : "none"], ["Device", devicesOf(host.store.view, request.alias, request.runner, true) || (request.runner ? "no GPU of its own" : "–")],
       ["Revision", request.revision ? `r${request.revision}${standing}` : "–"], ["Status", wasCancelled(request) ? `${request.status}, taken back by its caller` : request.status ? String(request.status) : "–"],
     ];
+    const memory = memoryDuring(host.store.view, request);
+    if (memory) facts.push(["Peak memory", memory]);
     const cold = request.cold && request.state !== "waiting" ? h("p", null, `${Math.round((100 * request.start_ms) / Math.max(1, request.total_ms))} % was the start of a runner. `,
       h("span", { class: "fj-mono" }, "min_concurrency 1"), " keeps one ready.") : null;
     replace(body, top(request),

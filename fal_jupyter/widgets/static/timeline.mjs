@@ -54,6 +54,8 @@ export function timelinePanel(root, host, { alias }, signal) {
   let brushFrom = null;
   let range = { from: 0, to: 1 };
   let skew = 0;
+  /** @type {{redraw: () => void} | null} */
+  let charts = null;
   const prefix = newId();
   const legend = h("span", { class: "fj-legend" }, SHOWN_STATES.map((state) => {
     const look = stateLook(state);
@@ -65,6 +67,7 @@ export function timelinePanel(root, host, { alias }, signal) {
       chosenWindow = ms;
       for (const one of windows.children) one.setAttribute("aria-pressed", String(Number(one.dataset.ms) === ms));
       draw();
+      charts?.redraw();
     },
   }, word)));
   const pause = iconButton("pause", "Pause", () => {
@@ -241,12 +244,18 @@ export function timelinePanel(root, host, { alias }, signal) {
       below = { stop, title, ...requestsPanel(place, host, { alias, span: () => brush }, stop.signal) };
     } else below.redraw();
     const inside = host.store.view.requests.filter((one) => one.alias === alias && brush && one.began <= brush.to && one.began + one.total_ms >= brush.from);
+    const waits = inside.map((one) => one.queue_ms + one.start_ms).sort((a, b) => a - b);
     update(below.title, `Requests in the marked ${duration(brush.to - brush.from)} `, h("span", { class: "fj-muted", style: { fontWeight: "400" } },
-      `${plural(inside.length, "call")} · ${inside.filter((one) => one.cold).length} cold · ${inside.filter(hasFailed).length} failed${inside.some(wasCancelled) ? ` · ${inside.filter(wasCancelled).length} cancelled` : ""}`));
+      `${plural(inside.length, "call")}${waits.length ? ` · p50 wait ${duration(waits[Math.ceil(waits.length / 2) - 1])}` : ""} · ${inside.filter((one) => one.cold).length} cold · ${inside.filter(hasFailed).length} failed${inside.some(wasCancelled) ? ` · ${inside.filter(wasCancelled).length} cancelled` : ""}`));
   };
 
   const look = scheduler(root, signal, () => {
     if (!frozen) draw();
+  });
+  const tick = scheduler(root, signal, () => {
+    if (frozen) return;
+    draw();
+    charts?.redraw();
   });
   const watched = host.store.watch((view) => {
     if (view.link === "live") skew = view.time - Date.now();
@@ -254,7 +263,7 @@ export function timelinePanel(root, host, { alias }, signal) {
   });
   const observer = typeof ResizeObserver === "undefined" ? null : new ResizeObserver(() => chart.clientWidth && Math.abs(chart.clientWidth - width) > 2 && soon());
   observer?.observe(chart);
-  const ticking = setInterval(() => host.store.view.link === "live" && look(), 1000); // the time moves on while nothing happens
+  const ticking = setInterval(() => host.store.view.link === "live" && tick(), 1000); // the time moves on while nothing happens
   signal.addEventListener("abort", () => {
     watched();
     clearInterval(ticking);
@@ -262,5 +271,5 @@ export function timelinePanel(root, host, { alias }, signal) {
     replace(root);
   });
   draw();
-  usagePanel(usage, host, { alias, span: () => range }, signal);
+  charts = usagePanel(usage, host, { alias, span: () => range }, signal);
 }
