@@ -92,7 +92,7 @@ class Prepared:
             self.client,
             self.spec,
             served,
-            _methods(self.cls),
+            methods_of(self.cls),
             self.shipment,
             _talks(self.cls),
             EditWatch(self.shipment.files),
@@ -190,7 +190,7 @@ def serve_file(
     )
     payload = json.dumps({"path": str(path), "class_name": loaded.name, "folders": loaded.folders}).encode()
     served = client.publish(spec.alias, head, payload)
-    return AppHandle(client, spec, served, _methods(cls), None, _talks(cls), EditWatch(files))
+    return AppHandle(client, spec, served, methods_of(cls), None, _talks(cls), EditWatch(files))
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +228,8 @@ def load_file(path: Path, class_name: str, project: ProjectApp | None = None) ->
     return LoadedFile(path, text, name, cls, folders, added)
 
 
-def _methods(cls: Any) -> dict[str, Callable[..., Any]]:
+def methods_of(cls: Any) -> dict[str, Callable[..., Any]]:
+    """Give the endpoint methods as they are written, by name."""
     return {name: marked.__wrapped__ for name, marked in endpoints_of(cls).items()}
 
 

@@ -19,7 +19,7 @@ class AppPublished:
     """A class was published. *revision* is 1 for the first source, one higher for each changed one.
 
     The engine has already compared the fingerprints (:mod:`fal_jupyter.domain.revisions`): this fact is only
-    sent for a new app or a new revision. *lease* is the owner whose end ends the app, *owner* what people call it.
+    sent for a new app or a new revision, and for one without runners whose user wants one. *lease* is the owner whose end ends the app, *owner* what people call it.
     """
 
     alias: str

@@ -85,7 +85,7 @@ def dashboard() -> None:
     }
     data = CardData(
         version=VERSION, panel="dashboard", tab="", alias="", app="", class_name="", revision=0, cell="", source="", prints=0,
-        gateway=gateway_of(now), options=options(), picture=None,
+        fields=0, build=None, gateway=gateway_of(now), options=options(), picture=None,
     )  # fmt: skip
     if surface.widget:
         extra, _ = now.panels.widget(now, data, bundle)._repr_mimebundle_()

@@ -350,10 +350,21 @@ class Picture(TypedDict):
     last: RequestDetail | None
 
 
+class Build(TypedDict):
+    """An isolated environment that a cell makes before it publishes its app. ``passed`` are milliseconds since it began, ``took`` how many it took
+    (0: it goes on), ``lines`` the installer's last ones, ``error`` why there is none."""
+
+    passed: float
+    took: float
+    lines: list[str]
+    error: str
+
+
 class CardData(TypedDict):
     """The card in a notebook's output, under :data:`MIME`. ``cell`` is its label, ``source`` the hash of the cell's text (see
     :func:`source_hash`): the chip at the cell says whether it was edited since. ``panel`` and ``tab`` choose what is shown;
-    ``prints`` is the revision whose first start its cell waits for and prints, 0 where there is none."""
+    ``prints`` is the revision whose first start its cell waits for and prints, 0 where there is none; ``fields`` is how many rows the form of
+    the first endpoint will have, as far as the class says."""
 
     version: int
     panel: str
@@ -365,6 +376,8 @@ class CardData(TypedDict):
     cell: str
     source: str
     prints: int
+    fields: int
+    build: Build | None
     gateway: GatewayState
     options: list[OptionRule]
     picture: Picture | None

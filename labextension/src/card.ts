@@ -1,15 +1,36 @@
 /** The renderer of an app's card: live below this server, a picture of what was where nothing of it runs. */
 import type { IRenderMime } from '@jupyterlab/rendermime-interfaces';
+import type { Message } from '@lumino/messaging';
 import { Widget } from '@lumino/widgets';
 
+import { isBuilding } from './shared/card_states.mjs';
 import { savedHost } from './shared/host.mjs';
 import { drawPanel } from './shared/widget.mjs';
 import type { CardData } from './shared/types';
-import { CARD_MIME, isLive } from './card_data';
+import { CARD_MIME, cellRuns, isLive } from './card_data';
 import type { LabHost } from './host';
 
 /** Milliseconds for the first line of the feed to come, before a card shows its saved picture. */
 const WAIT_FOR_FEED = 4000;
+
+/** While a cell runs again its outputs keep their height until the new card is there, so that the cells below do not jump. It loses them just before it runs. */
+function keepHeight(outputs: HTMLElement | null): void {
+  const cell = outputs?.closest('.jp-Cell') ?? null;
+  const height = outputs?.offsetHeight ?? 0;
+  if (!outputs || !height || outputs.style.minHeight) {
+    return;
+  }
+  outputs.style.minHeight = `${height}px`;
+  let rests = 0; // looks at which the cell did not run: its last output is drawn a little later
+  const timer = window.setInterval(() => {
+    const now = outputs.querySelector('.fj-card') ? (outputs.querySelector<HTMLElement>('.jp-OutputArea')?.offsetHeight ?? 0) : 0;
+    rests = cellRuns(cell) ? 0 : rests + 1;
+    if (now >= height || rests > 3) {
+      window.clearInterval(timer);
+      outputs.style.minHeight = '';
+    }
+  }, 250);
+}
 
 export class CardRenderer extends Widget implements IRenderMime.IRenderer {
   constructor(private readonly host: LabHost) {
@@ -20,11 +41,22 @@ export class CardRenderer extends Widget implements IRenderMime.IRenderer {
   /** Draw the card, or go on with the one that is drawn: a refreshed picture must not take away what the user types. */
   async renderModel(model: IRenderMime.IMimeModel): Promise<void> {
     const card = model.data[CARD_MIME] as unknown as CardData;
-    const same = this.card !== null && this.card.alias === card.alias && this.card.panel === card.panel && this.card.tab === card.tab;
-    this.card = card;
-    if (!same || this.saved) {
-      this.choose();
+    const known = this.card;
+    if (known && known.alias === card.alias && known.panel === card.panel && known.tab === card.tab) {
+      Object.assign(known, card);
+    } else {
+      this.card = { ...card };
     }
+    if (known !== this.card || this.saved) {
+      this.choose();
+    } else {
+      this.refresh();
+    }
+  }
+
+  protected onBeforeDetach(message: Message): void {
+    keepHeight(this.node.closest<HTMLElement>('.jp-Cell-outputWrapper'));
+    super.onBeforeDetach(message);
   }
 
   dispose(): void {
@@ -39,7 +71,7 @@ export class CardRenderer extends Widget implements IRenderMime.IRenderer {
     this.unwatch?.();
     window.clearTimeout(this.timer);
     const view = this.host.store.view;
-    if (this.card && isLive(this.card, view)) {
+    if (this.card && (isLive(this.card, view) || isBuilding(this.card, this.hostHere()))) {
       this.drawCard(false);
       return;
     }
@@ -58,18 +90,24 @@ export class CardRenderer extends Widget implements IRenderMime.IRenderer {
     }
   }
 
+  /** The page's host, which knows whether the cell of this output runs. */
+  private hostHere(): LabHost {
+    return { ...this.host, cellRuns: () => cellRuns(this.node.closest('.jp-Cell')) };
+  }
+
   private drawCard(saved: boolean): void {
     this.stop?.abort();
     this.stop = new AbortController();
     this.saved = saved;
     if (this.card) {
-      const host = saved ? { ...savedHost(this.card), runCell: this.host.runCell, goToCell: this.host.goToCell } : this.host;
-      drawPanel(this.node, host, this.card, this.stop.signal);
+      const host = saved ? { ...savedHost(this.card), runCell: this.host.runCell, goToCell: this.host.goToCell } : this.hostHere();
+      this.refresh = drawPanel(this.node, host, this.card, this.stop.signal)?.refresh ?? (() => {});
     }
   }
 
   private card: CardData | null = null;
   private saved = false;
+  private refresh: () => void = () => {};
   private stop: AbortController | null = null;
   private unwatch: (() => void) | null = null;
   private timer = 0;

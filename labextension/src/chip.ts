@@ -45,9 +45,13 @@ function elapsed(ms: number): string {
 }
 
 /** What the chip of an app cell says. */
-export function chipLook(source: string, card: CardData | null, app: AppState | undefined, gateway: GatewayState | null = null): ChipLook {
+export function chipLook(source: string, card: CardData | null, app: AppState | undefined, gateway: GatewayState | null = null, runs = false): ChipLook {
   if (!card) {
     return { shape: 'stopped', tone: 'fj-pending', text: 'not running', title: 'Run the cell to have its app' };
+  }
+  if (runs && card.build && !card.build.took && !card.build.error) {
+    const text = app ? `r${app.serving || app.revision} serves · environment` : 'environment';
+    return { shape: 'setup', tone: 'fj-setup fj-dashed', text, title: 'The isolated environment of its app is being made' };
   }
   if (!app) {
     return { shape: 'stopped', tone: 'fj-pending', text: 'not running', title: 'Its app was stopped, or its kernel is new: run the cell' };

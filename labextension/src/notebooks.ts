@@ -12,7 +12,7 @@ import type { Widget } from '@lumino/widgets';
 import { withOptions } from './shared/cell_source.mjs';
 import { ensureStyle } from './shared/style.mjs';
 import type { AppState, CardData } from './shared/types';
-import { CARD_MIME } from './card_data';
+import { CARD_MIME, cellRuns } from './card_data';
 import { chipLook, isAppCell, isStarting, makeChip, stepAside, tellChip, type ChipAction } from './chip';
 import type { LabHost } from './host';
 
@@ -230,7 +230,7 @@ export class Notebooks {
       return;
     }
     const chip = place ?? makeChip(() => this.actionsOf(panel, cell));
-    tellChip(chip, chipLook(source, cardOf(cell.model), this.appOf(cell), this.host.store.view.gateway));
+    tellChip(chip, chipLook(source, cardOf(cell.model), this.appOf(cell), this.host.store.view.gateway, cellRuns(cell.node)));
     stepAside(chip, cell.node);
     if (!place) {
       ensureStyle(chip);

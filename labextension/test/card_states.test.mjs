@@ -72,6 +72,60 @@ describe("the first start", () => {
   });
 });
 
+describe("an isolated environment", () => {
+  const build = (more = {}) => ({ passed: 3000, took: 0, lines: ["making an environment", `+ tiny ${HOSTILE}`], error: "", ...more });
+  const picture = { time: 60000, app: app({ state: "Starting", serving: 0, runners: [] }), requests: [], timeline: { points: [], decisions: [], lanes: [], usage: [] } };
+
+  test("is a step of the start, with its output, before there is an app and a gateway", async () => {
+    const host = hosted();
+    host.store.apply({ kind: "off", reason: "none", time: 60000 });
+    let runs = true;
+    host.cellRuns = () => runs;
+    const card = { ...CARD, revision: 0, build: build(), picture };
+    const { refresh } = cardPanel(root, host, card, stop.signal);
+    const head = root.querySelector(".fj-head-state");
+    expect(head.textContent).toBe("Starting");
+    expect([...root.querySelectorAll(".fj-card-steps li")].map((one) => one.textContent)).toEqual([expect.stringMatching(/^environment 3\.\d+ s$/), "process", "setup()", "ready"]);
+    expect(root.querySelector(".fj-card-build").textContent).toContain("+ tiny <img");
+    expect(root.querySelector("img")).toBeNull();
+    expect(named("Run its cell").hidden).toBe(true);
+    card.build = build({ error: "no environment can be made for Hello: no tiny" });
+    refresh();
+    await until(() => head.textContent === "Failing");
+    expect(root.querySelector(".fj-card-stage").textContent).toContain("no tiny");
+    expect(named("Run its cell").hidden).toBe(false);
+    card.build = build();
+    runs = false; // its kernel died
+    refresh();
+    await until(() => root.textContent.includes("Its environment was not finished. Run the cell again."));
+    expect(head.textContent).toBe("Stopped");
+  });
+
+  test("of a new revision leaves the old one to be tried, and its output to unfold", () => {
+    drawn(madeLine({ apps: [app()] }), { ...CARD, build: build() });
+    expect(root.querySelector(".fj-card-notice").textContent).toMatch(/^environment 3\.\d+ s.*Calls go to r1\.Show the output$/);
+    expect(seen(root.querySelector(".fj-panel-try"))).toBeTruthy();
+    expect(seen(root.querySelector(".fj-card-build"))).toBeFalsy();
+    named("Show the output").click();
+    expect(seen(root.querySelector(".fj-card-build"))).toBeTruthy();
+  });
+
+  test("stays among the steps while the first runner starts", () => {
+    drawn(madeLine({ apps: [begun("SETUP")] }), { ...CARD, build: build({ took: 4200 }) });
+    expect([...root.querySelectorAll(".fj-card-steps li")].map((one) => one.textContent.replace(/ [\d.]+ s$/, ""))).toEqual(["environment", "process", "setup()", "ready"]);
+    expect(root.querySelector(".fj-card-steps li").textContent).toBe("environment 4.20 s");
+  });
+});
+
+test("at zero a runner can be started, and the next call's cost is said", async () => {
+  const host = drawn(madeLine({ apps: [app({ state: "Zero", setup_ms: 3200, runners: [], reason: "hello-1 was idle for keep_alive (10 s)" })], requests: [madeRequest("r1", { began: 50000 })] }));
+  expect(root.querySelector(".fj-card-notice").textContent).toBe("The next call starts a runner and takes about 3.20 s longer. Last call 10 s ago. hello-1 was idle for keep_alive (10 s).");
+  named("Start 1 runner").click();
+  await until(() => host.asked.some(([method, path]) => method === "POST" && path === "apps/hello/start"));
+  host.store.apply(madeLine({ kind: "frame", time: 60001, apps: [app()] }));
+  await until(() => named("Start 1 runner").hidden);
+});
+
 describe("a failed setup", () => {
   test("is a crash with the user's frame, what happens next, Retry and the way to the line", async () => {
     const host = drawn(madeLine({ apps: [app({ state: "Failing", serving: 0, failure: failure(), runners: [madeRunner("hello-1", "CRASH_BACKOFF")] })] }));
@@ -117,7 +171,7 @@ test("an app that is gone keeps what was known last", async () => {
   expect(root.querySelector('tr[data-request="other"]')).toBeNull();
   root.querySelector('[data-tab="config"]').click();
   await until(() => root.querySelector('[data-option="keep_alive"]'));
-  expect(root.textContent).toContain("The app is stopped. Start it to change it.");
+  expect(root.textContent).toContain("The app is gone. Run its cell to change it.");
   named("Run its cell").click();
   expect(ran).toEqual([["run", "hello"]]);
 });

@@ -390,8 +390,17 @@ def test_an_unloaded_app_starts_again_with_its_next_request_which_was_cold(
     wide: Served, client: Client, feed: Follower
 ) -> None:
     assert client.ask("POST", "/admin/apps/wide/unload") == (200, {"unloaded": "wide"})
-    feed.until(lambda line: "apps" in line and app_in(line)["state"] == "Zero" and app_in(line)["asleep"])
+    zero = app_in(
+        feed.until(lambda line: "apps" in line and app_in(line)["state"] == "Zero" and app_in(line)["asleep"])
+    )
     assert client.ask("GET", "/admin/apps/wide/schema")[0] in (200, 409)  # 200 where it was asked for before
+    woken = client.ask("POST", "/admin/apps/wide/start")  # a runner, and no new revision
+    assert woken == (200, {"revision": zero["revision"]})
+    ready = app_in(feed.until(lambda line: "apps" in line and app_in(line)["state"] == "Ready"))
+    assert (ready["serving"], len(ready["runners"]), ready["asleep"]) == (zero["revision"], 1, False)
+    assert client.ask("POST", "/admin/apps/wide/start") == woken  # it has one: nothing happens
+    assert client.ask("POST", "/admin/apps/wide/unload")[0] == 200
+    feed.until(lambda line: "apps" in line and app_in(line)["state"] == "Zero")
     answer = wide.request("/", {"name": "Ada"})
     assert answer.status == 200
     request = client.request(answer.headers["x-fal-request-id"])["request"]
@@ -476,6 +485,7 @@ def test_an_app_that_was_stopped_keeps_its_record_and_starts_as_it_was(
     assert line is not None
     assert wanted in {request["id"] for request in line["requests"]}
     assert client.request(wanted)["request"]["status"] == 200
+    assert client.ask("GET", "/admin/apps/wide/schema")[0] in (200, 409)  # not 404: what is known of it stays
     timeline = line["timelines"]["wide"]
     assert timeline["points"][-1][1:] == [0] * 9
     assert {lane["moves"][-1][1] for lane in timeline["lanes"]} == {"GONE"}

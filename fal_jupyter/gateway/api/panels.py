@@ -88,9 +88,10 @@ class AppActionHandler(Handler):
             self._call(alias)
 
     def _start(self, alias: str) -> None:
-        """Start an app that was stopped; one that runs is left as it is."""
+        """Start an app that was stopped, or a runner of one that has none; any other is left as it is."""
         deployments = self.gateway.engine.deployments
         if (running := deployments.published.get(alias)) is not None:
+            deployments.wake(alias)
             self.reply({"revision": running.last})
             return
         former = deployments.stopped.get(alias)
@@ -143,14 +144,15 @@ class SchemaHandler(Handler):
 
     async def get(self, alias: str) -> None:
         engine = self.gateway.engine
-        published = engine.published.get(alias)
+        published = engine.deployments.find(alias)
         record = engine.fleet.apps.get(alias)
-        if published is None or record is None:
+        if published is None:
             self.fail(404, "not_served", f"no app {alias} is running")
             return
-        revision = published.revisions.get(record.serving) or published.newest
+        revision = (published.revisions.get(record.serving) if record else None) or published.newest
         if not revision.schema:
-            ready = [r for r in record.runners.values() if r.state in READY and r.revision == revision.number]
+            runners = record.runners.values() if record is not None else ()
+            ready = [r for r in runners if r.state in READY and r.revision == revision.number]
             runner = min(ready, key=lambda r: r.in_flight, default=None)
             channel = engine.launcher.channel(runner.id) if runner is not None else None
             if runner is None or channel is None:
@@ -173,7 +175,7 @@ class RequestHandler(Handler):
         if exchange is None and kept is None:
             self.fail(404, "not_kept", "that request is not known here, or not kept any more")
             return
-        published = engine.published.get(kept.alias if kept is not None else exchange.alias if exchange else "")
+        published = engine.deployments.find(kept.alias if kept is not None else exchange.alias if exchange else "")
         logs = published.log.read(LOGS_SHOWN, request=request_id) if published is not None else []
         if kept is not None:
             request, error, sent, got = kept.state(), kept.error, kept.input(), kept.output()

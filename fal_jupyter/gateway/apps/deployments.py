@@ -167,6 +167,14 @@ class Deployments:
         self._again(app, app.newest, "restarted by hand", self._fleet.apps[alias].owner)
         return app.last
 
+    def wake(self, alias: str) -> None:
+        """Start one runner of an app that has none, as the next request would; ``keep_alive`` ends it where none comes."""
+        app, record = self.published[alias], self._fleet.apps[alias]
+        if not record.runners:
+            newest = app.newest
+            acting = replace(newest.spec, scaling=newest.spec.scaling.changed(app.overrides))
+            self._tell(m.AppPublished(alias, acting, app.last, app.lease, newest.allotment, record.owner))
+
     def start(self, alias: str, owner: str) -> int | None:
         """Publish an app that was stopped as it was, with the scaling it had; gives the revision, None where none was stopped."""
         former = self.stopped.get(alias)

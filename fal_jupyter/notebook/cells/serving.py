@@ -24,6 +24,13 @@ from fal_jupyter.notebook.cells.rebind import keep_reachable
 from fal_jupyter.notebook.display import cards
 from fal_jupyter.notebook.display.static_card import StaticCard, as_html, as_text
 from fal_jupyter.notebook.session import NotebookSession
+from fal_jupyter.domain.nearest import hint_for
+from fal_jupyter.notebook import cards, cells, session
+from fal_jupyter.notebook.building import BuildCard
+from fal_jupyter.notebook.display import Card, as_html, as_text
+from fal_jupyter.notebook.progress import MapProgress, TerminalLine
+from fal_jupyter.notebook.session import Session
+from fal_jupyter.notebook.standing import keep_reachable
 
 if TYPE_CHECKING:
     from fal_jupyter.client.handle import AppHandle
@@ -182,12 +189,13 @@ def _serve_all(now: NotebookSession, classes: Sequence[type], wishes: ServeOptio
             _show(now, cards.of_dry_run(cls, wishes.overrides, now.namespace, now.cell_of, wishes.cell, wishes.env))
         keep_reachable(now, classes, wishes.overrides)
         return [None] * len(classes)
-    prepared = [_prepare(now, cls, wishes) for cls in classes]  # all of them, before the first replaces what serves
-    handles = [_publish(now, one) for one in prepared]
     shown = now.shell is not None and not wishes.quiet
-    if shown and wishes.wait and now.panels.is_drawn_live(now):
-        for handle in handles:  # there before the app is: the page follows its start by itself
-            now.panels.show_card(now, handle, cards.of_app(handle, cell=wishes.cell), prints=handle.revision)
+    early = shown and now.panels.is_drawn_live(now)
+    handles = _publish_all(now, classes, wishes, early)
+    for handle in handles if early else ():  # there before the app is: the page follows its start by itself
+        if wishes.wait or now.panels.has_begun(handle.alias):
+            prints = handle.revision if wishes.wait else 0
+            now.panels.show_card(now, handle, cards.of_app(handle, cell=wishes.cell), prints=prints)
     for handle in handles:
         try:
             if wishes.wait:
@@ -201,6 +209,32 @@ def _serve_all(now: NotebookSession, classes: Sequence[type], wishes: ServeOptio
     return list(handles)
 
 
+def _publish_all(now: NotebookSession, classes: Sequence[type], wishes: ServeOptions, early: bool) -> list[AppHandle]:
+    """Prepare every class, then publish each. An environment that has to be made is followed on the app's card, where that is drawn *early*."""
+    __tracebackhide__ = True
+    builds: list[BuildCard] = []
+    try:
+        prepared = []
+        for cls in classes:  # all of them, before the first replaces what serves
+            build = BuildCard(now, cls, wishes.overrides, wishes.cell) if early else None
+            builds += [build] if build is not None else []
+            prepared.append(_prepare(now, cls, wishes, build.say if build is not None else _say_line))
+            if build is not None:
+                build.made()
+        handles = []
+        for one in prepared:
+            handles.append(_publish(now, one))
+            builds = [build for build in builds if build.alias != one.spec.alias]
+        return handles
+    except BaseException as refused:
+        why = (
+            "It was interrupted." if isinstance(refused, KeyboardInterrupt) else str(refused) or type(refused).__name__
+        )
+        for build in builds:
+            build.failed(why)
+        raise
+
+
 def _adopt(now: NotebookSession, cls: type) -> type:
     """A class on the real package's App runs as the same class on ours, which its name then means."""
     from fal_jupyter.fal.adopt import adopted
@@ -211,7 +245,7 @@ def _adopt(now: NotebookSession, cls: type) -> type:
     return ours
 
 
-def _prepare(now: NotebookSession, cls: type, wishes: ServeOptions) -> Prepared:
+def _prepare(now: NotebookSession, cls: type, wishes: ServeOptions, say: Callable[[str], None]) -> Prepared:
     __tracebackhide__ = True
     from fal_jupyter.client import serving
 
@@ -223,7 +257,7 @@ def _prepare(now: NotebookSession, cls: type, wishes: ServeOptions) -> Prepared:
         cell_of=now.cell_of,
         namespace=now.namespace,
         env=wishes.env,
-        say=_say_line,
+        say=say,
     )
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Final, Union, get_args, get_origin, get_type_hints
 
 from fal_jupyter.commands.numbers import size
 from fal_jupyter.domain.spec import AppSpec, Scaling
@@ -13,6 +15,7 @@ from fal_jupyter.notebook.display.static_card import CaptureLine, EndpointLine, 
 if TYPE_CHECKING:
     from fal_jupyter.client.handle import AppHandle
 
+MOST_NESTED: Final = 3  # models within models whose fields are counted
 _WORDS = {"IDLE": "ready", "RUNNING": "ready", "PENDING": "starting", "SETUP": "starting"}
 
 
@@ -95,6 +98,35 @@ def of_dry_run(
         ),
         warnings=tuple(shipment.warnings),
     )
+
+
+def rows_of(methods: Mapping[str, Callable[..., Any]], spec: AppSpec) -> int:
+    """How many rows the form of the first endpoint will have, for the room that its card keeps; 0 where there is none."""
+    first = next((one.name for one in spec.endpoints if one.protocol == "http"), "")
+    method = methods.get(first)
+    if method is None:
+        return 0
+    try:
+        hints = get_type_hints(method, include_extras=False)
+        names = [name for name in inspect.signature(method).parameters if name != "self"]
+        return sum(_rows(hints.get(name), MOST_NESTED) for name in names)
+    except Exception:  # an annotation that cannot be read is refused or said where it counts
+        return 0
+
+
+def _rows(kind: Any, deeper: int) -> int:
+    """The rows of one value: a model's fields, a row for everything else, none for what FastAPI fills in."""
+    kinds = [one for one in get_args(kind) if one is not type(None)]
+    if get_origin(kind) in (Union, UnionType) and len(kinds) < len(get_args(kind)):
+        return 1  # an optional model is folded
+    fields = getattr(kind, "model_fields", None)
+    if isinstance(fields, dict) and deeper and not _is_file(kind):
+        return sum(_rows(field.annotation, deeper - 1) for field in fields.values()) + (deeper < MOST_NESTED)
+    return 0 if getattr(kind, "__module__", "").startswith(("starlette.", "fastapi.")) else 1
+
+
+def _is_file(kind: Any) -> bool:
+    return getattr(kind, "__module__", "").startswith(("fal_jupyter.", "fal."))
 
 
 def endpoints_of(spec: AppSpec) -> tuple[EndpointLine, ...]:

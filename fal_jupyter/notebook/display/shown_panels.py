@@ -12,11 +12,12 @@ from fal_jupyter.notebook.display import saved_card as pictures
 from fal_jupyter.notebook.display import saved_panels, surfaces
 from fal_jupyter.notebook.display.saved_results import SavedResults
 from fal_jupyter.notebook.display.static_card import State, StaticCard, as_html, as_text
-from fal_jupyter.protocol.feed import MIME, AppState, CardData, GatewayState, OptionRule, Picture, source_hash
+from fal_jupyter.protocol.feed import MIME, AppState, Build, CardData, GatewayState, OptionRule, Picture, source_hash
 
 if TYPE_CHECKING:
     from fal_jupyter.client.client import Client
     from fal_jupyter.client.handle import AppHandle
+    from fal_jupyter.domain.spec import AppSpec
 
 PANELS: Final = ("card", "try", "outputs", "requests", "timeline", "config", "logs", "snippets")
 WIDGET_VIEW: Final = "application/vnd.jupyter.widget-view+json"
@@ -106,12 +107,43 @@ class Panels:
         source = source_hash(now.raw_cell) if panel == "card" and card.cell else ""
         data = card_data(now, handle, card, panel, source, found)
         data["prints"] = prints
-        shown = Shown(uuid.uuid4().hex, card, data, _stamp(found), found)
+        begun = self._begun.pop(handle.alias, None) if panel == "card" and card.cell else None
+        data["build"] = begun.data["build"] if begun is not None else None
+        shown = Shown(begun.display_id if begun is not None else uuid.uuid4().hex, card, data, _stamp(found), found)
         if panel == "card" and card.cell:
             self.shown[handle.alias] = shown
-        if prints:
+        if prints or begun is not None:
             self._begun[handle.alias] = shown
-        self._display(now, shown, found, surface)
+        if begun is not None:
+            publish(self._bundle(shown, found, surface), shown.display_id, update=True)
+        else:
+            self._display(now, shown, found, surface)
+
+    # --- environments -------------------------------------------------------------------------------------------
+    def begin_build(self, now: PanelSession, spec: AppSpec, card: StaticCard, fields: int, build: Build, found: Picture) -> None:
+        """Display the card of an app whose environment is being made; :meth:`show_card` goes on with it."""
+        data = CardData(
+            version=VERSION, panel="card", tab="", alias=spec.alias, app=card.app, class_name=spec.class_name, revision=0,
+            cell=card.cell, source=source_hash(now.raw_cell), prints=0, fields=fields, build=build, gateway=gateway_of(now),
+            options=options(), picture=pictures.cut(found),
+        )  # fmt: skip
+        shown = self._begun[spec.alias] = Shown(uuid.uuid4().hex, card, data, None, found)
+        publish(self._bundle(shown, found, self.surface(now)), shown.display_id, update=False)
+
+    def tell_build(self, now: PanelSession, alias: str, build: Build) -> None:
+        """The environment goes on, is made, or is not to be had: then the card is done."""
+        shown = self._begun.get(alias)
+        if shown is None:
+            return
+        shown.data["build"] = build
+        if build["error"]:
+            del self._begun[alias]
+            shown.card = replace(shown.card, state="Failing", revision="not published", failure=(build["error"],))
+        publish(self._bundle(shown, shown.found, self.surface(now)), shown.display_id, update=True)
+
+    def has_begun(self, alias: str) -> bool:
+        """True while the card of an app is displayed that is not published yet, or starts."""
+        return alias in self._begun
 
     def settle_card(self, now: PanelSession, handle: AppHandle, card: StaticCard, *, failed: bool = False) -> None:
         """The app has started, or *failed* to: its card says so, the one that is displayed already or else a new one."""
@@ -134,7 +166,7 @@ class Panels:
 
     @staticmethod
     def _bundle(shown: Shown, found: Picture | None, surface: surfaces.Surface) -> dict[str, Any]:
-        card = shown.card if found is None else _as_now(shown.card, found)
+        card = shown.card if found is None or not shown.data["revision"] else _as_now(shown.card, found)
         told = pictures.activity_text(found) if found is not None else ""
         tab = shown.data["tab"]
         html = found is not None and saved_panels.page(card, found, tab)
@@ -239,6 +271,8 @@ def _stamp(found: Picture | None) -> Any:
 
 
 def card_data(
+    from fal_jupyter.notebook.display.cards import rows_of
+
     now: PanelSession, handle: AppHandle, card: StaticCard, panel: str, source: str, found: Picture | None
 ) -> CardData:
     whole = panel in ("card", *PANELS)
@@ -253,6 +287,8 @@ def card_data(
         cell=card.cell,
         source=source,
         prints=0,
+        fields=rows_of(handle.methods, handle.spec),
+        build=None,
         gateway=gateway_of(now),
         options=options(),
         picture=found,

@@ -1,7 +1,7 @@
 // @ts-check
 /** The card under an app's cell: how it stands, and everything that can be done with it, in tabs. */
 import { button, h, replace, scheduler, tabList, update } from "./dom.mjs";
-import { cardStates, newestFailed } from "./card_states.mjs";
+import { cardStates, isBuilding, newestFailed } from "./card_states.mjs";
 import { configPanel } from "./config.mjs";
 import { count, duration } from "./format.mjs";
 import { galleryPanel } from "./gallery.mjs";
@@ -80,6 +80,18 @@ export function askWithin(place) {
 /** Heights of cards that were taken away, by app: a new one of the same app begins with it. @type {Map<string, number>} */
 const heights = new Map();
 
+const ROOM = { least: 208, most: 520, beside: 158, row: 35, line: 18, characters: 64 };
+
+/**
+ * The height of the Try tab, by what is known before there is a form: a form that needs more scrolls, so that nothing below a card moves when it comes.
+ * @param {number} fields rows of the form
+ * @param {string} doc of the endpoint
+ */
+export function formRoom(fields, doc) {
+  const lines = doc ? Math.min(6, Math.ceil(doc.trim().length / ROOM.characters)) : 0;
+  return Math.min(ROOM.most, Math.max(ROOM.least, ROOM.beside + fields * ROOM.row + lines * ROOM.line));
+}
+
 /** How an app stood when it was saved: a word without the colour of a living state. @param {string} state */
 function greyMark(state) {
   const look = stateLook(state);
@@ -89,8 +101,9 @@ function greyMark(state) {
 /**
  * @param {HTMLElement} root
  * @param {import("./types.d.ts").Host} host
- * @param {import("./types.d.ts").CardData} card
+ * @param {import("./types.d.ts").CardData} card what its cell told last: it may change, after which `refresh` is called
  * @param {AbortSignal} signal
+ * @returns {{refresh: () => void}}
  */
 export function cardPanel(root, host, card, signal) {
   ensureStyle(root);
@@ -142,9 +155,10 @@ export function cardPanel(root, host, card, signal) {
   const stop = iconButton("stop", "Stop the app", act("stop"));
   const start = button([glyph("play"), "Start"], act("start"), { class: "fj-button fj-primary", title: "Start the app as it was" });
   const runCell = button([glyph("play"), "Run its cell"], () => host.runCell?.(alias), { class: "fj-button fj-primary" });
+  const warm = button([glyph("play"), "Start 1 runner"], act("start"), { class: "fj-button" });
   const retry = button([glyph("restart"), "Retry now"], act("restart"), { class: "fj-button", title: "Start it at once, without waiting for the next attempt" });
   actions.append(restart, stop, more);
-  head.append(start, runCell, retry, actions);
+  head.append(start, runCell, warm, retry, actions);
 
   // --- the tabs: each is built when it is first shown, and keeps what was typed into it
   /** @type {Map<string, HTMLElement>} */
@@ -154,11 +168,11 @@ export function cardPanel(root, host, card, signal) {
   const build = (/** @type {string} */ name) => {
     const place = h("div", { class: `fj-panel-${name}`, dataset: { panel: name } });
     if (name === "try") (trying = tryPanel(place, host, { alias }, signal)), loadPanel(place, host, { alias, call: () => trying.call(), confirmIn: askWithin }, signal);
-    else if (name === "outputs") galleryPanel(place, host, { alias }, signal);
+    else if (name === "outputs") galleryPanel(place, kept, { alias }, signal);
     else if (name === "requests") requestsPanel(place, kept, { alias }, signal);
     else if (name === "timeline") timelinePanel(place, kept, { alias }, signal);
     else if (name === "config") configPanel(place, kept, { alias, onEdited: (number) => tabs.count("config", number ? `${number} edited` : "") }, signal);
-    else if (name === "logs") logsPanel(place, host, { alias }, signal);
+    else if (name === "logs") logsPanel(place, kept, { alias }, signal);
     else snippetsPanel(place, kept, { alias, call: () => trying.call() }, signal);
     return place;
   };
@@ -171,7 +185,7 @@ export function cardPanel(root, host, card, signal) {
       tabs.panel.append(place);
     }
     place.hidden = false;
-    if (tab !== name) (hold.of = ""), (body.style.minHeight = "");
+    if (tab !== name) (hold.of = ""), (body.style.minHeight = ""), body.style.removeProperty("--fj-held");
     tab = name;
     stand();
     tabs.panel.setAttribute("aria-labelledby", tabs.list.querySelector(`[data-tab="${name}"]`)?.id ?? "");
@@ -191,7 +205,10 @@ export function cardPanel(root, host, card, signal) {
   };
   /** A change of state never makes the card smaller: what is below it stays where it is. @param {string} state */
   const hold = (state) => {
-    if (hold.of && hold.of !== state && body.offsetHeight) body.style.minHeight = `${body.offsetHeight}px`;
+    if (hold.of && hold.of !== state && body.offsetHeight) {
+      body.style.minHeight = `${body.offsetHeight}px`;
+      body.style.setProperty("--fj-held", `${tabs.panel.offsetHeight}px`);
+    }
     hold.of = state;
   };
   hold.of = "";
@@ -202,18 +219,23 @@ export function cardPanel(root, host, card, signal) {
     const view = host.store.view;
     const now = app();
     const state = now ?? kept.store.view.apps.find((one) => one.alias === alias);
-    const gone = !now && view.link === "live";
-    hold(`${view.link} ${now?.state}`);
+    const builds = !now && isBuilding(card, host);
+    const gone = !now && !builds && view.link === "live";
+    hold(`${view.link} ${now?.state} ${builds}`);
     if (view.link === "saved" && state) update(headState, greyMark(state.state));
+    else if (!now && card.build && !card.build.took) update(headState, stateMark(builds ? "Starting" : card.build.error ? "Failing" : "Stopped"));
     else update(headState, stateMark(gone || view.link === "off" ? "Stopped" : (state?.state ?? "Starting")));
     const live = Boolean(now) && view.link === "live";
     const alive = live && now?.state !== "Stopped";
     actions.hidden = !live;
     restart.hidden = stop.hidden = !alive;
     start.hidden = !live || alive;
+    warm.hidden = !alive || now?.state !== "Zero";
+    if (now) warm.title = `It is ready for the next call, and ends after ${now.scaling.keep_alive} s without one (keep_alive)`;
     retry.hidden = !alive || !(now?.state === "Failing" || (now && newestFailed(now)));
-    runCell.hidden = !host.runCell || !(gone || view.link === "off" || view.link === "saved");
+    runCell.hidden = !host.runCell || builds || !(gone || view.link === "off" || view.link === "saved");
     if (!state) return states.draw(now, state);
+    if (!started) body.style.setProperty("--fj-room", `${formRoom(card.fields ?? 0, state.endpoints[0]?.doc ?? "")}px`);
     drawFacts(state, alive);
     drawAbout(state.about ?? ""); // a picture that was saved before there was any has none
     states.draw(now, state);
@@ -246,9 +268,10 @@ export function cardPanel(root, host, card, signal) {
   signal.addEventListener("abort", host.store.watch(look));
   const ticking = setInterval(() => {
     const now = app();
-    if (now && (now.state === "Starting" || now.state === "Failing" || now.serving !== now.revision)) look(); // clocks run
+    if (isBuilding(card, host) || (now && (now.state === "Starting" || now.state === "Failing" || now.serving !== now.revision))) look(); // clocks run
   }, 250);
   signal.addEventListener("abort", () => clearInterval(ticking));
   signal.addEventListener("abort", () => root.replaceChildren());
   draw();
+  return { refresh: look };
 }

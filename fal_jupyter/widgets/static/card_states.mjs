@@ -19,6 +19,11 @@ export function newestFailed(app) {
   return Boolean(app.failure && app.serving && app.failure.revision === app.revision && app.revision > app.serving);
 }
 
+/** True while the cell of a card makes the isolated environment of its app. @param {import("./types.d.ts").CardData} card @param {import("./types.d.ts").Host} host */
+export function isBuilding(card, host) {
+  return Boolean(card.build && !card.build.took && !card.build.error && host.cellRuns?.() !== false);
+}
+
 /** The runner whose start is awaited. @param {AppState} app */
 export function startingRunner(app) {
   const found = app.runners.filter((one) => one.state === "SETUP" || one.state === "PENDING");
@@ -34,11 +39,15 @@ export function startingRunner(app) {
 export function cardStates(host, card, redraw, signal) {
   const line = h("div", { class: "fj-card-notice" });
   const stage = h("div", { class: "fj-card-stage", hidden: true });
-  const tail = h("pre", { class: "fj-code fj-card-tail", "aria-label": "the last lines printed" });
+  const tail = h("pre", { class: "fj-code fj-card-tail", dataset: { key: "printed" }, "aria-label": "the last lines printed" });
   /** @type {string[]} */
   let printed = [];
   let printedOf = "";
   let unfolded = false; // the error of a revision that is not needed now
+  const output = h("pre", { class: "fj-code fj-card-tail fj-card-build", tabIndex: 0, dataset: { key: "built" }, "aria-label": "output of the installer" });
+  /** @type {import("./types.d.ts").Build | null} what was told last of the environment */
+  let build = null;
+  let buildBegan = 0; // by this page's clock
 
   /** The last lines that the runner's setup() printed. @param {AppState} now @param {string} runner */
   const readTail = async (now, runner) => {
@@ -56,6 +65,16 @@ export function cardStates(host, card, redraw, signal) {
     if (!signal.aborted) redraw();
   };
 
+  /** Take what the cell told last of the environment. */
+  const readBuild = () => {
+    if (!card.build || card.build === build) return;
+    build = card.build;
+    buildBegan = Date.now() - build.passed;
+    const atEnd = output.scrollTop + output.clientHeight >= output.scrollHeight - 8;
+    output.textContent = build.lines.map(plainText).join("\n");
+    if (atEnd) output.scrollTop = output.scrollHeight;
+  };
+
   const banner = (/** @type {string} */ tone, /** @type {any} */ sign, /** @type {any[]} */ ...content) => h("div", { class: `fj-banner ${tone}` }, sign, h("div", { class: "fj-card-sentence" }, content));
   const grey = (/** @type {string} */ shape) => glyph(shape, "fj-pending");
 
@@ -64,6 +83,9 @@ export function cardStates(host, card, redraw, signal) {
     const ends = view.time ? ` What is shown ends at ${clock(view.time, false)}.` : "";
     if (view.link === "saved") return banner("", grey("stopped"), `A picture of ${new Date(view.time).toLocaleString()}. Run the cell again to have the app here.`);
     if (view.link === "lost") return banner("fj-bad", glyph("warning", "fj-failed"), h("strong", null, `No update: ${plainText(view.reason)}.`), `${ends} Trying again.`);
+    if (isBuilding(card, host)) return building(now);
+    if (card.build?.error && (!now || now.state === "Ready")) return banner("fj-bad", glyph("failed", "fj-failed"), h("div", { class: "fj-card-row" }, h("strong", null, "Its environment could not be made."), now ? [`Calls go to r${now.serving}.`, h("span", { class: "fj-space" }), fold("the error")] : null));
+    if (!now && card.build && !card.build.took) return banner("", grey("stopped"), "Its environment was not finished. Run the cell again.");
     if (!state && (view.link === "live" || (view.link === "connecting" && !view.reason))) return h("p", { class: "fj-empty" }, "Looking for the app …");
     if (view.link === "connecting") return banner("", null, view.reason ? plainText(view.reason) : "Connecting …");
     if (view.link === "off") return banner("", grey("stopped"), "No gateway is running. Running the cell again starts one, and the app.");
@@ -71,10 +93,27 @@ export function cardStates(host, card, redraw, signal) {
     if (now.state === "Stopped") return banner("", grey("stopped"), `Stopped after ${plural(now.stats.calls, "call")}. Calls of it are refused; Start brings it back as it was.`);
     if (now.state === "Failing") return failing(now);
     if (now.state === "Starting") return starting(now);
-    if (now.state === "Zero") return banner("", grey("zero"), "No runner is up. The next call starts one", now.setup_ms ? [" and takes about ", h("strong", null, duration(now.setup_ms)), " longer."] : `. ${plainText(now.reason)}`);
+    if (now.state === "Zero") return zero(view, now);
     if (newestFailed(now)) return kept(now);
     if (now.serving && now.serving !== now.revision) return rebuilding(now);
     return ready(view, now);
+  };
+
+  const building = (/** @type {AppState | undefined} */ now) => {
+    const passed = h("span", { class: "fj-nowrap" }, h("strong", { class: "fj-mono" }, "environment"), ` ${duration(Date.now() - buildBegan)}`);
+    const last = h("span", { class: "fj-mono fj-muted fj-cut" }, plainText(build?.lines.at(-1) ?? ""));
+    const more = now ? [h("span", { class: "fj-nowrap" }, `Calls go to r${now.serving || now.revision}.`), fold("the output")] : [];
+    return banner("fj-warn fj-card-starting", stateGlyph("SETUP"), h("div", { class: "fj-card-row" }, passed, stage.hidden ? last : null, h("span", { class: "fj-space" }), more));
+  };
+
+  const fold = (/** @type {string} */ what) => h("button", { type: "button", class: "fj-choice", "aria-pressed": String(unfolded), onclick: () => ((unfolded = !unfolded), redraw()) }, `${unfolded ? "Hide" : "Show"} ${what}`);
+
+  /** What the next call costs, when the last one was, and why no runner is up. */
+  const zero = (/** @type {View} */ view, /** @type {AppState} */ now) => {
+    const last = view.requests.find((one) => one.alias === card.alias && one.state === "done");
+    const costs = now.setup_ms >= 1 ? [" and takes about ", h("strong", null, duration(now.setup_ms)), " longer"] : "";
+    const why = now.asleep ? "It was unloaded by hand." : plainText(now.reason) ? `${plainText(now.reason)}.` : "";
+    return banner("", grey("zero"), "The next call starts a runner", costs, ". ", last ? `Last call ${ago(view.time - last.began)}. ` : "", h("span", { class: "fj-muted" }, why));
   };
 
   const ready = (/** @type {View} */ view, /** @type {AppState} */ now) => {
@@ -118,7 +157,7 @@ export function cardStates(host, card, redraw, signal) {
   const failing = (/** @type {AppState} */ now) => banner("fj-bad", glyph("failed", "fj-failed"), h("div", { class: "fj-card-row" }, h("strong", null, what(now)), now.failure ? h("span", { class: "fj-muted" }, ago(Date.now() - now.failure.time)) : null, h("span", { class: "fj-muted" }, again(now)), h("span", { class: "fj-space" }), waits(now)));
 
   const kept = (/** @type {AppState} */ now) => banner("fj-bad", glyph("failed", "fj-failed"), h("div", { class: "fj-card-row" }, h("strong", null, `r${now.failure?.revision} could not start: ${what(now)}.`), `Calls go to r${now.serving}.`, h("span", { class: "fj-muted" }, again(now)), h("span", { class: "fj-space" }),
-    h("button", { type: "button", class: "fj-choice", "aria-pressed": String(unfolded), onclick: () => ((unfolded = !unfolded), redraw()) }, unfolded ? "Hide the error" : "Show the error")));
+    fold("the error")));
 
   // --- what takes the form's place
   /** @type {{of: number, node: HTMLElement} | null} the failure that is shown: what is unfolded in it stays so */
@@ -141,33 +180,50 @@ export function cardStates(host, card, redraw, signal) {
     const moves = view.timelines.get(card.alias)?.lanes.find((one) => one.id === first.id)?.moves ?? [];
     const began = (/** @type {string} */ state) => moves.find(([, one]) => one === state)?.[0];
     const at = START_STEPS.findIndex(([state]) => state === first.state);
-    return h("ol", { class: "fj-card-steps", "aria-label": "steps of the start" }, START_STEPS.map(([state, word], number) => {
+    const made = isMadeFor(now) ? [step("environment", -1, 0, duration(card.build?.took ?? 0))] : [];
+    return stepList([...made, ...START_STEPS.map(([state, word], number) => {
       const from = began(state);
       const to = began(START_STEPS[number + 1]?.[0] ?? "");
-      const took = number === at ? duration(passedOf(first)) : number < at && from !== undefined && to !== undefined ? duration(to - from) : "";
-      return h("li", { class: number === at ? "fj-setup" : number < at ? "fj-ok" : "fj-pending", "aria-current": number === at ? "step" : null }, glyph(number < at ? "done" : number === at ? "setup" : "pending"), h("span", null, word), took ? h("span", { class: "fj-muted" }, ` ${took}`) : null);
-    }));
+      return step(word, number, at, number === at ? duration(passedOf(first)) : number < at && from !== undefined && to !== undefined ? duration(to - from) : "");
+    })]);
+  };
+
+  /** True for the revision that the card's environment was made for. @param {AppState} now */
+  const isMadeFor = (now) => Boolean(card.build?.took) && card.revision === now.revision;
+  const stepList = (/** @type {HTMLElement[]} */ items) => h("ol", { class: "fj-card-steps", "aria-label": "steps of the start" }, items);
+  /** One step: before the one *at* which the start is, that one, or after it. @param {string} word @param {number} number @param {number} at @param {string} took */
+  const step = (word, number, at, took) => h("li", { class: number === at ? "fj-setup" : number < at ? "fj-ok" : "fj-pending", "aria-current": number === at ? "step" : null },
+    glyph(number < at ? "done" : number === at ? "setup" : "pending"), h("span", null, word), took ? h("span", { class: "fj-muted" }, ` ${took}`) : null);
+
+  const buildStage = () => {
+    const error = card.build?.error;
+    const copy = h("div", { class: "fj-bar-row" }, button([glyph("copy"), "Copy the output"], () => host.copy(output.textContent ?? "")));
+    if (error) return [h("div", { class: "fj-pane" }, h("div", { class: "fj-banner fj-bad", role: "alert" }, h("div", null, plainText(error)))), output, copy];
+    return [stepList([step("environment", 0, 0, duration(Date.now() - buildBegan)), ...START_STEPS.map(([, word]) => step(word, 1, 0, ""))]), output];
   };
 
   let view = host.store.view;
   /** @param {AppState | undefined} now */
   const drawStage = (now) => {
+    readBuild();
     const live = view.link === "live" && now;
+    const builds = view.link !== "saved" && (isBuilding(card, host) || Boolean(build?.error)) && (!now || unfolded);
     const fails = live && (now.state === "Failing" || (newestFailed(now) && unfolded));
     const begins = live && now.state === "Starting" && !now.serving;
-    stage.hidden = !(fails || begins);
-    if (fails) update(stage, crashOf(now));
+    stage.hidden = !(builds || fails || begins);
+    if (builds) update(stage, buildStage());
+    else if (fails) update(stage, crashOf(now));
     else if (begins) {
       const first = startingRunner(now);
       const below = first && first.revision === card.prints && now.failure?.revision !== card.prints; // the cell prints it
-      update(stage, steps(view, now), printed.length && !below ? tail : null, below ? null : h("p", { class: "fj-empty" }, printed.length ? "" : "What setup() prints appears here."));
+      update(stage, steps(view, now), printed.length && !below ? tail : null, below || printed.length ? null : h("p", { class: "fj-empty" }, "What setup() prints appears here."));
     } else replace(stage);
   };
 
   /** @param {AppState | undefined} now @param {AppState | undefined} state */
   const draw = (now, state) => {
     view = host.store.view;
-    if (!now || !newestFailed(now)) unfolded = false;
+    if (!now || !(newestFailed(now) || isBuilding(card, host) || card.build?.error)) unfolded = false;
     drawStage(now);
     update(line, sentence(view, now, state));
   };
@@ -175,6 +231,6 @@ export function cardStates(host, card, redraw, signal) {
   return {
     line, stage, draw,
     /** True where the form could not be used now, and what is on the stage says why. @param {AppState | undefined} now */
-    replacesForm: (now) => !stage.hidden && Boolean(now) && now?.state !== "Ready",
+    replacesForm: (now) => !stage.hidden && (!now || now.state !== "Ready"),
   };
 }

@@ -88,6 +88,7 @@ export function classAttributes(values) {
  * @param {AbortSignal} signal
  */
 export function configPanel(root, host, { alias, onEdited }, signal) {
+  /** @returns {import("./types.d.ts").KnownApp | undefined} */
   const app = () => host.store.view.apps.find((one) => one.alias === alias);
   /** @type {Record<string, string>} what was typed and is not in force yet */
   const edits = {};
@@ -229,7 +230,7 @@ export function configPanel(root, host, { alias, onEdited }, signal) {
     write.disabled = wrong > 0 || !(count || Object.keys(state.overrides).length);
     byClass.disabled = !Object.keys(state.overrides).length || host.kind === "saved" || state.state === "Stopped";
     setText(apply.lastChild ?? apply, count ? `Apply ${count} live` : "Apply live");
-    setText(foot, host.kind === "saved" ? "A saved picture: run the cell again to change it." : state.state === "Stopped" ? "The app is stopped. Start it to change it." : wrong ? `Fix ${wrong} ${wrong === 1 ? "value" : "values"} to apply` : "Applied at the next scaling decision. No runner restarts.");
+    setText(foot, host.kind === "saved" ? "A saved picture: run the cell again to change it." : state.gone ? "The app is gone. Run its cell to change it." : state.state === "Stopped" ? "The app is stopped. Start it to change it." : wrong ? `Fix ${wrong} ${wrong === 1 ? "value" : "values"} to apply` : "Applied at the next scaling decision. No runner restarts.");
     onEdited?.(count);
   };
 

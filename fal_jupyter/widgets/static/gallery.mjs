@@ -120,8 +120,10 @@ export function galleryPanel(root, host, { alias }, signal) {
     more.hidden = !(found.length > most || (unread.length && found.length >= most));
     setText(told, shown.length ? `${shown.length} of the last ${plural(candidates.length, "answer")} with something to see` : "");
     empty.hidden = shown.length > 0;
-    setText(empty, host.kind === "saved" ? "No output was saved. Run the cell again to have the app's outputs here." : unread.length ? "Looking at what the calls gave …" : "Pictures, sounds and films that calls give are collected here. Run one in Try.");
-    if (host.kind === "saved" || host.store.view.link !== "live") return;
+    const app = /** @type {import("./types.d.ts").KnownApp | undefined} */ (host.store.view.apps.find((one) => one.alias === alias));
+    const gone = !app || app.gone;
+    setText(empty, host.kind === "saved" ? "No output was saved. Run the cell again to have the app's outputs here." : gone ? "What the calls gave went with the gateway. Run the app's cell to collect outputs again." : unread.length ? "Looking at what the calls gave …" : app.state === "Stopped" ? "No call gave a picture, a sound or a film. Start the app and run one in Try." : "Pictures, sounds and films that calls give are collected here. Run one in Try.");
+    if (host.kind === "saved" || gone || host.store.view.link !== "live") return;
     for (const request of unread.slice(0, most * 4)) {
       if (asking.size >= ASKED_AT_ONCE || found.length + asking.size >= most) break;
       if (!asking.has(request.id)) ask(request);

@@ -23,7 +23,7 @@ export function keepingLast(host, card, signal) {
   const view = () => {
     const now = store.view;
     if (!known || now.apps.some((one) => one.alias === alias)) return now;
-    const app = { ...known.app, state: "Stopped", runners: [], queue: [], waiting: 0, in_flight: 0 };
+    const app = { ...known.app, state: "Stopped", gone: true, runners: [], queue: [], waiting: 0, in_flight: 0 };
     const timelines = known.timeline ? new Map([...now.timelines, [alias, known.timeline]]) : now.timelines;
     return { ...now, apps: [...now.apps, app], requests: [...now.requests, ...known.requests.filter((one) => one.alias === alias)], timelines };
   };

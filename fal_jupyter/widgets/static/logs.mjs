@@ -129,11 +129,17 @@ export function logsPanel(root, host, options, signal) {
     const found = shownLines();
     const top = place.scrollTop;
     if (found.length) update(place, found.map((one) => logLineView(one, wanted)));
-    else update(place, lines.length ? "No line fits the filter.\n" : host.kind === "saved" ? "No line was saved.\n" : "Nothing was printed yet. What setup() and the endpoints print appears here.\n");
+    else update(place, lines.length ? "No line fits the filter.\n" : nothing());
     place.scrollTop = follows ? place.scrollHeight : top;
     tell();
     fillChoice(runners, [["", "all runners"], ...logNames(lines.map((one) => one.record.runner), runner).map((name) => /** @type {[string, string]} */ ([name, `runner ${runnerName(name)}`]))], runner);
     fillChoice(requests, [["", "all requests"], ...logNames(lines.map((one) => one.record.request), request).reverse().map((id) => /** @type {[string, string]} */ ([id, requestWords(id)]))], request);
+  };
+  const nothing = () => {
+    const app = /** @type {import("./types.d.ts").KnownApp | undefined} */ (host.store.view.apps.find((one) => one.alias === alias));
+    if (host.kind === "saved") return "No line was saved. Run the app's cell to see what it prints.\n";
+    if (!app || app.gone) return "What the app printed went with its gateway. Run its cell to see what it prints.\n";
+    return app.state === "Stopped" ? "The app printed nothing. Start it to see what it prints.\n" : "Nothing was printed yet. What setup() and the endpoints print appears here.\n";
   };
   const requestWords = (/** @type {string} */ id) => {
     const known = host.store.view.requests.find((one) => one.id === id);
@@ -146,9 +152,10 @@ export function logsPanel(root, host, options, signal) {
   };
 
   const fetchLines = async () => {
-    const app = host.store.view.apps.find((one) => one.alias === alias);
+    const app = /** @type {import("./types.d.ts").KnownApp | undefined} */ (host.store.view.apps.find((one) => one.alias === alias));
     const now = app ? `${app.log} ${runner} ${request}` : "";
-    if (busy || paused || host.kind === "saved" || !app || now === known) return;
+    if (!lines.length) show(); // what is said of it depends on how the app stands
+    if (busy || paused || host.kind === "saved" || !app || app.gone || now === known) return;
     busy = true;
     known = now;
     try {

@@ -267,7 +267,7 @@ export function snippetsPanel(root, host, { alias, call }, signal) {
     const words = Object.fromEntries(Object.entries(names).filter(([name]) => way !== "session" || name !== "curl"));
     replace(languages, choices(words, kind, (name) => (kind = name)));
     replace(ways, known.length > 1 ? choices(Object.fromEntries(known.map((name) => [name, WAYS[/** @type {keyof typeof WAYS} */ (name)]])), way, (name) => (wished = name)) : null);
-    make.hidden = kind === "cell" || madeKeys.has(alias) || host.kind === "saved" || !app();
+    make.hidden = kind === "cell" || madeKeys.has(alias) || host.kind === "saved" || !app() || app()?.state === "Stopped";
     look();
   };
   const look = () => {

@@ -84,9 +84,13 @@ export function tryPanel(root, host, { alias }, signal) {
   const told = h("div", { class: "fj-hint", role: "status" });
   const run = button([glyph("play"), "Run"], () => start(), { class: "fj-button fj-primary fj-run-button", title: "Ctrl Enter" });
   const reset = button("Reset", () => drawForm(), { title: "Defaults and examples again" });
+  const whole = button("All fields", () => {
+    root.classList.toggle("fj-whole");
+    whole.setAttribute("aria-pressed", String(root.classList.contains("fj-whole")));
+  }, { class: "fj-choice", "aria-pressed": "false", title: "Show the form in its whole length", hidden: true });
   const head = h("div", { class: "fj-form" }, h("label", { class: "fj-mono", htmlFor: choose.id }, "endpoint"), h("div", { class: "fj-field" }, choose));
   const left = h("div", { class: "fj-try-form" }, head, doc, samples, fields,
-    h("div", { class: "fj-bar-row" }, run, h("span", { class: "fj-muted fj-second" }, "Ctrl Enter"), h("span", { class: "fj-space" }), reset), h("div", { class: "fj-bar-row" }, told));
+    h("div", { class: "fj-bar-row" }, run, h("span", { class: "fj-muted fj-second" }, "Ctrl Enter"), h("span", { class: "fj-space" }), whole, reset), h("div", { class: "fj-bar-row" }, told));
   const right = h("div", { class: "fj-pane fj-trials" }, h("strong", null, "Result"), h("p", { class: "fj-answer fj-muted" }, "Run shows the answer here."));
   const split = h("div", {
     class: "fj-split", onkeydown: (/** @type {KeyboardEvent} */ event) => {
@@ -94,6 +98,11 @@ export function tryPanel(root, host, { alias }, signal) {
     },
   }, left, right);
   root.append(split);
+  if (typeof ResizeObserver !== "undefined") {
+    const observer = new ResizeObserver(() => (whole.hidden = !root.classList.contains("fj-whole") && fields.scrollHeight <= fields.clientHeight + 1));
+    observer.observe(fields);
+    signal.addEventListener("abort", () => observer.disconnect());
+  }
 
   /** The one parameter that is the whole body, by the method's signature. @param {string} signature */
   const loneName = (signature) => {
@@ -172,11 +181,16 @@ export function tryPanel(root, host, { alias }, signal) {
 
   const loadSchema = async () => {
     const state = app();
-    if (asking || host.kind === "saved" || !state || host.store.view.link !== "live" || (schema && schemaOf === state.serving)) return;
+    const { link } = host.store.view;
+    if (!schema && !state && (link === "live" || link === "off")) replace(fields, h("p", { class: "fj-empty" }, "The app is gone. Run its cell to try it."));
+    if (asking || host.kind === "saved" || !state || link !== "live" || (schema && schemaOf === state.serving)) return;
     const stands = [state.serving, state.state, state.runners.map((one) => `${one.id} ${["PENDING", "SETUP"].includes(one.state)}`)].join(" ");
     if (refused === stands) return;
-    if (!state.runners.some((one) => one.state === "IDLE" || one.state === "RUNNING")) { // nobody could say what the endpoints take
-      if (!schema) replace(fields, h("p", { class: "fj-empty" }, state.state === "Stopped" ? "The app is stopped. Start it to try it." : "The form is made when the first runner is ready."));
+    const rests = state.state === "Stopped" || state.state === "Zero"; // a former runner may have said what the endpoints take
+    if (rests && schema) return;
+    const noForm = () => replace(fields, h("p", { class: "fj-empty" }, { Stopped: "The app is stopped. Start it to try it.", Zero: "The form is made when a runner is ready. Start 1 runner to have it." }[state.state] ?? "The form is made when the first runner is ready."));
+    if (!rests && !state.runners.some((one) => one.state === "IDLE" || one.state === "RUNNING")) { // nobody could say what the endpoints take
+      if (!schema) noForm();
       return;
     }
     asking = true;
@@ -195,7 +209,8 @@ export function tryPanel(root, host, { alias }, signal) {
       const { status } = /** @type {any} */ (error);
       const wait = status === 409;
       if (status) refused = stands;
-      if (!schema) replace(fields, h("p", { class: "fj-empty" }, wait ? "The form is made when the first runner is ready." : `The form could not be made: ${message(error)}`));
+      if (!schema && wait) noForm();
+      else if (!schema) replace(fields, h("p", { class: "fj-empty" }, `The form could not be made: ${message(error)}`));
     }
     asking = false;
   };

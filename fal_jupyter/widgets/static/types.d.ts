@@ -66,10 +66,14 @@ export interface SavedOutput {
 export interface Picture {
   time: number; app: AppState; requests: RequestState[]; timeline: Timeline; logs: LogRecord[]; outputs: SavedOutput[]; last: RequestDetail | null;
 }
+export interface Build { passed: number; took: number; lines: string[]; error: string }
 export interface CardData {
   version: number; panel: string; tab: string; alias: string; app: string; class_name: string; revision: number; cell: string;
-  source: string; prints: number; gateway: GatewayState; options: OptionRule[]; picture: Picture | null;
+  source: string; prints: number; fields: number; build: Build | null; gateway: GatewayState; options: OptionRule[]; picture: Picture | null;
 }
+
+/** Where an app stands for a panel: `gone` is one that is not at the gateway any more, as it was known last (kept_host.mjs). */
+export type KnownApp = AppState & { gone?: boolean };
 
 // --- the store (store.mjs) -------------------------------------------------------------------------------------------
 /** What a panel draws. `link`: "live"; "connecting" (nothing came yet); "off" (no gateway runs); "lost" (the server or the
@@ -132,6 +136,8 @@ export interface Host {
   /** What only some hosts can do; a panel shows no button where it is missing. */
   /** Show the cell that made an app, or the cell of an id. */
   goToCell?(alias: string, cell?: string): void;
+  /** Whether the cell that the panel is an output of runs now. */
+  cellRuns?(): boolean;
   /** Run the cell that made an app; one sentence where no open notebook has it. */
   runCell?(alias: string): void;
   /** Put the cursor at a line of the cell that made an app, or of the cell that has `text` there. */

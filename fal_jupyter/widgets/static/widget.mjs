@@ -17,6 +17,7 @@ import { timelinePanel } from "./timeline.mjs";
  * @param {import("./types.d.ts").Host} host
  * @param {CardData} card
  * @param {AbortSignal} signal
+ * @returns {{refresh: () => void} | void} for a card: what was told of it has changed
  */
 export function drawPanel(root, host, card, signal) {
   ensureStyle(root);
@@ -28,7 +29,7 @@ export function drawPanel(root, host, card, signal) {
     const frame = h("section", { class: "fj fj-card", "aria-label": `${panel} of ${alias}`, dataset: { app: alias, lmSuppressShortcuts: "true" } });
     root.replaceChildren(frame);
     alone(frame, host, { alias }, signal);
-  } else cardPanel(root, host, card, signal);
+  } else return cardPanel(root, host, card, signal);
 }
 
 /**

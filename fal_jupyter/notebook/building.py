@@ -1,0 +1,109 @@
+"""The card of an app whose isolated environment is being made, before there is an app: it shows the installer's lines as they come."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final
+
+from fal_jupyter.domain.spec import AppSpec
+from fal_jupyter.notebook import cards
+from fal_jupyter.notebook.display import Card
+from fal_jupyter.protocol.feed import AppState, Build, EndpointState, Picture, Stats, Timeline
+
+if TYPE_CHECKING:
+    from fal_jupyter.notebook.session import Session
+
+SHOWN_LINES: Final = 200
+LONGEST_LINE: Final = 300
+_BURST: Final = 20  # lines that are shown at once, before they are shown in groups
+_PAUSE: Final = 0.2  # seconds between two groups
+
+
+class BuildCard:
+    """Displays the card with the installer's first line: an environment that exists already needs none."""
+
+    def __init__(self, now: Session, cls: type, overrides: Mapping[str, object], cell: str) -> None:
+        self._now, self._cls, self._overrides, self._cell = now, cls, overrides, cell
+        self._began = time.monotonic()
+        self._lines: deque[str] = deque(maxlen=SHOWN_LINES)
+        self._shown = self._count = 0
+        self._shown_at = 0.0
+        self._spec: AppSpec | None = None
+
+    @property
+    def alias(self) -> str:
+        """The app's, ``""`` as long as nothing is displayed."""
+        return self._spec.alias if self._spec is not None else ""
+
+    def say(self, line: str) -> None:
+        """Take one line of the installer."""
+        self._lines.append(line if len(line) <= LONGEST_LINE else line[: LONGEST_LINE - 1] + "…")
+        self._count += 1
+        if self._spec is None:
+            self._begin()
+        elif self._count <= _BURST or time.monotonic() - self._shown_at >= _PAUSE:
+            self._tell(self._build())
+
+    def made(self) -> None:
+        """The environment is there."""
+        if self._spec is not None:
+            self._tell(self._build(took=max(1.0, self._passed())))
+
+    def failed(self, why: str) -> None:
+        """There is no environment, or no app in spite of it."""
+        if self._spec is not None:
+            self._tell(self._build(error=why))
+
+    def _passed(self) -> float:
+        return (time.monotonic() - self._began) * 1000
+
+    def _build(self, *, took: float = 0.0, error: str = "") -> Build:
+        return Build(passed=self._passed(), took=took, lines=list(self._lines), error=error)
+
+    def _begin(self) -> None:
+        from fal_jupyter.client.serving import methods_of
+        from fal_jupyter.fal import describe
+
+        self._spec = spec = describe(self._cls, self._overrides)
+        card = Card(
+            state="Starting",
+            class_name=spec.class_name,
+            app=f"{self._now.client.settings.owner}/{spec.alias}",
+            endpoints=cards.endpoints_of(spec),
+            place=cards.place_of(spec),
+            runners="none",
+            revision="its environment is being made",
+            cell=self._cell,
+        )
+        self._shown_at = time.monotonic()
+        self._now.panels.begin_build(
+            self._now, spec, card, cards.rows_of(methods_of(self._cls), spec), self._build(), unpublished(spec, card)
+        )
+
+    def _tell(self, build: Build) -> None:
+        self._shown_at = time.monotonic()
+        self._now.panels.tell_build(self._now, self.alias, build)
+
+
+def unpublished(spec: AppSpec, card: Card) -> Picture:
+    """The picture of an app that is not published yet."""
+    scaling: dict[str, Any] = asdict(spec.scaling)
+    ends = [
+        EndpointState(name=e.name, path=e.path, signature=e.signature, doc=e.doc, protocol=e.protocol)
+        for e in spec.endpoints
+    ]
+    stats = Stats(
+        calls=0, failed=0, cancelled=0, cold=0, rate=0.0, sample=0, p50_ms=0.0, p95_ms=0.0, max_ms=0.0, spark=[0] * 60, spark_time=0.0
+    )  # fmt: skip
+    app = AppState(
+        app=card.app, alias=spec.alias, class_name=spec.class_name, state="Starting", owner_kind="", owner_name="", owner_pid=0,
+        auth=spec.auth, machine=card.place, url="", revision=1, serving=0, verdict="new", told="",
+        endpoints=[one for one in ends if one["protocol"] == "http"], sockets=[one for one in ends if one["protocol"] != "http"],
+        about=spec.about, scaling=scaling, by_class=scaling, overrides={}, reason=card.revision, setup_ms=0.0, asleep=False,
+        runners=[], queue=[], waiting=0, in_flight=0, stats=stats, by_endpoint=[], log=0, failure=None,
+    )  # fmt: skip
+    timeline = Timeline(points=[], decisions=[], lanes=[], usage=[])
+    return Picture(time=time.time() * 1000, app=app, requests=[], timeline=timeline, logs=[], outputs=[], last=None)
