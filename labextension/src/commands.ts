@@ -53,7 +53,7 @@ export function callCell(app: AppState): string {
 async function chosenTemplate(): Promise<string | undefined> {
   const kinds = Object.entries(TEMPLATES);
   const items = kinds.map(([, one]) => `${one.label}: ${one.caption}`);
-  const answer = await InputDialog.getItem({ title: 'New fal App', label: 'What does the app give?', items, okLabel: 'Create' });
+  const answer = await InputDialog.getItem({ title: 'New fal App', label: 'What does the app return?', items, okLabel: 'Create' });
   return answer.button.accept ? kinds[items.indexOf(answer.value ?? '')]?.[0] : undefined;
 }
 
@@ -98,8 +98,8 @@ export function addCommands(
   };
   const verbs: Verb[] = [
     { id: 'open-dashboard', label: 'Open the Dashboard', caption: 'All apps, runners and requests of this machine', icon: dashboardIcon, args: { request: { type: 'string', description: 'A request to inspect' } }, execute: args => surfaces.open('dashboard', args) },
-    { id: 'open-ledger', label: 'Open the Memory Ledger', caption: 'Who holds GPUs and memory, over all notebooks', icon: listIcon, execute: () => surfaces.open('ledger') },
-    { id: 'open-logs', label: 'Open the Logs of an App', caption: 'What an app prints', icon: consoleIcon, args: { ...ALIAS, runner: { type: 'string', description: 'One runner only' } }, execute: args => (args.alias ? surfaces.open('logs', args) : onApp(found => surfaces.open('logs', { alias: found.alias }))(args)) },
+    { id: 'open-ledger', label: 'Open the Memory Ledger', caption: 'GPU and memory use across all notebooks', icon: listIcon, execute: () => surfaces.open('ledger') },
+    { id: 'open-logs', label: 'Open the Logs of an App', caption: 'The output of an app', icon: consoleIcon, args: { ...ALIAS, runner: { type: 'string', description: 'One runner only' } }, execute: args => (args.alias ? surfaces.open('logs', args) : onApp(found => surfaces.open('logs', { alias: found.alias }))(args)) },
     { id: 'open-inspector', label: 'Inspect the Latest Request', caption: 'One request: its time, input, output, logs', icon: inspectorIcon, args: { request: { type: 'string', description: 'The request; the latest where absent' } }, execute: args => {
       const request = args.request ?? host.store.view.requests[0]?.id;
       if (!request) {
@@ -109,9 +109,9 @@ export function addCommands(
     } },
     { id: 'insert-app-cell', label: 'Insert an App Cell', caption: 'A %%fal_app cell to begin with', icon: addIcon, execute: () => notebooks.insertCell(APP_CELL.trimEnd()) },
     { id: 'insert-connect-cell', label: 'Insert a Connect Cell', caption: 'A cell that calls an app from any notebook', icon: addIcon, args: ALIAS, execute: onApp(found => notebooks.insertCell(notebooks.holds(found.alias) ? callCell(found) : connectCell(found))) },
-    { id: 'start-app', label: 'Start a Stopped App', caption: 'Bring it back as it was', icon: runIcon, args: ALIAS, execute: onApp(found => actOnApp(host, found.alias, 'start')) },
+    { id: 'start-app', label: 'Start a Stopped App', caption: 'Start it again with the same code and settings', icon: runIcon, args: ALIAS, execute: onApp(found => actOnApp(host, found.alias, 'start')) },
     { id: 'stop-app', label: 'Stop an App', caption: 'End its runners; it keeps its record and can be started again', icon: stopIcon, args: ALIAS, execute: onApp(found => actOnApp(host, found.alias, 'stop')) },
-    { id: 'restart-app', label: 'Restart an App', caption: 'New runners come up before the old ones leave', icon: refreshIcon, args: ALIAS, execute: onApp(found => actOnApp(host, found.alias, 'restart')) },
+    { id: 'restart-app', label: 'Restart an App', caption: 'Start new runners, then stop the old ones', icon: refreshIcon, args: ALIAS, execute: onApp(found => actOnApp(host, found.alias, 'restart')) },
     { id: 'unload-app', label: 'Unload an App', caption: 'No runner until its next call', icon: stopIcon, args: ALIAS, execute: onApp(found => actOnApp(host, found.alias, 'unload')) },
     { id: 'copy-url', label: 'Copy the Address of an App', caption: 'The prefix of its endpoints', icon: copyIcon, args: ALIAS, execute: onApp(found => host.copy(host.address(found))) },
     { id: 'start-gateway', label: 'Start a Gateway', caption: 'The process that serves the apps; cells start it by themselves', icon: appsIcon, execute: () => askJson(host, 'POST', 'start') },

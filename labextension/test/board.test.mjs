@@ -64,7 +64,7 @@ describe("a cancelled request", () => {
     expect(root.querySelector("tr[data-request]")).toBe(null);
     named(root, "cancelled").click();
     root.querySelector("tr[data-request]").click();
-    await until(() => root.querySelector(".fj-inspector")?.textContent.includes("taken back by its caller"));
+    await until(() => root.querySelector(".fj-inspector")?.textContent.includes("cancelled by its caller"));
     expect(root.querySelector(".fj-inspector .fj-bad")).toBe(null);
   });
   it("and phases of no time are left out", () => expect(phaseTable(madeRequest("a"), 0).textContent).not.toContain("cold start"));

@@ -166,7 +166,7 @@ export function dashboardPanel(root, host, options, signal) {
     update(queue, queueTable(view, (id) => void host.ask("DELETE", `requests/${id}`).catch(() => undefined)));
   };
   const noticeOf = (/** @type {View} */ view) => {
-    if (view.link === "lost") return h("div", { class: "fj-banner fj-bad" }, h("div", null, h("strong", null, `No update: ${plainText(view.reason)}.`), " What is shown is the last that came. Trying again."));
+    if (view.link === "lost") return h("div", { class: "fj-banner fj-bad" }, h("div", null, h("strong", null, `No update: ${plainText(view.reason)}.`), " The last known state is shown. Trying again."));
     if (view.link === "off") return h("div", { class: "fj-banner" }, h("div", null, "No gateway is running. The first %%fal_app cell starts one by itself. ", starter));
     if (view.link === "connecting") return h("div", { class: "fj-banner" }, "Connecting …");
     return null;

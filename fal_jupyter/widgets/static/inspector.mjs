@@ -81,9 +81,9 @@ export function inspectorPanel(root, host, { id, close }, signal) {
     const usual = app?.by_endpoint.find((one) => one.path === request.path) ?? app?.stats;
     const standing = app && request.revision ? (request.revision === (app.serving || app.revision) ? " current" : request.revision > app.serving ? "" : ` before r${app.serving}`) : "";
     const facts = [
-      ["App", plainText(request.alias)], ["Endpoint", `${request.method} ${plainText(pathText(request.path))}`], ["Asked from", request.cell_number ? cellOf(request) : { cell: "a cell", http: "a program, over HTTP", panel: "a panel" }[request.origin] ?? request.origin],
+      ["App", plainText(request.alias)], ["Endpoint", `${request.method} ${plainText(pathText(request.path))}`], ["Called from", request.cell_number ? cellOf(request) : { cell: "a cell", http: "a program, over HTTP", panel: "a panel" }[request.origin] ?? request.origin],
       ["Began", clock(request.began)], ["Runner", request.runner ? `${request.runner}${runner?.pid ? `, pid ${runner.pid}` : ""}` : "none"], ["Device", devicesOf(host.store.view, request.alias, request.runner, true) || (request.runner ? "no GPU of its own" : "–")],
-      ["Revision", request.revision ? `r${request.revision}${standing}` : "–"], ["Status", wasCancelled(request) ? `${request.status}, taken back by its caller` : request.status ? String(request.status) : "–"],
+      ["Revision", request.revision ? `r${request.revision}${standing}` : "–"], ["Status", wasCancelled(request) ? `${request.status}, cancelled by its caller` : request.status ? String(request.status) : "–"],
     ];
     const memory = memoryDuring(host.store.view, request);
     if (memory) facts.push(["Peak memory", memory]);

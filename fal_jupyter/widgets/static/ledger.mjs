@@ -144,7 +144,7 @@ export function ledgerPanel(root, host, _, signal) {
     const { view } = host.store;
     table.hidden = !view.host;
     if (!view.host) {
-      update(list, h("p", { class: "fj-empty" }, view.link === "off" ? "No gateway is running, so nobody measures. The first app starts one." : "Nothing was measured yet."));
+      update(list, h("p", { class: "fj-empty" }, view.link === "off" ? "No gateway is running, so nothing is measured. The first app starts one." : "Nothing has been measured yet."));
       update(legend);
       update(readout);
       return;

@@ -27,7 +27,7 @@ export function waitsFor(app, place, now) {
   }
   if (serving.length) return serving.length === 1 ? `runner ${plainText(runnerName(serving[0].id))}, busy` : `one of ${serving.length} runners, all busy`;
   const again = app.failure?.retry_at ?? 0;
-  if (app.state === "Failing") return again > now ? `back-off, retry in ${duration(again - now)}` : "a start that does not fail";
+  if (app.state === "Failing") return again > now ? `back-off, retry in ${duration(again - now)}` : "the next start attempt";
   return plainText(app.reason).replace(/^waits for /, "") || "a runner";
 }
 
@@ -46,7 +46,7 @@ export function queueTable(view, cancel) {
       h("td", { class: app.state === "Failing" ? "fj-failed" : "fj-muted", title: plainText(app.reason) || null }, words),
       h("td", { class: "fj-number" }, duration(view.time - one.since)), h("td", null, iconButton("close", `Cancel ${path}`, () => cancel(one.id))));
   }));
-  if (!rows.length) return h("p", { class: "fj-empty" }, "Nothing waits.");
+  if (!rows.length) return h("p", { class: "fj-empty" }, "No request is waiting.");
   const heads = [["#", "fj-c-place"], ["App", ""], ["Waits for", "fj-c-for"], ["Wait", "fj-c-wait fj-number"], ["", "fj-c-cancel"]];
   return [h("table", { class: "fj-table fj-queue" }, h("caption", { class: "fj-visually-hidden" }, "Waiting requests of each app, first in line first"),
     h("thead", null, h("tr", null, heads.map(([name, kind]) => h("th", { scope: "col", class: kind }, name || h("span", { class: "fj-visually-hidden" }, "Actions"))))), h("tbody", null, rows)),

@@ -157,9 +157,9 @@ export function timelinePanel(root, host, { alias }, signal) {
   const drawReadout = (/** @type {import("./types.d.ts").Timeline} */ timeline) => {
     const last = timeline.decisions[timeline.decisions.length - 1];
     const one = hovered ?? (chosen && chosen.time >= range.from ? chosen : last);
-    if (!one) return update(readout, h("span", { class: "fj-muted" }, "No decision yet: the runners that are there have been enough."));
+    if (!one) return update(readout, h("span", { class: "fj-muted" }, "No scaling decision yet: the running runners were enough."));
     const [shape, tone] = KINDS[one.kind] ?? KINDS.note;
-    update(readout, glyph(shape, tone), h("span", { class: "fj-muted" }, clock(one.time, false)), h("strong", null, moveWords(one)), h("span", { class: "fj-readout-text" }, sentenceView(prose(one.reason)), " ", h("span", { class: "fj-muted" }, one.seen ? `Then: ${plainText(one.seen)}.` : "")));
+    update(readout, glyph(shape, tone), h("span", { class: "fj-muted" }, clock(one.time, false)), h("strong", null, moveWords(one)), h("span", { class: "fj-readout-text" }, sentenceView(prose(one.reason)), " ", h("span", { class: "fj-muted" }, one.seen ? `At that time: ${plainText(one.seen)}.` : "")));
   };
 
   // --- the pointer: a cross-hair, and a span that is marked by dragging
@@ -240,7 +240,7 @@ export function timelinePanel(root, host, { alias }, signal) {
       signal.addEventListener("abort", () => stop.abort(), { once: true, signal: stop.signal });
       const title = h("h2", null);
       const place = h("div", null);
-      replace(marked, h("div", { class: "fj-bar-row fj-sunken-row" }, title, h("span", { class: "fj-space" }), iconButton("close", "Forget the marked span", () => mark(null))), place);
+      replace(marked, h("div", { class: "fj-bar-row fj-sunken-row" }, title, h("span", { class: "fj-space" }), iconButton("close", "Clear the marked span", () => mark(null))), place);
       below = { stop, title, ...requestsPanel(place, host, { alias, span: () => brush }, stop.signal) };
     } else below.redraw();
     const inside = host.store.view.requests.filter((one) => one.alias === alias && brush && one.began <= brush.to && one.began + one.total_ms >= brush.from);
