@@ -6,6 +6,7 @@ import { shellWord } from "../../fal_jupyter/widgets/static/literals.mjs";
 import { loadPanel } from "../../fal_jupyter/widgets/static/load.mjs";
 import { encodedBody } from "../../fal_jupyter/widgets/static/form_body.mjs";
 import { queryValues, recordedPrograms, recordedValue } from "../../fal_jupyter/widgets/static/recorded.mjs";
+import { endpointSchema } from "../../fal_jupyter/widgets/static/schema.mjs";
 import { TEMPLATES, cellsOf } from "../../fal_jupyter/widgets/static/templates.mjs";
 import { PLACEHOLDER, sampleOf, snippetsOf, snippetsPanel, waysOf } from "../../fal_jupyter/widgets/static/snippets.mjs";
 import { HOSTILE, madeApp, madeHost, madeLine, madeRunner, until } from "./made.mjs";
@@ -49,6 +50,14 @@ describe("programs", () => {
     expect(python).toContain('path="?q=a+b", method="GET"');
     expect(cell).toBe('Made.hi(q="a b")');
     expect(call({ value: { "not-a-name": 1 } }).cell).toBe('Made.hi({"not-a-name": 1})');
+  });
+
+  test("parameters of the path stand in it, others in the query; a cell has both by name", () => {
+    const { curl, cell, python } = call({ path: "/of/{kind}/{rest:path}", query: { kind: "a b/é", rest: "x/y", n: [1, 2] }, value: {} });
+    expect(curl).toContain("'http://127.0.0.1:9/run/me/made/of/a%20b%2F%C3%A9/x/y?n=1&n=2'");
+    expect(python).toContain('path="of/a%20b%2F%C3%A9/x/y?n=1&n=2"');
+    expect(cell).toBe('Made.hi(kind="a b/é", rest="x/y", n=[1, 2])');
+    expect(endpointSchema({ paths: { "/of/{rest}": { post: { parameters: [{ name: "rest", in: "path", required: true, schema: { type: "string" } }] } } } }, "/of/{rest:path}").query.required).toEqual(["rest"]);
   });
 
   test("long values take a line for each part, in every language", () => {

@@ -30,6 +30,10 @@ class Forms(fal.App):
     def text(self, title: Annotated[str, Form()], on: Annotated[bool, Form()] = False) -> dict:
         return {"title": title, "on": on}
 
+    @fal.endpoint("/item/{name}")
+    def item(self, name: str, file: UploadFile) -> dict:
+        return {"name": name, "size": file.size}
+
     @fal.endpoint("/lines")
     def lines(self, file: UploadFile) -> StreamingResponse:
         size = file.size

@@ -43,8 +43,10 @@ FORMS: dict[str, dict[str, Any]] = {
     "upload": {"endpoint": "upload", "path": "/upload", "value": {"file": FILE, "title": TITLE, "tags": ["a", "b"]}, "query": {"page": 2}},
     "queued upload": {"endpoint": "upload", "path": "/upload", "value": {"file": FILE, "title": TITLE, "tags": ["a", "b"]}, "query": {"page": 2}, "way": "queue"},
     "text": {"endpoint": "text", "path": "/text", "value": {"title": TITLE, "on": True}, "encoding": "application/x-www-form-urlencoded"},
+    "item": {"endpoint": "item", "path": "/item/{name}", "value": {"file": FILE}, "query": {"name": "a b é"}},
     "lines": {"endpoint": "lines", "path": "/lines", "value": {"file": FILE}, "way": "stream"},
 }  # fmt: skip
+ITEM = {"name": "a b é", "size": len(PICTURE)}
 UPLOADED = {
     "name": "input.png",
     "type": "image/png",
@@ -191,11 +193,11 @@ def test_a_program_for_a_form_runs_as_it_is(
     if what == "lines":
         assert printed.count(f'"size": {len(PICTURE)}') == 2
     elif language == "javascript":
-        assert "漢" in printed
+        assert ("é" if what == "item" else "漢") in printed
         assert ("true" if what == "text" else str(len(PICTURE))) in printed
     else:
         told = json.loads(printed) if language == "curl" else ast.literal_eval(printed)
-        assert told == ({"title": TITLE, "on": True} if what == "text" else UPLOADED)
+        assert told == {"text": {"title": TITLE, "on": True}, "item": ITEM}.get(what, UPLOADED)
 
 
 def asked(base: str, app: str, path: str, key: str | None, **options: Any) -> tuple[str, bytes]:
@@ -218,6 +220,7 @@ def test_a_recorded_request_is_made_again_by_its_copies(
         "query": (own, asked(base, own, "/asked?name=no%26body+%C3%A9", key, json={})),
         "stream": (own, asked(base, own, "/stream", key, json={"prompt": TITLE, "steps": 2})),
         "form": (form, asked(base, form, "/upload?page=2", forms.ready["key"], data={"title": TITLE, "tags": ["a", "b"]}, files={"file": picture})),
+        "item": (form, asked(base, form, "/item/a%20b%20%C3%A9", forms.ready["key"], files={"file": picture})),
         "text form": (form, asked(base, form, "/text", forms.ready["key"], data={"title": TITLE, "on": "true"})),
         "GET": (free, asked(base, free, "/say?word=a%20%22b%22%20%C3%A9", None, method="GET")),
         "public": (free, asked(base, free, "/", None, json={"name": TITLE})),
@@ -271,6 +274,7 @@ def test_a_cell_and_a_template_run_as_they_are(tmp_path: Path) -> None:
     for what in ("upload", "queued upload"):
         assert ast.literal_eval(ran[what].result) == UPLOADED
     assert ast.literal_eval(ran["text"].result) == {"title": TITLE, "on": True}
+    assert ast.literal_eval(ran["item"].result) == ITEM
     assert ran["lines"].text.count(f"'size': {len(PICTURE)}") == 2
     for what in ("plain", "queued"):
         assert ast.literal_eval(ran[what].result) == VALUE

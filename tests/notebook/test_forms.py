@@ -128,6 +128,8 @@ def forms(notebook: Kernel) -> Kernel:
         ("Forms.many(cat, [b'1', buffer], ['one'])", [["cat.png"], ["file", "file"], ["one"]]),
         ("Forms.raw(cat, x_note='n', page=2)", [25604, "n", 2]),
         ("Forms.maybe()", [None, None]),
+        ("Forms.maybe(text='')", [None, None]),
+        ("Forms.many(cat, [], ['a'])", [["cat.png"], [], ["a"]]),
         ("Forms.maybe(text='t & u = v')", [None, "t & u = v"]),
         ("Forms.maybe(text=None, file=cat)", ["cat.png", None]),
         ("Forms.card(title='t', tags=['a', 'b'], **{'class': 'c'})", {"title": "t", "size": 1, "tags": ["a", "b"], "kind": "c"}),

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 from fal_jupyter.client.calls.multipart import FormPart, Multipart, contents_of, type_of
 from fal_jupyter.client.calls.plain_values import first, is_array, is_model, taken_name, text_of
 from fal_jupyter.domain.errors import BadArguments
+from fal_jupyter.fal.endpoints import FACTORY
 
 URLENCODED = "application/x-www-form-urlencoded"
 _FILE_FORMS = "bytes, a pathlib.Path, a file opened with 'rb', or (name, bytes, content type)"
@@ -152,7 +153,8 @@ def _check_empty(field: FormField, where: str, what: str) -> None:
     Raises:
         BadArguments: the endpoint would get something else.
     """
-    if field.default in ("", []) or (field.many and what == "text"):
+    is_empty = isinstance(field.default, str | list | tuple | set | frozenset) and not field.default
+    if is_empty or field.default is FACTORY or (field.many and what == "text"):
         return
     if field.default is NO_DEFAULT:
         raise BadArguments(f"{where} is empty, which in a form is the same as not given, and the endpoint needs it")

@@ -4,6 +4,7 @@ import { button, h, newId, replace, setText } from "./dom.mjs";
 import { encodedBody } from "./form_body.mjs";
 import { count, duration, plural, rate } from "./format.mjs";
 import { glyph } from "./glyphs.mjs";
+import { filledPath } from "./schema.mjs";
 
 const MOST = { calls: 100000, at_once: 256 };
 const ENOUGH = 20; // calls below which a 95th percentile says nothing
@@ -67,13 +68,13 @@ export function loadPanel(root, host, { alias, call, confirmIn }, signal) {
     end.hidden = false;
     end.focus();
     setText(state, "Running.");
-    const asked = new URLSearchParams(Object.entries(what.query ?? {}).map(([name, one]) => [name, typeof one === "object" ? JSON.stringify(one) : String(one)])).toString();
+    const { path, asked } = filledPath(what.path, what.query ?? {});
     /** @type {LoadReport | null} */
     let last = null;
     try {
       const { body, type } = encodedBody(what.value ?? {}, what.encoding ?? "application/json");
       const answer = await host.ask("POST", `apps/${encodeURIComponent(alias)}/load`, {
-        query: { path: asked ? `${what.path}?${asked}` : what.path, method: what.method ?? "POST", calls: calls.value, at_once: atOnce.value },
+        query: { path: asked ? `${path}?${asked}` : path, method: what.method ?? "POST", calls: calls.value, at_once: atOnce.value },
         headers: { "Content-Type": type }, body, signal: stop.signal,
       });
       if (answer.status !== 200) throw new Error((await answer.json())?.detail ?? `the gateway answered ${answer.status}`);

@@ -68,6 +68,27 @@ export function mediaKind(schema, name = "") {
   return addresses ? shown || "file" : "";
 }
 
+/**
+ * A path with its parameters in place, and the other parameters as a query.
+ * @param {string} path
+ * @param {Record<string, any>} given
+ * @returns {{path: string, query: Record<string, any>, asked: string}}
+ */
+export function filledPath(path, given) {
+  const query = { ...given };
+  const filled = path.replace(/{(\w+)(?::(\w+))?}/g, (hole, name, kind) => {
+    if (query[name] === undefined) return hole;
+    const text = encodeURIComponent(String(query[name]));
+    delete query[name];
+    return kind === "path" ? text.replace(/%2F/g, "/") : text;
+  });
+  const asked = new URLSearchParams();
+  for (const [name, one] of Object.entries(query)) {
+    for (const item of Array.isArray(one) ? one : [one]) if (item !== undefined && item !== null) asked.append(name, typeof item === "object" ? JSON.stringify(item) : String(item));
+  }
+  return { path: filled, query, asked: asked.toString() };
+}
+
 /** Whether a media type is one of the form encodings. @param {string} [encoding] */
 export function isForm(encoding) {
   return encoding !== undefined && FORMS.includes(encoding);
@@ -147,13 +168,13 @@ export function fitsSchema(schema, value) {
 }
 
 /**
- * What an endpoint takes, by its OpenAPI document: a JSON body's schema, parameters that only the query has, and examples of the whole body.
+ * What an endpoint takes, by its OpenAPI document: a JSON body's schema, parameters that only the query or the path has, and examples of the whole body.
  * @param {Schema} document
  * @param {string} path
  * @returns {{schema: Schema, query: Schema, method: string, hasBody: boolean, examples: {name: string, value: any}[], encoding: string}}
  */
 export function endpointSchema(document, path) {
-  const methods = document.paths?.[path] ?? {};
+  const methods = document.paths?.[path] ?? document.paths?.[path.replace(/:\w+}/g, "}")] ?? {};
   const method = methods.post ? "post" : (Object.keys(methods).find((name) => !name.startsWith("x-")) ?? "post");
   const operation = methods[method] ?? {};
   const encoding = ENCODINGS.find((one) => operation.requestBody?.content?.[one]) ?? ENCODINGS[0];
@@ -162,7 +183,7 @@ export function endpointSchema(document, path) {
   /** @type {Schema} */
   const query = { type: "object", properties: {}, required: [] };
   for (const one of operation.parameters ?? []) {
-    if (one.in !== "query" || (schema.type === "object" && !mediaKind(schema) && schema.properties?.[one.name])) continue;
+    if ((one.in !== "query" && one.in !== "path") || (schema.type === "object" && !mediaKind(schema) && schema.properties?.[one.name])) continue;
     query.properties[one.name] = { ...one.schema, description: one.description ?? one.schema?.description };
     if (one.required) query.required.push(one.name);
   }

@@ -5,7 +5,7 @@ import { button, h, newId, replace, setText } from "./dom.mjs";
 import { glyph } from "./glyphs.mjs";
 import { askJson } from "./host.mjs";
 import { FileInput, JAVASCRIPT, JSON_TEXT, PYTHON, fileOf, isKeyword, isRecord, programLines, pythonCall, pythonWord, shellWord, written } from "./literals.mjs";
-import { endpointSchema, examplesOf, isForm, mediaKind, resolveSchema } from "./schema.mjs";
+import { endpointSchema, examplesOf, filledPath, isForm, mediaKind, resolveSchema } from "./schema.mjs";
 import { FORM_CELL, formCurl, formFiles, formJavascript, formPython } from "./snippets_form.mjs";
 
 export const PLACEHOLDER = "$FAL_KEY";
@@ -40,12 +40,12 @@ export const WAYS = { run: "run", queue: "queue", stream: "stream", session: "re
  * @returns {Record<string, string>}
  */
 export function snippetsOf(call) {
-  const { path, app, url, method = "POST", way = "run" } = call;
-  const asked = new URLSearchParams(Object.entries(call.query ?? {}).map(([name, one]) => [name, typeof one === "object" ? JSON.stringify(one) : String(one)])).toString();
+  const { app, url, method = "POST", way = "run" } = call;
+  const { path, asked } = filledPath(call.path, call.query ?? {});
   const form = isForm(call.encoding);
   const value = form ? formFiles(call.value ?? {}) : withFiles(call.value ?? {});
   const facts = {
-    ...call, value, method, way, form, made: call.key !== PLACEHOLDER, file: fileOf(value), query: call.query ?? {},
+    ...call, path, value, method, way, form, made: call.key !== PLACEHOLDER, file: fileOf(value), query: call.query ?? {},
     below: (path === "/" ? "" : path) + (asked ? `?${asked}` : ""), base: url.slice(0, url.length - `/run/${app}`.length),
   };
   /** @type {Record<string, string>} */

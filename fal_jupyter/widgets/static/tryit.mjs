@@ -11,7 +11,7 @@ import { markdownView } from "./markdown.mjs";
 import { queryValues, recordedValue } from "./recorded.mjs";
 import { keptBodyView } from "./result.mjs";
 import { runningView } from "./running.mjs";
-import { endpointSchema, mediaKind } from "./schema.mjs";
+import { endpointSchema, filledPath, mediaKind } from "./schema.mjs";
 import { trialPane } from "./trial.mjs";
 
 const RECENT = 10 * 60 * 1000;
@@ -225,9 +225,8 @@ export function tryPanel(root, host, { alias }, signal) {
     }
     /** @type {Input} */
     const input = { path, value: form.read(), query: query?.read() ?? {} };
-    const asked = new URLSearchParams();
-    for (const [name, value] of Object.entries(input.query)) asked.append(name, typeof value === "object" ? JSON.stringify(value) : String(value));
-    const target = [...asked.keys()].length ? `${path}?${asked}` : path;
+    const { path: filled, asked } = filledPath(path, input.query);
+    const target = asked ? `${filled}?${asked}` : filled;
     const view = begin(input);
     setBusy("…");
     try {
