@@ -174,7 +174,7 @@ describe("the sidebar", () => {
   it("has the host among the devices, with or without a GPU, and whole names in titles", () => {
     const root = shown(treePanel, madeHost(madeLine({ apps: [madeApp(long)], requests: [madeRequest("a", { alias: long, path: "/caf%C3%A9" })] })));
     const row = root.querySelector('[data-key="device:host"]');
-    expect(row.getAttribute("aria-label")).toBe("host, 4 cores, 10 % busy, 4.0 GB of 16.0 GB memory in use");
+    expect(row.getAttribute("aria-label")).toBe("host 4 cores 4.0 of 16.0 GB, memory in use, 10 % busy");
     expect(row.textContent).toContain("4.0 of 16.0 GB");
     expect(root.textContent).toContain("Devices0 GPUs");
     expect(root.querySelector(`strong[title^="${long}"]`)).not.toBe(null);

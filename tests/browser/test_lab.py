@@ -195,9 +195,9 @@ def test_a_killed_runner_is_replaced_where_the_user_looks(lab: Front) -> None:
     sidebar = open_sidebar(lab)
     runner = next(r for r in runners(lab.state) if r["state"] == "IDLE")
     number = int(runner["runner_id"].rpartition("-")[2])
-    expect(sidebar.get_by_role("treeitem", name=re.compile(rf"runner studio-{number}\b"))).to_be_visible()
+    expect(sidebar.get_by_role("treeitem", name=re.compile(rf"studio-{number}\b"))).to_be_visible()
     os.kill(runner["pid"], signal.SIGKILL)
-    expect(sidebar.get_by_role("treeitem", name=re.compile(rf"runner studio-{number + 1}, idle"))).to_be_visible()
+    expect(sidebar.get_by_role("treeitem", name=re.compile(rf"studio-{number + 1}, idle"))).to_be_visible()
     expect(card.locator(".fj-facts")).to_contain_text("1 ready")
     expect(tab(card, "timeline").locator('svg[aria-roledescription="timeline"]')).to_contain_text(
         f"runner {number + 1}"
@@ -222,7 +222,7 @@ def test_sidebar_dashboard_status_bar_and_commands(lab: Front) -> None:
 
     # sidebar: copy address, unload, logs
     sidebar = open_sidebar(lab)
-    app = sidebar.get_by_role("treeitem", name=re.compile(r"^studio, Ready"))
+    app = sidebar.get_by_role("treeitem", name=re.compile(r"^studio r\d+.*, Ready"))
     app.hover()
     app.get_by_label("Unload until the next call").click()
     expect(page.locator(".fj-status")).to_contain_text("fal 0 runners")

@@ -87,7 +87,7 @@ def test_all_surfaces_say_what_the_runners_did(lab: Front) -> None:
     # status bar, sidebar, facts: one runner, ready and idle
     expect(page.locator(".fj-status")).to_contain_text("fal 1 ready")
     sidebar = open_sidebar(lab)
-    expect(sidebar.get_by_role("treeitem", name=re.compile(r"^runner witness-\d+, idle"))).to_be_visible()
+    expect(sidebar.get_by_role("treeitem", name=re.compile(r"^runner \d+ .*witness-\d+, idle"))).to_be_visible()
     expect(card.locator(".fj-facts")).to_contain_text("1 ready")
 
     # the ledger: the runner's part of the memory, of shared pages its share

@@ -143,19 +143,20 @@ export function treePanel(root, host, _, signal) {
    * @param {string} key
    * @param {number} level
    * @param {any[]} content
-   * @param {{aside?: any, actions?: [string, string, () => void][], expanded?: boolean, press?: () => void, label: string, drag?: Record<string, any>, leaf?: boolean}} how `leaf`: it has the place of an arrow, and none
+   * @param {{aside?: any, actions?: [string, string, () => void][], expanded?: boolean, press?: () => void, label: string, drag?: Record<string, any>, leaf?: boolean}} how `label`: what its name says beside the words that are seen; `leaf`: it has the place of an arrow, and none
    */
   const row = (key, level, content, how) => {
     const { actions = [], expanded } = how;
     const toggle = () => (folded.has(key) ? folded.delete(key) : folded.add(key), draw());
     const quick = actions.slice(0, 3).map(([shape, word, press]) => iconButton(shape, word, (event) => (event.stopPropagation(), press()), { tabIndex: -1 }));
+    const spaced = content.flatMap((one, at) => (at ? [" ", one] : [one])); // words that stand apart are apart for whoever reads them, too
     return h("div", {
-      class: "fj-row", role: "treeitem", "aria-level": level, "aria-label": how.label, "aria-expanded": expanded === undefined ? null : String(expanded), dataset: { key }, tabindex: key === current ? 0 : -1,
+      class: "fj-row", role: "treeitem", "aria-level": level, "aria-label": [[content, how.aside].flat().map(seenWords).filter(Boolean).join(" "), how.label].filter(Boolean).join(", "), "aria-expanded": expanded === undefined ? null : String(expanded), dataset: { key }, tabindex: key === current ? 0 : -1,
       style: { paddingLeft: `${8 + (level - 1) * 18}px` }, ...how.drag,
       onclick: () => (focus(key), how.press ? how.press() : expanded !== undefined && toggle()),
       oncontextmenu: (/** @type {any} */ event) => actions.length && (event.preventDefault(), event.stopPropagation(), menu(actions, event.currentTarget)),
       onkeydown: (/** @type {any} */ event) => keyed(event, key, event.currentTarget, actions, expanded, toggle, how.press),
-    }, expanded !== undefined ? glyph(expanded ? "open" : "folded") : how.leaf ? h("span", { class: "fj-glyph" }) : null, content, h("span", { class: "fj-space" }), how.aside === undefined ? null : h("span", { class: "fj-aside fj-muted", title: typeof how.aside === "string" ? how.aside : null }, how.aside),
+    }, expanded !== undefined ? glyph(expanded ? "open" : "folded") : how.leaf ? h("span", { class: "fj-glyph" }) : null, spaced, h("span", { class: "fj-space" }), how.aside === undefined ? null : " ", how.aside === undefined ? null : h("span", { class: "fj-aside fj-muted", title: typeof how.aside === "string" ? how.aside : null }, how.aside),
     actions.length ? h("span", { class: "fj-actions" }, quick, iconButton("more", "More actions", (/** @type {any} */ event) => (event.stopPropagation(), menu(actions, event.currentTarget.closest(".fj-row"))), { tabIndex: -1 })) : null);
   };
 
@@ -201,22 +202,22 @@ export function treePanel(root, host, _, signal) {
     const again = (app.failure?.retry_at ?? 0) - view.time;
     const aside = app.state === "Ready" ? (app.stats.rate > 0 ? rate(app.stats.rate) : undefined) : app.state === "Failing" && again > 0 ? h("span", { class: "fj-failed" }, `retry in ${again < 99000 ? `${Math.ceil(again / 1000)} s` : `${Math.ceil(again / 60000)} m`}`) : app.state === "Zero" ? "zero" : look.word.toLowerCase();
     const inner = app.runners.length > 0 || app.waiting > 0;
-    const rows = [row(key, 1, [stateGlyph(app.state), h("strong", { class: "fj-cut", title: plainText(`${app.alias} of ${app.owner_name || app.owner_kind}`) }, plainText(app.alias)), h("span", { class: "fj-muted" }, `r${app.serving || app.revision}`)], { aside, actions: appActions(app), expanded: inner ? expanded : undefined, drag: dragged(app), leaf: !inner, label: `${app.alias}, ${look.word}, revision ${app.revision}, ${plural(app.runners.length, "runner")}` })];
+    const rows = [row(key, 1, [stateGlyph(app.state), h("strong", { class: "fj-cut", title: plainText(`${app.alias} of ${app.owner_name || app.owner_kind}`) }, plainText(app.alias)), h("span", { class: "fj-muted" }, `r${app.serving || app.revision}`)], { aside, actions: appActions(app), expanded: inner ? expanded : undefined, drag: dragged(app), leaf: !inner, label: [look.word.toLowerCase() === aside ? "" : look.word, app.serving && app.serving !== app.revision ? `r${app.revision} not ready` : "", plural(app.runners.length, "runner")].filter(Boolean).join(", ") })];
     if (!expanded || !inner) return rows;
     const asked = (/** @type {string} */ id) => view.requests.find((one) => one.id === id);
     for (const one of app.runners) {
       const device = one.devices.map((id) => view.devices.find((device) => device.id === id)).map((device) => (device ? `gpu ${device.index}` : "gpu")).join(" ");
       const doing = doingOf(app, one, view);
-      rows.push(row(`runner:${one.id}`, 2, [stateGlyph(one.state), h("span", { class: "fj-cut fj-runner-name", title: plainText(one.id) }, `runner ${plainText(runnerName(one.id))}`), h("span", { class: "fj-muted" }, device)], { aside: doing, actions: runnerActions(app, one.id), label: `runner ${one.id}, ${stateLook(one.state).word}, ${plainText(doing)}` }));
+      rows.push(row(`runner:${one.id}`, 2, [stateGlyph(one.state), h("span", { class: "fj-cut fj-runner-name", title: plainText(one.id) }, `runner ${plainText(runnerName(one.id))}`), h("span", { class: "fj-muted" }, device)], { aside: doing, actions: runnerActions(app, one.id), label: `${plainText(one.id)}, ${stateLook(one.state).word}` }));
     }
     if (app.waiting) {
       const queueKey = `queue:${app.alias}`;
       const shown = !folded.has(queueKey);
-      rows.push(row(queueKey, 2, [stateGlyph("waiting"), "queue"], { aside: String(app.waiting), expanded: shown, label: `queue of ${app.alias}, ${app.waiting} waiting` }));
+      rows.push(row(queueKey, 2, [stateGlyph("waiting"), "queue"], { aside: String(app.waiting), expanded: shown, label: `waiting for ${plainText(app.alias)}` }));
       if (shown) {
         const more = app.waiting - app.queue.length;
-        for (const one of app.queue) rows.push(row(`request:${one.id}`, 3, [h("span", { class: "fj-mono fj-cut", title: plainText(pathText(one.path)) }, plainText(pathText(one.path))), asked(one.id)?.cell_number ? h("span", { class: "fj-muted" }, `cell [${asked(one.id)?.cell_number}]`) : null], { aside: duration(view.time - one.since), actions: [["close", "Cancel request", del(`requests/${one.id}`)]], press: () => host.openDashboard?.(one.id), label: `request ${plainText(pathText(one.path))}, waiting` }));
-        if (more > 0) rows.push(row(`more:${app.alias}`, 3, [h("span", { class: "fj-muted" }, `and ${more} more`)], { label: `and ${more} more requests waiting` }));
+        for (const one of app.queue) rows.push(row(`request:${one.id}`, 3, [h("span", { class: "fj-mono fj-cut", title: plainText(pathText(one.path)) }, plainText(pathText(one.path))), asked(one.id)?.cell_number ? h("span", { class: "fj-muted" }, `cell [${asked(one.id)?.cell_number}]`) : null], { aside: duration(view.time - one.since), actions: [["close", "Cancel request", del(`requests/${one.id}`)]], press: () => host.openDashboard?.(one.id), label: "waiting" }));
+        if (more > 0) rows.push(row(`more:${app.alias}`, 3, [h("span", { class: "fj-muted" }, `and ${more} more`)], { label: "requests waiting" }));
       }
     }
     return rows;
@@ -229,12 +230,12 @@ export function treePanel(root, host, _, signal) {
   /** @param {import("./types.d.ts").DeviceState} one */
   const deviceRow = (one) => {
     const words = [one.name, busyWords(one.busy), one.holder || "free"].filter(Boolean).join(", ");
-    return row(`device:${one.id}`, 1, [h("span", { class: "fj-nowrap", title: plainText(words) }, `gpu ${one.index}`), meter(one.used >= 0 ? one.used : one.holder ? one.memory : 0, one.memory)], { aside: one.used >= 0 ? ofWords(one.used, one.memory) : bytes(one.memory), label: `gpu ${one.index}, ${plainText(words)}` });
+    return row(`device:${one.id}`, 1, [h("span", { class: "fj-nowrap", title: plainText(words) }, `gpu ${one.index}`), meter(one.used >= 0 ? one.used : one.holder ? one.memory : 0, one.memory)], { aside: one.used >= 0 ? ofWords(one.used, one.memory) : bytes(one.memory), label: plainText(words) });
   };
   /** @param {import("./types.d.ts").HostState} one */
   const hostRow = (one) => {
     const words = [plural(one.cores, "core"), busyWords(one.busy), `${bytes(one.used)} of ${bytes(one.memory)} memory in use`].filter(Boolean).join(", ");
-    return row("device:host", 1, [h("span", { class: "fj-nowrap", title: words }, "host", h("span", { class: "fj-muted" }, plural(one.cores, "core"))), meter(one.used, one.memory)], { aside: ofWords(one.used, one.memory), label: `host, ${words}` });
+    return row("device:host", 1, [h("span", { class: "fj-nowrap", title: words }, "host ", h("span", { class: "fj-muted" }, plural(one.cores, "core"))), meter(one.used, one.memory)], { aside: ofWords(one.used, one.memory), label: ["memory in use", busyWords(one.busy)].filter(Boolean).join(", ") });
   };
 
   const draw = () => {
@@ -249,7 +250,7 @@ export function treePanel(root, host, _, signal) {
       section("Devices", plural(view.devices.length, "GPU")), view.devices.map(deviceRow), view.host ? hostRow(view.host) : null,
       recent.length ? [section("Recent", failed ? `${failed} failed` : ""), recent.map((one) => {
         const look = requestLook(one);
-        return row(`recent:${one.id}`, 1, [h("span", { class: look.tone }, glyph(look.shape)), h("span", { class: "fj-mono fj-cut", title: plainText(pathText(one.path)) }, plainText(pathText(one.path))), h("span", { class: "fj-muted fj-cut", title: plainText(one.alias) }, plainText(one.alias))], { aside: duration(totalOf(one, view.time)), press: () => host.openDashboard?.(one.id), label: `${plainText(pathText(one.path))} of ${one.alias}, ${look.word}` });
+        return row(`recent:${one.id}`, 1, [h("span", { class: look.tone }, glyph(look.shape)), h("span", { class: "fj-mono fj-cut", title: plainText(pathText(one.path)) }, plainText(pathText(one.path))), h("span", { class: "fj-muted fj-cut", title: plainText(one.alias) }, plainText(one.alias))], { aside: duration(totalOf(one, view.time)), press: () => host.openDashboard?.(one.id), label: look.word });
       })] : null);
     if (!tree.querySelector('.fj-row[tabindex="0"]')) {
       const first = tree.querySelector(".fj-row");
@@ -269,4 +270,9 @@ export function treePanel(root, host, _, signal) {
   const look = scheduler(root, signal, () => !frame.querySelector(".fj-menu") && draw());
   signal.addEventListener("abort", host.store.watch(look));
   draw();
+}
+
+/** The words of a part of a row. @param {any} part @returns {string} */
+function seenWords(part) {
+  return part === null || part === undefined || part === false ? "" : (typeof part === "object" ? (part.textContent ?? "") : String(part)).trim();
 }
