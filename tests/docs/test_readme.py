@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from fal_jupyter.notebook.panels import PANELS
+from fal_jupyter.notebook.display.shown_panels import PANELS
 from tests.support.kernel import kernel
 from tests.support.serve import served
 from tests.support.state import state_directory

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 from fal_jupyter.client.calls.multipart import FormPart, Multipart, contents_of, type_of
 from fal_jupyter.client.calls.plain_values import first, is_array, is_model, taken_name, text_of
 from fal_jupyter.domain.errors import BadArguments
-from fal_jupyter.fal.endpoints import FACTORY
+from fal_jupyter.fal.classes.signatures import FACTORY
 
 URLENCODED = "application/x-www-form-urlencoded"
 _FILE_FORMS = "bytes, a pathlib.Path, a file opened with 'rb', or (name, bytes, content type)"

@@ -13,12 +13,8 @@ from tornado.iostream import StreamClosedError
 
 from fal_jupyter.gateway.api.handlers import Handler
 from fal_jupyter.gateway.engine.request_history import quantile
-from fal_jupyter.gateway.requests.buffered_calls import NO_TARGET, BufferedCall, BufferedCalls, target_of
+from fal_jupyter.gateway.requests.buffered_calls import CONTENT_TYPE, NO_TARGET, BufferedCall, BufferedCalls, target_of
 from fal_jupyter.gateway.requests.proxied_request import ProxiedRequest
-from fal_jupyter.gateway.admin_api import Handler
-from fal_jupyter.gateway.exchange import Exchange
-from fal_jupyter.gateway.held import CONTENT_TYPE, NO_TARGET, Held, HeldCalls, target_of
-from fal_jupyter.gateway.history import quantile
 
 MOST_CALLS, MOST_AT_ONCE = 100_000, 256
 BEAT = 0.25  # seconds between two reports

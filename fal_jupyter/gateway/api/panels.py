@@ -12,17 +12,9 @@ from fal_jupyter.domain.runners.runner import READY
 from fal_jupyter.gateway.api.handlers import NAME, Handler
 from fal_jupyter.gateway.api.load_tests import LoadTestHandler
 from fal_jupyter.gateway.api.output_tail import OutputTailHandler
-from fal_jupyter.gateway.engine.request_history import body_of, displays_of, state_of
+from fal_jupyter.gateway.engine.request_history import body_of, displays_of, query_of, state_of
 from fal_jupyter.gateway.feed.feed import FeedConnection
-from fal_jupyter.gateway.requests.buffered_calls import NO_TARGET, ask_aside, target_of
-from fal_jupyter.domain import messages as m
-from fal_jupyter.domain.runners import READY
-from fal_jupyter.gateway.admin_api import NAME, Handler
-from fal_jupyter.gateway.feed import Listener
-from fal_jupyter.gateway.held import CONTENT_TYPE, NO_TARGET, ask_aside, target_of
-from fal_jupyter.gateway.history import body_of, displays_of, query_of, state_of
-from fal_jupyter.gateway.load_runs import LoadHandler
-from fal_jupyter.gateway.printed import PrintedHandler
+from fal_jupyter.gateway.requests.buffered_calls import CONTENT_TYPE, NO_TARGET, ask_aside, target_of
 from fal_jupyter.protocol.api import A_APPS, A_FEED, A_KEYS, A_SNAPSHOT, ENDING, H_STATUS
 from fal_jupyter.protocol.feed import RequestDetail
 

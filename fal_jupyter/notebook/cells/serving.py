@@ -20,17 +20,11 @@ from fal_jupyter.domain.text.nearest import hint_for
 from fal_jupyter.notebook import session
 from fal_jupyter.notebook.calls.progress import MapProgress, TerminalLine
 from fal_jupyter.notebook.cells import cells
+from fal_jupyter.notebook.cells.environment_build import BuildCard
 from fal_jupyter.notebook.cells.rebind import keep_reachable
 from fal_jupyter.notebook.display import cards
 from fal_jupyter.notebook.display.static_card import StaticCard, as_html, as_text
 from fal_jupyter.notebook.session import NotebookSession
-from fal_jupyter.domain.nearest import hint_for
-from fal_jupyter.notebook import cards, cells, session
-from fal_jupyter.notebook.building import BuildCard
-from fal_jupyter.notebook.display import Card, as_html, as_text
-from fal_jupyter.notebook.progress import MapProgress, TerminalLine
-from fal_jupyter.notebook.session import Session
-from fal_jupyter.notebook.standing import keep_reachable
 
 if TYPE_CHECKING:
     from fal_jupyter.client.handle import AppHandle

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from fal_jupyter.commands.numbers import plural, size
 from fal_jupyter.domain.errors import FalJupyterError
-from fal_jupyter.notebook.calls.pictures import KINDS
-from fal_jupyter.notebook.pictures import IMAGES
+from fal_jupyter.notebook.calls.pictures import IMAGES
 from fal_jupyter.protocol.feed import Body, Display, Picture, RequestDetail, RequestState, SavedOutput
 
 if TYPE_CHECKING:

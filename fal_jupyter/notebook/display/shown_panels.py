@@ -120,7 +120,9 @@ class Panels:
             self._display(now, shown, found, surface)
 
     # --- environments -------------------------------------------------------------------------------------------
-    def begin_build(self, now: PanelSession, spec: AppSpec, card: StaticCard, fields: int, build: Build, found: Picture) -> None:
+    def begin_build(
+        self, now: PanelSession, spec: AppSpec, card: StaticCard, fields: int, build: Build, found: Picture
+    ) -> None:
         """Display the card of an app whose environment is being made; :meth:`show_card` goes on with it."""
         data = CardData(
             version=VERSION, panel="card", tab="", alias=spec.alias, app=card.app, class_name=spec.class_name, revision=0,
@@ -271,10 +273,10 @@ def _stamp(found: Picture | None) -> Any:
 
 
 def card_data(
-    from fal_jupyter.notebook.display.cards import rows_of
-
     now: PanelSession, handle: AppHandle, card: StaticCard, panel: str, source: str, found: Picture | None
 ) -> CardData:
+    from fal_jupyter.notebook.display.cards import rows_of
+
     whole = panel in ("card", *PANELS)
     return CardData(
         version=VERSION,

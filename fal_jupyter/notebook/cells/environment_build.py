@@ -9,12 +9,12 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from fal_jupyter.domain.spec import AppSpec
-from fal_jupyter.notebook import cards
-from fal_jupyter.notebook.display import Card
+from fal_jupyter.notebook.display import cards
+from fal_jupyter.notebook.display.static_card import StaticCard
 from fal_jupyter.protocol.feed import AppState, Build, EndpointState, Picture, Stats, Timeline
 
 if TYPE_CHECKING:
-    from fal_jupyter.notebook.session import Session
+    from fal_jupyter.notebook.session import NotebookSession
 
 SHOWN_LINES: Final = 200
 LONGEST_LINE: Final = 300
@@ -25,7 +25,7 @@ _PAUSE: Final = 0.2  # seconds between two groups
 class BuildCard:
     """Displays the card with the installer's first line: an environment that exists already needs none."""
 
-    def __init__(self, now: Session, cls: type, overrides: Mapping[str, object], cell: str) -> None:
+    def __init__(self, now: NotebookSession, cls: type, overrides: Mapping[str, object], cell: str) -> None:
         self._now, self._cls, self._overrides, self._cell = now, cls, overrides, cell
         self._began = time.monotonic()
         self._lines: deque[str] = deque(maxlen=SHOWN_LINES)
@@ -68,7 +68,7 @@ class BuildCard:
         from fal_jupyter.fal import describe
 
         self._spec = spec = describe(self._cls, self._overrides)
-        card = Card(
+        card = StaticCard(
             state="Starting",
             class_name=spec.class_name,
             app=f"{self._now.client.settings.owner}/{spec.alias}",
@@ -88,7 +88,7 @@ class BuildCard:
         self._now.panels.tell_build(self._now, self.alias, build)
 
 
-def unpublished(spec: AppSpec, card: Card) -> Picture:
+def unpublished(spec: AppSpec, card: StaticCard) -> Picture:
     """The picture of an app that is not published yet."""
     scaling: dict[str, Any] = asdict(spec.scaling)
     ends = [
