@@ -343,6 +343,7 @@ export function tryPanel(root, host, { alias }, signal) {
     const again = h("p", { class: "fj-empty" }, "Run the cell again to try the app here.");
     for (const one of [head, reset, run.parentElement]) if (one) one.hidden = true;
     if (!last) return replace(fields, again);
+    left.classList.add("fj-pane");
     replace(fields, h("strong", null, "Input"), last.input?.size ? keptBodyView(last.input, signal) : h("p", { class: "fj-muted" }, "no input"), again);
     const pane = trialPane(host, { path: last.request.path, value: {} });
     pane.saved(last, host.picture?.outputs?.find((one) => one.id === last.request.id));
