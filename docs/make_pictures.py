@@ -1,8 +1,8 @@
 """Takes the pictures of the README, each from a real JupyterLab in Chromium, light and dark; with ``--notebooks`` also runs the tour and
 the quickstart anew, whose outputs are pictures, too.
 
-``python docs/make_pictures.py`` writes ``notebooks/NAME.png`` and ``notebooks/NAME-dark.png`` (two minutes). It needs what ``make setup
-browser`` installs. ``--only NAME`` takes some of them, ``--to FOLDER`` writes elsewhere.
+``python docs/make_pictures.py`` writes ``notebooks/NAME.png`` and ``notebooks/NAME-dark.png`` (two minutes). It needs what ``make setup-test``
+installs. ``--only NAME`` takes some of them, ``--to FOLDER`` writes elsewhere.
 """
 
 from __future__ import annotations

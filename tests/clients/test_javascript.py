@@ -22,7 +22,7 @@ NAMES = re.findall(r'^check\("([^"]+)"', (HERE / "checks.mjs").read_text(encodin
 def results(many: Served, single: Served, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     node = shutil.which("node")
     assert node is not None, "there is no Node.js here; install Node.js 20 or newer"
-    assert (HERE / "node_modules" / "@fal-ai" / "client").is_dir(), "type: make setup"
+    assert (HERE / "node_modules" / "@fal-ai" / "client").is_dir(), "type: make setup-test"
     version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout
     flags = ["--experimental-websocket"] if int(version[1:].split(".")[0]) < 22 else []
     place = {

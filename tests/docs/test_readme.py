@@ -144,6 +144,21 @@ def test_the_real_clients_in_programs_of_their_own_get_the_answer_shown(tmp_path
         assert one.stdout.strip() == promise[1], one.stderr
 
 
+def test_make_lab_installs_nothing_of_the_tests_and_of_the_demo() -> None:
+    """What a fresh clone would do, by make itself; nothing is run."""
+    told = {
+        target: subprocess.run(
+            ["make", "-ns", "VENV=.venv-none", target], cwd=TOP, capture_output=True, text=True, check=True
+        ).stdout
+        for target in ("lab", "demo", "test")
+    }
+
+    assert "pip install -e '.[lab]'" in told["lab"]
+    assert not re.search(r"torch|all-minilm|\.\[test|npm ci|chromium|nginx|fal==", told["lab"])
+    assert "torch==" in told["demo"]
+    assert "pip install -e '.[test,lint]'" in told["test"]
+
+
 def test_every_make_target_that_is_named_exists() -> None:
     listed = subprocess.run(["make", "-s", "help"], cwd=TOP, capture_output=True, text=True, check=True).stdout
     targets = set(re.findall(r"^  ([a-z-]+) ", listed, re.M))
@@ -151,6 +166,7 @@ def test_every_make_target_that_is_named_exists() -> None:
     assert {
         "help",
         "setup",
+        "setup-test",
         "browser",
         "demo",
         "lab",

@@ -79,7 +79,7 @@ def furnish(folder: Path, text: str) -> None:
     (folder / "app.py").write_text(f"import fal\n{textwrap.dedent(text)}")
 
 
-@pytest.mark.skipif(not PYTHON.exists(), reason="the real package has an environment of its own: make setup")
+@pytest.mark.skipif(not PYTHON.exists(), reason="the real package has an environment of its own: make setup-test")
 @pytest.mark.parametrize("number", range(len(CASES)), ids=[f"{i}-{case[0] or 'quiet'}" for i, case in enumerate(CASES)])
 def test_what_is_said_is_what_happens(
     desk: Desk, in_the_cloud: list[str], number: int, monkeypatch: pytest.MonkeyPatch
