@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import json
 import subprocess
 import sys
@@ -98,6 +99,11 @@ def top_of(path: Path) -> str:
 MODULES = {name_of(path): path for path in modules()}
 
 
+@functools.cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def imports_of(tree: ast.AST) -> Iterator[tuple[str, int]]:
     """Every import of a module, wherever it stands: at its top, in a function, or for the type checker only."""
     for node in ast.walk(tree):
@@ -112,11 +118,12 @@ def imports_of(tree: ast.AST) -> Iterator[tuple[str, int]]:
                 yield (inner if inner in MODULES else node.module), node.lineno
 
 
+@functools.cache
 def edges() -> dict[str, dict[str, int]]:
     """Which module imports which of ours, with the line."""
     found: dict[str, dict[str, int]] = {}
     for name, path in MODULES.items():
-        for target, line in imports_of(ast.parse(path.read_text())):
+        for target, line in imports_of(tree_of(path)):
             if target in MODULES and target != name:
                 found.setdefault(name, {}).setdefault(target, line)
     return found
@@ -167,7 +174,7 @@ def test_a_module_imports_only_from_below(path: Path) -> None:
     top = top_of(path)
     ours, strangers = (set(names.split()) for names in MAY[top])
     wrong = []
-    for name, line in imports_of(ast.parse(path.read_text())):
+    for name, line in imports_of(tree_of(path)):
         package, *rest = name.split(".")
         if package == "fal_jupyter":
             target = rest[0] if rest else "__init__"
@@ -205,7 +212,7 @@ def test_names_of_public_classes_are_unique() -> None:
     for name, path in MODULES.items():
         if name == MIRROR or name.startswith(f"{MIRROR}."):
             continue
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(tree_of(path)):
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 places.setdefault(node.name, []).append(name)
     assert {name: found for name, found in places.items() if len(found) > 1} == {}
@@ -215,7 +222,7 @@ def test_names_of_public_classes_are_unique() -> None:
     "path", [p for p in modules() if top_of(p) in GROUND], ids=lambda p: str(p.relative_to(PACKAGE))
 )
 def test_the_ground_floor_reads_no_clock_file_or_chance(path: Path) -> None:
-    tree = ast.parse(path.read_text())
+    tree = tree_of(path)
     wrong = [
         f"line {line}: import {name}"
         for name, line in imports_of(tree)

@@ -33,10 +33,10 @@ def examine_file(which: str, secret_store: SecretStore) -> list[Report]:
     Raises:
         BadSetting: there is no such file, class or name. FalJupyterError: the file itself raises; the sentence says where.
     """
-    from fal_jupyter import data_mount
-    from fal_jupyter.fal.project import app_of_target
-    from fal_jupyter.portability import Surroundings, examine
-    from fal_jupyter.portability.files import opened
+    from fal_jupyter import data_mount  # start-up
+    from fal_jupyter.fal.project import app_of_target  # start-up
+    from fal_jupyter.portability import Surroundings, examine  # start-up
+    from fal_jupyter.portability.files import opened  # start-up
 
     name, _, class_name = which.partition("::")
     path = Path(name).absolute()

@@ -19,6 +19,7 @@ from typing import Any
 from fal_jupyter.commands import numbers
 from fal_jupyter.commands.tables import table
 from fal_jupyter.domain.errors import BadSetting, FalJupyterError
+from fal_jupyter.fal.toolkit.utils.fetching import FetchError, fetch
 from fal_jupyter.filestore import FileStore
 from fal_jupyter.settings import ALLOW_PRIVATE_VARIABLE, CDN_BYTES_VARIABLE
 
@@ -242,8 +243,7 @@ def _fetched(url: str, remote: str, data: Path) -> Path:
     Raises:
         FalJupyterError: it is not fetched: an address of a private network, a failure of its server.
     """
-    from fal_jupyter.fal.toolkit.utils.download_utils import BROWSER, name_of
-    from fal_jupyter.fal.toolkit.utils.fetching import FetchError, fetch
+    from fal_jupyter.fal.toolkit.utils.download_utils import BROWSER, name_of  # start-up
 
     target = below(data, remote)
     folder = target if not remote or remote.endswith("/") or target.is_dir() else target.parent

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from fal_jupyter.commands import definitions, grammar, request_tables
+from fal_jupyter.commands import definitions, grammar, key_verbs, request_tables, secret_verbs
 from fal_jupyter.commands.app_doctor import Report
 from fal_jupyter.commands.tables import table
 from fal_jupyter.domain.errors import BadSetting, NotServed
@@ -292,8 +292,8 @@ def _config(args: argparse.Namespace, desk: CommandBackend) -> Outcome:
 
 
 def _doctor(args: argparse.Namespace, desk: CommandBackend) -> Outcome:
-    from fal_jupyter.commands import doctor
-    from fal_jupyter.portability.findings import as_data, as_text
+    from fal_jupyter.commands import doctor  # start-up
+    from fal_jupyter.portability.findings import as_data, as_text  # start-up
 
     reports = desk.examined(args.app or "")
     told = [as_text(report.app, report.findings) for report in reports]
@@ -307,32 +307,28 @@ def _doctor(args: argparse.Namespace, desk: CommandBackend) -> Outcome:
 
 
 def _env(args: argparse.Namespace, desk: CommandBackend) -> Outcome:
-    from fal_jupyter.commands import env_verb
+    from fal_jupyter.commands import env_verb  # start-up
 
     found = env_verb.variables(desk.client_env(), os.environ)
     return Outcome(found, env_verb.as_text(found, env_verb.shell_of(args)))
 
 
 def _keys(args: argparse.Namespace, desk: CommandBackend) -> Outcome:
-    from fal_jupyter.commands import key_verbs
-
     return Outcome(*key_verbs.carry_out(args, desk.secret_store(), desk.keys_changed))
 
 
 def _secrets(args: argparse.Namespace, desk: CommandBackend) -> Outcome:
-    from fal_jupyter.commands import secret_verbs
-
     return Outcome(*secret_verbs.carry_out(args, desk.secret_store(), front=desk.front))
 
 
 def _files(args: argparse.Namespace, desk: CommandBackend) -> Outcome:
-    from fal_jupyter.commands import file_verbs
+    from fal_jupyter.commands import file_verbs  # start-up
 
     return Outcome(*file_verbs.carry_out(args, desk.data(), desk.file_store()))
 
 
 def _envs(args: argparse.Namespace, desk: CommandBackend) -> Outcome:
-    from fal_jupyter.commands import envs_verbs
+    from fal_jupyter.commands import envs_verbs  # start-up
 
     return Outcome(*envs_verbs.carry_out(args, desk.environments(), desk.apps()))
 

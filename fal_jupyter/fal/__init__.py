@@ -65,15 +65,15 @@ serverless = cloud = FalServerlessHost()
 
 def __getattr__(name: str) -> Any:
     if name in ("check_requirements", "unknown_requirements"):
-        from fal_jupyter.fal.classes import requirements
+        from fal_jupyter.fal.classes import requirements  # start-up
 
         return getattr(requirements, name)
     if name in ("is_served", "served_app"):
-        from fal_jupyter.fal import served
+        from fal_jupyter.fal import served  # start-up
 
         return getattr(served, name)
     if name == "sync_dir":
-        from fal_jupyter.fal.sync import sync_dir
+        from fal_jupyter.fal.sync import sync_dir  # start-up
 
         return sync_dir
     if name in ("api", "apps", "flags", "toolkit"):  # what takes a while, when it is asked for

@@ -240,14 +240,14 @@ class _RealtimeConnection:
 
 
 def _packed(value: Any) -> bytes:
-    import msgpack
+    import msgpack  # start-up
 
     data: bytes = msgpack.packb(value, use_bin_type=True)
     return data
 
 
 def _unpacked(data: bytes) -> Any:
-    import msgpack
+    import msgpack  # start-up
 
     return msgpack.unpackb(data, raw=False)
 
@@ -326,7 +326,7 @@ def ws(app_id: str, *, path: str = "") -> Iterator[_WSConnection]:
 
 
 def _open(address: str, place: Destination) -> Any:
-    from websockets.sync import client
+    from websockets.sync import client  # start-up
 
     return client.connect(
         address, additional_headers=place.headers, open_timeout=_OPEN_PATIENCE, max_size=None, **past_proxy(address)

@@ -15,6 +15,7 @@ from typing import Any
 
 from fal_jupyter.domain.errors import AppRuleBroken, BadSetting
 from fal_jupyter.domain.text.nearest import hint_for, nearest
+from fal_jupyter.fal.app import App
 from fal_jupyter.fal.classes.definition import EXPLICIT
 from fal_jupyter.fal.classes.options import AUTH_MODES, OPTIONS, check_value
 from fal_jupyter.fal.container import ContainerImage
@@ -81,8 +82,6 @@ class ProjectApp:
 
 
 def _root(cls: Any) -> type[Any]:
-    from fal_jupyter.fal.app import App
-
     return App
 
 

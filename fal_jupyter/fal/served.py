@@ -104,7 +104,7 @@ def _signature(function: Callable[..., Any]) -> inspect.Signature:
 
 
 def _server_of(function: Callable[..., Any], port: int) -> dict[str, Any]:
-    from fastapi import Request, Response
+    from fastapi import Request, Response  # start-up
 
     room = "fal_jupyter.runner.own_server.server"  # the runner's, by name: rooms meet by name
 

@@ -30,7 +30,7 @@ def sync_dir(local_dir: str | Path, remote_dir: str, force_upload: bool = False)
         AppRuleBroken: *remote_dir* is not below ``/data`` (a ``ValueError`` too).
         NotADirectoryError: *local_dir* is not a folder.
     """
-    from fal_jupyter.fal.toolkit import FAL_PERSISTENT_DIR
+    from fal_jupyter.fal.toolkit import FAL_PERSISTENT_DIR  # start-up
 
     parts = PurePosixPath(remote_dir).parts
     if parts[:2] != ("/", "data") or len(parts) < 3 or ".." in parts:

@@ -82,7 +82,7 @@ class _Rules:
             more = f", and {len(unmet) - 1} more" if len(unmet) > 1 else ""
             told = f"{first if rest else unmet[0]}{more}; here its runners get an isolated environment, as in the cloud"
             yield self.finding("requirement-unmet", "note", told, f"pip install {rest}" if rest else "", "requirements")
-        from packaging.requirements import InvalidRequirement, Requirement
+        from packaging.requirements import InvalidRequirement, Requirement  # start-up
 
         for line in flat:
             try:
@@ -131,7 +131,7 @@ class _Rules:
 
     # --- endpoints ------------------------------------------------------------------------------------------------------
     def of_endpoints(self) -> Iterator[Finding]:
-        from fastapi.dependencies.utils import get_dependant
+        from fastapi.dependencies.utils import get_dependant  # start-up
 
         for name, method in routes_of_all(self._cls):
             path = next(path for path, (known, _) in routes_of(self._cls).items() if known == name)

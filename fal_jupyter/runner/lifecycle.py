@@ -22,7 +22,8 @@ from typing import Any
 
 import msgspec
 
-from fal_jupyter import settings
+from fal_jupyter import fal, settings
+from fal_jupyter.fal import context
 from fal_jupyter.fal.ref import set_current_app
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.api import PROTOCOL, LoadHead
@@ -192,8 +193,6 @@ def _ms(seconds: float) -> float:
 
 
 def _enter_context() -> None:
-    from fal_jupyter.fal import context
-
     context.start_serving()
 
 
@@ -224,7 +223,7 @@ def enter_environment(head: LoadHead) -> None:
 
 def enter_imports(head: LoadHead) -> None:
     """Put in place what user code imports: ``fal``, the app's own modules, and a ``fal_client`` that uploads here."""
-    from fal_jupyter import fal, shipping
+    from fal_jupyter import fal, shipping  # start-up
 
     fal.install()
     shipping.provide_modules(head["modules"])
@@ -246,10 +245,10 @@ def load_class(head: LoadHead, payload: bytes) -> Any:
 
 def _load_class(head: LoadHead, payload: bytes) -> Any:
     if head["kind"] == "pickle":
-        from fal_jupyter import shipping
+        from fal_jupyter import shipping  # start-up
 
         return shipping.unpack(payload, head["source"])
-    from fal_jupyter.shipping.source_files import run_source
+    from fal_jupyter.shipping.source_files import run_source  # start-up
 
     where = json.loads(payload)
     module = run_source(Path(where["path"]), head["source"][where["path"]], where["folders"])
@@ -258,8 +257,6 @@ def _load_class(head: LoadHead, payload: bytes) -> Any:
 
 
 def _class_of(served: Any) -> Any:
-    from fal_jupyter import fal
-
     return fal.served_app(served)
 
 
@@ -270,7 +267,7 @@ def _raise_threads() -> None:
     if hasattr(torch, "set_num_threads"):  # a module of that name need not be PyTorch
         torch.set_num_threads(_wish(cores, "OMP_NUM_THREADS", "MKL_NUM_THREADS"))
     if "numpy" in sys.modules:
-        import threadpoolctl
+        import threadpoolctl  # start-up
 
         wanted = _wish(cores, "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
         threadpoolctl.threadpool_limits(wanted, user_api="blas")

@@ -19,7 +19,7 @@ def main() -> None:
     guard.arm(parent)
     guard.close_other_descriptors({channel})
     guard.show_stacks_on_abort()
-    from fal_jupyter.runner import lifecycle
+    from fal_jupyter.runner import lifecycle  # start-up
 
     os._exit(lifecycle.main(socket.socket(fileno=channel)))
 

@@ -27,6 +27,7 @@ import socket
 import subprocess
 import sys
 import time
+import traceback
 from dataclasses import asdict
 from typing import Any
 
@@ -228,8 +229,6 @@ def _become_runner(parent: int, channel: int, output: int, generators: CopiedGen
     except SystemExit as stop:
         status = stop.code if isinstance(stop.code, int) else 1
     except BaseException:
-        import traceback
-
         traceback.print_exc()
     finally:
         try:

@@ -88,7 +88,7 @@ def set_dispatcher(made: Any, state: tuple[dict[type, Any], dict[str, Any]]) -> 
 
 def validated(function: Any, config: Any, validate_return: bool) -> Any:
     """A function under ``pydantic.validate_call``, compiled at its first call: its types may not be whole yet."""
-    from pydantic import validate_call
+    from pydantic import validate_call  # start-up
 
     deferred: Any = {**config, "defer_build": True}
     return validate_call(config=deferred, validate_return=validate_return)(function)

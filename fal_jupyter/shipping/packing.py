@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dis
+import importlib.util
 import io
 import linecache
 import logging
@@ -354,6 +355,4 @@ def _imports(code: types.CodeType) -> Iterator[str]:
 
 
 def _there(name: str) -> bool:
-    import importlib.util
-
     return importlib.util.find_spec(name) is not None

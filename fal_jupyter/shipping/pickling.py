@@ -176,7 +176,7 @@ def _complete(cls: type) -> None:
     if hasattr(cls, "model_rebuild"):
         cls.model_rebuild(raise_errors=False, _types_namespace=names)
     else:
-        from pydantic.dataclasses import rebuild_dataclass
+        from pydantic.dataclasses import rebuild_dataclass  # start-up
 
         rebuild_dataclass(cls, raise_errors=False, _types_namespace=names)
 

@@ -110,14 +110,14 @@ def array(of: Any, length: int) -> Any:
 
 def pointer(to: Any) -> Any:
     """A pointer type of ctypes."""
-    import ctypes
+    import ctypes  # start-up
 
     return ctypes.POINTER(to)
 
 
 def function_type(returns: Any, takes: tuple[Any, ...], flags: int) -> Any:
     """A type of ctypes for functions; with flag 4 they need the GIL, with flag 8 they keep ``errno``."""
-    import ctypes
+    import ctypes  # start-up
 
     return (
         ctypes.PYFUNCTYPE(returns, *takes)

@@ -62,8 +62,8 @@ def parametrize(origin: Any, args: tuple[Any, ...]) -> Any:
 
 
 def _compile(classes: list[type]) -> None:
-    from pydantic import BaseModel
-    from pydantic.dataclasses import rebuild_dataclass
+    from pydantic import BaseModel  # start-up
+    from pydantic.dataclasses import rebuild_dataclass  # start-up
 
     for cls in classes:
         for name in _COMPILED:  # what was compiled before all had arrived

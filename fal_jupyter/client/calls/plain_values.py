@@ -264,7 +264,7 @@ def _that_comes_back(value: Any, written: Any, where: str) -> Any:
 def _validated(kind: Any, text: bytes) -> Any:
     if hasattr(kind, "model_validate_json"):
         return kind.model_validate_json(text)
-    from pydantic import TypeAdapter  # of a pydantic dataclass
+    from pydantic import TypeAdapter  # of a pydantic dataclass; start-up
 
     return TypeAdapter(kind).validate_json(text)
 

@@ -86,7 +86,7 @@ class RealtimeSession:
             if not isinstance(value, str | bytes):
                 raise BadArguments(f"{self._name} takes text or bytes, not {type(value).__name__}")
             return value
-        import msgpack
+        import msgpack  # start-up
 
         plain = value.model_dump(mode="python") if hasattr(value, "model_dump") else value
         if not isinstance(plain, dict):
@@ -107,7 +107,7 @@ class RealtimeSession:
             return found
         if self._options.encode_message is not None:
             return message
-        import msgpack
+        import msgpack  # start-up
 
         value = msgpack.unpackb(message, raw=False)
         return self._model.model_validate(value) if self._model is not None else value
@@ -180,9 +180,9 @@ class RealtimeSession:
 
     # --- plain ----------------------------------------------------------------------------------------------------
     def __enter__(self) -> RealtimeSession:
-        from websockets.exceptions import InvalidStatus
+        from websockets.exceptions import InvalidStatus  # start-up
 
-        from fal_jupyter.client.connection.handshakes import open_session
+        from fal_jupyter.client.connection.handshakes import open_session  # start-up
 
         __tracebackhide__ = True
         with one_line(f"{self._where}()"):
@@ -209,7 +209,7 @@ class RealtimeSession:
             BadArguments: it is none, or has what a message cannot hold.
             RequestError: the session has ended; it says how.
         """
-        from websockets.exceptions import ConnectionClosed
+        from websockets.exceptions import ConnectionClosed  # start-up
 
         __tracebackhide__ = True
         self._check()
@@ -227,7 +227,7 @@ class RealtimeSession:
 
     def _read_rest(self) -> _Failed | None:
         """The other side has closed: keep its last outputs for who asks for them, and see how it ended."""
-        from websockets.exceptions import ConnectionClosed
+        from websockets.exceptions import ConnectionClosed  # start-up
 
         try:
             while not isinstance(value := self._decode(self._socket.recv()), _Failed):
@@ -243,7 +243,7 @@ class RealtimeSession:
             RequestError: the endpoint failed; the user's own traceback is in it.
             TimeoutError: none came within *timeout* seconds.
         """
-        from websockets.exceptions import ConnectionClosed
+        from websockets.exceptions import ConnectionClosed  # start-up
 
         __tracebackhide__ = True
         self._check()
@@ -275,9 +275,9 @@ class RealtimeSession:
 
     # --- asynchronous -----------------------------------------------------------------------------------------------
     async def __aenter__(self) -> RealtimeSession:
-        from websockets.exceptions import InvalidStatus
+        from websockets.exceptions import InvalidStatus  # start-up
 
-        from fal_jupyter.client.connection.handshakes import open_session_async
+        from fal_jupyter.client.connection.handshakes import open_session_async  # start-up
 
         __tracebackhide__ = True
         with one_line(f"{self._where}()"):
@@ -298,7 +298,7 @@ class RealtimeSession:
         self._ending = self._ending or LEFT
 
     async def _asend(self, message: Any) -> None:
-        from websockets.exceptions import ConnectionClosed
+        from websockets.exceptions import ConnectionClosed  # start-up
 
         __tracebackhide__ = True
         if self._ending:
@@ -312,7 +312,7 @@ class RealtimeSession:
             raise (await asyncio.to_thread(self._explained, failed) if failed is not None else self._over()) from None
 
     async def _aread_rest(self) -> _Failed | None:
-        from websockets.exceptions import ConnectionClosed
+        from websockets.exceptions import ConnectionClosed  # start-up
 
         try:
             while not isinstance(value := self._decode(await self._socket.recv()), _Failed):
@@ -323,7 +323,7 @@ class RealtimeSession:
 
     async def arecv(self, timeout: float | None = None) -> Any:
         """The same as ``await ws.recv()``."""
-        from websockets.exceptions import ConnectionClosed
+        from websockets.exceptions import ConnectionClosed  # start-up
 
         __tracebackhide__ = True
         self._check(awaited=True, instead="ws.recv()")
@@ -376,7 +376,7 @@ def _find_unsendable(value: Any, where: str, depth: int) -> tuple[str, Any]:
 
 
 def _packs(value: Any) -> bool:
-    import msgpack
+    import msgpack  # start-up
 
     try:
         msgpack.packb(value, use_bin_type=True)

@@ -55,7 +55,7 @@ class Results:
             raise self._unreadable(answer, f"what is no JSON: {shown!r} ({error})") from None
 
     def _model(self, answer: Answer) -> Any:
-        from pydantic import ValidationError
+        from pydantic import ValidationError  # start-up
 
         try:
             return self._validate(answer.body)
@@ -87,7 +87,7 @@ class Results:
 
 def _adapter_of(hint: Any) -> Any:
     """Give what reads JSON as *hint*, or None where pydantic cannot (a Response, an iterator)."""
-    from pydantic import TypeAdapter
+    from pydantic import TypeAdapter  # start-up
 
     try:
         return TypeAdapter(hint)

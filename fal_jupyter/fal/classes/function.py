@@ -9,6 +9,7 @@ import copy
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib import metadata
 from typing import Any
 
 from fal_jupyter.domain.text.nearest import nearest
@@ -244,8 +245,6 @@ def _given_once(*parts: Mapping[str, Any]) -> dict[str, Any]:
 
 def _pins() -> list[str]:
     """The versions that a class is pickled with."""
-    from importlib import metadata
-
     found = []
     for name in ("fastapi", "pydantic", "tblib"):
         try:

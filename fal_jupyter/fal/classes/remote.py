@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 from fal_jupyter.domain.errors import NotServed
 from fal_jupyter.fal.classes.alias import alias_of
 from fal_jupyter.fal.classes.signatures import signature_of
+from fal_jupyter.fal.ref import get_current_app
 
 
 class MarkedMethod(Protocol):
@@ -111,8 +112,6 @@ def require_handle(cls: type, asked: str) -> Any:
 
 
 def _hint_in_a_runner(cls: type, asked: str) -> str:
-    from fal_jupyter.fal.ref import get_current_app
-
     running = get_current_app()
     if running is None or isinstance(running, cls):
         return "inside the app, call the method on the instance: self." + asked.rpartition(".")[2] + "(...)"

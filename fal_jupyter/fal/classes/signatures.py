@@ -54,7 +54,7 @@ def request_fields(function: Callable[..., Any], path: str) -> dict[str, Field] 
 
     None where it cannot read the signature.
     """
-    from fastapi.dependencies import utils
+    from fastapi.dependencies import utils  # start-up
 
     logger = logging.getLogger("fastapi")
     was, logger.disabled = logger.disabled, True  # it prints what it raises
@@ -91,7 +91,7 @@ FACTORY = _Factory()
 
 
 def _field(asked: Any, place: str, *, inner: bool) -> Field:
-    from pydantic import BaseModel
+    from pydantic import BaseModel  # start-up
 
     info = asked.field_info
     spread = place != "body" and isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel)

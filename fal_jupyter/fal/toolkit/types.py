@@ -8,6 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from fal_jupyter.fal.toolkit.image import read_image_from_url
+from fal_jupyter.fal.toolkit.utils.download_utils import download_file
+
 MAX_DATA_URI_LENGTH = 10 * 1024 * 1024
 MAX_HTTPS_URL_LENGTH = 2048
 _HTTPS = r"^https:\/\/(?:[a-zA-Z0-9-]+\.)+[a-zA-Z]{2,}(?::\d{1,5})?(?:\/[^\s]*)?$"
@@ -29,8 +32,6 @@ class _Address(str):
     @contextmanager
     def as_temp_file(self) -> Iterator[Path]:
         """Download it for the length of a ``with`` block."""
-        from fal_jupyter.fal.toolkit.utils.download_utils import download_file
-
         with tempfile.TemporaryDirectory() as directory:
             yield download_file(str(self), directory)
 
@@ -50,8 +51,6 @@ class HttpsUrl(_Address):
 class _Picture:
     def to_pil(self) -> Any:
         """Load the picture."""
-        from fal_jupyter.fal.toolkit.image import read_image_from_url
-
         return read_image_from_url(str(self))
 
 

@@ -52,7 +52,7 @@ class Signer:
 
     def _load(self) -> Any:
         if self._key is None:
-            from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+            from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # start-up
 
             try:
                 self._key = Ed25519PrivateKey.from_private_bytes(self._path.read_bytes())

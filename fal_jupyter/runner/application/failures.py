@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import linecache
 import math
 import os
 import sysconfig
@@ -23,6 +24,7 @@ import anyio
 import fastapi
 import msgspec
 import starlette
+from fastapi.encoders import jsonable_encoder
 
 from fal_jupyter.domain.text.json_forms import json_form
 from fal_jupyter.protocol.api import ErrorDescription, ErrorFrame
@@ -261,8 +263,6 @@ def _stack_of(error: BaseException, endpoint: Any) -> traceback.StackSummary:
 
 def _line_of_def(code: Any) -> int:
     """The line of ``def``, below the decorators."""
-    import linecache
-
     first: int = code.co_firstlineno
     for number in range(first, first + 20):
         if linecache.getline(code.co_filename, number).lstrip().startswith(("def ", "async def ")):
@@ -369,8 +369,6 @@ def find_unjsonable(value: Any, path: str = "result") -> str:
 
 
 def _odd(value: Any, path: str) -> str:
-    from fastapi.encoders import jsonable_encoder
-
     try:
         encoded = jsonable_encoder(value)
     except Exception:

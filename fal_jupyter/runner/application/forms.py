@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import collections.abc
 import contextlib
+import inspect
 import logging
 import typing
 from collections.abc import Callable, Iterator
@@ -71,10 +73,8 @@ def _unreadable(name: str, method: Callable[..., Any], error: Exception) -> AppR
 
 def _field_default(method: Callable[..., Any]) -> str:
     """Give the parameter with pydantic's ``Field``, or one that fal makes of it, as its default; "" where there is none."""
-    import inspect
-
-    import fastapi.params
-    from pydantic.fields import FieldInfo
+    import fastapi.params  # start-up
+    from pydantic.fields import FieldInfo  # start-up
 
     special = (fastapi.params.Param, fastapi.params.Body)
     try:
@@ -90,11 +90,9 @@ def _written(hint: Any) -> str:
 
 
 def _is_readable(hint: Any) -> bool:
-    import inspect
-
-    import pydantic
-    import starlette.requests
-    import starlette.responses
+    import pydantic  # start-up
+    import starlette.requests  # start-up
+    import starlette.responses  # start-up
 
     special = (starlette.responses.Response, starlette.requests.HTTPConnection)
     if hint is None or (inspect.isclass(hint) and issubclass(hint, special)):
@@ -116,6 +114,4 @@ def _is_bare(hint: Any) -> bool:
 
 
 def _is_sequence(kind: type) -> bool:
-    import collections.abc
-
     return issubclass(kind, collections.abc.Sequence | collections.abc.Set) and not hasattr(kind, "model_fields")

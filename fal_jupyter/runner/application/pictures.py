@@ -26,7 +26,7 @@ def _holds(value: Any, kind: type, depth: int) -> bool:
 
 def _changed(value: Any, kind: type) -> Any:
     if isinstance(value, kind):
-        from fal_jupyter.fal.toolkit.image import Image
+        from fal_jupyter.fal.toolkit.image import Image  # start-up
 
         picture: Any = value
         encoded: Any = picture.format if picture.format in ("PNG", "JPEG", "WEBP", "GIF") else "png"

@@ -28,14 +28,14 @@ TIMEOUT = {"type": "x-fal-error", "error": "TIMEOUT", "reason": "no inputs, reco
 
 def unpack(message: bytes) -> Any:
     """Read msgpack."""
-    import msgpack  # late: most apps have no realtime endpoint
+    import msgpack  # late: most apps have no realtime endpoint; start-up
 
     return msgpack.unpackb(message, raw=False)
 
 
 def pack(output: Any) -> bytes:
     """Write msgpack."""
-    import msgpack
+    import msgpack  # start-up
 
     packed: bytes = msgpack.packb(output, use_bin_type=True)
     return packed

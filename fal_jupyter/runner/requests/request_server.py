@@ -14,6 +14,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
 from fal_jupyter.fal import context
+from fal_jupyter.fal.app import App
 from fal_jupyter.fal.upload_policy import HEADER as POLICY
 from fal_jupyter.fal.upload_policy import BadPolicy, read_policy
 from fal_jupyter.protocol import frames
@@ -77,7 +78,7 @@ class RequestServer:
         head = decode_head(head_json)
         make: type[Stream] = Stream
         if head.method == WEBSOCKET:
-            from fal_jupyter.runner.requests.websockets import WebSocketStream  # most apps have none
+            from fal_jupyter.runner.requests.websockets import WebSocketStream  # most apps have none; start-up
 
             make = WebSocketStream
         stream = make(frame.stream, self.channel, self.capture, head, body, end)
@@ -292,8 +293,6 @@ def _request_context(pairs: list[tuple[str, str]]) -> context.RequestContext:
 
 
 def _base_hints() -> Any:
-    from fal_jupyter.fal.app import App
-
     return App.provide_hints
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -37,8 +38,6 @@ def _named(repository: FileRepository | RepositoryId) -> str:
 def _preference(request: Any) -> Any:
     """The lifecycle that the caller asks for: of *request*, else of the request at work."""
     if request is not None:
-        import json
-
         try:
             return json.loads(request.headers.get(LIFECYCLE) or "null")
         except ValueError:

@@ -44,7 +44,7 @@ __all__ = [
 
 def filter_by(has_nsfw_concepts: list[bool], images: list[PILImage]) -> list[PILImage]:
     """Give the pictures, with a black one of the same size in place of each that is marked."""
-    from PIL import Image as Pillow
+    from PIL import Image as Pillow  # start-up
 
     return [
         Pillow.new("RGB", (image.width, image.height), (0, 0, 0)) if marked else image
@@ -54,7 +54,7 @@ def filter_by(has_nsfw_concepts: list[bool], images: list[PILImage]) -> list[PIL
 
 def preprocess_image(image_pil: PILImage, convert_to_rgb: bool = True, fix_orientation: bool = True) -> PILImage:
     """Give the first frame of a picture, as RGB and the right way up."""
-    from PIL import ImageOps, ImageSequence
+    from PIL import ImageOps, ImageSequence  # start-up
 
     first: Any = next(iter(ImageSequence.Iterator(image_pil)))
     if convert_to_rgb:
@@ -71,8 +71,8 @@ def read_image_from_url(
     Raises:
         HTTPException: 422, it cannot be loaded (the reason is printed).
     """
-    from fastapi import HTTPException
-    from PIL import Image as Pillow
+    from fastapi import HTTPException  # start-up
+    from PIL import Image as Pillow  # start-up
 
     try:
         content = io.BytesIO()

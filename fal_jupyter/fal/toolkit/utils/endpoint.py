@@ -10,7 +10,7 @@ from typing import Any
 @asynccontextmanager
 async def cancel_on_disconnect(request: Any) -> AsyncIterator[None]:
     """Cancel the block when the caller of *request* hangs up; the code after the block goes on."""
-    import anyio
+    import anyio  # start-up
 
     async with anyio.create_task_group() as group:
 

@@ -7,6 +7,7 @@ files of our own CDN are read from its folder, without a connection. An owner ma
 
 from __future__ import annotations
 
+import base64
 import http.client
 import io
 import re
@@ -106,8 +107,6 @@ def _from_data(url: str, into: BinaryIO, limit: int | None) -> Fetched:
         raise FetchError("the data URI has no comma")
     content = unquote_to_bytes(data.encode("utf-8", "surrogatepass"))
     if head.endswith(";base64"):
-        import base64
-
         try:
             content = base64.b64decode(content + b"=" * (-len(content) % 4))
         except ValueError as error:

@@ -14,7 +14,7 @@ def patch_onnx_runtime(
     Raises:
         ImportError: onnxruntime is not installed.
     """
-    import onnxruntime  # type: ignore[import-not-found, unused-ignore]
+    import onnxruntime  # type: ignore[import-not-found, unused-ignore]  # start-up
 
     os.environ["OMP_NUM_THREADS"] = str(omp_num_threads)
     state = onnxruntime.capi._pybind_state
