@@ -43,6 +43,17 @@ describe("clipping", () => {
     expect(thin.length).toBeLessThan(650);
     expect(Math.max(...thin.map((one) => one[1]))).toBe(99);
   });
+  it("draws a peak no longer than it lasted, or a pixel, also at the right edge", () => {
+    const brief = [point(0, 0, 0), point(1000, 0, 1), point(1100, 0, 0), point(1200, 0, 2), point(1300, 0, 0), point(61000, 0, 1), point(61100, 0, 0)];
+    for (const pixel of [1, 80, 370, 2000]) {
+      const thin = clipPoints(brief, 500, 120000, pixel);
+      const at = (time) => pointAt(thin, time)[2];
+      expect(Math.max(...thin.map((one) => one[2]))).toBe(2);
+      expect([at(1301), at(30000), at(61101), at(120000)]).toEqual([0, 0, 0, 0]);
+      expect(at(61050)).toBe(1);
+      expect(stepPath(thin, 2, same, same).endsWith("V0")).toBe(true);
+    }
+  });
   it("finds the point in force", () => {
     expect(pointAt(points, 19)[1]).toBe(5);
     expect(pointAt(points, 20)[1]).toBe(2);

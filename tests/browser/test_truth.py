@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any
 
 import psutil
@@ -39,6 +39,22 @@ print("SPANS", json.dumps(spans))"""
 LANE = """svg => [...svg.querySelectorAll('rect[data-state]:not(.fj-hatch)')].map(
     one => [Number(one.dataset.from), Number(one.dataset.to), one.dataset.state, one.getBoundingClientRect().width])"""
 
+DISAGREE = """svg => {  // moments at which the line of running requests and the lanes contradict each other
+    const numbers = svg.querySelector('.fj-run-line[d]').getAttribute('d').match(/[MHV][-\\d.]+(,[-\\d.]+)?/g);
+    const steps = []; let across = 0; let bottom = 0;
+    for (const one of numbers) {
+        const [first, second] = one.slice(1).split(',').map(Number);
+        if (one[0] === 'H') across = first; else steps.push([across = one[0] === 'M' ? first : across, one[0] === 'M' ? second : first]);
+    }
+    const axis = Math.max(...steps.map(one => one[1]));
+    const at = x => (steps.filter(one => one[0] <= x).at(-1) ?? [0, axis])[1] < axis;
+    const rects = [...svg.querySelectorAll('rect[data-state]:not(.fj-hatch)')].map(
+        one => [Number(one.getAttribute('x')), Number(one.getAttribute('width')), one.dataset.state]);
+    const edges = [...new Set(rects.flatMap(([x, wide]) => [x, x + wide]))].sort((a, b) => a - b);
+    return edges.slice(1).map((end, n) => [edges[n], end]).filter(([from, to]) => to - from > 5).map(([from, to]) => (from + to) / 2)
+        .filter(x => at(x) !== rects.some(([from, wide, state]) => state === 'RUNNING' && from <= x && x < from + wide));
+}"""
+
 
 def drawn_at(lane: list[list[Any]], moment: float) -> str:
     """The state that a lane shows at a moment."""
@@ -72,6 +88,16 @@ def test_all_surfaces_say_what_the_runners_did(lab: Front) -> None:
             assert drawn_at(lane, (began + until) / 2) == "IDLE", (began, until, lane)
     assert drawn_at(lane, spans[-1][1] + PAUSE) == "IDLE"
     assert min(width for *_, width in lane) >= 1.9
+
+    # the line of running requests agrees with the lanes, however wide a pixel is, also to the right edge
+    for narrow, window in product((False, True), ("1 min", "5 min", "30 min")):
+        page.set_viewport_size({"width": 900 if narrow else 1500, "height": 1000})
+        card.get_by_role("button", name=window, exact=True).click()
+        expect(chart.locator('rect[data-state="IDLE"]').last).to_be_visible()
+        assert chart.evaluate(DISAGREE) == []
+        expect(chart).to_contain_text(re.compile("run(ning)? 0"))
+    page.set_viewport_size({"width": 1500, "height": 1000})
+    card.get_by_role("button", name="5 min", exact=True).click()
 
     # the requests: one row a call, each as long as the call was
     requests = tab(card, "requests")

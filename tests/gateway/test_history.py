@@ -10,7 +10,7 @@ import pytest
 from fal_jupyter.domain.fleet.app import FleetApp
 from fal_jupyter.domain.runners.lanes import GONE
 from fal_jupyter.domain.runners.runner import Runner, State
-from fal_jupyter.domain.spec import AppSpec
+from fal_jupyter.domain.spec import AppSpec, Scaling
 from fal_jupyter.gateway.devices.resource_usage import ResourceUsage, used_by
 from fal_jupyter.gateway.engine.request_history import BODIES_BOUND, AppHistory, RequestHistory, body_of, displays_of
 from fal_jupyter.gateway.feed.timelines import AppTimeline
@@ -29,7 +29,7 @@ def ended(number: int, size: int = 0, **more: Any) -> Any:
     """An exchange that has ended, as far as the history looks at one."""
     given = {
         "id": f"q{number}", "alias": "a", "method": "POST", "path": "/", "origin": "http", "cell": (7, "c-1"), "status": 200, "revision": 1, "runner_id": "a-1",
-        "bytes_in": size, "bytes_out": 0, "content_type": "", "error": None, "told": "", "sent": b"x" * size, "sent_type": "", "got": b"", "shown": [], "shown_size": 0,
+        "bytes_in": size, "bytes_out": 0, "content_type": "", "error": None, "told": "", "sent": b"x" * size, "sent_type": "", "got": b"", "shown": [], "shown_size": 0, "head": b"",
         "starting": 0.0, "cold": False, "dispatched": 1.0, "moments": lambda now: RequestTimestamps(now - 0.01, now, now, 0.0, False, now, now, now),
     }  # fmt: skip
     return SimpleNamespace(**(given | more))
@@ -175,17 +175,23 @@ def test_lanes_and_moves_are_bounded_and_the_ended_go_first() -> None:
     lane = next(lane for lane in timeline.whole()["lanes"] if lane["id"] == "a-3")
     assert 200 < len(lane["moves"]) <= KEPT_MOVES
     assert lane["moves"][0] == (3, "PENDING")
-    assert len(timeline.thin(1e7)["lanes"][-1]["moves"]) <= 16
+    assert len(timeline.thin(1e7)["lanes"][-1]["moves"]) <= 32
 
 
 def test_older_points_are_thinned_and_no_peak_is_lost() -> None:
-    app, timeline = FleetApp("a", "L", 1, {1: AppSpec(class_name="A", alias="a")}), AppTimeline()
+    app, timeline = (
+        FleetApp("a", "L", 1, {1: AppSpec(class_name="A", alias="a", scaling=Scaling(max_multiplexing=9))}),
+        AppTimeline(),
+    )
+    runner = Runner("a-1", "a", 1, State.PENDING, 0)
     for at in range(KEPT_POINTS * 3):
-        app.in_flight = {str(n): None for n in range(9 if at == 77 else at % 2)}  # type: ignore[misc]
-        timeline.observe([app], at * 250.0)
+        requests = 9 if at == 77 else at % 2
+        timeline.moved(runner, "RUNNING" if requests else "IDLE", at * 300.0)
+        app.in_flight = {str(n): None for n in range(requests)}  # type: ignore[misc]
+        timeline.observe([app], at * 300.0)
     points = timeline.whole()["points"]
     assert len(points) <= KEPT_POINTS
-    assert (points[0][0], points[-1][0]) == (0.0, (KEPT_POINTS * 3 - 1) * 250.0)
+    assert (points[0][0], points[-1][0]) == (0.0, (KEPT_POINTS * 3 - 1) * 300.0)
     assert max(point[2] for point in points) == 9
 
 
@@ -206,7 +212,7 @@ def test_news_of_a_timeline_are_told_once() -> None:
     assert timeline.news() is None
     assert timeline.whole()["points"] == news["points"]
     for at in range(KEPT_POINTS * 2):
-        app.runners["a-1"].state = State.IDLE if at % 2 else State.RUNNING
-        timeline.observe([app], 10.0 + at)
+        timeline.moved(runner, "IDLE" if at % 2 else "RUNNING", 10.0 + 300 * at)
+        timeline.observe([app], 10.0 + 300 * at)
     assert KEPT_POINTS / 2 < len(timeline.whole()["points"]) <= KEPT_POINTS
-    assert len(timeline.thin(9000.0)["points"]) <= 121
+    assert len(timeline.thin(9000.0)["points"]) <= 180

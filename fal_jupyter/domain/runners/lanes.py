@@ -7,6 +7,7 @@ was, and never idle while it ran. Every other change keeps its exact time.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -27,10 +28,13 @@ def resolution(age: float) -> float:
     return next((pause for limit, pause in _COARSER if age <= limit), _COARSEST)
 
 
-def coarser(moves: Sequence[Move], now: float, most: int) -> list[Move]:
-    """Close short pauses, more of them the older they are, until at most *most* moves are left, or no pause is."""
+def coarser(moves: Sequence[Move], now: float, most: int, coarsest: float = math.inf) -> list[Move]:
+    """Close short pauses, more of them the older they are, until at most *most* moves are left, or no pause is.
+
+    No pause longer than *coarsest* times the resolution of its age is closed.
+    """
     factor, kept = 1.0, list(moves)
-    while len(kept) > most and _has_pauses(kept):
+    while len(kept) > most and factor <= coarsest and _has_pauses(kept):
         kept = _closed(kept, now, factor)
         factor *= 2
     return kept
@@ -66,33 +70,42 @@ class LaneMoves:
         """False while a pause waits to be told."""
         return self._paused is None
 
-    def enter(self, state: str, at: float) -> None:
-        """The runner entered *state* at *at*; moments do not go back."""
+    @property
+    def known_until(self) -> float:
+        """The moment after which a move may still be added by :meth:`settle`."""
+        return math.inf if self._paused is None else self._paused
+
+    def enter(self, state: str, at: float) -> Sequence[Move]:
+        """The runner entered *state* at *at*; moments do not go back. Gives the moves that this adds."""
+        added: list[Move] = []
         if self._paused is not None:
             paused, self._paused = self._paused, None
             if state == RUNNING and at - paused < PAUSE:
-                return
-            self._keep(IDLE, paused)
+                return ()
+            added.append(self._keep(IDLE, paused))
         last = self.moves[-1][1] if self.moves else ""
         if state == IDLE and last == RUNNING:
             self._paused = at
         elif state != last:
-            self._keep(state, at)
+            added.append(self._keep(state, at))
+        return added
 
-    def settle(self, now: float) -> None:
-        """Tell a pause that has lasted long enough by *now*."""
+    def settle(self, now: float) -> Sequence[Move]:
+        """Tell a pause that has lasted long enough by *now*. Gives the moves that this adds."""
         if self._paused is not None and now - self._paused >= PAUSE:
             paused, self._paused = self._paused, None
-            self._keep(IDLE, paused)
+            return (self._keep(IDLE, paused),)
+        return ()
 
     def take(self) -> list[Move]:
         """Give the moves since the last call."""
         fresh, self.fresh = self.fresh, []
         return fresh
 
-    def _keep(self, state: str, at: float) -> None:
+    def _keep(self, state: str, at: float) -> Move:
         move = (max(at, self.moves[-1][0]) if self.moves else at, state)
         self.moves.append(move)
         self.fresh.append(move)
         if len(self.moves) > self._most:
             self.moves = coarser(self.moves, at, self._most // 2)
+        return move

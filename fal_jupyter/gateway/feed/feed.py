@@ -86,7 +86,7 @@ class Feed:
             self._armed = True
             self.look()
             now = self._loop.time()
-            self._observe(now)  # the beginning of what is over before the next frame is seen, too
+            self._observe()  # the beginning of what is over before the next frame is seen, too
             self._arm(max(now + SOON, self._last + EVERY))
 
     def _arm(self, at: float) -> None:
@@ -94,8 +94,8 @@ class Feed:
             self._timer.cancel()
         self._timer = self._loop.call_at(at, self._frame)
 
-    def _observe(self, now: float) -> None:
-        fleet = self._engine.fleet
+    def _observe(self) -> None:
+        fleet, now = self._engine.fleet, self._time()  # not the loop's time, which may be older than the moves
         while fleet.moved:
             moment, runner, state = fleet.moved.popleft()
             self.timelines.of(runner.alias).moved(runner, str(state), wall_ms(moment / 1e9))
@@ -103,7 +103,7 @@ class Feed:
         for app in fleet.all_apps():
             apps.setdefault(app.alias, []).append(app)
         for alias, found in apps.items():
-            self.timelines.of(alias).observe(found, wall_ms(now))
+            self.timelines.of(alias).observe(found, now)
 
     # --- frames -------------------------------------------------------------------------------------------------
     def _frame(self) -> None:
@@ -112,7 +112,7 @@ class Feed:
         if self._timer is not None:
             self._timer.cancel()
         self._armed, self._last, self._timer = False, now, None
-        self._observe(now)
+        self._observe()
         self._forget_the_gone()
         if not self._listeners:
             self._engine.history.take_fresh(set())
@@ -146,7 +146,9 @@ class Feed:
         self._timer = None
         data = _encode(FeedLine(kind="beat", time=self._time())) + b"\n"
         for listener in list(self._listeners):
-            if not listener.behind:
+            if listener.behind:
+                self._send(listener, b"")  # what it missed would else be missing until something happens
+            else:
                 listener.send(data)
         if self._listeners:
             self._timer = self._loop.call_later(BEAT_EVERY, self._beat)
@@ -220,7 +222,7 @@ class Feed:
         """Everything, as one encoded line; the frames that follow carry what it does not."""
         if self._armed:
             self._frame()  # else the next frame would tell the same news again
-        self._observe(self._loop.time())
+        self._observe()
         requests = [kept.state() for app in self._engine.history.apps.values() for kept in app.requests]
         requests += [state_of(e) for e in list(self._engine.exchanges.values())[:FRAME_REQUESTS]]
         known = {app.alias for app in self._engine.deployments.known()}
@@ -236,7 +238,7 @@ class Feed:
         ended = [kept.state() for kept in list(history.requests)[-PICTURED_REQUESTS:]] if history is not None else []
         requests = sorted(ended, key=lambda request: -request["began"])
         timeline = self.timelines.of(alias)
-        self._observe(self._loop.time())
+        self._observe()
         published = next(app for app in self._engine.deployments.known() if app.alias == alias)
         lines = published.log.read(PICTURED_LINES)
         return Picture(

@@ -108,8 +108,8 @@ export function pathOfUsage(usage, column, from, to, x, y) {
 }
 
 /**
- * The points from `from` to `to`, with the state at `from` carried in and the last one carried to `to`. Of several points within `pixel`
- * milliseconds the last one stays, with the highest count of waiting and running requests among them: no peak is lost.
+ * The points from `from` to `to`, with the state at `from` carried in and the last one carried to `to`. Points within `pixel` milliseconds
+ * become their peak and their end: no peak is lost, and none is drawn longer than it lasted, or a pixel.
  * @param {number[][]} points
  * @param {number} from
  * @param {number} to
@@ -118,19 +118,31 @@ export function pathOfUsage(usage, column, from, to, x, y) {
 export function clipPoints(points, from, to, pixel = 0) {
   /** @type {number[][]} */
   const found = [];
+  /** @type {number[][]} */
+  let group = [];
   const first = firstAfter(points, from);
   if (first > 0) found.push([from, ...points[first - 1].slice(1)]);
   for (let at = first; at < points.length && points[at][0] <= to; at += 1) {
-    const before = found[found.length - 1];
-    if (at > first && points[at][0] - before[0] < pixel) {
-      const merged = [...points[at]];
-      merged[0] = before[0];
-      for (const column of [WAITING, RUNNING]) merged[column] = Math.max(merged[column], before[column]);
-      found[found.length - 1] = merged;
-    } else found.push(points[at]);
+    if (group.length && points[at][0] - group[0][0] >= pixel) {
+      found.push(...peakAndEnd(group));
+      group = [];
+    }
+    group.push(points[at]);
   }
+  found.push(...peakAndEnd(group));
   const last = found[found.length - 1];
   return last ? [...found, [to, ...last.slice(1)]] : [];
+}
+
+/** A group's highest counts, from its beginning on, and how it ended. @param {number[][]} group */
+function peakAndEnd(group) {
+  if (group.length < 3) return group;
+  const peak = group.reduce((one, two) => (two[RUNNING] > one[RUNNING] ? two : one));
+  const first = [...peak];
+  first[0] = group[0][0];
+  first[WAITING] = Math.max(...group.map((one) => one[WAITING]));
+  const last = group[group.length - 1];
+  return first.every((value, column) => !column || value === last[column]) ? [first] : [first, last];
 }
 
 /** The number of the first point after a moment, by halving. @param {number[][]} points @param {number} moment */
