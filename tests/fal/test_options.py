@@ -398,9 +398,12 @@ def test_the_warning_points_at_the_users_line_each_time_that_it_runs() -> None:
             class Mine(fal.App):
                 keep_aliv = 3
 
-    assert len(caught) == 2
-    assert caught[0].filename == __file__
-    line = Path(__file__).read_text().splitlines()[caught[0].lineno - 1]
+    ours = [
+        warning for warning in caught if warning.category is MisspeltOption
+    ]  # the collector may warn of others' objects
+    assert len(ours) == 2
+    assert ours[0].filename == __file__
+    line = Path(__file__).read_text().splitlines()[ours[0].lineno - 1]
     assert line.strip() == "class Mine(fal.App):"
 
 
