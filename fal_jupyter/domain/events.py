@@ -1,7 +1,7 @@
-"""Facts, in the past tense, and orders, in the imperative: all that passes between the world and the fleet.
+"""Events, in the past tense, and commands, in the imperative: all that passes between the world and the fleet.
 
-The engine stamps each fact with the monotonic clock (integer nanoseconds) and hands it to
-:meth:`fal_jupyter.domain.fleet.fleet.Fleet.handle`; what comes back are orders, to be carried out in order.
+The engine stamps each event with the monotonic clock (integer nanoseconds) and hands it to
+:meth:`fal_jupyter.domain.fleet.fleet.Fleet.handle`; what comes back are commands, to be carried out in order.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from fal_jupyter.domain.spec import AppSpec, Scaling
 class AppPublished:
     """A class was published. *revision* is 1 for the first source, one higher for each changed one.
 
-    The engine has already compared the fingerprints (:mod:`fal_jupyter.domain.revisions`): this fact is only
+    The engine has already compared the fingerprints (:mod:`fal_jupyter.domain.revisions`): this event is only
     sent for a new app or a new revision, and for one without runners whose user wants one. *lease* is the owner whose end ends the app, *owner* what people call it.
     """
 
@@ -73,7 +73,7 @@ class LeaseEnded:
 class RequestArrived:
     """A request with a valid key is here, and small bodies are complete. *request_id* is unique for ever.
 
-    *lasting*: it is a websocket, which ends when its two ends want it to, and not by request_timeout. *queued*: nobody waits on a
+    *long_lived*: it is a websocket, which ends when its two ends want it to, and not by request_timeout. *queued*: nobody waits on a
     connection, so it may wait as long as it must, beside as many as there are. *low*: it comes after all that are not.
     *start_within*: the seconds that its caller gives it to be with a runner, 0: as the app says. *hint*: a runner that has said this
     of itself is the better one.
@@ -81,7 +81,7 @@ class RequestArrived:
 
     alias: str
     request_id: str
-    lasting: bool = False
+    long_lived: bool = False
     queued: bool = False
     low: bool = False
     start_within: float = 0

@@ -509,7 +509,7 @@ def test_others_in_a_stuck_requests_runner_finish_before_it_is_replaced(world: W
     world.tell(RequestArrived("hello", "a"))
     began = world.now
     world.tell(RequestArrived("hello", "b"), after=9.5)
-    world.tell(RequestArrived("hello", "socket", lasting=True))
+    world.tell(RequestArrived("hello", "socket", long_lived=True))
     seen: list[FleetCommand] = []
     while world.now < began + 16 * SECOND:
         seen += [order for order in world.sleep() if not isinstance(order, PingRunner)]
@@ -582,7 +582,7 @@ def test_the_limit_of_waiting_can_be_changed_while_the_app_runs(world: World) ->
 
 def test_who_waits_on_a_connection_has_a_bound_beside_those_that_wait_for_ever(world: World) -> None:
     world.serve(warm=1, max_concurrency=1, request_timeout=100, startup_timeout=10)
-    world.tell(RequestArrived("hello", "socket", lasting=True))
+    world.tell(RequestArrived("hello", "socket", long_lived=True))
     world.tell(RequestArrived("hello", "job", queued=True))
     world.tell(RequestArrived("hello", "plain"))
     (expired,) = world.sleep()
@@ -592,7 +592,7 @@ def test_who_waits_on_a_connection_has_a_bound_beside_those_that_wait_for_ever(w
 
 def test_a_websocket_has_no_time_limit_and_a_queued_request_waits_for_ever(world: World) -> None:
     world.serve(warm=1, request_timeout=10, max_concurrency=1)
-    world.tell(RequestArrived("hello", "socket", lasting=True))
+    world.tell(RequestArrived("hello", "socket", long_lived=True))
     world.tell(RequestArrived("hello", "job", queued=True))
     world.tell(RequestArrived("hello", "low", queued=True, low=True))
     world.tell(RequestArrived("hello", "other", queued=True))
@@ -685,7 +685,7 @@ def test_a_start_that_the_machine_refuses_is_tried_again_after_twenty_seconds(wo
     assert world.sleep() == [StartRunner("hello-2", "hello", 1)]
     orders = world.tell(StartRefused("hello-2", "no processes"))
     assert [type(order) for order in orders] == [AnnounceFailure, FailRequest]
-    world.fleet.apps["hello"].hold = 0
+    world.fleet.apps["hello"].pending_first_runner = 0
     world.sleep()
     assert world.tell(StartRefused("hello-3", "no processes")) == []
 
@@ -820,11 +820,11 @@ class Chaos(RuleBasedStateMachine):
         )  # fmt: skip
         self.tell(AppPublished(alias, AppSpec(class_name="A", alias=alias, scaling=rules), self.revision, lease))
 
-    @rule(alias=st.sampled_from(["a", "b"]), lasting=st.booleans(), queued=st.booleans(), low=st.booleans())
-    def arrive(self, alias: str, lasting: bool, queued: bool, low: bool) -> None:
+    @rule(alias=st.sampled_from(["a", "b"]), long_lived=st.booleans(), queued=st.booleans(), low=st.booleans())
+    def arrive(self, alias: str, long_lived: bool, queued: bool, low: bool) -> None:
         self.count += 1
         self.open.add(f"q{self.count}")
-        self.tell(RequestArrived(alias, f"q{self.count}", lasting, queued, low))
+        self.tell(RequestArrived(alias, f"q{self.count}", long_lived, queued, low))
 
     @rule(data=st.data())
     def progress(self, data: st.DataObject) -> None:

@@ -105,7 +105,7 @@ def test_worked_example(number: int) -> None:
 
 
 def test_one_whose_process_is_on_its_way_is_dropped_when_it_was_too_many_for_as_long_as_an_unused_one_may_be() -> None:
-    too_many = seen(at(P, "a", 92), at(P, "b", 93), idle("c", 90), tight=s(95))
+    too_many = seen(at(P, "a", 92), at(P, "b", 93), idle("c", 90), last_no_surplus_at=s(95))
 
     assert decide(rules(b=1, k=300), too_many).actions == ()
     assert decide(rules(b=1, k=300), too_many).wake_at == s(105)
@@ -125,14 +125,14 @@ def test_runners_of_an_old_revision_leave_when_a_new_one_is_ready() -> None:
 
 
 def test_old_runners_stay_while_the_new_one_starts() -> None:
-    obs = seen(idle("a", 0), replace(at(S, "z", 99), revision=2), revision=2, hold=1)
+    obs = seen(idle("a", 0), replace(at(S, "z", 99), revision=2), revision=2, pending_first_runner=1)
 
     assert decide(rules(), obs).actions == ()
 
 
 def test_at_the_maximum_one_idle_old_runner_makes_room_and_one_at_a_time() -> None:
-    obs = seen(idle("a", 50), idle("b", 40), revision=2, hold=1)
-    leaving = seen(idle("a", 50), at(State.TERMINATING, "b", 99), revision=2, hold=1)
+    obs = seen(idle("a", 50), idle("b", 40), revision=2, pending_first_runner=1)
+    leaving = seen(idle("a", 50), at(State.TERMINATING, "b", 99), revision=2, pending_first_runner=1)
 
     assert list(decide(rules(M=2), obs).actions) == [Terminate("b", "makes room for revision 2")]
     assert decide(rules(M=2), leaving).actions == ()
@@ -176,7 +176,7 @@ def test_a_waiting_slot_wakes_when_starts_succeed_again() -> None:
 
 
 def test_old_setups_that_outlive_startup_timeout_are_killed_without_a_failure_of_the_new_revision() -> None:
-    obs = seen(at(S, "a", 10), replace(at(S, "z", 99), revision=2), revision=2, hold=1)
+    obs = seen(at(S, "a", 10), replace(at(S, "z", 99), revision=2), revision=2, pending_first_runner=1)
 
     assert decide(rules(startup_timeout=60), obs).actions == (Kill("a", "startup"),)
 

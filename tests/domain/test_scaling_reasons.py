@@ -30,7 +30,7 @@ SENTENCES = [
     (Scaling(warm=1), seen(), "1 runner is kept warm while the app's owner lives, and 0 runners were there"),
     (Scaling(warm=2), seen(), "2 runners are kept warm while the app's owner lives, and 0 runners were there"),
     (Scaling(concurrency_buffer=1), seen(), "concurrency_buffer keeps 1 ready and 0 runners were there"),
-    (Scaling(), seen(hold=1), "a new revision starts its first runner"),
+    (Scaling(), seen(pending_first_runner=1), "a new revision starts its first runner"),
     (Scaling(keep_alive=10), seen(*runners(1, State.IDLE)), "a-1 was idle for keep_alive (10 s)"),
     (Scaling(keep_alive=10, min_concurrency=1), seen(*runners(2, State.IDLE)), "a-1 was idle for keep_alive (10 s); min_concurrency keeps 1"),
     (Scaling(keep_alive=10), seen(*runners(1, State.IDLE, served=0)), "a-1 was not used within 10 s"),

@@ -39,8 +39,8 @@ def origin_of(text: str, where: str = "--cors") -> str:
         whole = _ORIGIN.match(lower)
         behind = lower[whole.end() : whole.end() + 1] if whole is not None else ""
         hint = f"write {whole[0]}" if whole is not None and behind in ("/", "?", "#") else "write http://localhost:3000"
-        told = f"{text!r} is no origin of web pages, which is one scheme://host or scheme://host:port and nothing behind it"
-        raise BadSetting(told, hint=hint, where=where)
+        sentence = f"{text!r} is no origin of web pages, which is one scheme://host or scheme://host:port and nothing behind it"
+        raise BadSetting(sentence, hint=hint, where=where)
     scheme, host = found[1], found[2]
     if port is None or _DEFAULT_PORTS.get(scheme) == str(int(port)):
         return f"{scheme}://{host}"

@@ -62,9 +62,9 @@ class FleetApp:
         over: stopped, or its owner is gone; only its runners' ends are awaited.
         allotments: what each runner of a revision gets. owner: what people call whom it belongs to.
         starved: it would start a runner and no device is free.
-        tight: when no runner was more than wanted, last (monotonic nanoseconds).
-        asleep: the user unloaded it: no runner until the next request.
-        hasty: its owner is gone; nobody waits for its runners' grace.
+        last_no_surplus_at: when no runner was more than wanted, last (monotonic nanoseconds).
+        unloaded: the user unloaded it: no runner until the next request.
+        owner_gone: its owner is gone; nobody waits for its runners' grace.
         endings: requests in flight whose end is wanted.
         undrawn: decisions for the timeline to take.
     """
@@ -77,16 +77,16 @@ class FleetApp:
     owner: str = ""
     starved: bool = False
     serving: int = 0
-    hold: int = 1
+    pending_first_runner: int = 1
     over: bool = False
     failures: int = 0
     last_failure: int = 0
     blocked_until: int = 0
     lost: int = 0
     lost_at: int = 0
-    tight: int = 0
-    asleep: bool = False
-    hasty: bool = False
+    last_no_surplus_at: int = 0
+    unloaded: bool = False
+    owner_gone: bool = False
     served: int = 0
     reason: str = ""
     wake_at: int | None = None
@@ -112,9 +112,9 @@ class FleetApp:
     def rules(self) -> Scaling:
         """The scaling that decides now: what is in force, but for an app that sleeps or whose owner is gone."""
         rules = self.scaling
-        if self.asleep:
+        if self.unloaded:
             rules = replace(rules, min_concurrency=0, warm=0, concurrency_buffer=0, concurrency_buffer_perc=0)
-        if self.hasty:
+        if self.owner_gone:
             grace = min(rules.termination_grace_period_seconds, OWNER_GONE_GRACE / SECOND)
             rules = replace(rules, termination_grace_period_seconds=grace)
         return rules
@@ -141,16 +141,16 @@ class FleetApp:
             waiting=self.waiting.arrivals,
             failures=self.failures,
             last_failure=self.last_failure,
-            hold=self.hold,
+            pending_first_runner=self.pending_first_runner,
             blocked_until=self.blocked_until,
             room=room,
-            tight=self.tight,
+            last_no_surplus_at=self.last_no_surplus_at,
             shutdown=self.over,
         )
 
     def settled(self, now: int) -> bool:
         """True when a free slot more, or a request less, cannot call for any action but a later look at idle runners."""
-        if self.waiting or self.serving != self.revision or self.failures or self.hold:
+        if self.waiting or self.serving != self.revision or self.failures or self.pending_first_runner:
             return False
         for runner in self.runners.values():
             if runner.state not in READY or runner.revision != self.revision:
@@ -158,7 +158,7 @@ class FleetApp:
         rules, supply = self.scaling, len(self.runners)
         wanted = target(rules, len(self.in_flight))
         if supply <= wanted:
-            self.tight = now
+            self.last_no_surplus_at = now
         return wanted <= supply <= rules.max_concurrency
 
     def pick(self, hint: str = "") -> Runner | None:
@@ -227,7 +227,7 @@ class FleetApp:
         or a runner is asked for a sign of life or for its health."""
         limits = []
         for request in self.in_flight.values():
-            if not request.lasting and request.id not in self.endings:
+            if not request.long_lived and request.id not in self.endings:
                 limits.append(request.dispatched + nanoseconds(self.scaling.request_timeout))
                 break
         if (first := self.waiting.first_caller) is not None:
@@ -278,7 +278,7 @@ class FleetApp:
             self.failures, self.last_failure = max(1, self.failures), now
 
     def check(self) -> None:
-        """Assert what must hold between two facts."""
+        """Assert what must hold between two events."""
         in_flight: set[str] = set()
         for runner in self.runners.values():
             spec = self.specs.get(runner.revision)

@@ -1,6 +1,6 @@
-"""The brain: facts in, orders out. It composes scaling, revisions of apps and states of requests, and has no clock.
+"""The brain: events in, commands out. It composes scaling, revisions of apps and states of requests, and has no clock.
 
-``handle(fact, now)`` may be called with any fact at any time; what is about a thing that is no more is ignored, so
+``handle(event, now)`` may be called with any event at any time; what is about a thing that is no more is ignored, so
 that a late message of a dead runner never does harm. Two paths are hot, a request that finds a free slot and one
 that is answered: neither runs the whole decision unless something could come of it.
 """
@@ -40,7 +40,7 @@ class Fleet(Liveness):
         self._placement = Placement()
         self._freed = False
         self._timers = Timers()
-        self._orders: list[m.FleetCommand] = []
+        self._commands: list[m.FleetCommand] = []
         self._handlers: dict[type, Callable[[Any, int], None]] = {
             m.AppPublished: self._published,
             m.AppScaled: self._scaled,
@@ -65,20 +65,20 @@ class Fleet(Liveness):
             m.TimerFired: self._woke,
         }
 
-    def handle(self, fact: m.FleetEvent, now: int) -> list[m.FleetCommand]:
-        """Take one fact in; give the orders that follow, to be carried out in this order.
+    def handle(self, event: m.FleetEvent, now: int) -> list[m.FleetCommand]:
+        """Take one event in; give the commands that follow, to be carried out in this command.
 
         Args:
-            fact: what happened.
+            event: what happened.
             now: the monotonic clock in nanoseconds, never less than in an earlier call.
         """
-        self._orders = []
-        self._handlers[type(fact)](fact, now)
+        self._commands = []
+        self._handlers[type(event)](event, now)
         while self._freed:
             self._freed = False
             for app in [app for app in self.apps.values() if app.starved]:
                 self._decide(app, now)
-        return self._orders
+        return self._commands
 
     @property
     def wake_at(self) -> int | None:
@@ -100,7 +100,7 @@ class Fleet(Liveness):
         return self._placement.why_out_of_reach(device, now)
 
     def check(self) -> None:
-        """Assert the invariants; tests call it after every fact."""
+        """Assert the invariants; tests call it after every event."""
         for app in self.all_apps():
             app.check()
         assert {r for app in self.all_apps() for r in app.runners} == set(self._runners)
@@ -111,21 +111,27 @@ class Fleet(Liveness):
         assert requests == set(self._requests)
 
     # --- apps ---------------------------------------------------------------------------------------------------
-    def _published(self, fact: m.AppPublished, now: int) -> None:
-        app = self.apps.get(fact.alias)
+    def _published(self, event: m.AppPublished, now: int) -> None:
+        app = self.apps.get(event.alias)
         if app is None:
-            app = FleetApp(fact.alias, fact.lease, fact.revision, {fact.revision: fact.spec}, owner=fact.owner)
-            self.apps[fact.alias] = app
+            app = FleetApp(event.alias, event.lease, event.revision, {event.revision: event.spec}, owner=event.owner)
+            self.apps[event.alias] = app
         else:
             serving = app.serving
-            app.specs = {r: s for r, s in app.specs.items() if r == serving} | {fact.revision: fact.spec}
+            app.specs = {r: s for r, s in app.specs.items() if r == serving} | {event.revision: event.spec}
             app.allotments = {r: a for r, a in app.allotments.items() if r == serving}
-            app.lease, app.owner, app.revision, app.hold, app.asleep = fact.lease, fact.owner, fact.revision, 1, False
+            app.lease, app.owner, app.revision, app.pending_first_runner, app.unloaded = (
+                event.lease,
+                event.owner,
+                event.revision,
+                1,
+                False,
+            )
             app.failures = app.blocked_until = app.lost = 0  # a corrected typo does not wait 30 s
             for runner in list(app.runners.values()):
-                if runner.revision not in (serving, fact.revision) and not runner.killed:
-                    self._end_unready(app, runner, f"revision {fact.revision} was published", now)
-        app.allotments[fact.revision] = fact.allotment
+                if runner.revision not in (serving, event.revision) and not runner.killed:
+                    self._end_unready(app, runner, f"revision {event.revision} was published", now)
+        app.allotments[event.revision] = event.allotment
         self._decide(app, now)
 
     def _end_unready(self, app: FleetApp, runner: Runner, why: str, now: int) -> None:
@@ -134,29 +140,33 @@ class Fleet(Liveness):
         elif runner.state in STARTING:
             self._kill(runner, why, now)
 
-    def _scaled(self, fact: m.AppScaled, now: int) -> None:
-        app = self.apps.get(fact.alias)
+    def _scaled(self, event: m.AppScaled, now: int) -> None:
+        app = self.apps.get(event.alias)
         if app is not None:
-            app.specs = {r: replace(spec, scaling=fact.scaling) for r, spec in app.specs.items()}
-            app.asleep = False
+            app.specs = {r: replace(spec, scaling=event.scaling) for r, spec in app.specs.items()}
+            app.unloaded = False
             self._dispatch_waiting(app, now)
             self._decide(app, now)
 
-    def _adopted(self, fact: m.AppAdopted, now: int) -> None:
-        app = self.apps.get(fact.alias)
+    def _adopted(self, event: m.AppAdopted, now: int) -> None:
+        app = self.apps.get(event.alias)
         if app is not None:
-            app.lease, app.owner = fact.lease, fact.owner
+            app.lease, app.owner = event.lease, event.owner
 
-    def _stopped(self, fact: m.AppStopped, now: int) -> None:
-        app = self.apps.get(fact.alias)
+    def _stopped(self, event: m.AppStopped, now: int) -> None:
+        app = self.apps.get(event.alias)
         if app is not None:
-            self._end_app(app, "the app was stopped", now, kill=fact.kill)
+            self._end_app(app, "the app was stopped", now, kill=event.kill)
 
-    def _unloaded(self, fact: m.AppUnloaded, now: int) -> None:
-        app = self.apps.get(fact.alias)
+    def _unloaded(self, event: m.AppUnloaded, now: int) -> None:
+        app = self.apps.get(event.alias)
         if app is None:
             return
-        app.asleep, app.hold, why = True, 0, "the user unloaded the app; the next request starts a runner"
+        app.unloaded, app.pending_first_runner, why = (
+            True,
+            0,
+            "the user unloaded the app; the next request starts a runner",
+        )
         app.remember(now, why, "down", -sum(r.state in (State.IDLE, State.RUNNING) for r in app.runners.values()))
         for runner in list(app.runners.values()):
             if runner.state is State.IDLE:
@@ -167,17 +177,17 @@ class Fleet(Liveness):
                 self._end_unready(app, runner, why, now)
         self._decide(app, now)
 
-    def _lease_ended(self, fact: m.LeaseEnded, now: int) -> None:
-        for app in [app for app in self.apps.values() if app.lease == fact.lease]:
-            self._end_app(app, "the notebook or program that owned the app has ended", now, kill=False, hasty=True)
-        for app in [app for app in self._leaving if app.lease == fact.lease]:
-            app.hasty = True  # it was being stopped in order, for which nobody waits any more
+    def _lease_ended(self, event: m.LeaseEnded, now: int) -> None:
+        for app in [app for app in self.apps.values() if app.lease == event.lease]:
+            self._end_app(app, "the notebook or program that owned the app has ended", now, kill=False, owner_gone=True)
+        for app in [app for app in self._leaving if app.lease == event.lease]:
+            app.owner_gone = True  # it was being stopped in command, for which nobody waits any more
             self._decide(app, now)
 
-    def _end_app(self, app: FleetApp, why: str, now: int, *, kill: bool, hasty: bool = False) -> None:
+    def _end_app(self, app: FleetApp, why: str, now: int, *, kill: bool, owner_gone: bool = False) -> None:
         del self.apps[app.alias]
         self._leaving.append(app)
-        app.over, app.hold, app.hasty = True, 0, hasty
+        app.over, app.pending_first_runner, app.owner_gone = True, 0, owner_gone
         for request in list(app.waiting.values()):
             self._fail_request(app, request, 503, "runner_scheduling_failure", why)
         for runner in list(app.runners.values()):
@@ -190,15 +200,17 @@ class Fleet(Liveness):
         self._decide(app, now)
 
     # --- requests -----------------------------------------------------------------------------------------------
-    def _arrived(self, fact: m.RequestArrived, now: int) -> None:
-        app = self.apps.get(fact.alias)
+    def _arrived(self, event: m.RequestArrived, now: int) -> None:
+        app = self.apps.get(event.alias)
         if app is None:
-            self._orders.append(m.FailRequest(fact.request_id, 503, "runner_scheduling_failure", "the app was stopped"))
+            self._commands.append(
+                m.FailRequest(event.request_id, 503, "runner_scheduling_failure", "the app was stopped")
+            )
             return
-        app.asleep = False
-        runner = app.pick(fact.hint)
+        app.unloaded = False
+        runner = app.pick(event.hint)
         if runner is not None:
-            request = FleetRequest.of(fact, app.scaling.request_start_timeout, now)
+            request = FleetRequest.of(event, app.scaling.request_start_timeout, now)
             self._requests[request.id] = app
             self._dispatch(app, request, runner, now)
             if not app.settled(now):
@@ -207,15 +219,15 @@ class Fleet(Liveness):
         if app.failing(now):
             again = retry_at(app.failures, app.last_failure) - now
             detail = f"{app.alias} cannot start: {app.reason}; the next attempt is in {_seconds(again)} s"
-            self._orders.append(
-                m.FailRequest(fact.request_id, 503, "runner_scheduling_failure", detail, _seconds(again))
+            self._commands.append(
+                m.FailRequest(event.request_id, 503, "runner_scheduling_failure", detail, _seconds(again))
             )
             return
-        if len(app.waiting) >= MAX_WAITING and not fact.queued:
+        if len(app.waiting) >= MAX_WAITING and not event.queued:
             detail = f"{len(app.waiting)} requests wait for {app.alias} already"
-            self._orders.append(m.FailRequest(fact.request_id, 503, "runner_scheduling_failure", detail, 1))
+            self._commands.append(m.FailRequest(event.request_id, 503, "runner_scheduling_failure", detail, 1))
             return
-        request = FleetRequest.of(fact, app.scaling.request_start_timeout, now)
+        request = FleetRequest.of(event, app.scaling.request_start_timeout, now)
         self._requests[request.id] = app
         app.waiting[request.id] = request
         self._decide(app, now)
@@ -233,7 +245,7 @@ class Fleet(Liveness):
             self._wake_by(app, runner.ping_at)
         if len(app.in_flight) == 1:
             self._wake_by(app, now + nanoseconds(app.scaling.request_timeout))
-        self._orders.append(m.DispatchRequest(request.id, runner.id))
+        self._commands.append(m.DispatchRequest(request.id, runner.id))
 
     def _dispatch_waiting(self, app: FleetApp, now: int) -> None:
         while app.waiting:
@@ -243,25 +255,25 @@ class Fleet(Liveness):
             del app.waiting[request.id]
             self._dispatch(app, request, runner, now)
 
-    def _aborted(self, fact: m.RequestAborted, now: int) -> None:
-        app = self._requests.get(fact.request_id)
+    def _aborted(self, event: m.RequestAborted, now: int) -> None:
+        app = self._requests.get(event.request_id)
         if app is None:
             return
-        request = app.in_flight.get(fact.request_id)
+        request = app.in_flight.get(event.request_id)
         if request is None:
-            del app.waiting[fact.request_id], self._requests[fact.request_id]
+            del app.waiting[event.request_id], self._requests[event.request_id]
             self._decide(app, now)
-        elif fact.insist and request.id not in app.endings:
-            self._end_request(app, request, "force" if fact.force else "tell", "was cancelled", now)
+        elif event.insist and request.id not in app.endings:
+            self._end_request(app, request, "force" if event.force else "tell", "was cancelled", now)
         elif not request.aborted:
             request.aborted = True
-            self._orders.append(m.CancelRequest(request.id, request.runner_id))
+            self._commands.append(m.CancelRequest(request.id, request.runner_id))
 
     def _end_request(self, app: FleetApp, request: FleetRequest, how: How, why: str, now: int) -> None:
         """Begin to end a request that is with its runner."""
         request.aborted = True
         app.endings[request.id] = Cancellation.begin(how, why, now)
-        self._orders.append(m.CancelRequest(request.id, request.runner_id, how))
+        self._commands.append(m.CancelRequest(request.id, request.runner_id, how))
         self._timers.set(app, min(at for at in (app.wake_at, app.deadline()) if at is not None))
 
     def _press(self, app: FleetApp, now: int) -> None:
@@ -270,7 +282,7 @@ class Fleet(Liveness):
             if ending.is_due(now):
                 request = app.in_flight[request_id]
                 if ending.step(now):
-                    self._orders.append(m.CancelRequest(request_id, request.runner_id, "force"))
+                    self._commands.append(m.CancelRequest(request_id, request.runner_id, "force"))
                 else:
                     self._replace_stuck(app, app.runners[request.runner_id], now)
 
@@ -285,9 +297,9 @@ class Fleet(Liveness):
         elif runner.state is State.RUNNING:
             self._drain(app, runner, now)
 
-    def _finished(self, fact: m.RequestFinished, now: int) -> None:
-        app = self._requests.pop(fact.request_id, None)
-        request = app.in_flight.pop(fact.request_id, None) if app else None
+    def _finished(self, event: m.RequestFinished, now: int) -> None:
+        app = self._requests.pop(event.request_id, None)
+        request = app.in_flight.pop(event.request_id, None) if app else None
         if app is None or request is None:
             return
         app.served += 1
@@ -296,7 +308,7 @@ class Fleet(Liveness):
         runner.requests.discard(request.id)
         if app.endings:
             self._replace_stuck(app, runner, now)
-        if fact.replace and runner.state is State.RUNNING:
+        if event.replace and runner.state is State.RUNNING:
             self._drain(app, runner, now)
         elif runner.state is State.RUNNING and not runner.requests:
             runner.enter(State.IDLE, now)
@@ -318,46 +330,46 @@ class Fleet(Liveness):
         if request.runner_id:
             app.runners[request.runner_id].requests.discard(request.id)
         by_caller = request.hurried and error_type == "request_timeout"
-        self._orders.append(m.FailRequest(request.id, status, error_type, detail, retry_after, by_caller))
+        self._commands.append(m.FailRequest(request.id, status, error_type, detail, retry_after, by_caller))
 
     # --- runners ------------------------------------------------------------------------------------------------
-    def _spawned(self, fact: m.RunnerSpawned, now: int) -> None:
-        app = self._runners.get(fact.runner_id)
+    def _spawned(self, event: m.RunnerSpawned, now: int) -> None:
+        app = self._runners.get(event.runner_id)
         if app is None:
             return
-        runner = app.runners[fact.runner_id]
+        runner = app.runners[event.runner_id]
         if runner.state is State.PENDING:
             runner.move(State.SETUP, now)
             self._decide(app, now)
 
-    def _ready(self, fact: m.RunnerReady, now: int) -> None:
-        app = self._runners.get(fact.runner_id)
+    def _ready(self, event: m.RunnerReady, now: int) -> None:
+        app = self._runners.get(event.runner_id)
         if app is None:
             return
-        runner = app.runners[fact.runner_id]
+        runner = app.runners[event.runner_id]
         if runner.state is not State.SETUP:
             return
         runner.move(State.IDLE, now)
         runner.used = now
         self._begin_checks(app, runner, now)
         if runner.revision == app.revision:
-            app.failures = app.hold = app.lost = 0
+            app.failures = app.pending_first_runner = app.lost = 0
             if app.serving != app.revision:
                 app.serving = app.revision
                 app.specs = {app.revision: app.spec}
-                self._orders.append(m.AnnounceRevision(app.alias, app.revision))
+                self._commands.append(m.AnnounceRevision(app.alias, app.revision))
         self._dispatch_waiting(app, now)
         self._decide(app, now)
 
-    def _failed(self, fact: m.RunnerFailed, now: int) -> None:
-        app = self._runners.get(fact.runner_id)
+    def _failed(self, event: m.RunnerFailed, now: int) -> None:
+        app = self._runners.get(event.runner_id)
         if app is None:
             return
-        runner = app.runners[fact.runner_id]
+        runner = app.runners[event.runner_id]
         if runner.state in STARTING:
             runner.failed = True
             runner.move(State.TERMINATING, now)
-            self._start_failed(app, runner, fact.error, now)
+            self._start_failed(app, runner, event.error, now)
             self._decide(app, now)
 
     def _start_failed(
@@ -373,13 +385,13 @@ class Fleet(Liveness):
         """Count a failed start: fall back to the revision that serves, or back off and tell whoever waits."""
         if app.over or runner.revision != app.revision:
             return
-        app.hold = 0
+        app.pending_first_runner = 0
         if app.serving not in (0, app.revision):
             failed, app.revision = app.revision, app.serving
             app.specs.pop(failed, None)
             app.failures = 0
             app.remember(now, f"revision {failed} did not start, revision {app.serving} serves on")
-            self._orders.append(m.AnnounceFailure(app.alias, failed, runner.id, error, -1))
+            self._commands.append(m.AnnounceFailure(app.alias, failed, runner.id, error, -1))
             for other in list(app.runners.values()):
                 if other.revision == failed:
                     self._end_unready(app, other, f"revision {failed} failed", now)
@@ -388,65 +400,65 @@ class Fleet(Liveness):
         wait = retry_at(app.failures, now) - now
         name = error.partition(":")[0]
         app.remember(now, f"its last start failed ({name})", "retry")
-        self._orders.append(m.AnnounceFailure(app.alias, runner.revision, runner.id, error, wait / SECOND))
+        self._commands.append(m.AnnounceFailure(app.alias, runner.revision, runner.id, error, wait / SECOND))
         if any(r.state in READY for r in app.runners.values()):
             return
         detail = f"{app.alias} could not start ({name}); the next attempt is in {_seconds(wait)} s"
         for request in list(app.waiting.values()):
             self._fail_request(app, request, status, kind, detail, _seconds(wait))
 
-    def _exited(self, fact: m.RunnerExited, now: int) -> None:
-        app = self._runners.get(fact.runner_id)
+    def _exited(self, event: m.RunnerExited, now: int) -> None:
+        app = self._runners.get(event.runner_id)
         if app is None:
             return
-        runner = app.runners[fact.runner_id]
+        runner = app.runners[event.runner_id]
         state = runner.state
         for request_id in sorted(runner.requests):
-            detail = f"the runner ended while it had this request ({fact.reason})"
+            detail = f"the runner ended while it had this request ({event.reason})"
             self._fail_request(app, app.in_flight[request_id], 503, "runner_disconnected", detail)
         self._drop(app, runner, now)
-        if state in STARTING and fact.lost and app.lost_a_start(now):
-            app.remember(now, f"{runner.id} {fact.reason}; another is started")
+        if state in STARTING and event.lost and app.lost_a_start(now):
+            app.remember(now, f"{runner.id} {event.reason}; another is started")
         elif state in STARTING:
-            self._start_failed(app, runner, f"the runner ended before it was ready: {fact.reason}", now)
+            self._start_failed(app, runner, f"the runner ended before it was ready: {event.reason}", now)
         elif state in READY and not app.over:
-            app.remember(now, f"{runner.id} {fact.reason}")
+            app.remember(now, f"{runner.id} {event.reason}")
             app.died(now)
         self._decide(app, now)
 
-    def _refused(self, fact: m.StartRefused, now: int) -> None:
-        app = self._runners.get(fact.runner_id)
+    def _refused(self, event: m.StartRefused, now: int) -> None:
+        app = self._runners.get(event.runner_id)
         if app is None:
             return
-        self._drop(app, app.runners[fact.runner_id], now)
-        if fact.taken:  # somebody else's: others may be free, and nothing of the app has failed
-            for device in fact.taken:
-                self._placement.out_of_reach(device, now + REFUSED_RETRY, fact.reason)
+        self._drop(app, app.runners[event.runner_id], now)
+        if event.taken:  # somebody else's: others may be free, and nothing of the app has failed
+            for device in event.taken:
+                self._placement.out_of_reach(device, now + REFUSED_RETRY, event.reason)
             self._decide(app, now)
             return
         app.blocked_until = now + REFUSED_RETRY
-        app.remember(now, f"the machine could not start a runner ({fact.reason})")
-        if app.hold:
-            self._orders.append(
-                m.AnnounceFailure(app.alias, app.revision, fact.runner_id, fact.reason, REFUSED_RETRY / SECOND)
+        app.remember(now, f"the machine could not start a runner ({event.reason})")
+        if app.pending_first_runner:
+            self._commands.append(
+                m.AnnounceFailure(app.alias, app.revision, event.runner_id, event.reason, REFUSED_RETRY / SECOND)
             )
         for request in list(app.waiting.values()):
             if now >= request.arrived + REFUSED_RETRY:
                 self._fail_request(app, request, 503, "runner_scheduling_failure", app.reason, 20)
         self._decide(app, now)
 
-    def _device_freed(self, fact: m.DeviceFreed, now: int) -> None:
-        self._placement.in_reach(fact.device)
+    def _device_freed(self, event: m.DeviceFreed, now: int) -> None:
+        self._placement.in_reach(event.device)
         self._freed = True
 
-    def _stop_asked(self, fact: m.RunnerStopAsked, now: int) -> None:
-        app = self._runners.get(fact.runner_id)
+    def _stop_asked(self, event: m.RunnerStopAsked, now: int) -> None:
+        app = self._runners.get(event.runner_id)
         if app is None:
             return
-        runner = app.runners[fact.runner_id]
+        runner = app.runners[event.runner_id]
         if runner.state is State.CRASH_BACKOFF:
             self._drop(app, runner, now)
-        elif fact.kill or runner.state is State.PENDING:
+        elif event.kill or runner.state is State.PENDING:
             self._kill(runner, "the user killed it", now)
         elif runner.state is not State.TERMINATING:
             self._stop(runner, "the user stopped it", now)
@@ -454,7 +466,7 @@ class Fleet(Liveness):
 
     def _stop(self, runner: Runner, why: str, now: int) -> None:
         runner.move(State.TERMINATING, now)
-        self._orders.append(m.StopRunner(runner.id, why))
+        self._commands.append(m.StopRunner(runner.id, why))
 
     def _kill(self, runner: Runner, why: str, now: int, *, stacks: bool = False) -> None:
         if runner.killed:
@@ -462,7 +474,7 @@ class Fleet(Liveness):
         if runner.state is not State.TERMINATING:
             runner.move(State.TERMINATING, now)
         runner.killed = True
-        self._orders.append(m.KillRunner(runner.id, why, stacks))
+        self._commands.append(m.KillRunner(runner.id, why, stacks))
 
     def _drop(self, app: FleetApp, runner: Runner, now: int) -> None:
         runner.gone(now)
@@ -470,7 +482,7 @@ class Fleet(Liveness):
         self._freed = self._placement.release(runner.id) or self._freed
 
     # --- time and scaling ---------------------------------------------------------------------------------------
-    def _woke(self, fact: m.TimerFired, now: int) -> None:
+    def _woke(self, event: m.TimerFired, now: int) -> None:
         for app in [*self.apps.values(), *self._leaving]:
             if app.wake_at is not None and now >= app.wake_at:
                 self._expire_requests(app, now)
@@ -482,12 +494,12 @@ class Fleet(Liveness):
     def _expire_requests(self, app: FleetApp, now: int) -> None:
         limit = app.scaling.request_timeout
         for request in list(app.in_flight.values()):
-            if request.lasting or request.id in app.endings:
+            if request.long_lived or request.id in app.endings:
                 continue
             if now < request.dispatched + nanoseconds(limit):
                 break
             detail = f"the request ran longer than request_timeout ({limit:g} s)"
-            self._orders.append(m.AnswerRequest(request.id, 504, "request_timeout", detail))
+            self._commands.append(m.AnswerRequest(request.id, 504, "request_timeout", detail))
             self._end_request(app, request, "tell", f"outlived request_timeout ({limit:g} s)", now)
         for request, status, kind, detail in app.waited_too_long(now):
             self._fail_request(app, request, status, kind, detail)
@@ -500,7 +512,7 @@ class Fleet(Liveness):
         rules = app.rules
         decision = policy.decide(rules, app.observe(now, self._placement.room(app.allotment, now)))
         if not decision.surplus:
-            app.tight = now
+            app.last_no_surplus_at = now
         if decision.actions:
             app.remember_actions(now, decision.reason, decision.actions)
         for action in decision.actions:
@@ -516,15 +528,15 @@ class Fleet(Liveness):
         if app.over and not app.runners:
             self._leaving.remove(app)
             self._timers.set(app, None)
-            self._orders.append(m.ForgetApp(app.alias))
+            self._commands.append(m.ForgetApp(app.alias))
 
     def _starve(self, app: FleetApp, now: int) -> int | None:
         """Say who holds the devices that the app waits for; gives when to look again."""
         reason = f"waits for a device: {'; '.join(self._placement.held_by(app.allotment, self._holder_of, now))}"
         if reason != app.reason:
             app.remember(now, reason)
-            if app.hold:
-                self._orders.append(m.AnnounceWaiting(app.alias, app.revision, reason))
+            if app.pending_first_runner:
+                self._commands.append(m.AnnounceWaiting(app.alias, app.revision, reason))
         return self._placement.look_again_at(app.allotment, now)
 
     def _holder_of(self, runner_id: str) -> str:
@@ -557,14 +569,14 @@ class Fleet(Liveness):
     def _drain(self, app: FleetApp, runner: Runner, now: int) -> None:
         """Let a runner finish what it has; what has no end of its own is asked for one."""
         runner.move(State.DRAINING, now)
-        lasting = (request_id for request_id in sorted(runner.requests) if app.in_flight[request_id].lasting)
-        self._orders += [m.CancelRequest(request_id, runner.id, "politely") for request_id in lasting]
+        long_lived = (request_id for request_id in sorted(runner.requests) if app.in_flight[request_id].long_lived)
+        self._commands += [m.CancelRequest(request_id, runner.id, "politely") for request_id in long_lived]
 
     def _start(self, app: FleetApp, runner: Runner, now: int) -> None:
         if app.allotment.count:
             runner.devices = self._placement.take(runner.id, app.allotment, now)
         runner.started = now
-        self._orders.append(m.StartRunner(runner.id, app.alias, runner.revision, runner.devices))
+        self._commands.append(m.StartRunner(runner.id, app.alias, runner.revision, runner.devices))
 
     def _outlived(self, app: FleetApp, runner: Runner, limit: str, now: int) -> None:
         if limit == "grace":

@@ -17,7 +17,7 @@ class Liveness:
     """What :class:`fal_jupyter.domain.fleet.fleet.Fleet` does of it; the attributes and methods without a body are the fleet's."""
 
     _runners: dict[str, FleetApp]
-    _orders: list[m.FleetCommand]
+    _commands: list[m.FleetCommand]
 
     def _fail_request(
         self, app: FleetApp, request: FleetRequest, status: int, error_type: str, detail: str, retry_after: int = 0
@@ -28,7 +28,7 @@ class Liveness:
         """End a runner at once."""
 
     def _stop(self, runner: Runner, why: str, now: int) -> None:
-        """End a runner in order."""
+        """End a runner in command."""
 
     def _drain(self, app: FleetApp, runner: Runner, now: int) -> None:
         """Let a runner finish what it has."""
@@ -40,10 +40,10 @@ class Liveness:
         """Decide how many runners the app has."""
 
     # --- signs of life ------------------------------------------------------------------------------------------
-    def _answered(self, fact: m.RunnerAnswered, now: int) -> None:
-        app = self._runners.get(fact.runner_id)
+    def _answered(self, event: m.RunnerAnswered, now: int) -> None:
+        app = self._runners.get(event.runner_id)
         if app is not None:
-            app.runners[fact.runner_id].unanswered = 0
+            app.runners[event.runner_id].unanswered = 0
 
     def _ping(self, app: FleetApp, now: int) -> None:
         """Ask runners with several requests whether their event loop still turns: one request can stop it for all.
@@ -68,7 +68,7 @@ class Liveness:
             else:
                 runner.unanswered += 1
                 runner.ping_at = now + PING_EVERY
-                self._orders.append(m.PingRunner(runner.id))
+                self._commands.append(m.PingRunner(runner.id))
 
     # --- health -------------------------------------------------------------------------------------------------
     def _begin_checks(self, app: FleetApp, runner: Runner, now: int) -> None:
@@ -78,9 +78,9 @@ class Liveness:
             runner.health = Health(runner.started)
             runner.health.begin(spec.health, now)
 
-    def _check_asked(self, fact: m.RunnerCheckAsked, now: int) -> None:
-        app = self._runners.get(fact.runner_id)
-        runner = app.runners[fact.runner_id] if app is not None else None
+    def _check_asked(self, event: m.RunnerCheckAsked, now: int) -> None:
+        app = self._runners.get(event.runner_id)
+        runner = app.runners[event.runner_id] if app is not None else None
         if app is None or runner is None or runner.health is None or runner.state not in READY:
             return
         runner.health.demand(now)
@@ -97,21 +97,21 @@ class Liveness:
                 runner.health = None  # it is leaving: nobody replaces it once more
                 continue
             runner.health.ask()
-            self._orders.append(m.CheckRunner(runner.id, spec.health))
+            self._commands.append(m.CheckRunner(runner.id, spec.health))
 
-    def _checked(self, fact: m.RunnerChecked, now: int) -> None:
-        app = self._runners.get(fact.runner_id)
-        runner = app.runners[fact.runner_id] if app is not None else None
+    def _checked(self, event: m.RunnerChecked, now: int) -> None:
+        app = self._runners.get(event.runner_id)
+        runner = app.runners[event.runner_id] if app is not None else None
         if app is None or runner is None or runner.health is None or runner.state not in READY:
             return
         spec = app.specs.get(runner.revision)
         if spec is None or spec.health is None:
             return
-        if runner.health.answered(spec.health, fact.healthy, now):
-            why = f"its health check failed ({fact.told})"
+        if runner.health.answered(spec.health, event.healthy, now):
+            why = f"its health check failed ({event.told})"
             app.remember(now, f"{runner.id} is replaced: {why}")
             if runner.state is State.RUNNING:
-                self._orders.append(m.RemarkRunner(runner.id, f"{why}; it gets no new requests"))
+                self._commands.append(m.RemarkRunner(runner.id, f"{why}; it gets no new requests"))
                 self._drain(app, runner, now)
             else:
                 self._stop(runner, why, now)
@@ -119,7 +119,7 @@ class Liveness:
         self._decide(app, now)
 
     # --- hints --------------------------------------------------------------------------------------------------
-    def _hinted(self, fact: m.RunnerHinted, now: int) -> None:
-        app = self._runners.get(fact.runner_id)
+    def _hinted(self, event: m.RunnerHinted, now: int) -> None:
+        app = self._runners.get(event.runner_id)
         if app is not None:
-            app.runners[fact.runner_id].hints = fact.hints
+            app.runners[event.runner_id].hints = event.hints

@@ -29,7 +29,7 @@ def signed_message(request_id: str, user_id: str, timestamp: str, body: bytes) -
 def delivery(request_id: str, status: int, content_type: str, body: bytes) -> bytes:
     """Give the body of a delivery: the app's output, or what went wrong."""
     payload: Any = None
-    told: dict[str, Any] = {
+    message: dict[str, Any] = {
         "request_id": request_id,
         "gateway_request_id": request_id,
         "status": "OK" if status < 400 else "ERROR",
@@ -39,6 +39,6 @@ def delivery(request_id: str, status: int, content_type: str, body: bytes) -> by
     try:
         payload = json.loads(body) if body else None
     except ValueError:
-        told["payload_error"] = f"the answer is {content_type or 'of no stated type'} and no JSON"
-    told["payload"] = payload
-    return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+        message["payload_error"] = f"the answer is {content_type or 'of no stated type'} and no JSON"
+    message["payload"] = payload
+    return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")

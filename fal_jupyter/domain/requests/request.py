@@ -21,7 +21,7 @@ class FleetRequest:
     runner_id: str = ""
     dispatched: int = 0
     aborted: bool = False
-    lasting: bool = False
+    long_lived: bool = False
     queued: bool = False
     low: bool = False
     start_by: int = 0
@@ -29,17 +29,17 @@ class FleetRequest:
     hint: str = ""
 
     @staticmethod
-    def of(fact: RequestArrived, start_within: float, now: int) -> FleetRequest:
+    def of(event: RequestArrived, start_within: float, now: int) -> FleetRequest:
         """A request that has just arrived; *start_within* is what its app says (seconds, 0: nothing)."""
-        within = fact.start_within or start_within
+        within = event.start_within or start_within
         return FleetRequest(
-            fact.request_id,
-            fact.alias,
+            event.request_id,
+            event.alias,
             now,
-            lasting=fact.lasting,
-            queued=fact.queued,
-            low=fact.low,
+            long_lived=event.long_lived,
+            queued=event.queued,
+            low=event.low,
             start_by=now + nanoseconds(within) if within else 0,
-            hurried=fact.start_within > 0,
-            hint=fact.hint,
+            hurried=event.start_within > 0,
+            hint=event.hint,
         )

@@ -1,7 +1,7 @@
 """The requests that wait for one app, in order of arrival, with what each decision asks of them at hand.
 
-A decision is made at each fact: one that looked at all who wait took 4 ms with 10,000 of them. Here nothing is searched for:
-orders of arrival are ordered dictionaries, moments are sorted lists (a place is found by halving, and C moves the rest).
+A decision is made at each event: one that looked at all who wait took 4 ms with 10,000 of them. Here nothing is searched for:
+orders of arrival are ordered dictionaries, moments are sorted lists (positions are found by binary search, and C moves the rest).
 """
 
 from __future__ import annotations

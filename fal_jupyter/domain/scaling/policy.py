@@ -43,10 +43,10 @@ class Observation:
         revision: the one wanted; runners of another are old, and leave once a new one is ready.
         waiting: since when each undispatched request is eligible, ascending: those that count are found by halving.
         failures: consecutive failures to start; *last_failure* is when the last one was.
-        hold: runners wanted whatever the demand: 1 while a publication waits for its first runner.
+        pending_first_runner: runners wanted whatever the demand: 1 while a publication waits for its first runner.
         blocked_until: no start before this (the machine refused one).
         room: how many more runners the devices of this machine can hold; None where none is needed.
-        tight: the last moment at which no runner was more than wanted. Idle time counts from there at the earliest, and the
+        last_no_surplus_at: the last moment at which no runner was more than wanted. Idle time counts from there at the earliest, and the
             patience with one that is on its way: a buffer runner that no request ever reaches would else be stopped in the pause
             between two calls, and started again for the second (a caller that calls in a loop, a buffer of one: one start and
             stop each keep_alive; or one each call, while a process takes longer to come up than a call).
@@ -59,10 +59,10 @@ class Observation:
     waiting: Sequence[int] = ()
     failures: int = 0
     last_failure: int = 0
-    hold: int = 0
+    pending_first_runner: int = 0
     blocked_until: int = 0
     room: int | None = None
-    tight: int = 0
+    last_no_surplus_at: int = 0
     shutdown: bool = False
 
 
@@ -135,10 +135,10 @@ def retry_at(failures: int, last_failure: int) -> int:
     return last_failure + min(BACKOFF_STEP * failures, BACKOFF_CAP)
 
 
-def target(scaling: Scaling, volume: int, hold: int = 0) -> int:
+def target(scaling: Scaling, volume: int, pending_first_runner: int = 0) -> int:
     """Runners that *volume* requests (in flight and waiting) call for, within the app's limits."""
     need, buffer = _called_for(scaling, volume)
-    return min(scaling.max_concurrency, max(scaling.floor, hold, need + buffer))
+    return min(scaling.max_concurrency, max(scaling.floor, pending_first_runner, need + buffer))
 
 
 def _called_for(scaling: Scaling, volume: int) -> tuple[int, int]:
@@ -174,8 +174,8 @@ class _Deciding:
         waiting = self.obs.waiting
         due, mature = bisect_right(waiting, self.now), bisect_right(waiting, self.now - delay)
         running = sum(r.in_flight for r in self.supply)
-        desired = target(self.scaling, running + mature, self.obs.hold)
-        keep = target(self.scaling, running + due, self.obs.hold)
+        desired = target(self.scaling, running + mature, self.obs.pending_first_runner)
+        keep = target(self.scaling, running + due, self.obs.pending_first_runner)
         self.in_flight, self.mature = running, mature
         self.wakes += [since + delay for since in waiting[mature : mature + 1] if mature < due]
         self.wakes += waiting[due : due + 1]
@@ -221,7 +221,7 @@ class _Deciding:
         else be dropped in the pause between two calls, and started again for the second, faster than it can come up."""
         self._drop(State.CRASH_BACKOFF, keep)
         self._drop(State.PENDING, self.scaling.max_concurrency)
-        patience = self.obs.tight + min(nanoseconds(self.scaling.keep_alive), nanoseconds(UNUSED_AFTER))
+        patience = self.obs.last_no_surplus_at + min(nanoseconds(self.scaling.keep_alive), nanoseconds(UNUSED_AFTER))
         if self.now >= patience:
             self._drop(State.PENDING, keep)
         elif len(self.supply) > keep and any(r.state is State.PENDING for r in self.supply):
@@ -246,7 +246,7 @@ class _Deciding:
                 return
             over = len(self.supply) > self.scaling.max_concurrency
             ttl = 0 if over else keep_alive if runner.served else unused
-            since = runner.since if over else max(runner.since, self.obs.tight)
+            since = runner.since if over else max(runner.since, self.obs.last_no_surplus_at)
             if self.now < since + ttl:
                 self.wakes.append(since + ttl)
                 continue
@@ -326,7 +326,9 @@ class _Deciding:
     def _demand(self) -> Demand:
         need, buffer = _called_for(self.scaling, self.in_flight + self.mature)
         longest = self.now - self.obs.waiting[0] if self.mature else 0
-        return Demand(self.mature, self.in_flight, longest, len(self.supply), need, buffer, self.obs.hold)
+        return Demand(
+            self.mature, self.in_flight, longest, len(self.supply), need, buffer, self.obs.pending_first_runner
+        )
 
 
 def decide(scaling: Scaling, obs: Observation) -> ScalingDecision:

@@ -14,7 +14,7 @@ _LONG_WAIT = SECOND
 class Demand:
     """What called for runners: *waiting* and *in_flight* calls, the *longest* wait (nanoseconds), runners that were *there*.
 
-    *need* is how many runners the calls fill, *buffer* how many more the options keep ready, *hold* how many a publication waits for.
+    *need* is how many runners the calls fill, *buffer* how many more the options keep ready, *pending_first_runner* how many a publication waits for.
     """
 
     waiting: int
@@ -23,7 +23,7 @@ class Demand:
     there: int
     need: int
     buffer: int
-    hold: int
+    pending_first_runner: int
 
 
 def count(number: int, noun: str) -> str:
@@ -33,7 +33,7 @@ def count(number: int, noun: str) -> str:
 
 def why_start(rules: Scaling, demand: Demand) -> str:
     """Say why runners start."""
-    wanted = max(rules.floor, demand.hold, demand.need + demand.buffer)
+    wanted = max(rules.floor, demand.pending_first_runner, demand.need + demand.buffer)
     called = demand.need + demand.buffer
     if demand.waiting:
         begin = _waited(rules, demand)
@@ -58,7 +58,7 @@ def _waited(rules: Scaling, demand: Demand) -> str:
 
 def _without_calls(rules: Scaling, demand: Demand) -> str:
     there = f"{count(demand.there, 'runner')} {'was' if demand.there == 1 else 'were'} there"
-    if demand.hold > max(rules.floor, demand.buffer):
+    if demand.pending_first_runner > max(rules.floor, demand.buffer):
         return "a new revision starts its first runner"
     if rules.floor >= max(demand.buffer, 1):
         if rules.floor == min(rules.min_concurrency, rules.max_concurrency):

@@ -69,7 +69,7 @@ def app_state(
         overrides=dict(published.overrides),
         reason=record.reason,
         setup_ms=newest.setup_ms,
-        asleep=record.asleep,
+        asleep=record.unloaded,
         runners=[_runner(engine, published, record, runner_id, usage) for runner_id in record.runners],
         queue=_queue(engine, record),
         waiting=len(record.waiting),
@@ -85,7 +85,9 @@ def _stopped(published: Deployment) -> FleetApp:
     """What there is to tell of an app that was stopped: its scaling, and that nothing of it runs."""
     newest = published.newest
     spec = replace(newest.spec, scaling=newest.spec.scaling.changed(published.overrides))
-    return FleetApp(published.alias, published.lease, published.last, {published.last: spec}, hold=0, over=True)
+    return FleetApp(
+        published.alias, published.lease, published.last, {published.last: spec}, pending_first_runner=0, over=True
+    )
 
 
 def _word(app: FleetApp) -> str:
@@ -96,7 +98,7 @@ def _word(app: FleetApp) -> str:
         return "Failing"
     if states & STARTING:
         return "Starting"
-    if app.hold or app.starved:
+    if app.pending_first_runner or app.starved:
         return "Starting"
     return "Stopped" if app.over else "Zero"
 
