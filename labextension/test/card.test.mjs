@@ -109,7 +109,7 @@ describe("card", () => {
     await until(() => root.textContent.includes("Stopped after 3 calls."));
     expect(root.querySelector('[aria-label="Stop the app"]').hidden).toBe(true);
     expect(root.querySelector(".fj-run-button").disabled).toBe(true);
-    expect(root.textContent).toContain("Start it to try it.");
+    expect(root.textContent).toContain("Calls of it are refused; Start brings it back as it was.");
     root.querySelector('[data-tab="requests"]').click();
     await until(() => root.querySelector('tr[data-request="r1"]'));
     press("Start");
