@@ -123,7 +123,7 @@ test: $(READY_TEST) $(READY_FAL) $(FRONT_BUILT) $(CLIENTS_READY) browser nginx  
 	@$(BIN)/python -m pytest -m "not long" --ignore=tests/domain -n $(JOBS) --dist loadfile --no-loadscope-reorder  # the long files, of few tests, come first
 	@echo "test: all passed"
 
-test-long: $(READY_TEST) $(READY6)  ## what takes longer: tests marked long, and the notebook tests under ipykernel 6
+test-long: $(READY_TEST) $(READY6) docs  ## what takes longer: the documentation, tests marked long, and the notebook tests under ipykernel 6
 	@echo "test-long 1/2: tests marked long"
 	@$(BIN)/python -m pytest -m long || [ $$? -eq 5 ]  # 5: none is marked
 	@echo "test-long 2/2: ipykernel 6"
@@ -198,7 +198,7 @@ bench: $(READY_TEST) $(BENCH_READY)  ## figures beside FastAPI, LitServe and Ben
 	@$(BIN)/python bench/bench.py
 
 clean:  ## remove what these targets made, .venv too
-	rm -rf $(VENV) $(DOCS) $(VENV_FLOORS) $(VENV6) $(VENV_FAL) $(VENV_FAL)-python* .venv-python* $(PEERS) .make build dist .coverage .coverage.* .coverage-all htmlcov docs/_build docs/reference/api .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(DOCS) $(VENV_FLOORS) $(VENV6) $(VENV_FAL) $(VENV_FAL)-python* .venv-python* $(PEERS) .make build dist .coverage .coverage.* .coverage-all htmlcov docs/_build docs/_pictures docs/tutorial/*.ipynb .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	rm -rf $(CLIENTS)/node_modules $(FRONT)/node_modules $(FRONT)/lib $(FRONT)/src/shared $(FRONT)/.yarn fal_jupyter/labextension
 	find fal_jupyter tests notebooks bench -name __pycache__ -prune -exec rm -rf {} +
 

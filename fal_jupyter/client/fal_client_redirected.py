@@ -1,4 +1,4 @@
-"""The unmodified clients of fal, turned towards a gateway: one object, or the module's own functions (wire-protocol §0).
+"""The unmodified clients of fal, turned towards a gateway: one object, or the module's own functions.
 
 fal_client has no setting for its addresses. A client object of ours is a real one whose connections rewrite an address of
 fal's into the gateway's before a request leaves (an httpx event hook); nothing of the module is changed. The module's own functions

@@ -191,7 +191,7 @@ class AppSpec:
 
     def path_of(self, asked: str) -> str:
         """Give the endpoint's path that *asked* means: as it stands, or where there is only the one with (or without) a
-        slash at its end, that one. A gateway does not redirect (wire-protocol W4, W39)."""
+        slash at its end, that one. A gateway does not redirect."""
         for endpoint in self.endpoints:
             if endpoint.path == asked:
                 return asked

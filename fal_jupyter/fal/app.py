@@ -207,7 +207,7 @@ class App:
         return dict(sorted(found.items()))
 
     def __getstate__(self) -> dict[str, Any]:
-        """What ``setup()`` made travels, the request that it works for never does (app-contract C35)."""
+        """What ``setup()`` made travels, the request that it works for never does (docs/contract.md, C35)."""
         return dict(self.__dict__)
 
     @property

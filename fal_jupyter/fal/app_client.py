@@ -1,4 +1,4 @@
-"""``fal.app.AppClient``: an app's endpoints as functions that post to its address (app-contract C153)."""
+"""``fal.app.AppClient``: an app's endpoints as functions that post to its address (docs/contract.md, C153)."""
 
 from __future__ import annotations
 

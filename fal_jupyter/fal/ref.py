@@ -1,4 +1,4 @@
-"""``fal.ref``: the app of this process, known as soon as its runner has made it (app-contract C33)."""
+"""``fal.ref``: the app of this process, known as soon as its runner has made it (docs/contract.md, C33)."""
 
 from __future__ import annotations
 

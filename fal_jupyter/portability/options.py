@@ -26,7 +26,7 @@ from fal_jupyter.portability.surroundings import Surroundings
 from fal_jupyter.shipping.modules import missing_modules, pack_modules
 
 THREADS = 40
-"""Requests to sync endpoints that fal's server runs at once, whatever ``max_multiplexing`` says (app-contract C36)."""
+"""Requests to sync endpoints that fal's server runs at once, whatever ``max_multiplexing`` says (docs/contract.md, C36)."""
 
 
 def class_findings(cls: type[Any], pieces: Sequence[Piece], here: Surroundings) -> list[Finding]:

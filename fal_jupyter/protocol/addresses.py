@@ -1,4 +1,4 @@
-"""Addresses of apps as fal's clients write them, and of queued requests below them (wire-protocol W22 to W26)."""
+"""Addresses of apps as fal's clients write them, and of queued requests below them."""
 
 from __future__ import annotations
 

@@ -183,7 +183,7 @@ class TlsOpened(TypedDict):
 
 
 class ClientEnv(TypedDict):
-    """What fal's Python client needs to come here by its environment alone (wire-protocol W5)."""
+    """What fal's Python client needs to come here by its environment alone."""
 
     tls: TlsOpened
     key: str

@@ -1,4 +1,4 @@
-"""``fal_client.SyncClient``'s queue, as installed, against the gateway (wire-protocol §10.2, 16 to 37)."""
+"""``fal_client.SyncClient``'s queue, as installed, against the gateway."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``fal_client.SyncClient.realtime`` and ``ws_connect``, as installed, against the gateway (wire-protocol §10.2, 44 to 51)."""
+"""``fal_client.SyncClient.realtime`` and ``ws_connect``, as installed, against the gateway."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``fal_client.SyncClient.run`` and ``stream``, as installed, against the gateway (wire-protocol §10.2, 1 to 15 and 38 to 43)."""
+"""``fal_client.SyncClient.run`` and ``stream``, as installed, against the gateway."""
 
 from __future__ import annotations
 

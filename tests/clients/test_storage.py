@@ -1,4 +1,4 @@
-"""``fal_client``'s uploads, as installed, against the gateway (wire-protocol §10.2, 52 to 59)."""
+"""``fal_client``'s uploads, as installed, against the gateway."""
 
 from __future__ import annotations
 

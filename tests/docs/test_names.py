@@ -117,9 +117,9 @@ def test_every_test_that_a_page_names_exists() -> None:
     assert sorted((page, word) for page, word in named if word not in known) == []
 
 
-@pytest.mark.parametrize("page", [page for page in TEXTS if not page.startswith("docs/")])
+@pytest.mark.parametrize("page", list(TEXTS))
 def test_every_link_between_files_leads_somewhere(page: str) -> None:
-    """Pages below docs/ are looked at by Sphinx (``make docs``), sections of pages too."""
+    """Sphinx looks at sections of pages too (``make docs``)."""
     links = set(re.findall(r"\]\(([^)#\s]+)[^)]*\)", TEXTS[page]))
     here = (TOP / page).parent
 
@@ -138,3 +138,16 @@ def test_every_make_target_that_a_page_names_exists() -> None:
     }
 
     assert words <= targets
+
+
+def test_no_paper_outside_of_the_repository_is_referred_to() -> None:
+    files = [*PAGES, *PACKAGE.rglob("*.py"), *(TOP / "tests").rglob("*.py"), TOP / "pyproject.toml", TOP / "Makefile"]
+    found = [
+        f"{path.relative_to(TOP)}:{number}"
+        for path in files
+        if path != Path(__file__)
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if re.search(r"(policy|reliability) paper|\bthe paper\b|app-contract|wire-protocol|fal-surface", line)
+    ]
+
+    assert found == []

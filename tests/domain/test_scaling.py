@@ -1,4 +1,4 @@
-"""The policy's worked examples (numbers as in the policy paper) and its invariants."""
+"""Worked examples of the scaling policy, and its invariants."""
 
 from __future__ import annotations
 

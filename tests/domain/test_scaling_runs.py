@@ -1,4 +1,4 @@
-"""The policy paper's properties of steps (P6, P7, P9, P11) and of whole runs (P12–P14, P16), on a virtual clock."""
+"""Properties of single steps of the scaling policy (P6, P7, P9, P11) and of whole runs (P12–P14, P16), on a virtual clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The proxy route: fal's address in a header is our own route, and nothing else is (wire-protocol W19)."""
+"""The proxy route: fal's address in a header is our own route, and nothing else is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The queue over the gateway's port, by the rules that fal's clients live by (wire-protocol, section 3)."""
+"""The queue over the gateway's port, by the rules that fal's clients follow."""
 
 from __future__ import annotations
 

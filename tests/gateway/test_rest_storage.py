@@ -1,4 +1,4 @@
-"""Uploads to the local CDN in the exact forms of both clients (wire-protocol W94 to W103), and those that do not come to their end."""
+"""Uploads to the local CDN in the exact forms of both clients, and those that do not come to their end."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ _TYPES = (
     "a value that fal's platform refuses when the class is deployed is refused when it is defined, with what it must be"
 )
 _ORIGIN = "a local gateway opens itself to no other origin, unless its owner names one (--cors)"
-_SLASH = "a gateway never redirects (wire-protocol W39): both forms of a path answer"
+_SLASH = "a gateway never redirects: both forms of a path answer"
 
 DIFFERENT: dict[str, str] = {
     "class A(fal.App): ⏎     min_concurrency = 'a' ⏎     max_concurrency = -1 ⏎     @fal.endpoint(\"/\") ⏎     def r(self): return {} ⏎ fal.wrap_app(A).options.host['min_concurrency']": _TYPES,

@@ -1,4 +1,4 @@
-"""What a runner's process does when it starts, is stopped, fails or loses its callers (app-contract checks 157 to 177c)."""
+"""What a runner's process does when it starts, is stopped, fails or loses its callers."""
 
 from __future__ import annotations
 

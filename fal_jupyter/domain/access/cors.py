@@ -13,7 +13,7 @@ from fal_jupyter.domain.errors import BadSetting
 
 MAX_AGE = 600  # seconds that a browser may remember a preflight
 METHODS = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
-# what fal's clients send (wire-protocol W34, W35), for a preflight that does not list its headers
+# what fal's clients send, for a preflight that does not list its headers
 USUAL = (
     "accept, authorization, content-type, range, x-fal-file-name, x-fal-object-lifecycle, x-fal-object-lifecycle-preference,"
     " x-fal-queue-priority, x-fal-request-timeout, x-fal-runner-hint, x-fal-target-url"

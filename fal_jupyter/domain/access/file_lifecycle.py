@@ -1,4 +1,4 @@
-"""A file's lifecycle as uploads and requests ask for it (wire-protocol W94): how long it lives, and who may read it."""
+"""A file's lifecycle as uploads and requests ask for it: how long it lives, and who may read it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The variables that fal's platform gives a runner, for one of this machine (fal-surface G3).
+"""The variables that fal's platform gives a runner, for one of this machine.
 
 ``fal_client`` reads hosts and key from the environment. An app whose environment has a key of fal's cloud keeps calling the cloud: its
 key and hosts are one set, so that no cloud key comes to a gateway and no local key goes to the cloud. All other apps get a key of
@@ -76,7 +76,7 @@ def access_variables(env: Mapping[str, str], access: LocalAccess) -> dict[str, s
 
 
 def client_hosts(tls_port: int) -> dict[str, str]:
-    """The hosts as fal's Python clients read them: without a scheme, which is always TLS (wire-protocol W1, W2)."""
+    """The hosts as fal's Python clients read them: without a scheme, which is always TLS."""
     place = f"127.0.0.1:{tls_port}"
     return {"FAL_RUN_HOST": f"{place}/run", "FAL_QUEUE_RUN_HOST": f"{place}/queue", "FAL_WS_RUN_HOST": f"{place}/ws"}
 

@@ -1,4 +1,4 @@
-"""Deliveries of results to webhooks: when to try again, and what is signed (wire-protocol W113 to W118)."""
+"""Deliveries of results to webhooks: when to try again, and what is signed."""
 
 from __future__ import annotations
 

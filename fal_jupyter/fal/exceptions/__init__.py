@@ -1,4 +1,4 @@
-"""``fal.exceptions``: what endpoints raise to answer with a status of their choice (app-contract C59 to C82)."""
+"""``fal.exceptions``: what endpoints raise to answer with a status of their choice (docs/contract.md, C59 to C82)."""
 
 from __future__ import annotations
 

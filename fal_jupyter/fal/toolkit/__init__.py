@@ -1,4 +1,4 @@
-"""``fal.toolkit``: files, pictures, downloads and what else apps use beside their model (app-contract section 8)."""
+"""``fal.toolkit``: files, pictures, downloads and what else apps use beside their model (docs/contract.md, Toolkit)."""
 
 from __future__ import annotations
 

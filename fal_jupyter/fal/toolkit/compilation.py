@@ -1,4 +1,4 @@
-"""Caches of compiled models: kept in the persistent folder by kind of GPU, unpacked for a runner (app-contract C132)."""
+"""Caches of compiled models: kept in the persistent folder by kind of GPU, unpacked for a runner (docs/contract.md, C132)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small key-value store; here one SQLite file of the state directory, shared by all apps (app-contract C130)."""
+"""A small key-value store; here one SQLite file of the state directory, shared by all apps (docs/contract.md, C130)."""
 
 from __future__ import annotations
 

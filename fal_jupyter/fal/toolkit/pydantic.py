@@ -1,4 +1,4 @@
-"""``FalBaseModel``: a pydantic model whose schema has an order of its own and hidden fields (app-contract C125)."""
+"""``FalBaseModel``: a pydantic model whose schema has an order of its own and hidden fields (docs/contract.md, C125)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""String types of addresses: ``data:`` URIs and https URLs (app-contract C131)."""
+"""String types of addresses: ``data:`` URIs and https URLs (docs/contract.md, C131)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The local CDN: files by an address that nobody can guess, and uploads as fal's clients send them (wire-protocol R13 to R23)."""
+"""The local CDN: files by an address that nobody can guess, and uploads as fal's clients send them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The queue's routes, as fal's clients use them: submit, status, status stream, result, cancel (wire-protocol R6 to R10)."""
+"""The queue's routes, as fal's clients use them: submit, status, status stream, result, cancel."""
 
 from __future__ import annotations
 

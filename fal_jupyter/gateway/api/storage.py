@@ -1,4 +1,4 @@
-"""REST routes by which clients ask where to upload (wire-protocol R12, R17, R18, R20)."""
+"""REST routes by which clients ask where to upload."""
 
 from __future__ import annotations
 

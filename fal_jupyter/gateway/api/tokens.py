@@ -1,4 +1,4 @@
-"""REST routes of realtime tokens and of the key that webhooks are signed with (wire-protocol R11, R26)."""
+"""REST routes of realtime tokens and of the key that webhooks are signed with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tokens for browsers and websockets: they open some apps for a while, and are given for a key (wire-protocol W81, W84 to W87).
+"""Tokens for browsers and websockets: they open some apps for a while, and are given for a key.
 
 In the form of a JWT (HS256), since clients may look into them; only we read what they say. The key is made anew with each
 gateway: a token lives for minutes, and after a gateway's end its apps are gone as well.

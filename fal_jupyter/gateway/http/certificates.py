@@ -1,8 +1,7 @@
 """Certificates of the TLS port: an authority of this state directory, made at first use, good for loopback names alone.
 
 Its certificate says so itself (name constraints, critical): who trusts it trusts it for 127.0.0.1, ::1 and localhost, and for no
-other name even if its private key were lost. fal's Python client speaks TLS only where its hosts come from the environment
-(wire-protocol W1, W5).
+other name even if its private key were lost. fal's Python client speaks TLS only where its hosts come from the environment.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The route that JavaScript's ``proxyUrl`` wants: ``/proxy``, any method, with fal's address in a header (wire-protocol W7, W19).
+"""The route that JavaScript's ``proxyUrl`` wants: ``/proxy``, any method, with fal's address in a header.
 
 Nothing is forwarded: the request is taken as if it had come for our own route, so that its answer is that route's, byte for
 byte and as it comes.

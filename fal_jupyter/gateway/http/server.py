@@ -1,6 +1,6 @@
 """HTTP/1.1 for the loopback port and the Unix socket: llhttp's parser (httptools) on the event loop's own transports.
 
-Tornado's server spends three quarters of a small request's time in its own Python (measured, ARCHITECTURE); here a request is
+Tornado's server spends three quarters of a small request's time in its own Python (measured: decision 3 in docs/explanation/decisions); here a request is
 one parser call and an answer is one write. One request at a time is answered on a connection; pipelined ones wait, and
 with them the reading. Who runs out of descriptors is no reason to spin: the loop's acceptor pauses, and connections are
 refused with 503 while there are some left.

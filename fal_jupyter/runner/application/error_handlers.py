@@ -1,4 +1,4 @@
-"""What an exception answers: status, headers and body as fal 1.83.0 makes them (app-contract C59 to C79)."""
+"""What an exception answers: status, headers and body as fal 1.83.0 makes them (docs/contract.md, C59 to C79)."""
 
 from __future__ import annotations
 

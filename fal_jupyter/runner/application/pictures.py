@@ -1,4 +1,4 @@
-"""PIL pictures that an endpoint returns, as files: an addition of ours, the real package answers 500 (app-contract C121)."""
+"""PIL pictures that an endpoint returns, as files: an addition of ours, the real package answers 500 (docs/contract.md, C121)."""
 
 from __future__ import annotations
 

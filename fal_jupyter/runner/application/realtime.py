@@ -1,4 +1,4 @@
-"""Realtime sessions: a websocket's messages to a method's inputs and its outputs back (app-contract C84 to C100).
+"""Realtime sessions: a websocket's messages to a method's inputs and its outputs back (docs/contract.md, C84 to C100).
 
 Results are binary frames (msgpack), errors are text frames of JSON; after an error, and at a session's end, the socket closes
 with 1000. Outputs come in the order of their making (the real package may let one overtake another, C92).

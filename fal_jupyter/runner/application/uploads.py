@@ -1,6 +1,6 @@
 """Uploads of ``fal_client`` in a runner go to the local CDN where its calls go to the gateway.
 
-Their addresses follow no variable (wire-protocol W1): the module's two names are set when it is imported (W12).
+Their addresses follow no variable: the module's two names are set when it is imported.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``File``: a file at an address, as input and as output of endpoints (app-contract C112 to C120, C126)."""
+"""``File``: a file at an address, as input and as output of endpoints (docs/contract.md, C112 to C120, C126)."""
 
 from __future__ import annotations
 

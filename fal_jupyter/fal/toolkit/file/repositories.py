@@ -1,4 +1,4 @@
-"""The built-in repositories: all of fal's names lead to the local CDN (app-contract C111, C117 to C120)."""
+"""The built-in repositories: all of fal's names lead to the local CDN (docs/contract.md, C111, C117 to C120)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``Image``: a file that is a picture (app-contract C121 to C124)."""
+"""``Image``: a file that is a picture (docs/contract.md, C121 to C124)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Downloads into the persistent folder, and clones of repositories (app-contract C127 to C129)."""
+"""Downloads into the persistent folder, and clones of repositories (docs/contract.md, C127 to C129)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``cancel_on_disconnect``: an endpoint's work ends when its caller leaves (app-contract C104)."""
+"""``cancel_on_disconnect``: an endpoint's work ends when its caller leaves (docs/contract.md, C104)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Fetching an address that a caller gave: public ones only, checked and then connected to by the very address that was checked.
 
-Without that, a caller could make an app read what only this machine can reach (reliability paper, C1; app-contract C127). The
+Without that, a caller could make an app read what only this machine can reach (docs/contract.md, C127). The
 files of our own CDN are read from its folder, without a connection. An owner may allow private addresses
 (``FAL_JUPYTER_ALLOW_PRIVATE_URLS=1``).
 """

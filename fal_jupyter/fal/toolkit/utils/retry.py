@@ -1,4 +1,4 @@
-"""``@retry``: call a function again where it fails (app-contract C132)."""
+"""``@retry``: call a function again where it fails (docs/contract.md, C132)."""
 
 from __future__ import annotations
 
