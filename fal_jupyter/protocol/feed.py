@@ -84,13 +84,15 @@ class Waiting(TypedDict):
 
 
 class Stats(TypedDict):
-    """``cancelled`` are calls that their caller took back (status 499), which count as no failure; ``rate`` is calls a second over the last ten; percentiles and ``max_ms`` are of the last 512 calls, of which there are
+    """``cancelled`` are calls that their caller took back (status 499), which count as no failure; ``cold`` are calls
+    that waited for the start of a runner, ``cold_starts`` are the starts that a call waited for; ``rate`` is calls a second over the last ten; percentiles and ``max_ms`` are of the last 512 calls, of which there are
     ``sample``; ``spark`` has the calls of the last 60 spans of five seconds, the latest of which began at ``spark_time``."""
 
     calls: int
     failed: int
     cancelled: int
     cold: int
+    cold_starts: int
     rate: float
     sample: int
     p50_ms: float

@@ -12,7 +12,7 @@ export function madeRunner(id, state = "IDLE", more = {}) {
 
 export function madeApp(alias, more = {}) {
   const scaling = Object.fromEntries(RULES.map((one) => [one.name, one.default]));
-  const stats = { calls: 0, failed: 0, cancelled: 0, cold: 0, rate: 0, sample: 0, p50_ms: 0, p95_ms: 0, max_ms: 0, spark: Array(60).fill(0), spark_time: 0 };
+  const stats = { calls: 0, failed: 0, cancelled: 0, cold: 0, cold_starts: 0, rate: 0, sample: 0, p50_ms: 0, p95_ms: 0, max_ms: 0, spark: Array(60).fill(0), spark_time: 0 };
   return {
     app: `me/${alias}`, alias, class_name: "Made", state: "Ready", owner_kind: "kernel", owner_name: "made.ipynb", owner_pid: 1, auth: "private", machine: "XS", url: "", revision: 1,
     serving: 1, verdict: "new", told: "", endpoints: [], sockets: [], about: "", scaling, by_class: scaling, overrides: {}, reason: "", setup_ms: 20, asleep: false, runners: [], queue: [], waiting: 0, in_flight: 0,

@@ -435,6 +435,34 @@ def test_a_request_that_waits_on_after_a_start_waits_in_the_queue(
         client.ask("POST", "/admin/apps/wide/scaling", b'{"reset": true}')
 
 
+def test_only_a_call_that_a_starting_runner_takes_at_once_is_cold(
+    wide: Served, client: Client, feed: Follower, tmp_path: Path
+) -> None:
+    """One ready runner, room for a second, six calls: the second runner's first call waited for its start, the others in the queue."""
+    gate = tmp_path / "gate"
+    client.ask("POST", "/admin/apps/wide/start")
+    scaling = b'{"set": {"min_concurrency": 1, "max_concurrency": 2, "max_multiplexing": 1, "keep_alive": 0}}'
+    client.ask("POST", "/admin/apps/wide/scaling", scaling)
+    try:
+        ready = feed.until(
+            lambda line: "apps" in line and [one["state"] for one in app_in(line)["runners"]] == ["IDLE"]
+        )
+        stats = app_in(ready)["stats"]
+        ids = [call(client, "/wait", {"gate": str(gate)}) for _ in range(6)]
+        feed.until(lambda line: sum(one["id"] in ids and one["state"] == "running" for one in line["requests"]) == 2)
+        gate.touch()
+        last = feed.until(lambda line: "apps" in line and app_in(line)["stats"]["calls"] == stats["calls"] + 6)
+        requests = [client.request(one)["request"] for one in ids]
+        assert [one["cold"] for one in requests] == [False, True, False, False, False, False]
+        assert [one["start_ms"] > 0 for one in requests] == [False, True, False, False, False, False]
+        assert all(one["queue_ms"] > requests[1]["start_ms"] / 2 for one in requests[2:])
+        assert app_in(last)["stats"]["cold"] == stats["cold"] + 1
+        assert app_in(last)["stats"]["cold_starts"] == stats["cold_starts"] + 1
+    finally:
+        gate.touch()
+        client.ask("POST", "/admin/apps/wide/scaling", b'{"reset": true}')
+
+
 def test_what_the_control_plane_cannot_read_or_do_is_one_sentence(client: Client, wide: Served) -> None:
     def publication(spec: dict[str, Any]) -> bytes:
         environment = {"python": "", "env": {}, "cwd": "", "sys_path": [], "preload": [], "isolated": ""}

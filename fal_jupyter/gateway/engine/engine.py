@@ -74,7 +74,8 @@ class Engine:
         self.history = RequestHistory(FRAME_REQUESTS)
         self.setup_ms: dict[str, float] = {}
         self.on_news: Callable[[], None] = _nobody
-        self._starts: dict[str, tuple[float, float]] = {}
+        self._starts: dict[str, float] = {}
+        self._started = ("", 0.0)  # the runner that is ready just now, and since when it was starting
         self._hints: dict[str, str] = {}
         self._checks = HealthProbes(self.launcher, self.fleet, self.tell, self._show_error)
         self._timer: asyncio.TimerHandle | None = None
@@ -217,17 +218,13 @@ class Engine:
             times = msgspec.json.decode(frame.payload)
             found = app.revisions.get(revision)
             self.setup_ms[runner_id] = times["setup_ms"]
-            self._starts[runner_id] = start = (self._starts.get(runner_id, (0.0,))[0], time.monotonic())
-            for exchange in self.exchanges.values():
-                if exchange.alias == app.alias:
-                    exchange.start_ended(start)
             if found is not None:
                 found.failed, found.setup_ms = False, times["setup_ms"]
             app.tell(
                 revision,
                 Event(event="ready", runner=runner_id, setup_ms=times["setup_ms"], load_ms=times["load_ms"]),
             )
-            self.tell(m.RunnerReady(runner_id))
+            self._runner_ready(app.alias, runner_id)
         elif frame.kind == Kind.FAILED:
             error = error_without_secrets(msgspec.json.decode(frame.payload), app.log.redact)
             app.log.write(runner_id, "", 2, error["text"])
@@ -240,6 +237,20 @@ class Engine:
             self.tell(m.RunnerAnswered(runner_id))
         elif frame.kind == Kind.EXITING:
             app.log.remark(runner_id, msgspec.json.decode(frame.payload)["reason"])
+
+    def _runner_ready(self, alias: str, runner_id: str) -> None:
+        """Let the runner take what waits. Requests that it takes at once waited for its start; so did, without a ready runner, those that wait on."""
+        began = self._starts.pop(runner_id, 0.0)
+        self._started = (runner_id, began)
+        self.tell(m.RunnerReady(runner_id))
+        self._started = ("", 0.0)
+        if any(e.runner_id == runner_id and e.starting > 0 for e in self.exchanges.values()):
+            self.history.start_awaited(alias)
+        record = self.fleet.apps.get(alias)
+        if record is not None and not record.is_cold:
+            for exchange in self.exchanges.values():
+                if exchange.alias == alias:
+                    exchange.start_ended(began)
 
     def _outside_output(self, app: Deployment, revision: int, runner_id: str, which: int, text: str) -> None:
         app.log.write(runner_id, "", which, text)
@@ -283,7 +294,7 @@ class Engine:
         if not self._claim(order):
             return
         self._starting[order.runner_id] = (app, order.revision)
-        self._starts[order.runner_id] = (time.monotonic(), 0.0)
+        self._starts[order.runner_id] = time.monotonic()
         load = self.loads.make(app, order)
         app.tell(order.revision, Event(event="state", runner=order.runner_id, state="PENDING"))
         self.launcher.start(order.runner_id, load)
@@ -310,8 +321,8 @@ class Engine:
         if channel is None or runner is None:
             exchange.undelivered = True  # its end is about to be told
             return
-        start = self._starts.get(order.runner_id, (0.0, 0.0))
-        exchange.begin(channel, order.runner_id, runner.revision, start)
+        started, began = self._started
+        exchange.begin(channel, order.runner_id, runner.revision, began if order.runner_id == started else 0.0)
 
     def _fail_request(self, order: m.FailRequest) -> None:
         exchange = self.exchanges.get(order.request_id)

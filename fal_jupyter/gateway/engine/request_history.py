@@ -213,6 +213,7 @@ class AppHistory:
 
     def __init__(self) -> None:
         self.requests: deque[RecordedRequest] = deque()
+        self.cold_starts = 0
         self._all = _Figures()
         self._by_path: dict[str, _Figures] = {}
 
@@ -239,6 +240,7 @@ class AppHistory:
             failed=self._all.failed,
             cancelled=self._all.cancelled,
             cold=self._all.cold,
+            cold_starts=self.cold_starts,
             rate=recent / RATE_OVER,
             sample=len(totals),
             p50_ms=quantile(totals, 0.5),
@@ -290,9 +292,7 @@ class RequestHistory:
         """Keep a request that has ended just now."""
         now = time.monotonic()
         kept = RecordedRequest(exchange, now)
-        app = self.apps.get(kept.alias)
-        if app is None:
-            app = self.apps[kept.alias] = AppHistory()
+        app = self._of(kept.alias)
         app.count(kept, int(now + _WALL))
         app.requests.append(kept)
         if len(app.requests) > KEPT_REQUESTS:
@@ -311,6 +311,16 @@ class RequestHistory:
                 self._missed.append(oldest)
             else:
                 self._skipped += 1
+
+    def start_awaited(self, alias: str) -> None:
+        """A runner has started that a request waited for."""
+        self._of(alias).cold_starts += 1
+
+    def _of(self, alias: str) -> AppHistory:
+        app = self.apps.get(alias)
+        if app is None:
+            app = self.apps[alias] = AppHistory()
+        return app
 
     def _drop_bodies(self, kept: RecordedRequest) -> None:
         if self._bodies.pop(kept.id, None) is not None:

@@ -193,14 +193,15 @@ class ProxiedRequest:
             self.hub.request_aborted(self)
 
     # --- to the runner ------------------------------------------------------------------------------------------
-    def begin(
-        self, channel: GatewayChannel, runner_id: str, revision: int, start: tuple[float, float] = (0.0, 0.0)
-    ) -> None:
-        """Send the request to a runner, which was starting from *start*'s first to its second moment."""
+    def begin(self, channel: GatewayChannel, runner_id: str, revision: int, starting_since: float = 0.0) -> None:
+        """Send the request to a runner. One that has just started was *starting_since* that moment; else 0.
+
+        Only a request that such a runner takes at once waited for its start; later ones waited for a busy runner.
+        """
         self.dispatched = time.monotonic()
         self.runner_id, self.revision = runner_id, revision
-        if start[1] > self.arrived:  # it waited, for a while at least, for this runner's start
-            self.starting = min(start[1], self.dispatched) - max(start[0], self.arrived)
+        if starting_since:
+            self.starting = self.dispatched - max(starting_since, self.arrived)
         self._channel = channel
         self._stream = channel.open(self)
         body = b"".join(self._buffer) if len(self._buffer) != 1 else self._buffer[0]
@@ -222,10 +223,10 @@ class ProxiedRequest:
         else:
             self._pump()
 
-    def start_ended(self, start: tuple[float, float]) -> None:
-        """The runner that it waited for is ready; from here on it waits for a free one."""
+    def start_ended(self, began: float) -> None:
+        """The first runner is ready, which was starting since *began*; from here on it waits for a free one."""
         if self.cold and not self.dispatched:
-            self.cold, self.starting = False, start[1] - max(start[0], self.arrived)
+            self.cold, self.starting = False, time.monotonic() - max(began, self.arrived)
 
     def _take_back(self, channel: GatewayChannel, body: bytes) -> None:
         """The runner was dead already: as if the request had never been sent."""

@@ -96,7 +96,7 @@ def unpublished(spec: AppSpec, card: StaticCard) -> Picture:
         for e in spec.endpoints
     ]
     stats = Stats(
-        calls=0, failed=0, cancelled=0, cold=0, rate=0.0, sample=0, p50_ms=0.0, p95_ms=0.0, max_ms=0.0, spark=[0] * 60, spark_time=0.0
+        calls=0, failed=0, cancelled=0, cold=0, cold_starts=0, rate=0.0, sample=0, p50_ms=0.0, p95_ms=0.0, max_ms=0.0, spark=[0] * 60, spark_time=0.0
     )  # fmt: skip
     app = AppState(
         app=card.app, alias=spec.alias, class_name=spec.class_name, state="Starting", owner_kind="", owner_name="", owner_pid=0,

@@ -54,6 +54,7 @@ export function figuresOf(view) {
   const waits = view.apps.flatMap((app) => app.queue.map((one) => view.time - one.since));
   const calls = view.apps.reduce((sum, app) => sum + app.stats.calls, 0);
   const failed = view.apps.reduce((sum, app) => sum + app.stats.failed, 0);
+  const cold = view.apps.reduce((sum, app) => sum + app.stats.cold, 0);
   const slowest = [...view.apps].sort((a, b) => b.stats.p95_ms - a.stats.p95_ms)[0];
   return [
     ["Apps", String(view.apps.length), [`${ready} ready`, failing ? `${failing} failing` : "", stopped ? `${stopped} stopped` : ""].filter(Boolean).join(" · ")],
@@ -62,7 +63,7 @@ export function figuresOf(view) {
     ["Calls", rate(view.apps.reduce((sum, app) => sum + app.stats.rate, 0)), `${count(calls, true)} in all`],
     ["p95", slowest && slowest.stats.sample >= 20 ? duration(slowest.stats.p95_ms) : "–", slowest && slowest.stats.sample >= 20 ? slowest.alias : "needs 20 calls"],
     ["Failed", percent(failed, calls), `${count(failed)} of ${count(calls, true)}`],
-    ["Cold starts", count(view.apps.reduce((sum, app) => sum + app.stats.cold, 0)), `of ${plural(calls, "call")}`],
+    ["Cold starts", count(view.apps.reduce((sum, app) => sum + (app.stats.cold_starts ?? 0), 0)), cold ? `${plural(cold, "call")} waited for them` : "no call waited"],
   ];
 }
 

@@ -1,5 +1,6 @@
 // @ts-check
 /** One request, whole: where its time went, what came in and went out, what it printed and raised. */
+import { waitAdvice } from "./advice.mjs";
 import { button, h, replace, scheduler } from "./dom.mjs";
 import { editRequest } from "./edit_request.mjs";
 import { errorView } from "./errors.mjs";
@@ -78,7 +79,7 @@ export function inspectorPanel(root, host, { id, close }, signal) {
     drawn = now;
     const app = host.store.view.apps.find((one) => one.alias === request.alias);
     const runner = app?.runners.find((one) => one.id === request.runner);
-    const usual = app?.by_endpoint.find((one) => one.path === request.path) ?? app?.stats;
+    const usual = app?.by_endpoint.find((one) => one.path === request.path);
     const standing = app && request.revision ? (request.revision === (app.serving || app.revision) ? " current" : request.revision > app.serving ? "" : ` before r${app.serving}`) : "";
     const facts = [
       ["App", plainText(request.alias)], ["Endpoint", `${request.method} ${plainText(pathText(request.path))}`], ["Called from", request.cell_number ? cellOf(request) : { cell: "a cell", http: "a program, over HTTP", panel: "a panel" }[request.origin] ?? request.origin],
@@ -87,11 +88,9 @@ export function inspectorPanel(root, host, { id, close }, signal) {
     ];
     const memory = memoryDuring(host.store.view, request);
     if (memory) facts.push(["Peak memory", memory]);
-    const cold = request.cold && request.state !== "waiting" ? h("p", null, `${Math.round((100 * request.start_ms) / Math.max(1, request.total_ms))} % was the start of a runner. `,
-      h("span", { class: "fj-mono" }, "min_concurrency 1"), " keeps one ready.") : null;
     replace(body, top(request),
       h("div", { class: "fj-pane" }, h("div", { class: "fj-bar-row", style: { padding: "0" } }, h("strong", { style: { fontSize: "20px" } }, duration(totalOf(request, Date.now()))),
-        request.cold ? h("span", { class: "fj-chip fj-setup" }, "cold") : null, h("span", { class: "fj-space" }), usual?.sample ? h("span", { class: "fj-muted", title: `The median of the last ${usual.sample} calls of this endpoint` }, `p50 ${duration(usual.p50_ms)}`) : null), cold),
+        request.cold ? h("span", { class: "fj-chip fj-setup" }, "cold") : null, h("span", { class: "fj-space" }), usual?.sample ? h("span", { class: "fj-muted", title: `The median of the last ${usual.sample} calls of this endpoint` }, `p50 of ${plainText(pathText(request.path))} ${duration(usual.p50_ms)}`) : null), waitAdvice(request, app)),
       phaseTable(request, Date.now()),
       h("div", { class: "fj-pane" }, h("h2", null, "Where"), h("dl", { class: "fj-where" }, facts.map(([name, value]) => h("div", null, h("dt", null, name), h("dd", { title: typeof value === "string" ? value : null }, value))))),
       detail?.error ? h("div", { class: "fj-pane" }, errorView(detail.error)) : request.error ? h("div", { class: `fj-banner ${hasFailed(request) ? "fj-bad" : ""}` }, plainText(request.error)) : null,

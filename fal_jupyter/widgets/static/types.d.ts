@@ -17,7 +17,7 @@ export interface RunnerState {
 }
 export interface Waiting { id: string; path: string; since: number }
 export interface Stats {
-  calls: number; failed: number; cancelled: number; cold: number; rate: number; sample: number; p50_ms: number; p95_ms: number; max_ms: number;
+  calls: number; failed: number; cancelled: number; cold: number; cold_starts: number; rate: number; sample: number; p50_ms: number; p95_ms: number; max_ms: number;
   spark: number[]; spark_time: number;
 }
 export interface EndpointStats {
