@@ -62,7 +62,7 @@ def machine() -> Machine:
 
 def test_a_runner_starts_with_its_devices(machine: Machine) -> None:
     assert machine.want("a", TWO) == [StartRunner("a-1", "a", 1, ("g0",))]
-    assert machine.want("b", TWO) == [StartRunner("b-2", "b", 1, ("g1",))]
+    assert machine.want("b", TWO) == [StartRunner("b-1", "b", 1, ("g1",))]
 
 
 def test_who_finds_no_device_waits_and_is_told_who_holds_it(machine: Machine) -> None:
@@ -75,8 +75,8 @@ def test_who_finds_no_device_waits_and_is_told_who_holds_it(machine: Machine) ->
     assert machine.fleet.apps["b"].reason == told
     assert machine.tell(AppStopped("embedder")) == [StopRunner("embedder-1", "the app was stopped")]
     gone = machine.tell(RunnerExited("embedder-1", "exited with status 0"))
-    assert gone[-1] == StartRunner("b-2", "b", 1, ("g0",))
-    assert machine.ready("b-2") == [AnnounceRevision("b", 1), DispatchRequest("r", "b-2")]
+    assert gone[-1] == StartRunner("b-1", "b", 1, ("g0",))
+    assert machine.ready("b-1") == [AnnounceRevision("b", 1), DispatchRequest("r", "b-1")]
 
 
 def test_who_needs_several_waits_until_all_are_there(machine: Machine) -> None:
@@ -84,7 +84,7 @@ def test_who_needs_several_waits_until_all_are_there(machine: Machine) -> None:
     told = "waits for a device: GPU 0 is held by A; GPU 1 alone is too few"
     assert machine.want("pair", BOTH) == [AnnounceWaiting("pair", 1, told)]
     machine.tell(AppStopped("a", kill=True))
-    assert machine.tell(RunnerExited("a-1", "killed by SIGKILL"))[-1] == StartRunner("pair-2", "pair", 1, ("g0", "g1"))
+    assert machine.tell(RunnerExited("a-1", "killed by SIGKILL"))[-1] == StartRunner("pair-1", "pair", 1, ("g0", "g1"))
 
 
 def test_more_runners_start_only_where_devices_are(machine: Machine) -> None:
@@ -111,11 +111,11 @@ def test_a_failed_start_gives_its_device_back(machine: Machine) -> None:
     machine.tell(RunnerSpawned("a-1"))
     machine.tell(RunnerFailed("a-1", "ValueError: x"))
     assert machine.want("b", ONE)[-1] == AnnounceWaiting("b", 1, "waits for a device: GPU 0 is held by A")
-    assert StartRunner("b-3", "b", 1, ("g0",)) in machine.tell(RunnerExited("a-1", "exited with status 3"))
+    assert StartRunner("b-1", "b", 1, ("g0",)) in machine.tell(RunnerExited("a-1", "exited with status 3"))
     machine.tell(TimerFired(), after=31)  # the back-off of a is over, and nothing is free
-    assert machine.devices() == {"b-3": ("g0",)}
+    assert machine.devices() == {"b-1": ("g0",)}
     machine.tell(AppStopped("b", kill=True))
-    machine.tell(RunnerExited("b-3", "killed by SIGKILL"))
+    machine.tell(RunnerExited("b-1", "killed by SIGKILL"))
     assert list(machine.devices().values()) == [("g0",)]
 
 
@@ -131,9 +131,9 @@ def test_a_device_of_another_gateway_is_tried_again_later_and_others_at_once(mac
     assert waiting == [AnnounceWaiting("b", 1, f"waits for a device: {held}")]
     machine.now += 19_000_000_000
     assert machine.tell(TimerFired()) == []
-    assert machine.sleep() == [StartRunner("b-3", "b", 1, ("g0",))]
-    assert machine.tell(StartRefused("b-3", held, ("g0",))) == [AnnounceWaiting("b", 1, f"waits for a device: {held}")]
-    assert machine.tell(DeviceFreed("g0")) == [StartRunner("b-4", "b", 1, ("g0",))]  # or as soon as it is free
+    assert machine.sleep() == [StartRunner("b-1", "b", 1, ("g0",))]
+    assert machine.tell(StartRefused("b-1", held, ("g0",))) == [AnnounceWaiting("b", 1, f"waits for a device: {held}")]
+    assert machine.tell(DeviceFreed("g0")) == [StartRunner("b-2", "b", 1, ("g0",))]  # or as soon as it is free
     assert machine.tell(DeviceFreed("g1")) == []
 
 
@@ -189,6 +189,6 @@ def test_whatever_happens_no_device_has_two_runners_and_everybody_is_served_in_t
             for runner in list(app.runners):
                 machine.tell(RunnerExited(runner, "killed by SIGKILL"))
     assert machine.devices() == {}
-    assert machine.want("z", BOTH)[-1:] == [StartRunner(f"z-{machine.fleet._count}", "z", 1, ("g0", "g1"))] or (
+    assert machine.want("z", BOTH)[-1:] == [StartRunner("z-1", "z", 1, ("g0", "g1"))] or (
         machine.fleet.apps["z"].starved  # a device that was refused a moment ago
     )

@@ -169,8 +169,8 @@ def test_a_gateway_that_slept_finds_no_runner_guilty(world: World) -> None:
 def test_the_timer_is_exact_with_many_apps_and_many_changes(world: World) -> None:
     for number in range(40):
         world.publish(alias=f"app{number}", request_timeout=10 + number)
-        world.tell(RunnerSpawned(f"app{number}-{number + 1}"))
-        world.tell(RunnerReady(f"app{number}-{number + 1}"))
+        world.tell(RunnerSpawned(f"app{number}-1"))
+        world.tell(RunnerReady(f"app{number}-1"))
     for turn in range(400):  # each fact compares the heap with every app's own timer (Fleet.check)
         world.tell(RequestArrived(f"app{turn % 40}", f"r{turn}"), after=0.001)
         world.tell(RequestFinished(f"r{turn}", False), after=0.001)
@@ -894,3 +894,11 @@ class Chaos(RuleBasedStateMachine):
 
 Chaos.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
 TestChaos = Chaos.TestCase
+
+
+def test_runners_are_numbered_in_each_app_and_no_number_comes_twice(world: World) -> None:
+    for alias in ("one", "two"):
+        assert world.publish(alias=alias)[-1].runner_id == f"{alias}-1"
+    world.tell(AppStopped("one", kill=True))
+    world.tell(RunnerExited("one-1", "killed by SIGKILL"))
+    assert world.publish(alias="one")[-1].runner_id == "one-2"  # logs know one-1 already

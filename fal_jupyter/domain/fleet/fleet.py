@@ -8,7 +8,7 @@ that is answered: neither runs the whole decision unless something could come of
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -36,7 +36,9 @@ class Fleet(Liveness):
         self.moved: deque[Moved] = deque(maxlen=MOVES_KEPT)  # for the timelines to take
         self._runners: dict[str, FleetApp] = {}
         self._requests: dict[str, FleetApp] = {}
-        self._count = 0
+        self._started: Counter[str] = (
+            Counter()
+        )  # runners of each alias so far: a number is given once, also when the app is published again
         self._placement = Placement()
         self._freed = False
         self._timers = Timers()
@@ -545,9 +547,11 @@ class Fleet(Liveness):
 
     def _act(self, app: FleetApp, action: policy.Action, now: int) -> None:
         if isinstance(action, policy.Start):
-            self._count += 1
+            self._started[app.alias] += 1
             state = State.CRASH_BACKOFF if action.backoff else State.PENDING
-            runner = Runner(f"{app.alias}-{self._count}", app.alias, app.revision, state, now, moved=self.moved)
+            runner = Runner(
+                f"{app.alias}-{self._started[app.alias]}", app.alias, app.revision, state, now, moved=self.moved
+            )
             app.runners[runner.id] = runner
             self._runners[runner.id] = app
             if not action.backoff:
