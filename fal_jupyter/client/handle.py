@@ -32,7 +32,7 @@ from fal_jupyter.protocol.api import Event, LogRecord, Published, RunnerRecord, 
 class CallRecord:
     """One finished call, for the timing display. Times are milliseconds; *aborted*: its answer began and broke off.
 
-    *batch* is the number of the map that made it, and *item* its place there; 0 for a call made alone.
+    *batch* is the number of the map that made it, and *item* its place there; 0 for a call made alone. *hint* is what to type instead.
     """
 
     request_id: str
@@ -49,8 +49,10 @@ class CallRecord:
     aborted: bool
     batch: int = 0
     item: int = 0
+    hint: str = ""
 
 
+_PIECEWISE = ("application/jsonl", "application/x-ndjson", "text/event-stream")
 _NOT_MADE = object()
 _batches = itertools.count(1)
 _part_of: contextvars.ContextVar[tuple[int, int]] = contextvars.ContextVar("part_of", default=(0, 0))
@@ -173,6 +175,7 @@ class AppHandle:
         self.realtime = _Names(spec.class_name, "realtime", self._talks, self._talk)
         self.submit = Submit(self, plain)
         self._results: dict[str, Results] = {}
+        self._hinted: set[str] = set()
 
     @property
     def revision(self) -> int:
@@ -376,7 +379,7 @@ class AppHandle:
                 self.on_output(2, f"[fal_jupyter: {told}]\n")
 
     def value_of(self, name: str, answer: Answer) -> Any:
-        self._record(name, answer)
+        self._record(name, answer, self._hint_of_stream(name, answer))
         self._raise_failure(name or "submit", answer)
         results = self._results.get(name)
         if results is None:
@@ -394,7 +397,16 @@ class AppHandle:
             error.traceback = self.name_places(error.traceback)
             raise error
 
-    def _record(self, name: str, answer: Answer) -> None:
+    def _hint_of_stream(self, name: str, answer: Answer) -> str:
+        """Say, once for an endpoint, how the pieces of its answer are read as they come: a call gives them when all are there."""
+        kind = answer.header("content-type").partition(";")[0].strip().lower()
+        if kind not in _PIECEWISE or name in self._hinted or name not in self._arguments:
+            return ""
+        self._hinted.add(name)
+        cls = self.spec.class_name
+        return f"streams: use {cls}.{name}.stream" if "stream" in self.methods else f"streams: use {cls}.stream.{name}"
+
+    def _record(self, name: str, answer: Answer, hint: str = "") -> None:
         if answer.end is not None:
             self._tell_older(answer.end["revision"])
         if answer.end is not None and self.on_done is not None:
@@ -414,6 +426,7 @@ class AppHandle:
                     answer.end["runner"],
                     answer.aborted,
                     *_part_of.get(),
+                    hint,
                 )
             )
 

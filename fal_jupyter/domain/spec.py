@@ -149,13 +149,14 @@ def option_rules() -> list[dict[str, Any]]:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointSpec:
     """One endpoint: the method's name, its path, its signature and docstring as text for cards and help, and how it is spoken
-    to: ``http``, ``websocket`` (raw) or ``realtime``."""
+    to: ``http``, ``websocket`` (raw) or ``realtime``. *yields*: it is a generator, whose answer is a line of JSON for each value."""
 
     name: str
     path: str
     signature: str = "()"
     doc: str = ""
     protocol: str = "http"
+    yields: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -117,13 +117,14 @@ class EndpointStats(TypedDict):
 
 
 class EndpointState(TypedDict):
-    """One endpoint of a class; ``protocol`` is ``http``, ``realtime`` or ``websocket``."""
+    """One endpoint of a class; ``protocol`` is ``http``, ``realtime`` or ``websocket``; ``yields``: a generator."""
 
     name: str
     path: str
     signature: str
     doc: str
     protocol: str
+    yields: bool
 
 
 class Failure(TypedDict):

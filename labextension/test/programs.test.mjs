@@ -5,7 +5,9 @@ import { programView } from "../../fal_jupyter/widgets/static/highlight.mjs";
 import { shellWord } from "../../fal_jupyter/widgets/static/literals.mjs";
 import { loadPanel } from "../../fal_jupyter/widgets/static/load.mjs";
 import { encodedBody } from "../../fal_jupyter/widgets/static/form_body.mjs";
-import { queryValues, recordedPrograms, recordedValue } from "../../fal_jupyter/widgets/static/recorded.mjs";
+import { sampleOfSignature } from "../../fal_jupyter/widgets/static/signature_sample.mjs";
+import { queryValues, recordedPrograms } from "../../fal_jupyter/widgets/static/recorded.mjs";
+import { recordedValue } from "../../fal_jupyter/widgets/static/recorded_input.mjs";
 import { endpointSchema } from "../../fal_jupyter/widgets/static/schema.mjs";
 import { TEMPLATES, cellsOf } from "../../fal_jupyter/widgets/static/templates.mjs";
 import { PLACEHOLDER, sampleOf, snippetsOf, snippetsPanel, waysOf } from "../../fal_jupyter/widgets/static/snippets.mjs";
@@ -23,7 +25,7 @@ describe("programs", () => {
   });
 
   test("Python reads what the form held, and the clients go to the gateway", () => {
-    const fake = "import sys, types, json\nm = types.ModuleType('fal_client'); m.client = types.SimpleNamespace()\nm.run = lambda app, **more: [m.client.RUN_URL_FORMAT, app, more]\nsys.modules['fal_client'] = m\nprint = lambda value: sys.stdout.write(json.dumps(value))\n";
+    const fake = "import sys, types, json\nm = types.ModuleType('fal_client'); m.client = types.SimpleNamespace(); m.SyncClient = lambda key: types.SimpleNamespace(run=m.run)\nm.run = lambda app, **more: [m.client.RUN_URL_FORMAT, app, more]\nsys.modules['fal_client'] = m\nprint = lambda value: sys.stdout.write(json.dumps(value))\n";
     const given = JSON.parse(execFileSync("python3", ["-c", fake + call().python]).toString());
     expect(given).toEqual(["http://127.0.0.1:9/run/", "me/made", { arguments: { name: text, none: null, yes: true }, path: "hi" }]);
     const cell = execFileSync("python3", ["-c", `import json, sys\nclass Made:\n    hi = staticmethod(lambda **more: sys.stdout.write(json.dumps(more)))\n${call().cell}`]).toString();
@@ -64,7 +66,7 @@ describe("programs", () => {
     const value = { prompt: "dawn over a still mountain lake, thin mist, 35 mm", size: { width: 1024, height: 768 }, tags: ["a", "b"] };
     const { cell, python, javascript, curl } = call({ value });
     expect(cell).toBe(`Made.hi(\n    prompt="dawn over a still mountain lake, thin mist, 35 mm",\n    size={"width": 1024, "height": 768},\n    tags=["a", "b"],\n)`);
-    expect(python).toContain('result = fal_client.run(\n    "me/made",\n    arguments={\n        "prompt": ');
+    expect(python).toContain('result = client.run(\n    "me/made",\n    arguments={\n        "prompt": ');
     expect(javascript).toContain('        prompt: "dawn');
     expect(JSON.parse(execFileSync("sh", ["-c", `curl() { for last; do :; done; printf %s "$last"; }\n${curl}`]).toString())).toEqual(value);
   });
@@ -82,6 +84,35 @@ describe("programs", () => {
     execFileSync("rm", ["-r", folder]);
   });
 
+  test("what a program needs is said in its first lines, and a cell makes files as fal.toolkit does", () => {
+    const png = `data:application/octet-stream;base64,${btoa(`\x89PNG\r\n\x1a\n${"x".repeat(300)}`)}`;
+    const value = { image: { url: png, file_name: "sun.png", content_type: "application/octet-stream" }, mask_url: png, again: { url: png, file_name: "sun.png" }, sound: `data:audio/WAV;base64,${"A".repeat(400)}` };
+    const { cell, python, javascript, curl } = call({ value, key: PLACEHOLDER });
+    expect(cell).toBe(
+      '# sun.png, input.png, sun-2.png, input.wav: files of yours, in the folder where this runs\nfrom fal.toolkit import File, Image\n\n' +
+      'Made.hi(\n    image=Image.from_path("sun.png"),\n    mask_url=Image.from_path("input.png").url,\n    again=Image.from_path("sun-2.png"),\n    sound=File.from_path("input.wav").url,\n)');
+    expect(python).toContain("import fal_client\nimport fal_jupyter\n\nclient = fal_jupyter.fal_client()");
+    for (const [text, mark] of [[javascript, "//"], [curl, "#"]]) expect(text.split("\n")[0]).toBe(`${mark} FAL_KEY: first, in the shell: eval $(fal-jupyter env)`);
+    expect(call({ value: {} }).curl).not.toContain("FAL_KEY");
+  });
+
+  test("an endpoint that yields is streamed as lines of JSON", () => {
+    const programs = call({ way: "stream", yields: true, value: { n: 2 } });
+    expect(programs.cell).toBe("for piece in Made.stream.hi(n=2):\n    print(piece)");
+    expect(programs.python).toContain("for line in answer.iter_lines():\n        print(json.loads(line))");
+    expect(call({ way: "stream", yields: false }).python).toContain("client.stream(");
+    const endpoint = { name: "a", path: "/", signature: "(self)", doc: "", protocol: "http", yields: true };
+    expect(waysOf(endpoint)[0]).toBe("stream");
+  });
+
+  test("a signature says what is needed where no schema is known", () => {
+    expect(sampleOfSignature("(name: str, n: int, tags: list[str], on: bool = True, *, size: dict[str, int], text: str = 'a, b=c') -> dict")).toEqual({ value: { name: "text", n: 1, tags: [], size: {} }, model: "" });
+    expect(sampleOfSignature("(self, image: fal.toolkit.Image) -> Image").value.url).toMatchObject({ name: "input.png" });
+    const needed = sampleOfSignature("(input: TintIn, seed: int = 0) -> dict");
+    expect(needed).toEqual({ value: {}, model: "input: TintIn" });
+    expect(call(needed).cell).toBe("# input: TintIn: its fields go into the braces\nMade.hi({})");
+  });
+
   test("a field with the name of its model is not taken for the model", () => {
     expect(call({ value: { prompt: "a" }, signature: "(prompt: Prompt) -> dict" }).cell).toBe('Made.hi({"prompt": "a"})');
     expect(call({ value: { prompt: "a" }, signature: "(self, prompt: str = 'x') -> dict" }).cell).toBe('Made.hi(prompt="a")');
@@ -91,7 +122,7 @@ describe("programs", () => {
   test("a form's files are read by the program, by their own names where those are plain", () => {
     const value = { file: "data:image/png;name=cat.png;base64,AQID", more: ["data:text/plain;name=..%2Fa%20b;base64,AQID"], title: "x", none: null };
     const programs = call({ value, encoding: "multipart/form-data" });
-    expect(programs.cell).toBe('from pathlib import Path\n\nMade.hi(\n    file=Path("cat.png"),\n    more=[Path("input.txt")],\n    title="x",\n    none=None,\n)');
+    expect(programs.cell).toBe('# cat.png, input.txt: files of yours, in the folder where this runs\nfrom pathlib import Path\n\nMade.hi(\n    file=Path("cat.png"),\n    more=[Path("input.txt")],\n    title="x",\n    none=None,\n)');
     expect(programs.curl.split(" \\\n  ").slice(2)).toEqual(["-F 'file=@cat.png;type=image/png'", "-F 'more=@input.txt;type=text/plain'", "--form-string 'title=x'"]);
     for (const text of Object.values(programs)) expect(text).not.toContain("AQID");
   });
@@ -101,7 +132,7 @@ describe("programs", () => {
     const { body, type } = encodedBody({ file: 'data:image/png;name=c%22a%22%20%E6%BC%A2.png;base64,AAEC/w==', title, tags: ["a", "b"] }, "multipart/form-data");
     const kept = { content_type: type, size: body.length, text: "", base64: btoa(String.fromCharCode(...body)), truncated: false };
     const { value, encoding } = recordedValue(kept);
-    expect([encoding, value.title, value.tags, value.file]).toEqual(["multipart/form-data", title, ["a", "b"], { name: "input.png", type: "image/png" }]);
+    expect([encoding, value.title, value.tags, value.file]).toEqual(["multipart/form-data", title, ["a", "b"], { name: "input.png", type: "image/png", whole: false }]);
     expect(recordedValue({ ...kept, truncated: true })).toBeNull();
     expect(recordedValue({ ...kept, base64: kept.base64.slice(0, 40) })).toBeNull();
     expect(recordedValue({ content_type: "application/x-www-form-urlencoded", size: 9, text: "a=1+2&a=%C3%A9&b=", base64: "", truncated: false }).value).toEqual({ a: ["1 2", "é"], b: "" });
@@ -194,7 +225,7 @@ describe("the snippets of a card", () => {
     named(root, "fal_client").click();
     expect(code.textContent).not.toContain("FAL_KEY");
     named(root, "Make a key").click();
-    await until(() => code.textContent.includes('os.environ["FAL_KEY"] = "fjk_a:b"'));
+    await until(() => code.textContent.includes('fal_client.SyncClient(key="fjk_a:b")'));
   });
 });
 

@@ -6,7 +6,7 @@ import asyncio
 import json
 import sys
 import urllib.request
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import fal
@@ -119,6 +119,11 @@ class Many(fal.App):
             yield b": a comment\n\n"
 
         return StreamingResponse(events(), media_type="text/event-stream")
+
+    @fal.endpoint("/numbers")
+    def numbers(self, n: int) -> Iterator[dict[str, int]]:
+        for number in range(n):
+            yield {"number": number}
 
     @fal.endpoint("/broken/stream")
     async def broken(self) -> StreamingResponse:

@@ -31,6 +31,14 @@ PLACES: dict[str, dict[str, Any]] = {
     "plain": {"endpoint": "valid", "path": "/valid", "value": VALUE, "signature": SIGNATURE},
     "query": {"endpoint": "asked", "path": "/asked", "value": {}, "query": {"name": "nobody & co"}},
     "streaming": {"endpoint": "stream", "path": "/stream", "value": VALUE, "signature": SIGNATURE, "way": "stream"},
+    "yields": {
+        "endpoint": "numbers",
+        "path": "/numbers",
+        "value": {"n": 2},
+        "way": "stream",
+        "yields": True,
+        "names": ["numbers", "stream"],
+    },
     "queued": {"endpoint": "valid", "path": "/valid", "value": VALUE, "signature": SIGNATURE, "way": "queue"},
     "realtime": {"endpoint": "talk", "path": "/realtime", "value": {"number": 7}, "way": "session"},
     "file": {"endpoint": "fetch", "path": "/fetch", "value": {"url": LONG}},
@@ -80,6 +88,11 @@ class Many(fal.App):
         events = (f'data: {{"number": {n}}}\\n\\n' for n in range(prompt.steps))
         return StreamingResponse(events, media_type="text/event-stream")
 
+    @fal.endpoint("/numbers")
+    def numbers(self, n: int):
+        for number in range(n):
+            yield {"number": number}
+
     @fal.realtime("/realtime")
     def talk(self, said: dict) -> dict:
         return {"said": said}
@@ -113,7 +126,7 @@ def programs(base: str, app: str, key: str) -> dict[str, dict[str, str]]:
 def made(request: pytest.FixtureRequest, many: Served) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
     """The programs, and what their environment needs."""
     ready, own = many.ready, request.param == "its own key"
-    environment = {} if own else {"FAL_KEY": ready["key"]}
+    environment = {} if own else {"FAL_KEY": ready["key"], "FAL_JUPYTER_STATE": str(many.state)}
     return programs(ready["base"], ready["app"], ready["key"] if own else "$FAL_KEY"), environment
 
 
@@ -147,7 +160,7 @@ def test_a_program_runs_as_it_is(
     printed = run(program, language, tmp_path, made[1])
     if what == "query":
         assert printed.strip() == "0"
-    elif what == "streaming":
+    elif what in ("streaming", "yields"):
         assert printed.count("number") == 2
     elif what == "realtime":
         assert "7" in printed
@@ -179,7 +192,10 @@ def form_programs(forms: Served) -> dict[str, tuple[dict[str, str], dict[str, st
     keys = [ready["key"] if number % 2 else "$FAL_KEY" for number in range(len(FORMS))]
     calls = [common | {"key": key} | place for key, place in zip(keys, FORMS.values(), strict=True)]
     for what, key, program in zip(FORMS, keys, written(calls)["programs"], strict=True):
-        made[what] = (program, {"FAL_KEY": ready["key"]} if key == "$FAL_KEY" else {})
+        made[what] = (
+            program,
+            {"FAL_KEY": ready["key"], "FAL_JUPYTER_STATE": str(forms.state)} if key == "$FAL_KEY" else {},
+        )
     return made
 
 
@@ -238,6 +254,7 @@ def test_a_recorded_request_is_made_again_by_its_copies(
             keys = {own: key, form: forms.ready["key"], free: "any:key"}
             has_key = app != free or language == "python"  # fal's client makes no call without one
             environment = {"FAL_KEY": keys[app]} if has_key else {}
+            environment["FAL_JUPYTER_STATE"] = str(many.state)
             printed = run(program, language, tmp_path_factory.mktemp("copy"), environment)
             if what == "stream":
                 assert printed.count("number") == 2, what
@@ -280,6 +297,7 @@ def test_a_cell_and_a_template_run_as_they_are(tmp_path: Path) -> None:
         assert ast.literal_eval(ran[what].result) == VALUE
     assert ran["query"].result == "11"
     assert ran["streaming"].text.count("number") == VALUE["steps"]
+    assert ran["yields"].text.count("number") == 2
     assert "'number': 7" in ran["realtime"].text
     for what in ("file", "queued file"):
         assert ast.literal_eval(ran[what].result) == {"length": len(PICTURE)}

@@ -429,3 +429,44 @@ def test_who_sends_while_the_cell_is_changed_hears_that_the_app_is_restarting(no
     for version in range(1, 9):
         ended = asyncio.run(until_closed(LASTING.replace("VERSION", str(version))))
         assert ended == (1012, "the app is restarting")
+
+
+def test_a_way_of_calling_is_spelled_after_the_endpoint_as_well(chat: Kernel) -> None:
+    run = chat.run
+    streamed = run("for event in Chat.lines.stream(n=2): print(event)").ok()
+    assert streamed.text == "{'n': 0}\n{'n': 1}\n"
+    assert run("(Chat.plain.submit().get(), await Chat.plain.aio(), Chat.plain.map([()]))").ok().result == str(
+        ({"a": 1}, {"a": 1}, [{"a": 1}])
+    )
+    assert (
+        run("with Chat.talk.realtime() as ws:\n    ws.send({'text': 'ab'})\n    print(ws.recv())")
+        .ok()
+        .text.endswith("text='ba'\n")
+    )
+    mistyped = run("Chat.plain.sream()")
+    assert mistyped.ename == "AttributeError"
+    assert mistyped.evalue.endswith("did you mean Chat.plain.stream?")
+    run("Chat.plain.__wrapped__.stream = 'the method has one of its own'").ok()
+    assert run("Chat.plain.stream").ok().result == "'the method has one of its own'"
+    run("del Chat.plain.stream").ok()
+
+
+def test_completion_and_help_name_the_ways_of_calling(chat: Kernel) -> None:
+    ways = ["aio", "map", "stream", "submit"]
+    for cell, expected in (("Chat.lines.", ways), ("Chat.lines.st", ["stream"]), ("Chat.talk.", ["realtime"])):
+        chat.client.complete(cell, len(cell))
+        reply = chat.client.get_shell_msg(timeout=30)
+        while reply["msg_type"] != "complete_reply":
+            reply = chat.client.get_shell_msg(timeout=30)
+        found = [word.rpartition(".")[2] for word in reply["content"]["matches"]]
+        assert [word for word in found if not word.startswith("_")] == expected
+    told = chat.run("print(get_ipython().inspector._get_info(Chat.lines)['text/plain'])").ok()
+    assert all(f"Chat.lines.{way}(" in told.text for way in ways)
+    assert "{" not in told.text.partition("Docstring:")[2]
+
+
+def test_a_call_of_a_generator_gives_a_list_and_says_once_how_to_stream(chat: Kernel) -> None:
+    first, second = chat.run("Chat.lines(n=2)").ok(), chat.run("Chat.lines(n=2)").ok()
+    assert first.result == second.result == "[{'n': 0}, {'n': 1}]"
+    assert "streams: use Chat.stream.lines" in first.shown
+    assert "streams" not in second.shown

@@ -24,6 +24,7 @@ class Call:
     aborted: bool = False
     batch: int = 0
     item: int = 0
+    hint: str = ""
 
 
 class Shape(HTMLParser):

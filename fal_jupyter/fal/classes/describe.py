@@ -162,6 +162,7 @@ def describe_endpoints(cls: type[Any]) -> tuple[EndpointSpec, ...]:
             signature=_signature(marked.__wrapped__, cls.__module__),
             doc=inspect.cleandoc(marked.__doc__ or ""),
             protocol=_protocol(marked.route_signature),
+            yields=inspect.isgeneratorfunction(marked.__wrapped__) or inspect.isasyncgenfunction(marked.__wrapped__),
         )
         for name, marked in in_source_order(cls, found).items()
     ]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakKeyDictionary
 
 from fal_jupyter.domain.errors import NotServed
+from fal_jupyter.domain.text.nearest import nearest
 from fal_jupyter.fal.classes.alias import alias_of
 from fal_jupyter.fal.classes.signatures import signature_of
 from fal_jupyter.fal.ref import get_current_app
@@ -128,8 +129,20 @@ def _is_spawned() -> bool:
     return multiprocessing is not None and multiprocessing.parent_process() is not None and os.getpid() == _imported_in
 
 
+WAYS = {
+    "map": "{0}.map(items, concurrency=8) calls it once for each item, several at once, and gives the answers in order",
+    "stream": "for value in {0}.stream(...) gives the pieces of its answer as they come",
+    "submit": "job = {0}.submit(...) puts the call into the queue, job.get() waits for its answer",
+    "aio": "await {0}.aio(...) is the call in asynchronous code",
+}
+SOCKET_WAYS = {"realtime": "with {0}.realtime() as session: session.send(...), session.recv()"}
+
+
 class RemoteEndpoint:
     """An endpoint read from its class: calling it calls the running app.
+
+    ``Hello.hi.stream(...)`` is ``Hello.stream.hi(...)``, and so with ``submit``, ``aio`` and ``realtime``. An attribute of that
+    name that the method has itself comes first.
 
     To everything else it is the function of its method, as in the real package: ``inspect`` takes it for one, and attributes
     that are set or deleted are the method's (``Hello.hi.cost = 3``, ``Hello.hi.__annotations__ = {...}``).
@@ -188,11 +201,50 @@ class RemoteEndpoint:
         return f"{self._owner.__name__}.{self.__name__}"
 
     def __getattr__(self, name: str) -> Any:
+        __tracebackhide__ = True
         if name == "__signature__":
             return signature_of(self.__wrapped__)
         if name == "_endpoint":  # not made by __init__
             raise AttributeError(name)
-        return getattr(self._endpoint, name)
+        try:
+            return getattr(self._endpoint, name)
+        except AttributeError as error:
+            if name in self._ways:
+                return self._way(name)
+            if name == "getdoc":  # IPython's hook for ``?``
+                return self._help
+            near = "" if name.startswith("_") else nearest(name, self._ways)
+            if not near:
+                raise
+            meant = f"{error}; did you mean {self._shown}.{near}?"
+        raise AttributeError(meant, name=name, obj=self)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *self._ways})
+
+    @property
+    def _ways(self) -> dict[str, str]:
+        return SOCKET_WAYS if self._endpoint.route_signature.is_websocket else WAYS
+
+    def _way(self, way: str) -> Callable[..., Any]:
+        """Give ``Hello.stream.hi`` for ``Hello.hi.stream``."""
+
+        def reach(*args: Any, **kwargs: Any) -> Any:
+            __tracebackhide__ = True
+            handle = require_handle(self._owner, f"{self._shown}.{way}")
+            return getattr(getattr(handle, way), self.__name__)(*args, **kwargs)
+
+        reach.__name__, reach.__qualname__ = way, f"{self.__qualname__}.{way}"
+        reach.__doc__ = f"{self._ways[way].format(self._shown)}."
+        reach.__signature__ = signature_of(self.__wrapped__)  # type: ignore[attr-defined]
+        return reach
+
+    def _help(self) -> str:
+        """The method's own docstring, and the ways to call it."""
+        own = inspect.cleandoc(self.__doc__ or "")
+        ways = "\n".join(f"* {told.format(self._shown)}" for told in self._ways.values())
+        head = "It is a session" if self._ways is SOCKET_WAYS else f"{self._shown}(...) calls the running app. Besides"
+        return f"{own}\n\n{head}:\n\n{ways}".strip()
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not RemoteEndpoint:

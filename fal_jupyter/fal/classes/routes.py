@@ -118,6 +118,7 @@ class Endpoint:
 
     def __getattr__(self, name: str) -> Any:
         """Whatever else is asked of it is asked of the method (``__code__``, ``__defaults__``, a decorator's mark)."""
+        __tracebackhide__ = True
         function = self.__dict__.get("__wrapped__")
         if function is None:  # being unpickled or copied
             raise AttributeError(name)

@@ -43,7 +43,7 @@ def app_state(
     newest, now = published.newest, time.monotonic()
     history = engine.history.apps.get(published.alias, _NOTHING)
     endpoints = [
-        EndpointState(name=e.name, path=e.path, signature=e.signature, doc=e.doc, protocol=e.protocol)
+        EndpointState(name=e.name, path=e.path, signature=e.signature, doc=e.doc, protocol=e.protocol, yields=e.yields)
         for e in newest.spec.endpoints
     ]
     return AppState(

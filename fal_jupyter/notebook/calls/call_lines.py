@@ -42,6 +42,10 @@ def _phases(call: TimedCall) -> str:
     return " · ".join(parts)
 
 
+def _phases_and_hint(call: TimedCall) -> str:
+    return f"{_phases(call)} · {call.hint}" if call.hint else _phases(call)
+
+
 def _made_by(call: TimedCall) -> str:
     return (
         ", ".join(part for part in (call.runner, f"r{call.revision}" if call.revision else "") if part) or "no runner"
@@ -114,7 +118,7 @@ def _text_cells(line: TimedCall | Group) -> tuple[str, str, str, str]:
         facts = ", ".join(part for part in (_facts(line), _revisions(line)) if part)
         return "failed" if line.failed else "ok", milliseconds(line.span_ms), f"{_name(line)}:", facts
     word = f"failed {line.status}" if line.status >= 400 else "failed, broke off after" if line.aborted else "ok"
-    return word, milliseconds(line.total_ms), f"{line.endpoint}:", f"{_phases(line)}, {_made_by(line)}"
+    return word, milliseconds(line.total_ms), f"{line.endpoint}:", f"{_phases_and_hint(line)}, {_made_by(line)}"
 
 
 def _text_waterfall(group: Group) -> list[str]:
@@ -196,7 +200,7 @@ def _call_line(call: TimedCall, width: int) -> str:
         _total_column(call.total_ms),
         _name_column(call.endpoint, width),
         _column(_bar(call), f"{BAR + 4}px"),
-        _facts_column(("" if good else f"{why} · ") + _phases(call)),
+        _facts_column(("" if good else f"{why} · ") + _phases_and_hint(call)),
         _end_column(_made_by(call)),
     ]
     return _line(cells, _phase_table(call))

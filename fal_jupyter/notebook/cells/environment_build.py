@@ -92,7 +92,7 @@ def unpublished(spec: AppSpec, card: StaticCard) -> Picture:
     """The picture of an app that is not published yet."""
     scaling: dict[str, Any] = asdict(spec.scaling)
     ends = [
-        EndpointState(name=e.name, path=e.path, signature=e.signature, doc=e.doc, protocol=e.protocol)
+        EndpointState(name=e.name, path=e.path, signature=e.signature, doc=e.doc, protocol=e.protocol, yields=e.yields)
         for e in spec.endpoints
     ]
     stats = Stats(

@@ -1,6 +1,7 @@
 // @ts-check
 /** The picker of a file: chosen, dropped, pasted or given by its address, with a preview, and taken away again. */
 import { button, h, newId, replace, setText } from "./dom.mjs";
+import { dataType } from "./data_type.mjs";
 import { dataAddress } from "./form_body.mjs";
 import { fieldFrame } from "./form_field.mjs";
 import { bytes } from "./format.mjs";
@@ -23,9 +24,9 @@ export function readFile(chosen) {
   });
 }
 
-/** @param {string} url */
-function typeOf(url) {
-  return /^data:([^;,]*)/i.exec(url)?.[1].toLowerCase() ?? "";
+/** What it is: a file that was read by its path is only said to be bytes. @param {Picked} picked */
+function typeOf({ url, type = "" }) {
+  return !type || type === "application/octet-stream" ? dataType(url) || type : type.toLowerCase();
 }
 
 /** @param {Picked} picked */
@@ -41,7 +42,7 @@ function sizeOf({ url, size }) {
  * @returns {Node}
  */
 function preview(picked, kind, measured) {
-  const type = picked.type || typeOf(picked.url) || `${kind}/*`;
+  const type = typeOf(picked) || `${kind}/*`;
   const broken = (/** @type {any} */ event) => event.currentTarget.replaceWith(h("span", { class: "fj-thumb fj-muted" }, "no preview"));
   const show = () => {
     if (type.startsWith("image/")) {
@@ -119,7 +120,7 @@ export function fileControl(schema, kind, how) {
     address.value = "";
     if (!next) return replace(look);
     const size = sizeOf(next);
-    const type = next.type || typeOf(next.url);
+    const type = typeOf(next);
     const base = [size === undefined ? "" : bytes(size), type].filter(Boolean);
     setText(title, next.name ?? (next.url.startsWith("data:") ? `${kind} of this call` : next.url));
     title.title = next.url.startsWith("data:") ? (next.name ?? "") : next.url;

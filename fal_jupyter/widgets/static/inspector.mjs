@@ -10,7 +10,8 @@ import { askJson } from "./host.mjs";
 import { displaysView } from "./media.mjs";
 import { hasFailed, phaseTable, totalOf, wasCancelled } from "./phases.mjs";
 import { plainText } from "./plain.mjs";
-import { bodyBytes, recordedPrograms } from "./recorded.mjs";
+import { recordedPrograms } from "./recorded.mjs";
+import { bodyBytes } from "./recorded_input.mjs";
 import { keptBodyView } from "./result.mjs";
 import { terminalView } from "./terminal.mjs";
 

@@ -3,35 +3,45 @@
 
 const WIDEST = 72; // characters of a line, beyond which a value takes a line for each of its parts
 
-/** A file that the program reads from its folder. */
+/** A file that the program reads from its folder; `whole` where it is the file itself that is sent, not its address. */
 export class FileInput {
-  /** @param {string} name @param {string} type */
-  constructor(name, type) {
+  /** @param {string} name @param {string} type @param {boolean} [whole] */
+  constructor(name, type, whole = false) {
     this.name = name;
     this.type = type;
+    this.whole = whole;
+  }
+
+  /** The class of `fal.toolkit` that it is. */
+  get kind() {
+    return this.type.startsWith("image/") ? "Image" : "File";
   }
 }
 
 /** @param {any} value @returns {value is Record<string, any>} */
 export const isRecord = (value) => value !== null && typeof value === "object" && !Array.isArray(value) && !(value instanceof FileInput);
 
-/** The first file within a value. @param {any} value @returns {FileInput | null} */
-export function fileOf(value) {
-  if (value instanceof FileInput) return value;
-  const parts = Array.isArray(value) ? value : isRecord(value) ? Object.values(value) : [];
-  return parts.reduce((found, one) => found ?? fileOf(one), null);
+/** The files within a value. @param {any} value @returns {FileInput[]} */
+export function filesOf(value) {
+  if (value instanceof FileInput) return [value];
+  return (Array.isArray(value) ? value : isRecord(value) ? Object.values(value) : []).flatMap(filesOf);
 }
+
+/** The first file within a value. @param {any} value @returns {FileInput | null} */
+export const fileOf = (value) => filesOf(value)[0] ?? null;
 
 /**
  * How a language writes values. @typedef {{word: (value: any) => string, key: (name: string) => string, file: (file: FileInput) => string}} Grammar
  */
 
 /** @type {Grammar} */
-export const PYTHON = { word: pythonWord, key: pythonWord, file: () => "image" };
+export const PYTHON = { word: pythonWord, key: pythonWord, file: (file) => `fal_client.encode_file(${pythonWord(file.name)})` };
+/** @type {Grammar} */
+export const CELL = { ...PYTHON, file: (file) => `${file.kind}.from_path(${pythonWord(file.name)})${file.whole ? "" : ".url"}` };
 /** @type {Grammar} */
 export const JSON_TEXT = { word: JSON.stringify, key: JSON.stringify, file: (file) => JSON.stringify(`data:${file.type};base64,`) };
 /** @type {Grammar} */
-export const JAVASCRIPT = { word: JSON.stringify, key: (name) => (/^[A-Za-z_$][\w$]*$/.test(name) ? name : JSON.stringify(name)), file: () => "file" };
+export const JAVASCRIPT = { word: JSON.stringify, key: (name) => (/^[A-Za-z_$][\w$]*$/.test(name) ? name : JSON.stringify(name)), file: (file) => `await file(${JSON.stringify(file.name)}, ${JSON.stringify(file.type)})` };
 
 /** A value on one line, or on one line for each part where that is too long. @param {any} value @param {Grammar} how @param {string} tail the comma of Python and JavaScript @param {string} [indent] @param {number} [room] @returns {string} */
 export function written(value, how, tail, indent = "", room = WIDEST) {

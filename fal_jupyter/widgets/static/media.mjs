@@ -1,6 +1,7 @@
 // @ts-check
 /** Pictures, sounds and films of an answer. Files of the own CDN are shown at once; a stranger's server is asked after a press only. */
 import { button, h, replace } from "./dom.mjs";
+import { dataType } from "./data_type.mjs";
 import { bytes, plural } from "./format.mjs";
 import { baseType, plainText } from "./plain.mjs";
 
@@ -25,7 +26,7 @@ export function shownKind(type) {
 
 /** The type of what lies at an address, "" where it is nothing that is shown. @param {string} address @param {string} said */
 function typeAt(address, said) {
-  if (/^data:/i.test(address)) return baseType(/^data:([^;,]+)/i.exec(address.slice(0, 200))?.[1] ?? "");
+  if (/^data:/i.test(address)) return dataType(address);
   if (!/^https?:\/\//i.test(address)) return "";
   return said || (BY_ENDING[/\.(\w{3,4})(?:[?#]|$)/.exec(address.slice(-2000))?.[1].toLowerCase() ?? ""] ?? "");
 }

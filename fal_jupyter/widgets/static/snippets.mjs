@@ -1,12 +1,17 @@
 // @ts-check
-/** Calls of an endpoint as programs: a cell, Python, JavaScript, curl; each runs as it is, with a key made here or the environment's FAL_KEY. */
+/** Calls of an endpoint as programs: a cell, Python, JavaScript, curl. What a program needs besides itself (a key, a file) is said in its first lines. */
 import { programView } from "./highlight.mjs";
 import { button, h, newId, replace, setText } from "./dom.mjs";
 import { glyph } from "./glyphs.mjs";
+import { pathText } from "./format.mjs";
 import { askJson } from "./host.mjs";
-import { FileInput, JAVASCRIPT, JSON_TEXT, PYTHON, fileOf, isKeyword, isRecord, programLines, pythonCall, pythonWord, shellWord, written } from "./literals.mjs";
+import { dataType, fileNameOf } from "./data_type.mjs";
+import { CELL, FileInput, JAVASCRIPT, JSON_TEXT, PYTHON, filesOf, isKeyword, isRecord, programLines, pythonCall, pythonWord, shellWord, written } from "./literals.mjs";
+import { recordedValue } from "./recorded_input.mjs";
 import { endpointSchema, examplesOf, filledPath, isForm, mediaKind, resolveSchema } from "./schema.mjs";
+import { sampleOfSignature } from "./signature_sample.mjs";
 import { FORM_CELL, formCurl, formFiles, formJavascript, formPython } from "./snippets_form.mjs";
+import { linesJavascript, linesPython } from "./snippets_lines.mjs";
 
 export const PLACEHOLDER = "$FAL_KEY";
 const DEEPEST_SAMPLE = 5;
@@ -15,20 +20,43 @@ const COPIED_FOR = 2000;
 /** The file that stands for a kind of media: its name and type. @type {Record<string, [string, string]>} */
 const SAMPLE_FILES = { image: ["input.png", "image/png"], audio: ["input.wav", "audio/wav"], video: ["input.mp4", "video/mp4"], file: ["input.bin", "application/octet-stream"] };
 
-/** The value with a file in place of each long data address. @param {any} value @returns {any} */
-function withFiles(value) {
+/** What a record of a file may have besides its address: it is `fal.toolkit`'s `File` or `Image`. */
+const FILE_FIELDS = new Set(["url", "content_type", "file_name", "file_size", "width", "height"]);
+
+/**
+ * The value with a file in place of each long data address, each of a name of its own.
+ * @param {any} value
+ * @param {Set<string>} names that are taken
+ * @param {any} [holder] the record that has the address
+ * @returns {any}
+ */
+function withFiles(value, names, holder) {
   if (typeof value === "string" && value.length > SHORT_DATA) {
-    const type = /^data:([\w.+-]+\/[\w.+-]+)[;,]/.exec(value)?.[1];
-    return type ? new FileInput(`input.${type.split("/")[1].replace(/\+.*/, "").replace("jpeg", "jpg").replace("plain", "txt")}`, type) : value;
+    const type = dataType(value);
+    if (!/^[\w.+-]+\/[\w.+-]+$/.test(type)) return value;
+    const own = holder?.file_name;
+    const wished = typeof own === "string" && /^[\w-][\w.-]{0,80}$/.test(own) && !/^[\da-f]{16,}\./i.test(own) ? own : fileNameOf(type);
+    let name = wished;
+    for (let at = 2; names.has(name); at += 1) name = wished.replace(/(?=\.|$)/, `-${at}`);
+    names.add(name);
+    return new FileInput(name, type);
   }
-  if (Array.isArray(value)) return value.map(withFiles);
-  return isRecord(value) ? Object.fromEntries(Object.entries(value).map(([key, one]) => [key, withFiles(one)])) : value;
+  if (Array.isArray(value)) return value.map((one) => withFiles(one, names));
+  return isRecord(value) ? Object.fromEntries(Object.entries(value).map(([key, one]) => [key, withFiles(one, names, key === "url" ? value : undefined)])) : value;
+}
+
+/** The value with the whole file in place of a record of it, as a cell makes it. @param {any} value @returns {any} */
+function wholeFiles(value) {
+  if (Array.isArray(value)) return value.map(wholeFiles);
+  if (!isRecord(value)) return value;
+  if (value.url instanceof FileInput && Object.keys(value).every((key) => FILE_FIELDS.has(key))) return new FileInput(value.url.name, value.url.type, true);
+  return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, wholeFiles(one)]));
 }
 
 /**
  * One call of one endpoint.
- * @typedef {{className: string, endpoint: string, path: string, app: string, url: string, value: any, key: string, method?: string, query?: Record<string, any>, encoding?: string, way?: string, signature?: string, names?: string[]}} Call
- *   `encoding` is the media type that the endpoint takes; `url` is the prefix `http://127.0.0.1:PORT/run/owner/alias`; `query` what the endpoint takes there only; `way` one of `WAYS`; `names` of all endpoints
+ * @typedef {{className: string, endpoint: string, path: string, app: string, url: string, value: any, key: string, method?: string, query?: Record<string, any>, encoding?: string, way?: string, yields?: boolean, model?: string, signature?: string, names?: string[]}} Call
+ *   `encoding` is the media type that the endpoint takes; `url` is the prefix `http://127.0.0.1:PORT/run/owner/alias`; `query` what the endpoint takes there only; `way` one of `WAYS`; `yields`: its answer is a line of JSON for each value; `model` is a parameter whose fields are not known; `names` of all endpoints
  */
 
 /** How a call is made, with its word. */
@@ -43,18 +71,35 @@ export function snippetsOf(call) {
   const { app, url, method = "POST", way = "run" } = call;
   const { path, asked } = filledPath(call.path, call.query ?? {});
   const form = isForm(call.encoding);
-  const value = form ? formFiles(call.value ?? {}) : withFiles(call.value ?? {});
+  const value = form ? formFiles(call.value ?? {}) : withFiles(call.value ?? {}, new Set());
+  const files = filesOf(value);
   const facts = {
-    ...call, path, value, method, way, form, made: call.key !== PLACEHOLDER, file: fileOf(value), query: call.query ?? {},
+    ...call, path, value, method, way, form, made: call.key !== PLACEHOLDER, files, query: call.query ?? {},
     below: (path === "/" ? "" : path) + (asked ? `?${asked}` : ""), base: url.slice(0, url.length - `/run/${app}`.length),
   };
+  const lines = way === "stream" && call.yields; // JSON lines, which fal's clients do not read as a stream
+  const python = form ? formPython(facts) : lines ? linesPython(facts) : pythonOf(facts);
+  const needs = (/** @type {string} */ mark, /** @type {boolean} */ key) => needed(mark, key, files, call.model ?? "");
   /** @type {Record<string, string>} */
-  const programs = { cell: cellOf(facts), python: form ? formPython(facts) : pythonOf(facts), javascript: form ? formJavascript(facts) : javascriptOf(facts) };
-  if (way !== "session") programs.curl = curlOf(facts);
+  const programs = {
+    cell: needs("#", false) + cellOf(facts), python: needs("#", !facts.made && !/fal_jupyter/.test(python)) + python,
+    javascript: needs("//", !facts.made) + (form ? formJavascript(facts) : lines ? linesJavascript(facts) : javascriptOf(facts)),
+  };
+  if (way !== "session") programs.curl = needs("#", !facts.made) + curlOf(facts);
   return programs;
 }
 
-/** @typedef {Call & {value: any, method: string, way: string, form: boolean, made: boolean, file: FileInput | null, query: Record<string, any>, below: string, base: string}} Facts */
+/** What a program needs besides itself, in its first lines. @param {string} mark of a comment @param {boolean} key @param {FileInput[]} files @param {string} model whose fields are not known */
+function needed(mark, key, files, model) {
+  const names = [...new Set(files.map((one) => one.name))];
+  return [
+    key && `${mark} FAL_KEY: first, in the shell: eval $(fal-jupyter env)\n`,
+    model && `${mark} ${model}: its fields go into the braces\n`,
+    names.length > 0 && `${mark} ${names.join(", ")}: ${names.length > 1 ? "files of yours" : "a file of yours"}, in the folder where this runs\n`,
+  ].filter(Boolean).join("");
+}
+
+/** @typedef {Call & {value: any, method: string, way: string, form: boolean, made: boolean, files: FileInput[], query: Record<string, any>, below: string, base: string}} Facts */
 
 /** Whether a field has the name of the model that holds it: as a keyword it would be the whole model. @param {string} signature @param {Record<string, any>} value */
 function isHidden(signature, value) {
@@ -63,24 +108,26 @@ function isHidden(signature, value) {
 }
 
 /** @param {Facts} call */
-function cellOf({ className, endpoint, value, query, way, form, file, signature = "", names = [endpoint] }) {
-  const how = form ? FORM_CELL : PYTHON;
+function cellOf({ className, endpoint, value: sent, query, way, form, files, model = "", signature = "", names = [endpoint] }) {
+  const how = form ? FORM_CELL : CELL;
+  const isFile = /^\((self, )?\w+: [\w.]*(Image|File|Audio|Video)\b/.test(signature); // the input itself; elsewhere `url` is a field of it
+  const value = form ? sent : isRecord(sent) && !isFile ? Object.fromEntries(Object.entries(sent).map(([key, one]) => [key, wholeFiles(one)])) : wholeFiles(sent);
   const given = isRecord(value) ? { ...query, ...value } : value;
   const entries = isRecord(given) ? Object.entries(given) : null;
-  const args = entries?.every(([name]) => isKeyword(name)) && !isHidden(signature, given) ? entries.map(([name, one]) => `${name}=${written(one, how, ",", "    ")}`) : [written(value, how, ",", "    ")];
-  const read = form ? file && "from pathlib import Path\n" : file && ["from base64 import b64encode", "from pathlib import Path", "", `image = "data:${file.type};base64," + b64encode(Path(${pythonWord(file.name)}).read_bytes()).decode()`].join("\n");
+  const args = model ? [written(value, how, ",", "    ")] : entries?.every(([name]) => isKeyword(name)) && !isHidden(signature, given) ? entries.map(([name, one]) => `${name}=${written(one, how, ",", "    ")}`) : [written(value, how, ",", "    ")];
+  const kinds = [...new Set(files.map((one) => one.kind))].sort();
+  const read = files.length > 0 && (form ? "from pathlib import Path\n" : `from fal.toolkit import ${kinds.join(", ")}\n`);
   const part = { session: "realtime", stream: "stream", queue: "submit" }[way] ?? "";
-  const isTaken = names.includes(part); // by an endpoint of that name: the app's handle has it all the same
-  const target = `${isTaken ? `fal_jupyter.app(${className})` : className}.${part}.${endpoint}`;
-  const handle = isTaken && "import fal_jupyter\n";
-  if (way === "session") return programLines(handle, `with ${target}() as session:`, `    session.send(${written(value, how, ",", "    ")})`, "    print(session.recv())");
-  if (way === "stream") return programLines(read, handle, `for piece in ${pythonCall(target, args)}:`, "    print(piece)");
-  if (way === "queue") return programLines(read, handle, `job = ${pythonCall(target, args)}`, "job.get()");
+  // where an endpoint has the name of the part, the part comes behind the endpoint's name
+  const target = names.includes(part) ? `${className}.${endpoint}.${part}` : `${className}.${part}.${endpoint}`;
+  if (way === "session") return programLines(`with ${target}() as session:`, `    session.send(${written(value, how, ",", "    ")})`, "    print(session.recv())");
+  if (way === "stream") return programLines(read, `for piece in ${pythonCall(target, args)}:`, "    print(piece)");
+  if (way === "queue") return programLines(read, `job = ${pythonCall(target, args)}`, "job.get()");
   return programLines(read, pythonCall(`${className}.${endpoint}`, args));
 }
 
 /** @param {Facts} call */
-function pythonOf({ app, path, value, method, way, file, made, key, below, base }) {
+function pythonOf({ app, path, value, method, way, files, made, key, below, base }) {
   const at = below.replace(/^\//, "");
   const args = [pythonWord(app), `arguments=${written(value, PYTHON, ",", "    ")}`];
   if (below) args.push(`path=${pythonWord(at)}`);
@@ -89,21 +136,20 @@ function pythonOf({ app, path, value, method, way, file, made, key, below, base 
   const place = { run: `RUN_URL_FORMAT = ${pythonWord(`${base}/run/`)}`, stream: `RUN_URL_FORMAT = ${pythonWord(`${base}/run/`)}`, queue: `QUEUE_URL_FORMAT = ${pythonWord(`${base}/queue/`)}`, session: `REALTIME_URL_FORMAT = ${pythonWord(`${socket}/run/`)}` }[way];
   if (way === "stream" && !below) args.push('path=""'); // its own default is /stream
   const call = {
-    run: () => programLines(`result = ${pythonCall("fal_client.run", args)}`, "print(result)"),
-    queue: () => programLines(`job = ${pythonCall("fal_client.submit", args)}`, "print(job.get())"),
-    stream: () => programLines(`for event in ${pythonCall("fal_client.stream", args)}:`, "    print(event)"),
-    session: () => programLines(`with fal_client.realtime(${pythonWord(app)}, path=${pythonWord(path)}, use_jwt=False) as session:`, `    session.send(${written(value, PYTHON, ",", "    ")})`, "    print(session.recv())"),
+    run: () => programLines(`result = ${pythonCall("client.run", args)}`, "print(result)"),
+    queue: () => programLines(`job = ${pythonCall("client.submit", args)}`, "print(job.get())"),
+    stream: () => programLines(`for event in ${pythonCall("client.stream", args)}:`, "    print(event)"),
+    session: () => programLines(`with client.realtime(${pythonWord(app)}, path=${pythonWord(path)}, use_jwt=False) as session:`, `    session.send(${written(value, PYTHON, ",", "    ")})`, "    print(session.recv())"),
   }[way];
+  const own = programLines("import fal_client", "", `fal_client.client.${place}  # this machine`, `client = fal_client.SyncClient(key=${pythonWord(key)})`);
   return programLines(
-    made ? programLines("import os", "", `os.environ["FAL_KEY"] = ${pythonWord(key)}`) : false, "import fal_client", "",
-    `fal_client.client.${place}  # this machine`,
-    file && `image = fal_client.encode_file(${pythonWord(file.name)})`, call?.(),
+    made ? own : programLines(files.length > 0 && "import fal_client", "import fal_jupyter", "", "client = fal_jupyter.fal_client()  # fal's own client, with a key for this machine's apps"), call?.(),
   );
 }
 
 /** @param {Facts} call */
-function javascriptOf({ app, path, value, method, way, file, made, key, below, base }) {
-  const hosts = [["https://fal.run", "/run"], ...(way === "queue" ? [["https://queue.fal.run", "/queue"]] : []), ...(file || way === "session" ? [["https://rest.fal.ai", "/rest"]] : [])];
+function javascriptOf({ app, path, value, method, way, files, made, key, below, base }) {
+  const hosts = [["https://fal.run", "/run"], ...(way === "queue" ? [["https://queue.fal.run", "/queue"]] : []), ...(files.length || way === "session" ? [["https://rest.fal.ai", "/rest"]] : [])];
   const input = `input: ${written(value, JAVASCRIPT, ",", "    ")}`;
   const verb = method === "POST" ? "" : `, method: ${JSON.stringify(method.toLowerCase())}`;
   const id = JSON.stringify(app + below);
@@ -117,7 +163,7 @@ function javascriptOf({ app, path, value, method, way, file, made, key, below, b
     ),
   }[way];
   return programLines(
-    file && 'import { readFile } from "node:fs/promises";', 'import { createFalClient } from "@fal-ai/client";', "",
+    files.length > 0 && 'import { readFile } from "node:fs/promises";', 'import { createFalClient } from "@fal-ai/client";', "",
     `const base = ${JSON.stringify(base)}; // this machine`,
     `const hosts = { ${hosts.map(([host, prefix]) => `${JSON.stringify(host)}: ${JSON.stringify(prefix)}`).join(", ")} };`,
     "const local = (address) => {", "    const { origin, pathname, search } = new URL(address);", "    return hosts[origin] ? base + hosts[origin] + pathname + search : address;", "};",
@@ -126,19 +172,21 @@ function javascriptOf({ app, path, value, method, way, file, made, key, below, b
       '        super(local(address.replace("wss:", "https:")).replace("http:", "ws:"), protocols);', "    }", "};",
     ),
     "const fal = createFalClient({", `    credentials: ${made ? JSON.stringify(key) : "process.env.FAL_KEY"},`, "    fetch: (address, init) => fetch(local(String(address)), init),", "});",
-    file && `const file = new Blob([await readFile(${JSON.stringify(file.name)})], { type: ${JSON.stringify(file.type)} });`,
+    files.length > 0 && "const file = async (name, type) => new Blob([await readFile(name)], { type });",
     "", call?.(),
   );
 }
 
 /** @param {Facts} call */
-function curlOf({ url, app, path, value, method, way, form, file: within, made, key, below, base }) {
+function curlOf({ url, app, path, value, method, way, form, files: within, made, key, below, base }) {
   const auth = `-H ${made ? shellWord(`Authorization: Key ${key}`) : `"Authorization: Key ${PLACEHOLDER}"`}`;
   const target = way === "queue" ? `${base}/queue/${app}${below}` : `${url}${path}${below.slice(path === "/" ? 0 : path.length)}`;
-  const file = form ? null : within;
+  const files = form ? [] : within;
   const json = written(value, JSON_TEXT, "");
   // a file is written into the text by the shell, which then looks at the rest of it as well
-  const body = file ? ["-d @- <<JSON", json.replace(/[\\`$]/g, "\\$&").split(JSON_TEXT.file(file)).join(`"data:${file.type};base64,$(base64 < ${shellWord(file.name)} | tr -d '\\n')"`), "JSON"].join("\n") : `-d ${shellWord(json)}`;
+  const read = (/** @type {string} */ text) => files.reduce((found, one) => found.split(JSON_TEXT.file(one)).join(`"data:${one.type};base64,$(base64 < ${shellWord(one.name)} | tr -d '\\n')"`), text.replace(/[\\`$]/g, "\\$&"));
+  const file = files.length > 0;
+  const body = file ? ["-d @- <<JSON", read(json), "JSON"].join("\n") : `-d ${shellWord(json)}`;
   const quiet = way === "stream" ? "-sSN" : "-sS";
   const post = [`curl ${quiet} ${method === "POST" ? "" : `-X ${method} `}${shellWord(target)}`, auth, ...(form ? formCurl(value) : method === "GET" && json === "{}" ? [] : ["-H 'Content-Type: application/json'", body])].join(" \\\n  ");
   if (way !== "queue") return post;
@@ -178,11 +226,15 @@ export function sampleOf(schema, root, name = "", depth = 0) {
   return found.type === "boolean" ? false : found.type === "string" ? "x".repeat(found.minLength ?? 0) || "text" : {};
 }
 
+/** Whether an endpoint answers piece by piece, as far as its class says. @param {import("./types.d.ts").EndpointState} endpoint */
+export function streams(endpoint) {
+  return endpoint.yields === true || /->.*(StreamingResponse|EventSourceResponse|Iterator|Generator|Iterable)/.test(endpoint.signature);
+}
+
 /** How an endpoint can be called. @param {import("./types.d.ts").EndpointState} endpoint @returns {string[]} */
 export function waysOf(endpoint) {
   if (endpoint.protocol === "realtime") return ["session"];
-  const streams = /->.*(StreamingResponse|EventSourceResponse|Iterator|Generator|Iterable)/.test(endpoint.signature) || /(^|\/)stream$/.test(endpoint.path);
-  return streams ? ["stream", "run", "queue"] : ["run", "queue"];
+  return streams(endpoint) || /(^|\/)stream$/.test(endpoint.path) ? ["stream", "run", "queue"] : ["run", "queue"];
 }
 
 const NAMES = { cell: "cell", python: "fal_client", javascript: "JavaScript", curl: "curl" };
@@ -220,6 +272,11 @@ export function snippetsPanel(root, host, { alias, call }, signal) {
     const form = call();
     if (form?.path === one.path) return form;
     const found = schema && one.protocol === "http" ? endpointSchema(schema, one.path) : null;
+    if (!found && one.protocol === "http") {
+      const last = host.picture?.last; // what a saved notebook has of it
+      const known = last && pathText(last.request.path) === one.path ? recordedValue(last.input) : null;
+      return { endpoint: one.name, path: one.path, ...(known ? { ...known, method: last?.request.method } : sampleOfSignature(one.signature)) };
+    }
     const query = found ? Object.fromEntries(found.query.required.map((/** @type {string} */ name) => [name, sampleOf(found.query.properties[name], schema, name)])) : {};
     return { endpoint: one.name, path: one.path, value: found ? (found.examples[0]?.value ?? sampleOf(found.schema, schema)) : {}, method: found?.method ?? "POST", query, encoding: found?.encoding };
   };
@@ -227,7 +284,7 @@ export function snippetsPanel(root, host, { alias, call }, signal) {
     const state = app();
     const one = endpoint();
     if (!state || !one) return "";
-    const programs = snippetsOf({ ...callOf(one), way, signature: one.signature, names: endpoints().map((each) => each.name), className: state.class_name, app: state.app, url: state.url, key: madeKeys.get(alias) ?? PLACEHOLDER });
+    const programs = snippetsOf({ ...callOf(one), way, yields: one.yields, signature: one.signature, names: endpoints().map((each) => each.name), className: state.class_name, app: state.app, url: state.url, key: madeKeys.get(alias) ?? PLACEHOLDER });
     return programs[kind] ?? programs.cell;
   };
   const make = button([glyph("add"), "Make a key"], async () => {
@@ -263,7 +320,7 @@ export function snippetsPanel(root, host, { alias, call }, signal) {
     const known = one ? waysOf(one) : [];
     way = known.includes(wished) ? wished : (known[0] ?? "run");
     if (way === "session" && kind === "curl") kind = "cell"; // curl has no such session
-    const names = { ...NAMES, python: one && isForm(callOf(one).encoding) ? "Python" : NAMES.python }; // fal's client sends JSON only
+    const names = { ...NAMES, python: one && (isForm(callOf(one).encoding) || (one.yields && way === "stream")) ? "Python" : NAMES.python }; // fal's client sends JSON only, and reads no JSON lines
     const words = Object.fromEntries(Object.entries(names).filter(([name]) => way !== "session" || name !== "curl"));
     replace(languages, choices(words, kind, (name) => (kind = name)));
     replace(ways, known.length > 1 ? choices(Object.fromEntries(known.map((name) => [name, WAYS[/** @type {keyof typeof WAYS} */ (name)]])), way, (name) => (wished = name)) : null);

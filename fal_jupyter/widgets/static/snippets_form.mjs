@@ -1,19 +1,18 @@
 // @ts-check
 /** Programs for endpoints that take a form (`Form`, `File`, `UploadFile`): fal's clients send JSON only, so these say it in plain HTTP. */
+import { dataType, fileNameOf } from "./data_type.mjs";
 import { dataAddress } from "./form_body.mjs";
 import { FileInput, JAVASCRIPT, PYTHON, isRecord, programLines, pythonWord, shellWord, written } from "./literals.mjs";
 
 /** @typedef {import("./snippets.mjs").Facts} Facts */
 /** One field: a list's items are fields of the same name. @typedef {{name: string, text?: string, file?: FileInput}} FormEntry */
 
-const SUFFIXES = /** @type {Record<string, string>} */ ({ jpeg: "jpg", plain: "txt", "octet-stream": "bin", mpeg: "mp3" });
-
 /** A form's value with a file in place of each picked one, which the program reads from its folder. @param {any} value @returns {any} */
 export function formFiles(value) {
   const found = typeof value === "string" ? dataAddress(value) : null;
   if (found) {
-    const kind = found.type.split("/")[1].replace(/[+;].*/, "").replace(/^x-/, "");
-    return new FileInput(/^[\w-][\w.-]*$/.test(found.name) ? found.name : `input.${SUFFIXES[kind] ?? kind}`, found.type);
+    const type = dataType(value) || found.type;
+    return new FileInput(/^[\w-][\w.-]*$/.test(found.name) ? found.name : fileNameOf(type), type);
   }
   if (Array.isArray(value)) return value.map(formFiles);
   return isRecord(value) ? Object.fromEntries(Object.entries(value).map(([key, one]) => [key, formFiles(one)])) : value;
@@ -55,12 +54,12 @@ export function formPython(call) {
     texts.length ? `    data=${written(data, PYTHON, ",", "    ")},\n` : "", list ? `    files=[\n${list}    ],\n` : "", "    timeout=None,\n",
   ].join("");
   const queue = way === "queue";
-  const head = programLines(made && !queue ? false : "import os\n", queue && "import fal_client", "import httpx", "");
+  const head = programLines(made ? false : "import os\n", queue && "import fal_client", "import httpx", "");
   if (way === "stream") return programLines(head, `with httpx.stream(\n    ${pythonWord(method)},\n${args}) as answer:`, "    for line in answer.iter_lines():", "        print(line)");
   const post = programLines(`answer = httpx.request(\n    ${pythonWord(method)},\n${args})`, "answer.raise_for_status()");
   if (!queue) return programLines(head, post, "print(answer.json())");
-  return programLines(head, made && `os.environ["FAL_KEY"] = ${pythonWord(key)}`, `fal_client.client.QUEUE_URL_FORMAT = ${pythonWord(`${base}/queue/`)}  # this machine`, post,
-    `print(fal_client.result(${pythonWord(app)}, answer.json()["request_id"]))`);
+  return programLines(head, `fal_client.client.QUEUE_URL_FORMAT = ${pythonWord(`${base}/queue/`)}  # this machine`, post,
+    `print(fal_client.SyncClient(key=${made ? pythonWord(key) : 'os.environ["FAL_KEY"]'}).result(${pythonWord(app)}, answer.json()["request_id"]))`);
 }
 
 /** @param {Facts} call */

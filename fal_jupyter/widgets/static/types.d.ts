@@ -23,7 +23,8 @@ export interface Stats {
 export interface EndpointStats {
   path: string; calls: number; failed: number; cancelled: number; sample: number; p50_ms: number; p95_ms: number; max_ms: number; spark: number[];
 }
-export interface EndpointState { name: string; path: string; signature: string; doc: string; protocol: string }
+/** `yields`: a generator, whose answer is a line of JSON for each value. */
+export interface EndpointState { name: string; path: string; signature: string; doc: string; protocol: string; yields?: boolean }
 export interface ErrorFrame { filename: string; lineno: number; function: string; line: string }
 export interface ErrorDescription { type: string; message: string; text: string; frames: ErrorFrame[]; phase: string }
 export interface Failure { time: number; revision: number; text: string; error: ErrorDescription | null; retry_at: number }
