@@ -79,7 +79,7 @@ export function tryPanel(root, host, { alias }, signal) {
   let comparing = false;
 
   const choose = h("select", { class: "fj-input", id: newId(), onchange: () => ((path = choose.value), drawForm()) });
-  const doc = h("div", { class: "fj-doc", hidden: true });
+  const doc = h("div", { class: "fj-doc", hidden: true, tabindex: "0", role: "group", "aria-label": "About the endpoint" });
   const samples = h("div", { class: "fj-bar-row fj-samples", role: "group", "aria-label": "examples", hidden: true });
   const fields = h("div", { class: "fj-fields" });
   const told = h("div", { class: "fj-hint", role: "status" });
