@@ -6,8 +6,9 @@ import contextvars
 import itertools
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
 from fal_jupyter.client.calls.arguments import Arguments
@@ -55,6 +56,7 @@ class CallRecord:
 _PIECEWISE = ("application/jsonl", "application/x-ndjson", "text/event-stream")
 _NOT_MADE = object()
 _batches = itertools.count(1)
+PROGRESS_EVERY = 0.5  # seconds
 _part_of: contextvars.ContextVar[tuple[int, int]] = contextvars.ContextVar("part_of", default=(0, 0))
 """The map and the item that the running thread works for."""
 
@@ -286,14 +288,25 @@ class AppHandle:
         try:
             # each in a copy of this context: what its call prints lands under the cell that maps
             numbers = {pool.submit(contextvars.copy_context().run, one, i, item): i for i, item in enumerate(todo)}
-            for future in as_completed(numbers):
+            ended: SimpleQueue[Future[Any]] = SimpleQueue()
+            for future in numbers:
+                future.add_done_callback(ended.put)
+            under_way = len(numbers)
+            while under_way:
+                try:
+                    future = ended.get(timeout=None if progress is None else PROGRESS_EVERY)
+                except Empty:  # the time that is left changes though nothing ended
+                    if progress is not None:
+                        progress.update(done)
+                    continue
+                under_way -= 1
                 error = future.exception()
                 if error is not None:
                     item = numbers[future]
                     error.add_note(f"item {item} of {len(todo)}: {todo[item]!r:.200}")
                     raise error
                 done += future.result() is not _NOT_MADE
-                if progress is not None:
+                if progress is not None and ended.empty():
                     progress.update(done)
             values = [future.result() for future in numbers]
             if self.on_value is not None:

@@ -4,7 +4,10 @@ import threading
 from dataclasses import dataclass
 from html.parser import HTMLParser
 
+import pytest
+
 from fal_jupyter.notebook.calls.call_lines import as_html, as_text
+from fal_jupyter.notebook.calls.progress import time_left
 from fal_jupyter.notebook.calls.timing import KEPT, LINES, MAPS, ROWS, CellTiming, Tally
 
 
@@ -248,3 +251,17 @@ def test_several_maps_of_a_cell_share_the_rows_that_are_saved() -> None:
     assert html.seen.count("details") == 4
     assert html.seen.count("tr") == 4 * (10 + 1)
     assert "The 10 slowest of 1,250 calls." in as_html(shown)
+
+
+def test_the_time_that_is_left_of_a_map_follows_the_runners_that_came() -> None:
+    # two runners, then four: calls of 3 s
+    assert time_left(0, [3.0, 3.01, 4.6, 4.61], 10, 4.61) == pytest.approx(4.4, rel=0.15)
+    assert time_left(0, [3.0, 3.01, 4.6, 4.61], 10, 5.61) == pytest.approx(3.4, rel=0.2)
+    # two at a time all along, at each moment
+    ends = [3.0 * (1 + number // 2) + 0.01 * (number % 2) for number in range(20)]
+    for done in range(2, 20, 2):
+        assert time_left(0, ends[:done], 20, ends[done - 1]) == pytest.approx(30 - ends[done - 1], rel=0.15, abs=0.1)
+    # a fast one after a slow start
+    assert time_left(0, [1.0 + 0.01 * number for number in range(500)], 1000, 6.0) == pytest.approx(5, rel=0.25)
+    assert time_left(0, [], 10, 4.0) == 0  # nothing is known
+    assert time_left(0, [3.0], 2, 60.0) == 0  # overdue

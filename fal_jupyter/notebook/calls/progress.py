@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import sys
 import time
+from bisect import bisect_right
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from fal_jupyter.commands.numbers import count, milliseconds
@@ -14,6 +16,20 @@ from fal_jupyter.notebook.style import CODE, FAILED, OK, TEXT, element, text
 
 SILENT = 0.5  # seconds
 EVERY = 0.2
+_EDGE = 0.1  # of a call's time: answers that come together count once, not at both ends of what is looked at
+
+
+def time_left(began: float, ends: Sequence[float], total: int, now: float) -> float:
+    """Estimate how long the rest of *total* calls takes, in the unit of the moments; 0 where it cannot be said.
+
+    By the rate of late, over the time of a call at least: more runners may have started since the first calls.
+    """
+    if not ends or (over := ends[-1] - began) <= 0:
+        return 0.0
+    one = max(ends[0] - began, 1e-6)
+    span = min(over, max(1.0, over / 2 // one) * one)  # whole calls
+    late = len(ends) - bisect_right(ends, ends[-1] - span + _EDGE * one) if span < over else len(ends)
+    return max(0.0, (total - len(ends)) * span / max(1, late) - (now - ends[-1]))
 
 
 class ProgressLine(Protocol):
@@ -32,16 +48,18 @@ class MapProgress:
     def __init__(self, endpoint: str, total: int, line: ProgressLine) -> None:
         self._endpoint, self._total, self._line = endpoint, total, line
         self._began = time.monotonic()
+        self._ends: list[float] = []
         self._next = self._began + SILENT
         self._drawn = False
 
     def update(self, done: int) -> None:
-        """So many calls are answered."""
+        """So many calls are answered; called again and again while none is."""
         now = time.monotonic()
-        if now >= self._next and done < self._total:
+        self._ends += [now] * (done - len(self._ends))
+        if now >= self._next and 0 < done < self._total:
             self._next = now + EVERY
-            left = (now - self._began) * (self._total - done) / done * 1000
-            self._draw(done, f"about {milliseconds(left)} left", "")
+            left = time_left(self._began, self._ends, self._total, now) * 1000
+            self._draw(done, f"about {milliseconds(left)} left" if left > 0 else "", "")
 
     def close(self, done: int) -> None:
         """The map is over."""
@@ -53,7 +71,7 @@ class MapProgress:
 
     def _draw(self, done: int, told: str, mark: str) -> None:
         self._drawn = True
-        words = f"{count(done)} of {count(self._total)} · {told}"
+        words = " · ".join(part for part in (f"{count(done)} of {count(self._total)}", told) if part)
         bar = element(
             "progress", style="width: 160px; vertical-align: middle", flags=f'value="{done}" max="{self._total}"'
         )
