@@ -24,7 +24,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, ClassVar
 
 
 class FalJupyterError(Exception):
@@ -111,7 +113,10 @@ class RequestError(FalJupyterError):
         request_id: the id of the request, as in ``x-fal-request-id``.
         traceback: the user's own traceback as text (``""`` if user code did not raise).
         error: the whole description that the runner gave of the exception, or ``None``.
+        lines_of_call: gives the lines of the user's code that made the call, from the traceback here; a notebook sets it.
     """
+
+    lines_of_call: ClassVar[Callable[[TracebackType | None], list[str]]] = staticmethod(lambda traceback: [])
 
     def __init__(
         self,
@@ -135,12 +140,19 @@ class RequestError(FalJupyterError):
         self.error = error
 
     def _render_traceback_(self) -> list[str]:
-        """What IPython shows: the user's own traceback, none of our frames."""
+        """What IPython shows: the lines that made the call, the traceback in the app, and the class by which it can be caught."""
         lines = self.traceback.rstrip("\n").split("\n") if self.traceback else []
         text = str(self)
-        if not lines or text not in lines[-1]:
-            lines.append(f"{type(self).__name__}: {text}")
-        return [*lines, *self._notes()]
+        last = text.split("\n")
+        if lines and (end := "\n".join(lines[-len(last) :])).endswith(
+            text
+        ):  # the remote class may stand there with its module
+            text = end
+            del lines[-len(last) :]
+        calling = type(self).lines_of_call(self.__traceback__)
+        if lines and calling:
+            calling.append("In the app:")
+        return [*calling, *lines, f"{type(self).__name__}: {text}", *self._notes()]
 
 
 class AppError(FalJupyterError):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
+from fal_jupyter.domain.errors import RequestError
 from fal_jupyter.notebook import session
 
 _undo: list[Any] = []
@@ -18,6 +20,7 @@ def load_ipython_extension(shell: Any) -> None:
     from fal_jupyter.notebook.completion import Completion
     from fal_jupyter.notebook.display import class_display
     from fal_jupyter.notebook.magics import FalMagics
+    from fal_jupyter.notebook.namespace.tracebacks import lines_of_call
 
     import_hook.install()
     now = session.current()
@@ -26,6 +29,7 @@ def load_ipython_extension(shell: Any) -> None:
     shell.Completer.custom_matchers.append(matcher)
     forget_display = class_display.install(shell)
     now.look_at_modules()
+    without_notebook, RequestError.lines_of_call = RequestError.lines_of_call, partial(lines_of_call, shell)
     shell.events.register("pre_run_cell", now.cell_begins)
     shell.events.register("post_run_cell", now.cell_ends)
 
@@ -38,6 +42,7 @@ def load_ipython_extension(shell: Any) -> None:
             shell.magics_manager.magics[kind].pop(name, None)
         shell.magics_manager.registry.pop(FalMagics.__name__, None)
         forget_display()
+        RequestError.lines_of_call = without_notebook
         import_hook.uninstall()
         session.end()
 

@@ -215,7 +215,7 @@ def test_a_422_names_each_place_and_what_was_given() -> None:
     [
         ("request", "bad x", "ValueError: bad x"),
         ("request", "", "ValueError"),
-        ("setup", "no file", "setup() ValueError: no file"),
+        ("setup", "no file", "setup() raised ValueError: no file"),
     ],
 )
 def test_the_users_own_error_is_told_by_its_type_with_its_traceback(phase: str, message: str, told: str) -> None:

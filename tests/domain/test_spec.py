@@ -83,8 +83,25 @@ def test_a_failed_call_shows_the_users_traceback_and_nothing_else() -> None:
     )._render_traceback_()
     bare = RequestError("hi answered 404: gone", status=404)._render_traceback_()
 
-    assert shown == ["Traceback:", "  File 1", "ValueError: bad x"]
+    assert shown == ["Traceback:", "  File 1", "RequestError: ValueError: bad x"]
     assert bare == ["RequestError: hi answered 404: gone"]
+
+
+def test_a_failed_call_shows_the_lines_that_made_it_and_the_class_to_catch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RequestError, "lines_of_call", staticmethod(lambda _: ["  Cell In[3], line 1", "    A.hi()"]))
+    error = RequestError("Odd: two\nlines", traceback="Traceback:\n  File 1\nmine.Odd: two\nlines\n")
+    other = RequestError("ValueError: bad x", traceback="Traceback:\n  File 1\nsomething else")
+
+    call = ["  Cell In[3], line 1", "    A.hi()"]
+    assert error._render_traceback_() == [
+        *call,
+        "In the app:",
+        "Traceback:",
+        "  File 1",
+        "RequestError: mine.Odd: two\nlines",
+    ]
+    assert other._render_traceback_()[-2:] == ["something else", "RequestError: ValueError: bad x"]
+    assert RequestError("A.hi answered 404")._render_traceback_() == [*call, "RequestError: A.hi answered 404"]
 
 
 def test_a_failed_setup_shows_the_users_traceback_first() -> None:

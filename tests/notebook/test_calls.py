@@ -422,3 +422,57 @@ def test_an_interrupt_while_setup_runs_leaves_it_running(notebook: Kernel, tmp_p
     assert "goes on starting in the background" in cell.text
     go.touch()
     assert notebook.run("Late.hi()").ok().result == "'here'"
+
+
+ERRORS = """%%fal_app
+from fal.toolkit import Image
+
+class Tinter(fal.App):
+    max_multiplexing = 4
+
+    @fal.endpoint("/")
+    def tint(self, image: Image) -> dict:
+        return {"type": image.content_type, "url": image.url[:22]}
+
+    @fal.endpoint("/typo")
+    def typo(self, n: int = 0) -> int:
+        return n.promt
+
+    @fal.endpoint("/opens")
+    def opens(self) -> str:
+        return open("weights.bin").read()
+"""
+
+
+def test_an_error_is_shown_by_the_class_that_catches_it_with_the_calling_lines(notebook: Kernel) -> None:
+    notebook.run(ERRORS).ok()
+    shown = notebook.run("def ask(n):\n    return Tinter.typo(n=n)\n\nask(1)")
+    lines = shown.traceback.splitlines()
+    assert re.fullmatch(r"  Cell In\[\d+\], line 4", lines[1])
+    assert lines[2] == "    ask(1)"
+    assert re.fullmatch(r"  Cell In\[\d+\], line 2, in ask", lines[3])
+    assert lines[4:6] == ["    return Tinter.typo(n=n)", "In the app:"]
+    assert lines[-1] == "RequestError: AttributeError: 'int' object has no attribute 'promt'"
+    assert "fal_jupyter/" not in shown.traceback
+    caught = notebook.run("try:\n    Tinter.typo()\nexcept fal_jupyter.RequestError as error:\n    print(error)")
+    assert caught.ename == "NameError" or caught.text.startswith("AttributeError: ")
+    of_map = notebook.run("Tinter.typo.map([1, 2], concurrency=1)")
+    assert "    Tinter.typo.map([1, 2], concurrency=1)" in of_map.traceback.splitlines()
+    streamed = notebook.run("for value in Tinter.typo.stream(): pass")
+    assert "    for value in Tinter.typo.stream(): pass" in streamed.traceback.splitlines()
+    timed = notebook.run("%time Tinter.typo()")
+    assert timed.traceback.splitlines()[-1].startswith("RequestError: AttributeError")
+    assert "get_ipython" not in timed.traceback
+    opened = notebook.run("Tinter.opens()").traceback
+    assert "weights.bin" in opened
+    assert "_modified_open" not in opened
+
+
+def test_a_path_in_place_of_a_file_gets_the_way_out(notebook: Kernel, tmp_path: Path) -> None:
+    picture = tmp_path / "sun.png"
+    picture.write_bytes(b"\x89PNG\r\n\x1a\n" + b"x" * 40)
+    refused = notebook.run(f"Tinter.tint(image={str(picture)!r})")
+    assert f"Image.from_path({str(picture)!r}), after: from fal.toolkit import Image" in refused.traceback
+    taken = notebook.run(f"from fal.toolkit import Image\nTinter.tint(image=Image.from_path({str(picture)!r}))").ok()
+    assert "data:" in taken.result
+    assert "from_path" not in notebook.run("Tinter.tint(image='nonsense')").traceback

@@ -29,10 +29,13 @@ def for_arguments(given: int, names: Iterable[str], signature: inspect.Signature
 
 
 def for_invalid_input(detail: Any) -> str:
-    """Give the hint for a 422 of FastAPI: a name that is missing, where a similar one was given; ``""`` where there is none."""
+    """Give the hint for a 422 of FastAPI: a name that is missing, where a similar one was given, or a path in place of a file; ``""``
+    where there is none."""
     if not isinstance(detail, list):
         return ""
     for one in detail:
+        if isinstance(one, dict) and (hint := _for_path(one.get("input"), str(one.get("msg", "")))):
+            return hint
         if not isinstance(one, dict) or one.get("type") != "missing" or not isinstance(one.get("input"), Mapping):
             continue
         place = one.get("loc")
@@ -75,3 +78,17 @@ def _takes_list(hint: Any) -> bool:
     if isinstance(kind, type) and issubclass(kind, list | tuple | set | frozenset):
         return True
     return any(map(_takes_list, typing.get_args(hint)))
+
+
+_PICTURES = ("png", "jpg", "jpeg", "gif", "webp", "bmp", "avif", "tif", "tiff")
+
+
+def _for_path(given: Any, message: str) -> str:
+    """Say how a file of this machine is sent, where its path was: *message* is what :class:`fal.toolkit.File` says of text that is no URL."""
+    if not isinstance(given, str) or "valid URL" not in message or "://" in given:
+        return ""
+    _, dot, ending = given.rpartition(".")
+    if not (dot and ending.isalnum()) and "/" not in given and "\\" not in given:
+        return ""
+    kind = "Image" if ending.lower() in _PICTURES else "File"
+    return f"a file of this machine is sent as {kind}.from_path({given!r}), after: from fal.toolkit import {kind}"

@@ -129,7 +129,7 @@ def failure(answer: Answer, endpoint: str) -> RequestError:
         detail = answer.body.decode("utf-8", "replace")[:500]
     if answer.error is not None:
         described = answer.error
-        where = "setup() " if described["phase"] == "setup" else ""
+        where = "setup() raised " if described["phase"] == "setup" else ""
         message = (
             f"{where}{described['type']}: {described['message']}"
             if where

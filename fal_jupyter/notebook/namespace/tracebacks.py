@@ -6,6 +6,9 @@ body of a ``%%fal_app`` cell gets such a method for the one time it is shown, cu
 
 from __future__ import annotations
 
+import linecache
+import traceback as tracebacks
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -60,3 +63,26 @@ def show_from_cell(shell: Any, error: BaseException, filename: str) -> None:
 def sentence(error: BaseException) -> list[str]:
     """One sentence with its hint, as the lines of a traceback."""
     return [f"{type(error).__name__}: {error}"]
+
+
+_OURS = f"{Path(__file__).parent.parent.parent}/"
+_MAGIC = "get_ipython().run_"
+
+
+def lines_of_call(shell: Any, traceback: TracebackType | None) -> list[str]:
+    """Give the lines of the user's code that led to a call, as a traceback has them: from the cell on, to the first frame of ours."""
+    found: list[str] = []
+    for frame, number in tracebacks.walk_tb(traceback):
+        code = frame.f_code
+        named = shell.compile.format_code_name(code.co_filename)
+        if code.co_filename.startswith(_OURS):
+            if found:
+                break
+            continue
+        line = linecache.getline(code.co_filename, number, frame.f_globals).strip()
+        if not line or line.startswith(_MAGIC) or not (named or found):
+            continue
+        place = f"{named[0]} {named[1]}" if named else f'File "{code.co_filename}"'
+        inside = "" if code.co_name == "<module>" else f", in {code.co_name}"
+        found += [f"  {place}, line {number}{inside}", f"    {line}"]
+    return ["Traceback (most recent call last):", *found] if found else []

@@ -49,6 +49,7 @@ _MAX_TEXT = 120_000
 _MAX_LINE = 500
 _MAX_NAME = 300
 MAX_LOOKED_AT = 100_000  # values of a result that are searched for NaN
+_OPEN_OF_IPYTHON = "_modified_open"  # what a notebook's ``open`` is
 _CAUSE = "\nThe above exception was the direct cause of the following exception:\n\n"
 _CONTEXT = "\nDuring handling of the above exception, another exception occurred:\n\n"
 _TRACEBACK = "Traceback (most recent call last):\n"
@@ -279,7 +280,11 @@ def _frames(tb: TracebackType | None) -> Iterator[tuple[Any, int]]:
 def _users(stack: traceback.StackSummary) -> traceback.StackSummary:
     first = next((i for i, frame in enumerate(stack) if not frame.filename.startswith(_PLUMBING)), 0)
     return traceback.StackSummary.from_list(
-        [frame for frame in stack[first:] if not frame.filename.startswith(_PLUMBING[0])]
+        [
+            frame
+            for frame in stack[first:]
+            if not frame.filename.startswith(_PLUMBING[0]) and frame.name != _OPEN_OF_IPYTHON
+        ]
     )
 
 

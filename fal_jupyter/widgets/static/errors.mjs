@@ -1,6 +1,7 @@
 // @ts-check
 /** An error of the user's code: what it was, where in his own lines, then the whole traceback. */
 import { h } from "./dom.mjs";
+import { plural } from "./format.mjs";
 import { plainText } from "./plain.mjs";
 
 /** A name that a kernel compiles its cells under. */
@@ -11,6 +12,11 @@ function placeOf(filename) {
   const cell = CELL_FILE.exec(filename);
   if (cell) return cell[1] ? `cell [${cell[1]}]` : "the cell";
   return filename.split("/").pop() ?? filename;
+}
+
+/** A traceback with a cell in place of the file that a kernel compiled it under. @param {string} text */
+export function namedCells(text) {
+  return text.replace(/File "([^"\n]*)", line/g, (whole, filename) => (CELL_FILE.test(filename) ? `${placeOf(filename).replace(/^./, (c) => c.toUpperCase())}, line` : whole));
 }
 
 /** Whether a frame is the user's own and not a library's. @param {string} filename */
@@ -38,8 +44,8 @@ export function errorView(error) {
     h("div", { class: "fj-muted" }, `${plainText(placeOf(frame.filename))}, line ${frame.lineno}, in ${plainText(frame.function)}`),
     h("pre", { class: "fj-code" }, h("span", { class: "fj-here" }, `${String(frame.lineno).padStart(4)}  ${plainText(frame.line || "")}`)));
   const library = error.frames.length - own.length;
-  const whole = h("details", null, h("summary", null, `whole traceback${library ? `, with ${library} frames of libraries` : ""}`),
-    h("pre", { class: "fj-code", tabIndex: 0 }, plainText(error.text)));
+  const whole = h("details", null, h("summary", null, `whole traceback${library ? `, with ${plural(library, "frame")} of libraries` : ""}`),
+    h("pre", { class: "fj-code", tabIndex: 0 }, plainText(namedCells(error.text))));
   const phase = { setup: "setup() raised ", load: "its import raised " }[error.phase] ?? "";
   return h("div", { class: "fj-error-view" },
     h("div", { class: "fj-banner fj-bad", role: "alert" }, h("div", null, h("strong", null, phase, plainText(error.type)), h("div", null, plainText(error.message)))),

@@ -2,6 +2,7 @@
 /** What an app prints: its last lines as a terminal shows them, by level, runner and request, followed as they come. */
 import { button, h, newId, replace, scheduler, setText, update } from "./dom.mjs";
 import { clock, plural, runnerName } from "./format.mjs";
+import { namedCells } from "./errors.mjs";
 import { glyph, iconButton } from "./glyphs.mjs";
 import { askJson } from "./host.mjs";
 import { newPen, runNodes, terminalLine, textOfRuns } from "./terminal.mjs";
@@ -37,7 +38,7 @@ export function logLines(records) {
     const from = `${record.runner} ${record.request} ${record.stream}`;
     const stream = streams.get(from) ?? { pen: newPen(), inTraceback: false };
     streams.set(from, stream);
-    const runs = terminalLine(record.text, stream.pen);
+    const runs = terminalLine(namedCells(record.text), stream.pen);
     const plain = textOfRuns(runs);
     let level = levelOf(plain);
     const goesOn = stream.inTraceback;
