@@ -271,7 +271,9 @@ describe("logs", () => {
 
 describe("outputs", () => {
   test("inputs are told in a line, texts first; a stream's result is its last event", () => {
-    expect(inputWords({ steps: 4, prompt: "a fox", image_url: "data:image/png;base64,AA==", none: null })).toBe("a fox \u00b7 steps 4 \u00b7 image_url a file");
+    expect(inputWords({ steps: 4, prompt: "a fox", image_url: "data:image/png;base64,AA==", none: null })).toBe("a fox \u00b7 steps 4 \u00b7 image_url an image of 3 B");
+    const big = { image: { url: `data:image/PNG;base64,${"A".repeat(4000)}`, file_name: "" }, more: [{ url: "data:image/png;base64,AQID", file_name: "fox.png" }], at: "https://e.org/f/da39a3ee5e6b4b0d3255bfef95601890afd80709.png", seed: 3 };
+    expect(inputWords(big)).toBe("image an image of 3 kB · more fox.png · at a file · seed 3");
     const body = (text, content_type = "application/json") => ({ content_type, size: text.length, text, base64: "", truncated: false });
     expect([keptValue(body('{"a": 1}')), keptValue(body('data: {"n": 1}\n\ndata: {"n": 2}\n\n', "text/event-stream")), keptValue(body("{")), keptValue(null)]).toEqual([{ a: 1 }, { n: 2 }, undefined, undefined]);
   });

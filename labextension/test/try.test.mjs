@@ -3,10 +3,11 @@ import { Blob as NodeBlob } from "node:buffer";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { objectForm } from "../../fal_jupyter/widgets/static/form.mjs";
 import { encodedBody } from "../../fal_jupyter/widgets/static/form_body.mjs";
+import { takeDraft } from "../../fal_jupyter/widgets/static/form_endpoint.mjs";
 import { numberKind, rolled } from "../../fal_jupyter/widgets/static/form_number.mjs";
 import { lastLines, progressIn, queueWords } from "../../fal_jupyter/widgets/static/running.mjs";
 import { endpointSchema, mediaKind, resolveSchema } from "../../fal_jupyter/widgets/static/schema.mjs";
-import { inputDifferences } from "../../fal_jupyter/widgets/static/trial.mjs";
+import { belongsTo, inputDifferences } from "../../fal_jupyter/widgets/static/trial.mjs";
 import { onEditRequest, tryPanel } from "../../fal_jupyter/widgets/static/tryit.mjs";
 import { HOSTILE, madeApp, madeHost, madeLine, madeRequest, madeRunner, until } from "./made.mjs";
 
@@ -168,7 +169,17 @@ describe("running", () => {
   });
 
   test("inputs are compared field by field", () => {
-    expect(inputDifferences({ prompt: "a", seed: 1, f: "data:image/png;base64,AQID" }, { prompt: "a", seed: 2 })).toEqual(["seed 1 → 2", "f a file of 20 B → –"]);
+    expect(inputDifferences({ prompt: "a", seed: 1, f: "data:image/png;base64,AQID" }, { prompt: "a", seed: 2 })).toEqual(["seed 1 → 2", "f an image of 3 B → –"]);
+    expect(inputDifferences({ many: [] }, { many: [{ url: "data:image/png;base64,AQID", file_name: "fox.png" }, { url: "https://example.org/a/b.png?x=1" }] })).toEqual(['many [] → ["fox.png","b.png"]']);
+  });
+
+  test("a result is told from what the form holds and from the revision that answers", () => {
+    const result = { path: "/job/{n}", value: { seed: 1 }, revision: 2 };
+    expect(belongsTo(result, { path: "/job/{n}", value: { seed: 1 } }, 2)).toEqual([]);
+    expect(belongsTo(result, { path: "/job/{n}", value: { seed: 3 } }, 4)).toEqual(["It is from r2, before r4.", "The form has changed: seed 1 → 3."]);
+    expect(belongsTo(result, { path: "/other", value: { x: 1 } }, 1)).toEqual(["This is a result of /job/{n}.", "It is from r2; r1 answers now."]);
+    expect(belongsTo({ path: "/job/7", value: null, revision: 0 }, { path: "/job/{n}", value: {} }, 4)).toEqual([]);
+    expect(belongsTo(result, null, 0)).toEqual([]);
   });
 });
 
@@ -184,7 +195,10 @@ describe("panel", () => {
     document.body.replaceChildren(root);
     stop = new AbortController();
   });
-  afterEach(() => stop.abort());
+  afterEach(() => {
+    stop.abort();
+    takeDraft("hello"); // what was typed is there for the next card of the app
+  });
 
   /** A host whose calls are answered when a test opens their gate. */
   function held(line, { input = null, logs = () => [] } = {}) {
@@ -341,5 +355,89 @@ describe("panel", () => {
     await open("r9");
     await until(() => root.textContent.includes('of: "r9"'));
     expect(sent(host)).toHaveLength(0);
+  });
+
+  const paint = (properties) => ({ ...DOCUMENT, components: { schemas: { ...DOCUMENT.components.schemas, Input: { ...DOCUMENT.components.schemas.Input, properties: { ...DOCUMENT.components.schemas.Input.properties, ...properties } } } } });
+  const runAgain = (document_, line = madeLine({ apps: [app({ serving: 2, revision: 2 })] })) => {
+    stop.abort();
+    root.replaceChildren();
+    stop = new AbortController();
+    const host = held(line);
+    const ask = host.ask.bind(host);
+    host.ask = async (method, path, asked) => (path.endsWith("/schema") ? { status: 200, json: async () => document_ } : ask(method, path, asked));
+    tryPanel(root, host, { alias: "hello" }, stop.signal);
+    return host;
+  };
+
+  test("a cell that runs again leaves what was typed: only fields whose schema changed begin anew", async () => {
+    tryPanel(root, held(madeLine({ apps: [app()] })), { alias: "hello" }, stop.signal);
+    await until(() => root.querySelector(".fj-fields label"));
+    type(box("seed"), "7");
+    type(box("steps"), "8");
+    type(box("prompt"), "a badger");
+    choose(box("cover_image_url"), photo());
+    await until(() => root.querySelector("img.fj-thumb"));
+    runAgain(DOCUMENT); // the same schema: the same form
+    await until(() => root.querySelector(".fj-fields label"));
+    expect([box("seed").value, box("steps").value, box("prompt").value, root.querySelector(".fj-picked:not([hidden])").textContent.includes("fox.png")]).toEqual(["7", "8", "a badger", true]);
+    type(box("seed"), "9");
+
+    const { seed, prompt } = DOCUMENT.components.schemas.Input.properties;
+    runAgain(paint({ steps: { type: "integer", default: 5, minimum: 1, maximum: 20 }, prompt: { ...prompt, description: "What to paint" }, seed: { ...seed, title: "The seed" }, strength: { type: "number", default: 0.5 } }));
+    await until(() => label("strength"));
+    expect([box("seed").value, box("steps").value, box("prompt").value, box("strength").value]).toEqual(["9", "6", "a badger", "0.5"]); // 6 is of the example
+    expect(root.querySelector(".fj-picked:not([hidden])").textContent).toContain("fox.png");
+    expect(root.querySelector(".fj-fields").textContent).toContain("What to paint");
+
+    select("/upload"); // another endpoint and back
+    select("/paint");
+    expect(box("seed").value).toBe("9");
+    pressed("Reset");
+    expect([box("seed").value, box("prompt").value]).toEqual(["", "a fox"]);
+  });
+
+  test("a revision that begins to answer leaves the form, and a field that was not touched takes its new default", async () => {
+    const host = held(madeLine({ apps: [app()] }));
+    const ask = host.ask.bind(host);
+    let schema = DOCUMENT;
+    host.ask = async (method, path, asked) => (path.endsWith("/schema") ? { status: 200, json: async () => schema } : ask(method, path, asked));
+    tryPanel(root, host, { alias: "hello" }, stop.signal);
+    await until(() => root.querySelector(".fj-fields label"));
+    box("seed").focus();
+    type(box("seed"), "12x");
+    const before = box("seed");
+    const next = (serving, document_) => {
+      schema = document_;
+      host.store.apply(madeLine({ kind: "frame", time: 60000 + serving, apps: [app({ serving, revision: serving })] }));
+    };
+    next(2, DOCUMENT);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect([box("seed") === before, document.activeElement === before, before.value]).toEqual([true, true, "12x"]);
+    next(3, paint({ steps: { type: "integer", default: 5, minimum: 1, maximum: 9 } }));
+    await until(() => box("steps").value === "6" && box("steps").parentElement.querySelector('[max="9"]')); // of the example of the whole body
+    expect([box("seed") === before, before.value]).toEqual([true, "12x"]);
+  });
+
+  test("a result says what it belongs to, and is greyed while the form holds something else", async () => {
+    const host = held(madeLine({ apps: [app()] }));
+    tryPanel(root, host, { alias: "hello" }, stop.signal);
+    await until(() => root.querySelector(".fj-fields label"));
+    select("/upload");
+    choose(box("photo"), photo());
+    await until(() => root.querySelector("img.fj-thumb"));
+    pressed("Run");
+    await open("r1");
+    await until(() => root.querySelector(".fj-trial-title").textContent.includes("Result"));
+    const note = () => root.querySelector(".fj-trial-note").textContent;
+    const grey = () => root.querySelector(".fj-trial").classList.contains("fj-stale");
+    expect([root.querySelector(".fj-trial-title").textContent.includes("r1"), note(), grey()]).toEqual([true, "", false]);
+    select("/nothing");
+    expect([note(), grey()]).toEqual(["This is a result of /upload.", true]);
+    select("/upload");
+    expect([note(), grey()]).toEqual(["", false]);
+    pressed("Remove the image");
+    expect([note(), grey()]).toEqual(["The form has changed: input fox.png → –.", true]);
+    host.store.apply(madeLine({ kind: "frame", time: 60002, apps: [app({ serving: 4, revision: 4 })] }));
+    await until(() => note().startsWith("It is from r1, before r4."));
   });
 });

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from playwright.sync_api import Locator, expect
 
 from tests.browser.apps import LOAD
@@ -101,7 +103,7 @@ def run(card: Locator, path: str, **fields: str) -> Locator:
     for name, value in fields.items():
         card.get_by_label(name, exact=True).fill(value)
     card.locator(".fj-run-button").click()
-    expect(card.locator(".fj-call-line").first).to_contain_text(path, timeout=60_000)
+    expect(card.locator(".fj-trial-title").first).to_contain_text(re.compile(rf"Result.*\d{path}r\d"), timeout=60_000)
     expect(card.locator(".fj-run-button")).to_be_enabled()
     return card.locator(".fj-answer").first
 

@@ -1,11 +1,11 @@
 // @ts-check
 /** A form made from a JSON schema: what an endpoint takes, field by field, filled with its examples, validated as typed. */
 import { h, newId, replace, setText } from "./dom.mjs";
-import { asText, emptyValue, fieldFrame } from "./form_field.mjs";
+import { asText, emptyValue, fieldFrame, fieldRow } from "./form_field.mjs";
 import { fileControl, manyFiles } from "./form_file.mjs";
 import { numberControl } from "./form_number.mjs";
 import { glyph, iconButton } from "./glyphs.mjs";
-import { examplesOf, fitsSchema, mediaKind, problemOf, resolveSchema, startOf } from "./schema.mjs";
+import { examplesOf, fitsSchema, mediaKind, problemOf, resolveSchema, schemaTexts, startOf } from "./schema.mjs";
 
 /** @typedef {import("./schema.mjs").Schema} Schema */
 /** @typedef {import("./form_field.mjs").Control} Control */
@@ -257,38 +257,41 @@ function exampleRow(schema, start, use) {
 export function objectForm(schema, root, how) {
   const required = new Set(schema.required ?? []);
   const names = [...new Set([...(schema["x-fal-order-properties"] ?? []), ...Object.keys(schema.properties ?? {})])].filter((name) => schema.properties?.[name]);
-  /** @type {Map<string, Control>} */
-  const controls = new Map();
+  /** @type {import("./form_field.mjs").Rows} */
+  const rows = new Map();
   const element = h("div", { class: "fj-form" });
   const folded = h("div", { class: "fj-form" });
   for (const name of names) {
-    const id = newId();
     const found = resolveSchema(schema.properties[name], root);
-    const one = control(schema.properties[name], root, { id, name, required: required.has(name), depth: how.depth, examples: how.examples, changed: how.changed });
-    controls.set(name, one);
-    if (!mediaKind(found, name)) one.element.append(exampleRow(found, startOf(found, how.examples !== false), (value) => (one.write(value), one.problem(), how.changed())) ?? "");
-    const mark = required.has(name) ? h("span", { class: "fj-required", title: "required" }, " *") : null;
-    const isGroup = one.element.tagName === "FIELDSET";
-    const label = isGroup ? [] : [h("label", { class: "fj-mono", htmlFor: id }, name, mark)];
-    if (isGroup) one.element.classList.add("fj-whole-row");
-    (found.ui?.hidden ? folded : element).append(...label, one.element);
+    const make = () => {
+      const id = newId();
+      const one = control(schema.properties[name], root, { id, name, required: required.has(name), depth: how.depth, examples: how.examples, changed: how.changed });
+      if (!mediaKind(found, name)) one.element.append(exampleRow(found, startOf(found, how.examples !== false), (value) => (one.write(value), one.problem(), how.changed())) ?? "");
+      const mark = required.has(name) ? h("span", { class: "fj-required", title: "required" }, " *") : null;
+      const isGroup = one.element.tagName === "FIELDSET";
+      if (isGroup) one.element.classList.add("fj-whole-row");
+      return { control: one, nodes: isGroup ? [one.element] : [h("label", { class: "fj-mono", htmlFor: id }, name, mark), one.element] };
+    };
+    const row = fieldRow(schemaTexts([schema.properties[name], required.has(name)], root), how.former?.get(name), make);
+    rows.set(name, row);
+    (found.ui?.hidden ? folded : element).append(...row.nodes);
   }
   if (folded.childNodes.length) element.append(h("details", { class: "fj-whole-row fj-folded" }, h("summary", null, "hidden in fal's playground"), folded));
   if (!names.length) replace(element, h("span", { class: "fj-muted fj-hint" }, "It takes nothing."));
   return {
-    element,
+    element, rows,
     read: () => {
       /** @type {Record<string, any>} */
       const value = {};
-      for (const [name, one] of controls) {
+      for (const [name, { control: one }] of rows) {
         const found = one.read();
         if (found !== undefined) value[name] = found;
       }
       return value;
     },
-    problem: () => [...controls.values()].map((one) => one.problem()).filter(Boolean)[0] ?? "",
+    problem: () => [...rows.values()].map((one) => one.control.problem()).filter(Boolean)[0] ?? "",
     write: (value) => {
-      for (const [name, one] of controls) if (value && name in value) one.write(value[name]);
+      for (const [name, one] of rows) if (value && name in value) one.control.write(value[name]);
     },
   };
 }

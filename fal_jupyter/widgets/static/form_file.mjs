@@ -81,7 +81,7 @@ export function fileControl(schema, kind, how) {
   const uploads = isUpload(schema); // it is sent itself, with its name
   const noun = NOUNS[/** @type {keyof typeof NOUNS} */ (kind)];
   const input = h("input", {
-    type: "file", id: how.id ?? newId(), class: "fj-file", accept: ACCEPTED[/** @type {keyof typeof ACCEPTED} */ (kind)], "aria-label": how.id ? null : `choose ${noun}`,
+    type: "file", id: how.id ?? newId(), class: "fj-file fj-visually-hidden", accept: ACCEPTED[/** @type {keyof typeof ACCEPTED} */ (kind)], "aria-label": how.id ? null : `choose ${noun}`,
     onchange: () => (take(input.files?.[0]), (input.value = "")), // the same file can be chosen again
   });
   const address = h("input", {
@@ -100,7 +100,7 @@ export function fileControl(schema, kind, how) {
     ondragleave: () => zone.classList.remove("fj-drop-here"),
     ondrop: (/** @type {DragEvent} */ event) => (event.preventDefault(), event.stopPropagation(), zone.classList.remove("fj-drop-here"), take(event.dataTransfer?.files[0])),
     onpaste: (/** @type {ClipboardEvent} */ event) => event.clipboardData?.files.length && (event.preventDefault(), take(event.clipboardData.files[0])),
-  }, input, h("span", { class: "fj-muted fj-drop-hint" }, "or drop it here"), uploads ? null : address);
+  }, input, h("span", { class: "fj-button", "aria-hidden": "true", onclick: () => input.click() }, `Choose ${noun}`), h("span", { class: "fj-muted fj-drop-hint" }, "or drop it here"), uploads ? null : address);
   const look = h("span", { class: "fj-look" });
   const title = h("span", { class: "fj-cut" });
   const facts = h("span", { class: "fj-muted fj-nowrap" });
@@ -158,6 +158,44 @@ export function fileControl(schema, kind, how) {
   };
   put(how.picked ?? pickedOf(how.required ? startOf(schema, how.examples !== false) : schema.default));
   return { element, read: value, problem: () => show(problem()), write: (given) => put(pickedOf(given)) };
+}
+
+/**
+ * A value as it is told in words: its files by their names, no address of one and none of its bytes.
+ * @param {any} value
+ * @param {number} [depth]
+ * @returns {any}
+ */
+export function withFilesNamed(value, depth = 0) {
+  if (typeof value === "string") return isAddress(value) ? addressName(value) : value;
+  if (value === null || typeof value !== "object" || depth > 6) return value;
+  if (Array.isArray(value)) return keptSame(value, value.map((one) => withFilesNamed(one, depth + 1)));
+  if (typeof value.url === "string" && isAddress(value.url)) return typeof value.file_name === "string" && value.file_name ? value.file_name : addressName(value.url);
+  const entries = Object.entries(value);
+  const named = entries.map(([, one]) => withFilesNamed(one, depth + 1));
+  return entries.every(([, one], at) => one === named[at]) ? value : Object.fromEntries(entries.map(([name], at) => [name, named[at]]));
+}
+
+/** @param {any[]} before @param {any[]} now */
+function keptSame(before, now) {
+  return before.every((one, at) => one === now[at]) ? before : now;
+}
+
+/** @param {string} text */
+function isAddress(text) {
+  return /^(data:[^,]{0,300},|https?:\/\/)/i.test(text);
+}
+
+/** `fox.png`, `an image of 2 kB`, else `a file`. @param {string} address */
+function addressName(address) {
+  if (!/^data:/i.test(address)) {
+    const last = /([^/?#]+\.\w{2,5})(?:[?#]|$)/.exec(address.replace(/^https?:\/\/[^/]*/i, ""))?.[1] ?? "";
+    return last && last.length <= 40 && !/^[\da-f]{16,}\./i.test(last) ? last : "a file";
+  }
+  const named = dataAddress(address.slice(0, 500))?.name;
+  if (named) return named;
+  const kind = typeOf(address).split("/")[0];
+  return `${{ image: "an image", audio: "a sound", video: "a video" }[kind] ?? "a file"} of ${bytes(sizeOf({ url: address }) ?? 0)}`;
 }
 
 /**

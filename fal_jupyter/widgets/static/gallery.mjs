@@ -7,6 +7,7 @@ import { askJson } from "./host.mjs";
 import { parsedJson, writtenJson } from "./json_view.mjs";
 import { displaysView, mediaGallery, mediaIn, savedMedia, shownKind } from "./media.mjs";
 import { baseType, plainText } from "./plain.mjs";
+import { withFilesNamed } from "./form_file.mjs";
 import { resultView } from "./result.mjs";
 
 const AT_A_TIME = 12;
@@ -36,13 +37,13 @@ export function keptValue(body) {
 
 /** The inputs in a line: texts first, then the rest; files are named only. @param {any} input */
 export function inputWords(input) {
-  if (input === null || typeof input !== "object") return input === undefined ? "" : plainText(String(input));
-  const entries = Object.entries(input).filter(([, one]) => one !== null && one !== "" && !(Array.isArray(one) && !one.length));
-  const isFile = (/** @type {any} */ one) => typeof one === "string" && /^(data:|https?:)/.test(one);
-  const rank = (/** @type {any} */ one) => (typeof one === "string" && !isFile(one) ? 0 : 1);
-  const words = entries.sort(([, one], [, two]) => rank(one) - rank(two)).map(([name, one], at) => {
-    const text = isFile(one) ? "a file" : typeof one === "string" ? one : writtenJson(one);
-    return at === 0 && rank(one) === 0 ? text : `${name} ${text}`;
+  const told = withFilesNamed(input);
+  if (told === null || typeof told !== "object") return told === undefined ? "" : plainText(String(told));
+  const entries = Object.entries(told).filter(([, one]) => one !== null && one !== "" && !(Array.isArray(one) && !one.length));
+  const rank = (/** @type {[string, any]} */ [name, one]) => (typeof one === "string" && one === input[name] ? 0 : 1);
+  const words = entries.sort((one, two) => rank(one) - rank(two)).map(([name, one], at) => {
+    const text = typeof one === "string" ? one : Array.isArray(one) && one.every((each) => typeof each === "string") ? one.join(", ") : writtenJson(one);
+    return at === 0 && rank([name, one]) === 0 ? text : `${name} ${text}`;
   });
   return plainText(words.join(" · "));
 }

@@ -65,8 +65,13 @@ export function phaseBar(request, now, whole, offset = 0) {
 }
 
 /** The parts in words, those that are nothing left out. @param {RequestState} request @param {number} [now] */
+export function phaseParts(request, now) {
+  return phasesOf(request, now).filter((part) => part.ms >= 0.05 || part.name === "run").map((part) => `${part.word} ${duration(part.ms)}`);
+}
+
+/** The same in one line. @param {RequestState} request @param {number} [now] */
 export function phaseWords(request, now) {
-  return phasesOf(request, now).filter((part) => part.ms >= 0.05 || part.name === "run").map((part) => `${part.word} ${duration(part.ms)}`).join(" · ");
+  return phaseParts(request, now).join(" · ");
 }
 
 /** Round times for the axis of a request, at most four, and their words: the unit stands at the last one. @param {number} whole milliseconds */

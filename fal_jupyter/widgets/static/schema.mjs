@@ -19,7 +19,7 @@ const ADDRESS = /(?:^|_)(image|audio|video|file)_url$/;
 export function resolveSchema(schema, root, depth = 0) {
   if (!schema || depth > 20) return {};
   if (typeof schema.$ref === "string") {
-    const found = schema.$ref.replace(/^#\//, "").split("/").reduce((/** @type {any} */ at, key) => at?.[key.replace(/~1/g, "/").replace(/~0/g, "~")], root);
+    const found = referredSchema(schema.$ref, root);
     const { $ref: _, ...rest } = schema;
     const { description: _d, ...named } = found ?? {}; // a model's docstring says what it is, not what the field is for
     return resolveSchema({ model: schema.$ref.split("/").pop(), ...named, ...rest }, root, depth + 1);
@@ -43,6 +43,33 @@ export function resolveSchema(schema, root, depth = 0) {
     return { ...schema, type: undefined, mixed: true, choices: types.map((type) => ({ type })), nullable };
   }
   return schema;
+}
+
+/** What a reference leads to. @param {string} reference @param {Schema} root */
+function referredSchema(reference, root) {
+  return reference.replace(/^#\//, "").split("/").reduce((/** @type {any} */ at, key) => at?.[key.replace(/~1/g, "/").replace(/~0/g, "~")], root);
+}
+
+const FOR_READERS = ["description", "title", "examples", "example"];
+
+/**
+ * A schema with all that it refers to, as texts that can be compared: `whole`, and `text` without what is for readers only.
+ * @param {any} schema
+ * @param {Schema} root
+ */
+export function schemaTexts(schema, root) {
+  const written = (/** @type {boolean} */ bare) => {
+    /** @type {Set<string>} */
+    const references = new Set();
+    const write = (/** @type {any} */ one) => JSON.stringify(one ?? null, (key, value) => {
+      if (key === "$ref" && typeof value === "string") references.add(value);
+      return bare && FOR_READERS.includes(key) && (typeof value !== "object" || Array.isArray(value)) ? undefined : value;
+    });
+    const texts = [write(schema)];
+    for (const one of references) texts.push(one, write(referredSchema(one, root)));
+    return texts.join("\n");
+  };
+  return { text: written(true), whole: written(false) };
 }
 
 /**

@@ -3,25 +3,27 @@
 import { brokenAnswer, completeAnswer } from "./answer.mjs";
 import { h, replace, setText } from "./dom.mjs";
 import { bytes, clock, duration, pathText } from "./format.mjs";
+import { withFilesNamed } from "./form_file.mjs";
 import { stateMark } from "./glyphs.mjs";
 import { askJson } from "./host.mjs";
-import { hasFailed, phaseBar, phaseTable, phaseWords, wasCancelled } from "./phases.mjs";
+import { writtenJson } from "./json_view.mjs";
 import { savedMedia } from "./media.mjs";
-import { textView } from "./plain.mjs";
+import { hasFailed, phaseBar, phaseParts, phaseTable, wasCancelled } from "./phases.mjs";
+import { baseType, plainText, textView } from "./plain.mjs";
 import { copyButton, keptBodyView, resultView } from "./result.mjs";
 import { isEventStream, streamView } from "./stream_view.mjs";
 
 const GROWING = 20000; // characters of a text that is shown while it comes
 const SHOWN_DIFFERENCES = 6;
 const SHORT = 28;
+const LONG_NAME = 200;
 
 /** @param {any} value @returns {string} */
 function briefly(value) {
   if (value === undefined) return "–";
-  if (typeof value === "string" && value.startsWith("data:")) return `a file of ${bytes(Math.round(value.length * 0.75))}`;
-  if (value && typeof value === "object" && typeof value.url === "string") return value.file_name ?? briefly(value.url);
-  const text = typeof value === "string" ? value : JSON.stringify(value);
-  return text.length > SHORT ? `${text.slice(0, SHORT)}…` : text;
+  const named = withFilesNamed(value);
+  const text = typeof named === "string" ? named : writtenJson(named);
+  return plainText(text.length > SHORT && named === value ? `${text.slice(0, SHORT)}…` : text.slice(0, LONG_NAME));
 }
 
 /**
@@ -32,21 +34,52 @@ function briefly(value) {
 export function inputDifferences(before, now) {
   const plain = (/** @type {any} */ value) => (value && typeof value === "object" && !Array.isArray(value) && !value.url ? value : { input: value });
   const [one, two] = [plain(before), plain(now)];
-  return [...new Set([...Object.keys(one), ...Object.keys(two)])].filter((name) => JSON.stringify(one[name]) !== JSON.stringify(two[name]))
+  return [...new Set([...Object.keys(one), ...Object.keys(two)])].filter((name) => one[name] !== two[name] && JSON.stringify(one[name]) !== JSON.stringify(two[name]))
     .map((name) => `${name} ${briefly(one[name])} → ${briefly(two[name])}`);
+}
+
+/** Whether a path is one of an endpoint's: `/job/3` of `/job/{n}`. @param {string} path @param {string} endpoint */
+function isPathOf(path, endpoint) {
+  if (path === endpoint) return true;
+  const parts = endpoint.split(/{\w+(?::\w+)?}/).map((part) => part.replace(/[.*+?^$()|[\]\\]/g, "\\$&"));
+  return parts.length > 1 && new RegExp(`^${parts.join(".+")}$`).test(path);
+}
+
+/**
+ * What a result belongs to, in sentences, where that is not what the form holds now.
+ * @param {{path: string, value: Record<string, any> | null, revision: number}} result `value` is null where it is not known
+ * @param {{path: string, value: Record<string, any>} | null} now what the form holds
+ * @param {number} serving the revision that answers now, 0 for none
+ * @returns {string[]}
+ */
+export function belongsTo({ path, value, revision }, now, serving) {
+  const said = [];
+  if (now && !isPathOf(path, now.path)) said.push(`This is a result of ${path}.`);
+  if (revision && serving && revision !== serving) said.push(revision < serving ? `It is from r${revision}, before r${serving}.` : `It is from r${revision}; r${serving} answers now.`);
+  const found = now && value && path === now.path ? inputDifferences(value, now.value) : [];
+  if (found.length) said.push(`The form has changed: ${listed(found)}.`);
+  return said;
+}
+
+/** @param {string[]} differences */
+function listed(differences) {
+  return `${differences.slice(0, SHOWN_DIFFERENCES).join(" · ")}${differences.length > SHOWN_DIFFERENCES ? ` · ${differences.length - SHOWN_DIFFERENCES} more` : ""}`;
 }
 
 /**
  * @param {import("./types.d.ts").Host} host
- * @param {{path: string, value: any}} call
+ * @param {{path: string, value: any}} call `value` is null where it is not known
  */
 export function trialPane(host, { path, value }) {
   const title = h("div", { class: "fj-bar-row fj-trial-title" }, h("strong", null, "Result"));
   const tools = h("span", { class: "fj-trial-tools" });
   const changes = h("div", { class: "fj-muted fj-trial-changes", hidden: true });
+  const note = h("div", { class: "fj-trial-note", role: "note", hidden: true });
   const answer = h("div", { class: "fj-answer" });
   const line = h("div", { class: "fj-call-line" });
-  const element = h("section", { class: "fj-trial", "aria-label": "Result" }, title, changes, answer, line);
+  const element = h("section", { class: "fj-trial", "aria-label": "Result" }, title, changes, note, answer, line);
+  /** @type {{revision: number} | null} what is known of the call that is over */
+  let over = null;
   /** @type {ReturnType<typeof streamView> | null} */
   let live = null;
   const put = (/** @type {any[]} */ ...nodes) => replace(answer, nodes);
@@ -54,11 +87,16 @@ export function trialPane(host, { path, value }) {
   /** @param {import("./types.d.ts").RequestState} request */
   const showLine = (request) => {
     const look = hasFailed(request) ? "failed" : wasCancelled(request) ? "cancelled" : "done";
-    const where = [request.runner, request.revision ? `r${request.revision}` : "no runner had it"].filter(Boolean).map((word) => ` · ${word}`).join("");
-    const summary = h("summary", null, stateMark(look, look === "cancelled" ? `cancelled after ${duration(request.total_ms)}` : duration(request.total_ms)), " ", h("span", { class: "fj-mono" }, request.path), " ",
-      h("span", { class: "fj-line-bar" }, phaseBar(request, Date.now())), " ", h("span", null, phaseWords(request)), h("span", { class: "fj-muted fj-second" }, where));
+    over = request;
+    const type = baseType(request.content_type);
+    const where = [request.runner || "no runner had it", type ? `${type} ${bytes(request.bytes_out)}` : ""].filter(Boolean);
+    const summary = h("summary", null, stateMark(look, look === "cancelled" ? `cancelled after ${duration(request.total_ms)}` : duration(request.total_ms)),
+      h("span", { class: "fj-line-bar" }, phaseBar(request, Date.now())), phaseParts(request).map((words) => h("span", { class: "fj-line-part" }, words)), where.map((words) => h("span", { class: "fj-muted fj-line-part" }, words)));
     replace(line, h("details", null, summary, phaseTable(request, Date.now())));
   };
+
+  /** Endpoint and revision. @param {import("./types.d.ts").RequestState} request */
+  const whose = (request) => [h("span", { class: "fj-mono fj-muted fj-cut" }, plainText(pathText(request.path))), request.revision ? h("span", { class: "fj-muted" }, `r${request.revision}`) : null];
 
   return {
     element, tools, path, value,
@@ -77,7 +115,7 @@ export function trialPane(host, { path, value }) {
     saved(detail, output) {
       const { request } = detail;
       const stop = new AbortController().signal;
-      replace(title, h("strong", null, "Result"), h("span", { class: "fj-muted", title: "when the answer was complete" }, `${clock(request.began + request.total_ms, false)}, as saved`), h("span", { class: "fj-mono fj-muted fj-second" }, pathText(request.path)));
+      replace(title, h("strong", null, "Result"), h("span", { class: "fj-muted", title: "when the answer was complete" }, `${clock(request.began + request.total_ms, false)}, as saved`), whose(request));
       showLine(request);
       put(h("div", null, output ? savedMedia(output) : null, output && detail.output?.text ? textView(detail.output.text) : detail.output ? keptBodyView(detail.output, stop) : h("p", { class: "fj-muted" }, "The answer was not saved.")));
       completeAnswer(answer, wasCancelled(request) ? { ...detail, error: null } : detail);
@@ -85,6 +123,7 @@ export function trialPane(host, { path, value }) {
     /** The call never became a result. @param {string} sentence @param {HTMLElement} [running] */
     fail(sentence, running) {
       running?.remove();
+      over = { revision: 0 };
       replace(title, h("strong", null, "Result"), h("span", { class: "fj-space" }), tools);
       put(h("div", { class: "fj-banner fj-bad", role: "alert" }, sentence));
     },
@@ -124,28 +163,34 @@ export function trialPane(host, { path, value }) {
     },
     /**
      * The call is over: its own header takes the place of the running one.
-     * @param {import("./types.d.ts").RequestDetail} detail @param {Uint8Array} data @param {string} type @param {HTMLElement} [running]
+     * @param {import("./types.d.ts").RequestDetail} detail @param {Uint8Array} data @param {HTMLElement} [running]
      */
-    end(detail, data, type, running) {
+    end(detail, data, running) {
       running?.remove();
       this.done = true;
       const { request } = detail;
       const chip = wasCancelled(request) ? h("span", { class: "fj-chip" }, "cancelled") : request.status >= 400 ? h("span", { class: "fj-chip fj-failed" }, `status ${request.status}`) : null;
       replace(title, h("strong", null, "Result"), chip, h("span", { class: "fj-muted", title: "when the answer was complete" }, clock(request.began + request.total_ms, false)),
-        h("span", { class: "fj-mono fj-muted fj-second" }, request.path), h("span", { class: "fj-space" }), tools, h("span", { class: "fj-chip fj-muted fj-size" }, `${type.split(";")[0] || "no type"} · ${bytes(data.length)}`),
-        copyButton(host, () => new TextDecoder().decode(data)));
+        whose(request), h("span", { class: "fj-space" }), copyButton(host, () => new TextDecoder().decode(data)), tools);
       showLine(request);
       if (wasCancelled(request)) put(h("p", { class: "fj-muted" }, "The call was cancelled. Nothing it did before is undone."));
       completeAnswer(answer, wasCancelled(request) ? { ...detail, error: null } : detail);
       live?.finish(request);
+    },
+    /** Say what it belongs to, and grey it, where the form holds something else or another revision serves. @param {{path: string, value: Record<string, any>} | null} now @param {number} serving */
+    mark(now, serving) {
+      const said = over ? belongsTo({ path, value, revision: over.revision }, now, serving) : [];
+      note.hidden = !said.length;
+      setText(note, said.join(" "));
+      element.classList.toggle("fj-stale", said.length > 0);
     },
     /** Say how this call's input differs from another's, or what this result is. @param {{path: string, value: any} | string | null} other */
     compare(other) {
       changes.hidden = !other;
       if (!other) return;
       if (typeof other === "string") return setText(changes, other);
-      const found = [...(other.path === path ? [] : [`${other.path} → ${path}`]), ...inputDifferences(other.value, value)];
-      setText(changes, found.length ? `${found.slice(0, SHOWN_DIFFERENCES).join(" · ")}${found.length > SHOWN_DIFFERENCES ? ` · ${found.length - SHOWN_DIFFERENCES} more` : ""}` : "the same input");
+      const found = [...(other.path === path ? [] : [`${other.path} → ${path}`]), ...(other.value && value ? inputDifferences(other.value, value) : [])];
+      setText(changes, found.length ? listed(found) : other.value && value ? "the same input" : "its input is not known");
     },
   };
 }

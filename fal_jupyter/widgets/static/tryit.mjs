@@ -1,10 +1,10 @@
 // @ts-check
 /** The Try tab: a form of what an endpoint takes, its answer as it comes, two results side by side, and a call that survives the page. */
 import { button, h, newId, replace, setText } from "./dom.mjs";
-import { control, objectForm } from "./form.mjs";
 import { ago, clock, pathText } from "./format.mjs";
 import { glyph } from "./glyphs.mjs";
 import { encodedBody } from "./form_body.mjs";
+import { endpointForm, fillForm, keepDraft, takeDraft } from "./form_endpoint.mjs";
 import { askJson } from "./host.mjs";
 import { fileOf } from "./literals.mjs";
 import { markdownView } from "./markdown.mjs";
@@ -12,7 +12,7 @@ import { queryValues } from "./recorded.mjs";
 import { recordedValue } from "./recorded_input.mjs";
 import { keptBodyView } from "./result.mjs";
 import { runningView } from "./running.mjs";
-import { endpointSchema, filledPath, mediaKind } from "./schema.mjs";
+import { endpointSchema, filledPath } from "./schema.mjs";
 import { trialPane } from "./trial.mjs";
 
 const RECENT = 10 * 60 * 1000;
@@ -20,7 +20,7 @@ const KEPT_INPUTS = 20;
 const LONG_DOC = 400;
 
 /** @typedef {ReturnType<typeof trialPane>} Trial */
-/** What a call was made with. @typedef {{path: string, value: any, query: Record<string, any>}} Input */
+/** What a call was made with; `unknown` where that is not kept. @typedef {{path: string, value: any, query: Record<string, any>, unknown?: boolean}} Input */
 
 /** Inputs of calls that this page made: a file is larger than what the gateway keeps of a request. @type {Map<string, Input>} */
 const madeInputs = new Map();
@@ -63,8 +63,9 @@ export function tryPanel(root, host, { alias }, signal) {
   /** @type {import("./form_field.mjs").Control | null} */
   let query = null;
   let takes = endpointSchema({}, "/");
-  let path = "";
-  let touched = false;
+  const draft = host.kind === "saved" ? { path: "", forms: new Map(), changed: () => undefined } : takeDraft(alias);
+  let { path } = draft;
+  let touched = draft.forms.size > 0; // what a card of the app had before is not written over
   /** @type {Input | null} what the form shall be filled with once it is there */
   let wanted = null;
   /** @type {string | null} */
@@ -77,6 +78,9 @@ export function tryPanel(root, host, { alias }, signal) {
   /** @type {Trial | null} the result before */
   let former = null;
   let comparing = false;
+  let marked = 0; // the revision by which the results were marked
+  draft.changed = () => ((touched = true), setText(told, ""), markResults());
+  signal.addEventListener("abort", () => draft.forms.size && keepDraft(alias, draft));
 
   const choose = h("select", { class: "fj-input", id: newId(), onchange: () => ((path = choose.value), drawForm()) });
   const doc = h("div", { class: "fj-doc", hidden: true, tabindex: "0", role: "group", "aria-label": "About the endpoint" });
@@ -84,7 +88,7 @@ export function tryPanel(root, host, { alias }, signal) {
   const fields = h("div", { class: "fj-fields" });
   const told = h("div", { class: "fj-hint", role: "status" });
   const run = button([glyph("play"), "Run"], () => start(), { class: "fj-button fj-primary fj-run-button", title: "Ctrl Enter" });
-  const reset = button("Reset", () => drawForm(), { title: "Defaults and examples again" });
+  const reset = button("Reset", () => drawForm({ fresh: true }), { title: "Defaults and examples again" });
   const whole = button("All fields", () => {
     root.classList.toggle("fj-whole");
     whole.setAttribute("aria-pressed", String(root.classList.contains("fj-whole")));
@@ -105,36 +109,26 @@ export function tryPanel(root, host, { alias }, signal) {
     signal.addEventListener("abort", () => observer.disconnect());
   }
 
-  /** The one parameter that is the whole body, by the method's signature. @param {string} signature */
-  const loneName = (signature) => {
-    const names = [...signature.matchAll(/[(,]\s*(\w+)\s*:/g)].map((match) => match[1]).filter((name) => name !== "self" && !(name in takes.query.properties));
-    return names.length === 1 ? names[0] : "";
-  };
-
-  const drawForm = (examples = true, which = 0) => {
+  /**
+   * Draw the form of the chosen endpoint, with what was typed into it before.
+   * @param {{fresh?: boolean, which?: number}} [how] `fresh`: as it begins, with the example `which`, -1 for none
+   */
+  const drawForm = ({ fresh = false, which = 0 } = {}) => {
     const state = app();
     if (!schema || !state) return;
-    takes = endpointSchema(schema, path);
-    touched = false;
     const endpoint = state.endpoints.find((one) => one.path === path);
-    const how = { changed: () => ((touched = true), setText(told, "")), required: true, examples };
-    query = Object.keys(takes.query.properties).length ? objectForm(takes.query, schema, how) : null;
-    const body = takes.schema;
-    if (!takes.hasBody && query) form = { ...objectForm(body, schema, how), element: h("span") };
-    else if (body.type === "object" && body.properties && !body.nullable && !mediaKind(body)) form = objectForm(body, schema, how);
-    else {
-      const id = newId();
-      const name = loneName(endpoint?.signature ?? "") || String(body.title ?? body.model ?? "input").toLowerCase();
-      const required = !body.nullable && body.default === undefined;
-      const one = control(body, schema, { ...how, id, name, required });
-      form = { ...one, element: h("div", { class: "fj-form" }, h("label", { class: "fj-mono", htmlFor: id }, name, required ? h("span", { class: "fj-required", title: "required" }, " *") : null), one.element) };
-    }
-    if (examples && takes.examples.length) form.write(takes.examples[which].value);
-    replace(fields, query?.element, form.element);
+    if (fresh) draft.forms.delete(path);
+    const made = endpointForm(schema, path, endpoint?.signature ?? "", { changed: () => draft.changed(), former: draft.forms.get(path), which });
+    draft.forms.set(path, made);
+    draft.path = path;
+    ({ takes, form, query } = made);
+    const parts = [query?.element, form.element].filter(Boolean);
+    if (parts.length !== fields.childNodes.length || parts.some((one, at) => one !== fields.childNodes[at])) replace(fields, parts); // what has the focus keeps it
     samples.hidden = takes.examples.length < 2;
-    replace(samples, takes.examples.map(({ name }, at) => button(name, () => drawForm(true, at), { class: "fj-choice fj-cut", "aria-pressed": String(examples && at === which) })));
+    replace(samples, takes.examples.map(({ name }, at) => button(name, () => drawForm({ fresh: true, which: at }), { class: "fj-choice fj-cut", "aria-pressed": String(at === made.which) })));
     drawDoc(endpoint?.doc ?? "");
     setText(told, "");
+    markResults();
   };
 
   const drawDoc = (/** @type {string} */ text) => {
@@ -150,10 +144,11 @@ export function tryPanel(root, host, { alias }, signal) {
     wanted = null;
     if (![...choose.options].some((/** @type {HTMLOptionElement} */ one) => one.value === input.path)) return;
     path = choose.value = input.path;
-    drawForm(false);
-    form?.write(input.value);
+    drawForm({ fresh: true, which: -1 });
     const typed = Object.entries(input.query).map(([name, one]) => [name, typedAs(takes.query.properties[name], one)]);
-    query?.write(Object.fromEntries(typed));
+    const made = draft.forms.get(path);
+    if (made) fillForm(made, input.value, Object.fromEntries(typed));
+    markResults();
   };
 
   /** What a request was made with, by this page or as the gateway has it; a sentence where it is not known. @param {import("./types.d.ts").RequestDetail} detail @returns {Input | string} */
@@ -200,12 +195,10 @@ export function tryPanel(root, host, { alias }, signal) {
       schemaOf = state.serving;
       refused = "";
       const paths = state.endpoints.map((one) => one.path);
-      const before = form && touched ? { path, value: form.read(), query: query?.read() ?? {} } : null;
       replace(choose, state.endpoints.map((one) => h("option", { value: one.path }, `${endpointSchema(schema, one.path).method} ${one.path}`)));
       path = choose.value = paths.includes(path) ? path : (paths[0] ?? "/");
       drawForm();
       if (wanted) fill(wanted);
-      else if (before?.path === path) (fill(before), (touched = true));
     } catch (error) {
       const { status } = /** @type {any} */ (error);
       const wait = status === 409;
@@ -253,11 +246,19 @@ export function tryPanel(root, host, { alias }, signal) {
     stop.signal.addEventListener("abort", () => over.abort(), { once: true });
     if (current?.done && !comparing) former = current;
     right.style.minHeight = `${right.offsetHeight}px`; // what is below stays where it is until the answer is here
-    current = trialPane(host, { path: input.path, value: { ...(typeof input.value === "object" && !Array.isArray(input.value) ? input.value : { input: input.value }), ...input.query } });
+    current = trialPane(host, { path: input.path, value: input.unknown ? null : inputFields(input) });
     const view = runningView(host, { alias, path: input.path, passed }, over.signal);
     current.running(view);
     drawTrials();
     return { ...view, stop, over, pane: current };
+  };
+
+  /** Say of the results what they belong to, where the form holds something else or another revision serves. */
+  const markResults = () => {
+    marked = app()?.serving ?? 0;
+    const now = form && { path, value: inputFields({ path, value: form.read(), query: query?.read() ?? {} }) };
+    current?.mark(now, marked);
+    if (comparing && former !== current) former?.mark(now, marked);
   };
 
   /** One result, or two of them side by side. */
@@ -273,6 +274,7 @@ export function tryPanel(root, host, { alias }, signal) {
     current.compare(two ? former : isKept ? "kept: the next result stands beside it" : null);
     replace(current.tools, former ? button("Compare", () => ((comparing = !comparing), drawTrials(), focusTool()), { class: "fj-choice", "aria-pressed": String(comparing), title: comparing ? "Show one result alone" : "Show the result before beside it" }) : null,
       two ? button("Keep this one", () => ((former = current), drawTrials(), focusTool()), { class: "fj-choice", title: "Compare the next results with this one" }) : null);
+    markResults();
   };
   const focusTool = () => /** @type {any} */ (current?.tools.querySelector("button"))?.focus();
 
@@ -304,12 +306,13 @@ export function tryPanel(root, host, { alias }, signal) {
       const type = found.headers.get("content-type") ?? "";
       const data = await pane.body(found, type, stop.signal);
       over.abort();
-      pane.end(await askJson(host, "GET", `requests/${id}`, { signal: stop.signal }), data, type, body);
+      pane.end(await askJson(host, "GET", `requests/${id}`, { signal: stop.signal }), data, body);
       if (pane === current) drawTrials();
     } catch (error) {
       over.abort();
       if (!isGone && !stop.signal.aborted && (await pane.broken(id, stop.signal, body))) isGone = true;
       else if (!stop.signal.aborted) pane.fail(message(error), body);
+      markResults();
       if (!isGone) shown = ""; // nobody answered: the request goes on, and is taken up again when the feed is back
     }
     if (reading === stop) {
@@ -334,7 +337,7 @@ export function tryPanel(root, host, { alias }, signal) {
       // its answer says what became of it
     }
     if (typeof input !== "string" && !touched) fill(input);
-    follow(found.id, begin(typeof input === "string" ? { path: found.path, value: {}, query: {} } : input, Math.max(0, host.store.view.time - found.began)));
+    follow(found.id, begin(typeof input === "string" ? { path: pathText(found.path), value: {}, query: {}, unknown: true } : input, Math.max(0, host.store.view.time - found.began)));
     if (found.state !== "done") setText(told, `A call that began ${ago(host.store.view.time - found.began)} is still running: its answer comes here.`);
   };
 
@@ -346,13 +349,14 @@ export function tryPanel(root, host, { alias }, signal) {
     if (!last) return replace(fields, again);
     left.classList.add("fj-pane");
     replace(fields, h("strong", null, "Input"), last.input?.size ? keptBodyView(last.input, signal) : h("p", { class: "fj-muted" }, "no input"), again);
-    const pane = trialPane(host, { path: last.request.path, value: {} });
+    const pane = trialPane(host, { path: last.request.path, value: null });
     pane.saved(last, host.picture?.outputs?.find((one) => one.id === last.request.id));
     replace(right, pane.element);
   };
 
   const look = () => {
     drawRun();
+    if (marked !== (app()?.serving ?? 0)) markResults();
     loadSchema();
     adopt();
   };
@@ -367,6 +371,11 @@ export function tryPanel(root, host, { alias }, signal) {
     },
     edit: (id) => void edit(id),
   };
+}
+
+/** What a call was made with, field by field. @param {Input} input @returns {Record<string, any>} */
+function inputFields({ value, query }) {
+  return { ...(value && typeof value === "object" && !Array.isArray(value) && !fileOf(value) && !value.url ? value : { input: value }), ...query };
 }
 
 /** A recorded form without its files, which are chosen again. @param {any} value */
