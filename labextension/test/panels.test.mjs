@@ -47,7 +47,10 @@ describe("requests", () => {
     const host = madeHost(madeLine({ requests: Array.from({ length: 150 }, (_, at) => madeRequest(`r${at}`, { began: 1000 + at })) }));
     const root = shown(requestsPanel, host, { alias: "hello" });
     const rows = () => [...root.querySelectorAll("tbody tr[data-request]")];
+    expect(rows().length).toBe(8); // as many as stand in a card without scrolling
+    named(root, "Show older ones").click();
     expect(rows().length).toBe(100);
+    expect(named(root, "Show older ones")).toBeUndefined();
     expect(root.querySelectorAll('tbody tr[tabindex="0"]').length).toBe(1);
     rows()[0].focus();
     press(rows()[0], "ArrowDown");
@@ -64,10 +67,25 @@ describe("requests", () => {
     const detail = { request: madeRequest("a"), input: { content_type: "application/json", size: 9, text: `{"name": ${JSON.stringify(HOSTILE)}}`, base64: "", truncated: false }, output: null, error: null, logs: [], held: false };
     const host = madeHost(madeLine({ requests: [madeRequest("a")] }), () => detail);
     const root = shown(requestsPanel, host, { alias: "hello" });
+    const scrolled = [];
+    Element.prototype.scrollIntoView = function (how) { scrolled.push([this.className, how.block]); };
     press(root.querySelector("tr[data-request]"), "Enter");
     await until(() => root.querySelector(".fj-inspector")?.textContent.includes("<img src=x"));
+    await until(() => document.activeElement === root.querySelector(".fj-inspector"));
+    expect(scrolled).toEqual([["fj-detail", "nearest"]]);
+    delete Element.prototype.scrollIntoView;
     expect(root.querySelector("img")).toBe(null);
     expect(host.asked[0].slice(0, 2)).toEqual(["GET", "requests/a"]);
+    press(root.querySelector(".fj-inspector"), "Escape");
+    expect([root.querySelector(".fj-inspector"), document.activeElement]).toEqual([null, root.querySelector("tr[data-request]")]);
+  });
+  it("say why a request failed, also one that was refused without an exception", async () => {
+    const requests = [madeRequest("a", { status: 422 }), madeRequest("b", { status: 418 }), madeRequest("c", { status: 500, error: "ValueError: no" })];
+    const output = { content_type: "application/json", size: 9, text: '{"detail": [{"loc": ["body", "prompt"], "msg": "Field required"}]}', base64: "", truncated: false };
+    const root = shown(requestsPanel, madeHost(madeLine({ requests }), () => ({ request: requests[0], query: "", input: null, output, error: null, logs: [], displays: [], held: false })), { alias: "hello" });
+    expect([...root.querySelectorAll("td .fj-failed.fj-cut")].map((one) => one.textContent)).toEqual(["422: the input was refused", "418: the request was refused", "ValueError: no"]);
+    root.querySelector('[data-request="a"]').click();
+    await until(() => root.querySelector(".fj-inspector .fj-bad")?.textContent.includes("prompt: Field required"));
   });
 });
 

@@ -40,7 +40,7 @@ function printedLines(detail) {
 }
 
 /** The sentences of an answer that refuses: `prompt: Field required`. @param {import("./types.d.ts").RequestDetail} detail @returns {HTMLElement | null} */
-function refusalView(detail) {
+export function refusalView(detail) {
   const { status } = detail.request;
   if (status < 400 || status === 499 || !detail.output || detail.output.truncated) return null;
   let value;

@@ -2,7 +2,7 @@
 /** How the app of a card stands: one line that is always there, and what takes the place of the form while there is no runner. */
 import { button, h, replace, update } from "./dom.mjs";
 import { errorView, ownFrame } from "./errors.mjs";
-import { ago, clock, duration, plural } from "./format.mjs";
+import { ago, clock, duration, pathText, plural } from "./format.mjs";
 import { glyph, stateGlyph } from "./glyphs.mjs";
 import { askJson } from "./host.mjs";
 import { hasFailed } from "./phases.mjs";
@@ -117,6 +117,12 @@ export function cardStates(host, card, redraw, signal) {
   };
 
   const ready = (/** @type {View} */ view, /** @type {AppState} */ now) => {
+    const going = view.requests.filter((one) => one.alias === card.alias && one.state !== "done");
+    if (going.length) {
+      const first = going[going.length - 1];
+      const does = { waiting: "waits", streaming: "streams" }[first.state] ?? "runs";
+      return banner("fj-quiet", null, h("span", { class: "fj-mono" }, plainText(pathText(first.path))), ` ${does} since ${clock(first.began, false)}`, going.length > 1 ? `, ${plural(going.length - 1, "call")} more after it` : "", ".");
+    }
     const last = view.requests.find((one) => one.alias === card.alias && one.state === "done");
     if (!last) return banner("fj-quiet", null, "No call yet. Press Run, or call ", h("span", { class: "fj-mono" }, `${now.class_name}.${now.endpoints[0]?.name ?? "call"}(…)`), " in a cell.");
     return banner("fj-quiet", null, "Last call ", h("span", { class: "fj-mono" }, plainText(last.path)), ` at ${clock(last.began, false)}, ${duration(last.total_ms)}`, hasFailed(last) ? ", failed" : "", ".");

@@ -123,7 +123,7 @@ export function dashboardPanel(root, host, options, signal) {
     const stop = (inspecting = new AbortController());
     signal.addEventListener("abort", () => stop.abort(), { once: true });
     drawer.hidden = false;
-    inspectorPanel(drawer, host, { id, close }, stop.signal);
+    inspectorPanel(drawer, host, { id, close, arrive: true }, stop.signal);
     markRow(id)?.scrollIntoView?.({ block: "nearest" }); // the drawer took room: its row stays in sight
   };
   const told = h("div", { role: "alert" });

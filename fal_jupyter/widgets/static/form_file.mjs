@@ -194,7 +194,7 @@ function addressName(address) {
   }
   const named = dataAddress(address.slice(0, 500))?.name;
   if (named) return named;
-  const kind = typeOf(address).split("/")[0];
+  const kind = typeOf({ url: address }).split("/")[0];
   return `${{ image: "an image", audio: "a sound", video: "a video" }[kind] ?? "a file"} of ${bytes(sizeOf({ url: address }) ?? 0)}`;
 }
 

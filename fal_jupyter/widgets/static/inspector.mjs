@@ -1,6 +1,7 @@
 // @ts-check
 /** One request, whole: where its time went, what came in and went out, what it printed and raised. */
 import { waitAdvice } from "./advice.mjs";
+import { refusalView } from "./answer.mjs";
 import { button, h, replace, scheduler } from "./dom.mjs";
 import { editRequest } from "./edit_request.mjs";
 import { errorView } from "./errors.mjs";
@@ -8,7 +9,7 @@ import { bytes, clock, duration, pathText } from "./format.mjs";
 import { glyph, iconButton, requestLook } from "./glyphs.mjs";
 import { askJson } from "./host.mjs";
 import { displaysView } from "./media.mjs";
-import { hasFailed, phaseTable, totalOf, wasCancelled } from "./phases.mjs";
+import { failureWords, hasFailed, phaseTable, totalOf, wasCancelled } from "./phases.mjs";
 import { plainText } from "./plain.mjs";
 import { recordedPrograms } from "./recorded.mjs";
 import { bodyBytes } from "./recorded_input.mjs";
@@ -38,16 +39,22 @@ export function memoryDuring(view, request) {
 /**
  * @param {HTMLElement} root
  * @param {import("./types.d.ts").Host} host
- * @param {{id: string, close?: () => void}} options
+ * @param {{id: string, close?: () => void, arrive?: boolean}} options `arrive`: it is opened by hand, comes into sight and has the focus
  * @param {AbortSignal} signal
  */
-export function inspectorPanel(root, host, { id, close }, signal) {
+export function inspectorPanel(root, host, { id, close, arrive = false }, signal) {
   /** @type {RequestDetail | null} */
   let detail = null;
   let busy = false;
   let drawn = "";
-  const body = h("div", { class: "fj-inspector", role: "region", "aria-label": `request ${id}` });
+  const body = h("div", { class: "fj-inspector", role: "region", "aria-label": `request ${id}`, tabIndex: -1 });
   root.append(body);
+  if (arrive) setTimeout(() => signal.aborted || body.focus({ preventScroll: true })); // after the click that opened it
+  /** What is known of it came: all of it that has room is in sight. */
+  const show = () => {
+    if (arrive) root.scrollIntoView?.({ block: "nearest" });
+    arrive = false;
+  };
   const known = () => host.store.view.requests.find((one) => one.id === id);
 
   const fetchDetail = async () => {
@@ -57,6 +64,7 @@ export function inspectorPanel(root, host, { id, close }, signal) {
     try {
       detail = await askJson(host, "GET", `requests/${encodeURIComponent(id)}`, { signal });
       draw();
+      show();
     } catch (error) {
       if (!signal.aborted && !known()) replace(body, top(null), h("p", { class: "fj-empty" }, error instanceof Error ? error.message : String(error)));
       else draw();
@@ -94,7 +102,7 @@ export function inspectorPanel(root, host, { id, close }, signal) {
         request.cold ? h("span", { class: "fj-chip fj-setup" }, "cold") : null, h("span", { class: "fj-space" }), usual?.sample ? h("span", { class: "fj-muted", title: `The median of the last ${usual.sample} calls of this endpoint` }, `p50 of ${plainText(pathText(request.path))} ${duration(usual.p50_ms)}`) : null), waitAdvice(request, app)),
       phaseTable(request, Date.now()),
       h("div", { class: "fj-pane" }, h("h2", null, "Where"), h("dl", { class: "fj-where" }, facts.map(([name, value]) => h("div", null, h("dt", null, name), h("dd", { title: typeof value === "string" ? value : null }, value))))),
-      detail?.error ? h("div", { class: "fj-pane" }, errorView(detail.error)) : request.error ? h("div", { class: `fj-banner ${hasFailed(request) ? "fj-bad" : ""}` }, plainText(request.error)) : null,
+      detail?.error ? h("div", { class: "fj-pane" }, errorView(detail.error)) : (detail && refusalView(detail)) ?? (request.error || hasFailed(request) ? h("div", { class: `fj-banner ${hasFailed(request) ? "fj-bad" : ""}` }, plainText(failureWords(request))) : null),
       bodyPart("Input", detail?.input ?? null, request.bytes_in), live ? null : bodyPart("Output", detail?.output ?? null, request.bytes_out),
       detail?.displays?.length ? h("div", { class: "fj-pane" }, displaysView(detail.displays)) : null,
       detail?.logs.length ? h("div", { class: "fj-pane" }, h("h2", null, "Printed"), terminalView(detail.logs.map((one) => one.text).join("\n"))) : null,

@@ -24,6 +24,17 @@ export function hasFailed(request) {
   return request.state === "done" && !wasCancelled(request) && (request.status >= 400 || Boolean(request.error));
 }
 
+/** @type {Record<number, string>} */
+const STATUS_WORDS = {
+  400: "bad request", 401: "not authorized", 403: "forbidden", 404: "not found", 405: "method not allowed", 413: "the input is too large", 415: "unsupported media type",
+  422: "the input was refused", 429: "too many requests", 500: "the endpoint failed", 502: "the runner gave no answer", 503: "not available", 504: "timed out",
+};
+
+/** Why a request failed, in a line: its error, else what its status means. @param {RequestState} request */
+export function failureWords({ error, status }) {
+  return error || [status, STATUS_WORDS[status] ?? (status < 500 ? "the request was refused" : "the endpoint failed")].join(": ");
+}
+
 /**
  * The parts with their times, those of a request on its way up to `now`.
  * @param {RequestState} request

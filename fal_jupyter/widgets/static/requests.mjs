@@ -6,12 +6,15 @@ import { endpointTable } from "./endpoint_figures.mjs";
 import { clock, count, duration, pathText, plural, runnerName } from "./format.mjs";
 import { glyph, iconButton, requestLook } from "./glyphs.mjs";
 import { devicesOf, inspectorPanel } from "./inspector.mjs";
-import { hasFailed, phaseBar, phaseLegend, phaseWords, totalOf, wasCancelled } from "./phases.mjs";
+import { failureWords, hasFailed, phaseBar, phaseLegend, phaseWords, totalOf, wasCancelled } from "./phases.mjs";
 import { plainText } from "./plain.mjs";
 
 /** @typedef {import("./types.d.ts").RequestState} RequestState */
 
 const ROWS = 100;
+const FIRST_HEIGHT = 215; // pixels of rows that a card's list has without a scroll bar of its own
+const ROW_HEIGHT = 25;
+const TEXT_HEIGHT = 18;
 
 /**
  * The requests that a filter lets through, newest first.
@@ -25,6 +28,13 @@ export function chosenRequests(requests, { alias, kind, text, from, to }) {
     && (from === undefined || one.began + one.total_ms >= from) && (to === undefined || one.began <= to));
 }
 
+/** How many of the first requests stand in a height: one that did not succeed has a line of text. @param {RequestState[]} requests @param {number} height */
+function rowsWithin(requests, height) {
+  let left = height;
+  const at = requests.findIndex((one) => (left -= ROW_HEIGHT + (hasFailed(one) || wasCancelled(one) ? TEXT_HEIGHT : 0)) < 0);
+  return at < 0 ? requests.length : Math.max(1, at);
+}
+
 /**
  * @param {HTMLElement} root
  * @param {import("./types.d.ts").Host} host
@@ -33,6 +43,7 @@ export function chosenRequests(requests, { alias, kind, text, from, to }) {
  * @returns {{redraw: () => void, choose: (id: string | null) => HTMLElement | null}} `choose` marks the row of a request that is shown elsewhere, and gives it
  */
 export function requestsPanel(root, host, { alias, open, span }, signal) {
+  let most = alias && !span ? 0 : ROWS; // rows; 0: as many as there is room for without scrolling
   let kind = "all";
   let common = false;
   let paused = false;
@@ -63,7 +74,7 @@ export function requestsPanel(root, host, { alias, open, span }, signal) {
   const endpointsNamed = h("summary", null);
   const byEndpoint = h("details", { class: "fj-by-endpoint", hidden: true }, endpointsNamed, endpoints);
   const csv = h("button", { type: "button", class: "fj-choice", title: "Save these requests as a CSV file", onclick: () => saveText(`${alias || "fal"}-requests.csv`, "text/csv", requestsCsv(chosenHere(), host.store.view.time)) }, "CSV");
-  root.append(h("div", { class: "fj-bar-row" }, kinds, filter, h("span", { class: "fj-space" }), fresh, axis, csv, pause), byEndpoint, scroll, summary, detail);
+  root.append(h("div", { class: "fj-bar-row" }, kinds, filter, h("span", { class: "fj-space" }), fresh, axis, csv, pause), byEndpoint, h("div", { class: "fj-requests-both" }, h("div", { class: "fj-requests-list" }, scroll, summary), detail));
   /** All that the filter lets through, also what is not in the page. */
   const chosenHere = () => chosenRequests(host.store.view.requests, { alias, kind, text: filter.value, ...(span?.() ?? {}) });
 
@@ -75,7 +86,7 @@ export function requestsPanel(root, host, { alias, open, span }, signal) {
     if (chosen) {
       const stop = (inspecting = new AbortController());
       signal.addEventListener("abort", () => stop.abort(), { once: true });
-      inspectorPanel(detail, host, { id, close: shut }, stop.signal);
+      inspectorPanel(detail, host, { id, close: shut, arrive: true }, stop.signal);
     }
     draw(true);
   };
@@ -115,7 +126,7 @@ export function requestsPanel(root, host, { alias, open, span }, signal) {
       h("td", { class: "fj-c-began" }, clock(one.began)), alias ? null : h("td", { class: "fj-roomy fj-cut", title: plainText(one.alias) }, plainText(one.alias)),
       h("td", { class: "fj-cut", title: path }, h("span", { class: "fj-mono" }, path), h("div", { class: "fj-label fj-narrow", title: under.filter(Boolean).join(" · ") }, joinedTexts(under)), h("div", { class: "fj-label fj-tight" }, clock(one.began))),
       h("td", { class: "fj-wide", title: phaseWords(one, now) }, scale ? phaseBar(one, now, scale.whole, one.began - scale.from) : phaseBar(one, now),
-        failed && one.error ? h("div", { class: "fj-failed fj-cut", title: plainText(one.error) }, plainText(one.error)) : wasCancelled(one) ? h("div", { class: "fj-muted" }, "cancelled") : null),
+        failed ? h("div", { class: "fj-failed fj-cut", title: plainText(failureWords(one)) }, plainText(failureWords(one))) : wasCancelled(one) ? h("div", { class: "fj-muted" }, "cancelled") : null),
       h("td", { class: "fj-number" }, one.cold ? h("span", { class: "fj-chip fj-setup" }, "cold") : null, " ", h("strong", { class: one.state === "done" ? "" : "fj-run" }, duration(total))),
       h("td", { class: "fj-roomy", title: plainText(one.runner) || null }, runner ? joinedTexts([runner, device]) : "–"), h("td", { class: "fj-roomy" }, one.revision ? `r${one.revision}` : "–"),
     ];
@@ -140,7 +151,7 @@ export function requestsPanel(root, host, { alias, open, span }, signal) {
       if (paused) return;
       rows = rows.map((old) => known.get(old.id) ?? old); // no row moves under the pointer
     } else {
-      rows = found.slice(0, ROWS);
+      rows = found.slice(0, most || rowsWithin(found, FIRST_HEIGHT));
       fresh.hidden = true;
     }
     const now = host.kind === "saved" ? host.store.view.time : Date.now();
@@ -166,7 +177,7 @@ export function requestsPanel(root, host, { alias, open, span }, signal) {
       update(endpoints, endpointTable(called, (path) => ((filter.value = path), draw(true))));
     }
     csv.disabled = !found.length;
-    update(summary, rows.length ? h("span", null, [rows.length < found.length ? `${rows.length} of ${found.length} shown` : "", figures || (rows.length < found.length ? "" : `${rows.length} shown`)].filter(Boolean).join(" · ")) : h("span", { class: "fj-muted" }, marked ? "No request in the marked span." : "No request yet. Each call shows up here, with where its time went."), h("span", { class: "fj-space" }), rows.length ? phaseLegend() : null);
+    update(summary, rows.length ? h("span", null, [rows.length < found.length ? `${rows.length} of ${found.length} shown` : "", figures || (rows.length < found.length ? "" : `${rows.length} shown`)].filter(Boolean).join(" · ")) : h("span", { class: "fj-muted" }, marked ? "No request in the marked span." : "No request yet. Each call shows up here, with where its time went."), !most && rows.length < found.length ? h("button", { type: "button", class: "fj-choice", onclick: () => ((most = ROWS), draw(true)) }, "Show older ones") : null, h("span", { class: "fj-space" }), rows.length ? phaseLegend() : null);
   };
   const look = scheduler(root, signal, () => draw(false));
   signal.addEventListener("abort", host.store.watch(look));

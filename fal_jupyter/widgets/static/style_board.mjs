@@ -11,9 +11,13 @@ export const BOARD_STYLE = `
 .fj .fj-requests { table-layout: fixed; } .fj .fj-requests .fj-wide { width: auto; min-width: 0; } .fj .fj-requests td { overflow: hidden; text-overflow: ellipsis; } .fj .fj-table.fj-requests td .fj-cut, .fj .fj-table.fj-requests td.fj-cut { max-width: none; }
 .fj .fj-requests td:first-child { overflow: visible; } .fj .fj-requests .fj-c-state { width: 40px; } .fj .fj-c-began { width: 84px; } .fj .fj-c-app { width: 15%; } .fj .fj-c-path { width: 18%; } .fj .fj-c-total { width: 112px; } .fj .fj-c-runner { width: 84px; } .fj .fj-requests .fj-narrow { white-space: normal; overflow-wrap: anywhere; } .fj .fj-c-rev { width: 42px; }
 .fj .fj-phase-cancelled { background: repeating-linear-gradient(45deg, var(--fj-pending-fill) 0 4px, transparent 4px 6px); border-color: var(--fj-pending) !important; }
-.fj .fj-drawer .fj-foot { position: sticky; bottom: 0; border-top: 1px solid var(--fj-border); } .fj .fj-where { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 260px), 1fr)); gap: 2px 24px; margin: 4px 0 0; font-size: 12px; }
+.fj .fj-where { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 260px), 1fr)); gap: 2px 24px; margin: 4px 0 0; font-size: 12px; }
 .fj .fj-where > div { display: grid; grid-template-columns: 84px minmax(0, 1fr); gap: 8px; } .fj .fj-where dt { color: var(--fj-muted); font-weight: 400; float: none; width: auto; } .fj .fj-where dd { margin: 0; overflow-wrap: anywhere; unicode-bidi: isolate; }
-.fj .fj-phase-table { table-layout: fixed; } .fj .fj-phase-table .fj-wide { width: auto; min-width: 0; } .fj .fj-c-phase { width: 92px; } .fj .fj-c-time { width: 84px; }
+.fj .fj-scroll > table > thead > tr > th { position: sticky; top: 0; z-index: 1; background: var(--fj-surface); box-shadow: inset 0 -1px 0 var(--fj-border); }
+.fj .fj-requests-both { display: flex; align-items: flex-start; } .fj .fj-requests-list { flex: 1 1 0; min-width: 0; container-type: inline-size; container-name: fj; }
+.fj .fj-detail:not(:empty) { flex: none; width: clamp(340px, 42%, 480px); max-height: 640px; overflow: auto; border-left: 1px solid var(--fj-border); container-type: inline-size; container-name: fj; }
+.fj .fj-inspector:focus { outline: none; } .fj .fj-inspector:focus-visible > .fj-head { outline: 2px solid var(--fj-brand); outline-offset: -2px; } .fj .fj-inspector .fj-foot { position: sticky; bottom: 0; border-top: 1px solid var(--fj-border); }
+.fj .fj-phase-table { table-layout: fixed; max-width: 760px; } .fj .fj-table.fj-phase-table :is(td, th):last-child { padding-right: 12px; } .fj .fj-phase-table .fj-wide { width: auto; min-width: 0; } .fj .fj-c-phase { width: 92px; } .fj .fj-c-time { width: 84px; }
 .fj .fj-axis { position: relative; height: 16px; } .fj .fj-axis > span { position: absolute; top: 0; } .fj .fj-axis-cell { background: repeating-linear-gradient(90deg, var(--fj-border) 0 1px, transparent 1px var(--fj-step, 100%)) content-box no-repeat !important; }
 .fj .fj-queue { table-layout: fixed; } .fj .fj-c-place { width: 30px; } .fj .fj-c-wait { width: 64px; } .fj .fj-c-cancel { width: 36px; } .fj .fj-c-for { width: 35%; } .fj .fj-queue td { white-space: normal; overflow-wrap: anywhere; } .fj .fj-queue td.fj-number { white-space: nowrap; }
 .fj .fj-table.fj-queue td.fj-cut, .fj .fj-table.fj-queue td .fj-cut { max-width: none; white-space: nowrap; } .fj .fj-queue .fj-icon-button { width: 22px; height: 22px; }
@@ -26,6 +30,7 @@ export const BOARD_STYLE = `
 .fj-drag-image { padding: 2px 8px; background: var(--jp-layout-color1, #fff); color: var(--jp-ui-font-color1, #000); border: 1px solid var(--jp-border-color1, #888); font-size: 12px; }
 .fj .fj-endpoints th.fj-cut { max-width: 220px; }
 @container fj (max-width: 1180px) { .fj .fj-drawer { position: static; box-shadow: none; width: clamp(280px, 34%, 360px); } }
+@container fj (max-width: 760px) { .fj .fj-requests-both { display: block; } .fj .fj-detail:not(:empty) { width: 100%; max-height: none; border-left: 0; border-top: 2px solid var(--fj-edge); } }
 @container fj (max-width: 820px) { .fj .fj-board { flex-direction: column; } .fj .fj-drawer { width: 100%; flex: 0 1 50%; min-height: 160px; border-left: 0; border-top: 2px solid var(--fj-edge); } }
 @container fj (max-width: 1180px) { .fj .fj-wider { display: none; } .fj .fj-table td .fj-under-wider { display: block; } }
 @container fj (max-width: 900px) { .fj .fj-mid { display: none; } .fj .fj-table td .fj-under-mid { display: block; } .fj .fj-apps td.fj-app-cell { width: 34%; } }

@@ -11,7 +11,7 @@ export const RESULT_STYLE = `
 .fj .fj-tile.fj-large { grid-column: 1 / -1; } .fj .fj-tile.fj-large .fj-tile-button { cursor: zoom-out; } .fj .fj-tile.fj-large .fj-tile-button .fj-media { max-height: none; }
 .fj .fj-tile-ask { display: flex; flex-direction: column; gap: 6px; align-items: center; justify-content: center; text-align: center; min-height: 96px; padding: 8px; overflow-wrap: anywhere; flex: 1; } .fj .fj-tile-ask > .fj-cut { max-width: 100%; }
 .fj .fj-tile-ask .fj-button { max-width: 100%; overflow: hidden; text-overflow: ellipsis; display: block; }
-.fj .fj-fold { margin-top: 8px; } .fj .fj-fold > summary { cursor: pointer; padding: 2px 0; }
+.fj .fj-error-view .fj-code { white-space: pre-wrap; overflow-wrap: anywhere; } .fj .fj-fold { margin-top: 8px; } .fj .fj-fold > summary { cursor: pointer; padding: 2px 0; }
 .fj .fj-answer .fj-json, .fj .fj-fold .fj-json { max-height: 420px; overflow: auto; }
 .fj .fj-stream > .fj-bar-row { padding: 0 0 6px; } .fj .fj-choices { display: inline-flex; } .fj .fj-choices .fj-choice + .fj-choice { margin-left: -1px; }
 .fj .fj-stream-box { height: 240px; overflow: auto; border: 1px solid var(--fj-border); padding: 6px 8px; overscroll-behavior: contain; } .fj .fj-stream-text { white-space: pre-wrap; overflow-wrap: anywhere; unicode-bidi: plaintext; }

@@ -184,12 +184,15 @@ export function trialPane(host, { path, value }) {
       setText(note, said.join(" "));
       element.classList.toggle("fj-stale", said.length > 0);
     },
-    /** Say how this call's input differs from another's, or what this result is. @param {{path: string, value: any} | string | null} other */
+    /** The revision that answered, 0 where none did. */
+    revision: () => over?.revision ?? 0,
+    /** Say how this call differs from another, or what this result is. @param {{path: string, value: any, revision: () => number} | string | null} other */
     compare(other) {
       changes.hidden = !other;
       if (!other) return;
       if (typeof other === "string") return setText(changes, other);
-      const found = [...(other.path === path ? [] : [`${other.path} → ${path}`]), ...(other.value && value ? inputDifferences(other.value, value) : [])];
+      const revisions = other.revision() && over?.revision && other.revision() !== over.revision ? [`r${other.revision()} → r${over.revision}`] : [];
+      const found = [...(other.path === path ? [] : [`${other.path} → ${path}`]), ...revisions, ...(other.value && value ? inputDifferences(other.value, value) : [])];
       setText(changes, found.length ? listed(found) : other.value && value ? "the same input" : "its input is not known");
     },
   };

@@ -258,7 +258,7 @@ export function tryPanel(root, host, { alias }, signal) {
     marked = app()?.serving ?? 0;
     const now = form && { path, value: inputFields({ path, value: form.read(), query: query?.read() ?? {} }) };
     current?.mark(now, marked);
-    if (comparing && former !== current) former?.mark(now, marked);
+    if (former !== current) former?.mark(null, 0); // it is there to be compared with
   };
 
   /** One result, or two of them side by side. */
