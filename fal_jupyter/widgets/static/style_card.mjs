@@ -17,6 +17,8 @@ export const CARD_STYLE = `
 .fj .fj-panel-try:not(.fj-whole) .fj-try-form { max-height: var(--fj-room); display: flex; flex-direction: column; } .fj .fj-try-form > * { flex: none; }
 .fj .fj-panel-try:not(.fj-whole) .fj-try-form > .fj-fields { flex: 0 1 auto; min-height: 72px; overflow: auto; scrollbar-width: thin; } .fj .fj-panel-try:not(.fj-whole) .fj-doc { max-height: 116px; overflow: auto; }
 .fj .fj-panel-requests .fj-requests-list > .fj-scroll { height: max(240px, calc(var(--fj-panel) - 116px)); max-height: none; } .fj .fj-panel-outputs { height: max(340px, var(--fj-panel)); overflow-y: auto; } .fj .fj-panel-logs > .fj-log { height: max(240px, calc(var(--fj-panel) - 42px)); max-height: none; } .fj .fj-panel-snippets .fj-program { min-height: 180px; }
+.fj .fj-panel-requests .fj-requests-both:has(> .fj-detail:not(:empty)) .fj-requests-list > .fj-scroll { height: auto; min-height: 240px; max-height: 560px; }
+.fj .fj-panel-try:not(.fj-whole) .fj-comparing .fj-try-form { max-height: none; }
 .fj .fj-panel-requests > .fj-by-endpoint[hidden] { display: block !important; visibility: hidden; } .fj .fj-panel-requests > .fj-by-endpoint > summary { min-height: 26px; }
 .fj .fj-panel-timeline { height: max(520px, var(--fj-panel)); overflow-y: auto; }
 .fj .fj-card-build { max-height: 150px; white-space: pre-wrap; overflow-wrap: anywhere; }
