@@ -14,6 +14,7 @@ from fal_jupyter.domain.spec import AppSpec, Scaling
 from fal_jupyter.gateway.devices.resource_usage import ResourceUsage, used_by
 from fal_jupyter.gateway.engine.request_history import BODIES_BOUND, AppHistory, RequestHistory, body_of, displays_of
 from fal_jupyter.gateway.feed.timelines import AppTimeline
+from fal_jupyter.gateway.requests.request_description import RequestDescription
 from fal_jupyter.gateway.requests.request_timestamps import RequestTimestamps
 from fal_jupyter.protocol.feed import (
     KEPT_ENDPOINTS,
@@ -25,14 +26,24 @@ from fal_jupyter.protocol.feed import (
 )
 
 
-def ended(number: int, size: int = 0, **more: Any) -> Any:
-    """An exchange that has ended, as far as the history looks at one."""
-    given = {
-        "id": f"q{number}", "alias": "a", "method": "POST", "path": "/", "origin": "http", "cell": (7, "c-1"), "status": 200, "revision": 1, "runner_id": "a-1",
-        "bytes_in": size, "bytes_out": 0, "content_type": "", "error": None, "told": "", "sent": b"x" * size, "sent_type": "", "got": b"", "shown": [], "shown_size": 0, "head": b"",
-        "starting": 0.0, "cold": False, "dispatched": 1.0, "moments": lambda now: RequestTimestamps(now - 0.01, now, now, 0.0, False, now, now, now),
+def ended(number: int, size: int = 0, *, alias: str = "a", name: str = "", **record: Any) -> Any:
+    """A request that has ended, as far as the history looks at one."""
+    name = name or f"q{number}"
+    description = RequestDescription(id=name, alias=alias, head=record.pop("head", b""), cell=(7, "c-1"))
+    kept = {
+        "status": 200, "bytes_sent": 0, "content_type": "", "error": None, "detail": "", "displays": [], "displays_size": 0, "body": lambda: b"",
     }  # fmt: skip
-    return SimpleNamespace(**(given | more))
+    return SimpleNamespace(
+        id=name,
+        alias=alias,
+        description=description,
+        revision=1,
+        runner_id="a-1",
+        dispatched=True,
+        body=SimpleNamespace(sample=b"x" * size, bytes_received=size),
+        record=SimpleNamespace(**(kept | record)),
+        timestamps=lambda now: RequestTimestamps(now - 0.01, now, now, 0.0, False, now, now, now),
+    )
 
 
 def test_only_the_latest_requests_of_an_app_are_kept_and_all_are_counted() -> None:
@@ -49,7 +60,9 @@ def test_only_the_latest_requests_of_an_app_are_kept_and_all_are_counted() -> No
 def test_displayed_pictures_count_as_bodies_and_leave_their_text() -> None:
     history, picture = RequestHistory(60), b"x" * (4 << 20)
     for number in range(10):
-        history.ended(ended(number, shown=[("image/png", picture, f"<Figure {number}>")], shown_size=len(picture)))
+        history.ended(
+            ended(number, displays=[("image/png", picture, f"<Figure {number}>")], displays_size=len(picture))
+        )
     kept = [displays_of(one.shown)[0] for one in history.apps["a"].requests]
     assert [bool(one["base64"]) for one in kept] == [False] * 2 + [True] * 8
     assert kept[0]["text"] == "<Figure 0>"
@@ -59,7 +72,7 @@ def test_bodies_are_bounded_over_all_apps_the_oldest_go_first() -> None:
     history, size = RequestHistory(60), 64 * 1024
     for number in range(150):
         for alias in "abcdefgh":
-            history.ended(ended(number, size, alias=alias, id=f"{alias}{number}"))
+            history.ended(ended(number, size, alias=alias, name=f"{alias}{number}"))
     first, last = history.find("a0"), history.find("h149")
     assert first is not None
     assert last is not None

@@ -66,7 +66,7 @@ class LoadTest:
             for worker in workers:
                 worker.cancel()
             for exchange in list(self._running):
-                exchange.hung_up()
+                exchange.disconnect()
 
     async def _work(self) -> None:
         while self._started < self.total:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from tornado.iostream import StreamClosedError
 
 from fal_jupyter.gateway.api.handlers import Handler
-from fal_jupyter.gateway.requests.proxied_request import unread
+from fal_jupyter.gateway.requests.framed_reply import dropped_notice
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.api import FRAMES_TYPE
 from fal_jupyter.protocol.frames import Kind
@@ -38,7 +38,7 @@ class OutputTail:
             self._dropped += len(data)
             return
         if self._dropped:
-            told, self._dropped = unread(self._dropped), 0
+            told, self._dropped = dropped_notice(self._dropped), 0
             self._keep(2, told)
         self._keep(which, data)
 
@@ -76,12 +76,12 @@ class OutputTailHandler(Handler):
         if known is None:
             self.fail(404, "not_kept", "that request is not known here, or not kept any more")
             return
-        if exchange is not None and exchange.watcher is not None:
+        if exchange is not None and exchange.is_observed:
             self.fail(409, "followed", "what that request prints is followed already")
             return
         prints = self._begin(request_id, known.alias)
         if exchange is not None:
-            exchange.watcher = prints
+            exchange.observe(prints)
         else:
             prints.ended()
         self._reader = asyncio.current_task()
@@ -93,7 +93,7 @@ class OutputTailHandler(Handler):
                 await self.flush()
         except (StreamClosedError, asyncio.CancelledError):
             if exchange is not None:
-                exchange.watcher = None
+                exchange.stop_observing()
 
     def _begin(self, request_id: str, alias: str) -> OutputTail:
         prints, published = OutputTail(), self.gateway.engine.published.get(alias)

@@ -174,9 +174,9 @@ class RequestHandler(Handler):
             shown, query = kept.shown, query_of(kept.head)
         else:
             assert exchange is not None
-            request, error = state_of(exchange), exchange.error
-            sent = body_of(exchange.sent, exchange.sent_type, exchange.bytes_in)
-            got, shown, query = None, exchange.shown, query_of(exchange.head)
+            request, error = state_of(exchange), exchange.record.error
+            sent = body_of(exchange.body.sample, exchange.description.content_type, exchange.body.bytes_received)
+            got, shown, query = None, exchange.record.displays, query_of(exchange.description.head)
         held = self.gateway.calls.find(request_id) is not None
         self.reply(
             RequestDetail(

@@ -136,9 +136,7 @@ class Engine:
         exchange = self.exchanges.get(request_id)
         if exchange is None or exchange.finished:
             return False
-        exchange.owned = True
-        exchange.reply(499, "client_disconnected", "the owner cancelled the request")
-        self.request_aborted(exchange)
+        exchange.cancel_by_owner()
         return True
 
     def spec_of(self, alias: str) -> AppSpec | None:
@@ -148,15 +146,15 @@ class Engine:
     def request_arrived(self, exchange: ProxiedRequest) -> None:
         self.exchanges[exchange.id] = exchange
         record = self.fleet.apps.get(exchange.alias)
-        exchange.cold = record is not None and record.is_cold
+        exchange.expect_start(cold=record is not None and record.is_cold)
         self.tell(exchange.arrival())
 
     def request_aborted(self, exchange: ProxiedRequest) -> None:
         if not exchange.dispatched and self.exchanges.pop(exchange.id, None) is not None:
             self.history.ended(exchange)
-        if exchange.dispatched and not exchange.insists:
+        if exchange.dispatched and not exchange.cancellation_requested:
             self.cancel_signals.hung_up(exchange, self.spec_of(exchange.alias))
-        self.tell(m.RequestAborted(exchange.id, insist=exchange.insists, force=exchange.owned))
+        self.tell(m.RequestAborted(exchange.id, insist=exchange.cancellation_requested, force=exchange.owned))
         if not self.exchanges:
             self._on_quiet()
 
@@ -171,9 +169,9 @@ class Engine:
     def drain_output(self, exchange: ProxiedRequest) -> None:
         self.launcher.drain_output(exchange.runner_id)
 
-    def request_printed(self, exchange: ProxiedRequest, which: int, text: str) -> None:
+    def request_printed(self, exchange: ProxiedRequest, stream: int, text: str) -> None:
         if (app := self.published.get(exchange.alias)) is not None:
-            app.log.write(exchange.runner_id, exchange.id, which, text)
+            app.log.write(exchange.runner_id, exchange.id, stream, text)
             self.on_news()
 
     def remark(self, exchange: ProxiedRequest, text: str) -> None:
@@ -184,7 +182,7 @@ class Engine:
         app = self.published.get(exchange.alias)
         return app.log.redact(text) if app is not None else text
 
-    def runner_said(self, exchange: ProxiedRequest, name: str, value: str) -> None:
+    def runner_header(self, exchange: ProxiedRequest, name: str, value: str) -> None:
         if name == H_CHECK:
             self.tell(m.RunnerCheckAsked(exchange.runner_id))
         elif name == H_HINTS and self._hints.get(exchange.runner_id) != value:
@@ -193,14 +191,13 @@ class Engine:
             self.tell(m.RunnerHinted(exchange.runner_id, hints))
 
     def _end_output(self, exchange: ProxiedRequest) -> None:
-        if exchange.watcher is not None:
-            exchange.watcher.ended()
+        exchange.output_ended()
         app = self.published.get(exchange.alias)
         if app is None:
             return
         app.log.end(exchange.runner_id, exchange.id)
-        if exchange.error is not None:
-            app.log.write(exchange.runner_id, exchange.id, 2, exchange.error["text"])
+        if exchange.record.error is not None:
+            app.log.write(exchange.runner_id, exchange.id, 2, exchange.record.error["text"])
             app.log.end(exchange.runner_id, exchange.id)
 
     # --- what the launcher tells --------------------------------------------------------------------------------
@@ -319,10 +316,10 @@ class Engine:
         channel = self.launcher.channel(order.runner_id)
         runner = self.fleet.runner(order.runner_id)
         if channel is None or runner is None:
-            exchange.undelivered = True  # its end is about to be told
+            exchange.not_delivered()  # the runner's end is about to be reported
             return
         started, began = self._started
-        exchange.begin(channel, order.runner_id, runner.revision, began if order.runner_id == started else 0.0)
+        exchange.dispatch(channel, order.runner_id, runner.revision, began if order.runner_id == started else 0.0)
 
     def _fail_request(self, order: m.FailRequest) -> None:
         exchange = self.exchanges.get(order.request_id)
@@ -333,7 +330,7 @@ class Engine:
                 order, error_type=ENDING, detail=ENDING_SENTENCE, retry_after=1
             )  # it waited: nothing has begun
         if exchange.undelivered and order.error_type == "runner_disconnected" and order.request_id:
-            exchange.undelivered = False  # the runner was dead before it got the request: another one may have it
+            exchange.requeue()  # the runner had ended before it got the request: another one may have it
             self._loop.call_soon(self.tell, exchange.arrival())
             return
         del self.exchanges[order.request_id]
@@ -343,7 +340,7 @@ class Engine:
             error = app.last_error
         self._end_output(exchange)
         more = [(H_TIMEOUT_TYPE, "user")] if order.by_caller else []
-        exchange.reply(
+        exchange.fail(
             order.status, order.error_type, order.detail, retry_after=order.retry_after, error=error, headers=more
         )
         self.history.ended(exchange)
@@ -358,7 +355,7 @@ class Engine:
     def _answer_request(self, order: m.AnswerRequest) -> None:
         exchange = self.exchanges.get(order.request_id)
         if exchange is not None:
-            exchange.reply(order.status, order.error_type, order.detail)
+            exchange.fail(order.status, order.error_type, order.detail)
 
     def _ping_runner(self, order: m.PingRunner) -> None:
         channel = self.launcher.channel(order.runner_id)

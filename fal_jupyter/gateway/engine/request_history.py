@@ -44,31 +44,31 @@ def wall_ms(monotonic: float) -> float:
 
 def state_of(exchange: ProxiedRequest) -> RequestState:
     """A request as it is now, over or not."""
-    timing = exchange.timing()
-    if exchange.finished or exchange.gone:
+    timing, description, record = exchange.timing(), exchange.description, exchange.record
+    if not exchange.is_open:
         state = "done"
     elif not exchange.dispatched:
         state = "waiting"
     else:
-        state = "streaming" if exchange.status else "running"
+        state = "streaming" if record.status else "running"
     return RequestState(
         id=exchange.id,
         alias=exchange.alias,
-        method=exchange.method,
-        path=exchange.path,
+        method=description.method,
+        path=description.path,
         state=state,
-        origin=exchange.origin,
-        cell=exchange.cell[1],
-        cell_number=exchange.cell[0],
-        began=wall_ms(exchange.began),
-        status=exchange.status,
+        origin=description.origin,
+        cell=description.cell[1],
+        cell_number=description.cell[0],
+        began=wall_ms(exchange.clock.began),
+        status=record.status,
         **timing,
         revision=exchange.revision,
         runner=exchange.runner_id,
         cold=timing["start_ms"] > 0,
-        bytes_in=exchange.bytes_in,
-        bytes_out=exchange.bytes_out,
-        content_type=exchange.content_type,
+        bytes_in=exchange.body.bytes_received,
+        bytes_out=record.bytes_sent,
+        content_type=record.content_type,
         error="",
     )
 
@@ -82,20 +82,21 @@ class RecordedRequest:
     )  # fmt: skip
 
     def __init__(self, exchange: ProxiedRequest, now: float) -> None:
-        self.id, self.alias, self.method, self.path = exchange.id, exchange.alias, exchange.method, exchange.path
-        self.origin, self.cell, self.moments = exchange.origin, exchange.cell, exchange.moments(now)
-        self.cold = exchange.starting > 0 or (exchange.cold and not exchange.dispatched)
-        self.status = exchange.status or CANCELLED
+        description, record = exchange.description, exchange.record
+        self.id, self.alias, self.method, self.path = exchange.id, exchange.alias, description.method, description.path
+        self.origin, self.cell, self.moments = description.origin, description.cell, exchange.timestamps(now)
+        self.cold = self.moments.starting > 0 or (self.moments.cold and not exchange.dispatched)
+        self.status = record.status or CANCELLED
         self.revision, self.runner = exchange.revision, exchange.runner_id
-        self.bytes_in, self.bytes_out, self.content_type = exchange.bytes_in, exchange.bytes_out, exchange.content_type
-        self.head = exchange.head
-        self.error: ErrorDescription | None = exchange.error
-        self.told = exchange.told
-        self.sent, self.sent_type = exchange.sent, exchange.sent_type
-        got = exchange.got
-        self.got = b"".join(got) if isinstance(got, list) else got
-        self.shown = exchange.shown
-        self.size = len(self.sent) + len(self.got) + exchange.shown_size
+        self.bytes_in, self.bytes_out = exchange.body.bytes_received, record.bytes_sent
+        self.content_type = record.content_type
+        self.head = description.head
+        self.error: ErrorDescription | None = record.error
+        self.told = record.detail
+        self.sent, self.sent_type = exchange.body.sample, description.content_type
+        self.got = record.body()
+        self.shown = record.displays
+        self.size = len(self.sent) + len(self.got) + record.displays_size
 
     def state(self) -> RequestState:
         """As the panels see it."""

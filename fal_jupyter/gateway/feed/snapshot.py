@@ -124,7 +124,7 @@ def _queue(engine: Engine, app: FleetApp) -> list[Waiting]:
     found = []
     for request in list(app.waiting.values())[:SHOWN_WAITING]:
         exchange = engine.exchanges.get(request.id)
-        path = exchange.path if exchange is not None else ""
+        path = exchange.description.path if exchange is not None else ""
         found.append(Waiting(id=request.id, path=path, since=wall_ms(request.arrived / 1e9)))
     return found
 

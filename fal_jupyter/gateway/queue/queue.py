@@ -16,6 +16,7 @@ from fal_jupyter.domain.queue.retries import MOST_ATTEMPTS, AttemptFailure
 from fal_jupyter.gateway.http.response_writer import Headers, failure_body
 from fal_jupyter.gateway.requests.data_plane import request_head
 from fal_jupyter.gateway.requests.proxied_request import ProxiedRequest
+from fal_jupyter.gateway.requests.request_description import RequestDescription
 from fal_jupyter.protocol.api import H_ERROR_TYPE, H_TIMEOUT_TYPE
 from fal_jupyter.settings import QUEUE_BYTES_VARIABLE, QUEUE_LENGTH_VARIABLE, Settings
 
@@ -97,10 +98,10 @@ class QueuedCall:
         """The answer is complete."""
         exchange, told = self.exchange, dict(self.headers).get(H_ERROR_TYPE, "")
         ours = (
-            exchange is not None and exchange.told and told != "runner_incomplete_response"
+            exchange is not None and exchange.record.detail and told != "runner_incomplete_response"
         )  # a head that HTTP cannot carry
         if not self._is_retried(
-            AttemptFailure(self.status, told if ours else "", exchange.needs_retry if exchange else None)
+            AttemptFailure(self.status, told if ours else "", exchange.record.needs_retry if exchange else None)
         ):
             self._end(self.status)
 
@@ -164,7 +165,7 @@ class QueuedCall:
         why = " ".join(filter(None, (str(self.status), failure.error_type)))
         note = f"attempt {number} of at most {MOST_ATTEMPTS} failed ({why}); retrying in {wait:g} s"
         job.try_again(f"[fal_jupyter] {note}", stamp())
-        exchange.hub.remark(exchange, note)
+        exchange.remark(note)
         self._wait = wait
         self._arm()
         self._tell()
@@ -205,7 +206,7 @@ class QueuedCall:
     def _end_request(self) -> None:
         """End the request, after the caller of this method has returned, and free its body."""
         if self.exchange is not None:
-            asyncio.get_running_loop().call_soon(self.exchange.end)
+            asyncio.get_running_loop().call_soon(self.exchange.abort)
         self._release()
 
     def _release(self) -> None:
@@ -277,16 +278,23 @@ class Queue:
         head = request_head(
             asked.id, asked.method, asked.below, asked.query, [*pairs, ("content-length", str(len(asked.body)))]
         )
-        exchange = ProxiedRequest(
-            self._hub, call, asked.id, asked.alias, head, framed=False, method=asked.method, path=asked.below,
-            origin="queue", sent_type=asked.content_type,
-        )  # fmt: skip
-        exchange.watcher, exchange.low, exchange.start_within = call, asked.low, left
-        exchange.hint = asked.hint
+        description = RequestDescription(
+            id=asked.id,
+            alias=asked.alias,
+            head=head,
+            method=asked.method,
+            path=asked.below,
+            origin="queue",
+            content_type=asked.content_type,
+            hint=asked.hint,
+            start_within=left,
+            low_priority=asked.low,
+        )
+        exchange = ProxiedRequest(self._hub, call, description, observer=call)
         call.exchange = exchange
         if asked.body:
-            exchange.take(asked.body)
-        exchange.complete()
+            exchange.receive(asked.body)
+        exchange.end_of_body()
 
     def wait_before_retry(self, call: QueuedCall, failure: AttemptFailure) -> float | None:
         """Give the seconds until the next attempt of a job whose attempt failed so; None where there is none."""

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from fal_jupyter.gateway.http.response_writer import Headers, new_id
 from fal_jupyter.gateway.requests.data_plane import is_hostile, request_head
 from fal_jupyter.gateway.requests.proxied_request import ProxiedRequest
+from fal_jupyter.gateway.requests.request_description import RequestDescription
 from fal_jupyter.gateway.requests.request_events import RequestEvents
 from fal_jupyter.gateway.runners.channel import GatewayChannel
 from fal_jupyter.protocol.feed import HELD_BOUND
@@ -127,7 +128,7 @@ class InternalCall:
 
     def request_arrived(self, exchange: ProxiedRequest) -> None:
         """It is complete: off it goes."""
-        exchange.begin(self._channel, self._runner_id, self._revision)
+        exchange.dispatch(self._channel, self._runner_id, self._revision)
 
     def request_aborted(self, exchange: ProxiedRequest) -> None:
         """Nobody waits any more."""
@@ -139,12 +140,12 @@ class InternalCall:
     def drain_output(self, exchange: ProxiedRequest) -> None:
         """Whatever is printed is the runner's."""
 
-    def request_printed(self, exchange: ProxiedRequest, which: int, text: str) -> None:
+    def request_printed(self, exchange: ProxiedRequest, stream: int, text: str) -> None:
         """Pass it to whoever asked for it."""
         if self._on_output is not None:
-            self._on_output(which, text)
+            self._on_output(stream, text)
 
-    def runner_said(self, exchange: ProxiedRequest, name: str, value: str) -> None:
+    def runner_header(self, exchange: ProxiedRequest, name: str, value: str) -> None:
         """Of itself: it is asked for something else here."""
 
     def remark(self, exchange: ProxiedRequest, text: str) -> None:
@@ -176,17 +177,17 @@ async def ask_aside(
         request_id, method, path, "", [("accept", "*/*"), ("host", "localhost"), ("content-length", "0")]
     )
     hub = InternalCall(channel, runner_id, revision, on_output)
-    exchange = ProxiedRequest(
-        hub, held, request_id, alias, head, framed=False, method=method, path=path, origin="internal"
+    description = RequestDescription(
+        id=request_id, alias=alias, head=head, method=method, path=path, origin="internal", owned=True
     )
-    exchange.owned = True
-    exchange.complete()
+    exchange = ProxiedRequest(hub, held, description)
+    exchange.end_of_body()
     try:
         await asyncio.wait_for(held.ended(), patience)
     except TimeoutError:
-        exchange.hung_up()
+        exchange.disconnect()
         held.drop()
-    held.error = exchange.error["text"] if exchange.error is not None else ""
+    held.error = exchange.record.error["text"] if exchange.record.error is not None else ""
     return held
 
 
@@ -229,22 +230,20 @@ class BufferedCalls:
         request_id, pairs = new_id(), list(headers)
         head = request_head(request_id, method, path, query, [*pairs, ("content-length", str(len(body)))])
         kind = next((value for name, value in pairs if name == "content-type"), "")
-        exchange = ProxiedRequest(
-            self._hub,
-            held,
-            request_id,
-            alias,
-            head,
-            framed=False,
+        description = RequestDescription(
+            id=request_id,
+            alias=alias,
+            head=head,
             method=method,
             path=path,
             origin=origin,
-            sent_type=kind,
+            content_type=kind,
+            owned=True,
         )
-        exchange.owned = True
+        exchange = ProxiedRequest(self._hub, held, description)
         if body:
-            exchange.take(body)
-        exchange.complete()
+            exchange.receive(body)
+        exchange.end_of_body()
         return request_id, exchange
 
     def find(self, request_id: str) -> BufferedCall | None:

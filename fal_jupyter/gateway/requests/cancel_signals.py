@@ -7,7 +7,6 @@ runs on. The signal goes beside the runner's requests and takes none of their pl
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 
 from fal_jupyter.domain.spec import AppSpec
 from fal_jupyter.gateway.requests.buffered_calls import ask_aside
@@ -39,7 +38,7 @@ class CancelSignals:
 
     def hung_up(self, exchange: ProxiedRequest, spec: AppSpec | None) -> None:
         """Tell the runner that the caller of a direct request is gone, where the app has an endpoint for that."""
-        wanted = cancel_path(exchange.path)
+        wanted = cancel_path(exchange.description.path)
         if spec is not None and any(endpoint.path == wanted for endpoint in spec.endpoints):
             self.send(exchange)
 
@@ -52,18 +51,11 @@ class CancelSignals:
             exchange.runner_id,
             exchange.revision,
             exchange.alias,
-            cancel_path(exchange.path),
+            cancel_path(exchange.description.path),
             PATIENCE,
             method="POST",
             request_id=exchange.id,
-            on_output=partial(_printed, exchange),
+            on_output=exchange.printed_aside,
         )
         if held.error:
-            _printed(exchange, 2, held.error)
-
-
-def _printed(exchange: ProxiedRequest, which: int, text: str) -> None:
-    """What the cancel endpoint prints belongs to the request that it cancels."""
-    exchange.hub.request_printed(exchange, which, text)
-    if exchange.watcher is not None and not exchange.finished:
-        exchange.watcher.printed(which, exchange.hub.without_secrets(exchange, text))
+            exchange.printed_aside(2, held.error)

@@ -23,6 +23,7 @@ from fal_jupyter.gateway.http.messages import LINGER, LINGER_BYTES, RequestHeade
 from fal_jupyter.gateway.http.response_writer import failure, is_number, new_id
 from fal_jupyter.gateway.http.server import HttpConnection
 from fal_jupyter.gateway.requests.proxied_request import ProxiedRequest
+from fal_jupyter.gateway.requests.request_description import RequestDescription
 from fal_jupyter.gateway.requests.request_events import RequestEvents
 from fal_jupyter.protocol.addresses import app_address
 from fal_jupyter.protocol.api import (
@@ -170,7 +171,7 @@ class DataPlaneRequest:
     @property
     def upgrades(self) -> bool:
         """True where a websocket was asked for and nothing speaks against it."""
-        return self.exchange is not None and self.exchange.websocket
+        return self.exchange is not None and self.exchange.description.websocket
 
     def begin(self, method: str, target: str, headers: RequestHeaders) -> None:
         """The head is here."""
@@ -223,12 +224,13 @@ class DataPlaneRequest:
             told = f"pages of {headers.get('origin')} may not talk to {owner}/{alias}: serve it with --cors ORIGIN to let them in"
             self._refuse(403, "bad_request", told[:300])
             return
-        self.exchange = self._exchange(alias, method, spec.path_of(below), query, headers)
-        self.exchange.start_within = start_within
+        self.exchange = self._exchange(alias, method, spec.path_of(below), query, headers, start_within)
         if websocket:
             self.open()
 
-    def _exchange(self, alias: str, method: str, path: str, query: str, headers: RequestHeaders) -> ProxiedRequest:
+    def _exchange(
+        self, alias: str, method: str, path: str, query: str, headers: RequestHeaders, start_within: float
+    ) -> ProxiedRequest:
         """Make the exchange of a request that may go to the app."""
         front, websocket, request_id = self.front, self.caller.handshake, new_id()
         pairs = headers.pairs
@@ -236,24 +238,23 @@ class DataPlaneRequest:
             pairs = without_foreign_cookies(headers, pairs, front.apps.cookies.get(alias, ()))
         head = request_head(request_id, WEBSOCKET if websocket else method, path, without_token(query), pairs)
         framed = front.trusted and not self.caller.role and headers.get(H_OWNER) == "frames"
-        exchange = ProxiedRequest(
-            front.apps,
-            self.caller,
-            request_id,
-            alias,
-            head,
-            framed=framed,
+        cell = _CELL.fullmatch(headers.get(H_CELL) or "") if framed else None
+        description = RequestDescription(
+            id=request_id,
+            alias=alias,
+            head=head,
             method=method,
             path=path,
             origin="cell" if framed else "http",
-            sent_type=headers.get("content-type", ""),
+            content_type=headers.get("content-type", ""),
+            framed=framed,
+            owned=framed,
             websocket=websocket,
+            cell=(int(cell[1]), cell[2]) if cell is not None else (0, ""),
+            hint=hint_of(headers.get(H_HINT, "")),
+            start_within=start_within,
         )
-        if framed and (cell := _CELL.fullmatch(headers.get(H_CELL) or "")) is not None:
-            exchange.cell = (int(cell[1]), cell[2])
-        if (hint := headers.get(H_HINT)) is not None:
-            exchange.hint = hint_of(hint)
-        return exchange
+        return ProxiedRequest(front.apps, self.caller, description)
 
     def open(self) -> None:
         """A websocket's handshake may go to the app."""
@@ -262,8 +263,8 @@ class DataPlaneRequest:
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         """A piece of the body."""
-        if self.exchange is not None and self.exchange.websocket:
-            return self.exchange.take(chunk)
+        if self.exchange is not None and self.exchange.description.websocket:
+            return self.exchange.receive(chunk)
         self.received += len(chunk)
         if self.exchange is None:  # refused; the rest of its body is let go, but not for ever
             if self.received > self.front.settings.max_body + LINGER_BYTES:
@@ -271,15 +272,15 @@ class DataPlaneRequest:
             return None
         if self.received > self.front.settings.max_body:
             exchange, self.exchange = self.exchange, None
-            if exchange.withdraw():
+            if exchange.reject_body():
                 self._refuse(413, "bad_request", self._limit_sentence())
             return None
-        return self.exchange.take(chunk)
+        return self.exchange.receive(chunk)
 
     def finish(self) -> None:
         """The body is complete."""
         if self.exchange is not None:
-            self.exchange.complete()
+            self.exchange.end_of_body()
         elif self.linger is not None:
             self.linger.cancel()
             self.caller.finish()
@@ -290,7 +291,7 @@ class DataPlaneRequest:
     def on_connection_close(self) -> None:
         """The caller hung up."""
         if self.exchange is not None:
-            self.exchange.hung_up()
+            self.exchange.disconnect()
         elif self.linger is not None:
             self.linger.cancel()
 

@@ -1,549 +1,458 @@
-"""One request between its caller's connection and a runner's stream: bytes in both directions, with back-pressure.
+"""One request between its caller's connection and a runner's stream: it coordinates the parts that do the work.
 
-The engine hands it to a runner or fails it; everything else here is bytes. For the owner's kernel the answer is
-framed (``protocol/api``): output, the user's exception and the timing travel with it.
+:mod:`request_states` has the states and all moves, :mod:`request_body` sends the body, :mod:`response_relay` or :mod:`framed_reply` (for
+the owner's kernel) send the answer. The engine dispatches a request or fails it. Other modules change it by methods only.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
+from collections.abc import Awaitable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from fal_jupyter.domain.cancellation import How
 from fal_jupyter.domain.events import RequestArrived
 from fal_jupyter.domain.queue.retries import ends_runner, flag
-from fal_jupyter.gateway.http.event_stream import EventStream
 from fal_jupyter.gateway.http.messages import LINGER
 from fal_jupyter.gateway.http.response_head import FOR_GATEWAY, ResponseHead, decode_head
 from fal_jupyter.gateway.http.response_validation import objection
-from fal_jupyter.gateway.http.response_writer import ResponseWriter, failure_body
+from fal_jupyter.gateway.http.response_writer import ResponseWriter
+from fal_jupyter.gateway.requests.framed_reply import FramedReply
+from fal_jupyter.gateway.requests.request_body import RequestBody
+from fal_jupyter.gateway.requests.request_description import RequestDescription
 from fal_jupyter.gateway.requests.request_events import RequestEvents, RequestObserver
-from fal_jupyter.gateway.requests.request_timestamps import RequestTimestamps
+from fal_jupyter.gateway.requests.request_states import (
+    DeliveryEvent,
+    DeliveryState,
+    ResponseEvent,
+    ResponseState,
+    delivery_after,
+    response_after,
+)
+from fal_jupyter.gateway.requests.request_timestamps import RequestClock, RequestTimestamps
+from fal_jupyter.gateway.requests.response_record import ResponseRecord
+from fal_jupyter.gateway.requests.response_relay import ResponseRelay, failure_headers, headers_for_caller
+from fal_jupyter.gateway.requests.runner_stream import RunnerStream
 from fal_jupyter.gateway.runners.channel import GatewayChannel
 from fal_jupyter.gateway.storage.redaction import error_without_secrets
 from fal_jupyter.protocol import frames
-from fal_jupyter.protocol.api import (
-    BODILESS,
-    FRAMES_TYPE,
-    H_ERROR_TYPE,
-    H_REQUEST_ID,
-    H_REVISION,
-    H_RUNNER,
-    H_STOP_RUNNER,
-    EndRecord,
-    ErrorDescription,
-    Timing,
+from fal_jupyter.protocol.api import H_STOP_RUNNER, EndRecord, ErrorDescription, Timing
+from fal_jupyter.protocol.frames import Frame, Kind
+
+RUNNER_HEADERS = (
+    "x-fal-runner-h"  # prefix of headers about the runner: its hints, and that its health should be checked
 )
-from fal_jupyter.protocol.feed import BODY_BOUND, DISPLAYS_BOUND
-from fal_jupyter.protocol.frames import CHUNK, GO_AWAY, INLINE, WINDOW, Frame, Kind
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Sequence
-
-_encode = msgspec.json.encode
-_CANCELS: dict[How, bytes] = {"tell": b"", "force": b"\x01", "politely": GO_AWAY}
-SAID = "x-fal-runner-h"  # what runners say of themselves: hints, and that their health be checked
-MOST_COOKIES = 200  # names that are remembered of an app
-
-
-def unread(size: int) -> bytes:
-    """What is printed in place of *size* bytes of output that their owner did not take."""
-    return f"\n[fal_jupyter: {size:,} bytes of output were dropped, since they were not read]\n".encode()
+MOST_COOKIES = 200  # names that are remembered per app
 
 
 class ProxiedRequest:
-    """One request and its answer."""
+    """One request and its answer.
+
+    Attributes:
+        runner_id: of the runner that has it, ``""`` before.
+        revision: of the app, which that runner serves.
+    """
 
     __slots__ = (
-        "_answered", "_body_done", "_buffer", "_buffered", "_channel", "_credit", "_ending", "_events", "_first", "_got_room", "_linger", "_owed", "_paused",
-        "_ran_from", "_read_all", "_stream", "_unprinted", "alias", "arrived", "began", "bytes_in", "bytes_out", "caller", "cell", "cold",
-        "content_type", "dispatched", "error", "finished", "framed", "gone", "got", "head", "hint", "hub", "id", "low", "method", "needs_retry", "origin", "owned", "path",
-        "revision", "runner_id", "sent", "sent_type", "shown", "shown_size", "start_within", "starting", "status", "stop_runner", "told", "undelivered", "watcher", "websocket",
+        "_abort_requested", "_cancelled_by_owner", "_delivery", "_events", "_framed", "_linger", "_observer", "_relay", "_response", "_stream", "_writer",
+        "alias", "body", "clock", "description", "id", "record", "revision", "runner_id",
     )  # fmt: skip
 
     def __init__(
         self,
-        hub: RequestEvents[ProxiedRequest],
-        caller: ResponseWriter,
-        request_id: str,
-        alias: str,
-        head: bytes,
-        *,
-        framed: bool,
-        method: str = "POST",
-        path: str = "/",
-        origin: str = "http",
-        sent_type: str = "",
-        websocket: bool = False,
+        events: RequestEvents[ProxiedRequest],
+        writer: ResponseWriter,
+        description: RequestDescription,
+        observer: RequestObserver | None = None,
     ) -> None:
-        self.websocket = websocket  # its body and its answer's are the two directions of a websocket, without an end
-        self.watcher: RequestObserver | None = None
-        self.low = self._ending = False
-        self.start_within, self.hint = 0.0, ""
-        self.cell = (0, "")  # number and id of the cell that asked, where that is known
-        self.hub, self.caller, self.id, self.alias = hub, caller, request_id, alias
-        self.head, self.framed = head, framed
-        self.method, self.path, self.origin, self.sent_type = method, path, origin, sent_type
-        self.began = time.monotonic()
-        self.arrived = self.dispatched = self.starting = self._first = self._ran_from = 0.0
-        self.content_type = self.told = ""
-        self._events: EventStream | None = None
-        self.owned = framed  # its owner asked: who cancels it means it
-        self.cold = self.gone = self.finished = self.undelivered = False
+        self.description = description
+        self.id, self.alias = description.id, description.alias
+        self.clock = RequestClock()
+        self.body = RequestBody(unbounded=description.websocket)
+        self.record = ResponseRecord()
         self.runner_id, self.revision = "", 0
-        self.error: ErrorDescription | None = None
-        self.stop_runner: bool | None = None  # what the answer's headers ask for; None: they do not say
-        self.needs_retry: bool | None = None
-        self._channel: GatewayChannel | None = None
-        self._stream = 0
-        self._buffer: deque[bytes] = deque()
-        self._buffered = 0
-        self._body_done = False
-        self._credit = WINDOW
-        self._owed = 0
-        self._paused: asyncio.Future[None] | None = None
-        self._answered = False
-        self.status = self._unprinted = self.bytes_in = self.bytes_out = 0
-        self.sent = b""
-        self.got: bytes | list[bytes] = b""
-        self._got_room = 0 if websocket else BODY_BOUND
-        self.shown: list[tuple[str, bytes, str]] = []  # pictures that were displayed: type, bytes, text
-        self.shown_size = 0
-        self._read_all = websocket
+        self._events, self._writer, self._observer = events, writer, observer
+        self._framed = FramedReply(writer, description.id) if description.framed else None
+        self._relay = ResponseRelay(writer)
+        self._delivery = DeliveryState.RECEIVING
+        self._response = ResponseState.PENDING
+        self._stream: RunnerStream | None = None
         self._linger: asyncio.TimerHandle | None = None
+        self._abort_requested = self._cancelled_by_owner = False
+
+    # --- states -------------------------------------------------------------------------------------------------
+    @property
+    def dispatched(self) -> bool:
+        """True once a runner has it."""
+        return self._delivery is DeliveryState.RUNNING or self._delivery is DeliveryState.ENDED
+
+    @property
+    def undelivered(self) -> bool:
+        """True where its runner had ended before it got the request: another one may have it."""
+        return self._delivery is DeliveryState.UNDELIVERED
+
+    @property
+    def finished(self) -> bool:
+        """True when it was answered or broken off."""
+        return self._response is ResponseState.COMPLETE or self._response is ResponseState.CLOSED
+
+    @property
+    def is_open(self) -> bool:
+        """True while an answer can be sent: it is not complete, and its caller is connected."""
+        return self._response is ResponseState.PENDING or self._response is ResponseState.STREAMING
+
+    @property
+    def cancellation_requested(self) -> bool:
+        """True where its end was requested by its owner or by a cancellation, and not only by a disconnect."""
+        return self._abort_requested or self.owned
+
+    @property
+    def owned(self) -> bool:
+        """True where whoever ends it is its owner."""
+        return self._cancelled_by_owner or self.description.owned
+
+    def _move_delivery(self, event: DeliveryEvent) -> None:
+        self._delivery = delivery_after(self._delivery, event)
+
+    def _move_response(self, event: ResponseEvent) -> None:
+        self._response = response_after(self._response, event)
 
     # --- from the caller ----------------------------------------------------------------------------------------
-    def take(self, data: bytes) -> Awaitable[None] | None:
+    def receive(self, data: bytes) -> Awaitable[None] | None:
         """Body bytes came; a future that is not done yet asks the connection to wait."""
-        if self.finished or self.gone:
+        if not self.is_open or not self.body.feed(data):
             return None
-        self._buffer.append(data)
-        self._buffered += len(data)
-        self.bytes_in += len(data)
-        if self._channel is not None:
-            self._pump()
-        if self._buffered < WINDOW:
-            return None
-        if not self.arrived:
+        if self._delivery is DeliveryState.RECEIVING:
             self.arrive()
-        if self._paused is None or self._paused.done():
-            self._paused = asyncio.get_running_loop().create_future()
-        return self._paused
+        return self.body.writable()
 
-    def complete(self) -> None:
+    def end_of_body(self) -> None:
         """The whole body is here."""
-        self._read_all = True
         if self.finished:
+            self.body.discard_end()
             if self._linger is not None:
                 self._linger.cancel()
                 self._finish_connection()
             return
-        self._body_done = True
-        if self._channel is not None:
-            self._pump()
-        elif not self.arrived:
+        self.body.end()
+        if self._delivery is DeliveryState.RECEIVING:
             self.arrive()
 
-    def withdraw(self) -> bool:
-        """The caller broke a rule while its body came: forget the request. False when its answer has begun already."""
-        self.finished, self.status, self.told = True, 413, "the body was longer than the limit"
-        if self._answered:
-            self._drop_connection()
-        if self.arrived:
-            self.hub.request_aborted(self)
-        return not self._answered
+    def reject_body(self) -> bool:
+        """The body is longer than the limit: forget the request. False when its answer has begun already."""
+        pending = self._response is ResponseState.PENDING
+        if not self.finished:
+            self.record.status, self.record.detail = 413, "the body was longer than the limit"
+        self._move_response(ResponseEvent.FINISHED)
+        if not pending:
+            self._writer.drop()
+        if self._delivery is not DeliveryState.RECEIVING:
+            self._events.request_aborted(self)
+        return pending
 
     def arrive(self) -> None:
         """Enough of the request is here for a runner to begin with."""
-        self.arrived = time.monotonic()
-        self.caller.on_close(self.hung_up)
-        self.hub.request_arrived(self)
+        self._move_delivery(DeliveryEvent.ARRIVED)
+        self.clock.arrived = time.monotonic()
+        self._writer.on_close(self.disconnect)
+        self._events.request_arrived(self)
 
     def arrival(self) -> RequestArrived:
-        """What the fleet is told of it."""
+        """The fleet's event for it."""
+        description = self.description
         return RequestArrived(
             self.alias,
             self.id,
-            self.websocket,
-            queued=self.origin == "queue",
-            low=self.low,
-            start_within=self.start_within,
-            hint=self.hint,
+            description.websocket,
+            queued=description.origin == "queue",
+            low=description.low_priority,
+            start_within=description.start_within,
+            hint=description.hint,
         )
 
-    def end(self) -> None:
-        """Its caller wants its end, wherever it is."""
-        self._ending = True
-        self.hung_up()
+    def cancel_by_owner(self) -> None:
+        """The owner cancels it, wherever it is."""
+        self._cancelled_by_owner = True
+        self.fail(499, "client_disconnected", "the owner cancelled the request")
+        self._events.request_aborted(self)
 
-    def hung_up(self) -> None:
+    def abort(self) -> None:
+        """Its caller cancels it, wherever it is."""
+        self._abort_requested = True
+        self.disconnect()
+
+    def disconnect(self) -> None:
         """The caller's connection ended."""
-        if self.gone:
+        if self._response is ResponseState.DISCONNECTED or self._response is ResponseState.CLOSED:
             return
-        self.gone = True
+        was_open = self.is_open
+        self._move_response(ResponseEvent.CALLER_LEFT)
         if self._linger is not None:
             self._linger.cancel()
-        self._resume()
-        if not self.finished and self.arrived:
-            self.hub.request_aborted(self)
+        self.body.release()
+        if was_open and self._delivery is not DeliveryState.RECEIVING:
+            self._events.request_aborted(self)
 
-    # --- to the runner ------------------------------------------------------------------------------------------
-    def begin(self, channel: GatewayChannel, runner_id: str, revision: int, starting_since: float = 0.0) -> None:
-        """Send the request to a runner. One that has just started was *starting_since* that moment; else 0.
-
-        Only a request that such a runner takes at once waited for its start; later ones waited for a busy runner.
-        """
-        self.dispatched = time.monotonic()
+    # --- from the engine ----------------------------------------------------------------------------------------
+    def dispatch(
+        self, channel: GatewayChannel, runner_id: str, revision: int, start: tuple[float, float] = (0.0, 0.0)
+    ) -> None:
+        """Send the request to a runner, which was starting from *start*'s first to its second moment."""
+        stream = RunnerStream(channel, self)
         self.runner_id, self.revision = runner_id, revision
-        if starting_since:
-            self.starting = self.dispatched - max(starting_since, self.arrived)
-        self._channel = channel
-        self._stream = channel.open(self)
-        body = b"".join(self._buffer) if len(self._buffer) != 1 else self._buffer[0]
-        self._buffer.clear()
-        self.sent = body[:BODY_BOUND]  # of a short body: the body itself, no copy
-        first, rest = body[:INLINE], body[INLINE:]
-        self._buffered = len(rest)
-        if rest:
-            self._buffer.append(rest)
-        end = self._body_done and not rest
-        self._credit -= len(first)
-        if not channel.send(frames.encode_message(Kind.REQUEST, self._stream, self.head, first, end=end)):
-            self._take_back(channel, body)
+        self.clock.dispatch(start)
+        if not self.body.send_first(stream, self.description.head):
+            stream.close()
+            self.runner_id = ""
+            self.clock.undo_dispatch()
+            self.not_delivered()
+            if self._observer is not None:
+                self._observer.taken_back()
             return
-        if self.watcher is not None:
-            self.watcher.dispatched()
-        if end:
-            self._body_done = False  # the end has been sent
-        else:
-            self._pump()
+        self._move_delivery(DeliveryEvent.SENT)
+        self._stream = stream
+        if self._observer is not None:
+            self._observer.dispatched()
+        self.body.pump()
 
-    def start_ended(self, began: float) -> None:
-        """The first runner is ready, which was starting since *began*; from here on it waits for a free one."""
-        if self.cold and not self.dispatched:
-            self.cold, self.starting = False, time.monotonic() - max(began, self.arrived)
+    def not_delivered(self) -> None:
+        """Its runner has ended already: it waits, as if it had never been sent."""
+        self._move_delivery(DeliveryEvent.NOT_SENT)
 
-    def _take_back(self, channel: GatewayChannel, body: bytes) -> None:
-        """The runner was dead already: as if the request had never been sent."""
-        channel.close_stream(self._stream)
-        self._channel, self.undelivered = None, True
-        self.dispatched, self.starting, self.runner_id, self._credit = 0.0, 0.0, "", WINDOW
-        self._buffer.clear()
-        self._buffer.append(body)
-        self._buffered = len(body)
-        if self.watcher is not None:
-            self.watcher.taken_back()
+    def requeue(self) -> None:
+        """An undelivered request waits for another runner."""
+        self._move_delivery(DeliveryEvent.REQUEUED)
 
-    def _pump(self) -> None:
-        channel = self._channel
-        assert channel is not None
-        while self._buffer and self._credit > 0:
-            data = self._buffer.popleft()
-            size = min(len(data), self._credit, CHUNK)
-            if size < len(data):
-                self._buffer.appendleft(data[size:])
-                data = data[:size]
-            self._credit -= size
-            self._buffered -= size
-            channel.send(frames.head_of(Kind.BODY, self._stream, data), data)
-        if not self._buffer and self._body_done:
-            self._body_done = False
-            channel.send(frames.encode(Kind.END_BODY, self._stream))
-        if self._buffered < WINDOW // 2:
-            self._resume()
+    def expect_start(self, *, cold: bool) -> None:
+        """Note whether it waits for the start of a runner."""
+        self.clock.cold = cold
 
-    def _resume(self) -> None:
-        if self._paused is not None and not self._paused.done():
-            self._paused.set_result(None)
+    def start_ended(self, start: tuple[float, float]) -> None:
+        """The runner that it waited for is ready; from here on it waits for a free one."""
+        if not self.dispatched:
+            self.clock.end_start(start)
+
+    def observe(self, observer: RequestObserver) -> bool:
+        """Send the request's events to *observer*; False when another one has them."""
+        if self._observer is not None:
+            return False
+        self._observer = observer
+        return True
+
+    def stop_observing(self) -> None:
+        """Send the request's events to nobody."""
+        self._observer = None
+
+    @property
+    def is_observed(self) -> bool:
+        """True where somebody gets the request's events."""
+        return self._observer is not None
+
+    def output_ended(self) -> None:
+        """Nothing more is printed."""
+        if self._observer is not None:
+            self._observer.ended()
+
+    def printed_aside(self, stream: int, text: str) -> None:
+        """Its cancel endpoint printed, whose output belongs to this request."""
+        self._events.request_printed(self, stream, text)
+        if self._observer is not None and not self.finished:
+            self._observer.printed(stream, self._events.without_secrets(self, text))
+
+    def remark(self, text: str) -> None:
+        """Write a line about the request into the app's log."""
+        self._events.remark(self, text)
 
     def cancel(self, how: How = "tell") -> None:
         """Tell the runner how the request shall end."""
-        if self._channel is not None:
-            self._channel.send(frames.encode(Kind.CANCEL, self._stream, _CANCELS[how]))
-
-    @property
-    def insists(self) -> bool:
-        """True where who wants the request's end means it: its owner, or who cancelled it."""
-        return self.owned or self._ending
+        if self._stream is not None:
+            self._stream.cancel(how)
 
     # --- from the runner ----------------------------------------------------------------------------------------
     def on_frame(self, frame: Frame) -> None:
-        """Take a frame of this request's stream."""
+        """Process a frame of this request's stream."""
         kind = frame.kind
         if kind == Kind.RESPONSE:
-            self._respond(frame.payload)
+            self._response_came(frame.payload)
         elif kind == Kind.BODY:
-            self._body(frame.payload)
+            self._body_came(frame.payload)
         elif kind == Kind.END_BODY:
-            self._end(broken=bool(frame.payload))
+            self._end_came(broken=bool(frame.payload))
         elif kind == Kind.WINDOW:
-            self._credit += int.from_bytes(frame.payload, "big")
-            self._pump()
+            self.body.grant(int.from_bytes(frame.payload, "big"))
         elif kind == Kind.OUTPUT:
-            text = frame.payload[1:].decode("utf-8", "replace")
-            self.hub.request_printed(self, frame.payload[0], text)
-            if self.framed or self.watcher is not None:
-                self._show(frame.payload, text)
+            self._output_came(frame.payload)
         elif kind == Kind.DISPLAY:
-            self._display(frame.payload)
+            self._display_came(frame.payload)
         elif kind == Kind.ERROR:
-            self.error = error_without_secrets(
-                msgspec.json.decode(frame.payload), partial(self.hub.without_secrets, self)
-            )
-            if self.framed:
-                self._frame(Kind.ERROR, _encode(self.error))
+            error = msgspec.json.decode(frame.payload)
+            self.record.error = error_without_secrets(error, partial(self._events.without_secrets, self))
+            if (framed := self._open_framed()) is not None:
+                framed.error(self.record.error)
 
     def on_broken(self, frame: Frame) -> None:
-        """A frame of this stream could not be taken: the answer cannot be made whole any more."""
-        self.finished = True
-        self._drop_connection()
+        """A frame of this stream could not be processed: the answer cannot be made whole any more."""
+        self._move_response(ResponseEvent.FINISHED)
+        self._writer.drop()
         if frames.ends_stream(frame):
-            self._finish_stream()  # nothing more comes that would give the runner's place back
+            self._end_stream()  # nothing more comes that would give the runner's place back
         else:
             self.cancel()
 
-    def _respond(self, payload: bytes) -> None:
+    def _response_came(self, payload: bytes) -> None:
         head_json, body, end = frames.decode_message(payload)
         head = decode_head(head_json)
-        self._ran_from, self._first = head.began, time.monotonic()
+        clock, record, description = self.clock, self.record, self.description
+        clock.ran_from, clock.first_byte = head.began, time.monotonic()
         if not self.finished:
-            self.status = head.status
-        self.bytes_out = len(body)
-        if self.websocket and head.status == 101:
-            pass  # its frames are for nobody's eyes
-        elif len(body) <= BODY_BOUND:
-            self.got, self._got_room = body, BODY_BOUND - len(body)
+            record.status = head.status
+        record.begin(body, keep=not description.websocket or head.status != 101)  # a websocket's frames are not kept
+        head_json = self._read_headers(head, head_json)
+        if end and (description.framed or self._observer is not None):
+            self._events.drain_output(self)
+        if self.finished:
+            pass  # the gateway answered in the runner's place (a timeout): the bytes are dropped
+        elif description.framed:
+            if (framed := self._open_framed()) is not None:
+                framed.respond(head_json, body, self._end_record() if end else None)
+                if end:
+                    self._finish_connection()
         else:
-            self.got, self._got_room = body[:BODY_BOUND], 0
+            headers = headers_for_caller(head, self.id, self.revision, self.runner_id)
+            invalid = objection(
+                head.status, headers, head_size=len(head_json), size=len(body), end=end,
+                method=description.method, websocket=description.websocket,
+            )  # fmt: skip
+            if invalid is not None:
+                self.fail(*invalid)
+            else:
+                connected = self.is_open
+                self._move_response(ResponseEvent.HEAD_SENT)
+                if connected:
+                    self._relay.respond(head.status, headers, body, end=end)
+        if end:
+            self._end_stream()
+        elif body and self._stream is not None:
+            self._stream.return_credit(len(body), None)
+
+    def _read_headers(self, head: ResponseHead, head_json: bytes) -> bytes:
+        """Take note of an answer's headers; gives the head without those that are for the gateway only."""
+        record = self.record
         for name, value in head.headers:
             lower = name.lower()
             if lower == "content-type":
-                self.content_type = self.content_type or value
-                self._events = EventStream() if EventStream.is_one(value) else None
+                record.content_type = record.content_type or value
+                self._relay.set_content_type(value)
             elif lower == "set-cookie":
-                names = self.hub.cookies.setdefault(self.alias, set())
+                names = self._events.cookies.setdefault(self.alias, set())
                 if len(names) < MOST_COOKIES:
                     names.add(value.partition("=")[0].strip())
-            elif lower.startswith(SAID):
-                self.hub.runner_said(self, lower, value)
+            elif lower.startswith(RUNNER_HEADERS):
+                self._events.runner_header(self, lower, value)
             elif lower in FOR_GATEWAY:
-                head_json = self._take_in(head, lower, value)
-        if end and (self.framed or self.watcher is not None):
-            self.hub.drain_output(self)
-        if self.finished:
-            pass  # it was answered for the runner (a timeout); the bytes are let go
-        elif self.framed:
-            data = frames.encode_message(Kind.RESPONSE, 0, head_json, body, end=end)
-            if end:
-                data += self._end_frame()
-                self._send_framed(data, last=True)
-            else:
-                self._send_framed(data)
-        else:
-            headers, size = self._headers(head), len(body)
-            why = objection(
-                head.status, headers, head_size=len(head_json), size=size, end=end, method=self.method, websocket=self.websocket
-            )  # fmt: skip
-            if why is None:
-                self._send_head(head.status, headers, body, end=end)
-            else:
-                self.reply(*why)
-        if end:
-            self._finish_stream()
-        elif body:
-            self._return_credit(len(body), None)
+                if lower == H_STOP_RUNNER:
+                    record.stop_runner = flag(value)
+                elif not self.finished:
+                    record.needs_retry = flag(value)
+                head_json = head.without_gateways()
+        return head_json
 
-    def _take_in(self, head: ResponseHead, name: str, value: str) -> bytes:
-        """Note a header that is for the gateway; gives the head without any of them."""
-        if name == H_STOP_RUNNER:
-            self.stop_runner = flag(value)
-        elif not self.finished:
-            self.needs_retry = flag(value)
-        return head.without_gateways()
+    def _body_came(self, data: bytes) -> None:
+        self.record.add(data)
+        written = None
+        if (framed := self._open_framed()) is not None:
+            written = framed.write(data)
+        elif self.is_open:
+            written = self._relay.write(data)
+        if self._stream is not None:
+            self._stream.return_credit(len(data), written)
 
-    def _send_head(self, status: int, headers: list[tuple[str, str]], body: bytes, *, end: bool) -> None:
-        self._answered = True
-        if self.gone:
-            return
-        if end and status >= 200 and status not in BODILESS and not any(n == "content-length" for n, _ in headers):
-            headers.append(("content-length", str(len(body))))
-        if self._events is not None:
-            self._events.feed(body)
-        self.caller.respond(status, headers, body)
-
-    def _headers(self, head: ResponseHead) -> list[tuple[str, str]]:
-        headers = head.for_caller()
-        headers += ((H_REQUEST_ID, self.id), (H_REVISION, str(self.revision)), (H_RUNNER, self.runner_id))
-        if head.status == 101:
-            headers += (("connection", "Upgrade"), ("upgrade", "websocket"))
-        return headers
-
-    def _body(self, data: bytes) -> None:
-        self.bytes_out += len(data)
-        if self._got_room > 0:
-            if not isinstance(self.got, list):
-                self.got = [self.got]
-            self.got.append(data[: self._got_room])
-            self._got_room -= len(data)
-        if self.gone or self.finished:
-            self._return_credit(len(data), None)
-        elif self.framed:
-            self._send_framed(frames.encode(Kind.BODY, 0, data), credit=len(data))
-        else:
-            self._write(data, len(data))
-
-    def _write(self, data: bytes, credit: int) -> None:
-        if self._events is not None:
-            self._events.feed(data)
-        try:
-            written = self.caller.write(data)
-        except Exception:  # the app sent more than its own Content-Length, or the caller is gone
-            self._drop_connection()
-            written = None
-        self._return_credit(credit, written)
-
-    def _return_credit(self, size: int, written: asyncio.Future[None] | None) -> None:
-        """Give the runner credit back once the caller's socket has taken the bytes."""
-        if written is None or written.done():
-            self._credit_back(size)
-            return
-
-        def done(future: asyncio.Future[None]) -> None:
-            future.exception()  # a caller that hung up is told by the close callback
-            self._credit_back(size)
-
-        written.add_done_callback(done)
-
-    def _credit_back(self, size: int) -> None:
-        self._owed += size
-        if self._owed >= WINDOW // 2 and self._channel is not None and self._stream in self._channel.streams:
-            self._channel.send(frames.encode_window(self._stream, self._owed))
-            self._owed = 0
-
-    def _drop_connection(self) -> None:
-        self.caller.drop()
-
-    def _break_off(self, error_type: str, detail: str) -> None:
-        """End an answer that has begun: it must not look complete, and a stream of events says why."""
-        if self._events is not None and (event := self._events.error(self.id, error_type, detail)):
-            self._write(event, 0)
-        self._drop_connection()
-
-    def _end(self, *, broken: bool) -> None:
-        if self.watcher is not None:
-            self.hub.drain_output(self)
-        if not self.finished and not self.gone:
-            if self.framed:
-                self._send_framed(self._end_frame(broken=broken), last=True)
-            elif broken:
-                self._break_off("", "Internal Server Error")
-        self._finish_stream()
-
-    def _finish_stream(self) -> None:
-        if self._channel is not None:
-            self._channel.close_stream(self._stream)
-        self._resume()
-        already = self.finished
-        self.finished = True
-        if not already and not self.gone and not self.framed:
+    def _end_came(self, *, broken: bool) -> None:
+        if self._observer is not None:
+            self._events.drain_output(self)
+        if (framed := self._open_framed()) is not None:
+            framed.end(self._end_record(), broken=broken)
             self._finish_connection()
-        self.hub.request_finished(self, replace=ends_runner(self.status, self.stop_runner))
+        elif broken and self.is_open:
+            self._relay.break_off(self.id, "", "Internal Server Error")
+        self._end_stream()
 
-    def _finish_connection(self) -> None:
-        if not self._read_all:  # hanging up on a caller that still sends would destroy the answer on its way
-            self._linger = asyncio.get_running_loop().call_later(LINGER, self._drop_connection)
+    def _output_came(self, payload: bytes) -> None:
+        text = payload[1:].decode("utf-8", "replace")
+        self._events.request_printed(self, payload[0], text)  # the app's log removes the secrets itself
+        if self._observer is None and self._framed is None:
             return
-        try:
-            self.caller.finish()
-        except Exception:  # fewer bytes than the app's own Content-Length said
-            self._drop_connection()
+        shown = self._events.without_secrets(self, text)
+        if self._observer is not None:
+            self._observer.printed(payload[0], shown)
+        if (framed := self._open_framed()) is not None:
+            framed.output(payload if shown == text else payload[:1] + shown.encode("utf-8", "replace"))
 
-    def _show(self, payload: bytes, text: str) -> None:
-        """Pass what was printed to the watcher and the owner; the log has it already."""
-        shown = self.hub.without_secrets(self, text)
-        if self.watcher is not None:
-            self.watcher.printed(payload[0], shown)
-        if self.framed:
-            self._print(payload if shown == text else payload[:1] + shown.encode("utf-8", "replace"))
-
-    def _display(self, payload: bytes) -> None:
-        """Pass a picture to the owner, and its text to the log and to the watcher of the request."""
+    def _display_came(self, payload: bytes) -> None:
+        """Send a picture to the owner, and its text to the log and to the observer."""
         head_json, picture, _ = frames.decode_message(payload)
         head = msgspec.json.decode(head_json)
-        text = head["text"] = self.hub.without_secrets(self, head["text"])[: frames.MOST_PICTURE_TEXT]
+        text = head["text"] = self._events.without_secrets(self, head["text"])[: frames.MOST_PICTURE_TEXT]
         line = f"{text}\n"
-        if self.origin == "panel":  # a cell shows them itself, and a program over HTTP sees none
-            fits = self.shown_size + len(picture) <= DISPLAYS_BOUND
-            self.shown.append((str(head["type"]), picture if fits else b"", text))
-            self.shown_size += len(picture) if fits else 0
-        self.hub.request_printed(self, 1, line)
-        if self.watcher is not None:
-            self.watcher.printed(1, line)
-        if self.framed and self.caller.backed_up():
-            self._print(b"\x01" + line.encode("utf-8", "replace"))
-        elif self.framed and not self.finished:
-            self._send_framed(frames.encode_message(Kind.DISPLAY, 0, _encode(head), picture, end=True))
+        if self.description.origin == "panel":  # a cell shows them itself, and a program over HTTP sees none
+            self.record.add_display(str(head["type"]), picture, text)
+        self._events.request_printed(self, 1, line)
+        if self._observer is not None:
+            self._observer.printed(1, line)
+        if (framed := self._open_framed()) is not None:
+            framed.display(head, picture, line)
 
-    # --- the framed answer --------------------------------------------------------------------------------------
-    def _print(self, payload: bytes) -> None:
-        """Send output on; what an owner that does not read would pile up here is dropped and counted."""
-        if self.caller.backed_up():
-            self._unprinted += len(payload) - 1
-            return
-        if self._unprinted:
-            told, self._unprinted = unread(self._unprinted), 0
-            self._frame(Kind.OUTPUT, b"\x02" + told)
-        self._frame(Kind.OUTPUT, payload)
+    def _open_framed(self) -> FramedReply | None:
+        """Give the framed reply, while it can be sent; it has begun then."""
+        if self._framed is None or not self.is_open:
+            return None
+        if self._response is ResponseState.PENDING:
+            self._move_response(ResponseEvent.HEAD_SENT)
+        return self._framed
 
-    def _frame(self, kind: Kind, payload: bytes) -> None:
-        if not self.finished:
-            self._send_framed(frames.encode(kind, 0, payload))
-
-    def _send_framed(self, data: bytes, *, last: bool = False, credit: int = 0) -> None:
-        if self.gone:
-            return
-        if not self._answered:
-            self._answered = True
-            headers = [("content-type", FRAMES_TYPE), (H_REQUEST_ID, self.id)]
-            if last:
-                headers.append(("content-length", str(len(data))))
-            self.caller.respond(200, headers, data)
-        else:
-            self._write(data, credit)
-        if last:
+    def _end_stream(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+        self._move_delivery(DeliveryEvent.STREAM_ENDED)
+        self.body.release()
+        was_open = self.is_open
+        self._move_response(ResponseEvent.FINISHED)
+        if was_open and self._framed is None:
             self._finish_connection()
+        self._events.request_finished(self, replace=ends_runner(self.record.status, self.record.stop_runner))
 
-    def _end_frame(self, *, broken: bool = False) -> bytes:
-        record: dict[str, Any] = dict(
-            EndRecord(
-                request_id=self.id,
-                status=self.status,
-                revision=self.revision,
-                runner=self.runner_id,
-                timing=self.timing(),
-            )
-        )
-        if broken:
-            record["aborted"] = True
-        return frames.encode(Kind.END_BODY, 0, _encode(record))
+    def _finish_connection(self) -> None:
+        if not self.body.is_read:  # closing the connection while the caller still sends would destroy the answer
+            self._linger = asyncio.get_running_loop().call_later(LINGER, self._writer.drop)
+            return
+        try:
+            self._writer.finish()
+        except Exception:  # fewer bytes than the app's own Content-Length
+            self._writer.drop()
 
-    def moments(self, now: float) -> RequestTimestamps:
-        """The moments of this request so far."""
-        return RequestTimestamps(
-            self.began, self.arrived, self.dispatched, self.starting, self.cold, self._ran_from, self._first, now
-        )
+    # --- times --------------------------------------------------------------------------------------------------
+    def timestamps(self, now: float) -> RequestTimestamps:
+        """Give the moments of this request so far."""
+        return self.clock.at(now)
 
     def timing(self) -> Timing:
-        """Where the time went so far."""
-        return self.moments(time.monotonic()).timing()
+        """Give where the time went so far."""
+        return self.clock.at(time.monotonic()).timing()
 
-    # --- answers of ours ----------------------------------------------------------------------------------------
-    def reply(
+    def _end_record(self) -> EndRecord:
+        return EndRecord(
+            request_id=self.id,
+            status=self.record.status,
+            revision=self.revision,
+            runner=self.runner_id,
+            timing=self.timing(),
+        )
+
+    # --- answers of the gateway ---------------------------------------------------------------------------------
+    def fail(
         self,
         status: int,
         error_type: str,
@@ -553,32 +462,25 @@ class ProxiedRequest:
         error: ErrorDescription | None = None,
         headers: Sequence[tuple[str, str]] = (),
     ) -> None:
-        """Answer with a failure made by us, unless the answer has begun: then it can only break off."""
+        """Answer with a failure of the gateway, unless the answer has begun: then it can only break off."""
         if self.finished:
             return
-        self.finished, self.status, self.told = True, status, detail
-        self._resume()
-        if self.gone:
+        before, record = self._response, self.record
+        self._move_response(ResponseEvent.FINISHED)
+        record.status, record.detail = status, detail
+        self.body.release()
+        if before is ResponseState.DISCONNECTED:
             return
-        if error is not None and self.error is None:
-            self.error = error
-            if self.framed:
-                self._send_framed(frames.encode(Kind.ERROR, 0, _encode(error)))
-        if self._answered and not self.framed:
-            self._break_off(error_type, detail)
+        if error is not None and record.error is None:
+            record.error = error
+            if self._framed is not None:
+                self._framed.error(error)
+        more = failure_headers(error_type, retry_after, headers)
+        if self._framed is not None:
+            self._framed.fail(status, error_type, detail, more, self._end_record())
+        elif before is ResponseState.STREAMING:
+            self._relay.break_off(self.id, error_type, detail)
             return
-        told = [("content-type", "application/json"), *headers]
-        if error_type:
-            told.append((H_ERROR_TYPE, error_type))
-        if retry_after:
-            told.append(("retry-after", str(retry_after)))
-        data = failure_body(self.id, error_type, detail)
-        if self.framed:
-            head = _encode({"status": status, "headers": told})
-            self._send_framed(
-                frames.encode_message(Kind.RESPONSE, 0, head, data, end=True) + self._end_frame(), last=True
-            )
-            return
-        told += ((H_REQUEST_ID, self.id), ("content-length", str(len(data))))
-        self.caller.respond(status, told, data)
+        else:
+            self._relay.fail(self.id, status, error_type, detail, more)
         self._finish_connection()

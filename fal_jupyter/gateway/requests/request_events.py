@@ -25,11 +25,11 @@ class RequestEvents(Protocol[R_contra]):
     def drain_output(self, request: R_contra) -> None:
         """Take what child processes of user code have printed, before the answer that comes after it."""
 
-    def request_printed(self, request: R_contra, which: int, text: str) -> None:
+    def request_printed(self, request: R_contra, stream: int, text: str) -> None:
         """User code printed while it answered."""
 
-    def runner_said(self, request: R_contra, name: str, value: str) -> None:
-        """Its runner has said something of itself, in a header of the answer that begins with ``SAID``."""
+    def runner_header(self, request: R_contra, name: str, value: str) -> None:
+        """A header of the answer is about the runner; its name begins with ``RUNNER_HEADERS``."""
 
     def remark(self, request: R_contra, text: str) -> None:
         """Write a line about the request's runner into the app's log."""
@@ -47,7 +47,7 @@ class RequestObserver(Protocol):
     def taken_back(self) -> None:
         """That runner was dead: it waits again."""
 
-    def printed(self, which: int, text: str) -> None:
+    def printed(self, stream: int, text: str) -> None:
         """User code printed while it answered."""
 
     def ended(self) -> None:

@@ -1,14 +1,15 @@
-"""When a request did what, and the five parts of its time that follow from it."""
+"""The moments of a request, and the five parts of its time that follow from them."""
 
 from __future__ import annotations
 
+import time
 from typing import NamedTuple
 
 from fal_jupyter.protocol.api import Timing
 
 
 class RequestTimestamps(NamedTuple):
-    """When a request did what, in monotonic seconds (0: not yet); *starting* are seconds that it waited for a start."""
+    """The moments of a request in monotonic seconds (0: not yet); *starting* are seconds that it waited for a runner's start."""
 
     began: float
     arrived: float
@@ -37,4 +38,44 @@ class RequestTimestamps(NamedTuple):
             run_ms=run_ms,
             stream_ms=stream_ms,
             total_ms=round(queue_ms + start_ms + transfer_ms + run_ms + stream_ms, 3),
+        )
+
+
+class RequestClock:
+    """Collects the moments of one request, in monotonic seconds (0: not yet).
+
+    Attributes:
+        arrived: enough of it was here for a runner to begin with.
+        starting: seconds that it waited for a runner's start.
+        cold: it waits for a runner's start.
+        ran_from: its endpoint was called, by its runner's statement.
+        first_byte: the head of its answer came.
+    """
+
+    __slots__ = ("arrived", "began", "cold", "dispatched", "first_byte", "ran_from", "starting")
+
+    def __init__(self) -> None:
+        self.began = time.monotonic()
+        self.arrived = self.dispatched = self.starting = self.ran_from = self.first_byte = 0.0
+        self.cold = False
+
+    def dispatch(self, start: tuple[float, float]) -> None:
+        """A runner has it, which was starting from *start*'s first to its second moment."""
+        self.dispatched = time.monotonic()
+        if start[1] > self.arrived:  # it waited, for a while at least, for this runner's start
+            self.starting = min(start[1], self.dispatched) - max(start[0], self.arrived)
+
+    def undo_dispatch(self) -> None:
+        """The runner had ended before it got the request."""
+        self.dispatched = self.starting = 0.0
+
+    def end_start(self, start: tuple[float, float]) -> None:
+        """The runner that it waited for is ready."""
+        if self.cold:
+            self.cold, self.starting = False, start[1] - max(start[0], self.arrived)
+
+    def at(self, now: float) -> RequestTimestamps:
+        """Give the moments so far."""
+        return RequestTimestamps(
+            self.began, self.arrived, self.dispatched, self.starting, self.cold, self.ran_from, self.first_byte, now
         )

@@ -26,6 +26,7 @@ from fal_jupyter.gateway.http.response_writer import Headers, failure, new_id
 from fal_jupyter.gateway.http.server import HttpConnection
 from fal_jupyter.gateway.requests.data_plane import DataPlane, DataPlaneRequest, request_head
 from fal_jupyter.gateway.requests.proxied_request import ProxiedRequest
+from fal_jupyter.gateway.requests.request_description import RequestDescription
 from fal_jupyter.protocol.api import RUN, SPEAK
 from fal_jupyter.protocol.frames import WINDOW
 
@@ -196,7 +197,7 @@ class WebSocketBridge(DataPlaneRequest):
         self._make_room()
         exchange, self._at_work = self._at_work, None
         if exchange is not None:  # later, as it may be this exchange that broke off just now
-            asyncio.get_running_loop().call_soon(exchange.hung_up)
+            asyncio.get_running_loop().call_soon(exchange.disconnect)
         if patience:
             self._closing = asyncio.get_running_loop().call_later(patience, self._hang_up)
 
@@ -214,8 +215,8 @@ class WebSocketBridge(DataPlaneRequest):
             if self._leaving:
                 self.close(RESTART, NOBODY_SERVES)
             return
-        pattern = self.exchange
-        assert pattern is not None
+        assert self.exchange is not None
+        pattern = self.exchange.description
         opcode, body = self._waiting.popleft()
         self._size -= len(body)
         if self._size <= WINDOW:
@@ -229,20 +230,18 @@ class WebSocketBridge(DataPlaneRequest):
             return
         kind = "application/json" if opcode is Opcode.TEXT else "application/octet-stream"
         head = _head(pattern.head, request_id, kind, len(body))
-        exchange = ProxiedRequest(
-            self.front.apps,
-            spoken,
-            request_id,
-            pattern.alias,
-            head,
-            framed=False,
+        description = RequestDescription(
+            id=request_id,
+            alias=pattern.alias,
+            head=head,
             path=pattern.path,
-            sent_type=kind,
+            content_type=kind,
+            hint=pattern.hint,
+            start_within=pattern.start_within,
         )
-        exchange.start_within, exchange.hint = pattern.start_within, pattern.hint
-        self._at_work = exchange
-        exchange.take(body)
-        exchange.complete()
+        exchange = self._at_work = ProxiedRequest(self.front.apps, spoken, description)
+        exchange.receive(body)
+        exchange.end_of_body()
 
     def _refusal(self, alias: str) -> tuple[int, str] | None:
         """Say why a message is not answered by the app: it was stopped, or its caller's key revoked, since the handshake."""

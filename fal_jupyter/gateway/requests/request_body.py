@@ -1,0 +1,122 @@
+"""The body of a request on its way from the caller to the runner: sent as far as the runner's credit goes, with back-pressure."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+from fal_jupyter.gateway.requests.request_states import BodyEvent, BodyState, body_after
+from fal_jupyter.gateway.requests.runner_stream import RunnerStream
+from fal_jupyter.protocol.feed import BODY_BOUND
+from fal_jupyter.protocol.frames import CHUNK, INLINE, WINDOW
+
+
+class RequestBody:
+    """Holds at most about a window of the body.
+
+    Args:
+        unbounded: the body is one direction of a websocket and has no end.
+    """
+
+    __slots__ = (
+        "_buffered",
+        "_credit",
+        "_pieces",
+        "_state",
+        "_stream",
+        "_unbounded",
+        "_writable",
+        "bytes_received",
+        "sample",
+    )
+
+    def __init__(self, *, unbounded: bool) -> None:
+        self._unbounded = unbounded
+        self._state = BodyState.RECEIVING
+        self._pieces: deque[bytes] = deque()
+        self._buffered = 0
+        self._credit = WINDOW
+        self._stream: RunnerStream | None = None
+        self._writable: asyncio.Future[None] | None = None
+        self.bytes_received = 0
+        self.sample = b""  # of a short body: all of it
+
+    # --- from the caller ----------------------------------------------------------------------------------------
+    def feed(self, data: bytes) -> bool:
+        """Take a piece; True when no more should be read until :meth:`writable` is done."""
+        self._pieces.append(data)
+        self._buffered += len(data)
+        self.bytes_received += len(data)
+        if self._stream is not None:
+            self.pump()
+        return self._buffered >= WINDOW
+
+    def writable(self) -> asyncio.Future[None]:
+        """Give the future that is done when there is room again."""
+        if self._writable is None or self._writable.done():
+            self._writable = asyncio.get_running_loop().create_future()
+        return self._writable
+
+    def end(self) -> None:
+        """The last piece has come."""
+        self._state = body_after(self._state, BodyEvent.END_RECEIVED)
+        if self._stream is not None:
+            self.pump()
+
+    def discard_end(self) -> None:
+        """The last piece has come, after the request was over."""
+        self._state = body_after(self._state, BodyEvent.END_IGNORED)
+
+    @property
+    def is_read(self) -> bool:
+        """True when the caller sends nothing more that would be read."""
+        return self._unbounded or self._state is not BodyState.RECEIVING
+
+    # --- to the runner ------------------------------------------------------------------------------------------
+    def send_first(self, stream: RunnerStream, head: bytes) -> bool:
+        """Send the REQUEST frame with what is here of the body, up to its limit; False when the runner has got nothing: then nothing has changed."""
+        body = b"".join(self._pieces) if len(self._pieces) != 1 else self._pieces[0]
+        self.sample = body[:BODY_BOUND]
+        first, rest = body[:INLINE], body[INLINE:]
+        end = self._state is BodyState.RECEIVED and not rest
+        if not stream.send_request(head, first, end=end):
+            return False
+        self._stream = stream
+        self._pieces.clear()
+        self._buffered = len(rest)
+        if rest:
+            self._pieces.append(rest)
+        self._credit -= len(first)
+        if end:
+            self._state = body_after(self._state, BodyEvent.END_SENT)
+        return True
+
+    def grant(self, credit: int) -> None:
+        """The runner takes *credit* bytes more."""
+        self._credit += credit
+        self.pump()
+
+    def pump(self) -> None:
+        """Send what is here, as far as the credit goes."""
+        stream = self._stream
+        if stream is None:
+            return
+        while self._pieces and self._credit > 0:
+            data = self._pieces.popleft()
+            size = min(len(data), self._credit, CHUNK)
+            if size < len(data):
+                self._pieces.appendleft(data[size:])
+                data = data[:size]
+            self._credit -= size
+            self._buffered -= size
+            stream.send_body(data)
+        if not self._pieces and self._state is BodyState.RECEIVED:
+            self._state = body_after(self._state, BodyEvent.END_SENT)
+            stream.end_body()
+        if self._buffered < WINDOW // 2:
+            self.release()
+
+    def release(self) -> None:
+        """Let the caller's connection be read again."""
+        if self._writable is not None and not self._writable.done():
+            self._writable.set_result(None)

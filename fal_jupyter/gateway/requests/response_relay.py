@@ -1,0 +1,80 @@
+"""The answer of an app to its caller over HTTP: validated, with our headers, and never complete in appearance when it broke off."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from fal_jupyter.gateway.http.event_stream import EventStream
+from fal_jupyter.gateway.http.response_head import ResponseHead
+from fal_jupyter.gateway.http.response_writer import ResponseWriter, failure_body
+from fal_jupyter.protocol.api import BODILESS, H_ERROR_TYPE, H_REQUEST_ID, H_REVISION, H_RUNNER
+
+
+def write_or_drop(writer: ResponseWriter, data: bytes) -> asyncio.Future[None] | None:
+    """Send more body; a future that is not done yet asks to wait. The connection ends where the body cannot be sent."""
+    try:
+        return writer.write(data)
+    except Exception:  # longer than the app's own Content-Length, or the caller disconnected
+        writer.drop()
+        return None
+
+
+class ResponseRelay:
+    """Passes one answer on."""
+
+    __slots__ = ("_events", "_writer")
+
+    def __init__(self, writer: ResponseWriter) -> None:
+        self._writer = writer
+        self._events: EventStream | None = None  # where the body is one
+
+    def set_content_type(self, content_type: str) -> None:
+        """Note the content type that the app gives its body."""
+        self._events = EventStream() if EventStream.is_one(content_type) else None
+
+    def respond(self, status: int, headers: list[tuple[str, str]], body: bytes, *, end: bool) -> None:
+        """Send the head and the first (with *end*: the whole) body; *headers* is changed."""
+        if end and status >= 200 and status not in BODILESS and not any(n == "content-length" for n, _ in headers):
+            headers.append(("content-length", str(len(body))))
+        if self._events is not None:
+            self._events.feed(body)
+        self._writer.respond(status, headers, body)
+
+    def write(self, data: bytes) -> asyncio.Future[None] | None:
+        """Send more body; a future that is not done yet asks to wait."""
+        if self._events is not None:
+            self._events.feed(data)
+        return write_or_drop(self._writer, data)
+
+    def break_off(self, request_id: str, error_type: str, detail: str) -> None:
+        """End an answer that has begun: it must not look complete, and a stream of events gets an error event."""
+        if self._events is not None and (event := self._events.error(request_id, error_type, detail)):
+            self.write(event)
+        self._writer.drop()
+
+    def fail(
+        self, request_id: str, status: int, error_type: str, detail: str, headers: Sequence[tuple[str, str]]
+    ) -> None:
+        """Send a failure of the gateway; *headers* are those of :func:`failure_headers`."""
+        data = failure_body(request_id, error_type, detail)
+        self._writer.respond(status, [*headers, (H_REQUEST_ID, request_id), ("content-length", str(len(data)))], data)
+
+
+def failure_headers(error_type: str, retry_after: int, more: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Give the headers of a failure of the gateway; 0 seconds of *retry_after*: without that header."""
+    headers = [("content-type", "application/json"), *more]
+    if error_type:
+        headers.append((H_ERROR_TYPE, error_type))
+    if retry_after:
+        headers.append(("retry-after", str(retry_after)))
+    return headers
+
+
+def headers_for_caller(head: ResponseHead, request_id: str, revision: int, runner_id: str) -> list[tuple[str, str]]:
+    """Give the headers that the caller gets: the app's, and ours."""
+    headers = head.for_caller()
+    headers += ((H_REQUEST_ID, request_id), (H_REVISION, str(revision)), (H_RUNNER, runner_id))
+    if head.status == 101:
+        headers += (("connection", "Upgrade"), ("upgrade", "websocket"))
+    return headers
