@@ -251,7 +251,7 @@ class DataPlaneRequest:
             owned=framed,
             websocket=websocket,
             cell=(int(cell[1]), cell[2]) if cell is not None else (0, ""),
-            hint=hint_of(headers.get(H_HINT, "")),
+            hint=hint_of(headers.get(H_HINT)),
             start_within=start_within,
         )
         return ProxiedRequest(front.apps, self.caller, description)
@@ -315,9 +315,9 @@ class DataPlaneRequest:
         self.caller.respond(status, headers, body)
 
 
-def hint_of(header: str) -> str:
-    """Give the hint of which runner is wanted; one that is too long to be meant is none."""
-    return header if len(header) <= LONGEST_HINT else ""
+def hint_of(header: str | None) -> str:
+    """Give the hint of which runner is preferred; one that is too long counts as none."""
+    return header if header and len(header) <= LONGEST_HINT else ""
 
 
 def _is_handshake(headers: RequestHeaders) -> bool:

@@ -25,12 +25,12 @@ from fal_jupyter.gateway.requests.request_body import RequestBody
 from fal_jupyter.gateway.requests.request_description import RequestDescription
 from fal_jupyter.gateway.requests.request_events import RequestEvents, RequestObserver
 from fal_jupyter.gateway.requests.request_states import (
+    DELIVERY,
+    RESPONSE,
     DeliveryEvent,
     DeliveryState,
     ResponseEvent,
     ResponseState,
-    delivery_after,
-    response_after,
 )
 from fal_jupyter.gateway.requests.request_timestamps import RequestClock, RequestTimestamps
 from fal_jupyter.gateway.requests.response_record import ResponseRecord
@@ -46,6 +46,14 @@ RUNNER_HEADERS = (
     "x-fal-runner-h"  # prefix of headers about the runner: its hints, and that its health should be checked
 )
 MOST_COOKIES = 200  # names that are remembered per app
+# names of this module: looking a member up in its enum costs as much as the rest of a move
+_RECEIVING, _RUNNING, _ENDED = DeliveryState.RECEIVING, DeliveryState.RUNNING, DeliveryState.ENDED
+_UNDELIVERED = DeliveryState.UNDELIVERED
+_ARRIVED, _SENT, _NOT_SENT = DeliveryEvent.ARRIVED, DeliveryEvent.SENT, DeliveryEvent.NOT_SENT
+_REQUEUED, _STREAM_ENDED = DeliveryEvent.REQUEUED, DeliveryEvent.STREAM_ENDED
+_PENDING, _STREAMING, _COMPLETE = ResponseState.PENDING, ResponseState.STREAMING, ResponseState.COMPLETE
+_DISCONNECTED, _CLOSED = ResponseState.DISCONNECTED, ResponseState.CLOSED
+_HEAD_SENT, _FINISHED, _CALLER_LEFT = ResponseEvent.HEAD_SENT, ResponseEvent.FINISHED, ResponseEvent.CALLER_LEFT
 
 
 class ProxiedRequest:
@@ -77,8 +85,8 @@ class ProxiedRequest:
         self._events, self._writer, self._observer = events, writer, observer
         self._framed = FramedReply(writer, description.id) if description.framed else None
         self._relay = ResponseRelay(writer)
-        self._delivery = DeliveryState.RECEIVING
-        self._response = ResponseState.PENDING
+        self._delivery = _RECEIVING
+        self._response = _PENDING
         self._stream: RunnerStream | None = None
         self._linger: asyncio.TimerHandle | None = None
         self._abort_requested = self._cancelled_by_owner = False
@@ -87,22 +95,22 @@ class ProxiedRequest:
     @property
     def dispatched(self) -> bool:
         """True once a runner has it."""
-        return self._delivery is DeliveryState.RUNNING or self._delivery is DeliveryState.ENDED
+        return self._delivery is _RUNNING or self._delivery is _ENDED
 
     @property
     def undelivered(self) -> bool:
         """True where its runner had ended before it got the request: another one may have it."""
-        return self._delivery is DeliveryState.UNDELIVERED
+        return self._delivery is _UNDELIVERED
 
     @property
     def finished(self) -> bool:
         """True when it was answered or broken off."""
-        return self._response is ResponseState.COMPLETE or self._response is ResponseState.CLOSED
+        return self._response is _COMPLETE or self._response is _CLOSED
 
     @property
     def is_open(self) -> bool:
         """True while an answer can be sent: it is not complete, and its caller is connected."""
-        return self._response is ResponseState.PENDING or self._response is ResponseState.STREAMING
+        return self._response is _PENDING or self._response is _STREAMING
 
     @property
     def cancellation_requested(self) -> bool:
@@ -114,18 +122,12 @@ class ProxiedRequest:
         """True where whoever ends it is its owner."""
         return self._cancelled_by_owner or self.description.owned
 
-    def _move_delivery(self, event: DeliveryEvent) -> None:
-        self._delivery = delivery_after(self._delivery, event)
-
-    def _move_response(self, event: ResponseEvent) -> None:
-        self._response = response_after(self._response, event)
-
     # --- from the caller ----------------------------------------------------------------------------------------
     def receive(self, data: bytes) -> Awaitable[None] | None:
         """Body bytes came; a future that is not done yet asks the connection to wait."""
         if not self.is_open or not self.body.feed(data):
             return None
-        if self._delivery is DeliveryState.RECEIVING:
+        if self._delivery is _RECEIVING:
             self.arrive()
         return self.body.writable()
 
@@ -138,24 +140,24 @@ class ProxiedRequest:
                 self._finish_connection()
             return
         self.body.end()
-        if self._delivery is DeliveryState.RECEIVING:
+        if self._delivery is _RECEIVING:
             self.arrive()
 
     def reject_body(self) -> bool:
         """The body is longer than the limit: forget the request. False when its answer has begun already."""
-        pending = self._response is ResponseState.PENDING
+        pending = self._response is _PENDING
         if not self.finished:
             self.record.status, self.record.detail = 413, "the body was longer than the limit"
-        self._move_response(ResponseEvent.FINISHED)
+        self._response = RESPONSE[self._response][_FINISHED]
         if not pending:
             self._writer.drop()
-        if self._delivery is not DeliveryState.RECEIVING:
+        if self._delivery is not _RECEIVING:
             self._events.request_aborted(self)
         return pending
 
     def arrive(self) -> None:
         """Enough of the request is here for a runner to begin with."""
-        self._move_delivery(DeliveryEvent.ARRIVED)
+        self._delivery = DELIVERY[self._delivery][_ARRIVED]
         self.clock.arrived = time.monotonic()
         self._writer.on_close(self.disconnect)
         self._events.request_arrived(self)
@@ -186,14 +188,14 @@ class ProxiedRequest:
 
     def disconnect(self) -> None:
         """The caller's connection ended."""
-        if self._response is ResponseState.DISCONNECTED or self._response is ResponseState.CLOSED:
+        if self._response is _DISCONNECTED or self._response is _CLOSED:
             return
         was_open = self.is_open
-        self._move_response(ResponseEvent.CALLER_LEFT)
+        self._response = RESPONSE[self._response][_CALLER_LEFT]
         if self._linger is not None:
             self._linger.cancel()
         self.body.release()
-        if was_open and self._delivery is not DeliveryState.RECEIVING:
+        if was_open and self._delivery is not _RECEIVING:
             self._events.request_aborted(self)
 
     # --- from the engine ----------------------------------------------------------------------------------------
@@ -212,7 +214,7 @@ class ProxiedRequest:
             if self._observer is not None:
                 self._observer.taken_back()
             return
-        self._move_delivery(DeliveryEvent.SENT)
+        self._delivery = DELIVERY[self._delivery][_SENT]
         self._stream = stream
         if self._observer is not None:
             self._observer.dispatched()
@@ -220,11 +222,11 @@ class ProxiedRequest:
 
     def not_delivered(self) -> None:
         """Its runner has ended already: it waits, as if it had never been sent."""
-        self._move_delivery(DeliveryEvent.NOT_SENT)
+        self._delivery = DELIVERY[self._delivery][_NOT_SENT]
 
     def requeue(self) -> None:
         """An undelivered request waits for another runner."""
-        self._move_delivery(DeliveryEvent.REQUEUED)
+        self._delivery = DELIVERY[self._delivery][_REQUEUED]
 
     def expect_start(self, *, cold: bool) -> None:
         """Note whether it waits for the start of a runner."""
@@ -295,7 +297,7 @@ class ProxiedRequest:
 
     def on_broken(self, frame: Frame) -> None:
         """A frame of this stream could not be processed: the answer cannot be made whole any more."""
-        self._move_response(ResponseEvent.FINISHED)
+        self._response = RESPONSE[self._response][_FINISHED]
         self._writer.drop()
         if frames.ends_stream(frame):
             self._end_stream()  # nothing more comes that would give the runner's place back
@@ -307,13 +309,14 @@ class ProxiedRequest:
         head = decode_head(head_json)
         clock, record, description = self.clock, self.record, self.description
         clock.ran_from, clock.first_byte = head.began, time.monotonic()
-        if not self.finished:
+        finished = self._response is _COMPLETE or self._response is _CLOSED
+        if not finished:
             record.status = head.status
         record.begin(body, keep=not description.websocket or head.status != 101)  # a websocket's frames are not kept
         head_json = self._read_headers(head, head_json)
         if end and (description.framed or self._observer is not None):
             self._events.drain_output(self)
-        if self.finished:
+        if finished:
             pass  # the gateway answered in the runner's place (a timeout): the bytes are dropped
         elif description.framed:
             if (framed := self._open_framed()) is not None:
@@ -329,9 +332,8 @@ class ProxiedRequest:
             if invalid is not None:
                 self.fail(*invalid)
             else:
-                connected = self.is_open
-                self._move_response(ResponseEvent.HEAD_SENT)
-                if connected:
+                self._response = after = RESPONSE[self._response][_HEAD_SENT]
+                if after is _STREAMING:
                     self._relay.respond(head.status, headers, body, end=end)
         if end:
             self._end_stream()
@@ -409,18 +411,18 @@ class ProxiedRequest:
         """Give the framed reply, while it can be sent; it has begun then."""
         if self._framed is None or not self.is_open:
             return None
-        if self._response is ResponseState.PENDING:
-            self._move_response(ResponseEvent.HEAD_SENT)
+        if self._response is _PENDING:
+            self._response = RESPONSE[self._response][_HEAD_SENT]
         return self._framed
 
     def _end_stream(self) -> None:
         if self._stream is not None:
             self._stream.close()
-        self._move_delivery(DeliveryEvent.STREAM_ENDED)
+        self._delivery = DELIVERY[self._delivery][_STREAM_ENDED]
         self.body.release()
-        was_open = self.is_open
-        self._move_response(ResponseEvent.FINISHED)
-        if was_open and self._framed is None:
+        before = self._response
+        self._response = RESPONSE[before][_FINISHED]
+        if self._framed is None and (before is _STREAMING or before is _PENDING):
             self._finish_connection()
         self._events.request_finished(self, replace=ends_runner(self.record.status, self.record.stop_runner))
 
@@ -466,10 +468,10 @@ class ProxiedRequest:
         if self.finished:
             return
         before, record = self._response, self.record
-        self._move_response(ResponseEvent.FINISHED)
+        self._response = RESPONSE[self._response][_FINISHED]
         record.status, record.detail = status, detail
         self.body.release()
-        if before is ResponseState.DISCONNECTED:
+        if before is _DISCONNECTED:
             return
         if error is not None and record.error is None:
             record.error = error
@@ -478,7 +480,7 @@ class ProxiedRequest:
         more = failure_headers(error_type, retry_after, headers)
         if self._framed is not None:
             self._framed.fail(status, error_type, detail, more, self._end_record())
-        elif before is ResponseState.STREAMING:
+        elif before is _STREAMING:
             self._relay.break_off(self.id, error_type, detail)
             return
         else:

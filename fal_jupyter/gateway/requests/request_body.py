@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-from fal_jupyter.gateway.requests.request_states import BodyEvent, BodyState, body_after
+from fal_jupyter.gateway.requests.request_states import BODY, BodyEvent, BodyState
 from fal_jupyter.gateway.requests.runner_stream import RunnerStream
 from fal_jupyter.protocol.feed import BODY_BOUND
 from fal_jupyter.protocol.frames import CHUNK, INLINE, WINDOW
+
+# names of this module: looking a member up in its enum costs as much as the rest of a move
+_RECEIVING, _RECEIVED = BodyState.RECEIVING, BodyState.RECEIVED
+_END_RECEIVED, _END_SENT, _END_IGNORED = BodyEvent.END_RECEIVED, BodyEvent.END_SENT, BodyEvent.END_IGNORED
 
 
 class RequestBody:
@@ -32,7 +36,7 @@ class RequestBody:
 
     def __init__(self, *, unbounded: bool) -> None:
         self._unbounded = unbounded
-        self._state = BodyState.RECEIVING
+        self._state = _RECEIVING
         self._pieces: deque[bytes] = deque()
         self._buffered = 0
         self._credit = WINDOW
@@ -59,26 +63,29 @@ class RequestBody:
 
     def end(self) -> None:
         """The last piece has come."""
-        self._state = body_after(self._state, BodyEvent.END_RECEIVED)
+        self._state = BODY[self._state][_END_RECEIVED]
         if self._stream is not None:
             self.pump()
 
     def discard_end(self) -> None:
         """The last piece has come, after the request was over."""
-        self._state = body_after(self._state, BodyEvent.END_IGNORED)
+        self._state = BODY[self._state][_END_IGNORED]
 
     @property
     def is_read(self) -> bool:
         """True when the caller sends nothing more that would be read."""
-        return self._unbounded or self._state is not BodyState.RECEIVING
+        return self._unbounded or self._state is not _RECEIVING
 
     # --- to the runner ------------------------------------------------------------------------------------------
     def send_first(self, stream: RunnerStream, head: bytes) -> bool:
-        """Send the REQUEST frame with what is here of the body, up to its limit; False when the runner has got nothing: then nothing has changed."""
+        """Send the REQUEST frame with what is here of the body, up to its limit; False when the runner has got nothing.
+
+        Then nothing has changed. Otherwise :meth:`pump` sends the rest.
+        """
         body = b"".join(self._pieces) if len(self._pieces) != 1 else self._pieces[0]
         self.sample = body[:BODY_BOUND]
         first, rest = body[:INLINE], body[INLINE:]
-        end = self._state is BodyState.RECEIVED and not rest
+        end = self._state is _RECEIVED and not rest
         if not stream.send_request(head, first, end=end):
             return False
         self._stream = stream
@@ -88,7 +95,7 @@ class RequestBody:
             self._pieces.append(rest)
         self._credit -= len(first)
         if end:
-            self._state = body_after(self._state, BodyEvent.END_SENT)
+            self._state = BODY[self._state][_END_SENT]
         return True
 
     def grant(self, credit: int) -> None:
@@ -110,8 +117,8 @@ class RequestBody:
             self._credit -= size
             self._buffered -= size
             stream.send_body(data)
-        if not self._pieces and self._state is BodyState.RECEIVED:
-            self._state = body_after(self._state, BodyEvent.END_SENT)
+        if not self._pieces and self._state is _RECEIVED:
+            self._state = BODY[self._state][_END_SENT]
             stream.end_body()
         if self._buffered < WINDOW // 2:
             self.release()

@@ -7,13 +7,17 @@ Three machines run side by side, in the manner of h11 (client, server, keep-aliv
   by the gateway (a timeout) while the runner works on;
 * *body*: how far the request's body has been read and sent.
 
-A pair of state and event that is not in a table is a defect: :func:`delivery_after` and its siblings raise, and nothing changes.
+The next state is ``TABLE[state][event]``. A pair that is not in a table is a defect: it raises :class:`IllegalRequestTransition`,
+and nothing changes.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypeVar
+
+E = TypeVar("E", bound=StrEnum)
+S = TypeVar("S", bound=StrEnum)
 
 
 class IllegalRequestTransition(Exception):
@@ -78,82 +82,67 @@ class BodyEvent(StrEnum):
     END_IGNORED = "end ignored"
 
 
-DELIVERY: Final[dict[DeliveryState, dict[DeliveryEvent, DeliveryState]]] = {
-    DeliveryState.RECEIVING: {DeliveryEvent.ARRIVED: DeliveryState.QUEUED},
-    DeliveryState.QUEUED: {
-        DeliveryEvent.SENT: DeliveryState.RUNNING,
-        DeliveryEvent.NOT_SENT: DeliveryState.UNDELIVERED,
-    },
-    DeliveryState.UNDELIVERED: {DeliveryEvent.REQUEUED: DeliveryState.QUEUED},
-    DeliveryState.RUNNING: {DeliveryEvent.STREAM_ENDED: DeliveryState.ENDED},
-    # a last frame that could not be processed ends the stream once more
-    DeliveryState.ENDED: {DeliveryEvent.STREAM_ENDED: DeliveryState.ENDED},
-}
+class _Moves(dict[E, S]):
+    """The moves out of one state: event → state. A missing event raises."""
 
-RESPONSE: Final[dict[ResponseState, dict[ResponseEvent, ResponseState]]] = {
-    ResponseState.PENDING: {
-        ResponseEvent.HEAD_SENT: ResponseState.STREAMING,
-        ResponseEvent.FINISHED: ResponseState.COMPLETE,
-        ResponseEvent.CALLER_LEFT: ResponseState.DISCONNECTED,
-    },
-    ResponseState.STREAMING: {
-        ResponseEvent.FINISHED: ResponseState.COMPLETE,
-        ResponseEvent.CALLER_LEFT: ResponseState.DISCONNECTED,
-    },
-    # the runner's stream ends after the gateway answered in its place
-    ResponseState.COMPLETE: {
-        ResponseEvent.FINISHED: ResponseState.COMPLETE,
-        ResponseEvent.CALLER_LEFT: ResponseState.CLOSED,
-    },
-    ResponseState.DISCONNECTED: {
-        ResponseEvent.HEAD_SENT: ResponseState.DISCONNECTED,
-        ResponseEvent.FINISHED: ResponseState.CLOSED,
-    },
-    ResponseState.CLOSED: {ResponseEvent.FINISHED: ResponseState.CLOSED},
-}
+    def __init__(self, state: S, moves: dict[E, S]) -> None:
+        super().__init__(moves)
+        self._state = state
 
-BODY: Final[dict[BodyState, dict[BodyEvent, BodyState]]] = {
-    BodyState.RECEIVING: {
-        BodyEvent.END_RECEIVED: BodyState.RECEIVED,
-        BodyEvent.END_IGNORED: BodyState.DISCARDED,
-    },
-    BodyState.RECEIVED: {BodyEvent.END_SENT: BodyState.SENT},
-    BodyState.SENT: {},
-    BodyState.DISCARDED: {},
-}
+    def __missing__(self, event: E) -> S:
+        raise IllegalRequestTransition(self._state, event)
 
 
-def delivery_after(state: DeliveryState, event: DeliveryEvent) -> DeliveryState:
-    """Give the state after *event*.
-
-    Raises:
-        IllegalRequestTransition: the event cannot happen in *state*.
-    """
-    try:
-        return DELIVERY[state][event]
-    except KeyError:
-        raise IllegalRequestTransition(state, event) from None
+def _table(moves: dict[S, dict[E, S]]) -> dict[S, _Moves[E, S]]:
+    return {state: _Moves(state, out) for state, out in moves.items()}
 
 
-def response_after(state: ResponseState, event: ResponseEvent) -> ResponseState:
-    """Give the state after *event*.
+DELIVERY: Final = _table(
+    {
+        DeliveryState.RECEIVING: {DeliveryEvent.ARRIVED: DeliveryState.QUEUED},
+        DeliveryState.QUEUED: {
+            DeliveryEvent.SENT: DeliveryState.RUNNING,
+            DeliveryEvent.NOT_SENT: DeliveryState.UNDELIVERED,
+        },
+        DeliveryState.UNDELIVERED: {DeliveryEvent.REQUEUED: DeliveryState.QUEUED},
+        DeliveryState.RUNNING: {DeliveryEvent.STREAM_ENDED: DeliveryState.ENDED},
+        # a last frame that could not be processed ends the stream once more
+        DeliveryState.ENDED: {DeliveryEvent.STREAM_ENDED: DeliveryState.ENDED},
+    }
+)
 
-    Raises:
-        IllegalRequestTransition: the event cannot happen in *state*.
-    """
-    try:
-        return RESPONSE[state][event]
-    except KeyError:
-        raise IllegalRequestTransition(state, event) from None
+RESPONSE: Final = _table(
+    {
+        ResponseState.PENDING: {
+            ResponseEvent.HEAD_SENT: ResponseState.STREAMING,
+            ResponseEvent.FINISHED: ResponseState.COMPLETE,
+            ResponseEvent.CALLER_LEFT: ResponseState.DISCONNECTED,
+        },
+        ResponseState.STREAMING: {
+            ResponseEvent.FINISHED: ResponseState.COMPLETE,
+            ResponseEvent.CALLER_LEFT: ResponseState.DISCONNECTED,
+        },
+        # the runner's stream ends after the gateway answered in its place
+        ResponseState.COMPLETE: {
+            ResponseEvent.FINISHED: ResponseState.COMPLETE,
+            ResponseEvent.CALLER_LEFT: ResponseState.CLOSED,
+        },
+        ResponseState.DISCONNECTED: {
+            ResponseEvent.HEAD_SENT: ResponseState.DISCONNECTED,
+            ResponseEvent.FINISHED: ResponseState.CLOSED,
+        },
+        ResponseState.CLOSED: {ResponseEvent.FINISHED: ResponseState.CLOSED},
+    }
+)
 
-
-def body_after(state: BodyState, event: BodyEvent) -> BodyState:
-    """Give the state after *event*.
-
-    Raises:
-        IllegalRequestTransition: the event cannot happen in *state*.
-    """
-    try:
-        return BODY[state][event]
-    except KeyError:
-        raise IllegalRequestTransition(state, event) from None
+BODY: Final = _table(
+    {
+        BodyState.RECEIVING: {
+            BodyEvent.END_RECEIVED: BodyState.RECEIVED,
+            BodyEvent.END_IGNORED: BodyState.DISCARDED,
+        },
+        BodyState.RECEIVED: {BodyEvent.END_SENT: BodyState.SENT},
+        BodyState.SENT: {},
+        BodyState.DISCARDED: {},
+    }
+)
