@@ -241,7 +241,7 @@ class Engine:
         self._started = (runner_id, began)
         self.tell(m.RunnerReady(runner_id))
         self._started = ("", 0.0)
-        if any(e.runner_id == runner_id and e.starting > 0 for e in self.exchanges.values()):
+        if any(e.runner_id == runner_id and e.clock.starting > 0 for e in self.exchanges.values()):
             self.history.start_awaited(alias)
         record = self.fleet.apps.get(alias)
         if record is not None and not record.is_cold:

@@ -199,13 +199,14 @@ class ProxiedRequest:
             self._events.request_aborted(self)
 
     # --- from the engine ----------------------------------------------------------------------------------------
-    def dispatch(
-        self, channel: GatewayChannel, runner_id: str, revision: int, start: tuple[float, float] = (0.0, 0.0)
-    ) -> None:
-        """Send the request to a runner, which was starting from *start*'s first to its second moment."""
+    def dispatch(self, channel: GatewayChannel, runner_id: str, revision: int, starting_since: float = 0.0) -> None:
+        """Send the request to a runner. One that has just started was *starting_since* that moment; else 0.
+
+        Only a request that such a runner takes at once waited for its start; later ones waited for a busy runner.
+        """
         stream = RunnerStream(channel, self)
         self.runner_id, self.revision = runner_id, revision
-        self.clock.dispatch(start)
+        self.clock.dispatch(starting_since)
         if not self.body.send_first(stream, self.description.head):
             stream.close()
             self.runner_id = ""
@@ -232,10 +233,10 @@ class ProxiedRequest:
         """Note whether it waits for the start of a runner."""
         self.clock.cold = cold
 
-    def start_ended(self, start: tuple[float, float]) -> None:
-        """The runner that it waited for is ready; from here on it waits for a free one."""
+    def start_ended(self, began: float) -> None:
+        """The first runner is ready, which was starting since *began*; from here on it waits for a free one."""
         if not self.dispatched:
-            self.clock.end_start(start)
+            self.clock.end_start(began)
 
     def observe(self, observer: RequestObserver) -> bool:
         """Send the request's events to *observer*; False when another one has them."""

@@ -59,20 +59,20 @@ class RequestClock:
         self.arrived = self.dispatched = self.starting = self.ran_from = self.first_byte = 0.0
         self.cold = False
 
-    def dispatch(self, start: tuple[float, float]) -> None:
-        """A runner has it, which was starting from *start*'s first to its second moment."""
+    def dispatch(self, starting_since: float) -> None:
+        """A runner has it, which has just started and was *starting_since* that moment; else 0."""
         self.dispatched = time.monotonic()
-        if start[1] > self.arrived:  # it waited, for a while at least, for this runner's start
-            self.starting = min(start[1], self.dispatched) - max(start[0], self.arrived)
+        if starting_since:
+            self.starting = self.dispatched - max(starting_since, self.arrived)
 
     def undo_dispatch(self) -> None:
         """The runner had ended before it got the request."""
         self.dispatched = self.starting = 0.0
 
-    def end_start(self, start: tuple[float, float]) -> None:
-        """The runner that it waited for is ready."""
+    def end_start(self, began: float) -> None:
+        """The runner that it waited for is ready; it was starting since *began*."""
         if self.cold:
-            self.cold, self.starting = False, start[1] - max(start[0], self.arrived)
+            self.cold, self.starting = False, time.monotonic() - max(began, self.arrived)
 
     def at(self, now: float) -> RequestTimestamps:
         """Give the moments so far."""
