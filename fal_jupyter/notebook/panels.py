@@ -7,19 +7,8 @@ from typing import Any
 
 from fal_jupyter.domain.errors import BadSetting
 from fal_jupyter.domain.text.nearest import hint_for
-from fal_jupyter.notebook.display import saved_card as pictures
 from fal_jupyter.notebook.display import surfaces
-from fal_jupyter.notebook.display.shown_panels import (
-    PANELS,
-    VERSION,
-    Panels,
-    Shown,
-    card_data,
-    gateway_of,
-    options,
-    publish,
-)
-from fal_jupyter.protocol.feed import MIME, CardData, FeedLine
+from fal_jupyter.notebook.display.shown_panels import PANELS, Panels, Shown, card_data, dashboard_data, publish
 
 
 def panel(which: Any, name: str = "card") -> None:
@@ -74,24 +63,14 @@ def dashboard() -> None:
     from fal_jupyter.notebook import session
 
     now = session.current()
-    line: FeedLine = now.client.snapshot() or FeedLine(apps=[])
     surface = now.panels.surface(now)
+    bundle = now.panels.dashboard_bundle(now, surface)
     if surface == surfaces.TEXT:
-        print(pictures.dashboard_text(line["apps"]))
+        print(bundle["text/plain"])
         return
-    bundle: dict[str, Any] = {
-        "text/plain": pictures.dashboard_text(line["apps"]),
-        "text/html": pictures.dashboard_html(line["apps"]),
-    }
-    data = CardData(
-        version=VERSION, panel="dashboard", tab="", alias="", app="", class_name="", revision=0, cell="", source="", prints=0,
-        fields=0, build=None, gateway=gateway_of(now), options=options(), picture=None,
-    )  # fmt: skip
     if surface.widget:
-        extra, _ = now.panels.widget(now, data, bundle)._repr_mimebundle_()
+        extra, _ = now.panels.widget(now, dashboard_data(now), bundle)._repr_mimebundle_()
         bundle = {**extra, **bundle}
-    if surface.card:
-        bundle[MIME] = dict(data)
     publish(bundle, uuid.uuid4().hex, update=False)
 
 

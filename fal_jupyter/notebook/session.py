@@ -7,6 +7,7 @@ import os
 import re
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -192,6 +193,17 @@ def current() -> NotebookSession:
             _current = NotebookSession(_shell())
             atexit.register(_close)
         return _current
+
+
+class OutputsToSave:
+    """Fresh outputs of panels, as JSON in the reply to a page that saves its notebook (``user_expressions``)."""
+
+    def __init__(self, aliases: Sequence[str]) -> None:
+        self._aliases = aliases
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
+        found = [] if _current is None else _current.panels.to_save(_current, self._aliases)
+        return {"application/json": found, "text/plain": f"{len(found)} outputs"}
 
 
 def end() -> None:

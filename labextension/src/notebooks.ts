@@ -15,10 +15,9 @@ import type { AppState, CardData } from './shared/types';
 import { CARD_MIME, cellRuns } from './card_data';
 import { chipLook, isAppCell, isStarting, makeChip, stepAside, tellChip, type ChipAction } from './chip';
 import type { LabHost } from './host';
+import { refreshBeforeSave, type OutputList, type SavedContext } from './saving';
 
-interface Outputs {
-  length: number;
-  get(index: number): { data: Record<string, unknown> };
+interface Outputs extends OutputList {
   changed: ISignal<unknown, unknown>;
 }
 interface CellModel {
@@ -49,7 +48,7 @@ interface Content extends Widget {
 }
 export interface NotebookPanel extends Widget {
   content: Content;
-  context: { path: string; ready: Promise<void> };
+  context: SavedContext & { path: string; ready: Promise<void> };
 }
 
 /** The card among a cell's outputs, if it has one. */
@@ -200,6 +199,8 @@ export class Notebooks {
       }
       draw();
     };
+    const outputs = () => panel.content.widgets.flatMap(cell => cell.model.outputs ?? []);
+    refreshBeforeSave(panel.context, outputs, () => this.host.store.view);
     void panel.context.ready.then(() => {
       panel.content.model?.cells.changed.connect(watch);
       panel.content.activeCellChanged?.connect(() => {

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
@@ -77,6 +79,39 @@ def test_the_picture_follows_later_cells_that_change_something(notebook: Kernel)
     assert "1 failed" in told
     assert "&lt;img src=x" in told
     assert "<img" not in told
+
+
+def test_a_page_that_saves_gets_the_panels_as_they_stand_without_a_cell(notebook: Kernel) -> None:
+    asked = 'getattr(__import__("sys").modules.get("fal_jupyter.notebook.session"), "OutputsToSave", list)({})'
+
+    def outputs(*aliases: str) -> list[dict[str, Any]]:
+        sent = notebook.client.execute(
+            "", silent=True, store_history=False, user_expressions={"made": asked.format(list(aliases))}
+        )
+        reply = notebook.client.get_shell_msg(timeout=60)
+        while reply["parent_header"]["msg_id"] != sent:
+            reply = notebook.client.get_shell_msg(timeout=60)
+        found: list[dict[str, Any]] = reply["content"]["user_expressions"]["made"]["data"]["application/json"]
+        return found
+
+    notebook.run(APP).ok()
+    notebook.run("fal_jupyter.panel(Desk, 'requests'); fal_jupyter.dashboard(); fal_jupyter.app(Desk)").ok()
+    where = notebook.run("print(Desk.local_url, Desk.key)").ok().text.split()
+    asking = urllib.request.Request(
+        where[0] + "/", b"{}", {"Authorization": f"Key {where[1]}", "Content-Type": "application/json"}
+    )
+    urllib.request.urlopen(asking).read()  # as a call from the card: the kernel hears nothing of it
+    count = notebook.run("get_ipython().execution_count").ok().result
+    card, requests, board = sorted(outputs("desk", ""), key=lambda one: (one[MIME]["panel"], one[MIME]["tab"]))
+    assert card[MIME]["picture"]["app"]["stats"]["calls"] == 1
+    assert card[MIME]["source"] == source_hash(APP)
+    assert "1 call" in card["text/html"]
+    assert (requests[MIME]["tab"], "last 1 of 1" in requests["text/html"]) == ("requests", True)
+    assert (board[MIME]["panel"], "desk" in board["text/html"]) == ("dashboard", True)
+    assert int(notebook.run("get_ipython().execution_count").ok().result) == int(count) + 1
+    assert not [u for u in notebook.run("1").ok().updates if MIME in u["data"]]  # the kernel knows that the page has it
+    notebook.run("%fal stop Desk").ok()
+    assert outputs("nobody") == []
 
 
 def test_ten_thousand_calls_do_not_swell_what_is_saved(notebook: Kernel) -> None:

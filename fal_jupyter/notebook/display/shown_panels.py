@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -12,7 +13,17 @@ from fal_jupyter.notebook.display import saved_card as pictures
 from fal_jupyter.notebook.display import saved_panels, surfaces
 from fal_jupyter.notebook.display.saved_results import SavedResults
 from fal_jupyter.notebook.display.static_card import State, StaticCard, as_html, as_text
-from fal_jupyter.protocol.feed import MIME, AppState, Build, CardData, GatewayState, OptionRule, Picture, source_hash
+from fal_jupyter.protocol.feed import (
+    MIME,
+    AppState,
+    Build,
+    CardData,
+    FeedLine,
+    GatewayState,
+    OptionRule,
+    Picture,
+    source_hash,
+)
 
 if TYPE_CHECKING:
     from fal_jupyter.client.client import Client
@@ -63,6 +74,7 @@ class Panels:
 
     wish: surfaces.Wish = "auto"
     shown: dict[str, Shown] = field(default_factory=dict)
+    alone: dict[tuple[str, str], Shown] = field(default_factory=dict)  # panels without a cell's card, by app and tab
     relay: Any = None
     _begun: dict[str, Shown] = field(default_factory=dict)
     _kept: dict[str, SavedResults] = field(default_factory=dict)
@@ -112,6 +124,8 @@ class Panels:
         shown = Shown(begun.display_id if begun is not None else uuid.uuid4().hex, card, data, _stamp(found), found)
         if panel == "card" and card.cell:
             self.shown[handle.alias] = shown
+        else:
+            self.alone[handle.alias, data["tab"]] = shown
         if prints or begun is not None:
             self._begun[handle.alias] = shown
         if begun is not None:
@@ -198,6 +212,33 @@ class Panels:
                 shown.stamp, shown.found = stamp, found
                 publish(self._bundle(shown, found, surface), shown.display_id, update=True)
 
+    def to_save(self, now: PanelSession, aliases: Sequence[str]) -> list[dict[str, Any]]:
+        """The outputs of the panels of some apps as they stand now, for a page that saves its notebook; none of an app that is gone.
+        The dashboard's alias is ``""``."""
+        surface = self.surface(now)
+        bundles = [self.dashboard_bundle(now, surface)] if "" in aliases else []
+        shown = [*self.shown.values(), *self.alone.values()]
+        for alias in aliases:
+            handle = now.handles.get(alias)
+            found = self.picture_of(handle) if handle is not None and not surface.widget else None
+            for one in shown if found is not None else ():
+                if one.data["alias"] == alias:
+                    one.stamp, one.found = _stamp(found), found
+                    bundles.append(self._bundle(one, found, surface))
+        return bundles
+
+    @staticmethod
+    def dashboard_bundle(now: PanelSession, surface: surfaces.Surface) -> dict[str, Any]:
+        """The dashboard as an output, with a table of all apps for pages where nothing is live."""
+        line: FeedLine = now.client.snapshot() or FeedLine(apps=[])
+        bundle: dict[str, Any] = {
+            "text/plain": pictures.dashboard_text(line["apps"]),
+            "text/html": pictures.dashboard_html(line["apps"]),
+        }
+        if surface.card:
+            bundle[MIME] = dict(dashboard_data(now))
+        return bundle
+
     # --- widgets ------------------------------------------------------------------------------------------------
     def widget(self, now: PanelSession, data: CardData, bundle: dict[str, Any], *, bare: bool = False) -> Any:
         """Give a panel as a widget.
@@ -223,6 +264,7 @@ class Panels:
             self.relay.close()
         self.relay = None
         self.shown.clear()
+        self.alone.clear()
 
 
 def _as_now(card: StaticCard, found: Picture) -> StaticCard:
@@ -295,6 +337,14 @@ def card_data(
         options=options(),
         picture=found,
     )
+
+
+def dashboard_data(now: PanelSession) -> CardData:
+    """The data of the dashboard, which is of no single app."""
+    return CardData(
+        version=VERSION, panel="dashboard", tab="", alias="", app="", class_name="", revision=0, cell="", source="", prints=0,
+        fields=0, build=None, gateway=gateway_of(now), options=options(), picture=None,
+    )  # fmt: skip
 
 
 def gateway_of(now: PanelSession) -> GatewayState:
