@@ -159,7 +159,7 @@ describe("card", () => {
     host.store.apply({ kind: "off", reason: "no gateway", time: 1 });
     await until(() => root.textContent.includes("No gateway is running."));
     host.store.apply(madeLine({ apps: [] }));
-    await until(() => root.textContent.includes("Running cell [2] again brings it back."));
+    await until(() => root.textContent.includes("when its kernel ended. Its record until") && root.textContent.includes("Running cell [2] again begins a new one"));
   });
 
   test("a saved card shows its picture and asks nobody", async () => {
@@ -167,6 +167,12 @@ describe("card", () => {
     const host = savedHost(card);
     cardPanel(root, host, card, stop.signal);
     expect(root.textContent).toContain("Ready, saved");
+    expect(root.textContent).toContain("Runners1 ready"); // as it was
+    expect(root.textContent).toMatch(/A picture of 1 Jan 1970, \d\d:01:00\. Nothing of it runs now/);
+    expect(root.querySelector('[aria-label="Copy the address"]')).toBeNull(); // it ended with the app
+    root.querySelector('[data-tab="snippets"]').click();
+    expect([...root.querySelectorAll('[aria-label="language"] button')].map((one) => one.textContent)).toEqual(["cell"]);
+    expect(root.querySelector(".fj-program").textContent).not.toContain("127.0.0.1");
     await expect(host.ask()).rejects.toThrow("saved picture");
   });
 });

@@ -165,10 +165,12 @@ test("an app that is gone keeps what was known last", async () => {
   const host = drawn(madeLine({ apps: [app()], requests }));
   host.store.apply(madeLine({ kind: "frame", time: 60001, apps: [app({ stats: { ...app().stats, calls: 17 } })] }));
   host.store.apply(madeLine({ kind: "frame", time: 60002, apps: [] }));
-  await until(() => root.textContent.includes("Stopped after 17 calls."));
+  await until(() => root.textContent.includes("Stopped after 17 calls, when its kernel ended."));
   root.querySelector('[data-tab="requests"]').click();
   await until(() => root.querySelector('tr[data-request="r1"]'));
   expect(root.querySelector('tr[data-request="other"]')).toBeNull();
+  expect(root.querySelector(".fj-past")).not.toBeNull(); // in grey
+  expect(root.querySelector('[aria-label="Copy the address"]')).toBeNull();
   root.querySelector('[data-tab="config"]').click();
   await until(() => root.querySelector('[data-option="keep_alive"]'));
   expect(root.textContent).toContain("The app is gone. Run its cell to change it.");

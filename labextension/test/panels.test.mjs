@@ -231,7 +231,14 @@ describe("dashboard", () => {
     expect(sortedApps(apps, 1, false).map((one) => one.alias)).toEqual(["a", "b", "c"]);
     expect(sortedApps(apps, 5, true).map((one) => one.alias)).toEqual(["c", "b", "a"]);
     const host = madeHost(madeLine({ apps }));
-    expect(figuresOf(host.store.view).find(([name]) => name === "Waiting")[1]).toBe("7");
+    const figure = (wanted) => figuresOf(host.store.view).find(([name]) => name === wanted);
+    expect(figure("Waiting")[1]).toBe("7");
+    host.store.view.apps.forEach((app, at) => void Object.assign(app.stats, { calls: 10 * at, rate: 0 }));
+    expect(figure("Calls")).toEqual(["Calls", "30", "none in the last 10 s"]);
+    host.store.view.apps[0].stats.rate = 2.5;
+    expect(figure("Calls")).toEqual(["Calls", "30", "2.5/s now"]);
+    host.store.view.apps.forEach((app) => void Object.assign(app.stats, { calls: 0, rate: 0 }));
+    expect(figure("Calls")).toEqual(["Calls", "0", ""]);
   });
   it("sorts by its heads, opens a request in the drawer, and shows hostile names as text", async () => {
     const host = madeHost(madeLine({ apps: [madeApp(HOSTILE, { owner_name: HOSTILE, runners: [madeRunner(HOSTILE)] }), madeApp("hello")], requests: [madeRequest("a", { path: `/${HOSTILE}`, error: HOSTILE, status: 500 })] }), () => ({ request: madeRequest("a"), input: null, output: null, error: null, logs: [], held: false }));

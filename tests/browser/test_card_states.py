@@ -71,7 +71,7 @@ STOPPED = {
     "logs": "making a fox", "snippets": "Large.make(", "try": "negative_prompt",
 }  # fmt: skip
 OFF = STOPPED | {
-    "outputs": "Run the app's cell to collect outputs again.", "config": "The app is gone. Run its cell to change it.", "logs": "Run its cell to see what it prints.",
+    "outputs": "Outputs of new calls come here when the app's cell has run.", "config": "The app is gone. Run its cell to change it.", "logs": "making a fox",
 }  # fmt: skip
 SAVED = OFF | {
     "outputs": "No output was saved.", "config": "A saved picture: run the cell again to change it.",

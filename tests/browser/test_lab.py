@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import re
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import Locator, expect
 
+from fal_jupyter.protocol.feed import MIME
 from tests.browser.apps import LOAD, STUDIO
 from tests.browser.conftest import Front
 from tests.support.serve import runners
@@ -306,10 +310,36 @@ def test_a_gateway_that_ends_is_told_and_its_successor_found(lab: Front) -> None
     expect(lab.page.locator(".fj-status")).to_contain_text("fal 1 ready")
 
 
+def cards_in(lab: Front) -> list[dict[str, Any]]:
+    """The cards in the saved file."""
+    text = (lab.server.directory / "root" / notebook_of(lab)).read_text()
+    notebook = json.loads(text) if text else {"cells": []}  # a save is under way
+    found = [output.get("data", {}) for cell in notebook["cells"] for output in cell.get("outputs", [])]
+    return [data[MIME] for data in found if MIME in data]
+
+
+def saved_cards(lab: Front, done: Callable[[list[dict[str, Any]]], bool]) -> list[dict[str, Any]]:
+    """The cards in the saved file, as soon as they are as is wanted."""
+    end = time.monotonic() + 30
+    while not done(found := cards_in(lab)):
+        assert time.monotonic() < end, found
+        lab.page.wait_for_timeout(50)
+    return found
+
+
 def test_a_saved_notebook_shows_its_picture_when_nothing_runs(lab: Front) -> None:
-    opened(lab)
+    card = opened(lab)
     lab.command("docmanager:save")
+    before = saved_cards(lab, lambda now: bool(now and now[0]["picture"]["app"]["stats"]["calls"] == 26))
     lab.page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
+    card.locator(".fj-run-button").click()  # no cell runs: the kernel hears nothing of this call
+    expect(card.locator(".fj-answer")).to_contain_text("Hello")
+    expect(card.locator(".fj-card-notice")).to_contain_text("Last call / began at")
+    assert not lab.page.evaluate("() => window.jupyterapp.shell.currentWidget.context.model.dirty")  # until it is saved
+    lab.command("docmanager:save")
+    after = saved_cards(lab, lambda now: now != before)
+    assert after[0]["picture"]["app"]["stats"]["calls"] == before[0]["picture"]["app"]["stats"]["calls"] + 1
+    assert not lab.page.evaluate("() => window.jupyterapp.shell.currentWidget.context.model.dirty")
     lab.command("kernelmenu:shutdown")
     lab.page.wait_for_selector(".fj-status:has-text('fal no apps')")
     text = (lab.server.directory / "root" / notebook_of(lab)).read_text()

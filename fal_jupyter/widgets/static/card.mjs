@@ -237,6 +237,7 @@ export function cardPanel(root, host, card, signal) {
     if (!state) return states.draw(now, state);
     if (!started) body.style.setProperty("--fj-room", `${formRoom(card.fields ?? 0, state.endpoints[0]?.doc ?? "")}px`);
     drawFacts(state, alive);
+    frame.classList.toggle("fj-past", !now || view.link === "saved");
     drawAbout(state.about ?? ""); // a picture that was saved before there was any has none
     states.draw(now, state);
     tabs.count("requests", state.stats.calls ? count(state.stats.calls, true) : "");
@@ -252,16 +253,17 @@ export function cardPanel(root, host, card, signal) {
     replace(about, text ? [h("summary", null, "About"), markdownView(text)] : null);
   };
 
-  const drawFacts = (/** @type {AppState} */ state, /** @type {boolean} */ alive) => {
+  const drawFacts = (/** @type {import("./types.d.ts").KnownApp} */ state, /** @type {boolean} */ alive) => {
     const fact = (/** @type {string} */ label, /** @type {any[]} */ ...value) => h("div", { class: "fj-fact" }, h("div", { class: "fj-label" }, label), h("div", null, value));
     const address = host.address(state);
+    const isPicture = host.kind === "saved";
     const endpoints = state.endpoints.map((one) => one.path);
     const shown = endpoints.slice(0, 4).join(" · ") + (endpoints.length > 4 ? ` · ${endpoints.length - 4} more` : "");
     const machine = state.machine.split(" (")[0];
     update(facts, fact("Endpoints", h("span", { class: "fj-mono fj-cut", title: endpoints.join(" ") }, shown)), fact("Machine", h("span", { class: "fj-cut", title: state.machine }, machine)),
-      fact("Runners", alive ? state.runners.slice(0, 8).map((one) => h("span", { title: one.id }, stateGlyph(one.state))) : null, h("span", { class: "fj-cut", title: alive ? runnerWords(state) : "" }, alive ? runnerWords(state) : "0")),
+      fact("Runners", alive ? state.runners.slice(0, 8).map((one) => h("span", { title: one.id }, stateGlyph(one.state))) : null, h("span", { class: "fj-cut", title: alive || isPicture ? runnerWords(state) : "" }, alive || isPicture ? runnerWords(state) : "0")),
       fact("Setup", h("span", null, state.setup_ms ? duration(state.setup_ms) : "–")), fact("Revision", h("span", { class: "fj-cut", title: revisionWords(state) }, revisionWords(state))),
-      fact("Address", h("span", { class: "fj-mono fj-cut", title: address }, address.replace(/^https?:\/\//, "")), iconButton("copy", "Copy the address", () => host.copy(address))));
+      fact("Address", isPicture || state.gone ? h("span", { class: "fj-muted", title: "Its address ended with it. The cell gives it a new one." }, "–") : [h("span", { class: "fj-mono fj-cut", title: address }, address.replace(/^https?:\/\//, "")), iconButton("copy", "Copy the address", () => host.copy(address))]));
   };
 
   const look = scheduler(root, signal, draw);

@@ -2,7 +2,7 @@
 /** How the app of a card stands: one line that is always there, and what takes the place of the form while there is no runner. */
 import { button, h, replace, update } from "./dom.mjs";
 import { errorView, ownFrame } from "./errors.mjs";
-import { ago, clock, duration, pathText, plural } from "./format.mjs";
+import { ago, clock, dayAndTime, duration, pathText, plural } from "./format.mjs";
 import { glyph, stateGlyph } from "./glyphs.mjs";
 import { askJson } from "./host.mjs";
 import { hasFailed } from "./phases.mjs";
@@ -17,6 +17,11 @@ const PRINTED_LINES = 3;
 /** True where the last publication could not start while an older revision answers. @param {AppState} app */
 export function newestFailed(app) {
   return Boolean(app.failure && app.serving && app.failure.revision === app.revision && app.revision > app.serving);
+}
+
+/** Of when the record of an app is that has gone. @param {import("./types.d.ts").KnownApp | undefined} app */
+function endedWords(app) {
+  return app?.ended ? `Its record until ${clock(app.ended, false)} is shown. ` : "";
 }
 
 /** True while the cell of a card makes the isolated environment of its app. @param {import("./types.d.ts").CardData} card @param {import("./types.d.ts").Host} host */
@@ -81,7 +86,7 @@ export function cardStates(host, card, redraw, signal) {
   /** @param {View} view @param {AppState | undefined} now @param {AppState | undefined} state */
   const sentence = (view, now, state) => {
     const ends = view.time ? ` What is shown ends at ${clock(view.time, false)}.` : "";
-    if (view.link === "saved") return banner("", grey("stopped"), `A picture of ${new Date(view.time).toLocaleString()}. Run the cell again to have the app here.`);
+    if (view.link === "saved") return banner("", grey("stopped"), `A picture of ${dayAndTime(view.time)}. Nothing of it runs now; run the cell again to have the app here.`);
     if (view.link === "lost") return banner("fj-bad", glyph("warning", "fj-failed"), h("strong", null, `No update: ${plainText(view.reason)}.`), `${ends} Trying again.`);
     if (isBuilding(card, host)) return building(now);
     if (card.build?.error && (!now || now.state === "Ready")) return banner("fj-bad", glyph("failed", "fj-failed"), h("div", { class: "fj-card-row" }, h("strong", null, "Its environment could not be made."), now ? [`Calls go to r${now.serving}.`, h("span", { class: "fj-space" }), fold("the error")] : null));
@@ -89,7 +94,7 @@ export function cardStates(host, card, redraw, signal) {
     if (!state && (view.link === "live" || (view.link === "connecting" && !view.reason))) return h("p", { class: "fj-empty" }, "Looking for the app …");
     if (view.link === "connecting") return banner("", null, view.reason ? plainText(view.reason) : "Connecting …");
     if (view.link === "off") return banner("", grey("stopped"), "No gateway is running. Running the cell again starts one, and the app.");
-    if (!now) return banner("", grey("stopped"), `Stopped after ${plural(state?.stats.calls ?? 0, "call")}. Running ${card.cell || "its cell"} again brings it back.`);
+    if (!now) return banner("", grey("stopped"), `Stopped after ${plural(state?.stats.calls ?? 0, "call")}, when its kernel ended. ${endedWords(state)}Running ${card.cell || "its cell"} again begins a new one, with the settings of its class.`);
     if (now.state === "Stopped") return banner("", grey("stopped"), `Stopped after ${plural(now.stats.calls, "call")}. Calls of it are refused; Start brings it back as it was.`);
     if (now.state === "Failing") return failing(now);
     if (now.state === "Starting") return starting(now);
@@ -125,7 +130,7 @@ export function cardStates(host, card, redraw, signal) {
     }
     const last = view.requests.find((one) => one.alias === card.alias && one.state === "done");
     if (!last) return banner("fj-quiet", null, "No call yet. Press Run, or call ", h("span", { class: "fj-mono" }, `${now.class_name}.${now.endpoints[0]?.name ?? "call"}(…)`), " in a cell.");
-    return banner("fj-quiet", null, "Last call ", h("span", { class: "fj-mono" }, plainText(last.path)), ` at ${clock(last.began, false)}, ${duration(last.total_ms)}`, hasFailed(last) ? ", failed" : "", ".");
+    return banner("fj-quiet", null, "Last call ", h("span", { class: "fj-mono" }, plainText(last.path)), ` began at ${clock(last.began, false)}, took ${duration(last.total_ms)}`, hasFailed(last) ? ", failed" : "", ".");
   };
 
   const waits = (/** @type {AppState} */ now) => (now.waiting ? h("span", { class: "fj-muted fj-nowrap" }, `${plural(now.waiting, "call")} waiting`) : null);

@@ -55,12 +55,13 @@ export function figuresOf(view) {
   const calls = view.apps.reduce((sum, app) => sum + app.stats.calls, 0);
   const failed = view.apps.reduce((sum, app) => sum + app.stats.failed, 0);
   const cold = view.apps.reduce((sum, app) => sum + app.stats.cold, 0);
+  const perSecond = view.apps.reduce((sum, app) => sum + app.stats.rate, 0);
   const slowest = [...view.apps].sort((a, b) => b.stats.p95_ms - a.stats.p95_ms)[0];
   return [
     ["Apps", String(view.apps.length), [`${ready} ready`, failing ? `${failing} failing` : "", stopped ? `${stopped} stopped` : ""].filter(Boolean).join(" · ")],
     ["Runners", String(runners.length), [`of ${count(most)} at most`, starting ? `${starting} starting` : ""].filter(Boolean).join(" · ")],
     ["Waiting", String(view.apps.reduce((sum, app) => sum + app.waiting, 0)), waits.length ? `longest ${duration(Math.max(...waits))}` : ""],
-    ["Calls", rate(view.apps.reduce((sum, app) => sum + app.stats.rate, 0)), `${count(calls, true)} in all`],
+    ["Calls", count(calls, true), perSecond > 0 ? `${rate(perSecond)} now` : calls ? "none in the last 10 s" : ""],
     ["p95", slowest && slowest.stats.sample >= 20 ? duration(slowest.stats.p95_ms) : "–", slowest && slowest.stats.sample >= 20 ? slowest.alias : "needs 20 calls"],
     ["Failed", percent(failed, calls), `${count(failed)} of ${count(calls, true)}`],
     ["Cold starts", count(view.apps.reduce((sum, app) => sum + (app.stats.cold_starts ?? 0), 0)), cold ? `${plural(cold, "call")} waited for them` : "no call waited"],
@@ -159,7 +160,7 @@ export function dashboardPanel(root, host, options, signal) {
     update(figures, figuresOf(view).map(([name, figure, more]) => h("div", { class: "fj-figure" }, h("div", { class: "fj-label" }, name), h("strong", null, figure), h("div", { class: "fj-label" }, plainText(more)))));
     const wanted = filter.value.toLowerCase();
     const shown = sortedApps(view.apps, column, down).filter((app) => `${app.alias} ${app.class_name} ${app.owner_name}`.toLowerCase().includes(wanted));
-    update(appsTold, `${shown.length < view.apps.length ? `${shown.length} of ` : ""}${view.apps.length} in ${plural(new Set(view.apps.map((app) => app.owner_pid)).size, "notebook or program", "notebooks and programs")}`);
+    update(appsTold, !view.apps.length ? "" : `${shown.length < view.apps.length ? `${shown.length} of ` : ""}${view.apps.length} in ${plural(new Set(view.apps.map((app) => app.owner_pid)).size, "notebook or program", "notebooks and programs")}`);
     const heads = COLUMNS.map(([name, kind], at) => h("th", { scope: "col", class: kind, "aria-sort": at === column ? (down ? "descending" : "ascending") : null },
       h("button", { type: "button", class: "fj-sort", onclick: () => ((down = at === column ? !down : false), (column = at), draw()) }, name, at === column ? (down ? " ▼" : " ▲") : "")));
     update(apps, view.apps.length ? h("table", { class: "fj-table fj-apps" }, h("thead", null, h("tr", null, heads, h("th", { scope: "col" }, h("span", { class: "fj-visually-hidden" }, "Actions")))), h("tbody", null, shown.map(appRow))) : h("p", { class: "fj-empty" }, "No app is running. Put %%fal_app above a fal.App class in a notebook and run the cell: it shows up here."));

@@ -69,6 +69,19 @@ export function clock(ms, tenths = true) {
   return tenths ? `${plain}.${Math.floor(date.getMilliseconds() / 100)}` : plain;
 }
 
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/** The local day and clock, as the saved picture has them: `29 Nov 2026, 16:27:39`. @param {number} ms since 1970 */
+export function dayAndTime(ms) {
+  const date = new Date(ms);
+  return `${date.getDate()} ${MONTHS[date.getMonth()]} ${date.getFullYear()}, ${clock(ms, false)}`;
+}
+
+/** Order of runners and the like by their names: `a-9` before `a-10`. @param {string} one @param {string} two */
+export function byNumber(one, two) {
+  return one.localeCompare(two, "en", { numeric: true });
+}
+
 /** How long ago: `3 s ago`. @param {number} ms */
 export function ago(ms) {
   return ms < 1000 ? "just now" : `${duration(Math.floor(ms / 1000) * 1000)} ago`.replace(".00 s", " s").replace(".0 s", " s");

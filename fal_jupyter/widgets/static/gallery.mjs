@@ -91,13 +91,13 @@ export function galleryPanel(root, host, { alias }, signal) {
       button([glyph("undo"), "Reuse"], () => reuse(request.id), { title: "Fill the form of Try with this input", "aria-label": `Reuse the input of ${request.path}, ${clock(request.began, false)}` }));
   };
 
-  if (host.picture?.outputs?.length) {
-    const { outputs } = host.picture;
+  /** Small copies, as the notebook has them: of a saved card, and of an app that ended with its kernel. */
+  const drawSaved = () => {
+    const outputs = host.picture?.outputs ?? [];
     setText(told, `the last ${plural(outputs.length, "output")}, as saved`);
-    list.append(...outputs.map((one) => outputCard(one, savedMedia(one), plainText(one.input), one.seed)));
+    list.replaceChildren(...outputs.map((one) => outputCard(one, savedMedia(one), plainText(one.input), one.seed)));
     empty.hidden = true;
-    return;
-  }
+  };
 
   /** A body that is a picture itself: all of it, while it is kept or held. @param {RequestDetail} detail @param {string} type */
   const wholeOutput = async (detail, type) => {
@@ -111,6 +111,7 @@ export function galleryPanel(root, host, { alias }, signal) {
   const draw = () => {
     const candidates = host.store.view.requests.filter((one) => one.alias === alias && mayHaveOutput(one));
     const found = candidates.filter((one) => known.get(one.id));
+    if (!found.length && host.picture?.outputs?.length) return drawSaved();
     const shown = found.slice(0, most);
     const wanted = /** @type {HTMLElement[]} */ (shown.map((one) => known.get(one.id)));
     if (wanted.length !== list.children.length || wanted.some((one, at) => list.children[at] !== one)) {
@@ -123,7 +124,7 @@ export function galleryPanel(root, host, { alias }, signal) {
     empty.hidden = shown.length > 0;
     const app = /** @type {import("./types.d.ts").KnownApp | undefined} */ (host.store.view.apps.find((one) => one.alias === alias));
     const gone = !app || app.gone;
-    setText(empty, host.kind === "saved" ? "No output was saved. Run the cell again to have the app's outputs here." : gone ? "What the calls gave went with the gateway. Run the app's cell to collect outputs again." : unread.length ? "Looking at what the calls gave …" : app.state === "Stopped" ? "No call gave a picture, a sound or a film. Start the app and run one in Try." : "Pictures, sounds and films that calls give are collected here. Run one in Try.");
+    setText(empty, host.kind === "saved" ? "No output was saved. Outputs of new calls come here when the cell has run." : gone ? "What the calls gave ended with the kernel. Outputs of new calls come here when the app's cell has run." : unread.length ? "Looking at what the calls gave …" : app.state === "Stopped" ? "No call gave a picture, a sound or a film. Start the app and run one in Try." : "Pictures, sounds and films that calls give are collected here. Run one in Try.");
     if (host.kind === "saved" || gone || host.store.view.link !== "live") return;
     for (const request of unread.slice(0, most * 4)) {
       if (asking.size >= ASKED_AT_ONCE || found.length + asking.size >= most) break;
@@ -158,6 +159,6 @@ function outputCard(request, view, words, seed, action) {
   const chips = [seed ? `seed ${plainText(seed.slice(0, 40))}` : "", request.revision ? `r${request.revision}` : ""];
   return h("article", { class: "fj-output-card", role: "listitem", dataset: { request: request.id } }, view,
     h("div", { class: "fj-output-words", title: words.slice(0, 2000) }, cut || h("span", { class: "fj-muted" }, "no input")),
-    h("div", { class: "fj-bar-row fj-output-facts" }, chips.filter(Boolean).map((one) => h("span", { class: "fj-chip fj-muted" }, one)), h("span", { class: "fj-muted" }, `${clock(request.began + request.total_ms, false)} · ${duration(request.total_ms)}`),
+    h("div", { class: "fj-bar-row fj-output-facts" }, chips.filter(Boolean).map((one) => h("span", { class: "fj-chip fj-muted" }, one)), h("span", { class: "fj-muted" }, `began ${clock(request.began, false)} · ${duration(request.total_ms)}`),
       h("span", { class: "fj-space" }), action ?? null));
 }

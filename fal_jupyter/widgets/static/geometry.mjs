@@ -1,5 +1,6 @@
 // @ts-check
 /** The numbers of a chart, without any drawing: ticks, steps, stacks, lanes. */
+import { byNumber } from "./format.mjs";
 
 /** @typedef {import("./types.d.ts").Timeline} Timeline */
 
@@ -245,7 +246,7 @@ export function chosenLanes(lanes, from, to, most) {
   };
   const began = (/** @type {import("./types.d.ts").Lane} */ lane) => lane.moves[0][0];
   const latest = [...seen].sort((a, b) => (ended(a) === ended(b) ? began(a) - began(b) : ended(b) - ended(a))).slice(0, most);
-  return { lanes: latest.sort((a, b) => began(a) - began(b)), more: seen.length - latest.length };
+  return { lanes: latest.sort((a, b) => began(a) - began(b) || byNumber(a.id, b.id)), more: seen.length - latest.length };
 }
 
 /**

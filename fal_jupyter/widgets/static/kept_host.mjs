@@ -12,21 +12,22 @@
 export function keepingLast(host, card, signal) {
   const { store } = host;
   const { alias, picture } = card;
-  let known = picture ? { app: picture.app, requests: picture.requests, timeline: /** @type {import("./types.d.ts").Timeline | undefined} */ (picture.timeline) } : null;
+  let known = picture ? { time: picture.time, app: picture.app, requests: picture.requests, timeline: /** @type {import("./types.d.ts").Timeline | undefined} */ (picture.timeline) } : null;
   const look = () => {
     const { apps, requests, timelines } = store.view;
     const app = apps.find((one) => one.alias === alias);
-    if (app) known = { app, requests, timeline: timelines.get(alias) };
+    if (app) known = { time: store.view.time, app, requests, timeline: timelines.get(alias) };
   };
   signal.addEventListener("abort", store.watch(look));
   look();
   const view = () => {
     const now = store.view;
     if (!known || now.apps.some((one) => one.alias === alias)) return now;
-    const app = { ...known.app, state: "Stopped", gone: true, runners: [], queue: [], waiting: 0, in_flight: 0 };
+    const app = { ...known.app, state: "Stopped", gone: true, ended: known.time, runners: [], queue: [], waiting: 0, in_flight: 0 };
     const timelines = known.timeline ? new Map([...now.timelines, [alias, known.timeline]]) : now.timelines;
     return { ...now, apps: [...now.apps, app], requests: [...now.requests, ...known.requests.filter((one) => one.alias === alias)], timelines };
   };
   const kept = Object.create(store, { view: { get: view } });
-  return Object.create(host, { store: { value: kept } });
+  const isGone = () => view() !== store.view;
+  return Object.create(host, { store: { value: kept }, picture: { get: () => (isGone() ? card.picture : host.picture) } });
 }

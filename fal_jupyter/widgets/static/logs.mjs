@@ -1,7 +1,7 @@
 // @ts-check
 /** What an app prints: its last lines as a terminal shows them, by level, runner and request, followed as they come. */
 import { button, h, newId, replace, scheduler, setText, update } from "./dom.mjs";
-import { clock, plural, runnerName } from "./format.mjs";
+import { byNumber, clock, plural, runnerName } from "./format.mjs";
 import { namedCells } from "./errors.mjs";
 import { glyph, iconButton } from "./glyphs.mjs";
 import { askJson } from "./host.mjs";
@@ -133,13 +133,13 @@ export function logsPanel(root, host, options, signal) {
     else update(place, lines.length ? "No line fits the filter.\n" : nothing());
     place.scrollTop = follows ? place.scrollHeight : top;
     tell();
-    fillChoice(runners, [["", "all runners"], ...logNames(lines.map((one) => one.record.runner), runner).map((name) => /** @type {[string, string]} */ ([name, `runner ${runnerName(name)}`]))], runner);
+    fillChoice(runners, [["", "all runners"], ...logNames(lines.map((one) => one.record.runner), runner).sort(byNumber).map((name) => /** @type {[string, string]} */ ([name, `runner ${runnerName(name)}`]))], runner);
     fillChoice(requests, [["", "all requests"], ...logNames(lines.map((one) => one.record.request), request).reverse().map((id) => /** @type {[string, string]} */ ([id, requestWords(id)]))], request);
   };
   const nothing = () => {
     const app = /** @type {import("./types.d.ts").KnownApp | undefined} */ (host.store.view.apps.find((one) => one.alias === alias));
-    if (host.kind === "saved") return "No line was saved. Run the app's cell to see what it prints.\n";
-    if (!app || app.gone) return "What the app printed went with its gateway. Run its cell to see what it prints.\n";
+    if (host.kind === "saved") return "No line was saved. New lines come here when the cell has run.\n";
+    if (!app || app.gone) return "What the app printed ended with the kernel. New lines come here when its cell has run.\n";
     return app.state === "Stopped" ? "The app printed nothing. Start it to see what it prints.\n" : "Nothing was printed yet. What setup() and the endpoints print appears here.\n";
   };
   const requestWords = (/** @type {string} */ id) => {
@@ -181,8 +181,8 @@ function logLineView(one, wanted) {
   const { record, level } = one;
   const word = one.goesOn ? "" : record.stream === 0 ? STREAMS[0] : LEVEL_WORDS[level] || STREAMS[record.stream] || "";
   return h("span", { class: `fj-log-line fj-level-${level}`, dataset: { key: one.key } },
-    h("span", { class: "fj-muted" }, `${clock(record.time * 1000)} ${record.runner ? `runner ${runnerName(record.runner)} ` : ""}`),
-    word ? h("span", { class: `fj-log-word ${level === 3 ? "fj-failed" : level === 2 ? "fj-setup" : "fj-muted"}` }, `${word} `) : null, runNodes(one.runs, wanted), "\n");
+    h("span", { class: "fj-muted" }, `${clock(record.time * 1000)} `), h("span", { class: "fj-muted" }, record.runner ? `runner ${runnerName(record.runner)} ` : ""),
+    h("span", { class: `fj-log-word ${level === 3 ? "fj-failed" : level === 2 ? "fj-setup" : "fj-muted"}` }, word ? `${word} ` : ""), h("span", null, runNodes(one.runs, wanted)), "\n");
 }
 
 /** Different names in their order, the chosen one always. @param {string[]} all @param {string} chosen */

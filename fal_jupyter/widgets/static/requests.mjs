@@ -126,7 +126,7 @@ export function requestsPanel(root, host, { alias, open, span }, signal) {
       h("td", { class: "fj-c-began" }, clock(one.began)), alias ? null : h("td", { class: "fj-roomy fj-cut", title: plainText(one.alias) }, plainText(one.alias)),
       h("td", { class: "fj-cut", title: path }, h("span", { class: "fj-mono" }, path), h("div", { class: "fj-label fj-narrow", title: under.filter(Boolean).join(" · ") }, joinedTexts(under)), h("div", { class: "fj-label fj-tight" }, clock(one.began))),
       h("td", { class: "fj-wide", title: phaseWords(one, now) }, scale ? phaseBar(one, now, scale.whole, one.began - scale.from) : phaseBar(one, now),
-        failed ? h("div", { class: "fj-failed fj-cut", title: plainText(failureWords(one)) }, plainText(failureWords(one))) : wasCancelled(one) ? h("div", { class: "fj-muted" }, "cancelled") : null),
+        failed ? h("div", { class: "fj-failed fj-clamp", title: plainText(failureWords(one)) }, plainText(failureWords(one))) : wasCancelled(one) ? h("div", { class: "fj-muted" }, "cancelled") : null),
       h("td", { class: "fj-number" }, one.cold ? h("span", { class: "fj-chip fj-setup" }, "cold") : null, " ", h("strong", { class: one.state === "done" ? "" : "fj-run" }, duration(total))),
       h("td", { class: "fj-roomy", title: plainText(one.runner) || null }, runner ? joinedTexts([runner, device]) : "–"), h("td", { class: "fj-roomy" }, one.revision ? `r${one.revision}` : "–"),
     ];

@@ -313,15 +313,18 @@ export function snippetsPanel(root, host, { alias, call }, signal) {
   const choices = (words, now, press) => Object.entries(words).map(([name, one]) => h("button", { type: "button", class: "fj-choice", dataset: { key: name }, "aria-pressed": String(name === now), onclick: () => (press(name), draw(), place(name)) }, one));
   /** Focus stays where it was pressed. @param {string} name */
   const place = (name) => /** @type {any} */ (root.querySelector(`.fj-choice[data-key="${name}"]`))?.focus();
+  /** True where the app's address has ended with it. */
+  const isPast = () => host.kind === "saved" || !app() || Boolean(/** @type {import("./types.d.ts").KnownApp | undefined} */ (app())?.gone);
   const draw = () => {
     const one = endpoint();
+    if (isPast()) kind = "cell"; // the others name an address where nothing is any more
     replace(choose, endpoints().map((each) => h("option", { value: each.path }, each.path)));
     if (one) choose.value = one.path;
     const known = one ? waysOf(one) : [];
     way = known.includes(wished) ? wished : (known[0] ?? "run");
     if (way === "session" && kind === "curl") kind = "cell"; // curl has no such session
     const names = { ...NAMES, python: one && (isForm(callOf(one).encoding) || (one.yields && way === "stream")) ? "Python" : NAMES.python }; // fal's client sends JSON only, and reads no JSON lines
-    const words = Object.fromEntries(Object.entries(names).filter(([name]) => way !== "session" || name !== "curl"));
+    const words = Object.fromEntries(Object.entries(names).filter(([name]) => (way !== "session" || name !== "curl") && (name === "cell" || !isPast())));
     replace(languages, choices(words, kind, (name) => (kind = name)));
     replace(ways, known.length > 1 ? choices(Object.fromEntries(known.map((name) => [name, WAYS[/** @type {keyof typeof WAYS} */ (name)]])), way, (name) => (wished = name)) : null);
     make.hidden = kind === "cell" || madeKeys.has(alias) || host.kind === "saved" || !app() || app()?.state === "Stopped";

@@ -4,12 +4,13 @@
 export const BOARD_STYLE = `
 .fj .fj-cut, .fj .fj-mono, .fj bdi { unicode-bidi: isolate; }
 .fj .fj-board-main { container-type: inline-size; container-name: fj; }
-.fj .fj-figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(118px, 1fr)); overflow: hidden; } .fj .fj-figure:first-child { grid-column: span 2; } .fj .fj-figure .fj-label { overflow-wrap: anywhere; } .fj .fj-figure { margin-bottom: -1px; border-bottom: 1px solid var(--fj-border); min-width: 0; }
+.fj .fj-figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(118px, 1fr)); overflow: hidden; } .fj .fj-board-main > .fj-figures { grid-template-columns: repeat(8, minmax(0, 1fr)); } .fj .fj-figure:first-child { grid-column: span 2; } .fj .fj-figure .fj-label { overflow-wrap: anywhere; } .fj .fj-figure { margin-bottom: -1px; border-bottom: 1px solid var(--fj-border); min-width: 0; }
 .fj .fj-table td .fj-under-wider, .fj .fj-table td .fj-under-mid, .fj .fj-table td .fj-narrow, .fj .fj-table td .fj-tight { display: none; } .fj .fj-board-main > div:has(> [role="alert"]:empty:only-child) { display: none; } .fj .fj-row > .fj-tree-meter ~ .fj-aside { flex-shrink: 0; }
 .fj .fj-apps td.fj-app-cell { max-width: 0; width: 24%; padding-top: 5px; padding-bottom: 5px; } .fj .fj-table.fj-apps td.fj-app-cell .fj-cut { max-width: none; } .fj .fj-apps .fj-label { white-space: normal; overflow-wrap: anywhere; }
 .fj .fj-row-actions { position: sticky; right: 0; background: var(--fj-surface); width: 1%; } .fj .fj-table tr:hover .fj-row-actions { background: var(--fj-sunken); }
 .fj .fj-requests { table-layout: fixed; } .fj .fj-requests .fj-wide { width: auto; min-width: 0; } .fj .fj-requests td { overflow: hidden; text-overflow: ellipsis; } .fj .fj-table.fj-requests td .fj-cut, .fj .fj-table.fj-requests td.fj-cut { max-width: none; }
 .fj .fj-requests td:first-child { overflow: visible; } .fj .fj-requests .fj-c-state { width: 40px; } .fj .fj-c-began { width: 84px; } .fj .fj-c-app { width: 15%; } .fj .fj-c-path { width: 18%; } .fj .fj-c-total { width: 112px; } .fj .fj-c-runner { width: 84px; } .fj .fj-requests .fj-narrow { white-space: normal; overflow-wrap: anywhere; } .fj .fj-c-rev { width: 42px; }
+.fj .fj-clamp { display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2; overflow: hidden; white-space: normal; overflow-wrap: anywhere; }
 .fj .fj-phase-cancelled { background: repeating-linear-gradient(45deg, var(--fj-pending-fill) 0 4px, transparent 4px 6px); border-color: var(--fj-pending) !important; }
 .fj .fj-where { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 260px), 1fr)); gap: 2px 24px; margin: 4px 0 0; font-size: 12px; }
 .fj .fj-where > div { display: grid; grid-template-columns: 84px minmax(0, 1fr); gap: 8px; } .fj .fj-where dt { color: var(--fj-muted); font-weight: 400; float: none; width: auto; } .fj .fj-where dd { margin: 0; overflow-wrap: anywhere; unicode-bidi: isolate; }
@@ -35,6 +36,8 @@ export const BOARD_STYLE = `
 @container fj (max-width: 1180px) { .fj .fj-wider { display: none; } .fj .fj-table td .fj-under-wider { display: block; } }
 @container fj (max-width: 900px) { .fj .fj-mid { display: none; } .fj .fj-table td .fj-under-mid { display: block; } .fj .fj-apps td.fj-app-cell { width: 34%; } }
 @container fj (max-width: 780px) { .fj .fj-wide-spark { display: none; } }
+@container fj (max-width: 900px) { .fj .fj-board-main > .fj-figures { grid-template-columns: repeat(4, minmax(0, 1fr)); } }
+@container fj (max-width: 440px) { .fj .fj-board-main > .fj-figures { grid-template-columns: repeat(2, minmax(0, 1fr)); } }
 @container fj (max-width: 1000px) { .fj .fj-two { grid-template-columns: minmax(0, 1fr); } }
 @container fj (max-width: 640px) { .fj .fj-roomy { display: none; } .fj .fj-table td .fj-narrow { display: block; }
   .fj .fj-apps { table-layout: fixed; } .fj .fj-apps .fj-c-state { width: 108px; } .fj .fj-apps td .fj-state { white-space: normal; } .fj .fj-apps .fj-c-runners { width: 62px; } .fj .fj-apps th:last-child { width: 98px; } .fj .fj-apps td.fj-app-cell { width: auto; } .fj .fj-requests .fj-c-path { width: 34%; } .fj .fj-requests .fj-c-total { width: 86px; } .fj .fj-requests td .fj-chip { display: block; width: max-content; margin-left: auto; } }

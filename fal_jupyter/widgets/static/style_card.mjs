@@ -20,6 +20,7 @@ export const CARD_STYLE = `
 .fj .fj-panel-requests .fj-requests-both:has(> .fj-detail:not(:empty)) .fj-requests-list > .fj-scroll { height: auto; min-height: 240px; max-height: 560px; }
 .fj .fj-panel-try:not(.fj-whole) .fj-comparing .fj-try-form { max-height: none; }
 .fj .fj-panel-requests > .fj-by-endpoint[hidden] { display: block !important; visibility: hidden; } .fj .fj-panel-requests > .fj-by-endpoint > summary { min-height: 26px; }
+.fj .fj-past .fj-panel-requests > .fj-scroll, .fj .fj-past .fj-panel-timeline, .fj .fj-past .fj-panel-config { filter: grayscale(1); }
 .fj .fj-panel-timeline { height: max(520px, var(--fj-panel)); overflow-y: auto; }
 .fj .fj-card-build { max-height: 150px; white-space: pre-wrap; overflow-wrap: anywhere; }
 .fj .fj-card-notice > .fj-banner, .fj .fj-card-notice > .fj-empty { min-height: 100%; padding-top: 8px; padding-bottom: 8px; margin: 0; position: relative; }

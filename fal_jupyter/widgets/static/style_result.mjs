@@ -31,5 +31,5 @@ export const RESULT_STYLE = `
 .fj .fj-ansi-on-red { background: var(--fj-tint-failed); } .fj .fj-ansi-on-green { background: var(--fj-tint-ok); } .fj .fj-ansi-on-yellow { background: var(--fj-tint-setup); } .fj .fj-ansi-on-blue, .fj .fj-ansi-on-cyan { background: var(--fj-tint-run); }
 .fj .fj-ansi-on-magenta { background: color-mix(in srgb, var(--fj-draining-fill) 20%, var(--fj-surface)); } .fj .fj-ansi-on-white, .fj .fj-ansi-on-black { background: color-mix(in srgb, var(--fj-edge) 25%, var(--fj-surface)); }
 .fj .fj-ansi-inverse { color: var(--fj-surface); } .fj .fj-ansi-on-inverse { background: var(--fj-text); color: var(--fj-surface); }
-@container fj (max-width: 560px) { .fj .fj-logs-choice { max-width: 110px; } }
+.fj .fj-log-line { display: grid; grid-template-columns: 11ch 10ch 8ch minmax(0, 1fr); } @container fj (max-width: 560px) { .fj .fj-logs-choice { max-width: 110px; } .fj .fj-log-line { display: block; } }
 `;

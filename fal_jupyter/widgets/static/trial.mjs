@@ -115,7 +115,7 @@ export function trialPane(host, { path, value }) {
     saved(detail, output) {
       const { request } = detail;
       const stop = new AbortController().signal;
-      replace(title, h("strong", null, "Result"), h("span", { class: "fj-muted", title: "when the answer was complete" }, `${clock(request.began + request.total_ms, false)}, as saved`), whose(request));
+      replace(title, h("strong", null, "Result"), h("span", { class: "fj-muted", title: "when the answer was complete" }, `ended ${clock(request.began + request.total_ms, false)}, as saved`), whose(request));
       showLine(request);
       put(h("div", null, output ? savedMedia(output) : null, output && detail.output?.text ? textView(detail.output.text) : detail.output ? keptBodyView(detail.output, stop) : h("p", { class: "fj-muted" }, "The answer was not saved.")));
       completeAnswer(answer, wasCancelled(request) ? { ...detail, error: null } : detail);
@@ -170,7 +170,7 @@ export function trialPane(host, { path, value }) {
       this.done = true;
       const { request } = detail;
       const chip = wasCancelled(request) ? h("span", { class: "fj-chip" }, "cancelled") : request.status >= 400 ? h("span", { class: "fj-chip fj-failed" }, `status ${request.status}`) : null;
-      replace(title, h("strong", null, "Result"), chip, h("span", { class: "fj-muted", title: "when the answer was complete" }, clock(request.began + request.total_ms, false)),
+      replace(title, h("strong", null, "Result"), chip, h("span", { class: "fj-muted", title: "when the answer was complete" }, `ended ${clock(request.began + request.total_ms, false)}`),
         whose(request), h("span", { class: "fj-space" }), copyButton(host, () => new TextDecoder().decode(data)), tools);
       showLine(request);
       if (wasCancelled(request)) put(h("p", { class: "fj-muted" }, "The call was cancelled. Nothing it did before is undone."));
