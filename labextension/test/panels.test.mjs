@@ -83,7 +83,7 @@ describe("requests", () => {
     const requests = [madeRequest("a", { status: 422 }), madeRequest("b", { status: 418 }), madeRequest("c", { status: 500, error: "ValueError: no" })];
     const output = { content_type: "application/json", size: 9, text: '{"detail": [{"loc": ["body", "prompt"], "msg": "Field required"}]}', base64: "", truncated: false };
     const root = shown(requestsPanel, madeHost(madeLine({ requests }), () => ({ request: requests[0], query: "", input: null, output, error: null, logs: [], displays: [], held: false })), { alias: "hello" });
-    expect([...root.querySelectorAll("td .fj-failed.fj-cut")].map((one) => one.textContent)).toEqual(["422: the input was refused", "418: the request was refused", "ValueError: no"]);
+    expect([...root.querySelectorAll("td .fj-failed.fj-clamp")].map((one) => one.textContent)).toEqual(["422: the input was refused", "418: the request was refused", "ValueError: no"]);
     root.querySelector('[data-request="a"]').click();
     await until(() => root.querySelector(".fj-inspector .fj-bad")?.textContent.includes("prompt: Field required"));
   });
