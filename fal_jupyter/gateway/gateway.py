@@ -69,6 +69,7 @@ from fal_jupyter.settings import Settings
 from fal_jupyter.state import check_state
 
 log = logging.getLogger("fal_jupyter.gateway")
+LINGER = 2.0  # seconds without an owner after which a gateway ends whose Jupyter server has ended
 SETTLE = 0.2  # seconds for whoever removes the state directory to finish
 NO_LEASE = "any"  # of keys that end with the last owner, whoever that is
 _PUBLICATION = BodyLimit(admin_api.MAX_PUBLISH, f"a publication has {admin_api.MAX_PUBLISH} bytes at most")
@@ -105,6 +106,7 @@ class Gateway:
         who = {"pid": os.getpid(), "started": self._started, "version": version(), "owner": settings.owner}
         self.feed = Feed(self.engine, who, lambda: self.base, self._holder_of)
         self._idle_timer: asyncio.TimerHandle | None = None
+        self._unused_from = -1  # how many leases there had been when it was asked to end with the last of them
         self._tcp: asyncio.Server | None = None
         self._port = 0
         self._tls = TlsPort(settings.state / "tls")
@@ -302,7 +304,14 @@ class Gateway:
         if not self._idle_exit and self._had_lease:
             self._idle()
             return
-        self._idle_timer = asyncio.get_running_loop().call_later(self._idle_exit or 30.0, self._idle)
+        wait = LINGER if self._unused_from == self.leases.total else self._idle_exit or 30.0
+        self._idle_timer = asyncio.get_running_loop().call_later(wait, self._idle)
+
+    def stop_when_unused(self) -> None:
+        """Do not wait for a new owner when the last one has gone: the Jupyter server whose kernels they were ends. An owner that comes
+        before that takes it back."""
+        self._unused_from = self.leases.total
+        self._maybe_idle()
 
     @property
     def _had_lease(self) -> bool:

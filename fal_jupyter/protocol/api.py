@@ -171,7 +171,7 @@ A_KEYS: Final = "/admin/keys"
 A_CLIENT_ENV: Final = (
     "/admin/client-env"  # POST → ClientEnv: opens the TLS port, makes a key that ends with the last owner
 )
-A_SHUTDOWN: Final = "/admin/shutdown"  # POST → {"stopping": true}: drain everything, then exit
+A_SHUTDOWN: Final = "/admin/shutdown"  # POST[?unused=1] → {"stopping": bool}: drain everything, then exit; unused: as soon as no owner is left
 
 
 class TlsOpened(TypedDict):

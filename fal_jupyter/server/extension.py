@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,14 +15,17 @@ from jupyter_server.serverapp import ServerApp
 from traitlets import Float, Integer
 
 from fal_jupyter import settings
+from fal_jupyter.domain.errors import FalJupyterError
+from fal_jupyter.protocol.api import A_SHUTDOWN
 from fal_jupyter.server.activity import Activity
 from fal_jupyter.server.feed import FeedRelay
 from fal_jupyter.server.origin import Origin
 from fal_jupyter.server.panels import ExtensionHelloHandler, FeedHandler, PanelNotFoundHandler, StartHandler
 from fal_jupyter.server.proxy import AdminHandler, DataHandler
-from fal_jupyter.server.upstream import Upstream
+from fal_jupyter.server.upstream import Upstream, get
 
 LABEXTENSION = "fal-jupyter"
+GOODBYE = 2.0  # seconds that the end of a server waits for the gateway
 
 
 class FalJupyterExtension(ExtensionApp):
@@ -86,9 +91,16 @@ class FalJupyterExtension(ExtensionApp):
         self.origin.remove()
         self.activity.close()
         await self.relay.close()
+        await self._leave_gateway()
         self.upstream.close()
         self.data_upstream.close()
         self.panel_upstream.close()
+
+    async def _leave_gateway(self) -> None:
+        """The gateway ends with the last of its owners, which are this server's kernels, unless another one is left or comes."""
+        with suppress(FalJupyterError, TimeoutError):  # no gateway runs, or it ends by itself
+            async with asyncio.timeout(GOODBYE):
+                await get(self.upstream, f"{A_SHUTDOWN}?unused=1", "POST")
 
 
 def routes(passing: dict[str, Any], panel: dict[str, Any], admin: dict[str, Any]) -> list[tuple[Any, ...]]:

@@ -375,8 +375,8 @@ class _Unanswered(GatewayUnreachable):
         super().__init__(why.error.message)
 
 
-async def get(upstream: Upstream, target: str) -> tuple[int, bytes]:
-    """Ask the gateway for something small; gives status and body. What one that ended has not read is asked of the next one.
+async def get(upstream: Upstream, target: str, method: str = "GET") -> tuple[int, bytes]:
+    """Ask the gateway for something small, without a body; gives status and body. What one that ended has not read is asked of the next one.
 
     Raises:
         GatewayUnreachable: nobody answers.
@@ -384,8 +384,9 @@ async def get(upstream: Upstream, target: str) -> tuple[int, bytes]:
     for gateways_left in reversed(range(MOST_GATEWAYS)):
         connection = upstream.idle() or await upstream.connect()
         taker = _Whole()
-        connection.begin(taker, "GET")
-        connection.write(f"GET {target} HTTP/1.1\r\nhost: localhost\r\n\r\n".encode())
+        length = "" if method == "GET" else "content-length: 0\r\n"
+        connection.begin(taker, method)
+        connection.write(f"{method} {target} HTTP/1.1\r\nhost: localhost\r\n{length}\r\n".encode())
         connection.complete()
         try:
             await taker.over

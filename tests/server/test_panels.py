@@ -13,7 +13,7 @@ from fal_jupyter import server_record
 from fal_jupyter.protocol.panels import admin_target
 from fal_jupyter.server.targets import METHODS, is_hostile, without_secrets
 from tests.support.jupyter import Jupyter, jupyter_server
-from tests.support.serve import Served
+from tests.support.serve import Served, served
 from tests.support.state import state_directory, wait_for_end
 
 ID = "00000000-0000-4000-8000-000000000000"
@@ -37,6 +37,22 @@ def test_asking_starts_nothing_and_starting_does() -> None:
         found = [server.request("fal/api/hello").json["running"] for _ in range(3)]
         assert found == [False] * 3
         assert not Path(f"/proc/{started['pid']}").exists()  # nor is there a zombie of it
+
+
+def test_a_gateway_that_nobody_uses_ends_with_the_server_and_one_that_has_an_owner_stays(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(
+        "import fal\nclass Hello(fal.App):\n    @fal.endpoint('/')\n    def hi(self) -> str:\n        return 'hi'\n"
+    )
+    with state_directory() as state:
+        with jupyter_server(state) as server:
+            unused = server.request("fal/api/start", method="POST").json["pid"]
+        assert wait_for_end({unused}, 20) == set()  # of its 600 s nothing is waited for
+        with served(state, f"{tmp_path / 'app.py'}::Hello") as app:
+            with jupyter_server(state) as server:
+                used = server.request("fal/api/hello").json["pid"]
+            assert app.request("/", {}).json == "hi"
+            assert wait_for_end({used}, 3) == {used}
+        assert wait_for_end({used}, 20) == set()
 
 
 def test_a_gateway_that_cannot_start_says_why(tmp_path: Path) -> None:

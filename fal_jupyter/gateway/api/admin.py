@@ -339,11 +339,15 @@ class ClientEnvHandler(Handler):
 
 
 class ShutdownHandler(Handler):
-    """Drain everything, then exit."""
+    """Drain everything, then exit; with ``?unused=1`` not before the last owner has gone."""
 
     def post(self) -> None:
-        self.reply({"stopping": True})
-        self.gateway.stop()
+        unused = bool(self.get_query_argument("unused", ""))
+        self.reply({"stopping": not unused})
+        if unused:
+            self.gateway.stop_when_unused()
+        else:
+            self.gateway.stop()
 
 
 def application(gateway: GatewayServices) -> Application:

@@ -78,5 +78,8 @@ class GatewayServices(Protocol):
     async def make_client_key(self) -> str:
         """Make a key that lives until the last owner has left."""
 
+    def stop_when_unused(self) -> None:
+        """Do not wait for a new owner when the last one has gone."""
+
     def stop(self) -> None:
         """Begin to drain."""
