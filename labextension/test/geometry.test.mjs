@@ -96,6 +96,7 @@ describe("marks", () => {
     expect(marks.map((one) => one.decision.kind)).toEqual(["up", "down", "up"]);
     expect(marks.map((one) => one.x)).toEqual([0, 40, 200]);
     expect(marks[0].room).toBe(40);
+    expect(marks.map((one) => one.several.length)).toEqual([2, 2, 1]);
     for (let at = 1; at < marks.length; at += 1) expect(marks[at].x - marks[at - 1].x).toBeGreaterThanOrEqual(13);
   });
 });

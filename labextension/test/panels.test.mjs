@@ -3,6 +3,7 @@ import { classAttributes, configPanel, keyedValue, problemsOf, sliderPlace, slid
 import { dashboardPanel, figuresOf, sortedApps } from "../../fal_jupyter/widgets/static/dashboard.mjs";
 import { appLetters, ledgerBars, ledgerPanel, shareWords } from "../../fal_jupyter/widgets/static/ledger.mjs";
 import { phasesOf, totalOf } from "../../fal_jupyter/widgets/static/phases.mjs";
+import { markWords } from "../../fal_jupyter/widgets/static/picture.mjs";
 import { chosenRequests, requestsPanel } from "../../fal_jupyter/widgets/static/requests.mjs";
 import { sentenceView, timelinePanel } from "../../fal_jupyter/widgets/static/timeline.mjs";
 import { summaryOf, treePanel } from "../../fal_jupyter/widgets/static/tree.mjs";
@@ -62,6 +63,16 @@ describe("requests", () => {
     named(root, "1 new").click();
     expect(rows()[0].dataset.request).toBe("fresh");
     expect(document.activeElement).toBe(kept);
+  });
+  it("have bars of one scale, which is said, unless each is wanted for itself", () => {
+    const host = madeHost(madeLine({ requests: [madeRequest("short", { began: 2000, run_ms: 100, queue_ms: 0, start_ms: 0, transfer_ms: 0, stream_ms: 0, total_ms: 100 }), madeRequest("long", { began: 1000, run_ms: 950, queue_ms: 0, start_ms: 0, transfer_ms: 0, stream_ms: 0, total_ms: 950 })] }));
+    const root = shown(requestsPanel, host, { alias: "hello" });
+    const widths = () => [...root.querySelectorAll(".fj-phases > span")].map((each) => Math.round(Number.parseFloat(each.style.width)));
+    expect(widths()).toEqual([11, 100]);
+    expect(root.querySelector("th.fj-wide").textContent).toContain("0 to 950 ms");
+    named(root, "one scale").click();
+    expect(widths()).toEqual([100, 100]);
+    expect(root.querySelector("th.fj-wide").textContent).toBe("Where the time went");
   });
   it("open the inspector in place, with what the gateway kept", async () => {
     const detail = { request: madeRequest("a"), input: { content_type: "application/json", size: 9, text: `{"name": ${JSON.stringify(HOSTILE)}}`, base64: "", truncated: false }, output: null, error: null, logs: [], held: false };
@@ -177,6 +188,19 @@ describe("timeline", () => {
     named(root, "as a table").click();
     expect(root.querySelectorAll("tbody tr").length).toBe(2);
     expect(root.querySelector("tbody tr:last-child").textContent).toContain("▲ 1 → 2");
+  });
+  it("gives marks numbers, and those that share one the change of all and how many there are", () => {
+    const burst = [1, 2, 3].map((before) => ({ time: 30000 + before, kind: "up", before, after: before + 1, seen: "", reason: "more" }));
+    const late = { time: 55000, kind: "down", before: 4, after: 3, seen: "", reason: "idle" };
+    const host = madeHost(madeLine({ timelines: { hello: { ...timeline, decisions: [...burst, late] } } }));
+    host.store.lose("lost", "");
+    const root = shown(timelinePanel, host, { alias: "hello" });
+    const marks = [...root.querySelectorAll(".fj-mark")];
+    expect(marks.map((one) => one.querySelector("text")?.textContent)).toEqual(["1 → 4 (3)", "4 → 3"]);
+    expect(marks[0].getAttribute("aria-label")).toContain("the last of 3 decisions");
+    press(marks[1], "ArrowLeft");
+    expect(root.querySelector(".fj-readout").textContent).toContain("One of 3 decisions at this mark; the table has each.");
+    expect(markWords([late])).toBe("4 → 3");
   });
   it("marks a span with Shift and the arrow keys, and shows its requests", async () => {
     const host = made();

@@ -64,7 +64,7 @@ export function figuresOf(view) {
     ["Calls", count(calls, true), perSecond > 0 ? `${rate(perSecond)} now` : calls ? "none in the last 10 s" : ""],
     ["p95", slowest && slowest.stats.sample >= 20 ? duration(slowest.stats.p95_ms) : "–", slowest && slowest.stats.sample >= 20 ? slowest.alias : "needs 20 calls"],
     ["Failed", percent(failed, calls), `${count(failed)} of ${count(calls, true)}`],
-    ["Cold starts", count(view.apps.reduce((sum, app) => sum + (app.stats.cold_starts ?? 0), 0)), cold ? `${plural(cold, "call")} waited for them` : "no call waited"],
+    ["Cold starts", count(view.apps.reduce((sum, app) => sum + (app.stats.cold_starts ?? 0), 0)), cold ? `${plural(cold, "call")} waited` : "no call waited"],
   ];
 }
 

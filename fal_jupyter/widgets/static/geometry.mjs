@@ -254,16 +254,16 @@ export function chosenLanes(lanes, from, to, most) {
  * @param {import("./types.d.ts").Decision[]} decisions
  * @param {(time: number) => number} x
  * @param {number} [apart]
- * @returns {{decision: import("./types.d.ts").Decision, x: number, room: number}[]} `room`: pixels to the next mark
+ * @returns {{decision: import("./types.d.ts").Decision, x: number, room: number, several: import("./types.d.ts").Decision[]}[]} `room`: pixels to the next mark; `several`: all that it stands for
  */
-export function placeMarks(decisions, x, apart = 13) {
-  /** @type {{decision: import("./types.d.ts").Decision, x: number, room: number}[]} */
+export function placeMarks(decisions, x, apart = 26) {
+  /** @type {{decision: import("./types.d.ts").Decision, x: number, room: number, several: import("./types.d.ts").Decision[]}[]} */
   const marks = [];
   for (const decision of decisions) {
     const place = x(decision.time);
     const before = marks[marks.length - 1];
-    if (!before || place - before.x >= apart) marks.push({ decision, x: place, room: Infinity });
-    else if (decision.kind !== "note" || before.decision.kind === "note") marks[marks.length - 1] = { ...before, decision };
+    if (!before || place - before.x >= apart) marks.push({ decision, x: place, room: Infinity, several: [decision] });
+    else marks[marks.length - 1] = { ...before, decision: decision.kind !== "note" || before.decision.kind === "note" ? decision : before.decision, several: [...before.several, decision] };
   }
   for (let at = 0; at + 1 < marks.length; at += 1) marks[at].room = marks[at + 1].x - marks[at].x;
   return marks;

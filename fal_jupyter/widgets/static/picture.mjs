@@ -44,6 +44,22 @@ export function moveWords(one) {
   return one.before !== one.after ? `${one.before} → ${one.after}` : one.kind === "retry" ? "retry" : `${one.after}`;
 }
 
+/** What decisions that share a mark changed together. @param {Decision[]} several */
+export function markWords(several) {
+  const moved = several.filter((one) => one.before !== one.after);
+  if (moved.length < 2) return moveWords(moved[0] ?? several[several.length - 1]);
+  return `${moved[0].before} → ${moved[moved.length - 1].after}`;
+}
+
+/** The numbers beside a mark where there is room for them, else how many decisions it stands for. @param {{decision: Decision, several: Decision[], x: number, room: number}} one @param {string} words @param {number} right */
+function markText(one, words, right) {
+  const room = Math.min(one.room, right + RIGHT - one.x);
+  const many = one.several.length > 1 ? ` (${one.several.length})` : "";
+  if (one.decision.kind === "note" && !many) return null;
+  const text = [`${words}${many}`, words, String(one.several[one.several.length - 1].after)].find((each) => 11 + 6.2 * each.length + 9 <= room);
+  return text ? svg("text", { x: 10, y: 4 }, text) : null;
+}
+
 /** Patterns are taken from the page by id. @param {string} prefix */
 export function patternsOf(prefix) {
   return svg("defs", null, Object.entries(HATCHED).map(([state, angle]) => svg("pattern", {
@@ -118,8 +134,8 @@ export function timelinePicture(drawn) {
   const shown = drawn.chosen && marks.some((one) => one.decision === drawn.chosen) ? drawn.chosen : marks[marks.length - 1]?.decision;
   const mark = (/** @type {typeof marks[number]} */ one, /** @type {number} */ number) => {
     const { decision } = one;
-    const words = moveWords(decision);
-    const label = `${clock(decision.time, false)}, ${words}: ${plainText(decision.reason)}`;
+    const words = markWords(one.several);
+    const label = `${clock(decision.time, false)}, ${words}: ${plainText(decision.reason)}${one.several.length > 1 ? `, the last of ${one.several.length} decisions` : ""}`;
     const go = (/** @type {KeyboardEvent} */ event) => {
       const next = { ArrowRight: marks[number + 1], ArrowLeft: marks[number - 1], Home: marks[0], End: marks[marks.length - 1], Enter: one, " ": one }[event.key];
       if (!next) return;
@@ -132,7 +148,7 @@ export function timelinePicture(drawn) {
       "data-key": `mark ${decision.time}`, onclick: () => drawn.choose(decision, false), onfocus: () => drawn.hover(decision), onkeydown: go, onpointerenter: () => drawn.hover(decision), onpointerleave: () => drawn.hover(null),
     }, svg("rect", { x: -7, y: -11, width: 14, height: 22, fill: "transparent" }),
     decision === drawn.chosen ? svg("circle", { class: "fj-mark-ring", r: 10 }) : null, svg("path", { d: SHAPES_OF_MARKS[decision.kind] ?? SHAPES_OF_MARKS.note }),
-    one.room > 60 && one.x < right - 50 && decision.kind !== "note" ? svg("text", { x: 11, y: 4 }, words) : null);
+    markText(one, words, right));
   };
   const span = brush && brush.to > from && brush.from < to ? [x(Math.max(from, brush.from)), x(Math.min(to, brush.to))] : null;
   return {

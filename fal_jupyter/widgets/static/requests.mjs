@@ -4,6 +4,7 @@ import { requestsCsv, saveText } from "./csv.mjs";
 import { h, joinedTexts, newId, replace, scheduler, setText, update } from "./dom.mjs";
 import { endpointTable } from "./endpoint_figures.mjs";
 import { clock, count, duration, pathText, plural, runnerName } from "./format.mjs";
+import { roundUp } from "./geometry.mjs";
 import { glyph, iconButton, requestLook } from "./glyphs.mjs";
 import { devicesOf, inspectorPanel } from "./inspector.mjs";
 import { failureWords, hasFailed, phaseBar, phaseLegend, phaseWords, totalOf, wasCancelled } from "./phases.mjs";
@@ -46,6 +47,7 @@ export function requestsPanel(root, host, { alias, open, span }, signal) {
   let most = alias && !span ? 0 : ROWS; // rows; 0: as many as there is room for without scrolling
   let kind = "all";
   let common = false;
+  let shared = true;
   let paused = false;
   let held = false;
   /** @type {RequestState[]} */
@@ -61,12 +63,14 @@ export function requestsPanel(root, host, { alias, open, span }, signal) {
   const filter = h("input", { class: "fj-input", type: "search", placeholder: "Filter", "aria-label": "Filter the requests", id: newId(), dataset: { lmSuppressShortcuts: "true" }, style: { maxWidth: "180px" }, oninput: () => draw(true) });
   const kinds = h("span", { role: "group", "aria-label": "which requests", style: { display: "inline-flex", gap: "4px" } });
   const axis = h("button", { type: "button", class: "fj-choice", "aria-pressed": "false", onclick: () => ((common = !common), axis.setAttribute("aria-pressed", String(common)), draw(true)) }, "common time axis");
+  const oneScale = h("button", { type: "button", class: "fj-choice", "aria-pressed": "true", title: "Bars of the same length took the same time; off: each bar fills its row", onclick: () => ((shared = !shared), oneScale.setAttribute("aria-pressed", String(shared)), draw(true)) }, "one scale");
   const pause = iconButton("pause", "Pause", () => ((paused = !paused), pause.setAttribute("aria-pressed", String(paused)), replace(pause, glyph(paused ? "play" : "pause")), draw(true)));
   const fresh = h("button", { type: "button", class: "fj-choice", hidden: true, onclick: () => draw(true) });
   const bodyRows = h("tbody", null);
+  const scaleTold = h("span", { class: "fj-muted", style: { fontWeight: "400" } });
   const heads = [["", "fj-c-state"], ["Started", "fj-c-began"], ...(alias ? [] : [["App", "fj-c-app fj-roomy"]]), ["Endpoint", "fj-c-path"], ["Where the time went", "fj-wide"], ["Total", "fj-c-total fj-number"], ["Runner", "fj-c-runner fj-roomy"], ["Rev", "fj-c-rev fj-roomy"]];
   const table = h("table", { class: "fj-table fj-requests" }, h("caption", { class: "fj-visually-hidden" }, "Requests, newest first"),
-    h("thead", null, h("tr", null, heads.map(([name, kindOf]) => h("th", { scope: "col", class: kindOf }, name || h("span", { class: "fj-visually-hidden" }, "State"))))), bodyRows);
+    h("thead", null, h("tr", null, heads.map(([name, kindOf]) => h("th", { scope: "col", class: kindOf }, name || h("span", { class: "fj-visually-hidden" }, "State"), kindOf === "fj-wide" ? scaleTold : null)))), bodyRows);
   const summary = h("div", { class: "fj-bar-row" });
   const scroll = h("div", { class: "fj-scroll", onpointerenter: () => (held = true), onpointerleave: () => ((held = false), draw(false)) }, table);
   const detail = h("div", { class: "fj-detail" });
@@ -74,7 +78,7 @@ export function requestsPanel(root, host, { alias, open, span }, signal) {
   const endpointsNamed = h("summary", null);
   const byEndpoint = h("details", { class: "fj-by-endpoint", hidden: true }, endpointsNamed, endpoints);
   const csv = h("button", { type: "button", class: "fj-choice", title: "Save these requests as a CSV file", onclick: () => saveText(`${alias || "fal"}-requests.csv`, "text/csv", requestsCsv(chosenHere(), host.store.view.time)) }, "CSV");
-  root.append(h("div", { class: "fj-bar-row" }, kinds, filter, h("span", { class: "fj-space" }), fresh, axis, csv, pause), byEndpoint, h("div", { class: "fj-requests-both" }, h("div", { class: "fj-requests-list" }, scroll, summary), detail));
+  root.append(h("div", { class: "fj-bar-row" }, kinds, filter, h("span", { class: "fj-space" }), fresh, oneScale, axis, csv, pause), byEndpoint, h("div", { class: "fj-requests-both" }, h("div", { class: "fj-requests-list" }, scroll, summary), detail));
   /** All that the filter lets through, also what is not in the page. */
   const chosenHere = () => chosenRequests(host.store.view.requests, { alias, kind, text: filter.value, ...(span?.() ?? {}) });
 
@@ -113,7 +117,7 @@ export function requestsPanel(root, host, { alias, open, span }, signal) {
     event.stopPropagation();
   };
 
-  const row = (/** @type {RequestState} */ one, /** @type {number} */ now, /** @type {{from: number, whole: number} | null} */ scale, /** @type {string | null} */ tab) => {
+  const row = (/** @type {RequestState} */ one, /** @type {number} */ now, /** @type {{from: number | null, whole: number} | null} */ scale, /** @type {string | null} */ tab) => {
     const look = requestLook(one);
     const failed = hasFailed(one);
     const path = plainText(pathText(one.path));
@@ -125,7 +129,7 @@ export function requestsPanel(root, host, { alias, open, span }, signal) {
       h("td", null, h("span", { class: look.tone, title: look.word }, glyph(look.shape, look.tone), h("span", { class: "fj-visually-hidden" }, look.word))),
       h("td", { class: "fj-c-began" }, clock(one.began)), alias ? null : h("td", { class: "fj-roomy fj-cut", title: plainText(one.alias) }, plainText(one.alias)),
       h("td", { class: "fj-cut", title: path }, h("span", { class: "fj-mono" }, path), h("div", { class: "fj-label fj-narrow", title: under.filter(Boolean).join(" · ") }, joinedTexts(under)), h("div", { class: "fj-label fj-tight" }, clock(one.began))),
-      h("td", { class: "fj-wide", title: phaseWords(one, now) }, scale ? phaseBar(one, now, scale.whole, one.began - scale.from) : phaseBar(one, now),
+      h("td", { class: "fj-wide", title: phaseWords(one, now) }, scale ? phaseBar(one, now, scale.whole, scale.from === null ? 0 : one.began - scale.from) : phaseBar(one, now),
         failed ? h("div", { class: "fj-failed fj-clamp", title: plainText(failureWords(one)) }, plainText(failureWords(one))) : wasCancelled(one) ? h("div", { class: "fj-muted" }, "cancelled") : null),
       h("td", { class: "fj-number" }, one.cold ? h("span", { class: "fj-chip fj-setup" }, "cold") : null, " ", h("strong", { class: one.state === "done" ? "" : "fj-run" }, duration(total))),
       h("td", { class: "fj-roomy", title: plainText(one.runner) || null }, runner ? joinedTexts([runner, device]) : "–"), h("td", { class: "fj-roomy" }, one.revision ? `r${one.revision}` : "–"),
@@ -157,7 +161,11 @@ export function requestsPanel(root, host, { alias, open, span }, signal) {
     const now = host.kind === "saved" ? host.store.view.time : Date.now();
     const from = Math.min(...rows.map((one) => one.began));
     const until = Math.max(...rows.map((one) => one.began + totalOf(one, now)));
-    const scale = (common || marked) && rows.length ? { from, whole: Math.max(1, until - from) } : null;
+    const longest = Math.max(1, ...rows.map((each) => totalOf(each, now)));
+    /** @type {{from: number | null, whole: number} | null} */
+    const scale = !rows.length ? null : common || marked ? { from, whole: Math.max(1, until - from) } : shared ? { from: null, whole: roundUp(longest, 10 ** Math.floor(Math.log10(longest)) / 2) } : null;
+    setText(scaleTold, scale ? ` · 0 to ${duration(scale.whole)}` : "");
+    oneScale.disabled = common || Boolean(marked);
     // a row that ended and is shown as before stays as it is: only what changed is built
     const tab = rows.some((one) => one.id === active) ? active : rows[0]?.id;
     const stands = rows.map((one) => `${one.id === chosen} ${one.id === tab} ${scale ? `${scale.from} ${scale.whole}` : ""}`);
@@ -168,9 +176,10 @@ export function requestsPanel(root, host, { alias, open, span }, signal) {
     update(bodyRows, wanted);
     built = new Map(rows.map((request, at) => [request.id, { request, stands: stands[at], element: bodyRows.children[at] }]));
     update(kinds, ["all", "failed", "cold", "cancelled"].map((name) => h("button", { type: "button", class: "fj-choice", "aria-pressed": String(name === kind), onclick: () => ((kind = name), draw(true)) }, name)));
-    const stats = host.store.view.apps.find((one) => one.alias === alias)?.stats;
-    const figures = stats && stats.calls ? `p50 ${duration(stats.p50_ms)} · ${stats.sample >= 20 ? `p95 ${duration(stats.p95_ms)}` : `max ${duration(stats.max_ms)}`} · ${plural(stats.calls, "call")} · ${count(stats.failed)} failed${stats.cancelled ? ` · ${count(stats.cancelled)} cancelled` : ""}` : "";
-    const called = alias && !span ? (host.store.view.apps.find((one) => one.alias === alias)?.by_endpoint ?? []) : [];
+    const here = host.store.view.apps.find((one) => one.alias === alias);
+    const stats = here?.stats;
+    const figures = stats && stats.calls ? `p50 ${alias && (here?.by_endpoint.length ?? 0) > 1 ? "of all endpoints " : ""}${duration(stats.p50_ms)} · ${stats.sample >= 20 ? `p95 ${duration(stats.p95_ms)}` : `max ${duration(stats.max_ms)}`} · ${plural(stats.calls, "call")} · ${count(stats.failed)} failed${stats.cancelled ? ` · ${count(stats.cancelled)} cancelled` : ""}` : "";
+    const called = alias && !span ? (here?.by_endpoint ?? []) : [];
     byEndpoint.hidden = !called.length;
     if (called.length) {
       setText(endpointsNamed, `${plural(called.length, "endpoint")} called: p50, p95 and failures of each`);

@@ -53,6 +53,8 @@ export function timelinePanel(root, host, { alias }, signal) {
   /** @type {number | null} where a brush began */
   let brushFrom = null;
   let range = { from: 0, to: 1 };
+  /** @type {{several: Decision[]}[]} the marks in the picture */
+  let placed = [];
   let skew = 0;
   /** @type {{redraw: () => void} | null} */
   let charts = null;
@@ -120,7 +122,7 @@ export function timelinePanel(root, host, { alias }, signal) {
 
   const drawPicture = (/** @type {import("./types.d.ts").Timeline} */ timeline) => {
     const { view } = host.store;
-    const { children, height } = timelinePicture({
+    const { children, height, marks } = timelinePicture({
       timeline, ...range, width, prefix, chosen, cross, brush, choose, most: view.apps.find((one) => one.alias === alias)?.scaling.max_concurrency ?? 0,
       devices: new Map(view.devices.map((one) => [one.id, `gpu ${one.index}`])),
       hover: (one) => {
@@ -132,6 +134,7 @@ export function timelinePanel(root, host, { alias }, signal) {
     const said = `Requests and runners of ${alias}, ${clock(range.from, false)} to ${clock(range.to, false)}. Arrow keys move the cross-hair, with Shift they mark a span.`;
     for (const [name, value] of Object.entries({ viewBox: `0 0 ${width} ${height}`, height, "aria-label": said })) if (picture.getAttribute(name) !== String(value)) picture.setAttribute(name, String(value));
     update(picture, children);
+    placed = marks;
   };
 
   const choose = (/** @type {Decision} */ decision, /** @type {boolean} */ focus) => {
@@ -159,7 +162,8 @@ export function timelinePanel(root, host, { alias }, signal) {
     const one = hovered ?? (chosen && chosen.time >= range.from ? chosen : last);
     if (!one) return update(readout, h("span", { class: "fj-muted" }, "No scaling decision yet: the running runners were enough."));
     const [shape, tone] = KINDS[one.kind] ?? KINDS.note;
-    update(readout, glyph(shape, tone), h("span", { class: "fj-muted" }, clock(one.time, false)), h("strong", null, moveWords(one)), h("span", { class: "fj-readout-text" }, sentenceView(prose(one.reason)), " ", h("span", { class: "fj-muted" }, one.seen ? `At that time: ${plainText(one.seen)}.` : "")));
+    const several = asTable ? 1 : placed.find((mark) => mark.several.includes(one))?.several.length ?? 1;
+    update(readout, glyph(shape, tone), h("span", { class: "fj-muted" }, clock(one.time, false)), h("strong", null, moveWords(one)), h("span", { class: "fj-readout-text" }, sentenceView(prose(one.reason)), " ", h("span", { class: "fj-muted" }, one.seen ? `At that time: ${plainText(one.seen)}.` : "", several > 1 ? ` One of ${several} decisions at this mark; the table has each.` : "")));
   };
 
   // --- the pointer: a cross-hair, and a span that is marked by dragging
