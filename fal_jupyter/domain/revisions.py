@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 SCALING_PART = "option "
+_SURROUNDINGS = ("the working directory", "sys.path", "the interpreter")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +29,20 @@ def compare(old: Mapping[str, str], new: Mapping[str, str]) -> Verdict:
         >>> compare({"class Hello": "1"}, {"class Hello": "2"}).reason
         'class Hello changed'
     """
-    changed = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+    changed = sorted((name for name in old.keys() | new.keys() if old.get(name) != new.get(name)), key=_rank)
     if not changed:
         return Verdict("nothing", "nothing changed")
     code = [name for name in changed if not name.startswith(SCALING_PART)]
     if code:
         return Verdict("rebuild", _sentence(code, old, new), tuple(changed))
     return Verdict("scaled", _sentence(changed, old, new), tuple(changed))
+
+
+def _rank(name: str) -> tuple[int, str]:
+    """What the user wrote comes first, what surrounds it last."""
+    if name.startswith("class "):
+        return 0, name
+    return 2 if name.startswith("%env ") or name in _SURROUNDINGS else 1, name
 
 
 def _sentence(names: list[str], old: Mapping[str, str], new: Mapping[str, str]) -> str:

@@ -12,9 +12,10 @@ import linecache
 import sys
 import textwrap
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from fal_jupyter.domain.environments.runner_variables import LOCAL_KEY, client_hosts
 from fal_jupyter.domain.spec import AppSpec
 from fal_jupyter.protocol.api import Environment
 from fal_jupyter.shipping import pickling
@@ -47,12 +48,18 @@ def fingerprint_of_environment(environment: Environment) -> dict[str, str]:
     parts = {
         f"%env {name}": digest(value.encode("utf-8", "surrogateescape"))
         for name, value in environment["env"].items()
-        if not any(name == v or (v.endswith("_") and len(v) > 1 and name.startswith(v)) for v in _VOLATILE)
+        if not _is_of_gateway(name, environment["env"])
+        and not any(name == v or (v.endswith("_") and len(v) > 1 and name.startswith(v)) for v in _VOLATILE)
     }
     parts["the working directory"] = environment["cwd"]
     parts["sys.path"] = digest(json.dumps(environment["sys_path"]).encode())
     parts["the interpreter"] = environment["python"]
     return parts
+
+
+def _is_of_gateway(name: str, env: Mapping[str, str]) -> bool:
+    """True for a gateway's key and its hosts, as ``fal-jupyter env`` gives them: a runner gets its own in their place."""
+    return (name == "FAL_KEY" or name in client_hosts(0)) and env.get("FAL_KEY", "").startswith(LOCAL_KEY)
 
 
 def code_digest(thing: type | types.FunctionType) -> str:

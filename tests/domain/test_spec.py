@@ -130,6 +130,10 @@ def test_every_error_is_drawn_in_the_tree() -> None:
             "class A changed, variable m is new",
         ),
         ({"%env A": "1"}, {}, "rebuild", "%env A is gone"),
+        (
+            {"class B": "1", "sys.path": "1"}, {"%env A": "1", "class B": "2", "sys.path": "2", "a constant": "1"}, "rebuild",
+            "class B changed, a constant is new, %env A is new and 1 more",
+        ),
         (dict.fromkeys("abcde", "1"), dict.fromkeys("abcde", "2"), "rebuild", "a changed, b changed, c changed and 2 more"),
     ],
 )  # fmt: skip

@@ -257,6 +257,8 @@ def environment(**changes: str) -> Environment:
         ("FAL_JUPYTER_STATE", "/s", "nothing changed"),
         ("_", "/bin/sh", "nothing changed"),
         ("ODD", "\udcff", "%env ODD is new"),
+        ("FAL_KEY", "fjk_1:2", "nothing changed"),
+        ("FAL_KEY", "cloud:key", "%env FAL_KEY is new"),
     ],
 )
 def test_the_environment_counts_but_for_what_changes_by_itself(name: str, value: str, reason: str) -> None:

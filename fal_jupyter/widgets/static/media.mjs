@@ -28,7 +28,7 @@ export function shownKind(type) {
 function typeAt(address, said) {
   if (/^data:/i.test(address)) return dataType(address);
   if (!/^https?:\/\//i.test(address)) return "";
-  return said || (BY_ENDING[/\.(\w{3,4})(?:[?#]|$)/.exec(address.slice(-2000))?.[1].toLowerCase() ?? ""] ?? "");
+  return (said === "application/octet-stream" ? "" : said) || (BY_ENDING[/\.(\w{3,4})(?:[?#]|$)/.exec(address.slice(-2000))?.[1].toLowerCase() ?? ""] ?? "");
 }
 
 /**

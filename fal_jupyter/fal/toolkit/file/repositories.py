@@ -14,6 +14,7 @@ from fal_jupyter import settings
 from fal_jupyter.domain.access.file_lifecycle import Lifecycle, lifecycle_of
 from fal_jupyter.domain.text.nearest import nearest
 from fal_jupyter.fal.toolkit.exceptions import FileUploadException
+from fal_jupyter.fal.toolkit.file.media_types import media_type
 from fal_jupyter.fal.toolkit.file.types import FileData, FileRepository, RepositoryId, Reservation
 from fal_jupyter.filestore import FileStore, StoredFile, address_of, new_file_id, safe_name
 
@@ -54,7 +55,8 @@ class LocalRepository(FileRepository):
         """Keep bytes; outside of a runner, where no gateway is known, the address is the bytes."""
         here = settings.read()
         if not here.cdn:
-            return InMemoryRepository().save(data)
+            kind = media_type(data.content_type, data.data[:16], data.file_name)
+            return InMemoryRepository().save(FileData(data.data, kind, data.file_name))
         with _told():
             return _store(here, data.data, data.content_type, data.file_name, object_lifecycle_preference).url(here.cdn)
 

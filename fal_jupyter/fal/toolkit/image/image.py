@@ -12,6 +12,7 @@ from fal_jupyter.domain.text.nearest import nearest
 from fal_jupyter.fal.toolkit.constraints import ImageSizeConstraints, to_xfal
 from fal_jupyter.fal.toolkit.fields import field_with, shown_as
 from fal_jupyter.fal.toolkit.file.file import Fallback, File
+from fal_jupyter.fal.toolkit.file.media_types import media_type
 from fal_jupyter.fal.toolkit.file.repositories import DEFAULT_REPOSITORY, FALLBACK_REPOSITORY
 from fal_jupyter.fal.toolkit.file.types import FileRepository, RepositoryId
 from fal_jupyter.fal.toolkit.utils.download_utils import BROWSER
@@ -136,8 +137,9 @@ class Image(File):
         """Show the picture under a cell, where its bytes are here."""
         data = self.file_data if self.file_data is not None else local_bytes(self.url, SHOWN)
         bundle: dict[str, Any] = {"text/plain": repr(self)}
-        if data and len(data) <= SHOWN and (self.content_type or "") in _SHOWABLE:
-            bundle[str(self.content_type)] = base64.b64encode(data).decode()
+        kind = media_type(self.content_type, data[:16]) if data else ""
+        if data and len(data) <= SHOWN and kind in _SHOWABLE:
+            bundle[kind] = base64.b64encode(data).decode()
         return bundle
 
     def to_pil(self, mode: str = "RGB") -> PILImage:
