@@ -21,7 +21,7 @@ from fal_jupyter.notebook.display.saved_card import (
     dashboard_html,
     dashboard_text,
 )
-from fal_jupyter.notebook.display.saved_panels import SHOWN, page, page_text
+from fal_jupyter.notebook.display.saved_panels import SHOWN, page, page_text, programs
 from fal_jupyter.notebook.display.saved_results import (
     LARGEST,
     MOST_OUTPUTS,
@@ -457,3 +457,21 @@ def test_without_styles_bars_are_blocks_and_every_number_stands_beside_them(seen
     assert "█" in Page(bare).text
     for request in seen["requests"]:
         assert request["path"] in Page(bare).text
+
+
+@pytest.mark.parametrize(
+    ("signature", "cell", "body"),
+    [
+        ("(image: fal.toolkit.Image, seed: int = 0) -> dict", '.tint(image=Image.from_path("input.png"))', "'{\"url\": \"https://"),
+        ("(input: TintIn) -> TintOut", "# input: TintIn: its fields go into the braces\nTinter.tint(input={})", "'{}'"),
+        ("(name: str, n: int) -> dict", "Tinter.tint(name='text', n=1)", '\'{"name": "text", "n": 1}\''),
+    ],
+)  # fmt: skip
+def test_a_saved_snippet_has_what_must_be_given(signature: str, cell: str, body: str) -> None:
+    app: Any = {"class_name": "Tinter", "app": "me/tinter", "url": "http://127.0.0.1:1/run/me/tinter"}
+    endpoint: Any = {"name": "tint", "path": "/", "signature": signature}
+    (_, own), (_, other), (_, curl) = programs(app, endpoint)
+    assert own.endswith(cell)
+    assert "import fal_jupyter\n" in other
+    assert curl.startswith("# FAL_KEY: first, in the shell: eval $(fal-jupyter env)\n")
+    assert body in curl

@@ -280,25 +280,43 @@ def _snippets(picture: Picture) -> tuple[str, str, str]:
 
 def programs(app: AppState, endpoint: EndpointState) -> list[tuple[str, str]]:
     """Calls of an endpoint from this notebook, from another one and from a shell, each with a title."""
-    given = _example(endpoint["signature"])
-    words = ", ".join(f"{name}={value!r}" for name, value in given.items())
+    kinds = _needed(endpoint["signature"])
+    unknown = [name for name, kind in kinds.items() if kind not in _VALUES and kind not in _FILES]
+    words = ", ".join(f"{name}={_written(kind)}" for name, kind in kinds.items())
+    files = sorted({kind for kind in kinds.values() if kind in _FILES})
+    notes = "".join(f"# {name}: {kinds[name] or 'any value'}: its fields go into the braces\n" for name in unknown)
+    notes += "".join(f"# {_FILES[kind]}: a file of yours, in the folder where this runs\n" for kind in files)
+    read = f"from fal.toolkit import {', '.join(files)}\n" if files else ""
+    values = {
+        name: {"url": "https://example.com/" + _FILES[kind]} if kind in _FILES else _VALUES.get(kind, {})
+        for name, kind in kinds.items()
+    }
+    alone = len(kinds) == 1 and not values.keys() & {name for name, kind in kinds.items() if kind in _VALUES}
+    body = json.dumps(next(iter(values.values())) if alone else values, ensure_ascii=False)
     url = app["url"] + ("" if endpoint["path"] == "/" else endpoint["path"])
-    curl = f"curl -sS {shlex.quote(url)} -H \"Authorization: Key $FAL_KEY\" -H 'Content-Type: application/json' \\\n  -d {shlex.quote(json.dumps(given, ensure_ascii=False))}"
+    key = "# FAL_KEY: first, in the shell: eval $(fal-jupyter env)\n"
+    curl = f"{key}curl -sS {shlex.quote(url)} -H \"Authorization: Key $FAL_KEY\" -H 'Content-Type: application/json' \\\n  -d {shlex.quote(body)}"
     return [
-        ("in this notebook", f"{app['class_name']}.{endpoint['name']}({words})"),
+        ("in this notebook", f"{notes}{read}{app['class_name']}.{endpoint['name']}({words})"),
         (
             "in any notebook of this machine",
-            f"import fal_jupyter\n\nfal_jupyter.app({app['app']!r}).{endpoint['name']}({words})",
+            f"{notes}import fal_jupyter\n{read}\nfal_jupyter.app({app['app']!r}).{endpoint['name']}({words})",
         ),
         ("curl", curl),
     ]
 
 
-_VALUES: Final = {"str": "text", "int": 1, "float": 1.0, "bool": True, "list": [], "dict": {}}
+_VALUES: Final[dict[str, object]] = {"str": "text", "int": 1, "float": 1.0, "bool": True, "list": [], "dict": {}}
+_FILES: Final = {"Audio": "input.wav", "File": "input.bin", "Image": "input.png", "Video": "input.mp4"}
 
 
-def _example(signature: str) -> dict[str, object]:
-    """A value for each parameter that has to be given, after its annotation."""
+def _written(kind: str) -> str:
+    """A value of a parameter as a cell writes it."""
+    return f'{kind}.from_path("{_FILES[kind]}")' if kind in _FILES else repr(_VALUES.get(kind, {}))
+
+
+def _needed(signature: str) -> dict[str, str]:
+    """The parameters that have to be given, each with the name of its type."""
     try:
         function = ast.parse(f"def endpoint{signature}: ...").body[0]
     except (SyntaxError, ValueError):
@@ -310,7 +328,7 @@ def _example(signature: str) -> dict[str, object]:
     needed = positional[: len(positional) - len(wanted.defaults)]
     needed += [one for one, default in zip(wanted.kwonlyargs, wanted.kw_defaults, strict=True) if default is None]
     kinds = {one.arg: ast.unparse(one.annotation).split("[")[0] if one.annotation is not None else "" for one in needed}
-    return {name: _VALUES.get(kind, {}) for name, kind in kinds.items()}
+    return {name: kind.rpartition(".")[2] for name, kind in kinds.items()}
 
 
 _PANELS: Final[dict[str, Callable[[Picture], tuple[str, str, str]]]] = {
