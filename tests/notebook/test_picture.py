@@ -385,6 +385,7 @@ def detail_of(seen: Picture, output: dict[str, Any], **more: Any) -> Any:
     body = {"content_type": "application/json", "size": len(text), "text": text, "base64": "", "truncated": False}
     return {
         "request": request,
+        "query": "",
         "input": None,
         "output": body,
         "error": None,
