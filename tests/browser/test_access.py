@@ -335,7 +335,7 @@ def test_snippets_are_chosen_copied_and_the_launcher_makes_an_app(lab: Front) ->
     card = opened(lab, CELLS[:2])
     snippets = tab(card, "snippets")
     snippets.get_by_label("endpoint").select_option("/stream")
-    expect(snippets.locator(".fj-program")).to_contain_text("for piece in fal_jupyter.app(Studio).stream.stream(")
+    expect(snippets.locator(".fj-program")).to_contain_text("for piece in Studio.stream.stream(")
     snippets.get_by_role("button", name="JavaScript").click()
     expect(snippets.locator(".fj-program .fj-code-string").first).to_be_visible()
     snippets.get_by_role("button", name="Copy").click()

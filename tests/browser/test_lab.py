@@ -114,7 +114,7 @@ def test_the_card_of_a_running_app(lab: Front, tmp_path: Path) -> None:
     logs.get_by_label("Filter the lines").fill("greeting Ada")
     expect(logs.locator(".fj-log")).not_to_contain_text("Grace")
     snippets = tab(card, "snippets")
-    expect(snippets.locator(".fj-code")).to_contain_text("app(Studio).stream.stream(")
+    expect(snippets.locator(".fj-code")).to_contain_text("Studio.stream.stream(")
     snippets.get_by_role("button", name="curl").click()
     snippets.get_by_role("button", name="Make a key").click()
     expect(snippets.locator(".fj-code")).to_contain_text(re.compile(r"Authorization: Key fjk_\w+:\w+"))
