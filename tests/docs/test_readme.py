@@ -161,13 +161,21 @@ def test_make_lab_installs_nothing_of_the_tests_and_of_the_demo() -> None:
     assert "pip install -e '.[test,lint]'" in told["test"]
 
 
+def steps_of(*words: str) -> str:
+    """What make would do in a fresh clone; nothing is run."""
+    command = ["make", "-ns", "VENV=.venv-none", *words]
+    return subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=True).stdout
+
+
 def test_make_dev_test_fast_and_lint_install_neither_torch_nor_node() -> None:
     for target in ("dev", "test-fast", "lint"):
-        steps = subprocess.run(
-            ["make", "-ns", "VENV=.venv-none", target], cwd=TOP, capture_output=True, text=True, check=True
-        ).stdout
+        steps = steps_of(target, "FRONT_CHANGED=true")  # a command that names no changed file
         assert "pip install -e '.[test,lint]'" in steps
         assert not re.search(r"torch|all-minilm|npm ci|jlpm|chromium|nginx|fal==", steps), target
+
+
+def test_make_lint_looks_at_the_front_end_if_its_files_have_changed() -> None:
+    assert "jlpm lint" in steps_of("lint", "FRONT_CHANGED=echo labextension/src/index.ts")
 
 
 def test_every_make_target_that_is_named_exists() -> None:
