@@ -78,7 +78,7 @@ class ProxiedRequest:
     ) -> None:
         self.description = description
         self.id, self.alias = description.id, description.alias
-        self.clock = RequestClock()
+        self.clock = RequestClock(time.monotonic())
         self.body = RequestBody(unbounded=description.websocket)
         self.record = ResponseRecord()
         self.runner_id, self.revision = "", 0

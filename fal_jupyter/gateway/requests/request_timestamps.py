@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import NamedTuple
 
+import msgspec
+
 from fal_jupyter.protocol.api import Timing
 
 
@@ -41,7 +43,7 @@ class RequestTimestamps(NamedTuple):
         )
 
 
-class RequestClock:
+class RequestClock(msgspec.Struct, eq=False, gc=False):
     """Collects the moments of one request, in monotonic seconds (0: not yet).
 
     Attributes:
@@ -52,12 +54,13 @@ class RequestClock:
         first_byte: the head of its answer came.
     """
 
-    __slots__ = ("arrived", "began", "cold", "dispatched", "first_byte", "ran_from", "starting")
-
-    def __init__(self) -> None:
-        self.began = time.monotonic()
-        self.arrived = self.dispatched = self.starting = self.ran_from = self.first_byte = 0.0
-        self.cold = False
+    began: float
+    arrived: float = 0.0
+    dispatched: float = 0.0
+    starting: float = 0.0
+    ran_from: float = 0.0
+    first_byte: float = 0.0
+    cold: bool = False
 
     def dispatch(self, starting_since: float) -> None:
         """A runner has it, which has just started and was *starting_since* that moment; else 0."""

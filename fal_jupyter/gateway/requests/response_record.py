@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from fal_jupyter.protocol.api import ErrorDescription
 from fal_jupyter.protocol.feed import BODY_BOUND, DISPLAYS_BOUND
 
 
-class ResponseRecord:
+class ResponseRecord(msgspec.Struct, eq=False):
     """One answer, as far as it is kept.
 
     Attributes:
@@ -18,18 +20,17 @@ class ResponseRecord:
         stop_runner: whether the answer's headers ask for the end of the runner; None: they say nothing.
     """
 
-    __slots__ = (
-        "_pieces", "_room", "bytes_sent", "content_type", "detail", "displays", "displays_size", "error", "needs_retry", "status", "stop_runner",
-    )  # fmt: skip
-
-    def __init__(self) -> None:
-        self.status = self.bytes_sent = self._room = self.displays_size = 0
-        self.content_type = self.detail = ""
-        self.error: ErrorDescription | None = None
-        self.needs_retry: bool | None = None
-        self.stop_runner: bool | None = None
-        self.displays: list[tuple[str, bytes, str]] = []
-        self._pieces: bytes | list[bytes] = b""
+    status: int = 0
+    content_type: str = ""
+    detail: str = ""
+    error: ErrorDescription | None = None
+    needs_retry: bool | None = None
+    stop_runner: bool | None = None
+    bytes_sent: int = 0
+    displays: list[tuple[str, bytes, str]] = []
+    displays_size: int = 0
+    _pieces: bytes | list[bytes] = b""
+    _room: int = 0
 
     def begin(self, body: bytes, *, keep: bool) -> None:
         """The head came, with the first or whole body; without *keep*, nothing of the body is kept."""
