@@ -62,6 +62,9 @@ describe("the first start", () => {
     await until(() => seen(root.querySelector(".fj-panel-try")));
     expect(root.querySelector(".fj-card-stage").hidden).toBe(true);
     expect(root.querySelector(".fj-card-notice").textContent).toContain("No call yet. Press Run, or call Made.hi(…) in a cell.");
+    host.store.apply(madeLine({ kind: "frame", time: 60002, apps: [app({ runners: [madeRunner("hello-1", "RUNNING")] })], requests: [madeRequest("a", { state: "streaming", path: "/talk" }), madeRequest("b", { state: "waiting", began: 2000 })] }));
+    await until(() => /^\/talk streams since [\d:]+, 1 call more after it\.$/.test(root.querySelector(".fj-card-notice").textContent));
+    expect(root.querySelector(".fj-facts").textContent).toContain("1 busy");
   });
 
   test("does not say twice what its cell prints", async () => {

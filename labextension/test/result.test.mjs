@@ -2,6 +2,7 @@
 import { Blob as NodeBlob } from "node:buffer";
 import { describe, expect, test, vi } from "vitest";
 import { brokenAnswer, completeAnswer } from "../../fal_jupyter/widgets/static/answer.mjs";
+import { FileInput } from "../../fal_jupyter/widgets/static/literals.mjs";
 import { galleryPanel, inputWords, keptValue } from "../../fal_jupyter/widgets/static/gallery.mjs";
 import { kernelHost, ownFile } from "../../fal_jupyter/widgets/static/host.mjs";
 import { parsedJson, shownNumber, writtenJson } from "../../fal_jupyter/widgets/static/json_view.mjs";
@@ -274,6 +275,7 @@ describe("outputs", () => {
     expect(inputWords({ steps: 4, prompt: "a fox", image_url: "data:image/png;base64,AA==", none: null })).toBe("a fox \u00b7 steps 4 \u00b7 image_url an image of 3 B");
     const big = { image: { url: `data:image/PNG;base64,${"A".repeat(4000)}`, file_name: "" }, more: [{ url: "data:image/png;base64,AQID", file_name: "fox.png" }], at: "https://e.org/f/da39a3ee5e6b4b0d3255bfef95601890afd80709.png", seed: 3 };
     expect(inputWords(big)).toBe("image an image of 3 kB · more fox.png · at a file · seed 3");
+    expect(inputWords({ file: new FileInput("cat.png", "image/png"), title: "a cat" })).toBe("a cat · file cat.png");
     const body = (text, content_type = "application/json") => ({ content_type, size: text.length, text, base64: "", truncated: false });
     expect([keptValue(body('{"a": 1}')), keptValue(body('data: {"n": 1}\n\ndata: {"n": 2}\n\n', "text/event-stream")), keptValue(body("{")), keptValue(null)]).toEqual([{ a: 1 }, { n: 2 }, undefined, undefined]);
   });
@@ -284,7 +286,7 @@ describe("outputs", () => {
     const requests = [madeRequest("a", { revision: 3 }), madeRequest("b"), madeRequest("c"), madeRequest("d", { status: 500 }), madeRequest("e", { alias: "other" })];
     const host = madeHost(madeLine({ apps: [madeApp("hello")], requests }), (_, path) => {
       const id = path.split("/")[1];
-      return { request: requests.find((one) => one.id === id), input: body({ prompt: `a ${HOSTILE}` }), output: body(outputs[id]), error: null, logs: [], displays: [], held: false };
+      return { request: requests.find((one) => one.id === id), input: id === "c" ? { ...body({}), size: 90000, truncated: true } : body({ prompt: `a ${HOSTILE}` }), output: body(outputs[id]), error: null, logs: [], displays: [], held: false };
     });
     host.media = own.media;
     const root = document.createElement("div");
@@ -294,6 +296,7 @@ describe("outputs", () => {
     expect(host.asked.map(([, path]) => path).sort()).toEqual(["requests/a", "requests/b", "requests/c"]);
     const first = root.querySelector('[data-request="a"]');
     expect([first.querySelectorAll("img").length, first.textContent.includes("seed 42"), first.textContent.includes("r3"), first.textContent.includes("a <img")]).toEqual([2, true, true, true]);
+    expect(root.querySelector('[data-request="c"] .fj-output-words').textContent).toBe("an input of 90 kB");
     let wanted = null;
     root.addEventListener("fj-edit-request", (event) => (event.preventDefault(), (wanted = event.detail)));
     pressed(first, "Reuse").click();

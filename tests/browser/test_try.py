@@ -129,6 +129,23 @@ def test_a_newcomer_tries_an_app(lab: Front, tmp_path: Path) -> None:
     lab.picture("try-compare-light")
     card.get_by_role("button", name="Compare").click()
 
+    # the cell runs again with another default: what was typed stays, the changed field begins anew, the result is of before
+    form.get_by_label("steps").last.fill("8")
+    page.evaluate(
+        "text => window.jupyterapp.shell.currentWidget.content.widgets[1].model.sharedModel.setSource(text)",
+        PAINTER.replace("steps: int = Field(default=4", "steps: int = Field(default=5"),
+    )
+    lab.begin()
+    lab.ran(6)
+    expect(form.get_by_label("steps").last).to_have_value("5")
+    expect(form.get_by_label("seed", exact=True)).to_have_value("2")
+    expect(prompt).to_have_value("an owl")
+    expect(form.get_by_label("width").first).to_have_value("640")
+    expect(form.locator(".fj-picked:visible")).to_contain_text("fox.png")
+    expect(form.locator("img.fj-thumb")).to_be_visible()
+    expect(card.locator(".fj-trial-note")).to_contain_text("It is from r1, before r2.")
+    lab.picture("try-again-light")
+
     # a lone picture is one picker
     choose(card, "/alpha")
     expect(form.locator(".fj-fields label")).to_have_text(["image *"])

@@ -30,6 +30,7 @@ from fal_jupyter.notebook.display.saved_results import (
     bounded,
     output_of,
     shortened,
+    words_of,
 )
 from fal_jupyter.notebook.display.saved_results_html import level_of
 from fal_jupyter.notebook.display.static_card import StaticCard
@@ -405,6 +406,17 @@ def picture_bytes(size: tuple[int, int], form: str = "PNG", *, noise: bool = Fal
     into = io.BytesIO()
     image.save(into, form)
     return into.getvalue()
+
+
+def test_the_words_of_an_input_name_its_files() -> None:
+    data = "data:image/png;base64," + "A" * 4000
+    given = {
+        "image": {"url": data, "file_name": "sun.png"},
+        "more": [{"url": data}, data],
+        "prompt": "warm",
+        "n": {"at": "https://e.org/a"},
+    }
+    assert words_of(given) == 'warm · image sun.png · more ["a file", "a file"] · n {"at": "a file"}'
 
 
 def test_pictures_become_small_and_what_is_none_is_named(seen: Picture) -> None:

@@ -212,11 +212,22 @@ def _is_file(text: str) -> bool:
 
 
 def _word(value: Any) -> str:
+    named = _files_named(value)
+    return named[:WORDS] if isinstance(named, str) else json.dumps(named, ensure_ascii=False)[:WORDS]
+
+
+def _files_named(value: Any, depth: int = 0) -> Any:
+    """The value with the names of its files in place of their addresses and bytes."""
     if isinstance(value, str):
-        return "a file" if _is_file(value) else value[:WORDS]
-    if isinstance(value, dict) and isinstance(value.get("url"), str):
-        return "a file"
-    return json.dumps(value, ensure_ascii=False)[:WORDS]
+        return "a file" if _is_file(value) else value
+    if isinstance(value, dict) and isinstance(value.get("url"), str) and _is_file(value["url"]):
+        name = value.get("file_name")
+        return name if isinstance(name, str) and name else "a file"
+    if depth < DEEPEST and isinstance(value, dict):
+        return {name: _files_named(one, depth + 1) for name, one in value.items()}
+    if depth < DEEPEST and isinstance(value, list):
+        return [_files_named(one, depth + 1) for one in value]
+    return value
 
 
 def shortened(detail: RequestDetail) -> RequestDetail:

@@ -31,10 +31,10 @@ export function revisionWords(app) {
   return told ? `${shown} ${told}` : shown;
 }
 
-/** Runners in words: `2 ready · 1 starting`. @param {AppState} app */
+/** Runners in words, each in one of them: `2 ready · 1 busy · 1 starting`. @param {AppState} app */
 export function runnerWords(app) {
   const number = (/** @type {string[]} */ ...states) => app.runners.filter((one) => states.includes(one.state)).length;
-  const parts = [[number("IDLE", "RUNNING"), "ready"], [number("PENDING", "SETUP"), "starting"], [number("DRAINING", "TERMINATING"), "ending"], [number("CRASH_BACKOFF"), "failed"]];
+  const parts = [[number("IDLE"), "ready"], [number("RUNNING"), "busy"], [number("PENDING", "SETUP"), "starting"], [number("DRAINING", "TERMINATING"), "ending"], [number("CRASH_BACKOFF"), "failed"]];
   return parts.filter(([found]) => found).map(([found, word]) => `${found} ${word}`).join(" · ") || "0";
 }
 
@@ -261,7 +261,7 @@ export function cardPanel(root, host, card, signal) {
     const shown = endpoints.slice(0, 4).join(" · ") + (endpoints.length > 4 ? ` · ${endpoints.length - 4} more` : "");
     const machine = state.machine.split(" (")[0];
     update(facts, fact("Endpoints", h("span", { class: "fj-mono fj-cut", title: endpoints.join(" ") }, shown)), fact("Machine", h("span", { class: "fj-cut", title: state.machine }, machine)),
-      fact("Runners", alive ? state.runners.slice(0, 8).map((one) => h("span", { title: one.id }, stateGlyph(one.state))) : null, h("span", { class: "fj-cut", title: alive || isPicture ? runnerWords(state) : "" }, alive || isPicture ? runnerWords(state) : "0")),
+      fact("Runners", alive ? state.runners.slice(0, 8).map((one) => h("span", { title: `${one.id}, ${stateLook(one.state).word}` }, stateGlyph(one.state))) : null, h("span", { class: "fj-cut", title: alive || isPicture ? runnerWords(state) : "" }, alive || isPicture ? runnerWords(state) : "0")),
       fact("Setup", h("span", null, state.setup_ms ? duration(state.setup_ms) : "–")), fact("Revision", h("span", { class: "fj-cut", title: revisionWords(state) }, revisionWords(state))),
       fact("Address", isPicture || state.gone ? h("span", { class: "fj-muted", title: "Its address ended with it. The cell gives it a new one." }, "–") : [h("span", { class: "fj-mono fj-cut", title: address }, address.replace(/^https?:\/\//, "")), iconButton("copy", "Copy the address", () => host.copy(address))]));
   };

@@ -6,6 +6,7 @@ import { dataAddress } from "./form_body.mjs";
 import { fieldFrame } from "./form_field.mjs";
 import { bytes } from "./format.mjs";
 import { glyph, iconButton } from "./glyphs.mjs";
+import { FileInput } from "./literals.mjs";
 import { isUpload, startOf } from "./schema.mjs";
 
 /** @typedef {import("./schema.mjs").Schema} Schema */
@@ -168,6 +169,7 @@ export function fileControl(schema, kind, how) {
  */
 export function withFilesNamed(value, depth = 0) {
   if (typeof value === "string") return isAddress(value) ? addressName(value) : value;
+  if (value instanceof FileInput) return value.name;
   if (value === null || typeof value !== "object" || depth > 6) return value;
   if (Array.isArray(value)) return keptSame(value, value.map((one) => withFilesNamed(one, depth + 1)));
   if (typeof value.url === "string" && isAddress(value.url)) return typeof value.file_name === "string" && value.file_name ? value.file_name : addressName(value.url);

@@ -1,13 +1,14 @@
 // @ts-check
 /** The outputs of an app: what its calls gave in pictures, sounds and films, each with the input, seed and revision that made it. */
 import { button, h, scheduler, setText } from "./dom.mjs";
-import { clock, duration, plural } from "./format.mjs";
+import { bytes, clock, duration, plural } from "./format.mjs";
 import { glyph } from "./glyphs.mjs";
 import { askJson } from "./host.mjs";
 import { parsedJson, writtenJson } from "./json_view.mjs";
 import { displaysView, mediaGallery, mediaIn, savedMedia, shownKind } from "./media.mjs";
 import { baseType, plainText } from "./plain.mjs";
 import { withFilesNamed } from "./form_file.mjs";
+import { recordedValue } from "./recorded_input.mjs";
 import { resultView } from "./result.mjs";
 
 const AT_A_TIME = 12;
@@ -76,7 +77,8 @@ export function galleryPanel(root, host, { alias }, signal) {
   const read = async (request) => {
     /** @type {RequestDetail} */
     const detail = await askJson(host, "GET", `requests/${request.id}`, { signal });
-    const input = keptValue(detail.input);
+    const input = recordedValue(detail.input)?.value;
+    const words = detail.input?.truncated ? `an input of ${bytes(detail.input.size)}` : inputWords(input); // of a large one only the beginning is kept
     const output = keptValue(detail.output);
     const type = baseType(request.content_type);
     let view = displaysView(detail.displays ?? []);
@@ -87,7 +89,7 @@ export function galleryPanel(root, host, { alias }, signal) {
     }
     if (!view) return null;
     const seed = output?.seed ?? input?.seed;
-    return outputCard(request, view, inputWords(input), seed === undefined || seed === null || typeof seed === "object" ? "" : String(seed),
+    return outputCard(request, view, words, seed === undefined || seed === null || typeof seed === "object" ? "" : String(seed),
       button([glyph("undo"), "Reuse"], () => reuse(request.id), { title: "Fill the form of Try with this input", "aria-label": `Reuse the input of ${request.path}, ${clock(request.began, false)}` }));
   };
 

@@ -375,7 +375,7 @@ export function tryPanel(root, host, { alias }, signal) {
 
 /** What a call was made with, field by field. @param {Input} input @returns {Record<string, any>} */
 function inputFields({ value, query }) {
-  return { ...(value && typeof value === "object" && !Array.isArray(value) && !fileOf(value) && !value.url ? value : { input: value }), ...query };
+  return { ...(value && typeof value === "object" && !Array.isArray(value) && !value.url ? value : { input: value }), ...query };
 }
 
 /** A recorded form without its files, which are chosen again. @param {any} value */
