@@ -194,6 +194,12 @@ def test_each_panel_is_a_picture_of_its_own(seen: Picture) -> None:
     assert "desk-1 · r1" in told["timeline"]
     assert "desk-1: " in told["timeline"]
     assert "setup" in told["timeline"]
+    assert "run of a failed request" in told["requests"]  # the bars' colours in words
+    lanes = [{**seen["timeline"]["lanes"][0], "id": f"desk-{number}"} for number in (10, 9)]
+    ordered: Picture = {**seen, "timeline": {**seen["timeline"], "lanes": lanes}}  # type: ignore[typeddict-item]
+    shown = Page(page(CARD, ordered, "timeline")).text
+    assert shown.index("desk-9 ") < shown.index("desk-10 ")
+    assert "while the app runs at this address" in told["snippets"]
     assert "keep_alive" in told["config"]
     assert "Desk.hi()" in told["snippets"]
     assert f"fal_jupyter.app('{seen['app']['app']}').hi()" in told["snippets"]

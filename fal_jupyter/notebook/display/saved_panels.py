@@ -124,7 +124,13 @@ def requests_table(requests: Sequence[RequestState]) -> str:
         ]
         for request in requests
     ]
-    return rows_table(heads, rows, right=["Total"], wide=axis)
+    return rows_table(heads, rows, right=["Total"], wide=axis) + _phase_legend(requests)
+
+
+def _phase_legend(requests: Sequence[RequestState]) -> str:
+    used = [(name, colour) for part, name, colour in PHASES if any(request[part] > 0 for request in requests)]  # type: ignore[literal-required]
+    failed = any(request_tables.word_of(request).startswith("failed") for request in requests)
+    return _colours([*used, *([("run of a failed request", FAILED)] if failed else [])])
 
 
 def _state(request: RequestState) -> str:
@@ -150,7 +156,7 @@ def _bar(request: RequestState, longest: float) -> str:
 
 
 def _timeline(picture: Picture) -> tuple[str, str, str]:
-    lanes, now = picture["timeline"]["lanes"], picture["time"]
+    lanes, now = sorted(picture["timeline"]["lanes"], key=_by_number), picture["time"]
     if not any(lane["moves"] for lane in lanes):
         return "Scaling", "", ""
     begin = min(lane["moves"][0][0] for lane in lanes if lane["moves"])
@@ -177,6 +183,12 @@ def _timeline(picture: Picture) -> tuple[str, str, str]:
     return "Scaling", span(now - begin), body + _legend(lanes) + _decisions(picture) + _changes(lanes, now)
 
 
+def _by_number(lane: Lane) -> tuple[str, int]:
+    """``hello-9`` before ``hello-10``."""
+    name, _, number = lane["id"].rpartition("-")
+    return name, int(number) if number.isdigit() else 0
+
+
 def _lane_name(lane: Lane) -> str:
     return " · ".join([lane["id"], *lane["devices"], f"r{lane['revision']}"])
 
@@ -201,7 +213,10 @@ def _lane_bars(lane: Lane, begin: float, now: float) -> list[str]:
 
 def _legend(lanes: Sequence[Lane]) -> str:
     used = {state for lane in lanes for _, state in lane["moves"]}
-    seen = dict.fromkeys(_LANES[state] for state in _LANES if state in used)
+    return _colours(list(dict.fromkeys(_LANES[state] for state in _LANES if state in used)))
+
+
+def _colours(seen: Sequence[tuple[str, str]]) -> str:
     parts = [
         element(
             "span",
@@ -302,7 +317,7 @@ def programs(app: AppState, endpoint: EndpointState) -> list[tuple[str, str]]:
             "in any notebook of this machine",
             f"{notes}import fal_jupyter\n{read}\nfal_jupyter.app({app['app']!r}).{endpoint['name']}({words})",
         ),
-        ("curl", curl),
+        ("curl, while the app runs at this address", curl),
     ]
 
 

@@ -110,7 +110,7 @@ def _output(one: SavedOutput) -> str:
 
 def _facts(one: SavedOutput) -> list[str]:
     found = [f"seed {one['seed']}" if one["seed"] else "", f"r{one['revision']}" if one["revision"] else ""]
-    found += [request_tables.clock(one["began"]), milliseconds(one["total_ms"]), one["path"]]
+    found += [f"began {request_tables.clock(one['began'])}", milliseconds(one["total_ms"]), one["path"]]
     return [fact for fact in found if fact]
 
 
@@ -169,7 +169,7 @@ def tried(picture: Picture) -> tuple[str, str, str]:
     if printed:
         parts.append(label("Printed"))
         parts.append(box("\n".join(row[3] for row in log_rows(printed))))
-    return "Try", f"the last result, {request_tables.clock(request['began'])}", "".join(parts)
+    return "Try", f"the last result, of a call that began {request_tables.clock(request['began'])}", "".join(parts)
 
 
 def _mark(request: RequestState) -> str:
@@ -180,7 +180,7 @@ def _mark(request: RequestState) -> str:
 
 def _where(request: RequestState) -> list[str]:
     revision = f"r{request['revision']}" if request["revision"] else "no runner had it"
-    return [request_tables.clock(request["began"]), *filter(None, [request["runner"]]), revision]
+    return [f"began {request_tables.clock(request['began'])}", *filter(None, [request["runner"]]), revision]
 
 
 def _raised(error: ErrorDescription) -> str:

@@ -130,7 +130,7 @@ def as_html(card: StaticCard, more: str = "") -> str:
         parts.append(element("div", *told, style=f"{BAND}; overflow-wrap: anywhere"))
     parts.append(_endpoints(card))
     if card.url:
-        label = element("span", "Address ", style=f"font-size: 11px; {MUTED}")
+        label = element("span", "Address, while it runs " if more else "Address ", style=f"font-size: 11px; {MUTED}")
         parts.append(
             element("div", label, element("span", text(card.url), style=CODE), style=f"{BAND}; overflow-wrap: anywhere")
         )

@@ -300,9 +300,11 @@ export function snippetsPanel(root, host, { alias, call }, signal) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let fading;
   const word = h("span", null, "Copy");
+  let copied = "";
   const copy = button([glyph("copy"), word], async () => {
     await host.copy(text());
     setText(word, "Copied");
+    copied = text();
     say("Copied.");
     clearTimeout(fading);
     fading = setTimeout(() => (setText(word, "Copy"), note.textContent === "Copied." && say("")), COPIED_FOR);
@@ -317,6 +319,7 @@ export function snippetsPanel(root, host, { alias, call }, signal) {
   const isPast = () => host.kind === "saved" || !app() || Boolean(/** @type {import("./types.d.ts").KnownApp | undefined} */ (app())?.gone);
   const draw = () => {
     const one = endpoint();
+    if (copied && copied !== text()) (copied = ""), setText(word, "Copy"), note.textContent === "Copied." && say(""); // another program is shown
     if (isPast()) kind = "cell"; // the others name an address where nothing is any more
     replace(choose, endpoints().map((each) => h("option", { value: each.path }, each.path)));
     if (one) choose.value = one.path;
