@@ -36,6 +36,12 @@ export class CardRenderer extends Widget implements IRenderMime.IRenderer {
   constructor(private readonly host: LabHost) {
     super();
     this.addClass('fj-output');
+    this.node.addEventListener('keydown', (event: KeyboardEvent) => {
+      const open = event.target instanceof Element && event.target.closest('[role="menu"], [role="alertdialog"], [role="dialog"]');
+      if (event.key === 'Escape' && !event.defaultPrevented && !open) {
+        this.host.leaveCard?.(this.node);
+      }
+    });
   }
 
   /** Draw the card, or go on with the one that is drawn: a refreshed picture must not take away what the user types. */

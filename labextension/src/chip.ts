@@ -3,6 +3,7 @@ import { newestFailed, startingRunner } from './shared/card_states.mjs';
 import { h, replace } from './shared/dom.mjs';
 import { duration } from './shared/format.mjs';
 import { glyph } from './shared/glyphs.mjs';
+import { isOwnKey, keepOwnKeys } from './shared/keys.mjs';
 import type { AppState, CardData, GatewayState } from './shared/types';
 import { sourceHash } from './source';
 
@@ -87,17 +88,30 @@ export function chipLook(source: string, card: CardData | null, app: AppState | 
     : { shape: 'zero', tone: 'fj-pending', text: `${serving} · scaled to zero`, title: 'The next call starts a runner' };
 }
 
-/** Keep clear of the toolbar of the active cell, which lies at the same corner; so the chip stays inside its own cell. */
-export function stepAside(chip: HTMLElement, cell: HTMLElement): void {
-  const toolbar = cell.querySelector<HTMLElement>(':scope > .jp-cell-toolbar, :scope .jp-cell-menu');
-  const shown = toolbar && getComputedStyle(toolbar).display !== 'none' ? toolbar.offsetWidth : 0;
-  chip.style.setProperty('--fj-beside', shown ? `${shown + 4}px` : '0px');
+/** Keep clear of the toolbar of the active cell, which lies at the same corner and comes and goes; so the chip stays inside its own cell. */
+export function standAside(chip: HTMLElement, cell: HTMLElement): void {
+  let toolbar: HTMLElement | null = null;
+  const measure = () => chip.style.setProperty('--fj-beside', toolbar?.offsetWidth ? `${toolbar.offsetWidth + 4}px` : '0px');
+  const sizes = new ResizeObserver(measure);
+  const look = () => {
+    const found = cell.querySelector<HTMLElement>(':scope > .jp-cell-toolbar, :scope .jp-cell-menu');
+    if (found !== toolbar) {
+      sizes.disconnect();
+      toolbar = found;
+      if (toolbar) {
+        sizes.observe(toolbar);
+      }
+      measure();
+    }
+  };
+  new MutationObserver(look).observe(cell, { childList: true });
+  look();
 }
 
 /** Make a chip; `actions` is asked each time its menu opens. */
 export function makeChip(actions: () => ChipAction[]): HTMLElement {
   const button = h('button', { type: 'button', class: 'fj-chip', 'aria-haspopup': 'menu', 'aria-expanded': 'false' });
-  const chip = h('div', { class: 'fj fj-cell-chip', style: { zIndex: '20' }, dataset: { lmSuppressShortcuts: 'true' } }, button);
+  const chip = keepOwnKeys(h('div', { class: 'fj fj-cell-chip', style: { zIndex: '20' } }, button));
   let close = () => {};
   const toggle = () => {
     if (button.getAttribute('aria-expanded') === 'true') {
@@ -126,7 +140,9 @@ export function makeChip(actions: () => ChipAction[]): HTMLElement {
         close();
         button.focus();
       }
-      event.stopPropagation();
+      if (isOwnKey(event)) {
+        event.stopPropagation();
+      }
     });
     list.addEventListener('focusout', (event: FocusEvent) => {
       if (!chip.contains(event.relatedTarget as Node | null)) {

@@ -11,6 +11,7 @@ import { askJson } from './shared/host.mjs';
 import { connectCell } from './shared/connect.mjs';
 import { APP_CELL, TEMPLATES, cellsOf } from './shared/templates.mjs';
 import type { AppState } from './shared/types';
+import { complain } from './complain';
 import { appsIcon, dashboardIcon, newAppIcon } from './icons';
 import type { LabHost } from './host';
 import type { Notebooks } from './notebooks';
@@ -26,11 +27,6 @@ interface Verb {
   icon: LabIcon;
   args?: Record<string, { type: string; description: string }>;
   execute: (args: Record<string, string>) => unknown;
-}
-
-/** Say in a notification why something could not be done. */
-export function complain(error: unknown): void {
-  Notification.error(error instanceof Error ? error.message : String(error));
 }
 
 /** A notebook of a template: it loads the extension, defines the app, and calls it. */
@@ -107,6 +103,7 @@ export function addCommands(
       }
       surfaces.open('inspector', { request });
     } },
+    { id: 'focus-card', label: 'Go to the Card of the Active Cell', caption: 'Put the focus into the card; Escape leads back to the cell', icon: appsIcon, execute: () => window.setTimeout(() => void notebooks.focusCard().catch(complain)) },
     { id: 'insert-app-cell', label: 'Insert an App Cell', caption: 'A %%fal_app cell to begin with', icon: addIcon, execute: () => notebooks.insertCell(APP_CELL.trimEnd()) },
     { id: 'insert-connect-cell', label: 'Insert a Connect Cell', caption: 'A cell that calls an app from any notebook', icon: addIcon, args: ALIAS, execute: onApp(found => notebooks.insertCell(notebooks.holds(found.alias) ? callCell(found) : connectCell(found))) },
     { id: 'start-app', label: 'Start a Stopped App', caption: 'Start it again with the same code and settings', icon: runIcon, args: ALIAS, execute: onApp(found => actOnApp(host, found.alias, 'start')) },

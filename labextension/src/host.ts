@@ -17,7 +17,10 @@ export interface Wishes {
 const HIDDEN_TOO_LONG = 60_000;
 
 /** What the panels may ask of the page; the plugins fill it in as far as the page can do it. */
-export type LabHost = Host & Pick<Partial<Host>, 'goToCell' | 'goToLine' | 'runCell' | 'writeToCell' | 'openDashboard' | 'openLogs' | 'insertCell' | 'dragCell'>;
+export type LabHost = Host & Pick<Partial<Host>, 'goToCell' | 'goToLine' | 'runCell' | 'writeToCell' | 'openDashboard' | 'openLogs' | 'insertCell' | 'dragCell'> & {
+  /** Go from a card to the cell that it stands below. */
+  leaveCard?(node: Node): void;
+};
 
 /**
  * Make the page's host; its feed begins now, pauses while the page is hidden for long, and ends with the page.

@@ -15,7 +15,8 @@ import { summaryOf, treePanel } from './shared/tree.mjs';
 import type { View } from './shared/types';
 import { CardRenderer } from './card';
 import { CARD_MIME } from './card_data';
-import { addCommands, complain } from './commands';
+import { addCommands } from './commands';
+import { complain } from './complain';
 import { dragCell } from './drag';
 import { createHost, type Wishes } from './host';
 import { appsIcon } from './icons';
@@ -53,13 +54,8 @@ const plugin: JupyterFrontEndPlugin<void> = {
     host.insertCell = source => void notebooks.insertCell(source).catch(complain);
     host.goToCell = (alias, cell) => void notebooks.goToCell(alias, cell);
     host.dragCell = dragCell;
-    host.runCell = alias => {
-      try {
-        notebooks.runCell(alias);
-      } catch (error) {
-        complain(error);
-      }
-    };
+    host.runCell = alias => void notebooks.runCell(alias).catch(complain);
+    host.leaveCard = node => notebooks.leaveCard(node);
     host.goToLine = (alias, line, text) => void notebooks.goToLine(alias, line, text).catch(complain);
     host.writeToCell = (alias, className, values) => notebooks.writeToCell(alias, className, values);
 

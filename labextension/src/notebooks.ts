@@ -13,13 +13,14 @@ import { withOptions } from './shared/cell_source.mjs';
 import { ensureStyle } from './shared/style.mjs';
 import type { AppState, CardData } from './shared/types';
 import { CARD_MIME, cellRuns } from './card_data';
-import { chipLook, isAppCell, isStarting, makeChip, stepAside, tellChip, type ChipAction } from './chip';
+import { chipLook, isAppCell, isStarting, makeChip, standAside, tellChip, type ChipAction } from './chip';
+import { complain } from './complain';
 import type { LabHost } from './host';
+import { keepCard, type Outputs as KeptOutputs } from './kept_card';
+import { loadExtension, type SessionContext } from './kernel';
 import { refreshBeforeSave, type OutputList, type SavedContext } from './saving';
 
-interface Outputs extends OutputList {
-  changed: ISignal<unknown, unknown>;
-}
+type Outputs = OutputList & KeptOutputs;
 interface CellModel {
   id: string;
   type: string;
@@ -43,12 +44,14 @@ interface Content extends Widget {
   activeCellIndex: number;
   mode?: string;
   activeCellChanged?: ISignal<unknown, unknown>;
+  deselectAll?(): void;
   model: { cells: { changed: ISignal<unknown, unknown> } } | null;
   scrollToCell?(cell: Cell): Promise<void>;
 }
 export interface NotebookPanel extends Widget {
   content: Content;
   context: SavedContext & { path: string; ready: Promise<void> };
+  sessionContext: SessionContext;
 }
 
 /** The card among a cell's outputs, if it has one. */
@@ -131,11 +134,40 @@ export class Notebooks {
   }
 
   /** Run the cell that made an app. */
-  runCell(alias: string): void {
-    if (!this.goToCell(alias)) {
+  async runCell(alias: string): Promise<void> {
+    const found = this.cellOf(alias);
+    if (!found) {
       throw new Error(`No open notebook has the cell of ${alias}.`);
     }
-    void this.app.commands.execute('notebook:run-cell');
+    await this.run(found);
+  }
+
+  /** Put the focus into the card of the active cell, else into the nearest one above it or below. */
+  async focusCard(): Promise<void> {
+    const panel = this.current;
+    const cells = panel?.content.widgets ?? [];
+    const at = panel?.content.activeCellIndex ?? 0;
+    const cell = [...cells.slice(0, at + 1).reverse(), ...cells.slice(at + 1)].find(one => cardOf(one.model));
+    if (!panel || !cell) {
+      throw new Error('This notebook has no card: run a cell that begins with %%fal_app.');
+    }
+    await this.show({ panel, cell });
+    panel.content.mode = 'command';
+    const card = cell.node.querySelector<HTMLElement>('.fj-card');
+    const place = card?.querySelector<HTMLElement>('[role="tab"][aria-selected="true"]') ?? card?.querySelector<HTMLElement>('button:not(:disabled)');
+    card?.scrollIntoView({ block: 'nearest' });
+    place?.focus({ preventScroll: true });
+  }
+
+  /** Go from a card to the cell that it stands below. */
+  leaveCard(node: Node): void {
+    const panel = [...this.panels].find(one => one.node.contains(node));
+    const cell = panel?.content.widgets.find(one => one.node.contains(node));
+    if (panel && cell) {
+      panel.content.activeCellIndex = panel.content.widgets.indexOf(cell);
+      panel.content.mode = 'command';
+      cell.node.focus();
+    }
   }
 
   /** Put the cursor at a line (from 1) of the app's cell, or of the cell that has `text` at that line. */
@@ -185,6 +217,18 @@ export class Notebooks {
     await panel.content.scrollToCell?.(cell);
   }
 
+  /** Run one cell. Its kernel gets the extension first: after a restart it does not have it, and the run would end with the loss of the card. */
+  private async run(found: Found): Promise<void> {
+    const { commands } = this.app;
+    await this.show(found);
+    if (isAppCell(sourceOf(found.cell))) {
+      await loadExtension(found.panel.sessionContext, () => commands.execute('notebook:change-kernel'));
+      await this.show(found); // the user may have gone elsewhere meanwhile, and what runs is the active cell
+    }
+    found.panel.content.deselectAll?.();
+    await commands.execute('notebook:run-cell');
+  }
+
   private add(panel: NotebookPanel): IDisposable {
     this.panels.add(panel);
     const draw = () => this.drawSoon();
@@ -195,6 +239,9 @@ export class Notebooks {
           watched.add(cell.model);
           cell.model.contentChanged.connect(draw);
           cell.model.outputs?.changed.connect(draw);
+          if (cell.model.outputs) {
+            keepCard(cell.node, cell.model.outputs, card => (card as CardData).source !== '' || isAppCell(sourceOf(cell)));
+          }
         }
       }
       draw();
@@ -203,10 +250,6 @@ export class Notebooks {
     refreshBeforeSave(panel.context, outputs, () => this.host.store.view);
     void panel.context.ready.then(() => {
       panel.content.model?.cells.changed.connect(watch);
-      panel.content.activeCellChanged?.connect(() => {
-        draw();
-        window.setTimeout(draw, 400); // the toolbar of the active cell comes a little later
-      });
       watch();
     });
     return new DisposableDelegate(() => this.panels.delete(panel));
@@ -232,10 +275,10 @@ export class Notebooks {
     }
     const chip = place ?? makeChip(() => this.actionsOf(panel, cell));
     tellChip(chip, chipLook(source, cardOf(cell.model), this.appOf(cell), this.host.store.view.gateway, cellRuns(cell.node)));
-    stepAside(chip, cell.node);
     if (!place) {
       ensureStyle(chip);
-      cell.node.append(chip);
+      cell.node.insertBefore(chip, cell.node.querySelector(':scope > .jp-Cell-outputWrapper')); // before the card, as it is seen
+      standAside(chip, cell.node);
     }
   }
 
@@ -246,10 +289,7 @@ export class Notebooks {
 
   /** What the chip's menu offers: running the cell always, the rest where the app is there. */
   private actionsOf(panel: NotebookPanel, cell: Cell): ChipAction[] {
-    const run = () => {
-      panel.content.activeCellIndex = panel.content.widgets.indexOf(cell);
-      void this.app.commands.execute('notebook:run-cell');
-    };
+    const run = () => void this.run({ panel, cell }).catch(complain);
     const found = this.appOf(cell);
     const verb = (shape: string, word: string, id: string, args = {}) => ({ shape, word, press: () => void this.app.commands.execute(`fal-jupyter:${id}`, args) });
     const ofApp = found && { alias: found.alias };

@@ -6,6 +6,7 @@ import { consoleIcon, inspectorIcon, listIcon, type LabIcon } from '@jupyterlab/
 import { dashboardPanel } from './shared/dashboard.mjs';
 import { h } from './shared/dom.mjs';
 import { inspectorPanel } from './shared/inspector.mjs';
+import { keepOwnKeys } from './shared/keys.mjs';
 import { ledgerPanel } from './shared/ledger.mjs';
 import { logsPanel } from './shared/logs.mjs';
 import { ensureStyle } from './shared/style.mjs';
@@ -74,7 +75,7 @@ export class Surfaces {
     }
     return (root, signal) => {
       ensureStyle(root);
-      const frame = h('div', { class: 'fj fj-scrolls', dataset: { lmSuppressShortcuts: 'true' } });
+      const frame = keepOwnKeys(h('div', { class: 'fj fj-scrolls' }));
       root.append(frame);
       if (kind === 'ledger') {
         ledgerPanel(frame, this.host, {}, signal);

@@ -8,6 +8,7 @@ import { galleryPanel } from "./gallery.mjs";
 import { glyph, iconButton, stateGlyph, stateLook, stateMark } from "./glyphs.mjs";
 import { askJson } from "./host.mjs";
 import { keepingLast } from "./kept_host.mjs";
+import { keepOwnKeys } from "./keys.mjs";
 import { loadPanel } from "./load.mjs";
 import { logsPanel } from "./logs.mjs";
 import { markdownView } from "./markdown.mjs";
@@ -71,7 +72,7 @@ export function askWithin(place) {
       resolve(sure);
     };
     const keep = button("Cancel", () => answer(false));
-    replace(place, h("div", { class: "fj-banner fj-warn", role: "alertdialog", "aria-label": title, onkeydown: (/** @type {KeyboardEvent} */ event) => event.key === "Escape" && answer(false) },
+    replace(place, h("div", { class: "fj-banner fj-warn", role: "alertdialog", "aria-label": title, onkeydown: (/** @type {KeyboardEvent} */ event) => event.key === "Escape" && (event.preventDefault(), answer(false)) },
       h("div", null, h("strong", null, title), ` ${text}`), h("span", { class: "fj-space" }), button(word, () => answer(true), { class: "fj-button fj-danger" }), keep));
     keep.focus();
   });
@@ -126,7 +127,8 @@ export function cardPanel(root, host, card, signal) {
   const head = h("div", { class: "fj-head" }, headState, h("span", { class: "fj-name fj-cut", title: card.app }, alias), h("span", { class: "fj-muted fj-mono fj-cut fj-third" }, `${card.class_name}${card.cell ? ` · ${card.cell}` : ""}`), h("span", { class: "fj-space" }));
   const facts = h("div", { class: "fj-facts" });
   const body = h("div", { class: "fj-card-body" });
-  const frame = h("section", { class: "fj fj-card", "aria-label": `app ${alias}`, dataset: { app: alias, lmSuppressShortcuts: "true" } }, head, facts, about, told, body);
+  const frame = h("section", { class: "fj fj-card", "aria-label": `app ${alias}`, dataset: { app: alias } }, head, facts, about, told, body);
+  keepOwnKeys(frame);
   root.replaceChildren(frame);
 
   const menu = () => {
@@ -145,7 +147,7 @@ export function cardPanel(root, host, card, signal) {
       closed = true;
       list.remove();
     };
-    list.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => event.key === "Escape" && (close(), more.focus()));
+    list.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => event.key === "Escape" && (event.preventDefault(), close(), more.focus()));
     list.addEventListener("focusout", (/** @type {FocusEvent} */ event) => !list.contains(/** @type {any} */ (event.relatedTarget)) && close());
     actions.append(list);
     /** @type {any} */ (list.firstChild)?.focus();
@@ -154,7 +156,7 @@ export function cardPanel(root, host, card, signal) {
   const restart = iconButton("restart", "Restart the runners, one after another", act("restart"));
   const stop = iconButton("stop", "Stop the app", act("stop"));
   const start = button([glyph("play"), "Start"], act("start"), { class: "fj-button fj-primary", title: "Start the app as it was" });
-  const runCell = button([glyph("play"), "Run its cell"], () => host.runCell?.(alias), { class: "fj-button fj-primary" });
+  const runCell = button([glyph("play"), "Run its cell"], () => host.runCell?.(alias), { class: "fj-button fj-primary", title: "Load fal_jupyter into the kernel where it is missing, and run the cell" });
   const warm = button([glyph("play"), "Start 1 runner"], act("start"), { class: "fj-button" });
   const retry = button([glyph("restart"), "Retry now"], act("restart"), { class: "fj-button", title: "Start it at once, without waiting for the next attempt" });
   actions.append(restart, stop, more);

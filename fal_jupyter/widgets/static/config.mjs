@@ -159,8 +159,8 @@ export function configPanel(root, host, { alias, onEdited }, signal) {
       if (groupName !== group) grid.append(h("div", { class: "fj-group" }, (group = groupName)));
       const id = newId();
       const errorId = newId();
-      const box = h("input", { class: "fj-input fj-box", id, type: "text", inputMode: "decimal", autocomplete: "off", "aria-describedby": errorId, dataset: { option: rule.name, lmSuppressShortcuts: "true" }, oninput: () => change(rule.name, box.value) });
-      const slider = h("input", { type: "range", min: 0, max: 1000, "aria-label": `${rule.name}, slider`, dataset: { slider: rule.name, lmSuppressShortcuts: "true" }, onkeydown: (/** @type {KeyboardEvent} */ event) => {
+      const box = h("input", { class: "fj-input fj-box", id, type: "text", inputMode: "decimal", autocomplete: "off", "aria-describedby": errorId, dataset: { option: rule.name }, oninput: () => change(rule.name, box.value) });
+      const slider = h("input", { type: "range", min: 0, max: 1000, "aria-label": `${rule.name}, slider`, dataset: { slider: rule.name }, onkeydown: (/** @type {KeyboardEvent} */ event) => {
         const to = keyedValue(rule, Number(box.value) || rule.low, event.key);
         if (to === undefined) return;
         event.preventDefault();

@@ -6,6 +6,7 @@ import { bytes, count, duration, percent, plural, rate } from "./format.mjs";
 import { iconButton, stateGlyph, stateMark } from "./glyphs.mjs";
 import { actOnApp, runnerWords } from "./card.mjs";
 import { inspectorPanel } from "./inspector.mjs";
+import { keepOwnKeys } from "./keys.mjs";
 import { ledgerPanel, startButton } from "./ledger.mjs";
 import { queueTable, allQueuesWords } from "./queue.mjs";
 import { requestsPanel } from "./requests.mjs";
@@ -96,8 +97,8 @@ export function dashboardPanel(root, host, options, signal) {
     panel("Memory", [h("span", { class: "fj-muted" }, "each block is one runner or program")], memory),
     h("div", { class: "fj-two" }, panel("Recent requests", [], requests), panel("Queue", [queueTold], queue)),
     panel("Use over time", [h("span", { class: "fj-muted" }, "the last five minutes")], usage));
-  const frame = h("div", { class: "fj fj-dashboard", dataset: { lmSuppressShortcuts: "true" }, style: { height: "100%", position: "relative" }, onkeydown: (/** @type {KeyboardEvent} */ event) => event.key === "Escape" && !drawer.hidden && (event.stopPropagation(), close()) }, h("div", { class: "fj-board" }, main, drawer));
-  root.replaceChildren(frame);
+  const frame = h("div", { class: "fj fj-dashboard", style: { height: "100%", position: "relative" }, onkeydown: (/** @type {KeyboardEvent} */ event) => event.key === "Escape" && !drawer.hidden && (event.stopPropagation(), close()) }, h("div", { class: "fj-board" }, main, drawer));
+  root.replaceChildren(keepOwnKeys(frame));
   signal.addEventListener("abort", () => root.replaceChildren());
 
   /** @type {AbortController | null} */

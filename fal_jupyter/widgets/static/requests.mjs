@@ -60,7 +60,7 @@ export function requestsPanel(root, host, { alias, open, span }, signal) {
   let active = null;
   /** @type {AbortController | null} */
   let inspecting = null;
-  const filter = h("input", { class: "fj-input", type: "search", placeholder: "Filter", "aria-label": "Filter the requests", id: newId(), dataset: { lmSuppressShortcuts: "true" }, style: { maxWidth: "180px" }, oninput: () => draw(true) });
+  const filter = h("input", { class: "fj-input", type: "search", placeholder: "Filter", "aria-label": "Filter the requests", id: newId(), style: { maxWidth: "180px" }, oninput: () => draw(true) });
   const kinds = h("span", { role: "group", "aria-label": "which requests", style: { display: "inline-flex", gap: "4px" } });
   const axis = h("button", { type: "button", class: "fj-choice", "aria-pressed": "false", onclick: () => ((common = !common), axis.setAttribute("aria-pressed", String(common)), draw(true)) }, "common time axis");
   const oneScale = h("button", { type: "button", class: "fj-choice", "aria-pressed": "true", title: "Bars of the same length took the same time; off: each bar fills its row", onclick: () => ((shared = !shared), oneScale.setAttribute("aria-pressed", String(shared)), draw(true)) }, "one scale");

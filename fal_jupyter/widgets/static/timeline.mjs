@@ -217,7 +217,7 @@ export function timelinePanel(root, host, { alias }, signal) {
         mark({ from: Math.min(anchor, cross), to: Math.max(anchor, cross) });
       }
       soon();
-    } else if (event.key === "Escape") {
+    } else if (event.key === "Escape" && (cross !== null || brush)) {
       cross = null;
       mark(null);
     } else return;

@@ -4,6 +4,7 @@ import { button, h, newId, replace, scheduler, update } from "./dom.mjs";
 import { actOnApp } from "./card.mjs";
 import { bytes, duration, pathText, plural, rate, runnerName } from "./format.mjs";
 import { glyph, iconButton, requestLook, stateGlyph, stateLook } from "./glyphs.mjs";
+import { keepOwnKeys } from "./keys.mjs";
 import { startButton } from "./ledger.mjs";
 import { hasFailed, totalOf } from "./phases.mjs";
 import { plainText } from "./plain.mjs";
@@ -54,8 +55,8 @@ export function treePanel(root, host, _, signal) {
   const starter = startButton(host);
   const told = h("div", { role: "alert" });
   const tree = h("div", { class: "fj-tree", role: "tree", "aria-label": "apps of this machine" });
-  const frame = h("div", { class: "fj fj-with-menu", dataset: { lmSuppressShortcuts: "true" }, style: { minHeight: "100%" } }, told, tree);
-  root.replaceChildren(frame);
+  const frame = h("div", { class: "fj fj-with-menu", style: { minHeight: "100%" } }, told, tree);
+  root.replaceChildren(keepOwnKeys(frame));
 
   const attempt = (/** @type {() => Promise<any>} */ work) => async () => {
     replace(told);

@@ -5,6 +5,7 @@ import { configPanel } from "./config.mjs";
 import { dashboardPanel } from "./dashboard.mjs";
 import { h } from "./dom.mjs";
 import { detectServer, kernelHost, savedHost, serverHost } from "./host.mjs";
+import { keepOwnKeys } from "./keys.mjs";
 import { requestsPanel } from "./requests.mjs";
 import { ensureStyle } from "./style.mjs";
 import { timelinePanel } from "./timeline.mjs";
@@ -26,7 +27,7 @@ export function drawPanel(root, host, card, signal) {
   const alone = panels.get(panel); // a map: the name comes from a saved notebook, and may be "constructor"
   if (panel === "dashboard") dashboardPanel(root, host, {}, signal);
   else if (alone) {
-    const frame = h("section", { class: "fj fj-card", "aria-label": `${panel} of ${alias}`, dataset: { app: alias, lmSuppressShortcuts: "true" } });
+    const frame = keepOwnKeys(h("section", { class: "fj fj-card", "aria-label": `${panel} of ${alias}`, dataset: { app: alias } }));
     root.replaceChildren(frame);
     alone(frame, host, { alias }, signal);
   } else return cardPanel(root, host, card, signal);
