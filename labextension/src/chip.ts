@@ -60,21 +60,22 @@ export function chipLook(source: string, card: CardData | null, app: AppState | 
   const edited = sourceHash(source) !== card.source;
   const serving = `r${app.serving || app.revision}`;
   const error = app.failure?.error ? `: ${app.failure.error.type}` : '';
+  const changed = edited ? { text: ' · edited', title: ' The cell was edited since: run it.', tone: ' fj-dashed' } : { text: '', title: '', tone: '' };
   if (app.state === 'Stopped') {
-    return { shape: 'stopped', tone: 'fj-pending', text: 'stopped', title: 'Start the app as it was, or run the cell' };
+    return { shape: 'stopped', tone: 'fj-pending', text: `stopped${changed.text}`, title: edited ? 'Start the app as it was, or run the cell, which was edited since' : 'Start the app as it was, or run the cell' };
   }
   if (app.state === 'Failing') {
-    return { shape: 'failed', tone: 'fj-failed', text: `r${app.revision} failed${error}`, title: `${app.failure?.text ?? app.reason}. The app goes on trying by itself.` };
+    return { shape: 'failed', tone: `fj-failed${changed.tone}`, text: `r${app.revision} failed${error}${changed.text}`, title: `${app.failure?.text ?? app.reason}. The app goes on trying by itself.${changed.title}` };
   }
   if (newestFailed(app)) {
-    return { shape: 'failed', tone: 'fj-failed', text: `r${app.revision} failed · ${serving} serves`, title: app.failure?.text ?? app.reason };
+    return { shape: 'failed', tone: `fj-failed${changed.tone}`, text: `r${app.revision} failed · ${serving} serves${changed.text}`, title: `${app.failure?.text ?? app.reason}${changed.title && `.${changed.title}`}` };
   }
   if (isStarting(app)) {
     const runner = startingRunner(app);
     const passed = runner && runner.state === 'SETUP' ? ` ${elapsed(Date.now() - runner.since)}` : '';
     return app.serving && app.serving !== app.revision
-      ? { shape: 'setup', tone: 'fj-setup fj-dashed', text: `${serving} serves · r${app.revision} setup${passed}`, title: `The cell's class was built again: calls go to ${serving} until r${app.revision} is ready` }
-      : { shape: 'setup', tone: 'fj-setup', text: `r${app.revision} ${runner?.state === 'SETUP' ? `setup${passed}` : 'starting'}`, title: app.reason || 'Its first runner comes up' };
+      ? { shape: 'setup', tone: 'fj-setup fj-dashed', text: `${serving} serves · r${app.revision} setup${passed}${changed.text}`, title: `The cell's class was built again: calls go to ${serving} until r${app.revision} is ready.${changed.title}` }
+      : { shape: 'setup', tone: `fj-setup${changed.tone}`, text: `r${app.revision} ${runner?.state === 'SETUP' ? `setup${passed}` : 'starting'}${changed.text}`, title: `${app.reason || 'Its first runner comes up'}${changed.title && `.${changed.title}`}` };
   }
   if (edited) {
     return { shape: 'edited', tone: 'fj-setup fj-dashed', text: `${serving} serves · edited`, title: 'The cell was edited since: run it to serve what it says' };

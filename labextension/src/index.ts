@@ -8,6 +8,7 @@ import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { IStatusBar } from '@jupyterlab/statusbar';
 import { Widget } from '@lumino/widgets';
 
+import { newestFailed } from './shared/card_states.mjs';
 import { h, replace } from './shared/dom.mjs';
 import { glyph, iconButton } from './shared/glyphs.mjs';
 import { ensureStyle } from './shared/style.mjs';
@@ -125,7 +126,7 @@ function addStatus(app: JupyterFrontEnd, host: ReturnType<typeof createHost>, ba
 
 /** Say once what the user should know and may not be looking at. */
 function notify(watch: (listener: (view: View) => void) => () => void, wishes: { notify: boolean }): void {
-  const failing = new Set<string>();
+  const failing = new Map<string, number>(); // by app: the revision that was said to fail
   let live = false;
   let told = '';
   watch(view => {
@@ -139,14 +140,14 @@ function notify(watch: (listener: (view: View) => void) => () => void, wishes: {
     const known = live; // what failed before this page was opened is no news
     live = view.link === 'live' || (live && view.link === 'lost');
     for (const app of view.apps) {
-      const fails = app.state === 'Failing';
-      if (fails && known && !failing.has(app.alias) && wishes.notify) {
-        Notification.error(`${app.alias} could not start: ${(app.failure?.text ?? app.reason).slice(0, 200)}`, { autoClose: 8000 });
-      }
-      if (fails) {
-        failing.add(app.alias);
-      } else {
+      const behind = newestFailed(app);
+      if (app.state !== 'Failing' && !behind) {
         failing.delete(app.alias);
+      } else if (failing.get(app.alias) !== app.revision) {
+        failing.set(app.alias, app.revision);
+        if (known && wishes.notify) {
+          Notification.error(`${app.alias}${behind ? ` r${app.revision}` : ''} could not start${behind ? `, calls go to r${app.serving}` : ''}: ${(app.failure?.text ?? app.reason).slice(0, 200)}`, { autoClose: 8000 });
+        }
       }
     }
   });

@@ -1,11 +1,11 @@
 // @ts-check
 /** The card under an app's cell: how it stands, and everything that can be done with it, in tabs. */
 import { button, h, replace, scheduler, tabList, update } from "./dom.mjs";
-import { cardStates, isBuilding, newestFailed } from "./card_states.mjs";
+import { appLook, appMark, cardStates, isBuilding, newestFailed } from "./card_states.mjs";
 import { configPanel } from "./config.mjs";
 import { count, duration } from "./format.mjs";
 import { galleryPanel } from "./gallery.mjs";
-import { glyph, iconButton, stateGlyph, stateLook, stateMark } from "./glyphs.mjs";
+import { glyph, iconButton, stateGlyph, stateMark } from "./glyphs.mjs";
 import { askJson } from "./host.mjs";
 import { keepingLast } from "./kept_host.mjs";
 import { keepOwnKeys } from "./keys.mjs";
@@ -27,7 +27,7 @@ export const TABS = [
 
 /** What publishing the revision did. @param {AppState} app */
 export function revisionWords(app) {
-  const shown = app.serving && app.serving !== app.revision ? `r${app.serving} serves, r${app.revision} is starting` : `r${app.revision}`;
+  const shown = app.serving && app.serving !== app.revision ? `r${app.serving} serves, r${app.revision} ${newestFailed(app) ? "failed" : "is starting"}` : `r${app.revision}`;
   const told = { new: "", nothing: "nothing changed", scaled: `scaling changed: ${app.told}`, rebuild: `rebuilt: ${app.told}`, restart: app.told }[app.verdict] ?? app.told;
   return told ? `${shown} ${told}` : shown;
 }
@@ -93,9 +93,9 @@ export function formRoom(fields, doc) {
   return Math.min(ROOM.most, Math.max(ROOM.least, ROOM.beside + fields * ROOM.row + lines * ROOM.line));
 }
 
-/** How an app stood when it was saved: a word without the colour of a living state. @param {string} state */
-function greyMark(state) {
-  const look = stateLook(state);
+/** How an app stood when it was saved: a word without the colour of a living state. @param {AppState} app */
+function greyMark(app) {
+  const look = appLook(app);
   return h("span", { class: "fj-state fj-pending" }, glyph(look.shape, "fj-pending"), h("span", null, `${look.word}, saved`));
 }
 
@@ -111,7 +111,9 @@ export function cardPanel(root, host, card, signal) {
   const { alias } = card;
   const app = () => host.store.view.apps.find((one) => one.alias === alias);
   const kept = keepingLast(host, card, signal);
-  const states = cardStates(host, card, () => draw(), signal);
+  const chosen = TABS.some((one) => one.name === card.tab) ? card.tab : host.kind === "saved" ? "requests" : "try";
+  let tab = chosen;
+  const states = cardStates(host, card, () => draw(), () => tab === "try", signal);
   const headState = h("span", { class: "fj-head-state", role: "status", "aria-live": "polite" });
   const told = h("div", { class: "fj-card-told", role: "alert" });
   const about = h("details", { class: "fj-about", hidden: true });
@@ -178,8 +180,8 @@ export function cardPanel(root, host, card, signal) {
     else snippetsPanel(place, kept, { alias, call: () => trying.call() }, signal);
     return place;
   };
-  const chosen = TABS.some((one) => one.name === card.tab) ? card.tab : host.kind === "saved" ? "requests" : "try";
   const tabs = tabList(TABS, chosen, (name) => {
+    if (tab !== name && body.offsetHeight) (hold.of = ""), body.style.removeProperty("--fj-held"), (body.style.minHeight = `${body.offsetHeight}px`); // a shorter tab does not pull up what is below
     for (const one of built.values()) one.hidden = true;
     const place = built.get(name) ?? build(name);
     if (!built.has(name)) {
@@ -187,12 +189,11 @@ export function cardPanel(root, host, card, signal) {
       tabs.panel.append(place);
     }
     place.hidden = false;
-    if (tab !== name) (hold.of = ""), (body.style.minHeight = ""), body.style.removeProperty("--fj-held");
     tab = name;
     stand();
+    draw();
     tabs.panel.setAttribute("aria-labelledby", tabs.list.querySelector(`[data-tab="${name}"]`)?.id ?? "");
   });
-  let tab = chosen;
   tabs.panel.append(states.stage);
   body.append(states.line, tabs.list, tabs.panel);
   onEditRequest(frame, alias, (id) => (tabs.list.querySelector('[data-tab="try"]')?.click(), trying.edit(id)), signal);
@@ -224,8 +225,9 @@ export function cardPanel(root, host, card, signal) {
     const builds = !now && isBuilding(card, host);
     const gone = !now && !builds && view.link === "live";
     hold(`${view.link} ${now?.state} ${builds}`);
-    if (view.link === "saved" && state) update(headState, greyMark(state.state));
+    if (view.link === "saved" && state) update(headState, greyMark(state));
     else if (!now && card.build && !card.build.took) update(headState, stateMark(builds ? "Starting" : card.build.error ? "Failing" : "Stopped"));
+    else if (now && view.link !== "off" && newestFailed(now) && now.state === "Ready") update(headState, appMark(now, "Ready · "));
     else update(headState, stateMark(gone || view.link === "off" ? "Stopped" : (state?.state ?? "Starting")));
     const live = Boolean(now) && view.link === "live";
     const alive = live && now?.state !== "Stopped";

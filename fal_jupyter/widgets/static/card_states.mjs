@@ -3,7 +3,7 @@
 import { button, h, replace, update } from "./dom.mjs";
 import { errorView, ownFrame } from "./errors.mjs";
 import { ago, clock, dayAndTime, duration, pathText, plural } from "./format.mjs";
-import { glyph, stateGlyph } from "./glyphs.mjs";
+import { glyph, stateGlyph, stateLook } from "./glyphs.mjs";
 import { askJson } from "./host.mjs";
 import { hasFailed } from "./phases.mjs";
 import { plainText } from "./plain.mjs";
@@ -24,6 +24,17 @@ function endedWords(app) {
   return app?.ended ? `Its record until ${clock(app.ended, false)} is shown. ` : "";
 }
 
+/** How an app stands as a mark of it: what could not start is said also where an older revision answers. @param {AppState} app */
+export function appLook(app) {
+  return app.state === "Ready" && newestFailed(app) ? { ...stateLook("Failing"), word: `r${app.revision} failed` } : stateLook(app.state);
+}
+
+/** How an app stands: glyph and word. @param {AppState} app @param {string} [before] a word before that of the mark */
+export function appMark(app, before = "") {
+  const look = appLook(app);
+  return h("span", { class: `fj-state ${look.tone}` }, glyph(look.shape, look.tone), h("span", null, before + look.word));
+}
+
 /** True while the cell of a card makes the isolated environment of its app. @param {import("./types.d.ts").CardData} card @param {import("./types.d.ts").Host} host */
 export function isBuilding(card, host) {
   return Boolean(card.build && !card.build.took && !card.build.error && host.cellRuns?.() !== false);
@@ -39,9 +50,10 @@ export function startingRunner(app) {
  * @param {import("./types.d.ts").Host} host
  * @param {import("./types.d.ts").CardData} card
  * @param {() => void} redraw
+ * @param {() => boolean} isStaged whether the stage, with the steps of a start, is before the user
  * @param {AbortSignal} signal
  */
-export function cardStates(host, card, redraw, signal) {
+export function cardStates(host, card, redraw, isStaged, signal) {
   const line = h("div", { class: "fj-card-notice" });
   const stage = h("div", { class: "fj-card-stage", hidden: true });
   const tail = h("pre", { class: "fj-code fj-card-tail", dataset: { key: "printed" }, "aria-label": "the last lines printed" });
@@ -105,7 +117,7 @@ export function cardStates(host, card, redraw, signal) {
   };
 
   const building = (/** @type {AppState | undefined} */ now) => {
-    const passed = h("span", { class: "fj-nowrap" }, h("strong", { class: "fj-mono" }, "environment"), ` ${duration(Date.now() - buildBegan)}`);
+    const passed = !stage.hidden && isStaged() && !now ? h("span", null, "The app is starting.") : h("span", { class: "fj-nowrap" }, h("strong", { class: "fj-mono" }, "environment"), ` ${duration(Date.now() - buildBegan)}`);
     const last = h("span", { class: "fj-mono fj-muted fj-cut" }, plainText(build?.lines.at(-1) ?? ""));
     const more = now ? [h("span", { class: "fj-nowrap" }, `Calls go to r${now.serving || now.revision}.`), fold("the output")] : [];
     return banner("fj-warn fj-card-starting", stateGlyph("SETUP"), h("div", { class: "fj-card-row" }, passed, stage.hidden ? last : null, h("span", { class: "fj-space" }), more));
@@ -141,8 +153,8 @@ export function cardStates(host, card, redraw, signal) {
     const first = startingRunner(now);
     const passed = passedOf(first);
     const bar = now.setup_ms && first ? h("div", { class: "fj-progress", role: "progressbar", "aria-label": "setup", "aria-valuemin": "0", "aria-valuemax": "100", "aria-valuenow": String(Math.min(100, Math.round((100 * passed) / now.setup_ms))) }, h("div", { style: { width: `${Math.min(100, (100 * passed) / now.setup_ms)}%` } })) : null;
-    const what = !first ? plainText(now.reason) || "A runner is wanted." : [h("strong", { class: "fj-mono" }, first.state === "SETUP" ? "setup()" : "process"), ` ${duration(passed)}${now.setup_ms ? ` of about ${duration(now.setup_ms)}` : ""}`];
-    const shown = stage.hidden && printed.length ? h("span", { class: "fj-mono fj-muted fj-cut" }, printed[printed.length - 1]) : null;
+    const what = !first ? plainText(now.reason) || "A runner is wanted." : !stage.hidden && isStaged() ? ["The app is starting.", now.setup_ms ? ` Its setup() took ${duration(now.setup_ms)} last time.` : ""] : [h("strong", { class: "fj-mono" }, first.state === "SETUP" ? "setup()" : "process"), ` ${duration(passed)}${now.setup_ms ? ` of about ${duration(now.setup_ms)}` : ""}`];
+    const shown = !(isStaged() && !stage.hidden) && printed.length ? h("span", { class: "fj-mono fj-muted fj-cut" }, printed[printed.length - 1]) : null;
     if (first) readTail(now, first.id);
     return banner("fj-warn fj-card-starting", stateGlyph("SETUP"), h("div", { class: "fj-card-row" }, h("span", { class: "fj-nowrap" }, what), shown, h("span", { class: "fj-space" }), waits(now)), bar);
   };

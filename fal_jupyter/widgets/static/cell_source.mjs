@@ -66,6 +66,8 @@ export function withOptions(source, className, values) {
     else if (name === "warm") lines[magic] = magic >= 0 ? `${lines[magic]} --warm ${text}` : lines[magic];
     else added.push(`${inner}${name} = ${text}`);
   }
-  lines.splice(behindDocstring(lines, first), 0, ...added);
+  const place = behindDocstring(lines, first);
+  if (added.length && /^\s*(@|(async\s+)?def\b|class\b)/.test(lines[place] ?? "")) added.push("");
+  lines.splice(place, 0, ...added);
   return lines.join("\n");
 }

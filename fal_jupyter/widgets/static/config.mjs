@@ -8,6 +8,9 @@ import { plainText } from "./plain.mjs";
 
 /** @typedef {import("./types.d.ts").OptionRule} OptionRule */
 
+/** Options that decide how many runners stay: whoever sets one gets no warm runner beside it, as for a class that says one. */
+const REPLACE_WARM = ["min_concurrency", "keep_alive"];
+
 /** @type {Record<string, [string, string]>} group and words of each option */
 const WORDS = {
   min_concurrency: ["Scaling", "runners always kept"],
@@ -197,6 +200,8 @@ export function configPanel(root, host, { alias, onEdited }, signal) {
     confirmed(state);
     const problems = problemsOf(host.store.view.options, typed());
     const count = Object.keys(edits).length;
+    const faults = Object.keys(problems).length;
+    apply.disabled = !count || faults > 0 || Boolean(awaited) || host.kind === "saved" || state.state === "Stopped";
     for (const [name, { rule, box, slider, note, error, cells }] of rows) {
       const now = state.scaling[name];
       const text = edits[name] ?? plainNumber(now);
@@ -213,24 +218,27 @@ export function configPanel(root, host, { alias, onEdited }, signal) {
       const unit = rule.unit ? " s" : "";
       if (name in edits) {
         const elsewhere = bases[name] !== now && !awaited;
-        update(note, h("span", { class: elsewhere ? "fj-chip fj-setup" : "fj-chip fj-run" }, "edited"), elsewhere ? ` now ${plainNumber(now)}${unit}, changed elsewhere` : ` was ${plainNumber(now)}${unit}`, iconButton("undo", `Undo ${name}`, () => {
+        const soon = Boolean(awaited);
+        const send = h("button", { type: "button", class: "fj-choice", title: `${apply.textContent}: all that was changed`, onclick: () => apply.click() }, "Apply");
+        update(note, h("span", { class: elsewhere ? "fj-chip fj-setup" : "fj-chip fj-run" }, soon ? "applying" : "not applied"), elsewhere ? ` in force: ${plainNumber(now)}${unit}, changed elsewhere ` : ` in force: ${plainNumber(now)}${unit} `, apply.disabled ? null : send, iconButton("undo", `Undo ${name}`, () => {
           forget(name);
           draw();
         }));
       } else {
         const ofClass = state.by_class[name];
         const source = ofClass === rule.default ? "default" : name === "warm" ? "for a notebook" : "class"; // no class says warm
+        const byOther = REPLACE_WARM.filter((one) => name === "warm" && (one in state.overrides || (now > 0 && one in edits)));
         const told = `${source}: ${plainNumber(ofClass)}${unit}${source === "default" ? "" : `, default ${plainNumber(rule.default)}${unit}`}`;
-        update(note, name in state.overrides ? [h("span", { class: "fj-chip" }, "set here"), ` ${source}: ${plainNumber(ofClass)}${unit}`] : told);
+        if (name === "warm" && byOther.length && !(name in state.overrides) && (now > 0 || now !== ofClass)) {
+          update(note, now > 0 ? [h("span", { class: "fj-chip fj-run" }, "becomes 0"), ` with ${byOther.join(" and ")}, which then decides`] : `0 since ${byOther.join(" and ")} was set here; ${source}: ${plainNumber(ofClass)}`);
+        } else update(note, name in state.overrides ? [h("span", { class: "fj-chip" }, "set here"), ` ${source}: ${plainNumber(ofClass)}${unit}`] : told);
       }
     }
-    const wrong = Object.keys(problems).length;
-    apply.disabled = !count || wrong > 0 || Boolean(awaited) || host.kind === "saved" || state.state === "Stopped";
     reset.disabled = !count;
-    write.disabled = wrong > 0 || !(count || Object.keys(state.overrides).length);
+    write.disabled = faults > 0 || !(count || Object.keys(state.overrides).length);
     byClass.disabled = !Object.keys(state.overrides).length || host.kind === "saved" || state.state === "Stopped";
     setText(apply.lastChild ?? apply, count ? `Apply ${count} live` : "Apply live");
-    setText(foot, host.kind === "saved" ? "A saved picture: run the cell again to change it." : state.gone ? "The app is gone. Run its cell to change it." : state.state === "Stopped" ? "The app is stopped. Start it to change it." : wrong ? `Fix ${wrong} ${wrong === 1 ? "value" : "values"} to apply` : "Applied at the next scaling decision. No runner restarts.");
+    setText(foot, host.kind === "saved" ? "A saved picture: run the cell again to change it." : state.gone ? "The app is gone. Run its cell to change it." : state.state === "Stopped" ? "The app is stopped. Start it to change it." : faults ? `Fix ${faults} ${faults === 1 ? "value" : "values"} to apply` : "Applied at the next scaling decision. No runner restarts.");
     onEdited?.(count);
   };
 

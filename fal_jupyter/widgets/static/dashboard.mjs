@@ -3,8 +3,9 @@
 import { h, joinedTexts, replace, scheduler, update } from "./dom.mjs";
 import { percentileWords, sparkLine } from "./endpoint_figures.mjs";
 import { bytes, count, duration, percent, plural, rate } from "./format.mjs";
-import { iconButton, stateGlyph, stateMark } from "./glyphs.mjs";
+import { iconButton, stateGlyph } from "./glyphs.mjs";
 import { actOnApp, runnerWords } from "./card.mjs";
+import { appMark, newestFailed } from "./card_states.mjs";
 import { inspectorPanel } from "./inspector.mjs";
 import { keepOwnKeys } from "./keys.mjs";
 import { ledgerPanel, startButton } from "./ledger.mjs";
@@ -47,8 +48,8 @@ export function sortedApps(apps, column, down) {
  */
 export function figuresOf(view) {
   const runners = view.apps.flatMap((app) => app.runners);
-  const ready = view.apps.filter((app) => app.state === "Ready").length;
-  const failing = view.apps.filter((app) => app.state === "Failing").length;
+  const ready = view.apps.filter((app) => app.state === "Ready" && !newestFailed(app)).length;
+  const failing = view.apps.filter((app) => app.state === "Failing" || newestFailed(app)).length;
   const stopped = view.apps.filter((app) => app.state === "Stopped").length;
   const most = view.apps.filter((app) => app.state !== "Stopped").reduce((sum, app) => sum + (app.scaling.max_concurrency ?? 0), 0);
   const starting = runners.filter((one) => one.state === "SETUP" || one.state === "PENDING").length;
@@ -145,7 +146,7 @@ export function dashboardPanel(root, host, options, signal) {
     const revision = `r${app.serving || app.revision}`;
     const under = (/** @type {string} */ kind, /** @type {string[]} */ parts) => h("div", { class: `fj-label fj-cut ${kind}`, title: parts.filter(Boolean).join(" · ") }, joinedTexts(parts));
     const [failed, memory] = [percent(stats.failed, stats.calls), memoryOf(app) ? bytes(memoryOf(app)) : "0"];
-    return h("tr", { dataset: { app: app.alias } }, h("td", null, stateMark(app.state)),
+    return h("tr", { dataset: { app: app.alias } }, h("td", null, appMark(app)),
       h("td", { class: "fj-app-cell" }, h("strong", { class: "fj-cut", title: plainText(app.alias) }, plainText(app.alias)), under("fj-under-wider", [owner, machine, revision]), under("fj-under-mid", [stats.rate > 0 ? rate(stats.rate) : "", percentileWords(stats)]),
         under("fj-narrow", [`${count(app.waiting)} waiting`, stats.calls ? `${failed} failed` : "", memoryOf(app) ? memory : ""]), under("fj-tight", [plural(app.runners.length, "runner"), app.runners.length ? runnerWords(app) : ""])),
       h("td", { class: "fj-wider fj-cut", title: owner }, owner), h("td", { class: "fj-wider fj-cut", title: plainText(app.machine) }, machine),

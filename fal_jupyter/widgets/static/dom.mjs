@@ -303,7 +303,7 @@ export function tabList(tabs, chosen, select) {
         choose(next);
         buttons.get(next)?.focus();
       },
-    }, h("span", null, label), h("span", { class: "fj-tab-count" }));
+    }, h("span", { class: "fj-tab-label", dataset: { label } }, label), h("span", { class: "fj-tab-count" }));
     buttons.set(name, tab);
     list.append(tab);
   }

@@ -36,6 +36,14 @@ export function loadPanel(root, host, { alias, call, confirmIn }, signal) {
     h("div", { class: "fj-bar-row" }, calls, h("label", { htmlFor: calls.id }, "calls of the endpoint and values above,"), atOnce, h("label", { htmlFor: atOnce.id }, "at a time"), begin, end),
     question, h("div", { class: "fj-load-report" }, bar, figures, state)));
 
+  const look = () => {
+    const state = host.store.view.apps.find((one) => one.alias === alias);
+    begin.disabled = !state || state.state === "Stopped" || host.store.view.link !== "live";
+    begin.title = begin.disabled ? "The app does not run: start it first" : "";
+  };
+  signal.addEventListener("abort", host.store.watch(look));
+  look();
+
   const problem = () => {
     for (const [one, most, word] of /** @type {[any, number, string][]} */ ([[calls, MOST.calls, "calls"], [atOnce, MOST.at_once, "calls at a time"]])) {
       const wrong = !/^\d+$/.test(one.value) || Number(one.value) < 1 || Number(one.value) > most;

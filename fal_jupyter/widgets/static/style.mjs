@@ -68,6 +68,7 @@ html[theme="light"] .fj, .fj.fj-light { ${LIGHT} }
 .fj .fj-tab { height: 30px; padding: 0 10px; border: 0; background: none; color: inherit; font: inherit; cursor: pointer; white-space: nowrap;
   border-bottom: 2px solid transparent; margin-bottom: -1px; }
 .fj .fj-tab[aria-selected="true"] { border-bottom-color: var(--fj-brand); font-weight: 600; }
+.fj .fj-tab-label { display: inline-grid; } .fj .fj-tab-label::after { content: attr(data-label); height: 0; overflow: hidden; visibility: hidden; font-weight: 600; } /* as wide as when it is chosen */
 .fj .fj-tab:focus-visible { outline-offset: -2px; }
 .fj .fj-tab-count { color: var(--fj-muted); font-size: 11px; margin-left: 6px; font-weight: 400; }
 .fj .fj-tab-panel { min-height: 180px; }

@@ -2,6 +2,7 @@
 /** The sidebar's tree: apps, their runners and queue, devices, and the latest requests, each with what can be done to it. */
 import { button, h, newId, replace, scheduler, update } from "./dom.mjs";
 import { actOnApp } from "./card.mjs";
+import { appLook, newestFailed } from "./card_states.mjs";
 import { bytes, duration, pathText, plural, rate, runnerName } from "./format.mjs";
 import { glyph, iconButton, requestLook, stateGlyph, stateLook } from "./glyphs.mjs";
 import { keepOwnKeys } from "./keys.mjs";
@@ -34,7 +35,7 @@ export function summaryOf(view) {
   const ready = runners.filter((one) => one.state === "IDLE" || one.state === "RUNNING").length;
   const starting = runners.filter((one) => one.state === "PENDING" || one.state === "SETUP").length;
   const waiting = view.apps.reduce((sum, app) => sum + app.waiting, 0);
-  const failing = view.apps.filter((app) => app.state === "Failing").length;
+  const failing = view.apps.filter((app) => app.state === "Failing" || newestFailed(app)).length;
   const more = [starting ? `${starting} starting` : "", waiting ? `${waiting} waiting` : ""].filter(Boolean);
   if (failing) return { shape: "failed", tone: "fj-failed", text: [`fal ${failing} failing`, `${ready} ready`, ...more].join(" · "), failing };
   if (!runners.length) return { shape: "zero", tone: "fj-pending", text: "fal 0 runners", failing };
@@ -199,11 +200,11 @@ export function treePanel(root, host, _, signal) {
   const appRows = (app, view) => {
     const key = `app:${app.alias}`;
     const expanded = !folded.has(key);
-    const look = stateLook(app.state);
+    const look = appLook(app);
     const again = (app.failure?.retry_at ?? 0) - view.time;
-    const aside = app.state === "Ready" ? (app.stats.rate > 0 ? rate(app.stats.rate) : undefined) : app.state === "Failing" && again > 0 ? h("span", { class: "fj-failed" }, `retry in ${again < 99000 ? `${Math.ceil(again / 1000)} s` : `${Math.ceil(again / 60000)} m`}`) : app.state === "Zero" ? "zero" : look.word.toLowerCase();
+    const aside = app.state === "Ready" && !newestFailed(app) ? (app.stats.rate > 0 ? rate(app.stats.rate) : undefined) : app.state === "Failing" && again > 0 ? h("span", { class: "fj-failed" }, `retry in ${again < 99000 ? `${Math.ceil(again / 1000)} s` : `${Math.ceil(again / 60000)} m`}`) : app.state === "Zero" ? "zero" : look.word.toLowerCase();
     const inner = app.runners.length > 0 || app.waiting > 0;
-    const rows = [row(key, 1, [stateGlyph(app.state), h("strong", { class: "fj-cut", title: plainText(`${app.alias} of ${app.owner_name || app.owner_kind}`) }, plainText(app.alias)), h("span", { class: "fj-muted" }, `r${app.serving || app.revision}`)], { aside, actions: appActions(app), expanded: inner ? expanded : undefined, drag: dragged(app), leaf: !inner, label: [look.word.toLowerCase() === aside ? "" : look.word, app.serving && app.serving !== app.revision ? `r${app.revision} not ready` : "", plural(app.runners.length, "runner")].filter(Boolean).join(", ") })];
+    const rows = [row(key, 1, [glyph(look.shape, look.tone), h("strong", { class: "fj-cut", title: plainText(`${app.alias} of ${app.owner_name || app.owner_kind}`) }, plainText(app.alias)), h("span", { class: "fj-muted" }, `r${app.serving || app.revision}`)], { aside, actions: appActions(app), expanded: inner ? expanded : undefined, drag: dragged(app), leaf: !inner, label: [look.word.toLowerCase() === aside ? "" : look.word, app.serving && app.serving !== app.revision ? `r${app.revision} not ready` : "", plural(app.runners.length, "runner")].filter(Boolean).join(", ") })];
     if (!expanded || !inner) return rows;
     const asked = (/** @type {string} */ id) => view.requests.find((one) => one.id === id);
     for (const one of app.runners) {
