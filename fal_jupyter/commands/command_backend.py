@@ -13,7 +13,7 @@ from fal_jupyter.commands.definitions import Front
 from fal_jupyter.domain.errors import BadSetting, FalJupyterError, NotServed
 from fal_jupyter.filestore import FileStore
 from fal_jupyter.protocol.api import A_KEYS, AppRecord, ClientEnv, LogRecord, RunnerRecord, ScalingRecord
-from fal_jupyter.protocol.feed import RequestState
+from fal_jupyter.protocol.feed import AppState, RequestState
 from fal_jupyter.secret_store import SecretStore
 from fal_jupyter.state import check_state
 
@@ -55,6 +55,15 @@ class GatewayBackend:
     def scale(self, alias: str, changes: Mapping[str, object] | None) -> ScalingRecord:
         """Change how an app scales; None takes every change back."""
         return self._client.scale(alias, changes)
+
+    def startable_apps(self) -> list[AppState]:
+        """Every app of this user, those that were stopped included."""
+        line = self._client.snapshot()
+        return line["apps"] if line is not None else []
+
+    def start_app(self, alias: str) -> None:
+        """Start an app that was stopped, or a runner of one that has none."""
+        self._client.start(alias)
 
     def stop_app(self, alias: str, *, kill: bool) -> None:
         """End an app and its runners."""

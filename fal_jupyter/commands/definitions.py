@@ -242,6 +242,12 @@ VERBS = (
         options=(*SCALE_OPTIONS, JSON),
     ),
     Command(
+        name="start",
+        help="start an app that was stopped, with the code and settings that it had",
+        places=(Positional(name="APP", what="app", help="class name or alias"),),
+        options=(JSON,),
+    ),
+    Command(
         name="stop", help="stop an app or a runner: work under way is finished first", places=(TARGET,), options=(JSON,)
     ),
     Command(name="kill", help="stop an app or a runner at once, without teardown", places=(TARGET,), options=(JSON,)),

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict, TypeVar
 
 from fal_jupyter.commands import definitions, grammar, key_verbs, request_tables, secret_verbs
 from fal_jupyter.commands.app_doctor import Report
@@ -51,6 +51,12 @@ class CommandBackend(Protocol):
 
     def scale(self, alias: str, changes: Mapping[str, object] | None) -> ScalingRecord:
         """Change how an app scales; None takes every change back."""
+
+    def startable_apps(self) -> Sequence[NamedApp]:
+        """Every app of this user, those that were stopped included."""
+
+    def start_app(self, alias: str) -> None:
+        """Start an app that was stopped, or a runner of one that has none."""
 
     def stop_app(self, alias: str, *, kill: bool) -> None:
         """End an app and its runners."""
@@ -256,7 +262,26 @@ def _stop(args: argparse.Namespace, desk: CommandBackend) -> Outcome:
     return Outcome({word: app["alias"]}, f"{app['class_name']} ({app['app']}) is {word}.")
 
 
-def find_app(name: str, apps: Sequence[AppRecord]) -> AppRecord:
+def _start(args: argparse.Namespace, desk: CommandBackend) -> Outcome:
+    app = find_app(args.app, desk.startable_apps())
+    desk.start_app(app["alias"])
+    return Outcome(
+        {"started": app["alias"]}, f"{app['class_name']} ({app['app']}) starts with the code and settings that it had."
+    )
+
+
+class NamedApp(TypedDict):
+    """An app by its names."""
+
+    app: str
+    alias: str
+    class_name: str
+
+
+Named = TypeVar("Named", bound=NamedApp | AppRecord)
+
+
+def find_app(name: str, apps: Sequence[Named]) -> Named:
     """Give the app of that alias, ``owner/alias`` or class name.
 
     Raises:
@@ -346,6 +371,7 @@ _DOERS: dict[str, Callable[[argparse.Namespace, CommandBackend], Outcome]] = {
     "logs": _logs,
     "requests": _requests,
     "scale": _scale,
+    "start": _start,
     "stop": _stop,
     "kill": _stop,
     "config": _config,

@@ -14,7 +14,7 @@ export interface SessionContext {
 }
 
 /** It says nothing where it is loaded, and leaves no name behind. */
-const LOAD = "get_ipython().extension_manager.load_extension('fal_jupyter')";
+const LOAD = "__import__('fal_jupyter'); get_ipython().extension_manager.load_extension('fal_jupyter')";
 
 /**
  * Have `%%fal_app` in the kernel of a notebook: a new kernel does not know it.

@@ -44,6 +44,7 @@ function answering(line, { text = '{"said": "hi"}', type = "application/json", s
   return host;
 }
 
+const named = (name) => [...root.querySelectorAll("button")].find((one) => one.textContent === name);
 const press = (name) => [...root.querySelectorAll("button")].find((one) => one.textContent === name || one.getAttribute("aria-label") === name).click();
 
 describe("card", () => {
@@ -110,13 +111,14 @@ describe("card", () => {
     expect(root.querySelector('[aria-label="Stop the app"]').hidden).toBe(true);
     expect(root.querySelector(".fj-run-button").disabled).toBe(true);
     expect(root.textContent).toContain("Calls of it are refused; Start brings it back as it was.");
+    expect(named("Start load").disabled).toBe(true);
     root.querySelector('[data-tab="requests"]').click();
     await until(() => root.querySelector('tr[data-request="r1"]'));
     press("Start");
     await until(() => host.asked.some(([method, path]) => method === "POST" && path === "apps/hello/start"));
     host.store.apply(madeLine({ kind: "frame", time: 60001, apps: [app()] }));
     await until(() => !root.querySelector('[aria-label="Stop the app"]').hidden);
-    expect(root.querySelector(".fj-run-button").disabled).toBe(false);
+    expect([root.querySelector(".fj-run-button").disabled, named("Start load").disabled]).toEqual([false, false]);
   });
 
   test("where the app is gone the page runs its cell, if it can", async () => {
@@ -138,9 +140,14 @@ describe("card", () => {
     press("More actions");
     const first = document.activeElement;
     expect(first.getAttribute("role")).toBe("menuitem");
+    const escape = new KeyboardEvent("keydown", { key: "Escape", bubbles: true, cancelable: true });
+    first.dispatchEvent(escape);
+    expect([escape.defaultPrevented, document.activeElement.getAttribute("aria-label")]).toEqual([true, "More actions"]); // it does not lead out of the card
+    press("More actions");
+    expect(document.activeElement.getAttribute("role")).toBe("menuitem");
     host.store.apply(madeLine({ kind: "frame", time: 60001, apps: [failing(3)] }));
     await until(() => root.textContent.includes("3 calls waiting"));
-    expect(document.activeElement).toBe(first);
+    expect(document.activeElement.getAttribute("role")).toBe("menuitem");
     expect(root.querySelector(".fj-error-view details").open).toBe(true);
     const copy = root.querySelector('[aria-label="Copy the address"]');
     copy.focus();

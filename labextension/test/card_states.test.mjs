@@ -55,7 +55,9 @@ describe("the first start", () => {
     expect(steps[2]).toBe("ready");
     expect(seen(root.querySelector(".fj-panel-try"))).toBeFalsy();
     expect(root.querySelector("img")).toBeNull();
+    expect(root.querySelector(".fj-card-notice").textContent).toBe("The app is starting."); // the steps are said once
     root.querySelector('[data-tab="logs"]').click();
+    expect(root.querySelector(".fj-card-notice").textContent).toMatch(/^setup\(\) \d+\.\d+ s/);
     expect(seen(root.querySelector(".fj-card-stage"))).toBeFalsy();
     root.querySelector('[data-tab="try"]').click();
     host.store.apply(madeLine({ kind: "frame", time: 60001, apps: [app()] }));
@@ -152,8 +154,12 @@ describe("a failed setup", () => {
     named("Show the error").click();
     expect(seen(root.querySelector(".fj-error-view"))).toBeTruthy();
     expect(named("Retry now").hidden).toBe(false);
+    expect(root.querySelector(".fj-head-state").textContent).toBe("Ready · r2 failed");
+    expect(root.querySelector(".fj-head-state .fj-failed")).not.toBeNull();
+    expect(root.querySelector(".fj-facts").textContent).toContain("r1 serves, r2 failed");
     host.store.apply(madeLine({ kind: "frame", time: 60001, apps: [app({ revision: 3, serving: 3 })] }));
     await until(() => root.querySelector(".fj-card-stage").hidden);
+    expect(root.querySelector(".fj-head-state").textContent).toBe("Ready");
     expect(named("Retry now").hidden).toBe(true);
   });
 });
@@ -200,6 +206,12 @@ describe("options written into a cell", () => {
 
   test("find a header of several lines, and a class without a docstring", () => {
     expect(withOptions("class A(\n    fal.App,\n):\n    # first\n    x = 1\n\nclass B: pass", "A", { keep_alive: 5 })).toBe("class A(\n    fal.App,\n):\n    keep_alive = 5\n    # first\n    x = 1\n\nclass B: pass");
+  });
+
+  test("stand apart from a method that follows", () => {
+    expect(withOptions("class A(fal.App):\n    def setup(self):\n        pass", "A", { keep_alive: 5 })).toBe("class A(fal.App):\n    keep_alive = 5\n\n    def setup(self):\n        pass");
+    expect(withOptions('class A(fal.App):\n    """Doc."""\n    @fal.endpoint("/")\n    async def a(self): ...', "A", { keep_alive: 5 })).toContain('"""Doc."""\n    keep_alive = 5\n\n    @fal');
+    expect(withOptions("class A(fal.App):\n    default = 1\n", "A", { keep_alive: 5 })).toBe("class A(fal.App):\n    keep_alive = 5\n    default = 1\n");
   });
 
   test("are refused in one sentence where there is no place", () => {

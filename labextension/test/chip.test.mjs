@@ -39,6 +39,11 @@ describe("the chip", () => {
     expect(words(CELL, card(), madeApp("hello", { state: "Starting", serving: 0, runners: [madeRunner("hello-1", "SETUP", { since: Date.now() - 72000 })] }))).toBe("r1 setup 1 m 12 s");
     const failure = { time: 5, revision: 2, text: "boom", error: { type: "OSError", message: "boom", text: "", phase: "setup", frames: [] }, retry_at: 0 };
     expect(words(CELL, card(), madeApp("hello", { revision: 2, serving: 1, failure, runners: [madeRunner("hello-1")] }))).toBe("r2 failed · r1 serves");
+    const mended = `${CELL}    x = 1\n`;
+    expect(chipLook(mended, card(), madeApp("hello", { revision: 2, serving: 1, failure, runners: [madeRunner("hello-1")] }))).toMatchObject({ text: "r2 failed · r1 serves · edited", tone: "fj-failed fj-dashed", title: "boom. The cell was edited since: run it." });
+    expect(words(mended, card(), madeApp("hello", { state: "Failing", serving: 0, revision: 2, failure }))).toBe("r2 failed: OSError · edited");
+    expect(words(mended, card(), madeApp("hello", { state: "Stopped" }))).toBe("stopped · edited");
+    expect(words(mended, card(), madeApp("hello", { state: "Starting", serving: 0 }))).toBe("r1 starting · edited");
     expect(words(CELL, card(), madeApp("hello", { state: "Failing", serving: 0, revision: 2, failure }))).toBe("r2 failed: OSError");
     expect(words(CELL, card(), madeApp("hello", { state: "Zero" }))).toBe("r1 · scaled to zero");
     const later = madeApp("hello", { revision: 3, serving: 3, verdict: "rebuild", runners: [madeRunner("hello-9")] });

@@ -139,6 +139,31 @@ describe("config", () => {
     expect(box.value).toBe("30");
     expect(named(root, "Apply").disabled).toBe(true);
   });
+  it("says beside a value that it is not in force yet, and applies it from there", async () => {
+    const host = madeHost(madeLine(), () => ({}));
+    const root = shown(configPanel, host, { alias: "hello" });
+    const box = type(root, "keep_alive", "30");
+    const note = box.closest(".fj-field").nextElementSibling;
+    expect(note.textContent).toContain("not applied in force: 10 s");
+    named(note, "Apply").click();
+    await until(() => host.asked.length);
+    expect(note.textContent).toContain("applying");
+    expect(named(note, "Apply")).toBe(undefined);
+    type(root, "max_concurrency", "0");
+    expect(named(root.querySelector('[data-option="max_concurrency"]').closest(".fj-field").nextElementSibling, "Apply")).toBe(undefined);
+  });
+  it("says that min_concurrency and keep_alive take the place of the warm runner, before and after", async () => {
+    const rules = [...RULES, { name: "warm", low: 0, high: null, default: 0, unit: "" }];
+    const by_class = { ...madeApp("hello").by_class, warm: 1 };
+    const host = madeHost(madeLine({ options: rules, apps: [madeApp("hello", { by_class, scaling: by_class })] }));
+    const root = shown(configPanel, host, { alias: "hello" });
+    const note = root.querySelector('[data-option="warm"]').closest(".fj-field").nextElementSibling;
+    expect(note.textContent).toBe("for a notebook: 1, default 0");
+    type(root, "min_concurrency", "1");
+    expect(note.textContent).toBe("becomes 0 with min_concurrency, which then decides");
+    host.store.apply({ ...madeLine({ options: rules, apps: [madeApp("hello", { by_class, scaling: { ...by_class, min_concurrency: 1, warm: 0 }, overrides: { min_concurrency: 1 } })] }), kind: "frame" });
+    await until(() => note.textContent === "0 since min_concurrency was set here; for a notebook: 1");
+  });
   it("goes back to what is in force where it is refused, with the reason as text", async () => {
     const host = madeHost(madeLine(), () => ({ status: 400, detail: `no ${HOSTILE}`, hint: "use 4" }));
     const root = shown(configPanel, host, { alias: "hello" });
@@ -290,6 +315,9 @@ describe("tree", () => {
     const app = madeApp("a", { runners: [madeRunner("a-1"), madeRunner("a-2", "SETUP")], waiting: 3 });
     expect(summaryOf(view({ apps: [app] })).text).toBe("fal 1 ready · 1 starting · 3 waiting");
     expect(summaryOf(view({ apps: [app, madeApp("b", { state: "Failing" })] }))).toMatchObject({ text: "fal 1 failing · 1 ready · 1 starting · 3 waiting", failing: 1 });
+    const behind = madeApp("b", { revision: 3, serving: 2, failure: { time: 5, revision: 3, text: "no", error: null, retry_at: 0 } });
+    expect(summaryOf(view({ apps: [app, behind] })).text).toBe("fal 1 failing · 1 ready · 1 starting · 3 waiting");
+    expect(figuresOf(view({ apps: [app, behind] }))[0]).toEqual(["Apps", "2", "1 ready · 1 failing"]);
     expect(summaryOf(view({ apps: [] })).text).toBe("fal no apps");
     const off = madeHost(null);
     off.store.apply({ kind: "off", time: 1, reason: "" });

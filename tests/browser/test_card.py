@@ -189,3 +189,170 @@ def test_opening_the_tour_leaves_it_unmodified(lab: Front) -> None:
     card.scroll_into_view_if_needed()
     expect(card).to_be_visible()
     assert not dirty(lab)
+
+
+def restarted(lab: Front) -> None:
+    """Restart the page's kernel, and wait until it is idle."""
+    lab.page.evaluate(
+        "async () => { const s = window.jupyterapp.shell.currentWidget.context.sessionContext; await s.restartKernel(); await s.ready; }"
+    )
+    lab.page.wait_for_function(
+        "() => window.jupyterapp.shell.currentWidget.context.sessionContext.session?.kernel?.status === 'idle'"
+    )
+
+
+@pytest.mark.timeout(300)
+def test_run_its_cell_after_a_restart_and_runs_that_fail(lab: Front) -> None:
+    page, name = lab.page, "again.ipynb"
+    hello = "%%fal_app\nclass Hello(fal.App):\n    @fal.endpoint('/')\n    def hi(self) -> str:\n        return 'hi'\n"
+    lab.write(name, [LOAD, hello])
+    lab.open(name)
+    run(lab, 0)
+    idle(lab)
+    made = run(lab, 1)
+    card, head = made.locator(".fj-card"), made.locator(".fj-card .fj-head-state")
+    expect(head).to_have_text("Ready")
+    idle(lab)
+
+    # a run that fails before there is a new card keeps the one that is there, below its error
+    source = "text => " + ACTIVE + ".widgets[1].model.sharedModel.setSource(text)"
+    page.evaluate(source, hello.replace("return 'hi'", "return ("))
+    run(lab, 1)
+    expect(made.locator(".jp-OutputArea")).to_contain_text("SyntaxError")
+    expect(head).to_have_text("Ready")
+    expect(made.locator(".fj-cell-chip")).to_contain_text("r1 serves · edited")
+    lab.picture("card-kept-light")
+
+    # a setup() that fails behind a revision that serves
+    page.evaluate(source, hello.replace("    @fal", "    def setup(self):\n        open('/no/such')\n\n    @fal", 1))
+    run(lab, 1)
+    expect(head).to_have_text("Ready · r2 failed")
+    idle(lab)
+    expect(card.locator(".fj-facts")).to_contain_text("r1 serves, r2 failed")
+    expect(page.locator(".fj-status")).to_contain_text("fal 1 failing · 1 ready")
+    expect(made.locator(".fj-cell-chip")).to_contain_text("r2 failed · r1 serves")
+    page.evaluate(source, hello)
+    expect(made.locator(".fj-cell-chip")).to_contain_text("r2 failed · r1 serves · edited")
+    lab.picture("card-behind-light")
+    run(lab, 1)
+    expect(head).to_have_text("Ready")
+    idle(lab)
+
+    # a new kernel: by hand the magic is unknown and the card stays; the button loads the extension
+    restarted(lab)
+    expect(head).to_have_text("Stopped")
+    button = card.get_by_role("button", name="Run its cell")
+    expect(button).to_be_visible()
+    run(lab, 1)
+    expect(made.locator(".jp-OutputArea")).to_contain_text("Cell magic `%%fal_app` not found")
+    expect(button).to_be_visible()
+    lab.picture("card-unknown-light")
+    button.click()
+    try:
+        expect(head).to_have_text("Ready")
+    except AssertionError:
+        lab.picture("DEBUG")
+        lab.command("apputils:display-notifications")
+        page.wait_for_timeout(1000)
+        lab.picture("DEBUG2")
+        raise
+    expect(made.locator(".jp-OutputArea")).not_to_contain_text("not found")
+    idle(lab)
+
+    # a kernel without the package: one sentence, and the outputs are as they were
+    restarted(lab)
+    page.evaluate(
+        "async code => { await window.jupyterapp.shell.currentWidget.context.sessionContext.session.kernel"
+        ".requestExecute({ code }).done; }",
+        "import sys; sys.modules['fal_jupyter'] = None",
+    )
+    before = page.evaluate(ACTIVE + ".widgets[1].model.outputs.toJSON().length")
+    expect(button).to_be_visible()
+    button.click()
+    lab.command("apputils:display-notifications")
+    expect(page.get_by_text("could not load the extension fal_jupyter: ModuleNotFoundError")).to_be_visible()
+    expect(button).to_be_visible()
+    assert page.evaluate(ACTIVE + ".widgets[1].model.outputs.toJSON().length") == before
+    lab.picture("card-no-extension-light")
+
+
+@pytest.mark.timeout(300)
+def test_keys_of_the_card_and_of_the_page(lab: Front) -> None:
+    page, name = lab.page, "keys.ipynb"
+    hello = "%%fal_app\nclass Hello(fal.App):\n    @fal.endpoint('/')\n    def hi(self, name: str = 'you') -> str:\n        return name\n"
+    lab.write(name, [LOAD, hello, "'below'"])
+    lab.open(name)
+    lab.run_all(3)
+    made = cell(lab, 1)
+    card = made.locator(".fj-card")
+    expect(card.locator(".fj-head-state")).to_have_text("Ready")
+    field = card.locator(".fj-fields input, .fj-fields textarea").first
+    cells = page.locator(".jp-NotebookPanel .jp-CodeCell")
+
+    # Ctrl S saves from a field, a tab, a button, a slider and the chip
+    def saves(place: Locator) -> None:
+        page.evaluate(
+            "() => window.jupyterapp.shell.currentWidget.content.widgets[2].model.sharedModel.setSource(String(Math.random()))"
+        )
+        assert dirty(lab)
+        place.focus()
+        place.press("Control+s")
+        page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
+
+    saves(field)
+    saves(card.locator('[data-tab="try"]'))
+    saves(card.locator(".fj-run-button"))
+    saves(made.locator(".fj-cell-chip button"))
+    card.locator('[data-tab="config"]').click()
+    saves(card.locator('[data-slider="keep_alive"]'))
+    saves(card.locator('[data-option="keep_alive"]'))
+    card.locator('[data-tab="try"]').click()
+
+    # a field keeps what edits its text, and letters on a button are no commands of the notebook
+    field.fill("one two")
+    field.press("Control+a")
+    field.press("Control+x")
+    expect(field).to_have_value("")
+    field.press("Control+z")
+    expect(field).to_have_value("one two")
+    for key in ("d", "d", "b", "Control+Enter"):
+        card.locator('[data-tab="try"]').press(key)
+    expect(cells).to_have_count(3)
+    expect(made.locator(".jp-InputPrompt").first).to_have_text("[2]:")
+
+    # the palette opens from the card, and leads back to it; Escape leads from the card to its cell
+    field.press("Control+Shift+c")
+    palette = page.locator("#modal-command-palette")
+    expect(palette).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(palette).to_be_hidden()
+    cell(lab, 1).locator(".jp-InputPrompt").first.click()
+    page.keyboard.press("Control+Shift+c")
+    page.keyboard.type("Go to the Card of")
+    expect(palette.locator(".lm-mod-active")).to_contain_text("Go to the Card")
+    page.keyboard.press("Enter")
+    expect(card.locator('[role="tab"][aria-selected="true"]')).to_be_focused()
+    page.keyboard.press("Escape")
+    page.wait_for_function(
+        f"() => {ACTIVE}.activeCellIndex === 1 && {ACTIVE}.mode === 'command' && document.activeElement === {ACTIVE}.activeCell.node"
+    )
+    page.keyboard.press("ArrowDown")  # the notebook's keys work from there
+    page.wait_for_function(f"() => {ACTIVE}.activeCellIndex === 2")
+
+    # the chip is before the card in the order of Tab, and clear of the toolbar of the active cell
+    assert made.evaluate(
+        "cell => { const chip = cell.querySelector('.fj-cell-chip'), after = Node.DOCUMENT_POSITION_FOLLOWING;"
+        " return Boolean(chip.compareDocumentPosition(cell.querySelector('.fj-card')) & after)"
+        " && Boolean(cell.querySelector('.jp-InputArea').compareDocumentPosition(chip) & after); }"
+    )
+
+    # no tab moves its neighbours or pulls up what is below
+    places = [one["x"] for one in map(box, card.locator('[role="tab"]').all())]
+    below = 0.0
+    for tab in ("timeline", "logs", "try", "config", "outputs"):
+        card.locator(f'[data-tab="{tab}"]').click()
+        assert [one["x"] for one in map(box, card.locator('[role="tab"]').all())] == pytest.approx(places, abs=0.6)
+        height = box(card)["height"]
+        assert height >= below
+        below = height
+    lab.picture("card-tabs-light")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import typing
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -92,3 +93,9 @@ def _for_path(given: Any, message: str) -> str:
         return ""
     kind = "Image" if ending.lower() in _PICTURES else "File"
     return f"a file of this machine is sent as {kind}.from_path({given!r}), after: from fal.toolkit import {kind}"
+
+
+def for_absent_app(detail: Any) -> str:
+    """What brings back an app that the gateway does not serve: one that was stopped is kept there."""
+    stopped = re.match(r"the app \S+/([^/\s]+) is stopped;", str(detail))
+    return f"%fal start {stopped[1]}, or Start on its card" if stopped else "run the cell that defines it again"

@@ -150,7 +150,7 @@ def failure(answer: Answer, endpoint: str) -> RequestError:
         error_type=error_type,
         detail=detail,
         request_id=request_id,
-        hint="run the cell that defines it again"
+        hint=hints.for_absent_app(detail)
         if answer.end is None and answer.status == 404
         else (hints.for_invalid_input(detail) if answer.status == 422 else ""),
     )

@@ -66,6 +66,19 @@ class Controlling(Watching):
     def _ask_of(self, alias: str, method: str, target: str, body: bytes) -> tuple[int, Any]:
         return self._ask(method, target, body)
 
+    def start(self, alias: str) -> None:
+        """Start an app that was stopped, as it was.
+
+        Raises:
+            NotServed: there is no gateway, or no such app that its owner still has.
+        """
+        try:
+            status, answer = self._ask("POST", f"{A_APPS}/{quote(alias)}/start")
+        except OSError:
+            raise NotServed("no gateway is running, so there is nothing to start") from None
+        if status >= 400:
+            raise NotServed(str(answer["detail"]))
+
     def stop_runner(self, runner_id: str, *, kill: bool = False) -> None:
         """Stop one runner."""
         self._delete(f"{A_RUNNERS}/{quote(runner_id)}", kill)

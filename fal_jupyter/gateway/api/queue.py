@@ -16,7 +16,7 @@ from fal_jupyter.gateway.api.handlers import SMALL_BODY, PublicHandler
 from fal_jupyter.gateway.http.cors import foreign_sentence, is_foreign, without_foreign_cookies
 from fal_jupyter.gateway.http.response_writer import is_number
 from fal_jupyter.gateway.queue.queue import QueuedCall, Submission, answer_of
-from fal_jupyter.gateway.requests.data_plane import hint_of, start_limit, token_of, without_token
+from fal_jupyter.gateway.requests.data_plane import absent_sentence, hint_of, start_limit, token_of, without_token
 from fal_jupyter.protocol.addresses import AppAddress, JobAddress, app_address, is_of_request, job_address
 from fal_jupyter.protocol.api import (
     BODILESS,
@@ -158,7 +158,8 @@ class QueueHandler(PublicHandler):
             self.fail(503, ENDING, ENDING_SENTENCE)
             return
         if address.owner != gateway.settings.owner or spec is None:
-            self.fail(404, "", f"no app {address.owner}/{address.alias} is running here"[:300])
+            ours = address.owner == gateway.settings.owner
+            self.fail(404, "", absent_sentence(gateway.engine, address.owner, address.alias, ours=ours))
             return
         priority = self.request.headers.get(H_PRIORITY, "normal").lower()
         if priority not in ("normal", "low"):

@@ -143,6 +143,9 @@ class Engine:
         app = self.published.get(alias)
         return app.newest.spec if app else None
 
+    def is_stopped(self, alias: str) -> bool:
+        return alias in self.deployments.stopped and alias not in self.published
+
     def request_arrived(self, exchange: ProxiedRequest) -> None:
         self.exchanges[exchange.id] = exchange
         record = self.fleet.apps.get(exchange.alias)

@@ -64,6 +64,16 @@ class Apps(RequestEvents[ProxiedRequest], Protocol):
     def spec_of(self, alias: str) -> AppSpec | None:
         """What is wanted of the app, or None when there is no such app."""
 
+    def is_stopped(self, alias: str) -> bool:
+        """True for an app that was stopped and can be started again."""
+
+
+def absent_sentence(apps: Apps, owner: str, alias: str, *, ours: bool = True) -> str:
+    """Say why no app answers at an address: there is none, or it was stopped."""
+    if ours and apps.is_stopped(alias):
+        return f"the app {owner}/{alias} is stopped; its owner can start it again"[:300]
+    return f"no app {owner}/{alias} is running here"[:300]
+
 
 class Leaving(Protocol):
     """A connection that stays open between requests and has to end when the port closes."""
@@ -195,7 +205,7 @@ class DataPlaneRequest:
             self._refuse(status, "", why)
             return
         if spec is None:
-            self._refuse(404, "", f"no app {owner}/{alias} is running here"[:300])
+            self._refuse(404, "", absent_sentence(front.apps, owner, alias, ours=owner == front.settings.owner))
             return
         if (
             is_public

@@ -24,7 +24,7 @@ from websockets.utils import accept_key
 from fal_jupyter.gateway.http.messages import RequestHeaders
 from fal_jupyter.gateway.http.response_writer import Headers, failure, new_id
 from fal_jupyter.gateway.http.server import HttpConnection
-from fal_jupyter.gateway.requests.data_plane import DataPlane, DataPlaneRequest, request_head
+from fal_jupyter.gateway.requests.data_plane import DataPlane, DataPlaneRequest, absent_sentence, request_head
 from fal_jupyter.gateway.requests.proxied_request import ProxiedRequest
 from fal_jupyter.gateway.requests.request_description import RequestDescription
 from fal_jupyter.protocol.api import RUN, SPEAK
@@ -248,7 +248,7 @@ class WebSocketBridge(DataPlaneRequest):
         assert self.headers is not None
         spec, authorization = self.front.apps.spec_of(alias), self.headers.get("authorization", "")
         if spec is None:
-            return 404, f"no app {self.front.settings.owner}/{alias} is running here"[:300]
+            return 404, absent_sentence(self.front.apps, self.front.settings.owner, alias)
         if self.front.trusted or spec.auth == "public" or self.front.admits(authorization, alias, self._query):
             return None
         return self.front.key_refusal(authorization)
