@@ -89,23 +89,35 @@ export function chipLook(source: string, card: CardData | null, app: AppState | 
     : { shape: 'zero', tone: 'fj-pending', text: `${serving} · scaled to zero`, title: 'The next call starts a runner' };
 }
 
-/** Keep clear of the toolbar of the active cell, which lies at the same corner and comes and goes; so the chip stays inside its own cell. */
+const looks = new WeakMap<HTMLElement, () => void>();
+
+/** Keep the chip before the card, as it is seen, and clear of the toolbar of the active cell, which lies at the same corner and comes and goes. */
 export function standAside(chip: HTMLElement, cell: HTMLElement): void {
+  const known = looks.get(chip);
+  if (known) {
+    known();
+    return;
+  }
   let toolbar: HTMLElement | null = null;
   const measure = () => chip.style.setProperty('--fj-beside', toolbar?.offsetWidth ? `${toolbar.offsetWidth + 4}px` : '0px');
   const sizes = new ResizeObserver(measure);
   const look = () => {
-    const found = cell.querySelector<HTMLElement>(':scope > .jp-cell-toolbar, :scope .jp-cell-menu');
+    const outputs = cell.querySelector(':scope > .jp-Cell-outputWrapper');
+    if (outputs && chip.parentNode === cell && chip.nextSibling !== outputs) {
+      cell.insertBefore(chip, outputs);
+    }
+    const found = cell.querySelector<HTMLElement>('.jp-cell-toolbar, .jp-cell-menu');
     if (found !== toolbar) {
       sizes.disconnect();
       toolbar = found;
       if (toolbar) {
         sizes.observe(toolbar);
       }
-      measure();
     }
+    measure();
   };
   new MutationObserver(look).observe(cell, { childList: true });
+  looks.set(chip, look);
   look();
 }
 

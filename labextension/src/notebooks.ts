@@ -250,6 +250,10 @@ export class Notebooks {
     refreshBeforeSave(panel.context, outputs, () => this.host.store.view);
     void panel.context.ready.then(() => {
       panel.content.model?.cells.changed.connect(watch);
+      panel.content.activeCellChanged?.connect(() => {
+        draw();
+        window.setTimeout(draw, 400); // the toolbar of the active cell comes a little later
+      });
       watch();
     });
     return new DisposableDelegate(() => this.panels.delete(panel));
@@ -277,9 +281,9 @@ export class Notebooks {
     tellChip(chip, chipLook(source, cardOf(cell.model), this.appOf(cell), this.host.store.view.gateway, cellRuns(cell.node)));
     if (!place) {
       ensureStyle(chip);
-      cell.node.insertBefore(chip, cell.node.querySelector(':scope > .jp-Cell-outputWrapper')); // before the card, as it is seen
-      standAside(chip, cell.node);
+      cell.node.append(chip);
     }
+    standAside(chip, cell.node);
   }
 
   private appOf(cell: Cell): AppState | undefined {

@@ -46,11 +46,12 @@ describe("keys of a panel", () => {
     const frame = keepOwnKeys(element('<section><p><input type="text"></p></section>'));
     keepOwnKeys(frame);
     const seen = [];
-    const look = () => seen.push(frame.hasAttribute("data-lm-suppress-shortcuts"));
+    const look = ({ target }) => seen.push(target.hasAttribute("data-lm-suppress-shortcuts"));
     document.addEventListener("keydown", look, { capture: true });
     for (const [key, more] of [["a", {}], ["s", { ctrlKey: true }], ["a", { ctrlKey: true }], ["C", { ctrlKey: true, shiftKey: true }], ["d", {}]]) press(frame.querySelector("input"), key, more);
     document.removeEventListener("keydown", look, { capture: true });
     expect(seen).toEqual([true, false, true, false, true]);
+    expect(frame.hasAttribute("data-lm-suppress-shortcuts")).toBe(false);
   });
 });
 

@@ -27,6 +27,7 @@ ASK = Completion(lambda: ["Hello", "hello", "Search"], lambda: ["hello-1"])
                 "dashboard",
                 "panel",
                 "scale",
+                "start",
                 "stop",
                 "kill",
                 "config",

@@ -1,7 +1,7 @@
 // @ts-check
 /** Keys in a panel: those that it uses stay in it, all others reach the shortcuts of the page around it. */
 
-/** Below an element with this attribute Lumino, whose shortcuts JupyterLab has, looks for none. */
+/** Lumino, whose shortcuts JupyterLab has, looks for none from an element with this attribute on. It looks from the key's target upwards, so the mark has to be there: a selector that ends with `:focus` is met before any frame around it. */
 const NO_SHORTCUTS = "data-lm-suppress-shortcuts";
 const NOT_TYPED = new Set(["button", "checkbox", "color", "file", "image", "radio", "range", "reset", "submit"]);
 /** With Ctrl or Cmd in a field of text. */
@@ -40,14 +40,13 @@ let listens = false;
  * @returns {T}
  */
 export function keepOwnKeys(frame) {
-  frame.setAttribute(NO_SHORTCUTS, "true");
   frame.dataset.fjKeys = "";
   if (listens) return frame;
   listens = true;
-  // before anybody else in the page: whoever looks for shortcuts reads the attribute, and some do so before the panel has its key
+  // before anybody else in the page: whoever looks for shortcuts reads the mark, and some do so before the panel has its key
   window.addEventListener("keydown", (event) => {
-    const panel = event.target instanceof Element ? event.target.closest("[data-fj-keys]") : null;
-    panel?.toggleAttribute(NO_SHORTCUTS, isOwnKey(event));
+    const { target } = event;
+    if (target instanceof Element && target.closest("[data-fj-keys]")) target.toggleAttribute(NO_SHORTCUTS, isOwnKey(event));
   }, { capture: true });
   return frame;
 }
