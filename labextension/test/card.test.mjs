@@ -140,9 +140,9 @@ describe("card", () => {
     press("More actions");
     const first = document.activeElement;
     expect(first.getAttribute("role")).toBe("menuitem");
-    const escape = new KeyboardEvent("keydown", { key: "Escape", bubbles: true, cancelable: true });
-    first.dispatchEvent(escape);
-    expect([escape.defaultPrevented, document.activeElement.getAttribute("aria-label")]).toEqual([true, "More actions"]); // it does not lead out of the card
+    const leaves = new KeyboardEvent("keydown", { key: "Escape", bubbles: true, cancelable: true });
+    first.dispatchEvent(leaves);
+    expect([leaves.defaultPrevented, document.activeElement.getAttribute("aria-label")]).toEqual([true, "More actions"]); // it does not lead out of the card
     press("More actions");
     expect(document.activeElement.getAttribute("role")).toBe("menuitem");
     host.store.apply(madeLine({ kind: "frame", time: 60001, apps: [failing(3)] }));

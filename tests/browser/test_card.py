@@ -341,24 +341,6 @@ def test_keys_of_the_card_and_of_the_page(lab: Front) -> None:
 
     cell(lab, 1).locator(".jp-InputPrompt").first.click()
     expect(made.locator(".jp-cell-toolbar")).to_be_visible()
-    print(
-        made.evaluate(
-            "cell => [...cell.children].map(e => e.className + ' ' + e.getAttribute('style') + ' ' + e.offsetWidth).join('\\n') + ' ' + cell.querySelector('.jp-cell-toolbar').parentNode.className"
-        )
-    )
-    page.wait_for_timeout(1500)
-    print(
-        "WID",
-        page.evaluate(
-            "() => [...document.querySelectorAll('.jp-cell-toolbar')].map(e => [e.offsetWidth, getComputedStyle(e).position, e.parentNode.className, e.closest('.jp-Cell').querySelector('.fj-cell-chip')?.getAttribute('style')])"
-        ),
-    )
-    print(
-        made.evaluate(
-            "cell => [...cell.children].map(e => e.className + ' ' + e.getAttribute('style') + ' ' + e.offsetWidth).join('\\n') + ' ' + cell.querySelector('.jp-cell-toolbar').parentNode.className"
-        )
-    )
-    lab.picture("DEBUG3")
     page.wait_for_function(
         "cell => { const a = cell.querySelector('.fj-cell-chip').getBoundingClientRect(),"
         " b = cell.querySelector('.jp-cell-toolbar').getBoundingClientRect(); return b.width > 0 && a.right <= b.left; }",

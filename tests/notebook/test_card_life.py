@@ -127,6 +127,11 @@ def test_a_stopped_app_is_not_saved_as_ready(plain: Kernel) -> None:
     assert stopped[MIME]["picture"]["app"]["stats"]["calls"] == 1
     assert re.search(r"■.{0,200}?Stopped", stopped["text/html"])
     assert "stopped, none" in stopped["text/plain"]
+    refused = plain.run("Brief.hi()")
+    assert "is stopped; its owner can start it again" in refused.traceback
+    assert "%fal start brief, or Start on its card" in refused.traceback
+    assert "starts with the code and settings that it had" in plain.run("%fal start Brief").ok().text
+    assert plain.run("Brief.hi()").ok()
 
 
 def test_a_notebook_that_is_executed_as_a_whole_has_each_thing_once(
