@@ -180,11 +180,14 @@ lint: $(READY_DEV)  ## ruff (rules and format) and mypy strict; biome and tsc to
 lint-front: $(FRONT_READY)  ## biome and tsc for the front end (needs Node)
 	@cd $(FRONT) && $(JLPM) lint && $(JLPM) typecheck
 
-# Subprocesses are measured too: gateways, templates, and runners that end by themselves. Killed processes leave no figures.
+# Subprocesses are measured too: gateways, templates, and runners that end by themselves. Killed processes leave no figures. A gateway
+# does not inherit variables that it does not know, so a hook in .venv starts the measurement in every process, for this run only.
 coverage: TESTS ?= tests
 coverage: $(READY_TEST) $(READY_FAL) $(FRONT_BUILT) $(CLIENTS_READY) browser nginx  ## line and branch coverage of the whole package with its subprocesses, written to htmlcov/ (TESTS=… for a part)
 	@rm -rf .coverage-all && mkdir .coverage-all
-	@$(BIN)/python -m coverage run --rcfile=tests/coverage.toml -m pytest -q -m "not long" -n $(JOBS) --dist loadfile --no-loadscope-reorder $(TESTS) || echo "coverage: some tests failed; the figures are of what ran" >&2
+	@hook=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/zz_coverage_all.pth; trap 'rm -f "$$hook"' EXIT; \
+	  echo "import os; os.environ.setdefault('COVERAGE_ALL_DATA', '$(CURDIR)/.coverage-all/data'); os.environ.setdefault('COVERAGE_PROCESS_START', '$(CURDIR)/tests/coverage.toml'); import coverage; coverage.process_startup()" > "$$hook"; \
+	  $(BIN)/python -m pytest -q -m "not long" -n $(JOBS) --dist loadfile --no-loadscope-reorder $(TESTS) || echo "coverage: some tests failed; the figures are of what ran" >&2
 	@$(BIN)/python -m coverage combine -q --rcfile=tests/coverage.toml
 	@$(BIN)/python -m coverage html -q --rcfile=tests/coverage.toml
 	@$(BIN)/python -m coverage report --rcfile=tests/coverage.toml
