@@ -5,7 +5,7 @@ import { appLook, appMark, cardStates, isBuilding, newestFailed } from "./card_s
 import { configPanel } from "./config.mjs";
 import { count, duration } from "./format.mjs";
 import { galleryPanel } from "./gallery.mjs";
-import { glyph, iconButton, stateGlyph, stateMark } from "./glyphs.mjs";
+import { glyph, iconButton, stateGlyph, stateLook, stateMark } from "./glyphs.mjs";
 import { askJson } from "./host.mjs";
 import { keepingLast } from "./kept_host.mjs";
 import { keepOwnKeys } from "./keys.mjs";
