@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
+import msgspec
+
 from fal_jupyter.gateway.requests.request_states import BODY, BodyEvent, BodyState
 from fal_jupyter.gateway.requests.runner_stream import RunnerStream
 from fal_jupyter.protocol.feed import BODY_BOUND
@@ -15,35 +17,23 @@ _RECEIVING, _RECEIVED = BodyState.RECEIVING, BodyState.RECEIVED
 _END_RECEIVED, _END_SENT, _END_IGNORED = BodyEvent.END_RECEIVED, BodyEvent.END_SENT, BodyEvent.END_IGNORED
 
 
-class RequestBody:
+class RequestBody(msgspec.Struct, eq=False, kw_only=True):
     """Holds at most about a window of the body.
 
-    Args:
+    Attributes:
         unbounded: the body is one direction of a websocket and has no end.
+        sample: the beginning that was sent first; of a short body, all of it.
     """
 
-    __slots__ = (
-        "_buffered",
-        "_credit",
-        "_pieces",
-        "_state",
-        "_stream",
-        "_unbounded",
-        "_writable",
-        "bytes_received",
-        "sample",
-    )
-
-    def __init__(self, *, unbounded: bool) -> None:
-        self._unbounded = unbounded
-        self._state = _RECEIVING
-        self._pieces: deque[bytes] = deque()
-        self._buffered = 0
-        self._credit = WINDOW
-        self._stream: RunnerStream | None = None
-        self._writable: asyncio.Future[None] | None = None
-        self.bytes_received = 0
-        self.sample = b""  # of a short body: all of it
+    unbounded: bool
+    bytes_received: int = 0
+    sample: bytes = b""
+    _state: BodyState = BodyState.RECEIVING
+    _pieces: deque[bytes] = msgspec.field(default_factory=deque)
+    _buffered: int = 0
+    _credit: int = WINDOW
+    _stream: RunnerStream | None = None
+    _writable: asyncio.Future[None] | None = None
 
     # --- from the caller ----------------------------------------------------------------------------------------
     def feed(self, data: bytes) -> bool:
@@ -74,7 +64,7 @@ class RequestBody:
     @property
     def is_read(self) -> bool:
         """True when the caller sends nothing more that would be read."""
-        return self._unbounded or self._state is not _RECEIVING
+        return self.unbounded or self._state is not _RECEIVING
 
     # --- to the runner ------------------------------------------------------------------------------------------
     def send_first(self, stream: RunnerStream, head: bytes) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+import msgspec
+
 from fal_jupyter.gateway.http.event_stream import EventStream
 from fal_jupyter.gateway.http.response_head import ResponseHead
 from fal_jupyter.gateway.http.response_writer import ResponseWriter, failure_body
@@ -20,14 +22,11 @@ def write_or_drop(writer: ResponseWriter, data: bytes) -> asyncio.Future[None] |
         return None
 
 
-class ResponseRelay:
+class ResponseRelay(msgspec.Struct, eq=False):
     """Passes one answer on."""
 
-    __slots__ = ("_events", "_writer")
-
-    def __init__(self, writer: ResponseWriter) -> None:
-        self._writer = writer
-        self._events: EventStream | None = None  # where the body is one
+    _writer: ResponseWriter
+    _events: EventStream | None = None  # where the body is one
 
     def set_content_type(self, content_type: str) -> None:
         """Note the content type that the app gives its body."""
