@@ -124,7 +124,7 @@ export function trialPane(host, { path, value }) {
     fail(sentence, running) {
       running?.remove();
       over = { revision: 0 };
-      replace(title, h("strong", null, "Result"), h("span", { class: "fj-space" }), tools);
+      replace(title, h("strong", null, "Result"), h("span", { class: "fj-mono fj-muted fj-cut" }, plainText(path)), h("span", { class: "fj-space" }), tools);
       put(h("div", { class: "fj-banner fj-bad", role: "alert" }, sentence));
     },
     /** The answer broke off: say why, where that is known. @param {string} id @param {AbortSignal} stop @param {HTMLElement} [running] @returns {Promise<boolean>} */
@@ -133,7 +133,7 @@ export function trialPane(host, { path, value }) {
       const view = detail && brokenAnswer(detail, host, stop);
       if (!view) return false;
       running?.remove();
-      replace(title, h("strong", null, "Result"), h("span", { class: "fj-space" }), tools);
+      replace(title, h("strong", null, "Result"), h("span", { class: "fj-muted", title: "when it broke off" }, `broke off ${clock(detail.request.began + detail.request.total_ms, false)}`), whose(detail.request), h("span", { class: "fj-space" }), tools);
       showLine(detail.request);
       put(view);
       return true;
