@@ -111,7 +111,7 @@ gateway_offer.offer(gateway_offer.GatewayOffer(_reach, _serve_quietly))
 
 
 def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
+    from importlib.metadata import PackageNotFoundError, version  # start-up
 
     try:
         return version("fal_jupyter")
@@ -121,7 +121,7 @@ def _version() -> str:
 
 def _jupyter_server_extension_points() -> list[dict[str, Any]]:
     """Tell Jupyter Server where the extension is; only then is it imported."""
-    from fal_jupyter.server.extension import extension_points
+    from fal_jupyter.server.extension import extension_points  # start-up
 
     return extension_points()
 

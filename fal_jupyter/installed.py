@@ -13,6 +13,7 @@ import sys
 import sysconfig
 from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib import metadata
 
 _RECORDS = (".dist-info", ".egg-info", ".egg-link", ".pth")
 Stamp = list[int] | None
@@ -20,8 +21,6 @@ Stamp = list[int] | None
 
 def version() -> str:
     """Give the version of this package; ``"0"`` where it is not installed but only on the path."""
-    from importlib import metadata  # late: what it imports costs more than all else here
-
     try:
         return metadata.version("fal_jupyter")
     except metadata.PackageNotFoundError:

@@ -199,7 +199,7 @@ def _runtime(env: Mapping[str, str]) -> tuple[Path, ...]:
 
 
 def _default_state() -> str:
-    import platformdirs  # late: 30 ms that a set FAL_JUPYTER_STATE does not pay
+    import platformdirs  # late: 30 ms that a set FAL_JUPYTER_STATE does not pay; start-up
 
     try:
         return platformdirs.user_state_dir("fal_jupyter", appauthor=False)

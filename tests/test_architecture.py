@@ -207,6 +207,26 @@ def test_no_room_imports_itself_in_a_circle() -> None:
     assert circles(rooms) == []
 
 
+def test_imports_in_functions_say_that_start_up_is_the_reason() -> None:
+    """Others stand at the top of their module. One in a ``try`` asks whether something optional is there."""
+    wrong = []
+    for path in modules():
+        lines = path.read_text().splitlines()
+        tree = tree_of(path)
+        optional = {
+            id(node) for t in ast.walk(tree) if isinstance(t, ast.Try) for part in t.body for node in ast.walk(part)
+        }
+        for function in ast.walk(tree):
+            if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                continue
+            for node in ast.walk(function):
+                if isinstance(node, ast.Import | ast.ImportFrom) and id(node) not in optional:
+                    where = " ".join(lines[node.lineno - 1 : node.end_lineno])
+                    if "start-up" not in where:
+                        wrong.append(f"{path.relative_to(PACKAGE)}:{node.lineno}: {lines[node.lineno - 1].strip()}")
+    assert sorted(set(wrong)) == []
+
+
 def test_names_of_public_classes_are_unique() -> None:
     places: dict[str, list[str]] = {}
     for name, path in MODULES.items():

@@ -430,7 +430,7 @@ class RequestRouter:
         if target.startswith(RUN):
             self._inner = DataPlaneRequest(self._front, self._connection)
         elif target.startswith(SPEAK):
-            from fal_jupyter.gateway.requests.websocket_bridge import (
+            from fal_jupyter.gateway.requests.websocket_bridge import (  # start-up
                 WebSocketBridge,  # with a library of its own, which hardly any gateway needs
             )
 

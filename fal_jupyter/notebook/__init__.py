@@ -7,6 +7,9 @@ from typing import Any
 
 from fal_jupyter.domain.errors import RequestError
 from fal_jupyter.notebook import session
+from fal_jupyter.notebook.completion import Completion
+from fal_jupyter.notebook.display import class_display
+from fal_jupyter.notebook.namespace.tracebacks import lines_of_call
 
 _undo: list[Any] = []
 
@@ -15,12 +18,9 @@ def load_ipython_extension(shell: Any) -> None:
     """Register the magics, their completion, and the display of timing. Doing it twice changes nothing."""
     if _undo:
         return
-    from fal_jupyter.fal import import_hook
-    from fal_jupyter.notebook.command_backend import names_of_apps, names_of_runners
-    from fal_jupyter.notebook.completion import Completion
-    from fal_jupyter.notebook.display import class_display
-    from fal_jupyter.notebook.magics import FalMagics
-    from fal_jupyter.notebook.namespace.tracebacks import lines_of_call
+    from fal_jupyter.fal import import_hook  # start-up
+    from fal_jupyter.notebook.command_backend import names_of_apps, names_of_runners  # start-up
+    from fal_jupyter.notebook.magics import FalMagics  # start-up
 
     import_hook.install()
     now = session.current()

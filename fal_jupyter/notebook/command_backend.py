@@ -5,6 +5,7 @@ from __future__ import annotations
 from fal_jupyter.commands import app_doctor, request_tables
 from fal_jupyter.commands.command_backend import GatewayBackend
 from fal_jupyter.domain.errors import BadSetting, FalJupyterError, NotServed
+from fal_jupyter.fal import import_hook
 from fal_jupyter.notebook import panels
 from fal_jupyter.notebook.display import saved_panels
 from fal_jupyter.notebook.session import NotebookSession
@@ -29,7 +30,7 @@ class NotebookBackend(GatewayBackend):
 
     def examined(self, which: str) -> list[app_doctor.Report]:
         """What would be different in the cloud for a class of this notebook, by its name or alias, or for all of them."""
-        from fal_jupyter.notebook.cells import doctor
+        from fal_jupyter.notebook.cells import doctor  # start-up
 
         return doctor.examine(self._session, which, SecretStore(self._settings.state))
 
@@ -63,8 +64,6 @@ class NotebookBackend(GatewayBackend):
             self._session.panels.wishes(value)  # type: ignore[arg-type]  # the grammar has checked it
 
     def _choose_fal(self, value: str) -> None:
-        from fal_jupyter.fal import import_hook
-
         import_hook.uninstall()
         module = import_hook.install(prefer_real=value == "real")
         if (module.__name__ == import_hook.OURS) != (value == "ours"):

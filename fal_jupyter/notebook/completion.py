@@ -70,7 +70,7 @@ class Completion:
 
     def matcher(self) -> Any:
         """The matcher to put into ``shell.Completer.custom_matchers``."""
-        from IPython.core.completer import SimpleCompletion, context_matcher
+        from IPython.core.completer import SimpleCompletion, context_matcher  # start-up
 
         def fal_matcher(context: Any) -> Any:
             line = context.line_with_cursor[: context.cursor_position]

@@ -7,7 +7,8 @@ from typing import Any
 
 from fal_jupyter.domain.errors import BadSetting
 from fal_jupyter.domain.text.nearest import hint_for
-from fal_jupyter.notebook.display import surfaces
+from fal_jupyter.notebook import session
+from fal_jupyter.notebook.display import cards, surfaces
 from fal_jupyter.notebook.display.shown_panels import PANELS, Panels, Shown, card_data, dashboard_data, publish
 
 
@@ -24,9 +25,7 @@ def panel(which: Any, name: str = "card") -> None:
         NotServed: nothing of this notebook serves that app.
     """
     __tracebackhide__ = True
-    from fal_jupyter.notebook import session
-    from fal_jupyter.notebook.cells.serving import app
-    from fal_jupyter.notebook.display import cards
+    from fal_jupyter.notebook.cells.serving import app  # start-up
 
     _check_name(name)
     now = session.current()
@@ -43,9 +42,7 @@ def widget(which: Any, name: str = "card", *, bare: bool = False) -> Any:
         bare: all goes through the kernel, though a Jupyter server of ours may be there.
     """
     __tracebackhide__ = True
-    from fal_jupyter.notebook import session
-    from fal_jupyter.notebook.cells.serving import app
-    from fal_jupyter.notebook.display import cards
+    from fal_jupyter.notebook.cells.serving import app  # start-up
 
     _check_name(name)
     now = session.current()
@@ -60,7 +57,6 @@ def widget(which: Any, name: str = "card", *, bare: bool = False) -> Any:
 def dashboard() -> None:
     """Display the dashboard: every app of this user, whichever notebook it belongs to."""
     __tracebackhide__ = True
-    from fal_jupyter.notebook import session
 
     now = session.current()
     surface = now.panels.surface(now)

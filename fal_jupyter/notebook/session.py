@@ -47,7 +47,7 @@ class NotebookSession:
     def client(self) -> Client:
         """The one client of this process, made when first needed."""
         if self._client is None:
-            from fal_jupyter.client.client import Client
+            from fal_jupyter.client.client import Client  # start-up
 
             self._client = Client(kind="kernel" if self.shell is not None else "script", name=self.name)
             self._client.cell = self._cell
@@ -129,7 +129,7 @@ class NotebookSession:
         loaded.look(times if isinstance(times, dict) else None)
 
     def _show_pictures(self) -> None:
-        from IPython.display import publish_display_data
+        from IPython.display import publish_display_data  # start-up
 
         for bundle in self.pictures.bundles():
             publish_display_data(bundle)  # type: ignore[no-untyped-call]
@@ -144,7 +144,7 @@ class NotebookSession:
         if not self.is_kernel:
             print(text)
             return
-        from IPython.display import publish_display_data
+        from IPython.display import publish_display_data  # start-up
 
         where: dict[str, Any] = {"transient": {"display_id": place}, "update": True} if place else {}
         publish_display_data({"text/plain": text, "text/html": html}, metadata or {}, **where)  # type: ignore[no-untyped-call]

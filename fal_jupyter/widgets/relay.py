@@ -7,6 +7,7 @@ while cells run.
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import threading
 import time
@@ -125,8 +126,6 @@ class CommRelay:
             self._wake.wait(PAUSE)
 
     def _send_lines(self, lines: Sequence[bytes]) -> None:
-        import json
-
         found = [json.loads(line) for line in lines]
         if found:
             self._tell({"feed": found})

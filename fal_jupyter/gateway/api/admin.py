@@ -13,6 +13,7 @@ from tornado.web import Application
 from fal_jupyter.domain import events as m
 from fal_jupyter.domain.errors import FalJupyterError, PortTaken
 from fal_jupyter.domain.spec import AppSpec
+from fal_jupyter.gateway.api import panels
 from fal_jupyter.gateway.api.handlers import NAME, Handler
 from fal_jupyter.gateway.api.services import GatewayServices
 from fal_jupyter.gateway.auth.leases import OwnerLease, peer_of
@@ -352,8 +353,6 @@ class ShutdownHandler(Handler):
 
 def application(gateway: GatewayServices) -> Application:
     """The routes of the control plane."""
-    from fal_jupyter.gateway.api import panels  # its handlers inherit from ours
-
     given = {"gateway": gateway}
     alias = NAME
     return Application(

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from tornado.web import Application
 
+from fal_jupyter.gateway.api import cdn as cdn_api
+from fal_jupyter.gateway.api import storage as storage_api
+from fal_jupyter.gateway.api import tokens as token_api
 from fal_jupyter.gateway.api.handlers import PublicHandler
 from fal_jupyter.gateway.api.services import GatewayServices
 
@@ -23,10 +26,7 @@ class PublicNotFoundHandler(PublicHandler):
 
 def application(gateway: GatewayServices, *, trusted: bool) -> Application:
     """The public routes: each module's ROUTES are pairs of a pattern and a handler."""
-    from fal_jupyter.gateway.api import cdn as cdn_api
-    from fal_jupyter.gateway.api import queue as queue_api
-    from fal_jupyter.gateway.api import storage as storage_api
-    from fal_jupyter.gateway.api import tokens as token_api  # their handlers inherit from ours
+    from fal_jupyter.gateway.api import queue as queue_api  # start-up
 
     given = {"gateway": gateway, "trusted": trusted}
     modules = (queue_api, token_api, storage_api, cdn_api)

@@ -41,7 +41,7 @@ class TlsPort:
         return self._certificates().bundle
 
     def _certificates(self) -> Certificates:
-        from fal_jupyter.gateway.http.certificates import (
+        from fal_jupyter.gateway.http.certificates import (  # start-up
             Certificates,  # cryptography: 60 ms that a gateway without TLS does not pay
         )
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 from collections.abc import Iterator
 from typing import Any
 
 from fal_jupyter.commands.numbers import plural
+from fal_jupyter.fal.toolkit.utils.fetching import local_bytes
 
 MOST = 8
 DEPTH = 4
@@ -64,10 +66,7 @@ class Pictures:
 
     def bundles(self) -> list[dict[str, str]]:
         """Give what to display: each picture in its own type, as base64; a player for each sound and film."""
-        import base64
-
-        from fal_jupyter.fal.toolkit.image.image import SHOWN
-        from fal_jupyter.fal.toolkit.utils.fetching import local_bytes
+        from fal_jupyter.fal.toolkit.image.image import SHOWN  # start-up
 
         shown = []
         for kind, url in self._found:

@@ -95,7 +95,7 @@ class DisplayLine:
         self.display_id = ""
 
     def draw(self, plain: str, html: str) -> None:
-        from IPython.display import DisplayHandle
+        from IPython.display import DisplayHandle  # start-up
 
         bundle = {"text/plain": plain, "text/html": html}
         if self._handle is None:

@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from fal_jupyter.commands.app_doctor import Report
 from fal_jupyter.domain.errors import NotServed
+from fal_jupyter.fal import handle_of
+from fal_jupyter.fal.classes.describe import describe_app
 from fal_jupyter.notebook.cells.cells import label_of
+from fal_jupyter.notebook.namespace.app_classes import apps_among
 from fal_jupyter.secret_store import SecretStore
 from fal_jupyter.settings import working_directory
 
@@ -28,7 +31,7 @@ def examine(now: NotebookSession, which: str, secret_store: SecretStore) -> list
     Raises:
         NotServed: no cell has defined such an app.
     """
-    from fal_jupyter import data_mount, portability
+    from fal_jupyter import data_mount, portability  # start-up
 
     apps = _apps(now)
     if which:
@@ -56,9 +59,6 @@ def examine(now: NotebookSession, which: str, secret_store: SecretStore) -> list
 
 def _given(cls: type[Any]) -> Iterator[tuple[str, object]]:
     """What the running app was told by its magic's line or by ``serve()``, and the class does not say."""
-    from fal_jupyter.fal import handle_of
-    from fal_jupyter.fal.classes.describe import describe_app
-
     handle = handle_of(cls)
     if handle is None:
         return
@@ -75,8 +75,6 @@ def _given(cls: type[Any]) -> Iterator[tuple[str, object]]:
 
 def _apps(now: NotebookSession) -> list[Any]:
     """The apps that the notebook's names stand for now, each once."""
-    from fal_jupyter.notebook.namespace.app_classes import apps_among
-
     own = [v for v in list(now.namespace.values()) if issubclass(type(v), type) and v.__module__ == "__main__"]
     return apps_among(list(dict.fromkeys(own)))
 

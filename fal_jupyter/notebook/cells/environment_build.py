@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from fal_jupyter.domain.spec import AppSpec
+from fal_jupyter.fal import describe
 from fal_jupyter.notebook.display import cards
 from fal_jupyter.notebook.display.static_card import StaticCard
 from fal_jupyter.protocol.feed import AppState, Build, EndpointState, Picture, Stats, Timeline
@@ -64,8 +65,7 @@ class BuildCard:
         return Build(passed=self._passed(), took=took, lines=list(self._lines), error=error)
 
     def _begin(self) -> None:
-        from fal_jupyter.client.serving import methods_of
-        from fal_jupyter.fal import describe
+        from fal_jupyter.client.serving import methods_of  # start-up
 
         self._spec = spec = describe(self._cls, self._overrides)
         card = StaticCard(

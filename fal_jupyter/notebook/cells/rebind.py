@@ -9,7 +9,10 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from fal_jupyter import fal
 from fal_jupyter.domain.errors import FalJupyterError
+from fal_jupyter.fal.adopt import adopted
+from fal_jupyter.fal.classes.alias import alias_of
 from fal_jupyter.notebook.session import NotebookSession
 
 if TYPE_CHECKING:
@@ -28,10 +31,6 @@ def keep_reachable(now: NotebookSession, classes: Iterable[type], overrides: Map
 
 
 def _keep(now: NotebookSession, cls: type, overrides: Mapping[str, object], records: Mapping[str, AppRecord]) -> str:
-    from fal_jupyter import fal
-    from fal_jupyter.fal.adopt import adopted
-    from fal_jupyter.fal.classes.alias import alias_of
-
     try:
         cls = adopted(cls)
         alias = alias_of(cls, overrides)

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from fal_jupyter.client.handle import AppHandle
     from fal_jupyter.client.serving import Prepared
     from fal_jupyter.protocol.api import Event
+from fal_jupyter import fal
+from fal_jupyter.fal import handle_of
+from fal_jupyter.fal.adopt import adopted
+from fal_jupyter.notebook.display.surfaces import server_of
 from fal_jupyter.notebook.namespace.app_classes import apps_among
 
 SHORT: Final = {"min": "min_concurrency", "max": "max_concurrency", "multiplex": "max_multiplexing"}
@@ -80,7 +84,6 @@ def app(which: type | str) -> AppHandle:
         NotServed: there is none.
     """
     __tracebackhide__ = True
-    from fal_jupyter.fal import handle_of
 
     now = session.current()
     if not isinstance(which, type):
@@ -95,7 +98,7 @@ def app(which: type | str) -> AppHandle:
 
 def _foreign(now: NotebookSession, which: str) -> AppHandle:
     __tracebackhide__ = True
-    from fal_jupyter.client.foreign import open_app
+    from fal_jupyter.client.foreign import open_app  # start-up
 
     handle = open_app(now.client, which)
     handle.on_output, handle.on_done, handle.on_value = write_output, now.timing.record, now.pictures.look
@@ -168,8 +171,6 @@ def _left_standing(
 
 def provide_fal(now: NotebookSession) -> None:
     """Make ``fal`` importable, and a name of the user's namespace unless he has one."""
-    from fal_jupyter import fal
-
     now.namespace.setdefault("fal", fal.install(prefer_real=now.fal == "real"))
 
 
@@ -231,8 +232,6 @@ def _publish_all(now: NotebookSession, classes: Sequence[type], wishes: ServeOpt
 
 def _adopt(now: NotebookSession, cls: type) -> type:
     """A class on the real package's App runs as the same class on ours, which its name then means."""
-    from fal_jupyter.fal.adopt import adopted
-
     ours = adopted(cls)
     if ours is not cls and now.namespace.get(cls.__name__) is cls:
         now.namespace[cls.__name__] = ours
@@ -241,7 +240,7 @@ def _adopt(now: NotebookSession, cls: type) -> type:
 
 def _prepare(now: NotebookSession, cls: type, wishes: ServeOptions, say: Callable[[str], None]) -> Prepared:
     __tracebackhide__ = True
-    from fal_jupyter.client import serving
+    from fal_jupyter.client import serving  # start-up
 
     return serving.prepare(
         cls,
@@ -280,8 +279,6 @@ def _publish(now: NotebookSession, prepared: Prepared) -> AppHandle:
 
 def _outside(app: str) -> str:
     """The app's address below this kernel's Jupyter server, once a browser has told by which name it reaches that."""
-    from fal_jupyter.notebook.display.surfaces import server_of
-
     record = server_of()
     return record.url(f"fal/run/{app}") if record is not None and record.origin else ""
 
@@ -315,7 +312,7 @@ def write_output(stream: int, text: str) -> None:
 
 
 def _show_picture(picture: Any) -> None:
-    from IPython.display import publish_display_data
+    from IPython.display import publish_display_data  # start-up
 
     sys.stdout.flush()
     data = base64.b64encode(picture.data).decode()

@@ -8,8 +8,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Final, Union, get_args, get_origin, get_type_hints
 
+from fal_jupyter import shipping
 from fal_jupyter.commands.numbers import size
 from fal_jupyter.domain.spec import AppSpec, Scaling
+from fal_jupyter.environments.lines import masked
+from fal_jupyter.fal.app import describe
 from fal_jupyter.notebook.display.static_card import CaptureLine, EndpointLine, State, StaticCard
 
 if TYPE_CHECKING:
@@ -68,11 +71,8 @@ def of_dry_run(
     Raises:
         UserError: the class could not be served.
     """
-    from fal_jupyter import shipping
-    from fal_jupyter.client.runtime_environment import needs_its_own
-    from fal_jupyter.client.serving import folder_of
-    from fal_jupyter.environments.lines import masked
-    from fal_jupyter.fal.app import describe
+    from fal_jupyter.client.runtime_environment import needs_its_own  # start-up
+    from fal_jupyter.client.serving import folder_of  # start-up
 
     spec = describe(cls, overrides)
     isolated = needs_its_own(cls, spec, mode=env, base=folder_of(cls), by_value=True)

@@ -11,6 +11,9 @@ from typing import Any
 
 from fal_jupyter.commands.numbers import plural
 from fal_jupyter.domain.errors import FalJupyterError
+from fal_jupyter.fal import App, handle_of
+from fal_jupyter.fal.classes.describe import describe_endpoints
+from fal_jupyter.fal.classes.routes import endpoints_of
 from fal_jupyter.notebook.style import BAND, CELL, CODE, FAILED, FRAME, MUTED, OK, QUEUE, START, TABLE, element, text
 from fal_jupyter.protocol.feed import AppState
 
@@ -45,9 +48,6 @@ def install(shell: Any) -> Callable[[], None]:
 
 def is_app(cls: type) -> bool:
     """True for a class of the user's that can be served."""
-    from fal_jupyter.fal import App
-    from fal_jupyter.fal.classes.routes import endpoints_of
-
     real = getattr(sys.modules.get("fal"), "App", App)
     return issubclass(cls, (App, real)) and bool(endpoints_of(cls))
 
@@ -88,8 +88,6 @@ def as_html(cls: type) -> str:
 
 def _state(cls: type) -> AppState | None:
     """What the gateway knows of the class's app, or None where nobody serves it."""
-    from fal_jupyter.fal import handle_of
-
     handle = handle_of(cls)
     try:
         found = handle.client.picture(handle.alias) if handle is not None else None
@@ -114,8 +112,6 @@ def _hint(cls: type) -> str:
 
 def _endpoints(cls: type) -> list[tuple[str, str, str]]:
     """Path, call and the docstring's first line of each endpoint, in the order of the source."""
-    from fal_jupyter.fal.classes.describe import describe_endpoints
-
     return [
         (one.path, f"{cls.__name__}.{one.name}{one.signature}", one.doc.strip().partition("\n")[0])
         for one in describe_endpoints(cls)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from fal_jupyter.commands.numbers import plural, size
 from fal_jupyter.domain.errors import FalJupyterError
+from fal_jupyter.fal.toolkit.utils.fetching import local_bytes
+from fal_jupyter.fal.toolkit.utils.thumbnails import thumbnail
 from fal_jupyter.notebook.calls.pictures import IMAGES
 from fal_jupyter.protocol.feed import Body, Display, Picture, RequestDetail, RequestState, SavedOutput
 
@@ -87,7 +89,6 @@ def output_of(detail: RequestDetail, whole: Callable[[], bytes | None] = lambda:
     request, given = detail["request"], value_of(detail["input"])
     if not 200 <= request["status"] < 300:
         return None
-    from fal_jupyter.fal.toolkit.utils.thumbnails import thumbnail
 
     pictures: list[Display] = []
     others: list[str] = []
@@ -135,8 +136,6 @@ def bounded(outputs: list[SavedOutput]) -> list[SavedOutput]:
 
 def _media(detail: RequestDetail, whole: Callable[[], bytes | None]) -> Iterator[tuple[str, bytes | None, str]]:
     """Type, bytes where they can be had, and name of each picture, sound and film that a call gave or displayed."""
-    from fal_jupyter.fal.toolkit.utils.fetching import local_bytes
-
     for shown in detail["displays"]:
         if shown["content_type"].startswith("image/"):
             yield shown["content_type"], base64.b64decode(shown["base64"]) if shown["base64"] else None, "displayed"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from fal_jupyter.domain.errors import FalJupyterError, UserError
+from fal_jupyter.domain.spec import option_rules
 from fal_jupyter.notebook.display import saved_card as pictures
 from fal_jupyter.notebook.display import saved_panels, surfaces
 from fal_jupyter.notebook.display.saved_results import SavedResults
@@ -269,7 +270,7 @@ class Panels:
 
 def _as_now(card: StaticCard, found: Picture) -> StaticCard:
     """The card with the state that the picture has."""
-    from fal_jupyter.notebook.display.cards import runners_of
+    from fal_jupyter.notebook.display.cards import runners_of  # start-up
 
     app = found["app"]
     known: tuple[State, ...] = ("Ready", "Starting", "Failing", "Zero", "Stopped")
@@ -317,7 +318,7 @@ def _stamp(found: Picture | None) -> Any:
 def card_data(
     now: PanelSession, handle: AppHandle, card: StaticCard, panel: str, source: str, found: Picture | None
 ) -> CardData:
-    from fal_jupyter.notebook.display.cards import rows_of
+    from fal_jupyter.notebook.display.cards import rows_of  # start-up
 
     whole = panel in ("card", *PANELS)
     return CardData(
@@ -359,12 +360,10 @@ def gateway_of(now: PanelSession) -> GatewayState:
 
 
 def options() -> list[OptionRule]:
-    from fal_jupyter.domain.spec import option_rules
-
     return [OptionRule(**rule) for rule in option_rules()]  # type: ignore[typeddict-item]
 
 
 def publish(bundle: dict[str, Any], display_id: str, *, update: bool) -> None:
-    from IPython.display import publish_display_data
+    from IPython.display import publish_display_data  # start-up
 
     publish_display_data(bundle, {}, transient={"display_id": display_id}, update=update)  # type: ignore[no-untyped-call]

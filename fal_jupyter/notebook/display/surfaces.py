@@ -80,6 +80,6 @@ def server_of(environment: Mapping[str, str] | None = None) -> ServerRecord | No
     pid = env.get("JPY_PARENT_PID", "")
     if not pid.isdigit():
         return None
-    from jupyter_core.paths import jupyter_runtime_dir
+    from jupyter_core.paths import jupyter_runtime_dir  # start-up
 
     return server_record.find(Path(jupyter_runtime_dir()), int(pid))

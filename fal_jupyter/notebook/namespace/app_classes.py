@@ -6,15 +6,15 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from fal_jupyter.fal import App
+from fal_jupyter.fal.classes.routes import endpoints_of
+
 if TYPE_CHECKING:
     pass
 
 
 def apps_among(classes: Sequence[type]) -> list[type]:
     """Give the apps among *classes*: not those that only serve as a base of another one and have no endpoint."""
-    from fal_jupyter.fal import App
-    from fal_jupyter.fal.classes.routes import endpoints_of
-
     real = getattr(sys.modules.get("fal"), "App", App)
     apps = [cls for cls in classes if issubclass(cls, (App, real))]
     return [

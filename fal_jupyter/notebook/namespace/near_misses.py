@@ -6,6 +6,7 @@ A class of the user's has no metaclass of ours, as in the real package, so that 
 from __future__ import annotations
 
 from fal_jupyter.domain.text.nearest import nearest
+from fal_jupyter.fal.classes.routes import endpoints_of
 from fal_jupyter.notebook.namespace.app_classes import apps_among
 
 
@@ -18,7 +19,6 @@ def meant(error: object) -> str:
         return ""
     if not apps_among([cls]):
         return ""
-    from fal_jupyter.fal.classes.routes import endpoints_of
 
     endpoints = list(endpoints_of(cls))
     near = nearest(name, [*endpoints, *(word for word in dir(cls) if not word.startswith("_"))])
