@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -12,6 +13,7 @@ from typing import Any
 import nbformat
 import pytest
 
+from fal_jupyter.domain.text.json_forms import as_a_page_writes
 from fal_jupyter.protocol.feed import MIME
 from tests.support.state import state_directory
 
@@ -64,3 +66,10 @@ def test_the_steps_show_what_their_texts_promise(ran: dict[str, Any]) -> None:
     assert "'count': 21" in data(ran["alive"], "text/plain")
     assert any("ZeroDivisionError" in line for output in ran["fail"].outputs for line in output.get("traceback", ()))
     assert "1 failed" in data(ran["dashboard"], "text/html") or "<td" in data(ran["dashboard"], "text/html")
+
+
+def test_the_stored_outputs_have_their_numbers_as_a_page_writes_them() -> None:
+    """JupyterLab writes 0.0 as 0: a notebook that was only opened and saved would differ from the one in the repository."""
+    for name in ("tour.ipynb", "quickstart.ipynb"):
+        cells = json.loads((NOTEBOOKS / name).read_text())["cells"]
+        assert all(json.dumps(as_a_page_writes(cell)) == json.dumps(cell) for cell in cells), name

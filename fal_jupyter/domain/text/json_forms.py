@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 PICTURE: Final = "fal.toolkit.Image.from_pil(…) of it, which is the address of a file"
 _METHODS: Final = ("tolist", "to_list", "to_dicts", "to_pylist", "to_dict")
+_EXACT: Final = 2**53  # beyond it a page's numbers have gaps
 
 
 def json_form(kind: type) -> str:
@@ -17,3 +19,14 @@ def json_form(kind: type) -> str:
         return ".to_dict('records') of it"
     method = next((name for name in _METHODS if callable(getattr(kind, name, None))), "")
     return f".{method}() of it" if method else ""
+
+
+def as_a_page_writes(value: Any) -> Any:
+    """Give plain data with whole floats as integers, as a page writes them: a notebook that is saved there keeps its text."""
+    if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT:
+        return int(value)
+    if isinstance(value, Mapping):
+        return {key: as_a_page_writes(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_a_page_writes(one) for one in value]
+    return value

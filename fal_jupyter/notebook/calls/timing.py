@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from fal_jupyter import forks
+from fal_jupyter.domain.text.json_forms import as_a_page_writes
 
 LINES = 8  # more calls than this share one line, and so do those of a map
 MAPS = 20  # lines for maps; with more of them in a cell, one line tells of all
@@ -178,7 +179,7 @@ class Tally:
         data: dict[str, Any] = {"calls": calls}
         if len(self.all.totals) > len(calls):
             data["calls_total"] = len(self.all.totals)
-        return {"fal_jupyter": data}
+        return {"fal_jupyter": as_a_page_writes(data)}
 
 
 class CellTiming:

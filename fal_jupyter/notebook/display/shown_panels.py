@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from fal_jupyter.domain.errors import FalJupyterError, UserError
 from fal_jupyter.domain.spec import option_rules
+from fal_jupyter.domain.text.json_forms import as_a_page_writes
 from fal_jupyter.notebook.display import saved_card as pictures
 from fal_jupyter.notebook.display import saved_panels, surfaces
 from fal_jupyter.notebook.display.saved_results import SavedResults
@@ -192,7 +193,7 @@ class Panels:
         plain = plain or "\n".join(filter(None, (as_text(card), told)))
         bundle: dict[str, Any] = {"text/plain": plain, "text/html": html}
         if surface.card:
-            bundle[MIME] = {**shown.data, "picture": found}
+            bundle[MIME] = as_a_page_writes({**shown.data, "picture": found})
         return bundle
 
     def refresh(self, now: PanelSession) -> None:
@@ -237,7 +238,7 @@ class Panels:
             "text/html": pictures.dashboard_html(line["apps"]),
         }
         if surface.card:
-            bundle[MIME] = dict(dashboard_data(now))
+            bundle[MIME] = as_a_page_writes(dashboard_data(now))
         return bundle
 
     # --- widgets ------------------------------------------------------------------------------------------------
