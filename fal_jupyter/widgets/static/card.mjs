@@ -181,7 +181,12 @@ export function cardPanel(root, host, card, signal) {
     return place;
   };
   const tabs = tabList(TABS, chosen, (name) => {
-    if (tab !== name && body.offsetHeight) (hold.of = ""), body.style.removeProperty("--fj-held"), (body.style.minHeight = `${body.offsetHeight}px`); // a shorter tab does not pull up what is below
+    if (tab !== name && body.offsetHeight) { // a shorter tab does not pull up what is below, nor does the next run of the cell
+      heights.set(alias, body.offsetHeight);
+      hold.of = "";
+      body.style.removeProperty("--fj-held");
+      body.style.minHeight = `${body.offsetHeight}px`;
+    }
     for (const one of built.values()) one.hidden = true;
     const place = built.get(name) ?? build(name);
     if (!built.has(name)) {

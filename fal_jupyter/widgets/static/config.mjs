@@ -219,7 +219,7 @@ export function configPanel(root, host, { alias, onEdited }, signal) {
       if (name in edits) {
         const elsewhere = bases[name] !== now && !awaited;
         const soon = Boolean(awaited);
-        const send = h("button", { type: "button", class: "fj-choice", title: `${apply.textContent}: all that was changed`, onclick: () => apply.click() }, "Apply");
+        const send = h("button", { type: "button", class: "fj-choice", title: count > 1 ? `Apply all ${count} changes` : null, onclick: () => apply.click() }, "Apply");
         update(note, h("span", { class: elsewhere ? "fj-chip fj-setup" : "fj-chip fj-run" }, soon ? "applying" : "not applied"), elsewhere ? ` in force: ${plainNumber(now)}${unit}, changed elsewhere ` : ` in force: ${plainNumber(now)}${unit} `, apply.disabled ? null : send, iconButton("undo", `Undo ${name}`, () => {
           forget(name);
           draw();
