@@ -110,7 +110,7 @@ def test_dashboard_inspector_and_sidebar_at_three_widths(lab: Front) -> None:
     drawer.get_by_role("button", name="Copy as curl").click()
     expect(drawer).to_contain_text("copied as curl")
     copied = page.evaluate("navigator.clipboard.readText()")
-    assert copied.startswith("curl -sS ")
+    assert "\ncurl -sS " in copied  # below the line that says where the key comes from
     assert "/fail" in copied
     drawer.get_by_role("button", name="cell [3]").click()
     expect(page.locator(".jp-NotebookPanel .jp-Cell.jp-mod-active .cm-content")).to_contain_text("Board.cafe()")
