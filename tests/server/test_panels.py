@@ -78,6 +78,9 @@ def test_panels_see_and_steer(jupyter: Jupyter, run: str) -> None:
     assert ask("apps/wide")["class_name"] == "Wide"
     assert ask("apps/wide/scaling", "POST", {"set": {"keep_alive": 77}})["scaling"]["keep_alive"] == 77
     assert ask("apps/wide/scaling")["overrides"] == {"keep_alive": 77}
+    assert (
+        jupyter.request(f"{run}/", {"name": "Ada"}, method="POST").status == 200
+    )  # a runner is ready, even if the app slept
     assert "/" in ask("apps/wide/schema")["paths"]
     assert isinstance(ask("apps/wide/logs?lines=10"), list)
     assert ask("runners")[0]["app"].endswith("/wide")

@@ -88,7 +88,7 @@ export function inspectorPanel(root, host, { id, close, arrive = false }, signal
     drawn = now;
     const app = host.store.view.apps.find((one) => one.alias === request.alias);
     const runner = app?.runners.find((one) => one.id === request.runner);
-    const usual = app?.by_endpoint.find((one) => one.path === request.path);
+    const usual = app?.by_endpoint?.find((one) => one.path === request.path);
     const standing = app && request.revision ? (request.revision === (app.serving || app.revision) ? " current" : request.revision > app.serving ? "" : ` before r${app.serving}`) : "";
     const facts = [
       ["App", plainText(request.alias)], ["Endpoint", `${request.method} ${plainText(pathText(request.path))}`], ["Called from", request.cell_number ? cellOf(request) : { cell: "a cell", http: "a program, over HTTP", panel: "a panel" }[request.origin] ?? request.origin],

@@ -178,7 +178,7 @@ export function requestsPanel(root, host, { alias, open, span }, signal) {
     update(kinds, ["all", "failed", "cold", "cancelled"].map((name) => h("button", { type: "button", class: "fj-choice", "aria-pressed": String(name === kind), onclick: () => ((kind = name), draw(true)) }, name)));
     const here = host.store.view.apps.find((one) => one.alias === alias);
     const stats = here?.stats;
-    const figures = stats && stats.calls ? `p50 ${alias && (here?.by_endpoint.length ?? 0) > 1 ? "of all endpoints " : ""}${duration(stats.p50_ms)} · ${stats.sample >= 20 ? `p95 ${duration(stats.p95_ms)}` : `max ${duration(stats.max_ms)}`} · ${plural(stats.calls, "call")} · ${count(stats.failed)} failed${stats.cancelled ? ` · ${count(stats.cancelled)} cancelled` : ""}` : "";
+    const figures = stats && stats.calls ? `p50 ${alias && (here?.by_endpoint?.length ?? 0) > 1 ? "of all endpoints " : ""}${duration(stats.p50_ms)} · ${stats.sample >= 20 ? `p95 ${duration(stats.p95_ms)}` : `max ${duration(stats.max_ms)}`} · ${plural(stats.calls, "call")} · ${count(stats.failed)} failed${stats.cancelled ? ` · ${count(stats.cancelled)} cancelled` : ""}` : "";
     const called = alias && !span ? (here?.by_endpoint ?? []) : [];
     byEndpoint.hidden = !called.length;
     if (called.length) {
