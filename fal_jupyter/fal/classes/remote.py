@@ -1,4 +1,4 @@
-"""What a class is from outside: calls to its running app, and the facts of it (``Hello.url``, ``Hello.key`` …).
+"""What a class is from outside: calls to its running app. Its facts (``Hello.url``) are in :mod:`fal_jupyter.fal.classes.class_facts`.
 
 Who serves a class is bound to that very class object, not to its name or its subclasses: running a cell again makes
 a new class, and a subclass is an app of its own.

@@ -17,7 +17,7 @@ BOUND = 256 << 10  # bytes that wait for an owner who does not read; more are dr
 
 
 class OutputTail:
-    """The watcher of one exchange (:class:`fal_jupyter.gateway.requests.proxied_request.Watcher`), until the request or its reader ends."""
+    """The observer of one request (:class:`fal_jupyter.gateway.requests.request_events.RequestObserver`), until it or its reader ends."""
 
     def __init__(self) -> None:
         self._waiting: list[bytes] = []

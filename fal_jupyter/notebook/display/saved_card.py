@@ -27,7 +27,7 @@ from fal_jupyter.notebook.style import (
 )
 from fal_jupyter.protocol.feed import AppState, Picture, RequestState
 
-LONGEST = 300  # characters of any text in a picture: a path alone may have 60 000, and a notebook keeps all of themTRACEBACK = 3000  # characters of one
+LONGEST = 300  # characters of any text in a picture: a path alone may have 60 000, and a notebook keeps all of them
 TRACEBACK = 3000  # characters of one
 _STATES = (
     ("RUNNING", "running", RUN), ("IDLE", "idle", OK), ("SETUP", "in setup", START), ("PENDING", "pending", QUEUE),

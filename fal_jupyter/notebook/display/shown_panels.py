@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -13,6 +12,7 @@ from fal_jupyter.domain.spec import option_rules
 from fal_jupyter.domain.text.json_forms import as_a_page_writes
 from fal_jupyter.notebook.display import saved_card as pictures
 from fal_jupyter.notebook.display import saved_panels, surfaces
+from fal_jupyter.notebook.display.saved_parts import clock
 from fal_jupyter.notebook.display.saved_results import SavedResults
 from fal_jupyter.notebook.display.static_card import State, StaticCard, as_html, as_text
 from fal_jupyter.protocol.feed import (
@@ -294,7 +294,7 @@ def _failure(app: AppState) -> tuple[str, ...]:
     if app["serving"] and app["serving"] != failure["revision"]:
         sentences.append(f"r{app['serving']} goes on serving.")
     if failure["retry_at"]:
-        again = time.strftime("%H:%M:%S", time.localtime(failure["retry_at"] / 1000))
+        again = clock(failure["retry_at"])
         sentences.append(f"The app goes on trying by itself; the next attempt is at {again}.")
     return tuple(sentences)
 
