@@ -241,7 +241,7 @@ def test_a_burst_at_64_descriptors_is_answered_whole(state: Path, file: str) -> 
         for wire in wires:
             wire.close()
         eventually(lambda: app.request("/").status == 200)
-        assert app.request("/").json == pid
+        assert is_running(pid)  # the burst may have started others beside it; it has ended none
 
 
 PIDS = Path("/sys/fs/cgroup/pids")
