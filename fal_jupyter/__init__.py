@@ -99,7 +99,7 @@ def _home(name: str) -> Any:
 
 
 def _reach() -> tuple[str, str]:
-    client = importlib.import_module("fal_jupyter.notebook.session").current().client
+    client = importlib.import_module("fal_jupyter.notebook.session").current_session().client
     return client.base, client.key
 
 

@@ -1,4 +1,4 @@
-"""The notebook front: magics, cells, cards and timing. ``%load_ext fal_jupyter`` enters here."""
+"""The IPython extension: magics, cells, cards and timing. Loaded by ``%load_ext fal_jupyter``."""
 
 from __future__ import annotations
 
@@ -6,50 +6,50 @@ from functools import partial
 from typing import Any
 
 from fal_jupyter.domain.errors import RequestError
-from fal_jupyter.notebook import session
 from fal_jupyter.notebook.completion import Completion
 from fal_jupyter.notebook.display import class_display
 from fal_jupyter.notebook.namespace.tracebacks import lines_of_call
+from fal_jupyter.notebook.session import current_session, end_session
 
-_undo: list[Any] = []
+_undo_callbacks: list[Any] = []
 
 
 def load_ipython_extension(shell: Any) -> None:
-    """Register the magics, their completion, and the display of timing. Doing it twice changes nothing."""
-    if _undo:
+    """Register the magics, their completion and the display of timing. Idempotent."""
+    if _undo_callbacks:
         return
     from fal_jupyter.fal import import_hook  # start-up
     from fal_jupyter.notebook.command_backend import names_of_apps, names_of_runners  # start-up
     from fal_jupyter.notebook.magics import FalMagics  # start-up
 
     import_hook.install()
-    now = session.current()
+    session = current_session()
     shell.register_magics(FalMagics)
     matcher = Completion(names_of_apps, names_of_runners).matcher()
     shell.Completer.custom_matchers.append(matcher)
-    forget_display = class_display.install(shell)
-    now.look_at_modules()
+    uninstall_display = class_display.install(shell)
+    session.look_at_modules()
     without_notebook, RequestError.lines_of_call = RequestError.lines_of_call, partial(lines_of_call, shell)
-    shell.events.register("pre_run_cell", now.cell_begins)
-    shell.events.register("post_run_cell", now.cell_ends)
+    shell.events.register("pre_run_cell", session.on_cell_start)
+    shell.events.register("post_run_cell", session.on_cell_end)
 
     def undo() -> None:
-        shell.events.unregister("pre_run_cell", now.cell_begins)
-        shell.events.unregister("post_run_cell", now.cell_ends)
+        shell.events.unregister("pre_run_cell", session.on_cell_start)
+        shell.events.unregister("post_run_cell", session.on_cell_end)
         if matcher in shell.Completer.custom_matchers:
             shell.Completer.custom_matchers.remove(matcher)
         for kind, name in (("line", "fal"), ("line", "fal_app"), ("cell", "fal_app")):
             shell.magics_manager.magics[kind].pop(name, None)
         shell.magics_manager.registry.pop(FalMagics.__name__, None)
-        forget_display()
+        uninstall_display()
         RequestError.lines_of_call = without_notebook
         import_hook.uninstall()
-        session.end()
+        end_session()
 
-    _undo.append(undo)
+    _undo_callbacks.append(undo)
 
 
 def unload_ipython_extension(_: Any) -> None:
-    """Take back all that loading did; the apps of this kernel stop."""
-    while _undo:
-        _undo.pop()()
+    """Undo :func:`load_ipython_extension`; the apps of this kernel stop."""
+    while _undo_callbacks:
+        _undo_callbacks.pop()()

@@ -1,4 +1,4 @@
-"""The desk of ``%fal``: the gateway as the command line sees it, and the settings of this notebook."""
+"""The backend of ``%fal``: that of the command line, with the settings of this notebook."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fal_jupyter.secret_store import SecretStore
 
 
 class NotebookBackend(GatewayBackend):
-    """What the verbs need, for one session."""
+    """Implements the commands for one notebook session."""
 
     front = "notebook"
 
@@ -24,18 +24,18 @@ class NotebookBackend(GatewayBackend):
         self._session = session
 
     def settings(self) -> dict[str, str]:
-        """The gateway's settings and this notebook's own."""
+        """Return the settings of this notebook and of the gateway."""
         timing = "on" if self._session.timing.enabled else "off"
         return {"timing": timing, "fal": self._session.fal, "panels": self._session.panels.wish, **super().settings()}
 
     def examined(self, which: str) -> list[app_doctor.Report]:
-        """What would be different in the cloud for a class of this notebook, by its name or alias, or for all of them."""
+        """Report what fal's cloud would do differently, for one class of this notebook (name or alias) or for all."""
         from fal_jupyter.notebook.cells import doctor  # start-up
 
         return doctor.examine(self._session, which, SecretStore(self._settings.state))
 
     def show_requests(self, records: list[RequestState]) -> bool:
-        """Display a table of requests, with bars of one scale."""
+        """Display a table of requests with bars on a common scale."""
         if not self._session.is_kernel:
             return False
         html = element("div", saved_panels.requests_table(records), style=TEXT)
@@ -43,7 +43,7 @@ class NotebookBackend(GatewayBackend):
         return True
 
     def show_panel(self, alias: str, tab: str) -> bool:
-        """Display an app's panel; an app of another notebook is seen in the dashboard only."""
+        """Display an app's panel. Apps of other notebooks are shown in the dashboard only."""
         if alias not in self._session.handles:
             raise NotServed(f"{alias} belongs to another notebook or program", hint="%fal dashboard shows it, too")
         panels.panel(alias, tab)
@@ -55,13 +55,13 @@ class NotebookBackend(GatewayBackend):
         return True
 
     def configure(self, setting: str, value: str) -> None:
-        """Change a setting of this notebook; it ends with the kernel."""
+        """Change a setting of this notebook, until the kernel ends."""
         if setting == "timing":
             self._session.timing.enabled = value == "on"
         elif setting == "fal":
             self._choose_fal(value)
         elif setting == "panels":
-            self._session.panels.wishes(value)  # type: ignore[arg-type]  # the grammar has checked it
+            self._session.panels.wishes(value)  # type: ignore[arg-type]  # validated by the grammar
 
     def _choose_fal(self, value: str) -> None:
         import_hook.uninstall()
@@ -74,7 +74,7 @@ class NotebookBackend(GatewayBackend):
 
 
 def names_of_apps() -> list[str]:
-    """The words that name an app now, for completion: class names first. Trouble is no answer, not an error."""
+    """Return class names and aliases of the running apps for completion, or nothing if the gateway cannot be asked."""
     try:
         apps = GatewayBackend().apps()
     except FalJupyterError:
@@ -83,7 +83,7 @@ def names_of_apps() -> list[str]:
 
 
 def names_of_runners() -> list[str]:
-    """The ids of runners now, for completion."""
+    """Return the ids of the live runners for completion, or nothing if the gateway cannot be asked."""
     try:
         return [runner["runner_id"] for runner in GatewayBackend().runners()]
     except FalJupyterError:

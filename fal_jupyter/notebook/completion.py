@@ -1,4 +1,4 @@
-"""Tab in ``%%fal_app`` and ``%fal`` lines: options, verbs, names of apps. Ours alone, file names do not mix in."""
+"""Tab completion in ``%%fal_app`` and ``%fal`` lines: options, commands, names of apps; other matchers are suppressed."""
 
 from __future__ import annotations
 
@@ -10,75 +10,75 @@ from fal_jupyter.commands.definitions import CommandOption, Positional
 
 
 class Completion:
-    """One matcher for IPython; *apps* and *runners* give the names known now, without starting anything."""
+    """A matcher for IPython; *apps* and *runners* return the current names without starting a gateway."""
 
     def __init__(self, apps: Callable[[], Iterable[str]], runners: Callable[[], Iterable[str]]) -> None:
         self._apps = apps
         self._runners = runners
 
     def suggest(self, line: str) -> list[str] | None:
-        """Give the words that may stand at the end of *line* (up to the cursor), or ``None`` if it is not our line."""
+        """Return the completions at the end of *line* (up to the cursor), or ``None`` for a line of another magic."""
         words, fragment = _split(line)
         if not words:
             return None
         if words[0] == "%%fal_app":
-            return _fitting(
+            return _starting_with(
                 self._for_options(words[1:], definitions.options_of(definitions.APP_OPTIONS, "notebook")), fragment
             )
         if words[0].removeprefix("%") == "fal" and words[0] != "%%fal":
-            return _fitting(self._for_verb(words[1:]), fragment)
+            return _starting_with(self._for_command(words[1:]), fragment)
         return None
 
-    def _for_verb(self, words: list[str]) -> Iterable[str]:
-        verbs = {verb.name: verb for verb in definitions.verbs_of("notebook")}
+    def _for_command(self, words: list[str]) -> Iterable[str]:
+        commands = {command.name: command for command in definitions.verbs_of("notebook")}
         if not words:
-            return list(verbs)
-        verb = verbs.get(words[0])
-        if verb is None:
+            return list(commands)
+        command = commands.get(words[0])
+        if command is None:
             return []
-        options = definitions.options_of(verb.options, "notebook")
-        given = _positional(words[1:], options)
-        wanted = verb.places[len(given)] if len(given) < len(verb.places) else None
-        after = self._for_options(words[1:], options)
-        if wanted is None or words[-1] in {o.flag for o in options if o.read is not None}:
-            return after
-        found = list(self._for_place(wanted, given))
-        return found if wanted.what == "value" and found else [*found, *after]
+        options = definitions.options_of(command.options, "notebook")
+        arguments = _positional(words[1:], options)
+        next_positional = command.places[len(arguments)] if len(arguments) < len(command.places) else None
+        options_left = self._for_options(words[1:], options)
+        if next_positional is None or words[-1] in {o.flag for o in options if o.read is not None}:
+            return options_left
+        candidates = list(self._for_positional(next_positional, arguments))
+        return candidates if next_positional.what == "value" and candidates else [*candidates, *options_left]
 
-    def _for_place(self, place: Positional, given: list[str]) -> Iterable[str]:
-        match place.what:
+    def _for_positional(self, positional: Positional, arguments: list[str]) -> Iterable[str]:
+        match positional.what:
             case "app":
                 return self._apps()
             case "target":
                 return [*self._apps(), *self._runners()]
             case "verb":
-                return [verb.name for verb in definitions.verbs_of("notebook")]
+                return [command.name for command in definitions.verbs_of("notebook")]
             case "setting":
                 return list(definitions.SETTINGS)
             case "value":
-                return definitions.SETTINGS.get(given[0], ()) if given else ()
+                return definitions.SETTINGS.get(arguments[0], ()) if arguments else ()
             case "action":
-                return place.words
+                return positional.words
             case "file" | "text":
                 return ()
 
     @staticmethod
     def _for_options(words: list[str], options: list[CommandOption]) -> Iterable[str]:
-        if words and (open_one := next((o for o in options if o.flag == words[-1] and o.read is not None), None)):
-            return open_one.choices
+        if words and (option_before := next((o for o in options if o.flag == words[-1] and o.read is not None), None)):
+            return option_before.choices
         return [option.flag for option in options if option.many or option.flag not in words]
 
     def matcher(self) -> Any:
-        """The matcher to put into ``shell.Completer.custom_matchers``."""
+        """Return the matcher for ``shell.Completer.custom_matchers``."""
         from IPython.core.completer import SimpleCompletion, context_matcher  # start-up
 
         def fal_matcher(context: Any) -> Any:
             line = context.line_with_cursor[: context.cursor_position]
-            found = self.suggest(line)
-            if found is None:
+            candidates = self.suggest(line)
+            if candidates is None:
                 return {"completions": []}
             return {
-                "completions": [SimpleCompletion(text=word, type="option") for word in found],
+                "completions": [SimpleCompletion(text=word, type="option") for word in candidates],
                 "matched_fragment": _split(line)[1],
                 "suppress": True,
                 "ordered": True,
@@ -88,7 +88,7 @@ class Completion:
 
 
 def _split(line: str) -> tuple[list[str], str]:
-    """The complete words of a line and the one that is being typed."""
+    """Split a line into its complete words and the one being typed."""
     words = line.lstrip().split()
     if line and not line[-1].isspace() and words:
         return words[:-1], words[-1]
@@ -99,10 +99,10 @@ def _positional(words: list[str], options: list[CommandOption]) -> list[str]:
     takes_value = {option.flag for option in options if option.read is not None}
     return [
         word
-        for before, word in zip(["", *words], words, strict=False)
-        if not word.startswith("-") and before not in takes_value
+        for previous, word in zip(["", *words], words, strict=False)
+        if not word.startswith("-") and previous not in takes_value
     ]
 
 
-def _fitting(words: Iterable[str], fragment: str) -> list[str]:
+def _starting_with(words: Iterable[str], fragment: str) -> list[str]:
     return [word for word in words if word.startswith(fragment)]

@@ -1,4 +1,4 @@
-"""``%%fal_app`` and ``%fal``: grammar only. What they do is in ``serving`` and in ``cli.verbs``."""
+"""``%%fal_app`` and ``%fal``: parsing only; :mod:`~fal_jupyter.notebook.cells.serving` and :mod:`fal_jupyter.commands` do the work."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
 from fal_jupyter.commands import grammar, verbs
 from fal_jupyter.domain.errors import BadSetting
 from fal_jupyter.domain.text.terminal_text import safe_text
-from fal_jupyter.notebook import session
 from fal_jupyter.notebook.cells import serving
 from fal_jupyter.notebook.command_backend import NotebookBackend
+from fal_jupyter.notebook.session import current_session
 
-APP_HELP = f"""Run the cell, and every fal.App class that it defines as an app of its own.
+APP_HELP = f"""Run the cell and serve every fal.App class that it defines.
 
-The cell runs in your namespace; ``fal`` is there without an import. It ends when the first runner of each app is
-ready, or in error if one could not start. Call an endpoint from any later cell.
+The cell runs in your namespace, where ``fal`` is available without an import. It completes when the first runner of each
+app is ready, and fails if one cannot start. Endpoints can be called from any later cell.
 
 Example::
 
@@ -30,7 +30,7 @@ Example::
 
 {grammar.app_parser().format_help()}"""
 
-FAL_HELP = f"""See and manage apps, runners and settings.
+FAL_HELP = f"""Inspect and manage apps, runners and settings.
 
 {grammar.help_text("notebook")}
 Example::
@@ -52,7 +52,7 @@ class FalMagics(Magics):  # type: ignore[misc]  # IPython is not typed
         except grammar.HelpAsked as asked:
             print(asked)
             return
-        serving.serve_cell(session.current(), cell, args)
+        serving.serve_cell(current_session(), cell, args)
 
     def fal_app_line(self, line: str) -> None:
         __tracebackhide__ = True
@@ -65,7 +65,7 @@ class FalMagics(Magics):  # type: ignore[misc]  # IPython is not typed
         except grammar.HelpAsked as asked:
             print(asked)
             return
-        outcome = verbs.carry_out(args, NotebookBackend(session.current()))
+        outcome = verbs.carry_out(args, NotebookBackend(current_session()))
         if args.json or outcome.text:
             print(json.dumps(outcome.data) if args.json else safe_text(outcome.text))
 

@@ -1,4 +1,4 @@
-"""``fal_jupyter.panel``, ``widget`` and ``dashboard``: panels that the user displays."""
+"""``fal_jupyter.panel``, ``widget`` and ``dashboard``: panels on demand."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 from fal_jupyter.domain.errors import BadSetting
 from fal_jupyter.domain.text.nearest import hint_for
-from fal_jupyter.notebook import session
 from fal_jupyter.notebook.display import cards, surfaces
 from fal_jupyter.notebook.display.shown_panels import PANELS, Panels, Shown, card_data, dashboard_data, publish
+from fal_jupyter.notebook.session import current_session
 
 
 def panel(which: Any, name: str = "card") -> None:
@@ -22,50 +22,50 @@ def panel(which: Any, name: str = "card") -> None:
 
     Raises:
         BadSetting: there is no such panel.
-        NotServed: nothing of this notebook serves that app.
+        NotServed: this notebook does not serve that app.
     """
     __tracebackhide__ = True
     from fal_jupyter.notebook.cells.serving import app  # start-up
 
     _check_name(name)
-    now = session.current()
+    session = current_session()
     handle = app(which)
-    now.panels.show_card(now, handle, cards.of_app(handle, cell=""), panel=name)
+    session.panels.show_card(session, handle, cards.of_app(handle, cell=""), panel=name)
 
 
 def widget(which: Any, name: str = "card", *, bare: bool = False) -> Any:
-    """Give a panel as a widget of anywidget, to put into a box of ipywidgets or another front end.
+    """Return a panel as an anywidget widget, for layouts of ipywidgets or other front ends.
 
     Args:
         which: the app's class or alias.
         name: the panel, as in :func:`panel`.
-        bare: all goes through the kernel, though a Jupyter server of ours may be there.
+        bare: all traffic goes through the kernel even if the Jupyter server has our extension.
     """
     __tracebackhide__ = True
     from fal_jupyter.notebook.cells.serving import app  # start-up
 
     _check_name(name)
-    now = session.current()
+    session = current_session()
     handle = app(which)
     card = cards.of_app(handle, cell="")
-    found = now.panels.picture_of(handle)
-    data = card_data(now, handle, card, name, "", found)
-    bundle = Panels._bundle(Shown("", card, data), found, surfaces.STATIC)
-    return now.panels.widget(now, data, bundle, bare=bare)
+    snapshot = session.panels.picture_of(handle)
+    data = card_data(session, handle, card, name, "", snapshot)
+    bundle = Panels._bundle(Shown("", card, data), snapshot, surfaces.STATIC)
+    return session.panels.widget(session, data, bundle, bare=bare)
 
 
 def dashboard() -> None:
-    """Display the dashboard: every app of this user, whichever notebook it belongs to."""
+    """Display the dashboard: the apps of all notebooks and programs of this user."""
     __tracebackhide__ = True
 
-    now = session.current()
-    surface = now.panels.surface(now)
-    bundle = now.panels.dashboard_bundle(now, surface)
+    session = current_session()
+    surface = session.panels.surface(session)
+    bundle = session.panels.dashboard_bundle(session, surface)
     if surface == surfaces.TEXT:
         print(bundle["text/plain"])
         return
     if surface.widget:
-        extra, _ = now.panels.widget(now, dashboard_data(now), bundle)._repr_mimebundle_()
+        extra, _ = session.panels.widget(session, dashboard_data(session), bundle)._repr_mimebundle_()
         bundle = {**extra, **bundle}
     publish(bundle, uuid.uuid4().hex, update=False)
 

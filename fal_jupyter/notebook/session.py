@@ -1,4 +1,4 @@
-"""What one kernel (or script) keeps between cells: its client, the handles of its apps, its settings, its timing."""
+"""State of one kernel (or script) between cells: its client, the handles of its apps, its settings, its timing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fal_jupyter.notebook.calls.progress import DisplayLine
 from fal_jupyter.notebook.calls.timing import CellTiming
 from fal_jupyter.notebook.display.shown_panels import Panels
 from fal_jupyter.notebook.namespace.history import CellHistory
-from fal_jupyter.notebook.namespace.near_misses import meant
+from fal_jupyter.notebook.namespace.near_misses import near_miss_hint
 
 if TYPE_CHECKING:
     from fal_jupyter.client.client import Client
@@ -39,13 +39,13 @@ class NotebookSession:
         self._client: Client | None = None
         self._cells: list[str] = []
         self._cell = ""
-        self.cells_begun = 0
+        self.cells_started = 0
         self._lines: list[DisplayLine] = []
 
     # --- the gateway --------------------------------------------------------------------------------------------------
     @property
     def client(self) -> Client:
-        """The one client of this process, made when first needed."""
+        """The client of this process, created on first use."""
         if self._client is None:
             from fal_jupyter.client.client import Client  # start-up
 
@@ -55,7 +55,7 @@ class NotebookSession:
 
     @property
     def name(self) -> str:
-        """What this owner is called in sentences: the notebook's file name, the script's, or what it is."""
+        """Name of this owner in messages: the file name of the notebook or script, or a description."""
         notebook = os.environ.get("JPY_SESSION_NAME")
         if self.shell is None:
             return Path(sys.argv[0]).name if sys.argv and sys.argv[0] not in {"", "-c"} else "a script"
@@ -64,7 +64,7 @@ class NotebookSession:
         return "a notebook" if self.is_kernel else "IPython"
 
     def close(self) -> None:
-        """End the lease; the apps of this process go with it."""
+        """End the lease, which stops the apps of this process."""
         client, self._client = self._client, None
         self.panels.close()
         self.handles.clear()
@@ -74,54 +74,54 @@ class NotebookSession:
     # --- the running cell ---------------------------------------------------------------------------------------------
     @property
     def is_kernel(self) -> bool:
-        """True where rich output can be displayed."""
+        """Whether rich output can be displayed."""
         return self.shell is not None and getattr(self.shell, "kernel", None) is not None
 
     @property
     def raw_cell(self) -> str:
-        """The whole text of the running cell, magic lines included."""
+        """The complete text of the running cell, including magic lines."""
         if self._cells:
             return self._cells[-1]
         raw: list[str] = self.shell.history_manager.input_hist_raw
         return raw[-1] if raw else ""
 
-    def cell_begins(self, info: Any) -> None:
-        """IPython's ``pre_run_cell``. Cells can nest (``%%capture``): the outermost one is timed."""
+    def on_cell_start(self, info: Any) -> None:
+        """Handler of IPython's ``pre_run_cell``. Cells can nest (``%%capture``); the outermost one is timed."""
         self._cells.append(info.raw_cell or "")
         if len(self._cells) == 1:
-            self.cells_begun += 1
+            self.cells_started += 1
             self.timing.begin()
             self.pictures.begin()
             self._lines.clear()
-            self._asks_from(_address_of(info, len(self.shell.history_manager.input_hist_raw)))
+            self._set_calling_cell(_cell_address(info, len(self.shell.history_manager.input_hist_raw)))
 
-    def cell_ends(self, result: Any) -> None:
-        """IPython's ``post_run_cell``: the cell's timing is shown, once."""
+    def on_cell_end(self, result: Any) -> None:
+        """Handler of IPython's ``post_run_cell``: displays hints, pictures and the timing of the outermost cell."""
         if self._cells:
             self._cells.pop()
-        if not self._cells and (hint := meant(getattr(result, "error_in_exec", None))):
+        if not self._cells and (hint := near_miss_hint(getattr(result, "error_in_exec", None))):
             print(hint, file=sys.stderr)
         if not self._cells:
-            self._asks_from("")
+            self._set_calling_cell("")
             self.look_at_modules()
         if not self._cells and self.is_kernel:
-            self.pictures.look_at_result(result.result)
+            self.pictures.add_cell_result(result.result)
             self._show_pictures()
         if not self._cells and (tally := self.timing.end()) is not None:
-            told = call_lines.as_text(tally, unfolded=self.is_kernel)
+            text = call_lines.as_text(tally, unfolded=self.is_kernel)
             drawn = [line.display_id for line in self._lines if line.display_id]
-            place = drawn[0] if len(drawn) == 1 else ""  # a map's progress becomes its line
-            self.show(told, call_lines.as_html(tally), tally.metadata(), place)
+            replaces = drawn[0] if len(drawn) == 1 else ""  # the timing line replaces a map's progress line
+            self.show(text, call_lines.as_html(tally), tally.metadata(), replaces)
         if not self._cells:
             self.panels.refresh(self)
 
-    def _asks_from(self, cell: str) -> None:
+    def _set_calling_cell(self, cell: str) -> None:
         self._cell = cell
         if self._client is not None:
             self._client.cell = cell
 
     def look_at_modules(self) -> None:
-        """Note which modules of the user's files were imported or reloaded, so that later edits can be told from these."""
+        """Record which modules of the user's files are imported or reloaded, to detect later edits."""
         autoreload = getattr(self.shell, "magics_manager", None) and self.shell.magics_manager.registry.get(
             "AutoreloadMagics"
         )
@@ -135,34 +135,34 @@ class NotebookSession:
             publish_display_data(bundle)  # type: ignore[no-untyped-call]
 
     def draw_line(self) -> DisplayLine:
-        """Give a line that is drawn again and again under the running cell."""
+        """Create a progress line under the running cell that can be redrawn."""
         self._lines.append(DisplayLine())
         return self._lines[-1]
 
-    def show(self, text: str, html: str, metadata: dict[str, Any] | None = None, place: str = "") -> None:
-        """Display a block, in *place* of the display of that id; where there is no front end for HTML, print its text."""
+    def show(self, text: str, html: str, metadata: dict[str, Any] | None = None, replaces: str = "") -> None:
+        """Display a block, replacing the display with id *replaces* if given; without a front end for HTML, print its text."""
         if not self.is_kernel:
             print(text)
             return
         from IPython.display import publish_display_data  # start-up
 
-        where: dict[str, Any] = {"transient": {"display_id": place}, "update": True} if place else {}
-        publish_display_data({"text/plain": text, "text/html": html}, metadata or {}, **where)  # type: ignore[no-untyped-call]
+        options: dict[str, Any] = {"transient": {"display_id": replaces}, "update": True} if replaces else {}
+        publish_display_data({"text/plain": text, "text/html": html}, metadata or {}, **options)  # type: ignore[no-untyped-call]
 
     def cell_of(self, name: str) -> str:
-        """Give ``cell [7]`` for the cell that gave the variable its value, or ``""``."""
+        """Return ``cell [7]`` for the cell that assigned the variable, or ``""``."""
         return self.history.cell_of(name) if self.history is not None else ""
 
-    def name_places(self, traceback: str) -> str:
-        """Write a runner's traceback as IPython would: ``Cell In[3], line 5`` for the cell's file name."""
+    def rename_cell_frames(self, traceback: str) -> str:
+        """Rewrite a runner's traceback as IPython does: ``Cell In[3], line 5`` in place of the cell's file name."""
         if self.shell is None:
             return traceback
 
-        def named(match: re.Match[str]) -> str:
-            found = self.shell.compile.format_code_name(match[1])
-            return f"{found[0]} {found[1]}, line {match[2]}" if found else match[0]
+        def label_of_frame(match: re.Match[str]) -> str:
+            kind_and_name = self.shell.compile.format_code_name(match[1])
+            return f"{' '.join(kind_and_name)}, line {match[2]}" if kind_and_name else match[0]
 
-        return re.sub(r'File "([^"]+)", line (\d+)', named, traceback)
+        return re.sub(r'File "([^"]+)", line (\d+)', label_of_frame, traceback)
 
     @property
     def namespace(self) -> dict[str, Any]:
@@ -176,8 +176,8 @@ class NotebookSession:
 _lock = threading.Lock()
 
 
-def _address_of(info: Any, number: int) -> str:
-    """Number and id of a cell, as a call's header has them; an id that is none of nbformat's is left out."""
+def _cell_address(info: Any, number: int) -> str:
+    """Return number and id of a cell in the form of the call header; an id that nbformat does not allow is omitted."""
     cell_id = str(getattr(info, "cell_id", None) or "")
     return f"{number} {cell_id if re.fullmatch(r'[a-zA-Z0-9_-]{1,64}', cell_id) else ''}"
 
@@ -185,8 +185,8 @@ def _address_of(info: Any, number: int) -> str:
 _current: NotebookSession | None = None
 
 
-def current() -> NotebookSession:
-    """Give this process's session; it is closed when the interpreter ends."""
+def current_session() -> NotebookSession:
+    """Return the session of this process; it is closed at interpreter exit."""
     global _current
     with _lock:
         if _current is None:
@@ -196,18 +196,18 @@ def current() -> NotebookSession:
 
 
 class OutputsToSave:
-    """Fresh outputs of panels, as JSON in the reply to a page that saves its notebook (``user_expressions``)."""
+    """Current outputs of panels, as JSON in the reply to a page that saves its notebook (``user_expressions``)."""
 
     def __init__(self, aliases: Sequence[str]) -> None:
         self._aliases = aliases
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
-        found = [] if _current is None else _current.panels.to_save(_current, self._aliases)
-        return {"application/json": found, "text/plain": f"{len(found)} outputs"}
+        outputs = [] if _current is None else _current.panels.to_save(_current, self._aliases)
+        return {"application/json": outputs, "text/plain": f"{len(outputs)} outputs"}
 
 
-def end() -> None:
-    """Close the session; the next :func:`current` begins another."""
+def end_session() -> None:
+    """Close the session; the next :func:`current_session` creates another."""
     global _current
     with _lock:
         session, _current = _current, None
@@ -221,5 +221,5 @@ def _close() -> None:
 
 
 def _shell() -> Any:
-    module = sys.modules.get("IPython")  # never imported for this: a script without IPython has no shell
+    module = sys.modules.get("IPython")  # not imported here: a script without IPython has no shell
     return module.get_ipython() if module is not None else None

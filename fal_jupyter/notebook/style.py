@@ -1,8 +1,8 @@
-"""Colours and inline styles of everything we display: the only place with hex values.
+"""Colours and inline styles of all static displays; the only Python module with hex values.
 
-Saved notebooks are read by front ends that drop ``<style>`` and scripts, so each element carries its own style.
-JupyterLab's variables give light, dark and high contrast; the fallbacks are colours of 3:1 or better on both white
-and near-black, and greys made of transparency.
+Front ends that render saved notebooks drop ``<style>`` and scripts, so each element has an inline style. JupyterLab's
+variables cover light, dark and high contrast; the fallback colours have a contrast of at least 3:1 on white and near-black,
+and greys are transparent.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PHASES: Final = (
     ("run_ms", "run", RUN),
     ("stream_ms", "stream", RUN),
 )
-"""The five parts of a request's time: field, word, colour."""
+"""The five phases of a request: field, label, colour."""
 LINE: Final = "var(--jp-border-color2, rgba(128, 128, 128, 0.4))"
 MUTED: Final = "opacity: 0.75"
 CODE: Final = "font-family: var(--jp-code-font-family, monospace); font-size: var(--jp-code-font-size, 12px)"
@@ -37,13 +37,13 @@ TEXT: Final = (
 FRAME: Final = f"{TEXT}; border: 1px solid {LINE}; border-radius: 4px; margin: 4px 0"
 BAND: Final = f"border-top: 1px solid {LINE}; padding: 6px 10px"
 TABLE: Final = "border-collapse: collapse; table-layout: auto; margin: 0"
-"""Of each table: Jupyter's own style sheet gives tables columns of one width, which long words leave, and a margin."""
+"""Resets Jupyter's style of tables: a margin, and columns of equal width that long words overflow."""
 CELL: Final = "text-align: left; padding: 2px 14px 2px 0; border: none; background: none; vertical-align: top"
 NUMBER: Final = CELL.replace("text-align: left", "text-align: right")
 
 
 def element(tag: str, *children: str, style: str = "", title: str = "", flags: str = "") -> str:
-    """Build one element of already escaped *children*."""
+    """Build an element from *children*, which are escaped already."""
     attributes = f' style="{escape(style)}"' if style else ""
     attributes += f' title="{text(title)}"' if title else ""
     attributes += f" {flags}" if flags else ""
@@ -51,16 +51,16 @@ def element(tag: str, *children: str, style: str = "", title: str = "", flags: s
 
 
 def marked(glyph: str, words: str, colour: str, *, style: str = "") -> str:
-    """A state: only its glyph has a colour, since no colour of one value can be read on white and on near-black."""
+    """Format a state. Only the glyph is coloured: no single colour is readable as text on both white and near-black."""
     glyphs = [element("span", glyph, style=f"color: {colour}"), " "] if glyph else []
     return element("b", *glyphs, text(words), style=style)
 
 
 def text(value: object) -> str:
-    """Escape anything that a user (or a program of theirs) may have written: no HTML, no colours, no turn of direction."""
+    """Escape text of users and their programs: no HTML, no terminal colours, no bidirectional controls."""
     return escape(plain_text(str(value)), quote=True)
 
 
 def isolated(value: object) -> str:
-    """The same for text that stands beside other text: its direction is its own."""
+    """Escape like :func:`text`, and isolate the text's direction from its neighbours."""
     return f"<bdi>{text(value)}</bdi>"

@@ -7,7 +7,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
-from fal_jupyter.notebook.cells.cells import find_place, run_body
+from fal_jupyter.notebook.cells.cells import locate_cell, run_body
 from fal_jupyter.notebook.namespace.history import CellHistory
 
 
@@ -31,7 +31,7 @@ class Shell:
         self.raw = info.raw_cell
 
     def body(self, line: str, cell: str) -> None:
-        self.found = run_body(self.ip, cell, find_place(self.ip, cell, self.raw))
+        self.found = run_body(self.ip, cell, locate_cell(self.ip, cell, self.raw))
 
     def run(self, text: str) -> Any:
         self.shown.clear()

@@ -8,7 +8,7 @@ import pytest
 
 from fal_jupyter.notebook.calls.call_lines import as_html, as_text
 from fal_jupyter.notebook.calls.progress import time_left
-from fal_jupyter.notebook.calls.timing import KEPT, LINES, MAPS, ROWS, CellTiming, Tally
+from fal_jupyter.notebook.calls.timing import MAX_LINES, MAX_MAPS, MAX_RECORDS, MAX_ROWS, CellTiming, Tally
 
 
 @dataclass(frozen=True)
@@ -100,8 +100,8 @@ def test_a_thousand_calls_are_one_line_with_a_bounded_table() -> None:
         assert part in text
     html = Shape(as_html(shown))
     assert html.seen.count("details") == 1
-    assert html.seen.count("tr") == ROWS + 1
-    assert [row.call.request_id for row in shown.all.rows] == [str(n) for n in range(1499, 1499 - ROWS, -1)]
+    assert html.seen.count("tr") == MAX_ROWS + 1
+    assert [row.call.request_id for row in shown.all.rows] == [str(n) for n in range(1499, 1499 - MAX_ROWS, -1)]
 
 
 def test_the_metadata_has_the_fields_of_each_call_and_a_bound() -> None:
@@ -126,13 +126,13 @@ def test_the_metadata_has_the_fields_of_each_call_and_a_bound() -> None:
             ]
         }
     }
-    many = tally(*([Call()] * (KEPT + 5))).metadata()["fal_jupyter"]
-    assert len(many["calls"]) == KEPT
-    assert many["calls_total"] == KEPT + 5
+    many = tally(*([Call()] * (MAX_RECORDS + 5))).metadata()["fal_jupyter"]
+    assert len(many["calls"]) == MAX_RECORDS
+    assert many["calls_total"] == MAX_RECORDS + 5
 
 
 def test_p95_is_shown_only_where_there_are_twenty_calls() -> None:
-    assert LINES < 19
+    assert MAX_LINES < 19
     assert "p95" not in as_text(tally(*([Call()] * 19)))
     assert "p95" in as_text(tally(*([Call()] * 21)))
 
@@ -233,13 +233,13 @@ def test_a_failed_item_marks_the_line_of_its_map_and_its_own_row() -> None:
 
 
 def test_many_calls_and_many_maps_of_a_cell_share_a_line() -> None:
-    loop = tally(*([Call()] * (LINES + 1)))
+    loop = tally(*([Call()] * (MAX_LINES + 1)))
     assert len(as_text(loop).splitlines()) == 1
     maps = Tally(0.0)
-    for number in range(MAPS + 5):
+    for number in range(MAX_MAPS + 5):
         maps.add(Call(batch=number + 1), 10.0 + number)
     assert len(as_text(maps).splitlines()) == 1
-    assert f"{MAPS + 5} calls" in as_text(maps)
+    assert f"{MAX_MAPS + 5} calls" in as_text(maps)
 
 
 def test_several_maps_of_a_cell_share_the_rows_that_are_saved() -> None:

@@ -1,4 +1,4 @@
-"""The line under a cell for each call, and one for all of a map: folded, and unfolded as a waterfall. HTML, and text with the same facts."""
+"""Timing lines under a cell: one per call, one per map, expandable to a waterfall; as HTML and as equivalent text."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from fal_jupyter.notebook.style import (
     text,
 )
 
-SHOWN_FROM = 1.0  # milliseconds from which transfer and stream are named in the line; the table has them always
+MIN_NAMED_MS = 1.0  # minimum milliseconds of transfer and stream in the summary line; the table always has them
 BAR, WATERFALL = 72, 320  # pixels
 CHARACTERS = 24
-ROWS_IN_ALL = 40  # of all waterfalls of a cell: 1.6 kB each in the saved notebook
+ROWS_IN_ALL = 40  # in all waterfalls of a cell; a row takes 1.6 kB in the saved notebook
 _BLOCKS = {"queue": "░", "cold start": "▒", "transfer": "─", "run": "█", "stream": "▓"}
 
 
-# --- what is said in both ---------------------------------------------------------------------------------------------
+# --- shared by text and HTML ------------------------------------------------------------------------------------------
 def _phases(call: TimedCall) -> str:
     parts = [f"queue {milliseconds(call.queue_ms)}"]
     if call.start_ms > 0:
         parts.append(f"cold start {milliseconds(call.start_ms)}")
-    if call.transfer_ms >= SHOWN_FROM:
+    if call.transfer_ms >= MIN_NAMED_MS:
         parts.append(f"transfer {milliseconds(call.transfer_ms)}")
     parts.append(f"run {milliseconds(call.run_ms)}")
-    if call.stream_ms >= SHOWN_FROM:
+    if call.stream_ms >= MIN_NAMED_MS:
         parts.append(f"stream {milliseconds(call.stream_ms)}")
     return " · ".join(parts)
 
@@ -46,7 +46,7 @@ def _phases_and_hint(call: TimedCall) -> str:
     return f"{_phases(call)} · {call.hint}" if call.hint else _phases(call)
 
 
-def _made_by(call: TimedCall) -> str:
+def _served_by(call: TimedCall) -> str:
     return (
         ", ".join(part for part in (call.runner, f"r{call.revision}" if call.revision else "") if part) or "no runner"
     )
@@ -60,7 +60,7 @@ def _name(group: Group) -> str:
 def _facts(group: Group) -> str:
     totals = list(group.totals)
     parts = [plural(len(totals), "call"), f"p50 {milliseconds(percentile(totals, 0.5))}"]
-    if len(totals) >= 20:  # fewer say nothing of a tail
+    if len(totals) >= 20:  # a 95th percentile of fewer is meaningless
         parts.append(f"p95 {milliseconds(percentile(totals, 0.95))}")
     parts += [f"max {milliseconds(max(totals))}", rate(group.per_second)]
     if group.cold:
@@ -74,14 +74,16 @@ def _revisions(group: Group) -> str:
     return " ".join(f"r{number}" for number in sorted(group.revisions) if number)
 
 
-def _rows(group: Group, most: int) -> list[Row]:
-    """The calls of a group, or of more than *most* the slowest ones, slowest first."""
+def _rows(group: Group, limit: int) -> list[Row]:
+    """Return the rows of a group; if there are more than *limit*, only the slowest ones, slowest first."""
     rows = group.rows
-    return rows if len(rows) <= most else sorted(rows, key=lambda row: -row.call.total_ms)[:most]
+    return rows if len(rows) <= limit else sorted(rows, key=lambda row: -row.call.total_ms)[:limit]
 
 
-def _caption(group: Group, shown: int) -> str:
-    parts = [] if shown == len(group.totals) else [f"The {shown} slowest of {count(len(group.totals))} calls."]
+def _caption(group: Group, rows_shown: int) -> str:
+    parts = (
+        [] if rows_shown == len(group.totals) else [f"The {rows_shown} slowest of {count(len(group.totals))} calls."]
+    )
     if group.span_ms > 0:
         parts.append(f"{group.worked / group.span_ms:.1f} ran at once on average.")
     if sum(group.totals) > 0 and (share := group.waited / sum(group.totals)) >= 0.01:
@@ -98,19 +100,19 @@ def _shares(call: TimedCall) -> list[tuple[str, float, str]]:
 
 # --- text -------------------------------------------------------------------------------------------------------------
 def as_text(tally: Tally, *, unfolded: bool = False) -> str:
-    """A line for each call, or one for a map, in columns; *unfolded* with the calls of a map below it.
+    """Format a line per call or map in columns, for terminals, saved text and screen readers.
 
-    For terminals, saved text and screen readers.
+    With *unfolded*, the calls of a map follow its line.
     """
     lines = tally.lines()
     cells = [_text_cells(line) for line in lines]
     widths = [max(len(cell[i]) for cell in cells) for i in range(3)]
-    found = []
+    output_lines = []
     for line, (word, total, name, facts) in zip(lines, cells, strict=True):
-        found.append(f"{word:<{widths[0]}} {total:>{widths[1]}} {name:<{widths[2]}} {facts}")
+        output_lines.append(f"{word:<{widths[0]}} {total:>{widths[1]}} {name:<{widths[2]}} {facts}")
         if unfolded and isinstance(line, Group):
-            found += _text_waterfall(line)
-    return "\n".join(found)
+            output_lines += _text_waterfall(line)
+    return "\n".join(output_lines)
 
 
 def _text_cells(line: TimedCall | Group) -> tuple[str, str, str, str]:
@@ -118,7 +120,7 @@ def _text_cells(line: TimedCall | Group) -> tuple[str, str, str, str]:
         facts = ", ".join(part for part in (_facts(line), _revisions(line)) if part)
         return "failed" if line.failed else "ok", milliseconds(line.span_ms), f"{_name(line)}:", facts
     word = f"failed {line.status}" if line.status >= 400 else "failed, broke off after" if line.aborted else "ok"
-    return word, milliseconds(line.total_ms), f"{line.endpoint}:", f"{_phases_and_hint(line)}, {_made_by(line)}"
+    return word, milliseconds(line.total_ms), f"{line.endpoint}:", f"{_phases_and_hint(line)}, {_served_by(line)}"
 
 
 def _text_waterfall(group: Group) -> list[str]:
@@ -130,7 +132,7 @@ def _text_waterfall(group: Group) -> list[str]:
         failed = "failed, " if has_failed(row.call) else ""
         bar = f"{_text_bar(row, group.span_ms):<{CHARACTERS}}"
         lines.append(
-            f"  {row.number:>{width}} {bar} {total:>{longest}}  {failed}{_phases(row.call)}, {_made_by(row.call)}"
+            f"  {row.number:>{width}} {bar} {total:>{longest}}  {failed}{_phases(row.call)}, {_served_by(row.call)}"
         )
     caption = _caption(group, len(rows))
     return [*lines, f"  {caption}"] if caption else lines
@@ -140,32 +142,32 @@ def _text_bar(row: Row, span: float) -> str:
     def column(ms: float) -> int:
         return min(CHARACTERS, round(CHARACTERS * ms / span)) if span > 0 else 0
 
-    begin, bar = row.began, " " * min(column(row.began), CHARACTERS - 1)
+    start, bar = row.started, " " * min(column(row.started), CHARACTERS - 1)
     for name, ms, _ in _shares(row.call):
-        begin += max(0.0, ms)
-        bar += _BLOCKS[name] * max(0, column(begin) - len(bar))
+        start += max(0.0, ms)
+        bar += _BLOCKS[name] * max(0, column(start) - len(bar))
     return bar if bar.strip() else bar + _BLOCKS["run"]
 
 
 # --- HTML -------------------------------------------------------------------------------------------------------------
 def as_html(tally: Tally) -> str:
-    """A foldable line for each call, in fixed columns; one for a map, and one for all where there are many, which unfold as a waterfall."""
+    """Format an expandable line per call, per map, or for all calls if there are many, in fixed columns."""
     lines = tally.lines()
     width = min(28, max(len(_name(line) if isinstance(line, Group) else line.endpoint) for line in lines))
     groups = sum(isinstance(line, Group) for line in lines)
-    most = max(5, ROWS_IN_ALL // max(1, groups))
-    body = (_group_line(line, width, most) if isinstance(line, Group) else _call_line(line, width) for line in lines)
+    limit = max(5, ROWS_IN_ALL // max(1, groups))
+    body = (_group_line(line, width, limit) if isinstance(line, Group) else _call_line(line, width) for line in lines)
     return element("div", *body, style=TEXT)
 
 
-def _mark(good: bool) -> str:
-    return element("b", "✓" if good else "✕", style=f"color: {OK if good else FAILED}")
+def _mark(succeeded: bool) -> str:
+    return element("b", "✓" if succeeded else "✕", style=f"color: {OK if succeeded else FAILED}")
 
 
-def _line(cells: Sequence[str], inside: str) -> str:
+def _line(cells: Sequence[str], details: str) -> str:
     row = "display: inline-flex; flex-wrap: wrap; column-gap: 8px; width: 96%; vertical-align: top"
     summary = element("summary", element("span", " ".join(cells), style=row), style="cursor: pointer; padding: 3px 0")
-    return element("details", summary, inside)
+    return element("details", summary, details)
 
 
 def _column(content: str, width: str, more: str = "", title: str = "") -> str:
@@ -194,19 +196,19 @@ def _end_column(words: str) -> str:
 
 
 def _call_line(call: TimedCall, width: int) -> str:
-    good, why = not has_failed(call), str(call.status) if call.status >= 400 else "broke off"
+    succeeded, reason = not has_failed(call), str(call.status) if call.status >= 400 else "broke off"
     cells = [
-        _column(_mark(good), "14px"),
+        _column(_mark(succeeded), "14px"),
         _total_column(call.total_ms),
         _name_column(call.endpoint, width),
         _column(_bar(call), f"{BAR + 4}px"),
-        _facts_column(("" if good else f"{why} · ") + _phases_and_hint(call)),
-        _end_column(_made_by(call)),
+        _facts_column(("" if succeeded else f"{reason} · ") + _phases_and_hint(call)),
+        _end_column(_served_by(call)),
     ]
     return _line(cells, _phase_table(call))
 
 
-def _group_line(group: Group, width: int, most: int) -> str:
+def _group_line(group: Group, width: int, limit: int) -> str:
     cells = [
         _column(_mark(group.failed == 0), "14px"),
         _total_column(group.span_ms),
@@ -214,20 +216,22 @@ def _group_line(group: Group, width: int, most: int) -> str:
         _facts_column(_facts(group)),
         _end_column(_revisions(group)),
     ]
-    return _line(cells, _waterfall(group, most))
+    return _line(cells, _waterfall(group, limit))
 
 
-def _piece(width: float, colour: str, *, after: float = 0, title: str = "") -> str:
+def _piece(width: float, colour: str, *, offset: float = 0, title: str = "") -> str:
     style = f"display: inline-block; height: 8px; width: {max(2, round(width))}px; background: {colour}"
-    return element("span", style=f"margin-left: {round(after)}px; {style}" if round(after) > 0 else style, title=title)
+    return element(
+        "span", style=f"margin-left: {round(offset)}px; {style}" if round(offset) > 0 else style, title=title
+    )
 
 
-def _bar(call: TimedCall, width: float = BAR, after: float = 0) -> str:
-    """The phases of one call side by side; *after* are pixels of room before them."""
+def _bar(call: TimedCall, width: float = BAR, offset: float = 0) -> str:
+    """Draw the phases of a call side by side, after *offset* pixels of space."""
     shares = [(name, ms, colour) for name, ms, colour in _shares(call) if ms > 0]
     total = sum(ms for _, ms, _ in shares)
     pieces = [
-        _piece(width * ms / total, colour, after=after if not i else 0, title=f"{name} {milliseconds(ms)}")
+        _piece(width * ms / total, colour, offset=offset if not i else 0, title=f"{name} {milliseconds(ms)}")
         for i, (name, ms, colour) in enumerate(shares)
     ]
     return element("span", *pieces, style="white-space: nowrap", flags='aria-hidden="true"') if pieces else ""
@@ -250,36 +254,36 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequenc
     return element("table", head, body, style=style)
 
 
-def _below(words: str) -> str:
+def _caption_element(words: str) -> str:
     return element("div", text(words), style=f"{MUTED}; margin: 0 0 6px 16px") if words else ""
 
 
 def _phase_table(call: TimedCall) -> str:
-    """Where the time of one call went, a row for each phase that took some."""
+    """Build the table of a call's phases that took time."""
     shares = [(name, ms, colour) for name, ms, colour in _shares(call) if ms > 0]
-    whole, begin, rows = sum(ms for _, ms, _ in shares), 0.0, []
+    total, start, rows = sum(ms for _, ms, _ in shares), 0.0, []
     for name, ms, colour in shares:
-        bar = _piece(WATERFALL * ms / whole, colour, after=min(WATERFALL * begin / whole, WATERFALL - 2))
-        share = f"{ms / whole:.0%}".replace("%", " %")
+        bar = _piece(WATERFALL * ms / total, colour, offset=min(WATERFALL * start / total, WATERFALL - 2))
+        share = f"{ms / total:.0%}".replace("%", " %")
         rows.append([text(name), element("span", bar, flags='aria-hidden="true"'), text(milliseconds(ms)), share])
-        begin += ms
+        start += ms
     rows.append([element("b", "total"), "", element("b", text(milliseconds(call.total_ms))), ""])
-    axis = f"0 to {milliseconds(whole)}"
-    facts = f"request {call.request_id} · {_made_by(call)} · status {call.status}{', broke off' * call.aborted}"
-    return _table(["Phase", axis, "Time", "Share"], rows, ["Time", "Share"]) + _below(facts)
+    axis = f"0 to {milliseconds(total)}"
+    facts = f"request {call.request_id} · {_served_by(call)} · status {call.status}{', broke off' * call.aborted}"
+    return _table(["Phase", axis, "Time", "Share"], rows, ["Time", "Share"]) + _caption_element(facts)
 
 
-def _waterfall(group: Group, most: int) -> str:
-    """The calls of a group, at most *most* of them, each where it was in the group's time."""
-    rows, span, axis = _rows(group, most), group.span_ms or 1.0, f"0 to {milliseconds(group.span_ms)}"
-    several, started = len(group.endpoints) > 1, any(row.call.start_ms > 0 for row in rows)
+def _waterfall(group: Group, limit: int) -> str:
+    """Build the waterfall of a group: at most *limit* calls on a common time axis."""
+    rows, span, axis = _rows(group, limit), group.span_ms or 1.0, f"0 to {milliseconds(group.span_ms)}"
+    many_endpoints, any_started = len(group.endpoints) > 1, any(row.call.start_ms > 0 for row in rows)
     heads = [
         "#",
         "",
-        *(["Endpoint"] if several else []),
+        *(["Endpoint"] if many_endpoints else []),
         axis,
         "Queue",
-        *(["Start"] if started else []),
+        *(["Start"] if any_started else []),
         "Run",
         "Total",
         "Runner",
@@ -287,19 +291,19 @@ def _waterfall(group: Group, most: int) -> str:
     cells = []
     for row in rows:
         call = row.call
-        after = min(WATERFALL * row.began / span, WATERFALL - 2)
-        bar = _bar(call, max(2.0, min(WATERFALL * call.total_ms / span, WATERFALL - after)), after)
+        offset = min(WATERFALL * row.started / span, WATERFALL - 2)
+        bar = _bar(call, max(2.0, min(WATERFALL * call.total_ms / span, WATERFALL - offset)), offset)
         cells.append(
             [
                 text(row.number),
                 _mark(not has_failed(call)),
-                *([element("span", text(call.endpoint), style=CODE)] if several else []),
+                *([element("span", text(call.endpoint), style=CODE)] if many_endpoints else []),
                 bar,
                 text(milliseconds(call.queue_ms)),
-                *([text(milliseconds(call.start_ms))] if started else []),
+                *([text(milliseconds(call.start_ms))] if any_started else []),
                 text(milliseconds(call.run_ms + call.stream_ms)),
                 element("b", text(milliseconds(call.total_ms))),
-                text(_made_by(call)),
+                text(_served_by(call)),
             ]
         )
-    return _table(heads, cells, ["#", "Queue", "Start", "Run", "Total"]) + _below(_caption(group, len(rows)))
+    return _table(heads, cells, ["#", "Queue", "Start", "Run", "Total"]) + _caption_element(_caption(group, len(rows)))

@@ -1,4 +1,4 @@
-"""Pictures, sounds and films in what calls answered, shown under the cell: those whose bytes are on this machine."""
+"""Shows images, audio and video in the results of calls under the cell, if their bytes are on this machine."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 from fal_jupyter.commands.numbers import plural
 from fal_jupyter.fal.toolkit.utils.fetching import local_bytes
 
-MOST = 8
-DEPTH = 4
+MAX_SHOWN = 8
+MAX_DEPTH = 4
 IMAGES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
-PLAYED = {  # by the page's own player
+PLAYED = {  # by an HTML player
     **dict.fromkeys(
         ("audio/wav", "audio/x-wav", "audio/mpeg", "audio/ogg", "audio/flac", "audio/mp4", "audio/webm"), "audio"
     ),
@@ -21,66 +21,68 @@ PLAYED = {  # by the page's own player
 }
 
 
-def found_in(value: Any, depth: int = DEPTH) -> Iterator[tuple[str, str]]:
-    """Give type and address of every picture, sound and film in an answer (fal's form: ``url`` and ``content_type``, in a dict or a pydantic model)."""
+def media_in(value: Any, depth: int = MAX_DEPTH) -> Iterator[tuple[str, str]]:
+    """Yield media type and URL of each image, audio and video in a result (fal's form: a dict or model with ``url`` and ``content_type``)."""
     if hasattr(type(value), "model_fields"):
         value = vars(value)
     if isinstance(value, dict):
-        url, kind = value.get("url"), value.get("content_type")
-        if isinstance(url, str) and isinstance(kind, str) and (kind in IMAGES or kind in PLAYED):
-            yield str(kind), url
+        url, media_type = value.get("url"), value.get("content_type")
+        if isinstance(url, str) and isinstance(media_type, str) and (media_type in IMAGES or media_type in PLAYED):
+            yield str(media_type), url
         elif depth:
-            for part in value.values():
-                yield from found_in(part, depth - 1)
+            for member in value.values():
+                yield from media_in(member, depth - 1)
     elif isinstance(value, list) and depth:
-        for part in value[:100]:
-            yield from found_in(part, depth - 1)
+        for member in value[:100]:
+            yield from media_in(member, depth - 1)
 
 
 class Pictures:
-    """The pictures of the running cell's answers."""
+    """Collects the media in the results of the running cell's calls."""
 
     def __init__(self) -> None:
-        self._found: list[tuple[str, str]] = []
-        self._more: list[str] = []  # types of those beyond the first
+        self._media: list[tuple[str, str]] = []
+        self._excess_types: list[str] = []  # media types beyond the limit
 
     def begin(self) -> None:
-        """A cell begins."""
-        self._found, self._more = [], []
+        """Reset at the start of a cell."""
+        self._media, self._excess_types = [], []
 
-    def look(self, value: Any) -> None:
-        """A call has answered *value*; called by the thread that made it."""
+    def add_result(self, value: Any) -> None:
+        """Collect the media in *value*, the result of a call; runs in the calling thread."""
         if hasattr(type(value), "_repr_mimebundle_"):
-            return  # fal's Image: shown as the cell's result
-        pictures = found_in(value)
-        self._found += itertools.islice(pictures, MOST - len(self._found))
-        self._more += [kind for kind, _ in pictures]
+            return  # fal's Image: IPython displays it as the cell's result
+        pictures = media_in(value)
+        self._media += itertools.islice(pictures, MAX_SHOWN - len(self._media))
+        self._excess_types += [media_type for media_type, _ in pictures]
 
-    def look_at_result(self, value: Any) -> None:
-        """The cell's result is *value*: of pictures in a list, IPython shows the text only (``App.paint.map(…)``)."""
+    def add_cell_result(self, value: Any) -> None:
+        """Collect images in *value*, the cell's result, if it is a list: IPython displays lists as text (``App.paint.map(…)``)."""
         if isinstance(value, list):
-            shown_alone = [one for one in value[:100] if hasattr(type(one), "_repr_mimebundle_")]
-            known = set(self._found)
-            fresh = (found for found in found_in(shown_alone) if found not in known)
-            self._found += itertools.islice(fresh, MOST - len(self._found))
+            images = [item for item in value[:100] if hasattr(type(item), "_repr_mimebundle_")]
+            collected = set(self._media)
+            new_media = (medium for medium in media_in(images) if medium not in collected)
+            self._media += itertools.islice(new_media, MAX_SHOWN - len(self._media))
 
     def bundles(self) -> list[dict[str, str]]:
-        """Give what to display: each picture in its own type, as base64; a player for each sound and film."""
+        """Return the MIME bundles to display: images as base64, players for audio and video."""
         from fal_jupyter.fal.toolkit.image.image import SHOWN  # start-up
 
-        shown = []
-        for kind, url in self._found:
+        bundles = []
+        for media_type, url in self._media:
             data = local_bytes(url, SHOWN)
             if data:
-                coded, player = base64.b64encode(data).decode(), PLAYED.get(kind)
-                words = url if len(url) < 200 else f"a file of type {kind}"
+                encoded, player = base64.b64encode(data).decode(), PLAYED.get(media_type)
+                label = url if len(url) < 200 else f"a file of type {media_type}"
                 if player is None:
-                    shown.append({kind: coded, "text/plain": words})
+                    bundles.append({media_type: encoded, "text/plain": label})
                 else:
-                    src = f"data:{kind};base64,{coded}"
+                    src = f"data:{media_type};base64,{encoded}"
                     html = f'<{player} controls style="max-width: 100%; max-height: 360px" src="{src}"></{player}>'
-                    shown.append({"text/html": html, "text/plain": words})
-        if shown and self._more:
-            noun = "picture" if IMAGES.issuperset(self._more) else "file"
-            shown.append({"text/plain": f"and {plural(len(self._more), noun)} more in what the calls answered"})
-        return shown
+                    bundles.append({"text/html": html, "text/plain": label})
+        if bundles and self._excess_types:
+            noun = "picture" if IMAGES.issuperset(self._excess_types) else "file"
+            bundles.append(
+                {"text/plain": f"and {plural(len(self._excess_types), noun)} more in what the calls answered"}
+            )
+        return bundles

@@ -1,6 +1,6 @@
-"""How far a ``Hello.hi.map(...)`` is: one line that is drawn again, at most five times a second.
+"""Progress of a ``Hello.hi.map(...)``: a line that is redrawn at most five times a second.
 
-A map that is over within half a second shows nothing: the cell's timing says it all.
+A map that takes less than half a second shows no progress, only the cell's timing.
 """
 
 from __future__ import annotations
@@ -14,64 +14,64 @@ from typing import Any, Protocol
 from fal_jupyter.commands.numbers import count, milliseconds
 from fal_jupyter.notebook.style import CODE, FAILED, OK, TEXT, element, text
 
-SILENT = 0.5  # seconds
-EVERY = 0.2
-_EDGE = 0.1  # of a call's time: answers that come together count once, not at both ends of what is looked at
+SHOW_AFTER = 0.5  # seconds
+INTERVAL = 0.2
+_EDGE = 0.1  # fraction of a call's time; results that arrive together count once, not at both ends of the window
 
 
 def time_left(began: float, ends: Sequence[float], total: int, now: float) -> float:
-    """Estimate how long the rest of *total* calls takes, in the unit of the moments; 0 where it cannot be said.
+    """Estimate the time for the rest of *total* calls, in the unit of the timestamps; 0 if unknown.
 
-    By the rate of late, over the time of a call at least: more runners may have started since the first calls.
+    Uses the recent rate, over at least the duration of a call: more runners may have started since the first calls.
     """
-    if not ends or (over := ends[-1] - began) <= 0:
+    if not ends or (elapsed := ends[-1] - began) <= 0:
         return 0.0
-    one = max(ends[0] - began, 1e-6)
-    span = min(over, max(1.0, over / 2 // one) * one)  # whole calls
-    late = len(ends) - bisect_right(ends, ends[-1] - span + _EDGE * one) if span < over else len(ends)
-    return max(0.0, (total - len(ends)) * span / max(1, late) - (now - ends[-1]))
+    call_time = max(ends[0] - began, 1e-6)
+    window = min(elapsed, max(1.0, elapsed / 2 // call_time) * call_time)  # whole calls
+    recent = len(ends) - bisect_right(ends, ends[-1] - window + _EDGE * call_time) if window < elapsed else len(ends)
+    return max(0.0, (total - len(ends)) * window / max(1, recent) - (now - ends[-1]))
 
 
 class ProgressLine(Protocol):
-    """Where the line is drawn."""
+    """A line that can be redrawn."""
 
     def draw(self, plain: str, html: str) -> None:
-        """Draw it in place of what it was."""
+        """Replace the line's content."""
 
     def end(self) -> None:
-        """It stays as it is."""
+        """Leave the line as it is."""
 
 
 class MapProgress:
-    """The progress of one map of *total* items of *endpoint*; *line* is asked for when there is something to show."""
+    """Progress of one map of *total* items of *endpoint*, drawn on *line*."""
 
     def __init__(self, endpoint: str, total: int, line: ProgressLine) -> None:
         self._endpoint, self._total, self._line = endpoint, total, line
         self._began = time.monotonic()
         self._ends: list[float] = []
-        self._next = self._began + SILENT
+        self._next = self._began + SHOW_AFTER
         self._drawn = False
 
     def update(self, done: int) -> None:
-        """So many calls are answered; called again and again while none is."""
+        """Report that *done* calls have ended; also called periodically in between."""
         now = time.monotonic()
         self._ends += [now] * (done - len(self._ends))
         if now >= self._next and 0 < done < self._total:
-            self._next = now + EVERY
-            left = time_left(self._began, self._ends, self._total, now) * 1000
-            self._draw(done, f"about {milliseconds(left)} left" if left > 0 else "", "")
+            self._next = now + INTERVAL
+            remaining_ms = time_left(self._began, self._ends, self._total, now) * 1000
+            self._draw(done, f"about {milliseconds(remaining_ms)} left" if remaining_ms > 0 else "", "")
 
     def close(self, done: int) -> None:
-        """The map is over."""
+        """Draw the final line: *done* calls have ended."""
         if self._drawn:
-            took = milliseconds((time.monotonic() - self._began) * 1000)
-            whole = done == self._total
-            self._draw(done, f"in {took}" if whole else f"ended after {took}", "✓" if whole else "✕")
+            elapsed = milliseconds((time.monotonic() - self._began) * 1000)
+            complete = done == self._total
+            self._draw(done, f"in {elapsed}" if complete else f"ended after {elapsed}", "✓" if complete else "✕")
             self._line.end()
 
-    def _draw(self, done: int, told: str, mark: str) -> None:
+    def _draw(self, done: int, remark: str, mark: str) -> None:
         self._drawn = True
-        words = " · ".join(part for part in (f"{count(done)} of {count(self._total)}", told) if part)
+        words = " · ".join(part for part in (f"{count(done)} of {count(self._total)}", remark) if part)
         bar = element(
             "progress", style="width: 160px; vertical-align: middle", flags=f'value="{done}" max="{self._total}"'
         )
@@ -84,10 +84,10 @@ class MapProgress:
 
 
 class DisplayLine:
-    """The line as a display of the notebook.
+    """A progress line as a display of the notebook.
 
     Attributes:
-        display_id: what else may take its place, ``""`` while nothing is drawn.
+        display_id: id of the display, ``""`` before the first drawing.
     """
 
     def __init__(self) -> None:
@@ -106,11 +106,11 @@ class DisplayLine:
             self._handle.update(bundle, raw=True)
 
     def end(self) -> None:
-        """A display stays."""
+        """Nothing to do: a display is permanent."""
 
 
 class TerminalLine:
-    """The line on a terminal's standard error."""
+    """A progress line on standard error of a terminal."""
 
     def __init__(self) -> None:
         self._width = 0

@@ -1,8 +1,7 @@
-"""Where the time of a cell's calls went: collected while the cell runs, shown once when it ends.
+"""Timing of a cell's calls: collected while the cell runs, displayed when it ends.
 
-Nothing is ever displayed inside a call: an update costs more than a call. Any thread may add a record; a call that
-began before the cell did (a thread left over from an earlier one) is not this cell's and is left out. How it looks is
-in :mod:`fal_jupyter.notebook.calls.call_lines`.
+Nothing is displayed during a call: updating a display takes longer than a call. Any thread may add a record; a call that
+started before the cell (by a thread of an earlier cell) is ignored. :mod:`fal_jupyter.notebook.calls.call_lines` formats it.
 """
 
 from __future__ import annotations
@@ -17,10 +16,10 @@ from typing import Any, Protocol
 from fal_jupyter import forks
 from fal_jupyter.domain.text.json_forms import as_a_page_writes
 
-LINES = 8  # more calls than this share one line, and so do those of a map
-MAPS = 20  # lines for maps; with more of them in a cell, one line tells of all
-ROWS = 20  # rows of the table under such a line
-KEPT = 200  # records in the output's metadata: a saved notebook stays small whatever the load
+MAX_LINES = 8  # more calls than this share one line, as do the calls of a map
+MAX_MAPS = 20  # lines of maps; a cell with more maps gets one line for all calls
+MAX_ROWS = 20  # rows of the table under such a line
+MAX_RECORDS = 200  # records in the output's metadata, to bound the size of a saved notebook
 FIELDS = (
     "request_id", "endpoint", "status", "queue_ms", "start_ms", "transfer_ms", "run_ms", "stream_ms", "total_ms", "revision", "runner",
     "aborted",
@@ -28,7 +27,7 @@ FIELDS = (
 
 
 class TimedCall(Protocol):
-    """What a finished call tells (the client's ``CallRecord``)."""
+    """A finished call (the client's ``CallRecord``)."""
 
     @property
     def request_id(self) -> str: ...
@@ -63,26 +62,26 @@ class TimedCall(Protocol):
 
 
 def has_failed(call: TimedCall) -> bool:
-    """An answer that broke off has the status with which it began."""
+    """Whether a call failed. An aborted response keeps the status with which it started."""
     return call.status >= 400 or call.aborted
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One call of a group: its *number* in it from 0, and when it *began*, in milliseconds after the group's first one."""
+    """A call of a group: its *number* from 0, and its start in milliseconds after the group's first start."""
 
     number: int
-    began: float
+    started: float
     call: TimedCall
 
 
 class Group:
-    """Calls that share a line, in bounded memory: the first ones, the slowest ones, and sums of all.
+    """Calls that share a line, in bounded memory: the first ones, the slowest ones, and totals of all.
 
     Attributes:
-        is_map: they are the items of one ``map``.
-        totals: milliseconds of each. waited, worked: sums of milliseconds in the queue and in a runner.
-        endpoints: how many calls each had. revisions: which answered.
+        is_map: whether they are the items of one ``map``.
+        totals: milliseconds of each call. waited, worked: total milliseconds in the queue and in a runner.
+        endpoints: number of calls by endpoint. revisions: the revisions that responded.
     """
 
     def __init__(self, *, is_map: bool = False) -> None:
@@ -97,8 +96,8 @@ class Group:
         self._window = (float("inf"), 0.0)
 
     def add(self, call: TimedCall, ended: float) -> None:
-        """Count *call*, which ended at *ended* (monotonic seconds)."""
-        number, began = call.item if self.is_map else len(self.totals), ended - call.total_ms / 1000
+        """Add *call*, which ended at *ended* (monotonic seconds)."""
+        number, started = call.item if self.is_map else len(self.totals), ended - call.total_ms / 1000
         self.totals.append(call.total_ms)
         self.failed += has_failed(call)
         self.cold += call.start_ms > 0
@@ -106,75 +105,75 @@ class Group:
         self.worked += call.run_ms + call.stream_ms
         self.endpoints[call.endpoint] = self.endpoints.get(call.endpoint, 0) + 1
         self.revisions.add(call.revision)
-        self._window = (min(self._window[0], began), max(self._window[1], ended))
-        if len(self.first) < ROWS:
-            self.first.append((began, number, call))
-        entry = (call.total_ms, number, began, call)
-        if len(self._slowest) < ROWS:
+        self._window = (min(self._window[0], started), max(self._window[1], ended))
+        if len(self.first) < MAX_ROWS:
+            self.first.append((started, number, call))
+        entry = (call.total_ms, number, started, call)
+        if len(self._slowest) < MAX_ROWS:
             heapq.heappush(self._slowest, entry)
         else:
             heapq.heappushpop(self._slowest, entry)
 
     @property
     def is_whole(self) -> bool:
-        """True where :attr:`rows` has every call."""
-        return len(self.totals) <= ROWS
+        """Whether :attr:`rows` has all calls."""
+        return len(self.totals) <= MAX_ROWS
 
     @property
     def rows(self) -> list[Row]:
-        """Every call by its number, or of more than twenty the slowest ones, slowest first."""
+        """All calls by number, or if there are more than twenty, the slowest ones, slowest first."""
         if self.is_whole:
-            found = sorted((number, began, call) for began, number, call in self.first)
+            entries = sorted((number, started, call) for started, number, call in self.first)
         else:
-            found = [(number, began, call) for _, number, began, call in sorted(self._slowest, reverse=True)]
-        return [Row(number, (began - self._window[0]) * 1000, call) for number, began, call in found]
+            entries = [(number, started, call) for _, number, started, call in sorted(self._slowest, reverse=True)]
+        return [Row(number, (started - self._window[0]) * 1000, call) for number, started, call in entries]
 
     @property
     def span_ms(self) -> float:
-        """Milliseconds from the first one's start to the last one's end."""
+        """Milliseconds from the first start to the last end."""
         return max(0.0, (self._window[1] - self._window[0]) * 1000)
 
     @property
     def per_second(self) -> float:
-        """Calls a second in that time."""
+        """Calls per second in that time."""
         return len(self.totals) / self.span_ms * 1000 if self.span_ms > 0 else 0.0
 
 
 class Tally:
-    """The calls of one cell, in bounded memory: those made alone, those of each map, and the first two hundred as records."""
+    """The calls of one cell, in bounded memory: single calls, the calls of each map, and the first two hundred as records."""
 
-    def __init__(self, began: float) -> None:
-        self.began = began
+    def __init__(self, started: float) -> None:
+        self.started = started
         self.records: list[TimedCall] = []
         self.all = Group()
-        self._alone = Group()
-        self._maps: dict[int, tuple[int, Group]] = {}  # with the place of its first call among all
-        self._places: list[tuple[int, TimedCall]] = []  # the same of the first calls made alone
+        self._single_calls = Group()
+        self._maps: dict[int, tuple[int, Group]] = {}  # with the index of its first call among all
+        self._singles: list[tuple[int, TimedCall]] = []  # the same for the first single calls
 
     def add(self, call: TimedCall, ended: float) -> None:
-        """Count *call*, which ended at *ended* (monotonic seconds)."""
-        place = len(self.all.totals)
+        """Add *call*, which ended at *ended* (monotonic seconds)."""
+        index = len(self.all.totals)
         self.all.add(call, ended)
-        if len(self.records) < KEPT:
+        if len(self.records) < MAX_RECORDS:
             self.records.append(call)
         if not call.batch:
-            self._alone.add(call, ended)
-            if len(self._alone.totals) <= LINES:
-                self._places.append((place, call))
-        elif call.batch in self._maps or len(self._maps) <= MAPS:
-            self._maps.setdefault(call.batch, (place, Group(is_map=True)))[1].add(call, ended)
+            self._single_calls.add(call, ended)
+            if len(self._single_calls.totals) <= MAX_LINES:
+                self._singles.append((index, call))
+        elif call.batch in self._maps or len(self._maps) <= MAX_MAPS:
+            self._maps.setdefault(call.batch, (index, Group(is_map=True)))[1].add(call, ended)
 
     def lines(self) -> list[TimedCall | Group]:
-        """What gets a line each, in the order of the first ends."""
-        if len(self._maps) > MAPS:
+        """Return what gets a line, ordered by the first end."""
+        if len(self._maps) > MAX_MAPS:
             return [self.all]
-        found: list[tuple[int, TimedCall | Group]] = [*self._maps.values(), *self._places]
-        if len(self._alone.totals) > LINES:
-            found = [*self._maps.values(), (self._places[0][0], self._alone)]
-        return [line for _, line in sorted(found, key=lambda one: one[0])]
+        entries: list[tuple[int, TimedCall | Group]] = [*self._maps.values(), *self._singles]
+        if len(self._single_calls.totals) > MAX_LINES:
+            entries = [*self._maps.values(), (self._singles[0][0], self._single_calls)]
+        return [line for _, line in sorted(entries, key=lambda entry: entry[0])]
 
     def metadata(self) -> dict[str, Any]:
-        """The machine-readable form, for the output's metadata."""
+        """Return the machine-readable form for the output's metadata."""
         calls = [{name: getattr(call, name) for name in FIELDS} for call in self.records]
         data: dict[str, Any] = {"calls": calls}
         if len(self.all.totals) > len(calls):
@@ -183,7 +182,7 @@ class Tally:
 
 
 class CellTiming:
-    """Collects the calls of the running cell. ``record`` is handed to every app's handle."""
+    """Collects the calls of the running cell; every app's handle reports to :meth:`record`."""
 
     def __init__(self) -> None:
         self.enabled = True
@@ -192,24 +191,24 @@ class CellTiming:
         forks.changes_in_child(self)
 
     def forked(self) -> None:
-        """Calls of a forked child are none of the cell's."""
+        """Reset in a forked child, whose calls do not belong to the cell."""
         self._lock, self._tally = threading.Lock(), None
 
     def begin(self) -> None:
-        """A cell begins."""
+        """Start a new cell."""
         with self._lock:
             self._tally = Tally(time.monotonic())
 
     def record(self, call: TimedCall) -> None:
-        """A call has ended, well or not; called by the thread that made it."""
+        """Add a call that has ended, successfully or not; runs in the calling thread."""
         ended = time.monotonic()
         with self._lock:
             tally = self._tally
-            if tally is not None and self.enabled and ended - call.total_ms / 1000 >= tally.began - 0.05:
+            if tally is not None and self.enabled and ended - call.total_ms / 1000 >= tally.started - 0.05:
                 tally.add(call, ended)
 
     def end(self) -> Tally | None:
-        """The cell has ended: give its calls, or ``None`` if there were none."""
+        """End the cell and return its calls, or ``None`` if there were none."""
         with self._lock:
             tally, self._tally = self._tally, None
         return tally if tally is not None and tally.all.totals else None

@@ -1,4 +1,4 @@
-"""``%fal doctor``: the apps of this notebook, held against what fal does."""
+"""``%fal doctor``: compares the apps of this notebook with the behaviour of fal's cloud."""
 
 from __future__ import annotations
 
@@ -25,62 +25,65 @@ if TYPE_CHECKING:
 _ENV_MAGIC = re.compile(r"^\s*%(?:env|set_env)\s+(\w+)(?:=|\s+\S)", re.M)
 
 
-def examine(now: NotebookSession, which: str, secret_store: SecretStore) -> list[Report]:
-    """Examine the class of that name or alias, or without a name every app that the notebook has defined.
+def examine(session: NotebookSession, which: str, secret_store: SecretStore) -> list[Report]:
+    """Examine the app class named *which* (class name or alias), or every app class of the notebook if *which* is empty.
 
     Raises:
-        NotServed: no cell has defined such an app.
+        NotServed: no cell has defined this app.
     """
     from fal_jupyter import data_mount, portability  # start-up
 
-    apps = _apps(now)
+    apps = _apps(session)
     if which:
         named = [cls for cls in apps if which in (cls.__name__, cls.app_name)]
         if not named:
-            known = f"there are: {' '.join(cls.__name__ for cls in apps)}" if apps else "define it in a cell first"
-            raise NotServed(f"this notebook has no app {which!r}", hint=known)
+            hint_text = f"there are: {' '.join(cls.__name__ for cls in apps)}" if apps else "define it in a cell first"
+            raise NotServed(f"this notebook has no app {which!r}", hint=hint_text)
         apps = named[-1:]
     if not apps:
         return []
-    shell = now.shell
-    here = partial(
+    shell = session.shell
+    surroundings = partial(
         portability.Surroundings,
         folder=working_directory(),
-        namespace=now.namespace,
+        namespace=session.namespace,
         label=lambda filename: label_of(shell, filename) if shell is not None else "",
-        cell_of=now.cell_of,
+        cell_of=session.cell_of,
         secrets=frozenset(secret_store.secrets()),
         environ=dict(os.environ),
         data_is_mounted=data_mount.is_mounted,
         set_by=dict(_set_variables(shell)) if shell is not None else {},
     )
-    return [Report(cls.__name__, portability.examine(cls, here(run_options=dict(_given(cls))))) for cls in apps]
+    return [
+        Report(cls.__name__, portability.examine(cls, surroundings(run_options=dict(_options_beyond_class(cls)))))
+        for cls in apps
+    ]
 
 
-def _given(cls: type[Any]) -> Iterator[tuple[str, object]]:
-    """What the running app was told by its magic's line or by ``serve()``, and the class does not say."""
+def _options_beyond_class(cls: type[Any]) -> Iterator[tuple[str, object]]:
+    """Yield the options of the running app that come from its magic line or ``serve()`` and differ from the class."""
     handle = handle_of(cls)
     if handle is None:
         return
-    runs, says = handle.spec, describe_app(cls)
-    for name, run, said in (
-        ("app_name", runs.alias, says.alias),
-        ("app_auth", runs.auth, says.auth),
-        ("machine_type", list(runs.machine_type), list(says.machine_type)),
-        *((f.name, getattr(runs.scaling, f.name), getattr(says.scaling, f.name)) for f in fields(runs.scaling)),
+    served, declared = handle.spec, describe_app(cls)
+    for name, served_value, declared_value in (
+        ("app_name", served.alias, declared.alias),
+        ("app_auth", served.auth, declared.auth),
+        ("machine_type", list(served.machine_type), list(declared.machine_type)),
+        *((f.name, getattr(served.scaling, f.name), getattr(declared.scaling, f.name)) for f in fields(served.scaling)),
     ):
-        if run != said and name != "warm":
-            yield name, run[0] if isinstance(run, list) and len(run) == 1 else run
+        if served_value != declared_value and name != "warm":
+            yield name, served_value[0] if isinstance(served_value, list) and len(served_value) == 1 else served_value
 
 
-def _apps(now: NotebookSession) -> list[Any]:
-    """The apps that the notebook's names stand for now, each once."""
-    own = [v for v in list(now.namespace.values()) if issubclass(type(v), type) and v.__module__ == "__main__"]
-    return apps_among(list(dict.fromkeys(own)))
+def _apps(session: NotebookSession) -> list[Any]:
+    """Return the app classes bound in the notebook's namespace, without duplicates."""
+    classes = [v for v in list(session.namespace.values()) if issubclass(type(v), type) and v.__module__ == "__main__"]
+    return apps_among(list(dict.fromkeys(classes)))
 
 
 def _set_variables(shell: Any) -> Iterator[tuple[str, str]]:
-    """Variables of the environment that cells have set, with the last cell that did."""
+    """Yield the environment variables set by cells, each with the cell that set it."""
     cells: list[str] = shell.history_manager.input_hist_raw
     for number, text in enumerate(cells):
         for name in _ENV_MAGIC.findall(text):
@@ -90,7 +93,7 @@ def _set_variables(shell: Any) -> Iterator[tuple[str, str]]:
 
 
 def _assigned(shell: Any, text: str) -> Iterator[str]:
-    """``os.environ["NAME"] = …`` at a cell's top level: inside of functions it is not the cell that sets it."""
+    """Yield NAME for each ``os.environ["NAME"] = …`` at the top level of the cell *text*."""
     try:
         tree = ast.parse(shell.transform_cell(text))
     except (SyntaxError, ValueError):
@@ -98,6 +101,6 @@ def _assigned(shell: Any, text: str) -> Iterator[str]:
     for statement in tree.body:
         for target in statement.targets if isinstance(statement, ast.Assign) else ():
             match target:
-                case ast.Subscript(value=held, slice=ast.Constant(value=str(name))):
-                    if ast.unparse(held).endswith("environ"):
+                case ast.Subscript(value=mapping, slice=ast.Constant(value=str(name))):
+                    if ast.unparse(mapping).endswith("environ"):
                         yield name

@@ -1,4 +1,4 @@
-"""The card of an app whose isolated environment is being made, before there is an app: it shows the installer's lines as they come."""
+"""The card of an app whose isolated environment is being built: it shows the installer's output before the app exists."""
 
 from __future__ import annotations
 
@@ -17,52 +17,52 @@ from fal_jupyter.protocol.feed import AppState, Build, EndpointState, Picture, S
 if TYPE_CHECKING:
     from fal_jupyter.notebook.session import NotebookSession
 
-SHOWN_LINES: Final = 200
-LONGEST_LINE: Final = 300
-_BURST: Final = 20  # lines that are shown at once, before they are shown in groups
-_PAUSE: Final = 0.2  # seconds between two groups
+MAX_LINES: Final = 200
+MAX_LINE_LENGTH: Final = 300
+_BURST: Final = 20  # lines displayed one by one, before updates are batched
+_PAUSE: Final = 0.2  # seconds between two batches
 
 
 class BuildCard:
-    """Displays the card with the installer's first line: an environment that exists already needs none."""
+    """Displays the card at the installer's first line; an environment that exists already needs no card."""
 
-    def __init__(self, now: NotebookSession, cls: type, overrides: Mapping[str, object], cell: str) -> None:
-        self._now, self._cls, self._overrides, self._cell = now, cls, overrides, cell
+    def __init__(self, session: NotebookSession, cls: type, overrides: Mapping[str, object], cell: str) -> None:
+        self._session, self._cls, self._overrides, self._cell = session, cls, overrides, cell
         self._began = time.monotonic()
-        self._lines: deque[str] = deque(maxlen=SHOWN_LINES)
-        self._shown = self._count = 0
-        self._shown_at = 0.0
+        self._lines: deque[str] = deque(maxlen=MAX_LINES)
+        self._displayed = self._count = 0
+        self._updated_at = 0.0
         self._spec: AppSpec | None = None
 
     @property
     def alias(self) -> str:
-        """The app's, ``""`` as long as nothing is displayed."""
+        """The app's alias, ``""`` until the card is displayed."""
         return self._spec.alias if self._spec is not None else ""
 
-    def say(self, line: str) -> None:
-        """Take one line of the installer."""
-        self._lines.append(line if len(line) <= LONGEST_LINE else line[: LONGEST_LINE - 1] + "…")
+    def add_line(self, line: str) -> None:
+        """Add a line of the installer's output."""
+        self._lines.append(line if len(line) <= MAX_LINE_LENGTH else line[: MAX_LINE_LENGTH - 1] + "…")
         self._count += 1
         if self._spec is None:
             self._begin()
-        elif self._count <= _BURST or time.monotonic() - self._shown_at >= _PAUSE:
-            self._tell(self._build())
+        elif self._count <= _BURST or time.monotonic() - self._updated_at >= _PAUSE:
+            self._update(self._build())
 
-    def made(self) -> None:
-        """The environment is there."""
+    def finish(self) -> None:
+        """Mark the build as finished."""
         if self._spec is not None:
-            self._tell(self._build(took=max(1.0, self._passed())))
+            self._update(self._build(took=max(1.0, self._elapsed_ms())))
 
-    def failed(self, why: str) -> None:
-        """There is no environment, or no app in spite of it."""
+    def fail(self, reason: str) -> None:
+        """Mark the build, or the publishing after it, as failed because of *why*."""
         if self._spec is not None:
-            self._tell(self._build(error=why))
+            self._update(self._build(error=reason))
 
-    def _passed(self) -> float:
+    def _elapsed_ms(self) -> float:
         return (time.monotonic() - self._began) * 1000
 
     def _build(self, *, took: float = 0.0, error: str = "") -> Build:
-        return Build(passed=self._passed(), took=took, lines=list(self._lines), error=error)
+        return Build(passed=self._elapsed_ms(), took=took, lines=list(self._lines), error=error)
 
     def _begin(self) -> None:
         from fal_jupyter.client.serving import methods_of  # start-up
@@ -71,27 +71,32 @@ class BuildCard:
         card = StaticCard(
             state="Starting",
             class_name=spec.class_name,
-            app=f"{self._now.client.settings.owner}/{spec.alias}",
+            app=f"{self._session.client.settings.owner}/{spec.alias}",
             endpoints=cards.endpoints_of(spec),
             place=cards.place_of(spec),
             runners="none",
             revision="its environment is being made",
             cell=self._cell,
         )
-        self._shown_at = time.monotonic()
-        self._now.panels.begin_build(
-            self._now, spec, card, cards.rows_of(methods_of(self._cls), spec), self._build(), unpublished(spec, card)
+        self._updated_at = time.monotonic()
+        self._session.panels.begin_build(
+            self._session,
+            spec,
+            card,
+            cards.rows_of(methods_of(self._cls), spec),
+            self._build(),
+            unpublished(spec, card),
         )
 
-    def _tell(self, build: Build) -> None:
-        self._shown_at = time.monotonic()
-        self._now.panels.tell_build(self._now, self.alias, build)
+    def _update(self, build: Build) -> None:
+        self._updated_at = time.monotonic()
+        self._session.panels.tell_build(self._session, self.alias, build)
 
 
 def unpublished(spec: AppSpec, card: StaticCard) -> Picture:
-    """The picture of an app that is not published yet."""
+    """Return the snapshot of an app that is not published yet."""
     scaling: dict[str, Any] = asdict(spec.scaling)
-    ends = [
+    endpoints = [
         EndpointState(name=e.name, path=e.path, signature=e.signature, doc=e.doc, protocol=e.protocol, yields=e.yields)
         for e in spec.endpoints
     ]
@@ -101,7 +106,7 @@ def unpublished(spec: AppSpec, card: StaticCard) -> Picture:
     app = AppState(
         app=card.app, alias=spec.alias, class_name=spec.class_name, state="Starting", owner_kind="", owner_name="", owner_pid=0,
         auth=spec.auth, machine=card.place, url="", revision=1, serving=0, verdict="new", told="",
-        endpoints=[one for one in ends if one["protocol"] == "http"], sockets=[one for one in ends if one["protocol"] != "http"],
+        endpoints=[endpoint for endpoint in endpoints if endpoint["protocol"] == "http"], sockets=[endpoint for endpoint in endpoints if endpoint["protocol"] != "http"],
         about=spec.about, scaling=scaling, by_class=scaling, overrides={}, reason=card.revision, setup_ms=0.0, asleep=False,
         runners=[], queue=[], waiting=0, in_flight=0, stats=stats, by_endpoint=[], log=0, failure=None,
     )  # fmt: skip

@@ -1,6 +1,6 @@
-"""A class that was refused is answered by what still serves: the living app of its name, which this process defined before.
+"""After a failed cell, calls go to the revision that is still serving.
 
-The cell has made a new class object by then, and its name means that one; the app itself goes on as it was.
+The cell has created a new class object by then; it is bound to the running app of the same name, which is unchanged.
 """
 
 from __future__ import annotations
@@ -19,24 +19,26 @@ if TYPE_CHECKING:
     from fal_jupyter.protocol.api import AppRecord
 
 
-def keep_reachable(now: NotebookSession, classes: Iterable[type], overrides: Mapping[str, object]) -> list[str]:
-    """Bind each of *classes* that nobody answers for to the living app of its name; give a sentence for each that serves."""
-    if not now.handles:
+def rebind_classes(session: NotebookSession, classes: Iterable[type], overrides: Mapping[str, object]) -> list[str]:
+    """Bind each class without a handle to the running app of its name; return a sentence for each app that is serving."""
+    if not session.handles:
         return []
     try:
-        records = {record["alias"]: record for record in now.client.apps() if record["owner_pid"] == os.getpid()}
-    except FalJupyterError:  # no gateway that could serve anything: the first error tells more
+        records = {record["alias"]: record for record in session.client.apps() if record["owner_pid"] == os.getpid()}
+    except FalJupyterError:  # without a gateway nothing is serving; the original error is more useful
         return []
-    return [told for cls in classes if (told := _keep(now, cls, overrides, records))]
+    return [sentence for cls in classes if (sentence := _rebind(session, cls, overrides, records))]
 
 
-def _keep(now: NotebookSession, cls: type, overrides: Mapping[str, object], records: Mapping[str, AppRecord]) -> str:
+def _rebind(
+    session: NotebookSession, cls: type, overrides: Mapping[str, object], records: Mapping[str, AppRecord]
+) -> str:
     try:
         cls = adopted(cls)
         alias = alias_of(cls, overrides)
-    except FalJupyterError:  # it has no name that anything could run under
+    except FalJupyterError:  # it has no valid alias
         return ""
-    record, handle = records.get(alias), now.handles.get(alias)
+    record, handle = records.get(alias), session.handles.get(alias)
     if record is None or handle is None or record["class_name"] != cls.__name__:
         return ""
     if fal.handle_of(cls) is None:

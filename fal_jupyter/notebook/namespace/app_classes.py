@@ -1,20 +1,16 @@
-"""Which classes of the user's are apps."""
+"""Selects the app classes among a user's classes."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from fal_jupyter.fal import App
 from fal_jupyter.fal.classes.routes import endpoints_of
 
-if TYPE_CHECKING:
-    pass
-
 
 def apps_among(classes: Sequence[type]) -> list[type]:
-    """Give the apps among *classes*: not those that only serve as a base of another one and have no endpoint."""
+    """Return the app classes among *classes*, except base classes without endpoints."""
     real = getattr(sys.modules.get("fal"), "App", App)
     apps = [cls for cls in classes if issubclass(cls, (App, real))]
     return [

@@ -1,4 +1,4 @@
-"""Which cell gave a variable its value, read from IPython's history only when somebody asks."""
+"""Finds the cell that assigned a variable, from IPython's history, on demand."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ _CELL_MAGIC = "run_cell_magic"
 
 
 class CellHistory:
-    """Answers ``cell_of(name)``; each cell is parsed once."""
+    """Index of the names that cells bind; each cell is parsed once."""
 
     def __init__(self, shell: Any) -> None:
         self._shell = shell
         self._names: dict[int, tuple[str, frozenset[str]]] = {}
 
     def cell_of(self, name: str) -> str:
-        """Give ``cell [7]`` for the latest cell that bound *name* at its top level, or ``""``."""
+        """Return ``cell [7]`` for the latest cell that bound *name* at its top level, or ``""``."""
         cells: list[str] = self._shell.history_manager.input_hist_parsed
         for number in range(len(cells) - 1, 0, -1):
             if name in self._bound(number, cells[number]):
@@ -25,10 +25,10 @@ class CellHistory:
         return ""
 
     def _bound(self, number: int, source: str) -> frozenset[str]:
-        known = self._names.get(number)
-        if known is None or known[0] != source:
-            known = self._names[number] = (source, frozenset(self._names_in(source)))
-        return known[1]
+        cached = self._names.get(number)
+        if cached is None or cached[0] != source:
+            cached = self._names[number] = (source, frozenset(self._names_in(source)))
+        return cached[1]
 
     def _names_in(self, source: str) -> Iterator[str]:
         try:
@@ -52,7 +52,7 @@ def _magic_bodies(tree: ast.Module) -> Iterator[str]:
 
 
 def bound_names(tree: ast.AST) -> Iterator[str]:
-    """Give the names that running *tree* binds in its own scope (functions and classes: their name only)."""
+    """Yield the names that *tree* binds in its own scope, without the scopes of functions and classes."""
     for node in ast.iter_child_nodes(tree):
         match node:
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):

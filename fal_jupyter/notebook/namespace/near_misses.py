@@ -1,6 +1,6 @@
-"""The endpoint that was meant by a name that an app class does not have: ``Shop.prise`` → ``did you mean Shop.price?``.
+"""Suggests an endpoint for a misspelt attribute of an app class: ``Shop.prise`` → ``did you mean Shop.price?``.
 
-A class of the user's has no metaclass of ours, as in the real package, so that the error is Python's own; the hint follows it.
+As in the real package, app classes have no metaclass, so the error is Python's own; the hint is printed after it.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from fal_jupyter.fal.classes.routes import endpoints_of
 from fal_jupyter.notebook.namespace.app_classes import apps_among
 
 
-def meant(error: object) -> str:
-    """Give the hint for an error that ended a cell, or ``""`` where it is about something else."""
+def near_miss_hint(error: object) -> str:
+    """Return the hint for an error that ended a cell, or ``""`` if there is none."""
     if not isinstance(error, AttributeError):
         return ""
     cls, name = getattr(error, "obj", None), getattr(error, "name", None)
@@ -21,7 +21,7 @@ def meant(error: object) -> str:
         return ""
 
     endpoints = list(endpoints_of(cls))
-    near = nearest(name, [*endpoints, *(word for word in dir(cls) if not word.startswith("_"))])
-    if near:
-        return f"did you mean {cls.__name__}.{near}?"
+    suggestion = nearest(name, [*endpoints, *(word for word in dir(cls) if not word.startswith("_"))])
+    if suggestion:
+        return f"did you mean {cls.__name__}.{suggestion}?"
     return f"{cls.__name__} has the endpoints: {', '.join(endpoints)}" if endpoints else ""

@@ -1,7 +1,7 @@
-"""How errors look under a cell: the user's own frames with the cell's lines, and none of ours.
+"""Tracebacks under a cell show the user's frames with the cell's lines, without the frames of this package.
 
-IPython asks an exception for ``_render_traceback_`` before it draws its own traceback. An error that came out of the
-body of a ``%%fal_app`` cell gets such a method for the one time it is shown, cut to the frames of the cell and below.
+IPython calls an exception's ``_render_traceback_`` if there is one. An error from the body of a ``%%fal_app`` cell gets such a
+method for its next display, which starts at the cell's first frame.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from fal_jupyter.domain.errors import UserError
 
 
 class CellSyntaxError(UserError):
-    """The cell is not Python. Shown exactly as IPython shows a syntax error, under the name of one."""
+    """The cell is not valid Python. Displayed exactly as IPython displays a SyntaxError, with that name."""
 
     def __init__(self, shell: Any, error: SyntaxError) -> None:
         super().__init__(str(error))
@@ -28,28 +28,28 @@ class CellSyntaxError(UserError):
         return lines
 
 
-CellSyntaxError.__name__ = CellSyntaxError.__qualname__ = "SyntaxError"  # what the front end shows as its name
+CellSyntaxError.__name__ = CellSyntaxError.__qualname__ = "SyntaxError"  # the name that front ends display
 
 
 def cut_to(traceback: TracebackType | None, filename: str) -> TracebackType | None:
-    """Give the part of *traceback* that begins with the first frame of *filename*, or ``None`` if there is none."""
+    """Return *traceback* from its first frame in *filename* on, or ``None`` if there is no such frame."""
     while traceback is not None and traceback.tb_frame.f_code.co_filename != filename:
         traceback = traceback.tb_next
     return traceback
 
 
 def show_from_cell(shell: Any, error: BaseException, filename: str) -> None:
-    """Let IPython show *error* from the first frame of the cell *filename* on, the next time it shows it."""
-    users = cut_to(error.__traceback__, filename)
+    """Make the next display of *error* by IPython start at the first frame of the cell *filename*."""
+    user_traceback = cut_to(error.__traceback__, filename)
 
     def render() -> list[str]:
         try:
-            del error._render_traceback_  # type: ignore[attr-defined]  # raised again, it shows where that was
+            del error._render_traceback_  # type: ignore[attr-defined]  # raised again later, it is displayed in full
         except AttributeError:
             pass
-        if users is None:
+        if user_traceback is None:
             return list(shell.InteractiveTB.get_exception_only(type(error), error))
-        lines: list[str] = shell.InteractiveTB.structured_traceback(type(error), error, users, tb_offset=0)
+        lines: list[str] = shell.InteractiveTB.structured_traceback(type(error), error, user_traceback, tb_offset=0)
         return lines
 
     if hasattr(error, "_render_traceback_"):
@@ -57,32 +57,32 @@ def show_from_cell(shell: Any, error: BaseException, filename: str) -> None:
     try:
         error._render_traceback_ = render  # type: ignore[attr-defined]
     except (AttributeError, TypeError):
-        pass  # an exception that forbids attributes is shown with IPython's own frames
+        pass  # an exception without settable attributes is displayed by IPython in full
 
 
 def sentence(error: BaseException) -> list[str]:
-    """One sentence with its hint, as the lines of a traceback."""
+    """Return an error's sentence and hint as the lines of a traceback."""
     return [f"{type(error).__name__}: {error}"]
 
 
-_OURS = f"{Path(__file__).parent.parent.parent}/"
+_PACKAGE_FOLDER = f"{Path(__file__).parent.parent.parent}/"
 _MAGIC = "get_ipython().run_"
 
 
 def lines_of_call(shell: Any, traceback: TracebackType | None) -> list[str]:
-    """Give the lines of the user's code that led to a call, as a traceback has them: from the cell on, to the first frame of ours."""
-    found: list[str] = []
+    """Return the user's frames that led to a call as lines of a traceback, from the cell to the first frame of this package."""
+    frame_lines: list[str] = []
     for frame, number in tracebacks.walk_tb(traceback):
         code = frame.f_code
-        named = shell.compile.format_code_name(code.co_filename)
-        if code.co_filename.startswith(_OURS):
-            if found:
+        cell_name = shell.compile.format_code_name(code.co_filename)
+        if code.co_filename.startswith(_PACKAGE_FOLDER):
+            if frame_lines:
                 break
             continue
         line = linecache.getline(code.co_filename, number, frame.f_globals).strip()
-        if not line or line.startswith(_MAGIC) or not (named or found):
+        if not line or line.startswith(_MAGIC) or not (cell_name or frame_lines):
             continue
-        place = f"{named[0]} {named[1]}" if named else f'File "{code.co_filename}"'
+        location = f"{cell_name[0]} {cell_name[1]}" if cell_name else f'File "{code.co_filename}"'
         inside = "" if code.co_name == "<module>" else f", in {code.co_name}"
-        found += [f"  {place}, line {number}{inside}", f"    {line}"]
-    return ["Traceback (most recent call last):", *found] if found else []
+        frame_lines += [f"  {location}, line {number}{inside}", f"    {line}"]
+    return ["Traceback (most recent call last):", *frame_lines] if frame_lines else []
