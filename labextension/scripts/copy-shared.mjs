@@ -1,4 +1,7 @@
-/** Copy the modules that widgets and extension share into src/, where tsc and the bundler look: the source stays where it is. */
+/**
+ * Copy the modules that widgets and extension share into src/, where tsc and the bundler look: the source stays where
+ * it is.
+ */
 import { copyFileSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";

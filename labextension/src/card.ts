@@ -1,21 +1,24 @@
 /** The renderer of an app's card: live below this server, a picture of what was where nothing of it runs. */
-import type { IRenderMime } from '@jupyterlab/rendermime-interfaces';
-import type { Message } from '@lumino/messaging';
-import { Widget } from '@lumino/widgets';
+import type { IRenderMime } from "@jupyterlab/rendermime-interfaces";
+import type { Message } from "@lumino/messaging";
+import { Widget } from "@lumino/widgets";
 
-import { isBuilding } from './shared/card_states.mjs';
-import { savedHost } from './shared/host.mjs';
-import { drawPanel } from './shared/widget.mjs';
-import type { CardData } from './shared/types';
-import { CARD_MIME, cellRuns, isLive } from './card_data';
-import type { LabHost } from './host';
+import { isBuilding } from "./shared/card_states.mjs";
+import { savedHost } from "./shared/host.mjs";
+import { drawPanel } from "./shared/widget.mjs";
+import type { CardData } from "./shared/types";
+import { CARD_MIME, cellRuns, isLive } from "./card_data";
+import type { LabHost } from "./host";
 
 /** Milliseconds for the first line of the feed to come, before a card shows its saved picture. */
 const WAIT_FOR_FEED = 4000;
 
-/** While a cell runs again its outputs keep their height until the new card is there, so that the cells below do not jump. It loses them just before it runs. */
+/**
+ * While a cell runs again its outputs keep their height until the new card is there, so that the cells below do not
+ * jump. It loses them just before it runs.
+ */
 function keepHeight(outputs: HTMLElement | null): void {
-  const cell = outputs?.closest('.jp-Cell') ?? null;
+  const cell = outputs?.closest(".jp-Cell") ?? null;
   const height = outputs?.offsetHeight ?? 0;
   if (!outputs || !height || outputs.style.minHeight) {
     return;
@@ -23,11 +26,13 @@ function keepHeight(outputs: HTMLElement | null): void {
   outputs.style.minHeight = `${height}px`;
   let rests = 0; // looks at which the cell did not run: its last output is drawn a little later
   const timer = window.setInterval(() => {
-    const now = outputs.querySelector('.fj-card') ? (outputs.querySelector<HTMLElement>('.jp-OutputArea')?.offsetHeight ?? 0) : 0;
+    const now = outputs.querySelector(".fj-card")
+      ? (outputs.querySelector<HTMLElement>(".jp-OutputArea")?.offsetHeight ?? 0)
+      : 0;
     rests = cellRuns(cell) ? 0 : rests + 1;
     if (now >= height || rests > 3) {
       window.clearInterval(timer);
-      outputs.style.minHeight = '';
+      outputs.style.minHeight = "";
     }
   }, 250);
 }
@@ -35,10 +40,11 @@ function keepHeight(outputs: HTMLElement | null): void {
 export class CardRenderer extends Widget implements IRenderMime.IRenderer {
   constructor(private readonly host: LabHost) {
     super();
-    this.addClass('fj-output');
-    this.node.addEventListener('keydown', (event: KeyboardEvent) => {
-      const open = event.target instanceof Element && event.target.closest('[role="menu"], [role="alertdialog"], [role="dialog"]');
-      if (event.key === 'Escape' && !event.defaultPrevented && !open) {
+    this.addClass("fj-output");
+    this.node.addEventListener("keydown", (event: KeyboardEvent) => {
+      const open =
+        event.target instanceof Element && event.target.closest('[role="menu"], [role="alertdialog"], [role="dialog"]');
+      if (event.key === "Escape" && !event.defaultPrevented && !open) {
         this.host.leaveCard?.(this.node);
       }
     });
@@ -61,7 +67,7 @@ export class CardRenderer extends Widget implements IRenderMime.IRenderer {
   }
 
   protected onBeforeDetach(message: Message): void {
-    keepHeight(this.node.closest<HTMLElement>('.jp-Cell-outputWrapper'));
+    keepHeight(this.node.closest<HTMLElement>(".jp-Cell-outputWrapper"));
     super.onBeforeDetach(message);
   }
 
@@ -81,14 +87,14 @@ export class CardRenderer extends Widget implements IRenderMime.IRenderer {
       this.drawCard(false);
       return;
     }
-    this.unwatch = this.host.store.watch(now => {
+    this.unwatch = this.host.store.watch((now) => {
       if (this.card && isLive(this.card, now)) {
         this.unwatch?.();
         window.clearTimeout(this.timer);
         this.drawCard(false);
       }
     });
-    const wait = view.link === 'connecting' ? WAIT_FOR_FEED : 0;
+    const wait = view.link === "connecting" ? WAIT_FOR_FEED : 0;
     this.timer = window.setTimeout(() => this.drawCard(true), wait);
     if (wait === 0) {
       window.clearTimeout(this.timer);
@@ -98,7 +104,7 @@ export class CardRenderer extends Widget implements IRenderMime.IRenderer {
 
   /** The page's host, which knows whether the cell of this output runs. */
   private hostHere(): LabHost {
-    return { ...this.host, cellRuns: () => cellRuns(this.node.closest('.jp-Cell')) };
+    return { ...this.host, cellRuns: () => cellRuns(this.node.closest(".jp-Cell")) };
   }
 
   private drawCard(saved: boolean): void {
@@ -106,7 +112,9 @@ export class CardRenderer extends Widget implements IRenderMime.IRenderer {
     this.stop = new AbortController();
     this.saved = saved;
     if (this.card) {
-      const host = saved ? { ...savedHost(this.card), runCell: this.host.runCell, goToCell: this.host.goToCell } : this.hostHere();
+      const host = saved
+        ? { ...savedHost(this.card), runCell: this.host.runCell, goToCell: this.host.goToCell }
+        : this.hostHere();
       this.refresh = drawPanel(this.node, host, this.card, this.stop.signal)?.refresh ?? (() => {});
     }
   }

@@ -1,11 +1,11 @@
 /** The chip at an app cell: what it says, and what it offers. */
-import { newestFailed, startingRunner } from './shared/card_states.mjs';
-import { h, replace } from './shared/dom.mjs';
-import { duration } from './shared/format.mjs';
-import { glyph } from './shared/glyphs.mjs';
-import { isOwnKey, keepOwnKeys } from './shared/keys.mjs';
-import type { AppState, CardData, GatewayState } from './shared/types';
-import { sourceHash } from './source';
+import { newestFailed, startingRunner } from "./shared/card_states.mjs";
+import { h, replace } from "./shared/dom.mjs";
+import { duration } from "./shared/format.mjs";
+import { glyph } from "./shared/glyphs.mjs";
+import { isOwnKey, keepOwnKeys } from "./shared/keys.mjs";
+import type { AppState, CardData, GatewayState } from "./shared/types";
+import { sourceHash } from "./source";
 
 export interface ChipLook {
   shape: string;
@@ -31,13 +31,13 @@ export function isAppCell(source: string): boolean {
 
 /** True while a runner of the newest revision comes up. */
 export function isStarting(app: AppState): boolean {
-  return app.state === 'Starting' || (app.state === 'Ready' && app.serving !== app.revision && !newestFailed(app));
+  return app.state === "Starting" || (app.state === "Ready" && app.serving !== app.revision && !newestFailed(app));
 }
 
 /** True where the app was published again since this cell made its card: by another cell, or by another kernel. */
 function isStale(card: CardData, app: AppState, gateway: GatewayState | null): boolean {
   const other = gateway !== null && card.gateway !== null && card.gateway.started !== gateway.started;
-  return other || (app.revision > card.revision && app.verdict !== 'restart');
+  return other || (app.revision > card.revision && app.verdict !== "restart");
 }
 
 /** Whole seconds: `6 s`, `4 m 12 s`. */
@@ -46,52 +46,115 @@ function elapsed(ms: number): string {
 }
 
 /** What the chip of an app cell says. */
-export function chipLook(source: string, card: CardData | null, app: AppState | undefined, gateway: GatewayState | null = null, runs = false): ChipLook {
+export function chipLook(
+  source: string,
+  card: CardData | null,
+  app: AppState | undefined,
+  gateway: GatewayState | null = null,
+  runs = false,
+): ChipLook {
   if (!card) {
-    return { shape: 'stopped', tone: 'fj-pending', text: 'not running', title: 'Run the cell to have its app' };
+    return { shape: "stopped", tone: "fj-pending", text: "not running", title: "Run the cell to have its app" };
   }
   if (runs && card.build && !card.build.took && !card.build.error) {
-    const text = app ? `r${app.serving || app.revision} serves · environment` : 'environment';
-    return { shape: 'setup', tone: 'fj-setup fj-dashed', text, title: 'The isolated environment of its app is being made' };
+    const text = app ? `r${app.serving || app.revision} serves · environment` : "environment";
+    return {
+      shape: "setup",
+      tone: "fj-setup fj-dashed",
+      text,
+      title: "The isolated environment of its app is being made",
+    };
   }
   if (!app) {
-    return { shape: 'stopped', tone: 'fj-pending', text: 'not running', title: 'Its app was stopped, or its kernel is new: run the cell' };
+    return {
+      shape: "stopped",
+      tone: "fj-pending",
+      text: "not running",
+      title: "Its app was stopped, or its kernel is new: run the cell",
+    };
   }
   const edited = sourceHash(source) !== card.source;
   const serving = `r${app.serving || app.revision}`;
-  const error = app.failure?.error ? `: ${app.failure.error.type}` : '';
-  const changed = edited ? { text: ' · edited', title: ' The cell was edited since: run it.', tone: ' fj-dashed' } : { text: '', title: '', tone: '' };
-  if (app.state === 'Stopped') {
-    return { shape: 'stopped', tone: 'fj-pending', text: `stopped${changed.text}`, title: edited ? 'Start the app as it was, or run the cell, which was edited since' : 'Start the app as it was, or run the cell' };
+  const error = app.failure?.error ? `: ${app.failure.error.type}` : "";
+  const changed = edited
+    ? { text: " · edited", title: " The cell was edited since: run it.", tone: " fj-dashed" }
+    : { text: "", title: "", tone: "" };
+  if (app.state === "Stopped") {
+    return {
+      shape: "stopped",
+      tone: "fj-pending",
+      text: `stopped${changed.text}`,
+      title: edited
+        ? "Start the app as it was, or run the cell, which was edited since"
+        : "Start the app as it was, or run the cell",
+    };
   }
-  if (app.state === 'Failing') {
-    return { shape: 'failed', tone: `fj-failed${changed.tone}`, text: `r${app.revision} failed${error}${changed.text}`, title: `${app.failure?.text ?? app.reason}. The app goes on trying by itself.${changed.title}` };
+  if (app.state === "Failing") {
+    return {
+      shape: "failed",
+      tone: `fj-failed${changed.tone}`,
+      text: `r${app.revision} failed${error}${changed.text}`,
+      title: `${app.failure?.text ?? app.reason}. The app goes on trying by itself.${changed.title}`,
+    };
   }
   if (newestFailed(app)) {
-    return { shape: 'failed', tone: `fj-failed${changed.tone}`, text: `r${app.revision} failed · ${serving} serves${changed.text}`, title: `${app.failure?.text ?? app.reason}${changed.title && `.${changed.title}`}` };
+    return {
+      shape: "failed",
+      tone: `fj-failed${changed.tone}`,
+      text: `r${app.revision} failed · ${serving} serves${changed.text}`,
+      title: `${app.failure?.text ?? app.reason}${changed.title && `.${changed.title}`}`,
+    };
   }
   if (isStarting(app)) {
     const runner = startingRunner(app);
-    const passed = runner && runner.state === 'SETUP' ? ` ${elapsed(Date.now() - runner.since)}` : '';
+    const passed = runner && runner.state === "SETUP" ? ` ${elapsed(Date.now() - runner.since)}` : "";
     return app.serving && app.serving !== app.revision
-      ? { shape: 'setup', tone: 'fj-setup fj-dashed', text: `${serving} serves · r${app.revision} setup${passed}${changed.text}`, title: `The cell's class was built again: calls go to ${serving} until r${app.revision} is ready.${changed.title}` }
-      : { shape: 'setup', tone: `fj-setup${changed.tone}`, text: `r${app.revision} ${runner?.state === 'SETUP' ? `setup${passed}` : 'starting'}${changed.text}`, title: `${app.reason || 'Its first runner comes up'}${changed.title && `.${changed.title}`}` };
+      ? {
+          shape: "setup",
+          tone: "fj-setup fj-dashed",
+          text: `${serving} serves · r${app.revision} setup${passed}${changed.text}`,
+          title: `The cell's class was built again: calls go to ${serving} until r${app.revision} is ready.${changed.title}`,
+        }
+      : {
+          shape: "setup",
+          tone: `fj-setup${changed.tone}`,
+          text: `r${app.revision} ${runner?.state === "SETUP" ? `setup${passed}` : "starting"}${changed.text}`,
+          title: `${app.reason || "Its first runner comes up"}${changed.title && `.${changed.title}`}`,
+        };
   }
   if (edited) {
-    return { shape: 'edited', tone: 'fj-setup fj-dashed', text: `${serving} serves · edited`, title: 'The cell was edited since: run it to serve what it says' };
+    return {
+      shape: "edited",
+      tone: "fj-setup fj-dashed",
+      text: `${serving} serves · edited`,
+      title: "The cell was edited since: run it to serve what it says",
+    };
   }
   if (isStale(card, app, gateway)) {
-    return { shape: 'edited', tone: 'fj-setup fj-dashed', text: `${serving} is from elsewhere`, title: `Another cell or kernel made ${serving}: run this cell to serve what it says` };
+    return {
+      shape: "edited",
+      tone: "fj-setup fj-dashed",
+      text: `${serving} is from elsewhere`,
+      title: `Another cell or kernel made ${serving}: run this cell to serve what it says`,
+    };
   }
-  const ready = app.runners.filter(one => one.state === 'IDLE' || one.state === 'RUNNING').length;
+  const ready = app.runners.filter((one) => one.state === "IDLE" || one.state === "RUNNING").length;
   return ready
-    ? { shape: 'ok', tone: 'fj-ok', text: `${serving} · ${ready} ready`, title: 'The cell and its runners agree' }
-    : { shape: 'zero', tone: 'fj-pending', text: `${serving} · scaled to zero`, title: 'The next call starts a runner' };
+    ? { shape: "ok", tone: "fj-ok", text: `${serving} · ${ready} ready`, title: "The cell and its runners agree" }
+    : {
+        shape: "zero",
+        tone: "fj-pending",
+        text: `${serving} · scaled to zero`,
+        title: "The next call starts a runner",
+      };
 }
 
 const looks = new WeakMap<HTMLElement, () => void>();
 
-/** Keep the chip before the card, as it is seen, and clear of the toolbar of the active cell, which lies at the same corner and comes and goes. */
+/**
+ * Keep the chip before the card, as it is seen, and clear of the toolbar of the active cell, which lies at the same
+ * corner and comes and goes.
+ */
 export function standAside(chip: HTMLElement, cell: HTMLElement): void {
   const known = looks.get(chip);
   if (known) {
@@ -99,14 +162,15 @@ export function standAside(chip: HTMLElement, cell: HTMLElement): void {
     return;
   }
   let toolbar: HTMLElement | null = null;
-  const measure = () => chip.style.setProperty('--fj-beside', toolbar?.offsetWidth ? `${toolbar.offsetWidth + 4}px` : '0px');
+  const measure = () =>
+    chip.style.setProperty("--fj-beside", toolbar?.offsetWidth ? `${toolbar.offsetWidth + 4}px` : "0px");
   const sizes = new ResizeObserver(measure);
   const look = () => {
-    const outputs = cell.querySelector(':scope > .jp-Cell-outputWrapper');
+    const outputs = cell.querySelector(":scope > .jp-Cell-outputWrapper");
     if (outputs && chip.parentNode === cell && chip.nextSibling !== outputs) {
       cell.insertBefore(chip, outputs);
     }
-    const found = cell.querySelector<HTMLElement>('.jp-cell-toolbar, .jp-cell-menu');
+    const found = cell.querySelector<HTMLElement>(".jp-cell-toolbar, .jp-cell-menu");
     if (found !== toolbar) {
       sizes.disconnect();
       toolbar = found;
@@ -123,33 +187,51 @@ export function standAside(chip: HTMLElement, cell: HTMLElement): void {
 
 /** Make a chip; `actions` is asked each time its menu opens. */
 export function makeChip(actions: () => ChipAction[]): HTMLElement {
-  const button = h('button', { type: 'button', class: 'fj-chip', 'aria-haspopup': 'menu', 'aria-expanded': 'false' });
-  const chip = keepOwnKeys(h('div', { class: 'fj fj-cell-chip', style: { zIndex: '20' } }, button));
+  const button = h("button", { type: "button", class: "fj-chip", "aria-haspopup": "menu", "aria-expanded": "false" });
+  const chip = keepOwnKeys(h("div", { class: "fj fj-cell-chip", style: { zIndex: "20" } }, button));
   let close = () => {};
   const toggle = () => {
-    if (button.getAttribute('aria-expanded') === 'true') {
+    if (button.getAttribute("aria-expanded") === "true") {
       close();
       return;
     }
     const id = `fj-chip-menu-${(menus += 1)}`;
-    const items = actions().map(({ shape, word, press }) => h('button', { type: 'button', role: 'menuitem', onclick: () => { close(); press(); } }, glyph(shape), word));
-    const list = h('div', { class: 'fj-menu', role: 'menu', id, 'aria-label': 'app of this cell', style: { right: '0', top: '100%' } }, items);
+    const items = actions().map(({ shape, word, press }) =>
+      h(
+        "button",
+        {
+          type: "button",
+          role: "menuitem",
+          onclick: () => {
+            close();
+            press();
+          },
+        },
+        glyph(shape),
+        word,
+      ),
+    );
+    const list = h(
+      "div",
+      { class: "fj-menu", role: "menu", id, "aria-label": "app of this cell", style: { right: "0", top: "100%" } },
+      items,
+    );
     let closed = false; // the focus leaves while the menu is taken away: that must not take it away again
     close = () => {
       if (!closed) {
         closed = true;
-        button.setAttribute('aria-expanded', 'false');
+        button.setAttribute("aria-expanded", "false");
         list.remove();
       }
     };
-    list.addEventListener('keydown', (event: KeyboardEvent) => {
+    list.addEventListener("keydown", (event: KeyboardEvent) => {
       const at = items.indexOf(document.activeElement as HTMLElement);
       const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
       if (step) {
         event.preventDefault();
         items[(at + step + items.length) % items.length].focus();
       }
-      if (event.key === 'Escape') {
+      if (event.key === "Escape") {
         close();
         button.focus();
       }
@@ -157,23 +239,24 @@ export function makeChip(actions: () => ChipAction[]): HTMLElement {
         event.stopPropagation();
       }
     });
-    list.addEventListener('focusout', (event: FocusEvent) => {
+    list.addEventListener("focusout", (event: FocusEvent) => {
       if (!chip.contains(event.relatedTarget as Node | null)) {
         close();
       }
     });
-    button.setAttribute('aria-expanded', 'true');
+    button.setAttribute("aria-expanded", "true");
     chip.append(list);
     items[0]?.focus();
   };
-  // On the press already: it makes the cell the active one, whose toolbar the chip steps aside for, so that no click would follow.
-  button.addEventListener('mousedown', (event: MouseEvent) => {
+  // On the press already: it makes the cell the active one, whose toolbar the chip steps aside for, so that no click
+  // would follow.
+  button.addEventListener("mousedown", (event: MouseEvent) => {
     if (event.button === 0) {
       event.preventDefault();
       toggle();
     }
   });
-  button.addEventListener('click', (event: MouseEvent) => {
+  button.addEventListener("click", (event: MouseEvent) => {
     if (event.detail === 0) {
       toggle(); // by keys, or by what presses buttons for people
     }
@@ -184,12 +267,12 @@ export function makeChip(actions: () => ChipAction[]): HTMLElement {
 /** Let a chip say something else, if it does. */
 export function tellChip(chip: HTMLElement, look: ChipLook): void {
   const told = `${look.shape}|${look.text}|${look.title}`;
-  const button = chip.querySelector<HTMLElement>('.fj-chip');
+  const button = chip.querySelector<HTMLElement>(".fj-chip");
   if (!button || chip.dataset.told === told) {
     return;
   }
   chip.dataset.told = told;
   button.className = `fj-chip ${look.tone}`;
   button.title = look.title;
-  replace(button, glyph(look.shape, look.tone), ' ', look.text);
+  replace(button, glyph(look.shape, look.tone), " ", look.text);
 }

@@ -1,4 +1,4 @@
-import { Notification } from '@jupyterlab/apputils';
+import { Notification } from "@jupyterlab/apputils";
 
 /** Say in a notification why something could not be done. */
 export function complain(error: unknown): void {

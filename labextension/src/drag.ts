@@ -1,16 +1,16 @@
 /** Cells that are dragged into a notebook: JupyterLab takes Lumino's drags, not the browser's. */
-import { MimeData } from '@lumino/coreutils';
-import { Drag } from '@lumino/dragdrop';
+import { MimeData } from "@lumino/coreutils";
+import { Drag } from "@lumino/dragdrop";
 
-import { h } from './shared/dom.mjs';
+import { h } from "./shared/dom.mjs";
 
-const CELLS = 'application/vnd.jupyter.cells';
+const CELLS = "application/vnd.jupyter.cells";
 
 /** Drag a code cell from a point of the page; whoever takes no cells gets its text. */
 export function dragCell(source: string, label: string, x: number, y: number): void {
   const mimeData = new MimeData();
-  mimeData.setData('text/plain', source);
-  mimeData.setData(CELLS, [{ cell_type: 'code', source, metadata: {}, outputs: [], execution_count: null }]);
-  const dragImage = h('div', { class: 'fj-drag-image' }, label);
-  void new Drag({ mimeData, dragImage, supportedActions: 'copy', proposedAction: 'copy' }).start(x, y);
+  mimeData.setData("text/plain", source);
+  mimeData.setData(CELLS, [{ cell_type: "code", source, metadata: {}, outputs: [], execution_count: null }]);
+  const dragImage = h("div", { class: "fj-drag-image" }, label);
+  void new Drag({ mimeData, dragImage, supportedActions: "copy", proposedAction: "copy" }).start(x, y);
 }

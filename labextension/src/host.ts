@@ -1,11 +1,11 @@
 /** The host of every panel in JupyterLab and Notebook 7: the server's `fal/api/…`, and one feed for the whole page. */
-import { showDialog, Dialog } from '@jupyterlab/apputils';
-import { PageConfig, URLExt } from '@jupyterlab/coreutils';
-import { ServerConnection } from '@jupyterlab/services';
+import { showDialog, Dialog } from "@jupyterlab/apputils";
+import { PageConfig, URLExt } from "@jupyterlab/coreutils";
+import { ServerConnection } from "@jupyterlab/services";
 
-import { answeredByFetch, ownFile, readFeed, withQuery } from './shared/host.mjs';
-import { createStore } from './shared/store.mjs';
-import type { Answered, AppState, Asked, Host } from './shared/types';
+import { answeredByFetch, ownFile, readFeed, withQuery } from "./shared/host.mjs";
+import { createStore } from "./shared/store.mjs";
+import type { Answered, AppState, Asked, Host } from "./shared/types";
 
 /** What the user set, as far as the host heeds it. */
 export interface Wishes {
@@ -17,10 +17,14 @@ export interface Wishes {
 const HIDDEN_TOO_LONG = 60_000;
 
 /** What the panels may ask of the page; the plugins fill it in as far as the page can do it. */
-export type LabHost = Host & Pick<Partial<Host>, 'goToCell' | 'goToLine' | 'runCell' | 'writeToCell' | 'openDashboard' | 'openLogs' | 'insertCell' | 'dragCell'> & {
-  /** Go from a card to the cell that it stands below. */
-  leaveCard?(node: Node): void;
-};
+export type LabHost = Host &
+  Pick<
+    Partial<Host>,
+    "goToCell" | "goToLine" | "runCell" | "writeToCell" | "openDashboard" | "openLogs" | "insertCell" | "dragCell"
+  > & {
+    /** Go from a card to the cell that it stands below. */
+    leaveCard?(node: Node): void;
+  };
 
 /**
  * Make the page's host; its feed begins now, pauses while the page is hidden for long, and ends with the page.
@@ -29,28 +33,37 @@ export function createHost(settings: ServerConnection.ISettings, wishes: Wishes)
   const store = createStore();
 
   const ask = async (method: string, path: string, asked: Asked = {}): Promise<Answered> => {
-    const address = URLExt.join(settings.baseUrl, 'fal/api', withQuery(path, asked.query));
-    const init: RequestInit = { method, headers: asked.headers, body: asked.body as BodyInit | undefined, signal: asked.signal };
+    const address = URLExt.join(settings.baseUrl, "fal/api", withQuery(path, asked.query));
+    const init: RequestInit = {
+      method,
+      headers: asked.headers,
+      body: asked.body as BodyInit | undefined,
+      signal: asked.signal,
+    };
     try {
       return answeredByFetch(await ServerConnection.makeRequest(address, init, settings));
     } catch (error) {
       if (asked.signal?.aborted) {
         throw error;
       }
-      throw new Error('the server does not answer');
+      throw new Error("the server does not answer");
     }
   };
 
-  readWhileSeen((signal: AbortSignal) => void readFeed((stop: AbortSignal) => ask('GET', 'feed', { signal: stop }), store, signal), wishes);
+  readWhileSeen(
+    (signal: AbortSignal) => void readFeed((stop: AbortSignal) => ask("GET", "feed", { signal: stop }), store, signal),
+    wishes,
+  );
 
   return {
-    kind: 'server',
+    kind: "server",
     store,
     ask,
-    address: (app: AppState) => URLExt.join(new URL(settings.baseUrl, PageConfig.getBaseUrl()).href, 'fal/run', app.app),
+    address: (app: AppState) =>
+      URLExt.join(new URL(settings.baseUrl, PageConfig.getBaseUrl()).href, "fal/run", app.app),
     media: (address: string) => {
       const path = ownFile(address, store.view.gateway);
-      return path ? URLExt.join(settings.baseUrl, 'fal', path) : null;
+      return path ? URLExt.join(settings.baseUrl, "fal", path) : null;
     },
     copy: async (text: string) => {
       await navigator.clipboard.writeText(text).catch(() => copyByHand(text));
@@ -61,7 +74,7 @@ export function createHost(settings: ServerConnection.ISettings, wishes: Wishes)
       }
       const buttons = [Dialog.cancelButton(), Dialog.warnButton({ label: button })];
       return (await showDialog({ title, body: text, buttons })).button.accept;
-    }
+    },
   };
 }
 
@@ -80,24 +93,24 @@ function readWhileSeen(read: (signal: AbortSignal) => void, wishes: Wishes): voi
     feed?.abort();
     feed = null;
   };
-  document.addEventListener('visibilitychange', () => {
+  document.addEventListener("visibilitychange", () => {
     if (!document.hidden) {
       begin();
     } else if (wishes.pauseHidden) {
       timer = window.setTimeout(end, HIDDEN_TOO_LONG);
     }
   });
-  window.addEventListener('pagehide', end);
-  window.addEventListener('pageshow', begin);
+  window.addEventListener("pagehide", end);
+  window.addEventListener("pageshow", begin);
   begin();
 }
 
 /** Copy where the page has no clipboard of its own: one without TLS. */
 function copyByHand(text: string): void {
-  const area = document.createElement('textarea');
+  const area = document.createElement("textarea");
   area.value = text;
   document.body.append(area);
   area.select();
-  document.execCommand('copy');
+  document.execCommand("copy");
   area.remove();
 }

@@ -1,7 +1,7 @@
 /** A cell whose run fails before its app has a new card keeps the one that it had, below the error. */
-import type { ISignal } from '@lumino/signaling';
+import type { ISignal } from "@lumino/signaling";
 
-import { CARD_MIME, cellRuns } from './card_data';
+import { CARD_MIME, cellRuns } from "./card_data";
 
 interface Output {
   data: Record<string, unknown>;
@@ -23,11 +23,16 @@ function listOf(outputs: Outputs): Output[] {
 
 /** True for what a run leaves that came to no card: an error, a magic that IPython does not know, or nothing. */
 export function hasFailed(outputs: Record<string, unknown>[]): boolean {
-  const isError = ({ output_type, name, text }: Record<string, unknown>) => output_type === 'error' || (output_type === 'stream' && name === 'stderr' && /^UsageError/m.test([text].flat().join('')));
+  const isError = ({ output_type, name, text }: Record<string, unknown>) =>
+    output_type === "error" ||
+    (output_type === "stream" && name === "stderr" && /^UsageError/m.test([text].flat().join("")));
   return !outputs.length || outputs.some(isError);
 }
 
-/** Keep the card of a cell through runs that fail; what the user clears stays away. `isKept` says for which cards that holds. */
+/**
+ * Keep the card of a cell through runs that fail; what the user clears stays away. `isKept` says for which cards that
+ * holds.
+ */
 export function keepCard(cell: Element, outputs: Outputs, isKept: (card: unknown) => boolean): void {
   let card: Record<string, unknown> | null = null;
   let looks = 0;
@@ -35,16 +40,16 @@ export function keepCard(cell: Element, outputs: Outputs, isKept: (card: unknown
     looks = 0;
     if (cellRuns(cell)) {
       looks = window.setTimeout(look, PAUSE);
-    } else if (card && !listOf(outputs).some(one => one.data?.[CARD_MIME])) {
+    } else if (card && !listOf(outputs).some((one) => one.data?.[CARD_MIME])) {
       const kept = card;
       card = null;
-      if (hasFailed(listOf(outputs).map(one => one.toJSON()))) {
+      if (hasFailed(listOf(outputs).map((one) => one.toJSON()))) {
         outputs.add(kept);
       }
     }
   };
   const changed = () => {
-    const found = listOf(outputs).find(one => one.data?.[CARD_MIME]);
+    const found = listOf(outputs).find((one) => one.data?.[CARD_MIME]);
     if (found) {
       card = isKept(found.data[CARD_MIME]) ? found.toJSON() : null;
     } else if (card && !looks) {

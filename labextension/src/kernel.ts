@@ -28,11 +28,17 @@ export async function loadExtension(context: SessionContext, choose: () => Promi
   }
   const kernel = context.session?.kernel;
   if (!kernel) {
-    throw new Error('The cell was not run: its notebook has no kernel. Choose one, then run it.');
+    throw new Error("The cell was not run: its notebook has no kernel. Choose one, then run it.");
   }
-  const { content } = await kernel.requestExecute({ code: LOAD, silent: true, store_history: false, allow_stdin: false, stop_on_error: false }).done;
-  if (content.status !== 'ok') {
-    const why = content.ename ? `: ${content.ename}: ${content.evalue ?? ''}`.slice(0, 300) : '';
+  const { content } = await kernel.requestExecute({
+    code: LOAD,
+    silent: true,
+    store_history: false,
+    allow_stdin: false,
+    stop_on_error: false,
+  }).done;
+  if (content.status !== "ok") {
+    const why = content.ename ? `: ${content.ename}: ${content.evalue ?? ""}`.slice(0, 300) : "";
     throw new Error(`The cell was not run: its kernel could not load the extension fal_jupyter${why}`);
   }
 }

@@ -1,13 +1,15 @@
-/** A Lumino widget around one of the shared panels: drawn when it is attached, gone without a trace when it is disposed. */
-import type { Message } from '@lumino/messaging';
-import { Widget } from '@lumino/widgets';
+/**
+ * A Lumino widget around one of the shared panels: drawn when it is attached, gone without a trace when it is disposed.
+ */
+import type { Message } from "@lumino/messaging";
+import { Widget } from "@lumino/widgets";
 
 export type Draw = (root: HTMLElement, signal: AbortSignal) => void;
 
 export class PanelWidget extends Widget {
   constructor(private readonly draw: Draw) {
     super();
-    this.addClass('fj-root');
+    this.addClass("fj-root");
   }
 
   protected onBeforeAttach(message: Message): void {

@@ -1,10 +1,12 @@
 /**
- * What a notebook has when it is saved: the kernel writes a card's output when a cell ends, and calls that the card makes come later. So before a
- * notebook is saved, the outputs of apps that changed since are asked of the kernel. Nothing is done between two saves: a notebook that nobody
+ * What a notebook has when it is saved: the kernel writes a card's output when a cell ends, and calls that the card
+ * makes come later. So before a
+ * notebook is saved, the outputs of apps that changed since are asked of the kernel. Nothing is done between two saves:
+ * a notebook that nobody
  * touched stays unmodified.
  */
-import type { AppState, CardData, View } from './shared/types';
-import { CARD_MIME } from './card_data';
+import type { AppState, CardData, View } from "./shared/types";
+import { CARD_MIME } from "./card_data";
 
 /** Milliseconds that a save waits for the kernel; one that is busy writes the outputs itself when its cell ends. */
 const PATIENCE = 3000;
@@ -39,26 +41,45 @@ function stampOf(app: AppState): string {
 }
 
 function cardsOf(outputs: OutputList): { at: number; card: CardData }[] {
-  const all = Array.from({ length: outputs.length }, (_, at) => ({ at, card: outputs.get(at).data[CARD_MIME] as CardData | undefined }));
+  const all = Array.from({ length: outputs.length }, (_, at) => ({
+    at,
+    card: outputs.get(at).data[CARD_MIME] as CardData | undefined,
+  }));
   return all.filter((one): one is { at: number; card: CardData } => Boolean(one.card));
 }
 
-/** Apps whose outputs in the notebook are older than what is known of them; "" stands for the dashboard, whose output has no stamp. */
+/**
+ * Apps whose outputs in the notebook are older than what is known of them; "" stands for the dashboard, whose output
+ * has no stamp.
+ */
 export function staleApps(all: OutputList[], view: View): string[] {
   const isOld = ({ alias, panel, picture }: CardData) => {
-    const app = view.apps.find(one => one.alias === alias);
-    return view.link === 'live' && (panel === 'dashboard' || (app && picture && stampOf(app) !== stampOf(picture.app)));
+    const app = view.apps.find((one) => one.alias === alias);
+    return view.link === "live" && (panel === "dashboard" || (app && picture && stampOf(app) !== stampOf(picture.app)));
   };
-  return [...new Set(all.flatMap(cardsOf).filter(one => isOld(one.card)).map(one => one.card.alias))];
+  return [
+    ...new Set(
+      all
+        .flatMap(cardsOf)
+        .filter((one) => isOld(one.card))
+        .map((one) => one.card.alias),
+    ),
+  ];
 }
 
 /** Ask the kernel for the outputs of some apps: nothing of it is seen in the notebook or in the history. */
 async function askKernel(kernel: Kernel, aliases: string[]): Promise<Record<string, unknown>[]> {
   const made = `getattr(__import__("sys").modules.get("fal_jupyter.notebook.session"), "OutputsToSave", list)(${JSON.stringify(aliases)})`;
-  const future = kernel.requestExecute({ code: '', silent: true, store_history: false, allow_stdin: false, user_expressions: { made } });
-  const late = new Promise<null>(resolve => window.setTimeout(() => resolve(null), PATIENCE));
+  const future = kernel.requestExecute({
+    code: "",
+    silent: true,
+    store_history: false,
+    allow_stdin: false,
+    user_expressions: { made },
+  });
+  const late = new Promise<null>((resolve) => window.setTimeout(() => resolve(null), PATIENCE));
   const reply = await Promise.race([future.done, late]);
-  const found = reply?.content.user_expressions?.made?.data?.['application/json'];
+  const found = reply?.content.user_expressions?.made?.data?.["application/json"];
   return Array.isArray(found) ? found : [];
 }
 
@@ -66,11 +87,13 @@ async function askKernel(kernel: Kernel, aliases: string[]): Promise<Record<stri
 export function replaceOutputs(all: OutputList[], fresh: Record<string, unknown>[]): void {
   for (const outputs of all) {
     for (const { at, card } of cardsOf(outputs)) {
-      const data = fresh.find(one => {
+      const data = fresh.find((one) => {
         const made = one[CARD_MIME] as CardData;
-        return made.alias === card.alias && made.panel === card.panel && made.tab === card.tab && made.source === card.source;
+        return (
+          made.alias === card.alias && made.panel === card.panel && made.tab === card.tab && made.source === card.source
+        );
       });
-      if (data && data['text/html'] !== outputs.get(at).data['text/html']) {
+      if (data && data["text/html"] !== outputs.get(at).data["text/html"]) {
         outputs.set(at, { ...outputs.get(at).toJSON(), data });
       }
     }
@@ -82,14 +105,14 @@ export function refreshBeforeSave(context: SavedContext, outputsOf: () => Output
   const refresh = async () => {
     const kernel = context.sessionContext?.session?.kernel;
     const stale = staleApps(outputsOf(), view());
-    if (stale.length && kernel?.status === 'idle') {
+    if (stale.length && kernel?.status === "idle") {
       replaceOutputs(outputsOf(), await askKernel(kernel, stale));
     }
   };
-  for (const name of ['save', 'saveAs'] as const) {
+  for (const name of ["save", "saveAs"] as const) {
     const save = context[name].bind(context);
     context[name] = async (...args) => {
-      await refresh().catch(error => console.warn('fal_jupyter: the cards are saved as they were', error));
+      await refresh().catch((error) => console.warn("fal_jupyter: the cards are saved as they were", error));
       return save(...args);
     };
   }

@@ -13,10 +13,37 @@ URL.createObjectURL = vi.fn(() => "blob:made");
 URL.revokeObjectURL = vi.fn();
 
 test("numbers have a space before their unit and no µs", () => {
-  const durations = [[0, "0"], [0.05, "<0.1 ms"], [2.14, "2.1 ms"], [412, "412 ms"], [3240, "3.24 s"], [14400, "14.4 s"], [252000, "4 m 12 s"], [7500000, "2 h 05 m"], [undefined, "–"], [9.96, "10 ms"]];
+  const durations = [
+    [0, "0"],
+    [0.05, "<0.1 ms"],
+    [2.14, "2.1 ms"],
+    [412, "412 ms"],
+    [3240, "3.24 s"],
+    [14400, "14.4 s"],
+    [252000, "4 m 12 s"],
+    [7500000, "2 h 05 m"],
+    [undefined, "–"],
+    [9.96, "10 ms"],
+  ];
   for (const [ms, words] of durations) expect(duration(ms)).toBe(words);
-  expect([count(1204), count(1204, true), rate(11.8), rate(1234), bytes(14.1e9), bytes(213999), bytes(null)]).toEqual(["1,204", "1.2 k", "11.8/s", "1.2 k/s", "14.1 GB", "214 kB", "–"]);
-  expect([percent(1, 1000), percent(1, 1e6), percent(1, 0), plural(1, "call"), plural(0, "call"), ago(3400), ago(20)]).toEqual(["0.1 %", "<0.1 %", "–", "1 call", "0 calls", "3 s ago", "just now"]);
+  expect([count(1204), count(1204, true), rate(11.8), rate(1234), bytes(14.1e9), bytes(213999), bytes(null)]).toEqual([
+    "1,204",
+    "1.2 k",
+    "11.8/s",
+    "1.2 k/s",
+    "14.1 GB",
+    "214 kB",
+    "–",
+  ]);
+  expect([
+    percent(1, 1000),
+    percent(1, 1e6),
+    percent(1, 0),
+    plural(1, "call"),
+    plural(0, "call"),
+    ago(3400),
+    ago(20),
+  ]).toEqual(["0.1 %", "<0.1 %", "–", "1 call", "0 calls", "3 s ago", "just now"]);
 });
 
 describe("results", () => {
@@ -42,7 +69,9 @@ describe("results", () => {
     expect(view.querySelector("img").src).toBe("blob:made");
     panel.abort();
     expect(URL.revokeObjectURL).toHaveBeenCalledWith("blob:made");
-    expect(resultView(new Uint8Array([255, 254]), "application/x-thing", stop).querySelector("a").download).toBe("answer.bin");
+    expect(resultView(new Uint8Array([255, 254]), "application/x-thing", stop).querySelector("a").download).toBe(
+      "answer.bin",
+    );
   });
 
   test("an address in an answer is asked of nobody before a press; data is shown; an SVG is not", () => {
@@ -65,12 +94,21 @@ describe("results", () => {
 
   test("records and CSV are tables", () => {
     expect(jsonView([{ a: 1 }, { a: 2, b: "x" }]).querySelectorAll("tbody tr")).toHaveLength(2);
-    expect(csvRows('a,b\r\n"x, ""y""",2\n')).toEqual([["a", "b"], ['x, "y"', "2"]]);
+    expect(csvRows('a,b\r\n"x, ""y""",2\n')).toEqual([
+      ["a", "b"],
+      ['x, "y"', "2"],
+    ]);
   });
 
   test("an error begins with the user's own line", () => {
     const frame = (filename, line) => ({ filename, lineno: 3, function: "f", line });
-    const view = errorView({ type: "ValueError", message: HOSTILE, text: "all of it", phase: "setup", frames: [frame("/home/me/work.py", "mine()"), frame("/x/site-packages/lib.py", "theirs()")] });
+    const view = errorView({
+      type: "ValueError",
+      message: HOSTILE,
+      text: "all of it",
+      phase: "setup",
+      frames: [frame("/home/me/work.py", "mine()"), frame("/x/site-packages/lib.py", "theirs()")],
+    });
     expect(view.querySelector(".fj-here").textContent).toContain("mine()");
     expect(view.textContent).toContain("setup() raised ValueError");
     expect(view.querySelector("img")).toBeNull();

@@ -25,9 +25,30 @@ afterEach(() => {
   stop.abort();
   document.body.replaceChildren();
 });
-const named = (root, label) => [...root.querySelectorAll("button")].find((one) => (one.getAttribute("aria-label") ?? one.textContent).includes(label));
-const detailOf = (request, text) => ({ request, input: { content_type: "application/json", size: text.length, text, base64: "", truncated: false }, output: null, error: null, logs: [], held: false });
-const figures = (path, more = {}) => ({ path, calls: 30, failed: 3, cancelled: 1, sample: 30, p50_ms: 12, p95_ms: 80, max_ms: 95, spark: [0, 3], ...more });
+const named = (root, label) =>
+  [...root.querySelectorAll("button")].find((one) =>
+    (one.getAttribute("aria-label") ?? one.textContent).includes(label),
+  );
+const detailOf = (request, text) => ({
+  request,
+  input: { content_type: "application/json", size: text.length, text, base64: "", truncated: false },
+  output: null,
+  error: null,
+  logs: [],
+  held: false,
+});
+const figures = (path, more = {}) => ({
+  path,
+  calls: 30,
+  failed: 3,
+  cancelled: 1,
+  sample: 30,
+  p50_ms: 12,
+  p95_ms: 80,
+  max_ms: 95,
+  spark: [0, 3],
+  ...more,
+});
 
 describe("paths", () => {
   it("are shown decoded, but for what would change their meaning or their line", () => {
@@ -37,12 +58,32 @@ describe("paths", () => {
     expect(pathText("/%FF")).toBe("/%FF");
   });
   it("and names in a script from right to left keep their direction to themselves", () => {
-    const root = shown(dashboardPanel, madeHost(madeLine({ apps: [madeApp("hello", { owner_name: "\u05e9\u05dc\u05d5\u05dd.ipynb" })], requests: [madeRequest("a")] })));
-    expect([...root.querySelectorAll(".fj-under-wider bdi")].map((one) => one.textContent)).toEqual(["\u05e9\u05dc\u05d5\u05dd.ipynb", "XS", "r1"]);
-    expect([...root.querySelectorAll("tr[data-request] .fj-narrow bdi")].map((one) => one.textContent)).toEqual(["hello", "runner 1", "r1"]);
+    const root = shown(
+      dashboardPanel,
+      madeHost(
+        madeLine({
+          apps: [madeApp("hello", { owner_name: "\u05e9\u05dc\u05d5\u05dd.ipynb" })],
+          requests: [madeRequest("a")],
+        }),
+      ),
+    );
+    expect([...root.querySelectorAll(".fj-under-wider bdi")].map((one) => one.textContent)).toEqual([
+      "\u05e9\u05dc\u05d5\u05dd.ipynb",
+      "XS",
+      "r1",
+    ]);
+    expect([...root.querySelectorAll("tr[data-request] .fj-narrow bdi")].map((one) => one.textContent)).toEqual([
+      "hello",
+      "runner 1",
+      "r1",
+    ]);
   });
   it("are found by their decoded text, and shown so in the table", () => {
-    const root = shown(requestsPanel, madeHost(madeLine({ requests: [madeRequest("a", { path: "/caf%C3%A9" }), madeRequest("b")] })), { alias: "hello" });
+    const root = shown(
+      requestsPanel,
+      madeHost(madeLine({ requests: [madeRequest("a", { path: "/caf%C3%A9" }), madeRequest("b")] })),
+      { alias: "hello" },
+    );
     const box = root.querySelector('input[type="search"]');
     box.value = "café";
     box.dispatchEvent(new Event("input"));
@@ -67,25 +108,51 @@ describe("a cancelled request", () => {
     await until(() => root.querySelector(".fj-inspector")?.textContent.includes("cancelled by its caller"));
     expect(root.querySelector(".fj-inspector .fj-bad")).toBe(null);
   });
-  it("and phases of no time are left out", () => expect(phaseTable(madeRequest("a"), 0).textContent).not.toContain("cold start"));
+  it("and phases of no time are left out", () =>
+    expect(phaseTable(madeRequest("a"), 0).textContent).not.toContain("cold start"));
 });
 
 describe("requests as CSV", () => {
   it("quotes what needs it, and no field is a formula", () => {
-    expect(["a", 'a"b', "a,b", "=1+1", -5, "a\nb"].map(csvField)).toEqual(["a", '"a""b"', '"a,b"', "'=1+1", "-5", '"a\nb"']);
-    const lines = requestsCsv([madeRequest("a", { path: "/caf%C3%A9" }), madeRequest("b", { status: 499 }), madeRequest("d", { status: 500, error: "ValueError: x, y" })], 0).trimEnd().split("\r\n");
+    expect(["a", 'a"b', "a,b", "=1+1", -5, "a\nb"].map(csvField)).toEqual([
+      "a",
+      '"a""b"',
+      '"a,b"',
+      "'=1+1",
+      "-5",
+      '"a\nb"',
+    ]);
+    const lines = requestsCsv(
+      [
+        madeRequest("a", { path: "/caf%C3%A9" }),
+        madeRequest("b", { status: 499 }),
+        madeRequest("d", { status: 500, error: "ValueError: x, y" }),
+      ],
+      0,
+    )
+      .trimEnd()
+      .split("\r\n");
     expect(lines[0]).toMatch(/^id,app,method,path,began,state,status,total_ms,queue_ms/);
-    expect(lines[1]).toBe("a,hello,POST,/café,1970-01-01T00:00:01.000Z,done,200,45,10,0,1,30,4,false,hello-1,1,cell,2,2,");
+    expect(lines[1]).toBe(
+      "a,hello,POST,/café,1970-01-01T00:00:01.000Z,done,200,45,10,0,1,30,4,false,hello-1,1,cell,2,2,",
+    );
     expect(lines[2]).toContain(",cancelled,499,");
-    expect(lines[3]).toContain(',failed,500,');
+    expect(lines[3]).toContain(",failed,500,");
     expect(lines[3]).toMatch(/"ValueError: x, y"$/);
   });
 });
 
 describe("the inspector", () => {
-  const app = madeApp("hello", { url: "http://127.0.0.1:1/run/me/hello", endpoints: [{ name: "say", path: "/say", signature: "", doc: "" }] });
+  const app = madeApp("hello", {
+    url: "http://127.0.0.1:1/run/me/hello",
+    endpoints: [{ name: "say", path: "/say", signature: "", doc: "" }],
+  });
   const request = madeRequest("a", { path: "/say" });
-  const host = (more = {}) => Object.assign(madeHost(madeLine({ apps: [app], requests: [request] }), () => detailOf(request, '{"text": "it\'s"}')), more);
+  const host = (more = {}) =>
+    Object.assign(
+      madeHost(madeLine({ apps: [app], requests: [request] }), () => detailOf(request, '{"text": "it\'s"}')),
+      more,
+    );
   it("copies the call as Python and as curl, and says so", async () => {
     const here = host();
     const root = shown(inspectorPanel, here, { id: "a" });
@@ -100,7 +167,10 @@ describe("the inspector", () => {
   it("leads to the cell that asked, where that is known", async () => {
     const went = [];
     const asked = { ...request, cell: "c-7", cell_number: 14 };
-    const here = Object.assign(madeHost(madeLine({ apps: [app], requests: [asked] }), () => detailOf(asked, "{}")), { goToCell: (...to) => went.push(to) });
+    const here = Object.assign(
+      madeHost(madeLine({ apps: [app], requests: [asked] }), () => detailOf(asked, "{}")),
+      { goToCell: (...to) => went.push(to) },
+    );
     const root = shown(inspectorPanel, here, { id: "a" });
     (await until(() => named(root, "cell [14] of made.ipynb"))).click();
     expect(went).toEqual([["hello", "c-7"]]);
@@ -142,8 +212,17 @@ describe("the inspector", () => {
 describe("endpoints", () => {
   it("have figures of their own, and lead to their requests", () => {
     const chosen = [];
-    const table = endpointTable([figures("/caf%C3%A9"), figures(`/${HOSTILE}`, { sample: 3 })], (path) => chosen.push(path));
-    expect([...table.querySelectorAll("tbody tr")].map((one) => [...one.querySelectorAll("td")].slice(1).map((cell) => cell.textContent))).toEqual([["30", "12 ms", "80 ms", "95 ms", "10 %"], ["30", "12 ms", "–", "95 ms", "10 %"]]);
+    const table = endpointTable([figures("/caf%C3%A9"), figures(`/${HOSTILE}`, { sample: 3 })], (path) =>
+      chosen.push(path),
+    );
+    expect(
+      [...table.querySelectorAll("tbody tr")].map((one) =>
+        [...one.querySelectorAll("td")].slice(1).map((cell) => cell.textContent),
+      ),
+    ).toEqual([
+      ["30", "12 ms", "80 ms", "95 ms", "10 %"],
+      ["30", "12 ms", "–", "95 ms", "10 %"],
+    ]);
     table.querySelector("button").click();
     expect(chosen).toEqual(["/café"]);
     expect(table.querySelector("img")).toBe(null);
@@ -155,14 +234,18 @@ describe("endpoints", () => {
 
 describe("the dashboard", () => {
   it("marks the row whose request is in the drawer; Escape closes it and gives the focus back", async () => {
-    const host = madeHost(madeLine({ apps: [madeApp("hello")], requests: [madeRequest("a"), madeRequest("b")] }), () => detailOf(madeRequest("a"), "{}"));
+    const host = madeHost(madeLine({ apps: [madeApp("hello")], requests: [madeRequest("a"), madeRequest("b")] }), () =>
+      detailOf(madeRequest("a"), "{}"),
+    );
     const root = shown(dashboardPanel, host);
     const row = () => root.querySelector('tr[data-request="a"]');
     row().focus();
     row().click();
     await until(() => root.querySelector(".fj-drawer .fj-inspector button"));
     expect(row().getAttribute("aria-current")).toBe("true");
-    root.querySelector(".fj-drawer button").dispatchEvent(new KeyboardEvent("keydown", { key: "Escape", bubbles: true }));
+    root
+      .querySelector(".fj-drawer button")
+      .dispatchEvent(new KeyboardEvent("keydown", { key: "Escape", bubbles: true }));
     expect(root.querySelector(".fj-drawer").hidden).toBe(true);
     expect(document.activeElement).toBe(row());
     expect(row().getAttribute("aria-current")).toBe(null);
@@ -172,7 +255,10 @@ describe("the dashboard", () => {
 describe("the sidebar", () => {
   const long = "a-name-that-is-longer-than-any-sidebar-is-wide";
   it("has the host among the devices, with or without a GPU, and whole names in titles", () => {
-    const root = shown(treePanel, madeHost(madeLine({ apps: [madeApp(long)], requests: [madeRequest("a", { alias: long, path: "/caf%C3%A9" })] })));
+    const root = shown(
+      treePanel,
+      madeHost(madeLine({ apps: [madeApp(long)], requests: [madeRequest("a", { alias: long, path: "/caf%C3%A9" })] })),
+    );
     const row = root.querySelector('[data-key="device:host"]');
     expect(row.getAttribute("aria-label")).toBe("host 4 cores 4.0 of 16.0 GB, memory in use, 10 % busy");
     expect(row.textContent).toContain("4.0 of 16.0 GB");
@@ -202,8 +288,13 @@ describe("the sidebar", () => {
     stop.abort();
     document.body.replaceChildren();
     const drags = [];
-    const row = shown(treePanel, Object.assign(host, { dragCell: (...given) => drags.push(given) })).querySelector('[data-key="app:hello"]');
-    const point = (type, clientX, buttons) => row.dispatchEvent(Object.assign(new MouseEvent(type, { bubbles: true, clientX, clientY: 0, button: 0, buttons })));
+    const row = shown(treePanel, Object.assign(host, { dragCell: (...given) => drags.push(given) })).querySelector(
+      '[data-key="app:hello"]',
+    );
+    const point = (type, clientX, buttons) =>
+      row.dispatchEvent(
+        Object.assign(new MouseEvent(type, { bubbles: true, clientX, clientY: 0, button: 0, buttons })),
+      );
     point("pointerdown", 10, 1);
     point("pointermove", 12, 1);
     expect(drags).toEqual([]);
@@ -225,26 +316,65 @@ describe("an axis of time", () => {
       const labels = timeLabels(from, from + span, left, right);
       for (let one = 0; one < labels.length; one += 1) {
         const { x, time } = labels[one];
-        if (x - 25 < left - 28.1 || x + 25 > right + 8 || time < from || time > from + span || (one && x - labels[one - 1].x < 50)) throw new Error(JSON.stringify({ from, span, left, right, labels }));
+        if (
+          x - 25 < left - 28.1 ||
+          x + 25 > right + 8 ||
+          time < from ||
+          time > from + span ||
+          (one && x - labels[one - 1].x < 50)
+        )
+          throw new Error(JSON.stringify({ from, span, left, right, labels }));
       }
-      if (right - left > 300 && span > 10000 && span < 3.6e6 && !labels.length) throw new Error(`no label at all: ${span} ms in ${right - left} px`);
+      if (right - left > 300 && span > 10000 && span < 3.6e6 && !labels.length)
+        throw new Error(`no label at all: ${span} ms in ${right - left} px`);
     }
   });
-  it("and one of values ends at a round number", () => expect([3, 120, 7e8, 0.2].map((one) => roundUp(one)).concat(roundUp(130, 100))).toEqual([5, 200, 1e9, 0.2, 200]));
+  it("and one of values ends at a round number", () =>
+    expect([3, 120, 7e8, 0.2].map((one) => roundUp(one)).concat(roundUp(130, 100))).toEqual([5, 200, 1e9, 0.2, 200]));
 });
 
 describe("use over time", () => {
-  const usage = [[0, 1e8, 20, -1, 0], [3000, 2e8, 150, -1, 0], [30000, 1e8, 0, -1, 0]];
+  const usage = [
+    [0, 1e8, 20, -1, 0],
+    [3000, 2e8, 150, -1, 0],
+    [30000, 1e8, 0, -1, 0],
+  ];
   it("is drawn for each app, without GPU where there is none, with a gap where nothing was measured", () => {
-    const host = madeHost(madeLine({ time: 40000, apps: [madeApp("hello"), madeApp("idle")], timelines: { hello: { points: [], decisions: [], lanes: [], usage } } }));
+    const host = madeHost(
+      madeLine({
+        time: 40000,
+        apps: [madeApp("hello"), madeApp("idle")],
+        timelines: { hello: { points: [], decisions: [], lanes: [], usage } },
+      }),
+    );
     const root = shown(usagePanel, host, {});
-    expect([...root.querySelectorAll("svg")].map((one) => one.getAttribute("aria-label").split(" since")[0])).toEqual([expect.stringContaining("memory: 100.0 MB at"), expect.stringMatching(/^CPU: 0 % .*at most 150 %/)]);
+    expect([...root.querySelectorAll("svg")].map((one) => one.getAttribute("aria-label").split(" since")[0])).toEqual([
+      expect.stringContaining("memory: 100.0 MB at"),
+      expect.stringMatching(/^CPU: 0 % .*at most 150 %/),
+    ]);
     expect(root.querySelector(".fj-run-line").getAttribute("d").match(/M/g).length).toBe(2);
     expect(root.textContent).not.toContain("idle");
-    host.store.apply({ ...madeLine({ time: 41000, timelines: { hello: { points: [], decisions: [], lanes: [], usage: [[30000, 0, 0, -1, 0], [40500, 3e8, 5, 60, 4e9]] } } }), kind: "frame" });
+    host.store.apply({
+      ...madeLine({
+        time: 41000,
+        timelines: {
+          hello: {
+            points: [],
+            decisions: [],
+            lanes: [],
+            usage: [
+              [30000, 0, 0, -1, 0],
+              [40500, 3e8, 5, 60, 4e9],
+            ],
+          },
+        },
+      }),
+      kind: "frame",
+    });
     expect(host.store.view.timelines.get("hello").usage.map((one) => one[0])).toEqual([0, 3000, 30000, 40500]);
   });
-  it("says what will fill it", () => expect(shown(usagePanel, madeHost(madeLine()), {}).textContent).toContain("measured while a panel is open"));
+  it("says what will fill it", () =>
+    expect(shown(usagePanel, madeHost(madeLine()), {}).textContent).toContain("measured while a panel is open"));
 });
 
 describe("the queue", () => {
@@ -254,15 +384,44 @@ describe("the queue", () => {
     expect(waitsFor(app({ runners: starting }), 0, 8400)).toBe("runner 2, about 5.60 s left");
     expect(waitsFor(app({ runners: starting }), 1, 8400)).toBe("runner 1, busy");
     expect(waitsFor(app({ runners: starting }), 0, 16000)).toBe("runner 2, in setup for 12.0 s");
-    expect(waitsFor(app({ runners: starting, scaling: { max_multiplexing: 2 } }), 1, 16000)).toBe("runner 2, in setup for 12.0 s");
-    expect(waitsFor(app({ runners: [madeRunner("hello-1", "RUNNING"), madeRunner("hello-2", "RUNNING")] }), 0, 0)).toBe("one of 2 runners, all busy");
-    expect(waitsFor(app({ state: "Failing", runners: [madeRunner("hello-3", "CRASH_BACKOFF")], failure: { time: 0, revision: 1, text: "", error: null, retry_at: 13000 } }), 0, 1000)).toBe("back-off, retry in 12.0 s");
-    expect(waitsFor(app({ reason: "waits for a device: GPU 0 is held by Other of b.ipynb" }), 0, 0)).toBe("a device: GPU 0 is held by Other of b.ipynb");
+    expect(waitsFor(app({ runners: starting, scaling: { max_multiplexing: 2 } }), 1, 16000)).toBe(
+      "runner 2, in setup for 12.0 s",
+    );
+    expect(waitsFor(app({ runners: [madeRunner("hello-1", "RUNNING"), madeRunner("hello-2", "RUNNING")] }), 0, 0)).toBe(
+      "one of 2 runners, all busy",
+    );
+    expect(
+      waitsFor(
+        app({
+          state: "Failing",
+          runners: [madeRunner("hello-3", "CRASH_BACKOFF")],
+          failure: { time: 0, revision: 1, text: "", error: null, retry_at: 13000 },
+        }),
+        0,
+        1000,
+      ),
+    ).toBe("back-off, retry in 12.0 s");
+    expect(waitsFor(app({ reason: "waits for a device: GPU 0 is held by Other of b.ipynb" }), 0, 0)).toBe(
+      "a device: GPU 0 is held by Other of b.ipynb",
+    );
   });
   it("is in the dashboard with its place, its wait and a Cancel", () => {
-    const host = madeHost(madeLine({ apps: [madeApp("hello", { runners: [madeRunner("hello-1", "RUNNING")], waiting: 1, queue: [{ id: "w", path: HOSTILE, since: 55000 }] })] }));
+    const host = madeHost(
+      madeLine({
+        apps: [
+          madeApp("hello", {
+            runners: [madeRunner("hello-1", "RUNNING")],
+            waiting: 1,
+            queue: [{ id: "w", path: HOSTILE, since: 55000 }],
+          }),
+        ],
+      }),
+    );
     const root = shown(dashboardPanel, host);
-    expect([...root.querySelectorAll('[data-key="w"] td')].map((one) => one.textContent).slice(2, 4)).toEqual(["runner 1, busy", "5.00 s"]);
+    expect([...root.querySelectorAll('[data-key="w"] td')].map((one) => one.textContent).slice(2, 4)).toEqual([
+      "runner 1, busy",
+      "5.00 s",
+    ]);
     expect(root.textContent).toContain("1 waiting, longest 5.00 s");
     named(root.querySelector('[data-key="w"]'), "Cancel").click();
     expect(host.asked[0].slice(0, 2)).toEqual(["DELETE", "requests/w"]);
@@ -280,17 +439,38 @@ describe("a request's axis", () => {
   });
   it("and sentences have options in the type of code, but no file's name", () => {
     const place = document.createElement("p");
-    place.append(...sentenceView("max_concurrency allows 4; GPU 0 is held by A of embed_search.ipynb, so keep_alive. /a_b too"));
-    expect([...place.querySelectorAll(".fj-mono")].map((one) => one.textContent)).toEqual(["max_concurrency", "keep_alive"]);
+    place.append(
+      ...sentenceView("max_concurrency allows 4; GPU 0 is held by A of embed_search.ipynb, so keep_alive. /a_b too"),
+    );
+    expect([...place.querySelectorAll(".fj-mono")].map((one) => one.textContent)).toEqual([
+      "max_concurrency",
+      "keep_alive",
+    ]);
   });
 });
 
 describe("the sidebar's rows", () => {
   it("say what a runner does, and an app without runners has nothing to unfold", () => {
-    const runners = [madeRunner("hello-1", "RUNNING", { in_flight: 1 }), madeRunner("hello-2", "SETUP", { since: 53800 })];
-    const requests = [madeRequest("a", { state: "running", runner: "hello-1", path: "/generate", run_ms: 1100, stream_ms: 0 })];
-    const root = shown(treePanel, madeHost(madeLine({ apps: [madeApp("hello", { runners, setup_ms: 11800 }), madeApp("off", { state: "Stopped" })], requests })));
-    expect([...root.querySelectorAll('[data-key^="runner:"] .fj-aside')].map((one) => one.textContent)).toEqual(["1.10 s in /generate", "setup 6.2 of 11.8 s"]);
+    const runners = [
+      madeRunner("hello-1", "RUNNING", { in_flight: 1 }),
+      madeRunner("hello-2", "SETUP", { since: 53800 }),
+    ];
+    const requests = [
+      madeRequest("a", { state: "running", runner: "hello-1", path: "/generate", run_ms: 1100, stream_ms: 0 }),
+    ];
+    const root = shown(
+      treePanel,
+      madeHost(
+        madeLine({
+          apps: [madeApp("hello", { runners, setup_ms: 11800 }), madeApp("off", { state: "Stopped" })],
+          requests,
+        }),
+      ),
+    );
+    expect([...root.querySelectorAll('[data-key^="runner:"] .fj-aside')].map((one) => one.textContent)).toEqual([
+      "1.10 s in /generate",
+      "setup 6.2 of 11.8 s",
+    ]);
     expect(root.querySelector('[data-key="app:off"]').getAttribute("aria-expanded")).toBe(null);
     expect(root.querySelector('[data-key^="recent:"]')).toBe(null);
   });
@@ -298,11 +478,32 @@ describe("the sidebar's rows", () => {
 
 describe("the memory of a request", () => {
   const lane = (id, ...moves) => ({ id, devices: [], revision: 1, moves });
-  const seen = (lanes) => ({ timelines: new Map([["hello", { points: [], decisions: [], lanes, usage: [[900, 9e9, 0, -1, 0], [1020, 2e8, 0, -1, 0], [1040, 3e8, 0, -1, 5e9], [2000, 9e9, 0, -1, 0]] }]]) });
+  const seen = (lanes) => ({
+    timelines: new Map([
+      [
+        "hello",
+        {
+          points: [],
+          decisions: [],
+          lanes,
+          usage: [
+            [900, 9e9, 0, -1, 0],
+            [1020, 2e8, 0, -1, 0],
+            [1040, 3e8, 0, -1, 5e9],
+            [2000, 9e9, 0, -1, 0],
+          ],
+        },
+      ],
+    ]),
+  });
   it("is the most that was measured while it ran, and says whose", () => {
     const one = lane("hello-1", [0, "IDLE"]);
-    expect(memoryDuring(seen([one, lane("hello-0", [0, "IDLE"], [500, "GONE"])]), madeRequest("a"))).toBe("300.0 MB, on GPUs 5.0 GB (2 measurements)");
-    expect(memoryDuring(seen([one, lane("hello-2", [0, "IDLE"])]), madeRequest("a"))).toContain("of 2 runners together");
+    expect(memoryDuring(seen([one, lane("hello-0", [0, "IDLE"], [500, "GONE"])]), madeRequest("a"))).toBe(
+      "300.0 MB, on GPUs 5.0 GB (2 measurements)",
+    );
+    expect(memoryDuring(seen([one, lane("hello-2", [0, "IDLE"])]), madeRequest("a"))).toContain(
+      "of 2 runners together",
+    );
     expect(memoryDuring(seen([one]), madeRequest("a", { began: 1200 }))).toBe("");
     expect(memoryDuring({ timelines: new Map() }, madeRequest("a"))).toBe("");
   });

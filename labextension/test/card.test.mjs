@@ -8,9 +8,37 @@ import { HOSTILE, madeApp, madeHost, madeLine, madeRequest, madeRunner, until } 
 
 vi.stubGlobal("Blob", Blob); // that of jsdom does not give its bytes
 
-const SCHEMA = { paths: { "/": { post: { requestBody: { content: { "application/json": { schema: { type: "object", required: ["name"], properties: { name: { type: "string", minLength: 1 } } } } } } } } } };
+const SCHEMA = {
+  paths: {
+    "/": {
+      post: {
+        requestBody: {
+          content: {
+            "application/json": {
+              schema: { type: "object", required: ["name"], properties: { name: { type: "string", minLength: 1 } } },
+            },
+          },
+        },
+      },
+    },
+  },
+};
 const ENDPOINTS = [{ name: "hi", path: "/", signature: "", doc: "Says hello." }];
-const CARD = { version: 1, panel: "card", tab: "try", alias: "hello", app: "me/hello", class_name: "Hello", revision: 1, cell: "cell [2]", source: "", prints: 0, gateway: null, options: [], picture: null };
+const CARD = {
+  version: 1,
+  panel: "card",
+  tab: "try",
+  alias: "hello",
+  app: "me/hello",
+  class_name: "Hello",
+  revision: 1,
+  cell: "cell [2]",
+  source: "",
+  prints: 0,
+  gateway: null,
+  options: [],
+  picture: null,
+};
 const app = (more = {}) => madeApp("hello", { endpoints: ENDPOINTS, runners: [madeRunner("hello-1")], ...more });
 
 let root;
@@ -26,11 +54,15 @@ afterEach(() => {
 });
 
 /** A host whose calls answer with `text`, of `type`. */
-function answering(line, { text = '{"said": "hi"}', type = "application/json", schema = () => SCHEMA, request = {} } = {}) {
+function answering(
+  line,
+  { text = '{"said": "hi"}', type = "application/json", schema = () => SCHEMA, request = {} } = {},
+) {
   const host = madeHost(line, (_method, path) => {
     if (path.endsWith("/schema")) return schema();
     if (path.endsWith("/calls")) return { request_id: "r1" };
-    if (path.endsWith("/logs")) return [{ time: 1, runner: "hello-1", request: "", stream: 1, text: `loading ${HOSTILE}` }];
+    if (path.endsWith("/logs"))
+      return [{ time: 1, runner: "hello-1", request: "", stream: 1, text: `loading ${HOSTILE}` }];
     return { request: madeRequest("r1", request), input: null, output: null, error: null, logs: [], held: true };
   });
   const plain = host.ask.bind(host);
@@ -39,13 +71,22 @@ function answering(line, { text = '{"said": "hi"}', type = "application/json", s
     const many = path.endsWith("/logs") ? { ...given, json: async () => Object.values(await given.json()) } : given;
     if (!path.endsWith("/answer")) return many;
     const data = new TextEncoder().encode(text);
-    return { status: 200, headers: new Headers({ "content-type": type, "x-fal-status": "200" }), chunks: async function* () { yield data; } };
+    return {
+      status: 200,
+      headers: new Headers({ "content-type": type, "x-fal-status": "200" }),
+      chunks: async function* () {
+        yield data;
+      },
+    };
   };
   return host;
 }
 
 const named = (name) => [...root.querySelectorAll("button")].find((one) => one.textContent === name);
-const press = (name) => [...root.querySelectorAll("button")].find((one) => one.textContent === name || one.getAttribute("aria-label") === name).click();
+const press = (name) =>
+  [...root.querySelectorAll("button")]
+    .find((one) => one.textContent === name || one.getAttribute("aria-label") === name)
+    .click();
 
 describe("card", () => {
   test("Run asks for a call and shows its answer with its phases", async () => {
@@ -64,7 +105,9 @@ describe("card", () => {
   });
 
   test("a page that is opened in the middle of a request takes it up", async () => {
-    const host = answering(madeLine({ apps: [app()], requests: [madeRequest("r1", { state: "running", origin: "panel" })] }));
+    const host = answering(
+      madeLine({ apps: [app()], requests: [madeRequest("r1", { state: "running", origin: "panel" })] }),
+    );
     cardPanel(root, host, CARD, stop.signal);
     await until(() => root.querySelector(".fj-answer").textContent.includes('said: "hi"'));
     expect(host.asked.some(([method]) => method === "POST")).toBe(false);
@@ -72,10 +115,20 @@ describe("card", () => {
 
   test("a schema is asked for once a runner is ready, and not before", async () => {
     let ready = false;
-    const host = answering(madeLine({ apps: [app({ state: "Starting", runners: [madeRunner("hello-1", "SETUP")] })] }), { schema: () => (ready ? SCHEMA : { status: 409, detail: "none" }) });
+    const host = answering(
+      madeLine({ apps: [app({ state: "Starting", runners: [madeRunner("hello-1", "SETUP")] })] }),
+      { schema: () => (ready ? SCHEMA : { status: 409, detail: "none" }) },
+    );
     cardPanel(root, host, CARD, stop.signal);
     await until(() => root.textContent.includes("The form is made when the first runner is ready."));
-    for (let n = 0; n < 5; n += 1) host.store.apply(madeLine({ kind: "frame", time: 60001 + n, apps: [app({ state: "Starting", waiting: n, runners: [madeRunner("hello-1", "SETUP")] })] }));
+    for (let n = 0; n < 5; n += 1)
+      host.store.apply(
+        madeLine({
+          kind: "frame",
+          time: 60001 + n,
+          apps: [app({ state: "Starting", waiting: n, runners: [madeRunner("hello-1", "SETUP")] })],
+        }),
+      );
     const asked = () => host.asked.filter(([, path]) => path.endsWith("/schema")).length;
     await Promise.resolve();
     expect(asked()).toBe(0);
@@ -86,7 +139,16 @@ describe("card", () => {
   });
 
   test("while setup runs its last lines are shown, as text", async () => {
-    cardPanel(root, answering(madeLine({ apps: [app({ state: "Starting", log: 4, setup_ms: 900, runners: [madeRunner("hello-1", "SETUP")] })] })), CARD, stop.signal);
+    cardPanel(
+      root,
+      answering(
+        madeLine({
+          apps: [app({ state: "Starting", log: 4, setup_ms: 900, runners: [madeRunner("hello-1", "SETUP")] })],
+        }),
+      ),
+      CARD,
+      stop.signal,
+    );
     await until(() => root.querySelector(".fj-card-notice")?.textContent.includes("loading <img"));
     expect(root.querySelector(".fj-card-notice").textContent).toContain("of about 900 ms");
     expect(root.querySelector("img")).toBeNull();
@@ -105,7 +167,12 @@ describe("card", () => {
   });
 
   test("a stopped app keeps its record, offers Start and nothing that needs a runner", async () => {
-    const host = answering(madeLine({ apps: [app({ state: "Stopped", runners: [], stats: { ...app().stats, calls: 3 } })], requests: [madeRequest("r1")] }));
+    const host = answering(
+      madeLine({
+        apps: [app({ state: "Stopped", runners: [], stats: { ...app().stats, calls: 3 } })],
+        requests: [madeRequest("r1")],
+      }),
+    );
     cardPanel(root, host, CARD, stop.signal);
     await until(() => root.textContent.includes("Stopped after 3 calls."));
     expect(root.querySelector('[aria-label="Stop the app"]').hidden).toBe(true);
@@ -126,14 +193,17 @@ describe("card", () => {
     const host = Object.assign(answering(madeLine({ apps: [app()] })), { runCell: (alias) => ran.push(alias) });
     cardPanel(root, host, CARD, stop.signal);
     host.store.apply(madeLine({ apps: [] }));
-    await until(() => [...root.querySelectorAll("button")].some((one) => one.textContent === "Run its cell" && !one.hidden));
+    await until(() =>
+      [...root.querySelectorAll("button")].some((one) => one.textContent === "Run its cell" && !one.hidden),
+    );
     press("Run its cell");
     expect(ran).toEqual(["hello"]);
   });
 
   test("an open menu, a focused button and an unfolded traceback outlive the frames", async () => {
     const error = { type: "ValueError", message: "bad", text: "all", phase: "setup", frames: [] };
-    const failing = (waiting) => app({ state: "Failing", waiting, failure: { time: 5, revision: 1, text: "bad", error, retry_at: 0 } });
+    const failing = (waiting) =>
+      app({ state: "Failing", waiting, failure: { time: 5, revision: 1, text: "bad", error, retry_at: 0 } });
     const host = answering(madeLine({ apps: [failing(0)] }));
     cardPanel(root, host, CARD, stop.signal);
     root.querySelector(".fj-error-view details").open = true;
@@ -142,7 +212,10 @@ describe("card", () => {
     expect(first.getAttribute("role")).toBe("menuitem");
     const leaves = new KeyboardEvent("keydown", { key: "Escape", bubbles: true, cancelable: true });
     first.dispatchEvent(leaves);
-    expect([leaves.defaultPrevented, document.activeElement.getAttribute("aria-label")]).toEqual([true, "More actions"]); // it does not lead out of the card
+    expect([leaves.defaultPrevented, document.activeElement.getAttribute("aria-label")]).toEqual([
+      true,
+      "More actions",
+    ]); // it does not lead out of the card
     press("More actions");
     expect(document.activeElement.getAttribute("role")).toBe("menuitem");
     host.store.apply(madeLine({ kind: "frame", time: 60001, apps: [failing(3)] }));
@@ -152,7 +225,11 @@ describe("card", () => {
     const copy = root.querySelector('[aria-label="Copy the address"]');
     copy.focus();
     host.store.apply(madeLine({ kind: "frame", time: 60002, apps: [app({ revision: 2 })] }));
-    await until(() => root.querySelector(".fj-facts").textContent.includes("r1 serves, r2 is starting") || root.querySelector(".fj-facts").textContent.includes("r2"));
+    await until(
+      () =>
+        root.querySelector(".fj-facts").textContent.includes("r1 serves, r2 is starting") ||
+        root.querySelector(".fj-facts").textContent.includes("r2"),
+    );
     expect(document.activeElement).toBe(copy);
   });
 
@@ -166,11 +243,23 @@ describe("card", () => {
     host.store.apply({ kind: "off", reason: "no gateway", time: 1 });
     await until(() => root.textContent.includes("No gateway is running."));
     host.store.apply(madeLine({ apps: [] }));
-    await until(() => root.textContent.includes("when its kernel ended. Its record until") && root.textContent.includes("Running cell [2] again begins a new one"));
+    await until(
+      () =>
+        root.textContent.includes("when its kernel ended. Its record until") &&
+        root.textContent.includes("Running cell [2] again begins a new one"),
+    );
   });
 
   test("a saved card shows its picture and asks nobody", async () => {
-    const card = { ...CARD, picture: { time: 60000, app: app(), requests: [madeRequest("r1")], timeline: { points: [], decisions: [], lanes: [] } } };
+    const card = {
+      ...CARD,
+      picture: {
+        time: 60000,
+        app: app(),
+        requests: [madeRequest("r1")],
+        timeline: { points: [], decisions: [], lanes: [] },
+      },
+    };
     const host = savedHost(card);
     cardPanel(root, host, card, stop.signal);
     expect(root.textContent).toContain("Ready, saved");
@@ -178,14 +267,21 @@ describe("card", () => {
     expect(root.textContent).toMatch(/A picture of 1 Jan 1970, \d\d:01:00\. Nothing of it runs now/);
     expect(root.querySelector('[aria-label="Copy the address"]')).toBeNull(); // it ended with the app
     root.querySelector('[data-tab="snippets"]').click();
-    expect([...root.querySelectorAll('[aria-label="language"] button')].map((one) => one.textContent)).toEqual(["cell"]);
+    expect([...root.querySelectorAll('[aria-label="language"] button')].map((one) => one.textContent)).toEqual([
+      "cell",
+    ]);
     expect(root.querySelector(".fj-program").textContent).not.toContain("127.0.0.1");
     await expect(host.ask()).rejects.toThrow("saved picture");
   });
 });
 
 describe("feed", () => {
-  const opened = (pieces) => ({ status: 200, chunks: async function* () { for (const piece of pieces) yield new TextEncoder().encode(piece); } });
+  const opened = (pieces) => ({
+    status: 200,
+    chunks: async function* () {
+      for (const piece of pieces) yield new TextEncoder().encode(piece);
+    },
+  });
 
   test("lines are put together again; the end of the link is said and tried again", async () => {
     const store = createStore();
@@ -214,7 +310,8 @@ describe("feed", () => {
 
   test("a link without beats is lost after forty seconds, a server that never answers too", async () => {
     const store = createStore();
-    const hang = (signal) => new Promise((_, reject) => signal.addEventListener("abort", () => reject(new Error("aborted"))));
+    const hang = (signal) =>
+      new Promise((_, reject) => signal.addEventListener("abort", () => reject(new Error("aborted"))));
     vi.useFakeTimers();
     readFeed(hang, store, stop.signal);
     await vi.advanceTimersByTimeAsync(39000);
@@ -228,7 +325,13 @@ describe("feed", () => {
     const store = createStore();
     store.apply(madeLine({ requests: [madeRequest("a", { state: "running" })], unheard: { of: 1 } }));
     const many = Array.from({ length: 400 }, (_, at) => madeRequest(`n${at}`, { began: 2000 + at }));
-    store.apply(madeLine({ kind: "frame", requests: [madeRequest("a", { began: 9000 }), ...many], timelines: { hello: { points: Array.from({ length: 3000 }, (_, at) => [at]), decisions: [], lanes: [] } } }));
+    store.apply(
+      madeLine({
+        kind: "frame",
+        requests: [madeRequest("a", { began: 9000 }), ...many],
+        timelines: { hello: { points: Array.from({ length: 3000 }, (_, at) => [at]), decisions: [], lanes: [] } },
+      }),
+    );
     expect(store.view.requests).toHaveLength(300);
     expect(store.view.requests[0]).toMatchObject({ id: "a", state: "done" });
     expect(store.view.timelines.get("hello").points).toHaveLength(3000);
@@ -255,7 +358,8 @@ describe("feed", () => {
     expect(new TextDecoder().decode(buffers[0])).toBe("{}");
     listen({ id: message.id, status: 200, headers: { "content-type": "text/plain" } });
     const answer = await asked;
-    for (const text of ["one ", "two"]) listen({ id: message.id, chunk: true }, [new DataView(new TextEncoder().encode(text).buffer)]);
+    for (const text of ["one ", "two"])
+      listen({ id: message.id, chunk: true }, [new DataView(new TextEncoder().encode(text).buffer)]);
     listen({ id: message.id, end: true });
     expect([answer.headers.get("Content-Type"), await answer.text()]).toEqual(["text/plain", "one two"]);
     const refused = host.ask("GET", "apps");

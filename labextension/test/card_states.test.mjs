@@ -1,16 +1,56 @@
-/** The card through an app's life: its first start, a setup that fails, a revision that fails behind one that serves, its end. */
+/**
+ * The card through an app's life: its first start, a setup that fails, a revision that fails behind one that serves,
+ * its end.
+ */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { cardPanel } from "../../fal_jupyter/widgets/static/card.mjs";
 import { withOptions } from "../../fal_jupyter/widgets/static/cell_source.mjs";
 import { savedHost } from "../../fal_jupyter/widgets/static/host.mjs";
 import { HOSTILE, madeApp, madeHost, madeLine, madeRequest, madeRunner, until } from "./made.mjs";
 
-const CARD = { version: 1, panel: "card", tab: "try", alias: "hello", app: "me/hello", class_name: "Hello", revision: 1, cell: "cell [2]", source: "", prints: 0, gateway: null, options: [], picture: null };
-const FRAMES = [{ filename: "/tmp/ipykernel_77/123.py", lineno: 6, function: "setup", line: "load()" }, { filename: "/usr/lib/python3/site-packages/torch/a.py", lineno: 9, function: "load", line: "raise" }];
+const CARD = {
+  version: 1,
+  panel: "card",
+  tab: "try",
+  alias: "hello",
+  app: "me/hello",
+  class_name: "Hello",
+  revision: 1,
+  cell: "cell [2]",
+  source: "",
+  prints: 0,
+  gateway: null,
+  options: [],
+  picture: null,
+};
+const FRAMES = [
+  { filename: "/tmp/ipykernel_77/123.py", lineno: 6, function: "setup", line: "load()" },
+  { filename: "/usr/lib/python3/site-packages/torch/a.py", lineno: 9, function: "load", line: "raise" },
+];
 const ERROR = { type: "OSError", message: HOSTILE, text: "all of it", phase: "setup", frames: FRAMES };
-const failure = (more = {}) => ({ time: 5, revision: 1, text: "bad", error: ERROR, retry_at: Date.now() + 30000, ...more });
-const app = (more = {}) => madeApp("hello", { endpoints: [{ name: "hi", path: "/", signature: "", doc: "" }], runners: [madeRunner("hello-1")], ...more });
-const begun = (state, more = {}) => app({ state: "Starting", serving: 0, setup_ms: 0, log: 3, runners: [madeRunner("hello-1", state, { since: Date.now() - 2000 })], ...more });
+const failure = (more = {}) => ({
+  time: 5,
+  revision: 1,
+  text: "bad",
+  error: ERROR,
+  retry_at: Date.now() + 30000,
+  ...more,
+});
+const app = (more = {}) =>
+  madeApp("hello", {
+    endpoints: [{ name: "hi", path: "/", signature: "", doc: "" }],
+    runners: [madeRunner("hello-1")],
+    ...more,
+  });
+const begun = (state, more = {}) =>
+  app({
+    state: "Starting",
+    serving: 0,
+    setup_ms: 0,
+    log: 3,
+    runners: [madeRunner("hello-1", state, { since: Date.now() - 2000 })],
+    ...more,
+  });
 
 let root;
 let stop;
@@ -32,9 +72,17 @@ function hosted(line) {
   const plain = host.ask.bind(host);
   host.ask = async (method, path, asked) => {
     const given = await plain(method, path, asked);
-    return path.endsWith("/logs") ? { ...given, json: async () => [{ time: 1, runner: "hello-1", request: "", stream: 1, text: `loading ${HOSTILE}` }] } : given;
+    return path.endsWith("/logs")
+      ? {
+          ...given,
+          json: async () => [{ time: 1, runner: "hello-1", request: "", stream: 1, text: `loading ${HOSTILE}` }],
+        }
+      : given;
   };
-  return Object.assign(host, { goToLine: (...all) => ran.push(["line", ...all]), runCell: (alias) => ran.push(["run", alias]) });
+  return Object.assign(host, {
+    goToLine: (...all) => ran.push(["line", ...all]),
+    runCell: (alias) => ran.push(["run", alias]),
+  });
 }
 const drawn = (line, card = CARD) => {
   const host = hosted(line);
@@ -46,8 +94,20 @@ const seen = (node) => node && !node.closest("[hidden], .fj-away");
 
 describe("the first start", () => {
   test("shows its steps and what setup printed, in the place of the form", async () => {
-    const lanes = [{ id: "hello-1", devices: [], revision: 1, moves: [[1000, "PENDING"], [1400, "SETUP"]] }];
-    const host = drawn(madeLine({ apps: [begun("SETUP")], timelines: { hello: { points: [], decisions: [], lanes } } }));
+    const lanes = [
+      {
+        id: "hello-1",
+        devices: [],
+        revision: 1,
+        moves: [
+          [1000, "PENDING"],
+          [1400, "SETUP"],
+        ],
+      },
+    ];
+    const host = drawn(
+      madeLine({ apps: [begun("SETUP")], timelines: { hello: { points: [], decisions: [], lanes } } }),
+    );
     await until(() => root.querySelector(".fj-card-stage pre")?.textContent.includes("loading <img"));
     const steps = [...root.querySelectorAll(".fj-card-steps li")].map((one) => one.textContent);
     expect(steps[0]).toBe("process 400 ms");
@@ -63,9 +123,23 @@ describe("the first start", () => {
     host.store.apply(madeLine({ kind: "frame", time: 60001, apps: [app()] }));
     await until(() => seen(root.querySelector(".fj-panel-try")));
     expect(root.querySelector(".fj-card-stage").hidden).toBe(true);
-    expect(root.querySelector(".fj-card-notice").textContent).toContain("No call yet. Press Run, or call Made.hi(…) in a cell.");
-    host.store.apply(madeLine({ kind: "frame", time: 60002, apps: [app({ runners: [madeRunner("hello-1", "RUNNING")] })], requests: [madeRequest("a", { state: "streaming", path: "/talk" }), madeRequest("b", { state: "waiting", began: 2000 })] }));
-    await until(() => /^\/talk streams since [\d:]+, 1 call more after it\.$/.test(root.querySelector(".fj-card-notice").textContent));
+    expect(root.querySelector(".fj-card-notice").textContent).toContain(
+      "No call yet. Press Run, or call Made.hi(…) in a cell.",
+    );
+    host.store.apply(
+      madeLine({
+        kind: "frame",
+        time: 60002,
+        apps: [app({ runners: [madeRunner("hello-1", "RUNNING")] })],
+        requests: [
+          madeRequest("a", { state: "streaming", path: "/talk" }),
+          madeRequest("b", { state: "waiting", began: 2000 }),
+        ],
+      }),
+    );
+    await until(() =>
+      /^\/talk streams since [\d:]+, 1 call more after it\.$/.test(root.querySelector(".fj-card-notice").textContent),
+    );
     expect(root.querySelector(".fj-facts").textContent).toContain("1 busy");
   });
 
@@ -78,8 +152,19 @@ describe("the first start", () => {
 });
 
 describe("an isolated environment", () => {
-  const build = (more = {}) => ({ passed: 3000, took: 0, lines: ["making an environment", `+ tiny ${HOSTILE}`], error: "", ...more });
-  const picture = { time: 60000, app: app({ state: "Starting", serving: 0, runners: [] }), requests: [], timeline: { points: [], decisions: [], lanes: [], usage: [] } };
+  const build = (more = {}) => ({
+    passed: 3000,
+    took: 0,
+    lines: ["making an environment", `+ tiny ${HOSTILE}`],
+    error: "",
+    ...more,
+  });
+  const picture = {
+    time: 60000,
+    app: app({ state: "Starting", serving: 0, runners: [] }),
+    requests: [],
+    timeline: { points: [], decisions: [], lanes: [], usage: [] },
+  };
 
   test("is a step of the start, with its output, before there is an app and a gateway", async () => {
     const host = hosted();
@@ -90,7 +175,12 @@ describe("an isolated environment", () => {
     const { refresh } = cardPanel(root, host, card, stop.signal);
     const head = root.querySelector(".fj-head-state");
     expect(head.textContent).toBe("Starting");
-    expect([...root.querySelectorAll(".fj-card-steps li")].map((one) => one.textContent)).toEqual([expect.stringMatching(/^environment 3\.\d+ s$/), "process", "setup()", "ready"]);
+    expect([...root.querySelectorAll(".fj-card-steps li")].map((one) => one.textContent)).toEqual([
+      expect.stringMatching(/^environment 3\.\d+ s$/),
+      "process",
+      "setup()",
+      "ready",
+    ]);
     expect(root.querySelector(".fj-card-build").textContent).toContain("+ tiny <img");
     expect(root.querySelector("img")).toBeNull();
     expect(named("Run its cell").hidden).toBe(true);
@@ -108,7 +198,9 @@ describe("an isolated environment", () => {
 
   test("of a new revision leaves the old one to be tried, and its output to unfold", () => {
     drawn(madeLine({ apps: [app()] }), { ...CARD, build: build() });
-    expect(root.querySelector(".fj-card-notice").textContent).toMatch(/^environment 3\.\d+ s.*Calls go to r1\.Show the output$/);
+    expect(root.querySelector(".fj-card-notice").textContent).toMatch(
+      /^environment 3\.\d+ s.*Calls go to r1\.Show the output$/,
+    );
     expect(seen(root.querySelector(".fj-panel-try"))).toBeTruthy();
     expect(seen(root.querySelector(".fj-card-build"))).toBeFalsy();
     named("Show the output").click();
@@ -117,14 +209,23 @@ describe("an isolated environment", () => {
 
   test("stays among the steps while the first runner starts", () => {
     drawn(madeLine({ apps: [begun("SETUP")] }), { ...CARD, build: build({ took: 4200 }) });
-    expect([...root.querySelectorAll(".fj-card-steps li")].map((one) => one.textContent.replace(/ [\d.]+ s$/, ""))).toEqual(["environment", "process", "setup()", "ready"]);
+    expect(
+      [...root.querySelectorAll(".fj-card-steps li")].map((one) => one.textContent.replace(/ [\d.]+ s$/, "")),
+    ).toEqual(["environment", "process", "setup()", "ready"]);
     expect(root.querySelector(".fj-card-steps li").textContent).toBe("environment 4.20 s");
   });
 });
 
 test("at zero a runner can be started, and the next call's cost is said", async () => {
-  const host = drawn(madeLine({ apps: [app({ state: "Zero", setup_ms: 3200, runners: [], reason: "hello-1 was idle for keep_alive (10 s)" })], requests: [madeRequest("r1", { began: 50000 })] }));
-  expect(root.querySelector(".fj-card-notice").textContent).toBe("The next call starts a runner and takes about 3.20 s longer. Last call 10 s ago. hello-1 was idle for keep_alive (10 s).");
+  const host = drawn(
+    madeLine({
+      apps: [app({ state: "Zero", setup_ms: 3200, runners: [], reason: "hello-1 was idle for keep_alive (10 s)" })],
+      requests: [madeRequest("r1", { began: 50000 })],
+    }),
+  );
+  expect(root.querySelector(".fj-card-notice").textContent).toBe(
+    "The next call starts a runner and takes about 3.20 s longer. Last call 10 s ago. hello-1 was idle for keep_alive (10 s).",
+  );
   named("Start 1 runner").click();
   await until(() => host.asked.some(([method, path]) => method === "POST" && path === "apps/hello/start"));
   host.store.apply(madeLine({ kind: "frame", time: 60001, apps: [app()] }));
@@ -133,8 +234,16 @@ test("at zero a runner can be started, and the next call's cost is said", async 
 
 describe("a failed setup", () => {
   test("is a crash with the user's frame, what happens next, Retry and the way to the line", async () => {
-    const host = drawn(madeLine({ apps: [app({ state: "Failing", serving: 0, failure: failure(), runners: [madeRunner("hello-1", "CRASH_BACKOFF")] })] }));
-    expect(root.querySelector(".fj-card-notice").textContent).toMatch(/setup\(\) raised OSError.*The app goes on trying by itself: next attempt in (30|29)/);
+    const host = drawn(
+      madeLine({
+        apps: [
+          app({ state: "Failing", serving: 0, failure: failure(), runners: [madeRunner("hello-1", "CRASH_BACKOFF")] }),
+        ],
+      }),
+    );
+    expect(root.querySelector(".fj-card-notice").textContent).toMatch(
+      /setup\(\) raised OSError.*The app goes on trying by itself: next attempt in (30|29)/,
+    );
     expect(root.querySelector(".fj-here").textContent).toContain("6  load()");
     expect(seen(root.querySelector(".fj-panel-try"))).toBeFalsy();
     named("Go to line 6").click();
@@ -148,7 +257,9 @@ describe("a failed setup", () => {
 
   test("of a new revision leaves the old one serving, and its error to unfold", async () => {
     const host = drawn(madeLine({ apps: [app({ revision: 2, serving: 1, failure: failure({ revision: 2 }) })] }));
-    expect(root.querySelector(".fj-card-notice").textContent).toContain("r2 could not start: setup() raised OSError.Calls go to r1.");
+    expect(root.querySelector(".fj-card-notice").textContent).toContain(
+      "r2 could not start: setup() raised OSError.Calls go to r1.",
+    );
     expect(seen(root.querySelector(".fj-panel-try"))).toBeTruthy();
     expect(seen(root.querySelector(".fj-error-view"))).toBeFalsy();
     named("Show the error").click();
@@ -165,8 +276,20 @@ describe("a failed setup", () => {
 });
 
 test("a new revision that starts is said, and which one answers", () => {
-  drawn(madeLine({ apps: [app({ revision: 2, serving: 1, runners: [madeRunner("hello-1"), madeRunner("hello-2", "SETUP", { revision: 2, since: Date.now() - 3000 })] })] }));
-  expect(root.querySelector(".fj-card-notice").textContent).toMatch(/r2 is starting for 3\.\d+ s; calls go to r1 until it is ready/);
+  drawn(
+    madeLine({
+      apps: [
+        app({
+          revision: 2,
+          serving: 1,
+          runners: [madeRunner("hello-1"), madeRunner("hello-2", "SETUP", { revision: 2, since: Date.now() - 3000 })],
+        }),
+      ],
+    }),
+  );
+  expect(root.querySelector(".fj-card-notice").textContent).toMatch(
+    /r2 is starting for 3\.\d+ s; calls go to r1 until it is ready/,
+  );
 });
 
 test("an app that is gone keeps what was known last", async () => {
@@ -188,7 +311,15 @@ test("an app that is gone keeps what was known last", async () => {
 });
 
 test("a saved card has no colour of a living state, and runs its cell where there is one", () => {
-  const card = { ...CARD, picture: { time: 60000, app: app(), requests: [madeRequest("r1")], timeline: { points: [], decisions: [], lanes: [] } } };
+  const card = {
+    ...CARD,
+    picture: {
+      time: 60000,
+      app: app(),
+      requests: [madeRequest("r1")],
+      timeline: { points: [], decisions: [], lanes: [] },
+    },
+  };
   cardPanel(root, Object.assign(savedHost(card), { runCell: (alias) => ran.push(alias) }), card, stop.signal);
   expect(root.querySelector(".fj-head-state").textContent).toBe("Ready, saved");
   expect(root.querySelector(".fj-head-state .fj-ok")).toBeNull();
@@ -197,21 +328,42 @@ test("a saved card has no colour of a living state, and runs its cell where ther
 });
 
 describe("options written into a cell", () => {
-  const CELL = '%%fal_app --keep-alive 30\nclass Hello(fal.App, max_concurrency=2):\n    """Says hello.\n\n    Twice.\n    """\n    min_concurrency: int = 1  # warm\n\n    def setup(self):\n        keep_alive = 9\n';
+  const CELL =
+    '%%fal_app --keep-alive 30\nclass Hello(fal.App, max_concurrency=2):\n    """Says hello.\n\n    Twice.\n    """\n    min_concurrency: int = 1  # warm\n\n    def setup(self):\n        keep_alive = 9\n';
 
   test("take the place of what is written, else come behind the docstring", () => {
-    const written = withOptions(CELL, "Hello", { keep_alive: 5, max_concurrency: 4, min_concurrency: 2, request_timeout: 60.5 });
-    expect(written).toBe(CELL.replace("--keep-alive 30", "--keep-alive 5").replace("max_concurrency=2", "max_concurrency=4").replace("= 1  # warm", "= 2  # warm").replace('    """\n    min', '    """\n    request_timeout = 60.5\n    min'));
+    const written = withOptions(CELL, "Hello", {
+      keep_alive: 5,
+      max_concurrency: 4,
+      min_concurrency: 2,
+      request_timeout: 60.5,
+    });
+    expect(written).toBe(
+      CELL.replace("--keep-alive 30", "--keep-alive 5")
+        .replace("max_concurrency=2", "max_concurrency=4")
+        .replace("= 1  # warm", "= 2  # warm")
+        .replace('    """\n    min', '    """\n    request_timeout = 60.5\n    min'),
+    );
   });
 
   test("find a header of several lines, and a class without a docstring", () => {
-    expect(withOptions("class A(\n    fal.App,\n):\n    # first\n    x = 1\n\nclass B: pass", "A", { keep_alive: 5 })).toBe("class A(\n    fal.App,\n):\n    keep_alive = 5\n    # first\n    x = 1\n\nclass B: pass");
+    expect(
+      withOptions("class A(\n    fal.App,\n):\n    # first\n    x = 1\n\nclass B: pass", "A", { keep_alive: 5 }),
+    ).toBe("class A(\n    fal.App,\n):\n    keep_alive = 5\n    # first\n    x = 1\n\nclass B: pass");
   });
 
   test("stand apart from a method that follows", () => {
-    expect(withOptions("class A(fal.App):\n    def setup(self):\n        pass", "A", { keep_alive: 5 })).toBe("class A(fal.App):\n    keep_alive = 5\n\n    def setup(self):\n        pass");
-    expect(withOptions('class A(fal.App):\n    """Doc."""\n    @fal.endpoint("/")\n    async def a(self): ...', "A", { keep_alive: 5 })).toContain('"""Doc."""\n    keep_alive = 5\n\n    @fal');
-    expect(withOptions("class A(fal.App):\n    default = 1\n", "A", { keep_alive: 5 })).toBe("class A(fal.App):\n    keep_alive = 5\n    default = 1\n");
+    expect(withOptions("class A(fal.App):\n    def setup(self):\n        pass", "A", { keep_alive: 5 })).toBe(
+      "class A(fal.App):\n    keep_alive = 5\n\n    def setup(self):\n        pass",
+    );
+    expect(
+      withOptions('class A(fal.App):\n    """Doc."""\n    @fal.endpoint("/")\n    async def a(self): ...', "A", {
+        keep_alive: 5,
+      }),
+    ).toContain('"""Doc."""\n    keep_alive = 5\n\n    @fal');
+    expect(withOptions("class A(fal.App):\n    default = 1\n", "A", { keep_alive: 5 })).toBe(
+      "class A(fal.App):\n    keep_alive = 5\n    default = 1\n",
+    );
   });
 
   test("are refused in one sentence where there is no place", () => {

@@ -5,13 +5,21 @@ import { sourceHash } from "../src/source.ts";
 import { HOSTILE, madeApp, madeRunner } from "./made.mjs";
 
 const CELL = "%%fal_app\nclass Hello(fal.App):\n    pass\n";
-const card = (more = {}) => ({ panel: "card", alias: "hello", revision: 1, gateway: { started: 1 }, source: sourceHash(CELL), ...more });
+const card = (more = {}) => ({
+  panel: "card",
+  alias: "hello",
+  revision: 1,
+  gateway: { started: 1 },
+  source: sourceHash(CELL),
+  ...more,
+});
 const words = (...given) => chipLook(...given).text;
 afterEach(() => document.body.replaceChildren());
 
 describe("the hash of a cell", () => {
   it("is the one that Python makes", () => {
-    // fal_jupyter.protocol.feed.source_hash of the same texts; tests/labextension/test_sources.py holds the two against each other
+    // fal_jupyter.protocol.feed.source_hash of the same texts; tests/labextension/test_sources.py holds the two against
+    // each other
     expect(sourceHash("")).toBe("811c9dc5");
     expect(sourceHash("  foobar\n")).toBe("bf9cf968");
     expect(sourceHash("é€😀")).toBe(sourceHash("\né€😀 "));
@@ -35,16 +43,58 @@ describe("the chip", () => {
     expect(words(CELL, card(), app)).toBe("r1 · 1 ready");
     expect(words(`${CELL}    x = 1\n`, card(), app)).toBe("r1 serves · edited");
     expect(words(`${CELL}\n\n`, card(), app)).toBe("r1 · 1 ready");
-    expect(words(CELL, card(), madeApp("hello", { revision: 2, serving: 1, runners: [madeRunner("hello-2", "SETUP", { revision: 2, since: Date.now() - 6200 })] }))).toBe("r1 serves · r2 setup 6 s");
-    expect(words(CELL, card(), madeApp("hello", { state: "Starting", serving: 0, runners: [madeRunner("hello-1", "SETUP", { since: Date.now() - 72000 })] }))).toBe("r1 setup 1 m 12 s");
-    const failure = { time: 5, revision: 2, text: "boom", error: { type: "OSError", message: "boom", text: "", phase: "setup", frames: [] }, retry_at: 0 };
-    expect(words(CELL, card(), madeApp("hello", { revision: 2, serving: 1, failure, runners: [madeRunner("hello-1")] }))).toBe("r2 failed · r1 serves");
+    expect(
+      words(
+        CELL,
+        card(),
+        madeApp("hello", {
+          revision: 2,
+          serving: 1,
+          runners: [madeRunner("hello-2", "SETUP", { revision: 2, since: Date.now() - 6200 })],
+        }),
+      ),
+    ).toBe("r1 serves · r2 setup 6 s");
+    expect(
+      words(
+        CELL,
+        card(),
+        madeApp("hello", {
+          state: "Starting",
+          serving: 0,
+          runners: [madeRunner("hello-1", "SETUP", { since: Date.now() - 72000 })],
+        }),
+      ),
+    ).toBe("r1 setup 1 m 12 s");
+    const failure = {
+      time: 5,
+      revision: 2,
+      text: "boom",
+      error: { type: "OSError", message: "boom", text: "", phase: "setup", frames: [] },
+      retry_at: 0,
+    };
+    expect(
+      words(CELL, card(), madeApp("hello", { revision: 2, serving: 1, failure, runners: [madeRunner("hello-1")] })),
+    ).toBe("r2 failed · r1 serves");
     const mended = `${CELL}    x = 1\n`;
-    expect(chipLook(mended, card(), madeApp("hello", { revision: 2, serving: 1, failure, runners: [madeRunner("hello-1")] }))).toMatchObject({ text: "r2 failed · r1 serves · edited", tone: "fj-failed fj-dashed", title: "boom. The cell was edited since: run it." });
-    expect(words(mended, card(), madeApp("hello", { state: "Failing", serving: 0, revision: 2, failure }))).toBe("r2 failed: OSError · edited");
+    expect(
+      chipLook(
+        mended,
+        card(),
+        madeApp("hello", { revision: 2, serving: 1, failure, runners: [madeRunner("hello-1")] }),
+      ),
+    ).toMatchObject({
+      text: "r2 failed · r1 serves · edited",
+      tone: "fj-failed fj-dashed",
+      title: "boom. The cell was edited since: run it.",
+    });
+    expect(words(mended, card(), madeApp("hello", { state: "Failing", serving: 0, revision: 2, failure }))).toBe(
+      "r2 failed: OSError · edited",
+    );
     expect(words(mended, card(), madeApp("hello", { state: "Stopped" }))).toBe("stopped · edited");
     expect(words(mended, card(), madeApp("hello", { state: "Starting", serving: 0 }))).toBe("r1 starting · edited");
-    expect(words(CELL, card(), madeApp("hello", { state: "Failing", serving: 0, revision: 2, failure }))).toBe("r2 failed: OSError");
+    expect(words(CELL, card(), madeApp("hello", { state: "Failing", serving: 0, revision: 2, failure }))).toBe(
+      "r2 failed: OSError",
+    );
     expect(words(CELL, card(), madeApp("hello", { state: "Zero" }))).toBe("r1 · scaled to zero");
     const later = madeApp("hello", { revision: 3, serving: 3, verdict: "rebuild", runners: [madeRunner("hello-9")] });
     expect(words(CELL, card(), later)).toBe("r3 is from elsewhere");
@@ -58,7 +108,10 @@ describe("the chip", () => {
 
   it("has a menu for mouse and keys, closes it on Escape, and shows hostile text as text", () => {
     const ran = [];
-    const chip = makeChip(() => [{ shape: "play", word: HOSTILE, press: () => ran.push("run") }, { shape: "stop", word: "Stop app", press: () => ran.push("stop") }]);
+    const chip = makeChip(() => [
+      { shape: "play", word: HOSTILE, press: () => ran.push("run") },
+      { shape: "stop", word: "Stop app", press: () => ran.push("stop") },
+    ]);
     document.body.append(chip);
     tellChip(chip, { shape: "ok", tone: "fj-ok", text: HOSTILE, title: HOSTILE });
     const button = chip.querySelector("button");
@@ -66,7 +119,10 @@ describe("the chip", () => {
     const items = [...chip.querySelectorAll('[role="menuitem"]')];
     expect(items).toHaveLength(2);
     expect(document.activeElement).toBe(items[0]);
-    const key = (name) => document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key: name, bubbles: true, cancelable: true }));
+    const key = (name) =>
+      document.activeElement.dispatchEvent(
+        new KeyboardEvent("keydown", { key: name, bubbles: true, cancelable: true }),
+      );
     key("ArrowUp");
     expect(document.activeElement).toBe(items[1]);
     key("Escape");

@@ -7,7 +7,10 @@ const DOCUMENT = {
   paths: {
     "/": {
       post: {
-        parameters: [{ in: "query", name: "prompt", schema: { type: "string" } }, { in: "query", name: "seed", required: true, schema: { type: "integer" } }],
+        parameters: [
+          { in: "query", name: "prompt", schema: { type: "string" } },
+          { in: "query", name: "seed", required: true, schema: { type: "integer" } },
+        ],
         requestBody: { content: { "application/json": { schema: { $ref: "#/components/schemas/Input" } } } },
       },
     },
@@ -16,13 +19,30 @@ const DOCUMENT = {
   components: {
     schemas: {
       Style: { enum: ["plain", "loud"], type: "string", title: "Style" },
-      Inner: { type: "object", title: "Inner", properties: { depth: { type: "number", minimum: 0, maximum: 1, default: 0.5 } } },
-      Image: { type: "object", title: "Image", properties: { url: { type: "string" }, width: { type: "integer" } }, required: ["url"] },
+      Inner: {
+        type: "object",
+        title: "Inner",
+        properties: { depth: { type: "number", minimum: 0, maximum: 1, default: 0.5 } },
+      },
+      Image: {
+        type: "object",
+        title: "Image",
+        properties: { url: { type: "string" }, width: { type: "integer" } },
+        required: ["url"],
+      },
       Input: {
-        type: "object", required: ["prompt", "picture"], properties: {
-          prompt: { type: "string", maxLength: 5 }, steps: { type: "integer", minimum: 1, maximum: 50, default: 30 }, style: { allOf: [{ $ref: "#/components/schemas/Style" }], default: "loud" },
-          loud: { type: "boolean", default: true }, maybe: { anyOf: [{ type: "boolean" }, { type: "null" }], default: null }, note: { anyOf: [{ type: "string" }, { type: "null" }], default: "abc" },
-          inner: { $ref: "#/components/schemas/Inner" }, tags: { type: "array", items: { type: "string" }, maxItems: 2 }, extra: { type: "object", additionalProperties: true },
+        type: "object",
+        required: ["prompt", "picture"],
+        properties: {
+          prompt: { type: "string", maxLength: 5 },
+          steps: { type: "integer", minimum: 1, maximum: 50, default: 30 },
+          style: { allOf: [{ $ref: "#/components/schemas/Style" }], default: "loud" },
+          loud: { type: "boolean", default: true },
+          maybe: { anyOf: [{ type: "boolean" }, { type: "null" }], default: null },
+          note: { anyOf: [{ type: "string" }, { type: "null" }], default: "abc" },
+          inner: { $ref: "#/components/schemas/Inner" },
+          tags: { type: "array", items: { type: "string" }, maxItems: 2 },
+          extra: { type: "object", additionalProperties: true },
           picture: { $ref: "#/components/schemas/Image", title: "The picture" },
         },
       },
@@ -32,7 +52,10 @@ const DOCUMENT = {
 
 let form;
 let changes;
-const box = (name) => document.getElementById([...document.querySelectorAll("label")].find((one) => one.textContent.replace(" *", "") === name).htmlFor);
+const box = (name) =>
+  document.getElementById(
+    [...document.querySelectorAll("label")].find((one) => one.textContent.replace(" *", "") === name).htmlFor,
+  );
 const type = (input, text) => {
   input.value = text;
   input.dispatchEvent(new Event("input", { bubbles: true }));
@@ -53,8 +76,16 @@ test("a body hides the query parameters of the same name; a method other than PO
 });
 
 test("references, allOf and anyOf with null are followed", () => {
-  expect(resolveSchema({ anyOf: [{ $ref: "#/components/schemas/Style" }, { type: "null" }] }, DOCUMENT)).toMatchObject({ enum: ["plain", "loud"], nullable: true });
-  expect(resolveSchema({ $ref: "#/components/schemas/Loop" }, { components: { schemas: { Loop: { $ref: "#/components/schemas/Loop" } } } })).toEqual({});
+  expect(resolveSchema({ anyOf: [{ $ref: "#/components/schemas/Style" }, { type: "null" }] }, DOCUMENT)).toMatchObject({
+    enum: ["plain", "loud"],
+    nullable: true,
+  });
+  expect(
+    resolveSchema(
+      { $ref: "#/components/schemas/Loop" },
+      { components: { schemas: { Loop: { $ref: "#/components/schemas/Loop" } } } },
+    ),
+  ).toEqual({});
   expect(resolveSchema({ type: ["integer", "null"] }, DOCUMENT)).toMatchObject({ type: "integer", nullable: true });
 });
 
@@ -76,7 +107,15 @@ test("defaults and what was typed are read with their types; an empty box is nul
   const address = document.querySelector('[aria-label="address of the image"]');
   type(address, "https://example.org/a.png");
   expect(form.read()).toEqual({
-    prompt: "hi", steps: 7, style: "loud", loud: true, note: "abc", inner: { depth: 0.5 }, tags: [], extra: { a: [1] }, picture: { url: "https://example.org/a.png" },
+    prompt: "hi",
+    steps: 7,
+    style: "loud",
+    loud: true,
+    note: "abc",
+    inner: { depth: 0.5 },
+    tags: [],
+    extra: { a: [1] },
+    picture: { url: "https://example.org/a.png" },
   });
   type(box("note"), "");
   expect(form.read().note).toBeNull();

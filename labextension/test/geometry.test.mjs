@@ -1,5 +1,17 @@
 import { describe, expect, it } from "vitest";
-import { STACK, chosenLanes, clipPoints, countTicks, laneSpans, placeMarks, pointAt, runnersAt, stackPath, stepPath, timeTicks } from "../../fal_jupyter/widgets/static/geometry.mjs";
+import {
+  STACK,
+  chosenLanes,
+  clipPoints,
+  countTicks,
+  laneSpans,
+  placeMarks,
+  pointAt,
+  runnersAt,
+  stackPath,
+  stepPath,
+  timeTicks,
+} from "../../fal_jupyter/widgets/static/geometry.mjs";
 
 const point = (time, waiting, running, states = {}) => {
   const made = [time, waiting, running, 0, 0, 0, 0, 0, 0, 0];
@@ -31,7 +43,11 @@ describe("ticks", () => {
 describe("clipping", () => {
   const points = [point(0, 1, 0), point(10, 5, 1), point(20, 2, 2), point(40, 0, 0)];
   it("carries the state before the span in and the last one to its end", () => {
-    expect(clipPoints(points, 15, 30).map((one) => one.slice(0, 3))).toEqual([[15, 5, 1], [20, 2, 2], [30, 2, 2]]);
+    expect(clipPoints(points, 15, 30).map((one) => one.slice(0, 3))).toEqual([
+      [15, 5, 1],
+      [20, 2, 2],
+      [30, 2, 2],
+    ]);
   });
   it("gives nothing where nothing was", () => {
     expect(clipPoints([], 0, 10)).toEqual([]);
@@ -44,7 +60,15 @@ describe("clipping", () => {
     expect(Math.max(...thin.map((one) => one[1]))).toBe(99);
   });
   it("draws a peak no longer than it lasted, or a pixel, also at the right edge", () => {
-    const brief = [point(0, 0, 0), point(1000, 0, 1), point(1100, 0, 0), point(1200, 0, 2), point(1300, 0, 0), point(61000, 0, 1), point(61100, 0, 0)];
+    const brief = [
+      point(0, 0, 0),
+      point(1000, 0, 1),
+      point(1100, 0, 0),
+      point(1200, 0, 2),
+      point(1300, 0, 0),
+      point(61000, 0, 1),
+      point(61100, 0, 0),
+    ];
     for (const pixel of [1, 80, 370, 2000]) {
       const thin = clipPoints(brief, 500, 120000, pixel);
       const at = (time) => pointAt(thin, time)[2];
@@ -66,7 +90,11 @@ describe("paths", () => {
     expect(stepPath([point(0, 1, 0), point(10, 3, 0), point(20, 3, 0)], 1, same, same)).toBe("M0,1H10V3H20V3");
   });
   it("of the stack lie on each other and sum to the runners there are", () => {
-    const points = [point(0, 0, 0, { RUNNING: 2, SETUP: 1 }), point(10, 0, 0, { RUNNING: 2, SETUP: 1 }), point(20, 0, 0, {})];
+    const points = [
+      point(0, 0, 0, { RUNNING: 2, SETUP: 1 }),
+      point(10, 0, 0, { RUNNING: 2, SETUP: 1 }),
+      point(20, 0, 0, {}),
+    ];
     expect(stackPath(points, 6, [], same, same)).toBe("M0,0V2H20V0Z");
     expect(stackPath(points, 4, [6, 5], same, same)).toBe("M0,2V3H20V2Z");
     expect(stackPath(points, 7, [6, 5, 4], same, same)).toBe("");
@@ -77,7 +105,20 @@ describe("paths", () => {
 describe("lanes", () => {
   const lane = (id, ...moves) => ({ id, devices: [], revision: 1, moves });
   it("are cut to the span, and end where the runner is gone", () => {
-    expect(laneSpans([[0, "SETUP"], [10, "IDLE"], [30, "GONE"]], 5, 50)).toEqual([{ state: "SETUP", from: 5, to: 10 }, { state: "IDLE", from: 10, to: 30 }]);
+    expect(
+      laneSpans(
+        [
+          [0, "SETUP"],
+          [10, "IDLE"],
+          [30, "GONE"],
+        ],
+        5,
+        50,
+      ),
+    ).toEqual([
+      { state: "SETUP", from: 5, to: 10 },
+      { state: "IDLE", from: 10, to: 30 },
+    ]);
     expect(laneSpans([[10, "RUNNING"]], 0, 50)).toEqual([{ state: "RUNNING", from: 10, to: 50 }]);
   });
   it("of many show those that live or lived last, in their order", () => {
@@ -92,7 +133,10 @@ describe("lanes", () => {
 describe("marks", () => {
   const decision = (time, kind) => ({ time, kind, before: 1, after: 2, seen: "", reason: "" });
   it("do not lie on each other; a note gives way", () => {
-    const marks = placeMarks([decision(0, "up"), decision(5, "note"), decision(40, "note"), decision(44, "down"), decision(200, "up")], same);
+    const marks = placeMarks(
+      [decision(0, "up"), decision(5, "note"), decision(40, "note"), decision(44, "down"), decision(200, "up")],
+      same,
+    );
     expect(marks.map((one) => one.decision.kind)).toEqual(["up", "down", "up"]);
     expect(marks.map((one) => one.x)).toEqual([0, 40, 200]);
     expect(marks[0].room).toBe(40);

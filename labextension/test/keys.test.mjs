@@ -20,12 +20,39 @@ const own = (target, key, more = {}, isMac = false) => isOwnKey(press(target, ke
 
 describe("keys of a panel", () => {
   test("saving, the palette and other shortcuts of the page are not its own", () => {
-    for (const html of ['<input type="text">', "<textarea></textarea>", '<input type="range">', "<select></select>", "<button>b</button>"]) {
+    for (const html of [
+      '<input type="text">',
+      "<textarea></textarea>",
+      '<input type="range">',
+      "<select></select>",
+      "<button>b</button>",
+    ]) {
       const target = element(html);
-      for (const [key, more] of [["s", { ctrlKey: true }], ["S", { ctrlKey: true, shiftKey: true }], ["s", { metaKey: true }], ["C", { ctrlKey: true, shiftKey: true }], ["b", { ctrlKey: true }], ["f", { ctrlKey: true }], ["]", { ctrlKey: true, shiftKey: true }], ["w", { altKey: true }], ["F11", {}]]) {
+      for (const [key, more] of [
+        ["s", { ctrlKey: true }],
+        ["S", { ctrlKey: true, shiftKey: true }],
+        ["s", { metaKey: true }],
+        ["C", { ctrlKey: true, shiftKey: true }],
+        ["b", { ctrlKey: true }],
+        ["f", { ctrlKey: true }],
+        ["]", { ctrlKey: true, shiftKey: true }],
+        ["w", { altKey: true }],
+        ["F11", {}],
+      ]) {
         expect([html, key, own(target, key, more)]).toEqual([html, key, false]);
       }
-      for (const [key, more] of [["d", {}], ["D", { shiftKey: true }], ["0", {}], ["Enter", {}], ["Enter", { ctrlKey: true }], ["Enter", { shiftKey: true }], ["ArrowDown", {}], [" ", {}], ["Escape", {}], ["@", { ctrlKey: true, altKey: true, modifierAltGraph: true }]]) {
+      for (const [key, more] of [
+        ["d", {}],
+        ["D", { shiftKey: true }],
+        ["0", {}],
+        ["Enter", {}],
+        ["Enter", { ctrlKey: true }],
+        ["Enter", { shiftKey: true }],
+        ["ArrowDown", {}],
+        [" ", {}],
+        ["Escape", {}],
+        ["@", { ctrlKey: true, altKey: true, modifierAltGraph: true }],
+      ]) {
         expect([html, key, own(target, key, more)]).toEqual([html, key, true]);
       }
     }
@@ -33,13 +60,19 @@ describe("keys of a panel", () => {
 
   test("a field of text keeps what edits it, and a selected text is copied from anywhere", () => {
     const field = element('<input type="number">');
-    for (const key of ["a", "c", "v", "x", "z", "y", "ArrowLeft", "Backspace", "Home"]) expect([key, own(field, key, { ctrlKey: true })]).toEqual([key, true]);
-    for (const key of ["Z", "V", "ArrowRight"]) expect([key, own(field, key, { ctrlKey: true, shiftKey: true })]).toEqual([key, true]);
+    for (const key of ["a", "c", "v", "x", "z", "y", "ArrowLeft", "Backspace", "Home"])
+      expect([key, own(field, key, { ctrlKey: true })]).toEqual([key, true]);
+    for (const key of ["Z", "V", "ArrowRight"])
+      expect([key, own(field, key, { ctrlKey: true, shiftKey: true })]).toEqual([key, true]);
     expect(own(field, "e", { ctrlKey: true }, true)).toBe(true); // to the line's end on a Mac
     expect(own(field, "å", { altKey: true }, true)).toBe(true);
     expect(own(field, "s", { metaKey: true }, true)).toBe(false);
     const check = element('<input type="checkbox">');
-    expect([own(check, "c", { ctrlKey: true }), own(check, "a", { ctrlKey: true }), own(check, "z", { ctrlKey: true })]).toEqual([true, false, false]);
+    expect([
+      own(check, "c", { ctrlKey: true }),
+      own(check, "a", { ctrlKey: true }),
+      own(check, "z", { ctrlKey: true }),
+    ]).toEqual([true, false, false]);
   });
 
   test("whoever looks for shortcuts sees the mark for keys of the panel only, before it has the key itself", () => {
@@ -48,7 +81,14 @@ describe("keys of a panel", () => {
     const seen = [];
     const look = ({ target }) => seen.push(target.hasAttribute("data-lm-suppress-shortcuts"));
     document.addEventListener("keydown", look, { capture: true });
-    for (const [key, more] of [["a", {}], ["s", { ctrlKey: true }], ["a", { ctrlKey: true }], ["C", { ctrlKey: true, shiftKey: true }], ["d", {}]]) press(frame.querySelector("input"), key, more);
+    for (const [key, more] of [
+      ["a", {}],
+      ["s", { ctrlKey: true }],
+      ["a", { ctrlKey: true }],
+      ["C", { ctrlKey: true, shiftKey: true }],
+      ["d", {}],
+    ])
+      press(frame.querySelector("input"), key, more);
     document.removeEventListener("keydown", look, { capture: true });
     expect(seen).toEqual([true, false, true, false, true]);
     expect(frame.hasAttribute("data-lm-suppress-shortcuts")).toBe(false);
@@ -56,14 +96,26 @@ describe("keys of a panel", () => {
 });
 
 describe("the extension, before an app's cell runs", () => {
-  const kernel = (content) => ({ asked: [], requestExecute(asked) { this.asked.push(asked); return { done: Promise.resolve({ content }) }; } });
+  const kernel = (content) => ({
+    asked: [],
+    requestExecute(asked) {
+      this.asked.push(asked);
+      return { done: Promise.resolve({ content }) };
+    },
+  });
 
   test("is loaded without a word, and its absence is told in one sentence", async () => {
     const good = kernel({ status: "ok" });
-    await loadExtension({ ready: Promise.resolve(), session: { kernel: good } }, () => Promise.reject(new Error("not asked")));
+    await loadExtension({ ready: Promise.resolve(), session: { kernel: good } }, () =>
+      Promise.reject(new Error("not asked")),
+    );
     expect(good.asked[0]).toMatchObject({ silent: true, store_history: false, stop_on_error: false });
     const bad = kernel({ status: "error", ename: "ModuleNotFoundError", evalue: "No module named 'fal_jupyter'" });
-    await expect(loadExtension({ ready: Promise.resolve(), session: { kernel: bad } }, () => Promise.resolve())).rejects.toThrow("The cell was not run: its kernel could not load the extension fal_jupyter: ModuleNotFoundError: No module named 'fal_jupyter'");
+    await expect(
+      loadExtension({ ready: Promise.resolve(), session: { kernel: bad } }, () => Promise.resolve()),
+    ).rejects.toThrow(
+      "The cell was not run: its kernel could not load the extension fal_jupyter: ModuleNotFoundError: No module named 'fal_jupyter'",
+    );
   });
 
   test("a kernel is started or chosen where there is none", async () => {
@@ -71,7 +123,9 @@ describe("the extension, before an app's cell runs", () => {
     const context = { ready: Promise.resolve(), session: null, startKernel: async () => true };
     await loadExtension(context, async () => (context.session = { kernel: chosen }));
     expect(chosen.asked).toHaveLength(1);
-    await expect(loadExtension({ ready: Promise.resolve(), session: null, startKernel: async () => true }, async () => undefined)).rejects.toThrow("no kernel");
+    await expect(
+      loadExtension({ ready: Promise.resolve(), session: null, startKernel: async () => true }, async () => undefined),
+    ).rejects.toThrow("no kernel");
   });
 });
 
@@ -85,10 +139,19 @@ describe("the card of a cell", () => {
     const listeners = [];
     const all = [];
     const outputs = {
-      get length() { return all.length; },
+      get length() {
+        return all.length;
+      },
       get: (at) => ({ data: all[at].data ?? {}, toJSON: () => all[at] }),
-      add(value) { all.push(value); for (const one of listeners) one(); return all.length; },
-      clear() { all.length = 0; for (const one of listeners) one(); },
+      add(value) {
+        all.push(value);
+        for (const one of listeners) one();
+        return all.length;
+      },
+      clear() {
+        all.length = 0;
+        for (const one of listeners) one();
+      },
       changed: { connect: (one) => listeners.push(one) },
     };
     outputs.add(CARD);
@@ -130,7 +193,11 @@ describe("the card of a cell", () => {
     const panel = made(() => false);
     const again = made();
     const quiet = made();
-    for (const [cell, ...results] of [[panel, ERROR], [again, ERROR, CARD], [quiet, { output_type: "stream", name: "stdout", text: "done" }]]) {
+    for (const [cell, ...results] of [
+      [panel, ERROR],
+      [again, ERROR, CARD],
+      [quiet, { output_type: "stream", name: "stdout", text: "done" }],
+    ]) {
       cell.outputs.clear();
       cell.prompt("[*]:");
       await vi.advanceTimersByTimeAsync(10);

@@ -1,5 +1,12 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { classAttributes, configPanel, keyedValue, problemsOf, sliderPlace, sliderValue } from "../../fal_jupyter/widgets/static/config.mjs";
+import {
+  classAttributes,
+  configPanel,
+  keyedValue,
+  problemsOf,
+  sliderPlace,
+  sliderValue,
+} from "../../fal_jupyter/widgets/static/config.mjs";
 import { dashboardPanel, figuresOf, sortedApps } from "../../fal_jupyter/widgets/static/dashboard.mjs";
 import { appLetters, ledgerBars, ledgerPanel, shareWords } from "../../fal_jupyter/widgets/static/ledger.mjs";
 import { phasesOf, totalOf } from "../../fal_jupyter/widgets/static/phases.mjs";
@@ -21,13 +28,25 @@ afterEach(() => {
   stop.abort();
   document.body.replaceChildren();
 });
-const press = (element, key, more = {}) => element.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true, ...more }));
-const named = (root, label) => [...root.querySelectorAll("button")].find((one) => (one.getAttribute("aria-label") ?? one.textContent).includes(label));
+const press = (element, key, more = {}) =>
+  element.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true, ...more }));
+const named = (root, label) =>
+  [...root.querySelectorAll("button")].find((one) =>
+    (one.getAttribute("aria-label") ?? one.textContent).includes(label),
+  );
 
 describe("phases", () => {
   it("sum to the total, also while the request runs", () => {
     expect(totalOf(madeRequest("a"))).toBe(45);
-    const live = madeRequest("b", { state: "running", began: 1000, queue_ms: 10, transfer_ms: 0, run_ms: 0, stream_ms: 0, total_ms: 10 });
+    const live = madeRequest("b", {
+      state: "running",
+      began: 1000,
+      queue_ms: 10,
+      transfer_ms: 0,
+      run_ms: 0,
+      stream_ms: 0,
+      total_ms: 10,
+    });
     expect(totalOf(live, 1500)).toBe(500);
     expect(phasesOf(live, 1500).find((one) => one.name === "run").ms).toBe(490);
     expect(phasesOf({ ...live, state: "waiting" }, 1500).find((one) => one.name === "queue").ms).toBe(500);
@@ -36,7 +55,11 @@ describe("phases", () => {
 
 describe("requests", () => {
   it("are filtered by kind, text, app and span", () => {
-    const all = [madeRequest("a", { cold: true }), madeRequest("b", { status: 500, error: "ValueError: x" }), madeRequest("c", { alias: "other", began: 9000 })];
+    const all = [
+      madeRequest("a", { cold: true }),
+      madeRequest("b", { status: 500, error: "ValueError: x" }),
+      madeRequest("c", { alias: "other", began: 9000 }),
+    ];
     const ids = (filter) => chosenRequests(all, { kind: "all", text: "", ...filter }).map((one) => one.id);
     expect(ids({ kind: "cold" })).toEqual(["a"]);
     expect(ids({ kind: "failed" })).toEqual(["b"]);
@@ -45,7 +68,9 @@ describe("requests", () => {
     expect(ids({ from: 8000, to: 9500 })).toEqual(["c"]);
   });
   it("new ones wait while the list has the focus, at most a hundred are in the page, and arrows move", async () => {
-    const host = madeHost(madeLine({ requests: Array.from({ length: 150 }, (_, at) => madeRequest(`r${at}`, { began: 1000 + at })) }));
+    const host = madeHost(
+      madeLine({ requests: Array.from({ length: 150 }, (_, at) => madeRequest(`r${at}`, { began: 1000 + at })) }),
+    );
     const root = shown(requestsPanel, host, { alias: "hello" });
     const rows = () => [...root.querySelectorAll("tbody tr[data-request]")];
     expect(rows().length).toBe(8); // as many as stand in a card without scrolling
@@ -65,9 +90,33 @@ describe("requests", () => {
     expect(document.activeElement).toBe(kept);
   });
   it("have bars of one scale, which is said, unless each is wanted for itself", () => {
-    const host = madeHost(madeLine({ requests: [madeRequest("short", { began: 2000, run_ms: 100, queue_ms: 0, start_ms: 0, transfer_ms: 0, stream_ms: 0, total_ms: 100 }), madeRequest("long", { began: 1000, run_ms: 950, queue_ms: 0, start_ms: 0, transfer_ms: 0, stream_ms: 0, total_ms: 950 })] }));
+    const host = madeHost(
+      madeLine({
+        requests: [
+          madeRequest("short", {
+            began: 2000,
+            run_ms: 100,
+            queue_ms: 0,
+            start_ms: 0,
+            transfer_ms: 0,
+            stream_ms: 0,
+            total_ms: 100,
+          }),
+          madeRequest("long", {
+            began: 1000,
+            run_ms: 950,
+            queue_ms: 0,
+            start_ms: 0,
+            transfer_ms: 0,
+            stream_ms: 0,
+            total_ms: 950,
+          }),
+        ],
+      }),
+    );
     const root = shown(requestsPanel, host, { alias: "hello" });
-    const widths = () => [...root.querySelectorAll(".fj-phases > span")].map((each) => Math.round(Number.parseFloat(each.style.width)));
+    const widths = () =>
+      [...root.querySelectorAll(".fj-phases > span")].map((each) => Math.round(Number.parseFloat(each.style.width)));
     expect(widths()).toEqual([11, 100]);
     expect(root.querySelector("th.fj-wide").textContent).toContain("0 to 950 ms");
     named(root, "one scale").click();
@@ -75,11 +124,26 @@ describe("requests", () => {
     expect(root.querySelector("th.fj-wide").textContent).toBe("Where the time went");
   });
   it("open the inspector in place, with what the gateway kept", async () => {
-    const detail = { request: madeRequest("a"), input: { content_type: "application/json", size: 9, text: `{"name": ${JSON.stringify(HOSTILE)}}`, base64: "", truncated: false }, output: null, error: null, logs: [], held: false };
+    const detail = {
+      request: madeRequest("a"),
+      input: {
+        content_type: "application/json",
+        size: 9,
+        text: `{"name": ${JSON.stringify(HOSTILE)}}`,
+        base64: "",
+        truncated: false,
+      },
+      output: null,
+      error: null,
+      logs: [],
+      held: false,
+    };
     const host = madeHost(madeLine({ requests: [madeRequest("a")] }), () => detail);
     const root = shown(requestsPanel, host, { alias: "hello" });
     const scrolled = [];
-    Element.prototype.scrollIntoView = function (how) { scrolled.push([this.className, how.block]); };
+    Element.prototype.scrollIntoView = function (how) {
+      scrolled.push([this.className, how.block]);
+    };
     press(root.querySelector("tr[data-request]"), "Enter");
     await until(() => root.querySelector(".fj-inspector")?.textContent.includes("<img src=x"));
     await until(() => document.activeElement === root.querySelector(".fj-inspector"));
@@ -88,13 +152,43 @@ describe("requests", () => {
     expect(root.querySelector("img")).toBe(null);
     expect(host.asked[0].slice(0, 2)).toEqual(["GET", "requests/a"]);
     press(root.querySelector(".fj-inspector"), "Escape");
-    expect([root.querySelector(".fj-inspector"), document.activeElement]).toEqual([null, root.querySelector("tr[data-request]")]);
+    expect([root.querySelector(".fj-inspector"), document.activeElement]).toEqual([
+      null,
+      root.querySelector("tr[data-request]"),
+    ]);
   });
   it("say why a request failed, also one that was refused without an exception", async () => {
-    const requests = [madeRequest("a", { status: 422 }), madeRequest("b", { status: 418 }), madeRequest("c", { status: 500, error: "ValueError: no" })];
-    const output = { content_type: "application/json", size: 9, text: '{"detail": [{"loc": ["body", "prompt"], "msg": "Field required"}]}', base64: "", truncated: false };
-    const root = shown(requestsPanel, madeHost(madeLine({ requests }), () => ({ request: requests[0], query: "", input: null, output, error: null, logs: [], displays: [], held: false })), { alias: "hello" });
-    expect([...root.querySelectorAll("td .fj-failed.fj-clamp")].map((one) => one.textContent)).toEqual(["422: the input was refused", "418: the request was refused", "ValueError: no"]);
+    const requests = [
+      madeRequest("a", { status: 422 }),
+      madeRequest("b", { status: 418 }),
+      madeRequest("c", { status: 500, error: "ValueError: no" }),
+    ];
+    const output = {
+      content_type: "application/json",
+      size: 9,
+      text: '{"detail": [{"loc": ["body", "prompt"], "msg": "Field required"}]}',
+      base64: "",
+      truncated: false,
+    };
+    const root = shown(
+      requestsPanel,
+      madeHost(madeLine({ requests }), () => ({
+        request: requests[0],
+        query: "",
+        input: null,
+        output,
+        error: null,
+        logs: [],
+        displays: [],
+        held: false,
+      })),
+      { alias: "hello" },
+    );
+    expect([...root.querySelectorAll("td .fj-failed.fj-clamp")].map((one) => one.textContent)).toEqual([
+      "422: the input was refused",
+      "418: the request was refused",
+      "ValueError: no",
+    ]);
     root.querySelector('[data-request="a"]').click();
     await until(() => root.querySelector(".fj-inspector .fj-bad")?.textContent.includes("prompt: Field required"));
   });
@@ -102,23 +196,39 @@ describe("requests", () => {
 
 describe("config", () => {
   it("says what is wrong while one types", () => {
-    const typed = { min_concurrency: "3", max_concurrency: "2", keep_alive: "5m", termination_grace_period_seconds: "31" };
+    const typed = {
+      min_concurrency: "3",
+      max_concurrency: "2",
+      keep_alive: "5m",
+      termination_grace_period_seconds: "31",
+    };
     expect(problemsOf(RULES, typed)).toEqual({
-      max_concurrency: "max_concurrency is 2 but min_concurrency is 3. Use 3 or more.", keep_alive: "Give seconds as a number: 300.", termination_grace_period_seconds: "It must be 0 to 30.",
+      max_concurrency: "max_concurrency is 2 but min_concurrency is 3. Use 3 or more.",
+      keep_alive: "Give seconds as a number: 300.",
+      termination_grace_period_seconds: "It must be 0 to 30.",
     });
-    expect(problemsOf(RULES, { min_concurrency: "1.5", max_concurrency: "0", keep_alive: "0.5", termination_grace_period_seconds: "" })).toMatchObject({ min_concurrency: "Give a whole number.", max_concurrency: "It must be 1 or more." });
+    expect(
+      problemsOf(RULES, {
+        min_concurrency: "1.5",
+        max_concurrency: "0",
+        keep_alive: "0.5",
+        termination_grace_period_seconds: "",
+      }),
+    ).toMatchObject({ min_concurrency: "Give a whole number.", max_concurrency: "It must be 1 or more." });
   });
   it("has sliders that reach every value by keys, and come back to the value they show", () => {
     for (const rule of RULES) {
       expect(sliderValue(rule, 0)).toBe(rule.low);
-      for (const value of [rule.low, rule.low + 1, rule.default]) expect(Math.abs(sliderValue(rule, sliderPlace(rule, value)) - value)).toBeLessThanOrEqual(1);
+      for (const value of [rule.low, rule.low + 1, rule.default])
+        expect(Math.abs(sliderValue(rule, sliderPlace(rule, value)) - value)).toBeLessThanOrEqual(1);
     }
     expect(keyedValue(RULES[0], 0, "ArrowRight")).toBe(1);
     expect(keyedValue(RULES[0], 0, "ArrowLeft")).toBe(0);
     expect(keyedValue(RULES[3], 30, "ArrowUp")).toBe(30);
     expect(keyedValue(RULES[0], 0, "x")).toBe(undefined);
   });
-  it("writes attributes of a class", () => expect(classAttributes({ keep_alive: 30.5, warm: 1 })).toBe("    keep_alive = 30.5"));
+  it("writes attributes of a class", () =>
+    expect(classAttributes({ keep_alive: 30.5, warm: 1 })).toBe("    keep_alive = 30.5"));
   const type = (root, name, text) => {
     const box = root.querySelector(`[data-option="${name}"]`);
     box.value = text;
@@ -134,7 +244,12 @@ describe("config", () => {
     expect(host.asked[0]).toEqual(["POST", "apps/hello/scaling", '{"set":{"keep_alive":30}}']);
     expect(root.textContent).not.toContain("Applied in");
     const { by_class } = madeApp("hello");
-    host.store.apply({ ...madeLine({ apps: [madeApp("hello", { scaling: { ...by_class, keep_alive: 30 }, overrides: { keep_alive: 30 } })] }), kind: "frame" });
+    host.store.apply({
+      ...madeLine({
+        apps: [madeApp("hello", { scaling: { ...by_class, keep_alive: 30 }, overrides: { keep_alive: 30 } })],
+      }),
+      kind: "frame",
+    });
     await until(() => root.textContent.includes("Applied in"));
     expect(box.value).toBe("30");
     expect(named(root, "Apply").disabled).toBe(true);
@@ -150,7 +265,9 @@ describe("config", () => {
     expect(note.textContent).toContain("applying");
     expect(named(note, "Apply")).toBe(undefined);
     type(root, "max_concurrency", "0");
-    expect(named(root.querySelector('[data-option="max_concurrency"]').closest(".fj-field").nextElementSibling, "Apply")).toBe(undefined);
+    expect(
+      named(root.querySelector('[data-option="max_concurrency"]').closest(".fj-field").nextElementSibling, "Apply"),
+    ).toBe(undefined);
   });
   it("says that min_concurrency and keep_alive take the place of the warm runner, before and after", async () => {
     const rules = [...RULES, { name: "warm", low: 0, high: null, default: 0, unit: "" }];
@@ -161,7 +278,19 @@ describe("config", () => {
     expect(note.textContent).toBe("for a notebook: 1, default 0");
     type(root, "min_concurrency", "1");
     expect(note.textContent).toBe("becomes 0 with min_concurrency, which then decides");
-    host.store.apply({ ...madeLine({ options: rules, apps: [madeApp("hello", { by_class, scaling: { ...by_class, min_concurrency: 1, warm: 0 }, overrides: { min_concurrency: 1 } })] }), kind: "frame" });
+    host.store.apply({
+      ...madeLine({
+        options: rules,
+        apps: [
+          madeApp("hello", {
+            by_class,
+            scaling: { ...by_class, min_concurrency: 1, warm: 0 },
+            overrides: { min_concurrency: 1 },
+          }),
+        ],
+      }),
+      kind: "frame",
+    });
     await until(() => note.textContent === "0 since min_concurrency was set here; for a notebook: 1");
   });
   it("goes back to what is in force where it is refused, with the reason as text", async () => {
@@ -179,7 +308,10 @@ describe("config", () => {
     const root = shown(configPanel, host, { alias: "hello" });
     type(root, "max_concurrency", "7");
     const { by_class } = madeApp("hello");
-    host.store.apply({ ...madeLine({ apps: [madeApp("hello", { scaling: { ...by_class, max_concurrency: 5, keep_alive: 3 } })] }), kind: "frame" });
+    host.store.apply({
+      ...madeLine({ apps: [madeApp("hello", { scaling: { ...by_class, max_concurrency: 5, keep_alive: 3 } })] }),
+      kind: "frame",
+    });
     await until(() => root.textContent.includes("changed elsewhere"));
     expect(root.querySelector('[data-option="keep_alive"]').value).toBe("3");
     expect(root.querySelector('[data-option="max_concurrency"]').value).toBe("7");
@@ -189,16 +321,43 @@ describe("config", () => {
 
 describe("timeline", () => {
   const timeline = {
-    points: [[1000, 0, 0, 0, 0, 1, 0, 0, 0, 0], [30000, 4, 1, 0, 1, 0, 1, 0, 0, 0], [50000, 0, 0, 0, 0, 2, 0, 0, 0, 0]],
-    decisions: [{ time: 30000, kind: "up", before: 1, after: 2, seen: "4 waiting", reason: `keep_alive ${HOSTILE}` }, { time: 50000, kind: "down", before: 2, after: 1, seen: "", reason: "idle" }],
-    lanes: [{ id: "hello-1", devices: [], revision: 1, moves: [[1000, "IDLE"], [30000, "RUNNING"]] }, { id: "hello-2", devices: [], revision: 1, moves: [[30000, "SETUP"], [50000, "IDLE"]] }],
+    points: [
+      [1000, 0, 0, 0, 0, 1, 0, 0, 0, 0],
+      [30000, 4, 1, 0, 1, 0, 1, 0, 0, 0],
+      [50000, 0, 0, 0, 0, 2, 0, 0, 0, 0],
+    ],
+    decisions: [
+      { time: 30000, kind: "up", before: 1, after: 2, seen: "4 waiting", reason: `keep_alive ${HOSTILE}` },
+      { time: 50000, kind: "down", before: 2, after: 1, seen: "", reason: "idle" },
+    ],
+    lanes: [
+      {
+        id: "hello-1",
+        devices: [],
+        revision: 1,
+        moves: [
+          [1000, "IDLE"],
+          [30000, "RUNNING"],
+        ],
+      },
+      {
+        id: "hello-2",
+        devices: [],
+        revision: 1,
+        moves: [
+          [30000, "SETUP"],
+          [50000, "IDLE"],
+        ],
+      },
+    ],
   };
   const made = () => {
     const host = madeHost(madeLine({ timelines: { hello: timeline } }));
     host.store.lose("lost", "the server does not answer"); // its clock stands still
     return host;
   };
-  it("names options as code, and text of users stays text", () => expect(sentenceView("keep_alive is 3").map((one) => one.nodeName ?? one)).toEqual(["", "SPAN", " is 3"]));
+  it("names options as code, and text of users stays text", () =>
+    expect(sentenceView("keep_alive is 3").map((one) => one.nodeName ?? one)).toEqual(["", "SPAN", " is 3"]));
   it("shows marks with their sentence, by keys too, and the same as a table", async () => {
     const root = shown(timelinePanel, made(), { alias: "hello" });
     const marks = [...root.querySelectorAll(".fj-mark")];
@@ -215,7 +374,14 @@ describe("timeline", () => {
     expect(root.querySelector("tbody tr:last-child").textContent).toContain("▲ 1 → 2");
   });
   it("gives marks numbers, and those that share one the change of all and how many there are", () => {
-    const burst = [1, 2, 3].map((before) => ({ time: 30000 + before, kind: "up", before, after: before + 1, seen: "", reason: "more" }));
+    const burst = [1, 2, 3].map((before) => ({
+      time: 30000 + before,
+      kind: "up",
+      before,
+      after: before + 1,
+      seen: "",
+      reason: "more",
+    }));
     const late = { time: 55000, kind: "down", before: 4, after: 3, seen: "", reason: "idle" };
     const host = madeHost(madeLine({ timelines: { hello: { ...timeline, decisions: [...burst, late] } } }));
     host.store.lose("lost", "");
@@ -224,7 +390,9 @@ describe("timeline", () => {
     expect(marks.map((one) => one.querySelector("text")?.textContent)).toEqual(["1 → 4 (3)", "4 → 3"]);
     expect(marks[0].getAttribute("aria-label")).toContain("the last of 3 decisions");
     press(marks[1], "ArrowLeft");
-    expect(root.querySelector(".fj-readout").textContent).toContain("One of 3 decisions at this mark; the table has each.");
+    expect(root.querySelector(".fj-readout").textContent).toContain(
+      "One of 3 decisions at this mark; the table has each.",
+    );
     expect(markWords([late])).toBe("4 → 3");
   });
   it("marks a span with Shift and the arrow keys, and shows its requests", async () => {
@@ -242,18 +410,31 @@ describe("timeline", () => {
     const host = madeHost(madeLine({ timelines: { hello: timeline } }));
     const root = shown(timelinePanel, host, { alias: "hello" });
     const lane = root.querySelector('[data-key="hello-1"]');
-    host.store.apply({ ...madeLine({ time: 61000, timelines: { hello: { points: [[61000, 9, 0, 0, 0, 2, 0, 0, 0, 0]], decisions: [], lanes: [] } } }), kind: "frame" });
+    host.store.apply({
+      ...madeLine({
+        time: 61000,
+        timelines: { hello: { points: [[61000, 9, 0, 0, 0, 2, 0, 0, 0, 0]], decisions: [], lanes: [] } },
+      }),
+      kind: "frame",
+    });
     await until(() => root.textContent.includes("waiting 9"));
     expect(root.querySelector('[data-key="hello-1"]')).toBe(lane);
     stop.abort();
     expect(root.childNodes.length).toBe(0);
   });
-  it("says what will fill it while it is empty", () => expect(shown(timelinePanel, madeHost(madeLine()), { alias: "hello" }).textContent).toContain("The timeline begins with the first call."));
+  it("says what will fill it while it is empty", () =>
+    expect(shown(timelinePanel, madeHost(madeLine()), { alias: "hello" }).textContent).toContain(
+      "The timeline begins with the first call.",
+    ));
 });
 
 describe("ledger", () => {
   it("sums to what is used, gives the rest to others, and each app a letter of its own", () => {
-    const host = madeHost(madeLine({ apps: [madeApp("hello", { runners: [madeRunner("hello-1"), madeRunner("hello-2", "SETUP", { memory: 5e8 })] })] }));
+    const host = madeHost(
+      madeLine({
+        apps: [madeApp("hello", { runners: [madeRunner("hello-1"), madeRunner("hello-2", "SETUP", { memory: 5e8 })] })],
+      }),
+    );
     const [bar] = ledgerBars(host.store.view);
     expect(bar.blocks.map((one) => one.size)).toEqual([1e9, 5e8, 2.5e9]);
     expect(bar.blocks.reduce((sum, one) => sum + one.size, 0)).toBe(bar.used);
@@ -290,7 +471,13 @@ describe("dashboard", () => {
     expect(figure("Calls")).toEqual(["Calls", "0", ""]);
   });
   it("sorts by its heads, opens a request in the drawer, and shows hostile names as text", async () => {
-    const host = madeHost(madeLine({ apps: [madeApp(HOSTILE, { owner_name: HOSTILE, runners: [madeRunner(HOSTILE)] }), madeApp("hello")], requests: [madeRequest("a", { path: `/${HOSTILE}`, error: HOSTILE, status: 500 })] }), () => ({ request: madeRequest("a"), input: null, output: null, error: null, logs: [], held: false }));
+    const host = madeHost(
+      madeLine({
+        apps: [madeApp(HOSTILE, { owner_name: HOSTILE, runners: [madeRunner(HOSTILE)] }), madeApp("hello")],
+        requests: [madeRequest("a", { path: `/${HOSTILE}`, error: HOSTILE, status: 500 })],
+      }),
+      () => ({ request: madeRequest("a"), input: null, output: null, error: null, logs: [], held: false }),
+    );
     const root = shown(dashboardPanel, host);
     named(root, "App ").click();
     expect(root.querySelector('th[aria-sort="descending"]').textContent).toContain("App");
@@ -314,8 +501,15 @@ describe("tree", () => {
     const view = (more) => madeHost(madeLine(more)).store.view;
     const app = madeApp("a", { runners: [madeRunner("a-1"), madeRunner("a-2", "SETUP")], waiting: 3 });
     expect(summaryOf(view({ apps: [app] })).text).toBe("fal 1 ready · 1 starting · 3 waiting");
-    expect(summaryOf(view({ apps: [app, madeApp("b", { state: "Failing" })] }))).toMatchObject({ text: "fal 1 failing · 1 ready · 1 starting · 3 waiting", failing: 1 });
-    const behind = madeApp("b", { revision: 3, serving: 2, failure: { time: 5, revision: 3, text: "no", error: null, retry_at: 0 } });
+    expect(summaryOf(view({ apps: [app, madeApp("b", { state: "Failing" })] }))).toMatchObject({
+      text: "fal 1 failing · 1 ready · 1 starting · 3 waiting",
+      failing: 1,
+    });
+    const behind = madeApp("b", {
+      revision: 3,
+      serving: 2,
+      failure: { time: 5, revision: 3, text: "no", error: null, retry_at: 0 },
+    });
     expect(summaryOf(view({ apps: [app, behind] })).text).toBe("fal 1 failing · 1 ready · 1 starting · 3 waiting");
     expect(figuresOf(view({ apps: [app, behind] }))[0]).toEqual(["Apps", "2", "1 ready · 1 failing"]);
     expect(summaryOf(view({ apps: [] })).text).toBe("fal no apps");
@@ -324,7 +518,13 @@ describe("tree", () => {
     expect(summaryOf(off.store.view).text).toBe("fal off");
   });
   it("moves by keys, folds, and acts on the row that has the focus", async () => {
-    const host = madeHost(madeLine({ apps: [madeApp("hello", { runners: [madeRunner("hello-1")], waiting: 1, queue: [{ id: "w", path: "/", since: 0 }] })] }));
+    const host = madeHost(
+      madeLine({
+        apps: [
+          madeApp("hello", { runners: [madeRunner("hello-1")], waiting: 1, queue: [{ id: "w", path: "/", since: 0 }] }),
+        ],
+      }),
+    );
     const root = shown(treePanel, host);
     const here = () => document.activeElement.dataset.key;
     root.querySelector('[role="treeitem"]').focus();
@@ -346,7 +546,15 @@ describe("tree", () => {
     const root = shown(treePanel, host);
     const row = root.querySelector('[data-key="runner:hello-1"]');
     row.focus();
-    host.store.apply({ ...madeLine({ apps: [madeApp("above", { runners: [madeRunner("above-1")] }), madeApp("hello", { runners: [madeRunner("hello-1", "RUNNING", { in_flight: 3 })] })] }), kind: "frame" });
+    host.store.apply({
+      ...madeLine({
+        apps: [
+          madeApp("above", { runners: [madeRunner("above-1")] }),
+          madeApp("hello", { runners: [madeRunner("hello-1", "RUNNING", { in_flight: 3 })] }),
+        ],
+      }),
+      kind: "frame",
+    });
     await until(() => root.textContent.includes("3 in flight"));
     expect(root.querySelector('[data-key="runner:hello-1"]')).toBe(row);
     expect(document.activeElement).toBe(row);

@@ -10,40 +10,78 @@ import { queryValues, recordedPrograms } from "../../fal_jupyter/widgets/static/
 import { recordedValue } from "../../fal_jupyter/widgets/static/recorded_input.mjs";
 import { endpointSchema } from "../../fal_jupyter/widgets/static/schema.mjs";
 import { TEMPLATES, cellsOf } from "../../fal_jupyter/widgets/static/templates.mjs";
-import { PLACEHOLDER, sampleOf, snippetsOf, snippetsPanel, waysOf } from "../../fal_jupyter/widgets/static/snippets.mjs";
+import {
+  PLACEHOLDER,
+  sampleOf,
+  snippetsOf,
+  snippetsPanel,
+  waysOf,
+} from "../../fal_jupyter/widgets/static/snippets.mjs";
 import { HOSTILE, madeApp, madeHost, madeLine, madeRunner, until } from "./made.mjs";
 
 describe("programs", () => {
   const text = `it's "q" \\ $HOME \`id\` \n ${HOSTILE} \u2028 😀 %`;
-  const call = (more) => snippetsOf({ className: "Made", endpoint: "hi", path: "/hi", app: "me/made", url: "http://127.0.0.1:9/run/me/made", value: { name: text, none: null, yes: true }, key: "fjk_a:b", ...more });
+  const call = (more) =>
+    snippetsOf({
+      className: "Made",
+      endpoint: "hi",
+      path: "/hi",
+      app: "me/made",
+      url: "http://127.0.0.1:9/run/me/made",
+      value: { name: text, none: null, yes: true },
+      key: "fjk_a:b",
+      ...more,
+    });
 
   test("a shell gives curl exactly what the form held", () => {
     expect(execFileSync("sh", ["-c", `printf %s ${shellWord(text)}`]).toString()).toBe(text);
-    const shown = execFileSync("sh", ["-c", `curl() { printf '%s\\0' "$@"; }\n${call().curl}`]).toString().split("\0");
+    const shown = execFileSync("sh", ["-c", `curl() { printf '%s\\0' "$@"; }\n${call().curl}`])
+      .toString()
+      .split("\0");
     expect(shown.slice(0, 4)).toEqual(["-sS", "http://127.0.0.1:9/run/me/made/hi", "-H", "Authorization: Key fjk_a:b"]);
     expect(JSON.parse(shown[7])).toEqual({ name: text, none: null, yes: true });
   });
 
   test("Python reads what the form held, and the clients go to the gateway", () => {
-    const fake = "import sys, types, json\nm = types.ModuleType('fal_client'); m.client = types.SimpleNamespace(); m.SyncClient = lambda key: types.SimpleNamespace(run=m.run)\nm.run = lambda app, **more: [m.client.RUN_URL_FORMAT, app, more]\nsys.modules['fal_client'] = m\nprint = lambda value: sys.stdout.write(json.dumps(value))\n";
+    const fake =
+      "import sys, types, json\nm = types.ModuleType('fal_client'); m.client = types.SimpleNamespace(); m.SyncClient = lambda key: types.SimpleNamespace(run=m.run)\nm.run = lambda app, **more: [m.client.RUN_URL_FORMAT, app, more]\nsys.modules['fal_client'] = m\nprint = lambda value: sys.stdout.write(json.dumps(value))\n";
     const given = JSON.parse(execFileSync("python3", ["-c", fake + call().python]).toString());
-    expect(given).toEqual(["http://127.0.0.1:9/run/", "me/made", { arguments: { name: text, none: null, yes: true }, path: "hi" }]);
-    const cell = execFileSync("python3", ["-c", `import json, sys\nclass Made:\n    hi = staticmethod(lambda **more: sys.stdout.write(json.dumps(more)))\n${call().cell}`]).toString();
+    expect(given).toEqual([
+      "http://127.0.0.1:9/run/",
+      "me/made",
+      { arguments: { name: text, none: null, yes: true }, path: "hi" },
+    ]);
+    const cell = execFileSync("python3", [
+      "-c",
+      `import json, sys\nclass Made:\n    hi = staticmethod(lambda **more: sys.stdout.write(json.dumps(more)))\n${call().cell}`,
+    ]).toString();
     expect(JSON.parse(cell)).toEqual({ name: text, none: null, yes: true });
   });
 
   test("JavaScript reads what the form held", () => {
-    const body = call().javascript.replace(/^import.*\n/, "").replace(/console\.log/, "tell");
-    const fake = "const seen = []; const createFalClient = (config) => ({ run: async (id, given) => { await config.fetch('https://fal.run/' + id, {}); seen.push(config.credentials, id, given); return { data: 1 }; } }); const fetch = (url) => seen.push(url); const tell = () => process.stdout.write(JSON.stringify(seen));";
+    const body = call()
+      .javascript.replace(/^import.*\n/, "")
+      .replace(/console\.log/, "tell");
+    const fake =
+      "const seen = []; const createFalClient = (config) => ({ run: async (id, given) => { await config.fetch('https://fal.run/' + id, {}); seen.push(config.credentials, id, given); return { data: 1 }; } }); const fetch = (url) => seen.push(url); const tell = () => process.stdout.write(JSON.stringify(seen));";
     const seen = JSON.parse(execFileSync("node", ["--input-type=module", "-e", fake + body]).toString());
-    expect(seen).toEqual(["http://127.0.0.1:9/run/me/made/hi", "fjk_a:b", "me/made/hi", { input: { name: text, none: null, yes: true } }]);
+    expect(seen).toEqual([
+      "http://127.0.0.1:9/run/me/made/hi",
+      "fjk_a:b",
+      "me/made/hi",
+      { input: { name: text, none: null, yes: true } },
+    ]);
   });
 
   test("without a key each program takes it from its environment", () => {
     const { python, javascript, curl } = call({ key: PLACEHOLDER });
     expect(python).not.toContain("FAL_KEY");
     expect(javascript).toContain("credentials: process.env.FAL_KEY");
-    expect(execFileSync("sh", ["-c", `curl() { printf '%s\\n' "$4"; }\n${curl}`], { env: { ...process.env, FAL_KEY: "k:1" } }).toString()).toBe("Authorization: Key k:1\n");
+    expect(
+      execFileSync("sh", ["-c", `curl() { printf '%s\\n' "$4"; }\n${curl}`], {
+        env: { ...process.env, FAL_KEY: "k:1" },
+      }).toString(),
+    ).toBe("Authorization: Key k:1\n");
   });
 
   test("method and query are kept; names that are no keywords are a dict", () => {
@@ -55,20 +93,43 @@ describe("programs", () => {
   });
 
   test("parameters of the path stand in it, others in the query; a cell has both by name", () => {
-    const { curl, cell, python } = call({ path: "/of/{kind}/{rest:path}", query: { kind: "a b/é", rest: "x/y", n: [1, 2] }, value: {} });
+    const { curl, cell, python } = call({
+      path: "/of/{kind}/{rest:path}",
+      query: { kind: "a b/é", rest: "x/y", n: [1, 2] },
+      value: {},
+    });
     expect(curl).toContain("'http://127.0.0.1:9/run/me/made/of/a%20b%2F%C3%A9/x/y?n=1&n=2'");
     expect(python).toContain('path="of/a%20b%2F%C3%A9/x/y?n=1&n=2"');
     expect(cell).toBe('Made.hi(kind="a b/é", rest="x/y", n=[1, 2])');
-    expect(endpointSchema({ paths: { "/of/{rest}": { post: { parameters: [{ name: "rest", in: "path", required: true, schema: { type: "string" } }] } } } }, "/of/{rest:path}").query.required).toEqual(["rest"]);
+    expect(
+      endpointSchema(
+        {
+          paths: {
+            "/of/{rest}": {
+              post: { parameters: [{ name: "rest", in: "path", required: true, schema: { type: "string" } }] },
+            },
+          },
+        },
+        "/of/{rest:path}",
+      ).query.required,
+    ).toEqual(["rest"]);
   });
 
   test("long values take a line for each part, in every language", () => {
-    const value = { prompt: "dawn over a still mountain lake, thin mist, 35 mm", size: { width: 1024, height: 768 }, tags: ["a", "b"] };
+    const value = {
+      prompt: "dawn over a still mountain lake, thin mist, 35 mm",
+      size: { width: 1024, height: 768 },
+      tags: ["a", "b"],
+    };
     const { cell, python, javascript, curl } = call({ value });
-    expect(cell).toBe(`Made.hi(\n    prompt="dawn over a still mountain lake, thin mist, 35 mm",\n    size={"width": 1024, "height": 768},\n    tags=["a", "b"],\n)`);
+    expect(cell).toBe(
+      `Made.hi(\n    prompt="dawn over a still mountain lake, thin mist, 35 mm",\n    size={"width": 1024, "height": 768},\n    tags=["a", "b"],\n)`,
+    );
     expect(python).toContain('result = client.run(\n    "me/made",\n    arguments={\n        "prompt": ');
     expect(javascript).toContain('        prompt: "dawn');
-    expect(JSON.parse(execFileSync("sh", ["-c", `curl() { for last; do :; done; printf %s "$last"; }\n${curl}`]).toString())).toEqual(value);
+    expect(
+      JSON.parse(execFileSync("sh", ["-c", `curl() { for last; do :; done; printf %s "$last"; }\n${curl}`]).toString()),
+    ).toEqual(value);
   });
 
   test("a long data address is a file that the program reads", () => {
@@ -79,20 +140,32 @@ describe("programs", () => {
       expect(text).toContain("input.png");
     }
     const folder = execFileSync("mktemp", ["-d"]).toString().trim();
-    const sent = execFileSync("sh", ["-c", `printf abc > input.png\ncurl() { cat; }\n${programs.curl}`], { cwd: folder }).toString();
+    const sent = execFileSync("sh", ["-c", `printf abc > input.png\ncurl() { cat; }\n${programs.curl}`], {
+      cwd: folder,
+    }).toString();
     expect(JSON.parse(sent)).toEqual({ image: { url: "data:image/png;base64,YWJj" }, note: "$HOME `id` \\" });
     execFileSync("rm", ["-r", folder]);
   });
 
   test("what a program needs is said in its first lines, and a cell makes files as fal.toolkit does", () => {
     const png = `data:application/octet-stream;base64,${btoa(`\x89PNG\r\n\x1a\n${"x".repeat(300)}`)}`;
-    const value = { image: { url: png, file_name: "sun.png", content_type: "application/octet-stream" }, mask_url: png, again: { url: png, file_name: "sun.png" }, sound: `data:audio/WAV;base64,${"A".repeat(400)}` };
+    const value = {
+      image: { url: png, file_name: "sun.png", content_type: "application/octet-stream" },
+      mask_url: png,
+      again: { url: png, file_name: "sun.png" },
+      sound: `data:audio/WAV;base64,${"A".repeat(400)}`,
+    };
     const { cell, python, javascript, curl } = call({ value, key: PLACEHOLDER });
     expect(cell).toBe(
-      '# sun.png, input.png, sun-2.png, input.wav: files of yours, in the folder where this runs\nfrom fal.toolkit import File, Image\n\n' +
-      'Made.hi(\n    image=Image.from_path("sun.png"),\n    mask_url=Image.from_path("input.png").url,\n    again=Image.from_path("sun-2.png"),\n    sound=File.from_path("input.wav").url,\n)');
+      "# sun.png, input.png, sun-2.png, input.wav: files of yours, in the folder where this runs\nfrom fal.toolkit import File, Image\n\n" +
+        'Made.hi(\n    image=Image.from_path("sun.png"),\n    mask_url=Image.from_path("input.png").url,\n    again=Image.from_path("sun-2.png"),\n    sound=File.from_path("input.wav").url,\n)',
+    );
     expect(python).toContain("import fal_client\nimport fal_jupyter\n\nclient = fal_jupyter.fal_client()");
-    for (const [text, mark] of [[javascript, "//"], [curl, "#"]]) expect(text.split("\n")[0]).toBe(`${mark} FAL_KEY: first, in the shell: eval $(fal-jupyter env)`);
+    for (const [text, mark] of [
+      [javascript, "//"],
+      [curl, "#"],
+    ])
+      expect(text.split("\n")[0]).toBe(`${mark} FAL_KEY: first, in the shell: eval $(fal-jupyter env)`);
     expect(call({ value: {} }).curl).not.toContain("FAL_KEY");
   });
 
@@ -106,42 +179,92 @@ describe("programs", () => {
   });
 
   test("a signature says what is needed where no schema is known", () => {
-    expect(sampleOfSignature("(name: str, n: int, tags: list[str], on: bool = True, *, size: dict[str, int], text: str = 'a, b=c') -> dict")).toEqual({ value: { name: "text", n: 1, tags: [], size: {} }, model: "" });
-    expect(sampleOfSignature("(self, image: fal.toolkit.Image) -> Image").value.url).toMatchObject({ name: "input.png" });
+    expect(
+      sampleOfSignature(
+        "(name: str, n: int, tags: list[str], on: bool = True, *, size: dict[str, int], text: str = 'a, b=c') -> dict",
+      ),
+    ).toEqual({ value: { name: "text", n: 1, tags: [], size: {} }, model: "" });
+    expect(sampleOfSignature("(self, image: fal.toolkit.Image) -> Image").value.url).toMatchObject({
+      name: "input.png",
+    });
     const needed = sampleOfSignature("(input: TintIn, seed: int = 0) -> dict");
     expect(needed).toEqual({ value: {}, model: "input: TintIn" });
     expect(call(needed).cell).toBe("# input: TintIn: its fields go into the braces\nMade.hi({})");
   });
 
   test("a field with the name of its model is not taken for the model", () => {
-    expect(call({ value: { prompt: "a" }, signature: "(prompt: Prompt) -> dict" }).cell).toBe('Made.hi({"prompt": "a"})');
-    expect(call({ value: { prompt: "a" }, signature: "(self, prompt: str = 'x') -> dict" }).cell).toBe('Made.hi(prompt="a")');
+    expect(call({ value: { prompt: "a" }, signature: "(prompt: Prompt) -> dict" }).cell).toBe(
+      'Made.hi({"prompt": "a"})',
+    );
+    expect(call({ value: { prompt: "a" }, signature: "(self, prompt: str = 'x') -> dict" }).cell).toBe(
+      'Made.hi(prompt="a")',
+    );
     expect(call({ value: { prompt: "a" }, signature: "(given: Prompt) -> dict" }).cell).toBe('Made.hi(prompt="a")');
   });
 
   test("a form's files are read by the program, by their own names where those are plain", () => {
-    const value = { file: "data:image/png;name=cat.png;base64,AQID", more: ["data:text/plain;name=..%2Fa%20b;base64,AQID"], title: "x", none: null };
+    const value = {
+      file: "data:image/png;name=cat.png;base64,AQID",
+      more: ["data:text/plain;name=..%2Fa%20b;base64,AQID"],
+      title: "x",
+      none: null,
+    };
     const programs = call({ value, encoding: "multipart/form-data" });
-    expect(programs.cell).toBe('# cat.png, input.txt: files of yours, in the folder where this runs\nfrom pathlib import Path\n\nMade.hi(\n    file=Path("cat.png"),\n    more=[Path("input.txt")],\n    title="x",\n    none=None,\n)');
-    expect(programs.curl.split(" \\\n  ").slice(2)).toEqual(["-F 'file=@cat.png;type=image/png'", "-F 'more=@input.txt;type=text/plain'", "--form-string 'title=x'"]);
+    expect(programs.cell).toBe(
+      '# cat.png, input.txt: files of yours, in the folder where this runs\nfrom pathlib import Path\n\nMade.hi(\n    file=Path("cat.png"),\n    more=[Path("input.txt")],\n    title="x",\n    none=None,\n)',
+    );
+    expect(programs.curl.split(" \\\n  ").slice(2)).toEqual([
+      "-F 'file=@cat.png;type=image/png'",
+      "-F 'more=@input.txt;type=text/plain'",
+      "--form-string 'title=x'",
+    ]);
     for (const text of Object.values(programs)) expect(text).not.toContain("AQID");
   });
 
   test("a recorded form is read as what it was made of", () => {
     const title = 'é "q" \\ 漢 \r\n--x';
-    const { body, type } = encodedBody({ file: 'data:image/png;name=c%22a%22%20%E6%BC%A2.png;base64,AAEC/w==', title, tags: ["a", "b"] }, "multipart/form-data");
-    const kept = { content_type: type, size: body.length, text: "", base64: btoa(String.fromCharCode(...body)), truncated: false };
+    const { body, type } = encodedBody(
+      { file: "data:image/png;name=c%22a%22%20%E6%BC%A2.png;base64,AAEC/w==", title, tags: ["a", "b"] },
+      "multipart/form-data",
+    );
+    const kept = {
+      content_type: type,
+      size: body.length,
+      text: "",
+      base64: btoa(String.fromCharCode(...body)),
+      truncated: false,
+    };
     const { value, encoding } = recordedValue(kept);
-    expect([encoding, value.title, value.tags, value.file]).toEqual(["multipart/form-data", title, ["a", "b"], { name: "input.png", type: "image/png", whole: false }]);
+    expect([encoding, value.title, value.tags, value.file]).toEqual([
+      "multipart/form-data",
+      title,
+      ["a", "b"],
+      { name: "input.png", type: "image/png", whole: false },
+    ]);
     expect(recordedValue({ ...kept, truncated: true })).toBeNull();
     expect(recordedValue({ ...kept, base64: kept.base64.slice(0, 40) })).toBeNull();
-    expect(recordedValue({ content_type: "application/x-www-form-urlencoded", size: 9, text: "a=1+2&a=%C3%A9&b=", base64: "", truncated: false }).value).toEqual({ a: ["1 2", "é"], b: "" });
+    expect(
+      recordedValue({
+        content_type: "application/x-www-form-urlencoded",
+        size: 9,
+        text: "a=1+2&a=%C3%A9&b=",
+        base64: "",
+        truncated: false,
+      }).value,
+    ).toEqual({ a: ["1 2", "é"], b: "" });
     expect(recordedPrograms(undefined, {})).toBeNull();
     expect(queryValues("a=1&b=x%26&a=2")).toEqual({ a: ["1", "2"], b: "x&" });
   });
 
   test("ways are what an endpoint can do", () => {
-    const endpoint = (more) => ({ name: "a", path: "/", signature: "(self) -> dict", doc: "", protocol: "http", ...more });
+    const endpoint = (more) => ({
+      name: "a",
+      path: "/",
+      signature: "(self) -> dict",
+      doc: "",
+      protocol: "http",
+      ...more,
+    });
     expect(waysOf(endpoint())).toEqual(["run", "queue"]);
     expect(waysOf(endpoint({ signature: "(self) -> StreamingResponse" }))[0]).toBe("stream");
     expect(waysOf(endpoint({ path: "/chat/stream" }))[0]).toBe("stream");
@@ -150,12 +273,32 @@ describe("programs", () => {
   });
 
   test("a sample has examples and what is required, and nothing else", () => {
-    const schema = { type: "object", required: ["prompt", "n", "on", "image", "kind", "inner"], properties: {
-      prompt: { type: "string", examples: ["a red fox"] }, n: { type: "integer", minimum: 3 }, on: { type: "boolean" }, seed: { type: "integer" }, style: { type: "string", examples: ["oil"] },
-      image: { type: "object", title: "Image", properties: { url: { type: "string" } } }, kind: { enum: ["x", "y"] }, inner: { $ref: "#/components/schemas/Inner" },
-    } };
-    const made = sampleOf(schema, { components: { schemas: { Inner: { type: "object", required: ["w"], properties: { w: { type: "number" } } } } } });
-    expect({ ...made, image: made.image.url.name }).toEqual({ prompt: "a red fox", n: 3, on: false, style: "oil", image: "input.png", kind: "x", inner: { w: 1 } });
+    const schema = {
+      type: "object",
+      required: ["prompt", "n", "on", "image", "kind", "inner"],
+      properties: {
+        prompt: { type: "string", examples: ["a red fox"] },
+        n: { type: "integer", minimum: 3 },
+        on: { type: "boolean" },
+        seed: { type: "integer" },
+        style: { type: "string", examples: ["oil"] },
+        image: { type: "object", title: "Image", properties: { url: { type: "string" } } },
+        kind: { enum: ["x", "y"] },
+        inner: { $ref: "#/components/schemas/Inner" },
+      },
+    };
+    const made = sampleOf(schema, {
+      components: { schemas: { Inner: { type: "object", required: ["w"], properties: { w: { type: "number" } } } } },
+    });
+    expect({ ...made, image: made.image.url.name }).toEqual({
+      prompt: "a red fox",
+      n: 3,
+      on: false,
+      style: "oil",
+      image: "input.png",
+      kind: "x",
+      inner: { w: 1 },
+    });
   });
 
   test("colours leave the text as it is", () => {
@@ -170,7 +313,13 @@ describe("programs", () => {
     }
     const python = document.createElement("pre");
     python.append(...programView('for x1 in f(12, "for # 3"):  # 4', "python"));
-    expect([...python.children].map((one) => [one.className, one.textContent])).toEqual([["fj-code-word", "for"], ["fj-code-word", "in"], ["fj-code-number", "12"], ["fj-code-string", '"for # 3"'], ["fj-code-comment", "# 4"]]);
+    expect([...python.children].map((one) => [one.className, one.textContent])).toEqual([
+      ["fj-code-word", "for"],
+      ["fj-code-word", "in"],
+      ["fj-code-number", "12"],
+      ["fj-code-string", '"for # 3"'],
+      ["fj-code-comment", "# 4"],
+    ]);
   });
 });
 
@@ -179,15 +328,44 @@ afterEach(() => {
   stop.abort();
   document.body.replaceChildren();
 });
-const named = (root, label) => [...root.querySelectorAll("button")].find((one) => (one.getAttribute("aria-label") ?? one.textContent).includes(label));
+const named = (root, label) =>
+  [...root.querySelectorAll("button")].find((one) =>
+    (one.getAttribute("aria-label") ?? one.textContent).includes(label),
+  );
 
 describe("the snippets of a card", () => {
-  const endpoints = [{ name: "hi", path: "/", signature: "(self, name: str) -> dict", doc: "", protocol: "http" }, { name: "draw", path: "/draw", signature: "(self) -> StreamingResponse", doc: "", protocol: "http" }];
-  const sockets = [{ name: "talk", path: "/realtime", signature: "(self, said: dict) -> dict", doc: "", protocol: "realtime" }];
-  const schema = { paths: { "/draw": { post: { requestBody: { content: { "application/json": { schema: { type: "object", required: ["n"], properties: { n: { type: "integer", minimum: 5 } } } } } } } } } };
+  const endpoints = [
+    { name: "hi", path: "/", signature: "(self, name: str) -> dict", doc: "", protocol: "http" },
+    { name: "draw", path: "/draw", signature: "(self) -> StreamingResponse", doc: "", protocol: "http" },
+  ];
+  const sockets = [
+    { name: "talk", path: "/realtime", signature: "(self, said: dict) -> dict", doc: "", protocol: "realtime" },
+  ];
+  const schema = {
+    paths: {
+      "/draw": {
+        post: {
+          requestBody: {
+            content: {
+              "application/json": {
+                schema: { type: "object", required: ["n"], properties: { n: { type: "integer", minimum: 5 } } },
+              },
+            },
+          },
+        },
+      },
+    },
+  };
   function opened(call = () => ({ endpoint: "hi", path: "/", value: { name: "Ada" } })) {
-    const app = madeApp("hello", { endpoints, sockets, url: "http://127.0.0.1:9/run/me/hello", runners: [madeRunner("hello-1")] });
-    const host = madeHost(madeLine({ apps: [app] }), (_, path) => (path.endsWith("schema") ? schema : path.endsWith("keys") ? { key: "fjk_a:b" } : {}));
+    const app = madeApp("hello", {
+      endpoints,
+      sockets,
+      url: "http://127.0.0.1:9/run/me/hello",
+      runners: [madeRunner("hello-1")],
+    });
+    const host = madeHost(madeLine({ apps: [app] }), (_, path) =>
+      path.endsWith("schema") ? schema : path.endsWith("keys") ? { key: "fjk_a:b" } : {},
+    );
     const root = document.createElement("div");
     document.body.append(root);
     stop = new AbortController();
@@ -218,7 +396,10 @@ describe("the snippets of a card", () => {
     named(root, "Copy").click();
     await vi.advanceTimersByTimeAsync(1);
     expect(host.copied).toEqual(['Made.hi(name="Ada")']);
-    expect([root.querySelector("[role=status]").textContent, named(root, "Copied").textContent]).toEqual(["Copied.", "Copied"]);
+    expect([root.querySelector("[role=status]").textContent, named(root, "Copied").textContent]).toEqual([
+      "Copied.",
+      "Copied",
+    ]);
     await vi.advanceTimersByTimeAsync(3000);
     expect(root.querySelector("[role=status]").textContent).toBe("");
     vi.useRealTimers();
@@ -235,23 +416,39 @@ describe("templates", () => {
     const { alias, cells } = cellsOf("text", ["hello", "hello-2"]);
     expect(alias).toBe("hello-3");
     expect(cells[0]).toContain('class Hello(fal.App):\n    app_name = "hello-3"\n\n    def setup');
-    for (const kind of Object.keys(TEMPLATES)) expect(cellsOf(kind, [cellsOf(kind, []).alias]).cells[0]).toContain("-2\"\n");
+    for (const kind of Object.keys(TEMPLATES))
+      expect(cellsOf(kind, [cellsOf(kind, []).alias]).cells[0]).toContain('-2"\n');
   });
 });
 
 describe("load", () => {
-  const report = (done, more = {}) => `${JSON.stringify({ done, failed: 1, running: 2, total: 40, seconds: 2, rate: 12, p50_ms: 3.14, p95_ms: 18, max_ms: 20, over: false, ...more })}\n`;
+  const report = (done, more = {}) =>
+    `${JSON.stringify({ done, failed: 1, running: 2, total: 40, seconds: 2, rate: 12, p50_ms: 3.14, p95_ms: 18, max_ms: 20, over: false, ...more })}\n`;
   function opened(pieces, sure = true) {
     const host = madeHost(madeLine());
     host.ask = async (_, path, options) => {
       host.asked.push([path, options.query, options.body]);
-      return { status: 200, chunks: async function* () { yield* pieces.map((one) => new TextEncoder().encode(one)); } };
+      return {
+        status: 200,
+        chunks: async function* () {
+          yield* pieces.map((one) => new TextEncoder().encode(one));
+        },
+      };
     };
     const root = document.createElement("div");
     document.body.append(root);
     stop = new AbortController();
     const questions = [];
-    loadPanel(root, host, { alias: "hello", call: () => ({ path: "/", value: { n: 1 }, query: { q: "a b" } }), confirmIn: () => async (title) => (questions.push(title), sure) }, stop.signal);
+    loadPanel(
+      root,
+      host,
+      {
+        alias: "hello",
+        call: () => ({ path: "/", value: { n: 1 }, query: { q: "a b" } }),
+        confirmIn: () => async (title) => (questions.push(title), sure),
+      },
+      stop.signal,
+    );
     return { root, host, questions };
   }
 
@@ -261,7 +458,9 @@ describe("load", () => {
     named(root, "Start load").click();
     await until(() => root.querySelector("[role=status]").textContent === "40 calls in 2.00 s.");
     expect(questions).toEqual(["Make 40 calls of /, 8 at a time?"]);
-    expect(host.asked).toEqual([["apps/hello/load", { path: "/?q=a+b", method: "POST", calls: "40", at_once: "8" }, '{"n":1}']]);
+    expect(host.asked).toEqual([
+      ["apps/hello/load", { path: "/?q=a+b", method: "POST", calls: "40", at_once: "8" }, '{"n":1}'],
+    ]);
     expect(root.querySelector(".fj-load-figures").textContent).toContain("p9518 ms");
     expect(root.querySelector("[role=progressbar]").getAttribute("aria-valuenow")).toBe("100");
   });

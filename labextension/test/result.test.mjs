@@ -25,12 +25,31 @@ const pressed = (root, text) => [...root.querySelectorAll("button")].find((one) 
 
 describe("pictures", () => {
   test("files of the own CDN come through the page's own server, all others after a press", () => {
-    const view = jsonView({ images: [image(FILE), image(FILE.replace("x.png", "y.png")), image("https://example.org/1.png"), image("https://example.org/2.png")], seed: 7 }, own, stop);
-    expect([...view.querySelectorAll("img")].map((one) => one.getAttribute("src"))).toEqual([`/lab/fal/cdn/files/${"a".repeat(32)}/x.png`, `/lab/fal/cdn/files/${"a".repeat(32)}/y.png`]);
+    const view = jsonView(
+      {
+        images: [
+          image(FILE),
+          image(FILE.replace("x.png", "y.png")),
+          image("https://example.org/1.png"),
+          image("https://example.org/2.png"),
+        ],
+        seed: 7,
+      },
+      own,
+      stop,
+    );
+    expect([...view.querySelectorAll("img")].map((one) => one.getAttribute("src"))).toEqual([
+      `/lab/fal/cdn/files/${"a".repeat(32)}/x.png`,
+      `/lab/fal/cdn/files/${"a".repeat(32)}/y.png`,
+    ]);
     pressed(view, "Load all 2 from example.org").click();
     expect(view.querySelectorAll("img")).toHaveLength(4);
     const tree = view.querySelector("details.fj-fold");
-    expect([tree.open, tree.querySelector("summary").textContent, tree.textContent.includes("seed")]).toEqual([false, "JSON 2 keys", false]);
+    expect([tree.open, tree.querySelector("summary").textContent, tree.textContent.includes("seed")]).toEqual([
+      false,
+      "JSON 2 keys",
+      false,
+    ]);
     tree.dispatchEvent(new Event("toggle"));
     expect(tree.textContent).toContain("seed: 7");
   });
@@ -38,7 +57,16 @@ describe("pictures", () => {
   test("only a file's address of this gateway is its own", () => {
     const gateway = { base: BASE };
     expect(ownFile(`${FILE}?x=1`, gateway)).toBe(`cdn/files/${"a".repeat(32)}/x.png`);
-    for (const other of [`${BASE}.evil.org/cdn/files/${"a".repeat(32)}/x.png`, `${BASE}/run/me/app`, FILE.replace("x.png", ".."), FILE.replace("x.png", "%2e%2e"), FILE.replace("x.png", "a%2F..%2fb"), `${BASE}/cdn/files/upload`, FILE.replace("4000", "4001")]) expect(ownFile(other, gateway)).toBe("");
+    for (const other of [
+      `${BASE}.evil.org/cdn/files/${"a".repeat(32)}/x.png`,
+      `${BASE}/run/me/app`,
+      FILE.replace("x.png", ".."),
+      FILE.replace("x.png", "%2e%2e"),
+      FILE.replace("x.png", "a%2F..%2fb"),
+      `${BASE}/cdn/files/upload`,
+      FILE.replace("4000", "4001"),
+    ])
+      expect(ownFile(other, gateway)).toBe("");
     expect(ownFile(FILE, null)).toBe("");
   });
 
@@ -46,7 +74,11 @@ describe("pictures", () => {
     vi.stubGlobal("Blob", NodeBlob); // jsdom's cannot be read
     const handlers = [];
     const sent = [];
-    const model = { on: (_, handler) => handlers.push(handler), off: () => undefined, send: (message) => sent.push(message) };
+    const model = {
+      on: (_, handler) => handlers.push(handler),
+      off: () => undefined,
+      send: (message) => sent.push(message),
+    };
     const panel = new AbortController();
     const host = kernelHost(model, panel.signal);
     host.store.apply(madeLine({ gateway: { pid: 1, started: 1, version: "0", owner: "me", base: BASE } }));
@@ -73,31 +105,59 @@ describe("pictures", () => {
   });
 
   test("sounds, films and plain addresses are found; SVG, pages and scripts are not", () => {
-    const found = mediaIn({ a: { url: "https://e.org/s.wav", content_type: "audio/wav" }, b: "https://e.org/film.mp4?x=1", c: ["data:image/png;base64,AA=="], d: "data:image/svg+xml,<svg/>", e: { url: "https://e.org/p.svg", content_type: "image/svg+xml" }, f: "javascript:x.png", g: "no address.png" });
+    const found = mediaIn({
+      a: { url: "https://e.org/s.wav", content_type: "audio/wav" },
+      b: "https://e.org/film.mp4?x=1",
+      c: ["data:image/png;base64,AA=="],
+      d: "data:image/svg+xml,<svg/>",
+      e: { url: "https://e.org/p.svg", content_type: "image/svg+xml" },
+      f: "javascript:x.png",
+      g: "no address.png",
+    });
     expect(found.map((one) => one.type)).toEqual(["audio/wav", "video/mp4", "image/png"]);
   });
 
   test("a picture is enlarged by a press, and what an endpoint displayed is shown", () => {
-    const view = displaysView([{ content_type: "image/png", base64: "AA==", text: "<Figure>" }, { content_type: "image/png", base64: "", text: "<Figure 2>" }, { content_type: "text/html", base64: "AA==", text: HOSTILE }]);
+    const view = displaysView([
+      { content_type: "image/png", base64: "AA==", text: "<Figure>" },
+      { content_type: "image/png", base64: "", text: "<Figure 2>" },
+      { content_type: "text/html", base64: "AA==", text: HOSTILE },
+    ]);
     expect(view.querySelectorAll("img")).toHaveLength(1);
     expect(view.textContent).toContain("2 pictures not kept");
     const button = view.querySelector("button");
     button.click();
-    expect([button.getAttribute("aria-pressed"), button.closest(".fj-tile").classList.contains("fj-large")]).toEqual(["true", true]);
+    expect([button.getAttribute("aria-pressed"), button.closest(".fj-tile").classList.contains("fj-large")]).toEqual([
+      "true",
+      true,
+    ]);
     expect(displaysView([])).toBeNull();
   });
 });
 
 describe("data", () => {
   test("numbers have six digits, their whole value is the title; large whole numbers are exact", () => {
-    expect([shownNumber(Math.PI), shownNumber(1 / 3), shownNumber(0.1 + 0.2), shownNumber(1e-9 / 3), shownNumber(4294967295)]).toEqual(["3.14159", "0.333333", "0.3", "3.33333e-10", "4294967295"]);
+    expect([
+      shownNumber(Math.PI),
+      shownNumber(1 / 3),
+      shownNumber(0.1 + 0.2),
+      shownNumber(1e-9 / 3),
+      shownNumber(4294967295),
+    ]).toEqual(["3.14159", "0.333333", "0.3", "3.33333e-10", "4294967295"]);
     expect(jsonView({ pi: Math.PI }).querySelector(".fj-value").title).toBe("3.141592653589793");
     const seed = parsedJson('{"seed": 12345678901234567890, "x": 0.12345678901234567}');
-    if (typeof seed.seed === "bigint") expect([jsonView(seed).textContent.includes("12345678901234567890"), writtenJson(seed)]).toEqual([true, '{"seed":"12345678901234567890","x":0.12345678901234568}']);
+    if (typeof seed.seed === "bigint")
+      expect([jsonView(seed).textContent.includes("12345678901234567890"), writtenJson(seed)]).toEqual([
+        true,
+        '{"seed":"12345678901234567890","x":0.12345678901234568}',
+      ]);
   });
 
   test("a column of numbers has its head at its right", () => {
-    const view = jsonView([{ name: "Ada", born: 1815, x: 1 / 3 }, { name: "Grace", born: null, x: 2 }]);
+    const view = jsonView([
+      { name: "Ada", born: 1815, x: 1 / 3 },
+      { name: "Grace", born: null, x: 2 },
+    ]);
     expect([...view.querySelectorAll("th")].map((one) => one.className)).toEqual(["", "fj-number", "fj-number"]);
     expect(view.querySelector("td[title]").title).toBe(String(1 / 3));
   });
@@ -122,7 +182,16 @@ describe("data", () => {
 });
 
 describe("the end of an answer", () => {
-  const detail = (more = {}, request = {}) => ({ request: madeRequest("a", request), input: null, output: null, error: null, logs: [], displays: [], held: true, ...more });
+  const detail = (more = {}, request = {}) => ({
+    request: madeRequest("a", request),
+    input: null,
+    output: null,
+    error: null,
+    logs: [],
+    displays: [],
+    held: true,
+    ...more,
+  });
   const place = () => {
     const element = document.createElement("div");
     element.append("the body");
@@ -131,15 +200,34 @@ describe("the end of an answer", () => {
 
   test("an error comes first, the body is folded behind it", () => {
     const failed = place();
-    completeAnswer(failed, detail({ error: { type: "ZeroDivisionError", message: "division by zero", text: "all", frames: [], phase: "run" } }, { status: 500 }));
+    completeAnswer(
+      failed,
+      detail(
+        { error: { type: "ZeroDivisionError", message: "division by zero", text: "all", frames: [], phase: "run" } },
+        { status: 500 },
+      ),
+    );
     expect(failed.firstElementChild.textContent).toContain("division by zero");
-    expect([failed.querySelector("details.fj-fold").open, failed.querySelector("details.fj-fold").textContent]).toEqual([false, "Answer with status 500the body"]);
+    expect([failed.querySelector("details.fj-fold").open, failed.querySelector("details.fj-fold").textContent]).toEqual(
+      [false, "Answer with status 500the body"],
+    );
   });
 
   test("a refused input is a list of sentences", () => {
     const refused = place();
-    const text = JSON.stringify({ detail: [{ loc: ["body", "prompt"], msg: "Field required", type: "missing" }, { loc: ["body", "size", 0], msg: HOSTILE }] });
-    completeAnswer(refused, detail({ output: { content_type: "application/json", size: 9, text, base64: "", truncated: false } }, { status: 422 }));
+    const text = JSON.stringify({
+      detail: [
+        { loc: ["body", "prompt"], msg: "Field required", type: "missing" },
+        { loc: ["body", "size", 0], msg: HOSTILE },
+      ],
+    });
+    completeAnswer(
+      refused,
+      detail(
+        { output: { content_type: "application/json", size: 9, text, base64: "", truncated: false } },
+        { status: 422 },
+      ),
+    );
     expect(refused.firstElementChild.textContent).toContain("The input was refusedprompt: Field required");
     expect(refused.querySelector("img")).toBeNull();
   });
@@ -147,14 +235,22 @@ describe("the end of an answer", () => {
   test("what was displayed is not told again among the printed lines", () => {
     const shown = place();
     const line = (text, stream = 1) => ({ time: 1, runner: "a-1", request: "a", stream, text });
-    completeAnswer(shown, detail({ displays: [{ content_type: "image/png", base64: "AA==", text: "<Figure>" }], logs: [line("before"), line("<Figure>"), line("50%\r100%", 2), line("note", 0)] }));
+    completeAnswer(
+      shown,
+      detail({
+        displays: [{ content_type: "image/png", base64: "AA==", text: "<Figure>" }],
+        logs: [line("before"), line("<Figure>"), line("50%\r100%", 2), line("note", 0)],
+      }),
+    );
     expect(shown.querySelector("img")).not.toBeNull();
     expect(shown.querySelector("details pre").textContent).toBe("before\n100%");
     expect(shown.querySelector("details summary").textContent).toBe("2 lines printed");
   });
 
   test("an answer beyond 64 MB says how much there is", () => {
-    expect(brokenAnswer(detail({}, { bytes_out: 80 << 20 }), madeHost(null), stop).textContent).toContain("The answer has 83.9 MB; a panel holds 67.1 MB at most");
+    expect(brokenAnswer(detail({}, { bytes_out: 80 << 20 }), madeHost(null), stop).textContent).toContain(
+      "The answer has 83.9 MB; a panel holds 67.1 MB at most",
+    );
     expect(brokenAnswer(detail({}, { state: "running" }), madeHost(null), stop)).toBeNull();
   });
 });
@@ -164,30 +260,49 @@ describe("streams", () => {
 
   test("events are taken however they are cut, their text is joined", () => {
     const view = streamView();
-    const whole = encode('data: {"text": "h\u00e9"}\r\n\r\n: note\n\ndata: {"choices": [{"delta": {"content": "llo"}}]}\n\ndata: [DONE]');
+    const whole = encode(
+      'data: {"text": "h\u00e9"}\r\n\r\n: note\n\ndata: {"choices": [{"delta": {"content": "llo"}}]}\n\ndata: [DONE]',
+    );
     for (const byte of whole) view.push(new Uint8Array([byte]));
     view.end();
     expect(view.element.querySelector(".fj-stream-text").textContent).toBe("h\u00e9llo");
     expect(listed(view)).toHaveLength(3);
     expect(view.element.querySelector(".fj-stream-text").hidden).toBe(false);
     pressed(view.element, "Raw").click();
-    expect([view.element.querySelector(".fj-stream-raw").hidden, view.element.querySelector(".fj-stream-raw").textContent.includes(": note"), pressed(view.element, "Raw").getAttribute("aria-pressed")]).toEqual([false, true, "true"]);
+    expect([
+      view.element.querySelector(".fj-stream-raw").hidden,
+      view.element.querySelector(".fj-stream-raw").textContent.includes(": note"),
+      pressed(view.element, "Raw").getAttribute("aria-pressed"),
+    ]).toEqual([false, true, "true"]);
     view.finish(madeRequest("a", { total_ms: 1412, stream_ms: 1000 }));
-    expect(view.element.querySelector("[role=status]").textContent).toBe("3 events \u00b7 first after 412 ms \u00b7 2.0 events/s");
+    expect(view.element.querySelector("[role=status]").textContent).toBe(
+      "3 events \u00b7 first after 412 ms \u00b7 2.0 events/s",
+    );
   });
 
   test("text has one of the usual names; events without one are listed", () => {
-    expect(["a", { text: "b" }, { delta: "c" }, { token: { text: "d" } }, { delta: { text: "e" } }, { n: 1 }, null].map(textOfEvent)).toEqual(["a", "b", "c", "d", "e", null, null]);
+    expect(
+      ["a", { text: "b" }, { delta: "c" }, { token: { text: "d" } }, { delta: { text: "e" } }, { n: 1 }, null].map(
+        textOfEvent,
+      ),
+    ).toEqual(["a", "b", "c", "d", "e", null, null]);
     const view = streamView("application/x-ndjson");
     view.push(encode('{"n": 1}\n{"n": 2, "html": "<img src=x onerror=1>"}\n'));
     view.end();
-    expect([view.element.querySelector(".fj-stream-events").hidden, listed(view).length, view.element.querySelector("img")]).toEqual([false, 2, null]);
-    expect(["text/event-stream; charset=utf-8", "application/x-ndjson", "application/json"].map(isEventStream)).toEqual([true, true, false]);
+    expect([
+      view.element.querySelector(".fj-stream-events").hidden,
+      listed(view).length,
+      view.element.querySelector("img"),
+    ]).toEqual([false, 2, null]);
+    expect(["text/event-stream; charset=utf-8", "application/x-ndjson", "application/json"].map(isEventStream)).toEqual(
+      [true, true, false],
+    );
   });
 
   test("10,000 events: the last 500 are listed, and it is said", () => {
     const view = streamView();
-    for (let at = 0; at < 100; at++) view.push(encode(Array.from({ length: 100 }, (_, one) => `data: {"n": ${100 * at + one}}\n\n`).join("")));
+    for (let at = 0; at < 100; at++)
+      view.push(encode(Array.from({ length: 100 }, (_, one) => `data: {"n": ${100 * at + one}}\n\n`).join("")));
     view.end();
     expect(listed(view)).toHaveLength(500);
     expect(listed(view).at(-1)).toContain("10,000");
@@ -207,7 +322,14 @@ describe("a terminal", () => {
 
   test("what is written over is gone, as a terminal has it", () => {
     expect(text(" 10%|#   |\r 50%|##  |\r100%|####|")).toBe("100%|####|");
-    expect([text("long line\rab"), text("long line\r\u001b[Kab"), text("abc\b\bX"), text("a\u001b[3Cb"), text("abc\u001b[2DX"), text("abc\u001b[1Gx")]).toEqual(["abng line", "ab", "aXc", "a   b", "aXc", "xbc"]);
+    expect([
+      text("long line\rab"),
+      text("long line\r\u001b[Kab"),
+      text("abc\b\bX"),
+      text("a\u001b[3Cb"),
+      text("abc\u001b[2DX"),
+      text("abc\u001b[1Gx"),
+    ]).toEqual(["abng line", "ab", "aXc", "a   b", "aXc", "xbc"]);
     expect(text("\u{1f600}b\rx")).toBe("xb");
     expect(text("\u001b]8;;http://x\u0007link\u001b]8;;\u0007 \u0007 \u202e")).toBe("link \u2407 \u2423");
   });
@@ -215,9 +337,19 @@ describe("a terminal", () => {
   test("colours are classes, go on in the next line, and end", () => {
     const pen = newPen();
     expect(terminalLine("\u001b[1;31mred", pen)).toEqual([{ text: "red", look: "fj-ansi-red fj-ansi-bold" }]);
-    expect(terminalLine("on\u001b[0m off", pen)).toEqual([{ text: "on", look: "fj-ansi-red fj-ansi-bold" }, { text: " off", look: "" }]);
-    expect(terminalLine("\u001b[38;5;46mg\u001b[38;2;200;10;10mr\u001b[92;44mb").map((one) => one.look)).toEqual(["fj-ansi-green", "fj-ansi-red", "fj-ansi-green fj-ansi-on-blue"]);
-    expect(terminalLine("\u001b[7mx\u001b[27my").map((one) => one.look)).toEqual(["fj-ansi-inverse fj-ansi-on-inverse", ""]);
+    expect(terminalLine("on\u001b[0m off", pen)).toEqual([
+      { text: "on", look: "fj-ansi-red fj-ansi-bold" },
+      { text: " off", look: "" },
+    ]);
+    expect(terminalLine("\u001b[38;5;46mg\u001b[38;2;200;10;10mr\u001b[92;44mb").map((one) => one.look)).toEqual([
+      "fj-ansi-green",
+      "fj-ansi-red",
+      "fj-ansi-green fj-ansi-on-blue",
+    ]);
+    expect(terminalLine("\u001b[7mx\u001b[27my").map((one) => one.look)).toEqual([
+      "fj-ansi-inverse fj-ansi-on-inverse",
+      "",
+    ]);
     const view = terminalView(`\u001b[32m${HOSTILE}\u001b[0m`);
     expect([view.querySelector("img"), view.textContent.includes("<img")]).toEqual([null, true]);
   });
@@ -227,23 +359,46 @@ describe("logs", () => {
   const record = (line, more = {}) => ({ time: 60, runner: "hello-1", request: "", stream: 1, text: line, ...more });
 
   test("levels are read from the line; a traceback is one error", () => {
-    expect(["DEBUG:x:y", "hello", "INFO root: all well", "2024-01-01 WARNING disk", "UserWarning: careful", "[error] no", "ERROR", "ValueError: x", "no errors here"].map(levelOf)).toEqual([0, 1, 1, 2, 2, 3, 3, 3, 1]);
-    const levels = logLines([record("Traceback (most recent call last):"), record('  File "x"'), record("ValueError: no"), record("after")]).map((one) => one.level);
+    expect(
+      [
+        "DEBUG:x:y",
+        "hello",
+        "INFO root: all well",
+        "2024-01-01 WARNING disk",
+        "UserWarning: careful",
+        "[error] no",
+        "ERROR",
+        "ValueError: x",
+        "no errors here",
+      ].map(levelOf),
+    ).toEqual([0, 1, 1, 2, 2, 3, 3, 3, 1]);
+    const levels = logLines([
+      record("Traceback (most recent call last):"),
+      record('  File "x"'),
+      record("ValueError: no"),
+      record("after"),
+    ]).map((one) => one.level);
     expect(levels).toEqual([3, 3, 3, 1]);
   });
 
   test("filtered by word, level, runner and request; colours and progress as a terminal", async () => {
     const all = [
-      record("\u001b[31mred line\u001b[0m"), record("10%\r100%", { stream: 2, request: "q1" }), record("WARNING low disk", { runner: "hello-2" }), record("ERROR gone", { request: "q2" }),
+      record("\u001b[31mred line\u001b[0m"),
+      record("10%\r100%", { stream: 2, request: "q1" }),
+      record("WARNING low disk", { runner: "hello-2" }),
+      record("ERROR gone", { request: "q2" }),
     ];
     const asked = [];
-    const host = madeHost(madeLine({ apps: [madeApp("hello", { log: 4 })], requests: [madeRequest("q1", { path: "/go" })] }));
+    const host = madeHost(
+      madeLine({ apps: [madeApp("hello", { log: 4 })], requests: [madeRequest("q1", { path: "/go" })] }),
+    );
     host.ask = async (_method, _path, { query }) => (asked.push(query), { status: 200, json: async () => all });
     const root = document.createElement("div");
     document.body.append(root);
     const panel = new AbortController();
     logsPanel(root, host, { alias: "hello" }, panel.signal);
-    const lines = () => [...root.querySelectorAll(".fj-log-line")].map((one) => one.textContent.trim().replace(/^\S+ runner /, ""));
+    const lines = () =>
+      [...root.querySelectorAll(".fj-log-line")].map((one) => one.textContent.trim().replace(/^\S+ runner /, ""));
     await until(() => lines().length === 4);
     expect(lines()).toEqual(["1 red line", "1 stderr 100%", "2 warning WARNING low disk", "1 error ERROR gone"]);
     expect(root.querySelector(".fj-ansi-red").textContent).toBe("red line");
@@ -258,7 +413,9 @@ describe("logs", () => {
     set("Level", "2");
     expect(lines()).toHaveLength(2);
     set("Level", "0");
-    expect([...root.querySelector('[aria-label="Request"]').options].map((one) => one.textContent.replace(/ \d.*/, ""))).toEqual(["all requests", "q2", "/go"]);
+    expect(
+      [...root.querySelector('[aria-label="Request"]').options].map((one) => one.textContent.replace(/ \d.*/, "")),
+    ).toEqual(["all requests", "q2", "/go"]);
     set("Request", "q1");
     expect(lines()).toEqual(["1 stderr 100%"]);
     await until(() => asked.at(-1)?.request === "q1");
@@ -272,21 +429,63 @@ describe("logs", () => {
 
 describe("outputs", () => {
   test("inputs are told in a line, texts first; a stream's result is its last event", () => {
-    expect(inputWords({ steps: 4, prompt: "a fox", image_url: "data:image/png;base64,AA==", none: null })).toBe("a fox \u00b7 steps 4 \u00b7 image_url an image of 3 B");
-    const big = { image: { url: `data:image/PNG;base64,${"A".repeat(4000)}`, file_name: "" }, more: [{ url: "data:image/png;base64,AQID", file_name: "fox.png" }], at: "https://e.org/f/da39a3ee5e6b4b0d3255bfef95601890afd80709.png", seed: 3 };
+    expect(inputWords({ steps: 4, prompt: "a fox", image_url: "data:image/png;base64,AA==", none: null })).toBe(
+      "a fox \u00b7 steps 4 \u00b7 image_url an image of 3 B",
+    );
+    const big = {
+      image: { url: `data:image/PNG;base64,${"A".repeat(4000)}`, file_name: "" },
+      more: [{ url: "data:image/png;base64,AQID", file_name: "fox.png" }],
+      at: "https://e.org/f/da39a3ee5e6b4b0d3255bfef95601890afd80709.png",
+      seed: 3,
+    };
     expect(inputWords(big)).toBe("image an image of 3 kB · more fox.png · at a file · seed 3");
     expect(inputWords({ file: new FileInput("cat.png", "image/png"), title: "a cat" })).toBe("a cat · file cat.png");
-    const body = (text, content_type = "application/json") => ({ content_type, size: text.length, text, base64: "", truncated: false });
-    expect([keptValue(body('{"a": 1}')), keptValue(body('data: {"n": 1}\n\ndata: {"n": 2}\n\n', "text/event-stream")), keptValue(body("{")), keptValue(null)]).toEqual([{ a: 1 }, { n: 2 }, undefined, undefined]);
+    const body = (text, content_type = "application/json") => ({
+      content_type,
+      size: text.length,
+      text,
+      base64: "",
+      truncated: false,
+    });
+    expect([
+      keptValue(body('{"a": 1}')),
+      keptValue(body('data: {"n": 1}\n\ndata: {"n": 2}\n\n', "text/event-stream")),
+      keptValue(body("{")),
+      keptValue(null),
+    ]).toEqual([{ a: 1 }, { n: 2 }, undefined, undefined]);
   });
 
   test("calls that gave pictures are collected with seed and revision, and one can be used again", async () => {
-    const body = (value) => ({ content_type: "application/json", size: 9, text: JSON.stringify(value), base64: "", truncated: false });
-    const outputs = { a: { images: [image(FILE), image(FILE.replace("x.png", "z.png"))], seed: 42 }, b: { text: "no picture" }, c: { url: "data:image/png;base64,AA==" } };
-    const requests = [madeRequest("a", { revision: 3 }), madeRequest("b"), madeRequest("c"), madeRequest("d", { status: 500 }), madeRequest("e", { alias: "other" })];
+    const body = (value) => ({
+      content_type: "application/json",
+      size: 9,
+      text: JSON.stringify(value),
+      base64: "",
+      truncated: false,
+    });
+    const outputs = {
+      a: { images: [image(FILE), image(FILE.replace("x.png", "z.png"))], seed: 42 },
+      b: { text: "no picture" },
+      c: { url: "data:image/png;base64,AA==" },
+    };
+    const requests = [
+      madeRequest("a", { revision: 3 }),
+      madeRequest("b"),
+      madeRequest("c"),
+      madeRequest("d", { status: 500 }),
+      madeRequest("e", { alias: "other" }),
+    ];
     const host = madeHost(madeLine({ apps: [madeApp("hello")], requests }), (_, path) => {
       const id = path.split("/")[1];
-      return { request: requests.find((one) => one.id === id), input: id === "c" ? { ...body({}), size: 90000, truncated: true } : body({ prompt: `a ${HOSTILE}` }), output: body(outputs[id]), error: null, logs: [], displays: [], held: false };
+      return {
+        request: requests.find((one) => one.id === id),
+        input: id === "c" ? { ...body({}), size: 90000, truncated: true } : body({ prompt: `a ${HOSTILE}` }),
+        output: body(outputs[id]),
+        error: null,
+        logs: [],
+        displays: [],
+        held: false,
+      };
     });
     host.media = own.media;
     const root = document.createElement("div");
@@ -295,7 +494,12 @@ describe("outputs", () => {
     await until(() => root.querySelectorAll(".fj-output-card").length === 2);
     expect(host.asked.map(([, path]) => path).sort()).toEqual(["requests/a", "requests/b", "requests/c"]);
     const first = root.querySelector('[data-request="a"]');
-    expect([first.querySelectorAll("img").length, first.textContent.includes("seed 42"), first.textContent.includes("r3"), first.textContent.includes("a <img")]).toEqual([2, true, true, true]);
+    expect([
+      first.querySelectorAll("img").length,
+      first.textContent.includes("seed 42"),
+      first.textContent.includes("r3"),
+      first.textContent.includes("a <img"),
+    ]).toEqual([2, true, true, true]);
     expect(root.querySelector('[data-request="c"] .fj-output-words').textContent).toBe("an input of 90 kB");
     let wanted = null;
     root.addEventListener("fj-edit-request", (event) => (event.preventDefault(), (wanted = event.detail)));

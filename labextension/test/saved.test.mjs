@@ -10,15 +10,47 @@ const DOT = "R0lGODlhAQABAAAAACwAAAAAAQABAAA=";
 const EVIL = "<img src=x onerror=alert(1)>\u202e";
 
 function cardOf(picture) {
-  const base = { time: 60000, app: madeApp(), requests: [madeRequest("r1")], timeline: { points: [], decisions: [], lanes: [], usage: [] } };
-  return { version: 1, panel: "card", tab: "try", alias: "hello", app: "me/hello", class_name: "Hello", revision: 1, cell: "cell [2]", source: "", prints: 0, gateway: null, options: [], picture: { ...base, ...picture } };
+  const base = {
+    time: 60000,
+    app: madeApp(),
+    requests: [madeRequest("r1")],
+    timeline: { points: [], decisions: [], lanes: [], usage: [] },
+  };
+  return {
+    version: 1,
+    panel: "card",
+    tab: "try",
+    alias: "hello",
+    app: "me/hello",
+    class_name: "Hello",
+    revision: 1,
+    cell: "cell [2]",
+    source: "",
+    prints: 0,
+    gateway: null,
+    options: [],
+    picture: { ...base, ...picture },
+  };
 }
 
 function body(text, more = {}) {
   return { content_type: "application/json", size: text.length, text, base64: "", truncated: false, ...more };
 }
 
-const OUTPUT = { id: "r1", path: "/draw", began: 1000, total_ms: 20, revision: 3, input: `a fox ${EVIL}`, seed: "7", pictures: [{ content_type: "image/gif", base64: DOT, text: `a.gif, 640 × 480 ${EVIL}` }, { content_type: "text/html", base64: DOT, text: "no picture" }], others: ["a.wav"] };
+const OUTPUT = {
+  id: "r1",
+  path: "/draw",
+  began: 1000,
+  total_ms: 20,
+  revision: 3,
+  input: `a fox ${EVIL}`,
+  seed: "7",
+  pictures: [
+    { content_type: "image/gif", base64: DOT, text: `a.gif, 640 × 480 ${EVIL}` },
+    { content_type: "text/html", base64: DOT, text: "no picture" },
+  ],
+  others: ["a.wav"],
+};
 
 describe("a saved card", () => {
   const stop = new AbortController();
@@ -31,7 +63,10 @@ describe("a saved card", () => {
   }
 
   it("shows its last lines with times, runners and levels", () => {
-    const logs = [{ time: 12.5, runner: "hello-1", request: "", stream: 1, text: `ERROR ${EVIL}` }, { time: 13, runner: "hello-1", request: "", stream: 1, text: "x".repeat(100) }];
+    const logs = [
+      { time: 12.5, runner: "hello-1", request: "", stream: 1, text: `ERROR ${EVIL}` },
+      { time: 13, runner: "hello-1", request: "", stream: 1, text: "x".repeat(100) },
+    ];
     const root = drawn(logsPanel, { logs });
     expect(root.querySelectorAll(".fj-log-line")).toHaveLength(2);
     expect(root.querySelector(".fj-level-3").textContent).toContain("runner 1 error ERROR <img");
@@ -39,12 +74,15 @@ describe("a saved card", () => {
     expect(root.querySelector("img")).toBeNull();
     expect(root.textContent).not.toContain("\u202e");
     expect(drawn(logsPanel, { logs: [] }).textContent).toContain("No line was saved.");
-    expect(drawn(logsPanel, { logs: undefined }).textContent).toContain("No line was saved."); // of before there was any
+    // of before there was any
+    expect(drawn(logsPanel, { logs: undefined }).textContent).toContain("No line was saved.");
   });
 
   it("shows thumbnails of its outputs, and asks no address", () => {
     const root = drawn(galleryPanel, { outputs: [OUTPUT] });
-    expect([...root.querySelectorAll("img")].map((one) => one.getAttribute("src"))).toEqual([`data:image/gif;base64,${DOT}`]);
+    expect([...root.querySelectorAll("img")].map((one) => one.getAttribute("src"))).toEqual([
+      `data:image/gif;base64,${DOT}`,
+    ]);
     expect(root.textContent).toContain("seed 7");
     expect(root.textContent).toContain("a.wav");
     expect(root.textContent).toContain("no picture");
@@ -54,14 +92,36 @@ describe("a saved card", () => {
   });
 
   it("shows its newest result, and a failure with its error first", () => {
-    const last = { request: madeRequest("r1", { path: "/draw" }), input: body('{"prompt":"a fox"}'), output: body('{"image":{"url":"http://127.0.0.1:1/cdn/files/x/a.gif","content_type":"image/gif"}}'), error: null, logs: [], displays: [], held: false };
+    const last = {
+      request: madeRequest("r1", { path: "/draw" }),
+      input: body('{"prompt":"a fox"}'),
+      output: body('{"image":{"url":"http://127.0.0.1:1/cdn/files/x/a.gif","content_type":"image/gif"}}'),
+      error: null,
+      logs: [],
+      displays: [],
+      held: false,
+    };
     const root = drawn(tryPanel, { last, outputs: [OUTPUT] });
     expect(root.querySelectorAll("img")).toHaveLength(1);
     expect(root.querySelector(".fj-try-form").textContent).toContain("a fox");
     expect(root.querySelector(".fj-trials").textContent).toContain("as saved");
     expect(root.querySelector(".fj-run-button").closest("[hidden]")).not.toBeNull();
-    const error = { type: "ValueError", message: EVIL, text: `Traceback\nValueError: ${EVIL}`, frames: [], phase: "request" };
-    const failed = drawn(tryPanel, { last: { ...last, request: madeRequest("r1", { status: 500 }), output: body("cut", { truncated: true, size: 9000 }), error }, outputs: undefined });
+    const error = {
+      type: "ValueError",
+      message: EVIL,
+      text: `Traceback\nValueError: ${EVIL}`,
+      frames: [],
+      phase: "request",
+    };
+    const failed = drawn(tryPanel, {
+      last: {
+        ...last,
+        request: madeRequest("r1", { status: 500 }),
+        output: body("cut", { truncated: true, size: 9000 }),
+        error,
+      },
+      outputs: undefined,
+    });
     expect(failed.querySelector(".fj-error-view").textContent).toContain("ValueError");
     expect(failed.querySelector("img")).toBeNull();
     expect(failed.textContent).toContain("are kept");

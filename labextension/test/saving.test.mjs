@@ -8,22 +8,38 @@ const VIEW = { link: "live", apps: [madeApp("hello")] };
 const called = (calls) => ({ ...madeApp("hello"), stats: { ...madeApp("hello").stats, calls } });
 
 function bundle(html, more = {}) {
-  return { "text/html": html, [MIME]: { alias: "hello", panel: "card", tab: "", source: "5", picture: { app: madeApp("hello") }, ...more } };
+  return {
+    "text/html": html,
+    [MIME]: { alias: "hello", panel: "card", tab: "", source: "5", picture: { app: madeApp("hello") }, ...more },
+  };
 }
 
 /** Outputs as a cell's model has them. */
 function listOf(...datas) {
   const all = datas.map((data) => ({ output_type: "display_data", metadata: {}, data }));
-  return { length: all.length, get: (at) => ({ data: all[at].data, toJSON: () => all[at] }), set: (at, value) => (all[at] = value), all };
+  return {
+    length: all.length,
+    get: (at) => ({ data: all[at].data, toJSON: () => all[at] }),
+    set: (at, value) => (all[at] = value),
+    all,
+  };
 }
 
 /** A notebook's context whose kernel answers with `fresh`. */
 function contextOf(fresh, status = "idle") {
   const asked = [];
-  const reply = { content: { status: "ok", user_expressions: { made: { status: "ok", data: { "application/json": fresh } } } } };
+  const reply = {
+    content: { status: "ok", user_expressions: { made: { status: "ok", data: { "application/json": fresh } } } },
+  };
   const kernel = { status, requestExecute: (content) => (asked.push(content), { done: Promise.resolve(reply) }) };
   const saved = [];
-  return { asked, saved, sessionContext: { session: { kernel } }, save: async () => saved.push("save"), saveAs: async () => saved.push("saveAs") };
+  return {
+    asked,
+    saved,
+    sessionContext: { session: { kernel } },
+    save: async () => saved.push("save"),
+    saveAs: async () => saved.push("saveAs"),
+  };
 }
 
 describe("saving a notebook", () => {
@@ -31,7 +47,11 @@ describe("saving a notebook", () => {
     const outputs = listOf({ "text/plain": "printed" }, bundle("old"), bundle("config of then", { tab: "config" }));
     const context = contextOf([bundle("new", { picture: { app: called(1) } })]);
     let view = { ...VIEW, apps: [called(1)] };
-    refreshBeforeSave(context, () => [outputs], () => view);
+    refreshBeforeSave(
+      context,
+      () => [outputs],
+      () => view,
+    );
     await context.save();
     expect(outputs.all.map((one) => one.data["text/html"])).toEqual([undefined, "new", "config of then"]);
     expect(outputs.all[1]).toMatchObject({ output_type: "display_data", metadata: {} });
@@ -49,7 +69,11 @@ describe("saving a notebook", () => {
     expect(staleApps([outputs], { link: "lost", apps: [called(1)] })).toEqual([]);
     expect(staleApps([listOf(bundle("", { alias: "", panel: "dashboard", picture: null }))], VIEW)).toEqual([""]);
     for (const context of [contextOf([bundle("new")], "busy"), { ...contextOf([]), sessionContext: {} }]) {
-      refreshBeforeSave(context, () => [outputs], () => ({ ...VIEW, apps: [called(1)] }));
+      refreshBeforeSave(
+        context,
+        () => [outputs],
+        () => ({ ...VIEW, apps: [called(1)] }),
+      );
       await context.save();
       expect(context.asked).toEqual([]);
       expect(context.saved).toEqual(["save"]);
@@ -59,8 +83,14 @@ describe("saving a notebook", () => {
 
   it("saves what there is where the kernel answers with an error", async () => {
     const context = contextOf(null);
-    context.sessionContext.session.kernel.requestExecute = () => ({ done: Promise.reject(new Error("the kernel died")) });
-    refreshBeforeSave(context, () => [listOf(bundle("old"))], () => ({ ...VIEW, apps: [called(1)] }));
+    context.sessionContext.session.kernel.requestExecute = () => ({
+      done: Promise.reject(new Error("the kernel died")),
+    });
+    refreshBeforeSave(
+      context,
+      () => [listOf(bundle("old"))],
+      () => ({ ...VIEW, apps: [called(1)] }),
+    );
     await context.save();
     expect(context.saved).toEqual(["save"]);
   });

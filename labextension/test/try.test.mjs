@@ -13,23 +13,52 @@ import { HOSTILE, madeApp, madeHost, madeLine, madeRequest, madeRunner, until } 
 
 vi.stubGlobal("Blob", NodeBlob); // that of jsdom does not give its bytes
 
-const IMAGE = { type: "object", title: "Image", description: "Represents an image file.", ui: { field: "image" }, required: ["url"], properties: { url: { type: "string" }, width: { anyOf: [{ type: "integer" }, { type: "null" }] } } };
-const SIZE = { type: "object", title: "Size", properties: { width: { type: "integer", default: 512, minimum: 64, maximum: 2048, multipleOf: 8 } } };
+const IMAGE = {
+  type: "object",
+  title: "Image",
+  description: "Represents an image file.",
+  ui: { field: "image" },
+  required: ["url"],
+  properties: { url: { type: "string" }, width: { anyOf: [{ type: "integer" }, { type: "null" }] } },
+};
+const SIZE = {
+  type: "object",
+  title: "Size",
+  properties: { width: { type: "integer", default: 512, minimum: 64, maximum: 2048, multipleOf: 8 } },
+};
 const ref = (name) => ({ $ref: `#/components/schemas/${name}` });
-const body = (schema, more = {}) => ({ post: { requestBody: { content: { "application/json": { schema, ...more } } } } });
+const body = (schema, more = {}) => ({
+  post: { requestBody: { content: { "application/json": { schema, ...more } } } },
+});
 const DOCUMENT = {
   paths: {
-    "/paint": body(ref("Input")), "/upload": body(ref("Image")), "/maybe": body({ anyOf: [ref("Image"), { type: "null" }], title: "Image" }),
-    "/many": body({ type: "array", items: ref("Image"), title: "Images" }), "/nothing": { post: {} },
+    "/paint": body(ref("Input")),
+    "/upload": body(ref("Image")),
+    "/maybe": body({ anyOf: [ref("Image"), { type: "null" }], title: "Image" }),
+    "/many": body({ type: "array", items: ref("Image"), title: "Images" }),
+    "/nothing": { post: {} },
   },
   components: {
     schemas: {
-      Image: IMAGE, Size: SIZE,
+      Image: IMAGE,
+      Size: SIZE,
       Input: {
-        type: "object", title: "Input", required: ["prompt", "photo_url", "picture"], examples: [{ prompt: "a fox", steps: 6 }, { prompt: "an owl" }], properties: {
-          prompt: { type: "string", examples: ["a cat", "a dog"] }, seed: { anyOf: [{ type: "integer", minimum: 0, maximum: 4294967295 }, { type: "null" }] }, steps: { type: "integer", default: 4, minimum: 1, maximum: 8 },
-          size: { anyOf: [ref("Size"), { type: "null" }] }, sizes: { type: "array", items: ref("Size"), default: [] }, either: { anyOf: [ref("Size"), { type: "string", enum: ["square", "wide"] }], default: "square" },
-          photo_url: { type: "string" }, cover_image_url: { type: "string", default: "" }, sound: { type: "string", default: "", ui: { field: "audio" } }, picture: ref("Image"), pictures: { type: "array", items: ref("Image"), default: [] },
+        type: "object",
+        title: "Input",
+        required: ["prompt", "photo_url", "picture"],
+        examples: [{ prompt: "a fox", steps: 6 }, { prompt: "an owl" }],
+        properties: {
+          prompt: { type: "string", examples: ["a cat", "a dog"] },
+          seed: { anyOf: [{ type: "integer", minimum: 0, maximum: 4294967295 }, { type: "null" }] },
+          steps: { type: "integer", default: 4, minimum: 1, maximum: 8 },
+          size: { anyOf: [ref("Size"), { type: "null" }] },
+          sizes: { type: "array", items: ref("Size"), default: [] },
+          either: { anyOf: [ref("Size"), { type: "string", enum: ["square", "wide"] }], default: "square" },
+          photo_url: { type: "string" },
+          cover_image_url: { type: "string", default: "" },
+          sound: { type: "string", default: "", ui: { field: "audio" } },
+          picture: ref("Image"),
+          pictures: { type: "array", items: ref("Image"), default: [] },
           secret: { type: "integer", default: -1, ui: { hidden: true } },
         },
       },
@@ -37,7 +66,8 @@ const DOCUMENT = {
   },
 };
 
-const label = (name) => [...document.querySelectorAll("label")].find((one) => one.textContent.replace(" *", "") === name);
+const label = (name) =>
+  [...document.querySelectorAll("label")].find((one) => one.textContent.replace(" *", "") === name);
 const box = (name) => document.getElementById(label(name).htmlFor);
 const type = (input, text) => {
   input.value = text;
@@ -48,7 +78,10 @@ const choose = (input, ...files) => {
   input.dispatchEvent(new Event("change", { bubbles: true }));
 };
 const photo = () => new File([new Uint8Array([1, 2, 3])], "fox.png", { type: "image/png" });
-const pressed = (name, root = document.body) => [...root.querySelectorAll("button")].find((one) => one.textContent === name || one.getAttribute("aria-label") === name).click();
+const pressed = (name, root = document.body) =>
+  [...root.querySelectorAll("button")]
+    .find((one) => one.textContent === name || one.getAttribute("aria-label") === name)
+    .click();
 
 describe("form", () => {
   let form;
@@ -70,8 +103,17 @@ describe("form", () => {
 
   test("narrow ranges have a slider, wide whole numbers dice, other numbers a box", () => {
     const kind = (more, name = "n") => numberKind({ type: "integer", ...more }, name);
-    expect([kind({ minimum: 1, maximum: 8 }), kind({ minimum: 0, maximum: 2 ** 32 - 1 }), kind({ exclusiveMinimum: 0, maximum: 14142 }), kind({}), kind({}, "noise_seed")]).toEqual(["slider", "dice", "box", "box", "dice"]);
-    expect([numberKind({ type: "number", minimum: 0, maximum: 1 }, "x"), numberKind({ type: "number", minimum: 0, maximum: 1e6 }, "x")]).toEqual(["slider", "box"]);
+    expect([
+      kind({ minimum: 1, maximum: 8 }),
+      kind({ minimum: 0, maximum: 2 ** 32 - 1 }),
+      kind({ exclusiveMinimum: 0, maximum: 14142 }),
+      kind({}),
+      kind({}, "noise_seed"),
+    ]).toEqual(["slider", "dice", "box", "box", "dice"]);
+    expect([
+      numberKind({ type: "number", minimum: 0, maximum: 1 }, "x"),
+      numberKind({ type: "number", minimum: 0, maximum: 1e6 }, "x"),
+    ]).toEqual(["slider", "box"]);
     for (let n = 0; n < 50; n += 1) expect([8, 16, 24]).toContain(rolled({ minimum: 3, maximum: 24, multipleOf: 8 }));
     expect(box("seed").type).toBe("text");
     pressed("a random seed");
@@ -100,15 +142,27 @@ describe("form", () => {
   });
 
   test("a file is picked by its field's kind, shown and taken away; a wrong kind is refused", async () => {
-    const kinds = ["photo_url", "cover_image_url", "sound", "picture"].map((name) => [box(name).type, box(name).accept]);
-    expect(kinds).toEqual([["text", ""], ["file", "image/*"], ["file", "audio/*"], ["file", "image/*"]]);
+    const kinds = ["photo_url", "cover_image_url", "sound", "picture"].map((name) => [
+      box(name).type,
+      box(name).accept,
+    ]);
+    expect(kinds).toEqual([
+      ["text", ""],
+      ["file", "image/*"],
+      ["file", "audio/*"],
+      ["file", "image/*"],
+    ]);
     expect(document.body.textContent).not.toContain("Represents an image file.");
     choose(box("sound"), photo());
     expect(document.body.textContent).toContain("fox.png is not a sound file.");
     choose(box("picture"), photo());
     const shown = await until(() => document.querySelector("img.fj-thumb"));
     expect(shown.src).toBe("data:image/png;base64,AQID");
-    expect(form.read().picture).toEqual({ url: "data:image/png;base64,AQID", file_name: "fox.png", content_type: "image/png" });
+    expect(form.read().picture).toEqual({
+      url: "data:image/png;base64,AQID",
+      file_name: "fox.png",
+      content_type: "image/png",
+    });
     pressed("Remove the image", shown.closest(".fj-picker"));
     expect("picture" in form.read()).toBe(false);
     expect(document.querySelector("img")).toBeNull();
@@ -132,59 +186,136 @@ describe("form", () => {
 
   test("hidden fields are folded; addresses by format are files", () => {
     expect(document.querySelector("details.fj-folded").textContent).toContain("secret");
-    expect(mediaKind(resolveSchema({ anyOf: [{ type: "string", format: "https-url" }, { type: "string", format: "data-uri" }] }, {}))).toBe("file");
+    expect(
+      mediaKind(
+        resolveSchema(
+          {
+            anyOf: [
+              { type: "string", format: "https-url" },
+              { type: "string", format: "data-uri" },
+            ],
+          },
+          {},
+        ),
+      ),
+    ).toBe("file");
     expect(mediaKind({ type: "string", enum: ["a"] }, "image_url")).toBe("");
   });
 });
 
 test("an endpoint that takes a form gets one, its files as files", () => {
-  const takes = endpointSchema({ paths: { "/": { post: { requestBody: { content: { "multipart/form-data": { schema: { type: "object", properties: { upload: { type: "string", format: "binary" } } } } } } } } } }, "/");
-  expect([takes.encoding, mediaKind(takes.schema.properties.upload, "upload")]).toEqual(["multipart/form-data", "file"]);
-  const { body: sent, type: kind } = encodedBody({ upload: "data:image/png;base64,AQID", note: 'a "b"', many: ["x", 1], none: null }, takes.encoding);
+  const takes = endpointSchema(
+    {
+      paths: {
+        "/": {
+          post: {
+            requestBody: {
+              content: {
+                "multipart/form-data": {
+                  schema: { type: "object", properties: { upload: { type: "string", format: "binary" } } },
+                },
+              },
+            },
+          },
+        },
+      },
+    },
+    "/",
+  );
+  expect([takes.encoding, mediaKind(takes.schema.properties.upload, "upload")]).toEqual([
+    "multipart/form-data",
+    "file",
+  ]);
+  const { body: sent, type: kind } = encodedBody(
+    { upload: "data:image/png;base64,AQID", note: 'a "b"', many: ["x", 1], none: null },
+    takes.encoding,
+  );
   const boundary = kind.split("boundary=")[1];
   const part = (head, text) => `--${boundary}\r\nContent-Disposition: form-data; ${head}\r\n\r\n${text}\r\n`;
   expect(new TextDecoder("latin1").decode(sent)).toBe(
-    `${part('name="upload"; filename="file"\r\nContent-Type: image/png', "\u0001\u0002\u0003")}${part('name="note"', 'a "b"')}${part('name="many"', "x")}${part('name="many"', "1")}--${boundary}--\r\n`);
+    `${part('name="upload"; filename="file"\r\nContent-Type: image/png', "\u0001\u0002\u0003")}${part('name="note"', 'a "b"')}${part('name="many"', "x")}${part('name="many"', "1")}--${boundary}--\r\n`,
+  );
   const named = objectForm(takes.schema, {}, { changed: () => undefined, required: true, examples: true });
   named.write({ upload: "data:text/plain;base64,QQ==" });
   expect(named.read()).toEqual({ upload: "data:text/plain;base64,QQ==" });
   named.write({ upload: "data:text/plain;name=a%20b.txt;base64,QQ==" });
-  expect([named.element.textContent.includes("a b.txt"), named.element.querySelector('[aria-label^="address"]'), named.read()]).toEqual([true, null, { upload: "data:text/plain;name=a%20b.txt;base64,QQ==" }]);
+  expect([
+    named.element.textContent.includes("a b.txt"),
+    named.element.querySelector('[aria-label^="address"]'),
+    named.read(),
+  ]).toEqual([true, null, { upload: "data:text/plain;name=a%20b.txt;base64,QQ==" }]);
   expect(encodedBody({ a: "x y", b: 2 }, "application/x-www-form-urlencoded").body).toBe("a=x+y&b=2");
 });
 
 describe("running", () => {
   test("tqdm's last bar is read from what it wrote over, and is no line of output", () => {
     const text = "\r  0%|          | 0/10 [00:00<?, ?it/s]\rLoading:  40%|████      | 4/10 [00:00<00:01,  5.00it/s]";
-    expect(progressIn(text)).toEqual({ label: "Loading", percent: 40, counts: "4 of 10", times: "00:00, left 00:01,  5.00it/s" });
+    expect(progressIn(text)).toEqual({
+      label: "Loading",
+      percent: 40,
+      counts: "4 of 10",
+      times: "00:00, left 00:01,  5.00it/s",
+    });
     expect(progressIn("\r100%|█| 10/10 [00:02<00:00]")).toMatchObject({ label: "", percent: 100 });
     expect(progressIn("50% of all 3/4 [x]")).toBeNull();
-    expect(lastLines(["one", "two\rthree", text, `${HOSTILE}`])).toEqual(["one", "three", expect.stringContaining("<img")]);
+    expect(lastLines(["one", "two\rthree", text, `${HOSTILE}`])).toEqual([
+      "one",
+      "three",
+      expect.stringContaining("<img"),
+    ]);
   });
 
   test("a waiting call says its place, and why it waits", () => {
     const queue = ["a", "b", "c"].map((id) => ({ id, path: "/", since: 0 }));
-    expect(queueWords(madeApp("hello", { queue, waiting: 3, runners: [madeRunner("r-1", "RUNNING")] }), "b")).toBe("2nd of 3 in the queue · 1 runner at work");
-    expect(queueWords(madeApp("hello", { queue, waiting: 3, runners: [madeRunner("r-1", "SETUP")] }), "a")).toBe("next in the queue · a runner is starting");
+    expect(queueWords(madeApp("hello", { queue, waiting: 3, runners: [madeRunner("r-1", "RUNNING")] }), "b")).toBe(
+      "2nd of 3 in the queue · 1 runner at work",
+    );
+    expect(queueWords(madeApp("hello", { queue, waiting: 3, runners: [madeRunner("r-1", "SETUP")] }), "a")).toBe(
+      "next in the queue · a runner is starting",
+    );
   });
 
   test("inputs are compared field by field", () => {
-    expect(inputDifferences({ prompt: "a", seed: 1, f: "data:image/png;base64,AQID" }, { prompt: "a", seed: 2 })).toEqual(["seed 1 → 2", "f an image of 3 B → –"]);
-    expect(inputDifferences({ many: [] }, { many: [{ url: "data:image/png;base64,AQID", file_name: "fox.png" }, { url: "https://example.org/a/b.png?x=1" }] })).toEqual(['many [] → ["fox.png","b.png"]']);
+    expect(
+      inputDifferences({ prompt: "a", seed: 1, f: "data:image/png;base64,AQID" }, { prompt: "a", seed: 2 }),
+    ).toEqual(["seed 1 → 2", "f an image of 3 B → –"]);
+    expect(
+      inputDifferences(
+        { many: [] },
+        {
+          many: [
+            { url: "data:image/png;base64,AQID", file_name: "fox.png" },
+            { url: "https://example.org/a/b.png?x=1" },
+          ],
+        },
+      ),
+    ).toEqual(['many [] → ["fox.png","b.png"]']);
   });
 
   test("a result is told from what the form holds and from the revision that answers", () => {
     const result = { path: "/job/{n}", value: { seed: 1 }, revision: 2 };
     expect(belongsTo(result, { path: "/job/{n}", value: { seed: 1 } }, 2)).toEqual([]);
-    expect(belongsTo(result, { path: "/job/{n}", value: { seed: 3 } }, 4)).toEqual(["It is from r2, before r4.", "The form has changed: seed 1 → 3."]);
-    expect(belongsTo(result, { path: "/other", value: { x: 1 } }, 1)).toEqual(["This is a result of /job/{n}.", "It is from r2; r1 answers now."]);
+    expect(belongsTo(result, { path: "/job/{n}", value: { seed: 3 } }, 4)).toEqual([
+      "It is from r2, before r4.",
+      "The form has changed: seed 1 → 3.",
+    ]);
+    expect(belongsTo(result, { path: "/other", value: { x: 1 } }, 1)).toEqual([
+      "This is a result of /job/{n}.",
+      "It is from r2; r1 answers now.",
+    ]);
     expect(belongsTo({ path: "/job/7", value: null, revision: 0 }, { path: "/job/{n}", value: {} }, 4)).toEqual([]);
     expect(belongsTo(result, null, 0)).toEqual([]);
   });
 });
 
 describe("panel", () => {
-  const ENDPOINTS = Object.keys(DOCUMENT.paths).map((path) => ({ name: path.slice(1), path, signature: `(${path === "/upload" ? "photo" : "input"}: Image) -> dict`, doc: path === "/upload" ? "Load *one*.\n\nMore." : "", protocol: "http" }));
+  const ENDPOINTS = Object.keys(DOCUMENT.paths).map((path) => ({
+    name: path.slice(1),
+    path,
+    signature: `(${path === "/upload" ? "photo" : "input"}: Image) -> dict`,
+    doc: path === "/upload" ? "Load *one*.\n\nMore." : "",
+    protocol: "http",
+  }));
   const app = (more = {}) => madeApp("hello", { endpoints: ENDPOINTS, runners: [madeRunner("hello-1")], ...more });
   let root;
   let stop;
@@ -210,7 +341,15 @@ describe("panel", () => {
         return { request_id: `r${calls}` };
       }
       const id = path.split("/")[1];
-      return { request: madeRequest(id, { path: "/upload", origin: "panel" }), input, output: null, error: null, logs: [], displays: [], held: true };
+      return {
+        request: madeRequest(id, { path: "/upload", origin: "panel" }),
+        input,
+        output: null,
+        error: null,
+        logs: [],
+        displays: [],
+        held: true,
+      };
     });
     const plain = host.ask.bind(host);
     host.ask = async (method, path, asked) => {
@@ -222,7 +361,13 @@ describe("panel", () => {
         asked?.signal?.addEventListener("abort", () => refuse(new Error("stopped")));
       });
       const data = new TextEncoder().encode(`{"of": "${id}"}`);
-      return { status: 200, headers: new Headers({ "content-type": "application/json", "x-fal-status": "200" }), chunks: async function* () { yield data; } };
+      return {
+        status: 200,
+        headers: new Headers({ "content-type": "application/json", "x-fal-status": "200" }),
+        chunks: async function* () {
+          yield data;
+        },
+      };
     };
     return host;
   }
@@ -251,7 +396,11 @@ describe("panel", () => {
     await until(() => root.querySelector("img.fj-thumb"));
     pressed("Run");
     await until(() => sent(host).length);
-    expect(sent(host)[0]).toEqual({ url: "data:image/png;base64,AQID", file_name: "fox.png", content_type: "image/png" });
+    expect(sent(host)[0]).toEqual({
+      url: "data:image/png;base64,AQID",
+      file_name: "fox.png",
+      content_type: "image/png",
+    });
     await open("r1");
     await until(() => root.querySelector(".fj-answer").textContent.includes("r1"));
     for (const path of ["/maybe", "/many", "/nothing"]) {
@@ -265,7 +414,10 @@ describe("panel", () => {
   });
 
   test("a call on its way has its own header, place, progress and Cancel, and no trace of the former result", async () => {
-    const logs = () => [{ time: 1, runner: "hello-1", request: "r2", stream: 2, text: "\r 30%|███       | 3/10 [00:01<00:02]" }, { time: 1, runner: "hello-1", request: "r2", stream: 1, text: "warming up" }];
+    const logs = () => [
+      { time: 1, runner: "hello-1", request: "r2", stream: 2, text: "\r 30%|███       | 3/10 [00:01<00:02]" },
+      { time: 1, runner: "hello-1", request: "r2", stream: 1, text: "warming up" },
+    ];
     const host = held(madeLine({ apps: [app()] }), { logs });
     tryPanel(root, host, { alias: "hello" }, stop.signal);
     await until(() => root.querySelector(".fj-fields label"));
@@ -277,7 +429,21 @@ describe("panel", () => {
     await until(() => gates.get("r2"));
     expect(root.querySelector(".fj-call-line").textContent).toBe("");
     expect(root.querySelector(".fj-trial-title").textContent).not.toContain("Result");
-    host.store.apply(madeLine({ kind: "frame", time: 60001, apps: [app({ queue: [{ id: "r0", path: "/", since: 1 }, { id: "r2", path: "/", since: 2 }], waiting: 2 })] }));
+    host.store.apply(
+      madeLine({
+        kind: "frame",
+        time: 60001,
+        apps: [
+          app({
+            queue: [
+              { id: "r0", path: "/", since: 1 },
+              { id: "r2", path: "/", since: 2 },
+            ],
+            waiting: 2,
+          }),
+        ],
+      }),
+    );
     await until(() => root.querySelector(".fj-running-where").textContent.includes("2nd of 2 in the queue"));
     await until(() => root.querySelector('[role="progressbar"]')?.getAttribute("aria-valuenow") === "30");
     expect(root.querySelector(".fj-running-tail").textContent).toBe("warming up");
@@ -296,7 +462,8 @@ describe("panel", () => {
     await until(() => root.querySelector(".fj-fields label"));
     type(box("photo_url"), "https://example.org/a.png");
     type(root.querySelector('[aria-label="address of the image"]'), "");
-    for (const input of root.querySelectorAll('[aria-label="address of the image"]')) type(input, "https://example.org/a.png");
+    for (const input of root.querySelectorAll('[aria-label="address of the image"]'))
+      type(input, "https://example.org/a.png");
     const again = async (id, seed) => {
       type(box("seed"), seed);
       root.querySelector(".fj-split").dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", ctrlKey: true }));
@@ -308,25 +475,42 @@ describe("panel", () => {
     await again("r2", "2");
     expect(root.querySelectorAll(".fj-trial")).toHaveLength(1);
     pressed("Compare");
-    expect([...root.querySelectorAll(".fj-answer")].map((one) => one.textContent.match(/r\d/)[0])).toEqual(["r1", "r2"]);
+    expect([...root.querySelectorAll(".fj-answer")].map((one) => one.textContent.match(/r\d/)[0])).toEqual([
+      "r1",
+      "r2",
+    ]);
     expect(root.querySelector(".fj-trial:last-child .fj-trial-changes").textContent).toBe("seed 1 → 2");
     await again("r3", "3");
-    expect([...root.querySelectorAll(".fj-answer")].map((one) => one.textContent.match(/r\d/)[0])).toEqual(["r1", "r3"]);
+    expect([...root.querySelectorAll(".fj-answer")].map((one) => one.textContent.match(/r\d/)[0])).toEqual([
+      "r1",
+      "r3",
+    ]);
     pressed("Keep this one");
     await again("r4", "4");
-    expect([...root.querySelectorAll(".fj-answer")].map((one) => one.textContent.match(/r\d/)[0])).toEqual(["r3", "r4"]);
+    expect([...root.querySelectorAll(".fj-answer")].map((one) => one.textContent.match(/r\d/)[0])).toEqual([
+      "r3",
+      "r4",
+    ]);
     pressed("Compare");
     expect(root.querySelectorAll(".fj-trial")).toHaveLength(1);
   });
 
-  const kept = (value, more = {}) => ({ content_type: "application/json", size: 2, text: JSON.stringify(value), base64: "", truncated: false, ...more });
+  const kept = (value, more = {}) => ({
+    content_type: "application/json",
+    size: 2,
+    text: JSON.stringify(value),
+    base64: "",
+    truncated: false,
+    ...more,
+  });
 
   test("a request of any kind is taken into the form to edit it; what is not kept is said", async () => {
     const host = held(madeLine({ apps: [app()] }), { input: kept({ url: "https://example.org/b.png" }) });
     const panel = tryPanel(root, host, { alias: "hello" }, stop.signal);
     onEditRequest(root, "hello", panel.edit, stop.signal);
     await until(() => root.querySelector(".fj-fields label"));
-    const event = (alias) => new CustomEvent("fj-edit-request", { bubbles: true, cancelable: true, detail: { alias, id: "x1" } });
+    const event = (alias) =>
+      new CustomEvent("fj-edit-request", { bubbles: true, cancelable: true, detail: { alias, id: "x1" } });
     expect(document.body.dispatchEvent(event("other"))).toBe(true);
     expect(root.querySelector(".fj-fields").dispatchEvent(event("hello"))).toBe(false);
     await until(() => root.querySelector("select").value === "/upload");
@@ -347,7 +531,13 @@ describe("panel", () => {
   });
 
   test("a page that is opened again has the endpoint and the input of the call that it takes up", async () => {
-    const host = held(madeLine({ apps: [app()], requests: [madeRequest("r9", { path: "/upload", state: "running", origin: "panel" })] }), { input: kept({ url: "https://example.org/b.png" }) });
+    const host = held(
+      madeLine({
+        apps: [app()],
+        requests: [madeRequest("r9", { path: "/upload", state: "running", origin: "panel" })],
+      }),
+      { input: kept({ url: "https://example.org/b.png" }) },
+    );
     tryPanel(root, host, { alias: "hello" }, stop.signal);
     await until(() => root.querySelector("select").value === "/upload");
     expect(root.querySelector(".fj-picked").textContent).toContain("https://example.org/b.png");
@@ -357,14 +547,26 @@ describe("panel", () => {
     expect(sent(host)).toHaveLength(0);
   });
 
-  const paint = (properties) => ({ ...DOCUMENT, components: { schemas: { ...DOCUMENT.components.schemas, Input: { ...DOCUMENT.components.schemas.Input, properties: { ...DOCUMENT.components.schemas.Input.properties, ...properties } } } } });
+  const paint = (properties) => ({
+    ...DOCUMENT,
+    components: {
+      schemas: {
+        ...DOCUMENT.components.schemas,
+        Input: {
+          ...DOCUMENT.components.schemas.Input,
+          properties: { ...DOCUMENT.components.schemas.Input.properties, ...properties },
+        },
+      },
+    },
+  });
   const runAgain = (document_, line = madeLine({ apps: [app({ serving: 2, revision: 2 })] })) => {
     stop.abort();
     root.replaceChildren();
     stop = new AbortController();
     const host = held(line);
     const ask = host.ask.bind(host);
-    host.ask = async (method, path, asked) => (path.endsWith("/schema") ? { status: 200, json: async () => document_ } : ask(method, path, asked));
+    host.ask = async (method, path, asked) =>
+      path.endsWith("/schema") ? { status: 200, json: async () => document_ } : ask(method, path, asked);
     tryPanel(root, host, { alias: "hello" }, stop.signal);
     return host;
   };
@@ -379,13 +581,30 @@ describe("panel", () => {
     await until(() => root.querySelector("img.fj-thumb"));
     runAgain(DOCUMENT); // the same schema: the same form
     await until(() => root.querySelector(".fj-fields label"));
-    expect([box("seed").value, box("steps").value, box("prompt").value, root.querySelector(".fj-picked:not([hidden])").textContent.includes("fox.png")]).toEqual(["7", "8", "a badger", true]);
+    expect([
+      box("seed").value,
+      box("steps").value,
+      box("prompt").value,
+      root.querySelector(".fj-picked:not([hidden])").textContent.includes("fox.png"),
+    ]).toEqual(["7", "8", "a badger", true]);
     type(box("seed"), "9");
 
     const { seed, prompt } = DOCUMENT.components.schemas.Input.properties;
-    runAgain(paint({ steps: { type: "integer", default: 5, minimum: 1, maximum: 20 }, prompt: { ...prompt, description: "What to paint" }, seed: { ...seed, title: "The seed" }, strength: { type: "number", default: 0.5 } }));
+    runAgain(
+      paint({
+        steps: { type: "integer", default: 5, minimum: 1, maximum: 20 },
+        prompt: { ...prompt, description: "What to paint" },
+        seed: { ...seed, title: "The seed" },
+        strength: { type: "number", default: 0.5 },
+      }),
+    );
     await until(() => label("strength"));
-    expect([box("seed").value, box("steps").value, box("prompt").value, box("strength").value]).toEqual(["9", "6", "a badger", "0.5"]); // 6 is of the example
+    expect([box("seed").value, box("steps").value, box("prompt").value, box("strength").value]).toEqual([
+      "9",
+      "6",
+      "a badger",
+      "0.5",
+    ]); // 6 is of the example
     expect(root.querySelector(".fj-picked:not([hidden])").textContent).toContain("fox.png");
     expect(root.querySelector(".fj-fields").textContent).toContain("What to paint");
 
@@ -400,7 +619,8 @@ describe("panel", () => {
     const host = held(madeLine({ apps: [app()] }));
     const ask = host.ask.bind(host);
     let schema = DOCUMENT;
-    host.ask = async (method, path, asked) => (path.endsWith("/schema") ? { status: 200, json: async () => schema } : ask(method, path, asked));
+    host.ask = async (method, path, asked) =>
+      path.endsWith("/schema") ? { status: 200, json: async () => schema } : ask(method, path, asked);
     tryPanel(root, host, { alias: "hello" }, stop.signal);
     await until(() => root.querySelector(".fj-fields label"));
     box("seed").focus();
@@ -414,7 +634,8 @@ describe("panel", () => {
     await new Promise((resolve) => setTimeout(resolve, 20));
     expect([box("seed") === before, document.activeElement === before, before.value]).toEqual([true, true, "12x"]);
     next(3, paint({ steps: { type: "integer", default: 5, minimum: 1, maximum: 9 } }));
-    await until(() => box("steps").value === "6" && box("steps").parentElement.querySelector('[max="9"]')); // of the example of the whole body
+    // of the example of the whole body
+    await until(() => box("steps").value === "6" && box("steps").parentElement.querySelector('[max="9"]'));
     expect([box("seed") === before, before.value]).toEqual([true, "12x"]);
   });
 
@@ -430,7 +651,11 @@ describe("panel", () => {
     await until(() => root.querySelector(".fj-trial-title").textContent.includes("Result"));
     const note = () => root.querySelector(".fj-trial-note").textContent;
     const grey = () => root.querySelector(".fj-trial").classList.contains("fj-stale");
-    expect([root.querySelector(".fj-trial-title").textContent.includes("r1"), note(), grey()]).toEqual([true, "", false]);
+    expect([root.querySelector(".fj-trial-title").textContent.includes("r1"), note(), grey()]).toEqual([
+      true,
+      "",
+      false,
+    ]);
     select("/nothing");
     expect([note(), grey()]).toEqual(["This is a result of /upload.", true]);
     select("/upload");

@@ -30,8 +30,14 @@ describe("update", () => {
   it("exchanges listeners: the old one is heard no more", () => {
     const heard = [];
     const list = document.createElement("ul");
-    update(list, row("a", "1", () => heard.push("old")));
-    update(list, row("a", "1", () => heard.push("new")));
+    update(
+      list,
+      row("a", "1", () => heard.push("old")),
+    );
+    update(
+      list,
+      row("a", "1", () => heard.push("new")),
+    );
     list.firstChild.click();
     update(list, h("li", { dataset: { key: "a" } }));
     list.firstChild.click();

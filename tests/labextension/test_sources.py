@@ -36,7 +36,7 @@ def test_every_shared_name_is_exported_where_it_is_taken_from() -> None:
     taken = [
         (file, module, name.split(" as ")[0].strip())
         for file, text in SOURCES.items()
-        for names, module in re.findall(r"import \{([^}]*)\} from '\./shared/(\w+\.mjs)'", text)
+        for names, module in re.findall(r'import \{([^}]*)\} from "\./shared/(\w+\.mjs)"', text)
         for name in names.split(",")
     ]
     assert len(taken) > 15
@@ -55,7 +55,7 @@ def test_every_command_of_the_schema_exists() -> None:
             r'"fal-jupyter:([\w-]+)"', json.dumps([schema["jupyter.lab.menus"], schema["jupyter.lab.shortcuts"]])
         )
     )
-    known = set(re.findall(r"\{ id: '([\w-]+)'", SOURCES["commands.ts"]))
+    known = set(re.findall(r'\bid: "([\w-]+)"', SOURCES["commands.ts"]))
     assert named
     assert named <= known
 
@@ -66,7 +66,7 @@ def test_every_setting_is_described_and_read() -> None:
         assert setting["title"], name
         assert setting["description"], name
         assert "default" in setting, name
-        assert f"loaded.get('{name}')" in SOURCES["index.ts"], f"nobody reads {name}"
+        assert f'loaded.get("{name}")' in SOURCES["index.ts"], f"nobody reads {name}"
 
 
 @pytest.mark.parametrize("text", ["", "  foobar\n", "%%fal_app\nclass A(fal.App): ...\n", "é€😀\n\n", "\t x"])

@@ -1,5 +1,8 @@
 // @ts-check
-/** Scaling and time limits of a running app: what is in force, what the class says, what fal's default is, and changes that act at once. */
+/**
+ * Scaling and time limits of a running app: what is in force, what the class says, what fal's default is, and changes
+ * that act at once.
+ */
 import { button, h, newId, replace, scheduler, setText, update } from "./dom.mjs";
 import { duration, plainNumber } from "./format.mjs";
 import { glyph, iconButton } from "./glyphs.mjs";
@@ -8,7 +11,10 @@ import { plainText } from "./plain.mjs";
 
 /** @typedef {import("./types.d.ts").OptionRule} OptionRule */
 
-/** Options that decide how many runners stay: whoever sets one gets no warm runner beside it, as for a class that says one. */
+/**
+ * Options that decide how many runners stay: whoever sets one gets no warm runner beside it, as for a class that says
+ * one.
+ */
 const REPLACE_WARM = ["min_concurrency", "keep_alive"];
 
 /** @type {Record<string, [string, string]>} group and words of each option */
@@ -18,7 +24,7 @@ const WORDS = {
   concurrency_buffer: ["Scaling", "spare runners above demand"],
   concurrency_buffer_perc: ["Scaling", "spare runners, percent of demand"],
   scaling_delay: ["Scaling", "wait before adding a runner"],
-    max_multiplexing: ["Requests", "calls at once in one runner"],
+  max_multiplexing: ["Requests", "calls at once in one runner"],
   request_timeout: ["Requests", "a call is ended after"],
   request_start_timeout: ["Requests", "a waiting call is given up after; 0: never"],
   keep_alive: ["Lifecycle", "idle time before a runner ends"],
@@ -41,9 +47,11 @@ export function problemsOf(rules, typed) {
   for (const { name, low, high, unit } of rules) {
     const text = (typed[name] ?? "").trim();
     const value = Number(text);
-    if (text === "" || !Number.isFinite(value)) found[name] = unit ? "Give seconds as a number: 300." : "Give a whole number.";
+    if (text === "" || !Number.isFinite(value))
+      found[name] = unit ? "Give seconds as a number: 300." : "Give a whole number.";
     else if (!unit && !Number.isInteger(value)) found[name] = "Give a whole number.";
-    else if (value < low || (high !== null && value > high)) found[name] = high === null ? `It must be ${low} or more.` : `It must be ${low} to ${high}.`;
+    else if (value < low || (high !== null && value > high))
+      found[name] = high === null ? `It must be ${low} or more.` : `It must be ${low} to ${high}.`;
   }
   const least = Number(typed.min_concurrency);
   const most = Number(typed.max_concurrency);
@@ -53,7 +61,11 @@ export function problemsOf(rules, typed) {
   return found;
 }
 
-/** The slider's place (0 to 1000) for a value, logarithmic where nothing bounds it. @param {OptionRule} rule @param {number} value */
+/**
+ * The slider's place (0 to 1000) for a value, logarithmic where nothing bounds it.
+ * @param {OptionRule} rule
+ * @param {number} value
+ */
 export function sliderPlace(rule, value) {
   const top = rule.high ?? HIGHEST[/** @type {"" | "s"} */ (rule.unit)];
   if (rule.high !== null) return Math.round((1000 * (value - rule.low)) / (top - rule.low));
@@ -63,7 +75,10 @@ export function sliderPlace(rule, value) {
 /** The value at a slider's place. @param {OptionRule} rule @param {number} place */
 export function sliderValue(rule, place) {
   const top = rule.high ?? HIGHEST[/** @type {"" | "s"} */ (rule.unit)];
-  const exact = rule.high !== null ? rule.low + (place / 1000) * (top - rule.low) : rule.low + Math.expm1((place / 1000) * Math.log1p(top - rule.low));
+  const exact =
+    rule.high !== null
+      ? rule.low + (place / 1000) * (top - rule.low)
+      : rule.low + Math.expm1((place / 1000) * Math.log1p(top - rule.low));
   return Math.round(exact);
 }
 
@@ -75,13 +90,25 @@ export function sliderValue(rule, place) {
 export function keyedValue(rule, value, key) {
   const top = rule.high ?? HIGHEST[/** @type {"" | "s"} */ (rule.unit)];
   const step = rule.high !== null ? 1 : Math.max(1, Math.round(value / 20));
-  const to = { ArrowRight: value + step, ArrowUp: value + step, ArrowLeft: value - step, ArrowDown: value - step, PageUp: value + 10 * step, PageDown: value - 10 * step, Home: rule.low, End: top }[key];
+  const to = {
+    ArrowRight: value + step,
+    ArrowUp: value + step,
+    ArrowLeft: value - step,
+    ArrowDown: value - step,
+    PageUp: value + 10 * step,
+    PageDown: value - 10 * step,
+    Home: rule.low,
+    End: top,
+  }[key];
   return to === undefined ? undefined : Math.min(Math.max(top, value), Math.max(rule.low, Math.round(to)));
 }
 
 /** The options as a class says them. @param {Record<string, number>} values */
 export function classAttributes(values) {
-  return Object.entries(values).filter(([name]) => name !== "warm").map(([name, value]) => `    ${name} = ${plainNumber(value)}`).join("\n");
+  return Object.entries(values)
+    .filter(([name]) => name !== "warm")
+    .map(([name, value]) => `    ${name} = ${plainNumber(value)}`)
+    .join("\n");
 }
 
 /**
@@ -97,9 +124,15 @@ export function configPanel(root, host, { alias, onEdited }, signal) {
   const edits = {};
   /** @type {Record<string, number>} what was in force when the edit began */
   const bases = {};
-  /** @type {Map<string, {rule: OptionRule, box: any, slider: any, note: HTMLElement, error: HTMLElement, cells: HTMLElement[]}>} */
+  /**
+   * @type {Map<string, {rule: OptionRule, box: any, slider: any, note: HTMLElement, error: HTMLElement, cells:
+   *   HTMLElement[]}>}
+   */
   const rows = new Map();
-  /** @type {{values: Record<string, number> | null, asked: number} | null} applied (null: back to the class), and not yet seen in a frame */
+  /**
+   * @type {{values: Record<string, number> | null, asked: number} | null} applied (null: back to the class), and not
+   *   yet seen in a frame
+   */
   let awaited = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let patience;
@@ -113,22 +146,60 @@ export function configPanel(root, host, { alias, onEdited }, signal) {
     const state = app();
     if (state) host.copy(classAttributes({ ...state.overrides, ...edited() }) || classAttributes(state.scaling));
   });
-  const write = button([glyph("edited"), "Write to cell"], async () => {
-    const state = app();
-    if (!state || !host.writeToCell) return;
-    const values = { ...state.overrides, ...edited() };
-    try {
-      await host.writeToCell(alias, state.class_name, values);
-      const words = Object.entries(values).map(([name, value]) => `${name} = ${plainNumber(value)}`).join(", ");
-      update(banner, h("div", { class: "fj-banner fj-good" }, glyph("done", "fj-ok"), h("div", null, h("strong", null, "Written to the cell: "), h("span", { class: "fj-mono" }, words), ". It counts when the cell runs again.")));
-    } catch (error) {
-      update(banner, h("div", { class: "fj-banner fj-bad", role: "alert" }, glyph("failed", "fj-failed"), h("div", null, h("strong", null, "Not written. "), plainText(error instanceof Error ? error.message : String(error)))));
-    }
-  }, { title: "Write the changed values into the class in its cell" });
+  const write = button(
+    [glyph("edited"), "Write to cell"],
+    async () => {
+      const state = app();
+      if (!state || !host.writeToCell) return;
+      const values = { ...state.overrides, ...edited() };
+      try {
+        await host.writeToCell(alias, state.class_name, values);
+        const words = Object.entries(values)
+          .map(([name, value]) => `${name} = ${plainNumber(value)}`)
+          .join(", ");
+        update(
+          banner,
+          h(
+            "div",
+            { class: "fj-banner fj-good" },
+            glyph("done", "fj-ok"),
+            h(
+              "div",
+              null,
+              h("strong", null, "Written to the cell: "),
+              h("span", { class: "fj-mono" }, words),
+              ". It counts when the cell runs again.",
+            ),
+          ),
+        );
+      } catch (error) {
+        update(
+          banner,
+          h(
+            "div",
+            { class: "fj-banner fj-bad", role: "alert" },
+            glyph("failed", "fj-failed"),
+            h(
+              "div",
+              null,
+              h("strong", null, "Not written. "),
+              plainText(error instanceof Error ? error.message : String(error)),
+            ),
+          ),
+        );
+      }
+    },
+    { title: "Write the changed values into the class in its cell" },
+  );
   write.hidden = !host.writeToCell;
   const foot = h("span", { class: "fj-muted" });
   const slot = h("section", { dataset: { slot: "what-if" }, hidden: true });
-  root.append(grid, banner, h("div", { class: "fj-foot" }, apply, reset, byClass, write, copy, h("span", { class: "fj-space" }), foot), slot);
+  root.append(
+    grid,
+    banner,
+    h("div", { class: "fj-foot" }, apply, reset, byClass, write, copy, h("span", { class: "fj-space" }), foot),
+    slot,
+  );
 
   const forget = (/** @type {string} */ name) => {
     delete edits[name];
@@ -138,7 +209,10 @@ export function configPanel(root, host, { alias, onEdited }, signal) {
     for (const name of Object.keys(edits)) forget(name);
   };
   const edited = () => Object.fromEntries(Object.entries(edits).map(([name, text]) => [name, Number(text)]));
-  const typed = () => Object.fromEntries(Object.entries(app()?.scaling ?? {}).map(([name, value]) => [name, edits[name] ?? plainNumber(value)]));
+  const typed = () =>
+    Object.fromEntries(
+      Object.entries(app()?.scaling ?? {}).map(([name, value]) => [name, edits[name] ?? plainNumber(value)]),
+    );
 
   const change = (/** @type {string} */ name, /** @type {string} */ text) => {
     const state = app();
@@ -156,25 +230,65 @@ export function configPanel(root, host, { alias, onEdited }, signal) {
     const order = Object.keys(WORDS);
     const rules = [...host.store.view.options].sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name));
     let group = "";
-    grid.append(...["Setting", "Value", "Default or change"].map((name) => h("div", { class: "fj-label fj-config-head" }, name)));
+    grid.append(
+      ...["Setting", "Value", "Default or change"].map((name) => h("div", { class: "fj-label fj-config-head" }, name)),
+    );
     for (const rule of rules) {
       const [groupName, words] = WORDS[rule.name] ?? ["Other", ""];
       if (groupName !== group) grid.append(h("div", { class: "fj-group" }, (group = groupName)));
       const id = newId();
       const errorId = newId();
-      const box = h("input", { class: "fj-input fj-box", id, type: "text", inputMode: "decimal", autocomplete: "off", "aria-describedby": errorId, dataset: { option: rule.name }, oninput: () => change(rule.name, box.value) });
-      const slider = h("input", { type: "range", min: 0, max: 1000, "aria-label": `${rule.name}, slider`, dataset: { slider: rule.name }, onkeydown: (/** @type {KeyboardEvent} */ event) => {
-        const to = keyedValue(rule, Number(box.value) || rule.low, event.key);
-        if (to === undefined) return;
-        event.preventDefault();
-        event.stopPropagation();
-        change(rule.name, String(to));
-      }, oninput: () => change(rule.name, String(sliderValue(rule, Number(slider.value)))) });
+      const box = h("input", {
+        class: "fj-input fj-box",
+        id,
+        type: "text",
+        inputMode: "decimal",
+        autocomplete: "off",
+        "aria-describedby": errorId,
+        dataset: { option: rule.name },
+        oninput: () => change(rule.name, box.value),
+      });
+      const slider = h("input", {
+        type: "range",
+        min: 0,
+        max: 1000,
+        "aria-label": `${rule.name}, slider`,
+        dataset: { slider: rule.name },
+        onkeydown: (/** @type {KeyboardEvent} */ event) => {
+          const to = keyedValue(rule, Number(box.value) || rule.low, event.key);
+          if (to === undefined) return;
+          event.preventDefault();
+          event.stopPropagation();
+          change(rule.name, String(to));
+        },
+        oninput: () => change(rule.name, String(sliderValue(rule, Number(slider.value)))),
+      });
       const error = h("div", { class: "fj-error", id: errorId, role: "alert" });
       const note = h("div", { class: "fj-muted fj-config-note" });
       const cells = [
-        h("div", null, h("label", { class: "fj-mono", htmlFor: id }, rule.name), h("div", { class: "fj-label" }, words)),
-        h("div", { class: "fj-field" }, h("span", { class: "fj-slider", style: { "--fj-at": String(sliderPlace(rule, rule.default) / 1000) }, title: `default ${plainNumber(rule.default)}` }, slider), box, h("span", { class: "fj-muted", style: { width: "10px" } }, rule.unit), error), note,
+        h(
+          "div",
+          null,
+          h("label", { class: "fj-mono", htmlFor: id }, rule.name),
+          h("div", { class: "fj-label" }, words),
+        ),
+        h(
+          "div",
+          { class: "fj-field" },
+          h(
+            "span",
+            {
+              class: "fj-slider",
+              style: { "--fj-at": String(sliderPlace(rule, rule.default) / 1000) },
+              title: `default ${plainNumber(rule.default)}`,
+            },
+            slider,
+          ),
+          box,
+          h("span", { class: "fj-muted", style: { width: "10px" } }, rule.unit),
+          error,
+        ),
+        note,
       ];
       grid.append(...cells);
       rows.set(rule.name, { rule, box, slider, note, error, cells });
@@ -184,13 +298,25 @@ export function configPanel(root, host, { alias, onEdited }, signal) {
   /** Say that what was applied is in force, once a frame shows it. @param {import("./types.d.ts").AppState} state */
   const confirmed = (state) => {
     const { values = null, asked = 0 } = awaited ?? {};
-    const seen = values ? Object.entries(values).every(([name, value]) => state.scaling[name] === value) : !Object.keys(state.overrides).length;
+    const seen = values
+      ? Object.entries(values).every(([name, value]) => state.scaling[name] === value)
+      : !Object.keys(state.overrides).length;
     if (!awaited || !seen) return;
     awaited = null;
     clearTimeout(patience);
     for (const [name, value] of Object.entries(values ?? {})) if (Number(edits[name]) === value) forget(name);
-    const what = values ? ` The class in its cell still says what it said: ${host.writeToCell ? "Write to cell" : "Copy as class attributes"} takes it there.` : " What the class says is in force again.";
-    update(banner, h("div", { class: "fj-banner fj-good" }, glyph("done", "fj-ok"), h("div", null, h("strong", null, `Applied in ${duration(Date.now() - asked)}.`), what)));
+    const what = values
+      ? ` The class in its cell still says what it said: ${host.writeToCell ? "Write to cell" : "Copy as class attributes"} takes it there.`
+      : " What the class says is in force again.";
+    update(
+      banner,
+      h(
+        "div",
+        { class: "fj-banner fj-good" },
+        glyph("done", "fj-ok"),
+        h("div", null, h("strong", null, `Applied in ${duration(Date.now() - asked)}.`), what),
+      ),
+    );
   };
 
   const draw = () => {
@@ -208,7 +334,8 @@ export function configPanel(root, host, { alias, onEdited }, signal) {
       if (box.value !== text) box.value = text;
       const value = Number(text);
       if (Number.isFinite(value)) {
-        if (document.activeElement !== slider || sliderValue(rule, Number(slider.value)) !== value) slider.value = String(sliderPlace(rule, value)); // a thumb that is dragged is not pushed
+        if (document.activeElement !== slider || sliderValue(rule, Number(slider.value)) !== value)
+          slider.value = String(sliderPlace(rule, value)); // a thumb that is dragged is not pushed
         slider.setAttribute("aria-valuetext", `${plainNumber(value)}${rule.unit ? " seconds" : ""}`);
       }
       const wrong = name in edits || problems[name]?.includes("min_concurrency") ? (problems[name] ?? "") : "";
@@ -219,33 +346,86 @@ export function configPanel(root, host, { alias, onEdited }, signal) {
       if (name in edits) {
         const elsewhere = bases[name] !== now && !awaited;
         const soon = Boolean(awaited);
-        const send = h("button", { type: "button", class: "fj-choice", title: count > 1 ? `Apply all ${count} changes` : null, onclick: () => apply.click() }, "Apply");
-        update(note, h("span", { class: elsewhere ? "fj-chip fj-setup" : "fj-chip fj-run" }, soon ? "applying" : "not applied"), elsewhere ? ` in force: ${plainNumber(now)}${unit}, changed elsewhere ` : ` in force: ${plainNumber(now)}${unit} `, apply.disabled ? null : send, iconButton("undo", `Undo ${name}`, () => {
-          forget(name);
-          draw();
-        }));
+        const send = h(
+          "button",
+          {
+            type: "button",
+            class: "fj-choice",
+            title: count > 1 ? `Apply all ${count} changes` : null,
+            onclick: () => apply.click(),
+          },
+          "Apply",
+        );
+        update(
+          note,
+          h("span", { class: elsewhere ? "fj-chip fj-setup" : "fj-chip fj-run" }, soon ? "applying" : "not applied"),
+          elsewhere
+            ? ` in force: ${plainNumber(now)}${unit}, changed elsewhere `
+            : ` in force: ${plainNumber(now)}${unit} `,
+          apply.disabled ? null : send,
+          iconButton("undo", `Undo ${name}`, () => {
+            forget(name);
+            draw();
+          }),
+        );
       } else {
         const ofClass = state.by_class[name];
-        const source = ofClass === rule.default ? "default" : name === "warm" ? "for a notebook" : "class"; // no class says warm
-        const byOther = REPLACE_WARM.filter((one) => name === "warm" && (one in state.overrides || (now > 0 && one in edits)));
+        // no class says warm
+        const source = ofClass === rule.default ? "default" : name === "warm" ? "for a notebook" : "class";
+        const byOther = REPLACE_WARM.filter(
+          (one) => name === "warm" && (one in state.overrides || (now > 0 && one in edits)),
+        );
         const told = `${source}: ${plainNumber(ofClass)}${unit}${source === "default" ? "" : `, default ${plainNumber(rule.default)}${unit}`}`;
         if (name === "warm" && byOther.length && !(name in state.overrides) && (now > 0 || now !== ofClass)) {
-          update(note, now > 0 ? [h("span", { class: "fj-chip fj-run" }, "becomes 0"), ` with ${byOther.join(" and ")}, which then decides`] : `0 since ${byOther.join(" and ")} was set here; ${source}: ${plainNumber(ofClass)}`);
-        } else update(note, name in state.overrides ? [h("span", { class: "fj-chip" }, "set here"), ` ${source}: ${plainNumber(ofClass)}${unit}`] : told);
+          update(
+            note,
+            now > 0
+              ? [
+                  h("span", { class: "fj-chip fj-run" }, "becomes 0"),
+                  ` with ${byOther.join(" and ")}, which then decides`,
+                ]
+              : `0 since ${byOther.join(" and ")} was set here; ${source}: ${plainNumber(ofClass)}`,
+          );
+        } else
+          update(
+            note,
+            name in state.overrides
+              ? [h("span", { class: "fj-chip" }, "set here"), ` ${source}: ${plainNumber(ofClass)}${unit}`]
+              : told,
+          );
       }
     }
     reset.disabled = !count;
     write.disabled = faults > 0 || !(count || Object.keys(state.overrides).length);
     byClass.disabled = !Object.keys(state.overrides).length || host.kind === "saved" || state.state === "Stopped";
     setText(apply.lastChild ?? apply, count ? `Apply ${count} live` : "Apply live");
-    setText(foot, host.kind === "saved" ? "A saved picture: run the cell again to change it." : state.gone ? "The app is gone. Run its cell to change it." : state.state === "Stopped" ? "The app is stopped. Start it to change it." : faults ? `Fix ${faults} ${faults === 1 ? "value" : "values"} to apply` : "Applied at the next scaling decision. No runner restarts.");
+    setText(
+      foot,
+      host.kind === "saved"
+        ? "A saved picture: run the cell again to change it."
+        : state.gone
+          ? "The app is gone. Run its cell to change it."
+          : state.state === "Stopped"
+            ? "The app is stopped. Start it to change it."
+            : faults
+              ? `Fix ${faults} ${faults === 1 ? "value" : "values"} to apply`
+              : "Applied at the next scaling decision. No runner restarts.",
+    );
     onEdited?.(count);
   };
 
   const refused = (/** @type {string} */ reason) => {
     clear(); // the controls go back to what is in force
     awaited = null;
-    update(banner, h("div", { class: "fj-banner fj-bad", role: "alert" }, glyph("failed", "fj-failed"), h("div", null, h("strong", null, "Not applied. "), plainText(reason))));
+    update(
+      banner,
+      h(
+        "div",
+        { class: "fj-banner fj-bad", role: "alert" },
+        glyph("failed", "fj-failed"),
+        h("div", null, h("strong", null, "Not applied. "), plainText(reason)),
+      ),
+    );
     draw();
   };
 
@@ -255,10 +435,20 @@ export function configPanel(root, host, { alias, onEdited }, signal) {
     update(banner);
     draw();
     try {
-      await askJson(host, "POST", `apps/${encodeURIComponent(alias)}/scaling`, { headers: { "Content-Type": "application/json" }, body: JSON.stringify(values ? { set: values } : { reset: true }) });
+      await askJson(host, "POST", `apps/${encodeURIComponent(alias)}/scaling`, {
+        headers: { "Content-Type": "application/json" },
+        body: JSON.stringify(values ? { set: values } : { reset: true }),
+      });
       if (!values) clear();
       clearTimeout(patience);
-      patience = setTimeout(() => awaited && refused("The gateway took the values, but they did not come into force: somebody else may have changed them."), PATIENCE);
+      patience = setTimeout(
+        () =>
+          awaited &&
+          refused(
+            "The gateway took the values, but they did not come into force: somebody else may have changed them.",
+          ),
+        PATIENCE,
+      );
       draw();
     } catch (error) {
       if (!signal.aborted) refused(error instanceof Error ? error.message : String(error));

@@ -3,7 +3,10 @@
 
 const EXAMPLES = /** @type {Record<string, string>} */ ({ str: '"text"', int: "1", float: "1.0", bool: "True" });
 
-/** The line; it calls the first endpoint where plain values do. @param {{app: string, endpoints: import("./types.d.ts").EndpointState[]}} app */
+/**
+ * The line; it calls the first endpoint where plain values do.
+ * @param {{app: string, endpoints: import("./types.d.ts").EndpointState[]}} app
+ */
 export function connectCell(app) {
   const called = app.endpoints.find((one) => one.protocol === "http");
   const values = called && exampleOf(called.signature);
@@ -15,7 +18,8 @@ export function connectCell(app) {
  * @param {string} signature `(prompt: str, n: int = 3) -> dict`
  */
 function exampleOf(signature) {
-  let depth = 0, part = "";
+  let depth = 0,
+    part = "";
   const parts = /** @type {string[]} */ ([]);
   for (const c of signature.slice(1).replace(/'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"/g, "''")) {
     if (depth === 0 && (c === "," || c === ")")) {
@@ -27,6 +31,10 @@ function exampleOf(signature) {
       part += c;
     }
   }
-  const required = parts.filter((one) => one && !/^[*/]|=/.test(one)).map((one) => one.split(":").map((word) => word.trim()));
-  return required.every(([, kind]) => kind in EXAMPLES) ? required.map(([name, kind]) => `${name}=${EXAMPLES[kind]}`).join(", ") : null;
+  const required = parts
+    .filter((one) => one && !/^[*/]|=/.test(one))
+    .map((one) => one.split(":").map((word) => word.trim()));
+  return required.every(([, kind]) => kind in EXAMPLES)
+    ? required.map(([name, kind]) => `${name}=${EXAMPLES[kind]}`).join(", ")
+    : null;
 }

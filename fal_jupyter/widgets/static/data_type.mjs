@@ -4,15 +4,26 @@ import { baseType } from "./plain.mjs";
 
 /** How files begin, a character for each byte. @type {[RegExp, string][]} */
 const BEGINNINGS = [
-  [/^\x89PNG\r\n/, "image/png"], [/^\xff\xd8\xff/, "image/jpeg"], [/^GIF8/, "image/gif"], [/^RIFF.{4}WEBP/s, "image/webp"], [/^.{4}ftypavif/s, "image/avif"], [/^RIFF.{4}WAVE/s, "audio/wav"],
-  [/^(ID3|\xff[\xfb\xf3\xf2])/, "audio/mpeg"], [/^OggS/, "audio/ogg"], [/^fLaC/, "audio/flac"], [/^.{4}ftyp/s, "video/mp4"], [/^\x1a\x45\xdf\xa3/, "video/webm"], [/^%PDF-/, "application/pdf"],
+  [/^\x89PNG\r\n/, "image/png"],
+  [/^\xff\xd8\xff/, "image/jpeg"],
+  [/^GIF8/, "image/gif"],
+  [/^RIFF.{4}WEBP/s, "image/webp"],
+  [/^.{4}ftypavif/s, "image/avif"],
+  [/^RIFF.{4}WAVE/s, "audio/wav"],
+  [/^(ID3|\xff[\xfb\xf3\xf2])/, "audio/mpeg"],
+  [/^OggS/, "audio/ogg"],
+  [/^fLaC/, "audio/flac"],
+  [/^.{4}ftyp/s, "video/mp4"],
+  [/^\x1a\x45\xdf\xa3/, "video/webm"],
+  [/^%PDF-/, "application/pdf"],
 ];
 const LOOKED_AT = 24; // characters of base64
 /** @type {Record<string, string>} */
 const ENDINGS = { jpeg: "jpg", plain: "txt", "octet-stream": "bin", mpeg: "mp3", quicktime: "mov", "svg+xml": "svg" };
 
 /**
- * The type of a `data:` address, in lower case; where it is said to be bytes (as of a file that was read by its path), what they begin as. "" for another text.
+ * The type of a `data:` address, in lower case; where it is said to be bytes (as of a file that was read by its path),
+ * what they begin as. "" for another text.
  * @param {string} address
  */
 export function dataType(address) {

@@ -6,7 +6,8 @@
 const SVG_SPACE = "http://www.w3.org/2000/svg";
 
 /**
- * Give an element. Properties: `class`, `style` (an object), `dataset` (an object), `on…` (listeners), what exists as a property of the
+ * Give an element. Properties: `class`, `style` (an object), `dataset` (an object), `on…` (listeners), what exists as a
+ * property of the
  * element (`value`, `disabled`, …), everything else as an attribute; `null` and `false` leave an attribute out.
  * @param {string} tag
  * @param {Record<string, any> | null} [props]
@@ -60,27 +61,39 @@ export function setProperty(element, name, value) {
   } else if (value === null || value === undefined || value === false) {
     element.removeAttribute(name);
     if (name in element && typeof element[name] === "boolean") element[name] = false;
-  } else if (name in element && !(element instanceof SVGElement) && !name.startsWith("aria") && name !== "list" && name !== "role") {
+  } else if (
+    name in element &&
+    !(element instanceof SVGElement) &&
+    !name.startsWith("aria") &&
+    name !== "list" &&
+    name !== "role"
+  ) {
     element[name] = value;
   } else {
     element.setAttribute(name, value === true ? "" : String(value));
   }
 }
 
-/** What `h` was given as listeners: kept beside the element, so that `update` can exchange them. @type {WeakMap<Node, Record<string, (event: any) => void>>} */
+/**
+ * What `h` was given as listeners: kept beside the element, so that `update` can exchange them.
+ * @type {WeakMap<Node, Record<string, (event: any) => void>>}
+ */
 const HANDLERS = new WeakMap();
 
 /** @param {any} element @param {string} type @param {(event: any) => void} handler */
 function setHandler(element, type, handler) {
   const kept = HANDLERS.get(element) ?? {};
   HANDLERS.set(element, kept);
-  if (!(type in kept)) element.addEventListener(type, (/** @type {Event} */ event) => HANDLERS.get(element)?.[type]?.call(element, event));
+  if (!(type in kept))
+    element.addEventListener(type, (/** @type {Event} */ event) => HANDLERS.get(element)?.[type]?.call(element, event));
   kept[type] = handler;
 }
 
 /**
- * Make `node` look as `replace` would, but keep the nodes that are there: focus, hover and a press in progress survive, and nothing is built anew
- * that only changed its text. Children with `data-key` (or `data-request`, `data-app`) are told apart by it, others by their place. Listeners have to
+ * Make `node` look as `replace` would, but keep the nodes that are there: focus, hover and a press in progress survive,
+ * and nothing is built anew
+ * that only changed its text. Children with `data-key` (or `data-request`, `data-app`) are told apart by it, others by
+ * their place. Listeners have to
  * come from `h` and to use `event.currentTarget`, since the element they were written for may never reach the page.
  * @param {Element} node
  * @param {...Child} children
@@ -94,13 +107,17 @@ function flatten(children) {
   return children.flatMap((child) => {
     if (Array.isArray(child)) return flatten(child);
     if (child instanceof Node) return [child];
-    return child === null || child === undefined || typeof child === "boolean" ? [] : [document.createTextNode(String(child))];
+    return child === null || child === undefined || typeof child === "boolean"
+      ? []
+      : [document.createTextNode(String(child))];
   });
 }
 
 /** @param {any} node */
 function keyOf(node) {
-  return node.nodeType === 1 ? (node.getAttribute("data-key") ?? node.getAttribute("data-request") ?? node.getAttribute("data-app")) : null;
+  return node.nodeType === 1
+    ? (node.getAttribute("data-key") ?? node.getAttribute("data-request") ?? node.getAttribute("data-app"))
+    : null;
 }
 
 /** @param {any} one @param {any} two */
@@ -238,7 +255,8 @@ export function scheduler(root, signal, draw) {
   // a button that is exchanged between press and release is never clicked: nothing is drawn meanwhile
   root.addEventListener("pointerdown", () => (pressed = true), { signal, capture: true });
   const release = () => pressed && setTimeout(() => ((pressed = false), later()));
-  for (const type of ["pointerup", "pointercancel", "dragend"]) document.addEventListener(type, release, { signal, capture: true });
+  for (const type of ["pointerup", "pointercancel", "dragend"])
+    document.addEventListener(type, release, { signal, capture: true });
   document.addEventListener("visibilitychange", later, { signal });
   signal.addEventListener("abort", () => clearTimeout(timer));
   return () => {
@@ -247,7 +265,10 @@ export function scheduler(root, signal, draw) {
   };
 }
 
-/** Texts of users in one line, each with its own direction: a name in Hebrew or Arabic leaves the others where they are. @param {string[]} parts those that are "" are left out */
+/**
+ * Texts of users in one line, each with its own direction: a name in Hebrew or Arabic leaves the others where they are.
+ * @param {string[]} parts those that are "" are left out
+ */
 export function joinedTexts(parts) {
   return parts.filter(Boolean).map((part, at) => [at ? " · " : "", h("bdi", null, part)]);
 }
@@ -290,26 +311,37 @@ export function tabList(tabs, chosen, select) {
     select(name);
   };
   for (const { name, label } of tabs) {
-    const tab = h("button", {
-      type: "button", class: "fj-tab", role: "tab", id: newId(), "aria-controls": panelId, dataset: { tab: name },
-      onclick: () => choose(name),
-      onkeydown: (/** @type {KeyboardEvent} */ event) => {
-        const names = [...buttons.keys()];
-        const at = names.indexOf(name);
-        const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: names.length - 1 }[event.key];
-        if (to === undefined) return;
-        event.preventDefault();
-        const next = names[(to + names.length) % names.length];
-        choose(next);
-        buttons.get(next)?.focus();
+    const tab = h(
+      "button",
+      {
+        type: "button",
+        class: "fj-tab",
+        role: "tab",
+        id: newId(),
+        "aria-controls": panelId,
+        dataset: { tab: name },
+        onclick: () => choose(name),
+        onkeydown: (/** @type {KeyboardEvent} */ event) => {
+          const names = [...buttons.keys()];
+          const at = names.indexOf(name);
+          const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: names.length - 1 }[event.key];
+          if (to === undefined) return;
+          event.preventDefault();
+          const next = names[(to + names.length) % names.length];
+          choose(next);
+          buttons.get(next)?.focus();
+        },
       },
-    }, h("span", { class: "fj-tab-label", dataset: { label } }, label), h("span", { class: "fj-tab-count" }));
+      h("span", { class: "fj-tab-label", dataset: { label } }, label),
+      h("span", { class: "fj-tab-count" }),
+    );
     buttons.set(name, tab);
     list.append(tab);
   }
   const panel = h("div", { class: "fj-tab-panel", role: "tabpanel", id: panelId, tabIndex: -1 });
   return {
-    list, panel,
+    list,
+    panel,
     start: () => choose(chosen),
     /** @param {string} name @param {string} count */
     count: (name, count) => {

@@ -1,5 +1,8 @@
 // @ts-check
-/** "Edit and run again": a recorded request goes to the Try form of its app's card, as the event `fj-edit-request`, which the form takes by `preventDefault`. */
+/**
+ * "Edit and run again": a recorded request goes to the Try form of its app's card, as the event `fj-edit-request`,
+ * which the form takes by `preventDefault`.
+ */
 
 const EDIT_PATIENCE = 3000; // milliseconds in which a cell that is scrolled to has its card
 
@@ -15,9 +18,13 @@ export async function editRequest(root, host, alias, id) {
   const within = root.closest(".fj-card");
   if (!within) host.goToCell?.(alias);
   const end = Date.now() + EDIT_PATIENCE;
-  const offer = () => root.dispatchEvent(new CustomEvent("fj-edit-request", { bubbles: true, composed: true, cancelable: true, detail: { alias, id } }));
+  const offer = () =>
+    root.dispatchEvent(
+      new CustomEvent("fj-edit-request", { bubbles: true, composed: true, cancelable: true, detail: { alias, id } }),
+    );
   while (offer()) {
-    if (within || Date.now() > end) throw new Error(`Open the notebook whose cell made ${alias}: the request is edited in its card.`);
+    if (within || Date.now() > end)
+      throw new Error(`Open the notebook whose cell made ${alias}: the request is edited in its card.`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }

@@ -16,7 +16,9 @@ function placeOf(filename) {
 
 /** A traceback with a cell in place of the file that a kernel compiled it under. @param {string} text */
 export function namedCells(text) {
-  return text.replace(/File "([^"\n]*)", line/g, (whole, filename) => (CELL_FILE.test(filename) ? `${placeOf(filename).replace(/^./, (c) => c.toUpperCase())}, line` : whole));
+  return text.replace(/File "([^"\n]*)", line/g, (whole, filename) =>
+    CELL_FILE.test(filename) ? `${placeOf(filename).replace(/^./, (c) => c.toUpperCase())}, line` : whole,
+  );
 }
 
 /** Whether a frame is the user's own and not a library's. @param {string} filename */
@@ -40,14 +42,39 @@ export function ownFrame(error) {
 export function errorView(error) {
   const own = error.frames.filter((frame) => isOwn(frame.filename));
   const frame = own.at(-1) ?? error.frames.at(-1);
-  const where = frame && h("div", null,
-    h("div", { class: "fj-muted" }, `${plainText(placeOf(frame.filename))}, line ${frame.lineno}, in ${plainText(frame.function)}`),
-    h("pre", { class: "fj-code" }, h("span", { class: "fj-here" }, `${String(frame.lineno).padStart(4)}  ${plainText(frame.line || "")}`)));
+  const where =
+    frame &&
+    h(
+      "div",
+      null,
+      h(
+        "div",
+        { class: "fj-muted" },
+        `${plainText(placeOf(frame.filename))}, line ${frame.lineno}, in ${plainText(frame.function)}`,
+      ),
+      h(
+        "pre",
+        { class: "fj-code" },
+        h("span", { class: "fj-here" }, `${String(frame.lineno).padStart(4)}  ${plainText(frame.line || "")}`),
+      ),
+    );
   const library = error.frames.length - own.length;
-  const whole = h("details", null, h("summary", null, `whole traceback${library ? `, with ${plural(library, "frame")} of libraries` : ""}`),
-    h("pre", { class: "fj-code", tabIndex: 0 }, plainText(namedCells(error.text))));
+  const whole = h(
+    "details",
+    null,
+    h("summary", null, `whole traceback${library ? `, with ${plural(library, "frame")} of libraries` : ""}`),
+    h("pre", { class: "fj-code", tabIndex: 0 }, plainText(namedCells(error.text))),
+  );
   const phase = { setup: "setup() raised ", load: "its import raised " }[error.phase] ?? "";
-  return h("div", { class: "fj-error-view" },
-    h("div", { class: "fj-banner fj-bad", role: "alert" }, h("div", null, h("strong", null, phase, plainText(error.type)), h("div", null, plainText(error.message)))),
-    where, whole);
+  return h(
+    "div",
+    { class: "fj-error-view" },
+    h(
+      "div",
+      { class: "fj-banner fj-bad", role: "alert" },
+      h("div", null, h("strong", null, phase, plainText(error.type)), h("div", null, plainText(error.message))),
+    ),
+    where,
+    whole,
+  );
 }

@@ -5,11 +5,14 @@
 function bytesOf(address) {
   const comma = address.indexOf(",");
   const text = address.slice(comma + 1);
-  return /;base64$/i.test(address.slice(0, comma)) ? Uint8Array.from(atob(text), (c) => c.charCodeAt(0)) : new TextEncoder().encode(decodeURIComponent(text));
+  return /;base64$/i.test(address.slice(0, comma))
+    ? Uint8Array.from(atob(text), (c) => c.charCodeAt(0))
+    : new TextEncoder().encode(decodeURIComponent(text));
 }
 
 /**
- * What a `data:` address of a picked file says of it; null for other text. A file for a form has its name in the address: `data:image/png;name=cat.png;base64,…`.
+ * What a `data:` address of a picked file says of it; null for other text. A file for a form has its name in the
+ * address: `data:image/png;name=cat.png;base64,…`.
  * @param {string} text
  * @returns {{type: string, name: string} | null}
  */
@@ -19,7 +22,11 @@ export function dataAddress(text) {
   return found && { type: found[1], name: decodeURIComponent(name) };
 }
 
-/** One field of a form, a list's items one by one. @param {any} value @returns {{text?: string, data?: Uint8Array, type?: string, name?: string}[]} */
+/**
+ * One field of a form, a list's items one by one.
+ * @param {any} value
+ * @returns {{text?: string, data?: Uint8Array, type?: string, name?: string}[]}
+ */
 function partsOf(value) {
   if (value === undefined || value === null) return [];
   if (Array.isArray(value)) return value.flatMap(partsOf);
@@ -48,7 +55,9 @@ export function encodedBody(value, encoding) {
   const write = (/** @type {string} */ text) => pieces.push(new TextEncoder().encode(text));
   for (const [name, one] of entries) {
     for (const part of partsOf(one)) {
-      write(`--${boundary}\r\nContent-Disposition: form-data; name="${plain(name)}"${part.data ? `; filename="${plain(part.name ?? "")}"\r\nContent-Type: ${plain(part.type ?? "")}` : ""}\r\n\r\n`);
+      write(
+        `--${boundary}\r\nContent-Disposition: form-data; name="${plain(name)}"${part.data ? `; filename="${plain(part.name ?? "")}"\r\nContent-Type: ${plain(part.type ?? "")}` : ""}\r\n\r\n`,
+      );
       if (part.data) pieces.push(part.data);
       else write(part.text ?? "");
       write("\r\n");
@@ -57,6 +66,6 @@ export function encodedBody(value, encoding) {
   write(`--${boundary}--\r\n`);
   const body = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
   let at = 0;
-  for (const piece of pieces) (body.set(piece, at), (at += piece.length));
+  for (const piece of pieces) body.set(piece, at), (at += piece.length);
   return { body, type: `${encoding}; boundary=${boundary}` };
 }

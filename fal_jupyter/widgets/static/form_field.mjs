@@ -4,19 +4,24 @@ import { h, newId, setText } from "./dom.mjs";
 
 /** @typedef {import("./schema.mjs").Schema} Schema */
 /**
- * One control: `read` gives its value (`undefined`: left out), `problem` a sentence or "". A form of fields has their `rows`.
- * @typedef {{element: HTMLElement, read: () => any, problem: () => string, write: (value: any) => void, rows?: Rows}} Control
+ * One control: `read` gives its value (`undefined`: left out), `problem` a sentence or "". A form of fields has their
+ * `rows`.
+ * @typedef {{element: HTMLElement, read: () => any, problem: () => string, write: (value: any) => void, rows?: Rows}}
+ *   Control
  */
 /**
- * A field of a form: its schema as texts (see `schemaTexts`), the value that it began with as a text, null where that was given by hand, and whether it has the
+ * A field of a form: its schema as texts (see `schemaTexts`), the value that it began with as a text, null where that
+ * was given by hand, and whether it has the
  * value of a former form.
  * @typedef {{control: Control, nodes: Node[], text: string, whole: string, start: string | null, taken: boolean}} Row
  * @typedef {Map<string, Row>} Rows by name
  */
 /**
- * How a control is made: `id` of its box, `name` of its field, whether it is `required`, how deep it lies, whether `examples` may fill it; `former`: the rows of
+ * How a control is made: `id` of its box, `name` of its field, whether it is `required`, how deep it lies, whether
+ * `examples` may fill it; `former`: the rows of
  * an earlier form of the same endpoint, whose values stay where their fields are the same.
- * @typedef {{id?: string, name?: string, required?: boolean, depth?: number, examples?: boolean, changed: () => void, former?: Rows}} How
+ * @typedef {{id?: string, name?: string, required?: boolean, depth?: number, examples?: boolean, changed: () => void,
+ *   former?: Rows}} How
  */
 
 /**
@@ -60,7 +65,12 @@ export function fieldRow(texts, former, make) {
   return { ...made, ...texts, start, taken };
 }
 
-/** Fill the fields that have no value of a former form with an example of the whole body, and take what they hold now as what they begin with. @param {Rows} rows @param {any} example */
+/**
+ * Fill the fields that have no value of a former form with an example of the whole body, and take what they hold now as
+ * what they begin with.
+ * @param {Rows} rows
+ * @param {any} example
+ */
 export function beginRows(rows, example) {
   for (const [name, row] of rows) {
     if (row.taken) continue;
@@ -70,7 +80,10 @@ export function beginRows(rows, example) {
   }
 }
 
-/** What an empty box means: null where null is allowed and not the default anyway, else that the field is left out. @param {Schema} schema */
+/**
+ * What an empty box means: null where null is allowed and not the default anyway, else that the field is left out.
+ * @param {Schema} schema
+ */
 export function emptyValue(schema) {
   return schema.nullable && schema.default !== undefined && schema.default !== null ? null : undefined;
 }

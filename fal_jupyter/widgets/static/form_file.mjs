@@ -10,7 +10,10 @@ import { FileInput } from "./literals.mjs";
 import { isUpload, startOf } from "./schema.mjs";
 
 /** @typedef {import("./schema.mjs").Schema} Schema */
-/** A file that is picked: its address (`data:` where it was read here), and what is known of it. @typedef {{url: string, name?: string, type?: string, size?: number}} Picked */
+/**
+ * A file that is picked: its address (`data:` where it was read here), and what is known of it.
+ * @typedef {{url: string, name?: string, type?: string, size?: number}} Picked
+ */
 
 const ACCEPTED = { image: "image/*", audio: "audio/*", video: "video/*", file: "" };
 const NOUNS = { image: "an image", audio: "a sound file", video: "a video", file: "a file" };
@@ -19,7 +22,8 @@ const NOUNS = { image: "an image", audio: "a sound file", video: "a video", file
 export function readFile(chosen) {
   return new Promise((resolve, reject) => {
     const reader = new FileReader();
-    reader.onload = () => resolve({ url: String(reader.result), name: chosen.name, type: chosen.type, size: chosen.size });
+    reader.onload = () =>
+      resolve({ url: String(reader.result), name: chosen.name, type: chosen.type, size: chosen.size });
     reader.onerror = () => reject(new Error(`${chosen.name} could not be read.`));
     reader.readAsDataURL(chosen);
   });
@@ -36,7 +40,8 @@ function sizeOf({ url, size }) {
 }
 
 /**
- * What is picked, to look at or listen to. A remote file is shown when it is asked for: an app's example must not make this page call a stranger.
+ * What is picked, to look at or listen to. A remote file is shown when it is asked for: an app's example must not make
+ * this page call a stranger.
  * @param {Picked} picked
  * @param {string} kind
  * @param {(text: string) => void} measured gets its size in pixels or its length
@@ -44,29 +49,67 @@ function sizeOf({ url, size }) {
  */
 function preview(picked, kind, measured) {
   const type = typeOf(picked) || `${kind}/*`;
-  const broken = (/** @type {any} */ event) => event.currentTarget.replaceWith(h("span", { class: "fj-thumb fj-muted" }, "no preview"));
+  const broken = (/** @type {any} */ event) =>
+    event.currentTarget.replaceWith(h("span", { class: "fj-thumb fj-muted" }, "no preview"));
   const show = () => {
     if (type.startsWith("image/")) {
       return h("img", {
-        class: "fj-thumb", src: picked.url, alt: `preview of ${picked.name ?? "the image"}`, referrerPolicy: "no-referrer", onerror: broken,
-        onload: (/** @type {any} */ event) => measured(`${event.currentTarget.naturalWidth} × ${event.currentTarget.naturalHeight}`),
+        class: "fj-thumb",
+        src: picked.url,
+        alt: `preview of ${picked.name ?? "the image"}`,
+        referrerPolicy: "no-referrer",
+        onerror: broken,
+        onload: (/** @type {any} */ event) =>
+          measured(`${event.currentTarget.naturalWidth} × ${event.currentTarget.naturalHeight}`),
       });
     }
-    if (type.startsWith("audio/")) return h("audio", { class: "fj-player", src: picked.url, controls: true, onerror: broken, "aria-label": `preview of ${picked.name ?? "the sound"}` });
-    if (type.startsWith("video/")) return h("video", { class: "fj-player", src: picked.url, controls: true, onerror: broken, "aria-label": `preview of ${picked.name ?? "the video"}` });
+    if (type.startsWith("audio/"))
+      return h("audio", {
+        class: "fj-player",
+        src: picked.url,
+        controls: true,
+        onerror: broken,
+        "aria-label": `preview of ${picked.name ?? "the sound"}`,
+      });
+    if (type.startsWith("video/"))
+      return h("video", {
+        class: "fj-player",
+        src: picked.url,
+        controls: true,
+        onerror: broken,
+        "aria-label": `preview of ${picked.name ?? "the video"}`,
+      });
     return h("span", { class: "fj-thumb" }, glyph("logs"));
   };
   if (/^(data|blob):/i.test(picked.url)) return show();
   if (!/^https?:/i.test(picked.url) || kind === "file") return h("span", { class: "fj-thumb" }, glyph("link"));
   const place = h("span", { class: "fj-thumb" });
-  place.append(h("button", { type: "button", class: "fj-choice", title: "Load it from its address", onclick: () => place.replaceWith(show()) }, "Show"));
+  place.append(
+    h(
+      "button",
+      {
+        type: "button",
+        class: "fj-choice",
+        title: "Load it from its address",
+        onclick: () => place.replaceWith(show()),
+      },
+      "Show",
+    ),
+  );
   return place;
 }
 
 /** @param {any} value @returns {Picked | null} */
 function pickedOf(value) {
   if (typeof value === "string") return value ? { url: value, name: dataAddress(value)?.name || undefined } : null;
-  return value?.url ? { url: String(value.url), name: value.file_name ?? undefined, type: value.content_type ?? undefined, size: value.file_size ?? undefined } : null;
+  return value?.url
+    ? {
+        url: String(value.url),
+        name: value.file_name ?? undefined,
+        type: value.content_type ?? undefined,
+        size: value.file_size ?? undefined,
+      }
+    : null;
 }
 
 /**
@@ -82,31 +125,67 @@ export function fileControl(schema, kind, how) {
   const uploads = isUpload(schema); // it is sent itself, with its name
   const noun = NOUNS[/** @type {keyof typeof NOUNS} */ (kind)];
   const input = h("input", {
-    type: "file", id: how.id ?? newId(), class: "fj-file fj-visually-hidden", accept: ACCEPTED[/** @type {keyof typeof ACCEPTED} */ (kind)], "aria-label": how.id ? null : `choose ${noun}`,
+    type: "file",
+    id: how.id ?? newId(),
+    class: "fj-file fj-visually-hidden",
+    accept: ACCEPTED[/** @type {keyof typeof ACCEPTED} */ (kind)],
+    "aria-label": how.id ? null : `choose ${noun}`,
     onchange: () => (take(input.files?.[0]), (input.value = "")), // the same file can be chosen again
   });
   const address = h("input", {
-    class: "fj-input", type: "text", placeholder: "or an address: https://…", "aria-label": `address of the ${kind}`, spellcheck: false, autocomplete: "off",
+    class: "fj-input",
+    type: "text",
+    placeholder: "or an address: https://…",
+    "aria-label": `address of the ${kind}`,
+    spellcheck: false,
+    autocomplete: "off",
     onchange: () => address.value.trim() && put({ url: address.value.trim() }),
-    oninput: () => { // read as typed; drawn when the box is left
+    oninput: () => {
+      // read as typed; drawn when the box is left
       picked = address.value.trim() ? { url: address.value.trim() } : null;
       if (picked) show("");
       how.changed();
     },
-    onkeydown: (/** @type {KeyboardEvent} */ event) => event.key === "Enter" && !event.ctrlKey && !event.metaKey && (event.preventDefault(), address.value.trim() && put({ url: address.value.trim() })),
+    onkeydown: (/** @type {KeyboardEvent} */ event) =>
+      event.key === "Enter" &&
+      !event.ctrlKey &&
+      !event.metaKey &&
+      (event.preventDefault(), address.value.trim() && put({ url: address.value.trim() })),
   });
-  const zone = h("div", {
-    class: "fj-drop", title: `Drop or paste ${noun} here`,
-    ondragover: (/** @type {DragEvent} */ event) => (event.preventDefault(), event.stopPropagation(), zone.classList.add("fj-drop-here")),
-    ondragleave: () => zone.classList.remove("fj-drop-here"),
-    ondrop: (/** @type {DragEvent} */ event) => (event.preventDefault(), event.stopPropagation(), zone.classList.remove("fj-drop-here"), take(event.dataTransfer?.files[0])),
-    onpaste: (/** @type {ClipboardEvent} */ event) => event.clipboardData?.files.length && (event.preventDefault(), take(event.clipboardData.files[0])),
-  }, input, h("span", { class: "fj-button", "aria-hidden": "true", onclick: () => input.click() }, `Choose ${noun}`), h("span", { class: "fj-muted fj-drop-hint" }, "or drop it here"), uploads ? null : address);
+  const zone = h(
+    "div",
+    {
+      class: "fj-drop",
+      title: `Drop or paste ${noun} here`,
+      ondragover: (/** @type {DragEvent} */ event) => (
+        event.preventDefault(), event.stopPropagation(), zone.classList.add("fj-drop-here")
+      ),
+      ondragleave: () => zone.classList.remove("fj-drop-here"),
+      ondrop: (/** @type {DragEvent} */ event) => (
+        event.preventDefault(),
+        event.stopPropagation(),
+        zone.classList.remove("fj-drop-here"),
+        take(event.dataTransfer?.files[0])
+      ),
+      onpaste: (/** @type {ClipboardEvent} */ event) =>
+        event.clipboardData?.files.length && (event.preventDefault(), take(event.clipboardData.files[0])),
+    },
+    input,
+    h("span", { class: "fj-button", "aria-hidden": "true", onclick: () => input.click() }, `Choose ${noun}`),
+    h("span", { class: "fj-muted fj-drop-hint" }, "or drop it here"),
+    uploads ? null : address,
+  );
   const look = h("span", { class: "fj-look" });
   const title = h("span", { class: "fj-cut" });
   const facts = h("span", { class: "fj-muted fj-nowrap" });
   const remove = iconButton("close", `Remove the ${kind}`, () => (put(null), how.changed(), input.focus()));
-  const chosen = h("div", { class: "fj-picked", hidden: true, ondragover: zone.ondragover }, look, h("span", { class: "fj-picked-words" }, title, facts), remove);
+  const chosen = h(
+    "div",
+    { class: "fj-picked", hidden: true, ondragover: zone.ondragover },
+    look,
+    h("span", { class: "fj-picked-words" }, title, facts),
+    remove,
+  );
   const { element, show: showAt } = fieldFrame(zone, schema, chosen);
   const show = (/** @type {string} */ problem) => showAt(problem, input);
   element.classList.add("fj-picker");
@@ -126,7 +205,10 @@ export function fileControl(schema, kind, how) {
     setText(title, next.name ?? (next.url.startsWith("data:") ? `${kind} of this call` : next.url));
     title.title = next.url.startsWith("data:") ? (next.name ?? "") : next.url;
     setText(facts, base.join(" · "));
-    replace(look, preview(next, kind, (measured) => picked === next && setText(facts, [measured, ...base].join(" · "))));
+    replace(
+      look,
+      preview(next, kind, (measured) => picked === next && setText(facts, [measured, ...base].join(" · "))),
+    );
   };
   const take = async (/** @type {File | undefined} */ file) => {
     if (!file) return;
@@ -147,9 +229,15 @@ export function fileControl(schema, kind, how) {
   const value = () => {
     if (!picked) return undefined;
     const { url, name, type } = picked;
-    if (uploads && name && !/^data:[^,]*;name=/.test(url)) return url.replace(/^data:([^;,]*)/, (_, kind) => `data:${kind || "application/octet-stream"};name=${encodeURIComponent(name)}`);
+    if (uploads && name && !/^data:[^,]*;name=/.test(url))
+      return url.replace(
+        /^data:([^;,]*)/,
+        (_, kind) => `data:${kind || "application/octet-stream"};name=${encodeURIComponent(name)}`,
+      );
     if (!whole) return url;
-    return url.startsWith("data:") && name ? { url, file_name: name, ...(type ? { content_type: type } : {}) } : { url };
+    return url.startsWith("data:") && name
+      ? { url, file_name: name, ...(type ? { content_type: type } : {}) }
+      : { url };
   };
   const problem = () => {
     if (reading) return "The file is still being read.";
@@ -171,11 +259,18 @@ export function withFilesNamed(value, depth = 0) {
   if (typeof value === "string") return isAddress(value) ? addressName(value) : value;
   if (value instanceof FileInput) return value.name;
   if (value === null || typeof value !== "object" || depth > 6) return value;
-  if (Array.isArray(value)) return keptSame(value, value.map((one) => withFilesNamed(one, depth + 1)));
-  if (typeof value.url === "string" && isAddress(value.url)) return typeof value.file_name === "string" && value.file_name ? value.file_name : addressName(value.url);
+  if (Array.isArray(value))
+    return keptSame(
+      value,
+      value.map((one) => withFilesNamed(one, depth + 1)),
+    );
+  if (typeof value.url === "string" && isAddress(value.url))
+    return typeof value.file_name === "string" && value.file_name ? value.file_name : addressName(value.url);
   const entries = Object.entries(value);
   const named = entries.map(([, one]) => withFilesNamed(one, depth + 1));
-  return entries.every(([, one], at) => one === named[at]) ? value : Object.fromEntries(entries.map(([name], at) => [name, named[at]]));
+  return entries.every(([, one], at) => one === named[at])
+    ? value
+    : Object.fromEntries(entries.map(([name], at) => [name, named[at]]));
 }
 
 /** @param {any[]} before @param {any[]} now */
@@ -207,7 +302,11 @@ function addressName(address) {
  */
 export function manyFiles(kind, add) {
   const input = h("input", {
-    type: "file", multiple: true, hidden: true, accept: ACCEPTED[/** @type {keyof typeof ACCEPTED} */ (kind)], tabIndex: -1,
+    type: "file",
+    multiple: true,
+    hidden: true,
+    accept: ACCEPTED[/** @type {keyof typeof ACCEPTED} */ (kind)],
+    tabIndex: -1,
     onchange: async () => {
       const files = [...input.files];
       input.value = "";

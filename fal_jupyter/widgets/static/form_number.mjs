@@ -13,7 +13,8 @@ const WIDE_SPAN = 65535;
 const SEED_LIMIT = 2 ** 32 - 1;
 
 /**
- * How a number is asked for: `slider` for a narrow range, `dice` for whole numbers where any will do: a seed, or a range beyond 16 bits.
+ * How a number is asked for: `slider` for a narrow range, `dice` for whole numbers where any will do: a seed, or a
+ * range beyond 16 bits.
  * @param {Schema} schema resolved
  * @param {string} name
  */
@@ -32,7 +33,9 @@ export function numberKind(schema, name) {
 export function rolled(schema) {
   const step = schema.multipleOf ?? 1;
   const low = Math.ceil(Math.max(schema.minimum ?? (schema.exclusiveMinimum ?? -1) + 1, -SEED_LIMIT) / step);
-  const high = Math.floor(Math.min(schema.maximum ?? (schema.exclusiveMaximum ?? SEED_LIMIT + 1) - 1, SEED_LIMIT) / step);
+  const high = Math.floor(
+    Math.min(schema.maximum ?? (schema.exclusiveMaximum ?? SEED_LIMIT + 1) - 1, SEED_LIMIT) / step,
+  );
   return (low + Math.floor(Math.random() * (Math.max(low, high) - low + 1))) * step;
 }
 
@@ -45,8 +48,14 @@ export function numberControl(schema, how) {
   const kind = numberKind(schema, name);
   const start = startOf(schema, how.examples !== false);
   const input = h("input", {
-    class: `fj-input${kind === "slider" ? " fj-box" : ""}`, id: how.id ?? newId(), type: "text", inputMode: whole ? "numeric" : "decimal", value: asText(start),
-    placeholder: schema.nullable || (!how.required && schema.default === undefined) ? (kind === "dice" ? "random" : "null") : "", autocomplete: "off",
+    class: `fj-input${kind === "slider" ? " fj-box" : ""}`,
+    id: how.id ?? newId(),
+    type: "text",
+    inputMode: whole ? "numeric" : "decimal",
+    value: asText(start),
+    placeholder:
+      schema.nullable || (!how.required && schema.default === undefined) ? (kind === "dice" ? "random" : "null") : "",
+    autocomplete: "off",
     oninput: () => (sync(), show(problem(), input), how.changed()),
   });
   const put = (/** @type {string} */ text) => {
@@ -55,11 +64,20 @@ export function numberControl(schema, how) {
     show(problem(), input);
     how.changed();
   };
-  const slider = kind === "slider" && h("input", {
-    type: "range", min: low, max: high, step: schema.multipleOf ?? (whole ? 1 : "any"), value: start ?? low, tabIndex: -1, "aria-hidden": "true",
-    oninput: () => put(whole ? slider.value : String(Number(Number(slider.value).toPrecision(4)))),
-  });
-  const dice = kind === "dice" ? iconButton("dice", `a random ${name || "number"}`, () => put(String(rolled(schema)))) : null;
+  const slider =
+    kind === "slider" &&
+    h("input", {
+      type: "range",
+      min: low,
+      max: high,
+      step: schema.multipleOf ?? (whole ? 1 : "any"),
+      value: start ?? low,
+      tabIndex: -1,
+      "aria-hidden": "true",
+      oninput: () => put(whole ? slider.value : String(Number(Number(slider.value).toPrecision(4)))),
+    });
+  const dice =
+    kind === "dice" ? iconButton("dice", `a random ${name || "number"}`, () => put(String(rolled(schema)))) : null;
   const parts = slider ? [slider, input] : [input, dice];
   const { element, show } = fieldFrame(parts[0], schema, ...parts.slice(1));
   const sync = () => {
@@ -68,8 +86,14 @@ export function numberControl(schema, how) {
   const read = () => (input.value.trim() === "" ? emptyValue(schema) : Number(input.value));
   const problem = () => {
     const value = read();
-    if (value === undefined || value === null) return how.required && schema.default === undefined && !schema.nullable ? "It is required." : "";
+    if (value === undefined || value === null)
+      return how.required && schema.default === undefined && !schema.nullable ? "It is required." : "";
     return Number.isNaN(value) ? `Give ${whole ? "a whole number" : "a number"}.` : problemOf(schema, value);
   };
-  return { element, read, problem: () => show(problem(), input), write: (value) => ((input.value = asText(value)), sync(), show("", input)) };
+  return {
+    element,
+    read,
+    problem: () => show(problem(), input),
+    write: (value) => ((input.value = asText(value)), sync(), show("", input)),
+  };
 }

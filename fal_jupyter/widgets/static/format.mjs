@@ -84,7 +84,9 @@ export function byNumber(one, two) {
 
 /** How long ago: `3 s ago`. @param {number} ms */
 export function ago(ms) {
-  return ms < 1000 ? "just now" : `${duration(Math.floor(ms / 1000) * 1000)} ago`.replace(".00 s", " s").replace(".0 s", " s");
+  return ms < 1000
+    ? "just now"
+    : `${duration(Math.floor(ms / 1000) * 1000)} ago`.replace(".00 s", " s").replace(".0 s", " s");
 }
 
 /** `1 call`, `2 calls`. @param {number} number @param {string} noun @param {string} [many] */

@@ -8,7 +8,15 @@ import { byNumber } from "./format.mjs";
 export const WAITING = 1;
 export const RUNNING = 2;
 /** Runner states from the bottom of the stack to its top, with their column. @type {[string, number][]} */
-export const STACK = [["RUNNING", 6], ["IDLE", 5], ["SETUP", 4], ["PENDING", 3], ["CRASH_BACKOFF", 9], ["DRAINING", 7], ["TERMINATING", 8]];
+export const STACK = [
+  ["RUNNING", 6],
+  ["IDLE", 5],
+  ["SETUP", 4],
+  ["PENDING", 3],
+  ["CRASH_BACKOFF", 9],
+  ["DRAINING", 7],
+  ["TERMINATING", 8],
+];
 
 /**
  * Ticks of a count from 0 to the first round number that holds `most`: 0, 2, 4 or 0, 6, 12.
@@ -19,7 +27,9 @@ export const STACK = [["RUNNING", 6], ["IDLE", 5], ["SETUP", 4], ["PENDING", 3],
 export function countTicks(most, parts = 2) {
   const least = Math.max(1, Math.ceil(most / parts));
   const power = 10 ** Math.floor(Math.log10(least));
-  const step = [1, 1.5, 2, 3, 4, 5, 6, 8, 10].map((one) => one * power).find((one) => one >= least && Number.isInteger(one)) ?? least;
+  const step =
+    [1, 1.5, 2, 3, 4, 5, 6, 8, 10].map((one) => one * power).find((one) => one >= least && Number.isInteger(one)) ??
+    least;
   const ticks = [0];
   while (ticks[ticks.length - 1] < most || ticks.length < 2) ticks.push(ticks.length * step);
   return ticks;
@@ -63,7 +73,11 @@ export function timeLabels(from, to, left, right) {
   return labels;
 }
 
-/** The first number of 1, 2, 5 and their tens that holds `value`; a multiple of `step` where there is one. @param {number} value @param {number} [step] */
+/**
+ * The first number of 1, 2, 5 and their tens that holds `value`; a multiple of `step` where there is one.
+ * @param {number} value
+ * @param {number} [step]
+ */
 export function roundUp(value, step = 0) {
   if (step) return Math.max(step, Math.ceil(value / step) * step);
   const power = 10 ** Math.floor(Math.log10(Math.max(value, 1e-9)));
@@ -75,7 +89,8 @@ export function usageAt(usage, moment) {
   return pointAt(usage, moment);
 }
 
-const UNMEASURED = 12000; // milliseconds without a measurement after which nothing is known: it is made while somebody looks
+// milliseconds without a measurement after which nothing is known: it is made while somebody looks
+const UNMEASURED = 12000;
 
 /**
  * A line through measurements, and the area below it; a gap where nothing was measured.
@@ -109,7 +124,8 @@ export function pathOfUsage(usage, column, from, to, x, y) {
 }
 
 /**
- * The points from `from` to `to`, with the state at `from` carried in and the last one carried to `to`. Points within `pixel` milliseconds
+ * The points from `from` to `to`, with the state at `from` carried in and the last one carried to `to`. Points within
+ * `pixel` milliseconds
  * become their peak and their end: no peak is lost, and none is drawn longer than it lasted, or a pixel.
  * @param {number[][]} points
  * @param {number} from
@@ -186,7 +202,8 @@ export function stepPath(points, column, x, y) {
 }
 
 /**
- * A path of steps that fills between the sum of `below` and that plus `column`; "" where the column is nothing throughout.
+ * A path of steps that fills between the sum of `below` and that plus `column`; "" where the column is nothing
+ * throughout.
  * @param {number[][]} points clipped
  * @param {number} column
  * @param {number[]} below
@@ -201,7 +218,12 @@ export function stackPath(points, column, below, x, y) {
     if (points[at][column] > 0) {
       const base = below.reduce((sum, one) => sum + points[at][one], 0);
       const top = base + points[at][column];
-      while (end < points.length - 1 && below.reduce((sum, one) => sum + points[end][one], 0) === base && points[end][column] === points[at][column]) end += 1;
+      while (
+        end < points.length - 1 &&
+        below.reduce((sum, one) => sum + points[end][one], 0) === base &&
+        points[end][column] === points[at][column]
+      )
+        end += 1;
       path += `M${round(x(points[at][0]))},${round(y(base))}V${round(y(top))}H${round(x(points[end][0]))}V${round(y(base))}Z`;
     } else end += 1;
     at = end;
@@ -232,7 +254,8 @@ export function laneSpans(moves, from, to) {
 }
 
 /**
- * The lanes to draw, in the order in which they began: those with something in the span; of more than `most` those that live or lived last.
+ * The lanes to draw, in the order in which they began: those with something in the span; of more than `most` those that
+ * live or lived last.
  * @param {import("./types.d.ts").Lane[]} lanes
  * @param {number} from
  * @param {number} to
@@ -245,25 +268,40 @@ export function chosenLanes(lanes, from, to, most) {
     return state === "GONE" ? time : Infinity;
   };
   const began = (/** @type {import("./types.d.ts").Lane} */ lane) => lane.moves[0][0];
-  const latest = [...seen].sort((a, b) => (ended(a) === ended(b) ? began(a) - began(b) : ended(b) - ended(a))).slice(0, most);
-  return { lanes: latest.sort((a, b) => began(a) - began(b) || byNumber(a.id, b.id)), more: seen.length - latest.length };
+  const latest = [...seen]
+    .sort((a, b) => (ended(a) === ended(b) ? began(a) - began(b) : ended(b) - ended(a)))
+    .slice(0, most);
+  return {
+    lanes: latest.sort((a, b) => began(a) - began(b) || byNumber(a.id, b.id)),
+    more: seen.length - latest.length,
+  };
 }
 
 /**
- * The decisions that get a mark: of several within `apart` pixels the weightiest, the latest of equals; a note weighs least.
+ * The decisions that get a mark: of several within `apart` pixels the weightiest, the latest of equals; a note weighs
+ * least.
  * @param {import("./types.d.ts").Decision[]} decisions
  * @param {(time: number) => number} x
  * @param {number} [apart]
- * @returns {{decision: import("./types.d.ts").Decision, x: number, room: number, several: import("./types.d.ts").Decision[]}[]} `room`: pixels to the next mark; `several`: all that it stands for
+ * @returns {{decision: import("./types.d.ts").Decision, x: number, room: number, several:
+ *   import("./types.d.ts").Decision[]}[]} `room`: pixels to the next mark; `several`: all that it stands for
  */
 export function placeMarks(decisions, x, apart = 26) {
-  /** @type {{decision: import("./types.d.ts").Decision, x: number, room: number, several: import("./types.d.ts").Decision[]}[]} */
+  /**
+   * @type {{decision: import("./types.d.ts").Decision, x: number, room: number, several:
+   *   import("./types.d.ts").Decision[]}[]}
+   */
   const marks = [];
   for (const decision of decisions) {
     const place = x(decision.time);
     const before = marks[marks.length - 1];
     if (!before || place - before.x >= apart) marks.push({ decision, x: place, room: Infinity, several: [decision] });
-    else marks[marks.length - 1] = { ...before, decision: decision.kind !== "note" || before.decision.kind === "note" ? decision : before.decision, several: [...before.several, decision] };
+    else
+      marks[marks.length - 1] = {
+        ...before,
+        decision: decision.kind !== "note" || before.decision.kind === "note" ? decision : before.decision,
+        several: [...before.several, decision],
+      };
   }
   for (let at = 0; at + 1 < marks.length; at += 1) marks[at].room = marks[at + 1].x - marks[at].x;
   return marks;

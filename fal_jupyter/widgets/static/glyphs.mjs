@@ -1,17 +1,34 @@
 // @ts-check
-/** State glyphs and icons, drawn here: one shape a state, so that no meaning hangs on a colour. Always beside a word. */
+/**
+ * State glyphs and icons, drawn here: one shape a state, so that no meaning hangs on a colour. Always beside a word.
+ */
 import { h, svg } from "./dom.mjs";
 import { hasFailed, wasCancelled } from "./phases.mjs";
 
 /** @type {Record<string, [string, string][]>} */
 const SHAPES = {
-  ok: [["circle", "cx=8 cy=8 r=6.5 class=fj-solid"], ["path", "d=M5,8.2l2.2,2.2l4,-4.6 class=fj-on-solid"]],
-  setup: [["circle", "cx=8 cy=8 r=5.5 class=fj-line"], ["path", "d=M8,2.5a5.5,5.5,0,0,0,0,11z class=fj-solid"]],
-  idle: [["circle", "cx=8 cy=8 r=5.5 class=fj-line"], ["circle", "cx=8 cy=8 r=2 class=fj-solid"]],
+  ok: [
+    ["circle", "cx=8 cy=8 r=6.5 class=fj-solid"],
+    ["path", "d=M5,8.2l2.2,2.2l4,-4.6 class=fj-on-solid"],
+  ],
+  setup: [
+    ["circle", "cx=8 cy=8 r=5.5 class=fj-line"],
+    ["path", "d=M8,2.5a5.5,5.5,0,0,0,0,11z class=fj-solid"],
+  ],
+  idle: [
+    ["circle", "cx=8 cy=8 r=5.5 class=fj-line"],
+    ["circle", "cx=8 cy=8 r=2 class=fj-solid"],
+  ],
   running: [["path", "d=M4.5,2.8l8,5.2l-8,5.2z class=fj-solid"]],
   pending: [["circle", "cx=8 cy=8 r=5.5 class=fj-dashed"]],
-  draining: [["path", "d=M3.5,3h9M3.5,6h9 class=fj-line"], ["path", "d=M8,8v5M5.5,10.8l2.5,2.6l2.5,-2.6 class=fj-line"]],
-  failed: [["path", "d=M5.3,1.5h5.4l3.8,3.8v5.4l-3.8,3.8h-5.4l-3.8,-3.8v-5.4z class=fj-solid"], ["path", "d=M5.7,5.7l4.6,4.6M10.3,5.7l-4.6,4.6 class=fj-on-solid"]],
+  draining: [
+    ["path", "d=M3.5,3h9M3.5,6h9 class=fj-line"],
+    ["path", "d=M8,8v5M5.5,10.8l2.5,2.6l2.5,-2.6 class=fj-line"],
+  ],
+  failed: [
+    ["path", "d=M5.3,1.5h5.4l3.8,3.8v5.4l-3.8,3.8h-5.4l-3.8,-3.8v-5.4z class=fj-solid"],
+    ["path", "d=M5.7,5.7l4.6,4.6M10.3,5.7l-4.6,4.6 class=fj-on-solid"],
+  ],
   zero: [["path", "d=M12.8,9.6a5.4,5.4,0,1,1,-6.4,-6.4a4.4,4.4,0,0,0,6.4,6.4z class=fj-line"]],
   stopped: [["rect", "x=3.5 y=3.5 width=9 height=9 class=fj-solid"]],
   done: [["path", "d=M3,8.4l3.3,3.3l6.7,-7.4 class=fj-line"]],
@@ -20,7 +37,10 @@ const SHAPES = {
   down: [["path", "d=M8,13l5.5,-10h-11z class=fj-solid"]],
   retry: [["path", "d=M8,2l6,6l-6,6l-6,-6z class=fj-solid"]],
   note: [["circle", "cx=8 cy=8 r=3 class=fj-solid"]],
-  edited: [["path", "d=M8,2l6,6l-6,6l-6,-6z class=fj-line"], ["path", "d=M8,5.5v5M5.5,8h5 class=fj-line"]],
+  edited: [
+    ["path", "d=M8,2l6,6l-6,6l-6,-6z class=fj-line"],
+    ["path", "d=M8,5.5v5M5.5,8h5 class=fj-line"],
+  ],
   restart: [["path", "d=M12.8,6.2a5.2,5.2,0,1,0,0.4,2.6M13,2.8v3.6h-3.6 class=fj-line"]],
   stop: [["rect", "x=4 y=4 width=8 height=8 class=fj-line"]],
   more: [["path", "d=M3,8h.01M8,8h.01M13,8h.01 class=fj-dots"]],
@@ -37,8 +57,16 @@ const SHAPES = {
   moon: [["path", "d=M12.8,9.6a5.4,5.4,0,1,1,-6.4,-6.4a4.4,4.4,0,0,0,6.4,6.4z class=fj-line"]],
   table: [["path", "d=M2.5,3.5h11v9h-11zM2.5,6.5h11M6.5,3.5v9 class=fj-line"]],
   warning: [["path", "d=M8,2.5l6,11h-12zM8,6.5v3.5M8,11.7v.1 class=fj-line"]],
-  dice: [["rect", "x=2.5 y=2.5 width=11 height=11 rx=2 class=fj-line"], ["path", "d=M5.5,5.5h.01M10.5,5.5h.01M8,8h.01M5.5,10.5h.01M10.5,10.5h.01 class=fj-dots"]],
-  link: [["path", "d=M6.5,9.5l3,-3M7,4.8l1.5,-1.5a3,3,0,0,1,4.2,4.2l-1.5,1.5M9,11.2l-1.5,1.5a3,3,0,0,1,-4.2,-4.2l1.5,-1.5 class=fj-line"]],
+  dice: [
+    ["rect", "x=2.5 y=2.5 width=11 height=11 rx=2 class=fj-line"],
+    ["path", "d=M5.5,5.5h.01M10.5,5.5h.01M8,8h.01M5.5,10.5h.01M10.5,10.5h.01 class=fj-dots"],
+  ],
+  link: [
+    [
+      "path",
+      "d=M6.5,9.5l3,-3M7,4.8l1.5,-1.5a3,3,0,0,1,4.2,4.2l-1.5,1.5M9,11.2l-1.5,1.5a3,3,0,0,1,-4.2,-4.2l1.5,-1.5 class=fj-line",
+    ],
+  ],
 };
 
 /**
@@ -99,7 +127,12 @@ export function stateGlyph(state) {
 /** Glyph and word. @param {string} state @param {string} [word] */
 export function stateMark(state, word) {
   const look = stateLook(state);
-  return h("span", { class: `fj-state ${look.tone}` }, glyph(look.shape, look.tone), h("span", null, word ?? look.word));
+  return h(
+    "span",
+    { class: `fj-state ${look.tone}` },
+    glyph(look.shape, look.tone),
+    h("span", null, word ?? look.word),
+  );
 }
 
 /** How a request stands, in the terms of `stateLook`. @param {import("./types.d.ts").RequestState} request */
@@ -116,5 +149,9 @@ export function requestLook(request) {
  * @returns {HTMLButtonElement}
  */
 export function iconButton(shape, label, press, props = {}) {
-  return h("button", { type: "button", class: "fj-icon-button", title: label, "aria-label": label, ...props, onclick: press }, glyph(shape));
+  return h(
+    "button",
+    { type: "button", class: "fj-icon-button", title: label, "aria-label": label, ...props, onclick: press },
+    glyph(shape),
+  );
 }

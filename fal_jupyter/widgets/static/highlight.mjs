@@ -3,12 +3,18 @@
 import { h } from "./dom.mjs";
 
 const CODE_WORDS = {
-  python: "import|from|as|with|for|in|while|if|else|def|class|return|yield|await|async|print|None|True|False|not|and|or",
-  javascript: "import|from|const|let|new|await|async|for|of|class|extends|constructor|super|return|null|true|false|function",
+  python:
+    "import|from|as|with|for|in|while|if|else|def|class|return|yield|await|async|print|None|True|False|not|and|or",
+  javascript:
+    "import|from|const|let|new|await|async|for|of|class|extends|constructor|super|return|null|true|false|function",
   shell: "curl|until|do|done|sleep|sed|base64|tr",
 };
 const CODE_COMMENTS = { python: "#[^\\n]*", javascript: "\\/\\/[^\\n]*", shell: "(?<![^\\s])#[^\\n]*" };
-const CODE_STRINGS = { python: '"(?:\\\\.|[^"\\\\\\n])*"', javascript: '"(?:\\\\.|[^"\\\\\\n])*"', shell: "'[^']*'|\"(?:\\\\.|[^\"\\\\])*\"" };
+const CODE_STRINGS = {
+  python: '"(?:\\\\.|[^"\\\\\\n])*"',
+  javascript: '"(?:\\\\.|[^"\\\\\\n])*"',
+  shell: "'[^']*'|\"(?:\\\\.|[^\"\\\\])*\"",
+};
 
 /**
  * A program as coloured text.
@@ -19,7 +25,10 @@ const CODE_STRINGS = { python: '"(?:\\\\.|[^"\\\\\\n])*"', javascript: '"(?:\\\\
 export function programView(text, language) {
   const name = /** @type {keyof typeof CODE_WORDS} */ (language);
   if (!CODE_WORDS[name]) return [document.createTextNode(text)];
-  const token = new RegExp(`(?<comment>${CODE_COMMENTS[name]})|(?<string>${CODE_STRINGS[name]})|(?<word>(?<![\\w$.])(?:${CODE_WORDS[name]})(?![\\w$]))|(?<number>(?<![\\w$.])-?\\d+(?:\\.\\d+)?(?:e[+-]?\\d+)?(?![\\w$]))`, "g");
+  const token = new RegExp(
+    `(?<comment>${CODE_COMMENTS[name]})|(?<string>${CODE_STRINGS[name]})|(?<word>(?<![\\w$.])(?:${CODE_WORDS[name]})(?![\\w$]))|(?<number>(?<![\\w$.])-?\\d+(?:\\.\\d+)?(?:e[+-]?\\d+)?(?![\\w$]))`,
+    "g",
+  );
   /** @type {Node[]} */
   const nodes = [];
   let at = 0;

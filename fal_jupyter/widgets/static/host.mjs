@@ -81,7 +81,10 @@ export async function readFeed(open, store, signal) {
       throw new Error("the connection to the server ended");
     } catch (error) {
       if (signal.aborted) return;
-      store.lose("lost", error instanceof Error && !attempt.signal.aborted ? error.message : "the server does not answer");
+      store.lose(
+        "lost",
+        error instanceof Error && !attempt.signal.aborted ? error.message : "the server does not answer",
+      );
     } finally {
       clearTimeout(quiet);
       signal.removeEventListener("abort", stop);
@@ -110,7 +113,9 @@ function sentenceOfStatus(status) {
 export function ownFile(address, gateway) {
   if (!gateway?.base || !address.startsWith(`${gateway.base}/cdn/files/`)) return "";
   const path = address.slice(gateway.base.length + 1).replace(/[?#].*$/, "");
-  return /^cdn\/files\/[0-9a-f]{32}\/[\w.%~+-]*$/.test(path) && !/(^|\/|%2f|%5c)(\.|%2e){1,2}(\/|%2f|%5c|$)/i.test(path) ? path : "";
+  return /^cdn\/files\/[0-9a-f]{32}\/[\w.%~+-]*$/.test(path) && !/(^|\/|%2f|%5c)(\.|%2e){1,2}(\/|%2f|%5c|$)/i.test(path)
+    ? path
+    : "";
 }
 
 /** @param {string} text */
@@ -143,7 +148,9 @@ export function serverHost({ base, token, signal }) {
     const address = withQuery(`${base}fal/api/${path}`, asked.query);
     try {
       const body = /** @type {any} */ (asked.body);
-      return answeredByFetch(await fetch(address, { method, headers, body, signal: asked.signal, credentials: "same-origin" }));
+      return answeredByFetch(
+        await fetch(address, { method, headers, body, signal: asked.signal, credentials: "same-origin" }),
+      );
     } catch (error) {
       if (asked.signal?.aborted) throw error;
       throw new Error("the server does not answer");
@@ -151,7 +158,9 @@ export function serverHost({ base, token, signal }) {
   };
   readFeed((stop) => ask("GET", "feed", { signal: stop }), store, signal);
   return {
-    kind: "server", store, ask,
+    kind: "server",
+    store,
+    ask,
     address: (app) => new URL(`${base}fal/run/${app.app}`, location.href).href,
     media: (address) => {
       const path = ownFile(address, store.view.gateway);
@@ -196,11 +205,15 @@ export function kernelHost(model, signal) {
   const expect = (ms) => {
     clearTimeout(quiet);
     quiet = setTimeout(() => {
-      if (store.view.link === "connecting") store.lose("connecting", "The kernel is busy or gone: waiting for its answer …");
+      if (store.view.link === "connecting")
+        store.lose("connecting", "The kernel is busy or gone: waiting for its answer …");
       else if (store.view.link === "live") store.lose("lost", "the kernel does not answer");
     }, ms);
   };
-  /** @type {Map<string, {head: (message: any) => void, piece: (data: Uint8Array) => void, end: (error?: Error) => void}>} */
+  /**
+   * @type {Map<string, {head: (message: any) => void, piece: (data: Uint8Array) => void, end: (error?: Error) =>
+   *   void}>}
+   */
   const waiting = new Map();
   let asked = 0;
   const listen = (/** @type {any} */ message, /** @type {DataView[]} */ buffers = []) => {
@@ -212,7 +225,8 @@ export function kernelHost(model, signal) {
     if (!one) return;
     if (message.error) one.end(new Error(message.error));
     else if (message.end) one.end();
-    else if (message.chunk) for (const view of buffers) one.piece(new Uint8Array(view.buffer, view.byteOffset, view.byteLength));
+    else if (message.chunk)
+      for (const view of buffers) one.piece(new Uint8Array(view.buffer, view.byteOffset, view.byteLength));
     else one.head(message);
   };
   model.on("msg:custom", listen);
@@ -223,58 +237,70 @@ export function kernelHost(model, signal) {
   });
   expect(BUSY);
   model.send({ listen: true });
-  const ask = (/** @type {string} */ method, /** @type {string} */ path, /** @type {Asked} */ options = {}) => new Promise((resolve, reject) => {
-    asked += 1;
-    const id = `${Date.now()}-${asked}`;
-    /** @type {Uint8Array[]} */
-    const pieces = [];
-    let over = false;
-    /** @type {Error | undefined} */
-    let failed;
-    let wake = () => {};
-    const stop = () => (model.send({ id, stop: true }), end(new DOMException("stopped", "AbortError")));
-    const end = (/** @type {Error | undefined} */ error) => {
-      over = true;
-      failed = error;
-      waiting.delete(id);
-      options.signal?.removeEventListener("abort", stop);
-      if (error) reject(error);
-      wake();
-    };
-    async function* chunks() {
-      for (let at = 0; ; ) {
-        if (at < pieces.length) yield pieces[at++];
-        else if (failed) throw failed;
-        else if (over) return;
-        else await new Promise((/** @type {(value?: any) => void} */ done) => (wake = done));
+  const ask = (/** @type {string} */ method, /** @type {string} */ path, /** @type {Asked} */ options = {}) =>
+    new Promise((resolve, reject) => {
+      asked += 1;
+      const id = `${Date.now()}-${asked}`;
+      /** @type {Uint8Array[]} */
+      const pieces = [];
+      let over = false;
+      /** @type {Error | undefined} */
+      let failed;
+      let wake = () => {};
+      const stop = () => (model.send({ id, stop: true }), end(new DOMException("stopped", "AbortError")));
+      const end = (/** @type {Error | undefined} */ error) => {
+        over = true;
+        failed = error;
+        waiting.delete(id);
+        options.signal?.removeEventListener("abort", stop);
+        if (error) reject(error);
+        wake();
+      };
+      async function* chunks() {
+        for (let at = 0; ; ) {
+          if (at < pieces.length) yield pieces[at++];
+          else if (failed) throw failed;
+          else if (over) return;
+          else await new Promise((/** @type {(value?: any) => void} */ done) => (wake = done));
+        }
       }
-    }
-    const bytes = async () => {
-      const found = [];
-      for await (const piece of chunks()) found.push(piece);
-      return new Uint8Array(await new Blob(/** @type {any} */ (found)).arrayBuffer());
-    };
-    const text = async () => new TextDecoder().decode(await bytes());
-    waiting.set(id, {
-      head: (message) => {
-        const headers = new Headers(message.headers ?? {});
-        resolve({ status: message.status, headers, bytes, text, json: async () => JSON.parse(await text()), chunks });
-      },
-      piece: (data) => (pieces.push(data), wake()),
-      end,
+      const bytes = async () => {
+        const found = [];
+        for await (const piece of chunks()) found.push(piece);
+        return new Uint8Array(await new Blob(/** @type {any} */ (found)).arrayBuffer());
+      };
+      const text = async () => new TextDecoder().decode(await bytes());
+      waiting.set(id, {
+        head: (message) => {
+          const headers = new Headers(message.headers ?? {});
+          resolve({ status: message.status, headers, bytes, text, json: async () => JSON.parse(await text()), chunks });
+        },
+        piece: (data) => (pieces.push(data), wake()),
+        end,
+      });
+      options.signal?.addEventListener("abort", stop);
+      sendBody(options.body).then((buffers) => {
+        model.send(
+          { id, method, path: withQuery(path, options.query), headers: options.headers ?? {} },
+          undefined,
+          buffers,
+        );
+      }, reject);
     });
-    options.signal?.addEventListener("abort", stop);
-    sendBody(options.body).then((buffers) => {
-      model.send({ id, method, path: withQuery(path, options.query), headers: options.headers ?? {} }, undefined, buffers);
-    }, reject);
-  });
   /** @type {Map<string, Promise<string>>} bytes that came over the comm, as the page's own addresses */
   const files = new Map();
   const load = async (/** @type {string} */ path) => {
     const answer = await /** @type {Promise<Answered>} */ (ask("GET", path, { signal }));
-    if (answer.status !== 200) throw new Error(answer.status === 404 ? "the file is not kept any more" : `the gateway answered ${answer.status}`);
+    if (answer.status !== 200)
+      throw new Error(
+        answer.status === 404 ? "the file is not kept any more" : `the gateway answered ${answer.status}`,
+      );
     const type = answer.headers.get("content-type") ?? "";
-    const made = URL.createObjectURL(new Blob([/** @type {any} */ (await answer.bytes())], { type: /^(image\/(?!svg)|audio\/|video\/)/.test(type) ? type : "application/octet-stream" }));
+    const made = URL.createObjectURL(
+      new Blob([/** @type {any} */ (await answer.bytes())], {
+        type: /^(image\/(?!svg)|audio\/|video\/)/.test(type) ? type : "application/octet-stream",
+      }),
+    );
     signal.addEventListener("abort", () => URL.revokeObjectURL(made));
     return made;
   };
@@ -302,7 +328,9 @@ async function sendBody(body) {
  */
 export function savedHost(card) {
   return {
-    kind: "saved", store: storeOfPicture(card), picture: card.picture,
+    kind: "saved",
+    store: storeOfPicture(card),
+    picture: card.picture,
     ask: async () => {
       throw new Error("this is a saved picture: run the cell again to have the app here");
     },
@@ -328,7 +356,8 @@ export async function askJson(host, method, path, asked) {
   } catch {
     // an answer of somebody before the gateway: only its status counts
   }
-  if (answer.status >= 400) throw Object.assign(new Error(sentenceOf(value, answer.status)), { status: answer.status, value });
+  if (answer.status >= 400)
+    throw Object.assign(new Error(sentenceOf(value, answer.status)), { status: answer.status, value });
   return value;
 }
 

@@ -12,7 +12,14 @@
 export function keepingLast(host, card, signal) {
   const { store } = host;
   const { alias, picture } = card;
-  let known = picture ? { time: picture.time, app: picture.app, requests: picture.requests, timeline: /** @type {import("./types.d.ts").Timeline | undefined} */ (picture.timeline) } : null;
+  let known = picture
+    ? {
+        time: picture.time,
+        app: picture.app,
+        requests: picture.requests,
+        timeline: /** @type {import("./types.d.ts").Timeline | undefined} */ (picture.timeline),
+      }
+    : null;
   const look = () => {
     const { apps, requests, timelines } = store.view;
     const app = apps.find((one) => one.alias === alias);
@@ -23,11 +30,28 @@ export function keepingLast(host, card, signal) {
   const view = () => {
     const now = store.view;
     if (!known || now.apps.some((one) => one.alias === alias)) return now;
-    const app = { ...known.app, state: "Stopped", gone: true, ended: known.time, runners: [], queue: [], waiting: 0, in_flight: 0 };
+    const app = {
+      ...known.app,
+      state: "Stopped",
+      gone: true,
+      ended: known.time,
+      runners: [],
+      queue: [],
+      waiting: 0,
+      in_flight: 0,
+    };
     const timelines = known.timeline ? new Map([...now.timelines, [alias, known.timeline]]) : now.timelines;
-    return { ...now, apps: [...now.apps, app], requests: [...now.requests, ...known.requests.filter((one) => one.alias === alias)], timelines };
+    return {
+      ...now,
+      apps: [...now.apps, app],
+      requests: [...now.requests, ...known.requests.filter((one) => one.alias === alias)],
+      timelines,
+    };
   };
   const kept = Object.create(store, { view: { get: view } });
   const isGone = () => view() !== store.view;
-  return Object.create(host, { store: { value: kept }, picture: { get: () => (isGone() ? card.picture : host.picture) } });
+  return Object.create(host, {
+    store: { value: kept },
+    picture: { get: () => (isGone() ? card.picture : host.picture) },
+  });
 }

@@ -19,7 +19,8 @@ export class FileInput {
 }
 
 /** @param {any} value @returns {value is Record<string, any>} */
-export const isRecord = (value) => value !== null && typeof value === "object" && !Array.isArray(value) && !(value instanceof FileInput);
+export const isRecord = (value) =>
+  value !== null && typeof value === "object" && !Array.isArray(value) && !(value instanceof FileInput);
 
 /** The files within a value. @param {any} value @returns {FileInput[]} */
 export function filesOf(value) {
@@ -31,30 +32,59 @@ export function filesOf(value) {
 export const fileOf = (value) => filesOf(value)[0] ?? null;
 
 /**
- * How a language writes values. @typedef {{word: (value: any) => string, key: (name: string) => string, file: (file: FileInput) => string}} Grammar
+ * How a language writes values. @typedef {{word: (value: any) => string, key: (name: string) => string, file: (file:
+ * FileInput) => string}} Grammar
  */
 
 /** @type {Grammar} */
-export const PYTHON = { word: pythonWord, key: pythonWord, file: (file) => `fal_client.encode_file(${pythonWord(file.name)})` };
+export const PYTHON = {
+  word: pythonWord,
+  key: pythonWord,
+  file: (file) => `fal_client.encode_file(${pythonWord(file.name)})`,
+};
 /** @type {Grammar} */
-export const CELL = { ...PYTHON, file: (file) => `${file.kind}.from_path(${pythonWord(file.name)})${file.whole ? "" : ".url"}` };
+export const CELL = {
+  ...PYTHON,
+  file: (file) => `${file.kind}.from_path(${pythonWord(file.name)})${file.whole ? "" : ".url"}`,
+};
 /** @type {Grammar} */
-export const JSON_TEXT = { word: JSON.stringify, key: JSON.stringify, file: (file) => JSON.stringify(`data:${file.type};base64,`) };
+export const JSON_TEXT = {
+  word: JSON.stringify,
+  key: JSON.stringify,
+  file: (file) => JSON.stringify(`data:${file.type};base64,`),
+};
 /** @type {Grammar} */
-export const JAVASCRIPT = { word: JSON.stringify, key: (name) => (/^[A-Za-z_$][\w$]*$/.test(name) ? name : JSON.stringify(name)), file: (file) => `await file(${JSON.stringify(file.name)}, ${JSON.stringify(file.type)})` };
+export const JAVASCRIPT = {
+  word: JSON.stringify,
+  key: (name) => (/^[A-Za-z_$][\w$]*$/.test(name) ? name : JSON.stringify(name)),
+  file: (file) => `await file(${JSON.stringify(file.name)}, ${JSON.stringify(file.type)})`,
+};
 
-/** A value on one line, or on one line for each part where that is too long. @param {any} value @param {Grammar} how @param {string} tail the comma of Python and JavaScript @param {string} [indent] @param {number} [room] @returns {string} */
+/**
+ * A value on one line, or on one line for each part where that is too long.
+ * @param {any} value
+ * @param {Grammar} how
+ * @param {string} tail the comma of Python and JavaScript
+ * @param {string} [indent]
+ * @param {number} [room]
+ * @returns {string}
+ */
 export function written(value, how, tail, indent = "", room = WIDEST) {
   if (value instanceof FileInput) return how.file(value);
   if (!Array.isArray(value) && !isRecord(value)) return how.word(value);
   const pairs = Array.isArray(value) ? null : Object.entries(value);
   const [open, close] = pairs ? ["{", "}"] : ["[", "]"];
-  const parts = (/** @type {string} */ deeper, /** @type {number} */ width) => (pairs ? pairs.map(([key, one]) => `${how.key(key)}: ${written(one, how, tail, deeper, width)}`) : value.map((/** @type {any} */ one) => written(one, how, tail, deeper, width)));
+  const parts = (/** @type {string} */ deeper, /** @type {number} */ width) =>
+    pairs
+      ? pairs.map(([key, one]) => `${how.key(key)}: ${written(one, how, tail, deeper, width)}`)
+      : value.map((/** @type {any} */ one) => written(one, how, tail, deeper, width));
   const flat = parts(indent, Number.POSITIVE_INFINITY).join(", ");
   const space = pairs && how === JAVASCRIPT && flat ? " " : "";
   if (flat.length + indent.length <= room) return `${open}${space}${flat}${space}${close}`;
   const deeper = `${indent}    `;
-  return `${open}\n${parts(deeper, WIDEST).map((/** @type {string} */ one) => deeper + one).join(",\n")}${tail}\n${indent}${close}`;
+  return `${open}\n${parts(deeper, WIDEST)
+    .map((/** @type {string} */ one) => deeper + one)
+    .join(",\n")}${tail}\n${indent}${close}`;
 }
 
 /** A value as Python writes it, on one line. @param {any} value @returns {string} */
@@ -67,7 +97,10 @@ export function pythonWord(value) {
   if (value === null || value === undefined) return "None";
   if (typeof value === "boolean") return value ? "True" : "False";
   // JSON's escapes are Python's, but for surrogate pairs, which JSON.stringify leaves alone
-  return JSON.stringify(value).replace(/[\u007f-\u009f\u2028\u2029]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  return JSON.stringify(value).replace(
+    /[\u007f-\u009f\u2028\u2029]/g,
+    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }
 
 /** A word of a shell: in single quotes, whatever it holds. @param {string} text */
@@ -77,14 +110,18 @@ export function shellWord(text) {
 
 /** Whether a name can be a keyword argument. @param {string} name */
 export function isKeyword(name) {
-  const taken = /^(False|None|True|and|as|assert|async|await|break|class|continue|def|del|elif|else|except|finally|for|from|global|if|import|in|is|lambda|nonlocal|not|or|pass|raise|return|try|while|with|yield)$/;
+  const taken =
+    /^(False|None|True|and|as|assert|async|await|break|class|continue|def|del|elif|else|except|finally|for|from|global|if|import|in|is|lambda|nonlocal|not|or|pass|raise|return|try|while|with|yield)$/;
   return /^[A-Za-z_]\w*$/.test(name) && !taken.test(name);
 }
 
 /** A call with its arguments, over several lines where they are long. @param {string} name @param {string[]} args */
 export function pythonCall(name, args) {
   const flat = `${name}(${args.join(", ")})`;
-  return flat.length <= WIDEST && !flat.includes("\n") ? flat : `${name}(\n${args.map((one) => `    ${one},\n`).join("")})`;
+  return flat.length <= WIDEST && !flat.includes("\n")
+    ? flat
+    : `${name}(\n${args.map((one) => `    ${one},\n`).join("")})`;
 }
 
-export const programLines = (/** @type {any[]} */ ...lines) => lines.filter((one) => typeof one === "string").join("\n");
+export const programLines = (/** @type {any[]} */ ...lines) =>
+  lines.filter((one) => typeof one === "string").join("\n");

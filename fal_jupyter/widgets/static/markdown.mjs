@@ -1,7 +1,9 @@
 // @ts-check
 /**
- * Markdown of a docstring as elements: headings, paragraphs, lists, quotes, code, tables, emphasis, links. It makes elements and text nodes and
- * nothing else: HTML in the text stays text, links lead to http, https and mailto only, and pictures are links, since looking at a card must not
+ * Markdown of a docstring as elements: headings, paragraphs, lists, quotes, code, tables, emphasis, links. It makes
+ * elements and text nodes and
+ * nothing else: HTML in the text stays text, links lead to http, https and mailto only, and pictures are links, since
+ * looking at a card must not
  * ask a stranger's server for anything.
  */
 import { h } from "./dom.mjs";
@@ -18,7 +20,8 @@ const DOCTEST = /^ {0,3}>>> /; // Python's prompt, not a quotation in a quotatio
 const QUOTE = /^ {0,3}> ?/;
 const ITEM = /^( {0,3})([-*+]|\d{1,4}[.)])\s+/;
 const TABLE_RULE = /^ {0,3}\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*$/;
-const INLINE = /\\([!-/:-@[-`{-~])|(`{1,3})([^`]+)\2(?!`)|(!?)\[([^\]]{0,300})\]\(\s*<?([^\s)>]{1,2000})>?(?:\s+"[^"\n]{0,200}")?\s*\)|\*\*(?=\S)((?:[^*]|\*(?!\*)){0,1000}?\S)\*\*(?!\*)|\b__(?=\S)([^_]{0,1000}[^_\s])__\b|\*(?=\S)([^*]{0,1000}[^*\s])\*|\b_(?=\S)([^_]{0,1000}[^_\s])_\b|<(https?:\/\/[^\s<>]{1,2000})>|(https?:\/\/[^\s<>)\]]{1,2000})/g;
+const INLINE =
+  /\\([!-/:-@[-`{-~])|(`{1,3})([^`]+)\2(?!`)|(!?)\[([^\]]{0,300})\]\(\s*<?([^\s)>]{1,2000})>?(?:\s+"[^"\n]{0,200}")?\s*\)|\*\*(?=\S)((?:[^*]|\*(?!\*)){0,1000}?\S)\*\*(?!\*)|\b__(?=\S)([^_]{0,1000}[^_\s])__\b|\*(?=\S)([^*]{0,1000}[^*\s])\*|\b_(?=\S)([^_]{0,1000}[^_\s])_\b|<(https?:\/\/[^\s<>]{1,2000})>|(https?:\/\/[^\s<>)\]]{1,2000})/g;
 
 /** @param {string} text @param {string} address @param {number} depth */
 function safeLink(text, address, depth) {
@@ -29,7 +32,11 @@ function safeLink(text, address, depth) {
     return null;
   }
   if (!["http:", "https:", "mailto:"].includes(url.protocol)) return null;
-  return h("a", { href: url.href, target: "_blank", rel: "noopener noreferrer", title: plainText(url.href) }, ...inline(text, depth + 1, true));
+  return h(
+    "a",
+    { href: url.href, target: "_blank", rel: "noopener noreferrer", title: plainText(url.href) },
+    ...inline(text, depth + 1, true),
+  );
 }
 
 /** @param {string} text @param {number} depth @param {boolean} [inLink] a link holds no other @returns {any[]} */
@@ -48,8 +55,8 @@ function inline(text, depth, inLink = false) {
     else if (bare !== undefined) {
       const address = bare.replace(/[.,:;!?'"*]{1,20}$/, ""); // what ends a sentence is not part of it
       parts.push((inLink ? null : safeLink(address, address, DEEPEST_MARKDOWN)) ?? address, bare.slice(address.length));
-    }
-    else if ((strong ?? strongToo) !== undefined) parts.push(h("strong", null, ...inline(strong ?? strongToo, depth + 1, inLink)));
+    } else if ((strong ?? strongToo) !== undefined)
+      parts.push(h("strong", null, ...inline(strong ?? strongToo, depth + 1, inLink)));
     else parts.push(h("em", null, ...inline(em ?? emToo, depth + 1, inLink)));
   }
   if (at < text.length) parts.push(text.slice(at));
@@ -58,7 +65,12 @@ function inline(text, depth, inLink = false) {
 
 /** @param {string} line */
 function cells(line) {
-  return line.trim().replace(/^\|/, "").replace(/(?<!\\)\|$/, "").split(/(?<!\\)\|/).map((cell) => cell.trim().replaceAll("\\|", "|"));
+  return line
+    .trim()
+    .replace(/^\|/, "")
+    .replace(/(?<!\\)\|$/, "")
+    .split(/(?<!\\)\|/)
+    .map((cell) => cell.trim().replaceAll("\\|", "|"));
 }
 
 /** Whether a line of a paragraph goes on with it. @param {string} line */
@@ -100,7 +112,16 @@ function blocks(lines, depth) {
       const code = take((one) => INDENTED.test(one) || !one.trim()).map((one) => one.slice(4));
       parts.push(h("pre", { class: "fj-code", tabIndex: 0 }, code.join("\n").trimEnd()));
     } else if (QUOTE.test(line)) {
-      parts.push(h("blockquote", null, ...blocks(take((one) => QUOTE.test(one)).map((one) => one.replace(QUOTE, "")), depth + 1)));
+      parts.push(
+        h(
+          "blockquote",
+          null,
+          ...blocks(
+            take((one) => QUOTE.test(one)).map((one) => one.replace(QUOTE, "")),
+            depth + 1,
+          ),
+        ),
+      );
     } else if (item) {
       const ordered = /\d/.test(item[2]);
       const items = [];
@@ -111,16 +132,45 @@ function blocks(lines, depth) {
         const first = lines[next].slice(mark[0].length);
         at = next + 1;
         const from = at;
-        while (at < lines.length && (/^ {2,}\S/.test(lines[at]) || (lines[at - 1].trim() && continues(lines[at])) || (!lines[at].trim() && /^ {2,}\S/.test(lines[at + 1] ?? "")))) at++;
+        while (
+          at < lines.length &&
+          (/^ {2,}\S/.test(lines[at]) ||
+            (lines[at - 1].trim() && continues(lines[at])) ||
+            (!lines[at].trim() && /^ {2,}\S/.test(lines[at + 1] ?? "")))
+        )
+          at++;
         const rest = lines.slice(from, at);
-        items.push(h("li", null, ...(rest.length ? blocks([first, ...rest.map((one) => one.replace(/^ {2,4}/, ""))], depth + 1) : inline(first, 0))));
+        items.push(
+          h(
+            "li",
+            null,
+            ...(rest.length
+              ? blocks([first, ...rest.map((one) => one.replace(/^ {2,4}/, ""))], depth + 1)
+              : inline(first, 0)),
+          ),
+        );
       }
       parts.push(h(ordered ? "ol" : "ul", ordered ? { start: Number.parseInt(item[2], 10) } : null, ...items));
     } else if (line.includes("|") && TABLE_RULE.test(lines[at + 1] ?? "")) {
       const head = cells(line);
       at += 2;
-      const rows = take((one) => one.includes("|")).map((one) => h("tr", null, ...cells(one).slice(0, head.length).map((cell) => h("td", null, ...inline(cell, 0)))));
-      parts.push(h("table", { class: "fj-table" }, h("thead", null, h("tr", null, ...head.map((cell) => h("th", null, ...inline(cell, 0))))), h("tbody", null, ...rows)));
+      const rows = take((one) => one.includes("|")).map((one) =>
+        h(
+          "tr",
+          null,
+          ...cells(one)
+            .slice(0, head.length)
+            .map((cell) => h("td", null, ...inline(cell, 0))),
+        ),
+      );
+      parts.push(
+        h(
+          "table",
+          { class: "fj-table" },
+          h("thead", null, h("tr", null, ...head.map((cell) => h("th", null, ...inline(cell, 0))))),
+          h("tbody", null, ...rows),
+        ),
+      );
     } else {
       const from = at++;
       take(continues);
@@ -136,5 +186,10 @@ function blocks(lines, depth) {
 /** @param {string} text @returns {HTMLElement} */
 export function markdownView(text) {
   const shown = plainText(text.slice(0, MOST_MARKDOWN)).replace(/\t/g, "    ");
-  return h("div", { class: "fj-markdown" }, ...blocks(shown.split("\n"), 0), text.length > MOST_MARKDOWN ? h("p", { class: "fj-muted" }, "…") : null);
+  return h(
+    "div",
+    { class: "fj-markdown" },
+    ...blocks(shown.split("\n"), 0),
+    text.length > MOST_MARKDOWN ? h("p", { class: "fj-muted" }, "…") : null,
+  );
 }

@@ -1,5 +1,8 @@
 // @ts-check
-/** Text of users as it can be shown: no character of it acts on the page, on the direction of the text or on the terminal. */
+/**
+ * Text of users as it can be shown: no character of it acts on the page, on the direction of the text or on the
+ * terminal.
+ */
 import { h } from "./dom.mjs";
 import { bytes } from "./format.mjs";
 
@@ -7,16 +10,20 @@ const SHOWN_TEXT = 100000;
 
 /** Text without colours of a terminal, with control characters made visible. @param {string} text */
 export function plainText(text) {
-  return withoutControls(text
-    // eslint-disable-next-line no-control-regex
-    .replace(/\u001b\][^\u0007\u001b]*(?:\u0007|\u001b\\)/g, "")
-    .replace(/(?:\u001b\[|\u009b)[0-9;:?]*[ -/]*[@-~]/g, ""));
+  return withoutControls(
+    text
+      // eslint-disable-next-line no-control-regex
+      .replace(/\u001b\][^\u0007\u001b]*(?:\u0007|\u001b\\)/g, "")
+      .replace(/(?:\u001b\[|\u009b)[0-9;:?]*[ -/]*[@-~]/g, ""),
+  );
 }
 
 /** Control characters made visible, those of the direction too. @param {string} text */
 export function withoutControls(text) {
   return text
-    .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/g, (c) => (c === "\u007f" ? "\u2421" : String.fromCharCode(0x2400 + c.charCodeAt(0))))
+    .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/g, (c) =>
+      c === "\u007f" ? "\u2421" : String.fromCharCode(0x2400 + c.charCodeAt(0)),
+    )
     .replace(/[\u0080-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "\u2423");
 }
 

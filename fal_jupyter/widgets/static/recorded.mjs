@@ -6,11 +6,16 @@ import { PLACEHOLDER, snippetsOf, streams } from "./snippets.mjs";
 
 /** @typedef {import("./types.d.ts").RequestDetail} RequestDetail */
 
-/** A query's parameters; one that stands there several times is a list. @param {string} text @returns {Record<string, any>} */
+/**
+ * A query's parameters; one that stands there several times is a list.
+ * @param {string} text
+ * @returns {Record<string, any>}
+ */
 export function queryValues(text) {
   /** @type {Record<string, any>} */
   const found = {};
-  for (const [name, value] of new URLSearchParams(text)) found[name] = name in found ? [found[name], value].flat() : value;
+  for (const [name, value] of new URLSearchParams(text))
+    found[name] = name in found ? [found[name], value].flat() : value;
   return found;
 }
 
@@ -26,7 +31,18 @@ export function recordedPrograms(app, { request, input, query }) {
   const endpoint = app.endpoints.find((one) => one.path === path);
   const way = endpoint && streams(endpoint) ? "stream" : "run";
   return snippetsOf({
-    className: app.class_name, endpoint: endpoint?.name ?? path.slice(1), path: request.path, app: app.app, url: app.url, key: PLACEHOLDER, method: request.method,
-    query: queryValues(query ?? ""), way, yields: endpoint?.yields, names: app.endpoints.map((one) => one.name), signature: endpoint?.signature ?? "", ...known,
+    className: app.class_name,
+    endpoint: endpoint?.name ?? path.slice(1),
+    path: request.path,
+    app: app.app,
+    url: app.url,
+    key: PLACEHOLDER,
+    method: request.method,
+    query: queryValues(query ?? ""),
+    way,
+    yields: endpoint?.yields,
+    names: app.endpoints.map((one) => one.name),
+    signature: endpoint?.signature ?? "",
+    ...known,
   });
 }

@@ -9,7 +9,8 @@ export function bodyBytes(body) {
 }
 
 /**
- * What a request was made with: JSON, or a form with a file in place of each file that was sent. Null where it is not known or something else.
+ * What a request was made with: JSON, or a form with a file in place of each file that was sent. Null where it is not
+ * known or something else.
  * @param {import("./types.d.ts").Body | null} input
  * @returns {{value: any, encoding: string} | null}
  */

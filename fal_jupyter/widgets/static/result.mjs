@@ -1,5 +1,8 @@
 // @ts-check
-/** An answer by its type: text, a tree of JSON, picture, sound, film, table, stream. Active content is shown as text, never run. */
+/**
+ * An answer by its type: text, a tree of JSON, picture, sound, film, table, stream. Active content is shown as text,
+ * never run.
+ */
 import { button, h, replace } from "./dom.mjs";
 import { bytes, plural } from "./format.mjs";
 import { iconButton } from "./glyphs.mjs";
@@ -23,7 +26,9 @@ const LONG_TEXT = 100000; // beyond it only the beginning is shown
 export function resultView(data, contentType, signal, host) {
   const type = baseType(contentType);
   const blob = () => {
-    const address = URL.createObjectURL(new Blob([/** @type {any} */ (data)], { type: shownKind(type) ? type : "application/octet-stream" }));
+    const address = URL.createObjectURL(
+      new Blob([/** @type {any} */ (data)], { type: shownKind(type) ? type : "application/octet-stream" }),
+    );
     signal.addEventListener("abort", () => URL.revokeObjectURL(address));
     return address;
   };
@@ -35,7 +40,8 @@ export function resultView(data, contentType, signal, host) {
 
   function whole() {
     const text = textOfBytes(data);
-    if (text === null) return h("p", null, `${bytes(data.length)} of ${type || "no type"} `, saveLink(blob(), "answer.bin"));
+    if (text === null)
+      return h("p", null, `${bytes(data.length)} of ${type || "no type"} `, saveLink(blob(), "answer.bin"));
     if (isJson) {
       try {
         return jsonView(parsedJson(text), host, signal);
@@ -57,16 +63,32 @@ export function resultView(data, contentType, signal, host) {
   }
 }
 
-/** A body that takes the page a while to read: its beginning first. @param {Uint8Array} data @param {() => Node} read @param {Node} save */
+/**
+ * A body that takes the page a while to read: its beginning first.
+ * @param {Uint8Array} data
+ * @param {() => Node} read
+ * @param {Node} save
+ */
 function largeView(data, read, save) {
   const place = h("div", null);
   const beginning = new TextDecoder().decode(data.subarray(0, 20000));
-  replace(place, h("div", { class: "fj-bar-row" }, `${bytes(data.length)} of JSON; the first 20 kB are shown. `, button("Read all of it", () => replace(place, read())), save), textView(beginning));
+  replace(
+    place,
+    h(
+      "div",
+      { class: "fj-bar-row" },
+      `${bytes(data.length)} of JSON; the first 20 kB are shown. `,
+      button("Read all of it", () => replace(place, read())),
+      save,
+    ),
+    textView(beginning),
+  );
   return place;
 }
 
 /**
- * A value of JSON: the pictures that it names in front and the value folded, a table where it is a list of flat records, else a tree.
+ * A value of JSON: the pictures that it names in front and the value folded, a table where it is a list of flat
+ * records, else a tree.
  * @param {any} value
  * @param {import("./types.d.ts").Host} [host]
  * @param {AbortSignal} [signal]
@@ -75,7 +97,11 @@ function largeView(data, read, save) {
 export function jsonView(value, host, signal = new AbortController().signal) {
   const media = mediaIn(value);
   if (!media.length) return dataView(value);
-  const folded = h("details", { class: "fj-fold" }, h("summary", null, "JSON ", h("span", { class: "fj-muted" }, typeof value === "string" ? "" : sizeWords(value))));
+  const folded = h(
+    "details",
+    { class: "fj-fold" },
+    h("summary", null, "JSON ", h("span", { class: "fj-muted" }, typeof value === "string" ? "" : sizeWords(value))),
+  );
   folded.addEventListener("toggle", () => folded.append(dataView(value)), { once: true });
   return h("div", null, mediaGallery(media, host, signal), folded);
 }
@@ -85,10 +111,21 @@ export function copyButton(host, text) {
   return iconButton("copy", "Copy", () => host.copy(text()));
 }
 
-/** A body as the inspector keeps it. @param {import("./types.d.ts").Body} body @param {AbortSignal} signal @param {import("./types.d.ts").Host} [host] */
+/**
+ * A body as the inspector keeps it.
+ * @param {import("./types.d.ts").Body} body
+ * @param {AbortSignal} signal
+ * @param {import("./types.d.ts").Host} [host]
+ */
 export function keptBodyView(body, signal, host) {
-  const data = body.base64 ? Uint8Array.from(atob(body.base64), (c) => c.charCodeAt(0)) : new TextEncoder().encode(body.text);
-  const note = body.truncated ? h("p", { class: "fj-muted" }, `the first ${bytes(data.length)} of ${bytes(body.size)} are kept`) : null;
-  const view = body.truncated ? textView(body.base64 ? `${plural(data.length, "byte")} that are no text` : body.text) : resultView(data, body.content_type, signal, host);
+  const data = body.base64
+    ? Uint8Array.from(atob(body.base64), (c) => c.charCodeAt(0))
+    : new TextEncoder().encode(body.text);
+  const note = body.truncated
+    ? h("p", { class: "fj-muted" }, `the first ${bytes(data.length)} of ${bytes(body.size)} are kept`)
+    : null;
+  const view = body.truncated
+    ? textView(body.base64 ? `${plural(data.length, "byte")} that are no text` : body.text)
+    : resultView(data, body.content_type, signal, host);
   return h("div", null, view, note);
 }

@@ -1,5 +1,8 @@
 // @ts-check
-/** What an endpoint takes, read from its OpenAPI document: references, ways of writing "or null", media, examples, bounds. */
+/**
+ * What an endpoint takes, read from its OpenAPI document: references, ways of writing "or null", media, examples,
+ * bounds.
+ */
 
 /** @typedef {Record<string, any>} Schema */
 
@@ -10,7 +13,8 @@ const FORMS = ENCODINGS.slice(1);
 const ADDRESS = /(?:^|_)(image|audio|video|file)_url$/;
 
 /**
- * Follow references and the ways of writing "or null"; gives a schema with `nullable` set where null is allowed, and `choices` where it is one of several.
+ * Follow references and the ways of writing "or null"; gives a schema with `nullable` set where null is allowed, and
+ * `choices` where it is one of several.
  * @param {Schema | undefined} schema
  * @param {Schema} root the whole document
  * @param {number} [depth]
@@ -47,13 +51,17 @@ export function resolveSchema(schema, root, depth = 0) {
 
 /** What a reference leads to. @param {string} reference @param {Schema} root */
 function referredSchema(reference, root) {
-  return reference.replace(/^#\//, "").split("/").reduce((/** @type {any} */ at, key) => at?.[key.replace(/~1/g, "/").replace(/~0/g, "~")], root);
+  return reference
+    .replace(/^#\//, "")
+    .split("/")
+    .reduce((/** @type {any} */ at, key) => at?.[key.replace(/~1/g, "/").replace(/~0/g, "~")], root);
 }
 
 const FOR_READERS = ["description", "title", "examples", "example"];
 
 /**
- * A schema with all that it refers to, as texts that can be compared: `whole`, and `text` without what is for readers only.
+ * A schema with all that it refers to, as texts that can be compared: `whole`, and `text` without what is for readers
+ * only.
  * @param {any} schema
  * @param {Schema} root
  */
@@ -61,10 +69,13 @@ export function schemaTexts(schema, root) {
   const written = (/** @type {boolean} */ bare) => {
     /** @type {Set<string>} */
     const references = new Set();
-    const write = (/** @type {any} */ one) => JSON.stringify(one ?? null, (key, value) => {
-      if (key === "$ref" && typeof value === "string") references.add(value);
-      return bare && FOR_READERS.includes(key) && (typeof value !== "object" || Array.isArray(value)) ? undefined : value;
-    });
+    const write = (/** @type {any} */ one) =>
+      JSON.stringify(one ?? null, (key, value) => {
+        if (key === "$ref" && typeof value === "string") references.add(value);
+        return bare && FOR_READERS.includes(key) && (typeof value !== "object" || Array.isArray(value))
+          ? undefined
+          : value;
+      });
     const texts = [write(schema)];
     for (const one of references) texts.push(one, write(referredSchema(one, root)));
     return texts.join("\n");
@@ -73,8 +84,10 @@ export function schemaTexts(schema, root) {
 }
 
 /**
- * The kind of file that a value is: "image", "audio", "video" or "file", "" where it is none. fal's File and Image are objects with a `url`; a string is an
- * address of a file by its `ui.field` (fal's `ImageField` and its siblings), by its format, or by a name that ends in `image_url`, as fal's playground has it.
+ * The kind of file that a value is: "image", "audio", "video" or "file", "" where it is none. fal's File and Image are
+ * objects with a `url`; a string is an
+ * address of a file by its `ui.field` (fal's `ImageField` and its siblings), by its format, or by a name that ends in
+ * `image_url`, as fal's playground has it.
  * @param {Schema} schema resolved
  * @param {string} [name] of the field
  */
@@ -88,10 +101,16 @@ export function mediaKind(schema, name = "") {
     return ADDRESS.exec(name)?.[1] ?? "";
   }
   if (schema.type === "object" && schema.properties?.url && (shown || FILES.test(schema.model ?? schema.title ?? ""))) {
-    const model = String(schema.model ?? schema.title ?? "").replace("-Input", "").toLowerCase();
+    const model = String(schema.model ?? schema.title ?? "")
+      .replace("-Input", "")
+      .toLowerCase();
     return shown || (MEDIA.includes(model) ? model : "file");
   }
-  const addresses = schema.choices?.length && schema.choices.every((/** @type {Schema} */ one) => one.type === "string" && ["data-uri", "https-url", "uri"].includes(one.format));
+  const addresses =
+    schema.choices?.length &&
+    schema.choices.every(
+      (/** @type {Schema} */ one) => one.type === "string" && ["data-uri", "https-url", "uri"].includes(one.format),
+    );
   return addresses ? shown || "file" : "";
 }
 
@@ -111,7 +130,9 @@ export function filledPath(path, given) {
   });
   const asked = new URLSearchParams();
   for (const [name, one] of Object.entries(query)) {
-    for (const item of Array.isArray(one) ? one : [one]) if (item !== undefined && item !== null) asked.append(name, typeof item === "object" ? JSON.stringify(item) : String(item));
+    for (const item of Array.isArray(one) ? one : [one])
+      if (item !== undefined && item !== null)
+        asked.append(name, typeof item === "object" ? JSON.stringify(item) : String(item));
   }
   return { path: filled, query, asked: asked.toString() };
 }
@@ -123,10 +144,16 @@ export function isForm(encoding) {
 
 /** Whether a field takes a file's bytes (`UploadFile`), not its address. @param {Schema} schema resolved */
 export function isUpload(schema) {
-  return schema.type === "string" && (schema.format === "binary" || schema.contentMediaType === "application/octet-stream");
+  return (
+    schema.type === "string" && (schema.format === "binary" || schema.contentMediaType === "application/octet-stream")
+  );
 }
 
-/** Examples of a schema, as JSON Schema (a list) or OpenAPI 3.0 (one) has them. @param {Schema} schema @returns {any[]} */
+/**
+ * Examples of a schema, as JSON Schema (a list) or OpenAPI 3.0 (one) has them.
+ * @param {Schema} schema
+ * @returns {any[]}
+ */
 export function examplesOf(schema) {
   if (Array.isArray(schema.examples)) return schema.examples;
   return schema.example === undefined ? [] : [schema.example];
@@ -153,19 +180,27 @@ export function problemOf(schema, value) {
     if (schema.type === "integer" && !Number.isInteger(value)) return "Give a whole number.";
     if (schema.minimum !== undefined && value < schema.minimum) return `It must be ${schema.minimum} or more.`;
     if (schema.maximum !== undefined && value > schema.maximum) return `It must be ${schema.maximum} or less.`;
-    if (schema.exclusiveMinimum !== undefined && value <= schema.exclusiveMinimum) return `It must be more than ${schema.exclusiveMinimum}.`;
-    if (schema.exclusiveMaximum !== undefined && value >= schema.exclusiveMaximum) return `It must be less than ${schema.exclusiveMaximum}.`;
-    if (schema.multipleOf && Math.abs(value / schema.multipleOf - Math.round(value / schema.multipleOf)) > 1e-9) return `It must be a multiple of ${schema.multipleOf}.`;
-    if (schema.type === "integer" && !Number.isSafeInteger(value)) return "A browser rounds whole numbers beyond 9007199254740991. Call it from a cell.";
+    if (schema.exclusiveMinimum !== undefined && value <= schema.exclusiveMinimum)
+      return `It must be more than ${schema.exclusiveMinimum}.`;
+    if (schema.exclusiveMaximum !== undefined && value >= schema.exclusiveMaximum)
+      return `It must be less than ${schema.exclusiveMaximum}.`;
+    if (schema.multipleOf && Math.abs(value / schema.multipleOf - Math.round(value / schema.multipleOf)) > 1e-9)
+      return `It must be a multiple of ${schema.multipleOf}.`;
+    if (schema.type === "integer" && !Number.isSafeInteger(value))
+      return "A browser rounds whole numbers beyond 9007199254740991. Call it from a cell.";
   }
   if (typeof value === "string") {
-    if (schema.minLength !== undefined && value.length < schema.minLength) return value ? `It needs ${schema.minLength} characters or more.` : "It is required.";
-    if (schema.maxLength !== undefined && value.length > schema.maxLength) return `It may have ${schema.maxLength} characters at most.`;
+    if (schema.minLength !== undefined && value.length < schema.minLength)
+      return value ? `It needs ${schema.minLength} characters or more.` : "It is required.";
+    if (schema.maxLength !== undefined && value.length > schema.maxLength)
+      return `It may have ${schema.maxLength} characters at most.`;
     if (schema.pattern && !safeTest(schema.pattern, value)) return `It must match ${schema.pattern}.`;
   }
   if (Array.isArray(value)) {
-    if (schema.minItems !== undefined && value.length < schema.minItems) return `It needs ${schema.minItems} items or more.`;
-    if (schema.maxItems !== undefined && value.length > schema.maxItems) return `It may have ${schema.maxItems} items at most.`;
+    if (schema.minItems !== undefined && value.length < schema.minItems)
+      return `It needs ${schema.minItems} items or more.`;
+    if (schema.maxItems !== undefined && value.length > schema.maxItems)
+      return `It may have ${schema.maxItems} items at most.`;
   }
   return "";
 }
@@ -189,16 +224,23 @@ export function fitsSchema(schema, value) {
   if (schema.const !== undefined) return schema.const === value;
   if (value === null || value === undefined) return Boolean(schema.nullable);
   if (schema.type === "array") return Array.isArray(value);
-  if (schema.type === "object") return typeof value === "object" && !Array.isArray(value) && (schema.required ?? []).every((/** @type {string} */ name) => name in value);
+  if (schema.type === "object")
+    return (
+      typeof value === "object" &&
+      !Array.isArray(value) &&
+      (schema.required ?? []).every((/** @type {string} */ name) => name in value)
+    );
   if (schema.type === "integer") return Number.isInteger(value);
   return typeof value === schema.type;
 }
 
 /**
- * What an endpoint takes, by its OpenAPI document: a JSON body's schema, parameters that only the query or the path has, and examples of the whole body.
+ * What an endpoint takes, by its OpenAPI document: a JSON body's schema, parameters that only the query or the path
+ * has, and examples of the whole body.
  * @param {Schema} document
  * @param {string} path
- * @returns {{schema: Schema, query: Schema, method: string, hasBody: boolean, examples: {name: string, value: any}[], encoding: string}}
+ * @returns {{schema: Schema, query: Schema, method: string, hasBody: boolean, examples: {name: string, value: any}[],
+ *   encoding: string}}
  */
 export function endpointSchema(document, path) {
   const methods = document.paths?.[path] ?? document.paths?.[path.replace(/:\w+}/g, "}")] ?? {};
@@ -210,12 +252,26 @@ export function endpointSchema(document, path) {
   /** @type {Schema} */
   const query = { type: "object", properties: {}, required: [] };
   for (const one of operation.parameters ?? []) {
-    if ((one.in !== "query" && one.in !== "path") || (schema.type === "object" && !mediaKind(schema) && schema.properties?.[one.name])) continue;
+    if (
+      (one.in !== "query" && one.in !== "path") ||
+      (schema.type === "object" && !mediaKind(schema) && schema.properties?.[one.name])
+    )
+      continue;
     query.properties[one.name] = { ...one.schema, description: one.description ?? one.schema?.description };
     if (one.required) query.required.push(one.name);
   }
-  const named = Object.entries(media?.examples ?? {}).map(([name, one]) => ({ name: String(/** @type {any} */ (one)?.summary ?? name), value: /** @type {any} */ (one)?.value }));
+  const named = Object.entries(media?.examples ?? {}).map(([name, one]) => ({
+    name: String(/** @type {any} */ (one)?.summary ?? name),
+    value: /** @type {any} */ (one)?.value,
+  }));
   const plain = media?.example !== undefined ? [media.example] : examplesOf(schema);
   const examples = named.length ? named : plain.map((value, at) => ({ name: `example ${at + 1}`, value }));
-  return { schema, query, method: method.toUpperCase(), hasBody: Boolean(media), examples: examples.filter((one) => one.value !== undefined), encoding };
+  return {
+    schema,
+    query,
+    method: method.toUpperCase(),
+    hasBody: Boolean(media),
+    examples: examples.filter((one) => one.value !== undefined),
+    encoding,
+  };
 }

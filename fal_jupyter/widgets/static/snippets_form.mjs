@@ -1,13 +1,23 @@
 // @ts-check
-/** Programs for endpoints that take a form (`Form`, `File`, `UploadFile`): fal's clients send JSON only, so these say it in plain HTTP. */
+/**
+ * Programs for endpoints that take a form (`Form`, `File`, `UploadFile`): fal's clients send JSON only, so these say it
+ * in plain HTTP.
+ */
 import { dataType, fileNameOf } from "./data_type.mjs";
 import { dataAddress } from "./form_body.mjs";
 import { FileInput, JAVASCRIPT, PYTHON, isRecord, programLines, pythonWord, shellWord, written } from "./literals.mjs";
 
 /** @typedef {import("./snippets.mjs").Facts} Facts */
-/** One field: a list's items are fields of the same name. @typedef {{name: string, text?: string, file?: FileInput}} FormEntry */
+/**
+ * One field: a list's items are fields of the same name.
+ * @typedef {{name: string, text?: string, file?: FileInput}} FormEntry
+ */
 
-/** A form's value with a file in place of each picked one, which the program reads from its folder. @param {any} value @returns {any} */
+/**
+ * A form's value with a file in place of each picked one, which the program reads from its folder.
+ * @param {any} value
+ * @returns {any}
+ */
 export function formFiles(value) {
   const found = typeof value === "string" ? dataAddress(value) : null;
   if (found) {
@@ -36,7 +46,9 @@ export const FORM_CELL = { ...PYTHON, file: (file) => `Path(${pythonWord(file.na
 
 /** @param {Facts} call @returns {string} where it is posted */
 function formTarget({ way, base, app, url, path, below }) {
-  return way === "queue" ? `${base}/queue/${app}${below}` : `${url}${path}${below.slice(path === "/" ? 0 : path.length)}`;
+  return way === "queue"
+    ? `${base}/queue/${app}${below}`
+    : `${url}${path}${below.slice(path === "/" ? 0 : path.length)}`;
 }
 
 /** @param {Facts} call */
@@ -48,18 +60,39 @@ export function formPython(call) {
   /** @type {Record<string, any>} */
   const data = {};
   for (const { name, text } of texts) data[name] = name in data ? [data[name], text].flat() : text;
-  const list = files.map(({ name, file }) => `        (${pythonWord(name)}, (${pythonWord(file?.name)}, open(${pythonWord(file?.name)}, "rb"), ${pythonWord(file?.type)})),\n`).join("");
+  const list = files
+    .map(
+      ({ name, file }) =>
+        `        (${pythonWord(name)}, (${pythonWord(file?.name)}, open(${pythonWord(file?.name)}, "rb"), ${pythonWord(file?.type)})),\n`,
+    )
+    .join("");
   const args = [
-    `    ${pythonWord(formTarget(call))},\n`, `    headers={"Authorization": ${made ? pythonWord(`Key ${key}`) : 'f"Key {os.environ[\'FAL_KEY\']}"'}},\n`,
-    texts.length ? `    data=${written(data, PYTHON, ",", "    ")},\n` : "", list ? `    files=[\n${list}    ],\n` : "", "    timeout=None,\n",
+    `    ${pythonWord(formTarget(call))},\n`,
+    `    headers={"Authorization": ${made ? pythonWord(`Key ${key}`) : "f\"Key {os.environ['FAL_KEY']}\""}},\n`,
+    texts.length ? `    data=${written(data, PYTHON, ",", "    ")},\n` : "",
+    list ? `    files=[\n${list}    ],\n` : "",
+    "    timeout=None,\n",
   ].join("");
   const queue = way === "queue";
   const head = programLines(made ? false : "import os\n", queue && "import fal_client", "import httpx", "");
-  if (way === "stream") return programLines(head, `with httpx.stream(\n    ${pythonWord(method)},\n${args}) as answer:`, "    for line in answer.iter_lines():", "        print(line)");
-  const post = programLines(`answer = httpx.request(\n    ${pythonWord(method)},\n${args})`, "answer.raise_for_status()");
+  if (way === "stream")
+    return programLines(
+      head,
+      `with httpx.stream(\n    ${pythonWord(method)},\n${args}) as answer:`,
+      "    for line in answer.iter_lines():",
+      "        print(line)",
+    );
+  const post = programLines(
+    `answer = httpx.request(\n    ${pythonWord(method)},\n${args})`,
+    "answer.raise_for_status()",
+  );
   if (!queue) return programLines(head, post, "print(answer.json())");
-  return programLines(head, `fal_client.client.QUEUE_URL_FORMAT = ${pythonWord(`${base}/queue/`)}  # this machine`, post,
-    `print(fal_client.SyncClient(key=${made ? pythonWord(key) : 'os.environ["FAL_KEY"]'}).result(${pythonWord(app)}, answer.json()["request_id"]))`);
+  return programLines(
+    head,
+    `fal_client.client.QUEUE_URL_FORMAT = ${pythonWord(`${base}/queue/`)}  # this machine`,
+    post,
+    `print(fal_client.SyncClient(key=${made ? pythonWord(key) : 'os.environ["FAL_KEY"]'}).result(${pythonWord(app)}, answer.json()["request_id"]))`,
+  );
 }
 
 /** @param {Facts} call */
@@ -67,25 +100,42 @@ export function formJavascript(call) {
   const { value, method, way, made, key, base, app } = call;
   const entries = formEntries(value);
   const word = JAVASCRIPT.word;
-  const fields = entries.map(({ name, text, file }) => (file
-    ? `form.append(${word(name)}, new Blob([await readFile(${word(file.name)})], { type: ${word(file.type)} }), ${word(file.name)});` : `form.append(${word(name)}, ${word(text)});`));
+  const fields = entries.map(({ name, text, file }) =>
+    file
+      ? `form.append(${word(name)}, new Blob([await readFile(${word(file.name)})], { type: ${word(file.type)} }), ${word(file.name)});`
+      : `form.append(${word(name)}, ${word(text)});`,
+  );
   const request = `${base}/queue/${app}/requests`;
   const answer = {
-    stream: ["const text = answer.body.pipeThrough(new TextDecoderStream());", "for await (const piece of text) console.log(piece);"],
+    stream: [
+      "const text = answer.body.pipeThrough(new TextDecoderStream());",
+      "for await (const piece of text) console.log(piece);",
+    ],
     queue: [
-      "const { request_id } = await answer.json();", `const place = ${word(`${request}/`)} + request_id;`, 'await (await fetch(place + "/status/stream", { headers })).text(); // until it is done',
+      "const { request_id } = await answer.json();",
+      `const place = ${word(`${request}/`)} + request_id;`,
+      'await (await fetch(place + "/status/stream", { headers })).text(); // until it is done',
       "console.log(await (await fetch(place, { headers })).json());",
     ],
   }[way] ?? ["console.log(await answer.json());"];
   return programLines(
-    entries.some((one) => one.file) && 'import { readFile } from "node:fs/promises";\n', `const headers = { Authorization: ${made ? word(`Key ${key}`) : '"Key " + process.env.FAL_KEY'} };`, "const form = new FormData();", ...fields,
-    `const answer = await fetch(${word(formTarget(call))}, { method: ${word(method)}, headers, body: form });`, "if (!answer.ok) throw new Error(await answer.text());", ...answer,
+    entries.some((one) => one.file) && 'import { readFile } from "node:fs/promises";\n',
+    `const headers = { Authorization: ${made ? word(`Key ${key}`) : '"Key " + process.env.FAL_KEY'} };`,
+    "const form = new FormData();",
+    ...fields,
+    `const answer = await fetch(${word(formTarget(call))}, { method: ${word(method)}, headers, body: form });`,
+    "if (!answer.ok) throw new Error(await answer.text());",
+    ...answer,
   );
 }
 
 /** The options of curl that make the form. @param {any} value with files in it */
 export function formCurl(value) {
-  return formEntries(value).map(({ name, text, file }) => (file ? `-F ${shellWord(`${name}=@${file.name};type=${file.type}`)}` : `--form-string ${shellWord(`${name}=${text}`)}`));
+  return formEntries(value).map(({ name, text, file }) =>
+    file
+      ? `-F ${shellWord(`${name}=@${file.name};type=${file.type}`)}`
+      : `--form-string ${shellWord(`${name}=${text}`)}`,
+  );
 }
 
 /**
@@ -97,7 +147,8 @@ export function formCurl(value) {
 export function formOfBody(data, type) {
   /** @type {Record<string, any>} */
   const value = {};
-  const put = (/** @type {string} */ name, /** @type {any} */ one) => (value[name] = name in value ? [value[name], one].flat() : one);
+  const put = (/** @type {string} */ name, /** @type {any} */ one) =>
+    (value[name] = name in value ? [value[name], one].flat() : one);
   if (/^application\/x-www-form-urlencoded/i.test(type)) {
     for (const [name, text] of new URLSearchParams(new TextDecoder().decode(data))) put(name, text);
     return value;
@@ -111,12 +162,18 @@ export function formOfBody(data, type) {
   for (const part of parts.slice(0, -1)) {
     const at = part.indexOf("\r\n\r\n");
     const head = part.slice(0, at);
-    const word = (/** @type {string} */ name) => new RegExp(`[; ]${name}="((?:[^"\\\\]|\\\\.)*)"`).exec(head)?.[1].replace(/\\(.)/g, "$1").replace(/%22/g, '"');
+    const word = (/** @type {string} */ name) =>
+      new RegExp(`[; ]${name}="((?:[^"\\\\]|\\\\.)*)"`).exec(head)?.[1].replace(/\\(.)/g, "$1").replace(/%22/g, '"');
     const name = word("name");
     const filename = word("filename");
     if (at < 0 || name === undefined) return null;
     const kind = /content-type:\s*([^\r\n]*)/i.exec(head)?.[1] ?? "application/octet-stream";
-    put(utf8(name), filename === undefined ? utf8(part.slice(at + 4)) : formFiles(`data:${kind.split(";")[0]};name=${encodeURIComponent(utf8(filename))},-`));
+    put(
+      utf8(name),
+      filename === undefined
+        ? utf8(part.slice(at + 4))
+        : formFiles(`data:${kind.split(";")[0]};name=${encodeURIComponent(utf8(filename))},-`),
+    );
   }
   return value;
 }

@@ -6,7 +6,8 @@ const KEPT_POINTS = 7200; // half an hour of four a second
 const KEPT_DECISIONS = 500;
 const KEPT_LANES = 40;
 const KEPT_USAGE = 600;
-const KEPT_MOVES = 3200; // of one runner; the gateway keeps half of them and closes short pauses, a page that runs long does without its oldest
+// of one runner; the gateway keeps half of them and closes short pauses, a page that runs long does without its oldest
+const KEPT_MOVES = 3200;
 
 /** @typedef {import("./types.d.ts").View} View */
 /** @typedef {import("./types.d.ts").Timeline} Timeline */
@@ -15,13 +16,23 @@ const KEPT_MOVES = 3200; // of one runner; the gateway keeps half of them and cl
 /** @returns {View} */
 function emptyView() {
   return {
-    link: "connecting", reason: "", time: 0, gateway: null, options: [], apps: [], devices: [], host: null, requests: [],
-    timelines: new Map(), colours: new Map(),
+    link: "connecting",
+    reason: "",
+    time: 0,
+    gateway: null,
+    options: [],
+    apps: [],
+    devices: [],
+    host: null,
+    requests: [],
+    timelines: new Map(),
+    colours: new Map(),
   };
 }
 
 /**
- * A number for each app, the smallest that is free when it comes, kept as long as the app is there: one app, one colour.
+ * A number for each app, the smallest that is free when it comes, kept as long as the app is there: one app, one
+ * colour.
  * @param {Map<string, number>} known
  * @param {string[]} aliases
  */
@@ -90,9 +101,14 @@ export function mergeTimeline(known, news) {
   for (const lane of news.lanes) lanes.set(lane.id, mergeLane(lanes.get(lane.id), lane));
   return {
     points: [...(known?.points ?? []), ...news.points.filter((point) => point[0] > lastPoint)].slice(-KEPT_POINTS),
-    decisions: [...(known?.decisions ?? []), ...news.decisions.filter((one) => one.time > lastDecision)].slice(-KEPT_DECISIONS),
+    decisions: [...(known?.decisions ?? []), ...news.decisions.filter((one) => one.time > lastDecision)].slice(
+      -KEPT_DECISIONS,
+    ),
     lanes: [...lanes.values()].slice(-KEPT_LANES),
-    usage: [...(known?.usage ?? []), ...(news.usage ?? []).filter((one) => one[0] > (known?.usage?.at(-1)?.[0] ?? -Infinity))].slice(-KEPT_USAGE),
+    usage: [
+      ...(known?.usage ?? []),
+      ...(news.usage ?? []).filter((one) => one[0] > (known?.usage?.at(-1)?.[0] ?? -Infinity)),
+    ].slice(-KEPT_USAGE),
   };
 }
 
@@ -108,7 +124,11 @@ export function createStore() {
     view,
     apply(line) {
       if (line.kind === "off") {
-        const { link, reason, time } = { link: /** @type {const} */ ("off"), reason: line.reason ?? "", time: line.time ?? 0 };
+        const { link, reason, time } = {
+          link: /** @type {const} */ ("off"),
+          reason: line.reason ?? "",
+          time: line.time ?? 0,
+        };
         Object.assign(view, emptyView(), { link, reason, time, options: view.options });
       } else if (line.kind === "beat") {
         view.time = line.time ?? view.time;
@@ -119,12 +139,21 @@ export function createStore() {
         const apps = line.apps ?? [];
         const aliases = new Set(apps.map((app) => app.alias));
         const timelines = whole ? new Map() : view.timelines;
-        for (const [alias, news] of Object.entries(line.timelines ?? {})) timelines.set(alias, mergeTimeline(timelines.get(alias), news));
+        for (const [alias, news] of Object.entries(line.timelines ?? {}))
+          timelines.set(alias, mergeTimeline(timelines.get(alias), news));
         for (const alias of [...timelines.keys()]) if (!aliases.has(alias)) timelines.delete(alias);
         Object.assign(view, {
-          link: "live", reason: "", time: line.time ?? 0, gateway: line.gateway ?? view.gateway, options: line.options ?? view.options,
-          apps, devices: line.devices ?? [], host: line.host ?? view.host,
-          colours: appColours(view.colours, [...aliases]), requests: mergeRequests(whole ? [] : view.requests, line.requests ?? [], aliases), timelines,
+          link: "live",
+          reason: "",
+          time: line.time ?? 0,
+          gateway: line.gateway ?? view.gateway,
+          options: line.options ?? view.options,
+          apps,
+          devices: line.devices ?? [],
+          host: line.host ?? view.host,
+          colours: appColours(view.colours, [...aliases]),
+          requests: mergeRequests(whole ? [] : view.requests, line.requests ?? [], aliases),
+          timelines,
         });
       } else {
         return;
@@ -153,8 +182,13 @@ export function storeOfPicture(card) {
   const picture = card.picture;
   if (picture) {
     store.apply({
-      kind: "snapshot", time: picture.time, gateway: card.gateway, options: card.options, apps: [picture.app],
-      requests: picture.requests, timelines: { [card.alias]: picture.timeline },
+      kind: "snapshot",
+      time: picture.time,
+      gateway: card.gateway,
+      options: card.options,
+      apps: [picture.app],
+      requests: picture.requests,
+      timelines: { [card.alias]: picture.timeline },
     });
   }
   store.view.link = "saved";

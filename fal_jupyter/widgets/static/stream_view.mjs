@@ -9,7 +9,11 @@ import { plainText } from "./plain.mjs";
 const LISTED_EVENTS = 500;
 const KEPT_STREAM = 200000; // characters of joined text, and of raw lines
 const REDRAW = 100;
-const STREAM_VIEWS = [["text", "Text"], ["events", "Events"], ["raw", "Raw"]];
+const STREAM_VIEWS = [
+  ["text", "Text"],
+  ["events", "Events"],
+  ["raw", "Raw"],
+];
 
 /** Whether a body of that type is shown as a stream of events. @param {string} type */
 export function isEventStream(type) {
@@ -21,7 +25,17 @@ export function textOfEvent(event) {
   if (typeof event === "string") return event;
   if (event === null || typeof event !== "object") return null;
   const choice = Array.isArray(event.choices) ? event.choices[0] : undefined;
-  const places = [choice?.delta?.content, choice?.text, event.text, event.delta, event.delta?.text, event.delta?.content, event.token, event.token?.text, event.content];
+  const places = [
+    choice?.delta?.content,
+    choice?.text,
+    event.text,
+    event.delta,
+    event.delta?.text,
+    event.delta?.content,
+    event.token,
+    event.token?.text,
+    event.content,
+  ];
   return places.find((one) => typeof one === "string") ?? null;
 }
 
@@ -57,10 +71,35 @@ export function streamView(type = "text/event-stream", host = undefined, signal 
   const text = h("div", { class: "fj-stream-text" });
   const list = h("ol", { class: "fj-stream-events" });
   const lines = h("pre", { class: "fj-stream-raw" });
-  const box = h("div", { class: "fj-stream-box", tabIndex: 0, role: "region", "aria-label": "what came" }, text, list, lines);
+  const box = h(
+    "div",
+    { class: "fj-stream-box", tabIndex: 0, role: "region", "aria-label": "what came" },
+    text,
+    list,
+    lines,
+  );
   const media = h("div", { class: "fj-stream-media" });
-  const choices = STREAM_VIEWS.map(([name, label]) => h("button", { type: "button", class: "fj-choice", dataset: { view: name }, onclick: () => ((pressed = true), choose(name)) }, label));
-  const element = h("div", { class: "fj-stream" }, h("div", { class: "fj-bar-row" }, h("span", { class: "fj-choices", role: "group", "aria-label": "show the stream as" }, choices), h("span", { class: "fj-space" }), told), box, note, media);
+  const choices = STREAM_VIEWS.map(([name, label]) =>
+    h(
+      "button",
+      { type: "button", class: "fj-choice", dataset: { view: name }, onclick: () => ((pressed = true), choose(name)) },
+      label,
+    ),
+  );
+  const element = h(
+    "div",
+    { class: "fj-stream" },
+    h(
+      "div",
+      { class: "fj-bar-row" },
+      h("span", { class: "fj-choices", role: "group", "aria-label": "show the stream as" }, choices),
+      h("span", { class: "fj-space" }),
+      told,
+    ),
+    box,
+    note,
+    media,
+  );
 
   const choose = (/** @type {string} */ name) => {
     chosen = name;
@@ -74,7 +113,13 @@ export function streamView(type = "text/event-stream", host = undefined, signal 
 
   const take = (/** @type {string} */ written) => {
     const sse = /event-stream/i.test(type);
-    const data = sse ? written.split(/\r?\n|\r/).filter((line) => line.startsWith("data:")).map((line) => line.slice(5).replace(/^ /, "")).join("\n") : written.trim();
+    const data = sse
+      ? written
+          .split(/\r?\n|\r/)
+          .filter((line) => line.startsWith("data:"))
+          .map((line) => line.slice(5).replace(/^ /, ""))
+          .join("\n")
+      : written.trim();
     if (!data) return;
     events += 1;
     last = Date.now();
@@ -100,7 +145,8 @@ export function streamView(type = "text/event-stream", host = undefined, signal 
   const row = (/** @type {{at: number, data: string, value: any, isJson: boolean}} */ one) => {
     const words = h("span", { class: "fj-mono fj-cut" }, plainText(one.data.slice(0, 300)));
     const number = h("span", { class: "fj-muted fj-number" }, count(one.at));
-    if (!one.isJson || one.value === null || typeof one.value !== "object") return h("li", { class: "fj-stream-event" }, number, words);
+    if (!one.isJson || one.value === null || typeof one.value !== "object")
+      return h("li", { class: "fj-stream-event" }, number, words);
     const whole = h("div", { class: "fj-json" });
     const details = h("details", null, h("summary", null, number, words), whole);
     details.addEventListener("toggle", () => whole.append(jsonTree(one.value, null, 0)), { once: true });
@@ -118,8 +164,17 @@ export function streamView(type = "text/event-stream", host = undefined, signal 
     while (list.childElementCount > LISTED_EVENTS) list.firstElementChild?.remove();
     if (atEnd) box.scrollTop = box.scrollHeight;
     const seconds = (last - first) / 1000;
-    if (events) setText(told, [plural(events, "event"), seconds > 0.2 ? rateWords(events, seconds) : ""].filter(Boolean).join(" · "));
-    const cut = { text: joinedSize > joined.length ? `the last ${bytes(joined.length)} of ${bytes(joinedSize)} of text are shown` : "", events: events > LISTED_EVENTS ? `the last ${LISTED_EVENTS} of ${plural(events, "event")} are listed` : "", raw: rawSize > raw.length ? `the last ${bytes(raw.length)} of ${bytes(rawSize)} are shown` : "" }[chosen];
+    if (events)
+      setText(
+        told,
+        [plural(events, "event"), seconds > 0.2 ? rateWords(events, seconds) : ""].filter(Boolean).join(" · "),
+      );
+    const cut = {
+      text:
+        joinedSize > joined.length ? `the last ${bytes(joined.length)} of ${bytes(joinedSize)} of text are shown` : "",
+      events: events > LISTED_EVENTS ? `the last ${LISTED_EVENTS} of ${plural(events, "event")} are listed` : "",
+      raw: rawSize > raw.length ? `the last ${bytes(raw.length)} of ${bytes(rawSize)} are shown` : "",
+    }[chosen];
     setText(note, cut ?? "");
     const found = latest === null ? [] : mediaIn(latest);
     const now = found.map((one) => one.address).join(" ");
@@ -155,12 +210,24 @@ export function streamView(type = "text/event-stream", host = undefined, signal 
       draw();
       if (!events) setText(told, "no event came");
     },
-    /** The times of the request, which are the truth where the page was opened later. @param {import("./types.d.ts").RequestState} request */
+    /**
+     * The times of the request, which are the truth where the page was opened later.
+     * @param {import("./types.d.ts").RequestState} request
+     */
     finish(request) {
       if (!events) return;
       const seconds = request.stream_ms / 1000;
       told.setAttribute("aria-live", "polite"); // while it came, ten changes a second were for eyes only
-      setText(told, [plural(events, "event"), `first after ${duration(request.total_ms - request.stream_ms)}`, seconds > 0 && events > 1 ? rateWords(events - 1, seconds) : ""].filter(Boolean).join(" · "));
+      setText(
+        told,
+        [
+          plural(events, "event"),
+          `first after ${duration(request.total_ms - request.stream_ms)}`,
+          seconds > 0 && events > 1 ? rateWords(events - 1, seconds) : "",
+        ]
+          .filter(Boolean)
+          .join(" · "),
+      );
     },
   };
 }

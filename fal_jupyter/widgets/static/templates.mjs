@@ -1,12 +1,20 @@
 // @ts-check
-/** The cells that a newcomer is offered: an app of text, pictures or a stream, a call of each, and the cell that calls an app of elsewhere. */
+/**
+ * The cells that a newcomer is offered: an app of text, pictures or a stream, a call of each, and the cell that calls
+ * an app of elsewhere.
+ */
 
-/** One template. `name` is the class's, `cell` its source with that name, `call` the cell below it. @typedef {{label: string, caption: string, name: string, cell: string, call: string}} Template */
+/**
+ * One template. `name` is the class's, `cell` its source with that name, `call` the cell below it.
+ * @typedef {{label: string, caption: string, name: string, cell: string, call: string}} Template
+ */
 
 /** @type {Record<string, Template>} */
 export const TEMPLATES = {
   text: {
-    label: "Text", caption: "An app that takes and gives text", name: "Hello",
+    label: "Text",
+    caption: "An app that takes and gives text",
+    name: "Hello",
     cell: `%%fal_app
 class Hello(fal.App):
     def setup(self):
@@ -20,7 +28,9 @@ class Hello(fal.App):
     call: 'Hello.hi(name="Ada")',
   },
   image: {
-    label: "Image", caption: "An app that draws pictures from a form", name: "Painter",
+    label: "Image",
+    caption: "An app that draws pictures from a form",
+    name: "Painter",
     cell: `%%fal_app
 import math
 import random
@@ -71,7 +81,9 @@ def picture(size: int, pixels: bytes) -> Image:
     call: "Painter.paint(waves=7, seed=42)",
   },
   stream: {
-    label: "Stream", caption: "An app that gives its answer word by word", name: "Teller",
+    label: "Stream",
+    caption: "An app that gives its answer word by word",
+    name: "Teller",
     cell: `%%fal_app
 import json
 import time

@@ -1,14 +1,22 @@
 // @ts-check
-/** What a program prints, as a terminal shows it: `\r` and backspace write over, colours and weights are classes of spans, nothing else acts. */
+/**
+ * What a program prints, as a terminal shows it: `\r` and backspace write over, colours and weights are classes of
+ * spans, nothing else acts.
+ */
 import { h } from "./dom.mjs";
 import { withoutControls } from "./plain.mjs";
 
 const WIDEST_LINE = 20000;
 const COLOURS = ["black", "red", "green", "yellow", "blue", "magenta", "cyan", "white"];
 // one control sequence: CSI with parameters and its final character, an OSC (window title, link), or another escape
-const SEQUENCE = /(?:\u001b\[|\u009b)([0-9;:?<=>]*)[ -/]*([@-~])|\u001b\][^\u0007\u001b]*(?:\u0007|\u001b\\)|\u001b[ -/]*[0-~]/y;
+const SEQUENCE =
+  /(?:\u001b\[|\u009b)([0-9;:?<=>]*)[ -/]*([@-~])|\u001b\][^\u0007\u001b]*(?:\u0007|\u001b\\)|\u001b[ -/]*[0-~]/y;
 
-/** How the next character is written. @typedef {{colour: string, back: string, bold: boolean, dim: boolean, italic: boolean, underline: boolean, inverse: boolean}} Pen */
+/**
+ * How the next character is written.
+ * @typedef {{colour: string, back: string, bold: boolean, dim: boolean, italic: boolean, underline: boolean, inverse:
+ *   boolean}} Pen
+ */
 
 /** @returns {Pen} */
 export function newPen() {
@@ -23,7 +31,12 @@ function nearest(red, green, blue) {
   return COLOURS[(red > half ? 1 : 0) + (green > half ? 2 : 0) + (blue > half ? 4 : 0)];
 }
 
-/** A colour of `38;5;N` or `38;2;R;G;B`; gives its name and how many numbers it took. @param {number[]} numbers @param {number} at @returns {[string, number]} */
+/**
+ * A colour of `38;5;N` or `38;2;R;G;B`; gives its name and how many numbers it took.
+ * @param {number[]} numbers
+ * @param {number} at
+ * @returns {[string, number]}
+ */
 function extended(numbers, at) {
   if (numbers[at] === 2) return [nearest(numbers[at + 1] ?? 0, numbers[at + 2] ?? 0, numbers[at + 3] ?? 0), 4];
   const index = numbers[at + 1] ?? 0;
@@ -65,8 +78,15 @@ function dip(pen, parameters) {
 function classesOf(pen) {
   const [front, back] = pen.inverse ? [pen.back || "inverse", pen.colour || "inverse"] : [pen.colour, pen.back];
   return [
-    front ? `fj-ansi-${front}` : "", back ? `fj-ansi-on-${back}` : "", pen.bold ? "fj-ansi-bold" : "", pen.dim ? "fj-ansi-dim" : "", pen.italic ? "fj-ansi-italic" : "", pen.underline ? "fj-ansi-underline" : "",
-  ].filter(Boolean).join(" ");
+    front ? `fj-ansi-${front}` : "",
+    back ? `fj-ansi-on-${back}` : "",
+    pen.bold ? "fj-ansi-bold" : "",
+    pen.dim ? "fj-ansi-dim" : "",
+    pen.italic ? "fj-ansi-italic" : "",
+    pen.underline ? "fj-ansi-underline" : "",
+  ]
+    .filter(Boolean)
+    .join(" ");
 }
 
 /**
@@ -86,7 +106,7 @@ export function terminalLine(line, pen = newPen()) {
   const looks = [];
   let column = 0;
   let look = classesOf(pen);
-  for (let at = 0; at < line.length;) {
+  for (let at = 0; at < line.length; ) {
     const letter = line[at];
     if (letter === "\u001b" || letter === "\u009b") {
       SEQUENCE.lastIndex = at;
@@ -135,7 +155,12 @@ export function textOfRuns(runs) {
   return runs.map((one) => one.text).join("");
 }
 
-/** Runs as nodes, with what is searched for marked. @param {{text: string, look: string}[]} runs @param {string} [wanted] in lower case @returns {any[]} */
+/**
+ * Runs as nodes, with what is searched for marked.
+ * @param {{text: string, look: string}[]} runs
+ * @param {string} [wanted] in lower case
+ * @returns {any[]}
+ */
 export function runNodes(runs, wanted = "") {
   return runs.map((one) => {
     const parts = wanted ? marked(one.text, wanted) : [one.text];
@@ -159,5 +184,9 @@ function marked(text, wanted) {
 export function terminalView(text) {
   const pen = newPen();
   const lines = text.slice(-100000).split(/\r?\n/);
-  return h("pre", { class: "fj-code fj-terminal", tabIndex: 0 }, lines.map((line, at) => [runNodes(terminalLine(line, pen)), at < lines.length - 1 ? "\n" : null]));
+  return h(
+    "pre",
+    { class: "fj-code fj-terminal", tabIndex: 0 },
+    lines.map((line, at) => [runNodes(terminalLine(line, pen)), at < lines.length - 1 ? "\n" : null]),
+  );
 }

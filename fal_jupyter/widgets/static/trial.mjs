@@ -1,5 +1,8 @@
 // @ts-check
-/** One result of the Try tab: its header while it runs and after, the answer as it comes, what it printed, and how its input differs from another's. */
+/**
+ * One result of the Try tab: its header while it runs and after, the answer as it comes, what it printed, and how its
+ * input differs from another's.
+ */
 import { brokenAnswer, completeAnswer } from "./answer.mjs";
 import { h, replace, setText } from "./dom.mjs";
 import { bytes, clock, duration, pathText } from "./format.mjs";
@@ -32,9 +35,11 @@ function briefly(value) {
  * @param {Record<string, any>} now
  */
 export function inputDifferences(before, now) {
-  const plain = (/** @type {any} */ value) => (value && typeof value === "object" && !Array.isArray(value) && !value.url ? value : { input: value });
+  const plain = (/** @type {any} */ value) =>
+    value && typeof value === "object" && !Array.isArray(value) && !value.url ? value : { input: value };
   const [one, two] = [plain(before), plain(now)];
-  return [...new Set([...Object.keys(one), ...Object.keys(two)])].filter((name) => one[name] !== two[name] && JSON.stringify(one[name]) !== JSON.stringify(two[name]))
+  return [...new Set([...Object.keys(one), ...Object.keys(two)])]
+    .filter((name) => one[name] !== two[name] && JSON.stringify(one[name]) !== JSON.stringify(two[name]))
     .map((name) => `${name} ${briefly(one[name])} → ${briefly(two[name])}`);
 }
 
@@ -47,7 +52,8 @@ function isPathOf(path, endpoint) {
 
 /**
  * What a result belongs to, in sentences, where that is not what the form holds now.
- * @param {{path: string, value: Record<string, any> | null, revision: number}} result `value` is null where it is not known
+ * @param {{path: string, value: Record<string, any> | null, revision: number}} result `value` is null where it is not
+ *   known
  * @param {{path: string, value: Record<string, any>} | null} now what the form holds
  * @param {number} serving the revision that answers now, 0 for none
  * @returns {string[]}
@@ -55,7 +61,12 @@ function isPathOf(path, endpoint) {
 export function belongsTo({ path, value, revision }, now, serving) {
   const said = [];
   if (now && !isPathOf(path, now.path)) said.push(`This is a result of ${path}.`);
-  if (revision && serving && revision !== serving) said.push(revision < serving ? `It is from r${revision}, before r${serving}.` : `It is from r${revision}; r${serving} answers now.`);
+  if (revision && serving && revision !== serving)
+    said.push(
+      revision < serving
+        ? `It is from r${revision}, before r${serving}.`
+        : `It is from r${revision}; r${serving} answers now.`,
+    );
   const found = now && value && path === now.path ? inputDifferences(value, now.value) : [];
   if (found.length) said.push(`The form has changed: ${listed(found)}.`);
   return said;
@@ -89,17 +100,34 @@ export function trialPane(host, { path, value }) {
     const look = hasFailed(request) ? "failed" : wasCancelled(request) ? "cancelled" : "done";
     over = request;
     const type = baseType(request.content_type);
-    const where = [request.runner || "no runner had it", type ? `${type} ${bytes(request.bytes_out)}` : ""].filter(Boolean);
-    const summary = h("summary", null, stateMark(look, look === "cancelled" ? `cancelled after ${duration(request.total_ms)}` : duration(request.total_ms)),
-      h("span", { class: "fj-line-bar" }, phaseBar(request, Date.now())), phaseParts(request).map((words) => h("span", { class: "fj-line-part" }, words)), where.map((words) => h("span", { class: "fj-muted fj-line-part" }, words)));
+    const where = [request.runner || "no runner had it", type ? `${type} ${bytes(request.bytes_out)}` : ""].filter(
+      Boolean,
+    );
+    const summary = h(
+      "summary",
+      null,
+      stateMark(
+        look,
+        look === "cancelled" ? `cancelled after ${duration(request.total_ms)}` : duration(request.total_ms),
+      ),
+      h("span", { class: "fj-line-bar" }, phaseBar(request, Date.now())),
+      phaseParts(request).map((words) => h("span", { class: "fj-line-part" }, words)),
+      where.map((words) => h("span", { class: "fj-muted fj-line-part" }, words)),
+    );
     replace(line, h("details", null, summary, phaseTable(request, Date.now())));
   };
 
   /** Endpoint and revision. @param {import("./types.d.ts").RequestState} request */
-  const whose = (request) => [h("span", { class: "fj-mono fj-muted fj-cut" }, plainText(pathText(request.path))), request.revision ? h("span", { class: "fj-muted" }, `r${request.revision}`) : null];
+  const whose = (request) => [
+    h("span", { class: "fj-mono fj-muted fj-cut" }, plainText(pathText(request.path))),
+    request.revision ? h("span", { class: "fj-muted" }, `r${request.revision}`) : null,
+  ];
 
   return {
-    element, tools, path, value,
+    element,
+    tools,
+    path,
+    value,
     done: false,
     put,
     /** @param {{head: HTMLElement, body: HTMLElement}} view of a running call */
@@ -110,30 +138,74 @@ export function trialPane(host, { path, value }) {
     },
     /**
      * A result as it was saved: the beginnings of its bodies, and the thumbnails that were made of it.
-     * @param {import("./types.d.ts").RequestDetail} detail @param {import("./types.d.ts").SavedOutput | undefined} output
+     * @param {import("./types.d.ts").RequestDetail} detail @param {import("./types.d.ts").SavedOutput | undefined}
+     *   output
      */
     saved(detail, output) {
       const { request } = detail;
       const stop = new AbortController().signal;
-      replace(title, h("strong", null, "Result"), h("span", { class: "fj-muted", title: "when the answer was complete" }, `ended ${clock(request.began + request.total_ms, false)}, as saved`), whose(request));
+      replace(
+        title,
+        h("strong", null, "Result"),
+        h(
+          "span",
+          { class: "fj-muted", title: "when the answer was complete" },
+          `ended ${clock(request.began + request.total_ms, false)}, as saved`,
+        ),
+        whose(request),
+      );
       showLine(request);
-      put(h("div", null, output ? savedMedia(output) : null, output && detail.output?.text ? textView(detail.output.text) : detail.output ? keptBodyView(detail.output, stop) : h("p", { class: "fj-muted" }, "The answer was not saved.")));
+      put(
+        h(
+          "div",
+          null,
+          output ? savedMedia(output) : null,
+          output && detail.output?.text
+            ? textView(detail.output.text)
+            : detail.output
+              ? keptBodyView(detail.output, stop)
+              : h("p", { class: "fj-muted" }, "The answer was not saved."),
+        ),
+      );
       completeAnswer(answer, wasCancelled(request) ? { ...detail, error: null } : detail);
     },
     /** The call never became a result. @param {string} sentence @param {HTMLElement} [running] */
     fail(sentence, running) {
       running?.remove();
       over = { revision: 0 };
-      replace(title, h("strong", null, "Result"), h("span", { class: "fj-mono fj-muted fj-cut" }, plainText(path)), h("span", { class: "fj-space" }), tools);
+      replace(
+        title,
+        h("strong", null, "Result"),
+        h("span", { class: "fj-mono fj-muted fj-cut" }, plainText(path)),
+        h("span", { class: "fj-space" }),
+        tools,
+      );
       put(h("div", { class: "fj-banner fj-bad", role: "alert" }, sentence));
     },
-    /** The answer broke off: say why, where that is known. @param {string} id @param {AbortSignal} stop @param {HTMLElement} [running] @returns {Promise<boolean>} */
+    /**
+     * The answer broke off: say why, where that is known.
+     * @param {string} id
+     * @param {AbortSignal} stop
+     * @param {HTMLElement} [running]
+     * @returns {Promise<boolean>}
+     */
     async broken(id, stop, running) {
       const detail = await askJson(host, "GET", `requests/${id}`, { signal: stop }).catch(() => null);
       const view = detail && brokenAnswer(detail, host, stop);
       if (!view) return false;
       running?.remove();
-      replace(title, h("strong", null, "Result"), h("span", { class: "fj-muted", title: "when it broke off" }, `broke off ${clock(detail.request.began + detail.request.total_ms, false)}`), whose(detail.request), h("span", { class: "fj-space" }), tools);
+      replace(
+        title,
+        h("strong", null, "Result"),
+        h(
+          "span",
+          { class: "fj-muted", title: "when it broke off" },
+          `broke off ${clock(detail.request.began + detail.request.total_ms, false)}`,
+        ),
+        whose(detail.request),
+        h("span", { class: "fj-space" }),
+        tools,
+      );
       showLine(detail.request);
       put(view);
       return true;
@@ -169,15 +241,36 @@ export function trialPane(host, { path, value }) {
       running?.remove();
       this.done = true;
       const { request } = detail;
-      const chip = wasCancelled(request) ? h("span", { class: "fj-chip" }, "cancelled") : request.status >= 400 ? h("span", { class: "fj-chip fj-failed" }, `status ${request.status}`) : null;
-      replace(title, h("strong", null, "Result"), chip, h("span", { class: "fj-muted", title: "when the answer was complete" }, `ended ${clock(request.began + request.total_ms, false)}`),
-        whose(request), h("span", { class: "fj-space" }), copyButton(host, () => new TextDecoder().decode(data)), tools);
+      const chip = wasCancelled(request)
+        ? h("span", { class: "fj-chip" }, "cancelled")
+        : request.status >= 400
+          ? h("span", { class: "fj-chip fj-failed" }, `status ${request.status}`)
+          : null;
+      replace(
+        title,
+        h("strong", null, "Result"),
+        chip,
+        h(
+          "span",
+          { class: "fj-muted", title: "when the answer was complete" },
+          `ended ${clock(request.began + request.total_ms, false)}`,
+        ),
+        whose(request),
+        h("span", { class: "fj-space" }),
+        copyButton(host, () => new TextDecoder().decode(data)),
+        tools,
+      );
       showLine(request);
-      if (wasCancelled(request)) put(h("p", { class: "fj-muted" }, "The call was cancelled. Nothing it did before is undone."));
+      if (wasCancelled(request))
+        put(h("p", { class: "fj-muted" }, "The call was cancelled. Nothing it did before is undone."));
       completeAnswer(answer, wasCancelled(request) ? { ...detail, error: null } : detail);
       live?.finish(request);
     },
-    /** Say what it belongs to, and grey it, where the form holds something else or another revision serves. @param {{path: string, value: Record<string, any>} | null} now @param {number} serving */
+    /**
+     * Say what it belongs to, and grey it, where the form holds something else or another revision serves.
+     * @param {{path: string, value: Record<string, any>} | null} now
+     * @param {number} serving
+     */
     mark(now, serving) {
       const said = over ? belongsTo({ path, value, revision: over.revision }, now, serving) : [];
       note.hidden = !said.length;
@@ -186,14 +279,27 @@ export function trialPane(host, { path, value }) {
     },
     /** The revision that answered, 0 where none did. */
     revision: () => over?.revision ?? 0,
-    /** Say how this call differs from another, or what this result is. @param {{path: string, value: any, revision: () => number} | string | null} other */
+    /**
+     * Say how this call differs from another, or what this result is.
+     * @param {{path: string, value: any, revision: () => number} | string | null} other
+     */
     compare(other) {
       changes.hidden = !other;
       if (!other) return;
       if (typeof other === "string") return setText(changes, other);
-      const revisions = other.revision() && over?.revision && other.revision() !== over.revision ? [`r${other.revision()} → r${over.revision}`] : [];
-      const found = [...(other.path === path ? [] : [`${other.path} → ${path}`]), ...revisions, ...(other.value && value ? inputDifferences(other.value, value) : [])];
-      setText(changes, found.length ? listed(found) : other.value && value ? "the same input" : "its input is not known");
+      const revisions =
+        other.revision() && over?.revision && other.revision() !== over.revision
+          ? [`r${other.revision()} → r${over.revision}`]
+          : [];
+      const found = [
+        ...(other.path === path ? [] : [`${other.path} → ${path}`]),
+        ...revisions,
+        ...(other.value && value ? inputDifferences(other.value, value) : []),
+      ];
+      setText(
+        changes,
+        found.length ? listed(found) : other.value && value ? "the same input" : "its input is not known",
+      );
     },
   };
 }

@@ -1,5 +1,8 @@
 // @ts-check
-/** The Try tab: a form of what an endpoint takes, its answer as it comes, two results side by side, and a call that survives the page. */
+/**
+ * The Try tab: a form of what an endpoint takes, its answer as it comes, two results side by side, and a call that
+ * survives the page.
+ */
 import { button, h, newId, replace, setText } from "./dom.mjs";
 import { ago, clock, pathText } from "./format.mjs";
 import { glyph } from "./glyphs.mjs";
@@ -20,13 +23,20 @@ const KEPT_INPUTS = 20;
 const LONG_DOC = 400;
 
 /** @typedef {ReturnType<typeof trialPane>} Trial */
-/** What a call was made with; `unknown` where that is not kept. @typedef {{path: string, value: any, query: Record<string, any>, unknown?: boolean}} Input */
+/**
+ * What a call was made with; `unknown` where that is not kept.
+ * @typedef {{path: string, value: any, query: Record<string, any>, unknown?: boolean}} Input
+ */
 
-/** Inputs of calls that this page made: a file is larger than what the gateway keeps of a request. @type {Map<string, Input>} */
+/**
+ * Inputs of calls that this page made: a file is larger than what the gateway keeps of a request.
+ * @type {Map<string, Input>}
+ */
 const madeInputs = new Map();
 
 /**
- * Hear who wants a request of an app edited: "Edit and run again" in a request's details sends `fj-edit-request` with `{alias, id}`. The card around it
+ * Hear who wants a request of an app edited: "Edit and run again" in a request's details sends `fj-edit-request` with
+ * `{alias, id}`. The card around it
  * comes first, then any card of that app in the page.
  * @param {HTMLElement} frame
  * @param {string} alias
@@ -48,7 +58,8 @@ export function onEditRequest(frame, alias, edit, signal) {
  * @param {import("./types.d.ts").Host} host
  * @param {{alias: string}} options
  * @param {AbortSignal} signal
- * @returns {{call: () => {endpoint: string, path: string, value: any, method: string, query: Record<string, any>, encoding: string} | null, edit: (id: string) => void}} `call`: what the form holds; `edit` fills it from a request
+ * @returns {{call: () => {endpoint: string, path: string, value: any, method: string, query: Record<string, any>,
+ *   encoding: string} | null, edit: (id: string) => void}} `call`: what the form holds; `edit` fills it from a request
  */
 export function tryPanel(root, host, { alias }, signal) {
   const app = () => host.store.view.apps.find((one) => one.alias === alias);
@@ -83,28 +94,76 @@ export function tryPanel(root, host, { alias }, signal) {
   signal.addEventListener("abort", () => draft.forms.size && keepDraft(alias, draft));
 
   const choose = h("select", { class: "fj-input", id: newId(), onchange: () => ((path = choose.value), drawForm()) });
-  const doc = h("div", { class: "fj-doc", hidden: true, tabindex: "0", role: "group", "aria-label": "About the endpoint" });
+  const doc = h("div", {
+    class: "fj-doc",
+    hidden: true,
+    tabindex: "0",
+    role: "group",
+    "aria-label": "About the endpoint",
+  });
   const samples = h("div", { class: "fj-bar-row fj-samples", role: "group", "aria-label": "examples", hidden: true });
   const fields = h("div", { class: "fj-fields" });
   const told = h("div", { class: "fj-hint", role: "status" });
-  const run = button([glyph("play"), "Run"], () => start(), { class: "fj-button fj-primary fj-run-button", title: "Ctrl Enter" });
+  const run = button([glyph("play"), "Run"], () => start(), {
+    class: "fj-button fj-primary fj-run-button",
+    title: "Ctrl Enter",
+  });
   const reset = button("Reset", () => drawForm({ fresh: true }), { title: "Defaults and examples again" });
-  const whole = button("All fields", () => {
-    root.classList.toggle("fj-whole");
-    whole.setAttribute("aria-pressed", String(root.classList.contains("fj-whole")));
-  }, { class: "fj-choice", "aria-pressed": "false", title: "Show the form in its whole length", hidden: true });
-  const head = h("div", { class: "fj-form" }, h("label", { class: "fj-mono", htmlFor: choose.id }, "endpoint"), h("div", { class: "fj-field" }, choose));
-  const left = h("div", { class: "fj-try-form" }, head, doc, samples, fields,
-    h("div", { class: "fj-bar-row" }, run, h("span", { class: "fj-muted fj-second" }, "Ctrl Enter"), h("span", { class: "fj-space" }), whole, reset), h("div", { class: "fj-bar-row" }, told));
-  const right = h("div", { class: "fj-pane fj-trials" }, h("strong", null, "Result"), h("p", { class: "fj-answer fj-muted" }, "Run shows the answer here."));
-  const split = h("div", {
-    class: "fj-split", onkeydown: (/** @type {KeyboardEvent} */ event) => {
-      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) (event.preventDefault(), event.stopPropagation(), start());
+  const whole = button(
+    "All fields",
+    () => {
+      root.classList.toggle("fj-whole");
+      whole.setAttribute("aria-pressed", String(root.classList.contains("fj-whole")));
     },
-  }, left, right);
+    { class: "fj-choice", "aria-pressed": "false", title: "Show the form in its whole length", hidden: true },
+  );
+  const head = h(
+    "div",
+    { class: "fj-form" },
+    h("label", { class: "fj-mono", htmlFor: choose.id }, "endpoint"),
+    h("div", { class: "fj-field" }, choose),
+  );
+  const left = h(
+    "div",
+    { class: "fj-try-form" },
+    head,
+    doc,
+    samples,
+    fields,
+    h(
+      "div",
+      { class: "fj-bar-row" },
+      run,
+      h("span", { class: "fj-muted fj-second" }, "Ctrl Enter"),
+      h("span", { class: "fj-space" }),
+      whole,
+      reset,
+    ),
+    h("div", { class: "fj-bar-row" }, told),
+  );
+  const right = h(
+    "div",
+    { class: "fj-pane fj-trials" },
+    h("strong", null, "Result"),
+    h("p", { class: "fj-answer fj-muted" }, "Run shows the answer here."),
+  );
+  const split = h(
+    "div",
+    {
+      class: "fj-split",
+      onkeydown: (/** @type {KeyboardEvent} */ event) => {
+        if (event.key === "Enter" && (event.ctrlKey || event.metaKey))
+          event.preventDefault(), event.stopPropagation(), start();
+      },
+    },
+    left,
+    right,
+  );
   root.append(split);
   if (typeof ResizeObserver !== "undefined") {
-    const observer = new ResizeObserver(() => (whole.hidden = !root.classList.contains("fj-whole") && fields.scrollHeight <= fields.clientHeight + 1));
+    const observer = new ResizeObserver(
+      () => (whole.hidden = !root.classList.contains("fj-whole") && fields.scrollHeight <= fields.clientHeight + 1),
+    );
     observer.observe(fields);
     signal.addEventListener("abort", () => observer.disconnect());
   }
@@ -118,14 +177,27 @@ export function tryPanel(root, host, { alias }, signal) {
     if (!schema || !state) return;
     const endpoint = state.endpoints.find((one) => one.path === path);
     if (fresh) draft.forms.delete(path);
-    const made = endpointForm(schema, path, endpoint?.signature ?? "", { changed: () => draft.changed(), former: draft.forms.get(path), which });
+    const made = endpointForm(schema, path, endpoint?.signature ?? "", {
+      changed: () => draft.changed(),
+      former: draft.forms.get(path),
+      which,
+    });
     draft.forms.set(path, made);
     draft.path = path;
     ({ takes, form, query } = made);
     const parts = [query?.element, form.element].filter(Boolean);
-    if (parts.length !== fields.childNodes.length || parts.some((one, at) => one !== fields.childNodes[at])) replace(fields, parts); // what has the focus keeps it
+    if (parts.length !== fields.childNodes.length || parts.some((one, at) => one !== fields.childNodes[at]))
+      replace(fields, parts); // what has the focus keeps it
     samples.hidden = takes.examples.length < 2;
-    replace(samples, takes.examples.map(({ name }, at) => button(name, () => drawForm({ fresh: true, which: at }), { class: "fj-choice fj-cut", "aria-pressed": String(at === made.which) })));
+    replace(
+      samples,
+      takes.examples.map(({ name }, at) =>
+        button(name, () => drawForm({ fresh: true, which: at }), {
+          class: "fj-choice fj-cut",
+          "aria-pressed": String(at === made.which),
+        }),
+      ),
+    );
     drawDoc(endpoint?.doc ?? "");
     setText(told, "");
     markResults();
@@ -135,7 +207,14 @@ export function tryPanel(root, host, { alias }, signal) {
     doc.hidden = !text.trim();
     const [first, ...rest] = text.trim().split(/\n\s*\n/);
     const folds = rest.length > 0 && text.length > LONG_DOC;
-    replace(doc, text.trim() ? (folds ? [markdownView(first), h("details", null, h("summary", null, "more"), markdownView(rest.join("\n\n")))] : markdownView(text.trim())) : null);
+    replace(
+      doc,
+      text.trim()
+        ? folds
+          ? [markdownView(first), h("details", null, h("summary", null, "more"), markdownView(rest.join("\n\n")))]
+          : markdownView(text.trim())
+        : null,
+    );
   };
 
   /** Fill the form with what a call was made with. @param {Input} input */
@@ -151,14 +230,20 @@ export function tryPanel(root, host, { alias }, signal) {
     markResults();
   };
 
-  /** What a request was made with, by this page or as the gateway has it; a sentence where it is not known. @param {import("./types.d.ts").RequestDetail} detail @returns {Input | string} */
+  /**
+   * What a request was made with, by this page or as the gateway has it; a sentence where it is not known.
+   * @param {import("./types.d.ts").RequestDetail} detail
+   * @returns {Input | string}
+   */
   const inputOf = ({ request, input, query: asked }) => {
     const made = madeInputs.get(request.id);
     if (made) return made;
     if (!input) return "The input of that request is not kept any more.";
     if (input.truncated) return "The input of that request was too large to be kept.";
     const known = recordedValue(input);
-    return known ? { path: pathText(request.path), value: withoutFiles(known.value), query: queryValues(asked ?? "") } : "The input of that request is neither JSON nor a form.";
+    return known
+      ? { path: pathText(request.path), value: withoutFiles(known.value), query: queryValues(asked ?? "") }
+      : "The input of that request is neither JSON nor a form.";
   };
 
   const edit = async (/** @type {string} */ id) => {
@@ -168,7 +253,14 @@ export function tryPanel(root, host, { alias }, signal) {
       if (typeof input === "string") return setText(told, input);
       fill(input);
       touched = true;
-      setText(told, wanted ? "The form is filled when a runner is ready." : path === input.path ? `Filled from the call of ${clock(detail.request.began, false)}. Change it, then run.` : `The app has no endpoint ${input.path} any more.`);
+      setText(
+        told,
+        wanted
+          ? "The form is filled when a runner is ready."
+          : path === input.path
+            ? `Filled from the call of ${clock(detail.request.began, false)}. Change it, then run.`
+            : `The app has no endpoint ${input.path} any more.`,
+      );
       /** @type {any} */ (fields.querySelector("input, textarea, select"))?.focus();
     } catch (error) {
       setText(told, message(error));
@@ -178,14 +270,32 @@ export function tryPanel(root, host, { alias }, signal) {
   const loadSchema = async () => {
     const state = app();
     const { link } = host.store.view;
-    if (!schema && !state && (link === "live" || link === "off")) replace(fields, h("p", { class: "fj-empty" }, "The app is gone. Run its cell to try it."));
+    if (!schema && !state && (link === "live" || link === "off"))
+      replace(fields, h("p", { class: "fj-empty" }, "The app is gone. Run its cell to try it."));
     if (asking || host.kind === "saved" || !state || link !== "live" || (schema && schemaOf === state.serving)) return;
-    const stands = [state.serving, state.state, state.runners.map((one) => `${one.id} ${["PENDING", "SETUP"].includes(one.state)}`)].join(" ");
+    const stands = [
+      state.serving,
+      state.state,
+      state.runners.map((one) => `${one.id} ${["PENDING", "SETUP"].includes(one.state)}`),
+    ].join(" ");
     if (refused === stands) return;
-    const rests = state.state === "Stopped" || state.state === "Zero"; // a former runner may have said what the endpoints take
+    // a former runner may have said what the endpoints take
+    const rests = state.state === "Stopped" || state.state === "Zero";
     if (rests && schema) return;
-    const noForm = () => replace(fields, h("p", { class: "fj-empty" }, { Stopped: "The app is stopped. Start it to try it.", Zero: "The form is made when a runner is ready. Start 1 runner to have it." }[state.state] ?? "The form is made when the first runner is ready."));
-    if (!rests && !state.runners.some((one) => one.state === "IDLE" || one.state === "RUNNING")) { // nobody could say what the endpoints take
+    const noForm = () =>
+      replace(
+        fields,
+        h(
+          "p",
+          { class: "fj-empty" },
+          {
+            Stopped: "The app is stopped. Start it to try it.",
+            Zero: "The form is made when a runner is ready. Start 1 runner to have it.",
+          }[state.state] ?? "The form is made when the first runner is ready.",
+        ),
+      );
+    if (!rests && !state.runners.some((one) => one.state === "IDLE" || one.state === "RUNNING")) {
+      // nobody could say what the endpoints take
       if (!schema) noForm();
       return;
     }
@@ -195,7 +305,12 @@ export function tryPanel(root, host, { alias }, signal) {
       schemaOf = state.serving;
       refused = "";
       const paths = state.endpoints.map((one) => one.path);
-      replace(choose, state.endpoints.map((one) => h("option", { value: one.path }, `${endpointSchema(schema, one.path).method} ${one.path}`)));
+      replace(
+        choose,
+        state.endpoints.map((one) =>
+          h("option", { value: one.path }, `${endpointSchema(schema, one.path).method} ${one.path}`),
+        ),
+      );
       path = choose.value = paths.includes(path) ? path : (paths[0] ?? "/");
       drawForm();
       if (wanted) fill(wanted);
@@ -224,8 +339,15 @@ export function tryPanel(root, host, { alias }, signal) {
     const view = begin(input);
     setBusy("…");
     try {
-      const { body, type } = encodedBody(input.value === undefined ? (takes.hasBody ? null : {}) : input.value, takes.encoding);
-      const made = await askJson(host, "POST", `apps/${encodeURIComponent(alias)}/calls`, { query: { path: target, method: takes.method }, headers: { "Content-Type": type }, body });
+      const { body, type } = encodedBody(
+        input.value === undefined ? (takes.hasBody ? null : {}) : input.value,
+        takes.encoding,
+      );
+      const made = await askJson(host, "POST", `apps/${encodeURIComponent(alias)}/calls`, {
+        query: { path: target, method: takes.method },
+        headers: { "Content-Type": type },
+        body,
+      });
       madeInputs.set(made.request_id, input);
       if (madeInputs.size > KEPT_INPUTS) madeInputs.delete(madeInputs.keys().next().value ?? "");
       follow(made.request_id, view);
@@ -237,7 +359,11 @@ export function tryPanel(root, host, { alias }, signal) {
     }
   };
 
-  /** A new result takes the place of the former one, with the header of a call on its way. @param {Input} input @param {number} [passed] */
+  /**
+   * A new result takes the place of the former one, with the header of a call on its way.
+   * @param {Input} input
+   * @param {number} [passed]
+   */
   const begin = (input, passed) => {
     reading?.abort();
     const stop = (reading = new AbortController());
@@ -268,12 +394,27 @@ export function tryPanel(root, host, { alias }, signal) {
     const isKept = comparing && former === current;
     split.classList.toggle("fj-comparing", Boolean(two));
     const stand = [two ? former?.element : null, current.element].filter(Boolean);
-    if (stand.length !== right.children.length || stand.some((one, at) => one !== right.children[at])) replace(right, stand); // a player in it plays on
+    if (stand.length !== right.children.length || stand.some((one, at) => one !== right.children[at]))
+      replace(right, stand); // a player in it plays on
     if (former) replace(former.tools);
     former?.compare(two ? "the result before" : null);
     current.compare(two ? former : isKept ? "kept: the next result stands beside it" : null);
-    replace(current.tools, former ? button("Compare", () => ((comparing = !comparing), drawTrials(), focusTool()), { class: "fj-choice", "aria-pressed": String(comparing), title: comparing ? "Show one result alone" : "Show the result before beside it" }) : null,
-      two ? button("Keep this one", () => ((former = current), drawTrials(), focusTool()), { class: "fj-choice", title: "Compare the next results with this one" }) : null);
+    replace(
+      current.tools,
+      former
+        ? button("Compare", () => ((comparing = !comparing), drawTrials(), focusTool()), {
+            class: "fj-choice",
+            "aria-pressed": String(comparing),
+            title: comparing ? "Show one result alone" : "Show the result before beside it",
+          })
+        : null,
+      two
+        ? button("Keep this one", () => ((former = current), drawTrials(), focusTool()), {
+            class: "fj-choice",
+            title: "Compare the next results with this one",
+          })
+        : null,
+    );
     markResults();
   };
   const focusTool = () => /** @type {any} */ (current?.tools.querySelector("button"))?.focus();
@@ -289,10 +430,18 @@ export function tryPanel(root, host, { alias }, signal) {
     const isGone = !state && (link === "live" || link === "off");
     const stopped = isGone || state?.state === "Stopped";
     run.disabled = running !== null || stopped;
-    run.title = isGone ? "The app is gone: run its cell first" : stopped ? "The app is stopped: start it first" : "Ctrl Enter";
+    run.title = isGone
+      ? "The app is gone: run its cell first"
+      : stopped
+        ? "The app is stopped: start it first"
+        : "Ctrl Enter";
   };
 
-  /** Show a request's answer, from its beginning and as it comes. @param {string} id @param {ReturnType<typeof begin>} view */
+  /**
+   * Show a request's answer, from its beginning and as it comes.
+   * @param {string} id
+   * @param {ReturnType<typeof begin>} view
+   */
   const follow = async (id, view) => {
     const { stop, over, pane, body } = view;
     shown = id;
@@ -302,7 +451,12 @@ export function tryPanel(root, host, { alias }, signal) {
     try {
       const found = await host.ask("GET", `requests/${id}/answer`, { signal: stop.signal });
       isGone = found.status !== 200;
-      if (isGone) throw new Error(found.status === 404 ? "the answer to that request is not held any more" : `the gateway answered ${found.status}`);
+      if (isGone)
+        throw new Error(
+          found.status === 404
+            ? "the answer to that request is not held any more"
+            : `the gateway answered ${found.status}`,
+        );
       const type = found.headers.get("content-type") ?? "";
       const data = await pane.body(found, type, stop.signal);
       over.abort();
@@ -325,7 +479,9 @@ export function tryPanel(root, host, { alias }, signal) {
   const adopt = async () => {
     if (shown || running || host.kind === "saved" || host.store.view.link !== "live") return;
     const mine = host.store.view.requests.filter((one) => one.alias === alias && one.origin === "panel");
-    const found = mine.find((one) => one.state !== "done") ?? mine.find((one) => host.store.view.time - one.began - one.total_ms < RECENT);
+    const found =
+      mine.find((one) => one.state !== "done") ??
+      mine.find((one) => host.store.view.time - one.began - one.total_ms < RECENT);
     if (!found) return;
     shown = found.id;
     setBusy("…");
@@ -337,8 +493,18 @@ export function tryPanel(root, host, { alias }, signal) {
       // its answer says what became of it
     }
     if (typeof input !== "string" && !touched) fill(input);
-    follow(found.id, begin(typeof input === "string" ? { path: pathText(found.path), value: {}, query: {}, unknown: true } : input, Math.max(0, host.store.view.time - found.began)));
-    if (found.state !== "done") setText(told, `A call that began ${ago(host.store.view.time - found.began)} is still running: its answer comes here.`);
+    follow(
+      found.id,
+      begin(
+        typeof input === "string" ? { path: pathText(found.path), value: {}, query: {}, unknown: true } : input,
+        Math.max(0, host.store.view.time - found.began),
+      ),
+    );
+    if (found.state !== "done")
+      setText(
+        told,
+        `A call that began ${ago(host.store.view.time - found.began)} is still running: its answer comes here.`,
+      );
   };
 
   /** The newest result as the notebook has it, and what it was made with. */
@@ -348,9 +514,17 @@ export function tryPanel(root, host, { alias }, signal) {
     for (const one of [head, reset, run.parentElement]) if (one) one.hidden = true;
     if (!last) return replace(fields, again);
     left.classList.add("fj-pane");
-    replace(fields, h("strong", null, "Input"), last.input?.size ? keptBodyView(last.input, signal) : h("p", { class: "fj-muted" }, "no input"), again);
+    replace(
+      fields,
+      h("strong", null, "Input"),
+      last.input?.size ? keptBodyView(last.input, signal) : h("p", { class: "fj-muted" }, "no input"),
+      again,
+    );
     const pane = trialPane(host, { path: last.request.path, value: null });
-    pane.saved(last, host.picture?.outputs?.find((one) => one.id === last.request.id));
+    pane.saved(
+      last,
+      host.picture?.outputs?.find((one) => one.id === last.request.id),
+    );
     replace(right, pane.element);
   };
 
@@ -367,7 +541,16 @@ export function tryPanel(root, host, { alias }, signal) {
   return {
     call: () => {
       const endpoint = app()?.endpoints.find((one) => one.path === path);
-      return endpoint ? { endpoint: endpoint.name, path, value: form?.read() ?? {}, method: takes.method, query: query?.read() ?? {}, encoding: takes.encoding } : null;
+      return endpoint
+        ? {
+            endpoint: endpoint.name,
+            path,
+            value: form?.read() ?? {},
+            method: takes.method,
+            query: query?.read() ?? {},
+            encoding: takes.encoding,
+          }
+        : null;
     },
     edit: (id) => void edit(id),
   };
@@ -375,7 +558,10 @@ export function tryPanel(root, host, { alias }, signal) {
 
 /** What a call was made with, field by field. @param {Input} input @returns {Record<string, any>} */
 function inputFields({ value, query }) {
-  return { ...(value && typeof value === "object" && !Array.isArray(value) && !value.url ? value : { input: value }), ...query };
+  return {
+    ...(value && typeof value === "object" && !Array.isArray(value) && !value.url ? value : { input: value }),
+    ...query,
+  };
 }
 
 /** A recorded form without its files, which are chosen again. @param {any} value */

@@ -2,78 +2,293 @@
  * What the modules of this folder share: the records of fal_jupyter/protocol/feed.py (same names, same fields: a test
  * compares both), the store that keeps them, and the host that a panel lives in.
  *
- * Rules of this folder: plain ESM, no dependency, no build. Text of users reaches the page through text nodes only. Names at the
- * top level of a module are unique in the folder, imports name siblings only (`import { a, b } from "./dom.mjs"`), and nothing
- * but `export const|let|function|class|async function` and `export default` is exported, so that widgets/bundle.py can join
+ * Rules of this folder: plain ESM, no dependency, no build. Text of users reaches the page through text nodes only.
+ * Names at the
+ * top level of a module are unique in the folder, imports name siblings only (`import { a, b } from "./dom.mjs"`), and
+ * nothing
+ * but `export const|let|function|class|async function` and `export default` is exported, so that widgets/bundle.py can
+ * join
  * the modules to the one file that anywidget wants.
  */
 
 // --- records (protocol/feed.py, protocol/api.py) ---------------------------------------------------------------------
-export interface GatewayState { pid: number; started: number; version: string; owner: string; base: string }
-export interface OptionRule { name: string; low: number; high: number | null; default: number; unit: string }
-export interface RunnerState {
-  id: string; pid: number; state: string; since: number; devices: string[]; served: number; in_flight: number;
-  revision: number; memory: number; setup_ms: number;
+export interface GatewayState {
+  pid: number;
+  started: number;
+  version: string;
+  owner: string;
+  base: string;
 }
-export interface Waiting { id: string; path: string; since: number }
+export interface OptionRule {
+  name: string;
+  low: number;
+  high: number | null;
+  default: number;
+  unit: string;
+}
+export interface RunnerState {
+  id: string;
+  pid: number;
+  state: string;
+  since: number;
+  devices: string[];
+  served: number;
+  in_flight: number;
+  revision: number;
+  memory: number;
+  setup_ms: number;
+}
+export interface Waiting {
+  id: string;
+  path: string;
+  since: number;
+}
 export interface Stats {
-  calls: number; failed: number; cancelled: number; cold: number; cold_starts: number; rate: number; sample: number; p50_ms: number; p95_ms: number; max_ms: number;
-  spark: number[]; spark_time: number;
+  calls: number;
+  failed: number;
+  cancelled: number;
+  cold: number;
+  cold_starts: number;
+  rate: number;
+  sample: number;
+  p50_ms: number;
+  p95_ms: number;
+  max_ms: number;
+  spark: number[];
+  spark_time: number;
 }
 export interface EndpointStats {
-  path: string; calls: number; failed: number; cancelled: number; sample: number; p50_ms: number; p95_ms: number; max_ms: number; spark: number[];
+  path: string;
+  calls: number;
+  failed: number;
+  cancelled: number;
+  sample: number;
+  p50_ms: number;
+  p95_ms: number;
+  max_ms: number;
+  spark: number[];
 }
 /** `yields`: a generator, whose answer is a line of JSON for each value. */
-export interface EndpointState { name: string; path: string; signature: string; doc: string; protocol: string; yields?: boolean }
-export interface ErrorFrame { filename: string; lineno: number; function: string; line: string }
-export interface ErrorDescription { type: string; message: string; text: string; frames: ErrorFrame[]; phase: string }
-export interface Failure { time: number; revision: number; text: string; error: ErrorDescription | null; retry_at: number }
+export interface EndpointState {
+  name: string;
+  path: string;
+  signature: string;
+  doc: string;
+  protocol: string;
+  yields?: boolean;
+}
+export interface ErrorFrame {
+  filename: string;
+  lineno: number;
+  function: string;
+  line: string;
+}
+export interface ErrorDescription {
+  type: string;
+  message: string;
+  text: string;
+  frames: ErrorFrame[];
+  phase: string;
+}
+export interface Failure {
+  time: number;
+  revision: number;
+  text: string;
+  error: ErrorDescription | null;
+  retry_at: number;
+}
 export interface AppState {
-  app: string; alias: string; class_name: string; state: string; owner_kind: string; owner_name: string; owner_pid: number;
-  auth: string; machine: string; url: string; revision: number; serving: number; verdict: string; told: string;
-  endpoints: EndpointState[]; sockets: EndpointState[]; about: string; scaling: Record<string, number>; by_class: Record<string, number>;
-  overrides: Record<string, number>; reason: string; setup_ms: number; asleep: boolean; runners: RunnerState[];
-  queue: Waiting[]; waiting: number; in_flight: number; stats: Stats; by_endpoint: EndpointStats[]; log: number; failure: Failure | null;
+  app: string;
+  alias: string;
+  class_name: string;
+  state: string;
+  owner_kind: string;
+  owner_name: string;
+  owner_pid: number;
+  auth: string;
+  machine: string;
+  url: string;
+  revision: number;
+  serving: number;
+  verdict: string;
+  told: string;
+  endpoints: EndpointState[];
+  sockets: EndpointState[];
+  about: string;
+  scaling: Record<string, number>;
+  by_class: Record<string, number>;
+  overrides: Record<string, number>;
+  reason: string;
+  setup_ms: number;
+  asleep: boolean;
+  runners: RunnerState[];
+  queue: Waiting[];
+  waiting: number;
+  in_flight: number;
+  stats: Stats;
+  by_endpoint: EndpointStats[];
+  log: number;
+  failure: Failure | null;
 }
 export interface DeviceState {
-  id: string; index: number; name: string; memory: number; used: number; busy: number; holder: string; alias: string;
+  id: string;
+  index: number;
+  name: string;
+  memory: number;
+  used: number;
+  busy: number;
+  holder: string;
+  alias: string;
   runner: string;
 }
-export interface HostState { memory: number; used: number; cores: number; busy: number }
+export interface HostState {
+  memory: number;
+  used: number;
+  cores: number;
+  busy: number;
+}
 export interface RequestState {
-  id: string; alias: string; method: string; path: string; state: string; origin: string; cell: string; cell_number: number; began: number; status: number;
-  queue_ms: number; start_ms: number; transfer_ms: number; run_ms: number; stream_ms: number; total_ms: number;
-  revision: number; runner: string; cold: boolean; bytes_in: number; bytes_out: number; content_type: string; error: string;
+  id: string;
+  alias: string;
+  method: string;
+  path: string;
+  state: string;
+  origin: string;
+  cell: string;
+  cell_number: number;
+  began: number;
+  status: number;
+  queue_ms: number;
+  start_ms: number;
+  transfer_ms: number;
+  run_ms: number;
+  stream_ms: number;
+  total_ms: number;
+  revision: number;
+  runner: string;
+  cold: boolean;
+  bytes_in: number;
+  bytes_out: number;
+  content_type: string;
+  error: string;
 }
-export interface Decision { time: number; kind: string; before: number; after: number; seen: string; reason: string }
-export interface Lane { id: string; devices: string[]; revision: number; moves: [number, string][] }
-export interface Timeline { points: number[][]; decisions: Decision[]; lanes: Lane[]; usage: number[][] }
+export interface Decision {
+  time: number;
+  kind: string;
+  before: number;
+  after: number;
+  seen: string;
+  reason: string;
+}
+export interface Lane {
+  id: string;
+  devices: string[];
+  revision: number;
+  moves: [number, string][];
+}
+export interface Timeline {
+  points: number[][];
+  decisions: Decision[];
+  lanes: Lane[];
+  usage: number[][];
+}
 export interface FeedLine {
-  kind: string; time: number; seq: number; reason: string; gateway: GatewayState; options: OptionRule[]; apps: AppState[];
-  devices: DeviceState[]; host: HostState; requests: RequestState[]; skipped: number; timelines: Record<string, Timeline>;
+  kind: string;
+  time: number;
+  seq: number;
+  reason: string;
+  gateway: GatewayState;
+  options: OptionRule[];
+  apps: AppState[];
+  devices: DeviceState[];
+  host: HostState;
+  requests: RequestState[];
+  skipped: number;
+  timelines: Record<string, Timeline>;
 }
-export interface LogRecord { time: number; runner: string; request: string; stream: number; text: string }
-export interface Body { content_type: string; size: number; text: string; base64: string; truncated: boolean }
-export interface Display { content_type: string; base64: string; text: string }
+export interface LogRecord {
+  time: number;
+  runner: string;
+  request: string;
+  stream: number;
+  text: string;
+}
+export interface Body {
+  content_type: string;
+  size: number;
+  text: string;
+  base64: string;
+  truncated: boolean;
+}
+export interface Display {
+  content_type: string;
+  base64: string;
+  text: string;
+}
 export interface RequestDetail {
-  request: RequestState; query: string; input: Body | null; output: Body | null; error: ErrorDescription | null; logs: LogRecord[];
-  displays: Display[]; held: boolean;
+  request: RequestState;
+  query: string;
+  input: Body | null;
+  output: Body | null;
+  error: ErrorDescription | null;
+  logs: LogRecord[];
+  displays: Display[];
+  held: boolean;
 }
-export interface KeyRecord { id: string; holder: string; created: number }
+export interface KeyRecord {
+  id: string;
+  holder: string;
+  created: number;
+}
 export interface SavedOutput {
-  id: string; path: string; began: number; total_ms: number; revision: number; input: string; seed: string; pictures: Display[]; others: string[];
+  id: string;
+  path: string;
+  began: number;
+  total_ms: number;
+  revision: number;
+  input: string;
+  seed: string;
+  pictures: Display[];
+  others: string[];
 }
 /** The last three are missing in notebooks that were saved before there was any. */
 export interface Picture {
-  time: number; app: AppState; requests: RequestState[]; timeline: Timeline; logs: LogRecord[]; outputs: SavedOutput[]; last: RequestDetail | null;
+  time: number;
+  app: AppState;
+  requests: RequestState[];
+  timeline: Timeline;
+  logs: LogRecord[];
+  outputs: SavedOutput[];
+  last: RequestDetail | null;
 }
-export interface Build { passed: number; took: number; lines: string[]; error: string }
+export interface Build {
+  passed: number;
+  took: number;
+  lines: string[];
+  error: string;
+}
 export interface CardData {
-  version: number; panel: string; tab: string; alias: string; app: string; class_name: string; revision: number; cell: string;
-  source: string; prints: number; fields: number; build: Build | null; gateway: GatewayState; options: OptionRule[]; picture: Picture | null;
+  version: number;
+  panel: string;
+  tab: string;
+  alias: string;
+  app: string;
+  class_name: string;
+  revision: number;
+  cell: string;
+  source: string;
+  prints: number;
+  fields: number;
+  build: Build | null;
+  gateway: GatewayState;
+  options: OptionRule[];
+  picture: Picture | null;
 }
 
-/** Where an app stands for a panel: `gone` is one that is not at the gateway any more, as it was known last (kept_host.mjs). */
+/**
+ * Where an app stands for a panel: `gone` is one that is not at the gateway any more, as it was known last
+ * (kept_host.mjs).
+ */
 export type KnownApp = AppState & { gone?: boolean; ended?: number };
 
 // --- the store (store.mjs) -------------------------------------------------------------------------------------------

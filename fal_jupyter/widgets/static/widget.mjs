@@ -27,7 +27,9 @@ export function drawPanel(root, host, card, signal) {
   const alone = panels.get(panel); // a map: the name comes from a saved notebook, and may be "constructor"
   if (panel === "dashboard") dashboardPanel(root, host, {}, signal);
   else if (alone) {
-    const frame = keepOwnKeys(h("section", { class: "fj fj-card", "aria-label": `${panel} of ${alias}`, dataset: { app: alias } }));
+    const frame = keepOwnKeys(
+      h("section", { class: "fj fj-card", "aria-label": `${panel} of ${alias}`, dataset: { app: alias } }),
+    );
     root.replaceChildren(frame);
     alone(frame, host, { alias }, signal);
   } else return cardPanel(root, host, card, signal);
