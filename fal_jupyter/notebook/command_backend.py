@@ -26,7 +26,7 @@ class NotebookBackend(GatewayBackend):
     def settings(self) -> dict[str, str]:
         """Return the settings of this notebook and of the gateway."""
         timing = "on" if self._session.timing.enabled else "off"
-        return {"timing": timing, "fal": self._session.fal, "panels": self._session.panels.wish, **super().settings()}
+        return {"timing": timing, "fal": self._session.fal, "panels": self._session.panels.mode, **super().settings()}
 
     def examined(self, which: str) -> list[app_doctor.Report]:
         """Report what fal's cloud would do differently, for one class of this notebook (name or alias) or for all."""
@@ -61,7 +61,7 @@ class NotebookBackend(GatewayBackend):
         elif setting == "fal":
             self._choose_fal(value)
         elif setting == "panels":
-            self._session.panels.wishes(value)  # type: ignore[arg-type]  # validated by the grammar
+            self._session.panels.set_mode(value)  # type: ignore[arg-type]  # validated by the grammar
 
     def _choose_fal(self, value: str) -> None:
         import_hook.uninstall()

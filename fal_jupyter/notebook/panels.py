@@ -8,7 +8,7 @@ from typing import Any
 from fal_jupyter.domain.errors import BadSetting
 from fal_jupyter.domain.text.nearest import hint_for
 from fal_jupyter.notebook.display import cards, surfaces
-from fal_jupyter.notebook.display.shown_panels import PANELS, Panels, Shown, card_data, dashboard_data, publish
+from fal_jupyter.notebook.display.shown_panels import PANELS, DisplayedCard, Panels, card_data, dashboard_data, publish
 from fal_jupyter.notebook.session import current_session
 
 
@@ -48,9 +48,9 @@ def widget(which: Any, name: str = "card", *, bare: bool = False) -> Any:
     session = current_session()
     handle = app(which)
     card = cards.of_app(handle, cell="")
-    snapshot = session.panels.picture_of(handle)
+    snapshot = session.panels.snapshot_of(handle)
     data = card_data(session, handle, card, name, "", snapshot)
-    bundle = Panels._bundle(Shown("", card, data), snapshot, surfaces.STATIC)
+    bundle = Panels._bundle(DisplayedCard("", card, data), snapshot, surfaces.STATIC)
     return session.panels.widget(session, data, bundle, bare=bare)
 
 

@@ -14,23 +14,23 @@ import pytest
 from fal_jupyter.client.client import Client
 from fal_jupyter.fal.toolkit.utils.thumbnails import THUMBNAIL, thumbnail
 from fal_jupyter.notebook.display.saved_card import (
-    LONGEST,
+    MAX_TEXT,
     activity_html,
     activity_text,
-    cut,
     dashboard_html,
     dashboard_text,
+    shorten,
 )
-from fal_jupyter.notebook.display.saved_panels import SHOWN, page, page_text, programs
+from fal_jupyter.notebook.display.saved_panels import MAX_ROWS, page, page_text, programs
 from fal_jupyter.notebook.display.saved_results import (
-    LARGEST,
-    MOST_OUTPUTS,
-    THUMBNAILS,
+    MAX_IMAGE_BYTES,
+    MAX_OUTPUTS,
+    MAX_THUMBNAIL_CHARS,
     SavedResults,
     bounded,
     output_of,
     shortened,
-    words_of,
+    summary_of,
 )
 from fal_jupyter.notebook.display.saved_results_html import level_of
 from fal_jupyter.notebook.display.static_card import StaticCard
@@ -251,9 +251,9 @@ def test_what_was_changed_by_hand_is_marked(seen: Picture) -> None:
 
 
 def test_only_the_latest_requests_are_drawn(seen: Picture) -> None:
-    html = activity_html(with_requests(seen, *({"path": f"/p{number}"} for number in range(SHOWN + 5))))
-    assert f"/p{SHOWN - 1}<" in html
-    assert f"/p{SHOWN}<" not in html
+    html = activity_html(with_requests(seen, *({"path": f"/p{number}"} for number in range(MAX_ROWS + 5))))
+    assert f"/p{MAX_ROWS - 1}<" in html
+    assert f"/p{MAX_ROWS}<" not in html
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -278,20 +278,20 @@ def test_the_dashboard_has_a_row_for_each_app(seen: Picture) -> None:
 
 
 def test_long_texts_of_callers_do_not_swell_what_is_saved(desk: Served, seen: Picture) -> None:
-    for _ in range(SHOWN):
+    for _ in range(MAX_ROWS):
         assert desk.request("/" + "%3C" * 20_000, {}).status == 404
     picture = Client(read({"FAL_JUPYTER_STATE": str(desk.state)})).picture("desk")
     assert picture is not None
     assert max(len(request["path"]) for request in picture["requests"]) > 50_000
-    kept = cut(picture)
+    kept = shorten(picture)
     assert len(json.dumps(kept)) + len(activity_html(kept)) + len(activity_text(kept)) < 64 * 1024
     assert kept["app"] == picture["app"]
 
 
 def test_what_is_short_enough_is_left_alone() -> None:
-    value = {"a": ["x" * LONGEST, 1, None, {"b": True}], "c": 1.5}
-    assert cut(value) == value
-    assert cut("x" * (LONGEST + 1)) == "x" * (LONGEST - 1) + "…"
+    value = {"a": ["x" * MAX_TEXT, 1, None, {"b": True}], "c": 1.5}
+    assert shorten(value) == value
+    assert shorten("x" * (MAX_TEXT + 1)) == "x" * (MAX_TEXT - 1) + "…"
 
 
 # --- what calls printed and gave ----------------------------------------------------------------------------------------
@@ -306,7 +306,7 @@ def drawn(desk: Served) -> Picture:
     assert found is not None
     with pytest.MonkeyPatch.context() as patch:  # a kernel knows where its gateway keeps files
         patch.setenv("FAL_JUPYTER_STATE", str(desk.state))
-        return SavedResults().add_to(cut(found), client)
+        return SavedResults().add_to(shorten(found), client)
 
 
 def test_logs_have_times_runners_and_levels(drawn: Picture) -> None:
@@ -359,7 +359,7 @@ def test_a_failure_is_the_newest_result_with_its_traceback(desk: Served) -> None
     assert desk.request("/fail", {}).status == 500
     found = client.picture("desk")
     assert found is not None
-    shown = Page(page(CARD, SavedResults().add_to(cut(found), client), "try"))
+    shown = Page(page(CARD, SavedResults().add_to(shorten(found), client), "try"))
     assert "✕ failed 500" in shown.text
     assert "ValueError: <img src=x onerror=alert(1)>" in shown.text
     assert shown.text.count("raise ValueError") == 1
@@ -372,7 +372,7 @@ def test_what_is_printed_and_given_is_text_and_stays_in_its_place(desk: Served, 
     assert desk.request("/shout", {"text": text}).status in (200, 422, 500)
     found = client.picture("desk")
     assert found is not None
-    kept = SavedResults().add_to(cut(found), client)
+    kept = SavedResults().add_to(shorten(found), client)
     html = activity_html(kept) + "".join(page(CARD, kept, name) for name in ("try", "outputs", "logs"))
     shown = Page(html)
     assert shown.tags <= OURS
@@ -422,7 +422,7 @@ def test_the_words_of_an_input_name_its_files() -> None:
         "prompt": "warm",
         "n": {"at": "https://e.org/a"},
     }
-    assert words_of(given) == 'warm · image sun.png · more ["a file", "a file"] · n {"at": "a file"}'
+    assert summary_of(given) == 'warm · image sun.png · more ["a file", "a file"] · n {"at": "a file"}'
 
 
 def test_pictures_become_small_and_what_is_none_is_named(seen: Picture) -> None:
@@ -455,15 +455,17 @@ def test_what_is_kept_of_outputs_is_bounded(seen: Picture) -> None:
     noise = "data:image/png;base64," + base64.b64encode(picture_bytes((300, 300), noise=True)).decode()
     one = output_of(detail_of(seen, {"images": [noise] + [noise + "A" * n for n in (4, 8, 12, 16, 20)]}))
     assert one is not None
-    many = bounded([one] * MOST_OUTPUTS)
-    assert sum(len(p["base64"]) for each in many for p in each["pictures"]) <= THUMBNAILS
+    many = bounded([one] * MAX_OUTPUTS)
+    assert sum(len(p["base64"]) for each in many for p in each["pictures"]) <= MAX_THUMBNAIL_CHARS
     last = shortened(detail_of(seen, {"image": noise}))
     grown: Any = {**seen, "outputs": many, "last": last}
     small: Any = {**seen, "outputs": [], "last": None}
     sizes = [len(json.dumps(found)) + len(activity_html(found)) for found in (grown, small)]
-    assert sizes[0] - sizes[1] < 2 * THUMBNAILS + 32 * 1024  # as the README says: pictures take less than 100 kB
+    assert (
+        sizes[0] - sizes[1] < 2 * MAX_THUMBNAIL_CHARS + 32 * 1024
+    )  # as the README says: pictures take less than 100 kB
     assert "300 × 300" in page_text(CARD, {**seen, "outputs": many}, "outputs").splitlines()[-1]
-    long = shortened(detail_of(seen, {"text": "x" * LARGEST}))
+    long = shortened(detail_of(seen, {"text": "x" * MAX_IMAGE_BYTES}))
     assert len(json.dumps(long)) < 8 * 1024
 
 

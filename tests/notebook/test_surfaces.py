@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from fal_jupyter.notebook.display.surfaces import LIVE, STATIC, TEXT, WIDGET, FrontEnd, Surface, Wish, choose, look
+from fal_jupyter.notebook.display.surfaces import (
+    LIVE,
+    STATIC,
+    TEXT,
+    WIDGET,
+    DisplayMode,
+    FrontEnd,
+    Surface,
+    choose,
+    detect,
+)
 from fal_jupyter.server_record import ServerRecord
 
 OURS = ServerRecord(1, 2, "/", "http://127.0.0.1:8888", True)
@@ -32,7 +42,7 @@ BARE = ServerRecord(1, 2, "/", "", False)
         (FrontEnd(False, OURS, False), "live", TEXT),
     ],
 )
-def test_the_forms_of_a_panel(front: FrontEnd, wish: Wish, surface: Surface) -> None:
+def test_the_forms_of_a_panel(front: FrontEnd, wish: DisplayMode, surface: Surface) -> None:
     assert choose(front, wish) == surface
 
 
@@ -51,4 +61,4 @@ def test_every_form_but_text_has_the_picture() -> None:
     ],
 )
 def test_a_front_end_is_known_by_its_environment(environment: dict[str, str], foreign: bool) -> None:
-    assert look(environment, kernel=True) == FrontEnd(True, None, foreign)
+    assert detect(environment, kernel=True) == FrontEnd(True, None, foreign)

@@ -90,7 +90,7 @@ class BuildCard:
 
     def _update(self, build: Build) -> None:
         self._updated_at = time.monotonic()
-        self._session.panels.tell_build(self._session, self.alias, build)
+        self._session.panels.update_build(self._session, self.alias, build)
 
 
 def unpublished(spec: AppSpec, card: StaticCard) -> Picture:

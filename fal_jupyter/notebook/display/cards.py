@@ -1,4 +1,4 @@
-"""Gathers the facts of a card: from the handle of a running app, or from a dry run."""
+"""Collects the contents of a static card: from the handle of a running app, or from a dry run."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from fal_jupyter.notebook.display.static_card import CaptureLine, EndpointLine, 
 if TYPE_CHECKING:
     from fal_jupyter.client.handle import AppHandle
 
-MOST_NESTED: Final = 3  # models within models whose fields are counted
+MAX_NESTING: Final = 3  # depth of nested models whose fields are counted
 _WORDS = {"IDLE": "ready", "RUNNING": "ready", "PENDING": "starting", "SETUP": "starting"}
 
 
 def of_app(handle: AppHandle, *, cell: str) -> StaticCard:
-    """The card of a published app as it stands now."""
+    """Return the card of a published app in its current state."""
     published = handle.published
     states = [r["state"] for r in handle.runners() if r["revision"] == handle.revision]
     shipment = handle.shipment
-    told = {
+    revision_text = {
         "new": f"r{handle.revision}",
         "nothing": f"r{handle.revision}, nothing changed",
         "scaled": f"r{handle.revision}, scaling changed: {published['reason']}",
@@ -40,7 +40,7 @@ def of_app(handle: AppHandle, *, cell: str) -> StaticCard:
         endpoints=endpoints_of(handle.spec),
         place=published["machine"],
         runners=runners_of(states),
-        revision=told[published["verdict"]],
+        revision=revision_text[published["verdict"]],
         setup_ms=handle.ready["setup_ms"] if handle.ready is not None else None,
         url=handle.url,
         cell=cell,
@@ -51,11 +51,11 @@ def of_app(handle: AppHandle, *, cell: str) -> StaticCard:
 
 
 def _changes(class_name: str, overrides: Mapping[str, float]) -> tuple[str, ...]:
-    """Scaling that was changed by hand still holds after the cell ran again, as in fal: so it is said."""
+    """Describe manual scaling, which as in fal stays in effect when the cell is run again."""
     if not overrides:
         return ()
-    told = ", ".join(f"{name} {value:g}" for name, value in overrides.items())
-    return (f"scaled by hand: {told} (back to the class: %fal scale {class_name} --reset)",)
+    revision_text = ", ".join(f"{name} {value:g}" for name, value in overrides.items())
+    return (f"scaled by hand: {revision_text} (back to the class: %fal scale {class_name} --reset)",)
 
 
 def of_dry_run(
@@ -66,17 +66,17 @@ def of_dry_run(
     cell: str,
     env: str = "auto",
 ) -> StaticCard:
-    """What would be shipped, and how it would be run. Nothing is started, nobody is asked.
+    """Describe what would be shipped and how it would run, without starting or contacting anything.
 
     Raises:
-        UserError: the class could not be served.
+        UserError: the class cannot be served.
     """
     from fal_jupyter.client.runtime_environment import needs_its_own  # start-up
     from fal_jupyter.client.serving import folder_of  # start-up
 
     spec = describe(cls, overrides)
     isolated = needs_its_own(cls, spec, mode=env, base=folder_of(cls), by_value=True)
-    where = (
+    environment = (
         f"an environment of its own: {masked(', '.join(spec.requirements)) or 'nothing required'}" if isolated else ""
     )
     shipment = shipping.pack(cls, namespace=namespace, cell_of=cell_of)
@@ -94,39 +94,39 @@ def of_dry_run(
             f"would ship {size(len(shipment.payload))}",
             scaling_of(spec.scaling),
             f"auth {spec.auth}",
-            *([where] if where else []),
+            *([environment] if environment else []),
         ),
         warnings=tuple(shipment.warnings),
     )
 
 
 def rows_of(methods: Mapping[str, Callable[..., Any]], spec: AppSpec) -> int:
-    """How many rows the form of the first endpoint will have, for the room that its card keeps; 0 where there is none."""
-    first = next((one.name for one in spec.endpoints if one.protocol == "http"), "")
+    """Return the number of rows in the form of the first endpoint, to reserve the card's height; 0 without a form."""
+    first = next((item.name for item in spec.endpoints if item.protocol == "http"), "")
     method = methods.get(first)
     if method is None:
         return 0
     try:
         hints = get_type_hints(method, include_extras=False)
         names = [name for name in inspect.signature(method).parameters if name != "self"]
-        return sum(_rows(hints.get(name), MOST_NESTED) for name in names)
-    except Exception:  # an annotation that cannot be read is refused or said where it counts
+        return sum(_rows(hints.get(name), MAX_NESTING) for name in names)
+    except Exception:  # unreadable annotations are reported where they matter
         return 0
 
 
-def _rows(kind: Any, deeper: int) -> int:
-    """The rows of one value: a model's fields, a row for everything else, none for what FastAPI fills in."""
-    kinds = [one for one in get_args(kind) if one is not type(None)]
-    if get_origin(kind) in (Union, UnionType) and len(kinds) < len(get_args(kind)):
-        return 1  # an optional model is folded
-    fields = getattr(kind, "model_fields", None)
-    if isinstance(fields, dict) and deeper and not _is_file(kind):
-        return sum(_rows(field.annotation, deeper - 1) for field in fields.values()) + (deeper < MOST_NESTED)
-    return 0 if getattr(kind, "__module__", "").startswith(("starlette.", "fastapi.")) else 1
+def _rows(annotation: Any, depth_left: int) -> int:
+    """Return the rows of one value: those of a model's fields, none for values that FastAPI injects, else one."""
+    members = [item for item in get_args(annotation) if item is not type(None)]
+    if get_origin(annotation) in (Union, UnionType) and len(members) < len(get_args(annotation)):
+        return 1  # an optional model is collapsed
+    fields = getattr(annotation, "model_fields", None)
+    if isinstance(fields, dict) and depth_left and not _is_file(annotation):
+        return sum(_rows(field.annotation, depth_left - 1) for field in fields.values()) + (depth_left < MAX_NESTING)
+    return 0 if getattr(annotation, "__module__", "").startswith(("starlette.", "fastapi.")) else 1
 
 
-def _is_file(kind: Any) -> bool:
-    return getattr(kind, "__module__", "").startswith(("fal_jupyter.", "fal."))
+def _is_file(annotation: Any) -> bool:
+    return getattr(annotation, "__module__", "").startswith(("fal_jupyter.", "fal."))
 
 
 def endpoints_of(spec: AppSpec) -> tuple[EndpointLine, ...]:
@@ -134,19 +134,19 @@ def endpoints_of(spec: AppSpec) -> tuple[EndpointLine, ...]:
 
 
 def captures_of(captures: Iterable[Any]) -> tuple[CaptureLine, ...]:
-    """The captures, largest first."""
+    """Return the captures, largest first."""
     lines = [CaptureLine(name=c.name, kind=c.kind, size=c.size, cell=c.cell) for c in captures]
     return tuple(sorted(lines, key=lambda line: -line.size))
 
 
 def place_of(spec: AppSpec) -> str:
-    """Which machine the app asks for; what it gets is chosen when it is published."""
-    wanted = " or ".join(spec.machine_type or (("GPU",) if spec.num_gpus else ()))
-    return f"{f'{spec.num_gpus} × ' if spec.num_gpus else ''}{wanted}" if wanted else "the whole machine"
+    """Describe the machine that the app requests; the actual one is chosen when it is published."""
+    machines = " or ".join(spec.machine_type or (("GPU",) if spec.num_gpus else ()))
+    return f"{f'{spec.num_gpus} × ' if spec.num_gpus else ''}{machines}" if machines else "the whole machine"
 
 
 def scaling_of(scaling: Scaling) -> str:
-    """The options that decide how many runners there are, in fal's words."""
+    """Format the options that control the number of runners, by fal's names."""
     return (
         f"min_concurrency {scaling.min_concurrency}, max_concurrency {scaling.max_concurrency}, "
         f"max_multiplexing {scaling.max_multiplexing}, keep_alive {scaling.keep_alive:g} s, warm {scaling.warm}"
@@ -154,7 +154,7 @@ def scaling_of(scaling: Scaling) -> str:
 
 
 def state_of(states: Sequence[str]) -> State:
-    """How an app with runners in these states stands."""
+    """Return the state of an app whose runners have these states."""
     words = {_WORDS.get(state, "") for state in states}
     if "ready" in words:
         return "Ready"
@@ -164,6 +164,6 @@ def state_of(states: Sequence[str]) -> State:
 
 
 def runners_of(states: Iterable[str]) -> str:
-    """Count runners in the card's words: ``1 ready, 1 starting``."""
-    counted = Counter(_WORDS.get(state, state.lower().replace("_", " ")) for state in states)
-    return ", ".join(f"{number} {word}" for word, number in counted.items()) or "none"
+    """Count runners by state: ``1 ready, 1 starting``."""
+    by_word = Counter(_WORDS.get(state, state.lower().replace("_", " ")) for state in states)
+    return ", ".join(f"{number} {word}" for word, number in by_word.items()) or "none"

@@ -1,6 +1,6 @@
-"""An app's class as a cell's value: its state, endpoints and address, in place of ``__main__.Hello``.
+"""Displays an app's class as the value of a cell: its state, endpoints and address instead of ``__main__.Hello``.
 
-The class has no metaclass of ours, so that IPython's formatters of the type ``type`` draw it; every other class is left to them.
+App classes have no metaclass, so this replaces IPython's formatters of the type ``type``, and delegates all other classes to them.
 """
 
 from __future__ import annotations
@@ -22,38 +22,38 @@ _WORDS = {"Zero": "Scaled to zero"}
 
 
 def install(shell: Any) -> Callable[[], None]:
-    """Draw app classes in *shell*; gives what takes that back."""
+    """Install the formatters in *shell*; return the function that uninstalls them."""
     html, plain = (shell.display_formatter.formatters[kind] for kind in ("text/html", "text/plain"))
-    before_html = html.for_type(type, lambda cls: as_html(cls) if is_app(cls) else None)
-    before_plain = plain.type_printers.get(type)
+    original_html = html.for_type(type, lambda cls: as_html(cls) if is_app(cls) else None)
+    original_plain = plain.type_printers.get(type)
 
     def pretty(cls: type, printer: Any, cycle: bool) -> None:
         if len(printer.stack) == 1 and is_app(cls):
             printer.text(as_text(cls))
-        elif before_plain is not None:
-            before_plain(cls, printer, cycle)
+        elif original_plain is not None:
+            original_plain(cls, printer, cycle)
         else:
             printer.text(repr(cls))
 
     plain.for_type(type, pretty)
 
-    def undo() -> None:
-        for formatter, before in ((html, before_html), (plain, before_plain)):
+    def uninstall() -> None:
+        for formatter, original in ((html, original_html), (plain, original_plain)):
             formatter.pop(type, None)
-            if before is not None:
-                formatter.for_type(type, before)
+            if original is not None:
+                formatter.for_type(type, original)
 
-    return undo
+    return uninstall
 
 
 def is_app(cls: type) -> bool:
-    """True for a class of the user's that can be served."""
+    """Whether *cls* is an app class with endpoints."""
     real = getattr(sys.modules.get("fal"), "App", App)
     return issubclass(cls, (App, real)) and bool(endpoints_of(cls))
 
 
 def as_text(cls: type) -> str:
-    """The class for terminals and saved text."""
+    """Format the class for terminals and saved text."""
     state, endpoints = _state(cls), _endpoints(cls)
     width = max(len(path) for path, _, _ in endpoints)
     lines = [f"{cls.__name__}: {_words(state)}"]
@@ -62,7 +62,7 @@ def as_text(cls: type) -> str:
 
 
 def as_html(cls: type) -> str:
-    """The class for notebooks; everything in it is escaped."""
+    """Format the class for notebooks; all content is escaped."""
     state = _state(cls)
     head = element(
         "div",
@@ -76,24 +76,24 @@ def as_html(cls: type) -> str:
         for path, call, doc in _endpoints(cls)
     ]  # fmt: skip
     table = element("table", element("tbody", *rows), style=TABLE)
-    end = element("span", text(state["url"]), style=CODE) if state is not None else text(_hint(cls))
+    last_line = element("span", text(state["url"]), style=CODE) if state is not None else text(_hint(cls))
     return element(
         "div",
         head,
         element("div", table, style=BAND),
-        element("div", end, style=f"{BAND}; overflow-wrap: anywhere"),
+        element("div", last_line, style=f"{BAND}; overflow-wrap: anywhere"),
         style=FRAME,
     )
 
 
 def _state(cls: type) -> AppState | None:
-    """What the gateway knows of the class's app, or None where nobody serves it."""
+    """Return the gateway's state of the class's app, or ``None`` if it is not served."""
     handle = handle_of(cls)
     try:
-        found = handle.client.picture(handle.alias) if handle is not None else None
+        snapshot = handle.client.picture(handle.alias) if handle is not None else None
     except (OSError, FalJupyterError):
         return None
-    return found["app"] if found is not None else None
+    return snapshot["app"] if snapshot is not None else None
 
 
 def _words(state: AppState | None) -> str:
@@ -111,8 +111,8 @@ def _hint(cls: type) -> str:
 
 
 def _endpoints(cls: type) -> list[tuple[str, str, str]]:
-    """Path, call and the docstring's first line of each endpoint, in the order of the source."""
+    """Return path, call and first docstring line of each endpoint, in source order."""
     return [
-        (one.path, f"{cls.__name__}.{one.name}{one.signature}", one.doc.strip().partition("\n")[0])
-        for one in describe_endpoints(cls)
+        (endpoint.path, f"{cls.__name__}.{endpoint.name}{endpoint.signature}", endpoint.doc.strip().partition("\n")[0])
+        for endpoint in describe_endpoints(cls)
     ]

@@ -1,6 +1,6 @@
-"""The picture of an app's last state for pages where nothing is live: plain HTML with a style on each element, and text.
+"""Renders an app's last state for pages without live content: HTML with inline styles, and text.
 
-All of it is made of one :class:`~fal_jupyter.protocol.feed.Picture`; everything in it is escaped.
+The input is a :class:`~fal_jupyter.protocol.feed.Picture`, a snapshot of the app; all content is escaped.
 """
 
 from __future__ import annotations
@@ -27,35 +27,37 @@ from fal_jupyter.notebook.style import (
 )
 from fal_jupyter.protocol.feed import AppState, Picture, RequestState
 
-LONGEST = 300  # characters of any text in a picture: a path alone may have 60 000, and a notebook keeps all of them
-TRACEBACK = 3000  # characters of one
+MAX_TEXT = 300  # characters of any text in a saved snapshot; a path alone may have 60,000
+MAX_TRACEBACK = 3000  # characters of a traceback
 _STATES = (
     ("RUNNING", "running", RUN), ("IDLE", "idle", OK), ("SETUP", "in setup", START), ("PENDING", "pending", QUEUE),
     ("CRASH_BACKOFF", "in crash back-off", FAILED), ("DRAINING", "draining", QUEUE), ("TERMINATING", "ending", QUEUE),
 )  # fmt: skip
 
 
-def cut(value: Any) -> Any:
-    """The same value with every text in it short enough to be saved with a notebook."""
+def shorten(value: Any) -> Any:
+    """Shorten every text in *value* to a size that can be saved with a notebook."""
     if isinstance(value, str):
-        return value if len(value) <= LONGEST else value[: LONGEST - 1] + "…"
+        return value if len(value) <= MAX_TEXT else value[: MAX_TEXT - 1] + "…"
     if isinstance(value, dict):
-        end = {"text": str(value["text"])[-TRACEBACK:]} if "frames" in value else {}  # a traceback's end says most
-        return {**{name: cut(item) for name, item in value.items()}, **end}
-    return [cut(item) for item in value] if isinstance(value, list) else value
+        traceback_text = (
+            {"text": str(value["text"])[-MAX_TRACEBACK:]} if "frames" in value else {}
+        )  # the end of a traceback is the relevant part
+        return {**{name: shorten(item) for name, item in value.items()}, **traceback_text}
+    return [shorten(item) for item in value] if isinstance(value, list) else value
 
 
-def activity_text(picture: Picture) -> str:
-    """What the app has done so far, in a line or two."""
-    stats = picture["app"]["stats"]
-    lines = [f"  {_figures(picture['app'])}"] if stats["calls"] else []
-    lines += [f"  last: {_request_text(picture['requests'][0])}"] if picture["requests"] else []
+def activity_text(snapshot: Picture) -> str:
+    """Summarize the app's activity in at most two lines."""
+    stats = snapshot["app"]["stats"]
+    lines = [f"  {_figures(snapshot['app'])}"] if stats["calls"] else []
+    lines += [f"  last: {_request_text(snapshot['requests'][0])}"] if snapshot["requests"] else []
     return "\n".join(lines)
 
 
-def activity_html(picture: Picture) -> str:
-    """When the picture was taken, the figures and the runners by state, and each panel below them."""
-    app = picture["app"]
+def activity_html(snapshot: Picture) -> str:
+    """Render the time of the snapshot, the statistics, the runners by state, and each panel."""
+    app = snapshot["app"]
     runners = [
         element("span", text(f"{number} {word}"), style=f"border-bottom: 3px solid {colour}; margin-right: 10px")
         for state, word, colour in _STATES
@@ -63,8 +65,8 @@ def activity_html(picture: Picture) -> str:
     ]
     figures = [text(_figures(app)), " &nbsp; "] if app["stats"]["calls"] else []
     return element(
-        "div", *figures, " ".join(runners), " ", saved_panels.saved(picture), style=BAND
-    ) + saved_panels.sections(picture)
+        "div", *figures, " ".join(runners), " ", saved_panels.saved(snapshot), style=BAND
+    ) + saved_panels.sections(snapshot)
 
 
 def _figures(app: AppState) -> str:
@@ -81,13 +83,13 @@ def _figures(app: AppState) -> str:
 
 
 def _request_text(request: RequestState) -> str:
-    told = f" ({plain_text(request['error'])})" if request["error"] else ""
+    error = f" ({plain_text(request['error'])})" if request["error"] else ""
     word = request_tables.word_of(request).split()[0]
-    return f"{word} {plain_text(request['path'])} {milliseconds(request['total_ms'])}, r{request['revision']}{told}"
+    return f"{word} {plain_text(request['path'])} {milliseconds(request['total_ms'])}, r{request['revision']}{error}"
 
 
 def dashboard_html(apps: list[AppState]) -> str:
-    """All apps in a table."""
+    """Render a table of all apps."""
     heads = ("App", "State", "Notebook", "Runners", "Calls", "p50", "Failed", "Revision")
     rows = [
         (
@@ -111,7 +113,7 @@ def dashboard_html(apps: list[AppState]) -> str:
 
 
 def dashboard_text(apps: list[AppState]) -> str:
-    """All apps, a line each."""
+    """Format all apps, one per line."""
     lines = [
         f"{app['alias']}: {app['state'].lower()}, {plural(len(app['runners']), 'runner')}, {plural(app['stats']['calls'], 'call')}"
         for app in apps

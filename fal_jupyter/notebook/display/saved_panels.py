@@ -1,7 +1,7 @@
-"""Each panel of an app as a picture of its own: what it showed when the notebook was saved, in plain HTML and as text.
+"""Renders each panel of an app from a snapshot, as static HTML and as text.
 
-A saved notebook, a page of nbconvert or the web has neither a kernel nor scripts: a picture says when it was taken, and its
-bars are as wide as the page. Everything in it is escaped.
+Saved notebooks, nbconvert pages and web views have neither a kernel nor scripts. A rendering states the time of its snapshot, and
+its bars scale with the page. All content is escaped.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from fal_jupyter.notebook.style import (
 )
 from fal_jupyter.protocol.feed import AppState, EndpointState, Lane, Picture, RequestState
 
-SHOWN: Final = 10  # requests, decisions
+MAX_ROWS: Final = 10  # requests, decisions
 _IDLE: Final = "rgba(43, 131, 196, 0.35)"
 _LANES: Final = {
     "PENDING": ("pending", QUEUE), "SETUP": ("setup", START), "IDLE": ("idle", _IDLE), "RUNNING": ("running", RUN),
@@ -58,44 +58,44 @@ _MARK: Final = {"▲": "up", "▼": "down", "◆": "retry", "·": "note"}
 
 
 # --- HTML -------------------------------------------------------------------------------------------------------------
-def sections(picture: Picture) -> str:
-    """All panels below each other, for the picture of a whole card; what the newest result gave to see stands in Outputs once."""
-    tried: Picture = {**picture, "outputs": []}
+def sections(snapshot: Picture) -> str:
+    """Render all panels for a complete card; media of the newest result are shown under Outputs only."""
+    without_outputs: Picture = {**snapshot, "outputs": []}
     parts = [
         fold(title, note, body, is_open=name in _OPEN)
         for name, (title, note, body) in (
-            (name, make(tried if name == "try" else picture)) for name, make in _PANELS.items()
+            (name, render(without_outputs if name == "try" else snapshot)) for name, render in _PANELS.items()
         )
         if body
     ]
     return "".join(parts)
 
 
-def page(card: StaticCard, picture: Picture, panel: str) -> str:
-    """One panel alone, below the app's name and its state of then; ``""`` where *panel* has no picture of its own."""
+def page(card: StaticCard, snapshot: Picture, panel: str) -> str:
+    """Render one panel below the app's name and its state at that time; ``""`` if *panel* has no static form."""
     if panel not in _PANELS:
         return ""
-    title, note, body = _PANELS[panel](picture)
+    title, note, body = _PANELS[panel](snapshot)
     state = element("b", text(card.state), style=MUTED)
     name = element("b", isolated(card.app))
-    head = element("div", state, " &nbsp;", name, " ", saved(picture), style="padding: 6px 10px")
+    head = element("div", state, " &nbsp;", name, " ", saved(snapshot), style="padding: 6px 10px")
     empty = element("div", text(_EMPTY[panel]), style=f"{BAND}; {MUTED}")
     return element("div", head, fold(title, note, body, is_open=True) if body else empty, style=FRAME)
 
 
-def saved(picture: Picture) -> str:
-    """When the picture was taken."""
-    return element("span", text(f"as saved {day_and_time(picture['time'])}"), style=f"{MUTED}; margin-left: 12px")
+def saved(snapshot: Picture) -> str:
+    """Render the time of the snapshot."""
+    return element("span", text(f"as saved {day_and_time(snapshot['time'])}"), style=f"{MUTED}; margin-left: 12px")
 
 
-def _requests(picture: Picture) -> tuple[str, str, str]:
-    shown, calls = picture["requests"][:SHOWN], picture["app"]["stats"]["calls"]
-    note = f"last {len(shown)} of {count(max(calls, len(shown)))}"
-    return "Requests", note, requests_table(shown) if shown else ""
+def _requests(snapshot: Picture) -> tuple[str, str, str]:
+    recent, calls = snapshot["requests"][:MAX_ROWS], snapshot["app"]["stats"]["calls"]
+    note = f"last {len(recent)} of {count(max(calls, len(recent)))}"
+    return "Requests", note, requests_table(recent) if recent else ""
 
 
 def requests_table(requests: Sequence[RequestState]) -> str:
-    """A row for each request, whose bars have one scale."""
+    """Render a row per request, with bars on a common scale."""
     longest = max((request["total_ms"] for request in requests), default=0.0)
     axis, errors = f"0 to {milliseconds(longest)}", any(request["error"] for request in requests)
     apps = len({request["alias"] for request in requests}) > 1
@@ -136,8 +136,8 @@ def _phase_legend(requests: Sequence[RequestState]) -> str:
 def _state(request: RequestState) -> str:
     word = request_tables.word_of(request)
     colour = OK if word == "ok" else FAILED if word.startswith("failed") else QUEUE
-    sign = "✓" if word == "ok" else "✕" if word.startswith("failed") else ""
-    return element("span", element("span", sign, style=f"color: {colour}"), " " if sign else "", text(word))
+    glyph = "✓" if word == "ok" else "✕" if word.startswith("failed") else ""
+    return element("span", element("span", glyph, style=f"color: {colour}"), " " if glyph else "", text(word))
 
 
 def _bar(request: RequestState, longest: float) -> str:
@@ -155,20 +155,20 @@ def _bar(request: RequestState, longest: float) -> str:
     return track(*pieces)
 
 
-def _timeline(picture: Picture) -> tuple[str, str, str]:
-    lanes, now = sorted(picture["timeline"]["lanes"], key=_by_number), picture["time"]
+def _timeline(snapshot: Picture) -> tuple[str, str, str]:
+    lanes, now = sorted(snapshot["timeline"]["lanes"], key=_by_number), snapshot["time"]
     if not any(lane["moves"] for lane in lanes):
         return "Scaling", "", ""
-    begin = min(lane["moves"][0][0] for lane in lanes if lane["moves"])
+    start = min(lane["moves"][0][0] for lane in lanes if lane["moves"])
     rows = [
         [
             text(_lane_name(lane)),
-            track(*_lane_bars(lane, begin, now)),
+            track(*_lane_bars(lane, start, now)),
         ]
         for lane in lanes
         if lane["moves"]
     ]
-    times = element("span", text(clock(begin))) + " " + element("span", text(clock(now)), style="float: right")
+    times = element("span", text(clock(start))) + " " + element("span", text(clock(now)), style="float: right")
     rows.append(["", element("div", times, style=MUTED)])
     cells = [
         element(
@@ -180,11 +180,11 @@ def _timeline(picture: Picture) -> tuple[str, str, str]:
         for a, b in rows
     ]
     body = element("table", element("tbody", *cells), style=f"{WIDE}; padding: 4px 0")
-    return "Scaling", span(now - begin), body + _legend(lanes) + _decisions(picture) + _changes(lanes, now)
+    return "Scaling", span(now - start), body + _legend(lanes) + _decisions(snapshot) + _changes(lanes, now)
 
 
 def _by_number(lane: Lane) -> tuple[str, int]:
-    """``hello-9`` before ``hello-10``."""
+    """Sort key: ``hello-9`` before ``hello-10``."""
     name, _, number = lane["id"].rpartition("-")
     return name, int(number) if number.isdigit() else 0
 
@@ -193,21 +193,21 @@ def _lane_name(lane: Lane) -> str:
     return " · ".join([lane["id"], *lane["devices"], f"r{lane['revision']}"])
 
 
-def _spells(lane: Lane, now: float) -> list[tuple[float, float, str]]:
-    """The states of a runner with begin and end; none after it is gone."""
+def _intervals(lane: Lane, now: float) -> list[tuple[float, float, str]]:
+    """Return the states of a runner with start and end times, without the terminal one."""
     ends = [move[0] for move in lane["moves"][1:]] + [now]
     pairs = zip(lane["moves"], ends, strict=True)
-    return [(begin, max(begin, end), state) for (begin, state), end in pairs if state != GONE]
+    return [(start, max(start, end), state) for (start, state), end in pairs if state != GONE]
 
 
-def _lane_bars(lane: Lane, begin: float, now: float) -> list[str]:
-    scale, at, pieces = 100 / max(now - begin, 1.0), begin, []
-    for start, end, state in _spells(lane, now):
-        if start > at:
-            pieces.append(piece((start - at) * scale, "none", height=10))
+def _lane_bars(lane: Lane, start: float, now: float) -> list[str]:
+    scale, position, pieces = 100 / max(now - start, 1.0), start, []
+    for start, end, state in _intervals(lane, now):
+        if start > position:
+            pieces.append(piece((start - position) * scale, "none", height=10))
         word, colour = _LANES.get(state, (state, QUEUE))
         pieces.append(piece((end - start) * scale, colour, f"{word} {clock(start)} to {clock(end)}", height=10))
-        at = end
+        position = end
     return pieces
 
 
@@ -216,7 +216,7 @@ def _legend(lanes: Sequence[Lane]) -> str:
     return _colours(list(dict.fromkeys(_LANES[state] for state in _LANES if state in used)))
 
 
-def _colours(seen: Sequence[tuple[str, str]]) -> str:
+def _colours(labelled_colours: Sequence[tuple[str, str]]) -> str:
     parts = [
         element(
             "span",
@@ -224,45 +224,45 @@ def _colours(seen: Sequence[tuple[str, str]]) -> str:
             " ",
             text(word),
         )
-        for word, colour in seen
+        for word, colour in labelled_colours
     ]
     return element("div", " &nbsp; ".join(parts), style="font-size: 11px; padding: 4px 0")
 
 
-def _decisions(picture: Picture) -> str:
+def _decisions(snapshot: Picture) -> str:
     marks = {kind: mark for mark, kind in _MARK.items()}
-    found = picture["timeline"]["decisions"][-SHOWN:]
+    decisions = snapshot["timeline"]["decisions"][-MAX_ROWS:]
     rows = [
         [
             text(request_tables.clock(decision["time"])),
             text(f"{marks.get(decision['kind'], '·')} {decision['before']} → {decision['after']}"),
             element("span", text(decision["reason"]), style="white-space: normal"),
         ]
-        for decision in reversed(found)
+        for decision in reversed(decisions)
     ]
     return rows_table(["Time", "Runners", "Why"], rows, wide="Why") if rows else ""
 
 
 def _changes(lanes: Sequence[Lane], now: float) -> str:
-    """The lanes in words, for readers that see no bars."""
+    """Describe the lanes in words for screen readers."""
     lines = [element("div", text(line)) for line in _lane_words(lanes, now)]
     return element("details", element("summary", "States with their times", style="cursor: pointer"), *lines)
 
 
 def _lane_words(lanes: Sequence[Lane], now: float) -> list[str]:
     return [
-        f"{lane['id']}: " + ", ".join(f"{_LANES.get(state, (state, ''))[0]} {clock(begin)}" for begin, _, state in _spells(lane, now))
+        f"{lane['id']}: " + ", ".join(f"{_LANES.get(state, (state, ''))[0]} {clock(start)}" for start, _, state in _intervals(lane, now))
         + (f", gone {clock(lane['moves'][-1][0])}" if lane["moves"][-1][1] == GONE else "")
         for lane in lanes
         if lane["moves"]
     ]  # fmt: skip
 
 
-def _config(picture: Picture) -> tuple[str, str, str]:
-    app = picture["app"]
+def _config(snapshot: Picture) -> tuple[str, str, str]:
+    app = snapshot["app"]
     rows = [
-        [code(name), element("b" if name in app["overrides"] else "span", text(value)), text(told)]
-        for name, value, told in _settings(app)
+        [code(name), element("b" if name in app["overrides"] else "span", text(value)), text(remark)]
+        for name, value, remark in _settings(app)
     ]
     edited = len(app["overrides"])
     note = f"{len(rows)} values" + (f", {edited} edited" if edited else "")
@@ -284,9 +284,9 @@ def _settings(app: AppState) -> list[tuple[str, str, str]]:
     ]
 
 
-def _snippets(picture: Picture) -> tuple[str, str, str]:
-    app = picture["app"]
-    endpoint = next((one for one in app["endpoints"] if one["protocol"] == "http"), None)
+def _snippets(snapshot: Picture) -> tuple[str, str, str]:
+    app = snapshot["app"]
+    endpoint = next((item for item in app["endpoints"] if item["protocol"] == "http"), None)
     if endpoint is None:
         return "Snippets", "", ""
     parts = [label(title) + box(program) for title, program in programs(app, endpoint)]
@@ -294,10 +294,10 @@ def _snippets(picture: Picture) -> tuple[str, str, str]:
 
 
 def programs(app: AppState, endpoint: EndpointState) -> list[tuple[str, str]]:
-    """Calls of an endpoint from this notebook, from another one and from a shell, each with a title."""
-    kinds = _needed(endpoint["signature"])
+    """Return example calls of an endpoint from this notebook, another notebook and a shell, each with a title."""
+    kinds = _required_parameters(endpoint["signature"])
     unknown = [name for name, kind in kinds.items() if kind not in _VALUES and kind not in _FILES]
-    words = ", ".join(f"{name}={_written(kind)}" for name, kind in kinds.items())
+    arguments_source = ", ".join(f"{name}={_example_source(kind)}" for name, kind in kinds.items())
     files = sorted({kind for kind in kinds.values() if kind in _FILES})
     notes = "".join(f"# {name}: {kinds[name] or 'any value'}: its fields go into the braces\n" for name in unknown)
     notes += "".join(f"# {_FILES[kind]}: a file of yours, in the folder where this runs\n" for kind in files)
@@ -306,16 +306,16 @@ def programs(app: AppState, endpoint: EndpointState) -> list[tuple[str, str]]:
         name: {"url": "https://example.com/" + _FILES[kind]} if kind in _FILES else _VALUES.get(kind, {})
         for name, kind in kinds.items()
     }
-    alone = len(kinds) == 1 and not values.keys() & {name for name, kind in kinds.items() if kind in _VALUES}
-    body = json.dumps(next(iter(values.values())) if alone else values, ensure_ascii=False)
+    is_lone_model = len(kinds) == 1 and not values.keys() & {name for name, kind in kinds.items() if kind in _VALUES}
+    body = json.dumps(next(iter(values.values())) if is_lone_model else values, ensure_ascii=False)
     url = app["url"] + ("" if endpoint["path"] == "/" else endpoint["path"])
     key = "# FAL_KEY: first, in the shell: eval $(fal-jupyter env)\n"
     curl = f"{key}curl -sS {shlex.quote(url)} -H \"Authorization: Key $FAL_KEY\" -H 'Content-Type: application/json' \\\n  -d {shlex.quote(body)}"
     return [
-        ("in this notebook", f"{notes}{read}{app['class_name']}.{endpoint['name']}({words})"),
+        ("in this notebook", f"{notes}{read}{app['class_name']}.{endpoint['name']}({arguments_source})"),
         (
             "in any notebook of this machine",
-            f"{notes}import fal_jupyter\n{read}\nfal_jupyter.app({app['app']!r}).{endpoint['name']}({words})",
+            f"{notes}import fal_jupyter\n{read}\nfal_jupyter.app({app['app']!r}).{endpoint['name']}({arguments_source})",
         ),
         ("curl, while the app runs at this address", curl),
     ]
@@ -325,24 +325,28 @@ _VALUES: Final[dict[str, object]] = {"str": "text", "int": 1, "float": 1.0, "boo
 _FILES: Final = {"Audio": "input.wav", "File": "input.bin", "Image": "input.png", "Video": "input.mp4"}
 
 
-def _written(kind: str) -> str:
-    """A value of a parameter as a cell writes it."""
+def _example_source(kind: str) -> str:
+    """Return an example argument of type *kind* as Python source."""
     return f'{kind}.from_path("{_FILES[kind]}")' if kind in _FILES else repr(_VALUES.get(kind, {}))
 
 
-def _needed(signature: str) -> dict[str, str]:
-    """The parameters that have to be given, each with the name of its type."""
+def _required_parameters(signature: str) -> dict[str, str]:
+    """Return the required parameters with the names of their types."""
     try:
         function = ast.parse(f"def endpoint{signature}: ...").body[0]
     except (SyntaxError, ValueError):
         return {}
     if not isinstance(function, ast.FunctionDef):
         return {}
-    wanted = function.args
-    positional = [*wanted.posonlyargs, *wanted.args]
-    needed = positional[: len(positional) - len(wanted.defaults)]
-    needed += [one for one, default in zip(wanted.kwonlyargs, wanted.kw_defaults, strict=True) if default is None]
-    kinds = {one.arg: ast.unparse(one.annotation).split("[")[0] if one.annotation is not None else "" for one in needed}
+    arguments = function.args
+    positional = [*arguments.posonlyargs, *arguments.args]
+    required = positional[: len(positional) - len(arguments.defaults)]
+    required += [
+        item for item, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if default is None
+    ]
+    kinds = {
+        item.arg: ast.unparse(item.annotation).split("[")[0] if item.annotation is not None else "" for item in required
+    }
     return {name: kind.rpartition(".")[2] for name, kind in kinds.items()}
 
 
@@ -355,7 +359,7 @@ _PANELS: Final[dict[str, Callable[[Picture], tuple[str, str, str]]]] = {
     "logs": saved_results_html.logs,
     "snippets": _snippets,
 }
-_OPEN: Final = ("outputs", "requests", "timeline")  # in the picture of a whole card
+_OPEN: Final = ("outputs", "requests", "timeline")  # expanded in a complete card
 _EMPTY: Final = {
     "try": "Nothing had been called.",
     "outputs": "No call had given a picture, a sound or a film.",
@@ -368,35 +372,35 @@ _EMPTY: Final = {
 
 
 # --- text -------------------------------------------------------------------------------------------------------------
-def page_text(card: StaticCard, picture: Picture, panel: str) -> str:
-    """The same as :func:`page`, for terminals, diffs and logs."""
+def page_text(card: StaticCard, snapshot: Picture, panel: str) -> str:
+    """Format the panel of :func:`page` as text, for terminals, diffs and logs."""
     if panel not in _PANELS:
         return ""
-    lines = _TEXTS[panel](picture) or [_EMPTY[panel]]
-    head = f"{card.app}: {panel}, {card.state.lower()}, as saved {day_and_time(picture['time'])}"
+    lines = _TEXTS[panel](snapshot) or [_EMPTY[panel]]
+    head = f"{card.app}: {panel}, {card.state.lower()}, as saved {day_and_time(snapshot['time'])}"
     return "\n".join([head, *(f"  {line}" for line in lines)])
 
 
-def _requests_text(picture: Picture) -> list[str]:
-    return request_tables.as_text(picture["requests"][:SHOWN]).splitlines() if picture["requests"] else []
+def _requests_text(snapshot: Picture) -> list[str]:
+    return request_tables.as_text(snapshot["requests"][:MAX_ROWS]).splitlines() if snapshot["requests"] else []
 
 
-def _timeline_text(picture: Picture) -> list[str]:
-    decisions = picture["timeline"]["decisions"][-SHOWN:]
-    found = _lane_words(picture["timeline"]["lanes"], picture["time"])
-    return found + [
+def _timeline_text(snapshot: Picture) -> list[str]:
+    decisions = snapshot["timeline"]["decisions"][-MAX_ROWS:]
+    lines = _lane_words(snapshot["timeline"]["lanes"], snapshot["time"])
+    return lines + [
         f"{request_tables.clock(d['time'])} {d['before']} → {d['after']}: {d['reason']}" for d in reversed(decisions)
     ]
 
 
-def _config_text(picture: Picture) -> list[str]:
-    rows = _settings(picture["app"])
+def _config_text(snapshot: Picture) -> list[str]:
+    rows = _settings(snapshot["app"])
     return table(["setting", "value", "changed"], rows, right=["value"]).splitlines() if rows else []
 
 
-def _snippets_text(picture: Picture) -> list[str]:
-    app = picture["app"]
-    endpoint = next((one for one in app["endpoints"] if one["protocol"] == "http"), None)
+def _snippets_text(snapshot: Picture) -> list[str]:
+    app = snapshot["app"]
+    endpoint = next((item for item in app["endpoints"] if item["protocol"] == "http"), None)
     if endpoint is None:
         return []
     return [line for title, program in programs(app, endpoint) for line in (f"# {title}", *program.splitlines())]

@@ -1,4 +1,4 @@
-"""What pictures of panels are built of: sections that fold, tables, code and times."""
+"""Building blocks of static panels: collapsible sections, tables, code and times."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from fal_jupyter.notebook.style import BAND, CELL, CODE, LINE, MUTED, NUMBER, TA
 
 WIDE: Final = f"{TABLE}; width: 100%; font-size: inherit"
 TRACK: Final = "white-space: nowrap; font-size: 0; line-height: 10px; padding-top: 4px"
-BLOCKS: Final = 24  # of a bar that is as wide as its column
+BLOCKS: Final = 24  # of a full-width bar
 BOX: Final = (
     f"{CODE}; margin: 0; padding: 4px 8px; border: 1px solid {LINE}; white-space: pre-wrap; overflow-wrap: anywhere"
 )
 
 
 def fold(title: str, note: str, body: str, *, is_open: bool) -> str:
-    """A section below its title; *note* is text of ours and of users."""
+    """Render a collapsible section; *note* is plain text and is escaped."""
     summary = element(
         "summary", element("b", text(title)), " ", element("span", text(note), style=MUTED), style="cursor: pointer"
     )
@@ -28,7 +28,7 @@ def fold(title: str, note: str, body: str, *, is_open: bool) -> str:
 def rows_table(
     heads: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = (), wide: str = ""
 ) -> str:
-    """A table of ready cells; the column *wide* takes what the others leave."""
+    """Render a table of HTML cells; the column *wide* takes the remaining width."""
 
     def style(head: str) -> str:
         return f"{NUMBER if head in right else CELL}{'; width: 60%' if head == wide else '; white-space: nowrap'}"
@@ -50,7 +50,7 @@ def rows_table(
 
 
 def piece(percent: float, colour: str, title: str = "", height: int = 9) -> str:
-    """A part of a bar. Where styles are taken away (GitHub, mail), blocks of text stand for it; with them, they have no size."""
+    """Render a segment of a bar. Where styles are stripped (GitHub, mail), block characters represent it; otherwise they have no size."""
     style = f"display: inline-block; min-width: 2px; height: {height}px; width: {percent:.2f}%; background: {colour}"
     wide = round(percent * BLOCKS / 100)
     blocks = ("█" * wide or "▏") if title else "\u00a0" * wide
@@ -58,36 +58,36 @@ def piece(percent: float, colour: str, title: str = "", height: int = 9) -> str:
 
 
 def track(*pieces: str) -> str:
-    """A bar; its words stand beside it, so that readers of the screen pass it over."""
+    """Render a bar, hidden from screen readers: the same facts are in the text beside it."""
     return element("div", *pieces, style=TRACK, flags='aria-hidden="true"')
 
 
 def code(value: object) -> str:
-    """A name or a path."""
+    """Render a name or a path."""
     return element("span", text(value), style=CODE)
 
 
 def label(words: str) -> str:
-    """The name of what stands below it."""
+    """Render a caption above a block."""
     return element("div", text(words), style=f"font-size: 11px; {MUTED}; margin-top: 4px")
 
 
 def box(value: str) -> str:
-    """Text of several lines, in the direction that its own letters have."""
+    """Render multi-line text in its natural direction."""
     return element("pre", text(value), style=BOX, flags='dir="auto"')
 
 
 def clock(wall_ms: float) -> str:
-    """``14:32:08``."""
+    """Format milliseconds since the epoch as ``14:32:08``."""
     return time.strftime("%H:%M:%S", time.localtime(wall_ms / 1000))
 
 
 def day_and_time(wall_ms: float) -> str:
-    """``23 Nov 2026, 14:32:09``."""
+    """Format milliseconds since the epoch as ``23 Nov 2026, 14:32:09``."""
     moment = time.localtime(wall_ms / 1000)
     return f"{moment.tm_mday} {time.strftime('%b %Y, %H:%M:%S', moment)}"
 
 
 def span(ms: float) -> str:
-    """How much time a picture covers."""
+    """Format the time that a snapshot covers."""
     return f"{milliseconds(ms)} before saving"

@@ -42,211 +42,229 @@ PICTURES_ONLY: Final = (
 
 
 class PanelSession(Protocol):
-    """What panels ask of the session (:class:`fal_jupyter.notebook.session.NotebookSession`)."""
+    """The part of :class:`fal_jupyter.notebook.session.NotebookSession` that panels use."""
 
     handles: dict[str, AppHandle]
 
     @property
     def client(self) -> Client:
-        """The one client of this process."""
+        """The client of this process."""
 
     @property
     def is_kernel(self) -> bool:
-        """True where rich output can be displayed."""
+        """Whether rich output can be displayed."""
 
     @property
     def raw_cell(self) -> str:
-        """The whole text of the running cell."""
+        """The complete text of the running cell."""
 
 
 @dataclass(slots=True)
-class Shown:
-    """A card in the notebook, and what its picture was made of."""
+class DisplayedCard:
+    """A displayed card and the data of its last rendering."""
 
     display_id: str
     card: StaticCard
     data: CardData
     stamp: Any = None
-    found: Picture | None = None
+    snapshot: Picture | None = None
 
 
 @dataclass(slots=True)
 class Panels:
-    """The panels of one session. *wish* is what the user wants them displayed as."""
+    """The panels of one session. *mode* is the form that the user has chosen."""
 
-    wish: surfaces.Wish = "auto"
-    shown: dict[str, Shown] = field(default_factory=dict)
-    alone: dict[tuple[str, str], Shown] = field(default_factory=dict)  # panels without a cell's card, by app and tab
+    mode: surfaces.DisplayMode = "auto"
+    displayed: dict[str, DisplayedCard] = field(default_factory=dict)
+    on_demand: dict[tuple[str, str], DisplayedCard] = field(
+        default_factory=dict
+    )  # panels displayed on demand, by app and tab
     relay: Any = None
-    _begun: dict[str, Shown] = field(default_factory=dict)
-    _kept: dict[str, SavedResults] = field(default_factory=dict)
+    _starting: dict[str, DisplayedCard] = field(default_factory=dict)
+    _results: dict[str, SavedResults] = field(default_factory=dict)
     _surface: surfaces.Surface | None = None
 
-    def surface(self, now: PanelSession) -> surfaces.Surface:
-        """The forms that this front end takes; looked at once, since a kernel does not move."""
-        if self._surface is None or self.wish != "auto":
-            front = surfaces.look(kernel=now.is_kernel)
-            self._surface = surfaces.choose(front, self.wish)
-            if front.kernel and self.wish == "auto" and surfaces.needs_widgets(front) and not front.widgets:
+    def surface(self, session: PanelSession) -> surfaces.Surface:
+        """The forms for this front end; detected once per kernel."""
+        if self._surface is None or self.mode != "auto":
+            front_end = surfaces.detect(kernel=session.is_kernel)
+            self._surface = surfaces.choose(front_end, self.mode)
+            if front_end.kernel and self.mode == "auto" and surfaces.needs_widgets(front_end) and not front_end.widgets:
                 print(PICTURES_ONLY)
         return self._surface
 
-    def wishes(self, wish: surfaces.Wish) -> None:
-        """The user chose another form."""
-        self.wish, self._surface = wish, None
+    def set_mode(self, mode: surfaces.DisplayMode) -> None:
+        """Change the form of panels."""
+        self.mode, self._surface = mode, None
 
-    def is_drawn_live(self, now: PanelSession) -> bool:
-        """True where the page draws cards by itself, so that one that is displayed early shows the app's start."""
-        record = surfaces.server_of() if self.surface(now) == surfaces.LIVE else None
+    def is_drawn_live(self, session: PanelSession) -> bool:
+        """Whether the front end renders cards live, so that a card displayed early follows the app's start."""
+        record = surfaces.server_of() if self.surface(session) == surfaces.LIVE else None
         return record is not None and record.labextension
 
-    def picture_of(self, handle: AppHandle) -> Picture | None:
-        """An app as a notebook saves it, or None where it does not run."""
-        found = handle.client.picture(handle.alias)
-        if found is None:
+    def snapshot_of(self, handle: AppHandle) -> Picture | None:
+        """Return the snapshot of an app in the size that a notebook saves, or ``None`` if it does not run."""
+        snapshot = handle.client.picture(handle.alias)
+        if snapshot is None:
             return None
-        short: Picture = pictures.cut(found)
-        return self._kept.setdefault(handle.alias, SavedResults()).add_to(short, handle.client)
+        shortened: Picture = pictures.shorten(snapshot)
+        return self._results.setdefault(handle.alias, SavedResults()).add_to(shortened, handle.client)
 
     # --- cards --------------------------------------------------------------------------------------------------
     def show_card(
-        self, now: PanelSession, handle: AppHandle, card: StaticCard, *, panel: str = "card", prints: int = 0
+        self, session: PanelSession, handle: AppHandle, card: StaticCard, *, panel: str = "card", prints: int = 0
     ) -> None:
-        """Display an app's card. *prints* is the revision whose start the cell waits for and prints."""
-        surface = self.surface(now)
-        found = self.picture_of(handle)
+        """Display an app's card. *prints* is the revision whose start the cell waits for and prints, or 0."""
+        surface = self.surface(session)
+        snapshot = self.snapshot_of(handle)
         if surface == surfaces.TEXT:
-            print((found is not None and saved_panels.page_text(card, found, panel)) or as_text(card))
+            print((snapshot is not None and saved_panels.page_text(card, snapshot, panel)) or as_text(card))
             return
-        source = source_hash(now.raw_cell) if panel == "card" and card.cell else ""
-        data = card_data(now, handle, card, panel, source, found)
+        source = source_hash(session.raw_cell) if panel == "card" and card.cell else ""
+        data = card_data(session, handle, card, panel, source, snapshot)
         data["prints"] = prints
-        begun = self._begun.pop(handle.alias, None) if panel == "card" and card.cell else None
-        data["build"] = begun.data["build"] if begun is not None else None
-        shown = Shown(begun.display_id if begun is not None else uuid.uuid4().hex, card, data, _stamp(found), found)
+        started_card = self._starting.pop(handle.alias, None) if panel == "card" and card.cell else None
+        data["build"] = started_card.data["build"] if started_card is not None else None
+        displayed = DisplayedCard(
+            started_card.display_id if started_card is not None else uuid.uuid4().hex,
+            card,
+            data,
+            _stamp(snapshot),
+            snapshot,
+        )
         if panel == "card" and card.cell:
-            self.shown[handle.alias] = shown
+            self.displayed[handle.alias] = displayed
         else:
-            self.alone[handle.alias, data["tab"]] = shown
-        if prints or begun is not None:
-            self._begun[handle.alias] = shown
-        if begun is not None:
-            publish(self._bundle(shown, found, surface), shown.display_id, update=True)
+            self.on_demand[handle.alias, data["tab"]] = displayed
+        if prints or started_card is not None:
+            self._starting[handle.alias] = displayed
+        if started_card is not None:
+            publish(self._bundle(displayed, snapshot, surface), displayed.display_id, update=True)
         else:
-            self._display(now, shown, found, surface)
+            self._display(session, displayed, snapshot, surface)
 
     # --- environments -------------------------------------------------------------------------------------------
     def begin_build(
-        self, now: PanelSession, spec: AppSpec, card: StaticCard, fields: int, build: Build, found: Picture
+        self, session: PanelSession, spec: AppSpec, card: StaticCard, fields: int, build: Build, snapshot: Picture
     ) -> None:
-        """Display the card of an app whose environment is being made; :meth:`show_card` goes on with it."""
+        """Display the card of an app whose environment is being built; :meth:`show_card` updates it later."""
         data = CardData(
             version=VERSION, panel="card", tab="", alias=spec.alias, app=card.app, class_name=spec.class_name, revision=0,
-            cell=card.cell, source=source_hash(now.raw_cell), prints=0, fields=fields, build=build, gateway=gateway_of(now),
-            options=options(), picture=pictures.cut(found),
+            cell=card.cell, source=source_hash(session.raw_cell), prints=0, fields=fields, build=build, gateway=gateway_of(session),
+            options=options(), picture=pictures.shorten(snapshot),
         )  # fmt: skip
-        shown = self._begun[spec.alias] = Shown(uuid.uuid4().hex, card, data, None, found)
-        publish(self._bundle(shown, found, self.surface(now)), shown.display_id, update=False)
+        displayed = self._starting[spec.alias] = DisplayedCard(uuid.uuid4().hex, card, data, None, snapshot)
+        publish(self._bundle(displayed, snapshot, self.surface(session)), displayed.display_id, update=False)
 
-    def tell_build(self, now: PanelSession, alias: str, build: Build) -> None:
-        """The environment goes on, is made, or is not to be had: then the card is done."""
-        shown = self._begun.get(alias)
-        if shown is None:
+    def update_build(self, session: PanelSession, alias: str, build: Build) -> None:
+        """Update the card with the progress of the build. A failed build completes the card."""
+        displayed = self._starting.get(alias)
+        if displayed is None:
             return
-        shown.data["build"] = build
+        displayed.data["build"] = build
         if build["error"]:
-            del self._begun[alias]
-            shown.card = replace(shown.card, state="Failing", revision="not published", failure=(build["error"],))
-        publish(self._bundle(shown, shown.found, self.surface(now)), shown.display_id, update=True)
+            del self._starting[alias]
+            displayed.card = replace(
+                displayed.card, state="Failing", revision="not published", failure=(build["error"],)
+            )
+        publish(self._bundle(displayed, displayed.snapshot, self.surface(session)), displayed.display_id, update=True)
 
     def has_begun(self, alias: str) -> bool:
-        """True while the card of an app is displayed that is not published yet, or starts."""
-        return alias in self._begun
+        """Whether the card of an app that is not published yet or is starting is displayed."""
+        return alias in self._starting
 
-    def settle_card(self, now: PanelSession, handle: AppHandle, card: StaticCard, *, failed: bool = False) -> None:
-        """The app has started, or *failed* to: its card says so, the one that is displayed already or else a new one."""
-        shown = self._begun.pop(handle.alias, None)
-        if shown is None:
-            if not (failed and self.surface(now) == surfaces.TEXT):  # the traceback says it all
-                self.show_card(now, handle, card)
+    def settle_card(self, session: PanelSession, handle: AppHandle, card: StaticCard, *, failed: bool = False) -> None:
+        """Update the app's card, or display one, after the app has started or *failed* to start."""
+        displayed = self._starting.pop(handle.alias, None)
+        if displayed is None:
+            if not (failed and self.surface(session) == surfaces.TEXT):  # the traceback is enough
+                self.show_card(session, handle, card)
             return
-        shown.card, shown.found = card, self.picture_of(handle)
-        shown.stamp = _stamp(shown.found)
-        publish(self._bundle(shown, shown.found, self.surface(now)), shown.display_id, update=True)
+        displayed.card, displayed.snapshot = card, self.snapshot_of(handle)
+        displayed.stamp = _stamp(displayed.snapshot)
+        publish(self._bundle(displayed, displayed.snapshot, self.surface(session)), displayed.display_id, update=True)
 
-    def _display(self, now: PanelSession, shown: Shown, found: Picture | None, surface: surfaces.Surface) -> None:
-        bundle = self._bundle(shown, found, surface)
+    def _display(
+        self, session: PanelSession, displayed: DisplayedCard, snapshot: Picture | None, surface: surfaces.Surface
+    ) -> None:
+        bundle = self._bundle(displayed, snapshot, surface)
         if surface.widget:
-            widget = self.widget(now, shown.data, bundle)
+            widget = self.widget(session, displayed.data, bundle)
             extra, _ = widget._repr_mimebundle_()
             bundle = {**extra, **bundle}
-        publish(bundle, shown.display_id, update=False)
+        publish(bundle, displayed.display_id, update=False)
 
     @staticmethod
-    def _bundle(shown: Shown, found: Picture | None, surface: surfaces.Surface) -> dict[str, Any]:
-        card = shown.card if found is None or not shown.data["revision"] else _as_now(shown.card, found)
-        told = pictures.activity_text(found) if found is not None else ""
-        tab = shown.data["tab"]
-        html = found is not None and saved_panels.page(card, found, tab)
-        html = html or as_html(card, more=pictures.activity_html(found) if found is not None else "")
-        plain = found is not None and saved_panels.page_text(card, found, tab)
-        plain = plain or "\n".join(filter(None, (as_text(card), told)))
+    def _bundle(displayed: DisplayedCard, snapshot: Picture | None, surface: surfaces.Surface) -> dict[str, Any]:
+        card = (
+            displayed.card
+            if snapshot is None or not displayed.data["revision"]
+            else _with_state_of(displayed.card, snapshot)
+        )
+        activity = pictures.activity_text(snapshot) if snapshot is not None else ""
+        tab = displayed.data["tab"]
+        html = snapshot is not None and saved_panels.page(card, snapshot, tab)
+        html = html or as_html(card, more=pictures.activity_html(snapshot) if snapshot is not None else "")
+        plain = snapshot is not None and saved_panels.page_text(card, snapshot, tab)
+        plain = plain or "\n".join(filter(None, (as_text(card), activity)))
         bundle: dict[str, Any] = {"text/plain": plain, "text/html": html}
         if surface.card:
-            bundle[MIME] = as_a_page_writes({**shown.data, "picture": found})
+            bundle[MIME] = as_a_page_writes({**displayed.data, "picture": snapshot})
         return bundle
 
-    def refresh(self, now: PanelSession) -> None:
-        """A cell has ended: bring the pictures of shown cards up to date, if anything of them changed."""
-        if not self.shown or not now.is_kernel:
+    def refresh(self, session: PanelSession) -> None:
+        """Update the displayed cards whose app has changed, at the end of a cell."""
+        if not self.displayed or not session.is_kernel:
             return
-        surface = self.surface(now)
-        for alias, shown in list(self.shown.items()):
-            handle = now.handles.get(alias)
+        surface = self.surface(session)
+        for alias, displayed in list(self.displayed.items()):
+            handle = session.handles.get(alias)
             if handle is None or surface.widget:
                 continue
             try:
-                found = self.picture_of(handle) or _ended(shown.found)
+                snapshot = self.snapshot_of(handle) or _ended(displayed.snapshot)
             except (OSError, FalJupyterError):
-                continue  # the gateway is on its way out; the picture stays
-            stamp = _stamp(found)
-            if found is not None and stamp != shown.stamp:
-                shown.stamp, shown.found = stamp, found
-                publish(self._bundle(shown, found, surface), shown.display_id, update=True)
+                continue  # the gateway is ending; keep the last snapshot
+            stamp = _stamp(snapshot)
+            if snapshot is not None and stamp != displayed.stamp:
+                displayed.stamp, displayed.snapshot = stamp, snapshot
+                publish(self._bundle(displayed, snapshot, surface), displayed.display_id, update=True)
 
-    def to_save(self, now: PanelSession, aliases: Sequence[str]) -> list[dict[str, Any]]:
-        """The outputs of the panels of some apps as they stand now, for a page that saves its notebook; none of an app that is gone.
-        The dashboard's alias is ``""``."""
-        surface = self.surface(now)
-        bundles = [self.dashboard_bundle(now, surface)] if "" in aliases else []
-        shown = [*self.shown.values(), *self.alone.values()]
+    def to_save(self, session: PanelSession, aliases: Sequence[str]) -> list[dict[str, Any]]:
+        """Return current outputs of the panels of the apps *aliases*, for a page that saves its notebook.
+
+        Stopped apps have none. The dashboard's alias is ``""``.
+        """
+        surface = self.surface(session)
+        bundles = [self.dashboard_bundle(session, surface)] if "" in aliases else []
+        displayed = [*self.displayed.values(), *self.on_demand.values()]
         for alias in aliases:
-            handle = now.handles.get(alias)
-            found = self.picture_of(handle) if handle is not None and not surface.widget else None
-            for one in shown if found is not None else ():
-                if one.data["alias"] == alias:
-                    one.stamp, one.found = _stamp(found), found
-                    bundles.append(self._bundle(one, found, surface))
+            handle = session.handles.get(alias)
+            snapshot = self.snapshot_of(handle) if handle is not None and not surface.widget else None
+            for card in displayed if snapshot is not None else ():
+                if card.data["alias"] == alias:
+                    card.stamp, card.snapshot = _stamp(snapshot), snapshot
+                    bundles.append(self._bundle(card, snapshot, surface))
         return bundles
 
     @staticmethod
-    def dashboard_bundle(now: PanelSession, surface: surfaces.Surface) -> dict[str, Any]:
-        """The dashboard as an output, with a table of all apps for pages where nothing is live."""
-        line: FeedLine = now.client.snapshot() or FeedLine(apps=[])
+    def dashboard_bundle(session: PanelSession, surface: surfaces.Surface) -> dict[str, Any]:
+        """Return the dashboard as a MIME bundle, with a static table of all apps."""
+        line: FeedLine = session.client.snapshot() or FeedLine(apps=[])
         bundle: dict[str, Any] = {
             "text/plain": pictures.dashboard_text(line["apps"]),
             "text/html": pictures.dashboard_html(line["apps"]),
         }
         if surface.card:
-            bundle[MIME] = as_a_page_writes(dashboard_data(now))
+            bundle[MIME] = as_a_page_writes(dashboard_data(session))
         return bundle
 
     # --- widgets ------------------------------------------------------------------------------------------------
-    def widget(self, now: PanelSession, data: CardData, bundle: dict[str, Any], *, bare: bool = False) -> Any:
-        """Give a panel as a widget.
+    def widget(self, session: PanelSession, data: CardData, bundle: dict[str, Any], *, bare: bool = False) -> Any:
+        """Return a panel as a widget.
 
         Raises:
-            UserError: anywidget is not there.
+            UserError: anywidget is not installed.
         """
         try:
             from fal_jupyter.widgets.panels import AppPanel
@@ -256,35 +274,35 @@ class Panels:
                 f"widgets need anywidget, which cannot be imported here ({error})", hint=INSTALL_WIDGETS
             ) from None
         if self.relay is None:
-            self.relay = CommRelay(now.client)
+            self.relay = CommRelay(session.client)
         plain = {name: value for name, value in bundle.items() if name.startswith("text/")}
         return AppPanel(dict(data), self.relay, plain, bare=bare)
 
     def close(self) -> None:
-        """The session ends."""
+        """Release the panels at the end of the session."""
         if self.relay is not None:
             self.relay.close()
         self.relay = None
-        self.shown.clear()
-        self.alone.clear()
+        self.displayed.clear()
+        self.on_demand.clear()
 
 
-def _as_now(card: StaticCard, found: Picture) -> StaticCard:
-    """The card with the state that the picture has."""
+def _with_state_of(card: StaticCard, snapshot: Picture) -> StaticCard:
+    """Return the card with the state of the snapshot."""
     from fal_jupyter.notebook.display.cards import runners_of  # start-up
 
-    app = found["app"]
-    known: tuple[State, ...] = ("Ready", "Starting", "Failing", "Zero", "Stopped")
+    app = snapshot["app"]
+    states: tuple[State, ...] = ("Ready", "Starting", "Failing", "Zero", "Stopped")
     return replace(
         card,
-        state=next((state for state in known if state == app["state"]), card.state),
+        state=next((state for state in states if state == app["state"]), card.state),
         runners=runners_of(runner["state"] for runner in app["runners"]),
         failure=_failure(app) if app["failure"] is not None and app["state"] != "Stopped" else (),
     )
 
 
 def _failure(app: AppState) -> tuple[str, ...]:
-    """Why the last start failed, where in the user's code, and what happens next."""
+    """Describe why the last start failed, where in the user's code, and what happens next."""
     failure = app["failure"]
     assert failure is not None
     sentences = [f"r{failure['revision']} could not start: {failure['text']}"]
@@ -294,37 +312,37 @@ def _failure(app: AppState) -> tuple[str, ...]:
     if app["serving"] and app["serving"] != failure["revision"]:
         sentences.append(f"r{app['serving']} goes on serving.")
     if failure["retry_at"]:
-        again = clock(failure["retry_at"])
-        sentences.append(f"The app goes on trying by itself; the next attempt is at {again}.")
+        time_of_retry = clock(failure["retry_at"])
+        sentences.append(f"The app goes on trying by itself; the next attempt is at {time_of_retry}.")
     return tuple(sentences)
 
 
-def _ended(found: Picture | None) -> Picture | None:
-    """The last picture of an app that is gone."""
-    if found is None:
+def _ended(snapshot: Picture | None) -> Picture | None:
+    """Mark the last snapshot of an app as stopped."""
+    if snapshot is None:
         return None
-    return {**found, "app": {**found["app"], "state": "Stopped", "runners": [], "waiting": 0, "in_flight": 0}}
+    return {**snapshot, "app": {**snapshot["app"], "state": "Stopped", "runners": [], "waiting": 0, "in_flight": 0}}
 
 
-def _stamp(found: Picture | None) -> Any:
-    """What a picture is worth drawing again for."""
-    if found is None:
+def _stamp(snapshot: Picture | None) -> Any:
+    """Return the values whose change requires a new rendering."""
+    if snapshot is None:
         return None
-    app = found["app"]
+    app = snapshot["app"]
     failed = app["failure"]["time"] if app["failure"] is not None else 0
-    shown = (app["state"], app["revision"], app["serving"], failed, len(app["runners"]), app["scaling"])
-    return (*shown, app["stats"]["calls"], app["log"])
+    displayed = (app["state"], app["revision"], app["serving"], failed, len(app["runners"]), app["scaling"])
+    return (*displayed, app["stats"]["calls"], app["log"])
 
 
 def card_data(
-    now: PanelSession, handle: AppHandle, card: StaticCard, panel: str, source: str, found: Picture | None
+    session: PanelSession, handle: AppHandle, card: StaticCard, panel: str, source: str, snapshot: Picture | None
 ) -> CardData:
     from fal_jupyter.notebook.display.cards import rows_of  # start-up
 
-    whole = panel in ("card", *PANELS)
+    is_card = panel in ("card", *PANELS)
     return CardData(
         version=VERSION,
-        panel="card" if whole else panel,
+        panel="card" if is_card else panel,
         tab=panel if panel in PANELS and panel != "card" else "",
         alias=handle.alias,
         app=handle.app,
@@ -335,23 +353,23 @@ def card_data(
         prints=0,
         fields=rows_of(handle.methods, handle.spec),
         build=None,
-        gateway=gateway_of(now),
+        gateway=gateway_of(session),
         options=options(),
-        picture=found,
+        picture=snapshot,
     )
 
 
-def dashboard_data(now: PanelSession) -> CardData:
-    """The data of the dashboard, which is of no single app."""
+def dashboard_data(session: PanelSession) -> CardData:
+    """Return the card data of the dashboard, which belongs to no app."""
     return CardData(
         version=VERSION, panel="dashboard", tab="", alias="", app="", class_name="", revision=0, cell="", source="", prints=0,
-        fields=0, build=None, gateway=gateway_of(now), options=options(), picture=None,
+        fields=0, build=None, gateway=gateway_of(session), options=options(), picture=None,
     )  # fmt: skip
 
 
-def gateway_of(now: PanelSession) -> GatewayState:
-    """The running gateway, as panels know it."""
-    hello = now.client.hello()
+def gateway_of(session: PanelSession) -> GatewayState:
+    """Return the address and identity of the running gateway for panels."""
+    hello = session.client.hello()
     if hello is None:
         return GatewayState(pid=0, started=0, version="", owner="", base="")
     base = f"http://127.0.0.1:{hello['port']}" if hello["port"] else ""

@@ -1,4 +1,4 @@
-"""The card under an app's cell: a static HTML block and its plain-text twin, built from the same facts."""
+"""The static card under an app's cell, as HTML and as equivalent plain text."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ SHOWN_CAPTURES = 12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointLine:
-    """One endpoint as the card shows it."""
+    """An endpoint of the card."""
 
     name: str
     path: str
@@ -50,7 +50,7 @@ class EndpointLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaptureLine:
-    """Something that the class dragged along: a variable, function, class or module of the notebook."""
+    """An object of the notebook that is shipped with the class: a variable, function, class or module."""
 
     name: str
     kind: str
@@ -60,8 +60,7 @@ class CaptureLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StaticCard:
-    """All that the card says. ``setup_ms`` is ``None`` while unknown; ``place`` is where the app runs; ``failure`` are the
-    sentences of a start that failed."""
+    """Contents of a card. ``setup_ms`` is ``None`` while unknown; ``place`` is the machine; ``failure`` describes a failed start."""
 
     state: State
     class_name: str
@@ -83,7 +82,7 @@ class StaticCard:
 
 
 def as_text(card: StaticCard) -> str:
-    """The card for terminals and saved text."""
+    """Format the card for terminals and saved text."""
     facts = [_WORDS.get(card.state, card.state).lower(), card.runners, card.revision]
     if card.setup_ms is not None:
         facts.insert(2, f"setup {milliseconds(card.setup_ms)}")
@@ -96,9 +95,9 @@ def as_text(card: StaticCard) -> str:
         lines.append(f"  {card.url}")
     lines += [f"  {option}" for option in card.options]
     if card.captures:
-        shown = ", ".join(_capture(c) for c in card.captures[:SHOWN_CAPTURES])
+        captured = ", ".join(_capture(c) for c in card.captures[:SHOWN_CAPTURES])
         more = len(card.captures) - SHOWN_CAPTURES
-        lines.append(f"  takes along: {shown}" + (f" and {more} more" if more > 0 else ""))
+        lines.append(f"  takes along: {captured}" + (f" and {more} more" if more > 0 else ""))
     lines += [f"  warning: {warning}" for warning in card.warnings]
     return "\n".join(lines)
 
@@ -109,8 +108,10 @@ def _capture(capture: CaptureLine) -> str:
 
 
 def as_html(card: StaticCard, more: str = "") -> str:
-    """The card for notebooks; everything in it is escaped. *more* is HTML of ours that goes below the address: of a picture,
-    whose state is that of then and so is grey."""
+    """Render the card for notebooks; all content is escaped.
+
+    *more* is trusted HTML below the address. It marks the card as a snapshot, whose state is grey.
+    """
     glyph, colour = _GLYPH[card.state]
     colour = QUEUE if more else colour
     head = element(
@@ -126,8 +127,8 @@ def as_html(card: StaticCard, more: str = "") -> str:
     parts = [head, _facts(card)]
     if card.failure:
         first, *rest = card.failure
-        told = [marked("✕", first, FAILED), *(element("div", text(line)) for line in rest)]
-        parts.append(element("div", *told, style=f"{BAND}; overflow-wrap: anywhere"))
+        lines = [marked("✕", first, FAILED), *(element("div", text(line)) for line in rest)]
+        parts.append(element("div", *lines, style=f"{BAND}; overflow-wrap: anywhere"))
     parts.append(_endpoints(card))
     if card.url:
         label = element("span", "Address, while it runs " if more else "Address ", style=f"font-size: 11px; {MUTED}")

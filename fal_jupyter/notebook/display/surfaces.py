@@ -1,7 +1,7 @@
-"""What a panel is displayed as: live in JupyterLab and Notebook 7, a widget elsewhere, a picture where nothing is live.
+"""Chooses the form of a panel: live in JupyterLab and Notebook 7, a widget in other front ends, static elsewhere.
 
-A widget view in a saved notebook shows "Loading widget" or "model not found" to whoever opens it later, so it is sent only to front
-ends that need it; everybody gets the picture, as HTML and as text, beside whatever else.
+A widget view in a saved notebook is displayed as "Loading widget" or "model not found" later, so it is sent only to front ends that
+need it. The static form, as HTML and text, is always included.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from typing import Literal
 from fal_jupyter import server_record
 from fal_jupyter.server_record import ServerRecord
 
-Wish = Literal["auto", "live", "widget", "static", "text"]
+DisplayMode = Literal["auto", "live", "widget", "static", "text"]
 
 
 @dataclass(frozen=True, slots=True)
 class Surface:
-    """Which forms of a panel are sent: *card* for our renderer, *widget* for anywidget's, *html* for everybody with a page."""
+    """The forms of a panel that are sent: *card* for our renderer, *widget* for anywidget, *html* for any web page."""
 
     card: bool
     widget: bool
@@ -37,9 +37,8 @@ WIDGET = Surface(True, True, True)
 
 @dataclass(frozen=True, slots=True)
 class FrontEnd:
-    """What is known of who shows the output: *kernel* where there is one at all, *record* of the Jupyter server, *foreign* for a front
-    end that draws widgets and has no Jupyter server of ours: VS Code, Colab, marimo; *widgets* where anywidget
-    is installed."""
+    """The front end of this process. *kernel*: whether this is a kernel; *record*: its Jupyter server with our extension; *foreign*:
+    whether it renders widgets without our server (VS Code, Colab, marimo); *widgets*: whether anywidget is installed."""
 
     kernel: bool
     record: ServerRecord | None
@@ -47,24 +46,24 @@ class FrontEnd:
     widgets: bool = True
 
 
-def choose(front: FrontEnd, wish: Wish = "auto") -> Surface:
-    """Choose the forms of a panel."""
-    if not front.kernel or wish == "text":
+def choose(front: FrontEnd, mode: DisplayMode = "auto") -> Surface:
+    """Choose the forms of a panel for a front end."""
+    if not front.kernel or mode == "text":
         return TEXT
-    if wish != "auto":
-        return {"live": LIVE, "widget": WIDGET, "static": STATIC}[wish]
+    if mode != "auto":
+        return {"live": LIVE, "widget": WIDGET, "static": STATIC}[mode]
     if needs_widgets(front):
         return WIDGET if front.widgets else STATIC
     return LIVE
 
 
 def needs_widgets(front: FrontEnd) -> bool:
-    """True for a front end in which only widgets are live."""
+    """Whether only widgets are live in this front end."""
     return front.foreign or (front.record is not None and not front.record.labextension)
 
 
-def look(environment: Mapping[str, str] | None = None, *, kernel: bool) -> FrontEnd:
-    """Look at this process: which front end is it the kernel of?"""
+def detect(environment: Mapping[str, str] | None = None, *, kernel: bool) -> FrontEnd:
+    """Detect the front end of this process."""
     env = os.environ if environment is None else environment
     session = env.get("JPY_SESSION_NAME", "")
     foreign = "google.colab" in sys.modules or "marimo" in sys.modules
@@ -75,7 +74,7 @@ def look(environment: Mapping[str, str] | None = None, *, kernel: bool) -> Front
 
 
 def server_of(environment: Mapping[str, str] | None = None) -> ServerRecord | None:
-    """The Jupyter server that this kernel belongs to, if it has our extension."""
+    """Return the Jupyter server of this kernel, if it has our extension."""
     env = os.environ if environment is None else environment
     pid = env.get("JPY_PARENT_PID", "")
     if not pid.isdigit():
