@@ -14,6 +14,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -30,6 +31,7 @@ from fal_jupyter.fal.classes.endpoints import endpoint
 from fal_jupyter.gateway.apps.deployment import Deployment, Revision
 from fal_jupyter.gateway.auth.access_tokens import AccessTokens
 from fal_jupyter.gateway.auth.api_keys import ApiKeys
+from fal_jupyter.gateway.changes import Changes
 from fal_jupyter.gateway.engine.engine import Engine
 from fal_jupyter.gateway.http import server
 from fal_jupyter.gateway.requests import data_plane
@@ -114,12 +116,11 @@ class Launcher:
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
-        self.processes: dict[str, Any] = {}
 
-    def channel(self, runner_id: str) -> Channel:
-        return self._channel
+    def start(self, *_: object) -> Any:
+        return SimpleNamespace(channel=self._channel, pid=0, isolated="")
 
-    def start(self, *_: object) -> None:
+    def release(self, _: object) -> None:
         pass
 
 
@@ -128,19 +129,22 @@ async def gateway() -> list[tuple[str, float]]:
     with tempfile.TemporaryDirectory(prefix="fal-bench-") as place:
         config = settings.read({"FAL_JUPYTER_STATE": place})
         config.logs.mkdir()
-        engine, channel = Engine(config, {}, 1024, lambda: None), Channel()
-        engine.launcher = Launcher(channel)  # type: ignore[assignment]
+        channel, loads = Channel(), SimpleNamespace(make=lambda *_: None)
+        launcher: Any = Launcher(channel)
+        engine = Engine(config, loads, lambda events: launcher, Changes(), lambda: None)  # type: ignore[arg-type]
         spec = describe_app(Bench)
-        app = engine.published["bench"] = Deployment("bench", "lease", Log(config.logs / "bench.log"), last=1)
+        app = engine.deployments.published["bench"] = Deployment(
+            "bench", "lease", Log(config.logs / "bench.log"), last=1
+        )
         environment: Any = {"python": "", "env": {}, "preload": [], "cwd": "/", "sys_path": [], "isolated": ""}
         app.revisions[1] = Revision(1, spec, "pickle", {}, {}, environment, {}, b"", Allotment())
-        engine.tell(m.AppPublished("bench", spec, 1, "lease", Allotment(), "bench"))
-        engine.tell(m.RunnerSpawned("bench-1"))
-        engine.tell(m.RunnerReady("bench-1"))
+        engine.handle(m.AppPublished("bench", spec, 1, "lease", Allotment(), "bench"))
+        engine.handle(m.RunnerSpawned("bench-1"))
+        engine.handle(m.RunnerReady("bench-1"))
         unused: Any = None  # neither the store nor the secret_store is asked for a key that is in memory
         keys = ApiKeys(unused, unused)
         keys._live["fjk_abcdefgh"] = (hashlib.sha256(b"secret").digest(), "lease", "bench", 0.0)
-        front = data_plane.DataPlane(engine, keys, AccessTokens(), config, trusted=False)
+        front = data_plane.DataPlane(engine.requests, keys, AccessTokens(), config, trusted=False)
         front.ports = (1234,)
         left, right = socket.socketpair()
 
@@ -179,8 +183,8 @@ async def gateway() -> list[tuple[str, float]]:
         def decide() -> None:
             nonlocal number
             number += 1
-            engine.fleet.handle(m.RequestArrived("bench", f"{number}"), time.monotonic_ns())
-            engine.fleet.handle(m.RequestFinished(f"{number}", False), time.monotonic_ns())
+            engine._fleet.handle(m.RequestArrived("bench", f"{number}"), time.monotonic_ns())
+            engine._fleet.handle(m.RequestFinished(f"{number}", False), time.monotonic_ns())
 
         one()
         total, parse, decisions = micros(one), micros(lambda: parser.data_received(request)), micros(decide)

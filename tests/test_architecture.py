@@ -258,6 +258,21 @@ def test_the_ground_floor_reads_no_clock_file_or_chance(path: Path) -> None:
     assert wrong == []
 
 
+def test_only_the_engine_reads_the_fleet() -> None:
+    """Handlers, panels and the queue ask the engine (``EngineServices`` and its like); the fleet behind it is not theirs."""
+    engine = PACKAGE / "gateway" / "engine"
+    wrong = [
+        f"{path.relative_to(PACKAGE)}:{node.lineno}: {ast.unparse(node)}"
+        for path in (PACKAGE / "gateway").rglob("*.py")
+        if not path.is_relative_to(engine)
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Attribute)
+        and node.attr in ("fleet", "_fleet")
+        and not (isinstance(node.value, ast.Name) and node.value.id == "self")
+    ]
+    assert wrong == []
+
+
 def test_only_settings_reads_the_environment_of_this_project() -> None:
     wrong = []
     for path in modules():

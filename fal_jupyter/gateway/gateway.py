@@ -23,8 +23,9 @@ from fal_jupyter.gateway.api import public as public_api
 from fal_jupyter.gateway.auth.access_tokens import AccessTokens
 from fal_jupyter.gateway.auth.api_keys import ApiKeys
 from fal_jupyter.gateway.auth.leases import Leases, OwnerLease, peer_of
+from fal_jupyter.gateway.changes import Changes
 from fal_jupyter.gateway.engine.engine import Engine
-from fal_jupyter.gateway.engine.listings import app_record
+from fal_jupyter.gateway.engine.listings import app_record, runner_records
 from fal_jupyter.gateway.feed.feed import Feed
 from fal_jupyter.gateway.http.cors import CorsPolicy, Preflight
 from fal_jupyter.gateway.http.messages import IncomingRequest, RequestHeaders
@@ -44,6 +45,7 @@ from fal_jupyter.gateway.requests.data_plane import (
     is_own_host,
     limit_sentence,
 )
+from fal_jupyter.gateway.runners.launcher import Launcher
 from fal_jupyter.gateway.runners.load_messages import GatewayPorts, LoadMessages, calls_here
 from fal_jupyter.gateway.storage.files import Files
 from fal_jupyter.gateway.storage.state_lock import StateDirectoryWatch, bind, is_ours, take_life_lock
@@ -61,8 +63,10 @@ from fal_jupyter.protocol.api import (
     SPEAK,
     AppRecord,
     Hello,
+    RunnerRecord,
     TlsOpened,
 )
+from fal_jupyter.protocol.feed import GatewayState
 from fal_jupyter.protocol.panels import admin_target
 from fal_jupyter.secret_store import SecretStore
 from fal_jupyter.settings import Settings
@@ -94,17 +98,20 @@ class Gateway:
         self.keys = ApiKeys(self.store, secret_store)
         self.tokens = AccessTokens(lives=self.keys.lives)
         loads = LoadMessages(settings, secret_store, self.keys.of_apps, self._open_ports)
-        self.engine = Engine(settings, environment, files, self._maybe_idle, loads)
+        changes = Changes()
+        self.engine = Engine(
+            settings, loads, lambda events: Launcher(events, environment, files), changes, self._maybe_idle
+        )
+        self.deployments = self.engine.deployments
         self.files = Files(settings, lives=self.keys.lives)
         self.leases = Leases(self._lease_ended)
-        self.calls = BufferedCalls(self.engine)
-        self.queue = Queue(self.engine, settings)
+        self.calls = BufferedCalls(self.engine.requests)
+        self.queue = Queue(self.engine.requests, settings)
         self.webhooks = Webhooks(
             settings.webhook_key, settings.owner, allow_private=settings.allow_private, most_bytes=settings.queue_bytes
         )
         self._started = start_time(os.getpid())
-        who = {"pid": os.getpid(), "started": self._started, "version": version(), "owner": settings.owner}
-        self.feed = Feed(self.engine, who, lambda: self.base, self._holder_of)
+        self.feed = Feed(self.engine, changes, settings, self.leases, self._identity)
         self._idle_timer: asyncio.TimerHandle | None = None
         self._unused_from = -1  # how many leases there had been when it was asked to end with the last of them
         self._tcp: asyncio.Server | None = None
@@ -113,8 +120,8 @@ class Gateway:
         self._unix: asyncio.Server | None = None
         self._opening = asyncio.Lock()
         self._application = admin_api.application(self)
-        self._tcp_front = DataPlane(self.engine, self.keys, self.tokens, settings, trusted=False)
-        self._unix_front = DataPlane(self.engine, self.keys, self.tokens, settings, trusted=True)
+        self._tcp_front = DataPlane(self.engine.requests, self.keys, self.tokens, settings, trusted=False)
+        self._unix_front = DataPlane(self.engine.requests, self.keys, self.tokens, settings, trusted=True)
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         reserve = FILES_FOR_OURSELVES if limit > 2 * FILES_FOR_OURSELVES else limit // 4
         most, top = limit - reserve, limit - reserve // 2
@@ -178,7 +185,7 @@ class Gateway:
             self.settings.logs.mkdir(mode=0o700, exist_ok=True)
             for handler in logging.getLogger().handlers:
                 handler.close()  # it opens its file again with its next line
-            for app in self.engine.published.values():
+            for app in self.deployments.published.values():
                 app.log.reopen()
             await self.store.reopen()
             unix, former_server = bind(self.settings), self._unix
@@ -278,13 +285,13 @@ class Gateway:
 
     def open_to_pages(self) -> None:
         """An app is open to pages of other origins: from here on, the port looks where requests come from."""
-        self._tcp_front.origins = CorsPolicy(self.engine.published, self.settings.owner)
+        self._tcp_front.origins = CorsPolicy(self.deployments.published, self.settings.owner)
 
     # --- leases and idleness ------------------------------------------------------------------------------------
     def _lease_ended(self, lease: OwnerLease) -> None:
         log.info("%s %s (process %s) ended", lease.kind, lease.name, lease.pid)
         self.keys.revoke(lease.id)
-        self.engine.deployments.lease_ended(lease.id)
+        self.deployments.lease_ended(lease.id)
         if not self.leases.living:
             self.keys.revoke(NO_LEASE)
             self._close_port_soon()
@@ -299,7 +306,7 @@ class Gateway:
         if self._idle_timer is not None:
             self._idle_timer.cancel()
             self._idle_timer = None
-        if self.leases.living or self.engine.exchanges:
+        if self.leases.living or self.engine.requests.live:
             return
         if not self._idle_exit and self._had_lease:
             self._idle()
@@ -318,7 +325,7 @@ class Gateway:
         return self.leases.total > 0
 
     def _idle(self) -> None:
-        if not self.leases.living and not self.engine.exchanges:
+        if not self.leases.living and not self.engine.requests.live:
             log.info("nobody is here any more")
             self.stop()
 
@@ -331,7 +338,7 @@ class Gateway:
         if self.stopping.is_set():
             return
         self.stopping.set()
-        self.engine.ending = True
+        self.engine.requests.begin_ending()
         if self._watch is not None:
             self._watch.close()
         if is_ours(self.settings, self._lock):  # never the socket of a gateway in our place
@@ -367,14 +374,20 @@ class Gateway:
 
     def app_records(self) -> list[AppRecord]:
         """All apps, with who holds them."""
-        return [
-            app_record(self.engine, app, self.base, self._holder_of(app.lease))
-            for app in self.engine.published.values()
+        owner, base = self.settings.owner, self.base
+        records = [
+            app_record(self.engine, app, owner, base, self.leases.holder_of(app.lease))
+            for app in self.deployments.published.values()
         ]
+        return [record for record in records if record is not None]
 
-    def _holder_of(self, lease_id: str) -> dict[str, Any]:
-        lease = self.leases.living.get(lease_id)
-        return {"kind": lease.kind, "name": lease.name, "pid": lease.pid} if lease else {}
+    def runner_records(self) -> list[RunnerRecord]:
+        """All runners, those that are ending included."""
+        return runner_records(self.engine, self.settings.owner)
+
+    def _identity(self) -> GatewayState:
+        owner = self.settings.owner
+        return GatewayState(pid=os.getpid(), started=self._started, version=version(), owner=owner, base=self.base)
 
     def remember(self, alias: str, revision: int, class_name: str, verdict: str, reason: str) -> None:
         """Append a publication to the history, which has the last ones."""

@@ -10,14 +10,12 @@ import msgspec
 from tornado.iostream import StreamClosedError
 from tornado.web import Application
 
-from fal_jupyter.domain import events as m
 from fal_jupyter.domain.errors import FalJupyterError, PortTaken
 from fal_jupyter.domain.spec import AppSpec
 from fal_jupyter.gateway.api import panels
 from fal_jupyter.gateway.api.handlers import NAME, Handler
 from fal_jupyter.gateway.api.services import GatewayServices
 from fal_jupyter.gateway.auth.leases import OwnerLease, peer_of
-from fal_jupyter.gateway.engine.listings import runner_records
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.api import (
     A_APPS,
@@ -160,7 +158,7 @@ class AppHandler(Handler):
         except FalJupyterError as error:
             self.fail(400, "bad_request", str(error))
             return
-        present = self.gateway.engine.published.get(alias)
+        present = self.gateway.deployments.published.get(alias)
         if present is not None and present.lease != head["lease"] and not head["take_over"]:
             holder = self.gateway.leases.living.get(present.lease)
             if holder is not None:
@@ -169,15 +167,14 @@ class AppHandler(Handler):
                 return
         owner = self.gateway.leases.living[head["lease"]].name
         try:
-            verdict, reason, app = self.gateway.engine.deployments.publish(alias, head, spec, payload, owner)
+            verdict, reason, app = self.gateway.deployments.publish(alias, head, spec, payload, owner)
         except FalJupyterError as error:
             self.fail(400, type(error).__name__, error.message, hint=error.hint)
             return
-        app.verdict, app.told = verdict, reason
+        app.verdict, app.verdict_reason = verdict, reason
         if spec.cors:
             self.gateway.open_to_pages()
         self.gateway.remember(alias, app.last, spec.class_name, verdict, reason)
-        record = self.gateway.engine.fleet.apps[alias]
         self.reply(
             Published(
                 app=f"{self.gateway.settings.owner}/{alias}",
@@ -186,17 +183,15 @@ class AppHandler(Handler):
                 verdict=verdict,
                 reason=reason,
                 url=self.gateway.engine.url(alias, self.gateway.base),
-                serving=record.serving,
+                serving=self.gateway.engine.serving_revision(alias),
                 machine=app.newest.place,
                 overrides=app.overrides,
             )
         )
 
     async def delete(self, alias: str) -> None:
-        app = self.gateway.engine.published.get(alias)
-        if app is not None and self.gateway.engine.deployments.stop(
-            alias, kill=self.get_query_argument("kill", "0") == "1"
-        ):
+        app = self.gateway.deployments.published.get(alias)
+        if app is not None and self.gateway.deployments.stop(alias, kill=self.get_query_argument("kill", "0") == "1"):
             if self.get_query_argument("wait", "0") == "1":
                 await app.ended.wait()
             self.reply({"stopped": alias})
@@ -208,7 +203,7 @@ class ScalingHandler(Handler):
     """How an app scales, and changes of it while it runs."""
 
     def get(self, alias: str) -> None:
-        self._reply(alias, self.gateway.engine.deployments.scaling(alias))
+        self._reply(alias, self.gateway.deployments.scaling(alias))
 
     def post(self, alias: str) -> None:
         try:
@@ -219,9 +214,7 @@ class ScalingHandler(Handler):
             self.fail(400, "bad_request", 'the body is JSON: {"set": {"max_concurrency": 4}} or {"reset": true}')
             return
         try:
-            self._reply(
-                alias, self.gateway.engine.deployments.scale(alias, None if asked.get("reset") else asked["set"])
-            )
+            self._reply(alias, self.gateway.deployments.scale(alias, None if asked.get("reset") else asked["set"]))
         except FalJupyterError as error:
             self.fail(400, type(error).__name__, error.message, hint=error.hint)
 
@@ -238,7 +231,7 @@ class EventsHandler(Handler):
     closed = False
 
     async def get(self, alias: str) -> None:
-        app = self.gateway.engine.published.get(alias)
+        app = self.gateway.deployments.published.get(alias)
         number = self.whole_number("revision", 0)
         revision = app.revisions.get(number) if app else None
         if app is None or revision is None:
@@ -279,7 +272,7 @@ class LogsHandler(Handler):
     """An app's last lines; with ``unfinished=1`` those too that a request is still writing."""
 
     def get(self, alias: str) -> None:
-        app = self.gateway.engine.deployments.find(alias)
+        app = self.gateway.deployments.find(alias)
         if app is None:
             self.fail(404, "not_served", f"no app {alias} is running")
             return
@@ -293,29 +286,28 @@ class RunnersHandler(Handler):
     """All runners."""
 
     def get(self) -> None:
-        self.reply(runner_records(self.gateway.engine))
+        self.reply(self.gateway.runner_records())
 
 
 class RunnerHandler(Handler):
     """One runner's end."""
 
     def delete(self, runner_id: str) -> None:
-        if self.gateway.engine.fleet.runner(runner_id) is None:
+        if self.gateway.engine.stop_runner(runner_id, kill=self.get_query_argument("kill", "0") == "1"):
+            self.reply({"stopped": runner_id})
+        else:
             self.fail(404, "not_served", f"no runner {runner_id} is there")
-            return
-        self.gateway.engine.tell(m.RunnerStopAsked(runner_id, self.get_query_argument("kill", "0") == "1"))
-        self.reply({"stopped": runner_id})
 
 
 class DoctorHandler(Handler):
     """The gateway and every process of ours."""
 
     def get(self) -> None:
-        hello, engine = self.gateway.hello(), self.gateway.engine
+        hello = self.gateway.hello()
         processes = [ProcessRecord(pid=hello["pid"], role="gateway", app="")]
-        for template in (*engine.launcher.templates.values(), *engine.launcher.replaced):
-            processes.append(ProcessRecord(pid=template.process.pid, role="template", app=""))
-        for runner in runner_records(engine):
+        for pid in self.gateway.engine.template_pids():
+            processes.append(ProcessRecord(pid=pid, role="template", app=""))
+        for runner in self.gateway.runner_records():
             if runner["pid"]:
                 processes.append(ProcessRecord(pid=runner["pid"], role="runner", app=runner["app"]))
         for lease in self.gateway.leases.living.values():

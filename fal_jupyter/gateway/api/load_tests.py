@@ -107,7 +107,7 @@ class LoadTestHandler(Handler):
     async def post(self, alias: str) -> None:
         target = target_of(self.get_query_argument("path", "/"), self.get_query_argument("method", "POST"), _METHODS)
         total, at_once = self._number("calls", MOST_CALLS), self._number("at_once", MOST_AT_ONCE)
-        if alias not in self.gateway.engine.published:
+        if alias not in self.gateway.deployments.published:
             self.fail(404, "not_served", f"no app {alias} is running")
         elif target is None:
             self.fail(400, "bad_request", NO_TARGET)

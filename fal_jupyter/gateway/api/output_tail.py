@@ -71,8 +71,8 @@ class OutputTailHandler(Handler):
     _reader: asyncio.Task[None] | None = None
 
     async def get(self, request_id: str) -> None:
-        exchange = self.gateway.engine.exchanges.get(request_id)
-        known = exchange if exchange is not None else self.gateway.engine.history.find(request_id)
+        exchange = self.gateway.engine.live_request(request_id)
+        known = exchange if exchange is not None else self.gateway.engine.ended_request(request_id)
         if known is None:
             self.fail(404, "not_kept", "that request is not known here, or not kept any more")
             return
@@ -96,7 +96,7 @@ class OutputTailHandler(Handler):
                 exchange.stop_observing()
 
     def _begin(self, request_id: str, alias: str) -> OutputTail:
-        prints, published = OutputTail(), self.gateway.engine.published.get(alias)
+        prints, published = OutputTail(), self.gateway.deployments.published.get(alias)
         for stream, text in published.log.printed_by(request_id) if published is not None else ():
             prints.printed(stream, text)
         return prints

@@ -7,8 +7,6 @@ import asyncio
 from tornado.iostream import StreamClosedError
 
 from fal_jupyter.credentials import id_and_hash, make_key
-from fal_jupyter.domain import events as m
-from fal_jupyter.domain.runners.runner import READY
 from fal_jupyter.gateway.api.handlers import NAME, Handler
 from fal_jupyter.gateway.api.load_tests import LoadTestHandler
 from fal_jupyter.gateway.api.output_tail import OutputTailHandler
@@ -67,12 +65,12 @@ class AppActionHandler(Handler):
     async def post(self, alias: str, action: str) -> None:
         if action == "start":
             self._start(alias)
-        elif alias not in self.gateway.engine.published:
+        elif alias not in self.gateway.deployments.published:
             self.fail(404, "not_served", f"no app {alias} is running")
         elif action == "restart":
-            self.reply({"revision": self.gateway.engine.deployments.restart(alias)})
+            self.reply({"revision": self.gateway.deployments.restart(alias)})
         elif action == "unload":
-            self.gateway.engine.tell(m.AppUnloaded(alias))
+            self.gateway.engine.unload(alias)
             self.reply({"unloaded": alias})
         elif action == "keys":
             await self._make_key(alias)
@@ -81,7 +79,7 @@ class AppActionHandler(Handler):
 
     def _start(self, alias: str) -> None:
         """Start an app that was stopped, or a runner of one that has none; any other is left as it is."""
-        deployments = self.gateway.engine.deployments
+        deployments = self.gateway.deployments
         if (running := deployments.published.get(alias)) is not None:
             deployments.wake(alias)
             self.reply({"revision": running.last})
@@ -97,7 +95,7 @@ class AppActionHandler(Handler):
 
     async def _make_key(self, alias: str) -> None:
         """Make a key that lives as long as the app's owner; only its hash stays here."""
-        lease = self.gateway.leases.living.get(self.gateway.engine.published[alias].lease)
+        lease = self.gateway.leases.living.get(self.gateway.deployments.published[alias].lease)
         if lease is None:
             self.fail(409, "lease_ended", f"the owner of {alias} has ended")
             return
@@ -125,7 +123,7 @@ class PictureHandler(Handler):
     """One app, thin enough for a saved notebook."""
 
     def get(self, alias: str) -> None:
-        if any(app.alias == alias for app in self.gateway.engine.deployments.known()):
+        if any(app.alias == alias for app in self.gateway.deployments.known()):
             self.reply(self.gateway.feed.picture(alias))
         else:
             self.fail(404, "not_served", f"no app {alias} is running")
@@ -136,17 +134,14 @@ class SchemaHandler(Handler):
 
     async def get(self, alias: str) -> None:
         engine = self.gateway.engine
-        published = engine.deployments.find(alias)
-        record = engine.fleet.apps.get(alias)
+        published = self.gateway.deployments.find(alias)
         if published is None:
             self.fail(404, "not_served", f"no app {alias} is running")
             return
-        revision = (published.revisions.get(record.serving) if record else None) or published.newest
+        revision = published.revisions.get(engine.serving_revision(alias)) or published.newest
         if not revision.schema:
-            runners = record.runners.values() if record is not None else ()
-            ready = [r for r in runners if r.state in READY and r.revision == revision.number]
-            runner = min(ready, key=lambda r: r.in_flight, default=None)
-            channel = engine.launcher.channel(runner.id) if runner is not None else None
+            runner = engine.ready_runner(alias, revision.number)
+            channel = runner.channel if runner is not None else None
             if runner is None or channel is None:
                 self.fail(409, "no_runner", f"no runner of {alias} is ready, so nobody can say what its endpoints take")
                 return
@@ -163,11 +158,13 @@ class RequestHandler(Handler):
 
     def get(self, request_id: str) -> None:
         engine = self.gateway.engine
-        exchange, kept = engine.exchanges.get(request_id), engine.history.find(request_id)
+        exchange, kept = engine.live_request(request_id), engine.ended_request(request_id)
         if exchange is None and kept is None:
             self.fail(404, "not_kept", "that request is not known here, or not kept any more")
             return
-        published = engine.deployments.find(kept.alias if kept is not None else exchange.alias if exchange else "")
+        published = self.gateway.deployments.find(
+            kept.alias if kept is not None else exchange.alias if exchange else ""
+        )
         logs = published.log.read(LOGS_SHOWN, request=request_id) if published is not None else []
         if kept is not None:
             request, error, sent, got = kept.state(), kept.error, kept.input(), kept.output()
@@ -192,7 +189,7 @@ class RequestHandler(Handler):
         )
 
     def delete(self, request_id: str) -> None:
-        if self.gateway.engine.cancel(request_id):
+        if self.gateway.engine.requests.cancel(request_id):
             self.reply({"cancelled": request_id})
         else:
             self.fail(404, "not_running", "that request is not running")

@@ -118,8 +118,8 @@ class QueueHandler(PublicHandler):
     def _check_stranger(self, owner: str, alias: str) -> None:
         """Refuse what a page may make a browser send to a public app."""
         gateway, headers = self.gateway, self.request.headers
-        known = gateway.engine.published[alias].newest.spec.cors if alias in gateway.engine.published else ()
-        if is_foreign(headers, known, method=""):
+        spec = gateway.deployments.spec_of(alias)
+        if is_foreign(headers, spec.cors if spec is not None else (), method=""):
             self.fail(403, "bad_request", foreign_sentence(owner, alias))
         elif self.job is None and self.request.method == "GET":
             self.set_header("allow", "POST")
@@ -128,7 +128,7 @@ class QueueHandler(PublicHandler):
     def may_ask(self, owner: str, alias: str) -> bool:
         """True when the caller may speak to that app (or to what is left of it); answers him otherwise."""
         gateway = self.gateway
-        spec = gateway.engine.spec_of(alias) if owner == gateway.settings.owner else None
+        spec = gateway.deployments.spec_of(alias) if owner == gateway.settings.owner else None
         if (spec is not None and spec.auth == "public") or self._has_credentials(alias):
             return True
         self.refuse_key()
@@ -152,14 +152,14 @@ class QueueHandler(PublicHandler):
     # --- submit ---------------------------------------------------------------------------------------------------
     async def _submit(self, address: AppAddress) -> None:
         gateway = self.gateway
-        spec = gateway.engine.spec_of(address.alias)
+        spec = gateway.deployments.spec_of(address.alias)
         if spec is None and gateway.stopping.is_set():  # stopped while the body came
             self.set_header("retry-after", "1")
             self.fail(503, ENDING, ENDING_SENTENCE)
             return
         if address.owner != gateway.settings.owner or spec is None:
             ours = address.owner == gateway.settings.owner
-            self.fail(404, "", absent_sentence(gateway.engine, address.owner, address.alias, ours=ours))
+            self.fail(404, "", absent_sentence(gateway.deployments, address.owner, address.alias, ours=ours))
             return
         priority = self.request.headers.get(H_PRIORITY, "normal").lower()
         if priority not in ("normal", "low"):
@@ -221,7 +221,7 @@ class QueueHandler(PublicHandler):
             headers=without_foreign_cookies(
                 headers,
                 ((name.lower(), value) for name, value in headers.get_all()),
-                self.gateway.engine.cookies.get(alias, ()),
+                self.gateway.engine.requests.cookies_of(alias),
             ),
             body=body,
             low=low,
@@ -311,7 +311,7 @@ class QueueHandler(PublicHandler):
             self.reply({"status": "ALREADY_COMPLETED"}, 400)
             return
         if asked == "asked" and call.exchange is not None:
-            self.gateway.engine.cancel_signals.send(call.exchange)
+            self.gateway.engine.requests.cancel_signals.send(call.exchange)
         self.reply({"status": "CANCELLATION_REQUESTED"}, 202)
 
 

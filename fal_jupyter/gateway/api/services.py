@@ -6,17 +6,52 @@ import asyncio
 from collections.abc import Mapping
 from typing import Protocol
 
+from fal_jupyter.gateway.apps.deployments import Deployments
 from fal_jupyter.gateway.auth.access_tokens import AccessTokens
 from fal_jupyter.gateway.auth.api_keys import ApiKeys
 from fal_jupyter.gateway.auth.leases import Leases
-from fal_jupyter.gateway.engine.engine import Engine
+from fal_jupyter.gateway.engine.request_executor import RequestExecutor
+from fal_jupyter.gateway.engine.request_history import RecordedRequest
 from fal_jupyter.gateway.feed.feed import Feed
 from fal_jupyter.gateway.queue.queue import Queue
 from fal_jupyter.gateway.queue.webhooks import Webhooks
 from fal_jupyter.gateway.requests.buffered_calls import BufferedCalls
+from fal_jupyter.gateway.requests.proxied_request import ProxiedRequest
+from fal_jupyter.gateway.runners.live_runner import LiveRunner, LiveRunners
 from fal_jupyter.gateway.storage.files import Files
-from fal_jupyter.protocol.api import AppRecord, Hello, TlsOpened
+from fal_jupyter.protocol.api import AppRecord, Hello, RunnerRecord, TlsOpened
 from fal_jupyter.settings import Settings
+
+
+class EngineServices(Protocol):
+    """The engine, as handlers see it (:class:`fal_jupyter.gateway.engine.engine.Engine`). The fleet behind it is not theirs to read."""
+
+    runners: LiveRunners
+    requests: RequestExecutor
+
+    def url(self, alias: str, base: str) -> str:
+        """The prefix of the app's endpoints."""
+
+    def serving_revision(self, alias: str) -> int:
+        """The revision that answers the app's requests; 0 before the first is ready, or without such an app."""
+
+    def ready_runner(self, alias: str, revision: int) -> LiveRunner | None:
+        """The least busy ready runner of a revision, or None."""
+
+    def stop_runner(self, runner_id: str, *, kill: bool) -> bool:
+        """Stop one runner for the user; False when there is none of that id."""
+
+    def unload(self, alias: str) -> None:
+        """End the app's runners; the next request starts one."""
+
+    def live_request(self, request_id: str) -> ProxiedRequest | None:
+        """The request of that id, if it has not ended."""
+
+    def ended_request(self, request_id: str) -> RecordedRequest | None:
+        """The request of that id, if it has ended and is kept."""
+
+    def template_pids(self) -> list[int]:
+        """The template processes that have runners or can start some."""
 
 
 class GatewayServices(Protocol):
@@ -24,7 +59,7 @@ class GatewayServices(Protocol):
 
     settings: Settings
     stopping: asyncio.Event
-    engine: Engine
+    deployments: Deployments
     keys: ApiKeys
     tokens: AccessTokens
     leases: Leases
@@ -33,6 +68,10 @@ class GatewayServices(Protocol):
     queue: Queue
     webhooks: Webhooks
     feed: Feed
+
+    @property
+    def engine(self) -> EngineServices:
+        """Requests, runners and what the fleet knows of them."""
 
     @property
     def base(self) -> str:
@@ -51,6 +90,9 @@ class GatewayServices(Protocol):
 
     def app_records(self) -> list[AppRecord]:
         """All apps, with their owners."""
+
+    def runner_records(self) -> list[RunnerRecord]:
+        """All runners, those that are ending included."""
 
     def remember(self, alias: str, revision: int, class_name: str, verdict: str, reason: str) -> None:
         """Append a publication to the history of revisions."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from fal_jupyter.domain.resources.machines import Allotment
 from fal_jupyter.domain.spec import AppSpec
+from fal_jupyter.gateway.changes import Changes
 from fal_jupyter.gateway.storage.logs import Log
 from fal_jupyter.gateway.storage.redaction import redactor
 from fal_jupyter.protocol.api import Environment, ErrorDescription, Event, ModuleSource
@@ -51,8 +52,8 @@ class Deployment:
     """An app's revisions that may still matter: the wanted one and the one that serves.
 
     *overrides* are what ``%fal scale`` changed; they outlive a new revision, as in fal. *ended* is set when its last runner
-    is gone. *failed* is the last start that failed while none has succeeded since; *verdict* and *told* are what the last
-    publication did, and why.
+    has ended. *failed* is the last start that failed while none has succeeded since; *verdict* and *verdict_reason* are what the
+    last publication did, and why.
     """
 
     alias: str
@@ -64,9 +65,9 @@ class Deployment:
     last_error: ErrorDescription | None = None
     failed: Failure | None = None
     verdict: str = ""
-    told: str = ""
+    verdict_reason: str = ""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
-    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _changes: Changes = field(default_factory=Changes)
     _secrets: set[tuple[str, str]] = field(default_factory=set)
 
     @property
@@ -89,21 +90,20 @@ class Deployment:
         self.log.redact = redactor(revision.environment["env"], self._secrets)
         return {**revision.environment, "env": {**revision.environment["env"], **secrets}}
 
-    def tell(self, revision: int, event: Event) -> None:
-        """Add to a revision's history and wake who follows it."""
-        found = self.revisions.get(revision)
-        if found is None:
+    def add_event(self, number: int, event: Event) -> None:
+        """Add to a revision's history and wake its followers."""
+        revision = self.revisions.get(number)
+        if revision is None:
             return
-        found.events.append(event)
-        found.event_count += 1
+        revision.events.append(event)
+        revision.event_count += 1
         if event["event"] in ("ready", "failed", "gone"):
-            found.over = True
-        self._changed.set()
-        self._changed = asyncio.Event()
+            revision.over = True
+        self._changes.notify()
 
     def next_change(self) -> asyncio.Event:
         """Set at the next event from now on; take it before looking at the history, so that none is missed."""
-        return self._changed
+        return self._changes.next()
 
     def environments(self) -> set[str]:
         """The isolated environments that its new runners may get."""

@@ -1,6 +1,6 @@
 """What is deployed: publishing a class, scaling, restarting and stopping an app, and the end of its owner.
 
-Each decision is the fleet's; this module keeps the revisions (:mod:`fal_jupyter.gateway.apps.deployment`) and hands it the facts.
+The fleet decides; this module has the revisions (:mod:`fal_jupyter.gateway.apps.deployment`) and reports the events.
 """
 
 from __future__ import annotations
@@ -30,22 +30,41 @@ log = logging.getLogger("fal_jupyter.engine")
 
 
 class Deployments:
-    """The published apps, and those that are ending."""
+    """The apps of one gateway.
+
+    Args:
+        report: hands an event to the fleet.
+        on_idle: called when the apps of an owner have begun to end.
+
+    Attributes:
+        published: those that can be called, by alias.
+        leaving: those whose runners are ending.
+        stopped: those that can be started again.
+    """
 
     def __init__(
-        self, settings: Settings, fleet: Fleet, tell: Callable[[m.FleetEvent], None], on_quiet: Callable[[], None]
+        self, settings: Settings, fleet: Fleet, report: Callable[[m.FleetEvent], None], on_idle: Callable[[], None]
     ) -> None:
         self.published: dict[str, Deployment] = {}
         self.leaving: dict[str, Deployment] = {}
         self.stopped: dict[str, Deployment] = {}
         self._settings = settings
         self._fleet = fleet
-        self._tell = tell
-        self._on_quiet = on_quiet
+        self._report = report
+        self._on_idle = on_idle
 
     def find(self, alias: str) -> Deployment | None:
         """The app of that name, or else the one of that name that is ending or was stopped."""
         return self.published.get(alias) or self.leaving.get(alias) or self.stopped.get(alias)
+
+    def spec_of(self, alias: str) -> AppSpec | None:
+        """What is wanted of the app, or None when there is no such app."""
+        app = self.published.get(alias)
+        return app.newest.spec if app is not None else None
+
+    def is_stopped(self, alias: str) -> bool:
+        """True for an app that was stopped and can be started again."""
+        return alias in self.stopped and alias not in self.published
 
     def known(self) -> list[Deployment]:
         """The apps that panels show: those that are published, and those that can be started again."""
@@ -57,21 +76,21 @@ class Deployments:
 
     @functools.cached_property
     def hardware(self) -> Hardware:
-        """What this machine has; looked at when the first app wants to know."""
+        """What this machine has; read at the first use."""
         return hardware.read(self._settings)
 
     def publish(
         self, alias: str, head: PublishHead, spec: AppSpec, payload: bytes, owner: str
     ) -> tuple[str, str, Deployment]:
-        """Take a publication whose owner may publish it; gives ``(verdict, reason, app)``.
+        """Publish an app for an owner who may; gives ``(verdict, reason, app)``.
 
         Raises:
             NoSuchMachine: it asks for a machine that this one is not.
             BadSetting: the fake GPUs are not written as they should be.
         """
-        seen = machines.visible(self.hardware.devices, head["environment"]["env"].get("CUDA_VISIBLE_DEVICES"))
+        visible = machines.visible(self.hardware.devices, head["environment"]["env"].get("CUDA_VISIBLE_DEVICES"))
         allotment = machines.allot(
-            spec.class_name, spec.machine_type, spec.num_gpus, replace(self.hardware, devices=seen)
+            spec.class_name, spec.machine_type, spec.num_gpus, replace(self.hardware, devices=visible)
         )
         app = self.published.get(alias)
         if app is not None:
@@ -82,14 +101,14 @@ class Deployments:
             return "new", "first publication", app
         if app.lease != head["lease"]:
             app.lease = head["lease"]
-            self._tell(m.AppAdopted(alias, head["lease"], owner))
+            self._report(m.AppAdopted(alias, head["lease"], owner))
         newest = app.newest
         verdict = compare(newest.fingerprint, head["fingerprint"])
         if verdict.kind == "nothing" and not newest.failed:
             return "nothing", verdict.reason, app
         if verdict.kind == "scaled" and not newest.failed:
             newest.spec, newest.fingerprint = spec, dict(head["fingerprint"])
-            self._tell(m.AppScaled(alias, spec.scaling.changed(app.overrides)))
+            self._report(m.AppScaled(alias, spec.scaling.changed(app.overrides)))
             return "scaled", verdict.reason, app
         self._new_revision(app, head, spec, payload, allotment, owner)
         reason = "the last start failed" if verdict.kind == "nothing" else verdict.reason
@@ -112,7 +131,7 @@ class Deployments:
         )
         log.info("published %s revision %s (%d bytes)", app.alias, app.last, len(payload))
         acting = replace(spec, scaling=spec.scaling.changed(app.overrides))
-        self._tell(m.AppPublished(app.alias, acting, app.last, head["lease"], allotment, owner))
+        self._report(m.AppPublished(app.alias, acting, app.last, head["lease"], allotment, owner))
 
     def _open(self, alias: str, lease: str) -> Deployment:
         """Make the record of an app that is not published now; one that was stopped goes on with its log and its numbers."""
@@ -138,7 +157,7 @@ class Deployments:
         overrides = {} if changes is None else {**app.overrides, **changes}
         scaling = app.newest.spec.scaling.changed(overrides)
         app.overrides = overrides
-        self._tell(m.AppScaled(alias, scaling))
+        self._report(m.AppScaled(alias, scaling))
         return self.scaling(alias)
 
     def scaling(self, alias: str) -> ScalingRecord | None:
@@ -164,7 +183,7 @@ class Deployments:
         app = self.published.get(alias)
         if app is None:
             return None
-        self._again(app, app.newest, "restarted by hand", self._fleet.apps[alias].owner)
+        self._republish(app, app.newest, "restarted by hand", self._fleet.apps[alias].owner)
         return app.last
 
     def wake(self, alias: str) -> None:
@@ -173,7 +192,7 @@ class Deployments:
         if not record.runners:
             newest = app.newest
             acting = replace(newest.spec, scaling=newest.spec.scaling.changed(app.overrides))
-            self._tell(m.AppPublished(alias, acting, app.last, app.lease, newest.allotment, record.owner))
+            self._report(m.AppPublished(alias, acting, app.last, app.lease, newest.allotment, record.owner))
 
     def start(self, alias: str, owner: str) -> int | None:
         """Publish an app that was stopped as it was, with the scaling it had; gives the revision, None where none was stopped."""
@@ -182,10 +201,10 @@ class Deployments:
             return None
         app = self._open(alias, former.lease)
         app.overrides = former.overrides
-        self._again(app, former.newest, "started by hand", owner)
+        self._republish(app, former.newest, "started by hand", owner)
         return app.last
 
-    def _again(self, app: Deployment, revision: Revision, told: str, owner: str) -> None:
+    def _republish(self, app: Deployment, revision: Revision, reason: str, owner: str) -> None:
         """Publish a revision once more, under a new number."""
         app.last += 1
         app.revisions[app.last] = replace(
@@ -198,8 +217,8 @@ class Deployments:
             errors={},
         )
         acting = replace(revision.spec, scaling=revision.spec.scaling.changed(app.overrides))
-        app.verdict, app.told = "restart", told
-        self._tell(m.AppPublished(app.alias, acting, app.last, app.lease, revision.allotment, owner))
+        app.verdict, app.verdict_reason = "restart", reason
+        self._report(m.AppPublished(app.alias, acting, app.last, app.lease, revision.allotment, owner))
 
     def stop(self, alias: str, *, kill: bool) -> bool:
         """Stop an app; False when there is none of that name. As long as its owner lives it can be started again."""
@@ -209,20 +228,20 @@ class Deployments:
         app.forget_before(app.last)
         while len(self.stopped) > MOST_STOPPED:
             del self.stopped[next(iter(self.stopped))]
-        self._tell(m.AppStopped(alias, kill))
+        self._report(m.AppStopped(alias, kill))
         return True
 
     def lease_ended(self, lease: str) -> None:
-        """An owner is gone."""
+        """An owner has ended: so do its apps."""
         self.stopped = {alias: app for alias, app in self.stopped.items() if app.lease != lease}
         for alias in [a for a, app in self.published.items() if app.lease == lease]:
             self._retire(alias)
-        self._tell(m.LeaseEnded(lease))
-        self._on_quiet()
+        self._report(m.LeaseEnded(lease))
+        self._on_idle()
 
     def _retire(self, alias: str) -> Deployment:
         app = self.published.pop(alias)
         self.leaving[alias] = app
         for number in list(app.revisions):
-            app.tell(number, Event(event="gone", detail="the app was stopped"))
+            app.add_event(number, Event(event="gone", detail="the app was stopped"))
         return app

@@ -1,4 +1,4 @@
-"""Leases: who is alive, by a pidfd of the socket's peer first and the end of the connection second."""
+"""Leases: an owner lives until its process (by a pidfd of the socket's peer) or its connection ends."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import struct
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 
 def peer_of(sock: socket.socket) -> tuple[int, int]:
@@ -16,6 +17,14 @@ def peer_of(sock: socket.socket) -> tuple[int, int]:
     data = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     pid, uid, _ = struct.unpack("3i", data)
     return pid, uid
+
+
+class LeaseHolder(NamedTuple):
+    """Who holds a lease: what it is (``kernel``, ``serve`` …), what people call it, and its process."""
+
+    kind: str = ""
+    name: str = ""
+    pid: int = 0
 
 
 @dataclass
@@ -39,24 +48,31 @@ class Leases:
         self.total = 0
 
     def begin(self, kind: str, name: str, pid: int) -> OwnerLease:
-        """Take an owner in; watches its process."""
+        """Add an owner, and watch its process."""
         lease = OwnerLease(kind, name, pid)
         self.living[lease.id] = lease
         self.total += 1
         try:
             lease.pidfd = os.pidfd_open(pid)
         except OSError:
-            return lease  # another pid namespace, or gone already: the connection's end tells then
+            return (
+                lease  # another pid namespace, or it has ended already: then the end of the connection ends the lease
+            )
         asyncio.get_running_loop().add_reader(lease.pidfd, self.end, lease)
         return lease
 
+    def holder_of(self, lease_id: str) -> LeaseHolder:
+        """Who holds a lease; all fields are empty where it has ended."""
+        lease = self.living.get(lease_id)
+        return LeaseHolder(lease.kind, lease.name, lease.pid) if lease is not None else LeaseHolder()
+
     def announce_end(self) -> None:
-        """Let every owner know that its lease ends; they stay listed until they are gone."""
+        """Let every owner know that its lease ends; they stay listed until they have ended."""
         for lease in self.living.values():
             lease.ended.set()
 
     def end(self, lease: OwnerLease) -> None:
-        """The owner is gone; a second call does nothing."""
+        """The owner has ended; a second call does nothing."""
         if self.living.pop(lease.id, None) is None:
             return
         if lease.pidfd >= 0:

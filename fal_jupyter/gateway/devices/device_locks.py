@@ -102,8 +102,8 @@ class DeviceLocks:
             mine.append(device)
         return [], ""
 
-    def tell_when_free(self, device: str, tell: Callable[[str], None]) -> None:
-        """Call *tell* on this loop when the holder of *device* has let go; one wait a device."""
+    def notify_when_free(self, device: str, notify: Callable[[str], None]) -> None:
+        """Call *notify* on this loop when the holder of *device* has released it; one wait per device."""
         if device in self._awaited or self._place is None:
             return
         self._awaited.add(device)
@@ -111,7 +111,7 @@ class DeviceLocks:
 
         def freed() -> None:
             self._awaited.discard(device)
-            tell(device)
+            notify(device)
 
         def wait() -> None:  # a thread, since a lock cannot be polled by a loop; it ends with the process at the latest
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)

@@ -1,49 +1,52 @@
-"""What the engine knows, as the records that lists and panels show."""
+"""Runners and apps as the records that lists show."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fal_jupyter.domain.runners.runner import State
 from fal_jupyter.gateway.apps.deployment import Deployment
+from fal_jupyter.gateway.auth.leases import LeaseHolder
 from fal_jupyter.protocol.api import AppRecord, RunnerRecord
 
 if TYPE_CHECKING:
     from fal_jupyter.gateway.engine.engine import Engine
 
 
-def runner_records(engine: Engine) -> list[RunnerRecord]:
-    """Every runner, those that are leaving too."""
+def runner_records(engine: Engine, owner: str) -> list[RunnerRecord]:
+    """Every runner, those that are ending too."""
+    pids = engine.runners.pids()
     return [
         RunnerRecord(
-            app=f"{engine.settings.owner}/{runner.alias}",
+            app=f"{owner}/{runner.alias}",
             runner_id=runner.id,
-            pid=p.pid if (p := engine.launcher.processes.get(runner.id)) else 0,
+            pid=pids.get(runner.id, 0),
             state=str(runner.state),
             devices=list(runner.devices),
             served=runner.served,
             in_flight=runner.in_flight,
             revision=runner.revision,
         )
-        for app in engine.fleet.all_apps()
+        for app in engine.fleet_apps()
         for runner in app.runners.values()
     ]
 
 
-def app_record(engine: Engine, app: Deployment, base: str, holder: Mapping[str, Any]) -> AppRecord:
-    """One app, for listings."""
-    record = engine.fleet.apps[app.alias]
+def app_record(engine: Engine, app: Deployment, owner: str, base: str, holder: LeaseHolder) -> AppRecord | None:
+    """One published app; None where the fleet has no such app any more."""
+    record = engine.fleet_app(app.alias)
+    if record is None:
+        return None
     states = [str(r.state) for r in record.runners.values()]
     spec = app.newest.spec
     return AppRecord(
-        app=f"{engine.settings.owner}/{app.alias}",
+        app=f"{owner}/{app.alias}",
         alias=app.alias,
         class_name=spec.class_name,
-        owner_kind=holder.get("kind", ""),
-        owner_name=holder.get("name", ""),
-        owner_pid=holder.get("pid", 0),
+        owner_kind=holder.kind,
+        owner_name=holder.name,
+        owner_pid=holder.pid,
         auth=spec.auth,
         revision=app.last,
         serving=record.serving,
@@ -57,5 +60,5 @@ def app_record(engine: Engine, app: Deployment, base: str, holder: Mapping[str, 
         reason=record.reason,
         setup_ms=app.newest.setup_ms,
         machine=app.newest.place,
-        environments=sorted(app.environments() | engine.launcher.isolated_of(record.runners)),
+        environments=sorted(app.environments() | engine.runners.isolated(record.runners)),
     )

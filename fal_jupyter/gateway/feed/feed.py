@@ -1,15 +1,15 @@
-"""The feed of the panels: whatever happens marks it, at most four times a second one frame is built, encoded once, and sent to all.
+"""The feed of the panels: after changes, at most four times a second, one frame is built, encoded once, and sent to all.
 
-Timelines are written with or without listeners, so that a panel that opens shows what was. Nothing runs while nothing happens,
-but for a beat to those who listen.
+Timelines are written with or without listeners, so that a panel that opens later shows the past. Nothing runs while nothing
+changes, except a beat to the listeners.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -34,19 +34,22 @@ if TYPE_CHECKING:
     from fal_jupyter.domain.fleet.app import FleetApp
     from fal_jupyter.domain.runners.runner import Runner
     from fal_jupyter.gateway.apps.deployment import Deployment
+    from fal_jupyter.gateway.auth.leases import Leases
+    from fal_jupyter.gateway.changes import Changes
     from fal_jupyter.gateway.engine.engine import Engine
+    from fal_jupyter.settings import Settings
 
 EVERY = 1 / FRAMES_PER_SECOND
 PICTURED_REQUESTS = 12
 PICTURED_LINES = 20
 PICTURED_LINE = 2000  # characters of each
-SOON = 0.02  # seconds in which things that happen together are told together
-SETTLE = 5.0  # seconds after which figures that change by time alone are told again
+SOON = 0.02  # seconds; changes within them share a frame
+SETTLE = 5.0  # seconds after which figures that change by time alone are sent again
 _encode = msgspec.json.encode
 
 
 class FeedConnection:
-    """One panel's line. *send* takes encoded lines and gives False while the panel does not take what it was sent."""
+    """One panel's connection. *send* takes encoded lines and gives False while the panel has not read what it was sent."""
 
     def __init__(self, send: Callable[[bytes], bool]) -> None:
         self.send = send
@@ -57,18 +60,20 @@ class Feed:
     """All listeners of one gateway.
 
     Args:
-        base: gives ``http://127.0.0.1:PORT`` or ``""``.
-        holder_of: gives ``kind``, ``name``, ``pid`` of who holds a lease.
+        changes: notifies of whatever happens in the engine.
+        leases: who owns the apps.
+        identity: gives what the gateway is and where it serves now.
     """
 
     def __init__(
         self,
         engine: Engine,
-        who: Mapping[str, Any],
-        base: Callable[[], str],
-        holder_of: Callable[[str], Mapping[str, Any]],
+        changes: Changes,
+        settings: Settings,
+        leases: Leases,
+        identity: Callable[[], GatewayState],
     ) -> None:
-        self._engine, self._who, self._base, self._holder_of = engine, who, base, holder_of
+        self._engine, self._settings, self._leases, self._identity = engine, settings, leases, identity
         self.timelines = Timelines()
         self._listeners: set[FeedConnection] = set()
         self._loop = asyncio.get_running_loop()
@@ -77,16 +82,16 @@ class Feed:
         self._seq = 0
         self._timer: asyncio.TimerHandle | None = None
         self._meter: ResourceMeter | None = None
-        engine.on_news = self.news
+        changes.subscribe(self.mark_changed)
 
-    # --- news ---------------------------------------------------------------------------------------------------
-    def news(self) -> None:
-        """Something happened. Called for every fact, so nearly nothing is done here."""
+    # --- changes ------------------------------------------------------------------------------------------------
+    def mark_changed(self) -> None:
+        """Something changed: build a frame soon. Called for every event, so nearly nothing is done here."""
         if not self._armed:
             self._armed = True
-            self.look()
+            self._measure()
             now = self._loop.time()
-            self._observe()  # the beginning of what is over before the next frame is seen, too
+            self._observe()  # what begins and ends before the next frame is recorded, too
             self._arm(max(now + SOON, self._last + EVERY))
 
     def _arm(self, at: float) -> None:
@@ -95,33 +100,32 @@ class Feed:
         self._timer = self._loop.call_at(at, self._frame)
 
     def _observe(self) -> None:
-        fleet, now = self._engine.fleet, self._time()  # not the loop's time, which may be older than the moves
-        while fleet.moved:
-            moment, runner, state = fleet.moved.popleft()
+        now = self._time()  # not the loop's time, which may be older than the moves
+        for moment, runner, state in self._engine.take_moves():
             self.timelines.of(runner.alias).moved(runner, str(state), wall_ms(moment / 1e9))
         apps: dict[str, list[FleetApp]] = {alias: [] for alias in self.timelines.apps}
-        for app in fleet.all_apps():
+        for app in self._engine.fleet_apps():
             apps.setdefault(app.alias, []).append(app)
-        for alias, found in apps.items():
-            self.timelines.of(alias).observe(found, now)
+        for alias, records in apps.items():
+            self.timelines.of(alias).observe(records, now)
 
     # --- frames -------------------------------------------------------------------------------------------------
     def _frame(self) -> None:
-        """Build the news and send them."""
+        """Build what is new, and send it."""
         now = self._loop.time()
         if self._timer is not None:
             self._timer.cancel()
         self._armed, self._last, self._timer = False, now, None
         self._observe()
-        self._forget_the_gone()
+        self._forget_ended_apps()
         if not self._listeners:
             self._engine.history.take_fresh(set())
             for app in self.timelines.apps.values():
                 app.news()
             return
-        running = [state_of(e) for e in list(self._engine.exchanges.values())[:FRAME_REQUESTS]]
+        running = self._running()
         ended, skipped = self._engine.history.take_fresh({r["id"] for r in running if r["state"] != "done"})
-        news = {alias: found for alias, app in self.timelines.apps.items() if (found := app.news()) is not None}
+        news = {alias: new for alias, app in self.timelines.apps.items() if (new := app.news()) is not None}
         self._seq += 1
         line = self._line("frame", [*(kept.state() for kept in ended), *running], news)
         line["skipped"] = skipped
@@ -131,7 +135,7 @@ class Feed:
         self._wait_for_beat()
 
     def _wait_for_beat(self) -> None:
-        """Tell again what time alone changes, or that there is nothing to tell."""
+        """Send another frame for what time alone changes, or a beat where nothing does."""
         if not self._armed and not all(app.settled for app in self.timelines.apps.values()):
             self._timer = self._loop.call_later(PAUSE / 1000, self._frame)
             return
@@ -147,19 +151,19 @@ class Feed:
         data = _encode(FeedLine(kind="beat", time=self._time())) + b"\n"
         for listener in list(self._listeners):
             if listener.behind:
-                self._send(listener, b"")  # what it missed would else be missing until something happens
+                self._send(listener, b"")  # else it would lack what it missed until something changes
             else:
                 listener.send(data)
         if self._listeners:
             self._timer = self._loop.call_later(BEAT_EVERY, self._beat)
 
     def _send(self, listener: FeedConnection, data: bytes) -> None:
-        """Send a frame; who was behind gets a snapshot instead, once it takes something again."""
+        """Send a frame; a listener that was behind gets a snapshot instead, once it accepts data again."""
         if listener.behind:
             data = self.snapshot()
         listener.behind = not listener.send(data)
 
-    def _forget_the_gone(self) -> None:
+    def _forget_ended_apps(self) -> None:
         known = {app.alias for app in self._engine.deployments.known()}
         for alias in [alias for alias in self.timelines.apps if alias not in known]:
             self.timelines.forget(alias)
@@ -167,17 +171,17 @@ class Feed:
 
     # --- listeners ----------------------------------------------------------------------------------------------
     def listen(self, send: Callable[[bytes], bool]) -> FeedConnection:
-        """Take a listener in; it gets a snapshot at once."""
+        """Add a listener; it gets a snapshot at once."""
         listener = FeedConnection(send)
         listener.behind = not send(self.snapshot())
         self._listeners.add(listener)
-        self.look()
+        self._measure()
         if self._timer is None and self._listeners:
             self._wait_for_beat()
         return listener
 
     def leave(self, listener: FeedConnection) -> None:
-        """The listener is gone."""
+        """The listener has disconnected."""
         self._listeners.discard(listener)
         if not self._listeners:
             if self._meter is not None:
@@ -186,28 +190,30 @@ class Feed:
                 self._timer.cancel()
                 self._timer = None
 
-    def look(self) -> None:
-        """Measure what runners use, as long as somebody listens and something runs."""
+    def _measure(self) -> None:
+        """Measure what runners use, as long as there are listeners and something runs."""
         if self._listeners:
             if self._meter is None:
-                self._meter = ResourceMeter(self._pids, self._measured_devices, self._measured, self.news)
+                self._meter = ResourceMeter(
+                    self._engine.runners.pids, self._measures_devices, self._measured, self.mark_changed
+                )
             self._meter.look()
 
     @property
-    def _measured_devices(self) -> bool:
-        return bool(self._engine.deployments.hardware.devices) and not self._engine.settings.fake_gpus
+    def _measures_devices(self) -> bool:
+        return bool(self._engine.deployments.hardware.devices) and not self._settings.fake_gpus
 
     def _measured(self, usage: ResourceUsage) -> None:
         """Write down what each app's runners use."""
         at = self._time()
         apps: dict[str, list[Runner]] = {alias: [] for alias in self.timelines.apps}
-        for app in self._engine.fleet.all_apps():
+        for app in self._engine.fleet_apps():
             apps.setdefault(app.alias, []).extend(app.runners.values())
         for alias, runners in apps.items():
             self.timelines.of(alias).measured(at, used_by(runners, usage))
 
-    def _pids(self) -> dict[str, int]:
-        return {runner_id: process.pid for runner_id, process in self._engine.launcher.processes.items() if process.pid}
+    def _running(self) -> list[RequestState]:
+        return [state_of(request) for request in list(self._engine.requests.live.values())[:FRAME_REQUESTS]]
 
     def close(self) -> None:
         """The gateway ends."""
@@ -221,10 +227,10 @@ class Feed:
     def snapshot(self) -> bytes:
         """Everything, as one encoded line; the frames that follow carry what it does not."""
         if self._armed:
-            self._frame()  # else the next frame would tell the same news again
+            self._frame()  # else the next frame would repeat what the snapshot has
         self._observe()
         requests = [kept.state() for app in self._engine.history.apps.values() for kept in app.requests]
-        requests += [state_of(e) for e in list(self._engine.exchanges.values())[:FRAME_REQUESTS]]
+        requests += self._running()
         known = {app.alias for app in self._engine.deployments.known()}
         whole = {alias: app.whole() for alias, app in self.timelines.apps.items() if alias in known}
         line = self._line("snapshot", requests, whole)
@@ -243,7 +249,7 @@ class Feed:
         lines = published.log.read(PICTURED_LINES)
         return Picture(
             time=self._time(),
-            app=self._app(published, usage),
+            app=self._app(published, usage, self._identity()),
             requests=requests,
             timeline=timeline.thin(self._time()),
             logs=[{**line, "text": line["text"][-PICTURED_LINE:]} for line in lines],
@@ -253,12 +259,13 @@ class Feed:
 
     def _line(self, kind: str, requests: list[RequestState], timelines: dict[str, Timeline]) -> FeedLine:
         usage = self._meter.usage if self._meter is not None else ResourceUsage()
+        identity = self._identity()
         return FeedLine(
             kind=kind,
             time=self._time(),
             seq=self._seq,
-            gateway=GatewayState(**{**self._who, "base": self._base()}),  # type: ignore[typeddict-item]
-            apps=[self._app(app, usage) for app in self._engine.deployments.known()],
+            gateway=identity,
+            apps=[self._app(app, usage, identity) for app in self._engine.deployments.known()],
             devices=device_states(self._engine, usage),
             host=host_state(self._engine, usage),
             requests=requests,
@@ -266,8 +273,8 @@ class Feed:
             timelines=timelines,
         )
 
-    def _app(self, published: Deployment, usage: ResourceUsage) -> AppState:
-        return app_state(self._engine, published, self._base(), self._holder_of(published.lease), usage)
+    def _app(self, published: Deployment, usage: ResourceUsage, identity: GatewayState) -> AppState:
+        return app_state(self._engine, published, identity, self._leases.holder_of(published.lease), usage)
 
     def _time(self) -> float:
         return wall_ms(time.monotonic())

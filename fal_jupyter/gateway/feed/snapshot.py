@@ -1,17 +1,16 @@
-"""The whole state as panels see it: apps, runners, devices, the machine; built anew for each frame, so nobody holds a second truth."""
+"""The whole state as panels see it: apps, runners, devices, the machine. It is built anew for each frame, so it cannot be stale."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import asdict, replace
-from typing import Any
 
 from fal_jupyter.domain.fleet.app import FleetApp
-from fal_jupyter.domain.runners.runner import READY, STARTING, State
+from fal_jupyter.domain.runners.runner import READY, STARTING, Runner, State
 from fal_jupyter.domain.scaling.policy import retry_at
 from fal_jupyter.domain.spec import option_rules
 from fal_jupyter.gateway.apps.deployment import Deployment
+from fal_jupyter.gateway.auth.leases import LeaseHolder
 from fal_jupyter.gateway.devices.resource_usage import ResourceUsage
 from fal_jupyter.gateway.engine.engine import Engine
 from fal_jupyter.gateway.engine.request_history import AppHistory, wall_ms
@@ -20,6 +19,7 @@ from fal_jupyter.protocol.feed import (
     DeviceState,
     EndpointState,
     Failure,
+    GatewayState,
     HostState,
     OptionRule,
     RunnerState,
@@ -36,10 +36,10 @@ def options() -> list[OptionRule]:
 
 
 def app_state(
-    engine: Engine, published: Deployment, base: str, holder: Mapping[str, Any], usage: ResourceUsage
+    engine: Engine, published: Deployment, gateway: GatewayState, holder: LeaseHolder, usage: ResourceUsage
 ) -> AppState:
     """One app now."""
-    record = engine.fleet.apps.get(published.alias) or _stopped(published)
+    record = engine.fleet_app(published.alias) or _stopped(published)
     newest, now = published.newest, time.monotonic()
     history = engine.history.apps.get(published.alias, _NOTHING)
     endpoints = [
@@ -47,20 +47,20 @@ def app_state(
         for e in newest.spec.endpoints
     ]
     return AppState(
-        app=f"{engine.settings.owner}/{published.alias}",
+        app=f"{gateway['owner']}/{published.alias}",
         alias=published.alias,
         class_name=newest.spec.class_name,
         state=_word(record),
-        owner_kind=holder.get("kind", ""),
-        owner_name=holder.get("name", ""),
-        owner_pid=holder.get("pid", 0),
+        owner_kind=holder.kind,
+        owner_name=holder.name,
+        owner_pid=holder.pid,
         auth=newest.spec.auth,
         machine=newest.place,
-        url=engine.url(published.alias, base),
+        url=engine.url(published.alias, gateway["base"]),
         revision=published.last,
         serving=record.serving,
         verdict=published.verdict,
-        told=published.told,
+        told=published.verdict_reason,
         endpoints=[one for one in endpoints if one["protocol"] == "http"],
         sockets=[one for one in endpoints if one["protocol"] != "http"],
         about=newest.spec.about,
@@ -70,7 +70,7 @@ def app_state(
         reason=record.reason,
         setup_ms=newest.setup_ms,
         asleep=record.unloaded,
-        runners=[_runner(engine, published, record, runner_id, usage) for runner_id in record.runners],
+        runners=[_runner(engine, runner, usage) for runner in record.runners.values()],
         queue=_queue(engine, record),
         waiting=len(record.waiting),
         in_flight=len(record.in_flight),
@@ -82,7 +82,7 @@ def app_state(
 
 
 def _stopped(published: Deployment) -> FleetApp:
-    """What there is to tell of an app that was stopped: its scaling, and that nothing of it runs."""
+    """A record for an app that was stopped: its scaling, and no runners."""
     newest = published.newest
     spec = replace(newest.spec, scaling=newest.spec.scaling.changed(published.overrides))
     return FleetApp(
@@ -103,30 +103,29 @@ def _word(app: FleetApp) -> str:
     return "Stopped" if app.over else "Zero"
 
 
-def _runner(engine: Engine, published: Deployment, app: FleetApp, runner_id: str, usage: ResourceUsage) -> RunnerState:
-    runner = app.runners[runner_id]
-    process = engine.launcher.processes.get(runner_id)
+def _runner(engine: Engine, runner: Runner, usage: ResourceUsage) -> RunnerState:
+    live = engine.runners.get(runner.id)
     return RunnerState(
         id=runner.id,
-        pid=process.pid if process else 0,
+        pid=live.pid if live is not None else 0,
         state=str(runner.state),
         since=wall_ms(runner.since / 1e9),
         devices=list(runner.devices),
         served=runner.served,
         in_flight=runner.in_flight,
         revision=runner.revision,
-        memory=usage.runners.get(runner_id, 0),
-        setup_ms=engine.setup_ms.get(runner_id, 0.0),
+        memory=usage.runners.get(runner.id, 0),
+        setup_ms=live.setup_ms if live is not None else 0.0,
     )
 
 
 def _queue(engine: Engine, app: FleetApp) -> list[Waiting]:
-    found = []
+    shown = []
     for request in list(app.waiting.values())[:SHOWN_WAITING]:
-        exchange = engine.exchanges.get(request.id)
-        path = exchange.description.path if exchange is not None else ""
-        found.append(Waiting(id=request.id, path=path, since=wall_ms(request.arrived / 1e9)))
-    return found
+        live = engine.live_request(request.id)
+        path = live.description.path if live is not None else ""
+        shown.append(Waiting(id=request.id, path=path, since=wall_ms(request.arrived / 1e9)))
+    return shown
 
 
 def _failure(published: Deployment, app: FleetApp) -> Failure | None:
@@ -137,18 +136,18 @@ def _failure(published: Deployment, app: FleetApp) -> Failure | None:
 
 
 def device_states(engine: Engine, usage: ResourceUsage) -> list[DeviceState]:
-    """The machine's GPUs and who has them."""
-    now, found = time.monotonic_ns(), []
+    """The machine's GPUs, and which runner or other gateway has each."""
+    states = []
     holders: dict[str, tuple[str, str, str]] = {}
-    for app in engine.fleet.all_apps():
+    for app in engine.fleet_apps():
         for runner in app.runners.values():
             if runner.state is not State.CRASH_BACKOFF:
-                for held in runner.devices:
-                    holders[held] = (f"{app.spec.class_name} of {app.owner or 'a program'}", app.alias, runner.id)
+                for device_id in runner.devices:
+                    holders[device_id] = (f"{app.spec.class_name} of {app.owner or 'a program'}", app.alias, runner.id)
     for device in engine.deployments.hardware.devices:
-        holder, alias, runner_id = holders.get(device.id) or (engine.fleet.held_elsewhere(device.id, now), "", "")
+        holder, alias, runner_id = holders.get(device.id) or (engine.device_holder(device.id), "", "")
         used, busy = usage.devices.get(device.id, (-1, -1.0))
-        found.append(
+        states.append(
             DeviceState(
                 id=device.id,
                 index=device.index,
@@ -161,7 +160,7 @@ def device_states(engine: Engine, usage: ResourceUsage) -> list[DeviceState]:
                 runner=runner_id,
             )
         )
-    return found
+    return states
 
 
 def host_state(engine: Engine, usage: ResourceUsage) -> HostState:

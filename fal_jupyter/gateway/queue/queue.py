@@ -21,7 +21,7 @@ from fal_jupyter.protocol.api import H_ERROR_TYPE, H_TIMEOUT_TYPE
 from fal_jupyter.settings import QUEUE_BYTES_VARIABLE, QUEUE_LENGTH_VARIABLE, Settings
 
 if TYPE_CHECKING:
-    from fal_jupyter.gateway.engine.engine import Engine
+    from fal_jupyter.gateway.engine.request_executor import RequestExecutor
 
 _NOT_KEPT = frozenset({"x-fal-request-id", "content-length", "transfer-encoding", "connection"})
 
@@ -243,16 +243,15 @@ class QueuedCall:
 class Queue:
     """All jobs of this gateway, by id."""
 
-    def __init__(self, engine: Engine, settings: Settings) -> None:
-        self._hub = engine
+    def __init__(self, requests: RequestExecutor, settings: Settings) -> None:
+        self._requests = requests
         self._jobs: dict[str, QueuedCall] = {}
         self.memory = QueueMemory(most_bytes=settings.queue_bytes, most_jobs=settings.queue_length)
         self.on_end: Callable[[QueuedCall], None] = lambda call: None
 
     def position(self, call: QueuedCall) -> int:
         """How many requests of its app are before it."""
-        record = self._hub.fleet.apps.get(call.job.alias)
-        return record.ahead_of(call.job.id) if record is not None else 0
+        return self._requests.position(call.job.alias, call.job.id)
 
     def submit(self, asked: Submission) -> QueuedCall:
         """Take a job in; it is on its way when this returns."""
@@ -267,7 +266,7 @@ class Queue:
         assert asked is not None
         left = asked.start_within
         if call.job.attempts.number > 1:
-            if self._hub.spec_of(asked.alias) is None:  # stopped meanwhile
+            if self._requests.spec_of(asked.alias) is None:  # stopped meanwhile
                 call.give_up()
                 return
             if asked.start_within and (left := call.submitted + asked.start_within - time.monotonic()) <= 0:
@@ -290,7 +289,7 @@ class Queue:
             start_within=left,
             low_priority=asked.low,
         )
-        exchange = ProxiedRequest(self._hub, call, description, observer=call)
+        exchange = ProxiedRequest(self._requests, call, description, observer=call)
         call.exchange = exchange
         if asked.body:
             exchange.receive(asked.body)
@@ -298,7 +297,7 @@ class Queue:
 
     def wait_before_retry(self, call: QueuedCall, failure: AttemptFailure) -> float | None:
         """Give the seconds until the next attempt of a job whose attempt failed so; None where there is none."""
-        asked, spec = call.asked, self._hub.spec_of(call.job.alias)
+        asked, spec = call.asked, self._requests.spec_of(call.job.alias)
         if asked is None or spec is None or asked.once:
             return None
         rules = replace(spec.retry, budgets=asked.retries) if asked.retries else spec.retry
@@ -311,8 +310,7 @@ class Queue:
 
     def waiting(self, alias: str) -> int:
         """How many requests wait for that app."""
-        record = self._hub.fleet.apps.get(alias)
-        return len(record.waiting) if record is not None else 0
+        return self._requests.waiting(alias)
 
     def hold(self, request_id: str, size: int) -> tuple[int, str]:
         """Count *size* bytes of a body that comes in; gives the status and the sentence of a refusal, or 0."""

@@ -11,7 +11,7 @@ import asyncio
 from fal_jupyter.domain.spec import AppSpec
 from fal_jupyter.gateway.requests.buffered_calls import ask_aside
 from fal_jupyter.gateway.requests.proxied_request import ProxiedRequest
-from fal_jupyter.gateway.runners.launcher import Launcher
+from fal_jupyter.gateway.runners.live_runner import LiveRunners
 
 PATIENCE = 30.0  # seconds that a cancel endpoint may take
 
@@ -24,8 +24,8 @@ def cancel_path(path: str) -> str:
 class CancelSignals:
     """The signals that are on their way: one at a time for each request."""
 
-    def __init__(self, launcher: Launcher) -> None:
-        self._launcher = launcher
+    def __init__(self, runners: LiveRunners) -> None:
+        self._runners = runners
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def send(self, exchange: ProxiedRequest) -> None:
@@ -43,7 +43,7 @@ class CancelSignals:
             self.send(exchange)
 
     async def _send(self, exchange: ProxiedRequest) -> None:
-        channel = self._launcher.channel(exchange.runner_id)
+        channel = self._runners.channel(exchange.runner_id)
         if channel is None:
             return
         held = await ask_aside(

@@ -58,8 +58,8 @@ _SUSPECT = re.compile(r"[\x00-\x1f%]|\.\.")
 _LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 
-class Apps(RequestEvents[ProxiedRequest], Protocol):
-    """What the data plane asks of the engine."""
+class AppDirectory(Protocol):
+    """The apps that can be called (:class:`fal_jupyter.gateway.apps.deployments.Deployments`)."""
 
     def spec_of(self, alias: str) -> AppSpec | None:
         """What is wanted of the app, or None when there is no such app."""
@@ -68,7 +68,11 @@ class Apps(RequestEvents[ProxiedRequest], Protocol):
         """True for an app that was stopped and can be started again."""
 
 
-def absent_sentence(apps: Apps, owner: str, alias: str, *, ours: bool = True) -> str:
+class Apps(AppDirectory, RequestEvents[ProxiedRequest], Protocol):
+    """What the data plane asks of the engine (:class:`fal_jupyter.gateway.engine.request_executor.RequestExecutor`)."""
+
+
+def absent_sentence(apps: AppDirectory, owner: str, alias: str, *, ours: bool = True) -> str:
     """Say why no app answers at an address: there is none, or it was stopped."""
     if ours and apps.is_stopped(alias):
         return f"the app {owner}/{alias} is stopped; its owner can start it again"[:300]

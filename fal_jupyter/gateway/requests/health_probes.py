@@ -6,10 +6,9 @@ import asyncio
 from collections.abc import Callable
 
 from fal_jupyter.domain.events import RunnerChecked
-from fal_jupyter.domain.fleet.fleet import Fleet
 from fal_jupyter.domain.runners.health import HealthRules
 from fal_jupyter.gateway.requests.buffered_calls import BufferedCall, ask_aside
-from fal_jupyter.gateway.runners.launcher import Launcher
+from fal_jupyter.gateway.runners.live_runner import LiveRunners
 
 LONGEST_WORD = 200
 
@@ -19,31 +18,31 @@ class HealthProbes:
 
     def __init__(
         self,
-        launcher: Launcher,
-        fleet: Fleet,
-        tell: Callable[[RunnerChecked], None],
-        show: Callable[[str, str], None],
+        runners: LiveRunners,
+        report: Callable[[RunnerChecked], None],
     ) -> None:
-        self._launcher, self._fleet, self._tell, self._show = launcher, fleet, tell, show
+        self._runners, self._report = runners, report
         self._running: set[asyncio.Task[None]] = set()
 
     def ask(self, runner_id: str, rules: HealthRules) -> None:
-        """Ask one runner; what comes of it is told."""
+        """Ask one runner; its result is reported."""
         task = asyncio.get_running_loop().create_task(self._ask(runner_id, rules))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
     async def _ask(self, runner_id: str, rules: HealthRules) -> None:
-        channel, runner = self._launcher.channel(runner_id), self._fleet.runner(runner_id)
-        if channel is None or runner is None:
-            return  # its end is told otherwise
+        runner = self._runners.get(runner_id)
+        channel = runner.channel if runner is not None else None
+        if runner is None or channel is None:
+            return  # its end is reported otherwise
         held = await ask_aside(
             channel, runner_id, runner.revision, runner.alias, rules.path, rules.timeout, method=rules.method
         )
         if held.error:
-            self._show(runner_id, held.error)
+            runner.write_output(2, held.error)
+            runner.end_output()
         healthy = 200 <= held.status < 300 and held.over and not held.broken
-        self._tell(
+        self._report(
             RunnerChecked(runner_id, healthy, "" if healthy else f"{rules.method} {rules.path} {_told(held, rules)}")
         )
 

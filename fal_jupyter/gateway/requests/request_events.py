@@ -8,7 +8,7 @@ R_contra = TypeVar("R_contra", contravariant=True)
 
 
 class RequestEvents(Protocol[R_contra]):
-    """Receives the events of all requests (:class:`fal_jupyter.gateway.engine.engine.Engine`)."""
+    """Receives the events of all requests (:class:`fal_jupyter.gateway.engine.request_executor.RequestExecutor`)."""
 
     cookies: dict[str, set[str]]
     """Names of the cookies that each app has set."""

@@ -22,7 +22,7 @@ from fal_jupyter.domain.environments.runner_variables import (
 from fal_jupyter.domain.errors import BadSetting
 from fal_jupyter.gateway.apps.deployment import Deployment, Revision
 from fal_jupyter.gateway.auth.app_keys import AppKeys
-from fal_jupyter.gateway.runners.launcher import RunnerLoad
+from fal_jupyter.gateway.runners.runner_process import RunnerLoad
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.api import CDN, LoadHead, Machine
 from fal_jupyter.secret_store import SecretStore
@@ -41,35 +41,35 @@ class GatewayPorts:
 
 
 class LoadMessages:
-    """Makes LOAD frames. *ports* tells which ports are open now."""
+    """Makes LOAD frames. *ports* gives the ports that are open now."""
 
     def __init__(
         self, settings: Settings, secret_store: SecretStore, keys: AppKeys, ports: Callable[[], GatewayPorts]
     ) -> None:
-        self._settings, self._vault, self._keys, self._ports = settings, secret_store, keys, ports
+        self._settings, self._secret_store, self._keys, self._ports = settings, secret_store, keys, ports
 
-    def make(self, app: Deployment, order: m.StartRunner) -> RunnerLoad:
+    def make(self, app: Deployment, command: m.StartRunner) -> RunnerLoad:
         """Give what a new runner of *app* is started with."""
-        revision, ports = app.revisions[order.revision], self._ports()
-        environment = app.with_secrets(revision, self._vault)
+        revision, ports = app.revisions[command.revision], self._ports()
+        environment = app.with_secrets(revision, self._secret_store)
         owner = self._settings.owner
-        identity = RunnerIdentity(owner=owner, alias=app.alias, revision=order.revision, runner_id=order.runner_id)
+        identity = RunnerIdentity(owner=owner, alias=app.alias, revision=command.revision, runner_id=command.runner_id)
         environment["env"] = self._variables(environment["env"], identity, ports)
         environment["env"].pop(PLACE_VARIABLE, None)
         if self._mounts_data(revision, environment["env"]):
             environment["env"][PLACE_VARIABLE] = str(self._settings.data)
         machine = Machine(
-            type=revision.allotment.type_of(order.devices),
-            devices=list(order.devices),
+            type=revision.allotment.type_of(command.devices),
+            devices=list(command.devices),
             cores=revision.allotment.cores,
             memory=revision.allotment.memory,
-            turn=int(order.runner_id.rpartition("-")[2]),
+            turn=int(command.runner_id.rpartition("-")[2]),
         )
         head = LoadHead(
             app=f"{owner}/{app.alias}",
             alias=app.alias,
-            runner_id=order.runner_id,
-            revision=order.revision,
+            runner_id=command.runner_id,
+            revision=command.revision,
             kind=revision.kind,
             class_name=revision.spec.class_name,
             source=revision.source,
@@ -98,12 +98,12 @@ class LoadMessages:
             return False
 
     def app_ended(self, alias: str) -> None:
-        """The app's last runner is gone."""
+        """The app's last runner has ended."""
         self._keys.end(alias)
 
 
 def calls_here(env: Mapping[str, str]) -> bool:
-    """True where ``fal_client`` in a runner with these variables comes to us: it speaks TLS only."""
+    """True where ``fal_client`` in a runner with these variables calls this gateway: it speaks TLS only."""
     return not calls_the_cloud(env)
 
 

@@ -1,0 +1,42 @@
+"""What becomes of a request that the fleet fails: it is answered, with the fleet's failure or another one, or queued again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from fal_jupyter.domain.events import FailRequest
+
+NOT_STARTED = "runner_scheduling_failure"
+RUNNER_LOST = "runner_disconnected"
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The answer to a request that still waits when the gateway ends."""
+
+    error_type: str
+    detail: str
+    retry_after: int = 1
+
+
+def failure_to_send(
+    command: FailRequest, *, dispatched: bool, undelivered: bool, ending: Ending | None
+) -> FailRequest | None:
+    """Give the failure to answer with; None where the request is queued again.
+
+    Args:
+        command: what the fleet decided.
+        dispatched: a runner has (or had) the request.
+        undelivered: its runner had ended before it got anything of the request.
+        ending: set while the gateway drains.
+    """
+    if ending is not None and not dispatched and command.error_type == NOT_STARTED:
+        return replace(command, error_type=ending.error_type, detail=ending.detail, retry_after=ending.retry_after)
+    if undelivered and command.error_type == RUNNER_LOST:
+        return None
+    return command
+
+
+def is_caused_by_last_start(command: FailRequest, *, dispatched: bool) -> bool:
+    """True where the error of the app's last failed start explains the failure."""
+    return not dispatched and command.error_type == NOT_STARTED

@@ -1,0 +1,224 @@
+"""The fleet's commands about requests, and what requests report."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection
+from typing import Any
+
+from fal_jupyter.domain import events as m
+from fal_jupyter.domain.fleet.fleet import Fleet
+from fal_jupyter.domain.requests.failures import Ending, failure_to_send, is_caused_by_last_start
+from fal_jupyter.domain.runners.hints import hints_of
+from fal_jupyter.gateway.apps.deployments import Deployments
+from fal_jupyter.gateway.engine.request_history import RequestHistory
+from fal_jupyter.gateway.requests.cancel_signals import CancelSignals
+from fal_jupyter.gateway.requests.proxied_request import ProxiedRequest
+from fal_jupyter.gateway.runners.live_runner import LiveRunner, LiveRunners, RunnerLife
+from fal_jupyter.protocol.api import ENDING, ENDING_SENTENCE, H_CHECK, H_HINTS, H_TIMEOUT_TYPE
+from fal_jupyter.protocol.feed import FRAME_REQUESTS
+
+
+class RequestExecutor:
+    """Executes commands about requests, and reports the requests' events to the fleet.
+
+    It is what the data plane, the queue and panels send requests through
+    (:class:`fal_jupyter.gateway.requests.data_plane.Apps`).
+
+    Args:
+        report: hands an event to the fleet.
+        on_output: called when a request printed.
+        on_idle: called when no request is left.
+
+    Attributes:
+        live: the requests that have not ended, by id.
+        cookies: names of the cookies that each app has set.
+        ending: set while the gateway drains.
+    """
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        runners: LiveRunners,
+        deployments: Deployments,
+        report: Callable[[m.FleetEvent], None],
+        on_output: Callable[[], None],
+        on_idle: Callable[[], None],
+    ) -> None:
+        self._fleet, self._runners, self._deployments = fleet, runners, deployments
+        self._report, self._on_output, self._on_idle = report, on_output, on_idle
+        self._loop = asyncio.get_running_loop()
+        self.live: dict[str, ProxiedRequest] = {}
+        self.cookies: dict[str, set[str]] = {}
+        self.history = RequestHistory(FRAME_REQUESTS)
+        self.cancel_signals = CancelSignals(runners)
+        self.ending: Ending | None = None
+        self.spec_of, self.is_stopped = deployments.spec_of, deployments.is_stopped
+        self.commands: dict[type, Callable[[Any], None]] = {
+            m.DispatchRequest: self._dispatch,
+            m.FailRequest: self._fail,
+            m.CancelRequest: self._cancel,
+            m.AnswerRequest: self._answer,
+        }
+
+    def begin_ending(self) -> None:
+        """From here on, requests that wait are refused as new ones are."""
+        self.ending = Ending(ENDING, ENDING_SENTENCE)
+
+    # --- commands -----------------------------------------------------------------------------------------------
+    def _dispatch(self, command: m.DispatchRequest) -> None:
+        request, runner = self.live[command.request_id], self._runners.get(command.runner_id)
+        channel = runner.channel if runner is not None else None
+        if runner is None or channel is None:
+            request.not_delivered()  # the runner's end is about to be reported
+            return
+        starting_since = runner.start_began if runner.life is RunnerLife.STARTING else 0.0
+        request.dispatch(channel, runner.id, runner.revision, starting_since)
+
+    def _fail(self, command: m.FailRequest) -> None:
+        request = self.live.get(command.request_id)
+        if request is None:
+            return
+        dispatched = request.dispatched
+        failure = failure_to_send(command, dispatched=dispatched, undelivered=request.undelivered, ending=self.ending)
+        if failure is None:
+            request.requeue()
+            self._loop.call_soon(self._report, request.arrival())
+            return
+        del self.live[request.id]
+        app = self._deployments.find(request.alias)
+        error = app.last_error if app is not None and is_caused_by_last_start(failure, dispatched=dispatched) else None
+        self._end_output(request)
+        headers = [(H_TIMEOUT_TYPE, "user")] if failure.by_caller else []
+        request.fail(
+            failure.status,
+            failure.error_type,
+            failure.detail,
+            retry_after=failure.retry_after,
+            error=error,
+            headers=headers,
+        )
+        self.history.ended(request)
+        if not self.live:
+            self._on_idle()
+
+    def _cancel(self, command: m.CancelRequest) -> None:
+        request = self.live.get(command.request_id)
+        if request is not None:
+            request.cancel(command.how)
+
+    def _answer(self, command: m.AnswerRequest) -> None:
+        request = self.live.get(command.request_id)
+        if request is not None:
+            request.fail(command.status, command.error_type, command.detail)
+
+    # --- events of requests -------------------------------------------------------------------------------------
+    def request_arrived(self, request: ProxiedRequest) -> None:
+        """Enough of it is here for a runner to begin with."""
+        self.live[request.id] = request
+        app = self._fleet.apps.get(request.alias)
+        request.expect_start(cold=app is not None and app.is_cold)
+        self._report(request.arrival())
+
+    def request_aborted(self, request: ProxiedRequest) -> None:
+        """Its caller, or its owner, wants no answer any more."""
+        if not request.dispatched:
+            if self.live.pop(request.id, None) is not None:
+                self.history.ended(request)
+        elif not request.cancellation_requested:
+            self.cancel_signals.hung_up(request, self._deployments.spec_of(request.alias))
+        self._report(m.RequestAborted(request.id, insist=request.cancellation_requested, force=request.owned))
+        if not self.live:
+            self._on_idle()
+
+    def request_finished(self, request: ProxiedRequest, *, replace: bool) -> None:
+        """The runner's last byte came."""
+        if self.live.pop(request.id, None) is not None:
+            self._end_output(request)
+            self.history.ended(request)
+            self._report(m.RequestFinished(request.id, replace))
+            if not self.live:
+                self._on_idle()
+
+    def drain_output(self, request: ProxiedRequest) -> None:
+        """Take what child processes of user code have printed, before the answer that comes after it."""
+        runner = self._runners.get(request.runner_id)
+        if runner is not None and runner.process is not None:
+            runner.process.read_output()
+
+    def request_printed(self, request: ProxiedRequest, stream: int, text: str) -> None:
+        """User code printed while it answered."""
+        if (app := self._deployments.published.get(request.alias)) is not None:
+            app.log.write(request.runner_id, request.id, stream, text)
+            self._on_output()
+
+    def runner_header(self, request: ProxiedRequest, name: str, value: str) -> None:
+        """A header of the answer is about the runner."""
+        if name == H_CHECK:
+            self._report(m.RunnerCheckAsked(request.runner_id))
+        elif name == H_HINTS:
+            runner = self._runners.get(request.runner_id)
+            if runner is not None and runner.hints != value:
+                runner.hints = value
+                self._report(m.RunnerHinted(runner.id, hints_of(value)))
+
+    def remark(self, request: ProxiedRequest, text: str) -> None:
+        """Write a line about the request's runner into the app's log."""
+        if (app := self._deployments.published.get(request.alias)) is not None:
+            app.log.remark(request.runner_id, f"{request.id}: {text}")
+
+    def without_secrets(self, request: ProxiedRequest, text: str) -> str:
+        """Give what may be shown of a text that the app printed."""
+        app = self._deployments.published.get(request.alias)
+        return app.log.redact(text) if app is not None else text
+
+    def _end_output(self, request: ProxiedRequest) -> None:
+        request.output_ended()
+        app = self._deployments.published.get(request.alias)
+        if app is None:
+            return
+        app.log.end(request.runner_id, request.id)
+        if request.record.error is not None:
+            app.log.write(request.runner_id, request.id, 2, request.record.error["text"])
+            app.log.end(request.runner_id, request.id)
+
+    # --- requests and their runners -----------------------------------------------------------------------------
+    def runner_started(self, runner: LiveRunner) -> None:
+        """A runner became ready: note for how long requests waited for its start.
+
+        Requests that it took at once waited for it; so did, where no runner was ready, those that still wait.
+        """
+        if any(request.runner_id == runner.id and request.clock.starting > 0 for request in self.live.values()):
+            self.history.start_awaited(runner.alias)
+        app = self._fleet.apps.get(runner.alias)
+        if app is not None and not app.is_cold:
+            for request in self.live.values():
+                if request.alias == runner.alias:
+                    request.start_ended(runner.start_began)
+
+    def only_request_of(self, runner_id: str) -> ProxiedRequest | None:
+        """The request that a runner works on; None where there are several or none."""
+        requests = [r for r in self.live.values() if r.runner_id == runner_id and not r.finished]
+        return requests[0] if len(requests) == 1 else None
+
+    def cancel(self, request_id: str) -> bool:
+        """End a request for its owner; False when there is none of that id."""
+        request = self.live.get(request_id)
+        if request is None or request.finished:
+            return False
+        request.cancel_by_owner()
+        return True
+
+    def cookies_of(self, alias: str) -> Collection[str]:
+        """Names of the cookies that an app has set."""
+        return self.cookies.get(alias, ())
+
+    def position(self, alias: str, request_id: str) -> int:
+        """How many requests of its app are dispatched before that one."""
+        app = self._fleet.apps.get(alias)
+        return app.ahead_of(request_id) if app is not None else 0
+
+    def waiting(self, alias: str) -> int:
+        """How many requests wait for that app."""
+        app = self._fleet.apps.get(alias)
+        return len(app.waiting) if app is not None else 0
