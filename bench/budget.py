@@ -35,6 +35,7 @@ from fal_jupyter.gateway.changes import Changes
 from fal_jupyter.gateway.engine.engine import Engine
 from fal_jupyter.gateway.http import server
 from fal_jupyter.gateway.requests import data_plane
+from fal_jupyter.gateway.runners.live_runner import RunnerLifeEvent
 from fal_jupyter.gateway.storage.logs import Log
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.frames import Decoder, Frame, Kind
@@ -141,6 +142,8 @@ async def gateway() -> list[tuple[str, float]]:
         engine.handle(m.AppPublished("bench", spec, 1, "lease", Allotment(), "bench"))
         engine.handle(m.RunnerSpawned("bench-1"))
         engine.handle(m.RunnerReady("bench-1"))
+        for live in engine.runners:
+            live.move(RunnerLifeEvent.SET_UP)
         unused: Any = None  # neither the store nor the secret_store is asked for a key that is in memory
         keys = ApiKeys(unused, unused)
         keys._live["fjk_abcdefgh"] = (hashlib.sha256(b"secret").digest(), "lease", "bench", 0.0)
