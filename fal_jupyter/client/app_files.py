@@ -17,7 +17,7 @@ from pathlib import Path
 
 from fal_jupyter import forks
 from fal_jupyter.domain.errors import AppRuleBroken
-from fal_jupyter.shipping.app_files import AppFiles
+from fal_jupyter.shipping.files.app_files import AppFiles
 
 
 class Folders:

@@ -20,7 +20,7 @@ from fal_jupyter.environments import search_path, store
 from fal_jupyter.environments.interpreters import version_here
 from fal_jupyter.protocol.api import Environment, ModuleSource
 from fal_jupyter.settings import working_directory
-from fal_jupyter.shipping import app_files
+from fal_jupyter.shipping.files import app_files
 from fal_jupyter.state import check_state
 
 

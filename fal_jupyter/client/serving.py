@@ -23,8 +23,8 @@ from fal_jupyter.local_modules import EditWatch, ModuleFile, read_module
 from fal_jupyter.protocol.api import Event, ModuleSource, PublishHead
 from fal_jupyter.secret_store import SecretStore
 from fal_jupyter.settings import Settings, working_directory
+from fal_jupyter.shipping.files.source_files import RUN_PATH, app_named, read_source, run_source, search_folders
 from fal_jupyter.shipping.packing import Shipment
-from fal_jupyter.shipping.source_files import RUN_PATH, app_named, read_source, run_source, search_folders
 
 
 def say_nothing(line: str) -> None:

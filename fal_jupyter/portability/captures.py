@@ -15,8 +15,9 @@ from fal_jupyter.domain.errors import NotPicklable
 from fal_jupyter.portability.code import Piece, tree_of
 from fal_jupyter.portability.findings import Finding
 from fal_jupyter.portability.surroundings import Surroundings
+from fal_jupyter.shipping.captures import Capture, capture_of
 from fal_jupyter.shipping.dependencies import Dependency
-from fal_jupyter.shipping.packing import HEAVY, Capture, capture_of
+from fal_jupyter.shipping.packing import HEAVY
 
 _OF_THE_SHELL = ("get_ipython", "display")
 _LOCKS = {type(threading.Lock()): threading.Lock, type(threading.RLock()): threading.RLock}
@@ -62,7 +63,7 @@ def capture_findings(
         if capture.kind in ("variable", "module") and capture.size > HEAVY:
             told = f"{one.via} takes {capture.name} along, {capture.size / 1e6:.1f} MB that are pickled at each deploy and unpickled by each runner"
             found.append(here.finding("captured-heavy", "differs", place, told, "load it inside setup(), from /data"))
-        elif here.file is None and capture.cell != home and not one.held:
+        elif here.file is None and capture.cell != home and not one.unnamed:
             if capture.kind == "variable":
                 found.append(_value_of_another_cell(capture, home, place, here))
             else:

@@ -12,7 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from fal_jupyter.shipping.dependencies import Dependency, functions_in
+from fal_jupyter.shipping.dependencies import Dependency
+from fal_jupyter.shipping.introspection import own_functions
 from fal_jupyter.shipping.reducers import is_local
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -212,10 +213,10 @@ def pieces_of_module(name: str, file: Path) -> list[Piece]:
 
 
 def _codes_of(value: Any) -> list[types.CodeType]:
+    functions = own_functions(value)
     if not isinstance(value, type):
-        return [function.__code__ for function in functions_in(value) if is_local(function)]
-    members = vars(value).values() if is_local(value) else ()
-    codes = [function.__code__ for member in members for function in functions_in(member)]
+        return [function.__code__ for function in functions if is_local(function)]
+    codes = [function.__code__ for function in functions] if is_local(value) else []
     return [code for code in codes if code.co_qualname.startswith(f"{value.__qualname__}.")]
 
 

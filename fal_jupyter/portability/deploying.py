@@ -13,7 +13,7 @@ from fal_jupyter.fal.classes.function import sorted_options, wrap_app
 from fal_jupyter.fal.classes.options import SET_BY_FAL
 from fal_jupyter.portability.findings import Finding
 from fal_jupyter.portability.surroundings import Surroundings
-from fal_jupyter.shipping.app_files import collect_for
+from fal_jupyter.shipping.files.app_files import collect_for
 
 Place = Callable[[str], tuple[str, int]]
 _LONGEST = 300  # of another's error in a sentence

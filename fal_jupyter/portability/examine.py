@@ -22,7 +22,7 @@ from fal_jupyter.portability.options import class_findings, line_of
 from fal_jupyter.portability.paths import address_findings, path_findings
 from fal_jupyter.portability.surroundings import Surroundings
 from fal_jupyter.portability.variables import variable_findings
-from fal_jupyter.shipping.dependencies import reached_by
+from fal_jupyter.shipping.dependencies import walk
 
 _PINNED_BY_FAL = ("fastapi", "pydantic", "tblib")  # what fal adds to requirements besides SERVE_REQUIREMENTS (C15)
 
@@ -34,7 +34,7 @@ def examine(cls: type[Any], here: Surroundings) -> list[Finding]:
         AppRuleBroken: *cls* is on the real ``fal.App`` and breaks a rule that ours is strict about.
     """
     cls = adopted(cls)
-    reached = reached_by(cls)
+    reached = walk(cls).dependencies
     pieces = pieces_of(cls, reached, here.namespace, also=[str(here.file)] if here.file else [])
     carried = _carried(cls, here, pieces)
     secrets = cls.host_kwargs.get("secrets")

@@ -15,8 +15,15 @@ from typing import Any
 from fal_jupyter import fal
 from fal_jupyter.domain.errors import BadSetting
 from fal_jupyter.fal.project import ProjectApp
-from fal_jupyter.shipping.dependencies import functions_in
-from fal_jupyter.shipping.source_files import RUN_PATH, app_named, apps_of, read_source, run_source, search_folders
+from fal_jupyter.shipping.files.source_files import (
+    RUN_PATH,
+    app_named,
+    apps_of,
+    read_source,
+    run_source,
+    search_folders,
+)
+from fal_jupyter.shipping.introspection import functions_in
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from fal_jupyter.portability.packages import file_of_local
 from fal_jupyter.portability.paths import path_findings
 from fal_jupyter.portability.surroundings import Surroundings
 from fal_jupyter.portability.variables import variable_findings
-from fal_jupyter.shipping.local_files import files_used
+from fal_jupyter.shipping.files.local_files import files_used
 
 _MOST_FILES = 300
 

@@ -23,7 +23,7 @@ from fal_jupyter.portability.deploying import deploying_findings
 from fal_jupyter.portability.findings import Finding, Severity
 from fal_jupyter.portability.packages import version_of
 from fal_jupyter.portability.surroundings import Surroundings
-from fal_jupyter.shipping.modules import missing_modules, pack_modules
+from fal_jupyter.shipping.files.modules import missing_modules, pack_modules
 
 THREADS = 40
 """Requests to sync endpoints that fal's server runs at once, whatever ``max_multiplexing`` says (docs/contract.md, C36)."""

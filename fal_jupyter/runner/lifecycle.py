@@ -248,7 +248,7 @@ def _load_class(head: LoadHead, payload: bytes) -> Any:
         from fal_jupyter import shipping  # start-up
 
         return shipping.unpack(payload, head["source"])
-    from fal_jupyter.shipping.source_files import run_source  # start-up
+    from fal_jupyter.shipping.files.source_files import run_source  # start-up
 
     where = json.loads(payload)
     module = run_source(Path(where["path"]), head["source"][where["path"]], where["folders"])

@@ -3,11 +3,12 @@
 ``pack`` runs where the user is, ``unpack`` in the runner. In between the bytes are opaque: nothing else reads them.
 """
 
+from fal_jupyter.shipping.captures import Capture
+from fal_jupyter.shipping.files.local_files import files_used
+from fal_jupyter.shipping.files.modules import fingerprint_of_modules, missing_modules, pack_modules
+from fal_jupyter.shipping.files.shipped_modules import provide_modules
 from fal_jupyter.shipping.fingerprint import fingerprint_of_environment, fingerprint_of_spec
-from fal_jupyter.shipping.local_files import files_used
-from fal_jupyter.shipping.modules import fingerprint_of_modules, missing_modules, pack_modules
-from fal_jupyter.shipping.packing import Capture, Shipment, pack
-from fal_jupyter.shipping.shipped_modules import provide_modules
+from fal_jupyter.shipping.packing import Shipment, pack
 from fal_jupyter.shipping.unpacking import unpack
 
 __all__ = [

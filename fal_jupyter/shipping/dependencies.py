@@ -1,153 +1,323 @@
-"""What a class reaches in the notebook: every global, closure cell, default and base it would drag along."""
+"""What a class reaches in the notebook: every global, closure cell, default and base it would take along, in one walk.
+
+The walk gives a graph. Its nodes are the objects, by identity; its edges say which object refers to which, how, and in which line.
+Everything else that :func:`fal_jupyter.shipping.pack` needs to know of a class (captures, digests, source files, imports) is read
+from this graph.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import builtins
-import dis
+import enum
 import functools
-import inspect
-import itertools
+import hashlib
 import queue
 import sys
 import threading
 import types
 import typing
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from fal_jupyter.shipping.classes import is_derived
-from fal_jupyter.shipping.generators import is_shared
+from fal_jupyter.shipping.components import strongly_connected
+from fal_jupyter.shipping.introspection import (
+    ATOMS,
+    OF_PYTHON,
+    TABLES,
+    CodeReferences,
+    closure_of,
+    contents_of,
+    defaults_of,
+    functions_in,
+    is_code,
+    is_dunder,
+    own_functions,
+    wrapped_by,
+)
 from fal_jupyter.shipping.pickling import resolved
 from fal_jupyter.shipping.reducers import is_local
 
 
+class EdgeKind(enum.Enum):
+    """How one object refers to another."""
+
+    GLOBAL = "global"
+    CLOSURE = "closure"
+    DEFAULT = "default"
+    ANNOTATION = "annotation"
+    BASE = "base"
+    METHOD = "method"
+    ATTRIBUTE = "attribute"
+    WRAPPED = "wrapped"
+    CONTENT = "content"
+
+
+class Edge(typing.NamedTuple):
+    """One reference: *source* refers to *target* as *name*.
+
+    ``line`` is that of the first use in the code of *source*, or 0 where the reference is no statement of it.
+    """
+
+    source: object
+    target: object
+    kind: EdgeKind
+    name: str = ""
+    line: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Dependency:
-    """One thing that user code reaches; *via* is the first function or class that does.
+    """One thing that user code reaches.
 
-    *held*: the class itself holds it (an attribute, a default), so it has a name of the notebook by chance only.
-    *holder*: the class that has it as an attribute.
+    Attributes:
+        edge: the reference by which it was reached first.
+        via: the function or class that this reference belongs to; a container between them does not count.
+        missing: nothing has that name.
+        unnamed: the class or function itself holds it (an attribute, a default), and the notebook has no name for it.
     """
 
     name: str
-    value: Any
+    value: typing.Any
+    edge: Edge
     via: str
     missing: bool = False
-    held: bool = False
-    holder: type | None = None
+    unnamed: bool = False
+
+    @property
+    def attribute_of(self) -> type | None:
+        """The class that has it as an attribute, where that is the only way to name it."""
+        source = self.edge.source
+        return source if self.unnamed and self.edge.kind is EdgeKind.ATTRIBUTE and isinstance(source, type) else None
 
 
-def reached_by(cls: type) -> list[Dependency]:
-    """Give everything that *cls* reaches in its notebook or script, itself left out, nearest first, each thing once."""
-    return reach(cls)[0]
+@dataclass
+class DependencyGraph:
+    """Everything that a class reaches.
+
+    Attributes:
+        root: the class.
+        dependencies: what it reaches, itself left out, nearest first, each thing once.
+        modules: names of the modules whose classes and functions are met on the way (bases, annotations, decorators).
+    """
+
+    root: type
+    dependencies: list[Dependency] = field(default_factory=list)
+    modules: set[str] = field(default_factory=set)
+    _edges: dict[int, list[Edge]] = field(default_factory=dict)  # by the identity of their source
+    _references: dict[types.CodeType, CodeReferences] = field(default_factory=dict)
+
+    def add(self, edge: Edge) -> None:
+        """Add an edge. It keeps both of its ends alive, so that no identity is used twice."""
+        self._edges.setdefault(id(edge.source), []).append(edge)
+
+    def edges_from(self, value: object) -> Sequence[Edge]:
+        """Give the references that *value* itself has."""
+        return self._edges.get(id(value), ())
+
+    def path(self, start: object, end: object) -> list[Edge]:
+        """Give a shortest chain of references from *start* to *end*, or an empty list where there is none."""
+        arrived_by: dict[int, Edge] = {}
+        pending = deque([start])
+        while pending and id(end) not in arrived_by:
+            for edge in self.edges_from(pending.popleft()):
+                if id(edge.target) not in arrived_by:
+                    arrived_by[id(edge.target)] = edge
+                    pending.append(edge.target)
+        chain: list[Edge] = []
+        while id(end) in arrived_by and (not chain or end is not start):
+            edge = arrived_by[id(end)]
+            chain.append(edge)
+            end = edge.source
+        return chain[::-1]
+
+    def components(self) -> list[list[int]]:
+        """Give the identities of all objects, in groups whose members reach each other; a group follows what it refers to."""
+        return strongly_connected([id(self.root)], self._successors)
+
+    def _successors(self, node: int) -> list[int]:
+        return [id(edge.target) for edge in self._edges.get(node, ()) if type(edge.target) not in ATOMS]
+
+    def deep_digests(self, own: Mapping[int, str]) -> dict[int, str]:
+        """Give for each object the digest of its content and of everything behind it, by identity.
+
+        Args:
+            own: digests of contents, by identity. An object without one adds only what it leads to. Atoms need none: they are part
+                of what refers to them, since equal ones are one object by chance.
+        """
+        deep: dict[int, str] = {}
+        for component in self.components():
+            members = set(component)
+            inside, outside = {}, set()
+            for node in component:
+                within = set()
+                for edge in self._edges.get(node, ()):
+                    target = id(edge.target)
+                    if type(edge.target) in ATOMS:
+                        within.add((edge.kind.value, edge.name, f"{type(edge.target).__name__} {edge.target!r}"))
+                    elif target in members:
+                        within.add((edge.kind.value, edge.name, own.get(target, "")))
+                    else:
+                        outside.add((edge.kind.value, edge.name, deep[target]))
+                inside[node] = repr((own.get(node, ""), sorted(within)))
+            behind = repr((sorted(inside.values()), sorted(outside)))
+            deep |= {node: hashlib.sha256(f"{inside[node]} {behind}".encode()).hexdigest()[:32] for node in component}
+        return deep
+
+    def references_of(self, code: types.CodeType) -> CodeReferences:
+        """Give what *code* refers to by name; each code object is read once."""
+        known = self._references.get(code)
+        if known is None:
+            known = self._references[code] = CodeReferences(code)
+        return known
+
+    @functools.cached_property
+    def code(self) -> list[types.CodeType]:
+        """The code of the class and of its dependencies, in their order; of classes those of the notebook only."""
+        values = [self.root, *(dependency.value for dependency in self.dependencies)]
+        known = (value for value in values if not isinstance(value, type) or is_local(value))
+        return [function.__code__ for value in known for function in own_functions(value)]
+
+    def imports(self) -> Iterator[str]:
+        """Give the top-level modules that ``import`` statements in this code name."""
+        for code in self.code:
+            yield from (name.split(".")[0] for name in self.references_of(code).imports)
+
+    def global_names(self) -> Iterator[str]:
+        """Give the names that this code looks up as globals."""
+        for code in self.code:
+            yield from self.references_of(code).global_lines
 
 
-def reach(cls: type) -> tuple[list[Dependency], set[str]]:
-    """Give that, and the names of the modules whose classes and functions are met on the way (bases, annotations, decorators)."""
-    walk = _Walk()
-    walk.visit_class(cls)
-    while walk.todo:
-        walk.visit(*walk.todo.pop(0))
-    return [reached for reached in walk.found.values() if reached.value is not cls], walk.modules
+def walk(cls: type) -> DependencyGraph:
+    """Give everything that *cls* reaches in its notebook or script."""
+    return _Walk(cls).run()
 
 
 class _Walk:
-    def __init__(self) -> None:
-        self.found: dict[tuple[str, int], Dependency] = {}
-        self.seen: dict[int, Any] = {}  # by identity; kept, so that no identity is used twice
-        self.todo: list[tuple[Any, str]] = []
-        self.modules: set[str] = set()
+    def __init__(self, cls: type) -> None:
+        self._graph = DependencyGraph(cls)
+        self._found: dict[tuple[str, int], Dependency] = {}
+        self._visited: dict[int, object] = {}  # by identity; kept alive, so that no identity is used twice
+        self._pending: deque[tuple[object, str]] = deque()
+        self._notebook_names: dict[int, str] = {}
+        for name, value in list(_variables().items()):
+            if not name.startswith("_"):
+                self._notebook_names.setdefault(id(value), name)
 
-    def visit(self, value: Any, via: str) -> None:
-        if id(value) in self.seen:
+    def run(self) -> DependencyGraph:
+        self._visit_class(self._graph.root)
+        while self._pending:
+            self._visit(*self._pending.popleft())
+        self._graph.dependencies = [one for one in self._found.values() if one.value is not self._graph.root]
+        return self._graph
+
+    def _visit(self, value: object, via: str) -> None:
+        if id(value) in self._visited:
             return
         if isinstance(value, type):
-            self.modules.add(_module_of(value))
+            self._graph.modules.add(_module_of(value))
         if isinstance(value, type) and is_local(value):
-            self.visit_class(value)
+            self._visit_class(value)
         elif type(value) is types.FunctionType:
-            self.visit_function(value)
-        elif type(value) not in _ATOMS and not isinstance(value, type | types.ModuleType):
-            self.seen[id(value)] = value
+            self._visit_function(value)
+        elif type(value) not in ATOMS and not isinstance(value, type | types.ModuleType):
+            self._visited[id(value)] = value
             for function in functions_in(value):
-                self.visit_function(function)
-            for part in parts_of(value):
-                self._meet(part, via)
+                self._enter(Edge(value, function, EdgeKind.CONTENT))
+            for part in contents_of(value):
+                self._meet(Edge(value, part, EdgeKind.CONTENT), via)
 
-    def visit_class(self, cls: type) -> None:
-        self.seen[id(cls)] = cls
+    def _visit_class(self, cls: type) -> None:
+        self._visited[id(cls)] = cls
         via = cls.__qualname__
         for base in cls.__bases__:
-            self._meet(base, via)
-        for hint in resolved(cls).values():
-            self._meet(hint, via)
+            self._meet(Edge(cls, base, EdgeKind.BASE, base.__name__), via)
+        for name, hint in resolved(cls).items():
+            self._meet(Edge(cls, hint, EdgeKind.ANNOTATION, name), via)
         for name, member in list(vars(cls).items()):
             if name in TABLES:
-                self._meet(member, via)
-            elif next(functions_in(member), None) is not None:
-                for function in functions_in(member):
-                    self.visit_function(function)
+                self._meet(Edge(cls, member, EdgeKind.ATTRIBUTE, name), via)
+            elif functions := list(functions_in(member)):
+                for function in functions:
+                    self._enter(Edge(cls, function, EdgeKind.METHOD, name))
             elif not (is_dunder(name) or name in OF_PYTHON or isinstance(member, cls) or is_derived(member)):
-                self._hold(f"{cls.__name__}.{name}", member, via, cls)
+                self._hold(Edge(cls, member, EdgeKind.ATTRIBUTE, name), f"{cls.__name__}.{name}", via)
 
-    def visit_function(self, function: types.FunctionType) -> None:
-        if id(function) in self.seen:
+    def _visit_function(self, function: types.FunctionType) -> None:
+        if id(function) in self._visited:
             return
-        self.seen[id(function)] = function
+        self._visited[id(function)] = function
         home = function.__globals__.get("__name__")
-        if (
-            home != "__main__"
-        ):  # library code in the user's class is found by its module on arrival; what it wraps is the user's
-            self.modules.add(str(home))
-            for value in _wrapped_by(function):
+        if home != "__main__":  # imported on arrival; what it wraps is the user's
+            self._graph.modules.add(str(home))
+            for value in wrapped_by(function):
                 for inner in functions_in(value):
-                    self.visit_function(inner)
+                    self._enter(Edge(function, inner, EdgeKind.WRAPPED))
             return
         via = function.__qualname__
-        for name in global_names(function.__code__):
+        for name, line in self._graph.references_of(function.__code__).global_lines.items():
             if name in function.__globals__:
-                self._note(name, function.__globals__[name], via)
+                self._note(Edge(function, function.__globals__[name], EdgeKind.GLOBAL, name, line), name, via)
             elif not hasattr(builtins, name) or name in ("get_ipython", "display"):
-                self._note(name, getattr(builtins, name, None), via, missing=True)
-        try:
-            captured = inspect.getclosurevars(function).nonlocals
-        except ValueError:
-            captured = {}
-        for name, value in captured.items():
-            if _is_code(value):
-                self._meet(value, via)
+                value = getattr(builtins, name, None)
+                self._note(Edge(function, value, EdgeKind.GLOBAL, name, line), name, via, missing=True)
+        for name, value in closure_of(function).items():
+            edge = Edge(function, value, EdgeKind.CLOSURE, name)
+            if is_code(value):
+                self._meet(edge, via)
             else:
-                self._note(name, value, via)
+                self._note(edge, name, via)
         for name, value in defaults_of(function).items():
-            self._hold(name, value, via)
-        for hint in resolved(function).values():
-            self._meet(hint, via)
+            self._hold(Edge(function, value, EdgeKind.DEFAULT, name), name, via)
+        for name, hint in resolved(function).items():
+            self._meet(Edge(function, hint, EdgeKind.ANNOTATION, name), via)
         for wrapped in functions_in(getattr(function, "__wrapped__", None)):
-            self.visit_function(wrapped)
+            self._enter(Edge(function, wrapped, EdgeKind.WRAPPED))
 
-    def _meet(self, value: Any, via: str) -> None:
-        """Something without a name of its own, or with one that says what it is."""
-        if _is_code(value) and is_local(value) and typing.get_origin(value) is None:
-            self._note(value.__name__, value, via)
-        elif isinstance(value, SHARED) and (known := name_in_notebook(value)):
-            self._note(known, value, via)
+    def _enter(self, edge: Edge) -> None:
+        """Follow an edge to a function at once."""
+        self._graph.add(edge)
+        if type(edge.target) is types.FunctionType:
+            self._visit_function(edge.target)
+
+    def _meet(self, edge: Edge, via: str) -> None:
+        """Follow an edge to something without a name of its own, or with one that says what it is."""
+        value = edge.target
+        if is_code(value) and is_local(value) and typing.get_origin(value) is None:
+            self._note(edge, value.__name__, via)
+        elif isinstance(value, SHARED) and (known := self._name_in_notebook(value)):
+            self._note(edge, known, via)
         else:
-            self.todo.append((value, via))
+            self._postpone(edge, via)
 
-    def _hold(self, name: str, value: Any, via: str, holder: type | None = None) -> None:
-        if _is_code(value) or type(value) in _SMALL:
-            self.todo.append((value, via))
-        elif known := name_in_notebook(value):
-            self._note(known, value, via)
+    def _hold(self, edge: Edge, name: str, via: str) -> None:
+        """Follow an edge to an attribute or a default value."""
+        if is_code(edge.target) or type(edge.target) in _SMALL:
+            self._postpone(edge, via)
+        elif known := self._name_in_notebook(edge.target):
+            self._note(edge, known, via)
         else:
-            self._note(name, value, via, held=True, holder=holder)
+            self._note(edge, name, via, unnamed=True)
 
-    def _note(self, name: str, value: Any, via: str, **how: Any) -> None:
-        if (name, id(value)) not in self.found:
-            self.found[name, id(value)] = Dependency(name, value, via, **how)
-            self.todo.append((value, via))
+    def _note(self, edge: Edge, name: str, via: str, *, missing: bool = False, unnamed: bool = False) -> None:
+        key = name, id(edge.target)
+        if key in self._found:
+            self._graph.add(edge)
+        else:
+            self._found[key] = Dependency(name, edge.target, edge, via, missing, unnamed)
+            self._postpone(edge, via)
+
+    def _postpone(self, edge: Edge, via: str) -> None:
+        """Visit the target later; an atom leads nowhere and is part of what refers to it, unless it has a name."""
+        if edge.name or type(edge.target) not in ATOMS:
+            self._graph.add(edge)
+            self._pending.append((edge.target, via))
+
+    def _name_in_notebook(self, value: object) -> str:
+        return "" if _is_short_text(value) else self._notebook_names.get(id(value), "")
 
 
 # A copy of these would not act on the first one. Where the notebook has no name for them, they are part of an object that travels
@@ -157,14 +327,24 @@ SHARED = (
     *(threading.Barrier, threading.Thread, threading.local, queue.Queue, queue.SimpleQueue),
     *(asyncio.Lock, asyncio.Event, asyncio.Condition, asyncio.Semaphore, asyncio.Queue, asyncio.Barrier),
 )
-_ATOMS = (type(None), bool, int, float, complex, str, bytes, bytearray)
 _SMALL = (type(None), bool, int, float, complex)
-TABLES = ("__pydantic_fields__", "__dataclass_fields__", "__private_attributes__")
-OF_PYTHON = ("_abc_impl", "_member_map_", "_value2member_map_", "_member_names_", "model_config")
-_HOLDERS = ("pydantic", "fastapi", "dataclasses", "annotated_types")
-_HELD = ("default", "default_factory", "func", "dependency", "metadata")
-_MANY = 10_000
 _LONG = 4096
+
+
+def name_in_notebook(value: object) -> str:
+    """Give the notebook's own name of a thing, or ``""``; equal short texts are one object by chance."""
+    if _is_short_text(value):
+        return ""
+    variables = list(_variables().items())
+    return next((name for name, known in variables if known is value and not name.startswith("_")), "")
+
+
+def _is_short_text(value: object) -> bool:
+    return isinstance(value, str | bytes) and len(value) < _LONG
+
+
+def _variables() -> dict[str, object]:
+    return vars(sys.modules.get("__main__", types.ModuleType("none")))
 
 
 def _module_of(cls: type) -> str:
@@ -172,86 +352,3 @@ def _module_of(cls: type) -> str:
         return str(cls.__module__)
     except Exception:  # a metaclass of the user's
         return ""
-
-
-def _wrapped_by(function: types.FunctionType) -> Iterator[Any]:
-    yield getattr(function, "__wrapped__", None)
-    for cell in function.__closure__ or ():
-        try:
-            yield cell.cell_contents
-        except ValueError:  # it is empty
-            pass
-
-
-def _is_code(value: Any) -> bool:
-    return type(value) is types.FunctionType or isinstance(value, type)
-
-
-def name_in_notebook(value: Any) -> str:
-    """Give the notebook's own name of a thing, or ``""``; small texts are shared by chance."""
-    if isinstance(value, str | bytes) and len(value) < _LONG:
-        return ""
-    variables = vars(sys.modules.get("__main__", types.ModuleType("none")))
-    return next((name for name, known in list(variables.items()) if known is value and not name.startswith("_")), "")
-
-
-def is_dunder(name: str) -> bool:
-    return name.startswith("__") and name.endswith("__")
-
-
-def defaults_of(function: types.FunctionType) -> dict[str, Any]:
-    """Give the default values of a function by their parameters' names."""
-    code, values = function.__code__, function.__defaults__ or ()
-    names = code.co_varnames[code.co_argcount - len(values) : code.co_argcount]
-    return dict(zip(names, values, strict=True)) | (function.__kwdefaults__ or {})
-
-
-def parts_of(value: Any) -> Iterator[Any]:
-    """Give what a value holds, as far as user code may be in it."""
-    yield from typing.get_args(value)
-    if isinstance(value, dict):
-        yield from itertools.islice(value.values(), _MANY)
-    elif isinstance(value, list | tuple | set | frozenset):
-        yield from itertools.islice(value, _MANY)
-    elif isinstance(value, functools.partial):
-        yield from (value.func, *value.args, *value.keywords.values())
-    elif isinstance(value, types.MethodType) and not is_shared(value):
-        yield from (value.__func__, value.__self__)
-    elif type(value).__module__.startswith(_HOLDERS):
-        yield from (getattr(value, name, None) for name in _HELD)
-    elif is_local(type(value)):
-        yield type(value)
-        yield from getattr(value, "__dict__", {}).values()
-
-
-def functions_in(member: Any) -> Iterator[types.FunctionType]:
-    if type(member) is types.FunctionType:
-        yield member
-    elif isinstance(member, staticmethod | classmethod):
-        yield from functions_in(member.__func__)
-    elif isinstance(member, property):
-        for function in (member.fget, member.fset, member.fdel):
-            yield from functions_in(function)
-    elif isinstance(member, functools.cached_property):
-        yield from functions_in(member.func)
-    elif member is not None and not isinstance(member, type):
-        for inner in (_static(member, "function"), _static(member, "__wrapped__")):
-            if type(inner) is types.FunctionType:
-                yield from functions_in(inner)
-
-
-def _static(thing: Any, name: str) -> Any:
-    """An attribute, without running code of the user's that answers for it."""
-    return inspect.getattr_static(thing, name, None)
-
-
-def global_names(code: types.CodeType) -> list[str]:
-    """Names that *code* and the code inside it look up as globals, in order, each once."""
-    names: dict[str, None] = {}
-    for instruction in dis.get_instructions(code):
-        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME", "STORE_GLOBAL") and isinstance(instruction.argval, str):
-            names[instruction.argval] = None
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            names.update(dict.fromkeys(global_names(constant)))
-    return list(names)

@@ -12,7 +12,7 @@ import linecache
 import sys
 import textwrap
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fal_jupyter.domain.environments.runner_variables import LOCAL_KEY, client_hosts
@@ -20,7 +20,7 @@ from fal_jupyter.domain.spec import AppSpec
 from fal_jupyter.protocol.api import Environment
 from fal_jupyter.shipping import pickling
 from fal_jupyter.shipping.classes import is_derived
-from fal_jupyter.shipping.dependencies import OF_PYTHON, TABLES, defaults_of, functions_in, is_dunder
+from fal_jupyter.shipping.introspection import OF_PYTHON, TABLES, defaults_of, functions_in, is_dunder, own_functions
 from fal_jupyter.shipping.reducers import is_local
 
 _VOLATILE = ("JPY_", "FAL_JUPYTER_", "COLUMNS", "LINES", "PWD", "OLDPWD", "SHLVL", "_", "PYTEST_CURRENT_TEST")
@@ -180,20 +180,12 @@ def _closure(function: types.FunctionType) -> list[Any]:
 
 
 def _source(thing: type | types.FunctionType) -> Any:
-    functions = list(_functions(thing))
+    functions = own_functions(thing)
     for function in functions:
         text = "".join(linecache.getlines(function.__code__.co_filename))
         if text and (node := _find(text, thing, function.__code__.co_firstlineno)) is not None:
             return ast.dump(node)
     return [_code(f.__code__) for f in functions]
-
-
-def _functions(thing: Any) -> Iterator[types.FunctionType]:
-    if type(thing) is types.FunctionType:
-        yield thing
-    else:
-        for member in vars(thing).values():
-            yield from functions_in(member)
 
 
 def _find(text: str, thing: Any, line: int) -> ast.AST | None:

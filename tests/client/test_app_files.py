@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fal_jupyter.domain.errors import AppRuleBroken
-from fal_jupyter.shipping.app_files import collect
+from fal_jupyter.shipping.files.app_files import collect
 from tests.support.real_fal import PYTHON as REAL_FAL
 
 ASK_REAL = """

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fal_jupyter.local_modules import EditWatch, is_users, read_module
-from fal_jupyter.shipping.local_files import files_used, imported_names
+from fal_jupyter.shipping.files.local_files import files_used, imported_names
 
 
 @pytest.mark.parametrize(

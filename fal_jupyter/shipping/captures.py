@@ -1,0 +1,193 @@
+"""The parts of an app: what its class takes along, each thing with digest and size; what cannot travel is refused with what to do
+instead."""
+
+from __future__ import annotations
+
+import io
+import sys
+import types
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from fal_jupyter.domain.errors import NotPicklable
+from fal_jupyter.shipping import pickling
+from fal_jupyter.shipping.classes import library_of
+from fal_jupyter.shipping.dependencies import SHARED, Dependency, DependencyGraph, Edge, name_in_notebook
+from fal_jupyter.shipping.fingerprint import code_digest, contents_digest
+from fal_jupyter.shipping.generators import is_shared
+from fal_jupyter.shipping.introspection import functions_in
+from fal_jupyter.shipping.reducers import is_local
+
+_SMALL = 4096  # bytes; an unnamed value below that is not listed
+_SHELL_NAMES = ("get_ipython", "display", "In", "Out", "_ih", "_oh", "exit", "quit")
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """One thing of the notebook that the class takes along. *size* is in bytes as pickled, 0 for what goes by name.
+
+    ``kind`` is ``variable``, ``function``, ``class`` or ``module``; ``cell`` is ``"cell [3]"`` or ``""``.
+    """
+
+    name: str
+    kind: str
+    size: int
+    cell: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One object of an app: what is known of it, and the reference by which the walk reached it."""
+
+    value: object
+    capture: Capture
+    edge: Edge
+
+    @property
+    def label(self) -> str:
+        """Its name in fingerprints: ``function greet``. Two things of one name have one label."""
+        return f"{self.capture.kind} {self.capture.name}"
+
+
+def parts_of(graph: DependencyGraph, cell_of: Callable[[str], str]) -> Iterator[Part]:
+    """Give the parts of a class beside itself, nearest first.
+
+    Raises:
+        NotPicklable: after the last part, where a thing cannot travel. Of several, the last one is named: those before may only
+            hold it.
+    """
+    refused = None
+    for dependency in graph.dependencies:
+        try:
+            capture = capture_of(dependency, graph.root, cell_of)
+        except NotPicklable as error:
+            refused = error
+            continue
+        if capture is not None:
+            yield Part(dependency.value, capture, dependency.edge)
+    if refused is not None:
+        raise refused
+
+
+def capture_of(dependency: Dependency, cls: type, cell_of: Callable[[str], str]) -> Capture | None:
+    """Weigh one thing that *cls* reaches; ``None`` for what is no thing of the notebook, or part of another.
+
+    Raises:
+        NotPicklable: it cannot travel.
+    """
+    name, value, cell = dependency.name, dependency.value, cell_of(dependency.name)
+    imported = name == "display" and not dependency.missing  # a runner shows its pictures
+    if name in _SHELL_NAMES and not imported and (dependency.missing or _is_of_the_shell(value)):
+        instead = (
+            "write from IPython.display import display"
+            if name == "display"
+            else f"take {name} out of {dependency.via}()"
+        )
+        raise NotPicklable(
+            f"{dependency.via}() uses {name}, which exists in the notebook only",
+            hint=f"{instead}; or return what you want to see and show it in the notebook",
+            where=cls.__name__,
+        )
+    if dependency.missing:
+        return None
+    if isinstance(value, types.ModuleType) and value.__name__ in sys.modules:
+        return Capture(name, "module", 0, cell, "")
+    if type(value) is types.FunctionType or isinstance(value, type):
+        if not is_local(value):
+            return None
+        kind = "class" if isinstance(value, type) else "function"
+        return Capture(name, kind, _size(value), cell, code_digest(value))
+    if next(functions_in(value), None) is not None:  # a function under a cache
+        return Capture(name, "function", _size(value), cell, contents_digest(value))
+    if _travels_by_name(value):
+        return None
+    return _capture_of_value(dependency, cls, cell)
+
+
+def _capture_of_value(dependency: Dependency, cls: type, cell: str) -> Capture | None:
+    value, attribute = dependency.value, dependency.name.rpartition(".")[2]
+    owner = dependency.attribute_of
+    library = "" if owner is None else library_of(owner)
+    instead = f"make it inside setup() and keep it as self.{attribute}"
+    if owner is not None and library:
+        subject = f"{owner.__name__} is a class of {library}, whose record of it is"
+        instead = f"put {owner.__name__} into a module of its own (a .py file beside the notebook) and import it"
+    elif dependency.unnamed and "." in dependency.name:
+        subject = f"the class attribute {dependency.name} is"
+    elif dependency.unnamed:
+        subject = f"{dependency.via}() has {dependency.name!r} as a default value,"
+    else:
+        origin = f", {cell}" if cell else ""
+        subject = f"{dependency.via}() uses the notebook variable {dependency.name!r}{origin},"
+    if (refusal := _refusal_of(dependency)) is not None:
+        what, advice = refusal
+        raise NotPicklable(
+            f"{subject} {what}, which cannot be sent to a runner",
+            hint=instead if library else f"{advice} as self.{attribute}",
+            where=cls.__name__,
+        )
+    try:
+        size = len(pickling.dumps(value))
+    except Exception as error:
+        raise NotPicklable(
+            f"{subject} a {type(value).__name__}, which cannot be sent to a runner: {reason_of(error)}",
+            hint=instead,
+            where=cls.__name__,
+        ) from None
+    if dependency.unnamed and size < _SMALL:
+        return None  # part of its class or function, and of their fingerprints
+    kind = "module" if isinstance(value, types.ModuleType) else "variable"
+    return Capture(dependency.name, kind, size, cell, contents_digest(value))
+
+
+def _refusal_of(dependency: Dependency) -> tuple[str, str] | None:
+    """Give what a value is that pickle would take though it cannot travel, and what to do instead."""
+    value = dependency.value
+    if isinstance(value, io.IOBase) and not isinstance(value, io.BytesIO | io.StringIO):
+        name = getattr(value, "name", "?")
+        return f"an open file ({name})", f"open({name!r}) inside setup() and keep it"
+    if isinstance(value, types.GeneratorType | types.AsyncGeneratorType | types.CoroutineType):
+        kind = type(value).__name__.replace("_", " ")
+        return f"a {kind}", "make it inside setup() (or list() it first) and keep it"
+    if isinstance(value, SHARED) and (dependency.unnamed or name_in_notebook(value)):
+        return (
+            f"a {type(value).__qualname__}, a copy of which would not act on this one",
+            "make it inside setup() and keep it",
+        )
+    return None
+
+
+def _is_of_the_shell(value: object) -> bool:
+    return type(value).__module__.startswith(("IPython", "ipykernel")) or (
+        getattr(value, "__module__", None) or ""
+    ).startswith(("IPython.core", "ipykernel"))
+
+
+def _travels_by_name(value: object) -> bool:
+    """True for what a runner finds by its module and name: builtins, functions and objects of libraries."""
+    if is_shared(value):
+        return True
+    try:
+        name, module = getattr(value, "__qualname__", None), getattr(value, "__module__", None)
+    except Exception:  # a proxy of the user's that has nothing to stand for
+        return False
+    if not isinstance(name, str) or not isinstance(module, str) or module == "__main__":
+        return False
+    target: object = sys.modules.get(module)
+    for attribute in name.split("."):
+        target = getattr(target, attribute, None)
+    return target is value
+
+
+def _size(value: object) -> int:
+    try:
+        return len(pickling.dumps(value))
+    except Exception:
+        return 0  # what it holds is refused by its own name
+
+
+def reason_of(error: BaseException) -> str:
+    """Give the first line of an error's text."""
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__
