@@ -31,6 +31,7 @@ def count_of_cells(name: str) -> int:
 
 @pytest.mark.timeout(300)  # it loads torch and a model, beside whatever else the machine does
 def test_the_quickstart_in_jupyterlab(lab: Front) -> None:
+    pytest.importorskip("torch")
     page = lab.page
     lab.expected.append("/fal/api/apps/sentences/schema")  # 404 for a card that asks while the last cell stops the app
     opened(lab, "quickstart.ipynb")

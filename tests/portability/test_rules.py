@@ -187,7 +187,7 @@ MISSES = [
     ("import-missing", app("import pydantic, httpx, starlette, fastapi\nreturn 1")),  # fal brings them
     ("import-missing", app("try:\n    import numpy\nexcept ImportError:\n    pass\nreturn 1")),
     ("import-missing", app("import json, os.path, asyncio\nreturn 1")),
-    ("import-missing", app("import jinja2\nreturn 1", options='requirements = ["torch"]')),  # torch needs it
+    ("import-missing", app("import jinja2\nreturn 1", options='requirements = ["nbconvert"]')),  # nbconvert needs it
     ("import-missing", app("import thing\nreturn 1", options='requirements = ["git+https://host/me/thing.git@v1"]')),
     ("import-missing", app("import thing\nreturn 1", options='requirements = ["thing @ https://host/thing.whl"]')),
     ("import-missing", app("import numpy\nreturn 1", head="from fal import ContainerImage", options='image = ContainerImage.from_dockerfile_str("FROM x")')),
