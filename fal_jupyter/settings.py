@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 
 from fal_jupyter.domain.environments.literal_data import MOUNT_DATA, MountData
 from fal_jupyter.domain.errors import BadSetting
@@ -36,6 +36,7 @@ ALLOW_PRIVATE_VARIABLE = "FAL_JUPYTER_ALLOW_PRIVATE_URLS"
 CDN_VARIABLE = "FAL_JUPYTER_CDN"
 LOOP_VARIABLE = "FAL_JUPYTER_LOOP"
 MOUNT_DATA_VARIABLE = "FAL_JUPYTER_MOUNT_DATA"
+LOG_LEVEL_VARIABLE = "FAL_JUPYTER_LOG_LEVEL"
 DEFAULT_MAX_BODY = 256 * 1024 * 1024
 DEFAULT_MAX_FILE = 16 * 1024 * 1024 * 1024
 DEFAULT_CDN_BYTES = 64 * 1024 * 1024 * 1024
@@ -47,6 +48,10 @@ DEFAULT_READ_TIMEOUT = 30.0
 DEFAULT_SEND_TIMEOUT = 60.0
 DEFAULT_IDLE_TIMEOUT = 300.0
 Loop = Literal["auto", "asyncio", "uvloop"]
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
+LOOPS: tuple[Loop, ...] = get_args(Loop)
+LOG_LEVELS: tuple[LogLevel, ...] = get_args(LogLevel)
+Word = TypeVar("Word", bound=str)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +75,7 @@ class Settings:
         cdn: base of the local CDN's addresses, as a runner is told it; ``""`` elsewhere.
         loop: the event loop of a runner; ``auto`` is uvloop unless the app uses ``nest_asyncio``.
         mount_data: runners see the persistent folder at ``/data``; ``auto`` where their code names that path.
+        log_level: from which level on processes log (:mod:`fal_jupyter.logs`); None: not set.
         allow_private: callers' addresses (inputs, webhooks) may be of private networks and of this machine.
     """
 
@@ -90,6 +96,7 @@ class Settings:
     cdn: str = ""
     loop: Loop = "auto"
     mount_data: MountData = "auto"
+    log_level: LogLevel | None = None
 
     @property
     def socket(self) -> Path:
@@ -160,6 +167,8 @@ class Settings:
             carried[ALLOW_PRIVATE_VARIABLE] = "1"
         if self.cdn:
             carried[CDN_VARIABLE] = self.cdn
+        if self.log_level:
+            carried[LOG_LEVEL_VARIABLE] = self.log_level
         return carried | ({FAKE_GPUS_VARIABLE: self.fake_gpus} if self.fake_gpus else {})
 
 
@@ -186,8 +195,9 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         runtime=_runtime(env),
         fake_gpus=env.get(FAKE_GPUS_VARIABLE, ""),
         cdn=env.get(CDN_VARIABLE, ""),
-        loop=_one_of(env, LOOP_VARIABLE, get_args(Loop)),  # type: ignore[arg-type]
+        loop=_one_of(env, LOOP_VARIABLE, LOOPS),
         mount_data=mount_data(env),
+        log_level=_log_level(env),
         allow_private=env.get(ALLOW_PRIVATE_VARIABLE, "").lower() not in ("", "0", "false"),
     )
 
@@ -258,16 +268,25 @@ def mount_data(env: Mapping[str, str]) -> MountData:
     Raises:
         BadSetting: it is none of the three.
     """
-    return _one_of(env, MOUNT_DATA_VARIABLE, MOUNT_DATA)  # type: ignore[return-value]
+    return _one_of(env, MOUNT_DATA_VARIABLE, MOUNT_DATA)
 
 
-def _one_of(env: Mapping[str, str], variable: str, known: tuple[str, ...]) -> str:
+def _log_level(env: Mapping[str, str]) -> LogLevel | None:
+    given = env.get(LOG_LEVEL_VARIABLE)
+    if not given:
+        return None
+    in_any_case = {LOG_LEVEL_VARIABLE: given.upper() if given.upper() in LOG_LEVELS else given}
+    return _one_of(in_any_case, LOG_LEVEL_VARIABLE, LOG_LEVELS)
+
+
+def _one_of(env: Mapping[str, str], variable: str, known: tuple[Word, ...]) -> Word:
     """Give one of *known*; the first where nothing is set."""
     given = env.get(variable) or known[0]
-    if given not in known:
-        hint = hint_for(given, known, f"set {variable}={known[1]}, or leave it unset")
-        raise BadSetting(f"{variable} is {given!r}, but it is one of {', '.join(known)}", hint=hint)
-    return given
+    for word in known:
+        if given == word:
+            return word
+    hint = hint_for(given, known, f"set {variable}={known[1]}, or leave it unset")
+    raise BadSetting(f"{variable} is {given!r}, but it is one of {', '.join(known)}", hint=hint)
 
 
 def _whole(env: Mapping[str, str], variable: str, otherwise: int, what: str = "bytes") -> int:

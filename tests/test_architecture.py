@@ -30,6 +30,7 @@ MAY: dict[str, tuple[str, str]] = {
     "gateway_offer": ("", ""),
     "settings": ("domain", "platformdirs"),
     "state": ("domain", ""),
+    "logs": ("settings", ""),
     "filestore": ("domain", ""),
     "data_mount": ("settings", ""),
     "server_record": ("processes atomic_write", ""),
@@ -43,15 +44,15 @@ MAY: dict[str, tuple[str, str]] = {
     "portability": ("domain fal shipping environments", "cloudpickle fastapi packaging"),
     # F2, processes
     "runner": (
-        "domain protocol fal shipping settings installed processes",
+        "domain protocol fal shipping settings logs installed processes",
         "fastapi starlette pydantic anyio uvloop msgspec threadpoolctl torch cloudpickle websockets msgpack",
     ),
     "gateway": (
-        "domain protocol settings state processes credentials net_guard filestore secret_store atomic_write installed",
+        "domain protocol settings logs state processes credentials net_guard filestore secret_store atomic_write installed",
         "tornado httptools msgspec psutil pynvml uvloop cryptography websockets",
     ),
     "client": (
-        "domain protocol fal shipping settings state processes credentials secret_store environments forks local_modules",
+        "domain protocol fal shipping settings logs state processes credentials secret_store environments forks local_modules",
         "msgspec pydantic pydantic_core psutil websockets msgpack fal_client httpx asyncstdlib",
     ),
     # F3, fronts
@@ -61,7 +62,7 @@ MAY: dict[str, tuple[str, str]] = {
     ),
     "widgets": ("domain protocol client forks", "anywidget traitlets"),
     "server": (
-        "domain protocol settings state processes server_record client",
+        "domain protocol settings logs state processes server_record client",
         "tornado jupyter_server jupyter_core traitlets httptools",
     ),
     "cli": ("domain protocol fal settings secret_store local_modules client commands", ""),

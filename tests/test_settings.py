@@ -102,6 +102,14 @@ def test_times_may_be_fractions_of_a_second() -> None:
     assert settings.read({"FAL_JUPYTER_READ_TIMEOUT": "0.5"}).read_timeout == 0.5
 
 
+@pytest.mark.parametrize(("given", "level"), [("debug", "DEBUG"), ("WARNING", "WARNING"), ("", None)])
+def test_a_level_of_the_log_may_be_written_in_any_case_and_travels(given: str, level: str | None) -> None:
+    read = settings.read({"FAL_JUPYTER_LOG_LEVEL": given})
+
+    assert read.log_level == level
+    assert read.environment().get("FAL_JUPYTER_LOG_LEVEL") == level
+
+
 def test_the_loop_of_runners_is_one_of_three() -> None:
     assert settings.read({}).loop == "auto"
     assert settings.read({"FAL_JUPYTER_LOOP": "asyncio"}).loop == "asyncio"

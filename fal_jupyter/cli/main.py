@@ -32,6 +32,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             from fal_jupyter.cli import serve
 
             return serve.run(args)
+        if args.verb == "gateway":
+            from fal_jupyter.cli import gateway
+
+            return gateway.run(args)
         from fal_jupyter.commands import verbs
         from fal_jupyter.commands.command_backend import ShellBackend
 

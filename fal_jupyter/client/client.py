@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import socket
 import threading
@@ -12,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import quote
 
-from fal_jupyter import forks
+from fal_jupyter import forks, logs
 from fal_jupyter import settings as settings_module
 from fal_jupyter.client.app_files import Folders
 from fal_jupyter.client.calls.sent import Sent
@@ -58,6 +59,7 @@ from fal_jupyter.protocol.api import (
 from fal_jupyter.secret_store import SecretStore
 from fal_jupyter.settings import Settings
 
+log = logging.getLogger("fal_jupyter.client")
 READ = 256 * 1024
 JOIN_PATIENCE = 60.0  # seconds in which some gateway has to grant a lease, while others end
 SOCKET_PATIENCE = 2.0  # seconds for a living gateway to make its removed socket again
@@ -86,6 +88,7 @@ class Client(Controlling):
         idle_exit: float = 600.0,
     ) -> None:
         self.settings = settings or settings_module.read()
+        logs.log_to_stderr(self.settings)
         self.kind, self.name, self.port, self._idle_exit = kind, name or kind, port, idle_exit
         self.key = make_key()
         self.secret_store = SecretStore(self.settings.state)
@@ -151,6 +154,7 @@ class Client(Controlling):
                 self._drop_lease()
                 self._pool.clear()
                 self.lease = self._new_lease()
+                log.debug("lease %s of the gateway (process %s)", self.lease.granted["lease"], self.lease.gateway)
                 try:
                     self._publish_missing(self.lease.granted["lease"])
                 except leases.GatewayEnding:

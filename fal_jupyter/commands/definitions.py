@@ -189,6 +189,11 @@ SERVE_OPTIONS = (
     *APP_OPTIONS,
 )
 
+GATEWAY_OPTIONS = (
+    CommandOption(flag="--debug", help="log at level DEBUG, as with FAL_JUPYTER_LOG_LEVEL=DEBUG"),
+    CommandOption(flag="--json", help="print one JSON line when the gateway is up"),
+)
+
 SETTINGS = {
     "timing": ("on", "off"),
     "fal": ("ours", "real"),
@@ -384,6 +389,12 @@ VERBS = (
         help="the same as serve, as `fal run` is written",
         places=(SERVED,),
         options=SERVE_OPTIONS,
+        fronts=SHELL,
+    ),
+    Command(
+        name="gateway",
+        help="run the gateway in the foreground, with its log in the terminal, until Ctrl-C",
+        options=GATEWAY_OPTIONS,
         fronts=SHELL,
     ),
 )

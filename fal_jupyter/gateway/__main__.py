@@ -1,4 +1,4 @@
-"""``python -P -m fal_jupyter.gateway --ready-fd N [--idle-exit SECONDS]``: started by ``fal_jupyter.client``, never by hand.
+"""``python -P -m fal_jupyter.gateway --ready-fd N [--idle-exit SECONDS] [--foreground]``: started by ``fal_jupyter.client``, never by hand.
 
 One a state directory: it holds ``gateway.lock`` as long as it lives, and only the holder may unlink a stale socket.
 """
@@ -20,12 +20,12 @@ from io import TextIOWrapper
 # Until the event loop handles SIGINT, it ends the process as SIGTERM does: without the traceback of a KeyboardInterrupt.
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-from fal_jupyter import settings as settings_module  # noqa: E402
+from fal_jupyter import logs  # noqa: E402
 from fal_jupyter.domain.errors import FalJupyterError, StateRefused  # noqa: E402
 from fal_jupyter.gateway.gateway import Gateway  # noqa: E402
 from fal_jupyter.gateway.storage.state_lock import bind, take_life_lock  # noqa: E402
 from fal_jupyter.processes import become_subreaper, raise_file_limit  # noqa: E402
-from fal_jupyter.settings import Settings  # noqa: E402
+from fal_jupyter.settings import Settings, read  # noqa: E402
 from fal_jupyter.state import check_state  # noqa: E402
 
 log = logging.getLogger("fal_jupyter.gateway")
@@ -39,12 +39,10 @@ class _PrivateHandler(logging.handlers.RotatingFileHandler):
         return open(self.baseFilename, "a", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600))
 
 
-def _start_log(settings: Settings) -> None:
+def _start_log(settings: Settings, *, foreground: bool) -> None:
     settings.logs.mkdir(mode=0o700, exist_ok=True)
-    handler = _PrivateHandler(settings.logs / "gateway.log", maxBytes=2 << 20, backupCount=1)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
-    logging.getLogger().addHandler(handler)
-    logging.getLogger().setLevel(logging.INFO)
+    file = _PrivateHandler(settings.logs / "gateway.log", maxBytes=2 << 20, backupCount=1)
+    logs.log_of_process(settings, [file, logging.StreamHandler()] if foreground else [file])
     logging.getLogger("tornado.general").setLevel(logging.ERROR)  # a hostile head is no event of ours
 
 
@@ -80,15 +78,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="fal_jupyter.gateway")
     parser.add_argument("--ready-fd", type=int, required=True)
     parser.add_argument("--idle-exit", type=float, default=600.0)
+    parser.add_argument("--foreground", action="store_true")
     options = parser.parse_args()
     os.set_inheritable(options.ready_fd, False)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     try:
-        settings = settings_module.read()
+        settings = read()
         try:
             check_state(settings.state)
             lock = take_life_lock(settings, wait=DRAIN)
-            _start_log(settings)
+            _start_log(settings, foreground=options.foreground)
             become_subreaper()
             unix = bind(settings)
         except OSError as error:

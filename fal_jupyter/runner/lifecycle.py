@@ -10,6 +10,7 @@ import asyncio
 import importlib
 import inspect
 import json
+import logging
 import os
 import signal
 import socket
@@ -35,6 +36,7 @@ from fal_jupyter.runner.process import children, data_mount, front_end_variables
 from fal_jupyter.runner.process.loops import LoopRunner
 from fal_jupyter.runner.requests.request_server import RequestServer
 
+log = logging.getLogger("fal_jupyter.runner")
 _encode = msgspec.json.encode
 RUNNER_VARIABLE = "FAL_JUPYTER_RUNNER"
 
@@ -100,6 +102,7 @@ class RunnerLifecycle:
         times = {"setup_ms": _ms(time.monotonic() - loaded), "load_ms": _ms(loaded - began)}
         state = self.lifespan.state if self.lifespan is not None else {}
         self.server = RequestServer(self.channel, self.output, app, self.instance, self.head, state)
+        log.debug("ready: %s", times)
         self.channel.send(frames.encode(Kind.READY, 0, _encode(times)))
         try:
             return runner.run(self._serve(self.server), self._escaped)
@@ -120,6 +123,7 @@ class RunnerLifecycle:
 
     def _failed(self, error: BaseException, phase: str) -> int:
         self.output.flush()
+        log.debug("failed in %s: %s", phase, type(error).__name__)
         described = failures.describe(error, phase)
         if told := limits.over_memory(error) or data_mount.missing(error):
             failures.note(described, told)

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import logging
 import os
 import select
 import signal
@@ -31,6 +32,7 @@ import traceback
 from dataclasses import asdict
 from typing import Any
 
+from fal_jupyter import logs, settings
 from fal_jupyter.domain.environments.literal_data import PLACE_VARIABLE
 from fal_jupyter.installed import installed_here
 from fal_jupyter.processes import (
@@ -64,6 +66,7 @@ BASE_IMPORTS = (
     "fal_jupyter.runner.lifecycle",
 )
 PRELOADABLE = ("numpy", "torch", "PIL")
+log = logging.getLogger("fal_jupyter.template")
 
 
 class Template:
@@ -88,6 +91,7 @@ class Template:
         for name in BASE_IMPORTS:
             self._import(name)
         imports_ms = round((time.monotonic() - began) * 1000, 1)
+        log.debug("template %s is up: imports took %s ms", os.getpid(), imports_ms)
         self._say(event="up", pid=os.getpid(), imports_ms=imports_ms, installed=installed, no_data=self.no_data)
         trust.default_authorities()  # runners have them by the fork
         poller = select.poll()
@@ -154,6 +158,7 @@ class Template:
                 _become_runner(os.getppid(), channel, output, self.generators)
         self.runners[pid] = runner_id
         self.memory.add(pid, order["memory"])
+        log.debug("%s is process %s", runner_id, pid)
         self._say(event="forked", runner_id=runner_id, pid=pid)
 
     def _spawn(self, channel: int, output: int) -> int:
@@ -187,6 +192,7 @@ class Template:
             for pid in end_orphans({*self.runners, *self.cleaners}):
                 self.cleaners[pid] = time.monotonic() + CLEANING
         for runner_id, status, peak in ended:
+            log.debug("%s ended with status %s", runner_id, status)
             self._say(event="exited", runner_id=runner_id, status=status, peak=peak)
 
     def _end_late_cleaners(self) -> None:
@@ -249,6 +255,7 @@ def main() -> None:
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # numpy starts a thread otherwise, and a fork would lose it
     control = socket.socket(fileno=int(sys.argv[1]))
     os.set_inheritable(control.fileno(), False)
+    logs.log_to_stderr(settings.read())  # runners have it by the fork
     Template(control, environ, why_not).run()
 
 

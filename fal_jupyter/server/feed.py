@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
 import time
 from collections import deque
@@ -20,6 +21,7 @@ from fal_jupyter.protocol.feed import BEAT_EVERY, FeedLine
 from fal_jupyter.server.upstream import NO_GATEWAY, ConnectionLost, Upstream, get
 from fal_jupyter.server.watch import SocketWatch
 
+log = logging.getLogger("fal_jupyter.server")
 KEPT: Final = 16  # lines that wait for one listener; one that is further behind gets a snapshot
 PATIENCE: Final = (0.01, 0.05, 0.2, 1.0)  # seconds between a socket that is there and a gateway that takes connections
 _HEAD = re.compile(rb'\{"kind":"(\w+)","time":[-+.\deE]+(?:,"seq":(\d+))?')
@@ -169,6 +171,7 @@ class FeedRelay:
                     return error.message
                 await asyncio.sleep(wait)  # between bind and listen nothing happens that could be awaited
                 continue
+            log.debug("following the feed of the gateway")
             follower = _Follower(self._line)
             connection.begin(follower, "GET", bounded=False)  # a stopped gateway goes on telling when it is continued
             connection.write(f"GET {A_FEED} HTTP/1.1\r\nhost: localhost\r\n\r\n".encode())
@@ -191,6 +194,7 @@ class FeedRelay:
     def _off(self, reason: str) -> None:
         if reason == self._reason and self._off_line:
             return  # all know
+        log.debug("no feed: %s", reason)
         self._reason = reason
         self._off_line = encode(FeedLine(kind="off", time=now(), reason=reason))
         for listener in self._listeners:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 import select
 import signal
@@ -12,17 +13,21 @@ import struct
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import BinaryIO
 
 from fal_jupyter import forks
 from fal_jupyter.client.connection.waiting import silent
 from fal_jupyter.domain import errors
-from fal_jupyter.domain.errors import GatewayUnreachable, StateRefused
+from fal_jupyter.domain.errors import GatewayError, GatewayUnreachable, StateRefused
 from fal_jupyter.settings import Settings
 from fal_jupyter.state import address_of, check_state
 
+log = logging.getLogger("fal_jupyter.client")
 CONNECT_PATIENCE = 15.0  # seconds for a gateway to take a connection, where as many wait as it lets wait
 START_PATIENCE = 60.0  # seconds for a gateway to start; it waits up to 30 for the former one
+FOREGROUND_IDLE_EXIT = 365 * 86400.0  # seconds: a gateway in the foreground waits for Ctrl-C
 MOST_STARTS = 3  # for gateways that are ended before they are up
 _KILLING = (signal.SIGTERM, signal.SIGINT, signal.SIGKILL)
 LOOK_AGAIN = 0.02  # seconds between two attempts to take a lock: flock(2) has no time limit
@@ -101,8 +106,43 @@ def ensure_gateway(settings: Settings, *, idle_exit: float = 600.0) -> bool:
         GatewayUnreachable: none could be started; the message says why.
     """
     check_state(settings.state)
-    if _answers(settings):
+    if _answering(settings) is not None:
         return False
+    with _start_lock(settings):
+        if _answering(settings) is not None:
+            return False
+        for starts_left in reversed(range(MOST_STARTS)):
+            try:
+                process = _start(settings, idle_exit)
+                break
+            except _Killed as killed:  # while it started, which is nothing wrong with it
+                if not starts_left:
+                    raise GatewayUnreachable(killed.message, hint=killed.hint) from None
+        process.returncode = 0  # it is on its own from here; nobody waits for it
+        return True
+
+
+def start_in_foreground(settings: Settings) -> subprocess.Popen[bytes]:
+    """Start a gateway that also logs to this process's standard error; gives its process, to be waited for.
+
+    Raises:
+        GatewayError: one runs already.
+        StateRefused: the state directory is not ours alone.
+        GatewayUnreachable: it could not be started; the message says why.
+    """
+    check_state(settings.state)
+    with _start_lock(settings):
+        if (pid := _answering(settings)) is not None:
+            raise GatewayError(
+                f"a gateway runs already in {settings.state} (process {pid})",
+                hint=f"type: kill {pid}, which stops its apps, or set FAL_JUPYTER_STATE to another directory",
+            )
+        return _start(settings, FOREGROUND_IDLE_EXIT, foreground=True)
+
+
+@contextmanager
+def _start_lock(settings: Settings) -> Iterator[None]:
+    """Hold the lock of the process that starts a gateway."""
     try:
         lock = os.open(settings.start_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         settings.logs.mkdir(mode=0o700, exist_ok=True)
@@ -113,16 +153,7 @@ def ensure_gateway(settings: Settings, *, idle_exit: float = 600.0) -> bool:
         ) from None
     try:
         _take(lock, settings)
-        if _answers(settings):
-            return False
-        for starts_left in reversed(range(MOST_STARTS)):
-            try:
-                _start(settings, idle_exit)
-                break
-            except _Killed as killed:  # while it started, which is nothing wrong with it
-                if not starts_left:
-                    raise GatewayUnreachable(killed.message, hint=killed.hint) from None
-        return True
+        yield
     finally:
         os.close(lock)
 
@@ -149,15 +180,16 @@ def _take(lock: int, settings: Settings) -> None:
     os.pwrite(lock, str(os.getpid()).encode(), 0)
 
 
-def _answers(settings: Settings) -> bool:
+def _answering(settings: Settings) -> int | None:
+    """Give the process of the gateway that answers (0: of another PID namespace); None where none does."""
     try:
-        dial(settings).close()
+        with dial(settings) as sock:
+            return peer_pid(sock)
     except OSError:
-        return False
-    return True
+        return None
 
 
-def _start(settings: Settings, idle_exit: float) -> None:
+def _start(settings: Settings, idle_exit: float, *, foreground: bool = False) -> subprocess.Popen[bytes]:
     read, write = os.pipe2(os.O_CLOEXEC)
     command = [
         sys.executable,
@@ -169,13 +201,15 @@ def _start(settings: Settings, idle_exit: float) -> None:
         "--idle-exit",
         str(idle_exit),
     ]
+    if foreground:
+        command.append("--foreground")
     try:
-        with _last_words(settings) as log:
+        with _last_words(settings) as file:
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+                stdout=None if foreground else file,
+                stderr=None if foreground else file,
                 pass_fds=(write,),
                 env=_environment(settings),
                 cwd="/",
@@ -187,14 +221,25 @@ def _start(settings: Settings, idle_exit: float) -> None:
     finally:
         os.close(write)
     with os.fdopen(read, "rb") as pipe:
-        poller = select.poll()
-        poller.register(pipe, select.POLLIN)
-        if not poller.poll(1000 * START_PATIENCE):
-            refused = silent(process.pid, START_PATIENCE)
-            process.send_signal(signal.SIGKILL)  # our child, which no client uses yet
-            process.wait()
-            raise refused
-        answer = pipe.read()
+        try:
+            _wait_until_up(process, pipe, settings)
+        except BaseException:
+            if foreground:
+                process.terminate()
+            raise
+    log.debug("started the gateway of %s: process %s", settings.state, process.pid)
+    return process
+
+
+def _wait_until_up(process: subprocess.Popen[bytes], pipe: BinaryIO, settings: Settings) -> None:
+    poller = select.poll()
+    poller.register(pipe, select.POLLIN)
+    if not poller.poll(1000 * START_PATIENCE):
+        refused = silent(process.pid, START_PATIENCE)
+        process.send_signal(signal.SIGKILL)  # our child, which no client uses yet
+        process.wait()
+        raise refused
+    answer = pipe.read()
     if not answer:
         process.wait()
         kind = _Killed if -process.returncode in _KILLING else GatewayUnreachable
@@ -207,7 +252,6 @@ def _start(settings: Settings, idle_exit: float) -> None:
         process.wait()
         kind = getattr(errors, said["kind"], GatewayUnreachable)
         raise kind(said["error"], hint=said.get("hint", ""))
-    process.returncode = 0  # it is on its own from here; nobody waits for it
 
 
 def _last_words(settings: Settings) -> BinaryIO:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Final, Literal, get_args
 
 MountData = Literal["auto", "on", "off"]
-MOUNT_DATA: Final[tuple[str, ...]] = get_args(MountData)
+MOUNT_DATA: Final[tuple[MountData, ...]] = get_args(MountData)
 PLACE_VARIABLE: Final = "FAL_JUPYTER_DATA_MOUNTED_FROM"  # tells a template which folder; not a setting
 _NAMED = re.compile(r"""["']/data(?:/|["'])""")
 

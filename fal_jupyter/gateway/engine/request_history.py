@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import logging
 import math
 import time
 from collections import deque
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from fal_jupyter.gateway.requests.proxied_request import ProxiedRequest
     from fal_jupyter.protocol.api import ErrorDescription
 
+log = logging.getLogger("fal_jupyter.engine")
 BODIES_BOUND = 32 << 20  # bytes of all bodies that are kept
 SAMPLE = 512  # calls that percentiles are taken of
 SPAN = 5  # seconds of one column of the spark line …
@@ -293,6 +295,7 @@ class RequestHistory:
         """Keep a request that has ended just now."""
         now = time.monotonic()
         kept = RecordedRequest(exchange, now)
+        log.debug("request %s of %s ended: %s %s, status %s", kept.id, kept.alias, kept.method, kept.path, kept.status)
         app = self._of(kept.alias)
         app.count(kept, int(now + _WALL))
         app.requests.append(kept)

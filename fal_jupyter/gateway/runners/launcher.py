@@ -136,6 +136,7 @@ class Launcher:
             if event.no_data:
                 log.warning("template %s: /data is not mounted: %s", template.process.pid, event.no_data)
             return
+        log.debug("template %s: %s", template.process.pid, event)
         process = template.runners.get(event.runner_id)
         if process is None:
             return

@@ -1,0 +1,37 @@
+"""``fal-jupyter gateway``: the gateway of the state directory in the foreground, until SIGINT or SIGTERM."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+from dataclasses import replace
+
+from fal_jupyter import settings
+from fal_jupyter.cli.terminal import say
+from fal_jupyter.client.connection import connect
+
+
+def run(args: argparse.Namespace) -> int:
+    """Start the gateway, show its log and wait for its end; gives its exit status.
+
+    Raises:
+        GatewayError: one runs already, or it cannot be started.
+        BadSetting: a variable has a value that cannot be used.
+    """
+    chosen = settings.read()
+    if args.debug:
+        chosen = replace(chosen, log_level="DEBUG")
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+    process = connect.start_in_foreground(chosen)
+    try:
+        if args.json:
+            print(json.dumps({"state": str(chosen.state), "pid": process.pid}), flush=True)
+        else:
+            say(f"the gateway of {chosen.state} is up (process {process.pid}); Ctrl-C ends it and its apps")
+        status = process.wait()
+    except KeyboardInterrupt:
+        process.terminate()  # requests under way are finished first; a second Ctrl-C does not wait for that
+        status = process.wait()
+    return 1 if status else 0
