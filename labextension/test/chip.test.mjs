@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { isLive } from "../src/card_data.ts";
-import { chipLook, isAppCell, makeChip, tellChip } from "../src/chip.ts";
-import { sourceHash } from "../src/source.ts";
+import { isLive } from "../src/cards/card_data.ts";
+import { chipLook, isAppCell, makeChip, updateChip } from "../src/cards/chip.ts";
+import { sourceHash } from "../src/cards/source.ts";
 import { HOSTILE, madeApp, madeRunner } from "./made.mjs";
 
 const CELL = "%%fal_app\nclass Hello(fal.App):\n    pass\n";
@@ -113,7 +113,7 @@ describe("the chip", () => {
       { shape: "stop", word: "Stop app", press: () => ran.push("stop") },
     ]);
     document.body.append(chip);
-    tellChip(chip, { shape: "ok", tone: "fj-ok", text: HOSTILE, title: HOSTILE });
+    updateChip(chip, { shape: "ok", tone: "fj-ok", text: HOSTILE, title: HOSTILE });
     const button = chip.querySelector("button");
     button.click();
     const items = [...chip.querySelectorAll('[role="menuitem"]')];
@@ -142,11 +142,11 @@ describe("the chip", () => {
   it("is not touched while it says the same, so that its menu stays open", () => {
     const chip = makeChip(() => [{ shape: "play", word: "Run the cell", press: () => {} }]);
     const look = { shape: "ok", tone: "fj-ok", text: "r1", title: "fine" };
-    tellChip(chip, look);
+    updateChip(chip, look);
     const before = chip.querySelector("button").firstChild;
-    tellChip(chip, { ...look });
+    updateChip(chip, { ...look });
     expect(chip.querySelector("button").firstChild).toBe(before);
-    tellChip(chip, { ...look, text: "r2" });
+    updateChip(chip, { ...look, text: "r2" });
     expect(chip.querySelector("button").textContent).toContain("r2");
   });
 });

@@ -1,8 +1,8 @@
 /** Which keys a panel keeps for itself, and which it lets the page have; and a card that outlives a run which fails. */
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { isOwnKey, keepOwnKeys } from "../../fal_jupyter/widgets/static/keys.mjs";
-import { loadExtension } from "../src/kernel.ts";
-import { hasFailed, keepCard } from "../src/kept_card.ts";
+import { loadExtension } from "../src/notebooks/kernel.ts";
+import { hasFailed, keepCard } from "../src/cards/kept_card.ts";
 import { until } from "./made.mjs";
 
 afterEach(() => document.body.replaceChildren());

@@ -1,6 +1,6 @@
 // A notebook is saved with its cards as they stand, and a save that changes nothing asks nobody.
 import { describe, expect, it } from "vitest";
-import { refreshBeforeSave, staleApps } from "../src/saving.ts";
+import { refreshBeforeSave, staleApps } from "../src/cards/saving.ts";
 import { madeApp } from "./made.mjs";
 
 const MIME = "application/vnd.fal-jupyter.card+json";

@@ -18,7 +18,18 @@ TOP = Path(__file__).parent.parent.parent
 FRONT = TOP / "labextension"
 SHARED = TOP / "fal_jupyter" / "widgets" / "static"
 PACKAGE = json.loads((FRONT / "package.json").read_text())
-SOURCES = {path.name: path.read_text() for path in (FRONT / "src").glob("*.ts")}
+SOURCES = {
+    str(path.relative_to(FRONT / "src")): path.read_text()
+    for path in (FRONT / "src").rglob("*.ts")
+    if "shared" not in path.parts
+}
+SCHEMAS = {path.stem: json.loads(path.read_text()) for path in (FRONT / "schema").glob("*.json")}
+PLUGINS = {
+    name
+    for file, text in SOURCES.items()
+    if file.startswith("plugins/")
+    for name in re.findall(r'(?:\bid: |const ID = )"fal-jupyter:([\w-]+)"', text)
+}
 
 
 def test_package_and_extension_have_one_version() -> None:
@@ -36,7 +47,7 @@ def test_every_shared_name_is_exported_where_it_is_taken_from() -> None:
     taken = [
         (file, module, name.split(" as ")[0].strip())
         for file, text in SOURCES.items()
-        for names, module in re.findall(r'import \{([^}]*)\} from "\./shared/(\w+\.mjs)"', text)
+        for names, module in re.findall(r'import \{([^}]*)\} from "(?:\.\./|\./)+shared/([\w/]+\.mjs)"', text)
         for name in names.split(",")
     ]
     assert len(taken) > 15
@@ -47,33 +58,46 @@ def test_every_shared_name_is_exported_where_it_is_taken_from() -> None:
         assert exported, f"{file} takes {name} from {module}, which has no such export"
 
 
-def test_every_command_of_the_schema_exists() -> None:
-    schema = json.loads((FRONT / "schema" / "plugin.json").read_text())
-    assert schema["additionalProperties"] is False
-    named = set(
-        re.findall(
-            r'"fal-jupyter:([\w-]+)"', json.dumps([schema["jupyter.lab.menus"], schema["jupyter.lab.shortcuts"]])
+def test_every_schema_is_of_a_plugin() -> None:
+    assert set(SCHEMAS) <= PLUGINS
+    for schema in SCHEMAS.values():
+        assert schema["additionalProperties"] is False
+
+
+def test_every_plugin_has_a_file_named_like_it_and_is_documented() -> None:
+    files = {file.removeprefix("plugins/").removesuffix(".ts") for file in SOURCES if file.startswith("plugins/")}
+    assert files == {{"plugin": "connection"}.get(name, name.replace("-", "_")) for name in PLUGINS}
+    page = (TOP / "docs" / "how-to" / "jupyterlab.md").read_text()
+    assert set(re.findall(r"^\| `fal-jupyter:([\w-]+)`", page, re.M)) == PLUGINS
+
+
+def test_every_command_of_the_schemas_exists() -> None:
+    named = {
+        name
+        for schema in SCHEMAS.values()
+        for name in re.findall(
+            r'"fal-jupyter:([\w-]+)"',
+            json.dumps([schema.get("jupyter.lab.menus"), schema.get("jupyter.lab.shortcuts")]),
         )
-    )
-    known = set(re.findall(r'\bid: "([\w-]+)"', SOURCES["commands.ts"]))
+    }
+    known = {name for text in SOURCES.values() for name in re.findall(r'\bid: "([\w-]+)"', text)}
     assert named
     assert named <= known
 
 
 def test_every_setting_is_described_and_read() -> None:
-    properties = json.loads((FRONT / "schema" / "plugin.json").read_text())["properties"]
-    for name, setting in properties.items():
+    for name, setting in SCHEMAS["plugin"]["properties"].items():
         assert setting["title"], name
         assert setting["description"], name
         assert "default" in setting, name
-        assert f'loaded.get("{name}")' in SOURCES["index.ts"], f"nobody reads {name}"
+        assert f'settings.get("{name}")' in SOURCES["connection/preferences.ts"], f"nobody reads {name}"
 
 
 @pytest.mark.parametrize("text", ["", "  foobar\n", "%%fal_app\nclass A(fal.App): ...\n", "é€😀\n\n", "\t x"])
 def test_the_chip_hashes_a_cell_as_the_kernel_does(text: str) -> None:
     node = shutil.which("node")
     assert node, "there is no Node.js here; install Node.js 20 or newer"
-    plain = re.sub(r"\(text: string\): string", "(text)", SOURCES["source.ts"])
+    plain = re.sub(r"\(text: string\): string", "(text)", SOURCES["cards/source.ts"])
     program = f"{plain}\nprocess.stdout.write(sourceHash({json.dumps(text)}));"
     ran = subprocess.run(
         [node, "--input-type=module", "-e", program], capture_output=True, text=True, timeout=30, check=True

@@ -44,7 +44,9 @@ def test_the_wheel_has_everything_once(wheel: Path) -> None:
         assert json.loads(opened.read(config)) == {"ServerApp": {"jpserver_extensions": {"fal_jupyter": True}}}
     assert f"{share}{entry}" in names
     assert f"{share}install.json" in names
-    assert f"{share}schemas/fal-jupyter/plugin.json" in names
+    assert {
+        f"{share}schemas/fal-jupyter/{path.name}" for path in (TOP / "labextension" / "schema").glob("*.json")
+    } <= set(names)
     assert {
         f"fal_jupyter/widgets/static/{path.name}" for path in (TOP / "fal_jupyter/widgets/static").glob("*.mjs")
     } <= set(names)

@@ -3,33 +3,28 @@ import { showDialog, Dialog } from "@jupyterlab/apputils";
 import { PageConfig, URLExt } from "@jupyterlab/coreutils";
 import { ServerConnection } from "@jupyterlab/services";
 
-import { answeredByFetch, ownFile, readFeed, withQuery } from "./shared/host.mjs";
-import { createStore } from "./shared/store.mjs";
-import type { Answered, AppState, Asked, Host } from "./shared/types";
-
-/** What the user set, as far as the host heeds it. */
-export interface Wishes {
-  confirmStop: boolean;
-  pauseHidden: boolean;
-}
+import { answeredByFetch, ownFile, readFeed, withQuery } from "../shared/host.mjs";
+import { createStore } from "../shared/store.mjs";
+import type { Answered, AppState, Asked, Host } from "../shared/types";
+import type { Preferences } from "./preferences";
 
 /** Milliseconds that a page may be hidden before its feed ends. */
 const HIDDEN_TOO_LONG = 60_000;
 
-/** What the panels may ask of the page; the plugins fill it in as far as the page can do it. */
-export type LabHost = Host &
-  Pick<
-    Partial<Host>,
-    "goToCell" | "goToLine" | "runCell" | "writeToCell" | "openDashboard" | "openLogs" | "insertCell" | "dragCell"
-  > & {
-    /** Go from a card to the cell that it stands below. */
-    leaveCard?(node: Node): void;
-  };
+/** What only some pages can do for their panels; the plugins that can offer it. */
+export type PageAbilities = Pick<
+  Partial<Host>,
+  "goToCell" | "goToLine" | "runCell" | "writeToCell" | "openDashboard" | "openLogs" | "insertCell" | "dragCell"
+> & {
+  /** Go from a card to the cell that it stands below. */
+  leaveCard?(node: Node): void;
+};
+export type LabHost = Host & PageAbilities;
 
 /**
  * Make the page's host; its feed begins now, pauses while the page is hidden for long, and ends with the page.
  */
-export function createHost(settings: ServerConnection.ISettings, wishes: Wishes): LabHost {
+export function createHost(settings: ServerConnection.ISettings, preferences: Preferences): LabHost {
   const store = createStore();
 
   const ask = async (method: string, path: string, asked: Asked = {}): Promise<Answered> => {
@@ -52,7 +47,7 @@ export function createHost(settings: ServerConnection.ISettings, wishes: Wishes)
 
   readWhileSeen(
     (signal: AbortSignal) => void readFeed((stop: AbortSignal) => ask("GET", "feed", { signal: stop }), store, signal),
-    wishes,
+    preferences,
   );
 
   return {
@@ -69,7 +64,7 @@ export function createHost(settings: ServerConnection.ISettings, wishes: Wishes)
       await navigator.clipboard.writeText(text).catch(() => copyByHand(text));
     },
     confirm: async (title: string, text: string, button: string) => {
-      if (!wishes.confirmStop) {
+      if (!preferences.confirmStop) {
         return true;
       }
       const buttons = [Dialog.cancelButton(), Dialog.warnButton({ label: button })];
@@ -79,7 +74,7 @@ export function createHost(settings: ServerConnection.ISettings, wishes: Wishes)
 }
 
 /** Have one feed from now on, but none while nobody looks: `read` reads until its signal aborts. */
-function readWhileSeen(read: (signal: AbortSignal) => void, wishes: Wishes): void {
+function readWhileSeen(read: (signal: AbortSignal) => void, preferences: Preferences): void {
   let feed: AbortController | null = null;
   let timer = 0;
   const begin = () => {
@@ -96,7 +91,7 @@ function readWhileSeen(read: (signal: AbortSignal) => void, wishes: Wishes): voi
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden) {
       begin();
-    } else if (wishes.pauseHidden) {
+    } else if (preferences.pauseHidden) {
       timer = window.setTimeout(end, HIDDEN_TOO_LONG);
     }
   });

@@ -3,12 +3,12 @@ import type { IRenderMime } from "@jupyterlab/rendermime-interfaces";
 import type { Message } from "@lumino/messaging";
 import { Widget } from "@lumino/widgets";
 
-import { isBuilding } from "./shared/card_states.mjs";
-import { savedHost } from "./shared/host.mjs";
-import { drawPanel } from "./shared/widget.mjs";
-import type { CardData } from "./shared/types";
+import { isBuilding } from "../shared/card_states.mjs";
+import { savedHost } from "../shared/host.mjs";
+import { drawPanel } from "../shared/widget.mjs";
+import type { CardData } from "../shared/types";
 import { CARD_MIME, cellRuns, isLive } from "./card_data";
-import type { LabHost } from "./host";
+import type { LabHost } from "../connection/host";
 
 /** Milliseconds for the first line of the feed to come, before a card shows its saved picture. */
 const WAIT_FOR_FEED = 4000;

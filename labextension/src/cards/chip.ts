@@ -1,10 +1,10 @@
 /** The chip at an app cell: what it says, and what it offers. */
-import { newestFailed, startingRunner } from "./shared/card_states.mjs";
-import { h, replace } from "./shared/dom.mjs";
-import { duration } from "./shared/format.mjs";
-import { glyph } from "./shared/glyphs.mjs";
-import { isOwnKey, keepOwnKeys } from "./shared/keys.mjs";
-import type { AppState, CardData, GatewayState } from "./shared/types";
+import { newestFailed, startingRunner } from "../shared/card_states.mjs";
+import { h, replace } from "../shared/dom.mjs";
+import { duration } from "../shared/format.mjs";
+import { glyph } from "../shared/glyphs.mjs";
+import { isOwnKey, keepOwnKeys } from "../shared/keys.mjs";
+import type { AppState, CardData, GatewayState } from "../shared/types";
 import { sourceHash } from "./source";
 
 export interface ChipLook {
@@ -264,14 +264,14 @@ export function makeChip(actions: () => ChipAction[]): HTMLElement {
   return chip;
 }
 
-/** Let a chip say something else, if it does. */
-export function tellChip(chip: HTMLElement, look: ChipLook): void {
-  const told = `${look.shape}|${look.text}|${look.title}`;
+/** Draw what a chip says, if that has changed. */
+export function updateChip(chip: HTMLElement, look: ChipLook): void {
+  const drawn = `${look.shape}|${look.text}|${look.title}`;
   const button = chip.querySelector<HTMLElement>(".fj-chip");
-  if (!button || chip.dataset.told === told) {
+  if (!button || chip.dataset.drawn === drawn) {
     return;
   }
-  chip.dataset.told = told;
+  chip.dataset.drawn = drawn;
   button.className = `fj-chip ${look.tone}`;
   button.title = look.title;
   replace(button, glyph(look.shape, look.tone), " ", look.text);

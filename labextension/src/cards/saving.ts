@@ -5,7 +5,7 @@
  * a notebook that nobody
  * touched stays unmodified.
  */
-import type { AppState, CardData, View } from "./shared/types";
+import type { AppState, CardData, View } from "../shared/types";
 import { CARD_MIME } from "./card_data";
 
 /** Milliseconds that a save waits for the kernel; one that is busy writes the outputs itself when its cell ends. */

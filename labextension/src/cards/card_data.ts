@@ -1,5 +1,5 @@
 /** The card in an output: its MIME type, and when it is live. */
-import type { CardData, View } from "./shared/types";
+import type { CardData, View } from "../shared/types";
 
 export const CARD_MIME = "application/vnd.fal-jupyter.card+json";
 

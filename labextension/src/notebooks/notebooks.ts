@@ -1,0 +1,224 @@
+/** Notebooks of this page: finding, running and editing an app's cell, inserting cells. */
+import type { JupyterFrontEnd } from "@jupyterlab/application";
+import { DisposableDelegate, type IDisposable } from "@lumino/disposable";
+import type { Widget } from "@lumino/widgets";
+
+import { isAppCell } from "../cards/chip";
+import { withOptions } from "../shared/cell_source.mjs";
+import { loadExtension } from "./kernel";
+import {
+  cardOf,
+  makesApp,
+  sourceOf,
+  type Cell,
+  type CellLocation,
+  type CellModel,
+  type NotebookPanel,
+} from "./notebook_panel";
+
+/** What a plugin does with the notebooks of the page. */
+export interface NotebookObserver {
+  panelAdded?(panel: NotebookPanel): void;
+  /** A cell is there whose model is new. */
+  cellAdded?(cell: Cell): void;
+  /** The source or the outputs of a cell changed, or the list of cells, or the active cell. */
+  changed?(): void;
+}
+
+export class Notebooks {
+  constructor(private readonly app: JupyterFrontEnd) {
+    app.docRegistry.addWidgetExtension("Notebook", {
+      createNew: (panel: Widget): IDisposable => this.add(panel as NotebookPanel),
+    });
+  }
+
+  /** Let a plugin follow the notebooks from now on; plugins do so while they are activated, before a notebook is open. */
+  observe(observer: NotebookObserver): void {
+    this.observers.push(observer);
+  }
+
+  /** Every cell of the open notebooks. */
+  *cells(): Iterable<CellLocation> {
+    for (const panel of this.panels) {
+      for (const cell of panel.content.widgets) {
+        yield { panel, cell };
+      }
+    }
+  }
+
+  /** The notebook that the user looks at. */
+  get current(): NotebookPanel | null {
+    const widget = this.app.shell.currentWidget;
+    const found = [...this.panels].find((panel) => panel === widget || panel.node.contains(document.activeElement));
+    return found ?? [...this.panels].find((panel) => panel.isVisible) ?? null;
+  }
+
+  /** True where the notebook that the user looks at made the app. */
+  holds(alias: string): boolean {
+    return this.current?.content.widgets.some((cell) => cardOf(cell.model)?.alias === alias) ?? false;
+  }
+
+  /** Insert a code cell below the active one. */
+  async insertCell(source: string): Promise<void> {
+    const panel = this.current;
+    if (!panel) {
+      throw new Error("There is no notebook to insert the cell into: open one first.");
+    }
+    this.app.shell.activateById(panel.id);
+    const cell = panel.content.activeCell;
+    if (cell?.model.type !== "code" || cell.model.sharedModel.getSource().trim() !== "") {
+      await this.app.commands.execute("notebook:insert-cell-below");
+    }
+    panel.content.activeCell?.model.sharedModel.setSource(source);
+  }
+
+  /** Show the cell that made an app, or the one of an id; false where no open notebook has it. */
+  goToCell(alias: string, id = ""): boolean {
+    const found = id ? this.find((cell) => cell.model.id === id) : this.cellOf(alias);
+    if (found) {
+      void this.show(found);
+    }
+    return found !== null;
+  }
+
+  /** Run the cell that made an app. */
+  async runCell(alias: string): Promise<void> {
+    const found = this.cellOf(alias);
+    if (!found) {
+      throw new Error(`No open notebook has the cell of ${alias}.`);
+    }
+    await this.run(found);
+  }
+
+  /** Put the focus into the card of the active cell, else into the nearest one above it or below. */
+  async focusCard(): Promise<void> {
+    const panel = this.current;
+    const cells = panel?.content.widgets ?? [];
+    const at = panel?.content.activeCellIndex ?? 0;
+    const cell = [...cells.slice(0, at + 1).reverse(), ...cells.slice(at + 1)].find((one) => cardOf(one.model));
+    if (!panel || !cell) {
+      throw new Error("This notebook has no card: run a cell that begins with %%fal_app.");
+    }
+    await this.show({ panel, cell });
+    panel.content.mode = "command";
+    const card = cell.node.querySelector<HTMLElement>(".fj-card");
+    const place =
+      card?.querySelector<HTMLElement>('[role="tab"][aria-selected="true"]') ??
+      card?.querySelector<HTMLElement>("button:not(:disabled)");
+    card?.scrollIntoView({ block: "nearest" });
+    place?.focus({ preventScroll: true });
+  }
+
+  /** Go from a card to the cell that it stands below. */
+  leaveCard(node: Node): void {
+    const panel = [...this.panels].find((one) => one.node.contains(node));
+    const cell = panel?.content.widgets.find((one) => one.node.contains(node));
+    if (panel && cell) {
+      panel.content.activeCellIndex = panel.content.widgets.indexOf(cell);
+      panel.content.mode = "command";
+      cell.node.focus();
+    }
+  }
+
+  /** Put the cursor at a line (from 1) of the app's cell, or of the cell that has `text` at that line. */
+  async goToLine(alias: string, line: number, text: string): Promise<void> {
+    const says = (cell: Cell) => sourceOf(cell).split("\n")[line - 1]?.trim() === text.trim();
+    const found = this.find((cell) => makesApp(cell, alias) && says(cell)) ?? this.find(says) ?? this.cellOf(alias);
+    if (!found) {
+      throw new Error(`No open notebook has the cell of ${alias}.`);
+    }
+    await this.show(found);
+    await found.cell.ready;
+    found.panel.content.mode = "edit";
+    found.cell.editor?.setCursorPosition({ line: line - 1, column: 0 });
+    found.cell.editor?.focus();
+  }
+
+  /** Write options into the class of an app, in its cell. */
+  async writeToCell(alias: string, className: string, values: Record<string, number>): Promise<void> {
+    const found = this.cellOf(alias);
+    if (!found) {
+      throw new Error(`No open notebook has the cell of ${alias}.`);
+    }
+    const source = withOptions(sourceOf(found.cell), className, values);
+    found.cell.model.sharedModel.setSource(source);
+  }
+
+  /** The cell that made an app; where none is known to have, one that shows its card. */
+  private cellOf(alias: string): CellLocation | null {
+    return this.find((cell) => makesApp(cell, alias)) ?? this.find((cell) => cardOf(cell.model)?.alias === alias);
+  }
+
+  /** The first cell that is meant, of the notebook that the user looks at before those of others. */
+  private find(meant: (cell: Cell) => boolean): CellLocation | null {
+    const { current } = this;
+    for (const panel of [...(current ? [current] : []), ...this.panels]) {
+      const cell = panel.content.widgets.find(meant);
+      if (cell) {
+        return { panel, cell };
+      }
+    }
+    return null;
+  }
+
+  private async show({ panel, cell }: CellLocation): Promise<void> {
+    this.app.shell.activateById(panel.id);
+    panel.content.activeCellIndex = panel.content.widgets.indexOf(cell);
+    await panel.content.scrollToCell?.(cell);
+  }
+
+  /**
+   * Run one cell. Its kernel gets the extension first: after a restart it does not have it, and the run would end with
+   * the loss of the card.
+   */
+  async run(found: CellLocation): Promise<void> {
+    const { commands } = this.app;
+    await this.show(found);
+    if (isAppCell(sourceOf(found.cell))) {
+      await loadExtension(found.panel.sessionContext, () => commands.execute("notebook:change-kernel"));
+      await this.show(found); // the user may have gone elsewhere meanwhile, and what runs is the active cell
+    }
+    found.panel.content.deselectAll?.();
+    await commands.execute("notebook:run-cell");
+  }
+
+  private add(panel: NotebookPanel): IDisposable {
+    this.panels.add(panel);
+    for (const observer of this.observers) {
+      observer.panelAdded?.(panel);
+    }
+    void panel.context.ready.then(() => {
+      panel.content.model?.cells.changed.connect(() => this.lookAtCells(panel));
+      panel.content.activeCellChanged?.connect(() => {
+        this.notifyChanged();
+        window.setTimeout(() => this.notifyChanged(), 400); // the toolbar of the active cell comes a little later
+      });
+      this.lookAtCells(panel);
+    });
+    return new DisposableDelegate(() => this.panels.delete(panel));
+  }
+
+  private lookAtCells(panel: NotebookPanel): void {
+    for (const cell of panel.content.widgets) {
+      if (!this.knownCells.has(cell.model)) {
+        this.knownCells.add(cell.model);
+        cell.model.contentChanged.connect(() => this.notifyChanged());
+        cell.model.outputs?.changed.connect(() => this.notifyChanged());
+        for (const observer of this.observers) {
+          observer.cellAdded?.(cell);
+        }
+      }
+    }
+    this.notifyChanged();
+  }
+
+  private notifyChanged(): void {
+    for (const observer of this.observers) {
+      observer.changed?.();
+    }
+  }
+
+  private readonly panels = new Set<NotebookPanel>();
+  private readonly observers: NotebookObserver[] = [];
+  private readonly knownCells = new WeakSet<CellModel>();
+}

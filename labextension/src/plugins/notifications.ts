@@ -1,0 +1,64 @@
+import type { JupyterFrontEnd, JupyterFrontEndPlugin } from "@jupyterlab/application";
+import { Notification } from "@jupyterlab/apputils";
+
+import { newestFailed } from "../shared/card_states.mjs";
+import type { AppState, View } from "../shared/types";
+import { IFalConnection } from "../tokens";
+
+/** Milliseconds that the notification of a failed app stays. */
+const FAILURE_STAYS = 8000;
+const LONGEST_REASON = 200;
+
+export const notificationsPlugin: JupyterFrontEndPlugin<void> = {
+  id: "fal-jupyter:notifications",
+  description: "Notifies when an app fails to start and when the connection is lost.",
+  autoStart: true,
+  requires: [IFalConnection],
+  activate: (_app: JupyterFrontEnd, { host, preferences }: IFalConnection) => {
+    const notifier = new Notifier(() => preferences.notify);
+    host.store.watch((view) => notifier.update(view));
+  },
+};
+
+/** Notifies once of each failed revision and of each loss of the connection. */
+export class Notifier {
+  constructor(private readonly enabled: () => boolean) {}
+
+  update(view: View): void {
+    this.notifyOfConnection(view);
+    const known = this.live; // what failed before this page was opened is no news
+    this.live = view.link === "live" || (this.live && view.link === "lost");
+    for (const app of view.apps) {
+      const behind = newestFailed(app);
+      if (app.state !== "Failing" && !behind) {
+        this.failedRevisions.delete(app.alias);
+      } else if (this.failedRevisions.get(app.alias) !== app.revision) {
+        this.failedRevisions.set(app.alias, app.revision);
+        if (known && this.enabled()) {
+          Notification.error(failureText(app, Boolean(behind)), { autoClose: FAILURE_STAYS });
+        }
+      }
+    }
+  }
+
+  private notifyOfConnection(view: View): void {
+    if (view.link === "lost" && this.live && this.enabled()) {
+      this.lost ||= Notification.warning(`fal: no update, ${view.reason}. Trying again.`, { autoClose: false });
+    }
+    if (view.link === "live" && this.lost) {
+      Notification.dismiss(this.lost);
+      this.lost = "";
+    }
+  }
+
+  private readonly failedRevisions = new Map<string, number>(); // by alias
+  private live = false;
+  private lost = ""; // the id of the notification of a lost connection
+}
+
+function failureText(app: AppState, behind: boolean): string {
+  const revision = behind ? ` r${app.revision}` : "";
+  const serving = behind ? `, calls go to r${app.serving}` : "";
+  const reason = (app.failure?.text ?? app.reason).slice(0, LONGEST_REASON);
+  return `${app.alias}${revision} could not start${serving}: ${reason}`;
+}
