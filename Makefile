@@ -47,7 +47,7 @@ CLIENTS := tests/clients
 CLIENTS_READY := $(CLIENTS)/node_modules/.ready
 LINKED := share/jupyter/labextensions/fal-jupyter
 LINK := $(VENV)/$(LINKED)
-FRONT_SOURCES := $(FRONT)/package.json $(FRONT)/yarn.lock $(FRONT)/tsconfig.json $(wildcard $(FRONT)/src/*.ts $(FRONT)/schema/*.json $(FRONT)/scripts/*.mjs fal_jupyter/widgets/static/*.mjs)
+FRONT_SOURCES := $(FRONT)/package.json $(FRONT)/yarn.lock $(FRONT)/tsconfig.json $(shell find $(FRONT)/src $(FRONT)/schema $(FRONT)/scripts fal_jupyter/widgets/static -path $(FRONT)/src/shared -prune -o -type f -print)
 BENCH_READY := $(VENV)/.ready-bench
 PEERS_READY := $(PEERS)/litserve/.ready $(PEERS)/bentoml/.ready $(PEERS)/jupyter-server-proxy/.ready
 

@@ -1,21 +1,18 @@
-"""Each plugin of the JupyterLab extension can be disabled alone, as users do it, and the rest works."""
+"""Plugins of the JupyterLab extension that a user disabled take their feature away, and nothing else."""
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
-import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from tests.browser.apps import LOAD, STUDIO
-from tests.browser.conftest import front_page
-from tests.support.jupyter import Jupyter
+from tests.browser.conftest import Front
 
-# What a plugin shows in a page with a running app, by its id; the others have commands only.
+DISABLED = ("sidebar", "cell-chip", "dashboard")
+# What some plugins show beside a running app, and a command of the others.
 SHOWN = {
     "sidebar": "#fal-jupyter-sidebar",
     "status-bar": ".fj-status",
@@ -33,32 +30,21 @@ COMMANDS = {
 }
 
 
-@pytest.mark.parametrize("disabled", ["sidebar", "cell-chip", "dashboard"])
-def test_a_disabled_plugin_takes_its_feature_away_and_nothing_else(
-    browser: Browser, lab_server: tuple[Jupyter, Path], disabled: str
-) -> None:
-    server, state = lab_server
-    arguments = ["--level=user", f"fal-jupyter:{disabled}"]
-    environment = os.environ | {"JUPYTER_CONFIG_DIR": str(server.directory / "config")}
+def test_disabled_plugins_take_their_features_away_and_nothing_else(lab: Front) -> None:
+    ids = [f"fal-jupyter:{name}" for name in DISABLED]
+    environment = os.environ | {"JUPYTER_CONFIG_DIR": str(lab.server.directory / "config")}
+    command = [sys.executable, "-m", "jupyterlab.labextensions", "disable", "--level=user", *ids]
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
 
-    def switch(verb: str) -> None:
-        command = [sys.executable, "-m", "jupyterlab.labextensions", verb, *arguments]
-        ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
-        assert ran.returncode == 0, ran.stdout + ran.stderr
+    lab.write("plugins.ipynb", [LOAD, STUDIO])
+    lab.open("plugins.ipynb")
+    lab.run_all(2)
 
-    switch("disable")
-    try:
-        with front_page(browser, server, state, "lab", f"without-{disabled}") as front:
-            front.write(name := f"without-{disabled}.ipynb", [LOAD, STUDIO])
-            front.open(name)
-            front.run_all(2)
-            for plugin, selector in SHOWN.items():
-                expected = 0 if plugin == disabled else 1
-                expect(front.page.locator(selector)).to_have_count(expected)
-            known = front.page.evaluate("() => window.jupyterapp.commands.listCommands()")
-            for plugin, command in COMMANDS.items():
-                assert (f"fal-jupyter:{command}" in known) == (plugin != disabled), plugin
-    finally:
-        switch("enable")
-    page_config = json.loads((server.directory / "config" / "labconfig" / "page_config.json").read_text())
-    assert not page_config.get("disabledExtensions", {}).get(f"fal-jupyter:{disabled}")
+    for plugin, selector in SHOWN.items():
+        expect(lab.page.locator(selector)).to_have_count(0 if plugin in DISABLED else 1)
+    known = lab.page.evaluate("() => window.jupyterapp.commands.listCommands()")
+    for plugin, name in COMMANDS.items():
+        assert (f"fal-jupyter:{name}" in known) == (plugin not in DISABLED), plugin
+    lab.page.locator(".fj-status").click()  # it has neither sidebar nor dashboard to show
+    expect(lab.page.locator(".fj-card").first.get_by_text("Ready", exact=True)).to_be_visible()
