@@ -152,7 +152,7 @@ async def gateway() -> list[tuple[str, float]]:
         left, right = socket.socketpair()
 
         def connection(make: Callable[[server.HttpConnection], Any]) -> server.HttpConnection:
-            made = server.HttpListener(make, 30, 10).connection()
+            made = server.HttpListener(make, 30, 10, 100).connection()
             made.connection_made(Transport(left))  # type: ignore[arg-type]
             return made
 
@@ -191,7 +191,7 @@ async def gateway() -> list[tuple[str, float]]:
 
         one()
         total, parse, decisions = micros(one), micros(lambda: parser.data_received(request)), micros(decide)
-        key = micros(lambda: keys.admits("Key fjk_abcdefgh:secret")) + micros(data_plane.new_id)
+        key = micros(lambda: keys.admits("Key fjk_abcdefgh:secret", "run")) + micros(data_plane.new_id)
         frame = micros(lambda: frames.encode_message(Kind.REQUEST, 1, head, BODY, end=True))
         frame += micros(lambda: list(Decoder().feed(answer)))
         left.close()

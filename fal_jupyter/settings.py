@@ -37,6 +37,7 @@ CDN_VARIABLE = "FAL_JUPYTER_CDN"
 LOOP_VARIABLE = "FAL_JUPYTER_LOOP"
 MOUNT_DATA_VARIABLE = "FAL_JUPYTER_MOUNT_DATA"
 LOG_LEVEL_VARIABLE = "FAL_JUPYTER_LOG_LEVEL"
+RECORD_VARIABLE = "FAL_JUPYTER_RECORD"
 DEFAULT_MAX_BODY = 256 * 1024 * 1024
 DEFAULT_MAX_FILE = 16 * 1024 * 1024 * 1024
 DEFAULT_CDN_BYTES = 64 * 1024 * 1024 * 1024
@@ -76,6 +77,7 @@ class Settings:
         loop: the event loop of a runner; ``auto`` is uvloop unless the app uses ``nest_asyncio``.
         mount_data: runners see the persistent folder at ``/data``; ``auto`` where their code names that path.
         log_level: from which level on processes log (:mod:`fal_jupyter.logs`); None: not set.
+        record: directory into which the gateway writes its fleet's events and its runners' frames, for debugging; None: it does not.
         allow_private: callers' addresses (inputs, webhooks) may be of private networks and of this machine.
     """
 
@@ -97,6 +99,7 @@ class Settings:
     loop: Loop = "auto"
     mount_data: MountData = "auto"
     log_level: LogLevel | None = None
+    record: Path | None = None
 
     @property
     def socket(self) -> Path:
@@ -165,6 +168,8 @@ class Settings:
         }
         if self.allow_private:
             carried[ALLOW_PRIVATE_VARIABLE] = "1"
+        if self.record is not None:
+            carried[RECORD_VARIABLE] = str(self.record)
         if self.cdn:
             carried[CDN_VARIABLE] = self.cdn
         if self.log_level:
@@ -198,6 +203,7 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         loop=_one_of(env, LOOP_VARIABLE, LOOPS),
         mount_data=mount_data(env),
         log_level=_log_level(env),
+        record=Path(env[RECORD_VARIABLE]).expanduser().absolute() if env.get(RECORD_VARIABLE) else None,
         allow_private=env.get(ALLOW_PRIVATE_VARIABLE, "").lower() not in ("", "0", "false"),
     )
 

@@ -11,6 +11,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Awaitable, Mapping
+from pathlib import Path
 from typing import Any
 
 from tornado.netutil import bind_sockets
@@ -26,6 +27,7 @@ from fal_jupyter.gateway.auth.leases import Leases, OwnerLease, peer_of
 from fal_jupyter.gateway.changes import Changes
 from fal_jupyter.gateway.engine.engine import Engine
 from fal_jupyter.gateway.engine.listings import app_record, runner_records
+from fal_jupyter.gateway.engine.recorder import FleetRecorder
 from fal_jupyter.gateway.feed.feed import Feed
 from fal_jupyter.gateway.http.cors import CorsPolicy, Preflight
 from fal_jupyter.gateway.http.messages import IncomingRequest, RequestHeaders
@@ -45,6 +47,7 @@ from fal_jupyter.gateway.requests.data_plane import (
     is_own_host,
     limit_sentence,
 )
+from fal_jupyter.gateway.runners.frame_dump import FrameDump
 from fal_jupyter.gateway.runners.launcher import Launcher
 from fal_jupyter.gateway.runners.load_messages import GatewayPorts, LoadMessages, calls_here
 from fal_jupyter.gateway.storage.files import Files
@@ -99,8 +102,14 @@ class Gateway:
         self.tokens = AccessTokens(lives=self.keys.lives)
         loads = LoadMessages(settings, secret_store, self.keys.of_apps, self._open_ports)
         changes = Changes()
+        dump, recorder = _recorders(settings.record)
         self.engine = Engine(
-            settings, loads, lambda events: Launcher(events, environment, files), changes, self._maybe_idle
+            settings,
+            loads,
+            lambda events: Launcher(events, environment, files, dump),
+            changes,
+            self._maybe_idle,
+            recorder,
         )
         self.deployments = self.engine.deployments
         self.files = Files(settings, lives=self.keys.lives)
@@ -478,6 +487,18 @@ class RequestRouter:
 
     def on_connection_close(self) -> None:
         self._inner.on_connection_close()
+
+
+def _recorders(directory: Path | None) -> tuple[FrameDump | None, FleetRecorder | None]:
+    """Make what records frames and the fleet's events; none where nothing is to be recorded, or the directory cannot be written."""
+    if directory is None:
+        return None, None
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return FrameDump(directory), FleetRecorder(directory, version())
+    except OSError as error:
+        log.warning("nothing is recorded: %s", error)
+        return None, None
 
 
 def _is_own_user(sock: socket.socket) -> bool:

@@ -16,6 +16,7 @@ from fal_jupyter.gateway.apps.deployments import Deployments
 from fal_jupyter.gateway.changes import Changes
 from fal_jupyter.gateway.devices.device_locks import DeviceLocks
 from fal_jupyter.gateway.engine.app_executor import AppExecutor
+from fal_jupyter.gateway.engine.recorder import FleetRecorder
 from fal_jupyter.gateway.engine.request_executor import RequestExecutor
 from fal_jupyter.gateway.engine.request_history import RecordedRequest
 from fal_jupyter.gateway.engine.runner_executor import RunnerExecutor
@@ -67,6 +68,7 @@ class Engine:
         make_launcher: makes what starts runners and reports their events to its argument.
         changes: notified after each event.
         on_idle: called when nothing runs for any caller any more.
+        recorder: records the fleet's events and commands.
 
     Attributes:
         deployments: the published apps.
@@ -82,8 +84,9 @@ class Engine:
         make_launcher: Callable[[RunnerEvents], Launcher],
         changes: Changes,
         on_idle: Callable[[], None],
+        recorder: FleetRecorder | None = None,
     ) -> None:
-        self._owner, self._loads, self._changes = settings.owner, loads, changes
+        self._owner, self._loads, self._changes, self._recorder = settings.owner, loads, changes, recorder
         self._fleet = Fleet()
         self._timer = FleetTimer(lambda: self.handle(m.TimerFired()))
         self.runners = LiveRunners()
@@ -107,7 +110,11 @@ class Engine:
 
     def handle(self, event: m.FleetEvent) -> None:
         """Hand an event to the fleet, and execute the commands that follow."""
-        for command in self._fleet.handle(event, time.monotonic_ns()):
+        now = time.monotonic_ns()
+        commands = self._fleet.handle(event, now)
+        if self._recorder is not None:
+            self._recorder.record(now, event, commands)
+        for command in commands:
             self._execute[type(command)](command)
         self._changes.notify()
         if (wake_at := self._fleet.wake_at) is not None:

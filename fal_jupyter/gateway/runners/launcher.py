@@ -9,6 +9,7 @@ import signal
 from collections.abc import Collection, Iterator, Mapping
 
 from fal_jupyter.domain.environments.start_time import start_time_difference
+from fal_jupyter.gateway.runners.frame_dump import FrameDump
 from fal_jupyter.gateway.runners.runner_process import (
     END_PATIENCE,
     RunnerEvents,
@@ -39,10 +40,13 @@ class Launcher:
         events: receives what the runners do.
         environment: the gateway's variables.
         files: soft limit of open files of each runner; the gateway's own is higher.
+        dump: gets all frames, for debugging.
     """
 
-    def __init__(self, events: RunnerEvents, environment: Mapping[str, str], files: int) -> None:
-        self._events, self._environment, self._files = events, environment, files
+    def __init__(
+        self, events: RunnerEvents, environment: Mapping[str, str], files: int, dump: FrameDump | None = None
+    ) -> None:
+        self._events, self._environment, self._files, self._dump = events, environment, files, dump
         self._loop = asyncio.get_running_loop()
         self._current: dict[TemplateKey, TemplateProcess] = {}
         self._replaced: list[TemplateProcess] = []  # their packages changed; each ends with its last runner
@@ -60,7 +64,7 @@ class Launcher:
             self._loop.call_soon(self._events.runner_refused, runner_id, reason)
             return None
         try:
-            return RunnerProcess(runner_id, self._template(environment), load, self._events)
+            return RunnerProcess(runner_id, self._template(environment), load, self._events, self._dump)
         except OSError as error:
             self._end_replaced()
             self._loop.call_soon(self._events.runner_refused, runner_id, why_refused(error))

@@ -18,6 +18,7 @@ from typing import Final, Protocol
 from fal_jupyter.domain.environments.start_time import template_environment
 from fal_jupyter.domain.text.token_bucket import TokenBucket
 from fal_jupyter.gateway.runners.channel import GatewayChannel
+from fal_jupyter.gateway.runners.frame_dump import FrameDump
 from fal_jupyter.gateway.runners.template_messages import (
     ForkOrder,
     KillOrder,
@@ -82,7 +83,14 @@ class RunnerProcess:
         OSError: there are too many open files, or its template cannot get its descriptors.
     """
 
-    def __init__(self, runner_id: str, template: TemplateProcess, load: RunnerLoad, events: RunnerEvents) -> None:
+    def __init__(
+        self,
+        runner_id: str,
+        template: TemplateProcess,
+        load: RunnerLoad,
+        events: RunnerEvents,
+        dump: FrameDump | None,
+    ) -> None:
         self.id, self.template, self.machine = runner_id, template, load.machine
         self.isolated = load.environment["isolated"]
         self.pid = self.over_memory = 0
@@ -102,7 +110,12 @@ class RunnerProcess:
             runner_end.close()
             raise
         os.set_blocking(self._pipe, False)
-        self.channel = GatewayChannel(gateway_end, partial(events.runner_frame, runner_id), self._channel_ended)
+        on_frame = partial(events.runner_frame, runner_id)
+        self.channel = (
+            GatewayChannel(gateway_end, on_frame, self._channel_ended)
+            if dump is None
+            else dump.channel(runner_id, gateway_end, on_frame, self._channel_ended)
+        )
         self._loop.add_reader(self._pipe, self.read_output)
         template.runners[runner_id] = self
         order = ForkOrder(runner_id, load.environment["preload"], load.machine["memory"])

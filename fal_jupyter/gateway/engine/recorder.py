@@ -1,0 +1,151 @@
+"""A record of the fleet's events and commands, and its replay: a failure in the field becomes a test.
+
+``FAL_JUPYTER_RECORD=DIR`` makes a gateway write ``DIR/fleet-PID.jsonl``. The fleet has no clock and no chance, so the same events at
+the same moments give the same commands: ``python -m fal_jupyter.gateway.engine.recorder FILE`` compares them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final, get_args
+
+import msgspec
+
+from fal_jupyter.domain.events import FleetCommand, FleetEvent
+from fal_jupyter.domain.fleet.fleet import Fleet
+
+FORMAT: Final = 1
+_EVENTS: Final[dict[str, type[FleetEvent]]] = {kind.__name__: kind for kind in get_args(FleetEvent)}
+
+
+class RecordHead(msgspec.Struct, frozen=True):
+    """The first line of a record."""
+
+    format: int
+    version: str
+    pid: int
+
+
+class RecordedMessage(msgspec.Struct, frozen=True):
+    """An event or a command: the name of its class, and its fields."""
+
+    type: str
+    fields: msgspec.Raw
+
+
+class RecordedStep(msgspec.Struct, frozen=True):
+    """Every other line: an event, the monotonic nanoseconds at which the fleet got it, and the commands that followed."""
+
+    at: int
+    event: RecordedMessage
+    commands: list[RecordedMessage]
+
+
+class Divergence(msgspec.Struct, frozen=True):
+    """A step whose replay gave other commands than the record has."""
+
+    line: int
+    event: str
+    recorded: list[str]
+    replayed: list[str]
+
+    def __str__(self) -> str:
+        parts = (f"line {self.line}: {self.event}", "recorded:", *self.recorded, "replayed:", *self.replayed)
+        return "\n  ".join(parts)
+
+
+class FleetRecorder:
+    """Writes one line per event. A disk that is full ends the record, never the gateway."""
+
+    def __init__(self, directory: Path, version: str) -> None:
+        path = directory / f"fleet-{os.getpid()}.jsonl"
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        self._write(RecordHead(FORMAT, version, os.getpid()))
+
+    def record(self, at: int, event: FleetEvent, commands: Sequence[FleetCommand]) -> None:
+        """Add a step."""
+        self._write(RecordedStep(at, _message(event), [_message(command) for command in commands]))
+
+    def _write(self, line: RecordHead | RecordedStep) -> None:
+        if self._file < 0:
+            return
+        try:
+            os.write(self._file, msgspec.json.encode(line) + b"\n")
+        except OSError:
+            self.close()
+
+    def close(self) -> None:
+        """End the record."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+
+def _message(message: FleetEvent | FleetCommand) -> RecordedMessage:
+    return RecordedMessage(type(message).__name__, msgspec.Raw(msgspec.json.encode(message)))
+
+
+def events_of(lines: Iterable[bytes]) -> Iterator[tuple[int, FleetEvent, list[RecordedMessage]]]:
+    """Read a record: moment, event and recorded commands of each step.
+
+    Raises:
+        ValueError: it is not a record, or one of a version with other events.
+    """
+    lines = iter(lines)
+    try:
+        head = msgspec.json.decode(next(lines, b""), type=RecordHead)
+        if head.format != FORMAT:
+            raise ValueError(f"the record has format {head.format}, this version reads {FORMAT}")
+        for line in lines:
+            step = msgspec.json.decode(line, type=RecordedStep)
+            kind = _EVENTS.get(step.event.type)
+            if kind is None:
+                raise ValueError(f"this version has no event {step.event.type}; the record is of {head.version}")
+            yield step.at, msgspec.json.decode(step.event.fields, type=kind), step.commands
+    except msgspec.MsgspecError as error:
+        raise ValueError(f"not a record of fleet events: {error}") from error
+
+
+def replay(lines: Iterable[bytes]) -> list[Divergence]:
+    """Hand a record's events to a new fleet, and give the steps whose commands differ.
+
+    Raises:
+        ValueError: see :func:`events_of`.
+    """
+    fleet = Fleet()
+    divergences: list[Divergence] = []
+    for number, (at, event, commands) in enumerate(events_of(lines), 2):
+        recorded = [_plain(command) for command in commands]
+        replayed = [_plain(_message(command)) for command in fleet.handle(event, at)]
+        if recorded != replayed:
+            divergences.append(Divergence(number, _plain(_message(event)), recorded, replayed))
+    return divergences
+
+
+def _plain(message: RecordedMessage) -> str:
+    fields: dict[str, Any] = msgspec.json.decode(message.fields)
+    return f"{message.type}({', '.join(f'{name}={value!r}' for name, value in fields.items())})"
+
+
+def main() -> None:
+    """Replay a record, print what differs; the exit status is 1 where something does."""
+    parser = argparse.ArgumentParser(prog="python -m fal_jupyter.gateway.engine.recorder", description=main.__doc__)
+    parser.add_argument("file", type=Path)
+    with parser.parse_args().file.open("rb") as file:
+        lines = file.readlines()
+    try:
+        divergences = replay(lines)
+    except ValueError as error:
+        raise SystemExit(str(error)) from None
+    for divergence in divergences:
+        print(divergence)
+    print(f"{len(lines) - 1} events replayed, {len(divergences)} with other commands", file=sys.stderr)
+    raise SystemExit(bool(divergences))
+
+
+if __name__ == "__main__":
+    main()
