@@ -33,7 +33,7 @@ from fal_jupyter.gateway.auth.access_tokens import AccessTokens
 from fal_jupyter.gateway.auth.api_keys import ApiKeys
 from fal_jupyter.gateway.changes import Changes
 from fal_jupyter.gateway.engine.engine import Engine
-from fal_jupyter.gateway.http import server
+from fal_jupyter.gateway.http import request_cycle, server
 from fal_jupyter.gateway.requests import data_plane
 from fal_jupyter.gateway.runners.live_runner import RunnerLifeEvent
 from fal_jupyter.gateway.storage.logs import Log
@@ -151,8 +151,8 @@ async def gateway() -> list[tuple[str, float]]:
         front.ports = (1234,)
         left, right = socket.socketpair()
 
-        def connection(make: Callable[[server.HttpConnection], Any]) -> server.HttpConnection:
-            made = server.HttpListener(make, 30, 10, 100).connection()
+        def connection(make: Callable[[request_cycle.RequestResponseCycle], Any]) -> server.HttpConnection:
+            made = server.HttpListener(make, 30, 60, 10).connection()
             made.connection_made(Transport(left))  # type: ignore[arg-type]
             return made
 
@@ -176,7 +176,7 @@ async def gateway() -> list[tuple[str, float]]:
             def begin(self, *_: object) -> None: ...
             def data_received(self, chunk: bytes) -> None: ...
             def finish(self) -> None:
-                parser._message = None
+                parser._cycle = None
 
             def on_connection_close(self) -> None: ...
 

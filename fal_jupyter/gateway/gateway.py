@@ -33,7 +33,8 @@ from fal_jupyter.gateway.http.cors import CorsPolicy, Preflight
 from fal_jupyter.gateway.http.messages import IncomingRequest, RequestHeaders
 from fal_jupyter.gateway.http.proxy_target import H_TARGET, is_proxied, own_target
 from fal_jupyter.gateway.http.proxy_target import refusal as proxy_refusal
-from fal_jupyter.gateway.http.server import HttpConnection, HttpListener
+from fal_jupyter.gateway.http.request_cycle import RequestResponseCycle
+from fal_jupyter.gateway.http.server import HttpListener
 from fal_jupyter.gateway.http.tls_port import TlsPort
 from fal_jupyter.gateway.http.tornado_bridge import BodyLimit, TornadoRequest
 from fal_jupyter.gateway.queue.queue import Queue
@@ -141,7 +142,7 @@ class Gateway:
             settings.idle_timeout,
             most,
             send_timeout=settings.send_timeout,
-            top=top,
+            max_descriptor=top,
         )
         self._unix_listener = HttpListener(
             lambda c: RequestRouter(self._unix_front, c, trusted, self._application, self.stopping),
@@ -150,7 +151,7 @@ class Gateway:
             most,
             admits=_is_own_user,
             send_timeout=settings.send_timeout,
-            top=top,
+            max_descriptor=top,
         )
 
     async def open(self, unix: socket.socket) -> None:
@@ -419,7 +420,7 @@ class RequestRouter:
     def __init__(
         self,
         front: DataPlane,
-        connection: HttpConnection,
+        connection: RequestResponseCycle,
         public: Application,
         admin: Application | None,
         stopping: asyncio.Event,

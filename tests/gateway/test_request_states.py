@@ -24,10 +24,10 @@ from fal_jupyter.gateway.requests.request_states import (
     BodyState,
     DeliveryEvent,
     DeliveryState,
-    IllegalRequestTransition,
     ResponseEvent,
     ResponseState,
 )
+from fal_jupyter.gateway.transitions import IllegalTransition
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.frames import WINDOW, Decoder, Frame, Kind
 from tests.support.virtual_loop import VirtualLoop, virtual_loop
@@ -53,7 +53,7 @@ def test_every_state_has_a_row_and_is_reached_and_every_missing_pair_raises(
     for state in states:
         before = dict(table[state])
         for event in set(events) - set(table[state]):
-            with pytest.raises(IllegalRequestTransition, match=f"{event} cannot happen in the state {state}"):
+            with pytest.raises(IllegalTransition, match=f"{event} cannot happen in the state {state}"):
                 table[state][event]
         assert dict(table[state]) == before
 
@@ -70,7 +70,7 @@ def test_a_second_end_of_a_body_raises_and_changes_nothing() -> None:
     body.feed(b"x")
     body.end()
     for again in (body.end, body.discard_end):
-        with pytest.raises(IllegalRequestTransition):
+        with pytest.raises(IllegalTransition):
             again()
         assert body.is_read
         assert body.bytes_received == 1
@@ -325,6 +325,6 @@ def test_a_second_head_of_an_answer_raises_and_is_not_sent() -> None:
         life.end(0)
         life.dispatch(0)
         life.answer(5)
-        with pytest.raises(IllegalRequestTransition):
+        with pytest.raises(IllegalTransition):
             life.request.on_frame(response(5, end=False))
         assert life.caller.calls == ["respond"]

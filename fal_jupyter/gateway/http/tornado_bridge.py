@@ -11,8 +11,8 @@ from tornado.iostream import StreamClosedError
 from tornado.web import Application
 
 from fal_jupyter.gateway.http.messages import LINGER, LINGER_BYTES, RequestHeaders
+from fal_jupyter.gateway.http.request_cycle import RequestResponseCycle
 from fal_jupyter.gateway.http.response_writer import failure
-from fal_jupyter.gateway.http.server import HttpConnection
 
 
 class _Context(NamedTuple):
@@ -25,7 +25,7 @@ class _Context(NamedTuple):
 class RespondingHandler(HTTPConnection):
     """A connection as Tornado's handlers see one."""
 
-    def __init__(self, connection: HttpConnection) -> None:
+    def __init__(self, connection: RequestResponseCycle) -> None:
         self.connection = connection
         self.context = _Context("https" if connection.encrypted else "http")
         self.begun = self.over = False  # the answer
@@ -47,7 +47,7 @@ class RespondingHandler(HTTPConnection):
         if wait is not None:
             return wait
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        if self.connection.gone:
+        if self.connection.disconnected:
             done.set_exception(StreamClosedError())
             done.exception()  # who does not wait for it is told by the close callback
         else:
@@ -109,7 +109,11 @@ class TornadoRequest:
     upgrades = False
 
     def __init__(
-        self, application: Application, connection: HttpConnection, whole: BodyLimit, streamed: BodyLimit | None = None
+        self,
+        application: Application,
+        connection: RequestResponseCycle,
+        whole: BodyLimit,
+        streamed: BodyLimit | None = None,
     ) -> None:
         self._application, self._limit, self._streamed = application, whole, streamed or whole
         self._answering = RespondingHandler(connection)

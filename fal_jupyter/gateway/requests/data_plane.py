@@ -20,8 +20,8 @@ from fal_jupyter.gateway.auth.access_tokens import AccessTokens
 from fal_jupyter.gateway.auth.api_keys import ApiKeys
 from fal_jupyter.gateway.http.cors import CorsPolicy, foreign_sentence, is_foreign, is_own, without_foreign_cookies
 from fal_jupyter.gateway.http.messages import LINGER, LINGER_BYTES, RequestHeaders
+from fal_jupyter.gateway.http.request_cycle import RequestResponseCycle
 from fal_jupyter.gateway.http.response_writer import failure, is_number, new_id
-from fal_jupyter.gateway.http.server import HttpConnection
 from fal_jupyter.gateway.requests.proxied_request import ProxiedRequest
 from fal_jupyter.gateway.requests.request_description import RequestDescription
 from fal_jupyter.gateway.requests.request_events import RequestEvents
@@ -174,7 +174,7 @@ class DataPlaneRequest:
 
     __slots__ = ("caller", "exchange", "front", "headers", "linger", "received", "refusal")
 
-    def __init__(self, front: DataPlane, caller: HttpConnection) -> None:
+    def __init__(self, front: DataPlane, caller: RequestResponseCycle) -> None:
         self.front, self.caller = front, caller
         self.exchange: ProxiedRequest | None = None
         self.received = 0
@@ -354,7 +354,9 @@ class RefusedRequest(DataPlaneRequest):
 
     __slots__ = ("why",)
 
-    def __init__(self, front: DataPlane, caller: HttpConnection, status: int, error_type: str, detail: str) -> None:
+    def __init__(
+        self, front: DataPlane, caller: RequestResponseCycle, status: int, error_type: str, detail: str
+    ) -> None:
         super().__init__(front, caller)
         self.why = (status, error_type, detail)
 

@@ -7,24 +7,15 @@ Three machines run side by side, in the manner of h11 (client, server, keep-aliv
   by the gateway (a timeout) while the runner works on;
 * *body*: how far the request's body has been read and sent.
 
-The next state is ``TABLE[state][event]``. A pair that is not in a table is a defect: it raises :class:`IllegalRequestTransition`,
-and nothing changes.
+A pair that is not in a table raises (:mod:`fal_jupyter.gateway.transitions`).
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Final, TypeVar
+from typing import Final
 
-E = TypeVar("E", bound=StrEnum)
-S = TypeVar("S", bound=StrEnum)
-
-
-class IllegalRequestTransition(Exception):
-    """An event came in a state that has no transition for it."""
-
-    def __init__(self, state: StrEnum, event: StrEnum) -> None:
-        super().__init__(f"{type(state).__name__}: {event} cannot happen in the state {state}")
+from fal_jupyter.gateway.transitions import transition_table
 
 
 class DeliveryState(StrEnum):
@@ -82,22 +73,7 @@ class BodyEvent(StrEnum):
     END_IGNORED = "end ignored"
 
 
-class _Moves(dict[E, S]):
-    """The moves out of one state: event → state. A missing event raises."""
-
-    def __init__(self, state: S, moves: dict[E, S]) -> None:
-        super().__init__(moves)
-        self._state = state
-
-    def __missing__(self, event: E) -> S:
-        raise IllegalRequestTransition(self._state, event)
-
-
-def _table(moves: dict[S, dict[E, S]]) -> dict[S, _Moves[E, S]]:
-    return {state: _Moves(state, out) for state, out in moves.items()}
-
-
-DELIVERY: Final = _table(
+DELIVERY: Final = transition_table(
     {
         DeliveryState.RECEIVING: {DeliveryEvent.ARRIVED: DeliveryState.QUEUED},
         DeliveryState.QUEUED: {
@@ -111,7 +87,7 @@ DELIVERY: Final = _table(
     }
 )
 
-RESPONSE: Final = _table(
+RESPONSE: Final = transition_table(
     {
         ResponseState.PENDING: {
             ResponseEvent.HEAD_SENT: ResponseState.STREAMING,
@@ -135,7 +111,7 @@ RESPONSE: Final = _table(
     }
 )
 
-BODY: Final = _table(
+BODY: Final = transition_table(
     {
         BodyState.RECEIVING: {
             BodyEvent.END_RECEIVED: BodyState.RECEIVED,

@@ -22,8 +22,8 @@ from websockets.protocol import Protocol, Side, State
 from websockets.utils import accept_key
 
 from fal_jupyter.gateway.http.messages import RequestHeaders
+from fal_jupyter.gateway.http.request_cycle import RequestResponseCycle
 from fal_jupyter.gateway.http.response_writer import Headers, failure, new_id
-from fal_jupyter.gateway.http.server import HttpConnection
 from fal_jupyter.gateway.requests.data_plane import DataPlane, DataPlaneRequest, absent_sentence, request_head
 from fal_jupyter.gateway.requests.proxied_request import ProxiedRequest
 from fal_jupyter.gateway.requests.request_description import RequestDescription
@@ -106,7 +106,7 @@ class WebSocketBridge(DataPlaneRequest):
         "_waiting",
     )
 
-    def __init__(self, front: DataPlane, caller: HttpConnection) -> None:
+    def __init__(self, front: DataPlane, caller: RequestResponseCycle) -> None:
         super().__init__(front, caller)
         self._protocol = Protocol(Side.SERVER, state=State.OPEN, max_size=front.settings.max_body)
         self._query = ""  # of the handshake; it may have the token

@@ -1,0 +1,42 @@
+"""Answers to bytes that are no request the gateway takes; the connection ends with each."""
+
+from __future__ import annotations
+
+from http.client import responses
+from typing import Final, NamedTuple
+
+from fal_jupyter.gateway.http.response_writer import FAILED, failure
+
+HEAD_LIMIT = 64 * 1024  # bytes
+STATUS_LINES: Final = {status: f"HTTP/1.1 {status} {text}\r\n" for status, text in responses.items()}
+
+
+class Refusal(NamedTuple):
+    """One such answer."""
+
+    status: int
+    detail: str
+
+    def to_bytes(self) -> bytes:
+        """The response, in fal's shape."""
+        headers, body = failure(self.status, "internal_error" if self.status >= 500 else "bad_request", self.detail)
+        lines = [f"{name}: {value}\r\n" for name, value in (*headers, ("connection", "close"))]
+        return f"{STATUS_LINES[self.status]}{''.join(lines)}\r\n".encode() + body
+
+
+class RequestRefused(Exception):
+    """The bytes that were parsed last are no request that the gateway takes."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.detail)
+        self.refusal = refusal
+
+
+BUSY: Final = Refusal(503, "too many connections are open")
+LONG_HEAD: Final = Refusal(400, f"the head of the request is longer than {HEAD_LIMIT} bytes")
+CONNECT: Final = Refusal(400, "this is no proxy: CONNECT leads nowhere")
+EARLY_UPGRADE: Final = Refusal(400, "a websocket cannot begin before the requests ahead of it are answered")
+UPGRADE_WITH_BODY: Final = Refusal(400, "a WebSocket handshake must not have a body")
+TRANSFER_ENCODING_10: Final = Refusal(400, "an HTTP/1.0 request must not have a Transfer-Encoding")
+UNKNOWN_METHOD: Final = Refusal(405, "Method Not Allowed")
+HANDLER_FAILED: Final = Refusal(500, FAILED)

@@ -1,0 +1,197 @@
+"""From bytes to requests: llhttp (httptools) finds the parts of a message; here they become heads, and what we do not take is refused."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, Protocol
+
+import httptools
+import msgspec
+
+from fal_jupyter.gateway.http.connection_states import PARSER, ParserEvent, ParserState
+from fal_jupyter.gateway.http.messages import RequestHeaders
+from fal_jupyter.gateway.http.refusal import (
+    CONNECT,
+    HEAD_LIMIT,
+    LONG_HEAD,
+    TRANSFER_ENCODING_10,
+    UNKNOWN_METHOD,
+    UPGRADE_WITH_BODY,
+    Refusal,
+    RequestRefused,
+)
+
+_HEAD, _IGNORED_UPGRADE, _REPLAY = ParserState.HEAD, ParserState.IGNORED_UPGRADE, ParserState.REPLAY
+_MESSAGE_BEGUN, _MESSAGE_ENDED = ParserEvent.MESSAGE_BEGUN, ParserEvent.MESSAGE_ENDED
+_HEAD_ENDED, _UPGRADE_IGNORED = ParserEvent.HEAD_ENDED, ParserEvent.UPGRADE_IGNORED
+_FRAMING = frozenset({"content-length", "transfer-encoding"})
+_LOWER: Final = {
+    written.encode(): name
+    for name in (
+        "accept",
+        "accept-encoding",
+        "authorization",
+        "connection",
+        "content-length",
+        "content-type",
+        "host",
+        "user-agent",
+    )
+    for written in (name, name.title())
+}
+_REQUEST_LINE = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+ [\x21-\xff]+ HTTP/1\.[01]\r\n")
+
+
+class RequestHead(msgspec.Struct, eq=False):
+    """The head of a request.
+
+    Attributes:
+        keep_alive: the client lets the connection serve another request afterwards.
+        http10: it is of HTTP/1.0.
+        handshake: it is a WebSocket's: no other request follows on its connection, whatever the answer is.
+    """
+
+    method: str
+    target: str
+    headers: RequestHeaders
+    keep_alive: bool
+    http10: bool
+    handshake: bool
+
+
+class ParsedMessages(Protocol):
+    """Receives the parts of requests (:class:`fal_jupyter.gateway.http.server.HttpConnection`)."""
+
+    def head_begun(self) -> None:
+        """The first byte of a request came."""
+
+    def head_received(self, head: RequestHead) -> None:
+        """The head is complete."""
+
+    def body_received(self, data: bytes) -> None:
+        """A piece of the body came."""
+
+    def request_received(self) -> None:
+        """The request is complete."""
+
+
+class RequestParser:
+    """Parses the bytes of one connection. llhttp calls its ``on_`` methods."""
+
+    __slots__ = ("_head_ended", "_head_size", "_llhttp", "_messages", "_pairs", "_state", "_target", "_unparsed")
+
+    def __init__(self, messages: ParsedMessages) -> None:
+        self._messages = messages
+        self._llhttp = httptools.HttpRequestParser(self)
+        self._state = ParserState.IDLE
+        self._target: list[bytes] = []
+        self._pairs: list[tuple[str, str]] = []
+        self._head_size = 0  # bytes that llhttp has reported, trailers included
+        self._unparsed = 0  # bytes of a head after its first packet, which llhttp may not have reported yet
+        self._head_ended = False  # in the bytes that came last
+
+    @property
+    def in_head(self) -> bool:
+        """True while a head is incomplete."""
+        return self._state is _HEAD
+
+    def feed(self, data: bytes) -> bytes | None:
+        """Parse bytes. Gives what follows a WebSocket's handshake (nothing more is parsed then), else None.
+
+        Raises:
+            RequestRefused: they are no request that the gateway takes.
+            Exception: whatever a method of *messages* raised.
+        """
+        if self._state is _HEAD:
+            self._unparsed += len(data)
+        self._head_ended = False
+        while True:
+            try:
+                self._llhttp.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                data = data[upgrade.args[0] :]
+                if self._state is not _IGNORED_UPGRADE:
+                    return data
+                data = self._without_upgrade() + data
+            except httptools.HttpParserCallbackError as error:
+                raise error.__context__ or error from None
+            except httptools.HttpParserError as error:
+                raise RequestRefused(self._refusal_of(error, data)) from None
+            else:
+                break
+        if self._head_size > HEAD_LIMIT or self._unparsed > HEAD_LIMIT:
+            raise RequestRefused(LONG_HEAD)
+        return None
+
+    def close(self) -> None:
+        """Release llhttp's parser: it and this object refer to each other, which only a garbage collection would end."""
+        del self._llhttp, self._messages
+
+    def _without_upgrade(self) -> bytes:
+        """Begin with a new parser, where the protocol that is offered (h2c) is not supported; gives the bytes to feed first.
+
+        llhttp takes a request with an offer for complete, whatever body follows. A head with the same framing tells the new one.
+        """
+        self._state = PARSER[self._state][ParserEvent.PARSER_REPLACED]
+        self._llhttp = httptools.HttpRequestParser(self)
+        framing = [f"{name}: {value}\r\n" for name, value in self._pairs if name in _FRAMING]
+        return f"POST / HTTP/1.1\r\n{''.join(framing)}\r\n".encode("latin-1")
+
+    def _refusal_of(self, error: httptools.HttpParserError, data: bytes) -> Refusal:
+        unknown = isinstance(error, httptools.HttpParserInvalidMethodError) and not self._head_ended
+        if unknown and _REQUEST_LINE.match(data):  # a well-formed request line with a method that llhttp does not know
+            return UNKNOWN_METHOD
+        return Refusal(400, f"this is no HTTP request: {error}")
+
+    # --- called by llhttp ---------------------------------------------------------------------------------------
+    def on_message_begin(self) -> None:
+        if self._state is _REPLAY:
+            return
+        self._state = PARSER[self._state][_MESSAGE_BEGUN]
+        self._target, self._pairs = [], []
+        self._head_size = self._unparsed = 0
+        self._messages.head_begun()
+
+    def on_url(self, url: bytes) -> None:
+        if self._state is _HEAD:
+            self._target.append(url)
+            self._head_size += len(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._state is _REPLAY:
+            return
+        self._head_size += len(name) + len(value)
+        if self._state is _HEAD:  # else a trailer: it must not become part of the head (RFC 9110, 6.5.1)
+            self._pairs.append(
+                (_LOWER.get(name) or name.decode("latin-1").lower(), value.decode("latin-1").strip(" \t"))
+            )
+
+    def on_headers_complete(self) -> None:
+        if self._state is _REPLAY:
+            self._state = PARSER[self._state][_HEAD_ENDED]
+            return
+        self._unparsed, self._head_ended = 0, True
+        if self._head_size > HEAD_LIMIT:
+            raise RequestRefused(LONG_HEAD)
+        llhttp, headers = self._llhttp, RequestHeaders(self._pairs)
+        method, keep_alive = llhttp.get_method().decode("ascii"), llhttp.should_keep_alive()
+        if method == "CONNECT":
+            raise RequestRefused(CONNECT)
+        http10, upgrade, handshake = llhttp.get_http_version() == "1.0", llhttp.should_upgrade(), False
+        if http10 and "transfer-encoding" in headers:  # RFC 9112, 6.1
+            raise RequestRefused(TRANSFER_ENCODING_10)
+        if upgrade and not http10 and headers.get("upgrade", "").lower() == "websocket":
+            if "transfer-encoding" in headers or headers.get("content-length", "0").strip("0"):
+                raise RequestRefused(UPGRADE_WITH_BODY)
+            upgrade, handshake, keep_alive = False, True, False
+        self._state = PARSER[self._state][_UPGRADE_IGNORED if upgrade else _HEAD_ENDED]
+        target = b"".join(self._target).decode("latin-1")
+        self._messages.head_received(RequestHead(method, target, headers, keep_alive, http10, handshake))
+
+    def on_body(self, body: bytes) -> None:
+        self._messages.body_received(body)
+
+    def on_message_complete(self) -> None:
+        if self._state is not _IGNORED_UPGRADE:
+            self._state = PARSER[self._state][_MESSAGE_ENDED]
+            self._messages.request_received()

@@ -1,0 +1,95 @@
+"""The bytes of one response: its head, and how its body is delimited (RFC 9112, 6)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from fal_jupyter.gateway.http.refusal import STATUS_LINES
+from fal_jupyter.gateway.http.response_writer import Headers, is_number
+from fal_jupyter.protocol.api import BODILESS
+
+
+class BodyFraming(StrEnum):
+    """How a response's body is delimited."""
+
+    NONE = "none"  # there is no body, whatever length the head gives
+    LENGTH = "length"
+    CHUNKED = "chunked"
+    UNTIL_CLOSE = "until close"
+
+
+_NONE, _LENGTH, _CHUNKED = BodyFraming.NONE, BodyFraming.LENGTH, BodyFraming.CHUNKED
+
+
+class ResponseFraming(msgspec.Struct, eq=False, gc=False):
+    """Frames one response.
+
+    Attributes:
+        keep_alive: the connection may serve another request after it.
+        http10: the request is of HTTP/1.0.
+        without_body: the request's method is HEAD.
+    """
+
+    keep_alive: bool
+    http10: bool
+    without_body: bool
+    _body: BodyFraming = BodyFraming.UNTIL_CLOSE
+    _remaining: int = 0  # bytes of a body with a length
+
+    def head(self, status: int, headers: Headers) -> bytes:
+        """Give the head; names of headers are in lower case."""
+        lines = [STATUS_LINES.get(status) or f"HTTP/1.1 {status} Unknown\r\n"]
+        body = BodyFraming.UNTIL_CLOSE
+        for name, value in headers:
+            if name == "content-length":
+                if is_number(value):
+                    body, self._remaining = _LENGTH, int(value)
+                else:
+                    body = BodyFraming.UNTIL_CLOSE
+            elif name == "connection" and value == "close":
+                self.keep_alive = False
+                continue
+            lines.append(f"{name}: {value}\r\n")
+        if self.without_body or status in BODILESS:
+            body = _NONE
+        elif body is not _LENGTH and status >= 200:
+            if self.http10:
+                self.keep_alive = False
+            else:
+                body = _CHUNKED
+                lines.append("transfer-encoding: chunked\r\n")
+        self._body = body
+        if not self.keep_alive and status != 101:
+            lines.append("connection: close\r\n")
+        elif self.http10:
+            lines.append("connection: keep-alive\r\n")
+        lines.append("\r\n")
+        return "".join(lines).encode("latin-1", "replace")
+
+    def body(self, data: bytes) -> bytes:
+        """Give the bytes of a piece of the body.
+
+        Raises:
+            ValueError: more than the length that was announced.
+        """
+        if self._body is _NONE or not data:  # an empty chunk would be the last one
+            return b""
+        if self._body is _CHUNKED:
+            return b"%x\r\n%b\r\n" % (len(data), data)
+        if self._body is _LENGTH:
+            self._remaining -= len(data)
+            if self._remaining < 0:
+                raise ValueError("more body than the length that was announced")
+        return data
+
+    def end(self) -> bytes:
+        """Give the bytes of the body's end.
+
+        Raises:
+            ValueError: less than the length that was announced.
+        """
+        if self._body is _LENGTH and self._remaining:
+            raise ValueError("less body than the length that was announced")
+        return b"0\r\n\r\n" if self._body is _CHUNKED else b""

@@ -1,0 +1,38 @@
+"""Transition tables: the states of a machine and every move between them, as data.
+
+The next state is ``TABLE[state][event]``. A pair that is not in a table is a defect: it raises :class:`IllegalTransition`, and
+nothing changes. States and events are string enums, whose hash is computed in C: a move is two dictionary look-ups. Code that
+moves often binds the members to names of its module, since looking a member up in its enum costs as much as the rest of a move.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import TypeVar
+
+E = TypeVar("E", bound=StrEnum)
+S = TypeVar("S", bound=StrEnum)
+
+
+class IllegalTransition(Exception):
+    """An event came in a state that has no transition for it."""
+
+    def __init__(self, state: StrEnum, event: StrEnum) -> None:
+        super().__init__(f"{type(state).__name__}: {event} cannot happen in the state {state}")
+
+
+class Moves(dict[E, S]):
+    """The moves out of one state: event → state. A missing event raises."""
+
+    def __init__(self, state: S, moves: Mapping[E, S]) -> None:
+        super().__init__(moves)
+        self._state = state
+
+    def __missing__(self, event: E) -> S:
+        raise IllegalTransition(self._state, event)
+
+
+def transition_table(moves: Mapping[S, Mapping[E, S]]) -> dict[S, Moves[E, S]]:
+    """Make the table of one machine; every state has a row, an end state an empty one."""
+    return {state: Moves(state, out) for state, out in moves.items()}
