@@ -41,9 +41,9 @@ class ReadDeadlines(msgspec.Struct, eq=False, gc=False):
         """A head begins in the bytes that came last; it has to be complete in time, however often a byte of it comes."""
         self._head_began = self._last_read
 
-    def begin_body(self, now: float) -> None:
-        """A request begins."""
-        self._body_due = now + self.read_timeout
+    def begin_body(self) -> None:
+        """A body begins in the bytes that came last."""
+        self._body_due = self._last_read + self.read_timeout
 
     def resume(self, now: float) -> None:
         """The peer could not send until now."""

@@ -1,26 +1,32 @@
-"""What the HTTP server hands to whoever takes a request: its headers, and the interface of a request that arrives."""
+"""What the HTTP server gives to the handler of a request: its headers, and the interface that the handler implements."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import Any, Protocol
+from typing import Protocol, overload
 
-LINGER = 10.0  # seconds that an answered caller may go on sending its body …
+LINGER = 10.0  # seconds for which an answered caller may continue to send its body …
 LINGER_BYTES = 64 << 20  # … and how much of it
 
 
 class RequestHeaders:
-    """The headers of a request: pairs in order; repeated ones are read joined by commas. Names are in lower case, also those asked for."""
+    """The headers of a request: pairs in order; repeated ones read as one, joined by commas. Names are in lower case, also to ask for."""
 
     __slots__ = ("_by_name", "pairs")
 
     def __init__(self, pairs: list[tuple[str, str]]) -> None:
         self.pairs = pairs
-        self._by_name: dict[str, str] = {}
-        for name, value in pairs:
-            self._by_name[name] = f"{self._by_name[name]},{value}" if name in self._by_name else value
+        self._by_name = dict(pairs)
+        if len(self._by_name) < len(pairs):
+            self._by_name = {}
+            for name, value in pairs:
+                self._by_name[name] = f"{self._by_name[name]},{value}" if name in self._by_name else value
 
-    def get(self, name: str, default: Any = None) -> Any:
+    @overload
+    def get(self, name: str) -> str | None: ...
+    @overload
+    def get(self, name: str, default: str) -> str: ...
+    def get(self, name: str, default: str | None = None) -> str | None:
         """The value of that name."""
         return self._by_name.get(name, default)
 
@@ -29,11 +35,11 @@ class RequestHeaders:
 
 
 class IncomingRequest(Protocol):
-    """Who takes one request as it arrives (:class:`fal_jupyter.gateway.requests.data_plane.DataPlaneRequest`)."""
+    """Handles one request as it arrives (:class:`fal_jupyter.gateway.requests.data_plane.DataPlaneRequest`)."""
 
     @property
     def upgrades(self) -> bool:
-        """True where all that follows the head is one stream of bytes (a websocket): it is handed over as body."""
+        """True where all that follows the head is one stream of bytes (a WebSocket): it comes as body."""
 
     def begin(self, method: str, target: str, headers: RequestHeaders) -> None:
         """The head is here."""

@@ -140,10 +140,11 @@ class RequestResponseCycle(msgspec.Struct, eq=False):
         return self.handler.data_received(data) if self.handler is not None else None
 
     def end_of_request(self) -> None:
-        """The request has been read to its end."""
-        self._receive_state = RECEIVE[self._receive_state][_BODY_ENDED]
-        if self.handler is not None:
-            self.handler.finish()
+        """The request has been read to its end; one that upgrades has none."""
+        handler = self.handler
+        if handler is not None and not handler.upgrades:
+            self._receive_state = RECEIVE[self._receive_state][_BODY_ENDED]
+            handler.finish()
 
     def fail(self) -> None:
         """The handler raised: no answer comes."""

@@ -62,9 +62,6 @@ class RequestHead(msgspec.Struct, eq=False):
 class ParsedMessages(Protocol):
     """Receives the parts of requests (:class:`fal_jupyter.gateway.http.server.HttpConnection`)."""
 
-    def head_begun(self) -> None:
-        """The first byte of a request came."""
-
     def head_received(self, head: RequestHead) -> None:
         """The head is complete."""
 
@@ -78,7 +75,9 @@ class ParsedMessages(Protocol):
 class RequestParser:
     """Parses the bytes of one connection. llhttp calls its ``on_`` methods."""
 
-    __slots__ = ("_head_ended", "_head_size", "_llhttp", "_messages", "_pairs", "_state", "_target", "_unparsed")
+    __slots__ = (
+        "_head_begun", "_head_ended", "_head_size", "_llhttp", "_messages", "_pairs", "_state", "_target", "_unparsed",
+    )  # fmt: skip
 
     def __init__(self, messages: ParsedMessages) -> None:
         self._messages = messages
@@ -88,12 +87,17 @@ class RequestParser:
         self._pairs: list[tuple[str, str]] = []
         self._head_size = 0  # bytes that llhttp has reported, trailers included
         self._unparsed = 0  # bytes of a head after its first packet, which llhttp may not have reported yet
-        self._head_ended = False  # in the bytes that came last
+        self._head_begun = self._head_ended = False  # in the bytes that came last
 
     @property
     def in_head(self) -> bool:
         """True while a head is incomplete."""
         return self._state is _HEAD
+
+    @property
+    def has_new_head(self) -> bool:
+        """True where a head began in the bytes that came last, and is incomplete."""
+        return self._head_begun and self._state is _HEAD
 
     def feed(self, data: bytes) -> bytes | None:
         """Parse bytes. Gives what follows a WebSocket's handshake (nothing more is parsed then), else None.
@@ -104,7 +108,7 @@ class RequestParser:
         """
         if self._state is _HEAD:
             self._unparsed += len(data)
-        self._head_ended = False
+        self._head_begun = self._head_ended = False
         while True:
             try:
                 self._llhttp.feed_data(data)
@@ -150,7 +154,7 @@ class RequestParser:
         self._state = PARSER[self._state][_MESSAGE_BEGUN]
         self._target, self._pairs = [], []
         self._head_size = self._unparsed = 0
-        self._messages.head_begun()
+        self._head_begun = True
 
     def on_url(self, url: bytes) -> None:
         if self._state is _HEAD:

@@ -137,7 +137,17 @@ class HttpConnection(asyncio.Protocol):
         state = self._state
         if state is _OPEN:
             self._deadlines.bytes_received(len(data), self._loop.time())
-            self._parse(data)
+            try:
+                rest = self._parser.feed(data)
+            except RequestRefused as error:
+                self._refuse(error.refusal)
+            except Exception as error:
+                self._handler_failed(error)
+            else:
+                if self._parser.has_new_head:
+                    self._deadlines.begin_head()
+                elif rest is not None:
+                    self._upgrade(rest)
         elif state is _SWITCHED:  # never parsed again, also where the handshake was refused
             if self._cycle is not None and self._cycle.upgrades:
                 self._deliver(self._cycle, data)
@@ -192,21 +202,6 @@ class HttpConnection(asyncio.Protocol):
             self._refuse(Refusal(408, f"the request did not go on for {timeout:g} s"))
 
     # --- requests -----------------------------------------------------------------------------------------------
-    def _parse(self, data: bytes) -> None:
-        try:
-            rest = self._parser.feed(data)
-        except RequestRefused as error:
-            self._refuse(error.refusal)
-        except Exception as error:
-            self._handler_failed(error)
-        else:
-            if rest is not None:
-                self._upgrade(rest)
-
-    def head_begun(self) -> None:
-        """The first byte of a request came."""
-        self._deadlines.begin_head()
-
     def head_received(self, head: RequestHead) -> None:
         """A request's head is complete: it begins, or waits for the requests before it."""
         if self._cycle is None and not self._pipeline:
@@ -226,7 +221,7 @@ class HttpConnection(asyncio.Protocol):
         """A request is complete."""
         if self._pipeline:
             self._pipeline[-1].complete = True
-        elif self._cycle is not None and not self._cycle.upgrades:
+        elif self._cycle is not None:
             self._cycle.end_of_request()
 
     def _begin(self, head: RequestHead) -> RequestResponseCycle:
@@ -235,14 +230,14 @@ class HttpConnection(asyncio.Protocol):
         framing = ResponseFraming(head.keep_alive, head.http10, head.method == "HEAD")
         cycle = RequestResponseCycle(self, self._writes, framing, head.handshake)
         handler = cycle.handler = self._listener.new_handler(cycle)
-        self._deadlines.begin_body(self._loop.time())
+        self._deadlines.begin_body()
         self._cycle = cycle
         try:
             handler.begin(head.method, head.target, head.headers)
         except Exception:
             self._cycle = None  # its handler does not have it
             raise
-        if "expect" in head.headers and head.headers.get("expect").lower() == "100-continue" and not head.http10:
+        if "expect" in head.headers and head.headers.get("expect", "").lower() == "100-continue" and not head.http10:
             self._loop.call_soon(self._continue, cycle)  # after a handler that decides by the head alone
         return cycle
 

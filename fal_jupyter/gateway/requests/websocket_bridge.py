@@ -131,7 +131,7 @@ class WebSocketBridge(DataPlaneRequest):
     def open(self) -> None:
         """The caller may speak."""
         assert self.headers is not None
-        accepted = accept_key(self.headers.get("sec-websocket-key"))
+        accepted = accept_key(self.headers.get("sec-websocket-key", ""))
         head = [("upgrade", "websocket"), ("connection", "Upgrade"), ("sec-websocket-accept", accepted)]
         self.caller.respond(101, head, b"")
         self.front.speakers.add(self)
