@@ -42,7 +42,7 @@ _LOWER: Final = {
 _REQUEST_LINE = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+ [\x21-\xff]+ HTTP/1\.[01]\r\n")
 
 
-class RequestHead(msgspec.Struct, eq=False):
+class ParsedHead(msgspec.Struct, eq=False):
     """The head of a request.
 
     Attributes:
@@ -62,7 +62,7 @@ class RequestHead(msgspec.Struct, eq=False):
 class ParsedMessages(Protocol):
     """Receives the parts of requests (:class:`fal_jupyter.gateway.http.server.HttpConnection`)."""
 
-    def head_received(self, head: RequestHead) -> None:
+    def head_received(self, head: ParsedHead) -> None:
         """The head is complete."""
 
     def body_received(self, data: bytes) -> None:
@@ -190,7 +190,7 @@ class RequestParser:
             upgrade, handshake, keep_alive = False, True, False
         self._state = PARSER[self._state][_UPGRADE_IGNORED if upgrade else _HEAD_ENDED]
         target = b"".join(self._target).decode("latin-1")
-        self._messages.head_received(RequestHead(method, target, headers, keep_alive, http10, handshake))
+        self._messages.head_received(ParsedHead(method, target, headers, keep_alive, http10, handshake))
 
     def on_body(self, body: bytes) -> None:
         self._messages.body_received(body)

@@ -29,7 +29,7 @@ from fal_jupyter.gateway.http.lingering_close import LingeringClose
 from fal_jupyter.gateway.http.messages import IncomingRequest
 from fal_jupyter.gateway.http.refusal import BUSY, EARLY_UPGRADE, HANDLER_FAILED, Refusal, RequestRefused
 from fal_jupyter.gateway.http.request_cycle import RequestResponseCycle
-from fal_jupyter.gateway.http.request_parser import RequestHead, RequestParser
+from fal_jupyter.gateway.http.request_parser import ParsedHead, RequestParser
 from fal_jupyter.gateway.http.response_framing import ResponseFraming
 from fal_jupyter.protocol.api import H_ROLE
 
@@ -41,7 +41,7 @@ _OPEN, _SWITCHED, _LINGERING = ConnectionState.OPEN, ConnectionState.SWITCHED, C
 class PipelinedRequest(msgspec.Struct, eq=False):
     """A request that was read while an earlier one is not answered yet."""
 
-    head: RequestHead
+    head: ParsedHead
     body: list[bytes]
     complete: bool = False
 
@@ -202,7 +202,7 @@ class HttpConnection(asyncio.Protocol):
             self._refuse(Refusal(408, f"the request did not go on for {timeout:g} s"))
 
     # --- requests -----------------------------------------------------------------------------------------------
-    def head_received(self, head: RequestHead) -> None:
+    def head_received(self, head: ParsedHead) -> None:
         """A request's head is complete: it begins, or waits for the requests before it."""
         if self._cycle is None and not self._pipeline:
             self._begin(head)
@@ -224,7 +224,7 @@ class HttpConnection(asyncio.Protocol):
         elif self._cycle is not None:
             self._cycle.end_of_request()
 
-    def _begin(self, head: RequestHead) -> RequestResponseCycle:
+    def _begin(self, head: ParsedHead) -> RequestResponseCycle:
         if self.role is None:
             self.role = head.headers.get(H_ROLE, "")
         framing = ResponseFraming(head.keep_alive, head.http10, head.method == "HEAD")
