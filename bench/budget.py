@@ -33,7 +33,8 @@ from fal_jupyter.gateway.auth.access_tokens import AccessTokens
 from fal_jupyter.gateway.auth.api_keys import ApiKeys
 from fal_jupyter.gateway.changes import Changes
 from fal_jupyter.gateway.engine.engine import Engine
-from fal_jupyter.gateway.http import request_cycle, server
+from fal_jupyter.gateway.http import server
+from fal_jupyter.gateway.http.connection import request_cycle
 from fal_jupyter.gateway.requests import data_plane
 from fal_jupyter.gateway.runners.live_runner import RunnerLifeEvent
 from fal_jupyter.gateway.storage.logs import Log

@@ -29,11 +29,11 @@ from fal_jupyter.gateway.engine.engine import Engine
 from fal_jupyter.gateway.engine.listings import app_record, runner_records
 from fal_jupyter.gateway.engine.recorder import FleetRecorder
 from fal_jupyter.gateway.feed.feed import Feed
+from fal_jupyter.gateway.http.connection.request_cycle import RequestResponseCycle
 from fal_jupyter.gateway.http.cors import CorsPolicy, Preflight
 from fal_jupyter.gateway.http.messages import IncomingRequest, RequestHeaders
 from fal_jupyter.gateway.http.proxy_target import H_TARGET, is_proxied, own_target
 from fal_jupyter.gateway.http.proxy_target import refusal as proxy_refusal
-from fal_jupyter.gateway.http.request_cycle import RequestResponseCycle
 from fal_jupyter.gateway.http.server import HttpListener
 from fal_jupyter.gateway.http.tls_port import TlsPort
 from fal_jupyter.gateway.http.tornado_bridge import BodyLimit, TornadoRequest

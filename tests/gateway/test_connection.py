@@ -13,7 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fal_jupyter.gateway.http.connection_states import (
+from fal_jupyter.gateway.http.connection.deadlines import Awaited, ReadDeadlines
+from fal_jupyter.gateway.http.connection.request_cycle import RequestResponseCycle
+from fal_jupyter.gateway.http.connection.response_framing import ResponseFraming
+from fal_jupyter.gateway.http.connection.states import (
     CONNECTION,
     PARSER,
     RECEIVE,
@@ -27,10 +30,7 @@ from fal_jupyter.gateway.http.connection_states import (
     SendEvent,
     SendState,
 )
-from fal_jupyter.gateway.http.deadlines import Awaited, ReadDeadlines
 from fal_jupyter.gateway.http.messages import LINGER, RequestHeaders
-from fal_jupyter.gateway.http.request_cycle import RequestResponseCycle
-from fal_jupyter.gateway.http.response_framing import ResponseFraming
 from fal_jupyter.gateway.http.server import HttpListener
 from fal_jupyter.gateway.transitions import IllegalTransition
 from tests.support.virtual_loop import VirtualLoop, virtual_loop

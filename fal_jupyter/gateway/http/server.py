@@ -5,9 +5,9 @@ here a request is one parser call and a response is one write. A connection answ
 reading with them. Running out of file descriptors must not busy-loop: the loop's acceptor pauses, and connections get 503 while
 there are some descriptors left.
 
-The parts: :mod:`request_parser` (bytes → requests), :mod:`request_cycle` and :mod:`response_framing` (responses → bytes),
-:mod:`flow_control` (back-pressure), :mod:`deadlines` (timeouts), :mod:`lingering_close` (the end of a refused connection), and
-:mod:`connection_states` with the states of all of them.
+The parts are modules of :mod:`fal_jupyter.gateway.http.connection`: ``request_parser`` (bytes → requests), ``request_cycle`` and
+``response_framing`` (responses → bytes), ``flow_control`` (back-pressure), ``deadlines`` (timeouts), ``lingering_close`` (the end of a
+refused connection), and ``states`` with the states of all of them.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from typing import cast
 
 import msgspec
 
-from fal_jupyter.gateway.http.connection_states import CONNECTION, ConnectionEvent, ConnectionState
-from fal_jupyter.gateway.http.deadlines import Awaited, ReadDeadlines
-from fal_jupyter.gateway.http.flow_control import ReadFlow, WriteFlow
-from fal_jupyter.gateway.http.lingering_close import LingeringClose
+from fal_jupyter.gateway.http.connection.deadlines import Awaited, ReadDeadlines
+from fal_jupyter.gateway.http.connection.flow_control import ReadFlow, WriteFlow
+from fal_jupyter.gateway.http.connection.lingering_close import LingeringClose
+from fal_jupyter.gateway.http.connection.refusal import BUSY, EARLY_UPGRADE, HANDLER_FAILED, Refusal, RequestRefused
+from fal_jupyter.gateway.http.connection.request_cycle import RequestResponseCycle
+from fal_jupyter.gateway.http.connection.request_parser import ParsedHead, RequestParser
+from fal_jupyter.gateway.http.connection.response_framing import ResponseFraming
+from fal_jupyter.gateway.http.connection.states import CONNECTION, ConnectionEvent, ConnectionState
 from fal_jupyter.gateway.http.messages import IncomingRequest
-from fal_jupyter.gateway.http.refusal import BUSY, EARLY_UPGRADE, HANDLER_FAILED, Refusal, RequestRefused
-from fal_jupyter.gateway.http.request_cycle import RequestResponseCycle
-from fal_jupyter.gateway.http.request_parser import ParsedHead, RequestParser
-from fal_jupyter.gateway.http.response_framing import ResponseFraming
 from fal_jupyter.protocol.api import H_ROLE
 
 log = logging.getLogger("fal_jupyter.gateway")

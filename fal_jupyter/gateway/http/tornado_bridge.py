@@ -10,8 +10,8 @@ from tornado.httputil import HTTPConnection, HTTPHeaders, HTTPInputError, HTTPMe
 from tornado.iostream import StreamClosedError
 from tornado.web import Application
 
+from fal_jupyter.gateway.http.connection.request_cycle import RequestResponseCycle
 from fal_jupyter.gateway.http.messages import LINGER, LINGER_BYTES, RequestHeaders
-from fal_jupyter.gateway.http.request_cycle import RequestResponseCycle
 from fal_jupyter.gateway.http.response_writer import failure
 
 

@@ -18,9 +18,9 @@ import msgspec
 from fal_jupyter.domain.spec import AppSpec
 from fal_jupyter.gateway.auth.access_tokens import AccessTokens
 from fal_jupyter.gateway.auth.api_keys import ApiKeys
+from fal_jupyter.gateway.http.connection.request_cycle import RequestResponseCycle
 from fal_jupyter.gateway.http.cors import CorsPolicy, foreign_sentence, is_foreign, is_own, without_foreign_cookies
 from fal_jupyter.gateway.http.messages import LINGER, LINGER_BYTES, RequestHeaders
-from fal_jupyter.gateway.http.request_cycle import RequestResponseCycle
 from fal_jupyter.gateway.http.response_writer import failure, is_number, new_id
 from fal_jupyter.gateway.requests.proxied_request import ProxiedRequest
 from fal_jupyter.gateway.requests.request_description import RequestDescription

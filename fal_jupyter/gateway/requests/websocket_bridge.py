@@ -21,8 +21,8 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import Protocol, Side, State
 from websockets.utils import accept_key
 
+from fal_jupyter.gateway.http.connection.request_cycle import RequestResponseCycle
 from fal_jupyter.gateway.http.messages import RequestHeaders
-from fal_jupyter.gateway.http.request_cycle import RequestResponseCycle
 from fal_jupyter.gateway.http.response_writer import Headers, failure, new_id
 from fal_jupyter.gateway.requests.data_plane import DataPlane, DataPlaneRequest, absent_sentence, request_head
 from fal_jupyter.gateway.requests.proxied_request import ProxiedRequest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from fal_jupyter.gateway.http.send_queue import unsent
+from fal_jupyter.gateway.http.connection.send_queue import unsent
 
 WRITE_LIMIT = 1 << 20  # bytes that wait in the transport before a writer is asked to wait
 

@@ -6,7 +6,7 @@ Machines run side by side, in the manner of h11 (client, server), since none of 
 * *parser*: which part of a request the next byte belongs to;
 * *receive* and *send*: how far the current request has been read, and how far it has been answered.
 
-Which deadline applies follows from these (:class:`fal_jupyter.gateway.http.deadlines.Awaited`): timers with states of their own
+Which deadline applies follows from these (:class:`fal_jupyter.gateway.http.connection.deadlines.Awaited`): timers with states of their own
 would have to be kept in step with them.
 """
 

@@ -8,9 +8,7 @@ from typing import Final, Protocol
 import httptools
 import msgspec
 
-from fal_jupyter.gateway.http.connection_states import PARSER, ParserEvent, ParserState
-from fal_jupyter.gateway.http.messages import RequestHeaders
-from fal_jupyter.gateway.http.refusal import (
+from fal_jupyter.gateway.http.connection.refusal import (
     CONNECT,
     HEAD_LIMIT,
     LONG_HEAD,
@@ -20,6 +18,8 @@ from fal_jupyter.gateway.http.refusal import (
     Refusal,
     RequestRefused,
 )
+from fal_jupyter.gateway.http.connection.states import PARSER, ParserEvent, ParserState
+from fal_jupyter.gateway.http.messages import RequestHeaders
 
 _HEAD, _IGNORED_UPGRADE, _REPLAY = ParserState.HEAD, ParserState.IGNORED_UPGRADE, ParserState.REPLAY
 _MESSAGE_BEGUN, _MESSAGE_ENDED = ParserEvent.MESSAGE_BEGUN, ParserEvent.MESSAGE_ENDED

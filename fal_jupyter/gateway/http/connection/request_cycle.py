@@ -9,7 +9,9 @@ from typing import Protocol
 
 import msgspec
 
-from fal_jupyter.gateway.http.connection_states import (
+from fal_jupyter.gateway.http.connection.flow_control import WriteFlow
+from fal_jupyter.gateway.http.connection.response_framing import ResponseFraming
+from fal_jupyter.gateway.http.connection.states import (
     RECEIVE,
     SEND,
     ReceiveEvent,
@@ -17,9 +19,7 @@ from fal_jupyter.gateway.http.connection_states import (
     SendEvent,
     SendState,
 )
-from fal_jupyter.gateway.http.flow_control import WriteFlow
 from fal_jupyter.gateway.http.messages import IncomingRequest
-from fal_jupyter.gateway.http.response_framing import ResponseFraming
 from fal_jupyter.gateway.http.response_writer import Headers
 
 _RECEIVED, _BODY_ENDED = ReceiveState.RECEIVED, ReceiveEvent.BODY_ENDED

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
-from fal_jupyter.gateway.http.refusal import STATUS_LINES
+from fal_jupyter.gateway.http.connection.refusal import STATUS_LINES
 from fal_jupyter.gateway.http.response_writer import Headers, is_number
 from fal_jupyter.protocol.api import BODILESS
 
