@@ -205,29 +205,24 @@ class TimerFired:
     """The engine's timer reached the fleet's ``wake_at``."""
 
 
-FleetEvent = (
-    AppPublished
-    | AppScaled
-    | AppAdopted
-    | AppStopped
-    | AppUnloaded
-    | LeaseEnded
-    | RequestArrived
-    | RequestAborted
-    | RequestFinished
-    | RunnerSpawned
+AppEvent = AppScaled | AppAdopted | AppStopped | AppUnloaded
+"""What happens to a published app as a whole."""
+RequestEvent = RequestArrived | RequestAborted | RequestFinished
+"""What happens to a request."""
+RunnerEvent = (
+    RunnerSpawned
     | RunnerReady
     | RunnerFailed
     | RunnerExited
     | StartRefused
-    | DeviceFreed
     | RunnerStopAsked
     | RunnerAnswered
     | RunnerHinted
     | RunnerCheckAsked
     | RunnerChecked
-    | TimerFired
 )
+"""What happens to a runner."""
+FleetEvent = AppPublished | AppEvent | LeaseEnded | RequestEvent | RunnerEvent | DeviceFreed | TimerFired
 
 
 @dataclass(frozen=True, slots=True)

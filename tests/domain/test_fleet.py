@@ -41,6 +41,8 @@ from fal_jupyter.domain.events import (
     StopRunner,
     TimerFired,
 )
+from fal_jupyter.domain.fleet.app_phases import AppPhase
+from fal_jupyter.domain.fleet.deadlines import next_deadline
 from fal_jupyter.domain.fleet.fleet import Fleet
 from fal_jupyter.domain.requests.request import MAX_WAITING
 from fal_jupyter.domain.runners.health import HealthRules
@@ -143,7 +145,7 @@ def test_an_event_loop_that_turns_now_and_then_is_left_alone(world: World) -> No
         assert world.tell(RunnerAnswered("hello-1"), after=1) == []
     world.tell(RequestFinished("a", False))
     assert world.sleep() == []  # one alone stops nobody else
-    assert world.fleet.runner("hello-1").ping_at == 0  # type: ignore[union-attr]
+    assert world.fleet.runner("hello-1").liveness.due == 0  # type: ignore[union-attr]
     world.tell(RequestArrived("hello", "c"))
     assert world.sleep() == [PingRunner("hello-1")]
 
@@ -176,7 +178,7 @@ def test_the_timer_is_exact_with_many_apps_and_many_changes(world: World) -> Non
         world.tell(RequestFinished(f"r{turn}", False), after=0.001)
     for keep_alive in range(900, 600, -1):  # ever earlier: what is on the heap below is of no use any more
         world.tell(AppScaled("app7", Scaling(keep_alive=keep_alive)))
-    assert len(world.fleet._timers) < 2 * 40 + 70
+    assert len(world.fleet._state.timers) < 2 * 40 + 70
     while world.fleet.wake_at is not None:
         for order in world.sleep():
             if isinstance(order, StopRunner):
@@ -255,9 +257,9 @@ def test_a_decision_tells_its_direction_and_the_runners_before_and_after(world: 
         world.tell(RequestFinished(f"q{number}"))
     world.tell(TimerFired(), after=61)
 
-    told = [(d.kind, d.before, d.after) for d in world.fleet.apps["hello"].decisions]
+    told = [(d.kind, d.before, d.after) for d in world.fleet.apps["hello"].decisions.recent]
     assert told == [("up", 0, 1), ("up", 1, 2), ("up", 2, 3), ("down", 3, 0)]
-    assert len(world.fleet.apps["hello"].undrawn) == 4
+    assert len(world.fleet.apps["hello"].decisions.undrawn) == 4
 
 
 def test_a_request_goes_to_a_free_runner_at_once_and_the_next_waits_for_another(world: World) -> None:
@@ -428,7 +430,7 @@ def test_starts_that_were_lost_with_their_template_are_tried_again_three_times(w
     for number in (1, 2, 3):
         lost = world.tell(RunnerExited(f"hello-{number}", "its template ended (killed by SIGKILL)", lost=True), after=2)
         assert lost == [StartRunner(f"hello-{number + 1}", "hello", 1)]
-    assert "another is started" in world.fleet.apps["hello"].decisions[-2].reason
+    assert "another is started" in world.fleet.apps["hello"].decisions.recent[-2].reason
     failed = world.tell(RunnerExited("hello-4", "its template ended (killed by SIGKILL)", lost=True), after=2)
     assert [type(order) for order in failed] == [AnnounceFailure, FailRequest]
 
@@ -437,10 +439,10 @@ def test_starts_that_were_lost_with_one_template_count_once(world: World) -> Non
     world.publish(warm=5)
     for number in range(1, 6):
         assert world.tell(RunnerExited(f"hello-{number}", "its template ended", lost=True), after=0.01)
-    assert world.fleet.apps["hello"].lost == 1
+    assert world.fleet.apps["hello"].backoff.lost == 1
     world.tell(RunnerSpawned("hello-6"))
     world.tell(RunnerReady("hello-6"))
-    assert world.fleet.apps["hello"].lost == 0
+    assert world.fleet.apps["hello"].backoff.lost == 0
 
 
 def test_a_new_revision_after_a_failure_starts_at_once(world: World) -> None:
@@ -501,7 +503,7 @@ def test_a_request_that_ends_when_it_is_told_leaves_its_runner_as_it_was(world: 
     world.sleep()
     world.tell(RequestFinished("a"), after=0.5)
     assert world.tell(RequestArrived("hello", "b")) == [DispatchRequest("b", "hello-1")]
-    assert world.fleet.apps["hello"].endings == {}
+    assert world.fleet.apps["hello"].cancellations == {}
 
 
 def test_others_in_a_stuck_requests_runner_finish_before_it_is_replaced(world: World) -> None:
@@ -597,12 +599,25 @@ def test_a_websocket_has_no_time_limit_and_a_queued_request_waits_for_ever(world
     world.tell(RequestArrived("hello", "low", queued=True, low=True))
     world.tell(RequestArrived("hello", "other", queued=True))
     app = world.fleet.apps["hello"]
-    assert app.deadline() is None
+    assert next_deadline(app) is None
     assert [app.ahead_of(name) for name in ("job", "other", "low", "socket")] == [0, 1, 2, 0]
     assert world.tell(TimerFired(), after=100_000) == []
     assert world.tell(RequestFinished("socket")) == [DispatchRequest("job", "hello-1")]
     assert world.tell(RequestFinished("job")) == [DispatchRequest("other", "hello-1")]
     assert world.tell(RequestFinished("other")) == [DispatchRequest("low", "hello-1")]
+
+
+def test_a_request_beside_a_websocket_has_its_time_limit(world: World) -> None:
+    world.serve(min_concurrency=2, request_timeout=30)
+    world.tell(RunnerSpawned("hello-2"))
+    world.tell(RunnerReady("hello-2"))
+    world.tell(RequestArrived("hello", "socket", long_lived=True))
+    world.tell(TimerFired(), after=1000)  # what was due for the websocket's own dispatch is over
+    assert [type(order) for order in world.tell(RequestArrived("hello", "call"))] == [DispatchRequest]
+    began = world.now
+
+    assert [type(order) for order in world.sleep()] == [AnswerRequest, CancelRequest]
+    assert world.now == began + 30 * SECOND
 
 
 def test_a_request_never_waits_without_a_bound(world: World) -> None:
@@ -685,7 +700,7 @@ def test_a_start_that_the_machine_refuses_is_tried_again_after_twenty_seconds(wo
     assert world.sleep() == [StartRunner("hello-2", "hello", 1)]
     orders = world.tell(StartRefused("hello-2", "no processes"))
     assert [type(order) for order in orders] == [AnnounceFailure, FailRequest]
-    world.fleet.apps["hello"].pending_first_runner = 0
+    world.fleet.apps["hello"].phase = AppPhase.ACTIVE
     world.sleep()
     assert world.tell(StartRefused("hello-3", "no processes")) == []
 

@@ -134,7 +134,7 @@ def test_five_unhealthy_runners_in_a_minute_open_the_circuit(world: World) -> No
         if number < 5:
             world.tell(RunnerSpawned(f"hello-{number + 1}"))
             world.tell(RunnerReady(f"hello-{number + 1}"))
-    assert world.fleet.apps["hello"].failures == 1
+    assert world.fleet.apps["hello"].backoff.failures == 1
 
 
 @given(

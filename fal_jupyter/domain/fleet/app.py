@@ -1,72 +1,43 @@
-"""One app as the fleet knows it: its revisions, runners and requests, and who gets the next request."""
+"""One app as the fleet knows it: its revisions, runners and requests."""
 
 from __future__ import annotations
 
 import itertools
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from fal_jupyter.domain.cancellation import Cancellation
+from fal_jupyter.domain.fleet.app_phases import APP_MOVES, AppEvent, AppPhase
 from fal_jupyter.domain.requests.request import FleetRequest
 from fal_jupyter.domain.requests.wait_queue import WaitQueue
 from fal_jupyter.domain.resources.machines import Allotment
 from fal_jupyter.domain.runners.runner import READY, STARTING, SUPPLY, Runner, State
-from fal_jupyter.domain.scaling.policy import (
-    SECOND,
-    Action,
-    Cancel,
-    Drain,
-    Observation,
-    RunnerView,
-    Start,
-    Terminate,
-    Wake,
-    nanoseconds,
-    retry_at,
-    target,
-)
+from fal_jupyter.domain.scaling.decision_log import DecisionLog, LoggedDecision, direction
+from fal_jupyter.domain.scaling.policy import Action, Observation, RunnerView, target
 from fal_jupyter.domain.scaling.reasons import what_is_there
+from fal_jupyter.domain.scaling.start_backoff import StartBackoff
 from fal_jupyter.domain.spec import AppSpec, Scaling
 
-REMEMBERED_DECISIONS = 50
-DEATHS_OPEN_THE_CIRCUIT = 5  # deaths while serving within DEATH_WINDOW (reliability row 8)
-DEATH_WINDOW = nanoseconds(60)
-LOST_STARTS = 3  # in a row that were lost with their template and are made up for, before they count as failed
-OWNER_GONE_GRACE = SECOND  # runners of a dead owner are gone within two seconds
-
-
-@dataclass(frozen=True, slots=True)
-class Decided:
-    """One decision: when (monotonic nanoseconds), what was there, and what was done by which rule.
-
-    *kind* is ``up``, ``down``, ``retry`` or ``note``; *before* and *after* count the runners that are there or on their way.
-    """
-
-    at: int
-    seen: str
-    reason: str
-    kind: str = "note"
-    before: int = 0
-    after: int = 0
+OWNER_GONE_GRACE = 1.0  # seconds; runners of a dead owner have ended within two seconds
+_LAUNCHING, _UNLOADED = AppPhase.LAUNCHING, AppPhase.UNLOADED
+_STOPPING, _ORPHANED = AppPhase.STOPPING, AppPhase.ORPHANED
 
 
 @dataclass(slots=True)
 class FleetApp:
-    """A published app.
+    """A published app. Times are monotonic nanoseconds.
 
     Attributes:
-        revision: the one wanted; *serving* the one that answers (0 before the first is ready).
+        lease: the lease whose end ends the app. owner: the name that people see for it.
+        revision: the wanted revision; *serving* is the one that answers (0 before the first is ready).
         specs: the spec of each revision that may still serve.
-        hold: 1 while a publication waits for its first runner, so that demand alone does not cancel it.
-        over: stopped, or its owner is gone; only its runners' ends are awaited.
-        allotments: what each runner of a revision gets. owner: what people call whom it belongs to.
-        starved: it would start a runner and no device is free.
-        last_no_surplus_at: when no runner was more than wanted, last (monotonic nanoseconds).
-        unloaded: the user unloaded it: no runner until the next request.
-        owner_gone: its owner is gone; nobody waits for its runners' grace.
-        endings: requests in flight whose end is wanted.
-        undrawn: decisions for the timeline to take.
+        allotments: what each runner of a revision gets.
+        starved: a runner is wanted and no device is free.
+        served: requests that runners have finished.
+        last_no_surplus_at: the last time at which no runner was more than wanted.
+        wake_at: when the fleet looks at the app again if nothing happens before.
+        cancellations: requests in flight that have to end, by id.
     """
 
     alias: str
@@ -75,28 +46,18 @@ class FleetApp:
     specs: dict[int, AppSpec]
     allotments: dict[int, Allotment] = field(default_factory=dict)
     owner: str = ""
-    starved: bool = False
+    phase: AppPhase = _LAUNCHING
     serving: int = 0
-    pending_first_runner: int = 1
-    over: bool = False
-    failures: int = 0
-    last_failure: int = 0
-    blocked_until: int = 0
-    lost: int = 0
-    lost_at: int = 0
-    last_no_surplus_at: int = 0
-    unloaded: bool = False
-    owner_gone: bool = False
+    starved: bool = False
     served: int = 0
-    reason: str = ""
+    last_no_surplus_at: int = 0
     wake_at: int | None = None
     runners: dict[str, Runner] = field(default_factory=dict)
     waiting: WaitQueue = field(default_factory=WaitQueue)
     in_flight: dict[str, FleetRequest] = field(default_factory=dict)
-    endings: dict[str, Cancellation] = field(default_factory=dict)
-    deaths: deque[int] = field(default_factory=deque)
-    undrawn: deque[Decided] = field(default_factory=lambda: deque(maxlen=REMEMBERED_DECISIONS))
-    decisions: deque[Decided] = field(default_factory=lambda: deque(maxlen=REMEMBERED_DECISIONS))
+    cancellations: dict[str, Cancellation] = field(default_factory=dict)
+    backoff: StartBackoff = field(default_factory=StartBackoff)
+    decisions: DecisionLog = field(default_factory=DecisionLog)
 
     @property
     def spec(self) -> AppSpec:
@@ -110,12 +71,12 @@ class FleetApp:
 
     @property
     def rules(self) -> Scaling:
-        """The scaling that decides now: what is in force, but for an app that sleeps or whose owner is gone."""
+        """The scaling that decides now: the one in force, except for an unloaded app or one whose owner has ended."""
         rules = self.scaling
-        if self.unloaded:
+        if self.phase is _UNLOADED:
             rules = replace(rules, min_concurrency=0, warm=0, concurrency_buffer=0, concurrency_buffer_perc=0)
-        if self.owner_gone:
-            grace = min(rules.termination_grace_period_seconds, OWNER_GONE_GRACE / SECOND)
+        if self.phase is _ORPHANED:
+            grace = min(rules.termination_grace_period_seconds, OWNER_GONE_GRACE)
             rules = replace(rules, termination_grace_period_seconds=grace)
         return rules
 
@@ -126,11 +87,49 @@ class FleetApp:
 
     @property
     def is_cold(self) -> bool:
-        """True where no runner is ready: a request has to wait for one's start."""
+        """True where no runner is ready: a request has to wait for a start."""
         return all(runner.state not in READY for runner in self.runners.values())
 
+    @property
+    def is_launching(self) -> bool:
+        """True while a publication waits for its first runner."""
+        return self.phase is _LAUNCHING
+
+    @property
+    def is_unloaded(self) -> bool:
+        """True while the app has no runner because the user unloaded it."""
+        return self.phase is _UNLOADED
+
+    @property
+    def is_stopping(self) -> bool:
+        """True when the app has ended and only the ends of its runners are awaited."""
+        return self.phase is _STOPPING or self.phase is _ORPHANED
+
+    @property
+    def reason(self) -> str:
+        """The latest decision, as a sentence."""
+        return self.decisions.reason
+
+    def move(self, event: AppEvent) -> None:
+        """Enter the phase that *event* leads to.
+
+        Raises:
+            IllegalAppTransition: the event cannot happen in this phase; nothing is changed then.
+        """
+        self.phase = APP_MOVES[self.phase][event]
+
+    def publish(self, spec: AppSpec, revision: int, allotment: Allotment) -> None:
+        """Want another revision; the one that serves stays until the new one is ready."""
+        self.specs = {number: s for number, s in self.specs.items() if number == self.serving} | {revision: spec}
+        self.allotments = {number: a for number, a in self.allotments.items() if number == self.serving}
+        self.allotments[revision] = allotment
+        self.revision = revision
+        self.move(AppEvent.PUBLISHED)
+        self.backoff.revision_published()
+
     def observe(self, now: int, room: int | None = None) -> Observation:
-        """Give what :func:`fal_jupyter.domain.scaling.policy.decide` wants to see."""
+        """Give what :func:`fal_jupyter.domain.scaling.policy.decide` decides on."""
+        backoff = self.backoff
         return Observation(
             now=now,
             revision=self.revision,
@@ -139,18 +138,18 @@ class FleetApp:
                 for r in self.runners.values()
             ),
             waiting=self.waiting.arrivals,
-            failures=self.failures,
-            last_failure=self.last_failure,
-            pending_first_runner=self.pending_first_runner,
-            blocked_until=self.blocked_until,
+            failures=backoff.failures,
+            last_failure=backoff.last_failure,
+            pending_first_runner=int(self.phase is _LAUNCHING),
+            blocked_until=backoff.blocked_until,
             room=room,
             last_no_surplus_at=self.last_no_surplus_at,
-            shutdown=self.over,
+            shutdown=self.is_stopping,
         )
 
-    def settled(self, now: int) -> bool:
+    def is_settled(self, now: int) -> bool:
         """True when a free slot more, or a request less, cannot call for any action but a later look at idle runners."""
-        if self.waiting or self.serving != self.revision or self.failures or self.pending_first_runner:
+        if self.waiting or self.serving != self.revision or self.backoff.failures or self.phase is _LAUNCHING:
             return False
         for runner in self.runners.values():
             if runner.state not in READY or runner.revision != self.revision:
@@ -161,57 +160,11 @@ class FleetApp:
             self.last_no_surplus_at = now
         return wanted <= supply <= rules.max_concurrency
 
-    def pick(self, hint: str = "") -> Runner | None:
-        """Give the runner that takes the next request, or None when no slot is free.
-
-        One that has said of itself what the request's *hint* says comes first (fal: "Optimize Routing Behavior"). Among as
-        many of the most recently used as demand calls for, the one with fewest in flight: surplus runners stay untouched and
-        age out.
-        """
-        if self.serving not in self.specs:
-            return None
-        slots = self.specs[self.serving].scaling.max_multiplexing  # as many as its own source says, not a newer one's
-        if len(self.runners) == 1:  # as nearly always
-            (only,) = self.runners.values()
-            open_to_it = only.revision == self.serving and only.state in READY and len(only.requests) < slots
-            return only if open_to_it else None
-        ready = [r for r in self.runners.values() if r.revision == self.serving and r.state in READY]
-        free = [r for r in ready if len(r.requests) < slots]
-        if len(free) < 2:
-            return free[0] if free else None
-        if hint and (matching := [r for r in free if hint in r.hints]):
-            return min(matching, key=lambda r: (len(r.requests), -r.used))
-        ready.sort(key=lambda r: r.used, reverse=True)
-        kept = ready[: max(1, target(self.scaling, len(self.in_flight) + len(self.waiting) + 1))]
-        return min(
-            (r for r in kept if len(r.requests) < slots), key=lambda r: (len(r.requests), -r.used), default=free[0]
-        )
-
-    def failing(self, now: int) -> bool:
+    def cannot_start(self, now: int) -> bool:
         """True while starts fail, the next try is not due, and nothing is ready or starting."""
-        return (
-            bool(self.failures)
-            and now < retry_at(self.failures, self.last_failure)
-            and not any(r.state in READY or r.state in STARTING for r in self.runners.values())
+        return self.backoff.is_blocking(now) and not any(
+            r.state in READY or r.state in STARTING for r in self.runners.values()
         )
-
-    def max_wait(self) -> int:
-        """The longest a request waits for a runner: one start and one whole request before it."""
-        return nanoseconds(self.scaling.startup_timeout) + nanoseconds(self.scaling.request_timeout)
-
-    def waited_too_long(self, now: int) -> list[tuple[FleetRequest, int, str, str]]:
-        """Give the requests that must not wait any longer, each with the status, the type and the sentence of its answer."""
-        late = self.waiting.late(now)
-        found = [(r, 504, "request_timeout", _not_started(r)) for r in late]
-        told = f"no runner of {self.alias} was free within {self.max_wait() // SECOND} s"
-        for request in self.waiting.arrived_by(now - self.max_wait()):
-            if not 0 < request.start_by <= now:
-                found.append((request, 503, "runner_scheduling_failure", told))
-        return found
-
-    def next_waiting(self) -> str:
-        """The id of the request that is dispatched next: the first of normal priority, else the first."""
-        return self.waiting.next.id
 
     def ahead_of(self, request_id: str) -> int:
         """How many requests are dispatched before that one, 0 where it does not wait."""
@@ -222,60 +175,20 @@ class FleetApp:
         same = sum(r.low == request.low for r in before)
         return same + (sum(not r.low for r in self.waiting.values()) if request.low else 0)
 
-    def deadline(self) -> int | None:
-        """The earliest moment at which a request's own limit passes (requests are kept in order of arrival and dispatch),
-        or a runner is asked for a sign of life or for its health."""
-        limits = []
-        for request in self.in_flight.values():
-            if not request.long_lived and request.id not in self.endings:
-                limits.append(request.dispatched + nanoseconds(self.scaling.request_timeout))
-                break
-        if (first := self.waiting.first_caller) is not None:
-            limits.append(first.arrived + self.max_wait())
-        if self.waiting.start_by:
-            limits.append(self.waiting.start_by)
-        for runner in self.runners.values():
-            if runner.ping_at:
-                limits.append(runner.ping_at)
-            if runner.health is not None and runner.health.due:
-                limits.append(runner.health.due)
-        limits += [ending.at for ending in self.endings.values() if ending.at is not None]
-        return min(limits, default=None)
-
-    def remember(self, now: int, reason: str, kind: str = "note", moved: int = 0) -> None:
-        """Keep a decision's sentence, and what it was made on; *moved* is how many runners come (or, negative, go) by it."""
-        self.reason = reason
-        there = sum(r.state in SUPPLY and not r.killed for r in self.runners.values())
-        decided = Decided(now, self.seen(), reason, kind, there, max(0, there + moved))
-        self.decisions.append(decided)
-        self.undrawn.append(decided)
-
-    def remember_actions(self, now: int, reason: str, actions: Sequence[Action]) -> None:
-        """Keep a decision that changes the number of runners."""
-        started = sum(isinstance(action, Start) for action in actions)
-        ended = sum(isinstance(action, Cancel | Terminate | Drain) for action in actions)
-        again = any(isinstance(action, Wake) for action in actions)
-        kind = "up" if started > ended else "down" if ended > started else "retry" if again else "note"
-        self.remember(now, reason, kind, started - ended)
-
     def seen(self) -> str:
         """What there is now, in a few words: requests, then runners by state."""
         states = Counter(str(runner.state) for runner in self.runners.values())
         return what_is_there(len(self.waiting), len(self.in_flight), states)
 
-    def lost_a_start(self, now: int) -> bool:
-        """Count a start that was lost with its template, those of one moment as one; False where there were too many in a row."""
-        if now > self.lost_at + SECOND:
-            self.lost, self.lost_at = self.lost + 1, now
-        return self.lost <= LOST_STARTS
+    def remember(self, now: int, reason: str, kind: str = "note", change: int = 0) -> None:
+        """Log a decision; *change* is how many runners it adds or, negative, ends."""
+        there = sum(r.state in SUPPLY and not r.killed for r in self.runners.values())
+        self.decisions.add(LoggedDecision(now, self.seen(), reason, kind, there, max(0, there + change)))
 
-    def died(self, now: int) -> None:
-        """Count a death while serving; too many in a minute and starts are tried one at a time, as after failed ones."""
-        self.deaths.append(now)
-        while now > self.deaths[0] + DEATH_WINDOW:
-            self.deaths.popleft()
-        if len(self.deaths) >= DEATHS_OPEN_THE_CIRCUIT:
-            self.failures, self.last_failure = max(1, self.failures), now
+    def remember_actions(self, now: int, reason: str, actions: Sequence[Action]) -> None:
+        """Log a decision that changes the number of runners."""
+        kind, change = direction(actions)
+        self.remember(now, reason, kind, change)
 
     def check(self) -> None:
         """Assert what must hold between two events."""
@@ -290,10 +203,5 @@ class FleetApp:
         assert in_flight == set(self.in_flight)
         self.waiting.check()
         assert not self.waiting.keys() & self.in_flight.keys()
-        assert not self.over or not self.waiting
-
-
-def _not_started(request: FleetRequest) -> str:
-    seconds = (request.start_by - request.arrived) / SECOND
-    limit = "the caller's limit" if request.hurried else "request_start_timeout"
-    return f"Request timed out: no runner had it within {seconds:g} s ({limit})"
+        assert self.cancellations.keys() <= self.in_flight.keys()
+        assert not self.is_stopping or not self.waiting

@@ -1,36 +1,71 @@
-"""One request as the fleet knows it."""
+"""One request as the fleet knows it, and the phases it goes through."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
 
+from fal_jupyter.domain.durations import nanoseconds
 from fal_jupyter.domain.events import RequestArrived
-from fal_jupyter.domain.scaling.policy import nanoseconds
 
 MAX_WAITING = 1000  # requests that may wait for one app; beyond: 503 with Retry-After (reliability row 44)
 
 
+class RequestPhase(StrEnum):
+    """How far a request is. Its end has no phase: the fleet forgets it then."""
+
+    WAITING = "waiting"
+    IN_FLIGHT = "in flight"
+    ABANDONED = "abandoned"  # its caller hung up; it may go on until its time limit
+    CANCELLING = "cancelling"  # the runner was asked to end it, and user code may still do so by itself
+    FORCED = "forced"  # the runner raises an exception in it
+    OVERDUE = "overdue"  # it did not end: its runner is replaced
+
+
+REQUEST_MOVES: Final[dict[RequestPhase, frozenset[RequestPhase]]] = {
+    RequestPhase.WAITING: frozenset({RequestPhase.IN_FLIGHT}),
+    RequestPhase.IN_FLIGHT: frozenset({RequestPhase.ABANDONED, RequestPhase.CANCELLING, RequestPhase.FORCED}),
+    RequestPhase.ABANDONED: frozenset({RequestPhase.CANCELLING, RequestPhase.FORCED}),
+    RequestPhase.CANCELLING: frozenset({RequestPhase.FORCED}),
+    RequestPhase.FORCED: frozenset({RequestPhase.OVERDUE}),
+    RequestPhase.OVERDUE: frozenset(),
+}
+_WAITING, _IN_FLIGHT = RequestPhase.WAITING, RequestPhase.IN_FLIGHT
+
+
+class IllegalFleetRequestTransition(Exception):
+    """The fleet tried a move that no request makes: a defect of ours, never of the user's."""
+
+
 @dataclass(slots=True)
 class FleetRequest:
-    """A request that is waiting (*runner_id* empty) or in flight. Times are monotonic nanoseconds; *start_by* is 0 where it
-    may wait, *hurried*: its caller set that."""
+    """A request that is waiting (*runner_id* empty) or with a runner. Times are monotonic nanoseconds.
+
+    Attributes:
+        start_by: when it must be with a runner, 0 where it may wait; *limited_by_caller*: its caller set that limit.
+        long_lived: a websocket: request_timeout is not for it.
+        queued: it came through the queue, no caller waits on a connection.
+        low: it is dispatched after all that are of normal priority.
+        hint: a runner that has given this hint is preferred.
+    """
 
     id: str
     alias: str
     arrived: int
+    phase: RequestPhase = _WAITING
     runner_id: str = ""
     dispatched: int = 0
-    aborted: bool = False
     long_lived: bool = False
     queued: bool = False
     low: bool = False
     start_by: int = 0
-    hurried: bool = False
+    limited_by_caller: bool = False
     hint: str = ""
 
     @staticmethod
     def of(event: RequestArrived, start_within: float, now: int) -> FleetRequest:
-        """A request that has just arrived; *start_within* is what its app says (seconds, 0: nothing)."""
+        """A request that has just arrived; *start_within* is its app's limit (seconds, 0: none)."""
         within = event.start_within or start_within
         return FleetRequest(
             event.request_id,
@@ -40,6 +75,20 @@ class FleetRequest:
             queued=event.queued,
             low=event.low,
             start_by=now + nanoseconds(within) if within else 0,
-            hurried=event.start_within > 0,
+            limited_by_caller=event.start_within > 0,
             hint=event.hint,
         )
+
+    def dispatch(self, runner_id: str, now: int) -> None:
+        """Go to a runner. Not checked against the table: this is on the path of each request."""
+        self.phase, self.runner_id, self.dispatched = _IN_FLIGHT, runner_id, now
+
+    def move(self, phase: RequestPhase) -> None:
+        """Enter *phase*.
+
+        Raises:
+            IllegalFleetRequestTransition: no request moves so; nothing is changed then.
+        """
+        if phase not in REQUEST_MOVES[self.phase]:
+            raise IllegalFleetRequestTransition(f"{self.id} cannot go from {self.phase} to {phase}")
+        self.phase = phase

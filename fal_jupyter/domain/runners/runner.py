@@ -9,6 +9,7 @@ from typing import Final
 
 from fal_jupyter.domain.runners.health import Health
 from fal_jupyter.domain.runners.lanes import GONE
+from fal_jupyter.domain.runners.liveness import Liveness
 
 
 class State(StrEnum):
@@ -50,7 +51,8 @@ class Runner:
     """A runner's record. Times are monotonic nanoseconds; *since* is when it entered its state, *started*
     when its process was wanted.
 
-    *health* is None where nothing checks it, *hints* are what it said last that it is good for. *ping_at* is when its event loop is asked for a sign of life next (0: not watched), *unanswered* how often it gave none. Each state that it enters is noted in *moved*.
+    *killed*: it is TERMINATING and was killed, so only its exit is awaited. *health* is None where its health is not checked, *hints*
+    are the ones it gave last. Each state that it enters is noted in *moved*.
     """
 
     id: str
@@ -63,10 +65,8 @@ class Runner:
     served: int = 0
     requests: set[str] = field(default_factory=set)
     killed: bool = False
-    failed: bool = False
     devices: tuple[str, ...] = ()
-    ping_at: int = 0
-    unanswered: int = 0
+    liveness: Liveness = field(default_factory=Liveness)
     health: Health | None = None
     hints: frozenset[str] = frozenset()
     moved: deque[Moved] = field(default_factory=deque, repr=False)
@@ -83,7 +83,7 @@ class Runner:
         """Enter *state*.
 
         Raises:
-            IllegalMove: no runner moves so; nothing is changed then.
+            IllegalRunnerTransition: no runner moves so; nothing is changed then.
         """
         if state not in MOVES[self.state]:
             raise IllegalRunnerTransition(f"{self.id} cannot go from {self.state} to {state}")

@@ -174,7 +174,7 @@ class Deployments:
             seen=record.seen(),
             decisions=[
                 DecisionRecord(seconds_ago=round((now - d.at) / 1e9, 3), seen=d.seen, decided=d.reason)
-                for d in record.decisions
+                for d in record.decisions.recent
             ],
         )
 

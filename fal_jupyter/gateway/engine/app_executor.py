@@ -75,7 +75,7 @@ class AppExecutor:
     def _forget_app(self, command: m.ForgetApp) -> None:
         alias = command.alias
         app = self._deployments.leaving.get(alias)
-        if app is not None and not any(a.alias == alias for a in self._fleet.all_apps() if a.over and a.runners):
+        if app is not None and not any(a.alias == alias for a in self._fleet.all_apps() if a.is_stopping and a.runners):
             del self._deployments.leaving[alias]
             app.ended.set()
             if alias not in self._deployments.published:

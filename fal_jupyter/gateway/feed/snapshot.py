@@ -6,8 +6,8 @@ import time
 from dataclasses import asdict, replace
 
 from fal_jupyter.domain.fleet.app import FleetApp
+from fal_jupyter.domain.fleet.app_phases import AppPhase
 from fal_jupyter.domain.runners.runner import READY, STARTING, Runner, State
-from fal_jupyter.domain.scaling.policy import retry_at
 from fal_jupyter.domain.spec import option_rules
 from fal_jupyter.gateway.apps.deployment import Deployment
 from fal_jupyter.gateway.auth.leases import LeaseHolder
@@ -69,7 +69,7 @@ def app_state(
         overrides=dict(published.overrides),
         reason=record.reason,
         setup_ms=newest.setup_ms,
-        asleep=record.unloaded,
+        asleep=record.is_unloaded,
         runners=[_runner(engine, runner, usage) for runner in record.runners.values()],
         queue=_queue(engine, record),
         waiting=len(record.waiting),
@@ -85,22 +85,20 @@ def _stopped(published: Deployment) -> FleetApp:
     """A record for an app that was stopped: its scaling, and no runners."""
     newest = published.newest
     spec = replace(newest.spec, scaling=newest.spec.scaling.changed(published.overrides))
-    return FleetApp(
-        published.alias, published.lease, published.last, {published.last: spec}, pending_first_runner=0, over=True
-    )
+    return FleetApp(published.alias, published.lease, published.last, {published.last: spec}, phase=AppPhase.STOPPING)
 
 
 def _word(app: FleetApp) -> str:
     states = {runner.state for runner in app.runners.values()}
     if states & READY:
         return "Ready"
-    if app.failures:
+    if app.backoff.failures:
         return "Failing"
     if states & STARTING:
         return "Starting"
-    if app.pending_first_runner or app.starved:
+    if app.is_launching or app.starved:
         return "Starting"
-    return "Stopped" if app.over else "Zero"
+    return "Stopped" if app.is_stopping else "Zero"
 
 
 def _runner(engine: Engine, runner: Runner, usage: ResourceUsage) -> RunnerState:
@@ -131,7 +129,7 @@ def _queue(engine: Engine, app: FleetApp) -> list[Waiting]:
 def _failure(published: Deployment, app: FleetApp) -> Failure | None:
     if published.failed is None:
         return None
-    again = wall_ms(retry_at(app.failures, app.last_failure) / 1e9) if app.failures else 0.0
+    again = wall_ms(app.backoff.retry_at / 1e9) if app.backoff.failures else 0.0
     return Failure(**{**published.failed, "retry_at": again})  # type: ignore[typeddict-item]
 
 

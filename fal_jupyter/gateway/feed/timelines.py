@@ -6,10 +6,11 @@ import math
 from collections import deque
 from collections.abc import Iterable, Sequence
 
-from fal_jupyter.domain.fleet.app import Decided, FleetApp
+from fal_jupyter.domain.fleet.app import FleetApp
 from fal_jupyter.domain.runners.lanes import GONE, LaneMoves, Move, coarser
 from fal_jupyter.domain.runners.point_series import COARSEST, PointSeries, coarser_points
 from fal_jupyter.domain.runners.runner import Runner
+from fal_jupyter.domain.scaling.decision_log import LoggedDecision
 from fal_jupyter.gateway.engine.request_history import wall_ms
 from fal_jupyter.protocol.feed import KEPT_LANES, KEPT_MOVES, KEPT_POINTS, KEPT_USAGE, SERIES, Decision, Lane, Timeline
 
@@ -85,8 +86,8 @@ class AppTimeline:
         slots = max((spec.scaling.max_multiplexing for app in apps for spec in app.specs.values()), default=1)
         self.series.sample(at, waiting, running, slots)
         for app in apps:
-            while app.undrawn:
-                self.decisions.append(_decision(app.undrawn.popleft()))
+            while app.decisions.undrawn:
+                self.decisions.append(_decision(app.decisions.undrawn.popleft()))
                 self._new_decisions += 1
         for runner_id, lane in self.lanes.items():
             self._count(runner_id, lane.track.settle(at))
@@ -125,7 +126,7 @@ class AppTimeline:
         return Timeline(points=points, decisions=decisions, lanes=lanes, usage=usage)
 
 
-def _decision(decided: Decided) -> Decision:
+def _decision(decided: LoggedDecision) -> Decision:
     return Decision(
         time=wall_ms(decided.at / 1e9),
         kind=decided.kind,

@@ -1,0 +1,84 @@
+"""The phases of a published app, and every move between them.
+
+The next phase is ``APP_MOVES[phase][event]``; a pair that is not in the table raises :class:`IllegalAppTransition` and changes
+nothing. Whether an app's runners are ready is not part of its phase: each runner has a state of its own.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+
+class AppPhase(StrEnum):
+    """What decides whether runners start for an app."""
+
+    LAUNCHING = "launching"  # a publication waits for its first runner, whatever the demand
+    ACTIVE = "active"  # demand and the app's options decide
+    UNLOADED = "unloaded"  # the user unloaded it: no runner until the next request
+    STOPPING = "stopping"  # forgotten; only its runners' ends are awaited, each with its grace
+    ORPHANED = "orphaned"  # stopping, and its owner has ended: runners get a short grace
+
+
+class AppEvent(StrEnum):
+    """What moves an app from one phase to another."""
+
+    PUBLISHED = "published"
+    FIRST_RUNNER_READY = "first runner ready"
+    START_FAILED = "start failed"
+    UNLOADED = "unloaded"
+    NEEDED = "needed"  # by a request, or by a user who changed its scaling
+    STOPPED = "stopped"
+    OWNER_ENDED = "owner ended"
+
+
+class IllegalAppTransition(Exception):
+    """An event came in a phase that has no transition for it: a defect of ours, never of the user's."""
+
+    def __init__(self, phase: AppPhase, event: AppEvent) -> None:
+        super().__init__(f"{event} cannot happen to an app that is {phase}")
+
+
+class _Moves(dict[AppEvent, AppPhase]):
+    """The moves out of one phase. A missing event raises."""
+
+    def __init__(self, phase: AppPhase, moves: dict[AppEvent, AppPhase]) -> None:
+        super().__init__(moves)
+        self._phase = phase
+
+    def __missing__(self, event: AppEvent) -> AppPhase:
+        raise IllegalAppTransition(self._phase, event)
+
+
+_TABLE: Final = {
+    AppPhase.LAUNCHING: {
+        AppEvent.PUBLISHED: AppPhase.LAUNCHING,
+        AppEvent.FIRST_RUNNER_READY: AppPhase.ACTIVE,
+        AppEvent.START_FAILED: AppPhase.ACTIVE,
+        AppEvent.UNLOADED: AppPhase.UNLOADED,
+        AppEvent.NEEDED: AppPhase.LAUNCHING,
+        AppEvent.STOPPED: AppPhase.STOPPING,
+        AppEvent.OWNER_ENDED: AppPhase.ORPHANED,
+    },
+    AppPhase.ACTIVE: {
+        AppEvent.PUBLISHED: AppPhase.LAUNCHING,
+        AppEvent.FIRST_RUNNER_READY: AppPhase.ACTIVE,
+        AppEvent.START_FAILED: AppPhase.ACTIVE,
+        AppEvent.UNLOADED: AppPhase.UNLOADED,
+        AppEvent.NEEDED: AppPhase.ACTIVE,
+        AppEvent.STOPPED: AppPhase.STOPPING,
+        AppEvent.OWNER_ENDED: AppPhase.ORPHANED,
+    },
+    AppPhase.UNLOADED: {
+        AppEvent.PUBLISHED: AppPhase.LAUNCHING,
+        AppEvent.FIRST_RUNNER_READY: AppPhase.UNLOADED,  # a start that a request waited for
+        AppEvent.START_FAILED: AppPhase.UNLOADED,
+        AppEvent.UNLOADED: AppPhase.UNLOADED,
+        AppEvent.NEEDED: AppPhase.ACTIVE,
+        AppEvent.STOPPED: AppPhase.STOPPING,
+        AppEvent.OWNER_ENDED: AppPhase.ORPHANED,
+    },
+    AppPhase.STOPPING: {AppEvent.OWNER_ENDED: AppPhase.ORPHANED},
+    AppPhase.ORPHANED: {AppEvent.OWNER_ENDED: AppPhase.ORPHANED},
+}
+APP_MOVES: Final = {phase: _Moves(phase, moves) for phase, moves in _TABLE.items()}

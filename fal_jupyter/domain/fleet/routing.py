@@ -1,0 +1,36 @@
+"""Which runner takes the next request of an app."""
+
+from __future__ import annotations
+
+from fal_jupyter.domain.fleet.app import FleetApp
+from fal_jupyter.domain.runners.runner import READY, Runner
+from fal_jupyter.domain.scaling.policy import target
+
+
+def choose_runner(app: FleetApp, hint: str = "") -> Runner | None:
+    """Give the runner that takes the next request, or None when no slot is free.
+
+    A runner that gave the request's *hint* comes first (fal: "Optimize Routing Behavior"). Then, among as many of the most
+    recently used runners as demand calls for, the one with the fewest requests: surplus runners stay untouched and age out.
+    """
+    if app.serving not in app.specs:
+        return None
+    slots = app.specs[app.serving].scaling.max_multiplexing  # as many as its own source allows, not a newer one's
+    if len(app.runners) == 1:  # nearly always
+        (only,) = app.runners.values()
+        is_open = only.revision == app.serving and only.state in READY and len(only.requests) < slots
+        return only if is_open else None
+    ready = [r for r in app.runners.values() if r.revision == app.serving and r.state in READY]
+    free = [r for r in ready if len(r.requests) < slots]
+    if len(free) < 2:
+        return free[0] if free else None
+    if hint and (matching := [r for r in free if hint in r.hints]):
+        return min(matching, key=_load)
+    ready.sort(key=lambda r: r.used, reverse=True)
+    wanted = ready[: max(1, target(app.scaling, len(app.in_flight) + len(app.waiting) + 1))]
+    return min((r for r in wanted if len(r.requests) < slots), key=_load, default=free[0])
+
+
+def _load(runner: Runner) -> tuple[int, int]:
+    """Requests, then how long ago it was used: the smallest is preferred."""
+    return len(runner.requests), -runner.used
