@@ -35,7 +35,7 @@ def open_app(client: Client, which: str) -> AppHandle:
     Raises:
         NotServed: it does not run; the message names what does.
     """
-    line = client.snapshot()
+    line = client.control.snapshot()
     apps = line["apps"] if line is not None else []
     found = next((app for app in apps if which in (app["app"], app["alias"])), None)
     if found is None:
@@ -73,9 +73,9 @@ class ForeignApp(AppHandle):
     def _described(self) -> dict[str, Any]:
         """The app's OpenAPI document; where none of its runners is ready, one is started for it."""
         if self._schema is None:
-            status, found = self.client.ask("GET", A_SCHEMA.format(alias=quote(self.alias, safe="")))
+            status, found = self.client.control.ask("GET", A_SCHEMA.format(alias=quote(self.alias, safe="")))
             if status == 409:
-                answer = self.client.exchange("GET", f"{RUN}{self.app}/openapi.json")
+                answer = self.client.connections.open("GET", f"{RUN}{self.app}/openapi.json")
                 status, found = answer.status, json.loads(b"".join(answer))
             if status != 200 or not isinstance(found, dict):
                 raise NotServed(f"{self.app} gave no description of its endpoints (status {status})")

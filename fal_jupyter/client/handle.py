@@ -323,14 +323,14 @@ class AppHandle:
 
     def _stream(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Streamed:
         sent = self._send(name, args, kwargs)
-        request = self.client._request(self.alias, sent)
+        request = self.client.request_for(self.alias, sent)
 
         def finished(answer: Answer) -> None:
             self._record(name, answer)
             self._raise_failure(name, answer)
 
         where = f"{self.spec.class_name}.stream.{name}"
-        return Streamed(self.client, self.alias, request, self._output_with_notices(), finished, where)
+        return Streamed(self.client.connections, self.alias, request, self._output_with_notices(), finished, where)
 
     def _talk(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> RealtimeSession:
         if args:
@@ -363,7 +363,7 @@ class AppHandle:
     def _explained(self, error: RequestError) -> RequestError:
         """Add the user's own traceback, which the gateway keeps for the owner."""
         error.message = f"{self.spec.class_name}.{error.message}"
-        told = self.client.failure_of(error.request_id) if error.request_id else None
+        told = self.client.control.failure_of(error.request_id) if error.request_id else None
         if told is not None:
             error.error, error.traceback = dict(told), self.name_places(told["text"])
         return error
@@ -379,8 +379,9 @@ class AppHandle:
 
     def _output_with_notices(self) -> OnOutput | None:
         self.client.ensure()
-        while self.client.notices:
-            notice = self.client.notices.pop(0)
+        notices = self.client.publications.notices
+        while notices:
+            notice = notices.pop(0)
             if self.on_output is not None:
                 self.on_output(2, f"[fal_jupyter: {notice}]\n")
         self._tell_edits()
@@ -459,7 +460,7 @@ class AppHandle:
             SetupFailed: it could not start (the user's traceback is in it), or nobody said that it did.
         """
         is_ready = False
-        for event in self.client.events(self.alias, self.published):
+        for event in self.client.publications.events(self.alias, self.published):
             if on_event is not None:
                 on_event(event)
             if event["event"] == "ready":
@@ -478,11 +479,11 @@ class AppHandle:
 
     def runners(self) -> list[RunnerRecord]:
         """This app's runners."""
-        return [r for r in self.client.runners() if r["app"] == self.app]
+        return [r for r in self.client.control.runners() if r["app"] == self.app]
 
     def logs(self, lines: int = 100) -> list[LogRecord]:
         """The last lines that the app printed."""
-        return self.client.logs(self.alias, lines=lines)
+        return self.client.control.logs(self.alias, lines=lines)
 
     def scale(self, **options: float) -> ScalingRecord:
         """Change scaling while the app runs, by fal's names (``max_concurrency=4``); without any, take all changes back.
@@ -490,11 +491,11 @@ class AppHandle:
         Raises:
             AppRuleBroken: an option does not exist, or the values do not go together.
         """
-        return self.client.scale(self.alias, options or None)
+        return self.client.control.scale(self.alias, options or None)
 
     def scaling(self) -> ScalingRecord:
         """How the app scales now, and its last decisions."""
-        return self.client.scaling(self.alias)
+        return self.client.control.scaling(self.alias)
 
     def stop(self, *, kill: bool = False) -> None:
         """Stop the app."""

@@ -1,23 +1,193 @@
-"""What this process publishes, and where."""
+"""What this process publishes: at the gateway that holds its lease, and again at the next one where that has ended."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass
+from urllib.parse import quote
 
-from fal_jupyter.protocol.api import Published, PublishHead
+from fal_jupyter.client.connection import lease as leases
+from fal_jupyter.client.connection.connector import GatewayConnector
+from fal_jupyter.client.connection.control_client import ControlClient
+from fal_jupyter.client.connection.ongoing_calls import ended_starting
+from fal_jupyter.client.connection.waiting import MOST_GATEWAYS
+from fal_jupyter.domain.errors import (
+    AppRuleBroken,
+    AppTaken,
+    BadSetting,
+    GatewayError,
+    GatewayStopped,
+    GatewayUnreachable,
+    NoSuchMachine,
+    NotServed,
+    UserError,
+)
+from fal_jupyter.protocol.api import A_APPS, Event, Published, PublishHead
+
+DIED = "the gateway had ended; a new one was started and the apps of this process were published again"
+_REFUSALS = {kind.__name__: kind for kind in (NoSuchMachine, BadSetting, AppRuleBroken)}
 
 
 @dataclass
 class Publication:
-    """What this process publishes, and the lease under which the gateway has it.
+    """One app, and the lease under which the gateway has it.
 
-    *told* is what the gateway made of it. It is shared with the app's handle, so that it says the same after a publication anew.
-    *former* is the publication before, which serves on where this one fails.
+    Attributes:
+        published: what the gateway made of it. It is shared with the app's handle, so that it says the same after a publication anew.
+        former: the publication before, which serves on where this one fails.
     """
 
     head: PublishHead
     payload: bytes
     lease: str
-    told: Published
+    published: Published
     former: Publication | None = None
     failed: bool = False
+
+
+class Publications:
+    """The apps that this process publishes, by alias.
+
+    Attributes:
+        notices: what happened to them since it was read, for the user.
+    """
+
+    def __init__(self, connector: GatewayConnector, control: ControlClient) -> None:
+        self._connector, self._control = connector, control
+        self._by_alias: dict[str, Publication] = {}
+        self.notices: list[str] = []
+
+    @property
+    def aliases(self) -> list[str]:
+        """The apps, in the order of their first publication."""
+        return list(self._by_alias)
+
+    def __contains__(self, alias: str) -> bool:
+        return alias in self._by_alias
+
+    def publish(self, alias: str, head: PublishHead, payload: bytes) -> Published:
+        """Publish an app.
+
+        Raises:
+            AppTaken: another living owner has it.
+        """
+        with self._connector.lock:
+            for gateways_left in reversed(range(MOST_GATEWAYS)):
+                lease = self._connector.own_lease()
+                try:
+                    published = self._put(lease.granted["lease"], alias, head, payload)
+                except OSError as error:  # it ended: a publication that it may have begun has ended with it
+                    self._connector.drop_lease()
+                    if not gateways_left:
+                        raise GatewayUnreachable(f"the gateway ended while {alias} was published: {error}") from None
+                    continue
+                former = self._by_alias.get(alias)
+                if former is not None and former.failed:
+                    former = None
+                elif former is not None:
+                    former.former = None
+                self._by_alias[alias] = Publication(head, payload, head["lease"], published, former)
+                return published
+            raise AssertionError("unreachable")
+
+    def restore(self, lease: str) -> None:
+        """Publish whatever *lease* lacks. What fails for the gateway's sake is tried again with the next lease."""
+        missing = [(alias, one) for alias, one in self._by_alias.items() if one.lease != lease]
+        if missing and DIED not in self.notices:
+            self.notices.append(DIED)
+        for alias, publication in missing:
+            try:
+                publication.published.update(self._put(lease, alias, publication.head, publication.payload))
+                publication.lease = lease
+            except UserError as error:  # its name was taken meanwhile: the others' turn comes all the same
+                del self._by_alias[alias]
+                self.notices.append(f"{alias} could not be published again: {error}")
+            except OSError as error:
+                self._connector.drop_lease()
+                raise leases.GatewayEnding(f"the gateway ended while {alias} was published again: {error}") from None
+            except BaseException:  # no response, or an interrupt
+                self._connector.drop_lease()
+                raise
+
+    def _put(self, lease: str, alias: str, head: PublishHead, payload: bytes) -> Published:
+        head["lease"] = lease
+        data = json.dumps(head).encode()
+        body = len(data).to_bytes(4, "big") + data + payload
+        status, value = self._control.ask_bounded("PUT", f"{A_APPS}/{quote(alias)}", body)
+        if status == 409 and value.get("error_type") == "app_taken":
+            holder = value["holder"]
+            raise AppTaken(
+                f"the app {alias!r} belongs to {holder['name']} (process {holder['pid']}), which is still running",
+                hint="give yours another name with --name NAME, or take it with --take-over",
+            )
+        if value.get("error_type") == "lease_ended":
+            raise ConnectionResetError(value["detail"])
+        if status >= 400:
+            kind = _REFUSALS.get(value.get("error_type", ""), UserError)
+            raise kind(str(value.get("detail", value)), hint=value.get("hint", ""))
+        published: Published = value
+        return published
+
+    def events(self, alias: str, published: Published) -> Iterator[Event]:
+        """Follow the start of a publication, from its beginning, until it is ready, has failed or is gone.
+
+        Where the gateway ends meanwhile, the start at the next one is followed.
+
+        Raises:
+            GatewayError: none lives long enough.
+            NotServed: the revision is not there any more.
+        """
+        for gateways_left in reversed(range(MOST_GATEWAYS)):
+            revision = published["revision"]
+            response = self._connector.open("GET", f"{A_APPS}/{quote(alias)}/events?revision={revision}")
+            if response.status not in (200, 404):
+                failure = json.loads(response.read())
+                raise GatewayError(f"the start cannot be followed: {failure['detail']}", hint=failure.get("hint", ""))
+            if response.status == 404:
+                if gateways_left and revision != published["revision"]:  # published at another gateway meanwhile
+                    continue
+                raise NotServed(f"revision {published['revision']} of {alias} is not there any more")
+            event: Event | None = None
+            try:
+                for line in response.lines():
+                    event = json.loads(line)
+                    if event["event"] == "failed":
+                        self._start_failed(alias, published)
+                    if event["event"] == "gone" and gateways_left and not self._connector.alive:
+                        break  # stopped by the end of its gateway
+                    yield event
+            except GatewayStopped:
+                raise
+            except GatewayError:  # it ended
+                if not gateways_left:
+                    raise ended_starting() from None
+                self._connector.forget(response.gateway)
+                continue
+            if event is None or event["event"] != "gone" or not gateways_left or self._connector.alive:
+                return
+
+    def _start_failed(self, alias: str, published: Published) -> None:
+        """The publication before serves on, and is what a new gateway gets."""
+        with self._connector.lock:
+            publication = self._by_alias.get(alias)
+            if publication is not None and publication.published is published:
+                publication.failed = True
+                self._by_alias[alias] = publication.former or publication
+
+    def stop(self, alias: str, *, kill: bool, wait: bool) -> None:
+        """Stop an app, of this process or another.
+
+        Raises:
+            NotServed: there is no gateway, or no such app.
+        """
+        self._by_alias.pop(alias, None)
+        self._control.stop_app(alias, kill=kill, wait=wait)
+
+    def clear(self) -> None:
+        """Publish nothing again."""
+        self._by_alias.clear()
+
+    def forked(self) -> None:
+        """In a forked child: nothing of the parent's is published again."""
+        self._by_alias, self.notices = {}, []

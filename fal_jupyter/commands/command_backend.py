@@ -29,19 +29,19 @@ class GatewayBackend:
 
     def apps(self) -> list[AppRecord]:
         """Every app of this user."""
-        return self._client.apps()
+        return self._client.control.apps()
 
     def runners(self) -> list[RunnerRecord]:
         """Every runner of this user."""
-        return self._client.runners()
+        return self._client.control.runners()
 
     def logs(self, alias: str, *, lines: int, runner: str, request: str) -> list[LogRecord]:
         """The last lines that runners of an app printed."""
-        return self._client.logs(alias, lines=lines, runner=runner, request=request)
+        return self._client.control.logs(alias, lines=lines, runner=runner, request=request)
 
     def requests(self) -> list[RequestState]:
         """The requests of every app that are known yet."""
-        line = self._client.snapshot()
+        line = self._client.control.snapshot()
         return line["requests"] if line is not None else []
 
     def show_requests(self, records: list[RequestState]) -> bool:
@@ -50,20 +50,20 @@ class GatewayBackend:
 
     def scaling(self, alias: str) -> ScalingRecord:
         """How an app scales, and why."""
-        return self._client.scaling(alias)
+        return self._client.control.scaling(alias)
 
     def scale(self, alias: str, changes: Mapping[str, object] | None) -> ScalingRecord:
         """Change how an app scales; None takes every change back."""
-        return self._client.scale(alias, changes)
+        return self._client.control.scale(alias, changes)
 
     def startable_apps(self) -> list[AppState]:
         """Every app of this user, those that were stopped included."""
-        line = self._client.snapshot()
+        line = self._client.control.snapshot()
         return line["apps"] if line is not None else []
 
     def start_app(self, alias: str) -> None:
         """Start an app that was stopped, or a runner of one that has none."""
-        self._client.start(alias)
+        self._client.control.start(alias)
 
     def stop_app(self, alias: str, *, kill: bool) -> None:
         """End an app and its runners."""
@@ -71,12 +71,12 @@ class GatewayBackend:
 
     def stop_runner(self, runner_id: str, *, kill: bool) -> None:
         """End one runner."""
-        self._client.stop_runner(runner_id, kill=kill)
+        self._client.control.stop_runner(runner_id, kill=kill)
 
     def doctor(self) -> dict[str, Any]:
         """What runs and what is wrong."""
         try:
-            found = self._client.doctor()
+            found = self._client.control.doctor()
         except FalJupyterError as error:
             return doctor.examine(self._settings, None, [], trouble=str(error))
         if found is None:
@@ -89,7 +89,7 @@ class GatewayBackend:
 
     def client_env(self) -> ClientEnv:
         """What fal's client needs to come here by its environment."""
-        return self._client.client_env()
+        return self._client.control.client_env()
 
     def secret_store(self) -> SecretStore:
         """Secrets and lasting keys, in a state directory that is there and ours alone."""
@@ -99,7 +99,7 @@ class GatewayBackend:
     def keys_changed(self) -> None:
         """Have a running gateway read the lasting keys; one that starts later reads them by itself."""
         try:
-            self._client.ask("POST", A_KEYS)
+            self._client.control.ask("POST", A_KEYS)
         except NotServed:
             pass
 

@@ -16,7 +16,8 @@ from typing import Any, Protocol
 from urllib.parse import quote
 
 from fal_jupyter import forks
-from fal_jupyter.client.connection.watching import RawAnswer, Watching
+from fal_jupyter.client.connection.control_client import ControlClient
+from fal_jupyter.client.connection.response import Response
 from fal_jupyter.domain.errors import FalJupyterError, GatewayError
 from fal_jupyter.protocol.api import ADMIN
 
@@ -49,12 +50,12 @@ class Sending(Protocol):
 class CommRelay:
     """One a kernel. Widgets come by :meth:`listen` and go by :meth:`leave`."""
 
-    def __init__(self, client: Watching) -> None:
-        self._client = client
+    def __init__(self, control: ControlClient) -> None:
+        self._control = control
         self._lock = threading.Lock()
         self._widgets: list[Sending] = []
-        self._asked: dict[tuple[int, str], RawAnswer | None] = {}  # by widget and question; None until its head is here
-        self._feed: RawAnswer | None = None
+        self._asked: dict[tuple[int, str], Response | None] = {}  # by widget and question; None until its head is here
+        self._feed: Response | None = None
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         forks.changes_in_child(self)
@@ -76,7 +77,7 @@ class CommRelay:
                 self._thread.start()
         snapshot = None
         with contextlib.suppress(FalJupyterError, ValueError):  # it ends just now; the feed tells
-            snapshot = self._client.snapshot()
+            snapshot = self._control.snapshot()
         if snapshot is not None:
             widget.send({"feed": [snapshot]})
 
@@ -109,7 +110,7 @@ class CommRelay:
         mine = threading.current_thread()
         while self._thread is mine:
             try:
-                feed = self._client.ask_raw("GET", f"{ADMIN}feed")
+                feed = self._control.open("GET", f"{ADMIN}feed")
                 with self._lock:
                     self._feed = feed
                     if self._thread is not mine:  # closed while it was dialled, so nobody else hangs up
@@ -203,7 +204,7 @@ class CommRelay:
             yield {"error": f"{sent_type[:80]!r} is no content type"}, []
             return
         target = ("/" if is_file else ADMIN) + plain + (f"?{quote(query, safe='=&%+,:;@/?-._~')}" if query else "")
-        answer = self._client.ask_raw(method, target, [("content-type", sent_type)], body)
+        answer = self._control.open(method, target, [("content-type", sent_type)], body)
         with self._lock:
             wanted = key in self._asked
             if wanted:

@@ -74,7 +74,7 @@ def test_the_joined_module_draws_in_a_page_that_is_no_notebook(lab: Front, brows
     lab.write("b.ipynb", [LOAD, STUDIO, 'Studio.hi(name="Ada")'])
     lab.open("b.ipynb")
     lab.run_all(3)
-    line = Client(read({"FAL_JUPYTER_STATE": str(lab.state)})).snapshot()
+    line = Client(read({"FAL_JUPYTER_STATE": str(lab.state)})).control.snapshot()
     assert line is not None
     app = line["apps"][0]
     card = {

@@ -27,8 +27,8 @@ def cut(data: bytes, places: list[int]) -> list[bytes]:
     return [data[a:b] for a, b in pairwise(ends)]
 
 
-def read(pieces: list[bytes], *, ended: bool = False) -> tuple[http.Reader, bytes]:
-    reader, body = http.Reader(), bytearray()
+def read(pieces: list[bytes], *, ended: bool = False) -> tuple[http.ResponseParser, bytes]:
+    reader, body = http.ResponseParser(), bytearray()
     for piece in pieces:
         assert not reader.done, "it was complete before its last byte"
         body += reader.feed(piece)
@@ -76,7 +76,7 @@ def test_any_body_comes_out_of_its_chunks(pieces: list[bytes], places: list[int]
 @given(st.sampled_from(sorted(ANSWERS)), st.integers(0, 10_000))
 def test_a_connection_that_ends_too_early_is_told(kind: str, place: int) -> None:
     data = ANSWERS[kind][0]
-    reader = http.Reader()
+    reader = http.ResponseParser()
     reader.feed(data[: place % len(data)])
 
     assert not reader.done
@@ -86,7 +86,7 @@ def test_a_connection_that_ends_too_early_is_told(kind: str, place: int) -> None
 
 def test_a_connection_that_ends_before_any_answer_is_told() -> None:
     with pytest.raises(GatewayError):
-        http.Reader().end()
+        http.ResponseParser().end()
 
 
 def test_an_answer_without_a_length_goes_on_to_the_end_of_its_connection() -> None:
@@ -110,7 +110,7 @@ def test_a_connection_with_bytes_beyond_the_answer_is_not_used_again() -> None:
 
 
 def test_begun_says_that_the_head_is_here() -> None:
-    reader = http.Reader()
+    reader = http.ResponseParser()
     reader.feed(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r")
     before = reader.begun
     reader.feed(b"\n")
@@ -142,20 +142,20 @@ def test_begun_says_that_the_head_is_here() -> None:
 )
 def test_what_is_no_answer_is_a_value_error(data: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
-        http.Reader().feed(data)
-    reader = http.Reader()
+        http.ResponseParser().feed(data)
+    reader = http.ResponseParser()
     with pytest.raises(ValueError, match=r"."):
         _feed_by_bytes(reader, data)
 
 
-def _feed_by_bytes(reader: http.Reader, data: bytes) -> None:
+def _feed_by_bytes(reader: http.ResponseParser, data: bytes) -> None:
     for i in range(len(data)):
         reader.feed(data[i : i + 1])
 
 
 @given(st.lists(st.binary(min_size=1, max_size=30), max_size=5), st.sampled_from([b"", b"HTTP/1.1 200 OK\r\n"]))
 def test_nothing_but_a_value_error_comes_of_noise(pieces: list[bytes], head: bytes) -> None:
-    reader = http.Reader()
+    reader = http.ResponseParser()
     try:
         for piece in [head, *pieces, b"\r\n\r\n"]:
             reader.feed(piece)

@@ -242,10 +242,10 @@ def test_a_recorded_request_is_made_again_by_its_copies(
         "public": (free, asked(base, free, "/", None, json={"name": TITLE})),
     }  # fmt: skip
     client = Client(settings.read({"FAL_JUPYTER_STATE": str(many.state)}))
-    line = client.snapshot()
+    line = client.control.snapshot()
     assert line is not None
     apps = {app["app"]: app for app in line["apps"]}
-    recorded = [(apps[app], client.request(request_id)) for app, (request_id, _) in made.values()]
+    recorded = [(apps[app], client.control.request(request_id)) for app, (request_id, _) in made.values()]
     copies = dict(zip(made, written([], recorded)["recorded"], strict=True))
     for what, (app, (_, answer)) in made.items():
         for language in ("python", "curl"):

@@ -265,7 +265,7 @@ ENDED = """
 client = fal_jupyter.app(Again).client
 
 def end():
-    lines = iter(client.exchange("GET", "/admin/feed"))
+    lines = iter(client.connections.open("GET", "/admin/feed"))
     os.kill(client.lease.gateway, signal.SIGKILL)
     try:
         list(lines)

@@ -33,7 +33,7 @@ handle = fal_jupyter.serve(Echo, quiet=True)
 with ThreadPoolExecutor(6) as pool:
     print([*pool.map(lambda i: Echo.hi(i, seconds=0.3), range(6))])
 client = handle.client
-idle = [sock for _, sock in client._pool._idle]
+idle = [sock for _, sock in client.connections._pool._idle]
 assert len(idle) > 1
 {rest}
 print([Echo.hi(i) for i in range(8)])
@@ -84,7 +84,7 @@ def test_a_call_right_after_the_state_directory_vanished_waits_for_the_socket(st
         notebook.run(CELL).ok()
         code = (
             "client = fal_jupyter.app(Two).client\n"
-            "client._pool.clear()\n"
+            "client.connections._pool.clear()\n"
             "os.unlink(client.settings.socket)\n"
             "print(Two.two())"
         )

@@ -53,11 +53,11 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
 
 
 def draw(client: Client, *sizes: int) -> RequestDetail:
-    status, made = client.ask("POST", "/admin/apps/draws/calls?path=/", json.dumps(sizes).encode())
+    status, made = client.control.ask("POST", "/admin/apps/draws/calls?path=/", json.dumps(sizes).encode())
     assert status == 202
-    answer = client.ask_raw("GET", f"/admin/requests/{made['request_id']}/answer")
+    answer = client.control.open("GET", f"/admin/requests/{made['request_id']}/answer")
     assert answer.value() == {}
-    return client.request(made["request_id"])
+    return client.control.request(made["request_id"])
 
 
 def test_a_panel_gets_what_its_call_displayed_in_order(client: Client) -> None:

@@ -64,7 +64,7 @@ def client(busy: Served) -> Client:
 
 def load(client: Client, calls: object, at_once: object, body: dict[str, Any] | None = None, path: str = "/") -> Any:
     query = urlencode({"path": path, "calls": calls, "at_once": at_once})
-    return client.ask_raw("POST", f"/admin/apps/busy/load?{query}", body=json.dumps(body or {}).encode())
+    return client.control.open("POST", f"/admin/apps/busy/load?{query}", body=json.dumps(body or {}).encode())
 
 
 def reports(answer: Any) -> list[dict[str, Any]]:
@@ -79,7 +79,7 @@ def test_as_many_calls_run_at_a_time_as_were_asked_for(busy: Served, client: Cli
     assert last["rate"] == pytest.approx(60 / last["seconds"], rel=0.01)
     assert not any(report["over"] for report in found[:-1])
     assert busy.request("/most").json == 7
-    snapshot = client.snapshot()
+    snapshot = client.control.snapshot()
     assert snapshot is not None
     assert sum(request["origin"] == "load" for request in snapshot["requests"]) == 60
 
@@ -95,7 +95,7 @@ def test_a_load_that_nobody_watches_ends_with_its_calls(busy: Served, client: Cl
     answer.close()
     deadline = time.monotonic() + 20
     while True:
-        snapshot = client.snapshot()
+        snapshot = client.control.snapshot()
         assert snapshot is not None
         if not snapshot["apps"][0]["in_flight"]:
             break
@@ -110,4 +110,4 @@ def test_a_load_that_nobody_watches_ends_with_its_calls(busy: Served, client: Cl
 )
 def test_what_makes_no_sense_is_refused(client: Client, calls: object, at_once: object, path: str) -> None:
     query = urlencode({"path": path, "calls": calls, "at_once": at_once})
-    assert client.ask("POST", f"/admin/apps/busy/load?{query}", b"{}")[0] == 400
+    assert client.control.ask("POST", f"/admin/apps/busy/load?{query}", b"{}")[0] == 400

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from fal_jupyter.client.client import Client
-from fal_jupyter.client.connection.watching import RawAnswer
+from fal_jupyter.client.connection.response import Response
 from fal_jupyter.domain.errors import GatewayError, NotServed
 from fal_jupyter.domain.runners.lanes import PAUSE
 from fal_jupyter.protocol.api import PROTOCOL
@@ -38,7 +38,7 @@ class Follower:
     def __init__(self, client: Client) -> None:
         self.lines: list[FeedLine] = []
         self._came = threading.Condition()
-        self._answer = client.ask_raw("GET", "/admin/feed")
+        self._answer = client.control.open("GET", "/admin/feed")
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 
@@ -77,14 +77,16 @@ def feed(client: Client) -> Iterator[Follower]:
 
 def call(client: Client, path: str, body: Any = None, alias: str = "wide") -> str:
     """Call for a panel; gives the request's id."""
-    status, answer = client.ask("POST", f"/admin/apps/{alias}/calls?path={path}", json.dumps(body or {}).encode())
+    status, answer = client.control.ask(
+        "POST", f"/admin/apps/{alias}/calls?path={path}", json.dumps(body or {}).encode()
+    )
     assert status == 202
     found: str = answer["request_id"]
     return found
 
 
-def answer_of(client: Client, request_id: str) -> RawAnswer:
-    return client.ask_raw("GET", f"/admin/requests/{request_id}/answer")
+def answer_of(client: Client, request_id: str) -> Response:
+    return client.control.open("GET", f"/admin/requests/{request_id}/answer")
 
 
 def app_in(line: FeedLine) -> dict[str, Any]:
@@ -154,7 +156,7 @@ def test_lanes_say_what_the_runners_did(wide: Served, feed: Follower) -> None:
 
 
 def _last_lane(client: Client) -> list[tuple[float, str]]:
-    line = client.snapshot()
+    line = client.control.snapshot()
     assert line is not None
     return line["timelines"]["wide"]["lanes"][-1]["moves"]
 
@@ -183,7 +185,7 @@ def test_a_burst_comes_in_few_frames_and_nothing_is_told_twice_as_running(wide: 
 def test_a_listener_that_does_not_read_costs_the_others_nothing_and_gets_a_snapshot_later(
     wide: Served, client: Client, feed: Follower
 ) -> None:
-    idle = client.ask_raw("GET", "/admin/feed")
+    idle = client.control.open("GET", "/admin/feed")
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda n: wide.request("/", {"name": str(n)}), range(300)))
     feed.until(lambda line: line["kind"] == "frame" and app_in(line)["stats"]["calls"] >= 300)
@@ -200,7 +202,7 @@ def test_the_snapshot_stays_small_after_many_requests(wide: Served, client: Clie
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(some, range(4)))
-    line = client.snapshot()
+    line = client.control.snapshot()
     assert line is not None
     assert sum(r["alias"] == "wide" for r in line["requests"]) == KEPT_REQUESTS
     assert len(json.dumps(line)) < 256 * 1024
@@ -209,7 +211,7 @@ def test_the_snapshot_stays_small_after_many_requests(wide: Served, client: Clie
 # --- requests ---------------------------------------------------------------------------------------------------------
 def test_a_request_can_be_looked_at_with_input_output_and_logs(wide: Served, client: Client) -> None:
     answer = wide.request("/", {"name": "Gräce"})
-    detail = client.request(answer.headers["x-fal-request-id"])
+    detail = client.control.request(answer.headers["x-fal-request-id"])
     assert detail["input"] is not None
     assert detail["output"] is not None
     assert json.loads(detail["input"]["text"]) == {"name": "Gräce"}
@@ -224,7 +226,7 @@ def test_an_error_is_told_to_the_panel_with_the_users_lines_though_its_caller_le
     answer = wide.request("/raise", {})
     assert answer.status == 500
     assert b"hunter2" not in answer.body
-    detail = client.request(answer.headers["x-fal-request-id"])
+    detail = client.control.request(answer.headers["x-fal-request-id"])
     assert detail["error"] is not None
     assert detail["error"]["message"] == "the password is hunter2"
     assert "raise RuntimeError" in detail["error"]["text"]
@@ -234,7 +236,7 @@ def test_an_error_is_told_to_the_panel_with_the_users_lines_though_its_caller_le
 
 def test_long_bodies_are_kept_in_part_and_say_so(wide: Served, client: Client) -> None:
     answer = wide.request("/large?size=1", {})
-    detail = client.request(answer.headers["x-fal-request-id"])
+    detail = client.control.request(answer.headers["x-fal-request-id"])
     output = detail["output"]
     assert output is not None
     assert (output["size"], output["truncated"], output["text"]) == (1 << 20, True, "")
@@ -244,7 +246,7 @@ def test_long_bodies_are_kept_in_part_and_say_so(wide: Served, client: Client) -
 
 def test_the_upload_of_a_body_counts_as_transfer(wide: Served, client: Client) -> None:
     answer = wide.request("/digest", b"x" * (8 << 20))
-    request = client.request(answer.headers["x-fal-request-id"])["request"]
+    request = client.control.request(answer.headers["x-fal-request-id"])["request"]
     assert request["bytes_in"] == 8 << 20
     assert request["total_ms"] == pytest.approx(sum(request[part] for part in PARTS), abs=0.01)  # type: ignore[literal-required]
 
@@ -255,21 +257,21 @@ def test_the_parts_sum_to_what_the_caller_saw(wide: Served, client: Client, tmp_
     began = time.monotonic()
     answer = wide.request("/stream", {"gate": str(gate)})
     saw = (time.monotonic() - began) * 1000
-    request = client.request(answer.headers["x-fal-request-id"])["request"]
+    request = client.control.request(answer.headers["x-fal-request-id"])["request"]
     assert sum(request[part] for part in PARTS) == pytest.approx(saw, rel=0.05, abs=12)  # type: ignore[literal-required]
     assert request["stream_ms"] > 200
 
 
 def test_a_request_that_is_not_known_is_404(client: Client) -> None:
     with pytest.raises(NotServed, match="not kept"):
-        client.request("00000000-0000-4000-8000-000000000000")
-    assert client.ask("DELETE", "/admin/requests/00000000-0000-4000-8000-000000000000")[0] == 404
-    assert client.ask("GET", "/admin/requests/..%2f..")[1]["error_type"] == "not_found"
+        client.control.request("00000000-0000-4000-8000-000000000000")
+    assert client.control.ask("DELETE", "/admin/requests/00000000-0000-4000-8000-000000000000")[0] == 404
+    assert client.control.ask("GET", "/admin/requests/..%2f..")[1]["error_type"] == "not_found"
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b"{}", b'{"set": 3}'])
 def test_a_change_of_scaling_that_is_none_is_refused_in_a_sentence(client: Client, body: bytes) -> None:
-    status, answer = client.ask("POST", "/admin/apps/wide/scaling", body)
+    status, answer = client.control.ask("POST", "/admin/apps/wide/scaling", body)
     assert (status, answer["error_type"]) == (400, "bad_request")
     assert "max_concurrency" in answer["detail"]
 
@@ -283,7 +285,7 @@ def test_a_held_answer_can_be_read_again_and_again(client: Client) -> None:
         assert (answer.status, answer.headers["x-fal-status"]) == (200, "200")
         assert answer.headers["content-type"] == "application/json"
         assert answer.headers["content-security-policy"] == "sandbox"
-    detail = client.request(request_id)
+    detail = client.control.request(request_id)
     assert (detail["held"], detail["request"]["origin"]) == (True, "panel")
 
 
@@ -308,13 +310,13 @@ def test_who_made_a_held_call_may_leave(client: Client, tmp_path: Path) -> None:
 def test_a_held_call_can_be_cancelled_and_its_place_is_free(client: Client, feed: Follower, tmp_path: Path) -> None:
     request_id = call(client, "/wait", {"gate": str(tmp_path / "never")})
     feed.until(lambda line: any(r["id"] == request_id and r["state"] == "running" for r in line.get("requests", ())))
-    assert client.ask("DELETE", f"/admin/requests/{request_id}") == (200, {"cancelled": request_id})
+    assert client.control.ask("DELETE", f"/admin/requests/{request_id}") == (200, {"cancelled": request_id})
     line = feed.until(
         lambda line: any(r["id"] == request_id and r["state"] == "done" for r in line.get("requests", ()))
     )
     assert next(r["status"] for r in line["requests"] if r["id"] == request_id) == 499
     feed.until(lambda line: line["kind"] == "frame" and not app_in(line)["in_flight"])
-    assert client.ask("DELETE", f"/admin/requests/{request_id}")[0] == 404
+    assert client.control.ask("DELETE", f"/admin/requests/{request_id}")[0] == 404
     assert json.loads(b"".join(answer_of(client, request_id)))["detail"] == "the owner cancelled the request"
 
 
@@ -328,12 +330,12 @@ def test_an_errors_status_comes_with_the_held_answer(client: Client) -> None:
 def test_a_held_call_of_a_hostile_path_is_refused(client: Client, path: str) -> None:
     from urllib.parse import quote
 
-    status, answer = client.ask("POST", f"/admin/apps/wide/calls?path={quote(path, safe='')}", b"{}")
+    status, answer = client.control.ask("POST", f"/admin/apps/wide/calls?path={quote(path, safe='')}", b"{}")
     assert (status, answer["error_type"]) == (400, "bad_request")
 
 
 def test_a_held_call_has_a_query_and_a_method(client: Client) -> None:
-    status, answer = client.ask("POST", "/admin/apps/wide/calls?path=/openapi.json%3Fa%3Db&method=GET")
+    status, answer = client.control.ask("POST", "/admin/apps/wide/calls?path=/openapi.json%3Fa%3Db&method=GET")
     assert status == 202
     assert "paths" in json.loads(b"".join(answer_of(client, answer["request_id"])))
 
@@ -346,17 +348,17 @@ def test_calls_of_an_app_that_is_not_there_are_404(client: Client) -> None:
         ("POST", "keys"),
         ("GET", "schema"),
     ):
-        assert client.ask(method, f"/admin/apps/nobody/{path}")[0] == 404
+        assert client.control.ask(method, f"/admin/apps/nobody/{path}")[0] == 404
 
 
 # --- schema, keys, restart, unload ------------------------------------------------------------------------------------
 def test_the_schema_comes_from_a_runner_once_a_revision_and_counts_as_no_call(client: Client) -> None:
-    before = client.snapshot()
-    status, schema = client.ask("GET", "/admin/apps/wide/schema")
+    before = client.control.snapshot()
+    status, schema = client.control.ask("GET", "/admin/apps/wide/schema")
     assert status == 200
     assert "/digest" in schema["paths"]
-    assert client.ask("GET", "/admin/apps/wide/schema")[1] == schema
-    after = client.snapshot()
+    assert client.control.ask("GET", "/admin/apps/wide/schema")[1] == schema
+    after = client.control.snapshot()
     assert before is not None
     assert after is not None
     assert app_in(before)["stats"]["calls"] == app_in(after)["stats"]["calls"]
@@ -364,21 +366,21 @@ def test_the_schema_comes_from_a_runner_once_a_revision_and_counts_as_no_call(cl
 
 
 def test_a_key_of_a_panel_opens_the_data_plane_until_it_is_revoked(wide: Served, client: Client) -> None:
-    status, made = client.ask("POST", "/admin/apps/wide/keys")
+    status, made = client.control.ask("POST", "/admin/apps/wide/keys")
     assert status == 200
     assert wide.request("/", {"name": "Ada"}, key=made["key"]).status == 200
     key_id, _, secret = made["key"].partition(":")
-    listed = client.ask("GET", "/admin/keys")[1]
+    listed = client.control.ask("GET", "/admin/keys")[1]
     assert key_id in {record["id"] for record in listed}
     assert secret not in json.dumps(listed)
-    assert client.ask("DELETE", f"/admin/keys/{key_id}") == (200, {"revoked": key_id})
+    assert client.control.ask("DELETE", f"/admin/keys/{key_id}") == (200, {"revoked": key_id})
     assert wide.request("/", {"name": "Ada"}, key=made["key"]).status == 401
-    assert client.ask("DELETE", f"/admin/keys/{key_id}")[0] == 404
+    assert client.control.ask("DELETE", f"/admin/keys/{key_id}")[0] == 404
 
 
 def test_a_restart_serves_on_while_new_runners_come_up(wide: Served, client: Client, feed: Follower) -> None:
     pid = wide.request("/", {"name": "Ada"}).json["pid"]
-    status, answer = client.ask("POST", "/admin/apps/wide/restart")
+    status, answer = client.control.ask("POST", "/admin/apps/wide/restart")
     assert status == 200
     assert wide.request("/", {"name": "Ada"}).status == 200
     line = feed.until(lambda line: "apps" in line and app_in(line)["serving"] == answer["revision"])
@@ -389,27 +391,27 @@ def test_a_restart_serves_on_while_new_runners_come_up(wide: Served, client: Cli
 def test_an_unloaded_app_starts_again_with_its_next_request_which_was_cold(
     wide: Served, client: Client, feed: Follower
 ) -> None:
-    assert client.ask("POST", "/admin/apps/wide/unload") == (200, {"unloaded": "wide"})
+    assert client.control.ask("POST", "/admin/apps/wide/unload") == (200, {"unloaded": "wide"})
     zero = app_in(
         feed.until(lambda line: "apps" in line and app_in(line)["state"] == "Zero" and app_in(line)["asleep"])
     )
-    assert client.ask("GET", "/admin/apps/wide/schema")[0] in (200, 409)  # 200 where it was asked for before
-    woken = client.ask("POST", "/admin/apps/wide/start")  # a runner, and no new revision
+    assert client.control.ask("GET", "/admin/apps/wide/schema")[0] in (200, 409)  # 200 where it was asked for before
+    woken = client.control.ask("POST", "/admin/apps/wide/start")  # a runner, and no new revision
     assert woken == (200, {"revision": zero["revision"]})
     ready = app_in(feed.until(lambda line: "apps" in line and app_in(line)["state"] == "Ready"))
     runners = [
         runner for runner in ready["runners"] if runner["state"] != "TERMINATING"
     ]  # the former one may still be ending
     assert (ready["serving"], len(runners), ready["asleep"]) == (zero["revision"], 1, False)
-    assert client.ask("POST", "/admin/apps/wide/start") == woken  # it has one: nothing happens
-    assert client.ask("POST", "/admin/apps/wide/unload")[0] == 200
+    assert client.control.ask("POST", "/admin/apps/wide/start") == woken  # it has one: nothing happens
+    assert client.control.ask("POST", "/admin/apps/wide/unload")[0] == 200
     feed.until(lambda line: "apps" in line and app_in(line)["state"] == "Zero")
     answer = wide.request("/", {"name": "Ada"})
     assert answer.status == 200
-    request = client.request(answer.headers["x-fal-request-id"])["request"]
+    request = client.control.request(answer.headers["x-fal-request-id"])["request"]
     assert request["cold"] is True
     assert request["start_ms"] > 0
-    line = client.snapshot()
+    line = client.control.snapshot()
     assert line is not None
     lanes = line["timelines"]["wide"]["lanes"]
     assert [state for _, state in lanes[-1]["moves"]][:3] == ["PENDING", "SETUP", "IDLE"]
@@ -421,21 +423,21 @@ def test_a_request_that_waits_on_after_a_start_waits_in_the_queue(
     wide: Served, client: Client, feed: Follower, tmp_path: Path
 ) -> None:
     gate = tmp_path / "gate"
-    client.ask("POST", "/admin/apps/wide/scaling", b'{"set": {"max_concurrency": 1, "max_multiplexing": 1}}')
+    client.control.ask("POST", "/admin/apps/wide/scaling", b'{"set": {"max_concurrency": 1, "max_multiplexing": 1}}')
     try:
-        client.ask("POST", "/admin/apps/wide/unload")
+        client.control.ask("POST", "/admin/apps/wide/unload")
         feed.until(lambda line: "apps" in line and app_in(line)["state"] == "Zero")
         first, second = (call(client, "/wait", {"gate": str(gate)}) for _ in range(2))
         feed.until(lambda line: any(one["id"] == first and one["state"] == "running" for one in line["requests"]))
-        before = client.request(second)["request"]
+        before = client.control.request(second)["request"]
         time.sleep(0.1)
-        after = client.request(second)["request"]
+        after = client.control.request(second)["request"]
         assert (before["state"], after["state"], after["cold"]) == ("waiting", "waiting", True)
         assert after["start_ms"] == before["start_ms"] > 0
         assert after["queue_ms"] > before["queue_ms"]
     finally:
         gate.touch()
-        client.ask("POST", "/admin/apps/wide/scaling", b'{"reset": true}')
+        client.control.ask("POST", "/admin/apps/wide/scaling", b'{"reset": true}')
 
 
 def test_only_a_call_that_a_starting_runner_takes_at_once_is_cold(
@@ -443,9 +445,9 @@ def test_only_a_call_that_a_starting_runner_takes_at_once_is_cold(
 ) -> None:
     """One ready runner, room for a second, six calls: the second runner's first call waited for its start, the others in the queue."""
     gate = tmp_path / "gate"
-    client.ask("POST", "/admin/apps/wide/start")
+    client.control.ask("POST", "/admin/apps/wide/start")
     scaling = b'{"set": {"min_concurrency": 1, "max_concurrency": 2, "max_multiplexing": 1, "keep_alive": 0}}'
-    client.ask("POST", "/admin/apps/wide/scaling", scaling)
+    client.control.ask("POST", "/admin/apps/wide/scaling", scaling)
     try:
         ready = feed.until(
             lambda line: "apps" in line and [one["state"] for one in app_in(line)["runners"]] == ["IDLE"]
@@ -455,7 +457,7 @@ def test_only_a_call_that_a_starting_runner_takes_at_once_is_cold(
         feed.until(lambda line: sum(one["id"] in ids and one["state"] == "running" for one in line["requests"]) == 2)
         gate.touch()
         last = feed.until(lambda line: "apps" in line and app_in(line)["stats"]["calls"] == stats["calls"] + 6)
-        requests = [client.request(one)["request"] for one in ids]
+        requests = [client.control.request(one)["request"] for one in ids]
         assert [one["cold"] for one in requests] == [False, True, False, False, False, False]
         assert [one["start_ms"] > 0 for one in requests] == [False, True, False, False, False, False]
         assert all(one["queue_ms"] > requests[1]["start_ms"] / 2 for one in requests[2:])
@@ -463,7 +465,7 @@ def test_only_a_call_that_a_starting_runner_takes_at_once_is_cold(
         assert app_in(last)["stats"]["cold_starts"] == stats["cold_starts"] + 1
     finally:
         gate.touch()
-        client.ask("POST", "/admin/apps/wide/scaling", b'{"reset": true}')
+        client.control.ask("POST", "/admin/apps/wide/scaling", b'{"reset": true}')
 
 
 def test_what_the_control_plane_cannot_read_or_do_is_one_sentence(client: Client, wide: Served) -> None:
@@ -489,44 +491,47 @@ def test_what_the_control_plane_cannot_read_or_do_is_one_sentence(client: Client
     ]
     with closing(client):
         for method, path, body, status, told in asked:
-            got, answer = client.ask(method, f"/admin/{path}", body)
+            got, answer = client.control.ask(method, f"/admin/{path}", body)
             assert (got, told in answer["detail"]) == (status, True), (method, path, answer)
         log = wide.state / "logs" / "gateway.log"
         assert answer["hint"] == f"the traceback is in {log}"
         assert log.read_text().count("Uncaught exception") == 1
         with pytest.raises(GatewayError, match="the gateway failed at PUT /admin/apps/odd: AttributeError"):
-            client._ask("PUT", "/admin/apps/odd", publication({"endpoints": [5]}))
+            client.control.ask_bounded("PUT", "/admin/apps/odd", publication({"endpoints": [5]}))
 
 
 def test_an_app_that_was_stopped_keeps_its_record_and_starts_as_it_was(
     wide: Served, client: Client, feed: Follower
 ) -> None:
-    client.scale("wide", {"keep_alive": 77})
+    client.control.scale("wide", {"keep_alive": 77})
     answer = wide.request("/", {"name": "Ada"})
     wanted = answer.headers["x-fal-request-id"]
     before = app_in(feed.until(lambda line: "apps" in line and app_in(line)["overrides"] == {"keep_alive": 77}))
-    assert client.ask("DELETE", "/admin/apps/wide?wait=1") == (200, {"stopped": "wide"})
+    assert client.control.ask("DELETE", "/admin/apps/wide?wait=1") == (200, {"stopped": "wide"})
     stopped = app_in(feed.until(lambda line: "apps" in line and app_in(line)["state"] == "Stopped"))
     assert (stopped["runners"], stopped["overrides"], stopped["stats"]["calls"]) == (
         [],
         {"keep_alive": 77},
         before["stats"]["calls"],
     )
-    line = client.snapshot()
+    line = client.control.snapshot()
     assert line is not None
     assert wanted in {request["id"] for request in line["requests"]}
-    assert client.request(wanted)["request"]["status"] == 200
-    assert client.ask("GET", "/admin/apps/wide/schema")[0] in (200, 409)  # not 404: what is known of it stays
+    assert client.control.request(wanted)["request"]["status"] == 200
+    assert client.control.ask("GET", "/admin/apps/wide/schema")[0] in (200, 409)  # not 404: what is known of it stays
     timeline = line["timelines"]["wide"]
     assert timeline["points"][-1][1:] == [0] * 9
     assert {lane["moves"][-1][1] for lane in timeline["lanes"]} == {"GONE"}
-    assert client.ask("GET", "/admin/apps/wide/picture")[1]["app"]["state"] == "Stopped"
-    assert client.ask("GET", "/admin/apps/wide/logs")[0] == 200
-    assert client.ask("POST", "/admin/apps/wide/restart")[0] == 404
+    assert client.control.ask("GET", "/admin/apps/wide/picture")[1]["app"]["state"] == "Stopped"
+    assert client.control.ask("GET", "/admin/apps/wide/logs")[0] == 200
+    assert client.control.ask("POST", "/admin/apps/wide/restart")[0] == 404
     assert wide.request("/", {"name": "Ada"}).status == 404
 
-    assert client.ask("POST", "/admin/apps/wide/start") == (200, {"revision": before["revision"] + 1})
-    assert client.ask("POST", "/admin/apps/wide/start") == (200, {"revision": before["revision"] + 1})  # it runs
+    assert client.control.ask("POST", "/admin/apps/wide/start") == (200, {"revision": before["revision"] + 1})
+    assert client.control.ask("POST", "/admin/apps/wide/start") == (
+        200,
+        {"revision": before["revision"] + 1},
+    )  # it runs
     assert wide.request("/", {"name": "Ada"}).status == 200
     started = app_in(
         feed.until(
@@ -538,4 +543,4 @@ def test_an_app_that_was_stopped_keeps_its_record_and_starts_as_it_was(
         )
     )
     assert started["overrides"] == {"keep_alive": 77}
-    assert client.ask("POST", "/admin/apps/nothing/start")[0] == 404
+    assert client.control.ask("POST", "/admin/apps/nothing/start")[0] == 404

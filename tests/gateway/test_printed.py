@@ -10,7 +10,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from fal_jupyter.client.client import Client
 from fal_jupyter.client.connection.answer import AnswerReader
-from fal_jupyter.client.connection.watching import RawAnswer
+from fal_jupyter.client.connection.response import Response
 from fal_jupyter.domain.errors import GatewayError
 from fal_jupyter.settings import read
 from tests.support.serve import Served, served
@@ -61,15 +61,15 @@ def talk(app: Served) -> tuple[ClientConnection, str]:
     return ws, ws.response.headers["x-fal-request-id"]
 
 
-def follow(client: Client, request_id: str) -> RawAnswer:
-    return client.ask_raw("GET", f"/admin/requests/{request_id}/printed")
+def follow(client: Client, request_id: str) -> Response:
+    return client.control.open("GET", f"/admin/requests/{request_id}/printed")
 
 
 def status_of(client: Client, request_id: str) -> int:
-    return client.ask("GET", f"/admin/requests/{request_id}/printed")[0]
+    return client.control.ask("GET", f"/admin/requests/{request_id}/printed")[0]
 
 
-def all_of(answer: RawAnswer) -> list[tuple[int, str]]:
+def all_of(answer: Response) -> list[tuple[int, str]]:
     found: list[tuple[int, str]] = []
     reader = AnswerReader(lambda stream, text: found.append((stream, text)), "")
     for piece in answer:
@@ -99,7 +99,9 @@ def test_a_line_without_an_end_yet_is_in_the_log_of_its_request_for_whoever_asks
     ws.recv()
 
     def texts(more: str = "") -> list[str]:
-        return [one["text"] for one in client.ask("GET", f"/admin/apps/loud/logs?request={request_id}{more}")[1]]
+        return [
+            one["text"] for one in client.control.ask("GET", f"/admin/apps/loud/logs?request={request_id}{more}")[1]
+        ]
 
     assert texts() == ["comes", "[ [redacted MY_API_KEY] ]"]
     assert texts("&unfinished=1") == ["comes", "[ [redacted MY_API_KEY] ]", "half a"]

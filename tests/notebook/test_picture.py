@@ -116,7 +116,7 @@ def seen(desk: Served) -> Picture:
     """What the gateway says after two calls, one of which failed."""
     assert desk.request("/", {"name": "Ada"}).status == 200
     assert desk.request("/fail", {}).status == 500
-    picture = Client(read({"FAL_JUPYTER_STATE": str(desk.state)})).picture("desk")
+    picture = Client(read({"FAL_JUPYTER_STATE": str(desk.state)})).control.picture("desk")
     assert picture is not None
     return picture
 
@@ -280,7 +280,7 @@ def test_the_dashboard_has_a_row_for_each_app(seen: Picture) -> None:
 def test_long_texts_of_callers_do_not_swell_what_is_saved(desk: Served, seen: Picture) -> None:
     for _ in range(MAX_ROWS):
         assert desk.request("/" + "%3C" * 20_000, {}).status == 404
-    picture = Client(read({"FAL_JUPYTER_STATE": str(desk.state)})).picture("desk")
+    picture = Client(read({"FAL_JUPYTER_STATE": str(desk.state)})).control.picture("desk")
     assert picture is not None
     assert max(len(request["path"]) for request in picture["requests"]) > 50_000
     kept = shorten(picture)
@@ -302,7 +302,7 @@ def drawn(desk: Served) -> Picture:
     assert desk.request("/fail", {}).status == 500
     for prompt in ("a red fox", "a blue one"):
         assert desk.request(f"/draw?prompt={prompt.replace(' ', '%20')}", {}).status == 200
-    found = client.picture("desk")
+    found = client.control.picture("desk")
     assert found is not None
     with pytest.MonkeyPatch.context() as patch:  # a kernel knows where its gateway keeps files
         patch.setenv("FAL_JUPYTER_STATE", str(desk.state))
@@ -357,7 +357,7 @@ def test_try_shows_the_newest_result(drawn: Picture) -> None:
 def test_a_failure_is_the_newest_result_with_its_traceback(desk: Served) -> None:
     client = Client(read({"FAL_JUPYTER_STATE": str(desk.state)}))
     assert desk.request("/fail", {}).status == 500
-    found = client.picture("desk")
+    found = client.control.picture("desk")
     assert found is not None
     shown = Page(page(CARD, SavedResults().add_to(shorten(found), client), "try"))
     assert "✕ failed 500" in shown.text
@@ -370,7 +370,7 @@ def test_a_failure_is_the_newest_result_with_its_traceback(desk: Served) -> None
 def test_what_is_printed_and_given_is_text_and_stays_in_its_place(desk: Served, text: str) -> None:
     client = Client(read({"FAL_JUPYTER_STATE": str(desk.state)}))
     assert desk.request("/shout", {"text": text}).status in (200, 422, 500)
-    found = client.picture("desk")
+    found = client.control.picture("desk")
     assert found is not None
     kept = SavedResults().add_to(shorten(found), client)
     html = activity_html(kept) + "".join(page(CARD, kept, name) for name in ("try", "outputs", "logs"))

@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from fal_jupyter.client.client import Client
-from fal_jupyter.client.connection.watching import RawAnswer
+from fal_jupyter.client.connection.control_client import ControlClient
+from fal_jupyter.client.connection.response import Response
 from fal_jupyter.settings import Settings, read
 from fal_jupyter.widgets.relay import NO_GATEWAY, CommRelay
 from tests.support.cdn import Caller
@@ -83,7 +84,7 @@ def talk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 @pytest.fixture
 def relay(talk: Served) -> Iterator[CommRelay]:
-    made = CommRelay(Client(read({"FAL_JUPYTER_STATE": str(talk.state)})))
+    made = CommRelay(Client(read({"FAL_JUPYTER_STATE": str(talk.state)})).control)
     yield made
     made.close()
     assert not [thread for thread in threading.enumerate() if thread.name == "fal_jupyter feed"]
@@ -206,22 +207,22 @@ def test_a_closed_widget_is_sent_nothing_more(relay: CommRelay, tmp_path: Path) 
     assert len(gone.messages) == sent
 
 
-class Held(Client):
+class HeldClient(ControlClient):
     """A client that asks for the feed only when it is let."""
 
     def __init__(self, settings: Settings) -> None:
-        super().__init__(settings)
+        super().__init__(Client(settings).connections, lambda alias: False)
         self.about_to_ask, self.let = threading.Event(), threading.Event()
 
-    def ask_raw(self, method: str, target: str, *rest: Any) -> RawAnswer:
+    def open(self, method: str, target: str, *rest: Any) -> Response:
         if target.endswith("feed"):
             self.about_to_ask.set()
             assert self.let.wait(20)
-        return super().ask_raw(method, target, *rest)
+        return super().open(method, target, *rest)
 
 
 def test_closing_while_the_feed_is_dialled_leaves_no_thread(talk: Served) -> None:
-    client = Held(read({"FAL_JUPYTER_STATE": str(talk.state)}))
+    client = HeldClient(read({"FAL_JUPYTER_STATE": str(talk.state)}))
     relay = CommRelay(client)
     relay.take(Widget(), {"listen": True}, [])
     assert client.about_to_ask.wait(20)
@@ -256,7 +257,7 @@ def test_a_question_with_odd_headers_is_answered_too(relay: CommRelay, headers: 
 def test_without_a_gateway_a_question_is_answered_with_that(tmp_path: Path) -> None:
     with state_directory() as state:
         widget = Widget()
-        CommRelay(Client(read({"FAL_JUPYTER_STATE": str(state)}))).take(
+        CommRelay(Client(read({"FAL_JUPYTER_STATE": str(state)})).control).take(
             widget, {"id": "1", "method": "GET", "path": "hello"}, []
         )
         assert widget.until(lambda m: m.get("id") == "1")["error"] == NO_GATEWAY
@@ -266,7 +267,7 @@ def test_a_gateway_that_ends_is_told_and_so_is_the_next_one(tmp_path: Path) -> N
     path = tmp_path / "app.py"
     path.write_text(APP)
     with state_directory() as state, served(state, f"{path}::Talk"):
-        relay, widget = CommRelay(Client(read({"FAL_JUPYTER_STATE": str(state)}))), Widget()
+        relay, widget = CommRelay(Client(read({"FAL_JUPYTER_STATE": str(state)})).control), Widget()
         relay.take(widget, {"listen": True}, [])
         widget.until(lambda m: any(line["kind"] == "snapshot" for line in m.get("feed", ())))
         os.kill(doctor(state)["gateway"]["pid"], signal.SIGKILL)

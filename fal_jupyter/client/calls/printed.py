@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import contextvars
 import threading
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from fal_jupyter.client.calls.interface import CallingClient
 from fal_jupyter.client.connection.answer import AnswerReader, OnOutput
-from fal_jupyter.client.connection.watching import RawAnswer
+from fal_jupyter.client.connection.response import Response
 from fal_jupyter.domain.errors import GatewayError
-
-if TYPE_CHECKING:
-    from fal_jupyter.client.connection.interface import GatewayConnections
+from fal_jupyter.protocol.api import A_PRINTED
 
 PATIENCE = 1.0  # seconds for what is printed after the socket has closed
 
@@ -20,17 +18,17 @@ PATIENCE = 1.0  # seconds for what is printed after the socket has closed
 class Printed:
     """Follows one request's output on a thread of its own, which prints where the cell that began it prints."""
 
-    def __init__(self, client: GatewayConnections, alias: str, request_id: str, on_output: OnOutput | None) -> None:
+    def __init__(self, client: CallingClient, alias: str, request_id: str, on_output: OnOutput | None) -> None:
         self._thread: threading.Thread | None = None
-        self._answer: RawAnswer | None = None
+        self._answer: Response | None = None
         if on_output is None or not request_id:
             return
         try:
-            self._answer = client.ask_raw("GET", f"/admin/requests/{quote(request_id, safe='')}/printed")
+            self._answer = client.control.open("GET", A_PRINTED.format(id=quote(request_id, safe="")))
         except (OSError, GatewayError):
             return  # the gateway has ended, and the session with it: that is told there
         if self._answer.status != 200:
-            b"".join(self._answer)  # to its end, so that its socket is closed
+            self._answer.read()  # to its end, so that its socket is closed
             return
         reader = AnswerReader(on_output, f"%fal logs {alias} has the last of them")
         target = contextvars.copy_context().run
@@ -40,7 +38,7 @@ class Printed:
         self._thread.start()
 
     @staticmethod
-    def _follow(answer: RawAnswer, reader: AnswerReader) -> None:
+    def _follow(answer: Response, reader: AnswerReader) -> None:
         try:
             for piece in answer:
                 reader.feed(piece)

@@ -7,18 +7,18 @@ import json
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 from urllib.parse import quote, urlencode
 
+from fal_jupyter.client.calls.interface import CallingClient
 from fal_jupyter.client.calls.interrupts import one_line, show_as
 from fal_jupyter.client.calls.printed import PATIENCE, Printed
 from fal_jupyter.client.connection.answer import OnOutput
+from fal_jupyter.client.connection.flows import Flow, in_thread, on_loop, run, run_async
 from fal_jupyter.domain.errors import BadArguments, RequestError
 from fal_jupyter.fal.classes.realtime_options import RealtimeOptions, mode_of
 from fal_jupyter.protocol.api import H_REQUEST_ID, H_REVISION, RUN
-
-if TYPE_CHECKING:
-    from fal_jupyter.client.connection.interface import GatewayConnections
 
 IDLE = "TIMEOUT"  # fal's name of a session's ordinary end
 ORDINARY = (1000, 1001, 1005)  # codes of a socket that was closed in order
@@ -42,7 +42,7 @@ class RealtimeSession:
     """
 
     def __init__(
-        self, client: GatewayConnections, alias: str, path: str, method: Callable[..., Any], options: RealtimeOptions | None,
+        self, client: CallingClient, alias: str, path: str, method: Callable[..., Any], options: RealtimeOptions | None,
         query: dict[str, Any], explain: Callable[[RequestError], RequestError], where: str, on_output: OnOutput | None,
         opened: Callable[[int], None],
     ) -> None:  # fmt: skip
@@ -173,34 +173,112 @@ class RealtimeSession:
         if self._printed is not None:
             self._printed.end(min(PATIENCE, self._socket.close_timeout))
 
-    def _hurry(self, kind: type[BaseException] | None) -> None:
-        """Who interrupts does not wait for an endpoint that is still busy with an input."""
-        if kind is not None and not issubclass(kind, Exception):
-            self._socket.close_timeout = HURRY
+    # --- the session, for threads and for asyncio -----------------------------------------------------------------
+    def _drive(self, flow: Flow[Any]) -> Any:
+        """Give the value of *flow*, or in an ``async with`` block what is awaited for it."""
+        __tracebackhide__ = True
+        if self._awaited:
+            return self._await(flow)
+        with one_line(f"{self._where}()"):
+            return run(flow)
 
-    # --- plain ----------------------------------------------------------------------------------------------------
-    def __enter__(self) -> RealtimeSession:
-        from websockets.exceptions import InvalidStatus  # start-up
-
-        from fal_jupyter.client.connection.handshakes import open_session  # start-up
-
+    async def _await(self, flow: Flow[Any]) -> Any:
         __tracebackhide__ = True
         with one_line(f"{self._where}()"):
-            self._begin(awaited=False)
-            try:
-                self._socket = open_session(self._client, self._address, repeatable=self._repeatable)
-            except InvalidStatus as error:
-                raise self._refused(error) from None
-            self._opened(self._revision())
-            self._printed = self._follow()
+            return await run_async(flow)
+
+    def _enter(self, *, awaited: bool) -> Flow[RealtimeSession]:
+        from websockets.exceptions import InvalidStatus  # start-up
+
+        from fal_jupyter.client.connection.handshakes import LoopHandshake, ThreadHandshake, open_session  # start-up
+
+        handshake_of = LoopHandshake if awaited else ThreadHandshake
+        connections = self._client.connections
+        try:
+            self._socket = yield from open_session(
+                connections, self._address, handshake_of, repeatable=self._repeatable
+            )
+        except InvalidStatus as error:
+            raise self._refused(error) from None
+        self._opened(self._revision())
+        self._printed = yield from in_thread(self._follow)
+        return self
+
+    def _exit(self, kind: type[BaseException] | None) -> Flow[None]:
+        if kind is not None and not issubclass(kind, Exception):
+            self._socket.close_timeout = HURRY  # an interrupt does not wait for an endpoint that is busy with an input
+        yield from on_loop(self._socket.close)
+        yield from in_thread(self._show_the_rest)
+        self._ending = self._ending or LEFT
+
+    def _send(self, message: Any) -> Flow[None]:
+        from websockets.exceptions import ConnectionClosed  # start-up
+
+        if self._ending:
+            raise self._over()
+        try:
+            yield from on_loop(partial(self._socket.send, message))
+            return
+        except ConnectionClosed:
+            failed = yield from self._read_rest()
+        if failed is None:
+            raise self._over() from None
+        raise (yield from in_thread(partial(self._explained, failed))) from None
+
+    def _read_rest(self) -> Flow[_Failed | None]:
+        """The other side has closed: keep its last outputs for later calls of ``recv``, and see how it ended."""
+        from websockets.exceptions import ConnectionClosed  # start-up
+
+        try:
+            while not isinstance(value := self._decode((yield from on_loop(self._socket.recv))), _Failed):
+                self._rest.append(value)
+        except ConnectionClosed as closed:
+            return self._closed(closed)
+        return value
+
+    def _recv(self, timeout: float | None) -> Flow[Any]:
+        from websockets.exceptions import ConnectionClosed  # start-up
+
+        if self._rest:
+            return self._rest.popleft()
+        try:
+            value = self._decode((yield from on_loop(partial(self._next_message, timeout))))
+        except TimeoutError:
+            late = TimeoutError(f"no output of {self._where}() came within {timeout or 0:g} s")
+            show_as(late, str(late))
+            raise late from None
+        except ConnectionClosed as closed:
+            value = self._closed(closed)
+        if isinstance(value, _Failed):
+            yield from on_loop(self._socket.close)  # what the gateway knows of it is complete then
+            raise (yield from in_thread(partial(self._explained, value))) from None
+        return value
+
+    def _next_message(self, timeout: float | None) -> Any:
+        return self._await_message(timeout) if self._awaited else self._socket.recv(timeout=timeout)
+
+    async def _await_message(self, timeout: float | None) -> Any:
+        async with asyncio.timeout(timeout):
+            return await self._socket.recv()
+
+    # --- its face -------------------------------------------------------------------------------------------------
+    def __enter__(self) -> RealtimeSession:
+        __tracebackhide__ = True
+        self._begin(awaited=False)
+        self._drive(self._enter(awaited=False))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        with one_line(f"{self._where}()"):
-            self._hurry(kind)
-            self._socket.close()
-            self._show_the_rest()
-        self._ending = self._ending or LEFT
+        self._drive(self._exit(kind))
+
+    async def __aenter__(self) -> RealtimeSession:
+        __tracebackhide__ = True
+        self._begin(awaited=True)
+        await self._drive(self._enter(awaited=True))
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        await self._drive(self._exit(kind))
 
     def send(self, value: Any) -> Any:
         """Send one input. (Inside ``async with``: await it.)
@@ -209,32 +287,9 @@ class RealtimeSession:
             BadArguments: it is none, or has what a message cannot hold.
             RequestError: the session has ended; it says how.
         """
-        from websockets.exceptions import ConnectionClosed  # start-up
-
         __tracebackhide__ = True
         self._check()
-        message = self._encode(value)
-        if self._awaited:
-            return self._asend(message)
-        if self._ending:
-            raise self._over()
-        with one_line(f"{self._where}()"):
-            try:
-                return self._socket.send(message)
-            except ConnectionClosed:
-                failed = self._read_rest()
-            raise (self._explained(failed) if failed is not None else self._over()) from None
-
-    def _read_rest(self) -> _Failed | None:
-        """The other side has closed: keep its last outputs for who asks for them, and see how it ended."""
-        from websockets.exceptions import ConnectionClosed  # start-up
-
-        try:
-            while not isinstance(value := self._decode(self._socket.recv()), _Failed):
-                self._rest.append(value)
-        except ConnectionClosed as closed:
-            return self._closed(closed)
-        return value
+        return self._drive(self._send(self._encode(value)))
 
     def recv(self, timeout: float | None = None) -> Any:
         """Wait for the next output; None when the session has ended. (Inside ``async with``: await it.)
@@ -243,105 +298,20 @@ class RealtimeSession:
             RequestError: the endpoint failed; the user's own traceback is in it.
             TimeoutError: none came within *timeout* seconds.
         """
-        from websockets.exceptions import ConnectionClosed  # start-up
-
         __tracebackhide__ = True
         self._check()
-        if self._awaited:
-            return self.arecv(timeout)
-        if self._rest:
-            return self._rest.popleft()
-        with one_line(f"{self._where}()"):
-            try:
-                value = self._decode(self._socket.recv(timeout=timeout))
-            except TimeoutError:
-                raise self._late(timeout) from None
-            except ConnectionClosed as closed:
-                value = self._closed(closed)
-            if isinstance(value, _Failed):
-                self._socket.close()  # what the gateway knows of it is complete then
-                raise self._explained(value) from None
-            return value
+        return self._drive(self._recv(timeout))
 
-    def _late(self, timeout: float | None) -> TimeoutError:
-        late = TimeoutError(f"no output of {self._where}() came within {timeout or 0:g} s")
-        show_as(late, str(late))
-        return late
+    async def arecv(self, timeout: float | None = None) -> Any:
+        """The same as ``await ws.recv()``."""
+        __tracebackhide__ = True
+        self._check(awaited=True, instead="ws.recv()")
+        return await self._drive(self._recv(timeout))
 
     def __iter__(self) -> Iterator[Any]:
         self._check(awaited=False, instead="async for … in ws")
         while (value := self.recv()) is not None:
             yield value
-
-    # --- asynchronous -----------------------------------------------------------------------------------------------
-    async def __aenter__(self) -> RealtimeSession:
-        from websockets.exceptions import InvalidStatus  # start-up
-
-        from fal_jupyter.client.connection.handshakes import open_session_async  # start-up
-
-        __tracebackhide__ = True
-        with one_line(f"{self._where}()"):
-            self._begin(awaited=True)
-            try:
-                self._socket = await open_session_async(self._client, self._address, repeatable=self._repeatable)
-            except InvalidStatus as error:
-                raise self._refused(error) from None
-            self._opened(self._revision())
-            self._printed = await asyncio.to_thread(self._follow)
-        return self
-
-    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        with one_line(f"{self._where}()"):
-            self._hurry(kind)
-            await self._socket.close()
-            await asyncio.to_thread(self._show_the_rest)
-        self._ending = self._ending or LEFT
-
-    async def _asend(self, message: Any) -> None:
-        from websockets.exceptions import ConnectionClosed  # start-up
-
-        __tracebackhide__ = True
-        if self._ending:
-            raise self._over()
-        with one_line(f"{self._where}()"):
-            try:
-                await self._socket.send(message)
-                return
-            except ConnectionClosed:
-                failed = await self._aread_rest()
-            raise (await asyncio.to_thread(self._explained, failed) if failed is not None else self._over()) from None
-
-    async def _aread_rest(self) -> _Failed | None:
-        from websockets.exceptions import ConnectionClosed  # start-up
-
-        try:
-            while not isinstance(value := self._decode(await self._socket.recv()), _Failed):
-                self._rest.append(value)
-        except ConnectionClosed as closed:
-            return self._closed(closed)
-        return value
-
-    async def arecv(self, timeout: float | None = None) -> Any:
-        """The same as ``await ws.recv()``."""
-        from websockets.exceptions import ConnectionClosed  # start-up
-
-        __tracebackhide__ = True
-        self._check(awaited=True, instead="ws.recv()")
-        if self._rest:
-            return self._rest.popleft()
-        with one_line(f"{self._where}()"):
-            try:
-                async with asyncio.timeout(timeout):
-                    message = await self._socket.recv()
-                value = self._decode(message)
-            except TimeoutError:
-                raise self._late(timeout) from None
-            except ConnectionClosed as closed:
-                value = self._closed(closed)
-            if isinstance(value, _Failed):
-                await self._socket.close()
-                raise await asyncio.to_thread(self._explained, value) from None
-            return value
 
     async def __aiter__(self) -> AsyncIterator[Any]:
         self._check(awaited=True, instead="for … in ws")

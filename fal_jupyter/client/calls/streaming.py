@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fal_jupyter.client.calls.events import EventDecoder, decoder_for
 from fal_jupyter.client.calls.interrupts import one_line
-from fal_jupyter.client.connection import connect, http
+from fal_jupyter.client.connection import http
 from fal_jupyter.client.connection.answer import Answer, AnswerReader, OnOutput
-from fal_jupyter.client.connection.ongoing_calls import lost, refused_by_ending, refused_waiting
-from fal_jupyter.client.connection.waiting import MOST_GATEWAYS, NotSent, aopen, areceive, receive, send
-from fal_jupyter.domain.errors import GatewayError, RequestError
+from fal_jupyter.client.connection.flows import Item, Stream, iterate, iterate_async
+from fal_jupyter.client.connection.framed_call import CallConnections, framed_call
+from fal_jupyter.domain.errors import RequestError
 
-if TYPE_CHECKING:
-    from fal_jupyter.client.connection.interface import GatewayConnections
-
-READ = 64 * 1024
 Finished = Callable[[Answer], None]
 
 
-class _Pieces(AnswerReader):
+class _StreamReader(AnswerReader):
     """An answer whose body is handed on as it comes."""
 
     def __init__(self, on_output: OnOutput | None, where_the_rest_is: str) -> None:
@@ -58,104 +54,37 @@ class Streamed:
 
     def __init__(
         self,
-        client: GatewayConnections,
+        connections: CallConnections,
         alias: str,
         request: http.Request,
         on_output: OnOutput | None,
         finished: Finished,
         name: str,
     ) -> None:
-        self._client, self._request, self._finished, self._name = client, request, finished, name
-        self._new_reader = partial(_Pieces, on_output, f"%fal logs {alias} has the last of them")
-        self._reader = self._new_reader()
+        self._connections, self._request, self._finished, self._name = connections, request, finished, name
+        self._new_reader = partial(_StreamReader, on_output, f"%fal logs {alias} has the last of them")
         self._begun = False
 
     def __repr__(self) -> str:
         return f"<stream {self._name}(): iterate over it>"
 
-    def _begin(self) -> None:
-        if self._begun:
-            raise RequestError(f"the stream {self._name}() was begun already", hint="call it again for another one")
-        self._begun = True
-
     def __iter__(self) -> Iterator[Any]:
         with one_line(f"{self._name}()"):
-            yield from self._values()
-
-    def _values(self) -> Iterator[Any]:
-        self._begin()
-        for gateways_left in reversed(range(MOST_GATEWAYS)):
-            head = http.Reader()
-            with self._client.dial() as sock:
-                gateway = connect.peer_pid(sock)
-                try:
-                    send(sock, self._request, gateway)
-                    while not head.done:
-                        data = receive(sock, READ, gateway, unanswered=0 if head.begun else len(self._request))
-                        if not data:
-                            self._ended(head)
-                            break
-                        yield from self._take(head, data)
-                except ConnectionError as error:
-                    if isinstance(error, NotSent) and gateways_left:
-                        self._client.await_end(gateway)
-                        continue
-                    raise lost() from None
-            if not (gateways_left and self._is_refused(head, gateway)):
-                break
-        yield from self._end()
+            yield from iterate(self._values())
 
     async def __aiter__(self) -> AsyncIterator[Any]:
         with one_line(f"{self._name}()"):
-            self._begin()
-            for gateways_left in reversed(range(MOST_GATEWAYS)):
-                head = http.Reader()
-                sock = await asyncio.to_thread(self._client.dial)
-                gateway = connect.peer_pid(sock)
-                writer: asyncio.StreamWriter | None = None
-                try:
-                    reader, writer = await aopen(sock, self._request, gateway)
-                    while not head.done:
-                        unanswered = 0 if head.begun else len(self._request)
-                        data = await areceive(reader, READ, gateway, unanswered=unanswered)
-                        if not data:
-                            self._ended(head)
-                            break
-                        for value in self._take(head, data):
-                            yield value
-                except ConnectionError as error:
-                    if isinstance(error, NotSent) and gateways_left:
-                        await asyncio.to_thread(self._client.await_end, gateway)
-                        continue
-                    raise lost() from None
-                finally:
-                    if writer is not None:
-                        writer.close()
-                if not (gateways_left and self._is_refused(head, gateway)):
-                    break
-            for value in self._end():
-                yield value
+            async with aclosing(iterate_async(self._values())) as values:
+                async for value in values:
+                    yield value
 
-    def _is_refused(self, head: http.Reader, gateway: int) -> bool:
-        """True where an ending gateway refused it, so that the next one is asked."""
-        if not (refused_by_ending(head) or refused_waiting(self._reader.answer)):
-            return False
-        self._reader = self._new_reader()
-        self._client.forget(gateway)
-        return True
-
-    def _ended(self, head: http.Reader) -> None:
-        try:
-            head.end()
-        except GatewayError:
-            raise lost() from None
-
-    def _take(self, head: http.Reader, data: bytes) -> Iterator[Any]:
-        self._reader.feed_from(head, data)
-        yield from self._reader.values()
-
-    def _end(self) -> Iterator[Any]:
-        last = list(self._reader.last_values())
-        answer = self._reader.finish()
-        yield from last
+    def _values(self) -> Stream[Any, None]:
+        if self._begun:
+            raise RequestError(f"the stream {self._name}() was begun already", hint="call it again for another one")
+        self._begun = True
+        reader = yield from framed_call(self._connections, self._request, self._new_reader)
+        last = list(reader.last_values())
+        answer = reader.finish()
+        for value in last:
+            yield Item(value)
         self._finished(answer)

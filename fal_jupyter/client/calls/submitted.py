@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
-from contextlib import aclosing, closing
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote, urlencode
 
 from fal_jupyter.client.calls.events import ServerSentEvents
+from fal_jupyter.client.calls.interface import CallingClient
 from fal_jupyter.client.calls.results import failure
 from fal_jupyter.client.connection.answer import Answer
+from fal_jupyter.client.connection.flows import Item, Stream, in_thread, iterate, iterate_async, run, run_async
 from fal_jupyter.domain.errors import (
     BadArguments,
     FalJupyterError,
@@ -36,7 +37,6 @@ from fal_jupyter.protocol.api import (
 
 if TYPE_CHECKING:
     from fal_jupyter.client.calls.sent import Sent
-    from fal_jupyter.client.connection.interface import GatewayConnections
     from fal_jupyter.domain.spec import AppSpec
 
 _ID = re.compile(r"[A-Za-z0-9-]{1,64}")
@@ -107,44 +107,16 @@ class Events:
     def __repr__(self) -> str:
         return f"<events of {self._job.request_id}: iterate over them>"
 
-    @property
-    def _target(self) -> str:
-        return f"{self._job._address}/status/stream?logs={int(self._with_logs)}"
-
     def __iter__(self) -> Iterator[Status]:
-        tail, last = _Tail(self._with_logs), None
-        try:
-            answer = self._job._client.exchange("GET", self._target)
-            with closing(_generator(answer)) as pieces:
-                if answer.status != 200:
-                    raise self._job._failed(answer.status, answer.headers, b"".join(pieces), answer.gateway)
-                for piece in pieces:
-                    for last in tail.feed(piece):
-                        yield self._job._seen(last)
-        except (OSError, GatewayError) as error:
-            raise _lost(error) from None
-        if not isinstance(last, Completed):
-            raise _lost()
+        yield from iterate(self._statuses())
 
     async def __aiter__(self) -> AsyncIterator[Status]:
-        tail, last = _Tail(self._with_logs), None
-        try:
-            answer = await asyncio.to_thread(self._job._client.exchange, "GET", self._target)
-            async with aclosing(aiter(answer)) as pieces:
-                if answer.status != 200:
-                    told = b"".join([piece async for piece in pieces])
-                    raise self._job._failed(answer.status, answer.headers, told, answer.gateway)
-                async for piece in pieces:
-                    for last in tail.feed(piece):
-                        yield self._job._seen(last)
-        except (OSError, GatewayError) as error:
-            raise _lost(error) from None
-        if not isinstance(last, Completed):
-            raise _lost()
+        async with aclosing(iterate_async(self._statuses())) as statuses:
+            async for status in statuses:
+                yield status
 
-
-def _generator(pieces: Iterable[bytes]) -> Generator[bytes, None, None]:
-    yield from pieces
+    def _statuses(self) -> Stream[Status, None]:
+        return self._job._follow(with_logs=self._with_logs)
 
 
 class SubmittingApp(Protocol):
@@ -155,8 +127,8 @@ class SubmittingApp(Protocol):
     on_output: Callable[[int, str], None] | None
 
     @property
-    def client(self) -> GatewayConnections:
-        """The connections to its gateway."""
+    def client(self) -> CallingClient:
+        """The gateway that has it."""
 
     @property
     def base(self) -> str:
@@ -235,7 +207,8 @@ class QueuedRequest:
             RequestError: the gateway does not know it (any more).
         """
         told = self._ask("GET", f"{self._address}/status?logs={int(with_logs)}")
-        return self._seen(status_of(told, told.get("logs")))
+        self._last = status_of(told, told.get("logs"))
+        return self._last
 
     def iter_events(self, *, with_logs: bool = False) -> Events:
         """Give its statuses as they change, to ``for`` and to ``async for``."""
@@ -263,20 +236,17 @@ class QueuedRequest:
         """
         __tracebackhide__ = True
         try:
-            for status in self.iter_events(with_logs=True):
-                self._show(status)
+            return run(self._result())
         except KeyboardInterrupt as stop:
             _goes_on(stop, self._name)
             raise
-        return self._value()
 
     def __await__(self) -> Generator[Any, None, Any]:
-        return self._wait().__await__()
+        return run_async(self._result()).__await__()
 
-    async def _wait(self) -> Any:
-        async for status in self.iter_events(with_logs=True):
-            self._show(status)
-        return await asyncio.to_thread(self._value)
+    def _result(self) -> Stream[Status, Any]:
+        yield from self._follow(with_logs=True, show=self._show)
+        return (yield from in_thread(self._value))
 
     def _show(self, status: Status) -> None:
         """Print the lines that were not printed yet."""
@@ -289,11 +259,11 @@ class QueuedRequest:
 
     def _value(self) -> Any:
         __tracebackhide__ = True
-        answer, gateway = self._exchange("GET", self._address)
+        answer, gateway = self._request("GET", self._address)
         if answer.status == 404 and self._gateway not in (0, gateway):
             raise _lost()
         try:
-            known = self._client.request(self.request_id)
+            known = self._client.control.request(self.request_id)
         except NotServed:  # another one's, or too long ago: its answer is all that is left
             known = None
         if known is not None:
@@ -309,18 +279,41 @@ class QueuedRequest:
             self.endpoint = self.endpoint or self._handle.endpoint_at(record["path"])
         return self._handle.value_of(self.endpoint, answer)
 
-    # --- asking -----------------------------------------------------------------------------------------------------
+    # --- requests ---------------------------------------------------------------------------------------------------
+    def _follow(self, *, with_logs: bool, show: Callable[[Status], None] | None = None) -> Stream[Status, None]:
+        """Give its statuses as they change, and *show* each."""
+        status: Status | None = None
+        tail, target = _Tail(with_logs), f"{self._address}/status/stream?logs={int(with_logs)}"
+        try:
+            response = yield from self._client.connections.opening("GET", target)
+            try:
+                if response.status != 200:
+                    body = yield from response.receive_all()
+                    raise self._failed(response.status, response.headers, body, response.gateway)
+                while piece := (yield from response.receive()):
+                    for status in tail.feed(piece):
+                        self._last = status
+                        if show is not None:
+                            show(status)
+                        yield Item(status)
+            finally:
+                response.drop()
+        except (OSError, GatewayError) as error:
+            raise _lost(error) from None
+        if not isinstance(status, Completed):
+            raise _lost()
+
     def _ask(self, method: str, target: str) -> Any:
-        answer, gateway = self._exchange(method, target)
+        answer, gateway = self._request(method, target)
         if answer.status >= 400:
             raise self._failed(answer.status, dict(answer.headers), answer.body, gateway)
         return json.loads(answer.body)
 
-    def _exchange(self, method: str, target: str) -> tuple[Answer, int]:
+    def _request(self, method: str, target: str) -> tuple[Answer, int]:
         try:
-            answer = self._client.exchange(method, target)
-            found = Answer(status=answer.status, headers=list(answer.headers.items()), body=b"".join(answer))
-            return found, answer.gateway
+            response = self._client.connections.open(method, target)
+            answer = Answer(status=response.status, headers=list(response.headers.items()), body=response.read())
+            return answer, response.gateway
         except (OSError, GatewayError) as error:
             raise _lost(error) from None
 
@@ -334,10 +327,6 @@ class QueuedRequest:
         if status == 404:
             error.hint = "a gateway forgets its queue when it ends, and the oldest answers when there are too many"
         return error
-
-    def _seen(self, status: Status) -> Status:
-        self._last = status
-        return status
 
 
 class Submit:
@@ -441,15 +430,15 @@ def submit(handle: SubmittingApp, name: str, sent: Sent, options: SubmitOptions)
     target = f"{QUEUE}{handle.app}{quote(sent.path, safe='/')}" + (f"?{'&'.join(query)}" if query else "")
     headers = (("content-type", sent.content_type), *options.headers, *sent.headers)
     try:
-        raw = handle.client.exchange("POST", target, headers, sent.body)
-        answer = Answer(status=raw.status, headers=list(raw.headers.items()), body=b"".join(raw))
+        response = handle.client.connections.open("POST", target, headers, sent.body)
+        answer = Answer(status=response.status, headers=list(response.headers.items()), body=response.read())
     except (OSError, GatewayError) as error:
         raise _lost(error) from None
     except ValueError as error:
         raise BadArguments(str(error)) from None
     if answer.status >= 400:
         raise failure(answer, f"{handle.spec.class_name}.submit.{name}")
-    return QueuedRequest(handle, name, _object(answer.body)["request_id"], raw.gateway)
+    return QueuedRequest(handle, name, _object(answer.body)["request_id"], response.gateway)
 
 
 def _object(body: bytes) -> dict[str, Any]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
-from fal_jupyter.client.connection.http import Reader
+from fal_jupyter.client.connection.control_connection import ControlConnection
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.api import EndRecord, ErrorDescription
 from fal_jupyter.protocol.frames import Decoder, Kind
@@ -69,17 +69,21 @@ class AnswerReader:
         self._printed = self._dropped = self._dropped_lines = 0
         self._parts: list[bytes] = []
 
-    def feed_from(self, reader: Reader, data: bytes) -> None:
-        """Take bytes of the connection through *reader*. A body of plain JSON is a refusal before it became an app's request."""
-        body = reader.feed(data)
+    def feed_from(self, connection: ControlConnection, data: bytes) -> None:
+        """Take bytes of the connection. A body of plain JSON is a refusal before it became an app's request."""
+        body = connection.receive_data(data)
         if not body:
             return
-        if reader.headers.get("content-type") == "application/json":
-            self.answer.status = reader.status
-            self.answer.headers = list(reader.headers.items())
+        if connection.is_plain_json:
+            self.answer.status = connection.status
+            self.answer.headers = list(connection.headers.items())
             self._parts.append(body)
         else:
             self.feed(body)
+
+    def values(self) -> Iterable[object]:
+        """Give the values that can be handed on before the answer is complete: none of a plain call."""
+        return ()
 
     def feed(self, data: bytes) -> None:
         """Take bytes of the framed body."""

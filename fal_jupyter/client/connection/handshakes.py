@@ -1,4 +1,4 @@
-"""The opening handshake of a session, with the rules of every other question to the gateway.
+"""The opening handshake of a session, with the rules of every other request to the gateway.
 
 A handshake that an ending gateway refuses, or that a killed one has not read, goes to the next gateway. So does one that was not
 answered, where no code of the endpoint runs before the first input. A stopped gateway is waited for as long as for a call.
@@ -10,24 +10,23 @@ import asyncio
 import logging
 import socket
 import threading
+from abc import ABC, abstractmethod
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from websockets.asyncio.client import ClientConnection as AsyncSession
 from websockets.asyncio.client import connect as connect_async
 from websockets.exceptions import InvalidStatus, WebSocketException
-from websockets.sync.client import ClientConnection as Session
 from websockets.sync.client import connect
 
 from fal_jupyter import forks
 from fal_jupyter.client.connection.connect import peer_pid
+from fal_jupyter.client.connection.flows import Flow, in_thread, on_loop
+from fal_jupyter.client.connection.framed_call import CallConnections
 from fal_jupyter.client.connection.ongoing_calls import lost_session
 from fal_jupyter.client.connection.waiting import LOOK, MOST_GATEWAYS, Patience
 from fal_jupyter.domain.errors import GatewayStopped
 from fal_jupyter.protocol.api import ENDING, H_ERROR_TYPE
-
-if TYPE_CHECKING:
-    from fal_jupyter.client.connection.interface import GatewayConnections
 
 # The library's: all that goes wrong is raised; what it says of its own threads besides ("unexpected internal error" of 17.4, when
 # both sides close at once) is not for the cell.
@@ -43,10 +42,13 @@ _OPTIONS: dict[str, Any] = {
 }
 
 
-def open_session(client: GatewayConnections, address: str, *, repeatable: bool) -> Session:
+def open_session(
+    connections: CallConnections, address: str, handshake_of: type[Handshake], *, repeatable: bool
+) -> Flow[Any]:
     """Open a websocket to an endpoint.
 
     Args:
+        handshake_of: of the library's form for threads, or of that for asyncio.
         repeatable: a handshake that was not answered has begun nothing that must not be repeated.
 
     Raises:
@@ -55,87 +57,102 @@ def open_session(client: GatewayConnections, address: str, *, repeatable: bool) 
         GatewayError: none can be had, or it is stopped.
     """
     for gateways_left in reversed(range(MOST_GATEWAYS)):
-        sock = _Socket.of(client.dial())
-        gateway = peer_pid(sock)
-        opened: Session | None = None
-        watch = _Watch(sock, gateway)
+        sock = yield from in_thread(connections.dial)
+        gateway, handshake = peer_pid(sock), handshake_of(sock, address)
         try:
-            opened = connect(address, sock=sock, **_OPTIONS)
-            opened.__enter__()  # it is itself, and warns (17.1) where this is not called
-        except _BROKEN as error:
-            again = sock.unread or repeatable
-            if not _goes_on(client, gateway, error, watch.stopped, again=again, gateways_left=gateways_left):
+            return (yield from on_loop(handshake.open))
+        except InvalidStatus as error:
+            headers, status = error.response.headers, error.response.status_code
+            if not gateways_left or status != 503 or headers.get(H_ERROR_TYPE) != ENDING:
                 raise
-        else:
-            return opened
-        finally:
-            watch.end()
-            if opened is None:
-                sock.close()
+            connections.forget(gateway)
+        except _BROKEN:
+            if not gateways_left or not (repeatable or handshake.unread):
+                raise lost_session() from None
+            yield from in_thread(partial(connections.await_end, gateway))
     raise AssertionError("unreachable")
 
 
-async def open_session_async(client: GatewayConnections, address: str, *, repeatable: bool) -> AsyncSession:
-    """The same on asyncio."""
-    for gateways_left in reversed(range(MOST_GATEWAYS)):
-        sock = await asyncio.to_thread(client.dial)
-        gateway = peer_pid(sock)
-        patience, made = Patience(gateway), list[_AsyncSession]()
-        opening = asyncio.ensure_future(_open(address, sock, made))
+class Handshake(ABC):
+    """One attempt to open a websocket on *sock*, which it closes where that fails."""
+
+    def __init__(self, sock: socket.socket, address: str) -> None:
+        self._socket, self._address = sock, address
+
+    @property
+    @abstractmethod
+    def unread(self) -> bool:
+        """True where the gateway ended before it read anything of it."""
+
+    @abstractmethod
+    def open(self) -> Any:
+        """Give the open session, or what is awaited for it.
+
+        Raises:
+            GatewayStopped: the gateway is stopped.
+        """
+
+
+class ThreadHandshake(Handshake):
+    """Waits in the calling thread, while another one looks at the gateway."""
+
+    def __init__(self, sock: socket.socket, address: str) -> None:
+        super().__init__(_Socket.of(sock), address)
+
+    @property
+    def unread(self) -> bool:
+        """The socket has noted it."""
+        return isinstance(self._socket, _Socket) and self._socket.unread
+
+    def open(self) -> Any:
+        """Wait for the session."""
+        watch = _Watch(self._socket, peer_pid(self._socket))
+        try:
+            try:
+                session = connect(self._address, sock=self._socket, **_OPTIONS)
+                session.__enter__()  # it is itself, and warns (17.1) where this is not called
+                return session
+            finally:
+                watch.end()
+        except BaseException as error:
+            self._socket.close()
+            if watch.stopped is not None and isinstance(error, _BROKEN):
+                raise watch.stopped from None
+            raise
+
+
+class LoopHandshake(Handshake):
+    """Waits on the event loop, and looks at the gateway between."""
+
+    _session: _AsyncSession | None = None
+
+    @property
+    def unread(self) -> bool:
+        """The session has noted it."""
+        return self._session is not None and self._session.unread
+
+    async def open(self) -> AsyncSession:
+        """Await the session."""
+        patience = Patience(peer_pid(self._socket))
+        opening = asyncio.ensure_future(self._connect())
         try:
             while not (await asyncio.wait({opening}, timeout=LOOK))[0]:
                 patience.look()
             return opening.result()
-        except _BROKEN as error:
-            again = repeatable or (bool(made) and made[0].unread)
-            goes_on = partial(_goes_on, client, gateway, error, None, again=again, gateways_left=gateways_left)
-            if not await asyncio.to_thread(goes_on):
-                raise
         finally:
             if not opening.done():
                 opening.cancel()
                 await asyncio.wait({opening})
             if opening.cancelled() or opening.exception() is not None:
-                sock.close()
-    raise AssertionError("unreachable")
+                self._socket.close()
 
+    async def _connect(self) -> AsyncSession:
+        options: dict[str, Any] = {**_OPTIONS, "create_connection": self._new_session}  # any callable will do
+        return await connect_async(self._address, sock=self._socket, **options)
 
-async def _open(address: str, sock: socket.socket, made: list[_AsyncSession]) -> AsyncSession:
-    def make(*args: Any, **kwargs: Any) -> AsyncSession:
-        made.append(_AsyncSession(*args, **kwargs))
-        return made[-1]
-
-    options: dict[str, Any] = {**_OPTIONS, "create_connection": make}  # any callable will do
-    return await connect_async(address, sock=sock, **options)
-
-
-def _goes_on(
-    client: GatewayConnections,
-    gateway: int,
-    error: Exception,
-    stopped: GatewayStopped | None,
-    *,
-    again: bool,
-    gateways_left: int,
-) -> bool:
-    """Decide after a failed handshake: True where the next gateway is asked, False where the endpoint refused it.
-
-    Raises:
-        GatewayStopped: the gateway is stopped.
-        RequestError: the gateway ended, and the session may have begun.
-    """
-    if stopped is not None:
-        raise stopped from None
-    if isinstance(error, InvalidStatus):
-        headers, status = error.response.headers, error.response.status_code
-        if not gateways_left or status != 503 or headers.get(H_ERROR_TYPE) != ENDING:
-            return False
-        client.forget(gateway)
-        return True
-    if not again or not gateways_left:
-        raise lost_session() from None
-    client.await_end(gateway)
-    return True
+    def _new_session(self, *args: Any, **kwargs: Any) -> _AsyncSession:
+        self._session = _AsyncSession(*args, **kwargs)
+        return self._session
 
 
 class _Socket(socket.socket):

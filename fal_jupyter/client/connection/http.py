@@ -73,7 +73,7 @@ def request(method: str, target: str, body: Body = b"", headers: Iterable[tuple[
     return head + body if isinstance(body, bytes) else Outgoing(head, body)
 
 
-class Reader:
+class ResponseParser:
     """Reads one answer, however its bytes are cut. ``feed`` gives body bytes; ``done`` says that it is complete.
 
     What is no HTTP answer at all is a ValueError of ``feed``.

@@ -6,15 +6,16 @@ import json
 import os
 import select
 import socket
-import time
 from collections.abc import Sequence
 
 from fal_jupyter.client.connection import connect, http
-from fal_jupyter.client.connection.waiting import receive, silent
+from fal_jupyter.client.connection.flows import run
+from fal_jupyter.client.connection.response import read_whole
+from fal_jupyter.client.connection.waiting import silent
 from fal_jupyter.credentials import id_and_hash
 from fal_jupyter.domain.errors import GatewayError, GatewayStopped, GatewayUnreachable, PortTaken, VersionSkew
 from fal_jupyter.processes import ends_within
-from fal_jupyter.protocol.api import A_APPS, A_HELLO, A_LEASES, ENDING, PROTOCOL, Hello, LeaseAsked, LeaseGranted
+from fal_jupyter.protocol.api import A_APPS, A_HELLO, A_LEASES, ENDING, PROTOCOL, LeaseAsked, LeaseGranted
 from fal_jupyter.settings import Settings
 
 PATIENCE = 15.0
@@ -23,8 +24,11 @@ PATIENCE = 15.0
 class NotAGateway(GatewayUnreachable):
     """Something else listens on the socket: asking again will not help."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message, hint="end that process, or set FAL_JUPYTER_STATE to a directory of your own")
+    def __init__(self) -> None:
+        super().__init__(
+            "the process on this socket is not a fal_jupyter gateway",
+            hint="end that process, or set FAL_JUPYTER_STATE to a directory of your own",
+        )
 
 
 class GatewayEnding(GatewayUnreachable):
@@ -99,15 +103,9 @@ def borrow(settings: Settings, apps: Sequence[str]) -> Borrowed:
     try:
         with connect.dial(settings) as sock:
             gateway = connect.peer_pid(sock)
-            found = []
-            for target in (A_HELLO, A_APPS):
-                sock.sendall(http.request("GET", target))
-                reader, body, deadline = http.Reader(), b"", time.monotonic() + PATIENCE
-                while not reader.done and (data := receive(sock, 65536, gateway, deadline=deadline)):
-                    body += reader.feed(data)
-                found.append(json.loads(body))
-        hello: Hello = found[0]
-        if not {*apps} <= {app["alias"] for app in found[1]}:
+            requests = (http.request("GET", target) for target in (A_HELLO, A_APPS))
+            hello, published = [json.loads(run(read_whole(sock, request, PATIENCE))[1]) for request in requests]
+        if not {*apps} <= {app["alias"] for app in published}:
             raise GatewayUnreachable(told)
     except GatewayStopped:
         raise
@@ -141,23 +139,28 @@ def take(sock: socket.socket, *, kind: str, name: str, port: int, key: str) -> L
         key_id=key_id,
         key_hash=key_hash.hex(),
     )
-    reader, body = http.Reader(), b""
-    gateway, deadline = connect.peer_pid(sock), time.monotonic() + PATIENCE
     try:
-        sock.sendall(http.request("POST", A_LEASES, json.dumps(asked).encode()))
-        while b"\n" not in body and not reader.done:
-            data = receive(sock, 65536, gateway, deadline=deadline)
-            if not data:
-                raise GatewayEnding("the gateway ended while it was asked for a lease")
-            body += reader.feed(data)
+        return Lease(sock, _granted(sock, asked))
+    except BaseException:
+        sock.close()
+        raise
+
+
+def _granted(sock: socket.socket, asked: LeaseAsked) -> LeaseGranted:
+    gateway = connect.peer_pid(sock)
+    request = http.request("POST", A_LEASES, json.dumps(asked).encode())
+    try:
+        connection, body = run(read_whole(sock, request, PATIENCE, until=lambda body: b"\n" in body))
         answer = json.loads(body)
     except TimeoutError:
         raise silent(gateway, PATIENCE) from None
+    except ConnectionError:
+        raise GatewayEnding("the gateway ended while it was asked for a lease") from None
     except ValueError:
-        raise NotAGateway("who listens on the gateway's socket is no gateway of fal_jupyter") from None
-    if reader.status == 200:
-        return Lease(sock, answer)
-    sock.close()
+        raise NotAGateway from None
+    if connection.status == 200:
+        granted: LeaseGranted = answer
+        return granted
     detail = answer.get("detail", "")
     if answer.get("error_type") == ENDING:
         raise GatewayEnding(detail)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import threading
 
-from fal_jupyter.client.connection import http
 from fal_jupyter.client.connection.answer import Answer
 from fal_jupyter.domain.errors import GatewayError, RequestError
 from fal_jupyter.protocol.api import ENDING, H_ERROR_TYPE
@@ -44,11 +43,6 @@ class Calls:
                     sock.shutdown(socket.SHUT_RDWR)  # wakes the thread that reads; closing is that thread's
                 except OSError:
                     pass  # it has ended by itself
-
-
-def refused_by_ending(head: http.Reader) -> bool:
-    """True where a draining gateway answered by itself: the request has not begun anywhere."""
-    return head.status == 503 and head.headers.get(H_ERROR_TYPE) == ENDING
 
 
 def refused_waiting(answer: Answer) -> bool:

@@ -24,7 +24,9 @@ def rebind_classes(session: NotebookSession, classes: Iterable[type], overrides:
     if not session.handles:
         return []
     try:
-        records = {record["alias"]: record for record in session.client.apps() if record["owner_pid"] == os.getpid()}
+        records = {
+            record["alias"]: record for record in session.client.control.apps() if record["owner_pid"] == os.getpid()
+        }
     except FalJupyterError:  # without a gateway nothing is serving; the original error is more useful
         return []
     return [sentence for cls in classes if (sentence := _rebind(session, cls, overrides, records))]

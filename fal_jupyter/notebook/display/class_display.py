@@ -90,7 +90,7 @@ def _state(cls: type) -> AppState | None:
     """Return the gateway's state of the class's app, or ``None`` if it is not served."""
     handle = handle_of(cls)
     try:
-        snapshot = handle.client.picture(handle.alias) if handle is not None else None
+        snapshot = handle.client.control.picture(handle.alias) if handle is not None else None
     except (OSError, FalJupyterError):
         return None
     return snapshot["app"] if snapshot is not None else None

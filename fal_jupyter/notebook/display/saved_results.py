@@ -47,7 +47,7 @@ class SavedResults:
             if not stale and (request["id"] in self._by_request or not _may_give_pictures(request)):
                 continue
             try:
-                detail = client.request(request["id"])
+                detail = client.control.request(request["id"])
             except (OSError, FalJupyterError, ValueError):
                 continue
             self._by_request[request["id"]] = output_of(detail, lambda ordered=detail: _read_body(client, ordered))  # type: ignore[misc]
@@ -79,7 +79,7 @@ def _read_body(client: Client, detail: RequestDetail) -> bytes | None:
     if not detail["held"] or detail["request"]["bytes_out"] > MAX_IMAGE_BYTES:
         return None
     try:
-        answer = client.ask_raw("GET", f"/admin/requests/{detail['request']['id']}/answer")
+        answer = client.control.open("GET", f"/admin/requests/{detail['request']['id']}/answer")
         return b"".join(answer) if answer.status == 200 else None
     except (OSError, FalJupyterError):
         return None

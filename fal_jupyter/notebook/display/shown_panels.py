@@ -104,7 +104,7 @@ class Panels:
 
     def snapshot_of(self, handle: AppHandle) -> Picture | None:
         """Return the snapshot of an app in the size that a notebook saves, or ``None`` if it does not run."""
-        snapshot = handle.client.picture(handle.alias)
+        snapshot = handle.client.control.picture(handle.alias)
         if snapshot is None:
             return None
         shortened: Picture = pictures.shorten(snapshot)
@@ -250,7 +250,7 @@ class Panels:
     @staticmethod
     def dashboard_bundle(session: PanelSession, surface: surfaces.Surface) -> dict[str, Any]:
         """Return the dashboard as a MIME bundle, with a static table of all apps."""
-        line: FeedLine = session.client.snapshot() or FeedLine(apps=[])
+        line: FeedLine = session.client.control.snapshot() or FeedLine(apps=[])
         bundle: dict[str, Any] = {
             "text/plain": pictures.dashboard_text(line["apps"]),
             "text/html": pictures.dashboard_html(line["apps"]),
@@ -274,7 +274,7 @@ class Panels:
                 f"widgets need anywidget, which cannot be imported here ({error})", hint=INSTALL_WIDGETS
             ) from None
         if self.relay is None:
-            self.relay = CommRelay(session.client)
+            self.relay = CommRelay(session.client.control)
         plain = {name: value for name, value in bundle.items() if name.startswith("text/")}
         return AppPanel(dict(data), self.relay, plain, bare=bare)
 
@@ -369,7 +369,7 @@ def dashboard_data(session: PanelSession) -> CardData:
 
 def gateway_of(session: PanelSession) -> GatewayState:
     """Return the address and identity of the running gateway for panels."""
-    hello = session.client.hello()
+    hello = session.client.control.hello()
     if hello is None:
         return GatewayState(pid=0, started=0, version="", owner="", base="")
     base = f"http://127.0.0.1:{hello['port']}" if hello["port"] else ""

@@ -1,0 +1,269 @@
+"""This process's way to its gateway: the lease that it holds, the connections made under it, and the next gateway after an end."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from fal_jupyter.client.connection import connect, http
+from fal_jupyter.client.connection import lease as leases
+from fal_jupyter.client.connection.flows import Flow, in_thread, run
+from fal_jupyter.client.connection.pool import ConnectionPool
+from fal_jupyter.client.connection.response import Response, open_response
+from fal_jupyter.client.connection.waiting import MOST_GATEWAYS, NotSent
+from fal_jupyter.credentials import make_key
+from fal_jupyter.domain.errors import GatewayUnreachable
+from fal_jupyter.settings import Settings
+
+log = logging.getLogger("fal_jupyter.client")
+JOIN_PATIENCE = 60.0  # seconds in which some gateway has to grant a lease, while others end
+SOCKET_PATIENCE = 2.0  # seconds for a living gateway to make its removed socket again
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who asks for a lease.
+
+    Attributes:
+        kind: ``kernel``, ``serve`` or ``script``.
+        name: what the owner is called in sentences.
+        port: the loopback port wanted, 0 for any.
+        idle_exit: seconds that a gateway started here waits for a new owner when the last is gone.
+    """
+
+    kind: str
+    name: str
+    port: int
+    idle_exit: float
+
+
+class GatewayConnector:
+    """Holds a lease of the gateway and connects to it. Where it has ended, another one is started.
+
+    A forked child uses its parent's gateway without a lease, until it publishes an app of its own.
+
+    Args:
+        restore: publishes under a new lease, given by its id, what this process has published before.
+
+    Attributes:
+        key: of the lease. lock: of everything that a change of the gateway changes.
+    """
+
+    def __init__(self, settings: Settings, owner: Owner, restore: Callable[[str], None]) -> None:
+        self._settings, self._owner, self._restore = settings, owner, restore
+        self.key = make_key()
+        self.lock = threading.RLock()
+        self.lease: leases.Lease | None = None
+        self._parents: leases.Borrowed | None = None
+        self._parents_apps: Sequence[str] = ()
+        self._pool = ConnectionPool(settings.idle_timeout)
+
+    def forked(self, apps: Sequence[str]) -> None:
+        """In a forked child: use the parent's gateway and key. *apps* are those that the parent had published."""
+        self.lock = threading.RLock()
+        self._pool = ConnectionPool(self._settings.idle_timeout)
+        self._parents_apps = apps or self._parents_apps
+        if self.lease is not None:
+            self._parents, self.lease = self.lease.borrowed(), None
+        elif self._parents is None:
+            self.key = make_key()
+
+    # --- the gateway and the lease ------------------------------------------------------------------------------
+    @property
+    def attached(self) -> leases.Attachment | None:
+        """The gateway that was used last."""
+        return self._parents or self.lease
+
+    @property
+    def alive(self) -> bool:
+        """True while that gateway can be used; does not wait."""
+        attached = self.attached
+        return attached is not None and attached.alive
+
+    def ensure(self) -> leases.Attachment:
+        """Hold a lease of a living gateway; after a gateway's death, start another and publish again.
+
+        Raises:
+            GatewayError: it cannot be had.
+        """
+        with self.lock:
+            if self._parents is None:
+                return self.own_lease()
+            if not self._parents.alive:
+                self._parents.close()
+                self._pool.clear()
+                self._parents = leases.borrow(self._settings, self._parents_apps)
+            return self._parents
+
+    def own_lease(self) -> leases.Lease:
+        """Hold a lease of this very process, also in a forked child.
+
+        Raises:
+            GatewayError: it cannot be had.
+        """
+        with self.lock:
+            if self._parents is not None:
+                self._parents.close()
+                self._parents, self.key = None, make_key()
+            for gateways_left in reversed(range(MOST_GATEWAYS)):
+                if self.lease is not None and self.lease.alive:
+                    return self.lease
+                self.drop_lease()
+                self._pool.clear()
+                self.lease = self._new_lease()
+                log.debug("lease %s of the gateway (process %s)", self.lease.granted["lease"], self.lease.gateway)
+                try:
+                    self._restore(self.lease.granted["lease"])
+                except leases.GatewayEnding:
+                    if not gateways_left:
+                        raise
+                    continue
+                return self.lease
+            raise AssertionError("unreachable")
+
+    def _new_lease(self) -> leases.Lease:
+        """Join the gateway, or start one. One that is ending refuses, and the next one waits for its end by itself."""
+        deadline = time.monotonic() + JOIN_PATIENCE
+        owner = self._owner
+        while True:
+            try:
+                connect.ensure_gateway(self._settings, idle_exit=owner.idle_exit)
+                sock = connect.dial(self._settings)
+                return leases.take(sock, kind=owner.kind, name=owner.name, port=owner.port, key=self.key)
+            except (leases.GatewayEnding, ConnectionError, FileNotFoundError) as error:
+                if time.monotonic() > deadline:
+                    raise GatewayUnreachable(
+                        f"no gateway stays alive here: {error}",
+                        hint=f"why they end is in {self._settings.logs / 'gateway.log'}",
+                    ) from None
+            except OSError as error:
+                raise GatewayUnreachable(f"the gateway cannot be reached: {error.strerror or error}") from None
+
+    def drop_lease(self) -> None:
+        """End the lease, if there is one."""
+        if self.lease is not None:
+            self.lease.close()
+            self.lease = None
+
+    def forget(self, gateway: int) -> None:
+        """A gateway has said that it is ending: the next request goes to another one."""
+        with self.lock:
+            self._pool.clear()
+            if self.lease is not None and self.lease.gateway == gateway:
+                self.drop_lease()
+            elif self._parents is not None and self._parents.gateway == gateway:
+                self._parents.close()
+
+    def await_end(self, gateway: int) -> None:
+        """A new connection to *gateway* broke off unread: it is ending, which takes a moment, in which it would break the next one too."""
+        attached = self.attached
+        if attached is not None and attached.gateway == gateway:
+            attached.wait_for_gateway(SOCKET_PATIENCE)
+
+    def close(self) -> None:
+        """End the lease, and close the connections."""
+        self._pool.clear()
+        self.drop_lease()
+        if self._parents is not None:
+            self._parents.close()
+
+    # --- connections --------------------------------------------------------------------------------------------
+    def dial(self) -> socket.socket:
+        """Connect to the gateway that holds this process's lease; nothing is sent yet.
+
+        Where the gateway has ended, another one is started (:meth:`ensure`). Where it lives and its socket is missing (the state
+        directory was removed), it makes a new one in a moment.
+
+        Raises:
+            GatewayError: none can be had.
+        """
+        while True:
+            attached = self.ensure()
+            try:
+                return self._dial_of(attached)
+            except OSError as error:
+                if not attached.ends_within(0):
+                    raise GatewayUnreachable(f"the gateway cannot be reached: {error.strerror or error}") from None
+
+    def dial_running(self) -> socket.socket:
+        """As :meth:`dial`, but without starting a gateway where there is none.
+
+        Raises:
+            OSError: none runs.
+        """
+        attached = self.attached
+        return self._dial_of(attached) if attached is not None and attached.alive else connect.dial(self._settings)
+
+    def _dial_of(self, attached: leases.Attachment) -> socket.socket:
+        """Connect to that very gateway.
+
+        Raises:
+            OSError: it has ended, or its socket is missing.
+            GatewayUnreachable: another one has taken its place.
+        """
+        deadline = time.monotonic() + SOCKET_PATIENCE
+        while True:
+            try:
+                sock = connect.dial(self._settings)
+            except OSError:
+                if attached.ends_within(0.05) or time.monotonic() > deadline:
+                    raise
+                continue
+            if connect.peer_pid(sock) == attached.gateway:
+                return sock
+            sock.close()  # another gateway has taken its place: ours has ended, or is about to
+            if attached.ends_within(SOCKET_PATIENCE):
+                raise ConnectionRefusedError(f"gateway {attached.gateway} has ended")
+            raise GatewayUnreachable(
+                "another gateway has taken the place of the one that runs this process's apps",
+                hint="call again in a moment: the former gateway is ending, and its apps are published again",
+            )
+
+    def idle(self) -> socket.socket | None:
+        """Give a connection of a former call, if there is one that is still open; does not wait."""
+        return self._pool.take() if self.alive else None
+
+    def release(self, sock: socket.socket, *, reusable: bool) -> None:
+        """Keep the connection of a call that is over, or close it."""
+        if reusable:
+            self._pool.keep(sock)
+        else:
+            sock.close()
+
+    def open(
+        self, method: str, target: str, headers: Iterable[tuple[str, str]] = (), body: http.Body = b""
+    ) -> Response:
+        """Send a request to the gateway that holds this process's lease; gives the response as soon as its head is here.
+
+        Where it has ended, another one is started and this process's apps are published there; nothing that may have begun is repeated.
+
+        Raises:
+            OSError, GatewayError: it ended in the middle, or none can be had.
+        """
+        return run(self.opening(method, target, headers, body))
+
+    def opening(
+        self, method: str, target: str, headers: Iterable[tuple[str, str]] = (), body: http.Body = b""
+    ) -> Flow[Response]:
+        """:meth:`open` as a flow."""
+        request = http.request(method, target, body, headers)
+        for gateways_left in reversed(range(MOST_GATEWAYS)):
+            sock = yield from in_thread(self.dial)
+            gateway = connect.peer_pid(sock)
+            try:
+                response = yield from open_response(sock, request)
+            except NotSent:
+                if not gateways_left:
+                    raise
+                yield from in_thread(partial(self.await_end, gateway))
+                continue
+            if not response.refused or not gateways_left:
+                return response
+            response.drop()
+            self.forget(gateway)
+        raise AssertionError("unreachable")

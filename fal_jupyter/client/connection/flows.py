@@ -1,0 +1,201 @@
+"""Code that waits, written once for threads and for asyncio.
+
+A flow is a generator. It yields what it has to wait for (:class:`Wait`, :class:`InThread`, :class:`OnLoop`) and is resumed when that
+has come: by :func:`run` and :func:`iterate`, which block the calling thread, or by :func:`run_async` and :func:`iterate_async`, which
+await on an event loop. httpx drives its authentication, and psycopg its protocol, in the same way.
+
+A stream is a flow that yields values (:class:`Item`) between its waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+import socket
+from collections.abc import AsyncGenerator, Callable, Generator
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+V = TypeVar("V")
+
+
+class Wait:
+    """Wait until a socket can be read or written; the flow gets False where that took longer than *seconds*.
+
+    Args:
+        events: ``select.POLLIN`` or ``select.POLLOUT``.
+    """
+
+    __slots__ = ("_events", "_seconds", "_socket")
+
+    def __init__(self, sock: socket.socket, events: int, seconds: float) -> None:
+        self._socket, self._events, self._seconds = sock, events, seconds
+
+    def block(self) -> bool:
+        """Wait in the calling thread."""
+        poller = select.poll()
+        poller.register(self._socket, self._events)
+        return bool(poller.poll(1000 * self._seconds))
+
+    async def suspend(self) -> bool:
+        """Wait on the running event loop."""
+        loop = asyncio.get_running_loop()
+        ready: asyncio.Future[bool] = loop.create_future()
+        reading, descriptor = self._events == select.POLLIN, self._socket.fileno()
+        (loop.add_reader if reading else loop.add_writer)(descriptor, _resolve, ready, True)
+        timer = loop.call_later(self._seconds, _resolve, ready, False)
+        try:
+            return await ready
+        finally:
+            timer.cancel()
+            (loop.remove_reader if reading else loop.remove_writer)(descriptor)
+
+
+def _resolve(future: asyncio.Future[bool], value: bool) -> None:
+    if not future.done():
+        future.set_result(value)
+
+
+class InThread:
+    """Call a function that blocks; on an event loop, in a thread of its own."""
+
+    __slots__ = ("_function", "result")
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        self._function = function
+        self.result: Any = None
+
+    def block(self) -> bool:
+        """Call it in the calling thread."""
+        self.result = self._function()
+        return True
+
+    async def suspend(self) -> bool:
+        """Call it in another thread."""
+        self.result = await asyncio.to_thread(self._function)
+        return True
+
+
+class OnLoop(InThread):
+    """Call a function of an object that has a synchronous and an asynchronous form; what the latter gives is awaited."""
+
+    __slots__ = ()
+
+    async def suspend(self) -> bool:
+        """Await what it gives."""
+        self.result = await self._function()
+        return True
+
+
+class Item(Generic[V]):
+    """A value of a stream. :func:`run` and :func:`run_async`, which want only what a stream returns, go on at once."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: V) -> None:
+        self.value = value
+
+    def block(self) -> bool:
+        """There is nothing to wait for."""
+        return True
+
+    async def suspend(self) -> bool:
+        """There is nothing to wait for."""
+        return True
+
+
+Flow = Generator[Wait | InThread, bool, T]
+Stream = Generator[Wait | InThread | Item[V], bool, T]
+
+
+def in_thread(function: Callable[[], T]) -> Flow[T]:
+    """Give what *function* gives, which may block."""
+    step = InThread(function)
+    yield step
+    result: T = step.result
+    return result
+
+
+def on_loop(function: Callable[[], Any]) -> Flow[Any]:
+    """Give what *function* gives, or what is awaited of it on an event loop."""
+    step = OnLoop(function)
+    yield step
+    return step.result
+
+
+def run(flow: Stream[Any, T]) -> T:
+    """Drive *flow* in the calling thread. An interrupt is raised inside it first, so that it closes what it opened."""
+    try:
+        step = next(flow)
+        while True:
+            try:
+                ready = step.block()
+            except BaseException as error:
+                step = flow.throw(error)
+            else:
+                step = flow.send(ready)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    finally:
+        flow.close()
+
+
+async def run_async(flow: Stream[Any, T]) -> T:
+    """Drive *flow* on the running event loop. A cancellation is raised inside it first."""
+    try:
+        step = next(flow)
+        while True:
+            try:
+                ready = await step.suspend()
+            except BaseException as error:
+                step = flow.throw(error)
+            else:
+                step = flow.send(ready)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    finally:
+        flow.close()
+
+
+def iterate(stream: Stream[V, object]) -> Generator[V, None, None]:
+    """Drive *stream* in the calling thread; gives its values. Leaving the loop closes it."""
+    try:
+        step = next(stream)
+        while True:
+            if isinstance(step, Item):
+                yield step.value
+                step = next(stream)
+                continue
+            try:
+                ready = step.block()
+            except BaseException as error:
+                step = stream.throw(error)
+            else:
+                step = stream.send(ready)
+    except StopIteration:
+        return
+    finally:
+        stream.close()
+
+
+async def iterate_async(stream: Stream[V, object]) -> AsyncGenerator[V, None]:
+    """Drive *stream* on the running event loop; gives its values. Leaving the loop closes it."""
+    try:
+        step = next(stream)
+        while True:
+            if isinstance(step, Item):
+                yield step.value
+                step = next(stream)
+                continue
+            try:
+                ready = await step.suspend()
+            except BaseException as error:
+                step = stream.throw(error)
+            else:
+                step = stream.send(ready)
+    except StopIteration:
+        return
+    finally:
+        stream.close()

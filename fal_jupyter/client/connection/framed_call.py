@@ -1,0 +1,94 @@
+"""A call of the owner's: its framed answer, from one gateway or, where that ended before it began anything, from the next."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+from fal_jupyter.client.connection import connect, http
+from fal_jupyter.client.connection.answer import AnswerReader
+from fal_jupyter.client.connection.control_connection import ControlConnection
+from fal_jupyter.client.connection.flows import Item, Stream, in_thread
+from fal_jupyter.client.connection.ongoing_calls import Calls, cancelled, lost, refused_waiting
+from fal_jupyter.client.connection.socket_io import receive, send
+from fal_jupyter.client.connection.waiting import MOST_GATEWAYS, NotSent
+from fal_jupyter.domain.errors import GatewayError, GatewayStopped
+
+
+class CallConnections(Protocol):
+    """Connections to the gateway, as a call uses them (:class:`fal_jupyter.client.connection.connector.GatewayConnector`)."""
+
+    def idle(self) -> socket.socket | None:
+        """Give a connection of a former call, if there is one that is still open; does not wait."""
+
+    def dial(self) -> socket.socket:
+        """Connect to the gateway; where it has ended, another one is started.
+
+        Raises:
+            GatewayError: none can be had.
+        """
+
+    def release(self, sock: socket.socket, *, reusable: bool) -> None:
+        """Keep the connection of a call that is over, or close it."""
+
+    def forget(self, gateway: int) -> None:
+        """The gateway of that process id is ending: the next request goes to another one."""
+
+    def await_end(self, gateway: int) -> None:
+        """A new connection to *gateway* broke off unread: wait a moment for its end."""
+
+
+R = TypeVar("R", bound=AnswerReader)
+
+
+def framed_call(
+    gateways: CallConnections, request: http.Request, new_reader: Callable[[], R], *, calls: Calls | None = None
+) -> Stream[Any, R]:
+    """Send *request* and read its answer, with the values of the reader as they come; gives the reader.
+
+    Args:
+        new_reader: makes a reader for each gateway that is tried.
+        calls: those that another thread may cancel together with this one.
+
+    Raises:
+        RequestError: the gateway ended after it may have begun the request, or the calls were cancelled.
+        GatewayError: no gateway can be had, or it is stopped.
+    """
+    for gateways_left in reversed(range(MOST_GATEWAYS)):
+        sock = gateways.idle() if gateways_left == MOST_GATEWAYS - 1 else None
+        is_new = sock is None
+        if sock is None:
+            sock = yield from in_thread(gateways.dial)
+        gateway, connection, reader = connect.peer_pid(sock), ControlConnection(request), new_reader()
+        unread = False
+        try:
+            if calls is not None:
+                calls.begin(sock)
+            yield from send(sock, request, gateway)
+            while not connection.done:
+                data = yield from receive(sock, gateway, unanswered=connection.unanswered)
+                reader.feed_from(connection, data)
+                for value in reader.values():
+                    yield Item(value)
+        except (OSError, GatewayError) as error:
+            if calls is not None and calls.cancelled:
+                raise cancelled() from None
+            if isinstance(error, GatewayStopped):
+                raise
+            unread = isinstance(error, NotSent) and gateways_left > 0
+            if not unread:
+                raise lost() from None
+        finally:
+            if calls is not None:
+                calls.end(sock)
+            gateways.release(sock, reusable=connection.reusable)
+        if unread:
+            if is_new:  # a kept connection may be older than the gateway that runs now
+                yield from in_thread(partial(gateways.await_end, gateway))
+        elif gateways_left and (connection.refused or refused_waiting(reader.answer)):
+            gateways.forget(gateway)
+        else:
+            return reader
+    raise AssertionError("unreachable")

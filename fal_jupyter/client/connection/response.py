@@ -1,0 +1,181 @@
+"""A response of the gateway as it comes: to a loop or to an asynchronous one."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from typing import Any
+
+from fal_jupyter.client.connection import connect, http
+from fal_jupyter.client.connection.control_connection import ControlConnection, decoded
+from fal_jupyter.client.connection.flows import Flow, Item, Stream, in_thread, iterate, iterate_async, run
+from fal_jupyter.client.connection.socket_io import receive, send
+from fal_jupyter.client.connection.waiting import MOST_GATEWAYS, NotSent
+from fal_jupyter.domain.errors import GatewayError
+
+
+class Response:
+    """A response whose head is here. Iterate over its body once, with ``for`` or ``async for``, which closes the connection.
+
+    Attributes:
+        gateway: the process that responds. status, headers: of the head, names in lower case.
+    """
+
+    def __init__(self, sock: socket.socket, connection: ControlConnection, gateway: int, first: bytes) -> None:
+        self._socket, self._connection, self._first = sock, connection, first
+        self.gateway, self.status, self.headers = gateway, connection.status, connection.headers
+
+    @property
+    def refused(self) -> bool:
+        """True where an ending gateway responded by itself: nothing has begun."""
+        return self._connection.refused
+
+    def receive(self) -> Flow[bytes]:
+        """Wait for the next piece of the body; ``b""`` when it is complete.
+
+        Raises:
+            GatewayError: it broke off.
+        """
+        if self._first:
+            piece, self._first = self._first, b""
+            return piece
+        while not self._connection.done:
+            try:
+                data = yield from receive(self._socket, self.gateway)
+            except OSError as error:
+                raise GatewayError(f"the gateway's response broke off: {error}") from None
+            if piece := self._connection.receive_data(data):
+                return piece
+        return b""
+
+    def receive_all(self) -> Flow[bytes]:
+        """Wait for the whole body, and close the connection.
+
+        Raises:
+            GatewayError: it broke off.
+        """
+        body = bytearray()
+        try:
+            while piece := (yield from self.receive()):
+                body += piece
+        finally:
+            self._socket.close()
+        return bytes(body)
+
+    def _pieces(self) -> Stream[bytes, None]:
+        try:
+            while piece := (yield from self.receive()):
+                yield Item(piece)
+        finally:
+            self._socket.close()
+
+    def __iter__(self) -> Generator[bytes, None, None]:
+        """The body's pieces as they come.
+
+        Raises:
+            GatewayError: it broke off.
+        """
+        return iterate(self._pieces())
+
+    def __aiter__(self) -> AsyncGenerator[bytes, None]:
+        """The same on asyncio."""
+        return iterate_async(self._pieces())
+
+    def read(self) -> bytes:
+        """Wait for the whole body.
+
+        Raises:
+            GatewayError: it broke off.
+        """
+        return run(self.receive_all())
+
+    def value(self) -> Any:
+        """Wait for the whole body and decode it as JSON.
+
+        Raises:
+            GatewayError: it broke off, or the gateway failed.
+        """
+        return decoded(self.status, self.read())
+
+    def lines(self) -> Iterator[bytes]:
+        """The lines of the body as they come; a last one without an end is left out.
+
+        Raises:
+            GatewayError: it broke off.
+        """
+        rest = b""
+        for piece in self:
+            *lines, rest = (rest + piece).split(b"\n")
+            yield from lines
+
+    def drop(self) -> None:
+        """Close the connection; only the thread that reads may call it."""
+        self._socket.close()
+
+    def close(self) -> None:
+        """Hang up, from any thread; the one that reads meanwhile gets a GatewayError."""
+        try:
+            self._socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # it has ended by itself
+
+
+def open_response(sock: socket.socket, request: http.Request) -> Flow[Response]:
+    """Send *request* on a new connection, which the response closes; gives the response once its head is here.
+
+    Raises:
+        NotSent: the gateway ended before it read anything of the request.
+        OSError, GatewayError: it ended later.
+    """
+    connection, first = ControlConnection(request), b""
+    try:
+        gateway = connect.peer_pid(sock)
+        yield from send(sock, request, gateway)
+        while not connection.status:
+            first += connection.receive_data((yield from receive(sock, gateway, unanswered=connection.unanswered)))
+        return Response(sock, connection, gateway, first)
+    except BaseException:
+        sock.close()
+        raise
+
+
+def read_whole(
+    sock: socket.socket, request: http.Request, patience: float, until: Callable[[bytearray], bool] = lambda body: False
+) -> Flow[tuple[ControlConnection, bytes]]:
+    """Send *request* and give its whole response, for which the gateway has *patience* seconds. *sock* stays open.
+
+    Args:
+        until: True where what has come of the body is enough.
+
+    Raises:
+        NotSent: the gateway ended before it read anything of the request.
+        OSError: the gateway ended later.
+        TimeoutError: the response took too long.
+        ValueError: it is not HTTP.
+    """
+    connection, body = ControlConnection(request), bytearray()
+    gateway, deadline = connect.peer_pid(sock), time.monotonic() + patience
+    yield from send(sock, request, gateway)
+    while not (connection.done or until(body)):
+        data = yield from receive(sock, gateway, deadline=deadline, unanswered=connection.unanswered)
+        if not data:
+            raise ConnectionResetError("the gateway ended")
+        body += connection.receive_data(data)
+    return connection, bytes(body)
+
+
+def ask_next(dial: Callable[[], socket.socket], request: http.Request) -> Flow[Response]:
+    """Send *request* where *dial* leads; what a gateway that ended has not read goes to the next one.
+
+    Raises:
+        OSError: no gateway runs, or it ended later.
+    """
+    for gateways_left in reversed(range(MOST_GATEWAYS)):
+        sock = yield from in_thread(dial)
+        try:
+            return (yield from open_response(sock, request))
+        except NotSent:
+            if not gateways_left:
+                raise
+    raise AssertionError("unreachable")
