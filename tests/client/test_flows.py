@@ -248,6 +248,28 @@ def test_a_cancelled_task_closes_the_connection() -> None:
     assert gateways.open[0].fileno() == -1
 
 
+def test_a_connection_that_a_cancelled_task_waits_for_is_closed_when_it_is_there() -> None:
+    class SlowGateways(Gateways):
+        dialling, go_on = threading.Event(), threading.Event()
+
+        def dial(self) -> socket.socket:
+            self.dialling.set()
+            assert self.go_on.wait(20)
+            return super().dial()
+
+    gateways = SlowGateways(framed(1))
+
+    async def call() -> None:
+        task = asyncio.ensure_future(run_async(framed_call(gateways, REQUEST, lambda: AnswerReader(None, ""))))
+        await asyncio.to_thread(gateways.dialling.wait, 20)
+        task.cancel()
+        await asyncio.wait({task})
+        gateways.go_on.set()
+
+    asyncio.run(call())  # which waits for its threads
+    assert gateways.open[0].fileno() == -1
+
+
 def test_an_interrupt_is_raised_inside_the_flow_first() -> None:
     closed: list[str] = []
 

@@ -253,7 +253,7 @@ class GatewayConnector:
         """:meth:`open` as a flow."""
         request = http.request(method, target, body, headers)
         for gateways_left in reversed(range(MOST_GATEWAYS)):
-            sock = yield from in_thread(self.dial)
+            sock = yield from in_thread(self.dial, socket.socket.close)
             gateway = connect.peer_pid(sock)
             try:
                 response = yield from open_response(sock, request)

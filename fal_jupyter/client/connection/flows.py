@@ -57,12 +57,16 @@ def _resolve(future: asyncio.Future[bool], value: bool) -> None:
 
 
 class InThread:
-    """Call a function that blocks; on an event loop, in a thread of its own."""
+    """Call a function that blocks; on an event loop, in a thread of its own.
 
-    __slots__ = ("_function", "result")
+    Args:
+        discard: gets what the function gives where nobody waits for it any more, because the task was cancelled.
+    """
 
-    def __init__(self, function: Callable[[], Any]) -> None:
-        self._function = function
+    __slots__ = ("_discard", "_function", "_is_abandoned", "result")
+
+    def __init__(self, function: Callable[[], Any], discard: Callable[[Any], object] | None = None) -> None:
+        self._function, self._discard, self._is_abandoned = function, discard, False
         self.result: Any = None
 
     def block(self) -> bool:
@@ -72,8 +76,22 @@ class InThread:
 
     async def suspend(self) -> bool:
         """Call it in another thread."""
-        self.result = await asyncio.to_thread(self._function)
+        try:
+            await asyncio.to_thread(self._call)
+        except asyncio.CancelledError:
+            self._is_abandoned = True
+            self._drop()
+            raise
         return True
+
+    def _call(self) -> None:
+        self.result = self._function()
+        if self._is_abandoned:  # this or the cancelled task sees both; where both do, it is discarded twice
+            self._drop()
+
+    def _drop(self) -> None:
+        if self._discard is not None and self.result is not None:
+            self._discard(self.result)
 
 
 class OnLoop(InThread):
@@ -108,9 +126,9 @@ Flow = Generator[Wait | InThread, bool, T]
 Stream = Generator[Wait | InThread | Item[V], bool, T]
 
 
-def in_thread(function: Callable[[], T]) -> Flow[T]:
-    """Give what *function* gives, which may block."""
-    step = InThread(function)
+def in_thread(function: Callable[[], T], discard: Callable[[T], object] | None = None) -> Flow[T]:
+    """Give what *function* gives, which may block; *discard* gets it where the flow was cancelled meanwhile."""
+    step = InThread(function, discard)
     yield step
     result: T = step.result
     return result

@@ -60,7 +60,7 @@ def framed_call(
         sock = gateways.idle() if gateways_left == MOST_GATEWAYS - 1 else None
         is_new = sock is None
         if sock is None:
-            sock = yield from in_thread(gateways.dial)
+            sock = yield from in_thread(gateways.dial, socket.socket.close)
         gateway, connection, reader = connect.peer_pid(sock), ControlConnection(request), new_reader()
         unread = False
         try:

@@ -57,7 +57,7 @@ def open_session(
         GatewayError: none can be had, or it is stopped.
     """
     for gateways_left in reversed(range(MOST_GATEWAYS)):
-        sock = yield from in_thread(connections.dial)
+        sock = yield from in_thread(connections.dial, socket.socket.close)
         gateway, handshake = peer_pid(sock), handshake_of(sock, address)
         try:
             return (yield from on_loop(handshake.open))

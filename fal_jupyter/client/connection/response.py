@@ -172,7 +172,7 @@ def ask_next(dial: Callable[[], socket.socket], request: http.Request) -> Flow[R
         OSError: no gateway runs, or it ended later.
     """
     for gateways_left in reversed(range(MOST_GATEWAYS)):
-        sock = yield from in_thread(dial)
+        sock = yield from in_thread(dial, socket.socket.close)
         try:
             return (yield from open_response(sock, request))
         except NotSent:
