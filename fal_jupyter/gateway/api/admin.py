@@ -174,7 +174,7 @@ class AppHandler(Handler):
         app.verdict, app.verdict_reason = verdict, reason
         if spec.cors:
             self.gateway.open_to_pages()
-        self.gateway.remember(alias, app.last, spec.class_name, verdict, reason)
+        self.gateway.history.append(alias, app.last, spec.class_name, verdict, reason)
         self.reply(
             Published(
                 app=f"{self.gateway.settings.owner}/{alias}",

@@ -19,6 +19,7 @@ from fal_jupyter.gateway.requests.buffered_calls import BufferedCalls
 from fal_jupyter.gateway.requests.proxied_request import ProxiedRequest
 from fal_jupyter.gateway.runners.live_runner import LiveRunner, LiveRunners
 from fal_jupyter.gateway.storage.files import Files
+from fal_jupyter.gateway.storage.revision_history import RevisionHistory
 from fal_jupyter.protocol.api import AppRecord, Hello, RunnerRecord, TlsOpened
 from fal_jupyter.settings import Settings
 
@@ -68,6 +69,7 @@ class GatewayServices(Protocol):
     queue: Queue
     webhooks: Webhooks
     feed: Feed
+    history: RevisionHistory
 
     @property
     def engine(self) -> EngineServices:
@@ -93,9 +95,6 @@ class GatewayServices(Protocol):
 
     def runner_records(self) -> list[RunnerRecord]:
         """All runners, those that are ending included."""
-
-    def remember(self, alias: str, revision: int, class_name: str, verdict: str, reason: str) -> None:
-        """Append a publication to the history of revisions."""
 
     def open_to_pages(self) -> None:
         """From here on, requests are checked for their origin."""

@@ -247,7 +247,6 @@ class Queue:
         self._requests = requests
         self._jobs: dict[str, QueuedCall] = {}
         self.memory = QueueMemory(most_bytes=settings.queue_bytes, most_jobs=settings.queue_length)
-        self.on_end: Callable[[QueuedCall], None] = lambda call: None
 
     def position(self, call: QueuedCall) -> int:
         """How many requests of its app are before it."""
@@ -326,7 +325,6 @@ class Queue:
     def ended(self, call: QueuedCall) -> None:
         """The job is over."""
         self._forget(self.memory.ended(call.job.id, call.size + call.job.log_bytes))
-        self.on_end(call)
 
     def _forget(self, jobs: list[str]) -> None:
         for job in jobs:

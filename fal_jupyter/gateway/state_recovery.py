@@ -1,0 +1,92 @@
+"""A state directory that is removed or moved while its gateway serves: it is made again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sqlite3
+from typing import Final
+
+from fal_jupyter.domain.errors import FalJupyterError, GatewayError
+from fal_jupyter.gateway.apps.deployments import Deployments
+from fal_jupyter.gateway.auth.leases import Leases
+from fal_jupyter.gateway.lifetime import Lifetime
+from fal_jupyter.gateway.listeners.listeners import Listeners
+from fal_jupyter.gateway.storage.state_lock import StateDirectoryWatch, bind, is_ours, take_life_lock
+from fal_jupyter.gateway.storage.store import Store
+from fal_jupyter.settings import Settings
+from fal_jupyter.state import check_state
+
+log = logging.getLogger("fal_jupyter.gateway")
+SETTLE: Final = 0.2  # seconds for whoever removes the state directory to finish
+
+
+class StateRecovery:
+    """Watches the state directory, and restores lock, socket, store and logs. *lock* is the descriptor of the life lock."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        lock: int,
+        *,
+        store: Store,
+        listeners: Listeners,
+        deployments: Deployments,
+        leases: Leases,
+        lifetime: Lifetime,
+    ) -> None:
+        self._settings, self._lock, self._store, self._listeners = settings, lock, store, listeners
+        self._deployments, self._leases, self._lifetime = deployments, leases, lifetime
+        self._watch: StateDirectoryWatch | None = None
+
+    def watch(self) -> None:
+        """Watch the state directory from here on."""
+        try:
+            self._watch = StateDirectoryWatch(self._settings, self._lost)
+        except OSError as error:  # a user may have only so many watches; then nobody notices a lost directory
+            log.warning("%s: %s", error, error.strerror)
+
+    def close(self) -> None:
+        """Stop watching, and remove the socket, unless another gateway serves there by now."""
+        if self._watch is not None:
+            self._watch.close()
+        if is_ours(self._settings, self._lock):
+            self._settings.socket.unlink(missing_ok=True)
+
+    def _lost(self) -> None:
+        if not self._lifetime.stopping.is_set():
+            log.warning("%s was removed or moved; it is made again", self._settings.state)
+            asyncio.get_running_loop().call_later(SETTLE, lambda: asyncio.ensure_future(self._restore()))
+
+    async def _restore(self) -> None:
+        """Make the state directory again.
+
+        Another gateway that was started in its place meanwhile owns it: then this one ends, and its owners go there.
+        """
+        if self._lifetime.stopping.is_set():
+            return
+        if not self._leases.living:
+            self._lifetime.stop()
+            return
+        settings = self._settings
+        try:
+            check_state(settings.state)
+            if not is_ours(settings, self._lock):
+                self._lock, former = take_life_lock(settings), self._lock
+                os.close(former)
+            settings.logs.mkdir(mode=0o700, exist_ok=True)
+            for handler in logging.getLogger().handlers:
+                handler.close()  # it opens its file again with its next line
+            for app in self._deployments.published.values():
+                app.log.reopen()
+            await self._store.reopen()
+            await self._listeners.listen(bind(settings))
+            self.watch()
+        except GatewayError as error:
+            log.error("%s; this one ends", error)
+            self._lifetime.stop()
+        except (OSError, FalJupyterError, sqlite3.Error):
+            log.exception("the state directory could not be made again; callers by port are served on")
+        else:
+            log.info("%s is there again", settings.state)
