@@ -18,11 +18,11 @@ from fal_jupyter.gateway.engine.engine import Engine
 from fal_jupyter.gateway.requests.buffered_calls import BufferedCall, BufferedCalls
 from fal_jupyter.gateway.runners.live_runner import (
     LIFE,
-    IllegalRunnerLifeMove,
     LiveRunner,
     RunnerLife,
     RunnerLifeEvent,
 )
+from fal_jupyter.gateway.transitions import IllegalTransition
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.frames import Frame, Kind
 from tests.support.virtual_loop import VirtualLoop, virtual_loop
@@ -141,7 +141,7 @@ def test_every_life_of_a_runner_ends_and_an_illegal_move_changes_nothing(world: 
     runner = world.runner()
     runner.move(RunnerLifeEvent.EXITED)
     for event in RunnerLifeEvent:
-        with pytest.raises(IllegalRunnerLifeMove, match=f"a-1: {event} cannot happen while it is gone"):
+        with pytest.raises(IllegalTransition, match=f"{event} cannot happen in the state gone"):
             runner.move(event)
         assert runner.life is RunnerLife.GONE
 

@@ -9,6 +9,7 @@ from typing import Final
 from fal_jupyter.gateway.apps.deployment import Deployment
 from fal_jupyter.gateway.runners.channel import GatewayChannel
 from fal_jupyter.gateway.runners.runner_process import RunnerProcess
+from fal_jupyter.gateway.transitions import transition_table
 from fal_jupyter.protocol.api import Event
 
 
@@ -29,29 +30,26 @@ class RunnerLifeEvent(StrEnum):
     EXITED = "exited"
 
 
-LIFE: Final = {
-    RunnerLife.STARTING: {
-        RunnerLifeEvent.SET_UP: RunnerLife.READY,
-        RunnerLifeEvent.STOPPED: RunnerLife.STOPPING,
-        RunnerLifeEvent.EXITED: RunnerLife.GONE,
-    },
-    RunnerLife.READY: {
-        RunnerLifeEvent.SET_UP: RunnerLife.READY,  # user code can write to the runner's channel: a second READY changes nothing
-        RunnerLifeEvent.STOPPED: RunnerLife.STOPPING,
-        RunnerLifeEvent.EXITED: RunnerLife.GONE,
-    },
-    RunnerLife.STOPPING: {
-        RunnerLifeEvent.SET_UP: RunnerLife.STOPPING,  # its last frame crossed the command to stop
-        RunnerLifeEvent.STOPPED: RunnerLife.STOPPING,  # a stopped runner is killed when its grace is over
-        RunnerLifeEvent.EXITED: RunnerLife.GONE,
-    },
-    RunnerLife.GONE: {},
-}
-"""All moves: ``LIFE[state][event]``."""
-
-
-class IllegalRunnerLifeMove(Exception):
-    """An event came in a state that has no move for it: a defect of the gateway."""
+LIFE: Final = transition_table(
+    {
+        RunnerLife.STARTING: {
+            RunnerLifeEvent.SET_UP: RunnerLife.READY,
+            RunnerLifeEvent.STOPPED: RunnerLife.STOPPING,
+            RunnerLifeEvent.EXITED: RunnerLife.GONE,
+        },
+        RunnerLife.READY: {
+            RunnerLifeEvent.SET_UP: RunnerLife.READY,  # user code can write to the runner's channel: a second READY changes nothing
+            RunnerLifeEvent.STOPPED: RunnerLife.STOPPING,
+            RunnerLifeEvent.EXITED: RunnerLife.GONE,
+        },
+        RunnerLife.STOPPING: {
+            RunnerLifeEvent.SET_UP: RunnerLife.STOPPING,  # its last frame crossed the command to stop
+            RunnerLifeEvent.STOPPED: RunnerLife.STOPPING,  # a stopped runner is killed when its grace is over
+            RunnerLifeEvent.EXITED: RunnerLife.GONE,
+        },
+        RunnerLife.GONE: {},
+    }
+)
 
 
 class LiveRunner:
@@ -95,12 +93,9 @@ class LiveRunner:
         """Change its life.
 
         Raises:
-            IllegalRunnerLifeMove: no runner does that; nothing is changed.
+            IllegalTransition: no runner does that; nothing is changed.
         """
-        after = LIFE[self.life].get(event)
-        if after is None:
-            raise IllegalRunnerLifeMove(f"{self.id}: {event} cannot happen while it is {self.life}")
-        self.life = after
+        self.life = LIFE[self.life][event]
 
     def write_output(self, stream: int, text: str) -> None:
         """Write text that belongs to no request into the app's log."""
