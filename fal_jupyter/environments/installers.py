@@ -81,8 +81,8 @@ def find_installer() -> Installer:
     spec = importlib.util.find_spec("uv")
     if spec is not None and spec.origin is not None:  # a folder of that name is none
         return Installer("uv", (sys.executable, "-P", "-m", "uv"))
-    if (found := shutil.which("uv")) is not None:
-        return Installer("uv", (found,))
+    if (path := shutil.which("uv")) is not None:
+        return Installer("uv", (path,))
     return Installer("pip", ())
 
 
@@ -101,8 +101,8 @@ def uv_variables(pip_config: str, environment: Mapping[str, str]) -> dict[str, s
     found: dict[str, list[str]] = {}
     separators = {}
     for line in pip_config.splitlines():
-        place, _, literal = line.partition("=")
-        scope, _, name = place.rpartition(".")
+        option, _, literal = line.partition("=")
+        scope, _, name = option.rpartition(".")
         if name not in _OF_PIP or scope not in ("global", "install", ":env:"):
             continue
         try:
@@ -145,8 +145,8 @@ def reason(output: str, installer: str) -> str:
         text = " ".join(line.strip() for line in lines[begin:])
         text = re.sub(r"\bin `[^`]*` at position \d+", "", text)
         text = re.sub(r"(?:^|\s)(?:error:|cause:|×|╰─▶|├─▶|│)\s*", " ", text)
-        found = re.search(r"Because .*", text)
-        text = found[0] if found else text
+        match = re.search(r"Because .*", text)
+        text = match[0] if match else text
     else:
         errors = [line.partition("ERROR:")[2].strip() for line in lines if line.startswith("ERROR:")]
         caused = [line.strip() for line in lines if re.match(r"\s+(?:The user requested|\S+ \S+ depends on)", line)]

@@ -41,7 +41,7 @@ def _candidates(minor: str) -> Iterator[str]:
 
 def _version(python: str) -> str:
     try:
-        asked = subprocess.run([python, "-I", "-c", _ASK], capture_output=True, text=True, timeout=PATIENCE)
+        process = subprocess.run([python, "-I", "-c", _ASK], capture_output=True, text=True, timeout=PATIENCE)
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return asked.stdout.strip()
+    return process.stdout.strip()

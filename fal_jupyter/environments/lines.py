@@ -28,18 +28,18 @@ def masked(text: str) -> str:
 
 def installer_lines(requirements: Iterable[str], base: Path) -> list[str]:
     """Give the lines of a requirements file; local places in them are relative to *base*."""
-    found = []
+    lines = []
     for line in requirements:
         text = line.split(" #")[0].strip()
         if not text or text.startswith("#"):
             continue
         if option := _WITH_PLACE.fullmatch(text):
-            place = option[2].strip()
-            text = f"{option[1]} {place if '://' in place else base / os.path.expanduser(place)}"
+            path = option[2].strip()
+            text = f"{option[1]} {path if '://' in path else base / os.path.expanduser(path)}"
         elif local := _LOCAL.fullmatch(text):
             text = f"{(base / os.path.expanduser(local[1].strip())).resolve()}{local[2] or ''}{local[3]}"
-        found.append(text)
-    return found
+        lines.append(text)
+    return lines
 
 
 def local_places(lines: Iterable[str], seen: frozenset[Path] = frozenset()) -> Iterator[Path]:
@@ -63,15 +63,15 @@ def local_places(lines: Iterable[str], seen: frozenset[Path] = frozenset()) -> I
 
 def digest_of(place: Path) -> str:
     """Digest a file, or all that a folder holds but for what tools make in it; of nothing where there is nothing."""
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for path in sorted(_files(place)):
         try:
             with open(path, "rb") as file:
                 inside = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError:
             continue  # gone between the two looks
-        found.update(f"{path.relative_to(place)}\0{inside}\0".encode())
-    return found.hexdigest()
+        digest.update(f"{path.relative_to(place)}\0{inside}\0".encode())
+    return digest.hexdigest()
 
 
 def _files(place: Path) -> Iterator[Path]:

@@ -65,8 +65,8 @@ class Wanted:
     class_name: str
 
 
-def provide(root: Path, wanted: Wanted, say: Callable[[str], None]) -> tuple[Isolated, int]:
-    """Give the environment of *wanted*, made now if it is not there yet. What the installer prints goes to *say*, line by line.
+def provide(root: Path, request: Wanted, say: Callable[[str], None]) -> tuple[Isolated, int]:
+    """Give the environment of *request*, made now if it is not there yet. What the installer prints goes to *say*, line by line.
 
     The second is a descriptor: as long as it is open, the environment is not removed. Interrupted, it ends the installer, and
     nothing half made is ever used.
@@ -75,46 +75,46 @@ def provide(root: Path, wanted: Wanted, say: Callable[[str], None]) -> tuple[Iso
         AppRuleBroken: it cannot be made; one sentence with the installer's own reason.
     """
     try:
-        return _provide(root, wanted, say)
+        return _provide(root, request, say)
     except OSError as error:
-        told = (
-            f"no environment can be made for {wanted.class_name}: {error.strerror or error} ({error.filename or root})"
+        message = (
+            f"no environment can be made for {request.class_name}: {error.strerror or error} ({error.filename or root})"
         )
-        raise AppRuleBroken(told, where="requirements") from None
+        raise AppRuleBroken(message, where="requirements") from None
 
 
-def _provide(root: Path, wanted: Wanted, say: Callable[[str], None]) -> tuple[Isolated, int]:
-    lines = installer_lines(wanted.requirements, wanted.base)
-    for place in local_places(lines):
-        if not place.exists():
+def _provide(root: Path, request: Wanted, say: Callable[[str], None]) -> tuple[Isolated, int]:
+    lines = installer_lines(request.requirements, request.base)
+    for path in local_places(lines):
+        if not path.exists():
             raise AppRuleBroken(
-                f"there is no {masked(str(place))}, which {wanted.class_name} requires", where="requirements"
+                f"there is no {masked(str(path))}, which {request.class_name} requires", where="requirements"
             )
-    python, version = find_python(wanted.python)
-    name = _name(lines, version or wanted.python)
+    python, version = find_python(request.python)
+    name = _name(lines, version or request.python)
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder = root / name
     with _locked(root, name, lambda: say(f"fal_jupyter: another process is making environment {name}; waiting for it")):
-        found = _read(folder)
-        if found is None:
+        existing = _read(folder)
+        if existing is None:
             try:
-                found = _make(folder, wanted, lines, python, version, lambda line: say(masked(line)))
+                existing = _make(folder, request, lines, python, version, lambda line: say(masked(line)))
             except BaseException:
                 _forget(root, name)
                 raise
         os.utime(folder / RECORD)
         users = os.open(root / f"{name}.users", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         fcntl.flock(users, fcntl.LOCK_SH)  # who removes has the lock that is held here
-    return found, users
+    return existing, users
 
 
 def all_of(root: Path) -> list[Isolated]:
     """Give every environment, the last used first."""
     try:
-        found = [_read(folder) for folder in root.iterdir() if folder.is_dir()]
+        records = [_read(folder) for folder in root.iterdir() if folder.is_dir()]
     except FileNotFoundError:
         return []
-    return sorted((one for one in found if one is not None), key=lambda one: -one.used)
+    return sorted((one for one in records if one is not None), key=lambda one: -one.used)
 
 
 def unfinished(root: Path) -> list[str]:
@@ -128,7 +128,7 @@ def unfinished(root: Path) -> list[str]:
 def size_of(folder: Path) -> int:
     """Give how many bytes its files take; those that uv shares with its cache count too."""
     return sum(
-        os.lstat(os.path.join(place, name)).st_size for place, _, names in os.walk(folder) for name in names
+        os.lstat(os.path.join(directory, name)).st_size for directory, _, names in os.walk(folder) for name in names
     )  # fmt: skip
 
 
@@ -175,7 +175,7 @@ def _name(lines: Sequence[str], version: str) -> str:
         "lines": list(lines),
         "ours": _of_runners(),
         "package": _package(),
-        "places": [digest_of(place) for place in local_places(lines)],
+        "places": [digest_of(path) for path in local_places(lines)],
     }
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
 
@@ -249,19 +249,19 @@ def _read(folder: Path) -> Isolated | None:
 
 
 def _make(
-    folder: Path, wanted: Wanted, lines: list[str], python: str, version: str, say: Callable[[str], None]
+    folder: Path, request: Wanted, lines: list[str], python: str, version: str, say: Callable[[str], None]
 ) -> Isolated:
     installer = installers.find_installer()
     if not python and installer.name == "pip":
         raise AppRuleBroken(
-            f"{wanted.class_name} asks for Python {wanted.python}, and there is none on this machine",
-            hint=f"install it (or uv, which fetches it), or write another python_version than {wanted.python}",
+            f"{request.class_name} asks for Python {request.python}, and there is none on this machine",
+            hint=f"install it (or uv, which fetches it), or write another python_version than {request.python}",
             where="python_version",
         )
     shutil.rmtree(folder, ignore_errors=True)
     began = time.monotonic()
     what = ", ".join(lines) or "nothing but what runners need"
-    say(f"fal_jupyter: making an environment for {wanted.class_name} with {installer.name}: {what}")
+    say(f"fal_jupyter: making an environment for {request.class_name} with {installer.name}: {what}")
     try:
         folder.mkdir(mode=0o700)
         file = folder / "requirements.txt"
@@ -269,41 +269,41 @@ def _make(
         content = [line for line in lines if not is_setting(line)]
         write_whole(file, ("\n".join([*content, *_of_runners()]) + "\n").encode())
         variables = _variables(installer)
-        for command in (installer.making(folder, python or wanted.python), installer.filling(folder, file, settings)):
-            status, output = _run(command, variables, wanted.base, say)
+        for command in (installer.making(folder, python or request.python), installer.filling(folder, file, settings)):
+            status, output = _run(command, variables, request.base, say)
             if status != 0:
                 why = installers.reason(output, installer.name)
-                raise _refusal(wanted, why, python or wanted.python, making=command[-1] == str(folder))
+                raise _refusal(request, why, python or request.python, making=command[-1] == str(folder))
         file.unlink()  # it may have a password of an index
         _link_us_into(folder)
-        made = Isolated(
+        record = Isolated(
             folder.name,
             str(folder),
-            version or wanted.python,
+            version or request.python,
             tuple(map(masked, lines)),
             installer.name,
             time.time(),
             time.time(),
         )
-        write_whole(folder / RECORD, json.dumps(asdict(made)).encode())
+        write_whole(folder / RECORD, json.dumps(asdict(record)).encode())
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     say(f"fal_jupyter: environment {folder.name} is ready after {time.monotonic() - began:.1f} s")
-    return made
+    return record
 
 
-def _refusal(wanted: Wanted, why: str, python: str, *, making: bool) -> AppRuleBroken:
+def _refusal(request: Wanted, why: str, python: str, *, making: bool) -> AppRuleBroken:
     if making and (not why or "ensurepip" in why):
-        told = f"{python} cannot make a virtual environment"
+        message = f"{python} cannot make a virtual environment"
         hint = "pip install uv (or on Debian: apt-get install python3-venv)"
-        return AppRuleBroken(told, hint=hint, where="requirements")
+        return AppRuleBroken(message, hint=hint, where="requirements")
     why = why or "the installer failed and said nothing"
-    ours = [pin for pin in _of_runners() if pin in why and pin not in wanted.requirements]
+    ours = [pin for pin in _of_runners() if pin in why and pin not in request.requirements]
     if ours:
         why = f"{why.rstrip('.')}; {' and '.join(ours)} is what runners need, since it is installed beside fal_jupyter"
     return AppRuleBroken(
-        masked(f"no environment can be made for {wanted.class_name}: {why}"),
+        masked(f"no environment can be made for {request.class_name}: {why}"),
         hint=_WITHOUT_HASHES[installers.find_installer().name]
         if "--require-hashes" in why
         else "change requirements, or serve it with --env kernel and what is installed here",
@@ -316,11 +316,11 @@ def _variables(installer: installers.Installer) -> dict[str, str]:
     ours = installers.variables_for(installer, os.environ)
     if installer.name == "pip":
         return ours
-    asked = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", "pip", "--disable-pip-version-check", "config", "list"],
         capture_output=True, text=True, stdin=subprocess.DEVNULL,
     )  # fmt: skip
-    return ours | installers.uv_variables(asked.stdout if asked.returncode == 0 else "", os.environ)
+    return ours | installers.uv_variables(process.stdout if process.returncode == 0 else "", os.environ)
 
 
 def _run(command: Sequence[str], variables: dict[str, str], cwd: Path, say: Callable[[str], None]) -> tuple[int, str]:
@@ -348,9 +348,9 @@ def _run(command: Sequence[str], variables: dict[str, str], cwd: Path, say: Call
 def _link_us_into(folder: Path) -> None:
     """Let the environment import this very package, and nothing else of where it is installed."""
     (packages,) = folder.glob("lib/python*/site-packages")
-    there = packages / "fal_jupyter"
-    if there.is_dir() and not there.is_symlink():
-        shutil.rmtree(there)  # a requirement brought another one along
+    link = packages / "fal_jupyter"
+    if link.is_dir() and not link.is_symlink():
+        shutil.rmtree(link)  # a requirement brought another one along
     else:
-        there.unlink(missing_ok=True)
-    there.symlink_to(_package(), target_is_directory=True)
+        link.unlink(missing_ok=True)
+    link.symlink_to(_package(), target_is_directory=True)

@@ -26,8 +26,8 @@ _TALK = ("buffering", "session_timeout", "input_modal", "output_modal", "max_bat
 
 def real_app() -> type[Any] | None:
     """Give ``App`` of the real package where that is imported."""
-    found = getattr(sys.modules.get("fal"), "App", None)
-    return found if isinstance(found, type) and found is not App else None
+    app = getattr(sys.modules.get("fal"), "App", None)
+    return app if isinstance(app, type) and app is not App else None
 
 
 def is_foreign(cls: type[Any]) -> bool:
@@ -72,14 +72,14 @@ def ours_of(home: str, name: str) -> Any:
     parts = home.split(".")
     while parts:
         try:
-            found: Any = importlib.import_module(".".join(("fal_jupyter", *parts)))
+            target: Any = importlib.import_module(".".join(("fal_jupyter", *parts)))
         except ModuleNotFoundError:
-            found = None
-        if found is not None:
+            target = None
+        if target is not None:
             for step in name.split(".") if name else ():
-                found = getattr(found, step, None)
-            if found is not None:
-                return found
+                target = getattr(target, step, None)
+            if target is not None:
+                return target
         parts.pop()
     raise ImportError(f"fal_jupyter does not have {home}{'.' if name else ''}{name}")
 
@@ -106,20 +106,20 @@ class _Adoption:
             name: _converted(name, value, cell, cls) for name, value in cls.__dict__.items() if name not in _MADE
         } | {"__qualname__": cls.__qualname__}
         bases = tuple(self.of(base) for base in cls.__bases__)
-        made: type[Any] = types.new_class(cls.__name__, bases, self._keywords(cls), lambda names: names.update(body))
-        cell.cell_contents = made
-        return made
+        adopted: type[Any] = types.new_class(cls.__name__, bases, self._keywords(cls), lambda names: names.update(body))
+        cell.cell_contents = adopted
+        return adopted
 
     def _keywords(self, cls: type[Any]) -> dict[str, Any]:
         """The class keywords that were written, seen by what they changed in ``host_kwargs``."""
         inherited: dict[str, Any] = {}
         for base in reversed(cls.__mro__[1:]):
             inherited |= base.__dict__.get("host_kwargs", {})
-        made = ("health_check_config", *(() if cls.__dict__.get("image") is None else ("kind",)))
+        keywords = ("health_check_config", *(() if cls.__dict__.get("image") is None else ("kind",)))
         return {
             name: value
             for name, value in getattr(cls, "host_kwargs", {}).items()
-            if name not in made
+            if name not in keywords
             and name not in cls.__dict__
             and (name not in inherited or inherited[name] != value)
             and not _is_variable(cls, name)
@@ -183,8 +183,10 @@ def _rebound(value: Any, cell: types.CellType, cls: type[Any]) -> Any:
         at = value.__code__.co_freevars.index("__class__")
         if closure[at].cell_contents is cls:
             closure = (*closure[:at], cell, *closure[at + 1 :])
-    made = types.FunctionType(value.__code__, value.__globals__, value.__name__, value.__defaults__, closure)
-    made.__kwdefaults__, made.__annotations__ = value.__kwdefaults__, value.__annotations__
-    made.__qualname__, made.__module__, made.__doc__ = value.__qualname__, value.__module__, value.__doc__
-    made.__dict__.update({name: kept for name, kept in value.__dict__.items() if name != "route_signature"})
-    return made
+    copied = types.FunctionType(value.__code__, value.__globals__, value.__name__, value.__defaults__, closure)
+    copied.__kwdefaults__, copied.__annotations__ = value.__kwdefaults__, value.__annotations__
+    copied.__qualname__, copied.__module__, copied.__doc__ = value.__qualname__, value.__module__, value.__doc__
+    copied.__dict__.update(
+        {name: value_of_name for name, value_of_name in value.__dict__.items() if name != "route_signature"}
+    )
+    return copied

@@ -199,12 +199,12 @@ class App:
         Raises:
             ValueError: one of them is not as it should be.
         """
-        found = {
+        components = {
             marked.route_signature.path: declaration_of(marked.route_signature)
             for marked in endpoints_of(cls).values()
             if marked.route_signature.billing is not None and marked.is_listed
         }
-        return dict(sorted(found.items()))
+        return dict(sorted(components.items()))
 
     def __getstate__(self) -> dict[str, Any]:
         """What ``setup()`` made travels, the request that it works for never does (docs/contract.md, C35)."""

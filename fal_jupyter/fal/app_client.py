@@ -130,6 +130,6 @@ def _headers_for(cls: type, url: str) -> dict[str, str]:
         base, key = offer.reach()
         if url.startswith(f"{base}/"):
             return {"Authorization": f"Key {key}"}
-    found = authorization_of_environment()
-    fits = found.startswith(f"Key {LOCAL_KEY}") == is_direct(url)
-    return {"Authorization": found} if found and fits else {}
+    authorization = authorization_of_environment()
+    fits = authorization.startswith(f"Key {LOCAL_KEY}") == is_direct(url)
+    return {"Authorization": authorization} if authorization and fits else {}

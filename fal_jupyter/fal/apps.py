@@ -82,14 +82,14 @@ class RequestHandle:
             ValueError: the answer names a state that this version does not know.
         """
         answer = self._read("/status/", params={"logs": int(logs)})
-        told = answer.json()
+        payload = answer.json()
         if answer.status_code == 200:
-            return Completed(told["logs"], told.get("error"), told.get("error_type"))
-        match told["status"]:
+            return Completed(payload["logs"], payload.get("error"), payload.get("error_type"))
+        match payload["status"]:
             case "IN_QUEUE":
-                return Queued(told["queue_position"])
+                return Queued(payload["queue_position"])
             case "IN_PROGRESS":
-                return InProgress(told["logs"])
+                return InProgress(payload["logs"])
             case other:
                 raise ValueError(f"Unknown status: {other}")
 
@@ -120,8 +120,8 @@ class RequestHandle:
             answer = error.response
             if "application/json" not in answer.headers.get("content-type", ""):
                 raise
-            told = f"{answer.status_code}: {answer.text}"
-            raise httpx.HTTPStatusError(told, request=error.request, response=answer) from error
+            message = f"{answer.status_code}: {answer.text}"
+            raise httpx.HTTPStatusError(message, request=error.request, response=answer) from error
 
     def fetch_result(self) -> dict[str, Any]:
         """Give its answer, from JSON; see :meth:`fetch_raw_response`."""
@@ -172,13 +172,13 @@ def submit(app_id: str, arguments: dict[str, Any], *, path: str = "") -> Request
         httpx.HTTPError: it is refused, or nobody answers.
         UserError: httpx is not installed, or there is no gateway to ask.
     """
-    place = reached()
+    destination = reached()
     answer = (
         http_client()
-        .post(_address(place.queue, app_id, path), json=arguments, headers=place.headers)
+        .post(_address(destination.queue, app_id, path), json=arguments, headers=destination.headers)
         .raise_for_status()
     )
-    return RequestHandle(_full_id(app_id), answer.json()["request_id"], place)
+    return RequestHandle(_full_id(app_id), answer.json()["request_id"], destination)
 
 
 def run(app_id: str, arguments: dict[str, Any], *, path: str = "") -> dict[str, Any]:
@@ -192,12 +192,12 @@ def stream(app_id: str, arguments: dict[str, Any], *, path: str = "") -> Iterato
     Raises:
         httpx.HTTPError: at the first piece: the app failed, or nobody answers.
     """
-    httpx, place = http("fal.apps"), reached()
+    httpx, destination = http("fal.apps"), reached()
     patience = httpx.Timeout(_OPEN_PATIENCE, read=None)  # an app says nothing for as long as its model takes
-    asked = http_client().stream(
-        "POST", _address(place.run, app_id, path), json=arguments, headers=place.headers, timeout=patience
+    response = http_client().stream(
+        "POST", _address(destination.run, app_id, path), json=arguments, headers=destination.headers, timeout=patience
     )
-    with asked as answer:
+    with response as answer:
         if answer.is_error:
             answer.read()  # so that the exception's response has its body
         answer.raise_for_status()
@@ -261,8 +261,8 @@ def _connect(
     decode_message: Callable[[bytes], Any] | None = None,
 ) -> Iterator[_RealtimeConnection]:
     """Open a realtime endpoint. Internal in the real package too."""
-    place = reached()
-    with _open(_address(place.realtime, app_id, path), place) as connection:
+    destination = reached()
+    with _open(_address(destination.realtime, app_id, path), destination) as connection:
         yield _RealtimeConnection(connection, encode_message, decode_message)
 
 
@@ -291,14 +291,14 @@ class _WSConnection:
         Raises:
             ValueError: something else came where the protocol has a start or an end.
         """
-        begun = _notice_of(self._ws.recv())
-        if begun is None or begun["type"] != "start":
+        notice = _notice_of(self._ws.recv())
+        if notice is None or notice["type"] != "start":
             raise ValueError("Expected a start message")
         while (ended := _notice_of(piece := self._ws.recv())) is None:
             yield piece
         if ended["type"] != "end":
             raise ValueError("Expected a end message")
-        if ended["request_id"] != begun["request_id"]:
+        if ended["request_id"] != notice["request_id"]:
             raise ValueError("Mismatched request_id in end message")
 
 
@@ -307,10 +307,10 @@ def _notice_of(message: str | bytes) -> dict[str, Any] | None:
     if isinstance(message, bytes):
         return None
     try:
-        told = json.loads(message)
+        notice = json.loads(message)
     except ValueError:
         return None
-    return told if isinstance(told, dict) and "type" in told and "request_id" in told else None
+    return notice if isinstance(notice, dict) and "type" in notice and "request_id" in notice else None
 
 
 @contextmanager
@@ -320,16 +320,20 @@ def ws(app_id: str, *, path: str = "") -> Iterator[_WSConnection]:
     Raises:
         websockets.exceptions.WebSocketException: it is refused.
     """
-    place = reached()
-    with _open(_address(place.speaker, app_id, path), place) as connection:
+    destination = reached()
+    with _open(_address(destination.speaker, app_id, path), destination) as connection:
         yield _WSConnection(connection)
 
 
-def _open(address: str, place: Destination) -> Any:
+def _open(address: str, destination: Destination) -> Any:
     from websockets.sync import client  # start-up
 
     return client.connect(
-        address, additional_headers=place.headers, open_timeout=_OPEN_PATIENCE, max_size=None, **past_proxy(address)
+        address,
+        additional_headers=destination.headers,
+        open_timeout=_OPEN_PATIENCE,
+        max_size=None,
+        **past_proxy(address),
     )
 
 

@@ -34,21 +34,21 @@ def declaration_of(route: RouteSignature) -> dict[str, Any]:
     def refuse(what: str) -> ValueError:
         return ValueError(f"billing declaration for {route.path!r} {what}")
 
-    found = route.billing.declaration()
-    if not isinstance(found, dict):
+    declaration = route.billing.declaration()
+    if not isinstance(declaration, dict):
         raise refuse("must be a dict")
-    if set(found) != {"version", "schema_id", "app"}:
+    if set(declaration) != {"version", "schema_id", "app"}:
         raise refuse("must have exactly version, schema_id and app")
-    if found["version"] != 1 or isinstance(found["version"], bool):
+    if declaration["version"] != 1 or isinstance(declaration["version"], bool):
         raise refuse("must have version 1")
-    if not isinstance(found["schema_id"], str) or not found["schema_id"]:
+    if not isinstance(declaration["schema_id"], str) or not declaration["schema_id"]:
         raise refuse("must have a non-empty string schema_id")
-    if not isinstance(found["app"], dict) or found["app"].get("type") != "object":
+    if not isinstance(declaration["app"], dict) or declaration["app"].get("type") != "object":
         raise refuse("must have an object JSON Schema as app")
     try:
-        again = json.loads(json.dumps(found, allow_nan=False))
+        again = json.loads(json.dumps(declaration, allow_nan=False))
     except (TypeError, ValueError):
         raise refuse("must be JSON-serializable, without NaN or infinity") from None
-    if again != found:
+    if again != declaration:
         raise refuse("must survive a JSON round trip unchanged")
-    return found
+    return declaration

@@ -87,7 +87,7 @@ class ContainerImage:
 
     def get_copy_add_sources(self) -> list[str]:
         """Give the files of the context that the Dockerfile copies."""
-        found: dict[str, None] = {}
+        sources: dict[str, None] = {}
         for line in self.dockerfile_str.replace("\\\n", " ").splitlines():
             word, rest = (line.split() or [""])[0], line.split()[1:]
             if word.upper() not in ("COPY", "ADD"):
@@ -95,8 +95,8 @@ class ContainerImage:
             if word.upper() == "COPY" and any(part.startswith("--from=") for part in rest):
                 continue
             names = [part for part in rest if not part.startswith("--")][:-1]
-            found |= {name: None for name in names if "://" not in name}
-        return list(found)
+            sources |= {name: None for name in names if "://" not in name}
+        return list(sources)
 
     def to_dict(self) -> dict[str, Any]:
         """Give what the platform's builder is told, with the ignore patterns as they are written."""
@@ -104,13 +104,13 @@ class ContainerImage:
         ignored = list(IGNORED) if self.dockerignore is None else self.dockerignore
         if self.dockerignore_path is not None:
             ignored = Path(self.dockerignore_path).read_text().splitlines()
-        told = {name: getattr(self, name) for name in names} | {
+        fields = {name: getattr(self, name) for name in names} | {
             "docker_context_dir": str(self.context_dir),
             "docker_files_list": self.get_copy_add_sources(),
             "docker_ignore": [*ignored],
         }
         optional = {name: getattr(self, name) for name in ("entrypoint", "cmd", "use_isolate")}
-        return told | {name: value for name, value in optional.items() if value is not None}
+        return fields | {name: value for name, value in optional.items() if value is not None}
 
     def __getstate__(self) -> dict[str, Any]:
         """Registries and build secrets never travel."""

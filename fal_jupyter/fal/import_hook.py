@@ -65,8 +65,8 @@ class _Finder:
 
 def _is_installed_beside() -> bool:
     """Tell whether the real package's client of the REST API is here."""
-    found = importlib.machinery.PathFinder.find_spec(REST_CLIENT)
-    return found is not None and found.origin is not None
+    spec = importlib.machinery.PathFinder.find_spec(REST_CLIENT)
+    return spec is not None and spec.origin is not None
 
 
 _finder = _Finder()

@@ -157,31 +157,31 @@ def project_app(name: str, start: Path, *, command: str = "fal-jupyter serve") -
     return _app_of(name, apps[name], file)
 
 
-def _app_of(name: str, given: Any, file: Path) -> ProjectApp:
+def _app_of(name: str, table: Any, file: Path) -> ProjectApp:
     where = f"[tool.fal.apps.{name}] of {file.name}"
-    if not isinstance(given, dict):
+    if not isinstance(table, dict):
         raise BadSetting("it must be a table", hint=f'{name} = {{ ref = "app.py::App" }}', where=where)
-    _check_keys(given, (*_TEXTS, *_OPTIONS, *_OF_DEPLOYING, *_TABLES), where)
+    _check_keys(table, (*_TEXTS, *_OPTIONS, *_OF_DEPLOYING, *_TABLES), where)
     for key in _TEXTS:
-        if not isinstance(given.get(key, ""), str):
+        if not isinstance(table.get(key, ""), str):
             raise BadSetting(f"{key} must be a string", where=where)
-    if given.get("auth", "private") not in AUTH_MODES:
-        told = f"auth must be {', '.join(map(str, AUTH_MODES))}, but it is {given['auth']!r}"
-        raise BadSetting(told, hint=hint_for(given["auth"], AUTH_MODES, ""), where=where)
-    if "app_files_context_dir" in given and "app_files" not in given:
+    if table.get("auth", "private") not in AUTH_MODES:
+        message = f"auth must be {', '.join(map(str, AUTH_MODES))}, but it is {table['auth']!r}"
+        raise BadSetting(message, hint=hint_for(table["auth"], AUTH_MODES, ""), where=where)
+    if "app_files_context_dir" in table and "app_files" not in table:
         raise BadSetting("app_files_context_dir is only supported when app_files is provided.", where=where)
-    path, text, symbol = _code_of(given, file, where)
+    path, text, symbol = _code_of(table, file, where)
     source = file.parent / "src"
     folders = [str(file.parent), *([str(source)] if source.is_dir() else [])]
-    overrides: dict[str, object] = {"name": given.get("name", name), "auth": given.get("auth")}
+    overrides: dict[str, object] = {"name": table.get("name", name), "auth": table.get("auth")}
     return ProjectApp(
         path=path, text=text, symbol=symbol, folders=folders, overrides=overrides,
-        options=_options_of(given, file, where), where=where,
+        options=_options_of(table, file, where), where=where,
     )  # fmt: skip
 
 
-def _code_of(given: Mapping[str, Any], file: Path, where: str) -> tuple[Path, str | None, str]:
-    ref, entry = given.get("ref"), given.get("python_entry_point")
+def _code_of(table: Mapping[str, Any], file: Path, where: str) -> tuple[Path, str | None, str]:
+    ref, entry = table.get("ref"), table.get("python_entry_point")
     if ref is not None and entry is not None:
         raise BadSetting("it cannot have both ref and python_entry_point", where=where)
     if ref is not None:
@@ -192,7 +192,7 @@ def _code_of(given: Mapping[str, Any], file: Path, where: str) -> tuple[Path, st
         if not (all(part.isidentifier() for part in module.split(".")) and symbol.isidentifier()):
             raise BadSetting("python_entry_point must be in '<module>:<symbol>' format.", where=where)
         return file.parent / f"{module}:{symbol}", f"from {module} import {symbol}\n", symbol
-    if "image" in given:
+    if "image" in table:
         raise BadSetting(
             "it runs a container image without Python code of fal's, which only the platform does",
             hint="give it a ref or a python_entry_point",
@@ -201,8 +201,8 @@ def _code_of(given: Mapping[str, Any], file: Path, where: str) -> tuple[Path, st
     raise BadSetting("it has no ref", hint='ref = "app.py::App"', where=where)
 
 
-def _options_of(given: Mapping[str, Any], file: Path, where: str) -> dict[str, Any]:
-    options = {name: given[name] for name in _OPTIONS if name in given}
+def _options_of(table: Mapping[str, Any], file: Path, where: str) -> dict[str, Any]:
+    options = {name: table[name] for name in _OPTIONS if name in table}
     for name, value in options.items():
         try:
             check_value(OPTIONS[name], value, where)
@@ -213,12 +213,12 @@ def _options_of(given: Mapping[str, Any], file: Path, where: str) -> dict[str, A
             options[name] = str((file.parent / Path(options[name]).expanduser()).resolve())
     if "requirements" in options:
         options.setdefault("requirements_context_dir", str(file.parent.resolve()))
-    if "health_check" in given:
-        options["health_check_config"] = _check_of(given["health_check"], where)
-    if "image" in given:
-        if given.get("app_files"):
+    if "health_check" in table:
+        options["health_check_config"] = _check_of(table["health_check"], where)
+    if "image" in table:
+        if table.get("app_files"):
             raise BadSetting("app_files is not supported for container apps.", where=where)
-        options |= _image_of(given["image"], file, where)
+        options |= _image_of(table["image"], file, where)
     return options
 
 
@@ -248,8 +248,8 @@ def _image_of(table: Any, file: Path, where: str) -> dict[str, Any]:
     return {"kind": "container", "image": ContainerImage(dockerfile_str=text, context_dir=file.parent, **settings)}
 
 
-def _check_keys(given: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
-    for name in given:
+def _check_keys(table: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
+    for name in table:
         if name not in known:
             hint = hint_for(name, known, f"it may have {', '.join(known)}")
             raise BadSetting(f"there is no key {name!r}", hint=hint, where=where)

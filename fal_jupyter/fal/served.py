@@ -52,17 +52,17 @@ def served_app(value: IsolatedFunction) -> type[App]:
     keywords = {name: body.pop(name) for name in list(body) if name in OPTIONS and not OPTIONS[name].variable}
     check = keywords.pop("health_check_config", None)
     keywords["name"] = value.app_name or derive_app_name(function.__name__)
-    made: type[App] = types.new_class(function.__name__, (App,), keywords, lambda namespace: namespace.update(body))
-    made.host_kwargs["health_check_config"] = check
-    return made
+    app: type[App] = types.new_class(function.__name__, (App,), keywords, lambda namespace: namespace.update(body))
+    app.host_kwargs["health_check_config"] = check
+    return app
 
 
 def _options(value: IsolatedFunction) -> dict[str, Any]:
-    given = {name: value.options.environment[name] for name in _ENVIRONMENT if name in value.options.environment}
-    given |= value.options.host
-    if value.options.environment.get("kind") == "container" and "image" not in given:
-        given["kind"] = "container"
-    return {name: option for name, option in given.items() if option is not None and name not in SET_BY_FAL}
+    options = {name: value.options.environment[name] for name in _ENVIRONMENT if name in value.options.environment}
+    options |= value.options.host
+    if value.options.environment.get("kind") == "container" and "image" not in options:
+        options["kind"] = "container"
+    return {name: option for name, option in options.items() if option is not None and name not in SET_BY_FAL}
 
 
 def _endpoint_of(function: Callable[..., Any]) -> dict[str, Any]:

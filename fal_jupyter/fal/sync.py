@@ -56,12 +56,12 @@ def sync_dir(local_dir: str | Path, remote_dir: str, force_upload: bool = False)
 
 def _digest(folder: Path) -> str:
     """Hash the names and the contents of all files."""
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         name = path.relative_to(folder)
         if path.name != _MARK and ".git" not in name.parts:
             with path.open("rb") as file:
-                found.update(
+                digest.update(
                     f"{name}\0{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode("utf-8", "surrogateescape")
                 )
-    return found.hexdigest()
+    return digest.hexdigest()

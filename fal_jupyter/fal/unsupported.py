@@ -110,10 +110,10 @@ class _Absent(type):
 def _absent(name: str, module: str) -> _Absent:
     kind = Exception if name.endswith(("Error", "Exception")) else object  # to stand behind "except"
     whole = f"{module}.{name}"
-    told = sentence_for(whole.removeprefix("fal."))
+    sentence = sentence_for(whole.removeprefix("fal."))
     if module.partition(".")[0] == REST_CLIENT:
-        told = f"fal_jupyter does not have {whole}, which asks fal's platform"
-    return _Absent(name, (kind,), {"__module__": module, "_told": told})
+        sentence = f"fal_jupyter does not have {whole}, which asks fal's platform"
+    return _Absent(name, (kind,), {"__module__": module, "_told": sentence})
 
 
 class Part(ModuleType):

@@ -35,12 +35,12 @@ def read_policy(text: str) -> UploadPolicy:
     """
     name = "Invalid x-app-fal-upload-policy"
     try:
-        found = json.loads(text)
+        policy = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise BadPolicy(f"{name} header: not valid JSON ({error})") from None
-    if not isinstance(found, dict):
+    if not isinstance(policy, dict):
         raise BadPolicy(f"{name} header: expected a JSON object")
-    url, fields = found.get("url"), found.get("fields")
+    url, fields = policy.get("url"), policy.get("fields")
     if not isinstance(url, str):
         raise BadPolicy(f"{name} header: must contain string 'url'")
     if not isinstance(fields, dict):

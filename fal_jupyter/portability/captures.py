@@ -40,53 +40,61 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
 
 
 def capture_findings(
-    cls: type, pieces: Sequence[Piece], reached: Sequence[Dependency], here: Surroundings
+    cls: type, pieces: Sequence[Piece], reached: Sequence[Dependency], surroundings: Surroundings
 ) -> list[Finding]:
     """Say what has to come along into the file, what is heavy, and what cannot travel."""
-    found: list[Finding] = []
+    findings: list[Finding] = []
     elsewhere: dict[str, list[tuple[str, tuple[str, int]]]] = {}
-    home = here.cell_of(cls.__name__)
+    home = surroundings.cell_of(cls.__name__)
     for one in reached:
-        place = _use_of(one, pieces)
+        location = _use_of(one, pieces)
         try:
-            capture = capture_of(one, cls, here.cell_of)
+            capture = capture_of(one, cls, surroundings.cell_of)
         except NotPicklable as error:
-            if one.name not in _OF_THE_SHELL and (here.file is None or not _fal_takes(one.value)):
-                found.append(here.finding("not-picklable", "fails", place, error.message, error.hint))
+            if one.name not in _OF_THE_SHELL and (surroundings.file is None or not _fal_takes(one.value)):
+                findings.append(surroundings.finding("not-picklable", "fails", location, error.message, error.hint))
             continue
         if capture is None:
             continue
         if type(one.value) in _OURS_ALONE and not _fal_takes(one.value):
-            told = f"{one.via} takes {capture.name} along, a {type(one.value).__name__}, which fal cannot pickle"
-            found.append(here.finding("not-picklable", "fails", place, told, "make it in setup()"))
+            message = f"{one.via} takes {capture.name} along, a {type(one.value).__name__}, which fal cannot pickle"
+            findings.append(surroundings.finding("not-picklable", "fails", location, message, "make it in setup()"))
             continue
         if capture.kind in ("variable", "module") and capture.size > HEAVY:
-            told = f"{one.via} takes {capture.name} along, {capture.size / 1e6:.1f} MB that are pickled at each deploy and unpickled by each runner"
-            found.append(here.finding("captured-heavy", "differs", place, told, "load it inside setup(), from /data"))
-        elif here.file is None and capture.cell != home and not one.unnamed:
+            message = f"{one.via} takes {capture.name} along, {capture.size / 1e6:.1f} MB that are pickled at each deploy and unpickled by each runner"
+            findings.append(
+                surroundings.finding(
+                    "captured-heavy", "differs", location, message, "load it inside setup(), from /data"
+                )
+            )
+        elif surroundings.file is None and capture.cell != home and not one.unnamed:
             if capture.kind == "variable":
-                found.append(_value_of_another_cell(capture, home, place, here))
+                findings.append(_value_of_another_cell(capture, home, location, surroundings))
             else:
-                elsewhere.setdefault(capture.cell, []).append((capture.name, place))
-    found += [_code_of_another_cell(cell, named, home, here) for cell, named in elsewhere.items()]
-    if here.file is not None:
-        found += _computed({one.name for one in reached}, here)
-    return found
+                elsewhere.setdefault(capture.cell, []).append((capture.name, location))
+    findings += [_code_of_another_cell(cell, named, home, surroundings) for cell, named in elsewhere.items()]
+    if surroundings.file is not None:
+        findings += _computed({one.name for one in reached}, surroundings)
+    return findings
 
 
-def _value_of_another_cell(capture: Capture, home: str, place: tuple[str, int], here: Surroundings) -> Finding:
-    told = (
+def _value_of_another_cell(
+    capture: Capture, home: str, location: tuple[str, int], surroundings: Surroundings
+) -> Finding:
+    message = (
         f"the value {capture.name} ({capture.size:,} bytes) comes from {capture.cell or 'the notebook'}, {_alone(home)}"
     )
-    return here.finding("captured-name", "differs", place, told, _above(capture.cell, capture.name))
+    return surroundings.finding("captured-name", "differs", location, message, _above(capture.cell, capture.name))
 
 
 def _code_of_another_cell(
-    cell: str, named: list[tuple[str, tuple[str, int]]], home: str, here: Surroundings
+    cell: str, named: list[tuple[str, tuple[str, int]]], home: str, surroundings: Surroundings
 ) -> Finding:
     names = ", ".join(dict.fromkeys(name for name, _ in named))
-    told = f"{names}: {'come' if ', ' in names else 'comes'} from {cell or 'the notebook'}, {_alone(home)}"
-    return here.finding("captured-name", "note", min(place for _, place in named), told, _above(cell, names))
+    message = f"{names}: {'come' if ', ' in names else 'comes'} from {cell or 'the notebook'}, {_alone(home)}"
+    return surroundings.finding(
+        "captured-name", "note", min(location for _, location in named), message, _above(cell, names)
+    )
 
 
 def _alone(home: str) -> str:
@@ -110,25 +118,25 @@ def _fal_takes(value: object) -> bool:
     return True
 
 
-def _computed(names: set[str], here: Surroundings) -> Iterator[Finding]:
+def _computed(names: set[str], surroundings: Surroundings) -> Iterator[Finding]:
     """Globals of the file whose value depends on where and when it is read."""
-    tree = tree_of(str(here.file))
+    tree = tree_of(str(surroundings.file))
     if tree is None:
         return
-    piece = Piece("the file", tree, str(here.file), here.namespace)
+    piece = Piece("the file", tree, str(surroundings.file), surroundings.namespace)
     for node in tree.body:
         if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
             continue
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
         named = [t.id for t in targets if isinstance(t, ast.Name) and t.id in names]
         if named and (by := _of_the_moment(piece, node.value)):
-            told = f"{named[0]} is computed from {by} when the file is deployed, there, and travels as that value; here each runner computes it"
+            message = f"{named[0]} is computed from {by} when the file is deployed, there, and travels as that value; here each runner computes it"
             line = node.lineno
-            yield here.finding(
+            yield surroundings.finding(
                 "computed-once",
                 "differs",
-                (str(here.file), line),
-                told,
+                (str(surroundings.file), line),
+                message,
                 f"compute it in setup(), as self.{named[0].lower()}",
             )
 

@@ -54,9 +54,9 @@ class Piece:
 
     def around(self, node: ast.AST) -> Iterator[ast.AST]:
         """The nodes around *node*, the nearest first."""
-        while (found := self._parents.get(node)) is not None:
-            yield found
-            node = found
+        while (parent := self._parents.get(node)) is not None:
+            yield parent
+            node = parent
 
     def function_of(self, node: ast.AST) -> Function | None:
         """The nearest function around *node*; where this piece is one, that is the last one asked."""
@@ -188,18 +188,18 @@ def pieces_of(
     values = [cls, *(one.value for one in reached)]
     codes = {id(value): _codes_of(value) for value in values}
     filenames = dict.fromkeys([*(code.co_filename for known in codes.values() for code in known), *also])
-    found: dict[int, Piece] = {}
+    pieces_by_node: dict[int, Piece] = {}
     for value in values:
-        places = [(code.co_filename, code.co_firstlineno) for code in codes[id(value)]]
-        if not places and isinstance(value, type) and is_local(value):
-            places = [(filename, 0) for filename in filenames]
-        for filename, line in places:
+        locations = [(code.co_filename, code.co_firstlineno) for code in codes[id(value)]]
+        if not locations and isinstance(value, type) and is_local(value):
+            locations = [(filename, 0) for filename in filenames]
+        for filename, line in locations:
             node = _node_of(value, filename, line)
             if node is not None:
                 name = value.__name__ if isinstance(value, type) else getattr(node, "name", "a lambda")
-                found.setdefault(id(node), Piece(name, node, filename, namespace))
+                pieces_by_node.setdefault(id(node), Piece(name, node, filename, namespace))
                 break
-    pieces = list(found.values())
+    pieces = list(pieces_by_node.values())
     inside = {id(part) for piece in pieces for part in ast.walk(piece.node) if part is not piece.node}
     return [piece for piece in pieces if id(piece.node) not in inside]
 
@@ -222,14 +222,14 @@ def _codes_of(value: Any) -> list[types.CodeType]:
 
 def _node_of(value: Any, filename: str, line: int) -> ast.AST | None:
     """The node of a class around *line* (0: the last of its name), or of a function that begins there."""
-    tree, found = tree_of(filename), None
+    tree, innermost = tree_of(filename), None
     for node in _in_order(tree) if tree is not None else ():
         if isinstance(value, type):
             around = not line or (isinstance(node, ast.ClassDef) and _begins(node) <= line <= (node.end_lineno or 0))
-            found = node if isinstance(node, ast.ClassDef) and node.name == value.__name__ and around else found
+            innermost = node if isinstance(node, ast.ClassDef) and node.name == value.__name__ and around else innermost
         elif isinstance(node, (*_SCOPES, ast.Lambda)) and _begins(node) == line:
             return node
-    return found
+    return innermost
 
 
 _trees: dict[str, tuple[str, ast.Module | None]] = {}

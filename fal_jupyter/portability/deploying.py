@@ -19,15 +19,15 @@ Place = Callable[[str], tuple[str, int]]
 _LONGEST = 300  # of another's error in a sentence
 
 
-def deploying_findings(cls: type[Any], here: Surroundings, place: Place) -> Iterator[Finding]:
-    """Say why *cls*, which follows the rules of ``fal.App``, cannot be deployed all the same. *place* gives an option's line."""
+def deploying_findings(cls: type[Any], surroundings: Surroundings, location: Place) -> Iterator[Finding]:
+    """Say why *cls*, which follows the rules of ``fal.App``, cannot be deployed all the same. *location* gives an option's line."""
     try:
         wrap_app(cls)
     except Exception as error:  # what builds the OpenAPI document runs code of the user's models
         option, instead = _culprit(cls)
-        yield here.finding("cannot-deploy", "fails", place(option), _refused(cls, _told(error)), instead)
-    yield from _files(cls, here, place)
-    yield from _requirements(cls, here, place)
+        yield surroundings.finding("cannot-deploy", "fails", location(option), _refused(cls, _told(error)), instead)
+    yield from _files(cls, surroundings, location)
+    yield from _requirements(cls, surroundings, location)
 
 
 def _culprit(cls: type[Any]) -> tuple[str, str]:
@@ -62,39 +62,37 @@ def _refused(cls: type[Any], reason: str) -> str:
     return f"fal refuses to deploy {cls.__name__}: {reason.rstrip('.')}"
 
 
-def _files(cls: type[Any], here: Surroundings, place: Place) -> Iterator[Finding]:
+def _files(cls: type[Any], surroundings: Surroundings, location: Place) -> Iterator[Finding]:
     if not cls.host_kwargs.get("app_files") or cls.host_kwargs.get("kind") == "container":
         return
-    at = place("app_files")
+    at = location("app_files")
     try:
-        found = collect_for(cls.host_kwargs, here.folder)
+        collected = collect_for(cls.host_kwargs, surroundings.folder)
     except AppRuleBroken as error:
-        yield here.finding("cannot-deploy", "fails", at, _refused(cls, error.message), error.hint)
+        yield surroundings.finding("cannot-deploy", "fails", at, _refused(cls, error.message), error.hint)
         return
     except OSError as error:
-        told = f"{error.filename} cannot be taken along: {error.strerror}"
-        yield here.finding("cannot-deploy", "fails", at, told, "leave it out with app_files_ignore")
+        message = f"{error.filename} cannot be taken along: {error.strerror}"
+        yield surroundings.finding("cannot-deploy", "fails", at, message, "leave it out with app_files_ignore")
         return
-    for name, path in found.files.items():
+    for name, path in collected.files.items():
         if not os.access(path, os.R_OK):
-            told = f"app_files takes {name} along, which cannot be read"
-            yield here.finding(
-                "cannot-deploy", "fails", at, told, "make it readable, or leave it out with app_files_ignore"
+            message = f"app_files takes {name} along, which cannot be read"
+            yield surroundings.finding(
+                "cannot-deploy", "fails", at, message, "make it readable, or leave it out with app_files_ignore"
             )
-    for name in found.missing:
-        told = f"app_files names {name}, which is not there, so nothing of it goes along"
-        yield here.finding("app-file-missing", "note", at, told, f"put {name} there, or take the name out")
+    for name in collected.missing:
+        message = f"app_files names {name}, which is not there, so nothing of it goes along"
+        yield surroundings.finding("app-file-missing", "note", at, message, f"put {name} there, or take the name out")
 
 
-def _requirements(cls: type[Any], here: Surroundings, place: Place) -> Iterator[Finding]:
+def _requirements(cls: type[Any], surroundings: Surroundings, location: Place) -> Iterator[Finding]:
     if cls.host_kwargs.get("kind") == "container":
         return  # its image may have them
-    base = here.folder / (cls.host_kwargs.get("requirements_context_dir") or "")
+    base = surroundings.folder / (cls.host_kwargs.get("requirements_context_dir") or "")
     for line in flat_requirements(cls.requirements):
-        for wanted in local_places(installer_lines([line], base)):
-            if not wanted.exists():
-                told = (
-                    f"requirements has {masked(line)!r}, and there is no {masked(os.path.relpath(wanted, here.folder))}"
-                )
+        for path in local_places(installer_lines([line], base)):
+            if not path.exists():
+                message = f"requirements has {masked(line)!r}, and there is no {masked(os.path.relpath(path, surroundings.folder))}"
                 instead = "put it there, or take the line out; places are relative to requirements_context_dir"
-                yield here.finding("requirement-missing", "fails", place("requirements"), told, instead)
+                yield surroundings.finding("requirement-missing", "fails", location("requirements"), message, instead)

@@ -27,7 +27,7 @@ from fal_jupyter.shipping.dependencies import walk
 _PINNED_BY_FAL = ("fastapi", "pydantic", "tblib")  # what fal adds to requirements besides SERVE_REQUIREMENTS (C15)
 
 
-def examine(cls: type[Any], here: Surroundings) -> list[Finding]:
+def examine(cls: type[Any], surroundings: Surroundings) -> list[Finding]:
     """Give everything that would be different for *cls* in the cloud, the worst first.
 
     Raises:
@@ -35,31 +35,33 @@ def examine(cls: type[Any], here: Surroundings) -> list[Finding]:
     """
     cls = adopted(cls)
     reached = walk(cls).dependencies
-    pieces = pieces_of(cls, reached, here.namespace, also=[str(here.file)] if here.file else [])
-    carried = _carried(cls, here, pieces)
+    pieces = pieces_of(cls, reached, surroundings.namespace, also=[str(surroundings.file)] if surroundings.file else [])
+    carried = _carried(cls, surroundings, pieces)
     secrets = cls.host_kwargs.get("secrets")
     modules = module_pieces(carried, pieces)
     return ordered(
         [
-            *class_findings(cls, pieces, here),
-            *capture_findings(cls, pieces, reached, here),
-            *import_findings(pieces, reached, here, carried),
-            *relative_findings(pieces, here),
-            *file_findings(here),
-            *code_findings(cls, pieces, here),
-            *lifecycle_findings(cls, pieces, here),
-            *path_findings(pieces, here, carried.files, image=carried.image),
-            *address_findings(pieces, here, [piece for module in modules for piece in module]),
-            *module_findings(modules, here, carried, secrets),
-            *variable_findings(pieces, here, secrets, named_at=line_of(cls, pieces, "secrets"), image=carried.image),
+            *class_findings(cls, pieces, surroundings),
+            *capture_findings(cls, pieces, reached, surroundings),
+            *import_findings(pieces, reached, surroundings, carried),
+            *relative_findings(pieces, surroundings),
+            *file_findings(surroundings),
+            *code_findings(cls, pieces, surroundings),
+            *lifecycle_findings(cls, pieces, surroundings),
+            *path_findings(pieces, surroundings, carried.files, image=carried.image),
+            *address_findings(pieces, surroundings, [piece for module in modules for piece in module]),
+            *module_findings(modules, surroundings, carried, secrets),
+            *variable_findings(
+                pieces, surroundings, secrets, secrets_location=line_of(cls, pieces, "secrets"), image=carried.image
+            ),
         ]
     )
 
 
-def _carried(cls: type[Any], here: Surroundings, pieces: Sequence[Piece]) -> Carried:
+def _carried(cls: type[Any], surroundings: Surroundings, pieces: Sequence[Piece]) -> Carried:
     talks = any(marked.route_signature.is_websocket for marked in endpoints_of(cls).values())
     added = (*_PINNED_BY_FAL, *SERVE_REQUIREMENTS, *(REALTIME_REQUIREMENTS if talks else ()))
-    base = here.folder / (cls.host_kwargs.get("app_files_context_dir") or "")
+    base = surroundings.folder / (cls.host_kwargs.get("app_files_context_dir") or "")
     return Carried(
         requirements=flat_requirements(cls.requirements),
         added=added,

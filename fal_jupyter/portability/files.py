@@ -39,8 +39,8 @@ def opened(
     Raises:
         BadSetting: it cannot be read, ends itself, or has no such app. Whatever the file raises.
     """
-    given = project.text if project is not None else None
-    text = given if given is not None else read_source(path, command="fal-jupyter doctor")
+    project_text = project.text if project is not None else None
+    text = project_text if project_text is not None else read_source(path, command="fal-jupyter doctor")
     folders = [*search_folders(path), *(project.folders if project is not None else ())]
     before, paths, own = sys.modules["__main__"], list(sys.path), ""
     fal.install()
@@ -55,7 +55,7 @@ def opened(
             _configure(apps[0], project)
         if not apps:
             raise BadSetting(f"{path.name} has no fal.App class", hint="write a class that inherits from fal.App")
-        if given is not None:  # an entry point: what it imports is the app's module
+        if project_text is not None:  # an entry point: what it imports is the app's module
             module = sys.modules[apps[0].__module__]
         own = module.__name__
         _make_main(module)
@@ -91,6 +91,6 @@ def _rename(value: Any, own: str) -> None:
             _rename(member, own)
 
 
-def _rename_one(thing: FunctionType, own: str) -> None:
-    if thing.__module__ == own:
-        thing.__module__ = "__main__"
+def _rename_one(function: FunctionType, own: str) -> None:
+    if function.__module__ == own:
+        function.__module__ = "__main__"

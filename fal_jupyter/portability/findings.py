@@ -80,9 +80,9 @@ class Finding:
 def ordered(findings: Iterable[Finding]) -> list[Finding]:
     """Give each finding once: the worst first, then by place. Of equal ones at several places the first stays."""
     ranks = {severity: rank for rank, severity in enumerate(SEVERITIES)}
-    found = sorted(findings, key=lambda f: (ranks[f.severity], f.place, f.code, f.message))
+    ranked = sorted(findings, key=lambda f: (ranks[f.severity], f.place, f.code, f.message))
     once: dict[tuple[str, str], Finding] = {}
-    for finding in found:
+    for finding in ranked:
         once.setdefault((finding.code, finding.message), finding)
     return list(once.values())
 

@@ -100,13 +100,13 @@ def _settings(rest: str) -> Iterator[tuple[str, str]]:
 
 
 def _expanded(text: str, known: Mapping[str, str]) -> str:
-    return _VARIABLE.sub(lambda found: known.get(found[1] or found[2]) or found[3] or "", text)
+    return _VARIABLE.sub(lambda match: known.get(match[1] or match[2]) or match[3] or "", text)
 
 
 def _paths_in(text: str) -> list[PurePosixPath]:
     """Absolute paths of two parts or more; folders that every Linux has (``/usr``, ``/tmp``) say nothing."""
-    found = [PurePosixPath(path) for path in _PATH.findall(text)]
-    return [path for path in found if len(path.parts) > 2 or path.parts[1:2] not in _USUAL]
+    paths = [PurePosixPath(path) for path in _PATH.findall(text)]
+    return [path for path in paths if len(path.parts) > 2 or path.parts[1:2] not in _USUAL]
 
 
 _USUAL = [

@@ -73,53 +73,57 @@ def fetches_code(piece: Piece) -> bool:
 
 
 def import_findings(
-    pieces: Sequence[Piece], reached: Sequence[Dependency], here: Surroundings, carried: Carried
+    pieces: Sequence[Piece], reached: Sequence[Dependency], surroundings: Surroundings, carried: Carried
 ) -> list[Finding]:
     """Say which imports the cloud cannot follow."""
-    found: list[Finding] = []
+    findings: list[Finding] = []
     brought = brought_by(carried.requirements, carried.added)
     local: dict[str, Path] = {}
-    this = here.file.resolve() if here.file is not None else None
-    told: set[str] = set()  # each package once, at its first place
+    this = surroundings.file.resolve() if surroundings.file is not None else None
+    reported: set[str] = set()  # each package once, at its first place
     for one in (one for piece in pieces for one in (*_inside(piece), *_by_name(piece, reached))):
         top = one.package.split(".")[0]
-        if top in sys.stdlib_module_names or top in ("fal", "__main__", "builtins") or top in told:
+        if top in sys.stdlib_module_names or top in ("fal", "__main__", "builtins") or top in reported:
             continue
         own = top == "fal_jupyter" or one.package.startswith(NOTEBOOK)
         path = None if own else file_of_local(top)
         if path is not None and path != this:  # a file that is named as a package it imports: the package is meant
             local[top] = path
-        new = list(_of_one(one, top, local.get(top), here, carried, brought))
-        found += new
-        told |= {top} if new else set()
-    return found
+        new = list(_of_one(one, top, local.get(top), surroundings, carried, brought))
+        findings += new
+        reported |= {top} if new else set()
+    return findings
 
 
 def _of_one(
-    one: _Import, top: str, path: Path | None, here: Surroundings, carried: Carried, brought: Brought
+    one: _Import, top: str, path: Path | None, surroundings: Surroundings, carried: Carried, brought: Brought
 ) -> Iterator[Finding]:
-    place = one.piece.place(one.node)
+    location = one.piece.place(one.node)
     if top == "fal_jupyter":
         if one.inside or not one.package.startswith("fal_jupyter.fal"):
-            told = f"{one.who} uses fal_jupyter, which is not in the cloud"
-            yield here.finding("own-package", "fails", place, told, "leave calls of fal_jupyter to the notebook")
+            message = f"{one.who} uses fal_jupyter, which is not in the cloud"
+            yield surroundings.finding(
+                "own-package", "fails", location, message, "leave calls of fal_jupyter to the notebook"
+            )
     elif one.package.startswith(NOTEBOOK):
-        told = f"{one.who} uses {top}, which belongs to the notebook"
-        yield here.finding("notebook-only", "fails", place, told, "return what you want to see, and show it in a cell")
+        message = f"{one.who} uses {top}, which belongs to the notebook"
+        yield surroundings.finding(
+            "notebook-only", "fails", location, message, "return what you want to see, and show it in a cell"
+        )
     elif path is not None:
-        yield from _of_local(one, path, here, carried)
+        yield from _of_local(one, path, surroundings, carried)
     elif (
         carried.image is None
         and not brought.has(top)
         and not (carried.fetches and not version_of(distributions_of(top)[0]))
     ):
-        yield _missing(one.who, top, brought, here, place)
+        yield _missing(one.who, top, brought, surroundings, location)
 
 
-def file_findings(here: Surroundings) -> list[Finding]:
+def file_findings(surroundings: Surroundings) -> list[Finding]:
     """Say where a file takes ``fal`` from us: the classes of such a file are none of the real ``fal.App``."""
-    tree = tree_of(str(here.file)) if here.file is not None else None
-    found = []
+    tree = tree_of(str(surroundings.file)) if surroundings.file is not None else None
+    findings = []
     for node in tree.body if tree is not None else ():
         names: list[str] = []
         if isinstance(node, ast.Import):
@@ -127,31 +131,35 @@ def file_findings(here: Surroundings) -> list[Finding]:
         elif isinstance(node, ast.ImportFrom) and not node.level:
             names = [f"{node.module}.{alias.name}" for alias in node.names]
         if any(f"{name}.".startswith("fal_jupyter.fal.") for name in names):
-            told = "the file takes fal from fal_jupyter, so that fal deploy finds no fal.App in it"
-            found.append(here.finding("own-package", "fails", (str(here.file), node.lineno), told, "import fal"))
-    return found
+            message = "the file takes fal from fal_jupyter, so that fal deploy finds no fal.App in it"
+            findings.append(
+                surroundings.finding(
+                    "own-package", "fails", (str(surroundings.file), node.lineno), message, "import fal"
+                )
+            )
+    return findings
 
 
-def relative_findings(pieces: Sequence[Piece], here: Surroundings) -> list[Finding]:
+def relative_findings(pieces: Sequence[Piece], surroundings: Surroundings) -> list[Finding]:
     """Say which imports are relative: the file stands alone there, unless it is imported."""
-    found: list[Finding] = []
-    if here.imported:
-        return found
+    findings: list[Finding] = []
+    if surroundings.imported:
+        return findings
     for piece in pieces:
         for node in piece.walk():
             if isinstance(node, ast.ImportFrom) and node.level:
                 one = _Import("", piece.owner(node), piece, node)
-                told = f"{one.who} imports relatively ({ast.unparse(node)}), and there is no package around the file in the cloud"
-                found.append(
-                    here.finding(
+                message = f"{one.who} imports relatively ({ast.unparse(node)}), and there is no package around the file in the cloud"
+                findings.append(
+                    surroundings.finding(
                         "relative-import",
                         "fails",
                         one.piece.place(one.node),
-                        told,
+                        message,
                         "import it by its whole name, and name it in local_python_modules",
                     )
                 )
-    return found
+    return findings
 
 
 def _inside(piece: Piece) -> Iterator[_Import]:
@@ -182,32 +190,36 @@ def _home_of(value: object) -> str:
     if issubclass(type(value), types.ModuleType):
         return str(getattr(value, "__name__", ""))
     of_itself = issubclass(type(value), (type, types.FunctionType, types.BuiltinFunctionType))
-    named: Any = value if of_itself else type(value)
-    home = named.__module__
-    if home == "builtins" and getattr(builtins, named.__name__, None) is not named:
-        home = home_of(named) or ""  # a compiled class that does not name its module
+    owner: Any = value if of_itself else type(value)
+    home = owner.__module__
+    if home == "builtins" and getattr(builtins, owner.__name__, None) is not owner:
+        home = home_of(owner) or ""  # a compiled class that does not name its module
     return home if isinstance(home, str) and home in sys.modules and home != "builtins" else ""
 
 
-def _of_local(one: _Import, path: Path, here: Surroundings, carried: Carried) -> Iterator[Finding]:
+def _of_local(one: _Import, path: Path, surroundings: Surroundings, carried: Carried) -> Iterator[Finding]:
     top = one.package.split(".")[0]
-    if any(path.is_relative_to(Path(brought)) for brought in carried.files) or top == _package_of(here.file):
+    if any(path.is_relative_to(Path(brought)) for brought in carried.files) or top == _package_of(surroundings.file):
         return
-    named = any(one.package == name or one.package.startswith(f"{name}.") for name in carried.modules)
-    if not named and top not in carried.modules:
-        told = f"{one.who} uses the module {top} ({path.name} on this machine), which does not go to the cloud"
+    is_listed = any(one.package == name or one.package.startswith(f"{name}.") for name in carried.modules)
+    if not is_listed and top not in carried.modules:
+        message = f"{one.who} uses the module {top} ({path.name} on this machine), which does not go to the cloud"
         own = carried.image is not None and one.inside
-        yield here.finding(
+        yield surroundings.finding(
             "local-module",
             "note" if own else "fails",
             one.piece.place(one.node),
-            f"{told}, unless the image has it" if own else told,
+            f"{message}, unless the image has it" if own else message,
             f'local_python_modules = ["{top}"], imported at the top of the file',
         )
     elif one.inside:
-        told = f"{one.who} imports {top} while it runs: local_python_modules go along by value, and there is no file to import"
-        yield here.finding(
-            "local-import", "fails", one.piece.place(one.node), told, f"move the import of {top} to the top of the file"
+        message = f"{one.who} imports {top} while it runs: local_python_modules go along by value, and there is no file to import"
+        yield surroundings.finding(
+            "local-import",
+            "fails",
+            one.piece.place(one.node),
+            message,
+            f"move the import of {top} to the top of the file",
         )
 
 
@@ -220,9 +232,13 @@ def _package_of(file: Path | None) -> str:
     return name
 
 
-def _missing(who: str, top: str, brought: Brought, here: Surroundings, place: tuple[str, int]) -> Finding:
-    told = f"{who} needs {top}, which no requirement of the class brings"
+def _missing(
+    subject: str, top: str, brought: Brought, surroundings: Surroundings, location: tuple[str, int]
+) -> Finding:
+    message = f"{subject} needs {top}, which no requirement of the class brings"
     instead = f'requirements = […, "{requirement_for(top)}"]'
     if brought.whole:
-        return here.finding("import-missing", "fails", place, told, instead)
-    return here.finding("import-missing", "note", place, f"{told}, unless one that is not installed here does", instead)
+        return surroundings.finding("import-missing", "fails", location, message, instead)
+    return surroundings.finding(
+        "import-missing", "note", location, f"{message}, unless one that is not installed here does", instead
+    )

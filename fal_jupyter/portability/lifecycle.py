@@ -12,15 +12,15 @@ from fal_jupyter.portability.options import line_of
 from fal_jupyter.portability.surroundings import Surroundings
 
 
-def lifecycle_findings(cls: type[Any], pieces: Sequence[Piece], here: Surroundings) -> Iterator[Finding]:
+def lifecycle_findings(cls: type[Any], pieces: Sequence[Piece], surroundings: Surroundings) -> Iterator[Finding]:
     """Say what of ``handle_exit`` never runs in the cloud; async ``setup`` and ``teardown`` are awaited there (C21, C23)."""
     if inspect.iscoroutinefunction(getattr(cls, "handle_exit", None)):
-        told = "handle_exit() is async: fal calls it and never awaits it, so that nothing of it runs in the cloud; here it is awaited"
-        place = line_of(cls, pieces, "handle_exit")
-        yield here.finding(
+        message = "handle_exit() is async: fal calls it and never awaits it, so that nothing of it runs in the cloud; here it is awaited"
+        location = line_of(cls, pieces, "handle_exit")
+        yield surroundings.finding(
             "async-handle-exit",
             "differs",
-            place,
-            told,
+            location,
+            message,
             "def handle_exit(self), and what has to be awaited in teardown()",
         )

@@ -29,27 +29,27 @@ def module_pieces(carried: Carried, pieces: Sequence[Piece]) -> list[list[Piece]
     packages = {name.split(".")[0] for name in files if "." in name}
     loaded = [name for name in files if name in sys.modules]
     used = {file.name for file in files_used(loaded, [ast.unparse(piece.node) for piece in pieces])}
-    wanted = (name for name in files if name.split(".")[0] not in packages or name in used)
-    return [pieces_of_module(name, files[name]) for name in wanted]
+    selected = (name for name in files if name.split(".")[0] not in packages or name in used)
+    return [pieces_of_module(name, files[name]) for name in selected]
 
 
 def module_findings(
-    modules: Sequence[Sequence[Piece]], here: Surroundings, carried: Carried, secrets: list[str] | None
+    modules: Sequence[Sequence[Piece]], surroundings: Surroundings, carried: Carried, secrets: list[str] | None
 ) -> list[Finding]:
     """Say what functions of the modules do that the cloud does not. Notes only: the class may not use that part."""
-    found: list[Finding] = []
+    findings: list[Finding] = []
     carried = replace(
         carried, fetches=carried.fetches or any(fetches_code(piece) for pieces in modules for piece in pieces)
     )
     for pieces in modules:
-        found += import_findings(pieces, (), here, carried)
-        found += path_findings(pieces, here, carried.files, image=carried.image)
-        found += [
+        findings += import_findings(pieces, (), surroundings, carried)
+        findings += path_findings(pieces, surroundings, carried.files, image=carried.image)
+        findings += [
             f
-            for f in variable_findings(pieces, here, secrets, named_at=("", 0), image=carried.image)
+            for f in variable_findings(pieces, surroundings, secrets, secrets_location=("", 0), image=carried.image)
             if f.code == "environment-missing"
         ]
-    return [replace(finding, severity="note") for finding in found]
+    return [replace(finding, severity="note") for finding in findings]
 
 
 def _files(carried: Carried) -> Iterator[tuple[str, Path]]:

@@ -21,54 +21,56 @@ _STILL_PICTURES = (
 )  # fmt: skip
 
 
-def code_findings(cls: type[Any], pieces: Sequence[Piece], here: Surroundings) -> list[Finding]:
+def code_findings(cls: type[Any], pieces: Sequence[Piece], surroundings: Surroundings) -> list[Finding]:
     """Say what the code uses that the cloud does not have."""
-    found: list[Finding] = []
+    findings: list[Finding] = []
     for piece in pieces:
         for node in piece.walk():
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id not in piece.bound:
-                found += _names(piece, node, here)
+                findings += _names(piece, node, surroundings)
             elif isinstance(node, ast.Global):
-                told = (
+                message = (
                     f"{piece.owner(node)} changes the global {', '.join(node.names)}, which each runner has for itself"
                 )
-                found.append(
-                    here.finding(
+                findings.append(
+                    surroundings.finding(
                         "global-state",
                         "note",
                         piece.place(node),
-                        told,
+                        message,
                         "keep what runners share below /data or in a KVStore",
                     )
                 )
     methods = list(_methods(cls, pieces))
-    found += _logger(cls, methods, here)
+    findings += _logger(cls, methods, surroundings)
     names = set(endpoints_of(cls))
     for piece, method in methods:
         if method.name in names:
-            found += _pictures(piece, method, here)
-    return found
+            findings += _pictures(piece, method, surroundings)
+    return findings
 
 
-def _names(piece: Piece, node: ast.Name, here: Surroundings) -> Iterator[Finding]:
-    value = here.namespace.get(node.id, getattr(builtins, node.id, None))
+def _names(piece: Piece, node: ast.Name, surroundings: Surroundings) -> Iterator[Finding]:
+    value = surroundings.namespace.get(node.id, getattr(builtins, node.id, None))
     if node.id in _SHELL:
         home = str(getattr(value, "__module__", None) or type(value).__module__)
         if value is None or home.startswith(("IPython", "ipykernel")):
-            told = f"{piece.owner(node)} uses {node.id}, which exists in the notebook only"
+            message = f"{piece.owner(node)} uses {node.id}, which exists in the notebook only"
             instead = (
                 "a magic line is one, too"
                 if node.id == "get_ipython"
                 else "return what you want to see, and show it in a cell"
             )
-            yield here.finding("notebook-only", "fails", piece.place(node), told, instead)
-    elif node.id in _ASKING and isinstance(piece.parent(node), ast.Call) and _is_builtin(node.id, value, here):
-        told = f"{piece.owner(node)} calls {node.id}(), and nobody sits before a runner"
-        yield here.finding("notebook-only", "fails", piece.place(node), told, "take it as a parameter of the endpoint")
+            yield surroundings.finding("notebook-only", "fails", piece.place(node), message, instead)
+    elif node.id in _ASKING and isinstance(piece.parent(node), ast.Call) and _is_builtin(node.id, value, surroundings):
+        message = f"{piece.owner(node)} calls {node.id}(), and nobody sits before a runner"
+        yield surroundings.finding(
+            "notebook-only", "fails", piece.place(node), message, "take it as a parameter of the endpoint"
+        )
 
 
-def _is_builtin(name: str, value: object, here: Surroundings) -> bool:
-    return name not in here.namespace or value is getattr(builtins, name, None)
+def _is_builtin(name: str, value: object, surroundings: Surroundings) -> bool:
+    return name not in surroundings.namespace or value is getattr(builtins, name, None)
 
 
 def _methods(cls: type[Any], pieces: Sequence[Piece]) -> Iterator[tuple[Piece, Function]]:
@@ -81,19 +83,19 @@ def _methods(cls: type[Any], pieces: Sequence[Piece]) -> Iterator[tuple[Piece, F
                     yield piece, node
 
 
-def _logger(cls: type[Any], methods: Sequence[tuple[Piece, Function]], here: Surroundings) -> Iterator[Finding]:
+def _logger(cls: type[Any], methods: Sequence[tuple[Piece, Function]], surroundings: Surroundings) -> Iterator[Finding]:
     if next(base for base in cls.__mro__ if "logger" in vars(base)) is not App:
         return
     uses = [(piece, node) for piece, method in methods for node in _self_loggers(method)]
     if any(not isinstance(node.ctx, ast.Load) for _, node in uses):
         return
     for piece, node in uses[:1]:
-        told = f"{piece.owner(node)} uses self.logger, which fal.App does not have in the cloud"
-        yield here.finding(
+        message = f"{piece.owner(node)} uses self.logger, which fal.App does not have in the cloud"
+        yield surroundings.finding(
             "self-logger",
             "fails",
             piece.place(node),
-            told,
+            message,
             "self.logger = logging.getLogger(__name__) in setup(), or print",
         )
 
@@ -106,7 +108,7 @@ def _self_loggers(method: Function) -> Iterator[ast.Attribute]:
                 yield node
 
 
-def _pictures(piece: Piece, method: Function, here: Surroundings) -> Iterator[Finding]:
+def _pictures(piece: Piece, method: Function, surroundings: Surroundings) -> Iterator[Finding]:
     annotation = method.returns
     annotated = annotation is not None and any(_is_picture_class(piece, node) for node in ast.walk(annotation))
     place: ast.AST | None = annotation if annotated else None
@@ -118,9 +120,9 @@ def _pictures(piece: Piece, method: Function, here: Surroundings) -> Iterator[Fi
                         place = node
                         break
     if place is not None:
-        told = f"{method.name}() returns a PIL picture, which becomes a file here; fal answers 500, or does not deploy where it is the annotation"
-        yield here.finding(
-            "picture-returned", "fails", piece.place(place), told, "return fal.toolkit.Image.from_pil(picture)"
+        message = f"{method.name}() returns a PIL picture, which becomes a file here; fal answers 500, or does not deploy where it is the annotation"
+        yield surroundings.finding(
+            "picture-returned", "fails", piece.place(place), message, "return fal.toolkit.Image.from_pil(picture)"
         )
 
 
@@ -147,22 +149,22 @@ def _is_picture(piece: Piece, method: Function, node: ast.AST, depth: int = 8) -
     if not depth:
         return False
     if isinstance(node, ast.Subscript):
-        held = node.value
+        value = node.value
         return (
-            isinstance(held, ast.Attribute)
-            and held.attr == "images"
-            and isinstance(held.value, ast.Call)
+            isinstance(value, ast.Attribute)
+            and value.attr == "images"
+            and isinstance(value.value, ast.Call)
             and isinstance(node.slice, ast.Constant)
         )
     if isinstance(node, ast.Call):
         home, _, name = piece.full_name(node.func).rpartition(".")
         if home == "PIL.Image" and name in _PICTURES:
             return True
-        made = node.func
+        function = node.func
         return (
-            isinstance(made, ast.Attribute)
-            and made.attr in _STILL_PICTURES
-            and _is_picture(piece, method, made.value, depth - 1)
+            isinstance(function, ast.Attribute)
+            and function.attr in _STILL_PICTURES
+            and _is_picture(piece, method, function.value, depth - 1)
         )
     if isinstance(node, ast.Name):
         values = [n.value for n in ast.walk(method) if isinstance(n, ast.Assign) and _binds(n.targets, node.id)]

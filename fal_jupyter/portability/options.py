@@ -29,47 +29,51 @@ THREADS = 40
 """Requests to sync endpoints that fal's server runs at once, whatever ``max_multiplexing`` says (docs/contract.md, C36)."""
 
 
-def class_findings(cls: type[Any], pieces: Sequence[Piece], here: Surroundings) -> list[Finding]:
+def class_findings(cls: type[Any], pieces: Sequence[Piece], surroundings: Surroundings) -> list[Finding]:
     """Say what options, endpoints and name of *cls* do otherwise."""
-    rules = _Rules(cls, pieces, here)
+    rules = _Rules(cls, pieces, surroundings)
     try:
         spec = describe_app(cls)
     except AppRuleBroken as error:
         return [*rules.of_class(), rules.finding("cannot-serve", "fails", error.message, error.hint)]
-    deploying = deploying_findings(cls, here, partial(line_of, cls, pieces))
+    deploying = deploying_findings(cls, surroundings, partial(line_of, cls, pieces))
     return [*rules.of_class(), *rules.of_spec(spec), *rules.of_sessions(), *rules.of_endpoints(), *deploying]
 
 
 class _Rules:
-    def __init__(self, cls: type[Any], pieces: Sequence[Piece], here: Surroundings) -> None:
-        self._cls, self._pieces, self._here = cls, pieces, here
+    def __init__(self, cls: type[Any], pieces: Sequence[Piece], surroundings: Surroundings) -> None:
+        self._cls, self._pieces, self._here = cls, pieces, surroundings
 
-    def finding(self, code: str, severity: Severity, told: str, instead: str, at: str = "") -> Finding:
+    def finding(self, code: str, severity: Severity, message: str, instead: str, at: str = "") -> Finding:
         """A finding at the line of option or method *at*, else at the class."""
-        return self._here.finding(code, severity, line_of(self._cls, self._pieces, at), told, instead)
+        return self._here.finding(code, severity, line_of(self._cls, self._pieces, at), message, instead)
 
     # --- what can be said of any class --------------------------------------------------------------------------------
     def of_class(self) -> Iterator[Finding]:
         cls = self._cls
         for name, value in self._here.run_options.items():
-            told = f"{name} is {value!r} for this run, and the class does not say so"
-            yield self.finding("run-option", "differs", told, f"{name} = {value!r} in the class")
+            message = f"{name} is {value!r} for this run, and the class does not say so"
+            yield self.finding("run-option", "differs", message, f"{name} = {value!r} in the class")
         if names := options_without_effect(cls):
-            told = f"no local effect, kept for fal.ai: {', '.join(names)}"
-            yield self.finding("no-local-effect", "note", told, "", names[0])
+            message = f"no local effect, kept for fal.ai: {', '.join(names)}"
+            yield self.finding("no-local-effect", "note", message, "", names[0])
         if better := better_name(cls):
-            told = f"{cls.__name__} is called {cls.app_name!r} on fal, too"
-            yield self.finding("ugly-name", "note", told, f'app_name = "{better}"', "app_name")
-        wanted, running = cls.host_kwargs.get("python_version"), "{}.{}".format(*sys.version_info)
-        if wanted and str(wanted).split(".")[:2] != running.split("."):
-            told = f"python_version is {wanted}, and this is Python {running}: fal refuses to deploy from another minor version"
-            instead = f'deploy from a Python {wanted}, or write python_version="{running}"'
-            yield self.finding("python-version", "fails", told, instead, "python_version")
+            message = f"{cls.__name__} is called {cls.app_name!r} on fal, too"
+            yield self.finding("ugly-name", "note", message, f'app_name = "{better}"', "app_name")
+        version, running = cls.host_kwargs.get("python_version"), "{}.{}".format(*sys.version_info)
+        if version and str(version).split(".")[:2] != running.split("."):
+            message = f"python_version is {version}, and this is Python {running}: fal refuses to deploy from another minor version"
+            instead = f'deploy from a Python {version}, or write python_version="{running}"'
+            yield self.finding("python-version", "fails", message, instead, "python_version")
         names = list(cls.local_python_modules or ())
         for name in missing_modules(names, pack_modules(names)):
-            told = f"local_python_modules names {name}, which cannot be imported here, so nothing of it goes along"
+            message = f"local_python_modules names {name}, which cannot be imported here, so nothing of it goes along"
             yield self.finding(
-                "module-missing", "note", told, f"put {name}.py beside it, or take the name out", "local_python_modules"
+                "module-missing",
+                "note",
+                message,
+                f"put {name}.py beside it, or take the name out",
+                "local_python_modules",
             )
         yield from self._requirements()
 
@@ -80,53 +84,63 @@ class _Rules:
         if unmet:
             first, _, rest = unmet[0].partition(": pip install ")
             more = f", and {len(unmet) - 1} more" if len(unmet) > 1 else ""
-            told = f"{first if rest else unmet[0]}{more}; here its runners get an isolated environment, as in the cloud"
-            yield self.finding("requirement-unmet", "note", told, f"pip install {rest}" if rest else "", "requirements")
+            message = (
+                f"{first if rest else unmet[0]}{more}; here its runners get an isolated environment, as in the cloud"
+            )
+            yield self.finding(
+                "requirement-unmet", "note", message, f"pip install {rest}" if rest else "", "requirements"
+            )
         from packaging.requirements import InvalidRequirement, Requirement  # start-up
 
         for line in flat:
             try:
-                wanted = Requirement(line.split(" #")[0].strip())
+                requirement = Requirement(line.split(" #")[0].strip())
             except InvalidRequirement:
                 continue
-            if not wanted.specifier and not wanted.url and (version := version_of(wanted.name)):
-                told = f"{wanted.name} has no version: the cloud takes the newest, here it is {version}"
-                named = f"{wanted.name}[{','.join(sorted(wanted.extras))}]" if wanted.extras else wanted.name
-                yield self.finding("requirement-unpinned", "note", told, f'"{named}=={version}"', "requirements")
+            if not requirement.specifier and not requirement.url and (version := version_of(requirement.name)):
+                message = f"{requirement.name} has no version: the cloud takes the newest, here it is {version}"
+                named = (
+                    f"{requirement.name}[{','.join(sorted(requirement.extras))}]"
+                    if requirement.extras
+                    else requirement.name
+                )
+                yield self.finding("requirement-unpinned", "note", message, f'"{named}=={version}"', "requirements")
 
     # --- what is said of its scaling and machine ----------------------------------------------------------------------
     def of_spec(self, spec: AppSpec) -> Iterator[Finding]:
         local = [name for name in spec.machine_type if name == "GPU" or name.startswith("cuda:")]
         if local:
-            told = f"the machine type {local[0]} is of this machine; fal has GPU-A100, GPU-H100 and others, each by its name"
-            yield self.finding("machine-local", "fails", told, 'machine_type = "GPU-H100"', "machine_type")
+            message = f"the machine type {local[0]} is of this machine; fal has GPU-A100, GPU-H100 and others, each by its name"
+            yield self.finding("machine-local", "fails", message, 'machine_type = "GPU-H100"', "machine_type")
         if not spec.machine_type:
             gpus = f", so that num_gpus = {spec.num_gpus} has no GPU to count" if spec.num_gpus else ""
-            told = f"no machine_type: all of this machine here, S (1 core, 1 GB, no GPU) in the cloud{gpus}"
-            yield self.finding("machine-default", "differs", told, 'machine_type = "M", or "GPU-H100"', "num_gpus")
+            message = f"no machine_type: all of this machine here, S (1 core, 1 GB, no GPU) in the cloud{gpus}"
+            yield self.finding("machine-default", "differs", message, 'machine_type = "M", or "GPU-H100"', "num_gpus")
         if spec.scaling.warm:
-            told = "neither keep_alive nor min_concurrency: one runner is kept warm here, in the cloud the last one goes after 60 s"
-            yield self.finding("warm-runner", "differs", told, "min_concurrency = 1 keeps one there, too (and costs)")
+            message = "neither keep_alive nor min_concurrency: one runner is kept warm here, in the cloud the last one goes after 60 s"
+            yield self.finding(
+                "warm-runner", "differs", message, "min_concurrency = 1 keeps one there, too (and costs)"
+            )
         if self._cls.app_auth is None:
-            told = "no app_auth: private here, what fal deploy is told in the cloud"
-            yield self.finding("auth-default", "note", told, 'app_auth = "private"')
+            message = "no app_auth: private here, what fal deploy is told in the cloud"
+            yield self.finding("auth-default", "note", message, 'app_auth = "private"')
         if self._cls.app_auth == "public":
-            told = "any web page may call it in the cloud, where fal allows every origin (CORS); here no page of another origin can"
-            yield self.finding("open-cors", "note", told, "", "app_auth")
+            message = "any web page may call it in the cloud, where fal allows every origin (CORS); here no page of another origin can"
+            yield self.finding("open-cors", "note", message, "", "app_auth")
         many = spec.scaling.max_multiplexing
         sync = [n for n, m in routes_of_all(self._cls) if not _is_async(m)]
         if many > THREADS and sync:
-            told = f"max_multiplexing = {many}: {sync[0]}() is sync, and fal runs {THREADS} of those at once; here each request has a thread"
+            message = f"max_multiplexing = {many}: {sync[0]}() is sync, and fal runs {THREADS} of those at once; here each request has a thread"
             yield self.finding(
-                "many-threads", "differs", told, f"async def {sync[0]}, or at most {THREADS}", "max_multiplexing"
+                "many-threads", "differs", message, f"async def {sync[0]}, or at most {THREADS}", "max_multiplexing"
             )
 
     def of_sessions(self) -> Iterator[Finding]:
         for name, marked in endpoints_of(self._cls).items():
             if marked.route_signature.realtime is not None and mode_of(marked.__wrapped__) == "server_streaming":
-                told = f"{name}() gives many answers to one message: in the cloud those of a fast one may overtake each other (fal 1.83)"
+                message = f"{name}() gives many answers to one message: in the cloud those of a fast one may overtake each other (fal 1.83)"
                 yield self.finding(
-                    "stream-order", "note", told, "number them, or let them wait: await asyncio.sleep(0)", name
+                    "stream-order", "note", message, "number them, or let them wait: await asyncio.sleep(0)", name
                 )
 
     # --- endpoints ------------------------------------------------------------------------------------------------------
@@ -142,14 +156,14 @@ class _Rules:
             plain = [field.name for field in takes.query_params if not _says_query(method, field.name)]
             if not plain or takes.body_params:
                 continue
-            told = (
+            message = (
                 f"{name}() takes {', '.join(plain)} as plain {'parameters' if len(plain) > 1 else 'parameter'}, which fal reads "
                 f"from the query only: a JSON body, which is what fal's clients send, gives "
                 f"{'422' if any(f.field_info.is_required() for f in takes.query_params) else 'the defaults'} there"
             )
             model = f"{name.title().replace('_', '')}Input"
             instead = f"class {model}(BaseModel) with {', '.join(plain)}, and def {name}(self, input: {model})"
-            yield self.finding("plain-parameters", "differs", told, instead, name)
+            yield self.finding("plain-parameters", "differs", message, instead, name)
 
 
 def line_of(cls: type[Any], pieces: Sequence[Piece], name: str) -> tuple[str, int]:

@@ -75,16 +75,16 @@ def _brought_by(requirements: Iterable[str]) -> Brought:
             names.update(
                 canonicalize_name(name) for name in re.findall(r"([\w.-]+?)(?:\.git)?(?:@[\w./-]+)?(?:#.*)?$", text)
             )
-    seen: set[tuple[str, frozenset[str]]] = set()
+    visited: set[tuple[str, frozenset[str]]] = set()
     while todo:
-        wanted = todo.pop()
-        name = canonicalize_name(wanted.name)
+        requirement = todo.pop()
+        name = canonicalize_name(requirement.name)
         names.add(name)
-        if (name, frozenset(wanted.extras)) in seen:
+        if (name, frozenset(requirement.extras)) in visited:
             continue
-        seen.add((name, frozenset(wanted.extras)))
+        visited.add((name, frozenset(requirement.extras)))
         try:
-            needs = importlib.metadata.requires(wanted.name) or []
+            needs = importlib.metadata.requires(requirement.name) or []
         except importlib.metadata.PackageNotFoundError:
             whole = False
             continue
@@ -93,7 +93,9 @@ def _brought_by(requirements: Iterable[str]) -> Brought:
                 need = Requirement(text)
             except InvalidRequirement:  # written before there was a rule
                 continue
-            if need.marker is None or any(need.marker.evaluate({"extra": extra}) for extra in ("", *wanted.extras)):
+            if need.marker is None or any(
+                need.marker.evaluate({"extra": extra}) for extra in ("", *requirement.extras)
+            ):
                 todo.append(need)
     return Brought(frozenset(names), whole)
 
@@ -138,12 +140,16 @@ def file_of_local(package: str) -> Path | None:
     if origin is None:
         return None
     path = Path(origin).resolve()
-    if any(path.is_relative_to(place) for place in _environment()):
+    if any(path.is_relative_to(directory) for directory in _environment()):
         return None
     return path.parent if spec.submodule_search_locations and path.name == "__init__.py" else path
 
 
 def _environment() -> list[Path]:
-    places = [*site.getsitepackages(), site.getusersitepackages(), *sysconfig.get_paths().values()]
-    inside = [Path(place).resolve() for place in places if "site-packages" in place or "dist-packages" in place]
+    directories = [*site.getsitepackages(), site.getusersitepackages(), *sysconfig.get_paths().values()]
+    inside = [
+        Path(directory).resolve()
+        for directory in directories
+        if "site-packages" in directory or "dist-packages" in directory
+    ]
     return [*inside, Path(sysconfig.get_paths()["stdlib"]).resolve()]

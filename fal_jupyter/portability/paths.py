@@ -48,7 +48,7 @@ class _Text:
 
 
 def path_findings(
-    pieces: Sequence[Piece], here: Surroundings, app_files: Sequence[str], *, image: DockerImage | None
+    pieces: Sequence[Piece], surroundings: Surroundings, app_files: Sequence[str], *, image: DockerImage | None
 ) -> list[Finding]:
     """Say which paths are of this machine.
 
@@ -56,34 +56,34 @@ def path_findings(
         app_files: absolute paths of files and folders that go along.
         image: what the app brings by itself: files of the folder say nothing then, and absolute paths may be the image's.
     """
-    found: list[Finding] = []
+    findings: list[Finding] = []
     for piece in pieces:
         for text in _texts(piece):
             if not text.text.startswith("/data") and is_tried(piece, text.node):
                 continue
-            found += _absolute(piece, text, here, image)
+            findings += _absolute(piece, text, surroundings, image)
             if image is None and not text.begins:
-                found += _relative(piece, text, here, app_files)
+                findings += _relative(piece, text, surroundings, app_files)
         for node in piece.walk():
             if isinstance(node, ast.Call) and piece.full_name(node.func) in _HOMES:
-                found.append(_home(piece, node, here))
+                findings.append(_home(piece, node, surroundings))
             if (
                 isinstance(node, ast.Name)
                 and node.id == "__file__"
-                and here.file is not None
+                and surroundings.file is not None
                 and not is_tried(piece, node)
             ):
-                told = f"{piece.owner(node)} uses __file__, which in the cloud is still the path that the file had where it was deployed"
-                found.append(
-                    here.finding(
+                message = f"{piece.owner(node)} uses __file__, which in the cloud is still the path that the file had where it was deployed"
+                findings.append(
+                    surroundings.finding(
                         "own-file",
                         "fails",
                         piece.place(node),
-                        told,
+                        message,
                         'write app_files = ["NAME"] and open "NAME", relative',
                     )
                 )
-    return found
+    return findings
 
 
 def _texts(piece: Piece) -> Iterator[_Text]:
@@ -131,85 +131,85 @@ def _asks(piece: Piece, node: ast.AST) -> bool:
     return last in ("exists", "is_file", "is_dir", "isfile", "isdir", "lexists")
 
 
-def _absolute(piece: Piece, text: _Text, here: Surroundings, image: DockerImage | None) -> Iterator[Finding]:
+def _absolute(piece: Piece, text: _Text, surroundings: Surroundings, image: DockerImage | None) -> Iterator[Finding]:
     written = text.text
     if written == "~" or written.startswith("~/"):
-        yield _home(piece, text.node, here)
+        yield _home(piece, text.node, surroundings)
         return
     if re.match(r"[A-Za-z]:\\\w", written):
-        yield _of_here(piece, text.node, here, written)
+        yield _of_here(piece, text.node, surroundings, written)
         return
     if "\n" in written or "\0" in written or len(written) > 1024:
         return
     parts = PurePosixPath(written).parts
     if isinstance(text.node, ast.Name) and PurePosixPath(written).is_relative_to(FAL_PERSISTENT_DIR):
         return  # a folder of fal.toolkit's, which is below /data there
-    if parts[:2] == ("/", "data") and _opened(piece, text.node) and not here.data_is_mounted():
-        told = f"{piece.owner(text.node)} uses {written}, which here is this machine's own /data; the folder that stands for it is FAL_PERSISTENT_DIR"
+    if parts[:2] == ("/", "data") and _opened(piece, text.node) and not surroundings.data_is_mounted():
+        message = f"{piece.owner(text.node)} uses {written}, which here is this machine's own /data; the folder that stands for it is FAL_PERSISTENT_DIR"
         instead = "from fal.toolkit import FAL_PERSISTENT_DIR, which is /data there"
-        yield here.finding("data-path", "differs", piece.place(text.node), told, instead)
+        yield surroundings.finding("data-path", "differs", piece.place(text.node), message, instead)
     if len(parts) < 3 or parts[0] != "/" or parts[1] in PERSISTENT:
         return
     if image is not None and (parts[1] in _SYSTEM or image.has(PurePosixPath(written)) or not os.path.exists(written)):
         return  # the image's, as its Dockerfile says, or as its base may have it
     if parts[1] == "app" and _opened(piece, text.node):
-        told = f"{piece.owner(text.node)} uses {written}: /app, with the app_files, is there in the cloud only"
-        yield here.finding(
+        message = f"{piece.owner(text.node)} uses {written}: /app, with the app_files, is there in the cloud only"
+        yield surroundings.finding(
             "absolute-path",
             "differs",
             piece.place(text.node),
-            told,
+            message,
             "write the path relative to the folder of app_files",
         )
     if parts[1] in OF_EVERY_LINUX or parts[:3] in (("/", "usr", "bin"), ("/", "usr", "lib"), ("/", "usr", "sbin")):
         return
-    there = os.path.exists(written) or (len(parts) > 3 and os.path.isdir(os.path.dirname(written)))
+    exists = os.path.exists(written) or (len(parts) > 3 and os.path.isdir(os.path.dirname(written)))
     if parts[1] in _SYSTEM:
         if os.path.exists(written):
-            told = f"{piece.owner(text.node)} uses {written}, which is of this machine's system"
-            yield here.finding(
+            message = f"{piece.owner(text.node)} uses {written}, which is of this machine's system"
+            yield surroundings.finding(
                 "absolute-path",
                 "differs",
                 piece.place(text.node),
-                told,
+                message,
                 "bring it as a requirement, in app_files or in an image",
             )
-    elif there or _opened(piece, text.node) or (parts[1] in OF_PEOPLE[:3] and PurePosixPath(written).suffix):
-        yield _of_here(piece, text.node, here, written)
+    elif exists or _opened(piece, text.node) or (parts[1] in OF_PEOPLE[:3] and PurePosixPath(written).suffix):
+        yield _of_here(piece, text.node, surroundings, written)
 
 
-def _of_here(piece: Piece, node: ast.AST, here: Surroundings, written: str) -> Finding:
+def _of_here(piece: Piece, node: ast.AST, surroundings: Surroundings, written: str) -> Finding:
     name = f"{node.id} = " if isinstance(node, ast.Name) else ""
-    told = f"{piece.owner(node)} uses {name}{written!r}, a path of this machine"
-    return here.finding(
-        "absolute-path", "fails", piece.place(node), told, "put it below /data, or bring it in app_files"
+    message = f"{piece.owner(node)} uses {name}{written!r}, a path of this machine"
+    return surroundings.finding(
+        "absolute-path", "fails", piece.place(node), message, "put it below /data, or bring it in app_files"
     )
 
 
-def _home(piece: Piece, node: ast.AST, here: Surroundings) -> Finding:
-    told = f"{piece.owner(node)} uses the home directory, which in the cloud is empty and gone with its runner"
-    return here.finding(
-        "home-path", "differs", piece.place(node), told, "use /data, which all runners share and which stays"
+def _home(piece: Piece, node: ast.AST, surroundings: Surroundings) -> Finding:
+    message = f"{piece.owner(node)} uses the home directory, which in the cloud is empty and gone with its runner"
+    return surroundings.finding(
+        "home-path", "differs", piece.place(node), message, "use /data, which all runners share and which stays"
     )
 
 
-def _relative(piece: Piece, text: _Text, here: Surroundings, app_files: Sequence[str]) -> Iterator[Finding]:
+def _relative(piece: Piece, text: _Text, surroundings: Surroundings, app_files: Sequence[str]) -> Iterator[Finding]:
     written = text.text
     if not written or len(written) > 255 or written.startswith(("/", "~")) or "\0" in written or "://" in written:
         return
     if not _opened(piece, text.node, reading=True):
         return
-    path = (here.folder / written).resolve()
-    if path == here.folder.resolve() or not path.exists() or _brought(path, app_files):
+    path = (surroundings.folder / written).resolve()
+    if path == surroundings.folder.resolve() or not path.exists() or _brought(path, app_files):
         return
-    told = f"{piece.owner(text.node)} reads {written!r} of this folder, which does not go to the cloud"
-    outside = not path.is_relative_to(here.folder.resolve())
+    message = f"{piece.owner(text.node)} reads {written!r} of this folder, which does not go to the cloud"
+    outside = not path.is_relative_to(surroundings.folder.resolve())
     instead = (
         "move it into this folder, and name it in app_files"
         if outside
         else f'app_files = ["{os.path.normpath(written)}"]'
     )
-    yield here.finding("missing-file", "fails", piece.place(text.node), told, instead)
+    yield surroundings.finding("missing-file", "fails", piece.place(text.node), message, instead)
 
 
 def _brought(path: Path, app_files: Sequence[str]) -> bool:
@@ -243,7 +243,7 @@ def _opened(piece: Piece, node: ast.AST, *, reading: bool = False) -> bool:
     return not (reading and name in ("os.makedirs", "os.mkdir", "sqlite3.connect"))
 
 
-def address_findings(pieces: Sequence[Piece], here: Surroundings, inner: Sequence[Piece] = ()) -> list[Finding]:
+def address_findings(pieces: Sequence[Piece], surroundings: Surroundings, inner: Sequence[Piece] = ()) -> list[Finding]:
     """Say which addresses are of this machine or its network; in modules (*inner*) as a note, since the class may not use that part.
 
     An app that starts a program, in whatever module, may well talk to it.
@@ -251,20 +251,20 @@ def address_findings(pieces: Sequence[Piece], here: Surroundings, inner: Sequenc
     names = {piece.full_name(n.func) for piece in (*pieces, *inner) for n in piece.walk() if isinstance(n, ast.Call)}
     if any(name.startswith((*_STARTERS, *_SERVERS)) for name in names):
         return []
-    found = [_address(piece, text, here, "fails") for piece in pieces for text in _texts(piece)]
-    found += [_address(piece, text, here, "note") for piece in inner for text in _texts(piece)]
-    return [finding for finding in found if finding is not None]
+    findings = [_address(piece, text, surroundings, "fails") for piece in pieces for text in _texts(piece)]
+    findings += [_address(piece, text, surroundings, "note") for piece in inner for text in _texts(piece)]
+    return [finding for finding in findings if finding is not None]
 
 
-def _address(piece: Piece, text: _Text, here: Surroundings, severity: Severity) -> Finding | None:
+def _address(piece: Piece, text: _Text, surroundings: Surroundings, severity: Severity) -> Finding | None:
     match = _URL.match(text.text) or _HOST_AND_PORT.fullmatch(text.text)
     if not match or not _is_private(match[1]):
         return None
     is_self = match[1] == "localhost" or match[1].startswith("127.")
     what = "the runner itself" if is_self else "not to be reached"
-    told = f"{piece.owner(text.node)} talks to {match[0].rstrip('/?#')}, which in the cloud is {what}"
+    message = f"{piece.owner(text.node)} talks to {match[0].rstrip('/?#')}, which in the cloud is {what}"
     instead = "give an address that the internet reaches, as a secret or a parameter"
-    return here.finding("local-address", severity, piece.place(text.node), told, instead)
+    return surroundings.finding("local-address", severity, piece.place(text.node), message, instead)
 
 
 def _is_private(host: str) -> bool:

@@ -46,7 +46,7 @@ class Surroundings:
         return "" if filename.startswith("<") or not name else f"{name}:{line}" if line else name
 
     def finding(
-        self, code: str, severity: Severity, place: tuple[str, int], message: str, instead: str = ""
+        self, code: str, severity: Severity, location: tuple[str, int], message: str, instead: str = ""
     ) -> Finding:
-        """Give a finding at *place*, a file name and a line; ``("", 0)`` for none."""
-        return Finding(code, severity, self.where(*place) if place[0] else "", message, instead, place)
+        """Give a finding at *location*, a file name and a line; ``("", 0)`` for none."""
+        return Finding(code, severity, self.where(*location) if location[0] else "", message, instead, location)

@@ -30,57 +30,63 @@ class _Read:
 
 def variable_findings(
     pieces: Sequence[Piece],
-    here: Surroundings,
+    surroundings: Surroundings,
     secrets: Sequence[str] | None,
     *,
-    named_at: tuple[str, int],
+    secrets_location: tuple[str, int],
     image: DockerImage | None,
 ) -> list[Finding]:
-    """Say which variables the cloud does not have, or this machine. *secrets* are those that the class names, at *named_at*; those
+    """Say which variables the cloud does not have, or this machine. *secrets* are those that the class names, at *secrets_location*; those
     that the *image* sets are there, and its base may set others."""
-    found = []
+    findings = []
     of_image = image.variables if image is not None else frozenset()
-    given = {name for piece in pieces for name in _given(piece)}
-    reads = [read for piece in pieces for read in _reads(piece) if read.name not in given]
+    assigned = {name for piece in pieces for name in _given(piece)}
+    reads = [read for piece in pieces for read in _reads(piece) if read.name not in assigned]
     for name in secrets or ():
-        if name not in here.secrets:
+        if name not in surroundings.secrets:
             read = next((read for read in reads if read.name == name), None)
-            told = f"the class names the secret {name}, which is not set here, so its runners do not have it"
-            place = read.piece.place(read.node) if read else named_at
-            found.append(here.finding("secret-missing", "differs", place, told, f"fal-jupyter secrets set {name}"))
-    known = set(here.secrets if secrets is None else secrets)
-    told_of = set()
+            message = f"the class names the secret {name}, which is not set here, so its runners do not have it"
+            location = read.piece.place(read.node) if read else secrets_location
+            findings.append(
+                surroundings.finding("secret-missing", "differs", location, message, f"fal-jupyter secrets set {name}")
+            )
+    known = set(surroundings.secrets if secrets is None else secrets)
+    reported = set()
     for read in reads:
         if read.name in known | of_image or read.name in EVERYWHERE:
             continue
         if read.name.startswith(OF_FAL) and not read.name.startswith("FAL_JUPYTER_"):
             continue
-        here_too = read.name in here.environ
-        if not (here_too or read.needed):
+        is_set_here = read.name in surroundings.environ
+        if not (is_set_here or read.needed):
             continue
-        told_of.add(read.name)
-        by = f" ({here.set_by[read.name]})" if read.name in here.set_by else ""
-        state = f"is set here{by} and not in the cloud" if here_too else "is set neither here nor in the cloud"
-        told = f"{read.piece.owner(read.node)} reads the variable {read.name}, which {state}"
-        if read.name in here.secrets:
-            told = (
+        reported.add(read.name)
+        by = f" ({surroundings.set_by[read.name]})" if read.name in surroundings.set_by else ""
+        state = f"is set here{by} and not in the cloud" if is_set_here else "is set neither here nor in the cloud"
+        message = f"{read.piece.owner(read.node)} reads the variable {read.name}, which {state}"
+        if read.name in surroundings.secrets:
+            message = (
                 f"{read.piece.owner(read.node)} reads the secret {read.name}, which the class does not name in secrets"
             )
         if image is not None:
-            told += ", unless the base of the image sets it"
+            message += ", unless the base of the image sets it"
         instead = f'secrets = ["{read.name}"], and: fal secrets set {read.name}=VALUE'
         severity: Severity = "fails" if read.needed and image is None else "differs"
-        found.append(here.finding("environment-missing", severity, read.piece.place(read.node), told, instead))
-    for name, cell in here.set_by.items():
-        if name in here.environ and name not in told_of | known | given:
-            told = f"{cell} sets the variable {name} for the runners of this notebook, and the cloud does not have it"
+        findings.append(
+            surroundings.finding("environment-missing", severity, read.piece.place(read.node), message, instead)
+        )
+    for name, cell in surroundings.set_by.items():
+        if name in surroundings.environ and name not in reported | known | assigned:
+            message = (
+                f"{cell} sets the variable {name} for the runners of this notebook, and the cloud does not have it"
+            )
             instead = f'os.environ["{name}"] = … in setup(), or a secret'
-            found.append(Finding("environment-set", "note", cell, told, instead))
-    return found
+            findings.append(Finding("environment-set", "note", cell, message, instead))
+    return findings
 
 
 def _reads(piece: Piece) -> Iterator[_Read]:
-    asked = {
+    tested = {
         piece.text_of(n.left)
         for n in piece.walk()
         if isinstance(n, ast.Compare) and _is_environ(piece, n.comparators[0])
@@ -97,7 +103,7 @@ def _reads(piece: Piece) -> Iterator[_Read]:
         else:
             continue
         if (name := piece.text_of(key)) is not None:
-            needed = raises and name not in asked and not piece.is_guarded(node, "KeyError", "LookupError")
+            needed = raises and name not in tested and not piece.is_guarded(node, "KeyError", "LookupError")
             yield _Read(name, piece, node, needed)
 
 

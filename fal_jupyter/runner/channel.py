@@ -125,14 +125,14 @@ class RunnerChannel:
         with self._lock:
             self._drained.wait_for(lambda: self._closed or not self._pending, seconds)
 
-    def wait_for_frame(self, wanted: Callable[[Frame], bool]) -> Frame:
-        """Block until a frame that *wanted* accepts is here (used before there is a loop)."""
+    def wait_for_frame(self, predicate: Callable[[Frame], bool]) -> Frame:
+        """Block until a frame that *predicate* accepts is here (used before there is a loop)."""
         poller = select.poll()
         poller.register(self.sock, select.POLLIN)
         while True:
             poller.poll()
             for frame in self.receive():
-                if wanted(frame):
+                if predicate(frame):
                     return frame
 
 

@@ -125,8 +125,8 @@ class RunnerLifecycle:
         self.output.flush()
         log.debug("failed in %s: %s", phase, type(error).__name__)
         described = failures.describe(error, phase)
-        if told := limits.over_memory(error) or data_mount.missing(error):
-            failures.note(described, told)
+        if message := limits.over_memory(error) or data_mount.missing(error):
+            failures.note(described, message)
         self.channel.send(frames.encode(Kind.FAILED, 0, failures.encode(described)))
         self.channel.flush(2)
         return 3  # what uvicorn's process ends with when the lifespan fails
@@ -256,8 +256,8 @@ def _load_class(head: LoadHead, payload: bytes) -> Any:
 
     where = json.loads(payload)
     module = run_source(Path(where["path"]), head["source"][where["path"]], where["folders"])
-    found = getattr(module, where["class_name"])
-    return found if isinstance(found, type) else _class_of(found)
+    cls = getattr(module, where["class_name"])
+    return cls if isinstance(cls, type) else _class_of(cls)
 
 
 def _class_of(served: Any) -> Any:
@@ -273,11 +273,11 @@ def _raise_threads() -> None:
     if "numpy" in sys.modules:
         import threadpoolctl  # start-up
 
-        wanted = _wish(cores, "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
-        threadpoolctl.threadpool_limits(wanted, user_api="blas")
+        threads = _wish(cores, "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
+        threadpoolctl.threadpool_limits(threads, user_api="blas")
 
 
 def _wish(cores: int, *variables: str) -> int:
     """The number of threads that the first of these variables that has one asks for, as the libraries read them; else *cores*."""
-    given = (os.environ.get(variable, "") for variable in variables)
-    return next((int(number) for number in given if number.isdecimal() and int(number) > 0), cores)
+    values = (os.environ.get(variable, "") for variable in variables)
+    return next((int(number) for number in values if number.isdecimal() and int(number) > 0), cores)

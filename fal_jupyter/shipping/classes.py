@@ -59,13 +59,13 @@ def reduce_class(cls: type) -> tuple[Any, ...]:
     if issubclass(cls, enum.Enum):
         return _reduce_enumeration(cls)
     members = own_members(cls)
-    place = _place(cls)
+    class_namespace = _place(cls)
     if "__slots__" in members:
-        place["__slots__"] = members.pop("__slots__")
+        class_namespace["__slots__"] = members.pop("__slots__")
     if "__orig_bases__" in members:
-        place["__orig_bases__"] = members["__orig_bases__"]
+        class_namespace["__orig_bases__"] = members["__orig_bases__"]
     for name in skeletons.OF_CLASSES & members.keys():
-        place[name] = property() if type(members[name]) is property else members.pop(name)
+        class_namespace[name] = property() if type(members[name]) is property else members.pop(name)
     bases, tracker = cls.__bases__, cloudpickle._get_or_create_tracker_id(cls)
     derived = types.prepare_class(cls.__name__, cls.__bases__)[0] is type(cls)  # some have no name to be found by
     metaclass = None if derived else type(cls)
@@ -76,15 +76,20 @@ def reduce_class(cls: type) -> tuple[Any, ...]:
             {},
         )
         if "__post_init__" in state[0]:
-            place["__post_init__"] = True
-        place.pop("__slots__", None)
+            class_namespace["__post_init__"] = True
+        class_namespace.pop("__slots__", None)
         return (
             skeletons.struct,
-            (metaclass, cls.__name__, bases, place, fields, options, tracker),
+            (metaclass, cls.__name__, bases, class_namespace, fields, options, tracker),
             state,
             skeletons.set_members,
         )
-    return skeletons.empty_class, (metaclass, cls.__name__, bases, place, tracker), (members, {}), skeletons.set_members
+    return (
+        skeletons.empty_class,
+        (metaclass, cls.__name__, bases, class_namespace, tracker),
+        (members, {}),
+        skeletons.set_members,
+    )
 
 
 def reduce_type_of_ctypes(cls: type) -> tuple[Any, ...] | None:

@@ -34,26 +34,26 @@ def with_keywords(kind: Any, keywords: dict[str, Any]) -> Any:
     return kind(**keywords)
 
 
-def set_attributes(thing: Any, attributes: Mapping[str, Any]) -> None:
+def set_attributes(target: Any, attributes: Mapping[str, Any]) -> None:
     """Give a skeleton what it is made of."""
     for name, value in attributes.items():
-        setattr(thing, name, value)
+        setattr(target, name, value)
 
 
 def typed_dict(module: str, name: str, parameters: tuple[Any, ...]) -> Any:
     """A TypedDict without keys yet, by the library that made the first."""
     base = importlib.import_module(module).TypedDict
     bases = (base, Generic[parameters]) if parameters else (base,)  # type: ignore[index]
-    made = types.new_class(name, bases)
-    made.__module__ = _MAIN
-    return made
+    created = types.new_class(name, bases)
+    created.__module__ = _MAIN
+    return created
 
 
 def new_type(name: str, supertype: Any) -> Any:
     """A ``typing.NewType`` of the notebook."""
-    made = NewType(name, supertype)  # type: ignore[valid-newtype, misc]
-    made.__module__ = _MAIN
-    return made
+    created = NewType(name, supertype)  # type: ignore[valid-newtype, misc]
+    created.__module__ = _MAIN
+    return created
 
 
 def generic_getitem() -> Any:
@@ -68,9 +68,9 @@ def cached(function: Any, parameters: dict[str, Any]) -> Any:
 
 def cached_property(function: Any, name: str | None) -> Any:
     """A ``functools.cached_property``, under the name that its class had given it."""
-    made = functools.cached_property(function)
-    made.attrname = name
-    return made
+    created = functools.cached_property(function)
+    created.attrname = name
+    return created
 
 
 def dispatcher(function: Any) -> Any:
@@ -78,12 +78,12 @@ def dispatcher(function: Any) -> Any:
     return functools.singledispatch(function)
 
 
-def set_dispatcher(made: Any, state: tuple[dict[type, Any], dict[str, Any]]) -> None:
+def set_dispatcher(dispatcher: Any, state: tuple[dict[type, Any], dict[str, Any]]) -> None:
     """Register a dispatcher's implementations."""
     implementations, attributes = state
     for kind, function in implementations.items():
-        made.register(kind, function)
-    set_attributes(made, attributes)
+        dispatcher.register(kind, function)
+    set_attributes(dispatcher, attributes)
 
 
 def validated(function: Any, config: Any, validate_return: bool) -> Any:
@@ -109,9 +109,9 @@ def type_parameter(
         keywords = {**keywords, "default": default[0]} if default else keywords
     if bound is not None:
         keywords = {**keywords, "bound": bound}
-    made = getattr(library, kind)(name, *constraints, **keywords)
-    made.__module__ = _MAIN
-    return made
+    created = getattr(library, kind)(name, *constraints, **keywords)
+    created.__module__ = _MAIN
+    return created
 
 
 def alias(kind: Any, name: str, value: Any, parameters: tuple[Any, ...]) -> Any:
@@ -132,9 +132,9 @@ def native_alias(name: str, parameters: tuple[tuple[str, str, int, bool], ...]) 
     namespace: dict[str, Any] = {"__name__": _MAIN}
     declared = ", ".join(_declaration(index, *parameter) for index, parameter in enumerate(parameters))
     exec(f"type {name}{f'[{declared}]' if declared else ''} = __value", namespace)
-    made = namespace[name]
-    _parts[id(made)] = namespace
-    return made
+    alias = namespace[name]
+    _parts[id(alias)] = namespace
+    return alias
 
 
 def _declaration(index: int, prefix: str, name: str, limits: int, has_default: bool) -> str:
@@ -144,9 +144,9 @@ def _declaration(index: int, prefix: str, name: str, limits: int, has_default: b
     return prefix + name + limit + (f" = __limits[{index}][-1]" if has_default else "")
 
 
-def set_native_alias(made: Any, state: tuple[Any, list[tuple[Any, ...]]]) -> None:
+def set_native_alias(alias: Any, state: tuple[Any, list[tuple[Any, ...]]]) -> None:
     """Give an alias its value, and its parameters their bounds, constraints and defaults."""
-    namespace = _parts.pop(id(made))
+    namespace = _parts.pop(id(alias))
     namespace["__value"], namespace["__limits"] = state
 
 

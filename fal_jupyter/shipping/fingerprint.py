@@ -62,12 +62,12 @@ def _is_of_gateway(name: str, env: Mapping[str, str]) -> bool:
     return (name == "FAL_KEY" or name in client_hosts(0)) and env.get("FAL_KEY", "").startswith(LOCAL_KEY)
 
 
-def code_digest(thing: type | types.FunctionType) -> str:
+def code_digest(definition: type | types.FunctionType) -> str:
     """Digest a function or class of the notebook: its source without comments and white space, and the values in it.
 
     The code objects stand for the source where there is none. What it reaches by name has digests of its own.
     """
-    return contents_digest([_source(thing), _Contents.parts(thing)])
+    return contents_digest([_source(definition), _Contents.parts(definition)])
 
 
 def contents_digest(value: Any) -> str:
@@ -107,9 +107,9 @@ class _Contents(pickling.Pickler):
             return self._done[id(obj)][1]
         if any(obj is other for other in self._entered):
             return None
-        found = parts((*self._entered, obj))
-        self._done[id(obj)] = obj, found
-        return found
+        result = parts((*self._entered, obj))
+        self._done[id(obj)] = obj, result
+        return result
 
     def persistent_id(self, obj: Any) -> Any:
         kind = type(obj)
@@ -141,16 +141,16 @@ class _Contents(pickling.Pickler):
         return None
 
     @staticmethod
-    def parts(thing: type | types.FunctionType) -> dict[str, Any]:
+    def parts(definition: type | types.FunctionType) -> dict[str, Any]:
         """Give the values that a function or class holds, those of its methods among them."""
-        if type(thing) is types.FunctionType:
-            return {"defaults": defaults_of(thing), "closure": _closure(thing)}
-        own = {name: member for name, member in vars(thing).items() if _counts(name, member)}
+        if type(definition) is types.FunctionType:
+            return {"defaults": defaults_of(definition), "closure": _closure(definition)}
+        own = {name: member for name, member in vars(definition).items() if _counts(name, member)}
         return {
             "members": {name: _digest_of_member(member) for name, member in sorted(own.items())},
-            "annotations": contents_digest(pickling.own_annotations(thing)),
-            "bases": [base.__qualname__ for base in thing.__bases__],
-            "doc": thing.__doc__,
+            "annotations": contents_digest(pickling.own_annotations(definition)),
+            "bases": [base.__qualname__ for base in definition.__bases__],
+            "doc": definition.__doc__,
         }
 
 
@@ -170,32 +170,32 @@ def _digest_of_member(member: Any) -> str:
 
 
 def _closure(function: types.FunctionType) -> list[Any]:
-    found = []
+    values = []
     for cell in function.__closure__ or ():
         try:
-            found.append(cell.cell_contents)
+            values.append(cell.cell_contents)
         except ValueError:  # not bound yet
-            found.append(None)
-    return found
+            values.append(None)
+    return values
 
 
-def _source(thing: type | types.FunctionType) -> Any:
-    functions = own_functions(thing)
+def _source(definition: type | types.FunctionType) -> Any:
+    functions = own_functions(definition)
     for function in functions:
         text = "".join(linecache.getlines(function.__code__.co_filename))
-        if text and (node := _find(text, thing, function.__code__.co_firstlineno)) is not None:
+        if text and (node := _find(text, definition, function.__code__.co_firstlineno)) is not None:
             return ast.dump(node)
     return [_code(f.__code__) for f in functions]
 
 
-def _find(text: str, thing: Any, line: int) -> ast.AST | None:
+def _find(text: str, definition: Any, line: int) -> ast.AST | None:
     """Give the definition of that name that *line* is in, the innermost of them."""
-    found = None
+    innermost = None
     for node, first in _definitions(text):
-        here = first <= line <= (node.end_lineno or first) and (isinstance(thing, type) or first == line)
-        if here and node.name == thing.__name__:
-            found = node
-    return found
+        here = first <= line <= (node.end_lineno or first) and (isinstance(definition, type) or first == line)
+        if here and node.name == definition.__name__:
+            innermost = node
+    return innermost
 
 
 @functools.lru_cache(maxsize=32)

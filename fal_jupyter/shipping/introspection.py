@@ -124,8 +124,8 @@ def functions_in(member: object) -> Iterator[types.FunctionType]:
                 yield inner
 
 
-def own_functions(thing: object) -> list[types.FunctionType]:
-    """Give the functions whose code is the code of *thing*: the methods of a class, properties and wrapped ones among them."""
-    if not isinstance(thing, type):
-        return list(functions_in(thing))
-    return [function for member in vars(thing).values() for function in functions_in(member)]
+def own_functions(value: object) -> list[types.FunctionType]:
+    """Give the functions whose code is the code of *value*: the methods of a class, properties and wrapped ones among them."""
+    if not isinstance(value, type):
+        return list(functions_in(value))
+    return [function for member in vars(value).values() for function in functions_in(member)]

@@ -70,9 +70,9 @@ def set_up(_: logging.Logger, settings: list[tuple[str, int, bool, bool, list[lo
 
 def empty_handler(kind: type[logging.Handler]) -> logging.Handler:
     """A handler without anything set."""
-    made = kind.__new__(kind)
-    made.createLock()
-    return made
+    handler = kind.__new__(kind)
+    handler.createLock()
+    return handler
 
 
 def set_handler(handler: logging.Handler, state: dict[str, Any]) -> None:

@@ -59,10 +59,14 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         self._namespace = _MainNamespace()
         self._owners: dict[int, tuple[Any, int]] = {}  # of the parameters of aliases: alias and position
 
-    def _name(self, thing: Any) -> None:
-        name = getattr(thing, "__qualname__", thing.__name__)
-        if thing.__module__ == "__main__" and name.isidentifier() and self._main.get(name, thing) is thing:
-            self.named[name] = thing  # not what a decorator has wrapped, nor what a later cell has redefined
+    def _name(self, definition: Any) -> None:
+        name = getattr(definition, "__qualname__", definition.__name__)
+        if (
+            definition.__module__ == "__main__"
+            and name.isidentifier()
+            and self._main.get(name, definition) is definition
+        ):
+            self.named[name] = definition  # not what a decorator has wrapped, nor what a later cell has redefined
 
     def _function_getnewargs(self, func: types.FunctionType) -> Any:
         code, namespace, *rest = super()._function_getnewargs(func)
@@ -150,9 +154,9 @@ def _without_new(obj: Any) -> Any:
 
 def _sentinel(obj: Any) -> tuple[str, str] | None:
     """Give module and name of a value that dataclasses or FastAPI compare by identity."""
-    place = type(obj).__module__
-    names = _SENTINELS.get(place, ())
-    return next(((place, name) for name in names if obj is getattr(sys.modules[place], name, None)), None)
+    module = type(obj).__module__
+    names = _SENTINELS.get(module, ())
+    return next(((module, name) for name in names if obj is getattr(sys.modules[module], name, None)), None)
 
 
 def _names_in(hint: Any) -> set[str]:
@@ -195,25 +199,25 @@ def _reduce_typed_dict(cls: type) -> Any:
     )
 
 
-def home_of(thing: Any) -> str | None:
+def home_of(kind: Any) -> str | None:
     """Where a compiled class that says "builtins" really is (extension modules that do not name themselves)."""
     for name, module in list(sys.modules.items()):
         if name.startswith("__") or getattr(module, "__name__", "") != name:
             continue  # the notebook itself, and other names for it
-        if getattr(module, "__dict__", {}).get(thing.__name__) is thing:
+        if getattr(module, "__dict__", {}).get(kind.__name__) is kind:
             return name
     return None
 
 
-def resolved(thing: Any) -> dict[str, Any]:
+def resolved(definition: Any) -> dict[str, Any]:
     """Give the annotations of a function or class with every string looked up; one by one where one of them fails."""
-    names = {**vars(sys.modules.get("__main__", types.ModuleType("none"))), **_own_name(thing)}
+    names = {**vars(sys.modules.get("__main__", types.ModuleType("none"))), **_own_name(definition)}
     try:
-        hints = typing.get_type_hints(thing, globalns=None, localns=names, include_extras=True)
+        hints = typing.get_type_hints(definition, globalns=None, localns=names, include_extras=True)
     except Exception:
-        return {name: _looked_up(hint, names) for name, hint in getattr(thing, "__annotations__", {}).items()}
-    if type(thing) is types.FunctionType:
-        return {name: hints.get(name, hint) for name, hint in thing.__annotations__.items()}
+        return {name: _looked_up(hint, names) for name, hint in getattr(definition, "__annotations__", {}).items()}
+    if type(definition) is types.FunctionType:
+        return {name: hints.get(name, hint) for name, hint in definition.__annotations__.items()}
     return hints
 
 
@@ -231,8 +235,8 @@ def own_annotations(cls: type) -> dict[str, Any]:
     return {name: hints.get(name, hint) for name, hint in inspect.get_annotations(cls).items()}
 
 
-def _own_name(thing: Any) -> dict[str, Any]:
-    return {thing.__name__: thing} if isinstance(thing, type) else {}
+def _own_name(definition: Any) -> dict[str, Any]:
+    return {definition.__name__: definition} if isinstance(definition, type) else {}
 
 
 def _resolved_fields(cls: type) -> dict[str, Any]:
@@ -244,20 +248,20 @@ def _resolved_fields(cls: type) -> dict[str, Any]:
     return fields
 
 
-def dumps(thing: Any) -> bytes:
-    """Pickle *thing* by value where it comes from the notebook."""
-    return _dumped(thing)[0].getvalue()
+def dumps(value: Any) -> bytes:
+    """Pickle *value* by value where it comes from the notebook."""
+    return _dumped(value)[0].getvalue()
 
 
-def dumps_shipment(thing: Any) -> bytes:
-    """Pickle *thing* as :func:`dumps` does, and after it the notebook's names that it needs, for :func:`unpacking.unpack`."""
-    buffer, pickler = _dumped(thing)
+def dumps_shipment(value: Any) -> bytes:
+    """Pickle *value* as :func:`dumps` does, and after it the notebook's names that it needs, for :func:`unpacking.unpack`."""
+    buffer, pickler = _dumped(value)
     pickler.dump(dict(pickler.named))
     return buffer.getvalue()
 
 
-def _dumped(thing: Any) -> tuple[io.BytesIO, Pickler]:
+def _dumped(value: Any) -> tuple[io.BytesIO, Pickler]:
     buffer = io.BytesIO()
     pickler = Pickler(buffer)
-    pickler.dump(thing)
+    pickler.dump(value)
     return buffer, pickler

@@ -34,9 +34,9 @@ _THREAD_LOCAL = type(threading.local())
 TYPE_PARAMETERS = ("TypeVar", "ParamSpec", "TypeVarTuple")
 
 
-def is_local(thing: Any) -> bool:
-    """True when *thing* (a class or function) was defined in the notebook or script, so that it travels by value."""
-    return getattr(thing, "__module__", None) in ("__main__", None)
+def is_local(definition: Any) -> bool:
+    """True when *definition* (a class or function) was defined in the notebook or script, so that it travels by value."""
+    return getattr(definition, "__module__", None) in ("__main__", None)
 
 
 def reduce(obj: Any) -> Any:
@@ -58,13 +58,13 @@ def reduce(obj: Any) -> Any:
         raise pickle.PicklingError(f"a {type(obj).__name__}, which lives in this kernel")
     name = type(obj).__name__
     if (name, type(obj).__module__) == ("Meta", "msgspec"):
-        given = {key: getattr(obj, key) for key in dir(obj) if not key.startswith("_")}
+        keywords = {key: getattr(obj, key) for key in dir(obj) if not key.startswith("_")}
         return constructors.with_keywords, (
             type(obj),
-            {key: value for key, value in given.items() if value is not None},
+            {key: value for key, value in keywords.items() if value is not None},
         )
-    if name == "PyCSimpleType" and (found := _swapped(obj)) is not None:
-        return getattr, found
+    if name == "PyCSimpleType" and (attribute_of_type := _swapped(obj)) is not None:
+        return getattr, attribute_of_type
     if name in TYPE_PARAMETERS and not _has_home(obj):
         return _type_parameter(obj)
     if name in ("ParamSpecArgs", "ParamSpecKwargs"):
@@ -122,8 +122,8 @@ def _validation_of(function: types.FunctionType) -> Any:
     """Give what ``pydantic.validate_call`` keeps in its wrapper's closure, or None."""
     if not hasattr(function, "raw_function"):
         return None
-    for held in functions_around(function):
-        owner = getattr(held, "__self__", None)
+    for value in functions_around(function):
+        owner = getattr(value, "__self__", None)
         if type(owner).__name__ == "ValidateCallWrapper" and hasattr(owner, "config_wrapper"):
             return owner
     return None
@@ -162,9 +162,9 @@ def _system_random(_: random.SystemRandom) -> Any:
     return random.SystemRandom, ()  # it has no state, which pickle takes for a fault
 
 
-def _weak(held: Any) -> Any:
+def _weak(collection: Any) -> Any:
     """What a weak set or dictionary holds now; it lets go of it as the first one would."""
-    return type(held), (list(held) if isinstance(held, weakref.WeakSet) else dict(held),)
+    return type(collection), (list(collection) if isinstance(collection, weakref.WeakSet) else dict(collection),)
 
 
 def _context_variable(variable: contextvars.ContextVar[Any]) -> Any:
@@ -192,13 +192,13 @@ def declaration(parameter: Any) -> tuple[str, str, int, bool]:
 def limits(parameter: Any) -> tuple[Any, ...]:
     """Give the bound or the constraints of a type parameter, then its default if it has one."""
     bound = getattr(parameter, "__bound__", None)
-    found = getattr(parameter, "__constraints__", ()) or (() if bound is None else (bound,))
-    return (*found, parameter.__default__) if _has_default(parameter) else tuple(found)
+    bounds = getattr(parameter, "__constraints__", ()) or (() if bound is None else (bound,))
+    return (*bounds, parameter.__default__) if _has_default(parameter) else tuple(bounds)
 
 
 def _has_default(parameter: Any) -> bool:
-    asked = getattr(parameter, "has_default", None)
-    return bool(asked is not None and asked())
+    has_default = getattr(parameter, "has_default", None)
+    return bool(has_default is not None and has_default())
 
 
 def _type_parameter(parameter: Any) -> Any:

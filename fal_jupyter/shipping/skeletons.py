@@ -41,11 +41,11 @@ def empty_class(
     prepared.update(namespace)
     try:
         with _without_hooks(bases):
-            made: Any = maker.__new__(metaclass, name, bases, prepared)  # type: ignore[call-overload]
-            maker.__init__(made, name, bases, prepared)  # type: ignore[misc]
+            created: Any = maker.__new__(metaclass, name, bases, prepared)  # type: ignore[call-overload]
+            maker.__init__(created, name, bases, prepared)  # type: ignore[misc]
     except Exception as error:
         raise _not_again(name, maker if maker is not type else bases[0], error) from error
-    return _tracked(tracker, made)
+    return _tracked(tracker, created)
 
 
 def maker_of(metaclass: type) -> type:
@@ -60,7 +60,7 @@ def dict_of(maker: Any, name: str, bases: tuple[type, ...]) -> Any:
 
 @contextlib.contextmanager
 def _without_hooks(bases: Sequence[type]) -> Iterator[None]:
-    found = [
+    hooks = [
         (cls, hook, vars(cls)[hook])
         for base in bases
         for cls in base.__mro__
@@ -68,13 +68,13 @@ def _without_hooks(bases: Sequence[type]) -> Iterator[None]:
         for hook in _HOOKS
         if hook in vars(cls)
     ]
-    found = list({(id(cls), hook): (cls, hook, value) for cls, hook, value in found}.values())
-    for cls, hook, _ in found:
+    hooks = list({(id(cls), hook): (cls, hook, value) for cls, hook, value in hooks}.values())
+    for cls, hook, _ in hooks:
         type.__delattr__(cls, hook)
     try:
         yield
     finally:
-        for cls, hook, value in found:
+        for cls, hook, value in hooks:
             type.__setattr__(cls, hook, value)
 
 
@@ -86,17 +86,17 @@ def _not_again(name: str, maker: type, error: Exception) -> TypeError:
     )
 
 
-def _tracked(tracker: Any, made: type) -> type:
-    found: type = cloudpickle._lookup_class_or_track(tracker, made)
-    return found
+def _tracked(tracker: Any, created: type) -> type:
+    tracked: type = cloudpickle._lookup_class_or_track(tracker, created)
+    return tracked
 
 
 def set_members(cls: type, state: tuple[dict[str, Any], Any]) -> None:
     """Give a class its members."""
     members, slots = state
     for name in OF_CLASSES & members.keys():
-        given: property = members.pop(name)
-        vars(cls)[name].__init__(given.fget, given.fset, given.fdel, given.__doc__)
+        definition: property = members.pop(name)
+        vars(cls)[name].__init__(definition.fget, definition.fset, definition.fdel, definition.__doc__)
     later = {name: members.pop(name) for name in _ORDERED if name in members}
     cloudpickle._class_setstate(cls, (members, slots))
     for name, value in later.items():
@@ -149,16 +149,16 @@ def enumeration(
     raw = iter([raw for _, raw in members.values()])
 
     def __new__(cls: Any, *_: Any) -> Any:  # noqa: N807
-        made = next(raw)
-        return made.make(cls)
+        created = next(raw)
+        return created.make(cls)
 
     if made_by_hand:
         prepared["__new__"] = __new__
     for member, (value, _) in members.items():
         prepared[member] = enum.member(value)
     with _without_hooks(bases):
-        made: Any = maker.__new__(metaclass, name, bases, prepared, **options)  # type: ignore[call-overload]
-    return _tracked(tracker, made)
+        created: Any = maker.__new__(metaclass, name, bases, prepared, **options)  # type: ignore[call-overload]
+    return _tracked(tracker, created)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -171,17 +171,17 @@ class Raw:
 
     def make(self, cls: type) -> Any:
         """The member anew."""
-        made: Any = object.__new__(cls) if self.kind is object else self.kind.__new__(cls, self.data)
-        made._value_ = self.value
-        return made
+        created: Any = object.__new__(cls) if self.kind is object else self.kind.__new__(cls, self.data)
+        created._value_ = self.value
+        return created
 
 
 def set_enumeration(cls: Any, state: tuple[dict[str, Any], Any, dict[str, dict[str, Any]]]) -> None:
     """Give an enumeration its methods, and its members the attributes that ``__init__`` or ``__new__`` had given them."""
     members, slots, attributes = state
     cloudpickle._class_setstate(cls, (members, slots))
-    for name, held in attributes.items():
-        vars(cls.__members__[name]).update(held)
+    for name, values in attributes.items():
+        vars(cls.__members__[name]).update(values)
 
 
 # --- structs of msgspec -----------------------------------------------------------------------------------------------------
@@ -209,7 +209,7 @@ def struct(
     if prepared.pop("__post_init__", False):
         prepared["__post_init__"] = __post_init__
     prepared["__annotations__"] = dict.fromkeys(fields, typing.Any)
-    prepared |= {field: msgspec.field(**given) for field, given in fields.items()}
+    prepared |= {field: msgspec.field(**arguments) for field, arguments in fields.items()}
     with _without_hooks(bases):
-        made = maker_of(metaclass or types.prepare_class(name, bases)[0])(name, bases, prepared, **options)
-    return _tracked(tracker, made)
+        created = maker_of(metaclass or types.prepare_class(name, bases)[0])(name, bases, prepared, **options)
+    return _tracked(tracker, created)

@@ -27,11 +27,11 @@ def unpack(payload: bytes, source: Mapping[str, str]) -> Any:
     remember_source(source)
     _arrived.clear()
     unpickler = pickle.Unpickler(io.BytesIO(payload))
-    thing = unpickler.load()
+    value = unpickler.load()
     main_namespace().update(unpickler.load())  # what user code pickles by name is looked up there
     _compile(_arrived)
     _arrived.clear()
-    return thing
+    return value
 
 
 def remember_source(source: Mapping[str, str]) -> None:
@@ -56,9 +56,9 @@ def set_pydantic_state(cls: type, state: Any) -> None:
 def parametrize(origin: Any, args: tuple[Any, ...]) -> Any:
     """``Box[int]`` anew, once ``Box`` itself can be."""
     _compile([cls for cls in _arrived if cls is origin])
-    made: type = operator.getitem(origin, args if len(args) > 1 else args[0])
-    _arrived.append(made)  # its arguments may not be whole yet
-    return made
+    parametrized: type = operator.getitem(origin, args if len(args) > 1 else args[0])
+    _arrived.append(parametrized)  # its arguments may not be whole yet
+    return parametrized
 
 
 def _compile(classes: list[type]) -> None:

@@ -46,8 +46,8 @@ def _alias(cls: type[Any], name: object) -> str:
 def _not_too_long(alias: str, form: str, where: str) -> str:
     """Its log is a file of that name, which a file system bounds."""
     if len(alias) > LONGEST_NAME:
-        told = f"the name of an app has {LONGEST_NAME} characters at most, and {alias[:20]}… has {len(alias)}"
-        raise AppRuleBroken(told, hint=_advice(alias[:20], form), where=where)
+        message = f"the name of an app has {LONGEST_NAME} characters at most, and {alias[:20]}… has {len(alias)}"
+        raise AppRuleBroken(message, hint=_advice(alias[:20], form), where=where)
     return alias
 
 

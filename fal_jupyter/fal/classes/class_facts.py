@@ -44,11 +44,11 @@ class AsyncEndpoints:
     def __getattr__(self, name: str) -> AsyncEndpoint:
         if name == "_owner":
             raise AttributeError(name)
-        found = endpoints_of(self._owner)
-        if name not in found:
-            meant = hint_for(name, found, f"its endpoints: {', '.join(found) or 'none'}")
+        endpoints = endpoints_of(self._owner)
+        if name not in endpoints:
+            meant = hint_for(name, endpoints, f"its endpoints: {', '.join(endpoints) or 'none'}")
             raise AttributeError(f"{self._owner.__name__} has no endpoint {name!r}; {meant}", name=name, obj=self)
-        return AsyncEndpoint(self._owner, found[name])
+        return AsyncEndpoint(self._owner, endpoints[name])
 
     def __dir__(self) -> list[str]:
         return list(endpoints_of(self._owner))

@@ -136,25 +136,25 @@ def check_hosted(cls: type[Any]) -> None:
 def _warn(cls: type[Any], name: str, sentence: str, hint: str) -> None:
     meant = "" if name in OPTIONS or name in SET_BY_FAL else nearest_option(name, keyword=True)
     if not hint:
-        told = f"{name} is not an option of fal.App: it has no effect here, and fal refuses to deploy such a class"
+        message = f"{name} is not an option of fal.App: it has no effect here, and fal refuses to deploy such a class"
     else:
-        told = f"{name} is not an option of fal.App" if meant else sentence
-        told += f", so the class cannot be served: {f'did you mean {meant}?' if meant else hint}"
-    warn_user(f"class {cls.__name__}: {told}", MisspeltOption if meant else AppWarning)
+        message = f"{name} is not an option of fal.App" if meant else sentence
+        message += f", so the class cannot be served: {f'did you mean {meant}?' if meant else hint}"
+    warn_user(f"class {cls.__name__}: {message}", MisspeltOption if meant else AppWarning)
 
 
 def _gather_host_kwargs(cls: type[Any], root: type[Any], keywords: Mapping[str, Any]) -> None:
     replaced = "host_kwargs" in cls.__dict__
-    given: dict[str, Any] = copy.deepcopy(cls.host_kwargs)
-    for name, value in given.items():
+    host_kwargs: dict[str, Any] = copy.deepcopy(cls.host_kwargs)
+    for name, value in host_kwargs.items():
         if (problem := problem_with(name, value)) is not None:
             if replaced:
                 _warn(cls, name, *problem)
         elif name in OPTIONS and name != "health_check_config":
             check_value(OPTIONS[name], value, f"{cls.__name__}, host_kwargs")
-    inherited = set(given)
+    inherited = set(host_kwargs)
     explicit = set(inherited) if replaced else set(getattr(cls, EXPLICIT, ()))
-    given.update(keywords)
+    host_kwargs.update(keywords)
     explicit.update(name for name, value in keywords.items() if value is not None)
     own = _own_names(cls, root)
     for name in (inherited & OPTIONS.keys()) | _ALWAYS_HOSTED:
@@ -163,19 +163,19 @@ def _gather_host_kwargs(cls: type[Any], root: type[Any], keywords: Mapping[str, 
             continue
         if not value and name in _HOSTED_IF_ANY and name not in inherited:
             continue
-        given[name] = copy.copy(value)
+        host_kwargs[name] = copy.copy(value)
         if name in own:
             explicit.add(name)
-    for name in sorted(DEFAULT_HOST_KWARGS.keys() - given.keys()):
+    for name in sorted(DEFAULT_HOST_KWARGS.keys() - host_kwargs.keys()):
         if name in cls.__dict__:
             warn_user(
                 f"{cls.__name__}.{name} has no effect: host_kwargs is replaced and has no {name!r}; write it there, as on fal"
             )
     if cls.image is not None:
-        given["kind"] = "container"
-    check_order(given, cls.__name__)
-    given["health_check_config"] = None
-    cls.host_kwargs = given
+        host_kwargs["kind"] = "container"
+    check_order(host_kwargs, cls.__name__)
+    host_kwargs["health_check_config"] = None
+    cls.host_kwargs = host_kwargs
     setattr(cls, EXPLICIT, frozenset(explicit))
 
 
@@ -187,9 +187,9 @@ def _check_files(cls: type[Any]) -> None:
 
 
 def _check_endpoints(cls: type[Any]) -> None:
-    found = endpoints_of(cls)
+    endpoints = endpoints_of(cls)
     checks = []
-    for name, marked in found.items():
+    for name, marked in endpoints.items():
         if marked.route_signature.health_check is None:
             continue
         if not marked.is_listed:
@@ -203,19 +203,19 @@ def _check_endpoints(cls: type[Any]) -> None:
     for route in checks:
         assert route.health_check is not None
         cls.host_kwargs["health_check_config"] = ApplicationHealthCheckConfig.of(route.path, route.health_check)
-    _note_shared_paths(cls, found)
+    _note_shared_paths(cls, endpoints)
 
 
-def _note_shared_paths(cls: type[Any], found: Mapping[str, Endpoint]) -> None:
+def _note_shared_paths(cls: type[Any], endpoints: Mapping[str, Endpoint]) -> None:
     by_path: dict[str, list[str]] = {}
-    for name, marked in found.items():
+    for name, marked in endpoints.items():
         if not marked.route_signature.is_websocket:
             by_path.setdefault(marked.route_signature.path, []).append(name)
     for path, names in by_path.items():
         if len(names) < 2 or not any(name in cls.__dict__ for name in names):
             continue
         # equal signatures are one route, which the last name gets; else the first name is matched first
-        last_of = {found[name].route_signature: name for name in names}
+        last_of = {endpoints[name].route_signature: name for name in names}
         serves = min(last_of.values())
         listed = ", ".join(names[:-1]) + f" and {names[-1]}"
         warn_user(f"{cls.__name__}: {listed} have the same path {path!r}; {serves} answers, as on fal")

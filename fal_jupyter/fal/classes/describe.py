@@ -53,7 +53,7 @@ def describe_app(cls: type[Any], overrides: Mapping[str, object] | None = None) 
     if not isinstance(cls, type) or not hasattr(cls, "host_kwargs"):
         name = cls.__name__ if isinstance(cls, type) else repr(cls)[:60]
         raise AppRuleBroken(f"{name} is no fal.App", hint=f"class {getattr(cls, '__name__', 'Hello')}(fal.App): …")
-    given = {name: value for name, value in (overrides or {}).items() if value is not None}
+    options = {name: value for name, value in (overrides or {}).items() if value is not None}
     check_hosted(cls)
     if (
         cls.host_kwargs.get("kind", "") is None
@@ -61,7 +61,7 @@ def describe_app(cls: type[Any], overrides: Mapping[str, object] | None = None) 
         raise AppRuleBroken(
             unrecognised_kind(None), hint='leave kind out, or write kind = "virtualenv"', where=cls.__name__
         )
-    for name, value in given.items():
+    for name, value in options.items():
         if name == "machine":
             _check_machine(value)
             continue
@@ -73,19 +73,19 @@ def describe_app(cls: type[Any], overrides: Mapping[str, object] | None = None) 
             hint = hint_for(name, known, "write it in the class")
             raise AppRuleBroken(f"{name} cannot be set for one run", hint=hint)
         check_value(option, value, "")
-    machine = given.get("machine", _machines(cls))
-    endpoints, scaling = describe_endpoints(cls), _scaling(cls, given)
+    machine = options.get("machine", _machines(cls))
+    endpoints, scaling = describe_endpoints(cls), _scaling(cls, options)
     return AppSpec(
         class_name=cls.__name__,
-        alias=_alias(cls, given.get("name")),
-        auth=_auth(given.get("auth", cls.app_auth)),
+        alias=_alias(cls, options.get("name")),
+        auth=_auth(options.get("auth", cls.app_auth)),
         endpoints=endpoints,
         scaling=scaling,
         machine_type=(machine,) if isinstance(machine, str) else tuple(machine),  # type: ignore[arg-type]
         num_gpus=None if cls.num_gpus is None else int(cls.num_gpus),
         requirements=tuple(flat_requirements(cls.requirements)),
         secrets=None if (secrets := cls.host_kwargs.get("secrets")) is None else tuple(secrets),
-        cors=origins_of(given.get("cors", ())),
+        cors=origins_of(options.get("cors", ())),
         health=_health(cls, scaling),
         retry=_retry(cls),
         about=_about(cls),
@@ -149,8 +149,8 @@ def describe_endpoints(cls: type[Any]) -> tuple[EndpointSpec, ...]:
     Raises:
         AppRuleBroken: it has none.
     """
-    found = endpoints_of(cls)
-    if not found:
+    endpoints = endpoints_of(cls)
+    if not endpoints:
         raise AppRuleBroken(
             f"{cls.__name__} has no endpoint, so there is nothing to serve",
             hint='put @fal.endpoint("/") above a method of it',
@@ -164,7 +164,7 @@ def describe_endpoints(cls: type[Any]) -> tuple[EndpointSpec, ...]:
             protocol=_protocol(marked.route_signature),
             yields=inspect.isgeneratorfunction(marked.__wrapped__) or inspect.isasyncgenfunction(marked.__wrapped__),
         )
-        for name, marked in in_source_order(cls, found).items()
+        for name, marked in in_source_order(cls, endpoints).items()
     ]
     return tuple(specs)
 
@@ -181,16 +181,16 @@ def _signature(method: Callable[..., Any], home: str) -> str:
         return "(...)"
 
 
-def _scaling(cls: type[Any], given: Mapping[str, object]) -> Scaling:
+def _scaling(cls: type[Any], options: Mapping[str, object]) -> Scaling:
     explicit: frozenset[str] = getattr(cls, EXPLICIT, frozenset())
     values: dict[str, Any] = {}
     for name in _SCALING:
-        value = given.get(name, cls.host_kwargs.get(name) if name in explicit else None)
+        value = options.get(name, cls.host_kwargs.get(name) if name in explicit else None)
         if value is not None:
             values[name] = _plain(value)
     check_order({"max_concurrency": DEFAULT_MAX_CONCURRENCY, **values}, cls.__name__)
     speaks = "keep_alive" in values or "min_concurrency" in values
-    warm = given.get("warm")
+    warm = options.get("warm")
     values["warm"] = (0 if speaks else 1) if warm is None else _plain(warm)
     return Scaling(**values)
 

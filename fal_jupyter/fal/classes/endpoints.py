@@ -105,11 +105,11 @@ def _warn_never_passed(method: Callable[..., Any], decorator: str, *, batched: b
             )
 
 
-def _no_path(given: object) -> str:
-    if callable(given):
-        name = getattr(given, "__name__", "the method")
+def _no_path(path: object) -> str:
+    if callable(path):
+        name = getattr(path, "__name__", "the method")
         return f'@fal.endpoint needs a path: write @fal.endpoint("/") above def {name}'
-    return f'the path of an endpoint must be text such as "/generate", but it is {given!r} ({type(given).__name__})'
+    return f'the path of an endpoint must be text such as "/generate", but it is {path!r} ({type(path).__name__})'
 
 
 def _becomes_method(value: object) -> bool:

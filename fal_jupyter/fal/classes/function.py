@@ -67,8 +67,8 @@ class Options:
 def unrecognised_kind(kind: object) -> str:
     """The real package's sentence about a kind of environment that does not exist."""
     near = nearest(kind, ENVIRONMENT_KEYS) if isinstance(kind, str) else ""
-    told = f"Unrecognised environment kind {kind!r}. Only {', '.join(ENVIRONMENT_KEYS)} are supported."
-    return f"{told} Did you mean {near!r}?" if near else told
+    message = f"Unrecognised environment kind {kind!r}. Only {', '.join(ENVIRONMENT_KEYS)} are supported."
+    return f"{message} Did you mean {near!r}?" if near else message
 
 
 def sorted_options(kind: str, given: Mapping[str, Any]) -> Options:
@@ -120,9 +120,11 @@ class IsolatedFunction:
     def on(self, host: Any = None, **config: Any) -> IsolatedFunction:
         """Give a copy with other options."""
         kind = config.pop("kind", self.options.environment.get("kind", "virtualenv"))
-        made = sorted_options(kind, config)
+        options = sorted_options(kind, config)
         mine = self.options
-        merged = Options(mine.host | made.host, mine.environment | made.environment, mine.gateway | made.gateway)
+        merged = Options(
+            mine.host | options.host, mine.environment | options.environment, mine.gateway | options.gateway
+        )
         return IsolatedFunction(self.raw_func, merged, self.host if host is None else host)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -216,7 +218,7 @@ def wrap_app(cls: type[Any], **config: Any) -> IsolatedFunction:
         "regions": cls.regions,
     }
     of_fal = dict(zip(SET_BY_FAL, (metadata, 8080, False), strict=True))
-    given = _given_once(of_class, hosted, config, of_fal)
+    options = _given_once(of_class, hosted, config, of_fal)
     _check_modules(cls.local_python_modules)
     if kind == "container" and hosted.get("app_files"):
         raise ValueError("app_files is not supported for container apps.")
@@ -224,7 +226,7 @@ def wrap_app(cls: type[Any], **config: Any) -> IsolatedFunction:
     def initialize_and_serve(**_: Any) -> None:
         raise ComesLater(f"{cls.__name__} is served by fal_jupyter.serve({cls.__name__})")
 
-    wrapped = IsolatedFunction(initialize_and_serve, sorted_options(kind, given))
+    wrapped = IsolatedFunction(initialize_and_serve, sorted_options(kind, options))
     wrapped.options.add_requirements([*_pins(), *SERVE_REQUIREMENTS])
     if any(route.is_websocket for route in cls(_allow_init=True).collect_routes()):
         wrapped.options.add_requirements(list(REALTIME_REQUIREMENTS))
@@ -234,24 +236,24 @@ def wrap_app(cls: type[Any], **config: Any) -> IsolatedFunction:
 
 def _given_once(*parts: Mapping[str, Any]) -> dict[str, Any]:
     """Join what the real package passes to ``fal.function`` as keywords, which Python refuses to take twice."""
-    found: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     for part in parts:
         for name in part:
-            if name in found:
+            if name in options:
                 raise TypeError(f"fal.api.api.function() got multiple values for keyword argument {name!r}")
-        found.update(part)
-    return found
+        options.update(part)
+    return options
 
 
 def _pins() -> list[str]:
     """The versions that a class is pickled with."""
-    found = []
+    pins = []
     for name in ("fastapi", "pydantic", "tblib"):
         try:
-            found.append(f"{name}=={metadata.version(name)}")
+            pins.append(f"{name}=={metadata.version(name)}")
         except metadata.PackageNotFoundError:
-            found.append(name)
-    return found
+            pins.append(name)
+    return pins
 
 
 def metadata_of(app: Any) -> dict[str, Any]:

@@ -46,8 +46,8 @@ class UglyName(AppWarning):
 def options_without_effect(cls: type[Any]) -> list[str]:
     """Give the options that *cls* sets, itself or by a base, and that do nothing here."""
     explicit: frozenset[str] = getattr(cls, EXPLICIT, frozenset())
-    found = [name for name in NO_LOCAL_EFFECT if name in explicit or (name == "regions" and cls.regions)]
-    return [*found, "kind"] if "kind" in explicit and cls.kind not in (None, "virtualenv") else found
+    options = [name for name in NO_LOCAL_EFFECT if name in explicit or (name == "regions" and cls.regions)]
+    return [*options, "kind"] if "kind" in explicit and cls.kind not in (None, "virtualenv") else options
 
 
 def better_name(cls: type[Any]) -> str:

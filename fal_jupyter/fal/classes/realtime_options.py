@@ -55,15 +55,15 @@ class RealtimeOptions:
         """Give the class that inputs are made into, or None."""
         if self.input_modal is not INFER:
             return self.input_modal
-        given, _ = annotations_of(method)
-        return _meant(given, _item(given, ASYNC_ITERATORS))
+        annotation, _ = annotations_of(method)
+        return _meant(annotation, _item(annotation, ASYNC_ITERATORS))
 
     def output_of(self, method: Callable[..., Any]) -> Any:
         """Give the class of the outputs, or None."""
         if self.output_modal is not INFER:
             return self.output_modal
-        _, given = annotations_of(method)
-        return _meant(given, _item(given, (*ASYNC_ITERATORS, *SYNC_ITERATORS)))
+        _, annotation = annotations_of(method)
+        return _meant(annotation, _item(annotation, (*ASYNC_ITERATORS, *SYNC_ITERATORS)))
 
 
 def annotations_of(method: Callable[..., Any]) -> tuple[Any, Any]:
@@ -96,14 +96,14 @@ def _item(annotation: Any, kinds: tuple[Any, ...]) -> Any:
 
 
 def _meant(annotation: Any, item: Any) -> Any:
-    found = annotation if item is None else item
-    return None if found is Any else found
+    meant = annotation if item is None else item
+    return None if meant is Any else meant
 
 
 def mode_of(method: Callable[..., Any]) -> Mode:
     """Give the mode that the annotations mean: who sends one message at a time, and who sends many."""
-    given, result = annotations_of(method)
-    many_in = _item(given, ASYNC_ITERATORS) is not None
+    annotation, result = annotations_of(method)
+    many_in = _item(annotation, ASYNC_ITERATORS) is not None
     if many_in and _item(result, ASYNC_ITERATORS) is not None:
         return "bidi"
     if many_in:

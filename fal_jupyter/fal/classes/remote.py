@@ -112,10 +112,10 @@ def require_handle(cls: type, asked: str) -> Any:
     raise NotServedHere(message, hint=hint)
 
 
-def _hint_in_a_runner(cls: type, asked: str) -> str:
+def _hint_in_a_runner(cls: type, name: str) -> str:
     running = get_current_app()
     if running is None or isinstance(running, cls):
-        return "inside the app, call the method on the instance: self." + asked.rpartition(".")[2] + "(...)"
+        return "inside the app, call the method on the instance: self." + name.rpartition(".")[2] + "(...)"
     owner = os.environ.get("FAL_USER_NICKNAME", "local")
     return (
         f"it is another app than {type(running).__name__}, so call it by its address: fal_client.run("

@@ -30,17 +30,17 @@ def check_requirements(requirements: Iterable[str] | Iterable[list[str]], *, bas
     sentences: list[str] = []
     for text in _lines(requirements, base):
         if base is not None and (inner := _lines_of_file(_CONSTRAINTS, text, base)) is not None:
-            sentences += [told for line in inner for told in _broken_constraint(line)]
+            sentences += [sentence for line in inner for sentence in _broken_constraint(line)]
         if _has_no_name(text):
             continue
         try:
-            wanted = Requirement(text)
+            requirement = Requirement(text)
         except InvalidRequirement as error:
             reason = str(error).splitlines()[0]
             sentences.append(f"{text!r} is not a requirement that pip understands: {reason}")
             continue
-        if wanted.marker is None or wanted.marker.evaluate():
-            sentences.extend(_unmet(wanted, text))
+        if requirement.marker is None or requirement.marker.evaluate():
+            sentences.extend(_unmet(requirement, text))
     return sentences
 
 
@@ -58,10 +58,10 @@ def unknown_requirements(requirements: Iterable[str] | Iterable[list[str]], *, b
                 unknown.append(text)
             continue
         try:
-            wanted = Requirement(text)
+            requirement = Requirement(text)
         except InvalidRequirement:
             continue
-        if wanted.url is not None and wanted.url not in _came_from(wanted.name):
+        if requirement.url is not None and requirement.url not in _came_from(requirement.name):
             unknown.append(text)
     return unknown
 
@@ -89,8 +89,8 @@ def _expanded(lines: Iterable[str], base: Path | None, seen: frozenset[Path]) ->
 
 
 def _path_of(option: re.Pattern[str], text: str, base: Path) -> Path | None:
-    found = option.fullmatch(text)
-    return None if found is None or "://" in found[1] else (base / Path(found[1].strip()).expanduser()).resolve()
+    match = option.fullmatch(text)
+    return None if match is None or "://" in match[1] else (base / Path(match[1].strip()).expanduser()).resolve()
 
 
 def _lines_of_file(option: re.Pattern[str], text: str, base: Path) -> list[str] | None:
@@ -104,37 +104,37 @@ def _lines_of_file(option: re.Pattern[str], text: str, base: Path) -> list[str] 
 
 def _broken_constraint(line: str) -> Iterator[str]:
     try:
-        wanted = Requirement(_OWN_OPTIONS.sub("", line.split("#")[0].strip()))
-        version = Version(importlib.metadata.version(wanted.name))
+        requirement = Requirement(_OWN_OPTIONS.sub("", line.split("#")[0].strip()))
+        version = Version(importlib.metadata.version(requirement.name))
     except (InvalidRequirement, InvalidVersion, importlib.metadata.PackageNotFoundError):
         return
-    applies = wanted.marker is None or wanted.marker.evaluate()
-    if applies and not wanted.specifier.contains(version, prereleases=True):
-        yield f"{line.strip()} is a constraint, but {wanted.name} {version} is installed here"
+    applies = requirement.marker is None or requirement.marker.evaluate()
+    if applies and not requirement.specifier.contains(version, prereleases=True):
+        yield f"{line.strip()} is a constraint, but {requirement.name} {version} is installed here"
 
 
 def _has_no_name(text: str) -> bool:
     return text.startswith(_NO_NAME) or text.partition("[")[0].endswith(_ENDS_OF_FILES)
 
 
-def _unmet(wanted: Requirement, text: str, seen: frozenset[str] = frozenset()) -> Iterable[str]:
+def _unmet(requirement: Requirement, text: str, seen: frozenset[str] = frozenset()) -> Iterable[str]:
     try:
-        found = importlib.metadata.distribution(wanted.name)
+        distribution = importlib.metadata.distribution(requirement.name)
     except importlib.metadata.PackageNotFoundError:
-        yield f"{text} is required, but {wanted.name} is not installed here: pip install {_quoted(text)}"
+        yield f"{text} is required, but {requirement.name} is not installed here: pip install {_quoted(text)}"
         return
     try:
-        fits = wanted.specifier.contains(Version(found.version), prereleases=True)
+        fits = requirement.specifier.contains(Version(distribution.version), prereleases=True)
     except InvalidVersion:
         return
     if not fits:
-        yield f"{text} is required, but {wanted.name} {found.version} is installed here: pip install {_quoted(text)}"
-    elif wanted.extras and wanted.name not in seen:
-        for needed in map(Requirement, found.requires or ()):
-            of_extra = not _applies(needed, "") and any(_applies(needed, extra) for extra in wanted.extras)
-            if of_extra and any(_unmet(needed, str(needed), seen | {wanted.name})):
-                told = f"{text} is required, but {needed.name}, which it needs, is not installed here"
-                yield f"{told}: pip install {_quoted(text)}"
+        yield f"{text} is required, but {requirement.name} {distribution.version} is installed here: pip install {_quoted(text)}"
+    elif requirement.extras and requirement.name not in seen:
+        for needed in map(Requirement, distribution.requires or ()):
+            of_extra = not _applies(needed, "") and any(_applies(needed, extra) for extra in requirement.extras)
+            if of_extra and any(_unmet(needed, str(needed), seen | {requirement.name})):
+                message = f"{text} is required, but {needed.name}, which it needs, is not installed here"
+                yield f"{message}: pip install {_quoted(text)}"
 
 
 def _applies(needed: Requirement, extra: str) -> bool:
@@ -144,12 +144,12 @@ def _applies(needed: Requirement, extra: str) -> bool:
 def _came_from(name: str) -> tuple[str, ...]:
     """Addresses that an installed package may be said to have come from (PEP 610)."""
     try:
-        told: Mapping[str, object] = json.loads(
+        record: Mapping[str, object] = json.loads(
             importlib.metadata.distribution(name).read_text("direct_url.json") or "{}"
         )
     except (importlib.metadata.PackageNotFoundError, ValueError):
         return ()
-    url, version = str(told.get("url", "")), told.get("vcs_info")
+    url, version = str(record.get("url", "")), record.get("vcs_info")
     if not isinstance(version, dict):
         return (url,)
     git = f"{version.get('vcs')}+{url}"

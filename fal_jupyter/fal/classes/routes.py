@@ -84,8 +84,8 @@ class Endpoint:
 
     def attributes(self) -> dict[str, Any]:
         """The attributes of the method, which are written there."""
-        found: dict[str, Any] = getattr(self.__wrapped__, "__dict__", {})
-        return found
+        attributes: dict[str, Any] = getattr(self.__wrapped__, "__dict__", {})
+        return attributes
 
     def set_attribute(self, name: str, value: Any) -> None:
         """Set an attribute of the method from outside of its class."""
@@ -157,10 +157,10 @@ def in_source_order(cls: type, endpoints: Mapping[str, Endpoint]) -> dict[str, E
     For what people read only; requests are matched in the order of :func:`routes_of`.
     """
     written = [(depth, name) for depth, base in enumerate(cls.__mro__) for name in base.__dict__]
-    places: dict[str, tuple[int, int]] = {}
+    positions: dict[str, tuple[int, int]] = {}
     for at, (depth, name) in enumerate(written):
-        places.setdefault(name, (depth, at))
-    return dict(sorted(endpoints.items(), key=lambda item: places[item[0]]))
+        positions.setdefault(name, (depth, at))
+    return dict(sorted(endpoints.items(), key=lambda item: positions[item[0]]))
 
 
 def about_of(cls: type) -> str:

@@ -66,18 +66,18 @@ def request_fields(function: Callable[..., Any], path: str) -> dict[str, Field] 
         return None
     finally:
         logger.disabled, utils.ensure_multipart_is_installed = was, check
-    found: dict[str, Field] = {}
+    fields: dict[str, Field] = {}
     todo, seen = [dependant], {id(dependant)}
     while todo:
         current = todo.pop(0)
-        for place in ("path", "query", "header", "cookie", "body"):
-            for asked in getattr(current, f"{place}_params"):
-                found.setdefault(asked.name, _field(asked, place, inner=current is not dependant))
+        for location in ("path", "query", "header", "cookie", "body"):
+            for parameter in getattr(current, f"{location}_params"):
+                fields.setdefault(parameter.name, _field(parameter, location, inner=current is not dependant))
         todo += [inner for inner in current.dependencies if id(inner) not in seen]
         seen |= {id(inner) for inner in current.dependencies}
-    if any(type(field.info).__name__ in ("Form", "File") for field in found.values() if field.place == "body"):
-        return {name: replace(field, form=field.place == "body") for name, field in found.items()}
-    return found
+    if any(type(field.info).__name__ in ("Form", "File") for field in fields.values() if field.place == "body"):
+        return {name: replace(field, form=field.place == "body") for name, field in fields.items()}
+    return fields
 
 
 class _Factory:
@@ -90,14 +90,14 @@ class _Factory:
 FACTORY = _Factory()
 
 
-def _field(asked: Any, place: str, *, inner: bool) -> Field:
+def _field(parameter: Any, location: str, *, inner: bool) -> Field:
     from pydantic import BaseModel  # start-up
 
-    info = asked.field_info
-    spread = place != "body" and isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel)
+    info = parameter.field_info
+    spread = location != "body" and isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel)
     hyphens = bool(getattr(info, "convert_underscores", False))
-    key = asked.alias.replace("_", "-") if hyphens and asked.alias == asked.name else asked.alias
+    key = parameter.alias.replace("_", "-") if hyphens and parameter.alias == parameter.name else parameter.alias
     default = inspect.Parameter.empty if info.is_required() else info.default
     if getattr(info, "default_factory", None) is not None:  # which may want the other fields' values
         default = FACTORY
-    return Field(place, key, spread, inner, default, hyphens, info, form=False)
+    return Field(location, key, spread, inner, default, hyphens, info, form=False)

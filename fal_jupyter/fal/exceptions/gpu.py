@@ -72,7 +72,7 @@ class catch_gpu_exceptions(contextlib.ContextDecorator):  # noqa: N801  # its na
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> Literal[False]:
         if error is not None and not issubclass(type(error), GPUException):
-            found = as_gpu_exception(error)
-            if found is not None:
-                raise found from error
+            gpu_error = as_gpu_exception(error)
+            if gpu_error is not None:
+                raise gpu_error from error
         return False

@@ -21,13 +21,13 @@ GLOBAL_INDUCTOR_CACHES_DIR = Path(FAL_PERSISTENT_DIR) / "inductor-caches"
 def get_gpu_type() -> str:
     """Give the model of the first GPU (``H100``), ``UNKNOWN`` where there is none."""
     try:
-        asked = subprocess.run(
+        process = subprocess.run(
             ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True, check=False
         )
     except OSError:
         return "UNKNOWN"
-    found = re.search(r"NVIDIA ([a-zA-Z0-9]*)", asked.stdout)
-    return found[1] if found else "UNKNOWN"
+    match = re.search(r"NVIDIA ([a-zA-Z0-9]*)", process.stdout)
+    return match[1] if match else "UNKNOWN"
 
 
 def _names_in(directory: Path) -> str:

@@ -64,10 +64,10 @@ class KVStore:
         """
         entry = self._entry("GET", key)
         with self._open() as db:
-            found = db.execute(
+            row = db.execute(
                 "SELECT value FROM entries WHERE db = ? AND key = ? AND expires > ?", (*entry, time.time())
             ).fetchone()
-        return None if found is None else str(found[0])
+        return None if row is None else str(row[0])
 
     def set(self, key: str, value: str, ttl: int | None = None) -> None:
         """Keep *value* for *ttl* seconds (60 to 2592000; default 30 days).
@@ -102,9 +102,9 @@ class KVStore:
     def _entry(self, method: str, key: str, query: str = "") -> tuple[str, str]:
         """The row of *key*, once the request that fal would send for it is one that can be sent."""
         sent = _sent(f"/{_VERBS[method]}/{self.db_name}/{key}{query}")
-        if found := _UNSENDABLE.search(sent):
+        if match := _UNSENDABLE.search(sent):
             raise http.client.InvalidURL(
-                f"URL can't contain control characters. {sent!r} (found at least {found.group()!r})"
+                f"URL can't contain control characters. {sent!r} (found at least {match.group()!r})"
             )
         f"{method} {sent} HTTP/1.1".encode("ascii")
         return f"{self.db_name}", _sent(f"/{key}")[1:]

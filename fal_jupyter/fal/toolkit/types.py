@@ -26,8 +26,8 @@ class _Address(str):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
-        found: dict[str, Any] = handler(schema)
-        return {**found, "format": cls._format}
+        json_schema: dict[str, Any] = handler(schema)
+        return {**json_schema, "format": cls._format}
 
     @contextmanager
     def as_temp_file(self) -> Iterator[Path]:

@@ -107,13 +107,13 @@ def note(error: BaseException) -> None:
     if call is None or issubclass(kind, ClientDisconnect):  # a caller that hung up is no failure of the endpoint
         return
     call.error = failures.describe(error, "request", call.endpoint)
-    if told := limits.over_memory(error):
-        failures.note(call.error, told)
-        call.exit = told
+    if message := limits.over_memory(error):
+        failures.note(call.error, message)
+        call.exit = message
     elif issubclass(kind, SystemExit):
         call.exit = f"an endpoint called sys.exit({failures.code_of(error)})"
-    elif told := data_mount.missing(error):
-        failures.note(call.error, told)
+    elif message := data_mount.missing(error):
+        failures.note(call.error, message)
 
 
 def _is_honest(error: BaseException) -> bool:

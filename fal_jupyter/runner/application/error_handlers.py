@@ -82,7 +82,7 @@ _IN_WORDS: dict[Any, Any] = {
 
 def unhandled(error: Exception) -> JSONResponse:
     """Answer an exception that nobody meant: 503 where a GPU is to blame, so that the runner is replaced."""
-    found = as_gpu_exception(error)
-    if found is not None:
-        return JSONResponse({"detail": found.message}, found.status_code)
+    gpu_error = as_gpu_exception(error)
+    if gpu_error is not None:
+        return JSONResponse({"detail": gpu_error.message}, gpu_error.status_code)
     return JSONResponse({"detail": "Internal Server Error"}, 500)

@@ -158,14 +158,14 @@ def describe_wrong_answer(error: BaseException, endpoint: Any, result: Any) -> E
 
 
 def _wrong_part(one: Any) -> str:
-    place = ".".join(str(part) for part in one["loc"][1:])
-    return f"{place}: {one['msg']}" if place else str(one["msg"])
+    location = ".".join(str(part) for part in one["loc"][1:])
+    return f"{location}: {one['msg']}" if location else str(one["msg"])
 
 
-def note(error: ErrorDescription, told: str) -> None:
+def note(error: ErrorDescription, sentence: str) -> None:
     """Add what is known of this machine to the description of an error that it caused."""
-    error["message"] = f"{error['message']} ({told})" if error["message"] else told
-    error["text"] = f"{error['text'].rstrip()}\n{told[0].upper()}{told[1:]}."
+    error["message"] = f"{error['message']} ({sentence})" if error["message"] else sentence
+    error["text"] = f"{error['text'].rstrip()}\n{sentence[0].upper()}{sentence[1:]}."
 
 
 def sentence(kind: str, message: str, phase: str) -> ErrorDescription:
@@ -327,11 +327,11 @@ def _of_syntax_error(error: BaseException) -> list[str]:
             return None
         return plain(str(value), _MAX_LINE) if kind is str else value
 
-    place = [given(n, k) for n, k in (("filename", str), ("lineno", int), ("offset", int), ("text", str))]
-    if place[1] is None:
+    location = [given(n, k) for n, k in (("filename", str), ("lineno", int), ("offset", int), ("text", str))]
+    if location[1] is None:
         return []
     sane = SyntaxError(
-        given("msg", str) or text_of(error), (*place, given("end_lineno", int), given("end_offset", int))
+        given("msg", str) or text_of(error), (*location, given("end_lineno", int), given("end_offset", int))
     )
     lines = traceback.format_exception_only(SyntaxError, sane)
     lines[-1] = lines[-1].replace("SyntaxError", name_of(error), 1)
@@ -368,8 +368,8 @@ def find_unjsonable(value: Any, path: str = "result") -> str:
     else:
         return _odd(value, path)
     for where, item in parts:
-        if found := find_unjsonable(item, where):
-            return found
+        if sentence := find_unjsonable(item, where):
+            return sentence
     return ""
 
 
@@ -379,8 +379,8 @@ def _odd(value: Any, path: str) -> str:
     except Exception:
         kind = type(value)
         form = json_form(kind)
-        told = f"{path} is a {kind.__module__}.{kind.__qualname__}, which JSON cannot hold"
-        return f"{told}; return {form}" if form else told
+        message = f"{path} is a {kind.__module__}.{kind.__qualname__}, which JSON cannot hold"
+        return f"{message}; return {form}" if form else message
     return find_unjsonable(encoded, path) if encoded is not value else ""
 
 
@@ -394,18 +394,18 @@ def count_non_finite(result: Any) -> dict[str, int]:
     for _ in range(MAX_LOOKED_AT):
         if not waiting:
             break
-        place, value = waiting.popleft()
+        path, value = waiting.popleft()
         if isinstance(value, float):
             if not math.isfinite(value):
-                counts[place or "the result"] = counts.get(place or "the result", 0) + 1
+                counts[path or "the result"] = counts.get(path or "the result", 0) + 1
             continue
         try:
             if isinstance(value, Mapping):
-                waiting.extend((f"{place}.{key}" if place else f"{key}", item) for key, item in value.items())
+                waiting.extend((f"{path}.{key}" if path else f"{key}", item) for key, item in value.items())
             elif isinstance(value, list | tuple | set | frozenset):
-                waiting.extend((place, item) for item in value)
+                waiting.extend((path, item) for item in value)
             elif hasattr(value, "model_fields_set") or hasattr(value, "__dataclass_fields__"):
-                waiting.extend((f"{place}.{key}" if place else key, item) for key, item in vars(value).items())
+                waiting.extend((f"{path}.{key}" if path else key, item) for key, item in vars(value).items())
         except Exception:
             continue
     return counts

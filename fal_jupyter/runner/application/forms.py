@@ -35,15 +35,15 @@ def signature_named(method: Callable[..., Any]) -> Iterator[None]:
         hints = getattr(method, "__annotations__", {})
         bare = [parameter for parameter, hint in hints.items() if parameter != "return" and _is_bare(hint)]
         if bare and hasattr(hints[bare[0]], "_fields"):
-            told = f"{name}(): {bare[0]!r} is a NamedTuple, which FastAPI takes for a form"
-            raise AppRuleBroken(told, hint="make it a pydantic model or a dataclass, or take a list of it") from None
+            message = f"{name}(): {bare[0]!r} is a NamedTuple, which FastAPI takes for a form"
+            raise AppRuleBroken(message, hint="make it a pydantic model or a dataclass, or take a list of it") from None
         if bare:
-            told = f"{name}(): the annotation of {bare[0]!r} does not say what its items are, so FastAPI takes it for a form"
-            raise AppRuleBroken(told, hint=f"write {bare[0]}: list[str], or another type of items") from None
-        told = (
+            message = f"{name}(): the annotation of {bare[0]!r} does not say what its items are, so FastAPI takes it for a form"
+            raise AppRuleBroken(message, hint=f"write {bare[0]}: list[str], or another type of items") from None
+        message = (
             f"{name}() takes a form or a file, which FastAPI reads with the package {_NEEDED}, and it is not installed"
         )
-        raise AppRuleBroken(told, hint=f"pip install {_NEEDED}, or add it to requirements") from None
+        raise AppRuleBroken(message, hint=f"pip install {_NEEDED}, or add it to requirements") from None
     finally:
         logger.disabled = was
 
@@ -53,21 +53,21 @@ def _unreadable(name: str, method: Callable[..., Any], error: Exception) -> AppR
     reason = str(error).split("\n")[0].split(". Hint")[0].split("! Hint")[0].strip().rstrip(".!")
     kind, hints = type(error).__name__, getattr(method, "__annotations__", {})
     if field := _field_default(method):
-        told = f"{name}(): the default of {field!r} is a pydantic field, which FastAPI takes in an annotation only ({reason})"
+        message = f"{name}(): the default of {field!r} is a pydantic field, which FastAPI takes in an annotation only ({reason})"
         written = _written(hints[field]) if field in hints else "str"
         return AppRuleBroken(
-            told, hint=f"write {field}: Annotated[{written}, Field(…)], with the field that is its default now"
+            message, hint=f"write {field}: Annotated[{written}, Field(…)], with the field that is its default now"
         )
     at = next((parameter for parameter, hint in hints.items() if not _is_readable(hint)), "")
     at = at or next((parameter for parameter in hints if f"'{parameter}'" in reason or f"`{parameter}`" in reason), "")
     if at == "return":
-        told = f"{name}(): FastAPI cannot make a response of {_written(hints[at])}, which its return is annotated with ({kind}: {reason})"
+        message = f"{name}(): FastAPI cannot make a response of {_written(hints[at])}, which its return is annotated with ({kind}: {reason})"
         return AppRuleBroken(
-            told, hint="annotate it with a pydantic model, a dataclass or dict, or leave the return out"
+            message, hint="annotate it with a pydantic model, a dataclass or dict, or leave the return out"
         )
     if at:
-        told = f"{name}(): FastAPI cannot read the annotation of {at!r}, {_written(hints[at])} ({kind}: {reason})"
-        return AppRuleBroken(told, hint=f"annotate {at} with a pydantic model, a dataclass or a type of JSON")
+        message = f"{name}(): FastAPI cannot read the annotation of {at!r}, {_written(hints[at])} ({kind}: {reason})"
+        return AppRuleBroken(message, hint=f"annotate {at} with a pydantic model, a dataclass or a type of JSON")
     return AppRuleBroken(f"{name}(): FastAPI cannot make a route of it ({kind}: {reason})")
 
 

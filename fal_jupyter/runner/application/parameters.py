@@ -78,14 +78,14 @@ class BodyRoute(APIRoute):
         whole = _whole_body_parameter(self.endpoint, names)
 
         async def from_query_and_body(request: Request) -> Response:
-            given = request.query_params
-            lacking = {name for name in names if name not in given}
+            query = request.query_params
+            lacking = {name for name in names if name not in query}
             if not lacking:
                 return await handler(request)
             body, broken = await _json_body(request)
             values = _by_name(body, lacking, whole)
             if values:
-                request._query_params = _Merged(given, values)
+                request._query_params = _Merged(query, values)
             try:
                 return await handler(request)
             except RequestValidationError as error:

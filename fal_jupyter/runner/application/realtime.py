@@ -49,14 +49,14 @@ def route_of(
 ) -> Callable[..., Any]:
     """Give the websocket endpoint that serves *method*; *as_failure* and *note* describe what it raises for the owner."""
     serve = {"unary": _unary, "client_streaming": _many_to_one, "server_streaming": _one_to_many, "bidi": _many_to_many}
-    wanted = serve[mode_of(method)]
+    adapter = serve[mode_of(method)]
 
     async def realtime(websocket: WebSocket) -> None:
         await websocket.accept()
         session = RunnerRealtimeSession(websocket, method, options)
         try:
             try:
-                await wanted(session)
+                await adapter(session)
                 await session.say(TIMEOUT)
             except WebSocketDisconnect:
                 raise
@@ -96,9 +96,9 @@ class RunnerRealtimeSession:
 
     def _limit(self) -> int | None:
         limits = [self.options.buffering] if self.options.buffering else []
-        asked = self.websocket.query_params.get("max_buffering", "")
-        if asked.isdigit() and LEAST_BUFFERING <= int(asked) <= MOST_BUFFERING:
-            limits.append(int(asked))
+        text = self.websocket.query_params.get("max_buffering", "")
+        if text.isdigit() and LEAST_BUFFERING <= int(text) <= MOST_BUFFERING:
+            limits.append(int(text))
         return min(limits, default=None)
 
     async def _read(self) -> None:
@@ -258,8 +258,8 @@ async def _many_to_many(session: RunnerRealtimeSession) -> None:
     if inspect.isasyncgenfunction(method):
         outputs: Any = method(session.inputs())
     elif inspect.iscoroutinefunction(method):
-        made: Awaitable[Any] = method(session.inputs())
-        outputs = await made
+        outcome: Awaitable[Any] = method(session.inputs())
+        outputs = await outcome
     else:
         raise TypeError("Bidirectional realtime endpoints must be async functions")
     if not hasattr(outputs, "__aiter__"):

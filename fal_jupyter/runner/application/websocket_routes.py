@@ -109,7 +109,7 @@ def describe_websockets(app: FastAPI, document: dict[str, Any]) -> None:
 
 def _protocol(signature: RouteSignature, method: Any) -> dict[str, Any]:
     options = signature.realtime
-    told: dict[str, Any] = {
+    protocol: dict[str, Any] = {
         "type": "realtime" if options else "websocket",
         "operationId": method.__name__,
         "config": {
@@ -119,8 +119,8 @@ def _protocol(signature: RouteSignature, method: Any) -> dict[str, Any]:
         },
     }
     if options:
-        told |= {"contentType": options.content_type, "realtimeMode": mode_of(method)}
-    return told
+        protocol |= {"contentType": options.content_type, "realtimeMode": mode_of(method)}
+    return protocol
 
 
 def _as_post(signature: RouteSignature, method: Any, takes: str, gives: str) -> dict[str, Any]:

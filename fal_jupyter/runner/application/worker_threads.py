@@ -24,9 +24,9 @@ def guard(carried: Callable[[BaseException], BaseException]) -> None:
 
     @wraps(run_sync)
     async def guarded(func: Callable[..., Any], *args: Any, **options: Any) -> Any:
-        def call(*given: Any) -> Any:
+        def call(*arguments: Any) -> Any:
             try:
-                return func(*given)
+                return func(*arguments)
             except BaseException as error:
                 if (failure := carried(error)) is error:
                     raise

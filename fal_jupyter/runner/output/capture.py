@@ -169,8 +169,8 @@ class OutputCapture:
     def _mark(self, stream: int) -> None:
         dropped = self._dropped.pop(stream)
         size = dropped.size - len(dropped.last)
-        told = f"\n[fal_jupyter: {dropped.lines:,} lines ({size:,} characters) were printed too fast and dropped]\n"
-        self._frame(stream, STDERR, told)
+        message = f"\n[fal_jupyter: {dropped.lines:,} lines ({size:,} characters) were printed too fast and dropped]\n"
+        self._frame(stream, STDERR, message)
         self._frame(stream, dropped.which, dropped.last)
 
     def _frame(self, stream: int, which: int, text: str) -> None:
@@ -215,11 +215,11 @@ class _Bytes(io.RawIOBase):
         return self._output.fileno()
 
     def write(self, data: Any) -> int:
-        given = bytes(data)
+        content = bytes(data)
         with self._lock:
-            text = self._decoder.decode(given)
+            text = self._decoder.decode(content)
         self._output.write(text)
-        return len(given)
+        return len(content)
 
     def flush(self) -> None:
         self._output.flush()

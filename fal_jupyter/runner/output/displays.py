@@ -38,7 +38,7 @@ class _Displays:
         print_all, publish = module.display, module.publish_display_data
 
         def display(*objects: Any, raw: bool = False, **options: Any) -> Any:
-            left = [thing for thing in objects if not self._show(thing, as_bundle=raw)]
+            left = [value for value in objects if not self._show(value, as_bundle=raw)]
             return print_all(*left, raw=raw, **options) if left or not objects else None
 
         def publish_display_data(data: Any, metadata: Any = None, **options: Any) -> None:
@@ -60,7 +60,7 @@ class _Displays:
             print(image)
         return True
 
-    def _show(self, thing: Any, *, as_bundle: bool) -> bool:
+    def _show(self, value: Any, *, as_bundle: bool) -> bool:
         """Send a picture; False where there is none, or no request whose owner could see it.
 
         On fal, and in a notebook, a picture that cannot be made fails nothing: its text is shown.
@@ -68,43 +68,43 @@ class _Displays:
         if os.getpid() != self._pid:  # a child that user code forked
             return False
         try:
-            found = _of_bundle(thing) if as_bundle else _picture_of(thing)
+            picture = _of_bundle(value) if as_bundle else _picture_of(value)
         except Exception as error:
-            told = f"{type(error).__name__}: {error}"[:300]
-            print(f"[fal_jupyter: the picture of a {type(thing).__name__} cannot be made: {told}]", file=sys.stderr)
+            message = f"{type(error).__name__}: {error}"[:300]
+            print(f"[fal_jupyter: the picture of a {type(value).__name__} cannot be made: {message}]", file=sys.stderr)
             return False
-        if found is None:
+        if picture is None:
             return False
-        text = thing.get("text/plain", "") if as_bundle else repr(thing)
-        return self._capture.show(*found, str(text)[:MOST_PICTURE_TEXT])
+        text = value.get("text/plain", "") if as_bundle else repr(value)
+        return self._capture.show(*picture, str(text)[:MOST_PICTURE_TEXT])
 
 
-def _picture_of(thing: Any) -> tuple[str, bytes] | None:
-    if isinstance(thing, type):
+def _picture_of(value: Any) -> tuple[str, bytes] | None:
+    if isinstance(value, type):
         return None
     figures = sys.modules.get("matplotlib.figure")
-    if figures is not None and isinstance(thing, figures.Figure):
+    if figures is not None and isinstance(value, figures.Figure):
         written = io.BytesIO()
-        thing.savefig(written, format="png", bbox_inches="tight")
+        value.savefig(written, format="png", bbox_inches="tight")
         return "image/png", written.getvalue()
-    bundle = _called(thing, "_repr_mimebundle_")
-    if isinstance(bundle, dict) and (found := _of_bundle(bundle)) is not None:
-        return found
+    bundle = _called(value, "_repr_mimebundle_")
+    if isinstance(bundle, dict) and (picture := _of_bundle(bundle)) is not None:
+        return picture
     for name, kind in _METHODS.items():
-        if (data := _bytes_of(_called(thing, name))) is not None:
+        if (data := _bytes_of(_called(value, name))) is not None:
             return kind, data
     return None
 
 
-def _called(thing: Any, name: str) -> Any:
-    method = getattr(thing, name, None)
+def _called(value: Any, name: str) -> Any:
+    method = getattr(value, name, None)
     if not callable(method):
         return None
     try:
-        given = method()
+        result = method()
     except NotImplementedError:  # how a class of IPython's says that it has none
         return None
-    return given[0] if isinstance(given, tuple) and given else given  # (data, metadata)
+    return result[0] if isinstance(result, tuple) and result else result  # (data, metadata)
 
 
 def _of_bundle(bundle: Any) -> tuple[str, bytes] | None:

@@ -107,8 +107,8 @@ class OwnServer:
             raise
         except (OSError, http.client.HTTPException) as error:
             asked.hang_up()
-            told = f"the server on port {self._port} gave no answer: {type(error).__name__}: {error}"
-            print(told, file=sys.stderr)
+            message = f"the server on port {self._port} gave no answer: {type(error).__name__}: {error}"
+            print(message, file=sys.stderr)
             return PlainTextResponse("the app's own server gave no answer", 502)
         answer = StreamingResponse(asked.pieces(came), came.status)
         answer.raw_headers = [
@@ -151,8 +151,8 @@ class _Asked:
         """
         self._connection.connect()
         self._socket = self._connection.sock.dup()  # the connection closes its own before the answer is read
-        named = any(name == "host" for name, _ in headers)
-        self._connection.putrequest(method, target, skip_host=named, skip_accept_encoding=True)
+        has_host = any(name == "host" for name, _ in headers)
+        self._connection.putrequest(method, target, skip_host=has_host, skip_accept_encoding=True)
         for name, value in headers:
             self._connection.putheader(name, value)
         if body or method in ("POST", "PUT", "PATCH"):

@@ -38,8 +38,12 @@ async def pass_on(caller: WebSocket, port: int, of_one_connection: Collection[st
     left_out = {*of_one_connection, *_MADE_ANEW}
 
     def passed(headers: Collection[tuple[str, str]]) -> list[tuple[str, str]]:
-        kept = ((name.lower(), value) for name, value in headers)
-        return [(name, value) for name, value in kept if name not in left_out and not name.startswith(_OF_A_HANDSHAKE)]
+        passed_headers = ((name.lower(), value) for name, value in headers)
+        return [
+            (name, value)
+            for name, value in passed_headers
+            if name not in left_out and not name.startswith(_OF_A_HANDSHAKE)
+        ]
 
     target = caller.scope["raw_path"].decode("latin-1")
     if caller.url.query:
@@ -68,8 +72,8 @@ async def pass_on(caller: WebSocket, port: int, of_one_connection: Collection[st
         await caller.send_denial_response(denial)
         return
     except (OSError, InvalidHandshake, EOFError) as error:
-        told = f"the server on port {port} opened no websocket at {target}: {type(error).__name__}: {error}"
-        print(told, file=sys.stderr)
+        message = f"the server on port {port} opened no websocket at {target}: {type(error).__name__}: {error}"
+        print(message, file=sys.stderr)
         await caller.send_denial_response(PlainTextResponse("the app's own server opened no websocket", 502))
         return
     try:

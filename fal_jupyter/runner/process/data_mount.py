@@ -69,8 +69,8 @@ def mount_data(folder: str) -> str:
             os.write(write, why)
             os._exit(0)
     os.close(write)
-    with os.fdopen(read, "rb") as told:
-        why_not = told.read().decode()
+    with os.fdopen(read, "rb") as pipe:
+        why_not = pipe.read().decode()
     os.waitpid(child, 0)
     if not why_not:
         _enter(folder)
@@ -110,15 +110,15 @@ def _unshare() -> None:
 
 
 def _take_along(entry: os.DirEntry[str]) -> None:
-    place = f"/new/{entry.name}"
+    target = f"/new/{entry.name}"
     if entry.is_symlink():
-        os.symlink(os.readlink(entry.path), place)
+        os.symlink(os.readlink(entry.path), target)
         return
     if entry.is_dir():
-        os.mkdir(place)
+        os.mkdir(target)
     else:
-        os.close(os.open(place, os.O_CREAT | os.O_WRONLY, 0o600))
-    _mount(entry.path, place, None, _MS_BIND | _MS_REC)
+        os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o600))
+    _mount(entry.path, target, None, _MS_BIND | _MS_REC)
 
 
 def _mount(source: str, target: str, kind: str | None, flags: int, options: str = "") -> None:

@@ -24,14 +24,14 @@ class LoopWatch:
     """Watches the loop of the thread that makes it.
 
     Args:
-        tell: called from the watching thread with the task that is at work (None: unknown), the place of user code
+        report: called from the watching thread with the task that is at work (None: unknown), the place of user code
             (``file:line in function``, or ``""``) and for how many seconds the loop has not turned.
     """
 
-    def __init__(self, tell: Callable[[asyncio.Task[object] | None, str, float], None]) -> None:
+    def __init__(self, report: Callable[[asyncio.Task[object] | None, str, float], None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
-        self._tell = tell
+        self._tell = report
         self._several = threading.Event()
         self._watcher: threading.Thread | None = None
 

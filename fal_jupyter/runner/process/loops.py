@@ -21,11 +21,11 @@ class LoopRunner:
     """An ``asyncio.Runner`` that is made at its first use.
 
     Args:
-        wanted: ``auto`` finds out whether the loop must be asyncio's own. sources: the user's code, to look into.
+        requested: ``auto`` finds out whether the loop must be asyncio's own. sources: the user's code, to look into.
     """
 
-    def __init__(self, wanted: Literal["auto", "asyncio", "uvloop"], sources: Iterable[str]) -> None:
-        self._wanted, self._sources = wanted, sources
+    def __init__(self, requested: Literal["auto", "asyncio", "uvloop"], sources: Iterable[str]) -> None:
+        self._wanted, self._sources = requested, sources
         self._made: asyncio.Runner | None = None
 
     def get(self) -> asyncio.Runner:

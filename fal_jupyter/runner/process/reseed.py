@@ -33,7 +33,7 @@ class CopiedGenerators:
         kinds: tuple[type, ...] = (random.Random,)
         if (numpy := sys.modules.get(_NUMPY)) is not None:
             kinds += (numpy.BitGenerator, numpy.RandomState)
-        self._found = [thing for thing in gc.get_objects() if isinstance(thing, kinds)]
+        self._found = [value for value in gc.get_objects() if isinstance(value, kinds)]
 
     def reseed(self) -> None:
         """Give each of them a new seed from the operating system; called in the forked child."""

@@ -36,7 +36,7 @@ def default_authorities() -> bytes:
     certifi = importlib.util.find_spec("certifi")
     if certifi is not None and certifi.origin:
         files.append(os.path.join(os.path.dirname(certifi.origin), "cacert.pem"))
-    return b"\n".join(dict.fromkeys(found for file in files for found in _CERTIFICATE.findall(_read(file))))
+    return b"\n".join(dict.fromkeys(certificate for file in files for certificate in _CERTIFICATE.findall(_read(file))))
 
 
 def _read(file: str) -> bytes:

@@ -91,19 +91,19 @@ class FastEndpoint:
         return self._by_name(value) if isinstance(value, dict) else None
 
     def _by_name(self, value: dict[str, Any]) -> dict[str, Any] | None:
-        found = {}
+        arguments = {}
         for field in self._plain:
-            given = value.get(field.alias, _MISSING)
-            if given is _MISSING:
+            text = value.get(field.alias, _MISSING)
+            if text is _MISSING:
                 if field.field_info.is_required() or field.field_info.validate_default:
                     return None
-                found[field.name] = deepcopy(field.default)
+                arguments[field.name] = deepcopy(field.default)
                 continue
-            valid, errors = field.validate(given, {}, loc=("query", field.alias))
+            valid, errors = field.validate(text, {}, loc=("query", field.alias))
             if errors:
                 return None
-            found[field.name] = valid
-        return found
+            arguments[field.name] = valid
+        return arguments
 
     async def answer(self, arguments: dict[str, Any]) -> bytes | Response:
         """Call the method; gives the JSON of its result, or the response that it made itself.
@@ -213,8 +213,8 @@ def _nodes(schema: Any, skip: tuple[str, ...] = _NO_SCHEMAS) -> Iterator[dict[st
         yield schema
         for name, part in schema.items():
             if name not in skip:
-                named = name in ("fields", "choices") and isinstance(part, dict)
-                yield from _nodes(list(part.values()) if named else part, skip)
+                is_by_name = name in ("fields", "choices") and isinstance(part, dict)
+                yield from _nodes(list(part.values()) if is_by_name else part, skip)
 
 
 _NO_FLOATS = frozenset(

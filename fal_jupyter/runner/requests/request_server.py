@@ -157,14 +157,14 @@ class RequestServer:
         head = f"[fal_jupyter: request {stream.head.id} ({stream.head.method} {stream.head.path}) failed after its answer was sent]"
         self.capture.say(0, f"{head}\n{described['text'].rstrip()}\n")
 
-    def _blocked(self, task: asyncio.Task[Any] | None, place: str, seconds: float) -> None:
+    def _blocked(self, task: asyncio.Task[Any] | None, location: str, seconds: float) -> None:
         """Tell the owner which request stops the loop (called from the watching thread)."""
         blocker = next((s for s in list(self.streams.values()) if s.task is task), None)
-        who = f"request {blocker.head.id} ({blocker.head.method} {blocker.head.path})" if blocker else "a request"
-        where = f" at {place}" if place else ""
+        subject = f"request {blocker.head.id} ({blocker.head.method} {blocker.head.path})" if blocker else "a request"
+        where = f" at {location}" if location else ""
         self.capture.say(
             blocker.id if blocker else 0,
-            f"[fal_jupyter: the event loop has been blocked for {seconds:g} s by {who}{where}; {len(self.streams) - 1} other"
+            f"[fal_jupyter: the event loop has been blocked for {seconds:g} s by {subject}{where}; {len(self.streams) - 1} other"
             " requests wait for it. Await what takes long, or make the endpoint a plain def]\n",
         )
 
@@ -224,12 +224,12 @@ class RequestServer:
         """Give the response that the application's own handlers make of *error*."""
         try:
             response: Any = handler_of(self.app, error)(request, error)
-            made: Response = await response if inspect.isawaitable(response) else response
-            return made
+            handled: Response = await response if inspect.isawaitable(response) else response
+            return handled
         except Exception as second:  # the handler failed: the one of all the rest tells its caller nothing
             last: Any = self.app.exception_handlers[Exception](request, second)
-            told: Response = await last
-            return told
+            fallback: Response = await last
+            return fallback
 
     @staticmethod
     def _answered(stream: Stream) -> bool:
@@ -271,8 +271,8 @@ def _fits_a_header(hint: str) -> bool:
 
 
 def _length(headers: list[tuple[str, str]]) -> int:
-    given = next((value for name, value in headers if name == "content-length"), "")
-    return int(given) if given.isdigit() else 0
+    text = next((value for name, value in headers if name == "content-length"), "")
+    return int(text) if text.isdigit() else 0
 
 
 def _request_context(pairs: list[tuple[str, str]]) -> context.RequestContext:

@@ -170,9 +170,9 @@ class Stream:
 
     def new_token(self) -> str:
         """The CDN token that user code put in place of the caller's, or ``""`` (C32)."""
-        if self.context is None or (made := self.context.made) is None or self.call.unhandled:
+        if self.context is None or (request_context := self.context.made) is None or self.call.unhandled:
             return ""
-        token = made.headers.get(CDN_TOKEN)
+        token = request_context.headers.get(CDN_TOKEN)
         return token if isinstance(token, str) and token != self.header(CDN_TOKEN) else ""
 
     # --- answer -------------------------------------------------------------------------------------------------
@@ -257,10 +257,10 @@ class Stream:
         """Print one line under the owner's cell, once for each place: NaN and the infinities of a result are ``null`` in fal's JSON."""
         if not self.call.returned:
             return
-        for place, count in failures.count_non_finite(self.call.result).items():
+        for path, count in failures.count_non_finite(self.call.result).items():
             values, verb = ("1 value", "is") if count == 1 else (f"{count:,} values", "are")
-            text = f"[fal_jupyter: {values} of `{place}` {verb} NaN or infinite; fal sends null]\n"
-            self.capture.say_once(self.id, (self.head.path, place), text)
+            text = f"[fal_jupyter: {values} of `{path}` {verb} NaN or infinite; fal sends null]\n"
+            self.capture.say_once(self.id, (self.head.path, path), text)
 
     def _tell_exit(self) -> None:
         """User code asked the process to end: its callers get 503 from the fleet, the owner what happened."""

@@ -33,8 +33,8 @@ class WebSocketStream(Stream):
 
     __slots__ = ("_accepted", "_closing", "_held", "_late", "_left", "_messages", "_opcode", "_parts", "_protocol", "_turn", "_unacknowledged")  # fmt: skip
 
-    def __init__(self, *given: Any) -> None:
-        super().__init__(*given)
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
         self.inbox.clear()
         self._protocol = Protocol(Side.SERVER, state=State.OPEN, max_size=MAX_MESSAGE)
         self._messages: deque[dict[str, Any]] = deque(({"type": "websocket.connect"},))
@@ -49,13 +49,13 @@ class WebSocketStream(Stream):
 
     def scope(self) -> dict[str, Any]:
         """The ASGI scope of this websocket."""
-        wanted = next((value for name, value in self.head.headers if name == "sec-websocket-protocol"), "")
+        offered = next((value for name, value in self.head.headers if name == "sec-websocket-protocol"), "")
         return {
             **super().scope(),
             "type": "websocket",
             "asgi": {"version": "3.0", "spec_version": "2.4"},
             "scheme": "ws",
-            "subprotocols": [name.strip() for name in wanted.split(",") if name.strip()],
+            "subprotocols": [name.strip() for name in offered.split(",") if name.strip()],
             "extensions": {"websocket.http.response": {}},
         }
 
@@ -165,8 +165,8 @@ class WebSocketStream(Stream):
 
     def _accept(self, message: dict[str, Any]) -> None:
         self.started = self._accepted = True
-        given = dict(self.head.headers)
-        headers = [["sec-websocket-accept", accept_key(given.get("sec-websocket-key", ""))]]
+        request_headers = dict(self.head.headers)
+        headers = [["sec-websocket-accept", accept_key(request_headers.get("sec-websocket-key", ""))]]
         if message.get("subprotocol"):
             headers.append(["sec-websocket-protocol", message["subprotocol"]])
         headers += [[k.decode("latin-1"), v.decode("latin-1")] for k, v in message.get("headers") or ()]

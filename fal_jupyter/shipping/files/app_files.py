@@ -54,11 +54,11 @@ def collect(paths: Sequence[str], *, base: Path, context: str | None, ignore: Se
         _name(path, root, given)  # a way out is refused even where nothing is there
         if not path.exists():
             missing.append(given)
-        for found in [path] if path.is_file() else _below(path):
-            if not _ignored(os.path.relpath(found, root), patterns):
-                name = _name(found, root, given)
+        for file in [path] if path.is_file() else _below(path):
+            if not _ignored(os.path.relpath(file, root), patterns):
+                name = _name(file, root, given)
                 if not _ignored(name, patterns):
-                    files.setdefault(name, found.resolve())
+                    files.setdefault(name, file.resolve())
     return AppFiles(files, os.path.relpath(base, root) if base.is_relative_to(root) else ".", tuple(missing))
 
 
@@ -67,16 +67,16 @@ def _ignored(name: str, patterns: Sequence[re.Pattern[str]]) -> bool:
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    for place, folders, names in os.walk(folder):
+    for directory, folders, names in os.walk(folder):
         folders.sort()
-        yield from (found for name in sorted(names) if (found := Path(place, name)).is_file())
+        yield from (path for name in sorted(names) if (path := Path(directory, name)).is_file())
 
 
-def _name(path: Path, root: Path, given: str) -> str:
+def _name(path: Path, root: Path, pattern: str) -> str:
     name = os.path.relpath(path.resolve(), root)
     if name.split(os.sep)[0] == os.pardir:
         raise AppRuleBroken(
-            f"Parent directory reference is not allowed: {name} for {given}",
+            f"Parent directory reference is not allowed: {name} for {pattern}",
             hint="set app_files_context_dir to a folder above it, or leave it out with app_files_ignore",
             where="app_files",
         )

@@ -31,9 +31,9 @@ def files_used(modules: Iterable[str], sources: Iterable[str]) -> list[ModuleFil
     """
     finder = _Finder()
     todo = [*modules, *(name for text in sources for name in imported_names(text, ""))]
-    found: dict[str, ModuleFile] = {}
+    files: dict[str, ModuleFile] = {}
     seen: set[str] = set()
-    while todo and len(found) < MOST_FILES:
+    while todo and len(files) < MOST_FILES:
         name = todo.pop()
         if name in seen or not name:
             continue
@@ -41,12 +41,12 @@ def files_used(modules: Iterable[str], sources: Iterable[str]) -> list[ModuleFil
         path, folders = finder.find(name)
         if path is None or (read := read_module(name, path)) is None:
             continue
-        found[name], data = read
+        files[name], data = read
         package = name if folders is not None else name.rpartition(".")[0]
         todo += imported_names(data.decode("utf-8", "replace"), package)
         if (module := sys.modules.get(name)) is not None:
             todo += (home.__name__ for value in list(vars(module).values()) if (home := home_module(value)) is not None)
-    return list(found.values())
+    return list(files.values())
 
 
 def imported_names(text: str, package: str) -> Iterator[str]:
@@ -109,8 +109,8 @@ class _Finder:
             folders = list(module.__path__)
         except Exception:
             folders = None
-        whose = path is not None or getattr(module, "__file__", None) is None  # a namespace package has no file
-        return path, folders if whose else None
+        is_of_user = path is not None or getattr(module, "__file__", None) is None  # a namespace package has no file
+        return path, folders if is_of_user else None
 
     def _located(self, name: str) -> tuple[str | None, list[str] | None]:
         parent = name.rpartition(".")[0]

@@ -20,10 +20,10 @@ def pack_modules(names: Iterable[str]) -> dict[str, ModuleSource]:
 
     Names that cannot be found have none; in the real package they are not checked either (measured on 1.83).
     """
-    found: dict[str, ModuleSource] = {}
+    sources: dict[str, ModuleSource] = {}
     for name in dict.fromkeys(name.partition(".")[0] for name in names):
-        found.update(_pack(name))
-    return found
+        sources.update(_pack(name))
+    return sources
 
 
 def missing_modules(names: Iterable[str], modules: Mapping[str, ModuleSource]) -> list[str]:

@@ -35,8 +35,8 @@ def read_source(path: Path, *, command: str) -> str:
     if path.is_dir():
         raise BadSetting(f"{path} is a folder, not a Python file", hint=hint)
     if path.suffix == ".ipynb":
-        told = f"{path.name} is a notebook; its apps are served from its cells (%%fal_app)"
-        raise BadSetting(told, hint=f"or save the cell as a file: {hint}")
+        message = f"{path.name} is a notebook; its apps are served from its cells (%%fal_app)"
+        raise BadSetting(message, hint=f"or save the cell as a file: {hint}")
     try:
         return importlib.util.decode_source(path.read_bytes())
     except OSError as error:
@@ -101,13 +101,11 @@ def _module_name(path: Path) -> str:
     if loaded is not None:
         return stem if getattr(loaded, "__file__", None) == str(path) else RUN_PATH
     try:
-        found = importlib.util.find_spec(stem)
+        spec = importlib.util.find_spec(stem)
     except (ImportError, ValueError):
         return RUN_PATH
     return (
-        stem
-        if found is None or (found.origin and os.path.realpath(found.origin) == os.path.realpath(path))
-        else RUN_PATH
+        stem if spec is None or (spec.origin and os.path.realpath(spec.origin) == os.path.realpath(path)) else RUN_PATH
     )
 
 

@@ -49,7 +49,7 @@ def _preference(request: Any) -> Any:
 
 def _try_all(
     what: str,
-    given: tuple[Any, ...],
+    arguments: tuple[Any, ...],
     repository: FileRepository | RepositoryId,
     fallback: Fallback,
     options: dict[str, Any],
@@ -59,17 +59,17 @@ def _try_all(
     others = fallback if isinstance(fallback, list) else [] if fallback is None else [fallback]
     attempts = [(repository, options), *((other, fallback_options) for other in others)]
     failures: list[str] = []
-    for number, (wanted, with_options) in enumerate(attempts, 1):
-        found = get_builtin_repository(wanted)
+    for number, (requested, with_options) in enumerate(attempts, 1):
+        found = get_builtin_repository(requested)
         try:
-            return getattr(found, what)(*given, **with_options)
+            return getattr(found, what)(*arguments, **with_options)
         except Exception as error:
             if len(attempts) == 1:
                 raise
-            failures.append(f"{_named(wanted)}: {type(error).__name__}: {error}")
+            failures.append(f"{_named(requested)}: {type(error).__name__}: {error}")
             if number == len(attempts):
-                told = f"Failed to {what} to all {len(failures)} repositories. {'; '.join(failures)}"
-                raise FileUploadFallbackException(told) from error
+                message = f"Failed to {what} to all {len(failures)} repositories. {'; '.join(failures)}"
+                raise FileUploadFallbackException(message) from error
             print(f"Failed to {what} to repository {failures[-1]}, falling back to {_named(attempts[number][0])}")
     return None
 
@@ -87,9 +87,9 @@ class PendingFile:
 
     def complete(self, data: bytes | str | Path) -> File:
         """The bytes (or the file that has them) are here; gives the file."""
-        given = Path(data) if isinstance(data, str) else data
-        self._reservation.complete(given)
-        size = len(given) if isinstance(given, bytes) else given.stat().st_size
+        content = Path(data) if isinstance(data, str) else data
+        self._reservation.complete(content)
+        size = len(content) if isinstance(content, bytes) else content.stat().st_size
         return self._kind(
             url=self.url, content_type=self.content_type, file_name=self.file_name, file_size=size, file_data=None
         )
@@ -149,14 +149,18 @@ class File(BaseModel):
             FileUploadException: they cannot be kept.
             ValueError: there is no such repository.
         """
-        given = FileData(data, content_type, file_name)
+        file_data = FileData(data, content_type, file_name)
         preference = {"object_lifecycle_preference": _preference(request)}
         url = _try_all(
-            "save", (given,), repository, fallback_repository,
+            "save", (file_data,), repository, fallback_repository,
             {**preference, **(save_kwargs or {})}, {**preference, **(fallback_save_kwargs or {})},
         )  # fmt: skip
         return cls(
-            url=url, content_type=given.content_type, file_name=given.file_name, file_size=len(data), file_data=data
+            url=url,
+            content_type=file_data.content_type,
+            file_name=file_data.file_name,
+            file_size=len(data),
+            file_data=data,
         )
 
     @classmethod
@@ -218,15 +222,15 @@ class File(BaseModel):
         Raises:
             NotImplementedError: the repository cannot.
         """
-        given = FileData(b"", content_type, file_name)
+        file_data = FileData(b"", content_type, file_name)
         reservation = get_builtin_repository(repository).reserve(
-            given.file_name,
-            given.content_type,
+            file_data.file_name,
+            file_data.content_type,
             object_lifecycle_preference=_preference(request),
             request=request,
             extra_headers=extra_headers,
         )
-        return PendingFile(cls, reservation, given.content_type, given.file_name)
+        return PendingFile(cls, reservation, file_data.content_type, file_data.file_name)
 
     # --- read -------------------------------------------------------------------------------------------------------
     def as_bytes(self) -> bytes:

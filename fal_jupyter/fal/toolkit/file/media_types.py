@@ -21,5 +21,5 @@ def media_type(said: str | None, data: bytes, file_name: str = "") -> str:
     kind = (said or UNKNOWN).lower().replace("image/jpg", "image/jpeg")
     if kind != UNKNOWN:
         return kind
-    found = next((name for begin, name in _BEGINNINGS if re.match(begin, data, re.DOTALL)), "")
-    return found or guess_type(file_name)[0] or UNKNOWN
+    detected = next((name for begin, name in _BEGINNINGS if re.match(begin, data, re.DOTALL)), "")
+    return detected or guess_type(file_name)[0] or UNKNOWN

@@ -72,11 +72,11 @@ def ImageSizeField(  # noqa: N802  # the real package's name
     *args: Any, constraints: ImageSizeConstraints | None = None, ui: dict[str, Any] | None = None, **kwargs: Any
 ) -> Any:
     """A pydantic field of a size, with the limits of what a model can make under ``x-fal``."""
-    told = to_xfal(constraints) if constraints is not None else {}
+    extra = to_xfal(constraints) if constraints is not None else {}
 
     def add(schema: dict[str, Any]) -> None:
-        if told:
-            schema["x-fal"] = told
+        if extra:
+            schema["x-fal"] = extra
         if ui:
             schema["ui"] = ui
 

@@ -37,9 +37,9 @@ def _hash_url(url: str) -> str:
 
 def name_of(url: str, fetched: Fetched) -> str:
     """The name that the server gives, else the end of the path, else a hash."""
-    if told := fetched.headers.get("content-disposition"):
+    if disposition := fetched.headers.get("content-disposition"):
         message = Message()
-        message["content-disposition"] = told
+        message["content-disposition"] = disposition
         if (name := message.get_filename()) and (plain := Path(name).name) not in ("", ".", ".."):
             return plain
     parts = urlsplit(url)
@@ -87,8 +87,8 @@ def download_file(
         target = directory / name_of(url, fetched)
         if target.exists() and target.stat().st_size == fetched.size and not force:
             return target
-        forced = "File already exists. Forcing download of" if force else "Downloading"
-        print(f"{forced} {url} to {target}")
+        action = "File already exists. Forcing download of" if force else "Downloading"
+        print(f"{action} {url} to {target}")
         os.replace(beside, target)
         return target
     except DownloadError:
@@ -114,10 +114,10 @@ def download_model_weights(url: str, force: bool = False, request_headers: dict[
     """
     directory = Path(FAL_MODEL_WEIGHTS_DIR / _hash_url(url))
     if directory.exists() and not force:
-        found = next((path for path in sorted(directory.iterdir()) if not path.name.startswith(".fal")), None)
-        if found is not None:
+        existing = next((path for path in sorted(directory.iterdir()) if not path.name.startswith(".fal")), None)
+        if existing is not None:
             _mark_used(directory)
-            return found
+            return existing
     path = download_file(url, directory, force=force, request_headers=request_headers)
     _mark_used(directory)
     return path
@@ -166,14 +166,14 @@ def clone_repository(
     directory.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=directory, suffix=f"{name}.tmp") as beside:
         print(f"Cloning the repository '{https_url}' .")
-        made = Path(beside) / name
-        _git("clone", "--recursive", "--", https_url, str(made))
+        clone = Path(beside) / name
+        _git("clone", "--recursive", "--", https_url, str(clone))
         if commit_hash:
-            _git("-C", str(made), "checkout", commit_hash)
-            _git("-C", str(made), "submodule", "update", "--init", "--recursive")
+            _git("-C", str(clone), "checkout", commit_hash)
+            _git("-C", str(clone), "submodule", "update", "--init", "--recursive")
         if target.exists():
             shutil.rmtree(target)
-        os.replace(made, target)
+        os.replace(clone, target)
     return _on_path(target, include_to_path)
 
 
@@ -189,7 +189,7 @@ def _commit_of(repository: Path) -> str:
         return ""
 
 
-def _on_path(repository: Path, wanted: bool) -> Path:
-    if wanted and (str(repository) not in sys.path):
+def _on_path(repository: Path, listed: bool) -> Path:
+    if listed and (str(repository) not in sys.path):
         sys.path.insert(0, str(repository))
     return repository

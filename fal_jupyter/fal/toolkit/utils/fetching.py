@@ -121,10 +121,10 @@ def _from_data(url: str, into: BinaryIO, limit: int | None) -> Fetched:
 def _own_file(url: str) -> StoredFile | None:
     """A file of our own CDN, where the address is one: its id is the permission to read it, unless its access says otherwise."""
     parts = _parts(url)
-    found = _OWN_FILE.fullmatch(parts.path)
-    if found is None or (parts.hostname or "") not in ("127.0.0.1", "localhost", "::1"):
+    match = _OWN_FILE.fullmatch(parts.path)
+    if match is None or (parts.hostname or "") not in ("127.0.0.1", "localhost", "::1"):
         return None
-    return FileStore(settings.read().files).find(found[1], time.time())
+    return FileStore(settings.read().files).find(match[1], time.time())
 
 
 def local_bytes(url: str, limit: int) -> bytes | None:
@@ -173,10 +173,10 @@ def _over_http(
                 continue
             if answer.status >= 400:
                 raise FetchStatus(answer.status)
-            told = {name.lower(): value for name, value in answer.getheaders()}
+            response_headers = {name.lower(): value for name, value in answer.getheaders()}
             if on_headers is not None:
-                on_headers(told)
-            return Fetched(told, _read(answer, into, limit, until))
+                on_headers(response_headers)
+            return Fetched(response_headers, _read(answer, into, limit, until))
         except http.client.HTTPException as error:
             raise FetchError(f"the server's answer is no HTTP: {type(error).__name__}") from error
         finally:
@@ -204,14 +204,16 @@ def _connect(url: str) -> http.client.HTTPConnection:
     except ValueError:
         raise FetchError("the address has no such port") from None
     try:
-        found = net_guard.addresses_of(host, port)
+        addresses = net_guard.addresses_of(host, port)
     except (OSError, ValueError):  # a ValueError: no name that could have an address
         raise FetchError("DNS resolution failed") from None
     private = settings.read().allow_private
-    if not found or not all(net_guard.may_connect(address, loopback=False, private=private) for address in found):
+    if not addresses or not all(
+        net_guard.may_connect(address, loopback=False, private=private) for address in addresses
+    ):
         raise FetchError("Hostname resolves to a non-routable address")
     error: OSError | None = None
-    for address in found:
+    for address in addresses:
         try:
             sock = socket.create_connection((address, port), timeout=CONNECT_TIMEOUT)
             break

@@ -20,15 +20,15 @@ def VideoField(  # noqa: N802  # the real package's name
     **kwargs: Any,
 ) -> Any:
     """A pydantic field that forms show as a video; what it takes, and what is made of it, is told under ``x-fal``."""
-    told: dict[str, Any] = to_xfal(constraints) if constraints is not None else {}
+    extra: dict[str, Any] = to_xfal(constraints) if constraints is not None else {}
     for name, config in (("combined", combined_constraints), ("normalization", normalization)):
         if config is not None and (limits := to_xfal(config)):
-            told[name] = limits
+            extra[name] = limits
 
     def add(schema: dict[str, Any]) -> None:
         shown_as("video", ui)(schema)
-        if told:
-            schema["x-fal"] = told
+        if extra:
+            schema["x-fal"] = extra
 
     return field_with(add, args, kwargs)
 
