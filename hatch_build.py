@@ -31,7 +31,7 @@ def sources(root: Path) -> list[Path]:
         (front / "scripts", ("*.mjs",)),
     ):
         found += [path for pattern in patterns for path in folder.rglob(pattern) if "shared" not in path.parts]
-    found += (root / "fal_jupyter" / "widgets" / "static").glob("*.mjs")
+    found += (root / "fal_jupyter" / "widgets" / "static").rglob("*.mjs")
     return sorted(path for path in found if path.is_file())
 
 

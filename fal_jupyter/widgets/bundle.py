@@ -1,7 +1,7 @@
 """Joins the modules of ``static/`` to the one ES module that anywidget wants; the same files are the JupyterLab extension's.
 
-That needs no build, since the modules keep three rules (``static/types.d.ts``): they import siblings only, by name; what a module
-names at its top level no other one does; and they export declarations. ``tests/widgets`` holds them to it.
+That needs no build, since the modules keep three rules (``static/types.d.ts``): they import modules of the folder only, by name;
+what a module names at its top level no other one does; and they export declarations. ``tests/widgets`` holds them to it.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator
+from os.path import normpath
 from pathlib import Path
 
 from fal_jupyter.domain.errors import FalJupyterError
 
 STATIC = Path(__file__).parent / "static"
 ENTRY = "widget.mjs"
-_IMPORT = re.compile(r'^import \{([^}]*)\} from "\./([\w.-]+)";\n', re.MULTILINE)
+_IMPORT = re.compile(r'^import \{([^}]*)\} from "(\.{1,2}/[\w./-]+)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?function|const|let|class)", re.MULTILINE)
 _NAME = re.compile(r"^(?:export )?(?:async )?(?:function\*?|const|let|class) (\w+)", re.MULTILINE)
 _TUPLE = re.compile(r"^(?:export )?(?:const|let) [\[{]", re.MULTILINE)
@@ -45,7 +46,7 @@ def _bundle(folder: Path, entry: str) -> str:
     text = "\n".join(parts)
     if re.search(r"^import ", text, re.MULTILINE):
         raise FalJupyterError(
-            "a module imports in a way that the bundle does not know: import { name } from './sibling.mjs'"
+            "a module imports in a way that the bundle does not know: import { name } from './module.mjs'"
         )
     return text
 
@@ -57,9 +58,9 @@ def _in_order(folder: Path, name: str, above: list[str], done: list[str]) -> Ite
     if name in done:
         return
     source = (folder / name).read_text()
-    for names, sibling in _IMPORT.findall(source):
+    for names, imported in _IMPORT.findall(source):
         if " as " in names:
-            raise FalJupyterError(f"{name} renames what it imports from {sibling}")
-        yield from _in_order(folder, sibling, [*above, name], done)
+            raise FalJupyterError(f"{name} renames what it imports from {imported}")
+        yield from _in_order(folder, normpath(Path(name).parent / imported), [*above, name], done)
     done.append(name)
     yield name

@@ -1,8 +1,5 @@
-/**
- * Copy the modules that widgets and extension share into src/, where tsc and the bundler look: the source stays where
- * it is.
- */
-import { copyFileSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+/** Copy the modules that widgets and extension share into src/, where tsc and the bundler look: the source stays where it is. */
+import { cpSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -10,5 +7,4 @@ const here = dirname(fileURLToPath(import.meta.url));
 const from = join(here, "..", "..", "fal_jupyter", "widgets", "static");
 const to = join(here, "..", "src", "shared");
 rmSync(to, { recursive: true, force: true });
-mkdirSync(to, { recursive: true });
-for (const name of readdirSync(from)) if (/\.(mjs|d\.ts)$/.test(name)) copyFileSync(join(from, name), join(to, name));
+cpSync(from, to, { recursive: true });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { waitAdvice } from "../../fal_jupyter/widgets/static/advice.mjs";
+import { waitAdvice } from "../../fal_jupyter/widgets/static/inspector/advice.mjs";
 import { madeApp, madeRequest } from "./made.mjs";
 
 const said = (request, scaling, state = "Ready") =>

@@ -1,10 +1,10 @@
 /** Answers as they are shown, programs as they are written, numbers as they are read. */
 import { describe, expect, test, vi } from "vitest";
-import { errorView } from "../../fal_jupyter/widgets/static/errors.mjs";
-import { ago, bytes, count, duration, percent, plural, rate } from "../../fal_jupyter/widgets/static/format.mjs";
-import { csvRows } from "../../fal_jupyter/widgets/static/json_view.mjs";
-import { plainText } from "../../fal_jupyter/widgets/static/plain.mjs";
-import { jsonView, resultView } from "../../fal_jupyter/widgets/static/result.mjs";
+import { errorView } from "../../fal_jupyter/widgets/static/elements/errors.mjs";
+import { ago, bytes, count, duration, percent, plural, rate } from "../../fal_jupyter/widgets/static/text/format.mjs";
+import { csvRows } from "../../fal_jupyter/widgets/static/elements/json_view.mjs";
+import { plainText } from "../../fal_jupyter/widgets/static/text/plain.mjs";
+import { jsonView, resultView } from "../../fal_jupyter/widgets/static/outputs/result.mjs";
 import { HOSTILE } from "./made.mjs";
 
 const stop = new AbortController().signal;

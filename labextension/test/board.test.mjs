@@ -1,17 +1,17 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { csvField, requestsCsv } from "../../fal_jupyter/widgets/static/csv.mjs";
-import { dashboardPanel } from "../../fal_jupyter/widgets/static/dashboard.mjs";
-import { endpointTable } from "../../fal_jupyter/widgets/static/endpoint_figures.mjs";
-import { pathText } from "../../fal_jupyter/widgets/static/format.mjs";
-import { roundUp, timeLabels } from "../../fal_jupyter/widgets/static/geometry.mjs";
-import { inspectorPanel, memoryDuring } from "../../fal_jupyter/widgets/static/inspector.mjs";
-import { phaseBar, phaseTable, phaseTicks } from "../../fal_jupyter/widgets/static/phases.mjs";
-import { waitsFor } from "../../fal_jupyter/widgets/static/queue.mjs";
-import { requestsPanel } from "../../fal_jupyter/widgets/static/requests.mjs";
-import { treePanel } from "../../fal_jupyter/widgets/static/tree.mjs";
-import { usagePanel } from "../../fal_jupyter/widgets/static/usage.mjs";
+import { csvField, requestsCsv } from "../../fal_jupyter/widgets/static/requests/csv.mjs";
+import { dashboardPanel } from "../../fal_jupyter/widgets/static/dashboard/dashboard.mjs";
+import { endpointTable } from "../../fal_jupyter/widgets/static/requests/endpoint_figures.mjs";
+import { pathText } from "../../fal_jupyter/widgets/static/text/format.mjs";
+import { roundUp, timeLabels } from "../../fal_jupyter/widgets/static/elements/geometry.mjs";
+import { inspectorPanel, memoryDuring } from "../../fal_jupyter/widgets/static/inspector/inspector.mjs";
+import { phaseBar, phaseTable, phaseTicks } from "../../fal_jupyter/widgets/static/elements/phases.mjs";
+import { waitsFor } from "../../fal_jupyter/widgets/static/requests/queue.mjs";
+import { requestsPanel } from "../../fal_jupyter/widgets/static/requests/requests.mjs";
+import { treePanel } from "../../fal_jupyter/widgets/static/sidebar/tree.mjs";
+import { usagePanel } from "../../fal_jupyter/widgets/static/scaling/usage.mjs";
 import { HOSTILE, madeApp, madeHost, madeLine, madeRequest, madeRunner, until } from "./made.mjs";
-import { sentenceView } from "../../fal_jupyter/widgets/static/timeline.mjs";
+import { sentenceView } from "../../fal_jupyter/widgets/static/scaling/timeline.mjs";
 
 let stop = new AbortController();
 function shown(panel, host, options = {}, place = document.body) {

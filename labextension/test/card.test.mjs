@@ -1,9 +1,9 @@
 /** The card and its Try tab on a store and a host that a test steers; the feed's reader on streams it makes. */
 import { Blob } from "node:buffer";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { cardPanel } from "../../fal_jupyter/widgets/static/card.mjs";
-import { kernelHost, readFeed, savedHost } from "../../fal_jupyter/widgets/static/host.mjs";
-import { createStore, storeOfPicture } from "../../fal_jupyter/widgets/static/store.mjs";
+import { cardPanel } from "../../fal_jupyter/widgets/static/card/card.mjs";
+import { kernelHost, readFeed, savedHost } from "../../fal_jupyter/widgets/static/connection/host.mjs";
+import { createStore, storeOfPicture } from "../../fal_jupyter/widgets/static/connection/store.mjs";
 import { HOSTILE, madeApp, madeHost, madeLine, madeRequest, madeRunner, until } from "./made.mjs";
 
 vi.stubGlobal("Blob", Blob); // that of jsdom does not give its bytes

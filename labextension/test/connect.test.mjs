@@ -1,6 +1,6 @@
 // The line that reaches an app from any notebook.
 import { expect, test } from "vitest";
-import { connectCell } from "../../fal_jupyter/widgets/static/connect.mjs";
+import { connectCell } from "../../fal_jupyter/widgets/static/sidebar/connect.mjs";
 import { madeApp } from "./made.mjs";
 
 const endpoint = (signature, more = {}) => ({

@@ -1,7 +1,7 @@
 /** Forms from schemas: what is shown, what is read, what is refused. */
 import { beforeEach, expect, test } from "vitest";
-import { objectForm } from "../../fal_jupyter/widgets/static/form.mjs";
-import { endpointSchema, problemOf, resolveSchema } from "../../fal_jupyter/widgets/static/schema.mjs";
+import { objectForm } from "../../fal_jupyter/widgets/static/form/form.mjs";
+import { endpointSchema, problemOf, resolveSchema } from "../../fal_jupyter/widgets/static/form/schema.mjs";
 
 const DOCUMENT = {
   paths: {

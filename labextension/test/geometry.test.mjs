@@ -11,7 +11,7 @@ import {
   stackPath,
   stepPath,
   timeTicks,
-} from "../../fal_jupyter/widgets/static/geometry.mjs";
+} from "../../fal_jupyter/widgets/static/elements/geometry.mjs";
 
 const point = (time, waiting, running, states = {}) => {
   const made = [time, waiting, running, 0, 0, 0, 0, 0, 0, 0];

@@ -1,6 +1,6 @@
 /** Which keys a panel keeps for itself, and which it lets the page have; and a card that outlives a run which fails. */
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { isOwnKey, keepOwnKeys } from "../../fal_jupyter/widgets/static/keys.mjs";
+import { isOwnKey, keepOwnKeys } from "../../fal_jupyter/widgets/static/elements/keys.mjs";
 import { loadExtension } from "../src/notebooks/kernel.ts";
 import { hasFailed, keepCard } from "../src/cards/kept_card.ts";
 import { until } from "./made.mjs";

@@ -1,5 +1,5 @@
 /** Records as the feed has them, for tests of the front end. */
-import { createStore } from "../../fal_jupyter/widgets/static/store.mjs";
+import { createStore } from "../../fal_jupyter/widgets/static/connection/store.mjs";
 
 export const HOSTILE = '<img src=x onerror="window.hit = 1">\u0007\u001b[31m';
 export const RULES = [

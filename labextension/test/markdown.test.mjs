@@ -1,7 +1,7 @@
 /** Markdown of a docstring: what becomes elements, and that nothing else ever does. */
 import { beforeEach, describe, expect, test } from "vitest";
-import { cardPanel } from "../../fal_jupyter/widgets/static/card.mjs";
-import { markdownView } from "../../fal_jupyter/widgets/static/markdown.mjs";
+import { cardPanel } from "../../fal_jupyter/widgets/static/card/card.mjs";
+import { markdownView } from "../../fal_jupyter/widgets/static/elements/markdown.mjs";
 import { HOSTILE, madeApp, madeHost, madeLine, until } from "./made.mjs";
 
 const html = (text) => markdownView(text).innerHTML;

@@ -6,14 +6,14 @@ import {
   problemsOf,
   sliderPlace,
   sliderValue,
-} from "../../fal_jupyter/widgets/static/config.mjs";
-import { dashboardPanel, figuresOf, sortedApps } from "../../fal_jupyter/widgets/static/dashboard.mjs";
-import { appLetters, ledgerBars, ledgerPanel, shareWords } from "../../fal_jupyter/widgets/static/ledger.mjs";
-import { phasesOf, totalOf } from "../../fal_jupyter/widgets/static/phases.mjs";
-import { markWords } from "../../fal_jupyter/widgets/static/picture.mjs";
-import { chosenRequests, requestsPanel } from "../../fal_jupyter/widgets/static/requests.mjs";
-import { sentenceView, timelinePanel } from "../../fal_jupyter/widgets/static/timeline.mjs";
-import { summaryOf, treePanel } from "../../fal_jupyter/widgets/static/tree.mjs";
+} from "../../fal_jupyter/widgets/static/scaling/config.mjs";
+import { dashboardPanel, figuresOf, sortedApps } from "../../fal_jupyter/widgets/static/dashboard/dashboard.mjs";
+import { appLetters, ledgerBars, ledgerPanel, shareWords } from "../../fal_jupyter/widgets/static/dashboard/ledger.mjs";
+import { phasesOf, totalOf } from "../../fal_jupyter/widgets/static/elements/phases.mjs";
+import { markWords } from "../../fal_jupyter/widgets/static/scaling/picture.mjs";
+import { chosenRequests, requestsPanel } from "../../fal_jupyter/widgets/static/requests/requests.mjs";
+import { sentenceView, timelinePanel } from "../../fal_jupyter/widgets/static/scaling/timeline.mjs";
+import { summaryOf, treePanel } from "../../fal_jupyter/widgets/static/sidebar/tree.mjs";
 import { HOSTILE, RULES, madeApp, madeHost, madeLine, madeRequest, madeRunner, until } from "./made.mjs";
 
 let stop = new AbortController();

@@ -1,22 +1,22 @@
 /** Programs as they are written: each language reads what the form held; templates and load. */
 import { execFileSync } from "node:child_process";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { programView } from "../../fal_jupyter/widgets/static/highlight.mjs";
-import { shellWord } from "../../fal_jupyter/widgets/static/literals.mjs";
-import { loadPanel } from "../../fal_jupyter/widgets/static/load.mjs";
-import { encodedBody } from "../../fal_jupyter/widgets/static/form_body.mjs";
-import { sampleOfSignature } from "../../fal_jupyter/widgets/static/signature_sample.mjs";
-import { queryValues, recordedPrograms } from "../../fal_jupyter/widgets/static/recorded.mjs";
-import { recordedValue } from "../../fal_jupyter/widgets/static/recorded_input.mjs";
-import { endpointSchema } from "../../fal_jupyter/widgets/static/schema.mjs";
-import { TEMPLATES, cellsOf } from "../../fal_jupyter/widgets/static/templates.mjs";
+import { programView } from "../../fal_jupyter/widgets/static/elements/highlight.mjs";
+import { shellWord } from "../../fal_jupyter/widgets/static/text/literals.mjs";
+import { loadPanel } from "../../fal_jupyter/widgets/static/try/load.mjs";
+import { encodedBody } from "../../fal_jupyter/widgets/static/form/form_body.mjs";
+import { sampleOfSignature } from "../../fal_jupyter/widgets/static/snippets/signature_sample.mjs";
+import { queryValues, recordedPrograms } from "../../fal_jupyter/widgets/static/inspector/recorded.mjs";
+import { recordedValue } from "../../fal_jupyter/widgets/static/inspector/recorded_input.mjs";
+import { endpointSchema } from "../../fal_jupyter/widgets/static/form/schema.mjs";
+import { TEMPLATES, cellsOf } from "../../fal_jupyter/widgets/static/sidebar/templates.mjs";
 import {
   PLACEHOLDER,
   sampleOf,
   snippetsOf,
   snippetsPanel,
   waysOf,
-} from "../../fal_jupyter/widgets/static/snippets.mjs";
+} from "../../fal_jupyter/widgets/static/snippets/snippets.mjs";
 import { HOSTILE, madeApp, madeHost, madeLine, madeRunner, until } from "./made.mjs";
 
 describe("programs", () => {

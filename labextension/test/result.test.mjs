@@ -1,16 +1,16 @@
 /** Answers, streams, outputs and logs: what is shown of them, how much of it, and what is not asked of strangers. */
 import { Blob as NodeBlob } from "node:buffer";
 import { describe, expect, test, vi } from "vitest";
-import { brokenAnswer, completeAnswer } from "../../fal_jupyter/widgets/static/answer.mjs";
-import { FileInput } from "../../fal_jupyter/widgets/static/literals.mjs";
-import { galleryPanel, inputWords, keptValue } from "../../fal_jupyter/widgets/static/gallery.mjs";
-import { kernelHost, ownFile } from "../../fal_jupyter/widgets/static/host.mjs";
-import { parsedJson, shownNumber, writtenJson } from "../../fal_jupyter/widgets/static/json_view.mjs";
-import { levelOf, logLines, logsPanel } from "../../fal_jupyter/widgets/static/logs.mjs";
-import { displaysView, mediaIn } from "../../fal_jupyter/widgets/static/media.mjs";
-import { jsonView, resultView } from "../../fal_jupyter/widgets/static/result.mjs";
-import { isEventStream, streamView, textOfEvent } from "../../fal_jupyter/widgets/static/stream_view.mjs";
-import { newPen, terminalLine, terminalView, textOfRuns } from "../../fal_jupyter/widgets/static/terminal.mjs";
+import { brokenAnswer, completeAnswer } from "../../fal_jupyter/widgets/static/outputs/answer.mjs";
+import { FileInput } from "../../fal_jupyter/widgets/static/text/literals.mjs";
+import { galleryPanel, inputWords, keptValue } from "../../fal_jupyter/widgets/static/outputs/gallery.mjs";
+import { kernelHost, ownFile } from "../../fal_jupyter/widgets/static/connection/host.mjs";
+import { parsedJson, shownNumber, writtenJson } from "../../fal_jupyter/widgets/static/elements/json_view.mjs";
+import { levelOf, logLines, logsPanel } from "../../fal_jupyter/widgets/static/logs/logs.mjs";
+import { displaysView, mediaIn } from "../../fal_jupyter/widgets/static/outputs/media.mjs";
+import { jsonView, resultView } from "../../fal_jupyter/widgets/static/outputs/result.mjs";
+import { isEventStream, streamView, textOfEvent } from "../../fal_jupyter/widgets/static/outputs/stream_view.mjs";
+import { newPen, terminalLine, terminalView, textOfRuns } from "../../fal_jupyter/widgets/static/elements/terminal.mjs";
 import { HOSTILE, madeApp, madeHost, madeLine, madeRequest, until } from "./made.mjs";
 
 const stop = new AbortController().signal;

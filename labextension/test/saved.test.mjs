@@ -1,9 +1,9 @@
 // What a saved card shows in Logs, Outputs and Try, where nobody can be asked.
 import { afterEach, describe, expect, it } from "vitest";
-import { galleryPanel } from "../../fal_jupyter/widgets/static/gallery.mjs";
-import { savedHost } from "../../fal_jupyter/widgets/static/host.mjs";
-import { logsPanel } from "../../fal_jupyter/widgets/static/logs.mjs";
-import { tryPanel } from "../../fal_jupyter/widgets/static/tryit.mjs";
+import { galleryPanel } from "../../fal_jupyter/widgets/static/outputs/gallery.mjs";
+import { savedHost } from "../../fal_jupyter/widgets/static/connection/host.mjs";
+import { logsPanel } from "../../fal_jupyter/widgets/static/logs/logs.mjs";
+import { tryPanel } from "../../fal_jupyter/widgets/static/try/tryit.mjs";
 import { madeApp, madeRequest } from "./made.mjs";
 
 const DOT = "R0lGODlhAQABAAAAACwAAAAAAQABAAA=";

@@ -1,14 +1,14 @@
 /** The Try tab: what its form makes of a schema, a call on its way, two results, a request that is edited. */
 import { Blob as NodeBlob } from "node:buffer";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { objectForm } from "../../fal_jupyter/widgets/static/form.mjs";
-import { encodedBody } from "../../fal_jupyter/widgets/static/form_body.mjs";
-import { takeDraft } from "../../fal_jupyter/widgets/static/form_endpoint.mjs";
-import { numberKind, rolled } from "../../fal_jupyter/widgets/static/form_number.mjs";
-import { lastLines, progressIn, queueWords } from "../../fal_jupyter/widgets/static/running.mjs";
-import { endpointSchema, mediaKind, resolveSchema } from "../../fal_jupyter/widgets/static/schema.mjs";
-import { belongsTo, inputDifferences } from "../../fal_jupyter/widgets/static/trial.mjs";
-import { onEditRequest, tryPanel } from "../../fal_jupyter/widgets/static/tryit.mjs";
+import { objectForm } from "../../fal_jupyter/widgets/static/form/form.mjs";
+import { encodedBody } from "../../fal_jupyter/widgets/static/form/form_body.mjs";
+import { takeDraft } from "../../fal_jupyter/widgets/static/form/form_endpoint.mjs";
+import { numberKind, rolled } from "../../fal_jupyter/widgets/static/form/form_number.mjs";
+import { lastLines, progressIn, queueWords } from "../../fal_jupyter/widgets/static/try/running.mjs";
+import { endpointSchema, mediaKind, resolveSchema } from "../../fal_jupyter/widgets/static/form/schema.mjs";
+import { belongsTo, inputDifferences } from "../../fal_jupyter/widgets/static/try/trial.mjs";
+import { onEditRequest, tryPanel } from "../../fal_jupyter/widgets/static/try/tryit.mjs";
 import { HOSTILE, madeApp, madeHost, madeLine, madeRequest, madeRunner, until } from "./made.mjs";
 
 vi.stubGlobal("Blob", NodeBlob); // that of jsdom does not give its bytes

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { h, svg, update } from "../../fal_jupyter/widgets/static/dom.mjs";
+import { h, svg, update } from "../../fal_jupyter/widgets/static/elements/dom.mjs";
 
 const row = (key, text, press) => h("li", { dataset: { key }, onclick: press }, h("b", null, text));
 

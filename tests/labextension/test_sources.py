@@ -115,7 +115,7 @@ def test_the_hash_of_the_sources_covers_the_shared_modules_too(tmp_path: Path) -
     for name in (
         "labextension/src/index.ts",
         "labextension/yarn.lock",
-        "fal_jupyter/widgets/static/card.mjs",
+        "fal_jupyter/widgets/static/card/card.mjs",
         "labextension/schema/plugin.json",
     ):
         changed = tmp_path / name

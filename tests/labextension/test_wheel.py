@@ -47,9 +47,7 @@ def test_the_wheel_has_everything_once(wheel: Path) -> None:
     assert {
         f"{share}schemas/fal-jupyter/{path.name}" for path in (TOP / "labextension" / "schema").glob("*.json")
     } <= set(names)
-    assert {
-        f"fal_jupyter/widgets/static/{path.name}" for path in (TOP / "fal_jupyter/widgets/static").glob("*.mjs")
-    } <= set(names)
+    assert {str(path.relative_to(TOP)) for path in (TOP / "fal_jupyter/widgets/static").rglob("*.mjs")} <= set(names)
     assert not [name for name in names if name.startswith("fal_jupyter/labextension") or "node_modules" in name]
 
 

@@ -19,7 +19,9 @@ FORBIDDEN = re.compile(
 
 def modules(folder: Path, **sources: str) -> Path:
     for name, source in sources.items():
-        (folder / f"{name}.mjs").write_text(source)
+        path = folder / f"{name}.mjs"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(source)
     return folder
 
 
@@ -36,14 +38,20 @@ def test_the_joined_module_is_one_that_node_takes(tmp_path: Path) -> None:
     subprocess.run([node, "--input-type=module", "-e", code], check=True, timeout=60)
 
 
-@pytest.mark.parametrize("path", sorted(STATIC.glob("*.mjs")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(STATIC.rglob("*.mjs")), ids=lambda path: path.name)
 def test_no_module_hands_text_to_a_parser_of_html_or_of_programs(path: Path) -> None:
     assert FORBIDDEN.findall(path.read_text()) == []
 
 
-@pytest.mark.parametrize("path", sorted(STATIC.glob("*.mjs")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(STATIC.rglob("*.mjs")), ids=lambda path: path.name)
 def test_no_module_asks_anything_of_the_web(path: Path) -> None:
     assert not re.search(r"""(import|from|fetch\()\s*\(?["'`]https?:""", path.read_text())
+
+
+def test_every_folder_is_on_the_map_of_the_front_end() -> None:
+    page = (Path(__file__).parent.parent.parent / "docs" / "explanation" / "front-end.md").read_text()
+    folders = {path.name for path in STATIC.iterdir() if path.is_dir()}
+    assert folders == set(re.findall(r"^\| `(\w+)` \|", page, re.M))
 
 
 def test_modules_come_before_their_users(tmp_path: Path) -> None:
@@ -55,6 +63,17 @@ def test_modules_come_before_their_users(tmp_path: Path) -> None:
     )
     text = bundle(folder)
     assert text.index("const b = 1") < text.index("const a = b + 1") < text.index("export default")
+
+
+def test_modules_of_other_folders_are_found_once(tmp_path: Path) -> None:
+    sources = {
+        "widget": 'import { a } from "./one/a.mjs";\nimport { b } from "./two/b.mjs";\nexport default { render: () => a + b };\n',
+        "one/a": 'import { b } from "../two/b.mjs";\nexport const a = b + 1;\n',
+        "two/b": "export const b = 1;\n",
+    }
+    text = bundle(modules(tmp_path, **sources))
+    assert text.count("const b = 1") == 1
+    assert text.index("const b = 1") < text.index("const a = b + 1")
 
 
 @pytest.mark.parametrize(

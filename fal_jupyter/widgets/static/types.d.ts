@@ -3,12 +3,9 @@
  * compares both), the store that keeps them, and the host that a panel lives in.
  *
  * Rules of this folder: plain ESM, no dependency, no build. Text of users reaches the page through text nodes only.
- * Names at the
- * top level of a module are unique in the folder, imports name siblings only (`import { a, b } from "./dom.mjs"`), and
- * nothing
- * but `export const|let|function|class|async function` and `export default` is exported, so that widgets/bundle.py can
- * join
- * the modules to the one file that anywidget wants.
+ * Names at the top level of a module are unique in the folder, imports name modules of this folder only
+ * (`import { a, b } from "../elements/dom.mjs"`), and nothing but `export const|let|function|class|async function` and
+ * `export default` is exported, so that widgets/bundle.py can join the modules to the one file that anywidget wants.
  */
 
 // --- records (protocol/feed.py, protocol/api.py) ---------------------------------------------------------------------

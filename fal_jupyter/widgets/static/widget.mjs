@@ -1,14 +1,14 @@
 // @ts-check
 /** What anywidget calls: finds where the panel lives, and draws the panel that the card asks for. */
-import { cardPanel } from "./card.mjs";
-import { configPanel } from "./config.mjs";
-import { dashboardPanel } from "./dashboard.mjs";
-import { h } from "./dom.mjs";
-import { detectServer, kernelHost, savedHost, serverHost } from "./host.mjs";
-import { keepOwnKeys } from "./keys.mjs";
-import { requestsPanel } from "./requests.mjs";
-import { ensureStyle } from "./style.mjs";
-import { timelinePanel } from "./timeline.mjs";
+import { cardPanel } from "./card/card.mjs";
+import { configPanel } from "./scaling/config.mjs";
+import { dashboardPanel } from "./dashboard/dashboard.mjs";
+import { h } from "./elements/dom.mjs";
+import { detectServer, kernelHost, savedHost, serverHost } from "./connection/host.mjs";
+import { keepOwnKeys } from "./elements/keys.mjs";
+import { requestsPanel } from "./requests/requests.mjs";
+import { ensureStyle } from "./style/style.mjs";
+import { timelinePanel } from "./scaling/timeline.mjs";
 
 /** @typedef {import("./types.d.ts").CardData} CardData */
 

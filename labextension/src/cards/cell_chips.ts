@@ -3,7 +3,7 @@ import type { JupyterFrontEnd } from "@jupyterlab/application";
 
 import { complain } from "../complain";
 import { cardOf, sourceOf, type Cell, type CellLocation } from "../notebooks/notebook_panel";
-import { ensureStyle } from "../shared/style.mjs";
+import { ensureStyle } from "../shared/style/style.mjs";
 import type { AppState } from "../shared/types";
 import type { IFalConnection, IFalNotebooks } from "../tokens";
 import { cellRuns } from "./card_data";

@@ -1,9 +1,9 @@
 /** The chip at an app cell: what it says, and what it offers. */
-import { newestFailed, startingRunner } from "../shared/card_states.mjs";
-import { h, replace } from "../shared/dom.mjs";
-import { duration } from "../shared/format.mjs";
-import { glyph } from "../shared/glyphs.mjs";
-import { isOwnKey, keepOwnKeys } from "../shared/keys.mjs";
+import { newestFailed, startingRunner } from "../shared/card/card_states.mjs";
+import { h, replace } from "../shared/elements/dom.mjs";
+import { duration } from "../shared/text/format.mjs";
+import { glyph } from "../shared/elements/glyphs.mjs";
+import { isOwnKey, keepOwnKeys } from "../shared/elements/keys.mjs";
 import type { AppState, CardData, GatewayState } from "../shared/types";
 import { sourceHash } from "./source";
 

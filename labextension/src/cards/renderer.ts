@@ -3,8 +3,8 @@ import type { IRenderMime } from "@jupyterlab/rendermime-interfaces";
 import type { Message } from "@lumino/messaging";
 import { Widget } from "@lumino/widgets";
 
-import { isBuilding } from "../shared/card_states.mjs";
-import { savedHost } from "../shared/host.mjs";
+import { isBuilding } from "../shared/card/card_states.mjs";
+import { savedHost } from "../shared/connection/host.mjs";
 import { drawPanel } from "../shared/widget.mjs";
 import type { CardData } from "../shared/types";
 import { CARD_MIME, cellRuns, isLive } from "./card_data";

@@ -1,9 +1,7 @@
 /**
  * What a notebook has when it is saved: the kernel writes a card's output when a cell ends, and calls that the card
- * makes come later. So before a
- * notebook is saved, the outputs of apps that changed since are asked of the kernel. Nothing is done between two saves:
- * a notebook that nobody
- * touched stays unmodified.
+ * makes come later. So before a notebook is saved, the outputs of apps that changed since are asked of the kernel.
+ * Nothing is done between two saves: a notebook that nobody touched stays unmodified.
  */
 import type { AppState, CardData, View } from "../shared/types";
 import { CARD_MIME } from "./card_data";

@@ -3,7 +3,7 @@ import type { JupyterFrontEnd } from "@jupyterlab/application";
 import { InputDialog } from "@jupyterlab/apputils";
 import { PathExt } from "@jupyterlab/coreutils";
 
-import { TEMPLATES, cellsOf } from "../shared/templates.mjs";
+import { TEMPLATES, cellsOf } from "../shared/sidebar/templates.mjs";
 
 /** A notebook of a template: it loads the extension, defines the app, and calls it. */
 function starterNotebook(cells: string[]): Record<string, unknown> {

@@ -3,8 +3,8 @@ import { showDialog, Dialog } from "@jupyterlab/apputils";
 import { PageConfig, URLExt } from "@jupyterlab/coreutils";
 import { ServerConnection } from "@jupyterlab/services";
 
-import { answeredByFetch, ownFile, readFeed, withQuery } from "../shared/host.mjs";
-import { createStore } from "../shared/store.mjs";
+import { answeredByFetch, ownFile, readFeed, withQuery } from "../shared/connection/host.mjs";
+import { createStore } from "../shared/connection/store.mjs";
 import type { Answered, AppState, Asked, Host } from "../shared/types";
 import type { Preferences } from "./preferences";
 

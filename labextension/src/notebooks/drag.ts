@@ -2,7 +2,7 @@
 import { MimeData } from "@lumino/coreutils";
 import { Drag } from "@lumino/dragdrop";
 
-import { h } from "../shared/dom.mjs";
+import { h } from "../shared/elements/dom.mjs";
 
 const CELLS = "application/vnd.jupyter.cells";
 

@@ -1,7 +1,7 @@
 /** A panel of the main area that scrolls as a whole. */
-import { h } from "../shared/dom.mjs";
-import { keepOwnKeys } from "../shared/keys.mjs";
-import { ensureStyle } from "../shared/style.mjs";
+import { h } from "../shared/elements/dom.mjs";
+import { keepOwnKeys } from "../shared/elements/keys.mjs";
+import { ensureStyle } from "../shared/style/style.mjs";
 import type { Draw } from "./panel_widget";
 
 export function scrolling(draw: Draw): Draw {

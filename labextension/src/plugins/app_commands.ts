@@ -5,8 +5,8 @@ import { copyIcon, refreshIcon, runIcon, stopIcon } from "@jupyterlab/ui-compone
 import { ALIAS, addCommand, type CommandSpec } from "../commands/add_commands";
 import { onApp } from "../commands/choose_app";
 import { appsIcon } from "../icons";
-import { actOnApp } from "../shared/card.mjs";
-import { askJson } from "../shared/host.mjs";
+import { actOnApp } from "../shared/card/card.mjs";
+import { askJson } from "../shared/connection/host.mjs";
 import { IFalConnection } from "../tokens";
 
 export const appCommandsPlugin: JupyterFrontEndPlugin<void> = {

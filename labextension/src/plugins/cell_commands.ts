@@ -6,8 +6,8 @@ import { ALIAS, addCommand } from "../commands/add_commands";
 import { onApp } from "../commands/choose_app";
 import { complain } from "../complain";
 import { appsIcon } from "../icons";
-import { connectCell } from "../shared/connect.mjs";
-import { APP_CELL } from "../shared/templates.mjs";
+import { connectCell } from "../shared/sidebar/connect.mjs";
+import { APP_CELL } from "../shared/sidebar/templates.mjs";
 import type { AppState } from "../shared/types";
 import { IFalConnection, IFalNotebooks } from "../tokens";
 

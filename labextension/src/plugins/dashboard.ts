@@ -3,7 +3,7 @@ import { ICommandPalette } from "@jupyterlab/apputils";
 
 import { addCommand } from "../commands/add_commands";
 import { appsIcon, dashboardIcon } from "../icons";
-import { dashboardPanel } from "../shared/dashboard.mjs";
+import { dashboardPanel } from "../shared/dashboard/dashboard.mjs";
 import { IFalConnection, IFalPanels } from "../tokens";
 
 export const dashboardPlugin: JupyterFrontEndPlugin<void> = {

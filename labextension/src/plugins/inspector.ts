@@ -4,7 +4,7 @@ import { inspectorIcon } from "@jupyterlab/ui-components";
 
 import { addCommand } from "../commands/add_commands";
 import { scrolling } from "../panels/scrolling";
-import { inspectorPanel } from "../shared/inspector.mjs";
+import { inspectorPanel } from "../shared/inspector/inspector.mjs";
 import { IFalConnection, IFalPanels } from "../tokens";
 
 export const inspectorPlugin: JupyterFrontEndPlugin<void> = {

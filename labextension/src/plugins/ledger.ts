@@ -4,7 +4,7 @@ import { listIcon } from "@jupyterlab/ui-components";
 
 import { addCommand } from "../commands/add_commands";
 import { scrolling } from "../panels/scrolling";
-import { ledgerPanel } from "../shared/ledger.mjs";
+import { ledgerPanel } from "../shared/dashboard/ledger.mjs";
 import { IFalConnection, IFalPanels } from "../tokens";
 
 export const ledgerPlugin: JupyterFrontEndPlugin<void> = {

@@ -5,7 +5,7 @@ import { consoleIcon } from "@jupyterlab/ui-components";
 import { ALIAS, addCommand } from "../commands/add_commands";
 import { onApp } from "../commands/choose_app";
 import { scrolling } from "../panels/scrolling";
-import { logsPanel } from "../shared/logs.mjs";
+import { logsPanel } from "../shared/logs/logs.mjs";
 import { IFalConnection, IFalPanels } from "../tokens";
 
 export const logsPlugin: JupyterFrontEndPlugin<void> = {

@@ -1,7 +1,7 @@
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from "@jupyterlab/application";
 import { Notification } from "@jupyterlab/apputils";
 
-import { newestFailed } from "../shared/card_states.mjs";
+import { newestFailed } from "../shared/card/card_states.mjs";
 import type { AppState, View } from "../shared/types";
 import { IFalConnection } from "../tokens";
 

@@ -3,7 +3,7 @@ import { IRunningSessionManagers, type IRunningSessions } from "@jupyterlab/runn
 import { Signal } from "@lumino/signaling";
 
 import { appsIcon } from "../icons";
-import { actOnApp, runnerWords } from "../shared/card.mjs";
+import { actOnApp, runnerWords } from "../shared/card/card.mjs";
 import type { AppState, View } from "../shared/types";
 import { IFalConnection, IFalNotebooks } from "../tokens";
 

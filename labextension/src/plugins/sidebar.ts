@@ -2,10 +2,10 @@ import { ILayoutRestorer, type JupyterFrontEnd, type JupyterFrontEndPlugin } fro
 
 import { appsIcon } from "../icons";
 import { PanelWidget } from "../panels/panel_widget";
-import { h, replace } from "../shared/dom.mjs";
-import { iconButton } from "../shared/glyphs.mjs";
-import { ensureStyle } from "../shared/style.mjs";
-import { treePanel } from "../shared/tree.mjs";
+import { h, replace } from "../shared/elements/dom.mjs";
+import { iconButton } from "../shared/elements/glyphs.mjs";
+import { ensureStyle } from "../shared/style/style.mjs";
+import { treePanel } from "../shared/sidebar/tree.mjs";
 import { IFalConnection, SIDEBAR } from "../tokens";
 
 const BUTTONS = [

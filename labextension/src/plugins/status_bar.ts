@@ -3,10 +3,10 @@ import { PageConfig } from "@jupyterlab/coreutils";
 import { IStatusBar } from "@jupyterlab/statusbar";
 import { Widget } from "@lumino/widgets";
 
-import { h, replace } from "../shared/dom.mjs";
-import { glyph } from "../shared/glyphs.mjs";
-import { ensureStyle } from "../shared/style.mjs";
-import { summaryOf } from "../shared/tree.mjs";
+import { h, replace } from "../shared/elements/dom.mjs";
+import { glyph } from "../shared/elements/glyphs.mjs";
+import { ensureStyle } from "../shared/style/style.mjs";
+import { summaryOf } from "../shared/sidebar/tree.mjs";
 import { IFalConnection, SIDEBAR } from "../tokens";
 
 const DASHBOARD = "fal-jupyter:open-dashboard";

@@ -1,0 +1,57 @@
+// @ts-check
+/** A host that goes on showing an app which is gone: its record, requests and timeline as they were known last. */
+
+/** @typedef {import("../types.d.ts").View} View */
+
+/**
+ * @param {import("../types.d.ts").Host} host
+ * @param {import("../types.d.ts").CardData} card
+ * @param {AbortSignal} signal
+ * @returns {import("../types.d.ts").Host}
+ */
+export function keepingLast(host, card, signal) {
+  const { store } = host;
+  const { alias, picture } = card;
+  let known = picture
+    ? {
+        time: picture.time,
+        app: picture.app,
+        requests: picture.requests,
+        timeline: /** @type {import("../types.d.ts").Timeline | undefined} */ (picture.timeline),
+      }
+    : null;
+  const look = () => {
+    const { apps, requests, timelines } = store.view;
+    const app = apps.find((one) => one.alias === alias);
+    if (app) known = { time: store.view.time, app, requests, timeline: timelines.get(alias) };
+  };
+  signal.addEventListener("abort", store.watch(look));
+  look();
+  const view = () => {
+    const now = store.view;
+    if (!known || now.apps.some((one) => one.alias === alias)) return now;
+    const app = {
+      ...known.app,
+      state: "Stopped",
+      gone: true,
+      ended: known.time,
+      runners: [],
+      queue: [],
+      waiting: 0,
+      in_flight: 0,
+    };
+    const timelines = known.timeline ? new Map([...now.timelines, [alias, known.timeline]]) : now.timelines;
+    return {
+      ...now,
+      apps: [...now.apps, app],
+      requests: [...now.requests, ...known.requests.filter((one) => one.alias === alias)],
+      timelines,
+    };
+  };
+  const kept = Object.create(store, { view: { get: view } });
+  const isGone = () => view() !== store.view;
+  return Object.create(host, {
+    store: { value: kept },
+    picture: { get: () => (isGone() ? card.picture : host.picture) },
+  });
+}

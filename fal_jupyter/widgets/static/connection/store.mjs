@@ -1,0 +1,197 @@
+// @ts-check
+/** The feed's lines, merged into one view in bounded memory. */
+
+const KEPT_REQUESTS = 300;
+const KEPT_POINTS = 7200; // half an hour of four a second
+const KEPT_DECISIONS = 500;
+const KEPT_LANES = 40;
+const KEPT_USAGE = 600;
+// of one runner; the gateway keeps half of them and closes short pauses, a page that runs long does without its oldest
+const KEPT_MOVES = 3200;
+
+/** @typedef {import("../types.d.ts").View} View */
+/** @typedef {import("../types.d.ts").Timeline} Timeline */
+/** @typedef {import("../types.d.ts").RequestState} RequestState */
+
+/** @returns {View} */
+function emptyView() {
+  return {
+    link: "connecting",
+    reason: "",
+    time: 0,
+    gateway: null,
+    options: [],
+    apps: [],
+    devices: [],
+    host: null,
+    requests: [],
+    timelines: new Map(),
+    colours: new Map(),
+  };
+}
+
+/**
+ * A number for each app, the smallest that is free when it comes, kept as long as the app is there: one app, one
+ * colour.
+ * @param {Map<string, number>} known
+ * @param {string[]} aliases
+ */
+export function appColours(known, aliases) {
+  const kept = new Map(aliases.filter((alias) => known.has(alias)).map((alias) => [alias, known.get(alias) ?? 0]));
+  const taken = new Set(kept.values());
+  for (const alias of aliases) {
+    if (kept.has(alias)) continue;
+    let number = 0;
+    while (taken.has(number)) number += 1;
+    taken.add(number);
+    kept.set(alias, number);
+  }
+  return kept;
+}
+
+/**
+ * Newest first, one record an id, at most `KEPT_REQUESTS` an app.
+ * @param {RequestState[]} known newest first
+ * @param {RequestState[]} news in any order
+ * @param {Set<string>} aliases apps that are there
+ */
+export function mergeRequests(known, news, aliases) {
+  const fresh = new Map();
+  for (const request of news) fresh.set(request.id, request);
+  const merged = known.map((request) => {
+    const newer = fresh.get(request.id);
+    if (newer === undefined) return request;
+    fresh.delete(request.id);
+    return request.state === "done" && newer.state !== "done" ? request : newer;
+  });
+  merged.push(...fresh.values());
+  merged.sort((a, b) => b.began - a.began);
+  /** @type {Map<string, number>} */
+  const counts = new Map();
+  return merged.filter((request) => {
+    const number = (counts.get(request.alias) ?? 0) + 1;
+    counts.set(request.alias, number);
+    return aliases.has(request.alias) && number <= KEPT_REQUESTS;
+  });
+}
+
+/**
+ * Add a runner's new moves to those that are known.
+ * @param {import("../types.d.ts").Lane | undefined} known
+ * @param {import("../types.d.ts").Lane} news
+ */
+function mergeLane(known, news) {
+  if (!known || !news.moves.length) return known ?? news;
+  const first = news.moves[0][0];
+  let at = known.moves.length;
+  while (at > 0 && known.moves[at - 1][0] >= first) at -= 1;
+  return { ...news, moves: [...known.moves.slice(Math.max(0, at - KEPT_MOVES), at), ...news.moves] };
+}
+
+/**
+ * Add the news of a timeline; what is known already is not added twice.
+ * @param {Timeline | undefined} known
+ * @param {Timeline} news
+ * @returns {Timeline}
+ */
+export function mergeTimeline(known, news) {
+  const lastPoint = known?.points.at(-1)?.[0] ?? -Infinity;
+  const lastDecision = known?.decisions.at(-1)?.time ?? -Infinity;
+  const lanes = new Map((known?.lanes ?? []).map((lane) => [lane.id, lane]));
+  for (const lane of news.lanes) lanes.set(lane.id, mergeLane(lanes.get(lane.id), lane));
+  return {
+    points: [...(known?.points ?? []), ...news.points.filter((point) => point[0] > lastPoint)].slice(-KEPT_POINTS),
+    decisions: [...(known?.decisions ?? []), ...news.decisions.filter((one) => one.time > lastDecision)].slice(
+      -KEPT_DECISIONS,
+    ),
+    lanes: [...lanes.values()].slice(-KEPT_LANES),
+    usage: [
+      ...(known?.usage ?? []),
+      ...(news.usage ?? []).filter((one) => one[0] > (known?.usage?.at(-1)?.[0] ?? -Infinity)),
+    ].slice(-KEPT_USAGE),
+  };
+}
+
+/** @returns {import("../types.d.ts").Store} */
+export function createStore() {
+  const view = emptyView();
+  /** @type {Set<(view: View) => void>} */
+  const listeners = new Set();
+  const tell = () => {
+    for (const listener of [...listeners]) listener(view);
+  };
+  return {
+    view,
+    apply(line) {
+      if (line.kind === "off") {
+        const { link, reason, time } = {
+          link: /** @type {const} */ ("off"),
+          reason: line.reason ?? "",
+          time: line.time ?? 0,
+        };
+        Object.assign(view, emptyView(), { link, reason, time, options: view.options });
+      } else if (line.kind === "beat") {
+        view.time = line.time ?? view.time;
+        if (view.link === "live") return;
+        view.link = "live";
+      } else if (line.kind === "snapshot" || line.kind === "frame") {
+        const whole = line.kind === "snapshot";
+        const apps = line.apps ?? [];
+        const aliases = new Set(apps.map((app) => app.alias));
+        const timelines = whole ? new Map() : view.timelines;
+        for (const [alias, news] of Object.entries(line.timelines ?? {}))
+          timelines.set(alias, mergeTimeline(timelines.get(alias), news));
+        for (const alias of [...timelines.keys()]) if (!aliases.has(alias)) timelines.delete(alias);
+        Object.assign(view, {
+          link: "live",
+          reason: "",
+          time: line.time ?? 0,
+          gateway: line.gateway ?? view.gateway,
+          options: line.options ?? view.options,
+          apps,
+          devices: line.devices ?? [],
+          host: line.host ?? view.host,
+          colours: appColours(view.colours, [...aliases]),
+          requests: mergeRequests(whole ? [] : view.requests, line.requests ?? [], aliases),
+          timelines,
+        });
+      } else {
+        return;
+      }
+      tell();
+    },
+    lose(link, reason) {
+      if (view.link === link && view.reason === reason) return;
+      view.link = link;
+      view.reason = reason;
+      tell();
+    },
+    watch(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+  };
+}
+
+/**
+ * A store that shows the picture of a saved card, and nothing else ever.
+ * @param {import("../types.d.ts").CardData} card
+ */
+export function storeOfPicture(card) {
+  const store = createStore();
+  const picture = card.picture;
+  if (picture) {
+    store.apply({
+      kind: "snapshot",
+      time: picture.time,
+      gateway: card.gateway,
+      options: card.options,
+      apps: [picture.app],
+      requests: picture.requests,
+      timelines: { [card.alias]: picture.timeline },
+    });
+  }
+  store.view.link = "saved";
+  store.view.options = card.options;
+  return store;
+}

@@ -1,0 +1,428 @@
+// @ts-check
+/** Who holds the machine's memory: a bar for each GPU and for the host, a block for each runner, over all notebooks. */
+import { button, h, replace, scheduler, update } from "../elements/dom.mjs";
+import { bytes, runnerName } from "../text/format.mjs";
+import { iconButton } from "../elements/glyphs.mjs";
+import { plainText } from "../text/plain.mjs";
+import { ensureStyle } from "../style/style.mjs";
+
+/** @typedef {import("../types.d.ts").View} View */
+/**
+ * @typedef {object} Block one holder of memory
+ * @property {string} key
+ * @property {string} letter of the app, "" for others
+ * @property {number} fill number of colour and pattern, -1 for other programs
+ * @property {string} name
+ * @property {string} where the notebook or program
+ * @property {number} size in bytes
+ * @property {string} runner its id, "" where it is not ours
+ * @property {number} [pid] of the runner
+ * @property {boolean} starting
+ */
+/**
+ * @typedef {{key: string, name: string, detail: string, memory: number, used: number, busy: string, blocks: Block[]}}
+ *   Bar
+ */
+
+const FILLS = 8; // colours and patterns of style_panels.mjs; more apps share them
+
+/**
+ * A letter for each app, its first one, with a number where several begin alike.
+ * @param {string[]} aliases
+ * @returns {Map<string, string>}
+ */
+export function appLetters(aliases) {
+  /** @type {Map<string, number>} */
+  const taken = new Map();
+  return new Map(
+    aliases.map((alias) => {
+      const letter = (/[a-z0-9]/i.exec(alias)?.[0] ?? "?").toUpperCase();
+      const number = (taken.get(letter) ?? 0) + 1;
+      taken.set(letter, number);
+      return [alias, number > 1 ? `${letter}${"′".repeat(number - 1)}` : letter];
+    }),
+  );
+}
+
+/**
+ * The bars and their blocks: what is used by nobody known belongs to other programs.
+ * @param {View} view
+ * @returns {Bar[]}
+ */
+export function ledgerBars(view) {
+  const letters = appLetters(view.apps.map((app) => app.alias));
+  const place = (/** @type {string} */ alias) => view.apps.findIndex((app) => app.alias === alias);
+  const bars = view.devices.map((device) => {
+    const at = place(device.alias);
+    const app = view.apps[at];
+    const runner = app?.runners.find((one) => one.id === device.runner);
+    const size = device.used >= 0 ? device.used : device.holder ? device.memory : 0;
+    const name = app ? `${app.alias} runner ${runnerName(device.runner)}` : device.holder || "other programs";
+    const where = app ? app.owner_name : device.holder && device.used < 0 ? "has it to itself" : "";
+    const block = {
+      key: device.id,
+      letter: app ? `${letters.get(app.alias)}${runnerName(device.runner)}` : "",
+      fill: app ? (view.colours.get(app.alias) ?? 0) : -1,
+      name,
+      where,
+      size,
+      runner: app ? device.runner : "",
+      pid: runner?.pid,
+      starting: runner?.state === "SETUP" || runner?.state === "PENDING",
+    };
+    return {
+      key: device.id,
+      name: `gpu ${device.index}`,
+      detail: device.name,
+      memory: device.memory,
+      used: size,
+      busy: device.busy >= 0 ? `${Math.round(device.busy)} % busy` : "",
+      blocks: size > 0 || device.holder ? [block] : [],
+    };
+  });
+  if (!view.host) return bars;
+  /** @type {Block[]} */
+  const blocks = view.apps.flatMap((app) =>
+    app.runners
+      .filter((one) => one.memory > 0)
+      .map((one) => ({
+        key: one.id,
+        letter: `${letters.get(app.alias)}${runnerName(one.id)}`,
+        fill: view.colours.get(app.alias) ?? 0,
+        name: `${app.alias} runner ${runnerName(one.id)}`,
+        where: app.owner_name,
+        size: one.memory,
+        runner: one.id,
+        pid: one.pid,
+        starting: one.state === "SETUP" || one.state === "PENDING",
+      })),
+  );
+  const ours = blocks.reduce((sum, one) => sum + one.size, 0);
+  const used = Math.max(view.host.used, ours);
+  if (used > ours)
+    blocks.push({
+      key: "other",
+      letter: "",
+      fill: -1,
+      name: "other programs",
+      where: "",
+      size: used - ours,
+      runner: "",
+      starting: false,
+    });
+  const busy = view.host.busy >= 0 ? `${Math.round(view.host.busy)} % busy` : "";
+  return [
+    ...bars,
+    { key: "host", name: "host", detail: `${view.host.cores} cores`, memory: view.host.memory, used, busy, blocks },
+  ];
+}
+
+/** The blocks of a bar by notebook, biggest first: `sdxl.ipynb 47.8 GB S1 38.2 · S2 9.6`. @param {Block[]} blocks */
+export function shareWords(blocks) {
+  /** @type {Map<string, Block[]>} */
+  const groups = new Map();
+  for (const one of blocks) {
+    const name = one.runner ? one.where || "a program" : one.name;
+    groups.set(name, [...(groups.get(name) ?? []), one]);
+  }
+  return [...groups]
+    .map(([name, members]) => {
+      const parts = members
+        .filter((one) => one.letter)
+        .slice(0, 6)
+        .map((one) => (members.length > 1 ? `${one.letter} ${bytes(one.size)}` : one.letter));
+      const more = members.filter((one) => one.letter).length - parts.length;
+      return {
+        name,
+        size: members.reduce((sum, one) => sum + one.size, 0),
+        words: parts.join(" · ") + (more > 0 ? ` and ${more} more` : ""),
+      };
+    })
+    .sort((a, b) => b.size - a.size);
+}
+
+/**
+ * @param {HTMLElement} root
+ * @param {import("../types.d.ts").Host} host
+ * @param {object} _
+ * @param {AbortSignal} signal
+ */
+export function ledgerPanel(root, host, _, signal) {
+  ensureStyle(root);
+  let chosen = "";
+  let asTable = false;
+  const table = iconButton(
+    "table",
+    "Show the same data as a table",
+    () => {
+      asTable = !asTable;
+      table.setAttribute("aria-pressed", String(asTable));
+      draw();
+    },
+    { "aria-pressed": "false" },
+  );
+  const legend = h("span", { class: "fj-legend" });
+  const list = h("div", { class: "fj-ledger-bars" });
+  const readout = h("div", { class: "fj-readout", role: "status" });
+  const told = h("div", { role: "alert" });
+  root.append(
+    h(
+      "div",
+      { class: "fj-ledger" },
+      h("div", { class: "fj-bar-row" }, legend, h("span", { class: "fj-space" }), table),
+      list,
+      readout,
+      told,
+    ),
+  );
+
+  const stop = async (/** @type {Block} */ block) => {
+    const sure = host.confirm
+      ? await host.confirm(
+          `Stop ${block.name}?`,
+          "It finishes its requests first. Its app starts another one if it needs it.",
+          "Stop",
+        )
+      : true;
+    if (!sure) return;
+    try {
+      const answer = await host.ask("DELETE", `runners/${encodeURIComponent(block.runner)}`);
+      update(
+        told,
+        answer.status >= 400
+          ? h(
+              "div",
+              { class: "fj-banner fj-bad" },
+              plainText((await answer.json()).detail ?? `the gateway answered ${answer.status}`),
+            )
+          : null,
+      );
+    } catch (error) {
+      update(told, h("div", { class: "fj-banner fj-bad" }, error instanceof Error ? error.message : String(error)));
+    }
+  };
+  const stopButton = (/** @type {Block} */ one) =>
+    one.runner && host.kind !== "saved" ? button("Stop", () => stop(one), { "aria-label": `Stop ${one.name}` }) : null;
+  const fillClass = (/** @type {Block} */ one) =>
+    `fj-mem-${one.fill < 0 ? "other" : one.fill % FILLS}${one.starting ? " fj-mem-starting" : ""}`;
+
+  const block = (/** @type {Block} */ one, /** @type {Bar} */ bar) => {
+    const share = (100 * one.size) / Math.max(1, bar.memory);
+    const key = `${bar.key}/${one.key}`;
+    const words = plainText(
+      `${one.name}${one.where ? `, ${one.where}` : ""}, ${bytes(one.size)}${one.starting ? ", starting" : ""}`,
+    );
+    const choose = () => {
+      chosen = key;
+      draw();
+    };
+    return h(
+      "button",
+      {
+        type: "button",
+        dataset: { key },
+        class: `fj-mem ${fillClass(one)}`,
+        style: { width: `${Math.max(0.3, share)}%` },
+        title: words,
+        "aria-label": words,
+        "aria-pressed": String(key === chosen),
+        onclick: choose,
+        onfocus: choose,
+      },
+      share > 4 && one.letter ? h("span", null, one.letter) : null,
+    );
+  };
+  const barView = (/** @type {Bar} */ bar) =>
+    h(
+      "div",
+      { class: "fj-bar-row fj-ledger-row", dataset: { key: bar.key } },
+      h(
+        "div",
+        { class: "fj-ledger-name" },
+        h("strong", null, bar.name),
+        h(
+          "div",
+          { class: "fj-label fj-cut", title: plainText(bar.detail) },
+          [plainText(bar.detail), bar.busy].filter(Boolean).join(" · "),
+        ),
+      ),
+      h(
+        "div",
+        { class: "fj-ledger-bar" },
+        h(
+          "div",
+          {
+            class: "fj-meter",
+            role: "group",
+            "aria-label": `${bar.name}: ${bytes(bar.used)} of ${bytes(bar.memory)} used`,
+          },
+          bar.blocks.map((one) => block(one, bar)),
+        ),
+        h(
+          "div",
+          { class: "fj-label fj-ledger-words" },
+          bar.blocks.length
+            ? shareWords(bar.blocks)
+                .slice(0, 5)
+                .map((one) =>
+                  h(
+                    "span",
+                    null,
+                    h("strong", { class: "fj-cut" }, plainText(one.name)),
+                    ` ${bytes(one.size)} ${plainText(one.words)}`,
+                  ),
+                )
+            : "free",
+        ),
+      ),
+      h(
+        "div",
+        { class: "fj-number fj-ledger-free" },
+        h("strong", null, bytes(Math.max(0, bar.memory - bar.used))),
+        h("div", { class: "fj-label" }, `free of ${bytes(bar.memory)}`),
+      ),
+    );
+
+  const tableView = (/** @type {Bar[]} */ bars) =>
+    h(
+      "div",
+      { class: "fj-scroll", tabIndex: 0 },
+      h(
+        "table",
+        { class: "fj-table" },
+        h("caption", { class: "fj-visually-hidden" }, "Memory by holder"),
+        h(
+          "thead",
+          null,
+          h(
+            "tr",
+            null,
+            [
+              ["Where", ""],
+              ["Held by", ""],
+              ["Notebook", ""],
+              ["Memory", "fj-number"],
+              ["Share", "fj-number"],
+              ["", ""],
+            ].map(([name, kind]) =>
+              h("th", { scope: "col", class: kind }, name || h("span", { class: "fj-visually-hidden" }, "Actions")),
+            ),
+          ),
+        ),
+        h(
+          "tbody",
+          null,
+          bars.flatMap((bar) =>
+            bar.blocks.map((one) =>
+              h(
+                "tr",
+                { dataset: { key: `${bar.key}/${one.key}` } },
+                h("th", { scope: "row" }, bar.name),
+                h("td", { class: "fj-cut" }, plainText(one.name)),
+                h("td", { class: "fj-cut" }, plainText(one.where || "–")),
+                h("td", { class: "fj-number" }, bytes(one.size)),
+                h("td", { class: "fj-number" }, `${((100 * one.size) / Math.max(1, bar.memory)).toFixed(1)} %`),
+                h("td", null, stopButton(one)),
+              ),
+            ),
+          ),
+        ),
+      ),
+    );
+
+  const draw = () => {
+    const { view } = host.store;
+    table.hidden = !view.host;
+    if (!view.host) {
+      update(
+        list,
+        h(
+          "p",
+          { class: "fj-empty" },
+          view.link === "off"
+            ? "No gateway is running, so nothing is measured. The first app starts one."
+            : "Nothing has been measured yet.",
+        ),
+      );
+      update(legend);
+      update(readout);
+      return;
+    }
+    const bars = ledgerBars(view);
+    const letters = appLetters(view.apps.map((app) => app.alias));
+    const shown = view.apps.filter((app) => app.runners.length);
+    update(
+      legend,
+      shown.map((app) =>
+        h(
+          "span",
+          null,
+          h("span", { class: `fj-swatch fj-mem-${(view.colours.get(app.alias) ?? 0) % FILLS}` }),
+          h(
+            "span",
+            { class: "fj-cut", style: { maxWidth: "140px" } },
+            `${letters.get(app.alias)} ${plainText(app.alias)}`,
+          ),
+        ),
+      ),
+      h("span", null, h("span", { class: "fj-swatch fj-mem-other" }), "other programs"),
+    );
+    update(
+      list,
+      view.devices.length
+        ? null
+        : h(
+            "p",
+            { class: "fj-muted fj-bar-row" },
+            "There is no GPU on this machine: runners share its cores and memory.",
+          ),
+      asTable ? tableView(bars) : bars.map(barView),
+    );
+    const [bar, one] =
+      bars
+        .flatMap((bar) => bar.blocks.map((one) => /** @type {[Bar, Block]} */ ([bar, one])))
+        .find(([bar, one]) => `${bar.key}/${one.key}` === chosen) ?? [];
+    readout.hidden = asTable;
+    update(
+      readout,
+      bar && one
+        ? [
+            h("strong", null, one.letter ? `${one.letter} on ${bar.name}: ` : `${bar.name}: `),
+            h(
+              "span",
+              { class: "fj-readout-text" },
+              plainText(
+                [one.where, one.name, one.pid ? `pid ${one.pid}` : "", bytes(one.size), one.starting ? "starting" : ""]
+                  .filter(Boolean)
+                  .join(" · "),
+              ),
+            ),
+            stopButton(one),
+          ]
+        : h("span", { class: "fj-muted" }, "Choose a block to see who holds it."),
+    );
+  };
+  const look = scheduler(root, signal, draw);
+  signal.addEventListener("abort", host.store.watch(look));
+  signal.addEventListener("abort", () => replace(root));
+  draw();
+}
+
+/**
+ * A button that starts a gateway, for panels that are empty for want of one.
+ * @param {import("../types.d.ts").Host} host
+ */
+export function startButton(host) {
+  const told = h("span", { class: "fj-failed", role: "alert" });
+  const press = async () => {
+    told.textContent = "";
+    try {
+      const answer = await host.ask("POST", "start");
+      if (answer.status >= 400)
+        told.textContent = (await answer.json()).detail ?? `the server answered ${answer.status}`;
+    } catch (error) {
+      told.textContent = error instanceof Error ? error.message : String(error);
+    }
+  };
+  return h("span", null, button("Start a gateway", press), " ", told);
+}

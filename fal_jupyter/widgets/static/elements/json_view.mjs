@@ -1,0 +1,201 @@
+// @ts-check
+/** Data as it is read: a tree of JSON that folds, a table of records, the rows of CSV text. */
+import { h, link, replace } from "./dom.mjs";
+import { bytes, plural } from "../text/format.mjs";
+import { plainText } from "../text/plain.mjs";
+
+const SHOWN_ITEMS = 20;
+const SHOWN_STRING = 300;
+const SHOWN_ROWS = 200;
+const AT_ONCE = 100;
+
+/**
+ * The value of JSON text. Whole numbers that a double cannot hold (seeds have 64 bits) stay what they are, as BigInt.
+ * @param {string} text
+ * @returns {any}
+ */
+export function parsedJson(text) {
+  if (!/\d{16}/.test(text)) return JSON.parse(text);
+  const exact = (
+    /** @type {string} */ _,
+    /** @type {any} */ value,
+    /** @type {{source?: string} | undefined} */ context,
+  ) =>
+    typeof value === "number" && !Number.isSafeInteger(value) && /^-?\d+$/.test(context?.source ?? "")
+      ? BigInt(context?.source ?? 0)
+      : value;
+  return /** @type {any} */ (JSON.parse)(text, exact);
+}
+
+/** A value as JSON text, BigInt included. @param {any} value @param {number} [space] */
+export function writtenJson(value, space) {
+  return JSON.stringify(value, (_, one) => (typeof one === "bigint" ? String(one) : one), space) ?? "null";
+}
+
+/** A number as it is read: whole ones whole, others with six digits. @param {number | bigint} value */
+export function shownNumber(value) {
+  return typeof value === "bigint" || Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(6)));
+}
+
+/** `3 keys`, `12 items`. @param {any} value */
+export function sizeWords(value) {
+  return Array.isArray(value) ? plural(value.length, "item") : plural(Object.keys(value).length, "key");
+}
+
+/** @param {any} value */
+function isFlat(value) {
+  return (
+    value !== null &&
+    typeof value === "object" &&
+    !Array.isArray(value) &&
+    Object.values(value).every((one) => one === null || typeof one !== "object")
+  );
+}
+
+/** A table where the value is a list of flat records, else a tree. @param {any} value @returns {HTMLElement} */
+export function dataView(value) {
+  return Array.isArray(value) && value.length > 1 && value.every(isFlat)
+    ? recordTable(value)
+    : h("div", { class: "fj-json", tabIndex: 0 }, jsonTree(value, null, 0));
+}
+
+/**
+ * @param {any} value
+ * @param {string | null} name
+ * @param {number} depth
+ * @returns {Node}
+ */
+export function jsonTree(value, name, depth) {
+  const label = name === null ? null : [h("span", null, plainText(name)), ": "];
+  if (value === null || typeof value !== "object") return h("div", { class: "fj-leaf" }, label, scalar(value));
+  const entries = Array.isArray(value)
+    ? value.map((one, at) => /** @type {[string, any]} */ ([String(at), one]))
+    : Object.entries(value);
+  if (!entries.length) return h("div", { class: "fj-leaf" }, label, Array.isArray(value) ? "[]" : "{}");
+  const folded = depth > 0 && (depth > 3 || entries.length > SHOWN_ITEMS);
+  const children = h("div", { class: "fj-children" });
+  const details = h(
+    "details",
+    { open: !folded },
+    h("summary", null, label, h("span", { class: "fj-muted" }, sizeWords(value))),
+    children,
+  );
+  let filled = 0;
+  const fill = () => {
+    const next = entries.slice(filled, filled + AT_ONCE);
+    for (const [key, one] of next) children.append(jsonTree(one, key, depth + 1));
+    filled += next.length;
+    if (filled >= entries.length) return;
+    const more = h(
+      "button",
+      { type: "button", class: "fj-choice", onclick: () => (more.remove(), fill()) },
+      `${entries.length - filled} more`,
+    );
+    children.append(more);
+  };
+  if (folded) details.addEventListener("toggle", fill, { once: true });
+  else fill();
+  return details;
+}
+
+/** @param {any} value */
+function scalar(value) {
+  if (typeof value === "number" || typeof value === "bigint") return numberView(value);
+  if (typeof value !== "string") return h("span", { class: "fj-value" }, String(value));
+  const shown = JSON.stringify(plainText(value.length > SHOWN_STRING ? value.slice(0, SHOWN_STRING) : value));
+  if (value.length <= SHOWN_STRING) {
+    return h("span", { class: "fj-string" }, /^https?:\/\/\S+$/i.test(value) ? link(value, shown) : shown);
+  }
+  const place = h("span", { class: "fj-string" }, `${shown.slice(0, -1)}… `);
+  const more = h(
+    "button",
+    { type: "button", class: "fj-choice", onclick: () => replace(place, JSON.stringify(plainText(value))) },
+    `${bytes(value.length)}`,
+  );
+  place.append(more);
+  return place;
+}
+
+/** @param {number | bigint} value */
+function numberView(value) {
+  const shown = shownNumber(value);
+  return h("span", { class: "fj-value", title: shown === String(value) ? null : String(value) }, shown);
+}
+
+/** @param {Record<string, any>[]} rows */
+function recordTable(rows) {
+  const heads = [...new Set(rows.slice(0, SHOWN_ROWS).flatMap((row) => Object.keys(row)))].slice(0, 30);
+  return tableView(
+    heads,
+    rows.map((row) => heads.map((head) => row[head])),
+  );
+}
+
+/**
+ * A table; a column of numbers is aligned at its right, with its head.
+ * @param {string[]} heads
+ * @param {any[][]} rows
+ * @returns {HTMLElement}
+ */
+export function tableView(heads, rows) {
+  const shown = rows.slice(0, SHOWN_ROWS);
+  const isMissing = (/** @type {any} */ value) => value === undefined || value === null || value === "";
+  const isNumber = (/** @type {any} */ value) =>
+    typeof value === "number" ||
+    typeof value === "bigint" ||
+    (typeof value === "string" && /^-?\d{1,15}(\.\d+)?$/.test(value));
+  const numeric = heads.map(
+    (_, at) => shown.some((row) => isNumber(row[at])) && shown.every((row) => isMissing(row[at]) || isNumber(row[at])),
+  );
+  const cell = (/** @type {any} */ value, /** @type {number} */ at) => {
+    const text = isMissing(value) ? "–" : typeof value === "number" ? shownNumber(value) : plainText(String(value));
+    const whole = typeof value === "number" && text !== String(value) ? String(value) : text.length > 60 ? text : null;
+    return h("td", { class: numeric[at] ? "fj-number" : text.length > 60 ? "fj-cut" : "", title: whole }, text);
+  };
+  const table = h(
+    "table",
+    { class: "fj-table" },
+    h(
+      "thead",
+      null,
+      h(
+        "tr",
+        null,
+        heads.map((head, at) => h("th", { scope: "col", class: numeric[at] ? "fj-number" : "" }, plainText(head))),
+      ),
+    ),
+    h(
+      "tbody",
+      null,
+      shown.map((row) =>
+        h(
+          "tr",
+          null,
+          heads.map((_, at) => cell(row[at], at)),
+        ),
+      ),
+    ),
+  );
+  const more =
+    rows.length > shown.length
+      ? h("p", { class: "fj-muted" }, `${shown.length} of ${plural(rows.length, "row")} shown`)
+      : null;
+  return h("div", { class: "fj-scroll", tabIndex: 0 }, table, more);
+}
+
+/** The rows of CSV text (RFC 4180). @param {string} text @returns {string[][]} */
+export function csvRows(text) {
+  /** @type {string[][]} */
+  const rows = [];
+  /** @type {string[]} */
+  let row = [];
+  for (const match of text.matchAll(/("(?:[^"]|"")*"|[^,\r\n]*)(,|\r?\n|$)/g)) {
+    row.push(match[1].startsWith('"') ? match[1].slice(1, -1).replace(/""/g, '"') : match[1]);
+    if (match[2] !== ",") {
+      if (row.length > 1 || row[0] !== "") rows.push(row);
+      row = [];
+      if (match[2] === "") break;
+    }
+  }
+  return rows;
+}

@@ -1,0 +1,117 @@
+// @ts-check
+/**
+ * The form of one endpoint, and what was typed into the forms of an app: it outlives a change of the schema and the
+ * card of a cell that runs again.
+ */
+import { h, newId } from "../elements/dom.mjs";
+import { control, objectForm } from "./form.mjs";
+import { beginRows, fieldRow } from "./form_field.mjs";
+import { endpointSchema, mediaKind, schemaTexts } from "./schema.mjs";
+
+/** @typedef {import("./form_field.mjs").Control} Control */
+/**
+ * `which`: the example of the whole body that it was filled with, -1 for none.
+ * @typedef {{text: string, takes: ReturnType<typeof endpointSchema>, form: Control, query: Control | null, which:
+ *   number}} EndpointForm
+ */
+/**
+ * The forms of an app by their endpoints' paths, and the path that is chosen.
+ * @typedef {{path: string, forms: Map<string, EndpointForm>, changed: () => void}} Draft
+ */
+
+/** By app, of the panels that were taken away. @type {Map<string, Draft>} */
+const drafts = new Map();
+
+/**
+ * What was typed into the forms of an app before, which the caller has to itself.
+ * @param {string} alias
+ * @returns {Draft}
+ */
+export function takeDraft(alias) {
+  const found = drafts.get(alias);
+  drafts.delete(alias);
+  return found ?? { path: "", forms: new Map(), changed: () => undefined };
+}
+
+/** Keep it for the next panel of the app. @param {string} alias @param {Draft} draft */
+export function keepDraft(alias, draft) {
+  draft.changed = () => undefined;
+  drafts.set(alias, draft);
+}
+
+/**
+ * Make the form of an endpoint. Fields of a `former` form that were changed keep their values where they are the same
+ * in `schema`.
+ * @param {any} schema the app's OpenAPI document
+ * @param {string} path
+ * @param {string} signature of the endpoint's method
+ * @param {{changed: () => void, former?: EndpointForm, which?: number}} how
+ * @returns {EndpointForm}
+ */
+export function endpointForm(schema, path, signature, { changed, former, which = 0 }) {
+  const takes = endpointSchema(schema, path);
+  const { whole: text } = schemaTexts([takes, signature], schema);
+  if (former?.text === text) return former;
+  const how = { changed, required: true, examples: which >= 0 };
+  const example = which >= 0 ? takes.examples[which]?.value : undefined;
+  const query = Object.keys(takes.query.properties).length
+    ? objectForm(takes.query, schema, { ...how, former: former?.query?.rows })
+    : null;
+  const body = takes.schema;
+  const inside = { ...how, former: former?.form.rows };
+  /** @type {Control} */
+  let form;
+  if (!takes.hasBody && query) form = { ...objectForm(body, schema, how), element: h("span") };
+  else if (body.type === "object" && body.properties && !body.nullable && !mediaKind(body))
+    form = objectForm(body, schema, inside);
+  else {
+    const name =
+      loneName(signature, takes.query.properties) || String(body.title ?? body.model ?? "input").toLowerCase();
+    const required = !body.nullable && body.default === undefined;
+    const row = fieldRow(schemaTexts([body, name], schema), inside.former?.get(""), () => {
+      const id = newId();
+      const one = control(body, schema, { ...how, id, name, required });
+      return {
+        control: one,
+        nodes: [
+          h(
+            "label",
+            { class: "fj-mono", htmlFor: id },
+            name,
+            required ? h("span", { class: "fj-required", title: "required" }, " *") : null,
+          ),
+          one.element,
+        ],
+      };
+    });
+    form = { ...row.control, element: h("div", { class: "fj-form" }, row.nodes), rows: new Map([["", row]]) };
+  }
+  beginRows(form.rows ?? new Map(), example);
+  if (query) beginRows(query.rows ?? new Map(), undefined);
+  return { text, takes, form, query, which };
+}
+
+/**
+ * Fill a form with what a call was made with: that stays when the schema changes, also where it is what a field begins
+ * with.
+ * @param {EndpointForm} made
+ * @param {any} value
+ * @param {Record<string, any>} asked
+ */
+export function fillForm({ form, query }, value, asked) {
+  form.write(value);
+  query?.write(asked);
+  for (const row of [...(form.rows?.values() ?? []), ...(query?.rows?.values() ?? [])]) row.start = null;
+}
+
+/**
+ * The one parameter that is the whole body, by the method's signature.
+ * @param {string} signature
+ * @param {Record<string, any>} others parameters of query and path
+ */
+function loneName(signature, others) {
+  const names = [...signature.matchAll(/[(,]\s*(\w+)\s*:/g)]
+    .map((match) => match[1])
+    .filter((name) => name !== "self" && !(name in others));
+  return names.length === 1 ? names[0] : "";
+}

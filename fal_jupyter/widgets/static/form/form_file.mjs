@@ -1,0 +1,317 @@
+// @ts-check
+/** The picker of a file: chosen, dropped, pasted or given by its address, with a preview, and taken away again. */
+import { button, h, newId, replace, setText } from "../elements/dom.mjs";
+import { dataType } from "../text/data_type.mjs";
+import { dataAddress } from "./form_body.mjs";
+import { fieldFrame } from "./form_field.mjs";
+import { bytes } from "../text/format.mjs";
+import { glyph, iconButton } from "../elements/glyphs.mjs";
+import { FileInput } from "../text/literals.mjs";
+import { isUpload, startOf } from "./schema.mjs";
+
+/** @typedef {import("./schema.mjs").Schema} Schema */
+/**
+ * A file that is picked: its address (`data:` where it was read here), and what is known of it.
+ * @typedef {{url: string, name?: string, type?: string, size?: number}} Picked
+ */
+
+const ACCEPTED = { image: "image/*", audio: "audio/*", video: "video/*", file: "" };
+const NOUNS = { image: "an image", audio: "a sound file", video: "a video", file: "a file" };
+
+/** @param {File} chosen @returns {Promise<Picked>} */
+export function readFile(chosen) {
+  return new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.onload = () =>
+      resolve({ url: String(reader.result), name: chosen.name, type: chosen.type, size: chosen.size });
+    reader.onerror = () => reject(new Error(`${chosen.name} could not be read.`));
+    reader.readAsDataURL(chosen);
+  });
+}
+
+/** What it is: a file that was read by its path is only said to be bytes. @param {Picked} picked */
+function typeOf({ url, type = "" }) {
+  return !type || type === "application/octet-stream" ? dataType(url) || type : type.toLowerCase();
+}
+
+/** @param {Picked} picked */
+function sizeOf({ url, size }) {
+  return size ?? (url.startsWith("data:") ? Math.round((url.length - url.indexOf(",") - 1) * 0.75) : undefined);
+}
+
+/**
+ * What is picked, to look at or listen to. A remote file is shown when it is asked for: an app's example must not make
+ * this page call a stranger.
+ * @param {Picked} picked
+ * @param {string} kind
+ * @param {(text: string) => void} measured gets its size in pixels or its length
+ * @returns {Node}
+ */
+function preview(picked, kind, measured) {
+  const type = typeOf(picked) || `${kind}/*`;
+  const broken = (/** @type {any} */ event) =>
+    event.currentTarget.replaceWith(h("span", { class: "fj-thumb fj-muted" }, "no preview"));
+  const show = () => {
+    if (type.startsWith("image/")) {
+      return h("img", {
+        class: "fj-thumb",
+        src: picked.url,
+        alt: `preview of ${picked.name ?? "the image"}`,
+        referrerPolicy: "no-referrer",
+        onerror: broken,
+        onload: (/** @type {any} */ event) =>
+          measured(`${event.currentTarget.naturalWidth} × ${event.currentTarget.naturalHeight}`),
+      });
+    }
+    if (type.startsWith("audio/"))
+      return h("audio", {
+        class: "fj-player",
+        src: picked.url,
+        controls: true,
+        onerror: broken,
+        "aria-label": `preview of ${picked.name ?? "the sound"}`,
+      });
+    if (type.startsWith("video/"))
+      return h("video", {
+        class: "fj-player",
+        src: picked.url,
+        controls: true,
+        onerror: broken,
+        "aria-label": `preview of ${picked.name ?? "the video"}`,
+      });
+    return h("span", { class: "fj-thumb" }, glyph("logs"));
+  };
+  if (/^(data|blob):/i.test(picked.url)) return show();
+  if (!/^https?:/i.test(picked.url) || kind === "file") return h("span", { class: "fj-thumb" }, glyph("link"));
+  const place = h("span", { class: "fj-thumb" });
+  place.append(
+    h(
+      "button",
+      {
+        type: "button",
+        class: "fj-choice",
+        title: "Load it from its address",
+        onclick: () => place.replaceWith(show()),
+      },
+      "Show",
+    ),
+  );
+  return place;
+}
+
+/** @param {any} value @returns {Picked | null} */
+function pickedOf(value) {
+  if (typeof value === "string") return value ? { url: value, name: dataAddress(value)?.name || undefined } : null;
+  return value?.url
+    ? {
+        url: String(value.url),
+        name: value.file_name ?? undefined,
+        type: value.content_type ?? undefined,
+        size: value.file_size ?? undefined,
+      }
+    : null;
+}
+
+/**
+ * @param {Schema} schema resolved
+ * @param {string} kind as `mediaKind` gives it
+ * @param {import("./form_field.mjs").How & {picked?: Picked}} how
+ * @returns {import("./form_field.mjs").Control}
+ */
+export function fileControl(schema, kind, how) {
+  /** @type {Picked | null} */
+  let picked = null;
+  let reading = false;
+  const uploads = isUpload(schema); // it is sent itself, with its name
+  const noun = NOUNS[/** @type {keyof typeof NOUNS} */ (kind)];
+  const input = h("input", {
+    type: "file",
+    id: how.id ?? newId(),
+    class: "fj-file fj-visually-hidden",
+    accept: ACCEPTED[/** @type {keyof typeof ACCEPTED} */ (kind)],
+    "aria-label": how.id ? null : `choose ${noun}`,
+    onchange: () => (take(input.files?.[0]), (input.value = "")), // the same file can be chosen again
+  });
+  const address = h("input", {
+    class: "fj-input",
+    type: "text",
+    placeholder: "or an address: https://…",
+    "aria-label": `address of the ${kind}`,
+    spellcheck: false,
+    autocomplete: "off",
+    onchange: () => address.value.trim() && put({ url: address.value.trim() }),
+    oninput: () => {
+      // read as typed; drawn when the box is left
+      picked = address.value.trim() ? { url: address.value.trim() } : null;
+      if (picked) show("");
+      how.changed();
+    },
+    onkeydown: (/** @type {KeyboardEvent} */ event) =>
+      event.key === "Enter" &&
+      !event.ctrlKey &&
+      !event.metaKey &&
+      (event.preventDefault(), address.value.trim() && put({ url: address.value.trim() })),
+  });
+  const zone = h(
+    "div",
+    {
+      class: "fj-drop",
+      title: `Drop or paste ${noun} here`,
+      ondragover: (/** @type {DragEvent} */ event) => (
+        event.preventDefault(), event.stopPropagation(), zone.classList.add("fj-drop-here")
+      ),
+      ondragleave: () => zone.classList.remove("fj-drop-here"),
+      ondrop: (/** @type {DragEvent} */ event) => (
+        event.preventDefault(),
+        event.stopPropagation(),
+        zone.classList.remove("fj-drop-here"),
+        take(event.dataTransfer?.files[0])
+      ),
+      onpaste: (/** @type {ClipboardEvent} */ event) =>
+        event.clipboardData?.files.length && (event.preventDefault(), take(event.clipboardData.files[0])),
+    },
+    input,
+    h("span", { class: "fj-button", "aria-hidden": "true", onclick: () => input.click() }, `Choose ${noun}`),
+    h("span", { class: "fj-muted fj-drop-hint" }, "or drop it here"),
+    uploads ? null : address,
+  );
+  const look = h("span", { class: "fj-look" });
+  const title = h("span", { class: "fj-cut" });
+  const facts = h("span", { class: "fj-muted fj-nowrap" });
+  const remove = iconButton("close", `Remove the ${kind}`, () => (put(null), how.changed(), input.focus()));
+  const chosen = h(
+    "div",
+    { class: "fj-picked", hidden: true, ondragover: zone.ondragover },
+    look,
+    h("span", { class: "fj-picked-words" }, title, facts),
+    remove,
+  );
+  const { element, show: showAt } = fieldFrame(zone, schema, chosen);
+  const show = (/** @type {string} */ problem) => showAt(problem, input);
+  element.classList.add("fj-picker");
+
+  const put = (/** @type {Picked | null} */ next) => {
+    const wasHere = zone.contains(document.activeElement); // what has the focus is about to be hidden
+    picked = next;
+    zone.hidden = Boolean(next);
+    chosen.hidden = !next;
+    if (wasHere && next) remove.focus();
+    show("");
+    address.value = "";
+    if (!next) return replace(look);
+    const size = sizeOf(next);
+    const type = typeOf(next);
+    const base = [size === undefined ? "" : bytes(size), type].filter(Boolean);
+    setText(title, next.name ?? (next.url.startsWith("data:") ? `${kind} of this call` : next.url));
+    title.title = next.url.startsWith("data:") ? (next.name ?? "") : next.url;
+    setText(facts, base.join(" · "));
+    replace(
+      look,
+      preview(next, kind, (measured) => picked === next && setText(facts, [measured, ...base].join(" · "))),
+    );
+  };
+  const take = async (/** @type {File | undefined} */ file) => {
+    if (!file) return;
+    if (kind !== "file" && file.type && !file.type.startsWith(`${kind}/`)) {
+      show(`${file.name} is not ${noun}.`);
+      return;
+    }
+    reading = true;
+    try {
+      put(await readFile(file));
+      how.changed();
+    } catch (error) {
+      show(error instanceof Error ? error.message : String(error));
+    }
+    reading = false;
+  };
+  const whole = schema.type === "object";
+  const value = () => {
+    if (!picked) return undefined;
+    const { url, name, type } = picked;
+    if (uploads && name && !/^data:[^,]*;name=/.test(url))
+      return url.replace(
+        /^data:([^;,]*)/,
+        (_, kind) => `data:${kind || "application/octet-stream"};name=${encodeURIComponent(name)}`,
+      );
+    if (!whole) return url;
+    return url.startsWith("data:") && name
+      ? { url, file_name: name, ...(type ? { content_type: type } : {}) }
+      : { url };
+  };
+  const problem = () => {
+    if (reading) return "The file is still being read.";
+    if (!picked) return how.required && !schema.nullable ? `${noun[0].toUpperCase()}${noun.slice(1)} is required.` : "";
+    if (uploads) return picked.url.startsWith("data:") ? "" : "This endpoint takes the file itself: choose it.";
+    return /^(https?:\/\/|data:|blob:|\/)/i.test(picked.url) ? "" : "An address begins with https:// or data:.";
+  };
+  put(how.picked ?? pickedOf(how.required ? startOf(schema, how.examples !== false) : schema.default));
+  return { element, read: value, problem: () => show(problem()), write: (given) => put(pickedOf(given)) };
+}
+
+/**
+ * A value as it is told in words: its files by their names, no address of one and none of its bytes.
+ * @param {any} value
+ * @param {number} [depth]
+ * @returns {any}
+ */
+export function withFilesNamed(value, depth = 0) {
+  if (typeof value === "string") return isAddress(value) ? addressName(value) : value;
+  if (value instanceof FileInput) return value.name;
+  if (value === null || typeof value !== "object" || depth > 6) return value;
+  if (Array.isArray(value))
+    return keptSame(
+      value,
+      value.map((one) => withFilesNamed(one, depth + 1)),
+    );
+  if (typeof value.url === "string" && isAddress(value.url))
+    return typeof value.file_name === "string" && value.file_name ? value.file_name : addressName(value.url);
+  const entries = Object.entries(value);
+  const named = entries.map(([, one]) => withFilesNamed(one, depth + 1));
+  return entries.every(([, one], at) => one === named[at])
+    ? value
+    : Object.fromEntries(entries.map(([name], at) => [name, named[at]]));
+}
+
+/** @param {any[]} before @param {any[]} now */
+function keptSame(before, now) {
+  return before.every((one, at) => one === now[at]) ? before : now;
+}
+
+/** @param {string} text */
+function isAddress(text) {
+  return /^(data:[^,]{0,300},|https?:\/\/)/i.test(text);
+}
+
+/** `fox.png`, `an image of 2 kB`, else `a file`. @param {string} address */
+function addressName(address) {
+  if (!/^data:/i.test(address)) {
+    const last = /([^/?#]+\.\w{2,5})(?:[?#]|$)/.exec(address.replace(/^https?:\/\/[^/]*/i, ""))?.[1] ?? "";
+    return last && last.length <= 40 && !/^[\da-f]{16,}\./i.test(last) ? last : "a file";
+  }
+  const named = dataAddress(address.slice(0, 500))?.name;
+  if (named) return named;
+  const kind = typeOf({ url: address }).split("/")[0];
+  return `${{ image: "an image", audio: "a sound", video: "a video" }[kind] ?? "a file"} of ${bytes(sizeOf({ url: address }) ?? 0)}`;
+}
+
+/**
+ * The button that picks several files at once.
+ * @param {string} kind
+ * @param {(picked: Picked[]) => void} add
+ */
+export function manyFiles(kind, add) {
+  const input = h("input", {
+    type: "file",
+    multiple: true,
+    hidden: true,
+    accept: ACCEPTED[/** @type {keyof typeof ACCEPTED} */ (kind)],
+    tabIndex: -1,
+    onchange: async () => {
+      const files = [...input.files];
+      input.value = "";
+      add(await Promise.all(files.map(readFile)));
+    },
+  });
+  return [button([glyph("add"), "Choose files"], () => input.click()), input];
+}

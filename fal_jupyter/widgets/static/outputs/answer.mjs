@@ -1,0 +1,124 @@
+// @ts-check
+/**
+ * What is known at the end of a call beside its body: what went wrong comes first, then what was displayed and printed.
+ */
+import { h, replace } from "../elements/dom.mjs";
+import { errorView } from "../elements/errors.mjs";
+import { bytes, plural } from "../text/format.mjs";
+import { displaysView } from "./media.mjs";
+import { plainText } from "../text/plain.mjs";
+import { keptBodyView } from "./result.mjs";
+import { terminalView } from "../elements/terminal.mjs";
+
+const HELD_ANSWER = 64 << 20; // protocol/feed.py, HELD_BOUND
+
+/**
+ * Put what `detail` knows around the body that is in `place`.
+ * @param {HTMLElement} place
+ * @param {import("../types.d.ts").RequestDetail} detail
+ */
+export function completeAnswer(place, detail) {
+  const failed = detail.error ? errorView(detail.error) : refusalView(detail);
+  if (failed) {
+    const body = [...place.childNodes];
+    replace(
+      place,
+      failed,
+      h("details", { class: "fj-fold" }, h("summary", null, `Answer with status ${detail.request.status}`), body),
+    );
+  }
+  const displays = displaysView(detail.displays ?? []);
+  if (displays) place.append(displays);
+  const lines = printedLines(detail);
+  if (lines.length)
+    place.append(
+      h(
+        "details",
+        { class: "fj-fold", open: lines.length <= 5 && !displays },
+        h("summary", null, `${plural(lines.length, "line")} printed`),
+        terminalView(lines.map((one) => one.text).join("\n")),
+      ),
+    );
+}
+
+/**
+ * What a request printed, without the lines that stand for the pictures it displayed and without the traceback that is
+ * shown above.
+ * @param {import("../types.d.ts").RequestDetail} detail
+ */
+function printedLines(detail) {
+  const shown = (detail.displays ?? []).filter((one) => one.base64).map((one) => one.text);
+  const traceback = new Set(detail.error?.text.split("\n") ?? []);
+  return detail.logs.filter((one) => {
+    if (one.stream === 0 || (one.stream === 2 && traceback.has(one.text))) return false;
+    const at = one.stream === 1 ? shown.indexOf(one.text) : -1;
+    if (at >= 0) shown.splice(at, 1);
+    return at < 0;
+  });
+}
+
+/**
+ * The sentences of an answer that refuses: `prompt: Field required`.
+ * @param {import("../types.d.ts").RequestDetail} detail
+ * @returns {HTMLElement | null}
+ */
+export function refusalView(detail) {
+  const { status } = detail.request;
+  if (status < 400 || status === 499 || !detail.output || detail.output.truncated) return null;
+  let value;
+  try {
+    value = JSON.parse(detail.output.text);
+  } catch {
+    return null;
+  }
+  const said = value?.detail ?? value?.error ?? value?.message;
+  const sentences =
+    typeof said === "string"
+      ? [said]
+      : Array.isArray(said)
+        ? said
+            .slice(0, 20)
+            .map(fieldSentence)
+            .filter((one) => one !== null)
+        : [];
+  if (!sentences.length) return null;
+  return h(
+    "div",
+    { class: "fj-banner fj-bad", role: "alert" },
+    h(
+      "div",
+      null,
+      h("strong", null, status === 422 ? "The input was refused" : `Status ${status}`),
+      sentences.map((one) => h("div", null, plainText(one))),
+    ),
+  );
+}
+
+/** One problem of a list as FastAPI writes it. @param {any} one @returns {string | null} */
+function fieldSentence(one) {
+  if (typeof one?.msg !== "string") return null;
+  const place = Array.isArray(one.loc) ? one.loc.filter((/** @type {any} */ part) => part !== "body").join(".") : "";
+  return place ? `${place}: ${one.msg}` : one.msg;
+}
+
+/**
+ * What is shown of an answer that broke off while it was read; null where nothing better than the error is known.
+ * @param {import("../types.d.ts").RequestDetail} detail
+ * @param {import("../types.d.ts").Host} host
+ * @param {AbortSignal} signal
+ * @returns {HTMLElement | null}
+ */
+export function brokenAnswer(detail, host, signal) {
+  const { bytes_out: size, state } = detail.request;
+  if (state !== "done") return null;
+  const sentence =
+    size > HELD_ANSWER
+      ? `The answer has ${bytes(size)}; a panel holds ${bytes(HELD_ANSWER)} at most. Call it from a cell or over HTTP to have all of it.`
+      : "The answer broke off before its end.";
+  return h(
+    "div",
+    null,
+    h("div", { class: "fj-banner fj-warn", role: "alert" }, sentence),
+    detail.output ? keptBodyView({ ...detail.output, truncated: true }, signal, host) : null,
+  );
+}

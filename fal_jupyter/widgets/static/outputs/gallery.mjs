@@ -1,0 +1,248 @@
+// @ts-check
+/**
+ * The outputs of an app: what its calls gave in pictures, sounds and films, each with the input, seed and revision that
+ * made it.
+ */
+import { button, h, scheduler, setText } from "../elements/dom.mjs";
+import { bytes, clock, duration, plural } from "../text/format.mjs";
+import { glyph } from "../elements/glyphs.mjs";
+import { askJson } from "../connection/host.mjs";
+import { parsedJson, writtenJson } from "../elements/json_view.mjs";
+import { displaysView, mediaGallery, mediaIn, savedMedia, shownKind } from "./media.mjs";
+import { baseType, plainText } from "../text/plain.mjs";
+import { withFilesNamed } from "../form/form_file.mjs";
+import { recordedValue } from "../inspector/recorded_input.mjs";
+import { resultView } from "./result.mjs";
+
+const AT_A_TIME = 12;
+const ASKED_AT_ONCE = 4;
+const SHOWN_INPUT = 120;
+
+/** @typedef {import("../types.d.ts").RequestState} RequestState */
+/** @typedef {import("../types.d.ts").RequestDetail} RequestDetail */
+
+/** Whether a request may have given something to look at. @param {RequestState} request */
+export function mayHaveOutput(request) {
+  const type = baseType(request.content_type);
+  return (
+    request.state === "done" &&
+    request.status >= 200 &&
+    request.status < 300 &&
+    (type.endsWith("json") || type === "text/event-stream" || shownKind(type) !== "")
+  );
+}
+
+/**
+ * @param {import("../types.d.ts").Body | null} body
+ * @returns {any} the value of a kept body of JSON, undefined where there is none
+ */
+export function keptValue(body) {
+  if (!body || body.truncated || !body.text) return undefined;
+  try {
+    if (baseType(body.content_type) !== "text/event-stream") return parsedJson(body.text);
+    const last =
+      body.text
+        .trimEnd()
+        .split(/\r?\n\r?\n/)
+        .at(-1) ?? "";
+    return parsedJson(last.replace(/^data: ?/gm, "")); // the last event of a stream is its result
+  } catch {
+    return undefined;
+  }
+}
+
+/** The inputs in a line: texts first, then the rest; files are named only. @param {any} input */
+export function inputWords(input) {
+  const told = withFilesNamed(input);
+  if (told === null || typeof told !== "object") return told === undefined ? "" : plainText(String(told));
+  const entries = Object.entries(told).filter(
+    ([, one]) => one !== null && one !== "" && !(Array.isArray(one) && !one.length),
+  );
+  const rank = (/** @type {[string, any]} */ [name, one]) => (typeof one === "string" && one === input[name] ? 0 : 1);
+  const words = entries
+    .sort((one, two) => rank(one) - rank(two))
+    .map(([name, one], at) => {
+      const text =
+        typeof one === "string"
+          ? one
+          : Array.isArray(one) && one.every((each) => typeof each === "string")
+            ? one.join(", ")
+            : writtenJson(one);
+      return at === 0 && rank([name, one]) === 0 ? text : `${name} ${text}`;
+    });
+  return plainText(words.join(" · "));
+}
+
+/**
+ * @param {HTMLElement} root
+ * @param {import("../types.d.ts").Host} host
+ * @param {{alias: string}} options
+ * @param {AbortSignal} signal
+ */
+export function galleryPanel(root, host, { alias }, signal) {
+  /** What each request gave: null where that is nothing to look at. @type {Map<string, HTMLElement | null>} */
+  const known = new Map();
+  /** @type {Set<string>} */
+  const asking = new Set();
+  let most = AT_A_TIME;
+  const told = h("span", { class: "fj-muted", role: "status" });
+  const note = h("span", { class: "fj-muted", role: "status" });
+  const list = h("div", { class: "fj-outputs", role: "list", "aria-label": `outputs of ${alias}` });
+  const more = button("Show earlier ones", () => ((most += AT_A_TIME), look()), { hidden: true });
+  const empty = h("p", { class: "fj-empty" });
+  root.append(
+    h("div", { class: "fj-bar-row" }, told, h("span", { class: "fj-space" }), note),
+    list,
+    empty,
+    h("div", { class: "fj-bar-row" }, more),
+  );
+
+  const reuse = (/** @type {string} */ id) => {
+    const taken = !root.dispatchEvent(
+      new CustomEvent("fj-edit-request", { bubbles: true, composed: true, cancelable: true, detail: { alias, id } }),
+    );
+    setText(note, taken ? "" : "Open the notebook of the app to edit this call.");
+  };
+
+  /** @param {RequestState} request @returns {Promise<HTMLElement | null>} */
+  const read = async (request) => {
+    /** @type {RequestDetail} */
+    const detail = await askJson(host, "GET", `requests/${request.id}`, { signal });
+    const input = recordedValue(detail.input)?.value;
+    // of a large one only the beginning is kept
+    const words = detail.input?.truncated ? `an input of ${bytes(detail.input.size)}` : inputWords(input);
+    const output = keptValue(detail.output);
+    const type = baseType(request.content_type);
+    let view = displaysView(detail.displays ?? []);
+    if (shownKind(type)) view = (await wholeOutput(detail, type)) ?? view;
+    else {
+      const media = mediaIn(output);
+      if (media.length) view = mediaGallery(media, host, signal);
+    }
+    if (!view) return null;
+    const seed = output?.seed ?? input?.seed;
+    return outputCard(
+      request,
+      view,
+      words,
+      seed === undefined || seed === null || typeof seed === "object" ? "" : String(seed),
+      button([glyph("undo"), "Reuse"], () => reuse(request.id), {
+        title: "Fill the form of Try with this input",
+        "aria-label": `Reuse the input of ${request.path}, ${clock(request.began, false)}`,
+      }),
+    );
+  };
+
+  /** Small copies, as the notebook has them: of a saved card, and of an app that ended with its kernel. */
+  const drawSaved = () => {
+    const outputs = host.picture?.outputs ?? [];
+    setText(told, `the last ${plural(outputs.length, "output")}, as saved`);
+    list.replaceChildren(...outputs.map((one) => outputCard(one, savedMedia(one), plainText(one.input), one.seed)));
+    empty.hidden = true;
+  };
+
+  /**
+   * A body that is a picture itself: all of it, while it is kept or held.
+   * @param {RequestDetail} detail
+   * @param {string} type
+   */
+  const wholeOutput = async (detail, type) => {
+    const body = detail.output;
+    if (body?.base64 && !body.truncated)
+      return resultView(
+        Uint8Array.from(atob(body.base64), (c) => c.charCodeAt(0)),
+        type,
+        signal,
+        host,
+      );
+    if (!detail.held) return null;
+    const answer = await host.ask("GET", `requests/${detail.request.id}/answer`, { signal });
+    return answer.status === 200 ? resultView(await answer.bytes(), type, signal, host) : null;
+  };
+
+  const draw = () => {
+    const candidates = host.store.view.requests.filter((one) => one.alias === alias && mayHaveOutput(one));
+    const found = candidates.filter((one) => known.get(one.id));
+    if (!found.length && host.picture?.outputs?.length) return drawSaved();
+    const shown = found.slice(0, most);
+    const wanted = /** @type {HTMLElement[]} */ (shown.map((one) => known.get(one.id)));
+    if (wanted.length !== list.children.length || wanted.some((one, at) => list.children[at] !== one)) {
+      for (const one of [...list.children]) if (!wanted.includes(/** @type {HTMLElement} */ (one))) one.remove();
+      for (const [at, one] of wanted.entries())
+        if (list.children[at] !== one) list.insertBefore(one, list.children[at] ?? null);
+    }
+    const unread = candidates.filter((one) => !known.has(one.id));
+    more.hidden = !(found.length > most || (unread.length && found.length >= most));
+    setText(
+      told,
+      shown.length ? `${shown.length} of the last ${plural(candidates.length, "answer")} with something to see` : "",
+    );
+    empty.hidden = shown.length > 0;
+    const app = /** @type {import("../types.d.ts").KnownApp | undefined} */ (
+      host.store.view.apps.find((one) => one.alias === alias)
+    );
+    const gone = !app || app.gone;
+    setText(
+      empty,
+      host.kind === "saved"
+        ? "No output was saved. Outputs of new calls come here when the cell has run."
+        : gone
+          ? "What the calls gave ended with the kernel. Outputs of new calls come here when the app's cell has run."
+          : unread.length
+            ? "Looking at what the calls gave …"
+            : app.state === "Stopped"
+              ? "No call gave a picture, a sound or a film. Start the app and run one in Try."
+              : "Pictures, sounds and films that calls give are collected here. Run one in Try.",
+    );
+    if (host.kind === "saved" || gone || host.store.view.link !== "live") return;
+    for (const request of unread.slice(0, most * 4)) {
+      if (asking.size >= ASKED_AT_ONCE || found.length + asking.size >= most) break;
+      if (!asking.has(request.id)) ask(request);
+    }
+  };
+
+  const ask = async (/** @type {RequestState} */ request) => {
+    asking.add(request.id);
+    let card = null;
+    try {
+      card = await read(request);
+    } catch {
+      card = null; // not kept any more
+    }
+    asking.delete(request.id);
+    known.set(request.id, card);
+    if (!signal.aborted) draw();
+  };
+
+  const look = scheduler(root, signal, draw);
+  signal.addEventListener("abort", host.store.watch(look));
+  draw();
+}
+
+/**
+ * One output with what made it.
+ * @param {{id: string, began: number, total_ms: number, revision: number}} request @param {HTMLElement} view @param
+ *   {string} words @param {string} seed @param {HTMLElement} [action]
+ */
+function outputCard(request, view, words, seed, action) {
+  const cut = words.length > SHOWN_INPUT ? `${words.slice(0, SHOWN_INPUT)}…` : words;
+  const chips = [seed ? `seed ${plainText(seed.slice(0, 40))}` : "", request.revision ? `r${request.revision}` : ""];
+  return h(
+    "article",
+    { class: "fj-output-card", role: "listitem", dataset: { request: request.id } },
+    view,
+    h(
+      "div",
+      { class: "fj-output-words", title: words.slice(0, 2000) },
+      cut || h("span", { class: "fj-muted" }, "no input"),
+    ),
+    h(
+      "div",
+      { class: "fj-bar-row fj-output-facts" },
+      chips.filter(Boolean).map((one) => h("span", { class: "fj-chip fj-muted" }, one)),
+      h("span", { class: "fj-muted" }, `began ${clock(request.began, false)} · ${duration(request.total_ms)}`),
+      h("span", { class: "fj-space" }),
+      action ?? null,
+    ),
+  );
+}

@@ -1,0 +1,97 @@
+// @ts-check
+/** Figures of each endpoint of an app: calls over the last five minutes, p50, p95, failures. */
+import { h, svg } from "../elements/dom.mjs";
+import { count, duration, pathText, percent, plural } from "../text/format.mjs";
+import { plainText } from "../text/plain.mjs";
+
+/** A spark line of steps. @param {number[]} values */
+export function sparkLine(values) {
+  const top = Math.max(1, ...values);
+  const step = 100 / values.length;
+  const path = values
+    .map((value, at) => `V${(20 - (18 * value) / top).toFixed(1)}H${((at + 1) * step).toFixed(1)}`)
+    .join("");
+  const words = `${plural(
+    values.reduce((a, b) => a + b, 0),
+    "call",
+  )} in five minutes`;
+  return svg(
+    "svg",
+    { viewBox: "0 0 100 21", width: 100, height: 21, preserveAspectRatio: "none", role: "img", "aria-label": words },
+    svg("path", { class: "fj-spark", d: `M0,20${path}V20Z` }),
+  );
+}
+
+/**
+ * The median and the highest time, or p95 from 20 calls on.
+ * @param {{sample: number, p50_ms: number, p95_ms: number, max_ms: number}} figures
+ */
+export function percentileWords(figures) {
+  if (!figures.sample) return "";
+  return `p50 ${duration(figures.p50_ms)} · ${figures.sample >= 20 ? `p95 ${duration(figures.p95_ms)}` : `max ${duration(figures.max_ms)}`}`;
+}
+
+/**
+ * @param {import("../types.d.ts").EndpointStats[]} endpoints
+ * @param {(path: string) => void} choose shows the requests of one
+ */
+export function endpointTable(endpoints, choose) {
+  const heads = [
+    ["Endpoint", ""],
+    ["Calls, 5 min", "fj-roomy"],
+    ["Calls", "fj-number"],
+    ["p50", "fj-number"],
+    ["p95", "fj-number"],
+    ["Max", "fj-number fj-roomy"],
+    ["Failed", "fj-number"],
+  ];
+  return h(
+    "table",
+    { class: "fj-table fj-endpoints" },
+    h("caption", { class: "fj-visually-hidden" }, "Figures of each endpoint"),
+    h(
+      "thead",
+      null,
+      h(
+        "tr",
+        null,
+        heads.map(([name, kind]) => h("th", { scope: "col", class: kind }, name)),
+      ),
+    ),
+    h(
+      "tbody",
+      null,
+      endpoints.map((one) => {
+        const path = plainText(pathText(one.path));
+        return h(
+          "tr",
+          { dataset: { key: one.path } },
+          h(
+            "th",
+            { scope: "row", class: "fj-cut" },
+            h(
+              "button",
+              {
+                type: "button",
+                class: "fj-link fj-mono fj-cut",
+                title: `Show the requests of ${path}`,
+                onclick: () => choose(pathText(one.path)),
+              },
+              path,
+            ),
+          ),
+          h("td", { class: "fj-roomy" }, sparkLine(one.spark)),
+          h("td", { class: "fj-number" }, count(one.calls)),
+          h("td", { class: "fj-number" }, one.sample ? duration(one.p50_ms) : "–"),
+          h(
+            "td",
+            { class: "fj-number", title: one.sample >= 20 ? null : "needs 20 calls" },
+            one.sample >= 20 ? duration(one.p95_ms) : "–",
+          ),
+          h("td", { class: "fj-number fj-roomy" }, one.sample ? duration(one.max_ms) : "–"),
+          h("td", { class: "fj-number" }, percent(one.failed, one.calls)),
+        );
+      }),
+    ),
+  );
+}

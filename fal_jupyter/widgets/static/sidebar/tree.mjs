@@ -1,0 +1,621 @@
+// @ts-check
+/**
+ * The sidebar's tree: apps, their runners and queue, devices, and the latest requests, each with what can be done to
+ * it.
+ */
+import { button, h, newId, replace, scheduler, update } from "../elements/dom.mjs";
+import { actOnApp } from "../card/card.mjs";
+import { appLook, newestFailed } from "../card/card_states.mjs";
+import { bytes, duration, pathText, plural, rate, runnerName } from "../text/format.mjs";
+import { glyph, iconButton, requestLook, stateGlyph, stateLook } from "../elements/glyphs.mjs";
+import { keepOwnKeys } from "../elements/keys.mjs";
+import { startButton } from "../dashboard/ledger.mjs";
+import { hasFailed, totalOf } from "../elements/phases.mjs";
+import { plainText } from "../text/plain.mjs";
+import { ensureStyle } from "../style/style.mjs";
+import { connectCell } from "./connect.mjs";
+import { APP_CELL } from "./templates.mjs";
+
+/** @typedef {import("../types.d.ts").View} View */
+/** @typedef {import("../types.d.ts").AppState} AppState */
+
+const RECENT = 8;
+const DRAG_FROM = 6; // pixels that the pointer moves before a press is a drag
+
+/**
+ * How everything stands in a few words, failing apps first: what a status bar says.
+ * @param {View} view
+ * @returns {{shape: string, tone: string, text: string, failing: number}}
+ */
+export function summaryOf(view) {
+  if (view.link === "off") return { shape: "stopped", tone: "fj-pending", text: "fal off", failing: 0 };
+  if (view.link === "lost") return { shape: "warning", tone: "fj-failed", text: "fal: no update", failing: 0 };
+  if (view.link === "connecting") return { shape: "pending", tone: "fj-pending", text: "fal …", failing: 0 };
+  if (!view.apps.length) return { shape: "stopped", tone: "fj-pending", text: "fal no apps", failing: 0 };
+  const stopped = view.apps.filter((app) => app.state === "Stopped").length;
+  if (stopped === view.apps.length)
+    return { shape: "stopped", tone: "fj-pending", text: `fal ${stopped} stopped`, failing: 0 };
+  const runners = view.apps.flatMap((app) => app.runners);
+  const ready = runners.filter((one) => one.state === "IDLE" || one.state === "RUNNING").length;
+  const starting = runners.filter((one) => one.state === "PENDING" || one.state === "SETUP").length;
+  const waiting = view.apps.reduce((sum, app) => sum + app.waiting, 0);
+  const failing = view.apps.filter((app) => app.state === "Failing" || newestFailed(app)).length;
+  const more = [starting ? `${starting} starting` : "", waiting ? `${waiting} waiting` : ""].filter(Boolean);
+  if (failing)
+    return {
+      shape: "failed",
+      tone: "fj-failed",
+      text: [`fal ${failing} failing`, `${ready} ready`, ...more].join(" · "),
+      failing,
+    };
+  if (!runners.length) return { shape: "zero", tone: "fj-pending", text: "fal 0 runners", failing };
+  return {
+    shape: starting ? "setup" : "ok",
+    tone: starting ? "fj-setup" : "fj-ok",
+    text: [`fal ${ready} ready`, ...more].join(" · "),
+    failing,
+  };
+}
+
+/**
+ * @param {HTMLElement} root
+ * @param {import("../types.d.ts").Host} host
+ * @param {object} _
+ * @param {AbortSignal} signal
+ */
+export function treePanel(root, host, _, signal) {
+  ensureStyle(root);
+  /** @type {Set<string>} */
+  const folded = new Set();
+  let current = "";
+  const starter = startButton(host);
+  const told = h("div", { role: "alert" });
+  const tree = h("div", { class: "fj-tree", role: "tree", "aria-label": "apps of this machine" });
+  const frame = h("div", { class: "fj fj-with-menu", style: { minHeight: "100%" } }, told, tree);
+  root.replaceChildren(keepOwnKeys(frame));
+
+  const attempt = (/** @type {() => Promise<any>} */ work) => async () => {
+    replace(told);
+    try {
+      await work();
+    } catch (error) {
+      replace(told, h("div", { class: "fj-banner fj-bad" }, error instanceof Error ? error.message : String(error)));
+    }
+  };
+  const del = (/** @type {string} */ path) =>
+    attempt(async () => {
+      const answer = await host.ask("DELETE", path);
+      if (answer.status >= 400) throw new Error((await answer.json()).detail);
+    });
+
+  /** @param {AppState} app @returns {[string, string, () => void][]} shape, word, action */
+  const appActions = (app) =>
+    /** @type {any} */ (
+      [
+        ...(app.state === "Stopped"
+          ? [["play", "Start app", attempt(() => actOnApp(host, app.alias, "start"))]]
+          : [
+              ["restart", "Restart runners one by one", attempt(() => actOnApp(host, app.alias, "restart"))],
+              ["moon", "Unload until the next call", attempt(() => actOnApp(host, app.alias, "unload"))],
+              ["stop", "Stop app", attempt(() => actOnApp(host, app.alias, "stop"))],
+            ]),
+        host.goToCell && ["link", "Go to its cell", () => host.goToCell?.(app.alias)],
+        ["copy", "Copy address", () => host.copy(host.address(app))],
+        host.openLogs && ["logs", "Logs", () => host.openLogs?.(app.alias)],
+        host.openDashboard && ["dashboard", "Show in dashboard", () => host.openDashboard?.()],
+        host.insertCell && ["add", "Insert a connect cell", () => host.insertCell?.(connectCell(app))],
+      ].filter(Boolean)
+    );
+
+  /** @param {AppState} app @param {string} runner @returns {[string, string, () => void][]} */
+  const runnerActions = (app, runner) =>
+    /** @type {any} */ (
+      [
+        [
+          "stop",
+          "Stop runner",
+          async () => {
+            const sure = host.confirm
+              ? await host.confirm(
+                  `Stop ${runner}?`,
+                  "It finishes its requests first; the app starts another one if it needs it.",
+                  "Stop",
+                )
+              : true;
+            if (sure) await del(`runners/${encodeURIComponent(runner)}`)();
+          },
+        ],
+        ["failed", "Kill runner", del(`runners/${encodeURIComponent(runner)}?kill=1`)],
+        host.openLogs && ["logs", "Logs of this runner", () => host.openLogs?.(app.alias, runner)],
+      ].filter(Boolean)
+    );
+
+  /**
+   * Drag an app out of the tree: a notebook takes it as a cell that calls it, everything else as that cell's text.
+   * @param {AppState} app
+   */
+  const dragged = (app) => {
+    if (!host.dragCell) {
+      return {
+        draggable: true,
+        ondragstart: (/** @type {DragEvent} */ event) => {
+          event.dataTransfer?.setData("text/plain", connectCell(app));
+          event.dataTransfer?.setData(
+            "application/vnd.jupyter.cells",
+            JSON.stringify([
+              { cell_type: "code", source: connectCell(app), metadata: {}, outputs: [], execution_count: null },
+            ]),
+          );
+        },
+      };
+    }
+    return {
+      onpointerdown: (/** @type {PointerEvent} */ press) => {
+        if (press.button !== 0) return;
+        const stop = new AbortController(); // the pointer may leave the row with its first move
+        const end = () => stop.abort();
+        document.addEventListener(
+          "pointermove",
+          (/** @type {PointerEvent} */ event) => {
+            if (!(event.buttons & 1)) return end();
+            if (Math.hypot(event.clientX - press.clientX, event.clientY - press.clientY) < DRAG_FROM) return;
+            end();
+            host.dragCell?.(connectCell(app), app.alias, event.clientX, event.clientY);
+          },
+          { signal: stop.signal },
+        );
+        for (const type of ["pointerup", "pointercancel"])
+          document.addEventListener(type, end, { signal: stop.signal });
+        signal.addEventListener("abort", end, { signal: stop.signal });
+      },
+    };
+  };
+
+  let closeMenu = () => {};
+  const menu = (/** @type {[string, string, () => void][]} */ actions, /** @type {HTMLElement} */ at) => {
+    closeMenu();
+    let closed = false; // its focus leaves while it is taken away: that must not take it away again
+    const close = () => {
+      if (closed) return;
+      closed = true;
+      list.remove();
+    };
+    closeMenu = close;
+    const top = at.getBoundingClientRect().bottom - frame.getBoundingClientRect().top;
+    const list = h(
+      "div",
+      { class: "fj-menu", role: "menu", style: { right: "8px", top: `${top}px` } },
+      actions.map(([shape, word, press]) =>
+        h("button", { type: "button", role: "menuitem", onclick: () => (close(), press()) }, glyph(shape), word),
+      ),
+    );
+    list.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
+      const next = { ArrowDown: "nextElementSibling", ArrowUp: "previousElementSibling" }[event.key];
+      if (next) event.preventDefault(), /** @type {any} */ (document.activeElement)?.[next]?.focus();
+      if (event.key === "Escape") close(), at.focus();
+      if (next || event.key === "Escape") event.stopPropagation();
+    });
+    list.addEventListener(
+      "focusout",
+      (/** @type {FocusEvent} */ event) => !list.contains(/** @type {any} */ (event.relatedTarget)) && close(),
+    );
+    frame.append(list);
+    list.firstChild?.focus();
+  };
+
+  /**
+   * @param {string} key
+   * @param {number} level
+   * @param {any[]} content
+   * @param {{aside?: any, actions?: [string, string, () => void][], expanded?: boolean, press?: () => void, label:
+   *   string, drag?: Record<string, any>, leaf?: boolean}} how `label`: what its name says beside the words that are
+   *   seen; `leaf`: it has the place of an arrow, and none
+   */
+  const row = (key, level, content, how) => {
+    const { actions = [], expanded } = how;
+    const toggle = () => (folded.has(key) ? folded.delete(key) : folded.add(key), draw());
+    const quick = actions
+      .slice(0, 3)
+      .map(([shape, word, press]) =>
+        iconButton(shape, word, (event) => (event.stopPropagation(), press()), { tabIndex: -1 }),
+      );
+    // words that stand apart are apart for whoever reads them, too
+    const spaced = content.flatMap((one, at) => (at ? [" ", one] : [one]));
+    return h(
+      "div",
+      {
+        class: "fj-row",
+        role: "treeitem",
+        "aria-level": level,
+        "aria-label": [[content, how.aside].flat().map(seenWords).filter(Boolean).join(" "), how.label]
+          .filter(Boolean)
+          .join(", "),
+        "aria-expanded": expanded === undefined ? null : String(expanded),
+        dataset: { key },
+        tabindex: key === current ? 0 : -1,
+        style: { paddingLeft: `${8 + (level - 1) * 18}px` },
+        ...how.drag,
+        onclick: () => (focus(key), how.press ? how.press() : expanded !== undefined && toggle()),
+        oncontextmenu: (/** @type {any} */ event) =>
+          actions.length && (event.preventDefault(), event.stopPropagation(), menu(actions, event.currentTarget)),
+        onkeydown: (/** @type {any} */ event) =>
+          keyed(event, key, event.currentTarget, actions, expanded, toggle, how.press),
+      },
+      expanded !== undefined ? glyph(expanded ? "open" : "folded") : how.leaf ? h("span", { class: "fj-glyph" }) : null,
+      spaced,
+      h("span", { class: "fj-space" }),
+      how.aside === undefined ? null : " ",
+      how.aside === undefined
+        ? null
+        : h("span", { class: "fj-aside fj-muted", title: typeof how.aside === "string" ? how.aside : null }, how.aside),
+      actions.length
+        ? h(
+            "span",
+            { class: "fj-actions" },
+            quick,
+            iconButton(
+              "more",
+              "More actions",
+              (/** @type {any} */ event) => (
+                event.stopPropagation(), menu(actions, event.currentTarget.closest(".fj-row"))
+              ),
+              { tabIndex: -1 },
+            ),
+          )
+        : null,
+    );
+  };
+
+  /** @param {string} key @returns {HTMLElement | undefined} */
+  const rowOf = (key) =>
+    /** @type {HTMLElement[]} */ ([...tree.querySelectorAll(".fj-row")]).find((one) => one.dataset.key === key);
+  const focus = (/** @type {string} */ key) => {
+    current = key;
+    for (const one of tree.querySelectorAll(".fj-row")) one.tabIndex = one.dataset.key === key ? 0 : -1;
+    rowOf(key)?.focus();
+  };
+  /**
+   * @param {KeyboardEvent} event
+   * @param {string} key
+   * @param {HTMLElement} element
+   * @param {any[]} actions
+   * @param {boolean | undefined} expanded
+   * @param {() => void} toggle
+   * @param {(() => void) | undefined} press
+   */
+  const keyed = (event, key, element, actions, expanded, toggle, press) => {
+    if (event.target !== element) return;
+    const rows = /** @type {HTMLElement[]} */ ([...tree.querySelectorAll(".fj-row")]);
+    const at = rows.indexOf(element);
+    const level = (/** @type {HTMLElement | undefined} */ one) => Number(one?.getAttribute("aria-level") ?? 0);
+    const parent = rows
+      .slice(0, Math.max(0, at))
+      .reverse()
+      .find((one) => level(one) < level(element));
+    const inner = level(rows[at + 1]) > level(element) ? rows[at + 1] : undefined;
+    const to = {
+      ArrowDown: rows[at + 1],
+      ArrowUp: rows[at - 1],
+      Home: rows[0],
+      End: rows[rows.length - 1],
+      ArrowRight: expanded ? inner : undefined,
+      ArrowLeft: expanded ? undefined : parent,
+    }[event.key];
+    if (to) focus(to.dataset.key ?? "");
+    else if ((event.key === "ArrowRight" && expanded === false) || (event.key === "ArrowLeft" && expanded))
+      toggle(), focus(key);
+    else if (event.key === "Enter") (press ?? toggle)();
+    else if (event.key === "Delete" && actions.length) actions.find(([, word]) => /^Stop/.test(word))?.[2]();
+    else if ((event.key === "F10" && event.shiftKey) || event.key === "ContextMenu")
+      actions.length && menu(/** @type {any} */ (actions), element);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  };
+
+  /**
+   * What a runner does now.
+   * @param {AppState} app
+   * @param {import("../types.d.ts").RunnerState} one
+   * @param {View} view
+   */
+  const doingOf = (app, one, view) => {
+    const since = Math.max(0, view.time - one.since);
+    if (one.state === "SETUP")
+      return app.setup_ms > since
+        ? `setup ${(since / 1000).toFixed(1)} of ${duration(app.setup_ms)}`
+        : `setup ${duration(since)}`;
+    if (one.state !== "RUNNING") return one.memory ? bytes(one.memory) : stateLook(one.state).word;
+    const request =
+      one.in_flight === 1
+        ? view.requests.find(
+            (other) => other.runner === one.id && (other.state === "running" || other.state === "streaming"),
+          )
+        : undefined;
+    return request
+      ? `${duration(request.run_ms + request.stream_ms || since)} in ${plainText(pathText(request.path))}`
+      : `${one.in_flight} in flight`;
+  };
+  /** @param {AppState} app @param {View} view */
+  const appRows = (app, view) => {
+    const key = `app:${app.alias}`;
+    const expanded = !folded.has(key);
+    const look = appLook(app);
+    const again = (app.failure?.retry_at ?? 0) - view.time;
+    const aside =
+      app.state === "Ready" && !newestFailed(app)
+        ? app.stats.rate > 0
+          ? rate(app.stats.rate)
+          : undefined
+        : app.state === "Failing" && again > 0
+          ? h(
+              "span",
+              { class: "fj-failed" },
+              `retry in ${again < 99000 ? `${Math.ceil(again / 1000)} s` : `${Math.ceil(again / 60000)} m`}`,
+            )
+          : app.state === "Zero"
+            ? "zero"
+            : look.word.toLowerCase();
+    const inner = app.runners.length > 0 || app.waiting > 0;
+    const rows = [
+      row(
+        key,
+        1,
+        [
+          glyph(look.shape, look.tone),
+          h(
+            "strong",
+            { class: "fj-cut", title: plainText(`${app.alias} of ${app.owner_name || app.owner_kind}`) },
+            plainText(app.alias),
+          ),
+          h("span", { class: "fj-muted" }, `r${app.serving || app.revision}`),
+        ],
+        {
+          aside,
+          actions: appActions(app),
+          expanded: inner ? expanded : undefined,
+          drag: dragged(app),
+          leaf: !inner,
+          label: [
+            look.word.toLowerCase() === aside ? "" : look.word,
+            app.serving && app.serving !== app.revision ? `r${app.revision} not ready` : "",
+            plural(app.runners.length, "runner"),
+          ]
+            .filter(Boolean)
+            .join(", "),
+        },
+      ),
+    ];
+    if (!expanded || !inner) return rows;
+    const asked = (/** @type {string} */ id) => view.requests.find((one) => one.id === id);
+    for (const one of app.runners) {
+      const device = one.devices
+        .map((id) => view.devices.find((device) => device.id === id))
+        .map((device) => (device ? `gpu ${device.index}` : "gpu"))
+        .join(" ");
+      const doing = doingOf(app, one, view);
+      rows.push(
+        row(
+          `runner:${one.id}`,
+          2,
+          [
+            stateGlyph(one.state),
+            h(
+              "span",
+              { class: "fj-cut fj-runner-name", title: plainText(one.id) },
+              `runner ${plainText(runnerName(one.id))}`,
+            ),
+            h("span", { class: "fj-muted" }, device),
+          ],
+          {
+            aside: doing,
+            actions: runnerActions(app, one.id),
+            label: `${plainText(one.id)}, ${stateLook(one.state).word}`,
+          },
+        ),
+      );
+    }
+    if (app.waiting) {
+      const queueKey = `queue:${app.alias}`;
+      const shown = !folded.has(queueKey);
+      rows.push(
+        row(queueKey, 2, [stateGlyph("waiting"), "queue"], {
+          aside: String(app.waiting),
+          expanded: shown,
+          label: `waiting for ${plainText(app.alias)}`,
+        }),
+      );
+      if (shown) {
+        const more = app.waiting - app.queue.length;
+        for (const one of app.queue)
+          rows.push(
+            row(
+              `request:${one.id}`,
+              3,
+              [
+                h(
+                  "span",
+                  { class: "fj-mono fj-cut", title: plainText(pathText(one.path)) },
+                  plainText(pathText(one.path)),
+                ),
+                asked(one.id)?.cell_number
+                  ? h("span", { class: "fj-muted" }, `cell [${asked(one.id)?.cell_number}]`)
+                  : null,
+              ],
+              {
+                aside: duration(view.time - one.since),
+                actions: [["close", "Cancel request", del(`requests/${one.id}`)]],
+                press: () => host.openDashboard?.(one.id),
+                label: "waiting",
+              },
+            ),
+          );
+        if (more > 0)
+          rows.push(
+            row(`more:${app.alias}`, 3, [h("span", { class: "fj-muted" }, `and ${more} more`)], {
+              label: "requests waiting",
+            }),
+          );
+      }
+    }
+    return rows;
+  };
+
+  const meter = (/** @type {number} */ used, /** @type {number} */ whole) =>
+    h(
+      "span",
+      { class: "fj-tree-meter", "aria-hidden": "true" },
+      h("span", { style: { width: `${Math.min(100, (100 * used) / Math.max(1, whole))}%` } }),
+    );
+  const busyWords = (/** @type {number} */ busy) => (busy >= 0 ? `${Math.round(busy)} % busy` : "");
+  const ofWords = (/** @type {number} */ used, /** @type {number} */ whole) =>
+    `${bytes(used).replace(bytes(whole).slice(bytes(whole).indexOf(" ")), "")} of ${bytes(whole)}`; // 3.2 of 16.4 GB
+
+  /** @param {import("../types.d.ts").DeviceState} one */
+  const deviceRow = (one) => {
+    const words = [one.name, busyWords(one.busy), one.holder || "free"].filter(Boolean).join(", ");
+    return row(
+      `device:${one.id}`,
+      1,
+      [
+        h("span", { class: "fj-nowrap", title: plainText(words) }, `gpu ${one.index}`),
+        meter(one.used >= 0 ? one.used : one.holder ? one.memory : 0, one.memory),
+      ],
+      { aside: one.used >= 0 ? ofWords(one.used, one.memory) : bytes(one.memory), label: plainText(words) },
+    );
+  };
+  /** @param {import("../types.d.ts").HostState} one */
+  const hostRow = (one) => {
+    const words = [
+      plural(one.cores, "core"),
+      busyWords(one.busy),
+      `${bytes(one.used)} of ${bytes(one.memory)} memory in use`,
+    ]
+      .filter(Boolean)
+      .join(", ");
+    return row(
+      "device:host",
+      1,
+      [
+        h(
+          "span",
+          { class: "fj-nowrap", title: words },
+          "host ",
+          h("span", { class: "fj-muted" }, plural(one.cores, "core")),
+        ),
+        meter(one.used, one.memory),
+      ],
+      {
+        aside: ofWords(one.used, one.memory),
+        label: ["memory in use", busyWords(one.busy)].filter(Boolean).join(", "),
+      },
+    );
+  };
+
+  const draw = () => {
+    const view = host.store.view;
+    const section = (/** @type {string} */ name, /** @type {string} */ more) =>
+      h(
+        "div",
+        { class: "fj-section", role: "presentation" },
+        name,
+        h("span", { class: "fj-muted", style: { fontWeight: "400" } }, more),
+      );
+    const had = tree.contains(document.activeElement) ? current : "";
+    if (view.link !== "live" && !view.apps.length) return update(tree, emptyState(view));
+    const lost =
+      view.link === "lost"
+        ? h("div", { class: "fj-banner fj-bad" }, h("div", null, `No update: ${plainText(view.reason)}. Trying again.`))
+        : null;
+    // those on their way are with their runners and in the queue
+    const recent = view.requests.filter((one) => one.state === "done").slice(0, RECENT);
+    const failed = recent.filter(hasFailed).length;
+    update(
+      tree,
+      lost,
+      section("Apps", String(view.apps.length)),
+      view.apps.length ? view.apps.map((app) => appRows(app, view)) : emptyState(view),
+      section("Devices", plural(view.devices.length, "GPU")),
+      view.devices.map(deviceRow),
+      view.host ? hostRow(view.host) : null,
+      recent.length
+        ? [
+            section("Recent", failed ? `${failed} failed` : ""),
+            recent.map((one) => {
+              const look = requestLook(one);
+              return row(
+                `recent:${one.id}`,
+                1,
+                [
+                  h("span", { class: look.tone }, glyph(look.shape)),
+                  h(
+                    "span",
+                    { class: "fj-mono fj-cut", title: plainText(pathText(one.path)) },
+                    plainText(pathText(one.path)),
+                  ),
+                  h("span", { class: "fj-muted fj-cut", title: plainText(one.alias) }, plainText(one.alias)),
+                ],
+                {
+                  aside: duration(totalOf(one, view.time)),
+                  press: () => host.openDashboard?.(one.id),
+                  label: look.word,
+                },
+              );
+            }),
+          ]
+        : null,
+    );
+    if (!tree.querySelector('.fj-row[tabindex="0"]')) {
+      const first = tree.querySelector(".fj-row");
+      if (first) (first.tabIndex = 0), (current = first.dataset.key);
+    }
+    if (had && !tree.contains(document.activeElement)) focus(rowOf(had) ? had : current);
+  };
+
+  const emptyState = (/** @type {View} */ view) => {
+    if (view.link === "connecting") return h("p", { class: "fj-empty" }, "Connecting …");
+    if (view.link === "lost")
+      return h(
+        "div",
+        { class: "fj-empty" },
+        h("strong", null, "No update"),
+        h("p", null, `${plainText(view.reason)}. Trying again.`),
+      );
+    return h(
+      "div",
+      { class: "fj-empty" },
+      h("strong", null, "No apps yet"),
+      h(
+        "p",
+        null,
+        "Put ",
+        h("span", { class: "fj-mono" }, "%%fal_app"),
+        " above a ",
+        h("span", { class: "fj-mono" }, "fal.App"),
+        " class and run the cell.",
+      ),
+      h(
+        "p",
+        { style: { marginTop: "8px" } },
+        host.insertCell
+          ? button([glyph("add"), "Insert an app cell"], () => host.insertCell?.(APP_CELL), {
+              class: "fj-button fj-primary",
+            })
+          : null,
+        view.link === "off" && !host.insertCell ? starter : null,
+      ),
+    );
+  };
+
+  frame.id = newId();
+  const look = scheduler(root, signal, () => !frame.querySelector(".fj-menu") && draw());
+  signal.addEventListener("abort", host.store.watch(look));
+  draw();
+}
+
+/** The words of a part of a row. @param {any} part @returns {string} */
+function seenWords(part) {
+  return part === null || part === undefined || part === false
+    ? ""
+    : (typeof part === "object" ? (part.textContent ?? "") : String(part)).trim();
+}
