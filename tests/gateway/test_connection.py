@@ -108,16 +108,16 @@ def test_a_body_is_delimited_as_its_head_announces(
     status: int, headers: list[tuple[str, str]], http10: bool, is_head: bool, head_has: bytes, body: bytes, end: bytes
 ) -> None:
     framing = ResponseFraming(True, http10, is_head)
-    assert head_has in framing.head(status, headers)
+    first = framing.begin(status, headers, b"abc")
+    assert head_has in first
+    assert first.endswith(b"\r\n\r\n" + body)
     assert framing.body(b"") == b""
-    assert framing.body(b"abc") == body
     assert framing.end() == end
 
 
 def test_a_body_of_another_length_than_announced_is_an_error() -> None:
     framing = ResponseFraming(True, False, False)
-    framing.head(200, [("content-length", "3")])
-    framing.body(b"ab")
+    framing.begin(200, [("content-length", "3")], b"ab")
     with pytest.raises(ValueError, match="less body"):
         framing.end()
     with pytest.raises(ValueError, match="more body"):

@@ -52,11 +52,11 @@ class ResponseWriter(Protocol):
 
 
 def can_be_sent(headers: Headers) -> bool:
-    """False where HTTP cannot carry a name or a value: a line break in it would be another header, and other controls are refused by clients."""
-    for name, value in headers:
-        if (name not in _COMMON and not _NAME.fullmatch(name)) or _NOT_IN_VALUE.search(value):
+    """False where HTTP cannot carry a name or a value: a line break in it would be another header, and clients refuse other controls."""
+    for name, _ in headers:
+        if name not in _COMMON and not _NAME.fullmatch(name):
             return False
-    return True
+    return _NOT_IN_VALUE.search("".join([value for _, value in headers])) is None
 
 
 def failure_body(request_id: str, error_type: str, detail: Any, /, **more: Any) -> bytes:

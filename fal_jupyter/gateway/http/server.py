@@ -247,7 +247,8 @@ class HttpConnection(asyncio.Protocol):
             self._writes.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _deliver(self, cycle: RequestResponseCycle, data: bytes) -> None:
-        wait = cycle.receive(data)
+        handler = cycle.handler
+        wait = handler.data_received(data) if handler is not None else None
         if isinstance(wait, asyncio.Future) and not wait.done():
             self._reads.pause()
             wait.add_done_callback(self._resume_reading)

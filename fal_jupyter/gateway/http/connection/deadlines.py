@@ -35,7 +35,8 @@ class ReadDeadlines(msgspec.Struct, eq=False, gc=False):
     def bytes_received(self, size: int, now: float) -> None:
         """Bytes came: each byte of a body buys a little time."""
         self._last_read = now
-        self._body_due = min(self._body_due + size / LEAST_RATE, now + self.read_timeout)
+        due, latest = self._body_due + size / LEAST_RATE, now + self.read_timeout
+        self._body_due = due if due < latest else latest
 
     def begin_head(self) -> None:
         """A head begins in the bytes that came last; it has to be complete in time, however often a byte of it comes."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
@@ -88,9 +88,7 @@ class RequestResponseCycle(msgspec.Struct, eq=False):
         self._send_state = SEND[self._send_state][_HEAD_SENT]
         if self.rewrite is not None:
             headers = self.rewrite(headers)
-        data = self._framing.head(status, headers)
-        if self._writes.transport is not None:
-            self._writes.write(data + self._framing.body(body) if body else data)
+        self._writes.write(self._framing.begin(status, headers, body))
 
     def write(self, data: bytes) -> asyncio.Future[None] | None:
         """Send more body; a future that is not done yet asks to wait."""
@@ -134,10 +132,6 @@ class RequestResponseCycle(msgspec.Struct, eq=False):
     def upgrades(self) -> bool:
         """True where all that follows the head is one stream of bytes."""
         return self.handler is not None and self.handler.upgrades
-
-    def receive(self, data: bytes) -> Awaitable[None] | None:
-        """A piece of the body came; a future that is not done yet asks to wait."""
-        return self.handler.data_received(data) if self.handler is not None else None
 
     def end_of_request(self) -> None:
         """The request has been read to its end; one that upgrades has none."""

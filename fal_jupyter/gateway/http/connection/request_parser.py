@@ -42,7 +42,7 @@ _LOWER: Final = {
 _REQUEST_LINE = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+ [\x21-\xff]+ HTTP/1\.[01]\r\n")
 
 
-class ParsedHead(msgspec.Struct, eq=False):
+class ParsedHead(msgspec.Struct, eq=False, gc=False):
     """The head of a request.
 
     Attributes:
@@ -73,31 +73,32 @@ class ParsedMessages(Protocol):
 
 
 class RequestParser:
-    """Parses the bytes of one connection. llhttp calls its ``on_`` methods."""
+    """Parses the bytes of one connection. llhttp calls its ``on_`` methods.
+
+    Attributes:
+        has_new_head: a head began in the bytes that came last, and is incomplete.
+    """
 
     __slots__ = (
-        "_head_begun", "_head_ended", "_head_size", "_llhttp", "_messages", "_pairs", "_state", "_target", "_unparsed",
+        "_head_ended", "_head_size", "_llhttp", "_messages", "_pairs", "_state", "_target", "_unparsed", "has_new_head", "on_body",
     )  # fmt: skip
 
     def __init__(self, messages: ParsedMessages) -> None:
         self._messages = messages
+        self.on_body = messages.body_received
         self._llhttp = httptools.HttpRequestParser(self)
         self._state = ParserState.IDLE
         self._target: list[bytes] = []
         self._pairs: list[tuple[str, str]] = []
         self._head_size = 0  # bytes that llhttp has reported, trailers included
         self._unparsed = 0  # bytes of a head after its first packet, which llhttp may not have reported yet
-        self._head_begun = self._head_ended = False  # in the bytes that came last
+        self._head_ended = False  # a head ended in the bytes that came last
+        self.has_new_head = False
 
     @property
     def in_head(self) -> bool:
         """True while a head is incomplete."""
         return self._state is _HEAD
-
-    @property
-    def has_new_head(self) -> bool:
-        """True where a head began in the bytes that came last, and is incomplete."""
-        return self._head_begun and self._state is _HEAD
 
     def feed(self, data: bytes) -> bytes | None:
         """Parse bytes. Gives what follows a WebSocket's handshake (nothing more is parsed then), else None.
@@ -108,7 +109,7 @@ class RequestParser:
         """
         if self._state is _HEAD:
             self._unparsed += len(data)
-        self._head_begun = self._head_ended = False
+        self.has_new_head = self._head_ended = False
         while True:
             try:
                 self._llhttp.feed_data(data)
@@ -129,7 +130,7 @@ class RequestParser:
 
     def close(self) -> None:
         """Release llhttp's parser: it and this object refer to each other, which only a garbage collection would end."""
-        del self._llhttp, self._messages
+        del self._llhttp, self._messages, self.on_body
 
     def _without_upgrade(self) -> bytes:
         """Begin with a new parser, where the protocol that is offered (h2c) is not supported; gives the bytes to feed first.
@@ -154,7 +155,7 @@ class RequestParser:
         self._state = PARSER[self._state][_MESSAGE_BEGUN]
         self._target, self._pairs = [], []
         self._head_size = self._unparsed = 0
-        self._head_begun = True
+        self.has_new_head = True
 
     def on_url(self, url: bytes) -> None:
         if self._state is _HEAD:
@@ -174,7 +175,7 @@ class RequestParser:
         if self._state is _REPLAY:
             self._state = PARSER[self._state][_HEAD_ENDED]
             return
-        self._unparsed, self._head_ended = 0, True
+        self._unparsed, self._head_ended, self.has_new_head = 0, True, False
         if self._head_size > HEAD_LIMIT:
             raise RequestRefused(LONG_HEAD)
         llhttp, headers = self._llhttp, RequestHeaders(self._pairs)
@@ -191,9 +192,6 @@ class RequestParser:
         self._state = PARSER[self._state][_UPGRADE_IGNORED if upgrade else _HEAD_ENDED]
         target = b"".join(self._target).decode("latin-1")
         self._messages.head_received(ParsedHead(method, target, headers, keep_alive, http10, handshake))
-
-    def on_body(self, body: bytes) -> None:
-        self._messages.body_received(body)
 
     def on_message_complete(self) -> None:
         if self._state is not _IGNORED_UPGRADE:

@@ -38,8 +38,12 @@ class ResponseFraming(msgspec.Struct, eq=False, gc=False):
     _body: BodyFraming = BodyFraming.UNTIL_CLOSE
     _remaining: int = 0  # bytes of a body with a length
 
-    def head(self, status: int, headers: Headers) -> bytes:
-        """Give the head; names of headers are in lower case."""
+    def begin(self, status: int, headers: Headers, first: bytes) -> bytes:
+        """Give the bytes of the head and of the first (or whole) body; names of headers are in lower case.
+
+        Raises:
+            ValueError: the body is longer than the length that is announced.
+        """
         lines = [STATUS_LINES.get(status) or f"HTTP/1.1 {status} Unknown\r\n"]
         body = BodyFraming.UNTIL_CLOSE
         for name, value in headers:
@@ -66,7 +70,8 @@ class ResponseFraming(msgspec.Struct, eq=False, gc=False):
         elif self.http10:
             lines.append("connection: keep-alive\r\n")
         lines.append("\r\n")
-        return "".join(lines).encode("latin-1", "replace")
+        head = "".join(lines).encode("latin-1", "replace")
+        return head + self.body(first) if first else head
 
     def body(self, data: bytes) -> bytes:
         """Give the bytes of a piece of the body.
