@@ -195,6 +195,25 @@ def test_a_request_whose_runner_had_ended_already_waits_for_the_next_one(world: 
     assert (answer.status, answer.body()) == (200, b"late")
 
 
+def test_a_caller_that_leaves_before_its_undelivered_request_is_queued_again_leaves_nothing_behind(
+    world: World,
+) -> None:
+    world.publish()
+    world.ready("a-1")
+    world.launcher.channels["a-1"].alive = False
+    request_id, _ = world.call()
+    request = world.engine.live_request(request_id)
+    assert request is not None
+    world.launcher.exit("a-1")  # it is queued again in the next turn of the event loop
+    request.disconnect()
+    world.loop.advance()
+    assert world.engine.requests.waiting("a") == 0
+    _, answer = world.call()
+    world.ready("a-2")
+    world.launcher.channels["a-2"].answer(b"the next one's")
+    assert answer.body() == b"the next one's"
+
+
 @pytest.mark.parametrize(("ending", "error_type"), [(True, "gateway_ending"), (False, "runner_scheduling_failure")])
 def test_what_waits_when_the_app_stops_is_refused_by_the_reason(world: World, ending: bool, error_type: str) -> None:
     world.publish()

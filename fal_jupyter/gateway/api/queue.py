@@ -43,10 +43,11 @@ class QueueHandler(PublicHandler):
     """Everything below ``/queue/``."""
 
     needs_key = False  # an app decides
-    _counted = False  # the body is counted in the queue's memory; a target that cannot be read never gets to prepare()
+    # defaults, since a request with a target that cannot be read never gets to prepare()
+    _follower: asyncio.Task[Any] | None = None
+    _counted = False  # the body is counted in the queue's memory
 
     def prepare(self) -> None:
-        self._follower: asyncio.Task[Any] | None = None
         self._id = self._headers[H_REQUEST_ID]
         self._counted = False
         self.right = "read" if self.job is not None and self.job.what != "cancel" else "run"

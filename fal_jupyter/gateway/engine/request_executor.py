@@ -83,7 +83,7 @@ class RequestExecutor:
         failure = failure_to_send(command, dispatched=dispatched, undelivered=request.undelivered, ending=self.ending)
         if failure is None:
             request.requeue()
-            self._loop.call_soon(self._report, request.arrival())
+            self._loop.call_soon(self._arrive_again, request)
             return
         del self.live[request.id]
         app = self._deployments.find(request.alias)
@@ -101,6 +101,10 @@ class RequestExecutor:
         self.history.ended(request)
         if not self.live:
             self._on_idle()
+
+    def _arrive_again(self, request: ProxiedRequest) -> None:
+        if request.id in self.live:  # its caller may have left meanwhile
+            self._report(request.arrival())
 
     def _cancel(self, command: m.CancelRequest) -> None:
         request = self.live.get(command.request_id)
