@@ -307,12 +307,12 @@ class QueueHandler(PublicHandler):
 
     def _cancel(self, call: QueuedCall) -> None:
         force = self.get_query_argument(Q_FORCE, "0").lower() in ("1", "true")
-        asked = call.cancel(force=force)
-        if asked == "over":
+        outcome = call.cancel(force=force)
+        if outcome == "over":
             self.reply({"status": "ALREADY_COMPLETED"}, 400)
             return
-        if asked == "asked" and call.exchange is not None:
-            self.gateway.engine.requests.cancel_signals.send(call.exchange)
+        if outcome == "asked" and call.request is not None:
+            self.gateway.engine.requests.cancel_signals.send(call.request)
         self.reply({"status": "CANCELLATION_REQUESTED"}, 202)
 
 

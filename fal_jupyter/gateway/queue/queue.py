@@ -1,4 +1,4 @@
-"""The queue: requests whose callers do not wait on a connection. In memory, which ``domain.queue_memory`` counts and bounds."""
+"""The queue: requests whose callers do not wait on a connection. In memory, which ``domain/queue/memory`` counts and bounds."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from http.client import responses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fal_jupyter.domain.queue.jobs import Cancelled, Job, JobState
 from fal_jupyter.domain.queue.memory import QueueMemory, Refusal, size_text
 from fal_jupyter.domain.queue.retries import MOST_ATTEMPTS, AttemptFailure
+from fal_jupyter.gateway.changes import Changes
 from fal_jupyter.gateway.http.response_writer import Headers, failure_body
+from fal_jupyter.gateway.queue.attempt_states import ATTEMPT, AttemptEvent, AttemptState
 from fal_jupyter.gateway.requests.data_plane import request_head
 from fal_jupyter.gateway.requests.proxied_request import ProxiedRequest
 from fal_jupyter.gateway.requests.request_description import RequestDescription
@@ -49,25 +51,30 @@ class Submission:
 
 
 class QueuedCall:
-    """One job's way back (:class:`fal_jupyter.gateway.http.response_writer.ResponseWriter`, and the watcher of each of its attempts).
+    """One job: the writer of its answer (:class:`fal_jupyter.gateway.http.response_writer.ResponseWriter`) and the observer of its attempts.
 
     A failed attempt may be followed by another one, after a wait and after the end of the request in its runner.
+
+    Attributes:
+        submitted: monotonic seconds.
+        submission, request: what is sent, and the present attempt; both None once the job is over, since they have its body.
+        status, headers, size: of the answer, the size of its body in bytes.
     """
 
-    def __init__(self, job: Job, asked: Submission, queue: Queue) -> None:
+    def __init__(self, job: Job, submission: Submission, queue: Queue) -> None:
         self.job = job
         self.submitted = time.monotonic()
-        self.asked: Submission | None = asked  # both until the job is over: they have the request's body
-        self.exchange: ProxiedRequest | None = None
+        self.submission: Submission | None = submission
+        self.request: ProxiedRequest | None = None
         self._queue = queue
-        self._wait: float | None = None  # seconds until the next attempt, once there is to be one
-        self._let_go = False
+        self._attempt = AttemptState.RUNNING
+        self._wait = 0.0  # seconds until the next attempt
         self._timer: asyncio.TimerHandle | None = None
         self.status, self.headers, self.size = 0, [("content-type", "application/json")], 0
         self._pieces: list[bytes] = []
-        self._changed = asyncio.Event()
+        self._changes = Changes()
 
-    # --- the exchange's side ------------------------------------------------------------------------------------
+    # --- the answer ---------------------------------------------------------------------------------------------
     def respond(self, status: int, headers: Headers, body: bytes) -> None:
         """The head is here, and the first (or whole) body."""
         if self.job.attempts.number > 1 and self._is_refused(headers):
@@ -78,8 +85,8 @@ class QueuedCall:
         self.write(body)
 
     def _is_refused(self, headers: Headers) -> bool:
-        begun = self.exchange is not None and self.exchange.dispatched
-        return not begun and (H_ERROR_TYPE, "runner_scheduling_failure") in headers
+        dispatched = self.request is not None and self.request.dispatched
+        return not dispatched and (H_ERROR_TYPE, "runner_scheduling_failure") in headers
 
     def write(self, data: bytes) -> asyncio.Future[None] | None:
         """More body."""
@@ -96,13 +103,11 @@ class QueuedCall:
 
     def finish(self) -> None:
         """The answer is complete."""
-        exchange, told = self.exchange, dict(self.headers).get(H_ERROR_TYPE, "")
-        ours = (
-            exchange is not None and exchange.record.detail and told != "runner_incomplete_response"
-        )  # a head that HTTP cannot carry
-        if not self._is_retried(
-            AttemptFailure(self.status, told if ours else "", exchange.record.needs_retry if exchange else None)
-        ):
+        request, error_type = self.request, dict(self.headers).get(H_ERROR_TYPE, "")
+        if request is None or not request.record.detail or error_type == "runner_incomplete_response":
+            error_type = ""  # the app's own answer, or one with a head that HTTP cannot carry
+        needs_retry = request.record.needs_retry if request is not None else None
+        if not self._is_retried(AttemptFailure(self.status, error_type, needs_retry)):
             self._end(self.status)
 
     def drop(self) -> None:
@@ -127,57 +132,57 @@ class QueuedCall:
         self.size = len(self._pieces[0])
 
     def on_close(self, callback: Callable[[], None]) -> None:
-        """Nobody hangs up here: who wants the job's end says so."""
+        """There is no connection that could close: a job is ended by :meth:`cancel`."""
 
     def dispatched(self) -> None:
         """A runner has it."""
         self.job.start(time.time())
-        self._tell()
+        self._changes.notify()
 
     def taken_back(self) -> None:
-        """Its runner was dead already."""
+        """Its runner had ended already."""
         self.job.put_back()
         if self.job.cancel_asked:  # nothing runs any more that could end it
             self.cancel()
-        self._tell()
+        self._changes.notify()
 
     def printed(self, which: int, text: str) -> None:
         """It printed."""
         self.job.print(which, text, stamp())
-        self._tell()
+        self._changes.notify()
 
     def ended(self) -> None:
         """The attempt is over for its runner too."""
-        self._let_go = True
-        self._arm()
+        self._move(AttemptEvent.RELEASED)
 
     # --- attempts -----------------------------------------------------------------------------------------------
+    def _move(self, event: AttemptEvent) -> None:
+        self._attempt = ATTEMPT[self._attempt][event]
+        if self._attempt is AttemptState.DUE:
+            self._timer = asyncio.get_running_loop().call_later(self._wait, self._try_again)
+
     def _is_retried(self, failure: AttemptFailure) -> bool:
         """True where another attempt follows (that may be decided already: an answer breaks off, then its stream ends)."""
-        if self._wait is not None:
+        if self._attempt in (AttemptState.FAILED, AttemptState.DUE):
             return True
-        job, exchange = self.job, self.exchange
-        if exchange is None or not exchange.dispatched or job.cancel_asked or job.state is JobState.COMPLETED:
+        job, request = self.job, self.request
+        if request is None or not request.dispatched or job.cancel_asked or job.state is JobState.COMPLETED:
             return False
         number, wait = job.attempts.number, self._queue.wait_before_retry(self, failure)
         if wait is None:
             return False
-        why = " ".join(filter(None, (str(self.status), failure.error_type)))
-        note = f"attempt {number} of at most {MOST_ATTEMPTS} failed ({why}); retrying in {wait:g} s"
+        reason = " ".join(filter(None, (str(self.status), failure.error_type)))
+        note = f"attempt {number} of at most {MOST_ATTEMPTS} failed ({reason}); retrying in {wait:g} s"
         job.try_again(f"[fal_jupyter] {note}", stamp())
-        exchange.remark(note)
+        request.remark(note)
         self._wait = wait
-        self._arm()
-        self._tell()
+        self._move(AttemptEvent.FAILED)
+        self._changes.notify()
         return True
 
-    def _arm(self) -> None:
-        if self._wait is not None and self._let_go and self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(self._wait, self._try_again)
-
     def _try_again(self) -> None:
-        self._wait = self._timer = None
-        self._let_go = False
+        self._timer = None
+        self._move(AttemptEvent.STARTED)
         self._queue.begin(self)
 
     def give_up(self) -> None:
@@ -191,35 +196,32 @@ class QueuedCall:
         if self.job.end(status, error, error_type, time.time(), stamp()):
             self._release()
             self._queue.ended(self)
-        self._tell()
+        self._changes.notify()
 
     def cancel(self, *, force: bool = False) -> Cancelled:
         """Cancel it; gives what that meant (:meth:`fal_jupyter.domain.queue.jobs.Job.cancel`)."""
-        asked = self.job.cancel(time.time(), stamp(), force=force)
-        if asked in ("dropped", "forced"):
+        outcome = self.job.cancel(time.time(), stamp(), force=force)
+        if outcome in ("dropped", "forced"):
             self._pieces, self.size = [], 0
             self._end_request()
             self._queue.ended(self)
-            self._tell()
-        return asked
+            self._changes.notify()
+        return outcome
 
     def _end_request(self) -> None:
         """End the request, after the caller of this method has returned, and free its body."""
-        if self.exchange is not None:
-            asyncio.get_running_loop().call_soon(self.exchange.abort)
+        if self.request is not None:
+            asyncio.get_running_loop().call_soon(self.request.abort)
         self._release()
 
     def _release(self) -> None:
         """Nothing more is sent: free the body, and cancel an attempt that is due."""
-        self.exchange = self.asked = self._wait = None
+        self.request = self.submission = None
+        self._move(AttemptEvent.ENDED)
         if self._timer is not None:
             self._timer.cancel()
 
-    def _tell(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
-
-    # --- the callers' side --------------------------------------------------------------------------------------
+    # --- its readers --------------------------------------------------------------------------------------------
     def body(self) -> bytes:
         """The whole answer."""
         return b"".join(self._pieces)
@@ -227,7 +229,7 @@ class QueuedCall:
     async def changes(self, ping: float) -> AsyncIterator[bool]:
         """Yield True at once and after each change until the job is over, False after *ping* seconds without one."""
         while True:
-            change = self._changed
+            change = self._changes.next()
             yield True
             if self.job.state is JobState.COMPLETED:
                 return
@@ -252,54 +254,52 @@ class Queue:
         """How many requests of its app are before it."""
         return self._requests.position(call.job.alias, call.job.id)
 
-    def submit(self, asked: Submission) -> QueuedCall:
-        """Take a job in; it is on its way when this returns."""
-        call = QueuedCall(Job(asked.id, asked.alias, time.time()), asked, self)
-        self._jobs[asked.id] = call
+    def submit(self, submission: Submission) -> QueuedCall:
+        """Add a job, and begin its first attempt."""
+        call = QueuedCall(Job(submission.id, submission.alias, time.time()), submission, self)
+        self._jobs[submission.id] = call
         self.begin(call)
         return call
 
     def begin(self, call: QueuedCall) -> None:
         """Begin an attempt: the first one, or another one after a failure."""
-        asked = call.asked
-        assert asked is not None
-        left = asked.start_within
+        sent = call.submission
+        if sent is None:  # it is over
+            return
+        time_left = sent.start_within
         if call.job.attempts.number > 1:
-            if self._requests.spec_of(asked.alias) is None:  # stopped meanwhile
+            if self._requests.spec_of(sent.alias) is None:  # stopped meanwhile
                 call.give_up()
                 return
-            if asked.start_within and (left := call.submitted + asked.start_within - time.monotonic()) <= 0:
-                told = f"the request was not with a runner within {asked.start_within:g} s, all attempts together"
-                call.fail(504, "request_timeout", told, [(H_TIMEOUT_TYPE, "user")])
+            if sent.start_within and (time_left := call.submitted + sent.start_within - time.monotonic()) <= 0:
+                detail = f"the request was not with a runner within {sent.start_within:g} s, all attempts together"
+                call.fail(504, "request_timeout", detail, [(H_TIMEOUT_TYPE, "user")])
                 return
-        pairs = [(n, v) for n, v in asked.headers if n not in ("content-length", "transfer-encoding")]
-        head = request_head(
-            asked.id, asked.method, asked.below, asked.query, [*pairs, ("content-length", str(len(asked.body)))]
-        )
+        pairs = [(name, value) for name, value in sent.headers if name not in ("content-length", "transfer-encoding")]
+        pairs.append(("content-length", str(len(sent.body))))
         description = RequestDescription(
-            id=asked.id,
-            alias=asked.alias,
-            head=head,
-            method=asked.method,
-            path=asked.below,
+            id=sent.id,
+            alias=sent.alias,
+            head=request_head(sent.id, sent.method, sent.below, sent.query, pairs),
+            method=sent.method,
+            path=sent.below,
             origin="queue",
-            content_type=asked.content_type,
-            hint=asked.hint,
-            start_within=left,
-            low_priority=asked.low,
+            content_type=sent.content_type,
+            hint=sent.hint,
+            start_within=time_left,
+            low_priority=sent.low,
         )
-        exchange = ProxiedRequest(self._requests, call, description, observer=call)
-        call.exchange = exchange
-        if asked.body:
-            exchange.receive(asked.body)
-        exchange.end_of_body()
+        call.request = request = ProxiedRequest(self._requests, call, description, observer=call)
+        if sent.body:
+            request.receive(sent.body)
+        request.end_of_body()
 
     def wait_before_retry(self, call: QueuedCall, failure: AttemptFailure) -> float | None:
         """Give the seconds until the next attempt of a job whose attempt failed so; None where there is none."""
-        asked, spec = call.asked, self._requests.spec_of(call.job.alias)
-        if asked is None or spec is None or asked.once:
+        sent, spec = call.submission, self._requests.spec_of(call.job.alias)
+        if sent is None or spec is None or sent.once:
             return None
-        rules = replace(spec.retry, budgets=asked.retries) if asked.retries else spec.retry
+        rules = replace(spec.retry, budgets=sent.retries) if sent.retries else spec.retry
         return call.job.attempts.next(failure, rules)
 
     def find(self, alias: str, request_id: str) -> QueuedCall | None:
@@ -318,8 +318,8 @@ class Queue:
 
     def has_room_for(self, call: QueuedCall) -> bool:
         """Count what has come of the answer; False where it is more than can be kept."""
-        forgotten, fits = self.memory.answer(call.job.id, call.size)
-        self._forget(forgotten)
+        evicted, fits = self.memory.answer(call.job.id, call.size)
+        self._forget(evicted)
         return fits
 
     def ended(self, call: QueuedCall) -> None:
@@ -354,12 +354,12 @@ def stamp() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat()
 
 
-def answer_of(call: QueuedCall) -> tuple[int, list[tuple[str, str]], Any]:
+def answer_of(call: QueuedCall) -> tuple[int, list[tuple[str, str]], bytes | dict[str, str]]:
     """Give status, headers and body of a finished job's answer."""
     job = call.job
     if job.cancelled:
-        told = {"detail": job.error, "error_type": job.error_type, "request_id": job.id}
-        return job.status, [("content-type", "application/json"), (H_ERROR_TYPE, job.error_type)], told
+        body = {"detail": job.error, "error_type": job.error_type, "request_id": job.id}
+        return job.status, [("content-type", "application/json"), (H_ERROR_TYPE, job.error_type)], body
     headers = call.headers
     if job.error_type and not any(name.lower() == H_ERROR_TYPE for name, _ in headers):
         headers = [*headers, (H_ERROR_TYPE, job.error_type)]
