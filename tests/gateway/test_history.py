@@ -63,7 +63,7 @@ def test_displayed_pictures_count_as_bodies_and_leave_their_text() -> None:
         history.ended(
             ended(number, displays=[("image/png", picture, f"<Figure {number}>")], displays_size=len(picture))
         )
-    kept = [displays_of(one.shown)[0] for one in history.apps["a"].requests]
+    kept = [displays_of(one.displays)[0] for one in history.apps["a"].requests]
     assert [bool(one["base64"]) for one in kept] == [False] * 2 + [True] * 8
     assert kept[0]["text"] == "<Figure 0>"
 
@@ -76,8 +76,8 @@ def test_bodies_are_bounded_over_all_apps_the_oldest_go_first() -> None:
     first, last = history.find("a0"), history.find("h149")
     assert first is not None
     assert last is not None
-    assert (first.input(), len(last.sent)) == (None, size)
-    kept = sum(len(one.sent) for app in history.apps.values() for one in app.requests)
+    assert (first.input(), len(last.request_body)) == (None, size)
+    kept = sum(len(one.request_body) for app in history.apps.values() for one in app.requests)
     assert kept <= BODIES_BOUND
     history.forget("h")
     assert history.find("h149") is None
@@ -85,12 +85,12 @@ def test_bodies_are_bounded_over_all_apps_the_oldest_go_first() -> None:
 
 def test_news_are_the_latest_and_the_end_of_what_was_shown_is_never_skipped() -> None:
     history = RequestHistory(3)
-    history.take_fresh({"q0"})  # it was told as running
+    history.take_new({"q0"})  # it was told as running
     for number in range(10):
         history.ended(ended(number))
-    fresh, skipped = history.take_fresh(set())
+    fresh, skipped = history.take_new(set())
     assert ([one.id for one in fresh], skipped) == (["q0", "q7", "q8", "q9"], 6)
-    assert history.take_fresh(set()) == ([], 0)
+    assert history.take_new(set()) == ([], 0)
 
 
 def test_figures_of_time_are_of_the_last_spans_only() -> None:
@@ -109,7 +109,7 @@ def test_each_endpoint_has_its_own_figures_and_a_path_without_one_has_none() -> 
     for path, status, took in (("/a", 200, 0.01), ("/b", 500, 0.2), ("/b", 499, 0.4), ("/no", 404, 0.01)):
         app.count(
             SimpleNamespace(
-                path=path, status=status, cold=False, moments=RequestTimestamps(0, 0, 0, 0, False, 0, 0, took)
+                path=path, status=status, cold=False, timestamps=RequestTimestamps(0, 0, 0, 0, False, 0, 0, took)
             ),
             1000,
         )  # type: ignore[arg-type]
@@ -122,7 +122,7 @@ def test_each_endpoint_has_its_own_figures_and_a_path_without_one_has_none() -> 
     for number in range(100):
         app.count(
             SimpleNamespace(
-                path=f"/{number}", status=200, cold=False, moments=RequestTimestamps(0, 0, 0, 0, False, 0, 0, 1)
+                path=f"/{number}", status=200, cold=False, timestamps=RequestTimestamps(0, 0, 0, 0, False, 0, 0, 1)
             ),
             1000,
         )  # type: ignore[arg-type]
@@ -152,7 +152,9 @@ def test_what_runners_use_is_added_up_and_kept_for_half_an_hour() -> None:
 
 
 def ended_kept() -> Any:
-    return SimpleNamespace(path="/", status=200, cold=False, moments=RequestTimestamps(0, 0, 0, 0, False, 0, 0, 0.02))
+    return SimpleNamespace(
+        path="/", status=200, cold=False, timestamps=RequestTimestamps(0, 0, 0, 0, False, 0, 0, 0.02)
+    )
 
 
 @pytest.mark.parametrize(

@@ -168,7 +168,7 @@ class RequestHandler(Handler):
         logs = published.log.read(LOGS_SHOWN, request=request_id) if published is not None else []
         if kept is not None:
             request, error, sent, got = kept.state(), kept.error, kept.input(), kept.output()
-            shown, query = kept.shown, query_of(kept.head)
+            shown, query = kept.displays, query_of(kept.head)
         else:
             assert exchange is not None
             request, error = state_of(exchange), exchange.record.error

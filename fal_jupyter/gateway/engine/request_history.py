@@ -1,4 +1,4 @@
-"""Requests that have ended: the last ones of each app with their bodies, and figures of all of them. In memory only."""
+"""Requests that have ended: the last ones of each app with their bodies, and statistics of all of them. In memory only."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     from fal_jupyter.protocol.api import ErrorDescription
 
 log = logging.getLogger("fal_jupyter.engine")
-BODIES_BOUND = 32 << 20  # bytes of all bodies that are kept
+BODIES_BOUND = 32 << 20  # bytes of all recorded bodies
 SAMPLE = 512  # calls that percentiles are taken of
 SPAN = 5  # seconds of one column of the spark line …
 SPANS = 60  # … and how many it has
 RATE_OVER = 10  # seconds
 ERROR_BOUND = 300
-_NO_ENDPOINT = (404, 405)  # a path that no endpoint has gets no figures of its own
-_WALL = time.time() - time.monotonic()  # once: a wall clock that jumps must not reorder what is told
+_NO_ENDPOINT = (404, 405)  # a path that no endpoint has gets no statistics of its own
+_WALL = time.time() - time.monotonic()  # once: a wall clock that jumps must not reorder what is shown
 
 
 def wall_ms(monotonic: float) -> float:
@@ -44,31 +44,31 @@ def wall_ms(monotonic: float) -> float:
     return round((monotonic + _WALL) * 1000, 1)
 
 
-def state_of(exchange: ProxiedRequest) -> RequestState:
-    """A request as it is now, over or not."""
-    timing, description, record = exchange.timing(), exchange.description, exchange.record
-    if not exchange.is_open:
+def state_of(request: ProxiedRequest) -> RequestState:
+    """Give the state of a request that has not been recorded yet."""
+    timing, description, record = request.timing(), request.description, request.record
+    if not request.is_open:
         state = "done"
-    elif not exchange.dispatched:
+    elif not request.dispatched:
         state = "waiting"
     else:
         state = "streaming" if record.status else "running"
     return RequestState(
-        id=exchange.id,
-        alias=exchange.alias,
+        id=request.id,
+        alias=request.alias,
         method=description.method,
         path=description.path,
         state=state,
         origin=description.origin,
         cell=description.cell[1],
         cell_number=description.cell[0],
-        began=wall_ms(exchange.clock.began),
+        began=wall_ms(request.clock.began),
         status=record.status,
         **timing,
-        revision=exchange.revision,
-        runner=exchange.runner_id,
+        revision=request.revision,
+        runner=request.runner_id,
         cold=timing["start_ms"] > 0,
-        bytes_in=exchange.body.bytes_received,
+        bytes_in=request.body.bytes_received,
         bytes_out=record.bytes_sent,
         content_type=record.content_type,
         error="",
@@ -79,31 +79,31 @@ class RecordedRequest:
     """One request that has ended."""
 
     __slots__ = (
-        "alias", "bytes_in", "bytes_out", "cell", "cold", "content_type", "error", "got", "head", "id", "method", "moments", "origin", "path", "revision", "runner",
-        "sent", "sent_type", "shown", "size", "status", "told",
+        "alias", "bytes_in", "bytes_out", "cell", "cold", "content_type", "detail", "displays", "error", "head", "id", "method", "origin", "path",
+        "request_body", "request_type", "response_body", "revision", "runner", "size", "status", "timestamps",
     )  # fmt: skip
 
-    def __init__(self, exchange: ProxiedRequest, now: float) -> None:
-        description, record = exchange.description, exchange.record
-        self.id, self.alias, self.method, self.path = exchange.id, exchange.alias, description.method, description.path
-        self.origin, self.cell, self.moments = description.origin, description.cell, exchange.timestamps(now)
-        self.cold = self.moments.starting > 0 or (self.moments.cold and not exchange.dispatched)
+    def __init__(self, request: ProxiedRequest, now: float) -> None:
+        description, record = request.description, request.record
+        self.id, self.alias, self.method, self.path = request.id, request.alias, description.method, description.path
+        self.origin, self.cell, self.timestamps = description.origin, description.cell, request.timestamps(now)
+        self.cold = self.timestamps.starting > 0 or (self.timestamps.cold and not request.dispatched)
         self.status = record.status or CANCELLED
-        self.revision, self.runner = exchange.revision, exchange.runner_id
-        self.bytes_in, self.bytes_out = exchange.body.bytes_received, record.bytes_sent
+        self.revision, self.runner = request.revision, request.runner_id
+        self.bytes_in, self.bytes_out = request.body.bytes_received, record.bytes_sent
         self.content_type = record.content_type
         self.head = description.head
         self.error: ErrorDescription | None = record.error
-        self.told = record.detail
-        self.sent, self.sent_type = exchange.body.sample, description.content_type
-        self.got = record.body()
-        self.shown = record.displays
-        self.size = len(self.sent) + len(self.got) + record.displays_size
+        self.detail = record.detail
+        self.request_body, self.request_type = request.body.sample, description.content_type
+        self.response_body = record.body()
+        self.displays = record.displays
+        self.size = len(self.request_body) + len(self.response_body) + record.displays_size
 
     def state(self) -> RequestState:
-        """As the panels see it."""
-        timing = self.moments.timing()
-        error = f"{self.error['type']}: {self.error['message']}" if self.error is not None else self.told
+        """As panels show it."""
+        timing = self.timestamps.timing()
+        error = f"{self.error['type']}: {self.error['message']}" if self.error is not None else self.detail
         return RequestState(
             id=self.id,
             alias=self.alias,
@@ -113,7 +113,7 @@ class RecordedRequest:
             origin=self.origin,
             cell=self.cell[1],
             cell_number=self.cell[0],
-            began=wall_ms(self.moments.began),
+            began=wall_ms(self.timestamps.began),
             status=self.status,
             **timing,
             revision=self.revision,
@@ -126,47 +126,49 @@ class RecordedRequest:
         )
 
     def input(self) -> Body | None:
-        """What the caller sent, or None where it is not kept any more."""
-        return body_of(self.sent, self.sent_type, self.bytes_in)
+        """What the caller sent, or None where its body was dropped."""
+        return body_of(self.request_body, self.request_type, self.bytes_in)
 
     def output(self) -> Body | None:
-        """What the app answered, or None where it is not kept any more."""
-        return body_of(self.got, self.content_type, self.bytes_out)
+        """What the app answered, or None where its body was dropped."""
+        return body_of(self.response_body, self.content_type, self.bytes_out)
 
 
 def query_of(head: bytes) -> str:
-    """Give the query of a request by the head that its runner got, which has no token."""
+    """Give the query of a request by the head that its runner received, which has no token."""
     query = msgspec.json.decode(head).get("query", "") if head else ""
     return query if isinstance(query, str) else ""
 
 
-def displays_of(shown: Iterable[tuple[str, bytes, str]]) -> list[Display]:
-    """Give the pictures that a request displayed; those that are not kept have their text only."""
-    return [Display(content_type=kind, base64=base64.b64encode(data).decode(), text=text) for kind, data, text in shown]
+def displays_of(displays: Iterable[tuple[str, bytes, str]]) -> list[Display]:
+    """Give the pictures that a request displayed; those whose data was dropped have their text only."""
+    return [
+        Display(content_type=kind, base64=base64.b64encode(data).decode(), text=text) for kind, data, text in displays
+    ]
 
 
 def body_of(data: bytes, content_type: str, size: int) -> Body | None:
-    """Give the kept part of a body of *size* bytes; None where nothing of it is kept though it had something."""
+    """Give the recorded part of a body of *size* bytes; None where nothing of a body that was not empty is recorded."""
     if size and not data:
         return None
-    cut = len(data) < size
+    truncated = len(data) < size
     try:
-        return Body(content_type=content_type, size=size, text=_text(data, cut), base64="", truncated=cut)
+        return Body(content_type=content_type, size=size, text=_text(data, truncated), base64="", truncated=truncated)
     except UnicodeDecodeError:
-        coded = base64.b64encode(data).decode()
-        return Body(content_type=content_type, size=size, text="", base64=coded, truncated=cut)
+        encoded = base64.b64encode(data).decode()
+        return Body(content_type=content_type, size=size, text="", base64=encoded, truncated=truncated)
 
 
-def _text(data: bytes, cut: bool) -> str:
+def _text(data: bytes, truncated: bool) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError as error:
-        if cut and error.end == len(data) and error.start > len(data) - 4:  # the cut went through a character
+        if truncated and error.end == len(data) and error.start > len(data) - 4:  # truncated within a character
             return data[: error.start].decode()
         raise
 
 
-class _Figures:
+class _CallStatistics:
     """Calls, failures and times, of an app or of one of its endpoints."""
 
     def __init__(self) -> None:
@@ -175,12 +177,12 @@ class _Figures:
         self._sorted: list[float] | None = []
         self._seconds: deque[list[int]] = deque(maxlen=SPAN * SPANS)
 
-    def count(self, kept: RecordedRequest, second: int) -> None:
+    def count(self, recorded: RecordedRequest, second: int) -> None:
         self.calls += 1
-        self.failed += kept.status >= 400 and kept.status != CANCELLED
-        self.cancelled += kept.status == CANCELLED
-        self.cold += kept.cold
-        self._totals.append(1000 * (kept.moments.now - kept.moments.began))
+        self.failed += recorded.status >= 400 and recorded.status != CANCELLED
+        self.cancelled += recorded.status == CANCELLED
+        self.cold += recorded.cold
+        self._totals.append(1000 * (recorded.timestamps.now - recorded.timestamps.began))
         self._sorted = None
         if self._seconds and self._seconds[-1][0] == second:
             self._seconds[-1][1] += 1
@@ -212,30 +214,30 @@ class _Figures:
 
 
 class AppHistory:
-    """One app's requests and figures."""
+    """One app's requests and statistics."""
 
     def __init__(self) -> None:
         self.requests: deque[RecordedRequest] = deque()
         self.cold_starts = 0
-        self._all = _Figures()
-        self._by_path: dict[str, _Figures] = {}
+        self._all = _CallStatistics()
+        self._by_path: dict[str, _CallStatistics] = {}
 
-    def count(self, kept: RecordedRequest, second: int) -> None:
-        """Take a request into the figures; it ended in *second* of the wall clock."""
-        self._all.count(kept, second)
-        figures = self._by_path.get(kept.path)
-        if figures is None:
-            if kept.status in _NO_ENDPOINT or len(self._by_path) >= KEPT_ENDPOINTS:
+    def count(self, recorded: RecordedRequest, second: int) -> None:
+        """Count a request, which ended in *second* of the wall clock."""
+        self._all.count(recorded, second)
+        statistics = self._by_path.get(recorded.path)
+        if statistics is None:
+            if recorded.status in _NO_ENDPOINT or len(self._by_path) >= KEPT_ENDPOINTS:
                 return
-            figures = self._by_path[kept.path] = _Figures()
-        figures.count(kept, second)
+            statistics = self._by_path[recorded.path] = _CallStatistics()
+        statistics.count(recorded, second)
 
     def quiet(self, second: int) -> bool:
-        """True when no figure changes any more by time alone."""
+        """True when no figure changes any more as time passes."""
         return self._all.quiet(second)
 
     def stats(self, second: int) -> Stats:
-        """The figures at *second* of the wall clock."""
+        """The statistics at *second* of the wall clock."""
         totals = self._all.totals
         spark, recent = self._all.over_time(second)
         return Stats(
@@ -254,7 +256,7 @@ class AppHistory:
         )
 
     def by_endpoint(self, second: int) -> list[EndpointStats]:
-        """The figures of each path that was called, in the order of their first calls."""
+        """The statistics of each path that was called, in the order of their first calls."""
         return [
             EndpointStats(
                 path=path,
@@ -278,46 +280,53 @@ def quantile(ordered: list[float], share: float) -> float:
 class RequestHistory:
     """All apps' requests that have ended.
 
-    *fresh* are those since somebody last took them (:meth:`take_fresh`), the latest ones only.
+    Those that are new since the last :meth:`take_new` are kept separately, the last *most_new* of them.
     """
 
-    def __init__(self, most_fresh: int) -> None:
+    def __init__(self, most_new: int) -> None:
         self.apps: dict[str, AppHistory] = {}
         self._bodies: dict[str, RecordedRequest] = {}
         self._bytes = 0
-        self._most_fresh = most_fresh
-        self._fresh: deque[RecordedRequest] = deque()
+        self._most_new = most_new
+        self._new: deque[RecordedRequest] = deque()
         self._awaited: set[str] = set()
         self._missed: list[RecordedRequest] = []
         self._skipped = 0
 
-    def ended(self, exchange: ProxiedRequest) -> None:
-        """Keep a request that has ended just now."""
+    def ended(self, request: ProxiedRequest) -> None:
+        """Record a request that has ended just now."""
         now = time.monotonic()
-        kept = RecordedRequest(exchange, now)
-        log.debug("request %s of %s ended: %s %s, status %s", kept.id, kept.alias, kept.method, kept.path, kept.status)
-        app = self._of(kept.alias)
-        app.count(kept, int(now + _WALL))
-        app.requests.append(kept)
+        recorded = RecordedRequest(request, now)
+        log.debug(
+            "request %s of %s ended: %s %s, status %s",
+            recorded.id,
+            recorded.alias,
+            recorded.method,
+            recorded.path,
+            recorded.status,
+        )
+        app = self._of(recorded.alias)
+        app.count(recorded, int(now + _WALL))
+        app.requests.append(recorded)
         if len(app.requests) > KEPT_REQUESTS:
             self._drop_bodies(app.requests.popleft())
-        if (former := self._bodies.get(kept.id)) is not None:  # an earlier attempt of a queued request
+        if (former := self._bodies.get(recorded.id)) is not None:  # an earlier attempt of a queued request
             self._drop_bodies(former)
-        if kept.size:
-            self._bodies[kept.id] = kept
-            self._bytes += kept.size
+        if recorded.size:
+            self._bodies[recorded.id] = recorded
+            self._bytes += recorded.size
             while self._bytes > BODIES_BOUND:
                 self._drop_bodies(next(iter(self._bodies.values())))
-        self._fresh.append(kept)
-        if len(self._fresh) > self._most_fresh:
-            oldest = self._fresh.popleft()
-            if oldest.id in self._awaited:  # it was shown as running: its end must be told
+        self._new.append(recorded)
+        if len(self._new) > self._most_new:
+            oldest = self._new.popleft()
+            if oldest.id in self._awaited:  # it was shown as running, so its end must be shown too
                 self._missed.append(oldest)
             else:
                 self._skipped += 1
 
     def start_awaited(self, alias: str) -> None:
-        """A runner has started that a request waited for."""
+        """Count the start of a runner that a request waited for."""
         self._of(alias).cold_starts += 1
 
     def _of(self, alias: str) -> AppHistory:
@@ -326,32 +335,32 @@ class RequestHistory:
             app = self.apps[alias] = AppHistory()
         return app
 
-    def _drop_bodies(self, kept: RecordedRequest) -> None:
-        if self._bodies.pop(kept.id, None) is not None:
-            self._bytes -= kept.size
-            kept.sent = kept.got = b""
-            kept.shown = [(kind, b"", text) for kind, _, text in kept.shown]
-            kept.size = 0
+    def _drop_bodies(self, recorded: RecordedRequest) -> None:
+        if self._bodies.pop(recorded.id, None) is not None:
+            self._bytes -= recorded.size
+            recorded.request_body = recorded.response_body = b""
+            recorded.displays = [(kind, b"", text) for kind, _, text in recorded.displays]
+            recorded.size = 0
 
-    def take_fresh(self, shown: set[str]) -> tuple[list[RecordedRequest], int]:
-        """Give what has ended since the last call, and how many more; *shown* are those that are told as running now."""
-        found = [*self._missed, *self._fresh]
+    def take_new(self, running: set[str]) -> tuple[list[RecordedRequest], int]:
+        """Give what has ended since the last call, and how many more; *running* are the ids that are shown as running now."""
+        ended = [*self._missed, *self._new]
         skipped, self._skipped = self._skipped, 0
-        self._missed, self._awaited = [], shown
-        self._fresh.clear()
-        return found, skipped
+        self._missed, self._awaited = [], running
+        self._new.clear()
+        return ended, skipped
 
     def find(self, request_id: str) -> RecordedRequest | None:
-        """The request, if it is still kept."""
+        """The request of that id, if it is recorded."""
         for app in self.apps.values():
-            for kept in reversed(app.requests):
-                if kept.id == request_id:
-                    return kept
+            for recorded in reversed(app.requests):
+                if recorded.id == request_id:
+                    return recorded
         return None
 
     def forget(self, alias: str) -> None:
-        """The app is over."""
+        """Drop the requests of an app that has ended."""
         app = self.apps.pop(alias, None)
         if app is not None:
-            for kept in app.requests:
-                self._drop_bodies(kept)
+            for recorded in app.requests:
+                self._drop_bodies(recorded)

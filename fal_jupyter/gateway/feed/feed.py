@@ -119,12 +119,12 @@ class Feed:
         self._observe()
         self._forget_ended_apps()
         if not self._listeners:
-            self._engine.history.take_fresh(set())
+            self._engine.history.take_new(set())
             for app in self.timelines.apps.values():
                 app.news()
             return
         running = self._running()
-        ended, skipped = self._engine.history.take_fresh({r["id"] for r in running if r["state"] != "done"})
+        ended, skipped = self._engine.history.take_new({r["id"] for r in running if r["state"] != "done"})
         news = {alias: new for alias, app in self.timelines.apps.items() if (new := app.news()) is not None}
         self._seq += 1
         line = self._line("frame", [*(kept.state() for kept in ended), *running], news)
