@@ -106,11 +106,29 @@ def test_a_published_app_starts_one_runner_even_without_demand(world: World) -> 
     assert world.state("hello-1") is State.IDLE
 
 
-def test_a_runner_that_nobody_wants_leaves_after_ten_seconds(world: World) -> None:
+def test_the_runner_of_a_publication_has_keep_alive_from_its_start(world: World) -> None:
     world.serve(keep_alive=300)
 
+    assert world.tell(TimerFired(), after=299.9) == []
+    assert world.sleep() == [StopRunner("hello-1", "idle for keep_alive=300 s")]
+    assert world.tell(RunnerExited("hello-1", "exited with status 0")) == []
+    assert world.fleet.wake_at is None
+
+
+def test_a_runner_that_no_request_uses_leaves_after_ten_seconds(world: World) -> None:
+    world.serve(keep_alive=300, max_concurrency=2)
+    world.tell(RequestArrived("hello", "a"))
+    world.tell(RequestArrived("hello", "b"))  # needs a second runner, which comes after the first one is free
+    world.tell(RequestFinished("a"))
+    world.tell(RequestFinished("b"))
+    world.tell(RunnerSpawned("hello-2"))
+    world.tell(RunnerReady("hello-2"))
+
     assert world.tell(TimerFired(), after=9.9) == []
-    assert world.sleep() == [StopRunner("hello-1", "not used within 10 s")]
+    assert world.sleep() == [StopRunner("hello-2", "not used within 10 s")]
+    assert world.tell(RunnerExited("hello-2", "exited with status 0")) == []
+    assert world.sleep() == [StopRunner("hello-1", "idle for keep_alive=300 s")]
+    assert world.tell(RunnerExited("hello-1", "exited with status 0")) == []
     assert world.tell(RunnerExited("hello-1", "exited with status 0")) == []
     assert world.fleet.wake_at is None
 

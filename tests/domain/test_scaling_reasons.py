@@ -10,9 +10,11 @@ from fal_jupyter.domain.scaling.reasons import what_is_there
 from fal_jupyter.domain.spec import Scaling
 
 
-def runners(number: int, state: State = State.RUNNING, *, served: int = 1) -> tuple[RunnerView, ...]:
+def runners(
+    number: int, state: State = State.RUNNING, *, served: int = 1, requested: bool = False
+) -> tuple[RunnerView, ...]:
     in_flight = 1 if state is State.RUNNING else 0
-    return tuple(RunnerView(f"a-{at}", state, 0, in_flight, served) for at in range(1, number + 1))
+    return tuple(RunnerView(f"a-{at}", state, 0, in_flight, served, requested=requested) for at in range(1, number + 1))
 
 
 def seen(*there: RunnerView, waiting: int = 0, waited: float = 0.0, **more: int) -> Observation:
@@ -34,6 +36,7 @@ SENTENCES = [
     (Scaling(keep_alive=10), seen(*runners(1, State.IDLE)), "a-1 was idle for keep_alive (10 s)"),
     (Scaling(keep_alive=10, min_concurrency=1), seen(*runners(2, State.IDLE)), "a-1 was idle for keep_alive (10 s); min_concurrency keeps 1"),
     (Scaling(keep_alive=10), seen(*runners(1, State.IDLE, served=0)), "a-1 was not used within 10 s"),
+    (Scaling(keep_alive=10), seen(*runners(1, State.IDLE, served=0, requested=True)), "a-1 was idle for keep_alive (10 s)"),
     (Scaling(max_concurrency=1), seen(*runners(2, State.IDLE)), "a-1 is over max_concurrency (1); a-2 was idle for keep_alive (10 s)"),
     (Scaling(max_concurrency=1), seen(*runners(2)), "a-1 is over max_concurrency (1)"),
     (Scaling(startup_timeout=5), seen(*runners(1, State.SETUP)), "a-1 was still in setup() after startup_timeout (5 s)"),

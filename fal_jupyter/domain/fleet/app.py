@@ -134,7 +134,7 @@ class FleetApp:
             now=now,
             revision=self.revision,
             runners=tuple(
-                RunnerView(r.id, r.state, r.since, r.in_flight, r.served, r.revision, r.killed)
+                RunnerView(r.id, r.state, r.since, r.in_flight, r.served, r.revision, r.killed, r.requested)
                 for r in self.runners.values()
             ),
             waiting=self.waiting.arrivals,

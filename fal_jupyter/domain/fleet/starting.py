@@ -32,6 +32,7 @@ class RunnerStarts:
         runner.used = now
         if runner.revision != app.revision:
             return []
+        runner.requested = app.is_launching
         app.move(AppEvent.FIRST_RUNNER_READY)
         app.backoff.start_succeeded()
         if app.serving == app.revision:

@@ -51,6 +51,7 @@ class Runner:
     """A runner's record. Times are monotonic nanoseconds; *since* is when it entered its state, *started*
     when its process was wanted.
 
+    *requested*: its owner started it, by a publication or by hand, which counts as its first use.
     *killed*: it is TERMINATING and was killed, so only its exit is awaited. *health* is None where its health is not checked, *hints*
     are the ones it gave last. Each state that it enters is noted in *moved*.
     """
@@ -63,6 +64,7 @@ class Runner:
     started: int = 0
     used: int = 0
     served: int = 0
+    requested: bool = False
     requests: set[str] = field(default_factory=set)
     killed: bool = False
     devices: tuple[str, ...] = ()

@@ -24,7 +24,11 @@ BACKOFF_CAP = 600 * SECOND
 
 @dataclass(frozen=True, slots=True)
 class RunnerView:
-    """What the decision sees of a runner. *since* is when it entered its state; *killed* ones only wait to be reaped."""
+    """What the decision sees of a runner. *since* is when it entered its state; *killed* ones only wait to be reaped.
+
+    *requested*: its owner started it, by publishing the app or by hand. That counts as use: ``keep_alive`` applies from the start
+    on, so that a loaded model does not go while the notebook's next cell is written. (On fal, publishing starts no runner.)
+    """
 
     id: str
     state: State
@@ -33,6 +37,12 @@ class RunnerView:
     served: int = 0
     revision: int = 1
     killed: bool = False
+    requested: bool = False
+
+    @property
+    def is_used(self) -> bool:
+        """Whether ``keep_alive`` applies, in place of the shorter time of a runner that nothing has used."""
+        return self.requested or self.served > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +255,7 @@ class _Deciding:
             if len(self.supply) <= keep:
                 return
             over = len(self.supply) > self.scaling.max_concurrency
-            ttl = 0 if over else keep_alive if runner.served else unused
+            ttl = 0 if over else keep_alive if runner.is_used else unused
             since = runner.since if over else max(runner.since, self.obs.last_no_surplus_at)
             if self.now < since + ttl:
                 self.wakes.append(since + ttl)
@@ -255,7 +265,7 @@ class _Deciding:
                 f"over max_concurrency={self.scaling.max_concurrency}"
                 if over
                 else f"idle for keep_alive={self.scaling.keep_alive:g} s"
-                if runner.served
+                if runner.is_used
                 else f"not used within {ttl / SECOND:g} s"
             )
             self.actions.append(Terminate(runner.id, why))
@@ -263,7 +273,7 @@ class _Deciding:
                 f"{runner.id} is over max_concurrency ({self.scaling.max_concurrency})"
                 if over
                 else why_idle(self.scaling, runner.id)
-                if runner.served
+                if runner.is_used
                 else f"{runner.id} was {why}"
             )
 
