@@ -1,8 +1,21 @@
-"""For all tests: a slow machine is no failure of a property."""
+"""For all tests: a slow machine is no failure of a property, and what every process would do again at its start is done once."""
 
 from __future__ import annotations
 
+import compileall
+import sys
+from pathlib import Path
+
+import pytest
 from hypothesis import HealthCheck, settings
 
+sys.modules["rfc3987_syntax"] = None  # see tests.support.jupyter
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Write the byte code of the package: tests start hundreds of processes, and where the environment says
+    PYTHONDONTWRITEBYTECODE each of them would compile it again, for 0.2 s."""
+    if not hasattr(config, "workerinput"):
+        compileall.compile_dir(Path(__file__).parent.parent / "fal_jupyter", quiet=2)

@@ -192,8 +192,9 @@ def front_server(app: str, python: Path | str = sys.executable) -> Iterator[tupl
             f"--{'LabApp' if app == 'lab' else 'JupyterNotebookApp'}.expose_app_in_browser=True",
             "--LanguageServerManager.autodetect=False",  # it runs npm, and a server does not end while that does
         ]
-        words = ("-m", "jupyterlab") if app == "lab" else ("-m", "notebook")
-        with jupyter_server(state, *options, env=env, words=words, python=python) as server:
+        with jupyter_server(
+            state, *options, env=env, module="jupyterlab" if app == "lab" else "notebook", python=python
+        ) as server:
             yield server, state
             server.settle()
 

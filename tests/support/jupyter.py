@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,16 @@ import os, signal, sys
 from fal_jupyter.processes import PR_SET_PDEATHSIG, prctl
 prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+# Runs a module, then its arguments, as `python -m` does. Without rfc3987_syntax: jsonschema imports it where it is installed, and it
+# spends 3 s on a grammar for the format "iri", which Jupyter's schemas do not use.
+_MODULE = """
+import runpy, sys
+sys.modules["rfc3987_syntax"] = None
+del sys.argv[0]
+runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 """
 
 
@@ -110,11 +120,11 @@ def jupyter_server(
     *options: str,
     base_url: str = BASE_URL,
     env: dict[str, str] | None = None,
-    words: Sequence[str] = (),
+    module: str = "jupyter_server",
     lenient: bool = False,
     python: Path | str = sys.executable,
 ) -> Iterator[Jupyter]:
-    """Run a server with our extension; *words* is what runs it, a plain Jupyter server by default; *lenient* leaves who comes in to each
+    """Run a server with our extension; *module* is what runs it, a plain Jupyter server by default; *lenient* leaves who comes in to each
     handler, as Jupyter does by default."""
     with tempfile.TemporaryDirectory(prefix="fj-jupyter-", ignore_cleanup_errors=True) as place:
         directory = Path(place)
@@ -124,7 +134,7 @@ def jupyter_server(
         port = _free_port()
         command = [
             str(python),
-            *(words or ("-m", "jupyter_server")),
+            *("-c", _MODULE, module),
             "--no-browser",
             "--allow-root",
             "--ServerApp.ip=127.0.0.1",
