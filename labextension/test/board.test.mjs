@@ -276,7 +276,7 @@ describe("the sidebar", () => {
     const filter = root.querySelector('[aria-label="Filter apps"]');
     filter.value = "oth";
     filter.dispatchEvent(new Event("input"));
-    expect(root.textContent).toContain("1 of 2 in");
+    expect(root.textContent).toContain("1 of 2 from 1 notebook");
   });
   it("gives an app to whoever takes a drag, as a cell and as text", () => {
     const host = madeHost(madeLine({ apps: [madeApp("hello")] }));
@@ -453,7 +453,7 @@ describe("the sidebar's rows", () => {
   it("say what a runner does, and an app without runners has nothing to unfold", () => {
     const runners = [
       madeRunner("hello-1", "RUNNING", { in_flight: 1 }),
-      madeRunner("hello-2", "SETUP", { since: 53800 }),
+      madeRunner("hello-2", "SETUP", { since: Date.now() - 6200 }),
     ];
     const requests = [
       madeRequest("a", { state: "running", runner: "hello-1", path: "/generate", run_ms: 1100, stream_ms: 0 }),
@@ -469,7 +469,7 @@ describe("the sidebar's rows", () => {
     );
     expect([...root.querySelectorAll('[data-key^="runner:"] .fj-aside')].map((one) => one.textContent)).toEqual([
       "1.10 s in /generate",
-      "setup 6.2 of 11.8 s",
+      "setup 6 s of 11.8 s",
     ]);
     expect(root.querySelector('[data-key="app:off"]').getAttribute("aria-expanded")).toBe(null);
     expect(root.querySelector('[data-key^="recent:"]')).toBe(null);

@@ -245,8 +245,8 @@ describe("card", () => {
     host.store.apply(madeLine({ apps: [] }));
     await until(
       () =>
-        root.textContent.includes("when its kernel ended. Its record until") &&
-        root.textContent.includes("Running cell [2] again begins a new one"),
+        root.textContent.includes("Stopped with its kernel after 0 calls; its record until") &&
+        root.textContent.includes("Running cell [2] again begins a new record"),
     );
   });
 

@@ -138,7 +138,9 @@ describe("the first start", () => {
       }),
     );
     await until(() =>
-      /^\/talk streams since [\d:]+, 1 call more after it\.$/.test(root.querySelector(".fj-card-notice").textContent),
+      /^\/talk has been streaming since [\d:]+, 1 call more after it\.$/.test(
+        root.querySelector(".fj-card-notice").textContent,
+      ),
     );
     expect(root.querySelector(".fj-facts").textContent).toContain("1 busy");
   });
@@ -288,7 +290,7 @@ test("a new revision that starts is said, and which one answers", () => {
     }),
   );
   expect(root.querySelector(".fj-card-notice").textContent).toMatch(
-    /r2 is starting for 3\.\d+ s; calls go to r1 until it is ready/,
+    /r2 has been starting for 3\.\d+ s; calls go to r1 until it is ready/,
   );
 });
 
@@ -297,7 +299,7 @@ test("an app that is gone keeps what was known last", async () => {
   const host = drawn(madeLine({ apps: [app()], requests }));
   host.store.apply(madeLine({ kind: "frame", time: 60001, apps: [app({ stats: { ...app().stats, calls: 17 } })] }));
   host.store.apply(madeLine({ kind: "frame", time: 60002, apps: [] }));
-  await until(() => root.textContent.includes("Stopped after 17 calls, when its kernel ended."));
+  await until(() => root.textContent.includes("Stopped with its kernel after 17 calls; its record until"));
   root.querySelector('[data-tab="requests"]').click();
   await until(() => root.querySelector('tr[data-request="r1"]'));
   expect(root.querySelector('tr[data-request="other"]')).toBeNull();

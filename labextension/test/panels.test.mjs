@@ -500,9 +500,9 @@ describe("tree", () => {
   it("is summed up in a few words, failing apps first", () => {
     const view = (more) => madeHost(madeLine(more)).store.view;
     const app = madeApp("a", { runners: [madeRunner("a-1"), madeRunner("a-2", "SETUP")], waiting: 3 });
-    expect(summaryOf(view({ apps: [app] })).text).toBe("fal 1 ready · 1 starting · 3 waiting");
+    expect(summaryOf(view({ apps: [app] })).text).toBe("fal 1 app ready · 2 runners, 1 starting · 3 calls waiting");
     expect(summaryOf(view({ apps: [app, madeApp("b", { state: "Failing" })] }))).toMatchObject({
-      text: "fal 1 failing · 1 ready · 1 starting · 3 waiting",
+      text: "fal 1 app failing · 1 ready · 2 runners, 1 starting · 3 calls waiting",
       failing: 1,
     });
     const behind = madeApp("b", {
@@ -510,12 +510,39 @@ describe("tree", () => {
       serving: 2,
       failure: { time: 5, revision: 3, text: "no", error: null, retry_at: 0 },
     });
-    expect(summaryOf(view({ apps: [app, behind] })).text).toBe("fal 1 failing · 1 ready · 1 starting · 3 waiting");
+    expect(summaryOf(view({ apps: [app, behind] })).text).toBe(
+      "fal 1 app failing · 1 ready · 2 runners, 1 starting · 3 calls waiting",
+    );
     expect(figuresOf(view({ apps: [app, behind] }))[0]).toEqual(["Apps", "2", "1 ready · 1 failing"]);
     expect(summaryOf(view({ apps: [] })).text).toBe("fal no apps");
+    expect(summaryOf(view({ apps: [madeApp("a", { state: "Starting" })] })).text).toBe(
+      "fal 1 app starting · 0 runners",
+    );
+    expect(summaryOf(view({ apps: [madeApp("a", { state: "Zero" })] })).text).toBe("fal 1 app at zero · 0 runners");
     const off = madeHost(null);
     off.store.apply({ kind: "off", time: 1, reason: "" });
     expect(summaryOf(off.store.view).text).toBe("fal off");
+  });
+  it("keeps the apps that ended with their kernel, in sidebar and dashboard, until they are served again", async () => {
+    const { stats } = madeApp("a");
+    const host = { ...madeHost(madeLine({ apps: [madeApp("a", { stats: { ...stats, calls: 23 } })] })), ran: [] };
+    host.runCell = (alias) => host.ran.push(alias);
+    const root = shown(treePanel, host);
+    const board = shown(dashboardPanel, host);
+    host.store.apply(madeLine({ kind: "frame", time: 60_001, apps: [] }));
+    await until(() => root.textContent.includes("stopped with its kernel"));
+    expect(root.textContent).not.toContain("No app");
+    named(root, "Run its cell").click();
+    await until(() => board.textContent.includes("with its kernel"));
+    expect(board.textContent).toContain("23 of ended apps");
+    named(board, "Run the cell of a").click();
+    expect(host.ran).toEqual(["a", "a"]);
+    host.store.apply({ kind: "off", time: 1, reason: "" });
+    expect(host.store.view.ended).toMatchObject([{ alias: "a", state: "Stopped", gone: true, runners: [] }]);
+    host.store.apply(madeLine({ apps: [madeApp("a")] }));
+    expect(host.store.view.ended).toEqual([]);
+    const empty = shown(treePanel, madeHost(madeLine({ apps: [] })));
+    expect(empty.textContent).toContain("No app is running");
   });
   it("moves by keys, folds, and acts on the row that has the focus", async () => {
     const host = madeHost(

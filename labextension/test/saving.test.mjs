@@ -1,10 +1,10 @@
 // A notebook is saved with its cards as they stand, and a save that changes nothing asks nobody.
 import { describe, expect, it } from "vitest";
-import { refreshBeforeSave, staleApps } from "../src/cards/saving.ts";
+import { markEnded, refreshBeforeSave, staleApps } from "../src/cards/saving.ts";
 import { madeApp } from "./made.mjs";
 
 const MIME = "application/vnd.fal-jupyter.card+json";
-const VIEW = { link: "live", apps: [madeApp("hello")] };
+const VIEW = { link: "live", apps: [madeApp("hello")], ended: [] };
 const called = (calls) => ({ ...madeApp("hello"), stats: { ...madeApp("hello").stats, calls } });
 
 function bundle(html, more = {}) {
@@ -79,6 +79,28 @@ describe("saving a notebook", () => {
       expect(context.saved).toEqual(["save"]);
     }
     expect(outputs.all[0].data["text/html"]).toBe("old");
+  });
+
+  it("says in a saved card that its app had ended, once, and only of apps that this page saw end", async () => {
+    const outputs = listOf(bundle("<b>Ready as of</b>", { alias: "hello" }), bundle("other", { alias: "other" }));
+    outputs.all[0].data["text/plain"] = ["ready\n", "r1"];
+    const ended = { ...madeApp("hello"), state: "Stopped", gone: true, ended: 5, runners: [] };
+    const context = contextOf([], "unknown");
+    refreshBeforeSave(
+      context,
+      () => [outputs],
+      () => ({ link: "off", apps: [], ended: [ended] }),
+    );
+    await context.save();
+    const [card, other] = outputs.all.map((one) => one.data);
+    expect(card["text/html"]).toMatch(
+      /^<div[^>]*>■ Stopped: its kernel had ended when this was saved, .*<b>Ready as of/,
+    );
+    expect(card["text/plain"]).toMatch(/^Stopped: its kernel had ended when this was saved, .*\nready\nr1$/);
+    expect(card[MIME].picture.app.state).toBe("Stopped");
+    expect(other["text/html"]).toBe("other");
+    markEnded([outputs], { ended: [ended] }, 9);
+    expect(outputs.all[0].data).toBe(card);
   });
 
   it("saves what there is where the kernel answers with an error", async () => {

@@ -123,6 +123,6 @@ def test_a_feed_that_falls_behind_says_so_and_catches_up(lab: Front) -> None:
     page.keyboard.press("Control+Enter")
     lab.ran(4)
     page.unroute(re.compile("/fal/api/feed"))
-    expect(page.locator(".fj-status")).to_contain_text("fal 1 ready")
+    expect(page.locator(".fj-status")).to_contain_text("fal 1 app ready")
     expect(card).not_to_contain_text("What is shown ends at")
     expect(card.locator('[data-tab="requests"]')).to_contain_text("120")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -231,7 +232,7 @@ def test_run_its_cell_after_a_restart_and_runs_that_fail(lab: Front) -> None:
     expect(head).to_have_text("Ready · r2 failed")
     idle(lab)
     expect(card.locator(".fj-facts")).to_contain_text("r1 serves, r2 failed")
-    expect(page.locator(".fj-status")).to_contain_text("fal 1 failing · 1 ready")
+    expect(page.locator(".fj-status")).to_contain_text("fal 1 app failing · 1 runner")
     expect(made.locator(".fj-cell-chip")).to_contain_text("r2 failed · r1 serves")
     page.evaluate(source, hello)
     expect(made.locator(".fj-cell-chip")).to_contain_text("r2 failed · r1 serves · edited")
@@ -243,6 +244,13 @@ def test_run_its_cell_after_a_restart_and_runs_that_fail(lab: Front) -> None:
     # a new kernel: by hand the magic is unknown and the card stays; the button loads the extension
     restarted(lab)
     expect(head).to_have_text("Stopped")
+    expect(card.locator(".fj-card-notice")).to_contain_text("Stopped with its kernel after 0 calls")
+    expect(page.locator("#fal-jupyter-sidebar")).to_contain_text("stopped with its kernel")
+    page.evaluate("() => window.jupyterapp.shell.currentWidget.context.save()")
+    saved = json.loads((lab.server.directory / "root" / name).read_text())["cells"][1]["outputs"]
+    assert [
+        one for one in saved if "Stopped: its kernel had ended when this was saved" in str(one["data"]["text/html"])
+    ]
     button = card.get_by_role("button", name="Run its cell")
     expect(button).to_be_visible()
     run(lab, 1)

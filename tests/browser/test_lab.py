@@ -211,7 +211,7 @@ def test_a_killed_runner_is_replaced_where_the_user_looks(lab: Front) -> None:
 def test_sidebar_dashboard_status_bar_and_commands(lab: Front) -> None:
     page = lab.page
     card = opened(lab)
-    expect(page.locator(".fj-status")).to_contain_text("fal 1 ready")
+    expect(page.locator(".fj-status")).to_contain_text("fal 1 app ready")
 
     # the chip at the cell: agrees, edited, agrees again
     chip = page.locator(".fj-cell-chip")
@@ -229,7 +229,7 @@ def test_sidebar_dashboard_status_bar_and_commands(lab: Front) -> None:
     app = sidebar.get_by_role("treeitem", name=re.compile(r"^studio r\d+.*, Ready"))
     app.hover()
     app.get_by_label("Unload until the next call").click()
-    expect(page.locator(".fj-status")).to_contain_text("fal 0 runners")
+    expect(page.locator(".fj-status")).to_contain_text("fal 1 app at zero · 0 runners")
     expect(card.get_by_text("Scaled to zero")).to_be_visible()
     sidebar.get_by_role("treeitem", name=re.compile(r"^studio")).click(button="right")
     sidebar.get_by_role("menuitem", name="Copy address").click()
@@ -263,7 +263,7 @@ def test_sidebar_dashboard_status_bar_and_commands(lab: Front) -> None:
     board.get_by_label("Stop studio").click()
     page.locator(".jp-Dialog button.jp-mod-warn").click()
     expect(board.locator(".fj-apps")).to_contain_text("Stopped")
-    expect(page.locator(".fj-status")).to_contain_text("fal 1 stopped")
+    expect(page.locator(".fj-status")).to_contain_text("fal 1 app stopped")
 
     # launcher card: a notebook with an app in it
     lab.command("launcher:create")
@@ -307,7 +307,7 @@ def test_a_gateway_that_ends_is_told_and_its_successor_found(lab: Front) -> None
     lab.page.locator(".jp-Cell").nth(2).locator(".cm-content").click()
     lab.page.keyboard.press("Control+Enter")  # the next call starts another gateway, and the app
     expect(card.get_by_text("Ready", exact=True)).to_be_visible()
-    expect(lab.page.locator(".fj-status")).to_contain_text("fal 1 ready")
+    expect(lab.page.locator(".fj-status")).to_contain_text("fal 1 app ready")
 
 
 def cards_in(lab: Front) -> list[dict[str, Any]]:

@@ -36,13 +36,13 @@ def test_the_quickstart_in_jupyterlab(lab: Front) -> None:
     lab.expected.append("/fal/api/apps/sentences/schema")  # 404 for a card that asks while the last cell stops the app
     opened(lab, "quickstart.ipynb")
     lab.run_all(count_of_cells("quickstart.ipynb"))
-    expect(page.locator(".fj-status")).to_contain_text("fal 1 stopped", timeout=90_000)  # its last cell stops the app
+    expect(page.locator(".fj-status")).to_contain_text("fal 1 app stopped", timeout=90_000)  # its last cell stops the app
     card = page.locator(".fj-card").first
     card.scroll_into_view_if_needed()  # a panel draws nothing while it is not seen
     expect(card).to_contain_text(OVER)
     page.locator(".jp-Cell", has_text="class Sentences").first.locator(".cm-content").click()
     page.keyboard.press("Control+Enter")
-    expect(page.locator(".fj-status")).to_contain_text("fal 1 ready", timeout=60_000)
+    expect(page.locator(".fj-status")).to_contain_text("fal 1 app ready", timeout=60_000)
     expect(page.locator(".jp-InputPrompt", has_text="[*]:")).to_have_count(0)  # its new card is there
     card.scroll_into_view_if_needed()
     expect(card.get_by_text("Ready", exact=True)).to_be_visible()

@@ -111,7 +111,7 @@ def test_all_surfaces_say_what_the_runners_did(lab: Front) -> None:
     )
 
     # status bar, sidebar, facts: one runner, ready and idle
-    expect(page.locator(".fj-status")).to_contain_text("fal 1 ready")
+    expect(page.locator(".fj-status")).to_contain_text("fal 1 app ready")
     sidebar = open_sidebar(lab)
     expect(sidebar.get_by_role("treeitem", name=re.compile(r"^runner \d+ .*witness-\d+, idle"))).to_be_visible()
     expect(card.locator(".fj-facts")).to_contain_text("1 ready")
@@ -135,7 +135,7 @@ def test_all_surfaces_say_what_the_runners_did(lab: Front) -> None:
     page.locator(".jp-Dialog-button.jp-mod-warn").click()
     expect(card).to_contain_text(f"Stopped after {calls} calls")
     expect(tab(card, "requests").locator("tr[data-request]")).to_have_count(calls)
-    expect(page.locator(".fj-status")).to_contain_text("fal 1 stopped")
+    expect(page.locator(".fj-status")).to_contain_text("fal 1 app stopped")
     card.get_by_role("button", name="Start", exact=True).click()
     expect(card.locator(".fj-facts")).to_contain_text("1 ready")
     expect(tab(card, "requests").locator("tr[data-request]")).to_have_count(calls)

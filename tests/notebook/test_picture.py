@@ -187,7 +187,7 @@ def test_each_panel_is_a_picture_of_its_own(seen: Picture) -> None:
 
     moment = time.localtime(seen["time"] / 1000)
     for text in told.values():
-        assert f"as saved {moment.tm_mday} {time.strftime('%b %Y, %H:%M:%S', moment)}" in text
+        assert f"Ready as of {moment.tm_mday} {time.strftime('%b %Y, %H:%M:%S', moment)}" in text
     began = time.localtime(min(request["began"] for request in seen["requests"]) / 1000)
     assert time.strftime("%H:%M:%S", began) in told["requests"]
     assert "✕ failed 500" in told["requests"]

@@ -56,7 +56,7 @@ def activity_text(snapshot: Picture) -> str:
 
 
 def activity_html(snapshot: Picture) -> str:
-    """Render the time of the snapshot, the statistics, the runners by state, and each panel."""
+    """Render the statistics, the runners by state, and each panel."""
     app = snapshot["app"]
     runners = [
         element("span", text(f"{number} {word}"), style=f"border-bottom: 3px solid {colour}; margin-right: 10px")
@@ -64,9 +64,8 @@ def activity_html(snapshot: Picture) -> str:
         if (number := sum(runner["state"] == state for runner in app["runners"]))
     ]
     figures = [text(_figures(app)), " &nbsp; "] if app["stats"]["calls"] else []
-    return element(
-        "div", *figures, " ".join(runners), " ", saved_panels.saved(snapshot), style=BAND
-    ) + saved_panels.sections(snapshot)
+    summary = element("div", *figures, " ".join(runners), style=BAND) if figures or runners else ""
+    return summary + saved_panels.sections(snapshot)
 
 
 def _figures(app: AppState) -> str:

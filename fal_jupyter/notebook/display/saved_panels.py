@@ -76,16 +76,16 @@ def page(card: StaticCard, snapshot: Picture, panel: str) -> str:
     if panel not in _PANELS:
         return ""
     title, note, body = _PANELS[panel](snapshot)
-    state = element("b", text(card.state), style=MUTED)
+    state = element("b", text(f"{card.state}{as_of(snapshot)}"), style=MUTED)
     name = element("b", isolated(card.app))
-    head = element("div", state, " &nbsp;", name, " ", saved(snapshot), style="padding: 6px 10px")
+    head = element("div", state, " &nbsp;", name, style="padding: 6px 10px")
     empty = element("div", text(_EMPTY[panel]), style=f"{BAND}; {MUTED}")
     return element("div", head, fold(title, note, body, is_open=True) if body else empty, style=FRAME)
 
 
-def saved(snapshot: Picture) -> str:
-    """Render the time of the snapshot."""
-    return element("span", text(f"as saved {day_and_time(snapshot['time'])}"), style=f"{MUTED}; margin-left: 12px")
+def as_of(snapshot: Picture) -> str:
+    """Return the time of the snapshot, to follow a state: a saved state must not read as a present one."""
+    return f" as of {day_and_time(snapshot['time'])}"
 
 
 def _requests(snapshot: Picture) -> tuple[str, str, str]:
@@ -377,7 +377,7 @@ def page_text(card: StaticCard, snapshot: Picture, panel: str) -> str:
     if panel not in _PANELS:
         return ""
     lines = _TEXTS[panel](snapshot) or [_EMPTY[panel]]
-    head = f"{card.app}: {panel}, {card.state.lower()}, as saved {day_and_time(snapshot['time'])}"
+    head = f"{card.app}: {panel}, {card.state.lower()}{as_of(snapshot)}"
     return "\n".join([head, *(f"  {line}" for line in lines)])
 
 

@@ -204,9 +204,10 @@ class Panels:
         activity = pictures.activity_text(snapshot) if snapshot is not None else ""
         tab = displayed.data["tab"]
         html = snapshot is not None and saved_panels.page(card, snapshot, tab)
-        html = html or as_html(card, more=pictures.activity_html(snapshot) if snapshot is not None else "")
+        as_of = saved_panels.as_of(snapshot) if snapshot is not None else ""
+        html = html or as_html(card, pictures.activity_html(snapshot) if snapshot is not None else "", as_of)
         plain = snapshot is not None and saved_panels.page_text(card, snapshot, tab)
-        plain = plain or "\n".join(filter(None, (as_text(card), activity)))
+        plain = plain or "\n".join(filter(None, (as_text(card, as_of), activity)))
         bundle: dict[str, Any] = {"text/plain": plain, "text/html": html}
         if surface.card:
             bundle[MIME] = as_a_page_writes({**displayed.data, "picture": snapshot})

@@ -81,9 +81,9 @@ class StaticCard:
         return {"text/plain": as_text(self), "text/html": as_html(self)}
 
 
-def as_text(card: StaticCard) -> str:
-    """Format the card for terminals and saved text."""
-    facts = [_WORDS.get(card.state, card.state).lower(), card.runners, card.revision]
+def as_text(card: StaticCard, as_of: str = "") -> str:
+    """Format the card for terminals and saved text. *as_of* is the time of its state, for a card that outlives it."""
+    facts = [f"{_WORDS.get(card.state, card.state).lower()}{as_of}", card.runners, card.revision]
     if card.setup_ms is not None:
         facts.insert(2, f"setup {milliseconds(card.setup_ms)}")
     lines = [f"fal app {card.app} ({card.class_name}): " + ", ".join(fact for fact in facts if fact)]
@@ -107,16 +107,16 @@ def _capture(capture: CaptureLine) -> str:
     return f"{capture.name} ({', '.join(fact for fact in facts if fact)})"
 
 
-def as_html(card: StaticCard, more: str = "") -> str:
+def as_html(card: StaticCard, more: str = "", as_of: str = "") -> str:
     """Render the card for notebooks; all content is escaped.
 
-    *more* is trusted HTML below the address. It marks the card as a snapshot, whose state is grey.
+    *more* is trusted HTML below the address. It marks the card as a snapshot, whose state is grey and has its time, *as_of*.
     """
     glyph, colour = _GLYPH[card.state]
     colour = QUEUE if more else colour
     head = element(
         "div",
-        marked(glyph, _WORDS.get(card.state, card.state), colour, style=MUTED if more else ""),
+        marked(glyph, f"{_WORDS.get(card.state, card.state)}{as_of}", colour, style=MUTED if more else ""),
         " &nbsp;",
         element("b", isolated(card.app)),
         " ",

@@ -298,6 +298,8 @@ export interface View {
   gateway: GatewayState | null;
   options: OptionRule[];
   apps: AppState[];
+  /** apps that ended while this page followed the feed, newest first */
+  ended: KnownApp[];
   devices: DeviceState[];
   host: HostState | null;
   /** newest first, at most 300 an app */

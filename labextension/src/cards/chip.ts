@@ -1,7 +1,6 @@
 /** The chip at an app cell: what it says, and what it offers. */
-import { newestFailed, startingRunner } from "../shared/card/card_states.mjs";
+import { newestFailed, setupPassed, startingRunner } from "../shared/card/card_states.mjs";
 import { h, replace } from "../shared/elements/dom.mjs";
-import { duration } from "../shared/text/format.mjs";
 import { glyph } from "../shared/elements/glyphs.mjs";
 import { isOwnKey, keepOwnKeys } from "../shared/elements/keys.mjs";
 import type { AppState, CardData, GatewayState } from "../shared/types";
@@ -38,11 +37,6 @@ export function isStarting(app: AppState): boolean {
 function isStale(card: CardData, app: AppState, gateway: GatewayState | null): boolean {
   const other = gateway !== null && card.gateway !== null && card.gateway.started !== gateway.started;
   return other || (app.revision > card.revision && app.verdict !== "restart");
-}
-
-/** Whole seconds: `6 s`, `4 m 12 s`. */
-function elapsed(ms: number): string {
-  return ms < 60_000 ? `${Math.max(0, Math.floor(ms / 1000))} s` : duration(ms);
 }
 
 /** What the chip of an app cell says. */
@@ -107,7 +101,7 @@ export function chipLook(
   }
   if (isStarting(app)) {
     const runner = startingRunner(app);
-    const passed = runner && runner.state === "SETUP" ? ` ${elapsed(Date.now() - runner.since)}` : "";
+    const passed = runner && runner.state === "SETUP" ? ` ${setupPassed(runner)}` : "";
     return app.serving && app.serving !== app.revision
       ? {
           shape: "setup",

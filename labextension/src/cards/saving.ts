@@ -4,6 +4,7 @@
  * Nothing is done between two saves: a notebook that nobody touched stays unmodified.
  */
 import type { AppState, CardData, View } from "../shared/types";
+import { dayAndTime } from "../shared/text/format.mjs";
 import { CARD_MIME } from "./card_data";
 
 /** Milliseconds that a save waits for the kernel; one that is busy writes the outputs itself when its cell ends. */
@@ -81,6 +82,42 @@ async function askKernel(kernel: Kernel, aliases: string[]): Promise<Record<stri
   return Array.isArray(found) ? found : [];
 }
 
+/** The line above a saved card whose app ended before the save; other pages show the card without our renderer. */
+function endedLine(card: CardData, time: number): { text: string; html: string } {
+  const owner = card.picture?.app.owner_kind === "kernel" ? "kernel" : "program";
+  const text = `Stopped: its ${owner} had ended when this was saved, ${dayAndTime(time)}.`;
+  return { text, html: `<div style="opacity: 0.75; margin: 4px 0">■ ${text}</div>` };
+}
+
+/** Write into the outputs of apps that ended under this page's eyes that they did: nobody else can say so any more. */
+export function markEnded(all: OutputList[], view: View, now: number): void {
+  for (const outputs of all) {
+    for (const { at, card } of cardsOf(outputs)) {
+      const ended = view.ended.find((app) => app.alias === card.alias);
+      const { picture } = card;
+      if (!ended || !picture || picture.app.state === "Stopped") {
+        continue;
+      }
+      const { state, runners, waiting, in_flight } = ended;
+      const app = { ...picture.app, state, runners, waiting, in_flight };
+      const output = outputs.get(at);
+      const line = endedLine(card, now);
+      const data = {
+        ...output.data,
+        "text/html": line.html + joined(output.data["text/html"]),
+        "text/plain": `${line.text}\n${joined(output.data["text/plain"])}`,
+        [CARD_MIME]: { ...card, picture: { ...picture, app } },
+      };
+      outputs.set(at, { ...output.toJSON(), data });
+    }
+  }
+}
+
+/** Text of an output, which a file has as lines. */
+function joined(text: unknown): string {
+  return [text ?? ""].flat().join("");
+}
+
 /** Put fresh outputs in the place of those of the same panel of the same app. */
 export function replaceOutputs(all: OutputList[], fresh: Record<string, unknown>[]): void {
   for (const outputs of all) {
@@ -106,6 +143,7 @@ export function refreshBeforeSave(context: SavedContext, outputsOf: () => Output
     if (stale.length && kernel?.status === "idle") {
       replaceOutputs(outputsOf(), await askKernel(kernel, stale));
     }
+    markEnded(outputsOf(), view(), Date.now());
   };
   for (const name of ["save", "saveAs"] as const) {
     const save = context[name].bind(context);

@@ -26,9 +26,14 @@ export function newestFailed(app) {
   return Boolean(app.failure && app.serving && app.failure.revision === app.revision && app.revision > app.serving);
 }
 
+/** What ended an app that is not served any more. @param {AppState | undefined} app */
+export function ownerWords(app) {
+  return app && app.owner_kind !== "kernel" ? "its program" : "its kernel";
+}
+
 /** Of when the record of an app is that has gone. @param {import("../types.d.ts").KnownApp | undefined} app */
 function endedWords(app) {
-  return app?.ended ? `Its record until ${clock(app.ended, false)} is shown. ` : "";
+  return app?.ended ? `; its record until ${clock(app.ended, false)} is shown` : "";
 }
 
 /**
@@ -59,6 +64,15 @@ export function appMark(app, before = "") {
  */
 export function isBuilding(card, host) {
   return Boolean(card.build && !card.build.took && !card.build.error && host.cellRuns?.() !== false);
+}
+
+/**
+ * How long a runner has been in its setup(), in whole seconds: every surface says the same.
+ * @param {import("../types.d.ts").RunnerState} runner
+ */
+export function setupPassed(runner) {
+  const ms = Math.max(0, Date.now() - runner.since);
+  return ms < 60_000 ? `${Math.floor(ms / 1000)} s` : duration(ms);
 }
 
 /** The runner whose start is awaited. @param {AppState} app */
@@ -168,7 +182,7 @@ export function cardStates(host, card, redraw, isStaged, signal) {
       return banner(
         "",
         grey("stopped"),
-        `Stopped after ${plural(state?.stats.calls ?? 0, "call")}, when its kernel ended. ${endedWords(state)}Running ${card.cell || "its cell"} again begins a new one, with the settings of its class.`,
+        `Stopped with ${ownerWords(state)} after ${plural(state?.stats.calls ?? 0, "call")}${endedWords(state)}. Running ${card.cell || "its cell"} again begins a new record.`,
       );
     if (now.state === "Stopped")
       return banner(
@@ -237,12 +251,12 @@ export function cardStates(host, card, redraw, isStaged, signal) {
     const going = view.requests.filter((one) => one.alias === card.alias && one.state !== "done");
     if (going.length) {
       const first = going[going.length - 1];
-      const does = { waiting: "waits", streaming: "streams" }[first.state] ?? "runs";
+      const does = { waiting: "waiting", streaming: "streaming" }[first.state] ?? "running";
       return banner(
         "fj-quiet",
         null,
         h("span", { class: "fj-mono" }, plainText(pathText(first.path))),
-        ` ${does} since ${clock(first.began, false)}`,
+        ` has been ${does} since ${clock(first.began, false)}`,
         going.length > 1 ? `, ${plural(going.length - 1, "call")} more after it` : "",
         ".",
       );
@@ -324,7 +338,7 @@ export function cardStates(host, card, redraw, isStaged, signal) {
     return banner(
       "fj-warn",
       stateGlyph("SETUP"),
-      h("strong", null, `r${now.revision} is starting`),
+      h("strong", null, `r${now.revision} ${first ? "has been starting" : "is starting"}`),
       first ? ` for ${duration(passedOf(first))}` : "",
       `; calls go to r${now.serving} until it is ready.`,
     );

@@ -1,6 +1,8 @@
 // @ts-check
 /** A host that goes on showing an app which is gone: its record, requests and timeline as they were known last. */
 
+import { endedApp } from "./store.mjs";
+
 /** @typedef {import("../types.d.ts").View} View */
 
 /**
@@ -30,16 +32,7 @@ export function keepingLast(host, card, signal) {
   const view = () => {
     const now = store.view;
     if (!known || now.apps.some((one) => one.alias === alias)) return now;
-    const app = {
-      ...known.app,
-      state: "Stopped",
-      gone: true,
-      ended: known.time,
-      runners: [],
-      queue: [],
-      waiting: 0,
-      in_flight: 0,
-    };
+    const app = endedApp(known.app, known.time);
     const timelines = known.timeline ? new Map([...now.timelines, [alias, known.timeline]]) : now.timelines;
     return {
       ...now,

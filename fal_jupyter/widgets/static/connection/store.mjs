@@ -6,6 +6,7 @@ const KEPT_POINTS = 7200; // half an hour of four a second
 const KEPT_DECISIONS = 500;
 const KEPT_LANES = 40;
 const KEPT_USAGE = 600;
+const KEPT_ENDED = 20;
 // of one runner; the gateway keeps half of them and closes short pauses, a page that runs long does without its oldest
 const KEPT_MOVES = 3200;
 
@@ -22,6 +23,7 @@ function emptyView() {
     gateway: null,
     options: [],
     apps: [],
+    ended: [],
     devices: [],
     host: null,
     requests: [],
@@ -47,6 +49,28 @@ export function appColours(known, aliases) {
     kept.set(alias, number);
   }
   return kept;
+}
+
+/**
+ * The record of an app that is not served any more, as it was known last.
+ * @template {import("../types.d.ts").AppState} App
+ * @param {App} app
+ * @param {number} time of the record
+ * @returns {App & import("../types.d.ts").KnownApp}
+ */
+export function endedApp(app, time) {
+  return { ...app, state: "Stopped", gone: true, ended: time, runners: [], queue: [], waiting: 0, in_flight: 0 };
+}
+
+/**
+ * The apps that ended while this page followed the feed, newest first. One that is served again is none of them.
+ * @param {View} view as it was
+ * @param {Set<string>} aliases apps that are served now
+ */
+function endedApps(view, aliases) {
+  const ended = view.apps.filter((app) => !aliases.has(app.alias)).map((app) => endedApp(app, view.time));
+  const before = view.ended.filter((app) => !aliases.has(app.alias) && !ended.some((one) => one.alias === app.alias));
+  return [...ended, ...before].slice(0, KEPT_ENDED);
 }
 
 /**
@@ -129,7 +153,8 @@ export function createStore() {
           reason: line.reason ?? "",
           time: line.time ?? 0,
         };
-        Object.assign(view, emptyView(), { link, reason, time, options: view.options });
+        const ended = endedApps(view, new Set());
+        Object.assign(view, emptyView(), { link, reason, time, options: view.options, ended });
       } else if (line.kind === "beat") {
         view.time = line.time ?? view.time;
         if (view.link === "live") return;
@@ -149,6 +174,7 @@ export function createStore() {
           gateway: line.gateway ?? view.gateway,
           options: line.options ?? view.options,
           apps,
+          ended: endedApps(view, aliases),
           devices: line.devices ?? [],
           host: line.host ?? view.host,
           colours: appColours(view.colours, [...aliases]),

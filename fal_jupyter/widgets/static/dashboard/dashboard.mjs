@@ -5,7 +5,7 @@ import { percentileWords, sparkLine } from "../requests/endpoint_figures.mjs";
 import { bytes, count, duration, percent, plural, rate } from "../text/format.mjs";
 import { iconButton, stateGlyph } from "../elements/glyphs.mjs";
 import { actOnApp, runnerWords } from "../card/card.mjs";
-import { appMark, newestFailed } from "../card/card_states.mjs";
+import { appMark, newestFailed, ownerWords } from "../card/card_states.mjs";
 import { inspectorPanel } from "../inspector/inspector.mjs";
 import { keepOwnKeys } from "../elements/keys.mjs";
 import { ledgerPanel, startButton } from "./ledger.mjs";
@@ -77,6 +77,7 @@ export function figuresOf(view) {
   const failed = view.apps.reduce((sum, app) => sum + app.stats.failed, 0);
   const cold = view.apps.reduce((sum, app) => sum + app.stats.cold, 0);
   const perSecond = view.apps.reduce((sum, app) => sum + app.stats.rate, 0);
+  const endedCalls = view.ended.reduce((sum, app) => sum + app.stats.calls, 0);
   const slowest = [...view.apps].sort((a, b) => b.stats.p95_ms - a.stats.p95_ms)[0];
   return [
     [
@@ -96,7 +97,17 @@ export function figuresOf(view) {
       String(view.apps.reduce((sum, app) => sum + app.waiting, 0)),
       waits.length ? `longest ${duration(Math.max(...waits))}` : "",
     ],
-    ["Calls", count(calls, true), perSecond > 0 ? `${rate(perSecond)} now` : calls ? "none in the last 10 s" : ""],
+    [
+      "Calls",
+      count(calls, true),
+      perSecond > 0
+        ? `${rate(perSecond)} now`
+        : calls
+          ? "none in the last 10 s"
+          : endedCalls
+            ? `${count(endedCalls)} of ended apps`
+            : "",
+    ],
     [
       "p95",
       slowest && slowest.stats.sample >= 20 ? duration(slowest.stats.p95_ms) : "–",
@@ -263,6 +274,18 @@ export function dashboardPanel(root, host, options, signal) {
     );
   };
 
+  /** An app that ended with its kernel: its figures stay. @param {import("../types.d.ts").KnownApp} app */
+  const endedRow = (app) => {
+    const row = appRow(app);
+    row.classList.add("fj-muted");
+    replace(row.firstElementChild, appMark(app), h("div", { class: "fj-label" }, `with ${ownerWords(app)}`));
+    replace(
+      row.lastElementChild,
+      host.runCell ? iconButton("play", `Run the cell of ${app.alias}`, () => host.runCell?.(app.alias)) : null,
+    );
+    return row;
+  };
+
   const draw = () => {
     const view = host.store.view;
     update(notice, noticeOf(view), told);
@@ -279,14 +302,15 @@ export function dashboardPanel(root, host, options, signal) {
       ),
     );
     const wanted = filter.value.toLowerCase();
-    const shown = sortedApps(view.apps, column, down).filter((app) =>
-      `${app.alias} ${app.class_name} ${app.owner_name}`.toLowerCase().includes(wanted),
-    );
+    const isWanted = (/** @type {AppState} */ app) =>
+      `${app.alias} ${app.class_name} ${app.owner_name}`.toLowerCase().includes(wanted);
+    const shown = sortedApps(view.apps, column, down).filter(isWanted);
+    const ended = sortedApps(view.ended, column, down).filter(isWanted);
     update(
       appsTold,
       !view.apps.length
         ? ""
-        : `${shown.length < view.apps.length ? `${shown.length} of ` : ""}${view.apps.length} in ${plural(new Set(view.apps.map((app) => app.owner_pid)).size, "notebook or program", "notebooks and programs")}`,
+        : `${shown.length < view.apps.length ? `${shown.length} of ` : ""}${view.apps.length} from ${plural(new Set(view.apps.map((app) => app.owner_pid)).size, "notebook or program", "notebooks and programs")}`,
     );
     const heads = COLUMNS.map(([name, kind], at) =>
       h(
@@ -306,7 +330,7 @@ export function dashboardPanel(root, host, options, signal) {
     );
     update(
       apps,
-      view.apps.length
+      view.apps.length || view.ended.length
         ? h(
             "table",
             { class: "fj-table fj-apps" },
@@ -315,7 +339,7 @@ export function dashboardPanel(root, host, options, signal) {
               null,
               h("tr", null, heads, h("th", { scope: "col" }, h("span", { class: "fj-visually-hidden" }, "Actions"))),
             ),
-            h("tbody", null, shown.map(appRow)),
+            h("tbody", null, shown.map(appRow), ended.map(endedRow)),
           )
         : h(
             "p",

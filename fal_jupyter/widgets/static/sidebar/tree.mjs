@@ -5,7 +5,7 @@
  */
 import { button, h, newId, replace, scheduler, update } from "../elements/dom.mjs";
 import { actOnApp } from "../card/card.mjs";
-import { appLook, newestFailed } from "../card/card_states.mjs";
+import { appLook, newestFailed, ownerWords, setupPassed } from "../card/card_states.mjs";
 import { bytes, duration, pathText, plural, rate, runnerName } from "../text/format.mjs";
 import { glyph, iconButton, requestLook, stateGlyph, stateLook } from "../elements/glyphs.mjs";
 import { keepOwnKeys } from "../elements/keys.mjs";
@@ -34,27 +34,32 @@ export function summaryOf(view) {
   if (!view.apps.length) return { shape: "stopped", tone: "fj-pending", text: "fal no apps", failing: 0 };
   const stopped = view.apps.filter((app) => app.state === "Stopped").length;
   if (stopped === view.apps.length)
-    return { shape: "stopped", tone: "fj-pending", text: `fal ${stopped} stopped`, failing: 0 };
+    return { shape: "stopped", tone: "fj-pending", text: `fal ${plural(stopped, "app")} stopped`, failing: 0 };
   const runners = view.apps.flatMap((app) => app.runners);
-  const ready = runners.filter((one) => one.state === "IDLE" || one.state === "RUNNING").length;
   const starting = runners.filter((one) => one.state === "PENDING" || one.state === "SETUP").length;
   const waiting = view.apps.reduce((sum, app) => sum + app.waiting, 0);
   const failing = view.apps.filter((app) => app.state === "Failing" || newestFailed(app)).length;
-  const more = [starting ? `${starting} starting` : "", waiting ? `${waiting} waiting` : ""].filter(Boolean);
-  if (failing)
-    return {
-      shape: "failed",
-      tone: "fj-failed",
-      text: [`fal ${failing} failing`, `${ready} ready`, ...more].join(" · "),
-      failing,
-    };
-  if (!runners.length) return { shape: "zero", tone: "fj-pending", text: "fal 0 runners", failing };
-  return {
-    shape: starting ? "setup" : "ok",
-    tone: starting ? "fj-setup" : "fj-ok",
-    text: [`fal ${ready} ready`, ...more].join(" · "),
-    failing,
-  };
+  const ready = view.apps.filter((app) => app.state === "Ready" && !newestFailed(app)).length;
+  const begin = view.apps.filter((app) => app.state === "Starting").length;
+  const zero = view.apps.filter((app) => app.state === "Zero").length;
+  // the first number has its noun, so do runners and calls: each says what it counts
+  const [first, ...others] = /** @type {[number, string][]} */ ([
+    [failing, "failing"],
+    [ready, "ready"],
+    [begin, "starting"],
+    [zero, "at zero"],
+  ]).filter(([number]) => number);
+  const text = [
+    first ? `fal ${plural(first[0], "app")} ${first[1]}` : `fal ${plural(view.apps.length, "app")}`,
+    ...others.map(([number, word]) => `${number} ${word}`),
+    `${plural(runners.length, "runner")}${starting ? `, ${starting} starting` : ""}`,
+    waiting ? `${plural(waiting, "call")} waiting` : "",
+  ]
+    .filter(Boolean)
+    .join(" · ");
+  if (failing) return { shape: "failed", tone: "fj-failed", text, failing };
+  if (!runners.length) return { shape: "zero", tone: "fj-pending", text, failing };
+  return { shape: starting ? "setup" : "ok", tone: starting ? "fj-setup" : "fj-ok", text, failing };
 }
 
 /**
@@ -322,9 +327,9 @@ export function treePanel(root, host, _, signal) {
   const doingOf = (app, one, view) => {
     const since = Math.max(0, view.time - one.since);
     if (one.state === "SETUP")
-      return app.setup_ms > since
-        ? `setup ${(since / 1000).toFixed(1)} of ${duration(app.setup_ms)}`
-        : `setup ${duration(since)}`;
+      return app.setup_ms > Date.now() - one.since
+        ? `setup ${setupPassed(one)} of ${duration(app.setup_ms)}`
+        : `setup ${setupPassed(one)}`;
     if (one.state !== "RUNNING") return one.memory ? bytes(one.memory) : stateLook(one.state).word;
     const request =
       one.in_flight === 1
@@ -461,6 +466,35 @@ export function treePanel(root, host, _, signal) {
     return rows;
   };
 
+  /** An app that ended with its kernel: what there was stays in sight. @param {import("../types.d.ts").KnownApp} app */
+  const endedRow = (app) =>
+    row(
+      `app:${app.alias}`,
+      1,
+      [
+        glyph("stopped", "fj-pending"),
+        h(
+          "strong",
+          {
+            class: "fj-cut fj-muted",
+            title: plainText(`${app.alias} of ${app.owner_name || app.owner_kind}, ${plural(app.stats.calls, "call")}`),
+          },
+          plainText(app.alias),
+        ),
+      ],
+      {
+        aside: `stopped with ${ownerWords(app)}`,
+        actions: /** @type {any} */ (
+          [
+            host.runCell && ["play", "Run its cell", () => host.runCell?.(app.alias)],
+            host.goToCell && ["link", "Go to its cell", () => host.goToCell?.(app.alias)],
+          ].filter(Boolean)
+        ),
+        leaf: true,
+        label: plural(app.stats.calls, "call"),
+      },
+    );
+
   const meter = (/** @type {number} */ used, /** @type {number} */ whole) =>
     h(
       "span",
@@ -522,7 +556,7 @@ export function treePanel(root, host, _, signal) {
         h("span", { class: "fj-muted", style: { fontWeight: "400" } }, more),
       );
     const had = tree.contains(document.activeElement) ? current : "";
-    if (view.link !== "live" && !view.apps.length) return update(tree, emptyState(view));
+    if (view.link !== "live" && !view.apps.length && !view.ended.length) return update(tree, emptyState(view));
     const lost =
       view.link === "lost"
         ? h("div", { class: "fj-banner fj-bad" }, h("div", null, `No update: ${plainText(view.reason)}. Trying again.`))
@@ -534,7 +568,8 @@ export function treePanel(root, host, _, signal) {
       tree,
       lost,
       section("Apps", String(view.apps.length)),
-      view.apps.length ? view.apps.map((app) => appRows(app, view)) : emptyState(view),
+      view.apps.length || view.ended.length ? view.apps.map((app) => appRows(app, view)) : emptyState(view),
+      view.ended.map(endedRow),
       section("Devices", plural(view.devices.length, "GPU")),
       view.devices.map(deviceRow),
       view.host ? hostRow(view.host) : null,
@@ -584,7 +619,7 @@ export function treePanel(root, host, _, signal) {
     return h(
       "div",
       { class: "fj-empty" },
-      h("strong", null, "No apps yet"),
+      h("strong", null, "No app is running"),
       h(
         "p",
         null,
@@ -610,6 +645,9 @@ export function treePanel(root, host, _, signal) {
   frame.id = newId();
   const look = scheduler(root, signal, () => !frame.querySelector(".fj-menu") && draw());
   signal.addEventListener("abort", host.store.watch(look));
+  const isInSetup = () => host.store.view.apps.some((app) => app.runners.some((one) => one.state === "SETUP"));
+  const ticking = setInterval(() => isInSetup() && look(), 1000); // a clock
+  signal.addEventListener("abort", () => clearInterval(ticking));
   draw();
 }
 

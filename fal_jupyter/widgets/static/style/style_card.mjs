@@ -40,6 +40,10 @@ export const CARD_STYLE = `
   overflow: hidden auto;
   scrollbar-width: thin;
 }
+.fj.fj-past .fj-card-notice {
+  height: auto;
+  min-height: 37px;
+}
 @container fj (max-width: 960px) {
   .fj .fj-card-notice {
     height: 55px;
