@@ -36,7 +36,9 @@ def test_the_quickstart_in_jupyterlab(lab: Front) -> None:
     lab.expected.append("/fal/api/apps/sentences/schema")  # 404 for a card that asks while the last cell stops the app
     opened(lab, "quickstart.ipynb")
     lab.run_all(count_of_cells("quickstart.ipynb"))
-    expect(page.locator(".fj-status")).to_contain_text("fal 1 app stopped", timeout=90_000)  # its last cell stops the app
+    expect(page.locator(".fj-status")).to_contain_text(
+        "fal 1 app stopped", timeout=90_000
+    )  # its last cell stops the app
     card = page.locator(".fj-card").first
     card.scroll_into_view_if_needed()  # a panel draws nothing while it is not seen
     expect(card).to_contain_text(OVER)
