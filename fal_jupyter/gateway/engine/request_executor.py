@@ -104,7 +104,7 @@ class RequestExecutor:
 
     def _arrive_again(self, request: ProxiedRequest) -> None:
         if request.id in self.live:  # its caller may have left meanwhile
-            self._report(request.arrival())
+            self._report(request.description.arrival())
 
     def _cancel(self, command: m.CancelRequest) -> None:
         request = self.live.get(command.request_id)
@@ -122,7 +122,7 @@ class RequestExecutor:
         self.live[request.id] = request
         app = self._fleet.apps.get(request.alias)
         request.expect_start(cold=app is not None and app.is_cold)
-        self._report(request.arrival())
+        self._report(request.description.arrival())
 
     def request_aborted(self, request: ProxiedRequest) -> None:
         """Its caller, or its owner, wants no answer any more."""

@@ -86,7 +86,7 @@ class RecordedRequest:
     def __init__(self, request: ProxiedRequest, now: float) -> None:
         description, record = request.description, request.record
         self.id, self.alias, self.method, self.path = request.id, request.alias, description.method, description.path
-        self.origin, self.cell, self.timestamps = description.origin, description.cell, request.timestamps(now)
+        self.origin, self.cell, self.timestamps = description.origin, description.cell, request.clock.at(now)
         self.cold = self.timestamps.starting > 0 or (self.timestamps.cold and not request.dispatched)
         self.status = record.status or CANCELLED
         self.revision, self.runner = request.revision, request.runner_id

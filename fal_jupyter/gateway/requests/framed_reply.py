@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -15,6 +15,20 @@ from fal_jupyter.protocol.api import FRAMES_TYPE, H_REQUEST_ID, EndRecord, Error
 from fal_jupyter.protocol.frames import Kind
 
 _encode = msgspec.json.encode
+
+
+class DisplayHead(msgspec.Struct):
+    """Head of a DISPLAY frame.
+
+    Attributes:
+        type: of the picture (MIME).
+    """
+
+    type: str
+    text: str
+
+
+decode_display_head = msgspec.json.Decoder(DisplayHead).decode
 
 
 def dropped_notice(size: int) -> bytes:
@@ -63,7 +77,7 @@ class FramedReply:
             self._send(frames.encode(Kind.OUTPUT, 0, b"\x02" + notice))
         self._send(frames.encode(Kind.OUTPUT, 0, payload))
 
-    def display(self, head: Mapping[str, Any], picture: bytes, line: str) -> None:
+    def display(self, head: DisplayHead, picture: bytes, line: str) -> None:
         """Send a picture; *line* is its text, which stands for it while the owner does not read."""
         if self._writer.backed_up():
             self.output(b"\x01" + line.encode("utf-8", "replace"))

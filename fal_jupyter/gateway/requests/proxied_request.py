@@ -1,12 +1,11 @@
 """One request between its caller's connection and a runner's stream: it coordinates the parts that do the work.
 
-:mod:`request_states` has the states and all moves, :mod:`request_body` sends the body, :mod:`response_relay` or :mod:`framed_reply` (for
-the owner's kernel) send the answer. The engine dispatches a request or fails it. Other modules change it by methods only.
+:mod:`request_states` has the states and all moves, :mod:`request_body` sends the body to the runner, :mod:`response_sender` the response to
+the caller. The engine dispatches a request or fails it. Other modules change it by methods only.
 """
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Sequence
 from functools import partial
@@ -14,27 +13,18 @@ from functools import partial
 import msgspec
 
 from fal_jupyter.domain.cancellation import How
-from fal_jupyter.domain.events import RequestArrived
 from fal_jupyter.domain.queue.retries import ends_runner, flag
-from fal_jupyter.gateway.http.messages import LINGER
 from fal_jupyter.gateway.http.response_head import FOR_GATEWAY, ResponseHead, decode_head
-from fal_jupyter.gateway.http.response_validation import objection
 from fal_jupyter.gateway.http.response_writer import ResponseWriter
-from fal_jupyter.gateway.requests.framed_reply import FramedReply
+from fal_jupyter.gateway.requests.framed_reply import FramedReply, decode_display_head
 from fal_jupyter.gateway.requests.request_body import RequestBody
 from fal_jupyter.gateway.requests.request_description import RequestDescription
 from fal_jupyter.gateway.requests.request_events import RequestEvents, RequestObserver
-from fal_jupyter.gateway.requests.request_states import (
-    DELIVERY,
-    RESPONSE,
-    DeliveryEvent,
-    DeliveryState,
-    ResponseEvent,
-    ResponseState,
-)
-from fal_jupyter.gateway.requests.request_timestamps import RequestClock, RequestTimestamps
+from fal_jupyter.gateway.requests.request_states import DELIVERY, DeliveryEvent, DeliveryState
+from fal_jupyter.gateway.requests.request_timestamps import RequestClock
 from fal_jupyter.gateway.requests.response_record import ResponseRecord
-from fal_jupyter.gateway.requests.response_relay import ResponseRelay, failure_headers, headers_for_caller
+from fal_jupyter.gateway.requests.response_relay import ResponseRelay, headers_for_caller
+from fal_jupyter.gateway.requests.response_sender import ResponseSender
 from fal_jupyter.gateway.requests.runner_stream import RunnerStream
 from fal_jupyter.gateway.runners.channel import GatewayChannel
 from fal_jupyter.gateway.storage.redaction import error_without_secrets
@@ -51,9 +41,6 @@ _RECEIVING, _RUNNING, _ENDED = DeliveryState.RECEIVING, DeliveryState.RUNNING, D
 _UNDELIVERED = DeliveryState.UNDELIVERED
 _ARRIVED, _SENT, _NOT_SENT = DeliveryEvent.ARRIVED, DeliveryEvent.SENT, DeliveryEvent.NOT_SENT
 _REQUEUED, _STREAM_ENDED = DeliveryEvent.REQUEUED, DeliveryEvent.STREAM_ENDED
-_PENDING, _STREAMING, _COMPLETE = ResponseState.PENDING, ResponseState.STREAMING, ResponseState.COMPLETE
-_DISCONNECTED, _CLOSED = ResponseState.DISCONNECTED, ResponseState.CLOSED
-_HEAD_SENT, _FINISHED, _CALLER_LEFT = ResponseEvent.HEAD_SENT, ResponseEvent.FINISHED, ResponseEvent.CALLER_LEFT
 
 
 class ProxiedRequest:
@@ -65,7 +52,7 @@ class ProxiedRequest:
     """
 
     __slots__ = (
-        "_abort_requested", "_cancelled_by_owner", "_delivery", "_events", "_framed", "_linger", "_observer", "_relay", "_response", "_stream", "_writer",
+        "_abort_requested", "_cancelled_by_owner", "_delivery", "_events", "_observer", "_response", "_stream",
         "alias", "body", "clock", "description", "id", "record", "revision", "runner_id",
     )  # fmt: skip
 
@@ -79,16 +66,14 @@ class ProxiedRequest:
         self.description = description
         self.id, self.alias = description.id, description.alias
         self.clock = RequestClock(time.monotonic())
-        self.body = RequestBody(unbounded=description.websocket)
-        self.record = ResponseRecord()
+        self.body = body = RequestBody(unbounded=description.websocket)
+        self.record = record = ResponseRecord()
         self.runner_id, self.revision = "", 0
-        self._events, self._writer, self._observer = events, writer, observer
-        self._framed = FramedReply(writer, description.id) if description.framed else None
-        self._relay = ResponseRelay(writer)
+        framed = FramedReply(writer, description.id) if description.framed else None
+        self._response = ResponseSender(writer, description, body, framed, ResponseRelay(writer), record)
+        self._events, self._observer = events, observer
         self._delivery = _RECEIVING
-        self._response = _PENDING
         self._stream: RunnerStream | None = None
-        self._linger: asyncio.TimerHandle | None = None
         self._abort_requested = self._cancelled_by_owner = False
 
     # --- states -------------------------------------------------------------------------------------------------
@@ -105,12 +90,12 @@ class ProxiedRequest:
     @property
     def finished(self) -> bool:
         """True when it was answered or broken off."""
-        return self._response is _COMPLETE or self._response is _CLOSED
+        return self._response.finished
 
     @property
     def is_open(self) -> bool:
         """True while an answer can be sent: it is not complete, and its caller is connected."""
-        return self._response is _PENDING or self._response is _STREAMING
+        return self._response.is_open
 
     @property
     def cancellation_requested(self) -> bool:
@@ -135,22 +120,15 @@ class ProxiedRequest:
         """The whole body is here."""
         if self.finished:
             self.body.discard_end()
-            if self._linger is not None:
-                self._linger.cancel()
-                self._finish_connection()
+            self._response.end_of_body()
             return
         self.body.end()
         if self._delivery is _RECEIVING:
             self.arrive()
 
     def reject_body(self) -> bool:
-        """The body is longer than the limit: forget the request. False when its answer has begun already."""
-        pending = self._response is _PENDING
-        if not self.finished:
-            self.record.status, self.record.detail = 413, "the body was longer than the limit"
-        self._response = RESPONSE[self._response][_FINISHED]
-        if not pending:
-            self._writer.drop()
+        """The body is longer than the limit: forget the request. False when its response has begun already."""
+        pending = self._response.reject_body()
         if self._delivery is not _RECEIVING:
             self._events.request_aborted(self)
         return pending
@@ -159,21 +137,8 @@ class ProxiedRequest:
         """Enough of the request is here for a runner to begin with."""
         self._delivery = DELIVERY[self._delivery][_ARRIVED]
         self.clock.arrived = time.monotonic()
-        self._writer.on_close(self.disconnect)
+        self._response.on_close(self.disconnect)
         self._events.request_arrived(self)
-
-    def arrival(self) -> RequestArrived:
-        """The fleet's event for it."""
-        description = self.description
-        return RequestArrived(
-            self.alias,
-            self.id,
-            description.websocket,
-            queued=description.origin == "queue",
-            low=description.low_priority,
-            start_within=description.start_within,
-            hint=description.hint,
-        )
 
     def cancel_by_owner(self) -> None:
         """The owner cancels it, wherever it is."""
@@ -188,12 +153,9 @@ class ProxiedRequest:
 
     def disconnect(self) -> None:
         """The caller's connection ended."""
-        if self._response is _DISCONNECTED or self._response is _CLOSED:
+        was_open = self._response.is_open
+        if not self._response.disconnect():
             return
-        was_open = self.is_open
-        self._response = RESPONSE[self._response][_CALLER_LEFT]
-        if self._linger is not None:
-            self._linger.cancel()
         self.body.release()
         if was_open and self._delivery is not _RECEIVING:
             self._events.request_aborted(self)
@@ -292,14 +254,11 @@ class ProxiedRequest:
             self._display_came(frame.payload)
         elif kind == Kind.ERROR:
             error = msgspec.json.decode(frame.payload)
-            self.record.error = error_without_secrets(error, partial(self._events.without_secrets, self))
-            if (framed := self._open_framed()) is not None:
-                framed.error(self.record.error)
+            self._response.error(error_without_secrets(error, partial(self._events.without_secrets, self)))
 
     def on_broken(self, frame: Frame) -> None:
-        """A frame of this stream could not be processed: the answer cannot be made whole any more."""
-        self._response = RESPONSE[self._response][_FINISHED]
-        self._writer.drop()
+        """A frame of this stream could not be processed."""
+        self._response.drop()
         if frames.ends_stream(frame):
             self._end_stream()  # nothing more comes that would give the runner's place back
         else:
@@ -308,9 +267,9 @@ class ProxiedRequest:
     def _response_came(self, payload: bytes) -> None:
         head_json, body, end = frames.decode_message(payload)
         head = decode_head(head_json)
-        clock, record, description = self.clock, self.record, self.description
+        clock, record, description, response = self.clock, self.record, self.description, self._response
         clock.ran_from, clock.first_byte = head.began, time.monotonic()
-        finished = self._response is _COMPLETE or self._response is _CLOSED
+        finished = response.finished
         if not finished:
             record.status = head.status
         record.begin(body, keep=not description.websocket or head.status != 101)  # a websocket's frames are not kept
@@ -318,24 +277,14 @@ class ProxiedRequest:
         if end and (description.framed or self._observer is not None):
             self._events.drain_output(self)
         if finished:
-            pass  # the gateway answered in the runner's place (a timeout): the bytes are dropped
+            pass  # the gateway responded in the runner's place (a timeout): the bytes are dropped
         elif description.framed:
-            if (framed := self._open_framed()) is not None:
-                framed.respond(head_json, body, self._end_record() if end else None)
-                if end:
-                    self._finish_connection()
+            response.respond_in_frames(head_json, body, self._end_record() if end else None)
         else:
             headers = headers_for_caller(head, self.id, self.revision, self.runner_id)
-            invalid = objection(
-                head.status, headers, head_size=len(head_json), size=len(body), end=end,
-                method=description.method, websocket=description.websocket,
-            )  # fmt: skip
+            invalid = response.respond(head, len(head_json), headers, body, end=end)
             if invalid is not None:
                 self.fail(*invalid)
-            else:
-                self._response = after = RESPONSE[self._response][_HEAD_SENT]
-                if after is _STREAMING:
-                    self._relay.respond(head.status, headers, body, end=end)
         if end:
             self._end_stream()
         elif body and self._stream is not None:
@@ -347,8 +296,7 @@ class ProxiedRequest:
         for name, value in head.headers:
             lower = name.lower()
             if lower == "content-type":
-                record.content_type = record.content_type or value
-                self._relay.set_content_type(value)
+                self._response.set_content_type(value)
             elif lower == "set-cookie":
                 names = self._events.cookies.setdefault(self.alias, set())
                 if len(names) < MOST_COOKIES:
@@ -365,81 +313,46 @@ class ProxiedRequest:
 
     def _body_came(self, data: bytes) -> None:
         self.record.add(data)
-        written = None
-        if (framed := self._open_framed()) is not None:
-            written = framed.write(data)
-        elif self.is_open:
-            written = self._relay.write(data)
+        written = self._response.write(data)
         if self._stream is not None:
             self._stream.return_credit(len(data), written)
 
     def _end_came(self, *, broken: bool) -> None:
         if self._observer is not None:
             self._events.drain_output(self)
-        if (framed := self._open_framed()) is not None:
-            framed.end(self._end_record(), broken=broken)
-            self._finish_connection()
-        elif broken and self.is_open:
-            self._relay.break_off(self.id, "", "Internal Server Error")
+        self._response.end(self._end_record, broken=broken)
         self._end_stream()
 
     def _output_came(self, payload: bytes) -> None:
         text = payload[1:].decode("utf-8", "replace")
         self._events.request_printed(self, payload[0], text)  # the app's log removes the secrets itself
-        if self._observer is None and self._framed is None:
+        if self._observer is None and not self.description.framed:
             return
         shown = self._events.without_secrets(self, text)
         if self._observer is not None:
             self._observer.printed(payload[0], shown)
-        if (framed := self._open_framed()) is not None:
-            framed.output(payload if shown == text else payload[:1] + shown.encode("utf-8", "replace"))
+        self._response.output(payload if shown == text else payload[:1] + shown.encode("utf-8", "replace"))
 
     def _display_came(self, payload: bytes) -> None:
         """Send a picture to the owner, and its text to the log and to the observer."""
         head_json, picture, _ = frames.decode_message(payload)
-        head = msgspec.json.decode(head_json)
-        text = head["text"] = self._events.without_secrets(self, head["text"])[: frames.MOST_PICTURE_TEXT]
+        head = decode_display_head(head_json)
+        text = head.text = self._events.without_secrets(self, head.text)[: frames.MOST_PICTURE_TEXT]
         line = f"{text}\n"
         if self.description.origin == "panel":  # a cell shows them itself, and a program over HTTP sees none
-            self.record.add_display(str(head["type"]), picture, text)
+            self.record.add_display(head.type, picture, text)
         self._events.request_printed(self, 1, line)
         if self._observer is not None:
             self._observer.printed(1, line)
-        if (framed := self._open_framed()) is not None:
-            framed.display(head, picture, line)
-
-    def _open_framed(self) -> FramedReply | None:
-        """Give the framed reply, while it can be sent; it has begun then."""
-        if self._framed is None or not self.is_open:
-            return None
-        if self._response is _PENDING:
-            self._response = RESPONSE[self._response][_HEAD_SENT]
-        return self._framed
+        self._response.display(head, picture, line)
 
     def _end_stream(self) -> None:
         if self._stream is not None:
             self._stream.close()
         self._delivery = DELIVERY[self._delivery][_STREAM_ENDED]
         self.body.release()
-        before = self._response
-        self._response = RESPONSE[before][_FINISHED]
-        if self._framed is None and (before is _STREAMING or before is _PENDING):
-            self._finish_connection()
+        self._response.end_of_stream()
         self._events.request_finished(self, replace=ends_runner(self.record.status, self.record.stop_runner))
-
-    def _finish_connection(self) -> None:
-        if not self.body.is_read:  # closing the connection while the caller still sends would destroy the answer
-            self._linger = asyncio.get_running_loop().call_later(LINGER, self._writer.drop)
-            return
-        try:
-            self._writer.finish()
-        except Exception:  # fewer bytes than the app's own Content-Length
-            self._writer.drop()
-
-    # --- times --------------------------------------------------------------------------------------------------
-    def timestamps(self, now: float) -> RequestTimestamps:
-        """Give the moments of this request so far."""
-        return self.clock.at(now)
 
     def timing(self) -> Timing:
         """Give where the time went so far."""
@@ -454,7 +367,7 @@ class ProxiedRequest:
             timing=self.timing(),
         )
 
-    # --- answers of the gateway ---------------------------------------------------------------------------------
+    # --- responses of the gateway --------------------------------------------------------------------------------
     def fail(
         self,
         status: int,
@@ -465,25 +378,11 @@ class ProxiedRequest:
         error: ErrorDescription | None = None,
         headers: Sequence[tuple[str, str]] = (),
     ) -> None:
-        """Answer with a failure of the gateway, unless the answer has begun: then it can only break off."""
-        if self.finished:
+        """Respond with a failure of the gateway, unless the response has begun: then it can only break off."""
+        if self._response.finished:
             return
-        before, record = self._response, self.record
-        self._response = RESPONSE[self._response][_FINISHED]
-        record.status, record.detail = status, detail
         self.body.release()
-        if before is _DISCONNECTED:
-            return
-        if error is not None and record.error is None:
-            record.error = error
-            if self._framed is not None:
-                self._framed.error(error)
-        more = failure_headers(error_type, retry_after, headers)
-        if self._framed is not None:
-            self._framed.fail(status, error_type, detail, more, self._end_record())
-        elif before is _STREAMING:
-            self._relay.break_off(self.id, error_type, detail)
-            return
-        else:
-            self._relay.fail(self.id, status, error_type, detail, more)
-        self._finish_connection()
+        self._response.fail(
+            status, error_type, detail,
+            end_record=self._end_record, retry_after=retry_after, error=error, headers=headers,
+        )  # fmt: skip

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from fal_jupyter.domain.events import RequestArrived
+
 
 class RequestDescription(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One request, without its body.
@@ -37,3 +39,15 @@ class RequestDescription(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     hint: str = ""
     start_within: float = 0.0
     low_priority: bool = False
+
+    def arrival(self) -> RequestArrived:
+        """Give the fleet's event for the request."""
+        return RequestArrived(
+            self.alias,
+            self.id,
+            self.websocket,
+            queued=self.origin == "queue",
+            low=self.low_priority,
+            start_within=self.start_within,
+            hint=self.hint,
+        )

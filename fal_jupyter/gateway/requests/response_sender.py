@@ -1,0 +1,205 @@
+"""The caller's side of a proxied request: its response over HTTP or in frames, sent once, and then complete or broken off."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from fal_jupyter.gateway.http.messages import LINGER
+from fal_jupyter.gateway.http.response_head import ResponseHead
+from fal_jupyter.gateway.http.response_validation import InvalidResponse, objection
+from fal_jupyter.gateway.http.response_writer import ResponseWriter
+from fal_jupyter.gateway.requests.framed_reply import DisplayHead, FramedReply
+from fal_jupyter.gateway.requests.request_body import RequestBody
+from fal_jupyter.gateway.requests.request_description import RequestDescription
+from fal_jupyter.gateway.requests.request_states import RESPONSE, ResponseEvent, ResponseState
+from fal_jupyter.gateway.requests.response_record import ResponseRecord
+from fal_jupyter.gateway.requests.response_relay import ResponseRelay, failure_headers
+from fal_jupyter.protocol.api import EndRecord, ErrorDescription
+
+# names of this module: looking a member up in its enum costs as much as the rest of a move
+_PENDING, _STREAMING, _COMPLETE = ResponseState.PENDING, ResponseState.STREAMING, ResponseState.COMPLETE
+_DISCONNECTED, _CLOSED = ResponseState.DISCONNECTED, ResponseState.CLOSED
+_HEAD_SENT, _FINISHED, _CALLER_LEFT = ResponseEvent.HEAD_SENT, ResponseEvent.FINISHED, ResponseEvent.CALLER_LEFT
+
+
+class ResponseSender(msgspec.Struct, eq=False):
+    """Sends one response.
+
+    Attributes:
+        record: what the response was.
+    """
+
+    _writer: ResponseWriter
+    _description: RequestDescription
+    _body: RequestBody
+    _framed: FramedReply | None
+    _relay: ResponseRelay
+    record: ResponseRecord
+    _state: ResponseState = _PENDING
+    _linger: asyncio.TimerHandle | None = None
+
+    @property
+    def finished(self) -> bool:
+        """True when it is complete or broken off."""
+        return self._state is _COMPLETE or self._state is _CLOSED
+
+    @property
+    def is_open(self) -> bool:
+        """True while it can be sent: it is not complete, and its caller is connected."""
+        return self._state is _PENDING or self._state is _STREAMING
+
+    # --- the caller ---------------------------------------------------------------------------------------------
+    def on_close(self, callback: Callable[[], None]) -> None:
+        """Call *callback* if the caller disconnects."""
+        self._writer.on_close(callback)
+
+    def disconnect(self) -> bool:
+        """The caller has disconnected; False when that is known already."""
+        if self._state is _DISCONNECTED or self._state is _CLOSED:
+            return False
+        self._state = RESPONSE[self._state][_CALLER_LEFT]
+        if self._linger is not None:
+            self._linger.cancel()
+        return True
+
+    def end_of_body(self) -> None:
+        """The whole request is here, after its response was finished: the connection waited for that."""
+        if self._linger is not None:
+            self._linger.cancel()
+            self._finish_connection()
+
+    def reject_body(self) -> bool:
+        """The request's body is too long; False when a response has begun, which can only break off."""
+        pending = self._state is _PENDING
+        if not self.finished:
+            self.record.status, self.record.detail = 413, "the body was longer than the limit"
+        self._state = RESPONSE[self._state][_FINISHED]
+        if not pending:
+            self._writer.drop()
+        return pending
+
+    # --- the app's response -------------------------------------------------------------------------------------
+    def set_content_type(self, content_type: str) -> None:
+        """Note the content type that the app gives its body."""
+        self.record.content_type = self.record.content_type or content_type
+        self._relay.set_content_type(content_type)
+
+    def respond_in_frames(self, head_json: bytes, body: bytes, end_record: EndRecord | None) -> None:
+        """Send the head and the first body to the owner's kernel; with *end_record* that is all."""
+        if (framed := self._open_framed()) is not None:
+            framed.respond(head_json, body, end_record)
+            if end_record is not None:
+                self._finish_connection()
+
+    def respond(
+        self, head: ResponseHead, head_size: int, headers: list[tuple[str, str]], body: bytes, *, end: bool
+    ) -> InvalidResponse | None:
+        """Send the head and the first (with *end*: the whole) body over HTTP; gives what is wrong with it if it cannot be sent.
+
+        Args:
+            head_size: bytes of the head as the runner wrote it. headers: those that the caller gets; the list is changed.
+        """
+        invalid = objection(
+            head.status, headers, head_size=head_size, size=len(body), end=end,
+            method=self._description.method, websocket=self._description.websocket,
+        )  # fmt: skip
+        if invalid is None:
+            self._state = after = RESPONSE[self._state][_HEAD_SENT]
+            if after is _STREAMING:
+                self._relay.respond(head.status, headers, body, end=end)
+        return invalid
+
+    def write(self, data: bytes) -> asyncio.Future[None] | None:
+        """Send more body; a future that is not done yet asks to wait."""
+        if (framed := self._open_framed()) is not None:
+            return framed.write(data)
+        return self._relay.write(data) if self.is_open else None
+
+    def end(self, end_record: Callable[[], EndRecord], *, broken: bool) -> None:
+        """The body is over. Over HTTP, one that is not broken off is complete with :meth:`end_of_stream`."""
+        if (framed := self._open_framed()) is not None:
+            framed.end(end_record(), broken=broken)
+            self._finish_connection()
+        elif broken and self.is_open:
+            self._relay.break_off(self._description.id, "", "Internal Server Error")
+
+    def end_of_stream(self) -> None:
+        """The runner sends nothing more."""
+        before = self._state
+        self._state = RESPONSE[before][_FINISHED]
+        if self._framed is None and (before is _STREAMING or before is _PENDING):
+            self._finish_connection()
+
+    def drop(self) -> None:
+        """The response cannot be completed any more."""
+        self._state = RESPONSE[self._state][_FINISHED]
+        self._writer.drop()
+
+    # --- beside the body, for the owner's kernel ----------------------------------------------------------------
+    def error(self, error: ErrorDescription) -> None:
+        """User code raised."""
+        self.record.error = error
+        if (framed := self._open_framed()) is not None:
+            framed.error(error)
+
+    def output(self, payload: bytes) -> None:
+        """User code printed."""
+        if (framed := self._open_framed()) is not None:
+            framed.output(payload)
+
+    def display(self, head: DisplayHead, picture: bytes, line: str) -> None:
+        """User code displayed a picture; *line* is its text."""
+        if (framed := self._open_framed()) is not None:
+            framed.display(head, picture, line)
+
+    # --- the gateway's response ---------------------------------------------------------------------------------
+    def fail(
+        self,
+        status: int,
+        error_type: str,
+        detail: str,
+        *,
+        end_record: Callable[[], EndRecord],
+        retry_after: int = 0,
+        error: ErrorDescription | None = None,
+        headers: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        """Send a failure of the gateway, unless the response has begun: then it can only break off."""
+        before, record = self._state, self.record
+        self._state = RESPONSE[before][_FINISHED]
+        record.status, record.detail = status, detail
+        if before is _DISCONNECTED:
+            return
+        if error is not None and record.error is None:
+            record.error = error
+            if self._framed is not None:
+                self._framed.error(error)
+        more = failure_headers(error_type, retry_after, headers)
+        if self._framed is not None:
+            self._framed.fail(status, error_type, detail, more, end_record())
+        elif before is _STREAMING:
+            self._relay.break_off(self._description.id, error_type, detail)
+            return
+        else:
+            self._relay.fail(self._description.id, status, error_type, detail, more)
+        self._finish_connection()
+
+    def _open_framed(self) -> FramedReply | None:
+        """Give the framed reply, while it can be sent; it has begun then."""
+        if self._framed is None or not self.is_open:
+            return None
+        if self._state is _PENDING:
+            self._state = RESPONSE[self._state][_HEAD_SENT]
+        return self._framed
+
+    def _finish_connection(self) -> None:
+        if not self._body.is_read:  # closing the connection while the caller still sends would destroy the response
+            self._linger = asyncio.get_running_loop().call_later(LINGER, self._writer.drop)
+            return
+        try:
+            self._writer.finish()
+        except Exception:  # fewer bytes than the app's own Content-Length
+            self._writer.drop()
