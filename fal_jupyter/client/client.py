@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from urllib.parse import quote
 
 from fal_jupyter import forks, logs
@@ -20,7 +20,7 @@ from fal_jupyter.client.connection.framed_call import framed_call
 from fal_jupyter.client.connection.ongoing_calls import Calls
 from fal_jupyter.client.publication import Publications
 from fal_jupyter.domain.errors import FalJupyterError, GatewayError, GatewayStopped
-from fal_jupyter.protocol.api import A_LEASE, H_CELL, H_OWNER, RUN, Published, PublishHead
+from fal_jupyter.protocol.api import A_LEASE, H_CELL, H_OWNER, RUN, Event, Published, PublishHead
 from fal_jupyter.secret_store import SecretStore
 from fal_jupyter.settings import Settings
 
@@ -61,9 +61,9 @@ class Client:
         self.cell = ""
         self._environments: dict[str, list[int]] = {}
         owner = Owner(kind, name or kind, port, idle_exit)
-        self.connections = GatewayConnector(self.settings, owner, lambda lease: self.publications.restore(lease))
-        self.control = ControlClient(self.connections, lambda alias: alias in self.publications)
-        self.publications = Publications(self.connections, self.control)
+        self.publications = Publications()
+        self.connections = GatewayConnector(self.settings, owner, self.publications)
+        self.control = ControlClient(self.connections, self.publications)
         forks.changes_in_child(self)
 
     def forked(self) -> None:
@@ -132,7 +132,16 @@ class Client:
         Raises:
             AppTaken: another living owner has it.
         """
-        return self.publications.publish(alias, head, payload)
+        return self.publications.publish(self.connections, alias, head, payload)
+
+    def events(self, alias: str, published: Published) -> Iterator[Event]:
+        """Follow the start of a publication, from its beginning, until it is ready, has failed or is gone.
+
+        Raises:
+            GatewayError: no gateway lives long enough.
+            NotServed: the revision is not there any more.
+        """
+        return self.publications.events(self.connections, alias, published)
 
     def stop(self, alias: str, *, kill: bool = False, wait: bool = False) -> None:
         """Stop an app; with *wait*, until its last runner is gone.
@@ -140,8 +149,9 @@ class Client:
         Raises:
             NotServed: there is no gateway, or no such app.
         """
+        self.publications.discard(alias)
         self._release_environments(alias)
-        self.publications.stop(alias, kill=kill, wait=wait)
+        self.control.stop_app(alias, kill=kill, wait=wait)
 
     def stop_all(self) -> None:
         """Stop the apps of this process in order, each within its grace; one that is gone already is no failure.

@@ -460,7 +460,7 @@ class AppHandle:
             SetupFailed: it could not start (the user's traceback is in it), or nobody said that it did.
         """
         is_ready = False
-        for event in self.client.publications.events(self.alias, self.published):
+        for event in self.client.events(self.alias, self.published):
             if on_event is not None:
                 on_event(event)
             if event["event"] == "ready":

@@ -49,12 +49,14 @@ class Publication:
 class Publications:
     """The apps that this process publishes, by alias.
 
+    The connector calls :meth:`restore` and so refers to this; the connector itself is an argument of every method that needs it. No
+    object of a client refers back, so a client that nobody uses any more is freed at once.
+
     Attributes:
         notices: what happened to them since it was read, for the user.
     """
 
-    def __init__(self, connector: GatewayConnector, control: ControlClient) -> None:
-        self._connector, self._control = connector, control
+    def __init__(self) -> None:
         self._by_alias: dict[str, Publication] = {}
         self.notices: list[str] = []
 
@@ -63,22 +65,22 @@ class Publications:
         """The apps, in the order of their first publication."""
         return list(self._by_alias)
 
-    def __contains__(self, alias: str) -> bool:
+    def __contains__(self, alias: object) -> bool:
         return alias in self._by_alias
 
-    def publish(self, alias: str, head: PublishHead, payload: bytes) -> Published:
+    def publish(self, connector: GatewayConnector, alias: str, head: PublishHead, payload: bytes) -> Published:
         """Publish an app.
 
         Raises:
             AppTaken: another living owner has it.
         """
-        with self._connector.lock:
+        with connector.lock:
             for gateways_left in reversed(range(MOST_GATEWAYS)):
-                lease = self._connector.own_lease()
+                lease = connector.own_lease()
                 try:
-                    published = self._put(lease.granted["lease"], alias, head, payload)
+                    published = self._put(connector, lease.granted["lease"], alias, head, payload)
                 except OSError as error:  # it ended: a publication that it may have begun has ended with it
-                    self._connector.drop_lease()
+                    connector.drop_lease()
                     if not gateways_left:
                         raise GatewayUnreachable(f"the gateway ended while {alias} was published: {error}") from None
                     continue
@@ -91,30 +93,31 @@ class Publications:
                 return published
             raise AssertionError("unreachable")
 
-    def restore(self, lease: str) -> None:
+    def restore(self, connector: GatewayConnector, lease: str) -> None:
         """Publish whatever *lease* lacks. What fails for the gateway's sake is tried again with the next lease."""
         missing = [(alias, one) for alias, one in self._by_alias.items() if one.lease != lease]
         if missing and DIED not in self.notices:
             self.notices.append(DIED)
         for alias, publication in missing:
             try:
-                publication.published.update(self._put(lease, alias, publication.head, publication.payload))
+                published = self._put(connector, lease, alias, publication.head, publication.payload)
+                publication.published.update(published)
                 publication.lease = lease
             except UserError as error:  # its name was taken meanwhile: the others' turn comes all the same
                 del self._by_alias[alias]
                 self.notices.append(f"{alias} could not be published again: {error}")
             except OSError as error:
-                self._connector.drop_lease()
+                connector.drop_lease()
                 raise leases.GatewayEnding(f"the gateway ended while {alias} was published again: {error}") from None
             except BaseException:  # no response, or an interrupt
-                self._connector.drop_lease()
+                connector.drop_lease()
                 raise
 
-    def _put(self, lease: str, alias: str, head: PublishHead, payload: bytes) -> Published:
+    def _put(self, connector: GatewayConnector, lease: str, alias: str, head: PublishHead, payload: bytes) -> Published:
         head["lease"] = lease
         data = json.dumps(head).encode()
         body = len(data).to_bytes(4, "big") + data + payload
-        status, value = self._control.ask_bounded("PUT", f"{A_APPS}/{quote(alias)}", body)
+        status, value = ControlClient(connector, self).ask_bounded("PUT", f"{A_APPS}/{quote(alias)}", body)
         if status == 409 and value.get("error_type") == "app_taken":
             holder = value["holder"]
             raise AppTaken(
@@ -129,7 +132,7 @@ class Publications:
         published: Published = value
         return published
 
-    def events(self, alias: str, published: Published) -> Iterator[Event]:
+    def events(self, connector: GatewayConnector, alias: str, published: Published) -> Iterator[Event]:
         """Follow the start of a publication, from its beginning, until it is ready, has failed or is gone.
 
         Where the gateway ends meanwhile, the start at the next one is followed.
@@ -140,7 +143,7 @@ class Publications:
         """
         for gateways_left in reversed(range(MOST_GATEWAYS)):
             revision = published["revision"]
-            response = self._connector.open("GET", f"{A_APPS}/{quote(alias)}/events?revision={revision}")
+            response = connector.open("GET", f"{A_APPS}/{quote(alias)}/events?revision={revision}")
             if response.status not in (200, 404):
                 failure = json.loads(response.read())
                 raise GatewayError(f"the start cannot be followed: {failure['detail']}", hint=failure.get("hint", ""))
@@ -153,8 +156,8 @@ class Publications:
                 for line in response.lines():
                     event = json.loads(line)
                     if event["event"] == "failed":
-                        self._start_failed(alias, published)
-                    if event["event"] == "gone" and gateways_left and not self._connector.alive:
+                        self._start_failed(connector, alias, published)
+                    if event["event"] == "gone" and gateways_left and not connector.alive:
                         break  # stopped by the end of its gateway
                     yield event
             except GatewayStopped:
@@ -162,27 +165,22 @@ class Publications:
             except GatewayError:  # it ended
                 if not gateways_left:
                     raise ended_starting() from None
-                self._connector.forget(response.gateway)
+                connector.forget(response.gateway)
                 continue
-            if event is None or event["event"] != "gone" or not gateways_left or self._connector.alive:
+            if event is None or event["event"] != "gone" or not gateways_left or connector.alive:
                 return
 
-    def _start_failed(self, alias: str, published: Published) -> None:
+    def _start_failed(self, connector: GatewayConnector, alias: str, published: Published) -> None:
         """The publication before serves on, and is what a new gateway gets."""
-        with self._connector.lock:
+        with connector.lock:
             publication = self._by_alias.get(alias)
             if publication is not None and publication.published is published:
                 publication.failed = True
                 self._by_alias[alias] = publication.former or publication
 
-    def stop(self, alias: str, *, kill: bool, wait: bool) -> None:
-        """Stop an app, of this process or another.
-
-        Raises:
-            NotServed: there is no gateway, or no such app.
-        """
+    def discard(self, alias: str) -> None:
+        """Do not publish an app again."""
         self._by_alias.pop(alias, None)
-        self._control.stop_app(alias, kill=kill, wait=wait)
 
     def clear(self) -> None:
         """Publish nothing again."""

@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+import gc
+from pathlib import Path
+
 import pytest
 
+from fal_jupyter import forks
+from fal_jupyter.notebook.command_backend import names_of_apps, names_of_runners
 from fal_jupyter.notebook.completion import Completion
 
 ASK = Completion(lambda: ["Hello", "hello", "Search"], lambda: ["hello-1"])
@@ -67,3 +72,20 @@ def test_an_option_that_stands_already_is_not_offered_again() -> None:
 @pytest.mark.parametrize("line", ["", "   ", "%time x", "falx ", "%%time", "x = fal.", "%%fal ", "%fal_app "])
 def test_other_lines_are_none_of_our_business(line: str) -> None:
     assert ASK.suggest(line) is None
+
+
+def test_completing_the_names_of_apps_leaves_no_client_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAL_JUPYTER_STATE", str(tmp_path))
+    ask = Completion(names_of_apps, names_of_runners)
+    ask.suggest("%fal stop ")
+    gc.collect()
+    gc.disable()  # freed by their last reference, not by chance
+    try:
+        before = len(forks._objects), len(forks._sockets), len(gc.get_objects())
+        for _ in range(1000):
+            assert ask.suggest("%fal stop ") == ["--json"]
+        after = len(forks._objects), len(forks._sockets), len(gc.get_objects())
+    finally:
+        gc.enable()
+    assert after[:2] == before[:2]
+    assert after[2] - before[2] < 100

@@ -211,7 +211,7 @@ class HeldClient(ControlClient):
     """A client that asks for the feed only when it is let."""
 
     def __init__(self, settings: Settings) -> None:
-        super().__init__(Client(settings).connections, lambda alias: False)
+        super().__init__(Client(settings).connections)
         self.about_to_ask, self.let = threading.Event(), threading.Event()
 
     def open(self, method: str, target: str, *rest: Any) -> Response:

@@ -6,9 +6,10 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 from fal_jupyter.client.connection import connect, http
 from fal_jupyter.client.connection import lease as leases
@@ -42,20 +43,28 @@ class Owner:
     idle_exit: float
 
 
+class Restorable(Protocol):
+    """What a process has published."""
+
+    def restore(self, connector: GatewayConnector, lease: str) -> None:
+        """Publish under a new lease, given by its id, what was published before.
+
+        Raises:
+            GatewayEnding: the gateway ended meanwhile.
+        """
+
+
 class GatewayConnector:
     """Holds a lease of the gateway and connects to it. Where it has ended, another one is started.
 
     A forked child uses its parent's gateway without a lease, until it publishes an app of its own.
 
-    Args:
-        restore: publishes under a new lease, given by its id, what this process has published before.
-
     Attributes:
         key: of the lease. lock: of everything that a change of the gateway changes.
     """
 
-    def __init__(self, settings: Settings, owner: Owner, restore: Callable[[str], None]) -> None:
-        self._settings, self._owner, self._restore = settings, owner, restore
+    def __init__(self, settings: Settings, owner: Owner, publications: Restorable) -> None:
+        self._settings, self._owner, self._publications = settings, owner, publications
         self.key = make_key()
         self.lock = threading.RLock()
         self.lease: leases.Lease | None = None
@@ -118,7 +127,7 @@ class GatewayConnector:
                 self.lease = self._new_lease()
                 log.debug("lease %s of the gateway (process %s)", self.lease.granted["lease"], self.lease.gateway)
                 try:
-                    self._restore(self.lease.granted["lease"])
+                    self._publications.restore(self, self.lease.granted["lease"])
                 except leases.GatewayEnding:
                     if not gateways_left:
                         raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
@@ -62,12 +62,12 @@ class ControlClient:
     """Requests to the control plane: what runs, how it scales, and changes of both.
 
     Args:
-        publishes: says whether this process has published the app of an alias. Such an app is published again before a question
-            about its scaling, where its gateway has ended.
+        own_apps: aliases of the apps of this process. Such an app is published again before a question about its scaling, where its
+            gateway has ended.
     """
 
-    def __init__(self, connections: ControlConnections, publishes: Callable[[str], bool]) -> None:
-        self._connections, self._publishes = connections, publishes
+    def __init__(self, connections: ControlConnections, own_apps: Container[str] = ()) -> None:
+        self._connections, self._own_apps = connections, own_apps
 
     # --- requests -----------------------------------------------------------------------------------------------
     def open(self, method: str, target: str, headers: Iterable[tuple[str, str]] = (), body: bytes = b"") -> Response:
@@ -239,7 +239,7 @@ class ControlClient:
     def _scaling(self, method: str, alias: str, body: bytes) -> ScalingRecord:
         target = f"{A_APPS}/{quote(alias)}/scaling"
         try:
-            if self._publishes(alias):
+            if alias in self._own_apps:
                 response = self._connections.open(method, target, (), body)
                 status, value = response.status, response.value()
             else:
