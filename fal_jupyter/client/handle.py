@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import contextvars
 import itertools
-import threading
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
+from fal_jupyter.client.call_reports import CallReports, map_item
 from fal_jupyter.client.calls.arguments import Arguments
 from fal_jupyter.client.calls.interrupts import one_line, shorten
 from fal_jupyter.client.calls.realtime_session import RealtimeSession
@@ -19,6 +15,7 @@ from fal_jupyter.client.calls.sent import Sent
 from fal_jupyter.client.calls.streaming import Streamed
 from fal_jupyter.client.calls.submitted import QueuedRequest, Submit, SubmitOptions, submit
 from fal_jupyter.client.client import Client
+from fal_jupyter.client.concurrent_map import ConcurrentMap
 from fal_jupyter.client.connection.answer import Answer, OnOutput
 from fal_jupyter.client.connection.ongoing_calls import Calls
 from fal_jupyter.domain.errors import BadArguments, NotServed, RequestError, SetupFailed
@@ -28,47 +25,7 @@ from fal_jupyter.fal.classes.realtime_options import RealtimeOptions
 from fal_jupyter.local_modules import EditWatch
 from fal_jupyter.protocol.api import Event, LogRecord, Published, RunnerRecord, ScalingRecord
 
-
-@dataclass(frozen=True, slots=True)
-class CallRecord:
-    """One finished call, for the timing display. Times are milliseconds; *aborted*: its answer began and broke off.
-
-    *batch* is the number of the map that made it, and *item* its place there; 0 for a call made alone. *hint* is what to type instead.
-    """
-
-    request_id: str
-    endpoint: str
-    status: int
-    queue_ms: float
-    start_ms: float
-    transfer_ms: float
-    run_ms: float
-    stream_ms: float
-    total_ms: float
-    revision: int
-    runner: str
-    aborted: bool
-    batch: int = 0
-    item: int = 0
-    hint: str = ""
-
-
-_PIECEWISE = ("application/jsonl", "application/x-ndjson", "text/event-stream")
-_NOT_MADE = object()
 _batches = itertools.count(1)
-PROGRESS_EVERY = 0.5  # seconds
-_part_of: contextvars.ContextVar[tuple[int, int]] = contextvars.ContextVar("part_of", default=(0, 0))
-"""The map and the item that the running thread works for."""
-
-
-class Progress(Protocol):
-    """Shows how far a :meth:`AppHandle.map` is."""
-
-    def update(self, done: int) -> None:
-        """So many calls are answered."""
-
-    def close(self, done: int) -> None:
-        """The map is over, all done or not."""
 
 
 class TakesArguments(Protocol):
@@ -129,15 +86,8 @@ class AppHandle:
         stream, realtime: ``stream.chat(...)`` gives the pieces of an answer as they come, ``realtime.talk()`` a websocket session.
         submit: ``submit.generate(...)`` puts a request into the queue.
         spec, shipment, published: what was published, and what the gateway made of it.
-        on_output: gets ``(stream, text)`` of what a call's code prints, in the calling thread.
-        on_done: gets a :class:`CallRecord` of every finished call.
-        on_value: gets the value of every call that went well, in the calling thread; of a map, all of them as one list.
-        name_places: rewrites a traceback's text, so that places read as the user knows them (``Cell In[3]``).
-        outside: gives the prefix of the endpoints' addresses below a Jupyter server, ``""`` where there is none.
-        cell: gives what runs now; within one cell it is told once that an older revision answers.
-        edits: looks after the user's modules that the app uses; a call says which were edited. again: what uses such an edit.
-        outdated: the class was defined again since, and that was not served.
-        on_map: makes what shows the progress of :meth:`map`, from the endpoint's name and the number of items.
+        reports: what the user hears of its calls.
+        ready: what was said of the start, when the first runner was ready.
     """
 
     def __init__(
@@ -155,17 +105,7 @@ class AppHandle:
         self.alias = published["alias"]
         self.app = published["app"]
         self.aio = _Aio(self)
-        self.on_output: OnOutput | None = None
-        self.on_done: Callable[[CallRecord], None] | None = None
-        self.on_value: Callable[[Any], None] | None = None
-        self.on_map: Callable[[str, int], Progress] | None = None
-        self.name_places: Callable[[str], str] = str
-        self.outside: Callable[[], str] = str
-        self.cell: Callable[[], int] = int
-        self.edits = edits or EditWatch()
-        self.again = "serve it again"
-        self.outdated = False
-        self._told_in = -1
+        self.reports = CallReports(spec.class_name, edits or EditWatch())
         self.ready: Event | None = None
         self._paths = {e.name: e.path for e in spec.endpoints}
         self._talks = dict(talks or {})
@@ -177,7 +117,6 @@ class AppHandle:
         self.realtime = _Names(spec.class_name, "realtime", self._talks, self._talk)
         self.submit = Submit(self, plain)
         self._results: dict[str, Results] = {}
-        self._hinted: set[str] = set()
 
     @property
     def revision(self) -> int:
@@ -197,7 +136,7 @@ class AppHandle:
     @property
     def url(self) -> str:
         """The prefix of the endpoints' addresses in the user's browser: below the Jupyter server where there is one of ours."""
-        return self.outside() or self.local_url
+        return self.reports.hooks.outside() or self.local_url
 
     @property
     def local_url(self) -> str:
@@ -267,66 +206,30 @@ class AppHandle:
         __tracebackhide__ = True
         if concurrency < 1:
             raise BadArguments(f"concurrency is {concurrency}, but it must be 1 or more")
-        todo = list(items)
-        calls, batch = Calls(), next(_batches)
-        progress = self.on_map(name, len(todo)) if self.on_map is not None else None
+        batch, todo = next(_batches), list(items)
+        hooks = self.reports.hooks
+        progress = hooks.on_map(name, len(todo)) if hooks.on_map is not None else None
 
-        failed = threading.Event()
+        def call_item(number: int, item: Any, calls: Calls) -> Any:
+            map_item.set((batch, number))
+            return self.call(name, item if isinstance(item, tuple) else (item,), {}, calls=calls)
 
-        def one(number: int, item: Any) -> Any:
-            if failed.is_set():  # before whoever waits has heard of the failure
-                return _NOT_MADE
-            try:
-                _part_of.set((batch, number))
-                return self.call(name, item if isinstance(item, tuple) else (item,), {}, calls=calls)
-            except BaseException:
-                failed.set()
-                raise
-
-        pool = ThreadPoolExecutor(max_workers=max(1, min(concurrency, len(todo))), thread_name_prefix="fal-jupyter-map")
-        done = 0
         try:
-            # each in a copy of this context: what its call prints lands under the cell that maps
-            numbers = {pool.submit(contextvars.copy_context().run, one, i, item): i for i, item in enumerate(todo)}
-            ended: SimpleQueue[Future[Any]] = SimpleQueue()
-            for future in numbers:
-                future.add_done_callback(ended.put)
-            under_way = len(numbers)
-            while under_way:
-                try:
-                    future = ended.get(timeout=None if progress is None else PROGRESS_EVERY)
-                except Empty:  # the time that is left changes though nothing ended
-                    if progress is not None:
-                        progress.update(done)
-                    continue
-                under_way -= 1
-                error = future.exception()
-                if error is not None:
-                    item = numbers[future]
-                    error.add_note(f"item {item} of {len(todo)}: {todo[item]!r:.200}")
-                    raise error
-                done += future.result() is not _NOT_MADE
-                if progress is not None and ended.empty():
-                    progress.update(done)
-            values = [future.result() for future in numbers]
-            if self.on_value is not None:
-                self.on_value(values)
-            return values
+            with ConcurrentMap(call_item, todo, concurrency, progress) as calls:
+                values = calls.values()
+                if hooks.on_value is not None:
+                    hooks.on_value(values)
+                return values
         except KeyboardInterrupt as stop:
             shorten(stop, f"{self.spec.class_name}.{name}.map()")
             raise
-        finally:
-            calls.cancel()
-            pool.shutdown(wait=False, cancel_futures=True)
-            if progress is not None:
-                progress.close(done)
 
     def _stream(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Streamed:
         sent = self._send(name, args, kwargs)
         request = self.client.request_for(self.alias, sent)
 
         def finished(answer: Answer) -> None:
-            self._record(name, answer)
+            self.reports.finished(name, answer, self.revision)
             self._raise_failure(name, answer)
 
         where = f"{self.spec.class_name}.stream.{name}"
@@ -346,14 +249,14 @@ class AppHandle:
             self._explained,
             where,
             self._output_with_notices(),
-            self._tell_older,
+            lambda answered: self.reports.older_revision(answered, self.revision),
         )
 
     def queue_call(
         self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], options: SubmitOptions
     ) -> QueuedRequest:
         __tracebackhide__ = True
-        self._tell_edits()
+        self.reports.edited_modules()
         return submit(self, name, self._send(name, args, kwargs), options)
 
     def endpoint_at(self, path: str) -> str:
@@ -365,7 +268,7 @@ class AppHandle:
         error.message = f"{self.spec.class_name}.{error.message}"
         told = self.client.control.failure_of(error.request_id) if error.request_id else None
         if told is not None:
-            error.error, error.traceback = dict(told), self.name_places(told["text"])
+            error.error, error.traceback = dict(told), self.reports.hooks.name_places(told["text"])
         return error
 
     def _send(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -381,76 +284,42 @@ class AppHandle:
         self.client.ensure()
         notices = self.client.publications.notices
         while notices:
-            notice = notices.pop(0)
-            if self.on_output is not None:
-                self.on_output(2, f"[fal_jupyter: {notice}]\n")
-        self._tell_edits()
+            self.reports.notice(notices.pop(0))
+        self.reports.edited_modules()
         return self.on_output
 
-    def _tell_edits(self) -> None:
-        if self.on_output is not None:
-            for told in self.edits.news(self.spec.class_name, self.again, self.cell()):
-                self.on_output(2, f"[fal_jupyter: {told}]\n")
+    @property
+    def on_output(self) -> OnOutput | None:
+        """Gets what a call's code prints."""
+        return self.reports.hooks.on_output
 
     def value_of(self, name: str, answer: Answer) -> Any:
-        self._record(name, answer, self._hint_of_stream(name, answer))
+        """Give the value of an answer of the endpoint *name*, and report the call.
+
+        Raises:
+            RequestError: the answer is a failure.
+        """
+        hint = ""
+        if name in self._arguments:
+            hint = self.reports.stream_hint(name, answer, has_endpoint_stream="stream" in self.methods)
+        self.reports.finished(name, answer, self.revision, hint)
         self._raise_failure(name or "submit", answer)
         results = self._results.get(name)
         if results is None:
             results = self._results[name] = Results(self.methods.get(name, _unknown))
         known, value = results.notice, results.value(answer)
-        if results.notice != known and self.on_output is not None:
-            self.on_output(2, f"[fal_jupyter: {self.spec.class_name}.{results.notice}]\n")
-        if self.on_value is not None and not _part_of.get()[0]:
-            self.on_value(value)
+        if results.notice != known:
+            self.reports.notice(f"{self.spec.class_name}.{results.notice}")
+        on_value = self.reports.hooks.on_value
+        if on_value is not None and not map_item.get()[0]:
+            on_value(value)
         return value
 
     def _raise_failure(self, name: str, answer: Answer) -> None:
         if answer.status >= 400 or answer.aborted:
             error = failure(answer, f"{self.spec.class_name}.{name}")
-            error.traceback = self.name_places(error.traceback)
+            error.traceback = self.reports.hooks.name_places(error.traceback)
             raise error
-
-    def _hint_of_stream(self, name: str, answer: Answer) -> str:
-        """Say, once for an endpoint, how the pieces of its answer are read as they come: a call gives them when all are there."""
-        kind = answer.header("content-type").partition(";")[0].strip().lower()
-        if kind not in _PIECEWISE or name in self._hinted or name not in self._arguments:
-            return ""
-        self._hinted.add(name)
-        cls = self.spec.class_name
-        return f"streams: use {cls}.{name}.stream" if "stream" in self.methods else f"streams: use {cls}.stream.{name}"
-
-    def _record(self, name: str, answer: Answer, hint: str = "") -> None:
-        if answer.end is not None:
-            self._tell_older(answer.end["revision"])
-        if answer.end is not None and self.on_done is not None:
-            timing = answer.end["timing"]
-            self.on_done(
-                CallRecord(
-                    answer.end["request_id"],
-                    name,
-                    answer.status,
-                    timing["queue_ms"],
-                    timing["start_ms"],
-                    timing["transfer_ms"],
-                    timing["run_ms"],
-                    timing["stream_ms"],
-                    timing["total_ms"],
-                    answer.end["revision"],
-                    answer.end["runner"],
-                    answer.aborted,
-                    *_part_of.get(),
-                    hint,
-                )
-            )
-
-    def _tell_older(self, answered: int) -> None:
-        """Say, once a cell, that what answers is not what was defined last."""
-        older = self.outdated or 0 < answered < self.revision
-        if older and self.on_output is not None and self._told_in != (cell := self.cell()):
-            self._told_in = cell
-            told = f"revision {answered} of {self.spec.class_name} answers, from before its last definition"
-            self.on_output(2, f"[fal_jupyter: {told}]\n")
 
     # --- life ---------------------------------------------------------------------------------------------------
     def wait(self, on_event: Callable[[Event], None] | None = None) -> None:
@@ -467,7 +336,7 @@ class AppHandle:
                 self.ready, is_ready = event, True
             elif event["event"] == "failed":
                 error = _setup_failed(self.spec.class_name, event)
-                error.traceback = self.name_places(error.traceback)
+                error.traceback = self.reports.hooks.name_places(error.traceback)
                 raise error
             elif event["event"] == "gone":
                 raise NotServed(f"{self.spec.class_name} was stopped while it started")

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 from fal_jupyter.client.calls.events import ServerSentEvents
 from fal_jupyter.client.calls.interface import CallingClient
 from fal_jupyter.client.calls.results import failure
-from fal_jupyter.client.connection.answer import Answer
+from fal_jupyter.client.connection.answer import Answer, OnOutput
 from fal_jupyter.client.connection.flows import Item, Stream, in_thread, iterate, iterate_async, run, run_async
 from fal_jupyter.domain.errors import (
     BadArguments,
@@ -124,7 +124,6 @@ class SubmittingApp(Protocol):
 
     spec: AppSpec
     app: str
-    on_output: Callable[[int, str], None] | None
 
     @property
     def client(self) -> CallingClient:
@@ -133,6 +132,10 @@ class SubmittingApp(Protocol):
     @property
     def base(self) -> str:
         """``http://127.0.0.1:PORT``."""
+
+    @property
+    def on_output(self) -> OnOutput | None:
+        """Gets what a call's code prints."""
 
     def endpoint_at(self, path: str) -> str:
         """The method's name of the endpoint at *path*, ``""`` where there is none."""

@@ -10,7 +10,7 @@ import base64
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,6 +26,7 @@ from fal_jupyter.notebook.display.static_card import StaticCard, as_html, as_tex
 from fal_jupyter.notebook.session import NotebookSession, current_session
 
 if TYPE_CHECKING:
+    from fal_jupyter.client.call_reports import CallHooks
     from fal_jupyter.client.handle import AppHandle
     from fal_jupyter.client.serving import Prepared
     from fal_jupyter.protocol.api import Event
@@ -102,11 +103,21 @@ def _open_foreign_app(session: NotebookSession, which: str) -> AppHandle:
     from fal_jupyter.client.foreign import open_app  # start-up
 
     handle = open_app(session.client, which)
-    handle.on_output, handle.on_done, handle.on_value = write_output, session.timing.record, session.pictures.add_result
-    handle.cell = lambda: session.cells_started
-    if session.is_kernel or sys.stderr.isatty():
-        handle.on_map = partial(_show_map, session, handle.spec.class_name)
+    handle.reports.hooks = _hooks(session, handle.spec.class_name)
     return handle
+
+
+def _hooks(session: NotebookSession, class_name: str) -> CallHooks:
+    from fal_jupyter.client.call_reports import CallHooks  # start-up
+
+    shows_progress = session.is_kernel or sys.stderr.isatty()
+    return CallHooks(
+        on_output=write_output,
+        on_done=session.timing.record,
+        on_value=session.pictures.add_result,
+        on_map=partial(_show_map, session, class_name) if shows_progress else None,
+        cell=lambda: session.cells_started,
+    )
 
 
 def serve_cell(session: NotebookSession, body: str, args: argparse.Namespace) -> None:
@@ -267,16 +278,12 @@ def _publish(session: NotebookSession, prepared: Prepared) -> AppHandle:
             raise
         hint = "add --name NAME to run a second one beside it, or --take-over to take it"
         raise AppTaken(error.message, hint=hint, where=error.where) from None
-    handle.on_output = write_output
-    handle.on_done = session.timing.record
-    handle.on_value = session.pictures.add_result
-    handle.name_places = session.rename_cell_frames
-    handle.cell = lambda: session.cells_started
-    if session.shell is not None:
-        handle.again = "run its cell again"
-    handle.outside = partial(_outside, handle.app)
-    if session.is_kernel or sys.stderr.isatty():
-        handle.on_map = partial(_show_map, session, prepared.cls.__name__)
+    handle.reports.hooks = replace(
+        _hooks(session, prepared.cls.__name__),
+        name_places=session.rename_cell_frames,
+        outside=partial(_outside, handle.app),
+        again="run its cell again" if session.shell is not None else "serve it again",
+    )
     session.handles[handle.alias] = handle
     return handle
 

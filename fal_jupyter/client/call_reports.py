@@ -1,0 +1,134 @@
+"""What the user hears about calls beside their values: records with times, notices, and lines below the cell that calls."""
+
+from __future__ import annotations
+
+import contextvars
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fal_jupyter.client.concurrent_map import Progress
+from fal_jupyter.client.connection.answer import Answer, OnOutput
+from fal_jupyter.local_modules import EditWatch
+
+_STREAMED_TYPES = ("application/jsonl", "application/x-ndjson", "text/event-stream")
+map_item: contextvars.ContextVar[tuple[int, int]] = contextvars.ContextVar("map_item", default=(0, 0))
+"""The map and the item that the running thread works for; zeros for a call made alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """One finished call, for the timing display. Times are milliseconds; *aborted*: its answer began and broke off.
+
+    *batch* is the number of the map that made it, and *item* its place there; 0 for a call made alone. *hint* is what to type instead.
+    """
+
+    request_id: str
+    endpoint: str
+    status: int
+    queue_ms: float
+    start_ms: float
+    transfer_ms: float
+    run_ms: float
+    stream_ms: float
+    total_ms: float
+    revision: int
+    runner: str
+    aborted: bool
+    batch: int = 0
+    item: int = 0
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CallHooks:
+    """What a front end does with calls and their outcome. All are called in the thread that calls.
+
+    Attributes:
+        on_output: gets ``(stream, text)`` of what a call's code prints.
+        on_done: gets a :class:`CallRecord` of every finished call.
+        on_value: gets the value of every call that went well; of a map, all of them as one list.
+        on_map: makes what shows the progress of a map, from the endpoint's name and the number of items.
+        name_places: rewrites a traceback's text, so that places read as the user knows them (``Cell In[3]``).
+        outside: gives the prefix of the endpoints' addresses below a Jupyter server, ``""`` where there is none.
+        cell: gives the cell that runs now; within one cell a notice of an older revision is shown once.
+        again: what makes a new revision use an edited module.
+    """
+
+    on_output: OnOutput | None = None
+    on_done: Callable[[CallRecord], None] | None = None
+    on_value: Callable[[object], None] | None = None
+    on_map: Callable[[str, int], Progress] | None = None
+    name_places: Callable[[str], str] = str
+    outside: Callable[[], str] = str
+    cell: Callable[[], int] = int
+    again: str = "serve it again"
+
+
+class CallReports:
+    """Reports one app's calls to the hooks of a front end.
+
+    Attributes:
+        edits: looks after the user's modules that the app uses; a call says which were edited.
+        outdated: the class was defined again since, and that was not served.
+    """
+
+    def __init__(self, class_name: str, edits: EditWatch) -> None:
+        self.hooks = CallHooks()
+        self.edits, self.outdated = edits, False
+        self._class_name = class_name
+        self._noticed_in = -1  # the cell in which a notice of an older revision was shown
+        self._hinted: set[str] = set()
+
+    def notice(self, text: str) -> None:
+        """Show a line below the cell that calls."""
+        if self.hooks.on_output is not None:
+            self.hooks.on_output(2, f"[fal_jupyter: {text}]\n")
+
+    def edited_modules(self) -> None:
+        """Show which of the user's modules were edited since the app was published."""
+        if self.hooks.on_output is not None:
+            for news in self.edits.news(self._class_name, self.hooks.again, self.hooks.cell()):
+                self.notice(news)
+
+    def finished(self, endpoint: str, answer: Answer, newest: int, hint: str = "") -> None:
+        """A call has ended; *newest* is the revision that was published last."""
+        if answer.end is None:
+            return
+        self.older_revision(answer.end["revision"], newest)
+        if self.hooks.on_done is None:
+            return
+        timing = answer.end["timing"]
+        self.hooks.on_done(
+            CallRecord(
+                answer.end["request_id"],
+                endpoint,
+                answer.status,
+                timing["queue_ms"],
+                timing["start_ms"],
+                timing["transfer_ms"],
+                timing["run_ms"],
+                timing["stream_ms"],
+                timing["total_ms"],
+                answer.end["revision"],
+                answer.end["runner"],
+                answer.aborted,
+                *map_item.get(),
+                hint,
+            )
+        )
+
+    def older_revision(self, answered: int, newest: int) -> None:
+        """Say, once a cell, that what answers is not what was defined last."""
+        is_older = self.outdated or 0 < answered < newest
+        if is_older and self.hooks.on_output is not None and self._noticed_in != (cell := self.hooks.cell()):
+            self._noticed_in = cell
+            self.notice(f"revision {answered} of {self._class_name} answers, from before its last definition")
+
+    def stream_hint(self, endpoint: str, answer: Answer, *, has_endpoint_stream: bool) -> str:
+        """Say, once for an endpoint, how the pieces of its answer are read as they come: a call gives them when all are there."""
+        kind = answer.header("content-type").partition(";")[0].strip().lower()
+        if kind not in _STREAMED_TYPES or endpoint in self._hinted:
+            return ""
+        self._hinted.add(endpoint)
+        way = f"{endpoint}.stream" if has_endpoint_stream else f"stream.{endpoint}"
+        return f"streams: use {self._class_name}.{way}"
