@@ -199,7 +199,7 @@ class HttpConnection(asyncio.Protocol):
         elif awaited is Awaited.REQUEST:
             self._transport.close()
         else:
-            self._refuse(Refusal(408, f"the request did not go on for {timeout:g} s"))
+            self._refuse(Refusal(408, f"timed out waiting for the rest of the request ({timeout:g} s)"))
 
     # --- requests -----------------------------------------------------------------------------------------------
     def head_received(self, head: ParsedHead) -> None:

@@ -134,7 +134,7 @@ class TornadoRequest:
             ready = self._delegate.headers_received(line, given)
         except HTTPInputError as error:  # Tornado reads heads more strictly than our parser: two hosts, for example
             self._delegate = HTTPMessageDelegate()
-            self._answering.refuse(400, "bad_request", f"this is no HTTP request: {error}"[:300])
+            self._answering.refuse(400, "bad_request", f"invalid HTTP request: {error}"[:300])
             return
         if ready is not None:  # a handler that takes its body as it comes: not before its prepare() is over
             self._limit, self._held = self._streamed, []

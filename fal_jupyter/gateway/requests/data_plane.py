@@ -79,10 +79,10 @@ def absent_sentence(apps: AppDirectory, owner: str, alias: str, *, ours: bool = 
     return f"no app {owner}/{alias} is running here"[:300]
 
 
-class Leaving(Protocol):
+class LongConnection(Protocol):
     """A connection that stays open between requests and has to end when the port closes."""
 
-    def leave(self) -> None:
+    def close_when_idle(self) -> None:
         """Close, once the requests at work are answered."""
 
 
@@ -95,21 +95,21 @@ class DataPlane:
     def __init__(self, apps: Apps, keys: ApiKeys, tokens: AccessTokens, settings: Settings, *, trusted: bool) -> None:
         self.apps, self.keys, self.tokens, self.settings, self.trusted = apps, keys, tokens, settings, trusted
         self.ports: Collection[int] = ()
-        self.speakers: set[Leaving] = set()
+        self.bridges: set[LongConnection] = set()
         self.origins: CorsPolicy | None = None  # until an app is open to web pages
-        self._meant: tuple[str, Collection[int]] = ("", ())
+        self._last_host: tuple[str, Collection[int]] = ("", ())
 
-    def is_meant(self, host: str) -> bool:
+    def accepts_host(self, host: str) -> bool:
         """True where a Host header names us; the last one that did is remembered, since callers hardly ever write another."""
-        known, ports = self._meant
-        if host == known and ports is self.ports:
+        last, ports = self._last_host
+        if host == last and ports is self.ports:
             return True
         if not is_own_host(host, self.ports):
             return False
-        self._meant = (host, self.ports)
+        self._last_host = (host, self.ports)
         return True
 
-    def lets_in(self, origin: str, host: str, alias: str) -> bool:
+    def accepts_origin(self, origin: str, host: str, alias: str) -> bool:
         """True for a websocket of a program, of our own page, or of one that the app is open to: browsers hold no page back from it."""
         if self.trusted or not origin or is_own(origin, host):
             return True
@@ -123,14 +123,14 @@ class DataPlane:
         return bool(token) and self.tokens.admits(token, alias, time.time())
 
     def key_refusal(self, authorization: str) -> tuple[int, str]:
-        """Give status and sentence for a caller whom :meth:`admits` does not let in."""
-        if why := self.keys.refusal(authorization, "run"):
-            return 403, why
+        """Give status and sentence for a caller that :meth:`admits` refuses."""
+        if reason := self.keys.refusal(authorization, "run"):
+            return 403, reason
         return 401, "missing or wrong key: send Authorization: Key id:secret"
 
 
 def start_limit(header: str) -> float:
-    """Read the seconds that a caller gives his request to be with a runner; 0 where he says nothing (W72).
+    """Read the seconds within which a runner has to begin; 0 where the caller gives no limit (W72).
 
     Raises:
         ValueError: it is no number of seconds above 0.1.
@@ -163,20 +163,20 @@ def without_token(query: str) -> str:
 
 
 def request_head(request_id: str, method: str, path: str, query: str, headers: Iterable[tuple[str, str]]) -> bytes:
-    """The head of a REQUEST frame: what of a caller's head goes to the runner."""
-    kept = [pair for pair in headers if pair[0] not in _DROPPED]
-    kept += [(H_REQUEST_ID, request_id), (H_ENDPOINT, path)]
-    return _encode({"id": request_id, "method": method, "path": path, "query": query, "headers": kept})
+    """Give the head of a REQUEST frame: the part of a caller's head that goes to the runner."""
+    pairs = [pair for pair in headers if pair[0] not in _DROPPED]
+    pairs += [(H_REQUEST_ID, request_id), (H_ENDPOINT, path)]
+    return _encode({"id": request_id, "method": method, "path": path, "query": query, "headers": pairs})
 
 
 class DataPlaneRequest:
     """One request of the data plane while it arrives."""
 
-    __slots__ = ("caller", "exchange", "front", "headers", "linger", "received", "refusal")
+    __slots__ = ("cycle", "headers", "linger", "plane", "received", "refusal", "request")
 
-    def __init__(self, front: DataPlane, caller: RequestResponseCycle) -> None:
-        self.front, self.caller = front, caller
-        self.exchange: ProxiedRequest | None = None
+    def __init__(self, plane: DataPlane, cycle: RequestResponseCycle) -> None:
+        self.plane, self.cycle = plane, cycle
+        self.request: ProxiedRequest | None = None
         self.received = 0
         self.headers: RequestHeaders | None = None
         self.refusal: tuple[int, str, str] | None = None
@@ -185,13 +185,13 @@ class DataPlaneRequest:
     @property
     def upgrades(self) -> bool:
         """True where a websocket was asked for and nothing speaks against it."""
-        return self.exchange is not None and self.exchange.description.websocket
+        return self.request is not None and self.request.description.websocket
 
     def begin(self, method: str, target: str, headers: RequestHeaders) -> None:
         """The head is here."""
-        front, self.headers = self.front, headers
-        trusted = front.trusted
-        if not trusted and not front.is_meant(headers.get("host", "")):
+        plane, self.headers = self.plane, headers
+        trusted = plane.trusted
+        if not trusted and not plane.accepts_host(headers.get("host", "")):
             self._refuse(421, "bad_request", "this address is for 127.0.0.1 and localhost only")
             return
         path, _, query = target.partition("?")
@@ -201,57 +201,57 @@ class DataPlaneRequest:
         if is_hostile(path):
             self._refuse(400, "bad_request", "the path has '..' or a control character in it")
             return
-        owner, alias, below = app_address(path[len(RUN) :], front.settings.owner)
-        spec = front.apps.spec_of(alias) if owner == front.settings.owner else None
+        owner, alias, below = app_address(path[len(RUN) :], plane.settings.owner)
+        spec = plane.apps.spec_of(alias) if owner == plane.settings.owner else None
         is_public = spec is not None and spec.auth == "public"
-        if not trusted and not is_public and not front.admits(headers.get("authorization", ""), alias, query):
-            status, why = front.key_refusal(headers.get("authorization", ""))
-            self._refuse(status, "", why)
+        if not trusted and not is_public and not plane.admits(headers.get("authorization", ""), alias, query):
+            status, reason = plane.key_refusal(headers.get("authorization", ""))
+            self._refuse(status, "", reason)
             return
         if spec is None:
-            self._refuse(404, "", absent_sentence(front.apps, owner, alias, ours=owner == front.settings.owner))
+            self._refuse(404, "", absent_sentence(plane.apps, owner, alias, ours=owner == plane.settings.owner))
             return
         if (
             is_public
             and not trusted
             and is_foreign(headers, spec.cors, method)
-            and not front.admits(headers.get("authorization", ""), alias, query)
+            and not plane.admits(headers.get("authorization", ""), alias, query)
         ):
             self._refuse(403, "bad_request", foreign_sentence(owner, alias))
             return
         length = headers.get("content-length")
-        if length is not None and is_number(length) and int(length) > front.settings.max_body:
+        if length is not None and is_number(length) and int(length) > plane.settings.max_body:
             self._refuse(413, "bad_request", self._limit_sentence())
             return
         start_within = 0.0
-        if (wanted := headers.get(H_START_WITHIN)) is not None:
+        if (limit := headers.get(H_START_WITHIN)) is not None:
             try:
-                start_within = start_limit(wanted)
+                start_within = start_limit(limit)
             except ValueError as error:
                 self._refuse(400, "bad_request", str(error))
                 return
-        websocket = self.caller.handshake
+        websocket = self.cycle.handshake
         if websocket and (method != "GET" or not _is_handshake(headers)):
             self._refuse(400, "bad_request", "invalid WebSocket handshake (GET and version 13 required)")
             return
-        if websocket and not front.lets_in(headers.get("origin", ""), headers.get("host", ""), alias):
-            told = f"pages of {headers.get('origin')} may not talk to {owner}/{alias}: serve it with --cors ORIGIN to let them in"
-            self._refuse(403, "bad_request", told[:300])
+        if websocket and not plane.accepts_origin(headers.get("origin", ""), headers.get("host", ""), alias):
+            sentence = f"pages of {headers.get('origin')} may not talk to {owner}/{alias}: serve it with --cors ORIGIN to let them in"
+            self._refuse(403, "bad_request", sentence[:300])
             return
-        self.exchange = self._exchange(alias, method, spec.path_of(below), query, headers, start_within)
+        self.request = self._proxied_request(alias, method, spec.path_of(below), query, headers, start_within)
         if websocket:
             self.open()
 
-    def _exchange(
+    def _proxied_request(
         self, alias: str, method: str, path: str, query: str, headers: RequestHeaders, start_within: float
     ) -> ProxiedRequest:
-        """Make the exchange of a request that may go to the app."""
-        front, websocket, request_id = self.front, self.caller.handshake, new_id()
+        """Make the proxied request of one that may go to the app."""
+        plane, websocket, request_id = self.plane, self.cycle.handshake, new_id()
         pairs = headers.pairs
         if "cookie" in headers:
-            pairs = without_foreign_cookies(headers, pairs, front.apps.cookies.get(alias, ()))
+            pairs = without_foreign_cookies(headers, pairs, plane.apps.cookies.get(alias, ()))
         head = request_head(request_id, WEBSOCKET if websocket else method, path, without_token(query), pairs)
-        framed = front.trusted and not self.caller.role and headers.get(H_OWNER) == "frames"
+        framed = plane.trusted and not self.cycle.role and headers.get(H_OWNER) == "frames"
         cell = _CELL.fullmatch(headers.get(H_CELL) or "") if framed else None
         description = RequestDescription(
             id=request_id,
@@ -268,65 +268,65 @@ class DataPlaneRequest:
             hint=hint_of(headers.get(H_HINT)),
             start_within=start_within,
         )
-        return ProxiedRequest(front.apps, self.caller, description)
+        return ProxiedRequest(plane.apps, self.cycle, description)
 
     def open(self) -> None:
         """A websocket's handshake may go to the app."""
-        assert self.exchange is not None
-        self.exchange.arrive()
+        assert self.request is not None
+        self.request.arrive()
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         """A piece of the body."""
-        if self.exchange is not None and self.exchange.description.websocket:
-            return self.exchange.receive(chunk)
+        if self.request is not None and self.request.description.websocket:
+            return self.request.receive(chunk)
         self.received += len(chunk)
-        if self.exchange is None:  # refused; the rest of its body is let go, but not for ever
-            if self.received > self.front.settings.max_body + LINGER_BYTES:
-                self.caller.drop()
+        if self.request is None:  # refused; the rest of its body is let go, but not for ever
+            if self.received > self.plane.settings.max_body + LINGER_BYTES:
+                self.cycle.drop()
             return None
-        if self.received > self.front.settings.max_body:
-            exchange, self.exchange = self.exchange, None
-            if exchange.reject_body():
+        if self.received > self.plane.settings.max_body:
+            request, self.request = self.request, None
+            if request.reject_body():
                 self._refuse(413, "bad_request", self._limit_sentence())
             return None
-        return self.exchange.receive(chunk)
+        return self.request.receive(chunk)
 
     def finish(self) -> None:
         """The body is complete."""
-        if self.exchange is not None:
-            self.exchange.end_of_body()
+        if self.request is not None:
+            self.request.end_of_body()
         elif self.linger is not None:
             self.linger.cancel()
-            self.caller.finish()
+            self.cycle.finish()
         elif self.refusal is not None:
             self._answer(*self.refusal)
-            self.caller.finish()
+            self.cycle.finish()
 
     def on_connection_close(self) -> None:
         """The caller hung up."""
-        if self.exchange is not None:
-            self.exchange.disconnect()
+        if self.request is not None:
+            self.request.disconnect()
         elif self.linger is not None:
             self.linger.cancel()
 
     def _limit_sentence(self) -> str:
-        return limit_sentence(self.front.settings)
+        return limit_sentence(self.plane.settings)
 
     def _refuse(self, status: int, error_type: str, detail: str) -> None:
-        """Answer with a failure as soon as the caller can hear it: hanging up on one that still sends would destroy it."""
+        """Respond with a failure as soon as the caller can read it: closing a connection that still sends would destroy it."""
         headers = self.headers
         assert headers is not None
         if "expect" in headers or self.received or _is_long(headers):  # with Expect it waits for our word
             self._answer(status, error_type, detail)
-            self.linger = asyncio.get_running_loop().call_later(LINGER, self.caller.drop)
+            self.linger = asyncio.get_running_loop().call_later(LINGER, self.cycle.drop)
         else:
-            self.refusal = (status, error_type, detail)  # told when the short body has been read: the connection stays
+            self.refusal = (status, error_type, detail)  # sent when the short body has been read: the connection stays
 
     def _answer(self, status: int, error_type: str, detail: str) -> None:
         headers, body = failure(status, error_type, detail)
         if self.headers is not None and "expect" in self.headers:  # its body may come or not, who knows
             headers.append(("connection", "close"))
-        self.caller.respond(status, headers, body)
+        self.cycle.respond(status, headers, body)
 
 
 def hint_of(header: str | None) -> str:
@@ -352,18 +352,18 @@ def file_limit_sentence(settings: Settings) -> str:
 class RefusedRequest(DataPlaneRequest):
     """A request that is refused by its head alone."""
 
-    __slots__ = ("why",)
+    __slots__ = ("_refusal",)
 
     def __init__(
-        self, front: DataPlane, caller: RequestResponseCycle, status: int, error_type: str, detail: str
+        self, plane: DataPlane, cycle: RequestResponseCycle, status: int, error_type: str, detail: str
     ) -> None:
-        super().__init__(front, caller)
-        self.why = (status, error_type, detail)
+        super().__init__(plane, cycle)
+        self._refusal = (status, error_type, detail)
 
     def begin(self, method: str, target: str, headers: RequestHeaders) -> None:
         """The head is here."""
         self.headers = headers
-        self._refuse(*self.why)
+        self._refuse(*self._refusal)
 
 
 def _is_long(headers: RequestHeaders) -> bool:
@@ -373,18 +373,18 @@ def _is_long(headers: RequestHeaders) -> bool:
 
 def is_own_host(host: str, ports: Collection[int]) -> bool:
     """True where a Host header names this machine's loopback, and one of *ports* or none."""
-    name, colon, given = host.rpartition(":")
-    if not colon or not is_number(given):
-        name, given = host, ""
-    return name.lower() in _LOCAL_NAMES and (not given or int(given) in ports)
+    name, colon, port = host.rpartition(":")
+    if not colon or not is_number(port):
+        name, port = host, ""
+    return name.lower() in _LOCAL_NAMES and (not port or int(port) in ports)
 
 
 def is_hostile(path: str) -> bool:
     """True where a path climbs or has control characters in it."""
     if not _SUSPECT.search(path):
         return False
-    plain = unquote(path)
-    return any(part == ".." for part in plain.replace("\\", "/").split("/")) or any(ord(c) < 32 for c in plain)
+    decoded = unquote(path)
+    return any(part == ".." for part in decoded.replace("\\", "/").split("/")) or any(ord(c) < 32 for c in decoded)
 
 
 assert ERROR_STATUS["bad_request"] == 400

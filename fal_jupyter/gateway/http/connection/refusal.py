@@ -34,8 +34,10 @@ class RequestRefused(Exception):
 
 BUSY: Final = Refusal(503, "too many connections are open")
 LONG_HEAD: Final = Refusal(400, f"the head of the request is longer than {HEAD_LIMIT} bytes")
-CONNECT: Final = Refusal(400, "this is no proxy: CONNECT leads nowhere")
-EARLY_UPGRADE: Final = Refusal(400, "a websocket cannot begin before the requests ahead of it are answered")
+CONNECT: Final = Refusal(400, "CONNECT is not supported")
+EARLY_UPGRADE: Final = Refusal(
+    400, "a WebSocket handshake must not be pipelined behind requests that are not answered yet"
+)
 UPGRADE_WITH_BODY: Final = Refusal(400, "a WebSocket handshake must not have a body")
 TRANSFER_ENCODING_10: Final = Refusal(400, "an HTTP/1.0 request must not have a Transfer-Encoding")
 UNKNOWN_METHOD: Final = Refusal(405, "Method Not Allowed")

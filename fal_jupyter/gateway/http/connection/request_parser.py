@@ -146,7 +146,7 @@ class RequestParser:
         unknown = isinstance(error, httptools.HttpParserInvalidMethodError) and not self._head_ended
         if unknown and _REQUEST_LINE.match(data):  # a well-formed request line with a method that llhttp does not know
             return UNKNOWN_METHOD
-        return Refusal(400, f"this is no HTTP request: {error}")
+        return Refusal(400, f"invalid HTTP request: {error}")
 
     # --- called by llhttp ---------------------------------------------------------------------------------------
     def on_message_begin(self) -> None:
