@@ -84,10 +84,10 @@ def relinked(text: str) -> str:
 def commands() -> str:
     """The help of each command, as the parser writes it."""
     from fal_jupyter.commands import grammar
-    from fal_jupyter.commands.definitions import VERBS
+    from fal_jupyter.commands.definitions import COMMANDS
 
     parts = [f"## `%%fal_app`\n\n```text\n{grammar.app_parser().format_help().rstrip()}\n```\n"]
-    for command in VERBS:
+    for command in COMMANDS:
         fronts = [name for name, front in (("%fal", "notebook"), ("fal-jupyter", "shell")) if front in command.fronts]
         front = "shell" if "shell" in command.fronts else "notebook"
         title = " · ".join(f"`{name} {command.name}`" for name in fronts)

@@ -21,25 +21,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Carry out one command line and give the exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
     try:
-        args = grammar.parse_verb(words, "shell")
-    except grammar.HelpAsked as asked:
+        args = grammar.parse_command(words, "shell")
+    except grammar.HelpRequested as asked:
         print(str(asked).rstrip())
         return 0
     except BadSetting as error:
         return _say(error, 2)
     try:
-        if args.verb in ("serve", "run"):
+        if args.command in ("serve", "run"):
             from fal_jupyter.cli import serve
 
             return serve.run(args)
-        if args.verb == "gateway":
+        if args.command == "gateway":
             from fal_jupyter.cli import gateway
 
             return gateway.run(args)
-        from fal_jupyter.commands import verbs
+        from fal_jupyter.commands import handlers
         from fal_jupyter.commands.command_backend import ShellBackend
 
-        outcome = verbs.carry_out(args, ShellBackend())
+        outcome = handlers.execute(args, ShellBackend())
         print(json.dumps(outcome.data) if args.json else safe_text(outcome.text), flush=True)
         return outcome.status
     except FalJupyterError as error:

@@ -1,4 +1,4 @@
-"""What verbs ask of the gateway, without ever starting one."""
+"""Access of commands to the gateway; it never starts one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fal_jupyter.state import check_state
 
 
 class GatewayBackend:
-    """The desk of every front; without a gateway all lists are empty."""
+    """The backend of all front ends; without a gateway, all lists are empty."""
 
     front: Front = "shell"
 
@@ -28,97 +28,97 @@ class GatewayBackend:
         self._client = client or Client(self._settings)
 
     def apps(self) -> list[AppRecord]:
-        """Every app of this user."""
+        """Return the apps of this user."""
         return self._client.control.apps()
 
     def runners(self) -> list[RunnerRecord]:
-        """Every runner of this user."""
+        """Return the runners of this user."""
         return self._client.control.runners()
 
     def logs(self, alias: str, *, lines: int, runner: str, request: str) -> list[LogRecord]:
-        """The last lines that runners of an app printed."""
+        """Return the last lines of output of an app's runners."""
         return self._client.control.logs(alias, lines=lines, runner=runner, request=request)
 
     def requests(self) -> list[RequestState]:
-        """The requests of every app that are known yet."""
+        """Return the recorded requests of all apps."""
         line = self._client.control.snapshot()
         return line["requests"] if line is not None else []
 
     def show_requests(self, records: list[RequestState]) -> bool:
-        """A terminal has their text."""
+        """Return ``False``: a terminal prints text."""
         return False
 
     def scaling(self, alias: str) -> ScalingRecord:
-        """How an app scales, and why."""
+        """Return an app's scaling and the reasons for it."""
         return self._client.control.scaling(alias)
 
     def scale(self, alias: str, changes: Mapping[str, object] | None) -> ScalingRecord:
-        """Change how an app scales; None takes every change back."""
+        """Change an app's scaling; ``None`` resets all changes."""
         return self._client.control.scale(alias, changes)
 
     def startable_apps(self) -> list[AppState]:
-        """Every app of this user, those that were stopped included."""
+        """Return the apps of this user, including stopped ones."""
         line = self._client.control.snapshot()
         return line["apps"] if line is not None else []
 
     def start_app(self, alias: str) -> None:
-        """Start an app that was stopped, or a runner of one that has none."""
+        """Start a stopped app, or a runner of an app without one."""
         self._client.control.start(alias)
 
     def stop_app(self, alias: str, *, kill: bool) -> None:
-        """End an app and its runners."""
+        """Stop an app and its runners."""
         self._client.stop(alias, kill=kill)
 
     def stop_runner(self, runner_id: str, *, kill: bool) -> None:
-        """End one runner."""
+        """Stop one runner."""
         self._client.control.stop_runner(runner_id, kill=kill)
 
     def doctor(self) -> dict[str, Any]:
-        """What runs and what is wrong."""
+        """Diagnose the installation."""
         try:
-            found = self._client.control.doctor()
+            report = self._client.control.doctor()
         except FalJupyterError as error:
             return doctor.examine(self._settings, None, [], trouble=str(error))
-        if found is None:
+        if report is None:
             return doctor.examine(self._settings, None, [])
-        return doctor.examine(self._settings, found["gateway"], found["processes"])
+        return doctor.examine(self._settings, report["gateway"], report["processes"])
 
-    def examined(self, which: str) -> list[app_doctor.Report]:
-        """What would be different in the cloud for the apps of a file, ``FILE.py`` or ``FILE.py::Class``."""
-        return app_doctor.examine_file(which, SecretStore(self._settings.state)) if which else []
+    def examined(self, name: str) -> list[app_doctor.Report]:
+        """Report differences from the cloud for the apps of ``FILE.py`` or ``FILE.py::Class``."""
+        return app_doctor.examine_file(name, SecretStore(self._settings.state)) if name else []
 
     def client_env(self) -> ClientEnv:
-        """What fal's client needs to come here by its environment."""
+        """Return the environment variables that connect fal's client to the gateway."""
         return self._client.control.client_env()
 
     def secret_store(self) -> SecretStore:
-        """Secrets and lasting keys, in a state directory that is there and ours alone."""
+        """Return the store of secrets and persistent keys; creates and checks the state directory."""
         check_state(self._settings.state)
         return SecretStore(self._settings.state)
 
     def keys_changed(self) -> None:
-        """Have a running gateway read the lasting keys; one that starts later reads them by itself."""
+        """Make a running gateway reload the persistent keys."""
         try:
             self._client.control.ask("POST", A_KEYS)
         except NotServed:
             pass
 
     def data(self) -> Path:
-        """The folder that ``/data`` is here."""
+        """Return the folder that backs ``/data``; creates it."""
         check_state(self._settings.state)
         self._settings.data.mkdir(mode=0o700, exist_ok=True)
         return self._settings.data
 
     def file_store(self) -> FileStore:
-        """The files of the local CDN."""
+        """Return the file store of the local CDN."""
         return FileStore(self._settings.files, self._settings.cdn_bytes)
 
     def environments(self) -> Path:
-        """The folder of isolated environments."""
+        """Return the folder of isolated environments."""
         return self._settings.environments
 
     def settings(self) -> dict[str, str]:
-        """The settings that hold for every front of this user."""
+        """Return the settings of this user, which apply to all front ends."""
         return {
             "state": str(self._settings.state),
             "owner": self._settings.owner,
@@ -126,17 +126,17 @@ class GatewayBackend:
         }
 
     def show_panel(self, alias: str, tab: str) -> bool:
-        """A terminal has no panels."""
+        """Return ``False``: a terminal has no panels."""
         return False
 
     def show_dashboard(self) -> bool:
-        """A terminal has no panels."""
+        """Return ``False``: a terminal has no panels."""
         return False
 
     def configure(self, setting: str, value: str) -> None:
-        """The command line keeps no settings."""
+        """Raise :class:`BadSetting`: the command line has no settings of its own."""
         raise BadSetting(f"{setting} is a setting of a notebook", hint=f"in a notebook: %fal config {setting} {value}")
 
 
 class ShellBackend(GatewayBackend):
-    """The desk of the command line."""
+    """The backend of the command line."""

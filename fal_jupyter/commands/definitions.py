@@ -1,6 +1,6 @@
-"""The words of ``%%fal_app``, ``%fal`` and ``fal-jupyter`` as data: verbs, options and what may stand in each place.
+"""The grammar of ``%%fal_app``, ``%fal`` and ``fal-jupyter`` as data: commands, positional arguments and options.
 
-The parser, the help and the completion of the notebook read the same list.
+Used by the parser, the help and the completion in notebooks.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ SHELL: tuple[Front, ...] = ("shell",)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandOption:
-    """One ``--option``. *read* turns its value into ours; ``None`` makes it a switch. *field* is fal's name of it. With *many* it may
-    be given again, and its values are a list."""
+    """One ``--option``. *read* converts its value; ``None`` makes it a switch. *field* is fal's name of it. With *many* it can be
+    repeated, and its values are a list."""
 
     flag: str
     help: str
@@ -36,17 +36,17 @@ class CommandOption:
 
     @property
     def dest(self) -> str:
-        """The attribute that holds it after parsing."""
+        """The attribute of the parsed namespace."""
         return self.flag.removeprefix("--").replace("-", "_")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Positional:
-    """One positional word, or with *many* all that are left; *what* says what may stand there, one of *words* for an action."""
+    """A positional argument, or with *many* all remaining ones. *what* is its kind; an action is one of *words*."""
 
     name: str
     help: str
-    what: Literal["app", "target", "verb", "setting", "value", "file", "action", "text"]
+    what: Literal["app", "target", "command", "setting", "value", "file", "action", "text"]
     optional: bool = False
     many: bool = False
     words: tuple[str, ...] = ()
@@ -54,11 +54,11 @@ class Positional:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """One verb with its places and options."""
+    """A command with its positional arguments and options."""
 
     name: str
     help: str
-    places: tuple[Positional, ...] = ()
+    positionals: tuple[Positional, ...] = ()
     options: tuple[CommandOption, ...] = ()
     fronts: tuple[Front, ...] = BOTH
 
@@ -85,14 +85,14 @@ APP_OPTIONS = (
         read=origin,
         field="cors",
         many=True,
-        help="web pages that may read its answers, such as http://localhost:3000; again for another (default: none)",
+        help="origin of web pages that may read responses, such as http://localhost:3000; repeatable (default: none)",
     ),
     CommandOption(
         flag="--warm",
         metavar="N",
         read=whole,
         field="warm",
-        help="runners kept ready while this kernel lives (default: 1; 0 where the class speaks of scaling)",
+        help="runners kept ready while this kernel lives (default: 1; 0 if the class sets keep_alive or min_concurrency)",
     ),
     CommandOption(flag="--min", metavar="N", read=whole, field="min_concurrency", help="min_concurrency for this run"),
     CommandOption(flag="--max", metavar="N", read=whole, field="max_concurrency", help="max_concurrency for this run"),
@@ -104,7 +104,7 @@ APP_OPTIONS = (
         metavar="N",
         read=whole,
         field="max_multiplexing",
-        help="max_multiplexing: requests that one runner works on at once",
+        help="max_multiplexing for this run: concurrent requests per runner",
     ),
     CommandOption(
         flag="--machine",
@@ -120,22 +120,20 @@ APP_OPTIONS = (
         choices=MODES,
         help="auto (the default): here if this environment meets its requirements, else in one of its own; kernel; isolated",
     ),
-    CommandOption(
-        flag="--no-wait", fronts=NOTEBOOK, help="give the prompt back at once; the first call waits for the runner"
-    ),
-    CommandOption(flag="--take-over", help="take the app of that name from the kernel that owns it"),
-    CommandOption(flag="--quiet", help="show no card"),
-    CommandOption(flag="--dry-run", help="say what would be shipped and start nothing"),
+    CommandOption(flag="--no-wait", fronts=NOTEBOOK, help="do not wait for the first runner; the first call does"),
+    CommandOption(flag="--take-over", help="take over the app of that name from the kernel that owns it"),
+    CommandOption(flag="--quiet", help="display no card"),
+    CommandOption(flag="--dry-run", help="report what would be shipped, without starting anything"),
 )
 
 SCALE_OPTIONS = (
-    CommandOption(flag="--min", metavar="N", read=whole, field="min_concurrency", help="runners that are always there"),
-    CommandOption(flag="--max", metavar="N", read=whole, field="max_concurrency", help="most runners at once"),
+    CommandOption(flag="--min", metavar="N", read=whole, field="min_concurrency", help="minimum number of runners"),
+    CommandOption(flag="--max", metavar="N", read=whole, field="max_concurrency", help="maximum number of runners"),
     CommandOption(
-        flag="--keep-alive", metavar="S", read=seconds, field="keep_alive", help="seconds that an idle runner stays"
+        flag="--keep-alive", metavar="S", read=seconds, field="keep_alive", help="seconds before an idle runner stops"
     ),
     CommandOption(
-        flag="--multiplex", metavar="N", read=whole, field="max_multiplexing", help="requests a runner works on at once"
+        flag="--multiplex", metavar="N", read=whole, field="max_multiplexing", help="concurrent requests per runner"
     ),
     CommandOption(
         flag="--buffer", metavar="N", read=whole, field="concurrency_buffer", help="spare runners above demand"
@@ -145,33 +143,37 @@ SCALE_OPTIONS = (
         metavar="P",
         read=whole,
         field="concurrency_buffer_perc",
-        help="the same in percent of demand",
+        help="spare runners in percent of demand",
     ),
     CommandOption(
         flag="--delay",
         metavar="S",
         read=seconds,
         field="scaling_delay",
-        help="seconds a request waits before it calls for a runner",
+        help="seconds a request waits before it starts a runner",
     ),
     CommandOption(
         flag="--warm", metavar="N", read=whole, field="warm", help="runners kept ready while the owner lives"
     ),
     CommandOption(
-        flag="--request-timeout", metavar="S", read=seconds, field="request_timeout", help="longest time of a request"
+        flag="--request-timeout",
+        metavar="S",
+        read=seconds,
+        field="request_timeout",
+        help="maximum duration of a request",
     ),
     CommandOption(
-        flag="--startup-timeout", metavar="S", read=seconds, field="startup_timeout", help="longest time of a start"
+        flag="--startup-timeout", metavar="S", read=seconds, field="startup_timeout", help="maximum duration of a start"
     ),
     CommandOption(
         flag="--request-start-timeout",
         metavar="S",
         read=seconds,
         field="request_start_timeout",
-        help="longest wait of a request, from now on, until a runner has it; 0: no limit",
+        help="maximum time a new request waits for a runner; 0: no limit",
     ),
-    CommandOption(flag="--reset", help="take every change back: what the class says"),
-    CommandOption(flag="--explain", help="show the last decisions: what was seen and which rule decided"),
+    CommandOption(flag="--reset", help="reset all changes to the values of the class"),
+    CommandOption(flag="--explain", help="show the last decisions with their reasons"),
 )
 
 JSON = CommandOption(flag="--json", help="machine-readable output")
@@ -200,35 +202,35 @@ SETTINGS = {
     "panels": ("auto", "live", "widget", "static", "text"),
 }
 
-VERBS = (
-    Command(name="apps", help="list the apps of this user, whoever owns them", options=(JSON,)),
-    Command(name="runners", help="list runners: state, pid, what they served", places=(APP,), options=(JSON,)),
+COMMANDS = (
+    Command(name="apps", help="list the apps of this user, of all notebooks and programs", options=(JSON,)),
+    Command(name="runners", help="list runners: state, pid, what they served", positionals=(APP,), options=(JSON,)),
     Command(
         name="logs",
         help="show what runners printed",
-        places=(APP,),
+        positionals=(APP,),
         options=(
-            CommandOption(flag="--lines", metavar="N", read=whole, help="how many of the last lines (default: 100)"),
-            CommandOption(flag="--runner", metavar="ID", read=str, help="of this runner only"),
-            CommandOption(flag="--request", metavar="ID", read=str, help="of this request only"),
+            CommandOption(flag="--lines", metavar="N", read=whole, help="number of lines (default: 100)"),
+            CommandOption(flag="--runner", metavar="ID", read=str, help="output of this runner only"),
+            CommandOption(flag="--request", metavar="ID", read=str, help="output of this request only"),
             JSON,
         ),
     ),
     Command(
         name="requests",
         help="show the last requests and where the time of each went",
-        places=(APP,),
+        positionals=(APP,),
         options=(
-            CommandOption(flag="--lines", metavar="N", read=whole, help="how many of the last ones (default: 20)"),
-            CommandOption(flag="--failed", help="only those that failed, with what they say"),
+            CommandOption(flag="--lines", metavar="N", read=whole, help="number of requests (default: 20)"),
+            CommandOption(flag="--failed", help="only failed requests, with their errors"),
             JSON,
         ),
     ),
-    Command(name="dashboard", help="show every app of this user at a glance", options=(JSON,)),
+    Command(name="dashboard", help="show an overview of all apps of this user", options=(JSON,)),
     Command(
         name="panel",
         help="show an app's card, opened at one of its tabs",
-        places=(Positional(name="APP", what="app", help="class name or alias"),),
+        positionals=(Positional(name="APP", what="app", help="class name or alias"),),
         options=(
             CommandOption(
                 flag="--tab",
@@ -243,23 +245,28 @@ VERBS = (
     Command(
         name="scale",
         help="show how an app scales, or change it while it runs",
-        places=(Positional(name="APP", what="app", help="class name or alias"),),
+        positionals=(Positional(name="APP", what="app", help="class name or alias"),),
         options=(*SCALE_OPTIONS, JSON),
     ),
     Command(
         name="start",
-        help="start an app that was stopped, with the code and settings that it had",
-        places=(Positional(name="APP", what="app", help="class name or alias"),),
+        help="start a stopped app with its last code and settings",
+        positionals=(Positional(name="APP", what="app", help="class name or alias"),),
         options=(JSON,),
     ),
     Command(
-        name="stop", help="stop an app or a runner: work under way is finished first", places=(TARGET,), options=(JSON,)
+        name="stop", help="stop an app or a runner after its current requests", positionals=(TARGET,), options=(JSON,)
     ),
-    Command(name="kill", help="stop an app or a runner at once, without teardown", places=(TARGET,), options=(JSON,)),
+    Command(
+        name="kill",
+        help="stop an app or a runner immediately, without teardown",
+        positionals=(TARGET,),
+        options=(JSON,),
+    ),
     Command(
         name="config",
         help="show settings, or change one of this notebook: `config timing off`",
-        places=(
+        positionals=(
             Positional(name="SETTING", what="setting", optional=True, help="timing, fal or panels"),
             Positional(
                 name="VALUE",
@@ -272,8 +279,8 @@ VERBS = (
     ),
     Command(
         name="doctor",
-        help="say what runs where, and what is wrong; of an app, what would be different in the cloud (status 1: it would fail)",
-        places=(
+        help="diagnose problems; for an app, report differences from the cloud (status 1: it would fail there)",
+        positionals=(
             Positional(
                 name="APP",
                 what="app",
@@ -285,8 +292,8 @@ VERBS = (
     ),
     Command(
         name="keys",
-        help="keys for callers that last until they are revoked: create, list, revoke ID",
-        places=(
+        help="API keys for callers, valid until revoked: create, list, revoke ID",
+        positionals=(
             Positional(name="ACTION", what="action", words=("create", "list", "revoke"), help="create, list or revoke"),
             Positional(name="ID", what="text", optional=True, help="of the key to revoke"),
         ),
@@ -314,19 +321,22 @@ VERBS = (
     ),
     Command(
         name="secrets",
-        help="variables that runners have in their environment: set NAME[=VALUE], list, unset NAME",
-        places=(
+        help="environment variables of runners: set NAME[=VALUE], list, unset NAME",
+        positionals=(
             Positional(name="ACTION", what="action", words=("set", "list", "unset"), help="set, list or unset"),
             Positional(
-                name="NAME", what="text", many=True, help="NAME=VALUE; a value that is left out is asked for, or read"
+                name="NAME",
+                what="text",
+                many=True,
+                help="NAME=VALUE; a missing value is prompted for, or read from standard input",
             ),
         ),
         options=(JSON,),
     ),
     Command(
         name="files",
-        help="the files that apps keep below /data: ls, upload, upload-url, download, rm, mv; those of the local CDN too: usage, clean",
-        places=(
+        help="files below /data: ls, upload, upload-url, download, rm, mv; files of the local CDN: usage, clean",
+        positionals=(
             Positional(
                 name="ACTION",
                 what="action",
@@ -342,31 +352,31 @@ VERBS = (
                 flag="--older",
                 metavar="AGE",
                 read=age,
-                help="of clean: what was uploaded longer ago than that, such as 7d, 12h, 30m (without: what has expired)",
+                help="with clean: files older than this, such as 7d, 12h, 30m (default: expired files)",
             ),
-            CommandOption(flag="--all", help="of clean: every file of the local CDN"),
+            CommandOption(flag="--all", help="with clean: all files of the local CDN"),
             JSON,
         ),
     ),
     Command(
         name="envs",
-        help="the isolated environments that apps with requirements have: list, remove NAME, remove --unused",
-        places=(
+        help="isolated environments of apps with requirements: list, remove NAME, remove --unused",
+        positionals=(
             Positional(name="ACTION", what="action", words=("list", "remove"), help="list or remove"),
             Positional(name="NAME", what="text", many=True, help="of the environments to remove"),
         ),
-        options=(CommandOption(flag="--unused", help="remove all that no running app has"), JSON),
+        options=(CommandOption(flag="--unused", help="remove environments that no running app uses"), JSON),
     ),
     Command(
         name="env",
-        help="print what fal's Python client needs to call here: eval $(fal-jupyter env)",
+        help="print the environment of fal's Python client: eval $(fal-jupyter env)",
         options=(
             CommandOption(
                 flag="--shell",
                 metavar="SHELL",
                 read=str,
                 choices=("sh", "fish", "json"),
-                help="whose words: sh (the default), fish or json",
+                help="output format: sh (the default), fish or json",
             ),
             JSON,
         ),
@@ -374,20 +384,20 @@ VERBS = (
     ),
     Command(
         name="help",
-        help="show this help, or that of one verb",
-        places=(Positional(name="VERB", what="verb", optional=True, help="a verb"),),
+        help="show this help, or that of one command",
+        positionals=(Positional(name="COMMAND", what="command", optional=True, help="a command"),),
     ),
     Command(
         name="serve",
         help="serve an app of a file, or of [tool.fal.apps] in pyproject.toml, in the foreground until Ctrl-C",
-        places=(SERVED,),
+        positionals=(SERVED,),
         options=SERVE_OPTIONS,
         fronts=SHELL,
     ),
     Command(
         name="run",
-        help="the same as serve, as `fal run` is written",
-        places=(SERVED,),
+        help="alias of serve, spelled as in `fal run`",
+        positionals=(SERVED,),
         options=SERVE_OPTIONS,
         fronts=SHELL,
     ),
@@ -400,9 +410,9 @@ VERBS = (
 )
 
 
-def verbs_of(front: Front) -> list[Command]:
+def commands_of(front: Front) -> list[Command]:
     """The verbs that this front knows, in the order of the help."""
-    return [verb for verb in VERBS if front in verb.fronts]
+    return [verb for verb in COMMANDS if front in verb.fronts]
 
 
 def options_of(options: Iterable[CommandOption], front: Front) -> list[CommandOption]:

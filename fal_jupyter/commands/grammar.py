@@ -1,7 +1,7 @@
-"""The one grammar of ``%%fal_app``, ``%fal`` and ``fal-jupyter``: how words are parsed, and the help.
+"""Parses ``%%fal_app``, ``%fal`` and ``fal-jupyter`` lines and formats their help.
 
-The words are data (:mod:`fal_jupyter.commands.definitions`). Parsing
-never ends the process: a mistake is a :class:`BadSetting` of one sentence, a wish for help a :class:`HelpAsked`.
+The grammar is data (:mod:`fal_jupyter.commands.definitions`). Parsing never ends the process: invalid input raises
+:class:`BadSetting` with one sentence, ``--help`` raises :class:`HelpRequested`.
 """
 
 from __future__ import annotations
@@ -17,47 +17,49 @@ from fal_jupyter.commands.definitions import (
     CommandOption,
     Front,
     Positional,
+    commands_of,
     options_of,
-    verbs_of,
 )
 from fal_jupyter.domain.errors import BadSetting
 from fal_jupyter.domain.text.nearest import hint_for, nearest
 from fal_jupyter.installed import version
 
 
-class HelpAsked(Exception):
-    """``--help`` or ``--version`` was among the words; the exception's text is the answer."""
+class HelpRequested(Exception):
+    """``--help`` or ``--version`` was given; the exception's text is the output."""
 
 
 class _Parser(argparse.ArgumentParser):
-    """An argparse that raises where argparse would end the process."""
+    """An ``ArgumentParser`` that raises instead of ending the process."""
 
     def error(self, message: str) -> NoReturn:
-        where, _, rest = message.partition(": ")
-        if where.startswith("argument ") and rest:
-            raise BadSetting(rest, where=where.removeprefix("argument "))
+        where, _, reason = message.partition(": ")
+        if where.startswith("argument ") and reason:
+            raise BadSetting(reason, where=where.removeprefix("argument "))
         raise BadSetting(message, hint=f"{self.prog} --help", where=self.prog)
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:
-            known = list(map(str, action.choices))
+            choices = list(map(str, action.choices))
             raise BadSetting(
-                f"invalid choice: {value!r} (choose from {', '.join(map(repr, known))})",
-                hint=hint_for(value, known, ""),
+                f"invalid choice: {value!r} (choose from {', '.join(map(repr, choices))})",
+                hint=hint_for(value, choices, ""),
                 where="/".join(action.option_strings) or str(action.metavar or action.dest),
             )
 
 
 class _Help(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object, **__: object) -> NoReturn:
-        raise HelpAsked(parser.format_help())
+        raise HelpRequested(parser.format_help())
 
 
-def _fill(parser: argparse.ArgumentParser, places: Iterable[Positional], options: Iterable[CommandOption]) -> None:
-    for place in places:
-        dest = place.name.split(".")[0].lower()
-        nargs = "*" if place.many else "?" if place.optional else None
-        parser.add_argument(dest, metavar=place.name, nargs=nargs, choices=place.words or None, help=place.help)
+def _fill(parser: argparse.ArgumentParser, positionals: Iterable[Positional], options: Iterable[CommandOption]) -> None:
+    for positional in positionals:
+        dest = positional.name.split(".")[0].lower()
+        nargs = "*" if positional.many else "?" if positional.optional else None
+        parser.add_argument(
+            dest, metavar=positional.name, nargs=nargs, choices=positional.words or None, help=positional.help
+        )
     for option in options:
         if option.read is None:
             parser.add_argument(option.flag, action="store_true", help=option.help)
@@ -78,16 +80,16 @@ def _parser(prog: str, description: str) -> _Parser:
 
 
 def app_parser(prog: str = "%%fal_app") -> argparse.ArgumentParser:
-    """The parser of the magic's own line."""
+    """Return the parser of the ``%%fal_app`` line."""
     parser = _parser(prog, "Run the cell, and every fal.App class that it defines as an app.")
     _fill(parser, (), options_of(APP_OPTIONS, "notebook"))
     return parser
 
 
-def verb_parser(verb: Command, front: Front) -> argparse.ArgumentParser:
-    """The parser of one verb."""
-    parser = _parser(f"{_prog(front)} {verb.name}", verb.help[0].upper() + verb.help[1:] + ".")
-    _fill(parser, verb.places, options_of(verb.options, front))
+def command_parser(command: Command, front: Front) -> argparse.ArgumentParser:
+    """Return the parser of one command."""
+    parser = _parser(f"{_prog(front)} {command.name}", command.help[0].upper() + command.help[1:] + ".")
+    _fill(parser, command.positionals, options_of(command.options, front))
     return parser
 
 
@@ -95,61 +97,61 @@ def _prog(front: Front) -> str:
     return "%fal" if front == "notebook" else "fal-jupyter"
 
 
-def help_text(front: Front, verb: str = "") -> str:
-    """The help of a front, or of one of its verbs.
+def help_text(front: Front, command: str = "") -> str:
+    """Format the help of a front end, or of one of its commands.
 
     Raises:
-        BadSetting: there is no such verb.
+        BadSetting: there is no such command.
     """
-    if verb:
-        return verb_parser(find_verb(verb, front), front).format_help()
-    lines = [f"usage: {_prog(front)} VERB ...", ""]
-    lines += [f"  {known.name:<11}{known.help}" for known in verbs_of(front)]
-    lines += ["", f"Apps go by class name or alias. {_prog(front)} help VERB tells more."]
+    if command:
+        return command_parser(find_command(command, front), front).format_help()
+    lines = [f"usage: {_prog(front)} COMMAND ...", ""]
+    lines += [f"  {choices.name:<11}{choices.help}" for choices in commands_of(front)]
+    lines += ["", f"APP is a class name or alias. Details: {_prog(front)} help COMMAND"]
     return "\n".join(lines) + "\n"
 
 
-def find_verb(name: str, front: Front) -> Command:
-    """Give the verb of that name.
+def find_command(name: str, front: Front) -> Command:
+    """Return the command of that name.
 
     Raises:
-        BadSetting: there is none; the nearest one is offered.
+        BadSetting: there is no such command; the closest match is suggested.
     """
-    known = verbs_of(front)
-    for verb in known:
-        if verb.name == name:
-            return verb
-    hint = _nearest(name, [verb.name for verb in known])
+    choices = commands_of(front)
+    for command in choices:
+        if command.name == name:
+            return command
+    hint = _nearest(name, [command.name for command in choices])
     raise BadSetting(
-        f"there is no verb {name!r}; the verbs are {' '.join(verb.name for verb in known)}",
+        f"there is no command {name!r}; the commands are {' '.join(command.name for command in choices)}",
         hint=hint,
         where=_prog(front),
     )
 
 
-def parse_verb(words: Sequence[str], front: Front) -> argparse.Namespace:
-    """Parse the words after ``%fal`` or ``fal-jupyter``; no word at all means ``help``.
+def parse_command(words: Sequence[str], front: Front) -> argparse.Namespace:
+    """Parse the words after ``%fal`` or ``fal-jupyter``; without words, ``help``.
 
     Raises:
-        BadSetting: a word does not fit.
-        HelpAsked: help was asked for.
+        BadSetting: a word is invalid.
+        HelpRequested: help was requested.
     """
     if not words:
-        return argparse.Namespace(verb="help", json=False, given_verb=None)
+        return argparse.Namespace(command="help", json=False, command_name=None)
     if words[0] in {"-h", "--help"}:
-        raise HelpAsked(help_text(front))
+        raise HelpRequested(help_text(front))
     if words[0] in {"--version", "-V"}:
-        raise HelpAsked(f"fal_jupyter {version()}")
+        raise HelpRequested(f"fal_jupyter {version()}")
     if words[0].startswith("-"):
         raise BadSetting(
-            f"there is no option {words[0]} before a verb", hint=f"{_prog(front)} help", where=_prog(front)
+            f"there is no option {words[0]} before a command", hint=f"{_prog(front)} help", where=_prog(front)
         )
-    verb = find_verb(words[0], front)
-    parser = verb_parser(verb, front)
-    args = _parse(parser, words[1:], options_of(verb.options, front))
-    if verb.name == "help":
-        args.given_verb = args.verb
-    args.verb = verb.name
+    command = find_command(words[0], front)
+    parser = command_parser(command, front)
+    args = _parse(parser, words[1:], options_of(command.options, front))
+    if command.name == "help":
+        args.command_name = args.command
+    args.command = command.name
     args.json = getattr(args, "json", False)
     return args
 
@@ -158,8 +160,8 @@ def parse_app_line(line: str) -> argparse.Namespace:
     """Parse the line after ``%%fal_app``.
 
     Raises:
-        BadSetting: a word does not fit.
-        HelpAsked: help was asked for.
+        BadSetting: a word is invalid.
+        HelpRequested: help was requested.
     """
     return _parse(app_parser(), split(line), options_of(APP_OPTIONS, "notebook"))
 
@@ -168,7 +170,7 @@ def split(line: str) -> list[str]:
     """Split a magic's line as a shell does.
 
     Raises:
-        BadSetting: a quotation is not closed.
+        BadSetting: a quotation mark is not closed.
     """
     try:
         return shlex.split(line)
@@ -177,9 +179,9 @@ def split(line: str) -> list[str]:
 
 
 def overrides(args: argparse.Namespace) -> dict[str, object]:
-    """The app options that were given, by fal's names (``--min 2`` → ``min_concurrency: 2``)."""
-    given = {option.field: getattr(args, option.dest, None) for option in APP_OPTIONS if option.field}
-    return {name: value for name, value in given.items() if value is not None}
+    """Return the app options of a line by fal's names (``--min 2`` → ``min_concurrency: 2``)."""
+    values = {option.field: getattr(args, option.dest, None) for option in APP_OPTIONS if option.field}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _parse(
@@ -192,12 +194,12 @@ def _parse(
             flag = word.partition("=")[0]
             names = {f"--{option.field.replace('_', '-')}": option.flag for option in options if option.field}  # fal's
             names |= {option.flag: option.flag for option in options}
-            meant = names.get(flag) or names.get(nearest(flag, names))
-            hint = f"did you mean {meant}?" if meant else ""
+            suggestion = names.get(flag) or names.get(nearest(flag, names))
+            hint = f"did you mean {suggestion}?" if suggestion else ""
             raise BadSetting(f"there is no option {flag}", hint=hint or f"{parser.prog} --help", where=parser.prog)
-        raise BadSetting(f"{word!r} is one word too many", hint=f"{parser.prog} --help", where=parser.prog)
+        raise BadSetting(f"unexpected word {word!r}", hint=f"{parser.prog} --help", where=parser.prog)
     return args
 
 
-def _nearest(word: str, known: Sequence[str]) -> str:
-    return hint_for(word, known, "")
+def _nearest(word: str, choices: Sequence[str]) -> str:
+    return hint_for(word, choices, "")

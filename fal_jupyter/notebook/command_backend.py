@@ -28,11 +28,11 @@ class NotebookBackend(GatewayBackend):
         timing = "on" if self._session.timing.enabled else "off"
         return {"timing": timing, "fal": self._session.fal, "panels": self._session.panels.mode, **super().settings()}
 
-    def examined(self, which: str) -> list[app_doctor.Report]:
+    def examined(self, name: str) -> list[app_doctor.Report]:
         """Report what fal's cloud would do differently, for one class of this notebook (name or alias) or for all."""
         from fal_jupyter.notebook.cells import doctor  # start-up
 
-        return doctor.examine(self._session, which, SecretStore(self._settings.state))
+        return doctor.examine(self._session, name, SecretStore(self._settings.state))
 
     def show_requests(self, records: list[RequestState]) -> bool:
         """Display a table of requests with bars on a common scale."""

@@ -30,7 +30,7 @@ class Completion:
         return None
 
     def _for_command(self, words: list[str]) -> Iterable[str]:
-        commands = {command.name: command for command in definitions.verbs_of("notebook")}
+        commands = {command.name: command for command in definitions.commands_of("notebook")}
         if not words:
             return list(commands)
         command = commands.get(words[0])
@@ -38,7 +38,7 @@ class Completion:
             return []
         options = definitions.options_of(command.options, "notebook")
         arguments = _positional(words[1:], options)
-        next_positional = command.places[len(arguments)] if len(arguments) < len(command.places) else None
+        next_positional = command.positionals[len(arguments)] if len(arguments) < len(command.positionals) else None
         options_left = self._for_options(words[1:], options)
         if next_positional is None or words[-1] in {o.flag for o in options if o.read is not None}:
             return options_left
@@ -51,8 +51,8 @@ class Completion:
                 return self._apps()
             case "target":
                 return [*self._apps(), *self._runners()]
-            case "verb":
-                return [command.name for command in definitions.verbs_of("notebook")]
+            case "command":
+                return [command.name for command in definitions.commands_of("notebook")]
             case "setting":
                 return list(definitions.SETTINGS)
             case "value":

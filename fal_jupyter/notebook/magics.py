@@ -6,7 +6,7 @@ import json
 
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
 
-from fal_jupyter.commands import grammar, verbs
+from fal_jupyter.commands import grammar, handlers
 from fal_jupyter.domain.errors import BadSetting
 from fal_jupyter.domain.text.terminal_text import safe_text
 from fal_jupyter.notebook.cells import serving
@@ -49,7 +49,7 @@ class FalMagics(Magics):  # type: ignore[misc]  # IPython is not typed
         __tracebackhide__ = True
         try:
             args = grammar.parse_app_line(line)
-        except grammar.HelpAsked as asked:
+        except grammar.HelpRequested as asked:
             print(asked)
             return
         serving.serve_cell(current_session(), cell, args)
@@ -61,11 +61,11 @@ class FalMagics(Magics):  # type: ignore[misc]  # IPython is not typed
     def fal(self, line: str) -> None:
         __tracebackhide__ = True
         try:
-            args = grammar.parse_verb(grammar.split(line), "notebook")
-        except grammar.HelpAsked as asked:
+            args = grammar.parse_command(grammar.split(line), "notebook")
+        except grammar.HelpRequested as asked:
             print(asked)
             return
-        outcome = verbs.carry_out(args, NotebookBackend(current_session()))
+        outcome = handlers.execute(args, NotebookBackend(current_session()))
         if args.json or outcome.text:
             print(json.dumps(outcome.data) if args.json else safe_text(outcome.text))
 

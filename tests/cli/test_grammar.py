@@ -43,9 +43,9 @@ def test_an_option_that_was_not_given_overrides_nothing() -> None:
     [
         (("--version",), 0, r"fal_jupyter \d+\.\d+.*\n", ""),
         (("-V",), 0, r"fal_jupyter \d+\.\d+.*\n", ""),
-        (("--vresion",), 2, "", "fal-jupyter: there is no option --vresion before a verb\nfal-jupyter help\n"),
-        (("ap",), 2, "", r"fal-jupyter: there is no verb 'ap'; .*\ndid you mean apps\?\n"),
-        (("apps", "x"), 2, "", r"fal-jupyter apps: 'x' is one word too many\n.*\n"),
+        (("--vresion",), 2, "", "fal-jupyter: there is no option --vresion before a command\nfal-jupyter help\n"),
+        (("ap",), 2, "", r"fal-jupyter: there is no command 'ap'; .*\ndid you mean apps\?\n"),
+        (("apps", "x"), 2, "", r"fal-jupyter apps: unexpected word 'x'\n.*\n"),
         (("keys", "create", "--preset", "FUL"), 1, "", r"fal-jupyter: --preset: .*\n.*FULL\?\n"),
         (("serve",), 2, "", r"fal-jupyter serve: .*\n.*\n"),
         (("serve", "/nonexist.py"), 1, "", r"fal-jupyter: /nonexist.py cannot be read: .*\n.*\n"),
@@ -76,7 +76,7 @@ def test_whole_seconds_stay_whole() -> None:
         ("--auth secret", ["--auth", "'secret'", "private"]),
         ("--cors *", ["--cors", "'*'", "is no origin of web pages", "write http://localhost:3000"]),
         ("--cors http://a.example/x", ["--cors", "write http://a.example"]),
-        ("stray", ["'stray'", "too many"]),
+        ("stray", ["'stray'", "unexpected word"]),
         ("--name", ["--name"]),
         ("--name 'x", ["quotation"]),
     ],
@@ -99,43 +99,43 @@ def test_abbreviated_options_are_refused_so_that_new_ones_break_nobody() -> None
 
 def test_a_misspelt_verb_is_told_with_the_nearest_one() -> None:
     with pytest.raises(BadSetting, match="did you mean runners") as caught:
-        grammar.parse_verb(["runers"], "notebook")
+        grammar.parse_command(["runers"], "notebook")
     assert "serve" not in str(caught.value)
 
 
 def test_serve_is_a_verb_of_the_command_line_only() -> None:
     with pytest.raises(BadSetting):
-        grammar.parse_verb(["serve", "x.py"], "notebook")
-    args = grammar.parse_verb(["serve", "x.py::A", "--port", "0", "--json", "--warm", "2"], "shell")
+        grammar.parse_command(["serve", "x.py"], "notebook")
+    args = grammar.parse_command(["serve", "x.py::A", "--port", "0", "--json", "--warm", "2"], "shell")
     assert (args.file, args.port, args.json, grammar.overrides(args)) == ("x.py::A", 0, True, {"warm": 2})
 
 
-@pytest.mark.parametrize("verb", [v.name for v in definitions.VERBS if v.name != "help"])
+@pytest.mark.parametrize("verb", [v.name for v in definitions.COMMANDS if v.name != "help"])
 def test_every_verb_but_help_speaks_json(verb: str) -> None:
     assert "--json" in grammar.help_text("shell", verb)
 
 
 def test_no_word_at_all_is_a_wish_for_help() -> None:
-    assert grammar.parse_verb([], "notebook").verb == "help"
+    assert grammar.parse_command([], "notebook").command == "help"
 
 
 @pytest.mark.parametrize("words", [["--help"], ["-h"], ["apps", "--help"], ["serve", "-h"]])
 def test_help_is_text_not_an_exit(words: list[str]) -> None:
-    with pytest.raises(grammar.HelpAsked) as caught:
-        grammar.parse_verb(words, "shell")
+    with pytest.raises(grammar.HelpRequested) as caught:
+        grammar.parse_command(words, "shell")
     assert "usage: fal-jupyter" in str(caught.value)
 
 
 def test_places_are_read_by_name() -> None:
-    assert grammar.parse_verb(["logs", "Hello", "--lines", "3"], "notebook").app == "Hello"
-    args = grammar.parse_verb(["config", "timing", "off"], "notebook")
+    assert grammar.parse_command(["logs", "Hello", "--lines", "3"], "notebook").app == "Hello"
+    args = grammar.parse_command(["config", "timing", "off"], "notebook")
     assert (args.setting, args.value) == ("timing", "off")
-    assert grammar.parse_verb(["help", "runners"], "shell").given_verb == "runners"
+    assert grammar.parse_command(["help", "runners"], "shell").command_name == "runners"
     with pytest.raises(BadSetting, match="TARGET"):
-        grammar.parse_verb(["stop"], "notebook")
+        grammar.parse_command(["stop"], "notebook")
 
 
 @pytest.mark.parametrize("front", ["shell", "notebook"])
 def test_the_help_keeps_each_verb_apart_from_what_it_does(front: definitions.Front) -> None:
-    for verb in definitions.verbs_of(front):
+    for verb in definitions.commands_of(front):
         assert f"\n  {verb.name} " in grammar.help_text(front)

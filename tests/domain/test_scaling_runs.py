@@ -139,10 +139,10 @@ class Run:
             self.now = max(self.now, following)
             fact = heapq.heappop(self.coming)[2] if due is not None and due <= self.now else m.TimerFired()
             for order in self.fleet.handle(fact, self.now):
-                self.carry_out(order)
+                self.execute(order)
             self.fleet.check()
 
-    def carry_out(self, order: m.FleetCommand) -> None:
+    def execute(self, order: m.FleetCommand) -> None:
         if isinstance(order, m.StartRunner):
             self.moves.append((self.now, "start"))
             self.fact(self.boot, m.RunnerSpawned(order.runner_id))

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from fal_jupyter.commands import envs_verbs
+from fal_jupyter.commands import envs_command
 from fal_jupyter.domain.environments.requirements import flat_requirements
 from fal_jupyter.domain.errors import AppRuleBroken
 from fal_jupyter.environments import installers, store
@@ -188,7 +188,7 @@ def test_locks_of_no_environment_are_swept_and_those_that_are_held_stay(root: Pa
         (root / f"{name}.lock").touch()
     with open(root / "making.lock") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        told = envs_verbs.carry_out(argparse.Namespace(action="remove", name=[], unused=True), root, [])
+        told = envs_command.execute(argparse.Namespace(action="remove", name=[], unused=True), root, [])
         assert told[0] == {"removed": [made.name]}
         assert [path.name for path in root.glob("*.lock")] == ["making.lock"]
     store.sweep_locks(root)

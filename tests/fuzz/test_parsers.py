@@ -359,8 +359,8 @@ def test_any_words_are_an_order_a_wish_for_help_or_one_sentence(
     given_words: list[str], front: definitions.Front
 ) -> None:
     try:
-        grammar.parse_verb(given_words, front)
-    except grammar.HelpAsked:
+        grammar.parse_command(given_words, front)
+    except grammar.HelpRequested:
         pass
     except BadSetting as error:
         assert str(error)  # noqa: PT017
@@ -368,7 +368,7 @@ def test_any_words_are_an_order_a_wish_for_help_or_one_sentence(
 
 @given(plain | words.map(" ".join))
 def test_any_line_of_the_magic_is_options_or_one_sentence(line: str) -> None:
-    with contextlib.suppress(BadSetting, grammar.HelpAsked):
+    with contextlib.suppress(BadSetting, grammar.HelpRequested):
         grammar.parse_app_line(line)
 
 

@@ -120,7 +120,7 @@ def test_a_class_gets_the_secrets_that_it_names_and_is_told_of_those_that_are_mi
         (("secrets", "unset", "NONE"), "there is no secret 'NONE'"),
         (("keys", "revoke"), "which key?"),
         (("keys", "revoke", "fjk_00000000"), "there is no lasting key 'fjk_00000000'"),
-        (("keys", "list", "more"), "one word too many"),
+        (("keys", "list", "more"), "unexpected word"),
         (("keys", "list", "--preset", "API"), "--preset goes with create, not with list"),
         (("keys", "create", "--preset", "READ-ONLY"), "did you mean READONLY?"),
         (("keys", "create", "--permission", "serverless:app:run"), "did you mean serverless:apps:run?"),

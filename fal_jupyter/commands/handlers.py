@@ -1,4 +1,4 @@
-"""What each verb does, for the magics and the command line alike: data for ``--json``, text for people."""
+"""Implements the commands of the magics and the command line. Each returns data for ``--json`` and text for people."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypedDict, TypeVar
 
-from fal_jupyter.commands import definitions, grammar, key_verbs, request_tables, secret_verbs
+from fal_jupyter.commands import definitions, grammar, key_commands, request_tables, secret_commands
 from fal_jupyter.commands.app_doctor import Report
 from fal_jupyter.commands.tables import table
 from fal_jupyter.domain.errors import BadSetting, NotServed
@@ -25,102 +25,102 @@ NO_APPS = "No app is running. Run a %%fal_app cell, or: fal-jupyter serve FILE.p
 
 
 class CommandBackend(Protocol):
-    """What verbs need of the gateway and of the front. Reading never starts a gateway: without one, lists are empty."""
+    """Access of commands to the gateway and the front end. Reading never starts a gateway; without one, lists are empty."""
 
     @property
     def front(self) -> definitions.Front:
-        """Which grammar is spoken here."""
+        """The front end, which selects the grammar."""
 
     def apps(self) -> list[AppRecord]:
-        """Every app of this user."""
+        """Return the apps of this user."""
 
     def runners(self) -> list[RunnerRecord]:
-        """Every runner of this user."""
+        """Return the runners of this user."""
 
     def logs(self, alias: str, *, lines: int, runner: str, request: str) -> list[LogRecord]:
-        """The last lines that runners of an app printed."""
+        """Return the last lines of output of an app's runners."""
 
     def requests(self) -> list[RequestState]:
-        """The requests of every app that are known yet, in no order."""
+        """Return the recorded requests of all apps, unordered."""
 
     def show_requests(self, records: list[RequestState]) -> bool:
-        """Display a table of requests; False where this front has nothing to display it on."""
+        """Display a table of requests; return ``False`` if this front end cannot."""
 
     def scaling(self, alias: str) -> ScalingRecord:
-        """How an app scales, and why."""
+        """Return an app's scaling and the reasons for it."""
 
     def scale(self, alias: str, changes: Mapping[str, object] | None) -> ScalingRecord:
-        """Change how an app scales; None takes every change back."""
+        """Change an app's scaling; ``None`` resets all changes."""
 
     def startable_apps(self) -> Sequence[NamedApp]:
-        """Every app of this user, those that were stopped included."""
+        """Return the apps of this user, including stopped ones."""
 
     def start_app(self, alias: str) -> None:
-        """Start an app that was stopped, or a runner of one that has none."""
+        """Start a stopped app, or a runner of an app without one."""
 
     def stop_app(self, alias: str, *, kill: bool) -> None:
-        """End an app and its runners."""
+        """Stop an app and its runners."""
 
     def stop_runner(self, runner_id: str, *, kill: bool) -> None:
-        """End one runner."""
+        """Stop one runner."""
 
     def doctor(self) -> dict[str, Any]:
-        """What runs and what is wrong; see :mod:`fal_jupyter.commands.doctor`."""
+        """Diagnose the installation; see :mod:`fal_jupyter.commands.doctor`."""
 
-    def examined(self, which: str) -> list[Report]:
-        """What would be different in the cloud: for the apps of *which*, or for all that this front has at hand."""
+    def examined(self, name: str) -> list[Report]:
+        """Report differences from the cloud for the app *name*, or for all apps of this front end if it is empty."""
 
     def client_env(self) -> ClientEnv:
-        """What fal's client needs to come here by its environment."""
+        """Return the environment variables that connect fal's client to the gateway."""
 
     def secret_store(self) -> SecretStore:
-        """Secrets and lasting keys of this user."""
+        """Return the store of secrets and persistent keys of this user."""
 
     def keys_changed(self) -> None:
-        """Have a running gateway read the lasting keys."""
+        """Make a running gateway reload the persistent keys."""
 
     def data(self) -> Path:
-        """The folder that ``/data`` is here; it is there."""
+        """Return the folder that backs ``/data``; it exists."""
 
     def file_store(self) -> FileStore:
-        """The files of the local CDN."""
+        """Return the file store of the local CDN."""
 
     def environments(self) -> Path:
-        """The folder of isolated environments; it need not be there."""
+        """Return the folder of isolated environments, which may not exist."""
 
     def settings(self) -> dict[str, str]:
-        """The settings that ``config`` shows, by name."""
+        """Return the settings of ``config`` by name."""
 
     def configure(self, setting: str, value: str) -> None:
-        """Change a setting of this front."""
+        """Change a setting of this front end."""
 
     def show_panel(self, alias: str, tab: str) -> bool:
-        """Display an app's panel; False where this front has nothing to display it on."""
+        """Display an app's panel; return ``False`` if this front end cannot."""
 
     def show_dashboard(self) -> bool:
-        """Display the dashboard; False where this front has nothing to display it on."""
+        """Display the dashboard; return ``False`` if this front end cannot."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a verb found or did: *data* is plain JSON, *text* says the same to a person."""
+    """Result of a command: *data* for ``--json``, and the same as *text*."""
 
     data: Any
     text: str
-    status: int = 0  # of the command line; what could not be done is an error instead
+    status: int = 0  # exit status of the command line
 
 
-def carry_out(args: argparse.Namespace, desk: CommandBackend) -> Outcome:
-    """Do what the parsed words ask for.
+def execute(args: argparse.Namespace, backend: CommandBackend) -> Outcome:
+    """Execute a parsed command.
 
     Raises:
-        FalJupyterError: it cannot be done; the message says why and what to type.
+        FalJupyterError: the command failed; the message says why and what to type.
     """
-    return _DOERS[args.verb](args, desk)
+    return _HANDLERS[args.command](args, backend)
 
 
-def _apps(_: argparse.Namespace, desk: CommandBackend) -> Outcome:
-    records = desk.apps()
+def _apps(_: argparse.Namespace, backend: CommandBackend) -> Outcome:
+    records = backend.apps()
     rows = [
         [
             record["app"],
@@ -138,17 +138,17 @@ def _apps(_: argparse.Namespace, desk: CommandBackend) -> Outcome:
     return Outcome(records, table(heads, rows, right=["served", "open"]) if rows else NO_APPS)
 
 
-def _dashboard(args: argparse.Namespace, desk: CommandBackend) -> Outcome:
-    if not args.json and desk.show_dashboard():
+def _dashboard(args: argparse.Namespace, backend: CommandBackend) -> Outcome:
+    if not args.json and backend.show_dashboard():
         return Outcome(None, "")
-    return _apps(args, desk)
+    return _apps(args, backend)
 
 
-def _panel(args: argparse.Namespace, desk: CommandBackend) -> Outcome:
-    record = find_app(args.app, desk.apps())
-    if not args.json and desk.show_panel(record["alias"], args.tab or "card"):
+def _panel(args: argparse.Namespace, backend: CommandBackend) -> Outcome:
+    record = find_app(args.app, backend.apps())
+    if not args.json and backend.show_panel(record["alias"], args.tab or "card"):
         return Outcome(None, "")
-    scaling = desk.scaling(record["alias"])
+    scaling = backend.scaling(record["alias"])
     return Outcome(
         {"app": record, "scaling": scaling}, f"{record['app']}: {_states(record['runners'])}, {scaling['seen']}"
     )
@@ -158,10 +158,10 @@ def _states(runners: dict[str, int]) -> str:
     return " ".join(f"{number} {state}" for state, number in runners.items() if number) or "none"
 
 
-def _runners(args: argparse.Namespace, desk: CommandBackend) -> Outcome:
-    records = desk.runners()
+def _runners(args: argparse.Namespace, backend: CommandBackend) -> Outcome:
+    records = backend.runners()
     if args.app:
-        app = find_app(args.app, desk.apps())["app"]
+        app = find_app(args.app, backend.apps())["app"]
         records = [record for record in records if record["app"] == app]
     rows = [
         [
@@ -181,8 +181,8 @@ def _runners(args: argparse.Namespace, desk: CommandBackend) -> Outcome:
     return Outcome(records, table(heads, rows, right=["pid", "served", "in flight"]) if rows else empty)
 
 
-def _logs(args: argparse.Namespace, desk: CommandBackend) -> Outcome:
-    apps = desk.apps()
+def _logs(args: argparse.Namespace, backend: CommandBackend) -> Outcome:
+    apps = backend.apps()
     if args.app:
         alias = find_app(args.app, apps)["alias"]
     elif len(apps) == 1:
@@ -192,7 +192,7 @@ def _logs(args: argparse.Namespace, desk: CommandBackend) -> Outcome:
     else:
         raise BadSetting("which app?", hint=f"one of {' '.join(sorted(a['alias'] for a in apps))}", where="logs")
     lines = 100 if args.lines is None else args.lines
-    records = desk.logs(alias, lines=lines, runner=args.runner or "", request=args.request or "")
+    records = backend.logs(alias, lines=lines, runner=args.runner or "", request=args.request or "")
     text = "\n".join(_log_line(record) for record in records)
     return Outcome(records, text or f"{alias} has printed nothing yet.")
 
@@ -203,35 +203,33 @@ def _log_line(record: LogRecord) -> str:
     return f"{moment} {record['runner'] or '-'} {mark} {safe_line(record['text'].rstrip())}"
 
 
-def _requests(args: argparse.Namespace, desk: CommandBackend) -> Outcome:
-    known, records = desk.apps(), desk.requests()
+def _requests(args: argparse.Namespace, backend: CommandBackend) -> Outcome:
+    names, records = backend.apps(), backend.requests()
     if args.app:
-        alias = find_app(args.app, known)["alias"]
+        alias = find_app(args.app, names)["alias"]
         records = [record for record in records if record["alias"] == alias]
     if args.failed:
         records = [record for record in records if request_tables.word_of(record).startswith("failed")]
-    most = 20 if args.lines is None else args.lines
-    records = sorted(records, key=lambda record: -record["began"])[:most][::-1]
+    limit = 20 if args.lines is None else args.lines
+    records = sorted(records, key=lambda record: -record["began"])[:limit][::-1]
     if not records:
-        which = f"of {args.app} " if args.app else ""
-        return Outcome([], f"No request {which}{'has failed' if args.failed else 'is known yet'}.")
-    if not args.json and desk.show_requests(records):
+        app_name = f"of {args.app} " if args.app else ""
+        return Outcome([], f"No request {app_name}{'has failed' if args.failed else 'is names yet'}.")
+    if not args.json and backend.show_requests(records):
         return Outcome(None, "")
     return Outcome(records, request_tables.as_text(records))
 
 
-def _scale(args: argparse.Namespace, desk: CommandBackend) -> Outcome:
-    alias = find_app(args.app, desk.apps())["alias"]
+def _scale(args: argparse.Namespace, backend: CommandBackend) -> Outcome:
+    alias = find_app(args.app, backend.apps())["alias"]
     changes = {
         o.field: getattr(args, o.dest)
         for o in definitions.SCALE_OPTIONS
         if o.field and getattr(args, o.dest) is not None
     }
     if args.reset and changes:
-        raise BadSetting(
-            "--reset takes every change back, so it goes alone", hint=f"scale {args.app} --reset", where="scale"
-        )
-    record = desk.scale(alias, None if args.reset else changes) if args.reset or changes else desk.scaling(alias)
+        raise BadSetting("--reset cannot be combined with changes", hint=f"scale {args.app} --reset", where="scale")
+    record = backend.scale(alias, None if args.reset else changes) if args.reset or changes else backend.scaling(alias)
     return Outcome(record, _decisions(record) if args.explain else _scaling(record))
 
 
@@ -246,32 +244,32 @@ def _scaling(record: ScalingRecord) -> str:
 
 def _decisions(record: ScalingRecord) -> str:
     rows = [[f"{d['seconds_ago']:.1f} s ago", d["seen"], d["decided"]] for d in record["decisions"][-20:]]
-    told = table(["when", "seen", "decided"], rows, right=["when"]) if rows else "No decision has been needed yet."
-    return f"{told}\nnow: {record['seen']}"
+    text = table(["when", "seen", "decided"], rows, right=["when"]) if rows else "No decision has been needed yet."
+    return f"{text}\nnow: {record['seen']}"
 
 
-def _stop(args: argparse.Namespace, desk: CommandBackend) -> Outcome:
-    kill = args.verb == "kill"
+def _stop(args: argparse.Namespace, backend: CommandBackend) -> Outcome:
+    kill = args.command == "kill"
     word = "killed" if kill else "stopped"
-    for runner in desk.runners():
+    for runner in backend.runners():
         if runner["runner_id"] == args.target:
-            desk.stop_runner(args.target, kill=kill)
+            backend.stop_runner(args.target, kill=kill)
             return Outcome({word: args.target}, f"Runner {args.target} is {'killed' if kill else 'being stopped'}.")
-    app = find_app(args.target, desk.apps())
-    desk.stop_app(app["alias"], kill=kill)
+    app = find_app(args.target, backend.apps())
+    backend.stop_app(app["alias"], kill=kill)
     return Outcome({word: app["alias"]}, f"{app['class_name']} ({app['app']}) is {word}.")
 
 
-def _start(args: argparse.Namespace, desk: CommandBackend) -> Outcome:
-    app = find_app(args.app, desk.startable_apps())
-    desk.start_app(app["alias"])
+def _start(args: argparse.Namespace, backend: CommandBackend) -> Outcome:
+    app = find_app(args.app, backend.startable_apps())
+    backend.start_app(app["alias"])
     return Outcome(
         {"started": app["alias"]}, f"{app['class_name']} ({app['app']}) starts with the code and settings that it had."
     )
 
 
 class NamedApp(TypedDict):
-    """An app by its names."""
+    """The names of an app."""
 
     app: str
     alias: str
@@ -282,25 +280,25 @@ Named = TypeVar("Named", bound=NamedApp | AppRecord)
 
 
 def find_app(name: str, apps: Sequence[Named]) -> Named:
-    """Give the app of that alias, ``owner/alias`` or class name.
+    """Return the app with that alias, ``owner/alias`` or class name.
 
     Raises:
-        NotServed: there is none, or several classes have the name.
+        NotServed: there is no such app, or the class name is ambiguous.
     """
-    named = [app for app in apps if name in {app["alias"], app["app"]}]
-    named = named or [app for app in apps if app["class_name"] == name]
-    if len(named) == 1:
-        return named[0]
-    if named:
-        aliases = " ".join(sorted(app["alias"] for app in named))
-        raise NotServed(f"{len(named)} apps have the class {name}", hint=f"name one by its alias: {aliases}")
-    known = sorted({word for app in apps for word in (app["alias"], app["class_name"])})
+    matches = [app for app in apps if name in {app["alias"], app["app"]}]
+    matches = matches or [app for app in apps if app["class_name"] == name]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        aliases = " ".join(sorted(app["alias"] for app in matches))
+        raise NotServed(f"{len(matches)} apps have the class {name}", hint=f"name one by its alias: {aliases}")
+    names = sorted({word for app in apps for word in (app["alias"], app["class_name"])})
     raise NotServed(
-        f"there is no app {name!r}", hint=hint_for(name, known, f"running: {' '.join(known)}" if known else NO_APPS)
+        f"there is no app {name!r}", hint=hint_for(name, names, f"running: {' '.join(names)}" if names else NO_APPS)
     )
 
 
-def _config(args: argparse.Namespace, desk: CommandBackend) -> Outcome:
+def _config(args: argparse.Namespace, backend: CommandBackend) -> Outcome:
     if args.setting is not None:
         allowed = definitions.SETTINGS.get(args.setting)
         if allowed is None:
@@ -311,59 +309,59 @@ def _config(args: argparse.Namespace, desk: CommandBackend) -> Outcome:
                     f"{args.setting} is {' or '.join(allowed)}, not {args.value!r}",
                     hint=f"config {args.setting} {allowed[0]}",
                 )
-            desk.configure(args.setting, args.value)
-    found = desk.settings()
-    return Outcome(found, table(["setting", "value"], list(found.items())))
+            backend.configure(args.setting, args.value)
+    values = backend.settings()
+    return Outcome(values, table(["setting", "value"], list(values.items())))
 
 
-def _doctor(args: argparse.Namespace, desk: CommandBackend) -> Outcome:
+def _doctor(args: argparse.Namespace, backend: CommandBackend) -> Outcome:
     from fal_jupyter.commands import doctor  # start-up
     from fal_jupyter.portability.findings import as_data, as_text  # start-up
 
-    reports = desk.examined(args.app or "")
-    told = [as_text(report.app, report.findings) for report in reports]
-    data: dict[str, Any] = {} if args.app else desk.doctor()
+    reports = backend.examined(args.app or "")
+    text = [as_text(report.app, report.findings) for report in reports]
+    data: dict[str, Any] = {} if args.app else backend.doctor()
     if not args.app:
-        told.insert(0, doctor.as_text(data))
+        text.insert(0, doctor.as_text(data))
     fails = sum(finding.severity == "fails" for report in reports for finding in report.findings)
     if args.app or reports:
         data = data | {"apps": [as_data(report.app, report.findings) for report in reports]}
-    return Outcome(data, "\n\n".join(told), status=1 if fails else 0)
+    return Outcome(data, "\n\n".join(text), status=1 if fails else 0)
 
 
-def _env(args: argparse.Namespace, desk: CommandBackend) -> Outcome:
-    from fal_jupyter.commands import env_verb  # start-up
+def _env(args: argparse.Namespace, backend: CommandBackend) -> Outcome:
+    from fal_jupyter.commands import env_command  # start-up
 
-    found = env_verb.variables(desk.client_env(), os.environ)
-    return Outcome(found, env_verb.as_text(found, env_verb.shell_of(args)))
-
-
-def _keys(args: argparse.Namespace, desk: CommandBackend) -> Outcome:
-    return Outcome(*key_verbs.carry_out(args, desk.secret_store(), desk.keys_changed))
+    values = env_command.variables(backend.client_env(), os.environ)
+    return Outcome(values, env_command.as_text(values, env_command.shell_of(args)))
 
 
-def _secrets(args: argparse.Namespace, desk: CommandBackend) -> Outcome:
-    return Outcome(*secret_verbs.carry_out(args, desk.secret_store(), front=desk.front))
+def _keys(args: argparse.Namespace, backend: CommandBackend) -> Outcome:
+    return Outcome(*key_commands.execute(args, backend.secret_store(), backend.keys_changed))
 
 
-def _files(args: argparse.Namespace, desk: CommandBackend) -> Outcome:
-    from fal_jupyter.commands import file_verbs  # start-up
-
-    return Outcome(*file_verbs.carry_out(args, desk.data(), desk.file_store()))
+def _secrets(args: argparse.Namespace, backend: CommandBackend) -> Outcome:
+    return Outcome(*secret_commands.execute(args, backend.secret_store(), front=backend.front))
 
 
-def _envs(args: argparse.Namespace, desk: CommandBackend) -> Outcome:
-    from fal_jupyter.commands import envs_verbs  # start-up
+def _files(args: argparse.Namespace, backend: CommandBackend) -> Outcome:
+    from fal_jupyter.commands import file_commands  # start-up
 
-    return Outcome(*envs_verbs.carry_out(args, desk.environments(), desk.apps()))
+    return Outcome(*file_commands.execute(args, backend.data(), backend.file_store()))
 
 
-def _help(args: argparse.Namespace, desk: CommandBackend) -> Outcome:
-    text = grammar.help_text(desk.front, args.given_verb or "")
+def _envs(args: argparse.Namespace, backend: CommandBackend) -> Outcome:
+    from fal_jupyter.commands import envs_command  # start-up
+
+    return Outcome(*envs_command.execute(args, backend.environments(), backend.apps()))
+
+
+def _help(args: argparse.Namespace, backend: CommandBackend) -> Outcome:
+    text = grammar.help_text(backend.front, args.command_name or "")
     return Outcome(text, text.rstrip())
 
 
-_DOERS: dict[str, Callable[[argparse.Namespace, CommandBackend], Outcome]] = {
+_HANDLERS: dict[str, Callable[[argparse.Namespace, CommandBackend], Outcome]] = {
     "apps": _apps,
     "dashboard": _dashboard,
     "panel": _panel,

@@ -20,7 +20,7 @@ NONE = (
 )
 
 
-def carry_out(args: argparse.Namespace, root: Path, apps: Sequence[AppRecord]) -> tuple[Any, str]:
+def execute(args: argparse.Namespace, root: Path, apps: Sequence[AppRecord]) -> tuple[Any, str]:
     """Give what there is, or what was done, as data and as text.
 
     Raises:

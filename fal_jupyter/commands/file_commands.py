@@ -36,7 +36,7 @@ _WORDS = {
 }
 
 
-def carry_out(args: argparse.Namespace, data: Path, store: FileStore) -> tuple[Any, str]:
+def execute(args: argparse.Namespace, data: Path, store: FileStore) -> tuple[Any, str]:
     """Give what was done, as data and as text.
 
     Raises:

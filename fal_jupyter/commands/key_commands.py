@@ -16,7 +16,7 @@ from fal_jupyter.secret_store import PersistentKey, SecretStore
 LONGEST_NAME = 80
 
 
-def carry_out(args: argparse.Namespace, secret_store: SecretStore, keys_changed: Callable[[], None]) -> tuple[Any, str]:
+def execute(args: argparse.Namespace, secret_store: SecretStore, keys_changed: Callable[[], None]) -> tuple[Any, str]:
     """Give what was done, as data and as text.
 
     Raises:
@@ -30,7 +30,7 @@ def carry_out(args: argparse.Namespace, secret_store: SecretStore, keys_changed:
     if args.action == "revoke":
         return _revoke(args.id, secret_store, keys_changed)
     if args.id is not None:
-        raise BadSetting(f"{args.id!r} is one word too many", hint=f"keys {args.action}", where="keys")
+        raise BadSetting(f"unexpected word {args.id!r}", hint=f"keys {args.action}", where="keys")
     if args.action == "create":
         return _create(args, secret_store, keys_changed)
     found = secret_store.lasting_keys()

@@ -19,7 +19,7 @@ from fal_jupyter.secret_store import SecretStore, is_secret_name
 SEEN_BY = "Runners that start from now on have it; apps that run already: restart them in their panel."
 
 
-def carry_out(args: argparse.Namespace, secret_store: SecretStore, *, front: Front) -> tuple[Any, str]:
+def execute(args: argparse.Namespace, secret_store: SecretStore, *, front: Front) -> tuple[Any, str]:
     """Give what was done, as data and as text; values are in neither.
 
     Raises:
@@ -28,7 +28,7 @@ def carry_out(args: argparse.Namespace, secret_store: SecretStore, *, front: Fro
     words: list[str] = args.name
     if args.action == "list":
         if words:
-            raise BadSetting(f"{words[0]!r} is one word too many", hint="secrets list", where="secrets")
+            raise BadSetting(f"unexpected word {words[0]!r}", hint="secrets list", where="secrets")
         names = sorted(secret_store.secrets())
         return names, "\n".join(names) if names else "No secret is set. Set one: secrets set NAME"
     if not words:
