@@ -59,13 +59,6 @@ def test_a_request_moves_by_its_table_or_not_at_all(source: RequestPhase, target
         assert request.phase is source
 
 
-def test_a_request_is_dispatched_by_a_move_that_its_table_has() -> None:
-    assert RequestPhase.IN_FLIGHT in REQUEST_MOVES[RequestPhase.WAITING]
-    request = FleetRequest("q", "hello", 0)
-    request.dispatch("hello-1", 7)
-    assert (request.phase, request.runner_id, request.dispatched) == (RequestPhase.IN_FLIGHT, "hello-1", 7)
-
-
 @pytest.mark.parametrize(("source", "target"), list(itertools.product(State, State)))
 def test_a_runner_moves_by_its_table_or_not_at_all(source: State, target: State) -> None:
     runner = Runner("hello-1", "hello", 1, source, 5)

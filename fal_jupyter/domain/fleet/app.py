@@ -154,7 +154,7 @@ class FleetApp:
         for runner in self.runners.values():
             if runner.state not in READY or runner.revision != self.revision:
                 return False
-        rules, supply = self.scaling, len(self.runners)
+        rules, supply = self.specs[self.revision].scaling, len(self.runners)
         wanted = target(rules, len(self.in_flight))
         if supply <= wanted:
             self.last_no_surplus_at = now

@@ -24,7 +24,7 @@ class RequestDispatcher:
 
     def dispatch(self, app: FleetApp, request: FleetRequest, runner: Runner, now: int) -> m.DispatchRequest:
         """Give a request to a runner with a free slot."""
-        request.dispatch(runner.id, now)
+        request.phase, request.runner_id, request.dispatched = _IN_FLIGHT, runner.id, now
         app.in_flight[request.id] = request
         if not runner.requests:
             runner.enter(_RUNNING, now)
@@ -34,10 +34,7 @@ class RequestDispatcher:
         if len(runner.requests) == 2 and not runner.liveness.due:
             runner.liveness.watch(now)
             self._state.wake_by(app, runner.liveness.due)
-        first = next(iter(app.in_flight.values()))
-        if (
-            first is request or first.long_lived or first.phase is not _IN_FLIGHT
-        ):  # else the first one's limit passes first
+        if len(app.in_flight) == 1 or not _has_limit(next(iter(app.in_flight.values()))):
             self._state.wake_by(app, now + nanoseconds(app.scaling.request_timeout))
         return m.DispatchRequest(request.id, runner.id)
 
@@ -123,6 +120,11 @@ def max_wait(app: FleetApp) -> int:
 def whole_seconds(duration: int) -> int:
     """A duration for ``Retry-After``: seconds, rounded up, at least 1."""
     return max(1, math.ceil(duration / SECOND))
+
+
+def _has_limit(request: FleetRequest) -> bool:
+    """True where request_timeout is still to come, so that it comes before that of any request dispatched later."""
+    return request.phase is _IN_FLIGHT and not request.long_lived
 
 
 def _not_started(request: FleetRequest) -> str:

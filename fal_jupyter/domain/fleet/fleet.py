@@ -20,7 +20,7 @@ from fal_jupyter.domain import events as m
 from fal_jupyter.domain.durations import nanoseconds
 from fal_jupyter.domain.fleet.app import FleetApp
 from fal_jupyter.domain.fleet.app_lifecycle import AppLifecycle
-from fal_jupyter.domain.fleet.app_phases import AppEvent
+from fal_jupyter.domain.fleet.app_phases import AppEvent, AppPhase
 from fal_jupyter.domain.fleet.autoscaler import Autoscaler
 from fal_jupyter.domain.fleet.cancelling import RequestCancellations
 from fal_jupyter.domain.fleet.dispatching import RequestDispatcher
@@ -33,12 +33,18 @@ from fal_jupyter.domain.fleet.stopping import RunnerStops
 from fal_jupyter.domain.requests.request import FleetRequest
 from fal_jupyter.domain.runners.runner import READY, STARTING, Moved, Runner, State
 
+_UNLOADED = AppPhase.UNLOADED
+_ColdEvent = (
+    m.AppPublished | m.AppEvent | m.LeaseEnded | m.RequestAborted | m.RunnerEvent | m.DeviceFreed | m.TimerFired
+)
+
 
 class Fleet:
     """All apps of one gateway."""
 
     def __init__(self) -> None:
         self._state = state = FleetState()
+        self._timers = state.timers
         self._stops = RunnerStops(state)
         self._cancellations = RequestCancellations(state, self._stops)
         self._dispatcher = RequestDispatcher(state, self._cancellations)
@@ -55,7 +61,12 @@ class Fleet:
             event: what happened.
             now: the monotonic clock in nanoseconds, never less than in an earlier call.
         """
-        commands = self._commands_for(event, now)
+        if isinstance(event, m.RequestArrived):  # the hot events come first
+            commands = self._request_arrived(event, now)
+        elif isinstance(event, m.RequestFinished):
+            commands = self._request_finished(event, now)
+        else:
+            commands = self._commands_for(event, now)
         if self._state.device_released:
             commands += self._autoscaler.decide_starved(now)
         return commands
@@ -74,7 +85,7 @@ class Fleet:
     @property
     def wake_at(self) -> int | None:
         """When to hand in :class:`TimerFired` if nothing happens before; may be early, is never late."""
-        return self._state.timers.earliest
+        return self._timers.earliest
 
     def all_apps(self) -> Iterator[FleetApp]:
         """Every app, those that are ending too."""
@@ -94,12 +105,8 @@ class Fleet:
         self._state.check()
 
     # --- events -------------------------------------------------------------------------------------------------
-    def _commands_for(self, event: m.FleetEvent, now: int) -> Commands:
+    def _commands_for(self, event: _ColdEvent, now: int) -> Commands:
         match event:
-            case m.RequestArrived():
-                return self._request_arrived(event, now)
-            case m.RequestFinished():
-                return self._request_finished(event, now)
             case m.TimerFired():
                 return self._timer_fired(now)
             case m.RequestAborted():
@@ -124,7 +131,7 @@ class Fleet:
         app = self._state.apps.get(event.alias)
         if app is None:
             return [m.FailRequest(event.request_id, 503, "runner_scheduling_failure", "the app was stopped")]
-        if app.is_unloaded:
+        if app.phase is _UNLOADED:
             app.move(AppEvent.NEEDED)
         runner = choose_runner(app, event.hint)
         if runner is None:

@@ -31,7 +31,6 @@ REQUEST_MOVES: Final[dict[RequestPhase, frozenset[RequestPhase]]] = {
     RequestPhase.FORCED: frozenset({RequestPhase.OVERDUE}),
     RequestPhase.OVERDUE: frozenset(),
 }
-_WAITING, _IN_FLIGHT = RequestPhase.WAITING, RequestPhase.IN_FLIGHT
 
 
 class IllegalFleetRequestTransition(Exception):
@@ -53,7 +52,7 @@ class FleetRequest:
     id: str
     alias: str
     arrived: int
-    phase: RequestPhase = _WAITING
+    phase: RequestPhase = RequestPhase.WAITING
     runner_id: str = ""
     dispatched: int = 0
     long_lived: bool = False
@@ -78,10 +77,6 @@ class FleetRequest:
             limited_by_caller=event.start_within > 0,
             hint=event.hint,
         )
-
-    def dispatch(self, runner_id: str, now: int) -> None:
-        """Go to a runner. Not checked against the table: this is on the path of each request."""
-        self.phase, self.runner_id, self.dispatched = _IN_FLIGHT, runner_id, now
 
     def move(self, phase: RequestPhase) -> None:
         """Enter *phase*.
