@@ -40,7 +40,7 @@ class AppScaled:
 
 @dataclass(frozen=True, slots=True)
 class AppAdopted:
-    """Another lease took the app over (``--take-over``, or its own kernel came back); runners are untouched."""
+    """Another lease took the app over (``--take-over``, or its own kernel reconnected); runners are untouched."""
 
     alias: str
     lease: str
@@ -49,7 +49,7 @@ class AppAdopted:
 
 @dataclass(frozen=True, slots=True)
 class AppStopped:
-    """The user stopped the app: it is forgotten, its runners end (with *kill*: at once, without teardown)."""
+    """The user stopped the app: its alias is free, its runners end (with *kill*: at once, without teardown)."""
 
     alias: str
     kill: bool = False
@@ -57,26 +57,29 @@ class AppStopped:
 
 @dataclass(frozen=True, slots=True)
 class AppUnloaded:
-    """The user wants the app's memory back: its runners end, and none starts until the next request."""
+    """The user unloaded the app: its runners end, and none starts until the next request."""
 
     alias: str
 
 
 @dataclass(frozen=True, slots=True)
 class LeaseEnded:
-    """An owner is gone; its apps go with it."""
+    """An owner's lease ended; its apps end too."""
 
     lease: str
 
 
 @dataclass(frozen=True, slots=True)
 class RequestArrived:
-    """A request with a valid key is here, and small bodies are complete. *request_id* is unique for ever.
+    """A request with a valid key arrived; a small body is complete.
 
-    *long_lived*: it is a websocket, which ends when its two ends want it to, and not by request_timeout. *queued*: nobody waits on a
-    connection, so it may wait as long as it must, beside as many as there are. *low*: it comes after all that are not.
-    *start_within*: the seconds that its caller gives it to be with a runner, 0: as the app says. *hint*: a runner that has said this
-    of itself is the better one.
+    Attributes:
+        request_id: never used twice.
+        long_lived: a websocket, which its two ends close; request_timeout is not for it.
+        queued: it came through the queue: no caller waits on a connection, and it may wait without a limit.
+        low: it is dispatched after all requests of normal priority.
+        start_within: seconds in which its caller wants it to be with a runner; 0: the app's own limit.
+        hint: a runner that gave this hint is preferred.
     """
 
     alias: str
@@ -92,7 +95,7 @@ class RequestArrived:
 class RequestAborted:
     """The caller hung up before the answer was complete.
 
-    *insist*: he wants the request's end, not only to be rid of it; *force*: at once (the owner interrupted his cell).
+    *insist*: cancellation requested, not just a disconnect; *force*: at once (the owner interrupted the cell).
     """
 
     request_id: str
@@ -102,7 +105,7 @@ class RequestAborted:
 
 @dataclass(frozen=True, slots=True)
 class RequestFinished:
-    """The last byte of the answer came from the runner. *replace* asks for a new runner (fal: a 503 ends it)."""
+    """The runner sent the last byte of the response. *replace*: it needs a new runner (fal: a 503 ends it)."""
 
     request_id: str
     replace: bool = False
@@ -134,7 +137,7 @@ class RunnerFailed:
 class RunnerExited:
     """The process is gone. *reason* is one sentence: ``"killed by SIGKILL"``, ``"exited with status 3"``.
 
-    *lost*: it went with its template, which is no failure of the app's.
+    *lost*: it ended with its template, which does not count as a failure of the app.
     """
 
     runner_id: str
@@ -144,9 +147,9 @@ class RunnerExited:
 
 @dataclass(frozen=True, slots=True)
 class StartRefused:
-    """The machine could not start the runner (fork failed): no failure of the app's (fal: 20 s, no escalation).
+    """The machine could not start the runner (fork failed), which does not count as a failure of the app (fal: 20 s, no escalation).
 
-    *taken* are devices that another gateway holds: the start is tried again elsewhere, or later.
+    *taken* are devices that another gateway has locked: the start is tried on others, or later.
     """
 
     runner_id: str
@@ -155,49 +158,49 @@ class StartRefused:
 
 
 @dataclass(frozen=True, slots=True)
-class DeviceFreed:
-    """Another gateway gave a device back."""
+class DeviceReleased:
+    """Another gateway released a device."""
 
     device: str
 
 
 @dataclass(frozen=True, slots=True)
-class RunnerStopAsked:
-    """The user asked for one runner's end (``%fal kill RUNNER``)."""
+class RunnerStopRequested:
+    """The user stops one runner (``%fal kill RUNNER``)."""
 
     runner_id: str
     kill: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class RunnerAnswered:
-    """The runner's event loop has answered a ping."""
+class RunnerPingAnswered:
+    """The runner's event loop answered a ping."""
 
     runner_id: str
 
 
 @dataclass(frozen=True, slots=True)
-class RunnerHinted:
-    """The runner has said what it is good for (``provide_hints()``), and it is another thing than before."""
+class RunnerHintsChanged:
+    """The runner gave other routing hints than before (``provide_hints()``)."""
 
     runner_id: str
     hints: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
-class RunnerCheckAsked:
-    """The app wants this runner's health checked now (``x-fal-runner-health-check`` in an answer)."""
+class HealthCheckRequested:
+    """The app wants this runner's health checked now (``x-fal-runner-health-check`` in a response)."""
 
     runner_id: str
 
 
 @dataclass(frozen=True, slots=True)
-class RunnerChecked:
-    """A health check has been answered, or not in time. *told* is one sentence of how."""
+class HealthCheckCompleted:
+    """A health check was answered, or timed out. *detail* says how, in a few words."""
 
     runner_id: str
     healthy: bool
-    told: str = ""
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,14 +218,14 @@ RunnerEvent = (
     | RunnerFailed
     | RunnerExited
     | StartRefused
-    | RunnerStopAsked
-    | RunnerAnswered
-    | RunnerHinted
-    | RunnerCheckAsked
-    | RunnerChecked
+    | RunnerStopRequested
+    | RunnerPingAnswered
+    | RunnerHintsChanged
+    | HealthCheckRequested
+    | HealthCheckCompleted
 )
 """What happens to a runner."""
-FleetEvent = AppPublished | AppEvent | LeaseEnded | RequestEvent | RunnerEvent | DeviceFreed | TimerFired
+FleetEvent = AppPublished | AppEvent | LeaseEnded | RequestEvent | RunnerEvent | DeviceReleased | TimerFired
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,8 +248,8 @@ class DispatchRequest:
 
 @dataclass(frozen=True, slots=True)
 class FailRequest:
-    """Answer the caller with a failure made by us. *retry_after* is in seconds, 0 for none; *by_caller*: it is the caller's own
-    time limit that passed."""
+    """Answer the caller with a failure of the gateway. *retry_after* is in seconds, 0 for none; *by_caller*: the caller's own
+    time limit passed."""
 
     request_id: str
     status: int
@@ -258,7 +261,7 @@ class FailRequest:
 
 @dataclass(frozen=True, slots=True)
 class CancelRequest:
-    """Tell the runner of a request's end, see :data:`fal_jupyter.domain.cancellation.How`."""
+    """Cancel a request that is with its runner, see :data:`fal_jupyter.domain.cancellation.How`."""
 
     request_id: str
     runner_id: str
@@ -267,7 +270,7 @@ class CancelRequest:
 
 @dataclass(frozen=True, slots=True)
 class AnswerRequest:
-    """Answer the caller with a failure while the request is still with its runner, which is to end it."""
+    """Answer the caller with a failure while the request is still with its runner; it is cancelled there separately."""
 
     request_id: str
     status: int
@@ -277,22 +280,22 @@ class AnswerRequest:
 
 @dataclass(frozen=True, slots=True)
 class PingRunner:
-    """Ask the runner's event loop for a sign of life (:class:`RunnerAnswered`)."""
+    """Ping the runner's event loop (:class:`RunnerPingAnswered`)."""
 
     runner_id: str
 
 
 @dataclass(frozen=True, slots=True)
-class CheckRunner:
-    """Ask the runner's health check (:class:`RunnerChecked`)."""
+class CheckRunnerHealth:
+    """Check the runner's health (:class:`HealthCheckCompleted`)."""
 
     runner_id: str
     rules: HealthRules
 
 
 @dataclass(frozen=True, slots=True)
-class RemarkRunner:
-    """Write into the app's log what was decided of a runner."""
+class LogRunnerRemark:
+    """Write a decision about a runner into the app's log."""
 
     runner_id: str
     text: str
@@ -300,7 +303,7 @@ class RemarkRunner:
 
 @dataclass(frozen=True, slots=True)
 class StopRunner:
-    """End the runner as fal does: handle_exit, in-flight work, teardown, exit. The fleet kills it when grace is over."""
+    """End the runner as fal does: handle_exit, in-flight work, teardown, exit. The fleet kills it after its grace period."""
 
     runner_id: str
     reason: str
@@ -325,7 +328,7 @@ class AnnounceRevision:
 
 @dataclass(frozen=True, slots=True)
 class AnnounceFailure:
-    """A start of this revision failed: tell whoever waits for the app. *retry_in* in seconds."""
+    """A start of this revision failed: notify the publishers that wait for it. *retry_in* is in seconds, -1: no retry."""
 
     alias: str
     revision: int
@@ -336,7 +339,7 @@ class AnnounceFailure:
 
 @dataclass(frozen=True, slots=True)
 class AnnounceWaiting:
-    """The first runner of this revision waits for a device: tell whoever waits for the app who holds it."""
+    """The first runner of this revision waits for a device; *reason* names the holder, for the publishers that wait."""
 
     alias: str
     revision: int
@@ -345,7 +348,7 @@ class AnnounceWaiting:
 
 @dataclass(frozen=True, slots=True)
 class ForgetApp:
-    """The app is over: its last runner is gone and nothing waits for it."""
+    """The app has ended with its last runner."""
 
     alias: str
 
@@ -357,8 +360,8 @@ FleetCommand = (
     | AnswerRequest
     | CancelRequest
     | PingRunner
-    | CheckRunner
-    | RemarkRunner
+    | CheckRunnerHealth
+    | LogRunnerRemark
     | StopRunner
     | KillRunner
     | AnnounceRevision

@@ -15,7 +15,7 @@ from fal_jupyter.domain.events import (
     AppAdopted,
     AppPublished,
     AppStopped,
-    DeviceFreed,
+    DeviceReleased,
     DispatchRequest,
     RequestArrived,
     RequestFinished,
@@ -133,8 +133,8 @@ def test_a_device_of_another_gateway_is_tried_again_later_and_others_at_once(mac
     assert machine.tell(TimerFired()) == []
     assert machine.sleep() == [StartRunner("b-1", "b", 1, ("g0",))]
     assert machine.tell(StartRefused("b-1", held, ("g0",))) == [AnnounceWaiting("b", 1, f"waits for a device: {held}")]
-    assert machine.tell(DeviceFreed("g0")) == [StartRunner("b-2", "b", 1, ("g0",))]  # or as soon as it is free
-    assert machine.tell(DeviceFreed("g1")) == []
+    assert machine.tell(DeviceReleased("g0")) == [StartRunner("b-2", "b", 1, ("g0",))]  # or as soon as it is free
+    assert machine.tell(DeviceReleased("g1")) == []
 
 
 def test_the_taker_of_an_app_is_named_as_holder(machine: Machine) -> None:

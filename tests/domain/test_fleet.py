@@ -30,12 +30,12 @@ from fal_jupyter.domain.events import (
     RequestAborted,
     RequestArrived,
     RequestFinished,
-    RunnerAnswered,
     RunnerExited,
     RunnerFailed,
+    RunnerPingAnswered,
     RunnerReady,
     RunnerSpawned,
-    RunnerStopAsked,
+    RunnerStopRequested,
     StartRefused,
     StartRunner,
     StopRunner,
@@ -160,7 +160,7 @@ def test_an_event_loop_that_turns_now_and_then_is_left_alone(world: World) -> No
     for _ in range(20):
         assert world.sleep() == [PingRunner("hello-1")]
         assert world.sleep() == [PingRunner("hello-1")]
-        assert world.tell(RunnerAnswered("hello-1"), after=1) == []
+        assert world.tell(RunnerPingAnswered("hello-1"), after=1) == []
     world.tell(RequestFinished("a", False))
     assert world.sleep() == []  # one alone stops nobody else
     assert world.fleet.runner("hello-1").liveness.due == 0  # type: ignore[union-attr]
@@ -172,8 +172,8 @@ def test_a_request_alone_is_never_asked_for_a_sign_of_life(world: World) -> None
     world.serve(max_multiplexing=4, request_timeout=1000)
     world.tell(RequestArrived("hello", "a"))
     assert world.tell(TimerFired(), after=900) == []
-    assert world.tell(RunnerAnswered("hello-1")) == []
-    assert world.tell(RunnerAnswered("nobody")) == []
+    assert world.tell(RunnerPingAnswered("hello-1")) == []
+    assert world.tell(RunnerPingAnswered("nobody")) == []
 
 
 def test_a_gateway_that_slept_finds_no_runner_guilty(world: World) -> None:
@@ -182,7 +182,7 @@ def test_a_gateway_that_slept_finds_no_runner_guilty(world: World) -> None:
         world.tell(RequestArrived("hello", name))
     world.sleep()
     assert world.tell(TimerFired(), after=60) == [PingRunner("hello-1")]  # a minute of silence, but one question only
-    assert world.tell(RunnerAnswered("hello-1")) == []
+    assert world.tell(RunnerPingAnswered("hello-1")) == []
     assert world.sleep() == [PingRunner("hello-1")]
 
 
@@ -780,9 +780,9 @@ def test_a_runner_that_the_user_stops_is_replaced_if_it_is_wanted(world: World, 
         KillRunner("hello-1", "the user killed it") if kill else StopRunner("hello-1", "the user stopped it")
     )
 
-    assert world.tell(RunnerStopAsked("hello-1", kill)) == [order, StartRunner("hello-2", "hello", 1)]
-    assert world.tell(RunnerStopAsked("hello-1", False)) == []
-    assert world.tell(RunnerStopAsked("hello-2", False)) == [
+    assert world.tell(RunnerStopRequested("hello-1", kill)) == [order, StartRunner("hello-2", "hello", 1)]
+    assert world.tell(RunnerStopRequested("hello-1", False)) == []
+    assert world.tell(RunnerStopRequested("hello-2", False)) == [
         KillRunner("hello-2", "the user killed it"), StartRunner("hello-3", "hello", 1),
     ]  # fmt: skip
 
@@ -791,7 +791,7 @@ def test_a_slot_in_back_off_can_be_dropped_by_the_user(world: World) -> None:
     world.publish(warm=1)
     world.tell(RunnerSpawned("hello-1"))
     world.tell(RunnerFailed("hello-1", "E: x"))
-    world.tell(RunnerStopAsked("hello-2", False))
+    world.tell(RunnerStopRequested("hello-2", False))
 
     assert world.state("hello-2") is None
 
@@ -800,7 +800,7 @@ def test_facts_of_what_is_no_more_change_nothing(world: World) -> None:
     world.serve(warm=1)
     stale = [
         RunnerSpawned("x"), RunnerReady("x"), RunnerFailed("x", "e"), RunnerExited("x", "e"), StartRefused("x", "e"),
-        RunnerStopAsked("x"), RequestAborted("x"), RequestFinished("x"), AppScaled("x", Scaling()), AppAdopted("x", "L"),
+        RunnerStopRequested("x"), RequestAborted("x"), RequestFinished("x"), AppScaled("x", Scaling()), AppAdopted("x", "L"),
         AppStopped("x"), LeaseEnded("x"), RunnerSpawned("hello-1"), RunnerReady("hello-1"), RunnerFailed("hello-1", "late"),
         TimerFired(),
     ]  # fmt: skip

@@ -14,15 +14,15 @@ from fal_jupyter.domain.events import (
     AppPublished,
     AppScaled,
     CancelRequest,
-    CheckRunner,
+    CheckRunnerHealth,
     DispatchRequest,
     FailRequest,
     ForgetApp,
+    HealthCheckCompleted,
     KillRunner,
+    LogRunnerRemark,
     PingRunner,
-    RemarkRunner,
     RequestArrived,
-    RunnerChecked,
     RunnerExited,
     StartRefused,
     StartRunner,
@@ -312,9 +312,9 @@ def test_a_ready_runner_is_checked_regularly_and_replaced_when_it_is_unhealthy()
     assert checks.is_checked(parts.app, runner)
 
     assert checks.check_due(parts.app, NOW + EVERY - 1) == []
-    assert checks.check_due(parts.app, NOW + EVERY) == [CheckRunner(runner.id, RULES)]
-    assert checks.completed(parts.app, runner, RunnerChecked(runner.id, True), NOW + EVERY) == []
-    assert checks.completed(parts.app, runner, RunnerChecked(runner.id, False, "answered 500"), NOW + EVERY) == [
+    assert checks.check_due(parts.app, NOW + EVERY) == [CheckRunnerHealth(runner.id, RULES)]
+    assert checks.completed(parts.app, runner, HealthCheckCompleted(runner.id, True), NOW + EVERY) == []
+    assert checks.completed(parts.app, runner, HealthCheckCompleted(runner.id, False, "answered 500"), NOW + EVERY) == [
         StopRunner(runner.id, "its health check failed (answered 500)")
     ]
 
@@ -326,10 +326,10 @@ def test_an_unhealthy_runner_finishes_its_requests() -> None:
     checks.begin(parts.app, runner, NOW)
     parts.in_flight("a", runner, NOW)
 
-    commands = checks.completed(parts.app, runner, RunnerChecked(runner.id, False, "timed out"), NOW)
+    commands = checks.completed(parts.app, runner, HealthCheckCompleted(runner.id, False, "timed out"), NOW)
 
     assert commands == [
-        RemarkRunner(runner.id, "its health check failed (timed out); it gets no new requests"),
+        LogRunnerRemark(runner.id, "its health check failed (timed out); it gets no new requests"),
     ]
     assert runner.state is State.DRAINING
     runner.health.due = NOW  # type: ignore[union-attr]

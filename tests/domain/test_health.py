@@ -10,18 +10,18 @@ from hypothesis import strategies as st
 
 from fal_jupyter.domain.durations import SECOND
 from fal_jupyter.domain.events import (
-    CheckRunner,
+    CheckRunnerHealth,
     DispatchRequest,
-    RemarkRunner,
+    HealthCheckCompleted,
+    HealthCheckRequested,
+    LogRunnerRemark,
     RequestArrived,
     RequestFinished,
-    RunnerCheckAsked,
-    RunnerChecked,
     RunnerExited,
-    RunnerHinted,
+    RunnerHintsChanged,
     RunnerReady,
     RunnerSpawned,
-    RunnerStopAsked,
+    RunnerStopRequested,
     StartRunner,
     StopRunner,
 )
@@ -38,7 +38,7 @@ def world() -> World:
 
 
 def checked(world: World, healthy: bool, told: str = "answered 500") -> list[Any]:
-    return world.tell(RunnerChecked("hello-1", healthy, told))
+    return world.tell(HealthCheckCompleted("hello-1", healthy, told))
 
 
 def test_a_check_comes_every_fifteen_seconds_and_three_failures_after_the_start_period_replace_the_runner(
@@ -47,11 +47,11 @@ def test_a_check_comes_every_fifteen_seconds_and_three_failures_after_the_start_
     world.serve(health=RULES, min_concurrency=1)
     ready = world.now
     for number in range(1, 4):  # within the start period: told, and of no consequence
-        assert world.sleep() == [CheckRunner("hello-1", RULES)]
+        assert world.sleep() == [CheckRunnerHealth("hello-1", RULES)]
         assert world.now == ready + number * EVERY
         assert checked(world, healthy=False) == []
     for _ in range(2):
-        assert world.sleep() == [CheckRunner("hello-1", RULES)]
+        assert world.sleep() == [CheckRunnerHealth("hello-1", RULES)]
         assert checked(world, healthy=False) == []
     world.sleep()
     why = "its health check failed (answered 500)"
@@ -78,7 +78,7 @@ def test_a_busy_runner_finishes_what_it_has(world: World) -> None:
     orders = checked(world, healthy=False)
 
     why = "its health check failed (answered 500)"
-    assert orders == [RemarkRunner("hello-1", f"{why}; it gets no new requests"), StartRunner("hello-2", "hello", 1)]
+    assert orders == [LogRunnerRemark("hello-1", f"{why}; it gets no new requests"), StartRunner("hello-2", "hello", 1)]
     assert world.tell(RequestFinished("a", False))[0] == StopRunner("hello-1", "its last request is answered")
 
 
@@ -87,28 +87,28 @@ def test_the_app_asks_for_a_check_and_one_failure_is_enough(world: World) -> Non
     world.serve(health=rules, min_concurrency=1)
     world.tell(RequestArrived("hello", "a"))
     world.tell(RequestFinished("a", False))
-    assert world.tell(RunnerCheckAsked("hello-1")) == []
-    assert world.sleep() == [CheckRunner("hello-1", rules)]
-    assert world.tell(RunnerCheckAsked("hello-1")) == []  # another while that is on its way: once more after it
+    assert world.tell(HealthCheckRequested("hello-1")) == []
+    assert world.sleep() == [CheckRunnerHealth("hello-1", rules)]
+    assert world.tell(HealthCheckRequested("hello-1")) == []  # another while that is on its way: once more after it
     assert checked(world, healthy=True) == []
-    assert world.sleep() == [CheckRunner("hello-1", rules)]
+    assert world.sleep() == [CheckRunnerHealth("hello-1", rules)]
     assert checked(world, healthy=False)[0] == StopRunner("hello-1", "its health check failed (answered 500)")
-    assert world.tell(RunnerCheckAsked("hello-1")) == []  # it is leaving
+    assert world.tell(HealthCheckRequested("hello-1")) == []  # it is leaving
     assert checked(world, healthy=False) == []
 
 
 def test_without_a_check_nothing_is_asked(world: World) -> None:
     world.serve()
-    assert world.tell(RunnerCheckAsked("hello-1")) == []
+    assert world.tell(HealthCheckRequested("hello-1")) == []
     assert checked(world, healthy=False) == []
     assert world.fleet.runner("hello-1").health is None  # type: ignore[union-attr]
-    for fact in (RunnerCheckAsked("no"), RunnerChecked("no", False), RunnerHinted("no", frozenset())):
+    for fact in (HealthCheckRequested("no"), HealthCheckCompleted("no", False), RunnerHintsChanged("no", frozenset())):
         assert world.tell(fact) == []
 
 
 def test_who_is_leaving_is_not_asked_any_more(world: World) -> None:
     world.serve(health=RULES, max_multiplexing=2, termination_grace_period_seconds=30)
-    world.tell(RunnerStopAsked("hello-1"))
+    world.tell(RunnerStopRequested("hello-1"))
     assert world.sleep() == []  # when its check would have been due
     assert world.fleet.runner("hello-1").health is None  # type: ignore[union-attr]
 
@@ -120,16 +120,16 @@ def test_a_runner_of_a_revision_that_is_forgotten_is_left_alone(world: World) ->
     app = world.fleet.apps["hello"]
     app.specs = {app.revision: AppSpec(class_name="Hello", alias="hello", scaling=app.scaling)}
     assert checked(world, healthy=False) == []
-    assert not [order for order in world.sleep() if isinstance(order, CheckRunner)]
+    assert not [order for order in world.sleep() if isinstance(order, CheckRunnerHealth)]
 
 
 def test_five_unhealthy_runners_in_a_minute_open_the_circuit(world: World) -> None:
     world.serve(health=HealthRules(path="/health", regularly=False), min_concurrency=1)
     for number in range(1, 6):
         name = f"hello-{number}"
-        world.tell(RunnerCheckAsked(name))
+        world.tell(HealthCheckRequested(name))
         world.sleep()
-        world.tell(RunnerChecked(name, False, "answered 500"))
+        world.tell(HealthCheckCompleted(name, False, "answered 500"))
         world.tell(RunnerExited(name, "exited with status 0"))
         if number < 5:
             world.tell(RunnerSpawned(f"hello-{number + 1}"))
@@ -160,7 +160,7 @@ def test_a_request_goes_to_the_runner_that_has_said_what_it_wants(world: World) 
     world.serve(min_concurrency=2, max_concurrency=2, max_multiplexing=2)
     world.tell(RunnerSpawned("hello-2"))
     world.tell(RunnerReady("hello-2"), after=1)
-    world.tell(RunnerHinted("hello-1", frozenset({"flux", "sdxl"})))
+    world.tell(RunnerHintsChanged("hello-1", frozenset({"flux", "sdxl"})))
     assert world.tell(RequestArrived("hello", "a")) == [DispatchRequest("a", "hello-2")]  # the one used last
     assert world.tell(RequestArrived("hello", "b", hint="flux")) == [DispatchRequest("b", "hello-1")]
     assert world.tell(RequestArrived("hello", "c", hint="flux")) == [DispatchRequest("c", "hello-1")]

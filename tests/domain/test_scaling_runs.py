@@ -154,7 +154,7 @@ class Run:
             self.moves.append((self.now, "stop"))
             self.fact(0.05, m.RunnerExited(order.runner_id, "exited with status 0"))
         elif isinstance(order, m.PingRunner):
-            self.fact(0, m.RunnerAnswered(order.runner_id))
+            self.fact(0, m.RunnerPingAnswered(order.runner_id))
         elif isinstance(order, m.FailRequest):
             self.failed.add(order.request_id)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple, cast
+from typing import Literal, NamedTuple, cast
 
 Access = Literal["allow", "hide", "forbid"]
 DECISIONS = ("allow", "hide", "forbid")
@@ -17,7 +17,7 @@ class Lifecycle(NamedTuple):
     access: Access = "allow"
 
 
-def lifecycle_of(found: Any) -> Lifecycle:
+def lifecycle_of(found: object) -> Lifecycle:
     """Read a lifecycle's JSON value.
 
     Its rules for single users are checked and change nothing here: keys of a local gateway are all its owner's, and who has none
@@ -31,7 +31,7 @@ def lifecycle_of(found: Any) -> Lifecycle:
     return Lifecycle(_lifetime(found.get("expiration_duration_seconds")), _access(found.get("initial_acl")))
 
 
-def _lifetime(seconds: Any) -> float | None:
+def _lifetime(seconds: object) -> float | None:
     if seconds is None:
         return None
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= MOST_SECONDS:
@@ -39,7 +39,7 @@ def _lifetime(seconds: Any) -> float | None:
     return float(seconds)
 
 
-def _access(acl: Any) -> Access:
+def _access(acl: object) -> Access:
     if acl is None:
         return "allow"
     rules = (acl.get("rules") or []) if isinstance(acl, dict) else None

@@ -35,7 +35,7 @@ from fal_jupyter.domain.runners.runner import READY, STARTING, Moved, Runner, St
 
 _UNLOADED = AppPhase.UNLOADED
 _ColdEvent = (
-    m.AppPublished | m.AppEvent | m.LeaseEnded | m.RequestAborted | m.RunnerEvent | m.DeviceFreed | m.TimerFired
+    m.AppPublished | m.AppEvent | m.LeaseEnded | m.RequestAborted | m.RunnerEvent | m.DeviceReleased | m.TimerFired
 )
 
 
@@ -119,7 +119,7 @@ class Fleet:
                 return self._app_event(app, event, now) if app is not None else []
             case m.LeaseEnded():
                 return self._lease_ended(event, now)
-            case m.DeviceFreed():
+            case m.DeviceReleased():
                 self._state.placement.in_reach(event.device)
                 self._state.device_released = True
                 return []
@@ -208,14 +208,14 @@ class Fleet:
 
     def _runner_event(self, app: FleetApp, runner: Runner, event: m.RunnerEvent, now: int) -> Commands:
         commands: Commands = []
-        match event:  # the last case is RunnerChecked
-            case m.RunnerAnswered():
+        match event:  # the last case is HealthCheckCompleted
+            case m.RunnerPingAnswered():
                 runner.liveness.answered()
                 return []
-            case m.RunnerHinted():
+            case m.RunnerHintsChanged():
                 runner.hints = event.hints
                 return []
-            case m.RunnerCheckAsked():
+            case m.HealthCheckRequested():
                 self._health.demand(app, runner, now)
                 return []
             case m.RunnerSpawned():
@@ -237,7 +237,7 @@ class Fleet:
                 commands = self._starts.exited(app, runner, event, now)
             case m.StartRefused():
                 commands = self._starts.refused(app, runner, event, now)
-            case m.RunnerStopAsked():
+            case m.RunnerStopRequested():
                 verb = "killed" if event.kill or runner.state is State.PENDING else "stopped"
                 commands = self._stops.end(app, runner, f"the user {verb} it", now, kill=event.kill)
             case _:

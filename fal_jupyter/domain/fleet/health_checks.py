@@ -42,24 +42,24 @@ class HealthChecks:
                 runner.health = None  # it is leaving, and is not replaced twice
                 continue
             runner.health.ask()
-            commands.append(m.CheckRunner(runner.id, rules))
+            commands.append(m.CheckRunnerHealth(runner.id, rules))
         return commands
 
     def is_checked(self, app: FleetApp, runner: Runner) -> bool:
         """True while a runner's health counts: it is ready, and its revision has rules."""
         return runner.health is not None and runner.state in READY and _rules(app, runner) is not None
 
-    def completed(self, app: FleetApp, runner: Runner, event: m.RunnerChecked, now: int) -> Commands:
+    def completed(self, app: FleetApp, runner: Runner, event: m.HealthCheckCompleted, now: int) -> Commands:
         """Take the result of a check; a runner that is unhealthy by its rules is replaced."""
         rules = _rules(app, runner)
         if runner.health is None or rules is None or not runner.health.answered(rules, event.healthy, now):
             return []
-        reason = f"its health check failed ({event.told})"
+        reason = f"its health check failed ({event.detail})"
         app.remember(now, f"{runner.id} is replaced: {reason}")
         app.backoff.runner_died(now)
         if runner.state is not State.RUNNING:
             return self._stops.stop(runner, reason, now)
-        remark = m.RemarkRunner(runner.id, f"{reason}; it gets no new requests")
+        remark = m.LogRunnerRemark(runner.id, f"{reason}; it gets no new requests")
         return [remark, *self._stops.drain(app, runner, now)]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
 
 ATTEMPTS = 11  # the first one and ten more
 FIRST_WAIT = 5.0  # seconds
@@ -28,8 +27,8 @@ def signed_message(request_id: str, user_id: str, timestamp: str, body: bytes) -
 
 def delivery(request_id: str, status: int, content_type: str, body: bytes) -> bytes:
     """Give the body of a delivery: the app's output, or what went wrong."""
-    payload: Any = None
-    message: dict[str, Any] = {
+    payload: object = None
+    message: dict[str, object] = {
         "request_id": request_id,
         "gateway_request_id": request_id,
         "status": "OK" if status < 400 else "ERROR",

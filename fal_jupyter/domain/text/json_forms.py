@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 PICTURE: Final = "fal.toolkit.Image.from_pil(…) of it, which is the address of a file"
 _METHODS: Final = ("tolist", "to_list", "to_dicts", "to_pylist", "to_dict")
@@ -21,7 +21,7 @@ def json_form(kind: type) -> str:
     return f".{method}() of it" if method else ""
 
 
-def as_a_page_writes(value: Any) -> Any:
+def as_a_page_writes(value: object) -> object:
     """Give plain data with whole floats as integers, as a page writes them: a notebook that is saved there keeps its text."""
     if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT:
         return int(value)

@@ -152,7 +152,7 @@ class Engine:
         """Stop one runner for the user; False when there is none of that id."""
         if self._fleet.runner(runner_id) is None:
             return False
-        self.handle(m.RunnerStopAsked(runner_id, kill))
+        self.handle(m.RunnerStopRequested(runner_id, kill))
         return True
 
     def unload(self, alias: str) -> None:

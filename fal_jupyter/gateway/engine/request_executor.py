@@ -159,12 +159,12 @@ class RequestExecutor:
     def runner_header(self, request: ProxiedRequest, name: str, value: str) -> None:
         """A header of the answer is about the runner."""
         if name == H_CHECK:
-            self._report(m.RunnerCheckAsked(request.runner_id))
+            self._report(m.HealthCheckRequested(request.runner_id))
         elif name == H_HINTS:
             runner = self._runners.get(request.runner_id)
             if runner is not None and runner.hints != value:
                 runner.hints = value
-                self._report(m.RunnerHinted(runner.id, hints_of(value)))
+                self._report(m.RunnerHintsChanged(runner.id, hints_of(value)))
 
     def remark(self, request: ProxiedRequest, text: str) -> None:
         """Write a line about the request's runner into the app's log."""

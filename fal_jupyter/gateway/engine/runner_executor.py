@@ -72,8 +72,8 @@ class RunnerExecutor:
         self.commands: dict[type, Callable[[Any], None]] = {
             m.StartRunner: self._start,
             m.PingRunner: self._ping,
-            m.CheckRunner: self._check,
-            m.RemarkRunner: self._remark,
+            m.CheckRunnerHealth: self._check,
+            m.LogRunnerRemark: self._remark,
             m.StopRunner: self._stop,
             m.KillRunner: self._kill,
         }
@@ -104,7 +104,7 @@ class RunnerExecutor:
             reason = ", ".join(f"{names.get(device, device)} is held by {holder}" for device in taken)
             self._loop.call_soon(self._report, m.StartRefused(command.runner_id, reason, tuple(taken)))
             for device in taken:
-                self._device_locks.notify_when_free(device, lambda device: self._report(m.DeviceFreed(device)))
+                self._device_locks.notify_when_free(device, lambda device: self._report(m.DeviceReleased(device)))
         return not taken
 
     def _ping(self, command: m.PingRunner) -> None:
@@ -112,10 +112,10 @@ class RunnerExecutor:
         if channel is not None:
             channel.send(frames.encode(Kind.PING, 0))
 
-    def _check(self, command: m.CheckRunner) -> None:
+    def _check(self, command: m.CheckRunnerHealth) -> None:
         self._probes.ask(command.runner_id, command.rules)
 
-    def _remark(self, command: m.RemarkRunner) -> None:
+    def _remark(self, command: m.LogRunnerRemark) -> None:
         self._note(command.runner_id, command.text)
 
     def _stop(self, command: m.StopRunner) -> None:
@@ -156,7 +156,7 @@ class RunnerExecutor:
         elif frame.kind == Kind.FAILED:
             self._failed(runner, msgspec.json.decode(frame.payload, type=ErrorDescription))
         elif frame.kind == Kind.PONG:
-            self._report(m.RunnerAnswered(runner_id))
+            self._report(m.RunnerPingAnswered(runner_id))
         elif frame.kind == Kind.EXITING:
             runner.remark(msgspec.json.decode(frame.payload, type=_Exiting).reason)
 

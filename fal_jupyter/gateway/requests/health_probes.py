@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from fal_jupyter.domain.events import RunnerChecked
+from fal_jupyter.domain.events import HealthCheckCompleted
 from fal_jupyter.domain.runners.health import HealthRules
 from fal_jupyter.gateway.requests.buffered_calls import BufferedCall, ask_aside
 from fal_jupyter.gateway.runners.live_runner import LiveRunners
@@ -19,7 +19,7 @@ class HealthProbes:
     def __init__(
         self,
         runners: LiveRunners,
-        report: Callable[[RunnerChecked], None],
+        report: Callable[[HealthCheckCompleted], None],
     ) -> None:
         self._runners, self._report = runners, report
         self._running: set[asyncio.Task[None]] = set()
@@ -43,7 +43,9 @@ class HealthProbes:
             runner.end_output()
         healthy = 200 <= held.status < 300 and held.over and not held.broken
         self._report(
-            RunnerChecked(runner_id, healthy, "" if healthy else f"{rules.method} {rules.path} {_told(held, rules)}")
+            HealthCheckCompleted(
+                runner_id, healthy, "" if healthy else f"{rules.method} {rules.path} {_told(held, rules)}"
+            )
         )
 
 
