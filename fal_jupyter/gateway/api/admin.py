@@ -184,7 +184,7 @@ class AppHandler(Handler):
                 reason=reason,
                 url=self.gateway.engine.url(alias, self.gateway.base),
                 serving=self.gateway.engine.serving_revision(alias),
-                machine=app.newest.place,
+                machine=app.newest.machine_description,
                 overrides=app.overrides,
             )
         )

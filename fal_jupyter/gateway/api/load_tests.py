@@ -41,7 +41,7 @@ class _Measured(BufferedCall):
 
     def _keep(self, data: bytes) -> None:
         self.size += len(data)
-        self._tell()
+        self._changes.notify()
 
 
 class LoadTest:

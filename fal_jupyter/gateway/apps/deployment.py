@@ -41,8 +41,8 @@ class Revision:
     errors: dict[str, ErrorDescription] = field(default_factory=dict)
 
     @property
-    def place(self) -> str:
-        """Where its runners are, in words: the machine, and the isolated environment where they have one."""
+    def machine_description(self) -> str:
+        """What its runners run on, in words: the machine, and the isolated environment where they have one."""
         isolated = self.environment["isolated"]
         return f"{self.allotment.told} (environment {isolated})" if isolated else self.allotment.told
 

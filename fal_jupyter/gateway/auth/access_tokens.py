@@ -14,7 +14,8 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterable
-from typing import Any
+
+import msgspec
 
 LONGEST = 24 * 3600.0  # seconds; whoever asks for more gets this
 _HEAD = {"alg": "HS256", "typ": "JWT"}
@@ -26,6 +27,14 @@ def _text(data: bytes) -> str:
 
 def _data(text: str) -> bytes:
     return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+
+
+class _Claims(msgspec.Struct):
+    """What a token states: the apps that it opens, the id of the key that it was given for, and when it expires (Unix seconds)."""
+
+    apps: list[str]
+    key: str
+    exp: float
 
 
 class AccessTokens:
@@ -50,19 +59,18 @@ class AccessTokens:
         claims = self._claims(token)
         if claims is None:
             return False
-        return now < claims["exp"] and alias in claims["apps"] and (not claims["key"] or self._lives(claims["key"]))
+        return now < claims.exp and alias in claims.apps and (not claims.key or self._lives(claims.key))
 
     def key_of(self, token: str) -> str:
         """Give the id of the key that the token was given for; ``""`` where there was none, or where it is no token of ours."""
         claims = self._claims(token)
-        return claims["key"] if claims is not None else ""
+        return claims.key if claims is not None else ""
 
-    def _claims(self, token: str) -> dict[str, Any] | None:
+    def _claims(self, token: str) -> _Claims | None:
         signed, _, signature = token.rpartition(".")
         try:
             if not token.isascii() or not hmac.compare_digest(_data(signature), self._signature(signed)):
                 return None
-            claims: dict[str, Any] = json.loads(_data(signed.partition(".")[2]))
-        except (binascii.Error, ValueError):
+            return msgspec.json.decode(_data(signed.partition(".")[2]), type=_Claims)
+        except (binascii.Error, ValueError, msgspec.MsgspecError):
             return None
-        return claims

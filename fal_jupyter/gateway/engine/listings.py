@@ -59,6 +59,6 @@ def app_record(engine: Engine, app: Deployment, owner: str, base: str, holder: L
         scaling=asdict(record.scaling),
         reason=record.reason,
         setup_ms=app.newest.setup_ms,
-        machine=app.newest.place,
+        machine=app.newest.machine_description,
         environments=sorted(app.environments() | engine.runners.isolated(record.runners)),
     )

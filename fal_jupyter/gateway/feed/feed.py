@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -48,6 +49,15 @@ SETTLE = 5.0  # seconds after which figures that change by time alone are sent a
 _encode = msgspec.json.encode
 
 
+class NextLine(Enum):
+    """What the feed's timer will send."""
+
+    NOTHING = auto()
+    FRAME = auto()  # something changed
+    REFRESH = auto()  # a frame for what changes with time alone
+    BEAT = auto()
+
+
 class FeedConnection:
     """One panel's connection. *send* takes encoded lines and gives False while the panel has not read what it was sent."""
 
@@ -77,7 +87,7 @@ class Feed:
         self.timelines = Timelines()
         self._listeners: set[FeedConnection] = set()
         self._loop = asyncio.get_running_loop()
-        self._armed = False
+        self._next = NextLine.NOTHING
         self._last = 0.0
         self._seq = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -87,17 +97,23 @@ class Feed:
     # --- changes ------------------------------------------------------------------------------------------------
     def mark_changed(self) -> None:
         """Something changed: build a frame soon. Called for every event, so nearly nothing is done here."""
-        if not self._armed:
-            self._armed = True
+        if self._next is not NextLine.FRAME:
+            self._next = NextLine.FRAME  # first of all: what follows may come here again
             self._measure()
             now = self._loop.time()
             self._observe()  # what begins and ends before the next frame is recorded, too
-            self._arm(max(now + SOON, self._last + EVERY))
+            self._schedule(NextLine.FRAME, max(now + SOON, self._last + EVERY))
 
-    def _arm(self, at: float) -> None:
+    def _schedule(self, line: NextLine, at: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_at(at, self._frame)
+        self._next = line
+        self._timer = self._loop.call_at(at, self._beat if line is NextLine.BEAT else self._frame)
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._next, self._timer = NextLine.NOTHING, None
 
     def _observe(self) -> None:
         now = self._time()  # not the loop's time, which may be older than the moves
@@ -113,9 +129,8 @@ class Feed:
     def _frame(self) -> None:
         """Build what is new, and send it."""
         now = self._loop.time()
-        if self._timer is not None:
-            self._timer.cancel()
-        self._armed, self._last, self._timer = False, now, None
+        self._cancel_timer()
+        self._last = now
         self._observe()
         self._forget_ended_apps()
         if not self._listeners:
@@ -136,26 +151,26 @@ class Feed:
 
     def _wait_for_beat(self) -> None:
         """Send another frame for what time alone changes, or a beat where nothing does."""
-        if not self._armed and not all(app.settled for app in self.timelines.apps.values()):
-            self._timer = self._loop.call_later(PAUSE / 1000, self._frame)
+        if self._next is NextLine.FRAME:
             return
-        second = int(wall_ms(self._loop.time()) / 1000)
-        quiet = all(app.quiet(second) for app in self._engine.history.apps.values())
-        if not self._armed:
-            wait = BEAT_EVERY if quiet else SETTLE
-            callback = self._beat if quiet else self._frame
-            self._timer = self._loop.call_later(wait, callback)
+        now = self._loop.time()
+        if not all(app.settled for app in self.timelines.apps.values()):
+            self._schedule(NextLine.REFRESH, now + PAUSE / 1000)
+        elif all(app.quiet(int(wall_ms(now) / 1000)) for app in self._engine.history.apps.values()):
+            self._schedule(NextLine.BEAT, now + BEAT_EVERY)
+        else:
+            self._schedule(NextLine.REFRESH, now + SETTLE)
 
     def _beat(self) -> None:
-        self._timer = None
+        self._cancel_timer()
         data = _encode(FeedLine(kind="beat", time=self._time())) + b"\n"
         for listener in list(self._listeners):
             if listener.behind:
                 self._send(listener, b"")  # else it would lack what it missed until something changes
             else:
                 listener.send(data)
-        if self._listeners:
-            self._timer = self._loop.call_later(BEAT_EVERY, self._beat)
+        if self._listeners and self._next is NextLine.NOTHING:
+            self._schedule(NextLine.BEAT, self._loop.time() + BEAT_EVERY)
 
     def _send(self, listener: FeedConnection, data: bytes) -> None:
         """Send a frame; a listener that was behind gets a snapshot instead, once it accepts data again."""
@@ -186,9 +201,8 @@ class Feed:
         if not self._listeners:
             if self._meter is not None:
                 self._meter.close()
-            if not self._armed and self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
+            if self._next is not NextLine.FRAME:
+                self._cancel_timer()
 
     def _measure(self) -> None:
         """Measure what runners use, as long as there are listeners and something runs."""
@@ -218,15 +232,14 @@ class Feed:
     def close(self) -> None:
         """The gateway ends."""
         self._listeners.clear()
-        if self._timer is not None:
-            self._timer.cancel()
+        self._cancel_timer()
         if self._meter is not None:
             self._meter.close()
 
     # --- lines --------------------------------------------------------------------------------------------------
     def snapshot(self) -> bytes:
         """Everything, as one encoded line; the frames that follow carry what it does not."""
-        if self._armed:
+        if self._next is NextLine.FRAME:
             self._frame()  # else the next frame would repeat what the snapshot has
         self._observe()
         requests = [kept.state() for app in self._engine.history.apps.values() for kept in app.requests]

@@ -55,7 +55,7 @@ def app_state(
         owner_name=holder.name,
         owner_pid=holder.pid,
         auth=newest.spec.auth,
-        machine=newest.place,
+        machine=newest.machine_description,
         url=engine.url(published.alias, gateway["base"]),
         revision=published.last,
         serving=record.serving,

@@ -1,4 +1,4 @@
-"""Results told to webhooks: signed (Ed25519), tried again for two hours, and only where the caller may send us."""
+"""Results delivered to webhooks: signed (Ed25519), retried for two hours, and only to addresses that the caller may use."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import logging
 import socket
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from tornado.httpclient import HTTPRequest
@@ -22,6 +22,9 @@ from fal_jupyter.atomic_write import write_whole
 from fal_jupyter.domain.queue.jobs import JobState
 from fal_jupyter.domain.queue.webhooks import delivery, signed_message, wait_after
 from fal_jupyter.gateway.queue.queue import QueuedCall, answer_of
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 log = logging.getLogger("fal_jupyter.gateway")
 TIMEOUT = 15.0
@@ -35,9 +38,11 @@ class _Guarded(Resolver):
     def initialize(self, loopback: bool, private: bool) -> None:  # type: ignore[override]
         self._loopback, self._private = loopback, private
 
-    async def resolve(self, host: str, port: int, family: socket.AddressFamily = socket.AF_UNSPEC) -> Any:
-        found = await asyncio.to_thread(net_guard.addresses_of, host, port)
-        allowed = [a for a in found if net_guard.may_connect(a, loopback=self._loopback, private=self._private)]
+    async def resolve(
+        self, host: str, port: int, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[tuple[int, Any]]:
+        addresses = await asyncio.to_thread(net_guard.addresses_of, host, port)
+        allowed = [a for a in addresses if net_guard.may_connect(a, loopback=self._loopback, private=self._private)]
         if not allowed:
             raise OSError(f"{host} is no address that a webhook may have")
         return [(socket.AF_INET6 if ":" in a else socket.AF_INET, (a, port)) for a in allowed]
@@ -48,9 +53,9 @@ class Signer:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._key: Any = None
+        self._key: Ed25519PrivateKey | None = None
 
-    def _load(self) -> Any:
+    def _load(self) -> Ed25519PrivateKey:
         if self._key is None:
             from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # start-up
 
@@ -58,10 +63,10 @@ class Signer:
                 self._key = Ed25519PrivateKey.from_private_bytes(self._path.read_bytes())
             except (OSError, ValueError):
                 self._key = Ed25519PrivateKey.generate()
-                self._keep(self._key.private_bytes_raw())
+                self._save(self._key.private_bytes_raw())
         return self._key
 
-    def _keep(self, secret: bytes) -> None:
+    def _save(self, secret: bytes) -> None:
         try:
             write_whole(self._path, secret)
         except OSError as error:  # a full disk: this gateway signs all the same, the next one with another key
@@ -69,23 +74,22 @@ class Signer:
 
     def sign(self, message: bytes) -> str:
         """Give the signature in hex."""
-        signature: bytes = self._load().sign(message)
-        return signature.hex()
+        return self._load().sign(message).hex()
 
-    def jwks(self) -> dict[str, Any]:
+    def jwks(self) -> dict[str, list[dict[str, str]]]:
         """The public key, as receivers fetch it."""
-        public: bytes = self._load().public_key().public_bytes_raw()
+        public = self._load().public_key().public_bytes_raw()
         text = base64.urlsafe_b64encode(public).rstrip(b"=").decode()
         return {"keys": [{"kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": text[:16], "x": text}]}
 
 
 class Webhooks:
-    """The deliveries that are owed."""
+    """The deliveries that have not succeeded yet."""
 
     def __init__(self, key: Path, user_id: str, *, allow_private: bool, most_bytes: int) -> None:
         self.signer = Signer(key)
         self._user_id, self._allow_private, self._most_bytes = user_id, allow_private, most_bytes
-        self._owed_bytes = 0  # of results whose delivery is tried again
+        self._pending_bytes = 0  # of results whose delivery is retried
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def refusal(self, url: str, *, owner: bool) -> str:
@@ -100,10 +104,10 @@ class Webhooks:
         if parts.username is not None or parts.password is not None:
             return "fal_webhook must not carry a user name or password"
         try:
-            found = await asyncio.to_thread(net_guard.addresses_of, parts.hostname, port)
+            addresses = await asyncio.to_thread(net_guard.addresses_of, parts.hostname, port)
         except (OSError, ValueError):
-            return ""  # it may come to have one until the result is there; who has none then is tried again
-        if all(net_guard.may_connect(a, loopback=owner, private=self._allow_private) for a in found):
+            return ""  # it may have an address by the time the result is there; without one, the delivery is retried
+        if all(net_guard.may_connect(a, loopback=owner, private=self._allow_private) for a in addresses):
             return ""
         return f"fal_webhook {parts.hostname[:100]} is an address of a private network or of this machine, which this key may not use"
 
@@ -126,26 +130,26 @@ class Webhooks:
             client.close()
 
     async def _deliver(self, client: SimpleAsyncHTTPClient, call: QueuedCall, url: str) -> None:
-        owed = 0
+        counted = 0
         try:
             for attempt in itertools.count(1):
-                why = await self._try(client, call.job.id, url, _delivery_of(call))
-                if not why:
+                reason = await self._try(client, call.job.id, url, _delivery_of(call))
+                if not reason:
                     return
-                log.info("webhook of %s, attempt %d: %s", call.job.id, attempt, why)
+                log.info("webhook of %s, attempt %d: %s", call.job.id, attempt, reason)
                 wait = wait_after(attempt)
-                if not owed and self._owed_bytes + call.size > self._most_bytes:
+                if not counted and self._pending_bytes + call.size > self._most_bytes:
                     log.warning(
                         "webhook of %s is not tried again: too many results wait for their receivers", call.job.id
                     )
                     return
                 if wait is None:
                     return
-                self._owed_bytes += call.size - owed
-                owed = call.size
+                self._pending_bytes += call.size - counted
+                counted = call.size
                 await asyncio.sleep(wait)
         finally:
-            self._owed_bytes -= owed
+            self._pending_bytes -= counted
 
     async def _try(self, client: SimpleAsyncHTTPClient, request_id: str, url: str, data: bytes) -> str:
         """Deliver once; gives ``""``, or what went wrong."""
@@ -172,7 +176,7 @@ class Webhooks:
                 ),
                 raise_error=False,
             )
-        except Exception as error:  # whatever a stranger's server makes of our client
+        except Exception as error:  # whatever a strange server does to the client
             return f"{type(error).__name__}: {error}"
         return "" if 200 <= answer.code < 300 else f"{answer.code} {answer.reason}"
 
@@ -183,7 +187,7 @@ class Webhooks:
 
 
 def _delivery_of(call: QueuedCall) -> bytes:
-    """Give the body of a delivery; made for each attempt, so that none is held between them."""
+    """Give the body of a delivery; made for each attempt, so that none stays in memory between them."""
     status, headers, body = answer_of(call)
     kind = next((value for name, value in headers if name.lower() == "content-type"), "")
     return delivery(call.job.id, status, kind, json.dumps(body).encode() if isinstance(body, dict) else body)

@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Iterable
 from urllib.parse import quote
 
+from fal_jupyter.gateway.changes import Changes
 from fal_jupyter.gateway.http.response_writer import Headers, new_id
 from fal_jupyter.gateway.requests.data_plane import is_hostile, request_head
 from fal_jupyter.gateway.requests.proxied_request import ProxiedRequest
@@ -38,7 +39,7 @@ class BufferedCall:
         self.over = self.broken = False
         self.error = ""  # what user code raised, as its owner sees it
         self._pieces: list[bytes] = []
-        self._changed = asyncio.Event()
+        self._changes = Changes()
         self._closed: Callable[[], None] | None = None
 
     # --- the exchange's side ------------------------------------------------------------------------------------
@@ -61,7 +62,7 @@ class BufferedCall:
         if data:
             self._pieces.append(data)
             self.size += len(data)
-        self._tell()
+        self._changes.notify()
 
     def backed_up(self) -> bool:
         """Memory always takes more, up to its bound."""
@@ -70,30 +71,26 @@ class BufferedCall:
     def finish(self) -> None:
         """The answer is complete."""
         self.over = True
-        self._tell()
+        self._changes.notify()
 
     def drop(self) -> None:
         """The answer broke off."""
         self.over = self.broken = True
-        self._tell()
+        self._changes.notify()
 
     def on_close(self, callback: Callable[[], None]) -> None:
         """Nobody hangs up here: who wants the call's end says so."""
-
-    def _tell(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
 
     # --- the readers' side --------------------------------------------------------------------------------------
     async def begun(self) -> None:
         """Wait for the answer's head."""
         while not self.status and not self.over:
-            await self._changed.wait()
+            await self._changes.next().wait()
 
     async def ended(self) -> None:
         """Wait for the whole answer."""
         while not self.over:
-            await self._changed.wait()
+            await self._changes.next().wait()
 
     async def follow(self) -> AsyncIterator[bytes]:
         """Give the body from its beginning, and go on as it comes."""
@@ -104,7 +101,7 @@ class BufferedCall:
                 yield self._pieces[told - 1]
             if self.over:
                 return
-            await self._changed.wait()
+            await self._changes.next().wait()
 
     def body(self) -> bytes:
         """What there is of the body."""
