@@ -60,10 +60,10 @@ _RUNTIME = "set XDG_RUNTIME_DIR to a directory of your own"
 
 def _is_ours(directory: Path, not_for_others: int) -> bool:
     try:
-        found = directory.lstat()
+        info = directory.lstat()
     except OSError:
         return False
-    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & not_for_others
+    return stat.S_ISDIR(info.st_mode) and info.st_uid == os.getuid() and not info.st_mode & not_for_others
 
 
 class DeviceLocks:
@@ -136,7 +136,7 @@ class DeviceLocks:
 
 def _holder(fd: int) -> str:
     try:
-        told = json.loads(os.pread(fd, 4096, 0))
-        return f"the gateway of {told['state']} (process {told['pid']})"
+        holder = json.loads(os.pread(fd, 4096, 0))
+        return f"the gateway of {holder['state']} (process {holder['pid']})"
     except (ValueError, KeyError, TypeError):  # it is writing this very moment
         return "another gateway"

@@ -32,12 +32,12 @@ def _nvidia() -> tuple[Device, ...]:
         log.info("no GPUs: %s", error)
         return ()
     try:
-        found = []
+        devices = []
         for index in range(pynvml.nvmlDeviceGetCount()):
             handle = pynvml.nvmlDeviceGetHandleByIndex(index)
             name, uuid = pynvml.nvmlDeviceGetName(handle), pynvml.nvmlDeviceGetUUID(handle)
-            found.append(Device(index, uuid, name, pynvml.nvmlDeviceGetMemoryInfo(handle).total))
-        return tuple(found)
+            devices.append(Device(index, uuid, name, pynvml.nvmlDeviceGetMemoryInfo(handle).total))
+        return tuple(devices)
     except pynvml.NVMLError as error:
         log.warning("the GPUs could not be read: %s", error)
         return ()

@@ -94,10 +94,10 @@ class ResourceMeter:
         psutil.cpu_percent()  # its first answer is of no time at all
         while True:
             pids = self._pids()
-            found = await asyncio.to_thread(self._measure, pids)
-            self._on_measured(found)
-            if not found.like(self.usage):
-                self.usage = found
+            usage = await asyncio.to_thread(self._measure, pids)
+            self._on_measured(usage)
+            if not usage.like(self.usage):
+                self.usage = usage
                 self._on_change()
             if not pids:
                 return
@@ -105,16 +105,16 @@ class ResourceMeter:
 
     def _measure(self, pids: dict[str, int]) -> ResourceUsage:
         self._processes = {pid: p for pid, p in self._processes.items() if pid in pids.values()}
-        found = {name: self._of(pid) for name, pid in pids.items()}
+        samples = {name: self._of(pid) for name, pid in pids.items()}
         now, cpu = time.monotonic(), {}
-        for name, (_, seconds) in found.items():
+        for name, (_, seconds) in samples.items():
             before, since = self._cpu.get(name, (seconds, 0.0))
             cpu[name] = round(max(0.0, 100 * (seconds - before) / (now - since)), 1)
-        self._cpu = {name: (seconds, now) for name, (_, seconds) in found.items()}
+        self._cpu = {name: (seconds, now) for name, (_, seconds) in samples.items()}
         used = psutil.virtual_memory().used
         devices = _devices() if self._has_devices else {}
         return ResourceUsage(
-            {name: size for name, (size, _) in found.items()}, cpu, devices, used, psutil.cpu_percent()
+            {name: size for name, (size, _) in samples.items()}, cpu, devices, used, psutil.cpu_percent()
         )
 
     def _of(self, pid: int) -> tuple[int, float]:
@@ -147,16 +147,16 @@ def _devices() -> dict[str, tuple[int, float]]:
         pynvml.nvmlInit()
     except Exception:  # no driver, no library
         return {}
-    found = {}
+    devices = {}
     try:
         for index in range(pynvml.nvmlDeviceGetCount()):
             handle = pynvml.nvmlDeviceGetHandleByIndex(index)
             busy = -1.0
             with contextlib.suppress(pynvml.NVMLError):
                 busy = float(pynvml.nvmlDeviceGetUtilizationRates(handle).gpu)
-            found[pynvml.nvmlDeviceGetUUID(handle)] = (int(pynvml.nvmlDeviceGetMemoryInfo(handle).used), busy)
+            devices[pynvml.nvmlDeviceGetUUID(handle)] = (int(pynvml.nvmlDeviceGetMemoryInfo(handle).used), busy)
     except pynvml.NVMLError:
         pass
     finally:
         pynvml.nvmlShutdown()
-    return found
+    return devices

@@ -142,7 +142,7 @@ class Feed:
         ended, skipped = self._engine.history.take_new({r["id"] for r in running if r["state"] != "done"})
         news = {alias: new for alias, app in self.timelines.apps.items() if (new := app.news()) is not None}
         self._seq += 1
-        line = self._line("frame", [*(kept.state() for kept in ended), *running], news)
+        line = self._line("frame", [*(recorded.state() for recorded in ended), *running], news)
         line["skipped"] = skipped
         data = _encode(line) + b"\n"
         for listener in list(self._listeners):
@@ -242,7 +242,7 @@ class Feed:
         if self._next is NextLine.FRAME:
             self._frame()  # else the next frame would repeat what the snapshot has
         self._observe()
-        requests = [kept.state() for app in self._engine.history.apps.values() for kept in app.requests]
+        requests = [recorded.state() for app in self._engine.history.apps.values() for recorded in app.requests]
         requests += self._running()
         known = {app.alias for app in self._engine.deployments.known()}
         whole = {alias: app.whole() for alias, app in self.timelines.apps.items() if alias in known}
@@ -254,7 +254,11 @@ class Feed:
         """One published app, thin enough for a saved notebook."""
         usage = self._meter.usage if self._meter is not None else ResourceUsage()
         history = self._engine.history.apps.get(alias)
-        ended = [kept.state() for kept in list(history.requests)[-PICTURED_REQUESTS:]] if history is not None else []
+        ended = (
+            [recorded.state() for recorded in list(history.requests)[-PICTURED_REQUESTS:]]
+            if history is not None
+            else []
+        )
         requests = sorted(ended, key=lambda request: -request["began"])
         timeline = self.timelines.of(alias)
         self._observe()

@@ -145,10 +145,10 @@ class Timelines:
 
     def of(self, alias: str) -> AppTimeline:
         """The app's timeline, begun if need be."""
-        found = self.apps.get(alias)
-        if found is None:
-            found = self.apps[alias] = AppTimeline()
-        return found
+        timeline = self.apps.get(alias)
+        if timeline is None:
+            timeline = self.apps[alias] = AppTimeline()
+        return timeline
 
     def forget(self, alias: str) -> None:
         """The app is over."""

@@ -111,5 +111,5 @@ def hugging_face_of(env: Mapping[str, str]) -> dict[str, str]:
     """What the user has of Hugging Face already, by the variables that name it: downloaded models, and the token of a login."""
     cache = env.get("XDG_CACHE_HOME") or os.path.join(env.get("HOME") or os.path.expanduser("~"), ".cache")
     folder = Path(cache, "huggingface")
-    kept = {"HF_HUB_CACHE": folder / "hub", "HF_TOKEN_PATH": folder / "token"}
-    return {name: str(path) for name, path in kept.items() if path.exists()}
+    paths = {"HF_HUB_CACHE": folder / "hub", "HF_TOKEN_PATH": folder / "token"}
+    return {name: str(path) for name, path in paths.items() if path.exists()}

@@ -24,16 +24,16 @@ def byte_range(header: str, size: int) -> tuple[int, int] | str | None:
     Gives first and last byte; None where the whole file is meant (no header, more than one range, not understood); or
     ``"unsatisfiable"`` (RFC 9110, 14).
     """
-    found = _RANGE.fullmatch(header)
-    if found is None or (not found[1] and not found[2]):
+    match = _RANGE.fullmatch(header)
+    if match is None or (not match[1] and not match[2]):
         return None
-    if not found[1]:
-        length = min(_position(found[2]), size)
+    if not match[1]:
+        length = min(_position(match[2]), size)
         return (size - length, size - 1) if length else "unsatisfiable"
-    first = _position(found[1])
-    if found[2] and _position(found[2]) < first:
+    first = _position(match[1])
+    if match[2] and _position(match[2]) < first:
         return None
-    last = min(_position(found[2]), size - 1) if found[2] else size - 1
+    last = min(_position(match[2]), size - 1) if match[2] else size - 1
     return (first, last) if first < size else "unsatisfiable"
 
 
@@ -69,10 +69,10 @@ def lifecycle_in(headers: Mapping[str, str]) -> Lifecycle:
     if not header:
         return Lifecycle()
     try:
-        found = read_json(header)
+        rules = read_json(header)
     except ValueError:
-        found = None
-    return lifecycle_of(found)
+        rules = None
+    return lifecycle_of(rules)
 
 
 def parts_in(body: bytes) -> dict[int, str]:
@@ -83,14 +83,14 @@ def parts_in(body: bytes) -> dict[int, str]:
     """
     wrong = 'the body is JSON: {"parts": [{"partNumber": 1, "etag": "…"}]}'
     try:
-        found = [(part["partNumber"], part.get("etag", "")) for part in read_json(body)["parts"]]
+        parts = [(part["partNumber"], part.get("etag", "")) for part in read_json(body)["parts"]]
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ValueError(wrong) from None
-    if not all(type(number) is int and isinstance(etag, str) for number, etag in found):
+    if not all(type(number) is int and isinstance(etag, str) for number, etag in parts):
         raise ValueError(wrong)
-    if len({number for number, _ in found}) < len(found):
+    if len({number for number, _ in parts}) < len(parts):
         raise ValueError("a part is named twice")
-    return {number: etag.strip().removeprefix("W/").strip('"') for number, etag in found}
+    return {number: etag.strip().removeprefix("W/").strip('"') for number, etag in parts}
 
 
 def text_of(header: str) -> str:

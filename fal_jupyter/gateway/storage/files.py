@@ -113,12 +113,12 @@ class Files:
 
     def upload(self, file_id: str, secret: str) -> Upload | None:
         """The upload of that id, for who knows its secret."""
-        found = self._open.get(file_id)
-        if found is None or not secrets.compare_digest(found.secret.encode(), secret.encode("utf-8", "replace")):
+        upload = self._open.get(file_id)
+        if upload is None or not secrets.compare_digest(upload.secret.encode(), secret.encode("utf-8", "replace")):
             return None
-        if found.key and not self._lives(found.key):
+        if upload.key and not self._lives(upload.key):
             return None
-        return found if time.time() < found.until else None
+        return upload if time.time() < upload.until else None
 
     def end(self, upload: Upload) -> None:
         """An upload is over, complete or not."""

@@ -20,15 +20,15 @@ OPEN_BOUND = 4096  # characters of a line that is still being written, for whoev
 MOST_LOGS = 200  # files of apps, those of former gateways too
 
 
-def forget_old(directory: Path, kept: Collection[str] = (), most: int = MOST_LOGS) -> None:
-    """Remove the logs of apps that have been quiet longest, but for those of the apps *kept*; *most* files stay."""
+def forget_old(directory: Path, keep: Collection[str] = (), most: int = MOST_LOGS) -> None:
+    """Remove the logs of apps that have been quiet longest, but for those of the apps *keep*; *most* files stay."""
     try:
         with os.scandir(directory) as entries:
-            found = [(entry.stat(follow_symlinks=False).st_mtime, entry.name) for entry in entries]
+            files = [(entry.stat(follow_symlinks=False).st_mtime, entry.name) for entry in entries]
     except OSError:
         return
-    idle = sorted(pair for pair in found if pair[1].partition(".")[0] not in kept)
-    for _, name in idle[: max(0, len(found) - most)]:
+    idle = sorted(pair for pair in files if pair[1].partition(".")[0] not in keep)
+    for _, name in idle[: max(0, len(files) - most)]:
         with contextlib.suppress(OSError):
             (directory / name).unlink()
 
@@ -96,12 +96,12 @@ class Log:
 
     def read(self, lines: int, *, request: str = "", runner: str = "") -> list[LogRecord]:
         """Give the last records."""
-        found = [
+        records = [
             record
             for record in self._lines
             if (not request or record["request"] == request) and (not runner or record["runner"] == runner)
         ]
-        return found[-lines:] if lines else []
+        return records[-lines:] if lines else []
 
     def unfinished(self, request: str) -> list[LogRecord]:
         """Give what a request has printed of lines without an end yet, such as a progress bar that writes over itself."""

@@ -30,12 +30,12 @@ def redactor(environment: Mapping[str, str], secrets: Iterable[tuple[str, str]] 
             named |= dict.fromkeys(_forms(line.strip()), name)
     named = {value: name for value, name in named.items() if len(value) >= _SHORT}
     longest_first = sorted(named, key=len, reverse=True)
-    found = re.compile("|".join([_OUR_KEYS, *map(re.escape, longest_first)]))
+    pattern = re.compile("|".join([_OUR_KEYS, *map(re.escape, longest_first)]))
 
     def name_of(match: re.Match[str]) -> str:
         return f"{match['key']}:[redacted]" if match["key"] else f"[redacted {named[match[0]]}]"
 
-    return lambda text: found.sub(name_of, text)
+    return lambda text: pattern.sub(name_of, text)
 
 
 def _forms(value: str) -> set[str]:

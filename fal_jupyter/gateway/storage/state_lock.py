@@ -80,11 +80,11 @@ def bind(settings: Settings) -> socket.socket:
     """Bind the Unix socket; a stale one of ours is replaced, anything else is refused."""
     path = settings.socket
     try:
-        found = path.lstat()
+        info = path.lstat()
     except FileNotFoundError:
         pass
     else:
-        if not stat.S_ISSOCK(found.st_mode) or found.st_uid != os.getuid():
+        if not stat.S_ISSOCK(info.st_mode) or info.st_uid != os.getuid():
             raise StateRefused(f"{path} is not our socket", hint="remove it, or set another FAL_JUPYTER_STATE")
         path.unlink()
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
