@@ -115,3 +115,11 @@ def test_the_loop_of_runners_is_one_of_three() -> None:
     assert settings.read({"FAL_JUPYTER_LOOP": "asyncio"}).loop == "asyncio"
     with pytest.raises(BadSetting, match="it is one of auto, asyncio, uvloop"):
         settings.read({"FAL_JUPYTER_LOOP": "trio"})
+
+
+def test_the_record_is_off_and_otherwise_an_absolute_path_that_every_process_gets(tmp_path: Path) -> None:
+    state = {"FAL_JUPYTER_STATE": str(tmp_path)}
+    assert settings.read(state).record is None
+    chosen = settings.read(state | {"FAL_JUPYTER_RECORD": "records"})
+    assert chosen.record == Path.cwd() / "records"
+    assert settings.read(chosen.environment()).record == chosen.record

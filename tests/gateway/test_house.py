@@ -170,7 +170,7 @@ def test_a_program_that_is_no_gateway_on_the_socket_is_named_as_such(state: Path
         for connection in connections:
             connection.close()
     assert (serve.returncode, out) == (1, "")
-    assert "no gateway" in err
+    assert "not a fal_jupyter gateway" in err
     assert "FAL_JUPYTER_STATE" in err
     assert "Traceback" not in err
 
