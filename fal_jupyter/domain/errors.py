@@ -10,7 +10,7 @@
     │   ├─ NotServed             the class or alias has no running app
     │   ├─ NoSuchMachine         the machine type that was asked for is not here
     │   ├─ AppTaken              another live kernel owns the alias
-    │   └─ BadArguments          a call whose arguments do not fit the endpoint, or JSON cannot hold them
+    │   └─ BadArguments          a call whose arguments do not fit the endpoint, or are not JSON serializable
     ├─ RequestError    any       a call that was sent and failed: status, error_type, detail, request_id, traceback
     ├─ AppError        5xx       your code raised or died
     │   └─ SetupFailed           setup() raised, exited, or outlived startup_timeout
@@ -37,9 +37,13 @@ class FalJupyterError(Exception):
         hint: what to do or type instead, or ``""``.
         where: the place, as the user knows it (``cell [3], line 5``, ``--keep-alive``), or ``""``.
         status: HTTP status that fits when this error ends a request.
+        ends_call: whether a call raises it, so that the lines of the call are shown with it.
+        lines_of_call: gives the lines of the user's code that made the call, from the traceback here; a notebook sets it.
     """
 
     status: int = 500
+    ends_call: ClassVar[bool] = False
+    lines_of_call: ClassVar[Callable[[TracebackType | None], list[str]]] = staticmethod(lambda traceback: [])
 
     def __init__(self, message: str, *, hint: str = "", where: str = "") -> None:
         super().__init__(message)
@@ -54,8 +58,9 @@ class FalJupyterError(Exception):
         return "\n".join(parts)
 
     def _render_traceback_(self) -> list[str]:
-        """What IPython shows: the sentence and its hint, none of our frames."""
-        return [f"{type(self).__name__}: {self}", *self._notes()]
+        """What IPython shows: the lines that made the call, the sentence and its hint, none of our frames."""
+        calling = type(self).lines_of_call(self.__traceback__) if self.ends_call else []
+        return [*calling, f"{type(self).__name__}: {self}", *self._notes()]
 
     def _notes(self) -> list[str]:
         notes: list[str] = getattr(self, "__notes__", [])
@@ -84,6 +89,7 @@ class NotServed(UserError, LookupError):
     """The class or alias has no running app."""
 
     status = 404
+    ends_call = True
 
 
 class NoSuchMachine(UserError):
@@ -97,9 +103,10 @@ class AppTaken(UserError):
 
 
 class BadArguments(UserError, TypeError):
-    """A call whose arguments do not fit the endpoint, or that JSON cannot hold."""
+    """A call whose arguments do not fit the endpoint, or are not JSON serializable."""
 
     status = 422
+    ends_call = True
 
 
 class RequestError(FalJupyterError):
@@ -113,10 +120,9 @@ class RequestError(FalJupyterError):
         request_id: the id of the request, as in ``x-fal-request-id``.
         traceback: the user's own traceback as text (``""`` if user code did not raise).
         error: the whole description that the runner gave of the exception, or ``None``.
-        lines_of_call: gives the lines of the user's code that made the call, from the traceback here; a notebook sets it.
     """
 
-    lines_of_call: ClassVar[Callable[[TracebackType | None], list[str]]] = staticmethod(lambda traceback: [])
+    ends_call = True
 
     def __init__(
         self,
@@ -179,6 +185,7 @@ class GatewayError(FalJupyterError):
     """The gateway or the machine."""
 
     status = 503
+    ends_call = True
 
 
 class GatewayUnreachable(GatewayError):

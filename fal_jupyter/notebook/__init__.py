@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from fal_jupyter.domain.errors import RequestError
+from fal_jupyter.domain.errors import FalJupyterError
 from fal_jupyter.notebook.completion import Completion
 from fal_jupyter.notebook.display import class_display
 from fal_jupyter.notebook.namespace.tracebacks import lines_of_call
@@ -29,7 +29,7 @@ def load_ipython_extension(shell: Any) -> None:
     shell.Completer.custom_matchers.append(matcher)
     uninstall_display = class_display.install(shell)
     session.look_at_modules()
-    without_notebook, RequestError.lines_of_call = RequestError.lines_of_call, partial(lines_of_call, shell)
+    without_notebook, FalJupyterError.lines_of_call = FalJupyterError.lines_of_call, partial(lines_of_call, shell)
     shell.events.register("pre_run_cell", session.on_cell_start)
     shell.events.register("post_run_cell", session.on_cell_end)
 
@@ -42,7 +42,7 @@ def load_ipython_extension(shell: Any) -> None:
             shell.magics_manager.magics[kind].pop(name, None)
         shell.magics_manager.registry.pop(FalMagics.__name__, None)
         uninstall_display()
-        RequestError.lines_of_call = without_notebook
+        FalJupyterError.lines_of_call = without_notebook
         import_hook.uninstall()
         end_session()
 

@@ -169,6 +169,15 @@ describe("programs", () => {
     expect(call({ value: {} }).curl).not.toContain("FAL_KEY");
   });
 
+  test("a whole input stands first in a cell, and what goes in the query follows by name", () => {
+    const image = { url: `data:image/png;base64,${"A".repeat(400)}`, file_name: "sun.png" };
+    const signature = "(image: Image, seed: int = 1)";
+    expect(call({ value: image, query: { seed: 99 }, signature }).cell).toContain(
+      'Made.hi(Image.from_path("sun.png"), seed=99)',
+    );
+    expect(call({ value: ["a"], query: { seed: 99 } }).cell).toBe('Made.hi(["a"], seed=99)');
+  });
+
   test("an endpoint that yields is streamed as lines of JSON", () => {
     const programs = call({ way: "stream", yields: true, value: { n: 2 } });
     expect(programs.cell).toBe("for piece in Made.stream.hi(n=2):\n    print(piece)");
@@ -388,6 +397,18 @@ describe("the snippets of a card", () => {
     choose.dispatchEvent(new Event("change"));
     expect(named(root, "curl")).toBeUndefined();
     expect(code.textContent).toContain("with Made.realtime.talk() as session:");
+  });
+
+  test("hold what was typed into the form of another endpoint", async () => {
+    const forms = {
+      "/": { endpoint: "hi", path: "/", value: { name: "Ada" } },
+      "/draw": { endpoint: "draw", path: "/draw", value: { n: 99 } },
+    };
+    const { root, code } = opened((path = "/") => forms[path] ?? null);
+    const choose = root.querySelector("select");
+    choose.value = "/draw";
+    choose.dispatchEvent(new Event("change"));
+    expect(code.textContent).toBe("for piece in Made.stream.draw(n=99):\n    print(piece)");
   });
 
   test("say that they were copied, and hold a key that was made", async () => {

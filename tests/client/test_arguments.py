@@ -505,7 +505,7 @@ JSON: list[tuple[Any, Any]] = [
     (Level.HIGH, 2),
     ({3}, [3]),
     (frozenset("a"), ["a"]),
-    (range, "a type, which JSON cannot hold"),
+    (range, "a type, which is not JSON serializable"),
     ({1: "a", 2.5: "b", True + 2: "c"}, {"1": "a", "2.5": "b", "3": "c"}),
     ({True: 1, Colour.RED: 2, uuid.UUID(int=1): 3}, {"true": 1, "r": 2, "00000000-0000-0000-0000-000000000001": 3}),
     (Point(1, inner=In(text="x")), {"x": 1, "label": "p", "inner": {"text": "x", "n": 1}}),
@@ -519,7 +519,7 @@ JSON: list[tuple[Any, Any]] = [
 @pytest.mark.parametrize("number", range(len(JSON)))
 def test_a_value_becomes_json(number: int) -> None:
     value, expected = JSON[number]
-    if isinstance(expected, str) and "JSON cannot hold" in expected:
+    if isinstance(expected, str) and "not JSON serializable" in expected:
         with pytest.raises(BadArguments, match=expected):
             sent("bare", value)
         return
@@ -564,9 +564,9 @@ def test_a_tensor_that_json_cannot_hold_is_named(make: Callable[[Any], Any], tol
 
 
 REFUSED: list[tuple[Callable[[], Any], str]] = [
-    (lambda: b"\xff", "argument 'input_data' is bytes that are no UTF-8 text, which JSON cannot hold"),
+    (lambda: b"\xff", "argument 'input_data' is bytes that are no UTF-8 text, which are not JSON serializable"),
     (lambda: {"a": [0, b"\xff"]}, "argument 'input_data'['a'][1] is bytes that are no UTF-8 text"),
-    (lambda: float("nan"), "argument 'input_data' is nan, which JSON cannot hold"),
+    (lambda: float("nan"), "argument 'input_data' is nan, which is not JSON serializable"),
     (lambda: [1, float("-inf")], "argument 'input_data'[1] is -inf"),
     (lambda: np.array([[1.0, np.nan]]), "argument 'input_data'[0][1] is nan"),
     (lambda: np.float32("inf"), "argument 'input_data' is inf"),
@@ -689,7 +689,7 @@ def test_what_stars_would_collect_is_refused_by_name() -> None:
 def test_a_picture_is_refused_with_the_way_to_send_it() -> None:
     picture = pytest.importorskip("PIL.Image").new("RGB", (1, 1))
 
-    with pytest.raises(BadArguments, match=r"PIL\.Image\.Image, which JSON cannot hold") as caught:
+    with pytest.raises(BadArguments, match=r"PIL\.Image\.Image, which is not JSON serializable") as caught:
         sent("bare", picture)
 
     assert "fal.toolkit.Image.from_pil" in caught.value.hint

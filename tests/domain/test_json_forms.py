@@ -12,13 +12,13 @@ def _kind(module: str, *methods: str) -> type:
 @pytest.mark.parametrize(
     ("kind", "form"),
     [
-        (_kind("numpy", "tolist"), ".tolist() of it"),
-        (_kind("torch", "tolist", "to_dense"), ".tolist() of it"),
-        (_kind("PIL.Image"), "fal.toolkit.Image.from_pil(…) of it, which is the address of a file"),
-        (_kind("pandas.core.frame", "columns", "to_dict"), ".to_dict('records') of it"),
-        (_kind("pandas.core.series", "tolist", "to_dict"), ".tolist() of it"),
-        (_kind("polars.dataframe.frame", "to_dicts", "to_dict"), ".to_dicts() of it"),
-        (_kind("pyarrow.lib", "to_pylist"), ".to_pylist() of it"),
+        (_kind("numpy", "tolist"), "its .tolist()"),
+        (_kind("torch", "tolist", "to_dense"), "its .tolist()"),
+        (_kind("PIL.Image"), "fal.toolkit.Image.from_pil(picture)"),
+        (_kind("pandas.core.frame", "columns", "to_dict"), "its .to_dict('records')"),
+        (_kind("pandas.core.series", "tolist", "to_dict"), "its .tolist()"),
+        (_kind("polars.dataframe.frame", "to_dicts", "to_dict"), "its .to_dicts()"),
+        (_kind("pyarrow.lib", "to_pylist"), "its .to_pylist()"),
         (object, ""),
     ],
 )

@@ -5,7 +5,16 @@ from dataclasses import fields
 import pytest
 
 from fal_jupyter.domain import errors
-from fal_jupyter.domain.errors import AppRuleBroken, FalJupyterError, RequestError, SetupFailed
+from fal_jupyter.domain.errors import (
+    AppRuleBroken,
+    BadArguments,
+    BadSetting,
+    FalJupyterError,
+    GatewayUnreachable,
+    NotServed,
+    RequestError,
+    SetupFailed,
+)
 from fal_jupyter.domain.revisions import compare
 from fal_jupyter.domain.spec import AppSpec, EndpointSpec, Scaling, derive_app_name, option_rules
 
@@ -102,6 +111,18 @@ def test_a_failed_call_shows_the_lines_that_made_it_and_the_class_to_catch(monke
     ]
     assert other._render_traceback_()[-2:] == ["something else", "RequestError: ValueError: bad x"]
     assert RequestError("A.hi answered 404")._render_traceback_() == [*call, "RequestError: A.hi answered 404"]
+
+
+def test_an_error_before_sending_shows_the_lines_of_its_call_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        FalJupyterError, "lines_of_call", staticmethod(lambda _: ["  Cell In[3], line 2", "    A.hi()"])
+    )
+
+    for kind in (BadArguments, NotServed, GatewayUnreachable):
+        assert kind("it is wrong")._render_traceback_() == [
+            "  Cell In[3], line 2", "    A.hi()", f"{kind.__name__}: it is wrong",
+        ]  # fmt: skip
+    assert BadSetting("it is wrong")._render_traceback_() == ["BadSetting: it is wrong"]
 
 
 def test_a_failed_setup_shows_the_users_traceback_first() -> None:

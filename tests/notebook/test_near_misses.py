@@ -97,7 +97,7 @@ def shop(notebook: Kernel) -> Kernel:
             marks=pytest.mark.skipif(find_spec("torch") is None, reason="torch is not installed"),
         ),
         ("Shop.price(Image.new('RGB', (2, 2)))", "send fal.toolkit.Image.from_pil("),
-        ("Shop.array()", "result['found']['scores'] is a numpy.ndarray, which JSON cannot hold; return .tolist() of it"),
+        ("Shop.array()", "result['found']['scores'] is a numpy.ndarray, which is not JSON serializable; return its .tolist()"),
         ("Shop.submit.prise('apple')", "did you mean price?"),
         ("Shop.stream.prise('apple')", "did you mean price?"),
         ("Shop.aio.prise('apple')", "did you mean price?"),
@@ -108,6 +108,17 @@ def test_a_call_that_does_not_fit_says_what_to_type(shop: Kernel, cell: str, tol
 
     assert error.status == "error"
     assert told in (error.evalue or ""), error.evalue
+
+
+def test_an_error_before_sending_shows_the_line_of_its_call(shop: Kernel) -> None:
+    error = shop.run("Shop.price('apple')\nShop.price(Image.new('RGB', (2, 2)))")
+
+    assert (error.status, error.ename) == ("error", "BadArguments")
+    assert (
+        ", line 2\n    Shop.price(Image.new('RGB', (2, 2)))\nBadArguments: argument 'fruit' is a PIL."
+        in error.traceback
+    )
+    assert "plain_values" not in error.traceback
 
 
 def test_an_attribute_that_a_class_does_not_have_is_followed_by_the_endpoint_that_was_meant(shop: Kernel) -> None:

@@ -485,7 +485,7 @@ def _check_alone(value: Any, where: str) -> None:
         raise BadArguments(f"{where} contains itself, or is nested too deeply for JSON") from None
     except UnicodeEncodeError:
         raise BadArguments(
-            f"{where} has text with half a character (a lone surrogate), which JSON cannot hold"
+            f"{where} has text with half a character (a lone surrogate), which is not JSON serializable"
         ) from None
     except ValueError as error:
         raise BadArguments(f"{where} cannot be written as JSON: {error}") from None

@@ -49,10 +49,10 @@ def for_invalid_input(detail: Any) -> str:
 
 
 def for_value(value: Any) -> str:
-    """Say how *value*, which JSON cannot hold, becomes something that it can."""
+    """Say how *value*, which is not JSON serializable, becomes something that it can."""
     form = json_form(type(value))
     if form == PICTURE:
-        return f"send {form}; the endpoint's parameter is an Image"
+        return f"send {form}, and declare the endpoint's parameter as fal.toolkit.Image"
     return f"send {form}" if form else "send text, numbers, lists or dicts"
 
 
@@ -67,8 +67,8 @@ def for_array(hint: Any) -> str:
         return ""
     if {"url", "content_type", "file_name"} <= fields.keys():
         if "width" in fields:
-            return "send fal.toolkit.Image.from_pil(PIL.Image.fromarray(…)) of it, which is the address of a file"
-        return "send fal.toolkit.File.from_bytes(…) of it, which is the address of a file"
+            return "send fal.toolkit.Image.from_pil(PIL.Image.fromarray(array))"
+        return "send fal.toolkit.File.from_bytes(data)"
     lists = [name for name, field in fields.items() if _takes_list(field.annotation)]
     name = next(iter(lists or fields), "")
     return f"give it to a field by name: {name}=….tolist()" if name else ""

@@ -41,7 +41,7 @@ def plain(value: Any, where: str) -> Any:
     numpy arrays and torch tensors become lists, models and dataclasses dicts; what JSON cannot hold is named.
 
     Raises:
-        BadArguments: naming the place, as in ``argument 'x'['a'][1] is a socket.socket, which JSON cannot hold``.
+        BadArguments: naming the place, as in ``argument 'x'['a'][1] is a socket.socket, which is not JSON serializable``.
     """
     kind = type(value)
     if value is None or kind in (str, bool, int):
@@ -50,7 +50,9 @@ def plain(value: Any, where: str) -> Any:
         return plain(value.value, where)
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise BadArguments(f"{where} is {value}, which JSON cannot hold", hint="send None or a finite number")
+            raise BadArguments(
+                f"{where} is {value}, which is not JSON serializable", hint="send None or a finite number"
+            )
         return float(value)
     if isinstance(value, str | bool | int):
         return value
@@ -129,7 +131,7 @@ def _secret(value: Any, where: str) -> Any:
     try:
         return hidden.decode()
     except UnicodeDecodeError:
-        raise BadArguments(f"{where} has secret bytes that are not UTF-8, which JSON cannot hold") from None
+        raise BadArguments(f"{where} has secret bytes that are not UTF-8, which are not JSON serializable") from None
 
 
 class _Seconds(float):
@@ -318,7 +320,7 @@ def _other(value: Any, where: str) -> Any:
         return plain(list(value), where)
     kind = type(value)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    raise BadArguments(f"{where} is a {name}, which JSON cannot hold", hint=hints.for_value(value))
+    raise BadArguments(f"{where} is a {name}, which is not JSON serializable", hint=hints.for_value(value))
 
 
 def _text_in(data: bytes, where: str) -> str:
@@ -326,7 +328,9 @@ def _text_in(data: bytes, where: str) -> str:
         return data.decode()
     except UnicodeDecodeError:
         hint = "send base64 text, base64.b64encode(…).decode(), and decode it in the endpoint; or a file's address"
-        raise BadArguments(f"{where} is bytes that are no UTF-8 text, which JSON cannot hold", hint=hint) from None
+        raise BadArguments(
+            f"{where} is bytes that are no UTF-8 text, which are not JSON serializable", hint=hint
+        ) from None
 
 
 def is_array(value: Any) -> bool:
@@ -351,9 +355,9 @@ def _listed(array: Any, where: str) -> Any:
     except Exception as error:
         name = f"{type(array).__module__}.{type(array).__qualname__}"
         hint = (
-            "send .to_dense().tolist() of it"
+            "send its .to_dense().tolist()"
             if getattr(array, "is_sparse", False)
-            else "send .tolist() of it, of numbers or text"
+            else "send its .tolist(), of numbers or text"
         )
         raise BadArguments(f"{where} is a {name} that cannot become a list: {error}", hint=hint) from None
     return listed if finite else plain(listed, where)

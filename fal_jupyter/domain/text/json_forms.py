@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-PICTURE: Final = "fal.toolkit.Image.from_pil(…) of it, which is the address of a file"
+PICTURE: Final = "fal.toolkit.Image.from_pil(picture)"
 _METHODS: Final = ("tolist", "to_list", "to_dicts", "to_pylist", "to_dict")
 _EXACT: Final = 2**53  # beyond it a page's numbers have gaps
 
 
 def json_form(kind: type) -> str:
-    """Give what to send or return instead of an instance of *kind* (``.tolist() of it``), or ``""`` where nobody knows."""
+    """Give what to send or return instead of an instance of *kind* (``its .tolist()``), or ``""`` where nobody knows."""
     package = kind.__module__.partition(".")[0]
     if package == "PIL":
         return PICTURE
     if package == "pandas" and hasattr(kind, "columns"):
-        return ".to_dict('records') of it"
+        return "its .to_dict('records')"
     method = next((name for name in _METHODS if callable(getattr(kind, name, None))), "")
-    return f".{method}() of it" if method else ""
+    return f"its .{method}()" if method else ""
 
 
 def as_a_page_writes(value: object) -> object:

@@ -355,7 +355,9 @@ def find_unjsonable(value: Any, path: str = "result") -> str:
         return ""
     if isinstance(value, float):
         return (
-            "" if math.isfinite(value) else f"{path} is {'NaN' if math.isnan(value) else value}, which JSON cannot hold"
+            ""
+            if math.isfinite(value)
+            else f"{path} is {'NaN' if math.isnan(value) else value}, which is not JSON serializable"
         )
     if isinstance(value, Mapping):
         parts = ((f"{path}[{key!r}]", item) for key, item in value.items())
@@ -379,7 +381,7 @@ def _odd(value: Any, path: str) -> str:
     except Exception:
         kind = type(value)
         form = json_form(kind)
-        message = f"{path} is a {kind.__module__}.{kind.__qualname__}, which JSON cannot hold"
+        message = f"{path} is a {kind.__module__}.{kind.__qualname__}, which is not JSON serializable"
         return f"{message}; return {form}" if form else message
     return find_unjsonable(encoded, path) if encoded is not value else ""
 

@@ -266,7 +266,7 @@ export function cardPanel(root, host, card, signal) {
   // --- the tabs: each is built when it is first shown, and keeps what was typed into it
   /** @type {Map<string, HTMLElement>} */
   const built = new Map();
-  /** @type {{call: () => any, edit: (id: string) => void}} */
+  /** @type {{call: (path?: string) => any, edit: (id: string) => void}} */
   let trying = { call: () => null, edit: () => undefined };
   const build = (/** @type {string} */ name) => {
     const place = h("div", { class: `fj-panel-${name}`, dataset: { panel: name } });
@@ -284,7 +284,7 @@ export function cardPanel(root, host, card, signal) {
         signal,
       );
     else if (name === "logs") logsPanel(place, kept, { alias }, signal);
-    else snippetsPanel(place, kept, { alias, call: () => trying.call() }, signal);
+    else snippetsPanel(place, kept, { alias, call: (path) => trying.call(path) }, signal);
     return place;
   };
   const tabs = tabList(TABS, chosen, (name) => {

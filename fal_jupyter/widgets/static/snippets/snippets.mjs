@@ -190,11 +190,14 @@ function cellOf({
       : wholeFiles(sent);
   const given = isRecord(value) ? { ...query, ...value } : value;
   const entries = isRecord(given) ? Object.entries(given) : null;
-  const args = model
-    ? [written(value, how, ",", "    ")]
-    : entries?.every(([name]) => isKeyword(name)) && !isHidden(signature, given)
-      ? entries.map(([name, one]) => `${name}=${written(one, how, ",", "    ")}`)
-      : [written(value, how, ",", "    ")];
+  const keywords = (/** @type {[string, any][]} */ given) =>
+    given.map(([name, one]) => `${name}=${written(one, how, ",", "    ")}`);
+  // a whole input stands first, and what the endpoint takes beside it follows by name
+  const beside = Object.entries(query).filter(([name]) => isKeyword(name));
+  const args =
+    !model && entries?.every(([name]) => isKeyword(name)) && !isHidden(signature, given)
+      ? keywords(entries)
+      : [written(value, how, ",", "    "), ...keywords(beside)];
   const kinds = [...new Set(files.map((one) => one.kind))].sort();
   const read =
     files.length > 0 && (form ? "from pathlib import Path\n" : `from fal.toolkit import ${kinds.join(", ")}\n`);
@@ -412,8 +415,9 @@ const madeKeys = new Map();
 /**
  * @param {HTMLElement} root
  * @param {import("../types.d.ts").Host} host
- * @param {{alias: string, call: () => {endpoint: string, path: string, value: any, method?: string, query?:
- *   Record<string, any>, encoding?: string} | null}} options what the form holds
+ * @param {{alias: string, call: (path?: string) => {endpoint: string, path: string, value: any, method?: string,
+ *   query?: Record<string, any>, encoding?: string} | null}} options what the form of an endpoint holds, of the chosen one
+ *   without a path
  * @param {AbortSignal} signal
  */
 export function snippetsPanel(root, host, { alias, call }, signal) {
@@ -445,7 +449,7 @@ export function snippetsPanel(root, host, { alias, call }, signal) {
 
   /** @param {import("../types.d.ts").EndpointState} one */
   const callOf = (one) => {
-    const form = call();
+    const form = call(one.path);
     if (form?.path === one.path) return form;
     const found = schema && one.protocol === "http" ? endpointSchema(schema, one.path) : null;
     if (!found && one.protocol === "http") {

@@ -57,8 +57,9 @@ export function onEditRequest(frame, alias, edit, signal) {
  * @param {import("../types.d.ts").Host} host
  * @param {{alias: string}} options
  * @param {AbortSignal} signal
- * @returns {{call: () => {endpoint: string, path: string, value: any, method: string, query: Record<string, any>,
- *   encoding: string} | null, edit: (id: string) => void}} `call`: what the form holds; `edit` fills it from a request
+ * @returns {{call: (path?: string) => {endpoint: string, path: string, value: any, method: string, query: Record<string,
+ *   any>, encoding: string} | null, edit: (id: string) => void}} `call`: what the form of an endpoint holds, of the chosen
+ *   one without a path, null for a form that was not shown yet; `edit` fills it from a request
  */
 export function tryPanel(root, host, { alias }, signal) {
   const app = () => host.store.view.apps.find((one) => one.alias === alias);
@@ -538,16 +539,17 @@ export function tryPanel(root, host, { alias }, signal) {
   if (host.kind === "saved") drawSaved();
 
   return {
-    call: () => {
-      const endpoint = app()?.endpoints.find((one) => one.path === path);
-      return endpoint
+    call: (of = path) => {
+      const endpoint = app()?.endpoints.find((one) => one.path === of);
+      const made = of === path ? { takes, form, query } : draft.forms.get(of);
+      return endpoint && made
         ? {
             endpoint: endpoint.name,
-            path,
-            value: form?.read() ?? {},
-            method: takes.method,
-            query: query?.read() ?? {},
-            encoding: takes.encoding,
+            path: of,
+            value: made.form?.read() ?? {},
+            method: made.takes.method,
+            query: made.query?.read() ?? {},
+            encoding: made.takes.encoding,
           }
         : null;
     },
