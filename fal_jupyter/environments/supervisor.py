@@ -36,7 +36,8 @@ def main() -> int:
         poller.register(descriptor, select.POLLIN | select.POLLHUP)
     try:
         poller.poll()
-        return command.poll() if command.poll() is not None else 1  # type: ignore[return-value]
+        status = command.poll()
+        return 1 if status is None else status
     finally:
         while left := children_of(os.getpid()):
             for pid in left:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.abc
 import importlib.machinery
 import importlib.util
 import sys
@@ -15,12 +16,12 @@ OURS = __name__.rpartition(".")[0]
 _NAME = "fal"
 
 
-class _Loader:
+class _Loader(importlib.abc.Loader):
     """Gives the module that is already there (or imports it) under its other name."""
 
     def __init__(self, target: str, name: str) -> None:
         self._target, self._name = target, name
-        self._spec: object = None
+        self._spec: importlib.machinery.ModuleSpec | None = None
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
         module = importlib.import_module(self._target)
@@ -29,10 +30,10 @@ class _Loader:
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        module.__spec__ = self._spec  # type: ignore[assignment]  # the machinery has just put the other name's there
+        module.__spec__ = self._spec  # the machinery has just put the other name's there
 
 
-class _PartLoader:
+class _PartLoader(importlib.abc.Loader):
     """Makes a module that is not here yet."""
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
@@ -56,11 +57,11 @@ class _Finder:
         ):  # a name, of which "from … import" asks first whether it is a module
             raise ModuleNotFoundError(sentence_for(rest), name=fullname)
         if top == REST_CLIENT or any(rest == part or rest.startswith(f"{part}.") for part in LATER):
-            return importlib.util.spec_from_loader(fullname, _PartLoader(), is_package=True)  # type: ignore[arg-type]
+            return importlib.util.spec_from_loader(fullname, _PartLoader(), is_package=True)
         ours = OURS + fullname[len(_NAME) :]
         if importlib.util.find_spec(ours) is None:
             raise ModuleNotFoundError(sentence_for(fullname[len(_NAME) + 1 :]), name=fullname)
-        return importlib.util.spec_from_loader(fullname, _Loader(ours, fullname))  # type: ignore[arg-type]
+        return importlib.util.spec_from_loader(fullname, _Loader(ours, fullname))
 
 
 def _is_installed_beside() -> bool:

@@ -10,7 +10,7 @@ import functools
 import importlib
 import inspect
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any, TypeGuard
 
 from fal_jupyter.domain.spec import derive_app_name
@@ -67,33 +67,36 @@ def _options(value: IsolatedFunction) -> dict[str, Any]:
 
 def _endpoint_of(function: Callable[..., Any]) -> dict[str, Any]:
     """The function as a method, of the same kind and signature."""
-    if inspect.isasyncgenfunction(function):
-
-        async def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-            async for item in function(*args, **kwargs):
-                yield item
-
-    elif inspect.iscoroutinefunction(function):
-
-        async def method(self: Any, *args: Any, **kwargs: Any) -> Any:  # type: ignore[misc]
-            return await function(*args, **kwargs)
-
-    elif inspect.isgeneratorfunction(function):
-
-        def method(self: Any, *args: Any, **kwargs: Any) -> Any:  # type: ignore[misc]
-            yield from function(*args, **kwargs)
-
-    else:
-
-        def method(self: Any, *args: Any, **kwargs: Any) -> Any:  # type: ignore[misc]
-            return function(*args, **kwargs)
-
+    method: Any = _method_calling(function)
     functools.update_wrapper(method, function)
-    del method.__wrapped__  # type: ignore[attr-defined]  # its signature has no self
+    del method.__wrapped__  # its signature has no self
     own = _signature(function)
     this = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
-    method.__signature__ = own.replace(parameters=[this, *own.parameters.values()])  # type: ignore[attr-defined]
+    method.__signature__ = own.replace(parameters=[this, *own.parameters.values()])
     return {_free_name(function.__name__): endpoint("/")(method)}
+
+
+def _method_calling(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a method of the same kind that calls *function* without its own ``self``."""
+
+    async def async_generator(self: object, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        async for item in function(*args, **kwargs):
+            yield item
+
+    async def coroutine(self: object, *args: Any, **kwargs: Any) -> Any:
+        return await function(*args, **kwargs)
+
+    def generator(self: object, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        yield from function(*args, **kwargs)
+
+    def plain(self: object, *args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    if inspect.isasyncgenfunction(function):
+        return async_generator
+    if inspect.iscoroutinefunction(function):
+        return coroutine
+    return generator if inspect.isgeneratorfunction(function) else plain
 
 
 def _signature(function: Callable[..., Any]) -> inspect.Signature:

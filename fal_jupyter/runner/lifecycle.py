@@ -114,7 +114,7 @@ class RunnerLifecycle:
         """A task of user code ended by an exception that leaves the event loop: ``sys.exit()`` ends the runner, as in an endpoint."""
         assert self.server is not None
         if issubclass(type(error), SystemExit):
-            self.server.exit_asked.set(f"a task of the app called sys.exit({failures.code_of(error)})")
+            self.server.exit_requested.set(f"a task of the app called sys.exit({failures.code_of(error)})")
             return
         print(
             f"fal_jupyter: a task of the app ended by this:\n{failures.describe(error, 'request')['text']}",
@@ -150,7 +150,7 @@ class RunnerLifecycle:
 
         loop.add_reader(self.channel.sock, readable)
         readable()
-        leaving = asyncio.ensure_future(server.exit_asked.wait())
+        leaving = asyncio.ensure_future(server.exit_requested.wait())
         await asyncio.wait({asyncio.ensure_future(self.stopping.wait()), leaving}, return_when="FIRST_COMPLETED")
         if leaving.done():
             self.output.flush()

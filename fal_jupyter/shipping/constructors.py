@@ -43,7 +43,8 @@ def set_attributes(target: Any, attributes: Mapping[str, Any]) -> None:
 def typed_dict(module: str, name: str, parameters: tuple[Any, ...]) -> Any:
     """A TypedDict without keys yet, by the library that made the first."""
     base = importlib.import_module(module).TypedDict
-    bases = (base, Generic[parameters]) if parameters else (base,)  # type: ignore[index]
+    generic: Any = Generic
+    bases = (base, generic[parameters]) if parameters else (base,)
     created = types.new_class(name, bases)
     created.__module__ = _MAIN
     return created
@@ -51,14 +52,16 @@ def typed_dict(module: str, name: str, parameters: tuple[Any, ...]) -> Any:
 
 def new_type(name: str, supertype: Any) -> Any:
     """A ``typing.NewType`` of the notebook."""
-    created = NewType(name, supertype)  # type: ignore[valid-newtype, misc]
+    make: Any = NewType  # type checkers take it for a declaration
+    created = make(name, supertype)
     created.__module__ = _MAIN
     return created
 
 
 def generic_getitem() -> Any:
     """What makes ``Pair[int]`` of a generic NamedTuple."""
-    return Generic.__class_getitem__.__func__  # type: ignore[attr-defined]
+    generic: Any = Generic
+    return generic.__class_getitem__.__func__
 
 
 def cached(function: Any, parameters: dict[str, Any]) -> Any:

@@ -35,6 +35,7 @@ _COMPILED = (
     "__pydantic_core_schema__", "__pydantic_validator__", "__pydantic_serializer__", "__signature__",
     "__pydantic_setattr_handlers__", "__pydantic_parent_namespace__",
 )  # fmt: skip
+_NEW_OBJECT = vars(copyreg)["__newobj__"]
 _TYPED_DICT_STATE = ("__total__", "__doc__", "__closed__", "__extra_items__", "__pydantic_config__")
 _SENTINELS = {
     "dataclasses": ("_FIELD", "_FIELD_CLASSVAR", "_FIELD_INITVAR", "MISSING", "KW_ONLY", "_HAS_DEFAULT_FACTORY"),
@@ -147,7 +148,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
 def _without_new(obj: Any) -> Any:
     """Make an instance anew without the ``__new__`` of its class, which may want arguments; pickle would call it without any."""
     reduced = obj.__reduce_ex__(4)
-    if isinstance(reduced, tuple) and reduced[:2] == (copyreg.__newobj__, (type(obj),)):  # type: ignore[attr-defined]
+    if isinstance(reduced, tuple) and reduced[:2] == (_NEW_OBJECT, (type(obj),)):
         return object.__new__, *reduced[1:]
     return reduced
 

@@ -25,7 +25,8 @@ from fal_jupyter.shipping import constructors, loggers
 from fal_jupyter.shipping.generators import home_of_generator
 
 _CachedFunction = type(functools.lru_cache(len))
-_DISPATCHER = functools.singledispatch(len).__code__  # type: ignore[attr-defined]  # typeshed has it as another class
+_dispatcher: Any = functools.singledispatch(len)  # a function; typeshed has it as another class
+_DISPATCHER: types.CodeType = _dispatcher.__code__
 _OWN_OF_DISPATCHER = ("register", "dispatch", "registry", "_clear_cache", "__wrapped__")
 _OWN_OF_VALIDATED = ("raw_function", "__wrapped__")
 _LIVE = (threading.Thread, subprocess.Popen, concurrent.futures.Future)
@@ -86,8 +87,8 @@ def _swapped(kind: Any) -> tuple[Any, str] | None:
 
 
 def made_by_library(function: Any) -> Any:
-    """Give how a function that a library made around one of the notebook is made anew; None for other functions."""
-    if type(function) is not types.FunctionType:
+    """Give how a function that a library made around one of the notebook is made anew; None for other values."""
+    if not issubclass(type(function), types.FunctionType):
         return None
     if function is getattr(typing.Generic.__class_getitem__, "__func__", None):  # of a generic NamedTuple in 3.11
         return constructors.generic_getitem, ()
@@ -95,8 +96,8 @@ def made_by_library(function: Any) -> Any:
         return None
     if function.__code__ is _DISPATCHER:
         own = {name: value for name, value in vars(function).items() if name not in _OWN_OF_DISPATCHER}
-        state = (dict(function.registry), own)  # type: ignore[attr-defined]
-        return constructors.dispatcher, (function.__wrapped__,), state, None, None, constructors.set_dispatcher  # type: ignore[attr-defined]
+        state = (dict(function.registry), own)
+        return constructors.dispatcher, (function.__wrapped__,), state, None, None, constructors.set_dispatcher
     if (validation := _validation_of(function)) is not None:
         own = {name: value for name, value in vars(function).items() if name not in _OWN_OF_VALIDATED}
         config = dict(validation.config_wrapper.config_dict)
@@ -105,10 +106,10 @@ def made_by_library(function: Any) -> Any:
     return None
 
 
-def functions_around(function: types.FunctionType) -> Iterator[Any]:
+def functions_around(function: Any) -> Iterator[Any]:
     """Give what a function that a library made holds of the notebook: what it wraps, dispatches to, closes over."""
     if function.__code__ is _DISPATCHER:
-        yield from function.registry.values()  # type: ignore[attr-defined]
+        yield from function.registry.values()
         return
     yield getattr(function, "__wrapped__", None)
     for cell in function.__closure__ or ():

@@ -36,13 +36,13 @@ def empty_class(
         TypeError: the library that made the class cannot make it without its members.
     """
     metaclass = metaclass or types.prepare_class(name, bases)[0]
-    maker = maker_of(metaclass)
+    maker: Any = maker_of(metaclass)
     prepared = dict_of(maker, name, bases)
     prepared.update(namespace)
     try:
         with _without_hooks(bases):
-            created: Any = maker.__new__(metaclass, name, bases, prepared)  # type: ignore[call-overload]
-            maker.__init__(created, name, bases, prepared)  # type: ignore[misc]
+            created: Any = maker.__new__(metaclass, name, bases, prepared)
+            maker.__init__(created, name, bases, prepared)
     except Exception as error:
         raise _not_again(name, maker if maker is not type else bases[0], error) from error
     return _tracked(tracker, created)
@@ -142,7 +142,7 @@ def enumeration(
         members: of each name (aliases too) its value, and what a ``__new__`` of the notebook had made of it, without the class.
         options: keywords of the class statement.
     """
-    maker = maker_of(metaclass)
+    maker: Any = maker_of(metaclass)
     prepared = dict_of(maker, name, bases)
     prepared.update(namespace)
     made_by_hand = next(iter(members.values()), (None, None))[1] is not None
@@ -157,7 +157,7 @@ def enumeration(
     for member, (value, _) in members.items():
         prepared[member] = enum.member(value)
     with _without_hooks(bases):
-        created: Any = maker.__new__(metaclass, name, bases, prepared, **options)  # type: ignore[call-overload]
+        created: Any = maker.__new__(metaclass, name, bases, prepared, **options)
     return _tracked(tracker, created)
 
 

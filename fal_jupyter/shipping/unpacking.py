@@ -61,7 +61,7 @@ def parametrize(origin: Any, args: tuple[Any, ...]) -> Any:
     return parametrized
 
 
-def _compile(classes: list[type]) -> None:
+def _compile(classes: list[Any]) -> None:
     from pydantic import BaseModel  # start-up
     from pydantic.dataclasses import rebuild_dataclass  # start-up
 
@@ -73,4 +73,4 @@ def _compile(classes: list[type]) -> None:
         if issubclass(cls, BaseModel):
             cls.model_rebuild(force=True)
         else:
-            rebuild_dataclass(cls, force=True)  # type: ignore[arg-type]  # it is one: only those are collected
+            rebuild_dataclass(cls, force=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fal_jupyter.domain.access.cors import origins_of
@@ -73,7 +73,7 @@ def describe_app(cls: type[Any], overrides: Mapping[str, object] | None = None) 
             hint = hint_for(name, known, "write it in the class")
             raise AppRuleBroken(f"{name} cannot be set for one run", hint=hint)
         check_value(option, value, "")
-    machine = options.get("machine", _machines(cls))
+    machine: Any = options.get("machine", _machines(cls))  # checked above
     endpoints, scaling = describe_endpoints(cls), _scaling(cls, options)
     return AppSpec(
         class_name=cls.__name__,
@@ -81,7 +81,7 @@ def describe_app(cls: type[Any], overrides: Mapping[str, object] | None = None) 
         auth=_auth(options.get("auth", cls.app_auth)),
         endpoints=endpoints,
         scaling=scaling,
-        machine_type=(machine,) if isinstance(machine, str) else tuple(machine),  # type: ignore[arg-type]
+        machine_type=(machine,) if isinstance(machine, str) else tuple(machine),
         num_gpus=None if cls.num_gpus is None else int(cls.num_gpus),
         requirements=tuple(flat_requirements(cls.requirements)),
         secrets=None if (secrets := cls.host_kwargs.get("secrets")) is None else tuple(secrets),
@@ -122,11 +122,11 @@ def _health(cls: type[Any], scaling: Scaling) -> HealthRules | None:
     )
 
 
-def _machines(cls: type[Any]) -> str | list[str]:
+def _machines(cls: type[Any]) -> str | Sequence[str]:
     """What the class declares, or nothing: the root's own default is fal's, not the user's."""
     for base in cls.__mro__:
         if base.__module__ == _ROOT:
-            return ()  # type: ignore[return-value]
+            return ()
         if "machine_type" in vars(base):
             declared: str | list[str] | None = vars(base)["machine_type"]
             return declared or []

@@ -10,7 +10,7 @@ import functools
 import inspect
 from collections.abc import Callable
 from types import MethodType
-from typing import Any
+from typing import Any, TypeGuard
 
 from fal_jupyter.domain.errors import AppRuleBroken
 from fal_jupyter.fal.classes.realtime_options import RealtimeOptions
@@ -112,7 +112,7 @@ def _no_path(path: object) -> str:
     return f'the path of an endpoint must be text such as "/generate", but it is {path!r} ({type(path).__name__})'
 
 
-def _becomes_method(value: object) -> bool:
+def _becomes_method(value: object) -> TypeGuard[Callable[..., Any]]:
     """Tell whether *value*, read from an instance, is a bound method: fal routes nothing else (fal 1.83.0, measured)."""
     return (
         callable(value)
@@ -162,4 +162,4 @@ def _marked(function: object) -> Endpoint | None:
     if not _becomes_method(function):
         return None
     route = getattr(function, "__dict__", {}).get("route_signature")
-    return Endpoint(function, route) if isinstance(route, RouteSignature) else None  # type: ignore[arg-type]
+    return Endpoint(function, route) if isinstance(route, RouteSignature) else None

@@ -11,7 +11,7 @@ import numbers
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import SupportsFloat
+from typing import SupportsFloat, TypeGuard
 
 from fal_jupyter.domain.errors import AppRuleBroken
 from fal_jupyter.domain.resources.machines import KNOWN_MACHINES
@@ -48,7 +48,7 @@ class AppOption:
     hosted: bool = True
 
 
-def is_whole(value: object) -> bool:
+def is_whole(value: object) -> TypeGuard[int]:
     """Tell whether *value* is a whole number; a truth value is none."""
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
@@ -245,7 +245,7 @@ def check_order(values: Mapping[str, object], where: str) -> None:
         AppRuleBroken: with both numbers.
     """
     low, high = values.get("min_concurrency"), values.get("max_concurrency")
-    if is_whole(low) and is_whole(high) and low > high:  # type: ignore[operator]
+    if is_whole(low) and is_whole(high) and low > high:
         raise AppRuleBroken(
             f"min_concurrency is {low} but max_concurrency is {high}: the minimum cannot exceed the maximum",
             hint=f"raise max_concurrency to {low} or lower min_concurrency",

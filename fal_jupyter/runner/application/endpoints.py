@@ -166,36 +166,43 @@ def _returned(result: Any, endpoint: Any) -> Any:
 def _watched(endpoint: Callable[..., Any]) -> Callable[..., Any]:
     """The endpoint, with its exception or result noted for the host; generators are watched while they are sent."""
     if inspect.isasyncgenfunction(endpoint):
-
-        @wraps_bound(endpoint)
-        async def watched_async_generator(*args: Any, **kwargs: Any) -> Any:
-            async for value in body_streams.guarded(endpoint(*args, **kwargs), as_failure):
-                yield value
-
-        return watched_async_generator
+        return _watched_async_generator(endpoint)
     if inspect.isgeneratorfunction(endpoint):
         return endpoint
-    if inspect.iscoroutinefunction(endpoint):
+    return _watched_coroutine(endpoint) if inspect.iscoroutinefunction(endpoint) else _watched_function(endpoint)
 
-        @wraps_bound(endpoint)
-        async def watched_async(*args: Any, **kwargs: Any) -> Any:
-            try:
-                result = await endpoint(*args, **kwargs)
-                end_returned_child()
-                return _returned(result, endpoint)
-            except Exception as error:
-                end_returned_child(error)
-                if not is_answer(error):
-                    note(error)
-                if not _is_honest(error):
-                    raise UserAbort from None
-                raise
-            except BaseException as error:
-                end_returned_child(error)
-                raise as_failure(error) from None
 
-        return watched_async
+def _watched_async_generator(endpoint: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps_bound(endpoint)
+    async def watched(*args: Any, **kwargs: Any) -> Any:
+        async for value in body_streams.guarded(endpoint(*args, **kwargs), as_failure):
+            yield value
 
+    return watched
+
+
+def _watched_coroutine(endpoint: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps_bound(endpoint)
+    async def watched(*args: Any, **kwargs: Any) -> Any:
+        try:
+            result = await endpoint(*args, **kwargs)
+            end_returned_child()
+            return _returned(result, endpoint)
+        except Exception as error:
+            end_returned_child(error)
+            if not is_answer(error):
+                note(error)
+            if not _is_honest(error):
+                raise UserAbort from None
+            raise
+        except BaseException as error:
+            end_returned_child(error)
+            raise as_failure(error) from None
+
+    return watched
+
+
+def _watched_function(endpoint: Callable[..., Any]) -> Callable[..., Any]:
     @wraps_bound(endpoint)
     def watched(*args: Any, **kwargs: Any) -> Any:
         call = current_call.get()

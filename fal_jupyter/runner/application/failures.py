@@ -141,7 +141,8 @@ def describe_wrong_answer(error: BaseException, endpoint: Any, result: Any) -> E
     try:
         annotation = getattr(endpoint, "__annotations__", {}).get("return")
         shown = annotation.__name__ if isinstance(annotation, type) else str(annotation)
-        errors: Any = getattr(error, "errors")()  # noqa: B009  # FastAPI's ResponseValidationError
+        validation: Any = error  # FastAPI's ResponseValidationError
+        errors: Any = validation.errors()
         wrong = "; ".join(_wrong_part(one) for one in errors[:3])
         more = f"; and {len(errors) - 3} more" if len(errors) > 3 else ""
         name = getattr(endpoint, "__qualname__", "the endpoint")

@@ -11,6 +11,7 @@ import ctypes
 import os
 import platform
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from fal_jupyter.processes import prctl
@@ -133,9 +134,9 @@ def _pivot(new: str, old: str) -> None:
     _call(_libc.syscall, number, new.encode(), old.encode(), name="pivot_root")
 
 
-def _call(function: object, *arguments: object, name: str = "") -> None:
+def _call(function: Callable[..., int], *arguments: object, name: str = "") -> None:
     converted = [ctypes.c_ulong(a) if isinstance(a, int) else a for a in arguments]
-    if function(*converted) != 0:  # type: ignore[operator]
+    if function(*converted) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), name or getattr(function, "__name__", ""))
 

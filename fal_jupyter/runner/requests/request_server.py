@@ -44,7 +44,7 @@ class RequestServer:
         self.channel, self.capture, self.app, self.instance = channel, capture, app, instance
         self.streams: dict[int, Stream] = {}
         self.tasks: set[asyncio.Task[None]] = set()
-        self.exit_asked = _Later()
+        self.exit_requested = _ExitRequest()
         self._multiplex = head["multiplex"]
         self._state = state or {}
         self._hints = type(instance).provide_hints is not _base_hints()
@@ -110,7 +110,7 @@ class RequestServer:
             if len(self.streams) == 1 and self._watch is not None:
                 self._watch.several(False)
         if stream.call.exit is not None:
-            self.exit_asked.set(stream.call.exit)
+            self.exit_requested.set(stream.call.exit)
 
     async def _answer(self, stream: Stream) -> None:
         head = stream.head
@@ -123,35 +123,35 @@ class RequestServer:
         if head.method != WEBSOCKET:  # there the context is the empty one, as in the real package
             stream.context = context.Pending(partial(_request_context, head.headers))
             context.enter_request(stream.context)
-        stream.begun = True
         try:
-            if stream.forced:  # cancelled before it began
-                raise asyncio.CancelledError
+            stream.begin()
             if stream.has_policy() and await self._refuse_policy(stream):
                 pass
             elif not await self._short_way(stream):
                 send: Any = self._with_hints(stream) if self._hints else stream.send
                 await self.app(stream.scope(), stream.receive, send)
         except BaseException as error:
-            if issubclass(type(error), asyncio.CancelledError | RequestCancelled) and (self.leaving or stream.gone):
+            if issubclass(type(error), asyncio.CancelledError | RequestCancelled) and (
+                self.leaving or stream.call.disconnected
+            ):
                 stream.give_up()
             elif (
-                stream.complete and head.method != WEBSOCKET and not stream.call.unhandled
+                stream.is_complete and head.method != WEBSOCKET and not stream.call.unhandled
             ):  # that one is in the answer
-                self._tell_late_error(stream, error)
-            elif not stream.started or not self._answered(stream):
+                self._report_late_error(stream, error)
+            elif not stream.is_started or not self._answered(stream):
                 stream.broke(error)
         else:
-            if not stream.started:
+            if not stream.is_started:
                 stream.broke(RuntimeError("the application gave no answer"))
-            elif not stream.complete and stream.call.exit is None:  # it stopped sending: its caller hung up
+            elif not stream.is_complete and stream.call.exit is None:  # it stopped sending: its caller hung up
                 self.capture.end_request(stream.id)
                 await stream.settle()
                 self.channel.send(frames.encode(Kind.END_BODY, stream.id, b'{"aborted":true}'))
         finally:
             self.capture.end_request(stream.id)
 
-    def _tell_late_error(self, stream: Stream, error: BaseException) -> None:
+    def _report_late_error(self, stream: Stream, error: BaseException) -> None:
         """Log what user code raised when its answer was complete (background tasks): no caller waits for it any more."""
         described = failures.describe(error, "request", stream.call.endpoint)
         head = f"[fal_jupyter: request {stream.head.id} ({stream.head.method} {stream.head.path}) failed after its answer was sent]"
@@ -177,7 +177,7 @@ class RequestServer:
             read_policy(stream.header(POLICY))
         except BadPolicy as error:
             response = JSONResponse({"detail": str(error)}, 422, {"x-fal-billable-units": "0"})
-            await response(stream.scope(), stream.receive, stream.send)  # type: ignore[arg-type]
+            await response(stream.scope(), stream.receive, stream.send)
             return True
         return False
 
@@ -191,12 +191,12 @@ class RequestServer:
         kind = next((value for name, value in head.headers if name == "content-type"), "")
         if not fast.may_take(kind, head.query):
             return False
-        if stream.ended and len(stream.inbox) == 1:
-            arguments = fast.arguments(stream.inbox[0])
-        elif fast.reads_body and (whole := await stream.collect(_length(head.headers))) is not None:
+        if (at_once := stream.body.arrived_at_once()) is not None:
+            arguments = fast.arguments(at_once)
+        elif fast.reads_body and (whole := await stream.body.collect(_length(head.headers))) is not None:
             arguments = fast.arguments(whole)
             if arguments is None:
-                stream.put_back(bytes(whole))
+                stream.body.put_back(bytes(whole))
         else:
             return False
         if arguments is None:
@@ -207,7 +207,7 @@ class RequestServer:
             scope = {**stream.scope(), "app": self.app, "route": fast.route, "path_params": {}}
             content = await self._handled(Request(scope, stream.receive), error)
         if isinstance(content, Response):
-            await content(stream.scope(), stream.receive, stream.send)  # type: ignore[arg-type]
+            await content(stream.scope(), stream.receive, stream.send)
             return True
         if len(content) <= INLINE and stream.call.exit is None and not stream.new_token():
             if fast.may_be_nan and may_hide_nan(content):
@@ -296,19 +296,20 @@ def _base_hints() -> Any:
     return App.provide_hints
 
 
-class _Later:
-    """A future that may be made before its loop runs."""
+class _ExitRequest:
+    """Why user code asked the process to exit, once it has. May be made before its loop runs."""
 
     def __init__(self) -> None:
-        self._value: str | None = None
+        self._reason = ""
         self._event = asyncio.Event()
 
-    def set(self, value: str) -> None:
-        if self._value is None:
-            self._value = value
+    def set(self, reason: str) -> None:
+        """Note the first reason."""
+        if not self._event.is_set():
+            self._reason = reason
             self._event.set()
 
     async def wait(self) -> str:
+        """Wait for the request, and give its reason."""
         await self._event.wait()
-        assert self._value is not None
-        return self._value
+        return self._reason

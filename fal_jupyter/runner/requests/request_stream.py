@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import enum
 import time
-from collections import deque
+from collections.abc import Awaitable
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -18,6 +19,7 @@ from fal_jupyter.runner.application import failures
 from fal_jupyter.runner.application.endpoints import EndpointCall
 from fal_jupyter.runner.channel import RunnerChannel
 from fal_jupyter.runner.output.capture import OutputCapture
+from fal_jupyter.runner.requests.request_body import Message, RequestBody
 
 _encode = msgspec.json.encode
 CDN_TOKEN = "x-fal-cdn-token"
@@ -37,35 +39,75 @@ class RequestHead(msgspec.Struct):
 decode_head = msgspec.json.Decoder(RequestHead).decode
 
 
+class RunState(enum.Enum):
+    """How far the task of a request is."""
+
+    CREATED = "created"
+    RUNNING = "running"
+    CANCELLED = "cancelled"  # before it ran
+
+
+class AnswerState(enum.Enum):
+    """How far the answer to a request is."""
+
+    PENDING = "pending"
+    STARTED = "started"  # its head is sent
+    COMPLETE = "complete"
+
+
+_NEXT = {
+    AnswerState.PENDING: (AnswerState.STARTED, AnswerState.COMPLETE),
+    AnswerState.STARTED: (AnswerState.COMPLETE,),
+    AnswerState.COMPLETE: (AnswerState.COMPLETE,),  # user code may fail after its answer
+}
+
+
 class Stream:
-    """One request on its way through the application."""
+    """One request on its way through the application.
+
+    Attributes:
+        began: when all of the request was here, by the clock that all processes of a machine share; 0 before.
+        start: the application's ``http.response.start``, which waits for the first piece of the body.
+        credit: bytes of the answer that the gateway takes now.
+        state: what the lifespan of the application gave, for ASGI's ``state``.
+    """
 
     __slots__ = (
-        "began", "begun", "call", "capture", "channel", "complete", "context", "credit", "ended", "error_sent", "forced", "gone", "head", "id", "inbox", "may_be_nan", "owed", "read", "start", "started",
-        "state", "task", "wake", "wake_credit",
+        "_answer", "_credit_waiter", "_error_sent", "_run", "began", "body", "call", "capture", "channel", "context", "credit", "head", "id", "may_be_nan", "start", "state", "task",
     )  # fmt: skip
 
     def __init__(
         self, stream: int, channel: RunnerChannel, capture: OutputCapture, head: RequestHead, body: bytes, end: bool
     ) -> None:
         self.id, self.channel, self.capture, self.head = stream, channel, capture, head
-        self.inbox: deque[bytes] = deque((body,))
-        self.ended, self.gone, self.read = end, False, False
-        self.wake: asyncio.Future[None] | None = None
-        self.credit = WINDOW
-        self.owed = 0
-        self.wake_credit: asyncio.Future[None] | None = None
-        self.start: dict[str, Any] | None = None
-        self.started = self.complete = self.error_sent = False
         self.call = EndpointCall()
+        self.body = RequestBody(channel, stream, self.call, body, end=end)
+        self.credit = WINDOW
+        self._credit_waiter: asyncio.Future[None] | None = None
+        self._answer = AnswerState.PENDING
+        self._error_sent = False
+        self._run = RunState.CREATED
+        self.start: Message | None = None
         self.context: context.Pending | None = None
         self.task: asyncio.Task[None] | None = None
-        self.begun = self.forced = False
         self.may_be_nan = True
         self.state: dict[str, Any] = {}
-        self.began = (
-            time.monotonic() if end else 0.0
-        )  # when all of it was here: one clock for all processes of a machine
+        self.began = time.monotonic() if end else 0.0
+
+    @property
+    def is_started(self) -> bool:
+        """True once the head of the answer is sent."""
+        return self._answer is not AnswerState.PENDING
+
+    @property
+    def is_complete(self) -> bool:
+        """True once all of the answer is sent."""
+        return self._answer is AnswerState.COMPLETE
+
+    def _move(self, state: AnswerState) -> None:
+        if state not in _NEXT[self._answer]:
+            raise RuntimeError(f"an answer cannot be {state.value} after it was {self._answer.value}")
+        self._answer = state
 
     def scope(self) -> dict[str, Any]:
         """The ASGI scope of this request."""
@@ -91,20 +133,38 @@ class Stream:
         host, _, port = self.header("host").rpartition(":")
         return (host or LOOPBACK, int(port)) if port.isascii() and port.isdigit() and len(port) < 6 else (LOOPBACK, 80)
 
-    # --- request body -------------------------------------------------------------------------------------------
+    # --- the request --------------------------------------------------------------------------------------------
     def push(self, data: bytes, end: bool) -> None:
-        if end and not self.ended:
-            self.ended, self.began = True, time.monotonic()
-        if data:
-            self.inbox.append(data)
-        if self.wake is not None and not self.wake.done():
-            self.wake.set_result(None)
+        """Take a piece of the request's body."""
+        if self.body.push(data, end=end):
+            self.began = time.monotonic()
+
+    def receive(self) -> Awaitable[dict[str, Any]]:
+        """Give the next ASGI message."""
+        return self.body.receive()
+
+    def begin(self) -> None:
+        """The task runs.
+
+        Raises:
+            asyncio.CancelledError: the owner cancelled the request before.
+        """
+        if self._run is RunState.CANCELLED:
+            raise asyncio.CancelledError
+        self._run = RunState.RUNNING
 
     def cancel(self) -> None:
-        self.gone = self.call.disconnected = True
-        for wake in (self.wake, self.wake_credit):
-            if wake is not None and not wake.done():
-                wake.set_result(None)
+        """The caller disconnected."""
+        self.call.disconnected = True
+        self._wake_reader()
+        self._wake_writer()
+
+    def _wake_reader(self) -> None:
+        self.body.wake()
+
+    def _wake_writer(self) -> None:
+        if self._credit_waiter is not None and not self._credit_waiter.done():
+            self._credit_waiter.set_result(None)
 
     def go_away(self) -> None:
         """The runner is about to leave; an ordinary request is waited for."""
@@ -114,55 +174,15 @@ class Stream:
 
     def end_by_force(self) -> None:
         """The owner cancelled it: its coroutine is cancelled, or its thread gets an exception."""
-        self.forced = True
-        if not self.call.cancel() and self.task is not None and self.begun:
-            self.task.cancel()  # one that has not begun would never reach its own end
+        in_thread = self.call.cancel()
+        if self._run is RunState.CREATED:
+            self._run = RunState.CANCELLED  # a task that is cancelled before it runs would never send its end
+        elif self._run is RunState.RUNNING and not in_thread and self.task is not None:
+            self.task.cancel()
 
-    async def receive(self) -> dict[str, Any]:
-        while True:
-            if self.gone:
-                return {"type": "http.disconnect"}
-            if self.inbox:
-                data = self.inbox.popleft()
-                more = bool(self.inbox) or not self.ended
-                self.owed += len(data)
-                if more and self.owed >= WINDOW // 2:  # seldom, and always before the gateway's credit is used up
-                    self.channel.send(frames.encode_window(self.id, self.owed))
-                    self.owed = 0
-                self.read = not more
-                return {"type": "http.request", "body": data, "more_body": more}
-            if self.ended and not self.read:
-                self.read = True
-                return {"type": "http.request", "body": b"", "more_body": False}
-            self.wake = asyncio.get_running_loop().create_future()
-            await self.wake
-
-    async def collect(self, length: int) -> bytearray | None:
-        """Read the whole body, of which *length* bytes are announced (0: unknown); None when the caller hung up."""
-        body, at, more = (
-            bytearray(length),
-            0,
-            True,
-        )  # one piece of memory: a long body joined of its parts is there twice
-        while more:
-            message = await self.receive()
-            if message["type"] != "http.request":
-                return None
-            data: bytes = message["body"]
-            body[at : at + len(data)] = data
-            at += len(data)
-            more = message["more_body"]
-        del body[at:]
-        return body
-
-    def put_back(self, body: bytes) -> None:
-        """Leave a body that was collected as if it had come at once."""
-        self.inbox.append(body)
-        self.read = False
-
-    def header(self, wanted: str) -> str:
+    def header(self, name: str) -> str:
         """The first value of that (lower-case) name, or ``""``."""
-        return next((value for name, value in self.head.headers if name == wanted), "")
+        return next((value for key, value in self.head.headers if key == name), "")
 
     def has_policy(self) -> bool:
         """True where the caller says where uploads shall go."""
@@ -176,7 +196,7 @@ class Stream:
         return token if isinstance(token, str) and token != self.header(CDN_TOKEN) else ""
 
     # --- answer -------------------------------------------------------------------------------------------------
-    async def send(self, message: dict[str, Any]) -> None:
+    async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.start = message
             if message["status"] == 307:
@@ -187,11 +207,13 @@ class Stream:
         body: bytes = message.get("body", b"")
         more: bool = message.get("more_body", False)
         if self.call.exit is not None:
-            self._tell_exit()
+            self._report_exit()
             return
-        if not self.started:
-            self.started = self.call.answering = True
-            assert self.start is not None
+        if self._answer is AnswerState.PENDING:
+            if self.start is None:
+                raise RuntimeError("http.response.body came before http.response.start")
+            self._move(AnswerState.STARTED)
+            self.call.answering = True
             if token := self.new_token():
                 self.start["headers"] = [
                     *self.start["headers"],
@@ -212,18 +234,18 @@ class Stream:
             self.credit -= len(first)
             self.channel.send(frames.encode_message(Kind.RESPONSE, self.id, head, first, end=whole))
             if whole:
-                self.complete = True
+                self._move(AnswerState.COMPLETE)
                 return
             body = body[INLINE:]
         await self._send_body(body)
         if not more:
-            self.complete = True
+            self._move(AnswerState.COMPLETE)
             self.capture.end_request(self.id)  # a last line without an end belongs to the request, too
             self.channel.send(frames.encode(Kind.END_BODY, self.id))
 
     def answer_json(self, content: bytes) -> None:
         """Send a whole, short and good answer at once: what :meth:`send` makes of it, byte for byte."""
-        self.started = self.complete = True
+        self._move(AnswerState.COMPLETE)
         self._before_answer()
         head = (
             b'{"status":200,"headers":[["content-length","%d"],["content-type","application/json"]],"began":%.6f}'
@@ -238,20 +260,20 @@ class Stream:
         view = memoryview(body)
         while view:
             while self.credit <= 0:
-                if self.gone:
+                if self.call.disconnected:
                     return
-                self.wake_credit = asyncio.get_running_loop().create_future()
-                await self.wake_credit
+                self._credit_waiter = asyncio.get_running_loop().create_future()
+                await self._credit_waiter
             piece = view[: min(CHUNK, self.credit)]
             view = view[len(piece) :]
             self.credit -= len(piece)
-            if not self.gone:
+            if not self.call.disconnected:
                 self.channel.send(frames.head_of(Kind.BODY, self.id, piece), piece)
 
     def add_credit(self, credit: int) -> None:
+        """The gateway takes *credit* bytes more."""
         self.credit += credit
-        if self.wake_credit is not None and not self.wake_credit.done():
-            self.wake_credit.set_result(None)
+        self._wake_writer()
 
     def note_non_finite(self) -> None:
         """Print one line under the owner's cell, once for each place: NaN and the infinities of a result are ``null`` in fal's JSON."""
@@ -262,29 +284,29 @@ class Stream:
             text = f"[fal_jupyter: {values} of `{path}` {verb} NaN or infinite; fal sends null]\n"
             self.capture.say_once(self.id, (self.head.path, path), text)
 
-    def _tell_exit(self) -> None:
+    def _report_exit(self) -> None:
         """User code asked the process to end: its callers get 503 from the fleet, the owner what happened."""
-        if not self.started:
-            self.started = True
+        if self._answer is AnswerState.PENDING:
+            self._move(AnswerState.STARTED)
             self._before_answer()
 
     def _before_answer(self) -> None:
         self.capture.end_request(self.id)
-        if self.call.error is not None and not self.error_sent:
-            self.error_sent = True
+        if self.call.error is not None and not self._error_sent:
+            self._error_sent = True
             self.channel.send(frames.encode(Kind.ERROR, self.id, failures.encode(self.call.error)))
 
     def broke(self, error: BaseException) -> None:
         """The application raised: after its answer began, the caller can only be told that it broke off."""
         if self.call.exit is not None:
-            self._tell_exit()
+            self._report_exit()
             return
         if self.call.error is None:
             self.call.error = failures.describe(error, "request", self.call.endpoint)
         self._before_answer()
-        self.complete = True
-        if not self.started:
-            self.started = True
+        is_first = self._answer is AnswerState.PENDING
+        self._move(AnswerState.COMPLETE)
+        if is_first:
             head = _encode({"status": 500, "headers": [["content-type", "application/json"]], "began": self.began})
             body = b'{"detail":"Internal Server Error"}'
             self.channel.send(frames.encode_message(Kind.RESPONSE, self.id, head, body, end=True))
@@ -294,13 +316,13 @@ class Stream:
 
     def fail(self) -> None:
         """Answer with constants, where something of ours failed and nothing else can be trusted."""
-        if self.complete:
+        if self.is_complete:
             return
-        self.complete = True
-        if self.started:
+        is_first = self._answer is AnswerState.PENDING
+        self._move(AnswerState.COMPLETE)
+        if not is_first:
             self.channel.send(frames.encode(Kind.END_BODY, self.id, b'{"aborted":true}'))
             return
-        self.started = True
         head = b'{"status":500,"headers":[["content-type","application/json"]],"began":0.0}'
         body = b'{"detail":"Internal Server Error"}'
         self.channel.send(frames.encode_message(Kind.RESPONSE, self.id, head, body, end=True))
@@ -308,10 +330,10 @@ class Stream:
     def give_up(self) -> None:
         """End the stream of a cancelled request: nobody reads it, the gateway frees its place."""
         self.capture.end_request(self.id)
-        if not self.started:
+        if self._answer is AnswerState.PENDING:
             head = _encode({"status": 499, "headers": [], "began": self.began})
             self.channel.send(frames.encode_message(Kind.RESPONSE, self.id, head, b"", end=True))
-        elif not self.complete:
+        elif self._answer is AnswerState.STARTED:
             self.channel.send(frames.encode(Kind.END_BODY, self.id, b'{"aborted":true}'))
 
 

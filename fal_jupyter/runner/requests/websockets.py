@@ -19,7 +19,8 @@ from websockets.utils import accept_key
 
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.frames import WINDOW, Kind
-from fal_jupyter.runner.requests.request_stream import Stream
+from fal_jupyter.runner.requests.request_body import Message
+from fal_jupyter.runner.requests.request_stream import AnswerState, Stream
 
 _encode = msgspec.json.encode
 MAX_MESSAGE = 256 << 20  # bytes of one message; beyond: close 1009
@@ -31,11 +32,10 @@ GOING_AWAY = 1012  # "service restart": come back, and meet the new revision
 class WebSocketStream(Stream):
     """One websocket on its way through the application."""
 
-    __slots__ = ("_accepted", "_closing", "_held", "_late", "_left", "_messages", "_opcode", "_parts", "_protocol", "_turn", "_unacknowledged")  # fmt: skip
+    __slots__ = ("_accepted", "_closing", "_late", "_left", "_messages", "_opcode", "_parts", "_protocol", "_response_start", "_turn", "_unacknowledged", "_waiter")  # fmt: skip
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self.inbox.clear()
         self._protocol = Protocol(Side.SERVER, state=State.OPEN, max_size=MAX_MESSAGE)
         self._messages: deque[dict[str, Any]] = deque(({"type": "websocket.connect"},))
         self._parts: list[bytes] = []
@@ -45,7 +45,8 @@ class WebSocketStream(Stream):
         self._left = asyncio.Event()  # the other side has closed, or is gone
         self._accepted = self._closing = False
         self._unacknowledged = 0
-        self._held: dict[str, Any] | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._response_start: Message | None = None
 
     def scope(self) -> dict[str, Any]:
         """The ASGI scope of this websocket."""
@@ -73,7 +74,7 @@ class WebSocketStream(Stream):
             self._acknowledge()
         if (self._protocol.close_rcvd or self._protocol.eof_sent) and not self._left.is_set():
             self._left.set()  # or what it sent was no websocket's, and nothing more of it is heard
-            self._tell({"type": "websocket.disconnect", **self._closed_with()})
+            self._put_message({"type": "websocket.disconnect", **self._closed_with()})
         self._wake_reader()
 
     def _take(self, frame: WebSocketFrame) -> None:
@@ -88,14 +89,14 @@ class WebSocketStream(Stream):
         data, text, self._opcode = b"".join(self._parts), self._opcode is Opcode.TEXT, None
         self._parts = []
         if not text:
-            self._tell({"type": "websocket.receive", "bytes": data})
+            self._put_message({"type": "websocket.receive", "bytes": data})
             return
         try:
-            self._tell({"type": "websocket.receive", "text": data.decode()})
+            self._put_message({"type": "websocket.receive", "text": data.decode()})
         except UnicodeDecodeError:
             self._protocol.fail(1007, "a text message was no UTF-8")
 
-    def _tell(self, message: dict[str, Any]) -> None:
+    def _put_message(self, message: dict[str, Any]) -> None:
         self._messages.append(message)
 
     def _closed_with(self) -> dict[str, Any]:
@@ -109,13 +110,13 @@ class WebSocketStream(Stream):
             self._unacknowledged = 0
 
     def _wake_reader(self) -> None:
-        if self.wake is not None and not self.wake.done():
-            self.wake.set_result(None)
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     def cancel(self) -> None:
         """The caller's connection is gone."""
         if not self._left.is_set():
-            self._tell({"type": "websocket.disconnect", "code": 1006, "reason": ""})
+            self._put_message({"type": "websocket.disconnect", "code": 1006, "reason": ""})
         self._left.set()
         super().cancel()
 
@@ -124,22 +125,22 @@ class WebSocketStream(Stream):
         if self._accepted and self._protocol.state is State.OPEN:
             self._protocol.send_close(GOING_AWAY, "the app is restarting")
             self._answer_control()
-        self._tell({"type": "websocket.disconnect", "code": GOING_AWAY, "reason": "the app is restarting"})
+        self._put_message({"type": "websocket.disconnect", "code": GOING_AWAY, "reason": "the app is restarting"})
         self._wake_reader()
 
     async def receive(self) -> dict[str, Any]:
         """Give the next ASGI message."""
         while not self._messages:
             self._acknowledge()
-            self.wake = asyncio.get_running_loop().create_future()
-            await self.wake
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
         return self._messages.popleft()
 
     # --- from the application -----------------------------------------------------------------------------------
-    async def send(self, message: dict[str, Any]) -> None:
+    async def send(self, message: Message) -> None:
         """Carry out an ASGI message."""
         kind = message["type"]
-        if not self.started:
+        if not self.is_started:
             await self._respond(kind, message)
         elif kind == "websocket.send":
             self._send_message(message)
@@ -149,22 +150,24 @@ class WebSocketStream(Stream):
         elif kind == "websocket.http.response.body":
             await super().send({**message, "type": "http.response.body"})
 
-    async def _respond(self, kind: str, message: dict[str, Any]) -> None:
+    async def _respond(self, kind: str, message: Message) -> None:
         if kind == "websocket.accept":
             self._accept(message)
         elif kind == "websocket.close":
             self._refuse(403)
         elif kind == "websocket.http.response.start":
-            self._held = {**message, "type": "http.response.start"}
+            self._response_start = {**message, "type": "http.response.start"}
         elif kind == "websocket.http.response.body":
-            assert self._held is not None
-            await super().send(self._held)
+            if self._response_start is None:
+                raise RuntimeError(f"{kind} came before websocket.http.response.start")
+            await super().send(self._response_start)
             await super().send({**message, "type": "http.response.body"})
         else:
             raise RuntimeError(f"{kind} came before the websocket was accepted")
 
-    def _accept(self, message: dict[str, Any]) -> None:
-        self.started = self._accepted = True
+    def _accept(self, message: Message) -> None:
+        self._move(AnswerState.STARTED)
+        self._accepted = True
         request_headers = dict(self.head.headers)
         headers = [["sec-websocket-accept", accept_key(request_headers.get("sec-websocket-key", ""))]]
         if message.get("subprotocol"):
@@ -175,12 +178,12 @@ class WebSocketStream(Stream):
         self._answer_control()
 
     def _refuse(self, status: int) -> None:
-        self.started = self.complete = True
+        self._move(AnswerState.COMPLETE)
         self._before_answer()
         head = _encode({"status": status, "headers": [["content-length", "0"]], "began": self.began})
         self.channel.send(frames.encode_message(Kind.RESPONSE, self.id, head, b"", end=True))
 
-    def _send_message(self, message: dict[str, Any]) -> None:
+    def _send_message(self, message: Message) -> None:
         if self._protocol.state is not State.OPEN:
             return  # who has left hears nothing more; the application learns of it where it reads
         if (data := message.get("bytes")) is not None:
@@ -198,7 +201,7 @@ class WebSocketStream(Stream):
                 self._protocol.send_close(1000)
             await self._transmit()
         await self._until_left(CLOSING)
-        self.complete = True
+        self._move(AnswerState.COMPLETE)
         self.capture.end_request(self.id)
         self.channel.send(frames.encode(Kind.END_BODY, self.id))
 

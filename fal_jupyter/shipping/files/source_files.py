@@ -129,11 +129,11 @@ def app_named(module: ModuleType, name: str, path: Path, bases: tuple[type, ...]
     """
     apps = apps_of(module, bases)
     if name:
-        value = vars(module).get(name)
+        value: Any = vars(module).get(name)
         if is_served(value):
             return name, served_app(value)
-        if issubclass(type(value), type) and issubclass(value, bases):  # type: ignore[arg-type]
-            return name, value  # type: ignore[return-value]  # imported ones count, too
+        if issubclass(type(value), type) and issubclass(value, bases):  # imported ones count, too
+            return name, value
         if name in vars(module):
             raise BadSetting(f"{path.name}::{name} is not a fal.App, but {_kind(value)}", hint=_known(apps))
         raise BadSetting(f"{path.name} has no app {name!r}", hint=_known(apps))
