@@ -324,7 +324,7 @@ def _variables(installer: installers.Installer) -> dict[str, str]:
 
 
 def _run(command: Sequence[str], variables: dict[str, str], cwd: Path, say: Callable[[str], None]) -> tuple[int, str]:
-    """Run an installer under a warden; gives its status and all that it printed."""
+    """Run an installer under a supervisor; gives its status and all that it printed."""
     output: list[str] = []
     guarded = [sys.executable, "-P", "-m", "fal_jupyter.environments.supervisor", str(os.getpid()), *command]
     process = subprocess.Popen(
@@ -340,7 +340,7 @@ def _run(command: Sequence[str], variables: dict[str, str], cwd: Path, say: Call
                 say(text)
         return process.wait(), "".join(output)
     finally:
-        process.stdin.close()  # the warden ends all of it
+        process.stdin.close()  # the supervisor ends all of it
         process.stdout.close()
         process.wait()
 

@@ -1,4 +1,4 @@
-"""The warm fork source and warden: ``python -P -m fal_jupyter.runner.template FD``, one process for each interpreter (and for each
+"""The warm fork source and supervisor: ``python -P -m fal_jupyter.runner.template FD``, one process for each interpreter (and for each
 set of variables that act when a process starts, ``LD_LIBRARY_PATH``, ``OMP_NUM_THREADS`` …: its runners have them by the fork).
 
 It imports what every runner needs, stays single-threaded, and forks runners on order. It is a child subreaper, so
@@ -83,7 +83,7 @@ class Template:
         signal.set_wakeup_fd(write, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # only the end of the control socket ends the warden
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # only the end of the control socket ends the supervisor
 
     def run(self) -> None:
         began = time.monotonic()

@@ -9,7 +9,7 @@ import pytest
 
 from fal_jupyter.protocol.frames import CHUNK, WINDOW, Kind
 from fal_jupyter.runner.output.capture import OutputCapture
-from fal_jupyter.runner.requests.request_body import BodyState
+from fal_jupyter.runner.requests.body_reader import BodyReaderState
 from fal_jupyter.runner.requests.request_stream import RequestHead, Stream
 
 
@@ -49,7 +49,7 @@ def test_a_body_is_received_then_read_and_may_be_put_back() -> None:
         return seen
 
     assert asyncio.run(read()) == [
-        BodyState.RECEIVING, None, BodyState.RECEIVED, True, b"ab", BodyState.READ, b"ab", b"ab", BodyState.READ,
+        BodyReaderState.RECEIVING, None, BodyReaderState.RECEIVED, True, b"ab", BodyReaderState.READ, b"ab", b"ab", BodyReaderState.READ,
     ]  # fmt: skip
 
 
@@ -58,7 +58,7 @@ def test_a_body_that_is_still_arriving_cannot_be_put_back() -> None:
 
     with pytest.raises(RuntimeError, match="cannot be received after it was received"):
         stream_of(b"a")[0].body.put_back(b"a")
-    assert stream.body.state is BodyState.RECEIVING
+    assert stream.body.state is BodyReaderState.RECEIVING
 
 
 def test_a_reader_that_waits_is_woken_by_a_piece_and_by_a_disconnect() -> None:

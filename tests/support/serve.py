@@ -18,7 +18,7 @@ from typing import Any
 
 from fal_jupyter import settings
 from fal_jupyter.client.client import Client
-from fal_jupyter.commands import grammar, verbs
+from fal_jupyter.commands import grammar, handlers
 from fal_jupyter.commands.command_backend import ShellBackend
 
 Env = Mapping[str, str | None] | None  # what differs from our own environment; None takes a variable away
@@ -115,7 +115,7 @@ def _listing(state: Path, verb: str) -> Any:
     """Carry out a verb in this process: one of its own takes half a second, and tests that wait for something ask again and again."""
     client = Client(settings.read(os.environ | {"FAL_JUPYTER_STATE": str(state)}))
     try:
-        outcome = verbs.carry_out(grammar.parse_verb([verb, "--json"], "shell"), ShellBackend(client))
+        outcome = handlers.execute(grammar.parse_command([verb, "--json"], "shell"), ShellBackend(client))
         return json.loads(json.dumps(outcome.data))
     finally:
         client.close()

@@ -19,7 +19,7 @@ from fal_jupyter.runner.application import failures
 from fal_jupyter.runner.application.endpoints import EndpointCall
 from fal_jupyter.runner.channel import RunnerChannel
 from fal_jupyter.runner.output.capture import OutputCapture
-from fal_jupyter.runner.requests.request_body import Message, RequestBody
+from fal_jupyter.runner.requests.body_reader import BodyReader, Message
 
 _encode = msgspec.json.encode
 CDN_TOKEN = "x-fal-cdn-token"
@@ -81,7 +81,7 @@ class Stream:
     ) -> None:
         self.id, self.channel, self.capture, self.head = stream, channel, capture, head
         self.call = EndpointCall()
-        self.body = RequestBody(channel, stream, self.call, body, end=end)
+        self.body = BodyReader(channel, stream, self.call, body, end=end)
         self.credit = WINDOW
         self._credit_waiter: asyncio.Future[None] | None = None
         self._answer = AnswerState.PENDING

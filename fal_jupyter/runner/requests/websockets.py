@@ -19,7 +19,7 @@ from websockets.utils import accept_key
 
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.frames import WINDOW, Kind
-from fal_jupyter.runner.requests.request_body import Message
+from fal_jupyter.runner.requests.body_reader import Message
 from fal_jupyter.runner.requests.request_stream import AnswerState, Stream
 
 _encode = msgspec.json.encode

@@ -17,7 +17,7 @@ Message = MutableMapping[str, Any]
 """A message of ASGI."""
 
 
-class BodyState(enum.Enum):
+class BodyReaderState(enum.Enum):
     """How far a request body is."""
 
     RECEIVING = "receiving"
@@ -26,13 +26,13 @@ class BodyState(enum.Enum):
 
 
 _NEXT = {
-    BodyState.RECEIVING: (BodyState.RECEIVED,),
-    BodyState.RECEIVED: (BodyState.READ,),
-    BodyState.READ: (BodyState.RECEIVED,),  # put back, to be read again
+    BodyReaderState.RECEIVING: (BodyReaderState.RECEIVED,),
+    BodyReaderState.RECEIVED: (BodyReaderState.READ,),
+    BodyReaderState.READ: (BodyReaderState.RECEIVED,),  # put back, to be read again
 }
 
 
-class RequestBody:
+class BodyReader:
     """The body of one request; :meth:`receive` is what ASGI wants."""
 
     __slots__ = ("_call", "_channel", "_chunks", "_stream", "_unacknowledged", "_waiter", "state")
@@ -42,18 +42,18 @@ class RequestBody:
         self._chunks: deque[bytes] = deque((first,))
         self._unacknowledged = 0
         self._waiter: asyncio.Future[None] | None = None
-        self.state = BodyState.RECEIVED if end else BodyState.RECEIVING
+        self.state = BodyReaderState.RECEIVED if end else BodyReaderState.RECEIVING
 
-    def _move(self, state: BodyState) -> None:
+    def _move(self, state: BodyReaderState) -> None:
         if state not in _NEXT[self.state]:
             raise RuntimeError(f"a request body cannot be {state.value} after it was {self.state.value}")
         self.state = state
 
     def push(self, data: bytes, *, end: bool) -> bool:
         """Add a chunk; True when it completes the body."""
-        completes = end and self.state is BodyState.RECEIVING
+        completes = end and self.state is BodyReaderState.RECEIVING
         if completes:
-            self._move(BodyState.RECEIVED)
+            self._move(BodyReaderState.RECEIVED)
         if data:
             self._chunks.append(data)
         self.wake()
@@ -66,7 +66,7 @@ class RequestBody:
 
     def arrived_at_once(self) -> bytes | None:
         """Give the body if it arrived in one piece; it stays to be read."""
-        return self._chunks[0] if self.state is not BodyState.RECEIVING and len(self._chunks) == 1 else None
+        return self._chunks[0] if self.state is not BodyReaderState.RECEIVING and len(self._chunks) == 1 else None
 
     async def receive(self) -> dict[str, Any]:
         """Give the next ASGI message."""
@@ -75,16 +75,16 @@ class RequestBody:
                 return {"type": "http.disconnect"}
             if self._chunks:
                 data = self._chunks.popleft()
-                more = bool(self._chunks) or self.state is BodyState.RECEIVING
+                more = bool(self._chunks) or self.state is BodyReaderState.RECEIVING
                 self._unacknowledged += len(data)
                 if more and self._unacknowledged >= WINDOW // 2:  # before the gateway's credit is used up
                     self._channel.send(frames.encode_window(self._stream, self._unacknowledged))
                     self._unacknowledged = 0
                 if not more:
-                    self._move(BodyState.READ)
+                    self._move(BodyReaderState.READ)
                 return {"type": "http.request", "body": data, "more_body": more}
-            if self.state is BodyState.RECEIVED:
-                self._move(BodyState.READ)
+            if self.state is BodyReaderState.RECEIVED:
+                self._move(BodyReaderState.READ)
                 return {"type": "http.request", "body": b"", "more_body": False}
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
@@ -106,4 +106,4 @@ class RequestBody:
     def put_back(self, body: bytes) -> None:
         """Leave a body that was collected as if it had come at once."""
         self._chunks.append(body)
-        self._move(BodyState.RECEIVED)
+        self._move(BodyReaderState.RECEIVED)
