@@ -84,7 +84,7 @@ class Scaling:
     def changed(self, changes: Mapping[str, object]) -> Scaling:
         """Give this scaling with some options changed while the app runs.
 
-        Who speaks of ``min_concurrency`` or ``keep_alive`` gets exactly that, and no warm runner of ours beside it.
+        Setting ``min_concurrency`` or ``keep_alive`` disables the default warm runner.
 
         Raises:
             AppRuleBroken: there is no such option, or the values do not go together.
@@ -96,8 +96,8 @@ class Scaling:
             if not whole and not (isinstance(value, float) and name in SECONDS and math.isfinite(value)):
                 what = "a number of seconds" if name in SECONDS else "a whole number"
                 raise AppRuleBroken(f"{name} is {value!r}, but it must be {what}", where=name)
-        speaks = {"min_concurrency", "keep_alive"} & changes.keys() and "warm" not in changes
-        return replace(self, **{**changes, **({"warm": 0} if speaks else {})})  # type: ignore[arg-type]
+        sets_own = {"min_concurrency", "keep_alive"} & changes.keys() and "warm" not in changes
+        return replace(self, **{**changes, **({"warm": 0} if sets_own else {})})  # type: ignore[arg-type]
 
     @property
     def floor(self) -> int:
@@ -190,14 +190,14 @@ class AppSpec:
     retry: RetryRules = field(default_factory=RetryRules)
     about: str = ""
 
-    def path_of(self, asked: str) -> str:
-        """Give the endpoint's path that *asked* means: as it stands, or where there is only the one with (or without) a
-        slash at its end, that one. A gateway does not redirect."""
+    def path_of(self, requested: str) -> str:
+        """Give the endpoint's path that *requested* means: itself, or the one with (or without) a trailing slash where only
+        that exists. A gateway does not redirect."""
         for endpoint in self.endpoints:
-            if endpoint.path == asked:
-                return asked
-        other = asked[:-1] if asked.endswith("/") else f"{asked}/"
-        return other if any(endpoint.path == other for endpoint in self.endpoints) else asked
+            if endpoint.path == requested:
+                return requested
+        other = requested[:-1] if requested.endswith("/") else f"{requested}/"
+        return other if any(endpoint.path == other for endpoint in self.endpoints) else requested
 
     def to_json(self) -> dict[str, Any]:
         """Give plain JSON values."""
@@ -210,8 +210,8 @@ class AppSpec:
         Raises:
             AppRuleBroken: a field is missing or out of range.
         """
-        told_apart = {"endpoints", "scaling", "machine_type", "requirements", "secrets", "health", "cors", "retry"}
-        known = {f.name for f in fields(AppSpec)} - told_apart
+        nested = {"endpoints", "scaling", "machine_type", "requirements", "secrets", "health", "cors", "retry"}
+        known = {f.name for f in fields(AppSpec)} - nested
         plain = {name: value for name, value in data.items() if name in known}
         endpoint_fields = {f.name for f in fields(EndpointSpec)}
         scaling_fields = {f.name for f in fields(Scaling)}

@@ -247,7 +247,7 @@ class Decision(TypedDict):
 
 class Lane(TypedDict):
     """One runner's life: ``moves`` are ``[time, state]``, the last one ``GONE`` when it has ended. Pauses between two calls that are
-    shorter than a pixel are closed (:mod:`fal_jupyter.domain.runners.lanes`)."""
+    shorter than a pixel are closed (:mod:`fal_jupyter.domain.timeline.lanes`)."""
 
     id: str
     devices: list[str]

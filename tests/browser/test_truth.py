@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 from playwright.sync_api import Locator, expect
 
-from fal_jupyter.domain.runners.lanes import PAUSE
+from fal_jupyter.domain.timeline.lanes import PAUSE
 from tests.browser.apps import LOAD
 from tests.browser.conftest import Front
 from tests.browser.test_lab import open_sidebar, opened, tab

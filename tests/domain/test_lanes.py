@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fal_jupyter.domain.runners.lanes import GONE, IDLE, PAUSE, RUNNING, LaneMoves, Move, coarser, resolution
+from fal_jupyter.domain.timeline.lanes import GONE, IDLE, PAUSE, RUNNING, LaneMoves, Move, coarser, resolution
 
 RUNS = st.lists(st.tuples(st.floats(0.1, 3000), st.floats(0.1, 2000)), min_size=1, max_size=60)
 """Runs of a runner: the pause before each, and how long it took, in milliseconds."""

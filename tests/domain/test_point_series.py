@@ -9,8 +9,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fal_jupyter.domain.runners.lanes import GONE, IDLE, PAUSE, RUNNING, LaneMoves, resolution
-from fal_jupyter.domain.runners.point_series import COARSEST, Point, PointSeries, coarser_points
+from fal_jupyter.domain.timeline.lanes import GONE, IDLE, PAUSE, RUNNING, LaneMoves, resolution
+from fal_jupyter.domain.timeline.point_series import COARSEST, Point, PointSeries, coarser_points
 
 STATES = ("PENDING", "SETUP", "IDLE", "RUNNING", "DRAINING", "TERMINATING")
 COURSES = st.lists(

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from fal_jupyter.domain.fleet.app import FleetApp
-from fal_jupyter.domain.runners.lanes import GONE
 from fal_jupyter.domain.runners.runner import Runner, State
 from fal_jupyter.domain.spec import AppSpec, Scaling
+from fal_jupyter.domain.timeline.lanes import GONE
 from fal_jupyter.gateway.devices.resource_usage import ResourceUsage, used_by
 from fal_jupyter.gateway.engine.request_history import BODIES_BOUND, AppHistory, RequestHistory, body_of, displays_of
 from fal_jupyter.gateway.feed.timelines import AppTimeline

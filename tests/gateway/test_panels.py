@@ -18,7 +18,7 @@ import pytest
 from fal_jupyter.client.client import Client
 from fal_jupyter.client.connection.response import Response
 from fal_jupyter.domain.errors import GatewayError, NotServed
-from fal_jupyter.domain.runners.lanes import PAUSE
+from fal_jupyter.domain.timeline.lanes import PAUSE
 from fal_jupyter.protocol.api import PROTOCOL
 from fal_jupyter.protocol.feed import BODY_BOUND, KEPT_REQUESTS, FeedLine
 from fal_jupyter.settings import read

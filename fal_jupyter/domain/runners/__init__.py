@@ -1,1 +1,1 @@
-"""One runner as the fleet sees it: its states, its health, its lane in the timeline."""
+"""One runner as the fleet sees it: its states, its health, its liveness."""

@@ -8,8 +8,8 @@ from enum import StrEnum
 from typing import Final
 
 from fal_jupyter.domain.runners.health import Health
-from fal_jupyter.domain.runners.lanes import GONE
 from fal_jupyter.domain.runners.liveness import Liveness
+from fal_jupyter.domain.timeline.lanes import GONE
 
 
 class State(StrEnum):
@@ -102,4 +102,4 @@ class Runner:
 
 
 Moved = tuple[int, Runner, str]
-"""When (monotonic nanoseconds) which runner entered which state, :data:`~fal_jupyter.domain.runners.lanes.GONE` at last."""
+"""When (monotonic nanoseconds) which runner entered which state, :data:`~fal_jupyter.domain.timeline.lanes.GONE` at last."""

@@ -24,7 +24,7 @@ BACKOFF_CAP = 600 * SECOND
 
 @dataclass(frozen=True, slots=True)
 class RunnerView:
-    """What the decision sees of a runner. *since* is when it entered its state; *killed* ones only wait to be reaped.
+    """What the decision sees of a runner. *since* is when it entered its state; *killed*: only its exit is awaited.
 
     *requested*: its owner started it, by publishing the app or by hand. That counts as use: ``keep_alive`` applies from the start
     on, so that a loaded model does not go while the notebook's next cell is written. (On fal, publishing starts no runner.)
@@ -51,16 +51,16 @@ class Observation:
 
     Attributes:
         revision: the one wanted; runners of another are old, and leave once a new one is ready.
-        waiting: since when each undispatched request is eligible, ascending: those that count are found by halving.
+        waiting: when each undispatched request became eligible, ascending (found by binary search).
         failures: consecutive failures to start; *last_failure* is when the last one was.
         pending_first_runner: runners wanted whatever the demand: 1 while a publication waits for its first runner.
         blocked_until: no start before this (the machine refused one).
-        room: how many more runners the devices of this machine can hold; None where none is needed.
+        room: how many more runners the devices of this machine can hold; None where the app needs no device.
         last_no_surplus_at: the last moment at which no runner was more than wanted. Idle time counts from there at the earliest, and the
             patience with one that is on its way: a buffer runner that no request ever reaches would else be stopped in the pause
             between two calls, and started again for the second (a caller that calls in a loop, a buffer of one: one start and
             stop each keep_alive; or one each call, while a process takes longer to come up than a call).
-        shutdown: the app is over; only the grace of leaving runners is watched.
+        shutdown: the app has ended; only the grace of its runners is watched.
     """
 
     now: int
@@ -159,7 +159,7 @@ def _called_for(scaling: Scaling, volume: int) -> tuple[int, int]:
     return -(-volume // scaling.max_multiplexing), buffer
 
 
-class _Deciding:
+class _DecisionSteps:
     """One run of the decision; the steps come in an order that matters."""
 
     def __init__(self, scaling: Scaling, obs: Observation) -> None:
@@ -343,4 +343,4 @@ class _Deciding:
 
 def decide(scaling: Scaling, obs: Observation) -> ScalingDecision:
     """Say what an app's runners should do at ``obs.now``, and why. Pure; called after every event and at ``wake_at``."""
-    return _Deciding(scaling, obs).run()
+    return _DecisionSteps(scaling, obs).run()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from fal_jupyter.domain.runners.lanes import PAUSE
+from fal_jupyter.domain.timeline.lanes import PAUSE
 from fal_jupyter.gateway.devices.resource_usage import ResourceMeter, ResourceUsage, used_by
 from fal_jupyter.gateway.engine.request_history import state_of, wall_ms
 from fal_jupyter.gateway.feed.snapshot import app_state, device_states, host_state, options

@@ -7,10 +7,10 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 
 from fal_jupyter.domain.fleet.app import FleetApp
-from fal_jupyter.domain.runners.lanes import GONE, LaneMoves, Move, coarser
-from fal_jupyter.domain.runners.point_series import COARSEST, PointSeries, coarser_points
 from fal_jupyter.domain.runners.runner import Runner
 from fal_jupyter.domain.scaling.decision_log import LoggedDecision
+from fal_jupyter.domain.timeline.lanes import GONE, LaneMoves, Move, coarser
+from fal_jupyter.domain.timeline.point_series import COARSEST, PointSeries, coarser_points
 from fal_jupyter.gateway.engine.request_history import wall_ms
 from fal_jupyter.protocol.feed import KEPT_LANES, KEPT_MOVES, KEPT_POINTS, KEPT_USAGE, SERIES, Decision, Lane, Timeline
 
@@ -95,7 +95,7 @@ class AppTimeline:
 
     @property
     def settled(self) -> bool:
-        """False while a runner's pause waits to be told (:mod:`fal_jupyter.domain.runners.lanes`)."""
+        """False while a runner's pause waits to be told (:mod:`fal_jupyter.domain.timeline.lanes`)."""
         return all(lane.track.settled for lane in self.lanes.values())
 
     def whole(self) -> Timeline:

@@ -15,7 +15,7 @@ from typing import Final
 from fal_jupyter.commands import request_tables
 from fal_jupyter.commands.numbers import count, milliseconds
 from fal_jupyter.commands.tables import table
-from fal_jupyter.domain.runners.lanes import GONE
+from fal_jupyter.domain.timeline.lanes import GONE
 from fal_jupyter.notebook.display import saved_results_html
 from fal_jupyter.notebook.display.saved_parts import (
     WIDE,

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-from fal_jupyter.domain.runners.lanes import GONE, RUNNING, resolution
+from fal_jupyter.domain.timeline.lanes import GONE, RUNNING, resolution
 
 Point = list[float]
 """When (wall clock, milliseconds), requests waiting and running, then runners by state."""
