@@ -16,6 +16,24 @@ from fal_jupyter.protocol.frames import Decoder, Kind
 OnOutput = Callable[[int, str], None]
 
 
+class _ResponseHead(msgspec.Struct):
+    """Head of a RESPONSE frame."""
+
+    status: int
+    headers: list[tuple[str, str]]
+
+
+class _DisplayHead(msgspec.Struct):
+    """Head of a DISPLAY frame."""
+
+    type: str
+    text: str
+
+
+_response_head = msgspec.json.Decoder(_ResponseHead)
+_display_head = msgspec.json.Decoder(_DisplayHead)
+
+
 class AnswerImage(str):
     """A picture that an endpoint displayed, as output: the text is what is printed where pictures cannot be shown.
 
@@ -30,12 +48,12 @@ class AnswerImage(str):
     def of(cls, payload: bytes) -> str:
         """Read a DISPLAY frame; of a type that is no picture, the text alone is left."""
         head, data, _ = frames.decode_message(payload)
-        described = msgspec.json.decode(head)
-        text = f"{described['text']}\n"
-        if described["type"] not in frames.PICTURES:
+        described = _display_head.decode(head)
+        text = f"{described.text}\n"
+        if described.type not in frames.PICTURES:
             return text
         picture = cls(text)
-        picture.kind, picture.data = described["type"], data
+        picture.kind, picture.data = described.type, data
         return picture
 
 
@@ -94,9 +112,8 @@ class AnswerReader:
                 self._on_output(1, AnswerImage.of(frame.payload))
             elif frame.kind == Kind.RESPONSE:
                 head, body, _ = frames.decode_message(frame.payload)
-                found = msgspec.json.decode(head)
-                self.answer.status = found["status"]
-                self.answer.headers = [(name, value) for name, value in found["headers"]]
+                response = _response_head.decode(head)
+                self.answer.status, self.answer.headers = response.status, response.headers
                 self._parts = [body]  # a second one is the gateway's failure, in place of an answer that had begun
             elif frame.kind == Kind.BODY:
                 self._parts.append(frame.payload)
