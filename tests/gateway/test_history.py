@@ -42,7 +42,7 @@ def ended(number: int, size: int = 0, *, alias: str = "a", name: str = "", **rec
         dispatched=True,
         body=SimpleNamespace(sample=b"x" * size, bytes_received=size),
         record=SimpleNamespace(**(kept | record)),
-        timestamps=lambda now: RequestTimestamps(now - 0.01, now, now, 0.0, False, now, now, now),
+        clock=SimpleNamespace(at=lambda now: RequestTimestamps(now - 0.01, now, now, 0.0, False, now, now, now)),
     )
 
 
