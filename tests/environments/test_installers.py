@@ -29,7 +29,7 @@ def test_pips_settings_are_handed_to_uv() -> None:
     }
 
 
-def test_what_uv_was_told_itself_goes_first() -> None:
+def test_uvs_own_variables_take_precedence() -> None:
     told = {"UV_DEFAULT_INDEX": "https://mine.test", "UV_INDEX_STRATEGY": "first-index"}
 
     assert not {"UV_DEFAULT_INDEX", "UV_INDEX_STRATEGY"} & uv_variables(PIP, told).keys()

@@ -69,7 +69,7 @@ def test_files_of_requirements_name_places_too(tmp_path: Path) -> None:
     ]
 
 
-def test_what_an_address_says_of_who_may_come_is_masked() -> None:
+def test_credentials_in_an_address_are_masked() -> None:
     assert masked("--index-url https://me:secret@mirror.test/simple") == "--index-url https://****@mirror.test/simple"
     assert masked("x @ git+https://token@host/x.git@main") == "x @ git+https://****@host/x.git@main"
     assert masked("tiny==1.0 # me@home") == "tiny==1.0 # me@home"

@@ -62,7 +62,7 @@ def has(interpreter: str, code: str) -> str:
     return subprocess.run([interpreter, "-P", "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 
-def test_an_environment_has_what_was_asked_for_and_what_runners_need_and_no_more(root: Path, wheels: Path) -> None:
+def test_an_environment_has_the_requirements_and_what_runners_need_and_no_more(root: Path, wheels: Path) -> None:
     said: list[str] = []
 
     made, _ = store.provide(root, wanted(wheels, TINY), said.append)
@@ -239,7 +239,7 @@ def test_one_that_a_process_serves_with_is_not_removed(root: Path, wheels: Path)
     assert list(root.iterdir()) == []
 
 
-def test_passwords_in_lines_are_not_said(root: Path, wheels: Path) -> None:
+def test_passwords_in_lines_are_masked(root: Path, wheels: Path) -> None:
     said: list[str] = []
     with pytest.raises(AppRuleBroken) as refused:
         store.provide(root, wanted(wheels, "-r http://me:S3CRET@127.0.0.1:9/r.txt"), said.append)
@@ -265,9 +265,7 @@ def test_one_that_is_being_made_is_not_removed(root: Path, wheels: Path, slow: s
     process.communicate(timeout=30)
 
 
-def test_another_python_is_found_or_the_version_is_said_to_be_missing(
-    root: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_python_is_found_or_reported_missing(root: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert find_python(version_here()) == (sys.executable, ".".join(map(str, sys.version_info[:3])))
     assert find_python("3.99") == ("", "")
     monkeypatch.setattr(installers, "find_installer", lambda: installers.Installer("pip", ()))
@@ -288,7 +286,7 @@ def test_settings_of_the_installer_may_be_items_of_their_own(root: Path, tmp_pat
     assert has(made.interpreter, "import tiny; print(tiny.VERSION)") == "2.0rc1"
 
 
-def test_hashes_of_lines_are_checked_and_required_ones_are_told(
+def test_hashes_are_checked_and_required_hashes_are_refused_with_a_hint(
     root: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     digest = hashlib.sha256((wheels / TINY).read_bytes()).hexdigest()

@@ -127,7 +127,7 @@ def test_a_key_of_the_environment_goes_where_it_was_made(
     assert client._headers == ({"Authorization": f"Key {key}"} if sent else {})
 
 
-def test_a_file_that_imports_what_is_not_here_loads_and_says_so(tmp_path: Path) -> None:
+def test_a_file_with_a_missing_import_loads_with_a_warning(tmp_path: Path) -> None:
     path = tmp_path / "imports.py"
     path.write_text(
         "import fal, fal.wma.sdk\nfrom fastapi import Body\nfrom fal import apps, endpoint\nfrom fal.app import AppClient\nfrom fal.auth import UnauthenticatedException\n"

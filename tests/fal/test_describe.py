@@ -42,7 +42,7 @@ def test_a_plain_class_has_the_defaults_of_the_page_and_one_warm_runner() -> Non
     assert (scaling.request_timeout, scaling.startup_timeout) == (3600, 600)
 
 
-def test_every_option_that_acts_is_told() -> None:
+def test_every_option_with_an_effect_is_described() -> None:
     spec = fal.describe(
         make(
             keywords={"max_concurrency": 5, "name": "by-keyword"},
@@ -100,7 +100,7 @@ def test_whole_seconds_stay_whole() -> None:
 
 
 # --- endpoints --------------------------------------------------------------------------------------------------------
-def test_endpoints_are_told_in_source_order_with_signature_and_docstring() -> None:
+def test_endpoints_are_described_in_source_order_with_signature_and_docstring() -> None:
     class Answer(BaseModel):
         text: str
 
@@ -165,7 +165,7 @@ def test_a_signature_that_cannot_be_shown_does_not_stop_the_app() -> None:
     assert fal.describe(make(odd=fal.endpoint("/odd")(odd))).endpoints[1].signature == "(...)"
 
 
-def test_both_of_two_endpoints_on_one_path_are_told_by_name() -> None:
+def test_both_of_two_endpoints_on_one_path_are_named() -> None:
     with pytest.warns(fal.AppWarning):
         made = make(ho=fal.endpoint("/")(hi))
 
@@ -310,7 +310,7 @@ def test_who_may_call_is_inherited() -> None:
         (["https://A.example", "http://b.example"], ("https://a.example", "http://b.example")),
     ],
 )
-def test_which_pages_may_read_answers_is_said_for_this_run(given: Any, cors: tuple[str, ...]) -> None:
+def test_cors_origins_can_be_set_for_one_run(given: Any, cors: tuple[str, ...]) -> None:
     spec = fal.describe(make(), {"cors": given})
     assert spec.cors == AppSpec.from_json(spec.to_json()).cors == cors
 
@@ -360,7 +360,7 @@ def test_a_class_inherits_that_its_base_spoke_of_scaling() -> None:
     assert fal.describe(meta("Sub", (make(),), {})).scaling.warm == 1
 
 
-def test_a_class_that_speaks_of_scaling_gets_exactly_what_it_says() -> None:
+def test_a_class_with_scaling_options_gets_exactly_these() -> None:
     scaling = fal.describe(make(keep_alive=7, min_concurrency=2, max_concurrency=4)).scaling
 
     assert (scaling.keep_alive, scaling.min_concurrency, scaling.max_concurrency, scaling.warm) == (7, 2, 4, 0)
@@ -443,7 +443,7 @@ def test_secrets_are_named_in_any_way_that_options_are(way: str) -> None:
     assert fal.describe(make(**made)).secrets == ("TOK",)
 
 
-def test_an_option_that_replaced_host_kwargs_do_not_have_is_told_to_have_no_effect() -> None:
+def test_an_option_missing_in_replaced_host_kwargs_is_reported_to_have_no_effect() -> None:
     with pytest.warns(UserWarning, match="keep_alive has no effect: host_kwargs is replaced"):
         cls = make(host_kwargs={"resolver": "uv"}, keep_alive=300)
     assert "keep_alive" not in cls.host_kwargs
@@ -462,7 +462,7 @@ def test_an_option_that_replaced_host_kwargs_do_not_have_is_told_to_have_no_effe
         ({"host_kwargs": {"retry_config": {"timeout": {"retries": 2}}}}, RetryRules(budgets={"timeout": 2})),
     ],
 )
-def test_what_a_class_says_of_retries_reaches_the_gateway(body: dict[str, Any], rules: RetryRules) -> None:
+def test_the_retry_options_of_a_class_reach_the_gateway(body: dict[str, Any], rules: RetryRules) -> None:
     spec = fal.describe(make(**body))
     assert spec.retry == rules
     assert AppSpec.from_json(spec.to_json()) == spec

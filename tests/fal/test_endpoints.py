@@ -172,7 +172,7 @@ def test_the_facts_of_the_class_are_those_of_what_serves_it(served: Recorder) ->
         lambda: Hello.app,
     ],
 )
-def test_a_class_that_nobody_serves_says_so_and_what_to_type(
+def test_calling_a_class_that_is_not_served_raises_with_the_command_to_type(
     ask: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("IS_ISOLATE_AGENT", raising=False)
@@ -334,7 +334,7 @@ def test_annotations_that_are_resolved_later_are_seen_by_readers_of_the_endpoint
     assert Mine.__dict__["hi"].__annotations__ == {"n": float, "return": str}
 
 
-def test_the_awaitable_endpoints_can_be_listed_and_a_wrong_name_is_told_the_right_ones() -> None:
+def test_the_awaitable_endpoints_can_be_listed_and_a_wrong_name_lists_the_right_ones() -> None:
     assert dir(Hello.aio) == ["hi", "later"]
     assert repr(Hello.aio) == "<awaitable endpoints of Hello>"
     with pytest.raises(AttributeError, match="Hello has no endpoint 'helper'; its endpoints: hi, later"):
@@ -376,7 +376,7 @@ def test_a_signature_is_shown_without_self(function: Callable[..., Any], shown: 
     assert str(signature_of(function)) == shown
 
 
-def test_a_method_without_self_is_told_so() -> None:
+def test_a_method_without_self_is_refused() -> None:
     def hi() -> None: ...
 
     with pytest.raises(AppRuleBroken, match=r"hi takes no argument, but a method takes self first") as caught:
@@ -652,7 +652,7 @@ def test_a_websocket_may_share_a_path_with_an_endpoint_and_is_no_http_route() ->
 
 
 # --- misuse of the decorator ------------------------------------------------------------------------------------------
-def test_the_decorator_without_a_path_says_what_to_write() -> None:
+def test_the_decorator_without_a_path_raises_with_the_form_to_write() -> None:
     with pytest.raises(AppRuleBroken, match=r'@fal\.endpoint needs a path: write @fal\.endpoint\("/"\) above def hi$'):
 
         class Mine(fal.App):

@@ -65,7 +65,7 @@ def test_an_answer_that_is_none_is_a_fetch_error(data: bytes) -> None:
         ("?a=b", "/?a=b"),
     ],
 )
-def test_an_address_is_asked_as_a_browser_would(path: str, asked: str) -> None:
+def test_a_url_is_requested_as_a_browser_would(path: str, asked: str) -> None:
     lines: list[str] = []
 
     def answer(connection: socket.socket, line: str) -> None:
@@ -83,7 +83,7 @@ def test_what_is_no_address_of_ours_is_nothing_to_show(address: str) -> None:
     assert local_bytes(address, 10) is None
 
 
-def test_a_server_that_says_nothing_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_server_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fal_jupyter.fal.toolkit.utils.fetching.READ_TIMEOUT", 0.3)
     with stranger(lambda connection, line: time.sleep(30)) as base, pytest.raises(OSError, match="timed out"):
         fetch(base, io.BytesIO())

@@ -26,7 +26,7 @@ def test_a_text_comes_back_as_it_was(store: KVStore, value: str) -> None:
 
 
 @pytest.mark.parametrize("value", [5, b"x", None, {}, [], 1.5, True])
-def test_what_is_no_text_is_refused_as_on_fal_and_nothing_is_kept(store: KVStore, value: Any) -> None:
+def test_a_value_that_is_no_text_is_refused_as_on_fal_and_not_stored(store: KVStore, value: Any) -> None:
     store.set("k", "before")
     with pytest.raises(AttributeError, match=f"'{type(value).__name__}' object has no attribute 'encode'"):
         store.set("k", value)
@@ -71,7 +71,7 @@ def test_keys_that_are_sent_alike_are_one(store: KVStore, key: Any, same: str) -
     assert store.get(same) is None
 
 
-def test_other_keys_are_kept_apart(store: KVStore) -> None:
+def test_keys_are_independent(store: KVStore) -> None:
     for key in ("a", "A", "a/b", "a?b", "../x", ""):
         store.set(key, key + "!")
 
@@ -99,7 +99,7 @@ def test_a_lifetime_in_range_is_taken(store: KVStore, ttl: Any) -> None:
     assert store.get("k") == "v"
 
 
-def test_a_broken_file_is_told_by_its_name_and_not_in_sqlites_words(store: KVStore, tmp_path: Path) -> None:
+def test_a_broken_file_is_reported_by_name_instead_of_by_sqlites_error(store: KVStore, tmp_path: Path) -> None:
     (tmp_path / "kv.sqlite").write_bytes(b"no database" * 1000)
     with pytest.raises(KVStoreException) as caught:
         store.get("k")

@@ -128,7 +128,7 @@ def test_the_table_names_every_option_there_is() -> None:
 
 # --- class variables --------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(("name", "value"), cells(0, list(TABLE)))
-def test_a_fitting_class_variable_is_accepted_and_kept(name: str, value: Any) -> None:
+def test_a_valid_class_variable_is_accepted_unchanged(name: str, value: Any) -> None:
     made = variable(name, value)
 
     if name == "host_kwargs":
@@ -335,7 +335,7 @@ def test_machine_types_is_checked_as_machine_type_is(value: Any) -> None:
             place("machine_types", value)
 
 
-def test_a_kind_of_none_is_told_when_the_class_is_wrapped_or_served() -> None:
+def test_a_kind_of_none_is_refused_when_the_class_is_wrapped_or_served() -> None:
     for place in (keyword, hosted):
         made = place("kind", None)
         assert made.host_kwargs["kind"] is None
@@ -407,7 +407,7 @@ def test_the_warning_points_at_the_users_line_each_time_that_it_runs() -> None:
     assert line.strip() == "class Mine(fal.App):"
 
 
-def test_a_misspelt_keyword_is_told_again_when_the_class_is_served() -> None:
+def test_a_misspelt_keyword_is_warned_of_again_when_the_class_is_served() -> None:
     with pytest.warns(MisspeltOption):
         made = keyword("keep_aliv", 5)
 

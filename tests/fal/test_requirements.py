@@ -47,6 +47,6 @@ def test_lines_of_every_kind(tmp_path: Path, lines: list[str], unmet: str, unkno
     assert [line.startswith(unknown) for line in open_ones] == ([True] if unknown else [])
 
 
-def test_files_are_passed_over_where_nobody_says_where_they_are() -> None:
+def test_requirement_files_are_skipped_without_a_base_folder() -> None:
     assert fal.check_requirements(["-r missing.txt"]) == []
     assert fal.unknown_requirements(["-r missing.txt"]) == ["-r missing.txt"]

@@ -73,6 +73,6 @@ def test_entries_that_share_their_bytes_are_refused() -> None:
         list(compressed(data[:first] + entry * copies + bytes(tail)))
 
 
-def test_an_entry_that_says_less_than_it_has_gives_no_more_than_it_says() -> None:
+def test_an_entry_longer_than_declared_is_refused() -> None:
     with pytest.raises(zipfile.BadZipFile):
         list(compressed(declared(archive(a=bytes(100_000)), 10)))

@@ -277,7 +277,7 @@ def test_plain_parameters_come_from_the_query_or_from_a_json_object(
         ],
     ],
 )
-def test_what_a_body_has_wrong_is_told_with_its_place(
+def test_an_invalid_body_is_described_with_the_location_of_each_error(
     method: Callable[..., Any], body: bytes, place: list[Any], kind: str
 ) -> None:
     reply = call(ours(method), body=body, headers=JSON)
@@ -374,6 +374,6 @@ def unjsonable(self: Any) -> Any:
 
 
 @pytest.mark.parametrize("method", [raises, wrong_type, unjsonable], ids=lambda m: m.__name__)
-def test_a_failure_of_the_endpoint_tells_its_caller_nothing(method: Callable[..., Any]) -> None:
+def test_a_failure_of_the_endpoint_gives_its_caller_no_details(method: Callable[..., Any]) -> None:
     reply = call(ours(method))
     assert (reply.status, reply.json) == (500, {"detail": "Internal Server Error"})

@@ -130,7 +130,7 @@ def test_a_request_that_is_cancelled_while_it_runs_has_its_task_cancelled() -> N
     assert asyncio.run(run())
 
 
-def test_a_long_answer_waits_for_credit_and_stops_when_its_caller_is_gone() -> None:
+def test_a_long_answer_waits_for_credit_and_stops_when_its_caller_disconnects() -> None:
     async def answer() -> list[Any]:
         stream, channel = stream_of()
         await stream.send(dict(START))

@@ -196,7 +196,7 @@ def test_a_method_of_a_helpers_name_is_not_the_helper(book: Notebook) -> None:
     assert compare(before, whole(book)).reason == "function run changed"
 
 
-def test_a_class_without_source_is_told_by_its_code(book: Notebook) -> None:
+def test_a_class_without_source_is_identified_by_its_code(book: Notebook) -> None:
     text = "class Hello(fal.App):\n    @fal.endpoint('/')\n    def hi(self, name='a'): return name in {'x', 'y', 'z'}"
     found = []
     for source in (text, text, text.replace("'z'", "'other'"), text.replace("name", "text")):
