@@ -7,6 +7,8 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from tests.support.kernel import Kernel
 from tests.support.serve import doctor
 from tests.support.state import processes_of
@@ -85,13 +87,18 @@ def settle(state: Path, kernel: int, processes: int) -> Count:
         time.sleep(0.1)
 
 
-def test_ten_thousand_requests_and_two_hundred_redefinitions_leave_nothing(notebook: Kernel, state: Path) -> None:
+@pytest.mark.parametrize(
+    ("redefinitions", "requests"), [(40, 2_000), pytest.param(200, 10_000, marks=pytest.mark.long)]
+)
+def test_requests_and_redefinitions_leave_nothing(
+    notebook: Kernel, state: Path, redefinitions: int, requests: int
+) -> None:
     redefine(notebook, 0, 20)
     call(notebook, 1000)
     before = settle(state, notebook.pid, 4)
 
-    redefine(notebook, 100, 200)
-    call(notebook, 10_000)
+    redefine(notebook, 100, redefinitions)
+    call(notebook, requests)
 
     after = settle(state, notebook.pid, before.processes)
     assert after.pids == before.pids

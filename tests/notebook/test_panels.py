@@ -114,9 +114,10 @@ def test_a_page_that_saves_gets_the_panels_as_they_stand_without_a_cell(notebook
     assert outputs("nobody") == []
 
 
-def test_ten_thousand_calls_do_not_swell_what_is_saved(notebook: Kernel) -> None:
+@pytest.mark.parametrize("calls", [2_000, pytest.param(10_000, marks=pytest.mark.long)])
+def test_thousands_of_calls_do_not_swell_what_is_saved(notebook: Kernel, calls: int) -> None:
     notebook.run(APP.replace("class Desk(fal.App):", "class Desk(fal.App):\n    max_multiplexing = 16")).ok()
-    cell = notebook.run("_ = [Desk.hi.map(['x'] * 2500, concurrency=8) for _ in range(4)]", timeout=100).ok()
+    cell = notebook.run(f"_ = [Desk.hi.map(['x'] * {calls // 4}, concurrency=8) for _ in range(4)]", timeout=100).ok()
     whole = json.dumps([cell.outputs, [u["data"] for u in cell.updates if MIME in u["data"]][-1]])
     assert len(whole) < 256 * 1024
 

@@ -402,8 +402,11 @@ class Lasting(fal.App):
 """
 
 
+@pytest.mark.parametrize("replacements", [3, pytest.param(8, marks=pytest.mark.long)])
 @pytest.mark.parametrize("path", ["/raw", "/realtime"])
-def test_who_sends_while_the_cell_is_changed_hears_that_the_app_is_restarting(notebook: Kernel, path: str) -> None:
+def test_who_sends_while_the_cell_is_changed_hears_that_the_app_is_restarting(
+    notebook: Kernel, path: str, replacements: int
+) -> None:
     async def until_closed(edit: str) -> tuple[int | None, str | None]:
         message = "x" if path == "/raw" else b"\x81\xa1a\x01"  # {"a": 1}
         address, headers = url.replace("http:", "ws:") + path, {"authorization": f"Key {key}"}
@@ -426,7 +429,7 @@ def test_who_sends_while_the_cell_is_changed_hears_that_the_app_is_restarting(no
 
     notebook.run(LASTING.replace("VERSION", "0")).ok()
     url, key = notebook.run("print(Lasting.url, Lasting.key)").ok().text.split()
-    for version in range(1, 9):
+    for version in range(1, replacements + 1):
         ended = asyncio.run(until_closed(LASTING.replace("VERSION", str(version))))
         assert ended == (1012, "the app is restarting")
 

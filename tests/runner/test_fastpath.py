@@ -358,8 +358,19 @@ def _objects(draw: st.DrawFn, depth: int = 0) -> bytes:
 
 
 @given(_objects())
-@settings(max_examples=1500)
+@settings(max_examples=300)
 def test_bytes_that_are_read_at_once_give_what_json_loads_would_have_given(body: bytes) -> None:
+    read_at_once(body)
+
+
+@pytest.mark.long
+@given(_objects())
+@settings(max_examples=5000)
+def test_bytes_that_are_read_at_once_give_what_json_loads_would_have_given_in_many_cases(body: bytes) -> None:
+    read_at_once(body)
+
+
+def read_at_once(body: bytes) -> None:
     adapter = TypeAdapter(Simple)
     try:
         at_once = adapter.validate_json(body)
