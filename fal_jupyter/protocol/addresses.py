@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from typing import NamedTuple
+from urllib.parse import unquote
 
+_SUSPECT = re.compile(r"[\x00-\x1f%]|\.\.")
 NAMESPACES = frozenset({"workflows", "comfy"})
 _LEGACY = re.compile(r"([0-9]+)-(.+)")
 _JOB = re.compile(
@@ -64,3 +66,15 @@ def job_address(path: str, own: str = "") -> JobAddress | None:
     if not app.alias:
         return None
     return JobAddress(app.owner, app.alias, found["id"], found["what"] or "")
+
+
+def is_hostile(path: str) -> bool:
+    """True where a path has a ``..`` segment or a control character in it, percent-encoded or not.
+
+    The one rule for paths of strangers. The Jupyter proxy adds to it what proxies read in different ways
+    (:func:`fal_jupyter.server.targets.is_ambiguous`).
+    """
+    if not _SUSPECT.search(path):
+        return False
+    decoded = unquote(path)
+    return any(part == ".." for part in decoded.replace("\\", "/").split("/")) or any(ord(c) < 32 for c in decoded)

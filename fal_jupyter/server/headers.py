@@ -14,7 +14,7 @@ from urllib.parse import urljoin, urlsplit
 from tornado.httputil import HTTPHeaders
 
 from fal_jupyter.protocol.api import H_BASE, H_ROLE, RUN
-from fal_jupyter.server.targets import is_hostile
+from fal_jupyter.server.targets import is_ambiguous
 
 HOP_BY_HOP: Final = frozenset(
     {
@@ -133,7 +133,7 @@ def location(value: str, prefix: str, target: str) -> str | None:
             return None
     elif not path.startswith(RUN):
         path = app + path  # an app knows nothing of the address that it is served at
-    if is_hostile(path) or not query.isprintable() or " " in query:
+    if is_ambiguous(path) or not query.isprintable() or " " in query:
         return None
     return prefix + path + query
 

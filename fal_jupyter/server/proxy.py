@@ -22,7 +22,7 @@ from fal_jupyter.protocol.panels import admin_target
 from fal_jupyter.server.guard import AccessDenied, GuardedHandler, error_body, explain
 from fal_jupyter.server.headers import handshake, inward, outward
 from fal_jupyter.server.origin import Origin
-from fal_jupyter.server.targets import DATA, is_hostile, is_query, without_secrets
+from fal_jupyter.server.targets import DATA, is_ambiguous, is_query, without_secrets
 from fal_jupyter.server.tunnel import Tunnel
 from fal_jupyter.server.upstream import ENDED, ConnectionLost, Upstream, UpstreamConnection, ended
 
@@ -340,7 +340,7 @@ class DataHandler(Passing):
     def target(self) -> str:
         """Give the path on the gateway's socket: ours without the base URL and ``fal``."""
         path = self.request.path[len(self.base_url) + len("fal") :]
-        if is_hostile(path):
+        if is_ambiguous(path):
             raise AccessDenied(400, "bad_request", "the path has '..', a hidden slash or a control character in it")
         if path.split("/")[1] not in DATA:
             raise HTTPError(404)
@@ -358,7 +358,7 @@ class AdminHandler(Passing):
     def target(self) -> str:
         """Give the control plane's path."""
         path = self.request.path[len(self.base_url) + len("fal/api/") :]
-        found = None if is_hostile(path) else admin_target(self.request.method or "", path)
+        found = None if is_ambiguous(path) else admin_target(self.request.method or "", path)
         if found is None:
             raise AccessDenied(404, "not_found", "panels cannot ask that of the gateway")
         return found

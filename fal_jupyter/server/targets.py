@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 from typing import Final
-from urllib.parse import unquote, unquote_plus
+from urllib.parse import unquote_plus
+
+from fal_jupyter.protocol.addresses import is_hostile
 
 DATA: Final = ("run", "queue", "cdn", "ws")  # first parts of the data plane's paths, here and on the socket
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -17,17 +19,12 @@ _PLAIN = re.compile(r"[A-Za-z0-9/_~!$&'()*+,;=:@-]*(?:\.(?!\.)[A-Za-z0-9/_~!$&'(
 _PRINTABLE = re.compile(r"[\x21-\x7e]*")
 
 
-def is_hostile(path: str) -> bool:
-    """True where *path* climbs, hides a slash, or has a character in it that no address has."""
+def is_ambiguous(path: str) -> bool:
+    """True where *path* is hostile, hides a slash, or has a character in it that no address has: proxies read such paths in different ways."""
     if _PLAIN.fullmatch(path):
         return False
-    if not _PRINTABLE.fullmatch(path) or "\\" in path:
-        return True
     lower = path.lower()
-    if "%2f" in lower or "%5c" in lower:
-        return True
-    plain = unquote(path, errors="replace")
-    return any(part == ".." for part in plain.split("/")) or any(ord(character) < 32 for character in plain)
+    return not _PRINTABLE.fullmatch(path) or "\\" in path or "%2f" in lower or "%5c" in lower or is_hostile(path)
 
 
 def without_secrets(query: str) -> str:

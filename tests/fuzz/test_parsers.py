@@ -24,10 +24,10 @@ from fal_jupyter.fal.upload_policy import BadPolicy, read_policy
 from fal_jupyter.gateway.auth.access_tokens import AccessTokens
 from fal_jupyter.gateway.http.response_writer import is_number, new_id
 from fal_jupyter.gateway.queue.webhooks import Webhooks
-from fal_jupyter.gateway.requests.data_plane import is_hostile, is_own_host, start_limit, token_of, without_token
+from fal_jupyter.gateway.requests.data_plane import is_own_host, start_limit, token_of, without_token
 from fal_jupyter.gateway.storage.file_rules import lifecycle_in
 from fal_jupyter.protocol import frames
-from fal_jupyter.protocol.addresses import app_address, job_address
+from fal_jupyter.protocol.addresses import app_address, is_hostile, job_address
 from fal_jupyter.protocol.frames import Decoder, Frame, FrameError, Kind
 from fal_jupyter.protocol.panels import admin_target
 from fal_jupyter.server import targets
@@ -133,7 +133,7 @@ def test_a_job_comes_back_from_its_address(owner: str, alias: str, what: str, en
 def test_a_path_that_climbs_is_found_at_every_door(text: str) -> None:
     parts = unquote(text).replace("\\", "/").split("/")
     assert is_hostile(text) or ".." not in parts
-    assert targets.is_hostile(text) or (".." not in parts and "\\" not in unquote(text))
+    assert targets.is_ambiguous(text) or (".." not in parts and "\\" not in unquote(text))
 
 
 @given(path, st.sampled_from(["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"]))
@@ -145,7 +145,7 @@ def test_a_panel_reaches_only_plain_places(text: str, method: str) -> None:
     if found is not None:
         assert found.isascii()
         assert found.isprintable()
-        assert not targets.is_hostile(text)
+        assert not targets.is_ambiguous(text)
 
 
 @given(latin1, st.lists(st.tuples(latin1, latin1), max_size=4))

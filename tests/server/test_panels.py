@@ -11,7 +11,7 @@ import pytest
 
 from fal_jupyter import server_record
 from fal_jupyter.protocol.panels import admin_target
-from fal_jupyter.server.targets import METHODS, is_hostile, without_secrets
+from fal_jupyter.server.targets import METHODS, is_ambiguous, without_secrets
 from tests.support.jupyter import Jupyter, jupyter_server
 from tests.support.serve import Served, served
 from tests.support.state import state_directory, wait_for_end
@@ -140,14 +140,14 @@ def test_credentials_leave_the_query(given: str, left: str) -> None:
     "path", ["/run/a/b/", "/run/a/b/c.d/e..f", "/run/a/b/%20", "/run/a/b/...", "/x/%25", "/~a!$&'()*+,;=:@"]
 )
 def test_ordinary_paths_pass(path: str) -> None:
-    assert not is_hostile(path)
+    assert not is_ambiguous(path)
 
 
 @pytest.mark.parametrize(
     "path", ["/..", "/a/../b", "/%2E%2e/", "/a%2Fb", "/a%5cb", "/a\\b", "/a b", "/\x00", "/a%00", "/é", "/%0a"]
 )
 def test_hostile_paths_do_not(path: str) -> None:
-    assert is_hostile(path)
+    assert is_ambiguous(path)
 
 
 def record_of(server: Jupyter) -> server_record.ServerRecord | None:

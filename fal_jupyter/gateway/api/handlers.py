@@ -13,8 +13,9 @@ from fal_jupyter.domain.access.key_grants import Right
 from fal_jupyter.gateway.api.services import GatewayServices
 from fal_jupyter.gateway.http.response_writer import FAILED, failure_body, is_number, new_id
 from fal_jupyter.gateway.http.tornado_bridge import RespondingHandler
-from fal_jupyter.gateway.requests.data_plane import is_hostile, is_own_host, limit_sentence
+from fal_jupyter.gateway.requests.data_plane import is_own_host, limit_sentence
 from fal_jupyter.protocol import frames
+from fal_jupyter.protocol.addresses import is_hostile
 from fal_jupyter.protocol.api import (
     ENDING,
     ENDING_SENTENCE,

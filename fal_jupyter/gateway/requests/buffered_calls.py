@@ -9,11 +9,12 @@ from urllib.parse import quote
 
 from fal_jupyter.gateway.changes import Changes
 from fal_jupyter.gateway.http.response_writer import Headers, new_id
-from fal_jupyter.gateway.requests.data_plane import is_hostile, request_head
+from fal_jupyter.gateway.requests.data_plane import request_head
 from fal_jupyter.gateway.requests.proxied_request import ProxiedRequest
 from fal_jupyter.gateway.requests.request_description import RequestDescription
 from fal_jupyter.gateway.requests.request_events import RequestEvents
 from fal_jupyter.gateway.runners.channel import GatewayChannel
+from fal_jupyter.protocol.addresses import is_hostile
 from fal_jupyter.protocol.feed import HELD_BOUND
 
 CONTENT_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(;[ \t]*[\w-]+=[\w.\"' -]+)*")

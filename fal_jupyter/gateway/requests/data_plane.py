@@ -25,7 +25,7 @@ from fal_jupyter.gateway.http.response_writer import failure, is_number, new_id
 from fal_jupyter.gateway.requests.proxied_request import ProxiedRequest
 from fal_jupyter.gateway.requests.request_description import RequestDescription
 from fal_jupyter.gateway.requests.request_events import RequestEvents
-from fal_jupyter.protocol.addresses import app_address
+from fal_jupyter.protocol.addresses import app_address, is_hostile
 from fal_jupyter.protocol.api import (
     ERROR_STATUS,
     H_BASE,
@@ -54,7 +54,6 @@ LEAST_START = 0.1
 LONGEST_HINT = 200
 _CELL = re.compile(r"(\d{1,9}) ([\w-]{0,64})", re.ASCII)
 _KEY = re.compile(r"[A-Za-z0-9+/]{22}==")
-_SUSPECT = re.compile(r"[\x00-\x1f%]|\.\.")
 _LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 
@@ -377,14 +376,6 @@ def is_own_host(host: str, ports: Collection[int]) -> bool:
     if not colon or not is_number(port):
         name, port = host, ""
     return name.lower() in _LOCAL_NAMES and (not port or int(port) in ports)
-
-
-def is_hostile(path: str) -> bool:
-    """True where a path climbs or has control characters in it."""
-    if not _SUSPECT.search(path):
-        return False
-    decoded = unquote(path)
-    return any(part == ".." for part in decoded.replace("\\", "/").split("/")) or any(ord(c) < 32 for c in decoded)
 
 
 assert ERROR_STATUS["bad_request"] == 400
