@@ -143,6 +143,13 @@ def test_the_taker_of_an_app_is_named_as_holder(machine: Machine) -> None:
     assert machine.want("b", ONE) == [AnnounceWaiting("b", 1, "waits for a device: GPU 0 is held by A of two.ipynb")]
 
 
+def test_a_device_of_another_gateway_is_named_until_it_may_be_tried_again(machine: Machine) -> None:
+    machine.want("a", ONE)
+    machine.tell(StartRefused("a-1", "GPU 0 is held by another gateway", ("g0",)))
+    assert machine.fleet.held_elsewhere("g0", machine.now) == "GPU 0 is held by another gateway"
+    assert machine.fleet.held_elsewhere("g0", machine.now + 20_000_000_000) == ""
+
+
 STEPS = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 9), st.integers(0, 40)), max_size=80)
 
 
