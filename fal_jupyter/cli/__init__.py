@@ -1,1 +1,1 @@
-"""The command line, and the grammar and verbs that the magics share with it."""
+"""The command line ``fal-jupyter``."""

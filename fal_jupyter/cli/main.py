@@ -1,7 +1,7 @@
 """``fal-jupyter``: the command line.
 
-Exit status: 0 done, 1 it could not be done (one sentence on standard error), 2 the words do not fit the grammar.
-``doctor FILE.py`` gives 1, too, when it found what would fail in the cloud.
+Exit status: 0 success, 1 failure (one sentence on standard error), 2 invalid usage. ``doctor FILE.py`` also returns 1 if the app would
+fail in the cloud.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from fal_jupyter.domain.text.terminal_text import safe_text
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Carry out one command line and give the exit status."""
+    """Execute one command line and return the exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         args = grammar.parse_command(words, "shell")
-    except grammar.HelpRequested as asked:
-        print(str(asked).rstrip())
+    except grammar.HelpRequested as request:
+        print(str(request).rstrip())
         return 0
     except BadSetting as error:
-        return _say(error, 2)
+        return _report(error, 2)
     try:
         if args.command in ("serve", "run"):
             from fal_jupyter.cli import serve
@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(json.dumps(outcome.data) if args.json else safe_text(outcome.text), flush=True)
         return outcome.status
     except FalJupyterError as error:
-        return _say(error, 1)
+        return _report(error, 1)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # `fal-jupyter logs | head`
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _say(error: FalJupyterError, status: int) -> int:
+def _report(error: FalJupyterError, status: int) -> int:
     say(sentence(error))
     return status
 

@@ -1,6 +1,6 @@
-"""``fal-jupyter serve FILE.py::Class``: an app in the foreground, until SIGINT or SIGTERM, then nothing of it is left.
+"""``fal-jupyter serve FILE.py::Class``: serves an app in the foreground until SIGINT or SIGTERM, and cleans up completely.
 
-With ``--json`` standard output carries exactly one line, when the first runner is ready. All else goes to standard error.
+With ``--json``, standard output has exactly one line, when the first runner is ready. Everything else goes to standard error.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ GATEWAY_PATIENCE = 15.0  # seconds for the gateway to drain
 
 
 class _Stopped(Exception):
-    """SIGINT or SIGTERM came."""
+    """SIGINT or SIGTERM was received."""
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve until a signal, the gateway's end, or a failure; gives the exit status."""
+    """Serve until a signal, the end of the gateway or a failure; return the exit status."""
     signal.signal(signal.SIGTERM, _raise_stopped)
     signal.signal(signal.SIGINT, _raise_stopped)
     client = Client(kind="serve", name=Path(args.file.partition("::")[0]).name, port=args.port or 0, idle_exit=0.0)
     out = os.dup(1)
-    os.dup2(2, 1)  # what the user's file prints while it is read must not come before the one line
+    os.dup2(2, 1)  # output of the user's file must not precede the JSON line
     try:
         return _serve(args, client, out)
     except _Stopped:
@@ -50,9 +50,9 @@ def run(args: argparse.Namespace) -> int:
     except FalJupyterError as error:
         say(sentence(error))
     except Exception as error:
-        say(_users_traceback(error))
+        say(_user_traceback(error))
     finally:
-        _leave(client)
+        _shut_down(client)
         os.close(out)
     return 1
 
@@ -79,8 +79,8 @@ def _serve(args: argparse.Namespace, client: Client, out: int) -> int:
         say=say,
         project=project,
     )
-    for told in serving.missing_secrets(handle.spec, client.secret_store):
-        say(f"fal-jupyter: {told}")
+    for message in serving.missing_secrets(handle.spec, client.secret_store):
+        say(f"fal-jupyter: {message}")
     handle.wait(_show_output)
     if args.json:
         os.write(out, (json.dumps(_ready(handle)) + "\n").encode())
@@ -91,9 +91,9 @@ def _serve(args: argparse.Namespace, client: Client, out: int) -> int:
     poller = select.poll()
     poller.register(client.lease.socket, select.POLLIN | select.POLLRDHUP)
     while not poller.poll(LOOK_EVERY * 1000 if handle.reports.edits else None):
-        for told in handle.reports.edits.news(handle.spec.class_name, "serve it again"):
-            say(f"fal-jupyter: {told}")
-    client.lease.wait_for_gateway(GATEWAY_PATIENCE)  # what it drains is ours
+        for message in handle.reports.edits.news(handle.spec.class_name, "serve it again"):
+            say(f"fal-jupyter: {message}")
+    client.lease.wait_for_gateway(GATEWAY_PATIENCE)  # it drains our app
     say("fal-jupyter: the gateway has ended, and the app with it")
     return 1
 
@@ -108,10 +108,10 @@ def _ready(handle: AppHandle) -> dict[str, Any]:
     }
 
 
-def _leave(client: Client) -> None:
-    """Stop the app in order, end the lease, and wait for a gateway that was ours alone: nothing is left when we are gone.
+def _shut_down(client: Client) -> None:
+    """Stop the app gracefully, end the lease, and wait for the gateway if no one else uses it.
 
-    A second signal ends it at once.
+    A second signal stops immediately.
     """
     try:
         if client.lease is not None and client.lease.alive:
@@ -122,8 +122,8 @@ def _leave(client: Client) -> None:
         say(sentence(error))
         client.close()
         return
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signal_number, signal.SIG_IGN)
     if client.leave() and client.lease is not None:
         client.lease.wait_for_gateway(GATEWAY_PATIENCE)
     client.close()
@@ -136,13 +136,15 @@ def _show_output(event: Event) -> None:
         say(f"fal-jupyter: it {event['detail']}")
 
 
-def _raise_stopped(number: int, frame: FrameType | None) -> None:
+def _raise_stopped(signal_number: int, frame: FrameType | None) -> None:
     raise _Stopped
 
 
-def _users_traceback(error: Exception) -> str:
-    told = traceback.TracebackException.from_exception(error)
-    ours = str(Path(__file__).parent.parent)
-    first = next((i for i, frame in enumerate(told.stack) if not frame.filename.startswith(ours)), len(told.stack))
-    told.stack = traceback.StackSummary.from_list(told.stack[first:])
-    return "".join(told.format())
+def _user_traceback(error: Exception) -> str:
+    message = traceback.TracebackException.from_exception(error)
+    package = str(Path(__file__).parent.parent)
+    first = next(
+        (i for i, frame in enumerate(message.stack) if not frame.filename.startswith(package)), len(message.stack)
+    )
+    message.stack = traceback.StackSummary.from_list(message.stack[first:])
+    return "".join(message.format())

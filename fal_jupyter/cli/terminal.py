@@ -1,4 +1,4 @@
-"""What the command line writes to a terminal: nothing of an app's text can command it."""
+"""Output of the command line to a terminal, without control sequences from apps."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PROGRAM = "fal-jupyter"
 
 
 def sentence(error: FalJupyterError) -> str:
-    """Give the sentence of an error, which begins with the program's name, or with the command that it is about."""
+    """Return the sentence of an error, prefixed by the program's name or the command."""
     return str(error) if error.where.startswith(PROGRAM) else f"{PROGRAM}: {error}"
 
 
@@ -21,6 +21,6 @@ def say(text: str) -> None:
 
 
 def show_output(text: str) -> None:
-    """Write what an app prints to standard error, as it comes; a progress bar may rewrite its line."""
+    """Write an app's output to standard error; a progress bar may rewrite its line."""
     sys.stderr.write(safe_text(text, keep="\r"))
     sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""``doctor FILE.py::Class``: what would be different in the cloud for the apps of a file."""
+"""``doctor FILE.py::Class``: reports differences from the cloud for the apps of a file."""
 
 from __future__ import annotations
 
@@ -26,27 +26,28 @@ class Report:
     findings: list[Finding]
 
 
-def examine_file(which: str, secret_store: SecretStore) -> list[Report]:
-    """Examine the apps of ``FILE.py``, the one of ``FILE.py::Class``, or the one that ``pyproject.toml`` has under this name. The
-    file is run, as serving or deploying it does.
+def examine_file(target: str, secret_store: SecretStore) -> list[Report]:
+    """Examine the apps of ``FILE.py``, the app ``FILE.py::Class``, or an app named in ``pyproject.toml``.
+
+    The file is executed, as when it is served or deployed.
 
     Raises:
-        BadSetting: there is no such file, class or name. FalJupyterError: the file itself raises; the sentence says where.
+        BadSetting: there is no such file, class or name. FalJupyterError: the file raises; the message says where.
     """
     from fal_jupyter import data_mount  # start-up
     from fal_jupyter.fal.project import app_of_target  # start-up
     from fal_jupyter.portability import Surroundings, examine  # start-up
     from fal_jupyter.portability.files import opened  # start-up
 
-    name, _, class_name = which.partition("::")
+    name, _, class_name = target.partition("::")
     path = Path(name).absolute()
-    project = app_of_target(which, working_directory(), command="fal-jupyter doctor")
+    project = app_of_target(target, working_directory(), command="fal-jupyter doctor")
     if project is not None:
         path, class_name = project.path, project.symbol
     secrets = frozenset(secret_store.secrets())
     try:
-        with _prints_go_to_stderr(), opened(path, class_name, project) as (apps, namespace):
-            here = Surroundings(
+        with _stdout_to_stderr(), opened(path, class_name, project) as (apps, namespace):
+            surroundings = Surroundings(
                 folder=path.parent,
                 namespace=namespace,
                 file=path if path.is_file() else Path(str(namespace["__file__"])),
@@ -55,16 +56,16 @@ def examine_file(which: str, secret_store: SecretStore) -> list[Report]:
                 environ=dict(os.environ),
                 data_is_mounted=data_mount.is_mounted,
             )
-            return [Report(cls.__name__, examine(cls, here)) for cls in apps]
+            return [Report(cls.__name__, examine(cls, surroundings)) for cls in apps]
     except FalJupyterError:
         raise
     except Exception as error:
-        raise FalJupyterError(_told(error, path), where="doctor") from error
+        raise FalJupyterError(_describe_error(error, path), where="doctor") from error
 
 
 @contextmanager
-def _prints_go_to_stderr() -> Iterator[None]:
-    """What the file prints while it is read, from any language, must not come between our lines, or into the JSON."""
+def _stdout_to_stderr() -> Iterator[None]:
+    """Redirect output of the file, from any language, to standard error, to keep it out of the report and its JSON."""
     sys.stdout.flush()
     out = os.dup(1)
     os.dup2(2, 1)
@@ -76,7 +77,7 @@ def _prints_go_to_stderr() -> Iterator[None]:
         os.close(out)
 
 
-def _told(error: Exception, path: Path) -> str:
+def _describe_error(error: Exception, path: Path) -> str:
     line = error.lineno if isinstance(error, SyntaxError) else 0
     frame = error.__traceback__
     while frame is not None:

@@ -411,7 +411,7 @@ COMMANDS = (
 
 
 def commands_of(front: Front) -> list[Command]:
-    """The verbs that this front knows, in the order of the help."""
+    """Return the commands of a front end, in the order of the help."""
     return [verb for verb in COMMANDS if front in verb.fronts]
 
 

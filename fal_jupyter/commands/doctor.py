@@ -1,4 +1,4 @@
-"""``doctor``: what runs where, which versions, and what is wrong, with what to type."""
+"""``doctor``: lists processes and versions, and reports problems with the command that fixes them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PACKAGES = (
 def examine(
     settings: Settings, gateway: Hello | None, processes: list[ProcessRecord], *, trouble: str = ""
 ) -> dict[str, Any]:
-    """Gather all that the doctor knows. *trouble* is why the gateway could not be asked, if it could not."""
+    """Collect the report. *trouble* is the reason why the gateway could not be queried, if any."""
     versions = {"python": platform.python_version(), **{name: v for name in PACKAGES if (v := _version(name))}}
     return {
         "gateway": _gateway(gateway),
@@ -62,42 +62,42 @@ def _version(name: str) -> str:
 
 
 def _problems(settings: Settings, gateway: Hello | None, versions: Mapping[str, str]) -> list[str]:
-    found = []
+    problems = []
     try:
         status = settings.state.stat()
     except OSError:
-        pass  # there is none yet: the first app makes it
+        pass  # created by the first app
     else:
         if stat.S_IMODE(status.st_mode) & 0o022:
-            found.append(f"others may write to {settings.state}; type: chmod 700 {settings.state}")
-    ours = versions.get("fal_jupyter", "")
-    if gateway is not None and ours and gateway["version"] != ours:
-        found.append(
-            f"the gateway runs version {gateway['version']}, this is {ours}; type: kill {gateway['pid']} (apps restart)"
+            problems.append(f"others may write to {settings.state}; type: chmod 700 {settings.state}")
+    own_version = versions.get("fal_jupyter", "")
+    if gateway is not None and own_version and gateway["version"] != own_version:
+        problems.append(
+            f"the gateway runs version {gateway['version']}, this is {own_version}; type: kill {gateway['pid']} (apps restart)"
         )
     if "uvloop" not in versions:
-        found.append(
-            "uvloop is not installed, so the gateway answers fewer requests a second; type: pip install uvloop"
+        problems.append(
+            "uvloop is not installed, so the gateway handles fewer requests per second; type: pip install uvloop"
         )
-    return found
+    return problems
 
 
-def as_text(found: Mapping[str, Any]) -> str:
-    """Write it for a person."""
-    gateway = found["gateway"]
-    lines = [f"state     {found['state']}", f"owner     {found['owner']}"]
+def as_text(report: Mapping[str, Any]) -> str:
+    """Format the report as text."""
+    gateway = report["gateway"]
+    lines = [f"state     {report['state']}", f"owner     {report['owner']}"]
     if gateway is None:
-        lines.append("gateway   none runs; the first app starts one")
+        lines.append("gateway   not running; the first app starts it")
     else:
         port = f"http://127.0.0.1:{gateway['port']}" if gateway["port"] else "no port open"
         lines.append(f"gateway   pid {gateway['pid']}, version {gateway['version']}, {port}, {gateway['socket']}")
-    lines.append("versions  " + ", ".join(f"{name} {version}" for name, version in found["versions"].items()))
-    if found["processes"]:
-        rows = [[process["pid"], process["role"], process["app"] or "–"] for process in found["processes"]]
+    lines.append("versions  " + ", ".join(f"{name} {version}" for name, version in report["versions"].items()))
+    if report["processes"]:
+        rows = [[process["pid"], process["role"], process["app"] or "–"] for process in report["processes"]]
         lines += ["", table(["pid", "role", "app"], rows, right=["pid"])]
     lines += (
-        ["", *(f"problem: {problem}" for problem in found["problems"])]
-        if found["problems"]
+        ["", *(f"problem: {problem}" for problem in report["problems"])]
+        if report["problems"]
         else ["", "No problem found."]
     )
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""``fal-jupyter env``: the variables by which fal's unchanged Python client comes here, for ``eval $(fal-jupyter env)``."""
+"""``fal-jupyter env``: environment variables that connect fal's Python client to the gateway (``eval $(fal-jupyter env)``)."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from fal_jupyter.domain.environments.runner_variables import client_hosts, past_
 from fal_jupyter.protocol.api import ClientEnv
 
 
-def variables(found: ClientEnv, environ: Mapping[str, str]) -> dict[str, str]:
-    """Give the variables by name; where *environ* names a proxy, loopback addresses are excepted from it."""
+def variables(client_env: ClientEnv, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables by name; if *environ* names a proxy, loopback addresses bypass it."""
     return {
-        **client_hosts(found["tls"]["port"]),
-        "FAL_KEY": found["key"],
-        "SSL_CERT_FILE": found["tls"]["bundle"],
+        **client_hosts(client_env["tls"]["port"]),
+        "FAL_KEY": client_env["key"],
+        "SSL_CERT_FILE": client_env["tls"]["bundle"],
         **past_proxies(environ),
     }
 
 
 def as_text(values: dict[str, str], shell: str) -> str:
-    """Write variables as a shell (or who reads JSON) takes them."""
+    """Format variables for a shell, or as JSON."""
     if shell == "json":
         return json.dumps(values)
     if shell == "fish":
         return "\n".join(f"set -gx {name} {_fish(value)};" for name, value in values.items())
-    # one line after the other, each ended: `eval $(…)` without quotation marks joins them by spaces
+    # each line ends with a semicolon: unquoted `eval $(…)` joins lines by spaces
     return "\n".join(f"export {name}={shlex.quote(value)};" for name, value in values.items())
 
 
@@ -36,5 +36,5 @@ def _fish(value: str) -> str:
 
 
 def shell_of(args: argparse.Namespace) -> str:
-    """The shell that was asked for."""
+    """Return the requested output format."""
     return "json" if args.json else args.shell or "sh"

@@ -1,4 +1,4 @@
-"""``envs list|remove``: the isolated environments that apps with ``requirements`` have."""
+"""``envs list|remove``: the isolated environments of apps with ``requirements``."""
 
 from __future__ import annotations
 
@@ -21,68 +21,70 @@ NONE = (
 
 
 def execute(args: argparse.Namespace, root: Path, apps: Sequence[AppRecord]) -> tuple[Any, str]:
-    """Give what there is, or what was done, as data and as text.
+    """Execute the command and return its result as data and text.
 
     Raises:
-        BadSetting: words do not go together. NotServed: there is no such environment. UserError: an app or a process is using it.
+        BadSetting: invalid words. NotServed: there is no such environment. UserError: an app or process is using it.
     """
-    users = {
+    apps_of = {
         name: [app["app"] for app in apps if name in app["environments"]]
         for app in apps
         for name in app["environments"]
     }
     if args.action == "list":
         if args.name or args.unused:
-            raise BadSetting("list takes nothing more", hint="envs list", where="envs")
-        return _list(root, users)
+            raise BadSetting("list takes no names", hint="envs list", where="envs")
+        return _list(root, apps_of)
     if bool(args.name) == args.unused:
         raise BadSetting(
             "which environments?", hint="envs list shows the names; then: envs remove NAME, or --unused", where="envs"
         )
-    return _remove(root, args.name, users)
+    return _remove(root, args.name, apps_of)
 
 
-def _list(root: Path, users: dict[str, list[str]]) -> tuple[Any, str]:
-    found = store.all_of(root)
-    sizes = {one.name: store.size_of(Path(one.folder)) for one in found}
+def _list(root: Path, apps_of: dict[str, list[str]]) -> tuple[Any, str]:
+    environments = store.all_of(root)
+    sizes = {environment.name: store.size_of(Path(environment.folder)) for environment in environments}
     data = [
         {
-            "name": one.name,
-            "python": one.python,
-            "requirements": list(one.requirements),
-            "bytes": sizes[one.name],
-            "used": one.used,
-            "apps": users.get(one.name, []),
+            "name": environment.name,
+            "python": environment.python,
+            "requirements": list(environment.requirements),
+            "bytes": sizes[environment.name],
+            "used": environment.used,
+            "apps": apps_of.get(environment.name, []),
         }
-        for one in found
+        for environment in environments
     ]
     rows = [
         [
-            one.name,
-            one.python,
-            size(sizes[one.name]),
-            time.strftime("%Y-%m-%d %H:%M", time.localtime(one.used)),
-            ", ".join(users.get(one.name, [])) or "–",
-            _shortened(", ".join(one.requirements)),
+            environment.name,
+            environment.python,
+            size(sizes[environment.name]),
+            time.strftime("%Y-%m-%d %H:%M", time.localtime(environment.used)),
+            ", ".join(apps_of.get(environment.name, [])) or "–",
+            _shortened(", ".join(environment.requirements)),
         ]
-        for one in found
+        for environment in environments
     ]
-    left = store.unfinished(root)
+    unfinished = store.unfinished(root)
     text = (
         table(["name", "python", "size", "last used", "apps", "requirements"], rows, right=["size"]) if rows else NONE
     )
-    return data, text + (f"\nNot finished: {', '.join(left)}. To remove them: envs remove --unused" if left else "")
+    return data, text + (
+        f"\nNot finished: {', '.join(unfinished)}. To remove them: envs remove --unused" if unfinished else ""
+    )
 
 
-def _remove(root: Path, names: Sequence[str], users: dict[str, list[str]]) -> tuple[Any, str]:
-    there = [*(one.name for one in store.all_of(root)), *store.unfinished(root)]
+def _remove(root: Path, names: Sequence[str], apps_of: dict[str, list[str]]) -> tuple[Any, str]:
+    existing = [*(environment.name for environment in store.all_of(root)), *store.unfinished(root)]
     for name in names:
-        if name not in there:
-            raise NotServed(f"there is no environment {name!r}", hint=hint_for(name, there) if there else NONE)
-        if name in users:
-            raise UserError(f"{', '.join(users[name])} runs in {name}", hint=f"stop {users[name][0]} first")
+        if name not in existing:
+            raise NotServed(f"there is no environment {name!r}", hint=hint_for(name, existing) if existing else NONE)
+        if name in apps_of:
+            raise UserError(f"{', '.join(apps_of[name])} runs in {name}", hint=f"stop {apps_of[name][0]} first")
     removed = []
-    for name in names or [name for name in there if name not in users]:
+    for name in names or [name for name in existing if name not in apps_of]:
         if store.remove(root, name):
             removed.append(name)
         elif names:

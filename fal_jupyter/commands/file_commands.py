@@ -1,6 +1,6 @@
-"""``files ls|upload|upload-url|download|rm|mv``: the folder that apps know as ``/data`` in the cloud, below the state directory here.
+"""``files ls|upload|upload-url|download|rm|mv``: the folder that backs ``/data``, below the state directory.
 
-``files usage|clean`` are about the files of the local CDN as well: images and other results that apps have made, and uploads.
+``files usage|clean`` cover the local CDN as well: results of apps, and uploads.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from fal_jupyter.fal.toolkit.utils.fetching import FetchError, fetch
 from fal_jupyter.filestore import FileStore
 from fal_jupyter.settings import ALLOW_PRIVATE_VARIABLE, CDN_BYTES_VARIABLE
 
-_WORDS = {
+_USAGES = {
     "ls": (0, 1, "files ls [DIR]"),
     "list": (0, 1, "files list [DIR]"),
     "upload": (2, 2, "files upload LOCAL REMOTE"),
@@ -37,17 +37,19 @@ _WORDS = {
 
 
 def execute(args: argparse.Namespace, data: Path, store: FileStore) -> tuple[Any, str]:
-    """Give what was done, as data and as text.
+    """Execute the command and return its result as data and text.
 
     Raises:
-        BadSetting: too few or many words, or a path that leaves the folder. FalJupyterError: the file system refuses.
+        BadSetting: too few or too many words, or a path outside of ``/data``. FalJupyterError: the file system refuses.
     """
     words: list[str] = args.path
-    least, most, usage = _WORDS[args.action]
-    if not least <= len(words) <= most:
-        raise BadSetting(f"{args.action} takes other words", hint=usage, where="files")
+    minimum, maximum, usage = _USAGES[args.action]
+    if not minimum <= len(words) <= maximum:
+        raise BadSetting(f"wrong number of arguments for {args.action}", hint=usage, where="files")
     if (args.older is not None or args.all) and (args.action != "clean" or (args.older is not None and args.all)):
-        raise BadSetting("--older AGE or --all goes with clean, one of them", hint=_WORDS["clean"][2], where="files")
+        raise BadSetting(
+            "use --older AGE or --all with clean, and only one of them", hint=_USAGES["clean"][2], where="files"
+        )
     if args.action == "usage":
         return _usage(data, store)
     if args.action == "clean":
@@ -55,7 +57,7 @@ def execute(args: argparse.Namespace, data: Path, store: FileStore) -> tuple[Any
     try:
         return _do(args.action, words, data)
     except shutil.Error as error:
-        raise FalJupyterError(_of_many(error, data), where="files") from None
+        raise FalJupyterError(_first_error(error, data), where="files") from None
     except OSError as error:
         name = _shown(error.filename, data) if isinstance(error.filename, str | Path) else words[0]
         raise FalJupyterError(f"{name}: {error.strerror or error}", where="files") from None
@@ -63,21 +65,21 @@ def execute(args: argparse.Namespace, data: Path, store: FileStore) -> tuple[Any
 
 def _usage(data: Path, store: FileStore) -> tuple[Any, str]:
     count, size = 0, 0
-    for place, _, names in os.walk(data):
+    for folder, _, names in os.walk(data):
         for name in names:
             with contextlib.suppress(OSError):
-                size += os.lstat(os.path.join(place, name)).st_size
+                size += os.lstat(os.path.join(folder, name)).st_size
                 count += 1
     cdn = store.usage(time.time())
     found = {
         "data": {"files": count, "bytes": size},
         "cdn": {**cdn._asdict(), "most_bytes": store.most_bytes},
     }
-    of = f"of {numbers.size(store.most_bytes)} ({CDN_BYTES_VARIABLE})" if store.most_bytes is not None else ""
+    limit = f"of {numbers.size(store.most_bytes)} ({CDN_BYTES_VARIABLE})" if store.most_bytes is not None else ""
     expired = f"{numbers.plural(cdn.expired, 'file')} expired" if cdn.expired else ""
     rows = [
         ["/data", numbers.count(count), numbers.size(size), ""],
-        ["CDN", numbers.count(cdn.files), numbers.size(cdn.bytes), "; ".join(filter(None, (of, expired)))],
+        ["CDN", numbers.count(cdn.files), numbers.size(cdn.bytes), "; ".join(filter(None, (limit, expired)))],
     ]
     if cdn.unfinished:
         rows.append(["uploads under way", "", numbers.size(cdn.unfinished), ""])
@@ -100,7 +102,7 @@ def _do(action: str, words: list[str], data: Path) -> tuple[Any, str]:
     if action == "upload":
         target = below(data, words[1])
         if words[1].endswith("/") or target.is_dir():
-            target = below(data, str(target.relative_to(data.resolve()) / Path(words[0]).name))  # a link may be there
+            target = below(data, str(target.relative_to(data.resolve()) / Path(words[0]).name))  # resolves links
         _copy(Path(words[0]), target)
         return {"uploaded": _name(target, data)}, f"{words[0]} is at /data/{_name(target, data)}."
     if action == "upload-url":
@@ -113,12 +115,12 @@ def _do(action: str, words: list[str], data: Path) -> tuple[Any, str]:
         return {"downloaded": str(local)}, f"{words[0]} is at {local}."
     source = below(data, words[0], follow=False)
     if source == data.resolve():
-        raise BadSetting("this would take away all of /data", hint=_WORDS[action][2], where="files")
-    source.lstat()  # first: what is not there makes no folder for its target
+        raise BadSetting("this would remove all of /data", hint=_USAGES[action][2], where="files")
+    source.lstat()  # check first, before a folder is created for the target
     if action == "mv":
         target = below(data, words[1])
         target = target / source.name if target.is_dir() else target
-        if target != source:  # it may well stay where it is
+        if target != source:  # moving to itself is allowed
             _check_apart(source, target)
         target.parent.mkdir(parents=True, exist_ok=True)
         source.rename(target)
@@ -127,21 +129,21 @@ def _do(action: str, words: list[str], data: Path) -> tuple[Any, str]:
         shutil.rmtree(source)
     else:
         source.unlink()
-    return {"removed": words[0]}, f"{words[0]} is gone."
+    return {"removed": words[0]}, f"{words[0]} is removed."
 
 
 def below(data: Path, remote: str, *, follow: bool = True) -> Path:
-    """Give the path that *remote* is: relative to the folder, or absolute below ``/data``; without *follow* a link is itself.
+    """Return the local path of *remote*, which is relative or below ``/data``; without *follow*, a final link is not resolved.
 
     Raises:
-        BadSetting: it leads out of the folder, by ``..`` or by a link.
+        BadSetting: the path leads out of the folder, by ``..`` or a link.
     """
     inner = remote.removeprefix("/data/") if remote != "/data" else ""
     if "\0" in remote:
         raise _leads_out(remote)
     path = data / inner.lstrip("/")
-    whole = follow or path == data or path.name == ".."  # these have no name of their own
-    found = path.resolve() if whole else path.parent.resolve() / path.name
+    resolve_all = follow or path == data or path.name == ".."  # no final name to keep
+    found = path.resolve() if resolve_all else path.parent.resolve() / path.name
     if not found.is_relative_to(data.resolve()):
         raise _leads_out(remote)
     return found
@@ -159,12 +161,12 @@ def _list(directory: Path) -> tuple[Any, str]:
         is_directory = stat.S_ISDIR(found.st_mode)
         data.append({"name": entry.name + ("/" if is_directory else ""), "size": 0 if is_directory else found.st_size})
     rows = [[found["name"], "" if str(found["name"]).endswith("/") else f"{found['size']:,}"] for found in data]
-    return data, table(["name", "bytes"], rows, right=["bytes"]) if rows else "Nothing is there."
+    return data, table(["name", "bytes"], rows, right=["bytes"]) if rows else "The folder is empty."
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy a file or folder, whole or not at all: it grows under a hidden name. A folder that is there keeps what else it has."""
-    source.stat()  # first: what is not there makes no folder for its target
+    """Copy a file or folder atomically, under a temporary name first. An existing folder keeps its other entries."""
+    source.stat()  # check first, before a folder is created for the target
     _check_apart(source, target)
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_name(f".{target.name}.{os.getpid()}.part")
@@ -174,43 +176,41 @@ def _copy(source: Path, target: Path) -> None:
         else:
             shutil.copyfile(source, unfinished)
         _check_fits(unfinished, target)
-        _put(unfinished, target)
+        _move_into_place(unfinished, target)
     finally:
-        _take_away(unfinished)
+        _remove(unfinished)
 
 
 def _check_apart(source: Path, target: Path) -> None:
     if _is_folder(source) and target.resolve().is_relative_to(source.resolve()):
-        raise OSError(errno.EINVAL, "a folder cannot go into itself", str(source))
+        raise OSError(errno.EINVAL, "a folder cannot be copied into itself", str(source))
 
 
 def _check_fits(new: Path, target: Path) -> None:
-    """Refuse a folder in place of a file, or a file in place of a folder, before anything is put there."""
+    """Refuse to replace a file by a folder or a folder by a file, before anything is changed."""
     if _is_folder(new) and _is_folder(target):
         for entry in new.iterdir():
             _check_fits(entry, target / entry.name)
     elif _is_folder(target):
-        raise IsADirectoryError(errno.EISDIR, "a folder is there, and a file would take its place", str(target))
+        raise IsADirectoryError(errno.EISDIR, "a folder cannot be replaced by a file", str(target))
     elif _is_folder(new) and os.path.lexists(target):
-        raise NotADirectoryError(
-            errno.ENOTDIR, "what is there is no folder, and a folder would take its place", str(target)
-        )
+        raise NotADirectoryError(errno.ENOTDIR, "a file cannot be replaced by a folder", str(target))
 
 
-def _put(new: Path, target: Path) -> None:
+def _move_into_place(new: Path, target: Path) -> None:
     if _is_folder(new) and _is_folder(target):
         for entry in new.iterdir():
-            _put(entry, target / entry.name)
+            _move_into_place(entry, target / entry.name)
     else:
         new.replace(target)
 
 
-def _take_away(unfinished: Path) -> None:
+def _remove(unfinished: Path) -> None:
     if not _is_folder(unfinished):
         unfinished.unlink(missing_ok=True)
         return
-    for place, _, _ in os.walk(unfinished):  # outer ones first
-        os.chmod(place, 0o700)  # a copy of a folder that nobody may write to cannot be removed either
+    for folder, _, _ in os.walk(unfinished):  # top-down
+        os.chmod(folder, 0o700)  # entries of read-only folders cannot be removed
     shutil.rmtree(unfinished, ignore_errors=True)
 
 
@@ -218,8 +218,8 @@ def _is_folder(path: Path) -> bool:
     return path.is_dir() and not path.is_symlink()
 
 
-def _of_many(error: shutil.Error, data: Path) -> str:
-    """Tell the first of the errors of a folder's copy."""
+def _first_error(error: shutil.Error, data: Path) -> str:
+    """Describe the first error of copying a folder."""
     if not isinstance(error.args[0], list):
         return str(error)
     (source, _, why), *more = error.args[0]
@@ -229,7 +229,7 @@ def _of_many(error: shutil.Error, data: Path) -> str:
 
 
 def _shown(path: str | Path, data: Path) -> str:
-    """A path as its reader knows it."""
+    """Format a path as the user knows it."""
     for root in (data, data.resolve()):
         if Path(path).is_relative_to(root):
             return str("/data" / Path(path).relative_to(root))
@@ -237,11 +237,10 @@ def _shown(path: str | Path, data: Path) -> str:
 
 
 def _fetched(url: str, remote: str, data: Path) -> Path:
-    """Put what is at *url* where *remote* says: a file, or (``""``, an existing folder, a slash at its end) a folder, in which it has
-    the name that its server gives it.
+    """Download *url* to the file *remote*, or into a folder (``""``, an existing folder, a trailing slash) under the server's file name.
 
     Raises:
-        FalJupyterError: it is not fetched: an address of a private network, a failure of its server.
+        FalJupyterError: the address is private, or the download failed.
     """
     from fal_jupyter.fal.toolkit.utils.download_utils import BROWSER, name_of  # start-up
 
@@ -259,10 +258,10 @@ def _fetched(url: str, remote: str, data: Path) -> Path:
                 f"{url} is not fetched: {error}", hint=private if "non-routable" in str(error) else "", where="files"
             ) from None
         except OSError as error:
-            told = getattr(error, "strerror", None) or str(error)
-            raise FalJupyterError(f"{url} cannot be fetched: {told}", where="files") from None
+            reason = getattr(error, "strerror", None) or str(error)
+            raise FalJupyterError(f"{url} cannot be fetched: {reason}", where="files") from None
         except ValueError as error:
-            raise BadSetting(f"{url!r} is no address: {error}", hint=_WORDS["upload-url"][2], where="files") from None
+            raise BadSetting(f"{url!r} is not a URL: {error}", hint=_USAGES["upload-url"][2], where="files") from None
         if folder == target:
             target = target / name_of(url, fetched)
         unfinished.replace(target)

@@ -1,4 +1,4 @@
-"""``keys create|list|revoke``: keys for callers, which last until they are revoked; kept as hashes, shown once."""
+"""``keys create|list|revoke``: persistent API keys, stored as hashes and displayed once."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from fal_jupyter.domain.access.key_grants import grant_of, limits_of
 from fal_jupyter.domain.errors import BadSetting, NotServed
 from fal_jupyter.secret_store import PersistentKey, SecretStore
 
-LONGEST_NAME = 80
+MAX_NAME_LENGTH = 80
 
 
 def execute(args: argparse.Namespace, secret_store: SecretStore, keys_changed: Callable[[], None]) -> tuple[Any, str]:
-    """Give what was done, as data and as text.
+    """Execute the command and return its result as data and text.
 
     Raises:
-        BadSetting: an id is missing or one too many. NotServed: there is no such key.
+        BadSetting: an id is missing or unexpected. NotServed: there is no such key.
     """
     options = [f"--{name}" for name in ("preset", "permission", "scope", "name", "desc") if getattr(args, name)]
     if options and args.action != "create":
         raise BadSetting(
-            f"{options[0]} goes with create, not with {args.action}", hint="keys create --help", where="keys"
+            f"{options[0]} is an option of create, not of {args.action}", hint="keys create --help", where="keys"
         )
     if args.action == "revoke":
         return _revoke(args.id, secret_store, keys_changed)
@@ -33,23 +33,25 @@ def execute(args: argparse.Namespace, secret_store: SecretStore, keys_changed: C
         raise BadSetting(f"unexpected word {args.id!r}", hint=f"keys {args.action}", where="keys")
     if args.action == "create":
         return _create(args, secret_store, keys_changed)
-    found = secret_store.lasting_keys()
-    data = [_described(key) | {"created": key.created} for key in found]
-    rows = [[k.id, str(k.grant), k.name, time.strftime("%Y-%m-%d %H:%M", time.localtime(k.created))] for k in found]
-    return data, table(["id", "may", "name", "made"], rows) if rows else "No key lasts here. Make one: keys create"
+    keys = secret_store.lasting_keys()
+    data = [_described(key) | {"created": key.created} for key in keys]
+    rows = [[k.id, str(k.grant), k.name, time.strftime("%Y-%m-%d %H:%M", time.localtime(k.created))] for k in keys]
+    return data, table(
+        ["id", "may", "name", "made"], rows
+    ) if rows else "There are no persistent keys. Create one: keys create"
 
 
 def _create(args: argparse.Namespace, secret_store: SecretStore, keys_changed: Callable[[], None]) -> tuple[Any, str]:
     name = args.name or args.desc or "no name"
-    if len(name) > LONGEST_NAME or not name.isprintable():
-        raise BadSetting(f"a name is one line of {LONGEST_NAME} letters at most", where="--name")
+    if len(name) > MAX_NAME_LENGTH or not name.isprintable():
+        raise BadSetting(f"expected a name of one line with at most {MAX_NAME_LENGTH} characters", where="--name")
     grant = grant_of(args.preset or "", args.permission or (), args.scope or "")
     key = make_key()
-    made = secret_store.add_key(key, grant, name)
+    created = secret_store.add_key(key, grant, name)
     keys_changed()
     return (
-        _described(made) | {"key": key},
-        f"{key}\nIt is shown this once. As a variable: FAL_KEY={key.partition(':')[0]}:…  To end it: keys revoke {made.id}\n"
+        _described(created) | {"key": key},
+        f"{key}\nIt is shown this once. As a variable: FAL_KEY={key.partition(':')[0]}:…  To end it: keys revoke {created.id}\n"
         f"With {grant}, {limits_of(grant)}."
         if grant.rights
         else f"{key}\nIt is shown this once. {limits_of(grant)}.",
@@ -70,7 +72,7 @@ def _described(key: PersistentKey) -> dict[str, Any]:
 def _revoke(key_id: str | None, secret_store: SecretStore, keys_changed: Callable[[], None]) -> tuple[Any, str]:
     if key_id is None:
         raise BadSetting("which key?", hint="keys list shows the ids; then: keys revoke ID", where="keys")
-    key_id = key_id.partition(":")[0]  # whoever pastes the whole key means it
+    key_id = key_id.partition(":")[0]  # the complete key is accepted, too
     if not secret_store.remove_key(key_id):
         raise NotServed(f"there is no lasting key {key_id!r}", hint="keys list")
     keys_changed()

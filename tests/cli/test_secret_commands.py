@@ -121,7 +121,7 @@ def test_a_class_gets_the_secrets_that_it_names_and_is_told_of_those_that_are_mi
         (("keys", "revoke"), "which key?"),
         (("keys", "revoke", "fjk_00000000"), "there is no lasting key 'fjk_00000000'"),
         (("keys", "list", "more"), "unexpected word"),
-        (("keys", "list", "--preset", "API"), "--preset goes with create, not with list"),
+        (("keys", "list", "--preset", "API"), "--preset is an option of create, not of list"),
         (("keys", "create", "--preset", "READ-ONLY"), "did you mean READONLY?"),
         (("keys", "create", "--permission", "serverless:app:run"), "did you mean serverless:apps:run?"),
         (("keys", "create", "--scope", "ADMN"), "did you mean ADMIN?"),
@@ -132,7 +132,7 @@ def test_a_class_gets_the_secrets_that_it_names_and_is_told_of_those_that_are_mi
         (("files", "upload-url", "http://127.0.0.1:9/x"), "FAL_JUPYTER_ALLOW_PRIVATE_URLS=1 allows"),
         (("files", "upload-url", "http://[::ffff:10.0.0.1]/x"), "Hostname resolves to a non-routable address"),
         (("files", "upload-url", "file:///etc/passwd"), "URL scheme 'file' is not allowed"),
-        (("files", "upload-url", "http://[x/"), "is no address"),
+        (("files", "upload-url", "http://[x/"), "is not a URL"),
         (("files", "upload-url", "http://1.1.1.1:99999/"), "no such port"),
         (("files", "upload-url", "data:,x", "../../out"), "leads out of /data"),
         (("files", "rm", "none"), "files: /data/none: No such file or directory"),
@@ -368,7 +368,7 @@ def test_a_link_is_removed_and_moved_and_what_it_leads_to_is_left(state: Path, t
 
     run(state, "files", "mv", "out", "moved")
     for name in ("moved", "in", "nowhere"):
-        assert run(state, "files", "rm", name) == f"{name} is gone.\n"
+        assert run(state, "files", "rm", name) == f"{name} is removed.\n"
 
     assert [path.name for path in data.iterdir()] == ["inner"]
     assert (outside / "kept").exists()
