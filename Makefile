@@ -59,6 +59,8 @@ LAB := '.[lab]' 'jupyter-builder>=1.2,<2' 'hatchling>=1.27'
 
 # pip without its chatter, but not silent: a line for each large file while it is fetched, and one when all is unpacked.
 SHORTLY = sed -une '/^  *Downloading .* MB)/p' -e 's/^Installing collected packages: .*/  Unpacking .../p'
+# The same of yarn: a line for each of its steps, and how much it fetches.
+YARN_STEPS = sed -une 's/.*┌ \(.* step\)$$/  \1 .../p' -e 's/.*│ \([0-9]* packages\{0,1\} .*fetched.*\)/    \1/p'
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_USER := 0
 export PYTHONUNBUFFERED := 1
@@ -242,8 +244,8 @@ $(READY_DOCS): pyproject.toml
 # The extension is installed as a link to where it is built, so that a new build is served at the next load of the page.
 $(FRONT_READY): $(FRONT)/package.json $(FRONT)/yarn.lock $(READY)
 	@command -v node > /dev/null || { echo "setup: there is no Node.js here, which builds the JupyterLab extension; install Node.js 20 or newer (on Debian: nodejs)" >&2; exit 1; }
-	@echo "setup: installing what builds and tests the front end in $(FRONT)/node_modules (half a minute)"
-	@cd $(FRONT) && $(JLPM) install --immutable > node_modules.log 2>&1 || { cat node_modules.log >&2; exit 1; }
+	@echo "setup: installing what builds the front end in $(FRONT)/node_modules (half a minute to some minutes)"
+	@cd $(FRONT) && $(JLPM) install --immutable 2>&1 | tee node_modules.log | $(YARN_STEPS) || { cat node_modules.log >&2; exit 1; }
 	@rm -f $(FRONT)/node_modules.log && touch $@
 
 # fal's JavaScript client as it is, for tests/clients alone; no script of a package is run.

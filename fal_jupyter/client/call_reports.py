@@ -122,7 +122,7 @@ class CallReports:
         is_older = self.outdated or 0 < answered < newest
         if is_older and self.hooks.on_output is not None and self._noticed_in != (cell := self.hooks.cell()):
             self._noticed_in = cell
-            self.notice(f"revision {answered} of {self._class_name} answers, from before its last definition")
+            self.notice(f"revision {answered} of {self._class_name} is still serving, not its latest definition")
 
     def stream_hint(self, endpoint: str, answer: Answer, *, has_endpoint_stream: bool) -> str:
         """Say, once for an endpoint, how the pieces of its answer are read as they come: a call gives them when all are there."""

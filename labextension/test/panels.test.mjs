@@ -14,6 +14,7 @@ import { markWords } from "../../fal_jupyter/widgets/static/scaling/picture.mjs"
 import { chosenRequests, requestsPanel } from "../../fal_jupyter/widgets/static/requests/requests.mjs";
 import { sentenceView, timelinePanel } from "../../fal_jupyter/widgets/static/scaling/timeline.mjs";
 import { summaryOf, treePanel } from "../../fal_jupyter/widgets/static/sidebar/tree.mjs";
+import { phaseWords } from "../../fal_jupyter/widgets/static/elements/phases.mjs";
 import { HOSTILE, RULES, madeApp, madeHost, madeLine, madeRequest, madeRunner, until } from "./made.mjs";
 
 let stop = new AbortController();
@@ -493,6 +494,14 @@ describe("dashboard", () => {
     named(root, "Start a gateway").click();
     await until(() => root.textContent.includes("no room"));
     expect(host.asked[0].slice(0, 2)).toEqual(["POST", "start"]);
+  });
+});
+
+describe("the last phase", () => {
+  it("is that of a stream only where the answer streams", () => {
+    const parts = { run_ms: 20, stream_ms: 0.2, queue_ms: 0, start_ms: 0, transfer_ms: 0 };
+    expect(phaseWords(madeRequest("a", parts))).toBe("run 20 ms · answer 0.2 ms");
+    expect(phaseWords(madeRequest("a", { ...parts, content_type: "text/event-stream" }))).toContain("stream 0.2 ms");
   });
 });
 

@@ -296,12 +296,12 @@ describe("running", () => {
     const result = { path: "/job/{n}", value: { seed: 1 }, revision: 2 };
     expect(belongsTo(result, { path: "/job/{n}", value: { seed: 1 } }, 2)).toEqual([]);
     expect(belongsTo(result, { path: "/job/{n}", value: { seed: 3 } }, 4)).toEqual([
-      "It is from r2, before r4.",
+      "r2 gave it; r4 serves now.",
       "The form has changed: seed 1 → 3.",
     ]);
     expect(belongsTo(result, { path: "/other", value: { x: 1 } }, 1)).toEqual([
       "This is a result of /job/{n}.",
-      "It is from r2; r1 answers now.",
+      "r2 gave it; r1 serves now.",
     ]);
     expect(belongsTo({ path: "/job/7", value: null, revision: 0 }, { path: "/job/{n}", value: {} }, 4)).toEqual([]);
     expect(belongsTo(result, null, 0)).toEqual([]);
@@ -663,6 +663,6 @@ describe("panel", () => {
     pressed("Remove the image");
     expect([note(), grey()]).toEqual(["The form has changed: input fox.png → –.", true]);
     host.store.apply(madeLine({ kind: "frame", time: 60002, apps: [app({ serving: 4, revision: 4 })] }));
-    await until(() => note().startsWith("It is from r1, before r4."));
+    await until(() => note().startsWith("r1 gave it; r4 serves now."));
   });
 });

@@ -143,7 +143,7 @@ def test_a_newcomer_tries_an_app(lab: Front, tmp_path: Path) -> None:
     expect(form.get_by_label("width").first).to_have_value("640")
     expect(form.locator(".fj-picked:visible")).to_contain_text("fox.png")
     expect(form.locator("img.fj-thumb")).to_be_visible()
-    expect(card.locator(".fj-trial-note")).to_contain_text("It is from r1, before r2.")
+    expect(card.locator(".fj-trial-note")).to_contain_text("r1 gave it; r2 serves now.")
     lab.picture("try-again-light")
 
     # a lone picture is one picker

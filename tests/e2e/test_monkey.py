@@ -201,7 +201,11 @@ class Notebook:
             number = int(line.partition(":")[2])
             if number not in self.may_answer:
                 self.world.find(self.name, f"{line} answered, and {sorted(self.may_answer)} were defined")
-            if self.must_tell and number < self.version and "answers, from before its last definition" not in cell.text:
+            if (
+                self.must_tell
+                and number < self.version
+                and "is still serving, not its latest definition" not in cell.text
+            ):
                 self.world.find(self.name, f"{line} answered unannounced; {self.version} was defined and failed")
         if (
             cell.status == "ok" and not answers and "(ended)" not in cell.text

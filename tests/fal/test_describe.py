@@ -503,3 +503,24 @@ def test_about_is_the_root_endpoints_docstring_else_the_class_own() -> None:
     assert Root(_allow_init=True).openapi()["info"]["description"] == "Says hi."
     assert "description" not in Plain(_allow_init=True).openapi()["info"]
     assert AppSpec.from_json(fal.describe(Root).to_json()).about == "Says hi."
+
+
+def test_a_signature_has_the_names_of_fal_without_their_modules() -> None:
+    from fal_jupyter.fal.toolkit import File, Image
+
+    def tint(self: Any, image: Image, more: list[File], seed: int = 1) -> Image: ...
+
+    tint.__annotations__ = {"image": Image, "more": list[File], "seed": int, "return": Image}
+    described = fal.describe(make(tint=fal.endpoint("/tint")(tint)))
+
+    assert described.endpoints[1].signature == "(image: Image, more: list[File], seed: int = 1) -> Image"
+
+
+def test_a_file_is_shown_by_what_is_known_of_it_with_its_long_address_cut() -> None:
+    from fal_jupyter.fal.toolkit import Image
+
+    picture = Image(url="http://127.0.0.1:38371/cdn/files/" + "a" * 40 + "/sun.png", content_type="image/png")
+
+    assert repr(picture) == (
+        "Image(url='http://127.0.0.1:38371/cdn/fil…" + "a" * 22 + "/sun.png', content_type='image/png')"
+    )

@@ -15,7 +15,7 @@ from fal_jupyter.gateway.devices.resource_usage import ResourceUsage, used_by
 from fal_jupyter.gateway.engine.request_history import BODIES_BOUND, AppHistory, RequestHistory, body_of, displays_of
 from fal_jupyter.gateway.feed.timelines import AppTimeline
 from fal_jupyter.gateway.requests.request_description import RequestDescription
-from fal_jupyter.gateway.requests.request_timestamps import RequestTimestamps
+from fal_jupyter.gateway.requests.request_timestamps import RequestClock, RequestTimestamps
 from fal_jupyter.protocol.feed import (
     KEPT_ENDPOINTS,
     KEPT_LANES,
@@ -55,6 +55,14 @@ def test_only_the_latest_requests_of_an_app_are_kept_and_all_are_counted() -> No
     assert history.apps["a"].stats(10**9)["calls"] == KEPT_REQUESTS + 50
     assert history.find("q0") is None
     assert history.find("q60") is not None
+
+
+def test_a_request_has_the_total_that_its_caller_was_told() -> None:
+    clock = RequestClock(began=1.0, arrived=1.0, dispatched=1.0, ran_from=1.0, first_byte=1.030)
+    clock.ended = 1.039
+
+    assert clock.at(1.042).timing()["total_ms"] == 39.0
+    assert clock.at(1.042).timing()["stream_ms"] == 9.0
 
 
 def test_displayed_pictures_count_as_bodies_and_leave_their_text() -> None:

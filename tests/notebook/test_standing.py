@@ -43,7 +43,7 @@ def test_what_serves_is_still_reached_after_a_refusal(notebook: Kernel, state: P
     for _ in range(2):
         answered = notebook.run(f"[{name}.r() for _ in range(3)][-1]").ok()
         assert answered.result == "'one'"
-        assert answered.text == f"[fal_jupyter: revision 1 of {name} answers, from before its last definition]\n"
+        assert answered.text == f"[fal_jupyter: revision 1 of {name} is still serving, not its latest definition]\n"
     assert name.lower() in notebook.run(f"{name}.url").ok().result.replace("-", "")
     notebook.run(cell(name, "three")).ok()
     answered = notebook.run(f"{name}.r()").ok()
@@ -88,4 +88,4 @@ def test_a_session_with_an_older_revision_is_announced(notebook: Kernel) -> None
     assert notebook.run(defined.replace("SETUP", "1 / 0").replace("WORD", "two")).ename == "SetupFailed"
     for asked in (spoken, awaited):
         told = notebook.run(asked).ok().text
-        assert told == "[fal_jupyter: revision 1 of Spoken answers, from before its last definition]\none\n"
+        assert told == "[fal_jupyter: revision 1 of Spoken is still serving, not its latest definition]\none\n"

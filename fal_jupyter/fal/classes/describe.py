@@ -174,9 +174,9 @@ def _protocol(route: RouteSignature) -> str:
 
 
 def _signature(method: Callable[..., Any], home: str) -> str:
-    """As the user wrote it: names of his own module without that module."""
+    """As the user wrote it: names of the user's own module and of fal without their modules."""
     try:
-        return re.sub(rf"(?<![\w.]){re.escape(home)}\.", "", str(signature_of(method)))
+        return re.sub(rf"(?<![\w.])(?:{re.escape(home)}|fal_jupyter\.fal(?:\.\w+)*)\.", "", str(signature_of(method)))
     except (TypeError, ValueError):  # a default whose repr raises, a callable without a signature
         return "(...)"
 

@@ -41,6 +41,7 @@ def app_state(
     """One app now."""
     record = engine.fleet_app(published.alias) or _stopped(published)
     newest, now = published.newest, time.monotonic()
+    serving = published.revisions.get(record.serving)  # whose setup time is shown until the newest one has one
     history = engine.history.apps.get(published.alias, _NOTHING)
     endpoints = [
         EndpointState(name=e.name, path=e.path, signature=e.signature, doc=e.doc, protocol=e.protocol, yields=e.yields)
@@ -68,7 +69,7 @@ def app_state(
         by_class=asdict(newest.spec.scaling),
         overrides=dict(published.overrides),
         reason=record.reason,
-        setup_ms=newest.setup_ms,
+        setup_ms=newest.setup_ms or (serving.setup_ms if serving is not None else 0.0),
         asleep=record.is_unloaded,
         runners=[_runner(engine, runner, usage) for runner in record.runners.values()],
         queue=_queue(engine, record),

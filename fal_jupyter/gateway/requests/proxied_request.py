@@ -359,6 +359,7 @@ class ProxiedRequest:
         return self.clock.at(time.monotonic()).timing()
 
     def _end_record(self) -> EndRecord:
+        self.clock.ended = time.monotonic()
         return EndRecord(
             request_id=self.id,
             status=self.record.status,

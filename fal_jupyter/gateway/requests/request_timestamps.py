@@ -52,6 +52,7 @@ class RequestClock(msgspec.Struct, eq=False, gc=False):
         cold: it waits for a runner's start.
         ran_from: its endpoint was called, by its runner's statement.
         first_byte: the head of its answer came.
+        ended: its answer was whole, as its caller was told; every surface has that one total.
     """
 
     began: float
@@ -60,6 +61,7 @@ class RequestClock(msgspec.Struct, eq=False, gc=False):
     starting: float = 0.0
     ran_from: float = 0.0
     first_byte: float = 0.0
+    ended: float = 0.0
     cold: bool = False
 
     def dispatch(self, starting_since: float) -> None:
@@ -78,7 +80,8 @@ class RequestClock(msgspec.Struct, eq=False, gc=False):
             self.cold, self.starting = False, time.monotonic() - max(began, self.arrived)
 
     def at(self, now: float) -> RequestTimestamps:
-        """Give the moments so far."""
+        """Give the moments so far, up to the end of the answer if it has ended."""
+        until = self.ended or now
         return RequestTimestamps(
-            self.began, self.arrived, self.dispatched, self.starting, self.cold, self.ran_from, self.first_byte, now
+            self.began, self.arrived, self.dispatched, self.starting, self.cold, self.ran_from, self.first_byte, until
         )

@@ -99,6 +99,9 @@ class PendingFile:
         self._reservation.abort()
 
 
+SHOWN_ADDRESS = 60  # characters of an address in a repr
+
+
 class File(BaseModel):
     """A file by its address. A plain string is taken for one where it is an http, https or data URL."""
 
@@ -124,6 +127,14 @@ class File(BaseModel):
         if scheme not in ("http", "https", "data"):
             raise ValueError("value must be a valid URL")
         return {"url": value}
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """The fields that are known, with a long address cut in the middle: a cell prints it above the picture."""
+        for name, value in super().__repr_args__():
+            if isinstance(value, str) and len(value) > SHOWN_ADDRESS:
+                value = f"{value[: SHOWN_ADDRESS // 2]}…{value[-SHOWN_ADDRESS // 2 :]}"
+            if value is not None:
+                yield name, value
 
     # --- made here --------------------------------------------------------------------------------------------------
     @classmethod

@@ -14,6 +14,11 @@ export const PHASES = [
   { key: "stream_ms", name: "stream", word: "stream" },
 ];
 
+/** What the part after the first byte is called: an answer that does not stream has one, too. @param {RequestState} request */
+function lastWord({ content_type }) {
+  return /event-stream|jsonl|ndjson|json-?lines|^(audio|video)\//i.test(content_type ?? "") ? "stream" : "answer";
+}
+
 /** Whether its caller took a request back: nginx's 499, as fal has it. @param {RequestState} request */
 export function wasCancelled(request) {
   return request.state === "done" && request.status === 499;
@@ -55,7 +60,11 @@ export function failureWords({ error, status }) {
  * @param {number} [now] wall clock in milliseconds
  */
 export function phasesOf(request, now) {
-  const parts = PHASES.map(({ key, name, word }) => ({ name, word, ms: Math.max(0, request[key]) }));
+  const parts = PHASES.map(({ key, name, word }) => ({
+    name,
+    word: key === "stream_ms" && request.state === "done" ? lastWord(request) : word,
+    ms: Math.max(0, request[key]),
+  }));
   if (request.state !== "done" && now !== undefined) {
     const grown = now - request.began - parts.reduce((sum, part) => sum + part.ms, 0);
     const at = { waiting: request.cold && request.queue_ms < 1 ? 1 : 0, running: 3, streaming: 4 }[request.state] ?? 3;

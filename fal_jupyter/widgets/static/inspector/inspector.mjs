@@ -48,13 +48,14 @@ export function memoryDuring(view, request) {
   const measured = (view.timelines.get(request.alias)?.usage ?? []).filter(([time]) => time >= from && time <= until);
   if (!request.runner || !measured.length) return "";
   const most = (/** @type {number} */ column) => Math.max(...measured.map((one) => one[column] ?? 0));
+  // measured of all runners of the app together: of one call it says something where there was one runner
   const runners = (view.timelines.get(request.alias)?.lanes ?? []).filter(
     (lane) =>
       lane.moves.some(([time, state]) => time <= until && state !== "GONE") &&
       !lane.moves.some(([time, state]) => time < from && state === "GONE"),
   );
-  const whose = runners.length > 1 ? `, of ${runners.length} runners together` : "";
-  return `${bytes(most(1))}${most(4) > 0 ? `, on GPUs ${bytes(most(4))}` : ""}${whose} (${measured.length === 1 ? "measured once" : `${measured.length} measurements`})`;
+  if (runners.length > 1) return "";
+  return `${bytes(most(1))}${most(4) > 0 ? `, on GPUs ${bytes(most(4))}` : ""} (${measured.length === 1 ? "measured once" : `${measured.length} measurements`})`;
 }
 
 /**

@@ -175,7 +175,7 @@ export function galleryPanel(root, host, { alias }, signal) {
     more.hidden = !(found.length > most || (unread.length && found.length >= most));
     setText(
       told,
-      shown.length ? `${shown.length} of the last ${plural(candidates.length, "answer")} with something to see` : "",
+      shown.length ? `${plural(shown.length, "output")} among the last ${plural(candidates.length, "answer")}` : "",
     );
     empty.hidden = shown.length > 0;
     const app = /** @type {import("../types.d.ts").KnownApp | undefined} */ (

@@ -35,6 +35,7 @@ class Hello(fal.App):
 import math
 import random
 
+import PIL.Image
 from fal.toolkit import Image
 from pydantic import BaseModel, Field
 
@@ -56,27 +57,16 @@ class Painter(fal.App):
         """Draw a picture of waves; the same seed draws the same one."""
         chance = random.Random(drawing.seed)
         waves = [(chance.uniform(0.5, 6), chance.uniform(0.5, 6), chance.uniform(0, 6)) for _ in range(drawing.waves)]
-        tints = [chance.randint(60, 255) for _ in range(3)]
-        pixels = bytearray()
-        for y in range(drawing.size):
-            for x in range(drawing.size):
-                level = sum(math.sin((a * x + b * y) * 6 / drawing.size + c) for a, b, c in waves) / len(waves)
-                pixels += bytes(int(tint * (1 + level) / 2) for tint in tints)
-        return Painting(image=picture(drawing.size, bytes(pixels)), seed=drawing.seed)
+        tint = [chance.randint(60, 255) for _ in range(3)]
 
+        def colour(x: float, y: float) -> tuple[int, ...]:
+            level = sum(math.sin(a * x + b * y + c) for a, b, c in waves) / len(waves)
+            return tuple(int(part * (1 + level) / 2) for part in tint)
 
-def picture(size: int, pixels: bytes) -> Image:
-    """A PNG of red, green and blue bytes, without any library."""
-    import struct
-    import zlib
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    rows = b"".join(b"\\0" + pixels[3 * size * y : 3 * size * (y + 1)] for y in range(size))
-    head = struct.pack(">IIBBBBB", size, size, 8, 2, 0, 0, 0)
-    png = b"\\x89PNG\\r\\n\\x1a\\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-    return Image.from_bytes(png, format="png")
+        steps = [6 * n / drawing.size for n in range(drawing.size)]
+        picture = PIL.Image.new("RGB", (drawing.size, drawing.size))
+        picture.putdata([colour(x, y) for y in steps for x in steps])
+        return Painting(image=Image.from_pil(picture), seed=drawing.seed)
 `,
     call: "Painter.paint(waves=7, seed=42)",
   },

@@ -61,12 +61,7 @@ function isPathOf(path, endpoint) {
 export function belongsTo({ path, value, revision }, now, serving) {
   const said = [];
   if (now && !isPathOf(path, now.path)) said.push(`This is a result of ${path}.`);
-  if (revision && serving && revision !== serving)
-    said.push(
-      revision < serving
-        ? `It is from r${revision}, before r${serving}.`
-        : `It is from r${revision}; r${serving} answers now.`,
-    );
+  if (revision && serving && revision !== serving) said.push(`r${revision} gave it; r${serving} serves now.`);
   const found = now && value && path === now.path ? inputDifferences(value, now.value) : [];
   if (found.length) said.push(`The form has changed: ${listed(found)}.`);
   return said;
