@@ -935,3 +935,10 @@ def test_runners_are_numbered_in_each_app_and_no_number_comes_twice(world: World
     world.tell(AppStopped("one", kill=True))
     world.tell(RunnerExited("one-1", "killed by SIGKILL"))
     assert world.publish(alias="one")[-1].runner_id == "one-2"  # logs know one-1 already
+
+
+def test_every_state_of_a_runner_is_noted_with_its_time(world: World) -> None:
+    world.serve()
+    assert [(at, runner.id, state) for at, runner, state in world.fleet.moved] == [
+        (world.now, "hello-1", state) for state in (State.PENDING, State.SETUP, State.IDLE)
+    ]
