@@ -70,7 +70,7 @@ def test_whole_seconds_stay_whole() -> None:
     ("line", "sentences"),
     [
         ("--keep-aliv 5", ["--keep-aliv", "did you mean --keep-alive?"]),
-        ("--warm many", ["--warm", "whole number", "'many'"]),
+        ("--warm many", ["--warm", "non-negative integer", "'many'"]),
         ("--keep-alive -1", ["--keep-alive"]),
         ("--keep-alive inf", ["--keep-alive", "'inf'"]),
         ("--auth secret", ["--auth", "'secret'", "private"]),

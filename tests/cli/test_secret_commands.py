@@ -132,7 +132,7 @@ def test_a_class_gets_the_secrets_that_it_names_and_is_told_of_those_that_are_mi
         (("files", "upload-url", "http://127.0.0.1:9/x"), "FAL_JUPYTER_ALLOW_PRIVATE_URLS=1 allows"),
         (("files", "upload-url", "http://[::ffff:10.0.0.1]/x"), "Hostname resolves to a non-routable address"),
         (("files", "upload-url", "file:///etc/passwd"), "URL scheme 'file' is not allowed"),
-        (("files", "upload-url", "http://[x/"), "is not a URL"),
+        (("files", "upload-url", "http://[x/"), "is no address"),
         (("files", "upload-url", "http://1.1.1.1:99999/"), "no such port"),
         (("files", "upload-url", "data:,x", "../../out"), "leads out of /data"),
         (("files", "rm", "none"), "files: /data/none: No such file or directory"),
@@ -341,7 +341,7 @@ def test_a_folder_that_cannot_be_copied_whole_is_not_there_at_all(state: Path, t
     (up / "aaa").write_text("new")
     (up / "kept.txt").mkdir()
     told = run(state, "files", "upload", str(up), "/", status=1)
-    assert "/data/up/kept.txt: what is there is no folder" in told
+    assert "/data/up/kept.txt: a file cannot be replaced by a folder" in told
     assert not (data / "up" / "aaa").exists()
     assert not list(data.rglob(".*"))
 
@@ -354,7 +354,7 @@ def test_a_folder_does_not_go_into_itself(state: Path) -> None:
         ("mv", "a", "a"),
         ("upload", str(state / "data" / "a"), "a/b/"),
     ):
-        assert "a folder cannot go into itself" in run(state, "files", *words, status=1)
+        assert "a folder cannot be copied into itself" in run(state, "files", *words, status=1)
     assert [path.name for path in (state / "data").rglob("*")] == ["a", "b"]
 
 
