@@ -201,7 +201,9 @@ export function fileControl(schema, kind, how) {
     if (!next) return replace(look);
     const size = sizeOf(next);
     const type = typeOf(next);
-    const base = [size === undefined ? "" : bytes(size), type].filter(Boolean);
+    // of a picture the kind is enough: there is little room beside it
+    const base = [size === undefined ? "" : bytes(size), type.replace(/^image\//, "")].filter(Boolean);
+    facts.title = type;
     setText(title, next.name ?? (next.url.startsWith("data:") ? `${kind} of this call` : next.url));
     title.title = next.url.startsWith("data:") ? (next.name ?? "") : next.url;
     setText(facts, base.join(" · "));

@@ -155,7 +155,7 @@ export function requestsPanel(root, host, { alias, open, span }, signal) {
         heads.map(([name, kindOf]) =>
           h(
             "th",
-            { scope: "col", class: kindOf },
+            { scope: "col", class: kindOf === "fj-wide" ? "fj-wide fj-cut" : kindOf },
             name || h("span", { class: "fj-visually-hidden" }, "State"),
             kindOf === "fj-wide" ? scaleTold : null,
           ),
@@ -359,6 +359,7 @@ export function requestsPanel(root, host, { alias, open, span }, signal) {
           ? { from: null, whole: roundUp(longest, 10 ** Math.floor(Math.log10(longest)) / 2) }
           : null;
     setText(scaleTold, scale ? ` · 0 to ${duration(scale.whole)}` : "");
+    if (scaleTold.parentElement) scaleTold.parentElement.title = scaleTold.parentElement.textContent ?? "";
     oneScale.disabled = common || Boolean(marked);
     // a row that ended and is shown as before stays as it is: only what changed is built
     const tab = rows.some((one) => one.id === active) ? active : rows[0]?.id;
