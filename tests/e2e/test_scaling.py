@@ -187,7 +187,7 @@ def test_what_cannot_be_is_refused_with_the_reason_and_changes_nothing(notebook:
     for line, words in (
         ("%fal scale Firm --min 5", ["min_concurrency is 5", "max_concurrency is 2"]),
         ("%fal scale Firm --max 0", ["max_concurrency", "1 or more"]),
-        ("%fal scale Firm --multiplex x", ["--multiplex", "whole number"]),
+        ("%fal scale Firm --multiplex x", ["--multiplex", "non-negative integer"]),
         ("%fal scale Firm --reset --max 3", ["--reset"]),
         ("%fal scale Nobody --max 3", ["Nobody"]),
         ("import fal_jupyter\nfal_jupyter.app(Firm).scale(max_concurency=3)", ["max_concurency", "max_concurrency"]),
