@@ -539,7 +539,8 @@ describe("tree", () => {
     const root = shown(treePanel, host);
     const board = shown(dashboardPanel, host);
     host.store.apply(madeLine({ kind: "frame", time: 60_001, apps: [] }));
-    await until(() => root.textContent.includes("stopped with its kernel"));
+    await until(() => root.textContent.includes("kernel ended"));
+    expect(root.querySelector(".fj-row").getAttribute("aria-label")).toContain("stopped with its kernel, 23 calls");
     expect(root.textContent).not.toContain("No app");
     named(root, "Run its cell").click();
     await until(() => board.textContent.includes("with its kernel"));

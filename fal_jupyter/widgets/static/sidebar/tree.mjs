@@ -483,7 +483,7 @@ export function treePanel(root, host, _, signal) {
         ),
       ],
       {
-        aside: `stopped with ${ownerWords(app)}`,
+        aside: `${ownerWords(app).replace("its ", "")} ended`,
         actions: /** @type {any} */ (
           [
             host.runCell && ["play", "Run its cell", () => host.runCell?.(app.alias)],
@@ -491,7 +491,7 @@ export function treePanel(root, host, _, signal) {
           ].filter(Boolean)
         ),
         leaf: true,
-        label: plural(app.stats.calls, "call"),
+        label: `stopped with ${ownerWords(app)}, ${plural(app.stats.calls, "call")}`,
       },
     );
 
