@@ -84,7 +84,7 @@ def test_a_kernel_that_dies_in_a_call_leaves_a_card_that_says_so(lab: Front, tmp
     call_slow(card, tmp_path / "never")
     expect(card.get_by_role("button", name="Cancel")).to_be_visible()
     os.kill(pid, signal.SIGKILL)
-    expect(card).to_contain_text(re.compile("Stopped after|No gateway is running"), timeout=60_000)
+    expect(card).to_contain_text(re.compile("Stopped with its kernel|No gateway is running"), timeout=60_000)
     expect(card.get_by_role("button", name="Cancel")).to_be_hidden()
     expect(card.locator(".fj-facts")).to_contain_text("/stream")  # what was known stays
     expect(card.locator(".fj-run-button")).to_be_disabled()
