@@ -15,10 +15,12 @@ describe("what a request waited for", () => {
       "20 % was the start of a runner. min_concurrency 1 keeps one ready.",
     ]);
     expect(said(cold, { min_concurrency: 2, warm: 0, max_concurrency: 4 })).toEqual([
-      "20 % was the start of a runner. 2 runners are kept ready now (min_concurrency 2); min_concurrency 3 or a concurrency_buffer keeps more.",
+      "20 % was the start of a runner. 2 runners are kept ready now (min_concurrency 2); " +
+        "min_concurrency 3 or a concurrency_buffer keeps more.",
     ]);
     expect(said(cold, { min_concurrency: 0, warm: 1, max_concurrency: 10 })).toEqual([
-      "20 % was the start of a runner. 1 runner is kept ready now (warm 1); min_concurrency 2 or a concurrency_buffer keeps more.",
+      "20 % was the start of a runner. 1 runner is kept ready now (warm 1); " +
+        "min_concurrency 2 or a concurrency_buffer keeps more.",
     ]);
     expect(said(cold, { min_concurrency: 4, warm: 0, max_concurrency: 4 })[0]).toContain(
       "4 runners are kept ready now (min_concurrency 4), as many as max_concurrency allows.",

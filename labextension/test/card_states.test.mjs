@@ -331,7 +331,9 @@ test("a saved card has no colour of a living state, and runs its cell where ther
 
 describe("options written into a cell", () => {
   const CELL =
-    '%%fal_app --keep-alive 30\nclass Hello(fal.App, max_concurrency=2):\n    """Says hello.\n\n    Twice.\n    """\n    min_concurrency: int = 1  # warm\n\n    def setup(self):\n        keep_alive = 9\n';
+    '%%fal_app --keep-alive 30\nclass Hello(fal.App, max_concurrency=2):\n    """Says hello.\n\n' +
+    '    Twice.\n    """\n    min_concurrency: int = 1  # warm\n\n    def setup(self):\n' +
+    "        keep_alive = 9\n";
 
   test("take the place of what is written, else come behind the docstring", () => {
     const written = withOptions(CELL, "Hello", {

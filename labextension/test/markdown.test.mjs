@@ -26,7 +26,8 @@ describe("markdown", () => {
     ["Try\n>>> f(1)\n2\n\nafter", '<p>Try</p><pre class="fj-code" tabindex="0">&gt;&gt;&gt; f(1)\n2</pre><p>after</p>'],
     [
       "a|b\n-|-\nx \\| y|`p\\|q`\\|",
-      '<table class="fj-table"><thead><tr><th>a</th><th>b</th></tr></thead><tbody><tr><td>x | y</td><td><code class="fj-mono">p|q</code>|</td></tr></tbody></table>',
+      '<table class="fj-table"><thead><tr><th>a</th><th>b</th></tr></thead>' +
+        '<tbody><tr><td>x | y</td><td><code class="fj-mono">p|q</code>|</td></tr></tbody></table>',
     ],
     [
       "**over\nlines *and* in** ***both*** a < https://",
@@ -42,11 +43,13 @@ describe("markdown", () => {
     ["---", "<hr>"],
     [
       "a | b\n--|--\n**1** | 2 | 3",
-      '<table class="fj-table"><thead><tr><th>a</th><th>b</th></tr></thead><tbody><tr><td><strong>1</strong></td><td>2</td></tr></tbody></table>',
+      '<table class="fj-table"><thead><tr><th>a</th><th>b</th></tr></thead>' +
+        "<tbody><tr><td><strong>1</strong></td><td>2</td></tr></tbody></table>",
     ],
     [
       "**a `b` _c_** *d* _e_ __f__ `g <i>` \\*h\\* snake_case_name 2 * 3 * 4",
-      '<p><strong>a <code class="fj-mono">b</code> <em>c</em></strong> <em>d</em> <em>e</em> <strong>f</strong> <code class="fj-mono">g &lt;i&gt;</code> *h* snake_case_name 2 * 3 * 4</p>',
+      '<p><strong>a <code class="fj-mono">b</code> <em>c</em></strong> <em>d</em> <em>e</em> ' +
+        '<strong>f</strong> <code class="fj-mono">g &lt;i&gt;</code> *h* snake_case_name 2 * 3 * 4</p>',
     ],
   ])("%j", (text, expected) => {
     expect(html(text)).toBe(expected);
@@ -54,7 +57,9 @@ describe("markdown", () => {
 
   test("links lead to the web and to mail only, and pictures are links", () => {
     const links = markdownView(
-      '[a](https://a.b/c "t") ![pic](http://a.b/x.png) <https://c.d> https://e.f/g, [m](mailto:a@b.c) [x](javascript:alert(1)) [y](data:text/html,x) [z](/run/me) ![](javascript:1)',
+      '[a](https://a.b/c "t") ![pic](http://a.b/x.png) ' +
+        "<https://c.d> https://e.f/g, [m](mailto:a@b.c) [x](javascript:alert(1)) [y](data:text/html,x) " +
+        "[z](/run/me) ![](javascript:1)",
     );
     expect([...links.querySelectorAll("a")].map((one) => [one.textContent, one.getAttribute("href"), one.rel])).toEqual(
       [

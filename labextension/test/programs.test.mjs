@@ -44,7 +44,11 @@ describe("programs", () => {
 
   test("Python reads what the form held, and the clients go to the gateway", () => {
     const fake =
-      "import sys, types, json\nm = types.ModuleType('fal_client'); m.client = types.SimpleNamespace(); m.SyncClient = lambda key: types.SimpleNamespace(run=m.run)\nm.run = lambda app, **more: [m.client.RUN_URL_FORMAT, app, more]\nsys.modules['fal_client'] = m\nprint = lambda value: sys.stdout.write(json.dumps(value))\n";
+      "import sys, types, json\nm = types.ModuleType('fal_client'); " +
+      "m.client = types.SimpleNamespace(); " +
+      "m.SyncClient = lambda key: types.SimpleNamespace(run=m.run)\n" +
+      "m.run = lambda app, **more: [m.client.RUN_URL_FORMAT, app, more]\n" +
+      "sys.modules['fal_client'] = m\nprint = lambda value: sys.stdout.write(json.dumps(value))\n";
     const given = JSON.parse(execFileSync("python3", ["-c", fake + call().python]).toString());
     expect(given).toEqual([
       "http://127.0.0.1:9/run/",
@@ -63,7 +67,11 @@ describe("programs", () => {
       .javascript.replace(/^import.*\n/, "")
       .replace(/console\.log/, "tell");
     const fake =
-      "const seen = []; const createFalClient = (config) => ({ run: async (id, given) => { await config.fetch('https://fal.run/' + id, {}); seen.push(config.credentials, id, given); return { data: 1 }; } }); const fetch = (url) => seen.push(url); const tell = () => process.stdout.write(JSON.stringify(seen));";
+      "const seen = []; " +
+      "const createFalClient = (config) => ({ run: async (id, given) => { await config.fetch('https://fal.run/' + id, {}); " +
+      "seen.push(config.credentials, id, given); return { data: 1 }; } }); " +
+      "const fetch = (url) => seen.push(url); " +
+      "const tell = () => process.stdout.write(JSON.stringify(seen));";
     const seen = JSON.parse(execFileSync("node", ["--input-type=module", "-e", fake + body]).toString());
     expect(seen).toEqual([
       "http://127.0.0.1:9/run/me/made/hi",
@@ -123,7 +131,8 @@ describe("programs", () => {
     };
     const { cell, python, javascript, curl } = call({ value });
     expect(cell).toBe(
-      `Made.hi(\n    prompt="dawn over a still mountain lake, thin mist, 35 mm",\n    size={"width": 1024, "height": 768},\n    tags=["a", "b"],\n)`,
+      `Made.hi(\n    prompt="dawn over a still mountain lake, thin mist, 35 mm",\n` +
+        `    size={"width": 1024, "height": 768},\n    tags=["a", "b"],\n)`,
     );
     expect(python).toContain('result = client.run(\n    "me/made",\n    arguments={\n        "prompt": ');
     expect(javascript).toContain('        prompt: "dawn');
@@ -157,8 +166,11 @@ describe("programs", () => {
     };
     const { cell, python, javascript, curl } = call({ value, key: PLACEHOLDER });
     expect(cell).toBe(
-      "# sun.png, input.png, sun-2.png, input.wav: files of yours, in the folder where this runs\nfrom fal.toolkit import File, Image\n\n" +
-        'Made.hi(\n    image=Image.from_path("sun.png"),\n    mask_url=Image.from_path("input.png").url,\n    again=Image.from_path("sun-2.png"),\n    sound=File.from_path("input.wav").url,\n)',
+      "# sun.png, input.png, sun-2.png, input.wav: files of yours, in the folder where this runs\n" +
+        "from fal.toolkit import File, Image\n\n" +
+        'Made.hi(\n    image=Image.from_path("sun.png"),\n' +
+        '    mask_url=Image.from_path("input.png").url,\n    again=Image.from_path("sun-2.png"),\n' +
+        '    sound=File.from_path("input.wav").url,\n)',
     );
     expect(python).toContain("import fal_client\nimport fal_jupyter\n\nclient = fal_jupyter.fal_client()");
     for (const [text, mark] of [
@@ -220,7 +232,9 @@ describe("programs", () => {
     };
     const programs = call({ value, encoding: "multipart/form-data" });
     expect(programs.cell).toBe(
-      '# cat.png, input.txt: files of yours, in the folder where this runs\nfrom pathlib import Path\n\nMade.hi(\n    file=Path("cat.png"),\n    more=[Path("input.txt")],\n    title="x",\n    none=None,\n)',
+      "# cat.png, input.txt: files of yours, in the folder where this runs\n" +
+        'from pathlib import Path\n\nMade.hi(\n    file=Path("cat.png"),\n' +
+        '    more=[Path("input.txt")],\n    title="x",\n    none=None,\n)',
     );
     expect(programs.curl.split(" \\\n  ").slice(2)).toEqual([
       "-F 'file=@cat.png;type=image/png'",

@@ -32,6 +32,19 @@ PLUGINS = {
 }
 
 
+def test_no_line_is_wider_than_160_columns() -> None:
+    """The formatter wraps at 120, but leaves strings, regular expressions and comments as they are."""
+    files = [path for folder in (FRONT / "src", FRONT / "test", SHARED) for path in folder.rglob("*.*")]
+    wide = [
+        f"{path.relative_to(TOP)}:{number}"
+        for path in files
+        if "shared" not in path.parts
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if len(line) > 160
+    ]
+    assert wide == []
+
+
 def test_package_and_extension_have_one_version() -> None:
     assert PACKAGE["version"] == tomllib.loads((TOP / "pyproject.toml").read_text())["project"]["version"]
 

@@ -39,6 +39,8 @@ function isStale(card: CardData, app: AppState, gateway: GatewayState | null): b
   return other || (app.revision > card.revision && app.verdict !== "restart");
 }
 
+const NOT_RUNNING = { shape: "stopped", tone: "fj-pending", text: "not running" };
+
 /** What the chip of an app cell says. */
 export function chipLook(
   source: string,
@@ -48,99 +50,100 @@ export function chipLook(
   runs = false,
 ): ChipLook {
   if (!card) {
-    return { shape: "stopped", tone: "fj-pending", text: "not running", title: "Run the cell to have its app" };
+    return { ...NOT_RUNNING, title: "Run the cell to have its app" };
   }
   if (runs && card.build && !card.build.took && !card.build.error) {
-    const text = app ? `r${app.serving || app.revision} serves · environment` : "environment";
     return {
       shape: "setup",
       tone: "fj-setup fj-dashed",
-      text,
+      text: app ? `${servingOf(app)} serves · environment` : "environment",
       title: "The isolated environment of its app is being made",
     };
   }
   if (!app) {
-    return {
-      shape: "stopped",
-      tone: "fj-pending",
-      text: "not running",
-      title: "Its app was stopped, or its kernel is new: run the cell",
-    };
+    return { ...NOT_RUNNING, title: "Its app was stopped, or its kernel is new: run the cell" };
   }
   const edited = sourceHash(source) !== card.source;
-  const serving = `r${app.serving || app.revision}`;
-  const error = app.failure?.error ? `: ${app.failure.error.type}` : "";
-  const changed = edited
-    ? { text: " · edited", title: " The cell was edited since: run it.", tone: " fj-dashed" }
-    : { text: "", title: "", tone: "" };
+  return notServingLook(app, edited) ?? servingLook(app, edited, isStale(card, app, gateway));
+}
+
+/** The revision that answers calls. */
+function servingOf(app: AppState): string {
+  return `r${app.serving || app.revision}`;
+}
+
+/** What the chip says of an app that is stopped or whose newest revision does not serve; null of any other. */
+function notServingLook(app: AppState, edited: boolean): ChipLook | null {
+  const editedText = edited ? " · edited" : "";
+  const editedTone = edited ? " fj-dashed" : "";
+  const editedTitle = edited ? " The cell was edited since: run it." : "";
+  const withEdited = (title: string) => (edited ? `${title}.${editedTitle}` : title);
   if (app.state === "Stopped") {
     return {
       shape: "stopped",
       tone: "fj-pending",
-      text: `stopped${changed.text}`,
-      title: edited
-        ? "Start the app as it was, or run the cell, which was edited since"
-        : "Start the app as it was, or run the cell",
+      text: `stopped${editedText}`,
+      title: `Start the app as it was, or run the cell${edited ? ", which was edited since" : ""}`,
     };
   }
   if (app.state === "Failing") {
+    const error = app.failure?.error ? `: ${app.failure.error.type}` : "";
     return {
       shape: "failed",
-      tone: `fj-failed${changed.tone}`,
-      text: `r${app.revision} failed${error}${changed.text}`,
-      title: `${app.failure?.text ?? app.reason}. The app goes on trying by itself.${changed.title}`,
+      tone: `fj-failed${editedTone}`,
+      text: `r${app.revision} failed${error}${editedText}`,
+      title: `${app.failure?.text ?? app.reason}. The app goes on trying by itself.${editedTitle}`,
     };
   }
   if (newestFailed(app)) {
     return {
       shape: "failed",
-      tone: `fj-failed${changed.tone}`,
-      text: `r${app.revision} failed · ${serving} serves${changed.text}`,
-      title: `${app.failure?.text ?? app.reason}${changed.title && `.${changed.title}`}`,
+      tone: `fj-failed${editedTone}`,
+      text: `r${app.revision} failed · ${servingOf(app)} serves${editedText}`,
+      title: withEdited(app.failure?.text ?? app.reason),
     };
   }
-  if (isStarting(app)) {
-    const runner = startingRunner(app);
-    const passed = runner && runner.state === "SETUP" ? ` ${setupPassed(runner)}` : "";
-    return app.serving && app.serving !== app.revision
-      ? {
-          shape: "setup",
-          tone: "fj-setup fj-dashed",
-          text: `${serving} serves · r${app.revision} setup${passed}${changed.text}`,
-          title: `The cell's class was built again: calls go to ${serving} until r${app.revision} is ready.${changed.title}`,
-        }
-      : {
-          shape: "setup",
-          tone: `fj-setup${changed.tone}`,
-          text: `r${app.revision} ${runner?.state === "SETUP" ? `setup${passed}` : "starting"}${changed.text}`,
-          title: `${app.reason || "Its first runner comes up"}${changed.title && `.${changed.title}`}`,
-        };
+  if (!isStarting(app)) {
+    return null;
   }
+  const runner = startingRunner(app);
+  const inSetup = runner?.state === "SETUP";
+  const passed = inSetup ? ` ${setupPassed(runner)}` : "";
+  if (app.serving && app.serving !== app.revision) {
+    const serving = servingOf(app);
+    return {
+      shape: "setup",
+      tone: "fj-setup fj-dashed",
+      text: `${serving} serves · r${app.revision} setup${passed}${editedText}`,
+      title: `The cell's class was built again: calls go to ${serving} until r${app.revision} is ready.${editedTitle}`,
+    };
+  }
+  return {
+    shape: "setup",
+    tone: `fj-setup${editedTone}`,
+    text: `r${app.revision} ${inSetup ? `setup${passed}` : "starting"}${editedText}`,
+    title: withEdited(app.reason || "Its first runner comes up"),
+  };
+}
+
+/** What the chip says of an app whose newest revision serves. */
+function servingLook(app: AppState, edited: boolean, stale: boolean): ChipLook {
+  const serving = servingOf(app);
+  const dashed = { shape: "edited", tone: "fj-setup fj-dashed" };
   if (edited) {
-    return {
-      shape: "edited",
-      tone: "fj-setup fj-dashed",
-      text: `${serving} serves · edited`,
-      title: "The cell was edited since: run it to serve what it says",
-    };
+    const title = "The cell was edited since: run it to serve what it says";
+    return { ...dashed, text: `${serving} serves · edited`, title };
   }
-  if (isStale(card, app, gateway)) {
-    return {
-      shape: "edited",
-      tone: "fj-setup fj-dashed",
-      text: `${serving} is from elsewhere`,
-      title: `Another cell or kernel made ${serving}: run this cell to serve what it says`,
-    };
+  if (stale) {
+    const title = `Another cell or kernel made ${serving}: run this cell to serve what it says`;
+    return { ...dashed, text: `${serving} is from elsewhere`, title };
   }
   const ready = app.runners.filter((one) => one.state === "IDLE" || one.state === "RUNNING").length;
-  return ready
-    ? { shape: "ok", tone: "fj-ok", text: `${serving} · ${ready} ready`, title: "The cell and its runners agree" }
-    : {
-        shape: "zero",
-        tone: "fj-pending",
-        text: `${serving} · scaled to zero`,
-        title: "The next call starts a runner",
-      };
+  if (ready) {
+    return { shape: "ok", tone: "fj-ok", text: `${serving} · ${ready} ready`, title: "The cell and its runners agree" };
+  }
+  const title = "The next call starts a runner";
+  return { shape: "zero", tone: "fj-pending", text: `${serving} · scaled to zero`, title };
 }
 
 const looks = new WeakMap<HTMLElement, () => void>();

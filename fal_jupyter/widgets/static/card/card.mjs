@@ -167,64 +167,174 @@ function greyMark(app) {
  * @returns {{refresh: () => void}}
  */
 export function cardPanel(root, host, card, signal) {
-  ensureStyle(root);
-  const { alias } = card;
-  const app = () => host.store.view.apps.find((one) => one.alias === alias);
-  const kept = keepingLast(host, card, signal);
-  const chosen = TABS.some((one) => one.name === card.tab) ? card.tab : host.kind === "saved" ? "requests" : "try";
-  let tab = chosen;
-  const states = cardStates(
-    host,
-    card,
-    () => draw(),
-    () => tab === "try",
-    signal,
-  );
-  const headState = h("span", { class: "fj-head-state", role: "status", "aria-live": "polite" });
-  const told = h("div", { class: "fj-card-told", role: "alert" });
-  const about = h("details", { class: "fj-about", hidden: true });
-  const act = (/** @type {"start" | "stop" | "restart" | "unload"} */ action) => async () => {
-    replace(told);
-    try {
-      await actOnApp(host, alias, action, host.confirm ?? askWithin(told));
-    } catch (error) {
-      replace(told, h("div", { class: "fj-banner fj-bad" }, error instanceof Error ? error.message : String(error)));
-    }
-  };
-  const actions = h("span", { class: "fj-with-menu fj-head-actions" });
-  const head = h(
-    "div",
-    { class: "fj-head" },
-    headState,
-    h("span", { class: "fj-name fj-cut", title: card.app }, alias),
-    h("span", { class: "fj-muted fj-mono fj-cut fj-third" }, `${card.class_name}${card.cell ? ` · ${card.cell}` : ""}`),
-    h("span", { class: "fj-space" }),
-  );
-  const facts = h("div", { class: "fj-facts" });
-  const body = h("div", { class: "fj-card-body" });
-  const frame = h(
-    "section",
-    { class: "fj fj-card", "aria-label": `app ${alias}`, dataset: { app: alias } },
-    head,
-    facts,
-    about,
-    told,
-    body,
-  );
-  keepOwnKeys(frame);
-  root.replaceChildren(frame);
+  return new CardPanel(root, host, card, signal).handle();
+}
 
-  const menu = () => {
-    const open = actions.querySelector(".fj-menu");
+class CardPanel {
+  /**
+   * @param {HTMLElement} root
+   * @param {import("../types.d.ts").Host} host
+   * @param {import("../types.d.ts").CardData} card what its cell told last: it may change, after which `refresh` is called
+   * @param {AbortSignal} signal
+   */
+  constructor(root, host, card, signal) {
+    this.host = host;
+    this.card = card;
+    this.signal = signal;
+    ensureStyle(root);
+    this.alias = this.card.alias;
+    this.kept = keepingLast(this.host, this.card, this.signal);
+    const chosen = TABS.some((one) => one.name === this.card.tab)
+      ? this.card.tab
+      : this.host.kind === "saved"
+        ? "requests"
+        : "try";
+    this.tab = chosen;
+    this.states = cardStates(
+      this.host,
+      this.card,
+      () => this.draw(),
+      () => this.tab === "try",
+      this.signal,
+    );
+    this.headState = h("span", { class: "fj-head-state", role: "status", "aria-live": "polite" });
+    this.told = h("div", { class: "fj-card-told", role: "alert" });
+    this.about = h("details", { class: "fj-about", hidden: true });
+    this.actions = h("span", { class: "fj-with-menu fj-head-actions" });
+    const head = h(
+      "div",
+      { class: "fj-head" },
+      this.headState,
+      h("span", { class: "fj-name fj-cut", title: this.card.app }, this.alias),
+      h(
+        "span",
+        { class: "fj-muted fj-mono fj-cut fj-third" },
+        `${this.card.class_name}${this.card.cell ? ` · ${this.card.cell}` : ""}`,
+      ),
+      h("span", { class: "fj-space" }),
+    );
+    this.facts = h("div", { class: "fj-facts" });
+    this.body = h("div", { class: "fj-card-body" });
+    this.frame = h(
+      "section",
+      { class: "fj fj-card", "aria-label": `app ${this.alias}`, dataset: { app: this.alias } },
+      head,
+      this.facts,
+      this.about,
+      this.told,
+      this.body,
+    );
+    keepOwnKeys(this.frame);
+    root.replaceChildren(this.frame);
+    this.more = iconButton("more", "More actions", this.menu, { "aria-haspopup": "menu" });
+    this.restart = iconButton("restart", "Restart the runners, one after another", this.act("restart"));
+    this.stop = iconButton("stop", "Stop the app", this.act("stop"));
+    this.start = button([glyph("play"), "Start"], this.act("start"), {
+      class: "fj-button fj-primary",
+      title: "Start the app as it was",
+    });
+    this.runCell = button([glyph("play"), "Run its cell"], () => this.host.runCell?.(this.alias), {
+      class: "fj-button fj-primary",
+      title: "Load fal_jupyter into the kernel where it is missing, and run the cell",
+    });
+    this.warm = button([glyph("play"), "Start 1 runner"], this.act("start"), { class: "fj-button" });
+    this.retry = button([glyph("restart"), "Retry now"], this.act("restart"), {
+      class: "fj-button",
+      title: "Start it at once, without waiting for the next attempt",
+    });
+    this.actions.append(this.restart, this.stop, this.more);
+    head.append(this.start, this.runCell, this.warm, this.retry, this.actions);
+
+    // --- the tabs: each is built when it is first shown, and keeps what was typed into it
+    /** @type {Map<string, HTMLElement>} */
+    this.built = new Map();
+
+    this.heldFor = ""; // the state at which the height is held
+
+    /** @type {{call: (path?: string) => any, edit: (id: string) => void}} */
+    this.trying = { call: () => null, edit: () => undefined };
+    this.tabs = tabList(TABS, chosen, (name) => {
+      if (this.tab !== name && this.body.offsetHeight) {
+        // a shorter tab does not pull up what is below, nor does the next run of the cell
+        heights.set(this.alias, this.body.offsetHeight);
+        this.heldFor = "";
+        this.body.style.removeProperty("--fj-held");
+        this.body.style.minHeight = `${this.body.offsetHeight}px`;
+      }
+      for (const one of this.built.values()) one.hidden = true;
+      const place = this.built.get(name) ?? this.build(name);
+      if (!this.built.has(name)) {
+        this.built.set(name, place);
+        this.tabs.panel.append(place);
+      }
+      place.hidden = false;
+      this.tab = name;
+      this.stand();
+      this.draw();
+      this.tabs.panel.setAttribute("aria-labelledby", this.tabs.list.querySelector(`[data-tab="${name}"]`)?.id ?? "");
+    });
+    this.tabs.panel.append(this.states.stage);
+    this.body.append(this.states.line, this.tabs.list, this.tabs.panel);
+    onEditRequest(
+      this.frame,
+      this.alias,
+      (id) => (this.tabs.list.querySelector('[data-tab="try"]')?.click(), this.trying.edit(id)),
+      this.signal,
+    );
+    this.started = false;
+    if (heights.has(this.alias)) this.body.style.minHeight = `${heights.get(this.alias)}px`;
+    this.signal.addEventListener(
+      "abort",
+      () => this.body.offsetHeight && heights.set(this.alias, this.body.offsetHeight),
+    );
+
+    /** @type {string | undefined} what is shown of it: what is unfolded stays so */
+    this.aboutOf = undefined;
+
+    this.look = scheduler(root, this.signal, this.draw);
+    this.signal.addEventListener("abort", this.host.store.watch(this.look));
+    const ticking = setInterval(() => {
+      const now = this.app();
+      if (
+        isBuilding(this.card, this.host) ||
+        (now && (now.state === "Starting" || now.state === "Failing" || now.serving !== now.revision))
+      )
+        this.look(); // clocks run
+    }, 250);
+    this.signal.addEventListener("abort", () => clearInterval(ticking));
+    this.signal.addEventListener("abort", () => root.replaceChildren());
+    this.draw();
+  }
+
+  app() {
+    return this.host.store.view.apps.find((one) => one.alias === this.alias);
+  }
+
+  act(/** @type {"start" | "stop" | "restart" | "unload"} */ action) {
+    return async () => {
+      replace(this.told);
+      try {
+        await actOnApp(this.host, this.alias, action, this.host.confirm ?? askWithin(this.told));
+      } catch (error) {
+        replace(
+          this.told,
+          h("div", { class: "fj-banner fj-bad" }, error instanceof Error ? error.message : String(error)),
+        );
+      }
+    };
+  }
+
+  menu = () => {
+    const open = this.actions.querySelector(".fj-menu");
     if (open) return open.remove();
-    const state = app();
+    const state = this.app();
     const item = (/** @type {string} */ shape, /** @type {string} */ word, /** @type {() => void} */ press) =>
       h("button", { type: "button", role: "menuitem", onclick: () => (close(), press()) }, glyph(shape), word);
     const items = [
-      state && state.state !== "Stopped" ? item("moon", "Unload until the next call", act("unload")) : null,
-      state ? item("link", "Copy address", () => host.copy(host.address(state))) : null,
-      host.openDashboard ? item("dashboard", "Show in dashboard", () => host.openDashboard?.()) : null,
-      host.openLogs ? item("logs", "Open logs", () => host.openLogs?.(alias)) : null,
+      state && state.state !== "Stopped" ? item("moon", "Unload until the next call", this.act("unload")) : null,
+      state ? item("link", "Copy address", () => this.host.copy(this.host.address(state))) : null,
+      this.host.openDashboard ? item("dashboard", "Show in dashboard", () => this.host.openDashboard?.()) : null,
+      this.host.openLogs ? item("logs", "Open logs", () => this.host.openLogs?.(this.alias)) : null,
     ];
     const list = h("div", { class: "fj-menu", role: "menu", style: { right: "0", top: "28px" } }, items);
     let closed = false; // its focus leaves while it is taken away: that must not take it away again
@@ -235,154 +345,111 @@ export function cardPanel(root, host, card, signal) {
     };
     list.addEventListener(
       "keydown",
-      (/** @type {KeyboardEvent} */ event) => event.key === "Escape" && (event.preventDefault(), close(), more.focus()),
+      (/** @type {KeyboardEvent} */ event) =>
+        event.key === "Escape" && (event.preventDefault(), close(), this.more.focus()),
     );
     list.addEventListener(
       "focusout",
       (/** @type {FocusEvent} */ event) => !list.contains(/** @type {any} */ (event.relatedTarget)) && close(),
     );
-    actions.append(list);
+    this.actions.append(list);
     /** @type {any} */ (list.firstChild)?.focus();
   };
-  const more = iconButton("more", "More actions", menu, { "aria-haspopup": "menu" });
-  const restart = iconButton("restart", "Restart the runners, one after another", act("restart"));
-  const stop = iconButton("stop", "Stop the app", act("stop"));
-  const start = button([glyph("play"), "Start"], act("start"), {
-    class: "fj-button fj-primary",
-    title: "Start the app as it was",
-  });
-  const runCell = button([glyph("play"), "Run its cell"], () => host.runCell?.(alias), {
-    class: "fj-button fj-primary",
-    title: "Load fal_jupyter into the kernel where it is missing, and run the cell",
-  });
-  const warm = button([glyph("play"), "Start 1 runner"], act("start"), { class: "fj-button" });
-  const retry = button([glyph("restart"), "Retry now"], act("restart"), {
-    class: "fj-button",
-    title: "Start it at once, without waiting for the next attempt",
-  });
-  actions.append(restart, stop, more);
-  head.append(start, runCell, warm, retry, actions);
 
-  // --- the tabs: each is built when it is first shown, and keeps what was typed into it
-  /** @type {Map<string, HTMLElement>} */
-  const built = new Map();
-  /** @type {{call: (path?: string) => any, edit: (id: string) => void}} */
-  let trying = { call: () => null, edit: () => undefined };
-  const build = (/** @type {string} */ name) => {
+  build(/** @type {string} */ name) {
     const place = h("div", { class: `fj-panel-${name}`, dataset: { panel: name } });
     if (name === "try")
-      (trying = tryPanel(place, host, { alias }, signal)),
-        loadPanel(place, host, { alias, call: () => trying.call(), confirmIn: askWithin }, signal);
-    else if (name === "outputs") galleryPanel(place, kept, { alias }, signal);
-    else if (name === "requests") requestsPanel(place, kept, { alias }, signal);
-    else if (name === "timeline") timelinePanel(place, kept, { alias }, signal);
+      (this.trying = tryPanel(place, this.host, { alias: this.alias }, this.signal)),
+        loadPanel(
+          place,
+          this.host,
+          { alias: this.alias, call: () => this.trying.call(), confirmIn: askWithin },
+          this.signal,
+        );
+    else if (name === "outputs") galleryPanel(place, this.kept, { alias: this.alias }, this.signal);
+    else if (name === "requests") requestsPanel(place, this.kept, { alias: this.alias }, this.signal);
+    else if (name === "timeline") timelinePanel(place, this.kept, { alias: this.alias }, this.signal);
     else if (name === "config")
       configPanel(
         place,
-        kept,
-        { alias, onEdited: (number) => tabs.count("config", number ? `${number} edited` : "") },
-        signal,
+        this.kept,
+        { alias: this.alias, onEdited: (number) => this.tabs.count("config", number ? `${number} edited` : "") },
+        this.signal,
       );
-    else if (name === "logs") logsPanel(place, kept, { alias }, signal);
-    else snippetsPanel(place, kept, { alias, call: (path) => trying.call(path) }, signal);
+    else if (name === "logs") logsPanel(place, this.kept, { alias: this.alias }, this.signal);
+    else snippetsPanel(place, this.kept, { alias: this.alias, call: (path) => this.trying.call(path) }, this.signal);
     return place;
-  };
-  const tabs = tabList(TABS, chosen, (name) => {
-    if (tab !== name && body.offsetHeight) {
-      // a shorter tab does not pull up what is below, nor does the next run of the cell
-      heights.set(alias, body.offsetHeight);
-      hold.of = "";
-      body.style.removeProperty("--fj-held");
-      body.style.minHeight = `${body.offsetHeight}px`;
-    }
-    for (const one of built.values()) one.hidden = true;
-    const place = built.get(name) ?? build(name);
-    if (!built.has(name)) {
-      built.set(name, place);
-      tabs.panel.append(place);
-    }
-    place.hidden = false;
-    tab = name;
-    stand();
-    draw();
-    tabs.panel.setAttribute("aria-labelledby", tabs.list.querySelector(`[data-tab="${name}"]`)?.id ?? "");
-  });
-  tabs.panel.append(states.stage);
-  body.append(states.line, tabs.list, tabs.panel);
-  onEditRequest(frame, alias, (id) => (tabs.list.querySelector('[data-tab="try"]')?.click(), trying.edit(id)), signal);
-  let started = false;
+  }
 
   /** The stage takes the place of the form where there is none to use, and is not seen beside other tabs. */
-  const stand = () => {
-    const form = built.get("try");
-    const replaced = states.replacesForm(app());
-    states.stage.classList.toggle("fj-away", tab !== "try");
+  stand() {
+    const form = this.built.get("try");
+    const replaced = this.states.replacesForm(this.app());
+    this.states.stage.classList.toggle("fj-away", this.tab !== "try");
     form?.classList.toggle("fj-away", replaced);
-  };
-  /** A change of state never makes the card smaller: what is below it stays where it is. @param {string} state */
-  const hold = (state) => {
-    if (hold.of && hold.of !== state && body.offsetHeight) {
-      body.style.minHeight = `${body.offsetHeight}px`;
-      body.style.setProperty("--fj-held", `${tabs.panel.offsetHeight}px`);
-    }
-    hold.of = state;
-  };
-  hold.of = "";
-  if (heights.has(alias)) body.style.minHeight = `${heights.get(alias)}px`;
-  signal.addEventListener("abort", () => body.offsetHeight && heights.set(alias, body.offsetHeight));
+  }
 
-  const draw = () => {
-    const view = host.store.view;
-    const now = app();
-    const state = now ?? kept.store.view.apps.find((one) => one.alias === alias);
-    const builds = !now && isBuilding(card, host);
+  /** A change of state never makes the card smaller: what is below it stays where it is. @param {string} state */
+  hold = (state) => {
+    if (this.heldFor && this.heldFor !== state && this.body.offsetHeight) {
+      this.body.style.minHeight = `${this.body.offsetHeight}px`;
+      this.body.style.setProperty("--fj-held", `${this.tabs.panel.offsetHeight}px`);
+    }
+    this.heldFor = state;
+  };
+
+  draw = () => {
+    const view = this.host.store.view;
+    const now = this.app();
+    const state = now ?? this.kept.store.view.apps.find((one) => one.alias === this.alias);
+    const builds = !now && isBuilding(this.card, this.host);
     const gone = !now && !builds && view.link === "live";
-    hold(`${view.link} ${now?.state} ${builds}`);
-    if (view.link === "saved" && state) update(headState, greyMark(state));
-    else if (!now && card.build && !card.build.took)
-      update(headState, stateMark(builds ? "Starting" : card.build.error ? "Failing" : "Stopped"));
+    this.hold(`${view.link} ${now?.state} ${builds}`);
+    if (view.link === "saved" && state) update(this.headState, greyMark(state));
+    else if (!now && this.card.build && !this.card.build.took)
+      update(this.headState, stateMark(builds ? "Starting" : this.card.build.error ? "Failing" : "Stopped"));
     else if (now && view.link !== "off" && newestFailed(now) && now.state === "Ready")
-      update(headState, appMark(now, "Ready · "));
-    else update(headState, stateMark(gone || view.link === "off" ? "Stopped" : (state?.state ?? "Starting")));
+      update(this.headState, appMark(now, "Ready · "));
+    else update(this.headState, stateMark(gone || view.link === "off" ? "Stopped" : (state?.state ?? "Starting")));
     const live = Boolean(now) && view.link === "live";
     const alive = live && now?.state !== "Stopped";
-    actions.hidden = !live;
-    restart.hidden = stop.hidden = !alive;
-    start.hidden = !live || alive;
-    warm.hidden = !alive || now?.state !== "Zero";
+    this.actions.hidden = !live;
+    this.restart.hidden = this.stop.hidden = !alive;
+    this.start.hidden = !live || alive;
+    this.warm.hidden = !alive || now?.state !== "Zero";
     if (now)
-      warm.title = `It is ready for the next call, and ends after ${now.scaling.keep_alive} s without one (keep_alive)`;
-    retry.hidden = !alive || !(now?.state === "Failing" || (now && newestFailed(now)));
-    runCell.hidden = !host.runCell || builds || !(gone || view.link === "off" || view.link === "saved");
-    if (!state) return states.draw(now, state);
-    if (!started) body.style.setProperty("--fj-room", `${formRoom(card.fields ?? 0, state.endpoints[0]?.doc ?? "")}px`);
-    drawFacts(state, alive);
-    frame.classList.toggle("fj-past", !now || view.link === "saved");
-    drawAbout(state.about ?? ""); // a picture that was saved before there was any has none
-    states.draw(now, state);
-    tabs.count("requests", state.stats.calls ? count(state.stats.calls, true) : "");
-    if (!started) (started = true), tabs.start();
-    stand();
-  };
-  /** @type {string | undefined} what is shown of it: what is unfolded stays so */
-  let aboutOf;
-  const drawAbout = (/** @type {string} */ text) => {
-    if (text === aboutOf) return;
-    aboutOf = text;
-    about.hidden = !text;
-    replace(about, text ? [h("summary", null, "About"), markdownView(text)] : null);
+      this.warm.title = `It is ready for the next call, and ends after ${now.scaling.keep_alive} s without one (keep_alive)`;
+    this.retry.hidden = !alive || !(now?.state === "Failing" || (now && newestFailed(now)));
+    this.runCell.hidden = !this.host.runCell || builds || !(gone || view.link === "off" || view.link === "saved");
+    if (!state) return this.states.draw(now, state);
+    if (!this.started)
+      this.body.style.setProperty("--fj-room", `${formRoom(this.card.fields ?? 0, state.endpoints[0]?.doc ?? "")}px`);
+    this.drawFacts(state, alive);
+    this.frame.classList.toggle("fj-past", !now || view.link === "saved");
+    this.drawAbout(state.about ?? ""); // a picture that was saved before there was any has none
+    this.states.draw(now, state);
+    this.tabs.count("requests", state.stats.calls ? count(state.stats.calls, true) : "");
+    if (!this.started) (this.started = true), this.tabs.start();
+    this.stand();
   };
 
-  const drawFacts = (/** @type {import("../types.d.ts").KnownApp} */ state, /** @type {boolean} */ alive) => {
+  drawAbout(/** @type {string} */ text) {
+    if (text === this.aboutOf) return;
+    this.aboutOf = text;
+    this.about.hidden = !text;
+    replace(this.about, text ? [h("summary", null, "About"), markdownView(text)] : null);
+  }
+
+  drawFacts(/** @type {import("../types.d.ts").KnownApp} */ state, /** @type {boolean} */ alive) {
     const fact = (/** @type {string} */ label, /** @type {any[]} */ ...value) =>
       h("div", { class: "fj-fact" }, h("div", { class: "fj-label" }, label), h("div", null, value));
-    const address = host.address(state);
-    const isPicture = host.kind === "saved";
+    const address = this.host.address(state);
+    const isPicture = this.host.kind === "saved";
     const endpoints = state.endpoints.map((one) => one.path);
     const shown = endpoints.slice(0, 4).join(" · ") + (endpoints.length > 4 ? ` · ${endpoints.length - 4} more` : "");
     const machine = state.machine.split(" (")[0];
     update(
-      facts,
+      this.facts,
       fact("Endpoints", h("span", { class: "fj-mono fj-cut", title: endpoints.join(" ") }, shown)),
       fact("Machine", h("span", { class: "fj-cut", title: state.machine }, machine)),
       fact(
@@ -406,24 +473,14 @@ export function cardPanel(root, host, card, signal) {
           ? h("span", { class: "fj-muted", title: "Its address ended with it. The cell gives it a new one." }, "–")
           : [
               h("span", { class: "fj-mono fj-cut", title: address }, address.replace(/^https?:\/\//, "")),
-              iconButton("copy", "Copy the address", () => host.copy(address)),
+              iconButton("copy", "Copy the address", () => this.host.copy(address)),
             ],
       ),
     );
-  };
+  }
 
-  const look = scheduler(root, signal, draw);
-  signal.addEventListener("abort", host.store.watch(look));
-  const ticking = setInterval(() => {
-    const now = app();
-    if (
-      isBuilding(card, host) ||
-      (now && (now.state === "Starting" || now.state === "Failing" || now.serving !== now.revision))
-    )
-      look(); // clocks run
-  }, 250);
-  signal.addEventListener("abort", () => clearInterval(ticking));
-  signal.addEventListener("abort", () => root.replaceChildren());
-  draw();
-  return { refresh: look };
+  /** What the caller of cardPanel gets. */
+  handle() {
+    return { refresh: this.look };
+  }
 }

@@ -89,170 +89,213 @@ export function startingRunner(app) {
  * @param {AbortSignal} signal
  */
 export function cardStates(host, card, redraw, isStaged, signal) {
-  const line = h("div", { class: "fj-card-notice" });
-  const stage = h("div", { class: "fj-card-stage", hidden: true });
-  const tail = h("pre", {
-    class: "fj-code fj-card-tail",
-    dataset: { key: "printed" },
-    "aria-label": "the last lines printed",
-  });
-  /** @type {string[]} */
-  let printed = [];
-  let printedOf = "";
-  let unfolded = false; // the error of a revision that is not needed now
-  const output = h("pre", {
-    class: "fj-code fj-card-tail fj-card-build",
-    tabIndex: 0,
-    dataset: { key: "built" },
-    "aria-label": "output of the installer",
-  });
-  /** @type {import("../types.d.ts").Build | null} what was told last of the environment */
-  let build = null;
-  let buildBegan = 0; // by this page's clock
+  return new CardStates(host, card, redraw, isStaged, signal).handle();
+}
+
+class CardStates {
+  /**
+   * @param {import("../types.d.ts").Host} host
+   * @param {import("../types.d.ts").CardData} card
+   * @param {() => void} redraw
+   * @param {() => boolean} isStaged whether the stage, with the steps of a start, is before the user
+   * @param {AbortSignal} signal
+   */
+  constructor(host, card, redraw, isStaged, signal) {
+    this.host = host;
+    this.card = card;
+    this.redraw = redraw;
+    this.isStaged = isStaged;
+    this.signal = signal;
+    this.line = h("div", { class: "fj-card-notice" });
+    this.stage = h("div", { class: "fj-card-stage", hidden: true });
+    this.tail = h("pre", {
+      class: "fj-code fj-card-tail",
+      dataset: { key: "printed" },
+      "aria-label": "the last lines printed",
+    });
+
+    /** @type {string[]} */
+    this.printed = [];
+    this.printedOf = "";
+    this.unfolded = false; // the error of a revision that is not needed now
+    this.output = h("pre", {
+      class: "fj-code fj-card-tail fj-card-build",
+      tabIndex: 0,
+      dataset: { key: "built" },
+      "aria-label": "output of the installer",
+    });
+
+    /** @type {import("../types.d.ts").Build | null} what was told last of the environment */
+    this.build = null;
+    this.buildBegan = 0; // by this page's clock
+
+    // --- what takes the form's place
+    /** @type {{of: number, node: HTMLElement} | null} the failure that is shown: what is unfolded in it stays so */
+    this.crash = null;
+
+    this.view = this.host.store.view;
+  }
 
   /** The last lines that the runner's setup() printed. @param {AppState} now @param {string} runner */
-  const readTail = async (now, runner) => {
+  async readTail(now, runner) {
     const of = `${runner} ${now.log}`;
-    if (printedOf === of) return;
-    printedOf = of;
+    if (this.printedOf === of) return;
+    this.printedOf = of;
     try {
       /** @type {import("../types.d.ts").LogRecord[]} */
-      const records = await askJson(host, "GET", `apps/${encodeURIComponent(card.alias)}/logs`, {
+      const records = await askJson(this.host, "GET", `apps/${encodeURIComponent(this.card.alias)}/logs`, {
         query: { lines: String(PRINTED_LINES), runner },
-        signal,
+        signal: this.signal,
       });
-      printed = records.map((one) => plainText(one.text));
+      this.printed = records.map((one) => plainText(one.text));
     } catch {
-      printed = []; // the Logs tab says why
+      this.printed = []; // the Logs tab says why
     }
-    tail.textContent = printed.join("\n");
-    if (!signal.aborted) redraw();
-  };
+    this.tail.textContent = this.printed.join("\n");
+    if (!this.signal.aborted) this.redraw();
+  }
 
   /** Take what the cell told last of the environment. */
-  const readBuild = () => {
-    if (!card.build || card.build === build) return;
-    build = card.build;
-    buildBegan = Date.now() - build.passed;
-    const atEnd = output.scrollTop + output.clientHeight >= output.scrollHeight - 8;
-    output.textContent = build.lines.map(plainText).join("\n");
-    if (atEnd) output.scrollTop = output.scrollHeight;
-  };
+  readBuild() {
+    if (!this.card.build || this.card.build === this.build) return;
+    this.build = this.card.build;
+    this.buildBegan = Date.now() - this.build.passed;
+    const atEnd = this.output.scrollTop + this.output.clientHeight >= this.output.scrollHeight - 8;
+    this.output.textContent = this.build.lines.map(plainText).join("\n");
+    if (atEnd) this.output.scrollTop = this.output.scrollHeight;
+  }
 
-  const banner = (/** @type {string} */ tone, /** @type {any} */ sign, /** @type {any[]} */ ...content) =>
-    h("div", { class: `fj-banner ${tone}` }, sign, h("div", { class: "fj-card-sentence" }, content));
-  const grey = (/** @type {string} */ shape) => glyph(shape, "fj-pending");
+  banner(/** @type {string} */ tone, /** @type {any} */ sign, /** @type {any[]} */ ...content) {
+    return h("div", { class: `fj-banner ${tone}` }, sign, h("div", { class: "fj-card-sentence" }, content));
+  }
+
+  grey(/** @type {string} */ shape) {
+    return glyph(shape, "fj-pending");
+  }
 
   /** @param {View} view @param {AppState | undefined} now @param {AppState | undefined} state */
-  const sentence = (view, now, state) => {
+  sentence(view, now, state) {
     const ends = view.time ? ` What is shown ends at ${clock(view.time, false)}.` : "";
     if (view.link === "saved")
-      return banner(
+      return this.banner(
         "",
-        grey("stopped"),
+        this.grey("stopped"),
         `A picture of ${dayAndTime(view.time)}. Nothing of it runs now; run the cell again to have the app here.`,
       );
     if (view.link === "lost")
-      return banner(
+      return this.banner(
         "fj-bad",
         glyph("warning", "fj-failed"),
         h("strong", null, `No update: ${plainText(view.reason)}.`),
         `${ends} Trying again.`,
       );
-    if (isBuilding(card, host)) return building(now);
-    if (card.build?.error && (!now || now.state === "Ready"))
-      return banner(
+    if (isBuilding(this.card, this.host)) return this.building(now);
+    if (this.card.build?.error && (!now || now.state === "Ready"))
+      return this.banner(
         "fj-bad",
         glyph("failed", "fj-failed"),
         h(
           "div",
           { class: "fj-card-row" },
           h("strong", null, "Its environment could not be made."),
-          now ? [`Calls go to r${now.serving}.`, h("span", { class: "fj-space" }), fold("the error")] : null,
+          now ? [`Calls go to r${now.serving}.`, h("span", { class: "fj-space" }), this.fold("the error")] : null,
         ),
       );
-    if (!now && card.build && !card.build.took)
-      return banner("", grey("stopped"), "Its environment was not finished. Run the cell again.");
+    if (!now && this.card.build && !this.card.build.took)
+      return this.banner("", this.grey("stopped"), "Its environment was not finished. Run the cell again.");
     if (!state && (view.link === "live" || (view.link === "connecting" && !view.reason)))
       return h("p", { class: "fj-empty" }, "Looking for the app …");
-    if (view.link === "connecting") return banner("", null, view.reason ? plainText(view.reason) : "Connecting …");
+    if (view.link === "connecting") return this.banner("", null, view.reason ? plainText(view.reason) : "Connecting …");
     if (view.link === "off")
-      return banner("", grey("stopped"), "No gateway is running. Running the cell again starts one, and the app.");
-    if (!now)
-      return banner(
+      return this.banner(
         "",
-        grey("stopped"),
-        `Stopped with ${ownerWords(state)} after ${plural(state?.stats.calls ?? 0, "call")}${endedWords(state)}. Running ${card.cell || "its cell"} again begins a new record.`,
+        this.grey("stopped"),
+        "No gateway is running. Running the cell again starts one, and the app.",
+      );
+    if (!now)
+      return this.banner(
+        "",
+        this.grey("stopped"),
+        `Stopped with ${ownerWords(state)} after ${plural(state?.stats.calls ?? 0, "call")}${endedWords(state)}. ` +
+          `Running ${this.card.cell || "its cell"} again begins a new record.`,
       );
     if (now.state === "Stopped")
-      return banner(
+      return this.banner(
         "",
-        grey("stopped"),
+        this.grey("stopped"),
         `Stopped after ${plural(now.stats.calls, "call")}. Calls of it are refused; Start brings it back as it was.`,
       );
-    if (now.state === "Failing") return failing(now);
-    if (now.state === "Starting") return starting(now);
-    if (now.state === "Zero") return zero(view, now);
-    if (newestFailed(now)) return kept(now);
-    if (now.serving && now.serving !== now.revision) return rebuilding(now);
-    return ready(view, now);
-  };
+    if (now.state === "Failing") return this.failing(now);
+    if (now.state === "Starting") return this.starting(now);
+    if (now.state === "Zero") return this.zero(view, now);
+    if (newestFailed(now)) return this.kept(now);
+    if (now.serving && now.serving !== now.revision) return this.rebuilding(now);
+    return this.ready(view, now);
+  }
 
-  const building = (/** @type {AppState | undefined} */ now) => {
+  building(/** @type {AppState | undefined} */ now) {
     const passed =
-      !stage.hidden && isStaged() && !now
+      !this.stage.hidden && this.isStaged() && !now
         ? h("span", null, "The app is starting.")
         : h(
             "span",
             { class: "fj-nowrap" },
             h("strong", { class: "fj-mono" }, "environment"),
-            ` ${duration(Date.now() - buildBegan)}`,
+            ` ${duration(Date.now() - this.buildBegan)}`,
           );
-    const last = h("span", { class: "fj-mono fj-muted fj-cut" }, plainText(build?.lines.at(-1) ?? ""));
+    const last = h("span", { class: "fj-mono fj-muted fj-cut" }, plainText(this.build?.lines.at(-1) ?? ""));
     const more = now
-      ? [h("span", { class: "fj-nowrap" }, `Calls go to r${now.serving || now.revision}.`), fold("the output")]
+      ? [h("span", { class: "fj-nowrap" }, `Calls go to r${now.serving || now.revision}.`), this.fold("the output")]
       : [];
-    return banner(
+    return this.banner(
       "fj-warn fj-card-starting",
       stateGlyph("SETUP"),
-      h("div", { class: "fj-card-row" }, passed, stage.hidden ? last : null, h("span", { class: "fj-space" }), more),
+      h(
+        "div",
+        { class: "fj-card-row" },
+        passed,
+        this.stage.hidden ? last : null,
+        h("span", { class: "fj-space" }),
+        more,
+      ),
     );
-  };
+  }
 
-  const fold = (/** @type {string} */ what) =>
-    h(
+  fold(/** @type {string} */ what) {
+    return h(
       "button",
       {
         type: "button",
         class: "fj-choice",
-        "aria-pressed": String(unfolded),
-        onclick: () => ((unfolded = !unfolded), redraw()),
+        "aria-pressed": String(this.unfolded),
+        onclick: () => ((this.unfolded = !this.unfolded), this.redraw()),
       },
-      `${unfolded ? "Hide" : "Show"} ${what}`,
+      `${this.unfolded ? "Hide" : "Show"} ${what}`,
     );
+  }
 
   /** What the next call costs, when the last one was, and why no runner is up. */
-  const zero = (/** @type {View} */ view, /** @type {AppState} */ now) => {
-    const last = view.requests.find((one) => one.alias === card.alias && one.state === "done");
+  zero(/** @type {View} */ view, /** @type {AppState} */ now) {
+    const last = view.requests.find((one) => one.alias === this.card.alias && one.state === "done");
     const costs = now.setup_ms >= 1 ? [" and takes about ", h("strong", null, duration(now.setup_ms)), " longer"] : "";
     const why = now.asleep ? "It was unloaded by hand." : plainText(now.reason) ? `${plainText(now.reason)}.` : "";
-    return banner(
+    return this.banner(
       "",
-      grey("zero"),
+      this.grey("zero"),
       "The next call starts a runner",
       costs,
       ". ",
       last ? `Last call ${ago(view.time - last.began)}. ` : "",
       h("span", { class: "fj-muted" }, why),
     );
-  };
+  }
 
-  const ready = (/** @type {View} */ view, /** @type {AppState} */ now) => {
-    const going = view.requests.filter((one) => one.alias === card.alias && one.state !== "done");
+  ready(/** @type {View} */ view, /** @type {AppState} */ now) {
+    const going = view.requests.filter((one) => one.alias === this.card.alias && one.state !== "done");
     if (going.length) {
       const first = going[going.length - 1];
       const does = { waiting: "waiting", streaming: "streaming" }[first.state] ?? "running";
-      return banner(
+      return this.banner(
         "fj-quiet",
         null,
         h("span", { class: "fj-mono" }, plainText(pathText(first.path))),
@@ -261,16 +304,16 @@ export function cardStates(host, card, redraw, isStaged, signal) {
         ".",
       );
     }
-    const last = view.requests.find((one) => one.alias === card.alias && one.state === "done");
+    const last = view.requests.find((one) => one.alias === this.card.alias && one.state === "done");
     if (!last)
-      return banner(
+      return this.banner(
         "fj-quiet",
         null,
         "No call yet. Press Run, or call ",
         h("span", { class: "fj-mono" }, `${now.class_name}.${now.endpoints[0]?.name ?? "call"}(…)`),
         " in a cell.",
       );
-    return banner(
+    return this.banner(
       "fj-quiet",
       null,
       "Last call ",
@@ -279,17 +322,19 @@ export function cardStates(host, card, redraw, isStaged, signal) {
       hasFailed(last) ? ", failed" : "",
       ".",
     );
-  };
+  }
 
-  const waits = (/** @type {AppState} */ now) =>
-    now.waiting ? h("span", { class: "fj-muted fj-nowrap" }, `${plural(now.waiting, "call")} waiting`) : null;
+  waits(/** @type {AppState} */ now) {
+    return now.waiting ? h("span", { class: "fj-muted fj-nowrap" }, `${plural(now.waiting, "call")} waiting`) : null;
+  }
 
-  const passedOf = (/** @type {import("../types.d.ts").RunnerState | undefined} */ one) =>
-    one ? Math.max(0, Date.now() - one.since) : 0;
+  passedOf(/** @type {import("../types.d.ts").RunnerState | undefined} */ one) {
+    return one ? Math.max(0, Date.now() - one.since) : 0;
+  }
 
-  const starting = (/** @type {AppState} */ now) => {
+  starting(/** @type {AppState} */ now) {
     const first = startingRunner(now);
-    const passed = passedOf(first);
+    const passed = this.passedOf(first);
     const bar =
       now.setup_ms && first
         ? h(
@@ -307,18 +352,18 @@ export function cardStates(host, card, redraw, isStaged, signal) {
         : null;
     const what = !first
       ? plainText(now.reason) || "A runner is wanted."
-      : !stage.hidden && isStaged()
+      : !this.stage.hidden && this.isStaged()
         ? ["The app is starting.", now.setup_ms ? ` Its setup() took ${duration(now.setup_ms)} last time.` : ""]
         : [
             h("strong", { class: "fj-mono" }, first.state === "SETUP" ? "setup()" : "process"),
             ` ${duration(passed)}${now.setup_ms ? ` of about ${duration(now.setup_ms)}` : ""}`,
           ];
     const shown =
-      !(isStaged() && !stage.hidden) && printed.length
-        ? h("span", { class: "fj-mono fj-muted fj-cut" }, printed[printed.length - 1])
+      !(this.isStaged() && !this.stage.hidden) && this.printed.length
+        ? h("span", { class: "fj-mono fj-muted fj-cut" }, this.printed[this.printed.length - 1])
         : null;
-    if (first) readTail(now, first.id);
-    return banner(
+    if (first) this.readTail(now, first.id);
+    return this.banner(
       "fj-warn fj-card-starting",
       stateGlyph("SETUP"),
       h(
@@ -327,88 +372,87 @@ export function cardStates(host, card, redraw, isStaged, signal) {
         h("span", { class: "fj-nowrap" }, what),
         shown,
         h("span", { class: "fj-space" }),
-        waits(now),
+        this.waits(now),
       ),
       bar,
     );
-  };
+  }
 
-  const rebuilding = (/** @type {AppState} */ now) => {
+  rebuilding(/** @type {AppState} */ now) {
     const first = startingRunner(now);
-    return banner(
+    return this.banner(
       "fj-warn",
       stateGlyph("SETUP"),
       h("strong", null, `r${now.revision} ${first ? "has been starting" : "is starting"}`),
-      first ? ` for ${duration(passedOf(first))}` : "",
+      first ? ` for ${duration(this.passedOf(first))}` : "",
       `; calls go to r${now.serving} until it is ready.`,
     );
-  };
+  }
 
-  const again = (/** @type {AppState} */ now) => {
+  again(/** @type {AppState} */ now) {
     const first = startingRunner(now);
     if (first)
-      return `The app tries again by itself: ${first.state === "SETUP" ? "setup()" : "process"} ${duration(passedOf(first))}.`;
+      return `The app tries again by itself: ${first.state === "SETUP" ? "setup()" : "process"} ${duration(this.passedOf(first))}.`;
     const at = now.failure?.retry_at ?? 0;
     if (!at) return "";
     return at > Date.now()
       ? `The app goes on trying by itself: next attempt in ${duration(at - Date.now())}.`
       : "The app goes on trying by itself.";
-  };
+  }
 
-  const what = (/** @type {AppState} */ now) => {
+  what(/** @type {AppState} */ now) {
     const error = now.failure?.error;
     return error
       ? `${error.phase === "setup" ? "setup() raised " : error.phase === "load" ? "its import raised " : ""}${plainText(error.type)}`
       : plainText(now.failure?.text ?? now.reason).slice(0, 200);
-  };
+  }
 
-  const failing = (/** @type {AppState} */ now) =>
-    banner(
+  failing(/** @type {AppState} */ now) {
+    return this.banner(
       "fj-bad",
       glyph("failed", "fj-failed"),
       h(
         "div",
         { class: "fj-card-row" },
-        h("strong", null, what(now)),
+        h("strong", null, this.what(now)),
         now.failure ? h("span", { class: "fj-muted" }, ago(Date.now() - now.failure.time)) : null,
-        h("span", { class: "fj-muted" }, again(now)),
+        h("span", { class: "fj-muted" }, this.again(now)),
         h("span", { class: "fj-space" }),
-        waits(now),
+        this.waits(now),
       ),
     );
+  }
 
-  const kept = (/** @type {AppState} */ now) =>
-    banner(
+  kept(/** @type {AppState} */ now) {
+    return this.banner(
       "fj-bad",
       glyph("failed", "fj-failed"),
       h(
         "div",
         { class: "fj-card-row" },
-        h("strong", null, `r${now.failure?.revision} could not start: ${what(now)}.`),
+        h("strong", null, `r${now.failure?.revision} could not start: ${this.what(now)}.`),
         `Calls go to r${now.serving}.`,
-        h("span", { class: "fj-muted" }, again(now)),
+        h("span", { class: "fj-muted" }, this.again(now)),
         h("span", { class: "fj-space" }),
-        fold("the error"),
+        this.fold("the error"),
       ),
     );
+  }
 
-  // --- what takes the form's place
-  /** @type {{of: number, node: HTMLElement} | null} the failure that is shown: what is unfolded in it stays so */
-  let crash = null;
-  const crashOf = (/** @type {AppState} */ now) => {
+  crashOf(/** @type {AppState} */ now) {
     const { failure } = now;
     const of = failure?.time ?? 0;
-    if (crash?.of === of) return crash.node;
+    if (this.crash?.of === of) return this.crash.node;
     const error = failure?.error;
     const frame = error && ownFrame(error);
     const go =
-      frame && host.goToLine && frame.isCell
+      frame && this.host.goToLine && frame.isCell
         ? button([glyph("link"), `Go to line ${frame.lineno}`], () =>
-            host.goToLine?.(card.alias, frame.lineno, frame.line),
+            this.host.goToLine?.(this.card.alias, frame.lineno, frame.line),
           )
         : null;
-    const copy = error ? button([glyph("copy"), "Copy traceback"], () => host.copy(error.text)) : null;
-    crash = {
+    const copy = error ? button([glyph("copy"), "Copy traceback"], () => this.host.copy(error.text)) : null;
+    this.crash = {
       of,
       node: h(
         "div",
@@ -417,39 +461,44 @@ export function cardStates(host, card, redraw, isStaged, signal) {
         go || copy ? h("div", { class: "fj-bar-row fj-card-crash-actions" }, go, copy) : null,
       ),
     };
-    return crash.node;
-  };
+    return this.crash.node;
+  }
 
-  const steps = (/** @type {View} */ view, /** @type {AppState} */ now) => {
+  steps(/** @type {View} */ view, /** @type {AppState} */ now) {
     const first = startingRunner(now);
     if (!first) return h("p", { class: "fj-empty" }, plainText(now.reason) || "A runner is wanted.");
-    const moves = view.timelines.get(card.alias)?.lanes.find((one) => one.id === first.id)?.moves ?? [];
+    const moves = view.timelines.get(this.card.alias)?.lanes.find((one) => one.id === first.id)?.moves ?? [];
     const began = (/** @type {string} */ state) => moves.find(([, one]) => one === state)?.[0];
     const at = START_STEPS.findIndex(([state]) => state === first.state);
-    const made = isMadeFor(now) ? [step("environment", -1, 0, duration(card.build?.took ?? 0))] : [];
-    return stepList([
+    const made = this.isMadeFor(now) ? [this.step("environment", -1, 0, duration(this.card.build?.took ?? 0))] : [];
+    return this.stepList([
       ...made,
       ...START_STEPS.map(([state, word], number) => {
         const from = began(state);
         const to = began(START_STEPS[number + 1]?.[0] ?? "");
-        return step(
+        return this.step(
           word,
           number,
           at,
           number === at
-            ? duration(passedOf(first))
+            ? duration(this.passedOf(first))
             : number < at && from !== undefined && to !== undefined
               ? duration(to - from)
               : "",
         );
       }),
     ]);
-  };
+  }
 
   /** True for the revision that the card's environment was made for. @param {AppState} now */
-  const isMadeFor = (now) => Boolean(card.build?.took) && card.revision === now.revision;
-  const stepList = (/** @type {HTMLElement[]} */ items) =>
-    h("ol", { class: "fj-card-steps", "aria-label": "steps of the start" }, items);
+  isMadeFor(now) {
+    return Boolean(this.card.build?.took) && this.card.revision === now.revision;
+  }
+
+  stepList(/** @type {HTMLElement[]} */ items) {
+    return h("ol", { class: "fj-card-steps", "aria-label": "steps of the start" }, items);
+  }
+
   /**
    * One step: before the one *at* which the start is, that one, or after it.
    * @param {string} word
@@ -457,8 +506,8 @@ export function cardStates(host, card, redraw, isStaged, signal) {
    * @param {number} at
    * @param {string} took
    */
-  const step = (word, number, at, took) =>
-    h(
+  step(word, number, at, took) {
+    return h(
       "li",
       {
         class: number === at ? "fj-setup" : number < at ? "fj-ok" : "fj-pending",
@@ -468,13 +517,14 @@ export function cardStates(host, card, redraw, isStaged, signal) {
       h("span", null, word),
       took ? h("span", { class: "fj-muted" }, ` ${took}`) : null,
     );
+  }
 
-  const buildStage = () => {
-    const error = card.build?.error;
+  buildStage() {
+    const error = this.card.build?.error;
     const copy = h(
       "div",
       { class: "fj-bar-row" },
-      button([glyph("copy"), "Copy the output"], () => host.copy(output.textContent ?? "")),
+      button([glyph("copy"), "Copy the output"], () => this.host.copy(this.output.textContent ?? "")),
     );
     if (error)
       return [
@@ -483,58 +533,64 @@ export function cardStates(host, card, redraw, isStaged, signal) {
           { class: "fj-pane" },
           h("div", { class: "fj-banner fj-bad", role: "alert" }, h("div", null, plainText(error))),
         ),
-        output,
+        this.output,
         copy,
       ];
     return [
-      stepList([
-        step("environment", 0, 0, duration(Date.now() - buildBegan)),
-        ...START_STEPS.map(([, word]) => step(word, 1, 0, "")),
+      this.stepList([
+        this.step("environment", 0, 0, duration(Date.now() - this.buildBegan)),
+        ...START_STEPS.map(([, word]) => this.step(word, 1, 0, "")),
       ]),
-      output,
+      this.output,
     ];
-  };
+  }
 
-  let view = host.store.view;
   /** @param {AppState | undefined} now */
-  const drawStage = (now) => {
-    readBuild();
-    const live = view.link === "live" && now;
-    const builds = view.link !== "saved" && (isBuilding(card, host) || Boolean(build?.error)) && (!now || unfolded);
-    const fails = live && (now.state === "Failing" || (newestFailed(now) && unfolded));
+  drawStage(now) {
+    this.readBuild();
+    const live = this.view.link === "live" && now;
+    const builds =
+      this.view.link !== "saved" &&
+      (isBuilding(this.card, this.host) || Boolean(this.build?.error)) &&
+      (!now || this.unfolded);
+    const fails = live && (now.state === "Failing" || (newestFailed(now) && this.unfolded));
     const begins = live && now.state === "Starting" && !now.serving;
-    stage.hidden = !(builds || fails || begins);
-    if (builds) update(stage, buildStage());
-    else if (fails) update(stage, crashOf(now));
+    this.stage.hidden = !(builds || fails || begins);
+    if (builds) update(this.stage, this.buildStage());
+    else if (fails) update(this.stage, this.crashOf(now));
     else if (begins) {
       const first = startingRunner(now);
       // the cell prints it
-      const below = first && first.revision === card.prints && now.failure?.revision !== card.prints;
+      const below = first && first.revision === this.card.prints && now.failure?.revision !== this.card.prints;
       update(
-        stage,
-        steps(view, now),
-        printed.length && !below ? tail : null,
-        below || printed.length ? null : h("p", { class: "fj-empty" }, "What setup() prints appears here."),
+        this.stage,
+        this.steps(this.view, now),
+        this.printed.length && !below ? this.tail : null,
+        below || this.printed.length ? null : h("p", { class: "fj-empty" }, "What setup() prints appears here."),
       );
-    } else replace(stage);
-  };
+    } else replace(this.stage);
+  }
 
   /** @param {AppState | undefined} now @param {AppState | undefined} state */
-  const draw = (now, state) => {
-    view = host.store.view;
-    if (!now || !(newestFailed(now) || isBuilding(card, host) || card.build?.error)) unfolded = false;
-    drawStage(now);
-    update(line, sentence(view, now, state));
+  draw = (now, state) => {
+    this.view = this.host.store.view;
+    if (!now || !(newestFailed(now) || isBuilding(this.card, this.host) || this.card.build?.error))
+      this.unfolded = false;
+    this.drawStage(now);
+    update(this.line, this.sentence(this.view, now, state));
   };
 
-  return {
-    line,
-    stage,
-    draw,
-    /**
-     * True where the form could not be used now, and what is on the stage says why.
-     * @param {AppState | undefined} now
-     */
-    replacesForm: (now) => !stage.hidden && (!now || now.state !== "Ready"),
-  };
+  /** What the caller of cardStates gets. */
+  handle() {
+    return {
+      line: this.line,
+      stage: this.stage,
+      draw: this.draw,
+      /**
+       * True where the form could not be used now, and what is on the stage says why.
+       * @param {AppState | undefined} now
+       */
+      replacesForm: (now) => !this.stage.hidden && (!now || now.state !== "Ready"),
+    };
+  }
 }

@@ -210,24 +210,14 @@ export function kernelHost(model, signal) {
       else if (store.view.link === "live") store.lose("lost", "the kernel does not answer");
     }, ms);
   };
-  /**
-   * @type {Map<string, {head: (message: any) => void, piece: (data: Uint8Array) => void, end: (error?: Error) =>
-   *   void}>}
-   */
+  /** @type {Map<string, KernelAnswer>} */
   const waiting = new Map();
-  let asked = 0;
   const listen = (/** @type {any} */ message, /** @type {DataView[]} */ buffers = []) => {
     if (message.feed) {
       expect(QUIET_TOO_LONG);
       for (const line of message.feed) store.apply(line);
     }
-    const one = waiting.get(message.id);
-    if (!one) return;
-    if (message.error) one.end(new Error(message.error));
-    else if (message.end) one.end();
-    else if (message.chunk)
-      for (const view of buffers) one.piece(new Uint8Array(view.buffer, view.byteOffset, view.byteLength));
-    else one.head(message);
+    waiting.get(message.id)?.take(message, buffers);
   };
   model.on("msg:custom", listen);
   signal.addEventListener("abort", () => {
@@ -237,60 +227,104 @@ export function kernelHost(model, signal) {
   });
   expect(BUSY);
   model.send({ listen: true });
-  const ask = (/** @type {string} */ method, /** @type {string} */ path, /** @type {Asked} */ options = {}) =>
-    new Promise((resolve, reject) => {
-      asked += 1;
-      const id = `${Date.now()}-${asked}`;
-      /** @type {Uint8Array[]} */
-      const pieces = [];
-      let over = false;
-      /** @type {Error | undefined} */
-      let failed;
-      let wake = () => {};
-      const stop = () => (model.send({ id, stop: true }), end(new DOMException("stopped", "AbortError")));
-      const end = (/** @type {Error | undefined} */ error) => {
-        over = true;
-        failed = error;
-        waiting.delete(id);
-        options.signal?.removeEventListener("abort", stop);
-        if (error) reject(error);
-        wake();
-      };
-      async function* chunks() {
-        for (let at = 0; ; ) {
-          if (at < pieces.length) yield pieces[at++];
-          else if (failed) throw failed;
-          else if (over) return;
-          else await new Promise((/** @type {(value?: any) => void} */ done) => (wake = done));
-        }
-      }
-      const bytes = async () => {
-        const found = [];
-        for await (const piece of chunks()) found.push(piece);
-        return new Uint8Array(await new Blob(/** @type {any} */ (found)).arrayBuffer());
-      };
-      const text = async () => new TextDecoder().decode(await bytes());
-      waiting.set(id, {
-        head: (message) => {
-          const headers = new Headers(message.headers ?? {});
-          resolve({ status: message.status, headers, bytes, text, json: async () => JSON.parse(await text()), chunks });
-        },
-        piece: (data) => (pieces.push(data), wake()),
-        end,
-      });
-      options.signal?.addEventListener("abort", stop);
-      sendBody(options.body).then((buffers) => {
-        model.send(
-          { id, method, path: withQuery(path, options.query), headers: options.headers ?? {} },
-          undefined,
-          buffers,
-        );
-      }, reject);
+  let requests = 0;
+  const ask = (/** @type {string} */ method, /** @type {string} */ path, /** @type {Asked} */ options = {}) => {
+    requests += 1;
+    const id = `${Date.now()}-${requests}`;
+    const answer = new KernelAnswer(() => model.send({ id, stop: true }), options.signal);
+    waiting.set(id, answer);
+    answer.ended = () => waiting.delete(id);
+    sendBody(options.body).then((buffers) => {
+      const headers = options.headers ?? {};
+      model.send({ id, method, path: withQuery(path, options.query), headers }, undefined, buffers);
+    }, answer.reject);
+    return answer.head;
+  };
+  const media = kernelMedia(store, (path) => ask("GET", path, { signal }), signal);
+  return { kind: "kernel", store, ask: /** @type {any} */ (ask), address: (app) => app.url, copy: copyText, media };
+}
+
+/** The answer to one request of a kernel, as its messages come. */
+class KernelAnswer {
+  /** @param {() => void} cancel @param {AbortSignal | undefined} signal */
+  constructor(cancel, signal) {
+    /** @type {Promise<Answered>} */
+    this.head = new Promise((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
     });
-  /** @type {Map<string, Promise<string>>} bytes that came over the comm, as the page's own addresses */
+    this.ended = () => {};
+    /** @type {Uint8Array[]} */
+    this.pieces = [];
+    this.over = false;
+    /** @type {Error | undefined} */
+    this.failure = undefined;
+    this.wake = () => {};
+    this.signal = signal;
+    this.stop = () => {
+      cancel();
+      this.end(new DOMException("stopped", "AbortError"));
+    };
+    signal?.addEventListener("abort", this.stop);
+  }
+
+  /** @param {any} message @param {DataView[]} buffers */
+  take(message, buffers) {
+    if (message.error) this.end(new Error(message.error));
+    else if (message.end) this.end();
+    else if (message.chunk) {
+      for (const view of buffers) this.pieces.push(new Uint8Array(view.buffer, view.byteOffset, view.byteLength));
+      this.wake();
+    } else {
+      const text = async () => new TextDecoder().decode(await this.bytes());
+      this.resolve?.({
+        status: message.status,
+        headers: new Headers(message.headers ?? {}),
+        bytes: () => this.bytes(),
+        text,
+        json: async () => JSON.parse(await text()),
+        chunks: () => this.chunks(),
+      });
+    }
+  }
+
+  /** @param {Error} [error] */
+  end(error) {
+    this.over = true;
+    this.failure = error;
+    this.ended();
+    this.signal?.removeEventListener("abort", this.stop);
+    if (error) this.reject?.(error);
+    this.wake();
+  }
+
+  async *chunks() {
+    for (let at = 0; ; ) {
+      if (at < this.pieces.length) yield this.pieces[at++];
+      else if (this.failure) throw this.failure;
+      else if (this.over) return;
+      else await new Promise((/** @type {(value?: any) => void} */ done) => (this.wake = done));
+    }
+  }
+
+  async bytes() {
+    const pieces = [];
+    for await (const piece of this.chunks()) pieces.push(piece);
+    return new Uint8Array(await new Blob(/** @type {any} */ (pieces)).arrayBuffer());
+  }
+}
+
+/**
+ * Files of the gateway's CDN that come over the comm, as the page's own addresses.
+ * @param {import("../types.d.ts").Store} store
+ * @param {(path: string) => Promise<Answered>} get
+ * @param {AbortSignal} signal
+ */
+function kernelMedia(store, get, signal) {
+  /** @type {Map<string, Promise<string>>} */
   const files = new Map();
   const load = async (/** @type {string} */ path) => {
-    const answer = await /** @type {Promise<Answered>} */ (ask("GET", path, { signal }));
+    const answer = await get(path);
     if (answer.status !== 200)
       throw new Error(
         answer.status === 404 ? "the file is not kept any more" : `the gateway answered ${answer.status}`,
@@ -304,7 +338,7 @@ export function kernelHost(model, signal) {
     signal.addEventListener("abort", () => URL.revokeObjectURL(made));
     return made;
   };
-  const media = (/** @type {string} */ address) => {
+  return (/** @type {string} */ address) => {
     const path = ownFile(address, store.view.gateway);
     if (!path) return null;
     const loading = files.get(path) ?? load(path);
@@ -312,7 +346,6 @@ export function kernelHost(model, signal) {
     loading.catch(() => files.delete(path));
     return loading;
   };
-  return { kind: "kernel", store, ask: /** @type {any} */ (ask), address: (app) => app.url, copy: copyText, media };
 }
 
 /** @param {any} body @returns {Promise<ArrayBuffer[]>} */

@@ -130,91 +130,134 @@ export function figuresOf(view) {
  * @returns {{inspect: (id: string) => void}}
  */
 export function dashboardPanel(root, host, options, signal) {
-  ensureStyle(root);
-  let column = 1;
-  let down = false;
-  const notice = h("div", null);
-  const starter = startButton(host);
-  const figures = h("div", { class: "fj-figures" });
-  const filter = h("input", {
-    class: "fj-input",
-    type: "search",
-    placeholder: "Filter apps",
-    "aria-label": "Filter apps",
-    style: { maxWidth: "180px" },
-    oninput: () => draw(),
-  });
-  const appsTold = h("span", { class: "fj-muted" });
-  const apps = h("div", { class: "fj-scroll" });
-  const memory = h("div", null);
-  const usage = h("div", { class: "fj-scroll" });
-  const requests = h("div", null);
-  const queue = h("div", { class: "fj-scroll" });
-  const queueTold = h("span", { class: "fj-muted" });
-  const drawer = h("aside", { class: "fj-drawer", hidden: true, "aria-label": "request inspector" });
-  const panel = (/** @type {string} */ title, /** @type {any[]} */ more, /** @type {any} */ body) =>
-    h("section", { class: "fj-panel", "aria-label": title }, h("header", null, h("h2", null, title), more), body);
-  const main = h(
-    "div",
-    { class: "fj-board-main" },
-    notice,
-    figures,
-    panel("Apps", [appsTold, h("span", { class: "fj-space" }), filter], apps),
-    panel("Memory", [h("span", { class: "fj-muted" }, "each block is one runner or program")], memory),
-    h("div", { class: "fj-two" }, panel("Recent requests", [], requests), panel("Queue", [queueTold], queue)),
-    panel("Use over time", [h("span", { class: "fj-muted" }, "the last five minutes")], usage),
-  );
-  const frame = h(
-    "div",
-    {
-      class: "fj fj-dashboard",
-      style: { height: "100%", position: "relative" },
-      onkeydown: (/** @type {KeyboardEvent} */ event) =>
-        event.key === "Escape" && !drawer.hidden && (event.stopPropagation(), close()),
-    },
-    h("div", { class: "fj-board" }, main, drawer),
-  );
-  root.replaceChildren(keepOwnKeys(frame));
-  signal.addEventListener("abort", () => root.replaceChildren());
+  return new DashboardPanel(root, host, options, signal).handle();
+}
 
-  /** @type {AbortController | null} */
-  let inspecting = null;
-  let inspected = "";
-  /** @type {(id: string | null) => HTMLElement | null} */
-  let markRow = () => null;
-  const leave = () => {
-    inspecting?.abort();
-    replace(drawer);
-    drawer.hidden = true;
-    inspected = "";
-  };
-  const close = () => {
-    const id = inspected;
-    leave();
-    const row = markRow(id);
-    markRow(null);
+class DashboardPanel {
+  /**
+   * @param {HTMLElement} root
+   * @param {import("../types.d.ts").Host} host
+   * @param {{request?: string}} options
+   * @param {AbortSignal} signal
+   */
+  constructor(root, host, options, signal) {
+    this.host = host;
+    this.signal = signal;
+    ensureStyle(root);
+    this.column = 1;
+    this.down = false;
+    this.notice = h("div", null);
+    this.starter = startButton(this.host);
+    this.figures = h("div", { class: "fj-figures" });
+    this.filter = h("input", {
+      class: "fj-input",
+      type: "search",
+      placeholder: "Filter apps",
+      "aria-label": "Filter apps",
+      style: { maxWidth: "180px" },
+      oninput: () => this.draw(),
+    });
+    this.appsTold = h("span", { class: "fj-muted" });
+    this.apps = h("div", { class: "fj-scroll" });
+    const memory = h("div", null);
+    const usage = h("div", { class: "fj-scroll" });
+    const requests = h("div", null);
+    this.queue = h("div", { class: "fj-scroll" });
+    this.queueTold = h("span", { class: "fj-muted" });
+    this.drawer = h("aside", { class: "fj-drawer", hidden: true, "aria-label": "request inspector" });
+    const main = h(
+      "div",
+      { class: "fj-board-main" },
+      this.notice,
+      this.figures,
+      this.panel("Apps", [this.appsTold, h("span", { class: "fj-space" }), this.filter], this.apps),
+      this.panel("Memory", [h("span", { class: "fj-muted" }, "each block is one runner or program")], memory),
+      h(
+        "div",
+        { class: "fj-two" },
+        this.panel("Recent requests", [], requests),
+        this.panel("Queue", [this.queueTold], this.queue),
+      ),
+      this.panel("Use over time", [h("span", { class: "fj-muted" }, "the last five minutes")], usage),
+    );
+    const frame = h(
+      "div",
+      {
+        class: "fj fj-dashboard",
+        style: { height: "100%", position: "relative" },
+        onkeydown: (/** @type {KeyboardEvent} */ event) =>
+          event.key === "Escape" && !this.drawer.hidden && (event.stopPropagation(), this.close()),
+      },
+      h("div", { class: "fj-board" }, main, this.drawer),
+    );
+    root.replaceChildren(keepOwnKeys(frame));
+    this.signal.addEventListener("abort", () => root.replaceChildren());
+
+    /** @type {AbortController | null} */
+    this.inspecting = null;
+    this.inspected = "";
+
+    /** @type {(id: string | null) => HTMLElement | null} */
+    this.markRow = () => null;
+    this.told = h("div", { role: "alert" });
+    ledgerPanel(memory, this.host, {}, this.signal);
+    usagePanel(usage, this.host, {}, this.signal);
+    this.markRow = requestsPanel(requests, this.host, { open: this.inspect }, this.signal).choose;
+    const look = scheduler(root, this.signal, this.draw);
+    this.signal.addEventListener("abort", this.host.store.watch(look));
+    this.draw();
+    if (options.request) this.inspect(options.request);
+  }
+
+  panel(/** @type {string} */ title, /** @type {any[]} */ more, /** @type {any} */ body) {
+    return h(
+      "section",
+      { class: "fj-panel", "aria-label": title },
+      h("header", null, h("h2", null, title), more),
+      body,
+    );
+  }
+
+  leave() {
+    this.inspecting?.abort();
+    replace(this.drawer);
+    this.drawer.hidden = true;
+    this.inspected = "";
+  }
+
+  close = () => {
+    const id = this.inspected;
+    this.leave();
+    const row = this.markRow(id);
+    this.markRow(null);
     row?.focus();
   };
-  const inspect = (/** @type {string} */ id) => {
-    leave();
-    inspected = id;
-    const stop = (inspecting = new AbortController());
-    signal.addEventListener("abort", () => stop.abort(), { once: true });
-    drawer.hidden = false;
-    inspectorPanel(drawer, host, { id, close, arrive: true }, stop.signal);
-    markRow(id)?.scrollIntoView?.({ block: "nearest" }); // the drawer took room: its row stays in sight
-  };
-  const told = h("div", { role: "alert" });
-  const act = (/** @type {string} */ alias, /** @type {"start" | "stop" | "restart"} */ action) => async () => {
-    try {
-      await actOnApp(host, alias, action);
-      replace(told);
-    } catch (error) {
-      replace(told, h("div", { class: "fj-banner fj-bad" }, error instanceof Error ? error.message : String(error)));
-    }
+
+  inspect = (/** @type {string} */ id) => {
+    this.leave();
+    this.inspected = id;
+    const stop = (this.inspecting = new AbortController());
+    this.signal.addEventListener("abort", () => stop.abort(), { once: true });
+    this.drawer.hidden = false;
+    inspectorPanel(this.drawer, this.host, { id, close: this.close, arrive: true }, stop.signal);
+    this.markRow(id)?.scrollIntoView?.({ block: "nearest" }); // the drawer took room: its row stays in sight
   };
 
-  const appRow = (/** @type {AppState} */ app) => {
+  act(/** @type {string} */ alias, /** @type {"start" | "stop" | "restart"} */ action) {
+    return async () => {
+      try {
+        await actOnApp(this.host, alias, action);
+        replace(this.told);
+      } catch (error) {
+        replace(
+          this.told,
+          h("div", { class: "fj-banner fj-bad" }, error instanceof Error ? error.message : String(error)),
+        );
+      }
+    };
+  }
+
+  appRow = (/** @type {AppState} */ app) => {
     const { stats } = app;
     const owner = plainText(app.owner_name || app.owner_kind);
     const machine = plainText(app.machine.split(" (")[0]);
@@ -264,33 +307,35 @@ export function dashboardPanel(root, host, options, signal) {
         "td",
         { class: "fj-row-actions" },
         app.state === "Stopped"
-          ? iconButton("play", `Start ${app.alias}`, act(app.alias, "start"))
+          ? iconButton("play", `Start ${app.alias}`, this.act(app.alias, "start"))
           : [
-              iconButton("restart", `Restart ${app.alias}`, act(app.alias, "restart")),
-              iconButton("stop", `Stop ${app.alias}`, act(app.alias, "stop")),
+              iconButton("restart", `Restart ${app.alias}`, this.act(app.alias, "restart")),
+              iconButton("stop", `Stop ${app.alias}`, this.act(app.alias, "stop")),
             ],
-        host.openLogs ? iconButton("logs", `Logs of ${app.alias}`, () => host.openLogs?.(app.alias)) : null,
+        this.host.openLogs ? iconButton("logs", `Logs of ${app.alias}`, () => this.host.openLogs?.(app.alias)) : null,
       ),
     );
   };
 
   /** An app that ended with its kernel: its figures stay. @param {import("../types.d.ts").KnownApp} app */
-  const endedRow = (app) => {
-    const row = appRow(app);
+  endedRow = (app) => {
+    const row = this.appRow(app);
     row.classList.add("fj-muted");
     replace(row.firstElementChild, appMark(app), h("div", { class: "fj-label" }, `with ${ownerWords(app)}`));
     replace(
       row.lastElementChild,
-      host.runCell ? iconButton("play", `Run the cell of ${app.alias}`, () => host.runCell?.(app.alias)) : null,
+      this.host.runCell
+        ? iconButton("play", `Run the cell of ${app.alias}`, () => this.host.runCell?.(app.alias))
+        : null,
     );
     return row;
   };
 
-  const draw = () => {
-    const view = host.store.view;
-    update(notice, noticeOf(view), told);
+  draw = () => {
+    const view = this.host.store.view;
+    update(this.notice, this.noticeOf(view), this.told);
     update(
-      figures,
+      this.figures,
       figuresOf(view).map(([name, figure, more]) =>
         h(
           "div",
@@ -301,35 +346,40 @@ export function dashboardPanel(root, host, options, signal) {
         ),
       ),
     );
-    const wanted = filter.value.toLowerCase();
+    const wanted = this.filter.value.toLowerCase();
     const isWanted = (/** @type {AppState} */ app) =>
       `${app.alias} ${app.class_name} ${app.owner_name}`.toLowerCase().includes(wanted);
-    const shown = sortedApps(view.apps, column, down).filter(isWanted);
-    const ended = sortedApps(view.ended, column, down).filter(isWanted);
-    update(
-      appsTold,
-      !view.apps.length
-        ? ""
-        : `${shown.length < view.apps.length ? `${shown.length} of ` : ""}${view.apps.length} from ${plural(new Set(view.apps.map((app) => app.owner_pid)).size, "notebook or program", "notebooks and programs")}`,
+    const shown = sortedApps(view.apps, this.column, this.down).filter(isWanted);
+    const ended = sortedApps(view.ended, this.column, this.down).filter(isWanted);
+    const owners = plural(
+      new Set(view.apps.map((app) => app.owner_pid)).size,
+      "notebook or program",
+      "notebooks and programs",
     );
+    const filtered = shown.length < view.apps.length ? `${shown.length} of ` : "";
+    update(this.appsTold, view.apps.length ? `${filtered}${view.apps.length} from ${owners}` : "");
     const heads = COLUMNS.map(([name, kind], at) =>
       h(
         "th",
-        { scope: "col", class: kind, "aria-sort": at === column ? (down ? "descending" : "ascending") : null },
+        {
+          scope: "col",
+          class: kind,
+          "aria-sort": at === this.column ? (this.down ? "descending" : "ascending") : null,
+        },
         h(
           "button",
           {
             type: "button",
             class: "fj-sort",
-            onclick: () => ((down = at === column ? !down : false), (column = at), draw()),
+            onclick: () => ((this.down = at === this.column ? !this.down : false), (this.column = at), this.draw()),
           },
           name,
-          at === column ? (down ? " ▼" : " ▲") : "",
+          at === this.column ? (this.down ? " ▼" : " ▲") : "",
         ),
       ),
     );
     update(
-      apps,
+      this.apps,
       view.apps.length || view.ended.length
         ? h(
             "table",
@@ -339,7 +389,7 @@ export function dashboardPanel(root, host, options, signal) {
               null,
               h("tr", null, heads, h("th", { scope: "col" }, h("span", { class: "fj-visually-hidden" }, "Actions"))),
             ),
-            h("tbody", null, shown.map(appRow), ended.map(endedRow)),
+            h("tbody", null, shown.map(this.appRow), ended.map(this.endedRow)),
           )
         : h(
             "p",
@@ -347,13 +397,14 @@ export function dashboardPanel(root, host, options, signal) {
             "No app is running. Put %%fal_app above a fal.App class in a notebook and run the cell: it shows up here.",
           ),
     );
-    update(queueTold, allQueuesWords(view));
+    update(this.queueTold, allQueuesWords(view));
     update(
-      queue,
-      queueTable(view, (id) => void host.ask("DELETE", `requests/${id}`).catch(() => undefined)),
+      this.queue,
+      queueTable(view, (id) => void this.host.ask("DELETE", `requests/${id}`).catch(() => undefined)),
     );
   };
-  const noticeOf = (/** @type {View} */ view) => {
+
+  noticeOf(/** @type {View} */ view) {
     if (view.link === "lost")
       return h(
         "div",
@@ -369,17 +420,14 @@ export function dashboardPanel(root, host, options, signal) {
       return h(
         "div",
         { class: "fj-banner" },
-        h("div", null, "No gateway is running. The first %%fal_app cell starts one by itself. ", starter),
+        h("div", null, "No gateway is running. The first %%fal_app cell starts one by itself. ", this.starter),
       );
     if (view.link === "connecting") return h("div", { class: "fj-banner" }, "Connecting …");
     return null;
-  };
-  ledgerPanel(memory, host, {}, signal);
-  usagePanel(usage, host, {}, signal);
-  markRow = requestsPanel(requests, host, { open: inspect }, signal).choose;
-  const look = scheduler(root, signal, draw);
-  signal.addEventListener("abort", host.store.watch(look));
-  draw();
-  if (options.request) inspect(options.request);
-  return { inspect };
+  }
+
+  /** What the caller of dashboardPanel gets. */
+  handle() {
+    return { inspect: this.inspect };
+  }
 }

@@ -148,37 +148,54 @@ export function shareWords(blocks) {
  * @param {AbortSignal} signal
  */
 export function ledgerPanel(root, host, _, signal) {
-  ensureStyle(root);
-  let chosen = "";
-  let asTable = false;
-  const table = iconButton(
-    "table",
-    "Show the same data as a table",
-    () => {
-      asTable = !asTable;
-      table.setAttribute("aria-pressed", String(asTable));
-      draw();
-    },
-    { "aria-pressed": "false" },
-  );
-  const legend = h("span", { class: "fj-legend" });
-  const list = h("div", { class: "fj-ledger-bars" });
-  const readout = h("div", { class: "fj-readout", role: "status" });
-  const told = h("div", { role: "alert" });
-  root.append(
-    h(
-      "div",
-      { class: "fj-ledger" },
-      h("div", { class: "fj-bar-row" }, legend, h("span", { class: "fj-space" }), table),
-      list,
-      readout,
-      told,
-    ),
-  );
+  new LedgerPanel(root, host, _, signal);
+}
 
-  const stop = async (/** @type {Block} */ block) => {
-    const sure = host.confirm
-      ? await host.confirm(
+class LedgerPanel {
+  /**
+   * @param {HTMLElement} root
+   * @param {import("../types.d.ts").Host} host
+   * @param {object} _
+   * @param {AbortSignal} signal
+   */
+  constructor(root, host, _, signal) {
+    this.host = host;
+    ensureStyle(root);
+    this.chosen = "";
+    this.asTable = false;
+    this.table = iconButton(
+      "table",
+      "Show the same data as a table",
+      () => {
+        this.asTable = !this.asTable;
+        this.table.setAttribute("aria-pressed", String(this.asTable));
+        this.draw();
+      },
+      { "aria-pressed": "false" },
+    );
+    this.legend = h("span", { class: "fj-legend" });
+    this.list = h("div", { class: "fj-ledger-bars" });
+    this.readout = h("div", { class: "fj-readout", role: "status" });
+    this.told = h("div", { role: "alert" });
+    root.append(
+      h(
+        "div",
+        { class: "fj-ledger" },
+        h("div", { class: "fj-bar-row" }, this.legend, h("span", { class: "fj-space" }), this.table),
+        this.list,
+        this.readout,
+        this.told,
+      ),
+    );
+    const look = scheduler(root, signal, this.draw);
+    signal.addEventListener("abort", this.host.store.watch(look));
+    signal.addEventListener("abort", () => replace(root));
+    this.draw();
+  }
+
+  async stop(/** @type {Block} */ block) {
+    const sure = this.host.confirm
+      ? await this.host.confirm(
           `Stop ${block.name}?`,
           "It finishes its requests first. Its app starts another one if it needs it.",
           "Stop",
@@ -186,9 +203,9 @@ export function ledgerPanel(root, host, _, signal) {
       : true;
     if (!sure) return;
     try {
-      const answer = await host.ask("DELETE", `runners/${encodeURIComponent(block.runner)}`);
+      const answer = await this.host.ask("DELETE", `runners/${encodeURIComponent(block.runner)}`);
       update(
-        told,
+        this.told,
         answer.status >= 400
           ? h(
               "div",
@@ -198,42 +215,52 @@ export function ledgerPanel(root, host, _, signal) {
           : null,
       );
     } catch (error) {
-      update(told, h("div", { class: "fj-banner fj-bad" }, error instanceof Error ? error.message : String(error)));
+      update(
+        this.told,
+        h("div", { class: "fj-banner fj-bad" }, error instanceof Error ? error.message : String(error)),
+      );
     }
-  };
-  const stopButton = (/** @type {Block} */ one) =>
-    one.runner && host.kind !== "saved" ? button("Stop", () => stop(one), { "aria-label": `Stop ${one.name}` }) : null;
-  const fillClass = (/** @type {Block} */ one) =>
-    `fj-mem-${one.fill < 0 ? "other" : one.fill % FILLS}${one.starting ? " fj-mem-starting" : ""}`;
+  }
 
-  const block = (/** @type {Block} */ one, /** @type {Bar} */ bar) => {
+  stopButton(/** @type {Block} */ one) {
+    return one.runner && this.host.kind !== "saved"
+      ? button("Stop", () => this.stop(one), { "aria-label": `Stop ${one.name}` })
+      : null;
+  }
+
+  fillClass(/** @type {Block} */ one) {
+    return `fj-mem-${one.fill < 0 ? "other" : one.fill % FILLS}${one.starting ? " fj-mem-starting" : ""}`;
+  }
+
+  block(/** @type {Block} */ one, /** @type {Bar} */ bar) {
     const share = (100 * one.size) / Math.max(1, bar.memory);
     const key = `${bar.key}/${one.key}`;
     const words = plainText(
       `${one.name}${one.where ? `, ${one.where}` : ""}, ${bytes(one.size)}${one.starting ? ", starting" : ""}`,
     );
     const choose = () => {
-      chosen = key;
-      draw();
+      this.chosen = key;
+      this.draw();
     };
     return h(
       "button",
       {
         type: "button",
         dataset: { key },
-        class: `fj-mem ${fillClass(one)}`,
+        class: `fj-mem ${this.fillClass(one)}`,
         style: { width: `${Math.max(0.3, share)}%` },
         title: words,
         "aria-label": words,
-        "aria-pressed": String(key === chosen),
+        "aria-pressed": String(key === this.chosen),
         onclick: choose,
         onfocus: choose,
       },
       share > 4 && one.letter ? h("span", null, one.letter) : null,
     );
-  };
-  const barView = (/** @type {Bar} */ bar) =>
-    h(
+  }
+
+  barView = (/** @type {Bar} */ bar) => {
+    return h(
       "div",
       { class: "fj-bar-row fj-ledger-row", dataset: { key: bar.key } },
       h(
@@ -256,7 +283,7 @@ export function ledgerPanel(root, host, _, signal) {
             role: "group",
             "aria-label": `${bar.name}: ${bytes(bar.used)} of ${bytes(bar.memory)} used`,
           },
-          bar.blocks.map((one) => block(one, bar)),
+          bar.blocks.map((one) => this.block(one, bar)),
         ),
         h(
           "div",
@@ -282,9 +309,10 @@ export function ledgerPanel(root, host, _, signal) {
         h("div", { class: "fj-label" }, `free of ${bytes(bar.memory)}`),
       ),
     );
+  };
 
-  const tableView = (/** @type {Bar[]} */ bars) =>
-    h(
+  tableView(/** @type {Bar[]} */ bars) {
+    return h(
       "div",
       { class: "fj-scroll", tabIndex: 0 },
       h(
@@ -322,20 +350,21 @@ export function ledgerPanel(root, host, _, signal) {
                 h("td", { class: "fj-cut" }, plainText(one.where || "–")),
                 h("td", { class: "fj-number" }, bytes(one.size)),
                 h("td", { class: "fj-number" }, `${((100 * one.size) / Math.max(1, bar.memory)).toFixed(1)} %`),
-                h("td", null, stopButton(one)),
+                h("td", null, this.stopButton(one)),
               ),
             ),
           ),
         ),
       ),
     );
+  }
 
-  const draw = () => {
-    const { view } = host.store;
-    table.hidden = !view.host;
+  draw = () => {
+    const { view } = this.host.store;
+    this.table.hidden = !view.host;
     if (!view.host) {
       update(
-        list,
+        this.list,
         h(
           "p",
           { class: "fj-empty" },
@@ -344,15 +373,15 @@ export function ledgerPanel(root, host, _, signal) {
             : "Nothing has been measured yet.",
         ),
       );
-      update(legend);
-      update(readout);
+      update(this.legend);
+      update(this.readout);
       return;
     }
     const bars = ledgerBars(view);
     const letters = appLetters(view.apps.map((app) => app.alias));
     const shown = view.apps.filter((app) => app.runners.length);
     update(
-      legend,
+      this.legend,
       shown.map((app) =>
         h(
           "span",
@@ -368,7 +397,7 @@ export function ledgerPanel(root, host, _, signal) {
       h("span", null, h("span", { class: "fj-swatch fj-mem-other" }), "other programs"),
     );
     update(
-      list,
+      this.list,
       view.devices.length
         ? null
         : h(
@@ -376,15 +405,15 @@ export function ledgerPanel(root, host, _, signal) {
             { class: "fj-muted fj-bar-row" },
             "There is no GPU on this machine: runners share its cores and memory.",
           ),
-      asTable ? tableView(bars) : bars.map(barView),
+      this.asTable ? this.tableView(bars) : bars.map(this.barView),
     );
     const [bar, one] =
       bars
         .flatMap((bar) => bar.blocks.map((one) => /** @type {[Bar, Block]} */ ([bar, one])))
-        .find(([bar, one]) => `${bar.key}/${one.key}` === chosen) ?? [];
-    readout.hidden = asTable;
+        .find(([bar, one]) => `${bar.key}/${one.key}` === this.chosen) ?? [];
+    this.readout.hidden = this.asTable;
     update(
-      readout,
+      this.readout,
       bar && one
         ? [
             h("strong", null, one.letter ? `${one.letter} on ${bar.name}: ` : `${bar.name}: `),
@@ -397,15 +426,11 @@ export function ledgerPanel(root, host, _, signal) {
                   .join(" · "),
               ),
             ),
-            stopButton(one),
+            this.stopButton(one),
           ]
         : h("span", { class: "fj-muted" }, "Choose a block to see who holds it."),
     );
   };
-  const look = scheduler(root, signal, draw);
-  signal.addEventListener("abort", host.store.watch(look));
-  signal.addEventListener("abort", () => replace(root));
-  draw();
 }
 
 /**

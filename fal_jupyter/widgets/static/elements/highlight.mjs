@@ -25,10 +25,13 @@ const CODE_STRINGS = {
 export function programView(text, language) {
   const name = /** @type {keyof typeof CODE_WORDS} */ (language);
   if (!CODE_WORDS[name]) return [document.createTextNode(text)];
-  const token = new RegExp(
-    `(?<comment>${CODE_COMMENTS[name]})|(?<string>${CODE_STRINGS[name]})|(?<word>(?<![\\w$.])(?:${CODE_WORDS[name]})(?![\\w$]))|(?<number>(?<![\\w$.])-?\\d+(?:\\.\\d+)?(?:e[+-]?\\d+)?(?![\\w$]))`,
-    "g",
-  );
+  const kinds = [
+    `(?<comment>${CODE_COMMENTS[name]})`,
+    `(?<string>${CODE_STRINGS[name]})`,
+    `(?<word>(?<![\\w$.])(?:${CODE_WORDS[name]})(?![\\w$]))`,
+    "(?<number>(?<![\\w$.])-?\\d+(?:\\.\\d+)?(?:e[+-]?\\d+)?(?![\\w$]))",
+  ];
+  const token = new RegExp(kinds.join("|"), "g");
   /** @type {Node[]} */
   const nodes = [];
   let at = 0;

@@ -18,8 +18,22 @@ const DOCTEST = /^ {0,3}>>> /; // Python's prompt, not a quotation in a quotatio
 const QUOTE = /^ {0,3}> ?/;
 const ITEM = /^( {0,3})([-*+]|\d{1,4}[.)])\s+/;
 const TABLE_RULE = /^ {0,3}\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*$/;
-const INLINE =
-  /\\([!-/:-@[-`{-~])|(`{1,3})([^`]+)\2(?!`)|(!?)\[([^\]]{0,300})\]\(\s*<?([^\s)>]{1,2000})>?(?:\s+"[^"\n]{0,200}")?\s*\)|\*\*(?=\S)((?:[^*]|\*(?!\*)){0,1000}?\S)\*\*(?!\*)|\b__(?=\S)([^_]{0,1000}[^_\s])__\b|\*(?=\S)([^*]{0,1000}[^*\s])\*|\b_(?=\S)([^_]{0,1000}[^_\s])_\b|<(https?:\/\/[^\s<>]{1,2000})>|(https?:\/\/[^\s<>)\]]{1,2000})/g;
+const INLINE = new RegExp(
+  [
+    /\\([!-/:-@[-`{-~])/, // an escaped character
+    /(`{1,3})([^`]+)\2(?!`)/, // code; \2 is the group's number in the whole
+    /(!?)\[([^\]]{0,300})\]\(\s*<?([^\s)>]{1,2000})>?(?:\s+"[^"\n]{0,200}")?\s*\)/, // a link or a picture
+    /\*\*(?=\S)((?:[^*]|\*(?!\*)){0,1000}?\S)\*\*(?!\*)/, // strong
+    /\b__(?=\S)([^_]{0,1000}[^_\s])__\b/, // strong
+    /\*(?=\S)([^*]{0,1000}[^*\s])\*/, // emphasis
+    /\b_(?=\S)([^_]{0,1000}[^_\s])_\b/, // emphasis
+    /<(https?:\/\/[^\s<>]{1,2000})>/, // an address between angle brackets
+    /(https?:\/\/[^\s<>)\]]{1,2000})/, // an address
+  ]
+    .map((kind) => kind.source)
+    .join("|"),
+  "g",
+);
 
 /** @param {string} text @param {string} address @param {number} depth */
 function safeLink(text, address, depth) {
@@ -79,106 +93,113 @@ function continues(line) {
 /** @param {string[]} lines @param {number} depth @returns {any[]} */
 function blocks(lines, depth) {
   if (depth > DEEPEST_MARKDOWN) return [h("p", null, lines.join("\n"))];
+  const reader = new BlockReader(lines, depth);
   const parts = [];
-  let at = 0;
-  const take = (/** @type {(line: string) => boolean} */ more) => {
-    const from = at;
-    while (at < lines.length && more(lines[at])) at++;
-    return lines.slice(from, at);
-  };
-  while (at < lines.length) {
-    const line = lines[at];
+  while (reader.at < lines.length) {
+    const part = reader.block();
+    if (part) parts.push(part);
+  }
+  return parts;
+}
+
+const codeBlock = (/** @type {string} */ code) => h("pre", { class: "fj-code", tabIndex: 0 }, code);
+
+/** Reads lines of Markdown block by block. */
+class BlockReader {
+  /** @param {string[]} lines @param {number} depth */
+  constructor(lines, depth) {
+    this.lines = lines;
+    this.depth = depth;
+    this.at = 0;
+  }
+
+  /** The lines from here on that `more` takes. @param {(line: string) => boolean} more */
+  take(more) {
+    const from = this.at;
+    while (this.at < this.lines.length && more(this.lines[this.at])) this.at++;
+    return this.lines.slice(from, this.at);
+  }
+
+  /** The next block; null for an empty line. */
+  block() {
+    const line = this.lines[this.at];
     const fence = FENCE.exec(line);
     const heading = HEADING.exec(line);
     const item = ITEM.exec(line);
-    if (!line.trim()) {
-      at++;
-    } else if (fence) {
-      at++;
-      const code = take((one) => !one.trim().startsWith(fence[1]));
-      at++;
-      parts.push(h("pre", { class: "fj-code", tabIndex: 0 }, code.join("\n")));
-    } else if (heading) {
-      at++;
-      parts.push(h(`h${Math.min(6, heading[1].length + 2)}`, null, ...inline(heading[2], 0)));
-    } else if (RULE.test(line)) {
-      at++;
-      parts.push(h("hr", null));
-    } else if (DOCTEST.test(line)) {
-      parts.push(h("pre", { class: "fj-code", tabIndex: 0 }, take((one) => Boolean(one.trim())).join("\n")));
-    } else if (INDENTED.test(line)) {
-      const code = take((one) => INDENTED.test(one) || !one.trim()).map((one) => one.slice(4));
-      parts.push(h("pre", { class: "fj-code", tabIndex: 0 }, code.join("\n").trimEnd()));
-    } else if (QUOTE.test(line)) {
-      parts.push(
-        h(
-          "blockquote",
-          null,
-          ...blocks(
-            take((one) => QUOTE.test(one)).map((one) => one.replace(QUOTE, "")),
-            depth + 1,
-          ),
-        ),
-      );
-    } else if (item) {
-      const ordered = /\d/.test(item[2]);
-      const items = [];
-      for (let next = at; ; next = at) {
-        while (next < lines.length && !lines[next].trim()) next++;
-        const mark = ITEM.exec(lines[next] ?? "");
-        if (!mark || /\d/.test(mark[2]) !== ordered || RULE.test(lines[next])) break;
-        const first = lines[next].slice(mark[0].length);
-        at = next + 1;
-        const from = at;
-        while (
-          at < lines.length &&
-          (/^ {2,}\S/.test(lines[at]) ||
-            (lines[at - 1].trim() && continues(lines[at])) ||
-            (!lines[at].trim() && /^ {2,}\S/.test(lines[at + 1] ?? "")))
-        )
-          at++;
-        const rest = lines.slice(from, at);
-        items.push(
-          h(
-            "li",
-            null,
-            ...(rest.length
-              ? blocks([first, ...rest.map((one) => one.replace(/^ {2,4}/, ""))], depth + 1)
-              : inline(first, 0)),
-          ),
-        );
-      }
-      parts.push(h(ordered ? "ol" : "ul", ordered ? { start: Number.parseInt(item[2], 10) } : null, ...items));
-    } else if (line.includes("|") && TABLE_RULE.test(lines[at + 1] ?? "")) {
-      const head = cells(line);
-      at += 2;
-      const rows = take((one) => one.includes("|")).map((one) =>
-        h(
-          "tr",
-          null,
-          ...cells(one)
-            .slice(0, head.length)
-            .map((cell) => h("td", null, ...inline(cell, 0))),
-        ),
-      );
-      parts.push(
-        h(
-          "table",
-          { class: "fj-table" },
-          h("thead", null, h("tr", null, ...head.map((cell) => h("th", null, ...inline(cell, 0))))),
-          h("tbody", null, ...rows),
-        ),
-      );
-    } else {
-      const from = at++;
-      take(continues);
-      const words = inline(lines.slice(from, at).join("\n"), 0);
-      const underline = UNDERLINE.exec(lines[at] ?? "");
-      if (underline) at++;
-      parts.push(h(!underline ? "p" : underline[1][0] === "=" ? "h3" : "h4", null, ...words));
+    if (!line.trim()) return this.skip(null);
+    if (fence) {
+      this.at++;
+      const code = this.take((one) => !one.trim().startsWith(fence[1]));
+      return this.skip(codeBlock(code.join("\n")));
     }
+    if (heading) return this.skip(h(`h${Math.min(6, heading[1].length + 2)}`, null, ...inline(heading[2], 0)));
+    if (RULE.test(line)) return this.skip(h("hr", null));
+    if (DOCTEST.test(line)) return codeBlock(this.take((one) => Boolean(one.trim())).join("\n"));
+    if (INDENTED.test(line)) {
+      const code = this.take((one) => INDENTED.test(one) || !one.trim()).map((one) => one.slice(4));
+      return codeBlock(code.join("\n").trimEnd());
+    }
+    if (QUOTE.test(line)) {
+      const quoted = this.take((one) => QUOTE.test(one)).map((one) => one.replace(QUOTE, ""));
+      return h("blockquote", null, ...blocks(quoted, this.depth + 1));
+    }
+    if (item) return this.list(item[2]);
+    if (line.includes("|") && TABLE_RULE.test(this.lines[this.at + 1] ?? "")) return this.table();
+    return this.paragraph();
   }
-  return parts;
+
+  /** Go over a line. @template T @param {T} part @returns {T} */
+  skip(part) {
+    this.at++;
+    return part;
+  }
+
+  /** @param {string} marker of its first item */
+  list(marker) {
+    const ordered = /\d/.test(marker);
+    const items = [];
+    for (let next = this.at; ; next = this.at) {
+      while (next < this.lines.length && !this.lines[next].trim()) next++;
+      const mark = ITEM.exec(this.lines[next] ?? "");
+      if (!mark || /\d/.test(mark[2]) !== ordered || RULE.test(this.lines[next])) break;
+      const first = this.lines[next].slice(mark[0].length);
+      this.at = next + 1;
+      const rest = this.restOfItem().map((one) => one.replace(/^ {2,4}/, ""));
+      items.push(h("li", null, ...(rest.length ? blocks([first, ...rest], this.depth + 1) : inline(first, 0))));
+    }
+    return h(ordered ? "ol" : "ul", ordered ? { start: Number.parseInt(marker, 10) } : null, ...items);
+  }
+
+  restOfItem() {
+    const { lines } = this;
+    const from = this.at;
+    while (
+      this.at < lines.length &&
+      (/^ {2,}\S/.test(lines[this.at]) ||
+        (lines[this.at - 1].trim() && continues(lines[this.at])) ||
+        (!lines[this.at].trim() && /^ {2,}\S/.test(lines[this.at + 1] ?? "")))
+    )
+      this.at++;
+    return lines.slice(from, this.at);
+  }
+
+  table() {
+    const head = cells(this.lines[this.at]);
+    const row = (/** @type {string} */ name, /** @type {string[]} */ texts) =>
+      h("tr", null, ...texts.map((cell) => h(name, null, ...inline(cell, 0))));
+    this.at += 2;
+    const rows = this.take((one) => one.includes("|")).map((one) => row("td", cells(one).slice(0, head.length)));
+    return h("table", { class: "fj-table" }, h("thead", null, row("th", head)), h("tbody", null, ...rows));
+  }
+
+  paragraph() {
+    const from = this.at++;
+    this.take(continues);
+    const words = inline(this.lines.slice(from, this.at).join("\n"), 0);
+    const underline = UNDERLINE.exec(this.lines[this.at] ?? "");
+    if (underline) this.at++;
+    return h(!underline ? "p" : underline[1][0] === "=" ? "h3" : "h4", null, ...words);
+  }
 }
 
 /** @param {string} text @returns {HTMLElement} */

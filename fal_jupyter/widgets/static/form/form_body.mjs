@@ -55,9 +55,9 @@ export function encodedBody(value, encoding) {
   const write = (/** @type {string} */ text) => pieces.push(new TextEncoder().encode(text));
   for (const [name, one] of entries) {
     for (const part of partsOf(one)) {
-      write(
-        `--${boundary}\r\nContent-Disposition: form-data; name="${plain(name)}"${part.data ? `; filename="${plain(part.name ?? "")}"\r\nContent-Type: ${plain(part.type ?? "")}` : ""}\r\n\r\n`,
-      );
+      const file = `; filename="${plain(part.name ?? "")}"\r\nContent-Type: ${plain(part.type ?? "")}`;
+      const disposition = `form-data; name="${plain(name)}"${part.data ? file : ""}`;
+      write(`--${boundary}\r\nContent-Disposition: ${disposition}\r\n\r\n`);
       if (part.data) pieces.push(part.data);
       else write(part.text ?? "");
       write("\r\n");

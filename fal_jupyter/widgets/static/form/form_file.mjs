@@ -119,136 +119,187 @@ function pickedOf(value) {
  * @returns {import("./form_field.mjs").Control}
  */
 export function fileControl(schema, kind, how) {
-  /** @type {Picked | null} */
-  let picked = null;
-  let reading = false;
-  const uploads = isUpload(schema); // it is sent itself, with its name
-  const noun = NOUNS[/** @type {keyof typeof NOUNS} */ (kind)];
-  const input = h("input", {
-    type: "file",
-    id: how.id ?? newId(),
-    class: "fj-file fj-visually-hidden",
-    accept: ACCEPTED[/** @type {keyof typeof ACCEPTED} */ (kind)],
-    "aria-label": how.id ? null : `choose ${noun}`,
-    onchange: () => (take(input.files?.[0]), (input.value = "")), // the same file can be chosen again
-  });
-  const address = h("input", {
-    class: "fj-input",
-    type: "text",
-    placeholder: "or an address: https://…",
-    "aria-label": `address of the ${kind}`,
-    spellcheck: false,
-    autocomplete: "off",
-    onchange: () => address.value.trim() && put({ url: address.value.trim() }),
-    oninput: () => {
-      // read as typed; drawn when the box is left
-      picked = address.value.trim() ? { url: address.value.trim() } : null;
-      if (picked) show("");
-      how.changed();
-    },
-    onkeydown: (/** @type {KeyboardEvent} */ event) =>
-      event.key === "Enter" &&
-      !event.ctrlKey &&
-      !event.metaKey &&
-      (event.preventDefault(), address.value.trim() && put({ url: address.value.trim() })),
-  });
-  const zone = h(
-    "div",
-    {
-      class: "fj-drop",
-      title: `Drop or paste ${noun} here`,
-      ondragover: (/** @type {DragEvent} */ event) => (
-        event.preventDefault(), event.stopPropagation(), zone.classList.add("fj-drop-here")
-      ),
-      ondragleave: () => zone.classList.remove("fj-drop-here"),
-      ondrop: (/** @type {DragEvent} */ event) => (
-        event.preventDefault(),
-        event.stopPropagation(),
-        zone.classList.remove("fj-drop-here"),
-        take(event.dataTransfer?.files[0])
-      ),
-      onpaste: (/** @type {ClipboardEvent} */ event) =>
-        event.clipboardData?.files.length && (event.preventDefault(), take(event.clipboardData.files[0])),
-    },
-    input,
-    h("span", { class: "fj-button", "aria-hidden": "true", onclick: () => input.click() }, `Choose ${noun}`),
-    h("span", { class: "fj-muted fj-drop-hint" }, "or drop it here"),
-    uploads ? null : address,
-  );
-  const look = h("span", { class: "fj-look" });
-  const title = h("span", { class: "fj-cut" });
-  const facts = h("span", { class: "fj-muted fj-nowrap" });
-  const remove = iconButton("close", `Remove the ${kind}`, () => (put(null), how.changed(), input.focus()));
-  const chosen = h(
-    "div",
-    { class: "fj-picked", hidden: true, ondragover: zone.ondragover },
-    look,
-    h("span", { class: "fj-picked-words" }, title, facts),
-    remove,
-  );
-  const { element, show: showAt } = fieldFrame(zone, schema, chosen);
-  const show = (/** @type {string} */ problem) => showAt(problem, input);
-  element.classList.add("fj-picker");
+  return new FileControl(schema, kind, how).handle();
+}
 
-  const put = (/** @type {Picked | null} */ next) => {
-    const wasHere = zone.contains(document.activeElement); // what has the focus is about to be hidden
-    picked = next;
-    zone.hidden = Boolean(next);
-    chosen.hidden = !next;
-    if (wasHere && next) remove.focus();
-    show("");
-    address.value = "";
-    if (!next) return replace(look);
+class FileControl {
+  /**
+   * @param {Schema} schema resolved
+   * @param {string} kind as `mediaKind` gives it
+   * @param {import("./form_field.mjs").How & {picked?: Picked}} how
+   */
+  constructor(schema, kind, how) {
+    this.schema = schema;
+    this.kind = kind;
+    this.how = how;
+
+    /** @type {Picked | null} */
+    this.picked = null;
+    this.reading = false;
+    this.uploads = isUpload(this.schema); // it is sent itself, with its name
+    this.noun = NOUNS[/** @type {keyof typeof NOUNS} */ (this.kind)];
+    this.input = h("input", {
+      type: "file",
+      id: this.how.id ?? newId(),
+      class: "fj-file fj-visually-hidden",
+      accept: ACCEPTED[/** @type {keyof typeof ACCEPTED} */ (this.kind)],
+      "aria-label": this.how.id ? null : `choose ${this.noun}`,
+      onchange: () => (this.take(this.input.files?.[0]), (this.input.value = "")), // the same file can be chosen again
+    });
+    this.address = h("input", {
+      class: "fj-input",
+      type: "text",
+      placeholder: "or an address: https://…",
+      "aria-label": `address of the ${this.kind}`,
+      spellcheck: false,
+      autocomplete: "off",
+      onchange: () => this.address.value.trim() && this.put({ url: this.address.value.trim() }),
+      oninput: () => {
+        // read as typed; drawn when the box is left
+        this.picked = this.address.value.trim() ? { url: this.address.value.trim() } : null;
+        if (this.picked) this.show("");
+        this.how.changed();
+      },
+      onkeydown: (/** @type {KeyboardEvent} */ event) =>
+        event.key === "Enter" &&
+        !event.ctrlKey &&
+        !event.metaKey &&
+        (event.preventDefault(), this.address.value.trim() && this.put({ url: this.address.value.trim() })),
+    });
+    this.zone = h(
+      "div",
+      {
+        class: "fj-drop",
+        title: `Drop or paste ${this.noun} here`,
+        ondragover: (/** @type {DragEvent} */ event) => (
+          event.preventDefault(), event.stopPropagation(), this.zone.classList.add("fj-drop-here")
+        ),
+        ondragleave: () => this.zone.classList.remove("fj-drop-here"),
+        ondrop: (/** @type {DragEvent} */ event) => (
+          event.preventDefault(),
+          event.stopPropagation(),
+          this.zone.classList.remove("fj-drop-here"),
+          this.take(event.dataTransfer?.files[0])
+        ),
+        onpaste: (/** @type {ClipboardEvent} */ event) =>
+          event.clipboardData?.files.length && (event.preventDefault(), this.take(event.clipboardData.files[0])),
+      },
+      this.input,
+      h(
+        "span",
+        { class: "fj-button", "aria-hidden": "true", onclick: () => this.input.click() },
+        `Choose ${this.noun}`,
+      ),
+      h("span", { class: "fj-muted fj-drop-hint" }, "or drop it here"),
+      this.uploads ? null : this.address,
+    );
+    this.look = h("span", { class: "fj-look" });
+    this.title = h("span", { class: "fj-cut" });
+    this.facts = h("span", { class: "fj-muted fj-nowrap" });
+    this.remove = iconButton(
+      "close",
+      `Remove the ${this.kind}`,
+      () => (this.put(null), this.how.changed(), this.input.focus()),
+    );
+    this.chosen = h(
+      "div",
+      { class: "fj-picked", hidden: true, ondragover: this.zone.ondragover },
+      this.look,
+      h("span", { class: "fj-picked-words" }, this.title, this.facts),
+      this.remove,
+    );
+    const frame = fieldFrame(this.zone, this.schema, this.chosen);
+    this.element = frame.element;
+    this.showAt = frame.show;
+    this.element.classList.add("fj-picker");
+    this.whole = this.schema.type === "object";
+    this.put(
+      this.how.picked ??
+        pickedOf(this.how.required ? startOf(this.schema, this.how.examples !== false) : this.schema.default),
+    );
+  }
+
+  show(/** @type {string} */ problem) {
+    return this.showAt(problem, this.input);
+  }
+
+  put(/** @type {Picked | null} */ next) {
+    const wasHere = this.zone.contains(document.activeElement); // what has the focus is about to be hidden
+    this.picked = next;
+    this.zone.hidden = Boolean(next);
+    this.chosen.hidden = !next;
+    if (wasHere && next) this.remove.focus();
+    this.show("");
+    this.address.value = "";
+    if (!next) return replace(this.look);
     const size = sizeOf(next);
     const type = typeOf(next);
     // of a picture the kind is enough: there is little room beside it
     const base = [size === undefined ? "" : bytes(size), type.replace(/^image\//, "")].filter(Boolean);
-    facts.title = type;
-    setText(title, next.name ?? (next.url.startsWith("data:") ? `${kind} of this call` : next.url));
-    title.title = next.url.startsWith("data:") ? (next.name ?? "") : next.url;
-    setText(facts, base.join(" · "));
+    this.facts.title = type;
+    setText(this.title, next.name ?? (next.url.startsWith("data:") ? `${this.kind} of this call` : next.url));
+    this.title.title = next.url.startsWith("data:") ? (next.name ?? "") : next.url;
+    setText(this.facts, base.join(" · "));
     replace(
-      look,
-      preview(next, kind, (measured) => picked === next && setText(facts, [measured, ...base].join(" · "))),
+      this.look,
+      preview(
+        next,
+        this.kind,
+        (measured) => this.picked === next && setText(this.facts, [measured, ...base].join(" · ")),
+      ),
     );
-  };
-  const take = async (/** @type {File | undefined} */ file) => {
+  }
+
+  async take(/** @type {File | undefined} */ file) {
     if (!file) return;
-    if (kind !== "file" && file.type && !file.type.startsWith(`${kind}/`)) {
-      show(`${file.name} is not ${noun}.`);
+    if (this.kind !== "file" && file.type && !file.type.startsWith(`${this.kind}/`)) {
+      this.show(`${file.name} is not ${this.noun}.`);
       return;
     }
-    reading = true;
+    this.reading = true;
     try {
-      put(await readFile(file));
-      how.changed();
+      this.put(await readFile(file));
+      this.how.changed();
     } catch (error) {
-      show(error instanceof Error ? error.message : String(error));
+      this.show(error instanceof Error ? error.message : String(error));
     }
-    reading = false;
-  };
-  const whole = schema.type === "object";
-  const value = () => {
-    if (!picked) return undefined;
-    const { url, name, type } = picked;
-    if (uploads && name && !/^data:[^,]*;name=/.test(url))
+    this.reading = false;
+  }
+
+  value = () => {
+    if (!this.picked) return undefined;
+    const { url, name, type } = this.picked;
+    if (this.uploads && name && !/^data:[^,]*;name=/.test(url))
       return url.replace(
         /^data:([^;,]*)/,
         (_, kind) => `data:${kind || "application/octet-stream"};name=${encodeURIComponent(name)}`,
       );
-    if (!whole) return url;
+    if (!this.whole) return url;
     return url.startsWith("data:") && name
       ? { url, file_name: name, ...(type ? { content_type: type } : {}) }
       : { url };
   };
-  const problem = () => {
-    if (reading) return "The file is still being read.";
-    if (!picked) return how.required && !schema.nullable ? `${noun[0].toUpperCase()}${noun.slice(1)} is required.` : "";
-    if (uploads) return picked.url.startsWith("data:") ? "" : "This endpoint takes the file itself: choose it.";
-    return /^(https?:\/\/|data:|blob:|\/)/i.test(picked.url) ? "" : "An address begins with https:// or data:.";
-  };
-  put(how.picked ?? pickedOf(how.required ? startOf(schema, how.examples !== false) : schema.default));
-  return { element, read: value, problem: () => show(problem()), write: (given) => put(pickedOf(given)) };
+
+  problem() {
+    if (this.reading) return "The file is still being read.";
+    if (!this.picked)
+      return this.how.required && !this.schema.nullable
+        ? `${this.noun[0].toUpperCase()}${this.noun.slice(1)} is required.`
+        : "";
+    if (this.uploads)
+      return this.picked.url.startsWith("data:") ? "" : "This endpoint takes the file itself: choose it.";
+    return /^(https?:\/\/|data:|blob:|\/)/i.test(this.picked.url) ? "" : "An address begins with https:// or data:.";
+  }
+
+  /** What the caller of fileControl gets. */
+  handle() {
+    return {
+      element: this.element,
+      read: this.value,
+      problem: () => this.show(this.problem()),
+      write: (/** @type {any} */ given) => this.put(pickedOf(given)),
+    };
+  }
 }
 
 /**

@@ -55,7 +55,9 @@ export function memoryDuring(view, request) {
       !lane.moves.some(([time, state]) => time < from && state === "GONE"),
   );
   if (runners.length > 1) return "";
-  return `${bytes(most(1))}${most(4) > 0 ? `, on GPUs ${bytes(most(4))}` : ""} (${measured.length === 1 ? "measured once" : `${measured.length} measurements`})`;
+  const onGpus = most(4) > 0 ? `, on GPUs ${bytes(most(4))}` : "";
+  const times = measured.length === 1 ? "measured once" : `${measured.length} measurements`;
+  return `${bytes(most(1))}${onGpus} (${times})`;
 }
 
 /**
@@ -65,43 +67,75 @@ export function memoryDuring(view, request) {
  *   and has the focus
  * @param {AbortSignal} signal
  */
-export function inspectorPanel(root, host, { id, close, arrive = false }, signal) {
-  /** @type {RequestDetail | null} */
-  let detail = null;
-  let busy = false;
-  let drawn = "";
-  const body = h("div", { class: "fj-inspector", role: "region", "aria-label": `request ${id}`, tabIndex: -1 });
-  root.append(body);
-  if (arrive) setTimeout(() => signal.aborted || body.focus({ preventScroll: true })); // after the click that opened it
+export function inspectorPanel(root, host, options, signal) {
+  new InspectorPanel(root, host, options, signal);
+}
+
+class InspectorPanel {
+  /**
+   * @param {HTMLElement} root
+   * @param {import("../types.d.ts").Host} host
+   * @param {{id: string, close?: () => void, arrive?: boolean}} options `arrive`: it is opened by hand, comes into sight
+   *   and has the focus
+   * @param {AbortSignal} signal
+   */
+  constructor(root, host, { id, close, arrive = false }, signal) {
+    this.root = root;
+    this.host = host;
+    this.id = id;
+    this.close = close;
+    this.arrive = arrive;
+    this.signal = signal;
+
+    /** @type {RequestDetail | null} */
+    this.detail = null;
+    this.busy = false;
+    this.drawn = "";
+    this.body = h("div", { class: "fj-inspector", role: "region", "aria-label": `request ${this.id}`, tabIndex: -1 });
+    this.root.append(this.body);
+    if (this.arrive) setTimeout(() => this.signal.aborted || this.body.focus({ preventScroll: true })); // after the click that opened it
+
+    const look = scheduler(this.root, this.signal, this.fetchDetail);
+    this.signal.addEventListener("abort", this.host.store.watch(look));
+    this.fetchDetail();
+  }
+
   /** What is known of it came: all of it that has room is in sight. */
-  const show = () => {
-    if (arrive) root.scrollIntoView?.({ block: "nearest" });
-    arrive = false;
-  };
-  const known = () => host.store.view.requests.find((one) => one.id === id);
+  show() {
+    if (this.arrive) this.root.scrollIntoView?.({ block: "nearest" });
+    this.arrive = false;
+  }
 
-  const fetchDetail = async () => {
-    const state = known()?.state ?? "";
+  known() {
+    return this.host.store.view.requests.find((one) => one.id === this.id);
+  }
+
+  fetchDetail = async () => {
+    const state = this.known()?.state ?? "";
     if (
-      busy ||
-      host.kind === "saved" ||
-      (detail && (detail.request.state === "done" || detail.request.state === state))
+      this.busy ||
+      this.host.kind === "saved" ||
+      (this.detail && (this.detail.request.state === "done" || this.detail.request.state === state))
     )
-      return draw();
-    busy = true;
+      return this.draw();
+    this.busy = true;
     try {
-      detail = await askJson(host, "GET", `requests/${encodeURIComponent(id)}`, { signal });
-      draw();
-      show();
+      this.detail = await askJson(this.host, "GET", `requests/${encodeURIComponent(this.id)}`, { signal: this.signal });
+      this.draw();
+      this.show();
     } catch (error) {
-      if (!signal.aborted && !known())
-        replace(body, top(null), h("p", { class: "fj-empty" }, error instanceof Error ? error.message : String(error)));
-      else draw();
+      if (!this.signal.aborted && !this.known())
+        replace(
+          this.body,
+          this.top(null),
+          h("p", { class: "fj-empty" }, error instanceof Error ? error.message : String(error)),
+        );
+      else this.draw();
     }
-    busy = false;
+    this.busy = false;
   };
 
-  const top = (/** @type {import("../types.d.ts").RequestState | null} */ request) => {
+  top(/** @type {import("../types.d.ts").RequestState | null} */ request) {
     const look = request ? requestLook(request) : null;
     return h(
       "div",
@@ -114,21 +148,21 @@ export function inspectorPanel(root, host, { id, close, arrive = false }, signal
             look.word[0].toUpperCase() + look.word.slice(1),
           )
         : null,
-      h("span", { class: "fj-mono fj-cut" }, id.slice(0, 8)),
+      h("span", { class: "fj-mono fj-cut" }, this.id.slice(0, 8)),
       h("span", { class: "fj-space" }),
-      iconButton("copy", "Copy the request's id", () => host.copy(id)),
-      close ? iconButton("close", "Close", close) : null,
+      iconButton("copy", "Copy the request's id", () => this.host.copy(this.id)),
+      this.close ? iconButton("close", "Close", this.close) : null,
     );
-  };
+  }
 
-  const draw = () => {
-    const request = detail?.request ?? known();
+  draw() {
+    const request = this.detail?.request ?? this.known();
     if (!request) return;
     const live = request.state !== "done";
-    const now = JSON.stringify([request, Boolean(detail)]);
-    if (!live && drawn === now) return;
-    drawn = now;
-    const app = host.store.view.apps.find((one) => one.alias === request.alias);
+    const now = JSON.stringify([request, Boolean(this.detail)]);
+    if (!live && this.drawn === now) return;
+    this.drawn = now;
+    const app = this.host.store.view.apps.find((one) => one.alias === request.alias);
     const runner = app?.runners.find((one) => one.id === request.runner);
     const usual = app?.by_endpoint?.find((one) => one.path === request.path);
     const standing =
@@ -145,14 +179,15 @@ export function inspectorPanel(root, host, { id, close, arrive = false }, signal
       [
         "Called from",
         request.cell_number
-          ? cellOf(request)
+          ? this.cellOf(request)
           : ({ cell: "a cell", http: "a program, over HTTP", panel: "a panel" }[request.origin] ?? request.origin),
       ],
       ["Began", clock(request.began)],
       ["Runner", request.runner ? `${request.runner}${runner?.pid ? `, pid ${runner.pid}` : ""}` : "none"],
       [
         "Device",
-        devicesOf(host.store.view, request.alias, request.runner, true) || (request.runner ? "no GPU of its own" : "–"),
+        devicesOf(this.host.store.view, request.alias, request.runner, true) ||
+          (request.runner ? "no GPU of its own" : "–"),
       ],
       ["Revision", request.revision ? `r${request.revision}${standing}` : "–"],
       [
@@ -164,11 +199,11 @@ export function inspectorPanel(root, host, { id, close, arrive = false }, signal
             : "–",
       ],
     ];
-    const memory = memoryDuring(host.store.view, request);
+    const memory = memoryDuring(this.host.store.view, request);
     if (memory) facts.push(["Peak memory", memory]);
     replace(
-      body,
-      top(request),
+      this.body,
+      this.top(request),
       h(
         "div",
         { class: "fj-pane" },
@@ -201,39 +236,41 @@ export function inspectorPanel(root, host, { id, close, arrive = false }, signal
           ),
         ),
       ),
-      detail?.error
-        ? h("div", { class: "fj-pane" }, errorView(detail.error))
-        : ((detail && refusalView(detail)) ??
+      this.detail?.error
+        ? h("div", { class: "fj-pane" }, errorView(this.detail.error))
+        : ((this.detail && refusalView(this.detail)) ??
             (request.error || hasFailed(request)
               ? h("div", { class: `fj-banner ${hasFailed(request) ? "fj-bad" : ""}` }, plainText(failureWords(request)))
               : null)),
-      bodyPart("Input", detail?.input ?? null, request.bytes_in),
-      live ? null : bodyPart("Output", detail?.output ?? null, request.bytes_out),
-      detail?.displays?.length ? h("div", { class: "fj-pane" }, displaysView(detail.displays)) : null,
-      detail?.logs.length
+      this.bodyPart("Input", this.detail?.input ?? null, request.bytes_in),
+      live ? null : this.bodyPart("Output", this.detail?.output ?? null, request.bytes_out),
+      this.detail?.displays?.length ? h("div", { class: "fj-pane" }, displaysView(this.detail.displays)) : null,
+      this.detail?.logs.length
         ? h(
             "div",
             { class: "fj-pane" },
             h("h2", null, "Printed"),
-            terminalView(detail.logs.map((one) => one.text).join("\n")),
+            terminalView(this.detail.logs.map((one) => one.text).join("\n")),
           )
         : null,
       h(
         "div",
         { class: "fj-foot" },
         live
-          ? button([glyph("stop"), "Cancel"], () => host.ask("DELETE", `requests/${id}`).catch(() => undefined))
-          : again(request),
+          ? button([glyph("stop"), "Cancel"], () =>
+              this.host.ask("DELETE", `requests/${this.id}`).catch(() => undefined),
+            )
+          : this.again(request),
       ),
     );
-  };
+  }
 
-  const bodyPart = (
+  bodyPart(
     /** @type {string} */ name,
     /** @type {import("../types.d.ts").Body | null} */ one,
     /** @type {number} */ size,
-  ) =>
-    h(
+  ) {
+    return h(
       "div",
       { class: "fj-pane" },
       h(
@@ -249,38 +286,43 @@ export function inspectorPanel(root, host, { id, close, arrive = false }, signal
       ),
       one
         ? one.size
-          ? keptBodyView(one, signal, host)
+          ? keptBodyView(one, this.signal, this.host)
           : h("span", { class: "fj-muted" }, "empty")
         : h(
             "span",
             { class: "fj-muted" },
-            detail ? (detail.request.state === "done" ? "not kept any more" : "shown when the request has ended") : "…",
+            this.detail
+              ? this.detail.request.state === "done"
+                ? "not kept any more"
+                : "shown when the request has ended"
+              : "…",
           ),
     );
+  }
 
-  const again = (/** @type {import("../types.d.ts").RequestState} */ request) => {
-    const input = detail?.input;
-    if (!input || input.truncated || host.kind === "saved") return null;
+  again(/** @type {import("../types.d.ts").RequestState} */ request) {
+    const input = this.detail?.input;
+    if (!input || input.truncated || this.host.kind === "saved") return null;
     const told = h("span", { class: "fj-muted", "aria-live": "polite" });
     const say = (/** @type {any} */ error) =>
       (told.textContent = error instanceof Error ? error.message : String(error));
     const copy = (/** @type {string} */ word, /** @type {string} */ text) =>
       button([glyph("copy"), `Copy as ${word}`], () =>
-        host.copy(text).then(() => (told.textContent = `copied as ${word}`), say),
+        this.host.copy(text).then(() => (told.textContent = `copied as ${word}`), say),
       );
     const programs =
-      detail &&
+      this.detail &&
       recordedPrograms(
-        host.store.view.apps.find((one) => one.alias === request.alias),
-        detail,
+        this.host.store.view.apps.find((one) => one.alias === request.alias),
+        this.detail,
       );
-    const edits = Boolean(host.goToCell || root.closest(".fj-card")) && programs;
+    const edits = Boolean(this.host.goToCell || this.root.closest(".fj-card")) && programs;
     const press = async () => {
       try {
         const data = input.base64 ? bodyBytes(input) : input.text;
-        const path = detail?.query ? `${request.path}?${detail.query}` : request.path;
+        const path = this.detail?.query ? `${request.path}?${this.detail.query}` : request.path;
         const headers = { "Content-Type": input.content_type || "application/json" };
-        const made = await askJson(host, "POST", `apps/${encodeURIComponent(request.alias)}/calls`, {
+        const made = await askJson(this.host, "POST", `apps/${encodeURIComponent(request.alias)}/calls`, {
           query: { path, method: request.method },
           headers,
           body: data,
@@ -294,34 +336,30 @@ export function inspectorPanel(root, host, { id, close, arrive = false }, signal
       edits
         ? button(
             [glyph("edited"), "Edit and run again"],
-            () => void editRequest(root, host, request.alias, request.id).catch(say),
+            () => void editRequest(this.root, this.host, request.alias, request.id).catch(say),
           )
         : null,
       button([glyph("restart"), "Call again"], press),
       programs ? [copy("Python", programs.python), copy("curl", programs.curl)] : null,
       told,
     ];
-  };
+  }
 
   /** The cell that asked, as a link where it can be shown. @param {import("../types.d.ts").RequestState} request */
-  const cellOf = (request) => {
-    const owner = host.store.view.apps.find((one) => one.alias === request.alias)?.owner_name;
+  cellOf(request) {
+    const owner = this.host.store.view.apps.find((one) => one.alias === request.alias)?.owner_name;
     const words = `cell [${request.cell_number}]${owner ? ` of ${plainText(owner)}` : ""}`;
-    return request.cell && host.goToCell
+    return request.cell && this.host.goToCell
       ? h(
           "button",
           {
             type: "button",
             class: "fj-link fj-cut",
             title: `Go to ${words}`,
-            onclick: () => host.goToCell?.(request.alias, request.cell),
+            onclick: () => this.host.goToCell?.(request.alias, request.cell),
           },
           words,
         )
       : words;
-  };
-
-  const look = scheduler(root, signal, fetchDetail);
-  signal.addEventListener("abort", host.store.watch(look));
-  fetchDetail();
+  }
 }

@@ -76,216 +76,251 @@ export function logLines(records) {
  * @param {AbortSignal} signal
  */
 export function logsPanel(root, host, options, signal) {
-  const { alias } = options;
-  /** @type {Line[]} */
-  let lines = host.picture?.logs ? logLines(host.picture.logs) : [];
-  let runner = options.runner ?? "";
-  let request = options.request ?? "";
-  let known = "";
-  let busy = false;
-  let paused = false;
-  let follows = true;
-  let newest = ""; // key of the last line that was seen at the end
+  new LogsPanel(root, host, options, signal);
+}
 
-  const filter = h("input", {
-    class: "fj-input fj-logs-filter",
-    type: "search",
-    placeholder: "Filter",
-    "aria-label": "Filter the lines",
-    oninput: () => show(),
-  });
-  const levels = h(
-    "select",
-    { class: "fj-input fj-logs-choice", "aria-label": "Level", id: newId(), onchange: () => show() },
-    LEVELS.map(([value, word]) => h("option", { value }, word)),
-  );
-  const runners = h("select", {
-    class: "fj-input fj-logs-choice",
-    "aria-label": "Runner",
-    id: newId(),
-    onchange: () => ((runner = runners.value), ask()),
-  });
-  const requests = h("select", {
-    class: "fj-input fj-logs-choice",
-    "aria-label": "Request",
-    id: newId(),
-    onchange: () => ((request = requests.value), ask()),
-  });
-  const told = h("span", { class: "fj-muted", role: "status" });
-  const follow = button("Follow", () => setFollow(!follows), {
-    "aria-pressed": "true",
-    title: "Stay at the last line",
-    class: "fj-choice",
-  });
-  const pause = iconButton(
-    "pause",
-    "Pause",
-    () => {
-      paused = !paused;
-      pause.setAttribute("aria-pressed", String(paused));
-      replace(pause, glyph(paused ? "play" : "pause"));
-      if (!paused) look();
-    },
-    { "aria-pressed": "false" },
-  );
-  const place = h("pre", {
-    class: "fj-log fj-terminal",
-    tabIndex: 0,
-    role: "log",
-    "aria-live": "off",
-    "aria-label": `what ${alias} prints`,
-    onscroll: () => {
-      if (!resized() && isAtEnd() !== follows) setFollow(isAtEnd());
-    },
-  });
-  root.append(
-    h(
-      "div",
-      { class: "fj-bar-row fj-logs-bar" },
-      filter,
-      levels,
-      runners,
-      requests,
-      h("span", { class: "fj-space" }),
-      told,
-      follow,
-      iconButton("copy", "Copy the lines", () => host.copy(place.textContent ?? "")),
-      pause,
-    ),
-    place,
-  );
+class LogsPanel {
+  /**
+   * @param {HTMLElement} root
+   * @param {import("../types.d.ts").Host} host
+   * @param {{alias: string, runner?: string, request?: string}} options
+   * @param {AbortSignal} signal
+   */
+  constructor(root, host, options, signal) {
+    this.host = host;
+    this.signal = signal;
+    this.alias = options.alias;
 
-  let size = "";
+    /** @type {Line[]} */
+    this.lines = this.host.picture?.logs ? logLines(this.host.picture.logs) : [];
+    this.runner = options.runner ?? "";
+    this.request = options.request ?? "";
+    this.known = "";
+    this.busy = false;
+    this.paused = false;
+    this.follows = true;
+    this.newest = ""; // key of the last line that was seen at the end
+
+    this.filter = h("input", {
+      class: "fj-input fj-logs-filter",
+      type: "search",
+      placeholder: "Filter",
+      "aria-label": "Filter the lines",
+      oninput: () => this.show(),
+    });
+    this.levels = h(
+      "select",
+      { class: "fj-input fj-logs-choice", "aria-label": "Level", id: newId(), onchange: () => this.show() },
+      LEVELS.map(([value, word]) => h("option", { value }, word)),
+    );
+    this.runners = h("select", {
+      class: "fj-input fj-logs-choice",
+      "aria-label": "Runner",
+      id: newId(),
+      onchange: () => ((this.runner = this.runners.value), this.ask()),
+    });
+    this.requests = h("select", {
+      class: "fj-input fj-logs-choice",
+      "aria-label": "Request",
+      id: newId(),
+      onchange: () => ((this.request = this.requests.value), this.ask()),
+    });
+    this.told = h("span", { class: "fj-muted", role: "status" });
+    this.follow = button("Follow", () => this.setFollow(!this.follows), {
+      "aria-pressed": "true",
+      title: "Stay at the last line",
+      class: "fj-choice",
+    });
+    const pause = iconButton(
+      "pause",
+      "Pause",
+      () => {
+        this.paused = !this.paused;
+        pause.setAttribute("aria-pressed", String(this.paused));
+        replace(pause, glyph(this.paused ? "play" : "pause"));
+        if (!this.paused) this.look();
+      },
+      { "aria-pressed": "false" },
+    );
+    this.place = h("pre", {
+      class: "fj-log fj-terminal",
+      tabIndex: 0,
+      role: "log",
+      "aria-live": "off",
+      "aria-label": `what ${this.alias} prints`,
+      onscroll: () => {
+        if (!this.resized() && this.isAtEnd() !== this.follows) this.setFollow(this.isAtEnd());
+      },
+    });
+    root.append(
+      h(
+        "div",
+        { class: "fj-bar-row fj-logs-bar" },
+        this.filter,
+        this.levels,
+        this.runners,
+        this.requests,
+        h("span", { class: "fj-space" }),
+        this.told,
+        this.follow,
+        iconButton("copy", "Copy the lines", () => this.host.copy(this.place.textContent ?? "")),
+        pause,
+      ),
+      this.place,
+    );
+
+    this.size = "";
+    if (typeof ResizeObserver !== "undefined") {
+      const observer = new ResizeObserver(this.resized);
+      observer.observe(this.place);
+      this.signal.addEventListener("abort", () => observer.disconnect());
+    }
+    this.look = scheduler(root, this.signal, this.fetchLines);
+    this.signal.addEventListener("abort", this.host.store.watch(this.look));
+    this.show();
+    this.look();
+  }
+
   /** Whether the box has another size than before, so that its scrolling was nobody's wish. */
-  const resized = () => {
-    const now = `${place.clientWidth} ${place.clientHeight}`;
-    if (now === size) return false;
-    size = now;
-    if (follows) place.scrollTop = place.scrollHeight;
+  resized = () => {
+    const now = `${this.place.clientWidth} ${this.place.clientHeight}`;
+    if (now === this.size) return false;
+    this.size = now;
+    if (this.follows) this.place.scrollTop = this.place.scrollHeight;
     return true;
   };
-  if (typeof ResizeObserver !== "undefined") {
-    const observer = new ResizeObserver(resized);
-    observer.observe(place);
-    signal.addEventListener("abort", () => observer.disconnect());
+
+  isAtEnd() {
+    return this.place.scrollTop + this.place.clientHeight >= this.place.scrollHeight - 8;
   }
-  const isAtEnd = () => place.scrollTop + place.clientHeight >= place.scrollHeight - 8;
-  const setFollow = (/** @type {boolean} */ wanted) => {
-    follows = wanted;
-    follow.setAttribute("aria-pressed", String(follows));
-    if (follows) place.scrollTop = place.scrollHeight;
-    tell();
-  };
-  const shownLines = () => {
-    const wanted = filter.value.toLowerCase();
-    const least = Number(levels.value);
-    return lines.filter(
+
+  setFollow(/** @type {boolean} */ wanted) {
+    this.follows = wanted;
+    this.follow.setAttribute("aria-pressed", String(this.follows));
+    if (this.follows) this.place.scrollTop = this.place.scrollHeight;
+    this.tell();
+  }
+
+  shownLines() {
+    const wanted = this.filter.value.toLowerCase();
+    const least = Number(this.levels.value);
+    return this.lines.filter(
       (one) =>
         one.level >= least &&
-        (!runner || one.record.runner === runner) &&
-        (!request || one.record.request === request) &&
+        (!this.runner || one.record.runner === this.runner) &&
+        (!this.request || one.record.request === this.request) &&
         (!wanted || one.plain.toLowerCase().includes(wanted)),
     );
-  };
-  const tell = () => {
-    const found = shownLines();
-    if (follows) newest = found.at(-1)?.key ?? "";
-    const fresh = follows ? 0 : found.length - 1 - found.findIndex((one) => one.key === newest);
-    const cut =
-      host.kind === "saved" && found.length && found.length === lines.length
-        ? `the last ${plural(lines.length, "line")}, as saved`
-        : lines.length >= LINES && found.length === lines.length
-          ? `the last ${plural(LINES, "line")}`
-          : found.length < lines.length
-            ? `${found.length} of ${plural(lines.length, "line")}`
-            : "";
-    setText(told, fresh > 0 && newest ? `${fresh} new` : cut);
-  };
+  }
 
-  const show = () => {
-    const wanted = filter.value.toLowerCase();
-    const found = shownLines();
-    const top = place.scrollTop;
+  tell() {
+    const found = this.shownLines();
+    if (this.follows) this.newest = found.at(-1)?.key ?? "";
+    const fresh = this.follows ? 0 : found.length - 1 - found.findIndex((one) => one.key === this.newest);
+    const cut =
+      this.host.kind === "saved" && found.length && found.length === this.lines.length
+        ? `the last ${plural(this.lines.length, "line")}, as saved`
+        : this.lines.length >= LINES && found.length === this.lines.length
+          ? `the last ${plural(LINES, "line")}`
+          : found.length < this.lines.length
+            ? `${found.length} of ${plural(this.lines.length, "line")}`
+            : "";
+    setText(this.told, fresh > 0 && this.newest ? `${fresh} new` : cut);
+  }
+
+  show() {
+    const wanted = this.filter.value.toLowerCase();
+    const found = this.shownLines();
+    const top = this.place.scrollTop;
     if (found.length)
       update(
-        place,
+        this.place,
         found.map((one) => logLineView(one, wanted)),
       );
-    else update(place, lines.length ? "No line fits the filter.\n" : nothing());
-    place.scrollTop = follows ? place.scrollHeight : top;
-    tell();
+    else update(this.place, this.lines.length ? "No line fits the filter.\n" : this.nothing());
+    this.place.scrollTop = this.follows ? this.place.scrollHeight : top;
+    this.tell();
     fillChoice(
-      runners,
+      this.runners,
       [
         ["", "all runners"],
         ...logNames(
-          lines.map((one) => one.record.runner),
-          runner,
+          this.lines.map((one) => one.record.runner),
+          this.runner,
         )
           .sort(byNumber)
           .map((name) => /** @type {[string, string]} */ ([name, `runner ${runnerName(name)}`])),
       ],
-      runner,
+      this.runner,
     );
     fillChoice(
-      requests,
+      this.requests,
       [
         ["", "all requests"],
         ...logNames(
-          lines.map((one) => one.record.request),
-          request,
+          this.lines.map((one) => one.record.request),
+          this.request,
         )
           .reverse()
-          .map((id) => /** @type {[string, string]} */ ([id, requestWords(id)])),
+          .map((id) => /** @type {[string, string]} */ ([id, this.requestWords(id)])),
       ],
-      request,
+      this.request,
     );
-  };
-  const nothing = () => {
+  }
+
+  nothing() {
     const app = /** @type {import("../types.d.ts").KnownApp | undefined} */ (
-      host.store.view.apps.find((one) => one.alias === alias)
+      this.host.store.view.apps.find((one) => one.alias === this.alias)
     );
-    if (host.kind === "saved") return "No line was saved. New lines come here when the cell has run.\n";
+    if (this.host.kind === "saved") return "No line was saved. New lines come here when the cell has run.\n";
     if (!app || app.gone)
       return "What the app printed ended with the kernel. New lines come here when its cell has run.\n";
     return app.state === "Stopped"
       ? "The app printed nothing. Start it to see what it prints.\n"
       : "Nothing was printed yet. What setup() and the endpoints print appears here.\n";
-  };
-  const requestWords = (/** @type {string} */ id) => {
-    const known = host.store.view.requests.find((one) => one.id === id);
-    return known ? `${known.path} ${clock(known.began, false)}` : id.slice(0, 8);
-  };
-  const ask = () => {
-    known = "";
-    show();
-    look();
-  };
+  }
 
-  const fetchLines = async () => {
+  requestWords(/** @type {string} */ id) {
+    const known = this.host.store.view.requests.find((one) => one.id === id);
+    return known ? `${known.path} ${clock(known.began, false)}` : id.slice(0, 8);
+  }
+
+  ask() {
+    this.known = "";
+    this.show();
+    this.look();
+  }
+
+  fetchLines = async () => {
     const app = /** @type {import("../types.d.ts").KnownApp | undefined} */ (
-      host.store.view.apps.find((one) => one.alias === alias)
+      this.host.store.view.apps.find((one) => one.alias === this.alias)
     );
-    const now = app ? `${app.log} ${runner} ${request}` : "";
-    if (!lines.length) show(); // what is said of it depends on how the app stands
-    if (busy || paused || host.kind === "saved" || !app || app.gone || now === known) return;
-    busy = true;
-    known = now;
+    const now = app ? `${app.log} ${this.runner} ${this.request}` : "";
+    if (!this.lines.length) this.show(); // what is said of it depends on how the app stands
+    if (this.busy || this.paused || this.host.kind === "saved" || !app || app.gone || now === this.known) return;
+    this.busy = true;
+    this.known = now;
     try {
-      const query = { lines: String(LINES), ...(request ? { request } : {}), ...(runner ? { runner } : {}) };
-      lines = logLines(await askJson(host, "GET", `apps/${encodeURIComponent(alias)}/logs`, { query, signal }));
-      busy = false;
-      if (!signal.aborted) show();
+      const query = {
+        lines: String(LINES),
+        ...(this.request ? { request: this.request } : {}),
+        ...(this.runner ? { runner: this.runner } : {}),
+      };
+      this.lines = logLines(
+        await askJson(this.host, "GET", `apps/${encodeURIComponent(this.alias)}/logs`, { query, signal: this.signal }),
+      );
+      this.busy = false;
+      if (!this.signal.aborted) this.show();
     } catch (error) {
-      busy = false;
-      if (!signal.aborted) setText(told, error instanceof Error ? error.message : String(error));
+      this.busy = false;
+      if (!this.signal.aborted) setText(this.told, error instanceof Error ? error.message : String(error));
     }
-    if (`${host.store.view.apps.find((one) => one.alias === alias)?.log} ${runner} ${request}` !== known) look();
+    if (
+      `${this.host.store.view.apps.find((one) => one.alias === this.alias)?.log} ${this.runner} ${this.request}` !==
+      this.known
+    )
+      this.look();
   };
-  const look = scheduler(root, signal, fetchLines);
-  signal.addEventListener("abort", host.store.watch(look));
-  show();
-  look();
 }
 
 /** @param {Line} one @param {string} wanted */

@@ -79,45 +79,72 @@ export function inputWords(input) {
  * @param {{alias: string}} options
  * @param {AbortSignal} signal
  */
-export function galleryPanel(root, host, { alias }, signal) {
-  /** What each request gave: null where that is nothing to look at. @type {Map<string, HTMLElement | null>} */
-  const known = new Map();
-  /** @type {Set<string>} */
-  const asking = new Set();
-  let most = AT_A_TIME;
-  const told = h("span", { class: "fj-muted", role: "status" });
-  const note = h("span", { class: "fj-muted", role: "status" });
-  const list = h("div", { class: "fj-outputs", role: "list", "aria-label": `outputs of ${alias}` });
-  const more = button("Show earlier ones", () => ((most += AT_A_TIME), look()), { hidden: true });
-  const empty = h("p", { class: "fj-empty" });
-  root.append(
-    h("div", { class: "fj-bar-row" }, told, h("span", { class: "fj-space" }), note),
-    list,
-    empty,
-    h("div", { class: "fj-bar-row" }, more),
-  );
+export function galleryPanel(root, host, options, signal) {
+  new GalleryPanel(root, host, options, signal);
+}
 
-  const reuse = (/** @type {string} */ id) => {
-    const taken = !root.dispatchEvent(
-      new CustomEvent("fj-edit-request", { bubbles: true, composed: true, cancelable: true, detail: { alias, id } }),
+class GalleryPanel {
+  /**
+   * @param {HTMLElement} root
+   * @param {import("../types.d.ts").Host} host
+   * @param {{alias: string}} options
+   * @param {AbortSignal} signal
+   */
+  constructor(root, host, { alias }, signal) {
+    this.root = root;
+    this.host = host;
+    this.alias = alias;
+    this.signal = signal;
+
+    /** What each request gave: null where that is nothing to look at. @type {Map<string, HTMLElement | null>} */
+    this.known = new Map();
+
+    /** @type {Set<string>} */
+    this.asking = new Set();
+    this.most = AT_A_TIME;
+    this.told = h("span", { class: "fj-muted", role: "status" });
+    this.note = h("span", { class: "fj-muted", role: "status" });
+    this.list = h("div", { class: "fj-outputs", role: "list", "aria-label": `outputs of ${this.alias}` });
+    this.more = button("Show earlier ones", () => ((this.most += AT_A_TIME), look()), { hidden: true });
+    this.empty = h("p", { class: "fj-empty" });
+    this.root.append(
+      h("div", { class: "fj-bar-row" }, this.told, h("span", { class: "fj-space" }), this.note),
+      this.list,
+      this.empty,
+      h("div", { class: "fj-bar-row" }, this.more),
     );
-    setText(note, taken ? "" : "Open the notebook of the app to edit this call.");
-  };
+
+    const look = scheduler(this.root, this.signal, this.draw);
+    this.signal.addEventListener("abort", this.host.store.watch(look));
+    this.draw();
+  }
+
+  reuse(/** @type {string} */ id) {
+    const taken = !this.root.dispatchEvent(
+      new CustomEvent("fj-edit-request", {
+        bubbles: true,
+        composed: true,
+        cancelable: true,
+        detail: { alias: this.alias, id },
+      }),
+    );
+    setText(this.note, taken ? "" : "Open the notebook of the app to edit this call.");
+  }
 
   /** @param {RequestState} request @returns {Promise<HTMLElement | null>} */
-  const read = async (request) => {
+  async read(request) {
     /** @type {RequestDetail} */
-    const detail = await askJson(host, "GET", `requests/${request.id}`, { signal });
+    const detail = await askJson(this.host, "GET", `requests/${request.id}`, { signal: this.signal });
     const input = recordedValue(detail.input)?.value;
     // of a large one only the beginning is kept
     const words = detail.input?.truncated ? `an input of ${bytes(detail.input.size)}` : inputWords(input);
     const output = keptValue(detail.output);
     const type = baseType(request.content_type);
     let view = displaysView(detail.displays ?? []);
-    if (shownKind(type)) view = (await wholeOutput(detail, type)) ?? view;
+    if (shownKind(type)) view = (await this.wholeOutput(detail, type)) ?? view;
     else {
       const media = mediaIn(output);
-      if (media.length) view = mediaGallery(media, host, signal);
+      if (media.length) view = mediaGallery(media, this.host, this.signal);
     }
     if (!view) return null;
     const seed = output?.seed ?? input?.seed;
@@ -126,65 +153,67 @@ export function galleryPanel(root, host, { alias }, signal) {
       view,
       words,
       seed === undefined || seed === null || typeof seed === "object" ? "" : String(seed),
-      button([glyph("undo"), "Reuse"], () => reuse(request.id), {
+      button([glyph("undo"), "Reuse"], () => this.reuse(request.id), {
         title: "Fill the form of Try with this input",
         "aria-label": `Reuse the input of ${request.path}, ${clock(request.began, false)}`,
       }),
     );
-  };
+  }
 
   /** Small copies, as the notebook has them: of a saved card, and of an app that ended with its kernel. */
-  const drawSaved = () => {
-    const outputs = host.picture?.outputs ?? [];
-    setText(told, `the last ${plural(outputs.length, "output")}, as saved`);
-    list.replaceChildren(...outputs.map((one) => outputCard(one, savedMedia(one), plainText(one.input), one.seed)));
-    empty.hidden = true;
-  };
+  drawSaved() {
+    const outputs = this.host.picture?.outputs ?? [];
+    setText(this.told, `the last ${plural(outputs.length, "output")}, as saved`);
+    this.list.replaceChildren(
+      ...outputs.map((one) => outputCard(one, savedMedia(one), plainText(one.input), one.seed)),
+    );
+    this.empty.hidden = true;
+  }
 
   /**
    * A body that is a picture itself: all of it, while it is kept or held.
    * @param {RequestDetail} detail
    * @param {string} type
    */
-  const wholeOutput = async (detail, type) => {
+  async wholeOutput(detail, type) {
     const body = detail.output;
     if (body?.base64 && !body.truncated)
       return resultView(
         Uint8Array.from(atob(body.base64), (c) => c.charCodeAt(0)),
         type,
-        signal,
-        host,
+        this.signal,
+        this.host,
       );
     if (!detail.held) return null;
-    const answer = await host.ask("GET", `requests/${detail.request.id}/answer`, { signal });
-    return answer.status === 200 ? resultView(await answer.bytes(), type, signal, host) : null;
-  };
+    const answer = await this.host.ask("GET", `requests/${detail.request.id}/answer`, { signal: this.signal });
+    return answer.status === 200 ? resultView(await answer.bytes(), type, this.signal, this.host) : null;
+  }
 
-  const draw = () => {
-    const candidates = host.store.view.requests.filter((one) => one.alias === alias && mayHaveOutput(one));
-    const found = candidates.filter((one) => known.get(one.id));
-    if (!found.length && host.picture?.outputs?.length) return drawSaved();
-    const shown = found.slice(0, most);
-    const wanted = /** @type {HTMLElement[]} */ (shown.map((one) => known.get(one.id)));
-    if (wanted.length !== list.children.length || wanted.some((one, at) => list.children[at] !== one)) {
-      for (const one of [...list.children]) if (!wanted.includes(/** @type {HTMLElement} */ (one))) one.remove();
+  draw = () => {
+    const candidates = this.host.store.view.requests.filter((one) => one.alias === this.alias && mayHaveOutput(one));
+    const found = candidates.filter((one) => this.known.get(one.id));
+    if (!found.length && this.host.picture?.outputs?.length) return this.drawSaved();
+    const shown = found.slice(0, this.most);
+    const wanted = /** @type {HTMLElement[]} */ (shown.map((one) => this.known.get(one.id)));
+    if (wanted.length !== this.list.children.length || wanted.some((one, at) => this.list.children[at] !== one)) {
+      for (const one of [...this.list.children]) if (!wanted.includes(/** @type {HTMLElement} */ (one))) one.remove();
       for (const [at, one] of wanted.entries())
-        if (list.children[at] !== one) list.insertBefore(one, list.children[at] ?? null);
+        if (this.list.children[at] !== one) this.list.insertBefore(one, this.list.children[at] ?? null);
     }
-    const unread = candidates.filter((one) => !known.has(one.id));
-    more.hidden = !(found.length > most || (unread.length && found.length >= most));
+    const unread = candidates.filter((one) => !this.known.has(one.id));
+    this.more.hidden = !(found.length > this.most || (unread.length && found.length >= this.most));
     setText(
-      told,
+      this.told,
       shown.length ? `${plural(shown.length, "output")} among the last ${plural(candidates.length, "answer")}` : "",
     );
-    empty.hidden = shown.length > 0;
+    this.empty.hidden = shown.length > 0;
     const app = /** @type {import("../types.d.ts").KnownApp | undefined} */ (
-      host.store.view.apps.find((one) => one.alias === alias)
+      this.host.store.view.apps.find((one) => one.alias === this.alias)
     );
     const gone = !app || app.gone;
     setText(
-      empty,
-      host.kind === "saved"
+      this.empty,
+      this.host.kind === "saved"
         ? "No output was saved. Outputs of new calls come here when the cell has run."
         : gone
           ? "What the calls gave ended with the kernel. Outputs of new calls come here when the app's cell has run."
@@ -194,29 +223,25 @@ export function galleryPanel(root, host, { alias }, signal) {
               ? "No call gave a picture, a sound or a film. Start the app and run one in Try."
               : "Pictures, sounds and films that calls give are collected here. Run one in Try.",
     );
-    if (host.kind === "saved" || gone || host.store.view.link !== "live") return;
-    for (const request of unread.slice(0, most * 4)) {
-      if (asking.size >= ASKED_AT_ONCE || found.length + asking.size >= most) break;
-      if (!asking.has(request.id)) ask(request);
+    if (this.host.kind === "saved" || gone || this.host.store.view.link !== "live") return;
+    for (const request of unread.slice(0, this.most * 4)) {
+      if (this.asking.size >= ASKED_AT_ONCE || found.length + this.asking.size >= this.most) break;
+      if (!this.asking.has(request.id)) this.ask(request);
     }
   };
 
-  const ask = async (/** @type {RequestState} */ request) => {
-    asking.add(request.id);
+  async ask(/** @type {RequestState} */ request) {
+    this.asking.add(request.id);
     let card = null;
     try {
-      card = await read(request);
+      card = await this.read(request);
     } catch {
       card = null; // not kept any more
     }
-    asking.delete(request.id);
-    known.set(request.id, card);
-    if (!signal.aborted) draw();
-  };
-
-  const look = scheduler(root, signal, draw);
-  signal.addEventListener("abort", host.store.watch(look));
-  draw();
+    this.asking.delete(request.id);
+    this.known.set(request.id, card);
+    if (!this.signal.aborted) this.draw();
+  }
 }
 
 /**

@@ -45,74 +45,98 @@ export function textOfEvent(event) {
  * @param {AbortSignal} [signal]
  */
 export function streamView(type = "text/event-stream", host = undefined, signal = new AbortController().signal) {
-  const ends = /event-stream/i.test(type) ? /\r?\n\r?\n|\r\r/ : /\r?\n/;
-  const decoder = new TextDecoder();
-  /** @type {{at: number, data: string, value: any, isJson: boolean}[]} those that are not listed yet */
-  let fresh = [];
-  let rest = "";
-  let joined = "";
-  let joinedSize = 0;
-  let raw = "";
-  let rawSize = 0;
-  let events = 0;
-  let withText = 0;
-  let first = 0;
-  let last = 0;
-  let chosen = "";
-  let pressed = false;
-  /** @type {any} the last event's value */
-  let latest = null;
-  let shownMedia = "";
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  let timer;
+  return new StreamView(type, host, signal);
+}
 
-  const told = h("span", { class: "fj-muted", role: "status", "aria-live": "off" }, "waiting for the first event …");
-  const note = h("span", { class: "fj-muted" });
-  const text = h("div", { class: "fj-stream-text" });
-  const list = h("ol", { class: "fj-stream-events" });
-  const lines = h("pre", { class: "fj-stream-raw" });
-  const box = h(
-    "div",
-    { class: "fj-stream-box", tabIndex: 0, role: "region", "aria-label": "what came" },
-    text,
-    list,
-    lines,
-  );
-  const media = h("div", { class: "fj-stream-media" });
-  const choices = STREAM_VIEWS.map(([name, label]) =>
-    h(
-      "button",
-      { type: "button", class: "fj-choice", dataset: { view: name }, onclick: () => ((pressed = true), choose(name)) },
-      label,
-    ),
-  );
-  const element = h(
-    "div",
-    { class: "fj-stream" },
-    h(
+class StreamView {
+  /**
+   * @param {string} [type] of the body
+   * @param {import("../types.d.ts").Host} [host]
+   * @param {AbortSignal} [signal]
+   */
+  constructor(type = "text/event-stream", host = undefined, signal = new AbortController().signal) {
+    this.type = type;
+    this.host = host;
+    this.signal = signal;
+    this.ends = /event-stream/i.test(this.type) ? /\r?\n\r?\n|\r\r/ : /\r?\n/;
+    this.decoder = new TextDecoder();
+
+    /** @type {{at: number, data: string, value: any, isJson: boolean}[]} those that are not listed yet */
+    this.fresh = [];
+    this.rest = "";
+    this.joined = "";
+    this.joinedSize = 0;
+    this.raw = "";
+    this.rawSize = 0;
+    this.events = 0;
+    this.withText = 0;
+    this.first = 0;
+    this.last = 0;
+    this.chosen = "";
+    this.pressed = false;
+
+    /** @type {any} the last event's value */
+    this.latest = null;
+    this.shownMedia = "";
+
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    this.timer = undefined;
+
+    this.told = h("span", { class: "fj-muted", role: "status", "aria-live": "off" }, "waiting for the first event …");
+    this.note = h("span", { class: "fj-muted" });
+    this.text = h("div", { class: "fj-stream-text" });
+    this.list = h("ol", { class: "fj-stream-events" });
+    this.lines = h("pre", { class: "fj-stream-raw" });
+    this.box = h(
       "div",
-      { class: "fj-bar-row" },
-      h("span", { class: "fj-choices", role: "group", "aria-label": "show the stream as" }, choices),
-      h("span", { class: "fj-space" }),
-      told,
-    ),
-    box,
-    note,
-    media,
-  );
+      { class: "fj-stream-box", tabIndex: 0, role: "region", "aria-label": "what came" },
+      this.text,
+      this.list,
+      this.lines,
+    );
+    this.media = h("div", { class: "fj-stream-media" });
+    this.choices = STREAM_VIEWS.map(([name, label]) =>
+      h(
+        "button",
+        {
+          type: "button",
+          class: "fj-choice",
+          dataset: { view: name },
+          onclick: () => ((this.pressed = true), this.choose(name)),
+        },
+        label,
+      ),
+    );
+    this.element = h(
+      "div",
+      { class: "fj-stream" },
+      h(
+        "div",
+        { class: "fj-bar-row" },
+        h("span", { class: "fj-choices", role: "group", "aria-label": "show the stream as" }, this.choices),
+        h("span", { class: "fj-space" }),
+        this.told,
+      ),
+      this.box,
+      this.note,
+      this.media,
+    );
 
-  const choose = (/** @type {string} */ name) => {
-    chosen = name;
-    for (const one of choices) one.setAttribute("aria-pressed", String(one.dataset.view === name));
-    text.hidden = name !== "text";
-    list.hidden = name !== "events";
-    lines.hidden = name !== "raw";
-    draw();
-    box.scrollTop = box.scrollHeight;
-  };
+    this.choose("text");
+  }
 
-  const take = (/** @type {string} */ written) => {
-    const sse = /event-stream/i.test(type);
+  choose(/** @type {string} */ name) {
+    this.chosen = name;
+    for (const one of this.choices) one.setAttribute("aria-pressed", String(one.dataset.view === name));
+    this.text.hidden = name !== "text";
+    this.list.hidden = name !== "events";
+    this.lines.hidden = name !== "raw";
+    this.draw();
+    this.box.scrollTop = this.box.scrollHeight;
+  }
+
+  take(/** @type {string} */ written) {
+    const sse = /event-stream/i.test(this.type);
     const data = sse
       ? written
           .split(/\r?\n|\r/)
@@ -121,9 +145,9 @@ export function streamView(type = "text/event-stream", host = undefined, signal 
           .join("\n")
       : written.trim();
     if (!data) return;
-    events += 1;
-    last = Date.now();
-    first ||= last;
+    this.events += 1;
+    this.last = Date.now();
+    this.first ||= this.last;
     let value = /** @type {any} */ (data);
     let isJson = true;
     try {
@@ -131,18 +155,18 @@ export function streamView(type = "text/event-stream", host = undefined, signal 
     } catch {
       isJson = false;
     }
-    const added = isJson ? textOfEvent(value) : data === "[DONE]" ? "" : joined ? `\n${data}` : data;
+    const added = isJson ? textOfEvent(value) : data === "[DONE]" ? "" : this.joined ? `\n${data}` : data;
     if (added !== null) {
-      withText += 1;
-      joinedSize += added.length;
-      joined = (joined + added).slice(-KEPT_STREAM);
+      this.withText += 1;
+      this.joinedSize += added.length;
+      this.joined = (this.joined + added).slice(-KEPT_STREAM);
     }
-    if (value !== null && typeof value === "object") latest = value;
-    fresh.push({ at: events, data, value, isJson });
-    if (fresh.length > LISTED_EVENTS) fresh = fresh.slice(-LISTED_EVENTS);
-  };
+    if (value !== null && typeof value === "object") this.latest = value;
+    this.fresh.push({ at: this.events, data, value, isJson });
+    if (this.fresh.length > LISTED_EVENTS) this.fresh = this.fresh.slice(-LISTED_EVENTS);
+  }
 
-  const row = (/** @type {{at: number, data: string, value: any, isJson: boolean}} */ one) => {
+  row(/** @type {{at: number, data: string, value: any, isJson: boolean}} */ one) {
     const words = h("span", { class: "fj-mono fj-cut" }, plainText(one.data.slice(0, 300)));
     const number = h("span", { class: "fj-muted fj-number" }, count(one.at));
     if (!one.isJson || one.value === null || typeof one.value !== "object")
@@ -151,85 +175,90 @@ export function streamView(type = "text/event-stream", host = undefined, signal 
     const details = h("details", null, h("summary", null, number, words), whole);
     details.addEventListener("toggle", () => whole.append(jsonTree(one.value, null, 0)), { once: true });
     return h("li", null, details);
-  };
+  }
 
-  const draw = () => {
-    clearTimeout(timer);
-    timer = undefined;
-    const atEnd = box.scrollTop + box.clientHeight >= box.scrollHeight - 8;
-    if (chosen === "text") setText(text, plainText(joined));
-    if (chosen === "raw") setText(lines, plainText(raw));
-    for (const one of fresh) list.append(row(one));
-    fresh = [];
-    while (list.childElementCount > LISTED_EVENTS) list.firstElementChild?.remove();
-    if (atEnd) box.scrollTop = box.scrollHeight;
-    const seconds = (last - first) / 1000;
-    if (events)
+  draw = () => {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    const atEnd = this.box.scrollTop + this.box.clientHeight >= this.box.scrollHeight - 8;
+    if (this.chosen === "text") setText(this.text, plainText(this.joined));
+    if (this.chosen === "raw") setText(this.lines, plainText(this.raw));
+    for (const one of this.fresh) this.list.append(this.row(one));
+    this.fresh = [];
+    while (this.list.childElementCount > LISTED_EVENTS) this.list.firstElementChild?.remove();
+    if (atEnd) this.box.scrollTop = this.box.scrollHeight;
+    const seconds = (this.last - this.first) / 1000;
+    if (this.events)
       setText(
-        told,
-        [plural(events, "event"), seconds > 0.2 ? rateWords(events, seconds) : ""].filter(Boolean).join(" · "),
-      );
-    const cut = {
-      text:
-        joinedSize > joined.length ? `the last ${bytes(joined.length)} of ${bytes(joinedSize)} of text are shown` : "",
-      events: events > LISTED_EVENTS ? `the last ${LISTED_EVENTS} of ${plural(events, "event")} are listed` : "",
-      raw: rawSize > raw.length ? `the last ${bytes(raw.length)} of ${bytes(rawSize)} are shown` : "",
-    }[chosen];
-    setText(note, cut ?? "");
-    const found = latest === null ? [] : mediaIn(latest);
-    const now = found.map((one) => one.address).join(" ");
-    if (now && now !== shownMedia) {
-      shownMedia = now;
-      replace(media, mediaGallery(found, host, signal));
-    }
-  };
-
-  const later = () => {
-    if (!events) return;
-    if (!pressed && chosen !== (withText ? "text" : "events")) choose(withText ? "text" : "events");
-    else timer ??= setTimeout(draw, REDRAW);
-  };
-
-  choose("text");
-  return {
-    element,
-    /** @param {Uint8Array} piece */
-    push(piece) {
-      const come = decoder.decode(piece, { stream: true });
-      rawSize += come.length;
-      raw = (raw + come).slice(-KEPT_STREAM);
-      const parts = (rest + come).split(ends);
-      rest = parts.pop() ?? "";
-      for (const one of parts) take(one);
-      later();
-    },
-    end() {
-      if (rest) take(rest);
-      rest = "";
-      later();
-      draw();
-      if (!events) setText(told, "no event came");
-    },
-    /**
-     * The times of the request, which are the truth where the page was opened later.
-     * @param {import("../types.d.ts").RequestState} request
-     */
-    finish(request) {
-      if (!events) return;
-      const seconds = request.stream_ms / 1000;
-      told.setAttribute("aria-live", "polite"); // while it came, ten changes a second were for eyes only
-      setText(
-        told,
-        [
-          plural(events, "event"),
-          `first after ${duration(request.total_ms - request.stream_ms)}`,
-          seconds > 0 && events > 1 ? rateWords(events - 1, seconds) : "",
-        ]
+        this.told,
+        [plural(this.events, "event"), seconds > 0.2 ? rateWords(this.events, seconds) : ""]
           .filter(Boolean)
           .join(" · "),
       );
-    },
+    const cut = {
+      text:
+        this.joinedSize > this.joined.length
+          ? `the last ${bytes(this.joined.length)} of ${bytes(this.joinedSize)} of text are shown`
+          : "",
+      events:
+        this.events > LISTED_EVENTS ? `the last ${LISTED_EVENTS} of ${plural(this.events, "event")} are listed` : "",
+      raw:
+        this.rawSize > this.raw.length ? `the last ${bytes(this.raw.length)} of ${bytes(this.rawSize)} are shown` : "",
+    }[this.chosen];
+    setText(this.note, cut ?? "");
+    const found = this.latest === null ? [] : mediaIn(this.latest);
+    const now = found.map((one) => one.address).join(" ");
+    if (now && now !== this.shownMedia) {
+      this.shownMedia = now;
+      replace(this.media, mediaGallery(found, this.host, this.signal));
+    }
   };
+
+  later() {
+    if (!this.events) return;
+    if (!this.pressed && this.chosen !== (this.withText ? "text" : "events"))
+      this.choose(this.withText ? "text" : "events");
+    else this.timer ??= setTimeout(this.draw, REDRAW);
+  }
+
+  /** @param {Uint8Array} piece */
+  push(piece) {
+    const come = this.decoder.decode(piece, { stream: true });
+    this.rawSize += come.length;
+    this.raw = (this.raw + come).slice(-KEPT_STREAM);
+    const parts = (this.rest + come).split(this.ends);
+    this.rest = parts.pop() ?? "";
+    for (const one of parts) this.take(one);
+    this.later();
+  }
+
+  end() {
+    if (this.rest) this.take(this.rest);
+    this.rest = "";
+    this.later();
+    this.draw();
+    if (!this.events) setText(this.told, "no event came");
+  }
+
+  /**
+   * The times of the request, which are the truth where the page was opened later.
+   * @param {import("../types.d.ts").RequestState} request
+   */
+  finish(request) {
+    if (!this.events) return;
+    const seconds = request.stream_ms / 1000;
+    this.told.setAttribute("aria-live", "polite"); // while it came, ten changes a second were for eyes only
+    setText(
+      this.told,
+      [
+        plural(this.events, "event"),
+        `first after ${duration(request.total_ms - request.stream_ms)}`,
+        seconds > 0 && this.events > 1 ? rateWords(this.events - 1, seconds) : "",
+      ]
+        .filter(Boolean)
+        .join(" · "),
+    );
+  }
 }
 
 /** @param {number} events @param {number} seconds */

@@ -67,204 +67,263 @@ function rowsWithin(requests, height) {
  * @returns {{redraw: () => void, choose: (id: string | null) => HTMLElement | null}} `choose` marks the row of a
  *   request that is shown elsewhere, and gives it
  */
-export function requestsPanel(root, host, { alias, open, span }, signal) {
-  let most = alias && !span ? 0 : ROWS; // rows; 0: as many as there is room for without scrolling
-  let kind = "all";
-  let common = false;
-  let shared = true;
-  let paused = false;
-  let held = false;
-  /** @type {RequestState[]} */
-  let rows = [];
-  /** @type {string | null} */
-  let chosen = null;
-  /** @type {Map<string, {request: RequestState, stands: string, element: Element}>} what is in the page */
-  let built = new Map();
-  /** @type {string | null} the row that is reached by Tab; the others by arrow keys */
-  let active = null;
-  /** @type {AbortController | null} */
-  let inspecting = null;
-  const filter = h("input", {
-    class: "fj-input",
-    type: "search",
-    placeholder: "Filter",
-    "aria-label": "Filter the requests",
-    id: newId(),
-    style: { maxWidth: "180px" },
-    oninput: () => draw(true),
-  });
-  const kinds = h("span", {
-    role: "group",
-    "aria-label": "which requests",
-    style: { display: "inline-flex", gap: "4px" },
-  });
-  const axis = h(
-    "button",
-    {
-      type: "button",
-      class: "fj-choice",
-      "aria-pressed": "false",
-      onclick: () => ((common = !common), axis.setAttribute("aria-pressed", String(common)), draw(true)),
-    },
-    "common time axis",
-  );
-  const oneScale = h(
-    "button",
-    {
-      type: "button",
-      class: "fj-choice",
-      "aria-pressed": "true",
-      title: "Bars of the same length took the same time; off: each bar fills its row",
-      onclick: () => ((shared = !shared), oneScale.setAttribute("aria-pressed", String(shared)), draw(true)),
-    },
-    "one scale",
-  );
-  const pause = iconButton(
-    "pause",
-    "Pause",
-    () => (
-      (paused = !paused),
-      pause.setAttribute("aria-pressed", String(paused)),
-      replace(pause, glyph(paused ? "play" : "pause")),
-      draw(true)
-    ),
-  );
-  const fresh = h("button", { type: "button", class: "fj-choice", hidden: true, onclick: () => draw(true) });
-  const bodyRows = h("tbody", null);
-  const scaleTold = h("span", { class: "fj-muted", style: { fontWeight: "400" } });
-  const heads = [
-    ["", "fj-c-state"],
-    ["Started", "fj-c-began"],
-    ...(alias ? [] : [["App", "fj-c-app fj-roomy"]]),
-    ["Endpoint", "fj-c-path"],
-    ["Where the time went", "fj-wide"],
-    ["Total", "fj-c-total fj-number"],
-    ["Runner", "fj-c-runner fj-roomy"],
-    ["Rev", "fj-c-rev fj-roomy"],
-  ];
-  const table = h(
-    "table",
-    { class: "fj-table fj-requests" },
-    h("caption", { class: "fj-visually-hidden" }, "Requests, newest first"),
-    h(
-      "thead",
-      null,
+export function requestsPanel(root, host, options, signal) {
+  return new RequestsPanel(root, host, options, signal).handle();
+}
+
+class RequestsPanel {
+  /**
+   * @param {HTMLElement} root
+   * @param {import("../types.d.ts").Host} host
+   * @param {{alias?: string, open?: (id: string) => void, span?: () => {from: number, to: number} | null}} options
+   *   `open`: where a click leads; here, where absent
+   * @param {AbortSignal} signal
+   */
+  constructor(root, host, { alias, open, span }, signal) {
+    this.host = host;
+    this.alias = alias;
+    this.open = open;
+    this.span = span;
+    this.signal = signal;
+    this.most = this.alias && !this.span ? 0 : ROWS; // rows; 0: as many as there is room for without scrolling
+    this.kind = "all";
+    this.common = false;
+    this.shared = true;
+    this.paused = false;
+    this.held = false;
+
+    /** @type {RequestState[]} */
+    this.rows = [];
+
+    /** @type {string | null} */
+    this.chosen = null;
+
+    /** @type {Map<string, {request: RequestState, stands: string, element: Element}>} what is in the page */
+    this.built = new Map();
+
+    /** @type {string | null} the row that is reached by Tab; the others by arrow keys */
+    this.active = null;
+
+    /** @type {AbortController | null} */
+    this.inspecting = null;
+    this.filter = h("input", {
+      class: "fj-input",
+      type: "search",
+      placeholder: "Filter",
+      "aria-label": "Filter the requests",
+      id: newId(),
+      style: { maxWidth: "180px" },
+      oninput: () => this.draw(true),
+    });
+    this.kinds = h("span", {
+      role: "group",
+      "aria-label": "which requests",
+      style: { display: "inline-flex", gap: "4px" },
+    });
+    const axis = h(
+      "button",
+      {
+        type: "button",
+        class: "fj-choice",
+        "aria-pressed": "false",
+        onclick: () => (
+          (this.common = !this.common), axis.setAttribute("aria-pressed", String(this.common)), this.draw(true)
+        ),
+      },
+      "common time axis",
+    );
+    this.oneScale = h(
+      "button",
+      {
+        type: "button",
+        class: "fj-choice",
+        "aria-pressed": "true",
+        title: "Bars of the same length took the same time; off: each bar fills its row",
+        onclick: () => (
+          (this.shared = !this.shared), this.oneScale.setAttribute("aria-pressed", String(this.shared)), this.draw(true)
+        ),
+      },
+      "one scale",
+    );
+    const pause = iconButton(
+      "pause",
+      "Pause",
+      () => (
+        (this.paused = !this.paused),
+        pause.setAttribute("aria-pressed", String(this.paused)),
+        replace(pause, glyph(this.paused ? "play" : "pause")),
+        this.draw(true)
+      ),
+    );
+    this.fresh = h("button", { type: "button", class: "fj-choice", hidden: true, onclick: () => this.draw(true) });
+    this.bodyRows = h("tbody", null);
+    this.scaleTold = h("span", { class: "fj-muted", style: { fontWeight: "400" } });
+    const heads = [
+      ["", "fj-c-state"],
+      ["Started", "fj-c-began"],
+      ...(this.alias ? [] : [["App", "fj-c-app fj-roomy"]]),
+      ["Endpoint", "fj-c-path"],
+      ["Where the time went", "fj-wide"],
+      ["Total", "fj-c-total fj-number"],
+      ["Runner", "fj-c-runner fj-roomy"],
+      ["Rev", "fj-c-rev fj-roomy"],
+    ];
+    const table = h(
+      "table",
+      { class: "fj-table fj-requests" },
+      h("caption", { class: "fj-visually-hidden" }, "Requests, newest first"),
       h(
-        "tr",
+        "thead",
         null,
-        heads.map(([name, kindOf]) =>
-          h(
-            "th",
-            { scope: "col", class: kindOf === "fj-wide" ? "fj-wide fj-cut" : kindOf },
-            name || h("span", { class: "fj-visually-hidden" }, "State"),
-            kindOf === "fj-wide" ? scaleTold : null,
+        h(
+          "tr",
+          null,
+          heads.map(([name, kindOf]) =>
+            h(
+              "th",
+              { scope: "col", class: kindOf === "fj-wide" ? "fj-wide fj-cut" : kindOf },
+              name || h("span", { class: "fj-visually-hidden" }, "State"),
+              kindOf === "fj-wide" ? this.scaleTold : null,
+            ),
           ),
         ),
       ),
-    ),
-    bodyRows,
-  );
-  const summary = h("div", { class: "fj-bar-row" });
-  const scroll = h(
-    "div",
-    { class: "fj-scroll", onpointerenter: () => (held = true), onpointerleave: () => ((held = false), draw(false)) },
-    table,
-  );
-  const detail = h("div", { class: "fj-detail" });
-  const endpoints = h("div", { class: "fj-scroll", style: { maxHeight: "220px" } });
-  const endpointsNamed = h("summary", null);
-  const byEndpoint = h("details", { class: "fj-by-endpoint", hidden: true }, endpointsNamed, endpoints);
-  const csv = h(
-    "button",
-    {
-      type: "button",
-      class: "fj-choice",
-      title: "Save these requests as a CSV file",
-      onclick: () =>
-        saveText(`${alias || "fal"}-requests.csv`, "text/csv", requestsCsv(chosenHere(), host.store.view.time)),
-    },
-    "CSV",
-  );
-  root.append(
-    h(
-      "div",
-      { class: "fj-bar-row" },
-      kinds,
-      filter,
-      h("span", { class: "fj-space" }),
-      fresh,
-      oneScale,
-      axis,
-      csv,
-      pause,
-    ),
-    byEndpoint,
-    h("div", { class: "fj-requests-both" }, h("div", { class: "fj-requests-list" }, scroll, summary), detail),
-  );
-  /** All that the filter lets through, also what is not in the page. */
-  const chosenHere = () =>
-    chosenRequests(host.store.view.requests, { alias, kind, text: filter.value, ...(span?.() ?? {}) });
-
-  const inspect = (/** @type {string} */ id) => {
-    if (open) return open(id);
-    inspecting?.abort();
-    chosen = chosen === id ? null : id;
-    replace(detail);
-    if (chosen) {
-      const stop = (inspecting = new AbortController());
-      signal.addEventListener("abort", () => stop.abort(), { once: true });
-      inspectorPanel(detail, host, { id, close: shut, arrive: true }, stop.signal);
-    }
-    draw(true);
-  };
-  const rowOf = (/** @type {string | null} */ id) =>
-    /** @type {HTMLElement | null} */ (
-      [...bodyRows.children].find((one) => /** @type {HTMLElement} */ (one).dataset.request === id) ?? null
+      this.bodyRows,
     );
-  const shut = () => {
-    const id = chosen;
-    if (id) inspect(id);
-    rowOf(id)?.focus();
+    this.summary = h("div", { class: "fj-bar-row" });
+    this.scroll = h(
+      "div",
+      {
+        class: "fj-scroll",
+        onpointerenter: () => (this.held = true),
+        onpointerleave: () => ((this.held = false), this.draw(false)),
+      },
+      table,
+    );
+    this.detail = h("div", { class: "fj-detail" });
+    this.endpoints = h("div", { class: "fj-scroll", style: { maxHeight: "220px" } });
+    this.endpointsNamed = h("summary", null);
+    this.byEndpoint = h("details", { class: "fj-by-endpoint", hidden: true }, this.endpointsNamed, this.endpoints);
+    this.csv = h(
+      "button",
+      {
+        type: "button",
+        class: "fj-choice",
+        title: "Save these requests as a CSV file",
+        onclick: () =>
+          saveText(
+            `${this.alias || "fal"}-requests.csv`,
+            "text/csv",
+            requestsCsv(this.chosenHere(), this.host.store.view.time),
+          ),
+      },
+      "CSV",
+    );
+    root.append(
+      h(
+        "div",
+        { class: "fj-bar-row" },
+        this.kinds,
+        this.filter,
+        h("span", { class: "fj-space" }),
+        this.fresh,
+        this.oneScale,
+        axis,
+        this.csv,
+        pause,
+      ),
+      this.byEndpoint,
+      h(
+        "div",
+        { class: "fj-requests-both" },
+        h("div", { class: "fj-requests-list" }, this.scroll, this.summary),
+        this.detail,
+      ),
+    );
+    root.addEventListener(
+      "keydown",
+      (event) => {
+        if (event.key !== "Escape" || this.open || !this.chosen) return;
+        event.preventDefault();
+        event.stopPropagation();
+        this.shut();
+      },
+      { signal: this.signal },
+    );
+    const look = scheduler(root, this.signal, () => this.draw(false));
+    this.signal.addEventListener("abort", this.host.store.watch(look));
+    // bars of requests on their way grow
+    const running = setInterval(() => this.rows.some((one) => one.state !== "done") && look(), 250);
+    this.signal.addEventListener("abort", () => clearInterval(running));
+    this.signal.addEventListener("abort", () => replace(root));
+    this.draw(true);
+  }
+
+  /** All that the filter lets through, also what is not in the page. */
+  chosenHere() {
+    return chosenRequests(this.host.store.view.requests, {
+      alias: this.alias,
+      kind: this.kind,
+      text: this.filter.value,
+      ...(this.span?.() ?? {}),
+    });
+  }
+
+  inspect(/** @type {string} */ id) {
+    if (this.open) return this.open(id);
+    this.inspecting?.abort();
+    this.chosen = this.chosen === id ? null : id;
+    replace(this.detail);
+    if (this.chosen) {
+      const stop = (this.inspecting = new AbortController());
+      this.signal.addEventListener("abort", () => stop.abort(), { once: true });
+      inspectorPanel(this.detail, this.host, { id, close: this.shut, arrive: true }, stop.signal);
+    }
+    this.draw(true);
+  }
+
+  rowOf(/** @type {string | null} */ id) {
+    return /** @type {HTMLElement | null} */ (
+      [...this.bodyRows.children].find((one) => /** @type {HTMLElement} */ (one).dataset.request === id) ?? null
+    );
+  }
+
+  shut = () => {
+    const id = this.chosen;
+    if (id) this.inspect(id);
+    this.rowOf(id)?.focus();
   };
-  root.addEventListener(
-    "keydown",
-    (event) => {
-      if (event.key !== "Escape" || open || !chosen) return;
+
+  moveInRows(/** @type {() => void} */ press) {
+    return (/** @type {KeyboardEvent} */ event) => {
+      const here = /** @type {any} */ (event.currentTarget);
+      const next = {
+        ArrowDown: here.nextElementSibling,
+        ArrowUp: here.previousElementSibling,
+        Home: this.bodyRows.firstElementChild,
+        End: this.bodyRows.lastElementChild,
+      }[event.key];
+      if (event.key === "Enter" || event.key === " ") press();
+      else if (next) next.focus();
+      else return;
       event.preventDefault();
       event.stopPropagation();
-      shut();
-    },
-    { signal },
-  );
+    };
+  }
 
-  const moveInRows = (/** @type {() => void} */ press) => (/** @type {KeyboardEvent} */ event) => {
-    const here = /** @type {any} */ (event.currentTarget);
-    const next = {
-      ArrowDown: here.nextElementSibling,
-      ArrowUp: here.previousElementSibling,
-      Home: bodyRows.firstElementChild,
-      End: bodyRows.lastElementChild,
-    }[event.key];
-    if (event.key === "Enter" || event.key === " ") press();
-    else if (next) next.focus();
-    else return;
-    event.preventDefault();
-    event.stopPropagation();
-  };
-
-  const row = (
+  row(
     /** @type {RequestState} */ one,
     /** @type {number} */ now,
     /** @type {{from: number | null, whole: number} | null} */ scale,
     /** @type {string | null} */ tab,
-  ) => {
+  ) {
     const look = requestLook(one);
     const failed = hasFailed(one);
     const path = plainText(pathText(one.path));
     const runner = one.runner ? plainText(runnerName(one.runner)).slice(0, 12) : "";
-    const device = devicesOf(host.store.view, one.alias, one.runner);
+    const device = devicesOf(this.host.store.view, one.alias, one.runner);
     const under = [
-      alias ? "" : plainText(one.alias),
+      this.alias ? "" : plainText(one.alias),
       runner && `runner ${runner}`,
       one.revision ? `r${one.revision}` : "",
     ];
@@ -281,7 +340,7 @@ export function requestsPanel(root, host, { alias, open, span }, signal) {
         ),
       ),
       h("td", { class: "fj-c-began" }, clock(one.began)),
-      alias ? null : h("td", { class: "fj-roomy fj-cut", title: plainText(one.alias) }, plainText(one.alias)),
+      this.alias ? null : h("td", { class: "fj-roomy fj-cut", title: plainText(one.alias) }, plainText(one.alias)),
       h(
         "td",
         { class: "fj-cut", title: path },
@@ -313,109 +372,112 @@ export function requestsPanel(root, host, { alias, open, span }, signal) {
       ),
       h("td", { class: "fj-roomy" }, one.revision ? `r${one.revision}` : "–"),
     ];
-    const press = () => inspect(one.id);
+    const press = () => this.inspect(one.id);
     return h(
       "tr",
       {
         tabindex: one.id === tab ? 0 : -1,
         dataset: { request: one.id },
-        class: one.id === chosen ? "fj-chosen" : null,
-        "aria-current": one.id === chosen ? "true" : null,
+        class: one.id === this.chosen ? "fj-chosen" : null,
+        "aria-current": one.id === this.chosen ? "true" : null,
         onclick: press,
-        onfocus: () => (active = one.id),
-        onkeydown: moveInRows(press),
+        onfocus: () => (this.active = one.id),
+        onkeydown: this.moveInRows(press),
       },
       cells,
     );
-  };
+  }
 
-  const draw = (/** @type {boolean} */ asked) => {
-    const marked = span?.() ?? null;
-    const found = chosenHere();
-    const busyHere = held || scroll.contains(document.activeElement);
-    if ((paused || busyHere) && !asked && rows.length) {
+  draw(/** @type {boolean} */ asked) {
+    const marked = this.span?.() ?? null;
+    const found = this.chosenHere();
+    const busyHere = this.held || this.scroll.contains(document.activeElement);
+    if ((this.paused || busyHere) && !asked && this.rows.length) {
       const known = new Map(found.map((one) => [one.id, one]));
-      const here = new Set(rows.map((one) => one.id));
-      const oldest = rows[rows.length - 1].began;
+      const here = new Set(this.rows.map((one) => one.id));
+      const oldest = this.rows[this.rows.length - 1].began;
       const news = found.filter((one) => !here.has(one.id) && one.began >= oldest).length;
-      fresh.hidden = !news;
-      setText(fresh, `${news} new`);
-      if (paused) return;
-      rows = rows.map((old) => known.get(old.id) ?? old); // no row moves under the pointer
+      this.fresh.hidden = !news;
+      setText(this.fresh, `${news} new`);
+      if (this.paused) return;
+      this.rows = this.rows.map((old) => known.get(old.id) ?? old); // no row moves under the pointer
     } else {
-      rows = found.slice(0, most || rowsWithin(found, FIRST_HEIGHT));
-      fresh.hidden = true;
+      this.rows = found.slice(0, this.most || rowsWithin(found, FIRST_HEIGHT));
+      this.fresh.hidden = true;
     }
-    const now = host.kind === "saved" ? host.store.view.time : Date.now();
-    const from = Math.min(...rows.map((one) => one.began));
-    const until = Math.max(...rows.map((one) => one.began + totalOf(one, now)));
-    const longest = Math.max(1, ...rows.map((each) => totalOf(each, now)));
+    const now = this.host.kind === "saved" ? this.host.store.view.time : Date.now();
+    const from = Math.min(...this.rows.map((one) => one.began));
+    const until = Math.max(...this.rows.map((one) => one.began + totalOf(one, now)));
+    const longest = Math.max(1, ...this.rows.map((each) => totalOf(each, now)));
     /** @type {{from: number | null, whole: number} | null} */
-    const scale = !rows.length
+    const scale = !this.rows.length
       ? null
-      : common || marked
+      : this.common || marked
         ? { from, whole: Math.max(1, until - from) }
-        : shared
+        : this.shared
           ? { from: null, whole: roundUp(longest, 10 ** Math.floor(Math.log10(longest)) / 2) }
           : null;
-    setText(scaleTold, scale ? ` · 0 to ${duration(scale.whole)}` : "");
-    if (scaleTold.parentElement) scaleTold.parentElement.title = scaleTold.parentElement.textContent ?? "";
-    oneScale.disabled = common || Boolean(marked);
+    setText(this.scaleTold, scale ? ` · 0 to ${duration(scale.whole)}` : "");
+    if (this.scaleTold.parentElement)
+      this.scaleTold.parentElement.title = this.scaleTold.parentElement.textContent ?? "";
+    this.oneScale.disabled = this.common || Boolean(marked);
     // a row that ended and is shown as before stays as it is: only what changed is built
-    const tab = rows.some((one) => one.id === active) ? active : rows[0]?.id;
-    const stands = rows.map(
-      (one) => `${one.id === chosen} ${one.id === tab} ${scale ? `${scale.from} ${scale.whole}` : ""}`,
+    const tab = this.rows.some((one) => one.id === this.active) ? this.active : this.rows[0]?.id;
+    const stands = this.rows.map(
+      (one) => `${one.id === this.chosen} ${one.id === tab} ${scale ? `${scale.from} ${scale.whole}` : ""}`,
     );
-    const wanted = rows.map((one, at) => {
-      const before = built.get(one.id);
+    const wanted = this.rows.map((one, at) => {
+      const before = this.built.get(one.id);
       return before && one.state === "done" && before.request === one && before.stands === stands[at]
         ? before.element
-        : row(one, now, scale, tab ?? null);
+        : this.row(one, now, scale, tab ?? null);
     });
-    update(bodyRows, wanted);
-    built = new Map(
-      rows.map((request, at) => [request.id, { request, stands: stands[at], element: bodyRows.children[at] }]),
+    update(this.bodyRows, wanted);
+    this.built = new Map(
+      this.rows.map((request, at) => [
+        request.id,
+        { request, stands: stands[at], element: this.bodyRows.children[at] },
+      ]),
     );
     update(
-      kinds,
+      this.kinds,
       ["all", "failed", "cold", "cancelled"].map((name) =>
         h(
           "button",
           {
             type: "button",
             class: "fj-choice",
-            "aria-pressed": String(name === kind),
-            onclick: () => ((kind = name), draw(true)),
+            "aria-pressed": String(name === this.kind),
+            onclick: () => ((this.kind = name), this.draw(true)),
           },
           name,
         ),
       ),
     );
-    const here = host.store.view.apps.find((one) => one.alias === alias);
+    const here = this.host.store.view.apps.find((one) => one.alias === this.alias);
     const stats = here?.stats;
-    const figures =
-      stats && stats.calls
-        ? `p50 ${alias && (here?.by_endpoint?.length ?? 0) > 1 ? "of all endpoints " : ""}${duration(stats.p50_ms)} · ${stats.sample >= 20 ? `p95 ${duration(stats.p95_ms)}` : `max ${duration(stats.max_ms)}`} · ${plural(stats.calls, "call")} · ${count(stats.failed)} failed${stats.cancelled ? ` · ${count(stats.cancelled)} cancelled` : ""}`
-        : "";
-    const called = alias && !span ? (here?.by_endpoint ?? []) : [];
-    byEndpoint.hidden = !called.length;
+    const figures = stats?.calls
+      ? figuresWords(stats, Boolean(this.alias) && (here?.by_endpoint?.length ?? 0) > 1)
+      : "";
+    const called = this.alias && !this.span ? (here?.by_endpoint ?? []) : [];
+    this.byEndpoint.hidden = !called.length;
     if (called.length) {
-      setText(endpointsNamed, `${plural(called.length, "endpoint")} called: p50, p95 and failures of each`);
+      setText(this.endpointsNamed, `${plural(called.length, "endpoint")} called: p50, p95 and failures of each`);
       update(
-        endpoints,
-        endpointTable(called, (path) => ((filter.value = path), draw(true))),
+        this.endpoints,
+        endpointTable(called, (path) => ((this.filter.value = path), this.draw(true))),
       );
     }
-    csv.disabled = !found.length;
+    this.csv.disabled = !found.length;
     update(
-      summary,
-      rows.length
+      this.summary,
+      this.rows.length
         ? h(
             "span",
             null,
             [
-              rows.length < found.length ? `${rows.length} of ${found.length} shown` : "",
-              figures || (rows.length < found.length ? "" : `${rows.length} shown`),
+              this.rows.length < found.length ? `${this.rows.length} of ${found.length} shown` : "",
+              figures || (this.rows.length < found.length ? "" : `${this.rows.length} shown`),
             ]
               .filter(Boolean)
               .join(" · "),
@@ -427,28 +489,41 @@ export function requestsPanel(root, host, { alias, open, span }, signal) {
               ? "No request in the marked span."
               : "No request yet. Each call shows up here, with where its time went.",
           ),
-      !most && rows.length < found.length
+      !this.most && this.rows.length < found.length
         ? h(
             "button",
-            { type: "button", class: "fj-choice", onclick: () => ((most = ROWS), draw(true)) },
+            { type: "button", class: "fj-choice", onclick: () => ((this.most = ROWS), this.draw(true)) },
             "Show older ones",
           )
         : null,
       h("span", { class: "fj-space" }),
-      rows.length ? phaseLegend() : null,
+      this.rows.length ? phaseLegend() : null,
     );
+  }
+
+  choose = (/** @type {string | null} */ id) => {
+    this.chosen = id;
+    this.draw(true);
+    return this.rowOf(id);
   };
-  const look = scheduler(root, signal, () => draw(false));
-  signal.addEventListener("abort", host.store.watch(look));
-  // bars of requests on their way grow
-  const running = setInterval(() => rows.some((one) => one.state !== "done") && look(), 250);
-  signal.addEventListener("abort", () => clearInterval(running));
-  signal.addEventListener("abort", () => replace(root));
-  draw(true);
-  const choose = (/** @type {string | null} */ id) => {
-    chosen = id;
-    draw(true);
-    return rowOf(id);
-  };
-  return { redraw: () => draw(true), choose };
+
+  /** What the caller of requestsPanel gets. */
+  handle() {
+    return { redraw: () => this.draw(true), choose: this.choose };
+  }
+}
+
+/**
+ * @param {import("../types.d.ts").Stats} stats
+ * @param {boolean} several the figures are of several endpoints together
+ */
+function figuresWords(stats, several) {
+  const upper = stats.sample >= 20 ? `p95 ${duration(stats.p95_ms)}` : `max ${duration(stats.max_ms)}`;
+  return [
+    `p50 ${several ? "of all endpoints " : ""}${duration(stats.p50_ms)}`,
+    upper,
+    plural(stats.calls, "call"),
+    `${count(stats.failed)} failed`,
+    ...(stats.cancelled ? [`${count(stats.cancelled)} cancelled`] : []),
+  ].join(" · ");
 }

@@ -117,125 +117,173 @@ export function classAttributes(values) {
  * @param {{alias: string, onEdited?: (count: number) => void}} options
  * @param {AbortSignal} signal
  */
-export function configPanel(root, host, { alias, onEdited }, signal) {
-  /** @returns {import("../types.d.ts").KnownApp | undefined} */
-  const app = () => host.store.view.apps.find((one) => one.alias === alias);
-  /** @type {Record<string, string>} what was typed and is not in force yet */
-  const edits = {};
-  /** @type {Record<string, number>} what was in force when the edit began */
-  const bases = {};
-  /**
-   * @type {Map<string, {rule: OptionRule, box: any, slider: any, note: HTMLElement, error: HTMLElement, cells:
-   *   HTMLElement[]}>}
-   */
-  const rows = new Map();
-  /**
-   * @type {{values: Record<string, number> | null, asked: number} | null} applied (null: back to the class), and not
-   *   yet seen in a frame
-   */
-  let awaited = null;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  let patience;
-  signal.addEventListener("abort", () => clearTimeout(patience));
-  const grid = h("div", { class: "fj-config" });
-  const banner = h("div", { class: "fj-config-told", role: "status", "aria-live": "polite" });
-  const apply = button([glyph("play"), "Apply live"], () => send(edited()), { class: "fj-button fj-primary" });
-  const reset = button("Reset", () => (clear(), draw()));
-  const byClass = button([glyph("undo"), "Back to the class"], () => send(null));
-  const copy = button([glyph("copy"), "Copy as class attributes"], () => {
-    const state = app();
-    if (state) host.copy(classAttributes({ ...state.overrides, ...edited() }) || classAttributes(state.scaling));
-  });
-  const write = button(
-    [glyph("edited"), "Write to cell"],
-    async () => {
-      const state = app();
-      if (!state || !host.writeToCell) return;
-      const values = { ...state.overrides, ...edited() };
-      try {
-        await host.writeToCell(alias, state.class_name, values);
-        const words = Object.entries(values)
-          .map(([name, value]) => `${name} = ${plainNumber(value)}`)
-          .join(", ");
-        update(
-          banner,
-          h(
-            "div",
-            { class: "fj-banner fj-good" },
-            glyph("done", "fj-ok"),
-            h(
-              "div",
-              null,
-              h("strong", null, "Written to the cell: "),
-              h("span", { class: "fj-mono" }, words),
-              ". It counts when the cell runs again.",
-            ),
-          ),
-        );
-      } catch (error) {
-        update(
-          banner,
-          h(
-            "div",
-            { class: "fj-banner fj-bad", role: "alert" },
-            glyph("failed", "fj-failed"),
-            h(
-              "div",
-              null,
-              h("strong", null, "Not written. "),
-              plainText(error instanceof Error ? error.message : String(error)),
-            ),
-          ),
-        );
-      }
-    },
-    { title: "Write the changed values into the class in its cell" },
-  );
-  write.hidden = !host.writeToCell;
-  const foot = h("span", { class: "fj-muted" });
-  const slot = h("section", { dataset: { slot: "what-if" }, hidden: true });
-  root.append(
-    grid,
-    banner,
-    h("div", { class: "fj-foot" }, apply, reset, byClass, write, copy, h("span", { class: "fj-space" }), foot),
-    slot,
-  );
+export function configPanel(root, host, options, signal) {
+  new ConfigPanel(root, host, options, signal);
+}
 
-  const forget = (/** @type {string} */ name) => {
-    delete edits[name];
-    delete bases[name];
-  };
-  const clear = () => {
-    for (const name of Object.keys(edits)) forget(name);
-  };
-  const edited = () => Object.fromEntries(Object.entries(edits).map(([name, text]) => [name, Number(text)]));
-  const typed = () =>
-    Object.fromEntries(
-      Object.entries(app()?.scaling ?? {}).map(([name, value]) => [name, edits[name] ?? plainNumber(value)]),
+class ConfigPanel {
+  /**
+   * @param {HTMLElement} root
+   * @param {import("../types.d.ts").Host} host
+   * @param {{alias: string, onEdited?: (count: number) => void}} options
+   * @param {AbortSignal} signal
+   */
+  constructor(root, host, { alias, onEdited }, signal) {
+    this.host = host;
+    this.alias = alias;
+    this.onEdited = onEdited;
+    this.signal = signal;
+
+    /** @type {Record<string, string>} what was typed and is not in force yet */
+    this.edits = {};
+
+    /** @type {Record<string, number>} what was in force when the edit began */
+    this.bases = {};
+
+    /**
+     * @type {Map<string, {rule: OptionRule, box: any, slider: any, note: HTMLElement, error: HTMLElement, cells:
+     *   HTMLElement[]}>}
+     */
+    this.rows = new Map();
+
+    /**
+     * @type {{values: Record<string, number> | null, asked: number} | null} applied (null: back to the class), and not
+     *   yet seen in a frame
+     */
+    this.awaited = null;
+
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    this.patience = undefined;
+    this.signal.addEventListener("abort", () => clearTimeout(this.patience));
+    this.grid = h("div", { class: "fj-config" });
+    this.banner = h("div", { class: "fj-config-told", role: "status", "aria-live": "polite" });
+    this.apply = button([glyph("play"), "Apply live"], () => this.send(this.edited()), {
+      class: "fj-button fj-primary",
+    });
+    this.reset = button("Reset", () => (this.clear(), this.draw()));
+    this.byClass = button([glyph("undo"), "Back to the class"], () => this.send(null));
+    const copy = button([glyph("copy"), "Copy as class attributes"], () => {
+      const state = this.app();
+      if (state)
+        this.host.copy(classAttributes({ ...state.overrides, ...this.edited() }) || classAttributes(state.scaling));
+    });
+    this.write = button(
+      [glyph("edited"), "Write to cell"],
+      async () => {
+        const state = this.app();
+        if (!state || !this.host.writeToCell) return;
+        const values = { ...state.overrides, ...this.edited() };
+        try {
+          await this.host.writeToCell(this.alias, state.class_name, values);
+          const words = Object.entries(values)
+            .map(([name, value]) => `${name} = ${plainNumber(value)}`)
+            .join(", ");
+          update(
+            this.banner,
+            h(
+              "div",
+              { class: "fj-banner fj-good" },
+              glyph("done", "fj-ok"),
+              h(
+                "div",
+                null,
+                h("strong", null, "Written to the cell: "),
+                h("span", { class: "fj-mono" }, words),
+                ". It counts when the cell runs again.",
+              ),
+            ),
+          );
+        } catch (error) {
+          update(
+            this.banner,
+            h(
+              "div",
+              { class: "fj-banner fj-bad", role: "alert" },
+              glyph("failed", "fj-failed"),
+              h(
+                "div",
+                null,
+                h("strong", null, "Not written. "),
+                plainText(error instanceof Error ? error.message : String(error)),
+              ),
+            ),
+          );
+        }
+      },
+      { title: "Write the changed values into the class in its cell" },
+    );
+    this.write.hidden = !this.host.writeToCell;
+    this.foot = h("span", { class: "fj-muted" });
+    const slot = h("section", { dataset: { slot: "what-if" }, hidden: true });
+    root.append(
+      this.grid,
+      this.banner,
+      h(
+        "div",
+        { class: "fj-foot" },
+        this.apply,
+        this.reset,
+        this.byClass,
+        this.write,
+        copy,
+        h("span", { class: "fj-space" }),
+        this.foot,
+      ),
+      slot,
     );
 
-  const change = (/** @type {string} */ name, /** @type {string} */ text) => {
-    const state = app();
-    if (!state) return;
-    if (text.trim() !== "" && Number(text) === state.scaling[name]) forget(name);
-    else {
-      if (!(name in edits)) bases[name] = state.scaling[name];
-      edits[name] = text;
-    }
-    update(banner);
-    draw();
-  };
+    const look = scheduler(root, this.signal, this.draw);
+    this.signal.addEventListener("abort", this.host.store.watch(look));
+    this.signal.addEventListener("abort", () => replace(root));
+    this.draw();
+  }
 
-  const build = () => {
+  /** @returns {import("../types.d.ts").KnownApp | undefined} */
+  app() {
+    return this.host.store.view.apps.find((one) => one.alias === this.alias);
+  }
+
+  forget(/** @type {string} */ name) {
+    delete this.edits[name];
+    delete this.bases[name];
+  }
+
+  clear() {
+    for (const name of Object.keys(this.edits)) this.forget(name);
+  }
+
+  edited() {
+    return Object.fromEntries(Object.entries(this.edits).map(([name, text]) => [name, Number(text)]));
+  }
+
+  typed() {
+    return Object.fromEntries(
+      Object.entries(this.app()?.scaling ?? {}).map(([name, value]) => [name, this.edits[name] ?? plainNumber(value)]),
+    );
+  }
+
+  change(/** @type {string} */ name, /** @type {string} */ text) {
+    const state = this.app();
+    if (!state) return;
+    if (text.trim() !== "" && Number(text) === state.scaling[name]) this.forget(name);
+    else {
+      if (!(name in this.edits)) this.bases[name] = state.scaling[name];
+      this.edits[name] = text;
+    }
+    update(this.banner);
+    this.draw();
+  }
+
+  build() {
     const order = Object.keys(WORDS);
-    const rules = [...host.store.view.options].sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name));
+    const rules = [...this.host.store.view.options].sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name));
     let group = "";
-    grid.append(
+    this.grid.append(
       ...["Setting", "Value", "Default or change"].map((name) => h("div", { class: "fj-label fj-config-head" }, name)),
     );
     for (const rule of rules) {
       const [groupName, words] = WORDS[rule.name] ?? ["Other", ""];
-      if (groupName !== group) grid.append(h("div", { class: "fj-group" }, (group = groupName)));
+      if (groupName !== group) this.grid.append(h("div", { class: "fj-group" }, (group = groupName)));
       const id = newId();
       const errorId = newId();
       const box = h("input", {
@@ -246,7 +294,7 @@ export function configPanel(root, host, { alias, onEdited }, signal) {
         autocomplete: "off",
         "aria-describedby": errorId,
         dataset: { option: rule.name },
-        oninput: () => change(rule.name, box.value),
+        oninput: () => this.change(rule.name, box.value),
       });
       const slider = h("input", {
         type: "range",
@@ -259,9 +307,9 @@ export function configPanel(root, host, { alias, onEdited }, signal) {
           if (to === undefined) return;
           event.preventDefault();
           event.stopPropagation();
-          change(rule.name, String(to));
+          this.change(rule.name, String(to));
         },
-        oninput: () => change(rule.name, String(sliderValue(rule, Number(slider.value)))),
+        oninput: () => this.change(rule.name, String(sliderValue(rule, Number(slider.value)))),
       });
       const error = h("div", { class: "fj-error", id: errorId, role: "alert" });
       const note = h("div", { class: "fj-muted fj-config-note" });
@@ -290,26 +338,26 @@ export function configPanel(root, host, { alias, onEdited }, signal) {
         ),
         note,
       ];
-      grid.append(...cells);
-      rows.set(rule.name, { rule, box, slider, note, error, cells });
+      this.grid.append(...cells);
+      this.rows.set(rule.name, { rule, box, slider, note, error, cells });
     }
-  };
+  }
 
   /** Say that what was applied is in force, once a frame shows it. @param {import("../types.d.ts").AppState} state */
-  const confirmed = (state) => {
-    const { values = null, asked = 0 } = awaited ?? {};
+  confirmed(state) {
+    const { values = null, asked = 0 } = this.awaited ?? {};
     const seen = values
       ? Object.entries(values).every(([name, value]) => state.scaling[name] === value)
       : !Object.keys(state.overrides).length;
-    if (!awaited || !seen) return;
-    awaited = null;
-    clearTimeout(patience);
-    for (const [name, value] of Object.entries(values ?? {})) if (Number(edits[name]) === value) forget(name);
+    if (!this.awaited || !seen) return;
+    this.awaited = null;
+    clearTimeout(this.patience);
+    for (const [name, value] of Object.entries(values ?? {})) if (Number(this.edits[name]) === value) this.forget(name);
     const what = values
-      ? ` The class in its cell still says what it said: ${host.writeToCell ? "Write to cell" : "Copy as class attributes"} takes it there.`
+      ? ` The class in its cell still says what it said: ${this.host.writeToCell ? "Write to cell" : "Copy as class attributes"} takes it there.`
       : " What the class says is in force again.";
     update(
-      banner,
+      this.banner,
       h(
         "div",
         { class: "fj-banner fj-good" },
@@ -317,20 +365,21 @@ export function configPanel(root, host, { alias, onEdited }, signal) {
         h("div", null, h("strong", null, `Applied in ${duration(Date.now() - asked)}.`), what),
       ),
     );
-  };
+  }
 
-  const draw = () => {
-    const state = app();
+  draw = () => {
+    const state = this.app();
     if (!state) return;
-    if (!rows.size) build();
-    confirmed(state);
-    const problems = problemsOf(host.store.view.options, typed());
-    const count = Object.keys(edits).length;
+    if (!this.rows.size) this.build();
+    this.confirmed(state);
+    const problems = problemsOf(this.host.store.view.options, this.typed());
+    const count = Object.keys(this.edits).length;
     const faults = Object.keys(problems).length;
-    apply.disabled = !count || faults > 0 || Boolean(awaited) || host.kind === "saved" || state.state === "Stopped";
-    for (const [name, { rule, box, slider, note, error, cells }] of rows) {
+    this.apply.disabled =
+      !count || faults > 0 || Boolean(this.awaited) || this.host.kind === "saved" || state.state === "Stopped";
+    for (const [name, { rule, box, slider, note, error, cells }] of this.rows) {
       const now = state.scaling[name];
-      const text = edits[name] ?? plainNumber(now);
+      const text = this.edits[name] ?? plainNumber(now);
       if (box.value !== text) box.value = text;
       const value = Number(text);
       if (Number.isFinite(value)) {
@@ -338,21 +387,21 @@ export function configPanel(root, host, { alias, onEdited }, signal) {
           slider.value = String(sliderPlace(rule, value)); // a thumb that is dragged is not pushed
         slider.setAttribute("aria-valuetext", `${plainNumber(value)}${rule.unit ? " seconds" : ""}`);
       }
-      const wrong = name in edits || problems[name]?.includes("min_concurrency") ? (problems[name] ?? "") : "";
+      const wrong = name in this.edits || problems[name]?.includes("min_concurrency") ? (problems[name] ?? "") : "";
       box.setAttribute("aria-invalid", String(Boolean(wrong)));
       setText(error, wrong);
-      for (const cell of cells) cell.classList.toggle("fj-edited", name in edits);
+      for (const cell of cells) cell.classList.toggle("fj-edited", name in this.edits);
       const unit = rule.unit ? " s" : "";
-      if (name in edits) {
-        const elsewhere = bases[name] !== now && !awaited;
-        const soon = Boolean(awaited);
+      if (name in this.edits) {
+        const elsewhere = this.bases[name] !== now && !this.awaited;
+        const soon = Boolean(this.awaited);
         const send = h(
           "button",
           {
             type: "button",
             class: "fj-choice",
             title: count > 1 ? `Apply all ${count} changes` : null,
-            onclick: () => apply.click(),
+            onclick: () => this.apply.click(),
           },
           "Apply",
         );
@@ -362,10 +411,10 @@ export function configPanel(root, host, { alias, onEdited }, signal) {
           elsewhere
             ? ` in force: ${plainNumber(now)}${unit}, changed elsewhere `
             : ` in force: ${plainNumber(now)}${unit} `,
-          apply.disabled ? null : send,
+          this.apply.disabled ? null : send,
           iconButton("undo", `Undo ${name}`, () => {
-            forget(name);
-            draw();
+            this.forget(name);
+            this.draw();
           }),
         );
       } else {
@@ -373,7 +422,7 @@ export function configPanel(root, host, { alias, onEdited }, signal) {
         // no class says warm
         const source = ofClass === rule.default ? "default" : name === "warm" ? "for a notebook" : "class";
         const byOther = REPLACE_WARM.filter(
-          (one) => name === "warm" && (one in state.overrides || (now > 0 && one in edits)),
+          (one) => name === "warm" && (one in state.overrides || (now > 0 && one in this.edits)),
         );
         const told = `${source}: ${plainNumber(ofClass)}${unit}${source === "default" ? "" : `, default ${plainNumber(rule.default)}${unit}`}`;
         if (name === "warm" && byOther.length && !(name in state.overrides) && (now > 0 || now !== ofClass)) {
@@ -395,13 +444,14 @@ export function configPanel(root, host, { alias, onEdited }, signal) {
           );
       }
     }
-    reset.disabled = !count;
-    write.disabled = faults > 0 || !(count || Object.keys(state.overrides).length);
-    byClass.disabled = !Object.keys(state.overrides).length || host.kind === "saved" || state.state === "Stopped";
-    setText(apply.lastChild ?? apply, count ? `Apply ${count} live` : "Apply live");
+    this.reset.disabled = !count;
+    this.write.disabled = faults > 0 || !(count || Object.keys(state.overrides).length);
+    this.byClass.disabled =
+      !Object.keys(state.overrides).length || this.host.kind === "saved" || state.state === "Stopped";
+    setText(this.apply.lastChild ?? this.apply, count ? `Apply ${count} live` : "Apply live");
     setText(
-      foot,
-      host.kind === "saved"
+      this.foot,
+      this.host.kind === "saved"
         ? "A saved picture: run the cell again to change it."
         : state.gone
           ? "The app is gone. Run its cell to change it."
@@ -411,14 +461,14 @@ export function configPanel(root, host, { alias, onEdited }, signal) {
               ? `Fix ${faults} ${faults === 1 ? "value" : "values"} to apply`
               : "Applied at the next scaling decision. No runner restarts.",
     );
-    onEdited?.(count);
+    this.onEdited?.(count);
   };
 
-  const refused = (/** @type {string} */ reason) => {
-    clear(); // the controls go back to what is in force
-    awaited = null;
+  refused(/** @type {string} */ reason) {
+    this.clear(); // the controls go back to what is in force
+    this.awaited = null;
     update(
-      banner,
+      this.banner,
       h(
         "div",
         { class: "fj-banner fj-bad", role: "alert" },
@@ -426,37 +476,32 @@ export function configPanel(root, host, { alias, onEdited }, signal) {
         h("div", null, h("strong", null, "Not applied. "), plainText(reason)),
       ),
     );
-    draw();
-  };
+    this.draw();
+  }
 
-  const send = async (/** @type {Record<string, number> | null} */ values) => {
-    if (awaited || (values && !Object.keys(values).length)) return;
-    awaited = { values, asked: Date.now() };
-    update(banner);
-    draw();
+  async send(/** @type {Record<string, number> | null} */ values) {
+    if (this.awaited || (values && !Object.keys(values).length)) return;
+    this.awaited = { values, asked: Date.now() };
+    update(this.banner);
+    this.draw();
     try {
-      await askJson(host, "POST", `apps/${encodeURIComponent(alias)}/scaling`, {
+      await askJson(this.host, "POST", `apps/${encodeURIComponent(this.alias)}/scaling`, {
         headers: { "Content-Type": "application/json" },
         body: JSON.stringify(values ? { set: values } : { reset: true }),
       });
-      if (!values) clear();
-      clearTimeout(patience);
-      patience = setTimeout(
+      if (!values) this.clear();
+      clearTimeout(this.patience);
+      this.patience = setTimeout(
         () =>
-          awaited &&
-          refused(
+          this.awaited &&
+          this.refused(
             "The gateway took the values, but they did not come into force: somebody else may have changed them.",
           ),
         PATIENCE,
       );
-      draw();
+      this.draw();
     } catch (error) {
-      if (!signal.aborted) refused(error instanceof Error ? error.message : String(error));
+      if (!this.signal.aborted) this.refused(error instanceof Error ? error.message : String(error));
     }
-  };
-
-  const look = scheduler(root, signal, draw);
-  signal.addEventListener("abort", host.store.watch(look));
-  signal.addEventListener("abort", () => replace(root));
-  draw();
+  }
 }

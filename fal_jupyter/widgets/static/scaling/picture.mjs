@@ -123,6 +123,12 @@ export function stateArea(state, prefix, tag, shape) {
   ];
 }
 
+/** @param {number} across @param {number} down @param {any} words */
+const chartText = (across, down, words, kind = "") => svg("text", { x: across, y: down, class: kind || null }, words);
+
+/** @param {number} bottom @param {number} height @param {number[]} ticks @returns {(value: number) => number} */
+const verticalScale = (bottom, height, ticks) => (value) => bottom - (value / ticks[ticks.length - 1]) * height;
+
 /**
  * The children of the SVG and its height.
  * @param {Drawn} drawn
@@ -136,45 +142,16 @@ export function timelinePicture(drawn) {
   const points = clipPoints(timeline.points, from, to, (to - from) / Math.max(1, right - left));
   const requestTicks = countTicks(Math.max(1, ...points.map((one) => Math.max(one[WAITING], one[RUNNING]))));
   const runnerTicks = countTicks(Math.max(1, ...points.map(runnersAt)));
-  const scale =
-    (/** @type {number} */ bottom, /** @type {number} */ height, /** @type {number[]} */ ticks) =>
-    (/** @type {number} */ value) =>
-      bottom - (value / ticks[ticks.length - 1]) * height;
   const requestsBottom = MARKS + 8 + REQUESTS;
   const runnersBottom = requestsBottom + 12 + RUNNERS;
-  const requestsY = scale(requestsBottom, REQUESTS, requestTicks);
-  const runnersY = scale(runnersBottom, RUNNERS, runnerTicks);
+  const requestsY = verticalScale(requestsBottom, REQUESTS, requestTicks);
+  const runnersY = verticalScale(runnersBottom, RUNNERS, runnerTicks);
   const { lanes, more } = chosenLanes(timeline.lanes, from, to, LANES);
   const lanesTop = runnersBottom + 8;
   const bottom = lanesTop + lanes.length * LANE + (more ? 16 : 0);
-  const text = (/** @type {number} */ across, /** @type {number} */ down, /** @type {any} */ words, kind = "") =>
-    svg("text", { x: across, y: down, class: kind || null }, words);
-  const value = pointAt(timeline.points, cross ?? to);
-
-  const axes = [
-    timeLabels(from, to, left, right).map((one) => [
-      svg("line", { class: "fj-grid", x1: x(one.time), x2: x(one.time), y1: MARKS, y2: bottom }),
-      svg("text", { x: one.x, y: bottom + 15, "text-anchor": "middle" }, clock(one.time, false)),
-    ]),
-    [...requestTicks.map((tick) => [tick, requestsY(tick)]), ...runnerTicks.map((tick) => [tick, runnersY(tick)])].map(
-      ([tick, y]) => [
-        svg("line", { class: "fj-grid", x1: left, x2: right, y1: y, y2: y }),
-        svg("text", { x: left - 6, y: y + 4, "text-anchor": "end" }, tick),
-      ],
-    ),
-    svg("line", { class: "fj-grid", x1: left, x2: right, y1: bottom, y2: bottom }),
-  ];
-  const waiting = value ? value[WAITING] : 0;
-  const running = value ? value[RUNNING] : 0;
-  const gutter = [
-    text(8, 17, cross === null ? "Decisions" : clock(cross), cross === null ? "" : "fj-strong"),
-    text(8, MARKS + 16, "Requests", "fj-strong"),
-    svg("line", { class: "fj-wait-line", x1: 8, x2: 24, y1: MARKS + 29, y2: MARKS + 29 }),
-    text(28, MARKS + 33, left > 100 ? `waiting ${waiting}` : `wait ${waiting}`),
-    svg("line", { class: "fj-run-line", x1: 8, x2: 24, y1: MARKS + 45, y2: MARKS + 45 }),
-    text(28, MARKS + 49, left > 100 ? `running ${running}` : `run ${running}`),
-    text(8, requestsBottom + 24, "Runners", "fj-strong"),
-    text(8, requestsBottom + 40, `${value ? runnersAt(value) : 0}${drawn.most ? ` of ${drawn.most}` : ""}`),
+  const ticks = [
+    ...requestTicks.map((tick) => [tick, requestsY(tick)]),
+    ...runnerTicks.map((tick) => [tick, runnersY(tick)]),
   ];
   /** @type {number[]} */
   const below = [];
@@ -187,58 +164,155 @@ export function timelinePicture(drawn) {
     svg("path", { class: "fj-wait-line", d: stepPath(points, WAITING, x, requestsY) }),
     svg("path", { class: "fj-run-line", d: stepPath(points, RUNNING, x, requestsY) }),
   ];
-  const lane = (/** @type {import("../types.d.ts").Lane} */ one, /** @type {number} */ number) => {
-    const y = lanesTop + number * LANE;
-    const device = one.devices.map((id) => drawn.devices.get(id) ?? "gpu").join(" ");
-    return svg(
-      "g",
-      { "data-key": one.id },
-      svg("title", null, plainText(`${one.id}, r${one.revision}`)),
+  const visible = timeline.decisions.filter((one) => one.time >= from && one.time <= to);
+  const marks = placeMarks(visible, x);
+  const span =
+    brush && brush.to > from && brush.from < to ? [x(Math.max(from, brush.from)), x(Math.min(to, brush.to))] : null;
+  const marked = span && { x: span[0], y: MARKS, width: Math.max(1, span[1] - span[0]), height: bottom - MARKS };
+  const upright = (/** @type {number} */ at) => ({ x1: at, x2: at, y1: MARKS, y2: bottom });
+  return {
+    height: bottom + 22,
+    marks,
+    children: [
+      patternsOf(drawn.prefix),
+      axesOf(drawn, ticks, left, right, bottom, x),
+      marked ? svg("rect", { class: "fj-brush", ...marked }) : null,
+      svg("g", { "data-key": "gutter" }, gutterTexts(drawn, left, requestsBottom)),
+      svg("g", { "data-key": "stack" }, stack),
+      svg("g", { "data-key": "lines" }, lines),
       svg(
-        "text",
-        { x: 8, y: y + 14 },
-        svg("tspan", { class: "fj-strong" }, `runner ${plainText(runnerName(one.id)).slice(0, 8)}`),
-        left > 100 && device ? svg("tspan", { dx: 6 }, device.slice(0, 6)) : null,
+        "g",
+        { "data-key": "lanes" },
+        lanes.map((one, at) => laneGroup(drawn, one, lanesTop + at * LANE, left, x)),
       ),
-      laneSpans(one.moves, from, to).map((span) => {
-        const thin = span.state === "IDLE";
-        const wide = Math.max(2, x(span.to) - x(span.from));
-        const box = {
-          x: x(span.from),
-          y: y + (thin ? 7 : 4),
-          width: wide,
-          height: thin ? 6 : 12,
-          "data-state": span.state,
-          "data-from": span.from,
-          "data-to": span.to,
-        };
-        const word = stateLook(span.state).word.toUpperCase();
-        const named = !thin && span.state === "RUNNING" && wide > 64;
-        return [
-          stateArea(span.state, drawn.prefix, "rect", box),
-          named ? svg("text", { class: "fj-on-lane", x: x(span.from) + 6, y: y + 14 }, word) : null,
-        ];
-      }),
-    );
+      more ? chartText(8, bottom - 3, `and ${plural(more, "runner")} more, of before`) : null,
+      span ? span.map((at) => svg("line", { class: "fj-brush-edge", ...upright(at) })) : null,
+      svg("g", { "data-key": "mark lines", class: "fj-mark-lines" }, markLines(drawn, marks, bottom)),
+      svg("g", { "data-key": "marks" }, markGroups(drawn, marks, right)),
+      cross === null ? null : svg("line", { class: "fj-cross", "data-key": "cross", ...upright(x(cross)) }),
+    ],
   };
-  const marks = placeMarks(
-    timeline.decisions.filter((one) => one.time >= from && one.time <= to),
-    x,
+}
+
+/**
+ * Times below the chart, and its grid.
+ * @param {Drawn} drawn
+ * @param {number[][]} ticks values and where they are
+ * @param {number} left
+ * @param {number} right
+ * @param {number} bottom
+ * @param {(time: number) => number} x
+ */
+function axesOf({ from, to }, ticks, left, right, bottom, x) {
+  return [
+    timeLabels(from, to, left, right).map((one) => [
+      svg("line", { class: "fj-grid", x1: x(one.time), x2: x(one.time), y1: MARKS, y2: bottom }),
+      svg("text", { x: one.x, y: bottom + 15, "text-anchor": "middle" }, clock(one.time, false)),
+    ]),
+    ticks.map(([tick, y]) => [
+      svg("line", { class: "fj-grid", x1: left, x2: right, y1: y, y2: y }),
+      svg("text", { x: left - 6, y: y + 4, "text-anchor": "end" }, tick),
+    ]),
+    svg("line", { class: "fj-grid", x1: left, x2: right, y1: bottom, y2: bottom }),
+  ];
+}
+
+/** What stands at the left of the chart. @param {Drawn} drawn @param {number} left @param {number} requestsBottom */
+function gutterTexts({ timeline, to, cross, most }, left, requestsBottom) {
+  const value = pointAt(timeline.points, cross ?? to);
+  const waiting = value ? value[WAITING] : 0;
+  const running = value ? value[RUNNING] : 0;
+  return [
+    chartText(8, 17, cross === null ? "Decisions" : clock(cross), cross === null ? "" : "fj-strong"),
+    chartText(8, MARKS + 16, "Requests", "fj-strong"),
+    svg("line", { class: "fj-wait-line", x1: 8, x2: 24, y1: MARKS + 29, y2: MARKS + 29 }),
+    chartText(28, MARKS + 33, left > 100 ? `waiting ${waiting}` : `wait ${waiting}`),
+    svg("line", { class: "fj-run-line", x1: 8, x2: 24, y1: MARKS + 45, y2: MARKS + 45 }),
+    chartText(28, MARKS + 49, left > 100 ? `running ${running}` : `run ${running}`),
+    chartText(8, requestsBottom + 24, "Runners", "fj-strong"),
+    chartText(8, requestsBottom + 40, `${value ? runnersAt(value) : 0}${most ? ` of ${most}` : ""}`),
+  ];
+}
+
+/**
+ * A runner's lane: its states over time.
+ * @param {Drawn} drawn
+ * @param {import("../types.d.ts").Lane} one
+ * @param {number} y
+ * @param {number} left
+ * @param {(time: number) => number} x
+ */
+function laneGroup(drawn, one, y, left, x) {
+  const device = one.devices.map((id) => drawn.devices.get(id) ?? "gpu").join(" ");
+  return svg(
+    "g",
+    { "data-key": one.id },
+    svg("title", null, plainText(`${one.id}, r${one.revision}`)),
+    svg(
+      "text",
+      { x: 8, y: y + 14 },
+      svg("tspan", { class: "fj-strong" }, `runner ${plainText(runnerName(one.id)).slice(0, 8)}`),
+      left > 100 && device ? svg("tspan", { dx: 6 }, device.slice(0, 6)) : null,
+    ),
+    laneSpans(one.moves, drawn.from, drawn.to).map((span) => {
+      const thin = span.state === "IDLE";
+      const wide = Math.max(2, x(span.to) - x(span.from));
+      const box = {
+        x: x(span.from),
+        y: y + (thin ? 7 : 4),
+        width: wide,
+        height: thin ? 6 : 12,
+        "data-state": span.state,
+        "data-from": span.from,
+        "data-to": span.to,
+      };
+      const word = stateLook(span.state).word.toUpperCase();
+      const named = !thin && span.state === "RUNNING" && wide > 64;
+      return [
+        stateArea(span.state, drawn.prefix, "rect", box),
+        named ? svg("text", { class: "fj-on-lane", x: x(span.from) + 6, y: y + 14 }, word) : null,
+      ];
+    }),
   );
-  const shown =
-    drawn.chosen && marks.some((one) => one.decision === drawn.chosen)
-      ? drawn.chosen
-      : marks[marks.length - 1]?.decision;
-  const mark = (/** @type {typeof marks[number]} */ one, /** @type {number} */ number) => {
+}
+
+/** @param {Drawn} drawn @param {ReturnType<typeof placeMarks>} marks @param {number} bottom */
+function markLines(drawn, marks, bottom) {
+  return marks
+    .filter((one) => one.decision.kind !== "note" || one.decision === drawn.chosen)
+    .map((one) => {
+      const here = one.decision === drawn.chosen ? "fj-mark-here" : "";
+      return svg("line", {
+        "data-key": `line ${one.decision.time}`,
+        class: `fj-mark-line fj-mark-line-${one.decision.kind} ${here}`,
+        x1: one.x,
+        x2: one.x,
+        y1: 23,
+        y2: bottom,
+      });
+    });
+}
+
+/**
+ * The marks of decisions; arrow keys go from one to the next.
+ * @param {Drawn} drawn
+ * @param {ReturnType<typeof placeMarks>} marks
+ * @param {number} right
+ */
+function markGroups(drawn, marks, right) {
+  const last = marks[marks.length - 1];
+  const shown = marks.some((one) => one.decision === drawn.chosen) ? drawn.chosen : last?.decision;
+  return marks.map((one, number) => {
     const { decision } = one;
     const words = markWords(one.several);
-    const label = `${clock(decision.time, false)}, ${words}: ${plainText(decision.reason)}${one.several.length > 1 ? `, the last of ${one.several.length} decisions` : ""}`;
+    const several = one.several.length > 1 ? `, the last of ${one.several.length} decisions` : "";
+    const label = `${clock(decision.time, false)}, ${words}: ${plainText(decision.reason)}${several}`;
     const go = (/** @type {KeyboardEvent} */ event) => {
       const next = {
         ArrowRight: marks[number + 1],
         ArrowLeft: marks[number - 1],
         Home: marks[0],
-        End: marks[marks.length - 1],
+        End: last,
         Enter: one,
         " ": one,
       }[event.key];
@@ -267,50 +341,5 @@ export function timelinePicture(drawn) {
       svg("path", { d: SHAPES_OF_MARKS[decision.kind] ?? SHAPES_OF_MARKS.note }),
       markText(one, words, right),
     );
-  };
-  const span =
-    brush && brush.to > from && brush.from < to ? [x(Math.max(from, brush.from)), x(Math.min(to, brush.to))] : null;
-  return {
-    height: bottom + 22,
-    marks,
-    children: [
-      patternsOf(drawn.prefix),
-      axes,
-      span
-        ? svg("rect", {
-            class: "fj-brush",
-            x: span[0],
-            y: MARKS,
-            width: Math.max(1, span[1] - span[0]),
-            height: bottom - MARKS,
-          })
-        : null,
-      svg("g", { "data-key": "gutter" }, gutter),
-      svg("g", { "data-key": "stack" }, stack),
-      svg("g", { "data-key": "lines" }, lines),
-      svg("g", { "data-key": "lanes" }, lanes.map(lane)),
-      more ? text(8, bottom - 3, `and ${plural(more, "runner")} more, of before`) : null,
-      span ? span.map((at) => svg("line", { class: "fj-brush-edge", x1: at, x2: at, y1: MARKS, y2: bottom })) : null,
-      svg(
-        "g",
-        { "data-key": "mark lines", class: "fj-mark-lines" },
-        marks
-          .filter((one) => one.decision.kind !== "note" || one.decision === drawn.chosen)
-          .map((one) =>
-            svg("line", {
-              "data-key": `line ${one.decision.time}`,
-              class: `fj-mark-line fj-mark-line-${one.decision.kind} ${one.decision === drawn.chosen ? "fj-mark-here" : ""}`,
-              x1: one.x,
-              x2: one.x,
-              y1: 23,
-              y2: bottom,
-            }),
-          ),
-      ),
-      svg("g", { "data-key": "marks" }, marks.map(mark)),
-      cross === null
-        ? null
-        : svg("line", { class: "fj-cross", "data-key": "cross", x1: x(cross), x2: x(cross), y1: MARKS, y2: bottom }),
-    ],
-  };
+  });
 }

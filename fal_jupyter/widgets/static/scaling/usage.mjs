@@ -41,7 +41,10 @@ export function usageChart(measure, usage, { from, to, width, axis }) {
   const { line, area } = pathOfUsage(usage, measure.column, from, to, x, y);
   const now = usageAt(usage, to)?.[measure.column] ?? 0;
   const height = USAGE_HEIGHT + (axis ? 20 : 4);
-  const words = `${measure.name}: ${measure.words(now)} at ${clock(to, false)}, at most ${measure.words(Math.max(0, ...usage.filter((one) => one[0] >= from).map((one) => one[measure.column])))} since ${clock(from, false)}`;
+  const most = Math.max(0, ...usage.filter((one) => one[0] >= from).map((one) => one[measure.column]));
+  const words =
+    `${measure.name}: ${measure.words(now)} at ${clock(to, false)}, ` +
+    `at most ${measure.words(most)} since ${clock(from, false)}`;
   return svg(
     "svg",
     { class: "fj-chart fj-usage", viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": words },

@@ -69,78 +69,111 @@ export function summaryOf(view) {
  * @param {AbortSignal} signal
  */
 export function treePanel(root, host, _, signal) {
-  ensureStyle(root);
-  /** @type {Set<string>} */
-  const folded = new Set();
-  let current = "";
-  const starter = startButton(host);
-  const told = h("div", { role: "alert" });
-  const tree = h("div", { class: "fj-tree", role: "tree", "aria-label": "apps of this machine" });
-  const frame = h("div", { class: "fj fj-with-menu", style: { minHeight: "100%" } }, told, tree);
-  root.replaceChildren(keepOwnKeys(frame));
+  new TreePanel(root, host, _, signal);
+}
 
-  const attempt = (/** @type {() => Promise<any>} */ work) => async () => {
-    replace(told);
-    try {
-      await work();
-    } catch (error) {
-      replace(told, h("div", { class: "fj-banner fj-bad" }, error instanceof Error ? error.message : String(error)));
-    }
-  };
-  const del = (/** @type {string} */ path) =>
-    attempt(async () => {
-      const answer = await host.ask("DELETE", path);
+class TreePanel {
+  /**
+   * @param {HTMLElement} root
+   * @param {import("../types.d.ts").Host} host
+   * @param {object} _
+   * @param {AbortSignal} signal
+   */
+  constructor(root, host, _, signal) {
+    this.host = host;
+    this.signal = signal;
+    ensureStyle(root);
+
+    /** @type {Set<string>} */
+    this.folded = new Set();
+    this.current = "";
+    this.starter = startButton(this.host);
+    this.told = h("div", { role: "alert" });
+    this.tree = h("div", { class: "fj-tree", role: "tree", "aria-label": "apps of this machine" });
+    this.frame = h("div", { class: "fj fj-with-menu", style: { minHeight: "100%" } }, this.told, this.tree);
+    root.replaceChildren(keepOwnKeys(this.frame));
+
+    this.closeMenu = () => {};
+
+    this.frame.id = newId();
+    const look = scheduler(root, this.signal, () => !this.frame.querySelector(".fj-menu") && this.draw());
+    this.signal.addEventListener("abort", this.host.store.watch(look));
+    const ticking = setInterval(() => this.isInSetup() && look(), 1000); // a clock
+    this.signal.addEventListener("abort", () => clearInterval(ticking));
+    this.draw();
+  }
+
+  attempt(/** @type {() => Promise<any>} */ work) {
+    return async () => {
+      replace(this.told);
+      try {
+        await work();
+      } catch (error) {
+        replace(
+          this.told,
+          h("div", { class: "fj-banner fj-bad" }, error instanceof Error ? error.message : String(error)),
+        );
+      }
+    };
+  }
+
+  del(/** @type {string} */ path) {
+    return this.attempt(async () => {
+      const answer = await this.host.ask("DELETE", path);
       if (answer.status >= 400) throw new Error((await answer.json()).detail);
     });
+  }
 
   /** @param {AppState} app @returns {[string, string, () => void][]} shape, word, action */
-  const appActions = (app) =>
-    /** @type {any} */ (
+  appActions(app) {
+    return /** @type {any} */ (
       [
         ...(app.state === "Stopped"
-          ? [["play", "Start app", attempt(() => actOnApp(host, app.alias, "start"))]]
+          ? [["play", "Start app", this.attempt(() => actOnApp(this.host, app.alias, "start"))]]
           : [
-              ["restart", "Restart runners one by one", attempt(() => actOnApp(host, app.alias, "restart"))],
-              ["moon", "Unload until the next call", attempt(() => actOnApp(host, app.alias, "unload"))],
-              ["stop", "Stop app", attempt(() => actOnApp(host, app.alias, "stop"))],
+              ["restart", "Restart runners one by one", this.attempt(() => actOnApp(this.host, app.alias, "restart"))],
+              ["moon", "Unload until the next call", this.attempt(() => actOnApp(this.host, app.alias, "unload"))],
+              ["stop", "Stop app", this.attempt(() => actOnApp(this.host, app.alias, "stop"))],
             ]),
-        host.goToCell && ["link", "Go to its cell", () => host.goToCell?.(app.alias)],
-        ["copy", "Copy address", () => host.copy(host.address(app))],
-        host.openLogs && ["logs", "Logs", () => host.openLogs?.(app.alias)],
-        host.openDashboard && ["dashboard", "Show in dashboard", () => host.openDashboard?.()],
-        host.insertCell && ["add", "Insert a connect cell", () => host.insertCell?.(connectCell(app))],
+        this.host.goToCell && ["link", "Go to its cell", () => this.host.goToCell?.(app.alias)],
+        ["copy", "Copy address", () => this.host.copy(this.host.address(app))],
+        this.host.openLogs && ["logs", "Logs", () => this.host.openLogs?.(app.alias)],
+        this.host.openDashboard && ["dashboard", "Show in dashboard", () => this.host.openDashboard?.()],
+        this.host.insertCell && ["add", "Insert a connect cell", () => this.host.insertCell?.(connectCell(app))],
       ].filter(Boolean)
     );
+  }
 
   /** @param {AppState} app @param {string} runner @returns {[string, string, () => void][]} */
-  const runnerActions = (app, runner) =>
-    /** @type {any} */ (
+  runnerActions(app, runner) {
+    return /** @type {any} */ (
       [
         [
           "stop",
           "Stop runner",
           async () => {
-            const sure = host.confirm
-              ? await host.confirm(
+            const sure = this.host.confirm
+              ? await this.host.confirm(
                   `Stop ${runner}?`,
                   "It finishes its requests first; the app starts another one if it needs it.",
                   "Stop",
                 )
               : true;
-            if (sure) await del(`runners/${encodeURIComponent(runner)}`)();
+            if (sure) await this.del(`runners/${encodeURIComponent(runner)}`)();
           },
         ],
-        ["failed", "Kill runner", del(`runners/${encodeURIComponent(runner)}?kill=1`)],
-        host.openLogs && ["logs", "Logs of this runner", () => host.openLogs?.(app.alias, runner)],
+        ["failed", "Kill runner", this.del(`runners/${encodeURIComponent(runner)}?kill=1`)],
+        this.host.openLogs && ["logs", "Logs of this runner", () => this.host.openLogs?.(app.alias, runner)],
       ].filter(Boolean)
     );
+  }
 
   /**
    * Drag an app out of the tree: a notebook takes it as a cell that calls it, everything else as that cell's text.
    * @param {AppState} app
    */
-  const dragged = (app) => {
-    if (!host.dragCell) {
+  dragged(app) {
+    if (!this.host.dragCell) {
       return {
         draggable: true,
         ondragstart: (/** @type {DragEvent} */ event) => {
@@ -165,28 +198,27 @@ export function treePanel(root, host, _, signal) {
             if (!(event.buttons & 1)) return end();
             if (Math.hypot(event.clientX - press.clientX, event.clientY - press.clientY) < DRAG_FROM) return;
             end();
-            host.dragCell?.(connectCell(app), app.alias, event.clientX, event.clientY);
+            this.host.dragCell?.(connectCell(app), app.alias, event.clientX, event.clientY);
           },
           { signal: stop.signal },
         );
         for (const type of ["pointerup", "pointercancel"])
           document.addEventListener(type, end, { signal: stop.signal });
-        signal.addEventListener("abort", end, { signal: stop.signal });
+        this.signal.addEventListener("abort", end, { signal: stop.signal });
       },
     };
-  };
+  }
 
-  let closeMenu = () => {};
-  const menu = (/** @type {[string, string, () => void][]} */ actions, /** @type {HTMLElement} */ at) => {
-    closeMenu();
+  menu(/** @type {[string, string, () => void][]} */ actions, /** @type {HTMLElement} */ at) {
+    this.closeMenu();
     let closed = false; // its focus leaves while it is taken away: that must not take it away again
     const close = () => {
       if (closed) return;
       closed = true;
       list.remove();
     };
-    closeMenu = close;
-    const top = at.getBoundingClientRect().bottom - frame.getBoundingClientRect().top;
+    this.closeMenu = close;
+    const top = at.getBoundingClientRect().bottom - this.frame.getBoundingClientRect().top;
     const list = h(
       "div",
       { class: "fj-menu", role: "menu", style: { right: "8px", top: `${top}px` } },
@@ -204,9 +236,9 @@ export function treePanel(root, host, _, signal) {
       "focusout",
       (/** @type {FocusEvent} */ event) => !list.contains(/** @type {any} */ (event.relatedTarget)) && close(),
     );
-    frame.append(list);
+    this.frame.append(list);
     list.firstChild?.focus();
-  };
+  }
 
   /**
    * @param {string} key
@@ -216,9 +248,9 @@ export function treePanel(root, host, _, signal) {
    *   string, drag?: Record<string, any>, leaf?: boolean}} how `label`: what its name says beside the words that are
    *   seen; `leaf`: it has the place of an arrow, and none
    */
-  const row = (key, level, content, how) => {
+  row(key, level, content, how) {
     const { actions = [], expanded } = how;
-    const toggle = () => (folded.has(key) ? folded.delete(key) : folded.add(key), draw());
+    const toggle = () => (this.folded.has(key) ? this.folded.delete(key) : this.folded.add(key), this.draw());
     const quick = actions
       .slice(0, 3)
       .map(([shape, word, press]) =>
@@ -237,14 +269,14 @@ export function treePanel(root, host, _, signal) {
           .join(", "),
         "aria-expanded": expanded === undefined ? null : String(expanded),
         dataset: { key },
-        tabindex: key === current ? 0 : -1,
+        tabindex: key === this.current ? 0 : -1,
         style: { paddingLeft: `${8 + (level - 1) * 18}px` },
         ...how.drag,
-        onclick: () => (focus(key), how.press ? how.press() : expanded !== undefined && toggle()),
+        onclick: () => (this.focus(key), how.press ? how.press() : expanded !== undefined && toggle()),
         oncontextmenu: (/** @type {any} */ event) =>
-          actions.length && (event.preventDefault(), event.stopPropagation(), menu(actions, event.currentTarget)),
+          actions.length && (event.preventDefault(), event.stopPropagation(), this.menu(actions, event.currentTarget)),
         onkeydown: (/** @type {any} */ event) =>
-          keyed(event, key, event.currentTarget, actions, expanded, toggle, how.press),
+          this.keyed(event, key, event.currentTarget, actions, expanded, toggle, how.press),
       },
       expanded !== undefined ? glyph(expanded ? "open" : "folded") : how.leaf ? h("span", { class: "fj-glyph" }) : null,
       spaced,
@@ -262,23 +294,28 @@ export function treePanel(root, host, _, signal) {
               "more",
               "More actions",
               (/** @type {any} */ event) => (
-                event.stopPropagation(), menu(actions, event.currentTarget.closest(".fj-row"))
+                event.stopPropagation(), this.menu(actions, event.currentTarget.closest(".fj-row"))
               ),
               { tabIndex: -1 },
             ),
           )
         : null,
     );
-  };
+  }
 
   /** @param {string} key @returns {HTMLElement | undefined} */
-  const rowOf = (key) =>
-    /** @type {HTMLElement[]} */ ([...tree.querySelectorAll(".fj-row")]).find((one) => one.dataset.key === key);
-  const focus = (/** @type {string} */ key) => {
-    current = key;
-    for (const one of tree.querySelectorAll(".fj-row")) one.tabIndex = one.dataset.key === key ? 0 : -1;
-    rowOf(key)?.focus();
-  };
+  rowOf(key) {
+    return /** @type {HTMLElement[]} */ ([...this.tree.querySelectorAll(".fj-row")]).find(
+      (one) => one.dataset.key === key,
+    );
+  }
+
+  focus(/** @type {string} */ key) {
+    this.current = key;
+    for (const one of this.tree.querySelectorAll(".fj-row")) one.tabIndex = one.dataset.key === key ? 0 : -1;
+    this.rowOf(key)?.focus();
+  }
+
   /**
    * @param {KeyboardEvent} event
    * @param {string} key
@@ -288,9 +325,9 @@ export function treePanel(root, host, _, signal) {
    * @param {() => void} toggle
    * @param {(() => void) | undefined} press
    */
-  const keyed = (event, key, element, actions, expanded, toggle, press) => {
+  keyed(event, key, element, actions, expanded, toggle, press) {
     if (event.target !== element) return;
-    const rows = /** @type {HTMLElement[]} */ ([...tree.querySelectorAll(".fj-row")]);
+    const rows = /** @type {HTMLElement[]} */ ([...this.tree.querySelectorAll(".fj-row")]);
     const at = rows.indexOf(element);
     const level = (/** @type {HTMLElement | undefined} */ one) => Number(one?.getAttribute("aria-level") ?? 0);
     const parent = rows
@@ -306,17 +343,17 @@ export function treePanel(root, host, _, signal) {
       ArrowRight: expanded ? inner : undefined,
       ArrowLeft: expanded ? undefined : parent,
     }[event.key];
-    if (to) focus(to.dataset.key ?? "");
+    if (to) this.focus(to.dataset.key ?? "");
     else if ((event.key === "ArrowRight" && expanded === false) || (event.key === "ArrowLeft" && expanded))
-      toggle(), focus(key);
+      toggle(), this.focus(key);
     else if (event.key === "Enter") (press ?? toggle)();
     else if (event.key === "Delete" && actions.length) actions.find(([, word]) => /^Stop/.test(word))?.[2]();
     else if ((event.key === "F10" && event.shiftKey) || event.key === "ContextMenu")
-      actions.length && menu(/** @type {any} */ (actions), element);
+      actions.length && this.menu(/** @type {any} */ (actions), element);
     else return;
     event.preventDefault();
     event.stopPropagation();
-  };
+  }
 
   /**
    * What a runner does now.
@@ -324,7 +361,7 @@ export function treePanel(root, host, _, signal) {
    * @param {import("../types.d.ts").RunnerState} one
    * @param {View} view
    */
-  const doingOf = (app, one, view) => {
+  doingOf(app, one, view) {
     const since = Math.max(0, view.time - one.since);
     if (one.state === "SETUP")
       return app.setup_ms > Date.now() - one.since
@@ -340,135 +377,121 @@ export function treePanel(root, host, _, signal) {
     return request
       ? `${duration(request.run_ms + request.stream_ms || since)} in ${plainText(pathText(request.path))}`
       : `${one.in_flight} in flight`;
-  };
-  /** @param {AppState} app @param {View} view */
-  const appRows = (app, view) => {
-    const key = `app:${app.alias}`;
-    const expanded = !folded.has(key);
-    const look = appLook(app);
+  }
+
+  /** What stands at the right of an app's row. @param {AppState} app @param {View} view */
+  asideOf(app, view) {
+    if (app.state === "Ready" && !newestFailed(app)) return app.stats.rate > 0 ? rate(app.stats.rate) : undefined;
     const again = (app.failure?.retry_at ?? 0) - view.time;
-    const aside =
-      app.state === "Ready" && !newestFailed(app)
-        ? app.stats.rate > 0
-          ? rate(app.stats.rate)
-          : undefined
-        : app.state === "Failing" && again > 0
-          ? h(
-              "span",
-              { class: "fj-failed" },
-              `retry in ${again < 99000 ? `${Math.ceil(again / 1000)} s` : `${Math.ceil(again / 60000)} m`}`,
-            )
-          : app.state === "Zero"
-            ? "zero"
-            : look.word.toLowerCase();
-    const inner = app.runners.length > 0 || app.waiting > 0;
-    const rows = [
-      row(
-        key,
-        1,
-        [
-          glyph(look.shape, look.tone),
-          h(
-            "strong",
-            { class: "fj-cut", title: plainText(`${app.alias} of ${app.owner_name || app.owner_kind}`) },
-            plainText(app.alias),
-          ),
-          h("span", { class: "fj-muted" }, `r${app.serving || app.revision}`),
-        ],
-        {
-          aside,
-          actions: appActions(app),
-          expanded: inner ? expanded : undefined,
-          drag: dragged(app),
-          leaf: !inner,
-          label: [
-            look.word.toLowerCase() === aside ? "" : look.word,
-            app.serving && app.serving !== app.revision ? `r${app.revision} not ready` : "",
-            plural(app.runners.length, "runner"),
-          ]
-            .filter(Boolean)
-            .join(", "),
-        },
-      ),
+    if (app.state === "Failing" && again > 0) {
+      const wait = again < 99000 ? `${Math.ceil(again / 1000)} s` : `${Math.ceil(again / 60000)} m`;
+      return h("span", { class: "fj-failed" }, `retry in ${wait}`);
+    }
+    return app.state === "Zero" ? "zero" : appLook(app).word.toLowerCase();
+  }
+
+  /** @param {AppState} app @param {View} view @param {boolean} inner whether it has rows of its own */
+  appRow(app, view, inner) {
+    const key = `app:${app.alias}`;
+    const look = appLook(app);
+    const aside = this.asideOf(app, view);
+    const name = plainText(`${app.alias} of ${app.owner_name || app.owner_kind}`);
+    const label = [
+      look.word.toLowerCase() === aside ? "" : look.word,
+      app.serving && app.serving !== app.revision ? `r${app.revision} not ready` : "",
+      plural(app.runners.length, "runner"),
     ];
-    if (!expanded || !inner) return rows;
-    const asked = (/** @type {string} */ id) => view.requests.find((one) => one.id === id);
-    for (const one of app.runners) {
-      const device = one.devices
-        .map((id) => view.devices.find((device) => device.id === id))
-        .map((device) => (device ? `gpu ${device.index}` : "gpu"))
-        .join(" ");
-      const doing = doingOf(app, one, view);
-      rows.push(
-        row(
-          `runner:${one.id}`,
-          2,
-          [
-            stateGlyph(one.state),
-            h(
-              "span",
-              { class: "fj-cut fj-runner-name", title: plainText(one.id) },
-              `runner ${plainText(runnerName(one.id))}`,
-            ),
-            h("span", { class: "fj-muted" }, device),
-          ],
-          {
-            aside: doing,
-            actions: runnerActions(app, one.id),
-            label: `${plainText(one.id)}, ${stateLook(one.state).word}`,
-          },
-        ),
-      );
-    }
-    if (app.waiting) {
-      const queueKey = `queue:${app.alias}`;
-      const shown = !folded.has(queueKey);
-      rows.push(
-        row(queueKey, 2, [stateGlyph("waiting"), "queue"], {
-          aside: String(app.waiting),
-          expanded: shown,
-          label: `waiting for ${plainText(app.alias)}`,
-        }),
-      );
-      if (shown) {
-        const more = app.waiting - app.queue.length;
-        for (const one of app.queue)
-          rows.push(
-            row(
-              `request:${one.id}`,
-              3,
-              [
-                h(
-                  "span",
-                  { class: "fj-mono fj-cut", title: plainText(pathText(one.path)) },
-                  plainText(pathText(one.path)),
-                ),
-                asked(one.id)?.cell_number
-                  ? h("span", { class: "fj-muted" }, `cell [${asked(one.id)?.cell_number}]`)
-                  : null,
-              ],
-              {
-                aside: duration(view.time - one.since),
-                actions: [["close", "Cancel request", del(`requests/${one.id}`)]],
-                press: () => host.openDashboard?.(one.id),
-                label: "waiting",
-              },
-            ),
-          );
-        if (more > 0)
-          rows.push(
-            row(`more:${app.alias}`, 3, [h("span", { class: "fj-muted" }, `and ${more} more`)], {
-              label: "requests waiting",
-            }),
-          );
-      }
-    }
+    return this.row(
+      key,
+      1,
+      [
+        glyph(look.shape, look.tone),
+        h("strong", { class: "fj-cut", title: name }, plainText(app.alias)),
+        h("span", { class: "fj-muted" }, `r${app.serving || app.revision}`),
+      ],
+      {
+        aside,
+        actions: this.appActions(app),
+        expanded: inner ? !this.folded.has(key) : undefined,
+        drag: this.dragged(app),
+        leaf: !inner,
+        label: label.filter(Boolean).join(", "),
+      },
+    );
+  }
+
+  /** @param {AppState} app @param {View} view @param {AppState["runners"][number]} one */
+  runnerRow(app, view, one) {
+    const device = one.devices
+      .map((id) => view.devices.find((device) => device.id === id))
+      .map((device) => (device ? `gpu ${device.index}` : "gpu"))
+      .join(" ");
+    const name = `runner ${plainText(runnerName(one.id))}`;
+    return this.row(
+      `runner:${one.id}`,
+      2,
+      [
+        stateGlyph(one.state),
+        h("span", { class: "fj-cut fj-runner-name", title: plainText(one.id) }, name),
+        h("span", { class: "fj-muted" }, device),
+      ],
+      {
+        aside: this.doingOf(app, one, view),
+        actions: this.runnerActions(app, one.id),
+        label: `${plainText(one.id)}, ${stateLook(one.state).word}`,
+      },
+    );
+  }
+
+  /** @param {View} view @param {AppState["queue"][number]} one */
+  waitingRow(view, one) {
+    const path = plainText(pathText(one.path));
+    const cell = view.requests.find((other) => other.id === one.id)?.cell_number;
+    return this.row(
+      `request:${one.id}`,
+      3,
+      [
+        h("span", { class: "fj-mono fj-cut", title: path }, path),
+        cell ? h("span", { class: "fj-muted" }, `cell [${cell}]`) : null,
+      ],
+      {
+        aside: duration(view.time - one.since),
+        actions: [["close", "Cancel request", this.del(`requests/${one.id}`)]],
+        press: () => this.host.openDashboard?.(one.id),
+        label: "waiting",
+      },
+    );
+  }
+
+  /** @param {AppState} app @param {View} view */
+  queueRows(app, view) {
+    const key = `queue:${app.alias}`;
+    const expanded = !this.folded.has(key);
+    const head = this.row(key, 2, [stateGlyph("waiting"), "queue"], {
+      aside: String(app.waiting),
+      expanded,
+      label: `waiting for ${plainText(app.alias)}`,
+    });
+    if (!expanded) return [head];
+    const rows = [head, ...app.queue.map((one) => this.waitingRow(view, one))];
+    const more = app.waiting - app.queue.length;
+    const words = h("span", { class: "fj-muted" }, `and ${more} more`);
+    if (more > 0) rows.push(this.row(`more:${app.alias}`, 3, [words], { label: "requests waiting" }));
     return rows;
-  };
+  }
+
+  /** @param {AppState} app @param {View} view */
+  appRows(app, view) {
+    const inner = app.runners.length > 0 || app.waiting > 0;
+    const first = this.appRow(app, view, inner);
+    if (!inner || this.folded.has(`app:${app.alias}`)) return [first];
+    const runners = app.runners.map((one) => this.runnerRow(app, view, one));
+    return [first, ...runners, ...(app.waiting ? this.queueRows(app, view) : [])];
+  }
 
   /** An app that ended with its kernel: what there was stays in sight. @param {import("../types.d.ts").KnownApp} app */
-  const endedRow = (app) =>
-    row(
+  endedRow = (app) => {
+    return this.row(
       `app:${app.alias}`,
       1,
       [
@@ -486,48 +509,56 @@ export function treePanel(root, host, _, signal) {
         aside: `${ownerWords(app).replace("its ", "")} ended`,
         actions: /** @type {any} */ (
           [
-            host.runCell && ["play", "Run its cell", () => host.runCell?.(app.alias)],
-            host.goToCell && ["link", "Go to its cell", () => host.goToCell?.(app.alias)],
+            this.host.runCell && ["play", "Run its cell", () => this.host.runCell?.(app.alias)],
+            this.host.goToCell && ["link", "Go to its cell", () => this.host.goToCell?.(app.alias)],
           ].filter(Boolean)
         ),
         leaf: true,
         label: `stopped with ${ownerWords(app)}, ${plural(app.stats.calls, "call")}`,
       },
     );
+  };
 
-  const meter = (/** @type {number} */ used, /** @type {number} */ whole) =>
-    h(
+  meter(/** @type {number} */ used, /** @type {number} */ whole) {
+    return h(
       "span",
       { class: "fj-tree-meter", "aria-hidden": "true" },
       h("span", { style: { width: `${Math.min(100, (100 * used) / Math.max(1, whole))}%` } }),
     );
-  const busyWords = (/** @type {number} */ busy) => (busy >= 0 ? `${Math.round(busy)} % busy` : "");
-  const ofWords = (/** @type {number} */ used, /** @type {number} */ whole) =>
-    `${bytes(used).replace(bytes(whole).slice(bytes(whole).indexOf(" ")), "")} of ${bytes(whole)}`; // 3.2 of 16.4 GB
+  }
+
+  busyWords(/** @type {number} */ busy) {
+    return busy >= 0 ? `${Math.round(busy)} % busy` : "";
+  }
+
+  ofWords(/** @type {number} */ used, /** @type {number} */ whole) {
+    return `${bytes(used).replace(bytes(whole).slice(bytes(whole).indexOf(" ")), "")} of ${bytes(whole)}`;
+  } // 3.2 of 16.4 GB
 
   /** @param {import("../types.d.ts").DeviceState} one */
-  const deviceRow = (one) => {
-    const words = [one.name, busyWords(one.busy), one.holder || "free"].filter(Boolean).join(", ");
-    return row(
+  deviceRow = (one) => {
+    const words = [one.name, this.busyWords(one.busy), one.holder || "free"].filter(Boolean).join(", ");
+    return this.row(
       `device:${one.id}`,
       1,
       [
         h("span", { class: "fj-nowrap", title: plainText(words) }, `gpu ${one.index}`),
-        meter(one.used >= 0 ? one.used : one.holder ? one.memory : 0, one.memory),
+        this.meter(one.used >= 0 ? one.used : one.holder ? one.memory : 0, one.memory),
       ],
-      { aside: one.used >= 0 ? ofWords(one.used, one.memory) : bytes(one.memory), label: plainText(words) },
+      { aside: one.used >= 0 ? this.ofWords(one.used, one.memory) : bytes(one.memory), label: plainText(words) },
     );
   };
+
   /** @param {import("../types.d.ts").HostState} one */
-  const hostRow = (one) => {
+  hostRow(one) {
     const words = [
       plural(one.cores, "core"),
-      busyWords(one.busy),
+      this.busyWords(one.busy),
       `${bytes(one.used)} of ${bytes(one.memory)} memory in use`,
     ]
       .filter(Boolean)
       .join(", ");
-    return row(
+    return this.row(
       "device:host",
       1,
       [
@@ -537,17 +568,17 @@ export function treePanel(root, host, _, signal) {
           "host ",
           h("span", { class: "fj-muted" }, plural(one.cores, "core")),
         ),
-        meter(one.used, one.memory),
+        this.meter(one.used, one.memory),
       ],
       {
-        aside: ofWords(one.used, one.memory),
-        label: ["memory in use", busyWords(one.busy)].filter(Boolean).join(", "),
+        aside: this.ofWords(one.used, one.memory),
+        label: ["memory in use", this.busyWords(one.busy)].filter(Boolean).join(", "),
       },
     );
-  };
+  }
 
-  const draw = () => {
-    const view = host.store.view;
+  draw() {
+    const view = this.host.store.view;
     const section = (/** @type {string} */ name, /** @type {string} */ more) =>
       h(
         "div",
@@ -555,8 +586,9 @@ export function treePanel(root, host, _, signal) {
         name,
         h("span", { class: "fj-muted", style: { fontWeight: "400" } }, more),
       );
-    const had = tree.contains(document.activeElement) ? current : "";
-    if (view.link !== "live" && !view.apps.length && !view.ended.length) return update(tree, emptyState(view));
+    const had = this.tree.contains(document.activeElement) ? this.current : "";
+    if (view.link !== "live" && !view.apps.length && !view.ended.length)
+      return update(this.tree, this.emptyState(view));
     const lost =
       view.link === "lost"
         ? h("div", { class: "fj-banner fj-bad" }, h("div", null, `No update: ${plainText(view.reason)}. Trying again.`))
@@ -565,20 +597,20 @@ export function treePanel(root, host, _, signal) {
     const recent = view.requests.filter((one) => one.state === "done").slice(0, RECENT);
     const failed = recent.filter(hasFailed).length;
     update(
-      tree,
+      this.tree,
       lost,
       section("Apps", String(view.apps.length)),
-      view.apps.length || view.ended.length ? view.apps.map((app) => appRows(app, view)) : emptyState(view),
-      view.ended.map(endedRow),
+      view.apps.length || view.ended.length ? view.apps.map((app) => this.appRows(app, view)) : this.emptyState(view),
+      view.ended.map(this.endedRow),
       section("Devices", plural(view.devices.length, "GPU")),
-      view.devices.map(deviceRow),
-      view.host ? hostRow(view.host) : null,
+      view.devices.map(this.deviceRow),
+      view.host ? this.hostRow(view.host) : null,
       recent.length
         ? [
             section("Recent", failed ? `${failed} failed` : ""),
             recent.map((one) => {
               const look = requestLook(one);
-              return row(
+              return this.row(
                 `recent:${one.id}`,
                 1,
                 [
@@ -592,7 +624,7 @@ export function treePanel(root, host, _, signal) {
                 ],
                 {
                   aside: duration(totalOf(one, view.time)),
-                  press: () => host.openDashboard?.(one.id),
+                  press: () => this.host.openDashboard?.(one.id),
                   label: look.word,
                 },
               );
@@ -600,14 +632,14 @@ export function treePanel(root, host, _, signal) {
           ]
         : null,
     );
-    if (!tree.querySelector('.fj-row[tabindex="0"]')) {
-      const first = tree.querySelector(".fj-row");
-      if (first) (first.tabIndex = 0), (current = first.dataset.key);
+    if (!this.tree.querySelector('.fj-row[tabindex="0"]')) {
+      const first = this.tree.querySelector(".fj-row");
+      if (first) (first.tabIndex = 0), (this.current = first.dataset.key);
     }
-    if (had && !tree.contains(document.activeElement)) focus(rowOf(had) ? had : current);
-  };
+    if (had && !this.tree.contains(document.activeElement)) this.focus(this.rowOf(had) ? had : this.current);
+  }
 
-  const emptyState = (/** @type {View} */ view) => {
+  emptyState(/** @type {View} */ view) {
     if (view.link === "connecting") return h("p", { class: "fj-empty" }, "Connecting …");
     if (view.link === "lost")
       return h(
@@ -632,23 +664,19 @@ export function treePanel(root, host, _, signal) {
       h(
         "p",
         { style: { marginTop: "8px" } },
-        host.insertCell
-          ? button([glyph("add"), "Insert an app cell"], () => host.insertCell?.(APP_CELL), {
+        this.host.insertCell
+          ? button([glyph("add"), "Insert an app cell"], () => this.host.insertCell?.(APP_CELL), {
               class: "fj-button fj-primary",
             })
           : null,
-        view.link === "off" && !host.insertCell ? starter : null,
+        view.link === "off" && !this.host.insertCell ? this.starter : null,
       ),
     );
-  };
+  }
 
-  frame.id = newId();
-  const look = scheduler(root, signal, () => !frame.querySelector(".fj-menu") && draw());
-  signal.addEventListener("abort", host.store.watch(look));
-  const isInSetup = () => host.store.view.apps.some((app) => app.runners.some((one) => one.state === "SETUP"));
-  const ticking = setInterval(() => isInSetup() && look(), 1000); // a clock
-  signal.addEventListener("abort", () => clearInterval(ticking));
-  draw();
+  isInSetup() {
+    return this.host.store.view.apps.some((app) => app.runners.some((one) => one.state === "SETUP"));
+  }
 }
 
 /** The words of a part of a row. @param {any} part @returns {string} */

@@ -420,40 +420,128 @@ const madeKeys = new Map();
  *   without a path
  * @param {AbortSignal} signal
  */
-export function snippetsPanel(root, host, { alias, call }, signal) {
-  let kind = "cell";
-  let wished = ""; // the way that was chosen; an endpoint that does not have it is shown in its own
-  let way = "run";
-  let chosen = ""; // the endpoint that was chosen here; before that the form's
-  /** @type {any} */
-  let schema = null;
-  let schemaOf = -1;
-  let drawn = "";
-  const code = h("pre", { class: "fj-code fj-program", tabIndex: 0, "aria-label": "program" });
-  const note = h("span", { class: "fj-muted", role: "status" });
-  const app = () => host.store.view.apps.find((one) => one.alias === alias);
-  const endpoints = () => [
-    ...(app()?.endpoints ?? []),
-    ...(app()?.sockets ?? []).filter((one) => one.protocol === "realtime"),
-  ];
-  const endpoint = () => endpoints().find((one) => one.path === (chosen || call()?.path)) ?? endpoints()[0];
-  const choose = h("select", {
-    class: "fj-input fj-program-endpoint",
-    id: newId(),
-    "aria-label": "endpoint",
-    onchange: () => ((chosen = choose.value), draw()),
-  });
-  const languages = h("span", { class: "fj-choices", role: "group", "aria-label": "language" });
-  const ways = h("span", { class: "fj-choices", role: "group", "aria-label": "way of calling" });
-  const say = (/** @type {string} */ text) => setText(note, text);
+export function snippetsPanel(root, host, options, signal) {
+  new SnippetsPanel(root, host, options, signal);
+}
+
+class SnippetsPanel {
+  /**
+   * @param {HTMLElement} root
+   * @param {import("../types.d.ts").Host} host
+   * @param {{alias: string, call: (path?: string) => {endpoint: string, path: string, value: any, method?: string,
+   *   query?: Record<string, any>, encoding?: string} | null}} options what the form of an endpoint holds, of the chosen one
+   *   without a path
+   * @param {AbortSignal} signal
+   */
+  constructor(root, host, { alias, call }, signal) {
+    this.root = root;
+    this.host = host;
+    this.alias = alias;
+    this.call = call;
+    this.signal = signal;
+    this.kind = "cell";
+    this.wished = ""; // the way that was chosen; an endpoint that does not have it is shown in its own
+    this.way = "run";
+    this.chosen = ""; // the endpoint that was chosen here; before that the form's
+
+    /** @type {any} */
+    this.schema = null;
+    this.schemaOf = -1;
+    this.drawn = "";
+    this.code = h("pre", { class: "fj-code fj-program", tabIndex: 0, "aria-label": "program" });
+    this.note = h("span", { class: "fj-muted", role: "status" });
+    this.choose = h("select", {
+      class: "fj-input fj-program-endpoint",
+      id: newId(),
+      "aria-label": "endpoint",
+      onchange: () => ((this.chosen = this.choose.value), this.draw()),
+    });
+    this.languages = h("span", { class: "fj-choices", role: "group", "aria-label": "language" });
+    this.ways = h("span", { class: "fj-choices", role: "group", "aria-label": "way of calling" });
+    this.make = button([glyph("add"), "Make a key"], async () => {
+      try {
+        const answer = await askJson(this.host, "POST", `apps/${encodeURIComponent(this.alias)}/keys`);
+        madeKeys.set(this.alias, answer.key);
+        this.say("This key is good until the app's notebook ends. It is shown here only.");
+      } catch (error) {
+        this.say(error instanceof Error ? error.message : String(error));
+      }
+      this.draw();
+    });
+
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    let fading;
+    this.word = h("span", null, "Copy");
+    this.copied = "";
+    this.copy = button([glyph("copy"), this.word], async () => {
+      await this.host.copy(this.text());
+      setText(this.word, "Copied");
+      this.copied = this.text();
+      this.say("Copied.");
+      clearTimeout(fading);
+      fading = setTimeout(
+        () => (setText(this.word, "Copy"), this.note.textContent === "Copied." && this.say("")),
+        COPIED_FOR,
+      );
+    });
+    this.signal.addEventListener("abort", () => clearTimeout(fading));
+    this.root.append(
+      h(
+        "div",
+        { class: "fj-bar-row" },
+        this.choose,
+        this.languages,
+        this.ways,
+        h("span", { class: "fj-space" }),
+        this.make,
+        this.copy,
+      ),
+      this.code,
+      h("div", { class: "fj-bar-row fj-program-note" }, this.note),
+    );
+    this.draw();
+    this.readSchema();
+    let stands = "";
+    // a form that changed in the Try tab, or an app that came, is seen here at once; a text that is the same stays
+    // selected
+    const stop = this.host.store.watch(() => {
+      this.readSchema();
+      const now = JSON.stringify([this.endpoints().map((one) => one.path), this.endpoint()?.path]);
+      if (now !== stands) {
+        stands = now;
+        if (document.activeElement !== this.choose) this.draw();
+      }
+      this.look();
+    });
+    this.signal.addEventListener("abort", stop);
+  }
+
+  app() {
+    return this.host.store.view.apps.find((one) => one.alias === this.alias);
+  }
+
+  endpoints() {
+    return [
+      ...(this.app()?.endpoints ?? []),
+      ...(this.app()?.sockets ?? []).filter((one) => one.protocol === "realtime"),
+    ];
+  }
+
+  endpoint() {
+    return this.endpoints().find((one) => one.path === (this.chosen || this.call()?.path)) ?? this.endpoints()[0];
+  }
+
+  say(/** @type {string} */ text) {
+    return setText(this.note, text);
+  }
 
   /** @param {import("../types.d.ts").EndpointState} one */
-  const callOf = (one) => {
-    const form = call(one.path);
+  callOf(one) {
+    const form = this.call(one.path);
     if (form?.path === one.path) return form;
-    const found = schema && one.protocol === "http" ? endpointSchema(schema, one.path) : null;
+    const found = this.schema && one.protocol === "http" ? endpointSchema(this.schema, one.path) : null;
     if (!found && one.protocol === "http") {
-      const last = host.picture?.last; // what a saved notebook has of it
+      const last = this.host.picture?.last; // what a saved notebook has of it
       const known = last && pathText(last.request.path) === one.path ? recordedValue(last.input) : null;
       return {
         endpoint: one.name,
@@ -465,63 +553,41 @@ export function snippetsPanel(root, host, { alias, call }, signal) {
       ? Object.fromEntries(
           found.query.required.map((/** @type {string} */ name) => [
             name,
-            sampleOf(found.query.properties[name], schema, name),
+            sampleOf(found.query.properties[name], this.schema, name),
           ]),
         )
       : {};
     return {
       endpoint: one.name,
       path: one.path,
-      value: found ? (found.examples[0]?.value ?? sampleOf(found.schema, schema)) : {},
+      value: found ? (found.examples[0]?.value ?? sampleOf(found.schema, this.schema)) : {},
       method: found?.method ?? "POST",
       query,
       encoding: found?.encoding,
     };
-  };
-  const text = () => {
-    const state = app();
-    const one = endpoint();
+  }
+
+  text() {
+    const state = this.app();
+    const one = this.endpoint();
     if (!state || !one) return "";
     const programs = snippetsOf({
-      ...callOf(one),
-      way,
+      ...this.callOf(one),
+      way: this.way,
       yields: one.yields,
       signature: one.signature,
-      names: endpoints().map((each) => each.name),
+      names: this.endpoints().map((each) => each.name),
       className: state.class_name,
       app: state.app,
       url: state.url,
-      key: madeKeys.get(alias) ?? PLACEHOLDER,
+      key: madeKeys.get(this.alias) ?? PLACEHOLDER,
     });
-    return programs[kind] ?? programs.cell;
-  };
-  const make = button([glyph("add"), "Make a key"], async () => {
-    try {
-      const answer = await askJson(host, "POST", `apps/${encodeURIComponent(alias)}/keys`);
-      madeKeys.set(alias, answer.key);
-      say("This key is good until the app's notebook ends. It is shown here only.");
-    } catch (error) {
-      say(error instanceof Error ? error.message : String(error));
-    }
-    draw();
-  });
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  let fading;
-  const word = h("span", null, "Copy");
-  let copied = "";
-  const copy = button([glyph("copy"), word], async () => {
-    await host.copy(text());
-    setText(word, "Copied");
-    copied = text();
-    say("Copied.");
-    clearTimeout(fading);
-    fading = setTimeout(() => (setText(word, "Copy"), note.textContent === "Copied." && say("")), COPIED_FOR);
-  });
-  signal.addEventListener("abort", () => clearTimeout(fading));
+    return programs[this.kind] ?? programs.cell;
+  }
 
   /** @param {Record<string, string>} words @param {string} now @param {(name: string) => void} press */
-  const choices = (words, now, press) =>
-    Object.entries(words).map(([name, one]) =>
+  choices(words, now, press) {
+    return Object.entries(words).map(([name, one]) =>
       h(
         "button",
         {
@@ -529,105 +595,104 @@ export function snippetsPanel(root, host, { alias, call }, signal) {
           class: "fj-choice",
           dataset: { key: name },
           "aria-pressed": String(name === now),
-          onclick: () => (press(name), draw(), place(name)),
+          onclick: () => (press(name), this.draw(), this.place(name)),
         },
         one,
       ),
     );
+  }
+
   /** Focus stays where it was pressed. @param {string} name */
-  const place = (name) => /** @type {any} */ (root.querySelector(`.fj-choice[data-key="${name}"]`))?.focus();
+  place(name) {
+    return /** @type {any} */ (this.root.querySelector(`.fj-choice[data-key="${name}"]`))?.focus();
+  }
+
   /** True where the app's address has ended with it. */
-  const isPast = () =>
-    host.kind === "saved" ||
-    !app() ||
-    Boolean(/** @type {import("../types.d.ts").KnownApp | undefined} */ (app())?.gone);
-  const draw = () => {
-    const one = endpoint();
-    // another program is shown
-    if (copied && copied !== text()) (copied = ""), setText(word, "Copy"), note.textContent === "Copied." && say("");
-    if (isPast()) kind = "cell"; // the others name an address where nothing is any more
-    replace(
-      choose,
-      endpoints().map((each) => h("option", { value: each.path }, each.path)),
+  isPast() {
+    return (
+      this.host.kind === "saved" ||
+      !this.app() ||
+      Boolean(/** @type {import("../types.d.ts").KnownApp | undefined} */ (this.app())?.gone)
     );
-    if (one) choose.value = one.path;
+  }
+
+  draw() {
+    const one = this.endpoint();
+    // another program is shown
+    if (this.copied && this.copied !== this.text())
+      (this.copied = ""), setText(this.word, "Copy"), this.note.textContent === "Copied." && this.say("");
+    if (this.isPast()) this.kind = "cell"; // the others name an address where nothing is any more
+    replace(
+      this.choose,
+      this.endpoints().map((each) => h("option", { value: each.path }, each.path)),
+    );
+    if (one) this.choose.value = one.path;
     const known = one ? waysOf(one) : [];
-    way = known.includes(wished) ? wished : (known[0] ?? "run");
-    if (way === "session" && kind === "curl") kind = "cell"; // curl has no such session
+    this.way = known.includes(this.wished) ? this.wished : (known[0] ?? "run");
+    if (this.way === "session" && this.kind === "curl") this.kind = "cell"; // curl has no such session
     const names = {
       ...NAMES,
-      python: one && (isForm(callOf(one).encoding) || (one.yields && way === "stream")) ? "Python" : NAMES.python,
+      python:
+        one && (isForm(this.callOf(one).encoding) || (one.yields && this.way === "stream")) ? "Python" : NAMES.python,
     }; // fal's client sends JSON only, and reads no JSON lines
     const words = Object.fromEntries(
       Object.entries(names).filter(
-        ([name]) => (way !== "session" || name !== "curl") && (name === "cell" || !isPast()),
+        ([name]) => (this.way !== "session" || name !== "curl") && (name === "cell" || !this.isPast()),
       ),
     );
     replace(
-      languages,
-      choices(words, kind, (name) => (kind = name)),
+      this.languages,
+      this.choices(words, this.kind, (name) => (this.kind = name)),
     );
     replace(
-      ways,
+      this.ways,
       known.length > 1
-        ? choices(
+        ? this.choices(
             Object.fromEntries(known.map((name) => [name, WAYS[/** @type {keyof typeof WAYS} */ (name)]])),
-            way,
-            (name) => (wished = name),
+            this.way,
+            (name) => (this.wished = name),
           )
         : null,
     );
-    make.hidden =
-      kind === "cell" || madeKeys.has(alias) || host.kind === "saved" || !app() || app()?.state === "Stopped";
-    look();
-  };
-  const look = () => {
-    const now = text();
-    if (now === drawn && code.firstChild) return;
-    drawn = now;
+    this.make.hidden =
+      this.kind === "cell" ||
+      madeKeys.has(this.alias) ||
+      this.host.kind === "saved" ||
+      !this.app() ||
+      this.app()?.state === "Stopped";
+    this.look();
+  }
+
+  look() {
+    const now = this.text();
+    if (now === this.drawn && this.code.firstChild) return;
+    this.drawn = now;
     replace(
-      code,
-      now ? programView(now, GRAMMARS[/** @type {keyof typeof GRAMMARS} */ (kind)]) : "No endpoint is known yet.",
+      this.code,
+      now ? programView(now, GRAMMARS[/** @type {keyof typeof GRAMMARS} */ (this.kind)]) : "No endpoint is known yet.",
     );
-    copy.disabled = !now;
-  };
+    this.copy.disabled = !now;
+  }
+
   /** What endpoints take, for those that the form does not show. */
-  const readSchema = async () => {
-    const state = app();
+  async readSchema() {
+    const state = this.app();
     if (
       !state ||
-      host.kind === "saved" ||
-      host.store.view.link !== "live" ||
-      schemaOf === state.serving ||
+      this.host.kind === "saved" ||
+      this.host.store.view.link !== "live" ||
+      this.schemaOf === state.serving ||
       !state.runners.some((one) => one.state === "IDLE" || one.state === "RUNNING")
     )
       return;
-    schemaOf = state.serving;
+    this.schemaOf = state.serving;
     try {
-      schema = await askJson(host, "GET", `apps/${encodeURIComponent(alias)}/schema`, { signal });
-      look();
+      this.schema = await askJson(this.host, "GET", `apps/${encodeURIComponent(this.alias)}/schema`, {
+        signal: this.signal,
+      });
+      this.look();
     } catch {
-      schema = null; // the programs are then without arguments, as where no runner is up
+      this.schema = null; // the programs are then without arguments, as where no runner is up
     }
-  };
-  root.append(
-    h("div", { class: "fj-bar-row" }, choose, languages, ways, h("span", { class: "fj-space" }), make, copy),
-    code,
-    h("div", { class: "fj-bar-row fj-program-note" }, note),
-  );
-  draw();
-  readSchema();
-  let stands = "";
-  // a form that changed in the Try tab, or an app that came, is seen here at once; a text that is the same stays
-  // selected
-  const stop = host.store.watch(() => {
-    readSchema();
-    const now = JSON.stringify([endpoints().map((one) => one.path), endpoint()?.path]);
-    if (now !== stands) {
-      stands = now;
-      if (document.activeElement !== choose) draw();
-    }
-    look();
-  });
-  signal.addEventListener("abort", stop);
+  }
 }

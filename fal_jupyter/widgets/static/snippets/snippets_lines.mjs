@@ -48,7 +48,8 @@ export function linesJavascript(call) {
   const { value, method, files, made, key } = call;
   return programLines(
     files.length > 0 &&
-      'import { readFile } from "node:fs/promises";\n\nconst data = async (name, type) => "data:" + type + ";base64," + (await readFile(name)).toString("base64");',
+      'import { readFile } from "node:fs/promises";\n\n' +
+        'const data = async (name, type) => "data:" + type + ";base64," + (await readFile(name)).toString("base64");',
     `const answer = await fetch(${JSON.stringify(linesTarget(call))}, {`,
     `    method: ${JSON.stringify(method)},`,
     `    headers: { Authorization: ${made ? JSON.stringify(`Key ${key}`) : '"Key " + process.env.FAL_KEY'}, "Content-Type": "application/json" },`,

@@ -108,11 +108,16 @@ export function shellWord(text) {
   return `'${text.replace(/'/g, `'\\''`)}'`;
 }
 
+const PYTHON_KEYWORDS = new Set(
+  (
+    "False None True and as assert async await break class continue def del elif else except finally for from global " +
+    "if import in is lambda nonlocal not or pass raise return try while with yield"
+  ).split(" "),
+);
+
 /** Whether a name can be a keyword argument. @param {string} name */
 export function isKeyword(name) {
-  const taken =
-    /^(False|None|True|and|as|assert|async|await|break|class|continue|def|del|elif|else|except|finally|for|from|global|if|import|in|is|lambda|nonlocal|not|or|pass|raise|return|try|while|with|yield)$/;
-  return /^[A-Za-z_]\w*$/.test(name) && !taken.test(name);
+  return /^[A-Za-z_]\w*$/.test(name) && !PYTHON_KEYWORDS.has(name);
 }
 
 /** A call with its arguments, over several lines where they are long. @param {string} name @param {string[]} args */

@@ -23,12 +23,76 @@ const ENOUGH = 20; // calls below which a 95th percentile says nothing
  *   what the form holds, and how a question is asked within the panel
  * @param {AbortSignal} signal
  */
-export function loadPanel(root, host, { alias, call, confirmIn }, signal) {
-  if (host.kind === "saved") return; // there is nobody to call
-  /** @type {AbortController | null} */
-  let going = null;
-  const number = (/** @type {string} */ label, /** @type {number} */ value, /** @type {number} */ most) =>
-    h("input", {
+export function loadPanel(root, host, options, signal) {
+  if (host.kind !== "saved") new LoadPanel(root, host, options, signal); // there is nobody to call
+}
+
+class LoadPanel {
+  /**
+   * @param {HTMLElement} root
+   * @param {import("../types.d.ts").Host} host
+   * @param {{alias: string, call: () => {path: string, value: any, method?: string, query?: Record<string, any>} | null,
+   *   confirmIn: (place: HTMLElement) => (title: string, text: string, button: string) => Promise<boolean>}} options
+   *   what the form holds, and how a question is asked within the panel
+   * @param {AbortSignal} signal
+   */
+  constructor(root, host, { alias, call, confirmIn }, signal) {
+    this.host = host;
+    this.alias = alias;
+    this.call = call;
+    this.confirmIn = confirmIn;
+    this.signal = signal;
+
+    /** @type {AbortController | null} */
+    this.going = null;
+    this.calls = this.number("number of calls", 100, MOST.calls);
+    this.atOnce = this.number("calls at a time", 8, MOST.at_once);
+    this.question = h("div", null);
+    this.state = h("div", { role: "status" });
+    this.fill = h("div", { style: { width: "0%" } });
+    this.bar = h(
+      "div",
+      {
+        class: "fj-progress",
+        role: "progressbar",
+        "aria-label": "calls done",
+        "aria-valuemin": 0,
+        "aria-valuemax": 100,
+        "aria-valuenow": 0,
+        hidden: true,
+      },
+      this.fill,
+    );
+    this.figures = h("div", { class: "fj-figures fj-load-figures", hidden: true });
+    this.begin = button([glyph("play"), "Start load"], () => this.ask());
+    this.end = button("Stop", () => this.going?.abort(), { hidden: true });
+    root.append(
+      h(
+        "details",
+        { class: "fj-load" },
+        h("summary", null, "Load"),
+        h(
+          "div",
+          { class: "fj-bar-row" },
+          this.calls,
+          h("label", { htmlFor: this.calls.id }, "calls of the endpoint and values above,"),
+          this.atOnce,
+          h("label", { htmlFor: this.atOnce.id }, "at a time"),
+          this.begin,
+          this.end,
+        ),
+        this.question,
+        h("div", { class: "fj-load-report" }, this.bar, this.figures, this.state),
+      ),
+    );
+    this.signal.addEventListener("abort", this.host.store.watch(this.look));
+    this.look();
+
+    this.asking = false;
+  }
+
+  number(/** @type {string} */ label, /** @type {number} */ value, /** @type {number} */ most) {
+    return h("input", {
       class: "fj-input fj-box",
       type: "number",
       id: newId(),
@@ -38,105 +102,63 @@ export function loadPanel(root, host, { alias, call, confirmIn }, signal) {
       value: String(value),
       "aria-label": label,
     });
-  const calls = number("number of calls", 100, MOST.calls);
-  const atOnce = number("calls at a time", 8, MOST.at_once);
-  const question = h("div", null);
-  const state = h("div", { role: "status" });
-  const fill = h("div", { style: { width: "0%" } });
-  const bar = h(
-    "div",
-    {
-      class: "fj-progress",
-      role: "progressbar",
-      "aria-label": "calls done",
-      "aria-valuemin": 0,
-      "aria-valuemax": 100,
-      "aria-valuenow": 0,
-      hidden: true,
-    },
-    fill,
-  );
-  const figures = h("div", { class: "fj-figures fj-load-figures", hidden: true });
-  const begin = button([glyph("play"), "Start load"], () => ask());
-  const end = button("Stop", () => going?.abort(), { hidden: true });
-  root.append(
-    h(
-      "details",
-      { class: "fj-load" },
-      h("summary", null, "Load"),
-      h(
-        "div",
-        { class: "fj-bar-row" },
-        calls,
-        h("label", { htmlFor: calls.id }, "calls of the endpoint and values above,"),
-        atOnce,
-        h("label", { htmlFor: atOnce.id }, "at a time"),
-        begin,
-        end,
-      ),
-      question,
-      h("div", { class: "fj-load-report" }, bar, figures, state),
-    ),
-  );
+  }
 
-  const look = () => {
-    const state = host.store.view.apps.find((one) => one.alias === alias);
-    begin.disabled = !state || state.state === "Stopped" || host.store.view.link !== "live";
-    begin.title = begin.disabled ? "The app does not run: start it first" : "";
+  look = () => {
+    const state = this.host.store.view.apps.find((one) => one.alias === this.alias);
+    this.begin.disabled = !state || state.state === "Stopped" || this.host.store.view.link !== "live";
+    this.begin.title = this.begin.disabled ? "The app does not run: start it first" : "";
   };
-  signal.addEventListener("abort", host.store.watch(look));
-  look();
 
-  const problem = () => {
+  problem() {
     for (const [one, most, word] of /** @type {[any, number, string][]} */ ([
-      [calls, MOST.calls, "calls"],
-      [atOnce, MOST.at_once, "calls at a time"],
+      [this.calls, MOST.calls, "calls"],
+      [this.atOnce, MOST.at_once, "calls at a time"],
     ])) {
       const wrong = !/^\d+$/.test(one.value) || Number(one.value) < 1 || Number(one.value) > most;
       one.setAttribute("aria-invalid", String(wrong));
       if (wrong) return `Give 1 to ${count(most)} ${word}.`;
     }
     return "";
-  };
+  }
 
-  let asking = false;
-  const ask = async () => {
-    if (asking) return; // the question is there; a disabled button could not have the focus back
-    const what = call();
-    const told = problem() || (what ? "" : "The form is not ready.");
-    setText(state, told);
-    if (told || !what || going) return;
-    asking = true;
-    const title = `Make ${plural(Number(calls.value), "call")} of ${what.path}, ${count(Number(atOnce.value))} at a time?`;
-    const sure = await confirmIn(question)(
+  async ask() {
+    if (this.asking) return; // the question is there; a disabled button could not have the focus back
+    const what = this.call();
+    const told = this.problem() || (what ? "" : "The form is not ready.");
+    setText(this.state, told);
+    if (told || !what || this.going) return;
+    this.asking = true;
+    const title = `Make ${plural(Number(this.calls.value), "call")} of ${what.path}, ${count(Number(this.atOnce.value))} at a time?`;
+    const sure = await this.confirmIn(this.question)(
       title,
       "They run on this machine as any other call does, and are listed in Requests.",
       "Start",
     );
-    asking = false;
-    if (sure && !going) run(what);
-  };
+    this.asking = false;
+    if (sure && !this.going) this.run(what);
+  }
 
   /** @param {{path: string, value: any, method?: string, query?: Record<string, any>, encoding?: string}} what */
-  const run = async (what) => {
-    const stop = (going = new AbortController());
+  async run(what) {
+    const stop = (this.going = new AbortController());
     const leave = () => stop.abort();
-    signal.addEventListener("abort", leave);
-    begin.hidden = true;
-    end.hidden = false;
-    end.focus();
-    setText(state, "Running.");
+    this.signal.addEventListener("abort", leave);
+    this.begin.hidden = true;
+    this.end.hidden = false;
+    this.end.focus();
+    setText(this.state, "Running.");
     const { path, asked } = filledPath(what.path, what.query ?? {});
     /** @type {LoadReport | null} */
     let last = null;
     try {
       const { body, type } = encodedBody(what.value ?? {}, what.encoding ?? "application/json");
-      const answer = await host.ask("POST", `apps/${encodeURIComponent(alias)}/load`, {
+      const answer = await this.host.ask("POST", `apps/${encodeURIComponent(this.alias)}/load`, {
         query: {
           path: asked ? `${path}?${asked}` : path,
           method: what.method ?? "POST",
-          calls: calls.value,
-          at_once: atOnce.value,
+          calls: this.calls.value,
+          at_once: this.atOnce.value,
         },
         headers: { "Content-Type": type },
         body,
@@ -149,33 +171,33 @@ export function loadPanel(root, host, { alias, call, confirmIn }, signal) {
       for await (const piece of answer.chunks()) {
         const lines = (rest + decoder.decode(piece, { stream: true })).split("\n");
         rest = lines.pop() ?? "";
-        if (lines.length) show((last = JSON.parse(lines[lines.length - 1])));
+        if (lines.length) this.show((last = JSON.parse(lines[lines.length - 1])));
       }
       if (!last?.over) throw new Error("The load ended before all calls were made.");
-      setText(state, `${plural(last.done, "call")} in ${duration(last.seconds * 1000)}.`);
+      setText(this.state, `${plural(last.done, "call")} in ${duration(last.seconds * 1000)}.`);
     } catch (error) {
-      if (stop.signal.aborted) setText(state, last ? `Stopped after ${plural(last.done, "call")}.` : "Stopped.");
-      else setText(state, error instanceof Error ? error.message : String(error));
+      if (stop.signal.aborted) setText(this.state, last ? `Stopped after ${plural(last.done, "call")}.` : "Stopped.");
+      else setText(this.state, error instanceof Error ? error.message : String(error));
     }
-    signal.removeEventListener("abort", leave);
-    const focused = document.activeElement === end;
-    going = null;
-    begin.hidden = false;
-    end.hidden = true;
-    if (focused) begin.focus();
-  };
+    this.signal.removeEventListener("abort", leave);
+    const focused = document.activeElement === this.end;
+    this.going = null;
+    this.begin.hidden = false;
+    this.end.hidden = true;
+    if (focused) this.begin.focus();
+  }
 
   /** @param {LoadReport} report */
-  const show = (report) => {
+  show(report) {
     const share = Math.round((100 * report.done) / report.total);
-    bar.hidden = figures.hidden = false;
-    bar.setAttribute("aria-valuenow", String(share));
-    fill.style.width = `${share}%`;
+    this.bar.hidden = this.figures.hidden = false;
+    this.bar.setAttribute("aria-valuenow", String(share));
+    this.fill.style.width = `${share}%`;
     const figure = (/** @type {string} */ label, /** @type {string} */ value, /** @type {string} */ more = "") =>
       h("div", { class: "fj-figure" }, h("div", { class: "fj-label" }, label), h("strong", { class: more }, value));
     const enough = report.done >= ENOUGH;
     replace(
-      figures,
+      this.figures,
       figure("done", `${count(report.done)} of ${count(report.total)}`),
       figure("failed", count(report.failed), report.failed ? "fj-failed" : ""),
       figure("rate", rate(report.rate)),
@@ -183,5 +205,5 @@ export function loadPanel(root, host, { alias, call, confirmIn }, signal) {
       enough ? figure("p95", duration(report.p95_ms)) : null,
       figure("max", report.done ? duration(report.max_ms) : "–"),
     );
-  };
+  }
 }

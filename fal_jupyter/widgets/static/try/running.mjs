@@ -84,88 +84,117 @@ export function queueWords(app, id) {
  *   taken up
  * @param {AbortSignal} signal the call is over
  */
-export function runningView(host, { alias, path, passed = 0 }, signal) {
-  const began = performance.now() - passed;
-  let id = "";
-  let printed = "";
-  let ending = false;
-  /** @type {string[]} */
-  let lines = [];
-  const state = h("span", { role: "status", "aria-live": "polite" });
-  const passedTime = h("span", { class: "fj-clock" });
-  const cancel = button(
-    [glyph("stop"), "Cancel"],
-    async () => {
-      ending = cancel.disabled = true;
-      draw();
-      try {
-        await host.ask("DELETE", `requests/${id}`);
-      } catch {
-        ending = cancel.disabled = false; // nobody heard it
-      }
-    },
-    { hidden: true },
-  );
-  const head = h(
-    "div",
-    { class: "fj-running-head" },
-    state,
-    passedTime,
-    h("span", { class: "fj-mono fj-cut fj-muted", title: path }, path),
-    h("span", { class: "fj-space" }),
-    cancel,
-  );
-  const where = h("div", { class: "fj-running-where fj-muted" });
-  const progress = h("div", { class: "fj-running-progress" });
-  const tail = h("pre", { class: "fj-code fj-running-tail", hidden: true, "aria-label": "the last lines printed" });
-  const body = h("div", { class: "fj-running" }, where, progress, tail);
+export function runningView(host, call, signal) {
+  return new RunningView(host, call, signal).handle();
+}
 
-  const draw = () => {
-    if (signal.aborted) return;
-    const app = host.store.view.apps.find((one) => one.alias === alias);
-    const request = host.store.view.requests.find((one) => one.id === id);
+class RunningView {
+  /**
+   * @param {import("../types.d.ts").Host} host
+   * @param {{alias: string, path: string, passed?: number}} call `passed`: milliseconds since it began, of a call that is
+   *   taken up
+   * @param {AbortSignal} signal the call is over
+   */
+  constructor(host, { alias, path, passed = 0 }, signal) {
+    this.host = host;
+    this.alias = alias;
+    this.signal = signal;
+    this.began = performance.now() - passed;
+    this.id = "";
+    this.printed = "";
+    this.ending = false;
+
+    /** @type {string[]} */
+    this.lines = [];
+    this.state = h("span", { role: "status", "aria-live": "polite" });
+    this.passedTime = h("span", { class: "fj-clock" });
+    this.cancel = button(
+      [glyph("stop"), "Cancel"],
+      async () => {
+        this.ending = this.cancel.disabled = true;
+        this.draw();
+        try {
+          await this.host.ask("DELETE", `requests/${this.id}`);
+        } catch {
+          this.ending = this.cancel.disabled = false; // nobody heard it
+        }
+      },
+      { hidden: true },
+    );
+    this.head = h(
+      "div",
+      { class: "fj-running-head" },
+      this.state,
+      this.passedTime,
+      h("span", { class: "fj-mono fj-cut fj-muted", title: path }, path),
+      h("span", { class: "fj-space" }),
+      this.cancel,
+    );
+    this.where = h("div", { class: "fj-running-where fj-muted" });
+    this.progress = h("div", { class: "fj-running-progress" });
+    this.tail = h("pre", { class: "fj-code fj-running-tail", hidden: true, "aria-label": "the last lines printed" });
+    this.body = h("div", { class: "fj-running" }, this.where, this.progress, this.tail);
+
+    this.asking = false;
+    const timers = [setInterval(this.draw, TICK), setInterval(this.listen, LISTEN)];
+    this.signal.addEventListener(
+      "abort",
+      () => {
+        for (const timer of timers) clearInterval(timer);
+        replace(this.body);
+      },
+      { once: true },
+    );
+    this.draw();
+  }
+
+  draw = () => {
+    if (this.signal.aborted) return;
+    const app = this.host.store.view.apps.find((one) => one.alias === this.alias);
+    const request = this.host.store.view.requests.find((one) => one.id === this.id);
     const stands =
       request && request.state !== "done"
         ? request.state
-        : app?.queue.some((one) => one.id === id)
+        : app?.queue.some((one) => one.id === this.id)
           ? "waiting"
           : "running";
-    const time = performance.now() - began;
-    setText(passedTime, duration(time < 1000 ? Math.floor(time / 100) * 100 : time));
-    update(state, stateMark(stands, ending ? "cancelling" : undefined));
+    const time = performance.now() - this.began;
+    setText(this.passedTime, duration(time < 1000 ? Math.floor(time / 100) * 100 : time));
+    update(this.state, stateMark(stands, this.ending ? "cancelling" : undefined));
     const first = app?.runners.find((one) => one.state === "SETUP" || one.state === "PENDING");
     const expected = stands === "waiting" && first && app?.setup_ms ? app.setup_ms : 0;
     setText(
-      where,
-      !id
+      this.where,
+      !this.id
         ? "sent"
         : stands === "waiting"
-          ? queueWords(app, id)
+          ? queueWords(app, this.id)
           : request?.runner
             ? `on runner ${runnerName(request.runner)}`
             : "",
     );
-    const bar = progressIn(printed);
+    const bar = progressIn(this.printed);
     if (bar)
       update(
-        progress,
+        this.progress,
         bar.label ? h("span", { class: "fj-cut" }, bar.label) : null,
-        track(bar.percent, bar.label || "progress"),
+        this.track(bar.percent, bar.label || "progress"),
         h("span", null, `${bar.percent} %`),
         h("span", { class: "fj-muted" }, `${bar.counts} · ${bar.times}`),
       );
     else if (expected && first)
       update(
-        progress,
-        track(Math.min(100, (100 * (host.store.view.time - first.since)) / expected), "the runner's start"),
+        this.progress,
+        this.track(Math.min(100, (100 * (this.host.store.view.time - first.since)) / expected), "the runner's start"),
         h("span", { class: "fj-muted" }, `setup() of about ${duration(expected)}`),
       );
-    else update(progress);
-    tail.hidden = !lines.length;
-    setText(tail, lines.join("\n"));
+    else update(this.progress);
+    this.tail.hidden = !this.lines.length;
+    setText(this.tail, this.lines.join("\n"));
   };
-  const track = (/** @type {number} */ percent, /** @type {string} */ name) =>
-    h(
+
+  track(/** @type {number} */ percent, /** @type {string} */ name) {
+    return h(
       "div",
       {
         class: "fj-progress",
@@ -177,43 +206,37 @@ export function runningView(host, { alias, path, passed = 0 }, signal) {
       },
       h("div", { style: { width: `${Math.max(0, percent)}%` } }),
     );
+  }
 
-  let asking = false;
-  const listen = async () => {
-    if (!id || asking || document.hidden || !head.isConnected) return;
-    asking = true;
+  listen = async () => {
+    if (!this.id || this.asking || document.hidden || !this.head.isConnected) return;
+    this.asking = true;
     try {
       /** @type {import("../types.d.ts").LogRecord[]} */
-      const found = await askJson(host, "GET", `apps/${encodeURIComponent(alias)}/logs`, {
-        query: { lines: "20", request: id, unfinished: "1" },
-        signal,
+      const found = await askJson(this.host, "GET", `apps/${encodeURIComponent(this.alias)}/logs`, {
+        query: { lines: "20", request: this.id, unfinished: "1" },
+        signal: this.signal,
       });
-      printed = found.map((one) => one.text).join("\n");
-      lines = lastLines(found.map((one) => one.text));
+      this.printed = found.map((one) => one.text).join("\n");
+      this.lines = lastLines(found.map((one) => one.text));
     } catch {
       // what it prints is shown when it has ended
     }
-    asking = false;
+    this.asking = false;
   };
-  const timers = [setInterval(draw, TICK), setInterval(listen, LISTEN)];
-  signal.addEventListener(
-    "abort",
-    () => {
-      for (const timer of timers) clearInterval(timer);
-      replace(body);
-    },
-    { once: true },
-  );
-  draw();
-  return {
-    head,
-    body,
-    /** The gateway has the call. @param {string} request its id */
-    sent: (request) => {
-      id = request;
-      cancel.hidden = false;
-      draw();
-    },
-    cancel: () => !cancel.hidden && !cancel.disabled && cancel.click(),
-  };
+
+  /** What the caller of runningView gets. */
+  handle() {
+    return {
+      head: this.head,
+      body: this.body,
+      /** The gateway has the call. @param {string} request its id */
+      sent: (request) => {
+        this.id = request;
+        this.cancel.hidden = false;
+        this.draw();
+      },
+      cancel: () => !this.cancel.hidden && !this.cancel.disabled && this.cancel.click(),
+    };
+  }
 }

@@ -69,31 +69,59 @@ export function belongsTo({ path, value, revision }, now, serving) {
 
 /** @param {string[]} differences */
 function listed(differences) {
-  return `${differences.slice(0, SHOWN_DIFFERENCES).join(" · ")}${differences.length > SHOWN_DIFFERENCES ? ` · ${differences.length - SHOWN_DIFFERENCES} more` : ""}`;
+  const more = differences.length - SHOWN_DIFFERENCES;
+  return [...differences.slice(0, SHOWN_DIFFERENCES), ...(more > 0 ? [`${more} more`] : [])].join(" · ");
 }
 
 /**
  * @param {import("../types.d.ts").Host} host
  * @param {{path: string, value: any}} call `value` is null where it is not known
  */
-export function trialPane(host, { path, value }) {
-  const title = h("div", { class: "fj-bar-row fj-trial-title" }, h("strong", null, "Result"));
-  const tools = h("span", { class: "fj-trial-tools" });
-  const changes = h("div", { class: "fj-muted fj-trial-changes", hidden: true });
-  const note = h("div", { class: "fj-trial-note", role: "note", hidden: true });
-  const answer = h("div", { class: "fj-answer" });
-  const line = h("div", { class: "fj-call-line" });
-  const element = h("section", { class: "fj-trial", "aria-label": "Result" }, title, changes, note, answer, line);
-  /** @type {{revision: number} | null} what is known of the call that is over */
-  let over = null;
-  /** @type {ReturnType<typeof streamView> | null} */
-  let live = null;
-  const put = (/** @type {any[]} */ ...nodes) => replace(answer, nodes);
+export function trialPane(host, call) {
+  return new TrialPane(host, call);
+}
+
+class TrialPane {
+  /**
+   * @param {import("../types.d.ts").Host} host
+   * @param {{path: string, value: any}} call `value` is null where it is not known
+   */
+  constructor(host, { path, value }) {
+    this.host = host;
+    this.path = path;
+    this.value = value;
+    this.title = h("div", { class: "fj-bar-row fj-trial-title" }, h("strong", null, "Result"));
+    this.tools = h("span", { class: "fj-trial-tools" });
+    this.changes = h("div", { class: "fj-muted fj-trial-changes", hidden: true });
+    this.note = h("div", { class: "fj-trial-note", role: "note", hidden: true });
+    this.answer = h("div", { class: "fj-answer" });
+    this.line = h("div", { class: "fj-call-line" });
+    this.element = h(
+      "section",
+      { class: "fj-trial", "aria-label": "Result" },
+      this.title,
+      this.changes,
+      this.note,
+      this.answer,
+      this.line,
+    );
+
+    /** @type {{revision: number} | null} what is known of the call that is over */
+    this.over = null;
+
+    /** @type {ReturnType<typeof streamView> | null} */
+    this.live = null;
+    this.done = false;
+  }
+
+  put = (/** @type {any[]} */ ...nodes) => {
+    return replace(this.answer, nodes);
+  };
 
   /** @param {import("../types.d.ts").RequestState} request */
-  const showLine = (request) => {
+  showLine(request) {
     const look = hasFailed(request) ? "failed" : wasCancelled(request) ? "cancelled" : "done";
-    over = request;
+    this.over = request;
     const type = baseType(request.content_type);
     const where = [request.runner || "no runner had it", type ? `${type} ${bytes(request.bytes_out)}` : ""].filter(
       Boolean,
@@ -109,192 +137,196 @@ export function trialPane(host, { path, value }) {
       phaseParts(request).map((words) => h("span", { class: "fj-line-part" }, words)),
       where.map((words) => h("span", { class: "fj-muted fj-line-part" }, words)),
     );
-    replace(line, h("details", null, summary, phaseTable(request, Date.now())));
-  };
+    replace(this.line, h("details", null, summary, phaseTable(request, Date.now())));
+  }
 
   /** Endpoint and revision. @param {import("../types.d.ts").RequestState} request */
-  const whose = (request) => [
-    h("span", { class: "fj-mono fj-muted fj-cut" }, plainText(pathText(request.path))),
-    request.revision ? h("span", { class: "fj-muted" }, `r${request.revision}`) : null,
-  ];
+  whose(request) {
+    return [
+      h("span", { class: "fj-mono fj-muted fj-cut" }, plainText(pathText(request.path))),
+      request.revision ? h("span", { class: "fj-muted" }, `r${request.revision}`) : null,
+    ];
+  }
 
-  return {
-    element,
-    tools,
-    path,
-    value,
-    done: false,
-    put,
-    /** @param {{head: HTMLElement, body: HTMLElement}} view of a running call */
-    running(view) {
-      replace(title, view.head);
-      put();
-      element.insertBefore(view.body, answer);
-    },
-    /**
-     * A result as it was saved: the beginnings of its bodies, and the thumbnails that were made of it.
-     * @param {import("../types.d.ts").RequestDetail} detail @param {import("../types.d.ts").SavedOutput | undefined}
-     *   output
-     */
-    saved(detail, output) {
-      const { request } = detail;
-      const stop = new AbortController().signal;
-      replace(
-        title,
-        h("strong", null, "Result"),
-        h(
-          "span",
-          { class: "fj-muted", title: "when the answer was complete" },
-          `ended ${clock(request.began + request.total_ms, false)}, as saved`,
-        ),
-        whose(request),
-      );
-      showLine(request);
-      put(
-        h(
-          "div",
-          null,
-          output ? savedMedia(output) : null,
-          output && detail.output?.text
-            ? textView(detail.output.text)
-            : detail.output
-              ? keptBodyView(detail.output, stop)
-              : h("p", { class: "fj-muted" }, "The answer was not saved."),
-        ),
-      );
-      completeAnswer(answer, wasCancelled(request) ? { ...detail, error: null } : detail);
-    },
-    /** The call never became a result. @param {string} sentence @param {HTMLElement} [running] */
-    fail(sentence, running) {
-      running?.remove();
-      over = { revision: 0 };
-      replace(
-        title,
-        h("strong", null, "Result"),
-        h("span", { class: "fj-mono fj-muted fj-cut" }, plainText(path)),
-        h("span", { class: "fj-space" }),
-        tools,
-      );
-      put(h("div", { class: "fj-banner fj-bad", role: "alert" }, sentence));
-    },
-    /**
-     * The answer broke off: say why, where that is known.
-     * @param {string} id
-     * @param {AbortSignal} stop
-     * @param {HTMLElement} [running]
-     * @returns {Promise<boolean>}
-     */
-    async broken(id, stop, running) {
-      const detail = await askJson(host, "GET", `requests/${id}`, { signal: stop }).catch(() => null);
-      const view = detail && brokenAnswer(detail, host, stop);
-      if (!view) return false;
-      running?.remove();
-      replace(
-        title,
-        h("strong", null, "Result"),
-        h(
-          "span",
-          { class: "fj-muted", title: "when it broke off" },
-          `broke off ${clock(detail.request.began + detail.request.total_ms, false)}`,
-        ),
-        whose(detail.request),
-        h("span", { class: "fj-space" }),
-        tools,
-      );
-      showLine(detail.request);
-      put(view);
-      return true;
-    },
-    /**
-     * Show the body as it comes.
-     * @param {import("../types.d.ts").Answered} found @param {string} type @param {AbortSignal} stop
-     * @returns {Promise<Uint8Array>}
-     */
-    async body(found, type, stop) {
-      /** @type {Uint8Array[]} */
-      const pieces = [];
-      live = isEventStream(type) ? streamView(type, host, stop) : null;
-      let text = "";
-      const decoder = new TextDecoder();
-      const growing = /^(text\/|application\/(x-)?ndjson)/.test(type) && !live;
-      if (live) put(live.element);
-      for await (const piece of found.chunks()) {
-        pieces.push(piece);
-        live?.push(piece);
-        if (growing && text.length < GROWING) put(textView((text += decoder.decode(piece, { stream: true }))));
-      }
-      live?.end();
-      const data = new Uint8Array(await new Blob(/** @type {any} */ (pieces)).arrayBuffer());
-      if (!live) put(resultView(data, type, stop, host));
-      return data;
-    },
-    /**
-     * The call is over: its own header takes the place of the running one.
-     * @param {import("../types.d.ts").RequestDetail} detail @param {Uint8Array} data @param {HTMLElement} [running]
-     */
-    end(detail, data, running) {
-      running?.remove();
-      this.done = true;
-      const { request } = detail;
-      const chip = wasCancelled(request)
-        ? h("span", { class: "fj-chip" }, "cancelled")
-        : request.status >= 400
-          ? h("span", { class: "fj-chip fj-failed" }, `status ${request.status}`)
-          : null;
-      replace(
-        title,
-        h("strong", null, "Result"),
-        chip,
-        h(
-          "span",
-          { class: "fj-muted", title: "when the answer was complete" },
-          `ended ${clock(request.began + request.total_ms, false)}`,
-        ),
-        whose(request),
-        h("span", { class: "fj-space" }),
-        copyButton(host, () => new TextDecoder().decode(data)),
-        tools,
-      );
-      showLine(request);
-      if (wasCancelled(request))
-        put(h("p", { class: "fj-muted" }, "The call was cancelled. Nothing it did before is undone."));
-      completeAnswer(answer, wasCancelled(request) ? { ...detail, error: null } : detail);
-      live?.finish(request);
-    },
-    /**
-     * Say what it belongs to, and grey it, where the form holds something else or another revision serves.
-     * @param {{path: string, value: Record<string, any>} | null} now
-     * @param {number} serving
-     */
-    mark(now, serving) {
-      const said = over ? belongsTo({ path, value, revision: over.revision }, now, serving) : [];
-      note.hidden = !said.length;
-      setText(note, said.join(" "));
-      element.classList.toggle("fj-stale", said.length > 0);
-    },
-    /** The revision that answered, 0 where none did. */
-    revision: () => over?.revision ?? 0,
-    /**
-     * Say how this call differs from another, or what this result is.
-     * @param {{path: string, value: any, revision: () => number} | string | null} other
-     */
-    compare(other) {
-      changes.hidden = !other;
-      if (!other) return;
-      if (typeof other === "string") return setText(changes, other);
-      const revisions =
-        other.revision() && over?.revision && other.revision() !== over.revision
-          ? [`r${other.revision()} → r${over.revision}`]
-          : [];
-      const found = [
-        ...(other.path === path ? [] : [`${other.path} → ${path}`]),
-        ...revisions,
-        ...(other.value && value ? inputDifferences(other.value, value) : []),
-      ];
-      setText(
-        changes,
-        found.length ? listed(found) : other.value && value ? "the same input" : "its input is not known",
-      );
-    },
-  };
+  /** @param {{head: HTMLElement, body: HTMLElement}} view of a running call */
+  running(view) {
+    replace(this.title, view.head);
+    this.put();
+    this.element.insertBefore(view.body, this.answer);
+  }
+
+  /**
+   * A result as it was saved: the beginnings of its bodies, and the thumbnails that were made of it.
+   * @param {import("../types.d.ts").RequestDetail} detail @param {import("../types.d.ts").SavedOutput | undefined}
+   *   output
+   */
+  saved(detail, output) {
+    const { request } = detail;
+    const stop = new AbortController().signal;
+    replace(
+      this.title,
+      h("strong", null, "Result"),
+      h(
+        "span",
+        { class: "fj-muted", title: "when the answer was complete" },
+        `ended ${clock(request.began + request.total_ms, false)}, as saved`,
+      ),
+      this.whose(request),
+    );
+    this.showLine(request);
+    this.put(
+      h(
+        "div",
+        null,
+        output ? savedMedia(output) : null,
+        output && detail.output?.text
+          ? textView(detail.output.text)
+          : detail.output
+            ? keptBodyView(detail.output, stop)
+            : h("p", { class: "fj-muted" }, "The answer was not saved."),
+      ),
+    );
+    completeAnswer(this.answer, wasCancelled(request) ? { ...detail, error: null } : detail);
+  }
+
+  /** The call never became a result. @param {string} sentence @param {HTMLElement} [running] */
+  fail(sentence, running) {
+    running?.remove();
+    this.over = { revision: 0 };
+    replace(
+      this.title,
+      h("strong", null, "Result"),
+      h("span", { class: "fj-mono fj-muted fj-cut" }, plainText(this.path)),
+      h("span", { class: "fj-space" }),
+      this.tools,
+    );
+    this.put(h("div", { class: "fj-banner fj-bad", role: "alert" }, sentence));
+  }
+
+  /**
+   * The answer broke off: say why, where that is known.
+   * @param {string} id
+   * @param {AbortSignal} stop
+   * @param {HTMLElement} [running]
+   * @returns {Promise<boolean>}
+   */
+  async broken(id, stop, running) {
+    const detail = await askJson(this.host, "GET", `requests/${id}`, { signal: stop }).catch(() => null);
+    const view = detail && brokenAnswer(detail, this.host, stop);
+    if (!view) return false;
+    running?.remove();
+    replace(
+      this.title,
+      h("strong", null, "Result"),
+      h(
+        "span",
+        { class: "fj-muted", title: "when it broke off" },
+        `broke off ${clock(detail.request.began + detail.request.total_ms, false)}`,
+      ),
+      this.whose(detail.request),
+      h("span", { class: "fj-space" }),
+      this.tools,
+    );
+    this.showLine(detail.request);
+    this.put(view);
+    return true;
+  }
+
+  /**
+   * Show the body as it comes.
+   * @param {import("../types.d.ts").Answered} found @param {string} type @param {AbortSignal} stop
+   * @returns {Promise<Uint8Array>}
+   */
+  async body(found, type, stop) {
+    /** @type {Uint8Array[]} */
+    const pieces = [];
+    this.live = isEventStream(type) ? streamView(type, this.host, stop) : null;
+    let text = "";
+    const decoder = new TextDecoder();
+    const growing = /^(text\/|application\/(x-)?ndjson)/.test(type) && !this.live;
+    if (this.live) this.put(this.live.element);
+    for await (const piece of found.chunks()) {
+      pieces.push(piece);
+      this.live?.push(piece);
+      if (growing && text.length < GROWING) this.put(textView((text += decoder.decode(piece, { stream: true }))));
+    }
+    this.live?.end();
+    const data = new Uint8Array(await new Blob(/** @type {any} */ (pieces)).arrayBuffer());
+    if (!this.live) this.put(resultView(data, type, stop, this.host));
+    return data;
+  }
+
+  /**
+   * The call is over: its own header takes the place of the running one.
+   * @param {import("../types.d.ts").RequestDetail} detail @param {Uint8Array} data @param {HTMLElement} [running]
+   */
+  end(detail, data, running) {
+    running?.remove();
+    this.done = true;
+    const { request } = detail;
+    const chip = wasCancelled(request)
+      ? h("span", { class: "fj-chip" }, "cancelled")
+      : request.status >= 400
+        ? h("span", { class: "fj-chip fj-failed" }, `status ${request.status}`)
+        : null;
+    replace(
+      this.title,
+      h("strong", null, "Result"),
+      chip,
+      h(
+        "span",
+        { class: "fj-muted", title: "when the answer was complete" },
+        `ended ${clock(request.began + request.total_ms, false)}`,
+      ),
+      this.whose(request),
+      h("span", { class: "fj-space" }),
+      copyButton(this.host, () => new TextDecoder().decode(data)),
+      this.tools,
+    );
+    this.showLine(request);
+    if (wasCancelled(request))
+      this.put(h("p", { class: "fj-muted" }, "The call was cancelled. Nothing it did before is undone."));
+    completeAnswer(this.answer, wasCancelled(request) ? { ...detail, error: null } : detail);
+    this.live?.finish(request);
+  }
+
+  /**
+   * Say what it belongs to, and grey it, where the form holds something else or another revision serves.
+   * @param {{path: string, value: Record<string, any>} | null} now
+   * @param {number} serving
+   */
+  mark(now, serving) {
+    const said = this.over
+      ? belongsTo({ path: this.path, value: this.value, revision: this.over.revision }, now, serving)
+      : [];
+    this.note.hidden = !said.length;
+    setText(this.note, said.join(" "));
+    this.element.classList.toggle("fj-stale", said.length > 0);
+  }
+
+  /** The revision that answered, 0 where none did. */
+  revision = () => this.over?.revision ?? 0;
+
+  /**
+   * Say how this call differs from another, or what this result is.
+   * @param {{path: string, value: any, revision: () => number} | string | null} other
+   */
+  compare(other) {
+    this.changes.hidden = !other;
+    if (!other) return;
+    if (typeof other === "string") return setText(this.changes, other);
+    const revisions =
+      other.revision() && this.over?.revision && other.revision() !== this.over.revision
+        ? [`r${other.revision()} → r${this.over.revision}`]
+        : [];
+    const found = [
+      ...(other.path === this.path ? [] : [`${other.path} → ${this.path}`]),
+      ...revisions,
+      ...(other.value && this.value ? inputDifferences(other.value, this.value) : []),
+    ];
+    setText(
+      this.changes,
+      found.length ? listed(found) : other.value && this.value ? "the same input" : "its input is not known",
+    );
+  }
 }

@@ -61,181 +61,221 @@ export function onEditRequest(frame, alias, edit, signal) {
  *   any>, encoding: string} | null, edit: (id: string) => void}} `call`: what the form of an endpoint holds, of the chosen
  *   one without a path, null for a form that was not shown yet; `edit` fills it from a request
  */
-export function tryPanel(root, host, { alias }, signal) {
-  const app = () => host.store.view.apps.find((one) => one.alias === alias);
-  /** @type {any} */
-  let schema = null;
-  let schemaOf = 0;
-  let asking = false;
-  /** how the app stood when its schema could not be had: it is asked again when that changes */
-  let refused = "";
-  /** @type {import("../form/form_field.mjs").Control | null} */
-  let form = null;
-  /** @type {import("../form/form_field.mjs").Control | null} */
-  let query = null;
-  let takes = endpointSchema({}, "/");
-  const draft = host.kind === "saved" ? { path: "", forms: new Map(), changed: () => undefined } : takeDraft(alias);
-  let { path } = draft;
-  let touched = draft.forms.size > 0; // what a card of the app had before is not written over
-  /** @type {Input | null} what the form shall be filled with once it is there */
-  let wanted = null;
-  /** @type {string | null} */
-  let running = null;
-  let shown = "";
-  /** @type {AbortController | null} the answer that is read now */
-  let reading = null;
-  /** @type {Trial | null} */
-  let current = null;
-  /** @type {Trial | null} the result before */
-  let former = null;
-  let comparing = false;
-  let marked = 0; // the revision by which the results were marked
-  draft.changed = () => ((touched = true), setText(told, ""), markResults());
-  signal.addEventListener("abort", () => draft.forms.size && keepDraft(alias, draft));
+export function tryPanel(root, host, options, signal) {
+  return new TryPanel(root, host, options, signal).handle();
+}
 
-  const choose = h("select", { class: "fj-input", id: newId(), onchange: () => ((path = choose.value), drawForm()) });
-  const doc = h("div", {
-    class: "fj-doc",
-    hidden: true,
-    tabindex: "0",
-    role: "group",
-    "aria-label": "About the endpoint",
-  });
-  const samples = h("div", { class: "fj-bar-row fj-samples", role: "group", "aria-label": "examples", hidden: true });
-  const fields = h("div", { class: "fj-fields" });
-  const told = h("div", { class: "fj-hint", role: "status" });
-  const run = button([glyph("play"), "Run"], () => start(), {
-    class: "fj-button fj-primary fj-run-button",
-    title: "Ctrl Enter",
-  });
-  const reset = button("Reset", () => drawForm({ fresh: true }), { title: "Defaults and examples again" });
-  const whole = button(
-    "All fields",
-    () => {
-      root.classList.toggle("fj-whole");
-      whole.setAttribute("aria-pressed", String(root.classList.contains("fj-whole")));
-    },
-    { class: "fj-choice", "aria-pressed": "false", title: "Show the form in its whole length", hidden: true },
-  );
-  const head = h(
-    "div",
-    { class: "fj-form" },
-    h("label", { class: "fj-mono", htmlFor: choose.id }, "endpoint"),
-    h("div", { class: "fj-field" }, choose),
-  );
-  const left = h(
-    "div",
-    { class: "fj-try-form" },
-    head,
-    doc,
-    samples,
-    fields,
-    h(
-      "div",
-      { class: "fj-bar-row" },
-      run,
-      h("span", { class: "fj-muted fj-second" }, "Ctrl Enter"),
-      h("span", { class: "fj-space" }),
-      whole,
-      reset,
-    ),
-    h("div", { class: "fj-bar-row" }, told),
-  );
-  const right = h(
-    "div",
-    { class: "fj-pane fj-trials" },
-    h("strong", null, "Result"),
-    h("p", { class: "fj-answer fj-muted" }, "Run shows the answer here."),
-  );
-  const split = h(
-    "div",
-    {
-      class: "fj-split",
-      onkeydown: (/** @type {KeyboardEvent} */ event) => {
-        if (event.key === "Enter" && (event.ctrlKey || event.metaKey))
-          event.preventDefault(), event.stopPropagation(), start();
+class TryPanel {
+  /**
+   * @param {HTMLElement} root
+   * @param {import("../types.d.ts").Host} host
+   * @param {{alias: string}} options
+   * @param {AbortSignal} signal
+   */
+  constructor(root, host, { alias }, signal) {
+    this.host = host;
+    this.alias = alias;
+    this.signal = signal;
+
+    /** @type {any} */
+    this.schema = null;
+    this.schemaOf = 0;
+    this.asking = false;
+
+    /** how the app stood when its schema could not be had: it is asked again when that changes */
+    this.refused = "";
+
+    /** @type {import("../form/form_field.mjs").Control | null} */
+    this.form = null;
+
+    /** @type {import("../form/form_field.mjs").Control | null} */
+    this.query = null;
+    this.takes = endpointSchema({}, "/");
+    this.draft =
+      this.host.kind === "saved" ? { path: "", forms: new Map(), changed: () => undefined } : takeDraft(this.alias);
+    this.path = this.draft.path;
+    this.touched = this.draft.forms.size > 0; // what a card of the app had before is not written over
+
+    /** @type {Input | null} what the form shall be filled with once it is there */
+    this.wanted = null;
+
+    /** @type {string | null} */
+    this.running = null;
+    this.shown = "";
+
+    /** @type {AbortController | null} the answer that is read now */
+    this.reading = null;
+
+    /** @type {Trial | null} */
+    this.current = null;
+
+    /** @type {Trial | null} the result before */
+    this.former = null;
+    this.comparing = false;
+    this.marked = 0; // the revision by which the results were marked
+    this.draft.changed = () => ((this.touched = true), setText(this.told, ""), this.markResults());
+    this.signal.addEventListener("abort", () => this.draft.forms.size && keepDraft(this.alias, this.draft));
+
+    this.choose = h("select", {
+      class: "fj-input",
+      id: newId(),
+      onchange: () => ((this.path = this.choose.value), this.drawForm()),
+    });
+    this.doc = h("div", {
+      class: "fj-doc",
+      hidden: true,
+      tabindex: "0",
+      role: "group",
+      "aria-label": "About the endpoint",
+    });
+    this.samples = h("div", { class: "fj-bar-row fj-samples", role: "group", "aria-label": "examples", hidden: true });
+    this.fields = h("div", { class: "fj-fields" });
+    this.told = h("div", { class: "fj-hint", role: "status" });
+    this.run = button([glyph("play"), "Run"], () => this.start(), {
+      class: "fj-button fj-primary fj-run-button",
+      title: "Ctrl Enter",
+    });
+    this.reset = button("Reset", () => this.drawForm({ fresh: true }), { title: "Defaults and examples again" });
+    const whole = button(
+      "All fields",
+      () => {
+        root.classList.toggle("fj-whole");
+        whole.setAttribute("aria-pressed", String(root.classList.contains("fj-whole")));
       },
-    },
-    left,
-    right,
-  );
-  root.append(split);
-  if (typeof ResizeObserver !== "undefined") {
-    const observer = new ResizeObserver(
-      () => (whole.hidden = !root.classList.contains("fj-whole") && fields.scrollHeight <= fields.clientHeight + 1),
+      { class: "fj-choice", "aria-pressed": "false", title: "Show the form in its whole length", hidden: true },
     );
-    observer.observe(fields);
-    signal.addEventListener("abort", () => observer.disconnect());
+    this.head = h(
+      "div",
+      { class: "fj-form" },
+      h("label", { class: "fj-mono", htmlFor: this.choose.id }, "endpoint"),
+      h("div", { class: "fj-field" }, this.choose),
+    );
+    this.left = h(
+      "div",
+      { class: "fj-try-form" },
+      this.head,
+      this.doc,
+      this.samples,
+      this.fields,
+      h(
+        "div",
+        { class: "fj-bar-row" },
+        this.run,
+        h("span", { class: "fj-muted fj-second" }, "Ctrl Enter"),
+        h("span", { class: "fj-space" }),
+        whole,
+        this.reset,
+      ),
+      h("div", { class: "fj-bar-row" }, this.told),
+    );
+    this.right = h(
+      "div",
+      { class: "fj-pane fj-trials" },
+      h("strong", null, "Result"),
+      h("p", { class: "fj-answer fj-muted" }, "Run shows the answer here."),
+    );
+    this.split = h(
+      "div",
+      {
+        class: "fj-split",
+        onkeydown: (/** @type {KeyboardEvent} */ event) => {
+          if (event.key === "Enter" && (event.ctrlKey || event.metaKey))
+            event.preventDefault(), event.stopPropagation(), this.start();
+        },
+      },
+      this.left,
+      this.right,
+    );
+    root.append(this.split);
+    if (typeof ResizeObserver !== "undefined") {
+      const observer = new ResizeObserver(
+        () =>
+          (whole.hidden =
+            !root.classList.contains("fj-whole") && this.fields.scrollHeight <= this.fields.clientHeight + 1),
+      );
+      observer.observe(this.fields);
+      this.signal.addEventListener("abort", () => observer.disconnect());
+    }
+    this.signal.addEventListener("abort", this.host.store.watch(this.look));
+    this.look();
+    if (this.host.kind === "saved") this.drawSaved();
+  }
+
+  app() {
+    return this.host.store.view.apps.find((one) => one.alias === this.alias);
   }
 
   /**
    * Draw the form of the chosen endpoint, with what was typed into it before.
    * @param {{fresh?: boolean, which?: number}} [how] `fresh`: as it begins, with the example `which`, -1 for none
    */
-  const drawForm = ({ fresh = false, which = 0 } = {}) => {
-    const state = app();
-    if (!schema || !state) return;
-    const endpoint = state.endpoints.find((one) => one.path === path);
-    if (fresh) draft.forms.delete(path);
-    const made = endpointForm(schema, path, endpoint?.signature ?? "", {
-      changed: () => draft.changed(),
-      former: draft.forms.get(path),
+  drawForm({ fresh = false, which = 0 } = {}) {
+    const state = this.app();
+    if (!this.schema || !state) return;
+    const endpoint = state.endpoints.find((one) => one.path === this.path);
+    if (fresh) this.draft.forms.delete(this.path);
+    const made = endpointForm(this.schema, this.path, endpoint?.signature ?? "", {
+      changed: () => this.draft.changed(),
+      former: this.draft.forms.get(this.path),
       which,
     });
-    draft.forms.set(path, made);
-    draft.path = path;
-    ({ takes, form, query } = made);
-    const parts = [query?.element, form.element].filter(Boolean);
-    if (parts.length !== fields.childNodes.length || parts.some((one, at) => one !== fields.childNodes[at]))
-      replace(fields, parts); // what has the focus keeps it
-    samples.hidden = takes.examples.length < 2;
+    this.draft.forms.set(this.path, made);
+    this.draft.path = this.path;
+    ({ takes: this.takes, form: this.form, query: this.query } = made);
+    const parts = [this.query?.element, this.form.element].filter(Boolean);
+    if (parts.length !== this.fields.childNodes.length || parts.some((one, at) => one !== this.fields.childNodes[at]))
+      replace(this.fields, parts); // what has the focus keeps it
+    this.samples.hidden = this.takes.examples.length < 2;
     replace(
-      samples,
-      takes.examples.map(({ name }, at) =>
-        button(name, () => drawForm({ fresh: true, which: at }), {
+      this.samples,
+      this.takes.examples.map(({ name }, at) =>
+        button(name, () => this.drawForm({ fresh: true, which: at }), {
           class: "fj-choice fj-cut",
           "aria-pressed": String(at === made.which),
         }),
       ),
     );
-    drawDoc(endpoint?.doc ?? "");
-    setText(told, "");
-    markResults();
-  };
+    this.drawDoc(endpoint?.doc ?? "");
+    setText(this.told, "");
+    this.markResults();
+  }
 
-  const drawDoc = (/** @type {string} */ text) => {
-    doc.hidden = !text.trim();
+  drawDoc(/** @type {string} */ text) {
+    this.doc.hidden = !text.trim();
     const [first, ...rest] = text.trim().split(/\n\s*\n/);
     const folds = rest.length > 0 && text.length > LONG_DOC;
     replace(
-      doc,
+      this.doc,
       text.trim()
         ? folds
           ? [markdownView(first), h("details", null, h("summary", null, "more"), markdownView(rest.join("\n\n")))]
           : markdownView(text.trim())
         : null,
     );
-  };
+  }
 
   /** Fill the form with what a call was made with. @param {Input} input */
-  const fill = (input) => {
-    if (!schema) return void (wanted = input);
-    wanted = null;
-    if (![...choose.options].some((/** @type {HTMLOptionElement} */ one) => one.value === input.path)) return;
-    path = choose.value = input.path;
-    drawForm({ fresh: true, which: -1 });
-    const typed = Object.entries(input.query).map(([name, one]) => [name, typedAs(takes.query.properties[name], one)]);
-    const made = draft.forms.get(path);
+  fill(input) {
+    if (!this.schema) return void (this.wanted = input);
+    this.wanted = null;
+    if (![...this.choose.options].some((/** @type {HTMLOptionElement} */ one) => one.value === input.path)) return;
+    this.path = this.choose.value = input.path;
+    this.drawForm({ fresh: true, which: -1 });
+    const typed = Object.entries(input.query).map(([name, one]) => [
+      name,
+      typedAs(this.takes.query.properties[name], one),
+    ]);
+    const made = this.draft.forms.get(this.path);
     if (made) fillForm(made, input.value, Object.fromEntries(typed));
-    markResults();
-  };
+    this.markResults();
+  }
 
   /**
    * What a request was made with, by this page or as the gateway has it; a sentence where it is not known.
    * @param {import("../types.d.ts").RequestDetail} detail
    * @returns {Input | string}
    */
-  const inputOf = ({ request, input, query: asked }) => {
+  inputOf({ request, input, query: asked }) {
     const made = madeInputs.get(request.id);
     if (made) return made;
     if (!input) return "The input of that request is not kept any more.";
@@ -244,47 +284,54 @@ export function tryPanel(root, host, { alias }, signal) {
     return known
       ? { path: pathText(request.path), value: withoutFiles(known.value), query: queryValues(asked ?? "") }
       : "The input of that request is neither JSON nor a form.";
-  };
+  }
 
-  const edit = async (/** @type {string} */ id) => {
+  async edit(/** @type {string} */ id) {
     try {
-      const detail = await askJson(host, "GET", `requests/${encodeURIComponent(id)}`, { signal });
-      const input = inputOf(detail);
-      if (typeof input === "string") return setText(told, input);
-      fill(input);
-      touched = true;
+      const detail = await askJson(this.host, "GET", `requests/${encodeURIComponent(id)}`, { signal: this.signal });
+      const input = this.inputOf(detail);
+      if (typeof input === "string") return setText(this.told, input);
+      this.fill(input);
+      this.touched = true;
       setText(
-        told,
-        wanted
+        this.told,
+        this.wanted
           ? "The form is filled when a runner is ready."
-          : path === input.path
+          : this.path === input.path
             ? `Filled from the call of ${clock(detail.request.began, false)}. Change it, then run.`
             : `The app has no endpoint ${input.path} any more.`,
       );
-      /** @type {any} */ (fields.querySelector("input, textarea, select"))?.focus();
+      /** @type {any} */ (this.fields.querySelector("input, textarea, select"))?.focus();
     } catch (error) {
-      setText(told, message(error));
+      setText(this.told, message(error));
     }
-  };
+  }
 
-  const loadSchema = async () => {
-    const state = app();
-    const { link } = host.store.view;
-    if (!schema && !state && (link === "live" || link === "off"))
-      replace(fields, h("p", { class: "fj-empty" }, "The app is gone. Run its cell to try it."));
-    if (asking || host.kind === "saved" || !state || link !== "live" || (schema && schemaOf === state.serving)) return;
+  async loadSchema() {
+    const state = this.app();
+    const { link } = this.host.store.view;
+    if (!this.schema && !state && (link === "live" || link === "off"))
+      replace(this.fields, h("p", { class: "fj-empty" }, "The app is gone. Run its cell to try it."));
+    if (
+      this.asking ||
+      this.host.kind === "saved" ||
+      !state ||
+      link !== "live" ||
+      (this.schema && this.schemaOf === state.serving)
+    )
+      return;
     const stands = [
       state.serving,
       state.state,
       state.runners.map((one) => `${one.id} ${["PENDING", "SETUP"].includes(one.state)}`),
     ].join(" ");
-    if (refused === stands) return;
+    if (this.refused === stands) return;
     // a former runner may have said what the endpoints take
     const rests = state.state === "Stopped" || state.state === "Zero";
-    if (rests && schema) return;
+    if (rests && this.schema) return;
     const noForm = () =>
       replace(
-        fields,
+        this.fields,
         h(
           "p",
           { class: "fj-empty" },
@@ -296,160 +343,169 @@ export function tryPanel(root, host, { alias }, signal) {
       );
     if (!rests && !state.runners.some((one) => one.state === "IDLE" || one.state === "RUNNING")) {
       // nobody could say what the endpoints take
-      if (!schema) noForm();
+      if (!this.schema) noForm();
       return;
     }
-    asking = true;
+    this.asking = true;
     try {
-      schema = await askJson(host, "GET", `apps/${encodeURIComponent(alias)}/schema`, { signal });
-      schemaOf = state.serving;
-      refused = "";
+      this.schema = await askJson(this.host, "GET", `apps/${encodeURIComponent(this.alias)}/schema`, {
+        signal: this.signal,
+      });
+      this.schemaOf = state.serving;
+      this.refused = "";
       const paths = state.endpoints.map((one) => one.path);
       replace(
-        choose,
+        this.choose,
         state.endpoints.map((one) =>
-          h("option", { value: one.path }, `${endpointSchema(schema, one.path).method} ${one.path}`),
+          h("option", { value: one.path }, `${endpointSchema(this.schema, one.path).method} ${one.path}`),
         ),
       );
-      path = choose.value = paths.includes(path) ? path : (paths[0] ?? "/");
-      drawForm();
-      if (wanted) fill(wanted);
+      this.path = this.choose.value = paths.includes(this.path) ? this.path : (paths[0] ?? "/");
+      this.drawForm();
+      if (this.wanted) this.fill(this.wanted);
     } catch (error) {
       const { status } = /** @type {any} */ (error);
       const wait = status === 409;
-      if (status) refused = stands;
-      if (!schema && wait) noForm();
-      else if (!schema) replace(fields, h("p", { class: "fj-empty" }, `The form could not be made: ${message(error)}`));
+      if (status) this.refused = stands;
+      if (!this.schema && wait) noForm();
+      else if (!this.schema)
+        replace(this.fields, h("p", { class: "fj-empty" }, `The form could not be made: ${message(error)}`));
     }
-    asking = false;
-  };
+    this.asking = false;
+  }
 
-  const start = async () => {
-    if (running || run.disabled || !form || host.kind === "saved") return;
-    const problems = [query?.problem(), form.problem()].filter(Boolean);
+  async start() {
+    if (this.running || this.run.disabled || !this.form || this.host.kind === "saved") return;
+    const problems = [this.query?.problem(), this.form.problem()].filter(Boolean);
     if (problems.length) {
-      setText(told, "");
-      left.querySelector('[aria-invalid="true"]')?.focus();
+      setText(this.told, "");
+      this.left.querySelector('[aria-invalid="true"]')?.focus();
       return;
     }
     /** @type {Input} */
-    const input = { path, value: form.read(), query: query?.read() ?? {} };
-    const { path: filled, asked } = filledPath(path, input.query);
+    const input = { path: this.path, value: this.form.read(), query: this.query?.read() ?? {} };
+    const { path: filled, asked } = filledPath(this.path, input.query);
     const target = asked ? `${filled}?${asked}` : filled;
-    const view = begin(input);
-    setBusy("…");
+    const view = this.begin(input);
+    this.setBusy("…");
     try {
       const { body, type } = encodedBody(
-        input.value === undefined ? (takes.hasBody ? null : {}) : input.value,
-        takes.encoding,
+        input.value === undefined ? (this.takes.hasBody ? null : {}) : input.value,
+        this.takes.encoding,
       );
-      const made = await askJson(host, "POST", `apps/${encodeURIComponent(alias)}/calls`, {
-        query: { path: target, method: takes.method },
+      const made = await askJson(this.host, "POST", `apps/${encodeURIComponent(this.alias)}/calls`, {
+        query: { path: target, method: this.takes.method },
         headers: { "Content-Type": type },
         body,
       });
       madeInputs.set(made.request_id, input);
       if (madeInputs.size > KEPT_INPUTS) madeInputs.delete(madeInputs.keys().next().value ?? "");
-      follow(made.request_id, view);
+      this.follow(made.request_id, view);
     } catch (error) {
       view.stop.abort();
-      right.style.minHeight = "";
-      setBusy(null);
-      current?.fail(message(error), view.body);
+      this.right.style.minHeight = "";
+      this.setBusy(null);
+      this.current?.fail(message(error), view.body);
     }
-  };
+  }
 
   /**
    * A new result takes the place of the former one, with the header of a call on its way.
    * @param {Input} input
    * @param {number} [passed]
    */
-  const begin = (input, passed) => {
-    reading?.abort();
-    const stop = (reading = new AbortController());
-    signal.addEventListener("abort", () => stop.abort(), { once: true });
+  begin(input, passed) {
+    this.reading?.abort();
+    const stop = (this.reading = new AbortController());
+    this.signal.addEventListener("abort", () => stop.abort(), { once: true });
     const over = new AbortController();
     stop.signal.addEventListener("abort", () => over.abort(), { once: true });
-    if (current?.done && !comparing) former = current;
-    right.style.minHeight = `${right.offsetHeight}px`; // what is below stays where it is until the answer is here
-    current = trialPane(host, { path: input.path, value: input.unknown ? null : inputFields(input) });
-    const view = runningView(host, { alias, path: input.path, passed }, over.signal);
-    current.running(view);
-    drawTrials();
-    return { ...view, stop, over, pane: current };
-  };
+    if (this.current?.done && !this.comparing) this.former = this.current;
+    this.right.style.minHeight = `${this.right.offsetHeight}px`; // what is below stays where it is until the answer is here
+    this.current = trialPane(this.host, { path: input.path, value: input.unknown ? null : inputFields(input) });
+    const view = runningView(this.host, { alias: this.alias, path: input.path, passed }, over.signal);
+    this.current.running(view);
+    this.drawTrials();
+    return { ...view, stop, over, pane: this.current };
+  }
 
   /** Say of the results what they belong to, where the form holds something else or another revision serves. */
-  const markResults = () => {
-    marked = app()?.serving ?? 0;
-    const now = form && { path, value: inputFields({ path, value: form.read(), query: query?.read() ?? {} }) };
-    current?.mark(now, marked);
-    if (former !== current) former?.mark(null, 0); // it is there to be compared with
-  };
+  markResults() {
+    this.marked = this.app()?.serving ?? 0;
+    const now = this.form && {
+      path: this.path,
+      value: inputFields({ path: this.path, value: this.form.read(), query: this.query?.read() ?? {} }),
+    };
+    this.current?.mark(now, this.marked);
+    if (this.former !== this.current) this.former?.mark(null, 0); // it is there to be compared with
+  }
 
   /** One result, or two of them side by side. */
-  const drawTrials = () => {
-    if (!current) return;
-    const two = comparing && former && former !== current;
-    const isKept = comparing && former === current;
-    split.classList.toggle("fj-comparing", Boolean(two));
-    const stand = [two ? former?.element : null, current.element].filter(Boolean);
-    if (stand.length !== right.children.length || stand.some((one, at) => one !== right.children[at]))
-      replace(right, stand); // a player in it plays on
-    if (former) replace(former.tools);
-    former?.compare(two ? "the result before" : null);
-    current.compare(two ? former : isKept ? "kept: the next result stands beside it" : null);
+  drawTrials() {
+    if (!this.current) return;
+    const two = this.comparing && this.former && this.former !== this.current;
+    const isKept = this.comparing && this.former === this.current;
+    this.split.classList.toggle("fj-comparing", Boolean(two));
+    const stand = [two ? this.former?.element : null, this.current.element].filter(Boolean);
+    if (stand.length !== this.right.children.length || stand.some((one, at) => one !== this.right.children[at]))
+      replace(this.right, stand); // a player in it plays on
+    if (this.former) replace(this.former.tools);
+    this.former?.compare(two ? "the result before" : null);
+    this.current.compare(two ? this.former : isKept ? "kept: the next result stands beside it" : null);
     replace(
-      current.tools,
-      former
-        ? button("Compare", () => ((comparing = !comparing), drawTrials(), focusTool()), {
+      this.current.tools,
+      this.former
+        ? button("Compare", () => ((this.comparing = !this.comparing), this.drawTrials(), this.focusTool()), {
             class: "fj-choice",
-            "aria-pressed": String(comparing),
-            title: comparing ? "Show one result alone" : "Show the result before beside it",
+            "aria-pressed": String(this.comparing),
+            title: this.comparing ? "Show one result alone" : "Show the result before beside it",
           })
         : null,
       two
-        ? button("Keep this one", () => ((former = current), drawTrials(), focusTool()), {
+        ? button("Keep this one", () => ((this.former = this.current), this.drawTrials(), this.focusTool()), {
             class: "fj-choice",
             title: "Compare the next results with this one",
           })
         : null,
     );
-    markResults();
-  };
-  const focusTool = () => /** @type {any} */ (current?.tools.querySelector("button"))?.focus();
+    this.markResults();
+  }
 
-  const setBusy = (/** @type {string | null} */ id) => {
-    running = id;
-    drawRun();
-  };
+  focusTool() {
+    return /** @type {any} */ (this.current?.tools.querySelector("button"))?.focus();
+  }
 
-  const drawRun = () => {
-    const { link } = host.store.view;
-    const state = app();
+  setBusy(/** @type {string | null} */ id) {
+    this.running = id;
+    this.drawRun();
+  }
+
+  drawRun() {
+    const { link } = this.host.store.view;
+    const state = this.app();
     const isGone = !state && (link === "live" || link === "off");
     const stopped = isGone || state?.state === "Stopped";
-    run.disabled = running !== null || stopped;
-    run.title = isGone
+    this.run.disabled = this.running !== null || stopped;
+    this.run.title = isGone
       ? "The app is gone: run its cell first"
       : stopped
         ? "The app is stopped: start it first"
         : "Ctrl Enter";
-  };
+  }
 
   /**
    * Show a request's answer, from its beginning and as it comes.
    * @param {string} id
-   * @param {ReturnType<typeof begin>} view
+   * @param {ReturnType<TryPanel["begin"]>} view
    */
-  const follow = async (id, view) => {
+  async follow(id, view) {
     const { stop, over, pane, body } = view;
-    shown = id;
-    setBusy(id);
+    this.shown = id;
+    this.setBusy(id);
     view.sent(id);
     let isGone = false;
     try {
-      const found = await host.ask("GET", `requests/${id}/answer`, { signal: stop.signal });
+      const found = await this.host.ask("GET", `requests/${id}/answer`, { signal: stop.signal });
       isGone = found.status !== 200;
       if (isGone)
         throw new Error(
@@ -460,101 +516,102 @@ export function tryPanel(root, host, { alias }, signal) {
       const type = found.headers.get("content-type") ?? "";
       const data = await pane.body(found, type, stop.signal);
       over.abort();
-      pane.end(await askJson(host, "GET", `requests/${id}`, { signal: stop.signal }), data, body);
-      if (pane === current) drawTrials();
+      pane.end(await askJson(this.host, "GET", `requests/${id}`, { signal: stop.signal }), data, body);
+      if (pane === this.current) this.drawTrials();
     } catch (error) {
       over.abort();
       if (!isGone && !stop.signal.aborted && (await pane.broken(id, stop.signal, body))) isGone = true;
       else if (!stop.signal.aborted) pane.fail(message(error), body);
-      markResults();
-      if (!isGone) shown = ""; // nobody answered: the request goes on, and is taken up again when the feed is back
+      this.markResults();
+      if (!isGone) this.shown = ""; // nobody answered: the request goes on, and is taken up again when the feed is back
     }
-    if (reading === stop) {
-      setBusy(null);
-      right.style.minHeight = "";
+    if (this.reading === stop) {
+      this.setBusy(null);
+      this.right.style.minHeight = "";
     }
-  };
+  }
 
   /** A call of this card that was made before the page was opened: its answer is held. */
-  const adopt = async () => {
-    if (shown || running || host.kind === "saved" || host.store.view.link !== "live") return;
-    const mine = host.store.view.requests.filter((one) => one.alias === alias && one.origin === "panel");
+  async adopt() {
+    if (this.shown || this.running || this.host.kind === "saved" || this.host.store.view.link !== "live") return;
+    const mine = this.host.store.view.requests.filter((one) => one.alias === this.alias && one.origin === "panel");
     const found =
       mine.find((one) => one.state !== "done") ??
-      mine.find((one) => host.store.view.time - one.began - one.total_ms < RECENT);
+      mine.find((one) => this.host.store.view.time - one.began - one.total_ms < RECENT);
     if (!found) return;
-    shown = found.id;
-    setBusy("…");
+    this.shown = found.id;
+    this.setBusy("…");
     /** @type {Input | string} */
     let input = "";
     try {
-      input = inputOf(await askJson(host, "GET", `requests/${found.id}`, { signal }));
+      input = this.inputOf(await askJson(this.host, "GET", `requests/${found.id}`, { signal: this.signal }));
     } catch {
       // its answer says what became of it
     }
-    if (typeof input !== "string" && !touched) fill(input);
-    follow(
+    if (typeof input !== "string" && !this.touched) this.fill(input);
+    this.follow(
       found.id,
-      begin(
+      this.begin(
         typeof input === "string" ? { path: pathText(found.path), value: {}, query: {}, unknown: true } : input,
-        Math.max(0, host.store.view.time - found.began),
+        Math.max(0, this.host.store.view.time - found.began),
       ),
     );
     if (found.state !== "done")
       setText(
-        told,
-        `A call that began ${ago(host.store.view.time - found.began)} is still running: its answer comes here.`,
+        this.told,
+        `A call that began ${ago(this.host.store.view.time - found.began)} is still running: its answer comes here.`,
       );
-  };
+  }
 
   /** The newest result as the notebook has it, and what it was made with. */
-  const drawSaved = () => {
-    const last = host.picture?.last;
+  drawSaved() {
+    const last = this.host.picture?.last;
     const again = h("p", { class: "fj-empty" }, "Run the cell again to try the app here.");
-    for (const one of [head, reset, run.parentElement]) if (one) one.hidden = true;
-    if (!last) return replace(fields, again);
-    left.classList.add("fj-pane");
+    for (const one of [this.head, this.reset, this.run.parentElement]) if (one) one.hidden = true;
+    if (!last) return replace(this.fields, again);
+    this.left.classList.add("fj-pane");
     replace(
-      fields,
+      this.fields,
       h("strong", null, "Input"),
-      last.input?.size ? keptBodyView(last.input, signal) : h("p", { class: "fj-muted" }, "no input"),
+      last.input?.size ? keptBodyView(last.input, this.signal) : h("p", { class: "fj-muted" }, "no input"),
       again,
     );
-    const pane = trialPane(host, { path: last.request.path, value: null });
+    const pane = trialPane(this.host, { path: last.request.path, value: null });
     pane.saved(
       last,
-      host.picture?.outputs?.find((one) => one.id === last.request.id),
+      this.host.picture?.outputs?.find((one) => one.id === last.request.id),
     );
-    replace(right, pane.element);
+    replace(this.right, pane.element);
+  }
+
+  look = () => {
+    this.drawRun();
+    if (this.marked !== (this.app()?.serving ?? 0)) this.markResults();
+    this.loadSchema();
+    this.adopt();
   };
 
-  const look = () => {
-    drawRun();
-    if (marked !== (app()?.serving ?? 0)) markResults();
-    loadSchema();
-    adopt();
-  };
-  signal.addEventListener("abort", host.store.watch(look));
-  look();
-  if (host.kind === "saved") drawSaved();
-
-  return {
-    call: (of = path) => {
-      const endpoint = app()?.endpoints.find((one) => one.path === of);
-      const made = of === path ? { takes, form, query } : draft.forms.get(of);
-      return endpoint && made
-        ? {
-            endpoint: endpoint.name,
-            path: of,
-            value: made.form?.read() ?? {},
-            method: made.takes.method,
-            query: made.query?.read() ?? {},
-            encoding: made.takes.encoding,
-          }
-        : null;
-    },
-    edit: (id) => void edit(id),
-  };
+  /** What the caller of tryPanel gets. */
+  handle() {
+    return {
+      call: (of = this.path) => {
+        const endpoint = this.app()?.endpoints.find((one) => one.path === of);
+        const made =
+          of === this.path ? { takes: this.takes, form: this.form, query: this.query } : this.draft.forms.get(of);
+        return endpoint && made
+          ? {
+              endpoint: endpoint.name,
+              path: of,
+              value: made.form?.read() ?? {},
+              method: made.takes.method,
+              query: made.query?.read() ?? {},
+              encoding: made.takes.encoding,
+            }
+          : null;
+      },
+      edit: (/** @type {string} */ id) => void this.edit(id),
+    };
+  }
 }
 
 /** What a call was made with, field by field. @param {Input} input @returns {Record<string, any>} */
