@@ -295,13 +295,42 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     assert json.loads(answer.stdout) == []
 
 
-def test_no_file_is_longer_than_600_lines() -> None:
-    too_long = {
-        str(path.relative_to(PACKAGE)): lines
-        for path in modules()
-        if (lines := len(path.read_text().splitlines())) > 600
+LINES_OF_A_CLASS, ATTRIBUTES_OF_A_CLASS, LINES_OF_A_FUNCTION = 300, 20, 60
+LARGER = {  # exceptions may shrink only
+    "ProxiedRequest": (345, 20),  # next to move out: the runner's side
+    "Passing": (300, 21),  # the Jupyter proxy's request: five flags that want a table
+    "RecordedRequest": (300, 22),  # a record
+}
+
+
+def size_of(cls: ast.ClassDef) -> tuple[int, int]:
+    """Lines of a class, and the attributes that its methods assign."""
+    stored = {
+        node.attr
+        for node in ast.walk(cls)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.ctx, ast.Store)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "self"
     }
-    assert too_long == {}
+    return (cls.end_lineno or cls.lineno) - cls.lineno + 1, len(stored)
+
+
+def test_classes_and_functions_are_small() -> None:
+    large: list[str] = []
+    for path in modules():
+        for node in ast.walk(ast.parse(path.read_text())):
+            where = f"{path.relative_to(PACKAGE)}:{getattr(node, 'lineno', 0)}"
+            if isinstance(node, ast.ClassDef):
+                lines, attributes = size_of(node)
+                limits = LARGER.get(node.name, (LINES_OF_A_CLASS, ATTRIBUTES_OF_A_CLASS))
+                if lines > limits[0] or attributes > limits[1]:
+                    large.append(f"{where} {node.name}: {lines} lines, {attributes} attributes")
+            elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                lines = (node.end_lineno or node.lineno) - node.lineno + 1
+                if lines > LINES_OF_A_FUNCTION:
+                    large.append(f"{where} {node.name}: {lines} lines")
+    assert large == []
 
 
 def test_no_folder_has_more_than_sixteen_modules() -> None:
