@@ -65,6 +65,15 @@ def test_a_request_has_the_total_that_its_caller_was_told() -> None:
     assert clock.at(1.042).timing()["stream_ms"] == 9.0
 
 
+def test_a_runner_that_answers_after_the_gateway_has_streams_nothing() -> None:
+    clock = RequestClock(began=1.0, arrived=1.0, dispatched=1.0, ran_from=1.0)
+    clock.ended = 2.0  # the gateway's answer: request_timeout, or a cancellation
+    clock.first_byte = 3.0
+
+    timing = clock.at(3.5).timing()
+    assert (timing["run_ms"], timing["stream_ms"], timing["total_ms"]) == (1000.0, 0.0, 1000.0)
+
+
 def test_displayed_pictures_count_as_bodies_and_leave_their_text() -> None:
     history, picture = RequestHistory(60), b"x" * (4 << 20)
     for number in range(10):

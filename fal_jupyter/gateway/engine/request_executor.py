@@ -137,7 +137,8 @@ class RequestExecutor:
 
     def request_finished(self, request: ProxiedRequest, *, replace: bool) -> None:
         """The runner's last byte came."""
-        if self.live.pop(request.id, None) is not None:
+        if self.live.get(request.id) is request:  # attempts of a queued request share its id
+            del self.live[request.id]
             self._end_output(request)
             self.history.ended(request)
             self._report(m.RequestFinished(request.id, replace))
