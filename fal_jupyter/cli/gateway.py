@@ -23,7 +23,8 @@ def run(args: argparse.Namespace) -> int:
     if args.debug:
         chosen = replace(chosen, log_level="DEBUG")
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # `nohup` outlives the terminal
+            signal.signal(number, signal.default_int_handler)
     process = connect.start_in_foreground(chosen)
     try:
         if args.json:

@@ -90,8 +90,8 @@ def _serve(args: argparse.Namespace, client: Client, out: int) -> int:
     assert client.lease is not None
     poller = select.poll()
     poller.register(client.lease.socket, select.POLLIN | select.POLLRDHUP)
-    while not poller.poll(LOOK_EVERY * 1000 if handle.reports.edits else None):
-        for message in handle.reports.edits.news(handle.spec.class_name, "serve it again"):
+    while not poller.poll(LOOK_EVERY * 1000 if handle.call_reports.edits else None):
+        for message in handle.call_reports.edits.news(handle.spec.class_name, "serve it again"):
             say(f"fal-jupyter: {message}")
     client.lease.wait_for_gateway(GATEWAY_PATIENCE)  # it drains our app
     say("fal-jupyter: the gateway has ended, and the app with it")

@@ -105,7 +105,7 @@ class AppHandle:
         self.alias = published["alias"]
         self.app = published["app"]
         self.aio = _Aio(self)
-        self.reports = CallReports(spec.class_name, edits or EditWatch())
+        self.call_reports = CallReports(spec.class_name, edits or EditWatch())
         self.ready: Event | None = None
         self._paths = {e.name: e.path for e in spec.endpoints}
         self._talks = dict(talks or {})
@@ -136,7 +136,7 @@ class AppHandle:
     @property
     def url(self) -> str:
         """The prefix of the endpoints' addresses in the user's browser: below the Jupyter server where there is one of ours."""
-        return self.reports.hooks.outside() or self.local_url
+        return self.call_reports.hooks.outside() or self.local_url
 
     @property
     def local_url(self) -> str:
@@ -207,7 +207,7 @@ class AppHandle:
         if concurrency < 1:
             raise BadArguments(f"concurrency is {concurrency}, but it must be 1 or more")
         batch, todo = next(_batches), list(items)
-        hooks = self.reports.hooks
+        hooks = self.call_reports.hooks
         progress = hooks.on_map(name, len(todo)) if hooks.on_map is not None else None
 
         def call_item(number: int, item: Any, calls: Calls) -> Any:
@@ -229,7 +229,7 @@ class AppHandle:
         request = self.client.request_for(self.alias, sent)
 
         def finished(answer: Answer) -> None:
-            self.reports.finished(name, answer, self.revision)
+            self.call_reports.finished(name, answer, self.revision)
             self._raise_failure(name, answer)
 
         where = f"{self.spec.class_name}.stream.{name}"
@@ -249,14 +249,14 @@ class AppHandle:
             self._explained,
             where,
             self._output_with_notices(),
-            lambda answered: self.reports.older_revision(answered, self.revision),
+            lambda answered: self.call_reports.older_revision(answered, self.revision),
         )
 
     def queue_call(
         self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], options: SubmitOptions
     ) -> QueuedRequest:
         __tracebackhide__ = True
-        self.reports.edited_modules()
+        self.call_reports.edited_modules()
         return submit(self, name, self._send(name, args, kwargs), options)
 
     def endpoint_at(self, path: str) -> str:
@@ -268,7 +268,7 @@ class AppHandle:
         error.message = f"{self.spec.class_name}.{error.message}"
         told = self.client.control.failure_of(error.request_id) if error.request_id else None
         if told is not None:
-            error.error, error.traceback = dict(told), self.reports.hooks.name_places(told["text"])
+            error.error, error.traceback = dict(told), self.call_reports.hooks.name_places(told["text"])
         return error
 
     def _send(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -284,14 +284,14 @@ class AppHandle:
         self.client.ensure()
         notices = self.client.publications.notices
         while notices:
-            self.reports.notice(notices.pop(0))
-        self.reports.edited_modules()
+            self.call_reports.notice(notices.pop(0))
+        self.call_reports.edited_modules()
         return self.on_output
 
     @property
     def on_output(self) -> OnOutput | None:
         """Gets what a call's code prints."""
-        return self.reports.hooks.on_output
+        return self.call_reports.hooks.on_output
 
     def value_of(self, name: str, answer: Answer) -> Any:
         """Give the value of an answer of the endpoint *name*, and report the call.
@@ -301,16 +301,16 @@ class AppHandle:
         """
         hint = ""
         if name in self._arguments:
-            hint = self.reports.stream_hint(name, answer, has_endpoint_stream="stream" in self.methods)
-        self.reports.finished(name, answer, self.revision, hint)
+            hint = self.call_reports.stream_hint(name, answer, has_endpoint_stream="stream" in self.methods)
+        self.call_reports.finished(name, answer, self.revision, hint)
         self._raise_failure(name or "submit", answer)
         results = self._results.get(name)
         if results is None:
             results = self._results[name] = Results(self.methods.get(name, _unknown))
         known, value = results.notice, results.value(answer)
         if results.notice != known:
-            self.reports.notice(f"{self.spec.class_name}.{results.notice}")
-        on_value = self.reports.hooks.on_value
+            self.call_reports.notice(f"{self.spec.class_name}.{results.notice}")
+        on_value = self.call_reports.hooks.on_value
         if on_value is not None and not map_item.get()[0]:
             on_value(value)
         return value
@@ -318,7 +318,7 @@ class AppHandle:
     def _raise_failure(self, name: str, answer: Answer) -> None:
         if answer.status >= 400 or answer.aborted:
             error = failure(answer, f"{self.spec.class_name}.{name}")
-            error.traceback = self.reports.hooks.name_places(error.traceback)
+            error.traceback = self.call_reports.hooks.name_places(error.traceback)
             raise error
 
     # --- life ---------------------------------------------------------------------------------------------------
@@ -336,7 +336,7 @@ class AppHandle:
                 self.ready, is_ready = event, True
             elif event["event"] == "failed":
                 error = _setup_failed(self.spec.class_name, event)
-                error.traceback = self.reports.hooks.name_places(error.traceback)
+                error.traceback = self.call_reports.hooks.name_places(error.traceback)
                 raise error
             elif event["event"] == "gone":
                 raise NotServed(f"{self.spec.class_name} was stopped while it started")

@@ -148,6 +148,7 @@ class Publications:
                 failure = json.loads(response.read())
                 raise GatewayError(f"the start cannot be followed: {failure['detail']}", hint=failure.get("hint", ""))
             if response.status == 404:
+                response.drop()
                 if gateways_left and revision != published["revision"]:  # published at another gateway meanwhile
                     continue
                 raise NotServed(f"revision {published['revision']} of {alias} is not there any more")

@@ -204,17 +204,17 @@ def _log_line(record: LogRecord) -> str:
 
 
 def _requests(args: argparse.Namespace, backend: CommandBackend) -> Outcome:
-    names, records = backend.apps(), backend.requests()
+    apps, records = backend.apps(), backend.requests()
     if args.app:
-        alias = find_app(args.app, names)["alias"]
+        alias = find_app(args.app, apps)["alias"]
         records = [record for record in records if record["alias"] == alias]
     if args.failed:
         records = [record for record in records if request_tables.word_of(record).startswith("failed")]
     limit = 20 if args.lines is None else args.lines
     records = sorted(records, key=lambda record: -record["began"])[:limit][::-1]
     if not records:
-        app_name = f"of {args.app} " if args.app else ""
-        return Outcome([], f"No request {app_name}{'has failed' if args.failed else 'is names yet'}.")
+        of_app = f"of {args.app} " if args.app else ""
+        return Outcome([], f"No request {of_app}{'has failed' if args.failed else 'is known yet'}.")
     if not args.json and backend.show_requests(records):
         return Outcome(None, "")
     return Outcome(records, request_tables.as_text(records))

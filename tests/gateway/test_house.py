@@ -353,9 +353,10 @@ def test_stop_and_kill_by_class_name_or_alias(state: Path, hello: str) -> None:
         assert "hello" in wrong.stderr
 
 
-def test_verbs_without_a_gateway_start_none(state: Path) -> None:
-    for verb in ("apps", "runners"):
-        assert json.loads(command(state, verb, "--json").stdout) == []
+def test_commands_without_a_gateway_start_none(state: Path) -> None:
+    for name in ("apps", "runners"):
+        assert json.loads(command(state, name, "--json").stdout) == []
+    assert command(state, "requests").stdout == "No request is known yet.\n"
     assert json.loads(command(state, "doctor", "--json").stdout)["gateway"] is None
     assert command(state, "stop", "nobody").returncode == 1
     assert not processes_of(state)

@@ -55,6 +55,20 @@ def jobs(notebook: Kernel) -> Kernel:
     return notebook
 
 
+def test_an_output_that_cannot_be_printed_is_not_a_gateway_that_has_ended(jobs: Kernel) -> None:
+    refused = jobs.run(
+        "class Closed:\n"
+        "    def write(self, text): raise BrokenPipeError(32, 'Broken pipe')\n"
+        "    def flush(self): pass\n"
+        "job, standard = Jobs.submit.generate('abc'), sys.stdout\n"
+        "sys.stdout = Closed()\n"
+        "try: job.get()\n"
+        "finally: sys.stdout = standard\n"
+    )
+    assert refused.ename == "BrokenPipeError"
+    assert jobs.run("job.get().text").ok().result == "'cba'"
+
+
 def test_a_request_is_in_the_queue_at_once_and_its_value_is_a_calls(jobs: Kernel, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     told = jobs.run(

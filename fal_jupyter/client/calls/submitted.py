@@ -289,20 +289,22 @@ class QueuedRequest:
         tail, target = _Tail(with_logs), f"{self._address}/status/stream?logs={int(with_logs)}"
         try:
             response = yield from self._client.connections.opening("GET", target)
-            try:
-                if response.status != 200:
-                    body = yield from response.receive_all()
-                    raise self._failed(response.status, response.headers, body, response.gateway)
-                while piece := (yield from response.receive()):
-                    for status in tail.feed(piece):
-                        self._last = status
-                        if show is not None:
-                            show(status)
-                        yield Item(status)
-            finally:
-                response.drop()
         except (OSError, GatewayError) as error:
             raise _lost(error) from None
+        try:
+            if response.status != 200:
+                body = yield from response.receive_all()
+                raise self._failed(response.status, response.headers, body, response.gateway)
+            while piece := (yield from response.receive()):
+                for status in tail.feed(piece):
+                    self._last = status
+                    if show is not None:
+                        show(status)  # its own OSError (a closed pipe) is not the gateway's
+                    yield Item(status)
+        except GatewayError as error:
+            raise _lost(error) from None
+        finally:
+            response.drop()
         if not isinstance(status, Completed):
             raise _lost()
 

@@ -82,7 +82,9 @@ class RequestClock(msgspec.Struct, eq=False, gc=False):
     def at(self, now: float) -> RequestTimestamps:
         """Give the moments so far, up to the end of the answer if it has ended."""
         until = self.ended or now
-        first_byte = min(self.first_byte, until)  # a runner may answer after the gateway has (a timeout, a cancellation)
+        first_byte = min(
+            self.first_byte, until
+        )  # a runner may answer after the gateway has (a timeout, a cancellation)
         return RequestTimestamps(
             self.began, self.arrived, self.dispatched, self.starting, self.cold, self.ran_from, first_byte, until
         )

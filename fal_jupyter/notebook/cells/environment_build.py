@@ -54,7 +54,7 @@ class BuildCard:
             self._update(self._build(took=max(1.0, self._elapsed_ms())))
 
     def fail(self, reason: str) -> None:
-        """Mark the build, or the publishing after it, as failed because of *why*."""
+        """Mark the build, or the publishing after it, as failed because of *reason*."""
         if self._spec is not None:
             self._update(self._build(error=reason))
 

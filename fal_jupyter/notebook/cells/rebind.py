@@ -47,5 +47,5 @@ def _rebind(
         fal.bind(cls, handle)
     if not record["serving"]:
         return ""
-    handle.reports.outdated = True
+    handle.call_reports.outdated = True
     return f"revision {record['serving']} of {cls.__name__} still serves, and answers calls"

@@ -103,7 +103,7 @@ def _open_foreign_app(session: NotebookSession, which: str) -> AppHandle:
     from fal_jupyter.client.foreign import open_app  # start-up
 
     handle = open_app(session.client, which)
-    handle.reports.hooks = _hooks(session, handle.spec.class_name)
+    handle.call_reports.hooks = _hooks(session, handle.spec.class_name)
     return handle
 
 
@@ -278,7 +278,7 @@ def _publish(session: NotebookSession, prepared: Prepared) -> AppHandle:
             raise
         hint = "add --name NAME to run a second one beside it, or --take-over to take it"
         raise AppTaken(error.message, hint=hint, where=error.where) from None
-    handle.reports.hooks = replace(
+    handle.call_reports.hooks = replace(
         _hooks(session, prepared.cls.__name__),
         name_places=session.rename_cell_frames,
         outside=partial(_outside, handle.app),
