@@ -7,6 +7,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -94,7 +95,8 @@ def _respond(sock: socket.socket, response: bytes) -> None:
         for i in range(0, len(response), 7):
             sock.sendall(response[i : i + 7])
         if response.endswith(b"0\r\n\r\n"):
-            sock.recv(1)  # until the client hangs up
+            with suppress(ConnectionResetError):
+                sock.recv(1)  # until the client hangs up
 
 
 _MADE: list[Gateways] = []

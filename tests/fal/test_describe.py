@@ -521,6 +521,6 @@ def test_a_file_is_shown_by_what_is_known_of_it_with_its_long_address_cut() -> N
 
     picture = Image(url="http://127.0.0.1:38371/cdn/files/" + "a" * 40 + "/sun.png", content_type="image/png")
 
-    assert repr(picture) == (
+    assert picture._repr_mimebundle_()["text/plain"] == (
         "Image(url='http://127.0.0.1:38371/cdn/fil…" + "a" * 22 + "/sun.png', content_type='image/png')"
     )

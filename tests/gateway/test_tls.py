@@ -182,16 +182,16 @@ def test_a_clients_key_and_the_port_end_with_the_last_owner() -> None:
         settings = read({"FAL_JUPYTER_STATE": str(state), "FAL_JUPYTER_OWNER": "me"})
         first, second = Client(settings), Client(settings)
         first.ensure()
-        before = first.client_env()
-        gateway = first.hello()
+        before = first.control.client_env()
+        gateway = first.control.hello()
         assert ask(before, before["key"]) == 404  # there is no such app; the key was good
         first.close()
-        while (now := second.hello()) is not None and now["port"]:
+        while (now := second.control.hello()) is not None and now["port"]:
             time.sleep(0.01)
         with pytest.raises(OSError, match="refused"):
             ask(before, before["key"])
         second.ensure()
-        after = second.client_env()
+        after = second.control.client_env()
 
         assert now is not None
         assert gateway is not None

@@ -94,7 +94,7 @@ def test_reading_verbs_start_no_gateway(notebook: Kernel, state: Path) -> None:
     assert json.loads(notebook.run("%fal apps --json").ok().text) == []
     assert json.loads(notebook.run("%fal runners --json").ok().text) == []
     assert "No app is running" in notebook.run("%fal apps").ok().text
-    assert "none runs" in notebook.run("%fal doctor").ok().text
+    assert "not running" in notebook.run("%fal doctor").ok().text
     assert not any("gateway" in command for command in processes_of(state).values())
 
 

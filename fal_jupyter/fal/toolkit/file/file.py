@@ -99,7 +99,7 @@ class PendingFile:
         self._reservation.abort()
 
 
-SHOWN_ADDRESS = 60  # characters of an address in a repr
+SHOWN_ADDRESS = 60  # characters of an address in a short repr
 
 
 class File(BaseModel):
@@ -128,13 +128,15 @@ class File(BaseModel):
             raise ValueError("value must be a valid URL")
         return {"url": value}
 
-    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
-        """The fields that are known, with a long address cut in the middle: a cell prints it above the picture."""
-        for name, value in super().__repr_args__():
+    def _short_repr(self) -> str:
+        """Known fields, with long addresses shortened in the middle, for the text beside a displayed image; ``repr`` is fal's."""
+        fields = []
+        for name, value in self.__repr_args__():
             if isinstance(value, str) and len(value) > SHOWN_ADDRESS:
                 value = f"{value[: SHOWN_ADDRESS // 2]}…{value[-SHOWN_ADDRESS // 2 :]}"
             if value is not None:
-                yield name, value
+                fields.append(f"{name}={value!r}")
+        return f"{type(self).__name__}({', '.join(fields)})"
 
     # --- made here --------------------------------------------------------------------------------------------------
     @classmethod

@@ -136,7 +136,7 @@ class Image(File):
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         """Show the picture under a cell, where its bytes are here."""
         data = self.file_data if self.file_data is not None else local_bytes(self.url, SHOWN)
-        bundle: dict[str, Any] = {"text/plain": repr(self)}
+        bundle: dict[str, Any] = {"text/plain": self._short_repr()}
         kind = media_type(self.content_type, data[:16]) if data else ""
         if data and len(data) <= SHOWN and kind in _SHOWABLE:
             bundle[kind] = base64.b64encode(data).decode()
