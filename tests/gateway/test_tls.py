@@ -198,7 +198,7 @@ def test_a_clients_key_and_the_port_end_with_the_last_owner() -> None:
         assert now["pid"] == gateway["pid"]
         assert (ask(after, before["key"]), ask(after, after["key"])) == (401, 404)
         assert after["tls"]["bundle"] == before["tls"]["bundle"]
-        second.shutdown()
+        second.control.shutdown()
         second.close()
 
 
