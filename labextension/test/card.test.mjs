@@ -245,7 +245,7 @@ describe("card", () => {
     host.store.apply(madeLine({ apps: [] }));
     await until(
       () =>
-        root.textContent.includes("Stopped with its kernel after 0 calls; its record until") &&
+        root.textContent.includes("Stopped with its gateway after 0 calls; its record until") &&
         root.textContent.includes("Running cell [2] again begins a new record"),
     );
   });

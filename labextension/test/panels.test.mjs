@@ -551,6 +551,10 @@ describe("tree", () => {
     expect(host.store.view.ended).toMatchObject([{ alias: "a", state: "Stopped", gone: true, runners: [] }]);
     host.store.apply(madeLine({ apps: [madeApp("a")] }));
     expect(host.store.view.ended).toEqual([]);
+    host.store.apply({ kind: "off", time: 1, reason: "" });
+    await until(() => root.textContent.includes("gateway ended") && board.textContent.includes("with its gateway"));
+    host.store.apply(madeLine({ apps: [] }));
+    expect(host.store.view.ended).toMatchObject([{ alias: "a", ended_by: "gateway" }]);
     const empty = shown(treePanel, madeHost(madeLine({ apps: [] })));
     expect(empty.textContent).toContain("No app is running");
   });

@@ -1,7 +1,8 @@
 // A notebook is saved with its cards as they stand, and a save that changes nothing asks nobody.
 import { describe, expect, it } from "vitest";
 import { markEnded, refreshBeforeSave, staleApps } from "../src/cards/saving.ts";
-import { madeApp } from "./made.mjs";
+import { createStore } from "../src/shared/connection/store.mjs";
+import { madeApp, madeLine } from "./made.mjs";
 
 const MIME = "application/vnd.fal-jupyter.card+json";
 const VIEW = { link: "live", apps: [madeApp("hello")], ended: [] };
@@ -101,6 +102,18 @@ describe("saving a notebook", () => {
     expect(other["text/html"]).toBe("other");
     markEnded([outputs], { ended: [ended] }, 9);
     expect(outputs.all[0].data).toBe(card);
+  });
+
+  it("names the gateway where that ended, and the kernel of an app that had ended before", () => {
+    const { view, apply } = createStore();
+    apply(madeLine({ apps: [madeApp("hello"), madeApp("other")] }));
+    apply(madeLine({ kind: "frame", time: 60_001, apps: [madeApp("hello")] }));
+    apply({ kind: "off", time: 60_002 });
+    const outputs = listOf(bundle("card"), bundle("other", { alias: "other" }));
+    markEnded([outputs], view, 9);
+    const [card, other] = outputs.all.map((one) => one.data["text/plain"]);
+    expect(card).toContain("Stopped: its gateway had ended when this was saved");
+    expect(other).toContain("Stopped: its kernel had ended when this was saved");
   });
 
   it("saves what there is where the kernel answers with an error", async () => {

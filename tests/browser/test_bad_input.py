@@ -103,6 +103,10 @@ def test_a_gateway_that_ends_during_a_load_and_comes_back(lab: Front, tmp_path: 
     expect(card).to_contain_text("No gateway is running")
     expect(card.get_by_role("button", name="Start load")).to_be_visible()
     expect(card.locator(".fj-load [role=status]")).not_to_have_text("Running.")
+    lab.page.evaluate("() => window.jupyterapp.shell.currentWidget.context.save()")
+    saved = (lab.server.directory / "root" / notebook_of(lab)).read_text()
+    assert "Stopped: its gateway had ended when this was saved" in saved
+    assert "its kernel had ended" not in saved
     lab.page.locator(".jp-Cell").nth(2).locator(".cm-content").click()
     lab.page.keyboard.press("Control+Enter")  # the next call starts another gateway, and the app
     expect(card.get_by_text("Ready", exact=True)).to_be_visible()

@@ -286,7 +286,8 @@ export interface CardData {
  * Where an app stands for a panel: `gone` is one that is not at the gateway any more, as it was known last
  * (kept_host.mjs).
  */
-export type KnownApp = AppState & { gone?: boolean; ended?: number };
+/** `ended_by`: what took it away, its kernel or program where it is left out. */
+export type KnownApp = AppState & { gone?: boolean; ended?: number; ended_by?: "gateway" };
 
 // --- the store (store.mjs) -------------------------------------------------------------------------------------------
 /** What a panel draws. `link`: "live"; "connecting" (nothing came yet); "off" (no gateway runs); "lost" (the server or the

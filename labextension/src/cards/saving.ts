@@ -3,7 +3,8 @@
  * makes come later. So before a notebook is saved, the outputs of apps that changed since are asked of the kernel.
  * Nothing is done between two saves: a notebook that nobody touched stays unmodified.
  */
-import type { AppState, CardData, View } from "../shared/types";
+import { ownerWords } from "../shared/card/card_states.mjs";
+import type { AppState, CardData, KnownApp, View } from "../shared/types";
 import { dayAndTime } from "../shared/text/format.mjs";
 import { CARD_MIME } from "./card_data";
 
@@ -83,9 +84,8 @@ async function askKernel(kernel: Kernel, aliases: string[]): Promise<Record<stri
 }
 
 /** The line above a saved card whose app ended before the save; other pages show the card without our renderer. */
-function endedLine(card: CardData, time: number): { text: string; html: string } {
-  const owner = card.picture?.app.owner_kind === "kernel" ? "kernel" : "program";
-  const text = `Stopped: its ${owner} had ended when this was saved, ${dayAndTime(time)}.`;
+function endedLine(app: KnownApp, time: number): { text: string; html: string } {
+  const text = `Stopped: ${ownerWords(app)} had ended when this was saved, ${dayAndTime(time)}.`;
   return { text, html: `<div style="opacity: 0.75; margin: 4px 0">■ ${text}</div>` };
 }
 
@@ -101,7 +101,7 @@ export function markEnded(all: OutputList[], view: View, now: number): void {
       const { state, runners, waiting, in_flight } = ended;
       const app = { ...picture.app, state, runners, waiting, in_flight };
       const output = outputs.get(at);
-      const line = endedLine(card, now);
+      const line = endedLine(ended, now);
       const data = {
         ...output.data,
         "text/html": line.html + joined(output.data["text/html"]),

@@ -26,8 +26,9 @@ export function newestFailed(app) {
   return Boolean(app.failure && app.serving && app.failure.revision === app.revision && app.revision > app.serving);
 }
 
-/** What ended an app that is not served any more. @param {AppState | undefined} app */
+/** What ended an app that is not served any more. @param {import("../types.d.ts").KnownApp | undefined} app */
 export function ownerWords(app) {
+  if (app?.ended_by === "gateway") return "its gateway";
   return app && app.owner_kind !== "kernel" ? "its program" : "its kernel";
 }
 

@@ -32,7 +32,8 @@ export function keepingLast(host, card, signal) {
   const view = () => {
     const now = store.view;
     if (!known || now.apps.some((one) => one.alias === alias)) return now;
-    const app = endedApp(known.app, known.time);
+    const by = now.ended.find((one) => one.alias === alias)?.ended_by;
+    const app = endedApp(known.app, known.time, by);
     const timelines = known.timeline ? new Map([...now.timelines, [alias, known.timeline]]) : now.timelines;
     return {
       ...now,

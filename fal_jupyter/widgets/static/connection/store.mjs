@@ -56,19 +56,22 @@ export function appColours(known, aliases) {
  * @template {import("../types.d.ts").AppState} App
  * @param {App} app
  * @param {number} time of the record
+ * @param {import("../types.d.ts").KnownApp["ended_by"]} [by]
  * @returns {App & import("../types.d.ts").KnownApp}
  */
-export function endedApp(app, time) {
-  return { ...app, state: "Stopped", gone: true, ended: time, runners: [], queue: [], waiting: 0, in_flight: 0 };
+export function endedApp(app, time, by) {
+  const idle = { runners: [], queue: [], waiting: 0, in_flight: 0 };
+  return { ...app, ...idle, state: "Stopped", gone: true, ended: time, ended_by: by };
 }
 
 /**
  * The apps that ended while this page followed the feed, newest first. One that is served again is none of them.
  * @param {View} view as it was
  * @param {Set<string>} aliases apps that are served now
+ * @param {import("../types.d.ts").KnownApp["ended_by"]} [by] what took away those that are not served any more
  */
-function endedApps(view, aliases) {
-  const ended = view.apps.filter((app) => !aliases.has(app.alias)).map((app) => endedApp(app, view.time));
+function endedApps(view, aliases, by) {
+  const ended = view.apps.filter((app) => !aliases.has(app.alias)).map((app) => endedApp(app, view.time, by));
   const before = view.ended.filter((app) => !aliases.has(app.alias) && !ended.some((one) => one.alias === app.alias));
   return [...ended, ...before].slice(0, KEPT_ENDED);
 }
@@ -153,7 +156,7 @@ export function createStore() {
           reason: line.reason ?? "",
           time: line.time ?? 0,
         };
-        const ended = endedApps(view, new Set());
+        const ended = endedApps(view, new Set(), "gateway");
         Object.assign(view, emptyView(), { link, reason, time, options: view.options, ended });
       } else if (line.kind === "beat") {
         view.time = line.time ?? view.time;
