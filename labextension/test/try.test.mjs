@@ -621,6 +621,29 @@ describe("panel", () => {
     expect([box("seed").value, box("prompt").value]).toEqual(["", "a fox"]);
   });
 
+  test("forms of endpoints that are not chosen follow the schema, and keep what was typed", async () => {
+    const host = held(madeLine({ apps: [app()] }));
+    const ask = host.ask.bind(host);
+    let schema = DOCUMENT;
+    host.ask = async (method, path, asked) =>
+      path.endsWith("/schema") ? { status: 200, json: async () => schema } : ask(method, path, asked);
+    const panel = tryPanel(root, host, { alias: "hello" }, stop.signal);
+    await until(() => root.querySelector(".fj-fields label"));
+    type(box("prompt"), "a badger");
+    select("/upload");
+    const { steps, ...others } = DOCUMENT.components.schemas.Input.properties;
+    const Input = { ...DOCUMENT.components.schemas.Input, properties: { ...others, rounds: { ...steps, default: 3 } } };
+    schema = { ...DOCUMENT, components: { schemas: { ...DOCUMENT.components.schemas, Input } } };
+    host.store.apply(madeLine({ kind: "frame", time: 60002, apps: [app({ serving: 2, revision: 2 })] }));
+    const value = await until(() => {
+      const made = panel.call("/paint").value;
+      return "rounds" in made && made;
+    });
+    expect(value).toMatchObject({ prompt: "a badger", rounds: 3 });
+    expect(value).not.toHaveProperty("steps");
+    expect(root.querySelector("select").value).toBe("/upload");
+  });
+
   test("a revision that begins to answer leaves the form, and a field that was not touched takes its new default", async () => {
     const host = held(madeLine({ apps: [app()] }));
     const ask = host.ask.bind(host);

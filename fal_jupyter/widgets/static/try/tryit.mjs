@@ -362,6 +362,7 @@ class TryPanel {
       );
       this.path = this.choose.value = paths.includes(this.path) ? this.path : (paths[0] ?? "/");
       this.drawForm();
+      this.renewOtherForms(state);
       if (this.wanted) this.fill(this.wanted);
     } catch (error) {
       const { status } = /** @type {any} */ (error);
@@ -372,6 +373,16 @@ class TryPanel {
         replace(this.fields, h("p", { class: "fj-empty" }, `The form could not be made: ${message(error)}`));
     }
     this.asking = false;
+  }
+
+  /** Make the forms of the endpoints that are not chosen by the new schema: programs are made of them. */
+  renewOtherForms(/** @type {import("../types.d.ts").AppState} */ { endpoints }) {
+    for (const [path, former] of this.draft.forms) {
+      const endpoint = endpoints.find((one) => one.path === path);
+      if (!endpoint || path === this.path) continue;
+      const how = { changed: () => this.draft.changed(), former, which: former.which };
+      this.draft.forms.set(path, endpointForm(this.schema, path, endpoint.signature, how));
+    }
   }
 
   async start() {
