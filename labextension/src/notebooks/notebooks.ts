@@ -19,7 +19,7 @@ import {
 /** What a plugin does with the notebooks of the page. */
 export interface NotebookObserver {
   panelAdded?(panel: NotebookPanel): void;
-  /** A cell is there whose model is new. */
+  /** A cell is new in its panel; another view of the same notebook has a cell of its own for the same model. */
   cellAdded?(cell: Cell): void;
   /** The source or the outputs of a cell changed, or the list of cells, or the active cell. */
   changed?(): void;
@@ -187,21 +187,22 @@ export class Notebooks {
     for (const observer of this.observers) {
       observer.panelAdded?.(panel);
     }
+    const known = new WeakSet<CellModel>();
     void panel.context.ready.then(() => {
-      panel.content.model?.cells.changed.connect(() => this.lookAtCells(panel));
+      panel.content.model?.cells.changed.connect(() => this.lookAtCells(panel, known));
       panel.content.activeCellChanged?.connect(() => {
         this.notifyChanged();
         window.setTimeout(() => this.notifyChanged(), 400); // the toolbar of the active cell comes a little later
       });
-      this.lookAtCells(panel);
+      this.lookAtCells(panel, known);
     });
     return new DisposableDelegate(() => this.panels.delete(panel));
   }
 
-  private lookAtCells(panel: NotebookPanel): void {
+  private lookAtCells(panel: NotebookPanel, known: WeakSet<CellModel>): void {
     for (const cell of panel.content.widgets) {
-      if (!this.knownCells.has(cell.model)) {
-        this.knownCells.add(cell.model);
+      if (!known.has(cell.model)) {
+        known.add(cell.model);
         cell.model.contentChanged.connect(() => this.notifyChanged());
         cell.model.outputs?.changed.connect(() => this.notifyChanged());
         for (const observer of this.observers) {
@@ -220,5 +221,4 @@ export class Notebooks {
 
   private readonly panels = new Set<NotebookPanel>();
   private readonly observers: NotebookObserver[] = [];
-  private readonly knownCells = new WeakSet<CellModel>();
 }

@@ -1,0 +1,77 @@
+// Two views of one notebook share its cells' models, and each has cells of its own.
+import { describe, expect, it } from "vitest";
+
+globalThis.DragEvent ??= class extends MouseEvent {}; // jsdom has none, and Lumino extends it
+
+const { keepCard } = await import("../src/cards/kept_card.ts");
+const { Notebooks } = await import("../src/notebooks/notebooks.ts");
+
+const MIME = "application/vnd.fal-jupyter.card+json";
+
+function signal() {
+  const listeners = [];
+  return { connect: (listener) => listeners.push(listener), emit: () => listeners.forEach((one) => void one()) };
+}
+
+function outputList() {
+  const changed = signal();
+  const all = [];
+  const add = (value) => (all.push(value), changed.emit());
+  const get = (at) => ({ data: all[at].data ?? {}, toJSON: () => all[at] });
+  const clear = () => (all.splice(0), changed.emit());
+  return { all, add, changed, clear, get, get length() {
+    return all.length;
+  } };
+}
+
+function cellOf(model) {
+  const node = document.createElement("div");
+  node.innerHTML = '<div class="jp-InputPrompt">[3]:</div>';
+  return { model, node };
+}
+
+/** The notebooks of a page, and what opens a view of one. */
+function page() {
+  let extension;
+  const notebooks = new Notebooks({ docRegistry: { addWidgetExtension: (_, one) => (extension = one) } });
+  const open = async (...models) => {
+    const cells = { changed: signal() };
+    const content = { widgets: models.map(cellOf), model: { cells } };
+    const closed = extension.createNew({ content, context: { ready: Promise.resolve() } });
+    await Promise.resolve();
+    return { cells, closed, content };
+  };
+  return { notebooks, open };
+}
+
+const modelOf = () => ({ id: "a", type: "code", contentChanged: signal(), outputs: outputList() });
+
+describe("a second view of a notebook", () => {
+  it("has cells that observers hear of, each once", async () => {
+    const { notebooks, open } = page();
+    const added = [];
+    notebooks.observe({ cellAdded: (cell) => added.push(cell) });
+    const model = modelOf();
+    const [first, second] = [await open(model), await open(model)];
+    second.cells.changed.emit();
+    expect(added).toEqual([...first.content.widgets, ...second.content.widgets]);
+  });
+
+  it("keeps the card of a cell that fails when the first view is closed", async () => {
+    const { notebooks, open } = page();
+    notebooks.observe({ cellAdded: (cell) => keepCard(cell.node, cell.model.outputs, () => true) });
+    const model = modelOf();
+    const card = { output_type: "display_data", data: { [MIME]: { alias: "hello" } } };
+    model.outputs.add(card);
+    const [first, second] = [await open(model), await open(model)];
+    first.closed.dispose();
+    const prompt = second.content.widgets[0].node.querySelector(".jp-InputPrompt");
+    prompt.textContent = "[*]:";
+    model.outputs.clear();
+    model.outputs.add({ output_type: "error", ename: "SyntaxError" });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    prompt.textContent = "[4]:";
+    await expect.poll(() => model.outputs.all.at(-1), { timeout: 5000 }).toBe(card);
+    expect(model.outputs.all).toHaveLength(2);
+  });
+});
