@@ -453,7 +453,7 @@ describe("the sidebar's rows", () => {
   it("say what a runner does, and an app without runners has nothing to unfold", () => {
     const runners = [
       madeRunner("hello-1", "RUNNING", { in_flight: 1 }),
-      madeRunner("hello-2", "SETUP", { since: Date.now() - 6200 }),
+      madeRunner("hello-2", "SETUP", { since: 53_800 }), // by the clock of the gateway, which is another machine's
     ];
     const requests = [
       madeRequest("a", { state: "running", runner: "hello-1", path: "/generate", run_ms: 1100, stream_ms: 0 }),

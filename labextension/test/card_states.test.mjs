@@ -48,7 +48,7 @@ const begun = (state, more = {}) =>
     serving: 0,
     setup_ms: 0,
     log: 3,
-    runners: [madeRunner("hello-1", state, { since: Date.now() - 2000 })],
+    runners: [madeRunner("hello-1", state, { since: 58_000 })],
     ...more,
   });
 
@@ -284,7 +284,7 @@ test("a new revision that starts is said, and which one answers", () => {
         app({
           revision: 2,
           serving: 1,
-          runners: [madeRunner("hello-1"), madeRunner("hello-2", "SETUP", { revision: 2, since: Date.now() - 3000 })],
+          runners: [madeRunner("hello-1"), madeRunner("hello-2", "SETUP", { revision: 2, since: 57_000 })],
         }),
       ],
     }),

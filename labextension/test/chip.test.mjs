@@ -65,6 +65,8 @@ describe("the chip", () => {
         }),
       ),
     ).toBe("r1 setup 1 m 12 s");
+    const begun = madeApp("hello", { state: "Starting", serving: 0, runners: [madeRunner("hello-1", "SETUP")] });
+    expect(words(CELL, card(), begun, null, false, 4300)).toBe("r1 setup 4 s"); // by the gateway's clock
     const failure = {
       time: 5,
       revision: 2,

@@ -296,6 +296,8 @@ export interface View {
   link: "live" | "connecting" | "off" | "lost" | "saved";
   reason: string;
   time: number;
+  /** what the gateway's clock is ahead of this page's, in ms */
+  skew: number;
   gateway: GatewayState | null;
   options: OptionRule[];
   apps: AppState[];

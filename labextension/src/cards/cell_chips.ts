@@ -3,6 +3,7 @@ import type { JupyterFrontEnd } from "@jupyterlab/application";
 
 import { complain } from "../complain";
 import { cardOf, sourceOf, type Cell, type CellLocation } from "../notebooks/notebook_panel";
+import { gatewayNow } from "../shared/connection/store.mjs";
 import { ensureStyle } from "../shared/style/style.mjs";
 import type { AppState } from "../shared/types";
 import type { IFalConnection, IFalNotebooks } from "../tokens";
@@ -42,9 +43,10 @@ export class CellChips {
       present?.remove();
       return;
     }
-    const { gateway } = this.connection.host.store.view;
+    const { view } = this.connection.host.store;
     const chip = present ?? makeChip(() => this.actionsOf(location));
-    updateChip(chip, chipLook(source, cardOf(cell.model), this.appOf(cell), gateway, cellRuns(cell.node)));
+    const [card, runs] = [cardOf(cell.model), cellRuns(cell.node)];
+    updateChip(chip, chipLook(source, card, this.appOf(cell), view.gateway, runs, gatewayNow(view)));
     if (!present) {
       ensureStyle(chip);
       cell.node.append(chip);

@@ -48,6 +48,7 @@ export function chipLook(
   app: AppState | undefined,
   gateway: GatewayState | null = null,
   runs = false,
+  now = Date.now(),
 ): ChipLook {
   if (!card) {
     return { ...NOT_RUNNING, title: "Run the cell to have its app" };
@@ -64,7 +65,7 @@ export function chipLook(
     return { ...NOT_RUNNING, title: "Its app was stopped, or its kernel is new: run the cell" };
   }
   const edited = sourceHash(source) !== card.source;
-  return notServingLook(app, edited) ?? servingLook(app, edited, isStale(card, app, gateway));
+  return notServingLook(app, edited, now) ?? servingLook(app, edited, isStale(card, app, gateway));
 }
 
 /** The revision that answers calls. */
@@ -73,7 +74,7 @@ function servingOf(app: AppState): string {
 }
 
 /** What the chip says of an app that is stopped or whose newest revision does not serve; null of any other. */
-function notServingLook(app: AppState, edited: boolean): ChipLook | null {
+function notServingLook(app: AppState, edited: boolean, now: number): ChipLook | null {
   const editedText = edited ? " · edited" : "";
   const editedTone = edited ? " fj-dashed" : "";
   const editedTitle = edited ? " The cell was edited since: run it." : "";
@@ -108,7 +109,7 @@ function notServingLook(app: AppState, edited: boolean): ChipLook | null {
   }
   const runner = startingRunner(app);
   const inSetup = runner?.state === "SETUP";
-  const passed = inSetup ? ` ${setupPassed(runner)}` : "";
+  const passed = inSetup ? ` ${setupPassed(runner, now)}` : "";
   if (app.serving && app.serving !== app.revision) {
     const serving = servingOf(app);
     return {

@@ -8,6 +8,7 @@ import { errorView, ownFrame } from "../elements/errors.mjs";
 import { ago, clock, dayAndTime, duration, pathText, plural } from "../text/format.mjs";
 import { glyph, stateGlyph, stateLook } from "../elements/glyphs.mjs";
 import { askJson } from "../connection/host.mjs";
+import { gatewayNow } from "../connection/store.mjs";
 import { hasFailed } from "../elements/phases.mjs";
 import { plainText } from "../text/plain.mjs";
 
@@ -70,9 +71,10 @@ export function isBuilding(card, host) {
 /**
  * How long a runner has been in its setup(), in whole seconds: every surface says the same.
  * @param {import("../types.d.ts").RunnerState} runner
+ * @param {number} now by the gateway's clock
  */
-export function setupPassed(runner) {
-  const ms = Math.max(0, Date.now() - runner.since);
+export function setupPassed(runner, now) {
+  const ms = Math.max(0, now - runner.since);
   return ms < 60_000 ? `${Math.floor(ms / 1000)} s` : duration(ms);
 }
 
@@ -330,7 +332,7 @@ class CardStates {
   }
 
   passedOf(/** @type {import("../types.d.ts").RunnerState | undefined} */ one) {
-    return one ? Math.max(0, Date.now() - one.since) : 0;
+    return one ? Math.max(0, gatewayNow(this.view) - one.since) : 0;
   }
 
   starting(/** @type {AppState} */ now) {

@@ -20,6 +20,7 @@ function emptyView() {
     link: "connecting",
     reason: "",
     time: 0,
+    skew: 0,
     gateway: null,
     options: [],
     apps: [],
@@ -30,6 +31,11 @@ function emptyView() {
     timelines: new Map(),
     colours: new Map(),
   };
+}
+
+/** Now by the gateway's clock, which may be another machine's. @param {View} view */
+export function gatewayNow(view) {
+  return Date.now() + view.skew;
 }
 
 /**
@@ -160,6 +166,7 @@ export function createStore() {
         Object.assign(view, emptyView(), { link, reason, time, options: view.options, ended });
       } else if (line.kind === "beat") {
         view.time = line.time ?? view.time;
+        if (line.time) view.skew = line.time - Date.now();
         if (view.link === "live") return;
         view.link = "live";
       } else if (line.kind === "snapshot" || line.kind === "frame") {
@@ -174,6 +181,7 @@ export function createStore() {
           link: "live",
           reason: "",
           time: line.time ?? 0,
+          skew: line.time ? line.time - Date.now() : view.skew,
           gateway: line.gateway ?? view.gateway,
           options: line.options ?? view.options,
           apps,

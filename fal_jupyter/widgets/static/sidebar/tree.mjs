@@ -6,6 +6,7 @@
 import { button, h, newId, replace, scheduler, update } from "../elements/dom.mjs";
 import { actOnApp } from "../card/card.mjs";
 import { appLook, newestFailed, ownerWords, setupPassed } from "../card/card_states.mjs";
+import { gatewayNow } from "../connection/store.mjs";
 import { bytes, duration, pathText, plural, rate, runnerName } from "../text/format.mjs";
 import { glyph, iconButton, requestLook, stateGlyph, stateLook } from "../elements/glyphs.mjs";
 import { keepOwnKeys } from "../elements/keys.mjs";
@@ -363,10 +364,11 @@ class TreePanel {
    */
   doingOf(app, one, view) {
     const since = Math.max(0, view.time - one.since);
-    if (one.state === "SETUP")
-      return app.setup_ms > Date.now() - one.since
-        ? `setup ${setupPassed(one)} of ${duration(app.setup_ms)}`
-        : `setup ${setupPassed(one)}`;
+    if (one.state === "SETUP") {
+      const now = gatewayNow(view);
+      const of = app.setup_ms > now - one.since ? ` of ${duration(app.setup_ms)}` : "";
+      return `setup ${setupPassed(one, now)}${of}`;
+    }
     if (one.state !== "RUNNING") return one.memory ? bytes(one.memory) : stateLook(one.state).word;
     const request =
       one.in_flight === 1
