@@ -116,6 +116,15 @@ describe("saving a notebook", () => {
     expect(other).toContain("Stopped: its kernel had ended when this was saved");
   });
 
+  it("has the owner from the feed: the picture of a card whose environment is being made has none", () => {
+    const outputs = listOf(bundle("card", { picture: { app: madeApp("hello", { owner_kind: "" }) } }));
+    markEnded([outputs], { ended: [madeApp("hello", { state: "Stopped" })] }, 9);
+    expect(outputs.all[0].data["text/plain"]).toContain("Stopped: its kernel had ended when this was saved");
+    const served = listOf(bundle("card"));
+    markEnded([served], { ended: [madeApp("hello", { state: "Stopped", owner_kind: "program" })] }, 9);
+    expect(served.all[0].data["text/plain"]).toContain("Stopped: its program had ended when this was saved");
+  });
+
   it("saves what there is where the kernel answers with an error", async () => {
     const context = contextOf(null);
     context.sessionContext.session.kernel.requestExecute = () => ({
