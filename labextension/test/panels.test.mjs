@@ -541,7 +541,7 @@ describe("tree", () => {
     host.store.apply(madeLine({ kind: "frame", time: 60_001, apps: [] }));
     await until(() => root.textContent.includes("kernel ended"));
     expect(root.querySelector(".fj-row").getAttribute("aria-label")).toContain("stopped with its kernel, 23 calls");
-    expect(root.textContent).not.toContain("No app");
+    expect(root.textContent).toContain("No app is running");
     named(root, "Run its cell").click();
     await until(() => board.textContent.includes("with its kernel"));
     expect(board.textContent).toContain("23 of ended apps");
@@ -557,6 +557,22 @@ describe("tree", () => {
     expect(host.store.view.ended).toMatchObject([{ alias: "a", ended_by: "gateway" }]);
     const empty = shown(treePanel, madeHost(madeLine({ apps: [] })));
     expect(empty.textContent).toContain("No app is running");
+  });
+  it("offers an app cell where every app has ended, and no cell of a program's app", async () => {
+    const app = madeApp("x", { owner_kind: "program" });
+    const offers = { runCell: () => undefined, goToCell: () => undefined, insertCell: () => undefined };
+    const host = Object.assign(madeHost(madeLine({ apps: [app] })), offers);
+    const [root, board] = [shown(treePanel, host), shown(dashboardPanel, host)];
+    host.store.apply(madeLine({ kind: "frame", time: 60_001, apps: [] }));
+    await until(() => root.textContent.includes("program ended") && board.textContent.includes("with its program"));
+    expect(root.textContent).toContain("Insert an app cell");
+    for (const name of ["Run its cell", "Go to its cell", "More actions"]) expect(named(root, name)).toBeUndefined();
+    expect(named(board, "Run the cell of x")).toBeUndefined();
+    host.store.apply({ kind: "off", time: 60_002 });
+    await until(() => !root.textContent.includes("Devices"));
+    expect(root.textContent).toContain("Insert an app cell");
+    expect(root.querySelector(".fj-row").textContent).toContain("program ended");
+    expect(root.querySelector(".fj-row").tabIndex).toBe(0);
   });
   it("moves by keys, folds, and acts on the row that has the focus", async () => {
     const host = madeHost(

@@ -247,6 +247,7 @@ def test_run_its_cell_after_a_restart_and_runs_that_fail(lab: Front) -> None:
     expect(card.locator(".fj-card-notice")).to_contain_text("Stopped with its kernel after 0 calls")
     page.locator("li.lm-TabBar-tab[data-id='fal-jupyter-sidebar']").click()
     expect(page.locator("#fal-jupyter-sidebar")).to_contain_text("kernel ended")
+    expect(page.locator("#fal-jupyter-sidebar")).to_contain_text("Insert an app cell")
     page.evaluate("() => window.jupyterapp.shell.currentWidget.context.save()")
     saved = json.loads((lab.server.directory / "root" / name).read_text())["cells"][1]["outputs"]
     assert [

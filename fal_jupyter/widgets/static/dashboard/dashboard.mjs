@@ -324,7 +324,7 @@ class DashboardPanel {
     replace(row.firstElementChild, appMark(app), h("div", { class: "fj-label" }, `with ${ownerWords(app)}`));
     replace(
       row.lastElementChild,
-      this.host.runCell
+      app.owner_kind === "kernel" && this.host.runCell
         ? iconButton("play", `Run the cell of ${app.alias}`, () => this.host.runCell?.(app.alias))
         : null,
     );

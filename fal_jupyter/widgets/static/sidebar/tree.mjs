@@ -493,6 +493,7 @@ class TreePanel {
 
   /** An app that ended with its kernel: what there was stays in sight. @param {import("../types.d.ts").KnownApp} app */
   endedRow = (app) => {
+    const hasCell = app.owner_kind === "kernel";
     return this.row(
       `app:${app.alias}`,
       1,
@@ -511,8 +512,8 @@ class TreePanel {
         aside: `${ownerWords(app).replace("its ", "")} ended`,
         actions: /** @type {any} */ (
           [
-            this.host.runCell && ["play", "Run its cell", () => this.host.runCell?.(app.alias)],
-            this.host.goToCell && ["link", "Go to its cell", () => this.host.goToCell?.(app.alias)],
+            hasCell && this.host.runCell && ["play", "Run its cell", () => this.host.runCell?.(app.alias)],
+            hasCell && this.host.goToCell && ["link", "Go to its cell", () => this.host.goToCell?.(app.alias)],
           ].filter(Boolean)
         ),
         leaf: true,
@@ -579,8 +580,8 @@ class TreePanel {
     );
   }
 
-  draw() {
-    const view = this.host.store.view;
+  /** @param {View} view */
+  sections(view) {
     const section = (/** @type {string} */ name, /** @type {string} */ more) =>
       h(
         "div",
@@ -588,9 +589,6 @@ class TreePanel {
         name,
         h("span", { class: "fj-muted", style: { fontWeight: "400" } }, more),
       );
-    const had = this.tree.contains(document.activeElement) ? this.current : "";
-    if (view.link !== "live" && !view.apps.length && !view.ended.length)
-      return update(this.tree, this.emptyState(view));
     const lost =
       view.link === "lost"
         ? h("div", { class: "fj-banner fj-bad" }, h("div", null, `No update: ${plainText(view.reason)}. Trying again.`))
@@ -598,11 +596,10 @@ class TreePanel {
     // those on their way are with their runners and in the queue
     const recent = view.requests.filter((one) => one.state === "done").slice(0, RECENT);
     const failed = recent.filter(hasFailed).length;
-    update(
-      this.tree,
+    return [
       lost,
       section("Apps", String(view.apps.length)),
-      view.apps.length || view.ended.length ? view.apps.map((app) => this.appRows(app, view)) : this.emptyState(view),
+      view.apps.length ? view.apps.map((app) => this.appRows(app, view)) : this.emptyState(view),
       view.ended.map(this.endedRow),
       section("Devices", plural(view.devices.length, "GPU")),
       view.devices.map(this.deviceRow),
@@ -633,7 +630,14 @@ class TreePanel {
             }),
           ]
         : null,
-    );
+    ];
+  }
+
+  draw() {
+    const view = this.host.store.view;
+    const had = this.tree.contains(document.activeElement) ? this.current : "";
+    const hasSections = view.link === "live" || view.apps.length > 0;
+    update(this.tree, hasSections ? this.sections(view) : [this.emptyState(view), view.ended.map(this.endedRow)]);
     if (!this.tree.querySelector('.fj-row[tabindex="0"]')) {
       const first = this.tree.querySelector(".fj-row");
       if (first) (first.tabIndex = 0), (this.current = first.dataset.key);
