@@ -19,9 +19,16 @@ function outputList() {
   const add = (value) => (all.push(value), changed.emit());
   const get = (at) => ({ data: all[at].data ?? {}, toJSON: () => all[at] });
   const clear = () => (all.splice(0), changed.emit());
-  return { all, add, changed, clear, get, get length() {
-    return all.length;
-  } };
+  return {
+    all,
+    add,
+    changed,
+    clear,
+    get,
+    get length() {
+      return all.length;
+    },
+  };
 }
 
 function cellOf(model) {
