@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from fal_jupyter.domain.transitions import IllegalTransition
 from fal_jupyter.gateway.queue.attempt_states import ATTEMPT, AttemptEvent, AttemptState
-from fal_jupyter.gateway.transitions import IllegalTransition
 
 
 def test_the_next_attempt_is_due_when_the_last_has_failed_and_is_released_in_either_order() -> None:

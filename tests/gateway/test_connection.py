@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fal_jupyter.domain.transitions import IllegalTransition
 from fal_jupyter.gateway.http.connection.deadlines import Awaited, ReadDeadlines
 from fal_jupyter.gateway.http.connection.request_cycle import RequestResponseCycle
 from fal_jupyter.gateway.http.connection.response_framing import ResponseFraming
@@ -32,7 +33,6 @@ from fal_jupyter.gateway.http.connection.states import (
 )
 from fal_jupyter.gateway.http.messages import LINGER, RequestHeaders
 from fal_jupyter.gateway.http.server import HttpListener
-from fal_jupyter.gateway.transitions import IllegalTransition
 from tests.support.virtual_loop import VirtualLoop, virtual_loop
 
 READ_TIMEOUT, IDLE_TIMEOUT, SEND_TIMEOUT = 10.0, 100.0, 20.0

@@ -13,6 +13,7 @@ import pytest
 
 from fal_jupyter import settings
 from fal_jupyter.domain.spec import AppSpec
+from fal_jupyter.domain.transitions import IllegalTransition
 from fal_jupyter.gateway.changes import Changes
 from fal_jupyter.gateway.engine.engine import Engine
 from fal_jupyter.gateway.requests.buffered_calls import BufferedCall, BufferedCalls
@@ -22,7 +23,6 @@ from fal_jupyter.gateway.runners.live_runner import (
     RunnerLife,
     RunnerLifeEvent,
 )
-from fal_jupyter.gateway.transitions import IllegalTransition
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.frames import Frame, Kind
 from tests.support.virtual_loop import VirtualLoop, virtual_loop

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fal_jupyter.domain.transitions import IllegalTransition
 from fal_jupyter.gateway.http.response_writer import Headers
 from fal_jupyter.gateway.requests.proxied_request import ProxiedRequest
 from fal_jupyter.gateway.requests.request_body import RequestBody
@@ -27,7 +28,6 @@ from fal_jupyter.gateway.requests.request_states import (
     ResponseEvent,
     ResponseState,
 )
-from fal_jupyter.gateway.transitions import IllegalTransition
 from fal_jupyter.protocol import frames
 from fal_jupyter.protocol.frames import WINDOW, Decoder, Frame, Kind
 from tests.support.virtual_loop import VirtualLoop, virtual_loop

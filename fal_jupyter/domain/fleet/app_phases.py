@@ -9,6 +9,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
+from fal_jupyter.domain.transitions import IllegalTransition, transition_table
+
 
 class AppPhase(StrEnum):
     """What decides whether runners start for an app."""
@@ -32,22 +34,10 @@ class AppEvent(StrEnum):
     OWNER_ENDED = "owner ended"
 
 
-class IllegalAppTransition(Exception):
+class IllegalAppTransition(IllegalTransition):
     """An event came in a phase that has no transition for it: a defect of ours, never of the user's."""
 
-    def __init__(self, phase: AppPhase, event: AppEvent) -> None:
-        super().__init__(f"{event} cannot happen to an app that is {phase}")
-
-
-class _Moves(dict[AppEvent, AppPhase]):
-    """The moves out of one phase. A missing event raises."""
-
-    def __init__(self, phase: AppPhase, moves: dict[AppEvent, AppPhase]) -> None:
-        super().__init__(moves)
-        self._phase = phase
-
-    def __missing__(self, event: AppEvent) -> AppPhase:
-        raise IllegalAppTransition(self._phase, event)
+    sentence = "{event} cannot happen to an app that is {state}"
 
 
 _TABLE: Final = {
@@ -81,4 +71,4 @@ _TABLE: Final = {
     AppPhase.STOPPING: {AppEvent.OWNER_ENDED: AppPhase.ORPHANED},
     AppPhase.ORPHANED: {AppEvent.OWNER_ENDED: AppPhase.ORPHANED},
 }
-APP_MOVES: Final = {phase: _Moves(phase, moves) for phase, moves in _TABLE.items()}
+APP_MOVES: Final = transition_table(_TABLE, IllegalAppTransition)

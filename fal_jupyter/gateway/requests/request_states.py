@@ -7,7 +7,7 @@ Three machines run side by side, in the manner of h11 (client, server, keep-aliv
   by the gateway (a timeout) while the runner works on;
 * *body*: how far the request's body has been read and sent.
 
-A pair that is not in a table raises (:mod:`fal_jupyter.gateway.transitions`).
+A pair that is not in a table raises (:mod:`fal_jupyter.domain.transitions`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
-from fal_jupyter.gateway.transitions import transition_table
+from fal_jupyter.domain.transitions import transition_table
 
 
 class DeliveryState(StrEnum):

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import Final
 
+from fal_jupyter.domain.transitions import transition_table
 from fal_jupyter.gateway.apps.deployment import Deployment
 from fal_jupyter.gateway.runners.channel import GatewayChannel
 from fal_jupyter.gateway.runners.runner_process import RunnerProcess
-from fal_jupyter.gateway.transitions import transition_table
 from fal_jupyter.protocol.api import Event
 
 

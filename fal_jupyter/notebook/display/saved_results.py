@@ -50,7 +50,7 @@ class SavedResults:
                 detail = client.control.request(request["id"])
             except (OSError, FalJupyterError, ValueError):
                 continue
-            self._by_request[request["id"]] = output_of(detail, lambda ordered=detail: _read_body(client, ordered))  # type: ignore[misc]
+            self._by_request[request["id"]] = output_of(detail, lambda fetched=detail: _read_body(client, fetched))  # type: ignore[misc]
             if is_last:
                 self._last = shortened(detail)
         ordered = sorted(
@@ -134,10 +134,10 @@ def bounded(outputs: list[SavedOutput]) -> list[SavedOutput]:
     chars_left, result = MAX_THUMBNAIL_CHARS, []
     for item in outputs:
         pictures = []
-        for snapshot in item["pictures"]:
-            fits = len(snapshot["base64"]) <= chars_left
-            chars_left -= len(snapshot["base64"]) if fits else 0
-            pictures.append(snapshot if fits else Display(content_type="", base64="", text=snapshot["text"]))
+        for thumb in item["pictures"]:
+            fits = len(thumb["base64"]) <= chars_left
+            chars_left -= len(thumb["base64"]) if fits else 0
+            pictures.append(thumb if fits else Display(content_type="", base64="", text=thumb["text"]))
         result.append(cast("SavedOutput", {**item, "pictures": pictures}))
     return result
 
@@ -152,8 +152,8 @@ def _media(detail: RequestDetail, read_body: Callable[[], bytes | None]) -> Iter
         data = base64.b64decode(body["base64"]) if body is not None and not body["truncated"] else read_body()
         yield kind, data if data else None, ""
         return
-    for ordered, address, name in itertools.islice(files_in(value_of(body)), 24):
-        yield ordered, local_bytes(address, MAX_IMAGE_BYTES) if ordered in IMAGES else None, name
+    for file_type, address, name in itertools.islice(files_in(value_of(body)), 24):
+        yield file_type, local_bytes(address, MAX_IMAGE_BYTES) if file_type in IMAGES else None, name
 
 
 def files_in(value: Any) -> Iterator[tuple[str, str, str]]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
-from fal_jupyter.gateway.transitions import transition_table
+from fal_jupyter.domain.transitions import transition_table
 
 
 class ConnectionState(StrEnum):

@@ -16,23 +16,27 @@ S = TypeVar("S", bound=StrEnum)
 
 
 class IllegalTransition(Exception):
-    """An event came in a state that has no transition for it."""
+    """An event came in a state that has no transition for it. A subclass may have a *sentence* of its own."""
+
+    sentence = "{machine}: {event} cannot happen in the state {state}"
 
     def __init__(self, state: StrEnum, event: StrEnum) -> None:
-        super().__init__(f"{type(state).__name__}: {event} cannot happen in the state {state}")
+        super().__init__(self.sentence.format(machine=type(state).__name__, event=event, state=state))
 
 
 class Moves(dict[E, S]):
     """The moves out of one state: event → state. A missing event raises."""
 
-    def __init__(self, state: S, moves: Mapping[E, S]) -> None:
+    def __init__(self, state: S, moves: Mapping[E, S], illegal: type[IllegalTransition]) -> None:
         super().__init__(moves)
-        self._state = state
+        self._state, self._illegal = state, illegal
 
     def __missing__(self, event: E) -> S:
-        raise IllegalTransition(self._state, event)
+        raise self._illegal(self._state, event)
 
 
-def transition_table(moves: Mapping[S, Mapping[E, S]]) -> dict[S, Moves[E, S]]:
-    """Make the table of one machine; every state has a row, an end state an empty one."""
-    return {state: Moves(state, out) for state, out in moves.items()}
+def transition_table(
+    moves: Mapping[S, Mapping[E, S]], illegal: type[IllegalTransition] = IllegalTransition
+) -> dict[S, Moves[E, S]]:
+    """Make the table of one machine; every state has a row, an end state an empty one. An event without a move raises *illegal*."""
+    return {state: Moves(state, out, illegal) for state, out in moves.items()}
