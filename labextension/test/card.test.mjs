@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { cardPanel } from "../../fal_jupyter/widgets/static/card/card.mjs";
 import { kernelHost, readFeed, savedHost } from "../../fal_jupyter/widgets/static/connection/host.mjs";
 import { createStore, storeOfPicture } from "../../fal_jupyter/widgets/static/connection/store.mjs";
-import { HOSTILE, madeApp, madeHost, madeLine, madeRequest, madeRunner, until } from "./made.mjs";
+import { CARD, HOSTILE, madeApp, madeHost, madeLine, madeRequest, madeRunner, until } from "./made.mjs";
 
 vi.stubGlobal("Blob", Blob); // that of jsdom does not give its bytes
 
@@ -24,21 +24,6 @@ const SCHEMA = {
   },
 };
 const ENDPOINTS = [{ name: "hi", path: "/", signature: "", doc: "Says hello." }];
-const CARD = {
-  version: 1,
-  panel: "card",
-  tab: "try",
-  alias: "hello",
-  app: "me/hello",
-  class_name: "Hello",
-  revision: 1,
-  cell: "cell [2]",
-  source: "",
-  prints: 0,
-  gateway: null,
-  options: [],
-  picture: null,
-};
 const app = (more = {}) => madeApp("hello", { endpoints: ENDPOINTS, runners: [madeRunner("hello-1")], ...more });
 
 let root;

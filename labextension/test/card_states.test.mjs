@@ -6,23 +6,8 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { cardPanel } from "../../fal_jupyter/widgets/static/card/card.mjs";
 import { withOptions } from "../../fal_jupyter/widgets/static/card/cell_source.mjs";
 import { savedHost } from "../../fal_jupyter/widgets/static/connection/host.mjs";
-import { HOSTILE, madeApp, madeHost, madeLine, madeRequest, madeRunner, until } from "./made.mjs";
+import { CARD, HOSTILE, madeApp, madeHost, madeLine, madeRequest, madeRunner, until } from "./made.mjs";
 
-const CARD = {
-  version: 1,
-  panel: "card",
-  tab: "try",
-  alias: "hello",
-  app: "me/hello",
-  class_name: "Hello",
-  revision: 1,
-  cell: "cell [2]",
-  source: "",
-  prints: 0,
-  gateway: null,
-  options: [],
-  picture: null,
-};
 const FRAMES = [
   { filename: "/tmp/ipykernel_77/123.py", lineno: 6, function: "setup", line: "load()" },
   { filename: "/usr/lib/python3/site-packages/torch/a.py", lineno: 9, function: "load", line: "raise" },

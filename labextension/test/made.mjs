@@ -154,3 +154,20 @@ export async function until(look) {
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
+
+/** The data of a card of the app `me/hello`, as a notebook has it before its first picture. */
+export const CARD = {
+  version: 1,
+  panel: "card",
+  tab: "try",
+  alias: "hello",
+  app: "me/hello",
+  class_name: "Hello",
+  revision: 1,
+  cell: "cell [2]",
+  source: "",
+  prints: 0,
+  gateway: null,
+  options: [],
+  picture: null,
+};

@@ -1,10 +1,10 @@
 // What a saved card shows in Logs, Outputs and Try, where nobody can be asked.
 import { afterEach, describe, expect, it } from "vitest";
-import { galleryPanel } from "../../fal_jupyter/widgets/static/outputs/gallery.mjs";
 import { savedHost } from "../../fal_jupyter/widgets/static/connection/host.mjs";
 import { logsPanel } from "../../fal_jupyter/widgets/static/logs/logs.mjs";
+import { galleryPanel } from "../../fal_jupyter/widgets/static/outputs/gallery.mjs";
 import { tryPanel } from "../../fal_jupyter/widgets/static/try/tryit.mjs";
-import { madeApp, madeRequest } from "./made.mjs";
+import { CARD, madeApp, madeRequest } from "./made.mjs";
 
 const DOT = "R0lGODlhAQABAAAAACwAAAAAAQABAAA=";
 const EVIL = "<img src=x onerror=alert(1)>\u202e";
@@ -16,21 +16,7 @@ function cardOf(picture) {
     requests: [madeRequest("r1")],
     timeline: { points: [], decisions: [], lanes: [], usage: [] },
   };
-  return {
-    version: 1,
-    panel: "card",
-    tab: "try",
-    alias: "hello",
-    app: "me/hello",
-    class_name: "Hello",
-    revision: 1,
-    cell: "cell [2]",
-    source: "",
-    prints: 0,
-    gateway: null,
-    options: [],
-    picture: { ...base, ...picture },
-  };
+  return { ...CARD, picture: { ...base, ...picture } };
 }
 
 function body(text, more = {}) {
