@@ -50,7 +50,7 @@ class Publications:
     """The apps that this process publishes, by alias.
 
     The connector calls :meth:`restore` and so refers to this; the connector itself is an argument of every method that needs it. No
-    object of a client refers back, so a client that nobody uses any more is freed at once.
+    object of a client refers back, so an unused client is freed at once.
 
     Attributes:
         notices: what happened to them since it was read, for the user.

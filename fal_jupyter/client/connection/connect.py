@@ -118,7 +118,7 @@ def ensure_gateway(settings: Settings, *, idle_exit: float = 600.0) -> bool:
             except _Killed as killed:  # while it started, which is nothing wrong with it
                 if not starts_left:
                     raise GatewayUnreachable(killed.message, hint=killed.hint) from None
-        process.returncode = 0  # it is on its own from here; nobody waits for it
+        process.returncode = 0  # detached: it is not waited for
         return True
 
 

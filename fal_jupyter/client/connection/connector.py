@@ -28,7 +28,7 @@ SOCKET_PATIENCE = 2.0  # seconds for a living gateway to make its removed socket
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Who asks for a lease.
+    """The owner that requests a lease.
 
     Attributes:
         kind: ``kernel``, ``serve`` or ``script``.

@@ -204,7 +204,7 @@ class ControlClient:
         """Have the TLS port opened and a key made, for fal's client in another process.
 
         Raises:
-            NotServed: nobody serves anything.
+            NotServed: there is no gateway.
             GatewayError: the port could not be opened.
         """
         try:
