@@ -34,15 +34,15 @@ async def setup(word: str) -> str:
 
 @fal.function("virtualenv", exposed_port=PORT, max_concurrency=3)
 def server():
-    import http.server, os, signal, time
+    import http.server, os, signal, threading
+    reached, hung_up = threading.Event(), threading.Event()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # only a main thread may
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
-        heard = False
         def do_GET(self):
-            if self.path == "/heard":
-                self.path = str(Handler.heard)
+            if self.path in ("/reached", "/hung-up"):
+                self.path = str((reached if self.path == "/reached" else hung_up).wait(60))
             if self.path == "/die":
                 os._exit(3)
             self.send_response(200)
@@ -52,11 +52,12 @@ def server():
                 self.wfile.write(f"{len(word):x}\\r\\n{word}\\r\\n".encode()); self.wfile.flush()
             self.wfile.write(b"0\\r\\n\\r\\n")
         def do_POST(self):
-            if self.path == "/until-hung-up":
-                assert self.connection.recv(1) == b""
-                Handler.heard = True
-                return
             body = self.rfile.read(int(self.headers["content-length"]))
+            if self.path == "/until-hung-up":
+                reached.set()
+                if self.connection.recv(1) == b"":
+                    hung_up.set()
+                return
             self.send_response(201); self.send_header("content-length", str(len(body))); self.end_headers()
             self.wfile.write(body[::-1])
         do_PUT = do_POST
@@ -115,10 +116,9 @@ def test_a_function_with_a_port_serves_by_its_own_server(state: Path, file: str,
 
         caller = Caller(app)
         waits = caller.submit(below="/until-hung-up")
-        caller.wait(waits, "IN_PROGRESS")
+        assert app.request("/reached", method="GET").body.startswith(b"True")
         assert caller.ask("PUT", f"{urlsplit(waits['cancel_url']).path}?force=1")[0] == 202
-        heard = (app.request("/heard", method="GET").body.decode() for _ in range(500))
-        assert any("True" in text for text in heard)
+        assert app.request("/hung-up", method="GET").body.startswith(b"True")
 
         busy = command(state, "serve", f"{file}::leaves")
         assert busy.returncode == 1
