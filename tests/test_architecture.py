@@ -25,6 +25,7 @@ MAY: dict[str, tuple[str, str]] = {
     "installed": ("", ""),
     "local_modules": ("", ""),
     "net_guard": ("", ""),
+    "outbound_http": ("domain net_guard", "httpx"),
     "processes": ("", ""),
     "atomic_write": ("", ""),
     "gateway_offer": ("", ""),
@@ -37,7 +38,7 @@ MAY: dict[str, tuple[str, str]] = {
     "secret_store": ("domain credentials atomic_write", ""),
     "environments": ("domain processes atomic_write", ""),
     "fal": (
-        "domain settings filestore net_guard atomic_write gateway_offer",
+        "domain settings filestore outbound_http atomic_write gateway_offer",
         "packaging pydantic PIL fastapi anyio onnxruntime httpx msgpack websockets",
     ),
     "shipping": ("domain protocol fal local_modules", "cloudpickle pydantic pydantic_core"),
@@ -48,11 +49,11 @@ MAY: dict[str, tuple[str, str]] = {
         "fastapi starlette pydantic anyio uvloop msgspec threadpoolctl torch cloudpickle websockets msgpack",
     ),
     "gateway": (
-        "domain protocol settings logs state processes credentials net_guard filestore secret_store atomic_write installed",
+        "domain protocol settings logs state processes credentials outbound_http filestore secret_store atomic_write installed",
         "tornado httptools msgspec psutil pynvml uvloop cryptography websockets",
     ),
     "client": (
-        "domain protocol fal shipping settings logs state processes credentials secret_store environments forks local_modules",
+        "domain protocol fal shipping settings logs state processes credentials secret_store environments forks local_modules outbound_http",
         "msgspec pydantic pydantic_core psutil websockets msgpack fal_client httpx asyncstdlib",
     ),
     # F3, fronts

@@ -27,7 +27,7 @@ from websockets.asyncio import client as async_websockets
 from websockets.sync import client as websockets
 
 from fal_jupyter.domain.environments.runner_variables import past_proxies
-from fal_jupyter.fal.destinations import is_direct, past_proxy
+from fal_jupyter.outbound_http import is_loopback_url, websocket_options
 
 TOKEN_LIFE = 120  # seconds; what both clients of fal ask for
 _PLACES = {
@@ -64,7 +64,7 @@ def _websocket_options(base: str, headers: Any) -> dict[str, Any]:
         "additional_headers": headers,
         "open_timeout": module.REALTIME_OPEN_TIMEOUT,
         "max_size": None,
-        **past_proxy(base),
+        **websocket_options(base),
     }
 
 
@@ -125,7 +125,7 @@ class GatewayClient(fal_client.SyncClient):
 
     @_LockedProperty
     def _client(self) -> httpx.Client:
-        if not is_direct(self.base):
+        if not is_loopback_url(self.base):
             return self._turned(vars(fal_client.SyncClient)["_client"].func(self))
         headers = {"Authorization": self._auth.header_value, "User-Agent": module.USER_AGENT}
         return self._turned(
@@ -133,7 +133,7 @@ class GatewayClient(fal_client.SyncClient):
         )
 
     def _get_cdn_client(self) -> httpx.Client:
-        if not is_direct(self.base):
+        if not is_loopback_url(self.base):
             return self._turned(super()._get_cdn_client())
         token = self._token_manager.get_token()
         headers = {"Authorization": f"{token.token_type} {token.token}", "User-Agent": module.USER_AGENT}
@@ -145,7 +145,7 @@ class GatewayClient(fal_client.SyncClient):
 
     @_LockedProperty
     def _token_manager(self) -> Any:
-        manager = (_Tokens if is_direct(self.base) else module.CDNTokenManager)(self._auth)
+        manager = (_Tokens if is_loopback_url(self.base) else module.CDNTokenManager)(self._auth)
         manager._url = local(manager._url, self.base)  # it asks on a connection of its own
         return manager
 
@@ -193,14 +193,14 @@ class AsyncGatewayClient(fal_client.AsyncClient):
 
     @async_cached_property(asyncio.Lock)
     async def _client(self) -> httpx.AsyncClient:
-        if not is_direct(self.base):
+        if not is_loopback_url(self.base):
             return self._turned(await vars(fal_client.AsyncClient)["_client"].func(self))
         headers = {"Authorization": (await self._auth).header_value, "User-Agent": module.USER_AGENT}
         return self._turned(httpx.AsyncClient(headers=headers, timeout=self.default_timeout, trust_env=False))
 
     @asynccontextmanager
     async def _cdn_client(self) -> AsyncIterator[httpx.AsyncClient]:
-        if not is_direct(self.base):
+        if not is_loopback_url(self.base):
             async with super()._cdn_client() as client:
                 yield self._turned(client)
             return
@@ -217,7 +217,7 @@ class AsyncGatewayClient(fal_client.AsyncClient):
 
     @async_cached_property(asyncio.Lock)
     async def _token_manager(self) -> Any:
-        manager = (_AsyncTokens if is_direct(self.base) else module.AsyncCDNTokenManager)(await self._auth)
+        manager = (_AsyncTokens if is_loopback_url(self.base) else module.AsyncCDNTokenManager)(await self._auth)
         manager._url = local(manager._url, self.base)
         return manager
 
@@ -302,7 +302,7 @@ class PatchedFalClient:
         """Set the module's names; its two clients forget what they have opened, and the key that they found."""
         assert PatchedFalClient._kept is not None
         _, sync_state, async_state, excepted = PatchedFalClient._kept
-        _set_environment(excepted | (past_proxies(os.environ) if is_direct(self._base) else {}))
+        _set_environment(excepted | (past_proxies(os.environ) if is_loopback_url(self._base) else {}))
         cached = {"_auth", "_client", "_token_manager"}
         fresh_sync = {name: value for name, value in sync_state.items() if name not in cached}
         fresh_async = {name: value for name, value in async_state.items() if name not in cached}

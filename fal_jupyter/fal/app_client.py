@@ -13,8 +13,9 @@ from fal_jupyter.domain.environments.runner_variables import LOCAL_KEY
 from fal_jupyter.domain.errors import UserError
 from fal_jupyter.fal.classes.remote import handle_of
 from fal_jupyter.fal.classes.routes import endpoints_of
-from fal_jupyter.fal.destinations import authorization_of_environment, http_client, is_direct
+from fal_jupyter.fal.destinations import authorization_of_environment, http_client
 from fal_jupyter.fal.exceptions import FalServerlessException
+from fal_jupyter.outbound_http import is_loopback_url
 
 _NAME = "fal.app.AppClient"
 
@@ -126,10 +127,10 @@ def _headers_for(cls: type, url: str) -> dict[str, str]:
     handle, offer = handle_of(cls), gateway_offer.offered()
     if handle is not None and url == handle.local_url:
         return {"Authorization": f"Key {handle.key}"}
-    if offer is not None and is_direct(url):
+    if offer is not None and is_loopback_url(url):
         base, key = offer.reach()
         if url.startswith(f"{base}/"):
             return {"Authorization": f"Key {key}"}
     authorization = authorization_of_environment()
-    fits = authorization.startswith(f"Key {LOCAL_KEY}") == is_direct(url)
+    fits = authorization.startswith(f"Key {LOCAL_KEY}") == is_loopback_url(url)
     return {"Authorization": authorization} if authorization and fits else {}

@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from fal_jupyter.fal.destinations import Destination, http, http_client, past_proxy, reached
+from fal_jupyter.fal.destinations import Destination, http, http_client, reached
+from fal_jupyter.outbound_http import websocket_options
 
 if TYPE_CHECKING:
     import httpx
@@ -333,7 +334,7 @@ def _open(address: str, destination: Destination) -> Any:
         additional_headers=destination.headers,
         open_timeout=_OPEN_PATIENCE,
         max_size=None,
-        **past_proxy(address),
+        **websocket_options(address),
     )
 
 

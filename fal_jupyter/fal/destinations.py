@@ -7,10 +7,9 @@ import os
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from fal_jupyter import gateway_offer
-from fal_jupyter.domain.environments.runner_variables import LOOPBACK, calls_the_cloud
+from fal_jupyter import gateway_offer, outbound_http
+from fal_jupyter.domain.environments.runner_variables import calls_the_cloud
 from fal_jupyter.domain.errors import UserError
 from fal_jupyter.fal import flags
 
@@ -113,17 +112,4 @@ def http_client(user: str = "fal.apps") -> httpx.Client:
 @lru_cache(maxsize=1)
 def _client_of(process: int) -> httpx.Client:
     """Make the client of *process*: a forked child must not send on its parent's connections."""
-    library = http("fal.apps")
-    direct = {f"all://{f'[{name}]' if ':' in name else name}": None for name in LOOPBACK}
-    client: httpx.Client = library.Client(headers={"User-Agent": "fal_jupyter"}, timeout=_PATIENCE, mounts=direct)
-    return client
-
-
-def is_direct(address: str) -> bool:
-    """True where *address* is on this machine, so that no proxy can lead to it."""
-    return urlsplit(address).hostname in LOOPBACK
-
-
-def past_proxy(address: str) -> dict[str, None]:
-    """Give the option of ``websockets`` that keeps a proxy out of the way to a loopback address."""
-    return {"proxy": None} if is_direct(address) else {}
+    return outbound_http.httpx_client(http("fal.apps").Client, user_agent="fal_jupyter", timeout=_PATIENCE)

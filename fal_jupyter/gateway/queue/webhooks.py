@@ -11,13 +11,13 @@ import socket
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from tornado.httpclient import HTTPRequest
 from tornado.netutil import Resolver
 from tornado.simple_httpclient import SimpleAsyncHTTPClient
 
-from fal_jupyter import net_guard
+from fal_jupyter import outbound_http
 from fal_jupyter.atomic_write import write_whole
 from fal_jupyter.domain.queue.jobs import JobState
 from fal_jupyter.domain.queue.webhooks import delivery, signed_message, wait_after
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("fal_jupyter.gateway")
 TIMEOUT = 15.0
 LONGEST_URL = 8192
-_MEANS_SOMETHING = "%/:=&?~#+!$,;'@()*[]"  # in an address; all else is written with percent signs
 
 
 class _Guarded(Resolver):
@@ -41,11 +40,15 @@ class _Guarded(Resolver):
     async def resolve(
         self, host: str, port: int, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[tuple[int, Any]]:
-        addresses = await asyncio.to_thread(net_guard.addresses_of, host, port)
-        allowed = [a for a in addresses if net_guard.may_connect(a, loopback=self._loopback, private=self._private)]
-        if not allowed:
-            raise OSError(f"{host} is no address that a webhook may have")
-        return [(socket.AF_INET6 if ":" in a else socket.AF_INET, (a, port)) for a in allowed]
+        permitted = await asyncio.to_thread(
+            outbound_http.permitted_addresses,
+            host,
+            port,
+            loopback=self._loopback,
+            private=self._private,
+            every=False,
+        )
+        return [(socket.AF_INET6 if ":" in a else socket.AF_INET, (a, port)) for a in permitted]
 
 
 class Signer:
@@ -96,20 +99,22 @@ class Webhooks:
         """Say why no result is sent to *url*, or ``""``. Loopback is the owner's own: that is where a local user receives."""
         try:
             parts = urlsplit(url)
-            port = parts.port or (443 if parts.scheme == "https" else 80)
+            host, port = outbound_http.host_and_port(parts)
         except ValueError:
             return f"fal_webhook is no address: {url[:100]!r}"
-        if parts.scheme not in ("http", "https") or not parts.hostname or len(url) > LONGEST_URL:
+        if parts.scheme not in ("http", "https") or not host or len(url) > LONGEST_URL:
             return f"fal_webhook must be an http or https address, not {url[:100]!r}"
         if parts.username is not None or parts.password is not None:
             return "fal_webhook must not carry a user name or password"
         try:
-            addresses = await asyncio.to_thread(net_guard.addresses_of, parts.hostname, port)
-        except (OSError, ValueError):
-            return ""  # it may have an address by the time the result is there; without one, the delivery is retried
-        if all(net_guard.may_connect(a, loopback=owner, private=self._allow_private) for a in addresses):
-            return ""
-        return f"fal_webhook {parts.hostname[:100]} is an address of a private network or of this machine, which this key may not use"
+            await asyncio.to_thread(
+                outbound_http.permitted_addresses, host, port, loopback=owner, private=self._allow_private
+            )
+        except outbound_http.NotPermitted:
+            return f"fal_webhook {host[:100]} is an address of a private network or of this machine, which this key may not use"
+        except outbound_http.NoAddress:
+            pass  # it may have an address by the time the result is there; without one, the delivery is retried
+        return ""
 
     def watch(self, call: QueuedCall, url: str, *, owner: bool = True) -> None:
         """Deliver *call*'s result to *url* as soon as there is one."""
@@ -120,7 +125,7 @@ class Webhooks:
         async for _ in call.changes(3600.0):
             if call.job.state is JobState.COMPLETED:
                 break
-        address = quote(url, safe=_MEANS_SOMETHING)
+        address = outbound_http.encoded(url, keep="#")
         client = SimpleAsyncHTTPClient(
             force_instance=True, resolver=_Guarded(loopback=owner, private=self._allow_private), max_clients=1
         )

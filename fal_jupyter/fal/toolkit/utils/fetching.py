@@ -11,17 +11,15 @@ import base64
 import http.client
 import io
 import re
-import socket
-import ssl
 import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
-from urllib.parse import SplitResult, quote, unquote_to_bytes, urljoin, urlsplit
+from urllib.parse import SplitResult, unquote_to_bytes, urljoin, urlsplit
 from urllib.request import getproxies
 
-from fal_jupyter import net_guard, settings
+from fal_jupyter import outbound_http, settings
 from fal_jupyter.filestore import FileStore, StoredFile
 
 CHUNK = 1 << 20
@@ -30,7 +28,6 @@ CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 30.0
 LONGEST = 6 * 3600.0  # seconds for one download, however slowly it comes
 _OWN_FILE = re.compile(r"/cdn/files/([0-9a-f]{32})/[^/]*")
-_MEANS_SOMETHING = "%/:=&?~+!$,;'@()*[]"  # in an address; all else is written with percent signs
 _SECRETS = frozenset({"authorization", "cookie"})
 
 
@@ -200,41 +197,24 @@ def _redirected(url: str, where: str, headers: dict[str, str]) -> tuple[str, dic
 def _connect(url: str) -> http.client.HTTPConnection:
     parts = _parts(url)
     try:
-        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+        host, port = outbound_http.host_and_port(parts)
     except ValueError:
         raise FetchError("the address has no such port") from None
-    try:
-        addresses = net_guard.addresses_of(host, port)
-    except (OSError, ValueError):  # a ValueError: no name that could have an address
-        raise FetchError("DNS resolution failed") from None
-    private = settings.read().allow_private
-    if not addresses or not all(
-        net_guard.may_connect(address, loopback=False, private=private) for address in addresses
-    ):
-        raise FetchError("Hostname resolves to a non-routable address")
-    error: OSError | None = None
-    for address in addresses:
-        try:
-            sock = socket.create_connection((address, port), timeout=CONNECT_TIMEOUT)
-            break
-        except OSError as failed:
-            error = failed
-    else:
-        assert error is not None
-        raise error
-    sock.settimeout(READ_TIMEOUT)
-    if parts.scheme == "https":
-        sock = ssl.create_default_context().wrap_socket(sock, server_hostname=host)
     connection = http.client.HTTPConnection(host, port)
-    connection.sock = sock  # the address that was checked, whatever its name means by now
+    try:
+        connection.sock = outbound_http.connect(
+            parts, private=settings.read().allow_private, connect_timeout=CONNECT_TIMEOUT, read_timeout=READ_TIMEOUT
+        )
+    except outbound_http.NoAddress:
+        raise FetchError("DNS resolution failed") from None
+    except outbound_http.NotPermitted:
+        raise FetchError("Hostname resolves to a non-routable address") from None
     return connection
 
 
 def _ask(connection: http.client.HTTPConnection, url: str, headers: dict[str, str]) -> http.client.HTTPResponse:
     parts = _parts(url)
-    target = quote(
-        (parts.path or "/") + (f"?{parts.query}" if parts.query else ""), safe=_MEANS_SOMETHING, errors="replace"
-    )
+    target = outbound_http.encoded((parts.path or "/") + (f"?{parts.query}" if parts.query else ""))
     connection.request(
         "GET", target, headers={"Accept-Encoding": "identity", "Host": parts.netloc.rpartition("@")[2], **headers}
     )

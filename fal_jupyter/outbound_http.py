@@ -1,0 +1,112 @@
+"""Rules for every HTTP request that leaves for an address other than the gateway's own socket, whichever library sends it.
+
+* A loopback address is never asked for through a proxy (:func:`is_loopback_url`, :func:`websocket_options`, :func:`httpx_client`).
+* A URL that a caller gave leads to public addresses only, and the connection goes to the address that was checked, whatever the
+  name resolves to by then (:func:`permitted_addresses`, :func:`connect`).
+
+The senders differ because their processes do. The gateway's event loop has Tornado's client (webhooks). An app's process has
+``http.client``: its environment is the user's, so it gets no library that the app did not ask for. Where fal's API gives
+``httpx.Response``, httpx sends.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, quote, urlsplit
+
+from fal_jupyter import net_guard
+from fal_jupyter.domain.environments.runner_variables import LOOPBACK
+
+if TYPE_CHECKING:
+    import httpx
+
+_RESERVED = "%/:=&?~+!$,;'@()*[]"  # characters that have a meaning in a URL (the fragment's has none in a request)
+
+
+class NotPermitted(OSError):
+    """The host resolves to an address that a caller may not name."""
+
+
+class NoAddress(OSError):
+    """The host does not resolve."""
+
+
+def is_loopback_url(url: str) -> bool:
+    """True where *url* is on this machine, so that no proxy can lead to it."""
+    return urlsplit(url).hostname in LOOPBACK
+
+
+def websocket_options(url: str) -> dict[str, None]:
+    """Return the option of ``websockets`` that bypasses proxies for a loopback address."""
+    return {"proxy": None} if is_loopback_url(url) else {}
+
+
+def httpx_client(library: type[httpx.Client], *, user_agent: str, timeout: float) -> httpx.Client:
+    """Create a client that bypasses proxies for loopback addresses and uses those of the environment otherwise."""
+    direct = {f"all://{f'[{name}]' if ':' in name else name}": None for name in LOOPBACK}
+    return library(headers={"User-Agent": user_agent}, timeout=timeout, mounts=direct)
+
+
+def encoded(url: str, *, keep: str = "") -> str:
+    """Percent-encode what may not stand in a URL, or in a part of one; *keep* stays besides the reserved characters."""
+    return quote(url, safe=_RESERVED + keep, errors="replace")
+
+
+def host_and_port(parts: SplitResult) -> tuple[str, int]:
+    """Return where *parts* leads, with the scheme's port where the URL has none.
+
+    Raises:
+        ValueError: the port is not one.
+    """
+    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def permitted_addresses(host: str, port: int, *, loopback: bool, private: bool, every: bool = True) -> list[str]:
+    """Resolve *host* to addresses that may be connected to. Blocks for as long as the resolver does.
+
+    Args:
+        loopback: this machine's own addresses are permitted.
+        private: all addresses are permitted.
+        every: refuse the host where one of its addresses is not permitted; otherwise leave that one out.
+
+    Raises:
+        NoAddress: it does not resolve.
+        NotPermitted: it has no address that is permitted, or *every* is asked for and one is not.
+    """
+    try:
+        addresses = net_guard.addresses_of(host, port)
+    except (OSError, ValueError) as error:  # a ValueError: no name that could have an address
+        raise NoAddress(f"{host} does not resolve: {error}") from error
+    permitted = [address for address in addresses if net_guard.may_connect(address, loopback=loopback, private=private)]
+    if not permitted or (every and len(permitted) < len(addresses)):
+        raise NotPermitted(f"{host} resolves to an address that is not permitted")
+    return permitted
+
+
+def connect(parts: SplitResult, *, private: bool, connect_timeout: float, read_timeout: float) -> socket.socket:
+    """Connect to the host of *parts*, with TLS for https, at an address that was checked.
+
+    Raises:
+        ValueError: the port is not one.
+        NoAddress, NotPermitted: see :func:`permitted_addresses`.
+        OSError: no address can be reached; the error of the last one.
+    """
+    host, port = host_and_port(parts)
+    unreachable: OSError = NoAddress(f"{host} does not resolve")
+    for address in permitted_addresses(host, port, loopback=False, private=private):
+        try:
+            sock = socket.create_connection((address, port), timeout=connect_timeout)
+        except OSError as error:
+            unreachable = error
+            continue
+        sock.settimeout(read_timeout)
+        if parts.scheme != "https":
+            return sock
+        try:
+            return ssl.create_default_context().wrap_socket(sock, server_hostname=host)
+        except BaseException:
+            sock.close()
+            raise
+    raise unreachable
