@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fal_jupyter.client.concurrent_map import Progress
 from fal_jupyter.client.connection.answer import Answer, OnOutput
 from fal_jupyter.local_modules import EditWatch
+from fal_jupyter.protocol.feed import is_streamed
 
 _STREAMED_TYPES = ("application/jsonl", "application/x-ndjson", "text/event-stream")
 map_item: contextvars.ContextVar[tuple[int, int]] = contextvars.ContextVar("map_item", default=(0, 0))
@@ -19,7 +20,7 @@ map_item: contextvars.ContextVar[tuple[int, int]] = contextvars.ContextVar("map_
 class CallRecord:
     """One finished call, for the timing display. Times are milliseconds; *aborted*: its answer began and broke off.
 
-    *batch* is the number of the map that made it, and *item* its place there; 0 for a call made alone. *hint* is what to type instead.
+    *streamed*: its answer came in pieces. *batch* is the number of the map that made it, and *item* its place there; 0 for a call made alone. *hint* is what to type instead.
     """
 
     request_id: str
@@ -34,6 +35,7 @@ class CallRecord:
     revision: int
     runner: str
     aborted: bool
+    streamed: bool = False
     batch: int = 0
     item: int = 0
     hint: str = ""
@@ -112,6 +114,7 @@ class CallReports:
                 answer.end["revision"],
                 answer.end["runner"],
                 answer.aborted,
+                is_streamed(answer.header("content-type")),
                 *map_item.get(),
                 hint,
             )

@@ -7,7 +7,7 @@ import time
 from fal_jupyter.commands.numbers import MISSING, milliseconds
 from fal_jupyter.commands.tables import table
 from fal_jupyter.domain.text.terminal_text import safe_line
-from fal_jupyter.protocol.feed import CANCELLED, RequestState
+from fal_jupyter.protocol.feed import CANCELLED, NAMED_PHASE_MS, RequestState, is_streamed
 
 _LONGEST = 100  # characters of a path or an error
 _PHASES = (
@@ -15,7 +15,6 @@ _PHASES = (
     ("start_ms", "start"),
     ("transfer_ms", "transfer"),
     ("run_ms", "run"),
-    ("stream_ms", "stream"),
 )
 
 
@@ -35,9 +34,15 @@ def clock(wall_ms: float) -> str:
     return time.strftime("%H:%M:%S", time.localtime(wall_ms / 1000)) + f".{int(wall_ms % 1000 // 100)}"
 
 
+def _phases(requests: list[RequestState]) -> list[tuple[str, str]]:
+    """The phases' fields and names; what follows the first byte is a stream only if one of the responses is."""
+    streamed = any(is_streamed(request["content_type"]) for request in requests)
+    return [*_PHASES, ("stream_ms", "stream" if streamed else "answer")]
+
+
 def as_text(requests: list[RequestState]) -> str:
     """The table of *requests*, in their order; a phase that took no time in any of them has no column."""
-    phases = [(field, name) for field, name in _PHASES if any(r[field] > 0 for r in requests)]  # type: ignore[literal-required]
+    phases = [(field, name) for field, name in _phases(requests) if any(r[field] >= NAMED_PHASE_MS for r in requests)]  # type: ignore[literal-required]
     errors = any(request["error"] for request in requests)
     rows = [
         [

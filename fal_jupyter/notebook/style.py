@@ -42,6 +42,17 @@ CELL: Final = "text-align: left; padding: 2px 14px 2px 0; border: none; backgrou
 NUMBER: Final = CELL.replace("text-align: left", "text-align: right")
 
 
+def last_phase(*, streamed: bool) -> str:
+    """Return the label of the phase after the first byte: every response has one, but only some are streams."""
+    return "stream" if streamed else "answer"
+
+
+def phases_of(*, streamed: bool) -> tuple[tuple[str, str, str], ...]:
+    """Return the phases of a request whose response is or is not a stream."""
+    field, _, colour = PHASES[-1]
+    return (*PHASES[:-1], (field, last_phase(streamed=streamed), colour))
+
+
 def element(tag: str, *children: str, style: str = "", title: str = "", flags: str = "") -> str:
     """Build an element from *children*, which are escaped already."""
     attributes = f' style="{escape(style)}"' if style else ""

@@ -25,8 +25,20 @@ KEPT_LANES: Final = 40  # runners of each app, living or not
 BODY_BOUND: Final = 64 * 1024  # of a request's input or output that is kept for the inspector
 DISPLAYS_BOUND: Final = 4 << 20  # of the pictures that one request displayed, as they are kept for the inspector
 HELD_BOUND: Final = 64 << 20  # of an answer that is held for a panel
+NAMED_PHASE_MS: Final = 0.05  # a shorter part of a request's time is not shown
 CANCELLED: Final = 499  # status of a request that its caller took back, as nginx and fal have it
 MIME: Final = "application/vnd.fal-jupyter.card+json"
+
+STREAMED_TYPES: Final = frozenset(
+    {
+        "text/event-stream",
+        "application/jsonl",
+        "application/x-jsonl",
+        "application/x-ndjson",
+        "application/ndjson",
+        "application/json-lines",
+    }
+)
 
 SERIES: Final = (
     "time", "waiting", "running", "PENDING", "SETUP", "IDLE", "RUNNING", "DRAINING", "TERMINATING", "CRASH_BACKOFF",
@@ -384,6 +396,12 @@ class CardData(TypedDict):
     gateway: GatewayState
     options: list[OptionRule]
     picture: Picture | None
+
+
+def is_streamed(content_type: str) -> bool:
+    """Whether a response of this type comes in pieces. The time after the first byte of any other is part of its answer, not a stream."""
+    kind = content_type.partition(";")[0].strip().lower()
+    return kind in STREAMED_TYPES or kind.partition("/")[0] in ("audio", "video")
 
 
 def source_hash(text: str) -> str:

@@ -182,6 +182,17 @@ def test_the_bars_of_requests_have_one_scale(seen: Picture) -> None:
     assert all(sum(row) <= 100.5 for row in widths(seen))
 
 
+def test_only_an_answer_in_pieces_has_a_stream_and_what_took_no_time_has_no_bar(seen: Picture) -> None:
+    plain = {"content_type": "application/json", "transfer_ms": 0.01, "stream_ms": 0.2}
+    drawn = page(CARD, with_requests(seen, plain), "requests")
+    assert ("answer 0.2 ms" in drawn, "stream" in drawn, "transfer" in drawn) == (True, False, False)
+    pieces = {"content_type": "text/event-stream; charset=utf-8", "stream_ms": 400.0}
+    both = page(CARD, with_requests(seen, plain, pieces), "requests")
+    assert ("stream 400 ms" in both, "</span> answer" in both, "</span> stream" in both) == (True, True, True)
+    told = page_text(CARD, with_requests(seen, plain), "requests")
+    assert (" answer" in told, "stream" in told) == (True, False)
+
+
 def test_each_panel_is_a_picture_of_its_own(seen: Picture) -> None:
     told = {name: Page(page(CARD, seen, name)).text for name in ("requests", "timeline", "config", "snippets")}
 

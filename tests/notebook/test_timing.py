@@ -25,6 +25,7 @@ class Call:
     revision: int = 1
     runner: str = "hello-1"
     aborted: bool = False
+    streamed: bool = False
     batch: int = 0
     item: int = 0
     hint: str = ""
@@ -82,13 +83,21 @@ def test_an_answer_that_broke_off_has_failed_whatever_its_status() -> None:
 
 
 def test_transfer_and_stream_are_named_where_they_matter_and_in_the_table_where_they_took_time() -> None:
-    shown = tally(Call(transfer_ms=31, stream_ms=0.2), Call(stream_ms=406, total_ms=408))
+    shown = tally(
+        Call(transfer_ms=31, stream_ms=0.2),
+        Call(stream_ms=406, total_ms=408, streamed=True),
+        Call(stream_ms=10, total_ms=12),
+        Call(stream_ms=0.02, streamed=True),
+    )
 
     assert as_text(shown).splitlines() == [
         "ok 2.0 ms /embed: queue 0.1 ms · transfer 31 ms · run 1.9 ms, hello-1, r1",
         "ok 408 ms /embed: queue 0.1 ms · run 1.9 ms · stream 406 ms, hello-1, r1",
+        "ok  12 ms /embed: queue 0.1 ms · run 1.9 ms · answer 10 ms, hello-1, r1",
+        "ok 2.0 ms /embed: queue 0.1 ms · run 1.9 ms, hello-1, r1",
     ]
-    assert (as_html(shown).count(">transfer<"), as_html(shown).count(">stream<")) == (1, 2)
+    html = as_html(shown)
+    assert [html.count(f">{name}<") for name in ("transfer", "answer", "stream")] == [1, 2, 1]
 
 
 def test_a_thousand_calls_are_one_line_with_a_bounded_table() -> None:

@@ -14,19 +14,21 @@ from fal_jupyter.notebook.style import (
     MUTED,
     NUMBER,
     OK,
-    PHASES,
     RUN,
     TABLE,
     TEXT,
     element,
+    last_phase,
+    phases_of,
     text,
 )
+from fal_jupyter.protocol.feed import NAMED_PHASE_MS
 
-MIN_NAMED_MS = 1.0  # minimum milliseconds of transfer and stream in the summary line; the table always has them
+MIN_NAMED_MS = 1.0  # minimum milliseconds of transfer and answer in the summary line; the table has shorter ones, too
 BAR, WATERFALL = 72, 320  # pixels
 CHARACTERS = 24
 ROWS_IN_ALL = 40  # in all waterfalls of a cell; a row takes 1.6 kB in the saved notebook
-_BLOCKS = {"queue": "░", "cold start": "▒", "transfer": "─", "run": "█", "stream": "▓"}
+_BLOCKS = {"queue": "░", "cold start": "▒", "transfer": "─", "run": "█", "stream": "▓", "answer": "▓"}
 
 
 # --- shared by text and HTML ------------------------------------------------------------------------------------------
@@ -38,7 +40,7 @@ def _phases(call: TimedCall) -> str:
         parts.append(f"transfer {milliseconds(call.transfer_ms)}")
     parts.append(f"run {milliseconds(call.run_ms)}")
     if call.stream_ms >= MIN_NAMED_MS:
-        parts.append(f"stream {milliseconds(call.stream_ms)}")
+        parts.append(f"{last_phase(streamed=call.streamed)} {milliseconds(call.stream_ms)}")
     return " · ".join(parts)
 
 
@@ -92,9 +94,9 @@ def _caption(group: Group, rows_shown: int) -> str:
 
 
 def _shares(call: TimedCall) -> list[tuple[str, float, str]]:
-    failed = has_failed(call)
+    failed, phases = has_failed(call), phases_of(streamed=call.streamed)
     return [
-        (name, getattr(call, field), FAILED if failed and colour == RUN else colour) for field, name, colour in PHASES
+        (name, getattr(call, field), FAILED if failed and colour == RUN else colour) for field, name, colour in phases
     ]
 
 
@@ -259,8 +261,8 @@ def _caption_element(words: str) -> str:
 
 
 def _phase_table(call: TimedCall) -> str:
-    """Build the table of a call's phases that took time."""
-    shares = [(name, ms, colour) for name, ms, colour in _shares(call) if ms > 0]
+    """Build the table of a call's phases that took time, as the panels name and show them."""
+    shares = [(name, ms, colour) for name, ms, colour in _shares(call) if ms >= NAMED_PHASE_MS]
     total, start, rows = sum(ms for _, ms, _ in shares), 0.0, []
     for name, ms, colour in shares:
         bar = _piece(WATERFALL * ms / total, colour, offset=min(WATERFALL * start / total, WATERFALL - 2))

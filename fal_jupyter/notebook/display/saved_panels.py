@@ -38,15 +38,23 @@ from fal_jupyter.notebook.style import (
     FRAME,
     MUTED,
     OK,
-    PHASES,
     QUEUE,
     RUN,
     START,
     element,
     isolated,
+    phases_of,
     text,
 )
-from fal_jupyter.protocol.feed import AppState, EndpointState, Lane, Picture, RequestState
+from fal_jupyter.protocol.feed import (
+    NAMED_PHASE_MS,
+    AppState,
+    EndpointState,
+    Lane,
+    Picture,
+    RequestState,
+    is_streamed,
+)
 
 MAX_ROWS: Final = 10  # requests, decisions
 _IDLE: Final = "rgba(43, 131, 196, 0.35)"
@@ -128,7 +136,9 @@ def requests_table(requests: Sequence[RequestState]) -> str:
 
 
 def _phase_legend(requests: Sequence[RequestState]) -> str:
-    used = [(name, colour) for part, name, colour in PHASES if any(request[part] > 0 for request in requests)]  # type: ignore[literal-required]
+    used = list(dict.fromkeys((name, colour) for request in requests for name, _, colour in _phases(request)))
+    order = [name for phases in (phases_of(streamed=False), phases_of(streamed=True)[-1:]) for _, name, _ in phases]
+    used.sort(key=lambda phase: order.index(phase[0]))
     failed = any(request_tables.word_of(request).startswith("failed") for request in requests)
     return _colours([*used, *([("run of a failed request", FAILED)] if failed else [])])
 
@@ -144,15 +154,17 @@ def _bar(request: RequestState, longest: float) -> str:
     if longest <= 0:
         return ""
     failed, pieces = request_tables.word_of(request).startswith("failed"), []
-    for part, name, colour in PHASES:
-        ms: float = request[part]  # type: ignore[literal-required]
-        if ms > 0:
-            pieces.append(
-                piece(
-                    100 * ms / longest, FAILED if failed and part == "run_ms" else colour, f"{name} {milliseconds(ms)}"
-                )
-            )
+    for name, ms, colour in _phases(request):
+        drawn = FAILED if failed and name == "run" else colour
+        pieces.append(piece(100 * ms / longest, drawn, f"{name} {milliseconds(ms)}"))
     return track(*pieces)
+
+
+def _phases(request: RequestState) -> list[tuple[str, float, str]]:
+    """Return name, milliseconds and colour of the phases that took time."""
+    phases = phases_of(streamed=is_streamed(request["content_type"]))
+    times: list[tuple[str, float, str]] = [(name, request[part], colour) for part, name, colour in phases]  # type: ignore[literal-required]
+    return [(name, ms, colour) for name, ms, colour in times if ms >= NAMED_PHASE_MS]
 
 
 def _timeline(snapshot: Picture) -> tuple[str, str, str]:
