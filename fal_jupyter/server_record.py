@@ -11,7 +11,6 @@ import json
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from fal_jupyter.atomic_write import write_whole
 from fal_jupyter.processes import start_time
@@ -59,7 +58,7 @@ def find(runtime_dir: Path, pid: int) -> ServerRecord | None:
     return record
 
 
-def _checked(found: Any) -> ServerRecord | None:
+def _checked(found: object) -> ServerRecord | None:
     if not isinstance(found, dict):
         return None
     values = {name: found.get(name) for name in ServerRecord.__slots__}

@@ -58,7 +58,7 @@ def local(address: str, base: str) -> str:
     return address
 
 
-def _websocket_options(base: str, headers: Any) -> dict[str, Any]:
+def _websocket_options(base: str, headers: object) -> dict[str, Any]:
     """How the module opens a websocket, but past proxies."""
     return {
         "additional_headers": headers,
@@ -112,7 +112,7 @@ class _LockedProperty(cached_property[Any]):
 
     _computing = threading.RLock()
 
-    def __get__(self, instance: object, owner: type[Any] | None = None) -> Any:
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
         with self._computing:
             return super().__get__(instance, owner)
 
@@ -319,7 +319,7 @@ def _set_environment(values: Mapping[str, str | None]) -> None:
             os.environ[name] = value
 
 
-def _set(names: Mapping[str, str], sync_state: Mapping[str, Any], async_state: Mapping[str, Any]) -> None:
+def _set(names: Mapping[str, str], sync_state: Mapping[str, object], async_state: Mapping[str, object]) -> None:
     for name, value in names.items():
         setattr(module, name, value)
     for client, state in ((fal_client.sync_client, sync_state), (fal_client.async_client, async_state)):

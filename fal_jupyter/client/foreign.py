@@ -94,7 +94,7 @@ class _Arguments:
         self._endpoint, self._schema = endpoint, schema
         self._names = _names_in(endpoint.signature)
 
-    def send(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Sent:
+    def send(self, args: tuple[object, ...], kwargs: dict[str, object]) -> Sent:
         """Fit a call's arguments to the endpoint.
 
         Raises:
@@ -120,7 +120,7 @@ class _Arguments:
         self._check_names(given)
         return self._placed(dict(given)) if form is None else self._placed_form(dict(given), form)
 
-    def _placed_form(self, given: dict[str, Any], form: dict[str, FormField]) -> Sent:
+    def _placed_form(self, given: dict[str, object], form: dict[str, FormField]) -> Sent:
         """Put what is not in the path, the query or a header into a form, in which *form* are the fields that are known."""
         places = self._places()
         parts: list[FormPart] = []
@@ -143,7 +143,7 @@ class _Arguments:
             for name, schema in body.get("properties", {}).items()
         }
 
-    def _check_names(self, given: dict[str, Any]) -> None:
+    def _check_names(self, given: dict[str, object]) -> None:
         """Tell of a name that is nearly one of those that the endpoint takes, which FastAPI would leave out without a word."""
         strange = [key for key in given if key not in self._names]
         known = [*self._places(), *self._fields()] if strange else []
@@ -155,7 +155,7 @@ class _Arguments:
                     hint=f"did you mean {near}?\nit takes {self._endpoint.name}{self._endpoint.signature}",
                 )
 
-    def _placed(self, given: dict[str, Any]) -> Sent:
+    def _placed(self, given: dict[str, object]) -> Sent:
         """Put each argument where the endpoint takes it: in its path, its query, a header, or the body, which has the rest."""
         path, query, headers = self._endpoint.path, {}, []
         places = self._places() if len(self._names) > 1 or "{" in path else {}

@@ -24,6 +24,7 @@ from fal_jupyter.domain.text.nearest import hint_for
 from fal_jupyter.fal.classes.realtime_options import RealtimeOptions
 from fal_jupyter.local_modules import EditWatch
 from fal_jupyter.protocol.api import Event, LogRecord, Published, RunnerRecord, ScalingRecord
+from fal_jupyter.shipping.packing import Shipment
 
 _batches = itertools.count(1)
 
@@ -31,7 +32,7 @@ _batches = itertools.count(1)
 class TakesArguments(Protocol):
     """What makes a request of a call's arguments."""
 
-    def send(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Sent:
+    def send(self, args: tuple[object, ...], kwargs: dict[str, object]) -> Sent:
         """Fit them to the endpoint."""
 
 
@@ -46,7 +47,7 @@ class _Aio:
             told = f"{self._handle.spec.class_name}.aio has no endpoint {name!r}"
             raise AttributeError(f"{told}; {hint_for(name, self._handle.methods)}", name=name, obj=self)
 
-        async def call(*args: Any, **kwargs: Any) -> Any:
+        async def call(*args: object, **kwargs: object) -> Any:
             return await self._handle.acall(name, args, kwargs)
 
         call.__name__ = name
@@ -56,7 +57,7 @@ class _Aio:
 class _Names:
     """``handle.stream.chat(...)``, ``handle.realtime.talk(...)``: one more way to reach the endpoints of *names*."""
 
-    def __init__(self, class_name: str, what: str, names: Iterable[str], make: Callable[..., Any]) -> None:
+    def __init__(self, class_name: str, what: str, names: Iterable[str], make: Callable[..., object]) -> None:
         self._told, self._names, self._make = f"{class_name}.{what}", tuple(names), make
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
@@ -64,7 +65,7 @@ class _Names:
             meant = hint_for(name, self._names) if self._names else "there are: none"
             raise AttributeError(f"{self._told} has no endpoint {name!r}; {meant}", name=name, obj=self)
 
-        def reach(*args: Any, **kwargs: Any) -> Any:
+        def reach(*args: object, **kwargs: object) -> Any:
             __tracebackhide__ = True
             return self._make(name, args, kwargs)
 
@@ -95,8 +96,8 @@ class AppHandle:
         client: Client,
         spec: AppSpec,
         published: Published,
-        methods: Mapping[str, Callable[..., Any]],
-        shipment: Any,
+        methods: Mapping[str, Callable[..., object]],
+        shipment: Shipment | None,
         talks: Mapping[str, RealtimeOptions | None] | None = None,
         edits: EditWatch | None = None,
     ) -> None:
@@ -159,7 +160,7 @@ class AppHandle:
             told = f"{type(self).__name__!r} object has no attribute {name!r}"
             raise AttributeError(f"{told}; {meant}" if meant else told, name=name, obj=self)
 
-        def call(*args: Any, **kwargs: Any) -> Any:
+        def call(*args: object, **kwargs: object) -> Any:
             __tracebackhide__ = True
             return self.call(name, args, kwargs)
 
@@ -170,7 +171,9 @@ class AppHandle:
         return sorted({*super().__dir__(), *self.methods})
 
     # --- calls --------------------------------------------------------------------------------------------------
-    def call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], *, calls: Calls | None = None) -> Any:
+    def call(
+        self, name: str, args: tuple[object, ...], kwargs: dict[str, object], *, calls: Calls | None = None
+    ) -> Any:
         """Call the endpoint method *name* and give its answer's value. *calls* may be cancelled by another thread.
 
         Raises:
@@ -186,14 +189,14 @@ class AppHandle:
             raise
         return self.value_of(name, answer)
 
-    async def acall(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    async def acall(self, name: str, args: tuple[object, ...], kwargs: dict[str, object]) -> Any:
         """The same, to be awaited."""
         sent = self._send(name, args, kwargs)
         with one_line(f"{self.spec.class_name}.{name}()"):
             answer = await self.client.acall(self.alias, sent, on_output=self._output_with_notices())
         return self.value_of(name, answer)
 
-    def map(self, name: str, items: Iterable[Any], /, *, concurrency: int = 8) -> list[Any]:
+    def map(self, name: str, items: Iterable[object], /, *, concurrency: int = 8) -> list[Any]:
         """Call once for each item, *concurrency* at a time; answers in the items' order.
 
         An item that is a tuple gives the positional arguments. The first failure, or an interrupt, ends it at once:
@@ -210,7 +213,7 @@ class AppHandle:
         hooks = self.call_reports.hooks
         progress = hooks.on_map(name, len(todo)) if hooks.on_map is not None else None
 
-        def call_item(number: int, item: Any, calls: Calls) -> Any:
+        def call_item(number: int, item: object, calls: Calls) -> Any:
             map_item.set((batch, number))
             return self.call(name, item if isinstance(item, tuple) else (item,), {}, calls=calls)
 
@@ -224,7 +227,7 @@ class AppHandle:
             shorten(stop, f"{self.spec.class_name}.{name}.map()")
             raise
 
-    def _stream(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Streamed:
+    def _stream(self, name: str, args: tuple[object, ...], kwargs: dict[str, object]) -> Streamed:
         sent = self._send(name, args, kwargs)
         request = self.client.request_for(self.alias, sent)
 
@@ -235,7 +238,7 @@ class AppHandle:
         where = f"{self.spec.class_name}.stream.{name}"
         return Streamed(self.client.connections, self.alias, request, self._output_with_notices(), finished, where)
 
-    def _talk(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> RealtimeSession:
+    def _talk(self, name: str, args: tuple[object, ...], kwargs: dict[str, object]) -> RealtimeSession:
         if args:
             raise BadArguments(f"{name} takes query parameters by name only; inputs are sent: ws.send(...)")
         where = f"{self.spec.class_name}.realtime.{name}"
@@ -253,7 +256,7 @@ class AppHandle:
         )
 
     def queue_call(
-        self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], options: SubmitOptions
+        self, name: str, args: tuple[object, ...], kwargs: dict[str, object], options: SubmitOptions
     ) -> QueuedRequest:
         __tracebackhide__ = True
         self.call_reports.edited_modules()
@@ -271,7 +274,7 @@ class AppHandle:
             error.error, error.traceback = dict(told), self.call_reports.hooks.name_places(told["text"])
         return error
 
-    def _send(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _send(self, name: str, args: tuple[object, ...], kwargs: dict[str, object]) -> Any:
         arguments = self._arguments.get(name)
         if name in self._talks:
             how = f"with {self.spec.class_name}.realtime.{name}() as ws: …"

@@ -90,7 +90,7 @@ def compared(cls: Any, spec: AppSpec, base: Path) -> tuple[list[str], list[str]]
     )
 
 
-def needs_its_own(cls: Any, spec: AppSpec, *, mode: str, base: Path, by_value: bool) -> bool:
+def needs_its_own(cls: object, spec: AppSpec, *, mode: str, base: Path, by_value: bool) -> bool:
     """True where runners of *cls* get an isolated environment; arguments and errors are those of :func:`find_home`."""
     unmet, unknown = compared(cls, spec, base)
     chosen = choose(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import shlex
 from collections.abc import Iterable, Sequence
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from fal_jupyter.commands.definitions import (
     APP_OPTIONS,
@@ -38,7 +38,7 @@ class _Parser(argparse.ArgumentParser):
             raise BadSetting(reason, where=where.removeprefix("argument "))
         raise BadSetting(message, hint=f"{self.prog} --help", where=self.prog)
 
-    def _check_value(self, action: argparse.Action, value: Any) -> None:
+    def _check_value(self, action: argparse.Action, value: object) -> None:
         if action.choices is not None and value not in action.choices:
             choices = list(map(str, action.choices))
             raise BadSetting(

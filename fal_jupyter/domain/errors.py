@@ -130,7 +130,7 @@ class RequestError(FalJupyterError):
         *,
         status: int = 500,
         error_type: str = "",
-        detail: Any = None,
+        detail: object = None,
         request_id: str = "",
         traceback: str = "",
         error: dict[str, Any] | None = None,

@@ -49,7 +49,7 @@ def load_ipython_extension(shell: Any) -> None:
     _undo_callbacks.append(undo)
 
 
-def unload_ipython_extension(_: Any) -> None:
+def unload_ipython_extension(_: object) -> None:
     """Undo :func:`load_ipython_extension`; the apps of this kernel stop."""
     while _undo_callbacks:
         _undo_callbacks.pop()()

@@ -176,7 +176,7 @@ class NotebookSession:
 _lock = threading.Lock()
 
 
-def _cell_address(info: Any, number: int) -> str:
+def _cell_address(info: object, number: int) -> str:
     """Return number and id of a cell in the form of the call header; an id that nbformat does not allow is omitted."""
     cell_id = str(getattr(info, "cell_id", None) or "")
     return f"{number} {cell_id if re.fullmatch(r'[a-zA-Z0-9_-]{1,64}', cell_id) else ''}"

@@ -35,7 +35,7 @@ _OF_THE_MOMENT = (
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     """cloudpickle as fal patches it: a lock travels as a new one."""
 
-    def reducer_override(self, obj: Any) -> Any:
+    def reducer_override(self, obj: object) -> Any:
         return (_LOCKS[type(obj)], ()) if type(obj) in _LOCKS else super().reducer_override(obj)
 
 

@@ -212,7 +212,7 @@ def pieces_of_module(name: str, file: Path) -> list[Piece]:
     return [Piece(node.name, node, str(file), vars(module) if module is not None else {}) for node in nodes]
 
 
-def _codes_of(value: Any) -> list[types.CodeType]:
+def _codes_of(value: object) -> list[types.CodeType]:
     functions = own_functions(value)
     if not isinstance(value, type):
         return [function.__code__ for function in functions if is_local(function)]
@@ -220,7 +220,7 @@ def _codes_of(value: Any) -> list[types.CodeType]:
     return [code for code in codes if code.co_qualname.startswith(f"{value.__qualname__}.")]
 
 
-def _node_of(value: Any, filename: str, line: int) -> ast.AST | None:
+def _node_of(value: object, filename: str, line: int) -> ast.AST | None:
     """The node of a class around *line* (0: the last of its name), or of a function that begins there."""
     tree, innermost = tree_of(filename), None
     for node in _in_order(tree) if tree is not None else ():
@@ -248,7 +248,7 @@ def tree_of(filename: str) -> ast.Module | None:
     return known[1]
 
 
-def _begins(node: Any) -> int:
+def _begins(node: object) -> int:
     decorators = getattr(node, "decorator_list", [])
     return min(int(first.lineno) for first in (node, *decorators))
 

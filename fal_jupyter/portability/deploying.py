@@ -9,6 +9,7 @@ from typing import Any
 from fal_jupyter.domain.environments.requirements import flat_requirements
 from fal_jupyter.domain.errors import AppRuleBroken, FalJupyterError
 from fal_jupyter.environments.lines import installer_lines, local_places, masked
+from fal_jupyter.fal.app import App
 from fal_jupyter.fal.classes.function import sorted_options, wrap_app
 from fal_jupyter.fal.classes.options import SET_BY_FAL
 from fal_jupyter.portability.findings import Finding
@@ -19,7 +20,7 @@ Place = Callable[[str], tuple[str, int]]
 _LONGEST = 300  # of another's error in a sentence
 
 
-def deploying_findings(cls: type[Any], surroundings: Surroundings, location: Place) -> Iterator[Finding]:
+def deploying_findings(cls: type[App], surroundings: Surroundings, location: Place) -> Iterator[Finding]:
     """Say why *cls*, which follows the rules of ``fal.App``, cannot be deployed all the same. *location* gives an option's line."""
     try:
         wrap_app(cls)
@@ -58,7 +59,7 @@ def _told(error: BaseException) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
-def _refused(cls: type[Any], reason: str) -> str:
+def _refused(cls: type[App], reason: str) -> str:
     return f"fal refuses to deploy {cls.__name__}: {reason.rstrip('.')}"
 
 

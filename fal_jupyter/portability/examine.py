@@ -8,6 +8,7 @@ from typing import Any
 
 from fal_jupyter.domain.environments.requirements import flat_requirements
 from fal_jupyter.fal.adopt import adopted
+from fal_jupyter.fal.app import App
 from fal_jupyter.fal.classes.function import REALTIME_REQUIREMENTS, SERVE_REQUIREMENTS
 from fal_jupyter.fal.classes.routes import endpoints_of
 from fal_jupyter.portability.captures import capture_findings
@@ -27,7 +28,7 @@ from fal_jupyter.shipping.dependencies import walk
 _PINNED_BY_FAL = ("fastapi", "pydantic", "tblib")  # what fal adds to requirements besides SERVE_REQUIREMENTS (C15)
 
 
-def examine(cls: type[Any], surroundings: Surroundings) -> list[Finding]:
+def examine(cls: type[App], surroundings: Surroundings) -> list[Finding]:
     """Give everything that would be different for *cls* in the cloud, the worst first.
 
     Raises:

@@ -82,7 +82,7 @@ def _make_main(module: ModuleType) -> None:
     sys.modules["__main__"] = module
 
 
-def _rename(value: Any, own: str) -> None:
+def _rename(value: object, own: str) -> None:
     for function in functions_in(value):
         _rename_one(function, own)
     if issubclass(type(value), type) and value.__module__ == own:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Sequence
-from typing import Any
 
+from fal_jupyter.fal.app import App
 from fal_jupyter.portability.code import Piece
 from fal_jupyter.portability.findings import Finding
 from fal_jupyter.portability.options import line_of
 from fal_jupyter.portability.surroundings import Surroundings
 
 
-def lifecycle_findings(cls: type[Any], pieces: Sequence[Piece], surroundings: Surroundings) -> Iterator[Finding]:
+def lifecycle_findings(cls: type[App], pieces: Sequence[Piece], surroundings: Surroundings) -> Iterator[Finding]:
     """Say what of ``handle_exit`` never runs in the cloud; async ``setup`` and ``teardown`` are awaited there (C21, C23)."""
     if inspect.iscoroutinefunction(getattr(cls, "handle_exit", None)):
         message = "handle_exit() is async: fal calls it and never awaits it, so that nothing of it runs in the cloud; here it is awaited"

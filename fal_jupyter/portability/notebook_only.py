@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import builtins
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from fal_jupyter.fal import App
 from fal_jupyter.fal.classes.routes import endpoints_of
@@ -21,7 +20,7 @@ _STILL_PICTURES = (
 )  # fmt: skip
 
 
-def code_findings(cls: type[Any], pieces: Sequence[Piece], surroundings: Surroundings) -> list[Finding]:
+def code_findings(cls: type[App], pieces: Sequence[Piece], surroundings: Surroundings) -> list[Finding]:
     """Say what the code uses that the cloud does not have."""
     findings: list[Finding] = []
     for piece in pieces:
@@ -73,7 +72,7 @@ def _is_builtin(name: str, value: object, surroundings: Surroundings) -> bool:
     return name not in surroundings.namespace or value is getattr(builtins, name, None)
 
 
-def _methods(cls: type[Any], pieces: Sequence[Piece]) -> Iterator[tuple[Piece, Function]]:
+def _methods(cls: type[App], pieces: Sequence[Piece]) -> Iterator[tuple[Piece, Function]]:
     """The methods of the app and of its local bases."""
     names = {base.__name__ for base in cls.__mro__}
     for piece in pieces:
@@ -83,7 +82,7 @@ def _methods(cls: type[Any], pieces: Sequence[Piece]) -> Iterator[tuple[Piece, F
                     yield piece, node
 
 
-def _logger(cls: type[Any], methods: Sequence[tuple[Piece, Function]], surroundings: Surroundings) -> Iterator[Finding]:
+def _logger(cls: type[App], methods: Sequence[tuple[Piece, Function]], surroundings: Surroundings) -> Iterator[Finding]:
     if next(base for base in cls.__mro__ if "logger" in vars(base)) is not App:
         return
     uses = [(piece, node) for piece, method in methods for node in _self_loggers(method)]

@@ -13,6 +13,7 @@ from typing import Any
 from fal_jupyter.domain.environments.requirements import flat_requirements
 from fal_jupyter.domain.errors import AppRuleBroken
 from fal_jupyter.domain.spec import AppSpec
+from fal_jupyter.fal.app import App
 from fal_jupyter.fal.classes.describe import describe_app
 from fal_jupyter.fal.classes.notes import better_name, options_without_effect
 from fal_jupyter.fal.classes.realtime_options import mode_of
@@ -29,7 +30,7 @@ THREADS = 40
 """Requests to sync endpoints that fal's server runs at once, whatever ``max_multiplexing`` says (docs/contract.md, C36)."""
 
 
-def class_findings(cls: type[Any], pieces: Sequence[Piece], surroundings: Surroundings) -> list[Finding]:
+def class_findings(cls: type[App], pieces: Sequence[Piece], surroundings: Surroundings) -> list[Finding]:
     """Say what options, endpoints and name of *cls* do otherwise."""
     rules = _Rules(cls, pieces, surroundings)
     try:
@@ -41,7 +42,7 @@ def class_findings(cls: type[Any], pieces: Sequence[Piece], surroundings: Surrou
 
 
 class _Rules:
-    def __init__(self, cls: type[Any], pieces: Sequence[Piece], surroundings: Surroundings) -> None:
+    def __init__(self, cls: type[App], pieces: Sequence[Piece], surroundings: Surroundings) -> None:
         self._cls, self._pieces, self._here = cls, pieces, surroundings
 
     def finding(self, code: str, severity: Severity, message: str, instead: str, at: str = "") -> Finding:
@@ -166,7 +167,7 @@ class _Rules:
             yield self.finding("plain-parameters", "differs", message, instead, name)
 
 
-def line_of(cls: type[Any], pieces: Sequence[Piece], name: str) -> tuple[str, int]:
+def line_of(cls: type[App], pieces: Sequence[Piece], name: str) -> tuple[str, int]:
     """Give file and line of the option or method *name* in the class or a base of it, else of the class."""
     own = [(p, p.node) for p in pieces if isinstance(p.node, ast.ClassDef)]
     own.sort(key=lambda known: known[0].name != cls.__name__)
@@ -177,12 +178,12 @@ def line_of(cls: type[Any], pieces: Sequence[Piece], name: str) -> tuple[str, in
     return (own[0][0].filename, own[0][1].lineno) if own else ("", 0)
 
 
-def routes_of_all(cls: type[Any]) -> list[tuple[str, Any]]:
+def routes_of_all(cls: type[App]) -> list[tuple[str, Any]]:
     """Give name and function of each HTTP endpoint that answers, in path order."""
     return [(name, marked.__wrapped__) for name, marked in routes_of(cls).values()]
 
 
-def _is_async(method: Any) -> bool:
+def _is_async(method: object) -> bool:
     return inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method)
 
 

@@ -82,7 +82,7 @@ class FalJupyterExtension(ExtensionApp):
         places += jupyter_path("labextensions")
         return any(Path(place, LABEXTENSION, "package.json").is_file() for place in places)
 
-    async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
+    async def _start_jupyter_server_extension(self, serverapp: object) -> None:
         """The server listens."""
         self.origin.write()
         self.relay.start()

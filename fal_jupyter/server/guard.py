@@ -102,7 +102,7 @@ class GuardedHandler(JupyterHandler):
     def compute_etag(self) -> None:
         """What panels ask changes all the time."""
 
-    def set_secure_cookie(self, *args: Any, **kwargs: Any) -> None:
+    def set_secure_cookie(self, *args: object, **kwargs: object) -> None:
         """No address of ours sets a login cookie: logging in is what Jupyter's pages are for."""
 
 

@@ -104,7 +104,7 @@ class PanelNotFoundHandler(GuardedHandler):
     """Addresses below ``fal`` that mean nothing."""
 
     @authenticated
-    def get(self, *_: Any) -> None:
+    def get(self, *_: object) -> None:
         """Refuse."""
         raise AccessDenied(404, "not_found", "there is nothing at this address")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from http.client import responses
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from tornado.http1connection import HTTP1Connection
 from tornado.httputil import HTTPHeaders, ResponseStartLine
@@ -320,7 +320,7 @@ class Passing(GuardedHandler):
 
     # --- verbs: called when the request's body has come to its end ------------------------------------------------
     @authenticated
-    def get(self, *_: Any) -> None:
+    def get(self, *_: object) -> None:
         """Pass on."""
         self._body_complete()
 

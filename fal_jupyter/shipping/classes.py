@@ -42,7 +42,7 @@ _STRUCT_OPTIONS = (
 _STRUCT_EXTRAS = ("weakref", "dict", "cache_hash")
 
 
-def is_derived(member: Any) -> bool:
+def is_derived(member: object) -> bool:
     """True for members that come by themselves where the class is made: descriptors of slots, fields of ctypes."""
     kind = type(member)
     return kind in _DERIVED or (kind.__module__, kind.__name__) in _DERIVED_BY_LIBRARIES
@@ -138,7 +138,7 @@ def _reduce_enumeration(cls: type[enum.Enum]) -> tuple[Any, ...]:
     return skeletons.enumeration, arguments, (members, slots, own), skeletons.set_enumeration
 
 
-def _of_members(member: Any) -> bool:
+def _of_members(member: object) -> bool:
     """True for the descriptors by which an enumeration finds its members."""
     return isinstance(member, enum.property) and member.fget is None
 

@@ -19,7 +19,7 @@ def main_namespace() -> dict[str, Any]:
     return vars(sys.modules[_MAIN])
 
 
-def code(filename: str, make: Callable[..., types.CodeType], arguments: tuple[Any, ...]) -> types.CodeType:
+def code(filename: str, make: Callable[..., types.CodeType], arguments: tuple[object, ...]) -> types.CodeType:
     """A code object that knows the cell it was written in."""
     return make(*arguments).replace(co_filename=filename)
 
@@ -34,13 +34,13 @@ def with_keywords(kind: Any, keywords: dict[str, Any]) -> Any:
     return kind(**keywords)
 
 
-def set_attributes(target: Any, attributes: Mapping[str, Any]) -> None:
+def set_attributes(target: object, attributes: Mapping[str, object]) -> None:
     """Give a skeleton what it is made of."""
     for name, value in attributes.items():
         setattr(target, name, value)
 
 
-def typed_dict(module: str, name: str, parameters: tuple[Any, ...]) -> Any:
+def typed_dict(module: str, name: str, parameters: tuple[object, ...]) -> Any:
     """A TypedDict without keys yet, by the library that made the first."""
     base = importlib.import_module(module).TypedDict
     generic: Any = Generic
@@ -50,7 +50,7 @@ def typed_dict(module: str, name: str, parameters: tuple[Any, ...]) -> Any:
     return created
 
 
-def new_type(name: str, supertype: Any) -> Any:
+def new_type(name: str, supertype: object) -> Any:
     """A ``typing.NewType`` of the notebook."""
     make: Any = NewType  # type checkers take it for a declaration
     created = make(name, supertype)
@@ -64,7 +64,7 @@ def generic_getitem() -> Any:
     return generic.__class_getitem__.__func__
 
 
-def cached(function: Any, parameters: dict[str, Any]) -> Any:
+def cached(function: object, parameters: dict[str, Any]) -> Any:
     """A function under ``functools.lru_cache``, its cache empty."""
     return functools.lru_cache(**parameters)(function)
 
@@ -97,13 +97,18 @@ def validated(function: Any, config: Any, validate_return: bool) -> Any:
     return validate_call(config=deferred, validate_return=validate_return)(function)
 
 
-def context_variable(name: str, default: tuple[Any, ...]) -> Any:
+def context_variable(name: str, default: tuple[object, ...]) -> Any:
     """A context variable, with its default if it had one."""
     return contextvars.ContextVar(name, default=default[0]) if default else contextvars.ContextVar(name)
 
 
 def type_parameter(
-    kind: str, name: str, keywords: dict[str, Any], bound: Any, constraints: tuple[Any, ...], default: tuple[Any, ...]
+    kind: str,
+    name: str,
+    keywords: dict[str, Any],
+    bound: object,
+    constraints: tuple[object, ...],
+    default: tuple[object, ...],
 ) -> Any:
     """A TypeVar, ParamSpec or TypeVarTuple of the notebook."""
     library: Any = typing
@@ -117,7 +122,7 @@ def type_parameter(
     return created
 
 
-def alias(kind: Any, name: str, value: Any, parameters: tuple[Any, ...]) -> Any:
+def alias(kind: object, name: str, value: object, parameters: tuple[object, ...]) -> Any:
     """A type alias of the notebook, by the library that made the first."""
     names = {"__name__": _MAIN, "made": kind, "name": name, "value": value, "parameters": parameters}
     return eval("made(name, value, type_params=parameters)", names)  # its module is that of its caller's globals
@@ -147,7 +152,7 @@ def _declaration(index: int, prefix: str, name: str, limits: int, has_default: b
     return prefix + name + limit + (f" = __limits[{index}][-1]" if has_default else "")
 
 
-def set_native_alias(alias: Any, state: tuple[Any, list[tuple[Any, ...]]]) -> None:
+def set_native_alias(alias: object, state: tuple[Any, list[tuple[Any, ...]]]) -> None:
     """Give an alias its value, and its parameters their bounds, constraints and defaults."""
     namespace = _parts.pop(id(alias))
     namespace["__value"], namespace["__limits"] = state

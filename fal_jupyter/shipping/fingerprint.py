@@ -70,7 +70,7 @@ def code_digest(definition: type | types.FunctionType) -> str:
     return contents_digest([_source(definition), _Contents.parts(definition)])
 
 
-def contents_digest(value: Any) -> str:
+def contents_digest(value: object) -> str:
     """Digest what *value* holds: the same in every process and for classes defined anew by the same source."""
     try:
         return _Contents.digest_of(value, (), {})
@@ -95,13 +95,13 @@ class _Contents(pickling.Pickler):
         )  # by identity: the object, what stands for it
 
     @classmethod
-    def digest_of(cls, value: Any, entered: tuple[Any, ...], done: dict[int, tuple[Any, Any]]) -> str:
+    def digest_of(cls, value: object, entered: tuple[object, ...], done: dict[int, tuple[Any, Any]]) -> str:
         """Digest *value*, which is inside of what was *entered*."""
         buffer = io.BytesIO()
         cls(buffer, entered, done).dump(value)
         return digest(buffer.getvalue())
 
-    def _once(self, obj: Any, parts: Callable[[tuple[Any, ...]], Any]) -> Any:
+    def _once(self, obj: object, parts: Callable[[tuple[object, ...]], object]) -> Any:
         """Give what stands for *obj*, which may hold itself."""
         if id(obj) in self._done:
             return self._done[id(obj)][1]
@@ -154,13 +154,13 @@ class _Contents(pickling.Pickler):
         }
 
 
-def _counts(name: str, member: Any) -> bool:
+def _counts(name: str, member: object) -> bool:
     if is_derived(member):
         return False
     return name in TABLES or not (is_dunder(name) or name in OF_PYTHON)
 
 
-def _digest_of_member(member: Any) -> str:
+def _digest_of_member(member: object) -> str:
     if isinstance(member, enum.Enum):
         return contents_digest(member.value)
     functions = list(functions_in(member))

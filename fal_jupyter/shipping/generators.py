@@ -22,7 +22,7 @@ _METHODS = (types.MethodType, types.BuiltinMethodType)
 _CHOSEN = 64  # bits of a seed that somebody wrote down; what the operating system gives is longer
 
 
-def home_of_generator(value: Any) -> tuple[str, str] | None:
+def home_of_generator(value: object) -> tuple[str, str] | None:
     """Give module and name of a generator that a library keeps for everybody, or None."""
     for module, name in _OF_LIBRARIES:
         if value is not None and value is getattr(sys.modules.get(module), name, None):
@@ -30,13 +30,13 @@ def home_of_generator(value: Any) -> tuple[str, str] | None:
     return None
 
 
-def is_shared(value: Any) -> bool:
+def is_shared(value: object) -> bool:
     """True for such a generator and for its methods, which libraries offer as functions."""
     owner = value.__self__ if isinstance(value, _METHODS) else value
     return home_of_generator(owner) is not None
 
 
-def travels_with_its_state(value: Any) -> bool:
+def travels_with_its_state(value: object) -> bool:
     """True for a generator of user code that was not given a seed, as far as that can be known."""
     if isinstance(value, random.SystemRandom) or home_of_generator(value) is not None:
         return False

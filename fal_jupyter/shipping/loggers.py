@@ -111,7 +111,7 @@ def _travels(handler: logging.Handler) -> bool:
     return type(handler) in _MADE_ANEW
 
 
-def _standard(stream: Any) -> str:
+def _standard(stream: object) -> str:
     """Give the name of a standard stream of this process, or ``""``."""
     for name in _STREAMS:
         if stream is getattr(sys, name) or stream is getattr(sys, f"__{name}__"):

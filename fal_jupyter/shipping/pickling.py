@@ -74,7 +74,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         self._name(func)
         return code, self._namespace if func.__globals__ is self._main else namespace, *rest
 
-    def reducer_override(self, obj: Any) -> Any:
+    def reducer_override(self, obj: object) -> Any:
         if (foreign := foreign_home(obj)) is not None:
             return ours_of, foreign
         if type(obj) is RemoteEndpoint:  # it says that it is a function
@@ -145,7 +145,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         return make, arguments, (members, slots), *rest
 
 
-def _without_new(obj: Any) -> Any:
+def _without_new(obj: object) -> Any:
     """Make an instance anew without the ``__new__`` of its class, which may want arguments; pickle would call it without any."""
     reduced = obj.__reduce_ex__(4)
     if isinstance(reduced, tuple) and reduced[:2] == (_NEW_OBJECT, (type(obj),)):
@@ -153,14 +153,14 @@ def _without_new(obj: Any) -> Any:
     return reduced
 
 
-def _sentinel(obj: Any) -> tuple[str, str] | None:
+def _sentinel(obj: object) -> tuple[str, str] | None:
     """Give module and name of a value that dataclasses or FastAPI compare by identity."""
     module = type(obj).__module__
     names = _SENTINELS.get(module, ())
     return next(((module, name) for name in names if obj is getattr(sys.modules[module], name, None)), None)
 
 
-def _names_in(hint: Any) -> set[str]:
+def _names_in(hint: object) -> set[str]:
     """Give the names in the texts that a type holds."""
     text = getattr(hint, "__forward_arg__", hint)
     if isinstance(text, str):
@@ -210,7 +210,7 @@ def home_of(kind: Any) -> str | None:
     return None
 
 
-def resolved(definition: Any) -> dict[str, Any]:
+def resolved(definition: object) -> dict[str, Any]:
     """Give the annotations of a function or class with every string looked up; one by one where one of them fails."""
     names = {**vars(sys.modules.get("__main__", types.ModuleType("none"))), **_own_name(definition)}
     try:
@@ -222,7 +222,7 @@ def resolved(definition: Any) -> dict[str, Any]:
     return hints
 
 
-def _looked_up(hint: Any, names: dict[str, Any]) -> Any:
+def _looked_up(hint: object, names: dict[str, Any]) -> Any:
     alone = types.SimpleNamespace(__annotations__={"hint": hint}, __globals__=names)
     try:
         return typing.get_type_hints(alone, include_extras=True)["hint"]
@@ -236,7 +236,7 @@ def own_annotations(cls: type) -> dict[str, Any]:
     return {name: hints.get(name, hint) for name, hint in inspect.get_annotations(cls).items()}
 
 
-def _own_name(definition: Any) -> dict[str, Any]:
+def _own_name(definition: object) -> dict[str, Any]:
     return {definition.__name__: definition} if isinstance(definition, type) else {}
 
 
@@ -249,19 +249,19 @@ def _resolved_fields(cls: type) -> dict[str, Any]:
     return fields
 
 
-def dumps(value: Any) -> bytes:
+def dumps(value: object) -> bytes:
     """Pickle *value* by value where it comes from the notebook."""
     return _dumped(value)[0].getvalue()
 
 
-def dumps_shipment(value: Any) -> bytes:
+def dumps_shipment(value: object) -> bytes:
     """Pickle *value* as :func:`dumps` does, and after it the notebook's names that it needs, for :func:`unpacking.unpack`."""
     buffer, pickler = _dumped(value)
     pickler.dump(dict(pickler.named))
     return buffer.getvalue()
 
 
-def _dumped(value: Any) -> tuple[io.BytesIO, Pickler]:
+def _dumped(value: object) -> tuple[io.BytesIO, Pickler]:
     buffer = io.BytesIO()
     pickler = Pickler(buffer)
     pickler.dump(value)

@@ -35,7 +35,7 @@ _THREAD_LOCAL = type(threading.local())
 TYPE_PARAMETERS = ("TypeVar", "ParamSpec", "TypeVarTuple")
 
 
-def is_local(definition: Any) -> bool:
+def is_local(definition: object) -> bool:
     """True when *definition* (a class or function) was defined in the notebook or script, so that it travels by value."""
     return getattr(definition, "__module__", None) in ("__main__", None)
 
@@ -134,7 +134,7 @@ def _cached(function: Any) -> Any:
     return (constructors.cached, (function.__wrapped__, function.cache_parameters())) if is_local(function) else None
 
 
-def _cached_property(prop: functools.cached_property[Any]) -> Any:  # in 3.11 it holds a lock
+def _cached_property(prop: functools.cached_property[object]) -> Any:  # in 3.11 it holds a lock
     return constructors.cached_property, (prop.func, prop.attrname)
 
 
@@ -168,7 +168,7 @@ def _weak(collection: Any) -> Any:
     return type(collection), (list(collection) if isinstance(collection, weakref.WeakSet) else dict(collection),)
 
 
-def _context_variable(variable: contextvars.ContextVar[Any]) -> Any:
+def _context_variable(variable: contextvars.ContextVar[object]) -> Any:
     default: tuple[Any, ...] = ()
     try:
         default = (contextvars.Context().run(variable.get),)
@@ -197,7 +197,7 @@ def limits(parameter: Any) -> tuple[Any, ...]:
     return (*bounds, parameter.__default__) if _has_default(parameter) else tuple(bounds)
 
 
-def _has_default(parameter: Any) -> bool:
+def _has_default(parameter: object) -> bool:
     has_default = getattr(parameter, "has_default", None)
     return bool(has_default is not None and has_default())
 

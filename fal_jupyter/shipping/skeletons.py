@@ -25,7 +25,7 @@ _ORDERED = ("_anonymous_", "_fields_")  # of ctypes: its metaclass acts when the
 
 
 def empty_class(
-    metaclass: type | None, name: str, bases: tuple[type, ...], namespace: dict[str, Any], tracker: Any
+    metaclass: type | None, name: str, bases: tuple[type, ...], namespace: dict[str, Any], tracker: object
 ) -> type:
     """A class with nothing but its name, its place and its slots.
 
@@ -53,7 +53,7 @@ def maker_of(metaclass: type) -> type:
     return next(cls for cls in metaclass.__mro__ if cls.__module__ not in ("__main__", None))
 
 
-def dict_of(maker: Any, name: str, bases: tuple[type, ...]) -> Any:
+def dict_of(maker: object, name: str, bases: tuple[type, ...]) -> Any:
     """Give the namespace in which *maker* wants a class to be defined."""
     return maker.__prepare__(name, bases) if hasattr(maker, "__prepare__") else {}
 
@@ -86,7 +86,7 @@ def _not_again(name: str, maker: type, error: Exception) -> TypeError:
     )
 
 
-def _tracked(tracker: Any, created: type) -> type:
+def _tracked(tracker: object, created: type) -> type:
     tracked: type = cloudpickle._lookup_class_or_track(tracker, created)
     return tracked
 
@@ -131,10 +131,10 @@ def enumeration(
     metaclass: type,
     name: str,
     bases: tuple[type, ...],
-    namespace: Mapping[str, Any],
+    namespace: Mapping[str, object],
     members: dict[str, tuple[Any, Any]],
-    options: dict[str, Any],
-    tracker: Any,
+    options: dict[str, object],
+    tracker: object,
 ) -> Any:
     """An enumeration with its members, which have their values.
 
@@ -148,7 +148,7 @@ def enumeration(
     made_by_hand = next(iter(members.values()), (None, None))[1] is not None
     raw = iter([raw for _, raw in members.values()])
 
-    def __new__(cls: Any, *_: Any) -> Any:  # noqa: N807
+    def __new__(cls: object, *_: object) -> Any:  # noqa: N807
         created = next(raw)
         return created.make(cls)
 
@@ -191,8 +191,8 @@ def struct(
     bases: tuple[type, ...],
     namespace: dict[str, Any],
     fields: dict[str, dict[str, Any]],
-    options: dict[str, Any],
-    tracker: Any,
+    options: dict[str, object],
+    tracker: object,
 ) -> type:
     """A ``msgspec.Struct`` with its fields, whose types come later.
 

@@ -186,7 +186,7 @@ class CommRelay:
             widget.send({"id": question, "error": told})
 
     def _answered(
-        self, key: tuple[int, str], message: Mapping[str, Any], body: bytes
+        self, key: tuple[int, str], message: Mapping[str, object], body: bytes
     ) -> Iterator[tuple[dict[str, Any], list[bytes]]]:
         """The messages that answer one question, in order."""
         method, path = str(message.get("method", "")), str(message.get("path", ""))

@@ -34,7 +34,7 @@ from fal_jupyter.fal.classes.signatures import Field, request_fields
 class Arguments:
     """How one endpoint takes its arguments; made once, from its signature."""
 
-    def __init__(self, name: str, path: str, function: Callable[..., Any]) -> None:
+    def __init__(self, name: str, path: str, function: Callable[..., object]) -> None:
         self.name, self.path = name, path
         signature = inspect.signature(function)
         hints = {n: _unaliased(hint) for n, hint in hints_of(function).items()}
@@ -116,7 +116,7 @@ class Arguments:
                 ]
             )
 
-    def send(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Sent:
+    def send(self, args: tuple[object, ...], kwargs: dict[str, object]) -> Sent:
         """Fit a call's arguments to the endpoint.
 
         Raises:
@@ -137,7 +137,7 @@ class Arguments:
                 _check_alone(value, f"argument {name!r}")
             raise
 
-    def _sent_form(self, given: dict[str, Any]) -> Sent:
+    def _sent_form(self, given: dict[str, object]) -> Sent:
         rest = {n: first(value, f"argument {n!r}") for n, value in given.items() if n not in self._form}
         parts: list[FormPart] = []
         for name in [n for n in given if n in self._form]:
@@ -149,7 +149,7 @@ class Arguments:
         body, content_type = forms.encoded(parts)
         return dataclasses.replace(self._sent(rest), body=body, content_type=content_type)
 
-    def _check_array(self, name: str, value: Any) -> None:
+    def _check_array(self, name: str, value: object) -> None:
         """An array becomes a list: refuse it where the endpoint takes something else, before its runner does so in other words."""
         hint = self._hints.get(name)
         if typing.get_origin(hint) is typing.Annotated:
@@ -161,7 +161,7 @@ class Arguments:
                 hint=meant,
             )
 
-    def _sent(self, values: dict[str, Any]) -> Sent:
+    def _sent(self, values: dict[str, object]) -> Sent:
         path = self.path
         for name, kind in self.in_path.items():
             text = _path_part(values.pop(name, None), f"argument {name!r}", whole=kind == "path")
@@ -179,7 +179,7 @@ class Arguments:
         query = {self.aliases.get(n, n): self._query_value(n, values[n]) for n in self.plain if n in values}
         return Sent(path, _encoded(query | beside), self._body(values), headers)
 
-    def _head(self, values: dict[str, Any]) -> tuple[tuple[tuple[str, str], ...], dict[str, Any]]:
+    def _head(self, values: dict[str, object]) -> tuple[tuple[tuple[str, str], ...], dict[str, Any]]:
         """Give the headers that *values* go into, and those that go into the query."""
         headers: list[tuple[str, str]] = []
         cookies: list[str] = []
@@ -201,7 +201,7 @@ class Arguments:
                     headers += [(key, text) for text in self._head_texts(name, item, _HEADER, "a header")]
         return (*headers, *([("cookie", "; ".join(cookies))] if cookies else [])), query
 
-    def _head_texts(self, name: str, value: Any, allowed: re.Pattern[str], where: str) -> list[str]:
+    def _head_texts(self, name: str, value: object, allowed: re.Pattern[str], where: str) -> list[str]:
         if value is None and self._elsewhere[name].default is None:
             return []
         items = value if isinstance(value, list) and where == "a header" else [value]
@@ -213,12 +213,12 @@ class Arguments:
             )
         return texts
 
-    def _body(self, values: dict[str, Any]) -> bytes:
+    def _body(self, values: dict[str, object]) -> bytes:
         bodies = {self.aliases.get(n, n): values[n] for n in self.models if n in values}
         body: Any = bodies if self.embedded or not bodies else next(iter(bodies.values()))
         return dump(body) if bodies or self.embedded else b""
 
-    def _query_value(self, name: str, value: Any) -> Any:
+    def _query_value(self, name: str, value: object) -> Any:
         """Give what stands in the query for a parameter beside a body, where there is no null and no structure."""
         told = f"{self.name}(): argument {name!r} goes into the address, beside the body, which holds no"
         if value is None:
@@ -230,7 +230,7 @@ class Arguments:
             raise BadArguments(f"{told} structures", hint="make it part of the body's model")
         return [text_of(item) for item in value] if isinstance(value, list) else text_of(value)
 
-    def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    def _bind(self, args: tuple[object, ...], kwargs: dict[str, object]) -> dict[str, Any]:
         lone: Any = args[0] if len(args) == 1 and not kwargs else None
         if isinstance(lone, Mapping) and self._is_whole(lone):
             args, kwargs = (), dict(lone)
@@ -310,7 +310,7 @@ class Arguments:
         except ValueError:  # one without a default after one that has
             return self.signature
 
-    def _is_whole(self, given: Mapping[Any, Any]) -> bool:
+    def _is_whole(self, given: Mapping[object, object]) -> bool:
         """True when a lone dict is the parameters by name, not the value of one."""
         names = set(self.signature.parameters) - set(self._elsewhere)
         if not given:
@@ -322,7 +322,7 @@ class Arguments:
         return all(key in self.signature.parameters for key in given)
 
 
-def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
+def hints_of(function: Callable[..., object]) -> dict[str, Any]:
     """Give the annotations of a function, each looked up; as it is written where it cannot be found."""
     try:
         return typing.get_type_hints(function, include_extras=True)
@@ -350,7 +350,7 @@ _OF_THE_GATEWAY = frozenset(
 )
 
 
-def _looked_up(hint: Any, names: dict[str, Any]) -> Any:
+def _looked_up(hint: object, names: dict[str, Any]) -> Any:
     alone = types.SimpleNamespace(__annotations__={"hint": hint}, __globals__=names)
     try:
         return typing.get_type_hints(alone, include_extras=True)["hint"]
@@ -374,14 +374,14 @@ def _unaliased(hint: Any) -> Any:
 _ALIASES = 100  # an alias that stands for itself is FastAPI's to refuse
 
 
-def _mark(hint: Any, default: Any) -> Any:
+def _mark(hint: object, default: object) -> Any:
     """Give FastAPI's mark of a parameter (``Query(...)``), in its annotation or as its default, or None."""
     marks = [*getattr(hint, "__metadata__", ()), default]
     found = [m for m in marks if type(m).__module__ == "fastapi.params" and type(m).__name__ in _MARKS]
     return found[-1] if found else None
 
 
-def _is_body(hint: Any, mark: Any = None) -> bool:
+def _is_body(hint: object, mark: object = None) -> bool:
     """True for what FastAPI takes from the body: models, dataclasses, dicts, lists of them, in unions and Annotated."""
     if mark is not None:
         return type(mark).__name__ == "Body"
@@ -405,7 +405,7 @@ def _is_body(hint: Any, mark: Any = None) -> bool:
     )
 
 
-def _lone_model(hint: Any) -> Any:
+def _lone_model(hint: object) -> Any:
     """Give the one model that an annotation stands for, or None; ``Model | None`` is one too."""
     hint = _unaliased(hint)
     if typing.get_origin(hint) is typing.Annotated:
@@ -432,7 +432,7 @@ def _rewrites_input(kind: Any) -> bool:
     return any(validator.info.mode in ("before", "wrap") for validator in found)
 
 
-def _is_array_of(hint: Any) -> bool:
+def _is_array_of(hint: object) -> bool:
     """True for a list or the like, which has no fields that a call could give by name."""
     hint = _unaliased(hint)
     if typing.get_origin(hint) is typing.Annotated:
@@ -441,19 +441,19 @@ def _is_array_of(hint: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, list | tuple | set | frozenset)
 
 
-def _is_injected(hint: Any) -> bool:
+def _is_injected(hint: object) -> bool:
     injected = isinstance(hint, type) and hint.__module__.startswith(("fastapi", "starlette"))
     return injected and not forms.is_upload_class(hint)
 
 
-def _is_model_class(hint: Any) -> bool:
+def _is_model_class(hint: object) -> bool:
     hint = _unaliased(hint)
     if typing.get_origin(hint) is typing.Annotated:
         hint = _unaliased(typing.get_args(hint)[0])
     return isinstance(hint, type) and hasattr(hint, "model_fields")
 
 
-def _fields(endpoint: str, name: str, value: Any) -> dict[str, Any]:
+def _fields(endpoint: str, name: str, value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise BadArguments(
             f"{endpoint}(): argument {name!r} goes into the address field by field, so it must be a model or a dict"
@@ -465,7 +465,7 @@ def _encoded(query: dict[str, Any]) -> str:
     return urlencode({n: v for n, v in query.items() if v is not None}, doseq=True)
 
 
-def _path_part(value: Any, where: str, *, whole: bool) -> str:
+def _path_part(value: object, where: str, *, whole: bool) -> str:
     """Give what stands in the path for a parameter; FastAPI cuts paths at every slash, even a quoted one."""
     text = text_of(value)
     if isinstance(value, dict | list) or value is None or text == "" or ("/" in text and not whole):
@@ -473,7 +473,7 @@ def _path_part(value: Any, where: str, *, whole: bool) -> str:
     return str(text)
 
 
-def _check_alone(value: Any, where: str) -> None:
+def _check_alone(value: object, where: str) -> None:
     """Say of one argument what only shows when it is written.
 
     Raises:

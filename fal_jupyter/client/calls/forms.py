@@ -32,7 +32,7 @@ class FormField:
     default: Any
 
     @classmethod
-    def of(cls, key: str, hint: Any, info: Any, default: Any) -> FormField:
+    def of(cls, key: str, hint: object, info: object, default: object) -> FormField:
         """Read an annotation. *info* is FastAPI's or pydantic's field."""
         parts = list(_parts(hint))
         is_file = any(map(is_upload_class, parts)) or (bytes in parts and type(info).__name__ == "File")
@@ -54,7 +54,7 @@ class FormField:
         )
 
     @classmethod
-    def unknown(cls, key: str, value: Any) -> FormField:
+    def unknown(cls, key: str, value: object) -> FormField:
         """A field that no description has: what it is given says what it is."""
         is_file = not isinstance(value, str | int | float | dict | list) and value is not None
         return cls(key, is_file, not is_file, isinstance(value, list), False, None)
@@ -88,7 +88,7 @@ def values_of_model(kind: Any, value: Any, where: str) -> dict[str, Any]:
     return given | (getattr(value, "model_extra", None) or {})
 
 
-def parts_of_model(kind: Any, value: Any, where: str) -> Iterator[FormPart]:
+def parts_of_model(kind: object, value: object, where: str) -> Iterator[FormPart]:
     """Give the parts of a form model: each field that was given, and what else it holds where it allows that.
 
     Raises:
@@ -100,12 +100,12 @@ def parts_of_model(kind: Any, value: Any, where: str) -> Iterator[FormPart]:
         yield from parts_of(field, item, f"{where}[{key!r}]")
 
 
-def _key(kind: Any, name: str) -> str:
+def _key(kind: object, name: str) -> str:
     key = taken_name(kind, name)
     return key if isinstance(key, str) else name
 
 
-def parts_of(field: FormField, value: Any, where: str) -> Iterator[FormPart]:
+def parts_of(field: FormField, value: object, where: str) -> Iterator[FormPart]:
     """Give the parts of one field: none for what the endpoint's default stands for, several for a list.
 
     Raises:
@@ -165,13 +165,13 @@ def _check_empty(field: FormField, where: str, what: str) -> None:
         )
 
 
-def _text(value: Any, where: str) -> str:
+def _text(value: object, where: str) -> str:
     if value is None:
         raise BadArguments(f"{where} goes into a form, which holds no None")
     return _json(value, where) if isinstance(value, dict | list) else text_of(value)
 
 
-def _json(value: Any, where: str) -> str:
+def _json(value: object, where: str) -> str:
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False)
     except (ValueError, RecursionError) as error:
@@ -179,7 +179,7 @@ def _json(value: Any, where: str) -> str:
 
 
 # --- files ------------------------------------------------------------------------------------------------------------
-def _files(field: FormField, value: Any, where: str) -> Iterator[FormPart]:
+def _files(field: FormField, value: object, where: str) -> Iterator[FormPart]:
     if field.many and not _is_one(value):
         items = list(value) if isinstance(value, Iterable) and not isinstance(value, str) else [value]
         if not items:
@@ -190,14 +190,14 @@ def _files(field: FormField, value: Any, where: str) -> Iterator[FormPart]:
         yield _file(field, value, where)
 
 
-def _is_one(value: Any) -> bool:
+def _is_one(value: object) -> bool:
     """True for one file, which may be iterable: an open file, or a tuple with its name."""
     if isinstance(value, tuple):
         return bool(value) and isinstance(value[0], str)
     return isinstance(value, bytes | bytearray | memoryview) or callable(getattr(value, "read", None))
 
 
-def _file(field: FormField, value: Any, where: str) -> FormPart:
+def _file(field: FormField, value: object, where: str) -> FormPart:
     name, kind = None, None
     if isinstance(value, tuple) and len(value) in (2, 3) and isinstance(value[0], str):
         name, inner, kind = (*value, None)[:3]
@@ -220,7 +220,7 @@ def _file(field: FormField, value: Any, where: str) -> FormPart:
     return FormPart(field.key, contents, where, name, kind or type_of(name))
 
 
-def _no_file(field: FormField, value: Any, where: str) -> BadArguments:
+def _no_file(field: FormField, value: object, where: str) -> BadArguments:
     if isinstance(value, str):
         text = value if len(value) <= 200 else f"{value[:40]}…"
         hint = f"give pathlib.Path({text!r}), or {text!r}.encode() for a file that has this text"
@@ -257,14 +257,14 @@ def _parts(hint: Any) -> Iterator[Any]:
         yield from _parts(part)
 
 
-def is_upload_class(hint: Any) -> bool:
+def is_upload_class(hint: object) -> bool:
     """True for ``UploadFile`` of FastAPI or Starlette, and its subclasses."""
     return isinstance(hint, type) and any(
         base.__name__ == "UploadFile" and base.__module__.startswith(("fastapi", "starlette")) for base in hint.__mro__
     )
 
 
-def _is_json(mark: Any) -> bool:
+def _is_json(mark: object) -> bool:
     kind = mark if isinstance(mark, type) else type(mark)
     return kind.__name__ == "Json" and kind.__module__.startswith("pydantic")
 

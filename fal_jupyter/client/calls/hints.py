@@ -6,7 +6,6 @@ import inspect
 import re
 import typing
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from fal_jupyter.domain.text.json_forms import PICTURE, json_form
 from fal_jupyter.domain.text.nearest import nearest
@@ -29,7 +28,7 @@ def for_arguments(given: int, names: Iterable[str], signature: inspect.Signature
     return str(error), ""
 
 
-def for_invalid_input(detail: Any) -> str:
+def for_invalid_input(detail: object) -> str:
     """Give the hint for a 422 of FastAPI: a name that is missing, where a similar one was given, or a path in place of a file; ``""``
     where there is none."""
     if not isinstance(detail, list):
@@ -48,7 +47,7 @@ def for_invalid_input(detail: Any) -> str:
     return ""
 
 
-def for_value(value: Any) -> str:
+def for_value(value: object) -> str:
     """Say how *value*, which is not JSON serializable, becomes something that it can."""
     form = json_form(type(value))
     if form == PICTURE:
@@ -56,7 +55,7 @@ def for_value(value: Any) -> str:
     return f"send {form}" if form else "send text, numbers, lists or dicts"
 
 
-def for_array(hint: Any) -> str:
+def for_array(hint: object) -> str:
     """Say what an endpoint takes instead of an array, or ``""`` where a list may be right. *hint* is the parameter's annotation."""
     if not isinstance(hint, type):
         return ""
@@ -74,7 +73,7 @@ def for_array(hint: Any) -> str:
     return f"give it to a field by name: {name}=….tolist()" if name else ""
 
 
-def _takes_list(hint: Any) -> bool:
+def _takes_list(hint: object) -> bool:
     kind = typing.get_origin(hint) or hint
     if isinstance(kind, type) and issubclass(kind, list | tuple | set | frozenset):
         return True
@@ -84,7 +83,7 @@ def _takes_list(hint: Any) -> bool:
 _PICTURES = ("png", "jpg", "jpeg", "gif", "webp", "bmp", "avif", "tif", "tiff")
 
 
-def _for_path(given: Any, message: str) -> str:
+def _for_path(given: object, message: str) -> str:
     """Say how a file of this machine is sent, where its path was: *message* is what :class:`fal.toolkit.File` says of text that is no URL."""
     if not isinstance(given, str) or "valid URL" not in message or "://" in given:
         return ""
@@ -95,7 +94,7 @@ def _for_path(given: Any, message: str) -> str:
     return f"a file of this machine is sent as {kind}.from_path({given!r}), after: from fal.toolkit import {kind}"
 
 
-def for_absent_app(detail: Any) -> str:
+def for_absent_app(detail: object) -> str:
     """What brings back an app that the gateway does not serve: one that was stopped is kept there."""
     stopped = re.match(r"the app \S+/([^/\s]+) is stopped;", str(detail))
     return f"%fal start {stopped[1]}, or Start on its card" if stopped else "run the cell that defines it again"

@@ -120,7 +120,7 @@ def type_of(filename: str) -> str:
     return kind if kind and not encoding else ANY_TYPE
 
 
-def contents_of(value: Any, where: str) -> tuple[Contents, str] | None:
+def contents_of(value: object, where: str) -> tuple[Contents, str] | None:
     """Give the contents of what stands for a file, and its name (``""`` where it has none); None where it is no file.
 
     An open file is sent from its start, wherever it stands.

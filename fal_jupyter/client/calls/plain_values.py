@@ -25,17 +25,17 @@ from fal_jupyter.client.calls import hints
 from fal_jupyter.domain.errors import BadArguments
 
 
-def dump(value: Any) -> bytes:
+def dump(value: object) -> bytes:
     """Write plain values as JSON."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 
-def first(value: Any, where: str) -> Any:
+def first(value: object, where: str) -> Any:
     """As :func:`plain`, but a model's own dump is not walked again: numbers that JSON lacks show when it is written."""
     return dump_model(value, where) if is_model(value) else plain(value, where)
 
 
-def plain(value: Any, where: str) -> Any:
+def plain(value: object, where: str) -> Any:
     """Give *value* as plain JSON values.
 
     numpy arrays and torch tensors become lists, models and dataclasses dicts; what JSON cannot hold is named.
@@ -63,14 +63,14 @@ def plain(value: Any, where: str) -> Any:
     return _other(value, where)
 
 
-def _object(value: Mapping[Any, Any], where: str) -> dict[str, Any]:
+def _object(value: Mapping[object, object], where: str) -> dict[str, Any]:
     found = {_key(key, where): plain(item, f"{where}[{key!r}]") for key, item in value.items()}
     if len(found) != len(value):
         raise BadArguments(f"{where} has keys that are the same text in JSON, such as 1 and '1'")
     return found
 
 
-def _key(key: Any, where: str) -> str:
+def _key(key: object, where: str) -> str:
     if isinstance(key, enum.Enum):
         return _key(key.value, where)
     if isinstance(key, str):
@@ -82,7 +82,7 @@ def _key(key: Any, where: str) -> str:
     raise BadArguments(f"{where} has the key {key!r}, but JSON's keys are text")
 
 
-def is_model(value: Any) -> bool:
+def is_model(value: object) -> bool:
     """True for a pydantic model, not for its class."""
     return hasattr(value, "model_dump") and not isinstance(value, type)
 
@@ -105,14 +105,14 @@ def dump_model(model: Any, where: str, *, by_alias: bool = True) -> Any:
     return _as_taken(model, found, where, by_alias=by_alias) if _is_special(type(model)) else found
 
 
-def text_of(value: Any) -> str:
+def text_of(value: object) -> str:
     """Give a plain value as text for an address or a header."""
     if isinstance(value, _Seconds):
         return f"{'-' if value < 0 else ''}PT{abs(value):.6f}S"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _revealed(written: Any, value: Any, where: str) -> Any:
+def _revealed(written: object, value: object, where: str) -> Any:
     """Give *written*, the JSON form of *value*, with secrets as they are: pydantic writes asterisks for them."""
     if hasattr(value, "get_secret_value"):
         return _secret(value, where)
@@ -142,7 +142,7 @@ _MASK = "**********"
 _special: weakref.WeakKeyDictionary[type[Any], bool] = weakref.WeakKeyDictionary()
 
 
-def _is_special(kind: type[Any]) -> bool:
+def _is_special(kind: type) -> bool:
     """True where a model, or one that it holds, writes a field by another name than it takes it, or leaves one out."""
     if (known := _special.get(kind)) is None:
         known = _special[kind] = any(_differs(cls) for cls in _classes_in(kind, set()))
@@ -238,13 +238,13 @@ def _fields_of(value: Any, written: Any, where: str, *, by_alias: bool) -> Any:
     return found | rest
 
 
-def _is_at_its_address(value: Any, name: str) -> bool:
+def _is_at_its_address(value: object, name: str) -> bool:
     """True for the bytes of a :class:`fal.toolkit.File`, which the receiver finds at its URL."""
     files = sys.modules.get("fal_jupyter.fal.toolkit.file.file")
     return name == "file_data" and files is not None and isinstance(value, files.File)
 
 
-def _that_comes_back(value: Any, written: Any, where: str) -> Any:
+def _that_comes_back(value: object, written: object, where: str) -> Any:
     """Give the form that a model takes back as *value*: what its serializers write (for readers), or its fields as they are."""
     forms: tuple[Callable[[], Any], ...] = (lambda: written, lambda: _fields_of(value, {}, where, by_alias=True))
     valid = []
@@ -297,7 +297,7 @@ _TEXTS = (
 _ORDERED = (collections.deque, range, collections.abc.KeysView, collections.abc.ValuesView)
 
 
-def _other(value: Any, where: str) -> Any:
+def _other(value: object, where: str) -> Any:
     if hasattr(value, "get_secret_value") and not isinstance(value, type):
         return _secret(value, where)
     if is_model(value):
@@ -333,7 +333,7 @@ def _text_in(data: bytes, where: str) -> str:
         ) from None
 
 
-def is_array(value: Any) -> bool:
+def is_array(value: object) -> bool:
     """A numpy array or scalar, or a torch tensor, told without importing either."""
     numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
     return (numpy is not None and isinstance(value, numpy.ndarray | numpy.generic)) or (

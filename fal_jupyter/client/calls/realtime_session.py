@@ -42,7 +42,7 @@ class RealtimeSession:
     """
 
     def __init__(
-        self, client: CallingClient, alias: str, path: str, method: Callable[..., Any], options: RealtimeOptions | None,
+        self, client: CallingClient, alias: str, path: str, method: Callable[..., object], options: RealtimeOptions | None,
         query: dict[str, Any], explain: Callable[[RequestError], RequestError], where: str, on_output: OnOutput | None,
         opened: Callable[[int], None],
     ) -> None:  # fmt: skip
@@ -81,7 +81,7 @@ class RealtimeSession:
             )
 
     # --- messages -------------------------------------------------------------------------------------------------
-    def _encode(self, value: Any) -> Any:
+    def _encode(self, value: object) -> Any:
         if self._options is None or self._options.decode_message is not None:
             if not isinstance(value, str | bytes):
                 raise BadArguments(f"{self._name} takes text or bytes, not {type(value).__name__}")
@@ -96,7 +96,7 @@ class RealtimeSession:
         except (TypeError, ValueError, OverflowError) as error:
             raise _unsendable(plain, f"the input of {self._name}", error) from None
 
-    def _decode(self, message: Any) -> Any:
+    def _decode(self, message: object) -> Any:
         """Give the value of a message; None at the session's ordinary end."""
         if self._options is None:
             return message
@@ -174,7 +174,7 @@ class RealtimeSession:
             self._printed.end(min(PATIENCE, self._socket.close_timeout))
 
     # --- the session, for threads and for asyncio -----------------------------------------------------------------
-    def _drive(self, flow: Flow[Any]) -> Any:
+    def _drive(self, flow: Flow[object]) -> Any:
         """Give the value of *flow*, or in an ``async with`` block what is awaited for it."""
         __tracebackhide__ = True
         if self._awaited:
@@ -182,7 +182,7 @@ class RealtimeSession:
         with one_line(f"{self._where}()"):
             return run(flow)
 
-    async def _await(self, flow: Flow[Any]) -> Any:
+    async def _await(self, flow: Flow[object]) -> Any:
         __tracebackhide__ = True
         with one_line(f"{self._where}()"):
             return await run_async(flow)
@@ -211,7 +211,7 @@ class RealtimeSession:
         yield from in_thread(self._show_the_rest)
         self._ending = self._ending or LEFT
 
-    def _send(self, message: Any) -> Flow[None]:
+    def _send(self, message: object) -> Flow[None]:
         from websockets.exceptions import ConnectionClosed  # start-up
 
         if self._ending:
@@ -280,7 +280,7 @@ class RealtimeSession:
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         await self._drive(self._exit(kind))
 
-    def send(self, value: Any) -> Any:
+    def send(self, value: object) -> Any:
         """Send one input. (Inside ``async with``: await it.)
 
         Raises:
@@ -319,7 +319,7 @@ class RealtimeSession:
             yield value
 
 
-def _unsendable(value: Any, where: str, error: Exception) -> BadArguments:
+def _unsendable(value: object, where: str, error: Exception) -> BadArguments:
     """Name the place of what msgpack did not take."""
     place, found = _find_unsendable(value, where, 0)
     if isinstance(error, TypeError):
@@ -330,7 +330,7 @@ def _unsendable(value: Any, where: str, error: Exception) -> BadArguments:
     return BadArguments(f"{place} cannot be sent: {error}", hint="send text, numbers, bytes, lists or dicts")
 
 
-def _find_unsendable(value: Any, where: str, depth: int) -> tuple[str, Any]:
+def _find_unsendable(value: object, where: str, depth: int) -> tuple[str, Any]:
     """Give the first thing inside *value* that does not pack by itself, and where it is."""
     if depth < DEEP and isinstance(value, dict):
         for key, item in value.items():
@@ -345,7 +345,7 @@ def _find_unsendable(value: Any, where: str, depth: int) -> tuple[str, Any]:
     return where, value
 
 
-def _packs(value: Any) -> bool:
+def _packs(value: object) -> bool:
     import msgpack  # start-up
 
     try:

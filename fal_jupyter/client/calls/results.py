@@ -22,7 +22,7 @@ class Results:
         notice: why an answer of this endpoint was given as a plain value, ``""`` while none was.
     """
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., object]) -> None:
         self.notice = ""
         self._name = getattr(function, "__name__", "the endpoint")
         self._hint: Any = hints_of(function).get("return")
@@ -95,7 +95,7 @@ def _adapter_of(hint: Any) -> Any:
         return None
 
 
-def _name_of(hint: Any) -> str:
+def _name_of(hint: object) -> str:
     return getattr(hint, "__name__", "") if isinstance(hint, type) else str(hint)
 
 
@@ -110,7 +110,7 @@ def _dropped(found: Any, place: tuple[Any, ...]) -> bool:
     return True
 
 
-def _holds_model(hint: Any) -> bool:
+def _holds_model(hint: object) -> bool:
     if isinstance(hint, type) and (hasattr(hint, "model_fields") or dataclasses.is_dataclass(hint)):
         return True
     return any(_holds_model(part) for part in typing.get_args(hint))
@@ -156,14 +156,14 @@ def failure(answer: Answer, endpoint: str) -> RequestError:
     )
 
 
-def _readable(detail: Any) -> str:
+def _readable(detail: object) -> str:
     if not isinstance(detail, list):
         return str(detail)
     parts = [_readable_part(one) for one in detail[:5]]
     return "; ".join(parts) + (f" and {len(detail) - 5} more" if len(detail) > 5 else "")
 
 
-def _readable_part(one: Any) -> str:
+def _readable_part(one: object) -> str:
     """FastAPI's description of one wrong value; anything else that users put into a ``detail`` as it is."""
     if not isinstance(one, dict) or not isinstance(one.get("loc"), list | tuple):
         return str(one)

@@ -148,7 +148,7 @@ class SubmittingApp(Protocol):
         """
 
     def queue_call(
-        self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], options: SubmitOptions
+        self, name: str, args: tuple[object, ...], kwargs: dict[str, object], options: SubmitOptions
     ) -> QueuedRequest:
         """Put a call of the endpoint *name* into the queue."""
 
@@ -347,13 +347,13 @@ class Submit:
 
     def __call__(
         self,
-        *args: Any,
+        *args: object,
         priority: str | None = None,
         start_timeout: float | None = None,
         webhook_url: str | None = None,
         hint: str | None = None,
         headers: dict[str, str] | None = None,
-        **others: Any,
+        **others: object,
     ) -> Submit:
         """Give the same with options for the calls that follow.
 
@@ -398,7 +398,7 @@ class Submit:
         raise AttributeError(f"{self._told} has no endpoint {name!r}; {meant}", name=name, obj=self)
 
     def _submitter(self, name: str) -> Callable[..., QueuedRequest]:
-        def submit(*args: Any, **kwargs: Any) -> QueuedRequest:
+        def submit(*args: object, **kwargs: object) -> QueuedRequest:
             __tracebackhide__ = True
             return self._handle.queue_call(name, args, kwargs, self._options)
 

@@ -117,7 +117,7 @@ class ControlClient:
             return connection.status, value
         raise AssertionError("unreachable")
 
-    def _read(self, target: str, absent: Any) -> Any:
+    def _read(self, target: str, absent: object) -> Any:
         """Read a record; *absent* where no gateway runs."""
         try:
             status, value = self.ask_bounded("GET", target)

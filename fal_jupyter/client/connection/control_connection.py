@@ -72,7 +72,7 @@ class ControlConnection:
         return b""
 
 
-def checked(status: int, value: Any) -> Any:
+def checked(status: int, value: object) -> Any:
     """Give *value*, the JSON of a response.
 
     Raises:

@@ -47,7 +47,7 @@ class Handler(RequestHandler):
         self.set_header("content-type", "application/json")
         self.clear_header("server")
 
-    def fail(self, status: int, error_type: str, detail: str, **more: Any) -> None:
+    def fail(self, status: int, error_type: str, detail: str, **more: object) -> None:
         """Answer with an error of ours."""
         self.set_status(status)
         self.set_header(H_ERROR_TYPE, error_type)
@@ -92,7 +92,7 @@ class Handler(RequestHandler):
             raise BadQuery(f"{name} of {self._question} is a whole number, not {given[:100]!r}")
         return int(given)
 
-    def reply(self, value: Any) -> None:
+    def reply(self, value: object) -> None:
         """Answer with JSON."""
         self.finish(msgspec.json.encode(value))
 
@@ -190,14 +190,14 @@ class PublicHandler(RequestHandler):
             return self.gateway.base
         return f"{self.request.protocol}://{self.request.host}"
 
-    def fail(self, status: int, error_type: str, detail: Any, /, **more: Any) -> None:
+    def fail(self, status: int, error_type: str, detail: object, /, **more: object) -> None:
         """Answer with an error in fal's shape; *error_type* is ``""`` where fal has no name for it."""
         self.set_status(status)
         if error_type:
             self.set_header(H_ERROR_TYPE, error_type)
         self.finish(failure_body(self._headers[H_REQUEST_ID], error_type, detail, **more))
 
-    def write_error(self, status_code: int, **kwargs: Any) -> None:
+    def write_error(self, status_code: int, **kwargs: object) -> None:
         if status_code < 500:
             self.fail(status_code, "bad_request", self._reason)
         else:
@@ -209,7 +209,7 @@ class PublicHandler(RequestHandler):
         if isinstance(self.request.connection, RespondingHandler):
             self.request.connection.connection.drop()
 
-    def reply(self, value: Any, status: int = 200) -> None:
+    def reply(self, value: object, status: int = 200) -> None:
         """Answer with JSON."""
         self.set_status(status)
         self.finish(msgspec.json.encode(value))

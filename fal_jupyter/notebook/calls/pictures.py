@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import itertools
 from collections.abc import Iterator
-from typing import Any
 
 from fal_jupyter.commands.numbers import plural
 from fal_jupyter.fal.toolkit.utils.fetching import local_bytes
@@ -21,7 +20,7 @@ PLAYED = {  # by an HTML player
 }
 
 
-def media_in(value: Any, depth: int = MAX_DEPTH) -> Iterator[tuple[str, str]]:
+def media_in(value: object, depth: int = MAX_DEPTH) -> Iterator[tuple[str, str]]:
     """Yield media type and URL of each image, audio and video in a result (fal's form: a dict or model with ``url`` and ``content_type``)."""
     if hasattr(type(value), "model_fields"):
         value = vars(value)
@@ -48,7 +47,7 @@ class Pictures:
         """Reset at the start of a cell."""
         self._media, self._excess_types = [], []
 
-    def add_result(self, value: Any) -> None:
+    def add_result(self, value: object) -> None:
         """Collect the media in *value*, the result of a call; runs in the calling thread."""
         if hasattr(type(value), "_repr_mimebundle_"):
             return  # fal's Image: IPython displays it as the cell's result
@@ -56,7 +55,7 @@ class Pictures:
         self._media += itertools.islice(pictures, MAX_SHOWN - len(self._media))
         self._excess_types += [media_type for media_type, _ in pictures]
 
-    def add_cell_result(self, value: Any) -> None:
+    def add_cell_result(self, value: object) -> None:
         """Collect images in *value*, the cell's result, if it is a list: IPython displays lists as text (``App.paint.map(…)``)."""
         if isinstance(value, list):
             images = [item for item in value[:100] if hasattr(type(item), "_repr_mimebundle_")]

@@ -113,7 +113,7 @@ def _compile(shell: Any, body: str, location: CellLocation) -> tuple[list[CodeTy
     return code_objects, line_of_class
 
 
-def classes_in(namespace: Mapping[str, Any]) -> list[type]:
+def classes_in(namespace: Mapping[str, object]) -> list[type]:
     """Return the classes bound in *namespace*."""
     return [value for value in namespace.values() if isinstance(value, type)]
 
@@ -126,7 +126,7 @@ def new_classes(namespace: dict[str, Any], before: list[type]) -> list[type]:
     return [value for object_id, value in candidates.items() if object_id not in known_ids]
 
 
-def _drive(coroutine: Coroutine[Any, Any, object]) -> None:
+def _drive(coroutine: Coroutine[object, object, object]) -> None:
     """Run *coroutine* to completion on a separate event loop, in a thread with this cell's context: the kernel's loop is busy.
 
     ``KeyboardInterrupt`` cancels it and is raised at once.

@@ -60,7 +60,7 @@ def examine(session: NotebookSession, which: str, secret_store: SecretStore) -> 
     ]
 
 
-def _options_beyond_class(cls: type[Any]) -> Iterator[tuple[str, object]]:
+def _options_beyond_class(cls: type[object]) -> Iterator[tuple[str, object]]:
     """Yield the options of the running app that come from its magic line or ``serve()`` and differ from the class."""
     handle = handle_of(cls)
     if handle is None:

@@ -61,7 +61,7 @@ def _changes(class_name: str, overrides: Mapping[str, float]) -> tuple[str, ...]
 def of_dry_run(
     cls: type,
     overrides: Mapping[str, object],
-    namespace: Mapping[str, Any],
+    namespace: Mapping[str, object],
     cell_of: Callable[[str], str],
     cell: str,
     env: str = "auto",
@@ -100,7 +100,7 @@ def of_dry_run(
     )
 
 
-def rows_of(methods: Mapping[str, Callable[..., Any]], spec: AppSpec) -> int:
+def rows_of(methods: Mapping[str, Callable[..., object]], spec: AppSpec) -> int:
     """Return the number of rows in the form of the first endpoint, to reserve the card's height; 0 without a form."""
     first = next((item.name for item in spec.endpoints if item.protocol == "http"), "")
     method = methods.get(first)
@@ -114,7 +114,7 @@ def rows_of(methods: Mapping[str, Callable[..., Any]], spec: AppSpec) -> int:
         return 0
 
 
-def _rows(annotation: Any, depth_left: int) -> int:
+def _rows(annotation: object, depth_left: int) -> int:
     """Return the rows of one value: those of a model's fields, none for values that FastAPI injects, else one."""
     members = [item for item in get_args(annotation) if item is not type(None)]
     if get_origin(annotation) in (Union, UnionType) and len(members) < len(get_args(annotation)):
@@ -125,7 +125,7 @@ def _rows(annotation: Any, depth_left: int) -> int:
     return 0 if getattr(annotation, "__module__", "").startswith(("starlette.", "fastapi.")) else 1
 
 
-def _is_file(annotation: Any) -> bool:
+def _is_file(annotation: object) -> bool:
     return getattr(annotation, "__module__", "").startswith(("fal_jupyter.", "fal."))
 
 

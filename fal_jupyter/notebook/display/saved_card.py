@@ -35,7 +35,7 @@ _STATES = (
 )  # fmt: skip
 
 
-def shorten(value: Any) -> Any:
+def shorten(value: object) -> Any:
     """Shorten every text in *value* to a size that can be saved with a notebook."""
     if isinstance(value, str):
         return value if len(value) <= MAX_TEXT else value[: MAX_TEXT - 1] + "…"

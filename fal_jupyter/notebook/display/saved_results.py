@@ -156,7 +156,7 @@ def _media(detail: RequestDetail, read_body: Callable[[], bytes | None]) -> Iter
         yield file_type, local_bytes(address, MAX_IMAGE_BYTES) if file_type in IMAGES else None, name
 
 
-def files_in(value: Any) -> Iterator[tuple[str, str, str]]:
+def files_in(value: object) -> Iterator[tuple[str, str, str]]:
     """Yield media type, URL and name of each image, audio and video in *value*, in document order."""
     visited, urls = 0, set()
     stack: list[tuple[Any, int]] = [(value, 0)]
@@ -200,7 +200,7 @@ def value_of(body: Body | None) -> Any:
         return None
 
 
-def summary_of(input_value: Any) -> str:
+def summary_of(input_value: object) -> str:
     """Summarize an input in a line: its first text, then the rest by name; files by their name."""
     if not isinstance(input_value, dict):
         return "" if input_value is None else _word(input_value)[:MAX_SUMMARY_CHARS]
@@ -218,7 +218,7 @@ def _is_file(text: str) -> bool:
     return text[:5].lower() in ("data:", "http:", "https")
 
 
-def _word(value: Any) -> str:
+def _word(value: object) -> str:
     without_files = _with_file_names(value)
     return (
         without_files[:MAX_SUMMARY_CHARS]
@@ -227,7 +227,7 @@ def _word(value: Any) -> str:
     )
 
 
-def _with_file_names(value: Any, depth: int = 0) -> Any:
+def _with_file_names(value: object, depth: int = 0) -> Any:
     """Replace the URLs and bytes of files in *value* by their names."""
     if isinstance(value, str):
         return "a file" if _is_file(value) else value

@@ -80,7 +80,7 @@ def _with_parents(name: str) -> Iterator[str]:
     yield from (".".join(parts[:end]) for end in range(1, len(parts) + 1))
 
 
-def home_module(value: Any) -> ModuleType | None:
+def home_module(value: object) -> ModuleType | None:
     """Give *value* where it is a module, or the module that it says it is of."""
     if isinstance(value, ModuleType):
         return value
