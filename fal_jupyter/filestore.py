@@ -75,7 +75,7 @@ def new_file_id() -> str:
 class Swept(NamedTuple):
     """What a sweep did: how many files and bytes went, and when (wall clock) the next of those that it saw expires, or None."""
 
-    gone: int
+    removed: int
     freed: int
     next_expiry: float | None
 
@@ -109,7 +109,7 @@ class Writer:
         self._file: BinaryIO = open(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")  # noqa: SIM115
         self._digest = hashlib.sha256()
         self.size = 0
-        self._held = 0  # bytes that are counted as being written
+        self._reserved = 0  # bytes that are counted as being written
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Add bytes.
@@ -119,7 +119,7 @@ class Writer:
             OSError: they do not fit.
         """
         self._store.hold(len(data))
-        self._held += len(data)
+        self._reserved += len(data)
         self._file.write(data)
         self._digest.update(data)
         self.size += len(data)
@@ -142,11 +142,11 @@ class Writer:
         with contextlib.suppress(OSError):
             os.utime(self._path)
 
-    def copy_from(self, other: Writer) -> None:
+    def copy_from(self, source: Writer) -> None:
         """Add what another writer has written."""
-        if not other._file.closed:
-            other._file.flush()
-        for piece in _pieces(other._path):
+        if not source._file.closed:
+            source._file.flush()
+        for piece in _pieces(source._path):
             self.write(piece)
 
     def finish(
@@ -161,8 +161,8 @@ class Writer:
         return stored
 
     def _let_go(self) -> None:
-        held, self._held = self._held, 0
-        self._store.hold(-held)
+        reserved, self._reserved = self._reserved, 0
+        self._store.hold(-reserved)
 
     def abort(self) -> None:
         """Forget it."""
@@ -198,7 +198,7 @@ class FileStore:
     def _count(self, lock: int, more: int) -> int:
         """Add to the sum of the bytes, which is counted anew where it is not known; gives it."""
         text = os.pread(lock, 32, 0)
-        used = int(text) + more if text.isdigit() else sum(found.st_size for found in self._blobs().values())
+        used = int(text) + more if text.isdigit() else sum(status.st_size for status in self._blobs().values())
         data = str(max(0, used)).encode()
         os.pwrite(lock, data, 0)
         os.ftruncate(lock, len(data))
@@ -217,11 +217,11 @@ class FileStore:
             self._writing += more
 
     def _blobs(self) -> dict[Path, os.stat_result]:
-        found = {}
+        blobs = {}
         for path in self.directory.glob("blobs/??/*"):
             with contextlib.suppress(OSError):
-                found[path] = path.stat()
-        return found
+                blobs[path] = path.stat()
+        return blobs
 
     # --- writing --------------------------------------------------------------------------------------------------
     def writer(self) -> Writer:
@@ -284,11 +284,11 @@ class FileStore:
         beside = self.directory / "unfinished" / f"{stored.id}.json"
         beside.write_text(json.dumps(record))
         with self._locked() as lock:  # a sweep sees both or none
-            known = blob.exists()
+            is_stored = blob.exists()
             os.replace(written, blob)  # the same bytes twice: the second file replaces the first one
             os.replace(beside, self._record(stored.id))
             with contextlib.suppress(OSError):  # a full disk; the next sweep counts anew
-                self._count(lock, 0 if known else size)
+                self._count(lock, 0 if is_stored else size)
         return stored
 
     def _blob(self, sha256: str) -> Path:
@@ -307,8 +307,8 @@ class FileStore:
 
     def _read(self, file_id: str) -> StoredFile | None:
         try:
-            found = json.loads(self._record(file_id).read_text())
-            return StoredFile(id=file_id, path=self._blob(found["sha256"]), **found)
+            record = json.loads(self._record(file_id).read_text())
+            return StoredFile(id=file_id, path=self._blob(record["sha256"]), **record)
         except (OSError, ValueError, TypeError, KeyError):  # a damaged record is no file
             return None
 
@@ -320,7 +320,7 @@ class FileStore:
     # --- forgetting -------------------------------------------------------------------------------------------------
     def sweep(self, now: float, remove: Callable[[StoredFile], bool] = lambda stored: False) -> Swept:
         """Remove what has expired and what *remove* says, bytes that no file names, and what dead writers left."""
-        gone, freed, named, expiries = 0, 0, set(), []
+        removed, freed, named, expiries = 0, 0, set(), []
         blobs = self._blobs()
         if self.directory.is_dir():
             with self._locked():
@@ -329,40 +329,40 @@ class FileStore:
             stored = self._read(file_id)
             if stored is None or (stored.expires is not None and now >= stored.expires) or remove(stored):
                 self._record(file_id).unlink(missing_ok=True)
-                gone += 1
+                removed += 1
                 continue
             named.add(stored.sha256)
             if stored.expires is not None:
                 expiries.append(stored.expires)
-        for blob, found in blobs.items():
+        for blob, status in blobs.items():
             if blob.name not in named:
-                freed += self._remove_blob(blob, found)
-        for left in self.directory.glob("unfinished/*"):
-            if _older(left, now):
-                left.unlink(missing_ok=True)
-        return Swept(gone, freed, min(expiries, default=None))
+                freed += self._remove_blob(blob, status)
+        for path in self.directory.glob("unfinished/*"):
+            if _older(path, now):
+                path.unlink(missing_ok=True)
+        return Swept(removed, freed, min(expiries, default=None))
 
-    def _remove_blob(self, blob: Path, found: os.stat_result) -> int:
+    def _remove_blob(self, blob: Path, status: os.stat_result) -> int:
         """Remove bytes that no record names, unless they were written again meanwhile; gives how many were removed."""
         with self._locked() as lock:
             try:
                 again = blob.stat()
             except OSError:
                 return 0
-            if (again.st_ino, again.st_ctime_ns) != (found.st_ino, found.st_ctime_ns):
+            if (again.st_ino, again.st_ctime_ns) != (status.st_ino, status.st_ctime_ns):
                 return 0
             blob.unlink()
             os.ftruncate(lock, 0)  # unknown: the next process that needs the sum counts anew
-            return found.st_size
+            return status.st_size
 
     def usage(self, now: float) -> StorageUsage:
         """Count what is there."""
         stored = [found for file_id in self._ids() if (found := self._read(file_id)) is not None]
         expired = sum(found.expires is not None and now >= found.expires for found in stored)
         unfinished = 0
-        for left in self.directory.glob("unfinished/*"):
+        for path in self.directory.glob("unfinished/*"):
             with contextlib.suppress(OSError):
-                unfinished += left.stat().st_size
+                unfinished += path.stat().st_size
         return StorageUsage(len(stored), expired, sum(found.st_size for found in self._blobs().values()), unfinished)
 
 

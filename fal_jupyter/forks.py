@@ -19,9 +19,9 @@ _objects: WeakSet[Forked] = WeakSet()
 _sockets: WeakSet[socket.socket] = WeakSet()
 
 
-def changes_in_child(one: Forked) -> None:
-    """Call ``one.forked()`` in every child that is forked while *one* lives."""
-    _objects.add(one)
+def changes_in_child(forked: Forked) -> None:
+    """Call ``one.forked()`` in every child process as long as *forked* exists."""
+    _objects.add(forked)
 
 
 def closed_in_child(sock: socket.socket) -> None:
@@ -32,8 +32,8 @@ def closed_in_child(sock: socket.socket) -> None:
 def _in_child() -> None:
     for sock in list(_sockets):
         sock.close()
-    for one in list(_objects):
-        one.forked()
+    for forked in list(_objects):
+        forked.forked()
 
 
 os.register_at_fork(after_in_child=_in_child)

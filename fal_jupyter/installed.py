@@ -67,8 +67,8 @@ def _folders() -> list[str]:
     library = {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
     library |= {os.path.join(path, "lib-dynload") for path in library}
     users = [site.getusersitepackages()] if site.ENABLE_USER_SITE else []
-    found = [*sys.path, *site.getsitepackages(), *users]
-    return [path for path in dict.fromkeys(found) if path and path not in library]
+    paths = [*sys.path, *site.getsitepackages(), *users]
+    return [path for path in dict.fromkeys(paths) if path and path not in library]
 
 
 def _stamps(paths: Iterable[str]) -> list[Stamp]:
@@ -77,10 +77,10 @@ def _stamps(paths: Iterable[str]) -> list[Stamp]:
 
 def _stamp(path: str) -> Stamp:
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except OSError:
         return None
-    return [found.st_ino, found.st_size, found.st_mtime_ns]
+    return [status.st_ino, status.st_size, status.st_mtime_ns]
 
 
 def _digest(folders: Iterable[str]) -> str:
@@ -89,11 +89,11 @@ def _digest(folders: Iterable[str]) -> str:
 
 
 def _records(folders: Iterable[str]) -> list[str]:
-    found: list[str] = []
+    records: list[str] = []
     for folder in folders:
         try:
             names = sorted(name for name in os.listdir(folder) if name.endswith(_RECORDS))
         except OSError:  # missing, or a zip file
             continue
-        found += [os.path.join(folder, name) for name in names]
-    return found
+        records += [os.path.join(folder, name) for name in names]
+    return records

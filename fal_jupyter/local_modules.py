@@ -42,10 +42,10 @@ def file_of(module: Any) -> str | None:
 def stamp_of(path: str) -> Stamp | None:
     """Give what ``stat`` says of a file's contents; None where there is none."""
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except (OSError, ValueError):
         return None
-    return found.st_mtime_ns, found.st_size
+    return status.st_mtime_ns, status.st_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class EditWatch:
 
     def __init__(self, files: Iterable[ModuleFile] = ()) -> None:
         self._files = {file.path: file for file in list(files)[:MOST_FILES]}
-        self._seen = {path: file.stamp for path, file in self._files.items()}
+        self._stamps = {path: file.stamp for path, file in self._files.items()}
         self._lock = threading.Lock()
         self._next, self._cell = 0.0, -1
 
@@ -102,20 +102,22 @@ class EditWatch:
             changed, removed = self._look()
         finally:
             self._lock.release()
-        told = []
+        sentences = []
         if changed:
-            told.append(f"{_listed(changed)} changed after {app} was served; {again} to use {_it(changed)}")
+            sentences.append(f"{_listed(changed)} changed after {app} was served; {again} to use {_it(changed)}")
         if removed:
-            told.append(f"{_listed(removed)} {'was' if len(removed) == 1 else 'were'} removed after {app} was served")
-        return told
+            sentences.append(
+                f"{_listed(removed)} {'was' if len(removed) == 1 else 'were'} removed after {app} was served"
+            )
+        return sentences
 
     def _look(self) -> tuple[list[str], list[str]]:
         changed, removed = [], []
         for path, file in self._files.items():
             stamp = stamp_of(path)
-            if stamp == self._seen[path]:
+            if stamp == self._stamps[path]:
                 continue
-            self._seen[path] = stamp
+            self._stamps[path] = stamp
             now = read_module(file.name, path)
             if now is None:
                 removed.append(file.label)
@@ -129,8 +131,8 @@ def _it(names: list[str]) -> str:
 
 
 def _listed(names: list[str]) -> str:
-    shown = names if len(names) < 4 else [*names[:2], f"{len(names) - 2} more files"]
-    return ", ".join(shown[:-1]) + " and " + shown[-1] if len(shown) > 1 else shown[0]
+    items = names if len(names) < 4 else [*names[:2], f"{len(names) - 2} more files"]
+    return ", ".join(items[:-1]) + " and " + items[-1] if len(items) > 1 else items[0]
 
 
 @dataclass(slots=True)
@@ -163,16 +165,16 @@ class LoadedModules:
             module = sys.modules.get(name)
             if (path := file_of(module)) is not None:
                 self._loaded[name] = _Loaded(path, getattr(module, "__spec__", None), stamp_of(path))
-        for name, known in list(self._loaded.items()):
+        for name, entry in list(self._loaded.items()):
             module = sys.modules.get(name)
             if module is None:
                 del self._loaded[name]
                 self._checked.discard(name)
                 continue
             spec = getattr(module, "__spec__", None)
-            patched = known.stamp is not None and (reloaded or {}).get(name, 0.0) > known.stamp[0] / 1e9 + 1e-6
-            if spec is not known.spec or patched:
-                known.spec, known.stamp = spec, stamp_of(known.path)
+            patched = entry.stamp is not None and (reloaded or {}).get(name, 0.0) > entry.stamp[0] / 1e9 + 1e-6
+            if spec is not entry.spec or patched:
+                entry.spec, entry.stamp = spec, stamp_of(entry.path)
 
     def names(self) -> list[str]:
         """Give the names of the modules."""
@@ -180,8 +182,8 @@ class LoadedModules:
 
     def is_outdated(self, name: str) -> bool:
         """True where the module's file was edited after this process read it."""
-        known = self._loaded.get(name)
-        return known is not None and stamp_of(known.path) not in (known.stamp, None)
+        entry = self._loaded.get(name)
+        return entry is not None and stamp_of(entry.path) not in (entry.stamp, None)
 
 
 loaded = LoadedModules()

@@ -30,14 +30,14 @@ def may_connect(address: str, *, loopback: bool, private: bool) -> bool:
 
 
 def _plain(address: str) -> Address:
-    found = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(found, ipaddress.IPv6Address):
-        for inner in (found.ipv4_mapped, found.sixtofour, found.teredo[1] if found.teredo else None):
+    parsed = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(parsed, ipaddress.IPv6Address):
+        for inner in (parsed.ipv4_mapped, parsed.sixtofour, parsed.teredo[1] if parsed.teredo else None):
             if inner is not None:
                 return inner
-        if found in ipaddress.IPv6Network("64:ff9b::/96"):  # NAT64: the last four bytes are an IPv4 address
-            return ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
-    return found
+        if parsed in ipaddress.IPv6Network("64:ff9b::/96"):  # NAT64: the last four bytes are an IPv4 address
+            return ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)
+    return parsed
 
 
 def addresses_of(host: str, port: int) -> list[str]:
@@ -46,5 +46,5 @@ def addresses_of(host: str, port: int) -> list[str]:
     Raises:
         OSError: it has no address.
     """
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in entries))

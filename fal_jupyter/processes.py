@@ -52,13 +52,13 @@ def set_file_limit(soft: int) -> None:
 
 def children_of(pid: int) -> list[int]:
     """Give the direct children of *pid* (all threads'); empty when it is gone."""
-    found: list[int] = []
+    children: list[int] = []
     try:
         for task in os.listdir(f"/proc/{pid}/task"):
-            found += map(int, Path(f"/proc/{pid}/task/{task}/children").read_text().split())
+            children += map(int, Path(f"/proc/{pid}/task/{task}/children").read_text().split())
     except OSError:
         pass  # gone meanwhile: then its children are somebody else's
-    return found
+    return children
 
 
 def is_stopped(pid: int) -> bool:
@@ -76,13 +76,13 @@ def ends_within(pidfd: int, seconds: float) -> bool:
     return bool(poller.poll(1000 * seconds))
 
 
-def end_orphans(kept: Collection[int]) -> list[int]:
-    """End every child of this process that is not in *kept*, and what these leave behind; gives those that still clean up.
+def end_orphans(exempt: Collection[int]) -> list[int]:
+    """End every child of this process that is not in *exempt*, and what these leave behind; gives those that still clean up.
 
     These remove the shared memory and the semaphores of others once they have ended, which takes PyTorch's two seconds.
     """
     while True:
-        orphans = [pid for pid in children_of(os.getpid()) if pid not in kept]
+        orphans = [pid for pid in children_of(os.getpid()) if pid not in exempt]
         ended = [pid for pid in orphans if not _is_cleaner(pid)]
         if not ended:
             return orphans

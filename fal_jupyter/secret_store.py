@@ -48,58 +48,58 @@ class SecretStore:
         self._keys, self._secrets = state / "keys.json", state / "secrets.json"
 
     # --- keys -----------------------------------------------------------------------------------------------------
-    def lasting_keys(self) -> list[PersistentKey]:
-        """Every lasting key, the oldest first.
+    def persistent_keys(self) -> list[PersistentKey]:
+        """Every persistent API key, the oldest first.
 
         Raises:
-            VaultDamaged: the file cannot be understood.
+            SecretStoreDamaged: the file cannot be understood.
         """
         try:
-            held = _read(self._keys).values()
-            return [_lasting_key(fields) for fields in held]
+            records = _read(self._keys).values()
+            return [_persistent_key(fields) for fields in records]
         except (AttributeError, TypeError, ValueError, KeyError):
             raise SecretStoreDamaged(f"{self._keys} is damaged", hint="move it away, and make new keys") from None
 
     def add_key(self, key: str, grant: Grant, name: str) -> PersistentKey:
         """Keep a key, as its hash."""
-        made = PersistentKey(*id_and_hash(key), grant, name, time.time())
-        with _changing(self._keys) as held:
-            held[made.id] = {
-                "id": made.id,
-                "sha256": made.sha256.hex(),
+        persistent = PersistentKey(*id_and_hash(key), grant, name, time.time())
+        with _changing(self._keys) as records:
+            records[persistent.id] = {
+                "id": persistent.id,
+                "sha256": persistent.sha256.hex(),
                 "preset": grant.preset,
                 "permissions": list(grant.permissions),
                 "name": name,
-                "created": made.created,
+                "created": persistent.created,
             }
-        return made
+        return persistent
 
     def remove_key(self, key_id: str) -> bool:
         """Forget a key; False where there is none of that id."""
         if not self._keys.exists():
             return False
-        with _changing(self._keys) as held:
-            return held.pop(key_id, None) is not None
+        with _changing(self._keys) as records:
+            return records.pop(key_id, None) is not None
 
     # --- secrets --------------------------------------------------------------------------------------------------
     def secrets(self) -> dict[str, str]:
         """Every secret's value by its name.
 
         Raises:
-            VaultDamaged: the file cannot be understood.
+            SecretStoreDamaged: the file cannot be understood.
         """
         return {str(name): str(value) for name, value in _read(self._secrets).items()}
 
     def set_secrets(self, values: dict[str, str]) -> None:
         """Keep secrets beside those that are there."""
-        with _changing(self._secrets) as held:
-            held.update(values)
+        with _changing(self._secrets) as stored:
+            stored.update(values)
 
     def unset_secrets(self, names: Iterable[str]) -> None:
         """Forget secrets; one that is not there is no failure."""
-        with _changing(self._secrets) as held:
+        with _changing(self._secrets) as stored:
             for name in names:
-                held.pop(name, None)
+                stored.pop(name, None)
 
 
 def is_secret_name(name: str) -> bool:
@@ -107,7 +107,7 @@ def is_secret_name(name: str) -> bool:
     return bool(_NAME.fullmatch(name)) and not name.startswith("FAL_JUPYTER_")
 
 
-def _lasting_key(fields: dict[str, Any]) -> PersistentKey:
+def _persistent_key(fields: dict[str, Any]) -> PersistentKey:
     preset = (
         fields["preset"] if "preset" in fields else SCOPES[fields["scope"]]
     )  # a scope: written before there were presets
@@ -117,14 +117,14 @@ def _lasting_key(fields: dict[str, Any]) -> PersistentKey:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_bytes())
+        values = json.loads(path.read_bytes())
     except FileNotFoundError:
         return {}
     except ValueError:
-        found = None
-    if not isinstance(found, dict):
+        values = None
+    if not isinstance(values, dict):
         raise SecretStoreDamaged(f"{path} is damaged", hint="move it away, and set its contents again")
-    return found
+    return values
 
 
 @contextmanager
@@ -133,8 +133,8 @@ def _changing(path: Path) -> Iterator[dict[str, Any]]:
     lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        held = _read(path)
-        yield held
-        write_whole(path, json.dumps(held).encode(), sync=True)
+        values = _read(path)
+        yield values
+        write_whole(path, json.dumps(values).encode(), sync=True)
     finally:
         os.close(lock)

@@ -49,19 +49,19 @@ def record_path(runtime_dir: Path, pid: int) -> Path:
 def find(runtime_dir: Path, pid: int) -> ServerRecord | None:
     """Give the record of the living server *pid* (a kernel's ``JPY_PARENT_PID``), or None where there is none that holds."""
     try:
-        found = json.loads(record_path(runtime_dir, pid).read_bytes())
+        fields = json.loads(record_path(runtime_dir, pid).read_bytes())
     except (OSError, ValueError):
         return None
-    record = _checked(found)
+    record = _checked(fields)
     if record is None or record.pid != pid or record.start_time == 0 or start_time(pid) != record.start_time:
         return None
     return record
 
 
-def _checked(found: object) -> ServerRecord | None:
-    if not isinstance(found, dict):
+def _checked(fields: object) -> ServerRecord | None:
+    if not isinstance(fields, dict):
         return None
-    values = {name: found.get(name) for name in ServerRecord.__slots__}
+    values = {name: fields.get(name) for name in ServerRecord.__slots__}
     kinds = {"pid": int, "start_time": int, "base_url": str, "origin": str, "labextension": bool}
     if any(type(values[name]) is not kind for name, kind in kinds.items()):
         return None

@@ -239,24 +239,24 @@ def working_directory() -> Path:
         raise BadSetting("the working directory of this process was removed", hint=hint) from None
 
 
-def _state(given: str) -> Path:
+def _state(value: str) -> Path:
     try:
-        return Path(given).expanduser().absolute()
+        return Path(value).expanduser().absolute()
     except RuntimeError:
         raise BadSetting(
-            f"{STATE_VARIABLE} is {given!r}, but there is no user of that name",
+            f"{STATE_VARIABLE} is {value!r}, but there is no user of that name",
             hint=f"write {STATE_VARIABLE} as a path",
         ) from None
 
 
-def _owner(given: str | None) -> str:
-    if given:
-        if not re.fullmatch(r"[a-z0-9-]+", given):
+def _owner(value: str | None) -> str:
+    if value:
+        if not re.fullmatch(r"[a-z0-9-]+", value):
             raise BadSetting(
-                f"{OWNER_VARIABLE} is {given!r}, but an owner has only a-z, 0-9 and '-'",
-                hint=f"set {OWNER_VARIABLE}={_slug(given) or 'local'}",
+                f"{OWNER_VARIABLE} is {value!r}, but an owner has only a-z, 0-9 and '-'",
+                hint=f"set {OWNER_VARIABLE}={_slug(value) or 'local'}",
             )
-        return given
+        return value
     try:
         login = getpass.getuser()
     except (KeyError, OSError):  # a container's uid without a passwd entry
@@ -278,38 +278,38 @@ def mount_data(env: Mapping[str, str]) -> MountData:
 
 
 def _log_level(env: Mapping[str, str]) -> LogLevel | None:
-    given = env.get(LOG_LEVEL_VARIABLE)
-    if not given:
+    value = env.get(LOG_LEVEL_VARIABLE)
+    if not value:
         return None
-    in_any_case = {LOG_LEVEL_VARIABLE: given.upper() if given.upper() in LOG_LEVELS else given}
+    in_any_case = {LOG_LEVEL_VARIABLE: value.upper() if value.upper() in LOG_LEVELS else value}
     return _one_of(in_any_case, LOG_LEVEL_VARIABLE, LOG_LEVELS)
 
 
-def _one_of(env: Mapping[str, str], variable: str, known: tuple[Word, ...]) -> Word:
-    """Give one of *known*; the first where nothing is set."""
-    given = env.get(variable) or known[0]
-    for word in known:
-        if given == word:
+def _one_of(env: Mapping[str, str], variable: str, allowed: tuple[Word, ...]) -> Word:
+    """Give one of *allowed*; the first where nothing is set."""
+    value = env.get(variable) or allowed[0]
+    for word in allowed:
+        if value == word:
             return word
-    hint = hint_for(given, known, f"set {variable}={known[1]}, or leave it unset")
-    raise BadSetting(f"{variable} is {given!r}, but it is one of {', '.join(known)}", hint=hint)
+    hint = hint_for(value, allowed, f"set {variable}={allowed[1]}, or leave it unset")
+    raise BadSetting(f"{variable} is {value!r}, but it is one of {', '.join(allowed)}", hint=hint)
 
 
 def _whole(env: Mapping[str, str], variable: str, otherwise: int, what: str = "bytes") -> int:
-    given = env.get(variable)
-    if not given:
+    value = env.get(variable)
+    if not value:
         return otherwise
-    if not given.isascii() or not given.isdigit() or len(given) > 18 or int(given) < 1:
+    if not value.isascii() or not value.isdigit() or len(value) > 18 or int(value) < 1:
         raise BadSetting(
-            f"{variable} is {given!r}, but it is a number of {what}, 1 or more",
+            f"{variable} is {value!r}, but it is a number of {what}, 1 or more",
             hint=f"set {variable}={otherwise} or leave it unset",
         )
-    return int(given)
+    return int(value)
 
 
 def _lifetime(env: Mapping[str, str]) -> float | None:
-    given = env.get(FILE_LIFETIME_VARIABLE, "").strip().lower()
-    if given == NEVER:
+    value = env.get(FILE_LIFETIME_VARIABLE, "").strip().lower()
+    if value == NEVER:
         return None
     try:
         return _seconds(env, FILE_LIFETIME_VARIABLE, DEFAULT_FILE_LIFETIME)
@@ -318,16 +318,16 @@ def _lifetime(env: Mapping[str, str]) -> float | None:
 
 
 def _seconds(env: Mapping[str, str], variable: str, otherwise: float) -> float:
-    given = env.get(variable)
-    if not given:
+    value = env.get(variable)
+    if not value:
         return otherwise
     try:
-        seconds = float(given)
+        seconds = float(value)
     except ValueError:
         seconds = math.nan
     if not 0 < seconds < math.inf:
         raise BadSetting(
-            f"{variable} is {given!r}, but it is a number of seconds above 0",
+            f"{variable} is {value!r}, but it is a number of seconds above 0",
             hint=f"set {variable}={otherwise:.17g} or leave it unset",
         )
     return seconds

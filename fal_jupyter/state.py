@@ -23,18 +23,18 @@ def check_state(state: Path) -> None:
     """
     try:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = state.lstat()
+        status = state.lstat()
     except FileExistsError:
         raise StateRefused(f"{state} is not a directory", hint=_ANOTHER) from None
     except OSError as error:
         raise StateRefused(f"the state directory {state} cannot be made: {error.strerror}", hint=_ANOTHER) from None
-    if not stat.S_ISDIR(found.st_mode):
+    if not stat.S_ISDIR(status.st_mode):
         raise StateRefused(f"{state} is not a directory", hint=_ANOTHER)
-    if found.st_uid != os.getuid():
-        raise StateRefused(f"the state directory {state} belongs to another user (uid {found.st_uid})", hint=_ANOTHER)
-    if found.st_mode & 0o022:
+    if status.st_uid != os.getuid():
+        raise StateRefused(f"the state directory {state} belongs to another user (uid {status.st_uid})", hint=_ANOTHER)
+    if status.st_mode & 0o022:
         raise StateRefused(f"others can write to the state directory {state}", hint=_private(state))
-    if found.st_mode & 0o077 and not _made_private(state):
+    if status.st_mode & 0o077 and not _made_private(state):
         raise StateRefused(f"others can read the state directory {state}", hint=_private(state))
 
 

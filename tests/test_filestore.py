@@ -81,7 +81,7 @@ def test_bytes_that_are_put_again_while_a_sweep_is_at_work_stay(store: FileStore
     other = store.put(b"other", **KIND, now=0.0)
     while other.id < old.id:  # records are read in this order: the expired one first
         other = store.put(b"other", **KIND, now=0.0)
-    assert store.sweep(5.0, put_again).gone == 1
+    assert store.sweep(5.0, put_again).removed == 1
     assert again[0].path.read_bytes() == b"the same"
 
 

@@ -92,8 +92,8 @@ def _clean(store: FileStore, older: float | None) -> tuple[Any, str]:
         swept = store.sweep(now, lambda stored: older is not None and stored.created <= now - older)
     except OSError as error:
         raise FalJupyterError(f"the local CDN: {error.strerror or error}", where="files") from None
-    text = f"{numbers.plural(swept.gone, 'file')} of the local CDN removed, {numbers.size(swept.freed)} freed."
-    return {"removed": swept.gone, "freed": swept.freed}, text
+    text = f"{numbers.plural(swept.removed, 'file')} of the local CDN removed, {numbers.size(swept.freed)} freed."
+    return {"removed": swept.removed, "freed": swept.freed}, text
 
 
 def _do(action: str, words: list[str], data: Path) -> tuple[Any, str]:

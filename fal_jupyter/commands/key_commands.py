@@ -33,7 +33,7 @@ def execute(args: argparse.Namespace, secret_store: SecretStore, keys_changed: C
         raise BadSetting(f"unexpected word {args.id!r}", hint=f"keys {args.action}", where="keys")
     if args.action == "create":
         return _create(args, secret_store, keys_changed)
-    keys = secret_store.lasting_keys()
+    keys = secret_store.persistent_keys()
     data = [_described(key) | {"created": key.created} for key in keys]
     rows = [[k.id, str(k.grant), k.name, time.strftime("%Y-%m-%d %H:%M", time.localtime(k.created))] for k in keys]
     return data, table(

@@ -59,13 +59,13 @@ def is_of_request(path: str) -> bool:
 def job_address(path: str, own: str = "") -> JobAddress | None:
     """Take the address of a queued request apart, or give None where it is none. What stands between app and request does
     not matter: clients drop an endpoint's own path there."""
-    found = _JOB.fullmatch(path)
-    if found is None:
+    match = _JOB.fullmatch(path)
+    if match is None:
         return None
-    app = app_address(found["app"], own)
+    app = app_address(match["app"], own)
     if not app.alias:
         return None
-    return JobAddress(app.owner, app.alias, found["id"], found["what"] or "")
+    return JobAddress(app.owner, app.alias, match["id"], match["what"] or "")
 
 
 def is_hostile(path: str) -> bool:

@@ -191,20 +191,20 @@ class Decoder:
 
     def _complete(self, data: bytes | bytearray | memoryview, frames: list[Frame]) -> int:
         """Give the frame that had begun what it lacks; says how much of *data* that was."""
-        kept, at = self._buffer, 0
-        if len(kept) < HEAD_SIZE:
-            at = HEAD_SIZE - len(kept)
-            kept += data[:at]
-            if len(kept) < HEAD_SIZE:
+        buffer, at = self._buffer, 0
+        if len(buffer) < HEAD_SIZE:
+            at = HEAD_SIZE - len(buffer)
+            buffer += data[:at]
+            if len(buffer) < HEAD_SIZE:
                 return len(data)
-        size, kind, stream = _HEAD.unpack_from(kept)
+        size, kind, stream = _HEAD.unpack_from(buffer)
         _check(kind, size)
-        missing: int = HEAD_SIZE + size - len(kept)
-        kept += data[at : at + missing]
-        if len(kept) == HEAD_SIZE + size:
-            with memoryview(kept) as view:
+        missing: int = HEAD_SIZE + size - len(buffer)
+        buffer += data[at : at + missing]
+        if len(buffer) == HEAD_SIZE + size:
+            with memoryview(buffer) as view:
                 frames.append(Frame(kind, stream, bytes(view[HEAD_SIZE:])))
-            kept.clear()
+            buffer.clear()
         return min(len(data), at + missing)
 
     @property

@@ -80,7 +80,7 @@ class FalJupyterExtension(ExtensionApp):
         options = ("extra_labextensions_path", "labextensions_path")
         places = [path for app in lab for option in options for path in getattr(app, option, ())]
         places += jupyter_path("labextensions")
-        return any(Path(place, LABEXTENSION, "package.json").is_file() for place in places)
+        return any(Path(directory, LABEXTENSION, "package.json").is_file() for directory in places)
 
     async def _start_jupyter_server_extension(self, serverapp: object) -> None:
         """The server listens."""

@@ -22,7 +22,7 @@ from fal_jupyter.server.upstream import NO_GATEWAY, ConnectionLost, Upstream, ge
 from fal_jupyter.server.watch import SocketWatch
 
 log = logging.getLogger("fal_jupyter.server")
-KEPT: Final = 16  # lines that wait for one listener; one that is further behind gets a snapshot
+QUEUE_LIMIT: Final = 16  # lines that wait for one listener; one that is further behind gets a snapshot
 PATIENCE: Final = (0.01, 0.05, 0.2, 1.0)  # seconds between a socket that is there and a gateway that takes connections
 _HEAD = re.compile(rb'\{"kind":"(\w+)","time":[-+.\deE]+(?:,"seq":(\d+))?')
 _ENDED = "the gateway ended"
@@ -33,7 +33,7 @@ class FeedSubscriber:
 
     def __init__(self, relay: FeedRelay) -> None:
         self._relay = relay
-        self._lines: deque[tuple[str, int, bytes]] = deque(maxlen=KEPT)
+        self._lines: deque[tuple[str, int, bytes]] = deque(maxlen=QUEUE_LIMIT)
         self._news = asyncio.Event()
         self._at: int | None = None  # the last frame that it knows of
         self._closed = False
@@ -55,7 +55,7 @@ class FeedSubscriber:
         while not self._closed:
             self._news.clear()
             line = self._take()
-            if line is None and self._wants_snapshot():
+            if line is None and self._needs_snapshot():
                 line = await self._snapshot()
             if line is not None:
                 return line
@@ -81,14 +81,14 @@ class FeedSubscriber:
             return line
         return None
 
-    def _wants_snapshot(self) -> bool:
+    def _needs_snapshot(self) -> bool:
         return self._relay.live and (self._at is None or bool(self._lines))
 
     async def _snapshot(self) -> bytes | None:
-        found = await self._relay.snapshot()
-        if found is None:
+        snapshot = await self._relay.snapshot()
+        if snapshot is None:
             return None  # the gateway is going: the relay will say so
-        seq, line = found
+        seq, line = snapshot
         if self._lines and self._lines[0][0] in ("snapshot", "off"):
             return self._take()  # what came meanwhile is newer
         self._at = seq
@@ -112,7 +112,7 @@ class FeedRelay:
         listener = FeedSubscriber(self)
         if not self.live and self._off_line:
             listener.put("off", 0, self._off_line)
-            self._watch.seen.set()  # somebody cares: look again
+            self._watch.changed.set()  # somebody cares: look again
         self._listeners.add(listener)
         return listener
 
@@ -136,7 +136,7 @@ class FeedRelay:
 
     def wake(self) -> None:
         """A gateway was started: look for it."""
-        self._watch.seen.set()
+        self._watch.changed.set()
 
     async def close(self) -> None:
         """The server ends."""
@@ -156,10 +156,10 @@ class FeedRelay:
                 refused = error.message
             except OSError as error:
                 refused = f"{NO_GATEWAY} ({error.strerror or error})"
-            self._watch.seen.clear()
+            self._watch.changed.clear()
             followed = await self._follow()
             self._off(refused or followed)
-            await self._watch.seen.wait()
+            await self._watch.changed.wait()
 
     async def _follow(self) -> str:
         """Follow the gateway to its end, if there is one; gives why there is none."""
@@ -217,11 +217,11 @@ class _Follower:
     def piece(self, data: bytes) -> None:
         if self.status != 200:
             return
-        first, *others = data.split(b"\n")
+        first, *parts = data.split(b"\n")
         self._parts.append(first)
-        for other in others:
+        for part in parts:
             self._on_line(b"".join(self._parts) + b"\n")
-            self._parts = [other]
+            self._parts = [part]
 
     def settled(self) -> None:
         pass
@@ -236,9 +236,9 @@ class _Follower:
 
 def head_of(line: bytes) -> tuple[str, int]:
     """Give a line's kind and number (0: none) without reading it all."""
-    found = _HEAD.match(line)
-    if found is not None:
-        return found[1].decode(), int(found[2] or 0)
+    match = _HEAD.match(line)
+    if match is not None:
+        return match[1].decode(), int(match[2] or 0)
     read = json.loads(line)
     return str(read.get("kind", "")), int(read.get("seq", 0))
 

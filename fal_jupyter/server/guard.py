@@ -61,8 +61,8 @@ class GuardedHandler(JupyterHandler):
     def _check_site(self) -> None:
         """Refuse what a page of another site makes the browser ask with the user's cookie, GET too."""
         headers = self.request.headers
-        told = headers.get("Origin") or headers.get("Referer")
-        if told is not None and not self._is_own(told):
+        site = headers.get("Origin") or headers.get("Referer")
+        if site is not None and not self._is_own(site):
             raise AccessDenied(403, "forbidden", "this was asked by a page of another origin")
         if headers.get("Origin") is None and headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
             raise AccessDenied(403, "forbidden", "this was asked by a page of another site; open it from Jupyter")

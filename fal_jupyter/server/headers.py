@@ -50,18 +50,18 @@ _HANDSHAKE: Final = frozenset(
 SANDBOX: Final = "sandbox; default-src 'none'; frame-ancestors 'none'"
 
 
-def inward(given: HTTPHeaders, length: str | None, base: str = "", role: str = "data") -> list[str]:
+def inward(headers: HTTPHeaders, length: str | None, base: str = "", role: str = "data") -> list[str]:
     """Give the lines of a request's head for the gateway.
 
     Args:
-        given: what the caller sent.
+        headers: of the caller's request.
         base: our addresses as the caller knows them, where the answer may have some of the gateway's in it.
         role: what the connection to the gateway is for (``H_ROLE``).
         length: ``content-length`` of the body, ``"chunked"`` where nobody knows it yet, None where there is none.
     """
-    named = _named(given.get_list("Connection"))
+    named = _named(headers.get_list("Connection"))
     lines = ["host: localhost", f"{H_ROLE}: {role}", *([f"{H_BASE}: {base}"] if base else [])]
-    for name, value in given.get_all():
+    for name, value in headers.get_all():
         low = name.lower()
         if low not in _NOT_INWARDS and low not in named and not low.startswith(_INTERNAL):
             lines.append(f"{low}: {value}")
@@ -72,26 +72,26 @@ def inward(given: HTTPHeaders, length: str | None, base: str = "", role: str = "
     return lines
 
 
-def outward(given: list[tuple[str, str]], prefix: str, target: str) -> HTTPHeaders:
+def outward(received: list[tuple[str, str]], prefix: str, target: str) -> HTTPHeaders:
     """Give the head of an answer for the browser.
 
     Args:
-        given: what the gateway sent, names in lower case.
+        received: the headers of the gateway's response, names in lower case.
         prefix: what our addresses have before the gateway's paths (``/user/a%20b/fal``).
         target: the gateway's path that was asked for.
     """
-    named = _named(value for name, value in given if name == "connection")
+    named = _named(value for name, value in received if name == "connection")
     headers = HTTPHeaders()
     kinds: list[str] = []
     disposition = ""
-    for name, value in given:
+    for name, value in received:
         if name == "content-type":
             kinds.append(value)
         elif name == "content-disposition":
             disposition = value
         elif name == "location":
-            if found := location(value, prefix, target):
-                headers.add("Location", found)
+            if rewritten := location(value, prefix, target):
+                headers.add("Location", rewritten)
         elif name not in _NOT_OUTWARDS and name not in named and not name.startswith("access-control-"):
             headers.add(name, value)
     _typed(headers, kinds, disposition)
@@ -102,10 +102,10 @@ def outward(given: list[tuple[str, str]], prefix: str, target: str) -> HTTPHeade
     return headers
 
 
-def handshake(given: list[tuple[str, str]]) -> bytes:
+def handshake(received: list[tuple[str, str]]) -> bytes:
     """Give the answer to a websocket's handshake, with what the gateway chose."""
     lines = ["HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade"]
-    lines += [f"{name}: {value}" for name, value in given if name in _HANDSHAKE]
+    lines += [f"{name}: {value}" for name, value in received if name in _HANDSHAKE]
     return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 

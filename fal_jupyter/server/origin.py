@@ -29,15 +29,15 @@ class Origin:
         self, runtime_dir: Path, base_url: str, public: str, *, labextension: bool, log: logging.Logger
     ) -> None:
         self._runtime_dir, self._log = runtime_dir, log
-        self._given = origin_of(public)
+        self._configured = origin_of(public)
         pid = os.getpid()
-        self._record = ServerRecord(pid, start_time(pid), base_url, self._given, labextension)
+        self._record = ServerRecord(pid, start_time(pid), base_url, self._configured, labextension)
 
     def saw(self, request: HTTPServerRequest) -> None:
         """A request was let in: the browser's own word for our origin counts, else the request's."""
-        if self._given:
+        if self._configured:
             return
-        origin = _told_by_browser(request)
+        origin = _origin_from_headers(request)
         if not origin and self._record.origin:
             return  # a program, which may come another way than the browser
         origin = origin or f"{request.protocol}://{request.host}"
@@ -47,8 +47,8 @@ class Origin:
 
     def of(self, request: HTTPServerRequest) -> str:
         """Give the origin by which this request's caller reaches the server, ``""`` where that is no word for a header."""
-        found = self._given or _told_by_browser(request) or origin_of(f"{request.protocol}://{request.host}")
-        return found if found.isascii() and found.isprintable() and " " not in found else ""
+        origin = self._configured or _origin_from_headers(request) or origin_of(f"{request.protocol}://{request.host}")
+        return origin if origin.isascii() and origin.isprintable() and " " not in origin else ""
 
     def write(self) -> None:
         """Write the record."""
@@ -62,10 +62,10 @@ class Origin:
         server_record.remove(self._runtime_dir, self._record.pid)
 
 
-def _told_by_browser(request: HTTPServerRequest) -> str:
+def _origin_from_headers(request: HTTPServerRequest) -> str:
     """The browser's own word for our origin, ``""`` where it says none: behind a proxy that ends TLS only it knows the scheme."""
-    told = origin_of(request.headers.get("Origin") or request.headers.get("Referer", ""))
-    return told if told.partition("://")[2] == request.host else ""
+    origin = origin_of(request.headers.get("Origin") or request.headers.get("Referer", ""))
+    return origin if origin.partition("://")[2] == request.host else ""
 
 
 def origin_of(address: str) -> str:

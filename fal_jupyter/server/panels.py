@@ -45,10 +45,10 @@ class ExtensionHelloHandler(PanelHandler):
     async def get(self) -> None:
         """Answer ``Hello`` with ``running``, or ``{"running": false, "state": …}``."""
         try:
-            found = await self._hello()
+            hello = await self._hello()
         except GatewayUnreachable as error:
-            found = {"running": False, "state": str(self._upstream.settings.state), "reason": error.message}
-        self.finish(json.dumps(found))
+            hello = {"running": False, "state": str(self._upstream.settings.state), "reason": error.message}
+        self.finish(json.dumps(hello))
 
 
 class StartHandler(PanelHandler):
@@ -64,13 +64,13 @@ class StartHandler(PanelHandler):
         try:
             loop, settings = asyncio.get_running_loop(), self._upstream.settings
             await loop.run_in_executor(None, lambda: ensure_gateway(settings, idle_exit=self._idle_exit))
-            found = await self._hello()
+            hello = await self._hello()
         except FalJupyterError as error:
             detail = f"{error.message}: {error.hint}" if error.hint else error.message
             raise AccessDenied(503, "no_gateway", detail) from None
         self._relay.wake()
-        reap(found["pid"])
-        self.finish(json.dumps(found))
+        reap(hello["pid"])
+        self.finish(json.dumps(hello))
 
 
 class FeedHandler(PanelHandler):

@@ -40,13 +40,15 @@ class Passing(GuardedHandler):
         self._auto_finish = False  # the answer's last byte ends it
         self._upstream, self._max_body, self._origin = upstream, max_body, origin
         self._connection: UpstreamConnection | None = None
-        self._kept_head = b""
-        self._kept_timer: asyncio.TimerHandle | None = None
+        self._unsent_head = b""
+        self._head_timer: asyncio.TimerHandle | None = None
         self._answer: tuple[ResponseStartLine, HTTPHeaders] | None = None
-        self._chunked = self._received = self._answered = self._begun = self._gone = False
+        self._chunked = self._received = self._answered = self._begun = self._disconnected = False
         self._linger: asyncio.TimerHandle | None = None
         self._target = ""
-        self._kept: bytearray | None = bytearray()  # the request so far, while another gateway may still have it
+        self._replay_buffer: bytearray | None = (
+            bytearray()
+        )  # the request so far, while another gateway may still have it
         self._gateways_left = MOST_GATEWAYS - 1
         self._again: asyncio.Task[None] | None = None
 
@@ -97,23 +99,23 @@ class Passing(GuardedHandler):
         except GatewayUnreachable as error:
             raise AccessDenied(503, "no_gateway", error.message) from None
         connection.begin(self, self.request.method or "", last=self.is_websocket)
-        self._asked = connection.gateway
+        self._gateway = connection.gateway
         length = None if self.is_websocket else self._length()
         head = self._head(length)
         expected = "Expect" in self.request.headers
         if length is None or (length.isdigit() and int(length) <= SMALL and not expected):
-            self._kept_head = head  # one packet with the body
+            self._unsent_head = head  # one packet with the body
             if length not in (None, "0"):
-                self._kept_timer = asyncio.get_running_loop().call_later(SOON, self._send_head)
+                self._head_timer = asyncio.get_running_loop().call_later(SOON, self._send_head)
         else:
             self._pass(head)
 
     def _pass(self, data: bytes) -> asyncio.Future[None] | None:
         """Send a piece of the request."""
-        if self._kept is not None:
-            self._kept += data
-            if len(self._kept) > MOST_UNREAD:
-                self._kept = None
+        if self._replay_buffer is not None:
+            self._replay_buffer += data
+            if len(self._replay_buffer) > MOST_UNREAD:
+                self._replay_buffer = None
         return self._connection.write(data) if self._connection is not None else None
 
     def _length(self) -> str | None:
@@ -121,9 +123,9 @@ class Passing(GuardedHandler):
         if "Transfer-Encoding" in headers:
             self._chunked = True
             return "chunked"
-        given = headers.get("Content-Length")
-        if given is not None:
-            return given.partition(",")[0].strip()  # Tornado refuses those that differ
+        content_length = headers.get("Content-Length")
+        if content_length is not None:
+            return content_length.partition(",")[0].strip()  # Tornado refuses those that differ
         return "0" if self.request.method in ("POST", "PUT", "PATCH") else None
 
     def _head(self, length: str | None) -> bytes:
@@ -142,22 +144,22 @@ class Passing(GuardedHandler):
     def _send_head(self) -> None:
         """The body does not come at once, or there is none: the head goes."""
         self._forget_timer()
-        head, self._kept_head = self._kept_head, b""
+        head, self._unsent_head = self._unsent_head, b""
         if head:
             self._pass(head)
 
     def _forget_timer(self) -> None:
-        if self._kept_timer is not None:
-            self._kept_timer.cancel()
-            self._kept_timer = None
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
 
     def data_received(self, chunk: bytes) -> asyncio.Future[None] | None:
         """A piece of the body; gives a future to wait for where the gateway is slower than the caller."""
         if self._connection is None and self._again is None:
             return None  # it was answered early, and sends the rest
         data = b"%x\r\n%b\r\n" % (len(chunk), chunk) if self._chunked else chunk
-        if self._kept_head:
-            data, self._kept_head = self._kept_head + data, b""
+        if self._unsent_head:
+            data, self._unsent_head = self._unsent_head + data, b""
             self._forget_timer()
         return self._pass(data)
 
@@ -205,9 +207,9 @@ class Passing(GuardedHandler):
             sent = self._wire.write(data)
         if not sent.done() and self._connection is not None:
             self._connection.pause()
-            sent.add_done_callback(self._taken)
+            sent.add_done_callback(self._write_done)
 
-    def _taken(self, _: asyncio.Future[None]) -> None:
+    def _write_done(self, _: asyncio.Future[None]) -> None:
         if self._connection is not None:
             self._connection.resume()
 
@@ -224,17 +226,17 @@ class Passing(GuardedHandler):
         self._connection, self._answered = None, True
         if self._received:
             self._finish()
-        elif not self._gone:  # hanging up on one that still sends would destroy its answer
+        elif not self._disconnected:  # hanging up on one that still sends would destroy its answer
             self._linger = asyncio.get_running_loop().call_later(LINGER, self._cut)
 
     def lost(self, why: ConnectionLost) -> None:
         """The gateway hung up in the middle, or is stopped."""
         self._connection, self._answer = None, None
-        if self._begun or self._gone:
+        if self._begun or self._disconnected:
             self._cut()
-        elif why.unread and self._kept is not None and self._gateways_left:
+        elif why.unread and self._replay_buffer is not None and self._gateways_left:
             self._gateways_left -= 1
-            self._again = asyncio.ensure_future(self._ask_again(why.error))
+            self._again = asyncio.ensure_future(self._retry(why.error))
         else:
             self._refuse(why.error)
 
@@ -244,25 +246,27 @@ class Passing(GuardedHandler):
         else:
             self._respond(502, error_body("gateway_ended", error.message))
 
-    async def _ask_again(self, error: GatewayUnreachable) -> None:
+    async def _retry(self, error: GatewayUnreachable) -> None:
         """Ask the next gateway what the one that ended has not read."""
-        await ended(self._asked)
+        await ended(self._gateway)
         try:
             connection = await self._upstream.connect()
         except GatewayUnreachable:
             self._again = None
-            if not self._gone:
+            if not self._disconnected:
                 self._refuse(error)
             return
         self._again = None
-        if self._gone or self._kept is None:  # the caller left, or has sent more than can be sent twice
+        if (
+            self._disconnected or self._replay_buffer is None
+        ):  # the caller left, or has sent more than can be sent twice
             connection.drop()
-            if not self._gone:
+            if not self._disconnected:
                 self._refuse(error)
             return
-        self._connection, self._asked = connection, connection.gateway
+        self._connection, self._gateway = connection, connection.gateway
         connection.begin(self, self.request.method or "", last=self.is_websocket)
-        connection.write(bytes(self._kept))
+        connection.write(bytes(self._replay_buffer))
         if self._received:
             connection.complete()
 
@@ -279,7 +283,7 @@ class Passing(GuardedHandler):
     def _finish(self) -> None:
         if self._linger is not None:
             self._linger.cancel()
-        if self._finished or self._gone:
+        if self._finished or self._disconnected:
             return
         self._headers_written = True
         try:
@@ -289,7 +293,7 @@ class Passing(GuardedHandler):
 
     def _cut(self) -> None:
         """Hang up on the caller, who then knows that the answer is not whole."""
-        self._gone = True
+        self._disconnected = True
         stream = self._wire.stream
         if stream is not None:
             stream.close()
@@ -310,7 +314,7 @@ class Passing(GuardedHandler):
     def on_connection_close(self) -> None:
         """The caller is gone: so is its request."""
         super().on_connection_close()
-        self._gone = True
+        self._disconnected = True
         self._forget_timer()
         if self._linger is not None:
             self._linger.cancel()
@@ -358,7 +362,7 @@ class AdminHandler(Passing):
     def target(self) -> str:
         """Give the control plane's path."""
         path = self.request.path[len(self.base_url) + len("fal/api/") :]
-        found = None if is_ambiguous(path) else admin_target(self.request.method or "", path)
-        if found is None:
+        target = None if is_ambiguous(path) else admin_target(self.request.method or "", path)
+        if target is None:
             raise AccessDenied(404, "not_found", "panels cannot ask that of the gateway")
-        return found
+        return target

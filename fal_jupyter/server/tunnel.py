@@ -38,9 +38,9 @@ class Tunnel:
             return
         if not sent.done():
             self._connection.pause()
-            sent.add_done_callback(self._taken)
+            sent.add_done_callback(self._write_done)
 
-    def _taken(self, sent: asyncio.Future[None]) -> None:
+    def _write_done(self, sent: asyncio.Future[None]) -> None:
         if not sent.cancelled() and sent.exception() is None:
             self._connection.resume()
 

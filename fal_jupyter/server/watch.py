@@ -24,10 +24,10 @@ _EVENT = struct.Struct("iIII")
 
 
 class SocketWatch:
-    """Sets ``seen`` whenever the socket may have come. ``arm`` begins, and begins again after the directory went."""
+    """Sets ``changed`` whenever the socket may have appeared. ``arm`` starts the watch, also after the directory was removed."""
 
     def __init__(self, settings: Settings) -> None:
-        self.seen = asyncio.Event()
+        self.changed = asyncio.Event()
         self._settings = settings
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._fd = -1
@@ -52,18 +52,18 @@ class SocketWatch:
         asyncio.get_running_loop().add_reader(fd, self._readable)
 
     def _readable(self) -> None:
-        data, at, gone = os.read(self._fd, 65536), 0, False
+        data, at, removed = os.read(self._fd, 65536), 0, False
         name = os.fsencode(self._settings.socket.name)
         while at < len(data):
             _, mask, _, length = _EVENT.unpack_from(data, at)
             at += _EVENT.size
             if data[at : at + length].rstrip(b"\0") == name:
-                self.seen.set()
+                self.changed.set()
             at += length
-            gone = gone or bool(mask & (_IN_DELETE_SELF | _IN_MOVE_SELF | _IN_IGNORED))
-        if gone:
+            removed = removed or bool(mask & (_IN_DELETE_SELF | _IN_MOVE_SELF | _IN_IGNORED))
+        if removed:
             self.close()
-            self.seen.set()
+            self.changed.set()
 
     def close(self) -> None:
         """Watch no more."""

@@ -54,7 +54,9 @@ class CommRelay:
         self._control = control
         self._lock = threading.Lock()
         self._widgets: list[Sending] = []
-        self._asked: dict[tuple[int, str], Response | None] = {}  # by widget and question; None until its head is here
+        self._pending: dict[
+            tuple[int, str], Response | None
+        ] = {}  # by widget and question; None until its head is here
         self._feed: Response | None = None
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
@@ -63,7 +65,7 @@ class CommRelay:
     def forked(self) -> None:
         """A forked child has no widgets: the front end speaks with its parent."""
         self._lock, self._wake = threading.Lock(), threading.Event()
-        self._widgets, self._asked, self._feed, self._thread = [], {}, None, None
+        self._widgets, self._pending, self._feed, self._thread = [], {}, None, None
 
     # --- the feed -----------------------------------------------------------------------------------------------
     def listen(self, widget: Sending) -> None:
@@ -83,7 +85,7 @@ class CommRelay:
 
     def leave(self, widget: Sending) -> None:
         """The widget is closed: what it asked is hung up."""
-        for key in [key for key in list(self._asked) if key[0] == id(widget)]:
+        for key in [key for key in list(self._pending) if key[0] == id(widget)]:
             self._stop(key)
         with self._lock:
             if widget in self._widgets:
@@ -94,7 +96,7 @@ class CommRelay:
 
     def close(self) -> None:
         """Nobody looks any more."""
-        for key in list(self._asked):
+        for key in list(self._pending):
             self._stop(key)
         with self._lock:
             self._widgets.clear()
@@ -123,15 +125,15 @@ class CommRelay:
                 pass  # told below
             if self._thread is not mine:
                 return
-            self._tell({"feed": [{"kind": "off", "reason": NO_GATEWAY, "time": time.time() * 1000}]})
+            self._broadcast({"feed": [{"kind": "off", "reason": NO_GATEWAY, "time": time.time() * 1000}]})
             self._wake.wait(PAUSE)
 
     def _send_lines(self, lines: Sequence[bytes]) -> None:
-        found = [json.loads(line) for line in lines]
-        if found:
-            self._tell({"feed": found})
+        messages = [json.loads(line) for line in lines]
+        if messages:
+            self._broadcast({"feed": messages})
 
-    def _tell(self, message: dict[str, Any]) -> None:
+    def _broadcast(self, message: dict[str, Any]) -> None:
         for widget in list(self._widgets):
             with contextlib.suppress(Exception):  # a comm that is closing; its leave follows
                 widget.send(message)
@@ -150,40 +152,42 @@ class CommRelay:
             return
         body = bytes(buffers[0]) if buffers else b""
         with self._lock:
-            self._asked[key] = None
-        threading.Thread(target=self._ask, args=(widget, question, dict(message), body), daemon=True).start()
+            self._pending[key] = None
+        threading.Thread(
+            target=self._answer_question, args=(widget, question, dict(message), body), daemon=True
+        ).start()
 
     def _stop(self, key: tuple[int, str]) -> bool:
         """Hang up, also where the head is not here yet. False: it has ended already."""
         with self._lock:
-            if key not in self._asked:
+            if key not in self._pending:
                 return False
-            answer = self._asked.pop(key)
+            answer = self._pending.pop(key)
         if answer is not None:
             answer.close()
         return True
 
-    def _ask(self, widget: Sending, question: str, message: dict[str, Any], body: bytes) -> None:
+    def _answer_question(self, widget: Sending, question: str, message: dict[str, Any], body: bytes) -> None:
         key = (id(widget), question)
         try:
             for content, buffers in self._answered(key, message, body):
-                if key not in self._asked:
+                if key not in self._pending:
                     return
                 widget.send({"id": question, **content}, buffers)
         except OSError:
-            told = NO_GATEWAY
+            problem = NO_GATEWAY
         except GatewayError as error:
-            told = error.message
+            problem = error.message
         except ValueError as error:
-            told = f"the gateway's answer makes no sense: {error}"
+            problem = f"the gateway's answer makes no sense: {error}"
         else:
-            told = ""
+            problem = ""
         finally:
             with self._lock:
-                wanted = key in self._asked
-                self._asked.pop(key, None)
-        if told and wanted:
-            widget.send({"id": question, "error": told})
+                is_pending = key in self._pending
+                self._pending.pop(key, None)
+        if problem and is_pending:
+            widget.send({"id": question, "error": problem})
 
     def _answered(
         self, key: tuple[int, str], message: Mapping[str, object], body: bytes
@@ -196,9 +200,11 @@ class CommRelay:
         if not is_file and (allowed is None or not allowed.fullmatch(plain)):
             yield {"error": f"a panel may not ask {method} {plain[:80]}"}, []
             return
-        given = message.get("headers")
+        sent_headers = message.get("headers")
         sent_type = (
-            str(given.get("Content-Type", "application/json")) if isinstance(given, Mapping) else "application/json"
+            str(sent_headers.get("Content-Type", "application/json"))
+            if isinstance(sent_headers, Mapping)
+            else "application/json"
         )
         if not _SENT_TYPE.fullmatch(sent_type):
             yield {"error": f"{sent_type[:80]!r} is no content type"}, []
@@ -206,10 +212,10 @@ class CommRelay:
         target = ("/" if is_file else ADMIN) + plain + (f"?{quote(query, safe='=&%+,:;@/?-._~')}" if query else "")
         answer = self._control.open(method, target, [("content-type", sent_type)], body)
         with self._lock:
-            wanted = key in self._asked
-            if wanted:
-                self._asked[key] = answer
-        if not wanted:  # stopped before its head was here
+            is_pending = key in self._pending
+            if is_pending:
+                self._pending[key] = answer
+        if not is_pending:  # stopped before its head was here
             answer.close()
         yield {"status": answer.status, "headers": {n: v for n, v in answer.headers.items() if n in PASSED}}, []
         for piece in answer:

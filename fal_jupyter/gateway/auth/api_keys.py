@@ -40,7 +40,7 @@ class ApiKeys:
     def read_lasting(self) -> None:
         """Take the lasting keys as they are on disk now; where they cannot be read, none is let in."""
         try:
-            self._lasting = {key.id: key for key in self._vault.lasting_keys()}
+            self._lasting = {key.id: key for key in self._vault.persistent_keys()}
         except (OSError, SecretStoreDamaged) as error:
             log.warning("lasting keys open nothing: %s", error)
             self._lasting = {}
